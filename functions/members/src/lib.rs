@@ -1,0 +1,47 @@
+//! `/v1/teams/{team_id}/members` and what is below it.
+
+use std::convert::Infallible;
+
+use lambda_http::{Body, Request, Response};
+use muster::{
+    domain::{Contract, TeamId, UserId},
+    http::{self, Call, Deps, Error, Reply, Route},
+    store::OnLead,
+    wire::{self, Failure},
+};
+
+/// Answers one request.
+///
+/// # Errors
+/// Never: every failure is an answer.
+pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Infallible> {
+    http::serve(request, deps, |call| async move {
+        match call.route {
+            Route::AddMember(team) => add(&call, team).await,
+            Route::RemoveMember(team, user) => remove(&call, team, user).await,
+            // Another function's: the gateway sends it here only if its routes are not the template's.
+            Route::ListTeams
+            | Route::CreateTeam
+            | Route::GetTeam(_)
+            | Route::UpdateTeam(_)
+            | Route::DeleteTeam(_)
+            | Route::GetWorkload(_) => Err(Failure::RouteNotFound.into()),
+        }
+    })
+    .await
+}
+
+async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
+    let new = wire::add_member(call.contract(), &call.body)?;
+    let (roster, member) = call.store.add_member(&call.principal.organization_id, team, &new, call.now).await?;
+    Ok(Reply::created(wire::added_member(call.contract(), &roster, &member)))
+}
+
+async fn remove(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {
+    let on_lead = match call.contract() {
+        Contract::Toptickets => OnLead::Clear,
+        Contract::Itsm => OnLead::Refuse,
+    };
+    call.store.remove_member(&call.principal.organization_id, team, user, on_lead, call.now).await?;
+    Ok(Reply::no_content())
+}

@@ -1,0 +1,65 @@
+//! `/v1/teams` and `/v1/teams/{team_id}`, and the `$default` route: unknown paths and methods are answered here, in the
+//! caller's own contract.
+
+use std::convert::Infallible;
+
+use lambda_http::{Body, Request, Response};
+use muster::{
+    domain::{Contract, Roster, Team, TeamId},
+    http::{self, Call, Deps, Error, Reply, Route},
+    store::OnOpenTickets,
+    wire::{self, Failure},
+};
+
+/// Answers one request.
+///
+/// # Errors
+/// Never: every failure is an answer.
+pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Infallible> {
+    http::serve(request, deps, |call| async move {
+        match call.route {
+            Route::ListTeams => list(&call).await,
+            Route::CreateTeam => create(&call).await,
+            Route::GetTeam(id) => get(&call, id).await,
+            Route::UpdateTeam(id) => update(&call, id).await,
+            Route::DeleteTeam(id) => delete(&call, id).await,
+            // Another function's: the gateway sends it here only if its routes are not the template's.
+            Route::AddMember(_) | Route::RemoveMember(..) | Route::GetWorkload(_) => Err(Failure::RouteNotFound.into()),
+        }
+    })
+    .await
+}
+
+async fn list(call: &Call) -> Result<Reply, Error> {
+    let list = wire::list_teams(call.contract(), &call.query)?;
+    let page = call.store.list_teams(&call.principal.organization_id, &list).await?;
+    Ok(Reply::ok(wire::teams(call.contract(), &list, &page)))
+}
+
+async fn create(call: &Call) -> Result<Reply, Error> {
+    let new = wire::create_team(call.contract(), &call.body)?;
+    let id = (call.new_team_id)(call.now);
+    let team = Team::create(id, call.principal.organization_id.clone(), new, call.now);
+    call.store.create_team(&team).await?;
+    Ok(Reply::created(wire::team(call.contract(), &Roster { team, members: Vec::new() })))
+}
+
+async fn get(call: &Call, id: TeamId) -> Result<Reply, Error> {
+    let (roster, _) = call.store.team(&call.principal.organization_id, id).await?;
+    Ok(Reply::ok(wire::team(call.contract(), &roster)))
+}
+
+async fn update(call: &Call, id: TeamId) -> Result<Reply, Error> {
+    let changes = wire::update_team(call.contract(), &call.body)?;
+    let roster = call.store.change_team(&call.principal.organization_id, id, &changes, call.now).await?;
+    Ok(Reply::ok(wire::team(call.contract(), &roster)))
+}
+
+async fn delete(call: &Call, id: TeamId) -> Result<Reply, Error> {
+    let on_open_tickets = match call.contract() {
+        Contract::Toptickets => OnOpenTickets::Unassign,
+        Contract::Itsm => OnOpenTickets::Refuse,
+    };
+    call.store.delete_team(&call.principal.organization_id, id, on_open_tickets, call.now).await?;
+    Ok(Reply::no_content())
+}

@@ -1,0 +1,117 @@
+//! From the credential of a request to whom it speaks for.
+//!
+//! This happens inside each function, not in an authorizer of the gateway: both documents promise bodies of their own for
+//! 401 and 403, which an HTTP API's authorizer cannot render.
+
+mod cache;
+
+pub use cache::KeyCache;
+
+use crate::{
+    domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Timestamp},
+    store::{self, Store},
+};
+
+/// Whom a request speaks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The organization whose teams it sees.
+    pub organization_id: OrganizationId,
+    /// The contract it speaks.
+    pub contract: Contract,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+}
+
+impl Principal {
+    /// Whether it may do what `scope` names.
+    #[must_use]
+    pub fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+
+    fn of(key: &ApiKey) -> Self {
+        Self {
+            organization_id: key.organization_id.clone(),
+            contract: key.kind.contract(),
+            scopes: Scope::ALL.into_iter().filter(|scope| key.allows(*scope)).collect(),
+        }
+    }
+}
+
+/// The token of an `Authorization: Bearer <token>` header. The scheme's letter case does not matter.
+#[must_use]
+pub fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The contract that a token's form belongs to, whether the token is good or not: errors are answered in its shape.
+#[must_use]
+pub fn spoken_contract(token: &str) -> Option<Contract> {
+    if token.starts_with("tt_") {
+        Some(Contract::Toptickets)
+    } else if token.starts_with("itsm_") || is_jwt_shaped(token) {
+        Some(Contract::Itsm)
+    } else {
+        None
+    }
+}
+
+/// Three parts of base64url between dots: only the ITSM platform issues such tokens.
+fn is_jwt_shaped(token: &str) -> bool {
+    let base64url = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='))
+    };
+    token.split('.').count() == 3 && token.split('.').all(base64url)
+}
+
+/// Resolves a token; `None` if it is no good. No round trip where the key is in the cache, else one.
+///
+/// # Errors
+/// [`store::Error::Unavailable`] or [`store::Error::Internal`].
+pub async fn authenticate(
+    token: &str,
+    cache: &KeyCache,
+    store: &Store,
+    now: Timestamp,
+) -> Result<Option<Principal>, store::Error> {
+    let Some(secret) = SecretKey::parse(token) else { return Ok(None) };
+    let hash = secret.hash();
+    let key = match cache.get(hash, now) {
+        Some(key) => key,
+        None => match store.api_key(hash).await? {
+            Some(key) => {
+                cache.put(key.clone(), now);
+                key
+            }
+            None => return Ok(None),
+        },
+    };
+    Ok(key.is_valid(now).then(|| Principal::of(&key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_what_follows_the_scheme() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        for bad in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearerabc"] {
+            assert_eq!(bearer(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_shows_its_contract_before_it_is_known() {
+        assert_eq!(spoken_contract("tt_nonsense"), Some(Contract::Toptickets));
+        assert_eq!(spoken_contract("itsm_nonsense"), Some(Contract::Itsm));
+        assert_eq!(spoken_contract("eyJh.eyJz.c2ln"), Some(Contract::Itsm));
+        for unknown in ["sk_live_1", "a.b", "a..b", "a.b.c.d", "TT_live_1"] {
+            assert_eq!(spoken_contract(unknown), None, "{unknown}");
+        }
+    }
+}

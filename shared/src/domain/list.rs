@@ -1,0 +1,92 @@
+//! Listing teams: which page of which order, and what comes back.
+
+use super::{Folded, Load, Team};
+
+/// What teams are sorted by. Ties go by id, in the sort's direction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SortBy {
+    /// By creation, which is id order.
+    #[default]
+    CreatedAt,
+    /// By the last edit or change of roster.
+    UpdatedAt,
+    /// By folded name, code point by code point.
+    Name,
+}
+
+/// Which way a list runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Smallest or oldest first.
+    Ascending,
+    /// Largest or newest first.
+    Descending,
+}
+
+/// A page of teams to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListTeams {
+    /// How many to leave out at the start. Wide enough for any page of any size, so that no page number overflows.
+    pub skip: u128,
+    /// How many to answer with at most, at least 1.
+    pub limit: usize,
+    /// Only teams with this in their folded name.
+    pub search: Option<Folded>,
+    /// What to sort by.
+    pub sort_by: SortBy,
+    /// Which way.
+    pub order: Order,
+    /// Whether the caller wants to know how many there are in all.
+    pub count: bool,
+}
+
+impl ListTeams {
+    /// Whether the table's own order is the one asked for, so that the first pages can be read without the rest.
+    #[must_use]
+    pub fn is_stored_order(&self) -> bool {
+        self.search.is_none() && self.sort_by == SortBy::CreatedAt
+    }
+
+    /// Picks this page out of all the organization's teams.
+    #[must_use]
+    pub fn page_of(&self, mut teams: Vec<Listed>) -> TeamPage {
+        if let Some(part) = &self.search {
+            teams.retain(|listed| listed.team.name.folded().contains(part));
+        }
+        match self.sort_by {
+            SortBy::CreatedAt => teams.sort_by_cached_key(|listed| listed.team.id),
+            SortBy::UpdatedAt => teams.sort_by_cached_key(|listed| (listed.team.updated_at, listed.team.id)),
+            SortBy::Name => teams.sort_by_cached_key(|listed| (listed.team.name.folded(), listed.team.id)),
+        }
+        if self.order == Order::Descending {
+            teams.reverse();
+        }
+        let total = teams.len();
+        TeamPage { teams: self.cut(teams), total }
+    }
+
+    /// Cuts this page out of the teams that the list begins with.
+    #[must_use]
+    pub fn cut(&self, teams: Vec<Listed>) -> Vec<Listed> {
+        let skip = usize::try_from(self.skip).unwrap_or(usize::MAX);
+        teams.into_iter().skip(skip).take(self.limit).collect()
+    }
+}
+
+/// A team in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The team.
+    pub team: Team,
+    /// Its load.
+    pub load: Load,
+}
+
+/// One page, and how many teams there are on all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamPage {
+    /// The teams on the page.
+    pub teams: Vec<Listed>,
+    /// The teams on all pages. Meaningless unless [`ListTeams::count`] asked for it.
+    pub total: usize,
+}

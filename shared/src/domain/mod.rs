@@ -1,0 +1,27 @@
+//! What Muster is about, with no AWS, no HTTP and no I/O: identifiers, text rules, teams, members, users, workload.
+//!
+//! Values with a rule have private fields and a `parse` that enforces it, so a value that exists is a value that is
+//! valid. Records that merely group such values have public fields, so that a conversion can destructure every one of
+//! them and a new field breaks the build until someone decides about it.
+
+mod credential;
+mod error;
+mod ids;
+mod list;
+mod member;
+mod team;
+mod text;
+mod time;
+mod user;
+mod workload;
+
+pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey};
+pub use error::{Error, UserField};
+pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
+pub use list::{ListTeams, Listed, Order, SortBy, TeamPage};
+pub use member::{MAX_MEMBERS, Member, MemberRole, NewMember};
+pub use team::{Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
+pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
+pub use time::Timestamp;
+pub use user::{User, UserStatus};
+pub use workload::{Resolved, Workload};

@@ -1,0 +1,181 @@
+//! One HTTP request from the gateway, the same way in every function: find the route, authenticate, check the scope,
+//! run the use case, render the answer or the failure in the caller's contract.
+
+mod request;
+mod response;
+mod route;
+
+use std::{convert::Infallible, num::NonZeroUsize, sync::Arc};
+
+use lambda_http::{Body, Request, Response};
+use uuid::{ContextV7, Uuid};
+
+pub use response::Reply;
+pub use route::{Endpoint, ROUTES, Route};
+
+use crate::{
+    auth::{self, KeyCache, Principal},
+    domain::{self, Contract, TeamId, Timestamp},
+    store::{self, Store},
+    wire::{
+        Failure,
+        input::{Invalid, MAX_BODY_BYTES},
+    },
+};
+use request::Received;
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Makes the id of a team that is created at a given time.
+pub type NewTeamId = Arc<dyn Fn(Timestamp) -> TeamId + Send + Sync>;
+
+/// What the HTTP functions depend on. One for the life of a function's instance.
+#[derive(Clone)]
+pub struct Deps {
+    /// The table.
+    pub store: Store,
+    /// The API keys that were seen lately.
+    pub keys: Arc<KeyCache>,
+    /// The time.
+    pub clock: Clock,
+    /// Ids for new teams.
+    pub new_team_id: NewTeamId,
+}
+
+impl Deps {
+    /// How many API keys an instance remembers: far more than talk to one instance within a minute, for under 4 MB.
+    const KEYS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
+    /// Works on `store`, by the system's clock and with monotonic UUIDv7 for new teams, so that creation order is id order.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let context = std::sync::Mutex::new(ContextV7::new());
+        let new_team_id = move |now: Timestamp| {
+            let millis = u64::try_from(now.millis()).unwrap_or(0);
+            let nanos = u32::try_from(millis % 1000 * 1_000_000).unwrap_or(0);
+            TeamId::new(Uuid::new_v7(uuid::Timestamp::from_unix(&context, millis / 1000, nanos)))
+        };
+        Self {
+            store,
+            keys: Arc::new(KeyCache::new(Self::KEYS)),
+            clock: Arc::new(Timestamp::now),
+            new_team_id: Arc::new(new_team_id),
+        }
+    }
+}
+
+/// An authenticated request for one route, as a use case gets it.
+pub struct Call {
+    /// What is asked for, ids parsed.
+    pub route: Route,
+    /// Who asks.
+    pub principal: Principal,
+    /// The raw query string.
+    pub query: String,
+    /// The body; empty where the route reads none.
+    pub body: Vec<u8>,
+    /// The table, until shortly before the function's time is up.
+    pub store: Store,
+    /// When the request came.
+    pub now: Timestamp,
+    /// Ids for new teams.
+    pub new_team_id: NewTeamId,
+}
+
+impl Call {
+    /// The contract that the caller speaks.
+    #[must_use]
+    pub fn contract(&self) -> Contract {
+        self.principal.contract
+    }
+}
+
+/// Why a use case did not succeed.
+#[derive(Debug)]
+pub enum Error {
+    /// The client is told so.
+    Failure(Failure),
+    /// The table failed; the client is told as much as is its business.
+    Store(store::Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::Failure(invalid.into())
+    }
+}
+
+impl From<domain::Error> for Error {
+    fn from(error: domain::Error) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Serves one request with a use case.
+///
+/// # Errors
+/// Never: every failure is an answer.
+pub async fn serve<U, F>(request: Request, deps: &Deps, use_case: U) -> Result<Response<Body>, Infallible>
+where
+    U: FnOnce(Call) -> F,
+    F: Future<Output = Result<Reply, Error>>,
+{
+    let received = Received::from(request);
+    let now = (deps.clock)();
+    let outcome = answer(&received, deps, now, use_case).await.map_err(|error| match error {
+        Error::Failure(failure) => failure,
+        Error::Store(store::Error::Refused(error)) => error.into(),
+        Error::Store(error) => {
+            let failure = match &error {
+                store::Error::Unavailable(_) => Failure::Unavailable,
+                _ => Failure::Internal,
+            };
+            tracing::error!(request_id = received.request_id, method = received.method, path = received.path, %error, "failed");
+            failure
+        }
+    });
+    Ok(response::render(&received, now, outcome))
+}
+
+/// The checks in the order in which the contracts promise them; the first that fails is the answer.
+async fn answer<U, F>(received: &Received, deps: &Deps, now: Timestamp, use_case: U) -> Result<Reply, Error>
+where
+    U: FnOnce(Call) -> F,
+    F: Future<Output = Result<Reply, Error>>,
+{
+    let found = route::find(&received.method, &received.path, received.spoken_contract())?;
+    let reads_body = found.endpoint.reads_body();
+    if reads_body && received.body().len() > MAX_BODY_BYTES {
+        return Err(Failure::BodyTooLarge.into());
+    }
+    let store = deps.store.until(received.deadline);
+    let token = received.token.as_deref().ok_or(Failure::Unauthorized)?;
+    let principal = auth::authenticate(token, &deps.keys, &store, now).await?.ok_or(Failure::Unauthorized)?;
+    let scope = found.endpoint.scope();
+    if !principal.may(scope) {
+        return Err(Failure::MissingScope(scope).into());
+    }
+    let call = Call {
+        route: found.route()?,
+        principal,
+        query: received.query.clone(),
+        body: if reads_body { received.body().to_vec() } else { Vec::new() },
+        store,
+        now,
+        new_team_id: Arc::clone(&deps.new_team_id),
+    };
+    use_case(call).await
+}

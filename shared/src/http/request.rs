@@ -1,0 +1,73 @@
+//! A request as the gateway hands it over, reduced to what is used.
+
+use std::time::Duration;
+
+use lambda_http::{Body, Request, RequestExt, http::header::AUTHORIZATION, request::RequestContext};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::{
+    auth,
+    domain::{Contract, Timestamp},
+};
+
+/// What came in, before anything was checked.
+pub(super) struct Received {
+    pub(super) method: String,
+    /// The path as received, without the query.
+    pub(super) path: String,
+    /// The query as received, still encoded.
+    pub(super) query: String,
+    /// `req_` and the gateway's id of the request.
+    pub(super) request_id: String,
+    /// The bearer token, if there is one.
+    pub(super) token: Option<String>,
+    /// When the answer has to be on its way.
+    pub(super) deadline: Instant,
+    body: Body,
+}
+
+impl Received {
+    /// How long before the function is stopped the store gives up, so that a 503 can still be sent.
+    const MARGIN: Duration = Duration::from_millis(500);
+    /// The time there is where the runtime names no deadline.
+    const DEFAULT_TIME: Duration = Duration::from_secs(10);
+
+    /// The contract that the token's form belongs to.
+    pub(super) fn spoken_contract(&self) -> Option<Contract> {
+        self.token.as_deref().and_then(auth::spoken_contract)
+    }
+
+    /// The body, whatever way the gateway encoded it.
+    pub(super) fn body(&self) -> &[u8] {
+        self.body.as_ref()
+    }
+}
+
+impl From<Request> for Received {
+    fn from(request: Request) -> Self {
+        let gateway_id = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
+            _ => None,
+        };
+        let until = request.lambda_context_ref().map_or(0, |context| context.deadline);
+        let left = match i64::try_from(until) {
+            Ok(until) if until > 0 => Timestamp::from_millis(until).since(Timestamp::now()),
+            _ => Self::DEFAULT_TIME,
+        };
+        Self {
+            method: request.method().as_str().to_owned(),
+            path: request.raw_http_path().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+            request_id: format!("req_{}", gateway_id.unwrap_or_else(|| Uuid::new_v4().to_string())),
+            token: request
+                .headers()
+                .get(AUTHORIZATION)
+                .and_then(|value| value.to_str().ok())
+                .and_then(auth::bearer)
+                .map(str::to_owned),
+            deadline: Instant::now() + left.saturating_sub(Self::MARGIN),
+            body: request.into_body(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Answers: what a use case says, and how a failure is said in the caller's contract.
+
+use lambda_http::{
+    Body, Response,
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+};
+
+use super::request::Received;
+use crate::{
+    domain::{Contract, Timestamp},
+    wire::{
+        Failure, Occurrence,
+        itsm::{self, Audience},
+        toptickets,
+    },
+};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// A success, rendered.
+#[derive(Debug)]
+pub struct Reply {
+    status: StatusCode,
+    body: Option<String>,
+}
+
+impl Reply {
+    /// 200 with a JSON body.
+    #[must_use]
+    pub fn ok(body: String) -> Self {
+        Self { status: StatusCode::OK, body: Some(body) }
+    }
+
+    /// 201 with a JSON body.
+    #[must_use]
+    pub fn created(body: String) -> Self {
+        Self { status: StatusCode::CREATED, body: Some(body) }
+    }
+
+    /// 204 without a body.
+    #[must_use]
+    pub fn no_content() -> Self {
+        Self { status: StatusCode::NO_CONTENT, body: None }
+    }
+}
+
+/// Renders the outcome of a request.
+pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply, Failure>) -> Response<Body> {
+    let (reply, failure) = match outcome {
+        Ok(reply) => (reply, None),
+        Err(failure) => {
+            let occurrence = Occurrence { request_id: &received.request_id, at: now, path: &received.path };
+            let (status, body) = match received.spoken_contract() {
+                Some(Contract::Toptickets) => toptickets::failure(&failure),
+                Some(Contract::Itsm) => itsm::failure(&failure, occurrence, Audience::Itsm),
+                None => itsm::failure(&failure, occurrence, Audience::Unknown),
+            };
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (Reply { status, body: Some(body) }, Some(failure))
+        }
+    };
+
+    let mut response = Response::new(reply.body.map_or(Body::Empty, Body::Text));
+    *response.status_mut() = reply.status;
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(id) = HeaderValue::from_str(&received.request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    if reply.status != StatusCode::NO_CONTENT {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    match failure {
+        Some(Failure::Unauthorized) => {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        Some(Failure::MethodNotAllowed(methods)) => {
+            if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
+                headers.insert(ALLOW, allow);
+            }
+        }
+        Some(Failure::Unavailable) => {
+            headers.insert(RETRY_AFTER, HeaderValue::from(Failure::RETRY_AFTER_SECS));
+        }
+        _ => {}
+    }
+    response
+}

@@ -1,0 +1,191 @@
+//! The routes of both contracts.
+//!
+//! template.yaml declares the same ones to the gateway, and a test holds the two together. The function looks at method and
+//! path itself, because the `$default` route has to tell an unknown path from a known one with another method, and because
+//! not every local runner of functions fills in the gateway's route key.
+
+use percent_encoding::percent_decode_str;
+
+use crate::{
+    domain::{Contract, Error, Scope, TeamId, UserId},
+    wire::Failure,
+};
+
+/// One operation of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum Endpoint {
+    ListTeams,
+    CreateTeam,
+    GetTeam,
+    UpdateTeam,
+    DeleteTeam,
+    AddMember,
+    RemoveMember,
+    GetWorkload,
+}
+
+/// Every route: method, path with its parameters in braces, endpoint.
+pub const ROUTES: [(&str, &str, Endpoint); 8] = [
+    ("GET", "/v1/teams", Endpoint::ListTeams),
+    ("POST", "/v1/teams", Endpoint::CreateTeam),
+    ("GET", "/v1/teams/{team_id}", Endpoint::GetTeam),
+    ("PATCH", "/v1/teams/{team_id}", Endpoint::UpdateTeam),
+    ("DELETE", "/v1/teams/{team_id}", Endpoint::DeleteTeam),
+    ("POST", "/v1/teams/{team_id}/members", Endpoint::AddMember),
+    ("DELETE", "/v1/teams/{team_id}/members/{user_id}", Endpoint::RemoveMember),
+    ("GET", "/v1/teams/{team_id}/workload", Endpoint::GetWorkload),
+];
+
+impl Endpoint {
+    /// What a credential needs for it.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::ListTeams | Self::GetTeam | Self::GetWorkload => Scope::TeamsRead,
+            Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::RemoveMember => Scope::TeamsWrite,
+            Self::DeleteTeam => Scope::TeamsDelete,
+        }
+    }
+
+    /// Whether the request's body means anything.
+    #[must_use]
+    pub fn reads_body(self) -> bool {
+        matches!(self, Self::CreateTeam | Self::UpdateTeam | Self::AddMember)
+    }
+
+    /// Whether `contract` has it.
+    #[must_use]
+    pub fn is_in(self, contract: Contract) -> bool {
+        contract == Contract::Itsm || self != Self::GetWorkload
+    }
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum Route {
+    ListTeams,
+    CreateTeam,
+    GetTeam(TeamId),
+    UpdateTeam(TeamId),
+    DeleteTeam(TeamId),
+    AddMember(TeamId),
+    RemoveMember(TeamId, UserId),
+    GetWorkload(TeamId),
+}
+
+/// An endpoint, and the text that stood for each of its path parameters.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found<'p> {
+    pub(super) endpoint: Endpoint,
+    parameters: Vec<&'p str>,
+}
+
+/// Finds the endpoint of a method and a path among the routes of a contract, or of both where it is not known.
+///
+/// # Errors
+/// [`Failure::RouteNotFound`], [`Failure::MethodNotAllowed`].
+pub(super) fn find<'p>(method: &str, path: &'p str, contract: Option<Contract>) -> Result<Found<'p>, Failure> {
+    let mut allowed = Vec::new();
+    for (route_method, pattern, endpoint) in ROUTES {
+        if contract.is_some_and(|contract| !endpoint.is_in(contract)) {
+            continue;
+        }
+        let Some(parameters) = parameters(pattern, path) else { continue };
+        if route_method == method {
+            return Ok(Found { endpoint, parameters });
+        }
+        allowed.push(route_method);
+    }
+    Err(if allowed.is_empty() { Failure::RouteNotFound } else { Failure::MethodNotAllowed(allowed) })
+}
+
+/// The parameters of a path that matches a pattern, segment by segment. A parameter is never empty.
+fn parameters<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    let mut parameters = Vec::new();
+    let mut segments = path.split('/');
+    for expected in pattern.split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') && !segment.is_empty() {
+            parameters.push(segment);
+        } else if expected != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(parameters)
+}
+
+impl Found<'_> {
+    /// Parses the path's ids.
+    ///
+    /// # Errors
+    /// A malformed id names nothing: [`Error::TeamNotFound`], [`Error::MemberNotFound`].
+    pub(super) fn route(&self) -> Result<Route, Error> {
+        let decoded = |at: usize| self.parameters.get(at).and_then(|text| percent_decode_str(text).decode_utf8().ok());
+        let team = || decoded(0).and_then(|id| TeamId::parse(&id).ok()).ok_or(Error::TeamNotFound);
+        let user = || decoded(1).and_then(|id| UserId::parse(&id).ok()).ok_or(Error::MemberNotFound);
+        Ok(match self.endpoint {
+            Endpoint::ListTeams => Route::ListTeams,
+            Endpoint::CreateTeam => Route::CreateTeam,
+            Endpoint::GetTeam => Route::GetTeam(team()?),
+            Endpoint::UpdateTeam => Route::UpdateTeam(team()?),
+            Endpoint::DeleteTeam => Route::DeleteTeam(team()?),
+            Endpoint::AddMember => Route::AddMember(team()?),
+            Endpoint::RemoveMember => Route::RemoveMember(team()?, user()?),
+            Endpoint::GetWorkload => Route::GetWorkload(team()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+    #[test]
+    fn every_route_is_found_by_its_own_method_and_path() {
+        for (method, pattern, endpoint) in ROUTES {
+            let path = pattern.replace("{team_id}", ID).replace("{user_id}", ID);
+            assert_eq!(find(method, &path, Some(Contract::Itsm)).unwrap().endpoint, endpoint);
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_is_not_found() {
+        for path in
+            ["", "/", "/v1", "/v1/teams/", "//v1/teams", "/v1/Teams", &format!("/v1/teams/{ID}/"), "/v1/teams//members"]
+        {
+            assert_eq!(find("GET", path, None), Err(Failure::RouteNotFound), "{path}");
+        }
+    }
+
+    #[test]
+    fn another_method_is_told_which_there_are() {
+        let allowed = |path: &str| find("PUT", path, None).unwrap_err();
+        assert_eq!(allowed("/v1/teams"), Failure::MethodNotAllowed(vec!["GET", "POST"]));
+        assert_eq!(allowed("/v1/teams/x"), Failure::MethodNotAllowed(vec!["GET", "PATCH", "DELETE"]));
+        assert_eq!(find("HEAD", "/v1/teams", None), Err(Failure::MethodNotAllowed(vec!["GET", "POST"])));
+    }
+
+    #[test]
+    fn toptickets_has_no_workload() {
+        let path = format!("/v1/teams/{ID}/workload");
+        assert_eq!(find("GET", &path, Some(Contract::Toptickets)), Err(Failure::RouteNotFound));
+        assert_eq!(find("PUT", &path, Some(Contract::Toptickets)), Err(Failure::RouteNotFound));
+        assert!(find("GET", &path, None).is_ok());
+    }
+
+    #[test]
+    fn ids_are_decoded_and_parsed() {
+        let route = |path: &str| find("GET", path, None).unwrap().route();
+        let id = TeamId::parse(ID).unwrap();
+        assert_eq!(route(&format!("/v1/teams/team%5F{ID}")), Ok(Route::GetTeam(id)));
+        for malformed in ["x", "%", "%ff", "%2F", &format!("usr_{ID}")] {
+            assert_eq!(route(&format!("/v1/teams/{malformed}")), Err(Error::TeamNotFound), "{malformed}");
+        }
+        let path = format!("/v1/teams/{ID}/members/x");
+        assert_eq!(find("DELETE", &path, None).unwrap().route(), Err(Error::MemberNotFound));
+    }
+}

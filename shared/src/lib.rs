@@ -1,0 +1,12 @@
+//! Muster's domain crate: teams, memberships and ticket routing for help desks, under two documented HTTP contracts.
+//!
+//! Dependencies point one way. [`domain`] knows nothing but itself; [`store`] keeps the domain in a DynamoDB table; [`wire`]
+//! says it in two contracts; [`auth`] finds out who asks; [`http`] puts these together for one request; [`lambda`] puts
+//! that into a function. Neither do wire types reach the store, nor item types the wire.
+
+pub mod auth;
+pub mod domain;
+pub mod http;
+pub mod lambda;
+pub mod store;
+pub mod wire;

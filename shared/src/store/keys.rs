@@ -1,0 +1,208 @@
+//! Every key of the table: the one place where a key string is built or taken apart.
+//!
+//! Each `pk` begins with the organization or with a key's hash, so that no query can reach another tenant. The parts are
+//! separated by `#`, which no organization id, UUID or hash can hold; a folded name or tag comes last in its key.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Folded, KeyHash, OrganizationId, TeamId, UserId};
+
+/// The most bytes DynamoDB takes in a sort key.
+const MAX_SORT_KEY_BYTES: usize = 1024;
+
+/// What sort keys of teams and their loads begin with.
+pub(super) const TEAMS: &str = "TEAM#";
+/// What sort keys of memberships begin with.
+pub(super) const MEMBERS: &str = "MEMBER#";
+/// The index partition of whatever is unfinished.
+pub(super) const WORK: &str = "WORK";
+
+/// The primary key of an item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl Key {
+    fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self { pk: pk.into(), sk: sk.into() }
+    }
+
+    /// The key as DynamoDB takes it.
+    pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
+        let Self { pk, sk } = self;
+        HashMap::from([
+            ("pk".to_owned(), AttributeValue::S(pk.clone())),
+            ("sk".to_owned(), AttributeValue::S(sk.clone())),
+        ])
+    }
+}
+
+/// An organization: its teams, their loads, names and tombstones are in the same partition.
+pub(super) fn organization(org: &OrganizationId) -> Key {
+    Key::new(organization_partition(org), "ORG")
+}
+
+pub(super) fn organization_partition(org: &OrganizationId) -> String {
+    format!("ORG#{org}")
+}
+
+/// A team: what people edit. The load follows it directly in key order.
+pub(super) fn team(org: &OrganizationId, team: TeamId) -> Key {
+    Key::new(organization_partition(org), format!("{TEAMS}{}", team.uuid()))
+}
+
+/// A team's load: what routing counts.
+pub(super) fn load(org: &OrganizationId, team: TeamId) -> Key {
+    Key::new(organization_partition(org), format!("{TEAMS}{}#LOAD", team.uuid()))
+}
+
+/// What a deleted team left.
+pub(super) fn gone(org: &OrganizationId, team: TeamId) -> Key {
+    Key::new(organization_partition(org), format!("GONE#{}", team.uuid()))
+}
+
+/// The index key under which a deleted team waits to be swept.
+pub(super) fn gone_work(org: &OrganizationId, team: TeamId) -> Key {
+    Key::new(WORK, format!("ORG#{org}#GONE#{}", team.uuid()))
+}
+
+/// The claim of a team on its name. A name too long for a sort key (255 characters can take 1,020 bytes, and folding can
+/// lengthen them) is claimed by its SHA-256.
+pub(super) fn name_claim(org: &OrganizationId, name: &Folded) -> Key {
+    let plain = format!("NAME#{}", name.as_str());
+    let sk = if plain.len() <= MAX_SORT_KEY_BYTES {
+        plain
+    } else {
+        let hash: [u8; 32] = Sha256::digest(name.as_str()).into();
+        hash.iter().fold("NAMEHASH#".to_owned(), |sk, byte| sk + &format!("{byte:02x}"))
+    };
+    Key::new(organization_partition(org), sk)
+}
+
+/// A user's profile.
+pub(super) fn user(org: &OrganizationId, user: UserId) -> Key {
+    Key::new(format!("ORG#{org}#USER#{}", user.uuid()), "USER")
+}
+
+/// The partition of a team's memberships.
+pub(super) fn members_partition(org: &OrganizationId, team: TeamId) -> String {
+    format!("ORG#{org}#TEAM#{}", team.uuid())
+}
+
+/// A user's membership of a team.
+pub(super) fn membership(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
+    Key::new(members_partition(org, team), format!("{MEMBERS}{}", user.uuid()))
+}
+
+/// The index key under which a user's memberships are found.
+pub(super) fn membership_by_user(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
+    Key::new(format!("ORG#{org}#USER#{}", user.uuid()), format!("{TEAMS}{}", team.uuid()))
+}
+
+/// An API key.
+pub(super) fn api_key(hash: KeyHash) -> Key {
+    Key::new(format!("KEY#{hash}"), "KEY")
+}
+
+/// The index partition of an organization's API keys, in order of creation.
+pub(super) fn api_keys_partition(org: &OrganizationId) -> String {
+    format!("ORG#{org}#KEYS")
+}
+
+/// The index key under which an organization's API key is found. Zero-padded, so that text order is time order.
+pub(super) fn api_key_by_organization(org: &OrganizationId, created_at_millis: i64) -> Key {
+    Key::new(api_keys_partition(org), format!("{created_at_millis:015}"))
+}
+
+/// What an item of the organization's partition is, by its sort key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TeamEntry {
+    Team(TeamId),
+    Load(TeamId),
+}
+
+impl TeamEntry {
+    pub(super) fn parse(sk: &str) -> Option<Self> {
+        let rest = sk.strip_prefix(TEAMS)?;
+        let (id, entry) = match rest.strip_suffix("#LOAD") {
+            Some(id) => (id, Self::Load as fn(TeamId) -> Self),
+            None => (rest, Self::Team as fn(TeamId) -> Self),
+        };
+        TeamId::parse(id).ok().map(entry)
+    }
+}
+
+/// The user of a membership, by its sort key.
+pub(super) fn member_of(sk: &str) -> Option<UserId> {
+    UserId::parse(sk.strip_prefix(MEMBERS)?).ok()
+}
+
+/// The hash of an API key, by its partition key.
+pub(super) fn api_key_hash(pk: &str) -> Option<KeyHash> {
+    KeyHash::parse(pk.strip_prefix("KEY#")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{KeyKind, SecretKey, TeamName};
+
+    fn org() -> OrganizationId {
+        OrganizationId::parse("org_9f8e").unwrap()
+    }
+
+    fn team_id() -> TeamId {
+        TeamId::parse("550e8400-e29b-41d4-a716-446655440000").unwrap()
+    }
+
+    fn user_id() -> UserId {
+        UserId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap()
+    }
+
+    /// Stored data outlives the code: these strings can only change together with a migration.
+    #[test]
+    fn keys_are_as_the_design_draws_them() {
+        let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
+        let t = "550e8400-e29b-41d4-a716-446655440000";
+        let u = "123e4567-e89b-12d3-a456-426614174000";
+        for (key, pk, sk) in [
+            (organization(&org()), "ORG#org_9f8e", "ORG"),
+            (team(&org(), team_id()), "ORG#org_9f8e", &*format!("TEAM#{t}")),
+            (load(&org(), team_id()), "ORG#org_9f8e", &format!("TEAM#{t}#LOAD")),
+            (gone(&org(), team_id()), "ORG#org_9f8e", &format!("GONE#{t}")),
+            (gone_work(&org(), team_id()), "WORK", &format!("ORG#org_9f8e#GONE#{t}")),
+            (name_claim(&org(), &Folded::of(" Café ")), "ORG#org_9f8e", "NAME#café"),
+            (user(&org(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), "USER"),
+            (membership(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("MEMBER#{u}")),
+            (membership_by_user(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("TEAM#{t}")),
+            (api_key(hash), &format!("KEY#{hash}"), "KEY"),
+            (api_key_by_organization(&org(), 1_736_064_000_000), "ORG#org_9f8e#KEYS", "001736064000000"),
+        ] {
+            assert_eq!((key.pk.as_str(), key.sk.as_str()), (pk, sk));
+        }
+    }
+
+    #[test]
+    fn keys_parse_back() {
+        assert_eq!(TeamEntry::parse(&team(&org(), team_id()).sk), Some(TeamEntry::Team(team_id())));
+        assert_eq!(TeamEntry::parse(&load(&org(), team_id()).sk), Some(TeamEntry::Load(team_id())));
+        assert_eq!(TeamEntry::parse("TEAM#nonsense"), None);
+        assert_eq!(TeamEntry::parse("ORG"), None);
+        assert_eq!(member_of(&membership(&org(), team_id(), user_id()).sk), Some(user_id()));
+        let hash = SecretKey::generate(KeyKind::TtLive, || 7).hash();
+        assert_eq!(api_key_hash(&api_key(hash).pk), Some(hash));
+    }
+
+    #[test]
+    fn the_longest_name_still_fits_a_sort_key() {
+        let crabs = |n| TeamName::parse(&"🦀".repeat(n)).unwrap().folded();
+        let (short, long) = (name_claim(&org(), &crabs(254)).sk, name_claim(&org(), &crabs(255)).sk);
+        assert!(short.starts_with("NAME#🦀") && short.len() <= MAX_SORT_KEY_BYTES);
+        assert!(long.starts_with("NAMEHASH#") && long.len() <= MAX_SORT_KEY_BYTES);
+    }
+}

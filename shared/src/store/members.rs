@@ -1,0 +1,244 @@
+//! Memberships: reading, adding and removing members.
+
+use super::{
+    Error, Store, expression,
+    expression::{l, n, s},
+    items::{self, Item, MemberItem},
+    keys,
+    retry::Stale,
+    transaction::{Refusal, Transaction},
+};
+use crate::domain::{
+    Error as Refused, MAX_MEMBERS, Member, MemberRole, NewMember, OrganizationId, Roster, TeamId, Timestamp, User,
+    UserField, UserId, UserStatus,
+};
+
+/// What removing a member does if the member leads the team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLead {
+    /// The team has no lead any more.
+    Clear,
+    /// The member stays: [`LeadRemoval`](crate::domain::Error::LeadRemoval).
+    Refuse,
+}
+
+impl Store {
+    /// Reads all memberships of a team, the removed ones too, in order of joining; strongly consistent. One round trip a
+    /// megabyte, which holds any team whose members have not hundreds of long skills.
+    pub(super) async fn memberships(&self, org: &OrganizationId, team: TeamId) -> Result<Vec<Member>, Error> {
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :members)")
+            .expression_attribute_values(":pk", s(keys::members_partition(org, team)))
+            .expression_attribute_values(":members", s(keys::MEMBERS));
+        let mut members = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self.send(|| call.clone().set_exclusive_start_key(start.clone()).send()).await?;
+            for item in page.items.unwrap_or_default() {
+                members.push(items::member(item)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                sort_by_joining(&mut members);
+                return Ok(members);
+            }
+        }
+    }
+
+    /// Adds a user to a team, or returns one who left. Answers with the team after it, the new member included.
+    ///
+    /// Two round trips: reads, then a transaction on condition that the user is still active and the profile is still the
+    /// one that the membership copies.
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`UserNotFound`](crate::domain::Error::UserNotFound),
+    /// [`AlreadyMember`](crate::domain::Error::AlreadyMember), [`UserInactive`](crate::domain::Error::UserInactive),
+    /// [`TeamFull`](crate::domain::Error::TeamFull), [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn add_member(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        new: &NewMember,
+        now: Timestamp,
+    ) -> Result<(Roster, Member), Error> {
+        self.until_current(|| self.try_add_member(org, team, new, now)).await
+    }
+
+    async fn try_add_member(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        new: &NewMember,
+        now: Timestamp,
+    ) -> Result<(Roster, Member), Stale> {
+        let NewMember { user_id, role, skills } = new;
+        let (read, user) = tokio::join!(self.team_with_memberships(org, id), self.user(org, *user_id));
+        let (mut team, load, mut members) = read?;
+        let user = user?.ok_or(Refused::UserNotFound(UserField::UserId))?;
+        let previous = members.iter().find(|member| member.user.id == *user_id);
+        let member = Member::joining(user, skills.clone(), previous, load.turn, now)?;
+        if team.member_count >= MAX_MEMBERS {
+            return Err(Refused::TeamFull.into());
+        }
+        let returns = previous.is_some();
+
+        let mut transaction = Transaction::new(self);
+        let room = "attribute_exists(#pk) AND #member_count < :max";
+        let mut joined =
+            "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now".to_owned();
+        let mut values = expression::values([(":one", n(1)), (":max", n(MAX_MEMBERS)), (":now", n(now.millis()))]);
+        if *role == MemberRole::Lead {
+            joined += ", #lead_id = :user";
+            values.insert(":user".to_owned(), s(user_id.uuid().to_string()));
+            team.lead_id = Some(*user_id);
+        }
+        transaction.update(&keys::team(org, id), &joined, Some(room), values, |team| {
+            Refusal::Because(if team.is_some() { Refused::TeamFull } else { Refused::TeamNotFound })
+        })?;
+        check_profile(&mut transaction, org, &member.user)?;
+        if returns {
+            put_back(&mut transaction, org, id, &member)?;
+        } else {
+            let item = MemberItem::new(org, id, &member);
+            transaction.put(item, "attribute_not_exists(#pk)", None, already_member)?;
+        }
+        transaction.commit().await?;
+
+        team.member_count += 1;
+        team.version += 1;
+        team.updated_at = now;
+        members.retain(|other| other.removed_at.is_none() && other.user.id != *user_id);
+        members.push(member.clone());
+        sort_by_joining(&mut members);
+        Ok((Roster { team, members }, member))
+    }
+
+    /// Removes a member, who keeps the tickets they have. One round trip, a transaction of the membership and the team; two
+    /// where the member is the lead and the lead is cleared.
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`MemberNotFound`](crate::domain::Error::MemberNotFound),
+    /// [`LeadRemoval`](crate::domain::Error::LeadRemoval), [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn remove_member(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        user: UserId,
+        on_lead: OnLead,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.until_current(|| async {
+            match self.try_remove_member(org, team, user, false, now).await {
+                Err(Stale::Error(Error::Refused(Refused::LeadRemoval))) if on_lead == OnLead::Clear => {
+                    self.try_remove_member(org, team, user, true, now).await
+                }
+                outcome => outcome,
+            }
+        })
+        .await
+    }
+
+    /// Removes a member of whom the caller assumes that they are the lead, or that they are not.
+    async fn try_remove_member(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        user: UserId,
+        is_lead: bool,
+        now: Timestamp,
+    ) -> Result<(), Stale> {
+        let mut transaction = Transaction::new(self);
+        let left = "SET #member_count = #member_count - :one, #version = #version + :one, #updated_at = :now";
+        let (left, as_assumed) = if is_lead {
+            (format!("{left} REMOVE #lead_id"), "#lead_id = :user")
+        } else {
+            (left.to_owned(), "attribute_exists(#pk) AND (attribute_not_exists(#lead_id) OR #lead_id <> :user)")
+        };
+        let values =
+            expression::values([(":one", n(1)), (":now", n(now.millis())), (":user", s(user.uuid().to_string()))]);
+        transaction.update(&keys::team(org, team), &left, Some(as_assumed), values, move |team| match team {
+            None => Refusal::Because(Refused::TeamNotFound),
+            Some(_) if is_lead => Refusal::Outdated,
+            Some(_) => Refusal::Because(Refused::LeadRemoval),
+        })?;
+        let present = "attribute_exists(#pk) AND attribute_not_exists(#removed_at)";
+        let removed_at = expression::values([(":now", n(now.millis()))]);
+        let membership = keys::membership(org, team, user);
+        transaction.update(&membership, "SET #removed_at = :now", Some(present), removed_at, |_| {
+            Refusal::Because(Refused::MemberNotFound)
+        })?;
+        transaction.commit().await
+    }
+}
+
+fn sort_by_joining(members: &mut [Member]) {
+    members.sort_by_key(|member| (member.joined_at, member.user.id));
+}
+
+fn already_member(_: Option<&Item>) -> Refusal {
+    Refusal::Because(Refused::AlreadyMember)
+}
+
+/// Wants the user active and the profile as it was read, so that its copy is never older than what announced a change.
+fn check_profile(transaction: &mut Transaction<'_>, org: &OrganizationId, user: &User) -> Result<(), Error> {
+    let active = UserStatus::Active.as_str();
+    let values = expression::values([(":active", s(active)), (":version", n(user.version))]);
+    let condition = "#status = :active AND #profile_version = :version";
+    transaction.check(&keys::user(org, user.id), condition, values, move |user| match user {
+        None => Refusal::Because(Refused::UserNotFound(UserField::UserId)),
+        Some(user) if items::text(user, "status") != Some(active) => {
+            Refusal::Because(Refused::UserInactive(UserField::UserId))
+        }
+        Some(_) => Refusal::Outdated,
+    })
+}
+
+/// Clears the removal of a membership. Its figures are not touched: routing may be counting them at this moment.
+fn put_back(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    team: TeamId,
+    member: &Member,
+) -> Result<(), Error> {
+    let Member {
+        user: User { id, name, email, role, avatar_url, status, version },
+        skills,
+        joined_at,
+        removed_at: _,
+        last_turn: _,
+        open_tickets: _,
+        in_progress_tickets: _,
+        resolved: _,
+    } = member;
+    let mut set = "SET #name = :name, #email = :email, #role = :role, #status = :status, #profile_version = :version, \
+                   #skills = :skills, #joined_at = :joined_at"
+        .to_owned();
+    let mut remove = " REMOVE #removed_at".to_owned();
+    let mut values = expression::values([
+        (":name", s(name)),
+        (":email", s(email)),
+        (":role", s(role)),
+        (":status", s(status.as_str())),
+        (":version", n(version)),
+        (":skills", l(skills.as_slice())),
+        (":joined_at", n(joined_at.millis())),
+    ]);
+    match avatar_url {
+        Some(url) => {
+            set += ", #avatar_url = :avatar_url";
+            values.insert(":avatar_url".to_owned(), s(url));
+        }
+        None => remove += ", #avatar_url",
+    }
+    transaction.update(
+        &keys::membership(org, team, *id),
+        &(set + &remove),
+        Some("attribute_exists(#removed_at)"),
+        values,
+        |membership| if membership.is_some() { already_member(membership) } else { Refusal::Outdated },
+    )
+}

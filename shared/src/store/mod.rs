@@ -1,0 +1,67 @@
+//! The one DynamoDB table, and everything that is read from it or written to it.
+//!
+//! One file per group of accesses; [`keys`] builds every key, [`items`] converts every item. An invariant that spans items
+//! is a transaction whose conditions carry it. What is transient (conflicts, throttling, faults of the service or of the
+//! network) is retried with full jitter for as long as the request has time; see [`Store::until`].
+
+mod api_keys;
+mod expression;
+mod items;
+mod keys;
+mod members;
+mod retry;
+mod teams;
+mod transaction;
+mod users;
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::Client;
+use tokio::time::Instant;
+
+pub use members::OnLead;
+pub use retry::Error;
+pub use teams::OnOpenTickets;
+
+/// The table, and how long there is to work on it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    table: Arc<str>,
+    deadline: Instant,
+}
+
+impl Store {
+    /// The table of this name.
+    ///
+    /// The client's own retries should be off, so that they do not multiply with the store's.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<Arc<str>>, deadline: Instant) -> Self {
+        Self { client, table: table.into(), deadline }
+    }
+
+    /// The same table, with another deadline: when it passes, what is still being retried is
+    /// [`Unavailable`](Error::Unavailable).
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Self {
+        Self { deadline, ..self.clone() }
+    }
+
+    /// Opens a connection and resolves credentials before the first request needs them, by reading an item that does
+    /// not exist. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn warm_up(&self) -> Result<(), Error> {
+        let nothing = keys::Key { pk: "WARM-UP".to_owned(), sk: "WARM-UP".to_owned() };
+        self.get(&nothing).await.map(drop)
+    }
+
+    /// Reads one item, strongly consistent. One round trip.
+    async fn get(&self, key: &keys::Key) -> Result<Option<items::Item>, Error> {
+        let call =
+            self.client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).consistent_read(true);
+        let output = self.send(|| call.clone().send()).await?;
+        Ok(output.item)
+    }
+}

@@ -1,0 +1,232 @@
+//! What can go wrong on the way to the table, and trying again.
+
+use std::{error::Error as StdError, fmt, time::Duration};
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use tokio::time::Instant;
+
+use super::Store;
+use crate::domain;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why the store did not do what it was asked to.
+#[derive(Debug)]
+pub enum Error {
+    /// A rule of the domain forbids it. Nothing was written.
+    Refused(domain::Error),
+    /// The table is throttling, in conflict or out of reach, and the time is up. A write may have happened or not.
+    Unavailable(BoxError),
+    /// The table answered what it never should: missing permissions, a missing table, an item of another shape.
+    Internal(BoxError),
+}
+
+impl Error {
+    pub(super) fn internal(error: impl Into<BoxError>) -> Self {
+        Self::Internal(error.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => error.fmt(f),
+            Self::Unavailable(cause) => write!(f, "the table is unavailable: {}", chain(&**cause)),
+            Self::Internal(cause) => write!(f, "the table answered unexpectedly: {}", chain(&**cause)),
+        }
+    }
+}
+
+impl StdError for Error {}
+
+impl From<domain::Error> for Error {
+    fn from(error: domain::Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line += &format!(": {error}");
+        cause = error.source();
+    }
+    line
+}
+
+/// The pauses between attempts: exponential with full jitter, until a deadline.
+pub(super) struct Backoff {
+    deadline: Instant,
+    ceiling: Duration,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(25);
+    const LONGEST: Duration = Duration::from_secs(1);
+
+    /// Waits for a random part of a ceiling that doubles each time. False, at once, if the deadline would pass.
+    pub(super) async fn pause(&mut self) -> bool {
+        let pause = self.ceiling.mul_f64(rand::random::<f64>());
+        self.ceiling = (self.ceiling * 2).min(Self::LONGEST);
+        let wakes = Instant::now() + pause;
+        if wakes >= self.deadline {
+            return false;
+        }
+        tokio::time::sleep_until(wakes).await;
+        true
+    }
+}
+
+/// Two writers kept getting in each other's way until the time was up.
+#[derive(Debug)]
+struct Contention;
+
+impl fmt::Display for Contention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("concurrent writers kept changing what was read")
+    }
+}
+
+impl StdError for Contention {}
+
+/// The deadline passed before the table answered.
+#[derive(Debug)]
+struct OutOfTime;
+
+impl fmt::Display for OutOfTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the table did not answer in time")
+    }
+}
+
+impl StdError for OutOfTime {}
+
+/// How one call ended that was not worth another attempt.
+pub(super) enum Failed<E> {
+    /// The service's own, final answer, which the caller may know the meaning of.
+    Answered(E),
+    /// Anything else.
+    Other(Error),
+}
+
+impl<E: StdError + Send + Sync + 'static> From<Failed<E>> for Error {
+    fn from(failed: Failed<E>) -> Self {
+        match failed {
+            Failed::Answered(error) => Self::internal(error),
+            Failed::Other(error) => error,
+        }
+    }
+}
+
+impl Store {
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff { deadline: self.deadline, ceiling: Backoff::FIRST }
+    }
+
+    /// Makes a call until it is answered with something that another attempt would not change, or the time is up.
+    pub(super) async fn send<T, E, F>(&self, call: impl Fn() -> F) -> Result<T, Failed<E>>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+        E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        self.send_unless(call, |_| false).await
+    }
+
+    /// The same, for calls that have a transient answer of their own.
+    pub(super) async fn send_unless<T, E, F>(
+        &self,
+        call: impl Fn() -> F,
+        is_transient_answer: impl Fn(&E) -> bool,
+    ) -> Result<T, Failed<E>>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+        E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        let mut backoff = self.backoff();
+        loop {
+            let error = match tokio::time::timeout_at(self.deadline, call()).await {
+                Ok(Ok(output)) => return Ok(output),
+                Ok(Err(error)) => error,
+                Err(_) => return Err(Failed::Other(Error::Unavailable(Box::new(OutOfTime)))),
+            };
+            let transient = match &error {
+                SdkError::ServiceError(answer) if is_transient_answer(answer.err()) => true,
+                error => is_transient(error),
+            };
+            if !transient {
+                return Err(match error {
+                    SdkError::ServiceError(answer) => Failed::Answered(answer.into_err()),
+                    error => Failed::Other(Error::internal(error)),
+                });
+            }
+            if !backoff.pause().await {
+                return Err(Failed::Other(Error::Unavailable(Box::new(error))));
+            }
+            tracing::debug!(error = chain(&error), "trying again");
+        }
+    }
+
+    /// Repeats a decision that another writer made stale, from fresh reads, until it stands or the time is up.
+    pub(super) async fn until_current<T, F>(&self, mut decide: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Stale>>,
+    {
+        let mut backoff = self.backoff();
+        loop {
+            match decide().await {
+                Ok(done) => return Ok(done),
+                Err(Stale::Error(error)) => return Err(error),
+                Err(Stale::Outdated) if backoff.pause().await => {}
+                Err(Stale::Outdated) => return Err(Error::Unavailable(Box::new(Contention))),
+            }
+        }
+    }
+}
+
+/// Why a decision could not be written.
+pub(super) enum Stale {
+    /// What it was based on has changed: decide again.
+    Outdated,
+    /// It is final.
+    Error(Error),
+}
+
+impl From<Error> for Stale {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<domain::Error> for Stale {
+    fn from(error: domain::Error) -> Self {
+        Self::Error(Error::Refused(error))
+    }
+}
+
+/// Whether the same call may succeed a moment later.
+fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        // A connector that fails for a reason of no kind was never asked: there are no credentials to sign with.
+        SdkError::DispatchFailure(failure) => {
+            !failure.is_user()
+                && !(failure.is_other() && failure.as_connector_error().is_some_and(|error| error.as_other().is_none()))
+        }
+        SdkError::ServiceError(answer) => {
+            answer.raw().status().is_server_error()
+                || matches!(
+                    answer.err().code(),
+                    Some(
+                        "ProvisionedThroughputExceededException"
+                            | "RequestLimitExceeded"
+                            | "ThrottlingException"
+                            | "TransactionConflictException"
+                            | "TransactionInProgressException"
+                    )
+                )
+        }
+        _ => false,
+    }
+}

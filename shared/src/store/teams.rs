@@ -1,0 +1,364 @@
+//! Teams: reading, listing, creating, changing and deleting them.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use uuid::Uuid;
+
+use super::{
+    Error, Store, expression,
+    expression::{l, n, s},
+    items::{self, GoneItem, Item, LoadItem, NameClaimItem, TeamItem},
+    keys::{self, TeamEntry},
+    retry::{Failed, Stale},
+    transaction::{MAX_ITEMS, Refusal, Transaction},
+};
+use crate::domain::{
+    Error as Refused, ListTeams, Listed, Load, Member, Order, OrganizationId, Roster, Team, TeamChanges, TeamId,
+    TeamPage, Timestamp, UserField, UserId, UserStatus,
+};
+
+/// What deleting a team does about the open tickets it still holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnOpenTickets {
+    /// They are left without a team, for a job to unassign one by one.
+    Unassign,
+    /// The team stays: [`OpenTickets`](crate::domain::Error::OpenTickets).
+    Refuse,
+}
+
+impl Store {
+    /// Reads a team, its load and its members, strongly consistent. One round trip: two queries at once.
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn team(&self, org: &OrganizationId, id: TeamId) -> Result<(Roster, Load), Error> {
+        let (team, load, members) = self.team_with_memberships(org, id).await?;
+        Ok((Roster { team, members: present(members) }, load))
+    }
+
+    /// The same with the removed memberships, in order of joining.
+    pub(super) async fn team_with_memberships(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+    ) -> Result<(Team, Load, Vec<Member>), Error> {
+        let (team, members) = tokio::join!(self.team_and_load(org, id), self.memberships(org, id));
+        let (team, load) = team?.ok_or(Refused::TeamNotFound)?;
+        Ok((team, load, members?))
+    }
+
+    /// Reads a team and its load with one query: they are neighbours.
+    async fn team_and_load(&self, org: &OrganizationId, id: TeamId) -> Result<Option<(Team, Load)>, Error> {
+        let (team, load) = (keys::team(org, id), keys::load(org, id));
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :team AND :load")
+            .expression_attribute_values(":pk", s(team.pk))
+            .expression_attribute_values(":team", s(team.sk))
+            .expression_attribute_values(":load", s(load.sk));
+        let output = self.send(|| call.clone().send()).await?;
+        let found = listed(org, output.items.unwrap_or_default())?.pop();
+        Ok(found.map(|Listed { team, load }| (team, load)))
+    }
+
+    /// Lists teams, strongly consistent.
+    ///
+    /// In the table's own order: one round trip for the first megabyte up to the end of the page. In any other order, or with
+    /// a search: all teams of the organization, one round trip a megabyte.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn list_teams(&self, org: &OrganizationId, list: &ListTeams) -> Result<TeamPage, Error> {
+        if !list.is_stored_order() {
+            let (teams, _) = self.teams(org, Order::Ascending, usize::MAX).await?;
+            return Ok(list.page_of(teams));
+        }
+        let wanted = usize::try_from(list.skip).unwrap_or(usize::MAX).saturating_add(list.limit);
+        let (read, counted) = tokio::join!(self.teams(org, list.order, wanted), async {
+            if list.count { self.team_count(org).await } else { Ok(0) }
+        });
+        let (teams, all) = read?;
+        // Where the end was seen, what was seen is the count; else no count may contradict the page beside it.
+        let total = if all { teams.len() } else { counted?.max(teams.len()) };
+        Ok(TeamPage { teams: list.cut(teams), total })
+    }
+
+    /// Reads the first `wanted` teams in the table's order, and tells whether they are all there are.
+    async fn teams(&self, org: &OrganizationId, order: Order, wanted: usize) -> Result<(Vec<Listed>, bool), Error> {
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .scan_index_forward(order == Order::Ascending)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :teams)")
+            .expression_attribute_values(":pk", s(keys::organization_partition(org)))
+            .expression_attribute_values(":teams", s(keys::TEAMS));
+        let mut read = Vec::new();
+        let mut start: Option<HashMap<String, AttributeValue>> = None;
+        loop {
+            // A team is two items. One whose other item is not read yet does not count, so that none is shown by half.
+            let missing = wanted.saturating_sub(read.len() / 2).max(1).saturating_mul(2);
+            let limit = i32::try_from(missing).ok();
+            let page =
+                self.send(|| call.clone().set_limit(limit).set_exclusive_start_key(start.clone()).send()).await?;
+            read.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() || read.len() / 2 >= wanted {
+                return Ok((listed(org, read)?, start.is_none()));
+            }
+        }
+    }
+
+    async fn team_count(&self, org: &OrganizationId) -> Result<usize, Error> {
+        self.get(&keys::organization(org)).await?.map_or(Ok(0), items::team_count)
+    }
+
+    /// Creates a team. One round trip: a transaction of the team, its load, its name claim and the organization's count,
+    /// and of a check of the lead.
+    ///
+    /// # Errors
+    /// [`UserNotFound`](crate::domain::Error::UserNotFound) or [`UserInactive`](crate::domain::Error::UserInactive) for the
+    /// lead, [`NameTaken`](crate::domain::Error::NameTaken), [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn create_team(&self, team: &Team) -> Result<(), Error> {
+        self.until_current(|| async {
+            let mut transaction = Transaction::new(self);
+            if let Some(lead) = team.lead_id {
+                check_lead(&mut transaction, &team.organization_id, lead)?;
+            }
+            claim_name(&mut transaction, team)?;
+            let new = "attribute_not_exists(#pk)";
+            transaction.put(TeamItem::new(team), new, None, |_| Refusal::Outdated)?;
+            let load = LoadItem::new(&team.organization_id, team.id, Load::default());
+            transaction.put(load, new, None, |_| Refusal::Outdated)?;
+            count_teams(&mut transaction, &team.organization_id, 1)?;
+            transaction.commit().await
+        })
+        .await
+    }
+
+    /// Changes a team; changes that change nothing move neither its version nor its time.
+    ///
+    /// One round trip for plain fields: an update beside a query of the members. Two for a new name or another lead: reads,
+    /// then a transaction on condition that nobody changed the team in between.
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound); [`UserNotFound`](crate::domain::Error::UserNotFound) or
+    /// [`UserInactive`](crate::domain::Error::UserInactive) for a new lead; [`NameTaken`](crate::domain::Error::NameTaken);
+    /// [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn change_team(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        changes: &TeamChanges,
+        now: Timestamp,
+    ) -> Result<Roster, Error> {
+        let touches_other_items = changes.name.is_some() || matches!(changes.lead_id, Some(Some(_)));
+        if touches_other_items {
+            return self.until_current(|| self.change_name_or_lead(org, id, changes, now)).await;
+        }
+        if *changes == TeamChanges::default() {
+            return self.team(org, id).await.map(|(roster, _)| roster);
+        }
+        let (team, members) = tokio::join!(self.change_plain_fields(org, id, changes, now), self.memberships(org, id));
+        Ok(Roster { team: team?, members: present(members?) })
+    }
+
+    async fn change_name_or_lead(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        changes: &TeamChanges,
+        now: Timestamp,
+    ) -> Result<Roster, Stale> {
+        let (Roster { team, members }, _) = self.team(org, id).await?;
+        let Some(changed) = team.changed(changes, now) else { return Ok(Roster { team, members }) };
+
+        let mut transaction = Transaction::new(self);
+        let version = expression::values([(":version", n(team.version))]);
+        transaction.put(TeamItem::new(&changed), "#version = :version", Some(version), team_as_read)?;
+        if let Some(lead) = changed.lead_id
+            && team.lead_id != Some(lead)
+        {
+            check_lead(&mut transaction, org, lead)?;
+        }
+        if changed.name.folded() != team.name.folded() {
+            claim_name(&mut transaction, &changed)?;
+            release_name(&mut transaction, &team)?;
+        }
+        transaction.commit().await?;
+        Ok(Roster { team: changed, members })
+    }
+
+    /// Updates the fields that no other item knows of, if one of them differs.
+    async fn change_plain_fields(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        changes: &TeamChanges,
+        now: Timestamp,
+    ) -> Result<Team, Error> {
+        let TeamChanges { name: _, description, lead_id, queue_strategy, specializations } = changes;
+        let write_id = Uuid::new_v4().to_string();
+        let mut set = vec!["#version = #version + :one, #updated_at = :now, #write_id = :write_id"];
+        let mut remove = Vec::new();
+        let mut differs = Vec::new();
+        let mut values = expression::values([(":one", n(1)), (":now", n(now.millis())), (":write_id", s(&*write_id))]);
+        match description {
+            None => {}
+            Some(None) => {
+                remove.push("#description");
+                differs.push("attribute_exists(#description)");
+            }
+            Some(Some(text)) => {
+                set.push("#description = :description");
+                differs.push("attribute_not_exists(#description) OR #description <> :description");
+                values.insert(":description".to_owned(), s(text.as_str()));
+            }
+        }
+        if lead_id.is_some() {
+            remove.push("#lead_id");
+            differs.push("attribute_exists(#lead_id)");
+        }
+        if let Some(strategy) = queue_strategy {
+            set.push("#queue_strategy = :queue_strategy");
+            differs.push("#queue_strategy <> :queue_strategy");
+            values.insert(":queue_strategy".to_owned(), s(strategy.as_str()));
+        }
+        if let Some(tags) = specializations {
+            set.push("#specializations = :specializations");
+            differs.push("#specializations <> :specializations");
+            values.insert(":specializations".to_owned(), l(tags.as_slice()));
+        }
+        let mut update = format!("SET {}", set.join(", "));
+        if !remove.is_empty() {
+            update += &format!(" REMOVE {}", remove.join(", "));
+        }
+        let condition = format!("attribute_exists(#pk) AND ({})", differs.join(" OR "));
+
+        let call = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::team(org, id).attributes()))
+            .update_expression(&update)
+            .condition_expression(&condition)
+            .set_expression_attribute_names(expression::names([&*update, &*condition]))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let item = match self.send(|| call.clone().send()).await {
+            Ok(output) => output.attributes,
+            // The team as it is: equal already, or made so by an earlier attempt of ours whose answer was lost.
+            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => refused.item,
+            Err(failed) => return Err(failed.into()),
+        };
+        items::team(org, item.ok_or(Refused::TeamNotFound)?)
+    }
+
+    /// Deletes a team; its name is free at once. Two round trips: reads, then a transaction.
+    ///
+    /// What is left of it is a `GONE#` item with the counts it had, for a job to sweep. As many memberships as fit are deleted
+    /// in the same transaction, which is all of them for a team of up to 95.
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`OpenTickets`](crate::domain::Error::OpenTickets),
+    /// [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn delete_team(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        on_open_tickets: OnOpenTickets,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.until_current(|| async {
+            let (team, load, memberships) = self.team_with_memberships(org, id).await?;
+            if on_open_tickets == OnOpenTickets::Refuse && load.open_tickets > 0 {
+                return Err(Refused::OpenTickets(load.open_tickets).into());
+            }
+            let mut transaction = Transaction::new(self);
+            let version = expression::values([(":version", n(team.version))]);
+            transaction.delete(&keys::team(org, id), Some("#version = :version"), Some(version), team_as_read)?;
+            let counts = expression::values([(":open", n(load.open_tickets)), (":waiting", n(load.waiting_tickets))]);
+            let as_read = "#open_tickets = :open AND #waiting_tickets = :waiting";
+            transaction.delete(&keys::load(org, id), Some(as_read), Some(counts), |_| Refusal::Outdated)?;
+            let gone = GoneItem::new(&team, load, now);
+            transaction.put(gone, "attribute_not_exists(#pk)", None, |_| Refusal::Outdated)?;
+            release_name(&mut transaction, &team)?;
+            count_teams(&mut transaction, org, -1)?;
+            for member in memberships.iter().take(MAX_ITEMS - transaction.len()) {
+                let membership = keys::membership(org, id, member.user.id);
+                transaction.delete(&membership, None, None, |_| Refusal::Outdated)?;
+            }
+            transaction.commit().await
+        })
+        .await
+    }
+}
+
+/// The members who have not left.
+fn present(mut members: Vec<Member>) -> Vec<Member> {
+    members.retain(|member| member.removed_at.is_none());
+    members
+}
+
+/// Joins teams with their loads. A load without a team belongs to one that is being deleted; a team without a load, read
+/// at the same moment, has no tickets any more.
+fn listed(org: &OrganizationId, read: Vec<Item>) -> Result<Vec<Listed>, Error> {
+    let mut teams = Vec::with_capacity(read.len() / 2);
+    let mut loads = HashMap::new();
+    for item in read {
+        match items::text(&item, "sk").and_then(TeamEntry::parse) {
+            Some(TeamEntry::Team(_)) => teams.push(items::team(org, item)?),
+            Some(TeamEntry::Load(team)) => {
+                loads.insert(team, items::load(item)?);
+            }
+            None => return Err(Error::internal("an item among the teams is neither a team nor a load")),
+        }
+    }
+    let with_load = |team: Team| Listed { load: loads.get(&team.id).copied().unwrap_or_default(), team };
+    Ok(teams.into_iter().map(with_load).collect())
+}
+
+/// The meaning of a team that is not as it was read.
+fn team_as_read(item: Option<&Item>) -> Refusal {
+    if item.is_some() { Refusal::Outdated } else { Refusal::Because(Refused::TeamNotFound) }
+}
+
+/// Claims a team's name for it.
+fn claim_name(transaction: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
+    let taken = |_: Option<&Item>| Refusal::Because(Refused::NameTaken);
+    transaction.put(NameClaimItem::new(team), "attribute_not_exists(#pk)", None, taken)
+}
+
+/// Gives a team's name up, if it is still the team's.
+fn release_name(transaction: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
+    let claim = keys::name_claim(&team.organization_id, &team.name.folded());
+    let ours = expression::values([(":team", s(team.id.uuid().to_string()))]);
+    transaction.delete(&claim, Some("#team_id = :team"), Some(ours), |_| Refusal::Outdated)
+}
+
+/// Moves the organization's number of teams.
+fn count_teams(transaction: &mut Transaction<'_>, org: &OrganizationId, by: i8) -> Result<(), Error> {
+    let values = expression::values([(":by", n(by))]);
+    let unconditional = |_: Option<&Item>| Refusal::Outdated;
+    transaction.update(&keys::organization(org), "ADD #team_count :by", None, values, unconditional)
+}
+
+/// Wants an active user for a lead.
+fn check_lead(transaction: &mut Transaction<'_>, org: &OrganizationId, lead: UserId) -> Result<(), Error> {
+    let active = expression::values([(":active", s(UserStatus::Active.as_str()))]);
+    transaction.check(&keys::user(org, lead), "#status = :active", active, |user| {
+        Refusal::Because(match user {
+            Some(_) => Refused::UserInactive(UserField::LeadId),
+            None => Refused::UserNotFound(UserField::LeadId),
+        })
+    })
+}

@@ -1,0 +1,55 @@
+//! Everything that can be answered instead of a success, in words that belong to no contract.
+
+use super::input::Invalid;
+use crate::domain::{self, Scope};
+
+/// Why a request was not done. Each contract renders it in its own shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// No such route.
+    RouteNotFound,
+    /// The route has other methods: these.
+    MethodNotAllowed(Vec<&'static str>),
+    /// The body is over the limit.
+    BodyTooLarge,
+    /// No credential, or one that is unknown, malformed, expired or revoked.
+    Unauthorized,
+    /// A good credential without this scope.
+    MissingScope(Scope),
+    /// The body or the query breaks a rule of form.
+    Invalid(Invalid),
+    /// The request breaks a rule of the domain.
+    Refused(domain::Error),
+    /// The table is throttling or out of reach; the request may be sent again.
+    Unavailable,
+    /// Our fault. The cause is in the log, under the request's id.
+    Internal,
+}
+
+impl Failure {
+    /// Seconds that a client should wait before it asks again after [`Failure::Unavailable`].
+    pub const RETRY_AFTER_SECS: u32 = 1;
+}
+
+impl From<Invalid> for Failure {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<domain::Error> for Failure {
+    fn from(error: domain::Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// The request that failed, as far as an answer repeats it.
+#[derive(Debug, Clone, Copy)]
+pub struct Occurrence<'r> {
+    /// `req_` and the gateway's id of the request.
+    pub request_id: &'r str,
+    /// When it failed.
+    pub at: domain::Timestamp,
+    /// The path as received, without the query.
+    pub path: &'r str,
+}

@@ -1,0 +1,153 @@
+//! How the ITSM platform says that something went wrong: an envelope with a code.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{
+    domain::Error,
+    wire::{
+        Failure, Occurrence,
+        input::{Invalid, Rule, Violation},
+        json, toptickets,
+    },
+};
+
+/// Whom an error answer has to be readable for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// A client of this contract.
+    Itsm,
+    /// A client that has not shown which contract it speaks: the envelope carries a `detail` beside it.
+    Unknown,
+}
+
+#[derive(Serialize)]
+struct ErrorOut<'r> {
+    success: bool,
+    error: ErrorBody<'r>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'r> {
+    code: &'static str,
+    message: String,
+    details: Option<Value>,
+    request_id: &'r str,
+    timestamp: String,
+    path: &'r str,
+}
+
+/// The status and the body of a failure.
+#[must_use]
+pub fn failure(failure: &Failure, occurrence: Occurrence<'_>, audience: Audience) -> (u16, String) {
+    let (status, code) = status_and_code(failure);
+    let Occurrence { request_id, at, path } = occurrence;
+    let error = ErrorBody {
+        code,
+        message: message(failure),
+        details: details(failure),
+        request_id,
+        timestamp: at.iso8601(),
+        path,
+    };
+    let detail = (audience == Audience::Unknown).then(|| toptickets::plain(failure).1);
+    (status, json(&ErrorOut { success: false, error, detail }))
+}
+
+fn status_and_code(failure: &Failure) -> (u16, &'static str) {
+    const NOT_FOUND: (u16, &str) = (404, "NOT_FOUND");
+    const CONFLICT: (u16, &str) = (409, "CONFLICT");
+    match failure {
+        Failure::RouteNotFound => NOT_FOUND,
+        Failure::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED"),
+        Failure::BodyTooLarge => (413, "PAYLOAD_TOO_LARGE"),
+        Failure::Unauthorized => (401, "UNAUTHORIZED"),
+        Failure::MissingScope(_) => (403, "FORBIDDEN"),
+        Failure::Invalid(_) => (400, "VALIDATION_ERROR"),
+        Failure::Refused(error) => match error {
+            Error::TeamNotFound | Error::UserNotFound(_) | Error::MemberNotFound => NOT_FOUND,
+            Error::NameTaken | Error::AlreadyMember | Error::TeamFull | Error::LeadRemoval | Error::OpenTickets(_) => {
+                CONFLICT
+            }
+            Error::UserInactive(_) => (422, "UNPROCESSABLE_ENTITY"),
+        },
+        Failure::Unavailable => (503, "SERVICE_UNAVAILABLE"),
+        Failure::Internal => (500, "INTERNAL_ERROR"),
+    }
+}
+
+fn message(failure: &Failure) -> String {
+    match failure {
+        Failure::RouteNotFound => "The requested resource does not exist".to_owned(),
+        Failure::MethodNotAllowed(_) => "The resource does not have this method".to_owned(),
+        Failure::BodyTooLarge => "The request body is too large".to_owned(),
+        Failure::Unauthorized => "Missing or invalid credentials".to_owned(),
+        Failure::MissingScope(scope) => format!("The credential lacks the scope {}", scope.as_str()),
+        Failure::Invalid(Invalid::Malformed) => "The request body must be a JSON object".to_owned(),
+        Failure::Invalid(Invalid::Violations(violations)) => violations.first().map_or_else(
+            || "The request is invalid".to_owned(),
+            |Violation { field, rule, .. }| format!("{field} {rule}"),
+        ),
+        Failure::Refused(error) => match error {
+            Error::TeamNotFound => "Team not found".to_owned(),
+            Error::UserNotFound(_) => "User not found".to_owned(),
+            Error::MemberNotFound => "The user is not a member of the team".to_owned(),
+            Error::NameTaken => "A team with this name already exists".to_owned(),
+            Error::AlreadyMember => "The user is already a member of the team".to_owned(),
+            Error::UserInactive(_) => "The user is not active".to_owned(),
+            Error::TeamFull => "The team is full".to_owned(),
+            Error::LeadRemoval => "The team lead cannot be removed; designate a new lead first".to_owned(),
+            Error::OpenTickets(open) => format!("The team still has {open} open tickets; reassign them first"),
+        },
+        Failure::Unavailable => "The service is temporarily unavailable; try again shortly".to_owned(),
+        Failure::Internal => "An internal error occurred".to_owned(),
+    }
+}
+
+fn details(failure: &Failure) -> Option<Value> {
+    match failure {
+        Failure::MissingScope(scope) => Some(json!({ "requiredScope": scope.as_str() })),
+        Failure::Invalid(Invalid::Violations(violations)) => violations
+            .first()
+            .map(|Violation { field, rule, .. }| json!({ "field": field, "constraint": constraint(*rule) })),
+        Failure::Refused(Error::UserNotFound(field) | Error::UserInactive(field)) => {
+            Some(json!({ "field": field.name() }))
+        }
+        Failure::Refused(Error::OpenTickets(open)) => Some(json!({ "openTickets": open })),
+        Failure::RouteNotFound
+        | Failure::MethodNotAllowed(_)
+        | Failure::BodyTooLarge
+        | Failure::Unauthorized
+        | Failure::Invalid(Invalid::Malformed)
+        | Failure::Refused(
+            Error::TeamNotFound
+            | Error::MemberNotFound
+            | Error::NameTaken
+            | Error::AlreadyMember
+            | Error::TeamFull
+            | Error::LeadRemoval,
+        )
+        | Failure::Unavailable
+        | Failure::Internal => None,
+    }
+}
+
+fn constraint(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Missing | Rule::Null => "isDefined",
+        Rule::NotString => "isString",
+        Rule::NotInteger => "isInt",
+        Rule::NotList => "isArray",
+        Rule::NotUuid => "isUuid",
+        Rule::NotOneOf(_) | Rule::Unsupported => "isEnum",
+        Rule::Empty => "isNotEmpty",
+        Rule::TooLong(_) => "maxLength",
+        Rule::Control => "isPrintable",
+        Rule::TooSmall(_) => "min",
+        Rule::TooLarge(_) => "max",
+        Rule::TooManyItems(_) => "arrayMaxSize",
+    }
+}

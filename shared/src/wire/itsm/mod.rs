@@ -1,0 +1,21 @@
+//! The ITSM platform's contract.
+
+mod errors;
+mod requests;
+mod responses;
+
+pub use errors::{Audience, failure};
+pub use requests::{add_member, create_team, list_teams, update_team};
+pub use responses::{membership, team, teams, workload};
+
+use crate::domain::{TeamId, UserId};
+
+/// A team's id as this contract writes it.
+fn team_id(id: TeamId) -> String {
+    format!("{}{}", TeamId::PREFIX, id.uuid())
+}
+
+/// A user's id as this contract writes it.
+fn user_id(id: UserId) -> String {
+    format!("{}{}", UserId::PREFIX, id.uuid())
+}

@@ -1,0 +1,10 @@
+//! The TopTickets contract.
+
+mod errors;
+mod requests;
+mod responses;
+
+pub use errors::failure;
+pub(super) use errors::plain;
+pub use requests::{add_member, create_team, list_teams, update_team};
+pub use responses::{team, teams};

@@ -1,0 +1,67 @@
+//! What a TopTickets client may send. `lead_id`, `queue_strategy` and `specializations` are not in this document, so here
+//! they are unknown fields like any other.
+
+use crate::{
+    domain::{ListTeams, MemberRole, NewMember, NewTeam, Order, QueueStrategy, SortBy, Tags, TeamChanges},
+    wire::input::{self, Body, Invalid, Query},
+};
+
+/// `GET /v1/teams`: `skip` (`offset` is accepted for it) and `limit`, oldest first.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
+    let mut query = Query::parse(query);
+    let skip = if query.has("offset") && !query.has("skip") { "offset" } else { "skip" };
+    let skip = query.integer(skip, 0, 0, i64::MAX);
+    let limit = query.integer("limit", 50, 1, 100);
+    let (Ok(skip), Ok(limit)) = (skip, limit) else { return Err(query.invalid()) };
+    Ok(ListTeams {
+        skip: skip as u128,
+        limit,
+        search: None,
+        sort_by: SortBy::CreatedAt,
+        order: Order::Ascending,
+        count: false,
+    })
+}
+
+/// `POST /v1/teams`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
+    let mut body = Body::parse(body)?;
+    let name = body.required("name", input::team_name);
+    let description = body.optional("description", input::description);
+    let (Ok(name), Ok(description)) = (name, description) else { return Err(body.invalid()) };
+    Ok(NewTeam {
+        name,
+        description,
+        lead_id: None,
+        queue_strategy: QueueStrategy::default(),
+        specializations: Tags::default(),
+    })
+}
+
+/// `PATCH /v1/teams/{id}`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
+    let mut body = Body::parse(body)?;
+    let name = body.change("name", input::team_name);
+    let description = body.clearable("description", input::description);
+    let (Ok(name), Ok(description)) = (name, description) else { return Err(body.invalid()) };
+    Ok(TeamChanges { name, description, ..TeamChanges::default() })
+}
+
+/// `POST /v1/teams/{id}/members`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
+    let mut body = Body::parse(body)?;
+    let Ok(user_id) = body.required("user_id", input::user_id) else { return Err(body.invalid()) };
+    Ok(NewMember { user_id, role: MemberRole::Member, skills: Tags::default() })
+}

@@ -1,0 +1,102 @@
+//! What a TopTickets client gets: the bare object or array, fields in the document's order.
+
+use serde::Serialize;
+
+use crate::{
+    domain::{Listed, Member, Roster, Team, TeamPage, User},
+    wire::json,
+};
+
+#[derive(Serialize)]
+struct TeamOut {
+    id: String,
+    name: String,
+    description: Option<String>,
+    members: Vec<MemberOut>,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Serialize)]
+struct MemberOut {
+    id: String,
+    email: String,
+    full_name: String,
+}
+
+#[derive(Serialize)]
+struct TeamSummaryOut {
+    id: String,
+    name: String,
+    description: Option<String>,
+    created_at: String,
+}
+
+impl From<&Roster> for TeamOut {
+    fn from(Roster { team, members }: &Roster) -> Self {
+        let Team {
+            id,
+            organization_id: _,
+            name,
+            description,
+            lead_id: _,
+            queue_strategy: _,
+            specializations: _,
+            member_count: _,
+            version: _,
+            created_at,
+            updated_at,
+        } = team;
+        Self {
+            id: id.uuid().to_string(),
+            name: name.as_str().to_owned(),
+            description: description.as_ref().map(|text| text.as_str().to_owned()),
+            members: members.iter().map(MemberOut::from).collect(),
+            created_at: created_at.iso8601(),
+            updated_at: updated_at.iso8601(),
+        }
+    }
+}
+
+impl From<&Member> for MemberOut {
+    fn from(member: &Member) -> Self {
+        let User { id, name, email, role: _, avatar_url: _, status: _, version: _ } = &member.user;
+        Self { id: id.uuid().to_string(), email: email.clone(), full_name: name.clone() }
+    }
+}
+
+impl From<&Listed> for TeamSummaryOut {
+    fn from(Listed { team, load: _ }: &Listed) -> Self {
+        let Team {
+            id,
+            organization_id: _,
+            name,
+            description,
+            lead_id: _,
+            queue_strategy: _,
+            specializations: _,
+            member_count: _,
+            version: _,
+            created_at,
+            updated_at: _,
+        } = team;
+        Self {
+            id: id.uuid().to_string(),
+            name: name.as_str().to_owned(),
+            description: description.as_ref().map(|text| text.as_str().to_owned()),
+            created_at: created_at.iso8601(),
+        }
+    }
+}
+
+/// The team object.
+#[must_use]
+pub fn team(roster: &Roster) -> String {
+    json(&TeamOut::from(roster))
+}
+
+/// An array of team summaries.
+#[must_use]
+pub fn teams(page: &TeamPage) -> String {
+    json(&page.teams.iter().map(TeamSummaryOut::from).collect::<Vec<_>>())
+}
