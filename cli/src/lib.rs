@@ -1,1 +1,6 @@
-//! x
+//! The command line `muster`: the local stack and the operator's commands. Nothing that is deployed depends on it.
+
+pub mod args;
+pub mod commands;
+pub mod dev;
+pub mod template;

@@ -1,2 +1,30 @@
-//! m
-fn main() {}
+//! `muster`: exits with 0 when all was done, 1 when something was not, and 2 when the command line makes no sense.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use muster_cli::{
+    args::{Arguments, Command, KeysCommand, TableCommand, UsersCommand},
+    commands, dev,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    dev::log_to_stderr();
+    let outcome = match arguments.command {
+        Command::Dev(dev) => dev::run(dev).await,
+        Command::Table { command: TableCommand::Create(create) } => commands::table::create(create).await,
+        Command::Keys { command: KeysCommand::Create(create) } => commands::keys::create(create).await,
+        Command::Keys { command: KeysCommand::List(list) } => commands::keys::list(list).await,
+        Command::Keys { command: KeysCommand::Revoke(revoke) } => commands::keys::revoke(revoke).await,
+        Command::Users { command: UsersCommand::Import(import) } => commands::users::import(import).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

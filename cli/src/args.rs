@@ -1,0 +1,257 @@
+//! The command line's grammar.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use muster::domain::{KeyKind, OrganizationId, Scope};
+
+/// Teams, memberships and ticket routing for help desks
+///
+/// `muster dev` runs everything on this machine. The other commands work on the table that --table names, in AWS by the usual
+/// environment (AWS_REGION, AWS_PROFILE, …) or wherever --endpoint-url points.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole service on this machine, with a demo organization
+    Dev(Dev),
+    /// Work on the DynamoDB table
+    Table {
+        /// What to do with it.
+        #[command(subcommand)]
+        command: TableCommand,
+    },
+    /// Make, list and revoke API keys
+    Keys {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// Work on user profiles
+    Users {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: UsersCommand,
+    },
+}
+
+/// `muster dev`
+#[derive(Debug, Args)]
+pub struct Dev {
+    /// Port to serve on, on 127.0.0.1; 0 picks a free one
+    #[arg(long, default_value_t = 3000)]
+    pub port: u16,
+    /// Folder that keeps teams and keys from one start to the next [default: one under the user's data directory]
+    #[arg(long, value_name = "DIR", conflicts_with = "in_memory")]
+    pub data_dir: Option<PathBuf>,
+    /// Keep nothing: forget everything at the end
+    #[arg(long)]
+    pub in_memory: bool,
+    /// Print one line of JSON in place of the greeting, once it serves
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which table, and where.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// The table's name
+    #[arg(long, env = "TABLE_NAME", default_value = "muster", value_name = "NAME")]
+    pub table: String,
+    /// DynamoDB's address, where it is not AWS's own
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<url::Url>,
+}
+
+/// `muster table`
+#[derive(Debug, Subcommand)]
+pub enum TableCommand {
+    /// Create the table as template.yaml defines it; says so and succeeds if it exists
+    Create(TableCreate),
+}
+
+/// `muster table create`
+#[derive(Debug, Args)]
+pub struct TableCreate {
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `muster keys`
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key and show it, this once
+    Create(KeysCreate),
+    /// List an organization's keys, without the secrets
+    List(KeysList),
+    /// Revoke a key; functions that know it stop taking it within 60 seconds
+    Revoke(KeysRevoke),
+}
+
+/// `muster keys create`
+#[derive(Debug, Args)]
+pub struct KeysCreate {
+    /// Whose key
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
+    /// What the key is for: its prefix, and so the contract it speaks
+    #[arg(long, value_enum)]
+    pub kind: Kind,
+    /// What it may do [default: all that its kind may]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCOPE,…")]
+    pub scopes: Option<Vec<ScopeName>>,
+    /// Your own words for it
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// How long it is good for, such as 90m, 12h or 30d [default: until revoked; tt_ro keys 72h at most]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub expires_in: Option<Duration>,
+    /// Print one line of JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `muster keys list`
+#[derive(Debug, Args)]
+pub struct KeysList {
+    /// Whose keys
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
+    /// Print one line of JSON a key
+    #[arg(long)]
+    pub json: bool,
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `muster keys revoke`
+#[derive(Debug, Args)]
+pub struct KeysRevoke {
+    /// Whose key
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
+    /// The key's id as `muster keys list` shows it, or the first digits of it
+    #[arg(value_name = "KEY-ID")]
+    pub id: String,
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `muster users`
+#[derive(Debug, Subcommand)]
+pub enum UsersCommand {
+    /// Write the profiles of a file of JSON lines over those that are there
+    ///
+    /// One object a line: "id", "name" (or "full_name"), "email"; optional are "role" (agent), "avatar_url" and "status"
+    /// (active, inactive, suspended; or "is_active", true or false). Lines that cannot be read are reported by number and the
+    /// rest goes in; the exit code is then 1.
+    Import(UsersImport),
+}
+
+/// `muster users import`
+#[derive(Debug, Args)]
+pub struct UsersImport {
+    /// Whose users
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
+    /// The file
+    #[arg(value_name = "FILE.jsonl")]
+    pub file: PathBuf,
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// The kinds of API key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind(pub KeyKind);
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        const {
+            &[
+                Self(KeyKind::TtAdmin),
+                Self(KeyKind::TtLive),
+                Self(KeyKind::TtAgent),
+                Self(KeyKind::TtReadOnly),
+                Self(KeyKind::Itsm),
+            ]
+        }
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        let help = match self.0 {
+            KeyKind::TtAdmin => "TopTickets, any scope, 2,000 requests a minute",
+            KeyKind::TtLive => "TopTickets, any scope, 200 requests a minute",
+            KeyKind::TtAgent => "TopTickets, reading only",
+            KeyKind::TtReadOnly => "TopTickets, reading only, for 72 hours",
+            KeyKind::Itsm => "ITSM platform, any scope",
+        };
+        Some(clap::builder::PossibleValue::new(self.0.as_str()).help(help))
+    }
+}
+
+/// The scopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScopeName(pub Scope);
+
+impl ValueEnum for ScopeName {
+    fn value_variants<'a>() -> &'a [Self] {
+        const { &[Self(Scope::TeamsRead), Self(Scope::TeamsWrite), Self(Scope::TeamsDelete)] }
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.as_str()))
+    }
+}
+
+fn organization(text: &str) -> Result<OrganizationId, String> {
+    OrganizationId::parse(text).map_err(|_| "an organization id has 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    const RULE: &str = "a time is a number and a unit: m (minutes), h (hours) or d (days)";
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(RULE)?;
+    let number: u32 = number.parse().map_err(|_| RULE)?;
+    let unit = match unit {
+        "m" => Duration::from_mins(1),
+        "h" => Duration::from_hours(1),
+        "d" => Duration::from_hours(24),
+        _ => return Err(RULE.to_owned()),
+    };
+    if number == 0 { Err("must be more than nothing".to_owned()) } else { Ok(unit * number) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("90m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("30d"), Ok(Duration::from_secs(2_592_000)));
+        for bad in ["", "h", "5", "1w", "-1h", "0d", "1.5h", "5é"] {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `muster keys`.
+
+use anyhow::bail;
+use muster::domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp};
+use serde_json::json;
+
+use crate::args::{KeysCreate, KeysList, KeysRevoke, Kind, ScopeName};
+
+/// How many digits of its hash name a key in lists: enough to tell any two keys apart.
+const ID_DIGITS: usize = 16;
+
+/// Makes a secret, and the record to store of it.
+#[must_use]
+pub fn issue(
+    kind: KeyKind,
+    organization_id: OrganizationId,
+    scopes: Vec<Scope>,
+    now: Timestamp,
+) -> (SecretKey, ApiKey) {
+    let secret = SecretKey::generate(kind, || rand::random_range(0..62));
+    let key = ApiKey {
+        hash: secret.hash(),
+        kind,
+        organization_id,
+        scopes,
+        name: None,
+        created_at: now,
+        expires_at: None,
+        revoked_at: None,
+    };
+    (secret, key)
+}
+
+/// Makes a key and shows it.
+///
+/// # Errors
+/// A scope that the kind may not carry, or the table's.
+pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
+    let KeysCreate { organization, kind: Kind(kind), scopes, name, expires_in, json, target } = create;
+    let scopes = match scopes {
+        Some(scopes) => scopes.into_iter().map(|ScopeName(scope)| scope).collect(),
+        None => Scope::ALL.into_iter().filter(|scope| kind.may_carry(*scope)).collect::<Vec<_>>(),
+    };
+    if let Some(scope) = scopes.iter().find(|scope| !kind.may_carry(**scope)) {
+        bail!("a {} key may not carry {}: leave it out, or choose another --kind", kind.as_str(), scope.as_str());
+    }
+    let now = Timestamp::now();
+    let (secret, mut key) = issue(kind, organization, scopes, now);
+    key.name = name;
+    key.expires_at = expires_in.map(|time| now.plus(time));
+    target.store().await.put_api_key(&key).await.map_err(|error| target.explain(error))?;
+
+    if json {
+        println!("{}", with_secret(&key, &secret));
+    } else {
+        println!("{}", secret.reveal());
+        eprintln!("This is the only time the key is shown. Its id is {}; it is good {}.", id(&key), validity(&key));
+    }
+    Ok(())
+}
+
+/// Lists an organization's keys.
+///
+/// # Errors
+/// The table's.
+pub async fn list(KeysList { organization, json, target }: KeysList) -> anyhow::Result<()> {
+    let keys = target.store().await.api_keys(&organization).await.map_err(|error| target.explain(error))?;
+    if json {
+        for key in &keys {
+            println!("{}", describe(key));
+        }
+        return Ok(());
+    }
+    if keys.is_empty() {
+        eprintln!("The organization {organization} has no keys. `muster keys create` makes one.");
+        return Ok(());
+    }
+    println!("{:ID_DIGITS$}  {:8}  {:20}  {:34}  {:36}  NAME", "ID", "KIND", "CREATED", "STATE", "SCOPES");
+    for key in &keys {
+        println!(
+            "{}  {:8}  {}  {:34}  {:36}  {}",
+            id(key),
+            key.kind.as_str(),
+            key.created_at.iso8601(),
+            state(key),
+            scopes(key).join(","),
+            key.name.as_deref().unwrap_or("-")
+        );
+    }
+    Ok(())
+}
+
+/// Revokes a key.
+///
+/// # Errors
+/// No such key, or more than one; or the table's.
+pub async fn revoke(KeysRevoke { organization, id: wanted, target }: KeysRevoke) -> anyhow::Result<()> {
+    let store = target.store().await;
+    let keys = store.api_keys(&organization).await.map_err(|error| target.explain(error))?;
+    let found: Vec<_> =
+        keys.iter().filter(|key| !wanted.is_empty() && key.hash.to_string().starts_with(&wanted)).collect();
+    let [key] = found[..] else {
+        let count = if found.is_empty() { "no" } else { "more than one" };
+        bail!(
+            "the organization {organization} has {count} key with the id {wanted:?}: `muster keys list` shows the ids"
+        );
+    };
+    if key.revoked_at.is_some() {
+        println!("The key {} is revoked already.", id(key));
+        return Ok(());
+    }
+    store.revoke_api_key(key.hash, Timestamp::now()).await.map_err(|error| target.explain(error))?;
+    println!("Revoked {}. Functions that know it stop taking it within 60 seconds.", id(key));
+    Ok(())
+}
+
+fn id(key: &ApiKey) -> String {
+    key.hash.to_string()[..ID_DIGITS].to_owned()
+}
+
+fn scopes(key: &ApiKey) -> Vec<&'static str> {
+    key.scopes.iter().map(|scope| scope.as_str()).collect()
+}
+
+fn validity(key: &ApiKey) -> String {
+    key.expiry().map_or_else(|| "until it is revoked".to_owned(), |expiry| format!("until {}", expiry.iso8601()))
+}
+
+fn state(key: &ApiKey) -> String {
+    match (key.revoked_at, key.is_valid(Timestamp::now())) {
+        (Some(revoked_at), _) => format!("revoked {}", revoked_at.iso8601()),
+        (None, true) => format!("good {}", validity(key)),
+        (None, false) => format!("expired {}", key.expiry().map(Timestamp::iso8601).unwrap_or_default()),
+    }
+}
+
+fn describe(key: &ApiKey) -> serde_json::Value {
+    json!({
+        "id": id(key),
+        "kind": key.kind.as_str(),
+        "contract": key.kind.contract().as_str(),
+        "organization_id": key.organization_id.as_str(),
+        "scopes": scopes(key),
+        "name": key.name,
+        "created_at": key.created_at.iso8601(),
+        "expires_at": key.expiry().map(Timestamp::iso8601),
+        "revoked_at": key.revoked_at.map(Timestamp::iso8601),
+    })
+}
+
+fn with_secret(key: &ApiKey, secret: &SecretKey) -> serde_json::Value {
+    let mut description = describe(key);
+    description["key"] = secret.reveal().into();
+    description
+}

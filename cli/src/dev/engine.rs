@@ -1,0 +1,83 @@
+//! The embedded DynamoDB-compatible engine, on a thread of its own: its operations are synchronous, and would hold up other
+//! tasks.
+
+use std::{path::PathBuf, thread};
+
+use anyhow::{Context, anyhow};
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+};
+use dynoxide::Database;
+use tokio::sync::oneshot;
+
+/// An engine that serves.
+pub(super) struct Engine {
+    url: String,
+    client: Client,
+    stop: oneshot::Sender<()>,
+    stopped: oneshot::Receiver<Result<(), String>>,
+}
+
+impl Engine {
+    /// Starts an engine over this file, or in memory, on a free port of 127.0.0.1.
+    pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
+        let database = match file {
+            None => Database::memory(),
+            Some(file) => Database::new(file.to_str().context("the folder's name is not UTF-8")?),
+        }?;
+        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+        listener.set_nonblocking(true)?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let (stop, stopping) = oneshot::channel::<()>();
+        let (ended, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("dynamodb".to_owned()).spawn(move || {
+            let outcome = runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
+                let stopping = async {
+                    let _ = stopping.await;
+                };
+                dynoxide::server::serve_with_shutdown(listener, database, stopping).await
+            });
+            let _ = ended.send(outcome);
+        })?;
+        let client = client(&url);
+        Ok(Self { url, client, stop, stopped })
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Stops the engine, its file written out.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        let Self { url: _, client, stop, stopped } = self;
+        // Idle connections would be waited for.
+        drop(client);
+        let _ = stop.send(());
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(5), stopped).await;
+        match waited {
+            Ok(Ok(outcome)) => outcome.map_err(|error| anyhow!("the engine failed: {error}")),
+            Ok(Err(_)) => Err(anyhow!("the engine's thread panicked")),
+            Err(_) => Err(anyhow!("the engine did not stop in time")),
+        }
+    }
+}
+
+/// A client without TLS and with made-up credentials.
+fn client(url: &str) -> Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(url)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .retry_config(RetryConfig::disabled())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Client::from_conf(config)
+}

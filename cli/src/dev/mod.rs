@@ -1,0 +1,235 @@
+//! The local stack: an embedded DynamoDB-compatible engine, a gateway, and the functions' own `handle` between them.
+
+mod data;
+mod demo;
+mod engine;
+mod gateway;
+
+use std::{
+    io::{IsTerminal, Write},
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use axum::serve::ListenerExt;
+use muster::{http::Deps, store::Store};
+use serde::Serialize;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
+use tracing_subscriber::EnvFilter;
+
+use crate::{args, template::Template};
+use data::Folder;
+pub use demo::{ContractKeys, DemoKeys, DemoUser, Organization};
+use engine::Engine;
+use gateway::Gateway;
+
+/// The table's name in the local stack.
+pub const TABLE: &str = "muster";
+
+/// How long the stack may take to prepare its table.
+const PREPARATION: Duration = Duration::from_secs(60);
+
+/// Where the local stack keeps its data.
+#[derive(Debug, Clone)]
+pub enum Data {
+    /// Nowhere.
+    Memory,
+    /// In this folder.
+    Folder(PathBuf),
+}
+
+/// A local stack that serves.
+pub struct LocalStack {
+    /// Where the gateway listens.
+    pub url: String,
+    /// Where the engine listens.
+    pub dynamodb_url: String,
+    /// The demo organization, and another beside it.
+    pub organizations: [Organization; 2],
+    engine: Engine,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+    _folder: Option<Folder>,
+}
+
+impl LocalStack {
+    /// Starts a stack on this port of 127.0.0.1, 0 for a free one, and waits until it serves.
+    ///
+    /// `adjust` may exchange what the functions depend on, such as the clock.
+    ///
+    /// # Errors
+    /// The port is in use, the data folder is in use or damaged; each says what to do.
+    pub async fn start(port: u16, data: Data, adjust: impl Fn(&mut Deps)) -> anyhow::Result<Self> {
+        let template = Template::load()?;
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(|error| {
+            let taken = error.kind() == std::io::ErrorKind::AddrInUse;
+            let why = if taken { "is in use".to_owned() } else { format!("cannot be listened on ({error})") };
+            anyhow!("port {port} {why}: choose another with --port, or 0 for any free one")
+        })?;
+        let url = format!("http://{}", listener.local_addr()?);
+
+        let folder = match data {
+            Data::Memory => None,
+            Data::Folder(path) => Some(Folder::open(path)?),
+        };
+        let engine = Engine::start(folder.as_ref().map(Folder::database))
+            .map_err(|error| folder.as_ref().map_or(anyhow!("{error:#}"), |folder| folder.damaged(&error)))?;
+        let store = Store::new(engine.client(), TABLE, Instant::now() + PREPARATION);
+        let organizations = async {
+            template.table.create(&engine.client(), TABLE).await?;
+            demo::prepare(&store, folder.as_ref()).await
+        }
+        .await
+        .map_err(|error| folder.as_ref().map_or(anyhow!("{error:#}"), |folder| folder.damaged(&error)))?;
+
+        let gateway = Gateway::new(&template, || {
+            let mut deps = Deps::new(store.clone());
+            adjust(&mut deps);
+            deps
+        })?;
+        let (stop, stopped) = oneshot::channel();
+        let listener = listener.tap_io(|connection| {
+            // Small answers are not held back until the next packet.
+            let _ = connection.set_nodelay(true);
+        });
+        let serving = axum::serve(listener, gateway.router()).with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+        let served = tokio::spawn(serving.into_future());
+        let dynamodb_url = engine.url().to_owned();
+        Ok(Self { url, dynamodb_url, organizations, engine, stop, served, _folder: folder })
+    }
+
+    /// The table behind the stack, with this much time to work on it.
+    #[must_use]
+    pub fn store(&self, time: Duration) -> Store {
+        Store::new(self.engine.client(), TABLE, Instant::now() + time)
+    }
+
+    /// Lets the requests under way finish, for up to two seconds, then stops.
+    ///
+    /// # Errors
+    /// The engine did not stop.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let _ = self.stop.send(());
+        let mut served = self.served;
+        if tokio::time::timeout(Duration::from_secs(2), &mut served).await.is_err() {
+            served.abort();
+        }
+        self.engine.stop().await
+    }
+
+    /// What `muster dev --json` prints.
+    #[must_use]
+    pub fn describe(&self) -> Description<'_> {
+        let [demo, other_organization] = &self.organizations;
+        Description {
+            url: &self.url,
+            dynamodb_url: &self.dynamodb_url,
+            table: TABLE,
+            organization_id: &demo.organization_id,
+            keys: &demo.keys,
+            users: &demo.users,
+            other_organization,
+        }
+    }
+}
+
+/// Everything a program needs to use a local stack.
+#[derive(Debug, Serialize)]
+pub struct Description<'s> {
+    url: &'s str,
+    dynamodb_url: &'s str,
+    table: &'static str,
+    organization_id: &'s str,
+    keys: &'s DemoKeys,
+    users: &'s [DemoUser],
+    other_organization: &'s Organization,
+}
+
+/// `muster dev`: serves until it is interrupted.
+///
+/// # Errors
+/// See [`LocalStack::start`].
+pub async fn run(args::Dev { port, data_dir, in_memory, json }: args::Dev) -> anyhow::Result<()> {
+    let data = match data_dir {
+        _ if in_memory => Data::Memory,
+        Some(folder) => Data::Folder(folder),
+        None => Data::Folder(Folder::default_path()?),
+    };
+    let mut interrupted = Interrupts::listen()?;
+    let stack = tokio::select! {
+        stack = LocalStack::start(port, data.clone(), |_| {}) => stack?,
+        () = interrupted.next() => return Ok(()),
+    };
+    let greeting = if json { serde_json::to_string(&stack.describe())? } else { greeting(&stack, &data) };
+    // Whoever reads this may close its end; the stack serves on.
+    let _ = writeln!(std::io::stdout(), "{greeting}");
+    interrupted.next().await;
+    stack.stop().await
+}
+
+fn greeting(stack: &LocalStack, data: &Data) -> String {
+    let LocalStack { url, dynamodb_url, organizations: [demo, _], .. } = stack;
+    let DemoKeys { toptickets, itsm } = &demo.keys;
+    let kept = match data {
+        Data::Memory => "in memory, forgotten at the end".to_owned(),
+        Data::Folder(folder) => folder.display().to_string(),
+    };
+    let contract = |name: &str, ContractKeys { admin, read_only }: &ContractKeys| {
+        format!(
+            "{name}\n  admin key      {admin}\n  read-only key  {read_only}\n  \
+             curl {url}/v1/teams -H 'Authorization: Bearer {admin}'\n"
+        )
+    };
+    format!(
+        "Muster serves at {url} (Ctrl-C ends it)\n\n{}\n{}\n\
+         DynamoDB         {dynamodb_url}, table {TABLE}\n\
+         Organization     {}, {} users\n\
+         Data             {kept}",
+        contract("TopTickets", toptickets),
+        contract("ITSM", itsm),
+        demo.organization_id,
+        demo.users.len(),
+    )
+}
+
+/// Ctrl-C, and the signal by which a process is asked to end.
+struct Interrupts {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Interrupts {
+    fn listen() -> anyhow::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+                .context("could not listen for the signal to end")?,
+        })
+    }
+
+    async fn next(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = self.terminate.recv() => {}
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}
+
+/// Logs to standard error: our own warnings and worse, unless `RUST_LOG` says otherwise. The engine warns of every failed
+/// condition, which is how it is used.
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    let stderr = std::io::stderr;
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
+        .try_init();
+}

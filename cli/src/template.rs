@@ -1,0 +1,325 @@
+//! What the local stack takes from template.yaml: the table, and which function answers which route. So local and deployed
+//! cannot differ in either.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType, StreamSpecification, StreamViewType,
+};
+use serde::Deserialize;
+use serde_yaml_ng::Value;
+
+/// The template that this program was built with.
+const TEMPLATE: &str = include_str!("../../template.yaml");
+
+/// A SAM template, as far as it is used here.
+#[derive(Debug)]
+pub struct Template {
+    /// The table.
+    pub table: TableDefinition,
+    /// The routes that the gateway declares.
+    pub routes: Vec<Route>,
+    /// How long a function may take.
+    pub timeout: Duration,
+}
+
+/// A route and the function behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Method and path; none for `$default`.
+    pub key: Option<(String, String)>,
+    /// The function's logical id.
+    pub function: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    globals: Globals,
+    resources: BTreeMap<String, Resource>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Globals {
+    function: GlobalFunction,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GlobalFunction {
+    timeout: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resource {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    properties: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Function {
+    #[serde(default)]
+    events: BTreeMap<String, Event>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Event {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    properties: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApiEvent {
+    method: Option<String>,
+    path: Option<String>,
+}
+
+/// The table's properties. A property that is not here fails the parse, so that nobody adds one that only one side knows.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct TableDefinition {
+    billing_mode: String,
+    attribute_definitions: Vec<Attribute>,
+    key_schema: Vec<KeyElement>,
+    global_secondary_indexes: Vec<Index>,
+    stream_specification: Stream,
+    time_to_live_specification: TimeToLive,
+    point_in_time_recovery_specification: PointInTimeRecovery,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Attribute {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct KeyElement {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Index {
+    index_name: String,
+    key_schema: Vec<KeyElement>,
+    projection: IndexProjection,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct IndexProjection {
+    projection_type: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Stream {
+    stream_view_type: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct TimeToLive {
+    attribute_name: String,
+    enabled: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct PointInTimeRecovery {
+    point_in_time_recovery_enabled: bool,
+}
+
+impl Template {
+    /// Reads the template that this program was built with.
+    ///
+    /// # Errors
+    /// It uses something that the local stack does not know.
+    pub fn load() -> anyhow::Result<Self> {
+        Self::parse(TEMPLATE).context("template.yaml")
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let Document { globals, resources } = serde_yaml_ng::from_str(text)?;
+        let mut table = None;
+        let mut routes = Vec::new();
+        for (id, Resource { kind, properties }) in resources {
+            match kind.as_str() {
+                "AWS::DynamoDB::Table" => {
+                    ensure!(table.is_none(), "{id} is a second table");
+                    table = Some(serde_yaml_ng::from_value(properties).with_context(|| id)?);
+                }
+                "AWS::Serverless::Function" => {
+                    let function: Function = serde_yaml_ng::from_value(properties).with_context(|| id.clone())?;
+                    for (name, event) in function.events {
+                        let key = event.route_key().with_context(|| format!("{id}.{name}"))?;
+                        routes.push(Route { key, function: id.clone() });
+                    }
+                }
+                _ => {}
+            }
+        }
+        let table = table.context("there is no AWS::DynamoDB::Table")?;
+        Ok(Self { table, routes, timeout: Duration::from_secs(globals.function.timeout) })
+    }
+}
+
+impl Event {
+    fn route_key(self) -> anyhow::Result<Option<(String, String)>> {
+        ensure!(self.kind == "HttpApi", "the local stack has no events of type {}", self.kind);
+        match serde_yaml_ng::from_value(self.properties)? {
+            HttpApiEvent { method: Some(method), path: Some(path) } => {
+                ensure!(!path.contains('+'), "the local stack has no greedy path parameters");
+                Ok(Some((method.to_uppercase(), path)))
+            }
+            HttpApiEvent { method: None, path: None } => Ok(None),
+            HttpApiEvent { .. } => bail!("a route has both a method and a path, or neither"),
+        }
+    }
+}
+
+impl TableDefinition {
+    /// Creates the table under this name, unless it exists, and waits until it can be used. True if it was created.
+    ///
+    /// Point-in-time recovery is switched on where the service has it: local engines have not.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn create(&self, client: &aws_sdk_dynamodb::Client, name: &str) -> anyhow::Result<bool> {
+        let Self {
+            billing_mode,
+            attribute_definitions,
+            key_schema,
+            global_secondary_indexes,
+            stream_specification,
+            time_to_live_specification,
+            point_in_time_recovery_specification,
+        } = self;
+        let mut attributes = Vec::new();
+        for Attribute { attribute_name, attribute_type } in attribute_definitions {
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(attribute_name)
+                .attribute_type(ScalarAttributeType::from(attribute_type.as_str()));
+            attributes.push(attribute.build()?);
+        }
+        let mut indexes = Vec::new();
+        for Index { index_name, key_schema, projection } in global_secondary_indexes {
+            let projection = ProjectionType::from(projection.projection_type.as_str());
+            let index = GlobalSecondaryIndex::builder()
+                .index_name(index_name)
+                .set_key_schema(Some(schema(key_schema)?))
+                .projection(Projection::builder().projection_type(projection).build());
+            indexes.push(index.build()?);
+        }
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::from(stream_specification.stream_view_type.as_str()));
+        let created = client
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::from(billing_mode.as_str()))
+            .set_attribute_definitions(Some(attributes))
+            .set_key_schema(Some(schema(key_schema)?))
+            .set_global_secondary_indexes(Some(indexes))
+            .stream_specification(stream.build()?)
+            .send()
+            .await;
+        match created {
+            Ok(_) => {}
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error.into()),
+        }
+        wait_until_active(client, name).await?;
+        let TimeToLive { attribute_name, enabled } = time_to_live_specification;
+        let ttl = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder()
+            .attribute_name(attribute_name)
+            .enabled(*enabled)
+            .build()?;
+        client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await?;
+        if point_in_time_recovery_specification.point_in_time_recovery_enabled {
+            recover_point_in_time(client, name).await?;
+        }
+        Ok(true)
+    }
+}
+
+fn schema(elements: &[KeyElement]) -> anyhow::Result<Vec<KeySchemaElement>> {
+    let element = |KeyElement { attribute_name, key_type }: &KeyElement| {
+        let element =
+            KeySchemaElement::builder().attribute_name(attribute_name).key_type(KeyType::from(key_type.as_str()));
+        Ok(element.build()?)
+    };
+    elements.iter().map(element).collect()
+}
+
+async fn wait_until_active(client: &aws_sdk_dynamodb::Client, name: &str) -> anyhow::Result<()> {
+    use aws_sdk_dynamodb::client::Waiters;
+    client.wait_until_table_exists().table_name(name).wait(Duration::from_secs(120)).await?;
+    Ok(())
+}
+
+async fn recover_point_in_time(client: &aws_sdk_dynamodb::Client, name: &str) -> anyhow::Result<()> {
+    let on = aws_sdk_dynamodb::types::PointInTimeRecoverySpecification::builder()
+        .point_in_time_recovery_enabled(true)
+        .build()?;
+    let call = client.update_continuous_backups().table_name(name).point_in_time_recovery_specification(on);
+    match call.send().await {
+        Ok(_) => Ok(()),
+        Err(error)
+            if aws_sdk_dynamodb::error::ProvideErrorMetadata::code(&error) == Some("UnknownOperationException") =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use muster::http::ROUTES;
+
+    use super::*;
+
+    #[test]
+    fn the_template_declares_the_routes_that_the_functions_know() {
+        let template = Template::load().unwrap();
+        let declared: BTreeSet<_> = template.routes.iter().filter_map(|route| route.key.clone()).collect();
+        let known: BTreeSet<_> =
+            ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+        assert_eq!(declared, known);
+        assert_eq!(template.routes.iter().filter(|route| route.key.is_none()).count(), 1);
+        assert_eq!(template.routes.len(), known.len() + 1);
+    }
+
+    #[test]
+    fn what_the_local_stack_does_not_know_is_an_error() {
+        let template = |properties: &str| {
+            TEMPLATE.replace(
+                "      BillingMode: PAY_PER_REQUEST\n",
+                &format!("      BillingMode: PAY_PER_REQUEST\n{properties}"),
+            )
+        };
+        assert!(Template::parse(&template("")).is_ok());
+        let error = Template::parse(&template("      TableClass: STANDARD\n")).unwrap_err();
+        assert!(format!("{error:#}").contains("TableClass"), "{error:#}");
+    }
+}

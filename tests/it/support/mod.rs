@@ -1,0 +1,243 @@
+//! What tests share: a stack, organizations with keys and users, and a client that says what it got.
+
+use std::{fmt, sync::LazyLock, time::Duration};
+
+use muster::{
+    domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp, User, UserId, UserStatus},
+    http::Deps,
+    store::Store,
+};
+use muster_cli::dev::{Data, LocalStack};
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+/// The runtime that stacks live on. A test's own ends with the test.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
+
+static STACK: LazyLock<Stack> = LazyLock::new(|| start_blocking(|_| {}));
+
+/// A stack that serves, until the process ends.
+#[derive(Clone)]
+pub struct Stack {
+    /// Where the API is.
+    pub url: String,
+    /// Where DynamoDB is.
+    pub dynamodb_url: String,
+    store: Store,
+}
+
+fn start_blocking(adjust: impl Fn(&mut Deps) + Send + 'static) -> Stack {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    RUNTIME.spawn(async move {
+        let stack = LocalStack::start(0, Data::Memory, adjust).await.expect("a stack in memory starts");
+        let store = stack.store(Duration::from_secs(3600));
+        let started = Stack { url: stack.url.clone(), dynamodb_url: stack.dynamodb_url.clone(), store };
+        // Dropping it would stop it.
+        std::mem::forget(stack);
+        sender.send(started).expect("the starter waits");
+    });
+    receiver.recv().expect("the stack started")
+}
+
+impl Stack {
+    /// The stack that all tests of the process share.
+    pub fn shared() -> Self {
+        STACK.clone()
+    }
+
+    /// A stack of one's own, whose functions depend on what `adjust` makes of it.
+    pub async fn with(adjust: impl Fn(&mut Deps) + Send + 'static) -> Self {
+        tokio::task::spawn_blocking(|| start_blocking(adjust)).await.expect("starting does not panic")
+    }
+
+    /// The table, written past the API.
+    pub fn store(&self) -> Store {
+        self.store.until(tokio::time::Instant::now() + Duration::from_secs(30))
+    }
+
+    /// A client that nobody knows.
+    pub fn stranger(&self) -> Client {
+        Client::new(self, None)
+    }
+
+    /// A client with this token.
+    pub fn client(&self, token: &str) -> Client {
+        Client::new(self, Some(token))
+    }
+
+    /// A new organization with 12 active users, one inactive and one suspended, and a key of full scope for each contract.
+    pub async fn organization(&self) -> Organization {
+        let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).expect("of the right form");
+        let users: Vec<User> = (0..14)
+            .map(|n| {
+                let status = match n {
+                    12 => UserStatus::Inactive,
+                    13 => UserStatus::Suspended,
+                    _ => UserStatus::Active,
+                };
+                user(&format!("User {n}"), status)
+            })
+            .collect();
+        self.store().put_users(&id, &users).await.expect("users can be written");
+        let mut organization =
+            Organization { toptickets: self.stranger(), itsm: self.stranger(), stack: self.clone(), id, users };
+        organization.toptickets = organization.key(KeyKind::TtAdmin, &Scope::ALL).await;
+        organization.itsm = organization.key(KeyKind::Itsm, &Scope::ALL).await;
+        organization
+    }
+}
+
+/// A user with a random id.
+pub fn user(name: &str, status: UserStatus) -> User {
+    User {
+        id: UserId::new(Uuid::new_v4()),
+        name: name.to_owned(),
+        email: format!("{}@acme.example", name.to_lowercase().replace(' ', ".")),
+        role: "agent".to_owned(),
+        avatar_url: None,
+        status,
+        version: 1,
+    }
+}
+
+/// An organization of a test's own.
+pub struct Organization {
+    pub stack: Stack,
+    pub id: OrganizationId,
+    /// 12 active, then one inactive, then one suspended.
+    pub users: Vec<User>,
+    /// Speaks TopTickets and may do everything.
+    pub toptickets: Client,
+    /// Speaks ITSM and may do everything.
+    pub itsm: Client,
+}
+
+impl Organization {
+    /// Stores a key and gives a client that uses it.
+    pub async fn key(&self, kind: KeyKind, scopes: &[Scope]) -> Client {
+        self.key_with(kind, scopes, |_| {}).await.0
+    }
+
+    /// The same with a changed record, and the record.
+    pub async fn key_with(
+        &self,
+        kind: KeyKind,
+        scopes: &[Scope],
+        change: impl FnOnce(&mut ApiKey),
+    ) -> (Client, ApiKey) {
+        let secret = SecretKey::generate(kind, || rand::random_range(0..62));
+        let mut key = ApiKey {
+            hash: secret.hash(),
+            kind,
+            organization_id: self.id.clone(),
+            scopes: scopes.to_vec(),
+            name: None,
+            created_at: Timestamp::now(),
+            expires_at: None,
+            revoked_at: None,
+        };
+        change(&mut key);
+        self.stack.store().put_api_key(&key).await.expect("a key can be written");
+        (self.stack.client(secret.reveal()), key)
+    }
+
+    /// The client for a contract by its name.
+    pub fn both(&self) -> [&Client; 2] {
+        [&self.toptickets, &self.itsm]
+    }
+
+    /// Creates a team over ITSM and gives its bare id.
+    pub async fn team(&self, name: &str) -> String {
+        let answer = self.itsm.post("/v1/teams", json!({ "name": name })).await;
+        assert_eq!(answer.status, 201, "{answer}");
+        answer.json["data"]["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("a prefixed id").to_owned()
+    }
+
+    /// Adds a user to a team over ITSM.
+    pub async fn member(&self, team: &str, user: &User) {
+        let answer = self
+            .itsm
+            .post(&format!("/v1/teams/{team}/members"), json!({ "user_id": user.id.uuid().to_string() }))
+            .await;
+        assert_eq!(answer.status, 201, "{answer}");
+    }
+}
+
+/// An HTTP client with a token, or without.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<String>,
+}
+
+impl Client {
+    fn new(stack: &Stack, token: Option<&str>) -> Self {
+        Self { http: reqwest::Client::new(), url: stack.url.clone(), token: token.map(str::to_owned) }
+    }
+
+    /// The token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("this client has one")
+    }
+
+    /// A request to a path, credential and all, to be completed and sent with [`Client::send`].
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.url));
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        Self::send(self.request(Method::GET, path)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        Self::send(self.request(Method::DELETE, path)).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        Self::send(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        Self::send(self.request(Method::PATCH, path).json(&body)).await
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub async fn send(request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.expect("the stack answers");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.expect("the answer is text");
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status, headers, text, json }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    /// The body as it came, where field order matters.
+    pub text: String,
+    /// The body parsed, or null.
+    pub json: Value,
+}
+
+impl Answer {
+    /// A header's value, or the empty text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.status, self.text)
+    }
+}
