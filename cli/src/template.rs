@@ -4,9 +4,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, bail, ensure};
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType, StreamSpecification, StreamViewType,
+use aws_sdk_dynamodb::{
+    Client,
+    client::Waiters,
+    error::ProvideErrorMetadata,
+    operation::create_table::CreateTableError,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+        PointInTimeRecoverySpecification, Projection, ProjectionType, ScalarAttributeType, StreamSpecification,
+        StreamViewType, TimeToLiveSpecification,
+    },
 };
 use serde::Deserialize;
 use serde_yaml_ng::Value;
@@ -200,7 +207,7 @@ impl TableDefinition {
     ///
     /// # Errors
     /// DynamoDB's.
-    pub async fn create(&self, client: &aws_sdk_dynamodb::Client, name: &str) -> anyhow::Result<bool> {
+    pub async fn create(&self, client: &Client, name: &str) -> anyhow::Result<bool> {
         let Self {
             billing_mode,
             attribute_definitions,
@@ -241,17 +248,14 @@ impl TableDefinition {
             .await;
         match created {
             Ok(_) => {}
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => {
+            Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
                 return Ok(false);
             }
             Err(error) => return Err(error.into()),
         }
         wait_until_active(client, name).await?;
         let TimeToLive { attribute_name, enabled } = time_to_live_specification;
-        let ttl = aws_sdk_dynamodb::types::TimeToLiveSpecification::builder()
-            .attribute_name(attribute_name)
-            .enabled(*enabled)
-            .build()?;
+        let ttl = TimeToLiveSpecification::builder().attribute_name(attribute_name).enabled(*enabled).build()?;
         client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await?;
         if point_in_time_recovery_specification.point_in_time_recovery_enabled {
             recover_point_in_time(client, name).await?;
@@ -269,24 +273,17 @@ fn schema(elements: &[KeyElement]) -> anyhow::Result<Vec<KeySchemaElement>> {
     elements.iter().map(element).collect()
 }
 
-async fn wait_until_active(client: &aws_sdk_dynamodb::Client, name: &str) -> anyhow::Result<()> {
-    use aws_sdk_dynamodb::client::Waiters;
-    client.wait_until_table_exists().table_name(name).wait(Duration::from_secs(120)).await?;
+async fn wait_until_active(client: &Client, name: &str) -> anyhow::Result<()> {
+    client.wait_until_table_exists().table_name(name).wait(Duration::from_mins(2)).await?;
     Ok(())
 }
 
-async fn recover_point_in_time(client: &aws_sdk_dynamodb::Client, name: &str) -> anyhow::Result<()> {
-    let on = aws_sdk_dynamodb::types::PointInTimeRecoverySpecification::builder()
-        .point_in_time_recovery_enabled(true)
-        .build()?;
+async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()> {
+    let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build()?;
     let call = client.update_continuous_backups().table_name(name).point_in_time_recovery_specification(on);
     match call.send().await {
         Ok(_) => Ok(()),
-        Err(error)
-            if aws_sdk_dynamodb::error::ProvideErrorMetadata::code(&error) == Some("UnknownOperationException") =>
-        {
-            Ok(())
-        }
+        Err(error) if error.code() == Some("UnknownOperationException") => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -147,12 +147,11 @@ async fn prepare_users(
     let mut missing = Vec::new();
     for (at, (name, status)) in PEOPLE.into_iter().enumerate() {
         let user = person(organization, at, name, status, domain);
-        let user = match store.user(org, user.id).await? {
-            Some(user) => user,
-            None => {
-                missing.push(user.clone());
-                user
-            }
+        let user = if let Some(kept) = store.user(org, user.id).await? {
+            kept
+        } else {
+            missing.push(user.clone());
+            user
         };
         users.push(DemoUser {
             id: user.id.uuid().to_string(),

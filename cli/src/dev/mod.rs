@@ -29,7 +29,7 @@ use gateway::Gateway;
 pub const TABLE: &str = "muster";
 
 /// How long the stack may take to prepare its table.
-const PREPARATION: Duration = Duration::from_secs(60);
+const PREPARATION: Duration = Duration::from_mins(1);
 
 /// Where the local stack keeps its data.
 #[derive(Debug, Clone)]

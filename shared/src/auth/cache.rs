@@ -21,7 +21,7 @@ pub struct KeyCache {
 
 impl KeyCache {
     /// How long a key is believed to be as it was read.
-    pub const MAX_AGE: Duration = Duration::from_secs(60);
+    pub const MAX_AGE: Duration = Duration::from_mins(1);
 
     /// A cache of up to `capacity` keys, about 300 bytes each.
     #[must_use]

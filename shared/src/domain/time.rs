@@ -58,10 +58,9 @@ impl Timestamp {
     pub fn iso8601(self) -> String {
         const YEAR_0: i64 = -62_167_219_200;
         const YEAR_9999: i64 = 253_402_300_799;
-        OffsetDateTime::from_unix_timestamp(self.secs().clamp(YEAR_0, YEAR_9999))
-            .ok()
-            .and_then(|moment| moment.format(&Rfc3339).ok())
-            .expect("RFC 3339 can write every second of the years 0 to 9999")
+        let moment = OffsetDateTime::from_unix_timestamp(self.secs().clamp(YEAR_0, YEAR_9999));
+        // Neither step fails for a second of these years; were one to, the epoch is better than no answer.
+        moment.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(&Rfc3339).unwrap_or_default()
     }
 }
 

@@ -85,9 +85,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_ratio_is_within_half_a_step(numerator in 0..1_000_000_u64, denominator in 1..1_000_000_u64) {
-            let rounded = ratio(numerator, denominator, 10).unwrap();
-            let exact = numerator as f64 / denominator as f64;
+        fn a_ratio_is_within_half_a_step(numerator in 0..1_000_000_u32, denominator in 1..1_000_000_u32) {
+            let rounded = ratio(numerator.into(), denominator.into(), 10).unwrap();
+            let exact = f64::from(numerator) / f64::from(denominator);
             prop_assert!((rounded - exact).abs() <= 0.05 + 1e-9);
         }
     }

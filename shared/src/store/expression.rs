@@ -28,8 +28,8 @@ pub(super) fn s(text: impl Into<String>) -> AttributeValue {
 }
 
 /// A number.
-pub(super) fn n(number: impl ToString) -> AttributeValue {
-    AttributeValue::N(number.to_string())
+pub(super) fn n(number: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(number.into().to_string())
 }
 
 /// A list of texts.

@@ -223,7 +223,7 @@ fn put_back(
         (":email", s(email)),
         (":role", s(role)),
         (":status", s(status.as_str())),
-        (":version", n(version)),
+        (":version", n(*version)),
         (":skills", l(skills.as_slice())),
         (":joined_at", n(joined_at.millis())),
     ]);

@@ -50,7 +50,8 @@ fn chain(error: &dyn StdError) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        line += &format!(": {error}");
+        line.push_str(": ");
+        line.push_str(&error.to_string());
         cause = error.source();
     }
     line
@@ -209,10 +210,11 @@ impl From<domain::Error> for Stale {
 fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-        // A connector that fails for a reason of no kind was never asked: there are no credentials to sign with.
         SdkError::DispatchFailure(failure) => {
-            !failure.is_user()
-                && !(failure.is_other() && failure.as_connector_error().is_some_and(|error| error.as_other().is_none()))
+            // A connector's failure of no kind comes from before it was asked: there are no credentials to sign with.
+            let unsigned =
+                failure.as_connector_error().is_some_and(|error| error.is_other() && error.as_other().is_none());
+            !failure.is_user() && !unsigned
         }
         SdkError::ServiceError(answer) => {
             answer.raw().status().is_server_error()

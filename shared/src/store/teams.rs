@@ -237,10 +237,8 @@ impl Store {
             differs.push("#specializations <> :specializations");
             values.insert(":specializations".to_owned(), l(tags.as_slice()));
         }
-        let mut update = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            update += &format!(" REMOVE {}", remove.join(", "));
-        }
+        let set = format!("SET {}", set.join(", "));
+        let update = if remove.is_empty() { set } else { format!("{set} REMOVE {}", remove.join(", ")) };
         let condition = format!("attribute_exists(#pk) AND ({})", differs.join(" OR "));
 
         let call = self

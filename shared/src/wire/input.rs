@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn a_body_nests_128_levels_and_no_more() {
-        let nested = |levels| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
         assert!(Body::parse(nested(128).as_bytes()).is_ok());
         assert_eq!(Body::parse(nested(129).as_bytes()).unwrap_err(), Invalid::Malformed);
         assert!(Body::parse(format!("{{\"a\":\"{}\\\"[\"}}", "[".repeat(1000)).as_bytes()).is_ok());
