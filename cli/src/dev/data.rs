@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use directories::ProjectDirs;
+use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A data folder, locked: the engine's file takes one process at a time.
@@ -21,8 +21,8 @@ pub(super) struct Folder {
 impl Folder {
     /// Where data is kept when nobody says where.
     pub(super) fn default_path() -> anyhow::Result<PathBuf> {
-        ProjectDirs::from("", "", "muster")
-            .map(|dirs| dirs.data_local_dir().to_owned())
+        choose_base_strategy()
+            .map(|user| user.data_dir().join("muster"))
             .context("there is no home directory to keep data in: pass --data-dir or --in-memory")
     }
 

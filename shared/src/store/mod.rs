@@ -1,6 +1,6 @@
 //! The one DynamoDB table, and everything that is read from it or written to it.
 //!
-//! One file per group of accesses; [`keys`] builds every key, [`items`] converts every item. An invariant that spans items
+//! One file per group of accesses; `keys` builds every key, `items` converts every item. An invariant that spans items
 //! is a transaction whose conditions carry it. What is transient (conflicts, throttling, faults of the service or of the
 //! network) is retried with full jitter for as long as the request has time; see [`Store::until`].
 
