@@ -3,4 +3,5 @@
 pub mod args;
 pub mod commands;
 pub mod dev;
+pub mod emulator;
 pub mod template;

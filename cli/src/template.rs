@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use aws_sdk_dynamodb::{
     Client,
     client::Waiters,
-    error::ProvideErrorMetadata,
+    error::{ProvideErrorMetadata, SdkError},
     operation::create_table::CreateTableError,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
@@ -251,16 +251,24 @@ impl TableDefinition {
             Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
                 return Ok(false);
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(said(error)),
         }
         wait_until_active(client, name).await?;
         let TimeToLive { attribute_name, enabled } = time_to_live_specification;
         let ttl = TimeToLiveSpecification::builder().attribute_name(attribute_name).enabled(*enabled).build()?;
-        client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await?;
+        client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await.map_err(said)?;
         if point_in_time_recovery_specification.point_in_time_recovery_enabled {
             recover_point_in_time(client, name).await?;
         }
         Ok(true)
+    }
+}
+
+/// What the service said, where it said something, in place of how it came.
+fn said<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> anyhow::Error {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => anyhow!("{code}: {message}"),
+        _ => error.into(),
     }
 }
 
@@ -284,7 +292,7 @@ async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()
     match call.send().await {
         Ok(_) => Ok(()),
         Err(error) if error.code() == Some("UnknownOperationException") => Ok(()),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(said(error)),
     }
 }
 

@@ -4,34 +4,29 @@ pub mod keys;
 pub mod table;
 pub mod users;
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
 use anyhow::anyhow;
-use aws_sdk_dynamodb::{Client, config::Credentials};
+use aws_sdk_dynamodb::Client;
 use muster::store::{self, Store};
 use tokio::time::Instant;
 
-use crate::args::Target;
+use crate::{args::Target, emulator};
 
 /// How long a command may wait for one answer of the table, retries included.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(8);
 
 impl Target {
-    /// A client for where the table is.
-    ///
-    /// An address on this machine is an emulator, which takes any credentials: where the environment has none, some are
-    /// made up, so that nobody has to.
+    /// A client for where the table is. Nobody has to make up credentials for an emulator on this machine.
     async fn client(&self) -> Client {
-        let client = muster::lambda::dynamodb_client().await;
-        let Some(url) = &self.endpoint_url else { return client };
-        let mut config = client.config().to_builder().endpoint_url(url.as_str());
-        if is_loopback(url) && env::var_os("AWS_ACCESS_KEY_ID").is_none() && env::var_os("AWS_PROFILE").is_none() {
-            config = config.credentials_provider(Credentials::new("local", "local", None, None, "local"));
-            if client.config().region().is_none() {
-                config = config.region(aws_sdk_dynamodb::config::Region::from_static("us-east-1"));
+        match &self.endpoint_url {
+            None => muster::lambda::dynamodb_client().await,
+            Some(url) if emulator::is_at(url) => emulator::client(url.as_str()),
+            Some(url) => {
+                let client = muster::lambda::dynamodb_client().await;
+                Client::from_conf(client.config().to_builder().endpoint_url(url.as_str()).build())
             }
         }
-        Client::from_conf(config.build())
     }
 
     async fn store(&self) -> Store {
@@ -55,14 +50,5 @@ impl Target {
             return anyhow!(error);
         };
         anyhow!(error).context(remedy)
-    }
-}
-
-fn is_loopback(url: &url::Url) -> bool {
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
     }
 }

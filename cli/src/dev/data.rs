@@ -74,8 +74,11 @@ impl Folder {
     /// Says that the data cannot be used, and what to do.
     pub(super) fn damaged(&self, why: &anyhow::Error) -> anyhow::Error {
         let folder = self.path.display();
+        // The engine goes on to advise about features of its own.
+        let why = format!("{why:#}");
+        let why = why.split(". ").next().unwrap_or_default().trim_end_matches('.');
         anyhow!(
-            "the data in {folder} is damaged ({why:#}): move the folder away, or pass another --data-dir, or --in-memory"
+            "the data in {folder} is damaged ({why}): move the folder away, or pass another --data-dir, or --in-memory"
         )
     }
 }

@@ -4,12 +4,11 @@
 use std::{path::PathBuf, thread};
 
 use anyhow::{Context, anyhow};
-use aws_sdk_dynamodb::{
-    Client,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
-};
+use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
 use tokio::sync::oneshot;
+
+use crate::emulator;
 
 /// An engine that serves.
 pub(super) struct Engine {
@@ -42,7 +41,7 @@ impl Engine {
             });
             let _ = ended.send(outcome);
         })?;
-        let client = client(&url);
+        let client = emulator::client(&url);
         Ok(Self { url, client, stop, stopped })
     }
 
@@ -67,17 +66,4 @@ impl Engine {
             Err(_) => Err(anyhow!("the engine did not stop in time")),
         }
     }
-}
-
-/// A client without TLS and with made-up credentials.
-fn client(url: &str) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .endpoint_url(url)
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .retry_config(RetryConfig::disabled())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
 }

@@ -222,10 +222,11 @@ impl Interrupts {
     }
 }
 
-/// Logs to standard error: our own warnings and worse, unless `RUST_LOG` says otherwise. The engine warns of every failed
-/// condition, which is how it is used.
+/// Logs to standard error: warnings and worse, unless `RUST_LOG` says otherwise. The engine warns of every failed condition,
+/// which is how it is used; the SDK warns of every place without credentials that it tries.
 pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,dynoxide=error"));
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error,dynoxide=error"));
     let stderr = std::io::stderr;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

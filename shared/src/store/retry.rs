@@ -45,13 +45,16 @@ impl From<domain::Error> for Error {
     }
 }
 
-/// An error and what caused it, in one line.
+/// An error and what caused it, in one line. A cause that says nothing new is left out.
 fn chain(error: &dyn StdError) -> String {
     let mut line = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
+        let said = error.to_string();
+        if !line.ends_with(&said) {
+            line.push_str(": ");
+            line.push_str(&said);
+        }
         cause = error.source();
     }
     line
