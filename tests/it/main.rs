@@ -3,6 +3,7 @@
 //! The stack is shared by the tests of a process, and each test has organizations of its own, so they run in parallel. What
 //! a test needs to hold still (the clock, ids, calls to the table) it has a stack of its own for.
 
+mod contracts;
 mod support;
 
 /// One request of each kind, until the modules beside this one say more.

@@ -2,12 +2,16 @@
 
 use std::{fmt, sync::LazyLock, time::Duration};
 
+use aws_sdk_dynamodb::{
+    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+    types::AttributeValue,
+};
 use muster::{
     domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp, User, UserId, UserStatus},
     http::Deps,
     store::Store,
 };
-use muster_cli::dev::{Data, LocalStack};
+use muster_cli::dev::{Data, LocalStack, TABLE};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -80,6 +84,11 @@ impl Stack {
                 user(&format!("User {n}"), status)
             })
             .collect();
+        self.organization_of(id, users).await
+    }
+
+    /// An organization of this id with up to 25 users, and a key of full scope for each contract.
+    pub async fn organization_of(&self, id: OrganizationId, users: Vec<User>) -> Organization {
         self.store().put_users(&id, &users).await.expect("users can be written");
         let mut organization =
             Organization { toptickets: self.stranger(), itsm: self.stranger(), stack: self.clone(), id, users };
@@ -87,6 +96,24 @@ impl Stack {
         organization.itsm = organization.key(KeyKind::Itsm, &Scope::ALL).await;
         organization
     }
+
+    /// DynamoDB, without the store.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        dynamodb_at(&self.dynamodb_url)
+    }
+}
+
+/// A client for a DynamoDB that asks for no credentials, without retries of its own.
+pub fn dynamodb_at(url: &str) -> aws_sdk_dynamodb::Client {
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(url)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .retry_config(RetryConfig::disabled())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    aws_sdk_dynamodb::Client::from_conf(config)
 }
 
 /// A user with a random id.
@@ -146,6 +173,41 @@ impl Organization {
     /// The client for a contract by its name.
     pub fn both(&self) -> [&Client; 2] {
         [&self.toptickets, &self.itsm]
+    }
+
+    /// Sets attributes of a team's item, past the API.
+    pub async fn set_team(&self, team: &str, attributes: &[(&str, AttributeValue)]) {
+        self.set(format!("ORG#{}", self.id), format!("TEAM#{team}"), attributes).await;
+    }
+
+    /// Sets attributes of a team's load, past the API.
+    pub async fn set_load(&self, team: &str, attributes: &[(&str, AttributeValue)]) {
+        self.set(format!("ORG#{}", self.id), format!("TEAM#{team}#LOAD"), attributes).await;
+    }
+
+    /// Sets attributes of a membership, past the API.
+    pub async fn set_membership(&self, team: &str, user: &User, attributes: &[(&str, AttributeValue)]) {
+        let (pk, sk) = (format!("ORG#{}#TEAM#{team}", self.id), format!("MEMBER#{}", user.id.uuid()));
+        self.set(pk, sk, attributes).await;
+    }
+
+    async fn set(&self, pk: String, sk: String, attributes: &[(&str, AttributeValue)]) {
+        let mut update = self
+            .stack
+            .dynamodb()
+            .update_item()
+            .table_name(TABLE)
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
+            .condition_expression("attribute_exists(pk)");
+        let mut set = Vec::new();
+        for (at, (name, value)) in attributes.iter().enumerate() {
+            set.push(format!("#a{at} = :a{at}"));
+            update = update
+                .expression_attribute_names(format!("#a{at}"), *name)
+                .expression_attribute_values(format!(":a{at}"), value.clone());
+        }
+        update.update_expression(format!("SET {}", set.join(", "))).send().await.expect("the item exists");
     }
 
     /// Creates a team over ITSM and gives its bare id.
@@ -216,6 +278,11 @@ impl Client {
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         Answer { status, headers, text, json }
     }
+}
+
+/// A number as DynamoDB takes it.
+pub fn n(number: u64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
 }
 
 /// What came back.
