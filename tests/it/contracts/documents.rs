@@ -6,7 +6,7 @@ use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::Value;
 
 use super::Scene;
-use crate::support::{Answer, Client, Organization, n, user};
+use crate::support::{Answer, Client, Organization, bare, n, user};
 
 macro_rules! golden {
     ($name:literal) => {
@@ -192,7 +192,7 @@ async fn itsm_removes_a_member() {
     let org = people(&scene).await;
     network_operations(&scene, &org).await;
     org.member(NETWORK, &org.users[2]).await;
-    let path = format!("/v1/teams/team_{NETWORK}/members/usr_{}", org.users[2].id.uuid());
+    let path = format!("/v1/teams/team_{NETWORK}/members/usr_{}", bare(&org.users[2]));
     let answer = org.itsm.delete(&path).await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
     assert_eq!(org.itsm.delete(&path).await.status, 404);
@@ -206,7 +206,7 @@ async fn itsm_shows_the_workload() {
     let skills = [(0, r#"["VPN", "Firewall", "Cisco"]"#), (1, r#"["DNS", "WAN", "LAN"]"#)];
     for (at, skills) in skills.into_iter().chain([2, 5, 6, 7, 8, 9].map(|at| (at, "[]"))) {
         scene.set(1_708_783_300 + i64::try_from(at).expect("small"));
-        let body = format!(r#"{{"user_id": "{}", "skills": {skills}}}"#, org.users[at].id.uuid());
+        let body = format!(r#"{{"user_id": "{}", "skills": {skills}}}"#, bare(&org.users[at]));
         let answer = send(&org.itsm, Method::POST, &format!("/v1/teams/{NETWORK}/members"), &body).await;
         assert_eq!(answer.status, 201, "{answer}");
     }
@@ -259,7 +259,7 @@ async fn a_workload_counts_what_removed_members_hold_and_shows_present_members_a
         org.set_membership(NETWORK, member, &[("open_tickets", n(2))]).await;
     }
     org.set_load(NETWORK, &[("open_tickets", n(5)), ("waiting_tickets", n(1))]).await;
-    let gone = format!("/v1/teams/{NETWORK}/members/{}", org.users[0].id.uuid());
+    let gone = format!("/v1/teams/{NETWORK}/members/{}", bare(&org.users[0]));
     assert_eq!(org.itsm.delete(&gone).await.status, 204);
     let data = org.itsm.get(&format!("/v1/teams/{NETWORK}/workload")).await.json["data"].clone();
     assert_eq!((data["total_open_tickets"].as_u64(), data["total_members"].as_u64()), (Some(5), Some(1)), "{data}");
@@ -282,12 +282,12 @@ async fn toptickets_shows_the_team_object_wherever_it_answers_with_one() {
     assert_eq!(created.text, format!(r#"{begin}"members":[]{unchanged}"#));
 
     // The document prints no answer to this; contracts.md says that it is the team object.
-    let body = format!(r#"{{"user_id": "{}"}}"#, org.users[3].id.uuid());
+    let body = format!(r#"{{"user_id": "{}"}}"#, bare(&org.users[3]));
     let added = send(&org.toptickets, Method::POST, &members, &body).await;
     assert_eq!((added.status.as_u16(), added.text), (201, format!(r#"{begin}"members":[{alice}]{unchanged}"#)));
 
     scene.set(1_736_519_400);
-    let body = format!(r#"{{"user_id": "{}"}}"#, org.users[4].id.uuid());
+    let body = format!(r#"{{"user_id": "{}"}}"#, bare(&org.users[4]));
     let added = send(&org.toptickets, Method::POST, &members, &body).await;
     assert_eq!((added.status.as_u16(), &added.text), (201, &golden));
     let got = org.toptickets.get(&path).await;
@@ -319,8 +319,7 @@ async fn toptickets_removes_a_member_and_deletes_a_team() {
     let org = people(&scene).await;
     technical_support(&scene, &org, "").await;
     org.member(TECHNICAL, &org.users[3]).await;
-    for path in [format!("/v1/teams/{TECHNICAL}/members/{}", org.users[3].id.uuid()), format!("/v1/teams/{TECHNICAL}")]
-    {
+    for path in [format!("/v1/teams/{TECHNICAL}/members/{}", bare(&org.users[3])), format!("/v1/teams/{TECHNICAL}")] {
         let answer = org.toptickets.delete(&path).await;
         assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""), "{path}");
         assert_eq!(org.toptickets.delete(&path).await.status, 404, "{path}");
@@ -332,7 +331,7 @@ async fn either_form_of_an_id_names_the_same_thing_under_either_contract() {
     let scene = Scene::at(1_708_783_200).await;
     let org = people(&scene).await;
     network_operations(&scene, &org).await;
-    let alex = org.users[0].id.uuid().to_string();
+    let alex = bare(&org.users[0]);
     for client in org.both() {
         let bare = client.get(&format!("/v1/teams/{NETWORK}")).await;
         assert_eq!(bare.status, 200, "{bare}");

@@ -280,6 +280,11 @@ impl Client {
     }
 }
 
+/// A user's id without a prefix.
+pub fn bare(user: &User) -> String {
+    user.id.uuid().to_string()
+}
+
 /// A number as DynamoDB takes it.
 pub fn n(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
