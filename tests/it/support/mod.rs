@@ -29,15 +29,13 @@ pub struct Stack {
     pub url: String,
     /// Where DynamoDB is.
     pub dynamodb_url: String,
-    store: Store,
 }
 
 fn start_blocking(adjust: impl Fn(&mut Deps) + Send + 'static) -> Stack {
     let (sender, receiver) = std::sync::mpsc::channel();
     RUNTIME.spawn(async move {
         let stack = LocalStack::start(0, Data::Memory, adjust).await.expect("a stack in memory starts");
-        let store = stack.store(Duration::from_secs(3600));
-        let started = Stack { url: stack.url.clone(), dynamodb_url: stack.dynamodb_url.clone(), store };
+        let started = Stack { url: stack.url.clone(), dynamodb_url: stack.dynamodb_url.clone() };
         // Dropping it would stop it.
         std::mem::forget(stack);
         sender.send(started).expect("the starter waits");
@@ -56,9 +54,10 @@ impl Stack {
         tokio::task::spawn_blocking(|| start_blocking(adjust)).await.expect("starting does not panic")
     }
 
-    /// The table, written past the API.
+    /// The table, written past the API, over connections of its own: they end with the test's runtime, and the stack's
+    /// functions must not be handed one of them.
     pub fn store(&self) -> Store {
-        self.store.until(tokio::time::Instant::now() + Duration::from_secs(30))
+        Store::new(self.dynamodb(), TABLE, tokio::time::Instant::now() + Duration::from_secs(30))
     }
 
     /// A client that nobody knows.
