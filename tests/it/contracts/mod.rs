@@ -2,6 +2,7 @@
 
 mod documents;
 mod errors;
+mod lists;
 
 use std::sync::{
     Arc, Mutex,
