@@ -3,6 +3,7 @@
 mod documents;
 mod errors;
 mod lists;
+mod rules;
 
 use std::sync::{
     Arc, Mutex,
