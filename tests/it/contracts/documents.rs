@@ -104,7 +104,7 @@ async fn itsm_lists_teams() {
     org.team("The sixth team").await;
 
     // The document does not say in which order it lists, and leaves all but the second team's id out. Newest first, which
-    // contracts.md decides, is id order backwards; the document's ids stand in it forwards.
+    // Muster decides, is id order backwards; the document's ids stand in it forwards.
     let golden = golden!("itsm_list_teams.jsonc");
     let (begin, end) = golden.split_once("//...").expect("the document leaves something out");
     let answer = org.itsm.get("/v1/teams?limit=10").await;
@@ -151,7 +151,7 @@ async fn itsm_retrieves_a_team() {
 async fn itsm_updates_a_team() {
     let scene = Scene::at(1_708_783_200).await;
     let org = people(&scene).await;
-    // The document's answer has no `avatar_url`, unlike its GET. contracts.md: it is always there, or null.
+    // The document's answer has no `avatar_url`, unlike its GET. Muster always has it, or null.
     let alex = User { avatar_url: None, ..org.users[0].clone() };
     scene.stack.store().put_users(&org.id, &[alex]).await.expect("a user can be written");
     network_operations(&scene, &org).await;
@@ -281,7 +281,7 @@ async fn toptickets_shows_the_team_object_wherever_it_answers_with_one() {
     let created = technical_support(&scene, &org, "Handles technical issues and bug reports").await;
     assert_eq!(created.text, format!(r#"{begin}"members":[]{unchanged}"#));
 
-    // The document prints no answer to this; contracts.md says that it is the team object.
+    // The document prints no answer to this; with Muster it is the team object.
     let body = format!(r#"{{"user_id": "{}"}}"#, bare(&org.users[3]));
     let added = send(&org.toptickets, Method::POST, &members, &body).await;
     assert_eq!((added.status.as_u16(), added.text), (201, format!(r#"{begin}"members":[{alice}]{unchanged}"#)));

@@ -344,7 +344,7 @@ async fn a_bad_parameter_of_an_itsm_list_is_named() {
         let said = said(&org.itsm, &path, &org.itsm.get(&path).await);
         assert_eq!(said, format!("400 VALIDATION_ERROR {expected}"), "{path}");
     }
-    // contracts.md names no constraint for this one.
+    // Which constraint that breaks is nowhere said.
     let answer = org.itsm.get("/v1/teams?cursor=").await;
     assert!(said(&org.itsm, "/v1/teams", &answer).starts_with("400 VALIDATION_ERROR cursor "), "{answer}");
 }
