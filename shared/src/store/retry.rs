@@ -215,9 +215,7 @@ fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
         SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
         SdkError::DispatchFailure(failure) => {
             // A connector's failure of no kind comes from before it was asked: there are no credentials to sign with.
-            let unsigned =
-                failure.as_connector_error().is_some_and(|error| error.is_other() && error.as_other().is_none());
-            !failure.is_user() && !unsigned
+            failure.as_connector_error().is_none_or(|error| !error.is_other() || error.as_other().is_some())
         }
         SdkError::ServiceError(answer) => {
             answer.raw().status().is_server_error()

@@ -1,7 +1,6 @@
 //! How the ITSM platform says that something went wrong: an envelope with a code.
 
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use crate::{
     domain::Error,
@@ -34,10 +33,20 @@ struct ErrorOut<'r> {
 struct ErrorBody<'r> {
     code: &'static str,
     message: String,
-    details: Option<Value>,
+    details: Option<Details>,
     request_id: &'r str,
     timestamp: String,
     path: &'r str,
+}
+
+/// What a client's program may want to know beyond the code.
+#[derive(Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum Details {
+    Scope { required_scope: &'static str },
+    Violation { field: &'static str, constraint: &'static str },
+    Field { field: &'static str },
+    Tickets { open_tickets: u64 },
 }
 
 /// The status and the body of a failure.
@@ -107,16 +116,16 @@ fn message(failure: &Failure) -> String {
     }
 }
 
-fn details(failure: &Failure) -> Option<Value> {
+fn details(failure: &Failure) -> Option<Details> {
     match failure {
-        Failure::MissingScope(scope) => Some(json!({ "requiredScope": scope.as_str() })),
+        Failure::MissingScope(scope) => Some(Details::Scope { required_scope: scope.as_str() }),
         Failure::Invalid(Invalid::Violations(violations)) => violations
             .first()
-            .map(|Violation { field, rule, .. }| json!({ "field": field, "constraint": constraint(*rule) })),
+            .map(|Violation { location: _, field, rule }| Details::Violation { field, constraint: constraint(*rule) }),
         Failure::Refused(Error::UserNotFound(field) | Error::UserInactive(field)) => {
-            Some(json!({ "field": field.name() }))
+            Some(Details::Field { field: field.name() })
         }
-        Failure::Refused(Error::OpenTickets(open)) => Some(json!({ "openTickets": open })),
+        Failure::Refused(Error::OpenTickets(open)) => Some(Details::Tickets { open_tickets: *open }),
         Failure::RouteNotFound
         | Failure::MethodNotAllowed(_)
         | Failure::BodyTooLarge
