@@ -7,7 +7,7 @@ use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -21,6 +21,8 @@ use crate::template::{Route, Template};
 
 /// The most that the gateway takes in a body.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// The most that the gateway takes in a request line and headers together.
+const MAX_HEAD_BYTES: usize = 10_240;
 
 type Handler =
     Arc<dyn Fn(lambda_http::Request) -> BoxFuture<'static, lambda_http::Response<lambda_http::Body>> + Send + Sync>;
@@ -117,6 +119,9 @@ async fn serve(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
+    if head_size(&parts) > MAX_HEAD_BYTES {
+        return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+    }
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
@@ -131,7 +136,7 @@ async fn serve(
         "rawPath": parts.uri.path(),
         "rawQueryString": parts.uri.query().unwrap_or_default(),
         "cookies": cookies(&parts.headers),
-        "headers": headers(&parts.headers),
+        "headers": headers(&parts.headers, client),
         "pathParameters": if parameters.is_empty() { Value::Null } else { json!(parameters) },
         "requestContext": {
             "accountId": "000000000000",
@@ -171,9 +176,12 @@ async fn invoke(gateway: &Gateway, handler: &Handler, event: &Value, request_id:
     let mut context = Context::default();
     request_id.clone_into(&mut context.request_id);
     context.deadline = u64::try_from(Timestamp::now().plus(gateway.timeout).millis()).unwrap_or(u64::MAX);
-    let request = lambda_http::request::from_str(&event.to_string())?.with_lambda_context(context);
-    let invocation = tokio::spawn(handler(request));
-    let response = tokio::time::timeout(gateway.timeout, invocation).await.context("timed out")??;
+    let (handler, event) = (Arc::clone(handler), event.to_string());
+    let invocation = tokio::spawn(async move {
+        let request = lambda_http::request::from_str(&event)?.with_lambda_context(context);
+        anyhow::Ok(handler(request).await)
+    });
+    let response = tokio::time::timeout(gateway.timeout, invocation).await.context("timed out")???;
     let (parts, body) = response.into_parts();
     let body = match body {
         lambda_http::Body::Empty => Body::empty(),
@@ -194,13 +202,24 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// Every header once, its values joined by commas.
-fn headers(headers: &HeaderMap) -> BTreeMap<String, String> {
-    headers
+/// Every header once, its values joined by commas. What the gateway says of the connection is its own, whatever was sent.
+fn headers(headers: &HeaderMap, client: SocketAddr) -> BTreeMap<String, String> {
+    let sent = headers
         .keys()
         .filter(|name| *name != header::COOKIE)
-        .map(|name| (name.to_string(), headers.get_all(name).iter().map(text).collect::<Vec<_>>().join(",")))
-        .collect()
+        .map(|name| (name.to_string(), headers.get_all(name).iter().map(text).collect::<Vec<_>>().join(",")));
+    let forwarded = [
+        ("x-forwarded-for", client.ip().to_string()),
+        ("x-forwarded-port", "443".to_owned()),
+        ("x-forwarded-proto", "https".to_owned()),
+    ];
+    sent.chain(forwarded.map(|(name, value)| (name.to_owned(), value))).collect()
+}
+
+/// The bytes of the request line and of the headers.
+fn head_size(parts: &Parts) -> usize {
+    let line = parts.method.as_str().len() + parts.uri.to_string().len();
+    line + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<String> {
