@@ -1,0 +1,266 @@
+//! `muster dev` as somebody runs it: what it prints, how it ends, and what it keeps.
+
+mod support;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command},
+};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use support::{Dev, assert_fails, lines, muster, run, stderr, stdout, wait};
+
+fn signal(child: &Child, name: &str) {
+    let kill = Command::new("kill").args([&format!("-{name}"), &child.id().to_string()]).status();
+    assert!(kill.expect("there is a kill command").success());
+}
+
+/// Runs `muster dev` where it should not come up.
+fn refused(arguments: &[&str]) -> std::process::Output {
+    let mut command = muster(["dev", "--json"]);
+    command.args(arguments);
+    run(command)
+}
+
+/// A new folder, and its name.
+fn folder() -> (tempfile::TempDir, String) {
+    let folder = tempfile::Builder::new().prefix("muster é 'x' ").tempdir().expect("a folder can be made");
+    let name = folder.path().to_str().expect("its name is UTF-8").to_owned();
+    (folder, name)
+}
+
+fn keys(value: &Value) -> BTreeSet<&str> {
+    value.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+}
+
+fn assert_organization(organization: &Value) {
+    assert!(organization["organization_id"].is_string());
+    assert_eq!(keys(&organization["keys"]), BTreeSet::from(["toptickets", "itsm"]));
+    for (contract, admin, read_only) in [("toptickets", "tt_admin_", "tt_ro_"), ("itsm", "itsm_", "itsm_")] {
+        let of_contract = &organization["keys"][contract];
+        assert_eq!(keys(of_contract), BTreeSet::from(["admin", "read_only"]));
+        assert!(of_contract["admin"].as_str().unwrap().starts_with(admin));
+        assert!(of_contract["read_only"].as_str().unwrap().starts_with(read_only));
+    }
+    let users = organization["users"].as_array().unwrap();
+    let of_status = |status: &str| users.iter().filter(|user| user["status"] == status).count();
+    assert!(of_status("active") >= 12, "{users:?}");
+    assert_eq!((of_status("inactive"), of_status("suspended")), (1, 1));
+    for user in users {
+        assert_eq!(keys(user), BTreeSet::from(["id", "name", "email", "status"]));
+    }
+    let ids: BTreeSet<_> = users.iter().map(|user| user["id"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), users.len());
+    assert!(ids.iter().all(|id| id.len() == 36), "bare UUIDs");
+}
+
+#[tokio::test]
+async fn json_is_one_line_once_it_serves() {
+    let (child, mut lines) = lines(&mut muster(["dev", "--in-memory", "--json", "--port", "0"]));
+    let dev = Dev { child, description: serde_json::from_str(&lines.next().unwrap()).unwrap() };
+    let expected = ["url", "dynamodb_url", "table", "organization_id", "keys", "users", "other_organization"];
+    assert_eq!(keys(&dev.description), BTreeSet::from(expected));
+    assert_organization(&dev.description);
+    let other = &dev.description["other_organization"];
+    assert_organization(other);
+    assert_ne!(other["organization_id"], dev.description["organization_id"]);
+    assert_eq!(dev.text("/table"), "muster");
+    for url in [dev.text("/url"), dev.dynamodb_url()] {
+        assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with('/'), "{url}");
+    }
+
+    // Every key works at once, and each for its own organization.
+    let body = json!({ "name": "Support" });
+    for prefix in ["", "/other_organization"] {
+        for (contract, refused) in [("toptickets", StatusCode::FORBIDDEN), ("itsm", StatusCode::FORBIDDEN)] {
+            let key = |name: &str| dev.text(&format!("{prefix}/keys/{contract}/{name}")).to_owned();
+            let created = dev.post(&key("admin"), "/v1/teams", &json!({ "name": contract })).await;
+            assert_eq!(created.0, StatusCode::CREATED, "{created:?}");
+            assert_eq!(dev.list(&key("read_only")).await.0, StatusCode::OK);
+            assert_eq!(dev.post(&key("read_only"), "/v1/teams", &body).await.0, refused);
+        }
+    }
+
+    let mut dev = dev;
+    signal(&dev.child, "TERM");
+    assert_eq!(wait(&mut dev.child).code(), Some(0));
+    assert_eq!(lines.collect::<Vec<_>>(), Vec::<String>::new(), "nothing but the one line");
+}
+
+#[test]
+fn an_interrupt_ends_it_well() {
+    for name in ["INT", "TERM"] {
+        let (_kept, path) = folder();
+        for arguments in [vec!["--in-memory"], vec!["--data-dir", &path]] {
+            let mut dev = Dev::start(arguments);
+            signal(&dev.child, name);
+            assert_eq!(wait(&mut dev.child).code(), Some(0), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_greeting_has_a_line_to_try_for_each_contract() {
+    let (child, lines) = lines(&mut muster(["dev", "--in-memory", "--port", "0"]));
+    let mut dev = Dev { child, description: Value::Null };
+    let mut greeting = Vec::new();
+    for line in lines {
+        greeting.push(line);
+        if greeting.last().is_some_and(|line| line.starts_with("Data")) {
+            break;
+        }
+    }
+    let curls: Vec<_> = greeting.iter().map(|line| line.trim()).filter(|line| line.starts_with("curl ")).collect();
+    assert_eq!(curls.len(), 2, "{greeting:#?}");
+    if Command::new("curl").arg("--version").output().is_err() {
+        return;
+    }
+    let answers: Vec<Value> = curls
+        .iter()
+        .map(|curl| {
+            let mut command = Command::new("sh");
+            command.args(["-c", &format!("{curl} -sS --max-time 30 --noproxy '*'")]);
+            let output = run(command);
+            serde_json::from_str(&stdout(&output)).unwrap_or_else(|_| panic!("{curl}: {}", stderr(&output)))
+        })
+        .collect();
+    assert_eq!(answers.iter().filter(|answer| **answer == json!([])).count(), 1, "one speaks TopTickets");
+    assert_eq!(answers.iter().filter(|answer| answer["success"] == true).count(), 1, "one speaks ITSM");
+    signal(&dev.child, "INT");
+    assert_eq!(wait(&mut dev.child).code(), Some(0));
+}
+
+/// Creates a team and gives what the list then says.
+async fn with_a_team(dev: &Dev) -> Value {
+    let admin = dev.text("/keys/itsm/admin");
+    let created = dev.post(admin, "/v1/teams", &json!({ "name": "Kept" })).await;
+    assert_eq!(created.0, StatusCode::CREATED, "{created:?}");
+    dev.list(admin).await.1
+}
+
+#[tokio::test]
+async fn a_data_folder_keeps_teams_and_keys() {
+    for name in ["TERM", "KILL"] {
+        let (_kept, path) = folder();
+        let arguments = ["--data-dir", &path];
+        let mut dev = Dev::start(arguments);
+        let before = with_a_team(&dev).await;
+        signal(&dev.child, name);
+        wait(&mut dev.child);
+
+        let again = Dev::start(arguments);
+        assert_eq!(again.description["keys"], dev.description["keys"], "after {name}");
+        assert_eq!(again.description["users"], dev.description["users"], "after {name}");
+        let admin = again.text("/keys/itsm/admin");
+        assert_eq!(again.list(admin).await, (StatusCode::OK, before), "after {name}");
+        let taken = again.post(admin, "/v1/teams", &json!({ "name": "KEPT" })).await;
+        assert_eq!(taken.0, StatusCode::CONFLICT, "after {name}: {taken:?}");
+    }
+}
+
+#[tokio::test]
+async fn memory_keeps_nothing() {
+    let dev = Dev::in_memory();
+    let body = with_a_team(&dev).await;
+    assert_eq!(body["data"][0]["name"], "Kept");
+    let again = Dev::in_memory();
+    assert_eq!(again.list(again.text("/keys/itsm/admin")).await.1["data"], json!([]));
+    assert_eq!(again.list(dev.text("/keys/itsm/admin")).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_data_folder_is_for_one_at_a_time() {
+    let (_kept, path) = folder();
+    let dev = Dev::start(["--data-dir", &path]);
+    let second = refused(&["--port", "0", "--data-dir", &path]);
+    assert_fails(&second, &["another `muster dev`", "--data-dir", "--in-memory"]);
+    assert_eq!(stdout(&second), "");
+    let before = with_a_team(&dev).await;
+    assert_eq!(dev.list(dev.text("/keys/itsm/admin")).await.1, before, "the first serves on");
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = refused(&["--port", &port, "--in-memory"]);
+    assert_fails(&output, &[&port, "in use", "--port"]);
+    assert_eq!(stdout(&output), "");
+}
+
+/// What is in a folder, by name.
+fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> = fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("it can be listed"))
+        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path()).expect("a file")))
+        .filter(|(name, _)| name != "lock")
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_damaged_data_folder_is_left_alone() {
+    let garbage = b"this is no database, and long enough to be mistaken for one".repeat(200);
+    for (file, content) in [
+        ("muster.db", garbage.as_slice()),
+        ("demo-keys.json", b"garbage"),
+        ("demo-keys.json", b""),
+        ("demo-keys.json", b"[]"),
+        ("demo-keys.json", b"\xff\xfe"),
+        ("demo-keys.json", br#"{"org_demo": {"toptickets": 7}}"#),
+    ] {
+        let (folder, path) = folder();
+        let mut dev = Dev::start(["--data-dir", &path]);
+        signal(&dev.child, "TERM");
+        wait(&mut dev.child);
+
+        fs::write(folder.path().join(file), content).unwrap();
+        let before: Vec<_> = contents(folder.path()).into_iter().map(|(name, _)| name).collect();
+        let output = refused(&["--port", "0", "--data-dir", &path]);
+        assert_fails(&output, &[&path, "damaged", "--data-dir", "--in-memory"]);
+        assert_eq!(stdout(&output), "");
+        let after = contents(folder.path());
+        assert!(before.iter().all(|name| after.iter().any(|(kept, _)| kept == name)), "{file}: nothing is deleted");
+        let kept = after.iter().find(|(name, _)| name == file).map(|(_, bytes)| bytes.as_slice());
+        assert_eq!(kept, Some(content), "{file} is as it was");
+    }
+}
+
+#[test]
+fn a_data_folder_has_to_be_a_folder() {
+    let (folder, path) = folder();
+    let file = folder.path().join("file");
+    fs::write(&file, "mine").unwrap();
+    for place in [format!("{path}/file"), format!("{path}/file/below")] {
+        let output = refused(&["--port", "0", "--data-dir", &place]);
+        assert_fails(&output, &[&place, "--data-dir", "--in-memory"]);
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
+#[test]
+fn a_data_folder_is_made_where_there_is_none() {
+    let (_kept, path) = folder();
+    let below = format!("{path}/not/there/yet");
+    let mut dev = Dev::start(["--data-dir", &below]);
+    signal(&dev.child, "TERM");
+    assert_eq!(wait(&mut dev.child).code(), Some(0));
+    assert!(Path::new(&below).join("muster.db").is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_in_the_clear_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (folder, path) = folder();
+    let _dev = Dev::start(["--data-dir", &path]);
+    let mode = fs::metadata(folder.path().join("demo-keys.json")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+}

@@ -1,0 +1,416 @@
+//! The operator's commands as somebody runs them, on the table of a local stack.
+
+mod support;
+
+use std::{fs, path::PathBuf, process::Output};
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use support::{Dev, assert_fails, muster, run, stderr, stdout};
+
+/// Runs a command on the table of a stack.
+fn on(dev: &Dev, arguments: &[&str]) -> Output {
+    at(dev.dynamodb_url(), arguments)
+}
+
+fn at(endpoint: &str, arguments: &[&str]) -> Output {
+    let mut command = muster(arguments);
+    command.args(["--endpoint-url", endpoint]);
+    run(command)
+}
+
+/// Runs a command that should succeed, and gives what it said.
+#[track_caller]
+fn succeeds(dev: &Dev, arguments: &[&str]) -> String {
+    let output = on(dev, arguments);
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    stdout(&output)
+}
+
+/// The JSON of each line.
+fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+}
+
+#[test]
+fn a_table_is_created_once() {
+    let dev = Dev::in_memory();
+    let create = ["table", "create", "--table", "mine"];
+    assert_eq!(succeeds(&dev, &create), "Created the table mine.\n");
+    assert!(succeeds(&dev, &create).contains("exists already"));
+    assert_eq!(succeeds(&dev, &["keys", "list", "--organization", "org", "--table", "mine"]), "");
+    let mut command = muster(["table", "create", "--endpoint-url", dev.dynamodb_url()]);
+    command.env("TABLE_NAME", "from the environment!");
+    assert_fails(&run(command), &["from the environment!"]);
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_works() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    for (kind, may_write) in
+        [("tt_admin", true), ("tt_live", true), ("tt_agent", false), ("tt_ro", false), ("itsm", true)]
+    {
+        let create = ["keys", "create", "--organization", organization, "--kind", kind, "--name", kind];
+        let output = on(&dev, &create);
+        let (key, note) = (stdout(&output), stderr(&output));
+        let key = key.strip_suffix('\n').unwrap();
+        assert!(key.starts_with(&format!("{kind}_")) && !key.contains(char::is_whitespace), "the key and nothing else");
+        assert!(note.contains("only time") && !note.contains(key), "{note}");
+        assert_eq!(note.contains("until it is revoked"), kind != "tt_ro", "{note}");
+
+        assert_eq!(dev.list(key).await.0, StatusCode::OK, "{kind}");
+        let written = dev.post(key, "/v1/teams", &json!({ "name": kind })).await.0;
+        assert_eq!(written, if may_write { StatusCode::CREATED } else { StatusCode::FORBIDDEN }, "{kind}");
+
+        for list in [vec!["keys", "list"], vec!["keys", "list", "--json"]] {
+            let listed = succeeds(&dev, &[&list[..], &["--organization", organization]].concat());
+            assert!(listed.contains(kind), "{listed}");
+            assert!(
+                !listed.contains(key) && !listed.contains(&key[kind.len() + 1..]),
+                "{kind}: the list shows it again"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_are_described_in_json() {
+    let dev = Dev::in_memory();
+    let organization = "org_json";
+    let create = [
+        "keys",
+        "create",
+        "--organization",
+        organization,
+        "--kind",
+        "tt_live",
+        "--scopes",
+        "teams:read,teams:delete",
+        "--name",
+        "it's \"mine\"",
+        "--expires-in",
+        "90m",
+        "--json",
+    ];
+    let created = json_lines(&succeeds(&dev, &create));
+    let [created] = &created[..] else { panic!("one line") };
+    assert_eq!(created["kind"], "tt_live");
+    assert_eq!(created["contract"], "toptickets");
+    assert_eq!(created["organization_id"], organization);
+    assert_eq!(created["scopes"], json!(["teams:read", "teams:delete"]));
+    assert_eq!(created["name"], "it's \"mine\"");
+    assert_eq!(created["revoked_at"], Value::Null);
+    assert!(created["expires_at"].as_str().unwrap() > created["created_at"].as_str().unwrap());
+    let key = created["key"].as_str().unwrap();
+    assert_eq!(dev.list(key).await.0, StatusCode::OK);
+    let refused = dev.post(key, "/v1/teams", &json!({ "name": "x" })).await;
+    assert_eq!(refused.0, StatusCode::FORBIDDEN, "the scope was not asked for: {refused:?}");
+
+    let listed = json_lines(&succeeds(&dev, &["keys", "list", "--organization", organization, "--json"]));
+    let mut expected = created.clone();
+    expected.as_object_mut().unwrap().remove("key");
+    assert_eq!(listed, [expected]);
+}
+
+#[test]
+fn a_kind_bounds_the_scopes_and_the_time() {
+    let dev = Dev::in_memory();
+    for kind in ["tt_ro", "tt_agent"] {
+        for scopes in ["teams:write", "teams:read,teams:delete"] {
+            let create = ["keys", "create", "--organization", "o", "--kind", kind, "--scopes", scopes];
+            assert_fails(&on(&dev, &create), &[kind, "may not carry", "--kind"]);
+        }
+    }
+    assert_eq!(succeeds(&dev, &["keys", "list", "--organization", "o"]), "", "nothing was made");
+
+    let expiry = |expires_in: &[&str]| {
+        let create = ["keys", "create", "--organization", "o", "--kind", "tt_ro", "--json"];
+        let created = json_lines(&succeeds(&dev, &[&create[..], expires_in].concat()));
+        (created[0]["created_at"].clone(), created[0]["expires_at"].clone())
+    };
+    // Both are three days, and one moment apart at most: the days of the month say enough.
+    let day = |time: &Value| time.as_str().unwrap()[..10].to_owned();
+    let (longest, refused) = (expiry(&[]), expiry(&["--expires-in", "365d"]));
+    assert_ne!(day(&longest.0), day(&longest.1));
+    assert_eq!(longest.1.as_str().unwrap()[11..], longest.0.as_str().unwrap()[11..], "72 hours to the second");
+    assert_eq!(refused.1.as_str().unwrap()[11..], refused.0.as_str().unwrap()[11..], "72 hours to the second");
+    let (created, shorter) = expiry(&["--expires-in", "24h"]);
+    assert_eq!(shorter.as_str().unwrap()[11..], created.as_str().unwrap()[11..]);
+    assert!(day(&shorter) < day(&longest.1));
+}
+
+#[tokio::test]
+async fn a_key_is_revoked_by_the_beginning_of_its_id() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    let create = ["keys", "create", "--organization", organization, "--kind", "itsm", "--json"];
+    let created = json_lines(&succeeds(&dev, &create)).remove(0);
+    let (id, key) = (created["id"].as_str().unwrap(), created["key"].as_str().unwrap());
+    let revoke = |id: &str, organization: &str| on(&dev, &["keys", "revoke", "--organization", organization, id]);
+
+    assert_fails(&revoke("zzzz", organization), &["no key", "muster keys list"]);
+    assert_fails(&revoke("", organization), &["no key"]);
+    assert_fails(&revoke(id, "org_other"), &["no key"]);
+    // A key's own text is not its id: nobody should paste one here.
+    let by_key = revoke(key, organization);
+    assert_eq!(by_key.status.code(), Some(1));
+    // Seventeen keys cannot all differ in the first of sixteen digits.
+    for _ in 0..17 {
+        succeeds(&dev, &["keys", "create", "--organization", "org_many", "--kind", "itsm"]);
+    }
+    let many = json_lines(&succeeds(&dev, &["keys", "list", "--organization", "org_many", "--json"]));
+    let first = |key: &Value| key["id"].as_str().unwrap()[..1].to_owned();
+    let shared = many.iter().map(first).find(|digit| many.iter().filter(|key| first(key) == *digit).count() > 1);
+    assert_fails(&revoke(&shared.unwrap(), "org_many"), &["more than one key"]);
+
+    // It was never used, so no function remembers it.
+    let output = revoke(&id[..12], organization);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("60 seconds"), "{}", stdout(&output));
+    assert_eq!(dev.list(key).await.0, StatusCode::UNAUTHORIZED);
+    assert!(stdout(&revoke(id, organization)).contains("revoked already"));
+    let listed = json_lines(&succeeds(&dev, &["keys", "list", "--organization", organization, "--json"]));
+    let revoked: Vec<_> = listed.iter().filter(|key| !key["revoked_at"].is_null()).collect();
+    assert_eq!(revoked.len(), 1);
+    assert_eq!(revoked[0]["id"], id);
+    assert!(succeeds(&dev, &["keys", "list", "--organization", organization]).contains("revoked 2"));
+}
+
+/// A file of this content, and its name.
+fn file(content: impl AsRef<[u8]>) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path: PathBuf = folder.path().join("users.jsonl");
+    fs::write(&path, content).expect("a file can be written");
+    let path = path.to_str().expect("its name is UTF-8").to_owned();
+    (folder, path)
+}
+
+fn id(n: u32) -> String {
+    format!("00000000-0000-4000-8000-{n:012}")
+}
+
+fn line(n: u32) -> String {
+    json!({ "id": id(n), "name": format!("User {n}"), "email": format!("user{n}@acme.example") }).to_string()
+}
+
+/// Adds a user to a new team and gives the answer.
+async fn join(dev: &Dev, user: &str) -> (StatusCode, Value) {
+    let admin = dev.text("/keys/itsm/admin");
+    let (_, created) = dev.post(admin, "/v1/teams", &json!({ "name": format!("Team of {user}") })).await;
+    let team = created["data"]["id"].as_str().expect("a team");
+    dev.post(admin, &format!("/v1/teams/{team}/members"), &json!({ "user_id": user })).await
+}
+
+#[tokio::test]
+async fn users_are_imported() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    let import = |path: &str| on(&dev, &["users", "import", "--organization", organization, path]);
+    let content = [
+        line(1),
+        String::new(),
+        json!({ "id": format!("usr_{}", id(2)), "full_name": " Zoë 🦀 ", "email": "z@x.example", "is_active": true, "more": [1] })
+            .to_string(),
+        json!({ "id": id(3), "name": "Away", "email": "a@x.example", "status": "suspended", "role": "manager" }).to_string(),
+        json!({ "id": id(4), "name": "Off", "email": "o@x.example", "is_active": false }).to_string(),
+        // The later line of a user counts, and the last one ends without a line feed.
+        line(5),
+        json!({ "id": id(5), "name": "Later", "email": "l@x.example", "avatar_url": "https://x.example/l" }).to_string(),
+    ];
+    let (_kept, path) = file(content.join("\r\n"));
+    let output = import(&path);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("Imported 5 users"), "{}", stdout(&output));
+    for (n, status, name) in [(1, 201, "User 1"), (2, 201, "Zoë 🦀"), (3, 422, ""), (4, 422, ""), (5, 201, "Later")]
+    {
+        let (answered, body) = join(&dev, &id(n)).await;
+        assert_eq!(answered, status, "{body}");
+        if status == 201 {
+            assert_eq!(body["data"]["name"], name);
+        }
+    }
+    let again = import(&path);
+    assert_eq!(again.status.code(), Some(0), "again does no harm: {}", stderr(&again));
+
+    let (_kept, empty) = file("");
+    assert!(stdout(&import(&empty)).contains("Imported 0 users"));
+    assert_fails(&import("/no/such/file.jsonl"), &["/no/such/file.jsonl"]);
+}
+
+#[tokio::test]
+async fn bad_lines_are_named_and_the_rest_goes_in() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    let mut content = [
+        line(1),
+        "{".to_owned(),
+        "null".to_owned(),
+        line(2),
+        json!({ "id": "7", "name": "A", "email": "a@x.example" }).to_string(),
+        json!({ "id": format!("team_{}", id(3)), "name": "A", "email": "a@x.example" }).to_string(),
+        json!({ "id": id(3), "name": " ", "email": "a@x.example" }).to_string(),
+        json!({ "id": id(3), "name": "A" }).to_string(),
+        json!({ "id": id(3), "name": "A", "email": "a@x.example", "status": "away" }).to_string(),
+        json!({ "id": id(3), "name": "A\u{0}B", "email": "a@x.example" }).to_string(),
+        json!({ "id": id(3), "name": "x".repeat(256), "email": "a@x.example" }).to_string(),
+        format!("{} {}", line(3), line(3)),
+        "[".repeat(100_000),
+        line(4),
+    ]
+    .join("\n")
+    .into_bytes();
+    content.extend(b"\n{\"id\":\"\xff\"}\n");
+    let (_kept, path) = file(&content);
+    let output = on(&dev, &["users", "import", "--organization", organization, &path]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let bad = [2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15];
+    let numbers: Vec<u32> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix(&format!("{path}:")))
+        .map(|line| line.split(':').next().unwrap().parse().unwrap())
+        .collect();
+    assert_eq!(numbers, bad, "{said}");
+    assert!(said.lines().last().unwrap().starts_with(&format!("error: {} lines", bad.len())), "{said}");
+    assert!(stdout(&output).contains("Imported 3 users"), "{}", stdout(&output));
+    for n in [1, 2, 4] {
+        assert_eq!(join(&dev, &id(n)).await.0, StatusCode::CREATED);
+    }
+    assert_eq!(join(&dev, &id(3)).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_thousand_users_are_imported() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    let (_kept, path) = file((1..=1_000).map(|n| line(n) + "\n").collect::<String>());
+    let said = succeeds(&dev, &["users", "import", "--organization", organization, &path]);
+    assert!(said.contains("Imported 1000 users"), "{said}");
+    for n in [1, 25, 26, 999, 1_000] {
+        assert_eq!(join(&dev, &id(n)).await.0, StatusCode::CREATED, "user {n}");
+    }
+}
+
+#[test]
+fn a_missing_table_names_the_remedy() {
+    let dev = Dev::in_memory();
+    let (_kept, path) = file(line(1));
+    for command in [
+        vec!["keys", "create", "--kind", "itsm"],
+        vec!["keys", "list"],
+        vec!["keys", "revoke", "0123"],
+        vec!["users", "import", &path],
+    ] {
+        let output = on(&dev, &[&command[..], &["--organization", "o", "--table", "nowhere"]].concat());
+        assert_fails(&output, &["nowhere", dev.dynamodb_url(), "--table", "muster table create"]);
+        assert_eq!(stdout(&output), "", "no key is shown that was not stored");
+    }
+}
+
+#[test]
+fn an_unreachable_table_is_said_to_be_one() {
+    // Nobody has listened on this port for decades, and no free one is taken from it.
+    let endpoint = "http://127.0.0.1:1";
+    let output = at(endpoint, &["keys", "create", "--organization", "o", "--kind", "itsm"]);
+    assert_fails(&output, &[endpoint, "DynamoDB"]);
+    assert_eq!(stdout(&output), "");
+    assert_fails(&at(endpoint, &["table", "create"]), &["muster"]);
+}
+
+#[test]
+fn a_command_line_that_makes_no_sense_exits_with_2() {
+    let keys = ["keys", "create", "--organization", "o", "--kind", "itsm"];
+    let mut senseless: Vec<Vec<&str>> = vec![
+        vec![],
+        vec!["nonsense"],
+        vec!["dev", "--port", "65536"],
+        vec!["dev", "--port", "x"],
+        vec!["dev", "--in-memory", "--data-dir", "x"],
+        vec!["dev", "more"],
+        vec!["table"],
+        vec!["table", "create", "--endpoint-url", "not a url"],
+        vec!["keys"],
+        vec!["keys", "create", "--kind", "itsm"],
+        vec!["keys", "create", "--organization", "o"],
+        vec!["keys", "create", "--organization", "o", "--kind", "tt_other"],
+        vec!["keys", "create", "--organization", "a b", "--kind", "itsm"],
+        vec!["keys", "create", "--organization", "", "--kind", "itsm"],
+        vec!["keys", "list"],
+        vec!["keys", "revoke", "--organization", "o"],
+        vec!["users", "import", "--organization", "o"],
+        vec!["users", "import", "x.jsonl"],
+    ];
+    for time in ["0d", "5", "h", "-1h", "1w", "1.5h", "", "99999999999h"] {
+        senseless.push([&keys[..], &["--expires-in", time]].concat());
+    }
+    for scopes in ["", "teams:all", "teams:read,,teams:write", "teams:read teams:write"] {
+        senseless.push([&keys[..], &["--scopes", scopes]].concat());
+    }
+    for arguments in senseless {
+        let output = run(muster(&arguments));
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(stdout(&output), "", "{arguments:?}");
+        assert!(stderr(&output).contains("Usage") || stderr(&output).contains("--help"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn help_says_what_matters() {
+    for (command, words) in [
+        (vec![], &["dev", "table", "keys", "users", "this machine", "AWS_REGION", "--endpoint-url"][..]),
+        (vec!["dev"], &["--port", "3000", "0 picks", "--data-dir", "--in-memory", "--json", "127.0.0.1"]),
+        (vec!["table"], &["create"]),
+        (vec!["table", "create"], &["template.yaml", "--table", "TABLE_NAME", "--endpoint-url"]),
+        (vec!["keys"], &["create", "list", "revoke"]),
+        (
+            vec!["keys", "create"],
+            &[
+                "--organization",
+                "--kind",
+                "tt_admin",
+                "tt_live",
+                "tt_agent",
+                "tt_ro",
+                "itsm",
+                "--scopes",
+                "teams:read",
+                "teams:write",
+                "teams:delete",
+                "--expires-in",
+                "30d",
+                "72h",
+                "--json",
+                "--table",
+                "--endpoint-url",
+                "once",
+            ],
+        ),
+        (vec!["keys", "list"], &["--organization", "--json", "without the secrets"]),
+        (vec!["keys", "revoke"], &["KEY-ID", "60 seconds", "first digits"]),
+        (vec!["users"], &["import"]),
+        (
+            vec!["users", "import"],
+            &[
+                "JSON lines",
+                "\"id\"",
+                "full_name",
+                "email",
+                "is_active",
+                "suspended",
+                "by number",
+                "exit code",
+                "--organization",
+            ],
+        ),
+    ] {
+        let output = run(muster(command.iter().chain([&"--help"])));
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        let help = stdout(&output);
+        for word in words {
+            assert!(help.contains(word), "{command:?} --help does not say {word:?}:\n{help}");
+        }
+    }
+    let version = run(muster(["--version"]));
+    assert!(stdout(&version).starts_with("muster "), "{}", stdout(&version));
+}

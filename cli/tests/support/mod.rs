@@ -1,0 +1,164 @@
+//! What the tests of the program share: running it, and asking the stack that it runs.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
+
+/// Longer than anything here takes, retries of an unreachable table included.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program, without what the environment may say about tables.
+pub fn muster<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+    command.args(arguments).stdin(Stdio::null());
+    for name in [
+        "TABLE_NAME",
+        "RUST_LOG",
+        "AWS_PROFILE",
+        "AWS_ACCESS_KEY_ID",
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "AWS_ENDPOINT_URL",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command to its end.
+pub fn run(mut command: Command) -> Output {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let read = |mut pipe: Box<dyn Read + Send>| {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            pipe.read_to_end(&mut bytes).expect("the output can be read");
+            bytes
+        })
+    };
+    let stdout = read(Box::new(child.stdout.take().expect("it is piped")));
+    let stderr = read(Box::new(child.stderr.take().expect("it is piped")));
+    let status = wait(&mut child);
+    let text = |thread: thread::JoinHandle<Vec<u8>>| thread.join().expect("reading does not panic");
+    Output { status, stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Waits for a child to end; one that does not is killed, and fails the test.
+pub fn wait(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child can be waited for") {
+            return status;
+        }
+        if Instant::now() >= deadline {
+            child.kill().expect("a child can be killed");
+            panic!("the program did not end");
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// What a command said on standard output.
+pub fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("the program writes UTF-8")
+}
+
+/// What a command said on standard error.
+pub fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("the program writes UTF-8")
+}
+
+/// Asserts that a command failed with one clear line that has all of these words.
+#[track_caller]
+pub fn assert_fails(output: &Output, words: &[&str]) {
+    let error = stderr(output);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.starts_with("error: "), "{error}");
+    for word in words {
+        assert!(error.contains(word), "{word:?} is not in: {error}");
+    }
+    assert!(!error.contains("panicked") && !error.contains("RUST_BACKTRACE"), "{error}");
+}
+
+/// A `muster dev --json` that serves; killed when it is dropped.
+pub struct Dev {
+    pub child: Child,
+    /// What it printed.
+    pub description: Value,
+}
+
+impl Dev {
+    /// Starts one on free ports with further arguments, and waits until it serves.
+    pub fn start<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Self {
+        let mut command = muster(["dev", "--json", "--port", "0"]);
+        let (child, line) = first_line(command.args(arguments));
+        let description = serde_json::from_str(&line).expect("the first line is JSON");
+        Self { child, description }
+    }
+
+    pub fn in_memory() -> Self {
+        Self::start(["--in-memory"])
+    }
+
+    pub fn text(&self, pointer: &str) -> &str {
+        self.description.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} is a text"))
+    }
+
+    pub fn dynamodb_url(&self) -> &str {
+        self.text("/dynamodb_url")
+    }
+
+    /// The list of teams as `token` may see it.
+    pub async fn list(&self, token: &str) -> (StatusCode, Value) {
+        let request = Client::new().get(format!("{}/v1/teams", self.text("/url"))).bearer_auth(token);
+        answer(request).await
+    }
+
+    /// Creates something.
+    pub async fn post(&self, token: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let request = Client::new().post(format!("{}{path}", self.text("/url"))).bearer_auth(token);
+        answer(request.json(body)).await
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.expect("the stack answers");
+    let status = response.status();
+    (status, response.json().await.unwrap_or_default())
+}
+
+/// Starts a command and waits for its first line.
+pub fn first_line(command: &mut Command) -> (Child, String) {
+    let (child, mut lines) = lines(command);
+    let line = lines.next().expect("a line");
+    (child, line)
+}
+
+/// Starts a command and gives its lines as they come, each within bounded time.
+pub fn lines(command: &mut Command) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+    let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for line in stdout.lines() {
+            if sender.send(line.expect("the program writes UTF-8")).is_err() {
+                return;
+            }
+        }
+    });
+    (child, std::iter::from_fn(move || receiver.recv_timeout(PATIENCE).ok()))
+}
