@@ -43,17 +43,17 @@ fn assert_organization(organization: &Value) {
     for (contract, admin, read_only) in [("toptickets", "tt_admin_", "tt_ro_"), ("itsm", "itsm_", "itsm_")] {
         let of_contract = &organization["keys"][contract];
         assert_eq!(keys(of_contract), BTreeSet::from(["admin", "read_only"]));
-        assert!(of_contract["admin"].as_str().unwrap().starts_with(admin));
-        assert!(of_contract["read_only"].as_str().unwrap().starts_with(read_only));
+        assert!(of_contract["admin"].as_str().is_some_and(|key| key.starts_with(admin)));
+        assert!(of_contract["read_only"].as_str().is_some_and(|key| key.starts_with(read_only)));
     }
-    let users = organization["users"].as_array().unwrap();
+    let users = organization["users"].as_array().expect("a list of users");
     let of_status = |status: &str| users.iter().filter(|user| user["status"] == status).count();
     assert!(of_status("active") >= 12, "{users:?}");
     assert_eq!((of_status("inactive"), of_status("suspended")), (1, 1));
     for user in users {
         assert_eq!(keys(user), BTreeSet::from(["id", "name", "email", "status"]));
     }
-    let ids: BTreeSet<_> = users.iter().map(|user| user["id"].as_str().unwrap()).collect();
+    let ids: BTreeSet<_> = users.iter().map(|user| user["id"].as_str().expect("an id")).collect();
     assert_eq!(ids.len(), users.len());
     assert!(ids.iter().all(|id| id.len() == 36), "bare UUIDs");
 }

@@ -1,8 +1,11 @@
 //! API keys: whom they speak for, what each kind may do, when they end, and that nobody ever sees one again.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    fmt::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
 };
 
 use muster::domain::{KeyKind, Scope, SecretKey, Timestamp};
@@ -398,11 +401,11 @@ async fn everything_said(client: &Client, team: &str, user: &str) -> String {
         for (method, path, body, _) in endpoints(id, user, "Said") {
             for query in ["", "?limit=x&page=x&skip=x"] {
                 let answer = ask(client, &method, &format!("{path}{query}"), body.as_ref()).await;
-                said += &format!("{:?} {}\n", answer.headers, answer.text);
+                writeln!(said, "{:?} {}", answer.headers, answer.text).expect("a text takes all");
             }
         }
         let answer = ask(client, &Method::PUT, &format!("/v1/teams/{id}"), None).await;
-        said += &format!("{:?} {}\n", answer.headers, answer.text);
+        writeln!(said, "{:?} {}", answer.headers, answer.text).expect("a text takes all");
     }
     said
 }
@@ -456,7 +459,7 @@ async fn everything_stored(stack: &Stack) -> String {
     let mut pages = stack.dynamodb().scan().table_name(TABLE).into_paginator().send();
     let mut stored = String::new();
     while let Some(page) = pages.next().await {
-        stored += &format!("{:?}", page.expect("the table can be scanned").items());
+        write!(stored, "{:?}", page.expect("the table can be scanned").items()).expect("a text takes all");
     }
     stored
 }

@@ -12,7 +12,7 @@ use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 /// Longer than anything here takes, retries of an unreachable table included.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The program, without what the environment may say about tables.
 pub fn muster<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
