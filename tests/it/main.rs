@@ -4,6 +4,7 @@
 //! a test needs to hold still (the clock, ids, calls to the table) it has a stack of its own for.
 
 mod auth;
+mod concurrency;
 mod contracts;
 mod hostile;
 mod isolation;

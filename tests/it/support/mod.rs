@@ -1,5 +1,8 @@
 //! What tests share: a stack, organizations with keys and users, and a client that says what it got.
 
+pub mod direct;
+pub mod table;
+
 use std::{fmt, sync::LazyLock, time::Duration};
 
 use aws_sdk_dynamodb::{

@@ -1,0 +1,391 @@
+//! Writers who get in each other's way: whoever wins, the table stays exact.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use futures_util::{StreamExt, future::join_all, stream};
+use muster::domain::User;
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, Client, Organization, Stack,
+    table::{Table, assert_sound, number, text},
+};
+
+async fn organization() -> Organization {
+    Stack::shared().organization().await
+}
+
+fn team_path(team: &str) -> String {
+    format!("/v1/teams/{team}")
+}
+
+fn members_path(team: &str) -> String {
+    format!("/v1/teams/{team}/members")
+}
+
+fn member_path(team: &str, user: &User) -> String {
+    format!("/v1/teams/{team}/members/{}", user.id.uuid())
+}
+
+fn adding(user: &User) -> Value {
+    json!({ "user_id": user.id.uuid().to_string() })
+}
+
+/// Makes the same kind of request many times at once, half of them under each contract.
+async fn at_once<F: Future<Output = Answer>>(
+    org: &Organization,
+    times: usize,
+    request: impl Fn(usize, Client) -> F,
+) -> Vec<Answer> {
+    join_all((0..times).map(|n| request(n, org.both()[n % 2].clone()))).await
+}
+
+/// Whether a rule refused it, in the caller's contract: in this sentence under TopTickets.
+fn is_conflict(answer: &Answer, sentence: &str) -> bool {
+    match answer.status.as_u16() {
+        409 => answer.json["error"]["code"] == "CONFLICT",
+        422 => answer.json == json!({ "detail": sentence }),
+        _ => false,
+    }
+}
+
+/// Asserts that all but this many were refused by the rule, and gives those that were not.
+fn winners<'a>(answers: &'a [Answer], count: usize, sentence: &str) -> Vec<&'a Answer> {
+    let won: Vec<_> = answers.iter().filter(|answer| answer.status.is_success()).collect();
+    assert_eq!(won.len(), count, "{}", won.iter().map(|answer| format!("{answer}\n")).collect::<String>());
+    for answer in answers {
+        assert!(answer.status.is_success() || is_conflict(answer, sentence), "{answer}");
+    }
+    won
+}
+
+/// The id in an answer that is a team, bare.
+fn created(answer: &Answer) -> String {
+    let id = answer.json["id"].as_str().or_else(|| answer.json["data"]["id"].as_str());
+    id.unwrap_or_else(|| panic!("no team: {answer}")).trim_start_matches("team_").to_owned()
+}
+
+const TAKEN: &str = "Team name already exists";
+const MEMBER_ALREADY: &str = "User is already a member";
+const FULL: &str = "Team is full";
+
+#[tokio::test]
+async fn of_64_creates_of_one_name_one_wins() {
+    let org = organization().await;
+    let spellings = ["Café Support", "CAFÉ SUPPORT", "cafe\u{301} support", "  café Support ", "CAFE\u{301} SUPPORT\t"];
+    let answers = at_once(&org, 64, |n, client| async move {
+        client.post("/v1/teams", json!({ "name": spellings[n % spellings.len()] })).await
+    })
+    .await;
+    let winner = created(winners(&answers, 1, TAKEN)[0]);
+    let contents = assert_sound(&org).await;
+    assert_eq!(contents.teams.keys().collect::<Vec<_>>(), [&winner]);
+}
+
+#[tokio::test]
+async fn of_renames_to_one_name_one_wins_and_the_others_keep_theirs() {
+    let org = organization().await;
+    let teams = join_all((0..16).map(async |n| org.team(&format!("Team {n}")).await)).await;
+    let answers = at_once(&org, 16, |n, client| {
+        let path = team_path(&teams[n]);
+        async move { client.patch(&path, json!({ "name": "The One" })).await }
+    })
+    .await;
+    let winner = created(winners(&answers, 1, TAKEN)[0]);
+    let contents = assert_sound(&org).await;
+    for (n, team) in teams.iter().enumerate() {
+        let (old, item) = (format!("Team {n}"), &contents.teams[team]);
+        let won = *team == winner;
+        assert_eq!(text(item, "name"), if won { "The One" } else { &old });
+        assert_eq!(number(item, "version"), if won { 2 } else { 1 });
+        // The winner's old name is free; a loser's is still its own.
+        let answer = org.itsm.post("/v1/teams", json!({ "name": old.to_uppercase() })).await;
+        assert!(if won { answer.status == 201 } else { is_conflict(&answer, TAKEN) }, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_created_renamed_and_deleted_at_once_has_one_owner() {
+    let org = organization().await;
+    for round in 0..8 {
+        let [held, other] = [org.team(&format!("Held {round}")).await, org.team(&format!("Other {round}")).await];
+        let name = json!({ "name": format!("hELD {round}") });
+        let answers = at_once(&org, 12, |n, client| {
+            let (path, name) = (team_path(if n % 6 < 4 { &held } else { &other }), name.clone());
+            async move {
+                match n % 6 {
+                    0 | 1 => client.post("/v1/teams", name).await,
+                    2 => client.delete(&path).await,
+                    3 => client.patch(&path, json!({ "name": format!("Free {round}") })).await,
+                    _ => client.patch(&path, name).await,
+                }
+            }
+        })
+        .await;
+        for answer in &answers {
+            let fine = answer.status.is_success() || answer.status == 404 || is_conflict(answer, TAKEN);
+            assert!(fine, "{answer}");
+        }
+        assert_eq!(org.itsm.get(&team_path(&held)).await.status, 404, "its deletion was asked for twice");
+    }
+    assert_sound(&org).await;
+}
+
+#[tokio::test]
+async fn of_many_adds_of_one_user_one_wins() {
+    let org = organization().await;
+    let team = org.team("Team").await;
+    let user = &org.users[0];
+    // The second time as somebody who was there before.
+    for round in 1..=2 {
+        let answers = at_once(&org, 32, |_, client| {
+            let path = members_path(&team);
+            async move { client.post(&path, adding(user)).await }
+        })
+        .await;
+        winners(&answers, 1, MEMBER_ALREADY);
+        let contents = assert_sound(&org).await;
+        assert_eq!(number(&contents.teams[&team], "version"), 2 * round);
+        let removals = at_once(&org, 16, |_, client| {
+            let path = member_path(&team, user);
+            async move { client.delete(&path).await }
+        })
+        .await;
+        assert_eq!(removals.iter().filter(|answer| answer.status == 204).count(), 1);
+        assert!(removals.iter().all(|answer| answer.status == 204 || answer.status == 404));
+    }
+    assert!(assert_sound(&org).await.members(&team).is_empty());
+}
+
+#[tokio::test]
+async fn a_nearly_full_team_takes_as_many_as_fit() {
+    let org = organization().await;
+    let team = org.team("Team").await;
+    let table = Table::of(&org);
+    table.set_number(&team, "member_count", 498).await;
+    let answers = at_once(&org, 12, |n, client| {
+        let (path, body) = (members_path(&team), adding(&org.users[n]));
+        async move { client.post(&path, body).await }
+    })
+    .await;
+    winners(&answers, 2, FULL);
+    let contents = table.contents(&org).await;
+    assert_eq!(number(&contents.teams[&team], "member_count"), 500);
+    assert_eq!(contents.members(&team).len(), 2);
+}
+
+#[tokio::test]
+async fn of_many_new_leads_one_leads() {
+    let org = organization().await;
+    let team = org.team("Team").await;
+    let answers = join_all(org.users[..12].iter().map(async |user| {
+        let body = json!({ "user_id": user.id.uuid().to_string(), "role": "lead" });
+        org.itsm.post(&members_path(&team), body).await
+    }))
+    .await;
+    for answer in answers {
+        assert_eq!((answer.status.as_u16(), &answer.json["data"]["role"]), (201, &json!("lead")), "{answer}");
+    }
+    let contents = assert_sound(&org).await;
+    let item = &contents.teams[&team];
+    assert_eq!((contents.members(&team).len(), number(item, "version")), (12, 13));
+    assert!(contents.members(&team).contains(text(item, "lead_id")));
+}
+
+/// What happened to one user in one team: each success is the other one's undoing.
+#[tokio::test]
+async fn a_storm_of_adds_and_removals_alternates() {
+    let org = organization().await;
+    let team = org.team("Team").await;
+    let outcomes = Mutex::new(BTreeMap::new());
+    at_once(&org, 144, |n, client| {
+        let (team, org, outcomes) = (&team, &org, &outcomes);
+        async move {
+            let user = &org.users[n % 4];
+            let answer = if n % 3 == 0 {
+                client.delete(&member_path(team, user)).await
+            } else {
+                client.post(&members_path(team), adding(user)).await
+            };
+            let change = match answer.status.as_u16() {
+                201 => 1,
+                204 => -1,
+                404 => 0,
+                _ if is_conflict(&answer, MEMBER_ALREADY) => 0,
+                _ => panic!("{answer}"),
+            };
+            let mut outcomes = outcomes.lock().expect("nobody panicked");
+            let (present, changes) = outcomes.entry(user.id.uuid().to_string()).or_insert((0, 0));
+            *present += change;
+            *changes += i64::abs(change);
+            answer
+        }
+    })
+    .await;
+    let contents = assert_sound(&org).await;
+    let outcomes = outcomes.into_inner().expect("nobody panicked");
+    for (user, (present, _)) in &outcomes {
+        assert_eq!(i64::from(contents.members(&team).contains(user)), *present, "{user}");
+    }
+    let changes: i64 = outcomes.values().map(|(_, changes)| changes).sum();
+    assert_eq!(number(&contents.teams[&team], "version"), 1 + changes);
+}
+
+#[tokio::test]
+async fn a_team_that_is_deleted_while_it_changes_is_gone_with_all_it_had() {
+    let org = organization().await;
+    let kept = org.team("Kept").await;
+    for round in 0..6 {
+        let team = org.team(&format!("Doomed {round}")).await;
+        org.member(&team, &org.users[0]).await;
+        let answers = at_once(&org, 17, |n, client| {
+            let (team, org) = (&team, &org);
+            async move {
+                match n {
+                    8 => client.delete(&team_path(team)).await,
+                    n if n % 3 == 0 => {
+                        client.patch(&team_path(team), json!({ "name": format!("Renamed {round} {n}") })).await
+                    }
+                    n if n % 3 == 1 => client.delete(&member_path(team, &org.users[n % 2])).await,
+                    n => client.post(&members_path(team), adding(&org.users[n % 11 + 1])).await,
+                }
+            }
+        })
+        .await;
+        assert_eq!(answers[8].status, 204, "{}", answers[8]);
+        for answer in &answers {
+            assert!(!answer.status.is_server_error(), "{answer}");
+        }
+        let contents = assert_sound(&org).await;
+        assert_eq!(contents.teams.keys().collect::<Vec<_>>(), [&kept]);
+        assert!(contents.gone.contains_key(&team));
+        let left = contents.memberships.iter().filter(|membership| membership.team == team).count();
+        assert_eq!(left, 0, "memberships of a team that had few enough to go with it");
+    }
+}
+
+/// One of many writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Write {
+    Create,
+    Rename,
+    Describe,
+    Delete,
+    Add,
+    Remove,
+}
+
+/// What is asked for, the team by the place where its id is found when the turn comes.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    write: Write,
+    place: usize,
+    user: usize,
+    name: usize,
+    contract: usize,
+}
+
+const PLACES: usize = 20;
+
+impl Wanted {
+    fn random(rng: &mut StdRng) -> Self {
+        let write = match rng.random_range(0..100) {
+            0..14 => Write::Create,
+            14..30 => Write::Rename,
+            30..44 => Write::Describe,
+            44..50 => Write::Delete,
+            50..78 => Write::Add,
+            _ => Write::Remove,
+        };
+        Self {
+            write,
+            place: rng.random_range(0..PLACES),
+            user: rng.random_range(0..12),
+            name: rng.random_range(0..3 * PLACES),
+            contract: rng.random_range(0..2),
+        }
+    }
+
+    /// Every success changes something, so that versions can be counted: descriptions never come twice.
+    async fn send(self, n: usize, org: &Organization, team: &str) -> Answer {
+        let Self { write, place: _, user, name, contract } = self;
+        let client = org.both()[contract];
+        let user = &org.users[user];
+        let name = if n.is_multiple_of(2) { format!("Équipe {name}") } else { format!(" e\u{301}QUIPE {name} ") };
+        let description = format!("write {n}");
+        match write {
+            Write::Create => client.post("/v1/teams", json!({ "name": name })).await,
+            Write::Rename => client.patch(&team_path(team), json!({ "name": name, "description": description })).await,
+            Write::Describe => client.patch(&team_path(team), json!({ "description": description })).await,
+            Write::Delete => client.delete(&team_path(team)).await,
+            Write::Add => {
+                let role = if n.is_multiple_of(7) { "lead" } else { "member" };
+                let body = json!({ "user_id": user.id.uuid().to_string(), "role": role });
+                Client::send(client.request(Method::POST, &members_path(team)).json(&body)).await
+            }
+            Write::Remove => client.delete(&member_path(team, user)).await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_a_thousand_mixed_writes_everything_adds_up() {
+    let org = organization().await;
+    let places: Vec<_> = join_all((0..PLACES).map(async |n| org.team(&format!("First {n}")).await)).await;
+    let places: Vec<_> = places.into_iter().map(Mutex::new).collect();
+    let mut rng = StdRng::seed_from_u64(20_250_105);
+    let wanted: Vec<_> = (0..1000).map(|_| Wanted::random(&mut rng)).collect();
+
+    let done: Vec<_> = stream::iter(wanted.into_iter().enumerate())
+        .map(|(n, wanted)| {
+            let (org, place) = (&org, &places[wanted.place]);
+            async move {
+                let team = place.lock().expect("nobody panicked").clone();
+                let answer = wanted.send(n, org, &team).await;
+                if wanted.write == Write::Create && answer.status == 201 {
+                    *place.lock().expect("nobody panicked") = created(&answer);
+                }
+                (wanted, team, answer)
+            }
+        })
+        .buffer_unordered(32)
+        .collect()
+        .await;
+
+    let contents = assert_sound(&org).await;
+    let mut succeeded: BTreeMap<Write, usize> = BTreeMap::new();
+    let mut refused: BTreeMap<Write, usize> = BTreeMap::new();
+    let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut present: BTreeMap<(&str, String), i64> = BTreeMap::new();
+    for (Wanted { write, user, .. }, team, answer) in &done {
+        assert!(answer.status.is_success() || answer.status.is_client_error(), "{write:?}: {answer}");
+        if !answer.status.is_success() {
+            *refused.entry(*write).or_default() += 1;
+            continue;
+        }
+        *succeeded.entry(*write).or_default() += 1;
+        *versions.entry(team).or_insert(1) += i64::from(*write != Write::Create);
+        let user = org.users[*user].id.uuid().to_string();
+        *present.entry((team, user)).or_default() += match write {
+            Write::Add => 1,
+            Write::Remove => -1,
+            _ => 0,
+        };
+    }
+    for write in [Write::Create, Write::Rename, Write::Describe, Write::Delete, Write::Add, Write::Remove] {
+        assert!(succeeded.contains_key(&write) && refused.contains_key(&write), "{write:?} was not tried in earnest");
+    }
+    assert_eq!(contents.gone.len(), succeeded[&Write::Delete]);
+    assert_eq!(contents.teams.len(), PLACES + succeeded[&Write::Create] - succeeded[&Write::Delete]);
+    for (team, item) in &contents.teams {
+        assert_eq!(number(item, "version"), *versions.get(&**team).unwrap_or(&1), "version of {team}");
+        let members = contents.members(team);
+        for user in &org.users {
+            let user = user.id.uuid().to_string();
+            let expected = present.get(&(&**team, user.clone())).copied().unwrap_or(0);
+            assert_eq!(i64::from(members.contains(&user)), expected, "{user} in {team}");
+        }
+    }
+}

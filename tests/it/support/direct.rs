@@ -1,0 +1,113 @@
+//! The functions' own `handle`, called with the gateway's events over a DynamoDB client of the test's own.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{BehaviorVersion, Builder, Credentials, Region, retry::RetryConfig},
+};
+use lambda_http::{Body, Context, RequestExt};
+use muster::{domain::Timestamp, http::Deps, store::Store};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Answer, Stack};
+
+/// What the functions depend on, over this client.
+pub fn deps(client: Client) -> Deps {
+    // Each request brings a deadline of its own.
+    Deps::new(Store::new(client, muster_cli::dev::TABLE, Instant::now()))
+}
+
+/// A client's configuration for the stack's table, without retries of its own.
+pub fn client_config(stack: &Stack) -> Builder {
+    aws_sdk_dynamodb::Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(&stack.dynamodb_url)
+        .region(Region::from_static("us-east-1"))
+        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .retry_config(RetryConfig::disabled())
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+}
+
+/// A request, as the gateway hands it to a function.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    pub token: String,
+    pub method: Method,
+    /// The path, and the query after a `?`.
+    pub target: String,
+    pub body: Option<Value>,
+    /// How long the function has, as its context says.
+    pub time: Duration,
+}
+
+impl Invocation {
+    pub fn new(token: &str, method: Method, target: impl Into<String>, body: Option<Value>) -> Self {
+        Self { token: token.to_owned(), method, target: target.into(), body, time: Duration::from_secs(30) }
+    }
+
+    /// The event, payload format 2.0.
+    fn event(&self) -> Value {
+        let Self { token, method, target, body, time: _ } = self;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        json!({
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": {
+                "authorization": format!("Bearer {token}"),
+                "content-type": "application/json",
+                "host": "api.example",
+            },
+            "requestContext": {
+                "accountId": "000000000000",
+                "apiId": "api",
+                "domainName": "api.example",
+                "domainPrefix": "api",
+                "http": {
+                    "method": method.as_str(),
+                    "path": path,
+                    "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1",
+                    "userAgent": "tests",
+                },
+                "requestId": Uuid::new_v4().to_string(),
+                "routeKey": "$default",
+                "stage": "$default",
+                "time": "05/Jan/2025:08:00:00 +0000",
+                "timeEpoch": 1_736_064_000_000_i64,
+            },
+            "body": body.as_ref().map(Value::to_string),
+            "isBase64Encoded": false,
+        })
+    }
+
+    /// Calls the function that the template routes this to.
+    pub async fn call(&self, deps: &Deps) -> Answer {
+        let mut context = Context::default();
+        context.deadline = u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
+        let request = lambda_http::request::from_str(&self.event().to_string())
+            .expect("the event is as the gateway writes it")
+            .with_lambda_context(context);
+        let path = request.raw_http_path().to_owned();
+        let Ok(response) = if path.contains("/members") {
+            Box::pin(muster_members::handle(request, deps)).await
+        } else if path.ends_with("/workload") {
+            Box::pin(muster_workload::handle(request, deps)).await
+        } else {
+            Box::pin(muster_teams::handle(request, deps)).await
+        };
+        let (parts, body) = response.into_parts();
+        let text = match body {
+            Body::Empty => String::new(),
+            Body::Text(text) => text,
+            other => panic!("not a text: {other:?}"),
+        };
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Answer { status: parts.status, headers: parts.headers, text, json }
+    }
+}

@@ -1,0 +1,213 @@
+//! The table as it lies, read past the store, and what has to be true of it whenever nothing is under way.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::{Client, types::AttributeValue};
+use muster::domain::TeamName;
+use serde_json::Value;
+
+use super::{Organization, direct};
+
+pub type Item = HashMap<String, AttributeValue>;
+
+/// An item's text, or the empty one.
+pub fn text<'i>(item: &'i Item, attribute: &str) -> &'i str {
+    item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
+}
+
+/// An item's number.
+pub fn number(item: &Item, attribute: &str) -> i64 {
+    let number = item.get(attribute).and_then(|value| value.as_n().ok());
+    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {attribute} in {item:?}"))
+}
+
+/// A membership item.
+#[derive(Debug, Clone)]
+pub struct Membership {
+    pub team: String,
+    pub user: String,
+    pub item: Item,
+}
+
+impl Membership {
+    pub fn is_present(&self) -> bool {
+        !self.item.contains_key("removed_at")
+    }
+}
+
+/// Everything that the table holds of an organization but its users and keys.
+#[derive(Debug, Default)]
+pub struct Contents {
+    pub team_count: i64,
+    pub teams: BTreeMap<String, Item>,
+    pub loads: BTreeMap<String, Item>,
+    pub gone: BTreeMap<String, Item>,
+    /// Folded names, and the teams that claim them.
+    pub claims: BTreeMap<String, String>,
+    pub memberships: Vec<Membership>,
+}
+
+/// The table, read and written raw.
+pub struct Table {
+    client: Client,
+    org: String,
+}
+
+impl Table {
+    pub fn of(org: &Organization) -> Self {
+        let client = Client::from_conf(direct::client_config(&org.stack).build());
+        Self { client, org: org.id.as_str().to_owned() }
+    }
+
+    /// Sets a number of a team's item, or with the suffix `#LOAD` of its load.
+    pub async fn set_number(&self, team: &str, attribute: &str, number: i64) {
+        let key = |text: String| AttributeValue::S(text);
+        self.client
+            .update_item()
+            .table_name(muster_cli::dev::TABLE)
+            .key("pk", key(format!("ORG#{}", self.org)))
+            .key("sk", key(format!("TEAM#{team}")))
+            .update_expression("SET #attribute = :number")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_names("#attribute", attribute)
+            .expression_attribute_values(":number", AttributeValue::N(number.to_string()))
+            .send()
+            .await
+            .expect("the item is there");
+    }
+
+    async fn query(&self, index: Option<&str>, pk: &str) -> Vec<Item> {
+        let (name, key) = index.map_or((None, "pk"), |index| (Some(index.to_owned()), "gsi1pk"));
+        self.client
+            .query()
+            .table_name(muster_cli::dev::TABLE)
+            .set_index_name(name)
+            .key_condition_expression(format!("{key} = :pk"))
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .expect("the table can be read")
+    }
+
+    /// Reads what there is. Memberships are found by their teams, existing or gone, and by the organization's users.
+    pub async fn contents(&self, org: &Organization) -> Contents {
+        let mut contents = Contents::default();
+        let partition = format!("ORG#{}", self.org);
+        for item in self.query(None, &partition).await {
+            let sk = text(&item, "sk").to_owned();
+            if sk == "ORG" {
+                contents.team_count = number(&item, "team_count");
+            } else if let Some(name) = sk.strip_prefix("NAME#") {
+                contents.claims.insert(name.to_owned(), text(&item, "team_id").to_owned());
+            } else if let Some(team) = sk.strip_prefix("GONE#") {
+                contents.gone.insert(team.to_owned(), item);
+            } else if let Some(team) = sk.strip_prefix("TEAM#").and_then(|team| team.strip_suffix("#LOAD")) {
+                contents.loads.insert(team.to_owned(), item);
+            } else if let Some(team) = sk.strip_prefix("TEAM#") {
+                contents.teams.insert(team.to_owned(), item);
+            } else {
+                panic!("an item of no known kind: {item:?}");
+            }
+        }
+        let teams = contents.teams.keys().chain(contents.gone.keys());
+        let mut partitions: BTreeSet<String> = teams.map(|team| format!("{partition}#TEAM#{team}")).collect();
+        for user in &org.users {
+            let memberships = self.query(Some("gsi1"), &format!("{partition}#USER#{}", user.id.uuid())).await;
+            partitions.extend(memberships.iter().map(|item| text(item, "pk").to_owned()));
+        }
+        for pk in partitions {
+            let team = pk.rsplit('#').next().unwrap_or_default();
+            for item in self.query(None, &pk).await {
+                let user = text(&item, "sk").trim_start_matches("MEMBER#").to_owned();
+                contents.memberships.push(Membership { team: team.to_owned(), user, item });
+            }
+        }
+        contents
+    }
+}
+
+impl Contents {
+    /// The users who are in a team, by id.
+    pub fn members(&self, team: &str) -> BTreeSet<String> {
+        let present = self.memberships.iter().filter(|membership| membership.team == team && membership.is_present());
+        present.map(|membership| membership.user.clone()).collect()
+    }
+
+    /// The teams with this name.
+    pub fn named(&self, name: &str) -> Vec<String> {
+        let named = self.teams.iter().filter(|(_, item)| text(item, "name") == name);
+        named.map(|(team, _)| team.clone()).collect()
+    }
+
+    /// Every team is whole, every count exact, every name claimed once and by a team that has it.
+    pub fn assert_sound(&self) {
+        let teams: BTreeSet<_> = self.teams.keys().collect();
+        assert_eq!(teams, self.loads.keys().collect(), "teams and their loads");
+        assert!(self.gone.keys().all(|team| !self.teams.contains_key(team)), "a team is there or gone");
+        assert_eq!(usize::try_from(self.team_count), Ok(self.teams.len()), "the organization's count of teams");
+        let names: BTreeSet<(String, &str)> = self
+            .teams
+            .iter()
+            .map(|(team, item)| {
+                let name = TeamName::parse(text(item, "name")).expect("a stored name is valid");
+                (name.folded().as_str().to_owned(), team.as_str())
+            })
+            .collect();
+        let claims = self.claims.iter().map(|(name, team)| (name.clone(), team.as_str())).collect();
+        assert_eq!(names, claims, "names of teams and claims on names");
+        for (team, item) in &self.teams {
+            let members = self.members(team).len();
+            assert_eq!(usize::try_from(number(item, "member_count")), Ok(members), "member_count of {team}");
+        }
+        for Membership { team, user, .. } in &self.memberships {
+            let known = self.teams.contains_key(team) || self.gone.contains_key(team);
+            assert!(known, "{user} is a member of {team}, which never was");
+        }
+    }
+}
+
+/// Reads the table, asserts that it is sound, and that both contracts show what is in it.
+pub async fn assert_sound(org: &Organization) -> Contents {
+    let contents = Table::of(org).contents(org).await;
+    contents.assert_sound();
+
+    let mut listed = BTreeMap::new();
+    for page in 1.. {
+        let answer = org.itsm.get(&format!("/v1/teams?limit=7&page={page}")).await;
+        assert_eq!(answer.status, 200, "{answer}");
+        let pagination = &answer.json["meta"]["pagination"];
+        assert_eq!(pagination["total"], contents.teams.len(), "{answer}");
+        for team in answer.json["data"].as_array().expect("a list") {
+            let id = team["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("an id").to_owned();
+            assert!(listed.insert(id, team.clone()).is_none(), "{team} is on two pages");
+        }
+        if pagination["hasMore"] == Value::Bool(false) {
+            break;
+        }
+    }
+    assert!(listed.keys().eq(contents.teams.keys()), "listed over ITSM: {:?}", listed.keys());
+
+    let mut listed_bare = Vec::new();
+    for skip in (0..).step_by(7) {
+        let answer = org.toptickets.get(&format!("/v1/teams?limit=7&skip={skip}")).await;
+        let page = answer.json.as_array().expect("a list");
+        listed_bare.extend(page.iter().map(|team| team["id"].as_str().expect("an id").to_owned()));
+        if page.len() < 7 {
+            break;
+        }
+    }
+    assert!(listed_bare.iter().eq(contents.teams.keys()), "listed over TopTickets: {listed_bare:?}");
+
+    for (id, item) in &contents.teams {
+        let bare = org.toptickets.get(&format!("/v1/teams/{id}")).await;
+        let shown = bare.json["members"].as_array().unwrap_or_else(|| panic!("a team is shown: {bare}"));
+        let shown: BTreeSet<_> = shown.iter().map(|user| user["id"].as_str().unwrap_or_default().to_owned()).collect();
+        assert_eq!(shown, contents.members(id), "members of {id}");
+        assert_eq!(bare.json["name"], text(item, "name"), "name of {id}");
+        assert_eq!(listed[id]["member_count"], shown.len(), "{}", listed[id]);
+    }
+    contents
+}
