@@ -6,6 +6,7 @@
 mod auth;
 mod concurrency;
 mod contracts;
+mod costs;
 mod hostile;
 mod isolation;
 mod shapes;

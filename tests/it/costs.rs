@@ -1,0 +1,367 @@
+//! What each request costs: how many round trips in a row, which calls, and the capacity that the table says they consumed.
+//!
+//! The columns: contract, case, round trips, read units, write units, calls, a transaction with its number of items. Calls that
+//! are refused report nothing, though AWS bills a failed condition like a write.
+
+use std::{
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{
+            BeforeSerializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
+            FinalizerInterceptorContextRef,
+        },
+    },
+    error::BoxError,
+    operation::{
+        get_item::{GetItemInput, GetItemOutput},
+        query::{QueryInput, QueryOutput},
+        transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
+        update_item::{UpdateItemInput, UpdateItemOutput},
+    },
+    types::{ConsumedCapacity, ReturnConsumedCapacity},
+};
+use insta::assert_snapshot;
+use muster::{
+    domain::{
+        Contract::{self, Itsm, Toptickets},
+        Timestamp,
+    },
+    http::Deps,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Organization, Stack,
+    direct::{self, Invocation},
+};
+
+/// What was called, in steps: calls of one step did not wait for each other.
+#[derive(Debug, Default)]
+struct Observed {
+    steps: Vec<Vec<String>>,
+    under_way: usize,
+    read: f64,
+    written: f64,
+}
+
+/// Watches a client's calls and has the table report what they consume.
+#[derive(Debug, Clone, Default)]
+struct Meter(Arc<Mutex<Observed>>);
+
+impl Meter {
+    fn observed(&self) -> MutexGuard<'_, Observed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intercept for Meter {
+    fn name(&self) -> &'static str {
+        "Meter"
+    }
+
+    fn read_before_execution(
+        &self,
+        context: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let input = context.input();
+        let call = if input.downcast_ref::<GetItemInput>().is_some() {
+            "GetItem".to_owned()
+        } else if input.downcast_ref::<QueryInput>().is_some() {
+            "Query".to_owned()
+        } else if input.downcast_ref::<UpdateItemInput>().is_some() {
+            "UpdateItem".to_owned()
+        } else if let Some(input) = input.downcast_ref::<TransactWriteItemsInput>() {
+            format!("TransactWriteItems({})", input.transact_items().len())
+        } else {
+            return Err(format!("a call that no cost is known of: {input:?}").into());
+        };
+        let mut observed = self.observed();
+        if observed.under_way == 0 {
+            observed.steps.push(Vec::new());
+        }
+        observed.under_way += 1;
+        observed.steps.last_mut().ok_or("no step was begun")?.push(call);
+        Ok(())
+    }
+
+    fn modify_before_serialization(
+        &self,
+        context: &mut BeforeSerializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let (input, report) = (context.input_mut(), Some(ReturnConsumedCapacity::Total));
+        if let Some(input) = input.downcast_mut::<GetItemInput>() {
+            input.return_consumed_capacity = report;
+        } else if let Some(input) = input.downcast_mut::<QueryInput>() {
+            input.return_consumed_capacity = report;
+        } else if let Some(input) = input.downcast_mut::<UpdateItemInput>() {
+            input.return_consumed_capacity = report;
+        } else if let Some(input) = input.downcast_mut::<TransactWriteItemsInput>() {
+            input.return_consumed_capacity = report;
+        }
+        Ok(())
+    }
+
+    fn read_after_execution(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut observed = self.observed();
+        observed.under_way -= 1;
+        let Some(Ok(output)) = context.output_or_error() else { return Ok(()) };
+        // A consistent read is all that GetItem and Query are used for here.
+        let (mut read, mut written): (Vec<&ConsumedCapacity>, Vec<_>) = (Vec::new(), Vec::new());
+        if let Some(output) = output.downcast_ref::<GetItemOutput>() {
+            read.extend(output.consumed_capacity());
+        } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
+            read.extend(output.consumed_capacity());
+        } else if let Some(output) = output.downcast_ref::<UpdateItemOutput>() {
+            written.extend(output.consumed_capacity());
+        } else if let Some(output) = output.downcast_ref::<TransactWriteItemsOutput>() {
+            written.extend(output.consumed_capacity());
+        }
+        if read.is_empty() && written.is_empty() {
+            return Err("the table did not report what it consumed".into());
+        }
+        let units = |reported: Vec<&ConsumedCapacity>| reported.iter().filter_map(|c| c.capacity_units()).sum::<f64>();
+        observed.read += units(read);
+        observed.written += units(written);
+        Ok(())
+    }
+}
+
+/// An organization whose functions are metered, and a line for each case.
+struct Metered {
+    org: Organization,
+    meter: Meter,
+    deps: Deps,
+    lines: String,
+}
+
+impl Metered {
+    async fn start() -> Self {
+        let stack = Stack::shared();
+        let org = stack.organization().await;
+        let meter = Meter::default();
+        let config = direct::client_config(&stack).interceptor(meter.clone()).build();
+        let mut deps = direct::deps(Client::from_conf(config));
+        // The bytes of a number depend on its digits.
+        deps.clock = Arc::new(|| Timestamp::from_millis(1_736_064_000_123));
+        let mut metered = Self { org, meter, deps, lines: String::new() };
+        for contract in Contract::ALL {
+            metered.call(contract, Method::GET, "/v1/teams?limit=1", None).await;
+        }
+        metered
+    }
+
+    async fn call(&mut self, contract: Contract, method: Method, target: &str, body: Option<Value>) -> Observed {
+        *self.meter.observed() = Observed::default();
+        let client = match contract {
+            Toptickets => &self.org.toptickets,
+            Itsm => &self.org.itsm,
+        };
+        let answer = Invocation::new(client.token(), method, target, body).call(&self.deps).await;
+        assert!(answer.status.is_success(), "{target}: {answer}");
+        std::mem::take(&mut *self.meter.observed())
+    }
+
+    /// Makes a request, asserts the round trips that the design allows it, and writes a line of what it cost.
+    async fn case(
+        &mut self,
+        round_trips: usize,
+        case: &str,
+        contract: Contract,
+        (method, target, body): (Method, &str, Option<Value>),
+    ) {
+        let Observed { mut steps, read, written, .. } = self.call(contract, method, target, body).await;
+        let contract = contract.as_str();
+        assert_eq!(steps.len(), round_trips, "round trips of {case} under {contract}: {steps:?}");
+        let calls = |step: &mut Vec<String>| {
+            step.sort();
+            step.join(" + ")
+        };
+        let steps = steps.iter_mut().map(calls).collect::<Vec<_>>().join(", then ");
+        writeln!(self.lines, "{contract:<10} | {case:<31} | {round_trips} | {read:>4} | {written:>4} | {steps}")
+            .expect("a text can be written to");
+    }
+
+    fn user(&self, n: usize) -> String {
+        self.org.users[n].id.uuid().to_string()
+    }
+}
+
+fn get(target: &str) -> (Method, &str, Option<Value>) {
+    (Method::GET, target, None)
+}
+
+fn post(target: &str, body: Value) -> (Method, &str, Option<Value>) {
+    (Method::POST, target, Some(body))
+}
+
+fn patch(target: &str, body: Value) -> (Method, &str, Option<Value>) {
+    (Method::PATCH, target, Some(body))
+}
+
+fn delete(target: &str) -> (Method, &str, Option<Value>) {
+    (Method::DELETE, target, None)
+}
+
+/// Requests by a key that is not in memory read it first.
+#[tokio::test]
+async fn a_cold_key_costs_one_read() {
+    let mut metered = Metered::start().await;
+    let team = format!("/v1/teams/{}", metered.org.team("Team").await);
+    metered.case(1, "get a team, warm", Itsm, get(&team)).await;
+    metered.deps.keys = direct::deps(Client::from_conf(direct::client_config(&metered.org.stack).build())).keys;
+    metered.case(2, "get a team, cold", Itsm, get(&team)).await;
+    assert_snapshot!(metered.lines, @"
+    itsm       | get a team, warm                | 1 |    2 |    0 | Query + Query
+    itsm       | get a team, cold                | 2 |    3 |    0 | GetItem, then Query + Query
+    ");
+}
+
+#[tokio::test]
+async fn reading_costs_what_the_design_says() {
+    let mut metered = Metered::start().await;
+    // Forty teams of about 300 bytes with a load of about 150, the first with three members.
+    let mut teams = Vec::new();
+    for n in 0..40 {
+        teams.push(metered.org.team(&format!("Team {n:02}")).await);
+    }
+    for n in 0..3 {
+        metered.org.member(&teams[0], &metered.org.users[n]).await;
+    }
+    let team = format!("/v1/teams/{}", teams[0]);
+    for contract in Contract::ALL {
+        metered.case(1, "get a team of 3", contract, get(&team)).await;
+    }
+    metered.case(1, "workload of a team of 3", Itsm, get(&format!("{team}/workload"))).await;
+    for (case, query) in
+        [("first page of 10", "limit=10"), ("third page of 10", "limit=10&skip=20"), ("past the end", "skip=1000")]
+    {
+        metered.case(1, &format!("list, {case}"), Toptickets, get(&format!("/v1/teams?{query}"))).await;
+    }
+    for (case, query) in [
+        ("first page of 10", "limit=10"),
+        ("third page of 10", "limit=10&page=3"),
+        ("oldest first", "limit=10&sortOrder=asc"),
+        ("past the end", "page=1000"),
+        ("search", "limit=10&search=7"),
+        ("by name", "limit=10&sortBy=name"),
+        ("by update", "limit=10&sortBy=updatedAt"),
+    ] {
+        metered.case(1, &format!("list, {case}"), Itsm, get(&format!("/v1/teams?{query}"))).await;
+    }
+    assert_snapshot!(metered.lines, @"
+    toptickets | get a team of 3                 | 1 |    2 |    0 | Query + Query
+    itsm       | get a team of 3                 | 1 |    2 |    0 | Query + Query
+    itsm       | workload of a team of 3         | 1 |    2 |    0 | Query + Query
+    toptickets | list, first page of 10          | 1 |    1 |    0 | Query
+    toptickets | list, third page of 10          | 1 |    3 |    0 | Query
+    toptickets | list, past the end              | 1 |    4 |    0 | Query
+    itsm       | list, first page of 10          | 1 |    2 |    0 | GetItem + Query
+    itsm       | list, third page of 10          | 1 |    4 |    0 | GetItem + Query
+    itsm       | list, oldest first              | 1 |    2 |    0 | GetItem + Query
+    itsm       | list, past the end              | 1 |    5 |    0 | GetItem + Query
+    itsm       | list, search                    | 1 |    4 |    0 | Query
+    itsm       | list, by name                   | 1 |    4 |    0 | Query
+    itsm       | list, by update                 | 1 |    4 |    0 | Query
+    ");
+}
+
+#[tokio::test]
+async fn writing_teams_costs_what_the_design_says() {
+    let mut metered = Metered::start().await;
+    let lead = metered.user(0);
+    metered.case(1, "create", Toptickets, post("/v1/teams", json!({ "name": "Bare" }))).await;
+    metered.case(1, "create", Itsm, post("/v1/teams", json!({ "name": "Plain" }))).await;
+    metered.case(1, "create with a lead", Itsm, post("/v1/teams", json!({ "name": "Led", "lead_id": lead }))).await;
+
+    for contract in Contract::ALL {
+        let id = metered.org.team(&format!("Team {}", contract.as_str())).await;
+        for n in 0..3 {
+            metered.org.member(&id, &metered.org.users[n]).await;
+        }
+        let team = format!("/v1/teams/{id}");
+        let described = json!({ "description": "What it is for" });
+        metered.case(1, "patch of the description", contract, patch(&team, described.clone())).await;
+        metered.case(1, "patch that changes nothing", contract, patch(&team, described)).await;
+        metered.case(1, "patch without a known field", contract, patch(&team, json!({ "id": "x" }))).await;
+        let renamed = json!({ "name": format!("Crew {}", contract.as_str()) });
+        metered.case(2, "patch of the name", contract, patch(&team, renamed.clone())).await;
+        metered.case(1, "patch to the same name", contract, patch(&team, renamed)).await;
+        if contract == Itsm {
+            let all = json!({ "description": null, "queue_strategy": "least_busy", "specializations": ["vpn"] });
+            metered.case(1, "patch of all plain fields", contract, patch(&team, all)).await;
+            metered.case(2, "patch of the lead", contract, patch(&team, json!({ "lead_id": lead }))).await;
+            metered.case(1, "patch that clears the lead", contract, patch(&team, json!({ "lead_id": null }))).await;
+        }
+        metered.case(2, "delete a team of 3", contract, delete(&team)).await;
+    }
+    assert_snapshot!(metered.lines, @"
+    toptickets | create                          | 1 |    0 |    8 | TransactWriteItems(4)
+    itsm       | create                          | 1 |    0 |    8 | TransactWriteItems(4)
+    itsm       | create with a lead              | 1 |    0 |   10 | TransactWriteItems(5)
+    toptickets | patch of the description        | 1 |    1 |    1 | Query + UpdateItem
+    toptickets | patch that changes nothing      | 1 |    1 |    0 | Query + UpdateItem
+    toptickets | patch without a known field     | 1 |    2 |    0 | Query + Query
+    toptickets | patch of the name               | 2 |    2 |    6 | Query + Query, then TransactWriteItems(3)
+    toptickets | patch to the same name          | 1 |    2 |    0 | Query + Query
+    toptickets | delete a team of 3              | 2 |    2 |   20 | Query + Query, then TransactWriteItems(8)
+    itsm       | patch of the description        | 1 |    1 |    1 | Query + UpdateItem
+    itsm       | patch that changes nothing      | 1 |    1 |    0 | Query + UpdateItem
+    itsm       | patch without a known field     | 1 |    2 |    0 | Query + Query
+    itsm       | patch of the name               | 2 |    2 |    6 | Query + Query, then TransactWriteItems(3)
+    itsm       | patch to the same name          | 1 |    2 |    0 | Query + Query
+    itsm       | patch of all plain fields       | 1 |    1 |    1 | Query + UpdateItem
+    itsm       | patch of the lead               | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
+    itsm       | patch that clears the lead      | 1 |    1 |    1 | Query + UpdateItem
+    itsm       | delete a team of 3              | 2 |    2 |   20 | Query + Query, then TransactWriteItems(8)
+    ");
+}
+
+#[tokio::test]
+async fn writing_members_costs_what_the_design_says() {
+    let mut metered = Metered::start().await;
+    for contract in Contract::ALL {
+        let id = metered.org.team(&format!("Team {}", contract.as_str())).await;
+        for n in 0..2 {
+            metered.org.member(&id, &metered.org.users[n]).await;
+        }
+        let members = format!("/v1/teams/{id}/members");
+        let (newcomer, lead) = (metered.user(2), metered.user(3));
+        let adding = json!({ "user_id": newcomer });
+        metered.case(2, "add a member", contract, post(&members, adding.clone())).await;
+        let member = format!("{members}/{newcomer}");
+        metered.case(1, "remove a member", contract, delete(&member)).await;
+        metered.case(2, "add a member who returns", contract, post(&members, adding)).await;
+        let leading = json!({ "user_id": lead, "role": "lead" });
+        metered.case(2, "add a lead", Itsm, post(&members, leading)).await;
+        if contract == Toptickets {
+            // Which of the two the member is shows only when the first transaction is refused.
+            metered.case(2, "remove the lead", contract, delete(&format!("{members}/{lead}"))).await;
+        }
+    }
+    assert_snapshot!(metered.lines, @"
+    toptickets | add a member                    | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
+    toptickets | remove a member                 | 1 |    0 |    4 | TransactWriteItems(2)
+    toptickets | add a member who returns        | 2 |    3 |    6 | GetItem + Query + Query, then TransactWriteItems(3)
+    itsm       | add a lead                      | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
+    toptickets | remove the lead                 | 2 |    0 |    4 | TransactWriteItems(2), then TransactWriteItems(2)
+    itsm       | add a member                    | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
+    itsm       | remove a member                 | 1 |    0 |    4 | TransactWriteItems(2)
+    itsm       | add a member who returns        | 2 |    3 |    6 | GetItem + Query + Query, then TransactWriteItems(3)
+    itsm       | add a lead                      | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
+    ");
+}
