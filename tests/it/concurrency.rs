@@ -171,7 +171,7 @@ async fn a_nearly_full_team_takes_as_many_as_fit() {
     })
     .await;
     winners(&answers, 2, FULL);
-    let contents = table.contents(&org).await;
+    let contents = table.contents().await;
     assert_eq!(number(&contents.teams[&team], "member_count"), 500);
     assert_eq!(contents.members(&team).len(), 2);
 }

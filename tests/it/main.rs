@@ -7,6 +7,7 @@ mod auth;
 mod concurrency;
 mod contracts;
 mod costs;
+mod faults;
 mod hostile;
 mod isolation;
 mod shapes;

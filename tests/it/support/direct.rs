@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, Builder, Credentials, Region, retry::RetryConfig},
+    config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient, retry::RetryConfig},
 };
 use lambda_http::{Body, Context, RequestExt};
 use muster::{domain::Timestamp, http::Deps, store::Store};
@@ -21,6 +21,16 @@ pub fn deps(client: Client) -> Deps {
     Deps::new(Store::new(client, muster_cli::dev::TABLE, Instant::now()))
 }
 
+thread_local! {
+    /// A pool of connections for each test, whose runtime they live on.
+    static HTTP: SharedHttpClient = aws_smithy_http_client::Builder::new().build_http();
+}
+
+/// A client's HTTP, without TLS.
+pub fn http() -> SharedHttpClient {
+    HTTP.with(Clone::clone)
+}
+
 /// A client's configuration for the stack's table, without retries of its own.
 pub fn client_config(stack: &Stack) -> Builder {
     aws_sdk_dynamodb::Config::builder()
@@ -29,7 +39,7 @@ pub fn client_config(stack: &Stack) -> Builder {
         .region(Region::from_static("us-east-1"))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"))
         .retry_config(RetryConfig::disabled())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .http_client(http())
 }
 
 /// A request, as the gateway hands it to a function.

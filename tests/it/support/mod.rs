@@ -1,6 +1,7 @@
 //! What tests share: a stack, organizations with keys and users, and a client that says what it got.
 
 pub mod direct;
+pub mod faulty;
 pub mod table;
 
 use std::{fmt, sync::LazyLock, time::Duration};

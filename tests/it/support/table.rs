@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use muster::domain::TeamName;
+use muster::domain::{TeamName, User};
 use serde_json::Value;
 
 use super::{Organization, direct};
@@ -92,8 +92,13 @@ impl Table {
             .expect("the table can be read")
     }
 
-    /// Reads what there is. Memberships are found by their teams, existing or gone, and by the organization's users.
-    pub async fn contents(&self, org: &Organization) -> Contents {
+    /// Reads what there is. Memberships are found by their teams, existing or gone.
+    pub async fn contents(&self) -> Contents {
+        self.contents_and_memberships_of(&[]).await
+    }
+
+    /// The same; memberships of teams that never were are found by these users.
+    async fn contents_and_memberships_of(&self, users: &[User]) -> Contents {
         let mut contents = Contents::default();
         let partition = format!("ORG#{}", self.org);
         for item in self.query(None, &partition).await {
@@ -114,7 +119,7 @@ impl Table {
         }
         let teams = contents.teams.keys().chain(contents.gone.keys());
         let mut partitions: BTreeSet<String> = teams.map(|team| format!("{partition}#TEAM#{team}")).collect();
-        for user in &org.users {
+        for user in users {
             let memberships = self.query(Some("gsi1"), &format!("{partition}#USER#{}", user.id.uuid())).await;
             partitions.extend(memberships.iter().map(|item| text(item, "pk").to_owned()));
         }
@@ -171,7 +176,7 @@ impl Contents {
 
 /// Reads the table, asserts that it is sound, and that both contracts show what is in it.
 pub async fn assert_sound(org: &Organization) -> Contents {
-    let contents = Table::of(org).contents(org).await;
+    let contents = Table::of(org).contents_and_memberships_of(&org.users).await;
     contents.assert_sound();
 
     let mut listed = BTreeMap::new();

@@ -1,0 +1,839 @@
+//! A table that throttles, conflicts, breaks off, or loses its answer: a request succeeds exactly once, or says that it could
+//! not be served, in time and in the caller's contract.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use muster::{
+    auth::KeyCache,
+    domain::{
+        Contract::{self, Itsm, Toptickets},
+        User, UserStatus,
+    },
+    http::Deps,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep_until};
+
+use crate::support::{
+    Answer, Organization, Stack,
+    direct::{self, Invocation},
+    faulty::{Fault, Hook, INTERNALS, READS, Script, WRITES},
+    table::{Table, assert_sound, number, text},
+};
+
+/// An organization with one team, which user 1 leads. Where they are needed, users 0 and 1 are in it, and 2 has left it.
+struct World {
+    org: Organization,
+    table: Table,
+    team: String,
+    /// Holds both contracts' keys, so that the calls of a request are those of its route.
+    keys: Arc<KeyCache>,
+}
+
+/// How long a function has whose table never recovers. The store gives up half a second before.
+const SHORT: Duration = Duration::from_millis(1500);
+
+impl World {
+    /// One for any write.
+    async fn new() -> Self {
+        Self::with(&[(0, "member"), (1, "lead"), (2, "gone")]).await
+    }
+
+    /// One with no more than this write needs: setting up is most of what these tests do.
+    async fn of(write: Write) -> Self {
+        let needed: &[_] = match write {
+            Write::Remove | Write::Delete => &[(0, "member")],
+            Write::RemoveLead => &[(1, "lead")],
+            Write::Return => &[(2, "gone")],
+            _ => &[],
+        };
+        Self::with(needed).await
+    }
+
+    async fn with(users: &[(usize, &str)]) -> Self {
+        let org = Stack::shared().organization().await;
+        let deps = direct::deps(Script::default().client(&org.stack));
+        let (bare, itsm) = (org.toptickets.token(), org.itsm.token());
+        let call = async |token: &str, method: Method, target: &str, body: Value| {
+            let answer = Invocation::new(token, method, target, Some(body)).call(&deps).await;
+            assert!(answer.status.is_success(), "{answer}");
+            answer.json
+        };
+        let lead = id(&org.users[1]);
+        call(bare, Method::GET, "/v1/teams", Value::Null).await;
+        let created = call(itsm, Method::POST, "/v1/teams", json!({ "name": "Team", "lead_id": lead })).await;
+        let team = created["data"]["id"].as_str().expect("an id").trim_start_matches("team_").to_owned();
+        let members = format!("/v1/teams/{team}/members");
+        for (n, role) in users {
+            let user = id(&org.users[*n]);
+            let role_given = if *role == "lead" { "lead" } else { "member" };
+            call(itsm, Method::POST, &members, json!({ "user_id": user, "role": role_given })).await;
+            if *role == "gone" {
+                call(itsm, Method::DELETE, &format!("{members}/{user}"), Value::Null).await;
+            }
+        }
+        Self { table: Table::of(&org), org, team, keys: deps.keys }
+    }
+
+    fn deps(&self, script: &Script) -> Deps {
+        Deps { keys: Arc::clone(&self.keys), ..direct::deps(script.client(&self.org.stack)) }
+    }
+
+    fn token(&self, contract: Contract) -> &str {
+        match contract {
+            Toptickets => self.org.toptickets.token(),
+            Itsm => self.org.itsm.token(),
+        }
+    }
+
+    fn user(&self, n: usize) -> String {
+        id(&self.org.users[n])
+    }
+
+    fn team_path(&self) -> String {
+        format!("/v1/teams/{}", self.team)
+    }
+
+    /// What there is now, asserted to be sound.
+    async fn state(&self) -> State {
+        let contents = self.table.contents().await;
+        contents.assert_sound();
+        let team = |(team, item): (&String, _)| {
+            let state = TeamState {
+                description: text(item, "description").to_owned(),
+                lead: text(item, "lead_id").to_owned(),
+                version: number(item, "version"),
+                members: contents.members(team),
+            };
+            (text(item, "name").to_owned(), state)
+        };
+        let gone = contents.gone.len();
+        let left = contents.memberships.iter().filter(|one| contents.gone.contains_key(&one.team)).count();
+        State { teams: contents.teams.iter().map(team).collect(), gone, left }
+    }
+}
+
+fn id(user: &User) -> String {
+    user.id.uuid().to_string()
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TeamState {
+    description: String,
+    lead: String,
+    version: i64,
+    members: BTreeSet<String>,
+}
+
+/// What the table holds, as far as a request can change it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct State {
+    /// By name.
+    teams: BTreeMap<String, TeamState>,
+    gone: usize,
+    /// Memberships that deleted teams left.
+    left: usize,
+}
+
+impl State {
+    fn team(&mut self) -> &mut TeamState {
+        self.teams.get_mut("Team").expect("the team is there")
+    }
+}
+
+/// Every way to change something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Write {
+    Create,
+    CreateWithLead,
+    Describe,
+    Rename,
+    Lead,
+    ClearLead,
+    Delete,
+    Add,
+    AddLead,
+    Return,
+    Remove,
+    RemoveLead,
+}
+
+impl Write {
+    /// Every write under each contract that has it.
+    const ALL: [(Self, Contract); 19] = [
+        (Self::Create, Toptickets),
+        (Self::Create, Itsm),
+        (Self::CreateWithLead, Itsm),
+        (Self::Describe, Toptickets),
+        (Self::Describe, Itsm),
+        (Self::Rename, Toptickets),
+        (Self::Rename, Itsm),
+        (Self::Lead, Itsm),
+        (Self::ClearLead, Itsm),
+        (Self::Delete, Toptickets),
+        (Self::Delete, Itsm),
+        (Self::Add, Toptickets),
+        (Self::Add, Itsm),
+        (Self::AddLead, Itsm),
+        (Self::Return, Toptickets),
+        (Self::Return, Itsm),
+        (Self::Remove, Toptickets),
+        (Self::Remove, Itsm),
+        (Self::RemoveLead, Toptickets),
+    ];
+
+    fn invocation(self, world: &World, contract: Contract) -> Invocation {
+        let (team, user) = (world.team_path(), |n| world.user(n));
+        let members = format!("{team}/members");
+        let (method, target, body) = match self {
+            Self::Create => (Method::POST, "/v1/teams".to_owned(), json!({ "name": "New" })),
+            Self::CreateWithLead => {
+                (Method::POST, "/v1/teams".to_owned(), json!({ "name": "New", "lead_id": user(3) }))
+            }
+            Self::Describe => (Method::PATCH, team, json!({ "description": "New" })),
+            Self::Rename => (Method::PATCH, team, json!({ "name": "New" })),
+            Self::Lead => (Method::PATCH, team, json!({ "lead_id": user(3) })),
+            Self::ClearLead => (Method::PATCH, team, json!({ "lead_id": null })),
+            Self::Delete => (Method::DELETE, team, Value::Null),
+            Self::Add => (Method::POST, members, json!({ "user_id": user(3) })),
+            Self::AddLead => (Method::POST, members, json!({ "user_id": user(3), "role": "lead" })),
+            Self::Return => (Method::POST, members, json!({ "user_id": user(2) })),
+            Self::Remove => (Method::DELETE, format!("{members}/{}", user(0)), Value::Null),
+            Self::RemoveLead => (Method::DELETE, format!("{members}/{}", user(1)), Value::Null),
+        };
+        Invocation::new(world.token(contract), method, target, Some(body).filter(|body| !body.is_null()))
+    }
+
+    /// The status of success.
+    fn status(self) -> u16 {
+        match self {
+            Self::Create | Self::CreateWithLead | Self::Add | Self::AddLead | Self::Return => 201,
+            Self::Describe | Self::Rename | Self::Lead | Self::ClearLead => 200,
+            Self::Delete | Self::Remove | Self::RemoveLead => 204,
+        }
+    }
+
+    /// What it does, done once.
+    fn apply(self, world: &World, mut state: State) -> State {
+        let user = |n| world.user(n);
+        if !matches!(self, Self::Create | Self::CreateWithLead | Self::Delete) {
+            state.team().version += 1;
+        }
+        match self {
+            Self::Create | Self::CreateWithLead => {
+                let lead = if self == Self::Create { String::new() } else { user(3) };
+                let new = TeamState { description: String::new(), lead, version: 1, members: BTreeSet::new() };
+                state.teams.insert("New".to_owned(), new);
+            }
+            Self::Describe => "New".clone_into(&mut state.team().description),
+            Self::Rename => {
+                let team = state.teams.remove("Team").expect("the team is there");
+                state.teams.insert("New".to_owned(), team);
+            }
+            Self::Lead => state.team().lead = user(3),
+            Self::ClearLead => state.team().lead.clear(),
+            Self::Delete => {
+                state.teams.remove("Team");
+                state.gone += 1;
+            }
+            Self::Add => drop(state.team().members.insert(user(3))),
+            Self::AddLead => {
+                state.team().members.insert(user(3));
+                state.team().lead = user(3);
+            }
+            Self::Return => drop(state.team().members.insert(user(2))),
+            Self::Remove => drop(state.team().members.remove(&user(0))),
+            Self::RemoveLead => {
+                state.team().members.remove(&user(1));
+                state.team().lead.clear();
+            }
+        }
+        state
+    }
+
+    /// How many writing calls it makes.
+    fn calls(self) -> usize {
+        if self == Self::RemoveLead { 2 } else { 1 }
+    }
+
+    fn is_transaction(self) -> bool {
+        !matches!(self, Self::Describe | Self::ClearLead)
+    }
+
+    /// What a write can fail with that another attempt may change.
+    fn transient_faults(self) -> Vec<Fault> {
+        let mut faults = vec![
+            Fault::Answer(400, "ThrottlingException"),
+            Fault::Answer(400, "ProvisionedThroughputExceededException"),
+            Fault::Answer(400, "RequestLimitExceeded"),
+            Fault::Answer(500, "InternalServerError"),
+            Fault::Answer(503, "ServiceUnavailable"),
+            Fault::Dropped,
+            Fault::Refused,
+            Fault::LostToError,
+            Fault::LostToDrop,
+            Fault::LostInPart,
+        ];
+        if self.is_transaction() {
+            faults.extend([
+                Fault::Canceled("TransactionConflict"),
+                Fault::Canceled("ThrottlingError"),
+                Fault::Canceled("ProvisionedThroughputExceeded"),
+                Fault::Answer(400, "TransactionInProgressException"),
+            ]);
+        } else {
+            faults.push(Fault::Answer(400, "TransactionConflictException"));
+        }
+        faults
+    }
+}
+
+/// What no other attempt would change.
+const FINAL_FAULTS: [Fault; 4] = [
+    Fault::Answer(400, "AccessDeniedException"),
+    Fault::Answer(400, "ResourceNotFoundException"),
+    Fault::Answer(400, "ValidationException"),
+    Fault::Answer(400, "UnrecognizedClientException"),
+];
+
+/// Every way to read something.
+fn reads(world: &World) -> Vec<(Contract, String)> {
+    let team = world.team_path();
+    let mut reads = vec![(Itsm, format!("{team}/workload")), (Itsm, "/v1/teams?search=e".to_owned())];
+    for contract in Contract::ALL {
+        reads.extend([(contract, team.clone()), (contract, "/v1/teams".to_owned())]);
+    }
+    reads
+}
+
+/// Runs these in parallel, but not so many that their timers are late.
+async fn each<T, F: Future<Output = ()>>(these: impl IntoIterator<Item = T>, run: impl Fn(T) -> F) {
+    stream::iter(these).map(run).buffer_unordered(32).collect::<()>().await;
+}
+
+/// Calls a function and asserts that it answers before it would be stopped.
+async fn call_in_time(invocation: &Invocation, deps: &Deps) -> Answer {
+    let stopped = Instant::now() + invocation.time;
+    tokio::select! {
+        // On a machine so busy that both are late, the answer counts.
+        biased;
+        answer = invocation.call(deps) => answer,
+        () = sleep_until(stopped) => panic!("stopped before it answered: {invocation:?}"),
+    }
+}
+
+/// Asserts that a failure of ours is said in the caller's contract, and nothing more.
+fn assert_failed(answer: &Answer, contract: Contract, status: u16, what: &str) {
+    assert_eq!(answer.status, status, "{what}: {answer}");
+    assert!(!answer.text.contains(INTERNALS) && !answer.text.contains("Exception"), "{what}: {answer}");
+    assert_eq!(answer.header("retry-after").is_empty(), status != 503, "{what}: {:?}", answer.headers);
+    assert_eq!(answer.header("content-type"), "application/json");
+    match contract {
+        Toptickets => {
+            let fields = answer.json.as_object().unwrap_or_else(|| panic!("{what}: {answer}"));
+            assert!(fields.len() == 1 && fields["detail"].is_string(), "{what}: {answer}");
+        }
+        Itsm => {
+            let code = if status == 503 { "SERVICE_UNAVAILABLE" } else { "INTERNAL_ERROR" };
+            assert_eq!((&answer.json["success"], &answer.json["error"]["code"]), (&json!(false), &json!(code)));
+            assert_eq!(answer.json["error"]["details"], Value::Null, "{what}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_write_survives_any_one_fault_and_happens_once() {
+    let cases = Write::ALL.into_iter().flat_map(|(write, contract)| {
+        let faults = write.transient_faults().into_iter();
+        faults.flat_map(move |fault| (0..write.calls()).map(move |nth| (write, contract, fault.clone(), nth)))
+    });
+    each(cases, async |(write, contract, fault, nth)| {
+        let what = format!("{write:?} under {contract:?}, {fault:?} at call {nth}");
+        let (world, script) = (World::of(write).await, Script::default());
+        let expected = write.apply(&world, world.state().await);
+        script.nth(WRITES, nth, fault);
+        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        assert_eq!(answer.status, write.status(), "{what}: {answer}");
+        assert!(script.is_played(), "{what}");
+        assert_eq!(script.calls(WRITES), write.calls() + 1, "{what}");
+        assert_eq!(world.state().await, expected, "{what}");
+    })
+    .await;
+}
+
+/// Whatever is lost, and however often: it happened once.
+#[tokio::test]
+async fn a_write_whose_answer_is_lost_again_and_again_happens_once() {
+    each(Write::ALL, async |(write, contract)| {
+        let what = format!("{write:?} under {contract:?}");
+        let (world, script) = (World::of(write).await, Script::default());
+        let expected = write.apply(&world, world.state().await);
+        for fault in [Fault::LostToDrop, Fault::LostToError, Fault::LostInPart, Fault::Dropped] {
+            script.once(WRITES, fault);
+        }
+        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        assert_eq!(answer.status, write.status(), "{what}: {answer}");
+        assert!(script.is_played(), "{what}");
+        assert_eq!(world.state().await, expected, "{what}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
+    let cases = Write::ALL.into_iter().enumerate().flat_map(|(n, (write, contract))| {
+        // Each fault meets several of the writes, and each write several of the faults.
+        let mut faults = write.transient_faults();
+        faults.push(Fault::Silence);
+        faults.into_iter().skip(n % 3).step_by(3).map(move |fault| (write, contract, fault))
+    });
+    each(cases, async |(write, contract, fault)| {
+        let what = format!("{write:?} under {contract:?}, {fault:?}");
+        let (world, script) = (World::of(write).await, Script::default());
+        let before = world.state().await;
+        script.always(WRITES, fault.clone());
+        let invocation = Invocation { time: SHORT, ..write.invocation(&world, contract) };
+        let answer = call_in_time(&invocation, &world.deps(&script)).await;
+        assert_failed(&answer, contract, 503, &what);
+        if !matches!(fault, Fault::Silence) {
+            assert!(script.calls(WRITES) > 1, "{what}: tried again");
+        }
+        let after = world.state().await;
+        // Refused once for a reason that was lost each time: the second transaction never came to be.
+        let made = matches!(fault, Fault::LostToError | Fault::LostToDrop | Fault::LostInPart) && write.calls() == 1;
+        assert_eq!(after, if made { write.apply(&world, before) } else { before }, "{what}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_final_fault_is_answered_at_once_and_without_internals() {
+    let cases = Write::ALL.into_iter().flat_map(|(write, contract)| {
+        let canceled = write.is_transaction().then_some(Fault::Canceled("ValidationError"));
+        FINAL_FAULTS.into_iter().chain(canceled).map(move |fault| (write, contract, fault))
+    });
+    each(cases, async |(write, contract, fault)| {
+        let what = format!("{write:?} under {contract:?}, {fault:?}");
+        let (world, script) = (World::of(write).await, Script::default());
+        let before = world.state().await;
+        script.always(WRITES, fault);
+        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        assert_failed(&answer, contract, 500, &what);
+        assert_eq!(script.calls(WRITES), 1, "{what}");
+        assert_eq!(world.state().await, before, "{what}");
+    })
+    .await;
+}
+
+/// What a read can fail with that another attempt may change.
+const READ_FAULTS: [Fault; 6] = [
+    Fault::Answer(400, "ThrottlingException"),
+    Fault::Answer(400, "ProvisionedThroughputExceededException"),
+    Fault::Answer(500, "InternalServerError"),
+    Fault::Dropped,
+    Fault::LostToDrop,
+    Fault::LostInPart,
+];
+
+#[tokio::test]
+async fn a_read_is_tried_again() {
+    let world = World::new().await;
+    let cases = reads(&world).into_iter().flat_map(|read| READ_FAULTS.map(|fault| (read.clone(), fault)));
+    each(cases, async |((contract, target), fault)| {
+        let what = format!("{target} under {contract:?}, {fault:?}");
+        let invocation = Invocation::new(world.token(contract), Method::GET, &*target, None);
+        let expected = invocation.call(&world.deps(&Script::default())).await;
+        assert_eq!(expected.status, 200, "{what}: {expected}");
+        // Each read on its own; by a key that is not in memory, that of the key too.
+        let (warm, cold) = (Script::default(), Script::default());
+        invocation.call(&world.deps(&warm)).await;
+        for nth in 0..warm.calls(READS) {
+            let script = Script::default();
+            script.nth(READS, nth, fault.clone());
+            let answer = invocation.call(&world.deps(&script)).await;
+            assert!(script.is_played(), "{what}");
+            let same = answer.json == expected.json || target.ends_with("/workload");
+            assert!(answer.status == 200 && same, "{what}: {answer}, not {expected}");
+        }
+        cold.once(&["GetItem"], fault.clone());
+        let answer = invocation.call(&direct::deps(cold.client(&world.org.stack))).await;
+        assert!(cold.is_played() && answer.status == 200, "{what}: {answer}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_write_whose_reads_fail_once_happens_once() {
+    let reading = [Write::Describe, Write::Rename, Write::Lead, Write::Delete, Write::Add, Write::Return];
+    let cases = reading.into_iter().flat_map(|write| (0..3).map(move |nth| (write, nth)));
+    each(cases, async |(write, nth)| {
+        let (world, script) = (World::of(write).await, Script::default());
+        let expected = write.apply(&world, world.state().await);
+        script.nth(READS, nth, READ_FAULTS[nth].clone());
+        let answer = write.invocation(&world, Itsm).call(&world.deps(&script)).await;
+        assert_eq!(answer.status, write.status(), "{write:?}: {answer}");
+        assert_eq!(world.state().await, expected, "{write:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn reads_of_a_table_that_never_recovers_end_in_time() {
+    let world = World::new().await;
+    let cases = reads(&world).into_iter().flat_map(|read| {
+        let faults = [READ_FAULTS[0].clone(), READ_FAULTS[2].clone(), Fault::Dropped, Fault::Silence];
+        faults.map(|fault| (read.clone(), fault))
+    });
+    each(cases, async |((contract, target), fault)| {
+        let what = format!("{target} under {contract:?}, {fault:?}");
+        let script = Script::default();
+        script.always(READS, fault);
+        let invocation =
+            Invocation { time: SHORT, ..Invocation::new(world.token(contract), Method::GET, &*target, None) };
+        assert_failed(&call_in_time(&invocation, &world.deps(&script)).await, contract, 503, &what);
+        // The first to fail is the key's read, where the key is not in memory.
+        let cold = direct::deps(script.client(&world.org.stack));
+        assert_failed(&call_in_time(&invocation, &cold).await, contract, 503, &what);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_final_fault_of_a_read_is_answered_at_once() {
+    let world = World::new().await;
+    let cases = reads(&world).into_iter().flat_map(|read| FINAL_FAULTS.map(|fault| (read.clone(), fault)));
+    each(cases, async |((contract, target), fault)| {
+        let what = format!("{target} under {contract:?}, {fault:?}");
+        let invocation = Invocation::new(world.token(contract), Method::GET, &*target, None);
+        let (all, fine) = (Script::default(), Script::default());
+        all.always(READS, fault);
+        invocation.call(&world.deps(&fine)).await;
+        assert_failed(&invocation.call(&world.deps(&all)).await, contract, 500, &what);
+        assert!(all.calls(READS) <= fine.calls(READS), "{what}: no call is made again");
+        let cold = direct::deps(all.client(&world.org.stack));
+        assert_failed(&invocation.call(&cold).await, contract, 500, &what);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_function_that_has_no_time_left_says_so() {
+    let world = World::new().await;
+    for contract in Contract::ALL {
+        let before = world.state().await;
+        let invocation = Invocation {
+            time: Duration::from_millis(400),
+            ..Invocation::new(world.token(contract), Method::GET, world.team_path(), None)
+        };
+        let script = Script::default();
+        script.always(READS, Fault::Silence);
+        assert_failed(&invocation.call(&world.deps(&script)).await, contract, 503, "no time");
+        assert_eq!(world.state().await, before);
+    }
+}
+
+/// Something that another client does over ITSM, to happen in between.
+fn meanwhile(world: &World, method: Method, target: String, body: Value) -> Hook {
+    let client = world.org.itsm.clone();
+    Arc::new(move || {
+        let request = client.request(method.clone(), &target).json(&body);
+        Box::pin(async move {
+            let answer = crate::support::Client::send(request).await;
+            assert!(answer.status.is_success(), "in between: {answer}");
+        })
+    })
+}
+
+/// A request between whose reads and whose writing something happened.
+struct Raced {
+    world: World,
+    before: State,
+    answer: Answer,
+    after: State,
+}
+
+/// Makes a write, with something in between; both contracts, one after the other.
+async fn raced(write: Write, between: impl Fn(&World) -> Hook, then: impl Fn(Contract, Raced)) {
+    for (_, contract) in Write::ALL.into_iter().filter(|(one, _)| *one == write) {
+        let (world, script) = (World::new().await, Script::default());
+        let before = world.state().await;
+        script.once(WRITES, Fault::After(between(&world)));
+        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        assert!(script.is_played());
+        let after = world.state().await;
+        then(contract, Raced { world, before, answer, after });
+    }
+}
+
+/// The status of a business rule that a request broke.
+fn conflict(contract: Contract) -> u16 {
+    match contract {
+        Toptickets => 422,
+        Itsm => 409,
+    }
+}
+
+#[tokio::test]
+async fn a_rename_keeps_what_was_described_in_between() {
+    let describe = |world: &World| {
+        meanwhile(
+            world,
+            Method::PATCH,
+            world.team_path(),
+            json!({ "description": "New", "queue_strategy": "least_busy" }),
+        )
+    };
+    raced(Write::Rename, describe, |_, Raced { world, before, answer, after }| {
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(after, Write::Rename.apply(&world, Write::Describe.apply(&world, before)));
+    })
+    .await;
+    raced(Write::Lead, describe, |_, Raced { world, before, answer, after }| {
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(after, Write::Lead.apply(&world, Write::Describe.apply(&world, before)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rename_replaces_a_name_given_in_between() {
+    let rename = |world: &World| meanwhile(world, Method::PATCH, world.team_path(), json!({ "name": "Other" }));
+    raced(Write::Rename, rename, |_, Raced { mut before, answer, after, .. }| {
+        assert_eq!(answer.status, 200, "{answer}");
+        before.team().version += 2;
+        assert_eq!((after.teams.len(), &after.teams["New"]), (1, &before.teams["Team"]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_name_taken_in_between_is_taken() {
+    let create = |world: &World| meanwhile(world, Method::POST, "/v1/teams".to_owned(), json!({ "name": "nEW" }));
+    for write in [Write::Create, Write::Rename] {
+        raced(write, create, |contract, Raced { before, answer, after, .. }| {
+            assert_eq!(answer.status, conflict(contract), "{answer}");
+            assert_eq!(after.teams["Team"], before.teams["Team"]);
+            assert_eq!(after.teams.len(), 2);
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_team_deleted_in_between_is_not_found() {
+    let delete = |world: &World| meanwhile(world, Method::DELETE, world.team_path(), Value::Null);
+    for (write, _) in Write::ALL {
+        if matches!(write, Write::Create | Write::CreateWithLead) {
+            continue;
+        }
+        raced(write, delete, |_, Raced { world, before, answer, after }| {
+            assert_eq!(answer.status, 404, "{write:?}: {answer}");
+            assert!(answer.text.contains("Team not found"), "{write:?}: {answer}");
+            assert_eq!(after, Write::Delete.apply(&world, before), "{write:?}");
+        })
+        .await;
+    }
+}
+
+/// Writes a user's profile past the API, as the directory does.
+fn profile(world: &World, n: usize, change: impl Fn(&mut User)) -> Hook {
+    let (store, org) = (world.org.stack.store(), world.org.id.clone());
+    let mut user = world.org.users[n].clone();
+    user.version += 1;
+    change(&mut user);
+    Arc::new(move || {
+        let (store, org, user) = (store.clone(), org.clone(), user.clone());
+        Box::pin(async move { store.put_users(&org, &[user]).await.expect("users can be written") })
+    })
+}
+
+#[tokio::test]
+async fn a_user_deactivated_in_between_is_inactive() {
+    for (write, n) in
+        [(Write::Add, 3), (Write::AddLead, 3), (Write::Return, 2), (Write::Lead, 3), (Write::CreateWithLead, 3)]
+    {
+        let deactivate = |world: &World| profile(world, n, |user| user.status = UserStatus::Inactive);
+        raced(write, deactivate, |_, Raced { before, answer, after, .. }| {
+            assert_eq!(answer.status, 422, "{write:?}: {answer}");
+            assert_eq!(after, before, "{write:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_profile_changed_in_between_is_copied_as_it_became() {
+    for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
+        let rename = |world: &World| profile(world, n, |user| "Renamed".clone_into(&mut user.name));
+        raced(write, rename, |_, Raced { world, before, answer, after }| {
+            assert_eq!(answer.status, 201, "{write:?}: {answer}");
+            assert!(answer.text.contains("Renamed"), "{write:?}: {answer}");
+            assert_eq!(after, write.apply(&world, before), "{write:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_user_added_in_between_is_a_member_already() {
+    for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
+        let add = |world: &World| {
+            meanwhile(
+                world,
+                Method::POST,
+                format!("{}/members", world.team_path()),
+                json!({ "user_id": world.user(n) }),
+            )
+        };
+        raced(write, add, |contract, Raced { world, before, answer, after }| {
+            assert_eq!(answer.status, conflict(contract), "{write:?}: {answer}");
+            assert_eq!(after, write.apply(&world, before), "{write:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_removed_in_between_is_not_found() {
+    for (write, n) in [(Write::Remove, 0), (Write::Add, 0)] {
+        let remove = |world: &World| {
+            let member = format!("{}/members/{}", world.team_path(), world.user(n));
+            meanwhile(world, Method::DELETE, member, Value::Null)
+        };
+        raced(write, remove, |_, Raced { world, before, answer, after }| {
+            let removed = Write::Remove.apply(&world, before);
+            if write == Write::Remove {
+                assert_eq!((answer.status.as_u16(), after), (404, removed), "{answer}");
+            } else {
+                assert_eq!((answer.status.as_u16(), after), (201, write.apply(&world, removed)), "{answer}");
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
+    let promote =
+        |world: &World| meanwhile(world, Method::PATCH, world.team_path(), json!({ "lead_id": world.user(0) }));
+    raced(Write::Remove, promote, |contract, Raced { world, mut before, answer, after }| {
+        before.team().version += 1;
+        before.team().lead = world.user(0);
+        if contract == Itsm {
+            assert_eq!(answer.status, 409, "{answer}");
+        } else {
+            assert_eq!(answer.status, 204, "{answer}");
+            before = Write::Remove.apply(&world, before);
+            before.team().lead.clear();
+        }
+        assert_eq!(after, before);
+    })
+    .await;
+}
+
+/// The lead is found out by a first transaction and removed by a second; who leads can change before either.
+#[tokio::test]
+async fn a_lead_replaced_in_between_is_removed_and_the_new_one_stays() {
+    for nth in 0..2 {
+        let (world, script) = (World::new().await, Script::default());
+        let before = world.state().await;
+        let replace = meanwhile(&world, Method::PATCH, world.team_path(), json!({ "lead_id": world.user(3) }));
+        script.nth(WRITES, nth, Fault::After(replace));
+        let answer = Write::RemoveLead.invocation(&world, Toptickets).call(&world.deps(&script)).await;
+        assert_eq!(answer.status, 204, "{answer}");
+        let mut expected = Write::RemoveLead.apply(&world, Write::Lead.apply(&world, before));
+        expected.team().lead = world.user(3);
+        assert_eq!(world.state().await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_takes_what_was_added_in_between() {
+    for write in [Write::Add, Write::Return, Write::Describe, Write::Rename, Write::RemoveLead] {
+        let change = |world: &World| {
+            let Invocation { method, target, body, .. } = match write {
+                Write::RemoveLead => Write::Remove.invocation(world, Itsm),
+                write => write.invocation(world, Itsm),
+            };
+            meanwhile(world, method, target, body.unwrap_or_default())
+        };
+        raced(Write::Delete, change, |_, Raced { answer, after, .. }| {
+            assert_eq!(answer.status, 204, "{write:?}: {answer}");
+            assert_eq!(after, State { teams: BTreeMap::new(), gone: 1, left: 0 }, "{write:?}");
+        })
+        .await;
+    }
+}
+
+/// Sets a number of the team's item, or of its load.
+fn number_set(world: &World, suffix: &str, attribute: &'static str, number: i64) -> Hook {
+    let (table, item) = (Arc::new(Table::of(&world.org)), format!("{}{suffix}", world.team));
+    Arc::new(move || {
+        let (table, item) = (Arc::clone(&table), item.clone());
+        Box::pin(async move { table.set_number(&item, attribute, number).await })
+    })
+}
+
+#[tokio::test]
+async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
+    let open = |world: &World| number_set(world, "#LOAD", "open_tickets", 3);
+    raced(Write::Delete, open, |contract, Raced { world, before, answer, after }| {
+        if contract == Itsm {
+            assert_eq!(answer.status, 409, "{answer}");
+            assert_eq!(answer.json["error"]["details"], json!({ "openTickets": 3 }), "{answer}");
+            assert_eq!(after, before);
+        } else {
+            assert_eq!(answer.status, 204, "{answer}");
+            assert_eq!(after, Write::Delete.apply(&world, before));
+        }
+    })
+    .await;
+
+    let (world, script) = (World::new().await, Script::default());
+    script.once(WRITES, Fault::After(open(&world)));
+    Write::Delete.invocation(&world, Toptickets).call(&world.deps(&script)).await;
+    assert_eq!(number(&world.table.contents().await.gone[&world.team], "open_tickets"), 3);
+}
+
+#[tokio::test]
+async fn a_team_filled_in_between_is_full() {
+    for (write, contract) in [(Write::Add, Toptickets), (Write::Return, Itsm), (Write::AddLead, Itsm)] {
+        let (world, script) = (World::new().await, Script::default());
+        script.once(WRITES, Fault::After(number_set(&world, "", "member_count", 500)));
+        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        assert_eq!(answer.status, conflict(contract), "{answer}");
+        assert!(answer.text.to_lowercase().contains("team is full"), "{answer}");
+        let contents = world.table.contents().await;
+        assert_eq!(
+            (contents.members(&world.team).len(), number(&contents.teams[&world.team], "member_count")),
+            (2, 500)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_team_that_never_holds_still_is_unavailable() {
+    each([(Write::Rename, Toptickets), (Write::Lead, Itsm), (Write::Delete, Itsm)], async |(write, contract)| {
+        let (world, script) = (World::new().await, Script::default());
+        let table = Arc::new(Table::of(&world.org));
+        let (team, version) = (world.team.clone(), Arc::new(std::sync::atomic::AtomicI64::new(100)));
+        let change: Hook = Arc::new(move || {
+            let (table, team) = (Arc::clone(&table), team.clone());
+            let version = version.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Box::pin(async move { table.set_number(&team, "version", version).await })
+        });
+        script.always(WRITES, Fault::After(change));
+        let invocation = Invocation { time: SHORT, ..write.invocation(&world, contract) };
+        let answer = call_in_time(&invocation, &world.deps(&script)).await;
+        assert_failed(&answer, contract, 503, "contention");
+        assert!(script.calls(WRITES) > 1);
+        assert_eq!(assert_sound(&world.org).await.named("Team"), [world.team]);
+    })
+    .await;
+}

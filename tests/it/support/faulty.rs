@@ -1,0 +1,263 @@
+//! A DynamoDB that fails by script: between the SDK's client and the engine.
+
+use std::{
+    fmt,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, Shutdown, TcpListener, TcpStream},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{
+        HttpClient, RuntimeComponents, SharedHttpClient,
+        http::{HttpRequest, HttpResponse},
+    },
+};
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+        result::ConnectorError,
+    },
+    http::StatusCode,
+};
+use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
+
+use super::{Stack, direct};
+
+/// What every scripted answer says, and no client may ever read.
+pub const INTERNALS: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/muster";
+
+/// Something that happens in between.
+pub type Hook = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// What happens to a call.
+#[derive(Clone)]
+pub enum Fault {
+    /// It is answered with this status and exception, and not made.
+    Answer(u16, &'static str),
+    /// A transaction is canceled for this reason, its first item's.
+    Canceled(&'static str),
+    /// The connection is closed before the call is made.
+    Dropped,
+    /// Nobody listens.
+    Refused,
+    /// It is not made, and never answered.
+    Silence,
+    /// It is made, and its answer replaced by a 500.
+    LostToError,
+    /// It is made, and the connection closed before it is answered.
+    LostToDrop,
+    /// It is made, and only a part of the answer arrives.
+    LostInPart,
+    /// Something else happens first; then it is made.
+    After(Hook),
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Answer(status, exception) => write!(f, "{status} {exception}"),
+            Self::Canceled(reason) => write!(f, "canceled: {reason}"),
+            Self::Dropped => f.write_str("dropped"),
+            Self::Refused => f.write_str("refused"),
+            Self::Silence => f.write_str("silence"),
+            Self::LostToError => f.write_str("answer lost to an error"),
+            Self::LostToDrop => f.write_str("answer lost to a drop"),
+            Self::LostInPart => f.write_str("answer lost in part"),
+            Self::After(_) => f.write_str("after something else"),
+        }
+    }
+}
+
+/// Which calls something happens to.
+#[derive(Debug)]
+struct Rule {
+    operations: &'static [&'static str],
+    /// How many such calls go well before.
+    spared: usize,
+    /// How many it happens to.
+    times: usize,
+    fault: Fault,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    rules: Vec<Rule>,
+    /// The operations that were called, whatever happened to them.
+    calls: Vec<String>,
+}
+
+/// The script of one client.
+#[derive(Debug, Clone, Default)]
+pub struct Script(Arc<Mutex<State>>);
+
+/// Every operation that changes something.
+pub const WRITES: &[&str] = &["TransactWriteItems", "UpdateItem"];
+/// Every operation that reads.
+pub const READS: &[&str] = &["GetItem", "Query"];
+
+impl Script {
+    fn state<T>(&self, of: impl FnOnce(&mut State) -> T) -> T {
+        of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has this happen to the next such call.
+    pub fn once(&self, operations: &'static [&'static str], fault: Fault) {
+        self.nth(operations, 0, fault);
+    }
+
+    /// Has this happen to one such call, after so many that go well.
+    pub fn nth(&self, operations: &'static [&'static str], spared: usize, fault: Fault) {
+        self.state(|state| state.rules.push(Rule { operations, spared, times: 1, fault }));
+    }
+
+    /// Has this happen to every such call.
+    pub fn always(&self, operations: &'static [&'static str], fault: Fault) {
+        self.state(|state| state.rules.push(Rule { operations, spared: 0, times: usize::MAX, fault }));
+    }
+
+    /// Whether everything that was to happen did.
+    pub fn is_played(&self) -> bool {
+        self.state(|state| state.rules.iter().all(|rule| rule.times == 0 || rule.times == usize::MAX))
+    }
+
+    /// How many of these operations were called.
+    pub fn calls(&self, operations: &[&str]) -> usize {
+        self.state(|state| state.calls.iter().filter(|call| operations.contains(&&***call)).count())
+    }
+
+    /// A client to whose calls this happens.
+    pub fn client(&self, stack: &Stack) -> Client {
+        let http = Http { script: self.clone(), real: direct::http() };
+        Client::from_conf(direct::client_config(stack).http_client(http).build())
+    }
+
+    /// Records a call and tells what happens to it.
+    fn next(&self, operation: &str) -> Option<Fault> {
+        self.state(|state| {
+            state.calls.push(operation.to_owned());
+            for rule in state.rules.iter_mut().filter(|rule| rule.operations.contains(&operation)) {
+                if rule.spared > 0 {
+                    rule.spared -= 1;
+                } else if rule.times > 0 {
+                    rule.times -= usize::from(rule.times != usize::MAX);
+                    return Some(rule.fault.clone());
+                }
+            }
+            None
+        })
+    }
+}
+
+/// The SDK's HTTP, with the script between.
+#[derive(Debug)]
+struct Http {
+    script: Script,
+    real: SharedHttpClient,
+}
+
+impl HttpClient for Http {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let real = self.real.http_connector(settings, components);
+        SharedHttpConnector::new(Connector { script: self.script.clone(), real })
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    script: Script,
+    real: SharedHttpConnector,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let (fault, real) = (self.script.next(&operation), self.real.clone());
+        HttpConnectorFuture::new(async move {
+            let Some(fault) = fault else { return real.call(request).await };
+            let copy = || request.try_clone().expect("the body is in memory");
+            match fault {
+                Fault::Answer(status, exception) => Ok(answer(status, &failure(exception))),
+                Fault::Canceled(reason) => {
+                    let body = request.body().bytes().unwrap_or_default();
+                    let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
+                    let items = body["TransactItems"].as_array().expect("only transactions are canceled").len();
+                    let mut canceled = failure("TransactionCanceledException");
+                    canceled["CancellationReasons"] =
+                        (0..items).map(|n| json!({ "Code": if n == 0 { reason } else { "None" } })).collect();
+                    Ok(answer(400, &canceled))
+                }
+                Fault::Dropped => elsewhere(&real, request, &CLOSER).await,
+                // Port 1 is tcpmux, which has been served nowhere for decades.
+                Fault::Refused => elsewhere(&real, request, "http://127.0.0.1:1").await,
+                Fault::Silence => std::future::pending().await,
+                Fault::LostToError => {
+                    real.call(copy()).await?;
+                    Ok(answer(500, &failure("InternalServerError")))
+                }
+                Fault::LostToDrop => {
+                    real.call(copy()).await?;
+                    elsewhere(&real, request, &CLOSER).await
+                }
+                Fault::LostInPart => {
+                    real.call(copy()).await?;
+                    elsewhere(&real, request, &BREAKER).await
+                }
+                Fault::After(hook) => {
+                    hook().await;
+                    real.call(request).await
+                }
+            }
+        })
+    }
+}
+
+fn failure(exception: &str) -> Value {
+    json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{exception}"), "message": INTERNALS })
+}
+
+fn answer(status: u16, body: &Value) -> HttpResponse {
+    HttpResponse::new(StatusCode::try_from(status).expect("a status"), body.to_string().into())
+}
+
+/// Sends a request to another address, for the failure that a real connection has.
+async fn elsewhere(
+    real: &SharedHttpConnector,
+    mut request: HttpRequest,
+    url: &str,
+) -> Result<HttpResponse, ConnectorError> {
+    request.set_uri(format!("{url}/")).expect("a URL");
+    real.call(request).await
+}
+
+/// Takes connections and closes them.
+static CLOSER: LazyLock<String> = LazyLock::new(|| listen(drop));
+
+/// Takes connections, begins to answer, and closes them.
+static BREAKER: LazyLock<String> = LazyLock::new(|| {
+    listen(|mut connection| {
+        // The first read waits for the request; most of it, or all.
+        let _ = connection.read(&mut [0; 4096]);
+        let answer =
+            "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 500\r\n\r\n{\"Attri";
+        let _ = connection.write_all(answer.as_bytes());
+        let _ = connection.shutdown(Shutdown::Write);
+        // Closing with the request unread would reset the connection before the answer is seen.
+        let _ = std::io::copy(&mut connection, &mut std::io::sink());
+    })
+});
+
+/// Has a thread take care of every connection to a port of its own.
+fn listen(serve: fn(TcpStream)) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(connection));
+        }
+    });
+    url
+}
