@@ -40,7 +40,7 @@ struct World {
 }
 
 /// How long a function has whose table never recovers. The store gives up half a second before.
-const SHORT: Duration = Duration::from_millis(1500);
+const SHORT: Duration = Duration::from_secs(2);
 
 /// A stack of this module's own, replaced now and then: the engine slows down as its table and its transactions grow.
 async fn stack() -> Stack {
@@ -416,9 +416,10 @@ async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
             assert!(script.calls(WRITES) > 1, "{what}: tried again");
         }
         let after = world.state().await;
-        // Refused once for a reason that was lost each time: the second transaction never came to be.
-        let made = matches!(fault, Fault::LostToError | Fault::LostToDrop | Fault::LostInPart) && write.calls() == 1;
-        assert_eq!(after, if made { write.apply(&world, before) } else { before }, "{what}");
+        // A last attempt may have been given up before it came to anything.
+        let lost = matches!(fault, Fault::LostToError | Fault::LostToDrop | Fault::LostInPart);
+        let at_most_once = after == before || lost && after == write.apply(&world, before.clone());
+        assert!(at_most_once, "{what}: {after:?}, before {before:?}");
     })
     .await;
 }
