@@ -143,7 +143,7 @@ pub struct KeysRevoke {
     /// Whose key
     #[arg(long, value_name = "ID", value_parser = organization)]
     pub organization: OrganizationId,
-    /// The key's id as `muster keys list` shows it, or the first digits of it
+    /// The key's id as `muster keys list` shows it, the first digits of it, or the key itself
     #[arg(value_name = "KEY-ID")]
     pub id: String,
     /// Which table.

@@ -4,21 +4,25 @@ use std::env;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
+    config::{BehaviorVersion, Builder, Credentials, Region, retry::RetryConfig},
 };
 
 /// A client with made-up credentials, which looks for none anywhere.
 #[must_use]
 pub fn client(url: &str) -> Client {
-    let config = aws_sdk_dynamodb::Config::builder()
+    Client::from_conf(configuration(url).build())
+}
+
+/// The configuration of such a client: no TLS, and no retries of its own.
+#[must_use]
+pub fn configuration(url: &str) -> Builder {
+    aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .endpoint_url(url)
         .region(Region::from_static("us-east-1"))
         .credentials_provider(Credentials::new("local", "local", None, None, "local"))
         .retry_config(RetryConfig::disabled())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    Client::from_conf(config)
 }
 
 /// Whether this address can only be an emulator's whose user configured no credentials for it.

@@ -152,9 +152,11 @@ async fn a_key_is_revoked_by_the_beginning_of_its_id() {
     assert_fails(&revoke("zzzz", organization), &["no key", "muster keys list"]);
     assert_fails(&revoke("", organization), &["no key"]);
     assert_fails(&revoke(id, "org_other"), &["no key"]);
-    // A key's own text is not its id: nobody should paste one here.
-    let by_key = revoke(key, organization);
-    assert_eq!(by_key.status.code(), Some(1));
+    // A key is not repeated, not even one that is nobody's.
+    let strange = format!("itsm_{}", "x".repeat(43));
+    let output = revoke(&strange, organization);
+    assert_fails(&output, &["no key"]);
+    assert!(!stderr(&output).contains(&strange), "{}", stderr(&output));
     // Seventeen keys cannot all differ in the first of sixteen digits.
     for _ in 0..17 {
         succeeds(&dev, &["keys", "create", "--organization", "org_many", "--kind", "itsm"]);
@@ -170,6 +172,7 @@ async fn a_key_is_revoked_by_the_beginning_of_its_id() {
     assert!(stdout(&output).contains("60 seconds"), "{}", stdout(&output));
     assert_eq!(dev.list(key).await.0, StatusCode::UNAUTHORIZED);
     assert!(stdout(&revoke(id, organization)).contains("revoked already"));
+    assert!(stdout(&revoke(key, organization)).contains("revoked already"), "the key itself names it too");
     let listed = json_lines(&succeeds(&dev, &["keys", "list", "--organization", organization, "--json"]));
     let revoked: Vec<_> = listed.iter().filter(|key| !key["revoked_at"].is_null()).collect();
     assert_eq!(revoked.len(), 1);

@@ -1064,8 +1064,8 @@ fn event(method: &str, path: &str, token: &str, body: Option<&str>) -> Value {
 
 /// Invokes a function with an event, as its `main` does.
 async fn invoke(org: &Organization, event: &Value) -> Answer {
-    let request = lambda_http::request::from_str(&event.to_string()).expect("an event of the gateway");
-    let deps = Deps::new(org.stack.store());
+    let request = muster::lambda::request(&event.to_string()).expect("an event of the gateway");
+    let deps = Deps::new(org.stack.table());
     let response = match event["rawPath"].as_str().unwrap_or_default() {
         path if path.contains("/members") => Box::pin(muster_members::handle(request, &deps)).await,
         path if path.ends_with("/workload") => Box::pin(muster_workload::handle(request, &deps)).await,

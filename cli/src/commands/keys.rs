@@ -48,7 +48,7 @@ pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
     let (secret, mut key) = issue(kind, organization, scopes, now);
     key.name = name;
     key.expires_at = expires_in.map(|time| now.plus(time));
-    target.store().await.put_api_key(&key).await.map_err(|error| target.explain(error))?;
+    target.store().await?.put_api_key(&key).await.map_err(|error| target.explain(error))?;
 
     if json {
         println!("{}", with_secret(&key, &secret));
@@ -64,7 +64,7 @@ pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
 /// # Errors
 /// The table's.
 pub async fn list(KeysList { organization, json, target }: KeysList) -> anyhow::Result<()> {
-    let keys = target.store().await.api_keys(&organization).await.map_err(|error| target.explain(error))?;
+    let keys = target.store().await?.api_keys(&organization).await.map_err(|error| target.explain(error))?;
     if json {
         for key in &keys {
             println!("{}", describe(key));
@@ -95,8 +95,10 @@ pub async fn list(KeysList { organization, json, target }: KeysList) -> anyhow::
 /// # Errors
 /// No such key, or more than one; or the table's.
 pub async fn revoke(KeysRevoke { organization, id: wanted, target }: KeysRevoke) -> anyhow::Result<()> {
-    let store = target.store().await;
+    let store = target.store().await?;
     let keys = store.api_keys(&organization).await.map_err(|error| target.explain(error))?;
+    // Whoever has the key itself need not look its id up; and it is not to be repeated.
+    let wanted = SecretKey::parse(&wanted).map_or(wanted, |secret| secret.hash().to_string());
     let found: Vec<_> =
         keys.iter().filter(|key| !wanted.is_empty() && key.hash.to_string().starts_with(&wanted)).collect();
     let [key] = found[..] else {

@@ -6,9 +6,10 @@ pub mod users;
 
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_dynamodb::Client;
-use muster::store::{self, Store};
+use muster::store::{self, Store, Table};
 use tokio::time::Instant;
 
 use crate::{args::Target, emulator};
@@ -18,19 +19,34 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 impl Target {
     /// A client for where the table is. Nobody has to make up credentials for an emulator on this machine.
-    async fn client(&self) -> Client {
-        match &self.endpoint_url {
-            None => muster::lambda::dynamodb_client().await,
-            Some(url) if emulator::is_at(url) => emulator::client(url.as_str()),
-            Some(url) => {
-                let client = muster::lambda::dynamodb_client().await;
-                Client::from_conf(client.config().to_builder().endpoint_url(url.as_str()).build())
-            }
+    ///
+    /// # Errors
+    /// The environment has no credentials for AWS.
+    async fn client(&self) -> anyhow::Result<Client> {
+        if let Some(url) = &self.endpoint_url
+            && emulator::is_at(url)
+        {
+            return Ok(emulator::client(url.as_str()));
         }
+        let config = muster::lambda::aws_config().await;
+        let remedy = "configure AWS credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), \
+                      or name a local DynamoDB with --endpoint-url";
+        // Else a call would try for as long as it may before it said so.
+        config.credentials_provider().context(remedy)?.provide_credentials().await.context(remedy)?;
+        let mut config = aws_sdk_dynamodb::config::Builder::from(&config);
+        if let Some(url) = &self.endpoint_url {
+            config = config.endpoint_url(url.as_str());
+        }
+        Ok(Client::from_conf(config.build()))
     }
 
-    async fn store(&self) -> Store {
-        Store::new(self.client().await, self.table.as_str(), Instant::now() + PATIENCE)
+    async fn table(&self) -> anyhow::Result<Table> {
+        Ok(Table::new(self.client().await?, self.table.as_str()))
+    }
+
+    /// The table, for one step of a command.
+    async fn store(&self) -> anyhow::Result<Store> {
+        Ok(self.table().await?.until(Instant::now() + PATIENCE))
     }
 
     /// Says what went wrong with the table, and what to do about it.
@@ -42,8 +58,6 @@ impl Target {
                 "There is no table {:?} at {place}: name another with --table, or run `muster table create`",
                 self.table
             )
-        } else if cause.contains("credentials") {
-            "Configure AWS credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)".to_owned()
         } else if matches!(error, store::Error::Unavailable(_)) {
             format!("Check that DynamoDB answers at {place}, and try again")
         } else {

@@ -11,7 +11,7 @@ use crate::{args::TableCreate, template::Template};
 pub async fn create(TableCreate { target }: TableCreate) -> anyhow::Result<()> {
     let created = Template::load()?
         .table
-        .create(&target.client().await, &target.table)
+        .create(&target.client().await?, &target.table)
         .await
         .with_context(|| format!("could not create the table {:?}", target.table))?;
     if created {

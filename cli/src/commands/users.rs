@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use muster::{
     domain::{OrganizationId, Timestamp, User, UserId, UserStatus},
-    store::Store,
+    store::{Store, Table},
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -72,7 +72,7 @@ pub async fn import(UsersImport { organization, file, target }: UsersImport) -> 
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let mut import = Import {
-        store: target.store().await,
+        table: target.table().await?,
         target: &target,
         organization: &organization,
         batch: HashMap::new(),
@@ -113,7 +113,7 @@ pub async fn import(UsersImport { organization, file, target }: UsersImport) -> 
 
 /// Profiles on their way to the table.
 struct Import<'i> {
-    store: Store,
+    table: Table,
     target: &'i Target,
     organization: &'i OrganizationId,
     /// By id, since a batch may not hold an id twice; the later line counts.
@@ -129,7 +129,7 @@ impl Import<'_> {
 
     async fn flush(&mut self) -> anyhow::Result<()> {
         let users: Vec<User> = self.batch.drain().map(|(_, user)| user).collect();
-        let store = self.store.until(Instant::now() + PATIENCE);
+        let store = self.table.until(Instant::now() + PATIENCE);
         store.put_users(self.organization, &users).await.map_err(|error| self.target.explain(error))?;
         self.written += users.len();
         Ok(())

@@ -178,7 +178,7 @@ async fn invoke(gateway: &Gateway, handler: &Handler, event: &Value, request_id:
     context.deadline = u64::try_from(Timestamp::now().plus(gateway.timeout).millis()).unwrap_or(u64::MAX);
     let (handler, event) = (Arc::clone(handler), event.to_string());
     let invocation = tokio::spawn(async move {
-        let request = lambda_http::request::from_str(&event)?.with_lambda_context(context);
+        let request = muster::lambda::request(&event)?.with_lambda_context(context);
         anyhow::Ok(handler(request).await)
     });
     let response = tokio::time::timeout(gateway.timeout, invocation).await.context("timed out")???;
@@ -195,7 +195,9 @@ async fn invoke(gateway: &Gateway, handler: &Handler, event: &Value, request_id:
 /// The host, if it could stand in a URL; the real gateway would not know any other.
 fn host(headers: &HeaderMap) -> Option<String> {
     let host = headers.get(header::HOST).map_or_else(|| "localhost".to_owned(), text);
-    url::Url::parse(&format!("https://{host}/")).ok().filter(|url| url.path() == "/").map(|_| host)
+    let url = url::Url::parse(&format!("https://{host}/")).ok()?;
+    (url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty())
+        .then_some(host)
 }
 
 fn text(value: &HeaderValue) -> String {

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use axum::serve::ListenerExt;
-use muster::{http::Deps, store::Store};
+use muster::{http::Deps, store::Table};
 use serde::Serialize;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
 use tracing_subscriber::EnvFilter;
@@ -76,16 +76,16 @@ impl LocalStack {
         };
         let engine = Engine::start(folder.as_ref().map(Folder::database))
             .map_err(|error| folder.as_ref().map_or(anyhow!("{error:#}"), |folder| folder.damaged(&error)))?;
-        let store = Store::new(engine.client(), TABLE, Instant::now() + PREPARATION);
+        let table = Table::new(engine.client(), TABLE);
         let organizations = async {
             template.table.create(&engine.client(), TABLE).await?;
-            demo::prepare(&store, folder.as_ref()).await
+            demo::prepare(&table.until(Instant::now() + PREPARATION), folder.as_ref()).await
         }
         .await
         .map_err(|error| folder.as_ref().map_or(anyhow!("{error:#}"), |folder| folder.damaged(&error)))?;
 
         let gateway = Gateway::new(&template, || {
-            let mut deps = Deps::new(store.clone());
+            let mut deps = Deps::new(table.clone());
             adjust(&mut deps);
             deps
         })?;
@@ -100,12 +100,6 @@ impl LocalStack {
         let served = tokio::spawn(serving.into_future());
         let dynamodb_url = engine.url().to_owned();
         Ok(Self { url, dynamodb_url, organizations, engine, stop, served, _folder: folder })
-    }
-
-    /// The table behind the stack, with this much time to work on it.
-    #[must_use]
-    pub fn store(&self, time: Duration) -> Store {
-        Store::new(self.engine.client(), TABLE, Instant::now() + time)
     }
 
     /// Lets the requests under way finish, for up to two seconds, then stops.

@@ -16,7 +16,7 @@ pub use route::{Endpoint, ROUTES, Route};
 use crate::{
     auth::{self, KeyCache, Principal},
     domain::{self, Contract, TeamId, Timestamp},
-    store::{self, Store},
+    store::{self, Store, Table},
     wire::{
         Failure,
         input::{Invalid, MAX_BODY_BYTES},
@@ -34,7 +34,7 @@ pub type NewTeamId = Arc<dyn Fn(Timestamp) -> TeamId + Send + Sync>;
 #[derive(Clone)]
 pub struct Deps {
     /// The table.
-    pub store: Store,
+    pub table: Table,
     /// The API keys that were seen lately.
     pub keys: Arc<KeyCache>,
     /// The time.
@@ -47,9 +47,9 @@ impl Deps {
     /// How many API keys an instance remembers: far more than talk to one instance within a minute, for under 4 MB.
     const KEYS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
 
-    /// Works on `store`, by the system's clock and with monotonic UUIDv7 for new teams, so that creation order is id order.
+    /// Works on `table`, by the system's clock and with monotonic UUIDv7 for new teams, so that creation order is id order.
     #[must_use]
-    pub fn new(store: Store) -> Self {
+    pub fn new(table: Table) -> Self {
         let context = std::sync::Mutex::new(ContextV7::new());
         let new_team_id = move |now: Timestamp| {
             let millis = u64::try_from(now.millis()).unwrap_or(0);
@@ -57,7 +57,7 @@ impl Deps {
             TeamId::new(Uuid::new_v7(uuid::Timestamp::from_unix(&context, millis / 1000, nanos)))
         };
         Self {
-            store,
+            table,
             keys: Arc::new(KeyCache::new(Self::KEYS)),
             clock: Arc::new(Timestamp::now),
             new_team_id: Arc::new(new_team_id),
@@ -161,7 +161,7 @@ where
     if reads_body && received.body().len() > MAX_BODY_BYTES {
         return Err(Failure::BodyTooLarge.into());
     }
-    let store = deps.store.until(received.deadline);
+    let store = deps.table.until(received.deadline);
     let token = received.token.as_deref().ok_or(Failure::Unauthorized)?;
     let principal = auth::authenticate(token, &deps.keys, &store, now).await?.ok_or(Failure::Unauthorized)?;
     let scope = found.endpoint.scope();

@@ -2,7 +2,7 @@
 //!
 //! One file per group of accesses; `keys` builds every key, `items` converts every item. An invariant that spans items
 //! is a transaction whose conditions carry it. What is transient (conflicts, throttling, faults of the service or of the
-//! network) is retried with full jitter for as long as the request has time; see [`Store::until`].
+//! network) is retried with full jitter for as long as the request has time; see [`Table::until`].
 
 mod api_keys;
 mod expression;
@@ -23,7 +23,31 @@ pub use members::OnLead;
 pub use retry::Error;
 pub use teams::OnOpenTickets;
 
-/// The table, and how long there is to work on it. Cheap to clone.
+/// A DynamoDB table, by name. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: Arc<str>,
+}
+
+impl Table {
+    /// The table of this name.
+    ///
+    /// The client's own retries should be off, so that they do not multiply with the store's.
+    #[must_use]
+    pub fn new(client: Client, name: impl Into<Arc<str>>) -> Self {
+        Self { client, name: name.into() }
+    }
+
+    /// What the table keeps, for work that has to be done by `deadline`: when it passes, what is still being retried is
+    /// [`Unavailable`](Error::Unavailable).
+    #[must_use]
+    pub fn until(&self, deadline: Instant) -> Store {
+        Store { client: self.client.clone(), table: Arc::clone(&self.name), deadline }
+    }
+}
+
+/// What the table keeps, and how long there is to work on it.
 #[derive(Debug, Clone)]
 pub struct Store {
     client: Client,
@@ -32,21 +56,6 @@ pub struct Store {
 }
 
 impl Store {
-    /// The table of this name.
-    ///
-    /// The client's own retries should be off, so that they do not multiply with the store's.
-    #[must_use]
-    pub fn new(client: Client, table: impl Into<Arc<str>>, deadline: Instant) -> Self {
-        Self { client, table: table.into(), deadline }
-    }
-
-    /// The same table, with another deadline: when it passes, what is still being retried is
-    /// [`Unavailable`](Error::Unavailable).
-    #[must_use]
-    pub fn until(&self, deadline: Instant) -> Self {
-        Self { deadline, ..self.clone() }
-    }
-
     /// Opens a connection and resolves credentials before the first request needs them, by reading an item that does
     /// not exist. One round trip.
     ///

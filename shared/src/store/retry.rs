@@ -212,11 +212,7 @@ impl From<domain::Error> for Stale {
 /// Whether the same call may succeed a moment later.
 fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
-        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-        SdkError::DispatchFailure(failure) => {
-            // A connector's failure of no kind comes from before it was asked: there are no credentials to sign with.
-            failure.as_connector_error().is_none_or(|error| !error.is_other() || error.as_other().is_some())
-        }
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
         SdkError::ServiceError(answer) => {
             answer.raw().status().is_server_error()
                 || matches!(

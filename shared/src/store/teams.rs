@@ -6,7 +6,6 @@ use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
     types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
-use uuid::Uuid;
 
 use super::{
     Error, Store, expression,
@@ -206,11 +205,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Team, Error> {
         let TeamChanges { name: _, description, lead_id, queue_strategy, specializations } = changes;
-        let write_id = Uuid::new_v4().to_string();
-        let mut set = vec!["#version = #version + :one, #updated_at = :now, #write_id = :write_id"];
+        let mut set = vec!["#version = #version + :one, #updated_at = :now"];
         let mut remove = Vec::new();
         let mut differs = Vec::new();
-        let mut values = expression::values([(":one", n(1)), (":now", n(now.millis())), (":write_id", s(&*write_id))]);
+        let mut values = expression::values([(":one", n(1)), (":now", n(now.millis()))]);
         match description {
             None => {}
             Some(None) => {

@@ -8,16 +8,16 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::{
     domain::{KeyKind, Scope, SecretKey, Timestamp, User, UserStatus},
-    store::Store,
+    store::Table,
 };
 use muster_cli::dev::TABLE;
+use muster_cli::emulator;
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::json;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Scene, has_common_headers, has_error_headers, itsm_error, itsm_error_beside, toptickets_error};
-use crate::support::{Answer, Client, Organization, Stack, bare, dynamodb_at, n};
+use crate::support::{Answer, Client, Organization, Stack, bare, n};
 
 /// What an error says in the contract of the client that got it.
 #[track_caller]
@@ -835,7 +835,7 @@ async fn a_success_has_the_headers_of_its_kind() {
 
 /// A stack whose functions look for their table somewhere else.
 async fn misled(dynamodb_url: String, table: &'static str) -> Stack {
-    Stack::with(move |deps| deps.store = Store::new(dynamodb_at(&dynamodb_url), table, Instant::now())).await
+    Stack::with(move |deps| deps.table = Table::new(emulator::client(&dynamodb_url), table)).await
 }
 
 /// Wants an error that says nothing of what is behind it.

@@ -4,21 +4,20 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     Client,
-    config::{BehaviorVersion, Builder, Credentials, Region, SharedHttpClient, retry::RetryConfig},
+    config::{Builder, SharedHttpClient},
 };
 use lambda_http::{Body, Context, RequestExt};
-use muster::{domain::Timestamp, http::Deps, store::Store};
+use muster::{domain::Timestamp, http::Deps, store::Table};
+use muster_cli::emulator;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Answer, Stack};
 
 /// What the functions depend on, over this client.
 pub fn deps(client: Client) -> Deps {
-    // Each request brings a deadline of its own.
-    Deps::new(Store::new(client, muster_cli::dev::TABLE, Instant::now()))
+    Deps::new(Table::new(client, muster_cli::dev::TABLE))
 }
 
 thread_local! {
@@ -31,15 +30,9 @@ pub fn http() -> SharedHttpClient {
     HTTP.with(Clone::clone)
 }
 
-/// A client's configuration for the stack's table, without retries of its own.
+/// A client's configuration for the stack's table, over the test's own connections.
 pub fn client_config(stack: &Stack) -> Builder {
-    aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .endpoint_url(&stack.dynamodb_url)
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .retry_config(RetryConfig::disabled())
-        .http_client(http())
+    emulator::configuration(&stack.dynamodb_url).http_client(http())
 }
 
 /// A request, as the gateway hands it to a function.
@@ -100,7 +93,7 @@ impl Invocation {
     pub async fn call(&self, deps: &Deps) -> Answer {
         let mut context = Context::default();
         context.deadline = u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
-        let request = lambda_http::request::from_str(&self.event().to_string())
+        let request = muster::lambda::request(&self.event().to_string())
             .expect("the event is as the gateway writes it")
             .with_lambda_context(context);
         let path = request.raw_http_path().to_owned();

@@ -6,16 +6,16 @@ pub mod table;
 
 use std::{fmt, sync::LazyLock, time::Duration};
 
-use aws_sdk_dynamodb::{
-    config::{BehaviorVersion, Credentials, Region, retry::RetryConfig},
-    types::AttributeValue,
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use muster::{
     domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp, User, UserId, UserStatus},
     http::Deps,
-    store::Store,
+    store::{Store, Table},
 };
-use muster_cli::dev::{Data, LocalStack, TABLE};
+use muster_cli::{
+    dev::{Data, LocalStack, TABLE},
+    emulator,
+};
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -61,7 +61,12 @@ impl Stack {
     /// The table, written past the API, over connections of its own: they end with the test's runtime, and the stack's
     /// functions must not be handed one of them.
     pub fn store(&self) -> Store {
-        Store::new(self.dynamodb(), TABLE, tokio::time::Instant::now() + Duration::from_secs(30))
+        self.table().until(tokio::time::Instant::now() + Duration::from_secs(30))
+    }
+
+    /// The table itself.
+    pub fn table(&self) -> Table {
+        Table::new(self.dynamodb(), TABLE)
     }
 
     /// A client that nobody knows.
@@ -102,21 +107,8 @@ impl Stack {
 
     /// DynamoDB, without the store.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        dynamodb_at(&self.dynamodb_url)
+        emulator::client(&self.dynamodb_url)
     }
-}
-
-/// A client for a DynamoDB that asks for no credentials, without retries of its own.
-pub fn dynamodb_at(url: &str) -> aws_sdk_dynamodb::Client {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .endpoint_url(url)
-        .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
-        .retry_config(RetryConfig::disabled())
-        .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .build();
-    aws_sdk_dynamodb::Client::from_conf(config)
 }
 
 /// A user with a random id.
