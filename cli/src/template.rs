@@ -45,7 +45,7 @@ pub struct Route {
 #[serde(rename_all = "PascalCase")]
 struct Document {
     globals: Globals,
-    resources: BTreeMap<String, Resource>,
+    resources: BTreeMap<String, Typed>,
 }
 
 #[derive(Deserialize)]
@@ -60,9 +60,10 @@ struct GlobalFunction {
     timeout: u64,
 }
 
+/// A resource, or an event of a function: what it is, and how.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Resource {
+struct Typed {
     #[serde(rename = "Type")]
     kind: String,
     #[serde(default)]
@@ -73,16 +74,7 @@ struct Resource {
 #[serde(rename_all = "PascalCase")]
 struct Function {
     #[serde(default)]
-    events: BTreeMap<String, Event>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Event {
-    #[serde(rename = "Type")]
-    kind: String,
-    #[serde(default)]
-    properties: Value,
+    events: BTreeMap<String, Typed>,
 }
 
 #[derive(Deserialize)]
@@ -165,7 +157,7 @@ impl Template {
         let Document { globals, resources } = serde_yaml_ng::from_str(text)?;
         let mut table = None;
         let mut routes = Vec::new();
-        for (id, Resource { kind, properties }) in resources {
+        for (id, Typed { kind, properties }) in resources {
             match kind.as_str() {
                 "AWS::DynamoDB::Table" => {
                     ensure!(table.is_none(), "{id} is a second table");
@@ -174,7 +166,7 @@ impl Template {
                 "AWS::Serverless::Function" => {
                     let function: Function = serde_yaml_ng::from_value(properties).with_context(|| id.clone())?;
                     for (name, event) in function.events {
-                        let key = event.route_key().with_context(|| format!("{id}.{name}"))?;
+                        let key = route_key(event).with_context(|| format!("{id}.{name}"))?;
                         routes.push(Route { key, function: id.clone() });
                     }
                 }
@@ -186,17 +178,16 @@ impl Template {
     }
 }
 
-impl Event {
-    fn route_key(self) -> anyhow::Result<Option<(String, String)>> {
-        ensure!(self.kind == "HttpApi", "the local stack has no events of type {}", self.kind);
-        match serde_yaml_ng::from_value(self.properties)? {
-            HttpApiEvent { method: Some(method), path: Some(path) } => {
-                ensure!(!path.contains('+'), "the local stack has no greedy path parameters");
-                Ok(Some((method.to_uppercase(), path)))
-            }
-            HttpApiEvent { method: None, path: None } => Ok(None),
-            HttpApiEvent { .. } => bail!("a route has both a method and a path, or neither"),
+/// The method and path that an event routes, none for `$default`.
+fn route_key(Typed { kind, properties }: Typed) -> anyhow::Result<Option<(String, String)>> {
+    ensure!(kind == "HttpApi", "the local stack has no events of type {kind}");
+    match serde_yaml_ng::from_value(properties)? {
+        HttpApiEvent { method: Some(method), path: Some(path) } => {
+            ensure!(!path.contains('+'), "the local stack has no greedy path parameters");
+            Ok(Some((method.to_uppercase(), path)))
         }
+        HttpApiEvent { method: None, path: None } => Ok(None),
+        HttpApiEvent { .. } => bail!("a route has both a method and a path, or neither"),
     }
 }
 

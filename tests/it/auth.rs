@@ -9,7 +9,6 @@ use std::{
 };
 
 use muster::domain::{KeyKind, Scope, SecretKey, Timestamp};
-use muster_cli::dev::TABLE;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -43,15 +42,6 @@ fn endpoints(team: &str, user: &str, fresh_name: &str) -> [(Method, String, Opti
     ]
 }
 
-async fn ask(client: &Client, method: &Method, path: &str, body: Option<&Value>) -> Answer {
-    let request = client.request(method.clone(), path);
-    Client::send(match body {
-        Some(body) => request.json(body),
-        None => request,
-    })
-    .await
-}
-
 /// The client's status for the list of teams: whether its key is good.
 async fn status(client: &Client) -> u16 {
     client.get("/v1/teams").await.status.as_u16()
@@ -78,7 +68,7 @@ async fn a_key_may_do_what_its_kind_and_its_scopes_both_allow() {
             }
             for (method, path, body, needed) in endpoints(&team, &user, &format!("{what} too")) {
                 let what = format!("{what}: {method} {path}");
-                let answer = ask(&client, &method, &path, body.as_ref()).await;
+                let answer = client.ask(&method, &path, body.as_ref()).await;
                 assert_answer(&answer, speaks, &what);
                 let carried = scopes.iter().any(|scope| scope.as_str() == needed);
                 if !is_in(&path, speaks) {
@@ -119,7 +109,7 @@ async fn what_is_refused_for_its_scope_changes_nothing_and_tells_nothing() {
         for id in [&team, &nobody, "nonsense"] {
             for (method, path, _, needed) in endpoints(id, &user, "x").into_iter().filter(|e| is_in(&e.1, speaks)) {
                 let body = json!({ "name": 7, "user_id": 7 });
-                let answer = ask(&client, &method, &format!("{path}?limit=x"), Some(&body)).await;
+                let answer = client.ask(&method, &format!("{path}?limit=x"), Some(&body)).await;
                 assert_forbidden(&answer, speaks, needed, &format!("{method} {path}"));
             }
         }
@@ -245,13 +235,13 @@ async fn every_endpoint_wants_a_credential() {
     for (client, speaks) in &clients {
         for id in [&team, "nonsense"] {
             for (method, path, body, _) in endpoints(id, &user, "x").into_iter().filter(|e| is_in(&e.1, *speaks)) {
-                let answer = ask(client, &method, &path, body.as_ref()).await;
+                let answer = client.ask(&method, &path, body.as_ref()).await;
                 assert_unauthorized(&answer, *speaks, &format!("{method} {path}"));
             }
         }
         // The route is found first.
         assert_eq!(client.get("/v1/nothing").await.status, 404);
-        let answer = ask(client, &Method::PUT, "/v1/teams", None).await;
+        let answer = client.ask(&Method::PUT, "/v1/teams", None).await;
         assert_answer(&answer, *speaks, "PUT");
         assert_eq!(answer.status, 405);
     }
@@ -385,7 +375,7 @@ async fn a_key_that_was_looked_up_is_remembered_for_a_minute() {
     assert_eq!(status(&client).await, 200);
     // Without its item the key can only be known from memory.
     let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
-    let deletion = stack.dynamodb().delete_item().table_name(TABLE);
+    let deletion = stack.dynamodb().delete_item().table_name(&stack.table);
     deletion.key("pk", text(format!("KEY#{}", key.hash))).key("sk", text("KEY".to_owned())).send().await.unwrap();
     clock.store(start + 60 * SECOND - 1, Ordering::SeqCst);
     assert_eq!(status(&client).await, 200);
@@ -400,11 +390,11 @@ async fn everything_said(client: &Client, team: &str, user: &str) -> String {
     for id in [&nobody, "nonsense", team] {
         for (method, path, body, _) in endpoints(id, user, "Said") {
             for query in ["", "?limit=x&page=x&skip=x"] {
-                let answer = ask(client, &method, &format!("{path}{query}"), body.as_ref()).await;
+                let answer = client.ask(&method, &format!("{path}{query}"), body.as_ref()).await;
                 writeln!(said, "{:?} {}", answer.headers, answer.text).expect("a text takes all");
             }
         }
-        let answer = ask(client, &Method::PUT, &format!("/v1/teams/{id}"), None).await;
+        let answer = client.ask(&Method::PUT, &format!("/v1/teams/{id}"), None).await;
         writeln!(said, "{:?} {}", answer.headers, answer.text).expect("a text takes all");
     }
     said
@@ -456,7 +446,7 @@ async fn of_a_key_only_its_hash_is_stored() {
 
 /// Every attribute of every item.
 async fn everything_stored(stack: &Stack) -> String {
-    let mut pages = stack.dynamodb().scan().table_name(TABLE).into_paginator().send();
+    let mut pages = stack.dynamodb().scan().table_name(&stack.table).into_paginator().send();
     let mut stored = String::new();
     while let Some(page) = pages.next().await {
         write!(stored, "{:?}", page.expect("the table can be scanned").items()).expect("a text takes all");

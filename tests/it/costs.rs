@@ -155,7 +155,7 @@ impl Metered {
         let org = stack.organization().await;
         let meter = Meter::default();
         let config = direct::client_config(&stack).interceptor(meter.clone()).build();
-        let mut deps = direct::deps(Client::from_conf(config));
+        let mut deps = direct::deps(&stack, Client::from_conf(config));
         // The bytes of a number depend on its digits.
         deps.clock = Arc::new(|| Timestamp::from_millis(1_736_064_000_123));
         let mut metered = Self { org, meter, deps, lines: String::new() };
@@ -223,7 +223,8 @@ async fn a_cold_key_costs_one_read() {
     let mut metered = Metered::start().await;
     let team = format!("/v1/teams/{}", metered.org.team("Team").await);
     metered.case(1, "get a team, warm", Itsm, get(&team)).await;
-    metered.deps.keys = direct::deps(Client::from_conf(direct::client_config(&metered.org.stack).build())).keys;
+    metered.deps.keys =
+        direct::deps(&metered.org.stack, Client::from_conf(direct::client_config(&metered.org.stack).build())).keys;
     metered.case(2, "get a team, cold", Itsm, get(&team)).await;
     assert_snapshot!(metered.lines, @"
     itsm       | get a team, warm                | 1 |    2 |    0 | Query + Query

@@ -73,7 +73,7 @@ impl World {
 
     async fn with(users: &[(usize, &str)]) -> Self {
         let org = stack().await.organization().await;
-        let deps = direct::deps(Script::default().client(&org.stack));
+        let deps = direct::deps(&org.stack, Script::default().client(&org.stack));
         let (bare, itsm) = (org.toptickets.token(), org.itsm.token());
         let call = async |token: &str, method: Method, target: &str, body: Value| {
             let answer = Invocation::new(token, method, target, Some(body)).call(&deps).await;
@@ -97,7 +97,7 @@ impl World {
     }
 
     fn deps(&self, script: &Script) -> Deps {
-        Deps { keys: Arc::clone(&self.keys), ..direct::deps(script.client(&self.org.stack)) }
+        Deps { keys: Arc::clone(&self.keys), ..direct::deps(&self.org.stack, script.client(&self.org.stack)) }
     }
 
     fn token(&self, contract: Contract) -> &str {
@@ -474,7 +474,7 @@ async fn a_read_is_tried_again() {
             assert!(answer.status == 200 && same, "{what}: {answer}, not {expected}");
         }
         cold.once(&["GetItem"], fault.clone());
-        let answer = invocation.call(&direct::deps(cold.client(&world.org.stack))).await;
+        let answer = invocation.call(&direct::deps(&world.org.stack, cold.client(&world.org.stack))).await;
         assert!(cold.is_played() && answer.status == 200, "{what}: {answer}");
     })
     .await;
@@ -510,7 +510,7 @@ async fn reads_of_a_table_that_never_recovers_end_in_time() {
             Invocation { time: SHORT, ..Invocation::new(world.token(contract), Method::GET, &*target, None) };
         assert_failed(&call_in_time(&invocation, &world.deps(&script)).await, contract, 503, &what);
         // The first to fail is the key's read, where the key is not in memory.
-        let cold = direct::deps(script.client(&world.org.stack));
+        let cold = direct::deps(&world.org.stack, script.client(&world.org.stack));
         assert_failed(&call_in_time(&invocation, &cold).await, contract, 503, &what);
     })
     .await;
@@ -528,7 +528,7 @@ async fn a_final_fault_of_a_read_is_answered_at_once() {
         invocation.call(&world.deps(&fine)).await;
         assert_failed(&invocation.call(&world.deps(&all)).await, contract, 500, &what);
         assert!(all.calls(READS) <= fine.calls(READS), "{what}: no call is made again");
-        let cold = direct::deps(all.client(&world.org.stack));
+        let cold = direct::deps(&world.org.stack, all.client(&world.org.stack));
         assert_failed(&invocation.call(&cold).await, contract, 500, &what);
     })
     .await;

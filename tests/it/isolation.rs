@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, Client, Organization, Stack, user};
+use crate::support::{Answer, Organization, Stack, user};
 
 /// What an answer says, but for what names the request itself.
 fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) {
@@ -24,15 +24,6 @@ fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) 
     // The path is said as it was received.
     let text = ids.iter().fold(body.to_string(), |text, id| text.replace(id, "{id}"));
     (answer.status.as_u16(), serde_json::from_str(&text).expect("still JSON"), headers)
-}
-
-async fn ask(client: &Client, method: &Method, path: &str, body: Option<&Value>) -> Answer {
-    let request = client.request(method.clone(), path);
-    Client::send(match body {
-        Some(body) => request.json(body),
-        None => request,
-    })
-    .await
 }
 
 /// Everything that can be asked about a team and a user.
@@ -106,8 +97,8 @@ async fn what_is_anothers_is_what_does_not_exist() {
                 if there == &own && method == Method::DELETE && !path.contains("/members/") {
                     continue;
                 }
-                let theirs = ask(client, &method, &path, body.as_ref()).await;
-                let missing = ask(client, &method, &missing_path, missing_body.as_ref()).await;
+                let theirs = client.ask(&method, &path, body.as_ref()).await;
+                let missing = client.ask(&method, &missing_path, missing_body.as_ref()).await;
                 let what = format!("{method} {path} {body:?}: {theirs}");
                 if there == &own && theirs.status.is_success() {
                     // Nothing of theirs was asked for.

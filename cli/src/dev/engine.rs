@@ -4,16 +4,12 @@
 use std::{path::PathBuf, thread};
 
 use anyhow::{Context, anyhow};
-use aws_sdk_dynamodb::Client;
 use dynoxide::Database;
 use tokio::sync::oneshot;
-
-use crate::emulator;
 
 /// An engine that serves.
 pub(super) struct Engine {
     url: String,
-    client: Client,
     stop: oneshot::Sender<()>,
     stopped: oneshot::Receiver<Result<(), String>>,
 }
@@ -41,23 +37,16 @@ impl Engine {
             });
             let _ = ended.send(outcome);
         })?;
-        let client = emulator::client(&url);
-        Ok(Self { url, client, stop, stopped })
+        Ok(Self { url, stop, stopped })
     }
 
     pub(super) fn url(&self) -> &str {
         &self.url
     }
 
-    pub(super) fn client(&self) -> Client {
-        self.client.clone()
-    }
-
     /// Stops the engine, its file written out.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
-        let Self { url: _, client, stop, stopped } = self;
-        // Idle connections would be waited for.
-        drop(client);
+        let Self { url: _, stop, stopped } = self;
         let _ = stop.send(());
         let waited = tokio::time::timeout(std::time::Duration::from_secs(5), stopped).await;
         match waited {

@@ -19,14 +19,14 @@ use serde::Serialize;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
 use tracing_subscriber::EnvFilter;
 
-use crate::{args, template::Template};
+use crate::{args, emulator, template::Template};
 use data::Folder;
 pub use demo::{ContractKeys, DemoKeys, DemoUser, Organization};
 use engine::Engine;
 use gateway::Gateway;
 
-/// The table's name in the local stack.
-pub const TABLE: &str = "muster";
+/// The table's name in the embedded engine.
+const TABLE: &str = "muster";
 
 /// How long the stack may take to prepare its table.
 const PREPARATION: Duration = Duration::from_mins(1);
@@ -38,17 +38,26 @@ pub enum Data {
     Memory,
     /// In this folder.
     Folder(PathBuf),
+    /// In a table of another engine than the embedded one.
+    Elsewhere {
+        /// Where that engine listens.
+        dynamodb_url: String,
+        /// The table's name.
+        table: String,
+    },
 }
 
 /// A local stack that serves.
 pub struct LocalStack {
     /// Where the gateway listens.
     pub url: String,
-    /// Where the engine listens.
+    /// Where DynamoDB listens.
     pub dynamodb_url: String,
+    /// The table's name.
+    pub table: String,
     /// The demo organization, and another beside it.
     pub organizations: [Organization; 2],
-    engine: Engine,
+    engine: Option<Engine>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<std::io::Result<()>>,
     _folder: Option<Folder>,
@@ -70,19 +79,29 @@ impl LocalStack {
         })?;
         let url = format!("http://{}", listener.local_addr()?);
 
-        let folder = match data {
-            Data::Memory => None,
-            Data::Folder(path) => Some(Folder::open(path)?),
+        let (folder, elsewhere) = match data {
+            Data::Memory => (None, None),
+            Data::Folder(path) => (Some(Folder::open(path)?), None),
+            Data::Elsewhere { dynamodb_url, table } => (None, Some((dynamodb_url, table))),
         };
-        let engine = Engine::start(folder.as_ref().map(Folder::database))
-            .map_err(|error| folder.as_ref().map_or(anyhow!("{error:#}"), |folder| folder.damaged(&error)))?;
-        let table = Table::new(engine.client(), TABLE);
-        let organizations = async {
-            template.table.create(&engine.client(), TABLE).await?;
-            demo::prepare(&table.until(Instant::now() + PREPARATION), folder.as_ref()).await
+        let (dynamodb_url, name, engine, table, organizations) = async {
+            let (dynamodb_url, name, engine) = if let Some((url, name)) = elsewhere {
+                (url, name, None)
+            } else {
+                let engine = Engine::start(folder.as_ref().map(Folder::database))?;
+                (engine.url().to_owned(), TABLE.to_owned(), Some(engine))
+            };
+            let client = emulator::client(&dynamodb_url);
+            template.table.create(&client, &name).await?;
+            let table = Table::new(client, name.as_str());
+            let organizations = demo::prepare(&table.until(Instant::now() + PREPARATION), folder.as_ref()).await?;
+            anyhow::Ok((dynamodb_url, name, engine, table, organizations))
         }
         .await
-        .map_err(|error| folder.as_ref().map_or(anyhow!("{error:#}"), |folder| folder.damaged(&error)))?;
+        .map_err(|error| match &folder {
+            Some(folder) => folder.damaged(&error),
+            None => error,
+        })?;
 
         let gateway = Gateway::new(&template, || {
             let mut deps = Deps::new(table.clone());
@@ -98,8 +117,7 @@ impl LocalStack {
             let _ = stopped.await;
         });
         let served = tokio::spawn(serving.into_future());
-        let dynamodb_url = engine.url().to_owned();
-        Ok(Self { url, dynamodb_url, organizations, engine, stop, served, _folder: folder })
+        Ok(Self { url, dynamodb_url, table: name, organizations, engine, stop, served, _folder: folder })
     }
 
     /// Lets the requests under way finish, for up to two seconds, then stops.
@@ -112,7 +130,10 @@ impl LocalStack {
         if tokio::time::timeout(Duration::from_secs(2), &mut served).await.is_err() {
             served.abort();
         }
-        self.engine.stop().await
+        match self.engine {
+            Some(engine) => engine.stop().await,
+            None => Ok(()),
+        }
     }
 
     /// What `muster dev --json` prints.
@@ -122,7 +143,7 @@ impl LocalStack {
         Description {
             url: &self.url,
             dynamodb_url: &self.dynamodb_url,
-            table: TABLE,
+            table: &self.table,
             organization_id: &demo.organization_id,
             keys: &demo.keys,
             users: &demo.users,
@@ -136,7 +157,7 @@ impl LocalStack {
 pub struct Description<'s> {
     url: &'s str,
     dynamodb_url: &'s str,
-    table: &'static str,
+    table: &'s str,
     organization_id: &'s str,
     keys: &'s DemoKeys,
     users: &'s [DemoUser],
@@ -166,11 +187,12 @@ pub async fn run(args::Dev { port, data_dir, in_memory, json }: args::Dev) -> an
 }
 
 fn greeting(stack: &LocalStack, data: &Data) -> String {
-    let LocalStack { url, dynamodb_url, organizations: [demo, _], .. } = stack;
+    let LocalStack { url, dynamodb_url, table, organizations: [demo, _], .. } = stack;
     let DemoKeys { toptickets, itsm } = &demo.keys;
     let kept = match data {
         Data::Memory => "in memory, forgotten at the end".to_owned(),
         Data::Folder(folder) => folder.display().to_string(),
+        Data::Elsewhere { dynamodb_url, .. } => format!("where {dynamodb_url} keeps it"),
     };
     let contract = |name: &str, ContractKeys { admin, read_only }: &ContractKeys| {
         format!(
@@ -180,7 +202,7 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     };
     format!(
         "Muster serves at {url} (Ctrl-C ends it)\n\n{}\n{}\n\
-         DynamoDB         {dynamodb_url}, table {TABLE}\n\
+         DynamoDB         {dynamodb_url}, table {table}\n\
          Organization     {}, {} users\n\
          Data             {kept}",
         contract("TopTickets", toptickets),

@@ -10,7 +10,6 @@ use muster::{
     domain::{KeyKind, Scope, SecretKey, Timestamp, User, UserStatus},
     store::Table,
 };
-use muster_cli::dev::TABLE;
 use muster_cli::emulator;
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::json;
@@ -876,7 +875,7 @@ async fn an_item_that_cannot_be_read_is_a_500_that_tells_nothing() {
 #[tokio::test]
 async fn a_table_out_of_reach_is_a_503_that_says_when_to_come_again() {
     // Nobody listens on this port, and no test can be given it by chance.
-    let stack = misled("http://127.0.0.1:1".to_owned(), TABLE).await;
+    let stack = misled("http://127.0.0.1:1".to_owned(), "muster").await;
     let [toptickets, itsm] = [KeyKind::TtAdmin, KeyKind::Itsm].map(|kind| stack.client(&well_formed(kind)));
     // The store tries again for as long as a function may run.
     let (first, second) = tokio::join!(toptickets.get("/v1/teams"), itsm.get("/v1/teams"));

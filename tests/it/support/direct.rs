@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use super::{Answer, Stack};
 
-/// What the functions depend on, over this client.
-pub fn deps(client: Client) -> Deps {
-    Deps::new(Table::new(client, muster_cli::dev::TABLE))
+/// What the functions depend on, for the stack's table over this client.
+pub fn deps(stack: &Stack, client: Client) -> Deps {
+    Deps::new(Table::new(client, stack.table.as_str()))
 }
 
 thread_local! {

@@ -4,7 +4,7 @@ pub mod direct;
 pub mod faulty;
 pub mod table;
 
-use std::{fmt, sync::LazyLock, time::Duration};
+use std::{env, fmt, sync::LazyLock, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::{
@@ -13,7 +13,7 @@ use muster::{
     store::{Store, Table},
 };
 use muster_cli::{
-    dev::{Data, LocalStack, TABLE},
+    dev::{Data, LocalStack},
     emulator,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
@@ -33,13 +33,20 @@ pub struct Stack {
     pub url: String,
     /// Where DynamoDB is.
     pub dynamodb_url: String,
+    /// The table's name there.
+    pub table: String,
 }
 
 fn start_blocking(adjust: impl Fn(&mut Deps) + Send + 'static) -> Stack {
     let (sender, receiver) = std::sync::mpsc::channel();
     RUNTIME.spawn(async move {
-        let stack = LocalStack::start(0, Data::Memory, adjust).await.expect("a stack in memory starts");
-        let started = Stack { url: stack.url.clone(), dynamodb_url: stack.dynamodb_url.clone() };
+        // Each stack has a table of its own, whatever engine there is.
+        let table = format!("muster-{}", Uuid::new_v4());
+        let data = env::var("MUSTER_TEST_DYNAMODB_URL")
+            .map_or(Data::Memory, |dynamodb_url| Data::Elsewhere { dynamodb_url, table });
+        let stack = LocalStack::start(0, data, adjust).await.expect("a stack starts");
+        let started =
+            Stack { url: stack.url.clone(), dynamodb_url: stack.dynamodb_url.clone(), table: stack.table.clone() };
         // Dropping it would stop it.
         std::mem::forget(stack);
         sender.send(started).expect("the starter waits");
@@ -66,7 +73,7 @@ impl Stack {
 
     /// The table itself.
     pub fn table(&self) -> Table {
-        Table::new(self.dynamodb(), TABLE)
+        Table::new(self.dynamodb(), self.table.as_str())
     }
 
     /// A client that nobody knows.
@@ -191,7 +198,7 @@ impl Organization {
             .stack
             .dynamodb()
             .update_item()
-            .table_name(TABLE)
+            .table_name(&self.stack.table)
             .key("pk", AttributeValue::S(pk))
             .key("sk", AttributeValue::S(sk))
             .condition_expression("attribute_exists(pk)");
@@ -250,19 +257,29 @@ impl Client {
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        Self::send(self.request(Method::GET, path)).await
+        self.ask(&Method::GET, path, None).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {
-        Self::send(self.request(Method::DELETE, path)).await
+        self.ask(&Method::DELETE, path, None).await
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        Self::send(self.request(Method::POST, path).json(&body)).await
+        self.ask(&Method::POST, path, Some(&body)).await
     }
 
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
-        Self::send(self.request(Method::PATCH, path).json(&body)).await
+        self.ask(&Method::PATCH, path, Some(&body)).await
+    }
+
+    /// A request with a JSON body, or without.
+    pub async fn ask(&self, method: &Method, path: &str, body: Option<&Value>) -> Answer {
+        let request = self.request(method.clone(), path);
+        Self::send(match body {
+            Some(body) => request.json(body),
+            None => request,
+        })
+        .await
     }
 
     /// Sends a request and reads the whole answer.

@@ -50,13 +50,14 @@ pub struct Contents {
 /// The table, read and written raw.
 pub struct Table {
     client: Client,
+    table: String,
     org: String,
 }
 
 impl Table {
     pub fn of(org: &Organization) -> Self {
         let client = Client::from_conf(direct::client_config(&org.stack).build());
-        Self { client, org: org.id.as_str().to_owned() }
+        Self { client, table: org.stack.table.clone(), org: org.id.as_str().to_owned() }
     }
 
     /// Sets a number of a team's item, or with the suffix `#LOAD` of its load.
@@ -64,7 +65,7 @@ impl Table {
         let key = |text: String| AttributeValue::S(text);
         self.client
             .update_item()
-            .table_name(muster_cli::dev::TABLE)
+            .table_name(&self.table)
             .key("pk", key(format!("ORG#{}", self.org)))
             .key("sk", key(format!("TEAM#{team}")))
             .update_expression("SET #attribute = :number")
@@ -80,7 +81,7 @@ impl Table {
         let (name, key) = index.map_or((None, "pk"), |index| (Some(index.to_owned()), "gsi1pk"));
         self.client
             .query()
-            .table_name(muster_cli::dev::TABLE)
+            .table_name(&self.table)
             .set_index_name(name)
             .key_condition_expression(format!("{key} = :pk"))
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
