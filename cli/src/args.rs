@@ -64,7 +64,7 @@ pub struct Dev {
 #[derive(Debug, Clone, Args)]
 pub struct Target {
     /// The table's name
-    #[arg(long, env = "TABLE_NAME", default_value = "muster", value_name = "NAME")]
+    #[arg(long, env = "TABLE_NAME", default_value = "muster", value_name = "NAME", value_parser = table_name)]
     pub table: String,
     /// DynamoDB's address, where it is not AWS's own
     #[arg(long, value_name = "URL")]
@@ -110,7 +110,7 @@ pub struct KeysCreate {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SCOPE,…")]
     pub scopes: Option<Vec<ScopeName>>,
     /// Your own words for it
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = line)]
     pub name: Option<String>,
     /// How long it is good for, such as 90m, 12h or 30d [default: until revoked; tt_ro keys 72h at most]
     #[arg(long, value_name = "TIME", value_parser = duration)]
@@ -221,6 +221,23 @@ impl ValueEnum for ScopeName {
 
 fn organization(text: &str) -> Result<OrganizationId, String> {
     OrganizationId::parse(text).map_err(|_| "an organization id has 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned())
+}
+
+fn table_name(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if (3..=255).contains(&text.len()) && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err("a table's name has 3 to 255 characters of A-Z a-z 0-9 _ - .".to_owned())
+    }
+}
+
+fn line(text: &str) -> Result<String, String> {
+    if text.chars().any(char::is_control) {
+        Err("must not have control characters".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

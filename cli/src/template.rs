@@ -12,11 +12,12 @@ use aws_sdk_dynamodb::{
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
         PointInTimeRecoverySpecification, Projection, ProjectionType, ScalarAttributeType, StreamSpecification,
-        StreamViewType, TimeToLiveSpecification,
+        StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
     },
 };
 use serde::Deserialize;
 use serde_yaml_ng::Value;
+use tokio::time::Instant;
 
 /// The template that this program was built with.
 const TEMPLATE: &str = include_str!("../../template.yaml");
@@ -73,6 +74,7 @@ struct Typed {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Function {
+    timeout: Option<Value>,
     #[serde(default)]
     events: BTreeMap<String, Typed>,
 }
@@ -165,6 +167,10 @@ impl Template {
                 }
                 "AWS::Serverless::Function" => {
                     let function: Function = serde_yaml_ng::from_value(properties).with_context(|| id.clone())?;
+                    ensure!(
+                        function.timeout.is_none(),
+                        "{id} has a timeout of its own, and the local stack has one for all"
+                    );
                     for (name, event) in function.events {
                         let key = route_key(event).with_context(|| format!("{id}.{name}"))?;
                         routes.push(Route { key, function: id.clone() });
@@ -237,21 +243,53 @@ impl TableDefinition {
             .stream_specification(stream.build()?)
             .send()
             .await;
-        match created {
-            Ok(_) => {}
-            Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => {
-                return Ok(false);
-            }
+        let created = match created {
+            Ok(_) => true,
+            Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => false,
             Err(error) => return Err(said(error)),
-        }
-        wait_until_active(client, name).await?;
-        let TimeToLive { attribute_name, enabled } = time_to_live_specification;
-        let ttl = TimeToLiveSpecification::builder().attribute_name(attribute_name).enabled(*enabled).build()?;
-        client.update_time_to_live().table_name(name).time_to_live_specification(ttl).send().await.map_err(said)?;
+        };
+        // An earlier run may have been interrupted before what follows, so it is seen to either way.
+        client.wait_until_table_exists().table_name(name).wait(PATIENCE).await?;
+        expire_items(client, name, time_to_live_specification).await?;
         if point_in_time_recovery_specification.point_in_time_recovery_enabled {
             recover_point_in_time(client, name).await?;
         }
-        Ok(true)
+        Ok(created)
+    }
+}
+
+/// How long a new table may take until it can be used, and until it can be backed up.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Switches time to live on. It is asked first: a second time is an error.
+async fn expire_items(client: &Client, name: &str, ttl: &TimeToLive) -> anyhow::Result<()> {
+    let TimeToLive { attribute_name, enabled } = ttl;
+    let described = client.describe_time_to_live().table_name(name).send().await.map_err(said)?;
+    let current = described.time_to_live_description().and_then(|ttl| ttl.time_to_live_status());
+    if !enabled || matches!(current, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+        return Ok(());
+    }
+    let on = TimeToLiveSpecification::builder().attribute_name(attribute_name).enabled(true).build()?;
+    client.update_time_to_live().table_name(name).time_to_live_specification(on).send().await.map_err(said)?;
+    Ok(())
+}
+
+/// Switches point-in-time recovery on, where there is such a thing. A new table refuses it for a while.
+async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()> {
+    let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build()?;
+    let call = client.update_continuous_backups().table_name(name).point_in_time_recovery_specification(on);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match call.clone().send().await {
+            Ok(_) => return Ok(()),
+            Err(error) => match error.code() {
+                Some("UnknownOperationException") => return Ok(()),
+                Some("ContinuousBackupsUnavailableException") if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+                _ => return Err(said(error)),
+            },
+        }
     }
 }
 
@@ -270,21 +308,6 @@ fn schema(elements: &[KeyElement]) -> anyhow::Result<Vec<KeySchemaElement>> {
         Ok(element.build()?)
     };
     elements.iter().map(element).collect()
-}
-
-async fn wait_until_active(client: &Client, name: &str) -> anyhow::Result<()> {
-    client.wait_until_table_exists().table_name(name).wait(Duration::from_mins(2)).await?;
-    Ok(())
-}
-
-async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()> {
-    let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build()?;
-    let call = client.update_continuous_backups().table_name(name).point_in_time_recovery_specification(on);
-    match call.send().await {
-        Ok(_) => Ok(()),
-        Err(error) if error.code() == Some("UnknownOperationException") => Ok(()),
-        Err(error) => Err(said(error)),
-    }
 }
 
 #[cfg(test)]

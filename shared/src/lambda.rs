@@ -70,14 +70,17 @@ pub fn request(event: &str) -> Result<Request, serde_json::Error> {
     serde_json::from_str(event).map(|payload| escaped(payload).into())
 }
 
-/// Escapes what may not stand in a URI's query. The gateway passes a query on as the client wrote it, and `lambda_http`
-/// panics over a quote or a bracket in it. What is escaped already stays, so the query means the same.
+/// Takes out of an event what `lambda_http` panics over when it makes a URI of it.
+///
+/// The gateway passes a query on as the client wrote it: what may not stand in one is escaped, and what is escaped already
+/// stays, so the query means the same. A scheme that somebody made up is dropped; nothing reads it.
 fn escaped(mut payload: LambdaRequest) -> LambdaRequest {
     const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
-    if let LambdaRequest::ApiGatewayV2(request) = &mut payload
-        && let Some(query) = &mut request.raw_query_string
-    {
-        *query = utf8_percent_encode(query, NOT_IN_A_QUERY).to_string();
+    if let LambdaRequest::ApiGatewayV2(request) = &mut payload {
+        request.headers.remove("x-forwarded-proto");
+        if let Some(query) = &mut request.raw_query_string {
+            *query = utf8_percent_encode(query, NOT_IN_A_QUERY).to_string();
+        }
     }
     payload
 }
@@ -93,7 +96,7 @@ mod tests {
                 "version": "2.0",
                 "rawPath": "/v1/teams",
                 "rawQueryString": query,
-                "headers": {"host": "api.example"},
+                "headers": {"host": "api.example", "x-forwarded-proto": "no scheme"},
                 "requestContext": {"http": {"method": "GET", "path": "/v1/teams"}, "stage": "$default"},
             })
         };

@@ -1,5 +1,7 @@
 //! `muster keys`.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use muster::domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp};
 use serde_json::json;
@@ -44,6 +46,7 @@ pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
     if let Some(scope) = scopes.iter().find(|scope| !kind.may_carry(**scope)) {
         bail!("a {} key may not carry {}: leave it out, or choose another --kind", kind.as_str(), scope.as_str());
     }
+    let scopes = BTreeSet::from_iter(scopes).into_iter().collect();
     let now = Timestamp::now();
     let (secret, mut key) = issue(kind, organization, scopes, now);
     key.name = name;
@@ -96,15 +99,22 @@ pub async fn list(KeysList { organization, json, target }: KeysList) -> anyhow::
 /// No such key, or more than one; or the table's.
 pub async fn revoke(KeysRevoke { organization, id: wanted, target }: KeysRevoke) -> anyhow::Result<()> {
     let store = target.store().await?;
-    let keys = store.api_keys(&organization).await.map_err(|error| target.explain(error))?;
-    // Whoever has the key itself need not look its id up; and it is not to be repeated.
-    let wanted = SecretKey::parse(&wanted).map_or(wanted, |secret| secret.hash().to_string());
-    let found: Vec<_> =
-        keys.iter().filter(|key| !wanted.is_empty() && key.hash.to_string().starts_with(&wanted)).collect();
+    // Whoever has the key itself need not wait for the list, nor read it repeated.
+    let (keys, wanted) = match SecretKey::parse(&wanted) {
+        Some(secret) => (store.api_key(secret.hash()).await.map(Vec::from_iter), secret.hash().to_string()),
+        None => (store.api_keys(&organization).await, wanted.to_lowercase()),
+    };
+    let keys = keys.map_err(|error| target.explain(error))?;
+    let is_meant = |key: &&ApiKey| {
+        key.organization_id == organization && !wanted.is_empty() && key.hash.to_string().starts_with(&wanted)
+    };
+    let found: Vec<_> = keys.iter().filter(is_meant).collect();
     let [key] = found[..] else {
         let count = if found.is_empty() { "no" } else { "more than one" };
+        // It may be a part of a key that somebody pasted, so it is not repeated.
         bail!(
-            "the organization {organization} has {count} key with the id {wanted:?}: `muster keys list` shows the ids"
+            "the organization {organization} has {count} key with this id: `muster keys list` shows the ids, those of new \
+             keys after a moment"
         );
     };
     if key.revoked_at.is_some() {

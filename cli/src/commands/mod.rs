@@ -4,12 +4,12 @@ pub mod keys;
 pub mod table;
 pub mod users;
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, ensure};
 use aws_credential_types::provider::ProvideCredentials;
-use aws_sdk_dynamodb::Client;
-use muster::store::{self, Store, Table};
+use aws_sdk_dynamodb::{Client, config::Region};
+use muster::store::{Store, Table};
 use tokio::time::Instant;
 
 use crate::{args::Target, emulator};
@@ -33,11 +33,15 @@ impl Target {
                       or name a local DynamoDB with --endpoint-url";
         // Else a call would try for as long as it may before it said so.
         config.credentials_provider().context(remedy)?.provide_credentials().await.context(remedy)?;
-        let mut config = aws_sdk_dynamodb::config::Builder::from(&config);
+        let mut builder = aws_sdk_dynamodb::config::Builder::from(&config);
         if let Some(url) = &self.endpoint_url {
-            config = config.endpoint_url(url.as_str());
+            builder = builder.endpoint_url(url.as_str());
         }
-        Ok(Client::from_conf(config.build()))
+        if config.region().is_none() {
+            ensure!(self.endpoint_url.is_some(), "set AWS_REGION to the table's region");
+            builder = builder.region(Region::from_static("us-east-1"));
+        }
+        Ok(Client::from_conf(builder.build()))
     }
 
     async fn table(&self) -> anyhow::Result<Table> {
@@ -50,19 +54,29 @@ impl Target {
     }
 
     /// Says what went wrong with the table, and what to do about it.
-    fn explain(&self, error: store::Error) -> anyhow::Error {
-        let place = self.endpoint_url.as_ref().map_or_else(|| "AWS".to_owned(), ToString::to_string);
-        let cause = error.to_string();
-        let remedy = if cause.contains("ResourceNotFoundException") {
+    fn explain(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
+        let error = error.into();
+        let place = self
+            .endpoint_url
+            .as_ref()
+            .map(ToString::to_string)
+            .or_else(|| env::var("AWS_ENDPOINT_URL_DYNAMODB").ok())
+            .or_else(|| env::var("AWS_ENDPOINT_URL").ok())
+            .unwrap_or_else(|| "AWS".to_owned());
+        let cause = format!("{error:#}");
+        let said = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+        let remedy = if said(&["ResourceNotFoundException"]) {
             format!(
-                "There is no table {:?} at {place}: name another with --table, or run `muster table create`",
+                "there is no table {:?} at {place}: name another with --table, or run `muster table create`",
                 self.table
             )
-        } else if matches!(error, store::Error::Unavailable(_)) {
-            format!("Check that DynamoDB answers at {place}, and try again")
+        } else if said(&["AccessDenied", "UnrecognizedClient", "ExpiredToken", "InvalidSignature"]) {
+            format!("{place} refuses these AWS credentials: check AWS_PROFILE, or what their user may do")
+        } else if said(&["unavailable", "dispatch failure", "timeout"]) {
+            format!("check that DynamoDB answers at {place}, and try again")
         } else {
-            return anyhow!(error);
+            return error;
         };
-        anyhow!(error).context(remedy)
+        error.context(remedy)
     }
 }

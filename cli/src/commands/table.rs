@@ -1,7 +1,5 @@
 //! `muster table`.
 
-use anyhow::Context;
-
 use crate::{args::TableCreate, template::Template};
 
 /// Creates the table.
@@ -13,11 +11,11 @@ pub async fn create(TableCreate { target }: TableCreate) -> anyhow::Result<()> {
         .table
         .create(&target.client().await?, &target.table)
         .await
-        .with_context(|| format!("could not create the table {:?}", target.table))?;
+        .map_err(|error| target.explain(error))?;
     if created {
         println!("Created the table {}.", target.table);
     } else {
-        println!("The table {} exists already; nothing was changed.", target.table);
+        println!("The table {} exists already.", target.table);
     }
     Ok(())
 }

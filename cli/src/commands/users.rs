@@ -33,6 +33,9 @@ struct Line {
 
 /// Reads one line of the file.
 fn parse(line: &str, version: i64) -> Result<User, String> {
+    if !line.trim_start().starts_with('{') {
+        return Err("not a JSON object".to_owned());
+    }
     let Line { id, name, email, role, avatar_url, status, is_active } =
         serde_json::from_str(line).map_err(|error| {
             // The position is within a line that the caller names anyway.
@@ -90,7 +93,8 @@ pub async fn import(UsersImport { organization, file, target }: UsersImport) -> 
         }
         let parsed = match std::str::from_utf8(&line) {
             Ok(text) if text.trim().is_empty() => continue,
-            Ok(text) => parse(text, version),
+            // Some editors begin a file with a byte order mark.
+            Ok(text) => parse(text.trim_start_matches('\u{feff}'), version),
             Err(_) => Err("not UTF-8".to_owned()),
         };
         match parsed {
@@ -162,6 +166,7 @@ mod tests {
     fn a_bad_line_says_what_is_wrong() {
         let why = |line: &str| parse(line, 1).unwrap_err();
         assert!(why("{").contains("EOF"), "{}", why("{"));
+        assert_eq!(why(r#"["a","b","c"]"#), "not a JSON object");
         assert_eq!(why(&format!(r#"{{"id":"{ID}","email":"a@b.c"}}"#)), "missing field `name`");
         assert_eq!(
             why(r#"{"id":"7","name":"A","email":"a@b.c"}"#),

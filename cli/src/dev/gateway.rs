@@ -127,13 +127,14 @@ async fn serve(
     };
     let Some(host) = host(&parts.headers) else { return message(StatusCode::BAD_REQUEST, "Bad Request") };
     let request_id = Uuid::new_v4().to_string();
-    let (route_key, parameters, handler) = gateway.route(parts.method.as_str(), parts.uri.path());
+    let path = decoded(parts.uri.path());
+    let (route_key, parameters, handler) = gateway.route(parts.method.as_str(), &path);
     let now = Timestamp::now();
     let (is_base64, body) = encode(&parts.headers, &body);
     let event = json!({
         "version": "2.0",
         "routeKey": route_key,
-        "rawPath": parts.uri.path(),
+        "rawPath": path,
         "rawQueryString": parts.uri.query().unwrap_or_default(),
         "cookies": cookies(&parts.headers),
         "headers": headers(&parts.headers, client),
@@ -145,7 +146,7 @@ async fn serve(
             "domainPrefix": "local",
             "http": {
                 "method": parts.method.as_str(),
-                "path": parts.uri.path(),
+                "path": path,
                 "protocol": format!("{:?}", parts.version),
                 "sourceIp": client.ip().to_string(),
                 "userAgent": parts.headers.get(header::USER_AGENT).map(text),
@@ -198,6 +199,12 @@ fn host(headers: &HeaderMap) -> Option<String> {
     let url = url::Url::parse(&format!("https://{host}/")).ok()?;
     (url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty())
         .then_some(host)
+}
+
+/// The path as API Gateway passes it on: percent-decoded, and cut where that makes a query begin.
+fn decoded(path: &str) -> String {
+    let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    path.split('?').next().unwrap_or_default().to_owned()
 }
 
 fn text(value: &HeaderValue) -> String {

@@ -23,6 +23,7 @@ use crate::{
     },
 };
 use request::Received;
+use route::Found;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -135,7 +136,9 @@ where
 {
     let received = Received::from(request);
     let now = (deps.clock)();
-    let outcome = answer(&received, deps, now, use_case).await.map_err(|error| match error {
+    let found = route::find(&received.method, &received.path, received.spoken_contract);
+    let route = found.as_ref().map_or("none", |found| found.pattern);
+    let outcome = answer(&received, found, deps, now, use_case).await.map_err(|error| match error {
         Error::Failure(failure) => failure,
         Error::Store(store::Error::Refused(error)) => error.into(),
         Error::Store(error) => {
@@ -143,7 +146,7 @@ where
                 store::Error::Unavailable(_) => Failure::Unavailable,
                 _ => Failure::Internal,
             };
-            tracing::error!(request_id = received.request_id, method = received.method, path = received.path, %error, "failed");
+            tracing::error!(request_id = received.request_id, method = received.method, route, %error, "failed");
             failure
         }
     });
@@ -151,12 +154,18 @@ where
 }
 
 /// The checks in the order in which the contracts promise them; the first that fails is the answer.
-async fn answer<U, F>(received: &Received, deps: &Deps, now: Timestamp, use_case: U) -> Result<Reply, Error>
+async fn answer<U, F>(
+    received: &Received,
+    found: Result<Found<'_>, Failure>,
+    deps: &Deps,
+    now: Timestamp,
+    use_case: U,
+) -> Result<Reply, Error>
 where
     U: FnOnce(Call) -> F,
     F: Future<Output = Result<Reply, Error>>,
 {
-    let found = route::find(&received.method, &received.path, received.spoken_contract())?;
+    let found = found?;
     let reads_body = found.endpoint.reads_body();
     if reads_body && received.body().len() > MAX_BODY_BYTES {
         return Err(Failure::BodyTooLarge.into());

@@ -14,7 +14,7 @@ use crate::{
 /// What came in, before anything was checked.
 pub(super) struct Received {
     pub(super) method: String,
-    /// The path as received, without the query.
+    /// The path as received, without the query: API Gateway has percent-decoded it.
     pub(super) path: String,
     /// The query as received, still encoded.
     pub(super) query: String,
@@ -22,6 +22,8 @@ pub(super) struct Received {
     pub(super) request_id: String,
     /// The bearer token, if there is one.
     pub(super) token: Option<String>,
+    /// The contract that the form of the credential belongs to, be it good or not, and whatever scheme stands before it.
+    pub(super) spoken_contract: Option<Contract>,
     /// When the answer has to be on its way.
     pub(super) deadline: Instant,
     body: Body,
@@ -32,11 +34,6 @@ impl Received {
     const MARGIN: Duration = Duration::from_millis(500);
     /// The time there is where the runtime names no deadline.
     const DEFAULT_TIME: Duration = Duration::from_secs(10);
-
-    /// The contract that the token's form belongs to.
-    pub(super) fn spoken_contract(&self) -> Option<Contract> {
-        self.token.as_deref().and_then(auth::spoken_contract)
-    }
 
     /// The body, whatever way the gateway encoded it.
     pub(super) fn body(&self) -> &[u8] {
@@ -50,6 +47,10 @@ impl From<Request> for Received {
             Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
             _ => None,
         };
+        let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = authorization.and_then(auth::bearer).map(str::to_owned);
+        let spoken_contract =
+            authorization.and_then(|value| value.split_whitespace().last()).and_then(auth::spoken_contract);
         let until = request.lambda_context_ref().map_or(0, |context| context.deadline);
         let left = match i64::try_from(until) {
             Ok(until) if until > 0 => Timestamp::from_millis(until).since(Timestamp::now()),
@@ -60,12 +61,8 @@ impl From<Request> for Received {
             path: request.raw_http_path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
             request_id: format!("req_{}", gateway_id.unwrap_or_else(|| Uuid::new_v4().to_string())),
-            token: request
-                .headers()
-                .get(AUTHORIZATION)
-                .and_then(|value| value.to_str().ok())
-                .and_then(auth::bearer)
-                .map(str::to_owned),
+            token,
+            spoken_contract,
             deadline: Instant::now() + left.saturating_sub(Self::MARGIN),
             body: request.into_body(),
         }

@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// The most that an answer may take in the event that carries it: Lambda's limit is 6 MB, headers included.
+const MAX_ANSWER_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
+
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A success, rendered.
@@ -47,13 +50,26 @@ impl Reply {
     }
 }
 
-/// Renders the outcome of a request.
+/// The bytes of a body as a text in the event that carries it, where quotes and backslashes are escaped.
+fn carried_bytes(body: &str) -> usize {
+    body.len() + body.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+}
+
+/// Renders the outcome of a request. What Lambda would not carry is a failure in the caller's own contract, where the
+/// gateway's would be in none.
 pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply, Failure>) -> Response<Body> {
+    let outcome = outcome.and_then(|reply| match reply.body.as_deref().map_or(0, carried_bytes) {
+        bytes if bytes > MAX_ANSWER_BYTES => {
+            tracing::error!(request_id = received.request_id, bytes, "the answer is too large to be carried");
+            Err(Failure::Internal)
+        }
+        _ => Ok(reply),
+    });
     let (reply, failure) = match outcome {
         Ok(reply) => (reply, None),
         Err(failure) => {
             let occurrence = Occurrence { request_id: &received.request_id, at: now, path: &received.path };
-            let (status, body) = match received.spoken_contract() {
+            let (status, body) = match received.spoken_contract {
                 Some(Contract::Toptickets) => toptickets::failure(&failure),
                 Some(Contract::Itsm) => itsm::failure(&failure, occurrence, Audience::Itsm),
                 None => itsm::failure(&failure, occurrence, Audience::Unknown),

@@ -1,7 +1,7 @@
 //! Every key of the table: the one place where a key string is built or taken apart.
 //!
-//! Each `pk` begins with the organization or with a key's hash, so that no query can reach another tenant. The parts are
-//! separated by `#`, which no organization id, UUID or hash can hold; a folded name or tag comes last in its key.
+//! Each `pk` of the table begins with the organization or with a key's hash, so that no query can reach another tenant; so does
+//! each `gsi1pk` but `WORK`, which no request reads. The parts are separated by `#`, which no organization id, UUID or hash can hold; a folded name or tag comes last in its key.
 
 use std::collections::HashMap;
 
@@ -19,6 +19,11 @@ pub(super) const TEAMS: &str = "TEAM#";
 pub(super) const MEMBERS: &str = "MEMBER#";
 /// The index partition of whatever is unfinished.
 pub(super) const WORK: &str = "WORK";
+
+/// A key that no item has.
+pub(super) fn nothing() -> Key {
+    Key::new("NOTHING", "NOTHING")
+}
 
 /// The primary key of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]

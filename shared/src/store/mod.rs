@@ -62,8 +62,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn warm_up(&self) -> Result<(), Error> {
-        let nothing = keys::Key { pk: "WARM-UP".to_owned(), sk: "WARM-UP".to_owned() };
-        self.get(&nothing).await.map(drop)
+        self.get(&keys::nothing()).await.map(drop)
     }
 
     /// Reads one item, strongly consistent. One round trip.

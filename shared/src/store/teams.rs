@@ -35,11 +35,12 @@ impl Store {
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
     pub async fn team(&self, org: &OrganizationId, id: TeamId) -> Result<(Roster, Load), Error> {
-        let (team, load, members) = self.team_with_memberships(org, id).await?;
-        Ok((Roster { team, members: present(members) }, load))
+        let (team, members) = tokio::join!(self.team_and_load(org, id), self.members(org, id));
+        let (team, load) = team?.ok_or(Refused::TeamNotFound)?;
+        Ok((Roster { team, members: members? }, load))
     }
 
-    /// The same with the removed memberships, in order of joining.
+    /// The same with the members who left.
     pub(super) async fn team_with_memberships(
         &self,
         org: &OrganizationId,
@@ -127,20 +128,20 @@ impl Store {
     /// [`UserNotFound`](crate::domain::Error::UserNotFound) or [`UserInactive`](crate::domain::Error::UserInactive) for the
     /// lead, [`NameTaken`](crate::domain::Error::NameTaken), [`Error::Unavailable`], [`Error::Internal`].
     pub async fn create_team(&self, team: &Team) -> Result<(), Error> {
-        self.until_current(|| async {
-            let mut transaction = Transaction::new(self);
-            if let Some(lead) = team.lead_id {
-                check_lead(&mut transaction, &team.organization_id, lead)?;
-            }
-            claim_name(&mut transaction, team)?;
-            let new = "attribute_not_exists(#pk)";
-            transaction.put(TeamItem::new(team), new, None, |_| Refusal::Outdated)?;
-            let load = LoadItem::new(&team.organization_id, team.id, Load::default());
-            transaction.put(load, new, None, |_| Refusal::Outdated)?;
-            count_teams(&mut transaction, &team.organization_id, 1)?;
-            transaction.commit().await
+        let mut transaction = Transaction::new(self);
+        if let Some(lead) = team.lead_id {
+            check_lead(&mut transaction, &team.organization_id, lead)?;
+        }
+        claim_name(&mut transaction, team)?;
+        let new = "attribute_not_exists(#pk)";
+        transaction.put(TeamItem::new(team), new, None, |_| Refusal::Outdated)?;
+        let load = LoadItem::new(&team.organization_id, team.id, Load::default());
+        transaction.put(load, new, None, |_| Refusal::Outdated)?;
+        count_teams(&mut transaction, &team.organization_id, 1)?;
+        transaction.commit().await.map_err(|stale| match stale {
+            Stale::Error(error) => error,
+            Stale::Outdated => Error::internal("a new team's id belongs to another"),
         })
-        .await
     }
 
     /// Changes a team; changes that change nothing move neither its version nor its time.
@@ -166,8 +167,8 @@ impl Store {
         if *changes == TeamChanges::default() {
             return self.team(org, id).await.map(|(roster, _)| roster);
         }
-        let (team, members) = tokio::join!(self.change_plain_fields(org, id, changes, now), self.memberships(org, id));
-        Ok(Roster { team: team?, members: present(members?) })
+        let (team, members) = tokio::join!(self.change_plain_fields(org, id, changes, now), self.members(org, id));
+        Ok(Roster { team: team?, members: members? })
     }
 
     async fn change_name_or_lead(
@@ -221,9 +222,13 @@ impl Store {
                 values.insert(":description".to_owned(), s(text.as_str()));
             }
         }
-        if lead_id.is_some() {
-            remove.push("#lead_id");
-            differs.push("attribute_exists(#lead_id)");
+        match lead_id {
+            None => {}
+            Some(None) => {
+                remove.push("#lead_id");
+                differs.push("attribute_exists(#lead_id)");
+            }
+            Some(Some(_)) => return Err(Error::internal("a new lead is no plain field: the user has to be checked")),
         }
         if let Some(strategy) = queue_strategy {
             set.push("#queue_strategy = :queue_strategy");
@@ -261,8 +266,8 @@ impl Store {
 
     /// Deletes a team; its name is free at once. Two round trips: reads, then a transaction.
     ///
-    /// What is left of it is a `GONE#` item with the counts it had, for a job to sweep. As many memberships as fit are deleted
-    /// in the same transaction, which is all of them for a team of up to 95.
+    /// What is left of it is a `GONE#` item with the counts it had, for a job to sweep. Where there are no open tickets, as many
+    /// memberships as fit are deleted in the same transaction, which is all of them for a team of up to 95.
     ///
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`OpenTickets`](crate::domain::Error::OpenTickets),
@@ -289,7 +294,9 @@ impl Store {
             transaction.put(gone, "attribute_not_exists(#pk)", None, |_| Refusal::Outdated)?;
             release_name(&mut transaction, &team)?;
             count_teams(&mut transaction, org, -1)?;
-            for member in memberships.iter().take(MAX_ITEMS - transaction.len()) {
+            // Those who still hold tickets are needed until the tickets are unassigned.
+            let swept = if load.open_tickets == 0 { MAX_ITEMS - transaction.len() } else { 0 };
+            for member in memberships.iter().take(swept) {
                 let membership = keys::membership(org, id, member.user.id);
                 transaction.delete(&membership, None, None, |_| Refusal::Outdated)?;
             }
@@ -297,12 +304,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// The members who have not left.
-fn present(mut members: Vec<Member>) -> Vec<Member> {
-    members.retain(|member| member.removed_at.is_none());
-    members
 }
 
 /// Joins teams with their loads. A load without a team belongs to one that is being deleted; a team without a load, read
@@ -316,7 +317,8 @@ fn listed(org: &OrganizationId, read: Vec<Item>) -> Result<Vec<Listed>, Error> {
             Some(TeamEntry::Load(team)) => {
                 loads.insert(team, items::load(item)?);
             }
-            None => return Err(Error::internal("an item among the teams is neither a team nor a load")),
+            // Something that a later version keeps here.
+            None => {}
         }
     }
     let with_load = |team: Team| Listed { load: loads.get(&team.id).copied().unwrap_or_default(), team };

@@ -24,6 +24,8 @@ pub enum Rule {
     Null,
     /// Not a text.
     NotString,
+    /// A list of something else than texts.
+    NotStrings,
     /// Not a whole number.
     NotInteger,
     /// Not an array.
@@ -73,6 +75,7 @@ impl fmt::Display for Rule {
             Self::Missing => f.write_str("is required"),
             Self::Null => f.write_str("must not be null"),
             Self::NotString => f.write_str("must be a string"),
+            Self::NotStrings => f.write_str("must be an array of strings"),
             Self::NotInteger => f.write_str("must be an integer"),
             Self::NotList => f.write_str("must be an array"),
             Self::NotUuid => f.write_str("must be a UUID"),
@@ -313,7 +316,8 @@ pub fn member_role(value: &RawValue) -> Result<MemberRole, Rule> {
 /// The rule it breaks.
 pub fn tags(value: &RawValue) -> Result<Tags, Rule> {
     let values: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| Rule::NotList)?;
-    let texts = values.into_iter().map(string).collect::<Result<Vec<_>, _>>()?;
+    let texts =
+        values.into_iter().map(|value| string(value).map_err(|_| Rule::NotStrings)).collect::<Result<Vec<_>, _>>()?;
     Ok(Tags::parse(texts)?)
 }
 

@@ -147,7 +147,7 @@ fn details(failure: &Failure) -> Option<Details> {
 fn constraint(rule: Rule) -> &'static str {
     match rule {
         Rule::Missing | Rule::Null => "isDefined",
-        Rule::NotString => "isString",
+        Rule::NotString | Rule::NotStrings => "isString",
         Rule::NotInteger => "isInt",
         Rule::NotList => "isArray",
         Rule::NotUuid => "isUuid",

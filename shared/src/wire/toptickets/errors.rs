@@ -106,7 +106,7 @@ fn kind(rule: Rule) -> (u16, &'static str) {
     match rule {
         Rule::Missing => (400, "value_error.missing"),
         Rule::Null => (400, "type_error.none.not_allowed"),
-        Rule::NotString => (400, "type_error.string"),
+        Rule::NotString | Rule::NotStrings => (400, "type_error.string"),
         Rule::NotInteger => (400, "type_error.integer"),
         Rule::NotList => (400, "type_error.list"),
         Rule::NotUuid => (400, "type_error.uuid"),
