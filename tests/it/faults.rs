@@ -40,7 +40,7 @@ struct World {
 }
 
 /// How long a function has whose table never recovers. The store gives up half a second before.
-const SHORT: Duration = Duration::from_secs(2);
+const SHORT: Duration = Duration::from_secs(3);
 
 /// A stack of this module's own, replaced now and then: the engine slows down as its table and its transactions grow.
 async fn stack() -> Stack {

@@ -270,6 +270,13 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_decoded_once() {
+        assert_eq!(decoded("/v1/teams/team%5F1%2f%C3%A9"), "/v1/teams/team_1/é");
+        assert_eq!(decoded("/a%253Fb%3Fc"), "/a%3Fb");
+        assert_eq!(decoded("/%zz%ff"), "/%zz\u{fffd}");
+    }
+
+    #[test]
     fn path_parameters_are_named() {
         let pattern: Vec<String> = "/v1/teams/{team_id}/members".split('/').map(str::to_owned).collect();
         let parameters = path_parameters(&pattern, "/v1/teams/7/members").unwrap();

@@ -102,6 +102,8 @@ impl Store {
         let returns = previous.is_some();
 
         let mut transaction = Transaction::new(self);
+        // Not on condition of the version: of 200 users added at once to one team, most would then run out of time. So the
+        // answer is the team as it was read, with this member; one added at the same moment may be missing from it.
         let room = "attribute_exists(#pk) AND #member_count < :max";
         let mut joined =
             "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now".to_owned();

@@ -370,3 +370,17 @@ async fn a_list_shows_what_either_contract_made() {
     assert_eq!(items(&answer)[0]["description"], Value::Null, "{answer}");
     assert_eq!(items(&answer)[1]["description"], "", "{answer}");
 }
+
+/// Lambda carries 6 MB. What is more would come as the gateway's own error, in neither contract.
+#[tokio::test]
+async fn a_page_too_large_to_be_carried_fails_in_the_contracts_own_shape() {
+    let org = Stack::shared().organization().await;
+    let description = "🦀".repeat(10_000);
+    let body = |number| json!({ "name": format!("Large {number}"), "description": description });
+    create_concurrently(&org, (0..160).map(body)).await;
+
+    let answer = org.itsm.get("/v1/teams?limit=1000").await;
+    assert_eq!((answer.status.as_u16(), &answer.json["error"]["code"]), (500, &json!("INTERNAL_ERROR")));
+    let pages = [list(&org.itsm, "limit=100&page=1").await, list(&org.itsm, "limit=100&page=2").await];
+    assert_eq!(pages.iter().map(|page| items(page).len()).sum::<usize>(), 160);
+}
