@@ -174,16 +174,9 @@ const CONDITION_FAILED: &str = "ConditionalCheckFailed";
 /// is final all the same: it was checked against what is committed.
 fn is_conflict(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return false };
-    let codes = canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    let mut conflict = false;
-    for code in codes {
-        match code {
-            CONDITION_FAILED => return false,
-            "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded" => conflict = true,
-            _ => {}
-        }
-    }
-    conflict
+    let codes = || canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
+    let contended = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    codes().all(|code| code != CONDITION_FAILED) && codes().any(|code| contended.contains(&code))
 }
 
 fn incomplete(error: BuildError) -> Error {

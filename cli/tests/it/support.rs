@@ -64,6 +64,16 @@ pub fn wait(child: &mut Child) -> ExitStatus {
     }
 }
 
+/// Whether there is a curl to try documented lines with. Where the gate runs there has to be one.
+pub fn has_curl() -> bool {
+    let found = Command::new("curl").arg("--version").output().is_ok();
+    assert!(found || std::env::var_os("CI").is_none(), "install curl");
+    if !found {
+        eprintln!("left out: there is no curl on this machine");
+    }
+    found
+}
+
 /// What a command said on standard output.
 pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("the program writes UTF-8")

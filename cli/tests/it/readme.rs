@@ -1,21 +1,10 @@
 //! The README's walk-through, run line by line against a local stack: what it shows is what comes.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
-};
+use std::process::Command;
 
 use serde_json::Value;
 
-/// A local stack of its own, ended with the test.
-struct Dev(Child);
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::support::{Dev, has_curl, run, stderr, stdout};
 
 /// A command of the walk-through, and what the README says it prints.
 struct Step {
@@ -60,36 +49,27 @@ fn without_ids_and_times(text: &str) -> String {
 
 #[test]
 fn the_walk_through_shows_what_comes() {
-    let mut dev = Dev(Command::new(env!("CARGO_BIN_EXE_muster"))
-        .args(["dev", "--in-memory", "--json", "--port", "0"])
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("muster starts"));
-    let mut line = String::new();
-    BufReader::new(dev.0.stdout.take().expect("it is piped")).read_line(&mut line).expect("a line comes");
-    let stack: Value = serde_json::from_str(&line).expect("the line is JSON");
-    let text = |pointer: &str| stack.pointer(pointer).and_then(Value::as_str).expect(pointer).to_owned();
-
+    if !has_curl() {
+        return;
+    }
+    let dev = Dev::in_memory();
     let mut team = String::new();
-    let steps = walk_through(include_str!("../../README.md"));
+    let steps = walk_through(include_str!("../../../README.md"));
     assert!(steps.len() > 8, "the walk-through is there");
     for Step { command, printed } in steps {
         // The keys and the team are this stack's.
         if command.starts_with("MUSTER=") || command.starts_with("TEAM=") {
             continue;
         }
-        let output = Command::new("bash")
-            .args(["-c", &command])
-            // A proxy has no business with this machine's own addresses.
-            .env("NO_PROXY", "*")
-            .env("MUSTER", text("/url"))
-            .env("TT", text("/keys/toptickets/admin"))
-            .env("ITSM", text("/keys/itsm/admin"))
-            .env("TEAM", &team)
-            .output()
-            .expect("bash runs");
-        assert!(output.status.success(), "{command}: {output:?}");
-        let answer = String::from_utf8(output.stdout).expect("UTF-8");
+        let mut shell = Command::new("bash");
+        // A proxy has no business with this machine's own addresses.
+        shell.args(["-c", &command]).env("NO_PROXY", "*").env("TEAM", &team);
+        for (name, pointer) in [("MUSTER", "/url"), ("TT", "/keys/toptickets/admin"), ("ITSM", "/keys/itsm/admin")] {
+            shell.env(name, dev.text(pointer));
+        }
+        let output = run(shell);
+        assert!(output.status.success(), "{command}: {}", stderr(&output));
+        let answer = stdout(&output);
         assert_eq!(without_ids_and_times(&answer), without_ids_and_times(&printed), "{command}");
         if team.is_empty() {
             let created: Value = serde_json::from_str(&answer).expect("JSON");

@@ -1,12 +1,10 @@
 //! The operator's commands as somebody runs them, on the table of a local stack.
 
-mod support;
-
 use std::{fs, path::PathBuf, process::Output};
 
+use crate::support::{Dev, assert_fails, muster, run, stderr, stdout};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use support::{Dev, assert_fails, muster, run, stderr, stdout};
 
 /// Runs a command on the table of a stack.
 fn on(dev: &Dev, arguments: &[&str]) -> Output {
