@@ -174,7 +174,7 @@ pub async fn run(args::Dev { port, data_dir, in_memory, json }: args::Dev) -> an
         Some(folder) => Data::Folder(folder),
         None => Data::Folder(Folder::default_path()?),
     };
-    let mut interrupted = Interrupts::listen()?;
+    let mut interrupted = Interrupts::listen().context("could not listen for Ctrl-C")?;
     let stack = tokio::select! {
         stack = LocalStack::start(port, data.clone(), |_| {}) => stack?,
         () = interrupted.next() => return Ok(()),
@@ -212,29 +212,37 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     )
 }
 
-/// Ctrl-C, and the signal by which a process is asked to end.
+/// Ctrl-C, and the signal by which a process is asked to end. Listened for from the first to the last: one that comes between
+/// two waits is not lost.
 struct Interrupts {
     #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
 }
 
 impl Interrupts {
-    fn listen() -> anyhow::Result<Self> {
-        Ok(Self {
-            #[cfg(unix)]
-            terminate: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-                .context("could not listen for the signal to end")?,
-        })
+    #[cfg(unix)]
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    #[cfg(windows)]
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
     }
 
     async fn next(&mut self) {
         #[cfg(unix)]
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
+        #[cfg(windows)]
+        self.interrupt.recv().await;
     }
 }
 

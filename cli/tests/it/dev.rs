@@ -89,6 +89,16 @@ async fn json_is_one_line_once_it_serves() {
     assert_eq!(lines.collect::<Vec<_>>(), Vec::<String>::new(), "nothing but the one line");
 }
 
+/// The moment the stack serves, when it has just stopped waiting for a signal during its start.
+#[test]
+fn an_interrupt_at_once_is_not_lost() {
+    for name in ["INT", "TERM"].repeat(8) {
+        let mut dev = Dev::in_memory();
+        signal(&dev.child, name);
+        assert_eq!(wait(&mut dev.child).code(), Some(0), "{name}");
+    }
+}
+
 #[test]
 fn an_interrupt_ends_it_well() {
     for name in ["INT", "TERM"] {
