@@ -2,7 +2,7 @@
 //!
 //! Dependencies point one way. [`domain`] knows nothing but itself; [`store`] keeps the domain in a DynamoDB table; [`wire`]
 //! says it in two contracts; [`auth`] finds out who asks; [`http`] puts these together for one request; [`lambda`] puts
-//! that into a function. Neither do wire types reach the store, nor item types the wire.
+//! that into a function. Wire types never reach the store, and item types never reach the wire.
 
 pub mod auth;
 pub mod domain;
