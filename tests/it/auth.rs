@@ -8,13 +8,14 @@ use std::{
     },
 };
 
-use muster::domain::{KeyKind, Scope, SecretKey, Timestamp};
+use muster::domain::{KeyKind, Scope, Timestamp};
+use muster_cli::commands::keys::issue;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
     shapes::{Speaks, assert_answer},
-    support::{Answer, Client, Organization, Stack},
+    support::{Answer, Client, Organization, Stack, stray_key},
 };
 
 /// Each kind of key by what it begins with, what it speaks, and whether it can do no more than read.
@@ -133,11 +134,6 @@ fn assert_unauthorized(answer: &Answer, speaks: Speaks, what: &str) {
     }
 }
 
-/// A key of this kind that nobody issued.
-fn unknown(kind: KeyKind) -> String {
-    SecretKey::generate(kind, || rand::random_range(0..62)).reveal().to_owned()
-}
-
 #[tokio::test]
 async fn a_bad_credential_is_refused_in_the_shape_of_its_form() {
     let stack = Stack::shared();
@@ -148,7 +144,7 @@ async fn a_bad_credential_is_refused_in_the_shape_of_its_form() {
         let random = &good[prefix.len()..];
         tokens.extend(
             [
-                unknown(kind),
+                stray_key(kind),
                 prefix.to_owned(),
                 format!("{prefix}short"),
                 format!("{prefix}{}", "x".repeat(500)),
@@ -229,8 +225,8 @@ async fn every_endpoint_wants_a_credential() {
     let before = org.itsm.get(&format!("/v1/teams/{team}")).await.text;
     let clients = [
         (stack.stranger(), Speaks::Either),
-        (stack.client(&unknown(KeyKind::TtAdmin)), Speaks::Toptickets),
-        (stack.client(&unknown(KeyKind::Itsm)), Speaks::Itsm),
+        (stack.client(&stray_key(KeyKind::TtAdmin)), Speaks::Toptickets),
+        (stack.client(&stray_key(KeyKind::Itsm)), Speaks::Itsm),
     ];
     for (client, speaks) in &clients {
         for id in [&team, "nonsense"] {
@@ -252,15 +248,13 @@ async fn every_endpoint_wants_a_credential() {
 async fn a_key_works_at_once_even_if_it_was_tried_before() {
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let (client, key) = org.key_with(KeyKind::Itsm, &Scope::ALL, |_| {}).await;
-    // The same record under a secret that is tried before it is issued.
-    let secret = SecretKey::generate(KeyKind::TtLive, || rand::random_range(0..62));
+    let client = org.key(KeyKind::Itsm, &Scope::ALL).await;
+    // A key that is tried before its record is there.
+    let (secret, issued) = issue(KeyKind::TtLive, org.id.clone(), Scope::ALL.to_vec(), Timestamp::now());
     let early = stack.client(secret.reveal());
     for _ in 0..3 {
         assert_eq!(status(&early).await, 401);
     }
-    let mut issued = key.clone();
-    (issued.hash, issued.kind) = (secret.hash(), KeyKind::TtLive);
     stack.store().put_api_key(&issued).await.unwrap();
     assert_eq!((status(&early).await, status(&client).await), (200, 200));
 }
@@ -411,7 +405,7 @@ async fn no_answer_ever_holds_a_key() {
             org.key(kind, &Scope::ALL).await,
             org.key(kind, &[]).await,
             org.key_with(kind, &Scope::ALL, revoked).await.0,
-            stack.client(&unknown(kind)),
+            stack.client(&stray_key(kind)),
             stack.client(&format!("{prefix}not-a-key-at-all-but-somebodys-secret")),
         ] {
             let team = org.team(client.token()[..20].trim()).await;
@@ -433,7 +427,7 @@ async fn of_a_key_only_its_hash_is_stored() {
         let (client, key) = org.key_with(kind, &Scope::ALL, |key| key.name = Some("a name".to_owned())).await;
         everything_said(&client, &team, &user).await;
         keys.push((client.token()[prefix.len()..].to_owned(), client.token().to_owned(), key.hash.to_string()));
-        let unknown = stack.client(&unknown(kind));
+        let unknown = stack.client(&stray_key(kind));
         everything_said(&unknown, &team, &user).await;
         keys.push((unknown.token()[prefix.len()..].to_owned(), unknown.token().to_owned(), String::new()));
     }

@@ -79,29 +79,25 @@ impl LocalStack {
         })?;
         let url = format!("http://{}", listener.local_addr()?);
 
-        let (folder, elsewhere) = match data {
-            Data::Memory => (None, None),
-            Data::Folder(path) => (Some(Folder::open(path)?), None),
-            Data::Elsewhere { dynamodb_url, table } => (None, Some((dynamodb_url, table))),
+        let folder = match &data {
+            Data::Folder(path) => Some(Folder::open(path.clone())?),
+            Data::Memory | Data::Elsewhere { .. } => None,
         };
-        let (dynamodb_url, name, engine, table, organizations) = async {
-            let (dynamodb_url, name, engine) = if let Some((url, name)) = elsewhere {
-                (url, name, None)
-            } else {
-                let engine = Engine::start(folder.as_ref().map(Folder::database))?;
-                (engine.url().to_owned(), TABLE.to_owned(), Some(engine))
-            };
-            let client = emulator::client(&dynamodb_url);
-            template.table.create(&client, &name).await?;
-            let table = Table::new(client, name.as_str());
-            let organizations = demo::prepare(&table.until(Instant::now() + PREPARATION), folder.as_ref()).await?;
-            anyhow::Ok((dynamodb_url, name, engine, table, organizations))
-        }
-        .await
-        .map_err(|error| match &folder {
+        let damaged = |error| match &folder {
             Some(folder) => folder.damaged(&error),
             None => error,
-        })?;
+        };
+        let (dynamodb_url, name, engine) = if let Data::Elsewhere { dynamodb_url, table } = data {
+            (dynamodb_url, table, None)
+        } else {
+            let engine = Engine::start(folder.as_ref().map(Folder::database)).map_err(damaged)?;
+            (engine.url().to_owned(), TABLE.to_owned(), Some(engine))
+        };
+        let client = emulator::client(&dynamodb_url);
+        template.table.create(&client, &name).await.map_err(damaged)?;
+        let table = Table::new(client, name.as_str());
+        let preparing = table.until(Instant::now() + PREPARATION);
+        let organizations = demo::prepare(&preparing, folder.as_ref()).await.map_err(damaged)?;
 
         let gateway = Gateway::new(&template, || {
             let mut deps = Deps::new(table.clone());

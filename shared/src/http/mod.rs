@@ -138,7 +138,11 @@ where
     let now = (deps.clock)();
     let found = route::find(&received.method, &received.path, received.spoken_contract);
     let route = found.as_ref().map_or("none", |found| found.pattern);
-    let outcome = answer(&received, found, deps, now, use_case).await.map_err(|error| match error {
+    let outcome = match found {
+        Ok(found) => answer(&received, &found, deps, now, use_case).await,
+        Err(failure) => Err(failure.into()),
+    };
+    let outcome = outcome.map_err(|error| match error {
         Error::Failure(failure) => failure,
         Error::Store(store::Error::Refused(error)) => error.into(),
         Error::Store(error) => {
@@ -153,10 +157,10 @@ where
     Ok(response::render(&received, now, outcome))
 }
 
-/// The checks in the order in which the contracts promise them; the first that fails is the answer.
+/// The checks once there is a route, in the order in which the contracts promise them; the first that fails is the answer.
 async fn answer<U, F>(
     received: &Received,
-    found: Result<Found<'_>, Failure>,
+    found: &Found<'_>,
     deps: &Deps,
     now: Timestamp,
     use_case: U,
@@ -165,7 +169,6 @@ where
     U: FnOnce(Call) -> F,
     F: Future<Output = Result<Reply, Error>>,
 {
-    let found = found?;
     let reads_body = found.endpoint.reads_body();
     if reads_body && received.body().len() > MAX_BODY_BYTES {
         return Err(Failure::BodyTooLarge.into());

@@ -35,9 +35,8 @@ impl Store {
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
     pub async fn team(&self, org: &OrganizationId, id: TeamId) -> Result<(Roster, Load), Error> {
-        let (team, members) = tokio::join!(self.team_and_load(org, id), self.members(org, id));
-        let (team, load) = team?.ok_or(Refused::TeamNotFound)?;
-        Ok((Roster { team, members: members? }, load))
+        let (team, load, members) = self.team_beside(org, id, self.members(org, id)).await?;
+        Ok((Roster { team, members }, load))
     }
 
     /// The same with the members who left.
@@ -46,7 +45,17 @@ impl Store {
         org: &OrganizationId,
         id: TeamId,
     ) -> Result<(Team, Load, Vec<Member>), Error> {
-        let (team, members) = tokio::join!(self.team_and_load(org, id), self.memberships(org, id));
+        self.team_beside(org, id, self.memberships(org, id)).await
+    }
+
+    /// Reads a team and its load while its members are read.
+    async fn team_beside(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        members: impl Future<Output = Result<Vec<Member>, Error>>,
+    ) -> Result<(Team, Load, Vec<Member>), Error> {
+        let (team, members) = tokio::join!(self.team_and_load(org, id), members);
         let (team, load) = team?.ok_or(Refused::TeamNotFound)?;
         Ok((team, load, members?))
     }

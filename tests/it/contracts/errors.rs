@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::{
-    domain::{KeyKind, Scope, SecretKey, Timestamp, User, UserStatus},
+    domain::{KeyKind, Scope, Timestamp, User, UserStatus},
     store::Table,
 };
 use muster_cli::emulator;
@@ -16,7 +16,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Scene, has_common_headers, has_error_headers, itsm_error, itsm_error_beside, toptickets_error};
-use crate::support::{Answer, Client, Organization, Stack, bare, n};
+use crate::support::{Answer, Client, Organization, Stack, bare, n, stray_key};
 
 /// What an error says in the contract of the client that got it.
 #[track_caller]
@@ -86,7 +86,7 @@ async fn a_body_that_is_no_json_object_is_malformed() {
 #[tokio::test]
 async fn an_error_tells_when_it_happened_in_whole_seconds() {
     let scene = Scene::at(1_736_064_000).await;
-    let client = scene.stack.client(&well_formed(KeyKind::Itsm));
+    let client = scene.stack.client(&stray_key(KeyKind::Itsm));
     let answer = client.get("/v1/teams").await;
     assert_eq!(answer.json["error"]["timestamp"], "2025-01-05T08:00:00Z", "{answer}");
 }
@@ -348,15 +348,10 @@ async fn a_bad_parameter_of_an_itsm_list_is_named() {
     assert!(said(&org.itsm, "/v1/teams", &answer).starts_with("400 VALIDATION_ERROR cursor "), "{answer}");
 }
 
-/// A token of a key's form that is no key.
-fn well_formed(kind: KeyKind) -> String {
-    SecretKey::generate(kind, || rand::random_range(0..62)).reveal().to_owned()
-}
-
 #[tokio::test]
 async fn a_bad_credential_is_refused_in_the_shape_that_its_form_tells() {
     let org = Stack::shared().organization().await;
-    let mut bad: Vec<Client> = KeyKind::ALL.map(|kind| org.stack.client(&well_formed(kind))).into();
+    let mut bad: Vec<Client> = KeyKind::ALL.map(|kind| org.stack.client(&stray_key(kind))).into();
     let malformed = ["tt_", "tt_nonsense", "tt_admin_short", "itsm_", "itsm_short", "eyJh.eyJz.c2ln"];
     bad.extend(malformed.map(|token| org.stack.client(token)));
     for kind in [KeyKind::TtAdmin, KeyKind::TtLive, KeyKind::TtAgent, KeyKind::Itsm] {
@@ -393,9 +388,9 @@ async fn a_credential_of_no_known_form_is_refused_in_a_shape_that_both_clients_r
         assert_eq!(itsm_error_beside(&with(header).await, "/v1/teams", beside), unauthorized, "{header:?}");
     }
     // A form is known whatever scheme stands before it, or none.
-    let basic = format!("Basic {}", well_formed(KeyKind::Itsm));
+    let basic = format!("Basic {}", stray_key(KeyKind::Itsm));
     assert_eq!(itsm_error(&with(&basic).await, "/v1/teams"), unauthorized);
-    assert_eq!(toptickets_error(&with(&well_formed(KeyKind::TtAdmin)).await), (401, "Invalid API key".to_owned()));
+    assert_eq!(toptickets_error(&with(&stray_key(KeyKind::TtAdmin)).await), (401, "Invalid API key".to_owned()));
     // What is found out before the credential says so in both ways.
     let large = vec![b' '; 256 * 1024 + 1];
     for (method, path, body, code, detail) in [
@@ -860,7 +855,7 @@ fn keeps_to_itself(answer: &Answer) {
 async fn what_is_our_fault_is_a_500_that_tells_nothing() {
     let stack = misled(Stack::shared().dynamodb_url, "missing").await;
     for (kind, expected) in [(KeyKind::TtAdmin, "500 "), (KeyKind::Itsm, "500 INTERNAL_ERROR")] {
-        let client = stack.client(&well_formed(kind));
+        let client = stack.client(&stray_key(kind));
         let answer = client.get("/v1/teams").await;
         assert!(said(&client, "/v1/teams", &answer).starts_with(expected), "{answer}");
         keeps_to_itself(&answer);
@@ -886,7 +881,7 @@ async fn an_item_that_cannot_be_read_is_a_500_that_tells_nothing() {
 async fn a_table_out_of_reach_is_a_503_that_says_when_to_come_again() {
     // Nobody listens on this port, and no test can be given it by chance.
     let stack = misled("http://127.0.0.1:1".to_owned(), "muster").await;
-    let [toptickets, itsm] = [KeyKind::TtAdmin, KeyKind::Itsm].map(|kind| stack.client(&well_formed(kind)));
+    let [toptickets, itsm] = [KeyKind::TtAdmin, KeyKind::Itsm].map(|kind| stack.client(&stray_key(kind)));
     // The store tries again for as long as a function may run.
     let (first, second) = tokio::join!(toptickets.get("/v1/teams"), itsm.get("/v1/teams"));
     assert!(said(&toptickets, "/v1/teams", &first).starts_with("503 "), "{first}");

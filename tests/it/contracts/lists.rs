@@ -24,6 +24,13 @@ async fn create_concurrently(org: &Organization, bodies: impl IntoIterator<Item 
     clients.join_all().await;
 }
 
+/// Creates teams of 40 kB each.
+async fn create_large(org: &Organization, teams: usize) {
+    let description = "🦀".repeat(10_000);
+    let body = |number| json!({ "name": format!("Team {number}"), "description": description });
+    create_concurrently(org, (0..teams).map(body)).await;
+}
+
 /// An organization with more teams than a page of either contract. Nobody changes it.
 async fn crowd() -> [Client; 2] {
     static TOKENS: OnceCell<[String; 2]> = OnceCell::const_new();
@@ -340,10 +347,8 @@ async fn a_list_counts_members_and_open_tickets() {
 #[tokio::test]
 async fn a_list_longer_than_one_read_of_the_table_is_whole() {
     let org = Stack::shared().organization().await;
-    // 40 kB each: 40 of them are more than the megabyte that a query answers with.
-    let description = "🦀".repeat(10_000);
-    let body = |number| json!({ "name": format!("Team {number}"), "description": description });
-    create_concurrently(&org, (0..40).map(body)).await;
+    // More than the megabyte that a query answers with.
+    create_large(&org, 40).await;
     for query in ["limit=100", "limit=100&sortBy=name", "limit=100&search=team"] {
         let answer = list(&org.itsm, query).await;
         assert_eq!((items(&answer).len(), totals(&answer)), (40, (40, 1, false)), "{query}");
@@ -375,9 +380,7 @@ async fn a_list_shows_what_either_contract_made() {
 #[tokio::test]
 async fn a_page_too_large_to_be_carried_fails_in_the_contracts_own_shape() {
     let org = Stack::shared().organization().await;
-    let description = "🦀".repeat(10_000);
-    let body = |number| json!({ "name": format!("Large {number}"), "description": description });
-    create_concurrently(&org, (0..160).map(body)).await;
+    create_large(&org, 160).await;
 
     let answer = org.itsm.get("/v1/teams?limit=1000").await;
     assert_eq!((answer.status.as_u16(), &answer.json["error"]["code"]), (500, &json!("INTERNAL_ERROR")));

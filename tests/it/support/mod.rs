@@ -8,11 +8,12 @@ use std::{env, fmt, sync::LazyLock, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::{
-    domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp, User, UserId, UserStatus},
+    domain::{ApiKey, KeyKind, OrganizationId, Scope, Timestamp, User, UserId, UserStatus},
     http::Deps,
     store::{Store, Table},
 };
 use muster_cli::{
+    commands::keys::issue,
     dev::{Data, LocalStack},
     emulator,
 };
@@ -118,6 +119,12 @@ impl Stack {
     }
 }
 
+/// A token of a key's form that is no key: nobody stored it.
+pub fn stray_key(kind: KeyKind) -> String {
+    let nobody = OrganizationId::parse("nobody").expect("of the right form");
+    issue(kind, nobody, Vec::new(), Timestamp::now()).0.reveal().to_owned()
+}
+
 /// A user with a random id.
 pub fn user(name: &str, status: UserStatus) -> User {
     User {
@@ -156,17 +163,7 @@ impl Organization {
         scopes: &[Scope],
         change: impl FnOnce(&mut ApiKey),
     ) -> (Client, ApiKey) {
-        let secret = SecretKey::generate(kind, || rand::random_range(0..62));
-        let mut key = ApiKey {
-            hash: secret.hash(),
-            kind,
-            organization_id: self.id.clone(),
-            scopes: scopes.to_vec(),
-            name: None,
-            created_at: Timestamp::now(),
-            expires_at: None,
-            revoked_at: None,
-        };
+        let (secret, mut key) = issue(kind, self.id.clone(), scopes.to_vec(), Timestamp::now());
         change(&mut key);
         self.stack.store().put_api_key(&key).await.expect("a key can be written");
         (self.stack.client(secret.reveal()), key)
