@@ -5,8 +5,11 @@
 //! that into a function. Wire types never reach the store, and item types never reach the wire.
 
 pub mod auth;
+pub mod bus;
 pub mod domain;
 pub mod http;
+pub mod jobs;
 pub mod lambda;
+pub mod queue;
 pub mod store;
 pub mod wire;

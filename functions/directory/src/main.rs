@@ -1,0 +1,3 @@
+//! The function's entry point: wiring only.
+
+fn main() {}

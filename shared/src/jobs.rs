@@ -1,0 +1,61 @@
+//! What one request cannot finish, and is done a bounded page at a time by the jobs function.
+
+use serde::{Deserialize, Serialize};
+
+/// A job, as its message on the job queue says it.
+///
+/// Each can be done twice, late, or in any order: it looks at the table as it is, and leaves nothing to do for the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "job", rename_all = "snake_case")]
+pub enum Job {
+    /// Unassign the open tickets of a deleted team, then remove its memberships and specializations.
+    SweepTeam {
+        /// Whose team.
+        organization_id: String,
+        /// The team's bare UUID.
+        team_id: String,
+    },
+    /// Assign a team's waiting tickets, as far as somebody is eligible.
+    DrainTeam {
+        /// Whose team.
+        organization_id: String,
+        /// The team's bare UUID.
+        team_id: String,
+    },
+    /// Find a team by what it knows, and no longer by what it knew; then try the organization's unrouted tickets.
+    IndexSpecializations {
+        /// Whose team.
+        organization_id: String,
+        /// The team's bare UUID.
+        team_id: String,
+        /// What it knew before the change, as written there.
+        formerly: Vec<String>,
+    },
+    /// Try the organization's unrouted tickets again.
+    RouteUnrouted {
+        /// Whose tickets.
+        organization_id: String,
+        /// Where the last page ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+        /// Whether this is the second look, for tickets that became unrouted during the first.
+        #[serde(default)]
+        second_look: bool,
+    },
+    /// Copy a user's profile into their memberships, and take a deleted user out of every lead.
+    CopyProfile {
+        /// Whose user.
+        organization_id: String,
+        /// The user's bare UUID.
+        user_id: String,
+        /// Where the last page ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
+    /// Start again whatever the index of work shows unfinished.
+    RestartUnfinished {
+        /// Where the last page ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
+}

@@ -1,0 +1,186 @@
+//! Sending messages to an SQS queue.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use aws_sdk_sqs::{
+    Client,
+    types::{MessageAttributeValue, SendMessageBatchRequestEntry},
+};
+use rand::Rng;
+use tokio::time::Instant;
+
+/// An SQS queue, by URL. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: Client,
+    url: Arc<str>,
+}
+
+/// A message to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The text, of at most 256 KiB.
+    pub body: String,
+    /// How long the queue keeps it back, up to 15 minutes.
+    pub delay: Duration,
+    /// Text attributes beside the body, name and value.
+    pub attributes: Vec<(&'static str, String)>,
+}
+
+impl Message {
+    /// A message without delay or attributes.
+    #[must_use]
+    pub fn new(body: String) -> Self {
+        Self { body, delay: Duration::ZERO, attributes: Vec::new() }
+    }
+}
+
+/// What could not be sent by the deadline. A part may have been, so whoever sends again may send twice.
+#[derive(Debug)]
+pub struct NotSent {
+    /// The positions of the messages that may not have been taken.
+    pub messages: Vec<usize>,
+    cause: String,
+}
+
+impl fmt::Display for NotSent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} messages could not be sent: {}", self.messages.len(), self.cause)
+    }
+}
+
+impl std::error::Error for NotSent {}
+
+impl Queue {
+    /// The most messages, and the most bytes of all their bodies and attributes, that SQS takes in one call.
+    const MAX_BATCH: usize = 10;
+    const MAX_BATCH_BYTES: usize = 256 * 1024;
+
+    /// The queue at this URL.
+    ///
+    /// The client's own retries should be off, so that they do not multiply with the queue's.
+    #[must_use]
+    pub fn new(client: Client, url: impl Into<Arc<str>>) -> Self {
+        Self { client, url: url.into() }
+    }
+
+    /// Sends messages, in as few calls as SQS allows, and again what SQS refused for the moment, until the deadline.
+    ///
+    /// # Errors
+    /// Those that were not taken by then.
+    pub async fn send(&self, messages: &[Message], deadline: Instant) -> Result<(), NotSent> {
+        let mut left: Vec<usize> = (0..messages.len()).collect();
+        let mut cause = String::new();
+        let mut ceiling = Duration::from_millis(25);
+        loop {
+            left = self.try_send(messages, left, deadline, &mut cause).await;
+            if left.is_empty() {
+                return Ok(());
+            }
+            let wakes = Instant::now() + ceiling.mul_f64(rand::rng().random());
+            if wakes >= deadline {
+                return Err(NotSent { messages: left, cause });
+            }
+            tokio::time::sleep_until(wakes).await;
+            ceiling = (ceiling * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Sends these messages once, and gives those that were not taken.
+    async fn try_send(
+        &self,
+        messages: &[Message],
+        positions: Vec<usize>,
+        deadline: Instant,
+        cause: &mut String,
+    ) -> Vec<usize> {
+        let mut left = Vec::new();
+        for batch in batches(messages, &positions) {
+            let entries = batch.iter().map(|&position| entry(position, &messages[position])).collect::<Vec<_>>();
+            let call = self.client.send_message_batch().queue_url(&*self.url).set_entries(Some(entries)).send();
+            match tokio::time::timeout_at(deadline, call).await {
+                Ok(Ok(answer)) => {
+                    for failed in answer.failed() {
+                        cause.clear();
+                        cause.push_str(failed.message().unwrap_or(failed.code()));
+                        left.extend(failed.id().parse::<usize>().ok().filter(|position| batch.contains(position)));
+                    }
+                }
+                Ok(Err(error)) => {
+                    *cause = format!("{}", aws_sdk_sqs::error::DisplayErrorContext(error));
+                    left.extend(batch);
+                }
+                Err(_) => {
+                    "SQS did not answer in time".clone_into(cause);
+                    left.extend(batch);
+                }
+            }
+        }
+        left
+    }
+}
+
+/// Cuts positions into batches that SQS takes.
+fn batches(messages: &[Message], positions: &[usize]) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    let mut bytes = 0;
+    for &position in positions {
+        let size = size(&messages[position]);
+        match batches.last_mut() {
+            Some(batch) if batch.len() < Queue::MAX_BATCH && bytes + size <= Queue::MAX_BATCH_BYTES => {
+                bytes += size;
+                batch.push(position);
+            }
+            _ => {
+                bytes = size;
+                batches.push(vec![position]);
+            }
+        }
+    }
+    batches
+}
+
+/// What a message counts: its body, and names, types and values of its attributes.
+fn size(message: &Message) -> usize {
+    let attributes = message.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
+    message.body.len() + attributes.sum::<usize>()
+}
+
+fn entry(position: usize, message: &Message) -> SendMessageBatchRequestEntry {
+    let mut entry = SendMessageBatchRequestEntry::builder()
+        .id(position.to_string())
+        .message_body(&message.body)
+        .delay_seconds(i32::try_from(message.delay.as_secs()).unwrap_or(900).min(900));
+    for (name, value) in &message.attributes {
+        let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+        entry = entry.message_attributes(*name, value.expect("it has a data type"));
+    }
+    entry.build().expect("it has an id and a body")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: usize) -> Message {
+        Message::new("x".repeat(bytes))
+    }
+
+    #[test]
+    fn batches_keep_order_and_both_limits() {
+        let small: Vec<_> = (0..23).map(|_| of(1)).collect();
+        let positions: Vec<usize> = (0..23).collect();
+        let cut = batches(&small, &positions);
+        assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 3]);
+        assert_eq!(cut.concat(), positions);
+
+        let large = [of(200 * 1024), of(56 * 1024), of(1), of(256 * 1024), of(1)];
+        assert_eq!(batches(&large, &[0, 1, 2, 3, 4]), [vec![0, 1], vec![2], vec![3], vec![4]]);
+    }
+
+    #[test]
+    fn attributes_count() {
+        let with = Message { attributes: vec![("reason", "it is not JSON".to_owned())], ..of(3) };
+        assert_eq!(size(&with), 3 + 6 + 6 + 14);
+    }
+}
