@@ -1,27 +1,35 @@
-//! What Muster is about, with no AWS, no HTTP and no I/O: identifiers, text rules, teams, members, users, workload.
+//! What Muster is about, with no AWS, no HTTP and no I/O: identifiers, text rules, teams, members, users, tickets, workload.
 //!
 //! Values with a rule have private fields and a `parse` that enforces it, so a value that exists is a value that is
 //! valid. Records that merely group such values have public fields, so that a conversion can destructure every one of
 //! them and a new field breaks the build until someone decides about it.
 
 mod credential;
+mod decision;
 mod error;
+mod event;
 mod ids;
 mod list;
 mod member;
 mod team;
 mod text;
+mod ticket;
 mod time;
 mod user;
 mod workload;
 
 pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey};
+pub use decision::{Candidate, Decision, Reason, WhyNot};
 pub use error::{Error, UserField};
+pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
 pub use list::{ListTeams, Listed, Order, SortBy, TeamPage};
 pub use member::{MAX_MEMBERS, Member, MemberRole, NewMember};
 pub use team::{Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
 pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
+pub use ticket::{
+    Credit, EventVersion, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
+};
 pub use time::Timestamp;
 pub use user::{User, UserStatus};
 pub use workload::{Resolved, Workload};

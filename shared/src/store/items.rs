@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Error, keys, keys::TeamEntry};
 use crate::domain::{
-    ApiKey, Description, KeyKind, Load, Member, OrganizationId, QueueStrategy, Resolved, Scope, Tags, Team, TeamId,
-    TeamName, Timestamp, User, UserId, UserStatus,
+    ApiKey, Candidate, Credit, Decision, Description, EventVersion, KeyKind, Load, Member, OrganizationId, Priority,
+    QueueStrategy, Reason, Resolved, Scope, Tags, Team, TeamId, TeamName, Ticket, TicketState, TicketStatus, Timestamp,
+    Topics, User, UserId, UserStatus, WhyNot,
 };
 
 /// An item as DynamoDB carries it.
@@ -328,6 +329,237 @@ pub(super) fn member(item: Item) -> Result<Member, Error> {
         open_tickets,
         in_progress_tickets,
         resolved: Resolved { tickets: resolved_tickets, total_ms: resolved_ms },
+    })
+}
+
+/// `ORG#o#TICKET#k`, `TICKET`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TicketItem {
+    pk: String,
+    sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1sk: Option<String>,
+    rev: u64,
+    version: String,
+    status: String,
+    priority: String,
+    topics: Vec<String>,
+    created_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resolved_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    team_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    team_version: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    assignee_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    assignee_version: Option<String>,
+    state: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    credit: Option<CreditAttribute>,
+    decision: DecisionAttribute,
+}
+
+/// The part of a ticket that says what it is credited with.
+#[derive(Serialize, Deserialize)]
+struct CreditAttribute {
+    resolution_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_time: Option<bool>,
+}
+
+/// The part of a ticket that says why it is where it is.
+#[derive(Serialize, Deserialize)]
+struct DecisionAttribute {
+    reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    strategy: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    turn: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fallback: Option<String>,
+    considered: u64,
+    eligible: u64,
+    candidates: Vec<CandidateAttribute>,
+    decided_at: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CandidateAttribute {
+    user_id: String,
+    open_tickets: u64,
+    last_turn: u64,
+    matched_skills: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    why_not: Option<String>,
+}
+
+/// A version as it is stored: milliseconds, then the event's id.
+fn version_text(EventVersion { at, event_id }: &EventVersion) -> String {
+    format!("{}#{event_id}", at.millis())
+}
+
+fn parse_version(text: &str) -> Option<EventVersion> {
+    let (at, event_id) = text.split_once('#')?;
+    Some(EventVersion { at: Timestamp::from_millis(at.parse().ok()?), event_id: event_id.to_owned() })
+}
+
+impl TicketItem {
+    pub(super) fn new(organization_id: &OrganizationId, ticket: &Ticket) -> Self {
+        let Ticket {
+            id,
+            rev,
+            version,
+            status,
+            priority,
+            topics,
+            created_at,
+            resolved_at,
+            due_at,
+            team_id,
+            team_version,
+            assignee_id,
+            assignee_version,
+            state,
+            credit,
+            decision,
+        } = ticket;
+        let keys::Key { pk, sk } = keys::ticket(organization_id, id);
+        let (gsi1pk, gsi1sk) = keys::ticket_by_state(organization_id, ticket).map(|key| (key.pk, key.sk)).unzip();
+        Self {
+            pk,
+            sk,
+            gsi1pk,
+            gsi1sk,
+            rev: *rev,
+            version: version_text(version),
+            status: status.as_str().to_owned(),
+            priority: priority.as_str().to_owned(),
+            topics: topics.as_slice().iter().map(|topic| topic.as_str().to_owned()).collect(),
+            created_at: created_at.millis(),
+            resolved_at: resolved_at.map(Timestamp::millis),
+            due_at: due_at.map(Timestamp::millis),
+            team_id: team_id.map(|id| id.uuid().to_string()),
+            team_version: team_version.as_ref().map(version_text),
+            assignee_id: assignee_id.map(|id| id.uuid().to_string()),
+            assignee_version: assignee_version.as_ref().map(version_text),
+            state: state.as_str().to_owned(),
+            credit: credit.map(|Credit { resolution_ms, in_time }| CreditAttribute { resolution_ms, in_time }),
+            decision: DecisionAttribute::new(decision),
+        }
+    }
+}
+
+impl DecisionAttribute {
+    fn new(decision: &Decision) -> Self {
+        let Decision { reason, strategy, turn, fallback, considered, eligible, candidates, decided_at } = decision;
+        Self {
+            reason: reason.as_str().to_owned(),
+            strategy: strategy.map(|strategy| strategy.as_str().to_owned()),
+            turn: *turn,
+            fallback: fallback.map(|strategy| strategy.as_str().to_owned()),
+            considered: *considered,
+            eligible: *eligible,
+            candidates: candidates.iter().map(CandidateAttribute::new).collect(),
+            decided_at: decided_at.millis(),
+        }
+    }
+
+    fn into_decision(self) -> Option<Decision> {
+        let Self { reason, strategy, turn, fallback, considered, eligible, candidates, decided_at } = self;
+        let strategy_of = |text: Option<String>| match text {
+            Some(text) => QueueStrategy::parse(&text).map(Some),
+            None => Some(None),
+        };
+        Some(Decision {
+            reason: Reason::parse(&reason)?,
+            strategy: strategy_of(strategy)?,
+            turn,
+            fallback: strategy_of(fallback)?,
+            considered,
+            eligible,
+            candidates: candidates.into_iter().map(CandidateAttribute::into_candidate).collect::<Option<_>>()?,
+            decided_at: Timestamp::from_millis(decided_at),
+        })
+    }
+}
+
+impl CandidateAttribute {
+    fn new(candidate: &Candidate) -> Self {
+        let Candidate { user_id, open_tickets, last_turn, matched_skills, why_not } = *candidate;
+        Self {
+            user_id: user_id.uuid().to_string(),
+            open_tickets,
+            last_turn,
+            matched_skills,
+            why_not: why_not.map(|why_not| why_not.as_str().to_owned()),
+        }
+    }
+
+    fn into_candidate(self) -> Option<Candidate> {
+        let Self { user_id, open_tickets, last_turn, matched_skills, why_not } = self;
+        Some(Candidate {
+            user_id: UserId::parse(&user_id).ok()?,
+            open_tickets,
+            last_turn,
+            matched_skills,
+            why_not: match why_not {
+                Some(text) => Some(WhyNot::parse(&text)?),
+                None => None,
+            },
+        })
+    }
+}
+
+/// The ticket that an item holds.
+pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
+    let TicketItem {
+        pk,
+        sk: _,
+        gsi1pk: _,
+        gsi1sk: _,
+        rev,
+        version,
+        status,
+        priority,
+        topics,
+        created_at,
+        resolved_at,
+        due_at,
+        team_id,
+        team_version,
+        assignee_id,
+        assignee_version,
+        state,
+        credit,
+        decision,
+    } = from_item(item)?;
+    let version_of = |text: Option<String>, attribute| match text {
+        Some(text) => parse_version(&text).map(Some).ok_or_else(|| bad(attribute)),
+        None => Ok(None),
+    };
+    Ok(Ticket {
+        id: keys::ticket_of(&pk).ok_or_else(|| bad("pk"))?,
+        rev,
+        version: parse_version(&version).ok_or_else(|| bad("version"))?,
+        status: TicketStatus::parse(&status).ok_or_else(|| bad("status"))?,
+        priority: Priority::of(&priority),
+        topics: Topics::of(topics),
+        created_at: Timestamp::from_millis(created_at),
+        resolved_at: resolved_at.map(Timestamp::from_millis),
+        due_at: due_at.map(Timestamp::from_millis),
+        team_id: team_id.as_deref().map(TeamId::parse).transpose().map_err(|_| bad("team_id"))?,
+        team_version: version_of(team_version, "team_version")?,
+        assignee_id: assignee_id.as_deref().map(UserId::parse).transpose().map_err(|_| bad("assignee_id"))?,
+        assignee_version: version_of(assignee_version, "assignee_version")?,
+        state: TicketState::parse(&state).ok_or_else(|| bad("state"))?,
+        credit: credit.map(|CreditAttribute { resolution_ms, in_time }| Credit { resolution_ms, in_time }),
+        decision: decision.into_decision().ok_or_else(|| bad("decision"))?,
     })
 }
 

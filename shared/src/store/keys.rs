@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
-use crate::domain::{Folded, KeyHash, OrganizationId, TeamId, UserId};
+use crate::domain::{Folded, KeyHash, OrganizationId, TeamId, Ticket, TicketId, TicketState, UserId};
 
 /// The most bytes DynamoDB takes in a sort key.
 const MAX_SORT_KEY_BYTES: usize = 1024;
@@ -109,6 +109,58 @@ pub(super) fn membership_by_user(org: &OrganizationId, team: TeamId, user: UserI
     Key::new(format!("ORG#{org}#USER#{}", user.uuid()), format!("{TEAMS}{}", team.uuid()))
 }
 
+/// The index key under which a team's load is found while tickets wait.
+pub(super) fn load_work(org: &OrganizationId, team: TeamId) -> Key {
+    Key::new(WORK, format!("ORG#{org}#{TEAMS}{}", team.uuid()))
+}
+
+/// The partition of the teams that know of a topic.
+pub(super) fn specialists_partition(org: &OrganizationId, topic: &Folded) -> String {
+    format!("ORG#{org}#SPEC#{}", topic.as_str())
+}
+
+/// A team as one that knows of a topic.
+pub(super) fn specialization(org: &OrganizationId, topic: &Folded, team: TeamId) -> Key {
+    Key::new(specialists_partition(org, topic), format!("{TEAMS}{}", team.uuid()))
+}
+
+/// A ticket.
+pub(super) fn ticket(org: &OrganizationId, ticket: &TicketId) -> Key {
+    Key::new(format!("ORG#{org}#TICKET#{ticket}"), "TICKET")
+}
+
+/// The index partition of a team's assigned tickets, in order of their decisions.
+pub(super) fn open_partition(org: &OrganizationId, team: TeamId) -> String {
+    format!("ORG#{org}#TEAM#{}#OPEN", team.uuid())
+}
+
+/// The index partition of a team's waiting tickets, in the order in which they are assigned: by priority, then age.
+pub(super) fn waiting_partition(org: &OrganizationId, team: TeamId) -> String {
+    format!("ORG#{org}#TEAM#{}#WAITING", team.uuid())
+}
+
+/// The index partition of an organization's tickets without a team, in the same order.
+pub(super) fn unrouted_partition(org: &OrganizationId) -> String {
+    format!("ORG#{org}#UNROUTED")
+}
+
+/// The index key under which a ticket is found while it is open. One that is assigned without a team is in no list.
+pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<Key> {
+    // Zero-padded, so that text order is time order.
+    let millis = |at: crate::domain::Timestamp| at.millis().max(0);
+    let by_urgency = || format!("{}#{:015}#{}", ticket.priority.rank(), millis(ticket.created_at), ticket.id);
+    Some(match (ticket.state, ticket.team_id) {
+        (TicketState::Assigned, Some(team)) => {
+            Key::new(open_partition(org, team), format!("{:015}#{}", millis(ticket.decision.decided_at), ticket.id))
+        }
+        (TicketState::Waiting, Some(team)) => Key::new(waiting_partition(org, team), by_urgency()),
+        (TicketState::Unrouted, _) => Key::new(unrouted_partition(org), by_urgency()),
+        (TicketState::Assigned | TicketState::Waiting, None) | (TicketState::Closed | TicketState::Deleted, _) => {
+            return None;
+        }
+    })
+}
+
 /// An API key.
 pub(super) fn api_key(hash: KeyHash) -> Key {
     Key::new(format!("KEY#{hash}"), "KEY")
@@ -145,6 +197,20 @@ impl TeamEntry {
 /// The user of a membership, by its sort key.
 pub(super) fn member_of(sk: &str) -> Option<UserId> {
     UserId::parse(sk.strip_prefix(MEMBERS)?).ok()
+}
+
+/// The ticket of an item, by its partition key.
+pub(super) fn ticket_of(pk: &str) -> Option<TicketId> {
+    let (_, id) = pk.strip_prefix("ORG#")?.split_once("#TICKET#")?;
+    TicketId::parse(id).ok()
+}
+
+/// The team of an item whose sort key is the team's own, such as a specialization.
+pub(super) fn team_of(sk: &str) -> Option<TeamId> {
+    match TeamEntry::parse(sk)? {
+        TeamEntry::Team(team) => Some(team),
+        TeamEntry::Load(_) => None,
+    }
 }
 
 /// The hash of an API key, by its partition key.

@@ -1,0 +1,425 @@
+//! Tickets: what is known of one, where it is, and what it adds to the counters of its team and its assignee.
+
+use std::{collections::HashSet, fmt};
+
+use super::{Decision, Folded, ParseIdError, Tags, TeamId, Timestamp, UserId};
+
+/// A ticket's identifier, given by the platform that keeps the tickets.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TicketId(String);
+
+impl TicketId {
+    /// Parses 1 to 128 characters of `[A-Za-z0-9_.:-]`.
+    ///
+    /// # Errors
+    /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the table.
+    pub fn parse(text: &str) -> Result<Self, ParseIdError> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-');
+        if (1..=128).contains(&text.len()) && text.chars().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ParseIdError)
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a ticket is in its life, as its platform says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum TicketStatus {
+    New,
+    Open,
+    InProgress,
+    Pending,
+    OnHold,
+    Resolved,
+    Closed,
+    Cancelled,
+}
+
+impl TicketStatus {
+    /// Every status.
+    pub const ALL: [Self; 8] = [
+        Self::New,
+        Self::Open,
+        Self::InProgress,
+        Self::Pending,
+        Self::OnHold,
+        Self::Resolved,
+        Self::Closed,
+        Self::Cancelled,
+    ];
+
+    /// The status as the platforms, the table and the contracts write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Open => "open",
+            Self::InProgress => "in_progress",
+            Self::Pending => "pending",
+            Self::OnHold => "on_hold",
+            Self::Resolved => "resolved",
+            Self::Closed => "closed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// Parses what [`as_str`](Self::as_str) writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// Whether somebody still has to do something about the ticket.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        !matches!(self, Self::Resolved | Self::Closed | Self::Cancelled)
+    }
+
+    /// Whether the ticket ended with an answer: a cancelled one did not.
+    #[must_use]
+    pub fn is_resolved(self) -> bool {
+        matches!(self, Self::Resolved | Self::Closed)
+    }
+}
+
+/// How much a ticket matters; the most urgent first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum Priority {
+    Critical,
+    High,
+    #[default]
+    Medium,
+    Low,
+}
+
+impl Priority {
+    /// Every priority, the most urgent first.
+    pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Medium, Self::Low];
+
+    /// The priority as the table writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+
+    /// Parses a platform's word for it. `urgent` is another word for critical, and an unknown one means medium.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        match text {
+            "urgent" => Self::Critical,
+            text => Self::ALL.into_iter().find(|priority| priority.as_str() == text).unwrap_or_default(),
+        }
+    }
+
+    /// 0 for the most urgent, 3 for the least.
+    #[must_use]
+    pub fn rank(self) -> u8 {
+        self as u8
+    }
+}
+
+/// What a ticket is about: its category, subcategory and tags, folded. Compared with what teams and members know.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Topics(Vec<Folded>);
+
+impl Topics {
+    /// The most topics that are kept of a ticket.
+    pub const MAX: usize = 100;
+
+    /// Folds the texts, the first [`MAX`](Self::MAX) different ones. What nobody can know, for it could be no
+    /// specialization, is left out: nothing, and more than [`Tags::MAX_CHARS`] characters.
+    #[must_use]
+    pub fn of<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
+        let mut seen = HashSet::new();
+        let possible = |topic: &Folded| {
+            let chars = topic.as_str().chars().count();
+            // Folding can lengthen a text; no tag within the limit grows to more than three times of it.
+            (1..=3 * Tags::MAX_CHARS).contains(&chars)
+        };
+        let folded = texts.into_iter().map(|text| Folded::of(text.as_ref()));
+        Self(folded.filter(|topic| possible(topic) && seen.insert(topic.clone())).take(Self::MAX).collect())
+    }
+
+    /// The topics.
+    #[must_use]
+    pub fn as_slice(&self) -> &[Folded] {
+        &self.0
+    }
+
+    /// How many of `tags` the ticket is about.
+    #[must_use]
+    pub fn matched(&self, tags: &Tags) -> usize {
+        tags.as_slice().iter().filter(|tag| self.0.contains(&Folded::of(tag))).count()
+    }
+}
+
+/// When a platform said something: a later word counts, and of two at one moment the one with the larger event id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventVersion {
+    /// The snapshot's `updated_at`, or the event's own time.
+    pub at: Timestamp,
+    /// The event's id.
+    pub event_id: String,
+}
+
+/// Where a ticket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketState {
+    /// Open, and somebody's.
+    Assigned,
+    /// Open, with a team in which nobody is eligible.
+    Waiting,
+    /// Open, without a team.
+    Unrouted,
+    /// Not open any more.
+    Closed,
+    /// Gone for good; what is left keeps late events from bringing it back.
+    Deleted,
+}
+
+impl TicketState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Assigned, Self::Waiting, Self::Unrouted, Self::Closed, Self::Deleted];
+
+    /// The state as the table and the contracts write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Assigned => "assigned",
+            Self::Waiting => "waiting",
+            Self::Unrouted => "unrouted",
+            Self::Closed => "closed",
+            Self::Deleted => "deleted",
+        }
+    }
+
+    /// Parses what [`as_str`](Self::as_str) writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// What a team and an assignee are credited with for a ticket that they resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credit {
+    /// Milliseconds from creation to resolution.
+    pub resolution_ms: u64,
+    /// Whether it was resolved by its due date, if it had one.
+    pub in_time: Option<bool>,
+}
+
+/// What is known of a ticket.
+///
+/// `team_id` and `assignee_id` each have the version of the event that last set them, for a snapshot without one says nothing
+/// of it: an older event still counts for a field that was set by one that is older yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ticket {
+    /// Which ticket.
+    pub id: TicketId,
+    /// Grows with every write.
+    pub rev: u64,
+    /// The newest event that it agrees with.
+    pub version: EventVersion,
+    /// Where it is in its life.
+    pub status: TicketStatus,
+    /// How much it matters.
+    pub priority: Priority,
+    /// What it is about.
+    pub topics: Topics,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was resolved, as its platform says.
+    pub resolved_at: Option<Timestamp>,
+    /// When it has to be resolved.
+    pub due_at: Option<Timestamp>,
+    /// Whose queue it is in.
+    pub team_id: Option<TeamId>,
+    /// The event that last set the team.
+    pub team_version: Option<EventVersion>,
+    /// Whose it is; of a closed ticket, whose it was.
+    pub assignee_id: Option<UserId>,
+    /// The event that last set the assignee, or that nobody could be found.
+    pub assignee_version: Option<EventVersion>,
+    /// Where it is.
+    pub state: TicketState,
+    /// What team and assignee are credited with, once it is resolved.
+    pub credit: Option<Credit>,
+    /// Why it is where it is.
+    pub decision: Decision,
+}
+
+/// By how much a team's counters move.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LoadDelta {
+    /// Open tickets, the waiting ones included.
+    pub open: i64,
+    /// Waiting tickets.
+    pub waiting: i64,
+    /// Tickets resolved by their due date.
+    pub sla_met: i64,
+    /// Tickets resolved that had a due date.
+    pub sla_due: i64,
+}
+
+/// By how much a member's counters move.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemberDelta {
+    /// Open tickets.
+    pub open: i64,
+    /// The part of them that is being worked on.
+    pub in_progress: i64,
+    /// Resolved tickets.
+    pub resolved: i64,
+    /// Milliseconds to their resolution.
+    pub resolved_ms: i64,
+}
+
+impl LoadDelta {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            open: self.open + other.open,
+            waiting: self.waiting + other.waiting,
+            sla_met: self.sla_met + other.sla_met,
+            sla_due: self.sla_due + other.sla_due,
+        }
+    }
+
+    /// The other way.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        let Self { open, waiting, sla_met, sla_due } = self;
+        Self { open: -open, waiting: -waiting, sla_met: -sla_met, sla_due: -sla_due }
+    }
+}
+
+impl MemberDelta {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            open: self.open + other.open,
+            in_progress: self.in_progress + other.in_progress,
+            resolved: self.resolved + other.resolved,
+            resolved_ms: self.resolved_ms + other.resolved_ms,
+        }
+    }
+
+    /// The other way.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        let Self { open, in_progress, resolved, resolved_ms } = self;
+        Self { open: -open, in_progress: -in_progress, resolved: -resolved, resolved_ms: -resolved_ms }
+    }
+}
+
+impl Ticket {
+    /// Whether it is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, TicketState::Assigned | TicketState::Waiting | TicketState::Unrouted)
+    }
+
+    /// What it adds to its team's counters.
+    ///
+    /// The counters of a team are the sum of this over its tickets: a change of a ticket moves them by what it adds after,
+    /// less what it added before, and nothing else moves them.
+    #[must_use]
+    pub fn adds_to_team(&self) -> Option<(TeamId, LoadDelta)> {
+        let open = i64::from(self.is_open());
+        let waiting = i64::from(self.state == TicketState::Waiting);
+        let in_time = self.credit.and_then(|credit| credit.in_time);
+        let delta = LoadDelta {
+            open,
+            waiting,
+            sla_met: i64::from(in_time == Some(true)),
+            sla_due: i64::from(in_time.is_some()),
+        };
+        let team = self.team_id.filter(|_| self.state != TicketState::Deleted)?;
+        (delta != LoadDelta::default()).then_some((team, delta))
+    }
+
+    /// What it adds to its assignee's counters in its team, by the same rule.
+    #[must_use]
+    pub fn adds_to_member(&self) -> Option<(TeamId, UserId, MemberDelta)> {
+        let assigned = self.state == TicketState::Assigned;
+        let delta = MemberDelta {
+            open: i64::from(assigned),
+            in_progress: i64::from(assigned && self.status == TicketStatus::InProgress),
+            resolved: i64::from(self.credit.is_some()),
+            resolved_ms: self.credit.map_or(0, |credit| i64::try_from(credit.resolution_ms).unwrap_or(i64::MAX)),
+        };
+        let (team, user) = self.team_id.zip(self.assignee_id).filter(|_| self.state != TicketState::Deleted)?;
+        (delta != MemberDelta::default()).then_some((team, user, delta))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ticket_id_is_opaque_and_plain() {
+        for good in ["1", "TKT-2024_001", "a.b:c", &"x".repeat(128)] {
+            assert!(TicketId::parse(good).is_ok(), "{good:?}");
+        }
+        for bad in ["", "a b", "a#b", "a/b", "é", &"x".repeat(129)] {
+            assert!(TicketId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn priorities_have_two_words_for_the_highest_and_medium_for_the_unknown() {
+        for (text, priority) in [
+            ("critical", Priority::Critical),
+            ("urgent", Priority::Critical),
+            ("low", Priority::Low),
+            ("", Priority::Medium),
+            ("p1", Priority::Medium),
+        ] {
+            assert_eq!(Priority::of(text), priority, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn topics_match_whatever_the_letter_case() {
+        let topics = Topics::of(["Network", "vpn", "VPN ", "", &"x".repeat(500)]);
+        assert_eq!(topics.as_slice().len(), 2);
+        assert_eq!(topics.matched(&Tags::parse(["VPN", "DNS", "NETWORK"]).unwrap()), 2);
+    }
+
+    #[test]
+    fn words_round_trip() {
+        for status in TicketStatus::ALL {
+            assert_eq!(TicketStatus::parse(status.as_str()), Some(status));
+        }
+        for state in TicketState::ALL {
+            assert_eq!(TicketState::parse(state.as_str()), Some(state));
+        }
+        for priority in Priority::ALL {
+            assert_eq!(Priority::of(priority.as_str()), priority);
+        }
+    }
+}
