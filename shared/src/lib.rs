@@ -11,5 +11,6 @@ pub mod http;
 pub mod jobs;
 pub mod lambda;
 pub mod queue;
+pub mod routing;
 pub mod store;
 pub mod wire;
