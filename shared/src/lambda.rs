@@ -15,11 +15,11 @@ use lambda_http::{
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::time::Instant;
 
-use crate::{http::Deps, store::Table};
+use crate::{bus::Bus, http::Deps, queue::Queue, store::Table};
 
 /// The configuration of AWS clients by the usual environment (region, credentials, `AWS_ENDPOINT_URL`).
 ///
-/// Its own retries are off, since the store has a deadline to keep; one attempt may take 3 seconds. TLS is rustls over ring:
+/// Its own retries are off, since whoever calls has a deadline to keep; one attempt may take 3 seconds. TLS is rustls over ring:
 /// smaller than the SDK's default provider, and without its gathering of entropy at start-up.
 pub async fn aws_config() -> SdkConfig {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
@@ -35,21 +35,78 @@ pub async fn aws_config() -> SdkConfig {
         .await
 }
 
-/// Starts logging and connects to the table that `TABLE_NAME` names, before the first request needs it.
+/// What a function is made of: its environment's variables say which table, queues and bus are its own.
 ///
-/// # Errors
-/// `TABLE_NAME` is not set.
-pub async fn init() -> Result<Deps, lambda_http::Error> {
-    lambda_http::tracing::init_default_subscriber();
-    let table = env::var("TABLE_NAME").map_err(|_| "TABLE_NAME must name the DynamoDB table")?;
-    let table = Table::new(aws_sdk_dynamodb::Client::new(&aws_config().await), table);
-    if let Err(error) = table.until(Instant::now() + Duration::from_secs(5)).warm_up().await {
-        tracing::warn!(%error, "could not reach the table ahead of the first request");
-    }
-    Ok(Deps::new(table))
+/// The clients share one configuration, and with it the credentials that were resolved.
+#[derive(Debug)]
+pub struct Environment {
+    config: SdkConfig,
 }
 
-/// Answers the runtime's events with a handler, for the life of the function's instance.
+impl Environment {
+    /// Starts logging, and reads the configuration of AWS clients.
+    pub async fn load() -> Self {
+        lambda_http::tracing::init_default_subscriber();
+        Self { config: aws_config().await }
+    }
+
+    /// The table that `TABLE_NAME` names, connected to before the first event needs it. At most 5 seconds.
+    ///
+    /// # Errors
+    /// `TABLE_NAME` is not set. A table out of reach is only logged: the first event may find it back.
+    pub async fn table(&self) -> Result<Table, lambda_http::Error> {
+        let name = variable("TABLE_NAME", "name the DynamoDB table")?;
+        let table = Table::new(aws_sdk_dynamodb::Client::new(&self.config), name);
+        if let Err(error) = table.until(Instant::now() + Duration::from_secs(5)).warm_up().await {
+            tracing::warn!(%error, "could not reach the table ahead of the first event");
+        }
+        Ok(table)
+    }
+
+    /// The queue of dead letters at `DEAD_LETTER_QUEUE_URL`.
+    ///
+    /// # Errors
+    /// `DEAD_LETTER_QUEUE_URL` is not set.
+    pub fn dead_letters(&self) -> Result<Queue, lambda_http::Error> {
+        Ok(self.queue(variable("DEAD_LETTER_QUEUE_URL", "be the URL of the queue of dead letters")?))
+    }
+
+    /// The job queue at `JOBS_QUEUE_URL`.
+    ///
+    /// # Errors
+    /// `JOBS_QUEUE_URL` is not set.
+    pub fn jobs(&self) -> Result<Queue, lambda_http::Error> {
+        Ok(self.queue(variable("JOBS_QUEUE_URL", "be the URL of the job queue")?))
+    }
+
+    /// The bus that `EVENT_BUS_NAME` names.
+    ///
+    /// # Errors
+    /// `EVENT_BUS_NAME` is not set.
+    pub fn bus(&self) -> Result<Bus, lambda_http::Error> {
+        let name = variable("EVENT_BUS_NAME", "name the EventBridge bus")?;
+        Ok(Bus::new(aws_sdk_eventbridge::Client::new(&self.config), name))
+    }
+
+    fn queue(&self, url: String) -> Queue {
+        Queue::new(aws_sdk_sqs::Client::new(&self.config), url)
+    }
+}
+
+/// A variable of the environment, and what it must do, for whoever forgot it.
+fn variable(name: &str, must: &str) -> Result<String, lambda_http::Error> {
+    env::var(name).map_err(|error| format!("{name} must {must}: {error}").into())
+}
+
+/// What an HTTP function depends on, by its environment.
+///
+/// # Errors
+/// Those of [`Environment::table`].
+pub async fn init() -> Result<Deps, lambda_http::Error> {
+    Ok(Deps::new(Environment::load().await.table().await?))
+}
+
+/// Answers the runtime's events with a handler of HTTP requests, for the life of the function's instance.
 ///
 /// # Errors
 /// The runtime's own.
