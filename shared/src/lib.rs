@@ -4,6 +4,7 @@
 //! says it in two contracts; [`auth`] finds out who asks; [`http`] puts these together for one request; [`lambda`] puts
 //! that into a function. Wire types never reach the store, and item types never reach the wire.
 
+pub mod assign;
 pub mod auth;
 pub mod bus;
 pub mod domain;

@@ -15,5 +15,5 @@ mod specialists;
 
 pub use choose::{Choice, choose};
 pub use known::{Desk, Known, Missing, Seat, TeamState};
-pub use plan::{LoadWrite, MAX_WRITES, MemberWrite, Plan, Transaction, Turn, plan};
+pub use plan::{LoadWrite, MAX_WRITES, MemberWrite, Plan, Turn, Writes, plan};
 pub use settle::{Cause, Work};

@@ -46,7 +46,7 @@ pub struct MemberWrite {
 
 /// Tickets that are written together, and everything that moves with them.
 #[derive(Debug, Clone, Default)]
-pub struct Transaction {
+pub struct Writes {
     /// The positions, in the batch, of what it settles.
     pub work: Vec<usize>,
     /// The tickets, each with the revision that was read.
@@ -62,7 +62,7 @@ pub struct Transaction {
 pub struct Plan {
     /// By team: its transactions in order, each made over what the one before leaves. Those of different teams can be written at
     /// once.
-    pub groups: Vec<Vec<Transaction>>,
+    pub groups: Vec<Vec<Writes>>,
     /// The positions of what needs no writing.
     pub nothing_to_do: Vec<usize>,
 }
@@ -94,14 +94,14 @@ pub fn plan(
     if !missing.is_empty() {
         return Err(missing);
     }
-    plan.groups = groups.into_values().map(|settled| transactions(settled, known)).collect();
+    plan.groups = groups.into_values().map(|settled| writes(settled, known)).collect();
     Ok(plan)
 }
 
 /// Cuts a team's tickets into transactions within the limit.
-fn transactions(settled: Vec<(usize, Settled)>, known: &Known) -> Vec<Transaction> {
+fn writes(settled: Vec<(usize, Settled)>, known: &Known) -> Vec<Writes> {
     let mut cut = Vec::new();
-    let mut current = Transaction::default();
+    let mut current = Writes::default();
     for (position, settled) in settled {
         if current.writes_with(&settled) > MAX_WRITES {
             cut.push(std::mem::take(&mut current));
@@ -111,11 +111,11 @@ fn transactions(settled: Vec<(usize, Settled)>, known: &Known) -> Vec<Transactio
     if !current.work.is_empty() {
         cut.push(current);
     }
-    cut.iter_mut().for_each(Transaction::drop_what_cancels_out);
+    cut.iter_mut().for_each(Writes::drop_what_cancels_out);
     cut
 }
 
-impl Transaction {
+impl Writes {
     /// How many items it would write, at most, with this ticket too.
     fn writes_with(&self, settled: &Settled) -> usize {
         let touched = || settled.before.iter().chain([&settled.after]);

@@ -11,6 +11,7 @@ mod keys;
 mod members;
 mod retry;
 mod teams;
+mod tickets;
 mod transaction;
 mod users;
 
@@ -21,7 +22,9 @@ use tokio::time::Instant;
 
 pub use members::OnLead;
 pub use retry::Error;
+pub(crate) use retry::Stale;
 pub use teams::OnOpenTickets;
+pub use tickets::Tickets;
 
 /// A DynamoDB table, by name. Cheap to clone.
 #[derive(Debug, Clone)]

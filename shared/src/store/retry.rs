@@ -22,8 +22,13 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn internal(error: impl Into<BoxError>) -> Self {
+    pub(crate) fn internal(error: impl Into<BoxError>) -> Self {
         Self::Internal(error.into())
+    }
+
+    /// Two writers kept getting in each other's way until the time was up.
+    pub(crate) fn contended() -> Self {
+        Self::Unavailable(Box::new(Contention))
     }
 }
 
@@ -61,7 +66,7 @@ fn chain(error: &dyn StdError) -> String {
 }
 
 /// The pauses between attempts: exponential with full jitter, until a deadline.
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     deadline: Instant,
     ceiling: Duration,
 }
@@ -71,7 +76,7 @@ impl Backoff {
     const LONGEST: Duration = Duration::from_secs(1);
 
     /// Waits for a random part of a ceiling that doubles each time. False, at once, if the deadline would pass.
-    pub(super) async fn pause(&mut self) -> bool {
+    pub(crate) async fn pause(&mut self) -> bool {
         let pause = self.ceiling.mul_f64(rand::random::<f64>());
         self.ceiling = (self.ceiling * 2).min(Self::LONGEST);
         let wakes = Instant::now() + pause;
@@ -125,7 +130,7 @@ impl<E: StdError + Send + Sync + 'static> From<Failed<E>> for Error {
 }
 
 impl Store {
-    pub(super) fn backoff(&self) -> Backoff {
+    pub(crate) fn backoff(&self) -> Backoff {
         Backoff { deadline: self.deadline, ceiling: Backoff::FIRST }
     }
 
@@ -183,14 +188,14 @@ impl Store {
                 Ok(done) => return Ok(done),
                 Err(Stale::Error(error)) => return Err(error),
                 Err(Stale::Outdated) if backoff.pause().await => {}
-                Err(Stale::Outdated) => return Err(Error::Unavailable(Box::new(Contention))),
+                Err(Stale::Outdated) => return Err(Error::contended()),
             }
         }
     }
 }
 
 /// Why a decision could not be written.
-pub(super) enum Stale {
+pub(crate) enum Stale {
     /// What it was based on has changed: decide again.
     Outdated,
     /// It is final.

@@ -61,7 +61,7 @@ impl Store {
     }
 
     /// Reads a team and its load with one query: they are neighbours.
-    async fn team_and_load(&self, org: &OrganizationId, id: TeamId) -> Result<Option<(Team, Load)>, Error> {
+    pub(super) async fn team_and_load(&self, org: &OrganizationId, id: TeamId) -> Result<Option<(Team, Load)>, Error> {
         let (team, load) = (keys::team(org, id), keys::load(org, id));
         let call = self
             .client

@@ -1,0 +1,284 @@
+//! Tickets: what a plan is made over, and writing what was planned.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::{
+    Error, Store, expression,
+    expression::{n, s},
+    items::{self, Item, MemberItem, TicketItem},
+    keys,
+    retry::Stale,
+    transaction::{Refusal, Transaction, Values},
+};
+use crate::{
+    domain::{
+        Folded, LoadDelta, Member, MemberDelta, OrganizationId, Resolved, TeamId, Ticket, TicketId, UserId, UserStatus,
+    },
+    routing::{Desk, Known, LoadWrite, MemberWrite, Missing, TeamState, Turn, Writes},
+};
+
+/// The most keys that DynamoDB takes in one BatchGetItem.
+const MAX_KEYS: usize = 100;
+
+/// How many reads of one batch are under way at once.
+const CONCURRENT_READS: usize = 32;
+
+/// An organization's tickets, as far as they were asked for and exist.
+pub struct Tickets {
+    /// Whether there is such an organization.
+    pub organization_exists: bool,
+    /// The tickets, by id.
+    pub by_id: HashMap<TicketId, Ticket>,
+}
+
+impl Store {
+    /// Reads tickets and whether their organization exists, strongly consistent. One round trip for up to 99 tickets, and
+    /// beside each other one for each further 100.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn tickets(
+        &self,
+        org: &OrganizationId,
+        ids: impl IntoIterator<Item = &TicketId>,
+    ) -> Result<Tickets, Error> {
+        let organization = keys::organization(org);
+        let keys: Vec<_> = std::iter::once(&organization)
+            .map(keys::Key::attributes)
+            .chain(ids.into_iter().map(|id| keys::ticket(org, id).attributes()))
+            .collect();
+        let read: Vec<Vec<Item>> = stream::iter(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec())))
+            .buffer_unordered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        let mut tickets = Tickets { organization_exists: false, by_id: HashMap::new() };
+        for item in read.into_iter().flatten() {
+            if items::text(&item, "sk") == Some(&organization.sk) {
+                tickets.organization_exists = true;
+            } else {
+                let ticket = items::ticket(item)?;
+                tickets.by_id.insert(ticket.id.clone(), ticket);
+            }
+        }
+        Ok(tickets)
+    }
+
+    /// Reads up to 100 items, strongly consistent. One round trip, and one more for each part that the table puts off.
+    async fn batch_get(&self, keys: Vec<HashMap<String, AttributeValue>>) -> Result<Vec<Item>, Error> {
+        let mut backoff = self.backoff();
+        let mut found = Vec::with_capacity(keys.len());
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let mut wanted = Some(wanted.map_err(Error::internal)?);
+        while let Some(keys) = wanted {
+            let call = self.client.batch_get_item().request_items(&*self.table, keys);
+            let output = self.send(|| call.clone().send()).await?;
+            found.extend(output.responses.and_then(|mut tables| tables.remove(&*self.table)).unwrap_or_default());
+            wanted = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
+            if wanted.is_some() && !backoff.pause().await {
+                return Err(Error::Unavailable("the table put off a part of the batch until the time was up".into()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads what a plan is missing, all at once. One round trip, and one more for teams that turn out to be deleted.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn learn(&self, org: &OrganizationId, missing: Missing, known: &mut Known) -> Result<(), Error> {
+        let Missing { teams, topics, users } = missing;
+        let teams = stream::iter(teams)
+            .map(async |id| Ok::<_, Error>((id, self.team_state(org, id).await?)))
+            .buffer_unordered(CONCURRENT_READS)
+            .try_collect::<Vec<_>>();
+        let topics = stream::iter(topics)
+            .map(async |topic| {
+                let specialists = self.specialists(org, &topic).await?;
+                Ok::<_, Error>((topic, specialists))
+            })
+            .buffer_unordered(CONCURRENT_READS)
+            .try_collect::<Vec<_>>();
+        let users = stream::iter(users)
+            .map(async |id| Ok::<_, Error>((id, self.user(org, id).await?)))
+            .buffer_unordered(CONCURRENT_READS)
+            .try_collect::<Vec<_>>();
+        let (teams, topics, users) = tokio::try_join!(teams, topics, users)?;
+        known.teams.extend(teams);
+        known.specialists.extend(topics);
+        known.users.extend(users);
+        Ok(())
+    }
+
+    async fn team_state(&self, org: &OrganizationId, id: TeamId) -> Result<TeamState, Error> {
+        let (team, memberships) = tokio::try_join!(self.team_and_load(org, id), self.memberships(org, id))?;
+        Ok(match team {
+            Some((team, load)) => TeamState::Present(Box::new(Desk::new(team, load, memberships))),
+            None if self.get(&keys::gone(org, id)).await?.is_some() => TeamState::Gone,
+            None => TeamState::Absent,
+        })
+    }
+
+    /// The teams that may know of a topic.
+    async fn specialists(&self, org: &OrganizationId, topic: &Folded) -> Result<Vec<TeamId>, Error> {
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(keys::specialists_partition(org, topic)));
+        let mut teams = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self.send(|| call.clone().set_exclusive_start_key(start.clone()).send()).await?;
+            let found = page.items.unwrap_or_default();
+            teams.extend(found.iter().filter_map(|item| items::text(item, "sk").and_then(keys::team_of)));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(teams);
+            }
+        }
+    }
+
+    /// Writes tickets and everything that moves with them, on condition that all of it is as it was read. One round trip, one
+    /// transaction.
+    pub(crate) async fn write(&self, org: &OrganizationId, writes: &Writes) -> Result<(), Stale> {
+        let Writes { work: _, tickets, loads, members } = writes;
+        let mut transaction = Transaction::new(self);
+        for (rev, ticket) in tickets {
+            let item = TicketItem::new(org, ticket);
+            match rev {
+                Some(rev) => {
+                    let as_read = expression::values([(":rev", n(*rev))]);
+                    transaction.put(item, "#rev = :rev", Some(as_read), outdated)?;
+                }
+                None => transaction.put(item, "attribute_not_exists(#pk)", None, outdated)?,
+            }
+        }
+        for (team, write) in loads {
+            write_load(&mut transaction, org, *team, *write)?;
+        }
+        for ((team, user), write) in members {
+            write_member(&mut transaction, org, *team, *user, write)?;
+        }
+        transaction.commit().await
+    }
+}
+
+fn outdated(_: Option<&Item>) -> Refusal {
+    Refusal::Outdated
+}
+
+/// An update of counters: none goes below zero, so that a figure that is wrong stops what would make it worse.
+struct Counting {
+    set: Vec<String>,
+    add: Vec<String>,
+    conditions: Vec<String>,
+    values: Values,
+}
+
+impl Counting {
+    fn new<const N: usize>(counters: [(&str, i64); N]) -> Self {
+        let mut counting = Self {
+            set: Vec::new(),
+            add: Vec::new(),
+            conditions: vec!["attribute_exists(#pk)".to_owned()],
+            values: Values::new(),
+        };
+        for (counter, delta) in counters.into_iter().filter(|(_, delta)| *delta != 0) {
+            counting.add.push(format!("#{counter} :{counter}"));
+            counting.values.insert(format!(":{counter}"), n(delta));
+            if delta < 0 {
+                counting.conditions.push(format!("#{counter} >= :least_{counter}"));
+                counting.values.insert(format!(":least_{counter}"), n(delta.unsigned_abs()));
+            }
+        }
+        counting
+    }
+
+    /// Moves a turn on, if it is still the one that was read.
+    fn turn(&mut self, attribute: &str, Turn { from, to }: Turn) {
+        self.conditions.push(format!("#{attribute} = :from"));
+        self.set.push(format!("#{attribute} = :to"));
+        self.values.insert(":from".to_owned(), n(from));
+        self.values.insert(":to".to_owned(), n(to));
+    }
+
+    fn set(&mut self, attribute: &str, value: impl Into<String>) {
+        self.set.push(format!("#{attribute} = :{attribute}"));
+        self.values.insert(format!(":{attribute}"), s(value));
+    }
+
+    fn write(self, transaction: &mut Transaction<'_>, key: &keys::Key) -> Result<(), Error> {
+        let Self { set, add, conditions, values } = self;
+        let clause = |word: &str, parts: &[String]| {
+            if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
+        };
+        let update = clause("SET", &set) + &clause("ADD", &add);
+        let condition = conditions.join(" AND ");
+        if update.is_empty() {
+            transaction.check(key, &condition, values, outdated)
+        } else {
+            transaction.update(key, update.trim_end(), Some(&condition), values, outdated)
+        }
+    }
+}
+
+fn write_load(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    team: TeamId,
+    write: LoadWrite,
+) -> Result<(), Error> {
+    let LoadDelta { open, waiting, sla_met, sla_due } = write.delta;
+    let counters = [("open_tickets", open), ("waiting_tickets", waiting), ("sla_met", sla_met), ("sla_due", sla_due)];
+    let mut counting = Counting::new(counters);
+    if write.is_gone {
+        return counting.write(transaction, &keys::gone(org, team));
+    }
+    if let Some(turn) = write.turn {
+        counting.turn("turn", turn);
+    }
+    if waiting > 0 {
+        // The drain that follows may be lost; whatever stands in this index is started again by the schedule.
+        let keys::Key { pk, sk } = keys::load_work(org, team);
+        counting.set("gsi1pk", pk);
+        counting.set("gsi1sk", sk);
+    }
+    counting.write(transaction, &keys::load(org, team))
+}
+
+fn write_member(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    team: TeamId,
+    user: UserId,
+    write: &MemberWrite,
+) -> Result<(), Error> {
+    let MemberWrite { delta: MemberDelta { open, in_progress, resolved, resolved_ms }, turn, unseated } = write;
+    if let Some(member) = unseated {
+        let count = |delta: &i64| u64::try_from(*delta).unwrap_or(0);
+        let member = Member {
+            open_tickets: count(open),
+            in_progress_tickets: count(in_progress),
+            resolved: Resolved { tickets: count(resolved), total_ms: count(resolved_ms) },
+            ..member.clone()
+        };
+        return transaction.put(MemberItem::new(org, team, &member), "attribute_not_exists(#pk)", None, outdated);
+    }
+    let mut counting = Counting::new([
+        ("open_tickets", *open),
+        ("in_progress_tickets", *in_progress),
+        ("resolved_tickets", *resolved),
+        ("resolved_ms", *resolved_ms),
+    ]);
+    if let Some(turn) = turn {
+        counting.turn("last_turn", *turn);
+        counting.conditions.push("attribute_not_exists(#removed_at) AND #status = :active".to_owned());
+        counting.values.insert(":active".to_owned(), s(UserStatus::Active.as_str()));
+    }
+    counting.write(transaction, &keys::membership(org, team, user))
+}
