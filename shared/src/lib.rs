@@ -13,5 +13,6 @@ pub mod jobs;
 pub mod lambda;
 pub mod queue;
 pub mod routing;
+pub mod sqs;
 pub mod store;
 pub mod wire;

@@ -1,10 +1,23 @@
 //! The ticket queue: gives tickets to teams and members, and keeps the workload's figures.
 
-use std::convert::Infallible;
+use std::{
+    collections::{BTreeMap, HashMap},
+    convert::Infallible,
+};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
-use muster::{http::Clock, queue::Queue, store::Table};
+use muster::{
+    assign::{self, Failure},
+    domain::{OrganizationId, TicketEvent, TicketId},
+    http::Clock,
+    queue::Queue,
+    routing::{Cause, Work},
+    sqs::Batch,
+    store::Table,
+    wire::events,
+};
 
 /// What the function depends on. One for the life of its instance.
 #[derive(Clone)]
@@ -17,11 +30,66 @@ pub struct Deps {
     pub clock: Clock,
 }
 
-/// Handles one batch of messages.
+/// Handles one batch of messages: each organization's tickets together, the organizations at once.
 ///
 /// # Errors
 /// Never: messages that have to come again are named in the answer.
 pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatchResponse, Infallible> {
-    let _ = (event, deps);
-    Ok(SqsBatchResponse::default())
+    let mut batch = Batch::new(event);
+    let now = (deps.clock)();
+    let store = deps.table.until(batch.deadline());
+
+    let mut organizations: BTreeMap<OrganizationId, Tickets> = BTreeMap::new();
+    let parsed: Vec<_> = batch.bodies().map(|body| events::ticket_event(body, now)).collect();
+    for (position, event) in parsed.into_iter().enumerate() {
+        match event {
+            Ok(event) => organizations.entry(event.organization_id.clone()).or_default().add(position, event),
+            Err(poison) => batch.poison(position, poison),
+        }
+    }
+    let settled = join_all(organizations.into_iter().map(async |(organization, tickets)| {
+        let (messages, work) = tickets.in_order();
+        let failures = assign::settle(&store, &organization, &work, now).await;
+        messages.into_iter().zip(failures).collect::<Vec<_>>()
+    }))
+    .await;
+    for (messages, failure) in settled.into_iter().flatten() {
+        match failure {
+            None => {}
+            Some(Failure::UnknownOrganization) => {
+                for message in messages {
+                    batch.poison(message, "data.organization_id: there is no such organization");
+                }
+            }
+            Some(Failure::Store(error)) => batch.fail(messages, error),
+        }
+    }
+    Ok(batch.finish(&deps.dead_letters).await)
+}
+
+/// The events of one organization, by ticket, with the positions of their messages.
+#[derive(Default)]
+struct Tickets(HashMap<TicketId, (Vec<usize>, Vec<TicketEvent>)>);
+
+impl Tickets {
+    fn add(&mut self, position: usize, event: TicketEvent) {
+        let (messages, events) = self.0.entry(event.ticket.id.clone()).or_default();
+        messages.push(position);
+        events.push(event);
+    }
+
+    /// Each ticket's events in the order of their versions, and the tickets in the order of their oldest: a queue hands its
+    /// messages out in any.
+    fn in_order(self) -> (Vec<Vec<usize>>, Vec<Work>) {
+        let mut tickets: Vec<_> = self.0.into_iter().collect();
+        for (_, (_, events)) in &mut tickets {
+            events.sort_by(|a, b| a.version.cmp(&b.version));
+        }
+        tickets.sort_by(|(_, (_, a)), (_, (_, b))| {
+            let oldest = |events: &[TicketEvent]| events.first().map(|event| event.version.clone());
+            oldest(a).cmp(&oldest(b))
+        });
+        let work = |(ticket_id, (messages, events))| (messages, Work { ticket_id, cause: Cause::Events(events) });
+        tickets.into_iter().map(work).unzip()
+    }
 }

@@ -1,11 +1,27 @@
 //! The job queue and the schedule: finishes what one request cannot.
+//!
+//! A job does a bounded part of its work and puts the rest on the queue. It may be done twice, late and beside another like it,
+//! for it only brings the table to where it has to be.
 
-use std::convert::Infallible;
+mod routing;
+mod sweep;
 
-use aws_lambda_events::sqs::SqsBatchResponse;
+use std::{convert::Infallible, time::Duration};
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
+use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
-use muster::{http::Clock, queue::Queue, store::Table};
-use serde_json::Value;
+use muster::{
+    assign::Failure,
+    domain::{OrganizationId, TeamId, Timestamp, UserId},
+    http::Clock,
+    jobs::Job,
+    queue::{Message, NotSent, Queue},
+    sqs::Batch,
+    store::{self, Store, Table, Unfinished},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 /// What the function depends on. One for the life of its instance.
 #[derive(Clone)]
@@ -21,8 +37,173 @@ pub struct Deps {
 /// Handles a batch of messages of the job queue, or the schedule's own event, which is a job itself.
 ///
 /// # Errors
-/// Never: messages that have to come again are named in the answer.
+/// Never: messages that have to come again are named in the answer. What the schedule starts and fails, the schedule starts
+/// again.
 pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchResponse, Infallible> {
-    let _ = (event, deps);
-    Ok(SqsBatchResponse::default())
+    let LambdaEvent { payload, context } = event;
+    let payload = if payload.get("Records").is_some() { payload } else { as_message(&payload) };
+    let event = serde_json::from_value::<SqsEvent>(payload).unwrap_or_else(|error| {
+        // Nothing can be told of messages that are not there.
+        tracing::error!(request_id = context.request_id, %error, "not an event of SQS");
+        SqsEvent::default()
+    });
+    let mut batch = Batch::new(LambdaEvent::new(event, context));
+    let at_work = AtWork {
+        store: deps.table.until(batch.deadline()),
+        queue: &deps.jobs,
+        now: (deps.clock)(),
+        // The rest is for what is begun by then, and for handing on what is not.
+        stop: Instant::now() + batch.deadline().saturating_duration_since(Instant::now()).mul_f64(0.6),
+        deadline: batch.deadline(),
+    };
+    let outcomes = join_all(batch.bodies().map(|body| at_work.perform(body))).await;
+    for (position, outcome) in outcomes.into_iter().enumerate() {
+        if let Err(error) = outcome {
+            batch.fail([position], error);
+        }
+    }
+    Ok(batch.answer())
+}
+
+/// The schedule's event as a message of the queue.
+fn as_message(job: &Value) -> Value {
+    json!({ "Records": [{ "messageId": "schedule", "body": job.to_string() }] })
+}
+
+/// Why a job has to be done again.
+#[derive(Debug)]
+enum Error {
+    Unreadable(String),
+    Store(store::Error),
+    Ticket(Failure),
+    NotSent(NotSent),
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unreadable(why) => write!(f, "not a job: {why}"),
+            Self::Store(error) => error.fmt(f),
+            Self::Ticket(Failure::Store(error)) => error.fmt(f),
+            Self::Ticket(Failure::UnknownOrganization) => f.write_str("there is no such organization"),
+            Self::NotSent(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<NotSent> for Error {
+    fn from(error: NotSent) -> Self {
+        Self::NotSent(error)
+    }
+}
+
+/// What jobs of one invocation work with.
+struct AtWork<'d> {
+    store: Store,
+    queue: &'d Queue,
+    now: Timestamp,
+    /// When a job stops beginning more.
+    stop: Instant,
+    deadline: Instant,
+}
+
+impl AtWork<'_> {
+    /// How long what an index does not show yet is left alone.
+    const LAG: Duration = Duration::from_secs(1);
+    /// How long after a first look nothing is under way any more that began before it: longer than any function may take.
+    const SECOND_LOOK: Duration = Duration::from_mins(1);
+    /// How many entries of an index are looked at together.
+    const PAGE: usize = 90;
+
+    async fn perform(&self, body: &str) -> Result<(), Error> {
+        let job: Job = serde_json::from_str(body).map_err(|error| Error::Unreadable(error.to_string()))?;
+        match &job {
+            Job::SweepTeam { organization_id, team_id } => {
+                self.sweep_team(&organization(organization_id)?, team(team_id)?, &job).await
+            }
+            Job::DrainTeam { organization_id, team_id } => {
+                self.drain_team(&organization(organization_id)?, team(team_id)?, &job).await
+            }
+            Job::IndexSpecializations { organization_id, team_id, formerly } => {
+                self.index_specializations(&organization(organization_id)?, team(team_id)?, formerly).await
+            }
+            Job::RouteUnrouted { organization_id, after, second_look } => {
+                self.route_unrouted(&organization(organization_id)?, after.clone(), *second_look).await
+            }
+            Job::CopyProfile { organization_id, user_id, after } => {
+                self.copy_profile(&organization(organization_id)?, user(user_id)?, after.clone()).await
+            }
+            Job::RestartUnfinished { after } => self.restart_unfinished(after.clone()).await,
+        }
+    }
+
+    /// Whether there is time to begin another part.
+    fn goes_on(&self) -> bool {
+        Instant::now() < self.stop
+    }
+
+    /// Puts a job on the queue.
+    async fn enqueue(&self, jobs: &[Job], delay: Duration) -> Result<(), Error> {
+        let message = |job| Message { delay, ..Message::new(serde_json::to_string(job).expect("a job has text keys")) };
+        let messages: Vec<_> = jobs.iter().map(message).collect();
+        Ok(self.queue.send(&messages, self.deadline).await?)
+    }
+
+    async fn copy_profile(&self, org: &OrganizationId, user: UserId, mut after: Option<String>) -> Result<(), Error> {
+        loop {
+            after = self.store.copy_profile(org, user, after, self.now).await?;
+            if after.is_none() {
+                return Ok(());
+            }
+            if !self.goes_on() {
+                let rest = Job::CopyProfile {
+                    organization_id: org.as_str().to_owned(),
+                    user_id: user.uuid().to_string(),
+                    after,
+                };
+                return self.enqueue(&[rest], Duration::ZERO).await;
+            }
+        }
+    }
+
+    /// Starts whatever the index of work shows. What is being done at this moment is done twice, and harmlessly.
+    async fn restart_unfinished(&self, mut after: Option<String>) -> Result<(), Error> {
+        loop {
+            let page = self.store.unfinished(after.as_deref(), Self::PAGE).await?;
+            let restarted = page.found.into_iter().map(|unfinished| match unfinished {
+                Unfinished::Waiting(org, team) => {
+                    Job::DrainTeam { organization_id: org.as_str().to_owned(), team_id: team.uuid().to_string() }
+                }
+                Unfinished::Gone(org, team) => {
+                    Job::SweepTeam { organization_id: org.as_str().to_owned(), team_id: team.uuid().to_string() }
+                }
+            });
+            self.enqueue(&restarted.collect::<Vec<_>>(), Duration::ZERO).await?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+            if !self.goes_on() {
+                return self.enqueue(&[Job::RestartUnfinished { after }], Duration::ZERO).await;
+            }
+        }
+    }
+}
+
+fn organization(text: &str) -> Result<OrganizationId, Error> {
+    OrganizationId::parse(text).map_err(|_| Error::Unreadable("organization_id".to_owned()))
+}
+
+fn team(text: &str) -> Result<TeamId, Error> {
+    TeamId::parse(text).map_err(|_| Error::Unreadable("team_id".to_owned()))
+}
+
+fn user(text: &str) -> Result<UserId, Error> {
+    UserId::parse(text).map_err(|_| Error::Unreadable("user_id".to_owned()))
 }

@@ -8,7 +8,7 @@ use std::{collections::HashMap, fmt};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Error, keys, keys::TeamEntry};
+use super::{Error, keys, keys::TeamEntry, work::Gone};
 use crate::domain::{
     ApiKey, Candidate, Credit, Decision, Description, EventVersion, KeyKind, Load, Member, OrganizationId, Priority,
     QueueStrategy, Reason, Resolved, Scope, Tags, Team, TeamId, TeamName, Ticket, TicketState, TicketStatus, Timestamp,
@@ -168,14 +168,18 @@ pub(super) fn load(item: Item) -> Result<Load, Error> {
 }
 
 /// `ORG#o`, `GONE#t`.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct GoneItem {
     pk: String,
     sk: String,
-    gsi1pk: String,
-    gsi1sk: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1sk: Option<String>,
     open_tickets: u64,
     waiting_tickets: u64,
+    #[serde(default)]
+    specializations: Vec<String>,
     deleted_at: i64,
 }
 
@@ -184,7 +188,46 @@ impl GoneItem {
         let Load { turn: _, open_tickets, waiting_tickets, sla_met: _, sla_due: _ } = load;
         let keys::Key { pk, sk } = keys::gone(&team.organization_id, team.id);
         let keys::Key { pk: gsi1pk, sk: gsi1sk } = keys::gone_work(&team.organization_id, team.id);
-        Self { pk, sk, gsi1pk, gsi1sk, open_tickets, waiting_tickets, deleted_at: deleted_at.millis() }
+        Self {
+            pk,
+            sk,
+            gsi1pk: Some(gsi1pk),
+            gsi1sk: Some(gsi1sk),
+            open_tickets,
+            waiting_tickets,
+            specializations: team.specializations.as_slice().to_vec(),
+            deleted_at: deleted_at.millis(),
+        }
+    }
+}
+
+/// What an item says a deleted team left.
+pub(super) fn gone(item: Item) -> Result<Gone, Error> {
+    let GoneItem {
+        pk: _,
+        sk: _,
+        gsi1pk: _,
+        gsi1sk: _,
+        open_tickets,
+        waiting_tickets: _,
+        specializations,
+        deleted_at: _,
+    } = from_item(item)?;
+    let specializations = Tags::parse(specializations).map_err(|_| bad("specializations"))?;
+    Ok(Gone { open_tickets, specializations })
+}
+
+/// `ORG#o#SPEC#<folded tag>`, `TEAM#t`.
+#[derive(Serialize)]
+pub(super) struct SpecializationItem {
+    pk: String,
+    sk: String,
+}
+
+impl SpecializationItem {
+    pub(super) fn new(key: keys::Key) -> Self {
+        let keys::Key { pk, sk } = key;
+        Self { pk, sk }
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
+use super::work::Unfinished;
 use crate::domain::{Folded, KeyHash, OrganizationId, TeamId, Ticket, TicketId, TicketState, UserId};
 
 /// The most bytes DynamoDB takes in a sort key.
@@ -210,6 +211,16 @@ pub(super) fn team_of(sk: &str) -> Option<TeamId> {
     match TeamEntry::parse(sk)? {
         TeamEntry::Team(team) => Some(team),
         TeamEntry::Load(_) => None,
+    }
+}
+
+/// What is unfinished, by its sort key in the index of work.
+pub(super) fn unfinished(gsi1sk: &str) -> Option<Unfinished> {
+    let (org, entry) = gsi1sk.strip_prefix("ORG#")?.split_once('#')?;
+    let org = OrganizationId::parse(org).ok()?;
+    match entry.strip_prefix("GONE#") {
+        Some(team) => Some(Unfinished::Gone(org, TeamId::parse(team).ok()?)),
+        None => Some(Unfinished::Waiting(org, team_of(entry)?)),
     }
 }
 

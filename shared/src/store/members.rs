@@ -205,7 +205,7 @@ fn check_profile(transaction: &mut Transaction<'_>, org: &OrganizationId, user: 
     let active = UserStatus::Active.as_str();
     let values = expression::values([(":active", s(active)), (":version", n(user.version))]);
     let condition = "#status = :active AND #profile_version = :version";
-    transaction.check(&keys::user(org, user.id), condition, values, move |user| match user {
+    transaction.check(&keys::user(org, user.id), condition, Some(values), move |user| match user {
         None => Refusal::Because(Refused::UserNotFound(UserField::UserId)),
         Some(user) if items::text(user, "status") != Some(active) => {
             Refusal::Because(Refused::UserInactive(UserField::UserId))

@@ -14,6 +14,7 @@ mod teams;
 mod tickets;
 mod transaction;
 mod users;
+mod work;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use retry::Error;
 pub(crate) use retry::Stale;
 pub use teams::OnOpenTickets;
 pub use tickets::Tickets;
+pub use work::{Gone, Page, Unfinished};
 
 /// A DynamoDB table, by name. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -202,6 +202,16 @@ pub(crate) enum Stale {
     Error(Error),
 }
 
+impl Stale {
+    /// The error that it is for whoever cannot decide again.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Error(error) => error,
+            Self::Outdated => Error::contended(),
+        }
+    }
+}
+
 impl From<Error> for Stale {
     fn from(error: Error) -> Self {
         Self::Error(error)

@@ -362,7 +362,7 @@ fn count_teams(transaction: &mut Transaction<'_>, org: &OrganizationId, by: i8) 
 /// Wants an active user for a lead.
 fn check_lead(transaction: &mut Transaction<'_>, org: &OrganizationId, lead: UserId) -> Result<(), Error> {
     let active = expression::values([(":active", s(UserStatus::Active.as_str()))]);
-    transaction.check(&keys::user(org, lead), "#status = :active", active, |user| {
+    transaction.check(&keys::user(org, lead), "#status = :active", Some(active), |user| {
         Refusal::Because(match user {
             Some(_) => Refused::UserInactive(UserField::LeadId),
             None => Refused::UserNotFound(UserField::LeadId),

@@ -112,10 +112,18 @@ impl Store {
         Ok(())
     }
 
-    async fn team_state(&self, org: &OrganizationId, id: TeamId) -> Result<TeamState, Error> {
+    /// Reads a team at work, strongly consistent. `None` if there is no such team. One round trip: two queries at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn desk(&self, org: &OrganizationId, id: TeamId) -> Result<Option<Desk>, Error> {
         let (team, memberships) = tokio::try_join!(self.team_and_load(org, id), self.memberships(org, id))?;
-        Ok(match team {
-            Some((team, load)) => TeamState::Present(Box::new(Desk::new(team, load, memberships))),
+        Ok(team.map(|(team, load)| Desk::new(team, load, memberships)))
+    }
+
+    async fn team_state(&self, org: &OrganizationId, id: TeamId) -> Result<TeamState, Error> {
+        Ok(match self.desk(org, id).await? {
+            Some(desk) => TeamState::Present(Box::new(desk)),
             None if self.get(&keys::gone(org, id)).await?.is_some() => TeamState::Gone,
             None => TeamState::Absent,
         })
@@ -220,7 +228,7 @@ impl Counting {
         let update = clause("SET", &set) + &clause("ADD", &add);
         let condition = conditions.join(" AND ");
         if update.is_empty() {
-            transaction.check(key, &condition, values, outdated)
+            transaction.check(key, &condition, (!values.is_empty()).then_some(values), outdated)
         } else {
             transaction.update(key, update.trim_end(), Some(&condition), values, outdated)
         }

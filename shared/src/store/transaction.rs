@@ -74,6 +74,13 @@ impl<'t> Transaction<'t> {
         Ok(())
     }
 
+    /// Writes a whole item over what is there.
+    pub(super) fn put_always(&mut self, item: impl Serialize) -> Result<(), Error> {
+        let put = Put::builder().table_name(&*self.store.table).set_item(Some(items::to_item(item)?));
+        self.push(TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build(), |_| Refusal::Outdated);
+        Ok(())
+    }
+
     /// Changes some of an item's attributes.
     pub(super) fn update(
         &mut self,
@@ -119,7 +126,7 @@ impl<'t> Transaction<'t> {
         &mut self,
         key: &Key,
         condition: &str,
-        values: Values,
+        values: Option<Values>,
         meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
     ) -> Result<(), Error> {
         let check = ConditionCheck::builder()
@@ -127,7 +134,7 @@ impl<'t> Transaction<'t> {
             .set_key(Some(key.attributes()))
             .condition_expression(condition)
             .set_expression_attribute_names(expression::names([condition]))
-            .set_expression_attribute_values(Some(values))
+            .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         self.push(TransactWriteItem::builder().condition_check(check.build().map_err(incomplete)?).build(), meaning);
         Ok(())

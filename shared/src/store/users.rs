@@ -44,4 +44,15 @@ impl Store {
         }
         Ok(())
     }
+
+    /// PLACEHOLDER
+    pub async fn copy_profile(
+        &self,
+        _org: &OrganizationId,
+        _id: UserId,
+        _after: Option<String>,
+        _now: crate::domain::Timestamp,
+    ) -> Result<Option<String>, Error> {
+        Ok(None)
+    }
 }

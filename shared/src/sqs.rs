@@ -1,0 +1,197 @@
+//! A batch of messages from an SQS queue, as Lambda hands it to a function: what became of each, and the answer that says so.
+//!
+//! A message that is done is acknowledged; one that failed for the moment comes again, alone; one that can never succeed goes
+//! to the dead-letter queue with its reason and is acknowledged, so that it costs nobody nine more attempts.
+
+use std::{collections::BTreeSet, fmt, time::Duration};
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use lambda_http::{Context, LambdaEvent};
+use tokio::time::Instant;
+
+use crate::{
+    domain::Timestamp,
+    queue::{Message, Queue},
+};
+
+/// The messages of one invocation, by their position in it.
+#[derive(Debug)]
+pub struct Batch {
+    messages: Vec<Received>,
+    failed: BTreeSet<usize>,
+    poison: Vec<(usize, String)>,
+    /// Why something failed, the first cause of each kind of work.
+    causes: Vec<String>,
+    request_id: String,
+    work_until: Instant,
+    answer_until: Instant,
+}
+
+#[derive(Debug)]
+struct Received {
+    id: String,
+    body: String,
+}
+
+impl Batch {
+    /// How long before the function is stopped its work ends, so that poison can still be sent; never more than half of
+    /// the time there is.
+    const FOR_POISON: Duration = Duration::from_secs(2);
+    /// How long before the function is stopped the answer is on its way.
+    const FOR_ANSWER: Duration = Duration::from_millis(250);
+    /// The time there is where the runtime names no deadline.
+    const DEFAULT_TIME: Duration = Duration::from_secs(30);
+
+    /// Takes a batch as it comes.
+    #[must_use]
+    pub fn new(event: LambdaEvent<SqsEvent>) -> Self {
+        let LambdaEvent { payload, context } = event;
+        let Context { deadline, request_id, .. } = context;
+        let left = match i64::try_from(deadline) {
+            Ok(until) if until > 0 => Timestamp::from_millis(until).since(Timestamp::now()),
+            _ => Self::DEFAULT_TIME,
+        };
+        let now = Instant::now();
+        Self {
+            messages: payload.records.into_iter().map(Received::from).collect(),
+            failed: BTreeSet::new(),
+            poison: Vec::new(),
+            causes: Vec::new(),
+            request_id,
+            work_until: now + left.saturating_sub(Self::FOR_POISON.min(left / 2)),
+            answer_until: now + left.saturating_sub(Self::FOR_ANSWER.min(left / 4)),
+        }
+    }
+
+    /// When the work on the messages has to be done.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.work_until
+    }
+
+    /// The messages' texts, in order.
+    pub fn bodies(&self) -> impl Iterator<Item = &str> {
+        self.messages.iter().map(|message| message.body.as_str())
+    }
+
+    /// Sets a message aside that can never succeed.
+    pub fn poison(&mut self, position: usize, reason: impl fmt::Display) {
+        self.poison.push((position, reason.to_string()));
+    }
+
+    /// Has messages come again. What is poison besides is not sent away: it will be, when it comes again.
+    pub fn fail(&mut self, positions: impl IntoIterator<Item = usize>, cause: impl fmt::Display) {
+        self.failed.extend(positions);
+        let cause = cause.to_string();
+        if !self.causes.contains(&cause) {
+            self.causes.push(cause);
+        }
+    }
+
+    /// Sends the poison away and gives the answer; what could not be sent comes again. Says in one line of the log what
+    /// became of the batch, and in one each what was wrong with poison.
+    pub async fn finish(mut self, dead_letters: &Queue) -> SqsBatchResponse {
+        let mut poison = std::mem::take(&mut self.poison);
+        poison.retain(|(position, _)| !self.failed.contains(position));
+        for (position, reason) in &poison {
+            tracing::warn!(request_id = self.request_id, message_id = self.messages[*position].id, reason, "poison");
+        }
+        let letters: Vec<Message> = poison
+            .iter()
+            .map(|(position, reason)| Message {
+                attributes: vec![("reason", reason.clone())],
+                ..Message::new(self.messages[*position].body.clone())
+            })
+            .collect();
+        if !letters.is_empty()
+            && let Err(not_sent) = dead_letters.send(&letters, self.answer_until).await
+        {
+            let left: Vec<usize> = not_sent.messages.iter().map(|&letter| poison[letter].0).collect();
+            self.fail(left, &not_sent);
+        }
+        self.poison = poison;
+        self.answer()
+    }
+
+    /// Gives the answer where nothing is poison: what failed comes again until the queue itself gives it up.
+    #[must_use]
+    pub fn answer(self) -> SqsBatchResponse {
+        let (request_id, messages, failed) = (&self.request_id, self.messages.len(), self.failed.len());
+        let (poison, causes) = (self.poison.len(), self.causes.join("; "));
+        if failed == 0 {
+            tracing::info!(request_id, messages, poison, "batch done");
+        } else {
+            tracing::error!(request_id, messages, poison, failed, causes, "batch done in part");
+        }
+        let mut response = SqsBatchResponse::default();
+        for position in self.failed {
+            response.add_failure(&self.messages[position].id);
+        }
+        response
+    }
+}
+
+impl From<SqsMessage> for Received {
+    fn from(message: SqsMessage) -> Self {
+        // A failure without an id makes Lambda bring the whole batch again, which is what is wanted where there is none.
+        Self { id: message.message_id.unwrap_or_default(), body: message.body.unwrap_or_default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+    use serde_json::json;
+
+    use super::*;
+
+    /// A batch of messages `m0`, `m1`, ... in the second that is left.
+    fn batch(bodies: &[&str]) -> Batch {
+        let records: Vec<_> = bodies
+            .iter()
+            .enumerate()
+            .map(|(at, body)| json!({"messageId": format!("m{at}"), "body": body, "eventSource": "aws:sqs"}))
+            .collect();
+        let event = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let mut context = Context::default();
+        context.deadline = u64::try_from(Timestamp::now().plus(Duration::from_secs(1)).millis()).unwrap();
+        Batch::new(LambdaEvent::new(event, context))
+    }
+
+    /// A queue where nobody listens.
+    fn nowhere() -> Queue {
+        let config = aws_sdk_sqs::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(Credentials::new("k", "s", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .endpoint_url("http://127.0.0.1:1")
+            .build();
+        Queue::new(aws_sdk_sqs::Client::from_conf(config), "http://127.0.0.1:1/000000000000/dead")
+    }
+
+    fn failed(response: &SqsBatchResponse) -> Vec<&str> {
+        response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn only_what_failed_comes_again_and_once() {
+        let mut batch = batch(&["a", "b", "c"]);
+        assert_eq!(batch.bodies().collect::<Vec<_>>(), ["a", "b", "c"]);
+        batch.fail([2], "away");
+        batch.fail([0, 2], "away");
+        assert_eq!(batch.causes, ["away"]);
+        assert_eq!(failed(&batch.finish(&nowhere()).await), ["m0", "m2"]);
+    }
+
+    #[tokio::test]
+    async fn poison_that_cannot_be_sent_comes_again_in_time() {
+        let started = Instant::now();
+        let mut batch = batch(&["a", "b"]);
+        assert!(batch.deadline() < started + Duration::from_millis(600));
+        batch.poison(1, "not JSON");
+        assert_eq!(failed(&batch.finish(&nowhere()).await), ["m1"]);
+        assert!(started.elapsed() < Duration::from_secs(1));
+    }
+}

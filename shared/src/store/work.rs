@@ -1,0 +1,257 @@
+//! What is left to do after a commit: finding it, and saying that it is done.
+//!
+//! The index lags behind the table by a moment, so what it shows is only where to look: the counters, read consistently, say
+//! when there is nothing left.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{
+    Error, Store, expression,
+    expression::{n, s},
+    items::{self, Item, SpecializationItem},
+    keys,
+    retry::{Failed, Stale},
+    transaction::{MAX_ITEMS, Refusal, Transaction},
+};
+use crate::domain::{Folded, OrganizationId, Tags, TeamId, TicketId};
+
+/// What a deleted team left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The open tickets that are not unassigned yet.
+    pub open_tickets: u64,
+    /// What it knew.
+    pub specializations: Tags,
+}
+
+/// One page of what an index shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub found: Vec<T>,
+    /// Where the next begins, if there may be more.
+    pub next: Option<String>,
+}
+
+/// Work that the index shows unfinished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfinished {
+    /// A team in which tickets wait.
+    Waiting(OrganizationId, TeamId),
+    /// A deleted team that is not swept yet.
+    Gone(OrganizationId, TeamId),
+}
+
+impl Store {
+    /// A team's waiting tickets as the index shows them, the most urgent first, then the oldest. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn waiting_tickets(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<TicketId>, Error> {
+        self.indexed_tickets(keys::waiting_partition(org, team), after, limit).await
+    }
+
+    /// A team's assigned tickets as the index shows them, the oldest decision first. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn assigned_tickets(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<TicketId>, Error> {
+        self.indexed_tickets(keys::open_partition(org, team), after, limit).await
+    }
+
+    /// An organization's tickets without a team as the index shows them, the most urgent first. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn unrouted_tickets(
+        &self,
+        org: &OrganizationId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<TicketId>, Error> {
+        self.indexed_tickets(keys::unrouted_partition(org), after, limit).await
+    }
+
+    async fn indexed_tickets(
+        &self,
+        partition: String,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<TicketId>, Error> {
+        let ticket = |item: &Item| items::text(item, "pk").and_then(keys::ticket_of);
+        self.index_page(partition, after, limit, ticket).await
+    }
+
+    /// What the index of work shows. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn unfinished(&self, after: Option<&str>, limit: usize) -> Result<Page<Unfinished>, Error> {
+        let unfinished = |item: &Item| keys::unfinished(items::text(item, "gsi1sk")?);
+        self.index_page(keys::WORK.to_owned(), after, limit, unfinished).await
+    }
+
+    /// Reads a page of an index partition; what `read` does not know is left out.
+    async fn index_page<T>(
+        &self,
+        partition: String,
+        after: Option<&str>,
+        limit: usize,
+        read: impl Fn(&Item) -> Option<T>,
+    ) -> Result<Page<T>, Error> {
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .index_name("gsi1")
+            .key_condition_expression("gsi1pk = :pk")
+            .expression_attribute_values(":pk", s(partition))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(after.map(parse_cursor).transpose()?);
+        let page = self.send(|| call.clone().send()).await?;
+        let next = page.last_evaluated_key.map(|key| cursor(&key)).transpose()?;
+        Ok(Page { found: page.items.unwrap_or_default().iter().filter_map(read).collect(), next })
+    }
+
+    /// Reads what a deleted team left, strongly consistent. `None` if there is no such team. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn gone(&self, org: &OrganizationId, team: TeamId) -> Result<Option<Gone>, Error> {
+        self.get(&keys::gone(org, team)).await?.map(items::gone).transpose()
+    }
+
+    /// Says that no ticket of a team waits any more, unless one does. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn nothing_waits(&self, org: &OrganizationId, team: TeamId) -> Result<(), Error> {
+        self.leave_work(&keys::load(org, team), "#waiting_tickets = :none").await
+    }
+
+    /// Says that a deleted team is swept, unless it still counts open tickets. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn swept(&self, org: &OrganizationId, team: TeamId) -> Result<(), Error> {
+        self.leave_work(&keys::gone(org, team), "#open_tickets = :none").await
+    }
+
+    /// Takes an item out of the index of work if it is in there and the condition holds.
+    async fn leave_work(&self, key: &keys::Key, condition: &str) -> Result<(), Error> {
+        let (update, condition) = ("REMOVE #gsi1pk, #gsi1sk", format!("attribute_exists(#gsi1pk) AND {condition}"));
+        let call = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .condition_expression(&condition)
+            .set_expression_attribute_names(expression::names([update, &*condition]))
+            .set_expression_attribute_values(Some(expression::values([(":none", n(0))])));
+        match self.send(|| call.clone().send()).await {
+            Ok(_) => Ok(()),
+            Err(Failed::Answered(error)) if error.is_conditional_check_failed_exception() => Ok(()),
+            Err(failed) => Err(failed.into()),
+        }
+    }
+
+    /// Deletes up to 100 memberships of a deleted team. True if there may be more. Two round trips.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn delete_memberships(&self, org: &OrganizationId, team: TeamId) -> Result<bool, Error> {
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :members)")
+            .expression_attribute_values(":pk", s(keys::members_partition(org, team)))
+            .expression_attribute_values(":members", s(keys::MEMBERS))
+            .projection_expression("sk")
+            .limit(i32::try_from(MAX_ITEMS).unwrap_or(i32::MAX));
+        let page = self.send(|| call.clone().send()).await?;
+        let mut transaction = Transaction::new(self);
+        for user in page.items().iter().filter_map(|item| items::text(item, "sk").and_then(keys::member_of)) {
+            transaction.delete(&keys::membership(org, team, user), None, None, |_| Refusal::Outdated)?;
+        }
+        if transaction.len() > 0 {
+            transaction.commit().await.map_err(Stale::into_error)?;
+        }
+        Ok(page.last_evaluated_key.is_some())
+    }
+
+    /// Makes a team found by what it knows, and by nothing of `formerly` that it does not know; a team that is gone by
+    /// nothing. Tells what it knows. Two round trips: a read, then a transaction on condition that the team is as it was read; up to
+    /// four for more than 99 changes.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn index_specializations(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        formerly: &[Folded],
+    ) -> Result<Vec<Folded>, Error> {
+        self.until_current(async || {
+            let team_key = keys::team(org, team);
+            let read = self.get(&team_key).await?.map(|item| items::team(org, item)).transpose()?;
+            let known: Vec<Folded> =
+                read.iter().flat_map(|team| team.specializations.as_slice()).map(|tag| Folded::of(tag)).collect();
+            let forgotten: Vec<&Folded> = formerly.iter().filter(|topic| !known.contains(topic)).collect();
+            let changes: Vec<(&Folded, bool)> = forgotten
+                .into_iter()
+                .map(|topic| (topic, false))
+                .chain(known.iter().map(|topic| (topic, true)))
+                .collect();
+            for changes in changes.chunks(MAX_ITEMS - 1) {
+                let mut transaction = Transaction::new(self);
+                match &read {
+                    Some(team) => {
+                        let version = expression::values([(":version", n(team.version))]);
+                        transaction.check(&team_key, "#version = :version", Some(version), |_| Refusal::Outdated)?;
+                    }
+                    None => transaction.check(&team_key, "attribute_not_exists(#pk)", None, |_| Refusal::Outdated)?,
+                }
+                for (topic, knows) in changes {
+                    let key = keys::specialization(org, topic, team);
+                    if *knows {
+                        transaction.put_always(SpecializationItem::new(key))?;
+                    } else {
+                        transaction.delete(&key, None, None, |_| Refusal::Outdated)?;
+                    }
+                }
+                transaction.commit().await?;
+            }
+            Ok(known)
+        })
+        .await
+    }
+}
+
+/// A place in an index as a text that survives in a message.
+fn cursor(key: &HashMap<String, AttributeValue>) -> Result<String, Error> {
+    let texts: HashMap<&str, &str> =
+        key.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_s().ok()?.as_str()))).collect();
+    serde_json::to_string(&texts).map_err(Error::internal)
+}
+
+fn parse_cursor(text: &str) -> Result<HashMap<String, AttributeValue>, Error> {
+    let texts: HashMap<String, String> = serde_json::from_str(text).map_err(Error::internal)?;
+    Ok(texts.into_iter().map(|(name, value)| (name, s(value))).collect())
+}
