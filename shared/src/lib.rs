@@ -16,3 +16,5 @@ pub mod routing;
 pub mod sqs;
 pub mod store;
 pub mod wire;
+
+mod backoff;

@@ -6,8 +6,9 @@ use aws_sdk_sqs::{
     Client,
     types::{MessageAttributeValue, SendMessageBatchRequestEntry},
 };
-use rand::Rng;
 use tokio::time::Instant;
+
+use crate::backoff::Backoff;
 
 /// An SQS queue, by URL. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -71,18 +72,15 @@ impl Queue {
     pub async fn send(&self, messages: &[Message], deadline: Instant) -> Result<(), NotSent> {
         let mut left: Vec<usize> = (0..messages.len()).collect();
         let mut cause = String::new();
-        let mut ceiling = Duration::from_millis(25);
+        let mut backoff = Backoff::until(deadline);
         loop {
             left = self.try_send(messages, left, deadline, &mut cause).await;
             if left.is_empty() {
                 return Ok(());
             }
-            let wakes = Instant::now() + ceiling.mul_f64(rand::rng().random());
-            if wakes >= deadline {
+            if !backoff.pause().await {
                 return Err(NotSent { messages: left, cause });
             }
-            tokio::time::sleep_until(wakes).await;
-            ceiling = (ceiling * 2).min(Duration::from_secs(1));
         }
     }
 

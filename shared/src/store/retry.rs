@@ -1,12 +1,11 @@
 //! What can go wrong on the way to the table, and trying again.
 
-use std::{error::Error as StdError, fmt, time::Duration};
+use std::{error::Error as StdError, fmt};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
-use tokio::time::Instant;
 
 use super::Store;
-use crate::domain;
+use crate::{backoff::Backoff, domain};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -65,29 +64,6 @@ fn chain(error: &dyn StdError) -> String {
     line
 }
 
-/// The pauses between attempts: exponential with full jitter, until a deadline.
-pub(crate) struct Backoff {
-    deadline: Instant,
-    ceiling: Duration,
-}
-
-impl Backoff {
-    const FIRST: Duration = Duration::from_millis(25);
-    const LONGEST: Duration = Duration::from_secs(1);
-
-    /// Waits for a random part of a ceiling that doubles each time. False, at once, if the deadline would pass.
-    pub(crate) async fn pause(&mut self) -> bool {
-        let pause = self.ceiling.mul_f64(rand::random::<f64>());
-        self.ceiling = (self.ceiling * 2).min(Self::LONGEST);
-        let wakes = Instant::now() + pause;
-        if wakes >= self.deadline {
-            return false;
-        }
-        tokio::time::sleep_until(wakes).await;
-        true
-    }
-}
-
 /// Two writers kept getting in each other's way until the time was up.
 #[derive(Debug)]
 struct Contention;
@@ -131,7 +107,7 @@ impl<E: StdError + Send + Sync + 'static> From<Failed<E>> for Error {
 
 impl Store {
     pub(crate) fn backoff(&self) -> Backoff {
-        Backoff { deadline: self.deadline, ceiling: Backoff::FIRST }
+        Backoff::until(self.deadline)
     }
 
     /// Makes a call until it is answered with something that another attempt would not change, or the time is up.
