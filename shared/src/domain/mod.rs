@@ -4,6 +4,7 @@
 //! valid. Records that merely group such values have public fields, so that a conversion can destructure every one of
 //! them and a new field breaks the build until someone decides about it.
 
+mod change;
 mod credential;
 mod decision;
 mod error;
@@ -18,6 +19,7 @@ mod time;
 mod user;
 mod workload;
 
+pub use change::{Change, Changed};
 pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey};
 pub use decision::{Candidate, Decision, Reason, WhyNot};
 pub use error::{Error, UserField};

@@ -195,6 +195,41 @@ impl TeamEntry {
     }
 }
 
+/// What an item is whose changes have consequences, by its key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entry {
+    Team,
+    Load(TeamId),
+    Gone(TeamId),
+    Membership(TeamId),
+    User(UserId),
+    Ticket,
+}
+
+impl Entry {
+    /// Takes a key apart. `None` for every other item: claims, counts, credentials, what a later version keeps.
+    pub(super) fn parse(pk: &str, sk: &str) -> Option<(OrganizationId, Self)> {
+        let owned = pk.strip_prefix("ORG#")?;
+        let (org, rest) = owned.split_once('#').unwrap_or((owned, ""));
+        let entry = if rest.is_empty() {
+            match TeamEntry::parse(sk) {
+                Some(TeamEntry::Team(_)) => Self::Team,
+                Some(TeamEntry::Load(team)) => Self::Load(team),
+                None => Self::Gone(TeamId::parse(sk.strip_prefix("GONE#")?).ok()?),
+            }
+        } else if sk.starts_with(MEMBERS) {
+            Self::Membership(TeamId::parse(rest.strip_prefix(TEAMS)?).ok()?)
+        } else if sk == "USER" {
+            Self::User(UserId::parse(rest.strip_prefix("USER#")?).ok()?)
+        } else if sk == "TICKET" {
+            Self::Ticket
+        } else {
+            return None;
+        };
+        Some((OrganizationId::parse(org).ok()?, entry))
+    }
+}
+
 /// The user of a membership, by its sort key.
 pub(super) fn member_of(sk: &str) -> Option<UserId> {
     UserId::parse(sk.strip_prefix(MEMBERS)?).ok()
@@ -278,6 +313,35 @@ mod tests {
         assert_eq!(member_of(&membership(&org(), team_id(), user_id()).sk), Some(user_id()));
         let hash = SecretKey::generate(KeyKind::TtLive, || 7).hash();
         assert_eq!(api_key_hash(&api_key(hash).pk), Some(hash));
+    }
+
+    #[test]
+    fn what_has_consequences_is_told_from_the_rest_by_its_key() {
+        let ticket_id = TicketId::parse("TKT-1").unwrap();
+        for (key, entry) in [
+            (team(&org(), team_id()), Entry::Team),
+            (load(&org(), team_id()), Entry::Load(team_id())),
+            (gone(&org(), team_id()), Entry::Gone(team_id())),
+            (membership(&org(), team_id(), user_id()), Entry::Membership(team_id())),
+            (user(&org(), user_id()), Entry::User(user_id())),
+            (ticket(&org(), &ticket_id), Entry::Ticket),
+        ] {
+            assert_eq!(Entry::parse(&key.pk, &key.sk), Some((org(), entry)), "{key:?}");
+        }
+        let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
+        for key in [
+            organization(&org()),
+            name_claim(&org(), &Folded::of("TEAM#x")),
+            specialization(&org(), &Folded::of("TEAM#x"), team_id()),
+            Key::new("ORG#org_9f8e#IDEM#TICKET#x", "IDEM"),
+            Key::new("ORG#org_9f8e", "TEAM#nonsense"),
+            Key::new("ORG#", "TEAM#550e8400-e29b-41d4-a716-446655440000"),
+            api_key(hash),
+            Key::new(format!("KEY#{hash}"), "RATE#1"),
+            nothing(),
+        ] {
+            assert_eq!(Entry::parse(&key.pk, &key.sk), None, "{key:?}");
+        }
     }
 
     #[test]
