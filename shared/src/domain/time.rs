@@ -62,6 +62,12 @@ impl Timestamp {
         // Neither step fails for a second of these years; were one to, the epoch is better than no answer.
         moment.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(&Rfc3339).unwrap_or_default()
     }
+
+    /// The same with milliseconds: `2025-01-05T08:00:00.000Z`.
+    #[must_use]
+    pub fn iso8601_millis(self) -> String {
+        format!("{}.{:03}Z", self.iso8601().trim_end_matches('Z'), self.0.rem_euclid(1000))
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +81,13 @@ mod tests {
         assert_eq!(Timestamp::from_millis(-1).iso8601(), "1969-12-31T23:59:59Z");
         assert_eq!(Timestamp::from_millis(i64::MAX).iso8601(), "9999-12-31T23:59:59Z");
         assert_eq!(Timestamp::from_millis(i64::MIN).iso8601(), "0000-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn milliseconds_are_always_three_digits() {
+        assert_eq!(Timestamp::from_millis(1_736_064_000_009).iso8601_millis(), "2025-01-05T08:00:00.009Z");
+        assert_eq!(Timestamp::from_secs(1_736_064_000).iso8601_millis(), "2025-01-05T08:00:00.000Z");
+        assert_eq!(Timestamp::from_millis(-1).iso8601_millis(), "1969-12-31T23:59:59.999Z");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and from the domain stand beside them. [`input`] reads bodies and query strings by the rules that both share. The
 //! functions of this module only choose the contract.
 
+pub mod announcements;
 pub mod events;
 pub mod input;
 pub mod itsm;
