@@ -1,10 +1,19 @@
 //! The table's stream: announces what happened, and starts the jobs that follow from it.
 
-use std::convert::Infallible;
+mod batch;
+mod jobs;
 
-use aws_lambda_events::{dynamodb::Event, streams::DynamoDbEventResponse};
-use lambda_runtime::LambdaEvent;
-use muster::{bus::Bus, queue::Queue};
+use std::{convert::Infallible, time::Duration};
+
+use aws_lambda_events::{
+    dynamodb::Event,
+    streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
+};
+use lambda_runtime::{Context, LambdaEvent};
+use muster::{bus::Bus, domain::Timestamp, queue::Queue};
+use tokio::time::Instant;
+
+use batch::Batch;
 
 /// What the function depends on. One for the life of its instance.
 #[derive(Clone)]
@@ -15,11 +24,60 @@ pub struct Deps {
     pub jobs: Queue,
 }
 
-/// Handles one batch of the stream's records.
+/// How long before the function is stopped it gives up, so that it can still say what has to come again.
+const MARGIN: Duration = Duration::from_millis(500);
+/// The time there is where the runtime names no deadline.
+const DEFAULT_TIME: Duration = Duration::from_secs(10);
+
+/// Handles one batch of the stream's records. No call at all where there is nothing to say; else the bus and the queue
+/// beside each other, each in as few calls as it allows.
+///
+/// What fails holds nothing else back, but whatever stands after it in the stream comes again with it, and is announced
+/// again under the same `id`. Of a record that cannot be read, the stream's retries, bisecting and failure destination take
+/// care: what stands before it is done, and what stands after it waits for it.
 ///
 /// # Errors
 /// Never: the first record that has to come again is named in the answer.
 pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEventResponse, Infallible> {
-    let _ = (event, deps);
-    Ok(DynamoDbEventResponse::default())
+    let LambdaEvent { payload: Event { records, .. }, context } = event;
+    let deadline = deadline(&context);
+    let sequence_numbers: Vec<_> = records.iter().map(|record| record.change.sequence_number.clone()).collect();
+
+    let batch = Batch::of(records);
+    let messages = batch.messages();
+    let (published, sent) =
+        tokio::join!(deps.bus.publish(&batch.announcements, deadline), deps.jobs.send(&messages, deadline));
+
+    let (unpublished, unsent) = (published.err(), sent.err());
+    let first_unpublished = unpublished.iter().flat_map(|failed| &failed.announcements).map(|&n| batch.announced_by[n]);
+    let first_unsent = unsent.iter().flat_map(|failed| &failed.messages).map(|&n| batch.wanted_by[n]);
+    let unreadable = batch.unreadable.as_ref();
+    let again = first_unpublished.chain(first_unsent).chain(unreadable.map(|(position, _)| *position)).min();
+
+    let mut response = DynamoDbEventResponse::default();
+    if let Some(position) = again {
+        let sequence_number = sequence_numbers[position].clone();
+        tracing::error!(
+            sequence_number,
+            records = sequence_numbers.len(),
+            position,
+            unreadable = unreadable.map(|(_, error)| tracing::field::display(error)),
+            unpublished = unpublished.as_ref().map(tracing::field::display),
+            unsent = unsent.as_ref().map(tracing::field::display),
+            "from this record on the stream has to come again"
+        );
+        let mut failure = DynamoDbBatchItemFailure::default();
+        failure.item_identifier = sequence_number;
+        response.batch_item_failures.push(failure);
+    }
+    Ok(response)
+}
+
+/// When the answer has to be ready.
+fn deadline(context: &Context) -> Instant {
+    let left = match i64::try_from(context.deadline) {
+        Ok(until) if until > 0 => Timestamp::from_millis(until).since(Timestamp::now()),
+        _ => DEFAULT_TIME,
+    };
+    Instant::now() + left.saturating_sub(MARGIN)
 }

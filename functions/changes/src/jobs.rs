@@ -1,0 +1,213 @@
+//! Which jobs follow from a change. Each can be done twice, so one too many costs a look at the table; one too few waits for
+//! the schedule.
+
+use std::collections::BTreeSet;
+
+use muster::{
+    domain::{
+        Change, Changed, Folded, Load, Member, OrganizationId, Tags, Team, TeamId, Ticket, TicketState, User, UserId,
+        UserStatus,
+    },
+    jobs::Job,
+};
+
+/// The jobs that follow from a change.
+pub(crate) fn jobs(change: &Change) -> Vec<Job> {
+    let org = &change.organization_id;
+    match &change.what {
+        Changed::Team { before, after } => after_team(org, before.as_ref(), after.as_ref()),
+        Changed::Load { team_id, before, after } => after_load(org, *team_id, before.as_ref(), after.as_ref()),
+        Changed::TeamGone { team_id } => {
+            vec![Job::SweepTeam { organization_id: org.to_string(), team_id: team_id.uuid().to_string() }]
+        }
+        Changed::Membership { team_id, before, after } => {
+            after_membership(org, *team_id, before.as_ref(), after.as_ref())
+        }
+        Changed::User { user_id, before, after } => after_user(org, *user_id, before.as_ref(), after.as_ref()),
+        Changed::Ticket { before, after } => after_ticket(org, before.as_ref(), after.as_ref()),
+    }
+}
+
+/// A team that is new, or knows something else, may be what unrouted tickets wait for.
+fn after_team(org: &OrganizationId, before: Option<&Team>, after: Option<&Team>) -> Vec<Job> {
+    let folded = |tags: &Tags| tags.as_slice().iter().map(|tag| Folded::of(tag)).collect::<BTreeSet<_>>();
+    let Some(after) = after else { return Vec::new() };
+    let formerly = match before {
+        Some(before) if folded(&before.specializations) == folded(&after.specializations) => return Vec::new(),
+        Some(before) => before.specializations.as_slice().to_vec(),
+        None => Vec::new(),
+    };
+    let team_id = after.id.uuid().to_string();
+    vec![Job::IndexSpecializations { organization_id: org.to_string(), team_id, formerly }]
+}
+
+/// Tickets that begin to wait are tried once more: somebody may have become eligible while nobody was found.
+fn after_load(org: &OrganizationId, team: TeamId, before: Option<&Load>, after: Option<&Load>) -> Vec<Job> {
+    let waiting = |load: Option<&Load>| load.map_or(0, |load| load.waiting_tickets);
+    if waiting(after) > waiting(before) { vec![drain(org, team)] } else { Vec::new() }
+}
+
+/// The same where the count did not rise, since as many stopped to wait in the same moment.
+fn after_ticket(org: &OrganizationId, before: Option<&Ticket>, after: Option<&Ticket>) -> Vec<Job> {
+    let waits_with = |ticket: &Ticket| ticket.team_id.filter(|_| ticket.state == TicketState::Waiting);
+    match (before.and_then(waits_with), after.and_then(waits_with)) {
+        (before, Some(team)) if before != Some(team) => vec![drain(org, team)],
+        _ => Vec::new(),
+    }
+}
+
+/// Somebody who becomes eligible can have what waits; somebody who comes may have been copied from an old profile.
+fn after_membership(org: &OrganizationId, team: TeamId, before: Option<&Member>, after: Option<&Member>) -> Vec<Job> {
+    let is_present = |member: &Member| member.removed_at.is_none();
+    let is_eligible = |member: &Member| is_present(member) && member.user.status == UserStatus::Active;
+    let mut jobs = Vec::new();
+    let Some(after) = after else { return jobs };
+    if is_eligible(after) && !before.is_some_and(is_eligible) {
+        jobs.push(drain(org, team));
+    }
+    if is_present(after) && !before.is_some_and(is_present) {
+        jobs.push(copy_profile(org, after.user.id));
+    }
+    jobs
+}
+
+fn after_user(org: &OrganizationId, user: UserId, before: Option<&User>, after: Option<&User>) -> Vec<Job> {
+    if before == after { Vec::new() } else { vec![copy_profile(org, user)] }
+}
+
+fn drain(org: &OrganizationId, team: TeamId) -> Job {
+    Job::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string() }
+}
+
+fn copy_profile(org: &OrganizationId, user: UserId) -> Job {
+    Job::CopyProfile { organization_id: org.to_string(), user_id: user.uuid().to_string(), after: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster::domain::{NewTeam, QueueStrategy, TeamName, Timestamp};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_736_064_000);
+
+    fn org() -> OrganizationId {
+        OrganizationId::parse("org").unwrap()
+    }
+
+    fn team_id() -> TeamId {
+        TeamId::parse("a1b2c3d4-e5f6-7890-abcd-ef1234567890").unwrap()
+    }
+
+    fn following(what: Changed) -> Vec<Job> {
+        jobs(&Change { record: "a record".to_owned(), organization_id: org(), at: NOW, what })
+    }
+
+    fn alex() -> User {
+        User {
+            id: UserId::parse("f6e5d4c3-b2a1-0987-fedc-ba9876543210").unwrap(),
+            name: "Alex Rivera".to_owned(),
+            email: "arivera@acme.com".to_owned(),
+            role: "agent".to_owned(),
+            avatar_url: None,
+            status: UserStatus::Active,
+            version: 3,
+        }
+    }
+
+    fn knowing(tags: &[&str]) -> Team {
+        let new = NewTeam {
+            name: TeamName::parse("Network Operations").unwrap(),
+            description: None,
+            lead_id: None,
+            queue_strategy: QueueStrategy::RoundRobin,
+            specializations: Tags::parse(tags).unwrap(),
+        };
+        Team::create(team_id(), org(), new, NOW)
+    }
+
+    #[test]
+    fn a_team_is_indexed_when_it_comes_and_when_it_knows_something_else() {
+        let index = |formerly: &[&str]| {
+            vec![Job::IndexSpecializations {
+                organization_id: "org".to_owned(),
+                team_id: team_id().uuid().to_string(),
+                formerly: formerly.iter().map(|&tag| tag.to_owned()).collect(),
+            }]
+        };
+        for (before, after, expected) in [
+            (None, Some(knowing(&[])), index(&[])),
+            (None, Some(knowing(&["VPN"])), index(&[])),
+            (Some(knowing(&["VPN"])), Some(knowing(&["DNS"])), index(&["VPN"])),
+            (Some(knowing(&["VPN", "DNS"])), Some(knowing(&["dns", "vpn"])), vec![]),
+            (Some(knowing(&["VPN"])), None, vec![]),
+        ] {
+            assert_eq!(following(Changed::Team { before, after }), expected);
+        }
+    }
+
+    #[test]
+    fn a_deleted_team_is_swept() {
+        let sweep = Job::SweepTeam { organization_id: "org".to_owned(), team_id: team_id().uuid().to_string() };
+        assert_eq!(following(Changed::TeamGone { team_id: team_id() }), [sweep]);
+    }
+
+    #[test]
+    fn a_team_is_drained_when_more_wait_than_before() {
+        let load = |waiting_tickets| Some(Load { waiting_tickets, ..Load::default() });
+        for (before, after, drains) in [
+            (None, load(0), false),
+            (None, load(1), true),
+            (load(0), load(1), true),
+            (load(2), load(2), false),
+            (load(2), load(1), false),
+            (load(2), None, false),
+        ] {
+            let jobs = following(Changed::Load { team_id: team_id(), before, after });
+            assert_eq!(jobs, if drains { vec![drain(&org(), team_id())] } else { vec![] }, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn somebody_who_becomes_eligible_drains_and_somebody_who_comes_is_copied_again() {
+        let with = |status, removed: bool| {
+            let mut member = Member::joining(alex(), Tags::default(), None, 0, NOW).unwrap();
+            member.user.status = status;
+            member.removed_at = removed.then_some(NOW);
+            Some(member)
+        };
+        let (present, idle) = (with(UserStatus::Active, false), with(UserStatus::Inactive, false));
+        let (left, left_idle) = (with(UserStatus::Active, true), with(UserStatus::Suspended, true));
+        let (drained, copied) = (drain(&org(), team_id()), copy_profile(&org(), alex().id));
+        for (before, after, expected) in [
+            (&None, &present, vec![&drained, &copied]),
+            (&None, &idle, vec![&copied]),
+            (&None, &left, vec![]),
+            (&left, &present, vec![&drained, &copied]),
+            (&left, &idle, vec![&copied]),
+            (&idle, &present, vec![&drained]),
+            (&present, &idle, vec![]),
+            (&present, &present, vec![]),
+            (&present, &left, vec![]),
+            (&left_idle, &left, vec![]),
+            (&present, &None, vec![]),
+        ] {
+            let what = Changed::Membership { team_id: team_id(), before: before.clone(), after: after.clone() };
+            assert_eq!(following(what).iter().collect::<Vec<_>>(), expected, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_profile_is_copied_when_it_changes() {
+        let newer = User { version: 4, ..alex() };
+        for (before, after, copies) in [
+            (None, Some(alex()), true),
+            (Some(alex()), Some(newer), true),
+            (Some(alex()), None, true),
+            (Some(alex()), Some(alex()), false),
+        ] {
+            let jobs = following(Changed::User { user_id: alex().id, before, after });
+            assert_eq!(jobs, if copies { vec![copy_profile(&org(), alex().id)] } else { vec![] });
+        }
+    }
+}

@@ -1,0 +1,399 @@
+//! The function as Lambda calls it: the stream's event in, over HTTP to a bus and a queue that fail by script, the answer out.
+
+#![expect(clippy::unwrap_used, reason = "what a test's own helpers unwrap fails the test")]
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use aws_lambda_events::dynamodb::Event;
+use aws_smithy_http_client::Builder;
+use axum::{
+    Router,
+    body::Bytes,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use lambda_runtime::{Context, LambdaEvent};
+use muster::{bus::Bus, domain::Timestamp, queue::Queue};
+use muster_changes::{Deps, handle};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+/// What the bus and the queue have seen and taken, and how they fail.
+#[derive(Debug, Default)]
+struct State {
+    /// The subjects of each call's entries, taken or not.
+    put: Vec<Vec<String>>,
+    /// The CloudEvents that the bus took, in order.
+    announced: Vec<Value>,
+    /// The jobs that the queue took, in order.
+    jobs: Vec<Value>,
+    /// How many calls to the bus are throttled as a whole.
+    throttled_calls: usize,
+    /// Entries about these are refused with this code, for so many times.
+    refused: Vec<(String, &'static str, usize)>,
+    /// Whether the queue refuses everything.
+    queue_is_down: bool,
+}
+
+/// A bus and a queue on a port of their own.
+#[derive(Clone)]
+struct Aws {
+    url: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl Aws {
+    async fn start(state: State) -> Self {
+        let state = Arc::new(Mutex::new(state));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let aws = Self { url, state };
+        let serving = aws.clone();
+        let app = Router::new().fallback(move |headers: HeaderMap, body: Bytes| async move {
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            match headers["x-amz-target"].to_str().unwrap() {
+                "AWSEvents.PutEvents" => serving.state().put_events(&body),
+                "AmazonSQS.SendMessageBatch" => serving.state().send_message_batch(&body),
+                other => panic!("{other} is not called"),
+            }
+        });
+        tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
+        aws
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deps(&self) -> Deps {
+        use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+        let bus = aws_sdk_eventbridge::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .endpoint_url(&self.url)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .http_client(Builder::new().build_http())
+            .build();
+        let queue = aws_sdk_sqs::Config::builder()
+            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
+            .endpoint_url(&self.url)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .retry_config(RetryConfig::disabled())
+            .http_client(Builder::new().build_http())
+            .build();
+        Deps {
+            bus: Bus::new(aws_sdk_eventbridge::Client::from_conf(bus), "muster"),
+            jobs: Queue::new(aws_sdk_sqs::Client::from_conf(queue), format!("{}/000000000000/jobs", self.url)),
+        }
+    }
+
+    /// Hands a batch of records to the function, and gives the sequence number from which they have to come again.
+    async fn handle(&self, records: &[Value], time: Duration) -> Option<String> {
+        let payload: Event = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let mut context = Context::default();
+        context.deadline = u64::try_from(Timestamp::now().plus(time).millis()).unwrap();
+        let response = handle(LambdaEvent::new(payload, context), &self.deps()).await.unwrap();
+        let answer = serde_json::to_value(response).unwrap();
+        let failures = answer["batchItemFailures"].as_array().unwrap();
+        assert!(failures.len() <= 1, "the first is enough: {failures:?}");
+        failures.first().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
+    }
+
+    fn announced(&self) -> Vec<String> {
+        let said =
+            |event: &Value| format!("{} {}", event["type"].as_str().unwrap(), event["subject"].as_str().unwrap());
+        self.state().announced.iter().map(said).collect()
+    }
+
+    fn jobs(&self) -> Vec<Value> {
+        self.state().jobs.clone()
+    }
+}
+
+impl State {
+    fn put_events(&mut self, body: &Value) -> Response {
+        let entries = body["Entries"].as_array().unwrap();
+        assert!(entries.len() <= 10);
+        let events: Vec<Value> =
+            entries.iter().map(|entry| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()).collect();
+        let subjects: Vec<String> = events.iter().map(|event| event["subject"].as_str().unwrap().to_owned()).collect();
+        self.put.push(subjects.clone());
+        if self.throttled_calls > 0 {
+            self.throttled_calls -= 1;
+            let body = json!({ "__type": "ThrottlingException", "message": "Rate exceeded" });
+            return (StatusCode::BAD_REQUEST, body.to_string()).into_response();
+        }
+        let mut results = Vec::new();
+        for ((entry, event), subject) in entries.iter().zip(events).zip(subjects) {
+            assert_eq!(entry["EventBusName"], "muster");
+            assert_eq!(entry["Source"], "muster");
+            assert_eq!(entry["DetailType"], event["type"]);
+            let refused = self.refused.iter_mut().find(|(about, _, times)| subject == *about && *times > 0);
+            results.push(if let Some((_, code, times)) = refused {
+                *times -= 1;
+                json!({ "ErrorCode": code, "ErrorMessage": "by script" })
+            } else {
+                self.announced.push(event);
+                json!({ "EventId": "11111111-1111-1111-1111-111111111111" })
+            });
+        }
+        let failed = results.iter().filter(|result| result["ErrorCode"].is_string()).count();
+        json!({ "FailedEntryCount": failed, "Entries": results }).to_string().into_response()
+    }
+
+    fn send_message_batch(&mut self, body: &Value) -> Response {
+        let entries = body["Entries"].as_array().unwrap();
+        assert!((1..=10).contains(&entries.len()));
+        if self.queue_is_down {
+            return (StatusCode::SERVICE_UNAVAILABLE, "{}").into_response();
+        }
+        let mut taken = Vec::new();
+        for entry in entries {
+            self.jobs.push(serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap());
+            taken.push(
+                json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "d41d8cd98f00b204e9800998ecf8427e" }),
+            );
+        }
+        json!({ "Successful": taken, "Failed": [] }).to_string().into_response()
+    }
+}
+
+const TEAM: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
+const USER: &str = "f6e5d4c3-b2a1-0987-fedc-ba9876543210";
+/// Far longer than any of this takes.
+const LONG: Duration = Duration::from_secs(30);
+
+/// A record of the stream, as Lambda writes it.
+fn record(n: usize, pk: &str, sk: &str, old: Option<Value>, new: Option<Value>) -> Value {
+    let with_keys = |mut image: Value| {
+        image["pk"] = json!({ "S": pk });
+        image["sk"] = json!({ "S": sk });
+        image
+    };
+    let event_name = match (&old, &new) {
+        (None, _) => "INSERT",
+        (_, Some(_)) => "MODIFY",
+        (_, None) => "REMOVE",
+    };
+    let mut change = json!({
+        "ApproximateCreationDateTime": 1_736_064_000,
+        "Keys": { "pk": { "S": pk }, "sk": { "S": sk } },
+        "SequenceNumber": sequence_number(n),
+        "SizeBytes": 400,
+        "StreamViewType": "NEW_AND_OLD_IMAGES",
+    });
+    if let Some(old) = old {
+        change["OldImage"] = with_keys(old);
+    }
+    if let Some(new) = new {
+        change["NewImage"] = with_keys(new);
+    }
+    json!({
+        "eventID": format!("{n:032x}"),
+        "eventName": event_name,
+        "eventVersion": "1.1",
+        "eventSource": "aws:dynamodb",
+        "awsRegion": "us-east-1",
+        "dynamodb": change,
+        "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/muster/stream/2025-01-05T00:00:00.000",
+    })
+}
+
+fn sequence_number(n: usize) -> String {
+    format!("{n:021}")
+}
+
+/// A ticket's image: assigned to somebody, or waiting with the team.
+fn ticket(rev: usize, assignee: Option<&str>) -> Value {
+    let mut image = json!({
+        "rev": { "N": rev.to_string() },
+        "version": { "S": "1736064000000#e1" },
+        "status": { "S": "open" },
+        "priority": { "S": "high" },
+        "topics": { "L": [{ "S": "vpn" }] },
+        "created_at": { "N": "1736064000000" },
+        "team_id": { "S": TEAM },
+        "state": { "S": if assignee.is_some() { "assigned" } else { "waiting" } },
+        "decision": { "M": {
+            "reason": { "S": if assignee.is_some() { "strategy" } else { "nobody_eligible" } },
+            "considered": { "N": "0" },
+            "eligible": { "N": "0" },
+            "candidates": { "L": [] },
+            "decided_at": { "N": "1736064000123" },
+        } },
+    });
+    if let Some(assignee) = assignee {
+        image["assignee_id"] = json!({ "S": assignee });
+    }
+    image
+}
+
+fn ticket_record(n: usize, id: &str, old: Option<Value>, new: Value) -> Value {
+    record(n, &format!("ORG#org#TICKET#{id}"), "TICKET", old, Some(new))
+}
+
+/// So many new tickets, `T0` and on, each assigned.
+fn assigned(count: usize) -> Vec<Value> {
+    (0..count).map(|n| ticket_record(n, &format!("T{n}"), None, ticket(1, Some(USER)))).collect()
+}
+
+fn load_record(n: usize, waiting_before: u32, waiting: u32) -> Value {
+    let load = |waiting: u32| {
+        json!({
+            "turn": { "N": "0" },
+            "open_tickets": { "N": "3" },
+            "waiting_tickets": { "N": waiting.to_string() },
+            "sla_met": { "N": "0" },
+            "sla_due": { "N": "0" },
+        })
+    };
+    record(n, "ORG#org", &format!("TEAM#{TEAM}#LOAD"), Some(load(waiting_before)), Some(load(waiting)))
+}
+
+fn unreadable(n: usize) -> Value {
+    ticket_record(n, "BAD", None, json!({ "rev": { "S": "not a number" } }))
+}
+
+#[tokio::test]
+async fn what_happened_is_announced_in_few_calls_and_starts_each_job_once() {
+    let aws = Aws::start(State::default()).await;
+    let mut records = assigned(21);
+    records.push(ticket_record(21, "T21", None, ticket(1, None)));
+    records.push(ticket_record(22, "T22", None, ticket(1, None)));
+    records.push(load_record(23, 0, 2));
+    assert_eq!(aws.handle(&records, LONG).await, None);
+
+    let calls: Vec<usize> = aws.state().put.iter().map(Vec::len).collect();
+    assert_eq!(calls, [10, 10, 3]);
+    let announced = aws.announced();
+    assert_eq!(announced.len(), 23);
+    assert_eq!((&*announced[0], &*announced[22]), ("ticket.assigned tickets/T0", "ticket.waiting tickets/T22"));
+    assert_eq!(aws.jobs(), [json!({ "job": "drain_team", "organization_id": "org", "team_id": TEAM })]);
+}
+
+#[tokio::test]
+async fn a_batch_with_nothing_to_say_makes_no_call() {
+    // Nobody listens here: a call would fail, and the batch come again.
+    let aws = Aws { url: "http://127.0.0.1:1".to_owned(), state: Arc::default() };
+    let same = ticket(4, Some(USER));
+    // What has expired is not even read.
+    let mut expired = unreadable(4);
+    expired["dynamodb"]["OldImage"] = expired["dynamodb"]["NewImage"].take();
+    expired["eventName"] = "REMOVE".into();
+    expired["userIdentity"] = json!({ "principalId": "dynamodb.amazonaws.com", "type": "Service" });
+    let records = [
+        ticket_record(0, "T1", Some(same.clone()), same),
+        ticket_record(1, "T2", Some(ticket(1, Some(USER))), ticket(2, Some(USER))),
+        load_record(2, 5, 2),
+        record(3, "ORG#org", "NAME#network operations", None, Some(json!({ "team_id": { "S": TEAM } }))),
+        expired,
+    ];
+    assert_eq!(aws.handle(&records, Duration::from_secs(2)).await, None);
+}
+
+#[tokio::test]
+async fn throttling_passes_and_nothing_taken_is_sent_again() {
+    let aws = Aws::start(State {
+        throttled_calls: 2,
+        refused: vec![("tickets/T3".to_owned(), "ThrottlingException", 2)],
+        ..State::default()
+    })
+    .await;
+    assert_eq!(aws.handle(&assigned(12), LONG).await, None);
+    let announced = aws.announced();
+    assert_eq!(announced.len(), 12, "{announced:?}");
+    assert_eq!(announced.iter().collect::<HashSet<_>>().len(), 12);
+}
+
+#[tokio::test]
+async fn what_happened_to_one_record_arrives_in_order_whatever_fails() {
+    let aws =
+        Aws::start(State { refused: vec![("tickets/T1".to_owned(), "InternalFailure", 3)], ..State::default() }).await;
+    let records = [
+        ticket_record(0, "T1", None, ticket(1, Some(USER))),
+        ticket_record(1, "T2", None, ticket(1, Some(USER))),
+        ticket_record(2, "T1", Some(ticket(1, Some(USER))), ticket(2, None)),
+        ticket_record(3, "T1", Some(ticket(2, None)), ticket(3, Some(USER))),
+    ];
+    assert_eq!(aws.handle(&records, LONG).await, None);
+    assert_eq!(
+        aws.announced(),
+        [
+            "ticket.assigned tickets/T2",
+            "ticket.assigned tickets/T1",
+            "ticket.unassigned tickets/T1",
+            "ticket.waiting tickets/T1",
+            "ticket.assigned tickets/T1",
+        ]
+    );
+    let sequences: Vec<Value> = aws.state().announced.iter().map(|event| event["sequence"].clone()).collect();
+    let about_one: Vec<&str> = sequences[1..].iter().map(|sequence| sequence.as_str().unwrap()).collect();
+    assert!(about_one.is_sorted(), "{about_one:?}");
+    for put in &aws.state().put {
+        assert_eq!(put.len(), put.iter().collect::<HashSet<_>>().len(), "two about one record in one call: {put:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_for_good_comes_again_and_holds_back_only_its_own_record() {
+    let aws = Aws::start(State {
+        refused: vec![("tickets/T1".to_owned(), "MalformedDetail", usize::MAX)],
+        ..State::default()
+    })
+    .await;
+    let mut records = assigned(12);
+    records.push(ticket_record(12, "T1", Some(ticket(1, Some(USER))), ticket(2, None)));
+    // It does not wait for the deadline: another attempt would change nothing.
+    let answered = tokio::time::timeout(Duration::from_secs(10), aws.handle(&records, LONG)).await;
+    assert_eq!(answered.unwrap(), Some(sequence_number(1)));
+    let announced = aws.announced();
+    assert_eq!(announced.len(), 11);
+    assert!(announced.iter().all(|said| !said.ends_with("tickets/T1")), "{announced:?}");
+    assert_eq!(aws.jobs().len(), 1, "the queue has nothing to do with it");
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_named_after_what_stands_before_it_was_done() {
+    let aws = Aws::start(State::default()).await;
+    let mut records = assigned(2);
+    records.push(unreadable(2));
+    records.push(ticket_record(3, "T3", None, ticket(1, None)));
+    assert_eq!(aws.handle(&records, LONG).await, Some(sequence_number(2)));
+    assert_eq!(aws.announced(), ["ticket.assigned tickets/T0", "ticket.assigned tickets/T1"]);
+    assert_eq!(aws.jobs(), [] as [Value; 0], "what stands after it waits for it");
+    assert_eq!(aws.handle(&[unreadable(2)], LONG).await, Some(sequence_number(2)), "again, alone");
+}
+
+#[tokio::test]
+async fn jobs_that_cannot_be_started_come_again_with_the_first_record_that_wants_them() {
+    let aws = Aws::start(State { queue_is_down: true, ..State::default() }).await;
+    let mut records = assigned(2);
+    records.push(load_record(2, 0, 1));
+    records.push(ticket_record(3, "T3", None, ticket(1, None)));
+    assert_eq!(aws.handle(&records, Duration::from_secs(1)).await, Some(sequence_number(2)));
+    assert_eq!(aws.announced().len(), 3, "the bus has nothing to do with it");
+}
+
+#[tokio::test]
+async fn a_bus_that_is_away_is_given_up_in_time() {
+    let aws = Aws { url: "http://127.0.0.1:1".to_owned(), state: Arc::default() };
+    let answered = tokio::time::timeout(Duration::from_secs(5), aws.handle(&assigned(3), Duration::from_secs(2))).await;
+    assert_eq!(answered.expect("before the function is stopped"), Some(sequence_number(0)));
+}
+
+#[tokio::test]
+async fn a_batch_that_comes_again_says_the_same() {
+    let aws = Aws::start(State::default()).await;
+    let records = assigned(3);
+    for _ in 0..2 {
+        assert_eq!(aws.handle(&records, LONG).await, None);
+    }
+    let announced = aws.state().announced.clone();
+    assert_eq!(announced[..3], announced[3..]);
+}
