@@ -67,7 +67,8 @@ pub(super) fn settle(
                 return Ok(None);
             }
         }
-        Cause::Waiting if draft.ticket.state == TicketState::Waiting => {}
+        // One whose team is gone is the sweep's.
+        Cause::Waiting if draft.ticket.state == TicketState::Waiting && !draft.is_detached => {}
         Cause::Unrouted if draft.ticket.state == TicketState::Unrouted => {}
         Cause::TeamGone if draft.is_detached => {}
         Cause::Waiting | Cause::Unrouted | Cause::TeamGone => return Ok(None),
@@ -182,7 +183,8 @@ impl Draft {
                 if ticket.team_id != Some(team) {
                     // Whoever had it in the other team does not come along, unless a person said so later.
                     let is_ours = ticket.decision.reason != Reason::Adopted;
-                    if ticket.status.is_open() && (is_ours || is_newer(&ticket.assignee_version)) {
+                    let leaves = ticket.team_id.is_some() && ticket.status.is_open();
+                    if leaves && (is_ours || is_newer(&ticket.assignee_version)) {
                         ticket.assignee_id = None;
                         self.is_adopted = false;
                     }
@@ -237,15 +239,15 @@ impl Draft {
             return Ok(None);
         }
         ticket.credit = None;
+        let desk = match ticket.team_id {
+            Some(team) => known.desk(team)?,
+            None => None,
+        };
+        if desk.is_none() {
+            // It may have gone while the ticket was closed.
+            ticket.team_id = None;
+        }
         if was == Some(TicketState::Closed) && !self.is_adopted {
-            // Its team may have gone while it was closed.
-            let desk = match ticket.team_id {
-                Some(team) => known.desk(team)?,
-                None => None,
-            };
-            if desk.is_none() {
-                ticket.team_id = None;
-            }
             let user = ticket.assignee_id.take();
             let seat = user.and_then(|user| desk?.seat(user)).filter(|seat| seat.is_eligible());
             if let Some(seat) = seat {

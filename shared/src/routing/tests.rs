@@ -133,6 +133,7 @@ impl World {
         }
         let add = |counter: &mut u64, delta: i64| *counter = counter.checked_add_signed(delta).expect("not below zero");
         for (team, LoadWrite { is_gone, delta, turn, .. }) in &writes.loads {
+            assert!(!is_gone || delta.open <= 0, "a team that was deleted gets no ticket");
             let load = if *is_gone {
                 self.gone.get_mut(team).expect("it left counts")
             } else {
@@ -702,6 +703,28 @@ fn a_move_to_another_team_is_routed_there_and_a_team_that_is_not_there_moves_not
     let moved = world.say(3, |event| event.ticket.team_id = Some(team_id(2)));
     assert_eq!((moved.team_id, moved.assignee_id), (Some(team_id(2)), Some(user_id(200))));
     assert_eq!(moved.decision.turn, Some(5));
+}
+
+#[test]
+fn a_team_takes_over_a_ticket_of_no_team_with_its_assignee() {
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let theirs = world.say(1, |event| {
+        event.ticket.team_id = None;
+        event.ticket.assignee_id = Some(user_id(101));
+    });
+    assert_eq!((theirs.state, theirs.team_id), (TicketState::Assigned, None));
+    let ours = world.say(2, |_| {});
+    assert_eq!((ours.team_id, ours.assignee_id), (Some(team_id(1)), Some(user_id(101))));
+}
+
+#[test]
+fn a_ticket_reopened_by_a_person_does_not_enter_a_team_that_is_gone() {
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    world.say(1, |_| {});
+    world.say(2, |event| event.ticket.status = Some(TicketStatus::Closed));
+    world.delete(team_id(1));
+    let reopened = world.say(3, |event| event.ticket.assignee_id = Some(user_id(101)));
+    assert_eq!((reopened.state, reopened.team_id), (TicketState::Assigned, None));
 }
 
 #[test]
