@@ -15,7 +15,7 @@ use lambda_http::{
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use tokio::time::Instant;
 
-use crate::{bus::Bus, http::Deps, queue::Queue, store::Table};
+use crate::{bus::Bus, domain::Timestamp, http::Deps, queue::Queue, store::Table};
 
 /// The configuration of AWS clients by the usual environment (region, credentials, `AWS_ENDPOINT_URL`).
 ///
@@ -117,6 +117,16 @@ where
 {
     let escaped = MapRequestLayer::new(|LambdaEvent { payload, context }| LambdaEvent::new(escaped(payload), context));
     lambda_runtime::run(escaped.layer(Adapter::from(handler))).await
+}
+
+/// How long there is until the runtime stops the function, by the `deadline` of its context: milliseconds since the epoch. 10
+/// seconds where there is none.
+#[must_use]
+pub fn time_left(deadline: u64) -> Duration {
+    match i64::try_from(deadline) {
+        Ok(until) if until > 0 => Timestamp::from_millis(until).since(Timestamp::now()),
+        _ => Duration::from_secs(10),
+    }
 }
 
 /// The request that an event in payload format 2.0 stands for.

@@ -10,7 +10,7 @@ use lambda_http::{Context, LambdaEvent};
 use tokio::time::Instant;
 
 use crate::{
-    domain::Timestamp,
+    lambda,
     queue::{Message, Queue},
 };
 
@@ -39,18 +39,13 @@ impl Batch {
     const FOR_POISON: Duration = Duration::from_secs(2);
     /// How long before the function is stopped the answer is on its way.
     const FOR_ANSWER: Duration = Duration::from_millis(250);
-    /// The time there is where the runtime names no deadline.
-    const DEFAULT_TIME: Duration = Duration::from_secs(30);
 
     /// Takes a batch as it comes.
     #[must_use]
     pub fn new(event: LambdaEvent<SqsEvent>) -> Self {
         let LambdaEvent { payload, context } = event;
         let Context { deadline, request_id, .. } = context;
-        let left = match i64::try_from(deadline) {
-            Ok(until) if until > 0 => Timestamp::from_millis(until).since(Timestamp::now()),
-            _ => Self::DEFAULT_TIME,
-        };
+        let left = lambda::time_left(deadline);
         let now = Instant::now();
         Self {
             messages: payload.records.into_iter().map(Received::from).collect(),
@@ -144,6 +139,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::Timestamp;
 
     /// A batch of messages `m0`, `m1`, ... in the second that is left.
     fn batch(bodies: &[&str]) -> Batch {

@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use muster::{
     domain::{
         Change, Changed, Folded, Load, Member, OrganizationId, Tags, Team, TeamId, Ticket, TicketState, User, UserId,
-        UserStatus,
     },
     jobs::Job,
 };
@@ -59,10 +58,9 @@ fn after_ticket(org: &OrganizationId, before: Option<&Ticket>, after: Option<&Ti
 /// Somebody who becomes eligible can have what waits; somebody who comes may have been copied from an old profile.
 fn after_membership(org: &OrganizationId, team: TeamId, before: Option<&Member>, after: Option<&Member>) -> Vec<Job> {
     let is_present = |member: &Member| member.removed_at.is_none();
-    let is_eligible = |member: &Member| is_present(member) && member.user.status == UserStatus::Active;
     let mut jobs = Vec::new();
     let Some(after) = after else { return jobs };
-    if is_eligible(after) && !before.is_some_and(is_eligible) {
+    if after.is_eligible() && !before.is_some_and(Member::is_eligible) {
         jobs.push(drain(org, team));
     }
     if is_present(after) && !before.is_some_and(is_present) {
@@ -85,7 +83,7 @@ fn copy_profile(org: &OrganizationId, user: UserId) -> Job {
 
 #[cfg(test)]
 mod tests {
-    use muster::domain::{NewTeam, QueueStrategy, TeamName, Timestamp};
+    use muster::domain::{NewTeam, QueueStrategy, TeamName, Timestamp, UserStatus};
 
     use super::*;
 

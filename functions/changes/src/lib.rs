@@ -9,8 +9,8 @@ use aws_lambda_events::{
     dynamodb::Event,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use lambda_runtime::{Context, LambdaEvent};
-use muster::{bus::Bus, domain::Timestamp, queue::Queue};
+use lambda_runtime::LambdaEvent;
+use muster::{bus::Bus, lambda, queue::Queue};
 use tokio::time::Instant;
 
 use batch::Batch;
@@ -26,8 +26,6 @@ pub struct Deps {
 
 /// How long before the function is stopped it gives up, so that it can still say what has to come again.
 const MARGIN: Duration = Duration::from_millis(500);
-/// The time there is where the runtime names no deadline.
-const DEFAULT_TIME: Duration = Duration::from_secs(10);
 
 /// Handles one batch of the stream's records. No call at all where there is nothing to say; else the bus and the queue
 /// beside each other, each in as few calls as it allows.
@@ -40,7 +38,7 @@ const DEFAULT_TIME: Duration = Duration::from_secs(10);
 /// Never: the first record that has to come again is named in the answer.
 pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEventResponse, Infallible> {
     let LambdaEvent { payload: Event { records, .. }, context } = event;
-    let deadline = deadline(&context);
+    let deadline = Instant::now() + lambda::time_left(context.deadline).saturating_sub(MARGIN);
     let sequence_numbers: Vec<_> = records.iter().map(|record| record.change.sequence_number.clone()).collect();
 
     let batch = Batch::of(records);
@@ -71,13 +69,4 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
         response.batch_item_failures.push(failure);
     }
     Ok(response)
-}
-
-/// When the answer has to be ready.
-fn deadline(context: &Context) -> Instant {
-    let left = match i64::try_from(context.deadline) {
-        Ok(until) if until > 0 => Timestamp::from_millis(until).since(Timestamp::now()),
-        _ => DEFAULT_TIME,
-    };
-    Instant::now() + left.saturating_sub(MARGIN)
 }

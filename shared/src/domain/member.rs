@@ -58,6 +58,12 @@ pub struct Member {
 }
 
 impl Member {
+    /// Whether the member can be given a ticket: an active user whose membership is not removed.
+    #[must_use]
+    pub fn is_eligible(&self) -> bool {
+        self.removed_at.is_none() && self.user.status == UserStatus::Active
+    }
+
     /// What the member is in `team`.
     #[must_use]
     pub fn role_in(&self, team: &Team) -> MemberRole {

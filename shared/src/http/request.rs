@@ -6,10 +6,7 @@ use lambda_http::{Body, Request, RequestExt, http::header::AUTHORIZATION, reques
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::{
-    auth,
-    domain::{Contract, Timestamp},
-};
+use crate::{auth, domain::Contract, lambda};
 
 /// What came in, before anything was checked.
 pub(super) struct Received {
@@ -32,8 +29,6 @@ pub(super) struct Received {
 impl Received {
     /// How long before the function is stopped the store gives up, so that a 503 can still be sent.
     const MARGIN: Duration = Duration::from_millis(500);
-    /// The time there is where the runtime names no deadline.
-    const DEFAULT_TIME: Duration = Duration::from_secs(10);
 
     /// The body, whatever way the gateway encoded it.
     pub(super) fn body(&self) -> &[u8] {
@@ -51,11 +46,7 @@ impl From<Request> for Received {
         let token = authorization.and_then(auth::bearer).map(str::to_owned);
         let spoken_contract =
             authorization.and_then(|value| value.split_whitespace().last()).and_then(auth::spoken_contract);
-        let until = request.lambda_context_ref().map_or(0, |context| context.deadline);
-        let left = match i64::try_from(until) {
-            Ok(until) if until > 0 => Timestamp::from_millis(until).since(Timestamp::now()),
-            _ => Self::DEFAULT_TIME,
-        };
+        let left = lambda::time_left(request.lambda_context_ref().map_or(0, |context| context.deadline));
         Self {
             method: request.method().as_str().to_owned(),
             path: request.raw_http_path().to_owned(),

@@ -88,7 +88,7 @@ pub fn choose(desk: &Desk, topics: &Topics, previous: Option<UserId>) -> Choice 
         chosen: best.map(|best| best.user_id),
         fallback: found_none.then_some(QueueStrategy::LeastBusy),
         considered: count(considered.len()),
-        eligible: count(considered.iter().filter(|considered| considered.seat.is_eligible()).count()),
+        eligible: count(considered.iter().filter(|considered| considered.seat.member.is_eligible()).count()),
         candidates,
     }
 }

@@ -22,12 +22,6 @@ impl Seat {
     pub fn new(member: Member) -> Self {
         Self { skills: folded(&member.skills), member }
     }
-
-    /// Whether the member can be given a ticket: an active user whose membership is not removed.
-    #[must_use]
-    pub fn is_eligible(&self) -> bool {
-        self.member.removed_at.is_none() && self.member.user.status == UserStatus::Active
-    }
 }
 
 /// A team at work: its load, and everybody who is or was in it.
@@ -59,7 +53,7 @@ impl Desk {
     /// How many members can be given a ticket.
     #[must_use]
     pub fn eligible(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.is_eligible()).count()
+        self.seats.iter().filter(|seat| seat.member.is_eligible()).count()
     }
 
     /// A user's seat, a removed one too.

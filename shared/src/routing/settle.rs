@@ -249,7 +249,7 @@ impl Draft {
         }
         if was == Some(TicketState::Closed) && !self.is_adopted {
             let user = ticket.assignee_id.take();
-            let seat = user.and_then(|user| desk?.seat(user)).filter(|seat| seat.is_eligible());
+            let seat = user.and_then(|user| desk?.seat(user)).filter(|seat| seat.member.is_eligible());
             if let Some(seat) = seat {
                 ticket.assignee_id = Some(seat.member.user.id);
                 ticket.state = TicketState::Assigned;

@@ -171,7 +171,7 @@ impl World {
     fn decide(&mut self, ticket: &Ticket) {
         let (team, user) = ticket.team_id.zip(ticket.assignee_id).expect("it has both");
         let seat = self.desk(team).seat(user).expect("a seat");
-        assert!(seat.is_eligible(), "{ticket:?}");
+        assert!(seat.member.is_eligible(), "{ticket:?}");
         *self.decisions.entry((team, user)).or_default() += 1;
     }
 
@@ -311,7 +311,7 @@ proptest! {
     ) {
         let (topics, previous) = (Topics::of(topics), previous.map(user_id));
         let choice = super::choose(&desk, &topics, previous);
-        let eligible: Vec<_> = desk.seats.iter().filter(|seat| seat.is_eligible()).collect();
+        let eligible: Vec<_> = desk.seats.iter().filter(|seat| seat.member.is_eligible()).collect();
         prop_assert_eq!(choice.eligible, eligible.len() as u64);
         prop_assert_eq!(choice.considered, desk.present().count() as u64);
         prop_assert_eq!(choice.chosen.is_some(), !eligible.is_empty());
@@ -626,7 +626,7 @@ fn somebody_who_is_no_member_gets_a_membership_that_is_removed_from_birth() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
     world.say(1, |event| event.ticket.assignee_id = Some(user_id(999)));
     let seat = world.desk(team_id(1)).seat(user_id(999)).unwrap();
-    assert!(seat.member.removed_at.is_some() && !seat.is_eligible());
+    assert!(seat.member.removed_at.is_some() && !seat.member.is_eligible());
     assert_eq!(seat.member.open_tickets, 1);
     assert_eq!(world.desk(team_id(1)).load.open_tickets, 1);
 }

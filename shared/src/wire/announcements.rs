@@ -262,8 +262,12 @@ fn about_ticket(change: &Change, before: Option<&Ticket>, after: &Ticket) -> Vec
     let is_unrouted = |ticket: &Ticket| ticket.state == TicketState::Unrouted;
     let (was, is) = (before.and_then(held), held(after));
 
+    // Whoever took it from somebody has to hear that there was nobody else to give it to.
+    let turn = after.decision.turn;
+    let is_given_again = turn.is_some() && before.is_some_and(|before| before.decision.turn != turn);
+
     let mut kinds = Vec::new();
-    if is.is_some() && is != was {
+    if is.is_some() && (is != was || is_given_again) {
         kinds.push("ticket.assigned");
     }
     if was.is_some() && is.is_none() && after.is_open() {
@@ -523,12 +527,15 @@ mod tests {
     fn what_each_change_of_a_ticket_is_announced_as() {
         let moved = |state, rev| Ticket { team_id: Some(TeamId::new(robin().uuid())), ..ticket(state, rev) };
         let busy = Ticket { status: TicketStatus::InProgress, ..ticket(Assigned, 2) };
+        let mut again = ticket(Assigned, 2);
+        again.decision.turn = Some(9);
         let was_hers = Ticket { assignee_id: Some(alex()), ..ticket(Closed, 2) };
         for (before, after, expected) in [
             (None, ticket(Assigned, 1), &["ticket.assigned"][..]),
             (None, ticket(Closed, 1), &[]),
             (None, ticket(Deleted, 1), &[]),
             (Some(ticket(Assigned, 1)), busy, &[]),
+            (Some(ticket(Assigned, 1)), again, &["ticket.assigned"]),
             (Some(ticket(Assigned, 1)), moved(Assigned, 2), &["ticket.assigned"]),
             (Some(ticket(Assigned, 1)), was_hers.clone(), &[]),
             (Some(ticket(Assigned, 1)), ticket(Deleted, 2), &[]),
