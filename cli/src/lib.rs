@@ -4,4 +4,5 @@ pub mod args;
 pub mod commands;
 pub mod dev;
 pub mod emulator;
+pub mod generate;
 pub mod template;

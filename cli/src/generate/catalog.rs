@@ -1,0 +1,143 @@
+//! What tickets are about, how urgent they are, and when they come: the proportions of a help desk.
+
+use std::time::Duration;
+
+use muster::domain::Priority;
+use rand::Rng;
+
+/// What a ticket is about. Categories, subcategories and tags are words that teams have among their specializations.
+#[derive(Debug)]
+pub(super) struct Topic {
+    pub category: &'static str,
+    pub subcategory: &'static str,
+    pub tags: &'static [&'static str],
+}
+
+/// The topics, each with how many of a hundred tickets are about it.
+pub(super) const TOPICS: [(u32, Topic); 24] = [
+    (13, topic("Access", "Password Reset", &["password", "account"])),
+    (5, topic("Access", "MFA", &["mfa", "account"])),
+    (5, topic("Access", "Permissions", &["permissions"])),
+    (9, topic("Network", "VPN", &["vpn", "remote"])),
+    (5, topic("Network", "Wi-Fi", &["wifi"])),
+    (2, topic("Network", "DNS", &["dns"])),
+    (1, topic("Network", "Firewall", &["firewall", "cisco"])),
+    (7, topic("Email", "Outlook", &["email", "outlook"])),
+    (3, topic("Email", "Mailing List", &["email"])),
+    (2, topic("Email", "Spam", &["email", "spam"])),
+    (7, topic("Hardware", "Laptop", &["laptop"])),
+    (5, topic("Hardware", "Printer", &["printer"])),
+    (3, topic("Hardware", "Monitor", &["monitor"])),
+    (2, topic("Hardware", "Phone", &["phone", "mobile"])),
+    (7, topic("Software", "Installation", &["installation"])),
+    (4, topic("Software", "License", &["license"])),
+    (4, topic("Software", "Crash", &["crash"])),
+    (5, topic("Billing", "Invoice", &["billing", "invoice"])),
+    (2, topic("Billing", "Refund", &["billing", "refund"])),
+    (2, topic("Billing", "Subscription", &["billing"])),
+    (2, topic("Security", "Phishing", &["security", "email"])),
+    (1, topic("Security", "Malware", &["security", "laptop"])),
+    (3, topic("Onboarding", "New Employee", &["onboarding", "laptop", "account"])),
+    (1, topic("Other", "Question", &[])),
+];
+
+const fn topic(category: &'static str, subcategory: &'static str, tags: &'static [&'static str]) -> Topic {
+    Topic { category, subcategory, tags }
+}
+
+/// The priorities, each with how many of a hundred tickets have it.
+pub(super) const PRIORITIES: [(u32, Priority); 4] =
+    [(5, Priority::Critical), (20, Priority::High), (55, Priority::Medium), (20, Priority::Low)];
+
+/// How long after its creation a ticket is due.
+pub(super) const fn due_within(priority: Priority) -> Duration {
+    Duration::from_hours(match priority {
+        Priority::Critical => 4,
+        Priority::High => 8,
+        Priority::Medium => 24,
+        Priority::Low => 72,
+    })
+}
+
+/// How long it takes to resolve a ticket: log-normal, as such times are, by its median and the deviation of its logarithm.
+/// About nine of ten tickets are resolved by their due date.
+pub(super) const fn resolution(priority: Priority) -> (Duration, f64) {
+    match priority {
+        Priority::Critical => (Duration::from_mins(75), 0.8),
+        Priority::High => (Duration::from_mins(150), 0.9),
+        Priority::Medium => (Duration::from_hours(5), 1.0),
+        Priority::Low => (Duration::from_hours(10), 1.1),
+    }
+}
+
+/// How many tickets come in each hour, in UTC, as parts of their sum: a quiet night, a peak in the morning, a dip at lunch.
+const HOURS: [u64; 24] = [1, 1, 1, 1, 1, 2, 4, 9, 16, 18, 17, 14, 9, 12, 15, 14, 12, 9, 5, 3, 2, 2, 1, 1];
+const HOUR_MILLIS: u64 = 3_600_000;
+/// What a day's tickets add up to, in parts times milliseconds.
+const TOTAL: u64 = parts_before(HOURS.len() as u64 * HOUR_MILLIS);
+
+/// How many parts come before this moment of the day, in milliseconds.
+const fn parts_before(moment: u64) -> u64 {
+    let mut parts = 0;
+    let mut hour = 0;
+    while hour < HOURS.len() {
+        let into = moment.saturating_sub(hour as u64 * HOUR_MILLIS);
+        parts += HOURS[hour] * if into < HOUR_MILLIS { into } else { HOUR_MILLIS };
+        hour += 1;
+    }
+    parts
+}
+
+/// When the `index`th of so many tickets comes, after the start of a day that begins at this second of a UTC day.
+///
+/// The day is cut into as many stretches of equal traffic as there are tickets, and each comes somewhere in its own: so the
+/// tickets are in order, and a short day has its morning and its night too.
+pub(super) fn arrival(index: u32, tickets: u32, start_second: u64, random: &mut impl Rng) -> Duration {
+    let start = start_second * 1000;
+    let within = (u64::from(index) * TOTAL + random.random_range(0..TOTAL)) / u64::from(tickets);
+    let mut left = (parts_before(start) + within) % TOTAL;
+    let mut moment = 0;
+    for parts in HOURS {
+        if left < parts * HOUR_MILLIS {
+            moment += left / parts;
+            break;
+        }
+        left -= parts * HOUR_MILLIS;
+        moment += HOUR_MILLIS;
+    }
+    let day = HOURS.len() as u64 * HOUR_MILLIS;
+    Duration::from_millis((moment + day - start) % day)
+}
+
+/// One of these, each as often as its weight says.
+pub(super) fn pick<'o, T>(options: &'o [(u32, T)], random: &mut impl Rng) -> &'o T {
+    let mut at = random.random_range(0..options.iter().map(|(weight, _)| weight).sum());
+    for (weight, option) in options {
+        match at.checked_sub(*weight) {
+            Some(left) => at = left,
+            None => return option,
+        }
+    }
+    unreachable!("the position is below the sum of the weights")
+}
+
+#[cfg(test)]
+mod tests {
+    use muster::domain::Tags;
+
+    use super::*;
+
+    #[test]
+    fn weights_are_parts_of_a_hundred() {
+        assert_eq!(TOPICS.iter().map(|(weight, _)| weight).sum::<u32>(), 100);
+        assert_eq!(PRIORITIES.iter().map(|(weight, _)| weight).sum::<u32>(), 100);
+    }
+
+    #[test]
+    fn what_tickets_are_about_can_be_a_specialization() {
+        for (_, Topic { category, subcategory, tags }) in &TOPICS {
+            let words: Vec<_> = [*category, *subcategory].iter().chain(*tags).map(ToString::to_string).collect();
+            assert!(Tags::parse(words).is_ok(), "{category}, {subcategory}");
+        }
+    }
+}

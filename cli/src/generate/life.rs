@@ -1,0 +1,194 @@
+//! A ticket from its creation to the end of the day.
+
+use std::{f64::consts::TAU, time::Duration};
+
+use muster::domain::{Contract, Priority, TeamId, TicketStatus, Timestamp, UserId};
+use rand::Rng;
+
+use super::{
+    DAY, Day,
+    catalog::{PRIORITIES, TOPICS, Topic, arrival, due_within, pick, resolution},
+};
+
+/// A ticket: what never changes, and how it looked after each change.
+#[derive(Debug)]
+pub(super) struct Life {
+    pub contract: Contract,
+    pub topic: &'static Topic,
+    pub priority: Priority,
+    pub created_at: Timestamp,
+    pub due_at: Timestamp,
+    pub snapshots: Vec<Snapshot>,
+}
+
+/// What a change is announced as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Created,
+    Updated,
+    Unassigned,
+    Deleted,
+}
+
+/// A ticket right after a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Snapshot {
+    pub kind: Kind,
+    pub status: TicketStatus,
+    pub team: Option<TeamId>,
+    pub assignee: Option<UserId>,
+    pub resolved_at: Option<Timestamp>,
+    pub updated_at: Timestamp,
+}
+
+/// Something that happens to a ticket.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Turns(TicketStatus),
+    /// A person gives it to somebody.
+    Goes(UserId),
+    /// A person gives it to another team, and so to nobody in it.
+    Moves(TeamId),
+    Unassigned,
+    Deleted,
+}
+
+impl Life {
+    pub(super) fn new(day: &Day, index: u32, random: &mut impl Rng) -> Self {
+        let second = day.start.secs().rem_euclid(86_400).unsigned_abs();
+        let created = whole_seconds(arrival(index, day.tickets, second, random));
+        let any = Contract::ALL[usize::from(random.random_bool(0.5))];
+        let topic = pick(&TOPICS, random);
+        let priority = *pick(&PRIORITIES, random);
+        let created_at = day.start.plus(created);
+        let team = one_of(&day.teams, random);
+        let mut latest = Snapshot {
+            kind: Kind::Created,
+            status: TicketStatus::New,
+            team,
+            assignee: None,
+            resolved_at: None,
+            updated_at: created_at,
+        };
+        let mut snapshots = vec![latest];
+        for (after, change) in changes(day, team, priority, random) {
+            let updated_at = created_at.plus(after).max(latest.updated_at.plus(Duration::from_secs(1)));
+            if updated_at >= day.start.plus(DAY) {
+                break;
+            }
+            latest = latest.then(change, updated_at);
+            snapshots.push(latest);
+            if latest.kind == Kind::Deleted || latest.status == TicketStatus::Cancelled {
+                break;
+            }
+        }
+        Self {
+            contract: day.contract.unwrap_or(any),
+            topic,
+            priority,
+            created_at,
+            due_at: created_at.plus(due_within(priority)),
+            snapshots,
+        }
+    }
+}
+
+impl Snapshot {
+    fn then(self, change: Change, updated_at: Timestamp) -> Self {
+        let next = Self { kind: Kind::Updated, updated_at, ..self };
+        match change {
+            Change::Turns(status) => {
+                let resolved_at = match status {
+                    TicketStatus::Resolved => Some(updated_at),
+                    TicketStatus::Closed => self.resolved_at,
+                    _ => None,
+                };
+                Self { status, resolved_at, ..next }
+            }
+            Change::Goes(user) => Self { assignee: Some(user), ..next },
+            Change::Moves(team) => Self { team: Some(team), assignee: None, ..next },
+            Change::Unassigned => Self { kind: Kind::Unassigned, assignee: None, ..next },
+            Change::Deleted => Self { kind: Kind::Deleted, ..next },
+        }
+    }
+}
+
+/// What happens to a ticket in the order in which it does, and how long after its creation. Nothing that comes after a
+/// cancellation or a deletion does happen.
+fn changes(day: &Day, team: Option<TeamId>, priority: Priority, random: &mut impl Rng) -> Vec<(Duration, Change)> {
+    let (median, deviation) = resolution(priority);
+    let resolved = log_normal(median, deviation, random).max(Duration::from_mins(3));
+    let begun = resolved.mul_f64(random.random_range(0.05..0.4));
+    let between = |random: &mut _, from: f64, to: f64| between(begun, resolved, from, to, random);
+
+    let mut changes = vec![(begun, Change::Turns(TicketStatus::InProgress))];
+    if random.random_bool(0.25) {
+        let waits = if random.random_bool(0.6) { TicketStatus::Pending } else { TicketStatus::OnHold };
+        changes.push((between(random, 0.1, 0.5), Change::Turns(waits)));
+        changes.push((between(random, 0.6, 0.9), Change::Turns(TicketStatus::InProgress)));
+    }
+    if random.random_bool(0.01) {
+        changes.push((between(random, 0.0, 0.5), Change::Deleted));
+    }
+    if random.random_bool(0.04) {
+        changes.push((between(random, 0.0, 0.8), Change::Turns(TicketStatus::Cancelled)));
+    }
+    if random.random_bool(0.03) {
+        changes.push((between(random, 0.0, 0.9), Change::Unassigned));
+    }
+    if random.random_bool(0.08)
+        && let Some(user) = one_of(&day.users, random)
+    {
+        changes.push((between(random, 0.0, 0.9), Change::Goes(user)));
+    }
+    if random.random_bool(0.03)
+        && let Some(other) = one_of(&day.teams, random)
+        && Some(other) != team
+    {
+        changes.push((between(random, 0.0, 0.5), Change::Moves(other)));
+    }
+
+    changes.push((resolved, Change::Turns(TicketStatus::Resolved)));
+    let mut last = resolved;
+    if random.random_bool(0.06) {
+        let reopened = last + log_normal(Duration::from_mins(45), 0.8, random);
+        let begun = reopened + log_normal(Duration::from_mins(20), 0.8, random);
+        last = begun + log_normal(median / 2, deviation, random);
+        changes.push((reopened, Change::Turns(TicketStatus::Open)));
+        changes.push((begun, Change::Turns(TicketStatus::InProgress)));
+        changes.push((last, Change::Turns(TicketStatus::Resolved)));
+    }
+    if random.random_bool(0.9) {
+        // When whoever asked says that it works.
+        changes.push((last + log_normal(Duration::from_hours(1), 1.0, random), Change::Turns(TicketStatus::Closed)));
+    }
+
+    for (after, _) in &mut changes {
+        *after = whole_seconds(*after);
+    }
+    changes.sort_by_key(|(after, _)| *after);
+    changes
+}
+
+/// Some time between two, such as from half of the way to nine tenths.
+fn between(begin: Duration, end: Duration, from: f64, to: f64, random: &mut impl Rng) -> Duration {
+    begin + end.saturating_sub(begin).mul_f64(random.random_range(from..to))
+}
+
+/// A time that is log-normal, by its median and the deviation of its logarithm, cut off at three deviations.
+fn log_normal(median: Duration, deviation: f64, random: &mut impl Rng) -> Duration {
+    // Box and Muller's way to a normal number.
+    let (radius, angle): (f64, f64) = (random.random(), random.random());
+    let normal = (-2.0 * (1.0 - radius).ln()).sqrt() * (TAU * angle).cos();
+    median.mul_f64((deviation * normal.clamp(-3.0, 3.0)).exp())
+}
+
+fn one_of<T: Copy>(options: &[T], random: &mut impl Rng) -> Option<T> {
+    let count = u32::try_from(options.len()).unwrap_or(u32::MAX);
+    (count > 0).then(|| options[random.random_range(0..count) as usize])
+}
+
+/// Both platforms tell times in whole seconds.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs())
+}
