@@ -1,15 +1,15 @@
 //! The command line's grammar. Its doc comments are the help texts, which have no Markdown.
 #![expect(clippy::doc_markdown, reason = "backticks would show in a terminal")]
 
-use std::{path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use muster::domain::{KeyKind, OrganizationId, Scope};
+use muster::domain::{Contract, KeyKind, OrganizationId, Scope, TeamId, Timestamp, UserId};
 
 /// Teams, memberships and ticket routing for help desks
 ///
-/// `muster dev` runs everything on this machine. The other commands work on the table that --table names, in AWS by the usual
-/// environment (AWS_REGION, AWS_PROFILE, …) or wherever --endpoint-url points.
+/// `muster dev` runs everything on this machine. The commands for tables, keys and users work on the table that --table names, in
+/// AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or wherever --endpoint-url points; those for tickets on a queue.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version)]
 pub struct Arguments {
@@ -40,6 +40,12 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: UsersCommand,
+    },
+    /// Make up ticket events, and send them
+    Tickets {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: TicketsCommand,
     },
 }
 
@@ -176,6 +182,111 @@ pub struct UsersImport {
     pub target: Target,
 }
 
+/// `muster tickets`
+#[derive(Debug, Subcommand)]
+pub enum TicketsCommand {
+    /// Send the events of a file of JSON lines to the ticket queue, here or in AWS
+    ///
+    /// One CloudEvent a line; blank lines are left out. A line that is not JSON is reported by number and the rest is sent; the
+    /// exit code is then 1. Events are sent many at once, so they need not arrive in the file's order. An event that comes twice
+    /// changes nothing, so a file can be sent again.
+    Send(TicketsSend),
+    /// Write a day of ticket events, as a help desk would have them, as JSON lines
+    ///
+    /// Tickets come as people do, with a quiet night, a peak in the morning and a dip at lunch (UTC). They are worked on, wait, are
+    /// resolved, closed, sometimes reopened, cancelled or deleted; what is not done when the day ends stays open. The same options
+    /// write the same bytes, --start included.
+    Generate(TicketsGenerate),
+}
+
+/// `muster tickets send`
+#[derive(Debug, Args)]
+pub struct TicketsSend {
+    /// The file; - reads standard input
+    #[arg(value_name = "FILE.jsonl")]
+    pub file: PathBuf,
+    /// Where to: the address of `muster dev`, or an SQS queue's URL (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual
+    /// AWS environment
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
+    pub to: Destination,
+}
+
+/// Where ticket events are sent to. An SQS queue's URL has a path, account and name; the local stack's address has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A `muster dev`.
+    LocalStack(url::Url),
+    /// An SQS queue, or an emulator's.
+    Queue(url::Url),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LocalStack(url) => f.write_str(&url.origin().ascii_serialization()),
+            Self::Queue(url) => url.fmt(f),
+        }
+    }
+}
+
+/// `muster tickets generate`
+#[derive(Debug, Args)]
+pub struct TicketsGenerate {
+    /// Whose tickets
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
+    /// How many tickets are created; about four events come of each
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub tickets: u32,
+    /// Another number is another day
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// When the day begins, such as 2026-03-02T00:00:00Z [default: 24 hours ago, since nobody takes events of the future]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub start: Option<Timestamp>,
+    /// Teams for the tickets to name [default: none, so that specializations route them]
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', value_parser = team)]
+    pub teams: Vec<TeamId>,
+    /// Users whom people reassign some tickets to [default: nobody is named]
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', value_parser = user)]
+    pub users: Vec<UserId>,
+    /// Whose field names and words the tickets have
+    #[arg(long, value_enum, default_value_t = TicketContract::Mixed)]
+    pub contract: TicketContract,
+    /// How many of a hundred events come twice
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub duplicates: u8,
+    /// Let events come out of order, within this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub shuffle: u32,
+    /// Write to this file, over what it has [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The contract whose words tickets have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TicketContract {
+    /// team_id, assignee_id, due_at, urgent; times in ISO 8601
+    Toptickets,
+    /// assigned_team_id, assigned_user_id, due_date, critical; times in Unix seconds
+    Itsm,
+    /// Some tickets of each
+    Mixed,
+}
+
+impl TicketContract {
+    /// The contract, if it is one.
+    #[must_use]
+    pub fn contract(self) -> Option<Contract> {
+        match self {
+            Self::Toptickets => Some(Contract::Toptickets),
+            Self::Itsm => Some(Contract::Itsm),
+            Self::Mixed => None,
+        }
+    }
+}
+
 /// The kinds of API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kind(pub KeyKind);
@@ -223,6 +334,33 @@ fn organization(text: &str) -> Result<OrganizationId, String> {
     OrganizationId::parse(text).map_err(|_| "an organization id has 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned())
 }
 
+fn team(text: &str) -> Result<TeamId, String> {
+    TeamId::parse(text).map_err(|_| "a team's id is a UUID, with or without team_ before it".to_owned())
+}
+
+fn user(text: &str) -> Result<UserId, String> {
+    UserId::parse(text).map_err(|_| "a user's id is a UUID, with or without usr_ before it".to_owned())
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+    let moment =
+        OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time is written 2026-03-02T00:00:00Z".to_owned())?;
+    Ok(Timestamp::from_secs(moment.unix_timestamp()))
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    const RULE: &str = "neither an address of `muster dev`, such as http://127.0.0.1:3000, nor a queue's URL, such as \
+                        https://sqs.eu-west-1.amazonaws.com/123456789012/tickets";
+    let url = url::Url::parse(text).map_err(|_| RULE)?;
+    let has_path = url.path().len() > 1;
+    match url.scheme() {
+        "http" if !has_path => Ok(Destination::LocalStack(url)),
+        "http" | "https" if has_path => Ok(Destination::Queue(url)),
+        _ => Err(RULE.to_owned()),
+    }
+}
+
 fn table_name(text: &str) -> Result<String, String> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if (3..=255).contains(&text.len()) && text.chars().all(allowed) {
@@ -262,6 +400,23 @@ mod tests {
     #[test]
     fn the_grammar_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_path_tells_a_queue_from_the_local_stack() {
+        for local in ["http://127.0.0.1:3000", "http://localhost:3000/", "http://[::1]:8080"] {
+            assert!(matches!(destination(local), Ok(Destination::LocalStack(_))), "{local}");
+        }
+        for queue in
+            ["https://sqs.eu-west-1.amazonaws.com/123456789012/tickets", "http://127.0.0.1:4566/000000000000/tickets"]
+        {
+            assert!(matches!(destination(queue), Ok(Destination::Queue(_))), "{queue}");
+        }
+        for neither in
+            ["", "tickets", "127.0.0.1:3000", "https://127.0.0.1:3000", "ftp://host/queue", "arn:aws:sqs:a:b:c"]
+        {
+            assert!(destination(neither).is_err(), "{neither}");
+        }
     }
 
     #[test]

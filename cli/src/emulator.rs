@@ -1,7 +1,9 @@
-//! A client for a DynamoDB-compatible engine on this machine, which takes any credentials.
+//! Clients for a DynamoDB-compatible engine, or an emulator of AWS, on this machine, which takes any credentials.
 
 use std::env;
 
+use aws_config::SdkConfig;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_dynamodb::{
     Client,
     config::{BehaviorVersion, Builder, Credentials, Region, retry::RetryConfig},
@@ -16,13 +18,20 @@ pub fn client(url: &str) -> Client {
 /// The configuration of such a client: no TLS, and no retries of its own.
 #[must_use]
 pub fn configuration(url: &str) -> Builder {
-    aws_sdk_dynamodb::Config::builder()
+    Builder::from(&sdk_config(url))
+}
+
+/// The same, for a client of any AWS service that is emulated there.
+#[must_use]
+pub fn sdk_config(url: &str) -> SdkConfig {
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
         .endpoint_url(url)
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(Credentials::new("local", "local", None, None, "local"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("local", "local", None, None, "local")))
         .retry_config(RetryConfig::disabled())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build()
 }
 
 /// Whether this address can only be an emulator's whose user configured no credentials for it.

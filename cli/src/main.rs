@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use muster_cli::{
-    args::{Arguments, Command, KeysCommand, TableCommand, UsersCommand},
+    args::{Arguments, Command, KeysCommand, TableCommand, TicketsCommand, UsersCommand},
     commands, dev,
 };
 
@@ -19,6 +19,8 @@ async fn main() -> ExitCode {
         Command::Keys { command: KeysCommand::List(list) } => commands::keys::list(list).await,
         Command::Keys { command: KeysCommand::Revoke(revoke) } => commands::keys::revoke(revoke).await,
         Command::Users { command: UsersCommand::Import(import) } => commands::users::import(import).await,
+        Command::Tickets { command: TicketsCommand::Send(send) } => commands::tickets::send(send).await,
+        Command::Tickets { command: TicketsCommand::Generate(generate) } => commands::tickets::generate(&generate),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -53,8 +53,9 @@ impl fmt::Display for NotSent {
 impl std::error::Error for NotSent {}
 
 impl Queue {
-    /// The most messages, and the most bytes of all their bodies and attributes, that SQS takes in one call.
-    const MAX_BATCH: usize = 10;
+    /// The most messages that SQS takes in one call.
+    pub const MAX_BATCH: usize = 10;
+    /// The most bytes of all their bodies and attributes.
     const MAX_BATCH_BYTES: usize = 256 * 1024;
 
     /// The queue at this URL.

@@ -1,12 +1,14 @@
-//! The operator's commands, on any table.
+//! The operator's commands, on any table and any ticket queue.
 
 pub mod keys;
 pub mod table;
+pub mod tickets;
 pub mod users;
 
 use std::{env, time::Duration};
 
 use anyhow::{Context, ensure};
+use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_dynamodb::{Client, config::Region};
 use muster::store::{Store, Table};
@@ -16,6 +18,22 @@ use crate::{args::Target, emulator};
 
 /// How long a command may wait for one answer of the table, retries included.
 const PATIENCE: Duration = Duration::from_secs(8);
+
+/// The configuration of AWS clients by the usual environment. Without credentials a call would try for as long as it may
+/// before it said so; this says so at once, and that the user may do `otherwise`.
+///
+/// # Errors
+/// The environment has no credentials for AWS.
+async fn aws_config(otherwise: &str) -> anyhow::Result<SdkConfig> {
+    let config = muster::lambda::aws_config().await;
+    let remedy = || {
+        format!(
+            "configure AWS credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or {otherwise}"
+        )
+    };
+    config.credentials_provider().with_context(remedy)?.provide_credentials().await.with_context(remedy)?;
+    Ok(config)
+}
 
 impl Target {
     /// A client for where the table is. Nobody has to make up credentials for an emulator on this machine.
@@ -28,11 +46,7 @@ impl Target {
         {
             return Ok(emulator::client(url.as_str()));
         }
-        let config = muster::lambda::aws_config().await;
-        let remedy = "configure AWS credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), \
-                      or name a local DynamoDB with --endpoint-url";
-        // Else a call would try for as long as it may before it said so.
-        config.credentials_provider().context(remedy)?.provide_credentials().await.context(remedy)?;
+        let config = aws_config("name a local DynamoDB with --endpoint-url").await?;
         let mut builder = aws_sdk_dynamodb::config::Builder::from(&config);
         if let Some(url) = &self.endpoint_url {
             builder = builder.endpoint_url(url.as_str());

@@ -60,7 +60,7 @@ pub(super) const fn due_within(priority: Priority) -> Duration {
 }
 
 /// How long it takes to resolve a ticket: log-normal, as such times are, by its median and the deviation of its logarithm.
-/// About nine of ten tickets are resolved by their due date.
+/// More than nine of ten tickets are resolved by their due date.
 pub(super) const fn resolution(priority: Priority) -> (Duration, f64) {
     match priority {
         Priority::Critical => (Duration::from_mins(75), 0.8),

@@ -4,3 +4,4 @@ mod dev;
 mod operator;
 mod readme;
 mod support;
+mod tickets;

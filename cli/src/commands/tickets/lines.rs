@@ -1,0 +1,126 @@
+//! A file of JSON lines, read as far ahead as it is sent.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+    thread,
+};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::de::IgnoredAny;
+use tokio::sync::mpsc;
+
+/// The most bytes of an event, which are the most that a message of SQS may have.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// How many lines may be read and not sent.
+const AHEAD: usize = 256;
+
+/// A line that is not blank.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Which, counted from one.
+    pub number: u64,
+    /// The JSON on it, or what is wrong.
+    pub event: Result<String, String>,
+}
+
+/// Begins to read a file, or standard input for `-`, and shows how far it is on a terminal.
+///
+/// # Errors
+/// The file cannot be opened. What cannot be read later comes in place of a line, and is the last.
+pub(super) fn read(path: &Path) -> anyhow::Result<(mpsc::Receiver<io::Result<Line>>, ProgressBar)> {
+    let style = |template| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let (input, progress): (Box<dyn Read + Send>, _) = if path.as_os_str() == "-" {
+        (Box::new(io::stdin()), ProgressBar::no_length().with_style(style("{spinner} {elapsed}  {msg}")))
+    } else {
+        let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+        let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+        let style = style("{bar:40} {bytes} of {total_bytes}, {eta} left  {msg}");
+        (Box::new(file), ProgressBar::new(bytes).with_style(style))
+    };
+    let mut input = BufReader::with_capacity(64 * 1024, progress.wrap_read(input));
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    // A thread of its own, which nothing waits for: a read of standard input may never end.
+    thread::spawn(move || {
+        for number in 1.. {
+            let line = match next(&mut input) {
+                Ok(None) => return,
+                Ok(Some(Ok(text))) if text.is_empty() => continue,
+                Ok(Some(event)) => Ok(Line { number, event }),
+                Err(error) => Err(error),
+            };
+            let ends = line.is_err();
+            if sender.blocking_send(line).is_err() || ends {
+                return;
+            }
+        }
+    });
+    Ok((receiver, progress))
+}
+
+/// The next line, without the white space around it; `None` at the end.
+fn next(input: &mut impl BufRead) -> io::Result<Option<Result<String, String>>> {
+    // One more for the line's end, and one to see that it is too long.
+    let most = MAX_BYTES as u64 + 2;
+    let mut line = Vec::new();
+    if input.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    if line.len() as u64 == most && !line.ends_with(b"\n") {
+        input.skip_until(b'\n')?;
+    }
+    Ok(Some(parse(line)))
+}
+
+/// The JSON on a line; an empty text for a blank line.
+fn parse(line: Vec<u8>) -> Result<String, String> {
+    let text = String::from_utf8(line).map_err(|_| "not UTF-8".to_owned());
+    // Some editors begin a file with a byte order mark.
+    let text = text?.trim_start_matches('\u{feff}').trim().to_owned();
+    if text.len() > MAX_BYTES {
+        return Err("longer than 256 KiB, the most that a queue takes".to_owned());
+    }
+    if !text.is_empty() {
+        serde_json::from_str::<IgnoredAny>(&text).map_err(|error| {
+            // The position is within a line that the caller names anyway.
+            let message = error.to_string();
+            format!("not JSON: {}", message.split(" at line ").next().unwrap_or_default())
+        })?;
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_json_or_says_why_not() {
+        let parse = |text: &str| parse(text.as_bytes().to_vec());
+        assert_eq!(parse(" {\"a\":1} \r\n"), Ok("{\"a\":1}".to_owned()));
+        assert_eq!(parse("\u{feff}[]"), Ok("[]".to_owned()));
+        assert_eq!(parse(" \t\r\n"), Ok(String::new()));
+        assert_eq!(parse("{\"a\""), Err("not JSON: EOF while parsing an object".to_owned()));
+        assert!(parse("{} {}").unwrap_err().contains("trailing characters"));
+        assert_eq!(super::parse(vec![0xff]), Err("not UTF-8".to_owned()));
+    }
+
+    #[test]
+    fn a_line_may_have_256_kib_and_what_is_longer_is_not_kept() {
+        let of = |bytes: usize| format!("{:?}", "x".repeat(bytes - 2));
+        let text = format!("{}\r\n{}\n{}\n1\n2", of(MAX_BYTES), of(MAX_BYTES + 1), of(1_000_000));
+        let mut input = BufReader::with_capacity(100, text.as_bytes());
+        let mut lines = Vec::new();
+        while let Some(line) = next(&mut input).unwrap() {
+            lines.push(line);
+        }
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[0].as_ref().map(String::len), Ok(MAX_BYTES));
+        assert!(lines[1].as_ref().is_err_and(|why| why.contains("longer")));
+        assert!(lines[2].as_ref().is_err_and(|why| why.contains("longer")));
+        assert_eq!(lines[3..], [Ok("1".to_owned()), Ok("2".to_owned())]);
+    }
+}
