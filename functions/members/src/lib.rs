@@ -17,7 +17,9 @@ use muster::{
 pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Infallible> {
     http::serve(request, deps, |call| async move {
         match call.route {
+            Route::ListMembers(team) => list(&call, team).await,
             Route::AddMember(team) => add(&call, team).await,
+            Route::UpdateMember(team, user) => update(&call, team, user).await,
             Route::RemoveMember(team, user) => remove(&call, team, user).await,
             // Another function's: the gateway sends it here only if its routes are not the template's.
             Route::ListTeams
@@ -25,16 +27,31 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
             | Route::GetTeam(_)
             | Route::UpdateTeam(_)
             | Route::DeleteTeam(_)
-            | Route::GetWorkload(_) => Err(Failure::RouteNotFound.into()),
+            | Route::GetWorkload(_)
+            | Route::ListAssignments(_)
+            | Route::GetAssignment(_) => Err(Failure::RouteNotFound.into()),
         }
     })
     .await
 }
 
+async fn list(call: &Call, team: TeamId) -> Result<Reply, Error> {
+    let page = wire::page(call.contract(), &call.query)?;
+    let (roster, _) = call.store.team(&call.principal.organization_id, team).await?;
+    Ok(Reply::ok(wire::members(call.contract(), page, &roster)))
+}
+
 async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let new = wire::add_member(call.contract(), &call.body)?;
     let (roster, member) = call.store.add_member(&call.principal.organization_id, team, &new, call.now).await?;
-    Ok(Reply::created(wire::added_member(call.contract(), &roster, &member)))
+    Ok(Reply::created(wire::member(call.contract(), &roster, &member)))
+}
+
+async fn update(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {
+    let changes = wire::update_member(&call.body)?;
+    let (roster, member) =
+        call.store.change_member(&call.principal.organization_id, team, user, &changes, call.now).await?;
+    Ok(Reply::ok(wire::member(call.contract(), &roster, &member)))
 }
 
 async fn remove(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {

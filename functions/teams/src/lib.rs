@@ -24,7 +24,13 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
             Route::UpdateTeam(id) => update(&call, id).await,
             Route::DeleteTeam(id) => delete(&call, id).await,
             // Another function's: the gateway sends it here only if its routes are not the template's.
-            Route::AddMember(_) | Route::RemoveMember(..) | Route::GetWorkload(_) => Err(Failure::RouteNotFound.into()),
+            Route::ListMembers(_)
+            | Route::AddMember(_)
+            | Route::UpdateMember(..)
+            | Route::RemoveMember(..)
+            | Route::GetWorkload(_)
+            | Route::ListAssignments(_)
+            | Route::GetAssignment(_) => Err(Failure::RouteNotFound.into()),
         }
     })
     .await

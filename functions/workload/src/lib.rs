@@ -1,10 +1,10 @@
-//! `GET /v1/teams/{team_id}/workload`: the read side of routing.
+//! The read side of routing: a team's workload, and the decisions.
 
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use muster::{
-    domain::TeamId,
+    domain::{TeamId, TicketId},
     http::{self, Call, Deps, Error, Reply, Route},
     wire::{self, Failure},
 };
@@ -15,15 +15,19 @@ use muster::{
 /// Never: every failure is an answer.
 pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Infallible> {
     http::serve(request, deps, |call| async move {
-        match call.route {
-            Route::GetWorkload(team) => workload(&call, team).await,
+        match &call.route {
+            Route::GetWorkload(team) => workload(&call, *team).await,
+            Route::ListAssignments(team) => assignments(&call, *team).await,
+            Route::GetAssignment(ticket) => assignment(&call, ticket).await,
             // Another function's: the gateway sends it here only if its routes are not the template's.
             Route::ListTeams
             | Route::CreateTeam
             | Route::GetTeam(_)
             | Route::UpdateTeam(_)
             | Route::DeleteTeam(_)
+            | Route::ListMembers(_)
             | Route::AddMember(_)
+            | Route::UpdateMember(..)
             | Route::RemoveMember(..) => Err(Failure::RouteNotFound.into()),
         }
     })
@@ -33,4 +37,15 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
 async fn workload(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let (roster, load) = call.store.team(&call.principal.organization_id, team).await?;
     Ok(Reply::ok(wire::workload(&roster, load, call.now)))
+}
+
+async fn assignments(call: &Call, team: TeamId) -> Result<Reply, Error> {
+    let page = wire::page(call.contract(), &call.query)?;
+    let tickets = call.store.open_tickets(&call.principal.organization_id, team, page).await?;
+    Ok(Reply::ok(wire::decisions(call.contract(), page, &tickets)))
+}
+
+async fn assignment(call: &Call, ticket: &TicketId) -> Result<Reply, Error> {
+    let ticket = call.store.decided_ticket(&call.principal.organization_id, ticket).await?;
+    Ok(Reply::ok(wire::decision(call.contract(), &ticket)))
 }

@@ -2,17 +2,17 @@
 
 use std::fmt;
 
-/// The field of a request's body that named a user.
+/// The part of a request that named a user: a field of its body, or a parameter of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UserField {
-    /// The user to add to a team.
+    /// The user to add to a team, or the member to change.
     UserId,
     /// The user to lead a team.
     LeadId,
 }
 
 impl UserField {
-    /// The field's name in both contracts.
+    /// The part's name in both contracts.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -30,6 +30,8 @@ impl UserField {
 pub enum Error {
     /// The organization has no such team.
     TeamNotFound,
+    /// The organization has no such ticket, or it was deleted.
+    TicketNotFound,
     /// The organization has no such user.
     UserNotFound(UserField),
     /// The team has no such member.
@@ -52,6 +54,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TeamNotFound => f.write_str("the team does not exist"),
+            Self::TicketNotFound => f.write_str("the ticket does not exist"),
             Self::UserNotFound(field) => write!(f, "the user in {} does not exist", field.name()),
             Self::MemberNotFound => f.write_str("the user is not a member of the team"),
             Self::NameTaken => f.write_str("the team name is taken"),

@@ -1,6 +1,30 @@
-//! Listing teams: which page of which order, and what comes back.
+//! Lists: which page of which order, and what comes back.
 
-use super::{Folded, Load, Team};
+use std::iter::{Skip, Take};
+
+use super::{Folded, Load, Team, Ticket};
+
+/// A part of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Page {
+    /// How many to leave out at the start. Wide enough for any page of any size, so that no page number overflows.
+    pub skip: u128,
+    /// How many to answer with at most, at least 1.
+    pub limit: usize,
+}
+
+impl Page {
+    /// How many the list has up to the end of this page.
+    #[must_use]
+    pub fn end(self) -> usize {
+        usize::try_from(self.skip).unwrap_or(usize::MAX).saturating_add(self.limit)
+    }
+
+    /// Cuts this page out of what the list begins with.
+    pub fn cut<L: IntoIterator>(self, list: L) -> Take<Skip<L::IntoIter>> {
+        list.into_iter().skip(usize::try_from(self.skip).unwrap_or(usize::MAX)).take(self.limit)
+    }
+}
 
 /// What teams are sorted by. Ties go by id, in the sort's direction.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,10 +50,8 @@ pub enum Order {
 /// A page of teams to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListTeams {
-    /// How many to leave out at the start. Wide enough for any page of any size, so that no page number overflows.
-    pub skip: u128,
-    /// How many to answer with at most, at least 1.
-    pub limit: usize,
+    /// Which part of them.
+    pub page: Page,
     /// Only teams with this in their folded name.
     pub search: Option<Folded>,
     /// What to sort by.
@@ -62,14 +84,7 @@ impl ListTeams {
             teams.reverse();
         }
         let total = teams.len();
-        TeamPage { teams: self.cut(teams), total }
-    }
-
-    /// Cuts this page out of the teams that the list begins with.
-    #[must_use]
-    pub fn cut(&self, teams: Vec<Listed>) -> Vec<Listed> {
-        let skip = usize::try_from(self.skip).unwrap_or(usize::MAX);
-        teams.into_iter().skip(skip).take(self.limit).collect()
+        TeamPage { teams: self.page.cut(teams).collect(), total }
     }
 }
 
@@ -88,5 +103,14 @@ pub struct TeamPage {
     /// The teams on the page.
     pub teams: Vec<Listed>,
     /// The teams on all pages. Meaningless unless [`ListTeams::count`] asked for it.
+    pub total: usize,
+}
+
+/// One page of a team's open tickets, and how many there are on all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketPage {
+    /// The tickets on the page.
+    pub tickets: Vec<Ticket>,
+    /// The tickets on all pages.
     pub total: usize,
 }

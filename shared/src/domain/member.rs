@@ -36,6 +36,15 @@ pub struct NewMember {
     pub skills: Tags,
 }
 
+/// What a client gives to change a membership. `None` keeps.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MemberChanges {
+    /// As what: a lead replaces the team's lead, and a lead who becomes a member leaves the team without one.
+    pub role: Option<MemberRole>,
+    /// What they know, in place of what they knew.
+    pub skills: Option<Tags>,
+}
+
 /// A user's membership of a team, with the figures that routing keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {

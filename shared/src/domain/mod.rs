@@ -25,8 +25,8 @@ pub use decision::{Candidate, Decision, Reason, WhyNot};
 pub use error::{Error, UserField};
 pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
-pub use list::{ListTeams, Listed, Order, SortBy, TeamPage};
-pub use member::{MAX_MEMBERS, Member, MemberRole, NewMember};
+pub use list::{ListTeams, Listed, Order, Page, SortBy, TeamPage, TicketPage};
+pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember};
 pub use team::{Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
 pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
 pub use ticket::{

@@ -5,7 +5,7 @@
 //! not every local runner of functions fills in the gateway's route key.
 
 use crate::{
-    domain::{Contract, Error, Scope, TeamId, UserId},
+    domain::{Contract, Error, Scope, TeamId, TicketId, UserId},
     wire::Failure,
 };
 
@@ -18,21 +18,29 @@ pub enum Endpoint {
     GetTeam,
     UpdateTeam,
     DeleteTeam,
+    ListMembers,
     AddMember,
+    UpdateMember,
     RemoveMember,
     GetWorkload,
+    ListAssignments,
+    GetAssignment,
 }
 
 /// Every route: method, path with its parameters in braces, endpoint.
-pub const ROUTES: [(&str, &str, Endpoint); 8] = [
+pub const ROUTES: [(&str, &str, Endpoint); 12] = [
     ("GET", "/v1/teams", Endpoint::ListTeams),
     ("POST", "/v1/teams", Endpoint::CreateTeam),
     ("GET", "/v1/teams/{team_id}", Endpoint::GetTeam),
     ("PATCH", "/v1/teams/{team_id}", Endpoint::UpdateTeam),
     ("DELETE", "/v1/teams/{team_id}", Endpoint::DeleteTeam),
+    ("GET", "/v1/teams/{team_id}/members", Endpoint::ListMembers),
     ("POST", "/v1/teams/{team_id}/members", Endpoint::AddMember),
+    ("PATCH", "/v1/teams/{team_id}/members/{user_id}", Endpoint::UpdateMember),
     ("DELETE", "/v1/teams/{team_id}/members/{user_id}", Endpoint::RemoveMember),
     ("GET", "/v1/teams/{team_id}/workload", Endpoint::GetWorkload),
+    ("GET", "/v1/teams/{team_id}/assignments", Endpoint::ListAssignments),
+    ("GET", "/v1/assignments/{ticket_id}", Endpoint::GetAssignment),
 ];
 
 impl Endpoint {
@@ -40,8 +48,15 @@ impl Endpoint {
     #[must_use]
     pub fn scope(self) -> Scope {
         match self {
-            Self::ListTeams | Self::GetTeam | Self::GetWorkload => Scope::TeamsRead,
-            Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::RemoveMember => Scope::TeamsWrite,
+            Self::ListTeams
+            | Self::GetTeam
+            | Self::ListMembers
+            | Self::GetWorkload
+            | Self::ListAssignments
+            | Self::GetAssignment => Scope::TeamsRead,
+            Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::UpdateMember | Self::RemoveMember => {
+                Scope::TeamsWrite
+            }
             Self::DeleteTeam => Scope::TeamsDelete,
         }
     }
@@ -49,7 +64,7 @@ impl Endpoint {
     /// Whether the request's body means anything.
     #[must_use]
     pub fn reads_body(self) -> bool {
-        matches!(self, Self::CreateTeam | Self::UpdateTeam | Self::AddMember)
+        matches!(self, Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::UpdateMember)
     }
 
     /// Whether `contract` has it.
@@ -60,7 +75,7 @@ impl Endpoint {
 }
 
 /// What a request asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it all")]
 pub enum Route {
     ListTeams,
@@ -68,9 +83,13 @@ pub enum Route {
     GetTeam(TeamId),
     UpdateTeam(TeamId),
     DeleteTeam(TeamId),
+    ListMembers(TeamId),
     AddMember(TeamId),
+    UpdateMember(TeamId, UserId),
     RemoveMember(TeamId, UserId),
     GetWorkload(TeamId),
+    ListAssignments(TeamId),
+    GetAssignment(TicketId),
 }
 
 /// An endpoint, and the text that stood for each of its path parameters.
@@ -121,19 +140,24 @@ impl Found<'_> {
     /// Parses the path's ids.
     ///
     /// # Errors
-    /// A malformed id names nothing: [`Error::TeamNotFound`], [`Error::MemberNotFound`].
+    /// A malformed id names nothing: [`Error::TeamNotFound`], [`Error::MemberNotFound`], [`Error::TicketNotFound`].
     pub(super) fn route(&self) -> Result<Route, Error> {
         let team = || self.parameters.first().and_then(|id| TeamId::parse(id).ok()).ok_or(Error::TeamNotFound);
         let user = || self.parameters.get(1).and_then(|id| UserId::parse(id).ok()).ok_or(Error::MemberNotFound);
+        let ticket = || self.parameters.first().and_then(|id| TicketId::parse(id).ok()).ok_or(Error::TicketNotFound);
         Ok(match self.endpoint {
             Endpoint::ListTeams => Route::ListTeams,
             Endpoint::CreateTeam => Route::CreateTeam,
             Endpoint::GetTeam => Route::GetTeam(team()?),
             Endpoint::UpdateTeam => Route::UpdateTeam(team()?),
             Endpoint::DeleteTeam => Route::DeleteTeam(team()?),
+            Endpoint::ListMembers => Route::ListMembers(team()?),
             Endpoint::AddMember => Route::AddMember(team()?),
+            Endpoint::UpdateMember => Route::UpdateMember(team()?, user()?),
             Endpoint::RemoveMember => Route::RemoveMember(team()?, user()?),
             Endpoint::GetWorkload => Route::GetWorkload(team()?),
+            Endpoint::ListAssignments => Route::ListAssignments(team()?),
+            Endpoint::GetAssignment => Route::GetAssignment(ticket()?),
         })
     }
 }
@@ -147,7 +171,7 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_method_and_path() {
         for (method, pattern, endpoint) in ROUTES {
-            let path = pattern.replace("{team_id}", ID).replace("{user_id}", ID);
+            let path = pattern.replace("{team_id}", ID).replace("{user_id}", ID).replace("{ticket_id}", "TKT-1");
             assert_eq!(find(method, &path, Some(Contract::Itsm)).unwrap().endpoint, endpoint);
         }
     }
@@ -188,5 +212,13 @@ mod tests {
         }
         let path = format!("/v1/teams/{ID}/members/x");
         assert_eq!(find("DELETE", &path, None).unwrap().route(), Err(Error::MemberNotFound));
+
+        assert_eq!(
+            route("/v1/assignments/TKT:2024.1_a-b"),
+            Ok(Route::GetAssignment(TicketId::parse("TKT:2024.1_a-b").unwrap()))
+        );
+        for malformed in ["a b", "#", "\u{e9}", &*"x".repeat(129)] {
+            assert_eq!(route(&format!("/v1/assignments/{malformed}")), Err(Error::TicketNotFound), "{malformed}");
+        }
     }
 }

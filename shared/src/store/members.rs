@@ -1,16 +1,22 @@
-//! Memberships: reading, adding and removing members.
+//! Memberships: reading, adding, changing and removing members.
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
 
 use super::{
     Error, Store, expression,
     expression::{l, n, s},
-    items::{self, Item, MemberItem},
+    items::{self, Item, MemberItem, TeamItem},
     keys,
-    retry::Stale,
+    retry::{Failed, Stale},
+    teams::{check_lead, team_as_read},
     transaction::{Refusal, Transaction},
 };
 use crate::domain::{
-    Error as Refused, MAX_MEMBERS, Member, MemberRole, NewMember, OrganizationId, Roster, TeamId, Timestamp, User,
-    UserField, UserId, UserStatus,
+    Error as Refused, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, OrganizationId, Roster, Tags, Team,
+    TeamChanges, TeamId, Timestamp, User, UserField, UserId, UserStatus,
 };
 
 /// What removing a member does if the member leads the team.
@@ -128,10 +134,130 @@ impl Store {
         team.member_count += 1;
         team.version += 1;
         team.updated_at = now;
-        members.retain(|other| other.removed_at.is_none() && other.user.id != *user_id);
-        members.push(member.clone());
-        sort_by_joining(&mut members);
+        members.retain(|other| other.removed_at.is_none());
+        put_among(&mut members, &member);
         Ok((Roster { team, members }, member))
+    }
+
+    /// Changes a membership; changes that change nothing write nothing. Answers with the team after it.
+    ///
+    /// A lead who comes or goes moves the team's version and time, for the lead is the team's; skills are the membership's own
+    /// and move neither.
+    ///
+    /// One round trip for skills: an update beside a query of the team and one of the members. Where a role is given, reads
+    /// first; then, if the lead changes, a transaction on condition that nobody changed the team in between, its roster
+    /// included, and that a new lead is active; else an update of the skills, if those change.
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`MemberNotFound`](crate::domain::Error::MemberNotFound);
+    /// [`UserInactive`](crate::domain::Error::UserInactive) or [`UserNotFound`](crate::domain::Error::UserNotFound) for a
+    /// new lead, of the `user_id` that the path names; [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn change_member(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        user: UserId,
+        changes: &MemberChanges,
+        now: Timestamp,
+    ) -> Result<(Roster, Member), Error> {
+        let MemberChanges { role, skills } = changes;
+        let skills = skills.as_ref();
+        if let Some(role) = *role {
+            return self.until_current(|| self.change_role(org, team, user, (role, skills), now)).await;
+        }
+        let Some(skills) = skills else {
+            let (roster, _) = self.team(org, team).await?;
+            let member = present(&roster.members, user)?;
+            return Ok((roster, member));
+        };
+        let (read, changed) = tokio::join!(self.team(org, team), self.change_skills(org, team, user, skills));
+        let ((mut roster, _), member) = (read?, changed?);
+        put_among(&mut roster.members, &member);
+        Ok((roster, member))
+    }
+
+    async fn change_role(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        user: UserId,
+        (role, skills): (MemberRole, Option<&Tags>),
+        now: Timestamp,
+    ) -> Result<(Roster, Member), Stale> {
+        let (mut roster, _) = self.team(org, id).await?;
+        let mut member = present(&roster.members, user)?;
+        let skills = skills.filter(|skills| **skills != member.skills);
+        let lead_id = match (member.role_in(&roster.team), role) {
+            (MemberRole::Member, MemberRole::Lead) => Some(Some(user)),
+            (MemberRole::Lead, MemberRole::Member) => Some(None),
+            (MemberRole::Member, MemberRole::Member) | (MemberRole::Lead, MemberRole::Lead) => None,
+        };
+        let new_lead = TeamChanges { lead_id, ..TeamChanges::default() };
+        if let Some(team) = roster.team.changed(&new_lead, now) {
+            self.write_role(org, &roster.team, &team, user, skills).await?;
+            roster.team = team;
+            if let Some(skills) = skills {
+                member.skills = skills.clone();
+            }
+        } else if let Some(skills) = skills {
+            member = self.change_skills(org, id, user, skills).await?;
+        }
+        put_among(&mut roster.members, &member);
+        Ok((roster, member))
+    }
+
+    /// Writes a team whose lead `user` becomes or ceases to be, with the new skills if there are any.
+    async fn write_role(
+        &self,
+        org: &OrganizationId,
+        before: &Team,
+        after: &Team,
+        user: UserId,
+        skills: Option<&Tags>,
+    ) -> Result<(), Stale> {
+        let mut transaction = Transaction::new(self);
+        // Whoever leaves the team moves its version, so this also holds the member in it.
+        let version = expression::values([(":version", n(before.version))]);
+        transaction.put(TeamItem::new(after), "#version = :version", Some(version), team_as_read)?;
+        if after.lead_id == Some(user) {
+            check_lead(&mut transaction, org, user, UserField::UserId)?;
+        }
+        if let Some(skills) = skills {
+            let skills = expression::values([(":skills", l(skills.as_slice()))]);
+            let membership = keys::membership(org, after.id, user);
+            transaction.update(&membership, SET_SKILLS, Some(PRESENT), skills, |_| Refusal::Outdated)?;
+        }
+        transaction.commit().await
+    }
+
+    /// Updates what a member knows, if it differs.
+    async fn change_skills(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        user: UserId,
+        skills: &Tags,
+    ) -> Result<Member, Error> {
+        let condition = format!("{PRESENT} AND #skills <> :skills");
+        let call = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::membership(org, team, user).attributes()))
+            .update_expression(SET_SKILLS)
+            .condition_expression(&condition)
+            .set_expression_attribute_names(expression::names([SET_SKILLS, &condition]))
+            .expression_attribute_values(":skills", l(skills.as_slice()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let item = match self.send(|| call.clone().send()).await {
+            Ok(output) => output.attributes,
+            // The membership as it is: equal already, or made so by an earlier attempt of ours whose answer was lost.
+            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => refused.item,
+            Err(failed) => return Err(failed.into()),
+        };
+        let member = item.map(items::member).transpose()?;
+        member.filter(|member| member.removed_at.is_none()).ok_or_else(|| Refused::MemberNotFound.into())
     }
 
     /// Removes a member, who keeps the tickets they have. One round trip, a transaction of the membership and the team; two
@@ -182,14 +308,29 @@ impl Store {
             Some(_) if is_lead => Refusal::Outdated,
             Some(_) => Refusal::Because(Refused::LeadRemoval),
         })?;
-        let present = "attribute_exists(#pk) AND attribute_not_exists(#removed_at)";
         let removed_at = expression::values([(":now", n(now.millis()))]);
         let membership = keys::membership(org, team, user);
-        transaction.update(&membership, "SET #removed_at = :now", Some(present), removed_at, |_| {
+        transaction.update(&membership, "SET #removed_at = :now", Some(PRESENT), removed_at, |_| {
             Refusal::Because(Refused::MemberNotFound)
         })?;
         transaction.commit().await
     }
+}
+
+/// The condition that a membership is there and not removed.
+const PRESENT: &str = "attribute_exists(#pk) AND attribute_not_exists(#removed_at)";
+const SET_SKILLS: &str = "SET #skills = :skills";
+
+/// The member who is this user.
+fn present(members: &[Member], user: UserId) -> Result<Member, Refused> {
+    members.iter().find(|member| member.user.id == user).cloned().ok_or(Refused::MemberNotFound)
+}
+
+/// Puts a member in their place, and in place of what was read of them before.
+fn put_among(members: &mut Vec<Member>, member: &Member) {
+    members.retain(|other| other.user.id != member.user.id);
+    members.push(member.clone());
+    sort_by_joining(members);
 }
 
 fn sort_by_joining(members: &mut [Member]) {

@@ -5,6 +5,7 @@
 //! network) is retried with full jitter for as long as the request has time; see [`Table::until`].
 
 mod api_keys;
+mod decisions;
 mod expression;
 mod items;
 mod keys;

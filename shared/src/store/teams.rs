@@ -89,14 +89,13 @@ impl Store {
             let (teams, _) = self.teams(org, Order::Ascending, usize::MAX).await?;
             return Ok(list.page_of(teams));
         }
-        let wanted = usize::try_from(list.skip).unwrap_or(usize::MAX).saturating_add(list.limit);
-        let (read, counted) = tokio::join!(self.teams(org, list.order, wanted), async {
+        let (read, counted) = tokio::join!(self.teams(org, list.order, list.page.end()), async {
             if list.count { self.team_count(org).await } else { Ok(0) }
         });
         let (teams, all) = read?;
         // Where the end was seen, what was seen is the count; else no count may contradict the page beside it.
         let total = if all { teams.len() } else { counted?.max(teams.len()) };
-        Ok(TeamPage { teams: list.cut(teams), total })
+        Ok(TeamPage { teams: list.page.cut(teams).collect(), total })
     }
 
     /// Reads the first `wanted` teams in the table's order, and tells whether they are all there are.
@@ -139,7 +138,7 @@ impl Store {
     pub async fn create_team(&self, team: &Team) -> Result<(), Error> {
         let mut transaction = Transaction::new(self);
         if let Some(lead) = team.lead_id {
-            check_lead(&mut transaction, &team.organization_id, lead)?;
+            check_lead(&mut transaction, &team.organization_id, lead, UserField::LeadId)?;
         }
         claim_name(&mut transaction, team)?;
         let new = "attribute_not_exists(#pk)";
@@ -196,7 +195,7 @@ impl Store {
         if let Some(lead) = changed.lead_id
             && team.lead_id != Some(lead)
         {
-            check_lead(&mut transaction, org, lead)?;
+            check_lead(&mut transaction, org, lead, UserField::LeadId)?;
         }
         if changed.name.folded() != team.name.folded() {
             claim_name(&mut transaction, &changed)?;
@@ -335,7 +334,7 @@ fn listed(org: &OrganizationId, read: Vec<Item>) -> Result<Vec<Listed>, Error> {
 }
 
 /// The meaning of a team that is not as it was read.
-fn team_as_read(item: Option<&Item>) -> Refusal {
+pub(super) fn team_as_read(item: Option<&Item>) -> Refusal {
     if item.is_some() { Refusal::Outdated } else { Refusal::Because(Refused::TeamNotFound) }
 }
 
@@ -359,13 +358,18 @@ fn count_teams(transaction: &mut Transaction<'_>, org: &OrganizationId, by: i8) 
     transaction.update(&keys::organization(org), "ADD #team_count :by", None, values, unconditional)
 }
 
-/// Wants an active user for a lead.
-fn check_lead(transaction: &mut Transaction<'_>, org: &OrganizationId, lead: UserId) -> Result<(), Error> {
+/// Wants an active user for a lead, whom the request names in `field`.
+pub(super) fn check_lead(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    lead: UserId,
+    field: UserField,
+) -> Result<(), Error> {
     let active = expression::values([(":active", s(UserStatus::Active.as_str()))]);
-    transaction.check(&keys::user(org, lead), "#status = :active", Some(active), |user| {
+    transaction.check(&keys::user(org, lead), "#status = :active", Some(active), move |user| {
         Refusal::Because(match user {
-            Some(_) => Refused::UserInactive(UserField::LeadId),
-            None => Refused::UserNotFound(UserField::LeadId),
+            Some(_) => Refused::UserInactive(field),
+            None => Refused::UserNotFound(field),
         })
     })
 }

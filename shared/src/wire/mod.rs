@@ -10,12 +10,16 @@ pub mod input;
 pub mod itsm;
 pub mod toptickets;
 
+mod decision;
 mod failure;
 
 pub use failure::{Failure, Occurrence};
 
-use crate::domain::{Contract, ListTeams, Load, Member, NewMember, NewTeam, Roster, TeamChanges, TeamPage, Timestamp};
-use input::Invalid;
+use crate::domain::{
+    Contract, ListTeams, Load, Member, MemberChanges, NewMember, NewTeam, Page, Roster, TeamChanges, TeamPage, Ticket,
+    TicketPage, Timestamp,
+};
+use input::{Body, Invalid};
 
 /// Parses the query of `GET /v1/teams`. The parsed page knows everything that its answer has to repeat.
 ///
@@ -25,6 +29,17 @@ pub fn list_teams(contract: Contract, query: &str) -> Result<ListTeams, Invalid>
     match contract {
         Contract::Toptickets => toptickets::list_teams(query),
         Contract::Itsm => itsm::list_teams(query),
+    }
+}
+
+/// Parses the query of a list that knows nothing but pages.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn page(contract: Contract, query: &str) -> Result<Page, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::page(query),
+        Contract::Itsm => itsm::page(query),
     }
 }
 
@@ -61,6 +76,18 @@ pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, Invalid>
     }
 }
 
+/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`. Neither document has it, so both contracts read the same.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn update_member(body: &[u8]) -> Result<MemberChanges, Invalid> {
+    let mut body = Body::parse(body)?;
+    let role = body.change("role", input::member_role);
+    let skills = body.change("skills", input::tags);
+    let (Ok(role), Ok(skills)) = (role, skills) else { return Err(body.invalid()) };
+    Ok(MemberChanges { role, skills })
+}
+
 /// Renders one team.
 #[must_use]
 pub fn team(contract: Contract, roster: &Roster) -> String {
@@ -79,9 +106,18 @@ pub fn teams(contract: Contract, list: &ListTeams, page: &TeamPage) -> String {
     }
 }
 
-/// Renders the answer to adding `member` to the team.
+/// Renders one page of a team's members.
 #[must_use]
-pub fn added_member(contract: Contract, roster: &Roster, member: &Member) -> String {
+pub fn members(contract: Contract, page: Page, roster: &Roster) -> String {
+    match contract {
+        Contract::Toptickets => toptickets::members(page, roster),
+        Contract::Itsm => itsm::members(page, roster),
+    }
+}
+
+/// Renders the answer to adding `member` to the team, or to changing the membership.
+#[must_use]
+pub fn member(contract: Contract, roster: &Roster, member: &Member) -> String {
     match contract {
         Contract::Toptickets => toptickets::team(roster),
         Contract::Itsm => itsm::membership(&roster.team, member),
@@ -92,6 +128,24 @@ pub fn added_member(contract: Contract, roster: &Roster, member: &Member) -> Str
 #[must_use]
 pub fn workload(roster: &Roster, load: Load, now: Timestamp) -> String {
     itsm::workload(roster, load, now)
+}
+
+/// Renders the latest decision about a ticket.
+#[must_use]
+pub fn decision(contract: Contract, ticket: &Ticket) -> String {
+    match contract {
+        Contract::Toptickets => toptickets::decision(ticket),
+        Contract::Itsm => itsm::decision(ticket),
+    }
+}
+
+/// Renders one page of a team's open tickets, each with its latest decision.
+#[must_use]
+pub fn decisions(contract: Contract, page: Page, tickets: &TicketPage) -> String {
+    match contract {
+        Contract::Toptickets => toptickets::decisions(tickets),
+        Contract::Itsm => itsm::decisions(page, tickets),
+    }
 }
 
 /// Serializes what cannot fail to serialize: the wire types have text keys and no maps of anything else.

@@ -77,7 +77,7 @@ fn status_and_code(failure: &Failure) -> (u16, &'static str) {
         Failure::MissingScope(_) => (403, "FORBIDDEN"),
         Failure::Invalid(_) => (400, "VALIDATION_ERROR"),
         Failure::Refused(error) => match error {
-            Error::TeamNotFound | Error::UserNotFound(_) | Error::MemberNotFound => NOT_FOUND,
+            Error::TeamNotFound | Error::TicketNotFound | Error::UserNotFound(_) | Error::MemberNotFound => NOT_FOUND,
             Error::NameTaken | Error::AlreadyMember | Error::TeamFull | Error::LeadRemoval | Error::OpenTickets(_) => {
                 CONFLICT
             }
@@ -102,6 +102,7 @@ fn message(failure: &Failure) -> String {
         ),
         Failure::Refused(error) => match error {
             Error::TeamNotFound => "Team not found".to_owned(),
+            Error::TicketNotFound => "Ticket not found".to_owned(),
             Error::UserNotFound(_) => "User not found".to_owned(),
             Error::MemberNotFound => "The user is not a member of the team".to_owned(),
             Error::NameTaken => "A team with this name already exists".to_owned(),
@@ -133,6 +134,7 @@ fn details(failure: &Failure) -> Option<Details> {
         | Failure::Invalid(Invalid::Malformed)
         | Failure::Refused(
             Error::TeamNotFound
+            | Error::TicketNotFound
             | Error::MemberNotFound
             | Error::NameTaken
             | Error::AlreadyMember

@@ -5,8 +5,8 @@ mod requests;
 mod responses;
 
 pub use errors::{Audience, failure};
-pub use requests::{add_member, create_team, list_teams, update_team};
-pub use responses::{membership, team, teams, workload};
+pub use requests::{add_member, create_team, list_teams, page, update_team};
+pub use responses::{decision, decisions, members, membership, team, teams, workload};
 
 use crate::domain::{TeamId, UserId};
 

@@ -1,8 +1,8 @@
 //! What an ITSM client may send.
 
 use crate::{
-    domain::{Folded, ListTeams, MemberRole, NewMember, NewTeam, Order, SortBy, TeamChanges},
-    wire::input::{self, Body, Invalid, Query},
+    domain::{Folded, ListTeams, MemberRole, NewMember, NewTeam, Order, Page, SortBy, TeamChanges},
+    wire::input::{self, Body, Broken, Invalid, Query},
 };
 
 /// `GET /v1/teams`: `search`, `page`, `limit`, `sortBy` and `sortOrder`, newest first unless told otherwise.
@@ -12,27 +12,37 @@ use crate::{
 pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
     let mut query = Query::parse(query);
     let search = query.text("search");
-    let page = query.integer("page", 1, 1, i64::MAX);
-    let limit = query.integer("limit", 20, 1, 1000);
+    let page = numbered(&mut query);
     let sorts = [SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
     let sort_by = query.one_of("sortBy", &["createdAt", "updatedAt", "name"], &sorts, SortBy::CreatedAt);
     let orders = [Order::Ascending, Order::Descending];
     let order = query.one_of("sortOrder", &["asc", "desc"], &orders, Order::Descending);
     let cursor = query.refuse("cursor");
-    let (Ok(search), Ok(page), Ok(limit), Ok(sort_by), Ok(order), Ok(())) =
-        (search, page, limit, sort_by, order, cursor)
-    else {
+    let (Ok(search), Ok(page), Ok(sort_by), Ok(order), Ok(())) = (search, page, sort_by, order, cursor) else {
         return Err(query.invalid());
     };
     let search = Folded::of(&search);
-    Ok(ListTeams {
-        skip: (page - 1) as u128 * limit as u128,
-        limit,
-        search: (!search.as_str().is_empty()).then_some(search),
-        sort_by,
-        order,
-        count: true,
-    })
+    Ok(ListTeams { page, search: (!search.as_str().is_empty()).then_some(search), sort_by, order, count: true })
+}
+
+/// A list that is neither searched nor sorted: `page` and `limit`. `cursor` is refused, as it is for teams.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn page(query: &str) -> Result<Page, Invalid> {
+    let mut query = Query::parse(query);
+    let page = numbered(&mut query);
+    let cursor = query.refuse("cursor");
+    let (Ok(page), Ok(())) = (page, cursor) else { return Err(query.invalid()) };
+    Ok(page)
+}
+
+/// `page` and `limit`.
+fn numbered(query: &mut Query) -> Result<Page, Broken> {
+    let page = query.integer("page", 1, 1, i64::MAX);
+    let limit = query.integer("limit", 20, 1, 1000);
+    let (page, limit) = (page?, limit?);
+    Ok(Page { skip: (page - 1) as u128 * limit as u128, limit })
 }
 
 /// `POST /v1/teams`.

@@ -4,8 +4,15 @@ use serde::Serialize;
 
 use super::{team_id, user_id};
 use crate::{
-    domain::{ListTeams, Listed, Load, Member, Resolved, Roster, Team, TeamPage, Timestamp, User, Workload},
-    wire::{count, json},
+    domain::{
+        ListTeams, Listed, Load, Member, Page, Resolved, Roster, Team, TeamPage, Ticket, TicketPage, Timestamp, User,
+        Workload,
+    },
+    wire::{
+        count,
+        decision::{DecisionOut, Forms},
+        json,
+    },
 };
 
 #[derive(Serialize)]
@@ -78,6 +85,17 @@ struct MembershipOut {
     email: String,
     role: &'static str,
     skills: Vec<String>,
+    added_at: i64,
+}
+
+#[derive(Serialize)]
+struct ListedMemberOut {
+    #[serde(flatten)]
+    profile: UserOut,
+    team_role: &'static str,
+    skills: Vec<String>,
+    open_tickets: u64,
+    in_progress_tickets: u64,
     added_at: i64,
 }
 
@@ -173,6 +191,32 @@ impl From<&Listed> for TeamSummaryOut {
     }
 }
 
+impl ListedMemberOut {
+    fn new(team: &Team, member: &Member) -> Self {
+        let Member {
+            user,
+            skills,
+            joined_at,
+            removed_at: _,
+            last_turn: _,
+            open_tickets,
+            in_progress_tickets,
+            resolved: _,
+        } = member;
+        Self {
+            profile: UserOut::from(user),
+            team_role: member.role_in(team).as_str(),
+            skills: skills.as_slice().to_vec(),
+            open_tickets: *open_tickets,
+            in_progress_tickets: *in_progress_tickets,
+            added_at: joined_at.secs(),
+        }
+    }
+}
+
+/// Ids prefixed, times in Unix seconds.
+const FORMS: Forms<i64> = Forms { team_id, user_id, time: Timestamp::secs };
+
 impl From<&Member> for MemberWorkloadOut {
     fn from(member: &Member) -> Self {
         let Member {
@@ -198,14 +242,14 @@ impl From<&Member> for MemberWorkloadOut {
 }
 
 impl Pagination {
-    fn of(list: &ListTeams, page: &TeamPage) -> Self {
-        let (limit, total) = (count(list.limit), count(page.total));
+    fn of(Page { skip, limit }: Page, total: usize) -> Self {
+        let (limit, total) = (count(limit), count(total));
         Self {
-            page: list.skip / u128::from(limit) + 1,
+            page: skip / u128::from(limit) + 1,
             limit,
             total,
             total_pages: total.div_ceil(limit),
-            has_more: list.skip + u128::from(limit) < u128::from(total),
+            has_more: skip + u128::from(limit) < u128::from(total),
         }
     }
 }
@@ -219,8 +263,26 @@ pub fn team(roster: &Roster) -> String {
 /// A page of team summaries.
 #[must_use]
 pub fn teams(list: &ListTeams, page: &TeamPage) -> String {
-    let data = page.teams.iter().map(TeamSummaryOut::from).collect::<Vec<_>>();
-    json(&Success { success: true, data, meta: Some(Meta { pagination: Pagination::of(list, page) }) })
+    paginated(page.teams.iter().map(TeamSummaryOut::from).collect(), list.page, page.total)
+}
+
+/// A page of a team's members.
+#[must_use]
+pub fn members(page: Page, Roster { team, members }: &Roster) -> String {
+    let data = page.cut(members).map(|member| ListedMemberOut::new(team, member)).collect();
+    paginated(data, page, members.len())
+}
+
+/// A ticket's latest decision.
+#[must_use]
+pub fn decision(ticket: &Ticket) -> String {
+    success(DecisionOut::new(ticket, &FORMS))
+}
+
+/// A page of tickets' latest decisions.
+#[must_use]
+pub fn decisions(page: Page, TicketPage { tickets, total }: &TicketPage) -> String {
+    paginated(tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)).collect(), page, *total)
 }
 
 /// A membership of a team.
@@ -256,4 +318,8 @@ pub fn workload(Roster { team, members }: &Roster, load: Load, now: Timestamp) -
 
 fn success(data: impl Serialize) -> String {
     json(&Success { success: true, data, meta: None })
+}
+
+fn paginated<T: Serialize>(data: Vec<T>, page: Page, total: usize) -> String {
+    json(&Success { success: true, data, meta: Some(Meta { pagination: Pagination::of(page, total) }) })
 }

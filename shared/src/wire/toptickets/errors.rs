@@ -60,6 +60,7 @@ pub(in crate::wire) fn plain(failure: &Failure) -> (u16, String) {
         Failure::Invalid(_) => (400, "Invalid request"),
         Failure::Refused(error) => match error {
             Error::TeamNotFound => (404, "Team not found"),
+            Error::TicketNotFound => (404, "Ticket not found"),
             Error::UserNotFound(_) => (404, "User not found"),
             Error::MemberNotFound => (404, "Member not found"),
             Error::AlreadyMember => (422, "User is already a member"),

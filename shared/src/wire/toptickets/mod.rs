@@ -6,5 +6,5 @@ mod responses;
 
 pub use errors::failure;
 pub(super) use errors::plain;
-pub use requests::{add_member, create_team, list_teams, update_team};
-pub use responses::{team, teams};
+pub use requests::{add_member, create_team, list_teams, page, update_team};
+pub use responses::{decision, decisions, members, team, teams};

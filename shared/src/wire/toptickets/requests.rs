@@ -2,28 +2,30 @@
 //! they are unknown fields like any other.
 
 use crate::{
-    domain::{ListTeams, MemberRole, NewMember, NewTeam, Order, QueueStrategy, SortBy, Tags, TeamChanges},
+    domain::{ListTeams, MemberRole, NewMember, NewTeam, Order, Page, QueueStrategy, SortBy, Tags, TeamChanges},
     wire::input::{self, Body, Invalid, Query},
 };
 
-/// `GET /v1/teams`: `skip` (`offset` is accepted for it) and `limit`, oldest first.
+/// `GET /v1/teams`: a page, oldest first.
 ///
 /// # Errors
 /// The parameters that break a rule.
 pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
+    let page = page(query)?;
+    Ok(ListTeams { page, search: None, sort_by: SortBy::CreatedAt, order: Order::Ascending, count: false })
+}
+
+/// Every list's page: `skip` (`offset` is accepted for it) and `limit`.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn page(query: &str) -> Result<Page, Invalid> {
     let mut query = Query::parse(query);
     let skip = if query.has("offset") && !query.has("skip") { "offset" } else { "skip" };
     let skip = query.integer(skip, 0, 0, i64::MAX);
     let limit = query.integer("limit", 50, 1, 100);
     let (Ok(skip), Ok(limit)) = (skip, limit) else { return Err(query.invalid()) };
-    Ok(ListTeams {
-        skip: skip as u128,
-        limit,
-        search: None,
-        sort_by: SortBy::CreatedAt,
-        order: Order::Ascending,
-        count: false,
-    })
+    Ok(Page { skip: skip as u128, limit })
 }
 
 /// `POST /v1/teams`.

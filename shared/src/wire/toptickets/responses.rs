@@ -3,8 +3,11 @@
 use serde::Serialize;
 
 use crate::{
-    domain::{Listed, Member, Roster, Team, TeamPage, User},
-    wire::json,
+    domain::{Listed, Member, Page, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp, User, UserId},
+    wire::{
+        decision::{DecisionOut, Forms},
+        json,
+    },
 };
 
 #[derive(Serialize)]
@@ -22,6 +25,17 @@ struct MemberOut {
     id: String,
     email: String,
     full_name: String,
+}
+
+#[derive(Serialize)]
+struct MembershipOut {
+    #[serde(flatten)]
+    profile: MemberOut,
+    team_role: &'static str,
+    skills: Vec<String>,
+    open_tickets: u64,
+    in_progress_tickets: u64,
+    added_at: String,
 }
 
 #[derive(Serialize)]
@@ -65,6 +79,36 @@ impl From<&Member> for MemberOut {
     }
 }
 
+impl MembershipOut {
+    fn new(team: &Team, member: &Member) -> Self {
+        let Member {
+            user: _,
+            skills,
+            joined_at,
+            removed_at: _,
+            last_turn: _,
+            open_tickets,
+            in_progress_tickets,
+            resolved: _,
+        } = member;
+        Self {
+            profile: MemberOut::from(member),
+            team_role: member.role_in(team).as_str(),
+            skills: skills.as_slice().to_vec(),
+            open_tickets: *open_tickets,
+            in_progress_tickets: *in_progress_tickets,
+            added_at: joined_at.iso8601(),
+        }
+    }
+}
+
+/// Ids bare, times in ISO 8601.
+const FORMS: Forms<String> = Forms {
+    team_id: |id: TeamId| id.uuid().to_string(),
+    user_id: |id: UserId| id.uuid().to_string(),
+    time: Timestamp::iso8601,
+};
+
 impl From<&Listed> for TeamSummaryOut {
     fn from(Listed { team, load: _ }: &Listed) -> Self {
         let Team {
@@ -99,4 +143,22 @@ pub fn team(roster: &Roster) -> String {
 #[must_use]
 pub fn teams(page: &TeamPage) -> String {
     json(&page.teams.iter().map(TeamSummaryOut::from).collect::<Vec<_>>())
+}
+
+/// An array of memberships.
+#[must_use]
+pub fn members(page: Page, Roster { team, members }: &Roster) -> String {
+    json(&page.cut(members).map(|member| MembershipOut::new(team, member)).collect::<Vec<_>>())
+}
+
+/// A ticket's latest decision.
+#[must_use]
+pub fn decision(ticket: &Ticket) -> String {
+    json(&DecisionOut::new(ticket, &FORMS))
+}
+
+/// An array of tickets' latest decisions.
+#[must_use]
+pub fn decisions(page: &TicketPage) -> String {
+    json(&page.tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)).collect::<Vec<_>>())
 }
