@@ -5,31 +5,13 @@ use muster::domain::{OrganizationId, User, UserId, UserStatus};
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::Value;
 
-use super::Scene;
+use super::{Scene, golden};
 use crate::support::{Answer, Client, Organization, bare, n, user};
-
-macro_rules! golden {
-    ($name:literal) => {
-        minified(include_str!(concat!("goldens/", $name)))
-    };
-}
 
 const NETWORK: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
 const SECURITY: &str = "c3d4e5f6-a7b8-9012-cdef-123456789012";
 const TECHNICAL: &str = "550e8400-e29b-41d4-a716-446655440000";
 const BILLING: &str = "661f9511-f30c-52e5-b827-557766551111";
-
-/// Leaves out the white space between a JSON text's tokens.
-fn minified(json: &str) -> String {
-    let (mut in_text, mut escaped) = (false, false);
-    let is_kept = |c: &char| {
-        let kept = in_text || !c.is_whitespace();
-        in_text ^= *c == '"' && !escaped;
-        escaped = in_text && !escaped && *c == '\\';
-        kept
-    };
-    json.chars().filter(is_kept).collect()
-}
 
 fn person(id: &str, name: &str, email: &str) -> User {
     let id = UserId::parse(id).expect("a user's id");

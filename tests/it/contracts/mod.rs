@@ -1,8 +1,10 @@
 //! The two contracts, held to the letter.
 
+mod decisions;
 mod documents;
 mod errors;
 mod lists;
+mod members;
 mod rules;
 
 use std::sync::{
@@ -15,6 +17,26 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 use crate::support::{Answer, Stack};
+
+/// A golden, without the white space that makes it readable.
+macro_rules! golden {
+    ($name:literal) => {
+        $crate::contracts::minified(include_str!(concat!("goldens/", $name)))
+    };
+}
+use golden;
+
+/// Leaves out the white space between a JSON text's tokens.
+fn minified(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let is_kept = |c: &char| {
+        let kept = in_text || !c.is_whitespace();
+        in_text ^= *c == '"' && !escaped;
+        escaped = in_text && !escaped && *c == '\\';
+        kept
+    };
+    json.chars().filter(is_kept).collect()
+}
 
 /// A stack of one's own whose clock stands still until it is moved, and whose next team id can be chosen.
 struct Scene {

@@ -99,7 +99,7 @@ impl Invocation {
         let path = request.raw_http_path().to_owned();
         let Ok(response) = if path.contains("/members") {
             Box::pin(muster_members::handle(request, deps)).await
-        } else if path.ends_with("/workload") {
+        } else if path.ends_with("/workload") || path.contains("/assignments") {
             Box::pin(muster_workload::handle(request, deps)).await
         } else {
             Box::pin(muster_teams::handle(request, deps)).await

@@ -3,6 +3,7 @@
 pub mod direct;
 pub mod faulty;
 pub mod table;
+pub mod tickets;
 
 use std::{env, fmt, sync::LazyLock, time::Duration};
 

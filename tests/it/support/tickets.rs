@@ -1,0 +1,105 @@
+//! Tickets, put into the table past the queue, as routing leaves them.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use muster::domain::User;
+use serde_json::{Value, json};
+
+use super::{Organization, bare};
+
+/// A ticket's item without its keys: assigned by rotation to a user, who was the only eligible member.
+pub fn assigned(team: &str, user: &User, decided_at_millis: i64) -> Value {
+    json!({
+        "rev": 1,
+        "version": "1708790000000#event",
+        "status": "open",
+        "priority": "medium",
+        "topics": [],
+        "created_at": 1_708_790_000_000_i64,
+        "team_id": team,
+        "assignee_id": bare(user),
+        "state": "assigned",
+        "decision": {
+            "reason": "strategy",
+            "strategy": "round_robin",
+            "turn": 1,
+            "considered": 1,
+            "eligible": 1,
+            "candidates": [{ "user_id": bare(user), "open_tickets": 0, "last_turn": 0, "matched_skills": 0 }],
+            "decided_at": decided_at_millis,
+        },
+    })
+}
+
+/// The same for a ticket that waits with a team without members.
+pub fn waiting(team: &str, decided_at_millis: i64) -> Value {
+    json!({
+        "rev": 1,
+        "version": "1708790000000#event",
+        "status": "new",
+        "priority": "medium",
+        "topics": [],
+        "created_at": 1_708_790_000_000_i64,
+        "team_id": team,
+        "state": "waiting",
+        "decision": {
+            "reason": "nobody_eligible",
+            "strategy": "round_robin",
+            "considered": 0,
+            "eligible": 0,
+            "candidates": [],
+            "decided_at": decided_at_millis,
+        },
+    })
+}
+
+/// The key under which the index has a ticket.
+fn indexed(org: &Organization, id: &str, ticket: &Value) -> Option<(String, String)> {
+    let team = ticket["team_id"].as_str().unwrap_or_default();
+    let decided_at = ticket["decision"]["decided_at"].as_i64().expect("a decision has a time");
+    let rank = ["critical", "high", "medium", "low"].iter().position(|priority| ticket["priority"] == *priority);
+    let urgency = format!("{}#{:015}#{id}", rank.expect("a priority"), ticket["created_at"].as_i64().expect("a time"));
+    match ticket["state"].as_str().expect("a ticket has a state") {
+        "assigned" => Some((format!("ORG#{}#TEAM#{team}#OPEN", org.id), format!("{decided_at:015}#{id}"))),
+        "waiting" => Some((format!("ORG#{}#TEAM#{team}#WAITING", org.id), format!("{urgency}#{decided_at:015}"))),
+        "unrouted" => Some((format!("ORG#{}#UNROUTED", org.id), urgency)),
+        _ => None,
+    }
+}
+
+impl Organization {
+    /// Puts a ticket into the table, found by the index as what it is.
+    pub async fn put_ticket(&self, id: &str, ticket: &Value) {
+        self.put_ticket_indexed_as(id, ticket, ticket).await;
+    }
+
+    /// The same, found by the index as what it was.
+    pub async fn put_ticket_indexed_as(&self, id: &str, ticket: &Value, was: &Value) {
+        let AttributeValue::M(mut item) = attribute(ticket) else { panic!("no item: {ticket}") };
+        let mut key = |name: &str, text: String| item.insert(name.to_owned(), AttributeValue::S(text));
+        key("pk", format!("ORG#{}#TICKET#{id}", self.id));
+        key("sk", "TICKET".to_owned());
+        if let Some((gsi1pk, gsi1sk)) = indexed(self, id, was) {
+            key("gsi1pk", gsi1pk);
+            key("gsi1sk", gsi1sk);
+        }
+        let put = self.stack.dynamodb().put_item().table_name(&self.stack.table).set_item(Some(item));
+        put.send().await.expect("an item can be written");
+    }
+}
+
+/// JSON as DynamoDB takes it.
+fn attribute(value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(value) => AttributeValue::Bool(*value),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+        Value::String(text) => AttributeValue::S(text.clone()),
+        Value::Array(items) => AttributeValue::L(items.iter().map(attribute).collect()),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), attribute(value)));
+            AttributeValue::M(fields.collect::<HashMap<_, _>>())
+        }
+    }
+}
