@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     shapes::{Speaks, assert_answer},
-    support::{Answer, Client, Organization, Stack, stray_key},
+    support::{Answer, Client, Organization, Stack, stray_key, tickets::assigned},
 };
 
 /// Each kind of key by what it begins with, what it speaks, and whether it can do no more than read.
@@ -29,15 +29,19 @@ const KINDS: [(KeyKind, &str, Speaks, bool); 5] = [
 
 /// Every endpoint of a team, with the scope it needs and a body that it takes; `{user}` is not a member yet where it is
 /// added, and one where it is removed. In an order that lets each of them succeed.
-fn endpoints(team: &str, user: &str, fresh_name: &str) -> [(Method, String, Option<Value>, &'static str); 8] {
+fn endpoints(team: &str, user: &str, fresh_name: &str) -> [(Method, String, Option<Value>, &'static str); 12] {
     let path = format!("/v1/teams/{team}");
     [
         (Method::GET, "/v1/teams".to_owned(), None, "teams:read"),
         (Method::GET, path.clone(), None, "teams:read"),
         (Method::GET, format!("{path}/workload"), None, "teams:read"),
+        (Method::GET, format!("{path}/members"), None, "teams:read"),
+        (Method::GET, format!("{path}/assignments"), None, "teams:read"),
+        (Method::GET, "/v1/assignments/TKT-1".to_owned(), None, "teams:read"),
         (Method::POST, "/v1/teams".to_owned(), Some(json!({ "name": fresh_name })), "teams:write"),
         (Method::PATCH, path.clone(), Some(json!({ "description": "new" })), "teams:write"),
         (Method::POST, format!("{path}/members"), Some(json!({ "user_id": user })), "teams:write"),
+        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({ "skills": ["VPN"] })), "teams:write"),
         (Method::DELETE, format!("{path}/members/{user}"), None, "teams:write"),
         (Method::DELETE, path, None, "teams:delete"),
     ]
@@ -64,6 +68,7 @@ async fn a_key_may_do_what_its_kind_and_its_scopes_both_allow() {
             assert!(client.token().starts_with(prefix));
             let what = format!("{prefix} {scopes:?}");
             let team = org.team(&what).await;
+            org.put_ticket("TKT-1", &assigned(&team, &org.users[0], 1)).await;
             if reads_only || !scopes.contains(&Scope::TeamsWrite) {
                 org.member(&team, &org.users[0]).await;
             }
@@ -109,7 +114,7 @@ async fn what_is_refused_for_its_scope_changes_nothing_and_tells_nothing() {
         // The scope comes before the id, the parameters, the body and the team.
         for id in [&team, &nobody, "nonsense"] {
             for (method, path, _, needed) in endpoints(id, &user, "x").into_iter().filter(|e| is_in(&e.1, speaks)) {
-                let body = json!({ "name": 7, "user_id": 7 });
+                let body = json!({ "name": 7, "user_id": 7, "skills": 7 });
                 let answer = client.ask(&method, &format!("{path}?limit=x"), Some(&body)).await;
                 assert_forbidden(&answer, speaks, needed, &format!("{method} {path}"));
             }

@@ -19,6 +19,7 @@ use aws_sdk_dynamodb::{
     },
     error::BoxError,
     operation::{
+        batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
         get_item::{GetItemInput, GetItemOutput},
         query::{QueryInput, QueryOutput},
         transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
@@ -40,6 +41,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Organization, Stack,
     direct::{self, Invocation},
+    tickets::{assigned, waiting},
 };
 
 /// What was called, in steps: calls of one step did not wait for each other.
@@ -76,6 +78,9 @@ impl Intercept for Meter {
             "GetItem".to_owned()
         } else if input.downcast_ref::<QueryInput>().is_some() {
             "Query".to_owned()
+        } else if let Some(input) = input.downcast_ref::<BatchGetItemInput>() {
+            let requested = input.request_items().into_iter().flat_map(|tables| tables.values());
+            format!("BatchGetItem({})", requested.map(|request| request.keys().len()).sum::<usize>())
         } else if input.downcast_ref::<UpdateItemInput>().is_some() {
             "UpdateItem".to_owned()
         } else if let Some(input) = input.downcast_ref::<TransactWriteItemsInput>() {
@@ -103,6 +108,8 @@ impl Intercept for Meter {
             input.return_consumed_capacity = report;
         } else if let Some(input) = input.downcast_mut::<QueryInput>() {
             input.return_consumed_capacity = report;
+        } else if let Some(input) = input.downcast_mut::<BatchGetItemInput>() {
+            input.return_consumed_capacity = report;
         } else if let Some(input) = input.downcast_mut::<UpdateItemInput>() {
             input.return_consumed_capacity = report;
         } else if let Some(input) = input.downcast_mut::<TransactWriteItemsInput>() {
@@ -120,11 +127,13 @@ impl Intercept for Meter {
         let mut observed = self.observed();
         observed.under_way -= 1;
         let Some(Ok(output)) = context.output_or_error() else { return Ok(()) };
-        // A consistent read is all that GetItem and Query are used for here.
+        // GetItem and Query are used for nothing but reading.
         let (mut read, mut written): (Vec<&ConsumedCapacity>, Vec<_>) = (Vec::new(), Vec::new());
         if let Some(output) = output.downcast_ref::<GetItemOutput>() {
             read.extend(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
+            read.extend(output.consumed_capacity());
+        } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
             read.extend(output.consumed_capacity());
         } else if let Some(output) = output.downcast_ref::<UpdateItemOutput>() {
             written.extend(output.consumed_capacity());
@@ -246,6 +255,7 @@ async fn reading_costs_what_the_design_says() {
     let team = format!("/v1/teams/{}", teams[0]);
     for contract in Contract::ALL {
         metered.case(1, "get a team of 3", contract, get(&team)).await;
+        metered.case(1, "members of a team of 3", contract, get(&format!("{team}/members?limit=2"))).await;
     }
     metered.case(1, "workload of a team of 3", Itsm, get(&format!("{team}/workload"))).await;
     for (case, query) in
@@ -266,7 +276,9 @@ async fn reading_costs_what_the_design_says() {
     }
     assert_snapshot!(metered.lines, @"
     toptickets | get a team of 3                 | 1 |    2 |    0 | Query + Query
+    toptickets | members of a team of 3          | 1 |    2 |    0 | Query + Query
     itsm       | get a team of 3                 | 1 |    2 |    0 | Query + Query
+    itsm       | members of a team of 3          | 1 |    2 |    0 | Query + Query
     itsm       | workload of a team of 3         | 1 |    2 |    0 | Query + Query
     toptickets | list, first page of 10          | 1 |    1 |    0 | Query
     toptickets | list, third page of 10          | 1 |    3 |    0 | Query
@@ -278,6 +290,40 @@ async fn reading_costs_what_the_design_says() {
     itsm       | list, search                    | 1 |    4 |    0 | Query
     itsm       | list, by name                   | 1 |    4 |    0 | Query
     itsm       | list, by update                 | 1 |    4 |    0 | Query
+    ");
+}
+
+#[tokio::test]
+async fn reading_decisions_costs_what_the_design_says() {
+    let mut metered = Metered::start().await;
+    let id = metered.org.team("Team").await;
+    let list = format!("/v1/teams/{id}/assignments");
+    metered.case(1, "decisions of a team, none", Itsm, get(&list)).await;
+    // 300 tickets of about 600 bytes, 20 of which wait.
+    for number in 0..300_i64 {
+        let ticket = if number < 20 { waiting(&id, number) } else { assigned(&id, &metered.org.users[0], number) };
+        metered.org.put_ticket(&format!("TKT-{number:03}"), &ticket).await;
+    }
+    for contract in Contract::ALL {
+        metered.case(1, "one decision", contract, get("/v1/assignments/TKT-007")).await;
+        metered.case(2, "decisions, first page of 10", contract, get(&format!("{list}?limit=10"))).await;
+    }
+    for (case, query) in
+        [("third page of 10", "limit=10&page=3"), ("last page", "limit=100&page=3"), ("all at once", "limit=1000")]
+    {
+        metered.case(2, &format!("decisions, {case}"), Itsm, get(&format!("{list}?{query}"))).await;
+    }
+    metered.case(1, "decisions, past the end", Itsm, get(&format!("{list}?page=1000"))).await;
+    assert_snapshot!(metered.lines, @"
+    itsm       | decisions of a team, none       | 1 |    2 |    0 | Query + Query + Query
+    toptickets | one decision                    | 1 |    1 |    0 | GetItem
+    toptickets | decisions, first page of 10     | 2 | 12.5 |    0 | Query + Query + Query, then BatchGetItem(10)
+    itsm       | one decision                    | 1 |    1 |    0 | GetItem
+    itsm       | decisions, first page of 10     | 2 | 12.5 |    0 | Query + Query + Query, then BatchGetItem(10)
+    itsm       | decisions, third page of 10     | 2 |   13 |    0 | Query + Query + Query, then BatchGetItem(10)
+    itsm       | decisions, last page            | 2 | 108.5 |    0 | Query + Query + Query, then BatchGetItem(100)
+    itsm       | decisions, all at once          | 2 | 308.5 |    0 | Query + Query + Query, then BatchGetItem(100) + BatchGetItem(100) + BatchGetItem(100)
+    itsm       | decisions, past the end         | 1 |  8.5 |    0 | Query + Query + Query
     ");
 }
 
@@ -345,6 +391,16 @@ async fn writing_members_costs_what_the_design_says() {
         let adding = json!({ "user_id": newcomer });
         metered.case(2, "add a member", contract, post(&members, adding.clone())).await;
         let member = format!("{members}/{newcomer}");
+        let (learned, led) = (json!({ "skills": ["vpn"] }), json!({ "role": "lead" }));
+        metered.case(1, "patch of skills", contract, patch(&member, learned.clone())).await;
+        metered.case(1, "patch to the same skills", contract, patch(&member, learned)).await;
+        metered.case(1, "patch without a known field", contract, patch(&member, json!({ "id": "x" }))).await;
+        metered.case(2, "patch that makes the lead", contract, patch(&member, led.clone())).await;
+        metered.case(1, "patch to the same role", contract, patch(&member, led)).await;
+        let same_role = json!({ "role": "lead", "skills": ["dns"] });
+        metered.case(2, "patch of skills, same role", contract, patch(&member, same_role)).await;
+        let both = json!({ "role": "member", "skills": [] });
+        metered.case(2, "patch that clears the lead", contract, patch(&member, both)).await;
         metered.case(1, "remove a member", contract, delete(&member)).await;
         metered.case(2, "add a member who returns", contract, post(&members, adding)).await;
         let leading = json!({ "user_id": lead, "role": "lead" });
@@ -356,11 +412,25 @@ async fn writing_members_costs_what_the_design_says() {
     }
     assert_snapshot!(metered.lines, @"
     toptickets | add a member                    | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
+    toptickets | patch of skills                 | 1 |    2 |    1 | Query + Query + UpdateItem
+    toptickets | patch to the same skills        | 1 |    2 |    0 | Query + Query + UpdateItem
+    toptickets | patch without a known field     | 1 |    2 |    0 | Query + Query
+    toptickets | patch that makes the lead       | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
+    toptickets | patch to the same role          | 1 |    2 |    0 | Query + Query
+    toptickets | patch of skills, same role      | 2 |    2 |    1 | Query + Query, then UpdateItem
+    toptickets | patch that clears the lead      | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
     toptickets | remove a member                 | 1 |    0 |    4 | TransactWriteItems(2)
     toptickets | add a member who returns        | 2 |    3 |    6 | GetItem + Query + Query, then TransactWriteItems(3)
     itsm       | add a lead                      | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
     toptickets | remove the lead                 | 2 |    0 |    4 | TransactWriteItems(2), then TransactWriteItems(2)
     itsm       | add a member                    | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
+    itsm       | patch of skills                 | 1 |    2 |    1 | Query + Query + UpdateItem
+    itsm       | patch to the same skills        | 1 |    2 |    0 | Query + Query + UpdateItem
+    itsm       | patch without a known field     | 1 |    2 |    0 | Query + Query
+    itsm       | patch that makes the lead       | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
+    itsm       | patch to the same role          | 1 |    2 |    0 | Query + Query
+    itsm       | patch of skills, same role      | 2 |    2 |    1 | Query + Query, then UpdateItem
+    itsm       | patch that clears the lead      | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
     itsm       | remove a member                 | 1 |    0 |    4 | TransactWriteItems(2)
     itsm       | add a member who returns        | 2 |    3 |    6 | GetItem + Query + Query, then TransactWriteItems(3)
     itsm       | add a lead                      | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)

@@ -28,6 +28,7 @@ use crate::support::{
     direct::{self, Invocation},
     faulty::{Fault, Hook, INTERNALS, READS, Script, WRITES},
     table::{Table, assert_sound, number, text},
+    tickets::assigned,
 };
 
 /// An organization with one team, which user 1 leads. Where they are needed, users 0 and 1 are in it, and 2 has left it.
@@ -57,14 +58,16 @@ async fn stack() -> Stack {
 impl World {
     /// One for any write.
     async fn new() -> Self {
-        Self::with(&[(0, "member"), (1, "lead"), (2, "gone")]).await
+        let world = Self::with(&[(0, "member"), (1, "lead"), (2, "gone")]).await;
+        world.org.put_ticket("TKT-1", &assigned(&world.team, &world.org.users[0], 1)).await;
+        world
     }
 
     /// One with no more than this write needs: setting up is most of what these tests do.
     async fn of(write: Write) -> Self {
         let needed: &[_] = match write {
-            Write::Remove | Write::Delete => &[(0, "member")],
-            Write::RemoveLead => &[(1, "lead")],
+            Write::Remove | Write::Delete | Write::Learn | Write::Promote => &[(0, "member")],
+            Write::RemoveLead | Write::Demote => &[(1, "lead")],
             Write::Return => &[(2, "gone")],
             _ => &[],
         };
@@ -125,6 +128,7 @@ impl World {
                 lead: text(item, "lead_id").to_owned(),
                 version: number(item, "version"),
                 members: contents.members(team),
+                skilled: contents.skilled(team),
             };
             (text(item, "name").to_owned(), state)
         };
@@ -144,6 +148,8 @@ struct TeamState {
     lead: String,
     version: i64,
     members: BTreeSet<String>,
+    /// The members who have skills.
+    skilled: BTreeSet<String>,
 }
 
 /// What the table holds, as far as a request can change it.
@@ -177,11 +183,14 @@ enum Write {
     Return,
     Remove,
     RemoveLead,
+    Learn,
+    Promote,
+    Demote,
 }
 
 impl Write {
     /// Every write under each contract that has it.
-    const ALL: [(Self, Contract); 19] = [
+    const ALL: [(Self, Contract); 23] = [
         (Self::Create, Toptickets),
         (Self::Create, Itsm),
         (Self::CreateWithLead, Itsm),
@@ -201,6 +210,10 @@ impl Write {
         (Self::Remove, Toptickets),
         (Self::Remove, Itsm),
         (Self::RemoveLead, Toptickets),
+        (Self::Learn, Toptickets),
+        (Self::Learn, Itsm),
+        (Self::Promote, Toptickets),
+        (Self::Demote, Itsm),
     ];
 
     fn invocation(self, world: &World, contract: Contract) -> Invocation {
@@ -221,6 +234,11 @@ impl Write {
             Self::Return => (Method::POST, members, json!({ "user_id": user(2) })),
             Self::Remove => (Method::DELETE, format!("{members}/{}", user(0)), Value::Null),
             Self::RemoveLead => (Method::DELETE, format!("{members}/{}", user(1)), Value::Null),
+            Self::Learn => (Method::PATCH, format!("{members}/{}", user(0)), json!({ "skills": ["VPN"] })),
+            Self::Promote => {
+                (Method::PATCH, format!("{members}/{}", user(0)), json!({ "role": "lead", "skills": ["VPN"] }))
+            }
+            Self::Demote => (Method::PATCH, format!("{members}/{}", user(1)), json!({ "role": "member" })),
         };
         Invocation::new(world.token(contract), method, target, Some(body).filter(|body| !body.is_null()))
     }
@@ -229,7 +247,13 @@ impl Write {
     fn status(self) -> u16 {
         match self {
             Self::Create | Self::CreateWithLead | Self::Add | Self::AddLead | Self::Return => 201,
-            Self::Describe | Self::Rename | Self::Lead | Self::ClearLead => 200,
+            Self::Describe
+            | Self::Rename
+            | Self::Lead
+            | Self::ClearLead
+            | Self::Learn
+            | Self::Promote
+            | Self::Demote => 200,
             Self::Delete | Self::Remove | Self::RemoveLead => 204,
         }
     }
@@ -237,13 +261,14 @@ impl Write {
     /// What it does, done once.
     fn apply(self, world: &World, mut state: State) -> State {
         let user = |n| world.user(n);
-        if !matches!(self, Self::Create | Self::CreateWithLead | Self::Delete) {
+        if !matches!(self, Self::Create | Self::CreateWithLead | Self::Delete | Self::Learn) {
             state.team().version += 1;
         }
         match self {
             Self::Create | Self::CreateWithLead => {
                 let lead = if self == Self::Create { String::new() } else { user(3) };
-                let new = TeamState { description: String::new(), lead, version: 1, members: BTreeSet::new() };
+                let (description, members, skilled) = Default::default();
+                let new = TeamState { description, lead, version: 1, members, skilled };
                 state.teams.insert("New".to_owned(), new);
             }
             Self::Describe => "New".clone_into(&mut state.team().description),
@@ -252,7 +277,7 @@ impl Write {
                 state.teams.insert("New".to_owned(), team);
             }
             Self::Lead => state.team().lead = user(3),
-            Self::ClearLead => state.team().lead.clear(),
+            Self::ClearLead | Self::Demote => state.team().lead.clear(),
             Self::Delete => {
                 state.teams.remove("Team");
                 state.gone += 1;
@@ -268,6 +293,11 @@ impl Write {
                 state.team().members.remove(&user(1));
                 state.team().lead.clear();
             }
+            Self::Learn => drop(state.team().skilled.insert(user(0))),
+            Self::Promote => {
+                state.team().skilled.insert(user(0));
+                state.team().lead = user(0);
+            }
         }
         state
     }
@@ -278,7 +308,7 @@ impl Write {
     }
 
     fn is_transaction(self) -> bool {
-        !matches!(self, Self::Describe | Self::ClearLead)
+        !matches!(self, Self::Describe | Self::ClearLead | Self::Learn)
     }
 
     /// What a write can fail with that another attempt may change: first what is hard to get right, then the rest.
@@ -318,6 +348,8 @@ fn reads(world: &World) -> Vec<(Contract, String)> {
     let mut reads = vec![(Itsm, format!("{team}/workload")), (Itsm, "/v1/teams?search=e".to_owned())];
     for contract in Contract::ALL {
         reads.extend([(contract, team.clone()), (contract, "/v1/teams".to_owned())]);
+        reads.extend(["/members", "/assignments"].map(|list| (contract, format!("{team}{list}"))));
+        reads.push((contract, "/v1/assignments/TKT-1".to_owned()));
     }
     reads
 }
@@ -481,8 +513,35 @@ async fn a_read_is_tried_again() {
 }
 
 #[tokio::test]
+async fn what_the_table_puts_off_is_read_again_until_the_time_is_up() {
+    let world = World::new().await;
+    for contract in Contract::ALL {
+        let target = format!("{}/assignments", world.team_path());
+        let invocation = Invocation::new(world.token(contract), Method::GET, target, None);
+        let (fine, once, always) = (Script::default(), Script::default(), Script::default());
+        let expected = invocation.call(&world.deps(&fine)).await;
+        once.once(&["BatchGetItem"], Fault::PutOff);
+        let answer = invocation.call(&world.deps(&once)).await;
+        assert_eq!((once.calls(&["BatchGetItem"]), &answer.json), (2, &expected.json), "{answer}");
+        assert!(answer.text.contains("TKT-1"), "{answer}");
+        always.always(&["BatchGetItem"], Fault::PutOff);
+        let short = Invocation { time: SHORT, ..invocation };
+        assert_failed(&call_in_time(&short, &world.deps(&always)).await, contract, 503, "put off for ever");
+    }
+}
+
+#[tokio::test]
 async fn a_write_whose_reads_fail_once_happens_once() {
-    let reading = [Write::Describe, Write::Rename, Write::Lead, Write::Delete, Write::Add, Write::Return];
+    let reading = [
+        Write::Describe,
+        Write::Rename,
+        Write::Lead,
+        Write::Delete,
+        Write::Add,
+        Write::Return,
+        Write::Learn,
+        Write::Promote,
+    ];
     let cases = reading.into_iter().flat_map(|write| (0..3).map(move |nth| (write, nth)));
     each(cases, async |(write, nth)| {
         let (world, script) = (World::of(write).await, Script::default());
@@ -667,9 +726,14 @@ fn profile(world: &World, n: usize, change: impl Fn(&mut User)) -> Hook {
 
 #[tokio::test]
 async fn a_user_deactivated_in_between_is_inactive() {
-    for (write, n) in
-        [(Write::Add, 3), (Write::AddLead, 3), (Write::Return, 2), (Write::Lead, 3), (Write::CreateWithLead, 3)]
-    {
+    for (write, n) in [
+        (Write::Add, 3),
+        (Write::AddLead, 3),
+        (Write::Return, 2),
+        (Write::Lead, 3),
+        (Write::CreateWithLead, 3),
+        (Write::Promote, 0),
+    ] {
         let deactivate = |world: &World| profile(world, n, |user| user.status = UserStatus::Inactive);
         raced(write, deactivate, |_, Raced { before, answer, after, .. }| {
             assert_eq!(answer.status, 422, "{write:?}: {answer}");
@@ -713,17 +777,17 @@ async fn a_user_added_in_between_is_a_member_already() {
 
 #[tokio::test]
 async fn a_member_removed_in_between_is_not_found() {
-    for (write, n) in [(Write::Remove, 0), (Write::Add, 0)] {
+    for (write, n) in [(Write::Remove, 0), (Write::Add, 0), (Write::Learn, 0), (Write::Promote, 0)] {
         let remove = |world: &World| {
             let member = format!("{}/members/{}", world.team_path(), world.user(n));
             meanwhile(world, Method::DELETE, member, Value::Null)
         };
         raced(write, remove, |_, Raced { world, before, answer, after }| {
             let removed = Write::Remove.apply(&world, before);
-            if write == Write::Remove {
-                assert_eq!((answer.status.as_u16(), after), (404, removed), "{answer}");
-            } else {
+            if write == Write::Add {
                 assert_eq!((answer.status.as_u16(), after), (201, write.apply(&world, removed)), "{answer}");
+            } else {
+                assert_eq!((answer.status.as_u16(), after), (404, removed), "{answer}");
             }
         })
         .await;
@@ -745,6 +809,23 @@ async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
             before.team().lead.clear();
         }
         assert_eq!(after, before);
+    })
+    .await;
+}
+
+/// Who leads is decided on the team as it is written, not as it was read.
+#[tokio::test]
+async fn a_lead_named_in_between_is_replaced_or_left_alone() {
+    let lead = |world: &World| meanwhile(world, Method::PATCH, world.team_path(), json!({ "lead_id": world.user(3) }));
+    raced(Write::Promote, lead, |_, Raced { world, before, answer, after }| {
+        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(after, Write::Promote.apply(&world, Write::Lead.apply(&world, before)));
+    })
+    .await;
+    raced(Write::Demote, lead, |_, Raced { world, before, answer, after }| {
+        assert_eq!(answer.status, 200, "{answer}");
+        // Who leads no more is a member already.
+        assert_eq!(after, Write::Lead.apply(&world, before));
     })
     .await;
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     shapes::{Speaks, assert_answer},
-    support::{Answer, Client, Organization, Stack},
+    support::{Answer, Client, Organization, Stack, tickets::assigned},
 };
 
 /// The most bytes of a body.
@@ -200,6 +200,26 @@ async fn every_type_in_every_field_of_a_new_member() {
                 let left = org.toptickets.delete(&format!("{path}/members/{user}")).await;
                 assert_eq!(left.status, 204, "{left}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_type_in_every_field_of_a_changed_member() {
+    let org = Stack::shared().organization().await;
+    for (client, speaks) in both(&org) {
+        let team = org.team(&format!("Team of {speaks:?}")).await;
+        org.member(&team, &org.users[0]).await;
+        let members = format!("/v1/teams/{team}/members");
+        let path = format!("{members}/{}", org.users[0].id.uuid());
+        let mut before = client.get(&members).await;
+        for (field, value) in odd_fields(&MEMBER_FIELDS) {
+            let body = format!("{{\"{field}\":{value}}}");
+            let answer = send(client, speaks, Method::PATCH, &path, body.clone()).await;
+            let after = client.get(&members).await;
+            let changed = answer.status == 200 && ["role", "skills"].contains(&field);
+            assert!(changed || after.text == before.text, "{body} was answered with {answer}");
+            before = after;
         }
     }
 }
@@ -479,7 +499,10 @@ async fn an_id_in_the_path_is_read_in_both_forms_and_no_other() {
                 ("PATCH", "", "{}".to_owned()),
                 ("DELETE", "", String::new()),
                 ("POST", "/members", format!("{{\"user_id\":\"{user}\"}}")),
+                ("GET", "/members", String::new()),
+                ("PATCH", &*format!("/members/{user}"), "{\"role\":\"lead\"}".to_owned()),
                 ("DELETE", &*format!("/members/{user}"), String::new()),
+                ("GET", "/assignments", String::new()),
                 ("GET", "/workload", String::new()),
             ] {
                 let path = format!("/v1/teams/{id}{rest}");
@@ -492,9 +515,54 @@ async fn an_id_in_the_path_is_read_in_both_forms_and_no_other() {
         }
         for id in bad.iter().filter(|id| !id.starts_with("usr_")) {
             let path = format!("/v1/teams/{team}/members/{id}");
-            let answer = exchange(client, "DELETE", &path, b"").await;
+            for (method, body) in [("DELETE", &b""[..]), ("PATCH", b"{}")] {
+                let answer = exchange(client, method, &path, body).await;
+                assert_answer(&answer, speaks, &path);
+                assert_eq!(answer.status, 404, "{path}: {answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_id_in_the_path_is_any_text_of_its_alphabet() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Support").await;
+    let longest = "x".repeat(128);
+    for id in ["TKT-1", "0", "a.b:c_d-e", "...", "members", "workload", &longest] {
+        org.put_ticket(id, &assigned(&team, &org.users[0], 1)).await;
+    }
+    let good = ["TKT-1", "TKT%2D1", "%54KT-1", "0", "a.b:c_d-e", "a.b%3Ac_d-e", "...", "members", "workload", &longest];
+    let bad = [
+        "tkt-1",
+        "TKT-1%20",
+        "%20TKT-1",
+        "TKT-1%00",
+        "TKT-1%23",
+        "TKT%252D1",
+        "TKT-1;x=1",
+        "*",
+        "%",
+        "%ff",
+        "%zz",
+        "%EF%BC%90",
+        "'%20OR%201=1",
+        &"x".repeat(129),
+        &"x".repeat(2_000),
+        &"%e2%98%83".repeat(200),
+    ];
+    for (client, speaks) in both(&org) {
+        for id in good {
+            let path = format!("/v1/assignments/{id}");
+            let answer = exchange(client, "GET", &path, b"").await;
             assert_answer(&answer, speaks, &path);
-            assert_eq!(answer.status, 404, "{path}: {answer}");
+            assert_eq!(answer.status, 200, "{path}: {answer}");
+        }
+        for id in bad {
+            let path = format!("/v1/assignments/{id}");
+            let answer = exchange(client, "GET", &path, b"").await;
+            assert_answer(&answer, speaks, &path);
+            assert_not_found(&answer, "Ticket not found", &path);
         }
     }
 }
@@ -603,7 +671,7 @@ async fn odd_methods_are_not_allowed() {
 #[tokio::test]
 async fn queries_are_read_as_forms_whatever_they_hold() {
     let org = Stack::shared().organization().await;
-    org.team("Support").await;
+    let team = org.team("Support").await;
     let thousands = (0..1_000).fold(String::new(), |query, n| query + &format!("p{n}=1&"));
     let digits = "9".repeat(400);
     let zeros = "0".repeat(400);
@@ -649,10 +717,17 @@ async fn queries_are_read_as_forms_whatever_they_hold() {
         ("a={}|^`[]'()!$&*+,:;=@~?/", 200, 200),
     ] {
         for ((client, speaks), expected) in both(&org).zip([toptickets, itsm]) {
-            let answer = exchange(client, "GET", &format!("/v1/teams?{query}"), b"").await;
             let shown = &query[..query.len().min(60)];
+            let answer = exchange(client, "GET", &format!("/v1/teams?{query}"), b"").await;
             assert_answer(&answer, speaks, shown);
             assert_eq!(answer.status, expected, "{shown}: {answer}");
+            // The other lists know nothing but pages.
+            let expected = if query.starts_with('s') { 200 } else { expected };
+            for list in ["members", "assignments"] {
+                let answer = exchange(client, "GET", &format!("/v1/teams/{team}/{list}?{query}"), b"").await;
+                assert_answer(&answer, speaks, shown);
+                assert_eq!(answer.status, expected, "{list}?{shown}: {answer}");
+            }
         }
     }
 }
@@ -918,6 +993,7 @@ fn path() -> impl Strategy<Value = String> {
         Just("{user}".to_owned()),
         Just("members".to_owned()),
         Just("workload".to_owned()),
+        Just("assignments".to_owned()),
         "[!-~]{0,12}",
         "(%[0-9a-fA-F]{2}|%|[a-z]){0,12}",
     ];
@@ -929,6 +1005,8 @@ fn path() -> impl Strategy<Value = String> {
         4 => Just("/v1/teams/{team}/members".to_owned()),
         2 => Just("/v1/teams/{team}/members/{user}".to_owned()),
         2 => Just("/v1/teams/{team}/workload".to_owned()),
+        2 => Just("/v1/teams/{team}/assignments".to_owned()),
+        1 => "/v1/assignments/[!-~]{0,20}",
         4 => below,
         1 => "/[!-~]{0,20}",
     ]

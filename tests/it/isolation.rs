@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, Organization, Stack, user};
+use crate::support::{Answer, Organization, Stack, tickets::assigned, user};
 
 /// What an answer says, but for what names the request itself.
 fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) {
@@ -39,7 +39,13 @@ fn questions(team: &str, user: &str) -> Vec<(Method, String, Option<Value>)> {
         (Method::PATCH, path.clone(), Some(json!({ "name": 7 }))),
         (Method::POST, format!("{path}/members"), Some(json!({ "user_id": user }))),
         (Method::POST, format!("{path}/members"), Some(json!({ "user_id": user, "role": "lead" }))),
+        (Method::GET, format!("{path}/members"), None),
+        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({}))),
+        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({ "role": "lead" }))),
+        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({ "role": "member" }))),
+        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({ "skills": ["taken over"] }))),
         (Method::DELETE, format!("{path}/members/{user}"), None),
+        (Method::GET, format!("{path}/assignments"), None),
         (Method::GET, format!("{path}/workload"), None),
         (Method::DELETE, path.clone(), None),
         (Method::PUT, path, None),
@@ -50,7 +56,8 @@ fn questions(team: &str, user: &str) -> Vec<(Method, String, Option<Value>)> {
 async fn seen(org: &Organization, team: &str) -> Vec<String> {
     let mut seen = Vec::new();
     for client in org.both() {
-        for path in ["/v1/teams".to_owned(), format!("/v1/teams/{team}"), format!("/v1/teams/{team}/workload")] {
+        seen.push(client.get("/v1/teams").await.text);
+        for path in ["", "/members", "/workload", "/assignments"].map(|rest| format!("/v1/teams/{team}{rest}")) {
             let mut answer = client.get(&path).await.json;
             if let Some(data) = answer.get_mut("data").and_then(Value::as_object_mut) {
                 data.remove("queried_at");
@@ -82,6 +89,7 @@ async fn what_is_anothers_is_what_does_not_exist() {
     let user = a.users[0].id.uuid().to_string();
     let own_user = b.users[0].id.uuid().to_string();
     let [no_team, no_user] = [Uuid::new_v4(), Uuid::new_v4()].map(|id| id.to_string());
+    a.put_ticket("confidential", &assigned(&team, &a.users[0], 1)).await;
     let before = seen(&a, &team).await;
 
     for client in b.both() {
@@ -218,6 +226,35 @@ async fn one_user_id_in_two_organizations_is_two_users() {
     assert_eq!(a.itsm.delete(&path).await.status, 404);
     assert_eq!(b.itsm.delete(&path).await.status, 204);
     assert_eq!((names(&a, &team_a).await.len(), names(&b, &team_b).await.len()), (1, 0));
+}
+
+/// Ticket ids are the platforms' own, so two organizations may well have the same.
+#[tokio::test]
+async fn a_ticket_is_an_organizations_own() {
+    let stack = Stack::shared();
+    let (a, b) = (stack.organization().await, stack.organization().await);
+    let (team_a, team_b) = (a.team("Support").await, b.team("Support").await);
+    a.put_ticket("TKT-1", &assigned(&team_a, &a.users[0], 1)).await;
+    b.put_ticket("TKT-1", &assigned(&team_b, &b.users[0], 2)).await;
+    a.put_ticket("TKT-2", &assigned(&team_a, &a.users[0], 3)).await;
+    for (client, other) in a.both().into_iter().zip(b.both()) {
+        let bare = |answer: &Answer| {
+            let decision = if answer.json["data"].is_object() { &answer.json["data"] } else { &answer.json };
+            decision["team_id"].as_str().expect("a team").trim_start_matches("team_").to_owned()
+        };
+        assert_eq!(bare(&client.get("/v1/assignments/TKT-1").await), team_a);
+        assert_eq!(bare(&other.get("/v1/assignments/TKT-1").await), team_b);
+        let [theirs, missing] = ["TKT-2", "TKT-3"];
+        let answers = (
+            other.get(&format!("/v1/assignments/{theirs}")).await,
+            other.get(&format!("/v1/assignments/{missing}")).await,
+        );
+        assert_eq!(said(&answers.0, [theirs, "-"]), said(&answers.1, [missing, "-"]));
+        assert_eq!(answers.0.status, 404, "{}", answers.0);
+        assert_eq!(other.get(&format!("/v1/teams/{team_a}/assignments")).await.status, 404);
+        let own = other.get(&format!("/v1/teams/{team_b}/assignments")).await;
+        assert!(own.text.contains("TKT-1") && !own.text.contains("TKT-2"), "{own}");
+    }
 }
 
 /// Ids that begin alike must not share what is found by a prefix.

@@ -171,7 +171,12 @@ impl Store {
             return Ok((roster, member));
         };
         let (read, changed) = tokio::join!(self.team(org, team), self.change_skills(org, team, user, skills));
-        let ((mut roster, _), member) = (read?, changed?);
+        let (mut roster, _) = read?;
+        let Some(member) = changed? else {
+            // The team may have gone since it was read, and its members with it: then that is the answer.
+            self.team(org, team).await?;
+            return Err(Refused::MemberNotFound.into());
+        };
         put_among(&mut roster.members, &member);
         Ok((roster, member))
     }
@@ -200,7 +205,7 @@ impl Store {
                 member.skills = skills.clone();
             }
         } else if let Some(skills) = skills {
-            member = self.change_skills(org, id, user, skills).await?;
+            member = self.change_skills(org, id, user, skills).await?.ok_or(Stale::Outdated)?;
         }
         put_among(&mut roster.members, &member);
         Ok((roster, member))
@@ -230,14 +235,14 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Updates what a member knows, if it differs.
+    /// Updates what a member knows, if it differs. `None` where nobody is present who could know it.
     async fn change_skills(
         &self,
         org: &OrganizationId,
         team: TeamId,
         user: UserId,
         skills: &Tags,
-    ) -> Result<Member, Error> {
+    ) -> Result<Option<Member>, Error> {
         let condition = format!("{PRESENT} AND #skills <> :skills");
         let call = self
             .client
@@ -257,7 +262,7 @@ impl Store {
             Err(failed) => return Err(failed.into()),
         };
         let member = item.map(items::member).transpose()?;
-        member.filter(|member| member.removed_at.is_none()).ok_or_else(|| Refused::MemberNotFound.into())
+        Ok(member.filter(|member| member.removed_at.is_none()))
     }
 
     /// Removes a member, who keeps the tickets they have. One round trip, a transaction of the membership and the team; two

@@ -16,7 +16,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{Scene, has_common_headers, has_error_headers, itsm_error, itsm_error_beside, toptickets_error};
-use crate::support::{Answer, Client, Organization, Stack, bare, n, stray_key};
+use crate::support::{Answer, Client, Organization, Stack, bare, n, stray_key, tickets::assigned};
 
 /// What an error says in the contract of the client that got it.
 #[track_caller]
@@ -61,6 +61,7 @@ async fn a_body_that_is_no_json_object_is_malformed() {
     let org = Stack::shared().organization().await;
     let team = format!("/v1/teams/{}", org.team("Team").await);
     let members = format!("{team}/members");
+    let member = format!("{members}/{}", bare(&org.users[0]));
     let too_deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(128), "]".repeat(128));
     let bodies: [&[u8]; 12] = [
         b"",
@@ -76,7 +77,9 @@ async fn a_body_that_is_no_json_object_is_malformed() {
         b"{\"name\":\"\xff\"}",
         too_deep.as_bytes(),
     ];
-    for (method, path) in [(Method::POST, "/v1/teams"), (Method::PATCH, &team), (Method::POST, &members)] {
+    let paths =
+        [(Method::POST, "/v1/teams"), (Method::PATCH, &team), (Method::POST, &members), (Method::PATCH, &member)];
+    for (method, path) in paths {
         for body in bodies {
             refused(&org, &method, path, body, ["400 body: value_error.jsondecode", "400 VALIDATION_ERROR"]).await;
         }
@@ -284,8 +287,62 @@ async fn a_bad_member_is_named() {
 }
 
 #[tokio::test]
+async fn a_bad_change_of_a_member_is_named_under_both_contracts() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Team").await;
+    org.member(&team, &org.users[0]).await;
+    let path = format!("/v1/teams/{team}/members/{}", bare(&org.users[0]));
+    let enums = ["400 body.role: type_error.enum", "400 VALIDATION_ERROR role isEnum"];
+    let many: Vec<_> = (0..51).map(|tag| tag.to_string()).collect();
+    for (body, expected) in [
+        (
+            json!({ "role": null }),
+            ["400 body.role: type_error.none.not_allowed", "400 VALIDATION_ERROR role isDefined"],
+        ),
+        (json!({ "role": "boss" }), enums),
+        (json!({ "role": "Lead" }), enums),
+        (json!({ "role": 5 }), enums),
+        (
+            json!({ "skills": null }),
+            ["400 body.skills: type_error.none.not_allowed", "400 VALIDATION_ERROR skills isDefined"],
+        ),
+        (json!({ "skills": "VPN" }), ["400 body.skills: type_error.list", "400 VALIDATION_ERROR skills isArray"]),
+        (json!({ "skills": [5] }), ["400 body.skills: type_error.string", "400 VALIDATION_ERROR skills isString"]),
+        (
+            json!({ "skills": [" "] }),
+            ["422 body.skills: value_error.any_str.min_length", "400 VALIDATION_ERROR skills isNotEmpty"],
+        ),
+        (
+            json!({ "skills": ["x".repeat(65)] }),
+            ["422 body.skills: value_error.any_str.max_length", "400 VALIDATION_ERROR skills maxLength"],
+        ),
+        (
+            json!({ "skills": ["a\nb"] }),
+            ["422 body.skills: value_error.str.control", "400 VALIDATION_ERROR skills isPrintable"],
+        ),
+        (
+            json!({ "skills": many }),
+            ["422 body.skills: value_error.list.max_items", "400 VALIDATION_ERROR skills arrayMaxSize"],
+        ),
+        (
+            json!({ "skills": 5, "role": 5 }),
+            ["400 body.role: type_error.enum\nbody.skills: type_error.list", "400 VALIDATION_ERROR role isEnum"],
+        ),
+        (json!({ "skills": [""], "role": 5 }), enums),
+    ] {
+        refused(&org, &Method::PATCH, &path, body.to_string(), expected).await;
+    }
+}
+
+/// Every list of an organization with a team.
+fn lists(team: &str) -> [String; 3] {
+    ["/v1/teams".to_owned(), format!("/v1/teams/{team}/members"), format!("/v1/teams/{team}/assignments")]
+}
+
+#[tokio::test]
 async fn a_bad_parameter_of_a_toptickets_list_is_named() {
     let org = Stack::shared().organization().await;
+    let lists = lists(&org.team("Team").await);
     let huge = "9".repeat(100);
     for (query, expected) in [
         ("skip=x", "400 query.skip: type_error.integer"),
@@ -309,14 +366,17 @@ async fn a_bad_parameter_of_a_toptickets_list_is_named() {
         ("limit=101&skip=x", "400 query.skip: type_error.integer"),
         ("limit=101&skip=-1", "422 query.skip: value_error.number.not_ge\nquery.limit: value_error.number.not_le"),
     ] {
-        let path = format!("/v1/teams?{query}");
-        assert_eq!(said(&org.toptickets, &path, &org.toptickets.get(&path).await), expected, "{path}");
+        for list in &lists {
+            let path = format!("{list}?{query}");
+            assert_eq!(said(&org.toptickets, &path, &org.toptickets.get(&path).await), expected, "{path}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_bad_parameter_of_an_itsm_list_is_named() {
     let org = Stack::shared().organization().await;
+    let lists = lists(&org.team("Team").await);
     let huge = "9".repeat(100);
     for (query, expected) in [
         ("search=%ff", "search isString"),
@@ -339,13 +399,19 @@ async fn a_bad_parameter_of_an_itsm_list_is_named() {
         ("sortOrder=up&limit=0&page=0&search=%ff", "search isString"),
         ("sortOrder=up&limit=0&page=0", "page min"),
     ] {
-        let path = format!("/v1/teams?{query}");
-        let said = said(&org.itsm, &path, &org.itsm.get(&path).await);
-        assert_eq!(said, format!("400 VALIDATION_ERROR {expected}"), "{path}");
+        // Only teams are searched and sorted.
+        let taking = if query.contains('s') { &lists[..1] } else { &lists };
+        for list in taking {
+            let path = format!("{list}?{query}");
+            let said = said(&org.itsm, &path, &org.itsm.get(&path).await);
+            assert_eq!(said, format!("400 VALIDATION_ERROR {expected}"), "{path}");
+        }
     }
     // Which constraint that breaks is nowhere said.
-    let answer = org.itsm.get("/v1/teams?cursor=").await;
-    assert!(said(&org.itsm, "/v1/teams", &answer).starts_with("400 VALIDATION_ERROR cursor "), "{answer}");
+    for list in &lists {
+        let answer = org.itsm.get(&format!("{list}?cursor=")).await;
+        assert!(said(&org.itsm, list, &answer).starts_with("400 VALIDATION_ERROR cursor "), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -405,15 +471,19 @@ async fn a_credential_of_no_known_form_is_refused_in_a_shape_that_both_clients_r
 }
 
 /// Every endpoint with what it needs.
-const ENDPOINTS: [(Method, &str, Scope); 8] = [
+const ENDPOINTS: [(Method, &str, Scope); 12] = [
     (Method::GET, "/v1/teams", Scope::TeamsRead),
     (Method::POST, "/v1/teams", Scope::TeamsWrite),
     (Method::GET, "/v1/teams/{team}", Scope::TeamsRead),
     (Method::PATCH, "/v1/teams/{team}", Scope::TeamsWrite),
     (Method::DELETE, "/v1/teams/{team}", Scope::TeamsDelete),
+    (Method::GET, "/v1/teams/{team}/members", Scope::TeamsRead),
     (Method::POST, "/v1/teams/{team}/members", Scope::TeamsWrite),
+    (Method::PATCH, "/v1/teams/{team}/members/{user}", Scope::TeamsWrite),
     (Method::DELETE, "/v1/teams/{team}/members/{user}", Scope::TeamsWrite),
     (Method::GET, "/v1/teams/{team}/workload", Scope::TeamsRead),
+    (Method::GET, "/v1/teams/{team}/assignments", Scope::TeamsRead),
+    (Method::GET, "/v1/assignments/TKT-1", Scope::TeamsRead),
 ];
 
 #[tokio::test]
@@ -488,6 +558,11 @@ async fn an_unknown_route_is_not_found_and_a_trailing_slash_makes_one() {
         &format!("{team}/tickets"),
         &format!("{team}/workload/"),
         &format!("{team}/members/{}/tickets", unknown()),
+        "/v1/assignments",
+        "/v1/assignments/",
+        "/v1/assignments/TKT-1/",
+        &format!("{team}/assignments/"),
+        &format!("{team}/assignments/TKT-1"),
     ] {
         refused(&org, &Method::GET, path, "", ["404 Not Found", "404 NOT_FOUND"]).await;
     }
@@ -510,10 +585,14 @@ async fn another_method_is_told_which_ones_there_are() {
             assert_eq!(ask(client, &method, path, "").await.header("allow"), allowed, "{method} {path}");
         }
     }
-    for (path, method) in [(format!("{team}/members"), "POST"), (format!("{team}/members/{}", unknown()), "DELETE")] {
+    for (path, allowed) in [
+        (format!("{team}/members"), "GET, POST"),
+        (format!("{team}/members/{}", unknown()), "PATCH, DELETE"),
+        (format!("{team}/assignments"), "GET"),
+        ("/v1/assignments/TKT-1".to_owned(), "GET"),
+    ] {
         refused(&org, &Method::PUT, &path, "", ["405 Method Not Allowed", "405 METHOD_NOT_ALLOWED"]).await;
-        let allow = ask(&org.itsm, &Method::PUT, &path, "").await.header("allow").to_owned();
-        assert!(allow.split(", ").any(|allowed| allowed == method), "{path}: {allow}");
+        assert_eq!(ask(&org.itsm, &Method::PUT, &path, "").await.header("allow"), allowed, "{path}");
     }
     let workload = format!("{team}/workload");
     let answer = ask(&org.itsm, &Method::POST, &workload, "").await;
@@ -626,8 +705,14 @@ async fn what_is_not_there_is_not_found() {
         refused(&org, &Method::PATCH, &path, "{}", no_team).await;
         refused(&org, &Method::DELETE, &path, "", no_team).await;
         refused(&org, &Method::POST, &format!("{path}/members"), &member, no_team).await;
+        for list in ["members", "assignments"] {
+            refused(&org, &Method::GET, &format!("{path}/{list}"), "", no_team).await;
+        }
         let path = format!("{path}/members/{}", bare(&other.users[0]));
         refused(&org, &Method::DELETE, &path, "", no_team).await;
+        for body in ["{}", r#"{"role": "lead"}"#, r#"{"skills": []}"#] {
+            refused(&org, &Method::PATCH, &path, body, no_team).await;
+        }
     }
     let workload = format!("/v1/teams/{foreign}/workload");
     assert_eq!(said(&org.itsm, &workload, &org.itsm.get(&workload).await), "404 NOT_FOUND");
@@ -643,9 +728,58 @@ async fn what_is_not_there_is_not_found() {
     }
     let user = bare(&org.users[0]);
     for id in [user.clone(), bare(&other.users[0]), "x".to_owned(), format!("team_{user}")] {
-        refused(&org, &Method::DELETE, &format!("{team}/members/{id}"), "", no_member).await;
+        let path = format!("{team}/members/{id}");
+        refused(&org, &Method::DELETE, &path, "", no_member).await;
+        for body in ["{}", r#"{"role": "lead"}"#, r#"{"role": "member"}"#, r#"{"skills": []}"#] {
+            refused(&org, &Method::PATCH, &path, body, no_member).await;
+        }
     }
     assert_eq!(other.itsm.get(&format!("/v1/teams/{foreign}")).await.status, 200, "nobody else touched it");
+}
+
+#[tokio::test]
+async fn a_member_who_left_is_not_found() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Team").await;
+    org.member(&team, &org.users[0]).await;
+    let path = format!("/v1/teams/{team}/members/{}", bare(&org.users[0]));
+    assert_eq!(org.itsm.delete(&path).await.status, 204);
+    // Leads the team all the same.
+    let lead = json!({ "lead_id": bare(&org.users[0]) });
+    assert_eq!(org.itsm.patch(&format!("/v1/teams/{team}"), lead).await.status, 200);
+    for body in ["{}", r#"{"role": "lead"}"#, r#"{"role": "member"}"#, r#"{"skills": ["VPN"]}"#] {
+        refused(&org, &Method::PATCH, &path, body, ["404 Member not found", "404 NOT_FOUND"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_that_is_not_there_is_not_found() {
+    let stack = Stack::shared();
+    let (org, other) = (stack.organization().await, stack.organization().await);
+    let team = org.team("Team").await;
+    let mut deleted = assigned(&team, &org.users[0], 1);
+    deleted["state"] = json!("deleted");
+    org.put_ticket("deleted", &deleted).await;
+    other.put_ticket("theirs", &assigned(&team, &org.users[0], 1)).await;
+    let long = "x".repeat(129);
+    for id in ["unknown", "deleted", "theirs", "a%20b", "a%23b", "%C3%A9", "%00", "%2F", "*", &long] {
+        let path = format!("/v1/assignments/{id}");
+        for (client, expected) in org.both().into_iter().zip(["404 Ticket not found", "404 NOT_FOUND"]) {
+            let answer = client.get(&path).await;
+            if id == "%2F" {
+                // A slash makes another path, which nobody knows.
+                assert_eq!(answer.status, 404, "{answer}");
+            } else if let Some(detail) = answer.json["detail"].as_str() {
+                assert_eq!(format!("{} {detail}", answer.status.as_u16()), expected, "{id}");
+            } else {
+                assert_eq!(
+                    format!("{} {}", answer.status.as_u16(), answer.json["error"]["code"].as_str().unwrap()),
+                    expected
+                );
+                assert_eq!(answer.json["error"]["message"], "Ticket not found", "{id}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -671,6 +805,11 @@ async fn a_rule_that_is_broken_is_named() {
             assert_eq!(said(&org.itsm, path, &answer), expected, "{method}");
         }
     }
+    let left = User { status: UserStatus::Suspended, version: 2, ..org.users[0].clone() };
+    org.stack.store().put_users(&org.id, &[left]).await.expect("a user can be written");
+    let member = format!("{members}/{}", bare(&org.users[0]));
+    let expected = ["422 User is not active", r#"422 UNPROCESSABLE_ENTITY {"field":"user_id"}"#];
+    refused(&org, &Method::PATCH, &member, r#"{"role": "lead"}"#, expected).await;
     org.set_team(&taken, &[("member_count", n(500))]).await;
     let full = format!("/v1/teams/{taken}/members");
     refused(&org, &Method::POST, &full, user(1), ["422 Team is full", "409 CONFLICT"]).await;
@@ -777,6 +916,9 @@ async fn of_path_body_team_user_and_name_the_first_that_fails_answers() {
     refused(&org, &Method::DELETE, &no_teams_member, "", no_member).await;
     refused(&org, &Method::PATCH, &no_team_path, "{", malformed).await;
     refused(&org, &Method::POST, &no_teams_members, "[]", malformed).await;
+    refused(&org, &Method::PATCH, &no_teams_member, "{", no_member).await;
+    refused(&org, &Method::PATCH, &format!("{no_teams_members}/{}", unknown()), "{", malformed).await;
+    refused(&org, &Method::PATCH, &format!("{no_teams_members}/{}", unknown()), "{}", no_team).await;
     refused(&org, &Method::POST, &no_teams_members, &nobody, no_team).await;
     refused(&org, &Method::PATCH, &no_team_path, r#"{"name": "Taken"}"#, no_team).await;
     refused(&org, &Method::POST, &members, &left, member).await;

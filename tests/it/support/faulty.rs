@@ -51,6 +51,8 @@ pub enum Fault {
     LostToDrop,
     /// It is made, and only a part of the answer arrives.
     LostInPart,
+    /// A batch is answered with nothing but that all of it should be asked for again.
+    PutOff,
     /// Something else happens first; then it is made.
     After(Hook),
 }
@@ -66,6 +68,7 @@ impl fmt::Debug for Fault {
             Self::LostToError => f.write_str("answer lost to an error"),
             Self::LostToDrop => f.write_str("answer lost to a drop"),
             Self::LostInPart => f.write_str("answer lost in part"),
+            Self::PutOff => f.write_str("put off"),
             Self::After(_) => f.write_str("after something else"),
         }
     }
@@ -96,7 +99,7 @@ pub struct Script(Arc<Mutex<State>>);
 /// Every operation that changes something.
 pub const WRITES: &[&str] = &["TransactWriteItems", "UpdateItem"];
 /// Every operation that reads.
-pub const READS: &[&str] = &["GetItem", "Query"];
+pub const READS: &[&str] = &["BatchGetItem", "GetItem", "Query"];
 
 impl Script {
     fn state<T>(&self, of: impl FnOnce(&mut State) -> T) -> T {
@@ -205,6 +208,11 @@ impl HttpConnector for Connector {
                 Fault::LostInPart => {
                     real.call(copy()).await?;
                     elsewhere(&real, request, &BREAKER).await
+                }
+                Fault::PutOff => {
+                    let body = request.body().bytes().unwrap_or_default();
+                    let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
+                    Ok(answer(200, &json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] })))
                 }
                 Fault::After(hook) => {
                     hook().await;

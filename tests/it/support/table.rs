@@ -142,6 +142,15 @@ impl Contents {
         present.map(|membership| membership.user.clone()).collect()
     }
 
+    /// Those of them who have skills.
+    pub fn skilled(&self, team: &str) -> BTreeSet<String> {
+        let skilled = |membership: &&Membership| {
+            let skills = membership.item.get("skills").and_then(|skills| skills.as_l().ok());
+            membership.team == team && membership.is_present() && skills.is_some_and(|skills| !skills.is_empty())
+        };
+        self.memberships.iter().filter(skilled).map(|membership| membership.user.clone()).collect()
+    }
+
     /// The teams with this name.
     pub fn named(&self, name: &str) -> Vec<String> {
         let named = self.teams.iter().filter(|(_, item)| text(item, "name") == name);
