@@ -1,15 +1,11 @@
 //! Decisions about tickets: reading them, one or a team's.
 
-use std::{collections::HashSet, sync::Arc};
+use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
-use tokio::task::JoinSet;
+use futures_util::future::try_join_all;
 
-use super::{Error, Store, expression::s, items, keys};
+use super::{Error, Store, expression::s, items, keys, tickets::MAX_KEYS};
 use crate::domain::{Error as Refused, OrganizationId, Page, TeamId, Ticket, TicketId, TicketPage, TicketState};
-
-/// The most items DynamoDB reads at a time.
-const MAX_READ: usize = 100;
 
 /// A ticket as the index knows it: when it was decided about, in milliseconds, and which it is.
 type Indexed = (i64, TicketId);
@@ -51,7 +47,7 @@ impl Store {
         let mut seen = HashSet::new();
         indexed.retain(|(_, ticket)| seen.insert(ticket.clone()));
 
-        let mut tickets = self.tickets_of(org, page.cut(indexed).map(|(_, ticket)| ticket).collect()).await?;
+        let mut tickets = self.tickets_of(org, page.cut(indexed).map(|(_, ticket)| ticket)).await?;
         tickets.retain(|ticket| ticket.is_open() && ticket.team_id == Some(id));
         tickets.sort_unstable_by(|one, other| {
             (other.decision.decided_at, &other.id).cmp(&(one.decision.decided_at, &one.id))
@@ -95,42 +91,13 @@ impl Store {
     }
 
     /// Reads tickets, strongly consistent, in no order; those that do not exist are left out. No id may come twice.
-    async fn tickets_of(&self, org: &OrganizationId, ids: Vec<TicketId>) -> Result<Vec<Ticket>, Error> {
-        let (org, ids) = (Arc::new(org.clone()), Arc::new(ids));
-        let mut batches = JoinSet::new();
-        for start in (0..ids.len()).step_by(MAX_READ) {
-            let (store, org, ids) = (self.clone(), Arc::clone(&org), Arc::clone(&ids));
-            batches.spawn(async move {
-                let end = ids.len().min(start + MAX_READ);
-                store.batch_of_tickets(&org, &ids[start..end]).await
-            });
-        }
-        let mut tickets = Vec::with_capacity(ids.len());
-        while let Some(batch) = batches.join_next().await {
-            tickets.extend(batch.map_err(Error::internal)??);
-        }
-        Ok(tickets)
-    }
-
-    /// The same for up to [`MAX_READ`]. One round trip, and one more for each part that the table puts off.
-    async fn batch_of_tickets(&self, org: &OrganizationId, ids: &[TicketId]) -> Result<Vec<Ticket>, Error> {
-        let keys = ids.iter().map(|id| keys::ticket(org, id).attributes()).collect();
-        let request = KeysAndAttributes::builder().consistent_read(true).set_keys(Some(keys)).build();
-        let mut request = Some(request.map_err(Error::internal)?);
-        let mut tickets = Vec::with_capacity(ids.len());
-        let mut backoff = self.backoff();
-        while let Some(keys) = request {
-            let call = self.client.batch_get_item().request_items(&*self.table, keys);
-            let output = self.send(|| call.clone().send()).await?;
-            let items = output.responses.and_then(|mut read| read.remove(&*self.table)).unwrap_or_default();
-            for item in items {
-                tickets.push(items::ticket(item)?);
-            }
-            request = output.unprocessed_keys.and_then(|mut keys| keys.remove(&*self.table));
-            if request.is_some() && !backoff.pause().await {
-                return Err(Error::Unavailable("the table put off a part of the batch until the time was up".into()));
-            }
-        }
-        Ok(tickets)
+    async fn tickets_of(
+        &self,
+        org: &OrganizationId,
+        ids: impl Iterator<Item = TicketId>,
+    ) -> Result<Vec<Ticket>, Error> {
+        let keys: Vec<_> = ids.map(|id| keys::ticket(org, &id).attributes()).collect();
+        let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec()))).await?;
+        read.into_iter().flatten().map(items::ticket).collect()
     }
 }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The most keys that DynamoDB takes in one BatchGetItem.
-const MAX_KEYS: usize = 100;
+pub(super) const MAX_KEYS: usize = 100;
 
 /// How many reads of one batch are under way at once.
 const CONCURRENT_READS: usize = 32;
@@ -67,7 +67,7 @@ impl Store {
     }
 
     /// Reads up to 100 items, strongly consistent. One round trip, and one more for each part that the table puts off.
-    async fn batch_get(&self, keys: Vec<HashMap<String, AttributeValue>>) -> Result<Vec<Item>, Error> {
+    pub(super) async fn batch_get(&self, keys: Vec<HashMap<String, AttributeValue>>) -> Result<Vec<Item>, Error> {
         let mut backoff = self.backoff();
         let mut found = Vec::with_capacity(keys.len());
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
