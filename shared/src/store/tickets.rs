@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::try_join_all;
 
 use super::{
     Error, Store, expression,
@@ -22,9 +22,6 @@ use crate::{
 
 /// The most keys that DynamoDB takes in one BatchGetItem.
 pub(super) const MAX_KEYS: usize = 100;
-
-/// How many reads of one batch are under way at once.
-const CONCURRENT_READS: usize = 32;
 
 /// An organization's tickets, as far as they were asked for and exist.
 pub struct Tickets {
@@ -50,10 +47,7 @@ impl Store {
             .map(keys::Key::attributes)
             .chain(ids.into_iter().map(|id| keys::ticket(org, id).attributes()))
             .collect();
-        let read: Vec<Vec<Item>> = stream::iter(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec())))
-            .buffer_unordered(CONCURRENT_READS)
-            .try_collect()
-            .await?;
+        let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec()))).await?;
         let mut tickets = Tickets { organization_exists: false, by_id: HashMap::new() };
         for item in read.into_iter().flatten() {
             if items::text(&item, "sk") == Some(&organization.sk) {
@@ -90,22 +84,17 @@ impl Store {
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn learn(&self, org: &OrganizationId, missing: Missing, known: &mut Known) -> Result<(), Error> {
         let Missing { teams, topics, users } = missing;
-        let teams = stream::iter(teams)
-            .map(async |id| Ok::<_, Error>((id, self.team_state(org, id).await?)))
-            .buffer_unordered(CONCURRENT_READS)
-            .try_collect::<Vec<_>>();
-        let topics = stream::iter(topics)
-            .map(async |topic| {
-                let specialists = self.specialists(org, &topic).await?;
-                Ok::<_, Error>((topic, specialists))
-            })
-            .buffer_unordered(CONCURRENT_READS)
-            .try_collect::<Vec<_>>();
-        let users = stream::iter(users)
-            .map(async |id| Ok::<_, Error>((id, self.user(org, id).await?)))
-            .buffer_unordered(CONCURRENT_READS)
-            .try_collect::<Vec<_>>();
-        let (teams, topics, users) = tokio::try_join!(teams, topics, users)?;
+        let team = async |id| Ok::<_, Error>((id, self.team_state(org, id).await?));
+        let topic = async |topic: Folded| {
+            let specialists = self.specialists(org, &topic).await?;
+            Ok::<_, Error>((topic, specialists))
+        };
+        let user = async |id| Ok::<_, Error>((id, self.user(org, id).await?));
+        let (teams, topics, users) = tokio::try_join!(
+            try_join_all(teams.into_iter().map(team)),
+            try_join_all(topics.into_iter().map(topic)),
+            try_join_all(users.into_iter().map(user)),
+        )?;
         known.teams.extend(teams);
         known.specialists.extend(topics);
         known.users.extend(users);
