@@ -1,8 +1,10 @@
 //! Muster's domain crate: teams, memberships and ticket routing for help desks, under two documented HTTP contracts.
 //!
-//! Dependencies point one way. [`domain`] knows nothing but itself; [`store`] keeps the domain in a DynamoDB table; [`wire`]
-//! says it in two contracts; [`auth`] finds out who asks; [`http`] puts these together for one request; [`lambda`] puts
-//! that into a function. Wire types never reach the store, and item types never reach the wire.
+//! Dependencies point one way. [`domain`] knows nothing but itself; [`routing`] decides over it with no I/O; [`store`] keeps it
+//! in a DynamoDB table; [`wire`] says it in two contracts and as events; [`auth`] finds out who asks. [`http`] puts these
+//! together for one request, [`assign`] for one batch of tickets; [`sqs`] and [`lambda`] put that into a function. [`queue`],
+//! [`bus`] and [`jobs`] are how functions reach each other and everybody else. Wire types never reach the store, and item
+//! types never reach the wire.
 
 pub mod assign;
 pub mod auth;
