@@ -1,11 +1,19 @@
 //! The embedded DynamoDB-compatible engine, on a thread of its own: its operations are synchronous, and would hold up other
 //! tasks.
 
-use std::{path::PathBuf, thread};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
-use dynoxide::Database;
-use tokio::sync::oneshot;
+use dynoxide::{Database, storage::Storage};
+use tokio::{sync::oneshot, time::Instant};
+use uuid::Uuid;
+
+/// How often items are removed whose time has passed. Nobody may count on it: whoever reads one compares the time.
+const SWEEP_EVERY: Duration = Duration::from_mins(5);
 
 /// An engine that serves.
 pub(super) struct Engine {
@@ -17,10 +25,7 @@ pub(super) struct Engine {
 impl Engine {
     /// Starts an engine over this file, or in memory, on a free port of 127.0.0.1.
     pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
-        let database = match file {
-            None => Database::memory(),
-            Some(file) => Database::new(file.to_str().context("the folder's name is not UTF-8")?),
-        }?;
+        let database = open(file.as_deref())?;
         let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
@@ -33,8 +38,13 @@ impl Engine {
                 let stopping = async {
                     let _ = stopping.await;
                 };
-                dynoxide::server::serve_with_shutdown(listener, database, stopping).await
+                let sweeping = tokio::spawn(sweep(database.clone()));
+                let outcome = dynoxide::server::serve_with_shutdown(listener, database, stopping).await;
+                sweeping.abort();
+                outcome
             });
+            // The database is closed with the last that holds it.
+            drop(runtime);
             let _ = ended.send(outcome);
         })?;
         Ok(Self { url, stop, stopped })
@@ -53,6 +63,39 @@ impl Engine {
             Ok(Ok(outcome)) => outcome.map_err(|error| anyhow!("the engine failed: {error}")),
             Ok(Err(_)) => Err(anyhow!("the engine's thread panicked")),
             Err(_) => Err(anyhow!("the engine did not stop in time")),
+        }
+    }
+}
+
+/// Opens the database, and mends how it keeps the stream.
+///
+/// The engine looks for the last sequence number at every write and for the next records at every read; without an index it
+/// looks at all records there ever were, and a table is slower by the day. What DynamoDB forgets after a day goes here at the
+/// start.
+fn open(file: Option<&Path>) -> anyhow::Result<Database> {
+    const MEND: &str = "CREATE INDEX IF NOT EXISTS muster_stream
+                            ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
+                        DELETE FROM _stream_records WHERE created_at < unixepoch() - 24 * 60 * 60;";
+    let name = match file {
+        Some(file) => file.to_str().context("the folder's name is not UTF-8")?.to_owned(),
+        // Memory that two connections share for as long as one of them is open.
+        None => format!("file:muster-{}?mode=memory&cache=shared", Uuid::new_v4()),
+    };
+    let mended = Storage::new(&name)?;
+    mended.conn().execute_batch(MEND)?;
+    let database = Database::new(&name)?;
+    drop(mended);
+    Ok(database)
+}
+
+/// Removes items whose time has passed, again and again.
+async fn sweep(database: Database) {
+    let mut ticks = tokio::time::interval_at(Instant::now() + SWEEP_EVERY, SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        let database = database.clone();
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+            tracing::warn!("expired items could not be removed: {error}");
         }
     }
 }
