@@ -32,7 +32,7 @@ impl AtWork<'_> {
             let mut drained = false;
             loop {
                 let page = self.store.waiting_tickets(org, team, after.as_deref(), Self::PAGE).await?;
-                self.settle(org, page.found.iter(), &Cause::Waiting).await?;
+                self.settle(org, &page.found, &Cause::Waiting).await?;
                 let left = self.store.desk(org, team).await?.map_or(0, |desk| desk.load.waiting_tickets);
                 drained |= left < desk.load.waiting_tickets;
                 after = page.next;
@@ -75,7 +75,7 @@ impl AtWork<'_> {
         let organization_id = org.as_str().to_owned();
         loop {
             let page = self.store.unrouted_tickets(org, after.as_deref(), Self::PAGE).await?;
-            self.settle(org, page.found.iter(), &Cause::Unrouted).await?;
+            self.settle(org, &page.found, &Cause::Unrouted).await?;
             after = page.next;
             if after.is_none() {
                 if second_look {
@@ -92,13 +92,8 @@ impl AtWork<'_> {
     }
 
     /// Settles tickets that an index showed; the first that fails fails the job, which then looks at all of it again.
-    pub(super) async fn settle(
-        &self,
-        org: &OrganizationId,
-        tickets: impl Iterator<Item = &TicketId>,
-        cause: &Cause,
-    ) -> Result<(), Error> {
-        let work: Vec<_> = tickets.map(|id| Work { ticket_id: id.clone(), cause: cause.clone() }).collect();
+    pub(super) async fn settle(&self, org: &OrganizationId, tickets: &[TicketId], cause: &Cause) -> Result<(), Error> {
+        let work: Vec<_> = tickets.iter().map(|id| Work { ticket_id: id.clone(), cause: cause.clone() }).collect();
         let failures = assign::settle(&self.store, org, &work, self.now).await;
         failures.into_iter().flatten().next().map_or(Ok(()), |failure| Err(Error::Ticket(failure)))
     }

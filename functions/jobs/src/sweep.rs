@@ -44,7 +44,7 @@ impl AtWork<'_> {
             if page.found.is_empty() {
                 page = self.store.waiting_tickets(org, team, None, Self::SWEPT_TOGETHER).await?;
             }
-            self.settle(org, page.found.iter(), &Cause::TeamGone).await?;
+            self.settle(org, &page.found, &Cause::TeamGone).await?;
             let swept = self.store.gone(org, team).await?.is_none_or(|left| left.open_tickets < gone.open_tickets);
             if !swept && page.next.is_none() {
                 return self.enqueue(std::slice::from_ref(job), Self::LAG).await;
