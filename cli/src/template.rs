@@ -1,5 +1,8 @@
-//! What the local stack takes from template.yaml: the table, and which function answers which route. So local and deployed
-//! cannot differ in either.
+//! What the local stack takes from template.yaml: the table, the queues, which function answers which route, and which is
+//! invoked with what of a queue, of the table's stream, or by a schedule. So local and deployed cannot differ in them.
+
+mod filter;
+mod sources;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -19,6 +22,10 @@ use serde::Deserialize;
 use serde_yaml_ng::Value;
 use tokio::time::Instant;
 
+pub use filter::Filter;
+use sources::{Parameter, resolve};
+pub use sources::{QueueDefinition, QueueMapping, Redrive, Schedule, StreamMapping};
+
 /// The template that this program was built with.
 const TEMPLATE: &str = include_str!("../../template.yaml");
 
@@ -29,8 +36,16 @@ pub struct Template {
     pub table: TableDefinition,
     /// The routes that the gateway declares.
     pub routes: Vec<Route>,
-    /// How long a function may take.
-    pub timeout: Duration,
+    /// The queues by logical id.
+    pub queues: BTreeMap<String, QueueDefinition>,
+    /// Which function handles what is in which queue.
+    pub queue_mappings: Vec<QueueMapping>,
+    /// Which function handles the records of the table's stream.
+    pub stream_mappings: Vec<StreamMapping>,
+    /// Which function is invoked by the clock.
+    pub schedules: Vec<Schedule>,
+    timeouts: BTreeMap<String, Duration>,
+    timeout: Duration,
 }
 
 /// A route and the function behind it.
@@ -45,6 +60,8 @@ pub struct Route {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Document {
+    #[serde(default)]
+    parameters: BTreeMap<String, Parameter>,
     globals: Globals,
     resources: BTreeMap<String, Typed>,
 }
@@ -74,7 +91,7 @@ struct Typed {
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Function {
-    timeout: Option<Value>,
+    timeout: Option<u64>,
     #[serde(default)]
     events: BTreeMap<String, Typed>,
 }
@@ -156,37 +173,84 @@ impl Template {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let Document { globals, resources } = serde_yaml_ng::from_str(text)?;
-        let mut table = None;
-        let mut routes = Vec::new();
+        let Document { parameters, globals, resources } = serde_yaml_ng::from_str(text)?;
+        let mut tables = BTreeMap::new();
+        let mut queues = BTreeMap::new();
+        let mut functions = BTreeMap::new();
         for (id, Typed { kind, properties }) in resources {
+            let properties = resolve(properties, &parameters);
             match kind.as_str() {
                 "AWS::DynamoDB::Table" => {
-                    ensure!(table.is_none(), "{id} is a second table");
-                    table = Some(serde_yaml_ng::from_value(properties).with_context(|| id)?);
+                    tables.insert(id.clone(), serde_yaml_ng::from_value(properties).with_context(|| id)?);
+                }
+                "AWS::SQS::Queue" => {
+                    queues.insert(id.clone(), QueueDefinition::parse(properties).with_context(|| id)?);
                 }
                 "AWS::Serverless::Function" => {
-                    let function: Function = serde_yaml_ng::from_value(properties).with_context(|| id.clone())?;
-                    ensure!(
-                        function.timeout.is_none(),
-                        "{id} has a timeout of its own, and the local stack has one for all"
-                    );
-                    for (name, event) in function.events {
-                        let key = route_key(event).with_context(|| format!("{id}.{name}"))?;
-                        routes.push(Route { key, function: id.clone() });
-                    }
+                    functions.insert(id.clone(), serde_yaml_ng::from_value(properties).with_context(|| id)?);
                 }
                 _ => {}
             }
         }
-        let table = table.context("there is no AWS::DynamoDB::Table")?;
-        Ok(Self { table, routes, timeout: Duration::from_secs(globals.function.timeout) })
+        let (table_id, table) = tables.pop_first().context("there is no AWS::DynamoDB::Table")?;
+        ensure!(tables.is_empty(), "there is a second AWS::DynamoDB::Table");
+        let mut template = Self {
+            table,
+            routes: Vec::new(),
+            queues,
+            queue_mappings: Vec::new(),
+            stream_mappings: Vec::new(),
+            schedules: Vec::new(),
+            timeouts: BTreeMap::new(),
+            timeout: Duration::from_secs(globals.function.timeout),
+        };
+        for (id, Function { timeout, events }) in functions {
+            template.timeouts.extend(timeout.map(|timeout| (id.clone(), Duration::from_secs(timeout))));
+            for (name, event) in events {
+                template.event(&id, event, &table_id).with_context(|| format!("{id}.{name}"))?;
+            }
+        }
+        template.check_queues()?;
+        Ok(template)
+    }
+
+    /// Takes in an event of a function.
+    fn event(&mut self, function: &str, event: Typed, table_id: &str) -> anyhow::Result<()> {
+        let function = function.to_owned();
+        let Typed { kind, properties } = event;
+        match kind.as_str() {
+            "HttpApi" => self.routes.push(Route { key: route_key(properties)?, function }),
+            "SQS" => self.queue_mappings.push(QueueMapping::parse(function, properties)?),
+            "DynamoDB" => self.stream_mappings.push(StreamMapping::parse(function, properties, table_id)?),
+            "Schedule" => self.schedules.extend(Schedule::parse(function, properties)?),
+            _ => bail!("the local stack has no events of type {kind}"),
+        }
+        Ok(())
+    }
+
+    /// Every queue that is named is there, and none is handled by two functions.
+    fn check_queues(&self) -> anyhow::Result<()> {
+        let mapped = self.queue_mappings.iter().map(|mapping| &mapping.queue);
+        let dead_letters =
+            self.queues.values().filter_map(|queue| queue.redrive.as_ref().map(|redrive| &redrive.queue));
+        for queue in mapped.clone().chain(dead_letters) {
+            ensure!(self.queues.contains_key(queue), "there is no queue {queue}");
+        }
+        for queue in mapped.clone() {
+            ensure!(mapped.clone().filter(|other| *other == queue).count() == 1, "{queue} has two consumers");
+        }
+        Ok(())
+    }
+
+    /// How long an invocation of this function may take.
+    #[must_use]
+    pub fn timeout(&self, function: &str) -> Duration {
+        self.timeouts.get(function).copied().unwrap_or(self.timeout)
     }
 }
 
 /// The method and path that an event routes, none for `$default`.
-fn route_key(Typed { kind, properties }: Typed) -> anyhow::Result<Option<(String, String)>> {
-    ensure!(kind == "HttpApi", "the local stack has no events of type {kind}");
+fn route_key(properties: Value) -> anyhow::Result<Option<(String, String)>> {
     match serde_yaml_ng::from_value(properties)? {
         HttpApiEvent { method: Some(method), path: Some(path) } => {
             ensure!(!path.contains('+'), "the local stack has no greedy path parameters");

@@ -1,11 +1,7 @@
 //! The embedded DynamoDB-compatible engine, on a thread of its own: its operations are synchronous, and would hold up other
 //! tasks.
 
-use std::{
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{path::Path, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
 use dynoxide::{Database, storage::Storage};
@@ -24,8 +20,8 @@ pub(super) struct Engine {
 
 impl Engine {
     /// Starts an engine over this file, or in memory, on a free port of 127.0.0.1.
-    pub(super) fn start(file: Option<PathBuf>) -> anyhow::Result<Self> {
-        let database = open(file.as_deref())?;
+    pub(super) fn start(file: Option<&Path>) -> anyhow::Result<Self> {
+        let database = open(file)?;
         let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);

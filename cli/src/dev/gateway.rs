@@ -27,15 +27,21 @@ const MAX_HEAD_BYTES: usize = 10_240;
 type Handler =
     Arc<dyn Fn(lambda_http::Request) -> BoxFuture<'static, lambda_http::Response<lambda_http::Body>> + Send + Sync>;
 
-/// The routes of the template, each with the function behind it.
-pub(super) struct Gateway {
-    routes: Vec<(String, Vec<String>, Handler)>,
-    default: Handler,
+/// A function, and how long it may take.
+#[derive(Clone)]
+struct Function {
+    handler: Handler,
     timeout: Duration,
 }
 
-/// The function with this logical id in the template.
-fn function(logical_id: &str, deps: Deps) -> anyhow::Result<Handler> {
+/// The routes of the template, each with the function behind it.
+pub(super) struct Gateway {
+    routes: Vec<(String, Vec<String>, Function)>,
+    default: Function,
+}
+
+/// The handler of the function with this logical id in the template.
+fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<Handler> {
     macro_rules! handler {
         ($function:path) => {
             Arc::new(move |request| {
@@ -60,30 +66,32 @@ impl Gateway {
         let mut default = None;
         for Route { key, function: id } in &template.routes {
             if !functions.contains_key(id) {
-                functions.insert(id, function(id, deps())?);
+                let function = Function { handler: handler(id, deps())?, timeout: template.timeout(id) };
+                functions.insert(id, function);
             }
-            let handler = Arc::clone(&functions[id]);
+            let function = functions[id].clone();
             match key {
                 Some((method, path)) => {
-                    routes.push((method.clone(), path.split('/').map(str::to_owned).collect(), handler));
+                    routes.push((method.clone(), path.split('/').map(str::to_owned).collect(), function));
                 }
-                None => default = Some(handler),
+                None => default = Some(function),
             }
         }
-        Ok(Self { routes, default: default.context("the template has no $default route")?, timeout: template.timeout })
+        Ok(Self { routes, default: default.context("the template has no $default route")? })
     }
 
-    pub(super) fn router(self) -> axum::extract::connect_info::IntoMakeServiceWithConnectInfo<Router, SocketAddr> {
-        Router::new().fallback(serve).with_state(Arc::new(self)).into_make_service_with_connect_info()
+    /// Serves everything that nothing else serves.
+    pub(super) fn router(self) -> Router {
+        Router::new().fallback(serve).with_state(Arc::new(self))
     }
 
     /// The route of a request: its key, its path parameters, and the function behind it.
-    fn route(&self, method: &str, path: &str) -> (String, BTreeMap<String, String>, &Handler) {
-        for (route_method, pattern, handler) in &self.routes {
+    fn route(&self, method: &str, path: &str) -> (String, BTreeMap<String, String>, &Function) {
+        for (route_method, pattern, function) in &self.routes {
             if route_method == method
                 && let Some(parameters) = path_parameters(pattern, path)
             {
-                return (format!("{method} {}", pattern.join("/")), parameters, handler);
+                return (format!("{method} {}", pattern.join("/")), parameters, function);
             }
         }
         ("$default".to_owned(), BTreeMap::new(), &self.default)
@@ -128,7 +136,7 @@ async fn serve(
     let Some(host) = host(&parts.headers) else { return message(StatusCode::BAD_REQUEST, "Bad Request") };
     let request_id = Uuid::new_v4().to_string();
     let path = decoded(parts.uri.path());
-    let (route_key, parameters, handler) = gateway.route(parts.method.as_str(), &path);
+    let (route_key, parameters, function) = gateway.route(parts.method.as_str(), &path);
     let now = Timestamp::now();
     let (is_base64, body) = encode(&parts.headers, &body);
     let event = json!({
@@ -160,7 +168,7 @@ async fn serve(
         "body": if body.is_empty() { Value::Null } else { Value::String(body) },
         "isBase64Encoded": is_base64,
     });
-    let response = invoke(&gateway, handler, &event, &request_id).await;
+    let response = invoke(function, &event, &request_id).await;
     let mut response = response.unwrap_or_else(|error| {
         tracing::error!(request_id, error = format!("{error:#}"), "the function failed");
         message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
@@ -173,16 +181,16 @@ async fn serve(
 
 /// Invokes a function with an event's JSON, as the Lambda service would: with a deadline, and apart, so that a panic is the
 /// function's own.
-async fn invoke(gateway: &Gateway, handler: &Handler, event: &Value, request_id: &str) -> anyhow::Result<Response> {
+async fn invoke(function: &Function, event: &Value, request_id: &str) -> anyhow::Result<Response> {
     let mut context = Context::default();
     request_id.clone_into(&mut context.request_id);
-    context.deadline = u64::try_from(Timestamp::now().plus(gateway.timeout).millis()).unwrap_or(u64::MAX);
-    let (handler, event) = (Arc::clone(handler), event.to_string());
+    context.deadline = u64::try_from(Timestamp::now().plus(function.timeout).millis()).unwrap_or(u64::MAX);
+    let (handler, event) = (Arc::clone(&function.handler), event.to_string());
     let invocation = tokio::spawn(async move {
         let request = muster::lambda::request(&event)?.with_lambda_context(context);
         anyhow::Ok(handler(request).await)
     });
-    let response = tokio::time::timeout(gateway.timeout, invocation).await.context("timed out")???;
+    let response = tokio::time::timeout(function.timeout, invocation).await.context("timed out")???;
     let (parts, body) = response.into_parts();
     let body = match body {
         lambda_http::Body::Empty => Body::empty(),

@@ -1,32 +1,56 @@
-//! The local stack: an embedded DynamoDB-compatible engine, a gateway, and the functions' own `handle` between them.
+//! The local stack: an embedded DynamoDB-compatible engine, a gateway, queues, a bus, the table's stream and the schedule, and
+//! the functions' own `handle` between them.
 
+mod aws;
 mod data;
 mod demo;
 mod engine;
+mod events;
+mod functions;
 mod gateway;
+mod queues;
+mod routes;
+mod schedule;
+mod settings;
+mod stream;
 
 use std::{
     io::{IsTerminal, Write},
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, anyhow};
-use axum::serve::ListenerExt;
-use muster::{http::Deps, store::Table};
+use axum::{Router, serve::ListenerExt};
+use muster::{bus::Bus, http::Deps, queue::Queue, store::Table};
 use serde::Serialize;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 use tracing_subscriber::EnvFilter;
 
 use crate::{args, emulator, template::Template};
 use data::Folder;
 pub use demo::{ContractKeys, DemoKeys, DemoUser, Organization};
 use engine::Engine;
+pub use events::Events;
+pub use functions::Handler;
+use functions::{Functions, Reach};
 use gateway::Gateway;
+pub use queues::{Contents, DeadLetter, Queues};
+pub use settings::Settings;
+use stream::{Position, Pump};
 
 /// The table's name in the embedded engine.
 const TABLE: &str = "muster";
+
+/// The bus's name.
+const BUS: &str = "muster";
 
 /// How long the stack may take to prepare its table.
 const PREPARATION: Duration = Duration::from_mins(1);
@@ -47,31 +71,47 @@ pub enum Data {
     },
 }
 
+/// The file in the data folder that keeps what was in the queues when the stack was stopped.
+const QUEUES_FILE: &str = "queues.json";
+
+/// How long what is under way may take to finish when the stack is stopped.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// A local stack that serves.
 pub struct LocalStack {
     /// Where the gateway listens.
     pub url: String,
     /// Where DynamoDB listens.
     pub dynamodb_url: String,
+    /// Where the queues and the bus listen, as SQS and EventBridge.
+    pub aws_url: String,
     /// The table's name.
     pub table: String,
     /// The demo organization, and another beside it.
     pub organizations: [Organization; 2],
+    /// The queues.
+    pub queues: Queues,
+    /// What was announced.
+    pub events: Events,
     engine: Option<Engine>,
-    stop: oneshot::Sender<()>,
-    served: JoinHandle<std::io::Result<()>>,
-    _folder: Option<Folder>,
+    /// Told to the gateway and all that invokes functions.
+    stop: watch::Sender<bool>,
+    /// Those, who finish what they have begun.
+    working: Vec<JoinHandle<()>>,
+    /// Told to the queues and the bus, which are needed until then.
+    stop_aws: watch::Sender<bool>,
+    aws: JoinHandle<()>,
+    position: Position,
+    folder: Option<Arc<Folder>>,
 }
 
 impl LocalStack {
     /// Starts a stack on this port of 127.0.0.1, 0 for a free one, and waits until it serves.
     ///
-    /// `adjust` may exchange what the functions depend on, such as the clock.
-    ///
     /// # Errors
     /// The port is in use, the data folder is in use or damaged; each says what to do.
-    pub async fn start(port: u16, data: Data, adjust: impl Fn(&mut Deps)) -> anyhow::Result<Self> {
-        let template = Template::load()?;
+    pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
+        let template = settings.apply(Template::load()?);
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(|error| {
             let taken = error.kind() == std::io::ErrorKind::AddrInUse;
             let why = if taken { "is in use".to_owned() } else { format!("cannot be listened on ({error})") };
@@ -80,7 +120,7 @@ impl LocalStack {
         let url = format!("http://{}", listener.local_addr()?);
 
         let folder = match &data {
-            Data::Folder(path) => Some(Folder::open(path.clone())?),
+            Data::Folder(path) => Some(Arc::new(Folder::open(path.clone())?)),
             Data::Memory | Data::Elsewhere { .. } => None,
         };
         let damaged = |error| match &folder {
@@ -90,46 +130,107 @@ impl LocalStack {
         let (dynamodb_url, name, engine) = if let Data::Elsewhere { dynamodb_url, table } = data {
             (dynamodb_url, table, None)
         } else {
-            let engine = Engine::start(folder.as_ref().map(Folder::database)).map_err(damaged)?;
+            let engine = Engine::start(folder.as_ref().map(|folder| folder.database()).as_deref()).map_err(damaged)?;
             (engine.url().to_owned(), TABLE.to_owned(), Some(engine))
         };
         let client = emulator::client(&dynamodb_url);
         template.table.create(&client, &name).await.map_err(damaged)?;
         let table = Table::new(client, name.as_str());
         let preparing = table.until(Instant::now() + PREPARATION);
-        let organizations = demo::prepare(&preparing, folder.as_ref()).await.map_err(damaged)?;
+        let organizations = demo::prepare(&preparing, folder.as_deref()).await.map_err(damaged)?;
+        let position = Position::open(folder.clone()).map_err(damaged)?;
 
+        let (queues, events) = (Queues::new(&template), Events::default());
+        if let Some(kept) =
+            folder.as_ref().map(|folder| folder.read(QUEUES_FILE)).transpose().map_err(damaged)?.flatten()
+        {
+            queues.restore(kept);
+        }
+        let aws_listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let aws_url = format!("http://{}", aws_listener.local_addr()?);
+        let (stop_aws, stopping_aws) = watch::channel(false);
+        let aws = serve(aws_listener, aws::router(queues.clone(), events.clone()), stopping_aws);
+
+        let (stop, stopping) = watch::channel(false);
+        let sdk = emulator::sdk_config(&aws_url);
+        let sqs = aws_sdk_sqs::Client::new(&sdk);
+        let queue = |name: String| Queue::new(sqs.clone(), queues::url(&aws_url, &name));
+        let reach = Reach {
+            table: table.clone(),
+            bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
+            jobs: queue(queues::name("JobsQueue")),
+            ticket_dead_letters: queue(queues::dead_letters_of(&template, "TicketsQueue")?),
+            user_dead_letters: queue(queues::dead_letters_of(&template, "UsersQueue")?),
+        };
+        let mut functions = Functions::new(&template, reach, &settings);
+        let mut working = Vec::new();
+        for mapping in &template.stream_mappings {
+            let function = functions.get(&mapping.function)?;
+            let (mapping, position, stop) = (mapping.clone(), position.clone(), stopping.clone());
+            let pump = Pump::open(&dynamodb_url, &name, mapping, function, position, stop).await.map_err(damaged)?;
+            working.push(tokio::spawn(pump.run()));
+        }
+        for mapping in &template.queue_mappings {
+            let function = functions.get(&mapping.function)?;
+            let run = queues::mapping::run(queues.clone(), mapping.clone(), function, stopping.clone());
+            working.push(tokio::spawn(run));
+        }
+        for schedule in &template.schedules {
+            let function = functions.get(&schedule.function)?;
+            working.push(tokio::spawn(schedule::run(schedule.clone(), function, stopping.clone())));
+        }
         let gateway = Gateway::new(&template, || {
             let mut deps = Deps::new(table.clone());
-            adjust(&mut deps);
+            (settings.http)(&mut deps);
             deps
         })?;
-        let (stop, stopped) = oneshot::channel();
-        let listener = listener.tap_io(|connection| {
-            // Small answers are not held back until the next packet.
-            let _ = connection.set_nodelay(true);
-        });
-        let serving = axum::serve(listener, gateway.router()).with_graceful_shutdown(async {
-            let _ = stopped.await;
-        });
-        let served = tokio::spawn(serving.into_future());
-        Ok(Self { url, dynamodb_url, table: name, organizations, engine, stop, served, _folder: folder })
+        let routes = gateway.router().merge(routes::router(queues.clone(), events.clone()));
+        working.push(serve(listener, routes, stopping));
+        Ok(Self {
+            url,
+            dynamodb_url,
+            aws_url,
+            table: name,
+            organizations,
+            queues,
+            events,
+            engine,
+            stop,
+            working,
+            stop_aws,
+            aws,
+            position,
+            folder,
+        })
     }
 
-    /// Lets the requests under way finish, for up to two seconds, then stops.
+    /// Lets what is under way finish, for up to two seconds, then stops. What is in the queues is kept where there is a data
+    /// folder.
     ///
     /// # Errors
-    /// The engine did not stop.
+    /// The engine did not stop, or the folder cannot be written.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let _ = self.stop.send(());
-        let mut served = self.served;
-        if tokio::time::timeout(Duration::from_secs(2), &mut served).await.is_err() {
-            served.abort();
+        let deadline = Instant::now() + FAREWELL;
+        let _ = self.stop.send(true);
+        for working in self.working {
+            end(working, deadline).await;
         }
+        let _ = self.stop_aws.send(true);
+        end(self.aws, deadline).await;
+        if let Some(folder) = &self.folder {
+            folder.write(QUEUES_FILE, &self.queues.keep())?;
+        }
+        self.position.save()?;
         match self.engine {
             Some(engine) => engine.stop().await,
             None => Ok(()),
         }
+    }
+
+    /// A queue's URL.
+    #[must_use]
+    pub fn queue_url(&self, name: &str) -> String {
+        queues::url(&self.aws_url, name)
     }
 
     /// What `muster dev --json` prints.
@@ -139,6 +240,10 @@ impl LocalStack {
         Description {
             url: &self.url,
             dynamodb_url: &self.dynamodb_url,
+            aws_url: &self.aws_url,
+            tickets_queue_url: self.queue_url("tickets"),
+            users_queue_url: self.queue_url("users"),
+            jobs_queue_url: self.queue_url("jobs"),
             table: &self.table,
             organization_id: &demo.organization_id,
             keys: &demo.keys,
@@ -148,11 +253,42 @@ impl LocalStack {
     }
 }
 
+/// Serves routes until it is told to stop; then lets the requests under way finish.
+fn serve(listener: TcpListener, routes: Router, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
+    let listener = listener.tap_io(|connection| {
+        // Small answers are not held back until the next packet.
+        let _ = connection.set_nodelay(true);
+    });
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
+        // Gone is whoever could tell: that is the end too.
+        let _ = stop.wait_for(|stop| *stop).await;
+    });
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!("no longer serving: {error}");
+        }
+    })
+}
+
+/// Waits for a task's end until the deadline, then aborts it.
+async fn end(mut task: JoinHandle<()>, deadline: Instant) {
+    if timeout_at(deadline, &mut task).await.is_err() {
+        task.abort();
+        // What it held is gone when this returns.
+        let _ = task.await;
+    }
+}
+
 /// Everything a program needs to use a local stack.
 #[derive(Debug, Serialize)]
 pub struct Description<'s> {
     url: &'s str,
     dynamodb_url: &'s str,
+    aws_url: &'s str,
+    tickets_queue_url: String,
+    users_queue_url: String,
+    jobs_queue_url: String,
     table: &'s str,
     organization_id: &'s str,
     keys: &'s DemoKeys,
@@ -172,7 +308,7 @@ pub async fn run(args::Dev { port, data_dir, in_memory, json }: args::Dev) -> an
     };
     let mut interrupted = Interrupts::listen().context("could not listen for Ctrl-C")?;
     let stack = tokio::select! {
-        stack = LocalStack::start(port, data.clone(), |_| {}) => stack?,
+        stack = LocalStack::start(port, data.clone(), Settings::default()) => stack?,
         () = interrupted.next() => return Ok(()),
     };
     let greeting = if json { serde_json::to_string(&stack.describe())? } else { greeting(&stack, &data) };
@@ -183,11 +319,11 @@ pub async fn run(args::Dev { port, data_dir, in_memory, json }: args::Dev) -> an
 }
 
 fn greeting(stack: &LocalStack, data: &Data) -> String {
-    let LocalStack { url, dynamodb_url, table, organizations: [demo, _], .. } = stack;
+    let LocalStack { url, dynamodb_url, aws_url, table, organizations: [demo, _], .. } = stack;
     let DemoKeys { toptickets, itsm } = &demo.keys;
     let kept = match data {
         Data::Memory => "in memory, forgotten at the end".to_owned(),
-        Data::Folder(folder) => folder.display().to_string(),
+        Data::Folder(folder) => format!("{} (what waits in the queues, when it is ended by Ctrl-C)", folder.display()),
         Data::Elsewhere { dynamodb_url, .. } => format!("where {dynamodb_url} keeps it"),
     };
     let contract = |name: &str, ContractKeys { admin, read_only }: &ContractKeys| {
@@ -198,11 +334,15 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     };
     format!(
         "Muster serves at {url} (Ctrl-C ends it)\n\n{}\n{}\n\
+         Tickets          POST {url}/_dev/queues/tickets, or SQS at {}\n\
+         Events           GET {url}/_dev/events\n\
          DynamoDB         {dynamodb_url}, table {table}\n\
+         SQS, EventBridge {aws_url}\n\
          Organization     {}, {} users\n\
          Data             {kept}",
         contract("TopTickets", toptickets),
         contract("ITSM", itsm),
+        stack.queue_url("tickets"),
         demo.organization_id,
         demo.users.len(),
     )

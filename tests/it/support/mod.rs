@@ -15,7 +15,7 @@ use muster::{
 };
 use muster_cli::{
     commands::keys::issue,
-    dev::{Data, LocalStack},
+    dev::{Data, Events, LocalStack, Queues, Settings},
     emulator,
 };
 use reqwest::{Method, StatusCode, header::HeaderMap};
@@ -26,7 +26,7 @@ use uuid::Uuid;
 /// The runtime that stacks live on. A test's own ends with the test.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
 
-static STACK: LazyLock<Stack> = LazyLock::new(|| start_blocking(|_| {}));
+static STACK: LazyLock<Stack> = LazyLock::new(|| start_blocking(Settings::default()));
 
 /// A stack that serves, until the process ends.
 #[derive(Clone)]
@@ -37,18 +37,27 @@ pub struct Stack {
     pub dynamodb_url: String,
     /// The table's name there.
     pub table: String,
+    /// Its queues.
+    pub queues: Queues,
+    /// What it announced.
+    pub events: Events,
 }
 
-fn start_blocking(adjust: impl Fn(&mut Deps) + Send + 'static) -> Stack {
+fn start_blocking(settings: Settings) -> Stack {
     let (sender, receiver) = std::sync::mpsc::channel();
     RUNTIME.spawn(async move {
         // Each stack has a table of its own, whatever engine there is.
         let table = format!("muster-{}", Uuid::new_v4());
         let data = env::var("MUSTER_TEST_DYNAMODB_URL")
             .map_or(Data::Memory, |dynamodb_url| Data::Elsewhere { dynamodb_url, table });
-        let stack = LocalStack::start(0, data, adjust).await.expect("a stack starts");
-        let started =
-            Stack { url: stack.url.clone(), dynamodb_url: stack.dynamodb_url.clone(), table: stack.table.clone() };
+        let stack = LocalStack::start(0, data, settings).await.expect("a stack starts");
+        let started = Stack {
+            url: stack.url.clone(),
+            dynamodb_url: stack.dynamodb_url.clone(),
+            table: stack.table.clone(),
+            queues: stack.queues.clone(),
+            events: stack.events.clone(),
+        };
         // Dropping it would stop it.
         std::mem::forget(stack);
         sender.send(started).expect("the starter waits");
@@ -62,9 +71,14 @@ impl Stack {
         STACK.clone()
     }
 
-    /// A stack of one's own, whose functions depend on what `adjust` makes of it.
-    pub async fn with(adjust: impl Fn(&mut Deps) + Send + 'static) -> Self {
-        tokio::task::spawn_blocking(|| start_blocking(adjust)).await.expect("starting does not panic")
+    /// A stack of one's own, whose functions behind the gateway depend on what `adjust` makes of it.
+    pub async fn with(adjust: impl Fn(&mut Deps) + Send + Sync + 'static) -> Self {
+        Self::with_settings(Settings { http: Box::new(adjust), ..Settings::default() }).await
+    }
+
+    /// A stack of one's own.
+    pub async fn with_settings(settings: Settings) -> Self {
+        tokio::task::spawn_blocking(|| start_blocking(settings)).await.expect("starting does not panic")
     }
 
     /// The table, written past the API, over connections of its own: they end with the test's runtime, and the stack's

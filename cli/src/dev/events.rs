@@ -1,0 +1,172 @@
+//! The event bus: the part of EventBridge's protocol that publishers use, and what they announced.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+use uuid::Uuid;
+
+/// The most entries of one call.
+const MAX_ENTRIES: usize = 10;
+/// The most bytes of one entry.
+const MAX_ENTRY_BYTES: usize = 256 * 1024;
+/// How many events are kept; the oldest go first.
+const KEPT: usize = 100_000;
+/// How many events one answer shows.
+const PAGE: usize = 10_000;
+
+/// What was announced, in order, numbered from 1. The last 100,000 are kept. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Events(Arc<Mutex<Log>>);
+
+#[derive(Debug, Default)]
+struct Log {
+    kept: VecDeque<Box<RawValue>>,
+    /// How many went before those that are kept.
+    forgotten: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PutEvents {
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Entry {
+    source: Option<String>,
+    detail_type: Option<String>,
+    detail: Option<String>,
+}
+
+/// An entry's error by its code, and a sentence.
+type Refused = (&'static str, String);
+
+impl Events {
+    /// Answers a request for an operation of EventBridge.
+    pub(super) fn answer(&self, operation: &str, body: &[u8]) -> Result<Value, Refused> {
+        if operation != "PutEvents" {
+            return Err(("UnknownOperationException", format!("the local bus has no {operation}")));
+        }
+        let PutEvents { entries } =
+            serde_json::from_slice(body).map_err(|error| ("SerializationException", error.to_string()))?;
+        if entries.is_empty() || entries.len() > MAX_ENTRIES {
+            return Err(("ValidationException", format!("a call has 1 to {MAX_ENTRIES} entries")));
+        }
+        if entries.iter().any(|entry| entry.size() > MAX_ENTRY_BYTES) {
+            return Err(("ValidationException", format!("an entry has at most {MAX_ENTRY_BYTES} bytes")));
+        }
+        let mut failed = 0;
+        let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let results: Vec<Value> = entries
+            .into_iter()
+            .map(|entry| match entry.event() {
+                Ok(event) => {
+                    log.push(event);
+                    json!({ "EventId": Uuid::new_v4().to_string() })
+                }
+                Err((code, message)) => {
+                    failed += 1;
+                    json!({ "ErrorCode": code, "ErrorMessage": message })
+                }
+            })
+            .collect();
+        Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
+    }
+
+    /// The events after the one of this number, as JSON, and the number of the last of them: up to 10,000 at a time.
+    #[must_use]
+    pub fn after(&self, number: u64) -> (Vec<Box<RawValue>>, u64) {
+        let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = usize::try_from(number.saturating_sub(log.forgotten)).unwrap_or(usize::MAX);
+        let events: Vec<_> = log.kept.iter().skip(first).take(PAGE).cloned().collect();
+        let next = number.max(log.forgotten) + events.len() as u64;
+        (events, if first > log.kept.len() { number } else { next })
+    }
+}
+
+impl Log {
+    fn push(&mut self, event: Box<RawValue>) {
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
+            self.forgotten += 1;
+        }
+        self.kept.push_back(event);
+    }
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        [&self.source, &self.detail_type, &self.detail].into_iter().flatten().map(String::len).sum()
+    }
+
+    /// The event that the entry carries.
+    fn event(self) -> Result<Box<RawValue>, Refused> {
+        for (name, value) in [("Source", &self.source), ("DetailType", &self.detail_type), ("Detail", &self.detail)] {
+            if value.as_deref().is_none_or(str::is_empty) {
+                return Err(("InvalidArgument", format!("Parameter {name} is not valid.")));
+            }
+        }
+        let detail = RawValue::from_string(self.detail.unwrap_or_default()).ok();
+        detail
+            .filter(|detail| detail.get().starts_with('{'))
+            .ok_or_else(|| ("MalformedDetail", "Detail is malformed.".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(events: &Events, details: &[&str]) -> Result<Value, Refused> {
+        let entries: Vec<_> = details
+            .iter()
+            .map(|detail| json!({ "Source": "muster", "DetailType": "x", "Detail": detail, "EventBusName": "bus" }))
+            .collect();
+        events.answer("PutEvents", json!({ "Entries": entries }).to_string().as_bytes())
+    }
+
+    fn shown(events: &Events, after: u64) -> (Vec<String>, u64) {
+        let (events, next) = events.after(after);
+        (events.iter().map(|event| event.get().to_owned()).collect(), next)
+    }
+
+    #[test]
+    fn what_was_announced_is_numbered_in_order() {
+        let events = Events::default();
+        assert_eq!(shown(&events, 0), (vec![], 0));
+        let answer = put(&events, &[r#"{"n":1}"#, "no JSON", "[]", r#"{"n": 2}"#]).unwrap();
+        assert_eq!(answer["FailedEntryCount"], 2);
+        assert_eq!(answer["Entries"][1]["ErrorCode"], "MalformedDetail");
+        assert!(answer["Entries"][3]["EventId"].is_string());
+        assert_eq!(shown(&events, 0), (vec![r#"{"n":1}"#.to_owned(), r#"{"n": 2}"#.to_owned()], 2));
+        assert_eq!(shown(&events, 1), (vec![r#"{"n": 2}"#.to_owned()], 2));
+        assert_eq!(shown(&events, 2), (vec![], 2));
+        assert_eq!(shown(&events, 7), (vec![], 7), "which never was");
+    }
+
+    #[test]
+    fn calls_have_limits() {
+        let events = Events::default();
+        assert!(put(&events, &[]).is_err());
+        assert!(put(&events, &["{}"; 11]).is_err());
+        assert!(put(&events, &[&format!("\"{}\"", "x".repeat(MAX_ENTRY_BYTES))]).is_err());
+        assert_eq!(shown(&events, 0).0.len(), 0);
+    }
+
+    #[test]
+    fn the_oldest_are_forgotten() {
+        let mut log = Log::default();
+        for n in 0..=KEPT {
+            log.push(RawValue::from_string(n.to_string()).unwrap());
+        }
+        let events = Events(Arc::new(Mutex::new(log)));
+        let (page, next) = shown(&events, 0);
+        assert_eq!((page.len(), page[0].as_str(), next), (PAGE, "1", PAGE as u64 + 1));
+        assert_eq!(shown(&events, KEPT as u64), (vec![KEPT.to_string()], KEPT as u64 + 1));
+    }
+}

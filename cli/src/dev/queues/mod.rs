@@ -1,0 +1,231 @@
+//! The queues of the local stack, kept in memory.
+
+pub(super) mod mapping;
+pub mod queue;
+pub(super) mod sqs;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use anyhow::Context;
+use muster::domain::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, watch};
+
+use crate::template::{QueueDefinition, Template};
+use queue::{Attributes, Message, Queue};
+
+/// The account that everything local belongs to.
+const ACCOUNT: &str = "000000000000";
+
+/// Every queue of the template, by name: `tickets` is its `TicketsQueue`, and `tickets-dead-letters` its
+/// `TicketsDeadLetters`. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Queues(Arc<BTreeMap<String, Held>>);
+
+#[derive(Debug)]
+struct Held {
+    queue: Mutex<Queue>,
+    /// Told whenever there may be more to receive.
+    changed: Notify,
+    dead_letters: Option<String>,
+    consumers: watch::Sender<Consumers>,
+}
+
+/// What the consumers of a queue are told to do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Consumers {
+    paused: bool,
+    /// How often they were killed.
+    kills: u64,
+}
+
+/// What waits in a queue, and what it gave up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Contents {
+    /// How many wait to be received, those included whose delay is not over.
+    pub visible: usize,
+    /// How many were received and not deleted yet.
+    pub in_flight: usize,
+    /// What is in its dead-letter queue, in the order of arrival.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+/// A message of a dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// Its text.
+    pub body: String,
+    /// Why it is there: what the function said that put it there, else how often it was received.
+    pub reason: String,
+    /// How often it was received; 0 for a message that a function put there.
+    pub receives: u32,
+}
+
+/// The messages of all queues as they are kept between two runs.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Kept(BTreeMap<String, Vec<Message>>);
+
+impl Queues {
+    /// The queues that a template declares, empty.
+    pub(super) fn new(template: &Template) -> Self {
+        let held = |definition: &QueueDefinition| {
+            let attributes = Attributes {
+                visibility_timeout: definition.visibility_timeout,
+                retention: definition.retention,
+                max_receives: definition.redrive.as_ref().map(|redrive| redrive.max_receives),
+            };
+            Held {
+                queue: Mutex::new(Queue::new(attributes)),
+                changed: Notify::new(),
+                dead_letters: definition.redrive.as_ref().map(|redrive| name(&redrive.queue)),
+                consumers: watch::Sender::new(Consumers::default()),
+            }
+        };
+        Self(Arc::new(template.queues.iter().map(|(id, definition)| (name(id), held(definition))).collect()))
+    }
+
+    /// Holds back what has not been received yet, until [`resume`](Self::resume). What is under way goes on.
+    ///
+    /// # Panics
+    /// There is no such queue.
+    pub fn pause(&self, name: &str) {
+        self.held(name).consumers.send_modify(|consumers| consumers.paused = true);
+    }
+
+    /// Goes on after [`pause`](Self::pause).
+    ///
+    /// # Panics
+    /// There is no such queue.
+    pub fn resume(&self, name: &str) {
+        self.held(name).consumers.send_modify(|consumers| consumers.paused = false);
+    }
+
+    /// Kills what works on a queue's messages, wherever it stands. They come again after the visibility timeout.
+    ///
+    /// # Panics
+    /// There is no such queue.
+    pub fn kill(&self, name: &str) {
+        self.held(name).consumers.send_modify(|consumers| consumers.kills += 1);
+    }
+
+    /// What waits in a queue, and what it gave up; none if there is no such queue.
+    #[must_use]
+    pub fn contents(&self, name: &str) -> Option<Contents> {
+        self.0.get(name)?;
+        self.advance(name, Timestamp::now());
+        let held = self.held(name);
+        let (visible, in_flight) = {
+            let queue = held.queue();
+            (queue.visible() + queue.delayed(), queue.in_flight())
+        };
+        let dead_letter = |message: &Message| {
+            let reason = message.attributes.get("reason").map(|reason| reason.value.clone());
+            let receives = message.receives;
+            let reason = reason.unwrap_or_else(|| format!("received {receives} times"));
+            DeadLetter { body: message.body.clone(), reason, receives }
+        };
+        let dead_letters = held
+            .dead_letters
+            .as_ref()
+            .map(|dead_letters| self.held(dead_letters).queue().messages().map(dead_letter).collect());
+        Some(Contents { visible, in_flight, dead_letters: dead_letters.unwrap_or_default() })
+    }
+
+    /// The names of the queues that something consumes, which have dead letters.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|(_, held)| held.dead_letters.is_some()).map(|(name, _)| name.as_str())
+    }
+
+    fn get(&self, name: &str) -> Option<&Held> {
+        self.0.get(name)
+    }
+
+    fn held(&self, name: &str) -> &Held {
+        self.0.get(name).unwrap_or_else(|| panic!("there is no queue {name}"))
+    }
+
+    /// Puts messages in, each to be seen after its delay. False if there is no such queue.
+    pub(super) fn send(&self, name: &str, messages: impl IntoIterator<Item = (Message, Duration)>) -> bool {
+        let Some(held) = self.get(name) else { return false };
+        let now = Timestamp::now();
+        {
+            let mut queue = held.queue();
+            for (message, delay) in messages {
+                queue.send(message, delay, now);
+            }
+        }
+        held.changed.notify_one();
+        true
+    }
+
+    /// Lets be seen what is due, and puts the dead into the dead-letter queue.
+    fn advance(&self, name: &str, now: Timestamp) {
+        let held = self.held(name);
+        let dead = held.queue().advance(now);
+        if let Some(dead_letters) = &held.dead_letters {
+            self.send(dead_letters, dead.into_iter().map(|message| (message, Duration::ZERO)));
+        }
+    }
+
+    /// Everything that is in the queues.
+    pub(super) fn keep(&self) -> Kept {
+        let messages = |held: &Held| held.queue().messages().cloned().collect();
+        Kept(self.0.iter().map(|(name, held)| (name.clone(), messages(held))).collect())
+    }
+
+    /// Puts in what was kept. What was delayed or in flight is to be seen at once.
+    pub(super) fn restore(&self, Kept(kept): Kept) {
+        for (name, messages) in kept {
+            // A queue that is no longer in the template has nobody who waits for it.
+            self.send(&name, messages.into_iter().map(|message| (message, Duration::ZERO)));
+        }
+    }
+}
+
+impl Held {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name of the queue with this logical id.
+pub(super) fn name(logical_id: &str) -> String {
+    let id = logical_id.strip_suffix("Queue").unwrap_or(logical_id);
+    let mut name = String::with_capacity(id.len() + 2);
+    for c in id.chars() {
+        if c.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(c.to_ascii_lowercase());
+    }
+    name
+}
+
+/// A queue's URL at this endpoint.
+pub(super) fn url(endpoint: &str, name: &str) -> String {
+    format!("{endpoint}/{ACCOUNT}/{name}")
+}
+
+/// The name of the dead-letter queue of a queue.
+///
+/// # Errors
+/// The template gives it none.
+pub(super) fn dead_letters_of(template: &Template, logical_id: &str) -> anyhow::Result<String> {
+    let redrive = template.queues.get(logical_id).and_then(|queue| queue.redrive.as_ref());
+    Ok(name(&redrive.with_context(|| format!("{logical_id} has no dead-letter queue"))?.queue))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_of_the_logical_ids() {
+        assert_eq!(name("TicketsQueue"), "tickets");
+        assert_eq!(name("TicketsDeadLetters"), "tickets-dead-letters");
+    }
+}

@@ -1,0 +1,336 @@
+//! One queue as SQS standard queues are: who may see which message when. Pure: the time is passed in.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+
+use muster::domain::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How a queue treats its messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributes {
+    /// How long a message that was received stays unseen by others.
+    pub visibility_timeout: Duration,
+    /// How long a message is kept.
+    pub retention: Duration,
+    /// After how many receives a message goes to the dead-letter queue; never, where there is none.
+    pub max_receives: Option<u32>,
+}
+
+/// An attribute beside a message's body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// `String`, `Number` or `Binary`, perhaps with a label of the sender's own behind a dot.
+    pub data_type: String,
+    /// The value as it stands in JSON: binary ones in base64.
+    pub value: String,
+}
+
+/// A message that somebody sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The id that the sender was told.
+    pub id: String,
+    /// The text.
+    pub body: String,
+    /// By name.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// When it was sent, in milliseconds since the epoch.
+    pub sent: i64,
+    /// When it was first received, in milliseconds since the epoch.
+    pub first_received: Option<i64>,
+    /// How often it was received.
+    pub receives: u32,
+}
+
+impl Message {
+    /// A message that is sent now.
+    pub fn new(body: String, attributes: BTreeMap<String, Attribute>, now: Timestamp) -> Self {
+        Self { id: Uuid::new_v4().to_string(), body, attributes, sent: now.millis(), first_received: None, receives: 0 }
+    }
+
+    /// What it counts against the limits of SQS, in bytes.
+    pub fn size(&self) -> usize {
+        size(&self.body, &self.attributes)
+    }
+}
+
+/// What a body counts together with its attributes: names, types and values.
+pub fn size(body: &str, attributes: &BTreeMap<String, Attribute>) -> usize {
+    let attributes = attributes.iter().map(|(name, Attribute { data_type, value })| {
+        // Base64 has four characters for three bytes.
+        let value = if data_type.starts_with("Binary") { value.len() / 4 * 3 } else { value.len() };
+        name.len() + data_type.len() + value
+    });
+    body.len() + attributes.sum::<usize>()
+}
+
+/// One receive of a message. An older one no longer deletes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    arrival: u64,
+    receives: u32,
+    /// When the message is seen again.
+    until: Timestamp,
+}
+
+/// A message as its receiver gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Deletes it.
+    pub receipt: Receipt,
+    /// The message, this receive counted.
+    pub message: Message,
+}
+
+/// A queue. Messages are known by the order in which they arrived.
+#[derive(Debug)]
+pub struct Queue {
+    attributes: Attributes,
+    messages: BTreeMap<u64, Message>,
+    visible: VecDeque<u64>,
+    /// Sent, and to be seen only later.
+    delayed: BTreeSet<(Timestamp, u64)>,
+    /// Received, with the time at which they are seen again.
+    in_flight: BTreeSet<(Timestamp, u64)>,
+    arrivals: u64,
+}
+
+impl Queue {
+    pub fn new(attributes: Attributes) -> Self {
+        Self {
+            attributes,
+            messages: BTreeMap::new(),
+            visible: VecDeque::new(),
+            delayed: BTreeSet::new(),
+            in_flight: BTreeSet::new(),
+            arrivals: 0,
+        }
+    }
+
+    /// Puts a message in, to be seen after a delay.
+    pub fn send(&mut self, message: Message, delay: Duration, now: Timestamp) {
+        let arrival = self.arrivals;
+        self.arrivals += 1;
+        self.messages.insert(arrival, message);
+        if delay.is_zero() {
+            self.visible.push_back(arrival);
+        } else {
+            self.delayed.insert((now.plus(delay), arrival));
+        }
+    }
+
+    /// Lets be seen what is due, and takes out what has been received too often: those messages are returned.
+    ///
+    /// SQS moves them when they would be received once more, which nobody can tell from here: they are not seen either way.
+    pub fn advance(&mut self, now: Timestamp) -> Vec<Message> {
+        let Attributes { visibility_timeout: _, retention, max_receives } = self.attributes;
+        let mut dead = Vec::new();
+        for due in [take_due(&mut self.delayed, now), take_due(&mut self.in_flight, now)].concat() {
+            // What was deleted is in no set, so it is there.
+            let too_often =
+                self.messages.get(&due).is_some_and(|message| max_receives.is_some_and(|max| message.receives >= max));
+            if too_often {
+                dead.extend(self.messages.remove(&due));
+            } else {
+                self.visible.push_back(due);
+            }
+        }
+        while let Some((&oldest, message)) = self.messages.first_key_value()
+            && Timestamp::from_millis(message.sent).plus(retention) < now
+        {
+            self.messages.remove(&oldest);
+            self.visible.retain(|arrival| *arrival != oldest);
+            self.delayed.retain(|(_, arrival)| *arrival != oldest);
+            self.in_flight.retain(|(_, arrival)| *arrival != oldest);
+        }
+        dead
+    }
+
+    /// Receives up to so many messages of up to so many bytes together, at least one if there is one.
+    pub fn receive(&mut self, max: usize, max_bytes: usize, now: Timestamp) -> Vec<Received> {
+        let mut received = Vec::new();
+        let mut bytes = 0;
+        while received.len() < max
+            && let Some(arrival) = self.visible.front().copied()
+            && let Some(message) = self.messages.get_mut(&arrival)
+        {
+            bytes += message.size();
+            if bytes > max_bytes && !received.is_empty() {
+                break;
+            }
+            self.visible.pop_front();
+            message.receives += 1;
+            message.first_received.get_or_insert(now.millis());
+            let until = now.plus(self.attributes.visibility_timeout);
+            self.in_flight.insert((until, arrival));
+            let receipt = Receipt { arrival, receives: message.receives, until };
+            received.push(Received { receipt, message: message.clone() });
+        }
+        received
+    }
+
+    /// Deletes a message that was received, unless it was received again since. True if it was there.
+    pub fn delete(&mut self, receipt: Receipt) -> bool {
+        let Receipt { arrival, receives, until } = receipt;
+        if self.messages.get(&arrival).is_none_or(|message| message.receives != receives) {
+            return false;
+        }
+        self.messages.remove(&arrival);
+        // One that nobody else received is in flight, or visible again.
+        if !self.in_flight.remove(&(until, arrival)) {
+            self.visible.retain(|visible| *visible != arrival);
+        }
+        true
+    }
+
+    /// How many could be received now.
+    pub fn visible(&self) -> usize {
+        self.visible.len()
+    }
+
+    /// How many were sent with a delay that is not over.
+    pub fn delayed(&self) -> usize {
+        self.delayed.len()
+    }
+
+    /// How many were received and not deleted yet.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.len()
+    }
+
+    /// When something becomes visible next by itself.
+    pub fn due(&self) -> Option<Timestamp> {
+        let first = |set: &BTreeSet<(Timestamp, u64)>| set.first().map(|(time, _)| *time);
+        first(&self.delayed).into_iter().chain(first(&self.in_flight)).min()
+    }
+
+    /// Everything in it, in the order of arrival.
+    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.messages.values()
+    }
+}
+
+/// Takes out what is due.
+fn take_due(waiting: &mut BTreeSet<(Timestamp, u64)>, now: Timestamp) -> Vec<u64> {
+    let later = waiting.split_off(&(now, u64::MAX));
+    std::mem::replace(waiting, later).into_iter().map(|(_, arrival)| arrival).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+    const VISIBILITY: Duration = Duration::from_secs(30);
+
+    fn queue(max_receives: Option<u32>) -> Queue {
+        Queue::new(Attributes { visibility_timeout: VISIBILITY, retention: Duration::from_hours(1), max_receives })
+    }
+
+    fn at(secs: u64) -> Timestamp {
+        START.plus(Duration::from_secs(secs))
+    }
+
+    fn send(queue: &mut Queue, body: &str, delay: u64, now: Timestamp) {
+        queue.send(Message::new(body.to_owned(), BTreeMap::new(), now), Duration::from_secs(delay), now);
+    }
+
+    fn bodies(received: &[Received]) -> Vec<&str> {
+        received.iter().map(|received| received.message.body.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_received_is_unseen_until_it_is_due_and_gone_once_deleted() {
+        let mut queue = queue(None);
+        for body in ["a", "b", "c"] {
+            send(&mut queue, body, 0, at(0));
+        }
+        let first = queue.receive(2, usize::MAX, at(1));
+        assert_eq!(bodies(&first), ["a", "b"]);
+        assert_eq!((queue.visible(), queue.in_flight(), queue.due()), (1, 2, Some(at(31))));
+        assert!(queue.delete(first[0].receipt));
+        assert!(!queue.delete(first[0].receipt), "once");
+
+        assert!(queue.advance(at(30)).is_empty());
+        assert_eq!((queue.visible(), queue.in_flight()), (1, 1));
+        assert!(queue.advance(at(31)).is_empty());
+        let again = queue.receive(10, usize::MAX, at(31));
+        assert_eq!(bodies(&again), ["c", "b"]);
+        assert_eq!(again.iter().map(|received| received.message.receives).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(again[1].message.first_received, Some(at(1).millis()));
+        assert_eq!(again[1].message.id, first[1].message.id);
+
+        assert!(!queue.delete(first[1].receipt), "an older receipt");
+        assert!(queue.delete(again[1].receipt) && queue.delete(again[0].receipt));
+        assert_eq!((queue.visible(), queue.in_flight(), queue.due()), (0, 0, None));
+        assert_eq!(queue.messages().count(), 0);
+    }
+
+    #[test]
+    fn the_last_receipt_deletes_even_what_is_visible_again() {
+        let mut queue = queue(None);
+        send(&mut queue, "a", 0, at(0));
+        let received = queue.receive(1, usize::MAX, at(0));
+        queue.advance(at(30));
+        assert_eq!(queue.visible(), 1);
+        assert!(queue.delete(received[0].receipt));
+        assert_eq!(queue.visible(), 0);
+        assert!(queue.receive(1, usize::MAX, at(30)).is_empty());
+    }
+
+    #[test]
+    fn a_delay_keeps_a_message_back() {
+        let mut queue = queue(None);
+        send(&mut queue, "late", 5, at(0));
+        send(&mut queue, "now", 0, at(0));
+        assert_eq!((queue.visible(), queue.delayed(), queue.due()), (1, 1, Some(at(5))));
+        assert_eq!(bodies(&queue.receive(10, usize::MAX, at(4))), ["now"]);
+        queue.advance(at(5));
+        assert_eq!(queue.delayed(), 0);
+        assert_eq!(bodies(&queue.receive(10, usize::MAX, at(5))), ["late"]);
+    }
+
+    #[test]
+    fn what_was_received_too_often_is_dead() {
+        let mut queue = queue(Some(10));
+        send(&mut queue, "poison", 0, at(0));
+        for receive in 0..10 {
+            let now = at(receive * 30);
+            assert!(queue.advance(now).is_empty(), "receive {receive}");
+            assert_eq!(queue.receive(1, usize::MAX, now).len(), 1, "receive {receive}");
+        }
+        assert!(queue.advance(at(299)).is_empty());
+        let dead = queue.advance(at(300));
+        assert_eq!(dead.len(), 1);
+        assert_eq!((dead[0].body.as_str(), dead[0].receives), ("poison", 10));
+        assert_eq!(queue.messages().count(), 0);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_never_empty() {
+        let mut queue = queue(None);
+        for body in ["12345678", "1234", "5678", "9"] {
+            send(&mut queue, body, 0, at(0));
+        }
+        assert_eq!(bodies(&queue.receive(10, 3, at(0))), ["12345678"]);
+        assert_eq!(bodies(&queue.receive(10, 8, at(0))), ["1234", "5678"]);
+        assert_eq!(bodies(&queue.receive(10, 8, at(0))), ["9"]);
+    }
+
+    #[test]
+    fn nothing_is_kept_longer_than_it_may() {
+        let mut queue = queue(None);
+        send(&mut queue, "flying", 0, at(0));
+        queue.receive(1, usize::MAX, at(0));
+        send(&mut queue, "visible", 0, at(0));
+        send(&mut queue, "delayed", 900, at(0));
+        send(&mut queue, "newer", 0, at(1));
+        queue.advance(at(3601));
+        assert_eq!(bodies(&queue.receive(10, usize::MAX, at(3601))), ["newer"]);
+        assert_eq!(queue.messages().count(), 1);
+    }
+}

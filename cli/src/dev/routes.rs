@@ -1,0 +1,116 @@
+//! The local stack's own routes: they feed the queues, and show what is in them and what was announced.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::{Path, RawQuery, Request, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use muster::domain::Timestamp;
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+
+use super::{
+    events::Events,
+    queues::{Contents, Queues, queue::Message, sqs},
+};
+
+/// The most that is taken in a body.
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// The queues that can be fed; the functions feed the others themselves.
+const FED: [&str; 2] = ["tickets", "users"];
+
+#[derive(Clone)]
+struct Local {
+    queues: Queues,
+    events: Events,
+}
+
+/// The routes. Nobody needs a key, so this has to stay on the loopback address.
+pub(super) fn router(queues: Queues, events: Events) -> Router {
+    Router::new()
+        .route("/_dev/queues", get(show_queues))
+        .route("/_dev/queues/{name}", post(send))
+        .route("/_dev/events", get(show_events))
+        .with_state(Local { queues, events })
+}
+
+fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    json_response(status, &json!({ "message": message }))
+}
+
+/// Puts messages into a queue, all or none: a list's items, else the body as it is, JSON or not, so that poison can be tried.
+async fn send(State(Local { queues, .. }): State<Local>, Path(name): Path<String>, request: Request) -> Response {
+    if !FED.contains(&name.as_str()) {
+        return refuse(StatusCode::NOT_FOUND, "Not Found");
+    }
+    let Ok(body) = to_bytes(request.into_body(), MAX_BODY_BYTES).await else {
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    };
+    let bodies = bodies(&String::from_utf8_lossy(&body));
+    let no_attributes = BTreeMap::new();
+    if let Some(refused) = bodies.iter().find_map(|body| sqs::check(body, &no_attributes).err()) {
+        return refuse(StatusCode::BAD_REQUEST, &refused.message);
+    }
+    let now = Timestamp::now();
+    let accepted = bodies.len();
+    let messages = bodies.into_iter().map(|body| (Message::new(body, BTreeMap::new(), now), Duration::ZERO));
+    queues.send(&name, messages);
+    json_response(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
+}
+
+/// The messages in a body.
+fn bodies(text: &str) -> Vec<String> {
+    match serde_json::from_str::<Vec<&RawValue>>(text) {
+        Ok(items) => items.into_iter().map(|item| item.get().to_owned()).collect(),
+        Err(_) => vec![serde_json::from_str::<&RawValue>(text).map_or(text, RawValue::get).to_owned()],
+    }
+}
+
+async fn show_queues(State(Local { queues, .. }): State<Local>) -> Response {
+    let contents: BTreeMap<&str, Contents> =
+        queues.names().filter_map(|name| Some((name, queues.contents(name)?))).collect();
+    json_response(StatusCode::OK, &contents)
+}
+
+#[derive(Serialize)]
+struct Shown {
+    events: Vec<Box<RawValue>>,
+    next: u64,
+}
+
+async fn show_events(State(Local { events, .. }): State<Local>, RawQuery(query): RawQuery) -> Response {
+    let query = query.unwrap_or_default();
+    let after = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "after").last();
+    let Ok(after) = after.map_or(Ok(0), |(_, number)| number.parse()) else {
+        return refuse(StatusCode::BAD_REQUEST, "after must be the number of an event");
+    };
+    let (events, next) = events.after(after);
+    json_response(StatusCode::OK, &Shown { events, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_many_messages_and_anything_else_is_one() {
+        assert_eq!(bodies(r#" [{"a": 1.0} , "b", [3]] "#), [r#"{"a": 1.0}"#, r#""b""#, "[3]"]);
+        assert_eq!(bodies(" {\"a\":  [1]}\n"), ["{\"a\":  [1]}"]);
+        assert_eq!(bodies("no JSON, [1]"), ["no JSON, [1]"]);
+        assert_eq!(bodies("[1, 2"), ["[1, 2"]);
+        assert_eq!(bodies("[]"), [""; 0]);
+    }
+}

@@ -1,0 +1,58 @@
+//! What tests of the whole may exchange in a local stack.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::Handler;
+use crate::template::Template;
+
+/// Changes what a function depends on.
+type Adjust<D> = Box<dyn Fn(&mut D) + Send + Sync>;
+
+/// What is other than `muster dev` has it: the table behind the functions, the time, how soon things happen.
+pub struct Settings {
+    /// For each function behind the gateway.
+    pub http: Adjust<muster::http::Deps>,
+    /// For the ticket queue's function.
+    pub assignment: Adjust<muster_assignment::Deps>,
+    /// For the user queue's function.
+    pub directory: Adjust<muster_directory::Deps>,
+    /// For the stream's function.
+    pub changes: Adjust<muster_changes::Deps>,
+    /// For the job queue's function.
+    pub jobs: Adjust<muster_jobs::Deps>,
+    /// Handlers in place of functions behind queues, the stream and the schedule, by the functions' logical ids.
+    pub handlers: BTreeMap<String, Handler>,
+    /// In place of every queue's visibility timeout: how soon messages come again that failed.
+    pub visibility_timeout: Option<Duration>,
+    /// In place of every batching window.
+    pub batching_window: Option<Duration>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            http: Box::new(|_| {}),
+            assignment: Box::new(|_| {}),
+            directory: Box::new(|_| {}),
+            changes: Box::new(|_| {}),
+            jobs: Box::new(|_| {}),
+            handlers: BTreeMap::new(),
+            visibility_timeout: None,
+            batching_window: None,
+        }
+    }
+}
+
+impl Settings {
+    /// The template with these times in it.
+    pub(super) fn apply(&self, mut template: Template) -> Template {
+        if let Some(timeout) = self.visibility_timeout {
+            template.queues.values_mut().for_each(|queue| queue.visibility_timeout = timeout);
+        }
+        if let Some(window) = self.batching_window {
+            template.queue_mappings.iter_mut().for_each(|mapping| mapping.window = window);
+            template.stream_mappings.iter_mut().for_each(|mapping| mapping.window = window);
+        }
+        template
+    }
+}

@@ -1,0 +1,398 @@
+//! The event source mapping of the table's stream: reads the shards in order, gathers batches, and invokes the function with
+//! them until they are handled or have failed too often.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::Instant};
+
+use super::{
+    data::Folder,
+    functions::{Function, batch_item_failures},
+};
+use crate::template::StreamMapping;
+
+/// How long to wait before looking again for records: this long after some came, twice as long each time that none did.
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_millis(200);
+/// How long to wait before a batch comes again, the first time and at most.
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+/// How often the position is written down, at most.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// The file in the data folder that says how far the stream was handled.
+const FILE: &str = "stream.json";
+
+/// How far a stream was handled. Written down at most once a second and at the end: what a killed stack had handled since
+/// comes again, and functions take records more than once.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Position {
+    handled: Arc<Mutex<Handled>>,
+    folder: Option<Arc<Folder>>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Handled {
+    /// Another stream's numbers mean nothing.
+    stream: String,
+    /// The sequence number of the last record that was handled, by shard.
+    shards: BTreeMap<String, String>,
+}
+
+impl Position {
+    /// What the folder has, if it has one.
+    pub(super) fn open(folder: Option<Arc<Folder>>) -> anyhow::Result<Self> {
+        let kept = folder.as_deref().map(|folder| folder.read(FILE)).transpose()?.flatten();
+        Ok(Self { handled: Arc::new(Mutex::new(kept.unwrap_or_default())), folder })
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Handled) -> T) -> T {
+        work(&mut self.handled.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Forgets the position if it is of another stream.
+    fn of_stream(&self, stream: &str) {
+        self.with(|handled| {
+            if handled.stream != stream {
+                *handled = Handled { stream: stream.to_owned(), shards: BTreeMap::new() };
+            }
+        });
+    }
+
+    fn get(&self, shard: &str) -> Option<String> {
+        self.with(|handled| handled.shards.get(shard).cloned())
+    }
+
+    fn set(&self, shard: &str, sequence_number: &str) {
+        self.with(|handled| handled.shards.insert(shard.to_owned(), sequence_number.to_owned()));
+    }
+
+    /// Writes it down, where there is a folder.
+    pub(super) fn save(&self) -> anyhow::Result<()> {
+        match &self.folder {
+            Some(folder) => self.with(|handled| folder.write(FILE, handled)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads one table's stream.
+pub(super) struct Pump {
+    api: Api,
+    stream: String,
+    mapping: StreamMapping,
+    function: Function,
+    position: Position,
+    stop: watch::Receiver<bool>,
+    /// The shards that are read, with where to go on; none where that has to be asked for.
+    open: BTreeMap<String, Option<String>>,
+    /// The shards that were read to their end.
+    closed: BTreeSet<String>,
+}
+
+/// Records of a shard.
+struct Page {
+    /// Those that the function is to get.
+    records: Vec<Value>,
+    /// The sequence number of the last, whoever is to get it.
+    last: Option<String>,
+}
+
+impl Pump {
+    /// Finds the stream of a table, and where to begin.
+    pub(super) async fn open(
+        dynamodb_url: &str,
+        table: &str,
+        mapping: StreamMapping,
+        function: Function,
+        position: Position,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let api = Api::new(dynamodb_url)?;
+        let description = api.call("DynamoDB_20120810.DescribeTable", &json!({ "TableName": table })).await?;
+        let stream = description.pointer("/Table/LatestStreamArn").and_then(Value::as_str);
+        let stream = stream.with_context(|| format!("the table {table} has no stream"))?.to_owned();
+        position.of_stream(&stream);
+        let (open, closed) = (BTreeMap::new(), BTreeSet::new());
+        let mut pump = Self { api, stream, mapping, function, position, stop, open, closed };
+        pump.find_shards().await?;
+        for shard in pump.open.keys().cloned().collect::<Vec<_>>() {
+            let iterator = pump.iterator(&shard).await?;
+            pump.open.insert(shard, Some(iterator));
+        }
+        Ok(pump)
+    }
+
+    /// Reads until it is told to stop. A batch that is with the function is waited for.
+    pub(super) async fn run(mut self) {
+        let mut wait = SHORTEST_WAIT;
+        let mut saved = Instant::now();
+        let mut stop = self.stop.clone();
+        while !*stop.borrow() {
+            let found = match self.round().await {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!("the table's stream could not be read: {error:#}");
+                    false
+                }
+            };
+            wait = if found { SHORTEST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
+            if found && saved.elapsed() >= SAVE_EVERY {
+                saved = Instant::now();
+                if let Err(error) = self.position.save() {
+                    tracing::warn!("the position in the table's stream could not be kept: {error:#}");
+                }
+            }
+            // Gone is whoever could tell: that is the end too.
+            if tokio::time::timeout(wait, stop.wait_for(|stop| *stop)).await.is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Handles what each shard has now. True if there was something.
+    async fn round(&mut self) -> anyhow::Result<bool> {
+        let mut found = false;
+        for shard in self.open.keys().cloned().collect::<Vec<_>>() {
+            let Page { records, last } = self.gather(&shard).await?;
+            let Some(last) = last else { continue };
+            found = true;
+            for batch in records.chunks(self.mapping.batch_size) {
+                if !self.handle(&shard, batch).await {
+                    // Read on from what was handled, if ever.
+                    self.open.insert(shard, None);
+                    return Ok(found);
+                }
+            }
+            self.position.set(&shard, &last);
+        }
+        let ended: Vec<_> = self.open.keys().filter(|shard| self.closed.contains(*shard)).cloned().collect();
+        if !ended.is_empty() || self.open.is_empty() {
+            for shard in ended {
+                self.open.remove(&shard);
+            }
+            self.find_shards().await?;
+        }
+        Ok(found)
+    }
+
+    /// Opens the shards that are new, each after the one that it continues.
+    async fn find_shards(&mut self) -> anyhow::Result<()> {
+        let description = self.api.streams("DescribeStream", &json!({ "StreamArn": self.stream })).await?;
+        let shards = description.pointer("/StreamDescription/Shards").and_then(Value::as_array);
+        let shards = shards.context("a stream without shards")?;
+        let id = |shard: &Value, name: &str| shard.get(name).and_then(Value::as_str).map(str::to_owned);
+        let listed: BTreeSet<_> = shards.iter().filter_map(|shard| id(shard, "ShardId")).collect();
+        for shard in shards {
+            let parent = id(shard, "ParentShardId");
+            let waits = parent.is_some_and(|parent| listed.contains(&parent) && !self.closed.contains(&parent));
+            if let Some(shard) = id(shard, "ShardId")
+                && !waits
+                && !self.closed.contains(&shard)
+            {
+                self.open.entry(shard).or_default();
+            }
+        }
+        Ok(())
+    }
+
+    /// Where to go on in a shard: after what was handled, else where the mapping begins.
+    async fn iterator(&self, shard: &str) -> anyhow::Result<String> {
+        let mut request = json!({ "StreamArn": self.stream, "ShardId": shard });
+        if let Some(handled) = self.position.get(shard) {
+            request["ShardIteratorType"] = json!("AFTER_SEQUENCE_NUMBER");
+            request["SequenceNumber"] = json!(handled);
+        } else {
+            request["ShardIteratorType"] = json!(self.mapping.starting_position);
+        }
+        let answer = match self.api.streams("GetShardIterator", &request).await {
+            // What was handled last may be older than what the stream still has.
+            Err(_) if request.get("SequenceNumber").is_some() => {
+                let start = json!({ "StreamArn": self.stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
+                self.api.streams("GetShardIterator", &start).await?
+            }
+            answer => answer?,
+        };
+        answer["ShardIterator"].as_str().map(str::to_owned).context("no iterator came")
+    }
+
+    /// What a shard has now, and what comes within the batching window until a batch is full.
+    async fn gather(&mut self, shard: &str) -> anyhow::Result<Page> {
+        let mut page = self.read(shard).await?;
+        let ends = Instant::now() + self.mapping.window;
+        let mut stop = self.stop.clone();
+        while !page.records.is_empty() && page.records.len() < self.mapping.batch_size && Instant::now() < ends {
+            if tokio::time::timeout(LONGEST_WAIT.min(ends - Instant::now()), stop.wait_for(|stop| *stop)).await.is_ok()
+            {
+                break;
+            }
+            let more = self.read(shard).await?;
+            page.records.extend(more.records);
+            page.last = more.last.or(page.last);
+        }
+        Ok(page)
+    }
+
+    /// What a shard has now.
+    async fn read(&mut self, shard: &str) -> anyhow::Result<Page> {
+        if self.closed.contains(shard) {
+            return Ok(Page { records: Vec::new(), last: None });
+        }
+        let iterator = match self.open.get(shard).cloned().flatten() {
+            Some(iterator) => iterator,
+            None => self.iterator(shard).await?,
+        };
+        // An iterator that failed may have expired.
+        self.open.insert(shard.to_owned(), None);
+        let mut answer = self.api.streams("GetRecords", &json!({ "ShardIterator": iterator })).await?;
+        let next = answer["NextShardIterator"].as_str().map(str::to_owned);
+        if next.is_none() {
+            self.closed.insert(shard.to_owned());
+        }
+        self.open.insert(shard.to_owned(), next);
+        let Value::Array(records) = answer["Records"].take() else {
+            return Err(anyhow!("an answer without records"));
+        };
+        let last = records.last().map(|record| sequence_number(record).to_owned());
+        let arn = &self.stream;
+        let taken = |record: &Value| !changes_nothing(record) && self.mapping.takes(record);
+        let records = records.into_iter().filter(taken).map(|mut record| {
+            record["eventSourceARN"] = json!(arn);
+            record
+        });
+        Ok(Page { records: records.collect(), last })
+    }
+
+    /// Invokes the function with records until it has handled them, or failed too often. False if it was told to stop before.
+    async fn handle(&mut self, shard: &str, records: &[Value]) -> bool {
+        // The next batch is the last.
+        let mut batches = vec![(records, 0)];
+        while let Some((batch, attempts)) = batches.pop() {
+            if *self.stop.borrow() {
+                return false;
+            }
+            let answer = self.function.invoke(&json!({ "Records": batch })).await;
+            let reports_failures = self.mapping.reports_failures;
+            let outcome =
+                answer.and_then(|answer| if reports_failures { handled(&answer, batch) } else { Ok(batch.len()) });
+            let (done, rest) = batch.split_at(outcome.as_ref().copied().unwrap_or_default());
+            if let Some(last) = done.last() {
+                self.position.set(shard, sequence_number(last));
+            }
+            let Some(first) = rest.first() else { continue };
+            let why = outcome.map_or_else(|error| format!("{error:#}"), |_| "the function reported it".to_owned());
+            if done.is_empty() && rest.len() > 1 && self.mapping.bisects {
+                let (first_half, second_half) = rest.split_at(rest.len() / 2);
+                batches.extend([(second_half, attempts), (first_half, attempts)]);
+            } else if done.is_empty() && self.mapping.retries.is_some_and(|retries| attempts >= retries) {
+                tracing::error!(records = rest.len(), first = %first, "records are given up: {why}");
+                continue;
+            } else {
+                batches.push((rest, if done.is_empty() { attempts + 1 } else { 0 }));
+            }
+            tracing::warn!(records = rest.len(), attempts, "records come again: {why}");
+            let backoff = SHORTEST_BACKOFF.saturating_mul(1 << attempts.min(10)).min(LONGEST_BACKOFF);
+            let mut stop = self.stop.clone();
+            if tokio::time::timeout(backoff, stop.wait_for(|stop| *stop)).await.is_ok() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+impl StreamMapping {
+    fn takes(&self, record: &Value) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
+    }
+}
+
+/// How many records from the first on were handled.
+fn handled(answer: &Value, batch: &[Value]) -> anyhow::Result<usize> {
+    let failures = batch_item_failures(answer)?;
+    let position = |failure: &&str| batch.iter().position(|record| sequence_number(record) == *failure);
+    let positions: Option<Vec<usize>> = failures.iter().map(position).collect();
+    let positions = positions.context("the answer names a record that is not in the batch")?;
+    Ok(positions.into_iter().min().unwrap_or(batch.len()))
+}
+
+fn sequence_number(record: &Value) -> &str {
+    record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A record of a write that left the item as it was. The embedded engine has them; DynamoDB has not.
+fn changes_nothing(record: &Value) -> bool {
+    let image = |name: &str| record["dynamodb"].get(name);
+    image("OldImage").is_some() && image("OldImage") == image("NewImage")
+}
+
+/// The API of DynamoDB Streams, over HTTP: the SDK's types could not be written into an event as they are.
+struct Api {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Api {
+    fn new(url: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+        Ok(Self { http, url: url.to_owned() })
+    }
+
+    async fn streams(&self, operation: &str, request: &Value) -> anyhow::Result<Value> {
+        self.call(&format!("DynamoDBStreams_20120810.{operation}"), request).await
+    }
+
+    async fn call(&self, target: &str, request: &Value) -> anyhow::Result<Value> {
+        // Any signature will do.
+        let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
+                             SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
+        let response = self
+            .http
+            .post(&self.url)
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", target)
+            .header("x-amz-date", "20260101T000000Z")
+            .header("authorization", authorization)
+            .body(request.to_string())
+            .send()
+            .await?;
+        let status = response.status();
+        let answer: Value = serde_json::from_slice(&response.bytes().await?).with_context(|| target.to_owned())?;
+        if status.is_success() { Ok(answer) } else { Err(anyhow!("{target}: {status} {answer}")) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(sequence_number: &str) -> Value {
+        json!({ "dynamodb": { "SequenceNumber": sequence_number } })
+    }
+
+    #[test]
+    fn a_batch_is_handled_up_to_the_first_failure() {
+        let batch = ["1", "2", "3"].map(record);
+        let failures = |ids: &[&str]| json!({ "batchItemFailures": ids.iter().map(|id| json!({ "itemIdentifier": id })).collect::<Vec<_>>() });
+        assert_eq!(handled(&failures(&[]), &batch).unwrap(), 3);
+        assert_eq!(handled(&failures(&["3", "2"]), &batch).unwrap(), 1);
+        assert_eq!(handled(&failures(&["1"]), &batch).unwrap(), 0);
+        assert!(handled(&failures(&["2", "7"]), &batch).is_err());
+    }
+
+    #[test]
+    fn only_equal_images_are_no_change() {
+        let change = |old: Value, new: Value| json!({ "dynamodb": { "OldImage": old, "NewImage": new } });
+        assert!(changes_nothing(&change(json!({"a": {"S": "x"}}), json!({"a": {"S": "x"}}))));
+        assert!(!changes_nothing(&change(json!({"a": {"S": "x"}}), json!({"a": {"S": "y"}}))));
+        assert!(!changes_nothing(&json!({ "dynamodb": { "NewImage": {} } })));
+        assert!(!changes_nothing(&json!({ "dynamodb": {} })));
+    }
+}
