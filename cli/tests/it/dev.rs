@@ -60,14 +60,15 @@ fn assert_organization(organization: &Value) {
 async fn json_is_one_line_once_it_serves() {
     let (child, mut lines) = lines(&mut muster(["dev", "--in-memory", "--json", "--port", "0"]));
     let dev = Dev { child, description: serde_json::from_str(&lines.next().unwrap()).unwrap() };
-    let expected = ["url", "dynamodb_url", "table", "organization_id", "keys", "users", "other_organization"];
-    assert_eq!(keys(&dev.description), BTreeSet::from(expected));
+    let urls = ["url", "dynamodb_url", "aws_url", "tickets_queue_url", "users_queue_url", "jobs_queue_url"];
+    let others = ["table", "organization_id", "keys", "users", "other_organization"];
+    assert_eq!(keys(&dev.description), urls.into_iter().chain(others).collect());
     assert_organization(&dev.description);
     let other = &dev.description["other_organization"];
     assert_organization(other);
     assert_ne!(other["organization_id"], dev.description["organization_id"]);
     assert_eq!(dev.text("/table"), "muster");
-    for url in [dev.text("/url"), dev.dynamodb_url()] {
+    for url in urls.map(|name| dev.text(&format!("/{name}"))) {
         assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with('/'), "{url}");
     }
 
@@ -221,6 +222,8 @@ fn a_damaged_data_folder_is_left_alone() {
         ("demo-keys.json", b"[]"),
         ("demo-keys.json", b"\xff\xfe"),
         ("demo-keys.json", br#"{"org_demo": {"toptickets": 7}}"#),
+        ("queues.json", b"[]"),
+        ("stream.json", b"garbage"),
     ] {
         let (folder, path) = folder();
         let mut dev = Dev::start(["--data-dir", &path]);

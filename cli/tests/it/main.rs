@@ -2,6 +2,7 @@
 
 mod dev;
 mod operator;
+mod queues;
 mod readme;
 mod support;
 mod tickets;
