@@ -10,5 +10,6 @@ mod costs;
 mod faults;
 mod hostile;
 mod isolation;
+mod pipeline;
 mod shapes;
 mod support;

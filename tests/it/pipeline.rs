@@ -1,0 +1,104 @@
+//! From a queue to everybody who has to know: the functions behind the queues, the table's stream and the schedule at work together.
+
+use std::time::Duration;
+
+use muster::domain::Timestamp;
+use muster_cli::dev::Settings;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::{Organization, Stack, bare};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// A stack in which nobody waits longer than a test needs.
+async fn quick() -> Stack {
+    Stack::with_settings(Settings {
+        visibility_timeout: Some(Duration::from_millis(200)),
+        batching_window: Some(Duration::ZERO),
+        ..Settings::default()
+    })
+    .await
+}
+
+async fn until_empty(stack: &Stack, queue: &str) {
+    until(queue, || stack.queues.contents(queue).is_some_and(|queue| queue.visible + queue.in_flight == 0)).await;
+}
+
+fn created(org: &Organization, team: &str, ticket: &str) -> Value {
+    let now = Timestamp::now().iso8601();
+    let ticket = json!({ "id": ticket, "status": "open", "team_id": team, "created_at": now, "updated_at": now });
+    json!({
+        "specversion": "1.0",
+        "id": format!("{}.created", ticket["id"]),
+        "source": "/tests",
+        "type": "ticket.created",
+        "time": now,
+        "data": { "organization_id": org.id.as_str(), "ticket": ticket },
+    })
+}
+
+async fn send(org: &Organization, events: &[Value]) {
+    let answer = org.stack.stranger().post("/_dev/queues/tickets", json!(events)).await;
+    assert_eq!(answer.status, 202, "{answer}");
+    assert_eq!(answer.json, json!({ "accepted": events.len() }));
+}
+
+/// What was announced of an organization, in order.
+fn announced(org: &Organization) -> Vec<Value> {
+    let (events, _) = org.stack.events.after(0);
+    let events = events.iter().map(|event| serde_json::from_str(event.get()).expect("an event is JSON"));
+    events.filter(|event: &Value| event.to_string().contains(org.id.as_str())).collect()
+}
+
+#[tokio::test]
+async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
+    let org = quick().await.organization().await;
+    let team = org.team("Support").await;
+    org.member(&team, &org.users[0]).await;
+    send(&org, &[created(&org, &team, "T-1")]).await;
+    until_empty(&org.stack, "tickets").await;
+
+    let decision = org.toptickets.get("/v1/assignments/T-1").await;
+    assert_eq!(decision.json["state"], "assigned", "{decision}");
+    assert_eq!(decision.json["assignee_id"], bare(&org.users[0]), "{decision}");
+    let workload = org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
+    assert_eq!(workload.json["data"]["total_open_tickets"], 1, "{workload}");
+    let types = || announced(&org).iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect();
+    let expected: Vec<String> = ["team.created", "member.added", "ticket.assigned"].map(str::to_owned).to_vec();
+    until("announcements", || Vec::len(&types()) >= expected.len()).await;
+    assert_eq!(types(), expected);
+}
+
+#[tokio::test]
+async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
+    const TICKETS: usize = 150;
+    let org = quick().await.organization().await;
+    let team = org.team("Support").await;
+    for user in &org.users[..3] {
+        org.member(&team, user).await;
+    }
+    let events: Vec<_> = (0..TICKETS).map(|n| created(&org, &team, &format!("T-{n}"))).collect();
+    for events in events.chunks(15) {
+        send(&org, events).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        org.stack.queues.kill("tickets");
+    }
+    until_empty(&org.stack, "tickets").await;
+    let contents = org.stack.queues.contents("tickets").expect("there is such a queue");
+    assert_eq!(contents.dead_letters, []);
+    let workload = org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
+    assert_eq!(workload.json["data"]["total_open_tickets"], TICKETS, "{workload}");
+    let members = workload.json["data"]["members"].as_array().expect("members");
+    let shares: Vec<_> = members.iter().map(|member| member["open_tickets"].as_u64().expect("a number")).collect();
+    assert_eq!(shares, [TICKETS as u64 / 3; 3], "{workload}");
+}
