@@ -157,7 +157,7 @@ async fn prepare_users(
             id: user.id.uuid().to_string(),
             name: user.name,
             email: user.email,
-            status: user.status.as_str(),
+            status: user.status.shown(),
         });
     }
     store.put_users(org, &missing).await?;

@@ -72,7 +72,7 @@ impl WhyNot {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Status(status) => status.as_str(),
+            Self::Status(status) => status.shown(),
             Self::PreviousAssignee => "previous_assignee",
         }
     }

@@ -33,5 +33,5 @@ pub use ticket::{
     Credit, EventVersion, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
 };
 pub use time::Timestamp;
-pub use user::{User, UserStatus};
+pub use user::{Profile, Said, User, UserEvent, UserSnapshot, UserStatus};
 pub use workload::{Resolved, Workload};

@@ -28,7 +28,7 @@ impl fmt::Display for TextError {
 impl std::error::Error for TextError {}
 
 /// Trims Unicode `White_Space` at both ends, then wants 1 to `max` characters and no control character.
-fn parse_line(text: &str, max: usize) -> Result<&str, TextError> {
+pub(super) fn parse_line(text: &str, max: usize) -> Result<&str, TextError> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
         Err(TextError::Empty)

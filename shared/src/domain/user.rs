@@ -1,6 +1,6 @@
 //! Users: people of the organization, kept by the platform and copied here.
 
-use super::UserId;
+use super::{EventVersion, OrganizationId, TextError, UserId, text::parse_line};
 
 /// Whether a user can be given work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,23 +11,44 @@ pub enum UserStatus {
     Inactive,
     /// The same, by an administrator's hand.
     Suspended,
+    /// Gone from the platform for good. What is left keeps late events from bringing them back.
+    Deleted,
 }
 
 impl UserStatus {
-    /// The status as both the table and the contracts write it.
+    /// What a platform can say of a user who is there.
+    pub const SAID: [Self; 3] = [Self::Active, Self::Inactive, Self::Suspended];
+
+    /// The status as the table writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Inactive => "inactive",
             Self::Suspended => "suspended",
+            Self::Deleted => "deleted",
         }
     }
 
     /// Parses what [`as_str`](Self::as_str) writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Active, Self::Inactive, Self::Suspended].into_iter().find(|status| status.as_str() == text)
+        Self::SAID.into_iter().chain([Self::Deleted]).find(|status| status.as_str() == text)
+    }
+
+    /// Parses what a platform says of a user who is there.
+    #[must_use]
+    pub fn parse_said(text: &str) -> Option<Self> {
+        Self::SAID.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// The status as the contracts write it: neither has a word for somebody who is gone.
+    #[must_use]
+    pub fn shown(self) -> &'static str {
+        match self {
+            Self::Deleted => Self::Inactive.as_str(),
+            status => status.as_str(),
+        }
     }
 }
 
@@ -38,7 +59,7 @@ pub struct User {
     pub id: UserId,
     /// The name people see.
     pub name: String,
-    /// The address people write to.
+    /// The address people write to; empty while nobody said it.
     pub email: String,
     /// The user's role on the platform, such as `agent`.
     pub role: String,
@@ -48,4 +69,316 @@ pub struct User {
     pub status: UserStatus,
     /// Grows with every change of the profile; a copy never replaces one of a higher version.
     pub version: i64,
+}
+
+impl User {
+    /// The role of somebody of whom no other was said.
+    pub const DEFAULT_ROLE: &str = "agent";
+    /// The most characters a name, an address or a role may have.
+    pub const MAX_CHARS: usize = 255;
+    /// The most characters the address of a picture may have: some carry a signature.
+    pub const MAX_URL_CHARS: usize = 2048;
+
+    /// Trims and checks a name, an address or a role.
+    ///
+    /// # Errors
+    /// The rule that the text breaks.
+    pub fn parse_text(text: &str) -> Result<String, TextError> {
+        parse_line(text, Self::MAX_CHARS).map(str::to_owned)
+    }
+
+    /// Trims and checks the address of a picture.
+    ///
+    /// # Errors
+    /// The rule that the text breaks.
+    pub fn parse_url(text: &str) -> Result<String, TextError> {
+        parse_line(text, Self::MAX_URL_CHARS).map(str::to_owned)
+    }
+}
+
+/// An event about one user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserEvent {
+    /// Whose user.
+    pub organization_id: OrganizationId,
+    /// When it was said.
+    pub version: EventVersion,
+    /// The user as they were then.
+    pub user: UserSnapshot,
+}
+
+/// A user as their platform describes them. What is `None` was not said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSnapshot {
+    /// Who it is.
+    pub id: UserId,
+    /// The name people see.
+    pub name: Option<String>,
+    /// The address people write to.
+    pub email: Option<String>,
+    /// The user's role on the platform.
+    pub role: Option<String>,
+    /// Where the picture is; `Some(None)`: there is none.
+    pub avatar_url: Option<Option<String>>,
+    /// Whether the user can be given work.
+    pub status: Option<UserStatus>,
+}
+
+impl UserSnapshot {
+    /// Says nothing but who it is.
+    #[must_use]
+    pub fn nothing_of(id: UserId) -> Self {
+        Self { id, name: None, email: None, role: None, avatar_url: None, status: None }
+    }
+}
+
+/// A profile, and when each part of it was said.
+///
+/// A part keeps what was said last of it, so that events lead to the same profile in whatever order they come, those that
+/// leave parts out too. What nobody has said yet has a stand-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// What is known.
+    pub user: User,
+    /// Since when.
+    pub said: Said,
+}
+
+/// The version of the event that set each part of a profile; `None` where nothing did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The name's.
+    pub name: Option<EventVersion>,
+    /// The address's.
+    pub email: Option<EventVersion>,
+    /// The role's.
+    pub role: Option<EventVersion>,
+    /// The picture's.
+    pub avatar_url: Option<EventVersion>,
+    /// The status's.
+    pub status: Option<EventVersion>,
+}
+
+impl Said {
+    /// All of it by one event.
+    #[must_use]
+    pub fn all(version: &EventVersion) -> Self {
+        let version = || Some(version.clone());
+        Self { name: version(), email: version(), role: version(), avatar_url: version(), status: version() }
+    }
+}
+
+impl Profile {
+    /// The profile of somebody of whom nothing is known yet: active, with the id for a name.
+    fn unknown(id: UserId) -> Self {
+        let user = User {
+            id,
+            name: String::new(),
+            email: String::new(),
+            role: User::DEFAULT_ROLE.to_owned(),
+            avatar_url: None,
+            status: UserStatus::Active,
+            version: 0,
+        };
+        Self { user, said: Said::default() }
+    }
+
+    /// The profile after what was said, in any order; nothing if none of it is news.
+    ///
+    /// The user's version grows only if something changed that is shown, so that nothing else is copied anywhere.
+    #[must_use]
+    pub fn after(known: Option<&Self>, id: UserId, events: &[(EventVersion, UserSnapshot)]) -> Option<Self> {
+        if events.is_empty() {
+            return None;
+        }
+        let mut profile = known.cloned().unwrap_or_else(|| Self::unknown(id));
+        let mut events: Vec<_> = events.iter().collect();
+        events.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (version, snapshot) in &events {
+            profile.hear(version, snapshot);
+        }
+        if known == Some(&profile) {
+            return None;
+        }
+        if known.is_none_or(|known| known.user != profile.user) {
+            // Copies of what nobody said yet have version 0.
+            let latest = events.last().map_or(1, |(version, _)| version.at.millis().max(1));
+            profile.user.version = known.map_or(latest, |known| latest.max(known.user.version.saturating_add(1)));
+        }
+        Some(profile)
+    }
+
+    fn hear(&mut self, version: &EventVersion, snapshot: &UserSnapshot) {
+        let Self { user, said } = self;
+        if user.status == UserStatus::Deleted {
+            return;
+        }
+        let UserSnapshot { id: _, name, email, role, avatar_url, status } = snapshot;
+        set(&mut user.name, &mut said.name, name.as_ref(), version);
+        set(&mut user.email, &mut said.email, email.as_ref(), version);
+        set(&mut user.role, &mut said.role, role.as_ref(), version);
+        set(&mut user.avatar_url, &mut said.avatar_url, avatar_url.as_ref(), version);
+        if *status == Some(UserStatus::Deleted) {
+            // Deletion is final, so it does not matter when it was said.
+            (user.status, said.status) = (UserStatus::Deleted, Some(version.clone()));
+        } else {
+            set(&mut user.status, &mut said.status, status.as_ref(), version);
+        }
+        if said.name.is_none() {
+            user.name = if user.email.is_empty() { user.id.uuid().to_string() } else { user.email.clone() };
+        }
+    }
+}
+
+/// Sets a part of a profile to what a later event says of it.
+fn set<T: Clone>(part: &mut T, set_by: &mut Option<EventVersion>, said: Option<&T>, version: &EventVersion) {
+    if let Some(said) = said
+        && set_by.as_ref().is_none_or(|set_by| set_by < version)
+    {
+        part.clone_from(said);
+        *set_by = Some(version.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Timestamp;
+
+    fn id() -> UserId {
+        UserId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap()
+    }
+
+    fn at(millis: i64, event_id: &str) -> EventVersion {
+        EventVersion { at: Timestamp::from_millis(millis), event_id: event_id.to_owned() }
+    }
+
+    fn full(name: &str, status: UserStatus) -> UserSnapshot {
+        UserSnapshot {
+            id: id(),
+            name: Some(name.to_owned()),
+            email: Some(format!("{name}@acme.example")),
+            role: Some("manager".to_owned()),
+            avatar_url: Some(Some(format!("https://acme.example/{name}"))),
+            status: Some(status),
+        }
+    }
+
+    fn after(known: Option<&Profile>, version: EventVersion, said: UserSnapshot) -> Option<Profile> {
+        Profile::after(known, id(), &[(version, said)])
+    }
+
+    #[test]
+    fn what_is_not_said_stays_and_duplicates_change_nothing() {
+        let created = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
+        assert_eq!((created.user.name.as_str(), created.user.version), ("Ann", 5));
+        assert_eq!(after(Some(&created), at(5, "a"), full("Ann", UserStatus::Active)), None);
+        assert_eq!(after(Some(&created), at(4, "b"), full("Old", UserStatus::Inactive)), None);
+
+        let said = UserSnapshot { name: Some("Anna".to_owned()), ..UserSnapshot::nothing_of(id()) };
+        let renamed = after(Some(&created), at(9, "b"), said).unwrap();
+        assert_eq!(renamed.user, User { name: "Anna".to_owned(), version: 9, ..created.user.clone() });
+
+        let said = UserSnapshot { avatar_url: Some(None), ..UserSnapshot::nothing_of(id()) };
+        assert_eq!(after(Some(&renamed), at(10, "c"), said).unwrap().user.avatar_url, None);
+    }
+
+    #[test]
+    fn of_one_moment_the_larger_event_id_counts_and_versions_grow() {
+        let first = after(None, at(5, "a"), full("First", UserStatus::Active)).unwrap();
+        let second = after(Some(&first), at(5, "b"), full("Second", UserStatus::Active)).unwrap();
+        assert_eq!((second.user.name.as_str(), second.user.version), ("Second", 6));
+        assert_eq!(after(Some(&second), at(5, "a"), full("First", UserStatus::Active)), None);
+    }
+
+    #[test]
+    fn what_changes_nothing_that_is_shown_is_remembered_without_a_new_version() {
+        let created = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
+        let seen = after(Some(&created), at(9, "b"), full("Ann", UserStatus::Active)).unwrap();
+        assert_eq!(seen.user, created.user);
+        assert_eq!(after(Some(&seen), at(7, "c"), full("Late", UserStatus::Active)), None);
+    }
+
+    #[test]
+    fn somebody_of_whom_little_is_said_has_stand_ins() {
+        let off = UserSnapshot { status: Some(UserStatus::Inactive), ..UserSnapshot::nothing_of(id()) };
+        let known = after(None, at(9, "b"), off).unwrap();
+        let User { name, email, role, status, .. } = &known.user;
+        assert_eq!((name.clone(), email.as_str(), role.as_str()), (id().uuid().to_string(), "", "agent"));
+        assert_eq!(*status, UserStatus::Inactive);
+
+        let mail = UserSnapshot { email: Some("a@acme.example".to_owned()), ..UserSnapshot::nothing_of(id()) };
+        let known = after(Some(&known), at(8, "a"), mail).unwrap();
+        assert_eq!(known.user.name, "a@acme.example");
+
+        // The creation comes late, and tells what the deactivation left out.
+        let known = after(Some(&known), at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
+        assert_eq!((known.user.name.as_str(), known.user.status), ("Ann", UserStatus::Inactive));
+    }
+
+    #[test]
+    fn deletion_is_final_whenever_it_was_said() {
+        let created = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
+        let gone = UserSnapshot { status: Some(UserStatus::Deleted), ..UserSnapshot::nothing_of(id()) };
+        let deleted = after(Some(&created), at(5, "b"), gone.clone()).unwrap();
+        assert_eq!((deleted.user.status, deleted.user.version), (UserStatus::Deleted, 10));
+        assert_eq!(deleted.user.name, "Ann");
+        assert_eq!(after(Some(&deleted), at(99, "c"), full("Back", UserStatus::Active)), None);
+        assert_eq!(after(None, at(5, "b"), gone).unwrap().user.status, UserStatus::Deleted);
+    }
+
+    #[test]
+    fn contracts_show_somebody_deleted_as_inactive() {
+        assert_eq!(UserStatus::Deleted.shown(), "inactive");
+        assert_eq!(UserStatus::Suspended.shown(), "suspended");
+        assert_eq!(UserStatus::parse("deleted"), Some(UserStatus::Deleted));
+        assert_eq!(UserStatus::parse_said("deleted"), None);
+    }
+
+    prop_compose! {
+        fn event()(
+            millis in 0..4_i64,
+            event_id in "[a-c]",
+            name in proptest::option::of("[x-z]"),
+            email in proptest::option::of("[x-z]"),
+            avatar_url in proptest::option::of(proptest::option::of("[x-z]")),
+            status in proptest::option::of(0..3_usize),
+        ) -> (EventVersion, UserSnapshot) {
+            let status = status.map(|at| UserStatus::SAID[at]);
+            (at(millis, &event_id), UserSnapshot { id: id(), name, email, role: None, avatar_url, status })
+        }
+    }
+
+    proptest! {
+        /// However events are ordered, repeated and cut into batches, the profile is the same in the end.
+        #[test]
+        fn order_and_batches_do_not_matter(
+            events in proptest::collection::btree_map(0..9_u8, event(), 1..9),
+            order in proptest::collection::vec((any::<proptest::sample::Index>(), any::<bool>()), 1..30),
+        ) {
+            // Two events never have one id.
+            let events: Vec<_> = events
+                .into_iter()
+                .map(|(n, (version, said))| (EventVersion { event_id: format!("{}{n}", version.event_id), ..version }, said))
+                .collect();
+            let expected = Profile::after(None, id(), &events).unwrap();
+
+            let mut known: Option<Profile> = None;
+            let mut batch = Vec::new();
+            for (index, cut) in order {
+                batch.push(index.get(&events).clone());
+                if cut {
+                    known = Profile::after(known.as_ref(), id(), &std::mem::take(&mut batch)).or(known);
+                }
+            }
+            batch.extend(events.iter().rev().cloned());
+            let versions = known.as_ref().map(|known| known.user.version);
+            let found = Profile::after(known.as_ref(), id(), &batch).or(known).unwrap();
+            prop_assert!(versions.is_none_or(|before| before <= found.user.version));
+            prop_assert_eq!(&found.said, &expected.said);
+            prop_assert_eq!(User { version: 0, ..found.user }, User { version: 0, ..expected.user });
+        }
+    }
 }

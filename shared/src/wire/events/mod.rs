@@ -5,6 +5,7 @@
 
 mod ticket;
 mod time;
+mod user;
 
 use std::fmt;
 
@@ -13,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::domain::{EventVersion, OrganizationId, TeamId, Timestamp, UserId};
 
 pub use ticket::ticket_event;
+pub use user::user_event;
 
 /// Why a message can never succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,12 @@ impl Poison {
     /// What is wrong, in one line.
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
+    }
+
+    /// The event is of an organization that nobody works with here.
+    #[must_use]
+    pub fn unknown_organization() -> Self {
+        Self::field("data.organization_id", "there is no such organization")
     }
 
     /// What is wrong with a field.

@@ -156,7 +156,7 @@ impl From<&Roster> for TeamOut {
 impl From<&User> for UserOut {
     fn from(user: &User) -> Self {
         let User { id, name, email, role, avatar_url, status, version: _ } = user.clone();
-        Self { id: user_id(id), name, email, role, avatar_url, status: status.as_str() }
+        Self { id: user_id(id), name, email, role, avatar_url, status: status.shown() }
     }
 }
 
@@ -235,7 +235,7 @@ impl From<&Member> for MemberWorkloadOut {
             open_tickets: *open_tickets,
             in_progress_tickets: *in_progress_tickets,
             avg_resolution_hours: Resolved::avg_hours(*resolved),
-            status: user.status.as_str(),
+            status: user.status.shown(),
             skills: skills.as_slice().to_vec(),
         }
     }
