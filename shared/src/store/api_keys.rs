@@ -20,14 +20,15 @@ impl Store {
         self.get(&keys::api_key(hash)).await?.map(items::api_key).transpose()
     }
 
-    /// Writes a key. One round trip.
+    /// Writes a key, and begins its organization where this is its first. One round trip: two writes at once.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), Error> {
         let call =
             self.client.put_item().table_name(&*self.table).set_item(Some(items::to_item(ApiKeyItem::new(key))?));
-        self.send(|| call.clone().send()).await?;
+        let written = async { self.send(|| call.clone().send()).await.map_err(Error::from) };
+        tokio::try_join!(self.begin_organization(&key.organization_id), written)?;
         Ok(())
     }
 

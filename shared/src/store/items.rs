@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{Error, keys, keys::TeamEntry, work::Gone};
 use crate::domain::{
     ApiKey, Candidate, Credit, Decision, Description, EventVersion, KeyKind, Load, Member, OrganizationId, Priority,
-    QueueStrategy, Reason, Resolved, Scope, Tags, Team, TeamId, TeamName, Ticket, TicketState, TicketStatus, Timestamp,
-    Topics, User, UserId, UserStatus, WhyNot,
+    Profile, QueueStrategy, Reason, Resolved, Said, Scope, Tags, Team, TeamId, TeamName, Ticket, TicketState,
+    TicketStatus, Timestamp, Topics, User, UserId, UserStatus, WhyNot,
 };
 
 /// An item as DynamoDB carries it.
@@ -248,7 +248,7 @@ impl NameClaimItem {
 
 /// What a profile and its copies have in common.
 #[derive(Serialize, Deserialize)]
-struct Profile {
+struct UserAttributes {
     name: String,
     email: String,
     role: String,
@@ -258,7 +258,7 @@ struct Profile {
     profile_version: i64,
 }
 
-impl Profile {
+impl UserAttributes {
     fn new(user: &User) -> Self {
         let User { id: _, name, email, role, avatar_url, status, version } = user.clone();
         Self { name, email, role, avatar_url, status: status.as_str().to_owned(), profile_version: version }
@@ -277,20 +277,88 @@ pub(super) struct UserItem {
     pk: String,
     sk: String,
     #[serde(flatten)]
-    profile: Profile,
+    profile: UserAttributes,
+    /// Grows with every write by the events' rules.
+    #[serde(default)]
+    rev: u64,
+    /// Absent where all was said at once, at the moment that is the profile's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<SaidAttribute>,
 }
 
-impl UserItem {
-    pub(super) fn new(organization_id: &OrganizationId, user: &User) -> Self {
-        let keys::Key { pk, sk } = keys::user(organization_id, user.id);
-        Self { pk, sk, profile: Profile::new(user) }
+/// The part of a profile that says when each part of it was said.
+#[derive(Serialize, Deserialize)]
+struct SaidAttribute {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+}
+
+impl SaidAttribute {
+    fn new(said: &Said) -> Self {
+        let Said { name, email, role, avatar_url, status } = said;
+        let text = |version: &Option<EventVersion>| version.as_ref().map(version_text);
+        Self {
+            name: text(name),
+            email: text(email),
+            role: text(role),
+            avatar_url: text(avatar_url),
+            status: text(status),
+        }
+    }
+
+    fn into_said(self) -> Option<Said> {
+        let Self { name, email, role, avatar_url, status } = self;
+        let version = |text: Option<String>| match text {
+            Some(text) => parse_version(&text).map(Some),
+            None => Some(None),
+        };
+        Some(Said {
+            name: version(name)?,
+            email: version(email)?,
+            role: version(role)?,
+            avatar_url: version(avatar_url)?,
+            status: version(status)?,
+        })
     }
 }
 
-/// The profile that an item holds of the user with this id.
+impl UserItem {
+    /// A profile that was not put together from events.
+    pub(super) fn new(organization_id: &OrganizationId, user: &User) -> Self {
+        let keys::Key { pk, sk } = keys::user(organization_id, user.id);
+        Self { pk, sk, profile: UserAttributes::new(user), rev: 0, said: None }
+    }
+
+    /// A profile that is written for the `rev`th time.
+    pub(super) fn of_profile(organization_id: &OrganizationId, profile: &Profile, rev: u64) -> Self {
+        let Profile { user, said } = profile;
+        Self { rev, said: Some(SaidAttribute::new(said)), ..Self::new(organization_id, user) }
+    }
+}
+
+/// The user that an item tells of.
 pub(super) fn user(id: UserId, item: Item) -> Result<User, Error> {
-    let UserItem { pk: _, sk: _, profile } = from_item(item)?;
+    let UserItem { pk: _, sk: _, profile, rev: _, said: _ } = from_item(item)?;
     profile.into_user(id)
+}
+
+/// The profile that an item holds of the user with this id, and its `rev`.
+pub(super) fn profile(id: UserId, item: Item) -> Result<(Profile, u64), Error> {
+    let UserItem { pk: _, sk: _, profile, rev, said } = from_item(item)?;
+    let user = profile.into_user(id)?;
+    let said = match said {
+        Some(said) => said.into_said().ok_or_else(|| bad("said"))?,
+        None => Said::all(&EventVersion { at: Timestamp::from_millis(user.version), event_id: String::new() }),
+    };
+    Ok((Profile { user, said }, rev))
 }
 
 /// `ORG#o#TEAM#t`, `MEMBER#u`.
@@ -301,7 +369,7 @@ pub(super) struct MemberItem {
     gsi1pk: String,
     gsi1sk: String,
     #[serde(flatten)]
-    profile: Profile,
+    profile: UserAttributes,
     skills: Vec<String>,
     joined_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -332,7 +400,7 @@ impl MemberItem {
             sk,
             gsi1pk,
             gsi1sk,
-            profile: Profile::new(user),
+            profile: UserAttributes::new(user),
             skills: skills.as_slice().to_vec(),
             joined_at: joined_at.millis(),
             removed_at: removed_at.map(Timestamp::millis),
@@ -718,6 +786,14 @@ mod tests {
 
         let expected = alex();
         assert_eq!(user(alex().id, to_item(UserItem::new(&org(), &expected)).unwrap()).unwrap(), expected);
+
+        let version = |event_id: &str| EventVersion { at: Timestamp::from_millis(3), event_id: event_id.to_owned() };
+        let (imported, rev) = profile(alex().id, to_item(UserItem::new(&org(), &expected)).unwrap()).unwrap();
+        assert_eq!((imported, rev), (Profile { user: alex(), said: Said::all(&version("")) }, 0));
+        let said = Said { name: None, ..Said::all(&version("a#b")) };
+        let expected = Profile { user: alex(), said };
+        let item = to_item(UserItem::of_profile(&org(), &expected, 4)).unwrap();
+        assert_eq!(profile(alex().id, item).unwrap(), (expected, 4));
 
         let mut expected =
             Member::joining(alex(), Tags::parse(["VPN"]).unwrap(), None, 7, Timestamp::from_millis(5)).unwrap();

@@ -197,6 +197,13 @@ impl TeamEntry {
         };
         TeamId::parse(id).ok().map(entry)
     }
+
+    /// The team that it is, or is of.
+    pub(super) fn team(self) -> TeamId {
+        match self {
+            Self::Team(team) | Self::Load(team) => team,
+        }
+    }
 }
 
 /// What an item is whose changes have consequences, by its key.

@@ -12,7 +12,7 @@ use super::{
     keys,
     retry::{Failed, Stale},
     teams::{check_lead, team_as_read},
-    transaction::{Refusal, Transaction},
+    transaction::{Refusal, Transaction, Values},
 };
 use crate::domain::{
     Error as Refused, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, OrganizationId, Roster, Tags, Team,
@@ -368,7 +368,7 @@ fn put_back(
     member: &Member,
 ) -> Result<(), Error> {
     let Member {
-        user: User { id, name, email, role, avatar_url, status, version },
+        user,
         skills,
         joined_at,
         removed_at: _,
@@ -377,31 +377,34 @@ fn put_back(
         in_progress_tickets: _,
         resolved: _,
     } = member;
-    let mut set = "SET #name = :name, #email = :email, #role = :role, #status = :status, #profile_version = :version, \
-                   #skills = :skills, #joined_at = :joined_at"
-        .to_owned();
-    let mut remove = " REMOVE #removed_at".to_owned();
+    let (set, clear, mut values) = copy_of(user);
+    values.extend(expression::values([(":skills", l(skills.as_slice())), (":joined_at", n(joined_at.millis()))]));
+    let remove = clear.map_or_else(String::new, |attribute| format!(", {attribute}"));
+    transaction.update(
+        &keys::membership(org, team, user.id),
+        &format!("SET {set}, #skills = :skills, #joined_at = :joined_at REMOVE #removed_at{remove}"),
+        Some("attribute_exists(#removed_at)"),
+        values,
+        |membership| if membership.is_some() { already_member(membership) } else { Refusal::Outdated },
+    )
+}
+
+/// What makes a membership's copy of a profile equal to it: the attributes to set, the one to remove, and the values.
+pub(super) fn copy_of(user: &User) -> (String, Option<&'static str>, Values) {
+    let User { id: _, name, email, role, avatar_url, status, version } = user;
+    let set = "#name = :name, #email = :email, #role = :role, #status = :status, #profile_version = :version";
     let mut values = expression::values([
         (":name", s(name)),
         (":email", s(email)),
         (":role", s(role)),
         (":status", s(status.as_str())),
         (":version", n(*version)),
-        (":skills", l(skills.as_slice())),
-        (":joined_at", n(joined_at.millis())),
     ]);
     match avatar_url {
         Some(url) => {
-            set += ", #avatar_url = :avatar_url";
             values.insert(":avatar_url".to_owned(), s(url));
+            (format!("{set}, #avatar_url = :avatar_url"), None, values)
         }
-        None => remove += ", #avatar_url",
+        None => (set.to_owned(), Some("#avatar_url"), values),
     }
-    transaction.update(
-        &keys::membership(org, team, *id),
-        &(set + &remove),
-        Some("attribute_exists(#removed_at)"),
-        values,
-        |membership| if membership.is_some() { already_member(membership) } else { Refusal::Outdated },
-    )
 }

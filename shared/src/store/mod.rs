@@ -10,6 +10,7 @@ mod expression;
 mod items;
 mod keys;
 mod members;
+mod organizations;
 mod retry;
 mod stream;
 mod teams;
