@@ -160,11 +160,11 @@ pub struct KeysRevoke {
 /// `muster users`
 #[derive(Debug, Subcommand)]
 pub enum UsersCommand {
-    /// Write the profiles of a file of JSON lines over those that are there
+    /// Write the profiles of a file of JSON lines, as what the platform says of its users now
     ///
     /// One object a line: "id", "name" (or "full_name"), "email"; optional are "role" (agent), "avatar_url" and "status"
-    /// (active, inactive, suspended; or "is_active", true or false). Lines that cannot be read are reported by number and the
-    /// rest goes in; the exit code is then 1.
+    /// (active, inactive, suspended; or "is_active", true or false). What a line leaves out stays as it is. Reported by number
+    /// are lines that cannot be read and users whom the platform deleted; the rest goes in, and the exit code is then 1.
     Import(UsersImport),
 }
 

@@ -7,12 +7,13 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use muster::{
-    domain::{OrganizationId, Timestamp, User, UserId, UserStatus},
-    store::{Store, Table},
+    domain::{EventVersion, OrganizationId, TextError, Timestamp, User, UserId, UserSnapshot, UserStatus},
+    store::Table,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
 use super::PATIENCE;
@@ -26,13 +27,21 @@ struct Line {
     name: String,
     email: String,
     role: Option<String>,
-    avatar_url: Option<String>,
+    #[expect(clippy::option_option, reason = "absent is not the same as null")]
+    #[serde(default, deserialize_with = "said")]
+    avatar_url: Option<Option<String>>,
     status: Option<String>,
     is_active: Option<bool>,
 }
 
+/// Tells `null` from what is absent.
+#[expect(clippy::option_option, reason = "absent is not the same as null")]
+fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
 /// Reads one line of the file.
-fn parse(line: &str, version: i64) -> Result<User, String> {
+fn parse(line: &str) -> Result<UserSnapshot, String> {
     if !line.trim_start().starts_with('{') {
         return Err("not a JSON object".to_owned());
     }
@@ -42,25 +51,27 @@ fn parse(line: &str, version: i64) -> Result<User, String> {
             let message = error.to_string();
             message.split(" at line ").next().unwrap_or_default().to_owned()
         })?;
-    let text = |field: &str, value: String| match value.trim() {
-        "" => Err(format!("{field} must not be empty")),
-        trimmed if trimmed.chars().count() > 255 => Err(format!("{field} must have at most 255 characters")),
-        trimmed if trimmed.chars().any(char::is_control) => Err(format!("{field} must not have control characters")),
-        trimmed => Ok(trimmed.to_owned()),
+    let text = |field: &str, value: &str| User::parse_text(value).map_err(|rule| format!("{field} {rule}"));
+    let url = |value: Option<String>| match value.as_deref().map(User::parse_url) {
+        None | Some(Err(TextError::Empty)) => Ok(None),
+        Some(Ok(url)) => Ok(Some(url)),
+        Some(Err(rule)) => Err(format!("avatar_url {rule}")),
     };
     let status = match (status.as_deref(), is_active) {
-        (Some(status), _) => UserStatus::parse(status).ok_or("status must be one of: active, inactive, suspended")?,
-        (None, Some(false)) => UserStatus::Inactive,
-        (None, Some(true) | None) => UserStatus::Active,
+        (Some(status), _) => {
+            Some(UserStatus::parse_said(status).ok_or("status must be one of: active, inactive, suspended")?)
+        }
+        (None, Some(true)) => Some(UserStatus::Active),
+        (None, Some(false)) => Some(UserStatus::Inactive),
+        (None, None) => None,
     };
-    Ok(User {
+    Ok(UserSnapshot {
         id: UserId::parse(&id).map_err(|_| "id must be a UUID, with or without usr_ before it")?,
-        name: text("name", name)?,
-        email: text("email", email)?,
-        role: role.map_or_else(|| Ok("agent".to_owned()), |role| text("role", role))?,
-        avatar_url: avatar_url.map(|url| text("avatar_url", url)).transpose()?,
+        name: Some(text("name", &name)?),
+        email: Some(text("email", &email)?),
+        role: role.map(|role| text("role", &role)).transpose()?,
+        avatar_url: avatar_url.map(url).transpose()?,
         status,
-        version,
     })
 }
 
@@ -78,11 +89,16 @@ pub async fn import(UsersImport { organization, file, target }: UsersImport) -> 
         table: target.table().await?,
         target: &target,
         organization: &organization,
+        started: Timestamp::now(),
         batch: HashMap::new(),
         written: 0,
     };
-    let version = Timestamp::now().millis();
+    import.begin().await?;
     let mut bad = 0_usize;
+    let mut left_out = |number: usize, why: &str| {
+        bad += 1;
+        progress.suspend(|| eprintln!("{}:{number}: {why}", file.display()));
+    };
     let mut lines = BufReader::new(progress.wrap_read(opened));
     let mut line = Vec::new();
     for number in 1.. {
@@ -94,19 +110,21 @@ pub async fn import(UsersImport { organization, file, target }: UsersImport) -> 
         let parsed = match std::str::from_utf8(&line) {
             Ok(text) if text.trim().is_empty() => continue,
             // Some editors begin a file with a byte order mark.
-            Ok(text) => parse(text.trim_start_matches('\u{feff}'), version),
+            Ok(text) => parse(text.trim_start_matches('\u{feff}')),
             Err(_) => Err("not UTF-8".to_owned()),
         };
         match parsed {
-            Ok(user) => import.add(user).await?,
-            Err(why) => {
-                bad += 1;
-                progress.suspend(|| eprintln!("{}:{number}: {why}", file.display()));
+            Ok(user) => {
+                import.batch.insert(user.id, (number, user));
             }
+            Err(why) => left_out(number, &why),
+        }
+        if import.batch.len() == BATCH {
+            import.flush(&mut left_out).await?;
         }
         progress.set_message(format!("{} users", import.written));
     }
-    import.flush().await?;
+    import.flush(&mut left_out).await?;
     progress.finish_and_clear();
     println!("Imported {} users into {organization}.", import.written);
     if bad > 0 {
@@ -115,27 +133,53 @@ pub async fn import(UsersImport { organization, file, target }: UsersImport) -> 
     Ok(())
 }
 
+/// How many users are written at once.
+const BATCH: usize = 25;
+
 /// Profiles on their way to the table.
 struct Import<'i> {
     table: Table,
     target: &'i Target,
     organization: &'i OrganizationId,
-    /// By id, since a batch may not hold an id twice; the later line counts.
-    batch: HashMap<UserId, User>,
+    /// The moment for which the file speaks: what was said later stands.
+    started: Timestamp,
+    /// By id, with the number of the line; the later line of a user counts.
+    batch: HashMap<UserId, (usize, UserSnapshot)>,
     written: usize,
 }
 
 impl Import<'_> {
-    async fn add(&mut self, user: User) -> anyhow::Result<()> {
-        self.batch.insert(user.id, user);
-        if self.batch.len() == Store::MAX_USERS_PER_BATCH { self.flush().await } else { Ok(()) }
+    /// Events of the organization are listened to from now on.
+    async fn begin(&self) -> anyhow::Result<()> {
+        let store = self.table.until(Instant::now() + PATIENCE);
+        store.begin_organization(self.organization).await.map_err(|error| self.target.explain(error))
     }
 
-    async fn flush(&mut self) -> anyhow::Result<()> {
-        let users: Vec<User> = self.batch.drain().map(|(_, user)| user).collect();
+    /// Writes the batch, each user by the rules of the users' events.
+    async fn flush(&mut self, left_out: &mut impl FnMut(usize, &str)) -> anyhow::Result<()> {
         let store = self.table.until(Instant::now() + PATIENCE);
-        store.put_users(self.organization, &users).await.map_err(|error| self.target.explain(error))?;
-        self.written += users.len();
+        let writes: Vec<_> = std::mem::take(&mut self.batch)
+            .into_values()
+            .map(|(number, user)| {
+                // Of two batches of one file, too, the later line counts.
+                let version = EventVersion { at: self.started, event_id: format!("import, line {number:012}") };
+                let (store, org) = (&store, self.organization);
+                async move { (number, version.clone(), store.hear_of_user(org, user.id, &[(version, user)]).await) }
+            })
+            .collect();
+        let mut writes = stream::iter(writes).buffer_unordered(BATCH);
+        while let Some((number, version, outcome)) = writes.next().await {
+            let profile = outcome.map_err(|error| self.target.explain(error))?;
+            match profile {
+                Some(profile) if profile.user.status == UserStatus::Deleted => {
+                    left_out(number, "the platform deleted this user, and an id does not come back");
+                }
+                Some(profile) if profile.said.name.as_ref() != Some(&version) => {
+                    left_out(number, "the platform said something newer of this user");
+                }
+                _ => self.written += 1,
+            }
+        }
         Ok(())
     }
 }
@@ -152,19 +196,19 @@ mod tests {
         let itsm = format!(
             r#"{{"id":"usr_{ID}","name":"Alice Johnson","email":"a@b.c","role":"manager","avatar_url":"https://x/y","status":"suspended","more":1}}"#
         );
-        let user = parse(&toptickets, 1).unwrap();
-        assert_eq!(
-            (user.name.as_str(), user.role.as_str(), user.status),
-            ("Alice Johnson", "agent", UserStatus::Inactive)
-        );
-        let user = parse(&itsm, 1).unwrap();
-        assert_eq!((user.role.as_str(), user.status), ("manager", UserStatus::Suspended));
-        assert_eq!(user.avatar_url.as_deref(), Some("https://x/y"));
+        let user = parse(&toptickets).unwrap();
+        assert_eq!((user.name.as_deref(), user.role.as_deref()), (Some("Alice Johnson"), None));
+        assert_eq!((user.avatar_url, user.status), (None, Some(UserStatus::Inactive)));
+        let user = parse(&itsm).unwrap();
+        assert_eq!((user.role.as_deref(), user.status), (Some("manager"), Some(UserStatus::Suspended)));
+        assert_eq!(user.avatar_url, Some(Some("https://x/y".to_owned())));
+        let cleared = parse(&format!(r#"{{"id":"{ID}","name":"A","email":"a@b.c","avatar_url":null}}"#)).unwrap();
+        assert_eq!((cleared.avatar_url, cleared.status), (Some(None), None));
     }
 
     #[test]
     fn a_bad_line_says_what_is_wrong() {
-        let why = |line: &str| parse(line, 1).unwrap_err();
+        let why = |line: &str| parse(line).unwrap_err();
         assert!(why("{").contains("EOF"), "{}", why("{"));
         assert_eq!(why(r#"["a","b","c"]"#), "not a JSON object");
         assert_eq!(why(&format!(r#"{{"id":"{ID}","email":"a@b.c"}}"#)), "missing field `name`");
