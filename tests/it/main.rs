@@ -7,6 +7,7 @@ mod auth;
 mod concurrency;
 mod contracts;
 mod costs;
+mod directory;
 mod faults;
 mod hostile;
 mod isolation;

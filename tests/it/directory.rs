@@ -1,0 +1,500 @@
+//! The user queue: what its events make of profiles, and what profiles make of memberships and leads.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::Client;
+use lambda_http::{Context, LambdaEvent};
+use muster::{
+    domain::{EventVersion, OrganizationId, Timestamp, User, UserId, UserSnapshot, UserStatus},
+    queue::Queue,
+    store::{Store, Table},
+};
+use muster_cli::{
+    args::{Target, UsersImport},
+    commands::users::import,
+};
+use muster_directory::{Deps, handle};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
+use uuid::Uuid;
+
+use crate::support::{
+    Organization, Stack, bare,
+    direct::{self, client_config},
+    faulty::{Fault, Script},
+};
+
+/// An SQS that keeps what it is sent, or refuses it.
+#[derive(Clone, Default)]
+struct DeadLetters {
+    received: Arc<Mutex<Vec<Value>>>,
+}
+
+impl DeadLetters {
+    /// Starts it and gives the queue.
+    async fn queue(&self) -> Queue {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let kept = self.clone();
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                let kept = kept.clone();
+                tokio::spawn(async move {
+                    while let Some(request) = read(&mut connection).await {
+                        let answer = kept.answer(&request).to_string();
+                        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";
+                        let response = format!("{head} {}\r\n\r\n{answer}", answer.len());
+                        if connection.write_all(response.as_bytes()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        queue_at(&url)
+    }
+
+    fn answer(&self, request: &Value) -> Value {
+        let entries = request["Entries"].as_array().expect("a batch");
+        let mut received = self.received.lock().expect("nobody panicked");
+        received.extend(entries.iter().cloned());
+        let taken = |entry: &Value| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""});
+        json!({ "Successful": entries.iter().map(taken).collect::<Vec<_>>() })
+    }
+
+    /// Bodies and reasons, in order of arrival.
+    fn received(&self) -> Vec<(String, String)> {
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        let letter =
+            |entry: &Value| (text(&entry["MessageBody"]), text(&entry["MessageAttributes"]["reason"]["StringValue"]));
+        self.received.lock().expect("nobody panicked").iter().map(letter).collect()
+    }
+}
+
+/// Reads the body of the next request on a connection.
+async fn read(connection: &mut tokio::net::TcpStream) -> Option<Value> {
+    let mut bytes = Vec::new();
+    loop {
+        if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
+            let length = head.split("content-length:").nth(1)?.lines().next()?.trim().parse::<usize>().ok()?;
+            if bytes.len() >= end + 4 + length {
+                return serde_json::from_slice(&bytes[end + 4..]).ok();
+            }
+        }
+        if connection.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}
+
+/// A queue of an SQS at this URL.
+fn queue_at(url: &str) -> Queue {
+    let config = aws_sdk_sqs::Config::builder()
+        .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
+        .region(aws_sdk_sqs::config::Region::new("us-east-1"))
+        .credentials_provider(aws_sdk_sqs::config::Credentials::new("k", "s", None, None, "test"))
+        .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
+        .http_client(direct::http())
+        .endpoint_url(url)
+        .build();
+    Queue::new(aws_sdk_sqs::Client::from_conf(config), format!("{url}/000000000000/users-dead"))
+}
+
+/// An organization, and the function that hears of its users.
+struct Scene {
+    org: Organization,
+    dead_letters: DeadLetters,
+    deps: Deps,
+    /// How long an invocation has.
+    time: Duration,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let org = Stack::shared().organization().await;
+        let client = Client::from_conf(client_config(&org.stack).build());
+        Self::over(org, client).await
+    }
+
+    async fn over(org: Organization, client: Client) -> Self {
+        let dead_letters = DeadLetters::default();
+        let deps = Deps {
+            table: Table::new(client, org.stack.table.as_str()),
+            dead_letters: dead_letters.queue().await,
+            clock: Arc::new(Timestamp::now),
+        };
+        Self { org, dead_letters, deps, time: Duration::from_secs(30) }
+    }
+
+    /// Has the function hear messages, and gives those that have to come again, by their position.
+    async fn hears(&self, bodies: &[String]) -> Vec<usize> {
+        let record = |(at, body): (usize, &String)| {
+            json!({
+                "messageId": at.to_string(), "receiptHandle": "r", "body": body, "md5OfBody": "", "awsRegion": "us-east-1",
+                "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {}, "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:users",
+            })
+        };
+        let records: Vec<_> = bodies.iter().enumerate().map(record).collect();
+        let event = serde_json::from_value(json!({ "Records": records })).expect("an SQS event");
+        let mut context = Context::default();
+        context.deadline = u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
+        let deps = self.deps.clone();
+        // As a runtime with threads would run it.
+        let handled = tokio::spawn(async move { handle(LambdaEvent::new(event, context), &deps).await });
+        let Ok(response) = handled.await.expect("it does not panic");
+        response.batch_item_failures.iter().map(|failure| failure.item_identifier.parse().expect("ours")).collect()
+    }
+
+    async fn hears_well(&self, bodies: &[String]) {
+        assert_eq!(self.hears(bodies).await, [0_usize; 0]);
+    }
+
+    fn event(&self, kind: &str, at: i64, user: &Value) -> String {
+        event_of(&self.org.id, kind, at, user)
+    }
+
+    async fn user(&self, id: UserId) -> Option<User> {
+        self.store().user(&self.org.id, id).await.expect("the table answers")
+    }
+
+    fn store(&self) -> Store {
+        self.org.stack.store()
+    }
+
+    /// Copies a user's profile, page by page, and gives the number of pages.
+    async fn copies(&self, id: UserId) -> usize {
+        let (mut after, mut pages) = (None, 1);
+        loop {
+            let now = Timestamp::now();
+            after = self.store().copy_profile(&self.org.id, id, after, now).await.expect("it is copied");
+            if after.is_none() {
+                return pages;
+            }
+            pages += 1;
+        }
+    }
+
+    async fn itsm_team(&self, team: &str) -> Value {
+        self.org.itsm.get(&format!("/v1/teams/{team}")).await.json["data"].clone()
+    }
+}
+
+/// An event of a moment of its own, in seconds, whose id is that moment's.
+fn event_of(org: &OrganizationId, kind: &str, at: i64, user: &Value) -> String {
+    json!({
+        "specversion": "1.0", "id": format!("e{at}"), "source": "desk", "type": kind, "time": 1_736_064_000 + at,
+        "data": {"organization_id": org.as_str(), "user": user},
+    })
+    .to_string()
+}
+
+fn new_id() -> UserId {
+    UserId::new(Uuid::new_v4())
+}
+
+fn said(id: UserId, name: &str) -> Value {
+    json!({"id": id.uuid().to_string(), "name": name, "email": format!("{name}@acme.example"), "status": "active"})
+}
+
+#[tokio::test]
+async fn users_come_change_and_go() {
+    let scene = Scene::new().await;
+    let id = new_id();
+    let prefixed = format!("usr_{}", id.uuid());
+    scene.hears_well(&[scene.event("user.created", 1, &json!({
+        "id": prefixed, "full_name": "Ann Lee", "email": "ann@acme.example", "is_active": true, "avatar_url": "https://x/a",
+    }))]).await;
+    let created = scene.user(id).await.expect("she is there");
+    assert_eq!((created.name.as_str(), created.role.as_str()), ("Ann Lee", "agent"));
+    assert_eq!((created.avatar_url.as_deref(), created.status), (Some("https://x/a"), UserStatus::Active));
+    let team = scene.org.team("Team").await;
+    scene.org.member(&team, &created).await;
+
+    scene
+        .hears_well(&[scene.event("user.updated", 2, &json!({"id": prefixed, "name": "Ann Li", "role": "manager"}))])
+        .await;
+    let updated = scene.user(id).await.expect("she is there");
+    assert_eq!((updated.name.as_str(), updated.email.as_str()), ("Ann Li", "ann@acme.example"));
+    assert!(updated.version > created.version);
+
+    scene.hears_well(&[scene.event("user.deactivated", 3, &said(id, "Ann"))]).await;
+    assert_eq!(scene.user(id).await.expect("she is there").status, UserStatus::Inactive);
+    assert_eq!(scene.dead_letters.received(), []);
+}
+
+#[tokio::test]
+async fn duplicates_and_late_events_change_nothing() {
+    let scene = Scene::new().await;
+    let id = new_id();
+    let events: Vec<String> = (1..=3).map(|at| scene.event("user.updated", at, &said(id, &format!("n{at}")))).collect();
+    scene.hears_well(&events[2..]).await;
+    let before = scene.user(id).await;
+    scene.hears_well(&events).await;
+    scene.hears_well(&[events[0].clone(), events[2].clone(), events[0].clone()]).await;
+    assert_eq!(scene.user(id).await, before);
+    assert_eq!(before.expect("it is there").name, "n3");
+}
+
+#[tokio::test]
+async fn a_batch_is_folded_in_order_of_versions_and_written_once_a_user() {
+    let org = Stack::shared().organization().await;
+    let script = Script::default();
+    let client = script.client(&org.stack);
+    let scene = Scene::over(org, client).await;
+    let ids: Vec<UserId> = (0..30).map(|_| new_id()).collect();
+    let at = |second: i64| ids.iter().map(move |&id| (second, said(id, &format!("n{second}"))));
+    let events: Vec<String> =
+        at(2).chain(at(3)).chain(at(1)).map(|(second, user)| scene.event("user.updated", second, &user)).collect();
+    scene.hears_well(&events).await;
+    assert_eq!((script.calls(&["GetItem"]), script.calls(&["PutItem"])), (31, 30));
+    for id in ids {
+        assert_eq!(scene.user(id).await.expect("it is there").name, "n3");
+    }
+}
+
+#[tokio::test]
+async fn poison_leaves_with_its_reason_and_blocks_nobody() {
+    let scene = Scene::new().await;
+    let id = new_id();
+    let unknown = OrganizationId::parse("nobody-here").expect("of the right form");
+    let bodies = [
+        "{".to_owned(),
+        scene.event("user.created", 1, &said(id, "Ann")),
+        event_of(&unknown, "user.created", 1, &said(id, "Ann")),
+        scene.event("user.created", 1, &json!({"id": "bob"})),
+        scene.event("user.merged", 1, &said(id, "Ann")),
+    ];
+    scene.hears_well(&bodies).await;
+    assert_eq!(scene.user(id).await.expect("she is there").name, "Ann");
+    assert_eq!(scene.store().user(&unknown, id).await.expect("the table answers"), None);
+    let mut received = scene.dead_letters.received();
+    received.sort();
+    let mut expected = [
+        (0, "not JSON: EOF while parsing an object at line 1 column 1"),
+        (2, "data.organization_id: there is no such organization"),
+        (3, "data.user.id: must be a user's UUID"),
+        (4, "type: must be user.created, user.updated, user.deactivated or user.deleted"),
+    ]
+    .map(|(at, reason): (usize, &str)| (bodies[at].clone(), reason.to_owned()));
+    expected.sort();
+    assert_eq!(received, expected);
+}
+
+#[tokio::test]
+async fn poison_that_cannot_be_sent_comes_again_alone() {
+    let mut scene = Scene::new().await;
+    scene.deps.dead_letters = queue_at("http://127.0.0.1:1");
+    scene.time = Duration::from_secs(2);
+    let id = new_id();
+    let bodies = [scene.event("user.created", 1, &said(id, "Ann")), "[]".to_owned()];
+    assert_eq!(scene.hears(&bodies).await, [1]);
+    assert!(scene.user(id).await.is_some());
+}
+
+#[tokio::test]
+async fn what_fails_for_the_moment_comes_again_and_the_rest_is_done() {
+    let org = Stack::shared().organization().await;
+    let script = Script::default();
+    let client = script.client(&org.stack);
+    let mut scene = Scene::over(org, client).await;
+    scene.time = Duration::from_secs(2);
+    let known = scene.org.users[0].id;
+    let bodies = [
+        scene.event("user.updated", 1, &said(known, "Old")),
+        "{".to_owned(),
+        scene.event("user.updated", 2, &said(known, "New")),
+    ];
+    script.always(&["PutItem"], Fault::Answer(400, "ThrottlingException"));
+    assert_eq!(scene.hears(&bodies).await, [0, 2]);
+    assert_eq!(scene.dead_letters.received().len(), 1);
+
+    script.always(&["GetItem"], Fault::Silence);
+    assert_eq!(scene.hears(&bodies).await, [0, 2]);
+}
+
+#[tokio::test]
+async fn a_lost_answer_or_another_writer_does_no_harm() {
+    for lost in [true, false] {
+        let org = Stack::shared().organization().await;
+        let script = Script::default();
+        let client = script.client(&org.stack);
+        let scene = Scene::over(org, client).await;
+        let id = new_id();
+        let fault = if lost {
+            Fault::LostToDrop
+        } else {
+            let (store, org) = (scene.store(), scene.org.id.clone());
+            Fault::After(Arc::new(move || {
+                let (store, org) = (store.clone(), org.clone());
+                Box::pin(async move {
+                    let said = |name: &str| {
+                        let version = EventVersion { at: Timestamp::from_millis(5), event_id: String::new() };
+                        let user = UserSnapshot {
+                            name: Some(name.to_owned()),
+                            role: Some("manager".to_owned()),
+                            ..UserSnapshot::nothing_of(id)
+                        };
+                        (version, user)
+                    };
+                    store.hear_of_user(&org, id, &[said("Other")]).await.expect("it is written");
+                })
+            }))
+        };
+        script.once(&["PutItem"], fault);
+        scene.hears_well(&[scene.event("user.created", 1, &said(id, "Ann"))]).await;
+        assert!(script.is_played());
+        let user = scene.user(id).await.expect("she is there");
+        assert_eq!((user.name.as_str(), user.role.as_str()), ("Ann", if lost { "agent" } else { "manager" }));
+    }
+}
+
+#[tokio::test]
+async fn a_changed_profile_is_copied_into_every_membership_and_never_goes_back() {
+    let scene = Scene::new().await;
+    let user = scene.org.users[0].clone();
+    let mut teams = Vec::new();
+    for n in 0..3 {
+        let team = scene.org.team(&format!("Team {n}")).await;
+        scene.org.member(&team, &user).await;
+        teams.push(team);
+    }
+    let other = scene.itsm_team(&teams[0]).await["updated_at"].clone();
+    scene
+        .hears_well(&[scene.event(
+            "user.updated",
+            1,
+            &json!({
+                "id": bare(&user), "name": "Renamed", "avatar_url": "https://x/r", "status": "suspended",
+            }),
+        )])
+        .await;
+    assert_eq!(scene.copies(user.id).await, 1);
+    for team in &teams {
+        let team = scene.itsm_team(team).await;
+        let member = &team["members"][0];
+        assert_eq!(
+            (&member["name"], &member["avatar_url"], &member["status"], &member["email"]),
+            (&json!("Renamed"), &json!("https://x/r"), &json!("suspended"), &json!(user.email)),
+        );
+    }
+    assert_eq!(scene.itsm_team(&teams[0]).await["updated_at"], other);
+
+    // An older profile, as a job that came late would have read it.
+    scene.store().put_users(&scene.org.id, std::slice::from_ref(&user)).await.expect("it is written");
+    assert_eq!(scene.copies(user.id).await, 1);
+    assert_eq!(scene.itsm_team(&teams[0]).await["members"][0]["name"], "Renamed");
+    assert_eq!(scene.copies(new_id()).await, 1, "nobody has nothing to copy");
+}
+
+#[tokio::test]
+async fn more_memberships_than_a_page_are_copied_page_by_page() {
+    let scene = Scene::new().await;
+    let user = scene.org.users[0].clone();
+    let teams = futures_util::future::join_all((0..105).map(|n| {
+        let (org, user) = (&scene.org, &user);
+        async move {
+            let team = org.team(&format!("Team {n}")).await;
+            org.member(&team, user).await;
+            team
+        }
+    }))
+    .await;
+    scene.hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&user)}))]).await;
+    assert_eq!(scene.copies(user.id).await, 3, "two of memberships, one of teams");
+    for team in &teams {
+        assert_eq!(scene.itsm_team(team).await["members"][0]["status"], "inactive");
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
+    let scene = Scene::new().await;
+    let (user, other) = (scene.org.users[0].clone(), scene.org.users[1].clone());
+    let lead = |lead: &User| json!({"lead_id": bare(lead)});
+    let mut teams = Vec::new();
+    for (n, who) in [&user, &user, &other].into_iter().enumerate() {
+        let team = scene.org.team(&format!("Team {n}")).await;
+        assert_eq!(scene.org.itsm.patch(&format!("/v1/teams/{team}"), lead(who)).await.status, 200);
+        teams.push(team);
+    }
+    scene.org.member(&teams[0], &user).await;
+    let before: Vec<Value> = vec![scene.itsm_team(&teams[0]).await, scene.itsm_team(&teams[2]).await];
+
+    scene.hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&user)}))]).await;
+    scene.copies(user.id).await;
+    assert_eq!(scene.user(user.id).await.expect("a tombstone stays").status, UserStatus::Deleted);
+    for team in &teams[..2] {
+        assert_eq!(scene.itsm_team(team).await["lead_id"], Value::Null);
+    }
+    let after = scene.itsm_team(&teams[0]).await;
+    assert_eq!(after["members"][0]["status"], "inactive");
+    assert!(after["updated_at"].as_i64() >= before[0]["updated_at"].as_i64());
+    assert_eq!(scene.itsm_team(&teams[2]).await, before[1], "who leads another team leads it still");
+    let workload = scene.org.itsm.get(&format!("/v1/teams/{}/workload", teams[0])).await;
+    assert_eq!(workload.json["data"]["members"][0]["status"], "inactive", "{workload}");
+
+    // What comes later does not bring them back, and nobody can add them or make them lead.
+    scene.hears_well(&[scene.event("user.updated", 9, &said(user.id, "Back"))]).await;
+    assert_eq!(scene.user(user.id).await.expect("a tombstone stays").status, UserStatus::Deleted);
+    let added = scene.org.itsm.post(&format!("/v1/teams/{}/members", teams[1]), json!({"user_id": bare(&user)})).await;
+    assert_eq!((added.status.as_u16(), &added.json["error"]["details"]["field"]), (422, &json!("user_id")), "{added}");
+    let led = scene.org.itsm.patch(&format!("/v1/teams/{}", teams[1]), lead(&user)).await;
+    assert_eq!((led.status.as_u16(), &led.json["error"]["details"]["field"]), (422, &json!("lead_id")), "{led}");
+    let added =
+        scene.org.toptickets.post(&format!("/v1/teams/{}/members", teams[1]), json!({"user_id": bare(&user)})).await;
+    assert_eq!((added.status.as_u16(), &added.json["detail"]), (422, &json!("User is not active")), "{added}");
+}
+
+#[tokio::test]
+async fn an_organization_begins_with_its_first_key_or_import() {
+    let stack = Stack::shared();
+    let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).expect("of the right form");
+    assert!(!stack.store().organization_exists(&id).await.expect("the table answers"));
+    let org = stack.organization_of(id, Vec::new()).await;
+    assert!(stack.store().organization_exists(&org.id).await.expect("the table answers"));
+    org.team("Team").await;
+    stack.store().begin_organization(&org.id).await.expect("it is there already");
+    assert_eq!(org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"], 1);
+}
+
+#[tokio::test]
+async fn an_import_is_a_word_of_its_moment_and_brings_nobody_back() {
+    let scene = Scene::new().await;
+    let (late, gone) = (scene.org.users[0].clone(), scene.org.users[1].clone());
+    scene.hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&gone)}))]).await;
+    let imported_again = || {
+        let line = |user: &User| json!({"id": bare(user), "name": "Imported", "email": "i@acme.example"}).to_string();
+        let file = std::env::temp_dir().join(format!("muster-users-{}.jsonl", Uuid::new_v4()));
+        std::fs::write(&file, [line(&late), line(&gone)].join("\n")).expect("a file can be written");
+        let target = Target {
+            table: scene.org.stack.table.clone(),
+            endpoint_url: Some(scene.org.stack.dynamodb_url.parse().expect("a URL")),
+        };
+        let organization = scene.org.id.clone();
+        async move {
+            let outcome = import(UsersImport { organization, file: file.clone(), target }).await;
+            std::fs::remove_file(file).expect("it is there");
+            outcome.expect_err("a line was left out").to_string()
+        }
+    };
+    assert!(imported_again().await.starts_with("1 lines were left out"));
+    assert_eq!(scene.user(gone.id).await.expect("a tombstone stays").status, UserStatus::Deleted);
+    let imported = scene.user(late.id).await.expect("they are there");
+    assert_eq!((imported.name.as_str(), imported.status), ("Imported", UserStatus::Active));
+
+    // An event from before the import is late; one that is ahead of our clock is later than the next import.
+    scene.hears_well(&[scene.event("user.updated", 9, &said(late.id, "Late"))]).await;
+    assert_eq!(scene.user(late.id).await, Some(imported));
+    let ahead = Timestamp::now().secs() + 200 - 1_736_064_000;
+    scene.hears_well(&[scene.event("user.updated", ahead, &said(late.id, "Ahead"))]).await;
+    assert!(imported_again().await.starts_with("2 lines were left out"));
+    assert_eq!(scene.user(late.id).await.expect("they are there").name, "Ahead");
+}
