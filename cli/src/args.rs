@@ -55,7 +55,8 @@ pub struct Dev {
     /// Port to serve on, on 127.0.0.1; 0 picks a free one
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
-    /// Folder that keeps teams and keys from one start to the next [default: one under the user's data directory]
+    /// Folder that keeps teams, tickets and keys from one start to the next, and what waits in the queues unless it is killed
+    /// [default: one under the user's data directory]
     #[arg(long, value_name = "DIR", conflicts_with = "in_memory")]
     pub data_dir: Option<PathBuf>,
     /// Keep nothing: forget everything at the end

@@ -94,6 +94,12 @@ impl Function {
         Ok(Self { name: id.into(), handler, timeout: template.timeout(id) })
     }
 
+    /// A function that is only this handler.
+    #[cfg(test)]
+    pub(super) fn of(handler: Handler) -> Self {
+        Self { name: "test".into(), handler, timeout: Duration::from_secs(10) }
+    }
+
     /// Invokes the function with an event. One that is dropped meanwhile is killed where it stands.
     ///
     /// # Errors

@@ -25,3 +25,37 @@ pub(super) async fn run(schedule: Schedule, function: Function, mut stop: watch:
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use anyhow::bail;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_schedule_goes_on_until_it_is_stopped_whatever_comes_of_it() {
+        let (invoked, mut invocations) = tokio::sync::mpsc::unbounded_channel();
+        let function = Function::of(Arc::new(move |event, _| {
+            let sent = invoked.send(event);
+            Box::pin(async move {
+                sent.expect("the test listens");
+                bail!("in vain")
+            })
+        }));
+        let schedule = Schedule {
+            function: "F".to_owned(),
+            every: Duration::from_millis(5),
+            input: json!({ "job": "restart_unfinished" }),
+        };
+        let (stop, stopping) = watch::channel(false);
+        let running = tokio::spawn(run(schedule, function, stopping));
+        for _ in 0..3 {
+            assert_eq!(invocations.recv().await.as_deref(), Some(r#"{"job":"restart_unfinished"}"#));
+        }
+        stop.send(true).unwrap();
+        running.await.unwrap();
+    }
+}
