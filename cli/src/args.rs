@@ -206,7 +206,7 @@ pub struct TicketsSend {
     /// The file; - reads standard input
     #[arg(value_name = "FILE.jsonl")]
     pub file: PathBuf,
-    /// Where to: the address of `muster dev`, or an SQS queue's URL (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual
+    /// Where to: the address of `muster dev`, or an SQS queue's URL (sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual
     /// AWS environment
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
     pub to: Destination,

@@ -16,7 +16,7 @@ use muster::{
     routing::{Cause, Work},
     sqs::Batch,
     store::Table,
-    wire::events,
+    wire::events::{self, Poison},
 };
 
 /// What the function depends on. One for the life of its instance.
@@ -58,7 +58,7 @@ pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatc
             None => {}
             Some(Failure::UnknownOrganization) => {
                 for message in messages {
-                    batch.poison(message, "data.organization_id: there is no such organization");
+                    batch.poison(message, Poison::unknown_organization());
                 }
             }
             Some(Failure::Store(error)) => batch.fail(messages, error),

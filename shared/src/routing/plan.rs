@@ -1,6 +1,6 @@
 //! A batch: every ticket settled, and what that writes, in as few transactions as the table's limit allows.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Known, Missing, TeamState, Work,
@@ -73,7 +73,7 @@ pub struct Plan {
 /// What has to be read first.
 pub fn plan(
     work: &[Work],
-    tickets: &HashMap<TicketId, Ticket>,
+    tickets: &BTreeMap<TicketId, Ticket>,
     known: &Known,
     now: Timestamp,
 ) -> Result<Plan, Missing> {

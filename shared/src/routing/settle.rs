@@ -68,9 +68,9 @@ pub(super) fn settle(
             }
         }
         // One whose team is gone is the sweep's.
-        Cause::Waiting if draft.ticket.state == TicketState::Waiting && !draft.is_detached => {}
+        Cause::Waiting if draft.ticket.state == TicketState::Waiting && draft.left.is_none() => {}
         Cause::Unrouted if draft.ticket.state == TicketState::Unrouted => {}
-        Cause::TeamGone if draft.is_detached => {}
+        Cause::TeamGone if draft.left.is_some() => {}
         Cause::Waiting | Cause::Unrouted | Cause::TeamGone => return Ok(None),
     }
     let routes_elsewhere = work.cause != Cause::TeamGone;
@@ -110,8 +110,8 @@ struct Draft {
     ticket: Ticket,
     /// Whether an event said something new.
     is_news: bool,
-    /// Whether it was taken out of a team that is gone.
-    is_detached: bool,
+    /// The team that is gone, out of which it was taken.
+    left: Option<TeamId>,
     /// Whether an event named another assignee than the one there was.
     is_adopted: bool,
     /// From whom it was just taken.
@@ -140,7 +140,7 @@ impl Draft {
             before: before.cloned(),
             ticket,
             is_news: false,
-            is_detached: false,
+            left: None,
             is_adopted: false,
             previous: None,
             names_missing_team: false,
@@ -149,7 +149,7 @@ impl Draft {
         if let Some(team) = draft.ticket.team_id.filter(|_| draft.ticket.is_open())
             && !matches!(known.team(team)?, TeamState::Present(_))
         {
-            draft.is_detached = true;
+            draft.left = Some(team);
             draft.ticket.team_id = None;
             draft.ticket.assignee_id = None;
         }

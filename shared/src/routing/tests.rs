@@ -59,7 +59,7 @@ fn team(n: u128, strategy: QueueStrategy, specializations: &[&str]) -> Team {
 struct World {
     known: Known,
     gone: HashMap<TeamId, Load>,
-    tickets: HashMap<TicketId, Ticket>,
+    tickets: BTreeMap<TicketId, Ticket>,
     /// Everybody's decisions, by team.
     decisions: BTreeMap<(TeamId, UserId), u64>,
 }

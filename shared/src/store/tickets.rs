@@ -1,6 +1,6 @@
 //! Tickets: what a plan is made over, and writing what was planned.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join_all;
@@ -20,7 +20,7 @@ use crate::{
     routing::{Desk, Known, LoadWrite, MemberWrite, Missing, TeamState, Turn, Writes},
 };
 
-/// The most keys that DynamoDB takes in one BatchGetItem.
+/// The most keys that DynamoDB takes in one `BatchGetItem`.
 pub(super) const MAX_KEYS: usize = 100;
 
 /// An organization's tickets, as far as they were asked for and exist.
@@ -28,7 +28,7 @@ pub struct Tickets {
     /// Whether there is such an organization.
     pub organization_exists: bool,
     /// The tickets, by id.
-    pub by_id: HashMap<TicketId, Ticket>,
+    pub by_id: BTreeMap<TicketId, Ticket>,
 }
 
 impl Store {
@@ -48,7 +48,7 @@ impl Store {
             .chain(ids.into_iter().map(|id| keys::ticket(org, id).attributes()))
             .collect();
         let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec()))).await?;
-        let mut tickets = Tickets { organization_exists: false, by_id: HashMap::new() };
+        let mut tickets = Tickets { organization_exists: false, by_id: BTreeMap::new() };
         for item in read.into_iter().flatten() {
             if items::text(&item, "sk") == Some(&organization.sk) {
                 tickets.organization_exists = true;

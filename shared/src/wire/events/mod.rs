@@ -52,7 +52,7 @@ const MAX_EVENT_ID_BYTES: usize = 256;
 /// How far ahead of our clock an event may be. One from next year would outvote everything until then.
 const MAX_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);
 
-/// A CloudEvent, as far as it is read.
+/// A `CloudEvent`, as far as it is read.
 struct CloudEvent {
     id: String,
     kind: String,
