@@ -7,6 +7,7 @@ use muster::{
     domain::{Folded, OrganizationId, TeamId, TicketId},
     jobs::Job,
     routing::{Cause, Work},
+    store::TicketList,
 };
 
 use super::{AtWork, Error};
@@ -31,7 +32,8 @@ impl AtWork<'_> {
             let mut after = None;
             let mut drained = false;
             loop {
-                let page = self.store.waiting_tickets(org, team, after.as_deref(), Self::PAGE).await?;
+                let page =
+                    self.store.listed_tickets(org, TicketList::Waiting(team), after.as_deref(), Self::PAGE).await?;
                 self.settle(org, &page.found, &Cause::Waiting).await?;
                 let left = self.store.desk(org, team).await?.map_or(0, |desk| desk.load.waiting_tickets);
                 drained |= left < desk.load.waiting_tickets;
@@ -74,7 +76,7 @@ impl AtWork<'_> {
     ) -> Result<(), Error> {
         let organization_id = org.as_str().to_owned();
         loop {
-            let page = self.store.unrouted_tickets(org, after.as_deref(), Self::PAGE).await?;
+            let page = self.store.listed_tickets(org, TicketList::Unrouted, after.as_deref(), Self::PAGE).await?;
             self.settle(org, &page.found, &Cause::Unrouted).await?;
             after = page.next;
             if after.is_none() {

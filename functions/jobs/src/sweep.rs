@@ -6,6 +6,7 @@ use muster::{
     domain::{Folded, OrganizationId, TeamId},
     jobs::Job,
     routing::Cause,
+    store::TicketList,
 };
 
 use super::{AtWork, Error};
@@ -40,9 +41,12 @@ impl AtWork<'_> {
             if before.replace(gone.open_tickets).is_none_or(|before| gone.open_tickets < before) {
                 after = None;
             }
-            let mut page = self.store.assigned_tickets(org, team, after.as_deref(), Self::SWEPT_TOGETHER).await?;
+            let mut page = self
+                .store
+                .listed_tickets(org, TicketList::Assigned(team), after.as_deref(), Self::SWEPT_TOGETHER)
+                .await?;
             if page.found.is_empty() {
-                page = self.store.waiting_tickets(org, team, None, Self::SWEPT_TOGETHER).await?;
+                page = self.store.listed_tickets(org, TicketList::Waiting(team), None, Self::SWEPT_TOGETHER).await?;
             }
             self.settle(org, &page.found, &Cause::TeamGone).await?;
             let swept = self.store.gone(org, team).await?.is_none_or(|left| left.open_tickets < gone.open_tickets);

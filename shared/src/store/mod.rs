@@ -21,7 +21,7 @@ mod work;
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
 use tokio::time::Instant;
 
 pub use members::OnLead;
@@ -30,7 +30,7 @@ pub(crate) use retry::Stale;
 pub use stream::StreamRecord;
 pub use teams::OnOpenTickets;
 pub use tickets::Tickets;
-pub use work::{Gone, Page, Unfinished};
+pub use work::{Gone, Page, TicketList, Unfinished};
 
 /// A DynamoDB table, by name. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -80,5 +80,28 @@ impl Store {
             self.client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).consistent_read(true);
         let output = self.send(|| call.clone().send()).await?;
         Ok(output.item)
+    }
+
+    /// Updates an item if a condition holds, and else leaves it as it is. One round trip.
+    async fn update_if(
+        &self,
+        key: &keys::Key,
+        update: &str,
+        condition: &str,
+        values: transaction::Values,
+    ) -> Result<(), Error> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(key.attributes()))
+            .update_expression(update)
+            .condition_expression(condition)
+            .set_expression_attribute_names(expression::names([update, condition]))
+            .set_expression_attribute_values(Some(values));
+        match self.send(|| call.clone().send()).await {
+            Ok(_) | Err(retry::Failed::Answered(UpdateItemError::ConditionalCheckFailedException(_))) => Ok(()),
+            Err(failed) => Err(failed.into()),
+        }
     }
 }

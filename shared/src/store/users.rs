@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_sdk_dynamodb::{
-    operation::{put_item::PutItemError, update_item::UpdateItemError},
+    operation::put_item::PutItemError,
     types::{PutRequest, WriteRequest},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -15,7 +15,6 @@ use super::{
     keys::{self, Key},
     members::copy_of,
     retry::{Failed, Stale},
-    transaction::Values,
 };
 use crate::domain::{EventVersion, OrganizationId, Profile, TeamId, Timestamp, User, UserId, UserSnapshot, UserStatus};
 
@@ -221,23 +220,6 @@ impl Store {
         match &page.last_evaluated_key {
             None => Ok(None),
             Some(last) => team_of(last).map(Some).ok_or_else(|| Error::internal("a team's key is not a team's")),
-        }
-    }
-
-    /// Updates an item if a condition holds, and else leaves it as it is. One round trip.
-    async fn update_if(&self, key: &Key, update: &str, condition: &str, values: Values) -> Result<(), Error> {
-        let call = self
-            .client
-            .update_item()
-            .table_name(&*self.table)
-            .set_key(Some(key.attributes()))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(expression::names([update, condition]))
-            .set_expression_attribute_values(Some(values));
-        match self.send(|| call.clone().send()).await {
-            Ok(_) | Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(_))) => Ok(()),
-            Err(failed) => Err(failed.into()),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
     expression::{n, s},
     items::{self, Item, SpecializationItem},
     keys,
-    retry::{Failed, Stale},
+    retry::Stale,
     transaction::{MAX_ITEMS, Refusal, Transaction},
 };
 use crate::domain::{Folded, OrganizationId, Tags, TeamId, TicketId};
@@ -35,6 +35,17 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+/// A list of open tickets that the index keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicketList {
+    /// A team's assigned tickets, the oldest decision first.
+    Assigned(TeamId),
+    /// A team's waiting tickets, the most urgent first, then the oldest.
+    Waiting(TeamId),
+    /// The organization's tickets without a team, in the same order.
+    Unrouted,
+}
+
 /// Work that the index shows unfinished.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfinished {
@@ -45,53 +56,22 @@ pub enum Unfinished {
 }
 
 impl Store {
-    /// A team's waiting tickets as the index shows them, the most urgent first, then the oldest. One round trip.
+    /// Tickets as the index shows them. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn waiting_tickets(
+    pub async fn listed_tickets(
         &self,
         org: &OrganizationId,
-        team: TeamId,
+        list: TicketList,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<TicketId>, Error> {
-        self.indexed_tickets(keys::waiting_partition(org, team), after, limit).await
-    }
-
-    /// A team's assigned tickets as the index shows them, the oldest decision first. One round trip.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn assigned_tickets(
-        &self,
-        org: &OrganizationId,
-        team: TeamId,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<TicketId>, Error> {
-        self.indexed_tickets(keys::open_partition(org, team), after, limit).await
-    }
-
-    /// An organization's tickets without a team as the index shows them, the most urgent first. One round trip.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn unrouted_tickets(
-        &self,
-        org: &OrganizationId,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<TicketId>, Error> {
-        self.indexed_tickets(keys::unrouted_partition(org), after, limit).await
-    }
-
-    async fn indexed_tickets(
-        &self,
-        partition: String,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<TicketId>, Error> {
+        let partition = match list {
+            TicketList::Assigned(team) => keys::open_partition(org, team),
+            TicketList::Waiting(team) => keys::waiting_partition(org, team),
+            TicketList::Unrouted => keys::unrouted_partition(org),
+        };
         let ticket = |item: &Item| items::text(item, "pk").and_then(keys::ticket_of);
         self.index_page(partition, after, limit, ticket).await
     }
@@ -153,21 +133,8 @@ impl Store {
 
     /// Takes an item out of the index of work if it is in there and the condition holds.
     async fn leave_work(&self, key: &keys::Key, condition: &str) -> Result<(), Error> {
-        let (update, condition) = ("REMOVE #gsi1pk, #gsi1sk", format!("attribute_exists(#gsi1pk) AND {condition}"));
-        let call = self
-            .client
-            .update_item()
-            .table_name(&*self.table)
-            .set_key(Some(key.attributes()))
-            .update_expression(update)
-            .condition_expression(&condition)
-            .set_expression_attribute_names(expression::names([update, &*condition]))
-            .set_expression_attribute_values(Some(expression::values([(":none", n(0))])));
-        match self.send(|| call.clone().send()).await {
-            Ok(_) => Ok(()),
-            Err(Failed::Answered(error)) if error.is_conditional_check_failed_exception() => Ok(()),
-            Err(failed) => Err(failed.into()),
-        }
+        let condition = format!("attribute_exists(#gsi1pk) AND {condition}");
+        self.update_if(key, "REMOVE #gsi1pk, #gsi1sk", &condition, expression::values([(":none", n(0))])).await
     }
 
     /// Deletes up to 100 memberships of a deleted team. True if there may be more. Two round trips.
