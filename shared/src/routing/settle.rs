@@ -81,6 +81,18 @@ pub(super) fn settle(
         return Ok(None);
     }
     after.rev += 1;
+    // What counts in a team, or counted, is written there: of a closed ticket nothing above has asked for its team.
+    let mut missing = Missing::default();
+    for ticket in before.iter().chain([&after]) {
+        let counts_in = ticket.adds_to_team().map(|(team, _)| team);
+        let counts_for = ticket.adds_to_member().map(|(team, ..)| team);
+        if let Some(Err(more)) = counts_in.or(counts_for).map(|team| known.team(team)) {
+            missing.add(more);
+        }
+    }
+    if !missing.is_empty() {
+        return Err(missing);
+    }
     let unseated = match after.adds_to_member() {
         Some((team, user, _)) => match known.desk(team)? {
             Some(desk) if desk.seat(user).is_none() => Some(known.unseated(desk, user, now)?),

@@ -653,6 +653,24 @@ fn an_older_word_still_counts_for_what_it_alone_spoke_of() {
 }
 
 #[test]
+fn what_is_said_of_a_closed_ticket_is_planned_over_the_team_that_is_credited() {
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    world.say(1, |_| {});
+    world.say(2, |event| event.ticket.status = Some(TicketStatus::Resolved));
+    for (kind, status) in [
+        (TicketEventKind::Deleted, None),
+        (TicketEventKind::Snapshot, Some(TicketStatus::Cancelled)),
+        (TicketEventKind::Snapshot, Some(TicketStatus::Open)),
+    ] {
+        let mut event = event(0, 3, None);
+        (event.kind, event.ticket.status) = (kind, status);
+        let work = [Work { ticket_id: ticket_id(0), cause: Cause::Events(vec![event]) }];
+        let missing = plan(&work, &world.tickets, &Known::default(), NOW).unwrap_err();
+        assert_eq!(missing, Missing { teams: [team_id(1)].into(), ..Missing::default() });
+    }
+}
+
+#[test]
 fn deletion_is_final() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
     world.say(1, |event| event.kind = TicketEventKind::Deleted);
