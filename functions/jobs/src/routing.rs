@@ -1,6 +1,6 @@
 //! Tickets that could not be assigned at once.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use muster::{
     assign,
@@ -95,7 +95,10 @@ impl AtWork<'_> {
 
     /// Settles tickets that an index showed; the first that fails fails the job, which then looks at all of it again.
     pub(super) async fn settle(&self, org: &OrganizationId, tickets: &[TicketId], cause: &Cause) -> Result<(), Error> {
-        let work: Vec<_> = tickets.iter().map(|id| Work { ticket_id: id.clone(), cause: cause.clone() }).collect();
+        // The index may show one ticket under its old key and its new, and no transaction may write an item twice.
+        let mut seen = HashSet::new();
+        let once = tickets.iter().filter(|&id| seen.insert(id));
+        let work: Vec<_> = once.map(|id| Work { ticket_id: id.clone(), cause: cause.clone() }).collect();
         let failures = assign::settle(&self.store, org, &work, self.now).await;
         failures.into_iter().flatten().next().map_or(Ok(()), |failure| Err(Error::Ticket(failure)))
     }
