@@ -47,6 +47,8 @@ impl AtWork<'_> {
                 .await?;
             if page.found.is_empty() {
                 page = self.store.listed_tickets(org, TicketList::Waiting(team), None, Self::SWEPT_TOGETHER).await?;
+                // Where it goes on is no place among the assigned, which `after` is.
+                page.next = None;
             }
             self.settle(org, &page.found, &Cause::TeamGone).await?;
             let swept = self.store.gone(org, team).await?.is_none_or(|left| left.open_tickets < gone.open_tickets);
