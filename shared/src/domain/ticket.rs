@@ -145,8 +145,10 @@ pub struct Topics(Vec<Folded>);
 impl Topics {
     /// The most topics that are kept of a ticket.
     pub const MAX: usize = 100;
+    /// The most bytes that they take together: a transaction of 100 tickets has to stay below 4 MB.
+    const MAX_BYTES: usize = 24 * 1024;
 
-    /// Folds the texts, the first [`MAX`](Self::MAX) different ones. What nobody can know, for it could be no
+    /// Folds the texts, the first different ones up to [`MAX`](Self::MAX) and 24 KiB. What nobody can know, for it could be no
     /// specialization, is left out: nothing, and more than [`Tags::MAX_CHARS`] characters.
     #[must_use]
     pub fn of<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
@@ -156,8 +158,14 @@ impl Topics {
             // Folding can lengthen a text; no tag within the limit grows to more than three times of it.
             (1..=3 * Tags::MAX_CHARS).contains(&chars)
         };
+        let mut bytes = 0;
+        let mut fits = |topic: &Folded| {
+            bytes += topic.as_str().len();
+            bytes <= Self::MAX_BYTES
+        };
         let folded = texts.into_iter().map(|text| Folded::of(text.as_ref()));
-        Self(folded.filter(|topic| possible(topic) && seen.insert(topic.clone())).take(Self::MAX).collect())
+        let different = folded.filter(|topic| possible(topic) && seen.insert(topic.clone())).take(Self::MAX);
+        Self(different.take_while(|topic| fits(topic)).collect())
     }
 
     /// The topics.
@@ -408,6 +416,15 @@ mod tests {
         let topics = Topics::of(["Network", "vpn", "VPN ", "", &"x".repeat(500)]);
         assert_eq!(topics.as_slice().len(), 2);
         assert_eq!(topics.matched(&["VPN", "DNS", "NETWORK"].map(Folded::of)), 2);
+    }
+
+    #[test]
+    fn topics_leave_room_for_a_hundred_tickets_in_one_transaction() {
+        let crabs = |n: usize| format!("{n}{}", "🦀".repeat(3 * Tags::MAX_CHARS - 3));
+        let topics = Topics::of((100..200).map(crabs));
+        let bytes: usize = topics.as_slice().iter().map(|topic| topic.as_str().len()).sum();
+        assert!((20_000..=24 * 1024).contains(&bytes), "{bytes}");
+        assert_eq!(Topics::of((100..200).map(|n| n.to_string())).as_slice().len(), Topics::MAX);
     }
 
     #[test]
