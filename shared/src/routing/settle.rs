@@ -182,12 +182,12 @@ impl Draft {
             self.is_news = true;
             return Ok(());
         }
-        if *version > ticket.version {
+        // One that says nothing of the status tells only that the ticket was taken from somebody: an older snapshot, come late,
+        // still has the facts.
+        let tells_facts = *kind == TicketEventKind::Snapshot || snapshot.status.is_some();
+        if tells_facts && *version > ticket.version {
             ticket.version = version.clone();
-            // One that says nothing of the status tells only that the ticket was taken from somebody.
-            if *kind == TicketEventKind::Snapshot || snapshot.status.is_some() {
-                take_facts(ticket, snapshot);
-            }
+            take_facts(ticket, snapshot);
             self.is_news = true;
         }
         if let Some(team) = snapshot.team_id.filter(|_| is_newer(&ticket.team_version)) {
@@ -244,13 +244,11 @@ impl Draft {
         let was = self.before.as_ref().map(|before| before.state);
         if !ticket.status.is_open() {
             ticket.state = TicketState::Closed;
-            ticket.credit = credit(ticket);
             if was.is_none() {
                 ticket.decision = Decision::plain(Reason::SeenClosed, now);
             }
             return Ok(None);
         }
-        ticket.credit = None;
         let desk = match ticket.team_id {
             Some(team) => known.desk(team)?,
             None => None,
@@ -285,14 +283,15 @@ impl Draft {
         if ticket.team_id.is_none() && routes_elsewhere && !self.names_missing_team {
             ticket.team_id = specialists::best_team(known, &ticket.topics)?;
             if ticket.team_id.is_some() {
-                ticket.team_version = Some(version.clone());
+                ticket.team_version = ticket.team_version.take().max(Some(version.clone()));
             }
         }
         let desk = match ticket.team_id {
             Some(team) => known.desk(team)?,
             None => None,
         };
-        ticket.assignee_version = Some(version);
+        // Never back: what a later event took away must not return with a snapshot from before it.
+        ticket.assignee_version = ticket.assignee_version.take().max(Some(version));
         let was = self.before.as_ref().map(|before| (before.state, before.team_id, before.decision.reason));
         let Some(desk) = desk else {
             let reason = match (routes_elsewhere, self.names_missing_team) {
@@ -370,6 +369,8 @@ fn take_facts(ticket: &mut Ticket, snapshot: &TicketSnapshot) {
     ticket.created_at = created_at.unwrap_or(ticket.created_at);
     ticket.resolved_at = *resolved_at;
     ticket.due_at = *due_at;
+    // With every event, not once for all: so a batch of them ends where they would have ended one by one.
+    ticket.credit = credit(ticket);
 }
 
 /// What a closed ticket is credited with: what it was at its close, for resolved and closed ones only.

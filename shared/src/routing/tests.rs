@@ -673,6 +673,41 @@ fn what_is_said_of_a_closed_ticket_is_planned_over_the_team_that_is_credited() {
 }
 
 #[test]
+fn what_a_later_event_took_away_does_not_return_with_an_earlier_one() {
+    let other = Desk::new(team(2, QueueStrategy::RoundRobin, &[]), Load::default(), vec![member(200, &[], 0)]);
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1), other]);
+    assert_eq!(world.say(1, |_| {}).assignee_id, Some(user_id(100)));
+    desk_mut(&mut world.known, team_id(1)).seat_mut(user_id(100)).unwrap().member.user.status = UserStatus::Inactive;
+    let unassigned = world.say(5, |event| {
+        event.kind = TicketEventKind::Unassigned;
+        event.ticket.team_id = None;
+    });
+    assert_eq!(unassigned.state, TicketState::Waiting);
+    assert_eq!(world.say(3, |event| event.ticket.team_id = Some(team_id(2))).assignee_id, Some(user_id(200)));
+    let stays = world.say(4, |event| {
+        event.ticket.team_id = None;
+        event.ticket.assignee_id = Some(user_id(100));
+    });
+    assert_eq!((stays.team_id, stays.assignee_id), (Some(team_id(2)), Some(user_id(200))));
+}
+
+#[test]
+fn an_unassignment_that_tells_no_facts_leaves_them_to_an_older_snapshot() {
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    world.say(5, |event| {
+        event.kind = TicketEventKind::Unassigned;
+        event.ticket.status = None;
+    });
+    let told = world.say(3, |event| {
+        event.ticket.status = Some(TicketStatus::OnHold);
+        event.ticket.priority = Priority::High;
+    });
+    assert_eq!((told.status, told.priority), (TicketStatus::OnHold, Priority::High));
+    let older = world.say(2, |event| event.ticket.status = Some(TicketStatus::Closed));
+    assert_eq!(older.status, TicketStatus::OnHold);
+}
+
+#[test]
 fn deletion_is_final() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
     world.say(1, |event| event.kind = TicketEventKind::Deleted);
@@ -710,6 +745,30 @@ fn a_credit_is_what_the_first_close_said_and_cancelling_takes_it_back() {
     assert_eq!(world.say(9, with(TicketStatus::Resolved, Some(7))).credit.unwrap().resolution_ms, 7000);
     assert_eq!(world.say(20, with(TicketStatus::Closed, None)).credit.unwrap().resolution_ms, 7000);
     assert_eq!(world.say(21, with(TicketStatus::Cancelled, None)).credit, None);
+}
+
+#[test]
+fn a_credit_is_the_same_whether_closings_come_in_one_batch_or_one_by_one() {
+    let closings = [(9, TicketStatus::Resolved), (20, TicketStatus::Closed), (30, TicketStatus::Open)];
+    for closings in [&closings[..2], &[closings[0], closings[2], (40, TicketStatus::Resolved)]] {
+        let events = |(at, status)| {
+            let mut event = event(0, at, None);
+            event.ticket.status = Some(status);
+            event
+        };
+        let events: Vec<_> = closings.iter().copied().map(events).collect();
+        let settled = |batches: Vec<Vec<TicketEvent>>| {
+            let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
+            world.say(1, |_| {});
+            for events in batches {
+                world.settle(&[Work { ticket_id: ticket_id(0), cause: Cause::Events(events) }]);
+            }
+            world.tickets[&ticket_id(0)].credit
+        };
+        let one_by_one = settled(events.iter().map(|event| vec![event.clone()]).collect());
+        assert!(one_by_one.is_some());
+        assert_eq!(settled(vec![events]), one_by_one);
+    }
 }
 
 #[test]
