@@ -1,5 +1,5 @@
-//! Which jobs follow from a change. Each can be done twice, so one too many costs a look at the table; one too few waits for
-//! the schedule.
+//! Which jobs follow from a change. Each can be done twice, so one too many costs a look at the table. One too few waits for the
+//! schedule, if it is a drain or a sweep; the others wait for the next change of the user or the team.
 
 use std::collections::BTreeSet;
 
