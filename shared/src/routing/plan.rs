@@ -29,7 +29,8 @@ pub struct LoadWrite {
     pub delta: LoadDelta,
     /// The decisions that it counts, if there are any.
     pub turn: Option<Turn>,
-    /// Whether it has to be written even if nothing moves, since a ticket comes in on condition that the team is there.
+    /// Whether it has to be written even if nothing moves, since a ticket or a membership comes in on condition that the team is
+    /// there.
     is_entered: bool,
 }
 
@@ -119,7 +120,8 @@ impl Writes {
     /// How many items it would write, at most, with this ticket too.
     fn writes_with(&self, settled: &Settled) -> usize {
         let touched = || settled.before.iter().chain([&settled.after]);
-        let loads: BTreeSet<_> = touched().filter_map(|ticket| Some(ticket.adds_to_team()?.0)).collect();
+        let checked = settled.unseated.as_ref().and(settled.after.team_id);
+        let loads: BTreeSet<_> = touched().filter_map(|ticket| Some(ticket.adds_to_team()?.0)).chain(checked).collect();
         let members: BTreeSet<_> =
             touched().filter_map(|ticket| ticket.adds_to_member().map(|(team, user, _)| (team, user))).collect();
         let more_loads = loads.iter().filter(|team| !self.loads.contains_key(team)).count();
@@ -146,6 +148,9 @@ impl Writes {
             self.count_member(team, user, delta, known);
             if let (Some(member), Some(write)) = (unseated, self.members.get_mut(&(team, user))) {
                 write.unseated = Some(member);
+                // One that was closed when it was first seen may add nothing to the team, and still no membership may be made
+                // behind a sweep.
+                self.count_load(team, LoadDelta::default(), true, known);
             }
         }
         if let Some(Chosen { team, user, turn, last_turn }) = chosen {

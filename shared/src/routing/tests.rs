@@ -634,6 +634,21 @@ fn somebody_who_is_no_member_gets_a_membership_that_is_removed_from_birth() {
 }
 
 #[test]
+fn no_membership_is_made_unless_its_team_is_there() {
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
+    let closed = |n: usize| {
+        let mut event = event(n, 1, Some(team_id(1)));
+        event.ticket.status = Some(TicketStatus::Closed);
+        event.ticket.assignee_id = Some(user_id(900 + n as u128));
+        Work { ticket_id: ticket_id(n), cause: Cause::Events(vec![event]) }
+    };
+    let work: Vec<_> = (0..60).map(closed).collect();
+    let plan = world.plan(&work);
+    assert_eq!(plan.groups[0].iter().map(|writes| writes.loads.len()).collect::<Vec<_>>(), [1, 1]);
+    world.settle(&work);
+}
+
+#[test]
 fn unassigning_passes_the_previous_assignee_over_unless_nobody_else_is_there() {
     for (people, expected) in [(2, 101), (1, 100)] {
         let mut world = World::with([desk_of(QueueStrategy::RoundRobin, people)]);
