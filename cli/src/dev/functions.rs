@@ -48,7 +48,7 @@ macro_rules! handler {
             Box::pin(async move {
                 let payload = serde_json::from_str(&event).context("the function takes no such event")?;
                 let answer = $handle(LambdaEvent::new(payload, context), &deps).await;
-                Ok(serde_json::to_value(answer.unwrap_or_else(|never| match never {}))?)
+                Ok(serde_json::to_value(answer.map_err(|error| anyhow!("{error}"))?)?)
             })
         })
     }};

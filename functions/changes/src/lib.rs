@@ -3,13 +3,13 @@
 mod batch;
 mod jobs;
 
-use std::{convert::Infallible, time::Duration};
+use std::time::Duration;
 
 use aws_lambda_events::{
     dynamodb::Event,
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
-use lambda_runtime::LambdaEvent;
+use lambda_runtime::{Error, LambdaEvent};
 use muster::{bus::Bus, lambda, queue::Queue};
 use tokio::time::Instant;
 
@@ -35,8 +35,10 @@ const MARGIN: Duration = Duration::from_millis(500);
 /// care: what stands before it is done, and what stands after it waits for it.
 ///
 /// # Errors
-/// Never: the first record that has to come again is named in the answer.
-pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEventResponse, Infallible> {
+/// The first of several records has to come again: only an error has the stream cut the batch in two, until the record is
+/// alone; named in an answer, it would bring all the others along each time, and take them to the failure destination with it.
+/// Any other first record that has to come again is named in the answer.
+pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEventResponse, Error> {
     let LambdaEvent { payload: Event { records, .. }, context } = event;
     let deadline = Instant::now() + lambda::time_left(context.deadline).saturating_sub(MARGIN);
     let sequence_numbers: Vec<_> = records.iter().map(|record| record.change.sequence_number.clone()).collect();
@@ -64,6 +66,9 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
             unsent = unsent.as_ref().map(tracing::field::display),
             "from this record on the stream has to come again"
         );
+        if position == 0 && sequence_numbers.len() > 1 {
+            return Err("the first of several records has to come again".into());
+        }
         let mut failure = DynamoDbBatchItemFailure::default();
         failure.item_identifier = sequence_number;
         response.batch_item_failures.push(failure);

@@ -93,12 +93,15 @@ impl Aws {
         }
     }
 
-    /// Hands a batch of records to the function, and gives the sequence number from which they have to come again.
+    /// Hands a batch of records to the function, and gives the sequence number from which they have to come again; `"all"`
+    /// where it fails.
     async fn handle(&self, records: &[Value], time: Duration) -> Option<String> {
         let payload: Event = serde_json::from_value(json!({ "Records": records })).unwrap();
         let mut context = Context::default();
         context.deadline = u64::try_from(Timestamp::now().plus(time).millis()).unwrap();
-        let response = handle(LambdaEvent::new(payload, context), &self.deps()).await.unwrap();
+        let Ok(response) = handle(LambdaEvent::new(payload, context), &self.deps()).await else {
+            return Some("all".to_owned());
+        };
         let answer = serde_json::to_value(response).unwrap();
         let failures = answer["batchItemFailures"].as_array().unwrap();
         assert!(failures.len() <= 1, "the first is enough: {failures:?}");
@@ -367,6 +370,7 @@ async fn a_record_that_cannot_be_read_is_named_after_what_stands_before_it_was_d
     assert_eq!(aws.handle(&records, LONG).await, Some(sequence_number(2)));
     assert_eq!(aws.announced(), ["ticket.assigned tickets/T0", "ticket.assigned tickets/T1"]);
     assert_eq!(aws.jobs(), [] as [Value; 0], "what stands after it waits for it");
+    assert_eq!(aws.handle(&records[2..], LONG).await, Some("all".to_owned()), "to be cut in two");
     assert_eq!(aws.handle(&[unreadable(2)], LONG).await, Some(sequence_number(2)), "again, alone");
 }
 
@@ -384,7 +388,7 @@ async fn jobs_that_cannot_be_started_come_again_with_the_first_record_that_wants
 async fn a_bus_that_is_away_is_given_up_in_time() {
     let aws = Aws { url: "http://127.0.0.1:1".to_owned(), state: Arc::default() };
     let answered = tokio::time::timeout(Duration::from_secs(5), aws.handle(&assigned(3), Duration::from_secs(2))).await;
-    assert_eq!(answered.expect("before the function is stopped"), Some(sequence_number(0)));
+    assert_eq!(answered.expect("before the function is stopped"), Some("all".to_owned()));
 }
 
 #[tokio::test]
