@@ -1,12 +1,16 @@
 //! Settling tickets: read, plan, write, and again from fresh reads where somebody else was faster.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use rand::seq::SliceRandom;
 
 use crate::{
-    domain::{OrganizationId, TicketId, Timestamp},
-    routing::{Cause, Known, Missing, Plan, Work, Writes, plan},
+    domain::{OrganizationId, TeamId, TicketId, Timestamp},
+    routing::{Cause, Known, Missing, Plan, Work, plan},
     store::{self, Stale, Store},
 };
 
@@ -19,123 +23,165 @@ pub enum Failure {
     Store(Arc<store::Error>),
 }
 
-/// How often a plan may want to know more. Each time it knows the teams of more tickets; three times is the most there is:
-/// what is about which topics, which teams know of these, and who is unheard of.
-const MAX_LESSONS: usize = 8;
-
 /// Settles tickets of one organization, none of which may come twice. Says for each, by position, what kept it from being
 /// settled: then nothing of it was written, or an attempt's outcome is unknown, and it may be tried again either way.
 ///
-/// Two round trips for tickets of one team that fit a transaction: reads beside each other, and the transaction. One more
-/// where a ticket's team has to be looked up first. Whoever finds that the table has moved on starts again from reads, with
-/// full jitter, until the store's deadline.
+/// Each team's tickets are settled by themselves, a few teams at a time, for whoever decides for a team waits for nobody who
+/// decides for another. Two round trips for tickets of one team that fit a transaction: reads beside each other, and the
+/// transaction. Whoever finds that the table has moved on starts again from reads, with full jitter, until the store's deadline.
 pub async fn settle(store: &Store, org: &OrganizationId, work: &[Work], now: Timestamp) -> Vec<Option<Failure>> {
+    let mut groups: BTreeMap<Option<TeamId>, Vec<usize>> = BTreeMap::new();
+    for (position, work) in work.iter().enumerate() {
+        groups.entry(named_team(work)).or_default().push(position);
+    }
+    let groups = groups.into_iter().map(|(team, positions)| Group { team, positions }).collect();
     let mut failures = vec![None; work.len()];
-    let mut pending: Vec<usize> = (0..work.len()).collect();
-    let mut backoff = store.backoff();
-    while !pending.is_empty() {
-        let outcomes = attempt(store, org, work, &pending, now).await;
-        pending.clear();
-        for (position, outcome) in outcomes {
-            match outcome {
-                Outcome::Settled => {}
-                Outcome::Outdated => pending.push(position),
-                Outcome::Failed(failure) => failures[position] = Some(failure),
-            }
-        }
-        if !pending.is_empty() && !backoff.pause().await {
-            let contended = Failure::Store(Arc::new(store::Error::contended()));
-            pending.drain(..).for_each(|position| failures[position] = Some(contended.clone()));
-        }
+    for (position, failure) in (Settling { store, org, work, now }).groups(groups).await {
+        failures[position] = failure;
     }
     failures
 }
 
-/// What became of a ticket in one attempt.
-#[derive(Clone)]
-enum Outcome {
-    Settled,
-    Outdated,
-    Failed(Failure),
+/// The team that a ticket's events name last.
+fn named_team(work: &Work) -> Option<TeamId> {
+    match &work.cause {
+        Cause::Events(events) => events.iter().rev().find_map(|event| event.ticket.team_id),
+        Cause::Waiting | Cause::Unrouted | Cause::TeamGone => None,
+    }
 }
 
-/// Reads, plans and writes once. An item that cannot be read fails its own ticket alone: the batch is halved until it is found.
-async fn attempt(
-    store: &Store,
-    org: &OrganizationId,
-    work: &[Work],
-    pending: &[usize],
+/// Tickets that are settled together, by position.
+struct Group {
+    /// The team they seem to belong to, which is read beside them.
+    team: Option<TeamId>,
+    positions: Vec<usize>,
+}
+
+/// What became of a ticket, by position.
+type Outcomes = Vec<(usize, Option<Failure>)>;
+
+/// What an attempt came to.
+#[derive(Default)]
+struct Attempt {
+    done: Outcomes,
+    /// What has to be tried again, since the table has moved on.
+    outdated: Vec<usize>,
+    /// What turned out not to belong together.
+    apart: Vec<Group>,
+}
+
+struct Settling<'s> {
+    store: &'s Store,
+    org: &'s OrganizationId,
+    work: &'s [Work],
     now: Timestamp,
-) -> Vec<(usize, Outcome)> {
-    let batch: Vec<Work> = pending.iter().map(|&position| work[position].clone()).collect();
-    let all = |outcome: Outcome| pending.iter().map(move |&position| (position, outcome.clone())).collect();
-    let plan = match read_and_plan(store, org, &batch, now).await {
-        Ok(Some(plan)) => plan,
-        Ok(None) => return all(Outcome::Failed(Failure::UnknownOrganization)),
-        Err(store::Error::Internal(_)) if pending.len() > 1 => {
-            let (left, right) = pending.split_at(pending.len() / 2);
-            let mut outcomes = Box::pin(attempt(store, org, work, left, now)).await;
-            outcomes.extend(Box::pin(attempt(store, org, work, right, now)).await);
-            return outcomes;
-        }
-        Err(error) => return all(Outcome::Failed(Failure::Store(Arc::new(error)))),
-    };
-    let Plan { groups, nothing_to_do } = plan;
-    let mut outcomes: Vec<_> = nothing_to_do.into_iter().map(|at| (pending[at], Outcome::Settled)).collect();
-    let written = join_all(groups.iter().map(|group| write_in_turn(store, org, group))).await;
-    for (group, written) in groups.iter().zip(written) {
-        for (writes, outcome) in group.iter().zip(written) {
-            outcomes.extend(writes.work.iter().map(|&at| (pending[at], outcome.clone())));
-        }
-    }
-    outcomes
 }
 
-/// Plans a batch, reading whatever the plan wants to know. `None` if there is no such organization.
-async fn read_and_plan(
-    store: &Store,
-    org: &OrganizationId,
-    batch: &[Work],
-    now: Timestamp,
-) -> Result<Option<Plan>, store::Error> {
-    let ids: BTreeSet<&TicketId> = batch.iter().map(|work| &work.ticket_id).collect();
-    // The teams that events name are read beside the tickets: most often there is nothing else to know.
-    let named = batch.iter().flat_map(|work| match &work.cause {
-        Cause::Events(events) => events.as_slice(),
-        Cause::Waiting | Cause::Unrouted | Cause::TeamGone => &[],
-    });
-    let named = Missing { teams: named.filter_map(|event| event.ticket.team_id).collect(), ..Missing::default() };
-    let mut known = Known::default();
-    let (tickets, learned) = tokio::join!(store.tickets(org, ids), store.learn(org, named, &mut known));
-    let (tickets, ()) = (tickets?, learned?);
-    if !tickets.organization_exists {
-        return Ok(None);
+impl Settling<'_> {
+    /// How many teams are decided for at once. The more there are, the longer lies between what is read and what is written of
+    /// each, and the more often somebody else is faster.
+    const TEAMS_AT_ONCE: usize = 4;
+    /// How often a plan may want to know more. Three times is the most there is: what the tickets' teams are, which teams know of
+    /// their topics and what those are, and who is unheard of.
+    const MAX_LESSONS: usize = 8;
+
+    /// Settles groups in no particular order, so that invocations that begin together do not meet at every team.
+    async fn groups(&self, mut groups: Vec<Group>) -> Outcomes {
+        groups.shuffle(&mut rand::rng());
+        let settling: Vec<_> = groups.into_iter().map(|group| self.group(group)).collect();
+        stream::iter(settling).buffer_unordered(Self::TEAMS_AT_ONCE).concat().await
     }
-    for _ in 0..MAX_LESSONS {
-        match plan(batch, &tickets.by_id, &known, now) {
-            Ok(plan) => return Ok(Some(plan)),
-            Err(missing) => store.learn(org, missing, &mut known).await?,
+
+    /// Settles a group, as often as it takes.
+    async fn group(&self, group: Group) -> Outcomes {
+        let Group { team, mut positions } = group;
+        let mut outcomes = Vec::with_capacity(positions.len());
+        let mut backoff = self.store.backoff();
+        loop {
+            let Attempt { done, outdated, apart } = self.attempt(team, &positions).await;
+            outcomes.extend(done);
+            outcomes.extend(Box::pin(self.groups(apart)).await);
+            positions = outdated;
+            if positions.is_empty() {
+                return outcomes;
+            }
+            if !backoff.pause().await {
+                outcomes.extend(failed(&positions, store::Error::contended()));
+                return outcomes;
+            }
         }
     }
-    Err(store::Error::internal("a plan wants to know ever more"))
-}
 
-/// Writes a team's transactions one after the other, each made over what the one before leaves.
-async fn write_in_turn(store: &Store, org: &OrganizationId, group: &[Writes]) -> Vec<Outcome> {
-    let mut outcomes = Vec::with_capacity(group.len());
-    for writes in group {
-        let outcome = match store.write(org, writes).await {
-            Ok(()) => Outcome::Settled,
-            Err(Stale::Outdated) => Outcome::Outdated,
-            Err(Stale::Error(error)) => Outcome::Failed(Failure::Store(Arc::new(error))),
+    /// Reads, plans and writes once. What turns out to belong to different teams is only taken apart, for each team is read
+    /// just before it is written. An item that cannot be read fails its own ticket alone: the group is halved until it is found.
+    async fn attempt(&self, team: Option<TeamId>, positions: &[usize]) -> Attempt {
+        let mut attempt = Attempt::default();
+        let Plan { mut groups, nothing_to_do } = match self.read_and_plan(team, positions).await {
+            Ok(Some(plan)) => plan,
+            Ok(None) => {
+                let unknown = |&position| (position, Some(Failure::UnknownOrganization));
+                attempt.done.extend(positions.iter().map(unknown));
+                return attempt;
+            }
+            Err(store::Error::Internal(_)) if positions.len() > 1 => {
+                let (left, right) = positions.split_at(positions.len() / 2);
+                attempt.apart.extend([left, right].map(|half| Group { team, positions: half.to_vec() }));
+                return attempt;
+            }
+            Err(error) => {
+                attempt.done.extend(failed(positions, error));
+                return attempt;
+            }
         };
-        let goes_on = matches!(outcome, Outcome::Settled);
-        outcomes.push(outcome);
-        if !goes_on {
-            // Those that follow were made over what is not there now.
-            outcomes.resize(group.len(), Outcome::Outdated);
-            break;
+        let position = |at: &usize| positions[*at];
+        attempt.done.extend(nothing_to_do.iter().map(|at| (position(at), None)));
+        if groups.len() > 1 {
+            attempt.apart.extend(groups.iter().map(|group| Group {
+                team: group.iter().flat_map(|writes| &writes.tickets).find_map(|(_, ticket)| ticket.team_id),
+                positions: group.iter().flat_map(|writes| &writes.work).map(position).collect(),
+            }));
+            return attempt;
         }
+        for writes in groups.pop().unwrap_or_default() {
+            let positions: Vec<_> = writes.work.iter().map(position).collect();
+            if !attempt.outdated.is_empty() {
+                // It was made over what the one before would have left.
+                attempt.outdated.extend(positions);
+                continue;
+            }
+            match self.store.write(self.org, &writes).await {
+                Ok(()) => attempt.done.extend(positions.into_iter().map(|position| (position, None))),
+                Err(Stale::Outdated) => attempt.outdated.extend(positions),
+                Err(Stale::Error(error)) => attempt.done.extend(failed(&positions, error)),
+            }
+        }
+        attempt
     }
-    outcomes
+
+    /// Plans a group, reading whatever the plan wants to know. `None` if there is no such organization.
+    async fn read_and_plan(&self, team: Option<TeamId>, positions: &[usize]) -> Result<Option<Plan>, store::Error> {
+        let Self { store, org, now, .. } = *self;
+        let group: Vec<Work> = positions.iter().map(|&position| self.work[position].clone()).collect();
+        let ids: BTreeSet<&TicketId> = group.iter().map(|work| &work.ticket_id).collect();
+        // Most often there is nothing else to know.
+        let likely = Missing { teams: team.into_iter().collect(), ..Missing::default() };
+        let mut known = Known::default();
+        let (tickets, learned) = tokio::join!(store.tickets(org, ids), store.learn(org, likely, &mut known));
+        let (tickets, ()) = (tickets?, learned?);
+        if !tickets.organization_exists {
+            return Ok(None);
+        }
+        for _ in 0..Self::MAX_LESSONS {
+            match plan(&group, &tickets.by_id, &known, now) {
+                Ok(plan) => return Ok(Some(plan)),
+                Err(missing) => store.learn(org, missing, &mut known).await?,
+            }
+        }
+        Err(store::Error::internal("a plan wants to know ever more"))
+    }
+}
+
+fn failed(positions: &[usize], error: store::Error) -> Outcomes {
+    let failure = Failure::Store(Arc::new(error));
+    positions.iter().map(|&position| (position, Some(failure.clone()))).collect()
 }

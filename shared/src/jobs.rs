@@ -14,6 +14,9 @@ pub enum Job {
         organization_id: String,
         /// The team's bare UUID.
         team_id: String,
+        /// How often the index showed nothing of what is left to do.
+        #[serde(default)]
+        looks: u32,
     },
     /// Assign a team's waiting tickets, as far as somebody is eligible.
     DrainTeam {
@@ -21,6 +24,9 @@ pub enum Job {
         organization_id: String,
         /// The team's bare UUID.
         team_id: String,
+        /// How often the index showed nothing of what is left to do.
+        #[serde(default)]
+        looks: u32,
     },
     /// Find a team by what it knows, and no longer by what it knew; then try the organization's unrouted tickets.
     IndexSpecializations {
@@ -51,6 +57,9 @@ pub enum Job {
         /// Where the last page ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
+        /// Whether this is the second look, for memberships that the index did not show yet.
+        #[serde(default)]
+        second_look: bool,
     },
     /// Start again whatever the index of work shows unfinished.
     RestartUnfinished {

@@ -17,7 +17,7 @@ pub(crate) fn jobs(change: &Change) -> Vec<Job> {
         Changed::Team { before, after } => after_team(org, before.as_ref(), after.as_ref()),
         Changed::Load { team_id, before, after } => after_load(org, *team_id, before.as_ref(), after.as_ref()),
         Changed::TeamGone { team_id } => {
-            vec![Job::SweepTeam { organization_id: org.to_string(), team_id: team_id.uuid().to_string() }]
+            vec![Job::SweepTeam { organization_id: org.to_string(), team_id: team_id.uuid().to_string(), looks: 0 }]
         }
         Changed::Membership { team_id, before, after } => {
             after_membership(org, *team_id, before.as_ref(), after.as_ref())
@@ -55,18 +55,11 @@ fn after_ticket(org: &OrganizationId, before: Option<&Ticket>, after: Option<&Ti
     }
 }
 
-/// Somebody who becomes eligible can have what waits; somebody who comes may have been copied from an old profile.
+/// Somebody who becomes eligible can have what waits. Their profile needs no copying: who joins or returns does so on condition
+/// that it is the latest.
 fn after_membership(org: &OrganizationId, team: TeamId, before: Option<&Member>, after: Option<&Member>) -> Vec<Job> {
-    let is_present = |member: &Member| member.removed_at.is_none();
-    let mut jobs = Vec::new();
-    let Some(after) = after else { return jobs };
-    if after.is_eligible() && !before.is_some_and(Member::is_eligible) {
-        jobs.push(drain(org, team));
-    }
-    if is_present(after) && !before.is_some_and(is_present) {
-        jobs.push(copy_profile(org, after.user.id));
-    }
-    jobs
+    let is_eligible = |member: Option<&Member>| member.is_some_and(Member::is_eligible);
+    if is_eligible(after) && !is_eligible(before) { vec![drain(org, team)] } else { Vec::new() }
 }
 
 fn after_user(org: &OrganizationId, user: UserId, before: Option<&User>, after: Option<&User>) -> Vec<Job> {
@@ -74,11 +67,12 @@ fn after_user(org: &OrganizationId, user: UserId, before: Option<&User>, after: 
 }
 
 fn drain(org: &OrganizationId, team: TeamId) -> Job {
-    Job::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string() }
+    Job::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks: 0 }
 }
 
 fn copy_profile(org: &OrganizationId, user: UserId) -> Job {
-    Job::CopyProfile { organization_id: org.to_string(), user_id: user.uuid().to_string(), after: None }
+    let user_id = user.uuid().to_string();
+    Job::CopyProfile { organization_id: org.to_string(), user_id, after: None, second_look: false }
 }
 
 #[cfg(test)]
@@ -146,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_deleted_team_is_swept() {
-        let sweep = Job::SweepTeam { organization_id: "org".to_owned(), team_id: team_id().uuid().to_string() };
+        let team = team_id().uuid().to_string();
+        let sweep = Job::SweepTeam { organization_id: "org".to_owned(), team_id: team, looks: 0 };
         assert_eq!(following(Changed::TeamGone { team_id: team_id() }), [sweep]);
     }
 
@@ -167,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_who_becomes_eligible_drains_and_somebody_who_comes_is_copied_again() {
+    fn somebody_who_becomes_eligible_drains() {
         let with = |status, removed: bool| {
             let mut member = Member::joining(alex(), Tags::default(), None, 0, NOW).unwrap();
             member.user.status = status;
@@ -176,22 +171,22 @@ mod tests {
         };
         let (present, idle) = (with(UserStatus::Active, false), with(UserStatus::Inactive, false));
         let (left, left_idle) = (with(UserStatus::Active, true), with(UserStatus::Suspended, true));
-        let (drained, copied) = (drain(&org(), team_id()), copy_profile(&org(), alex().id));
-        for (before, after, expected) in [
-            (&None, &present, vec![&drained, &copied]),
-            (&None, &idle, vec![&copied]),
-            (&None, &left, vec![]),
-            (&left, &present, vec![&drained, &copied]),
-            (&left, &idle, vec![&copied]),
-            (&idle, &present, vec![&drained]),
-            (&present, &idle, vec![]),
-            (&present, &present, vec![]),
-            (&present, &left, vec![]),
-            (&left_idle, &left, vec![]),
-            (&present, &None, vec![]),
+        for (before, after, drains) in [
+            (&None, &present, true),
+            (&None, &idle, false),
+            (&None, &left, false),
+            (&left, &present, true),
+            (&left, &idle, false),
+            (&idle, &present, true),
+            (&present, &idle, false),
+            (&present, &present, false),
+            (&present, &left, false),
+            (&left_idle, &left, false),
+            (&present, &None, false),
         ] {
             let what = Changed::Membership { team_id: team_id(), before: before.clone(), after: after.clone() };
-            assert_eq!(following(what).iter().collect::<Vec<_>>(), expected, "{before:?} {after:?}");
+            let expected = if drains { vec![drain(&org(), team_id())] } else { vec![] };
+            assert_eq!(following(what), expected, "{before:?} {after:?}");
         }
     }
 

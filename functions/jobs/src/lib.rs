@@ -6,7 +6,7 @@
 mod routing;
 mod sweep;
 
-use std::{convert::Infallible, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
@@ -56,10 +56,15 @@ pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchRe
         stop: Instant::now() + batch.deadline().saturating_duration_since(Instant::now()).mul_f64(0.6),
         deadline: batch.deadline(),
     };
-    let outcomes = join_all(batch.bodies().map(|body| at_work.perform(body))).await;
-    for (position, outcome) in outcomes.into_iter().enumerate() {
+    // A job that the batch has twice would only get in its own way.
+    let mut jobs: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (position, body) in batch.bodies().enumerate() {
+        jobs.entry(body.to_owned()).or_default().push(position);
+    }
+    let outcomes = join_all(jobs.keys().map(|body| at_work.perform(body))).await;
+    for (positions, outcome) in jobs.into_values().zip(outcomes) {
         if let Err(error) = outcome {
-            batch.fail([position], error);
+            batch.fail(positions, error);
         }
     }
     Ok(batch.answer())
@@ -114,21 +119,31 @@ struct AtWork<'d> {
 }
 
 impl AtWork<'_> {
-    /// How long what an index does not show yet is left alone.
-    const LAG: Duration = Duration::from_secs(1);
+    /// How often an index is looked at again that does not show yet what the table counts, each time after twice as long, from
+    /// one second on; then the schedule does.
+    const MAX_LOOKS: u32 = 8;
     /// How long after a first look nothing is under way any more that began before it: longer than any function may take.
     const SECOND_LOOK: Duration = Duration::from_mins(1);
-    /// How many entries of an index are looked at together.
+    /// How many entries of an index are looked at together: as many tickets as fit a transaction beside what their team left, and
+    /// beside its load and a few members.
     const PAGE: usize = 90;
+
+    /// Has a job look again later at an index that shows nothing of what is left to do.
+    async fn look_again(&self, looks: u32, job: impl FnOnce(u32) -> Job) -> Result<(), Error> {
+        if looks == Self::MAX_LOOKS {
+            return Ok(());
+        }
+        self.enqueue(&[job(looks + 1)], Duration::from_secs(1 << looks)).await
+    }
 
     async fn perform(&self, body: &str) -> Result<(), Error> {
         let job: Job = serde_json::from_str(body).map_err(|error| Error::Unreadable(error.to_string()))?;
         match &job {
-            Job::SweepTeam { organization_id, team_id } => {
-                self.sweep_team(&organization(organization_id)?, team(team_id)?, &job).await
+            Job::SweepTeam { organization_id, team_id, looks } => {
+                self.sweep_team(&organization(organization_id)?, team(team_id)?, *looks).await
             }
-            Job::DrainTeam { organization_id, team_id } => {
-                self.drain_team(&organization(organization_id)?, team(team_id)?, &job).await
+            Job::DrainTeam { organization_id, team_id, looks } => {
+                self.drain_team(&organization(organization_id)?, team(team_id)?, *looks).await
             }
             Job::IndexSpecializations { organization_id, team_id, formerly } => {
                 self.index_specializations(&organization(organization_id)?, team(team_id)?, formerly).await
@@ -136,8 +151,8 @@ impl AtWork<'_> {
             Job::RouteUnrouted { organization_id, after, second_look } => {
                 self.route_unrouted(&organization(organization_id)?, after.clone(), *second_look).await
             }
-            Job::CopyProfile { organization_id, user_id, after } => {
-                self.copy_profile(&organization(organization_id)?, user(user_id)?, after.clone()).await
+            Job::CopyProfile { organization_id, user_id, after, second_look } => {
+                self.copy_profile(&organization(organization_id)?, user(user_id)?, after.clone(), *second_look).await
             }
             Job::RestartUnfinished { after } => self.restart_unfinished(after.clone()).await,
         }
@@ -155,19 +170,30 @@ impl AtWork<'_> {
         Ok(self.queue.send(&messages, self.deadline).await?)
     }
 
-    async fn copy_profile(&self, org: &OrganizationId, user: UserId, mut after: Option<String>) -> Result<(), Error> {
+    /// Copies a user's profile into their memberships, page by page.
+    ///
+    /// The index may not show yet a membership that began just before the profile changed. So there is a second look, once it
+    /// must.
+    async fn copy_profile(
+        &self,
+        org: &OrganizationId,
+        user: UserId,
+        mut after: Option<String>,
+        second_look: bool,
+    ) -> Result<(), Error> {
+        let rest = |after, second_look| Job::CopyProfile {
+            organization_id: org.to_string(),
+            user_id: user.uuid().to_string(),
+            after,
+            second_look,
+        };
         loop {
             after = self.store.copy_profile(org, user, after, self.now).await?;
             if after.is_none() {
-                return Ok(());
+                return if second_look { Ok(()) } else { self.enqueue(&[rest(None, true)], Self::SECOND_LOOK).await };
             }
             if !self.goes_on() {
-                let rest = Job::CopyProfile {
-                    organization_id: org.as_str().to_owned(),
-                    user_id: user.uuid().to_string(),
-                    after,
-                };
-                return self.enqueue(&[rest], Duration::ZERO).await;
+                return self.enqueue(&[rest(after, second_look)], Duration::ZERO).await;
             }
         }
     }
@@ -177,12 +203,8 @@ impl AtWork<'_> {
         loop {
             let page = self.store.unfinished(after.as_deref(), Self::PAGE).await?;
             let restarted = page.found.into_iter().map(|unfinished| match unfinished {
-                Unfinished::Waiting(org, team) => {
-                    Job::DrainTeam { organization_id: org.as_str().to_owned(), team_id: team.uuid().to_string() }
-                }
-                Unfinished::Gone(org, team) => {
-                    Job::SweepTeam { organization_id: org.as_str().to_owned(), team_id: team.uuid().to_string() }
-                }
+                Unfinished::Waiting(org, team) => drain(&org, team, 0),
+                Unfinished::Gone(org, team) => sweep(&org, team, 0),
             });
             self.enqueue(&restarted.collect::<Vec<_>>(), Duration::ZERO).await?;
             after = page.next;
@@ -194,6 +216,14 @@ impl AtWork<'_> {
             }
         }
     }
+}
+
+fn drain(org: &OrganizationId, team: TeamId, looks: u32) -> Job {
+    Job::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
+}
+
+fn sweep(org: &OrganizationId, team: TeamId, looks: u32) -> Job {
+    Job::SweepTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
 }
 
 fn organization(text: &str) -> Result<OrganizationId, Error> {

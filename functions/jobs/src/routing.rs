@@ -4,46 +4,35 @@ use std::{collections::HashSet, time::Duration};
 
 use muster::{
     assign,
-    domain::{Folded, OrganizationId, TeamId, TicketId},
+    domain::{Folded, OrganizationId, TeamId},
     jobs::Job,
     routing::{Cause, Work},
-    store::TicketList,
+    store::{Page, TicketList},
 };
 
-use super::{AtWork, Error};
+use super::{AtWork, Error, drain};
 
 impl AtWork<'_> {
     /// Assigns a team's waiting tickets, the most urgent first, then the oldest.
     ///
     /// It is over when none waits or nobody is eligible, by the table itself; where the index shows fewer than wait, it is looked
     /// at again later.
-    pub(super) async fn drain_team(&self, org: &OrganizationId, team: TeamId, job: &Job) -> Result<(), Error> {
+    pub(super) async fn drain_team(&self, org: &OrganizationId, team: TeamId, looks: u32) -> Result<(), Error> {
+        let mut before = None;
         loop {
             let Some(desk) = self.store.desk(org, team).await? else { return Ok(()) };
-            if desk.load.waiting_tickets == 0 {
+            let waiting = desk.load.waiting_tickets;
+            if waiting == 0 {
                 return Ok(self.store.nothing_waits(org, team).await?);
             }
             if desk.eligible() == 0 {
                 return Ok(());
             }
-            if !self.goes_on() {
-                return self.enqueue(std::slice::from_ref(job), Duration::ZERO).await;
+            if before.replace(waiting).is_some_and(|before| waiting >= before) {
+                return self.look_again(looks, |looks| drain(org, team, looks)).await;
             }
-            let mut after = None;
-            let mut drained = false;
-            loop {
-                let page =
-                    self.store.listed_tickets(org, TicketList::Waiting(team), after.as_deref(), Self::PAGE).await?;
-                self.settle(org, &page.found, &Cause::Waiting).await?;
-                let left = self.store.desk(org, team).await?.map_or(0, |desk| desk.load.waiting_tickets);
-                drained |= left < desk.load.waiting_tickets;
-                after = page.next;
-                if drained || after.is_none() {
-                    break;
-                }
-            }
-            if !drained {
-                return self.enqueue(std::slice::from_ref(job), Self::LAG).await;
+            if !self.settle_list(org, TicketList::Waiting(team), &Cause::Waiting).await? {
+                return self.enqueue(&[drain(org, team, 0)], Duration::ZERO).await;
             }
         }
     }
@@ -74,32 +63,53 @@ impl AtWork<'_> {
         mut after: Option<String>,
         second_look: bool,
     ) -> Result<(), Error> {
-        let organization_id = org.as_str().to_owned();
+        let rest = |after, second_look| Job::RouteUnrouted { organization_id: org.to_string(), after, second_look };
         loop {
-            let page = self.store.listed_tickets(org, TicketList::Unrouted, after.as_deref(), Self::PAGE).await?;
-            self.settle(org, &page.found, &Cause::Unrouted).await?;
-            after = page.next;
+            after = self.settle_page(org, TicketList::Unrouted, after.as_deref(), &Cause::Unrouted).await?;
             if after.is_none() {
-                if second_look {
-                    return Ok(());
-                }
-                let again = Job::RouteUnrouted { organization_id, after: None, second_look: true };
-                return self.enqueue(&[again], Self::SECOND_LOOK).await;
+                return if second_look { Ok(()) } else { self.enqueue(&[rest(None, true)], Self::SECOND_LOOK).await };
             }
             if !self.goes_on() {
-                let rest = Job::RouteUnrouted { organization_id, after, second_look };
-                return self.enqueue(&[rest], Duration::ZERO).await;
+                return self.enqueue(&[rest(after, second_look)], Duration::ZERO).await;
             }
         }
     }
 
-    /// Settles tickets that an index showed; the first that fails fails the job, which then looks at all of it again.
-    pub(super) async fn settle(&self, org: &OrganizationId, tickets: &[TicketId], cause: &Cause) -> Result<(), Error> {
+    /// Settles all tickets of a list. False if the time was up before; those that are settled are no longer in it.
+    pub(super) async fn settle_list(
+        &self,
+        org: &OrganizationId,
+        list: TicketList,
+        cause: &Cause,
+    ) -> Result<bool, Error> {
+        let mut after = None;
+        while self.goes_on() {
+            after = self.settle_page(org, list, after.as_deref(), cause).await?;
+            if after.is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Settles one page of a list; gives where the next begins. The first ticket that fails fails the job, which then begins the
+    /// list again.
+    async fn settle_page(
+        &self,
+        org: &OrganizationId,
+        list: TicketList,
+        after: Option<&str>,
+        cause: &Cause,
+    ) -> Result<Option<String>, Error> {
+        let Page { found, next } = self.store.listed_tickets(org, list, after, Self::PAGE).await?;
         // The index may show one ticket under its old key and its new, and no transaction may write an item twice.
         let mut seen = HashSet::new();
-        let once = tickets.iter().filter(|&id| seen.insert(id));
-        let work: Vec<_> = once.map(|id| Work { ticket_id: id.clone(), cause: cause.clone() }).collect();
+        let once = found.into_iter().filter(|id| seen.insert(id.clone()));
+        let work: Vec<_> = once.map(|ticket_id| Work { ticket_id, cause: cause.clone() }).collect();
         let failures = assign::settle(&self.store, org, &work, self.now).await;
-        failures.into_iter().flatten().next().map_or(Ok(()), |failure| Err(Error::Ticket(failure)))
+        match failures.into_iter().flatten().next() {
+            Some(failure) => Err(Error::Ticket(failure)),
+            None => Ok(next),
+        }
     }
 }

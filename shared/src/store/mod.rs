@@ -22,6 +22,7 @@ mod work;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
+use futures_util::{StreamExt, TryStreamExt, stream::iter};
 use tokio::time::Instant;
 
 pub use members::OnLead;
@@ -104,4 +105,12 @@ impl Store {
             Err(failed) => Err(failed.into()),
         }
     }
+}
+
+/// How many calls for one purpose are under way at once.
+const AT_ONCE: usize = 25;
+
+/// Awaits calls, [`AT_ONCE`] at a time; the first that fails fails all.
+async fn a_few_at_a_time<T>(calls: Vec<impl Future<Output = Result<T, Error>>>) -> Result<Vec<T>, Error> {
+    iter(calls).buffer_unordered(AT_ONCE).try_collect().await
 }

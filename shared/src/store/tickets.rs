@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures_util::future::try_join_all;
 
 use super::{
-    Error, Store, expression,
+    Error, Store, a_few_at_a_time, expression,
     expression::{n, s},
     items::{self, Item, MemberItem, TicketItem},
     keys,
@@ -84,16 +84,16 @@ impl Store {
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn learn(&self, org: &OrganizationId, missing: Missing, known: &mut Known) -> Result<(), Error> {
         let Missing { teams, topics, users } = missing;
-        let team = async |id| Ok::<_, Error>((id, self.team_state(org, id).await?));
+        let team = async |id| Ok((id, self.team_state(org, id).await?));
         let topic = async |topic: Folded| {
             let specialists = self.specialists(org, &topic).await?;
-            Ok::<_, Error>((topic, specialists))
+            Ok((topic, specialists))
         };
-        let user = async |id| Ok::<_, Error>((id, self.user(org, id).await?));
+        let user = async |id| Ok((id, self.user(org, id).await?));
         let (teams, topics, users) = tokio::try_join!(
-            try_join_all(teams.into_iter().map(team)),
-            try_join_all(topics.into_iter().map(topic)),
-            try_join_all(users.into_iter().map(user)),
+            a_few_at_a_time(teams.into_iter().map(team).collect()),
+            a_few_at_a_time(topics.into_iter().map(topic).collect()),
+            a_few_at_a_time(users.into_iter().map(user).collect()),
         )?;
         known.teams.extend(teams);
         known.specialists.extend(topics);

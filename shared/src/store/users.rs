@@ -6,10 +6,9 @@ use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
     types::{PutRequest, WriteRequest},
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{
-    Error, Store, expression,
+    Error, Store, a_few_at_a_time, expression,
     expression::{n, s},
     items::{self, UserItem},
     keys::{self, Key},
@@ -168,7 +167,7 @@ impl Store {
             page.items().iter().map(|item| items::text(item, "gsi1sk").and_then(keys::team_of)).collect();
         let teams = teams.ok_or_else(|| Error::internal("an index entry under a user is not a membership's"))?;
         let copies: Vec<_> = teams.iter().map(|&team| self.copy_into_membership(org, user, team)).collect();
-        stream::iter(copies).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        a_few_at_a_time(copies).await?;
         Ok(if page.last_evaluated_key.is_some() { teams.last().copied() } else { None })
     }
 
@@ -216,7 +215,7 @@ impl Store {
                 async move { self.update_if(&key, update, "#lead_id = :lead", values).await }
             })
             .collect();
-        stream::iter(cleared).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+        a_few_at_a_time(cleared).await?;
         match &page.last_evaluated_key {
             None => Ok(None),
             Some(last) => team_of(last).map(Some).ok_or_else(|| Error::internal("a team's key is not a team's")),
@@ -228,8 +227,6 @@ impl Store {
 const MEMBERSHIPS_PER_PAGE: i32 = 100;
 /// How many items, two a team, one call looks for leads in.
 const TEAM_ITEMS_PER_PAGE: i32 = 500;
-/// How many updates are under way at once.
-const AT_ONCE: usize = 25;
 
 /// Where a page of copying a profile begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
