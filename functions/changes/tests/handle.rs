@@ -277,7 +277,7 @@ async fn what_happened_is_announced_in_few_calls_and_starts_each_job_once() {
     let announced = aws.announced();
     assert_eq!(announced.len(), 23);
     assert_eq!((&*announced[0], &*announced[22]), ("ticket.assigned tickets/T0", "ticket.waiting tickets/T22"));
-    assert_eq!(aws.jobs(), [json!({ "job": "drain_team", "organization_id": "org", "team_id": TEAM })]);
+    assert_eq!(aws.jobs(), [json!({ "job": "drain_team", "organization_id": "org", "team_id": TEAM, "looks": 0 })]);
 }
 
 #[tokio::test]
