@@ -267,7 +267,7 @@ pub struct Ticket {
     pub team_version: Option<EventVersion>,
     /// Whose it is; of a closed ticket, whose it was.
     pub assignee_id: Option<UserId>,
-    /// The event that last set the assignee, or that nobody could be found.
+    /// The event that last set or took the assignee, or that our decision was made after.
     pub assignee_version: Option<EventVersion>,
     /// Where it is.
     pub state: TicketState,

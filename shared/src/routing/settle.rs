@@ -140,7 +140,7 @@ impl Draft {
         let (ticket, version) = match (before, &work.cause) {
             (Some(ticket), _) if ticket.state == TicketState::Deleted => return Ok(None),
             (Some(ticket), Cause::Events(events)) => (ticket.clone(), latest(events).cloned()),
-            (Some(ticket), _) => (ticket.clone(), ticket.assignee_version.clone()),
+            (Some(ticket), _) => (ticket.clone(), None),
             (None, Cause::Events(events)) => match (events.first(), latest(events).cloned()) {
                 (Some(first), version) => (unheard_of(first, now), version),
                 (None, _) => return Ok(None),
@@ -290,8 +290,6 @@ impl Draft {
             Some(team) => known.desk(team)?,
             None => None,
         };
-        // Never back: what a later event took away must not return with a snapshot from before it.
-        ticket.assignee_version = ticket.assignee_version.take().max(Some(version));
         let was = self.before.as_ref().map(|before| (before.state, before.team_id, before.decision.reason));
         let Some(desk) = desk else {
             let reason = match (routes_elsewhere, self.names_missing_team) {
@@ -327,6 +325,8 @@ impl Draft {
         };
         ticket.state = TicketState::Assigned;
         ticket.assignee_id = Some(user);
+        // Never back: what a later event took away must not return with a snapshot from before it.
+        ticket.assignee_version = ticket.assignee_version.take().max(Some(version));
         ticket.decision = decision;
         let last_turn = desk.seat(user).map_or(0, |seat| seat.member.last_turn);
         Ok(Some(Chosen { team: desk.team.id, user, turn, last_turn }))
