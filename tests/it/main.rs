@@ -12,5 +12,6 @@ mod faults;
 mod hostile;
 mod isolation;
 mod pipeline;
+mod routing;
 mod shapes;
 mod support;

@@ -1,7 +1,11 @@
 //! What tests share: a stack, organizations with keys and users, and a client that says what it got.
 
+pub mod audit;
+pub mod desks;
 pub mod direct;
 pub mod faulty;
+pub mod mortal;
+pub mod queue;
 pub mod table;
 pub mod tickets;
 

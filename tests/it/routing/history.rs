@@ -1,0 +1,216 @@
+//! Seeded histories: thousands of events, some twice, none in order, by concurrent batches.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    ops::RangeInclusive,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use muster::domain::QueueStrategy::{LeastBusy, RoundRobin, SkillBased};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+
+use crate::support::{
+    Stack,
+    audit::Books,
+    desks::{Crew, Day, DayPlan, Desk, Heard, team},
+    mortal::{Death, Instance},
+    queue::{Sent, assign},
+    table::{number, text},
+};
+
+const TOPICS: [&str; 12] =
+    ["vpn", "dns", "mail", "printer", "sso", "wifi", "laptop", "payroll", "hiring", "badge", "backup", "legal"];
+const TEAMS: usize = 40;
+const USERS: usize = 120;
+/// In rotation, the same members all day, and nobody is ever passed over: a ticket that is taken back from its assignee goes to
+/// the next one but takes a turn, so elsewhere the counts of decisions may differ by more.
+const CALM: std::ops::Range<usize> = 0..12;
+/// Somebody leaves it and comes back.
+const CHANGING: usize = 13;
+/// Deleted at noon.
+const DOOMED: usize = 38;
+/// Empty until the afternoon.
+const LATE: usize = 39;
+
+/// Forty teams of six, of every strategy.
+fn crews() -> Vec<Crew> {
+    let mut rng = StdRng::seed_from_u64(40);
+    (0..TEAMS)
+        .map(|n| {
+            let strategy = match n {
+                0..16 => RoundRobin,
+                _ if n.is_multiple_of(2) => LeastBusy,
+                _ => SkillBased,
+            };
+            let members = (n * 3..n * 3 + 6).map(|user| (user % USERS, Vec::new()));
+            let mut crew = Crew { members: members.collect(), ..Crew::of(strategy, []) };
+            for (_, skills) in &mut crew.members {
+                skills.extend(TOPICS.choose_multiple(&mut rng, 2));
+            }
+            match n {
+                // All but the last topic, of which no team knows anything.
+                LATE => crew.members.clear(),
+                16.. if n != DOOMED => crew.specializations.extend(TOPICS[..11].choose_multiple(&mut rng, 2)),
+                _ => {}
+            }
+            crew
+        })
+        .collect()
+}
+
+/// How the batches of a history are handed out.
+struct Handing {
+    workers: u64,
+    /// How many messages a batch has, at least and at most.
+    sizes: RangeInclusive<usize>,
+    /// How many of a hundred instances are killed at some call.
+    killed: u32,
+}
+
+/// Has concurrent workers take batches of a desk's messages until none is left; what fails, or was in the hands of an instance
+/// that was killed, goes back. Between batches, the roster changes. Gives the number of killed instances.
+async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usize {
+    let total = messages.len();
+    // Messages, and how many batches are under way.
+    let list = Mutex::new((VecDeque::from(messages), 0));
+    let changes = Mutex::new(VecDeque::from([(30, "leave"), (50, "delete"), (60, "return"), (70, "join")]));
+    let work = async |worker: u64| {
+        let mut rng = StdRng::seed_from_u64(worker);
+        let mut deaths = 0;
+        loop {
+            let (batch, done, is_over) = {
+                let (list, under_way) = &mut *list.lock().expect("nobody panicked");
+                let size = rng.random_range(handing.sizes.clone()).min(list.len());
+                let batch: Vec<_> = list.drain(..size).collect();
+                let is_over = batch.is_empty() && *under_way == 0;
+                *under_way += u64::from(!batch.is_empty());
+                (batch, 100 * (total - list.len()) / total, is_over)
+            };
+            if is_over {
+                return deaths;
+            }
+            if batch.is_empty() {
+                // Others may yet give some back.
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                continue;
+            }
+            let change = {
+                let mut changes = changes.lock().expect("nobody panicked");
+                let is_due = changes.front().is_some_and(|(at, _)| done >= *at);
+                if is_due { changes.pop_front() } else { None }
+            };
+            match change.map(|(_, change)| change) {
+                Some("leave") => desk.leave(CHANGING, CHANGING * 3).await,
+                Some("delete") => desk.delete(DOOMED).await,
+                Some("return") => desk.join(CHANGING, CHANGING * 3, &[]).await,
+                Some("join") => desk.join(LATE, 7, &["vpn"]).await,
+                _ => {}
+            }
+            let death = *[Death::Before, Death::After].choose(&mut rng).expect("two");
+            let end = (rng.random_range(0..100) < handing.killed).then(|| (rng.random_range(0..60), death));
+            let instance = Instance::dying(&desk.ledger, end);
+            let failed = instance.run(assign(&desk.assignment(&instance), &batch)).await;
+            deaths += usize::from(failed.is_none());
+            let again = failed.unwrap_or_else(|| (0..batch.len()).collect());
+            let (list, under_way) = &mut *list.lock().expect("nobody panicked");
+            list.extend(again.into_iter().map(|position| batch[position].clone()));
+            *under_way -= 1;
+        }
+    };
+    join_all((0..handing.workers).map(work)).await.into_iter().sum()
+}
+
+/// Holds every ticket to what was said of it.
+fn assert_none_is_lost(books: &Books, heard: &BTreeMap<String, Heard>, desk: &Desk) {
+    let mut decisions: HashMap<String, usize> = HashMap::new();
+    for (_, (ticket, _)) in desk.ledger.decisions().into_values().flatten() {
+        let id = ticket.rsplit('#').next().unwrap_or_default().to_owned();
+        *decisions.entry(id).or_default() += 1;
+    }
+    assert!(books.tickets.keys().eq(heard.keys()), "every ticket is known, and no other");
+    let mut plain = 0;
+    for (id, heard) in heard {
+        let item = &books.tickets[id];
+        let taken = decisions.get(id).copied().unwrap_or(0);
+        assert!(taken <= heard.decisions, "{id} was decided {taken} times: {heard:?} {item:?}");
+        if heard.is_deleted {
+            assert_eq!(text(item, "state"), "deleted", "{id}: {heard:?}");
+            continue;
+        }
+        let (at, event_id) = &heard.version;
+        assert_eq!(text(item, "version"), format!("{}#{event_id}", at * 1000), "{id}");
+        assert_eq!(text(item, "status"), heard.status, "{id}");
+        if heard.named.contains(&team(DOOMED)) {
+            continue;
+        }
+        if let Some(user) = &heard.adopted_by {
+            assert_eq!(text(item, "assignee_id"), user, "{id}: {heard:?}");
+        }
+        if heard.is_plain {
+            plain += 1;
+            assert_eq!((taken, text(item, "state")), (1, "assigned"), "{id}: {heard:?}");
+            assert!(heard.named.contains(text(item, "team_id")), "{id}: {item:?}");
+        }
+    }
+    assert!(plain * 20 > heard.len(), "{plain} tickets of {} are to be decided once", heard.len());
+}
+
+async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
+    // The engine slows down as transactions pile up, so these do so on a stack of their own.
+    let stack = Stack::with(|_| {}).await;
+    let crews = crews();
+    let desk = Desk::open(&stack, USERS, &crews).await;
+    let calm: Vec<_> = CALM.collect();
+    let rough: Vec<_> = (CALM.end..TEAMS).collect();
+    let plan = DayPlan { seed, events, rough: &rough, calm: &calm, users: USERS, crews: &crews, topics: &TOPICS };
+    let Day { mut messages, heard } = plan.make(&desk.org);
+    let poison: Vec<_> = (0..20).map(|n| format!("{{ this is no event: {n}")).collect();
+    for (n, poison) in poison.iter().enumerate() {
+        messages.insert(n * messages.len() / 20, poison.clone());
+    }
+    let began = Instant::now();
+    let count = messages.len();
+    let deaths = hand_out(&desk, messages, &handing).await;
+    let handed_out = began.elapsed();
+    desk.audit().await;
+    desk.finish().await;
+    let books = desk.audit().await;
+    let (made, refused) = desk.ledger.transactions();
+    eprintln!(
+        "{count} messages about {} tickets in {handed_out:?}, {made} transactions, {refused} refused, {deaths} deaths; \
+         all in {:?}",
+        heard.len(),
+        began.elapsed()
+    );
+
+    books.assert_at_rest();
+    assert_none_is_lost(&books, &heard, &desk);
+    let mut letters: Vec<_> = desk.dead_letters.take().into_iter().map(|Sent { body, .. }| body).collect();
+    letters.sort();
+    letters.dedup();
+    let mut poison = poison;
+    poison.sort();
+    assert_eq!(letters, poison);
+    for n in CALM {
+        let (fewest, most) = books.spread(&team(n), &desk.ledger);
+        assert!(most > 0 && most - fewest <= 1, "decisions in team {n}: {fewest} to {most}");
+    }
+    assert!(books.gone.contains_key(&team(DOOMED)));
+    assert!(number(&books.loads[&team(LATE)], "turn") > 0, "what waited was assigned");
+    deaths
+}
+
+#[tokio::test]
+async fn a_day_of_20_000_events_ends_exact() {
+    let handing = Handing { workers: 8, sizes: 100..=100, killed: 0 };
+    live_through(20_000, 2026, handing).await;
+}
+
+#[tokio::test]
+async fn a_history_of_instances_that_are_killed_ends_exact() {
+    let handing = Handing { workers: 8, sizes: 1..=50, killed: 40 };
+    let deaths = live_through(2000, 31, handing).await;
+    assert!(deaths >= 10, "only {deaths} instances were killed over their work");
+}

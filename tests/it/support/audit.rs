@@ -1,0 +1,278 @@
+//! An organization's books, read past the store and recounted without the domain's code.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use muster::domain::OrganizationId;
+
+use super::{
+    Stack, direct,
+    mortal::Ledger,
+    table::{Item, number, text},
+};
+
+/// What counters should say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tally {
+    open: i64,
+    waiting: i64,
+    sla_met: i64,
+    sla_due: i64,
+}
+
+/// What a membership's counters should say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Share {
+    open: i64,
+    in_progress: i64,
+    resolved: i64,
+    resolved_ms: i64,
+}
+
+/// Everything that the table holds of an organization's teams and tickets. Ids are bare.
+#[derive(Debug, Default)]
+pub struct Books {
+    pub teams: BTreeMap<String, Item>,
+    pub loads: BTreeMap<String, Item>,
+    pub gone: BTreeMap<String, Item>,
+    /// By team and user.
+    pub members: BTreeMap<(String, String), Item>,
+    pub tickets: BTreeMap<String, Item>,
+    /// As they lie in the table, by key.
+    pub items: BTreeMap<(String, String), Item>,
+}
+
+/// Whether an item has an attribute.
+fn has(item: &Item, attribute: &str) -> bool {
+    item.contains_key(attribute)
+}
+
+fn map<'i>(item: &'i Item, attribute: &str) -> Option<&'i Item> {
+    item.get(attribute).and_then(|value| value.as_m().ok())
+}
+
+/// Whether a member can be given tickets.
+pub fn is_eligible(member: &Item) -> bool {
+    text(member, "status") == "active" && !has(member, "removed_at")
+}
+
+impl Books {
+    /// Reads the whole table, page by page, and keeps what is the organization's.
+    pub async fn read(stack: &Stack, org: &OrganizationId) -> Self {
+        let client = aws_sdk_dynamodb::Client::from_conf(direct::client_config(stack).build());
+        let mut books = Self::default();
+        let (own, prefix) = (format!("ORG#{org}"), format!("ORG#{org}#"));
+        let items = client.scan().table_name(&stack.table).consistent_read(true).into_paginator().items().send();
+        let items: Vec<Item> = items.collect::<Result<_, _>>().await.expect("the table can be read");
+        for item in items {
+            let (pk, sk) = (text(&item, "pk").to_owned(), text(&item, "sk").to_owned());
+            let rest = match pk.strip_prefix(&prefix) {
+                Some(rest) => rest,
+                None if pk == own => "",
+                None => continue,
+            };
+            books.items.insert((pk.clone(), sk.clone()), item.clone());
+            if let Some(ticket) = rest.strip_prefix("TICKET#") {
+                books.tickets.insert(ticket.to_owned(), item);
+            } else if let (Some(team), Some(user)) = (rest.strip_prefix("TEAM#"), sk.strip_prefix("MEMBER#")) {
+                books.members.insert((team.to_owned(), user.to_owned()), item);
+            } else if !rest.is_empty() {
+                // Users, specializations.
+            } else if let Some(team) = sk.strip_prefix("TEAM#").and_then(|team| team.strip_suffix("#LOAD")) {
+                books.loads.insert(team.to_owned(), item);
+            } else if let Some(team) = sk.strip_prefix("TEAM#") {
+                books.teams.insert(team.to_owned(), item);
+            } else if let Some(team) = sk.strip_prefix("GONE#") {
+                books.gone.insert(team.to_owned(), item);
+            }
+        }
+        books
+    }
+
+    /// A team's members who can be given tickets.
+    pub fn eligible(&self, team: &str) -> Vec<&str> {
+        let of_team = self.members.iter().filter(|((of, _), member)| of == team && is_eligible(member));
+        of_team.map(|((_, user), _)| user.as_str()).collect()
+    }
+
+    /// Every ticket is in one place, and every counter is what the tickets say.
+    pub fn assert_exact(&self) {
+        let mut teams: HashMap<&str, Tally> = HashMap::new();
+        let mut shares: HashMap<(&str, &str), Share> = HashMap::new();
+        for (id, ticket) in &self.tickets {
+            let (status, state) = (text(ticket, "status"), text(ticket, "state"));
+            let (team, assignee) = (text(ticket, "team_id"), text(ticket, "assignee_id"));
+            let is_over = matches!(status, "resolved" | "closed" | "cancelled");
+            match state {
+                "assigned" => assert!(!is_over && !assignee.is_empty(), "{id}: {ticket:?}"),
+                "waiting" => assert!(!is_over && assignee.is_empty() && !team.is_empty(), "{id}: {ticket:?}"),
+                "unrouted" => assert!(!is_over && assignee.is_empty() && team.is_empty(), "{id}: {ticket:?}"),
+                "closed" => assert!(is_over, "{id}: {ticket:?}"),
+                "deleted" => assert!(team.is_empty() && assignee.is_empty(), "{id}: {ticket:?}"),
+                other => panic!("{id} is {other}"),
+            }
+            let index = match state {
+                "assigned" if !team.is_empty() => format!("#TEAM#{team}#OPEN"),
+                "waiting" => format!("#TEAM#{team}#WAITING"),
+                "unrouted" => "#UNROUTED".to_owned(),
+                _ => String::new(),
+            };
+            let indexed = text(ticket, "gsi1pk");
+            assert!(indexed.ends_with(&index) && indexed.is_empty() == index.is_empty(), "{id} is in {indexed}");
+            let credit = map(ticket, "credit");
+            let is_credited = state != "deleted" && matches!(status, "resolved" | "closed");
+            assert_eq!(credit.is_some(), is_credited, "credit of {id}: {ticket:?}");
+            if team.is_empty() {
+                continue;
+            }
+            let in_time = credit.and_then(|credit| credit.get("in_time")).and_then(|value| value.as_bool().ok());
+            let tally = teams.entry(team).or_default();
+            tally.open += i64::from(matches!(state, "assigned" | "waiting"));
+            tally.waiting += i64::from(state == "waiting");
+            tally.sla_due += i64::from(in_time.is_some());
+            tally.sla_met += i64::from(in_time == Some(&true));
+            if assignee.is_empty() {
+                continue;
+            }
+            let share = shares.entry((team, assignee)).or_default();
+            share.open += i64::from(state == "assigned");
+            share.in_progress += i64::from(state == "assigned" && status == "in_progress");
+            share.resolved += i64::from(credit.is_some());
+            share.resolved_ms += credit.map_or(0, |credit| number(credit, "resolution_ms"));
+        }
+
+        assert!(self.teams.keys().eq(self.loads.keys()), "each team has a load");
+        for (team, load) in &self.loads {
+            let counted = Tally {
+                open: number(load, "open_tickets"),
+                waiting: number(load, "waiting_tickets"),
+                sla_met: number(load, "sla_met"),
+                sla_due: number(load, "sla_due"),
+            };
+            assert_eq!(counted, teams.get(team.as_str()).copied().unwrap_or_default(), "counters of team {team}");
+            assert!(counted.waiting == 0 || text(load, "gsi1pk") == "WORK", "{team} is not found by the schedule");
+        }
+        for (team, left) in &self.gone {
+            let tally = teams.get(team.as_str()).copied().unwrap_or_default();
+            let counted = (number(left, "open_tickets"), number(left, "waiting_tickets"));
+            assert_eq!(counted, (tally.open, tally.waiting), "what {team} left");
+            assert!(counted.0 == 0 || text(left, "gsi1pk") == "WORK", "{team} is not found by the schedule");
+        }
+        for (team, tally) in &teams {
+            let is_known = self.teams.contains_key(*team) || self.gone.contains_key(*team);
+            assert!(is_known || *tally == Tally::default(), "tickets of {team}, which never was");
+        }
+        for ((team, user), member) in self.members.iter().filter(|((team, _), _)| self.teams.contains_key(team)) {
+            let counted = Share {
+                open: number(member, "open_tickets"),
+                in_progress: number(member, "in_progress_tickets"),
+                resolved: number(member, "resolved_tickets"),
+                resolved_ms: number(member, "resolved_ms"),
+            };
+            let share = shares.remove(&(team.as_str(), user.as_str())).unwrap_or_default();
+            assert_eq!(counted, share, "counters of {user} in {team}");
+        }
+        shares.retain(|(team, _), share| self.teams.contains_key(*team) && *share != Share::default());
+        assert!(shares.is_empty(), "tickets of nobody: {shares:?}");
+    }
+
+    /// Nothing is left to do: no team that is gone has a ticket, none waits beside somebody eligible, and the schedule finds
+    /// nothing but what nobody can do.
+    pub fn assert_at_rest(&self) {
+        let mut waiting = HashSet::new();
+        for (id, ticket) in &self.tickets {
+            let team = text(ticket, "team_id");
+            let is_open = matches!(text(ticket, "state"), "assigned" | "waiting");
+            assert!(!is_open || team.is_empty() || self.teams.contains_key(team), "{id} is in {team}, which is gone");
+            if text(ticket, "state") == "waiting" {
+                assert_eq!(self.eligible(team), [""; 0], "{id} waits in {team}");
+                waiting.insert(team);
+            }
+        }
+        for (team, load) in &self.loads {
+            assert_eq!(has(load, "gsi1pk"), waiting.contains(team.as_str()), "{team} in the index of work");
+        }
+        for (team, left) in &self.gone {
+            assert!(!has(left, "gsi1pk"), "{team} is not swept");
+            assert!(!self.members.keys().any(|(of, _)| of == team), "members of {team}, which is gone");
+        }
+    }
+
+    /// Each turn of each team was taken by one decision, and each member's latest is where the ledger has it.
+    pub fn assert_turns(&self, ledger: &Ledger) {
+        let decisions = ledger.decisions();
+        for (team, turns) in &decisions {
+            let count = u64::try_from(turns.len()).expect("a few");
+            assert!(turns.keys().copied().eq(1..=count), "a turn of {team} was taken by nothing");
+        }
+        for (team, load) in &self.loads {
+            let turns = decisions.get(team).map_or(0, BTreeMap::len);
+            assert_eq!(usize::try_from(number(load, "turn")), Ok(turns), "turn of {team}");
+        }
+        for ((team, user), member) in self.members.iter().filter(|((team, _), _)| self.teams.contains_key(team)) {
+            let taken = decisions.get(team).into_iter().flatten();
+            let latest = taken.filter(|(_, (_, chosen))| chosen == user).map(|(turn, _)| *turn).max();
+            // Whoever came later began at the turn that the team was at.
+            if let Some(latest) = latest {
+                assert!(
+                    u64::try_from(number(member, "last_turn")).is_ok_and(|turn| turn >= latest),
+                    "{user} in {team}"
+                );
+            }
+        }
+    }
+
+    /// How many decisions each eligible member of a team got, the fewest and the most.
+    pub fn spread(&self, team: &str, ledger: &Ledger) -> (usize, usize) {
+        let decisions = ledger.decisions();
+        let mut counts: BTreeMap<&str, usize> = self.eligible(team).into_iter().map(|user| (user, 0)).collect();
+        for (_, (_, chosen)) in decisions.get(team).into_iter().flatten() {
+            *counts.get_mut(chosen.as_str()).expect("only members who were there all along") += 1;
+        }
+        (counts.values().copied().min().unwrap_or(0), counts.values().copied().max().unwrap_or(0))
+    }
+
+    /// The items with what may differ between two ways to one end taken out: the organization's id, and each revision.
+    pub fn normalized(&self, org: &OrganizationId) -> BTreeMap<String, String> {
+        let mut normalized = BTreeMap::new();
+        for ((pk, sk), item) in &self.items {
+            let mut item: BTreeMap<&String, &AttributeValue> = item.iter().collect();
+            item.remove(&"rev".to_owned());
+            let [key, item] = [format!("{pk} {sk}"), describe(item)].map(|text| text.replace(org.as_str(), "org"));
+            normalized.insert(key, item);
+        }
+        normalized
+    }
+}
+
+/// An item's size in bytes as DynamoDB bills it: the names and values of its attributes.
+pub fn size(item: &Item) -> usize {
+    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+}
+
+fn value_size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        // Two digits a byte, and one for the exponent.
+        AttributeValue::N(number) => number.trim_end_matches('0').len().div_ceil(2) + 1,
+        AttributeValue::L(list) => 3 + list.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
+        AttributeValue::M(map) => 3 + map.len() + size(map),
+        _ => 1,
+    }
+}
+
+/// An item as a text in which the order of attributes is that of their names.
+fn describe(item: BTreeMap<&String, &AttributeValue>) -> String {
+    let attribute = |(name, value): (&String, &AttributeValue)| format!("{name}: {}", value_text(value));
+    item.into_iter().map(attribute).collect::<Vec<_>>().join(", ")
+}
+
+fn value_text(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::M(map) => format!("{{{}}}", describe(map.iter().collect())),
+        AttributeValue::L(list) => format!("[{}]", list.iter().map(value_text).collect::<Vec<_>>().join(", ")),
+        AttributeValue::S(text) => text.clone(),
+        AttributeValue::N(number) => number.clone(),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,421 @@
+//! Help desks at work: organizations whose ids are always the same, what their platforms say of tickets, and a seeded day of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use muster::{
+    domain::{
+        MemberRole, NewMember, NewTeam, OrganizationId, QueueStrategy, Tags, Team, TeamId, TeamName, Timestamp, User,
+        UserId, UserStatus,
+    },
+    store::{OnLead, OnOpenTickets, Table},
+};
+use muster_cli::template::Template;
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    Stack,
+    audit::Books,
+    mortal::{Instance, Ledger},
+    queue::{Recorder, perform_all},
+};
+
+/// The functions' time, in Unix seconds: just after the end of the seeded day.
+pub const NOW: i64 = 1_768_435_200;
+
+/// A team to make.
+#[derive(Debug, Clone)]
+pub struct Crew {
+    pub strategy: QueueStrategy,
+    pub specializations: Vec<&'static str>,
+    /// Users by number, each with skills.
+    pub members: Vec<(usize, Vec<&'static str>)>,
+}
+
+impl Crew {
+    /// A team of these users, of whom nobody knows anything.
+    pub fn of(strategy: QueueStrategy, members: impl IntoIterator<Item = usize>) -> Self {
+        let members = members.into_iter().map(|user| (user, Vec::new())).collect();
+        Self { strategy, specializations: Vec::new(), members }
+    }
+}
+
+/// The team with this number.
+pub fn team_id(n: usize) -> TeamId {
+    TeamId::new(Uuid::from_u128(0x019b_b000_0000_7000_8000_0000_0000_0000 + n as u128))
+}
+
+/// The user with this number.
+pub fn user_id(n: usize) -> UserId {
+    UserId::new(Uuid::from_u128(0x5ca1_ab1e_0000_4000_8000_0000_0000_0000 + n as u128))
+}
+
+/// A team's id as events and items have it.
+pub fn team(n: usize) -> String {
+    team_id(n).uuid().to_string()
+}
+
+/// A user's id as events and items have it.
+pub fn user(n: usize) -> String {
+    user_id(n).uuid().to_string()
+}
+
+/// An organization, its functions and their queues.
+pub struct Desk {
+    pub stack: Stack,
+    pub org: OrganizationId,
+    pub ledger: Ledger,
+    pub dead_letters: Recorder,
+    pub jobs: Recorder,
+}
+
+impl Desk {
+    /// An organization with these teams, by number, and so many active users. It has a table of its own in the stack's engine,
+    /// which the stack's functions do not work on: what is done to it, a test has done.
+    pub async fn open(stack: &Stack, users: usize, crews: &[Crew]) -> Self {
+        let stack = Stack { table: format!("muster-{}", Uuid::new_v4()), ..stack.clone() };
+        let template = Template::load().expect("the template can be read");
+        template.table.create(&stack.dynamodb(), &stack.table).await.expect("a table can be made");
+        let org = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).expect("of the right form");
+        let desk = Self {
+            stack,
+            org,
+            ledger: Ledger::default(),
+            dead_letters: Recorder::default(),
+            jobs: Recorder::default(),
+        };
+        let store = desk.stack.store();
+        let profiles: Vec<_> = (0..users).map(|n| profile(n, UserStatus::Active)).collect();
+        for profiles in profiles.chunks(25) {
+            store.put_users(&desk.org, profiles).await.expect("users can be written");
+        }
+        for (n, crew) in crews.iter().enumerate() {
+            let new = NewTeam {
+                name: TeamName::parse(&format!("Team {n}")).expect("a name"),
+                description: None,
+                lead_id: None,
+                queue_strategy: crew.strategy,
+                specializations: Tags::parse(&crew.specializations).expect("a few tags"),
+            };
+            let team = Team::create(team_id(n), desk.org.clone(), new, Timestamp::from_secs(NOW - 100_000));
+            store.create_team(&team).await.expect("a team can be made");
+            store.index_specializations(&desk.org, team_id(n), &[]).await.expect("a team can be found");
+            for (user, skills) in &crew.members {
+                desk.join(n, *user, skills).await;
+            }
+        }
+        desk
+    }
+
+    /// Adds a user to a team.
+    pub async fn join(&self, team: usize, user: usize, skills: &[&str]) {
+        let skills = Tags::parse(skills).expect("a few tags");
+        let new = NewMember { user_id: user_id(user), role: MemberRole::Member, skills };
+        // In the order of their numbers, so that it is the same every time.
+        let at = Timestamp::from_millis((NOW - 90_000) * 1000 + i64::try_from(user).expect("a few"));
+        self.stack.store().add_member(&self.org, team_id(team), &new, at).await.expect("a user can join");
+    }
+
+    /// Removes a user from a team.
+    pub async fn leave(&self, team: usize, user: usize) {
+        let now = Timestamp::from_secs(NOW);
+        let left = self.stack.store().remove_member(&self.org, team_id(team), user_id(user), OnLead::Clear, now).await;
+        left.expect("a member can leave");
+    }
+
+    /// Deletes a team, whatever it holds.
+    pub async fn delete(&self, team: usize) {
+        let now = Timestamp::from_secs(NOW);
+        let deleted = self.stack.store().delete_team(&self.org, team_id(team), OnOpenTickets::Unassign, now).await;
+        deleted.expect("a team can be deleted");
+    }
+
+    /// Has nobody find a team by what it knows.
+    pub async fn unindex(&self, team: usize, topics: &[&str]) {
+        let client = self.stack.dynamodb();
+        for topic in topics {
+            let key = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
+            let delete = client
+                .delete_item()
+                .table_name(&self.stack.table)
+                .key("pk", key(format!("ORG#{}#SPEC#{topic}", self.org)))
+                .key("sk", key(format!("TEAM#{}", self::team(team))))
+                .condition_expression("attribute_exists(pk)");
+            delete.send().await.expect("it is found by it");
+        }
+    }
+
+    fn table(&self, instance: &Instance) -> Table {
+        Table::new(instance.client(&self.stack), self.stack.table.as_str())
+    }
+
+    /// What this instance of the ticket queue's function depends on.
+    pub fn assignment(&self, instance: &Instance) -> muster_assignment::Deps {
+        self.assignment_over(self.table(instance))
+    }
+
+    /// The same over any table.
+    pub fn assignment_over(&self, table: Table) -> muster_assignment::Deps {
+        let clock = Arc::new(|| Timestamp::from_secs(NOW));
+        muster_assignment::Deps { table, dead_letters: self.dead_letters.queue(), clock }
+    }
+
+    /// What this instance of the job queue's function depends on.
+    pub fn jobs(&self, instance: &Instance) -> muster_jobs::Deps {
+        let clock = Arc::new(|| Timestamp::from_secs(NOW));
+        muster_jobs::Deps { table: self.table(instance), jobs: self.jobs.queue(), clock }
+    }
+
+    /// Has the schedule start whatever is unfinished, and performs jobs until none is left.
+    pub async fn finish(&self) {
+        let restart = json!({ "job": "restart_unfinished" }).to_string();
+        perform_all(&self.jobs(&Instance::new(&self.ledger)), &self.jobs, vec![restart]).await;
+    }
+
+    /// What the table holds once no call is under way.
+    pub async fn books(&self) -> Books {
+        self.ledger.settle().await;
+        Books::read(&self.stack, &self.org).await
+    }
+
+    /// Reads the books and holds them to every invariant that does not depend on whether jobs are done.
+    pub async fn audit(&self) -> Books {
+        let books = self.books().await;
+        books.assert_exact();
+        books.assert_turns(&self.ledger);
+        books
+    }
+
+    /// What a platform says of a ticket at a time, in seconds before [`NOW`].
+    pub fn says(&self, kind: &str, id: &str, ago: i64, ticket: Value) -> String {
+        message(&self.org, kind, &format!("{id}-{ago}"), id, NOW - ago, ticket)
+    }
+}
+
+fn profile(n: usize, status: UserStatus) -> User {
+    User {
+        id: user_id(n),
+        name: format!("User {n}"),
+        email: format!("user.{n}@acme.example"),
+        role: "agent".to_owned(),
+        avatar_url: None,
+        status,
+        version: 1,
+    }
+}
+
+/// A message of the ticket queue.
+pub fn message(org: &OrganizationId, kind: &str, event_id: &str, id: &str, at: i64, mut ticket: Value) -> String {
+    ticket["id"] = id.into();
+    ticket["updated_at"] = at.into();
+    json!({
+        "specversion": "1.0",
+        "id": event_id,
+        "source": "desk",
+        "type": format!("ticket.{kind}"),
+        "time": "2026-01-14T00:00:00Z",
+        "data": { "organization_id": org.as_str(), "ticket": ticket },
+    })
+    .to_string()
+}
+
+/// What is known of a ticket from all that was said of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The latest version: time in seconds, event id.
+    pub version: (i64, String),
+    /// The latest word on its status.
+    pub status: String,
+    pub is_deleted: bool,
+    /// How many decisions it can have taken at most.
+    pub decisions: usize,
+    /// Whether it was always open, always in one team, and nobody's by name.
+    pub is_plain: bool,
+    /// Who it was given to by name, if that was the last thing said of it.
+    pub adopted_by: Option<String>,
+    /// The teams that were ever named.
+    pub named: BTreeSet<String>,
+}
+
+/// A seeded stream of messages about tickets, and what they say.
+pub struct Day {
+    /// As the queue delivers them.
+    pub messages: Vec<String>,
+    pub heard: BTreeMap<String, Heard>,
+}
+
+/// What a seeded day is made of.
+pub struct DayPlan<'p> {
+    pub seed: u64,
+    pub events: usize,
+    /// Teams where a ticket may be taken back from its assignee.
+    pub rough: &'p [usize],
+    pub calm: &'p [usize],
+    pub users: usize,
+    pub crews: &'p [Crew],
+    pub topics: &'p [&'static str],
+}
+
+impl DayPlan<'_> {
+    /// A day's messages: at least as many events as are wanted, a tenth of them twice, each up to a minute late.
+    pub fn make(&self, org: &OrganizationId) -> Day {
+        let mut rng = StdRng::seed_from_u64(self.seed);
+        let mut heard = BTreeMap::new();
+        let mut delivered: Vec<(i64, String)> = Vec::new();
+        let mut events = 0;
+        while events < self.events {
+            let id = format!("TKT-2026-{:06}", heard.len());
+            let mut life = Life::new(self, org, id.clone(), &mut rng);
+            life.live(&mut rng);
+            for (at, body) in &life.said {
+                delivered.push((at * 1000 + rng.random_range(0..60_000), body.clone()));
+                if rng.random_bool(0.1) {
+                    delivered.push((at * 1000 + rng.random_range(0..60_000), body.clone()));
+                }
+            }
+            events += life.said.len();
+            heard.insert(id, life.heard);
+        }
+        delivered.sort();
+        Day { messages: delivered.into_iter().map(|(_, body)| body).collect(), heard }
+    }
+}
+
+/// One ticket's day, as its platform sees it.
+struct Life<'p> {
+    plan: &'p DayPlan<'p>,
+    org: &'p OrganizationId,
+    id: String,
+    at: i64,
+    ticket: Value,
+    is_calm: bool,
+    said: Vec<(i64, String)>,
+    heard: Heard,
+}
+
+impl<'p> Life<'p> {
+    fn new(plan: &'p DayPlan<'p>, org: &'p OrganizationId, id: String, rng: &mut StdRng) -> Self {
+        let is_calm = rng.random_bool(0.6);
+        // A ticket that may be taken back names a team where that may happen, always.
+        let team = if is_calm {
+            let anywhere = [plan.calm, plan.rough].concat();
+            rng.random_bool(0.7).then(|| *anywhere.choose(rng).expect("a few teams"))
+        } else {
+            plan.rough.choose(rng).copied()
+        };
+        // Teams sit around the world: each has its own eight hours, and most tickets in the middle of them.
+        let shift = team.unwrap_or_else(|| rng.random_range(0..5)) % 5;
+        let noon = (0..3).map(|_| rng.random_range(0..9600)).sum::<i64>();
+        let at = NOW - 86_400 + i64::try_from(shift).expect("one of five") * 14_400 + noon;
+        let (category, tag) = (plan.topics.choose(rng), plan.topics.choose(rng));
+        let priority = ["critical", "high", "medium", "low"].choose(rng);
+        let ticket = json!({
+            "status": "new",
+            "priority": priority,
+            "category": category,
+            "tags": [tag],
+            "created_at": at,
+            "due_at": rng.random_bool(0.8).then(|| at + rng.random_range(600..30_000)),
+            "team_id": team.map(self::team),
+        });
+        let heard = Heard {
+            version: (at, String::new()),
+            status: String::new(),
+            is_deleted: false,
+            decisions: 1,
+            is_plain: team.is_some(),
+            adopted_by: None,
+            named: BTreeSet::new(),
+        };
+        Self { plan, org, id, at, ticket, is_calm, said: Vec::new(), heard }
+    }
+
+    fn say(&mut self, kind: &str, rng: &mut StdRng) {
+        if self.at > NOW {
+            return;
+        }
+        let event_id = uuid::Builder::from_random_bytes(rng.random()).into_uuid().to_string();
+        self.heard.version = (self.at, event_id.clone());
+        let is_over = |status: &str| matches!(status, "resolved" | "closed" | "cancelled");
+        let status = self.ticket["status"].as_str().unwrap_or_default();
+        // Whoever had it may be gone when it is opened again.
+        self.heard.decisions += usize::from(is_over(&self.heard.status) && !is_over(status));
+        status.clone_into(&mut self.heard.status);
+        self.heard.is_deleted |= kind == "deleted";
+        self.heard.is_plain &= matches!(&*self.heard.status, "new" | "open" | "in_progress") && kind != "deleted";
+        self.heard.adopted_by = self.ticket["assignee_id"].as_str().map(str::to_owned);
+        self.heard.named.extend(self.ticket["team_id"].as_str().map(str::to_owned));
+        self.said.push((self.at, message(self.org, kind, &event_id, &self.id, self.at, self.ticket.clone())));
+        // A platform that only repeats what it was told says no more of it.
+        self.ticket["assignee_id"] = Value::Null;
+        self.at += rng.random_range(20..9000);
+    }
+
+    fn live(&mut self, rng: &mut StdRng) {
+        if rng.random_bool(0.05) {
+            self.give(rng);
+        }
+        self.say("created", rng);
+        while self.at < NOW {
+            match rng.random_range(0..100) {
+                0..32 => self.ticket["status"] = "in_progress".into(),
+                32..42 => self.give(rng),
+                42..48 if !self.is_calm => {
+                    self.heard.decisions += 1;
+                    self.heard.is_plain = false;
+                    self.say("unassigned", rng);
+                    continue;
+                }
+                48..53 => {
+                    let teams = if self.is_calm { self.plan.calm } else { self.plan.rough };
+                    self.ticket["team_id"] = teams.choose(rng).map(|&n| team(n)).into();
+                    self.heard.decisions += 1;
+                    self.heard.is_plain = false;
+                }
+                53..56 => {
+                    self.ticket["status"] = "cancelled".into();
+                    self.say("updated", rng);
+                    return;
+                }
+                56..58 => {
+                    self.say("deleted", rng);
+                    return;
+                }
+                58..85 => {
+                    self.ticket["status"] = "resolved".into();
+                    self.ticket["resolved_at"] = self.at.into();
+                    self.say("updated", rng);
+                    if rng.random_bool(0.7) {
+                        return;
+                    }
+                    let reopens = rng.random_bool(0.4);
+                    self.ticket["status"] = if reopens { "open" } else { "closed" }.into();
+                    if reopens {
+                        self.ticket["resolved_at"] = Value::Null;
+                    }
+                }
+                // Nothing more is heard of it.
+                85..93 => return,
+                _ => {}
+            }
+            self.say("updated", rng);
+        }
+    }
+
+    /// A person gives it to somebody: mostly of its team, now and then of another, or unheard of.
+    fn give(&mut self, rng: &mut StdRng) {
+        self.heard.is_plain = false;
+        let crew = self.ticket["team_id"].as_str().and_then(|id| (0..self.plan.crews.len()).find(|&n| team(n) == id));
+        let colleague = crew.and_then(|n| self.plan.crews[n].members.choose(rng)).map(|(n, _)| *n);
+        let somebody = match rng.random_range(0..100) {
+            0..2 => 900_000 + rng.random_range(0..20),
+            2..8 => rng.random_range(0..self.plan.users),
+            _ => colleague.unwrap_or_else(|| rng.random_range(0..self.plan.users)),
+        };
+        self.ticket["assignee_id"] = user(somebody).into();
+    }
+}

@@ -1,0 +1,231 @@
+//! A function's instance that is killed at one of its calls, and a ledger of every transaction that the table took.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use aws_sdk_dynamodb::{
+    Client,
+    config::{HttpClient, RuntimeComponents, SharedHttpClient, http::HttpRequest},
+};
+use aws_smithy_runtime_api::client::{
+    http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    result::ConnectorError,
+};
+use serde_json::Value;
+use tokio::sync::Notify;
+
+use super::{Stack, direct};
+
+/// How an instance dies at a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    /// Before the call is sent.
+    Before,
+    /// After it took effect, and before its answer is seen.
+    After,
+}
+
+/// The decisions of one transaction for one team: the turns it took, and the tickets that took them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    pub team: String,
+    pub from: u64,
+    pub to: u64,
+    /// Turn, ticket, member.
+    pub decisions: Vec<(u64, String, String)>,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    /// Tokens of the transactions that are in, for one that is sent again is not made again.
+    tokens: HashSet<String>,
+    taken: Vec<Taken>,
+    transactions: usize,
+    refused: usize,
+    under_way: usize,
+}
+
+/// What the table took, whether or not whoever sent it lived to see the answer.
+#[derive(Debug, Clone, Default)]
+pub struct Ledger(Arc<(Mutex<Written>, Notify)>);
+
+impl Ledger {
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many transactions the table took, and how many it refused.
+    pub fn transactions(&self) -> (usize, usize) {
+        let written = self.written();
+        (written.transactions, written.refused)
+    }
+
+    /// Every team's decisions, by turn: the ticket and the member. Each turn was taken once.
+    pub fn decisions(&self) -> HashMap<String, BTreeMap<u64, (String, String)>> {
+        let mut teams: HashMap<String, BTreeMap<u64, _>> = HashMap::new();
+        for Taken { team, from, to, decisions } in &self.written().taken {
+            let turns = teams.entry(team.clone()).or_default();
+            assert_eq!(
+                u64::try_from(decisions.len()),
+                Ok(to - from),
+                "turns of {team} and who took them: {decisions:?}"
+            );
+            for (turn, ticket, member) in decisions {
+                let before = turns.insert(*turn, (ticket.clone(), member.clone()));
+                assert_eq!(before, None, "turn {turn} of {team} was taken before {ticket} took it");
+            }
+        }
+        teams
+    }
+
+    /// Waits until no call is under way, of instances that are dead either.
+    pub async fn settle(&self) {
+        loop {
+            let ended = self.0.1.notified();
+            if self.written().under_way == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    fn record(&self, request: &Value) {
+        let mut written = self.written();
+        let token = request["ClientRequestToken"].as_str().unwrap_or_default().to_owned();
+        if !written.tokens.insert(token) {
+            return;
+        }
+        written.transactions += 1;
+        let writes = request["TransactItems"].as_array().cloned().unwrap_or_default();
+        let number = |value: &Value| value["N"].as_str().and_then(|number| number.parse::<u64>().ok());
+        for write in &writes {
+            let update = &write["Update"];
+            let sk = update["Key"]["sk"]["S"].as_str().unwrap_or_default();
+            let Some(team) = sk.strip_prefix("TEAM#").and_then(|sk| sk.strip_suffix("#LOAD")) else { continue };
+            let values = &update["ExpressionAttributeValues"];
+            let Some((from, to)) = number(&values[":from"]).zip(number(&values[":to"])) else { continue };
+            let decision = |write: &Value| {
+                let ticket = &write["Put"]["Item"];
+                let decision = &ticket["decision"]["M"];
+                let is_one = ticket["sk"]["S"] == "TICKET"
+                    && ticket["team_id"]["S"] == team
+                    && ticket["state"]["S"] == "assigned"
+                    && decision["reason"]["S"] == "strategy";
+                let turn = number(&decision["turn"]).filter(|turn| is_one && (from + 1..=to).contains(turn))?;
+                let text = |value: &Value| value["S"].as_str().unwrap_or_default().to_owned();
+                Some((turn, text(&ticket["pk"]), text(&ticket["assignee_id"])))
+            };
+            let decisions = writes.iter().filter_map(decision).collect();
+            written.taken.push(Taken { team: team.to_owned(), from, to, decisions });
+        }
+    }
+}
+
+/// One instance of a function, between its SDK's client and the table.
+#[derive(Debug, Clone)]
+pub struct Instance(Arc<Life>);
+
+#[derive(Debug)]
+struct Life {
+    ledger: Ledger,
+    real: SharedHttpClient,
+    calls: Mutex<usize>,
+    /// At which call it dies, from 0.
+    end: Option<(usize, Death)>,
+    dead: Notify,
+}
+
+impl Instance {
+    /// One that lives.
+    pub fn new(ledger: &Ledger) -> Self {
+        Self::dying(ledger, None)
+    }
+
+    /// One that dies at a call, counted from 0.
+    pub fn dying(ledger: &Ledger, end: Option<(usize, Death)>) -> Self {
+        let (real, ledger) = (direct::http(), ledger.clone());
+        Self(Arc::new(Life { ledger, real, calls: Mutex::default(), end, dead: Notify::new() }))
+    }
+
+    /// Its client.
+    pub fn client(&self, stack: &Stack) -> Client {
+        Client::from_conf(direct::client_config(stack).http_client(self.clone()).build())
+    }
+
+    /// How many calls it made.
+    pub fn calls(&self) -> usize {
+        *self.calls_made()
+    }
+
+    fn calls_made(&self) -> MutexGuard<'_, usize> {
+        self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs a part of its work. `None` if it died over it: then nothing of it goes on but the calls that were sent.
+    pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            // The end comes before whatever else would be done.
+            biased;
+            () = self.0.dead.notified() => None,
+            done = work => Some(done),
+        }
+    }
+}
+
+impl HttpClient for Instance {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let real = self.0.real.http_connector(settings, components);
+        SharedHttpConnector::new(Connector { instance: self.clone(), real })
+    }
+}
+
+#[derive(Debug)]
+struct Connector {
+    instance: Instance,
+    real: SharedHttpConnector,
+}
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let life = Arc::clone(&self.instance.0);
+        let call = {
+            let mut calls = self.instance.calls_made();
+            *calls += 1;
+            *calls - 1
+        };
+        let death = life.end.filter(|(at, _)| call >= *at).map(|(at, death)| (call == at, death));
+        if let Some((_, Death::Before) | (false, Death::After)) = death {
+            life.dead.notify_one();
+            return HttpConnectorFuture::new(std::future::pending());
+        }
+        let is_transaction =
+            request.headers().get("x-amz-target").is_some_and(|target| target.ends_with(".TransactWriteItems"));
+        let body = is_transaction.then(|| request.body().bytes().map(<[u8]>::to_vec)).flatten();
+        let (ledger, real) = (life.ledger.clone(), self.real.clone());
+        ledger.written().under_way += 1;
+        // On a task of its own: a call that was sent arrives, whether or not its sender lives.
+        let sent = tokio::spawn(async move {
+            let answer = real.call(request).await;
+            if let (Some(body), Ok(answer)) = (body, &answer) {
+                if answer.status().is_success() {
+                    ledger.record(&serde_json::from_slice(&body).expect("the SDK writes JSON"));
+                } else {
+                    ledger.written().refused += 1;
+                }
+            }
+            ledger.written().under_way -= 1;
+            ledger.0.1.notify_waiters();
+            answer
+        });
+        HttpConnectorFuture::new(async move {
+            let answer = sent.await.map_err(|error| ConnectorError::other(error.into(), None))?;
+            if death.is_some() {
+                life.dead.notify_one();
+                return std::future::pending().await;
+            }
+            answer
+        })
+    }
+}
