@@ -31,16 +31,22 @@ use insta::assert_snapshot;
 use muster::{
     domain::{
         Contract::{self, Itsm, Toptickets},
+        QueueStrategy::SkillBased,
         Timestamp,
     },
     http::Deps,
+    store::Table,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{
     Organization, Stack,
+    audit::size,
+    desks::{Crew, Desk, NOW, message, team, user},
     direct::{self, Invocation},
+    queue::assign,
     tickets::{assigned, waiting},
 };
 
@@ -434,5 +440,96 @@ async fn writing_members_costs_what_the_design_says() {
     itsm       | remove a member                 | 1 |    0 |    4 | TransactWriteItems(2)
     itsm       | add a member who returns        | 2 |    3 |    6 | GetItem + Query + Query, then TransactWriteItems(3)
     itsm       | add a lead                      | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
+    ");
+}
+
+/// What is said of eighty tickets at once.
+struct Said {
+    case: &'static str,
+    round_trips: usize,
+    kind: &'static str,
+    ticket: fn(usize) -> Value,
+}
+
+/// Eighty tickets of one team over eight members, with ids as platforms have them: one read of everything and one transaction
+/// with its 80 + 8 + 1 items, while none is longer than a kilobyte. The index has a unit more for each ticket that enters or leaves
+/// it, and two where a later decision moves it there.
+#[tokio::test]
+async fn routing_eighty_tickets_costs_what_the_design_says() {
+    let mut crew = Crew::of(SkillBased, 0..8);
+    for (_, skills) in &mut crew.members {
+        skills.extend(["networking", "vpn"]);
+    }
+    let desk = Desk::open(&Stack::with(|_| {}).await, 8, &[crew]).await;
+    let meter = Meter::default();
+    let config = direct::client_config(&desk.stack).interceptor(meter.clone()).build();
+    let mut deps = desk.assignment_over(Table::new(Client::from_conf(config), desk.stack.table.as_str()));
+    let (mut lines, mut largest) = (String::new(), 0);
+    let cases = [
+        Said { case: "new", round_trips: 2, kind: "created", ticket: |_| json!({ "status": "new" }) },
+        Said { case: "heard of twice", round_trips: 1, kind: "created", ticket: |_| json!({ "status": "new" }) },
+        Said { case: "begun", round_trips: 2, kind: "updated", ticket: |_| json!({ "status": "in_progress" }) },
+        Said {
+            case: "given to the first",
+            round_trips: 2,
+            kind: "updated",
+            ticket: |_| json!({ "status": "in_progress", "assignee_id": user(0) }),
+        },
+        Said { case: "taken back", round_trips: 2, kind: "unassigned", ticket: |_| json!({ "status": "open" }) },
+        Said { case: "closed", round_trips: 2, kind: "updated", ticket: |_| json!({ "status": "resolved" }) },
+        Said { case: "reopened", round_trips: 2, kind: "updated", ticket: |_| json!({ "status": "open" }) },
+        Said { case: "deleted", round_trips: 2, kind: "deleted", ticket: |_| json!({ "status": "open" }) },
+    ];
+    for (step, Said { case, round_trips, kind, ticket }) in cases.into_iter().enumerate() {
+        // What is heard twice is the same twice.
+        let step = if step == 1 { 0 } else { step };
+        let said = |n: usize| {
+            let mut ticket = ticket(n);
+            for (field, value) in [
+                ("priority", json!("critical")),
+                ("category", json!("networking")),
+                ("subcategory", json!("vpn")),
+                ("tags", json!(["remote-access", "windows-11"])),
+                ("created_at", json!(NOW - 9001)),
+                ("due_at", json!(NOW + 9001)),
+                ("team_id", json!(team(0))),
+            ] {
+                ticket[field] = value;
+            }
+            let event_id = Uuid::from_u128(0x0123_4567_89ab_4def_8000_0000_0000_0000 + (step * 100 + n) as u128);
+            let at = NOW - 5000 + i64::try_from(step * 100 + n).expect("a few");
+            message(&desk.org, kind, &event_id.to_string(), &format!("TKT-2026-{n:06}"), at, ticket)
+        };
+        let batch: Vec<_> = (0..80).map(said).collect();
+        // The bytes of a number depend on its digits.
+        let now = NOW * 1000 + 123 + i64::try_from(step).expect("a few");
+        deps.clock = Arc::new(move || Timestamp::from_millis(now));
+        *meter.observed() = Observed::default();
+        assert_eq!(assign(&deps, &batch).await, [0; 0]);
+        let Observed { mut steps, read, written, .. } = std::mem::take(&mut *meter.observed());
+        assert_eq!(steps.len(), round_trips, "round trips of {case}: {steps:?}");
+        let moves = if matches!(case, "given to the first" | "taken back") { 2.0 } else { 1.0 };
+        assert!(written <= 2.0 * (80.0 + 8.0 + 1.0) + moves * 80.0, "{case}: {written} write units");
+        for step in &mut steps {
+            step.sort();
+        }
+        let steps = steps.iter().map(|step| step.join(" + ")).collect::<Vec<_>>().join(", then ");
+        writeln!(lines, "{case:<18} | {round_trips} | {read:>4} | {written:>4} | {steps}")
+            .expect("a text can be written to");
+        let books = desk.books().await;
+        books.assert_exact();
+        largest = largest.max(books.tickets.values().map(size).max().unwrap_or(0));
+    }
+    writeln!(lines, "the largest ticket takes {largest} bytes").expect("a text can be written to");
+    assert_snapshot!(lines, @"
+    new                | 2 |   83 |  258 | BatchGetItem(81) + Query + Query, then TransactWriteItems(89)
+    heard of twice     | 1 |   83 |    0 | BatchGetItem(81) + Query + Query
+    begun              | 2 |   83 |  176 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
+    given to the first | 2 |   83 |  316 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
+    taken back         | 2 |   83 |  338 | BatchGetItem(81) + Query + Query, then TransactWriteItems(89)
+    closed             | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
+    reopened           | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
+    deleted            | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
+    the largest ticket takes 992 bytes
     ");
 }
