@@ -15,3 +15,4 @@ mod pipeline;
 mod routing;
 mod shapes;
 mod support;
+mod tickets;

@@ -1,0 +1,483 @@
+//! Every rule of tickets, from the queues to what the API shows and the bus hears.
+//!
+//! What one platform says in other words than the other, or is told in another form, is tried in the words of both.
+
+mod adoption;
+mod announcements;
+mod closing;
+mod deletion;
+mod poison;
+mod strategies;
+mod unrouted;
+mod versions;
+mod waiting;
+mod workload;
+
+use std::{
+    fmt,
+    sync::{
+        Mutex,
+        atomic::{AtomicI64, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use muster::domain::Timestamp;
+use muster_cli::dev::Settings;
+use serde_json::{Map, Value, json};
+use tokio::{sync::OnceCell, time::Instant};
+
+use crate::support::{Answer, Client, Organization, Stack, bare, table::Item};
+
+/// Longer than anything here takes, on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// The moment that every event counts its seconds from: early enough that none is ahead of the clock.
+const MORNING: i64 = 1_736_064_000;
+
+/// The stack that these tests share, in which nobody waits for a batch to fill.
+async fn stack() -> Stack {
+    static STACK: OnceCell<Stack> = OnceCell::const_new();
+    STACK.get_or_init(own_stack).await.clone()
+}
+
+/// One of a test's own.
+async fn own_stack() -> Stack {
+    Stack::with_settings(Settings {
+        visibility_timeout: Some(Duration::from_secs(10)),
+        batching_window: Some(Duration::ZERO),
+        ..Settings::default()
+    })
+    .await
+}
+
+/// Whose words an event is in, and who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Words {
+    TopTickets,
+    Itsm,
+}
+
+impl Words {
+    const BOTH: [Self; 2] = [Self::TopTickets, Self::Itsm];
+
+    fn team(self, id: &str) -> String {
+        match self {
+            Self::TopTickets => id.to_owned(),
+            Self::Itsm => format!("team_{id}"),
+        }
+    }
+
+    fn user(self, id: &str) -> String {
+        match self {
+            Self::TopTickets => id.to_owned(),
+            Self::Itsm => format!("usr_{id}"),
+        }
+    }
+
+    /// Seconds after [`MORNING`].
+    fn time(self, after: i64) -> Value {
+        match self {
+            Self::TopTickets => json!(Timestamp::from_secs(MORNING + after).iso8601()),
+            Self::Itsm => json!(MORNING + after),
+        }
+    }
+}
+
+/// An organization, one platform's words, and the platform's clock.
+struct Scene {
+    org: Organization,
+    words: Words,
+    seconds: AtomicI64,
+    heard: Mutex<Heard>,
+}
+
+/// What the bus announced of an organization, as far as it was read.
+#[derive(Default)]
+struct Heard {
+    ours: Vec<Value>,
+    /// The number of the last that was read.
+    next: u64,
+}
+
+impl Scene {
+    async fn new(words: Words) -> Self {
+        Self::on(&stack().await, words).await
+    }
+
+    async fn on(stack: &Stack, words: Words) -> Self {
+        // Shown where a test fails.
+        println!("in the words of {words:?}");
+        Self::of(stack.organization().await, words)
+    }
+
+    fn of(org: Organization, words: Words) -> Self {
+        Self { org, words, seconds: AtomicI64::new(0), heard: Mutex::default() }
+    }
+
+    /// A user's id without a prefix.
+    fn user(&self, n: usize) -> String {
+        bare(&self.org.users[n])
+    }
+
+    fn users<const N: usize>(&self, ns: [usize; N]) -> [String; N] {
+        ns.map(|n| self.user(n))
+    }
+
+    /// A team with this strategy and these specializations: its id without a prefix.
+    async fn team_of(&self, name: &str, strategy: &str, specializations: &[&str]) -> String {
+        let body = json!({ "name": name, "queue_strategy": strategy, "specializations": specializations });
+        let answer = self.org.itsm.post("/v1/teams", body).await;
+        assert_eq!(answer.status, 201, "{answer}");
+        answer.json["data"]["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("a prefixed id").to_owned()
+    }
+
+    /// A team in which it goes round, with these users in it.
+    async fn team<const N: usize>(&self, name: &str, members: [usize; N]) -> String {
+        let team = self.team_of(name, "round_robin", &[]).await;
+        for n in members {
+            self.join(&team, n, &[]).await;
+        }
+        team
+    }
+
+    /// A team that knows of these topics, once tickets can find it.
+    async fn specialists<const N: usize>(&self, name: &str, topics: &[&str], members: [usize; N]) -> String {
+        let team = self.team_of(name, "round_robin", topics).await;
+        for n in members {
+            self.join(&team, n, &[]).await;
+        }
+        for topic in topics {
+            self.until_known(&team, topic).await;
+        }
+        team
+    }
+
+    /// Waits until a team is found by a topic.
+    async fn until_known(&self, team: &str, topic: &str) {
+        let (pk, sk) = (format!("ORG#{}#SPEC#{}", self.org.id, topic.to_lowercase()), format!("TEAM#{team}"));
+        until(topic, async || self.org.stack.item(&pk, &sk).await.is_some()).await;
+    }
+
+    async fn join(&self, team: &str, n: usize, skills: &[&str]) {
+        let body = json!({ "user_id": self.user(n), "skills": skills });
+        let answer = self.org.itsm.post(&format!("/v1/teams/{team}/members"), body).await;
+        assert_eq!(answer.status, 201, "{answer}");
+    }
+
+    async fn leave(&self, team: &str, n: usize) {
+        let answer = self.org.itsm.delete(&format!("/v1/teams/{team}/members/{}", self.user(n))).await;
+        assert_eq!(answer.status, 204, "{answer}");
+    }
+
+    /// What the platform says of a ticket that it opened in the morning, from now on.
+    fn ticket(&self, id: &str) -> Ticket {
+        let fields = json!({ "id": id, "status": "open", "created_at": self.words.time(0) });
+        let Value::Object(fields) = fields else { unreachable!("an object") };
+        Ticket { words: self.words, organization: self.org.id.to_string(), fields, event_id: None }
+            .at(self.seconds.fetch_add(10, SeqCst) + 10)
+    }
+
+    /// Sends events and waits until the queue is empty, so all of them have been handled.
+    async fn send(&self, events: &[Value]) {
+        self.send_to("tickets", events).await;
+    }
+
+    async fn send_to(&self, queue: &str, events: &[Value]) {
+        let answer = self.org.stack.stranger().post(&format!("/_dev/queues/{queue}"), json!(events)).await;
+        assert_eq!(answer.status, 202, "{answer}");
+        self.handled(queue).await;
+    }
+
+    async fn handled(&self, queue: &str) {
+        let queues = &self.org.stack.queues;
+        let is_empty = async || queues.contents(queue).is_some_and(|queue| queue.visible + queue.in_flight == 0);
+        until("an empty queue", is_empty).await;
+    }
+
+    /// Sends what one user's platform says of them now.
+    async fn user_event(&self, kind: &str, n: usize, mut said: Value) {
+        said["id"] = json!(self.words.user(&self.user(n)));
+        let event = json!({
+            "specversion": "1.0", "id": format!("{kind}.{n}"), "source": "/desk", "type": kind,
+            "time": Timestamp::now().iso8601_millis(),
+            "data": { "organization_id": self.org.id.as_str(), "user": said },
+        });
+        self.send_to("users", &[event]).await;
+    }
+
+    fn client(&self) -> &Client {
+        match self.words {
+            Words::TopTickets => &self.org.toptickets,
+            Words::Itsm => &self.org.itsm,
+        }
+    }
+
+    /// What the platform's contract answers, out of its envelope, its ids as they are inside.
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.client().get(path).await;
+        assert_eq!(answer.status, 200, "{answer}");
+        bare_ids(self.words, if self.words == Words::Itsm { answer.json["data"].clone() } else { answer.json })
+    }
+
+    async fn decision(&self, ticket: &str) -> Value {
+        self.get(&format!("/v1/assignments/{ticket}")).await
+    }
+
+    async fn no_decision(&self, ticket: &str) -> Answer {
+        let answer = self.client().get(&format!("/v1/assignments/{ticket}")).await;
+        assert_eq!(answer.status, 404, "{answer}");
+        answer
+    }
+
+    /// Where a ticket is: its state, team and assignee.
+    async fn place(&self, ticket: &str) -> Place {
+        let decision = self.decision(ticket).await;
+        let text = |field: &str| decision[field].as_str().map(str::to_owned);
+        Place { state: text("state").expect("a state"), team: text("team_id"), assignee: text("assignee_id") }
+    }
+
+    /// Who has these tickets.
+    async fn assignees<const N: usize>(&self, tickets: [&str; N]) -> Vec<String> {
+        let mut assignees = Vec::new();
+        for ticket in tickets {
+            assignees.push(self.place(ticket).await.assignee.unwrap_or_else(|| panic!("nobody has {ticket}")));
+        }
+        assignees
+    }
+
+    /// Has a team's tickets given out, and tells to whom.
+    async fn assigned<const N: usize>(&self, team: &str, tickets: [&str; N]) -> Vec<String> {
+        let events: Vec<_> = tickets.iter().map(|id| self.ticket(id).team(team).created()).collect();
+        self.send(&events).await;
+        self.assignees(tickets).await
+    }
+
+    /// A team's workload, as ITSM is told of it.
+    async fn workload(&self, team: &str) -> Value {
+        let answer = self.org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
+        assert_eq!(answer.status, 200, "{answer}");
+        bare_ids(Words::Itsm, answer.json["data"].clone())
+    }
+
+    /// A team's open tickets, and each present member's open tickets and those in progress, in the order of joining.
+    async fn load(&self, team: &str) -> (u64, Vec<(u64, u64)>) {
+        let workload = self.workload(team).await;
+        let number = |value: &Value| value.as_u64().expect("a count");
+        let figures = |member: &Value| (number(&member["open_tickets"]), number(&member["in_progress_tickets"]));
+        let members = workload["members"].as_array().expect("members");
+        (number(&workload["total_open_tickets"]), members.iter().map(figures).collect())
+    }
+
+    /// Waits until a ticket is where it has to end up.
+    async fn until_placed(&self, ticket: &str, place: &Place) {
+        until(&format!("{ticket} {place}"), async || self.place(ticket).await == *place).await;
+    }
+
+    /// Looks at everything that was announced of the organization so far, in order.
+    fn announced<T>(&self, look: impl FnOnce(&[Value]) -> T) -> T {
+        let mut heard = self.heard.lock().expect("nobody panics with it");
+        let Heard { ours, next } = &mut *heard;
+        loop {
+            let (events, after) = self.org.stack.events.after(*next);
+            if events.is_empty() {
+                return look(ours);
+            }
+            let events = events.iter().map(|event| event.get()).filter(|event| event.contains(self.org.id.as_str()));
+            ours.extend(events.map(|event| serde_json::from_str::<Value>(event).expect("an event is JSON")));
+            *next = after;
+        }
+    }
+
+    /// What was announced of one subject, once everything that has happened so far is announced.
+    async fn announced_of(&self, subject: &str) -> Vec<Value> {
+        // The stream keeps its order, so what it says of a team of this moment, it says last.
+        let marker = self.org.team(&format!("Marker {}", self.seconds.fetch_add(1, SeqCst))).await;
+        let marker = format!("teams/{marker}");
+        let about = |event: &Value, subject: &str| event["subject"] == *subject;
+        until("the marker", async || self.announced(|all| all.iter().any(|event| about(event, &marker)))).await;
+        self.announced(|all| all.iter().filter(|event| about(event, subject)).cloned().collect())
+    }
+}
+
+impl Stack {
+    /// An item as it lies in the table.
+    async fn item(&self, pk: &str, sk: &str) -> Option<Item> {
+        let key = |text: &str| AttributeValue::S(text.to_owned());
+        let get = self.dynamodb().get_item().table_name(&self.table).key("pk", key(pk)).key("sk", key(sk));
+        get.send().await.expect("the table can be read").item
+    }
+}
+
+/// Where a ticket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    state: String,
+    team: Option<String>,
+    assignee: Option<String>,
+}
+
+impl Place {
+    fn assigned(team: &str, user: &str) -> Self {
+        Self { state: "assigned".to_owned(), team: Some(team.to_owned()), assignee: Some(user.to_owned()) }
+    }
+
+    fn waiting(team: &str) -> Self {
+        Self { state: "waiting".to_owned(), team: Some(team.to_owned()), assignee: None }
+    }
+
+    fn unrouted() -> Self {
+        Self { state: "unrouted".to_owned(), team: None, assignee: None }
+    }
+
+    fn closed(team: Option<&str>, user: Option<&str>) -> Self {
+        Self { state: "closed".to_owned(), team: team.map(str::to_owned), assignee: user.map(str::to_owned) }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "is {} in {:?} to {:?}", self.state, self.team, self.assignee)
+    }
+}
+
+/// What a platform says of a ticket, and when.
+#[derive(Debug, Clone)]
+struct Ticket {
+    words: Words,
+    organization: String,
+    fields: Map<String, Value>,
+    event_id: Option<String>,
+}
+
+impl Ticket {
+    fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// The platform's own name of a field.
+    fn named(self, toptickets: &str, itsm: &str, value: impl Into<Value>) -> Self {
+        let name = if self.words == Words::Itsm { itsm } else { toptickets };
+        self.with(name, value)
+    }
+
+    fn status(self, status: &str) -> Self {
+        self.with("status", status)
+    }
+
+    /// `critical` is what the other platform calls `urgent`.
+    fn priority(self, priority: &str) -> Self {
+        let word = if priority == "critical" && self.words == Words::TopTickets { "urgent" } else { priority };
+        self.with("priority", word)
+    }
+
+    fn about(self, category: &str) -> Self {
+        self.with("category", category)
+    }
+
+    fn team(self, team: &str) -> Self {
+        let id = self.words.team(team);
+        self.named("team_id", "assigned_team_id", id)
+    }
+
+    fn assignee(self, user: &str) -> Self {
+        let id = self.words.user(user);
+        self.named("assignee_id", "assigned_user_id", id)
+    }
+
+    /// When it was changed last, in seconds after [`MORNING`].
+    fn at(self, after: i64) -> Self {
+        let time = self.words.time(after);
+        self.with("updated_at", time)
+    }
+
+    fn opened(self, after: i64) -> Self {
+        let time = self.words.time(after);
+        self.with("created_at", time)
+    }
+
+    fn resolved(self, after: i64) -> Self {
+        let time = self.words.time(after);
+        self.with("resolved_at", time)
+    }
+
+    fn due(self, after: i64) -> Self {
+        let time = self.words.time(after);
+        self.named("due_at", "due_date", time)
+    }
+
+    /// The event's own id, which orders what is said of one moment.
+    fn said_by(mut self, event_id: &str) -> Self {
+        self.event_id = Some(event_id.to_owned());
+        self
+    }
+
+    fn event(self, kind: &str) -> Value {
+        let Self { words: _, organization, fields, event_id } = self;
+        let time = fields.get("updated_at").cloned().unwrap_or_default();
+        let event_id = event_id.unwrap_or_else(|| format!("{}@{time}.{kind}", fields["id"]));
+        json!({
+            "specversion": "1.0", "id": event_id, "source": "/desk", "type": kind, "time": time,
+            "data": { "organization_id": organization, "ticket": fields },
+        })
+    }
+
+    fn created(self) -> Value {
+        self.event("ticket.created")
+    }
+
+    fn updated(self) -> Value {
+        self.event("ticket.updated")
+    }
+
+    fn unassigned(self) -> Value {
+        self.event("ticket.unassigned")
+    }
+
+    fn deleted(self) -> Value {
+        self.event("ticket.deleted")
+    }
+}
+
+/// Waits until something holds.
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    let mut wait = Duration::from_millis(2);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(wait).await;
+        // Looking is work that what is waited for has to share the machine with.
+        wait = (wait * 2).min(Duration::from_millis(50));
+    }
+}
+
+/// A value with the prefixes taken off its ids, which have to be those of the contract.
+fn bare_ids(words: Words, value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let field = |(name, value): (String, Value)| {
+                let prefix = match name.as_str() {
+                    "team_id" => "team_",
+                    "user_id" | "assignee_id" => "usr_",
+                    _ => return (name, bare_ids(words, value)),
+                };
+                let id = value.as_str().map(|id| match words {
+                    Words::Itsm => id.strip_prefix(prefix).unwrap_or_else(|| panic!("{name} is {id}")).to_owned(),
+                    Words::TopTickets => id.to_owned(),
+                });
+                assert!(id.as_ref().is_none_or(|id| id.len() == 36), "{name} is {id:?}");
+                (name, json!(id))
+            };
+            Value::Object(fields.into_iter().map(field).collect())
+        }
+        Value::Array(values) => values.into_iter().map(|value| bare_ids(words, value)).collect(),
+        other => other,
+    }
+}
+
+/// The kinds of some announcements.
+fn kinds(announcements: &[Value]) -> Vec<&str> {
+    announcements.iter().map(|event| event["type"].as_str().expect("a type")).collect()
+}

@@ -1,0 +1,107 @@
+//! Messages that can never succeed, and the others of their batch.
+
+use std::time::Duration;
+
+use muster::domain::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Place, Scene, Words, own_stack};
+use crate::support::Client;
+
+/// What is wrong with an event, and the reason that its dead letter has.
+fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
+    let words = scene.words;
+    let good = || scene.ticket("poison").team(team).created();
+    let with = |pointer: &str, value: Value| {
+        let mut event = good();
+        let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
+        event.pointer_mut(parent).and_then(Value::as_object_mut).expect("there").insert(field.to_owned(), value);
+        event.to_string()
+    };
+    let ticket = |field: &str, value: Value| with(&format!("/data/ticket/{field}"), value);
+    let ahead = Timestamp::now().plus(Duration::from_secs(330));
+    let ahead = if words == Words::Itsm { json!(ahead.secs()) } else { json!(ahead.iso8601()) };
+    let (team_field, user_field, due_field) = match words {
+        Words::TopTickets => ("team_id", "assignee_id", "due_at"),
+        Words::Itsm => ("assigned_team_id", "assigned_user_id", "due_date"),
+    };
+    let mut timeless = scene.ticket("poison").team(team).created();
+    timeless["time"] = Value::Null;
+    timeless["data"]["ticket"]["updated_at"] = Value::Null;
+    let of = |field: &str, rule: &str| format!("data.ticket.{field}: {rule}");
+    let kinds = "type: must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted";
+    let statuses = "must be one of new, open, in_progress, pending, on_hold, resolved, closed, cancelled";
+    vec![
+        (json!("just a text").to_string(), "not a CloudEvent: not a JSON object".to_owned()),
+        (json!([good()]).to_string(), "not a CloudEvent: not a JSON object".to_owned()),
+        (json!({ "hello": "world" }).to_string(), "not a CloudEvent: specversion is missing".to_owned()),
+        (json!({ "detail-type": "x", "detail": 7 }).to_string(), "detail: must be a CloudEvent".to_owned()),
+        (with("/specversion", json!("0.3")), "specversion: must be 1.0".to_owned()),
+        (with("/id", json!("")), "id: must have 1 to 256 bytes".to_owned()),
+        (with("/type", json!("ticket.merged")), kinds.to_owned()),
+        (with("/type", json!("user.created")), kinds.to_owned()),
+        (with("/data", json!("x")), "data: must be an object".to_owned()),
+        (with("/data/ticket", Value::Null), "data.ticket: is required".to_owned()),
+        (with("/data/organization_id", Value::Null), "data.organization_id: is required".to_owned()),
+        (
+            with("/data/organization_id", json!("a b")),
+            "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned(),
+        ),
+        (
+            with("/data/organization_id", json!("nobody")),
+            "data.organization_id: there is no such organization".to_owned(),
+        ),
+        (ticket("id", json!("a b")), of("id", "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -")),
+        (ticket("status", json!("lost")), of("status", statuses)),
+        (ticket(team_field, json!("nowhere")), of(team_field, "must be a team's UUID")),
+        (ticket(user_field, json!("nobody")), of(user_field, "must be a user's UUID")),
+        (ticket("tags", json!("VPN")), of("tags", "must be an array of strings")),
+        (ticket(due_field, json!("soon")), of(due_field, "must be a time in ISO 8601 or in Unix seconds")),
+        (ticket("updated_at", ahead), of("updated_at", "is more than 5 minutes in the future")),
+        (timeless.to_string(), of("updated_at", "is required where the event has no time")),
+    ]
+}
+
+#[tokio::test]
+async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_through() {
+    for words in Words::BOTH {
+        let stack = own_stack().await;
+        let scene = Scene::on(&stack, words).await;
+        let team = scene.team("One", [0]).await;
+        let mut expected = broken(&scene, &team);
+        expected.push(("{\"specversion\": \"1.0\",".to_owned(), "not JSON: ".to_owned()));
+
+        // Held back until all are there, they come as one batch: one of the good ones after each of the others.
+        stack.queues.pause("tickets");
+        for (n, (body, _)) in expected.iter().enumerate() {
+            let good = scene.ticket(&format!("good-{n}")).team(&team).created();
+            for body in [body.clone(), good.to_string()] {
+                // As it stands: a list would be many messages.
+                let body = if body.starts_with('[') { format!("[{body}]") } else { body };
+                let request = stack.stranger().request(reqwest::Method::POST, "/_dev/queues/tickets").body(body);
+                let answer = Client::send(request).await;
+                assert_eq!(answer.json, json!({ "accepted": 1 }), "{answer}");
+            }
+        }
+        stack.queues.resume("tickets");
+        scene.handled("tickets").await;
+
+        let shown = stack.stranger().get("/_dev/queues").await;
+        let letters = shown.json["tickets"]["dead_letters"].as_array().expect("a list");
+        assert_eq!(letters.len(), expected.len(), "{shown}");
+        for (body, reason) in &expected {
+            let letter = letters.iter().find(|letter| letter["body"] == *body);
+            let letter = letter.unwrap_or_else(|| panic!("not among the dead letters: {body}"));
+            let said = letter["reason"].as_str().expect("a reason");
+            assert!(said == reason || said.starts_with("not JSON: ") && reason == "not JSON: ", "{said}, not {reason}");
+            assert_eq!(letter["receives"], 0, "put there by the function: {letter}");
+        }
+        for n in 0..expected.len() {
+            let place = Place::assigned(&team, &scene.user(0));
+            assert_eq!(scene.place(&format!("good-{n}")).await, place);
+        }
+        assert_eq!(scene.load(&team).await.0, expected.len() as u64);
+        scene.no_decision("poison").await;
+        assert_eq!(scene.announced_of("tickets/poison").await, [json!(null); 0]);
+    }
+}
