@@ -140,7 +140,7 @@ impl Draft {
         let (ticket, version) = match (before, &work.cause) {
             (Some(ticket), _) if ticket.state == TicketState::Deleted => return Ok(None),
             (Some(ticket), Cause::Events(events)) => (ticket.clone(), latest(events).cloned()),
-            (Some(ticket), _) => (ticket.clone(), None),
+            (Some(ticket), _) => (ticket.clone(), ticket.assignee_version.clone().max(Some(ticket.version.clone()))),
             (None, Cause::Events(events)) => match (events.first(), latest(events).cloned()) {
                 (Some(first), version) => (unheard_of(first, now), version),
                 (None, _) => return Ok(None),
@@ -325,7 +325,8 @@ impl Draft {
         };
         ticket.state = TicketState::Assigned;
         ticket.assignee_id = Some(user);
-        // Never back: what a later event took away must not return with a snapshot from before it.
+        // Never back: what a later event took away must not return with a snapshot from before it. Where nobody is found,
+        // nobody was set: whoever an older snapshot names still counts.
         ticket.assignee_version = ticket.assignee_version.take().max(Some(version));
         ticket.decision = decision;
         let last_turn = desk.seat(user).map_or(0, |seat| seat.member.last_turn);

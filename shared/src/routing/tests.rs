@@ -707,6 +707,21 @@ fn what_a_later_event_took_away_does_not_return_with_an_earlier_one() {
 }
 
 #[test]
+fn whoever_an_older_snapshot_names_has_a_ticket_for_which_nobody_was_found() {
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 0)]);
+    assert_eq!(world.say(5, |_| {}).state, TicketState::Waiting);
+    assert_eq!(world.say(3, |event| event.ticket.assignee_id = Some(user_id(100))).assignee_id, Some(user_id(100)));
+
+    // Somebody who was found since stays: that was decided after what the snapshot tells.
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
+    desk_mut(&mut world.known, team_id(1)).seat_mut(user_id(100)).unwrap().member.user.status = UserStatus::Inactive;
+    assert_eq!(world.say(5, |_| {}).state, TicketState::Waiting);
+    desk_mut(&mut world.known, team_id(1)).seat_mut(user_id(100)).unwrap().member.user.status = UserStatus::Active;
+    world.settle(&[Work { ticket_id: ticket_id(0), cause: Cause::Waiting }]);
+    assert_eq!(world.say(3, |event| event.ticket.assignee_id = Some(user_id(200))).assignee_id, Some(user_id(100)));
+}
+
+#[test]
 fn an_unassignment_that_tells_no_facts_leaves_them_to_an_older_snapshot() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
     world.say(5, |event| {
