@@ -130,9 +130,12 @@ const EVERYTHING: [(&str, &str); 14] = [
 async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
         prepare: async |desk: &Desk| {
-            let known = ["moved", "given", "given-to-a-stranger", "closed", "reopened", "deleted", "taken-back"];
+            let known = ["given", "given-to-a-stranger", "closed", "reopened", "deleted", "taken-back"];
             let mut messages: Vec<_> =
                 known.iter().zip(5000..).map(|(id, ago)| desk.says("created", id, 10_000 - ago, open_in(0))).collect();
+            // Out of a team where the batch decides nothing: the teams are decided each by itself, and the figures that a decision
+            // considered, though not its right to be made, depend on whether what leaves its team has left.
+            messages.push(desk.says("created", "moved", 6000, in_team(2, &json!({ "assignee_id": user(9) }))));
             messages.push(desk.says("updated", "reopened", 3000, in_team(0, &json!({ "status": "resolved" }))));
             settle(desk, &messages).await;
         },
@@ -140,7 +143,6 @@ async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
             let unteamed = |category: &str| json!({ "status": "new", "category": category });
             let given = |n| in_team(0, &json!({ "assignee_id": user(n) }));
             vec![
-                // First, so that all that follows in the team that it leaves is decided without it.
                 desk.says("updated", "moved", 100, open_in(1)),
                 desk.says("created", "new-1", 99, open_in(0)),
                 desk.says("created", "new-2", 98, in_team(0, &json!({ "status": "in_progress" }))),
