@@ -62,17 +62,18 @@ fn after_membership(org: &OrganizationId, team: TeamId, before: Option<&Member>,
     if is_eligible(after) && !is_eligible(before) { vec![drain(org, team)] } else { Vec::new() }
 }
 
+/// One look is enough for a user of whom nothing was heard before: they have no membership but removed ones, in which nobody is
+/// given anything.
 fn after_user(org: &OrganizationId, user: UserId, before: Option<&User>, after: Option<&User>) -> Vec<Job> {
-    if before == after { Vec::new() } else { vec![copy_profile(org, user)] }
+    if before == after {
+        return Vec::new();
+    }
+    let (organization_id, user_id) = (org.to_string(), user.uuid().to_string());
+    vec![Job::CopyProfile { organization_id, user_id, after: None, second_look: before.is_none() }]
 }
 
 fn drain(org: &OrganizationId, team: TeamId) -> Job {
     Job::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks: 0 }
-}
-
-fn copy_profile(org: &OrganizationId, user: UserId) -> Job {
-    let user_id = user.uuid().to_string();
-    Job::CopyProfile { organization_id: org.to_string(), user_id, after: None, second_look: false }
 }
 
 #[cfg(test)]
@@ -193,14 +194,19 @@ mod tests {
     #[test]
     fn a_profile_is_copied_when_it_changes() {
         let newer = User { version: 4, ..alex() };
-        for (before, after, copies) in [
-            (None, Some(alex()), true),
-            (Some(alex()), Some(newer), true),
-            (Some(alex()), None, true),
-            (Some(alex()), Some(alex()), false),
+        let copy = |second_look| Job::CopyProfile {
+            organization_id: "org".to_owned(),
+            user_id: alex().id.uuid().to_string(),
+            after: None,
+            second_look,
+        };
+        for (before, after, expected) in [
+            (None, Some(alex()), vec![copy(true)]),
+            (Some(alex()), Some(newer), vec![copy(false)]),
+            (Some(alex()), None, vec![copy(false)]),
+            (Some(alex()), Some(alex()), vec![]),
         ] {
-            let jobs = following(Changed::User { user_id: alex().id, before, after });
-            assert_eq!(jobs, if copies { vec![copy_profile(&org(), alex().id)] } else { vec![] });
+            assert_eq!(following(Changed::User { user_id: alex().id, before, after }), expected);
         }
     }
 }
