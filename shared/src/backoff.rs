@@ -1,7 +1,8 @@
-//! Pauses between attempts at what failed for the moment.
+//! What fails for the moment, and the pauses between attempts at it.
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
 /// The pauses between attempts: exponential with full jitter, until a deadline.
@@ -29,5 +30,27 @@ impl Backoff {
         }
         tokio::time::sleep_until(wakes).await;
         true
+    }
+}
+
+/// Whether the same call, to any of the services that are called here, may succeed a moment later.
+pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::ServiceError(answer) => {
+            answer.raw().status().is_server_error()
+                || matches!(
+                    answer.err().code(),
+                    Some(
+                        "ProvisionedThroughputExceededException"
+                            | "RequestLimitExceeded"
+                            | "RequestThrottled"
+                            | "ThrottlingException"
+                            | "TransactionConflictException"
+                            | "TransactionInProgressException"
+                    )
+                )
+        }
+        _ => false,
     }
 }

@@ -15,7 +15,7 @@ use aws_sdk_eventbridge::{
 use tokio::time::Instant;
 
 use crate::{
-    backoff::Backoff,
+    backoff::{Backoff, is_transient},
     wire::announcements::{Announcement, SOURCE},
 };
 
@@ -106,7 +106,7 @@ impl Bus {
     ) -> HashMap<usize, Refusal> {
         let entries = batch.iter().map(|&position| self.entry(&announcements[position])).collect();
         let call = self.client.put_events().set_entries(Some(entries)).send();
-        match tokio::time::timeout_at(deadline, call).await {
+        let refusal_of_all = match tokio::time::timeout_at(deadline, call).await {
             Ok(Ok(answer)) => {
                 // One result for each entry, in their order.
                 let mut results = answer.entries().iter();
@@ -118,10 +118,17 @@ impl Bus {
                 }
                 return refused;
             }
-            Ok(Err(error)) => *cause = DisplayErrorContext(error).to_string(),
-            Err(_) => "EventBridge did not answer in time".clone_into(cause),
-        }
-        batch.iter().map(|&position| (position, Refusal::ForNow)).collect()
+            Ok(Err(error)) => {
+                let refusal = if is_transient(&error) { Refusal::ForNow } else { Refusal::Final };
+                *cause = DisplayErrorContext(error).to_string();
+                refusal
+            }
+            Err(_) => {
+                "EventBridge did not answer in time".clone_into(cause);
+                Refusal::ForNow
+            }
+        };
+        batch.iter().map(|&position| (position, refusal_of_all)).collect()
     }
 
     fn entry(&self, announcement: &Announcement) -> PutEventsRequestEntry {

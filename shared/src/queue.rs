@@ -4,11 +4,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
+    error::DisplayErrorContext,
     types::{MessageAttributeValue, SendMessageBatchRequestEntry},
 };
 use tokio::time::Instant;
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, is_transient};
 
 /// An SQS queue, by URL. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -69,17 +70,22 @@ impl Queue {
     /// Sends messages, in as few calls as SQS allows, and again what SQS refused for the moment, until the deadline.
     ///
     /// # Errors
-    /// Those that were not taken by then.
+    /// Those that were not taken by then, or that SQS will never take.
     pub async fn send(&self, messages: &[Message], deadline: Instant) -> Result<(), NotSent> {
         let mut left: Vec<usize> = (0..messages.len()).collect();
+        let mut given_up = Vec::new();
         let mut cause = String::new();
         let mut backoff = Backoff::until(deadline);
         loop {
-            left = self.try_send(messages, left, deadline, &mut cause).await;
-            if left.is_empty() {
+            let refused = self.try_send(messages, left, deadline, &mut cause).await;
+            given_up.extend(refused.for_good);
+            left = refused.for_now;
+            if left.is_empty() && given_up.is_empty() {
                 return Ok(());
             }
-            if !backoff.pause().await {
+            if left.is_empty() || !backoff.pause().await {
+                left.extend(given_up);
+                left.sort_unstable();
                 return Err(NotSent { messages: left, cause });
             }
         }
@@ -92,8 +98,8 @@ impl Queue {
         positions: Vec<usize>,
         deadline: Instant,
         cause: &mut String,
-    ) -> Vec<usize> {
-        let mut left = Vec::new();
+    ) -> Refused {
+        let mut refused = Refused::default();
         for batch in batches(messages, &positions) {
             let entries = batch.iter().map(|&position| entry(position, &messages[position])).collect::<Vec<_>>();
             let call = self.client.send_message_batch().queue_url(&*self.url).set_entries(Some(entries)).send();
@@ -102,21 +108,33 @@ impl Queue {
                     for failed in answer.failed() {
                         cause.clear();
                         cause.push_str(failed.message().unwrap_or(failed.code()));
-                        left.extend(failed.id().parse::<usize>().ok().filter(|position| batch.contains(position)));
+                        let position = failed.id().parse::<usize>().ok().filter(|position| batch.contains(position));
+                        let again = if failed.sender_fault() { &mut refused.for_good } else { &mut refused.for_now };
+                        again.extend(position);
                     }
                 }
                 Ok(Err(error)) => {
-                    *cause = format!("{}", aws_sdk_sqs::error::DisplayErrorContext(error));
-                    left.extend(batch);
+                    let again = if is_transient(&error) { &mut refused.for_now } else { &mut refused.for_good };
+                    again.extend(batch);
+                    *cause = DisplayErrorContext(error).to_string();
                 }
                 Err(_) => {
                     "SQS did not answer in time".clone_into(cause);
-                    left.extend(batch);
+                    refused.for_now.extend(batch);
                 }
             }
         }
-        left
+        refused
     }
+}
+
+/// The messages that were not taken, by position.
+#[derive(Default)]
+struct Refused {
+    /// They may be taken the next time.
+    for_now: Vec<usize>,
+    /// They never will be.
+    for_good: Vec<usize>,
 }
 
 /// Cuts positions into batches that SQS takes.

@@ -35,8 +35,11 @@ struct State {
     throttled_calls: usize,
     /// Entries about these are refused with this code, for so many times.
     refused: Vec<(String, &'static str, usize)>,
-    /// Whether the queue refuses everything.
+    /// Whether the queue refuses everything for the moment.
     queue_is_down: bool,
+    /// Whether this function may do nothing at all, and how often it tried.
+    is_denied: bool,
+    denied_calls: usize,
 }
 
 /// A bus and a queue on a port of their own.
@@ -127,6 +130,9 @@ impl State {
             entries.iter().map(|entry| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()).collect();
         let subjects: Vec<String> = events.iter().map(|event| event["subject"].as_str().unwrap().to_owned()).collect();
         self.put.push(subjects.clone());
+        if self.is_denied {
+            return self.deny();
+        }
         if self.throttled_calls > 0 {
             self.throttled_calls -= 1;
             let body = json!({ "__type": "ThrottlingException", "message": "Rate exceeded" });
@@ -150,9 +156,18 @@ impl State {
         json!({ "FailedEntryCount": failed, "Entries": results }).to_string().into_response()
     }
 
+    fn deny(&mut self) -> Response {
+        self.denied_calls += 1;
+        let body = json!({ "__type": "AccessDeniedException", "message": "not authorized" });
+        (StatusCode::BAD_REQUEST, body.to_string()).into_response()
+    }
+
     fn send_message_batch(&mut self, body: &Value) -> Response {
         let entries = body["Entries"].as_array().unwrap();
         assert!((1..=10).contains(&entries.len()));
+        if self.is_denied {
+            return self.deny();
+        }
         if self.queue_is_down {
             return (StatusCode::SERVICE_UNAVAILABLE, "{}").into_response();
         }
@@ -382,6 +397,13 @@ async fn jobs_that_cannot_be_started_come_again_with_the_first_record_that_wants
     records.push(ticket_record(3, "T3", None, ticket(1, None)));
     assert_eq!(aws.handle(&records, Duration::from_secs(1)).await, Some(sequence_number(2)));
     assert_eq!(aws.announced().len(), 3, "the bus has nothing to do with it");
+}
+
+#[tokio::test]
+async fn what_is_denied_is_not_asked_for_again_and_again() {
+    let aws = Aws::start(State { is_denied: true, ..State::default() }).await;
+    assert_eq!(aws.handle(&[load_record(0, 0, 1), assigned(2).remove(1)], LONG).await, Some("all".to_owned()));
+    assert_eq!(aws.state().denied_calls, 2, "once each, though there was time for more");
 }
 
 #[tokio::test]

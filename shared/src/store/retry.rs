@@ -5,7 +5,10 @@ use std::{error::Error as StdError, fmt};
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use super::Store;
-use crate::{backoff::Backoff, domain};
+use crate::{
+    backoff::{Backoff, is_transient},
+    domain,
+};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
@@ -197,26 +200,5 @@ impl From<Error> for Stale {
 impl From<domain::Error> for Stale {
     fn from(error: domain::Error) -> Self {
         Self::Error(Error::Refused(error))
-    }
-}
-
-/// Whether the same call may succeed a moment later.
-fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    match error {
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
-        SdkError::ServiceError(answer) => {
-            answer.raw().status().is_server_error()
-                || matches!(
-                    answer.err().code(),
-                    Some(
-                        "ProvisionedThroughputExceededException"
-                            | "RequestLimitExceeded"
-                            | "ThrottlingException"
-                            | "TransactionConflictException"
-                            | "TransactionInProgressException"
-                    )
-                )
-        }
-        _ => false,
     }
 }
