@@ -292,11 +292,14 @@ impl Scene {
 
     /// What was announced of one subject, once everything that has happened so far is announced.
     async fn announced_of(&self, subject: &str) -> Vec<Value> {
-        // The stream keeps its order, so what it says of a team of this moment, it says last.
-        let marker = self.org.team(&format!("Marker {}", self.seconds.fetch_add(1, SeqCst))).await;
-        let marker = format!("teams/{marker}");
         let about = |event: &Value, subject: &str| event["subject"] == *subject;
-        until("the marker", async || self.announced(|all| all.iter().any(|event| about(event, &marker)))).await;
+        // The stream's batches are announced one after the other, though within one only what is about the same thing keeps its
+        // order. So whatever comes before a first marker is out when a second is, which was made after the first was heard of.
+        for _ in 0..2 {
+            let marker = self.org.team(&format!("Marker {}", self.seconds.fetch_add(1, SeqCst))).await;
+            let marker = format!("teams/{marker}");
+            until("the marker", async || self.announced(|all| all.iter().any(|event| about(event, &marker)))).await;
+        }
         self.announced(|all| all.iter().filter(|event| about(event, subject)).cloned().collect())
     }
 }
