@@ -123,7 +123,7 @@ impl AtWork<'_> {
     /// one second on; then the schedule does.
     const MAX_LOOKS: u32 = 8;
     /// How long after a first look nothing is under way any more that began before it: longer than any function may take.
-    const SECOND_LOOK: Duration = Duration::from_mins(1);
+    const SECOND_LOOK: Duration = Duration::from_secs(90);
     /// How many entries of an index are looked at together: as many tickets as fit a transaction beside what their team left, and
     /// beside its load and a few members.
     const PAGE: usize = 90;
