@@ -46,19 +46,12 @@ impl Store {
             .key_condition_expression("gsi1pk = :pk")
             .expression_attribute_values(":pk", s(keys::api_keys_partition(org)));
         let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self.send(|| call.clone().set_exclusive_start_key(start.clone()).send()).await?;
-            for item in page.items() {
-                let hash = items::text(item, "pk").and_then(keys::api_key_hash);
-                let hash = hash.ok_or_else(|| Error::internal("an index entry under KEYS is not a key's"))?;
-                found.extend(self.api_key(hash).await?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
+        for item in self.query_all(call).await? {
+            let hash = items::text(&item, "pk").and_then(keys::api_key_hash);
+            let hash = hash.ok_or_else(|| Error::internal("an index entry under KEYS is not a key's"))?;
+            found.extend(self.api_key(hash).await?);
         }
+        Ok(found)
     }
 
     /// Revokes a key; one that is revoked already stays so from then. False if there is no such key. One round trip.

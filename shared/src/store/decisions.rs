@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use futures_util::future::try_join_all;
-
-use super::{Error, Store, expression::s, items, keys, tickets::MAX_KEYS};
+use super::{Error, Store, expression::s, items, keys};
 use crate::domain::{Error as Refused, OrganizationId, Page, TeamId, Ticket, TicketId, TicketPage, TicketState};
 
 /// A ticket as the index knows it: when it was decided about, in milliseconds, and which it is.
@@ -97,7 +95,6 @@ impl Store {
         ids: impl Iterator<Item = TicketId>,
     ) -> Result<Vec<Ticket>, Error> {
         let keys: Vec<_> = ids.map(|id| keys::ticket(org, &id).attributes()).collect();
-        let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec()))).await?;
-        read.into_iter().flatten().map(items::ticket).collect()
+        self.get_all(&keys).await?.into_iter().map(items::ticket).collect()
     }
 }

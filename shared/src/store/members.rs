@@ -55,19 +55,10 @@ impl Store {
             .set_filter_expression(filter.map(str::to_owned))
             .expression_attribute_values(":pk", s(keys::members_partition(org, team)))
             .expression_attribute_values(":members", s(keys::MEMBERS));
-        let mut members = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self.send(|| call.clone().set_exclusive_start_key(start.clone()).send()).await?;
-            for item in page.items.unwrap_or_default() {
-                members.push(items::member(item)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                sort_by_joining(&mut members);
-                return Ok(members);
-            }
-        }
+        let items = self.query_all(call).await?;
+        let mut members = items.into_iter().map(items::member).collect::<Result<Vec<_>, _>>()?;
+        sort_by_joining(&mut members);
+        Ok(members)
     }
 
     /// Adds a user to a team, or returns one who left. Answers with the team after it, the new member included.

@@ -21,7 +21,10 @@ mod work;
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::{Client, operation::update_item::UpdateItemError};
+use aws_sdk_dynamodb::{
+    Client,
+    operation::{query::builders::QueryFluentBuilder, update_item::UpdateItemError},
+};
 use futures_util::{StreamExt, TryStreamExt, stream::iter};
 use tokio::time::Instant;
 
@@ -81,6 +84,20 @@ impl Store {
             self.client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).consistent_read(true);
         let output = self.send(|| call.clone().send()).await?;
         Ok(output.item)
+    }
+
+    /// Makes a query to its end. One round trip a megabyte.
+    async fn query_all(&self, call: QueryFluentBuilder) -> Result<Vec<items::Item>, Error> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self.send(|| call.clone().set_exclusive_start_key(start.clone()).send()).await?;
+            found.extend(page.items.unwrap_or_default());
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
     }
 
     /// Updates an item if a condition holds, and else leaves it as it is. One round trip.

@@ -302,7 +302,7 @@ impl Store {
             transaction.put(gone, "attribute_not_exists(#pk)", None, |_| Refusal::Outdated)?;
             release_name(&mut transaction, &team)?;
             count_teams(&mut transaction, org, -1)?;
-            // Those who still hold tickets are needed until the tickets are unassigned.
+            // Where tickets are left there will be a sweep anyway, and the team is busy: the smaller the transaction, the better.
             let swept = if load.open_tickets == 0 { MAX_ITEMS - transaction.len() } else { 0 };
             for member in memberships.iter().take(swept) {
                 let membership = keys::membership(org, id, member.user.id);

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The most keys that DynamoDB takes in one `BatchGetItem`.
-pub(super) const MAX_KEYS: usize = 100;
+const MAX_KEYS: usize = 100;
 
 /// An organization's tickets, as far as they were asked for and exist.
 pub struct Tickets {
@@ -47,9 +47,9 @@ impl Store {
             .map(keys::Key::attributes)
             .chain(ids.into_iter().map(|id| keys::ticket(org, id).attributes()))
             .collect();
-        let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec()))).await?;
+        let read = self.get_all(&keys).await?;
         let mut tickets = Tickets { organization_exists: false, by_id: BTreeMap::new() };
-        for item in read.into_iter().flatten() {
+        for item in read {
             if items::text(&item, "sk") == Some(&organization.sk) {
                 tickets.organization_exists = true;
             } else {
@@ -60,8 +60,15 @@ impl Store {
         Ok(tickets)
     }
 
+    /// Reads items, strongly consistent, in no order; those that do not exist are left out. No key may come twice. One round trip
+    /// for each 100, beside each other.
+    pub(super) async fn get_all(&self, keys: &[HashMap<String, AttributeValue>]) -> Result<Vec<Item>, Error> {
+        let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec()))).await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
     /// Reads up to 100 items, strongly consistent. One round trip, and one more for each part that the table puts off.
-    pub(super) async fn batch_get(&self, keys: Vec<HashMap<String, AttributeValue>>) -> Result<Vec<Item>, Error> {
+    async fn batch_get(&self, keys: Vec<HashMap<String, AttributeValue>>) -> Result<Vec<Item>, Error> {
         let mut backoff = self.backoff();
         let mut found = Vec::with_capacity(keys.len());
         let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
@@ -127,17 +134,8 @@ impl Store {
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", s(keys::specialists_partition(org, topic)));
-        let mut teams = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self.send(|| call.clone().set_exclusive_start_key(start.clone()).send()).await?;
-            let found = page.items.unwrap_or_default();
-            teams.extend(found.iter().filter_map(|item| items::text(item, "sk").and_then(keys::team_of)));
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(teams);
-            }
-        }
+        let found = self.query_all(call).await?;
+        Ok(found.iter().filter_map(|item| items::text(item, "sk").and_then(keys::team_of)).collect())
     }
 
     /// Writes tickets and everything that moves with them, on condition that all of it is as it was read. One round trip, one
