@@ -27,6 +27,12 @@ fn parse_prefixed(text: &str, prefix: &str) -> Result<Uuid, ParseIdError> {
     if bare.len() == HYPHENATED { Uuid::try_parse(bare).map_err(|_| ParseIdError) } else { Err(ParseIdError) }
 }
 
+/// Parses an identifier that means nothing here: 1 to `max` ASCII letters, digits and these other characters.
+pub(super) fn parse_opaque(text: &str, max: usize, others: &str) -> Result<String, ParseIdError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+    if (1..=max).contains(&text.len()) && text.chars().all(allowed) { Ok(text.to_owned()) } else { Err(ParseIdError) }
+}
+
 /// A team's identifier: 128 bits, a monotonic UUIDv7 where Muster made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TeamId(Uuid);
@@ -95,12 +101,7 @@ impl OrganizationId {
     /// # Errors
     /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the table.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
-        if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ParseIdError)
-        }
+        parse_opaque(text, 64, "_-").map(Self)
     }
 
     /// The text.

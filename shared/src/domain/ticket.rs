@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::{Decision, Folded, ParseIdError, Tags, TeamId, Timestamp, UserId};
+use super::{Decision, Folded, ParseIdError, Tags, TeamId, Timestamp, UserId, ids::parse_opaque};
 
 /// A ticket's identifier, given by the platform that keeps the tickets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,12 +14,7 @@ impl TicketId {
     /// # Errors
     /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the table.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '-');
-        if (1..=128).contains(&text.len()) && text.chars().all(allowed) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ParseIdError)
-        }
+        parse_opaque(text, 128, "_.:-").map(Self)
     }
 
     /// The text.
