@@ -1,6 +1,14 @@
 //! What one request cannot finish, and is done a bounded page at a time by the jobs function.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+
+use crate::{
+    domain::{OrganizationId, TeamId},
+    queue::Message,
+    wire::json,
+};
 
 /// A job, as its message on the job queue says it.
 ///
@@ -67,4 +75,24 @@ pub enum Job {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
     },
+}
+
+impl Job {
+    /// The sweep of a team, after so many looks in vain.
+    #[must_use]
+    pub fn sweep(org: &OrganizationId, team: TeamId, looks: u32) -> Self {
+        Self::SweepTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
+    }
+
+    /// The drain of a team, after so many looks in vain.
+    #[must_use]
+    pub fn drain(org: &OrganizationId, team: TeamId, looks: u32) -> Self {
+        Self::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
+    }
+
+    /// The message that starts the job.
+    #[must_use]
+    pub fn message(&self, delay: Duration) -> Message {
+        Message { delay, ..Message::new(json(self)) }
+    }
 }

@@ -1,5 +1,7 @@
 //! What a batch of the stream's records leads to, decided before anything is sent.
 
+use std::time::Duration;
+
 use aws_lambda_events::dynamodb::EventRecord;
 use muster::{
     domain::Timestamp,
@@ -68,7 +70,6 @@ impl Batch {
 
     /// The messages that start the jobs.
     pub(crate) fn messages(&self) -> Vec<Message> {
-        let body = |job| serde_json::to_string(job).expect("a job is text, numbers and lists");
-        self.jobs.iter().map(|job| Message::new(body(job))).collect()
+        self.jobs.iter().map(|job| job.message(Duration::ZERO)).collect()
     }
 }

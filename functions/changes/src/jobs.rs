@@ -17,7 +17,7 @@ pub(crate) fn jobs(change: &Change) -> Vec<Job> {
         Changed::Team { before, after } => after_team(org, before.as_ref(), after.as_ref()),
         Changed::Load { team_id, before, after } => after_load(org, *team_id, before.as_ref(), after.as_ref()),
         Changed::TeamGone { team_id } => {
-            vec![Job::SweepTeam { organization_id: org.to_string(), team_id: team_id.uuid().to_string(), looks: 0 }]
+            vec![Job::sweep(org, *team_id, 0)]
         }
         Changed::Membership { team_id, before, after } => {
             after_membership(org, *team_id, before.as_ref(), after.as_ref())
@@ -43,14 +43,14 @@ fn after_team(org: &OrganizationId, before: Option<&Team>, after: Option<&Team>)
 /// Tickets that begin to wait are tried once more: somebody may have become eligible while nobody was found.
 fn after_load(org: &OrganizationId, team: TeamId, before: Option<&Load>, after: Option<&Load>) -> Vec<Job> {
     let waiting = |load: Option<&Load>| load.map_or(0, |load| load.waiting_tickets);
-    if waiting(after) > waiting(before) { vec![drain(org, team)] } else { Vec::new() }
+    if waiting(after) > waiting(before) { vec![Job::drain(org, team, 0)] } else { Vec::new() }
 }
 
 /// The same where the count did not rise, since as many stopped to wait in the same moment.
 fn after_ticket(org: &OrganizationId, before: Option<&Ticket>, after: Option<&Ticket>) -> Vec<Job> {
     let waits_with = |ticket: &Ticket| ticket.team_id.filter(|_| ticket.state == TicketState::Waiting);
     match (before.and_then(waits_with), after.and_then(waits_with)) {
-        (before, Some(team)) if before != Some(team) => vec![drain(org, team)],
+        (before, Some(team)) if before != Some(team) => vec![Job::drain(org, team, 0)],
         _ => Vec::new(),
     }
 }
@@ -59,7 +59,7 @@ fn after_ticket(org: &OrganizationId, before: Option<&Ticket>, after: Option<&Ti
 /// that it is the latest.
 fn after_membership(org: &OrganizationId, team: TeamId, before: Option<&Member>, after: Option<&Member>) -> Vec<Job> {
     let is_eligible = |member: Option<&Member>| member.is_some_and(Member::is_eligible);
-    if is_eligible(after) && !is_eligible(before) { vec![drain(org, team)] } else { Vec::new() }
+    if is_eligible(after) && !is_eligible(before) { vec![Job::drain(org, team, 0)] } else { Vec::new() }
 }
 
 /// One look is enough for a user of whom nothing was heard before: they have no membership but removed ones, in which nobody is
@@ -70,10 +70,6 @@ fn after_user(org: &OrganizationId, user: UserId, before: Option<&User>, after: 
     }
     let (organization_id, user_id) = (org.to_string(), user.uuid().to_string());
     vec![Job::CopyProfile { organization_id, user_id, after: None, second_look: before.is_none() }]
-}
-
-fn drain(org: &OrganizationId, team: TeamId) -> Job {
-    Job::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks: 0 }
 }
 
 #[cfg(test)]
@@ -158,7 +154,11 @@ mod tests {
             (load(2), None, false),
         ] {
             let jobs = following(Changed::Load { team_id: team_id(), before, after });
-            assert_eq!(jobs, if drains { vec![drain(&org(), team_id())] } else { vec![] }, "{before:?} {after:?}");
+            assert_eq!(
+                jobs,
+                if drains { vec![Job::drain(&org(), team_id(), 0)] } else { vec![] },
+                "{before:?} {after:?}"
+            );
         }
     }
 
@@ -186,7 +186,7 @@ mod tests {
             (&present, &None, false),
         ] {
             let what = Changed::Membership { team_id: team_id(), before: before.clone(), after: after.clone() };
-            let expected = if drains { vec![drain(&org(), team_id())] } else { vec![] };
+            let expected = if drains { vec![Job::drain(&org(), team_id(), 0)] } else { vec![] };
             assert_eq!(following(what), expected, "{before:?} {after:?}");
         }
     }

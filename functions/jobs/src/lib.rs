@@ -16,7 +16,7 @@ use muster::{
     domain::{OrganizationId, TeamId, Timestamp, UserId},
     http::Clock,
     jobs::Job,
-    queue::{Message, NotSent, Queue},
+    queue::{NotSent, Queue},
     sqs::Batch,
     store::{self, Store, Table, Unfinished},
 };
@@ -165,8 +165,7 @@ impl AtWork<'_> {
 
     /// Puts a job on the queue.
     async fn enqueue(&self, jobs: &[Job], delay: Duration) -> Result<(), Error> {
-        let message = |job| Message { delay, ..Message::new(serde_json::to_string(job).expect("a job has text keys")) };
-        let messages: Vec<_> = jobs.iter().map(message).collect();
+        let messages: Vec<_> = jobs.iter().map(|job| job.message(delay)).collect();
         Ok(self.queue.send(&messages, self.deadline).await?)
     }
 
@@ -203,8 +202,8 @@ impl AtWork<'_> {
         loop {
             let page = self.store.unfinished(after.as_deref(), Self::PAGE).await?;
             let restarted = page.found.into_iter().map(|unfinished| match unfinished {
-                Unfinished::Waiting(org, team) => drain(&org, team, 0),
-                Unfinished::Gone(org, team) => sweep(&org, team, 0),
+                Unfinished::Waiting(org, team) => Job::drain(&org, team, 0),
+                Unfinished::Gone(org, team) => Job::sweep(&org, team, 0),
             });
             self.enqueue(&restarted.collect::<Vec<_>>(), Duration::ZERO).await?;
             after = page.next;
@@ -216,14 +215,6 @@ impl AtWork<'_> {
             }
         }
     }
-}
-
-fn drain(org: &OrganizationId, team: TeamId, looks: u32) -> Job {
-    Job::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
-}
-
-fn sweep(org: &OrganizationId, team: TeamId, looks: u32) -> Job {
-    Job::SweepTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
 }
 
 fn organization(text: &str) -> Result<OrganizationId, Error> {

@@ -10,7 +10,7 @@ use muster::{
     store::{Page, TicketList},
 };
 
-use super::{AtWork, Error, drain};
+use super::{AtWork, Error};
 
 impl AtWork<'_> {
     /// Assigns a team's waiting tickets, the most urgent first, then the oldest.
@@ -29,10 +29,10 @@ impl AtWork<'_> {
                 return Ok(());
             }
             if before.replace(waiting).is_some_and(|before| waiting >= before) {
-                return self.look_again(looks, |looks| drain(org, team, looks)).await;
+                return self.look_again(looks, |looks| Job::drain(org, team, looks)).await;
             }
             if !self.settle_list(org, TicketList::Waiting(team), &Cause::Waiting).await? {
-                return self.enqueue(&[drain(org, team, 0)], Duration::ZERO).await;
+                return self.enqueue(&[Job::drain(org, team, 0)], Duration::ZERO).await;
             }
         }
     }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use muster::{
     domain::{Folded, OrganizationId, TeamId},
+    jobs::Job,
     routing::Cause,
     store::TicketList,
 };
 
-use super::{AtWork, Error, sweep};
+use super::{AtWork, Error};
 
 impl AtWork<'_> {
     /// Removes a deleted team's memberships and specializations, then unassigns its open tickets.
@@ -19,7 +20,7 @@ impl AtWork<'_> {
         let Some(mut gone) = self.store.gone(org, team).await? else { return Ok(()) };
         while self.store.delete_memberships(org, team).await? {
             if !self.goes_on() {
-                return self.enqueue(&[sweep(org, team, 0)], Duration::ZERO).await;
+                return self.enqueue(&[Job::sweep(org, team, 0)], Duration::ZERO).await;
             }
         }
         let formerly: Vec<_> = gone.specializations.as_slice().iter().map(|tag| Folded::of(tag)).collect();
@@ -27,12 +28,12 @@ impl AtWork<'_> {
         while gone.open_tickets > 0 {
             for list in [TicketList::Assigned(team), TicketList::Waiting(team)] {
                 if !self.settle_list(org, list, &Cause::TeamGone).await? {
-                    return self.enqueue(&[sweep(org, team, 0)], Duration::ZERO).await;
+                    return self.enqueue(&[Job::sweep(org, team, 0)], Duration::ZERO).await;
                 }
             }
             let Some(left) = self.store.gone(org, team).await? else { return Ok(()) };
             if left.open_tickets >= gone.open_tickets {
-                return self.look_again(looks, |looks| sweep(org, team, looks)).await;
+                return self.look_again(looks, |looks| Job::sweep(org, team, looks)).await;
             }
             gone = left;
         }

@@ -149,7 +149,7 @@ pub fn decisions(contract: Contract, page: Page, tickets: &TicketPage) -> String
 }
 
 /// Serializes what cannot fail to serialize: the wire types have text keys and no maps of anything else.
-fn json(value: &impl serde::Serialize) -> String {
+pub(crate) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("wire types are structs of text, numbers and lists")
 }
 
