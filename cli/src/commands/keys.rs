@@ -25,6 +25,7 @@ pub fn issue(
         kind,
         organization_id,
         scopes,
+        allowed_networks: Vec::new(),
         name: None,
         created_at: now,
         expires_at: None,

@@ -57,6 +57,7 @@ mod tests {
             kind: KeyKind::Itsm,
             organization_id: OrganizationId::parse("org").unwrap(),
             scopes: vec![Scope::TeamsRead],
+            allowed_networks: Vec::new(),
             name: None,
             created_at: Timestamp::from_secs(0),
             expires_at: None,

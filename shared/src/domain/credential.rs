@@ -1,7 +1,8 @@
 //! API keys: whose they are, which contract they speak and what they may do.
 
-use std::{fmt, time::Duration};
+use std::{fmt, net::IpAddr, time::Duration};
 
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use super::{OrganizationId, Timestamp};
@@ -122,6 +123,15 @@ impl KeyKind {
         }
     }
 
+    /// How many requests a key of the kind may make in a clock minute.
+    #[must_use]
+    pub fn requests_a_minute(self) -> u32 {
+        match self {
+            Self::TtAdmin | Self::Itsm => 2_000,
+            Self::TtLive | Self::TtAgent | Self::TtReadOnly => 200,
+        }
+    }
+
     /// How long a key of the kind is good for at most, from its creation.
     #[must_use]
     pub fn max_lifetime(self) -> Option<Duration> {
@@ -230,6 +240,8 @@ pub struct ApiKey {
     pub organization_id: OrganizationId,
     /// What it may do. A scope that its kind may not carry is not in force, whatever is stored.
     pub scopes: Vec<Scope>,
+    /// The networks it may be used from; any address if there are none.
+    pub allowed_networks: Vec<IpNet>,
     /// The operator's own words for it.
     pub name: Option<String>,
     /// When it was made.
@@ -254,6 +266,16 @@ impl ApiKey {
         self.revoked_at.is_none() && self.expiry().is_none_or(|expiry| now < expiry)
     }
 
+    /// Whether the key may be used from an address. An IPv4 address that comes as IPv6 is the IPv4 address.
+    #[must_use]
+    pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+        let contains = |address: IpAddr| {
+            let address = address.to_canonical();
+            self.allowed_networks.iter().any(|network| network.contains(&address))
+        };
+        self.allowed_networks.is_empty() || address.is_some_and(contains)
+    }
+
     /// Whether the key may do what `scope` names.
     #[must_use]
     pub fn allows(&self, scope: Scope) -> bool {
@@ -271,6 +293,7 @@ mod tests {
             kind,
             organization_id: OrganizationId::parse("org").unwrap(),
             scopes: Scope::ALL.to_vec(),
+            allowed_networks: Vec::new(),
             name: None,
             created_at: Timestamp::from_secs(0),
             expires_at: None,

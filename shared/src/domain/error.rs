@@ -28,10 +28,14 @@ impl UserField {
 /// smallest is the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Error {
+    /// The `Idempotency-Key` was used before, with another request.
+    IdempotencyKeyReused,
     /// The organization has no such team.
     TeamNotFound,
     /// The organization has no such ticket, or it was deleted.
     TicketNotFound,
+    /// The team is not of a version that the request wants.
+    VersionMismatch,
     /// The organization has no such user.
     UserNotFound(UserField),
     /// The team has no such member.
@@ -53,8 +57,10 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::IdempotencyKeyReused => f.write_str("the idempotency key was used with another request"),
             Self::TeamNotFound => f.write_str("the team does not exist"),
             Self::TicketNotFound => f.write_str("the ticket does not exist"),
+            Self::VersionMismatch => f.write_str("the team is of another version"),
             Self::UserNotFound(field) => write!(f, "the user in {} does not exist", field.name()),
             Self::MemberNotFound => f.write_str("the user is not a member of the team"),
             Self::NameTaken => f.write_str("the team name is taken"),

@@ -4,7 +4,7 @@ use lambda_http::{
     Body, Response,
     http::{
         HeaderName, HeaderValue, StatusCode,
-        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
 
@@ -28,25 +28,33 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Reply {
     status: StatusCode,
     body: Option<String>,
+    /// The version of the one team that the body shows.
+    version: Option<u64>,
 }
 
 impl Reply {
     /// 200 with a JSON body.
     #[must_use]
     pub fn ok(body: String) -> Self {
-        Self { status: StatusCode::OK, body: Some(body) }
+        Self { status: StatusCode::OK, body: Some(body), version: None }
     }
 
     /// 201 with a JSON body.
     #[must_use]
     pub fn created(body: String) -> Self {
-        Self { status: StatusCode::CREATED, body: Some(body) }
+        Self { status: StatusCode::CREATED, body: Some(body), version: None }
     }
 
     /// 204 without a body.
     #[must_use]
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None }
+        Self { status: StatusCode::NO_CONTENT, body: None, version: None }
+    }
+
+    /// The same, whose body shows one team, with the team's version as its `ETag`.
+    #[must_use]
+    pub fn of_version(self, version: u64) -> Self {
+        Self { version: Some(version), ..self }
     }
 }
 
@@ -75,7 +83,7 @@ pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply,
                 None => itsm::failure(&failure, occurrence, Audience::Unknown),
             };
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (Reply { status, body: Some(body) }, Some(failure))
+            (Reply { status, body: Some(body), version: None }, Some(failure))
         }
     };
 
@@ -89,6 +97,14 @@ pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply,
     if reply.status != StatusCode::NO_CONTENT {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     }
+    if let Some(version) = reply.version
+        && let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\""))
+    {
+        headers.insert(ETAG, etag);
+    }
+    if let Some(seconds) = failure.as_ref().and_then(Failure::retry_after) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
     match failure {
         Some(Failure::Unauthorized) => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
@@ -97,9 +113,6 @@ pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply,
             if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
                 headers.insert(ALLOW, allow);
             }
-        }
-        Some(Failure::Unavailable) => {
-            headers.insert(RETRY_AFTER, HeaderValue::from(Failure::RETRY_AFTER_SECS));
         }
         _ => {}
     }

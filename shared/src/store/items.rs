@@ -6,6 +6,7 @@
 use std::{collections::HashMap, fmt};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Error, keys, keys::TeamEntry, work::Gone};
@@ -685,6 +686,8 @@ pub(super) struct ApiKeyItem {
     organization_id: String,
     kind: String,
     scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    allowed_networks: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     created_at: i64,
@@ -696,7 +699,8 @@ pub(super) struct ApiKeyItem {
 
 impl ApiKeyItem {
     pub(super) fn new(key: &ApiKey) -> Self {
-        let ApiKey { hash, kind, organization_id, scopes, name, created_at, expires_at, revoked_at } = key;
+        let ApiKey { hash, kind, organization_id, scopes, allowed_networks, name, created_at, expires_at, revoked_at } =
+            key;
         let keys::Key { pk, sk } = keys::api_key(*hash);
         let keys::Key { pk: gsi1pk, sk: gsi1sk } = keys::api_key_by_organization(organization_id, created_at.millis());
         Self {
@@ -707,6 +711,7 @@ impl ApiKeyItem {
             organization_id: organization_id.as_str().to_owned(),
             kind: kind.as_str().to_owned(),
             scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            allowed_networks: allowed_networks.iter().map(IpNet::to_string).collect(),
             name: name.clone(),
             created_at: created_at.millis(),
             valid_until: expires_at.map(Timestamp::millis),
@@ -725,6 +730,7 @@ pub(super) fn api_key(item: Item) -> Result<ApiKey, Error> {
         organization_id,
         kind,
         scopes,
+        allowed_networks,
         name,
         created_at,
         valid_until,
@@ -736,6 +742,11 @@ pub(super) fn api_key(item: Item) -> Result<ApiKey, Error> {
         organization_id: OrganizationId::parse(&organization_id).map_err(|_| bad("organization_id"))?,
         // A scope of some later version grants nothing here.
         scopes: scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+        // A network that cannot be read must not open the key to every address.
+        allowed_networks: allowed_networks
+            .iter()
+            .map(|network| network.parse().map_err(|_| bad("allowed_networks")))
+            .collect::<Result<_, _>>()?,
         name,
         created_at: Timestamp::from_millis(created_at),
         expires_at: valid_until.map(Timestamp::from_millis),

@@ -14,6 +14,13 @@ pub enum Failure {
     BodyTooLarge,
     /// No credential, or one that is unknown, malformed, expired or revoked.
     Unauthorized,
+    /// A good credential, from an address outside of its networks.
+    AddressNotAllowed,
+    /// Too many requests in this minute; the next one begins in so many seconds.
+    RateLimited {
+        /// Seconds until the next request is taken, at least 1.
+        retry_after: u64,
+    },
     /// A good credential without this scope.
     MissingScope(Scope),
     /// The body or the query breaks a rule of form.
@@ -27,8 +34,15 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// Seconds that a client should wait before it asks again after [`Failure::Unavailable`].
-    pub const RETRY_AFTER_SECS: u32 = 1;
+    /// Seconds that a client should wait before it asks again, where that helps.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Unavailable => Some(1),
+            _ => None,
+        }
+    }
 }
 
 impl From<Invalid> for Failure {

@@ -74,7 +74,8 @@ fn status_and_code(failure: &Failure) -> (u16, &'static str) {
         Failure::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED"),
         Failure::BodyTooLarge => (413, "PAYLOAD_TOO_LARGE"),
         Failure::Unauthorized => (401, "UNAUTHORIZED"),
-        Failure::MissingScope(_) => (403, "FORBIDDEN"),
+        Failure::AddressNotAllowed | Failure::MissingScope(_) => (403, "FORBIDDEN"),
+        Failure::RateLimited { .. } => (429, "RATE_LIMITED"),
         Failure::Invalid(_) => (400, "VALIDATION_ERROR"),
         Failure::Refused(error) => match error {
             Error::TeamNotFound | Error::TicketNotFound | Error::UserNotFound(_) | Error::MemberNotFound => NOT_FOUND,
@@ -82,6 +83,8 @@ fn status_and_code(failure: &Failure) -> (u16, &'static str) {
                 CONFLICT
             }
             Error::UserInactive(_) => (422, "UNPROCESSABLE_ENTITY"),
+            Error::VersionMismatch => (412, "PRECONDITION_FAILED"),
+            Error::IdempotencyKeyReused => (422, "IDEMPOTENCY_KEY_REUSED"),
         },
         Failure::Unavailable => (503, "SERVICE_UNAVAILABLE"),
         Failure::Internal => (500, "INTERNAL_ERROR"),
@@ -94,6 +97,8 @@ fn message(failure: &Failure) -> String {
         Failure::MethodNotAllowed(_) => "The resource does not have this method".to_owned(),
         Failure::BodyTooLarge => "The request body is too large".to_owned(),
         Failure::Unauthorized => "Missing or invalid credentials".to_owned(),
+        Failure::AddressNotAllowed => "The credential may not be used from this address".to_owned(),
+        Failure::RateLimited { retry_after } => format!("Too many requests; try again in {retry_after} seconds"),
         Failure::MissingScope(scope) => format!("The credential lacks the scope {}", scope.as_str()),
         Failure::Invalid(Invalid::Malformed) => "The request body must be a JSON object".to_owned(),
         Failure::Invalid(Invalid::Violations(violations)) => violations.first().map_or_else(
@@ -101,6 +106,8 @@ fn message(failure: &Failure) -> String {
             |Violation { field, rule, .. }| format!("{field} {rule}"),
         ),
         Failure::Refused(error) => match error {
+            Error::IdempotencyKeyReused => "The Idempotency-Key was used with another request".to_owned(),
+            Error::VersionMismatch => "If-Match does not list the team's present ETag, quotes included".to_owned(),
             Error::TeamNotFound => "Team not found".to_owned(),
             Error::TicketNotFound => "Ticket not found".to_owned(),
             Error::UserNotFound(_) => "User not found".to_owned(),
@@ -131,9 +138,13 @@ fn details(failure: &Failure) -> Option<Details> {
         | Failure::MethodNotAllowed(_)
         | Failure::BodyTooLarge
         | Failure::Unauthorized
+        | Failure::AddressNotAllowed
+        | Failure::RateLimited { .. }
         | Failure::Invalid(Invalid::Malformed)
         | Failure::Refused(
-            Error::TeamNotFound
+            Error::IdempotencyKeyReused
+            | Error::VersionMismatch
+            | Error::TeamNotFound
             | Error::TicketNotFound
             | Error::MemberNotFound
             | Error::NameTaken

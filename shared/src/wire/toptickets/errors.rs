@@ -54,11 +54,17 @@ pub(in crate::wire) fn plain(failure: &Failure) -> (u16, String) {
         Failure::MethodNotAllowed(_) => (405, "Method Not Allowed"),
         Failure::BodyTooLarge => (413, "Request body too large"),
         Failure::Unauthorized => (401, "Invalid API key"),
+        Failure::AddressNotAllowed => (403, "IP address not allowed"),
+        Failure::RateLimited { retry_after } => {
+            return (429, format!("Rate limit exceeded. Try again in {retry_after} seconds."));
+        }
         Failure::MissingScope(scope) => {
             return (403, format!("Insufficient permissions. Required scope: {}", scope.as_str()));
         }
         Failure::Invalid(_) => (400, "Invalid request"),
         Failure::Refused(error) => match error {
+            Error::IdempotencyKeyReused => (422, "Idempotency-Key reused"),
+            Error::VersionMismatch => (412, "Precondition failed"),
             Error::TeamNotFound => (404, "Team not found"),
             Error::TicketNotFound => (404, "Ticket not found"),
             Error::UserNotFound(_) => (404, "User not found"),
