@@ -8,7 +8,7 @@ mod cache;
 pub use cache::KeyCache;
 
 use crate::{
-    domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Timestamp},
+    domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Subject, Timestamp},
     store::{self, Store},
 };
 
@@ -21,6 +21,10 @@ pub struct Principal {
     pub contract: Contract,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// Whose requests are counted together.
+    pub subject: Subject,
+    /// How many of them a clock minute may have.
+    pub requests_a_minute: u32,
 }
 
 impl Principal {
@@ -35,6 +39,8 @@ impl Principal {
             organization_id: key.organization_id.clone(),
             contract: key.kind.contract(),
             scopes: Scope::ALL.into_iter().filter(|scope| key.allows(*scope)).collect(),
+            subject: Subject::of_key(key.hash),
+            requests_a_minute: key.kind.requests_a_minute(),
         }
     }
 }

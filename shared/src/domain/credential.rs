@@ -174,6 +174,33 @@ impl fmt::Debug for KeyHash {
     }
 }
 
+/// Whose requests are counted together: an API key's, or those of one user of an organization's tokens.
+///
+/// A hash in either case, so that subjects of two organizations never meet and none can be told from what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Subject(KeyHash);
+
+impl Subject {
+    /// The subject that an API key is.
+    #[must_use]
+    pub fn of_key(hash: KeyHash) -> Self {
+        Self(hash)
+    }
+
+    /// The subject of an organization's tokens whose claim `sub` is this.
+    #[must_use]
+    pub fn of_token(organization_id: &OrganizationId, sub: &str) -> Self {
+        // No organization id has a `#`, so no two pairs are one text; and no API key has one either.
+        Self(KeyHash(Sha256::digest(format!("{organization_id}#{sub}")).into()))
+    }
+
+    /// The hash that stands for it.
+    #[must_use]
+    pub fn hash(self) -> KeyHash {
+        self.0
+    }
+}
+
 /// A key in the clear. It is never logged (its `Debug` shows the kind alone) and never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey {

@@ -20,7 +20,7 @@ mod user;
 mod workload;
 
 pub use change::{Change, Changed};
-pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey};
+pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey, Subject};
 pub use decision::{Candidate, Decision, Reason, WhyNot};
 pub use error::{Error, UserField};
 pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};
