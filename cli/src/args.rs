@@ -62,9 +62,50 @@ pub struct Dev {
     /// Keep nothing: forget everything at the end
     #[arg(long)]
     pub in_memory: bool,
+    /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * is any. Can be given more than
+    /// once
+    #[arg(long = "cors-origin", value_name = "URL", value_parser = CorsOrigin::parse)]
+    pub cors_origins: Vec<CorsOrigin>,
     /// Print one line of JSON in place of the greeting, once it serves
     #[arg(long)]
     pub json: bool,
+}
+
+/// Origins that an HTTP API's CORS configuration admits: one, all of a scheme (`https://*`), or all (`*`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CorsOrigin(String);
+
+impl CorsOrigin {
+    /// Parses what API Gateway takes for an origin.
+    ///
+    /// # Errors
+    /// It is neither an origin nor one of the wildcards.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let is_wildcard = matches!(text, "*" | "http://*" | "https://*");
+        let is_origin = || url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
+        if is_wildcard || is_origin() {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err("it must be a scheme, a host and a port if it is not the usual one, and nothing more, as in \
+                 http://localhost:5173; or *, http://* or https://*"
+                .to_owned())
+        }
+    }
+
+    /// Whether it stands for all origins.
+    #[must_use]
+    pub fn is_any(&self) -> bool {
+        self.0 == "*"
+    }
+
+    /// Whether an `Origin` header names one of these.
+    #[must_use]
+    pub fn admits(&self, origin: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(prefix) => origin.starts_with(prefix),
+            None => origin == self.0,
+        }
+    }
 }
 
 /// Which table, and where.

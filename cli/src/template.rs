@@ -18,7 +18,7 @@ use aws_sdk_dynamodb::{
         StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
     },
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_yaml_ng::Value;
 use tokio::time::Instant;
 
@@ -34,6 +34,8 @@ const TEMPLATE: &str = include_str!("../../template.yaml");
 pub struct Template {
     /// The table.
     pub table: TableDefinition,
+    /// What the gateway tells browsers, where any origins are configured.
+    pub cors: CorsDefinition,
     /// The routes that the gateway declares.
     pub routes: Vec<Route>,
     /// The queues by logical id.
@@ -55,6 +57,31 @@ pub struct Route {
     pub key: Option<(String, String)>,
     /// The function's logical id.
     pub function: String,
+}
+
+/// The gateway's CORS configuration but for the origins, which are whoever deploys it's to name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct CorsDefinition {
+    #[serde(rename = "AllowOrigins")]
+    _origins: IgnoredAny,
+    /// The methods that a page may use.
+    #[serde(rename = "AllowMethods")]
+    pub methods: Vec<String>,
+    /// The headers that it may send.
+    #[serde(rename = "AllowHeaders")]
+    pub headers: Vec<String>,
+    /// The headers that it may read.
+    #[serde(rename = "ExposeHeaders")]
+    pub exposed: Vec<String>,
+    /// How many seconds a browser may go by what it was told.
+    pub max_age: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApi {
+    cors_configuration: Value,
 }
 
 #[derive(Deserialize)]
@@ -174,6 +201,7 @@ impl Template {
 
     fn parse(text: &str) -> anyhow::Result<Self> {
         let Document { parameters, globals, resources } = serde_yaml_ng::from_str(text)?;
+        let mut cors = None;
         let mut tables = BTreeMap::new();
         let mut queues = BTreeMap::new();
         let mut functions = BTreeMap::new();
@@ -182,6 +210,9 @@ impl Template {
             match kind.as_str() {
                 "AWS::DynamoDB::Table" => {
                     tables.insert(id.clone(), serde_yaml_ng::from_value(properties).with_context(|| id)?);
+                }
+                "AWS::Serverless::HttpApi" => {
+                    cors = Some(cors_definition(properties).with_context(|| id)?);
                 }
                 "AWS::SQS::Queue" => {
                     queues.insert(id.clone(), QueueDefinition::parse(properties).with_context(|| id)?);
@@ -196,6 +227,7 @@ impl Template {
         ensure!(tables.is_empty(), "there is a second AWS::DynamoDB::Table");
         let mut template = Self {
             table,
+            cors: cors.context("there is no AWS::Serverless::HttpApi")?,
             routes: Vec::new(),
             queues,
             queue_mappings: Vec::new(),
@@ -247,6 +279,15 @@ impl Template {
     pub fn timeout(&self, function: &str) -> Duration {
         self.timeouts.get(function).copied().unwrap_or(self.timeout)
     }
+}
+
+/// An API's CORS configuration, as it is where there are origins.
+fn cors_definition(properties: Value) -> anyhow::Result<CorsDefinition> {
+    let HttpApi { cors_configuration } = serde_yaml_ng::from_value(properties)?;
+    let Value::Tagged(condition) = cors_configuration else { bail!("CorsConfiguration is no !If") };
+    ensure!(condition.tag == "If", "CorsConfiguration is no !If");
+    let (_, with_origins, _): (IgnoredAny, Value, IgnoredAny) = serde_yaml_ng::from_value(condition.value)?;
+    serde_yaml_ng::from_value(with_origins).context("CorsConfiguration")
 }
 
 /// The method and path that an event routes, none for `$default`.

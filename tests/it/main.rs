@@ -6,6 +6,7 @@
 mod auth;
 mod concurrency;
 mod contracts;
+mod cors;
 mod costs;
 mod directory;
 mod faults;

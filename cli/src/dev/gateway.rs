@@ -17,6 +17,7 @@ use muster::{domain::Timestamp, http::Deps};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::cors::Cors;
 use crate::template::{Route, Template};
 
 /// The most that the gateway takes in a body.
@@ -38,6 +39,7 @@ struct Function {
 pub(super) struct Gateway {
     routes: Vec<(String, Vec<String>, Function)>,
     default: Function,
+    cors: Option<Cors>,
 }
 
 /// The handler of the function with this logical id in the template.
@@ -60,7 +62,7 @@ fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<Handler> {
 
 impl Gateway {
     /// Wires the template's routes to the functions, each with dependencies of its own as when deployed.
-    pub(super) fn new(template: &Template, deps: impl Fn() -> Deps) -> anyhow::Result<Self> {
+    pub(super) fn new(template: &Template, cors: Option<Cors>, deps: impl Fn() -> Deps) -> anyhow::Result<Self> {
         let mut functions = BTreeMap::new();
         let mut routes = Vec::new();
         let mut default = None;
@@ -77,7 +79,7 @@ impl Gateway {
                 None => default = Some(function),
             }
         }
-        Ok(Self { routes, default: default.context("the template has no $default route")? })
+        Ok(Self { routes, default: default.context("the template has no $default route")?, cors })
     }
 
     /// Serves everything that nothing else serves.
@@ -127,7 +129,19 @@ async fn serve(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if head_size(&parts) > MAX_HEAD_BYTES {
+    if let Some(preflight) = gateway.cors.as_ref().and_then(|cors| cors.preflight(&parts)) {
+        return preflight;
+    }
+    let mut response = answer(&gateway, client, &parts, body).await;
+    if let Some(cors) = &gateway.cors {
+        cors.expose(&parts.headers, response.headers_mut());
+    }
+    response
+}
+
+/// The answer of a function to a request, or the gateway's own where it comes to none.
+async fn answer(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body) -> Response {
+    if head_size(parts) > MAX_HEAD_BYTES {
         return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
     }
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {

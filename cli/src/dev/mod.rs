@@ -2,6 +2,7 @@
 //! the functions' own `handle` between them.
 
 mod aws;
+mod cors;
 mod data;
 mod demo;
 mod engine;
@@ -35,6 +36,7 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{args, emulator, template::Template};
+use cors::Cors;
 use data::Folder;
 pub use demo::{ContractKeys, DemoKeys, DemoUser, Organization};
 use engine::Engine;
@@ -179,7 +181,8 @@ impl LocalStack {
             let function = functions.get(&schedule.function)?;
             working.push(tokio::spawn(schedule::run(schedule.clone(), function, stopping.clone())));
         }
-        let gateway = Gateway::new(&template, || {
+        let cors = Cors::new(&template.cors, settings.cors_origins)?;
+        let gateway = Gateway::new(&template, cors, || {
             let mut deps = Deps::new(table.clone());
             (settings.http)(&mut deps);
             deps
@@ -300,7 +303,7 @@ pub struct Description<'s> {
 ///
 /// # Errors
 /// See [`LocalStack::start`].
-pub async fn run(args::Dev { port, data_dir, in_memory, json }: args::Dev) -> anyhow::Result<()> {
+pub async fn run(args::Dev { port, data_dir, in_memory, cors_origins, json }: args::Dev) -> anyhow::Result<()> {
     let data = match data_dir {
         _ if in_memory => Data::Memory,
         Some(folder) => Data::Folder(folder),
@@ -308,7 +311,7 @@ pub async fn run(args::Dev { port, data_dir, in_memory, json }: args::Dev) -> an
     };
     let mut interrupted = Interrupts::listen().context("could not listen for Ctrl-C")?;
     let stack = tokio::select! {
-        stack = LocalStack::start(port, data.clone(), Settings::default()) => stack?,
+        stack = LocalStack::start(port, data.clone(), Settings { cors_origins, ..Settings::default() }) => stack?,
         () = interrupted.next() => return Ok(()),
     };
     let greeting = if json { serde_json::to_string(&stack.describe())? } else { greeting(&stack, &data) };

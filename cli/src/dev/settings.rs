@@ -3,13 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::Handler;
-use crate::template::Template;
+use crate::{args::CorsOrigin, template::Template};
 
 /// Changes what a function depends on.
 type Adjust<D> = Box<dyn Fn(&mut D) + Send + Sync>;
 
 /// What is other than `muster dev` has it: the table behind the functions, the time, how soon things happen.
 pub struct Settings {
+    /// Whose pages may call the API.
+    pub cors_origins: Vec<CorsOrigin>,
     /// For each function behind the gateway.
     pub http: Adjust<muster::http::Deps>,
     /// For the ticket queue's function.
@@ -31,6 +33,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            cors_origins: Vec::new(),
             http: Box::new(|_| {}),
             assignment: Box::new(|_| {}),
             directory: Box::new(|_| {}),

@@ -191,6 +191,25 @@ async fn a_data_folder_is_for_one_at_a_time() {
     assert_eq!(dev.list(dev.text("/keys/itsm/admin")).await.1, before, "the first serves on");
 }
 
+#[tokio::test]
+async fn pages_of_a_configured_origin_may_call_the_api() {
+    let origins = ["http://localhost:5173", "https://desk.example.com"];
+    let dev = Dev::start(["--in-memory", "--cors-origin", origins[0], "--cors-origin", origins[1]]);
+    for origin in origins {
+        let url = format!("{}/v1/teams", dev.text("/url"));
+        let request = reqwest::Client::new().request(reqwest::Method::OPTIONS, url).header("origin", origin);
+        let answer = request.header("access-control-request-method", "GET").send().await.unwrap();
+        assert_eq!(answer.headers()["access-control-allow-origin"], origin);
+    }
+}
+
+#[test]
+fn an_origin_that_is_none_is_refused() {
+    let output = muster(["dev", "--in-memory", "--cors-origin", "http://localhost:5173/app"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("--cors-origin") && stderr(&output).contains("nothing more"), "{output:?}");
+}
+
 #[test]
 fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

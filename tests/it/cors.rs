@@ -1,0 +1,135 @@
+//! Pages of configured origins may call the API from a browser, and no others.
+
+use muster_cli::{args::CorsOrigin, dev::Settings};
+use reqwest::{Method, header::HeaderName};
+use serde_json::json;
+
+use crate::support::{Answer, Client, Stack};
+
+const OURS: &str = "https://desk.example.com";
+const LOCAL: &str = "http://localhost:5173";
+const FOREIGN: &str = "https://evil.example";
+
+async fn stack(origins: &[&str]) -> Stack {
+    let cors_origins = origins.iter().map(|origin| CorsOrigin::parse(origin).expect("an origin")).collect();
+    Stack::with_settings(Settings { cors_origins, ..Settings::default() }).await
+}
+
+async fn ask(client: &Client, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = client.request(method, path);
+    Client::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+}
+
+async fn preflight(client: &Client, path: &str, origin: &str) -> Answer {
+    let headers = [("origin", origin), ("access-control-request-method", "PATCH")];
+    ask(client, Method::OPTIONS, path, &headers).await
+}
+
+/// The names of an answer's CORS headers, sorted.
+fn cors_headers(answer: &Answer) -> Vec<&str> {
+    let mut names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
+    names.retain(|name| name.starts_with("access-control-"));
+    names.sort_unstable();
+    names
+}
+
+#[tokio::test]
+async fn a_preflight_of_a_configured_origin_is_answered_by_the_gateway() {
+    let stranger = stack(&[OURS, LOCAL]).await.stranger();
+    for origin in [OURS, LOCAL] {
+        for path in ["/v1/teams", "/v1/teams/x/members/y", "/nothing/here"] {
+            let answer = preflight(&stranger, path, origin).await;
+            assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""), "{path}");
+            assert_eq!(answer.header("access-control-allow-origin"), origin);
+            assert_eq!(answer.header("access-control-allow-methods"), "GET,POST,PATCH,DELETE");
+            assert_eq!(
+                answer.header("access-control-allow-headers"),
+                "authorization,content-type,idempotency-key,if-match"
+            );
+            assert_eq!(answer.header("access-control-max-age"), "3600");
+            assert_eq!(answer.header("vary"), "origin");
+            assert_eq!(answer.header("x-request-id"), "", "no function was asked");
+        }
+    }
+}
+
+#[tokio::test]
+async fn answers_to_a_configured_origin_can_be_read_failures_too() {
+    let organization = stack(&[OURS]).await.organization().await;
+    let from = [("origin", OURS)];
+    for client in organization.both() {
+        for (method, path, status) in
+            [(Method::GET, "/v1/teams", 200), (Method::GET, "/v1/teams/x", 404), (Method::PUT, "/v1/teams", 405)]
+        {
+            let answer = ask(client, method, path, &from).await;
+            assert_eq!(answer.status, status, "{answer}");
+            assert_eq!(answer.header("access-control-allow-origin"), OURS);
+            assert_eq!(
+                answer.header("access-control-expose-headers"),
+                "allow,etag,retry-after,www-authenticate,x-request-id"
+            );
+            assert_eq!(cors_headers(&answer).len(), 2, "{:?}", answer.headers);
+        }
+        let made = client.request(Method::POST, "/v1/teams").header("origin", OURS);
+        let answer = Client::send(made.json(&json!({ "name": format!("Team of {}", client.token().len()) }))).await;
+        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (201, OURS), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn another_origin_and_none_get_no_headers() {
+    let organization = stack(&[OURS]).await.organization().await;
+    let client = &organization.itsm;
+    for origin in [FOREIGN, "null", "", "https://desk.example.com.evil.example", "http://desk.example.com"] {
+        let answer = preflight(client, "/v1/teams", origin).await;
+        assert_eq!((answer.status.as_u16(), cors_headers(&answer)), (204, vec![]), "{origin}");
+        let answer = ask(client, Method::GET, "/v1/teams", &[("origin", origin)]).await;
+        assert_eq!((answer.status.as_u16(), cors_headers(&answer)), (200, vec![]), "{origin}");
+    }
+    let answer = client.get("/v1/teams").await;
+    assert_eq!((answer.status.as_u16(), cors_headers(&answer)), (200, vec![]));
+}
+
+#[tokio::test]
+async fn options_that_is_no_preflight_is_a_method_like_any_other() {
+    let with = stack(&[OURS]).await.stranger();
+    let without = Stack::shared().stranger();
+    for (client, headers) in [
+        (&with, &[("origin", OURS)][..]),
+        (&with, &[("access-control-request-method", "GET")]),
+        (&without, &[("origin", OURS), ("access-control-request-method", "GET")]),
+    ] {
+        let answer = ask(client, Method::OPTIONS, "/v1/teams", headers).await;
+        assert_eq!(answer.status, 405, "{answer}");
+        assert_eq!(answer.header("allow"), "GET, POST");
+        assert_eq!(answer.header("access-control-allow-methods"), "");
+    }
+}
+
+#[tokio::test]
+async fn a_wildcard_admits_all_of_a_scheme_or_all() {
+    for (configured, admitted, refused) in [
+        ("https://*", &[OURS, FOREIGN][..], &[LOCAL][..]),
+        ("http://*", &[LOCAL], &[OURS]),
+        ("*", &[OURS, LOCAL, FOREIGN], &[]),
+    ] {
+        let stranger = stack(&[configured]).await.stranger();
+        for origin in admitted {
+            let answer = preflight(&stranger, "/v1/teams", origin).await;
+            let named = if configured == "*" { "*" } else { origin };
+            assert_eq!(answer.header("access-control-allow-origin"), named, "{configured}");
+        }
+        for origin in refused {
+            assert_eq!(cors_headers(&preflight(&stranger, "/v1/teams", origin).await), [""; 0], "{configured}");
+        }
+    }
+}
+
+#[test]
+fn what_no_browser_would_send_is_no_origin() {
+    for origin in
+        ["", "desk.example.com", "https://desk.example.com/", "https://a.example/app", "https://a.example:443"]
+    {
+        assert!(CorsOrigin::parse(origin).is_err(), "{origin}");
+    }
+}
