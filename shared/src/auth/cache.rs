@@ -1,6 +1,7 @@
-//! API keys that were looked up a moment ago.
+//! What credentials were looked up a moment ago.
 
 use std::{
+    hash::Hash,
     num::NonZeroUsize,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -8,85 +9,102 @@ use std::{
 
 use lru::LruCache;
 
-use crate::domain::{ApiKey, KeyHash, Timestamp};
+use crate::domain::Timestamp;
 
-/// Keeps found keys for a minute, so that a warm request by key needs no round trip and a revocation bites within one.
+/// Keeps what was found for a minute, so that a warm request needs no round trip for its credential and a revocation bites
+/// within one.
 ///
-/// Bounded, the least recently used key going first. Keys that were not found are not kept: guesses would push out the keys
-/// in use, and a key that was just made has to work.
+/// Bounded, the least recently used going first. What was not found is not kept: guesses would push out what is in use, and
+/// a key that was just made has to work.
 #[derive(Debug)]
-pub struct KeyCache {
-    keys: Mutex<LruCache<KeyHash, (ApiKey, Timestamp)>>,
+pub struct Cache<K: Hash + Eq, V> {
+    entries: Mutex<LruCache<K, (V, Timestamp)>>,
 }
 
-impl KeyCache {
-    /// How long a key is believed to be as it was read.
+impl<K: Hash + Eq, V: Clone> Cache<K, V> {
+    /// How long a value is believed to be as it was read.
     pub const MAX_AGE: Duration = Duration::from_mins(1);
 
-    /// A cache of up to `capacity` keys, about 300 bytes each.
+    /// A cache of up to `capacity` values.
     #[must_use]
     pub fn new(capacity: NonZeroUsize) -> Self {
-        Self { keys: Mutex::new(LruCache::new(capacity)) }
+        Self { entries: Mutex::new(LruCache::new(capacity)) }
     }
 
-    /// The key, if it was read less than [`MAX_AGE`](Self::MAX_AGE) ago.
-    #[must_use]
-    pub fn get(&self, hash: KeyHash, now: Timestamp) -> Option<ApiKey> {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        let (key, read_at) = keys.get(&hash)?;
+    /// The value, if it was read less than [`MAX_AGE`](Self::MAX_AGE) ago.
+    fn get(&self, key: &K, now: Timestamp) -> Option<V> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (value, read_at) = entries.get(key)?;
         // A clock that was set back makes an entry's age unknown, which is as good as too old.
         let fresh = *read_at <= now && now.since(*read_at) < Self::MAX_AGE;
-        if fresh { Some(key.clone()) } else { keys.pop(&hash).and(None) }
+        if fresh { Some(value.clone()) } else { entries.pop(key).and(None) }
     }
 
-    /// Remembers a key that was just read.
-    pub fn put(&self, key: ApiKey, now: Timestamp) {
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.put(key.hash, (key, now));
+    /// Remembers a value that was just read.
+    fn put(&self, key: K, value: V, now: Timestamp) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.put(key, (value, now));
+    }
+
+    /// The value that is remembered, else what `read` finds, which is remembered then.
+    ///
+    /// # Errors
+    /// What `read` fails with.
+    pub async fn get_or_read<E>(
+        &self,
+        key: K,
+        now: Timestamp,
+        read: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<V>, E> {
+        if let Some(value) = self.get(&key, now) {
+            return Ok(Some(value));
+        }
+        let found = read.await?;
+        if let Some(value) = &found {
+            self.put(key, value.clone(), now);
+        }
+        Ok(found)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{KeyKind, OrganizationId, Scope, SecretKey};
-
-    fn key(n: usize) -> ApiKey {
-        ApiKey {
-            hash: SecretKey::generate(KeyKind::Itsm, || n).hash(),
-            kind: KeyKind::Itsm,
-            organization_id: OrganizationId::parse("org").unwrap(),
-            scopes: vec![Scope::TeamsRead],
-            allowed_networks: Vec::new(),
-            name: None,
-            created_at: Timestamp::from_secs(0),
-            expires_at: None,
-            revoked_at: None,
-        }
-    }
 
     #[test]
-    fn a_key_is_kept_for_less_than_a_minute() {
-        let cache = KeyCache::new(NonZeroUsize::MIN);
+    fn a_value_is_kept_for_less_than_a_minute() {
+        let cache = Cache::new(NonZeroUsize::MIN);
         let read_at = Timestamp::from_secs(1000);
-        cache.put(key(1), read_at);
-        assert_eq!(cache.get(key(1).hash, Timestamp::from_millis(1_059_999)), Some(key(1)));
-        assert_eq!(cache.get(key(1).hash, Timestamp::from_secs(1060)), None);
-        assert_eq!(cache.get(key(1).hash, read_at), None, "what was too old is gone");
-        cache.put(key(1), read_at);
-        assert_eq!(cache.get(key(1).hash, Timestamp::from_secs(999)), None, "the clock was set back");
+        cache.put("key", 1, read_at);
+        assert_eq!(cache.get(&"key", Timestamp::from_millis(1_059_999)), Some(1));
+        assert_eq!(cache.get(&"key", Timestamp::from_secs(1060)), None);
+        assert_eq!(cache.get(&"key", read_at), None, "what was too old is gone");
+        cache.put("key", 1, read_at);
+        assert_eq!(cache.get(&"key", Timestamp::from_secs(999)), None, "the clock was set back");
     }
 
     #[test]
-    fn the_least_recently_used_key_goes_first() {
-        let cache = KeyCache::new(NonZeroUsize::new(2).unwrap());
+    fn the_least_recently_used_value_goes_first() {
+        let cache = Cache::new(NonZeroUsize::new(2).unwrap());
         let now = Timestamp::from_secs(0);
-        cache.put(key(1), now);
-        cache.put(key(2), now);
-        assert!(cache.get(key(1).hash, now).is_some());
-        cache.put(key(3), now);
-        assert!(cache.get(key(1).hash, now).is_some());
-        assert!(cache.get(key(2).hash, now).is_none());
-        assert!(cache.get(key(3).hash, now).is_some());
+        cache.put(1, (), now);
+        cache.put(2, (), now);
+        assert!(cache.get(&1, now).is_some());
+        cache.put(3, (), now);
+        assert!(cache.get(&1, now).is_some());
+        assert!(cache.get(&2, now).is_none());
+        assert!(cache.get(&3, now).is_some());
+    }
+
+    #[tokio::test]
+    async fn only_what_was_found_is_remembered() {
+        let cache = Cache::new(NonZeroUsize::MIN);
+        let now = Timestamp::from_secs(0);
+        let read = async |found: Result<Option<u8>, &'static str>| cache.get_or_read("key", now, async { found }).await;
+        assert_eq!(read(Err("away")).await, Err("away"));
+        assert_eq!(read(Ok(None)).await, Ok(None));
+        assert_eq!(read(Ok(Some(1))).await, Ok(Some(1)));
+        assert_eq!(read(Ok(Some(2))).await, Ok(Some(1)), "it is not read again");
+        assert_eq!(read(Err("away")).await, Ok(Some(1)));
     }
 }

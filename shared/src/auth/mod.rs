@@ -5,12 +5,15 @@
 
 mod cache;
 
-pub use cache::KeyCache;
+pub use cache::Cache;
 
 use crate::{
-    domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Subject, Timestamp},
+    domain::{ApiKey, Contract, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp},
     store::{self, Store},
 };
+
+/// The API keys that were seen lately, about 300 bytes each.
+pub type KeyCache = Cache<KeyHash, ApiKey>;
 
 /// Whom a request speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,17 +88,8 @@ pub async fn authenticate(
 ) -> Result<Option<Principal>, store::Error> {
     let Some(secret) = SecretKey::parse(token) else { return Ok(None) };
     let hash = secret.hash();
-    let key = match cache.get(hash, now) {
-        Some(key) => key,
-        None => match store.api_key(hash).await? {
-            Some(key) => {
-                cache.put(key.clone(), now);
-                key
-            }
-            None => return Ok(None),
-        },
-    };
-    Ok(key.is_valid(now).then(|| Principal::of(&key)))
+    let key = cache.get_or_read(hash, now, store.api_key(hash)).await?;
+    Ok(key.filter(|key| key.is_valid(now)).map(|key| Principal::of(&key)))
 }
 
 #[cfg(test)]
