@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{Error, keys, keys::TeamEntry, work::Gone};
 use crate::domain::{
     ApiKey, Candidate, Credit, Decision, Description, EventVersion, KeyKind, Load, Member, OrganizationId, Priority,
-    Profile, QueueStrategy, Reason, Resolved, Said, Scope, Tags, Team, TeamId, TeamName, Ticket, TicketState,
-    TicketStatus, Timestamp, Topics, User, UserId, UserStatus, WhyNot,
+    Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName, Ticket,
+    TicketState, TicketStatus, Timestamp, TokenIssuer, TokenKey, TokenKeys, Topics, User, UserId, UserStatus, WhyNot,
 };
 
 /// An item as DynamoDB carries it.
@@ -754,6 +754,69 @@ pub(super) fn api_key(item: Item) -> Result<ApiKey, Error> {
     })
 }
 
+/// `ORG#o`, `JWKS`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct TokenIssuerItem {
+    pk: String,
+    sk: String,
+    keys: Vec<TokenKeyAttribute>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    issuer: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audience: Option<String>,
+    updated_at: i64,
+}
+
+/// A key of tokens, by the names of a JWK.
+#[derive(Serialize, Deserialize)]
+struct TokenKeyAttribute {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+    n: String,
+    e: String,
+}
+
+impl TokenIssuerItem {
+    pub(super) fn new(issuer: &TokenIssuer) -> Self {
+        let TokenIssuer { organization_id, keys, issuer, audience, updated_at } = issuer;
+        let keys::Key { pk, sk } = keys::token_issuer(organization_id);
+        Self {
+            pk,
+            sk,
+            keys: keys.as_slice().iter().map(TokenKeyAttribute::new).collect(),
+            issuer: issuer.clone(),
+            audience: audience.clone(),
+            updated_at: updated_at.millis(),
+        }
+    }
+}
+
+impl TokenKeyAttribute {
+    fn new(key: &TokenKey) -> Self {
+        let TokenKey { kid, key } = key;
+        let (n, e) = key.to_base64url();
+        Self { kid: kid.clone(), n, e }
+    }
+
+    fn into_key(self) -> Option<TokenKey> {
+        let Self { kid, n, e } = self;
+        Some(TokenKey { kid, key: RsaPublicKey::parse(&n, &e).ok()? })
+    }
+}
+
+/// What an item says that the tokens of `organization_id` are held to.
+pub(super) fn token_issuer(organization_id: &OrganizationId, item: Item) -> Result<TokenIssuer, Error> {
+    let TokenIssuerItem { pk: _, sk: _, keys, issuer, audience, updated_at } = from_item(item)?;
+    let keys = keys.into_iter().map(TokenKeyAttribute::into_key).collect::<Option<_>>();
+    Ok(TokenIssuer {
+        organization_id: organization_id.clone(),
+        keys: keys.and_then(|keys| TokenKeys::parse(keys).ok()).ok_or_else(|| bad("keys"))?,
+        issuer,
+        audience,
+        updated_at: Timestamp::from_millis(updated_at),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -811,6 +874,19 @@ mod tests {
         expected.removed_at = Some(Timestamp::from_millis(6));
         expected.resolved = Resolved { tickets: 2, total_ms: 99 };
         assert_eq!(member(to_item(MemberItem::new(&org(), operations().id, &expected)).unwrap()).unwrap(), expected);
+
+        let key = |kid: &str| TokenKey {
+            kid: Some(kid.to_owned()),
+            key: RsaPublicKey::parse(&format!("{}w", "_".repeat(341)), "AQAB").unwrap(),
+        };
+        let expected = TokenIssuer {
+            organization_id: org(),
+            keys: TokenKeys::parse(vec![key("2025-01"), key("2025-02")]).unwrap(),
+            issuer: Some("https://id.acme.example".to_owned()),
+            audience: None,
+            updated_at: Timestamp::from_millis(7),
+        };
+        assert_eq!(token_issuer(&org(), to_item(TokenIssuerItem::new(&expected)).unwrap()).unwrap(), expected);
     }
 
     #[test]

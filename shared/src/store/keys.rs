@@ -181,6 +181,11 @@ pub(super) fn api_key_by_organization(org: &OrganizationId, created_at_millis: i
     Key::new(api_keys_partition(org), format!("{created_at_millis:015}"))
 }
 
+/// The keys of an organization's tokens.
+pub(super) fn token_issuer(org: &OrganizationId) -> Key {
+    Key::new(organization_partition(org), "JWKS")
+}
+
 /// What an item of the organization's partition is, by its sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TeamEntry {
@@ -322,6 +327,7 @@ mod tests {
             (membership_by_user(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("TEAM#{t}")),
             (api_key(hash), &format!("KEY#{hash}"), "KEY"),
             (api_key_by_organization(&org(), 1_736_064_000_000), "ORG#org_9f8e#KEYS", "001736064000000"),
+            (token_issuer(&org()), "ORG#org_9f8e", "JWKS"),
         ] {
             assert_eq!((key.pk.as_str(), key.sk.as_str()), (pk, sk));
         }
@@ -395,6 +401,7 @@ mod tests {
         let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
         for key in [
             organization(&org()),
+            token_issuer(&org()),
             name_claim(&org(), &Folded::of("TEAM#x")),
             specialization(&org(), &Folded::of("TEAM#x"), team_id()),
             Key::new("ORG#org_9f8e#IDEM#TICKET#x", "IDEM"),

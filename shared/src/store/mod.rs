@@ -7,6 +7,7 @@
 mod api_keys;
 mod decisions;
 mod expression;
+mod issuers;
 mod items;
 mod keys;
 mod members;
