@@ -4,16 +4,25 @@
 //! 401 and 403, which an HTTP API's authorizer cannot render.
 
 mod cache;
+mod jwt;
+
+use std::sync::Arc;
+
+use futures_util::TryFutureExt;
 
 pub use cache::Cache;
+pub use jwt::Verifier;
 
 use crate::{
-    domain::{ApiKey, Contract, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp},
+    domain::{ApiKey, Contract, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp, TokenIssuer},
     store::{self, Store},
 };
 
 /// The API keys that were seen lately, about 300 bytes each.
 pub type KeyCache = Cache<KeyHash, ApiKey>;
+
+/// What the tokens that were seen lately were verified with, about 500 bytes a key of 2048 bits, and as much for the rest.
+pub type VerifierCache = Cache<OrganizationId, Arc<Verifier>>;
 
 /// Whom a request speaks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,28 +77,38 @@ pub fn spoken_contract(token: &str) -> Option<Contract> {
     }
 }
 
-/// Three parts of base64url between dots: only the ITSM platform issues such tokens.
+/// Three parts of base64url between dots, the last of which is empty where nothing is signed: only the ITSM platform issues
+/// such tokens.
 fn is_jwt_shaped(token: &str) -> bool {
-    let base64url = |part: &str| {
-        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='))
-    };
-    token.split('.').count() == 3 && token.split('.').all(base64url)
+    let base64url =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='));
+    let parts: Vec<_> = token.split('.').collect();
+    matches!(parts[..], [header, claims, _] if !header.is_empty() && !claims.is_empty())
+        && parts.into_iter().all(base64url)
 }
 
-/// Resolves a token; `None` if it is no good. No round trip where the key is in the cache, else one.
+/// Resolves a token by its form, as an API key or a JWT; `None` if it is no good. No round trip where what it is resolved with
+/// is in its cache, else one.
 ///
 /// # Errors
 /// [`store::Error::Unavailable`] or [`store::Error::Internal`].
 pub async fn authenticate(
     token: &str,
-    cache: &KeyCache,
+    keys: &KeyCache,
+    verifiers: &VerifierCache,
     store: &Store,
     now: Timestamp,
 ) -> Result<Option<Principal>, store::Error> {
-    let Some(secret) = SecretKey::parse(token) else { return Ok(None) };
-    let hash = secret.hash();
-    let key = cache.get_or_read(hash, now, store.api_key(hash)).await?;
-    Ok(key.filter(|key| key.is_valid(now)).map(|key| Principal::of(&key)))
+    if let Some(secret) = SecretKey::parse(token) {
+        let hash = secret.hash();
+        let key = keys.get_or_read(hash, now, store.api_key(hash)).await?;
+        return Ok(key.filter(|key| key.is_valid(now)).map(|key| Principal::of(&key)));
+    }
+    let Some(token) = jwt::Unverified::parse(token) else { return Ok(None) };
+    let ready = |issuer: TokenIssuer| Arc::new(Verifier::new(&issuer));
+    let read = store.token_issuer(&token.organization_id).map_ok(|issuer| issuer.map(ready));
+    let verifier = verifiers.get_or_read(token.organization_id.clone(), now, read).await?;
+    Ok(verifier.and_then(|verifier| verifier.verify(&token, now)))
 }
 
 #[cfg(test)]
@@ -110,7 +129,8 @@ mod tests {
         assert_eq!(spoken_contract("tt_nonsense"), Some(Contract::Toptickets));
         assert_eq!(spoken_contract("itsm_nonsense"), Some(Contract::Itsm));
         assert_eq!(spoken_contract("eyJh.eyJz.c2ln"), Some(Contract::Itsm));
-        for unknown in ["sk_live_1", "a.b", "a..b", "a.b.c.d", "TT_live_1"] {
+        assert_eq!(spoken_contract("eyJh.eyJz."), Some(Contract::Itsm));
+        for unknown in ["sk_live_1", "a.b", "a..b", ".a.b", "..", "a.b.c.d", "a.b.c d", "TT_live_1"] {
             assert_eq!(spoken_contract(unknown), None, "{unknown}");
         }
     }

@@ -231,8 +231,8 @@ mod tests {
     #[test]
     fn a_set_has_1_to_20_keys_that_a_token_can_name() {
         let keys = |kids: &[Option<&str>]| {
-            let key = |kid: &Option<&str>| TokenKey { kid: kid.map(str::to_owned), key: parse(2048).unwrap() };
-            TokenKeys::parse(kids.iter().map(key).collect()).map(|keys| keys.as_slice().len())
+            let key = |kid: Option<&str>| TokenKey { kid: kid.map(str::to_owned), key: parse(2048).unwrap() };
+            TokenKeys::parse(kids.iter().copied().map(key).collect()).map(|keys| keys.as_slice().len())
         };
         let names: Vec<_> = (0..21).map(|n| n.to_string()).collect();
         let names: Vec<_> = names.iter().map(|name| Some(name.as_str())).collect();

@@ -14,7 +14,7 @@ pub use response::Reply;
 pub use route::{Endpoint, ROUTES, Route};
 
 use crate::{
-    auth::{self, KeyCache, Principal},
+    auth::{self, KeyCache, Principal, VerifierCache},
     domain::{self, Contract, TeamId, Timestamp},
     store::{self, Store, Table},
     wire::{
@@ -38,6 +38,8 @@ pub struct Deps {
     pub table: Table,
     /// The API keys that were seen lately.
     pub keys: Arc<KeyCache>,
+    /// What the tokens that were seen lately were verified with.
+    pub verifiers: Arc<VerifierCache>,
     /// The time.
     pub clock: Clock,
     /// Ids for new teams.
@@ -47,6 +49,9 @@ pub struct Deps {
 impl Deps {
     /// How many API keys an instance remembers: far more than talk to one instance within a minute, for under 4 MB.
     const KEYS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+    /// How many organizations' tokens an instance can verify from memory: for under 2 MB at two keys of 2048 bits each, and
+    /// under 25 MB where all have as many and as long ones as they may.
+    const VERIFIERS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
     /// Works on `table`, by the system's clock and with monotonic UUIDv7 for new teams, so that creation order is id order.
     #[must_use]
@@ -60,6 +65,7 @@ impl Deps {
         Self {
             table,
             keys: Arc::new(KeyCache::new(Self::KEYS)),
+            verifiers: Arc::new(VerifierCache::new(Self::VERIFIERS)),
             clock: Arc::new(Timestamp::now),
             new_team_id: Arc::new(new_team_id),
         }
@@ -175,7 +181,8 @@ where
     }
     let store = deps.table.until(received.deadline);
     let token = received.token.as_deref().ok_or(Failure::Unauthorized)?;
-    let principal = auth::authenticate(token, &deps.keys, &store, now).await?.ok_or(Failure::Unauthorized)?;
+    let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
+    let principal = principal.ok_or(Failure::Unauthorized)?;
     let scope = found.endpoint.scope();
     if !principal.may(scope) {
         return Err(Failure::MissingScope(scope).into());
