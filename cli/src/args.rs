@@ -8,8 +8,9 @@ use muster::domain::{Contract, KeyKind, OrganizationId, Scope, TeamId, Timestamp
 
 /// Teams, memberships and ticket routing for help desks
 ///
-/// `muster dev` runs everything on this machine. The commands for tables, keys and users work on the table that --table names, in
-/// AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or wherever --endpoint-url points; those for tickets on a queue.
+/// `muster dev` runs everything on this machine. The commands for tables, keys, JWKS and users work on the table that --table
+/// names, in AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or wherever --endpoint-url points; those for tickets on a
+/// queue.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version)]
 pub struct Arguments {
@@ -34,6 +35,12 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// Say which keys the ITSM platform signs an organization's tokens with
+    Jwks {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: JwksCommand,
     },
     /// Work on user profiles
     Users {
@@ -194,6 +201,66 @@ pub struct KeysRevoke {
     /// The key's id as `muster keys list` shows it, the first digits of it, or the key itself
     #[arg(value_name = "KEY-ID")]
     pub id: String,
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `muster jwks`
+#[derive(Debug, Subcommand)]
+pub enum JwksCommand {
+    /// Have tokens verified with the keys of a file, in place of those before
+    ///
+    /// The file is a JSON Web Key Set with 1 to 20 public RSA keys of 2048 to 8192 bits for RS256. A token names its key by "kid";
+    /// one that names none is taken if there is one key. Functions that know the keys before believe them for up to 60 seconds,
+    /// so to change keys: set both, wait a minute, sign with the new one, and set it alone when the old tokens have ended.
+    Set(JwksSet),
+    /// Show what is set
+    Show(JwksShow),
+    /// Take no token of an organization any more; functions that know its keys stop within 60 seconds
+    Remove(JwksRemove),
+}
+
+/// `muster jwks set`
+#[derive(Debug, Args)]
+pub struct JwksSet {
+    /// Whose tokens
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
+    /// What a token's "iss" has to be, to the letter [default: not checked]
+    #[arg(long, value_name = "URL", value_parser = claim)]
+    pub issuer: Option<String>,
+    /// What has to be in a token's "aud", to the letter [default: not checked]
+    #[arg(long, value_name = "TEXT", value_parser = claim)]
+    pub audience: Option<String>,
+    /// The file
+    #[arg(value_name = "FILE.json")]
+    pub file: PathBuf,
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `muster jwks show`
+#[derive(Debug, Args)]
+pub struct JwksShow {
+    /// Whose tokens
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
+    /// Print one line of JSON, a JSON Web Key Set itself
+    #[arg(long)]
+    pub json: bool,
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `muster jwks remove`
+#[derive(Debug, Args)]
+pub struct JwksRemove {
+    /// Whose tokens
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
     /// Which table.
     #[command(flatten)]
     pub target: Target,
@@ -418,6 +485,10 @@ fn line(text: &str) -> Result<String, String> {
     } else {
         Ok(text.to_owned())
     }
+}
+
+fn claim(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { line(text) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use muster_cli::{
-    args::{Arguments, Command, KeysCommand, TableCommand, TicketsCommand, UsersCommand},
+    args::{Arguments, Command, JwksCommand, KeysCommand, TableCommand, TicketsCommand, UsersCommand},
     commands, dev,
 };
 
@@ -18,6 +18,9 @@ async fn main() -> ExitCode {
         Command::Keys { command: KeysCommand::Create(create) } => commands::keys::create(create).await,
         Command::Keys { command: KeysCommand::List(list) } => commands::keys::list(list).await,
         Command::Keys { command: KeysCommand::Revoke(revoke) } => commands::keys::revoke(revoke).await,
+        Command::Jwks { command: JwksCommand::Set(set) } => commands::jwks::set(set).await,
+        Command::Jwks { command: JwksCommand::Show(show) } => commands::jwks::show(show).await,
+        Command::Jwks { command: JwksCommand::Remove(remove) } => commands::jwks::remove(remove).await,
         Command::Users { command: UsersCommand::Import(import) } => commands::users::import(import).await,
         Command::Tickets { command: TicketsCommand::Send(send) } => commands::tickets::send(send).await,
         Command::Tickets { command: TicketsCommand::Generate(generate) } => commands::tickets::generate(&generate),

@@ -3,7 +3,13 @@
 use std::{fs, path::PathBuf, process::Output};
 
 use crate::support::{Dev, assert_fails, muster, run, stderr, stdout};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::StatusCode;
+use ring::{
+    rand::SystemRandom,
+    rsa::PublicKeyComponents,
+    signature::{RSA_PKCS1_SHA256, RsaKeyPair},
+};
 use serde_json::{Value, json};
 
 /// Runs a command on the table of a stack.
@@ -178,10 +184,152 @@ async fn a_key_is_revoked_by_the_beginning_of_its_id() {
     assert!(succeeds(&dev, &["keys", "list", "--organization", organization]).contains("revoked 2"));
 }
 
+/// An RSA key of this many bits, of which nobody knows the private half.
+fn jwk(kid: &str, bits: usize) -> Value {
+    json!({ "kty": "RSA", "kid": kid, "n": URL_SAFE_NO_PAD.encode(vec![0xff; bits / 8]), "e": "AQAB" })
+}
+
+/// A key that signs, as a JWK, and a token by it for an organization.
+fn signed(organization: &str) -> (Value, String) {
+    let pair = RsaKeyPair::from_pkcs8(include_bytes!("../../../tests/it/fixtures/rsa-a.pk8")).expect("a key");
+    let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(pair.public());
+    let [n, e] = [n, e].map(|number| URL_SAFE_NO_PAD.encode(number));
+    let claims = json!({
+        "sub": "usr_1",
+        "organizationId": organization,
+        "permissions": ["teams:read:org"],
+        "exp": 32_503_680_000_u64,
+        "jti": "1",
+        "iss": "https://id.acme.example",
+        "aud": ["teams-api"],
+    });
+    let header = json!({ "alg": "RS256", "kid": "a" });
+    let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let mut signature = vec![0; pair.public().modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).expect("the key signs");
+    let jwk = json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": "a", "n": n, "e": e });
+    (jwk, format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+#[tokio::test]
+async fn tokens_are_verified_with_the_keys_of_a_file() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    let (trusted, token) = signed(organization);
+    assert_eq!(dev.list(&token).await.0, StatusCode::UNAUTHORIZED);
+    let set = |keys: Value, more: &[&str]| {
+        let (_kept, path) = file(format!("\u{feff}{}", json!({ "keys": keys, "cached_until": 7 })));
+        succeeds(&dev, &[&["jwks", "set", "--organization", organization, &path], more].concat())
+    };
+    let said = set(json!([trusted, jwk("b", 4096)]), &[]);
+    assert!(said.contains("these 2 keys") && said.contains("60 seconds"), "{said}");
+    assert_eq!(dev.list(&token).await.0, StatusCode::OK);
+
+    let show = ["jwks", "show", "--organization", organization];
+    let shown = succeeds(&dev, &show);
+    for line in ["Issuer:    any", "Audience:  any", "BITS  KID", "2048  a", "4096  b"] {
+        assert!(shown.lines().any(|shown| shown == line), "{line:?} is not in:\n{shown}");
+    }
+    // What is shown in JSON can be set again, as it is.
+    let shown = succeeds(&dev, &[&show[..], &["--json"]].concat());
+    let (_kept, path) = file(&shown);
+    succeeds(&dev, &["jwks", "set", "--organization", "org_again", &path]);
+    let again = json_lines(&succeeds(&dev, &["jwks", "show", "--organization", "org_again", "--json"])).remove(0);
+    let shown = json_lines(&shown).remove(0);
+    assert_eq!((&shown["keys"], &shown["issuer"], &shown["audience"]), (&again["keys"], &Value::Null, &Value::Null));
+    assert_eq!((&shown["keys"][0], &shown["organization_id"]), (&trusted, &json!(organization)));
+
+    // The whole is replaced, issuer and audience too.
+    let said = set(json!([trusted]), &["--issuer", "https://id.acme.example", "--audience", "teams-api"]);
+    assert!(said.contains("this key"), "{said}");
+    let shown = succeeds(&dev, &show);
+    for line in ["Issuer:    https://id.acme.example", "Audience:  teams-api", "2048  a"] {
+        assert!(shown.lines().any(|shown| shown == line), "{line:?} is not in:\n{shown}");
+    }
+    assert!(!shown.contains("4096"), "{shown}");
+    assert_eq!(dev.list(&token).await.0, StatusCode::OK);
+
+    let remove = ["jwks", "remove", "--organization", organization];
+    assert!(succeeds(&dev, &remove).contains("60 seconds"));
+    for gone in [&remove, &show] {
+        assert_fails(&on(&dev, gone), &[organization, "no keys for tokens", "muster jwks set"]);
+    }
+    let key = dev.text("/keys/itsm/admin");
+    assert_eq!(dev.list(key).await.0, StatusCode::OK, "keys of the API are another matter");
+}
+
+#[test]
+fn a_file_that_is_no_set_of_public_keys_is_refused() {
+    let dev = Dev::in_memory();
+    let key = |changes: Value| {
+        let mut key = jwk("a", 2048);
+        for (name, value) in changes.as_object().unwrap() {
+            key[name] = value.clone();
+        }
+        key
+    };
+    let without = |member: &str| {
+        let mut key = jwk("a", 2048);
+        key.as_object_mut().unwrap().remove(member);
+        key
+    };
+    let many: Vec<_> = (0..21).map(|n| jwk(&n.to_string(), 2048)).collect();
+    let mut cases = vec![
+        (String::new(), vec!["not JSON"]),
+        ("-----BEGIN PUBLIC KEY-----".to_owned(), vec!["not JSON"]),
+        ("[]".to_owned(), vec!["not a JWKS"]),
+        (jwk("a", 2048).to_string(), vec!["not a JWKS", "keys"]),
+        (json!({ "keys": jwk("a", 2048) }).to_string(), vec!["not a JWKS", "keys"]),
+    ];
+    for (keys, words) in [
+        (json!([]), vec!["0 keys", "1 to 20"]),
+        (json!(many), vec!["21 keys", "1 to 20"]),
+        (json!(["a"]), vec!["key 1", "not a JSON object"]),
+        (json!([jwk("a", 2048), jwk("a", 3072)]), vec!["kid", "\"a\""]),
+        (json!([jwk("a", 2048), without("kid")]), vec!["key 2", "no kid"]),
+        (json!([jwk("a", 1024)]), vec!["key 1", "1024 bits", "2048 to 8192"]),
+        (json!([jwk("a", 2048), jwk("b", 8200)]), vec!["key 2", "8200 bits"]),
+        (json!([without("kty")]), vec!["no kty"]),
+        (json!([without("n")]), vec!["no n"]),
+        (json!([without("e")]), vec!["no e"]),
+        (json!([key(json!({ "n": 7 }))]), vec!["n is not a string"]),
+        (json!([key(json!({ "n": "+/+/" }))]), vec!["n must be base64url"]),
+        (json!([key(json!({ "e": "AQAB==" }))]), vec!["e must be base64url"]),
+        (json!([key(json!({ "e": "AA" }))]), vec!["e must be odd"]),
+        (json!([key(json!({ "kid": 7 }))]), vec!["kid is not a string"]),
+        (json!([key(json!({ "kid": "a\u{1b}[2J" }))]), vec!["kid", "control"]),
+        (json!([jwk("a", 2048), { "kty": "EC", "crv": "P-256", "x": "x", "y": "y" }]), vec!["key 2", "\"EC\"", "RSA"]),
+        (json!([{ "kty": "OKP", "crv": "Ed25519", "x": "x" }]), vec!["\"OKP\""]),
+        (json!([key(json!({ "kty": "rsa" }))]), vec!["\"rsa\""]),
+        (json!([key(json!({ "use": "enc" }))]), vec!["use", "\"enc\"", "\"sig\""]),
+        (json!([key(json!({ "alg": "RS384" }))]), vec!["alg", "\"RS384\"", "\"RS256\""]),
+        (json!([key(json!({ "alg": "PS256" }))]), vec!["\"PS256\""]),
+        (json!([key(json!({ "alg": "RSA-OAEP" }))]), vec!["\"RSA-OAEP\""]),
+    ] {
+        cases.push((json!({ "keys": keys }).to_string(), words));
+    }
+    for part in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
+        let keys = json!([jwk("a", 2048), key(json!({ "kid": "b", (part): "c2VjcmV0" }))]);
+        cases.push((json!({ "keys": keys }).to_string(), vec!["key 2", "private", "public keys alone"]));
+    }
+    cases.push((json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }] }).to_string(), vec!["private"]));
+    for (content, words) in cases {
+        let (_kept, path) = file(&content);
+        let output = on(&dev, &["jwks", "set", "--organization", "o", &path]);
+        assert_fails(&output, &[&[path.as_str()], &words[..]].concat());
+        assert!(!stderr(&output).contains("c2VjcmV0"), "{}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+    assert_fails(&on(&dev, &["jwks", "set", "--organization", "o", "/no/such/file.json"]), &["/no/such/file.json"]);
+    let (_kept, path) = file([0xff, 0xfe]);
+    assert_fails(&on(&dev, &["jwks", "set", "--organization", "o", &path]), &[&path, "UTF-8"]);
+    assert_fails(&on(&dev, &["jwks", "show", "--organization", "o"]), &["no keys for tokens"]);
+}
+
 /// A file of this content, and its name.
 fn file(content: impl AsRef<[u8]>) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let path: PathBuf = folder.path().join("users.jsonl");
+    let path: PathBuf = folder.path().join("input");
     fs::write(&path, content).expect("a file can be written");
     let path = path.to_str().expect("its name is UTF-8").to_owned();
     (folder, path)
@@ -297,10 +445,14 @@ async fn a_thousand_users_are_imported() {
 fn a_missing_table_names_the_remedy() {
     let dev = Dev::in_memory();
     let (_kept, path) = file(line(1));
+    let (_kept_too, set) = file(json!({ "keys": [jwk("a", 2048)] }).to_string());
     for command in [
         vec!["keys", "create", "--kind", "itsm"],
         vec!["keys", "list"],
         vec!["keys", "revoke", "0123"],
+        vec!["jwks", "set", &set],
+        vec!["jwks", "show"],
+        vec!["jwks", "remove"],
         vec!["users", "import", &path],
     ] {
         let output = on(&dev, &[&command[..], &["--organization", "o", "--table", "nowhere"]].concat());
@@ -339,6 +491,14 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
         vec!["keys", "create", "--organization", "", "--kind", "itsm"],
         vec!["keys", "list"],
         vec!["keys", "revoke", "--organization", "o"],
+        vec!["jwks"],
+        vec!["jwks", "set", "x.json"],
+        vec!["jwks", "set", "--organization", "o"],
+        vec!["jwks", "set", "--organization", "o", "--issuer", "", "x.json"],
+        vec!["jwks", "set", "--organization", "o", "--audience", "a\nb", "x.json"],
+        vec!["jwks", "show"],
+        vec!["jwks", "show", "--organization", "o", "x.json"],
+        vec!["jwks", "remove"],
         vec!["users", "import", "--organization", "o"],
         vec!["users", "import", "x.jsonl"],
     ];
@@ -359,7 +519,7 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
 #[test]
 fn help_says_what_matters() {
     for (command, words) in [
-        (vec![], &["dev", "table", "keys", "users", "this machine", "AWS_REGION", "--endpoint-url"][..]),
+        (vec![], &["dev", "table", "keys", "jwks", "users", "this machine", "AWS_REGION", "--endpoint-url"][..]),
         (vec!["dev"], &["--port", "3000", "0 picks", "--data-dir", "--in-memory", "--json", "127.0.0.1"]),
         (vec!["table"], &["create"]),
         (vec!["table", "create"], &["template.yaml", "--table", "TABLE_NAME", "--endpoint-url"]),
@@ -389,6 +549,27 @@ fn help_says_what_matters() {
         ),
         (vec!["keys", "list"], &["--organization", "--json", "without the secrets"]),
         (vec!["keys", "revoke"], &["KEY-ID", "60 seconds", "first digits"]),
+        (vec!["jwks"], &["set", "show", "remove"]),
+        (
+            vec!["jwks", "set"],
+            &[
+                "FILE.json",
+                "JSON Web Key Set",
+                "1 to 20",
+                "2048 to 8192",
+                "RS256",
+                "kid",
+                "60 seconds",
+                "set both",
+                "--organization",
+                "--issuer",
+                "--audience",
+                "to the letter",
+                "--table",
+            ],
+        ),
+        (vec!["jwks", "show"], &["--organization", "--json"]),
+        (vec!["jwks", "remove"], &["--organization", "60 seconds"]),
         (vec!["users"], &["import"]),
         (
             vec!["users", "import"],
