@@ -29,7 +29,7 @@ const KINDS: [(KeyKind, &str, Speaks, bool); 5] = [
 
 /// Every endpoint of a team, with the scope it needs and a body that it takes; `{user}` is not a member yet where it is
 /// added, and one where it is removed. In an order that lets each of them succeed.
-fn endpoints(team: &str, user: &str, fresh_name: &str) -> [(Method, String, Option<Value>, &'static str); 12] {
+pub fn endpoints(team: &str, user: &str, fresh_name: &str) -> [(Method, String, Option<Value>, &'static str); 12] {
     let path = format!("/v1/teams/{team}");
     [
         (Method::GET, "/v1/teams".to_owned(), None, "teams:read"),
@@ -48,7 +48,7 @@ fn endpoints(team: &str, user: &str, fresh_name: &str) -> [(Method, String, Opti
 }
 
 /// The client's status for the list of teams: whether its key is good.
-async fn status(client: &Client) -> u16 {
+pub async fn status(client: &Client) -> u16 {
     client.get("/v1/teams").await.status.as_u16()
 }
 
@@ -90,7 +90,7 @@ async fn a_key_may_do_what_its_kind_and_its_scopes_both_allow() {
 }
 
 #[track_caller]
-fn assert_forbidden(answer: &Answer, speaks: Speaks, scope: &str, what: &str) {
+pub fn assert_forbidden(answer: &Answer, speaks: Speaks, scope: &str, what: &str) {
     assert_eq!(answer.status, 403, "{what}: {answer}");
     if speaks == Speaks::Toptickets {
         let expected = json!({ "detail": format!("Insufficient permissions. Required scope: {scope}") });
@@ -126,7 +126,7 @@ async fn what_is_refused_for_its_scope_changes_nothing_and_tells_nothing() {
 
 /// A 401 by the words of both documents.
 #[track_caller]
-fn assert_unauthorized(answer: &Answer, speaks: Speaks, what: &str) {
+pub fn assert_unauthorized(answer: &Answer, speaks: Speaks, what: &str) {
     assert_answer(answer, speaks, what);
     assert_eq!(answer.status, 401, "{what}: {answer}");
     assert_eq!(answer.header("www-authenticate"), "Bearer", "{what}");
@@ -265,7 +265,7 @@ async fn a_key_works_at_once_even_if_it_was_tried_before() {
 }
 
 /// A clock that is set by hand, and a stack that goes by it.
-async fn clockwork() -> (Stack, Arc<AtomicI64>) {
+pub async fn clockwork() -> (Stack, Arc<AtomicI64>) {
     let clock = Arc::new(AtomicI64::new(Timestamp::now().millis()));
     let shown = Arc::clone(&clock);
     let stack = Stack::with(move |deps| {
@@ -276,7 +276,7 @@ async fn clockwork() -> (Stack, Arc<AtomicI64>) {
     (stack, clock)
 }
 
-const SECOND: i64 = 1000;
+pub const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
 
 #[tokio::test]
@@ -383,7 +383,7 @@ async fn a_key_that_was_looked_up_is_remembered_for_a_minute() {
 }
 
 /// Asks every endpoint with a client, in ways that succeed and that fail, and gives every byte of the answers.
-async fn everything_said(client: &Client, team: &str, user: &str) -> String {
+pub async fn everything_said(client: &Client, team: &str, user: &str) -> String {
     let mut said = String::new();
     let nobody = uuid::Uuid::new_v4().to_string();
     for id in [&nobody, "nonsense", team] {
@@ -444,7 +444,7 @@ async fn of_a_key_only_its_hash_is_stored() {
 }
 
 /// Every attribute of every item.
-async fn everything_stored(stack: &Stack) -> String {
+pub async fn everything_stored(stack: &Stack) -> String {
     let mut pages = stack.dynamodb().scan().table_name(&stack.table).into_paginator().send();
     let mut stored = String::new();
     while let Some(page) = pages.next().await {

@@ -46,6 +46,7 @@ use crate::support::{
     audit::size,
     desks::{Crew, Desk, NOW, message, team, user},
     direct::{self, Invocation},
+    jwt::{SIGNERS, claims, with},
     queue::assign,
     tickets::{assigned, waiting},
 };
@@ -244,6 +245,27 @@ async fn a_cold_key_costs_one_read() {
     assert_snapshot!(metered.lines, @"
     itsm       | get a team, warm                | 1 |    2 |    0 | Query + Query
     itsm       | get a team, cold                | 2 |    3 |    0 | GetItem, then Query + Query
+    ");
+}
+
+/// And by tokens whose issuer is not.
+#[tokio::test]
+async fn a_cold_token_costs_one_read() {
+    let mut metered = Metered::start().await;
+    let team = format!("/v1/teams/{}", metered.org.team("Team").await);
+    metered.org.trust(&[SIGNERS[0].jwk(), SIGNERS[1].jwk()]).await;
+    let claims = claims(&metered.org.id, (metered.deps.clock)());
+    let by = |user: &str| metered.org.stack.client(&SIGNERS[1].sign(&with(claims.clone(), &json!({ "sub": user }))));
+    let [one, another] = ["usr_1", "usr_2"].map(by);
+    metered.org.itsm = one;
+    metered.case(2, "get a team, cold", Itsm, get(&team)).await;
+    metered.case(1, "get a team, warm", Itsm, get(&team)).await;
+    metered.org.itsm = another;
+    metered.case(1, "get a team, warm, another user", Itsm, get(&team)).await;
+    assert_snapshot!(metered.lines, @"
+    itsm       | get a team, cold                | 2 |    3 |    0 | GetItem, then Query + Query
+    itsm       | get a team, warm                | 1 |    2 |    0 | Query + Query
+    itsm       | get a team, warm, another user  | 1 |    2 |    0 | Query + Query
     ");
 }
 

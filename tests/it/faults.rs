@@ -371,7 +371,7 @@ async fn call_in_time(invocation: &Invocation, deps: &Deps) -> Answer {
 }
 
 /// Asserts that a failure of ours is said in the caller's contract, and nothing more.
-fn assert_failed(answer: &Answer, contract: Contract, status: u16, what: &str) {
+pub fn assert_failed(answer: &Answer, contract: Contract, status: u16, what: &str) {
     assert_eq!(answer.status, status, "{what}: {answer}");
     assert!(!answer.text.contains(INTERNALS) && !answer.text.contains("Exception"), "{what}: {answer}");
     assert_eq!(answer.header("retry-after").is_empty(), status != 503, "{what}: {:?}", answer.headers);

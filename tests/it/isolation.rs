@@ -91,8 +91,9 @@ async fn what_is_anothers_is_what_does_not_exist() {
     let [no_team, no_user] = [Uuid::new_v4(), Uuid::new_v4()].map(|id| id.to_string());
     a.put_ticket("confidential", &assigned(&team, &a.users[0], 1)).await;
     let before = seen(&a, &team).await;
+    let bearer = b.bearer().await;
 
-    for client in b.both() {
+    for client in b.both().into_iter().chain([&bearer]) {
         for [(there, their_user), (nowhere, nobody)] in [
             // Their team, with each kind of user.
             [(&team, &user), (&no_team, &no_user)],

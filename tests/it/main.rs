@@ -12,6 +12,7 @@ mod directory;
 mod faults;
 mod hostile;
 mod isolation;
+mod jwt;
 mod pipeline;
 mod routing;
 mod shapes;

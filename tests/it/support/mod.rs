@@ -4,6 +4,7 @@ pub mod audit;
 pub mod desks;
 pub mod direct;
 pub mod faulty;
+pub mod jwt;
 pub mod mortal;
 pub mod queue;
 pub mod table;
