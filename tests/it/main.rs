@@ -3,6 +3,7 @@
 //! The stack is shared by the tests of a process, and each test has organizations of its own, so they run in parallel. What
 //! a test needs to hold still (the clock, ids, calls to the table) it has a stack of its own for.
 
+mod addresses;
 mod auth;
 mod concurrency;
 mod contracts;

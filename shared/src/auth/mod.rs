@@ -6,9 +6,10 @@
 mod cache;
 mod jwt;
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use futures_util::TryFutureExt;
+use ipnet::IpNet;
 
 pub use cache::Cache;
 pub use jwt::Verifier;
@@ -33,6 +34,8 @@ pub struct Principal {
     pub contract: Contract,
     /// What it may do.
     pub scopes: Vec<Scope>,
+    /// The networks it may come from; any address if there are none.
+    pub allowed_networks: Vec<IpNet>,
     /// Whose requests are counted together.
     pub subject: Subject,
     /// How many of them a clock minute may have.
@@ -46,11 +49,22 @@ impl Principal {
         self.scopes.contains(&scope)
     }
 
+    /// Whether it may come from an address. An IPv4 address that comes as IPv6 is the IPv4 address.
+    #[must_use]
+    pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+        let contains = |address: IpAddr| {
+            let address = address.to_canonical();
+            self.allowed_networks.iter().any(|network| network.contains(&address))
+        };
+        self.allowed_networks.is_empty() || address.is_some_and(contains)
+    }
+
     fn of(key: &ApiKey) -> Self {
         Self {
             organization_id: key.organization_id.clone(),
             contract: key.kind.contract(),
             scopes: Scope::ALL.into_iter().filter(|scope| key.allows(*scope)).collect(),
+            allowed_networks: key.allowed_networks.clone(),
             subject: Subject::of_key(key.hash),
             requests_a_minute: key.kind.requests_a_minute(),
         }
@@ -121,6 +135,39 @@ mod tests {
         assert_eq!(bearer("bearer  abc "), Some("abc"));
         for bad in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearerabc"] {
             assert_eq!(bearer(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_principal_comes_from_its_networks_alone() {
+        let may = |networks: &[&str], address: &str| {
+            let principal = Principal {
+                organization_id: OrganizationId::parse("org").unwrap(),
+                contract: Contract::Itsm,
+                scopes: Vec::new(),
+                allowed_networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+                subject: Subject::of_token(&OrganizationId::parse("org").unwrap(), "sub"),
+                requests_a_minute: 1,
+            };
+            principal.may_come_from(address.parse().ok())
+        };
+        for (networks, inside, outside) in [
+            (&["192.0.2.0/24"][..], &["192.0.2.0", "192.0.2.255", "::ffff:192.0.2.7"][..], &["192.0.3.0", "::"][..]),
+            (&["192.0.2.7/32"], &["192.0.2.7", "::ffff:c000:207"], &["192.0.2.6", "192.0.2.8", "::192.0.2.7"]),
+            (&["0.0.0.0/0"], &["0.0.0.0", "255.255.255.255", "::ffff:8.8.8.8"], &["::1", "2001:db8::1"]),
+            (&["2001:db8::/32"], &["2001:db8::", "2001:db8:ffff::1"], &["2001:db9::", "192.0.2.7"]),
+            (&["2001:db8::7/128"], &["2001:db8::7", "2001:0DB8:0:0::7"], &["2001:db8::8", "::ffff:192.0.2.7"]),
+            (&["::/0"], &["::", "2001:db8::1"], &["192.0.2.7", "::ffff:192.0.2.7"]),
+            (&["192.0.2.0/25", "::1/128"], &["192.0.2.127", "::1"], &["192.0.2.128", "::2"]),
+        ] {
+            for address in inside {
+                assert!(may(networks, address), "{address} is in {networks:?}");
+                assert!(may(&[], address));
+            }
+            for address in outside.iter().chain(&["", "localhost", "192.0.2.7:443", "[::1]", "192.0.2.7, 192.0.2.7"]) {
+                assert!(!may(networks, address), "{address} is not in {networks:?}");
+                assert!(may(&[], address), "without networks no address matters");
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! API keys: whose they are, which contract they speak and what they may do.
 
-use std::{fmt, net::IpAddr, time::Duration};
+use std::{fmt, time::Duration};
 
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
@@ -291,16 +291,6 @@ impl ApiKey {
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expiry().is_none_or(|expiry| now < expiry)
-    }
-
-    /// Whether the key may be used from an address. An IPv4 address that comes as IPv6 is the IPv4 address.
-    #[must_use]
-    pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
-        let contains = |address: IpAddr| {
-            let address = address.to_canonical();
-            self.allowed_networks.iter().any(|network| network.contains(&address))
-        };
-        self.allowed_networks.is_empty() || address.is_some_and(contains)
     }
 
     /// Whether the key may do what `scope` names.

@@ -1,5 +1,5 @@
-//! One HTTP request from the gateway, the same way in every function: find the route, authenticate, check the scope,
-//! run the use case, render the answer or the failure in the caller's contract.
+//! One HTTP request from the gateway, the same way in every function: find the route, authenticate, check the address
+//! and the scope, run the use case, render the answer or the failure in the caller's contract.
 
 mod request;
 mod response;
@@ -183,6 +183,9 @@ where
     let token = received.token.as_deref().ok_or(Failure::Unauthorized)?;
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
     let principal = principal.ok_or(Failure::Unauthorized)?;
+    if !principal.may_come_from(received.address) {
+        return Err(Failure::AddressNotAllowed.into());
+    }
     let scope = found.endpoint.scope();
     if !principal.may(scope) {
         return Err(Failure::MissingScope(scope).into());

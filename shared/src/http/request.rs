@@ -1,6 +1,6 @@
 //! A request as the gateway hands it over, reduced to what is used.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use lambda_http::{Body, Request, RequestExt, http::header::AUTHORIZATION, request::RequestContext};
 use tokio::time::Instant;
@@ -17,6 +17,8 @@ pub(super) struct Received {
     pub(super) query: String,
     /// `req_` and the gateway's id of the request.
     pub(super) request_id: String,
+    /// Where it came from, as the gateway saw it: what a header says of that is the client's own invention.
+    pub(super) address: Option<IpAddr>,
     /// The bearer token, if there is one.
     pub(super) token: Option<String>,
     /// The contract that the form of the credential belongs to, be it good or not, and whatever scheme stands before it.
@@ -38,9 +40,9 @@ impl Received {
 
 impl From<Request> for Received {
     fn from(request: Request) -> Self {
-        let gateway_id = match request.request_context_ref() {
-            Some(RequestContext::ApiGatewayV2(context)) => context.request_id.clone(),
-            _ => None,
+        let (gateway_id, source_ip) = match request.request_context_ref() {
+            Some(RequestContext::ApiGatewayV2(context)) => (context.request_id.clone(), context.http.source_ip.clone()),
+            _ => (None, None),
         };
         let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = authorization.and_then(auth::bearer).map(str::to_owned);
@@ -52,6 +54,7 @@ impl From<Request> for Received {
             path: request.raw_http_path().to_owned(),
             query: request.uri().query().unwrap_or_default().to_owned(),
             request_id: format!("req_{}", gateway_id.unwrap_or_else(|| Uuid::new_v4().to_string())),
+            address: source_ip.and_then(|address| address.parse().ok()),
             token,
             spoken_contract,
             deadline: Instant::now() + left.saturating_sub(Self::MARGIN),

@@ -820,7 +820,7 @@ pub(super) fn token_issuer(organization_id: &OrganizationId, item: Item) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::NewTeam;
+    use crate::domain::{NewTeam, SecretKey};
 
     fn org() -> OrganizationId {
         OrganizationId::parse("org").unwrap()
@@ -850,6 +850,20 @@ mod tests {
         Team::create(id, org(), new, Timestamp::from_millis(1_708_783_200_123))
     }
 
+    fn key() -> ApiKey {
+        ApiKey {
+            hash: SecretKey::generate(KeyKind::TtLive, || 0).hash(),
+            kind: KeyKind::TtLive,
+            organization_id: org(),
+            scopes: vec![Scope::TeamsRead, Scope::TeamsDelete],
+            allowed_networks: Vec::new(),
+            name: Some("the nightly export".to_owned()),
+            created_at: Timestamp::from_millis(1),
+            expires_at: Some(Timestamp::from_millis(2)),
+            revoked_at: Some(Timestamp::from_millis(3)),
+        }
+    }
+
     #[test]
     fn every_record_survives_the_table() {
         let expected = operations();
@@ -869,6 +883,12 @@ mod tests {
         let item = to_item(UserItem::of_profile(&org(), &expected, 4)).unwrap();
         assert_eq!(profile(alex().id, item).unwrap(), (expected, 4));
 
+        let bounded = ["192.0.2.0/24", "2001:db8::7/128"].map(|network| network.parse().unwrap());
+        for networks in [Vec::new(), bounded.into()] {
+            let expected = ApiKey { allowed_networks: networks, ..key() };
+            assert_eq!(api_key(to_item(ApiKeyItem::new(&expected)).unwrap()).unwrap(), expected);
+        }
+
         let mut expected =
             Member::joining(alex(), Tags::parse(["VPN"]).unwrap(), None, 7, Timestamp::from_millis(5)).unwrap();
         expected.removed_at = Some(Timestamp::from_millis(6));
@@ -887,6 +907,15 @@ mod tests {
             updated_at: Timestamp::from_millis(7),
         };
         assert_eq!(token_issuer(&org(), to_item(TokenIssuerItem::new(&expected)).unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_network_that_cannot_be_read_opens_a_key_to_nobody() {
+        let mut item = to_item(ApiKeyItem::new(&key())).unwrap();
+        let networks = ["192.0.2.0/24", "anywhere"].map(|network| AttributeValue::S(network.to_owned()));
+        item.insert("allowed_networks".to_owned(), AttributeValue::L(networks.into()));
+        let Err(Error::Internal(why)) = api_key(item) else { panic!("accepted") };
+        assert!(why.to_string().contains("allowed_networks"), "{why}");
     }
 
     #[test]

@@ -43,18 +43,27 @@ pub struct Invocation {
     /// The path, and the query after a `?`.
     pub target: String,
     pub body: Option<Value>,
+    /// Where it comes from, as the gateway says.
+    pub source_ip: Value,
     /// How long the function has, as its context says.
     pub time: Duration,
 }
 
 impl Invocation {
     pub fn new(token: &str, method: Method, target: impl Into<String>, body: Option<Value>) -> Self {
-        Self { token: token.to_owned(), method, target: target.into(), body, time: Duration::from_secs(30) }
+        Self {
+            token: token.to_owned(),
+            method,
+            target: target.into(),
+            body,
+            source_ip: json!("127.0.0.1"),
+            time: Duration::from_secs(30),
+        }
     }
 
     /// The event, payload format 2.0.
     fn event(&self) -> Value {
-        let Self { token, method, target, body, time: _ } = self;
+        let Self { token, method, target, body, source_ip, time: _ } = self;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         json!({
             "version": "2.0",
@@ -65,6 +74,8 @@ impl Invocation {
                 "authorization": format!("Bearer {token}"),
                 "content-type": "application/json",
                 "host": "api.example",
+                // What a client sent, and what the gateway added.
+                "x-forwarded-for": format!("127.0.0.1, {}", source_ip.as_str().unwrap_or_default()),
             },
             "requestContext": {
                 "accountId": "000000000000",
@@ -75,7 +86,7 @@ impl Invocation {
                     "method": method.as_str(),
                     "path": path,
                     "protocol": "HTTP/1.1",
-                    "sourceIp": "127.0.0.1",
+                    "sourceIp": source_ip,
                     "userAgent": "tests",
                 },
                 "requestId": Uuid::new_v4().to_string(),

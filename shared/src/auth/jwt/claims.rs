@@ -58,6 +58,7 @@ impl Claims {
             contract: Contract::Itsm,
             scopes: Scope::ALL.into_iter().filter(|scope| granted.contains(scope)).collect(),
             subject: Subject::of_token(organization_id, &sub),
+            allowed_networks: Vec::new(),
             requests_a_minute: REQUESTS_A_MINUTE,
         })
     }
@@ -110,6 +111,7 @@ mod tests {
             contract: Contract::Itsm,
             scopes: vec![Scope::TeamsRead],
             subject: Subject::of_token(&org(), "usr_1"),
+            allowed_networks: Vec::new(),
             requests_a_minute: 2_000,
         };
         assert_eq!(principal(&good()), Some(expected));

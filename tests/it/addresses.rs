@@ -1,0 +1,185 @@
+//! Keys that are good from some networks alone.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use muster::domain::{ApiKey, KeyKind, Scope, Timestamp};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    shapes::{Speaks, assert_answer},
+    support::{
+        Answer, Client, Stack,
+        direct::{self, Invocation},
+    },
+};
+
+const KINDS: [(KeyKind, Speaks); 2] = [(KeyKind::TtAdmin, Speaks::Toptickets), (KeyKind::Itsm, Speaks::Itsm)];
+
+/// Allows a key these networks.
+fn from(networks: &[&str]) -> impl Fn(&mut ApiKey) {
+    let networks: Vec<_> = networks.iter().map(|network| network.parse().expect("a network")).collect();
+    move |key| key.allowed_networks.clone_from(&networks)
+}
+
+#[track_caller]
+fn assert_not_allowed(answer: &Answer, speaks: Speaks, what: &str) {
+    assert_answer(answer, speaks, what);
+    assert_eq!(answer.status, 403, "{what}: {answer}");
+    assert_eq!(answer.header("www-authenticate"), "", "{what}: the credential is good");
+    if speaks == Speaks::Toptickets {
+        assert_eq!(answer.json, json!({ "detail": "IP address not allowed" }), "{what}");
+    } else {
+        let error = &answer.json["error"];
+        assert_eq!((&error["code"], &error["details"]), (&json!("FORBIDDEN"), &Value::Null), "{what}");
+        assert_eq!(error["message"], "The credential may not be used from this address", "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_refused_from_outside_its_networks() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Support").await;
+    let paths = ["/v1/teams".to_owned(), format!("/v1/teams/{team}/members"), format!("/v1/teams/{team}/assignments")];
+    for (kind, speaks) in KINDS {
+        for networks in [&[][..], &["127.0.0.1/32"], &["127.0.0.0/8"], &["192.0.2.0/24", "0.0.0.0/0"]] {
+            let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
+            for path in &paths {
+                assert_eq!(client.get(path).await.status, 200, "{path} from {networks:?}");
+            }
+        }
+        for networks in [&["127.0.0.2/32"][..], &["192.0.2.0/24", "128.0.0.0/1"], &["::1/128"], &["::/0"]] {
+            let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
+            for path in &paths {
+                assert_not_allowed(&client.get(path).await, speaks, &format!("{path} from {networks:?}"));
+            }
+            let answer = client.post("/v1/teams", json!({ "name": "Never" })).await;
+            assert_not_allowed(&answer, speaks, "a write");
+        }
+    }
+    assert_eq!(org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"], 1, "nothing was written");
+}
+
+#[tokio::test]
+async fn the_address_is_the_one_that_the_gateway_saw() {
+    let org = Stack::shared().organization().await;
+    let deps = direct::deps(&org.stack, org.stack.dynamodb());
+    for (kind, speaks) in KINDS {
+        let ask = async |networks: &[&str], source_ip: Value| {
+            let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
+            let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+            Invocation { source_ip, ..request }.call(&deps).await
+        };
+        for (networks, source_ip) in [
+            (&["192.0.2.0/24"][..], "192.0.2.7"),
+            (&["192.0.2.0/24"], "::ffff:192.0.2.7"),
+            (&["192.0.2.0/24"], "::FFFF:C000:0207"),
+            (&["2001:db8::/32"], "2001:db8::7"),
+            (&["2001:db8::/32"], "2001:0DB8:0000:0000:0000:0000:0000:0007"),
+            (&["192.0.2.0/24", "2001:db8::7/128"], "2001:db8::7"),
+        ] {
+            assert_eq!(ask(networks, json!(source_ip)).await.status, 200, "{source_ip} from {networks:?}");
+        }
+        for (networks, source_ip) in [
+            (&["192.0.2.0/24"][..], json!("192.0.3.7")),
+            (&["192.0.2.0/24"], json!("2001:db8::7")),
+            (&["2001:db8::/32"], json!("2001:db9::7")),
+            (&["2001:db8::/32"], json!("192.0.2.7")),
+            (&["::/0"], json!("::ffff:192.0.2.7")),
+            // Nobody knows where it came from.
+            (&["0.0.0.0/0", "::/0"], Value::Null),
+            (&["0.0.0.0/0", "::/0"], json!("")),
+            (&["0.0.0.0/0", "::/0"], json!("localhost")),
+            (&["0.0.0.0/0", "::/0"], json!("192.0.2.7:443")),
+            (&["0.0.0.0/0", "::/0"], json!("192.0.2.7, 192.0.2.8")),
+            // Where a header says it came from, of whatever client.
+            (&["127.0.0.1/32"], json!("192.0.2.7")),
+            (&["127.0.0.1/32"], Value::Null),
+        ] {
+            let what = format!("{source_ip} from {networks:?}");
+            assert_not_allowed(&ask(networks, source_ip.clone()).await, speaks, &what);
+            assert_eq!(ask(&[], source_ip).await.status, 200, "without networks no address matters");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_header_stands_for_an_address() {
+    let org = Stack::shared().organization().await;
+    for (kind, speaks) in KINDS {
+        let elsewhere = org.key_with(kind, &Scope::ALL, from(&["192.0.2.7/32"])).await.0;
+        let here = org.key_with(kind, &Scope::ALL, from(&["127.0.0.1/32"])).await.0;
+        for (name, value) in [
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-for", "192.0.2.7, 127.0.0.1"),
+            ("forwarded", "for=192.0.2.7"),
+            ("x-real-ip", "192.0.2.7"),
+            ("true-client-ip", "192.0.2.7"),
+            ("cf-connecting-ip", "192.0.2.7"),
+            ("client-ip", "192.0.2.7"),
+        ] {
+            let ask = async |client: &Client| {
+                Client::send(client.request(Method::GET, "/v1/teams").header(name, value)).await
+            };
+            assert_not_allowed(&ask(&elsewhere).await, speaks, &format!("{name}: {value}"));
+            assert_eq!(ask(&here).await.status, 200, "{name}: {value}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_address_comes_after_the_credential_and_before_the_scope() {
+    let org = Stack::shared().organization().await;
+    let large = json!({ "name": "x".repeat(256 * 1024) });
+    for (kind, speaks) in KINDS {
+        let elsewhere = from(&["192.0.2.0/24"]);
+        let client = org.key_with(kind, &[], &elsewhere).await.0;
+        for (method, path, body, status) in [
+            (Method::GET, "/v1/nothing", None, 404),
+            (Method::PUT, "/v1/teams", None, 405),
+            (Method::POST, "/v1/teams", Some(&large), 413),
+        ] {
+            assert_eq!(client.ask(&method, path, body).await.status, status, "{method} {path}");
+        }
+        for (method, path, body) in [
+            (Method::GET, "/v1/teams", None),
+            (Method::GET, "/v1/teams/nonsense", None),
+            (Method::GET, "/v1/teams?limit=x", None),
+            (Method::POST, "/v1/teams", Some(&json!({ "name": 7 }))),
+            (Method::DELETE, "/v1/teams/nonsense", None),
+        ] {
+            let answer = client.ask(&method, path, body).await;
+            assert_not_allowed(&answer, speaks, &format!("{method} {path}"));
+        }
+        for spoil in [
+            |key: &mut ApiKey| key.revoked_at = Some(Timestamp::from_secs(1)),
+            |key: &mut ApiKey| key.expires_at = Some(Timestamp::from_secs(1)),
+        ] {
+            let bad = org.key_with(kind, &Scope::ALL, |key| {
+                elsewhere(key);
+                spoil(key);
+            });
+            assert_eq!(bad.await.0.get("/v1/teams").await.status, 401, "whoever has no credential learns no more");
+        }
+    }
+}
+
+/// What cannot be read must not let everybody in.
+#[tokio::test]
+async fn a_network_that_nobody_can_read_opens_a_key_to_nobody() {
+    let org = Stack::shared().organization().await;
+    let (client, key) = org.key_with(KeyKind::Itsm, &Scope::ALL, from(&["127.0.0.1/32"])).await;
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    org.stack
+        .dynamodb()
+        .update_item()
+        .table_name(&org.stack.table)
+        .key("pk", text(&format!("KEY#{}", key.hash)))
+        .key("sk", text("KEY"))
+        .update_expression("SET allowed_networks = :networks")
+        .expression_attribute_values(":networks", AttributeValue::L(vec![text("127.0.0.1/32"), text("office")]))
+        .send()
+        .await
+        .expect("the key is there");
+    let answer = client.get("/v1/teams").await;
+    assert_eq!((answer.status.as_u16(), &answer.json["error"]["code"]), (500, &json!("INTERNAL_ERROR")), "{answer}");
+}
