@@ -1,9 +1,10 @@
 //! The command line's grammar. Its doc comments are the help texts, which have no Markdown.
 #![expect(clippy::doc_markdown, reason = "backticks would show in a terminal")]
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
 use muster::domain::{Contract, KeyKind, OrganizationId, Scope, TeamId, Timestamp, UserId};
 
 /// Teams, memberships and ticket routing for help desks
@@ -167,6 +168,9 @@ pub struct KeysCreate {
     /// Your own words for it
     #[arg(long, value_name = "TEXT", value_parser = line)]
     pub name: Option<String>,
+    /// Where it may be used from: networks and single addresses, such as 192.0.2.0/24,2001:db8::7 [default: anywhere]
+    #[arg(long, value_name = "CIDR,…", value_delimiter = ',', value_parser = network)]
+    pub allow_from: Vec<IpNet>,
     /// How long it is good for, such as 90m, 12h or 30d [default: until revoked; tt_ro keys 72h at most]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub expires_in: Option<Duration>,
@@ -417,9 +421,9 @@ impl ValueEnum for Kind {
         let help = match self.0 {
             KeyKind::TtAdmin => "TopTickets, any scope, 2,000 requests a minute",
             KeyKind::TtLive => "TopTickets, any scope, 200 requests a minute",
-            KeyKind::TtAgent => "TopTickets, reading only",
-            KeyKind::TtReadOnly => "TopTickets, reading only, for 72 hours",
-            KeyKind::Itsm => "ITSM platform, any scope",
+            KeyKind::TtAgent => "TopTickets, reading only, 200 requests a minute",
+            KeyKind::TtReadOnly => "TopTickets, reading only, for 72 hours, 200 requests a minute",
+            KeyKind::Itsm => "ITSM platform, any scope, 2,000 requests a minute",
         };
         Some(clap::builder::PossibleValue::new(self.0.as_str()).help(help))
     }
@@ -491,6 +495,30 @@ fn claim(text: &str) -> Result<String, String> {
     if text.is_empty() { Err("must not be empty".to_owned()) } else { line(text) }
 }
 
+fn network(text: &str) -> Result<IpNet, String> {
+    const RULE: &str = "a network is written 192.0.2.0/24 or 2001:db8::/32, and a single address without the slash";
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => address.into(),
+        Err(_) => text.parse::<IpNet>().map_err(|_| RULE)?,
+    };
+    if network != network.trunc() {
+        return Err(format!(
+            "the network of this length is {}, and the address alone {}",
+            network.trunc(),
+            network.addr()
+        ));
+    }
+    // Functions take an IPv4 address for one however it is written, and so must what it is compared with.
+    let mapped = match network {
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    match mapped {
+        Some((address, prefix_len)) => IpNet::new(address.into(), prefix_len).map_err(|_| RULE.to_owned()),
+        None => Ok(network),
+    }
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     const RULE: &str = "a time is a number and a unit: m (minutes), h (hours) or d (days)";
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(RULE)?;
@@ -529,6 +557,35 @@ mod tests {
             ["", "tickets", "127.0.0.1:3000", "https://127.0.0.1:3000", "ftp://host/queue", "arn:aws:sqs:a:b:c"]
         {
             assert!(destination(neither).is_err(), "{neither}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_named_by_its_first_address() {
+        for (text, network) in [
+            ("192.0.2.0/24", "192.0.2.0/24"),
+            ("192.0.2.7", "192.0.2.7/32"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("2001:DB8::/32", "2001:db8::/32"),
+            ("2001:db8::7", "2001:db8::7/128"),
+            ("::/0", "::/0"),
+            ("::ffff:192.0.2.7", "192.0.2.7/32"),
+            ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+            ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
+        ] {
+            assert_eq!(super::network(text).map(|network| network.to_string()).as_deref(), Ok(network));
+        }
+        for (text, meant) in [
+            ("192.0.2.7/24", "192.0.2.0/24"),
+            ("10.0.0.1/0", "0.0.0.0/0"),
+            ("2001:db8::7/64", "2001:db8::/64"),
+            ("::ffff:192.0.2.7/120", "::ffff:192.0.2.0/120"),
+        ] {
+            let error = super::network(text).unwrap_err();
+            assert!(error.contains(meant) && error.contains("alone"), "{error}");
+        }
+        for bad in ["", " ", "192.0.2.0/33", "192.0.2.0/", "192.0.2/24", "2001:db8::/129", "office", "192.0.2.7:443"] {
+            assert!(super::network(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::bail;
+use ipnet::IpNet;
 use muster::domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp};
 use serde_json::json;
 
@@ -39,7 +40,7 @@ pub fn issue(
 /// # Errors
 /// A scope that the kind may not carry, or the table's.
 pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
-    let KeysCreate { organization, kind: Kind(kind), scopes, name, expires_in, json, target } = create;
+    let KeysCreate { organization, kind: Kind(kind), scopes, name, allow_from, expires_in, json, target } = create;
     let scopes = match scopes {
         Some(scopes) => scopes.into_iter().map(|ScopeName(scope)| scope).collect(),
         None => Scope::ALL.into_iter().filter(|scope| kind.may_carry(*scope)).collect::<Vec<_>>(),
@@ -51,6 +52,7 @@ pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
     let now = Timestamp::now();
     let (secret, mut key) = issue(kind, organization, scopes, now);
     key.name = name;
+    key.allowed_networks = allow_from;
     key.expires_at = expires_in.map(|time| now.plus(time));
     target.store().await?.put_api_key(&key).await.map_err(|error| target.explain(error))?;
 
@@ -58,7 +60,8 @@ pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
         println!("{}", with_secret(&key, &secret));
     } else {
         println!("{}", secret.reveal());
-        eprintln!("This is the only time the key is shown. Its id is {}; it is good {}.", id(&key), validity(&key));
+        let (id, validity, origin) = (id(&key), validity(&key), origin(&key));
+        eprintln!("This is the only time the key is shown. Its id is {id}; it is good {validity}, from {origin}.");
     }
     Ok(())
 }
@@ -79,15 +82,19 @@ pub async fn list(KeysList { organization, json, target }: KeysList) -> anyhow::
         eprintln!("The organization {organization} has no keys. `muster keys create` makes one.");
         return Ok(());
     }
-    println!("{:ID_DIGITS$}  {:8}  {:20}  {:34}  {:36}  NAME", "ID", "KIND", "CREATED", "STATE", "SCOPES");
+    println!(
+        "{:ID_DIGITS$}  {:8}  {:20}  {:34}  {:36}  {:18}  NAME",
+        "ID", "KIND", "CREATED", "STATE", "SCOPES", "FROM"
+    );
     for key in &keys {
         println!(
-            "{}  {:8}  {}  {:34}  {:36}  {}",
+            "{}  {:8}  {}  {:34}  {:36}  {:18}  {}",
             id(key),
             key.kind.as_str(),
             key.created_at.iso8601(),
             state(key),
             scopes(key).join(","),
+            origin(key),
             key.name.as_deref().unwrap_or("-")
         );
     }
@@ -135,6 +142,14 @@ fn scopes(key: &ApiKey) -> Vec<&'static str> {
     key.scopes.iter().map(|scope| scope.as_str()).collect()
 }
 
+fn networks(key: &ApiKey) -> Vec<String> {
+    key.allowed_networks.iter().map(IpNet::to_string).collect()
+}
+
+fn origin(key: &ApiKey) -> String {
+    if key.allowed_networks.is_empty() { "anywhere".to_owned() } else { networks(key).join(",") }
+}
+
 fn validity(key: &ApiKey) -> String {
     key.expiry().map_or_else(|| "until it is revoked".to_owned(), |expiry| format!("until {}", expiry.iso8601()))
 }
@@ -154,6 +169,7 @@ fn describe(key: &ApiKey) -> serde_json::Value {
         "contract": key.kind.contract().as_str(),
         "organization_id": key.organization_id.as_str(),
         "scopes": scopes(key),
+        "allowed_networks": networks(key),
         "name": key.name,
         "created_at": key.created_at.iso8601(),
         "expires_at": key.expiry().map(Timestamp::iso8601),

@@ -93,6 +93,8 @@ async fn keys_are_described_in_json() {
         "teams:read,teams:delete",
         "--name",
         "it's \"mine\"",
+        "--allow-from",
+        "127.0.0.0/8,2001:db8::7",
         "--expires-in",
         "90m",
         "--json",
@@ -103,6 +105,7 @@ async fn keys_are_described_in_json() {
     assert_eq!(created["contract"], "toptickets");
     assert_eq!(created["organization_id"], organization);
     assert_eq!(created["scopes"], json!(["teams:read", "teams:delete"]));
+    assert_eq!(created["allowed_networks"], json!(["127.0.0.0/8", "2001:db8::7/128"]));
     assert_eq!(created["name"], "it's \"mine\"");
     assert_eq!(created["revoked_at"], Value::Null);
     assert!(created["expires_at"].as_str().unwrap() > created["created_at"].as_str().unwrap());
@@ -115,6 +118,43 @@ async fn keys_are_described_in_json() {
     let mut expected = created.clone();
     expected.as_object_mut().unwrap().remove("key");
     assert_eq!(listed, [expected]);
+}
+
+#[tokio::test]
+async fn a_key_is_good_from_its_networks_alone() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    let create = |name: &str, allow_from: &[&str]| {
+        let create = ["keys", "create", "--organization", organization, "--kind", "itsm", "--name", name];
+        let output = on(&dev, &[&create[..], allow_from].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        (stdout(&output).trim_end().to_owned(), stderr(&output))
+    };
+    for (name, allow_from, from, status) in [
+        ("any", &[][..], "anywhere", StatusCode::OK),
+        ("here", &["--allow-from", "127.0.0.1"], "127.0.0.1/32", StatusCode::OK),
+        ("elsewhere", &["--allow-from", "192.0.2.0/24"], "192.0.2.0/24", StatusCode::FORBIDDEN),
+        ("both", &["--allow-from", "192.0.2.0/24,127.0.0.0/8"], "192.0.2.0/24,127.0.0.0/8", StatusCode::OK),
+        (
+            "repeated",
+            &["--allow-from", "::1", "--allow-from", "2001:db8::/32"],
+            "::1/128,2001:db8::/32",
+            StatusCode::FORBIDDEN,
+        ),
+    ] {
+        let (key, note) = create(name, allow_from);
+        assert!(note.ends_with(&format!(", from {from}.\n")), "{note}");
+        assert_eq!(dev.list(&key).await.0, status, "{name}");
+        let listed = succeeds(&dev, &["keys", "list", "--organization", organization]);
+        let line = listed.lines().find(|line| line.ends_with(&format!(" {name}"))).expect("it is listed");
+        assert!(line.contains(&format!(" {from} ")), "{listed}");
+    }
+    for (network, why) in [("192.0.2.7/24", "192.0.2.0/24"), ("office", "2001:db8::/32")] {
+        let create = ["keys", "create", "--organization", organization, "--kind", "itsm", "--allow-from", network];
+        let output = on(&dev, &create);
+        assert_eq!(output.status.code(), Some(2), "{network}");
+        assert!(stderr(&output).contains(why), "{}", stderr(&output));
+    }
 }
 
 #[test]
@@ -505,6 +545,9 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
     for time in ["0d", "5", "h", "-1h", "1w", "1.5h", "", "99999999999h"] {
         senseless.push([&keys[..], &["--expires-in", time]].concat());
     }
+    for networks in ["", "office", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8,", "10.0.0.0/8 10.1.0.0/16", "::/129"] {
+        senseless.push([&keys[..], &["--allow-from", networks]].concat());
+    }
     for scopes in ["", "teams:all", "teams:read,,teams:write", "teams:read teams:write"] {
         senseless.push([&keys[..], &["--scopes", scopes]].concat());
     }
@@ -538,6 +581,9 @@ fn help_says_what_matters() {
                 "teams:read",
                 "teams:write",
                 "teams:delete",
+                "--allow-from",
+                "192.0.2.0/24",
+                "anywhere",
                 "--expires-in",
                 "30d",
                 "72h",
