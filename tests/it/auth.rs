@@ -1,12 +1,6 @@
 //! API keys: whom they speak for, what each kind may do, when they end, and that nobody ever sees one again.
 
-use std::{
-    fmt::Write,
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-};
+use std::{fmt::Write, sync::atomic::Ordering};
 
 use muster::domain::{KeyKind, Scope, Timestamp};
 use muster_cli::commands::keys::issue;
@@ -264,24 +258,12 @@ async fn a_key_works_at_once_even_if_it_was_tried_before() {
     assert_eq!((status(&early).await, status(&client).await), (200, 200));
 }
 
-/// A clock that is set by hand, and a stack that goes by it.
-pub async fn clockwork() -> (Stack, Arc<AtomicI64>) {
-    let clock = Arc::new(AtomicI64::new(Timestamp::now().millis()));
-    let shown = Arc::clone(&clock);
-    let stack = Stack::with(move |deps| {
-        let shown = Arc::clone(&shown);
-        deps.clock = Arc::new(move || Timestamp::from_millis(shown.load(Ordering::SeqCst)));
-    })
-    .await;
-    (stack, clock)
-}
-
 pub const SECOND: i64 = 1000;
 const HOUR: i64 = 3600 * SECOND;
 
 #[tokio::test]
 async fn a_key_ends_when_it_says_even_while_it_is_remembered() {
-    let (stack, clock) = clockwork().await;
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let start = clock.load(Ordering::SeqCst);
     let end = Timestamp::from_millis(start + 30 * SECOND);
@@ -298,7 +280,7 @@ async fn a_key_ends_when_it_says_even_while_it_is_remembered() {
 
 #[tokio::test]
 async fn a_read_only_key_ends_after_72_hours_whatever_is_stored() {
-    let (stack, clock) = clockwork().await;
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let start = clock.load(Ordering::SeqCst);
     let in_a_year = Some(Timestamp::from_millis(start + 365 * 24 * HOUR));
@@ -327,7 +309,7 @@ async fn a_read_only_key_ends_after_72_hours_whatever_is_stored() {
 
 #[tokio::test]
 async fn a_revocation_bites_within_60_seconds() {
-    let (stack, clock) = clockwork().await;
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let team = org.team("Support").await;
     for (kind, _, speaks, _) in KINDS {
@@ -351,7 +333,7 @@ async fn a_revocation_bites_within_60_seconds() {
 
 #[tokio::test]
 async fn use_does_not_keep_a_revoked_key_alive() {
-    let (stack, clock) = clockwork().await;
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let (client, key) = org.key_with(KeyKind::Itsm, &Scope::ALL, |_| {}).await;
     let start = clock.load(Ordering::SeqCst);
@@ -367,7 +349,7 @@ async fn use_does_not_keep_a_revoked_key_alive() {
 
 #[tokio::test]
 async fn a_key_that_was_looked_up_is_remembered_for_a_minute() {
-    let (stack, clock) = clockwork().await;
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let (client, key) = org.key_with(KeyKind::TtLive, &Scope::ALL, |_| {}).await;
     let start = clock.load(Ordering::SeqCst);

@@ -5,6 +5,7 @@
 
 use std::{
     fmt::Write as _,
+    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -29,6 +30,7 @@ use aws_sdk_dynamodb::{
 };
 use insta::assert_snapshot;
 use muster::{
+    auth::RateLimits,
     domain::{
         Contract::{self, Itsm, Toptickets},
         QueueStrategy::SkillBased,
@@ -200,6 +202,8 @@ impl Metered {
         contract: Contract,
         (method, target, body): (Method, &str, Option<Value>),
     ) {
+        // That every tenth request is reported has a test of its own.
+        self.deps.rates = Arc::new(RateLimits::new(NonZeroUsize::MIN));
         let Observed { mut steps, read, written, .. } = self.call(contract, method, target, body).await;
         let contract = contract.as_str();
         assert_eq!(steps.len(), round_trips, "round trips of {case} under {contract}: {steps:?}");
@@ -267,6 +271,31 @@ async fn a_cold_token_costs_one_read() {
     itsm       | get a team, warm                | 1 |    2 |    0 | Query + Query
     itsm       | get a team, warm, another user  | 1 |    2 |    0 | Query + Query
     ");
+}
+
+/// Every tenth request of a key brings a report, beside the request's own calls.
+#[tokio::test]
+async fn counting_requests_costs_a_tenth_of_a_write_and_no_round_trip() {
+    let mut metered = Metered::start().await;
+    let team = format!("/v1/teams/{}", metered.org.team("Team").await);
+    metered.deps.rates = Arc::new(RateLimits::new(NonZeroUsize::MIN));
+    let (mut reports, mut written) = (0, 0.0);
+    for n in 1..=100 {
+        let observed = metered.call(Itsm, Method::GET, &team, None).await;
+        assert_eq!(observed.steps.len(), 1, "round trips of request {n}: {:?}", observed.steps);
+        assert_eq!(observed.steps[0].len(), if n % 10 == 0 { 3 } else { 2 }, "request {n}: {:?}", observed.steps);
+        reports += observed.steps[0].iter().filter(|call| *call == "UpdateItem").count();
+        written += observed.written;
+    }
+    assert_eq!((reports, written), (10, 10.0), "of 100 requests");
+    // A request of two round trips has two with a report, too.
+    for _ in 1..10 {
+        metered.call(Itsm, Method::GET, &team, None).await;
+    }
+    let adding = json!({ "user_id": metered.user(0) });
+    let Observed { steps, .. } = metered.call(Itsm, Method::POST, &format!("{team}/members"), Some(adding)).await;
+    assert_eq!(steps[0].iter().filter(|call| *call == "UpdateItem").count(), 1, "{steps:?}");
+    assert!(steps.len() <= 2, "{steps:?}");
 }
 
 #[tokio::test]

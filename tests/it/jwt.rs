@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::{
     auth::{
-        SECOND, assert_forbidden, assert_unauthorized, clockwork, endpoints, everything_said, everything_stored, status,
+        SECOND, assert_forbidden, assert_unauthorized, endpoints, everything_said, everything_stored, status,
     },
     faults::assert_failed,
     shapes::{Speaks, assert_answer},
@@ -351,7 +351,7 @@ async fn every_claim_has_to_be_there_and_of_its_type() {
 
 #[tokio::test]
 async fn a_token_is_good_for_its_time_and_a_minute_around() {
-    let (stack, clock) = clockwork().await;
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let (signer, _) = signers();
     org.trust(&[signer.jwk()]).await;
@@ -461,7 +461,7 @@ async fn keys_are_an_organizations_own() {
 
 #[tokio::test]
 async fn keys_that_were_replaced_are_gone_within_60_seconds() {
-    let (stack, clock) = clockwork().await;
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let (old, new) = signers();
     let start = clock.load(SeqCst);
@@ -498,7 +498,7 @@ async fn keys_that_were_replaced_are_gone_within_60_seconds() {
 
 #[tokio::test]
 async fn an_issuer_that_is_changed_is_believed_anew_within_60_seconds() {
-    let (stack, clock) = clockwork().await;
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let (signer, _) = signers();
     let start = clock.load(SeqCst);

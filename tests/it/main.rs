@@ -15,6 +15,7 @@ mod hostile;
 mod isolation;
 mod jwt;
 mod pipeline;
+mod rates;
 mod routing;
 mod shapes;
 mod support;

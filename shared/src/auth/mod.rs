@@ -5,6 +5,7 @@
 
 mod cache;
 mod jwt;
+mod rate;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,6 +14,7 @@ use ipnet::IpNet;
 
 pub use cache::Cache;
 pub use jwt::Verifier;
+pub use rate::{Exceeded, RateLimits, Report};
 
 use crate::{
     domain::{ApiKey, Contract, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp, TokenIssuer},

@@ -40,6 +40,12 @@ impl Timestamp {
         self.0.div_euclid(1000)
     }
 
+    /// Whole minutes since the epoch, rounded down: the clock minute that it is in.
+    #[must_use]
+    pub const fn minute(self) -> i64 {
+        self.0.div_euclid(60_000)
+    }
+
     /// This much later, or the end of time.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

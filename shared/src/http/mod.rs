@@ -1,5 +1,5 @@
-//! One HTTP request from the gateway, the same way in every function: find the route, authenticate, check the address
-//! and the scope, run the use case, render the answer or the failure in the caller's contract.
+//! One HTTP request from the gateway, the same way in every function: find the route, authenticate, check the address,
+//! the rate and the scope, run the use case, render the answer or the failure in the caller's contract.
 
 mod request;
 mod response;
@@ -14,7 +14,7 @@ pub use response::Reply;
 pub use route::{Endpoint, ROUTES, Route};
 
 use crate::{
-    auth::{self, KeyCache, Principal, VerifierCache},
+    auth::{self, Exceeded, KeyCache, Principal, RateLimits, VerifierCache},
     domain::{self, Contract, TeamId, Timestamp},
     store::{self, Store, Table},
     wire::{
@@ -40,6 +40,8 @@ pub struct Deps {
     pub keys: Arc<KeyCache>,
     /// What the tokens that were seen lately were verified with.
     pub verifiers: Arc<VerifierCache>,
+    /// The requests that were counted lately.
+    pub rates: Arc<RateLimits>,
     /// The time.
     pub clock: Clock,
     /// Ids for new teams.
@@ -52,6 +54,9 @@ impl Deps {
     /// How many organizations' tokens an instance can verify from memory: for under 2 MB at two keys of 2048 bits each, and
     /// under 25 MB where all have as many and as long ones as they may.
     const VERIFIERS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+
+    /// How many subjects' minutes an instance remembers: as many, for under 2 MB.
+    const RATES: NonZeroUsize = Self::KEYS;
 
     /// Works on `table`, by the system's clock and with monotonic UUIDv7 for new teams, so that creation order is id order.
     #[must_use]
@@ -66,6 +71,7 @@ impl Deps {
             table,
             keys: Arc::new(KeyCache::new(Self::KEYS)),
             verifiers: Arc::new(VerifierCache::new(Self::VERIFIERS)),
+            rates: Arc::new(RateLimits::new(Self::RATES)),
             clock: Arc::new(Timestamp::now),
             new_team_id: Arc::new(new_team_id),
         }
@@ -186,18 +192,33 @@ where
     if !principal.may_come_from(received.address) {
         return Err(Failure::AddressNotAllowed.into());
     }
-    let scope = found.endpoint.scope();
-    if !principal.may(scope) {
-        return Err(Failure::MissingScope(scope).into());
-    }
-    let call = Call {
-        route: found.route()?,
-        principal,
-        query: received.query.clone(),
-        body: if reads_body { received.body().to_vec() } else { Vec::new() },
-        store,
-        now,
-        new_team_id: Arc::clone(&deps.new_team_id),
+    let due = deps
+        .rates
+        .admit(principal.subject, principal.requests_a_minute, now)
+        .map_err(|Exceeded { retry_after }| Failure::RateLimited { retry_after })?;
+    let reported = async {
+        if let Some(report) = due {
+            deps.rates.report(report, &store).await;
+        }
     };
-    use_case(call).await
+    let answered = async {
+        let scope = found.endpoint.scope();
+        if !principal.may(scope) {
+            return Err(Failure::MissingScope(scope).into());
+        }
+        let call = Call {
+            route: found.route()?,
+            principal,
+            query: received.query.clone(),
+            body: if reads_body { received.body().to_vec() } else { Vec::new() },
+            store: store.clone(),
+            now,
+            new_team_id: Arc::clone(&deps.new_team_id),
+        };
+        use_case(call).await
+    };
+    // Side by side, so that a report takes no time of its own; and both to the end, since Lambda freezes what goes on after
+    // the answer.
+    let (answer, ()) = tokio::join!(answered, reported);
+    answer
 }

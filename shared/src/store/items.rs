@@ -817,6 +817,18 @@ pub(super) fn token_issuer(organization_id: &OrganizationId, item: Item) -> Resu
     })
 }
 
+/// `KEY#<sha256>`, `RATE#<minute>`.
+#[derive(Deserialize)]
+struct RateItem {
+    requests: u64,
+}
+
+/// The number of requests in a minute.
+pub(super) fn request_count(item: Item) -> Result<u64, Error> {
+    let RateItem { requests } = from_item(item)?;
+    Ok(requests)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

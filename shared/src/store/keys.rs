@@ -1,7 +1,8 @@
 //! Every key of the table: the one place where a key string is built or taken apart.
 //!
-//! Each `pk` of the table begins with the organization or with a key's hash, so that no query can reach another tenant; so does
-//! each `gsi1pk` but `WORK`, which no request reads. The parts are separated by `#`, which no organization id, UUID or hash can hold; a folded name or tag comes last in its key.
+//! Each `pk` of the table begins with the organization or with the hash of a key or another subject, so that no query can
+//! reach another tenant; so does each `gsi1pk` but `WORK`, which no request reads. The parts are separated by `#`, which no
+//! organization id, UUID or hash can hold; a folded name or tag comes last in its key.
 
 use std::collections::HashMap;
 
@@ -9,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use super::work::Unfinished;
-use crate::domain::{Folded, KeyHash, OrganizationId, TeamId, Ticket, TicketId, TicketState, UserId};
+use crate::domain::{Folded, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, UserId};
 
 /// The most bytes DynamoDB takes in a sort key.
 const MAX_SORT_KEY_BYTES: usize = 1024;
@@ -171,6 +172,11 @@ pub(super) fn api_key(hash: KeyHash) -> Key {
     Key::new(format!("KEY#{hash}"), "KEY")
 }
 
+/// How many requests a subject made in a clock minute. Beside the key, where the subject is one.
+pub(super) fn rate(subject: Subject, minute: i64) -> Key {
+    Key::new(format!("KEY#{}", subject.hash()), format!("RATE#{minute}"))
+}
+
 /// The index partition of an organization's API keys, in order of creation.
 pub(super) fn api_keys_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#KEYS")
@@ -326,6 +332,7 @@ mod tests {
             (membership(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("MEMBER#{u}")),
             (membership_by_user(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("TEAM#{t}")),
             (api_key(hash), &format!("KEY#{hash}"), "KEY"),
+            (rate(Subject::of_key(hash), 28_934_400), &format!("KEY#{hash}"), "RATE#28934400"),
             (api_key_by_organization(&org(), 1_736_064_000_000), "ORG#org_9f8e#KEYS", "001736064000000"),
             (token_issuer(&org()), "ORG#org_9f8e", "JWKS"),
         ] {
@@ -408,7 +415,7 @@ mod tests {
             Key::new("ORG#org_9f8e", "TEAM#nonsense"),
             Key::new("ORG#", "TEAM#550e8400-e29b-41d4-a716-446655440000"),
             api_key(hash),
-            Key::new(format!("KEY#{hash}"), "RATE#1"),
+            rate(Subject::of_key(hash), 28_934_400),
             nothing(),
         ] {
             assert_eq!(Entry::parse(&key.pk, &key.sk), None, "{key:?}");

@@ -12,6 +12,7 @@ mod items;
 mod keys;
 mod members;
 mod organizations;
+mod rates;
 mod retry;
 mod stream;
 mod teams;

@@ -81,7 +81,7 @@ impl StdError for Contention {}
 
 /// The deadline passed before the table answered.
 #[derive(Debug)]
-struct OutOfTime;
+pub(super) struct OutOfTime;
 
 impl fmt::Display for OutOfTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

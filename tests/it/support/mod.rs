@@ -10,7 +10,14 @@ pub mod queue;
 pub mod table;
 pub mod tickets;
 
-use std::{env, fmt, sync::LazyLock, time::Duration};
+use std::{
+    env, fmt,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::{
@@ -79,6 +86,18 @@ impl Stack {
     /// A stack of one's own, whose functions behind the gateway depend on what `adjust` makes of it.
     pub async fn with(adjust: impl Fn(&mut Deps) + Send + Sync + 'static) -> Self {
         Self::with_settings(Settings { http: Box::new(adjust), ..Settings::default() }).await
+    }
+
+    /// A stack of one's own, and the clock that its functions behind the gateway go by: milliseconds, set by hand.
+    pub async fn clockwork() -> (Self, Arc<AtomicI64>) {
+        let clock = Arc::new(AtomicI64::new(Timestamp::now().millis()));
+        let shown = Arc::clone(&clock);
+        let stack = Self::with(move |deps| {
+            let shown = Arc::clone(&shown);
+            deps.clock = Arc::new(move || Timestamp::from_millis(shown.load(Ordering::SeqCst)));
+        })
+        .await;
+        (stack, clock)
     }
 
     /// A stack of one's own.

@@ -1,0 +1,353 @@
+//! How many requests a key may make in a clock minute: to the one through one instance, and within the promised bound over
+//! several; and that a table which fails to count refuses nobody.
+
+use std::sync::{Arc, atomic::Ordering::SeqCst};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::join_all;
+use muster::{
+    domain::{ApiKey, KeyKind, Scope, Timestamp},
+    http::Deps,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::{
+    shapes::{Speaks, assert_answer},
+    support::{
+        Answer, Client, Organization, Stack,
+        direct::{self, Invocation},
+        faulty::{Fault, Script},
+        n, stray_key,
+        table::{Item, number},
+        tickets::assigned,
+    },
+};
+
+/// The kinds of key that may make 200 requests a minute, and those that may make 2,000.
+const KINDS: [(KeyKind, u64, Speaks); 5] = [
+    (KeyKind::TtAdmin, 2_000, Speaks::Toptickets),
+    (KeyKind::TtLive, 200, Speaks::Toptickets),
+    (KeyKind::TtAgent, 200, Speaks::Toptickets),
+    (KeyKind::TtReadOnly, 200, Speaks::Toptickets),
+    (KeyKind::Itsm, 2_000, Speaks::Itsm),
+];
+
+const MINUTE: i64 = 60_000;
+
+/// 17.3 seconds into the minute that it is now: the next one begins in 42.7.
+fn moment() -> i64 {
+    Timestamp::now().minute() * MINUTE + 17_300
+}
+
+/// The item that counts a key's requests of the minute.
+fn count_key(key: &ApiKey, millis: i64) -> [(&'static str, AttributeValue); 2] {
+    let (pk, sk) = (format!("KEY#{}", key.hash), format!("RATE#{}", millis / MINUTE));
+    [("pk", AttributeValue::S(pk)), ("sk", AttributeValue::S(sk))]
+}
+
+/// What the table counts of a key's requests in the minute.
+async fn counted(stack: &Stack, key: &ApiKey, millis: i64) -> Option<Item> {
+    let [(pk, partition), (sk, sort)] = count_key(key, millis);
+    let get = stack.dynamodb().get_item().table_name(&stack.table).key(pk, partition).key(sk, sort);
+    get.consistent_read(true).send().await.expect("the table can be read").item
+}
+
+/// Has the table count so many requests of other instances.
+async fn count(stack: &Stack, key: &ApiKey, millis: i64, requests: u64) {
+    let put = stack.dynamodb().put_item().table_name(&stack.table).item("requests", n(requests));
+    let put = count_key(key, millis).into_iter().fold(put, |put, (name, value)| put.item(name, value));
+    put.send().await.expect("the table can be written");
+}
+
+#[track_caller]
+fn assert_limited(answer: &Answer, speaks: Speaks, seconds: u64) {
+    assert_answer(answer, speaks, "limited");
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, &*seconds.to_string()), "{answer}");
+    if speaks == Speaks::Toptickets {
+        let detail = format!("Rate limit exceeded. Try again in {seconds} seconds.");
+        assert_eq!(answer.json, json!({ "detail": detail }));
+    } else {
+        let error = &answer.json["error"];
+        assert_eq!((&error["code"], &error["details"]), (&json!("RATE_LIMITED"), &Value::Null), "{answer}");
+        assert_eq!(error["message"], format!("Too many requests; try again in {seconds} seconds"));
+    }
+}
+
+/// How many requests in a row are answered with 200 before one is limited.
+async fn until_limited(client: &Client, path: &str) -> u64 {
+    for passed in 0..3_000 {
+        let answer = client.get(path).await;
+        if answer.status == 429 {
+            return passed;
+        }
+        assert_eq!(answer.status, 200, "request {passed}: {answer}");
+    }
+    panic!("nothing is limited")
+}
+
+#[tokio::test]
+async fn the_201st_request_of_a_minute_is_refused_until_the_next_one() {
+    let (stack, clock) = Stack::clockwork().await;
+    let (org, other) = (stack.organization().await, stack.organization().await);
+    let (start, read) = (moment(), [Scope::TeamsRead]);
+    clock.store(start, SeqCst);
+    let (client, key) = org.key_with(KeyKind::TtLive, &read, |_| {}).await;
+    assert_eq!(until_limited(&client, "/v1/teams").await, 200);
+    let stored = counted(&stack, &key, start).await.expect("it was reported");
+    assert_eq!(number(&stored, "requests"), 200);
+    let kept = number(&stored, "expires_at") - start / 1000;
+    assert!((120..600).contains(&kept), "for some minutes, in seconds: {stored:?}");
+
+    assert_limited(&client.get("/v1/teams").await, Speaks::Toptickets, 43);
+    for (later, seconds) in [(700, 42), (701, 42), (1_699, 42), (1_700, 41), (41_700, 1), (42_699, 1)] {
+        clock.store(start + later, SeqCst);
+        assert_limited(&client.get("/v1/teams").await, Speaks::Toptickets, seconds);
+    }
+    let stored = counted(&stack, &key, start).await.expect("it was reported");
+    assert_eq!(number(&stored, "requests"), 200, "what is refused is not counted");
+
+    // Nobody else is concerned: not another key of the organization, nor one of another.
+    for neighbour in [org.key(KeyKind::TtLive, &read).await, other.key(KeyKind::TtLive, &read).await] {
+        assert_eq!(neighbour.get("/v1/teams").await.status, 200);
+    }
+    // Nor another minute, the next or one that a clock which was set back shows again.
+    for minutes in [1, -60] {
+        clock.store(start + minutes * MINUTE, SeqCst);
+        assert_eq!(until_limited(&client, "/v1/teams").await, 200);
+    }
+}
+
+#[tokio::test]
+async fn each_kind_of_key_has_its_limit_over_all_instances() {
+    let (stack, clock) = Stack::clockwork().await;
+    let org = stack.organization().await;
+    let start = moment();
+    clock.store(start, SeqCst);
+    for (kind, limit, speaks) in KINDS {
+        let (client, key) = org.key_with(kind, &[Scope::TeamsRead], |_| {}).await;
+        count(&stack, &key, start, limit - 20).await;
+        assert_eq!(until_limited(&client, "/v1/teams").await, 20, "{kind:?}");
+        assert_limited(&client.get("/v1/teams").await, speaks, 43);
+        let stored = counted(&stack, &key, start).await.expect("it is counted");
+        assert_eq!(number(&stored, "requests").unsigned_abs(), limit, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_local_functions_are_instances_of_their_own() {
+    let (stack, clock) = Stack::clockwork().await;
+    let org = stack.organization().await;
+    let team = org.team("Support").await;
+    org.put_ticket("TKT-1", &assigned(&team, &org.users[0], 1)).await;
+    let start = moment();
+    clock.store(start, SeqCst);
+    let (client, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {}).await;
+    let paths = ["/v1/teams".to_owned(), format!("/v1/teams/{team}/members"), "/v1/assignments/TKT-1".to_owned()];
+    for path in paths.iter().cycle().take(3 * 9) {
+        assert_eq!(client.get(path).await.status, 200);
+    }
+    assert_eq!(counted(&stack, &key, start).await, None, "none of them has admitted ten");
+    let mut passed = 27;
+    for path in paths.iter().cycle() {
+        let answer = client.get(path).await;
+        if answer.status == 429 {
+            assert_limited(&answer, Speaks::Toptickets, 43);
+            break;
+        }
+        assert_eq!(answer.status, 200, "{answer}");
+        passed += 1;
+    }
+    assert!((200..=230).contains(&passed), "{passed} passed");
+}
+
+/// Instances of a function over the stack's table, whose clocks stand still.
+fn instances(stack: &Stack, count: usize, millis: i64) -> Vec<Deps> {
+    let instance = || Deps {
+        clock: Arc::new(move || Timestamp::from_millis(millis)),
+        ..direct::deps(stack, Script::default().client(stack))
+    };
+    std::iter::repeat_with(instance).take(count).collect()
+}
+
+#[tokio::test]
+async fn instances_share_a_keys_limit_within_the_bound() {
+    let stack = Stack::shared();
+    let (org, start) = (stack.organization().await, moment());
+    for (count, at_once) in [(1, false), (2, false), (2, true), (5, true)] {
+        let client = org.key(KeyKind::TtLive, &[Scope::TeamsRead]).await;
+        let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+        let instances = instances(&stack, count, start);
+        // Each serves one request after the other, as on Lambda.
+        let serve = async |deps: &Deps, requests: usize| {
+            let mut passed = 0;
+            for _ in 0..requests {
+                let answer = request.call(deps).await;
+                match answer.status.as_u16() {
+                    200 => passed += 1,
+                    _ => assert_limited(&answer, Speaks::Toptickets, 43),
+                }
+            }
+            passed
+        };
+        let passed = if at_once {
+            join_all(instances.iter().map(|deps| serve(deps, 210))).await.into_iter().sum()
+        } else {
+            let mut passed = 0;
+            for deps in instances.iter().cycle().take(210 * count) {
+                passed += serve(deps, 1).await;
+            }
+            passed
+        };
+        let most = if count == 1 { 200 } else { 200 + 10 * count };
+        assert!((200..=most).contains(&passed), "{passed} passed {count} instances");
+    }
+}
+
+#[tokio::test]
+async fn a_client_below_its_limit_is_never_refused() {
+    let stack = Stack::shared();
+    let (org, start) = (stack.organization().await, moment());
+    let client = org.key(KeyKind::TtLive, &[Scope::TeamsRead]).await;
+    let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+    // Forty requests through each of five instances, eight at once, so that reports overtake each other.
+    let instances = instances(&stack, 5, start);
+    let serve = async |deps: &Deps| {
+        for _ in 0..5 {
+            for answer in join_all((0..8).map(|_| request.call(deps))).await {
+                assert_eq!(answer.status, 200, "{answer}");
+            }
+        }
+    };
+    join_all(instances.iter().map(serve)).await;
+}
+
+#[tokio::test]
+async fn a_table_that_does_not_count_neither_refuses_nor_fails_anybody() {
+    const COUNTING: &[&str] = &["UpdateItem"];
+    let stack = Stack::shared();
+    let (org, start) = (stack.organization().await, moment());
+    for (fault, requests) in [
+        (Fault::Answer(400, "ProvisionedThroughputExceededException"), 190),
+        (Fault::Answer(400, "ThrottlingException"), 190),
+        (Fault::Answer(400, "AccessDeniedException"), 190),
+        (Fault::Answer(500, "InternalServerError"), 190),
+        (Fault::Dropped, 190),
+        (Fault::Refused, 190),
+        (Fault::LostToError, 190),
+        (Fault::LostToDrop, 190),
+        (Fault::LostInPart, 190),
+        // Each of these is waited for.
+        (Fault::Silence, 20),
+    ] {
+        let (client, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {}).await;
+        let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+        let script = Script::default();
+        script.always(COUNTING, fault.clone());
+        let instances: Vec<_> = instances(&stack, 2, start)
+            .into_iter()
+            .map(|deps| Deps { table: direct::deps(&stack, script.client(&stack)).table, ..deps })
+            .collect();
+        for n in 0..requests {
+            let answer =
+                timeout(request.time / 10, request.call(&instances[n % 2])).await.expect("nobody waits for long");
+            assert_eq!(answer.status, 200, "{fault:?}, request {n}: {answer}");
+        }
+        // A report is made once, whatever became of it.
+        let (reports, reported) = (requests / 20 * 2, counted(&stack, &key, start).await);
+        assert_eq!(script.calls(COUNTING), reports, "{fault:?}");
+        if let Some(reported) = reported {
+            assert_eq!(number(&reported, "requests").unsigned_abs(), 10 * reports as u64, "{fault:?}");
+        }
+        if requests < 190 {
+            continue;
+        }
+        // An instance that hears of nobody else still limits what it admits itself.
+        let mut passed = requests / 2;
+        while request.call(&instances[0]).await.status == 200 {
+            passed += 1;
+        }
+        assert_eq!(passed, 200, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_requests_with_a_good_credential_count() {
+    let (stack, clock) = Stack::clockwork().await;
+    let org = stack.organization().await;
+    let start = moment();
+    clock.store(start, SeqCst);
+    let (revoked, gone) =
+        org.key_with(KeyKind::TtLive, &Scope::ALL, |key| key.revoked_at = Some(Timestamp::from_secs(1))).await;
+    let (client, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {}).await;
+    let stray = stack.client(&stray_key(KeyKind::TtLive));
+    for _ in 0..25 {
+        assert_eq!(revoked.get("/v1/teams").await.status, 401);
+        assert_eq!(stray.get("/v1/teams").await.status, 401);
+        assert_eq!(client.get("/v1/nothing").await.status, 404);
+        assert_eq!(client.ask(&Method::PUT, "/v1/teams", None).await.status, 405);
+    }
+    assert_eq!(counted(&stack, &gone, start).await, None);
+    assert_eq!(counted(&stack, &key, start).await, None);
+    let keys = stack.dynamodb().scan().table_name(&stack.table).filter_expression("begins_with(sk, :rate)");
+    let keys = keys.expression_attribute_values(":rate", AttributeValue::S("RATE#".to_owned())).send().await;
+    assert_eq!(keys.expect("the table can be scanned").count(), 0, "an unknown key leaves nothing behind");
+
+    // What is refused for any later reason counts.
+    for _ in 0..5 {
+        assert_eq!(client.get("/v1/teams/nonsense").await.status, 404);
+        assert_eq!(client.get("/v1/teams?limit=x").await.status, 400);
+        assert_eq!(client.get("/v1/teams?limit=1000").await.status, 422);
+        assert_eq!(client.post("/v1/teams", json!({ "name": "x" })).await.status, 403);
+    }
+    let stored = counted(&stack, &key, start).await.expect("it was reported");
+    assert_eq!(number(&stored, "requests"), 20);
+}
+
+/// A key that reached its limit, except for what it is refused for before.
+async fn exhausted(org: &Organization, kind: KeyKind, millis: i64, change: impl FnOnce(&mut ApiKey)) -> Client {
+    let (client, key) = org.key_with(kind, &[Scope::TeamsRead], change).await;
+    count(&org.stack, &key, millis, 2_000).await;
+    for _ in 0..10 {
+        client.get("/v1/teams").await;
+    }
+    client
+}
+
+#[tokio::test]
+async fn the_rate_comes_after_the_address_and_before_the_scope() {
+    let (stack, clock) = Stack::clockwork().await;
+    let org = stack.organization().await;
+    let start = moment();
+    clock.store(start, SeqCst);
+    for (kind, speaks) in [(KeyKind::TtLive, Speaks::Toptickets), (KeyKind::Itsm, Speaks::Itsm)] {
+        let fresh = org.key(kind, &[Scope::TeamsRead]).await;
+        assert_eq!(fresh.post("/v1/teams", json!({ "name": "x" })).await.status, 403, "below the limit");
+
+        let limited = exhausted(&org, kind, start, |_| {}).await;
+        let large = json!({ "name": "x".repeat(256 * 1024) });
+        for (method, path, body, status) in [
+            (Method::GET, "/v1/nothing", None, 404),
+            (Method::PUT, "/v1/teams", None, 405),
+            (Method::POST, "/v1/teams", Some(&large), 413),
+            (Method::POST, "/v1/teams", Some(&json!({ "name": "x" })), 429),
+            (Method::GET, "/v1/teams/nonsense", None, 429),
+            (Method::GET, "/v1/teams?limit=x", None, 429),
+            (Method::DELETE, "/v1/teams/nonsense", None, 429),
+        ] {
+            let answer = limited.ask(&method, path, body).await;
+            assert_eq!(answer.status, status, "{method} {path}: {answer}");
+        }
+        assert_limited(&limited.get("/v1/teams").await, speaks, 43);
+
+        let revoked = exhausted(&org, kind, start, |key| key.revoked_at = Some(Timestamp::from_secs(1))).await;
+        assert_eq!(revoked.get("/v1/teams").await.status, 401);
+    }
+    let elsewhere = |key: &mut ApiKey| key.allowed_networks = vec!["192.0.2.0/24".parse().expect("a network")];
+    let (elsewhere, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], elsewhere).await;
+    for n in 1..=201 {
+        assert_eq!(elsewhere.get("/v1/teams").await.status, 403, "request {n}: the address comes before the rate");
+    }
+    assert_eq!(counted(&stack, &key, start).await, None, "and what it refuses does not count");
+}
