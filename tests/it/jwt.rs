@@ -13,9 +13,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    auth::{
-        SECOND, assert_forbidden, assert_unauthorized, endpoints, everything_said, everything_stored, status,
-    },
+    auth::{SECOND, assert_forbidden, assert_unauthorized, endpoints, everything_said, everything_stored, status},
     faults::assert_failed,
     shapes::{Speaks, assert_answer},
     support::{
