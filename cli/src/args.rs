@@ -55,6 +55,8 @@ pub enum Command {
         #[command(subcommand)]
         command: TicketsCommand,
     },
+    /// Print a contract's OpenAPI document
+    Openapi(Openapi),
 }
 
 /// `muster dev`
@@ -375,6 +377,28 @@ pub struct TicketsGenerate {
     /// Write to this file, over what it has [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `muster openapi`
+#[derive(Debug, Args)]
+pub struct Openapi {
+    /// Which contract
+    #[arg(value_enum)]
+    pub contract: ContractName,
+}
+
+/// The contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContractName(pub Contract);
+
+impl ValueEnum for ContractName {
+    fn value_variants<'a>() -> &'a [Self] {
+        const { &[Self(Contract::Toptickets), Self(Contract::Itsm)] }
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.as_str()))
+    }
 }
 
 /// The contract whose words tickets have.

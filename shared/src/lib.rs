@@ -13,6 +13,8 @@ pub mod domain;
 pub mod http;
 pub mod jobs;
 pub mod lambda;
+#[cfg(feature = "openapi")]
+pub mod openapi;
 pub mod queue;
 pub mod routing;
 pub mod sqs;

@@ -2,6 +2,7 @@
 
 pub mod jwks;
 pub mod keys;
+pub mod openapi;
 pub mod table;
 pub mod tickets;
 pub mod users;

@@ -4,6 +4,8 @@
 use serde::Serialize;
 
 use crate::domain::{Candidate, Decision, QueueStrategy, TeamId, Ticket, Timestamp, UserId, WhyNot};
+#[cfg(feature = "openapi")]
+use crate::domain::{TicketState, TicketStatus};
 
 /// How a contract writes ids and times.
 pub(super) struct Forms<T> {
@@ -13,29 +15,58 @@ pub(super) struct Forms<T> {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Decision))]
 pub(super) struct DecisionOut<T> {
+    /// The ticket, by the id that its platform gave it.
     ticket_id: String,
+    /// The team that the ticket is with, if there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<TeamId>))]
     team_id: Option<String>,
+    /// The user whom the ticket is assigned to, if there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<UserId>))]
     assignee_id: Option<String>,
+    /// Where the ticket stands in routing.
+    #[cfg_attr(feature = "openapi", schema(value_type = TicketState))]
     state: &'static str,
+    /// The ticket's own status.
+    #[cfg_attr(feature = "openapi", schema(value_type = TicketStatus))]
     status: &'static str,
+    /// The strategy that the team distributed tickets by at the time, if a team was found.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<QueueStrategy>))]
     strategy: Option<&'static str>,
+    /// The team's turn that the decision was, counted from 1, if somebody was chosen.
     turn: Option<u64>,
+    /// Why, in one sentence.
     reason: String,
+    /// The strategy that decided in place of the one above, because that had nothing to go by.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<QueueStrategy>))]
     fallback: Option<&'static str>,
+    /// How many members were considered.
     considered: u64,
+    /// How many of them could have been given the ticket.
     eligible: u64,
+    /// The best three, best first.
     candidates: Vec<CandidateOut>,
+    /// When it was decided.
     decided_at: T,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Candidate))]
 struct CandidateOut {
+    /// The member.
+    #[cfg_attr(feature = "openapi", schema(value_type = UserId))]
     user_id: String,
+    /// Open tickets of the team that the member had.
     open_tickets: u64,
+    /// The team's turn at the member's latest ticket.
     last_turn: u64,
+    /// How many skills the member has in common with the ticket.
     matched_skills: u64,
+    /// Whether the member could have been given the ticket.
     eligible: bool,
+    /// Why the member was passed over.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<WhyNot>))]
     why_not: Option<&'static str>,
 }
 

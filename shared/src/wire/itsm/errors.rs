@@ -10,6 +10,11 @@ use crate::{
         json, toptickets,
     },
 };
+#[cfg(feature = "openapi")]
+use crate::{
+    domain::Scope,
+    openapi::{self, Schemas},
+};
 
 /// Whom an error answer has to be readable for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,32 +26,64 @@ pub enum Audience {
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
 struct ErrorOut<'r> {
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::no))]
     success: bool,
     error: ErrorBody<'r>,
+    /// What the other contract's clients read, where the credential does not say which contract its owner speaks.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
     detail: Option<String>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorBody))]
 #[serde(rename_all = "camelCase")]
 struct ErrorBody<'r> {
+    /// What went wrong, for programs.
+    #[cfg_attr(feature = "openapi", schema(value_type = openapi::ErrorCode))]
     code: &'static str,
+    /// What went wrong, in words.
     message: String,
+    /// What a program may want to know beyond the code.
     details: Option<Details>,
+    /// The request's id, to be named when asking for help; the header `X-Request-Id` says the same.
     request_id: &'r str,
+    /// When it went wrong.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     timestamp: String,
+    /// The path as received, without the query.
     path: &'r str,
 }
 
-/// What a client's program may want to know beyond the code.
-#[derive(Serialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-enum Details {
-    Scope { required_scope: &'static str },
-    Violation { field: &'static str, constraint: &'static str },
-    Field { field: &'static str },
-    Tickets { open_tickets: u64 },
+/// What a client's program may want to know beyond the code. Which fields there are goes with the code.
+#[derive(Serialize, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorDetails))]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    /// The scope that the credential lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Scope>, nullable = false))]
+    required_scope: Option<&'static str>,
+    /// The field or parameter that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    field: Option<&'static str>,
+    /// The rule of form that the field breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<openapi::Constraint>, nullable = false))]
+    constraint: Option<&'static str>,
+    /// How many open tickets the team still holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    open_tickets: Option<u64>,
+}
+
+/// The schema of every error.
+#[cfg(feature = "openapi")]
+pub(crate) fn error_schemas(schemas: &mut Schemas) {
+    schemas.add::<ErrorOut<'_>>();
 }
 
 /// The status and the body of a failure.
@@ -66,7 +103,7 @@ pub fn failure(failure: &Failure, occurrence: Occurrence<'_>, audience: Audience
     (status, json(&ErrorOut { success: false, error, detail }))
 }
 
-fn status_and_code(failure: &Failure) -> (u16, &'static str) {
+pub(crate) fn status_and_code(failure: &Failure) -> (u16, &'static str) {
     const NOT_FOUND: (u16, &str) = (404, "NOT_FOUND");
     const CONFLICT: (u16, &str) = (409, "CONFLICT");
     match failure {
@@ -125,15 +162,20 @@ fn message(failure: &Failure) -> String {
 }
 
 fn details(failure: &Failure) -> Option<Details> {
+    let none = Details::default();
     match failure {
-        Failure::MissingScope(scope) => Some(Details::Scope { required_scope: scope.as_str() }),
-        Failure::Invalid(Invalid::Violations(violations)) => violations
-            .first()
-            .map(|Violation { location: _, field, rule }| Details::Violation { field, constraint: constraint(*rule) }),
-        Failure::Refused(Error::UserNotFound(field) | Error::UserInactive(field)) => {
-            Some(Details::Field { field: field.name() })
+        Failure::MissingScope(scope) => Some(Details { required_scope: Some(scope.as_str()), ..none }),
+        Failure::Invalid(Invalid::Violations(violations)) => {
+            violations.first().map(|Violation { location: _, field, rule }| Details {
+                field: Some(field),
+                constraint: Some(constraint(*rule)),
+                ..none
+            })
         }
-        Failure::Refused(Error::OpenTickets(open)) => Some(Details::Tickets { open_tickets: *open }),
+        Failure::Refused(Error::UserNotFound(field) | Error::UserInactive(field)) => {
+            Some(Details { field: Some(field.name()), ..none })
+        }
+        Failure::Refused(Error::OpenTickets(open)) => Some(Details { open_tickets: Some(*open), ..none }),
         Failure::RouteNotFound
         | Failure::MethodNotAllowed(_)
         | Failure::BodyTooLarge
@@ -157,7 +199,7 @@ fn details(failure: &Failure) -> Option<Details> {
     }
 }
 
-fn constraint(rule: Rule) -> &'static str {
+pub(crate) fn constraint(rule: Rule) -> &'static str {
     match rule {
         Rule::Missing | Rule::Null => "isDefined",
         Rule::NotString | Rule::NotStrings => "isString",

@@ -8,6 +8,11 @@ pub use errors::{Audience, failure};
 pub use requests::{add_member, create_team, list_teams, page, update_team};
 pub use responses::{decision, decisions, members, membership, team, teams, workload};
 
+#[cfg(feature = "openapi")]
+pub(crate) use errors::{constraint, error_schemas, status_and_code};
+#[cfg(feature = "openapi")]
+pub(crate) use responses::schemas;
+
 use crate::domain::{TeamId, UserId};
 
 /// A team's id as this contract writes it.

@@ -14,112 +14,221 @@ use crate::{
         json,
     },
 };
+#[cfg(feature = "openapi")]
+use crate::{
+    domain::{MemberRole, QueueStrategy, TeamId, UserId, UserStatus},
+    openapi::{self, Ref, Schemas},
+};
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Success<T> {
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::yes))]
     success: bool,
     data: T,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    meta: Option<Meta>,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+struct Paginated<T> {
+    #[cfg_attr(feature = "openapi", schema(schema_with = openapi::yes))]
+    success: bool,
+    data: Vec<T>,
+    meta: Meta,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Meta))]
 struct Meta {
+    /// Where the page stands among all.
     pagination: Pagination,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Pagination))]
 #[serde(rename_all = "camelCase")]
 struct Pagination {
+    /// This page, from 1.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     page: u128,
+    /// The most items that a page has.
     limit: u64,
+    /// How many items there are on all pages.
     total: u64,
+    /// How many pages there are; 0 for no items.
     total_pages: u64,
+    /// Whether a page follows.
     has_more: bool,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Team))]
 struct TeamOut {
+    /// Unique identifier of the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = TeamId))]
     id: String,
+    /// The name, unique within the organization.
     name: String,
+    /// The team's purpose and responsibilities.
     description: Option<String>,
+    /// The user who leads the team, if there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<UserId>))]
     lead_id: Option<String>,
+    /// The members, in the order in which they joined.
     members: Vec<UserOut>,
+    /// How tickets are distributed among the members.
+    #[cfg_attr(feature = "openapi", schema(value_type = QueueStrategy))]
     queue_strategy: &'static str,
+    /// The team's areas of expertise, by which tickets are routed to it.
     specializations: Vec<String>,
+    /// When the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     created_at: i64,
+    /// When the team's fields, its lead or its members last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     updated_at: i64,
+    /// The organization that the team belongs to.
     organization_id: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Member))]
 struct UserOut {
+    /// Unique identifier of the user.
+    #[cfg_attr(feature = "openapi", schema(value_type = UserId))]
     id: String,
+    /// The name people see.
     name: String,
+    /// The address people write to; empty while it is not known.
     email: String,
+    /// The role of the user on the platform, such as `agent`.
     role: String,
+    /// Where the picture of the user is.
     avatar_url: Option<String>,
+    /// Whether the user can be given work.
+    #[cfg_attr(feature = "openapi", schema(value_type = UserStatus))]
     status: &'static str,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TeamSummary))]
 struct TeamSummaryOut {
+    /// Unique identifier of the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = TeamId))]
     id: String,
+    /// The name, unique within the organization.
     name: String,
+    /// The team's purpose and responsibilities.
     description: Option<String>,
+    /// The user who leads the team, if there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<UserId>))]
     lead_id: Option<String>,
+    /// How tickets are distributed among the members.
+    #[cfg_attr(feature = "openapi", schema(value_type = QueueStrategy))]
     queue_strategy: &'static str,
+    /// The team's areas of expertise, by which tickets are routed to it.
     specializations: Vec<String>,
+    /// How many members the team has.
     member_count: u32,
+    /// How many open tickets the team holds.
     open_tickets: u64,
+    /// When the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     created_at: i64,
+    /// When the team's fields, its lead or its members last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     updated_at: i64,
+    /// The organization that the team belongs to.
     organization_id: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Membership))]
 struct MembershipOut {
+    /// The team.
+    #[cfg_attr(feature = "openapi", schema(value_type = TeamId))]
     team_id: String,
+    /// The user.
+    #[cfg_attr(feature = "openapi", schema(value_type = UserId))]
     user_id: String,
+    /// The name people see.
     name: String,
+    /// The address people write to; empty while it is not known.
     email: String,
+    /// What the user is in this team.
+    #[cfg_attr(feature = "openapi", schema(value_type = MemberRole))]
     role: &'static str,
+    /// What the user knows, for skill-based routing.
     skills: Vec<String>,
+    /// When the user joined the team, or last returned.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     added_at: i64,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TeamMember))]
 struct ListedMemberOut {
     #[serde(flatten)]
     profile: UserOut,
+    /// What the member is in this team.
+    #[cfg_attr(feature = "openapi", schema(value_type = MemberRole))]
     team_role: &'static str,
+    /// What the member knows, for skill-based routing.
     skills: Vec<String>,
+    /// Open tickets of this team that are assigned to the member.
     open_tickets: u64,
+    /// The part of them that is in progress.
     in_progress_tickets: u64,
+    /// When the member joined, or last returned.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     added_at: i64,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Workload))]
 struct WorkloadOut {
+    /// The team.
+    #[cfg_attr(feature = "openapi", schema(value_type = TeamId))]
     team_id: String,
+    /// The name of the team.
     team_name: String,
+    /// How tickets are distributed among the members.
+    #[cfg_attr(feature = "openapi", schema(value_type = QueueStrategy))]
     queue_strategy: &'static str,
+    /// Open tickets of the team, those that wait for somebody and those of removed members included.
     total_open_tickets: u64,
+    /// How many members the team has.
     total_members: u64,
+    /// Open tickets for each member, to one decimal; 0 for a team without members.
     avg_tickets_per_member: f64,
+    /// The members and their part of the work.
     members: Vec<MemberWorkloadOut>,
+    /// The part of the resolved tickets with a due date that were resolved by it, to two decimals; `null` while there is none.
     sla_compliance_rate: Option<f64>,
+    /// When these figures were true.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     queried_at: i64,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MemberWorkload))]
 struct MemberWorkloadOut {
+    /// The member.
+    #[cfg_attr(feature = "openapi", schema(value_type = UserId))]
     user_id: String,
+    /// The name people see.
     name: String,
+    /// Open tickets of this team that are assigned to the member.
     open_tickets: u64,
+    /// The part of them that is in progress.
     in_progress_tickets: u64,
+    /// The mean time from creation to resolution of the tickets of this team that the member resolved, in hours to one
+    /// decimal; `null` while there is none.
     avg_resolution_hours: Option<f64>,
+    /// Whether the member can be given work.
+    #[cfg_attr(feature = "openapi", schema(value_type = UserStatus))]
     status: &'static str,
+    /// What the member knows, for skill-based routing.
     skills: Vec<String>,
 }
 
@@ -317,9 +426,21 @@ pub fn workload(Roster { team, members }: &Roster, load: Load, now: Timestamp) -
 }
 
 fn success(data: impl Serialize) -> String {
-    json(&Success { success: true, data, meta: None })
+    json(&Success { success: true, data })
 }
 
 fn paginated<T: Serialize>(data: Vec<T>, page: Page, total: usize) -> String {
-    json(&Success { success: true, data, meta: Some(Meta { pagination: Pagination::of(page, total) }) })
+    json(&Paginated { success: true, data, meta: Meta { pagination: Pagination::of(page, total) } })
+}
+
+/// The schemas of everything above.
+#[cfg(feature = "openapi")]
+pub(crate) fn schemas(schemas: &mut Schemas) {
+    schemas.add_as::<Success<Ref<TeamOut>>>("TeamResponse");
+    schemas.add_as::<Paginated<Ref<TeamSummaryOut>>>("TeamListResponse");
+    schemas.add_as::<Success<Ref<MembershipOut>>>("MembershipResponse");
+    schemas.add_as::<Paginated<Ref<ListedMemberOut>>>("MemberListResponse");
+    schemas.add_as::<Success<Ref<WorkloadOut>>>("WorkloadResponse");
+    schemas.add_as::<Success<Ref<DecisionOut<Ref<Timestamp>>>>>("DecisionResponse");
+    schemas.add_as::<Paginated<Ref<DecisionOut<Ref<Timestamp>>>>>("DecisionListResponse");
 }

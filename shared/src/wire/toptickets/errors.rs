@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+#[cfg(feature = "openapi")]
+use crate::openapi::{self, Schemas};
 use crate::{
     domain::Error,
     wire::{
@@ -12,23 +14,40 @@ use crate::{
 };
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
 struct ErrorOut {
+    /// What went wrong.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     detail: Detail,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 enum Detail {
+    /// One sentence.
     Text(String),
+    /// The rules of form that the request breaks: the answer to a value that cannot be read, or is out of its bounds.
     Violations(Vec<ViolationOut>),
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Violation))]
 struct ViolationOut {
+    /// Where the value is: the part of the request, then the name in it.
     loc: Vec<&'static str>,
+    /// The rule, in words.
     msg: String,
+    /// The rule, for programs.
     #[serde(rename = "type")]
+    #[cfg_attr(feature = "openapi", schema(value_type = openapi::ViolationType))]
     kind: &'static str,
+}
+
+/// The schema of every error.
+#[cfg(feature = "openapi")]
+pub(crate) fn error_schemas(schemas: &mut Schemas) {
+    schemas.add::<ErrorOut>();
 }
 
 /// The status and the body of a failure.
@@ -109,7 +128,7 @@ fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
 }
 
 /// The status and the type of a broken rule.
-fn kind(rule: Rule) -> (u16, &'static str) {
+pub(crate) fn kind(rule: Rule) -> (u16, &'static str) {
     match rule {
         Rule::Missing => (400, "value_error.missing"),
         Rule::Null => (400, "type_error.none.not_allowed"),

@@ -2,6 +2,11 @@
 
 use serde::Serialize;
 
+#[cfg(feature = "openapi")]
+use crate::{
+    domain::MemberRole,
+    openapi::{Ref, Schemas},
+};
 use crate::{
     domain::{Listed, Member, Page, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp, User, UserId},
     wire::{
@@ -11,38 +16,68 @@ use crate::{
 };
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Team))]
 struct TeamOut {
+    /// Unique identifier of the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = TeamId))]
     id: String,
+    /// The name, unique within the organization.
     name: String,
+    /// What the team is for.
     description: Option<String>,
+    /// The members, in the order in which they joined.
     members: Vec<MemberOut>,
+    /// When the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     created_at: String,
+    /// When the team's fields or its members last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     updated_at: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Member))]
 struct MemberOut {
+    /// Unique identifier of the user.
+    #[cfg_attr(feature = "openapi", schema(value_type = UserId))]
     id: String,
+    /// The address people write to; empty while it is not known.
     email: String,
+    /// The name people see.
     full_name: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TeamMember))]
 struct MembershipOut {
     #[serde(flatten)]
     profile: MemberOut,
+    /// What the member is in this team.
+    #[cfg_attr(feature = "openapi", schema(value_type = MemberRole))]
     team_role: &'static str,
+    /// What the member knows, for skill-based routing.
     skills: Vec<String>,
+    /// Open tickets of this team that are assigned to the member.
     open_tickets: u64,
+    /// The part of them that is in progress.
     in_progress_tickets: u64,
+    /// When the member joined, or last returned.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     added_at: String,
 }
 
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TeamSummary))]
 struct TeamSummaryOut {
+    /// Unique identifier of the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = TeamId))]
     id: String,
+    /// The name, unique within the organization.
     name: String,
+    /// What the team is for.
     description: Option<String>,
+    /// When the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
     created_at: String,
 }
 
@@ -161,4 +196,13 @@ pub fn decision(ticket: &Ticket) -> String {
 #[must_use]
 pub fn decisions(page: &TicketPage) -> String {
     json(&page.tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)).collect::<Vec<_>>())
+}
+
+/// The schemas of everything above.
+#[cfg(feature = "openapi")]
+pub(crate) fn schemas(schemas: &mut Schemas) {
+    schemas.add::<TeamOut>();
+    schemas.add::<TeamSummaryOut>();
+    schemas.add::<MembershipOut>();
+    schemas.add::<DecisionOut<Ref<Timestamp>>>();
 }
