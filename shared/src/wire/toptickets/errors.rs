@@ -16,11 +16,11 @@ use crate::{
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
 struct ErrorOut {
-    /// What went wrong.
     #[cfg_attr(feature = "openapi", schema(inline))]
     detail: Detail,
 }
 
+/// What went wrong.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
