@@ -3,7 +3,7 @@
 use lambda_http::{
     Body, Response,
     http::{
-        HeaderName, HeaderValue, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
         header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, RETRY_AFTER, WWW_AUTHENTICATE},
     },
 };
@@ -27,28 +27,40 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 pub struct Reply {
     status: StatusCode,
-    body: Option<String>,
+    body: Body,
     /// The version of the one team that the body shows.
     version: Option<u64>,
+    /// What the answer has beyond every answer's headers, such as a content type other than JSON's.
+    headers: HeaderMap,
 }
 
 impl Reply {
     /// 200 with a JSON body.
     #[must_use]
     pub fn ok(body: String) -> Self {
-        Self { status: StatusCode::OK, body: Some(body), version: None }
+        Self::new(StatusCode::OK, Body::Text(body))
     }
 
     /// 201 with a JSON body.
     #[must_use]
     pub fn created(body: String) -> Self {
-        Self { status: StatusCode::CREATED, body: Some(body), version: None }
+        Self::new(StatusCode::CREATED, Body::Text(body))
     }
 
     /// 204 without a body.
     #[must_use]
     pub fn no_content() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None, version: None }
+        Self::new(StatusCode::NO_CONTENT, Body::Empty)
+    }
+
+    /// 200 with a body of another kind than JSON: `headers` say which.
+    #[must_use]
+    pub fn page(body: Body, headers: HeaderMap) -> Self {
+        Self { headers, ..Self::new(StatusCode::OK, body) }
+    }
+
+    fn new(status: StatusCode, body: Body) -> Self {
+        Self { status, body, version: None, headers: HeaderMap::new() }
     }
 
     /// The same, whose body shows one team, with the team's version as its `ETag`.
@@ -58,15 +70,18 @@ impl Reply {
     }
 }
 
-/// The bytes of a body as a text in the event that carries it, where quotes and backslashes are escaped.
-fn carried_bytes(body: &str) -> usize {
-    body.len() + body.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+/// The bytes of a body in the event that carries it: a text with quotes, backslashes and line breaks escaped, else base64.
+fn carried_bytes(body: &Body) -> usize {
+    match body {
+        Body::Text(text) => text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n')).count(),
+        body => body.len().div_ceil(3) * 4,
+    }
 }
 
 /// Renders the outcome of a request. What Lambda would not carry is a failure in the caller's own contract, where the
 /// gateway's would be in none.
 pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply, Failure>) -> Response<Body> {
-    let outcome = outcome.and_then(|reply| match reply.body.as_deref().map_or(0, carried_bytes) {
+    let outcome = outcome.and_then(|reply| match carried_bytes(&reply.body) {
         bytes if bytes > MAX_ANSWER_BYTES => {
             tracing::error!(request_id = received.request_id, bytes, "the answer is too large to be carried");
             Err(Failure::Internal)
@@ -83,19 +98,20 @@ pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply,
                 None => itsm::failure(&failure, occurrence, Audience::Unknown),
             };
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (Reply { status, body: Some(body), version: None }, Some(failure))
+            (Reply::new(status, Body::Text(body)), Some(failure))
         }
     };
 
-    let mut response = Response::new(reply.body.map_or(Body::Empty, Body::Text));
+    let mut response = Response::new(reply.body);
     *response.status_mut() = reply.status;
+    *response.headers_mut() = reply.headers;
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(&received.request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
     if reply.status != StatusCode::NO_CONTENT {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     }
     if let Some(version) = reply.version
         && let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\""))
@@ -117,4 +133,20 @@ pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply,
         _ => {}
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_takes_more_in_the_event_that_carries_it() {
+        for text in ["", "plain", "{\"a\":\"\\\\\"}", "two\nlines", "caf\u{e9}"] {
+            let carried = serde_json::to_string(text).unwrap().len() - 2;
+            assert_eq!(carried_bytes(&Body::from(text)), carried, "{text:?}");
+        }
+        for (bytes, carried) in [(0, 0), (1, 4), (3, 4), (4, 8)] {
+            assert_eq!(carried_bytes(&Body::from(vec![0; bytes])), carried);
+        }
+    }
 }
