@@ -419,7 +419,7 @@ fn schema(elements: &[KeyElement]) -> anyhow::Result<Vec<KeySchemaElement>> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use muster::http::ROUTES;
+    use muster::http::{OPEN_ROUTES, ROUTES};
 
     use super::*;
 
@@ -427,8 +427,9 @@ mod tests {
     fn the_template_declares_the_routes_that_the_functions_know() {
         let template = Template::load().unwrap();
         let declared: BTreeSet<_> = template.routes.iter().filter_map(|route| route.key.clone()).collect();
-        let known: BTreeSet<_> =
-            ROUTES.iter().map(|(method, path, _)| ((*method).to_owned(), (*path).to_owned())).collect();
+        let known = ROUTES.map(|(method, path, _)| (method.to_owned(), path.to_owned())).into_iter();
+        let open = OPEN_ROUTES.map(|(method, path, _)| (method.to_owned(), path.to_owned()));
+        let known: BTreeSet<_> = known.chain(open).collect();
         assert_eq!(declared, known);
         assert_eq!(template.routes.iter().filter(|route| route.key.is_none()).count(), 1);
         assert_eq!(template.routes.len(), known.len() + 1);

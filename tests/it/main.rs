@@ -10,6 +10,7 @@ mod contracts;
 mod cors;
 mod costs;
 mod directory;
+mod docs;
 mod faults;
 mod hostile;
 mod isolation;

@@ -56,6 +56,7 @@ fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<Handler> {
         "TeamsFunction" => handler!(muster_teams::handle),
         "MembersFunction" => handler!(muster_members::handle),
         "WorkloadFunction" => handler!(muster_workload::handle),
+        "DocsFunction" => Arc::new(|request| Box::pin(async { muster_docs::handle(request) })),
         unknown => bail!("the local stack has no function {unknown}"),
     })
 }

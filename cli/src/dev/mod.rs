@@ -337,6 +337,7 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     };
     format!(
         "Muster serves at {url} (Ctrl-C ends it)\n\n{}\n{}\n\
+         Documentation    {url}/docs\n\
          Tickets          POST {url}/_dev/queues/tickets, or SQS at {}\n\
          Events           GET {url}/_dev/events\n\
          DynamoDB         {dynamodb_url}, table {table}\n\

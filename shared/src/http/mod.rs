@@ -11,7 +11,7 @@ use lambda_http::{Body, Request, Response};
 use uuid::{ContextV7, Uuid};
 
 pub use response::Reply;
-pub use route::{Endpoint, ROUTES, Route};
+pub use route::{Endpoint, OPEN_ROUTES, OpenEndpoint, ROUTES, Route};
 
 use crate::{
     auth::{self, Exceeded, KeyCache, Principal, RateLimits, VerifierCache},
@@ -167,6 +167,18 @@ where
         }
     });
     Ok(response::render(&received, now, outcome))
+}
+
+/// Serves one request that takes no credential, with a use case that gets the endpoint and the raw query. A credential that
+/// comes anyway only decides in whose words a failure is said.
+pub fn serve_open(
+    request: Request,
+    use_case: impl FnOnce(OpenEndpoint, &str) -> Result<Reply, Failure>,
+) -> Response<Body> {
+    let received = Received::from(request);
+    let outcome =
+        route::find_open(&received.method, &received.path).and_then(|endpoint| use_case(endpoint, &received.query));
+    response::render(&received, Timestamp::now(), outcome)
 }
 
 /// The checks once there is a route, in the order in which the contracts promise them; the first that fails is the answer.

@@ -43,6 +43,18 @@ pub const ROUTES: [(&str, &str, Endpoint); 12] = [
     ("GET", "/v1/assignments/{ticket_id}", Endpoint::GetAssignment),
 ];
 
+/// What is open to everybody: it describes both contracts and is in neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum OpenEndpoint {
+    GetOpenapi,
+    GetDocs,
+}
+
+/// Every route that takes no credential: method, path, endpoint.
+pub const OPEN_ROUTES: [(&str, &str, OpenEndpoint); 2] =
+    [("GET", "/openapi.json", OpenEndpoint::GetOpenapi), ("GET", "/docs", OpenEndpoint::GetDocs)];
+
 impl Endpoint {
     /// What a credential needs for it.
     #[must_use]
@@ -118,7 +130,19 @@ pub(super) fn find<'p>(method: &str, path: &'p str, contract: Option<Contract>) 
         }
         allowed.push(route_method);
     }
+    // What is open is another function's, and only its other methods come here.
+    let open = OPEN_ROUTES.iter().filter(|(open_method, open_path, _)| *open_path == path && *open_method != method);
+    allowed.extend(open.map(|(method, ..)| *method));
     Err(if allowed.is_empty() { Failure::RouteNotFound } else { Failure::MethodNotAllowed(allowed) })
+}
+
+/// Finds the open endpoint of a method and a path.
+///
+/// # Errors
+/// [`Failure::RouteNotFound`]: all else is another function's.
+pub(super) fn find_open(method: &str, path: &str) -> Result<OpenEndpoint, Failure> {
+    let found = OPEN_ROUTES.iter().find(|(open_method, open_path, _)| (*open_method, *open_path) == (method, path));
+    found.map(|(.., endpoint)| *endpoint).ok_or(Failure::RouteNotFound)
 }
 
 /// The parameters of a path that matches a pattern, segment by segment. A parameter is never empty.
@@ -191,6 +215,19 @@ mod tests {
         assert_eq!(allowed("/v1/teams"), Failure::MethodNotAllowed(vec!["GET", "POST"]));
         assert_eq!(allowed("/v1/teams/x"), Failure::MethodNotAllowed(vec!["GET", "PATCH", "DELETE"]));
         assert_eq!(find("HEAD", "/v1/teams", None), Err(Failure::MethodNotAllowed(vec!["GET", "POST"])));
+    }
+
+    #[test]
+    fn what_is_open_is_found_by_whoever_serves_it() {
+        for (method, path, endpoint) in OPEN_ROUTES {
+            assert_eq!(find_open(method, path), Ok(endpoint));
+            for contract in [None, Some(Contract::Toptickets), Some(Contract::Itsm)] {
+                assert_eq!(find("HEAD", path, contract), Err(Failure::MethodNotAllowed(vec![method])));
+                assert_eq!(find(method, path, contract), Err(Failure::RouteNotFound), "another function's");
+            }
+            assert_eq!(find_open(method, &format!("{path}/")), Err(Failure::RouteNotFound));
+        }
+        assert_eq!(find_open("GET", "/v1/teams"), Err(Failure::RouteNotFound));
     }
 
     #[test]

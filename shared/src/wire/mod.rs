@@ -19,7 +19,7 @@ use crate::domain::{
     Contract, ListTeams, Load, Member, MemberChanges, NewMember, NewTeam, Page, Roster, TeamChanges, TeamPage, Ticket,
     TicketPage, Timestamp,
 };
-use input::{Body, Invalid};
+use input::{Body, Broken, Invalid, Query};
 
 /// Parses the query of `GET /v1/teams`. The parsed page knows everything that its answer has to repeat.
 ///
@@ -41,6 +41,15 @@ pub fn page(contract: Contract, query: &str) -> Result<Page, Invalid> {
         Contract::Toptickets => toptickets::page(query),
         Contract::Itsm => itsm::page(query),
     }
+}
+
+/// Parses the query of `GET /openapi.json`: the contract whose document is asked for, ITSM's unless it says another.
+///
+/// # Errors
+/// The parameter that breaks a rule.
+pub fn documented_contract(query: &str) -> Result<Contract, Invalid> {
+    let mut query = Query::parse(query);
+    query.one_of("contract", &["toptickets", "itsm"], &Contract::ALL, Contract::Itsm).map_err(|Broken| query.invalid())
 }
 
 /// Parses the body of `POST /v1/teams`.

@@ -1,0 +1,207 @@
+//! What the API says of itself: the OpenAPI documents, and the page over them. Both are open to everybody.
+
+use std::{convert::Infallible, future::ready, io::Read};
+
+use flate2::read::GzDecoder;
+use lambda_http::{Adapter, LambdaEvent, Service, service_fn};
+use muster::domain::{Contract, KeyKind};
+use reqwest::{Method, header::ACCEPT_ENCODING};
+use serde_json::{Value, json};
+
+use crate::{
+    shapes::{Speaks, assert_answer},
+    support::{Client, Stack, stray_key},
+};
+
+const TOPTICKETS: &str = include_str!("../../openapi/toptickets.json");
+const ITSM: &str = include_str!("../../openapi/itsm.json");
+
+/// Clients with every sort of credential, and whom each has to be able to read a failure.
+async fn anybody(stack: &Stack) -> Vec<(Client, Speaks)> {
+    let org = stack.organization().await;
+    let mut anybody = vec![
+        (stack.stranger(), Speaks::Either),
+        (stack.client("nonsense"), Speaks::Either),
+        (stack.client(&stray_key(KeyKind::TtLive)), Speaks::Toptickets),
+        (stack.client(&stray_key(KeyKind::Itsm)), Speaks::Itsm),
+        (stack.client("eyJh.eyJz.c2ln"), Speaks::Itsm),
+        (org.key(KeyKind::Itsm, &[]).await, Speaks::Itsm),
+    ];
+    anybody.extend(org.both().into_iter().cloned().zip(Speaks::BOTH));
+    anybody
+}
+
+#[tokio::test]
+async fn anybody_can_read_the_documents() {
+    for (client, _) in anybody(&Stack::shared()).await {
+        for (query, document) in [
+            ("", ITSM),
+            ("?contract=itsm", ITSM),
+            ("?contract=toptickets", TOPTICKETS),
+            ("?contract=itsm&contract=toptickets", TOPTICKETS),
+            ("?contract=top%74ickets&page=x", TOPTICKETS),
+            ("?Contract=toptickets&&=", ITSM),
+        ] {
+            let answer = client.get(&format!("/openapi.json{query}")).await;
+            assert_eq!(answer.status, 200, "{query}: {answer}");
+            assert_answer(&answer, Speaks::Either, query);
+            assert!(answer.text == document, "{query}: not the document that is checked in");
+        }
+    }
+    for document in [TOPTICKETS, ITSM] {
+        let document: Value = serde_json::from_str(document).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+    }
+}
+
+#[tokio::test]
+async fn another_contract_is_no_contract() {
+    for (client, speaks) in anybody(&Stack::shared()).await {
+        for contract in ["", "ITSM", "servicenow", "%ff", "itsm%20", "toptickets,itsm"] {
+            let answer = client.get(&format!("/openapi.json?contract={contract}")).await;
+            assert_eq!(answer.status, 400, "{contract}: {answer}");
+            assert_answer(&answer, speaks, contract);
+            if speaks == Speaks::Toptickets {
+                let violation = &answer.json["detail"][0];
+                assert_eq!(violation["loc"], json!(["query", "contract"]), "{answer}");
+                assert_eq!(violation["type"], "type_error.enum", "{answer}");
+            } else {
+                let error = &answer.json["error"];
+                assert_eq!(error["code"], "VALIDATION_ERROR", "{answer}");
+                assert_eq!(error["details"], json!({ "field": "contract", "constraint": "isEnum" }), "{answer}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn there_are_no_other_methods_and_no_other_paths() {
+    for (client, speaks) in anybody(&Stack::shared()).await {
+        for path in ["/docs", "/openapi.json"] {
+            for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                let answer = client.ask(&method, path, None).await;
+                assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "GET"), "{method} {path}: {answer}");
+                assert_answer(&answer, speaks, format!("{method} {path}"));
+            }
+            let answer = client.ask(&Method::HEAD, path, None).await;
+            assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "GET"), "HEAD {path}: {answer}");
+        }
+        for path in ["/docs/", "/docs/index.html", "/Docs", "/openapi.json/", "/openapi", "/openapi.yaml", "/v1/docs"] {
+            let answer = client.get(path).await;
+            assert_eq!(answer.status, 404, "{path}: {answer}");
+            assert_answer(&answer, speaks, path);
+        }
+    }
+}
+
+/// Gets the page as a client that sends this `Accept-Encoding`: the answer's headers, and the page as it came.
+async fn page(client: &Client, accept_encoding: Option<&str>) -> (reqwest::header::HeaderMap, Vec<u8>) {
+    let mut request = client.request(Method::GET, "/docs?contract=whatever");
+    if let Some(accept_encoding) = accept_encoding {
+        request = request.header(ACCEPT_ENCODING, accept_encoding);
+    }
+    let response = request.send().await.expect("the stack answers");
+    assert_eq!(response.status(), 200);
+    let headers = response.headers().clone();
+    (headers, response.bytes().await.expect("the whole page comes").to_vec())
+}
+
+#[tokio::test]
+async fn anybody_can_read_the_page() {
+    for (client, _) in anybody(&Stack::shared()).await {
+        let (headers, plain) = page(&client, None).await;
+        assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+        assert_eq!(headers["cache-control"], "no-store");
+        assert_eq!(headers["x-content-type-options"], "nosniff");
+        assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"));
+        assert!(!headers.contains_key("content-encoding"));
+        let plain = String::from_utf8(plain).unwrap();
+        assert!(plain.starts_with("<!doctype html>") && plain.ends_with("</html>\n"));
+        for contract in Contract::ALL {
+            assert!(
+                plain.contains(&format!("href=\"openapi.json?contract={}\"", contract.as_str())),
+                "without scripts"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_comes_compressed_to_whoever_takes_that() {
+    let client = Stack::shared().stranger();
+    let (_, plain) = page(&client, Some("identity")).await;
+    let (headers, compressed) = page(&client, Some("gzip, deflate, br, zstd")).await;
+    assert_eq!(headers["content-encoding"], "gzip");
+    assert_eq!(headers["content-type"], "text/html; charset=utf-8");
+    let mut inflated = Vec::new();
+    GzDecoder::new(&*compressed).read_to_end(&mut inflated).expect("the page is gzip");
+    assert!(inflated == plain, "both are the same page");
+    assert!(compressed.len() < plain.len() / 3, "{} of {} bytes", compressed.len(), plain.len());
+    for (accept_encoding, coding) in [("br", None), ("gzip;q=0, *", None), ("br, *;q=0.1", Some("gzip"))] {
+        let (headers, _) = page(&client, Some(accept_encoding)).await;
+        let said = headers.get("content-encoding").map(|coding| coding.to_str().unwrap());
+        assert_eq!(said, coding, "{accept_encoding}");
+        assert_eq!(headers["vary"], "Accept-Encoding", "{accept_encoding}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_may_run_its_own_scripts_and_reach_the_api_alone() {
+    let (headers, page) = page(&Stack::shared().stranger(), None).await;
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    let directives: Vec<_> = policy.split("; ").collect();
+    for directive in ["default-src 'none'", "connect-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"] {
+        assert!(directives.contains(&directive), "{policy}");
+    }
+    assert!(!policy.contains("unsafe-") && !policy.contains("http"), "{policy}");
+
+    // Beside its styles and scripts, nothing on the page could load anything.
+    let page = String::from_utf8(page).unwrap();
+    let (mut markup, mut rest) = (String::new(), page.as_str());
+    for element in ["style", "style", "script", "script"] {
+        let (before, after) = rest.split_once(&format!("<{element}>")).expect("both are inline");
+        markup += before;
+        (_, rest) = after.split_once(&format!("</{element}>")).expect("it ends");
+    }
+    markup += rest;
+    for loading in ["<script", "<style", "src=", "http"] {
+        assert!(!markup.contains(loading), "{loading} in {markup}");
+    }
+}
+
+/// Invokes the function as the runtime does, and gives the answer as the gateway gets it.
+async fn invoked(path: &str, accept_encoding: &str) -> Value {
+    let event = json!({
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": { "accept-encoding": accept_encoding },
+        "requestContext": { "http": { "method": "GET", "path": path }, "requestId": "ThEgAtEwAy=" },
+    });
+    let payload = serde_json::from_value(event).expect("an event of the gateway");
+    let mut function = Adapter::from(service_fn(|request| ready(Ok::<_, Infallible>(muster_docs::handle(request)))));
+    let Ok(answer) = function.call(LambdaEvent::new(payload, lambda_http::Context::default())).await;
+    serde_json::to_value(answer).expect("the answer is JSON")
+}
+
+#[tokio::test]
+async fn the_gateway_gets_text_as_text_and_gzip_as_base64() {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+
+    let plain = invoked("/docs", "").await;
+    assert_eq!((&plain["statusCode"], &plain["isBase64Encoded"]), (&json!(200), &json!(false)));
+    let compressed = invoked("/docs", "gzip").await;
+    assert_eq!((&compressed["statusCode"], &compressed["isBase64Encoded"]), (&json!(200), &json!(true)));
+    assert_eq!(compressed["headers"]["content-encoding"], "gzip");
+    let bytes = BASE64_STANDARD.decode(compressed["body"].as_str().unwrap()).expect("the body is base64");
+    let mut inflated = String::new();
+    GzDecoder::new(&*bytes).read_to_string(&mut inflated).expect("the page is gzip");
+    assert!(plain["body"] == *inflated, "both are the same page");
+    // Lambda carries 6 MB.
+    assert!(plain.to_string().len() < 3 * 1024 * 1024, "{} bytes", plain.to_string().len());
+
+    let document = invoked("/openapi.json", "gzip").await;
+    assert_eq!((&document["statusCode"], &document["isBase64Encoded"]), (&json!(200), &json!(false)));
+    assert!(document["body"] == *ITSM);
+    assert_eq!(invoked("/v1/teams", "").await["statusCode"], 404, "what is another function's");
+}
