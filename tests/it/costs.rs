@@ -164,6 +164,8 @@ struct Metered {
     org: Organization,
     meter: Meter,
     deps: Deps,
+    /// Headers of the requests to come.
+    headers: Vec<(&'static str, String)>,
     lines: String,
 }
 
@@ -176,7 +178,7 @@ impl Metered {
         let mut deps = direct::deps(&stack, Client::from_conf(config));
         // The bytes of a number depend on its digits.
         deps.clock = Arc::new(|| Timestamp::from_millis(1_736_064_000_123));
-        let mut metered = Self { org, meter, deps, lines: String::new() };
+        let mut metered = Self { org, meter, deps, headers: Vec::new(), lines: String::new() };
         for contract in Contract::ALL {
             metered.call(contract, Method::GET, "/v1/teams?limit=1", None).await;
         }
@@ -189,7 +191,9 @@ impl Metered {
             Toptickets => &self.org.toptickets,
             Itsm => &self.org.itsm,
         };
-        let answer = Invocation::new(client.token(), method, target, body).call(&self.deps).await;
+        let headers = self.headers.clone();
+        let invocation = Invocation { headers, ..Invocation::new(client.token(), method, target, body) };
+        let answer = invocation.call(&self.deps).await;
         assert!(answer.status.is_success(), "{target}: {answer}");
         std::mem::take(&mut *self.meter.observed())
     }
@@ -432,6 +436,42 @@ async fn writing_teams_costs_what_the_design_says() {
     itsm       | patch of the lead               | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
     itsm       | patch that clears the lead      | 1 |    1 |    1 | Query + UpdateItem
     itsm       | delete a team of 3              | 2 |    2 |   20 | Query + Query, then TransactWriteItems(8)
+    ");
+}
+
+/// What has to be of a version is read before it is written, by a transaction. A deletion is so anyway.
+#[tokio::test]
+async fn changing_a_version_costs_what_the_design_says() {
+    let mut metered = Metered::start().await;
+    for contract in Contract::ALL {
+        let id = metered.org.team(&format!("Team {}", contract.as_str())).await;
+        let team = format!("/v1/teams/{id}");
+        let described = json!({ "description": "What it is for" });
+        metered.headers = vec![("if-match", "\"1\"".to_owned())];
+        metered.case(2, "patch of the description", contract, patch(&team, described.clone())).await;
+        metered.headers = vec![("if-match", "\"2\"".to_owned())];
+        metered.case(1, "patch that changes nothing", contract, patch(&team, described)).await;
+        metered.case(1, "patch without a known field", contract, patch(&team, json!({}))).await;
+        let renamed = json!({ "name": format!("Crew {}", contract.as_str()) });
+        metered.case(2, "patch of the name", contract, patch(&team, renamed)).await;
+        metered.headers = vec![("if-match", "*".to_owned())];
+        metered.case(1, "patch of any version", contract, patch(&team, json!({ "description": null }))).await;
+        metered.headers = vec![("if-match", "\"4\"".to_owned())];
+        metered.case(2, "delete", contract, delete(&team)).await;
+    }
+    assert_snapshot!(metered.lines, @"
+    toptickets | patch of the description        | 2 |    2 |    2 | Query + Query, then TransactWriteItems(1)
+    toptickets | patch that changes nothing      | 1 |    2 |    0 | Query + Query
+    toptickets | patch without a known field     | 1 |    2 |    0 | Query + Query
+    toptickets | patch of the name               | 2 |    2 |    6 | Query + Query, then TransactWriteItems(3)
+    toptickets | patch of any version            | 1 |    1 |    1 | Query + UpdateItem
+    toptickets | delete                          | 2 |    2 |   11 | Query + Query, then TransactWriteItems(5)
+    itsm       | patch of the description        | 2 |    2 |    2 | Query + Query, then TransactWriteItems(1)
+    itsm       | patch that changes nothing      | 1 |    2 |    0 | Query + Query
+    itsm       | patch without a known field     | 1 |    2 |    0 | Query + Query
+    itsm       | patch of the name               | 2 |    2 |    6 | Query + Query, then TransactWriteItems(3)
+    itsm       | patch of any version            | 1 |    1 |    1 | Query + UpdateItem
+    itsm       | delete                          | 2 |    2 |   11 | Query + Query, then TransactWriteItems(5)
     ");
 }
 

@@ -186,11 +186,14 @@ enum Write {
     Learn,
     Promote,
     Demote,
+    /// Those of a version.
+    DescribeIf,
+    DeleteIf,
 }
 
 impl Write {
     /// Every write under each contract that has it.
-    const ALL: [(Self, Contract); 23] = [
+    const ALL: [(Self, Contract); 26] = [
         (Self::Create, Toptickets),
         (Self::Create, Itsm),
         (Self::CreateWithLead, Itsm),
@@ -214,6 +217,9 @@ impl Write {
         (Self::Learn, Itsm),
         (Self::Promote, Toptickets),
         (Self::Demote, Itsm),
+        (Self::DescribeIf, Toptickets),
+        (Self::DescribeIf, Itsm),
+        (Self::DeleteIf, Itsm),
     ];
 
     fn invocation(self, world: &World, contract: Contract) -> Invocation {
@@ -224,11 +230,11 @@ impl Write {
             Self::CreateWithLead => {
                 (Method::POST, "/v1/teams".to_owned(), json!({ "name": "New", "lead_id": user(3) }))
             }
-            Self::Describe => (Method::PATCH, team, json!({ "description": "New" })),
+            Self::Describe | Self::DescribeIf => (Method::PATCH, team, json!({ "description": "New" })),
             Self::Rename => (Method::PATCH, team, json!({ "name": "New" })),
             Self::Lead => (Method::PATCH, team, json!({ "lead_id": user(3) })),
             Self::ClearLead => (Method::PATCH, team, json!({ "lead_id": null })),
-            Self::Delete => (Method::DELETE, team, Value::Null),
+            Self::Delete | Self::DeleteIf => (Method::DELETE, team, Value::Null),
             Self::Add => (Method::POST, members, json!({ "user_id": user(3) })),
             Self::AddLead => (Method::POST, members, json!({ "user_id": user(3), "role": "lead" })),
             Self::Return => (Method::POST, members, json!({ "user_id": user(2) })),
@@ -240,7 +246,13 @@ impl Write {
             }
             Self::Demote => (Method::PATCH, format!("{members}/{}", user(1)), json!({ "role": "member" })),
         };
-        Invocation::new(world.token(contract), method, target, Some(body).filter(|body| !body.is_null()))
+        let body = Some(body).filter(|body| !body.is_null());
+        let invocation = Invocation::new(world.token(contract), method, target, body);
+        match self {
+            // The version of a team that was just created, and of one whose roster was filled.
+            Self::DescribeIf | Self::DeleteIf => invocation.with("if-match", "\"1\", \"5\""),
+            _ => invocation,
+        }
     }
 
     /// The status of success.
@@ -248,37 +260,39 @@ impl Write {
         match self {
             Self::Create | Self::CreateWithLead | Self::Add | Self::AddLead | Self::Return => 201,
             Self::Describe
+            | Self::DescribeIf
             | Self::Rename
             | Self::Lead
             | Self::ClearLead
             | Self::Learn
             | Self::Promote
             | Self::Demote => 200,
-            Self::Delete | Self::Remove | Self::RemoveLead => 204,
+            Self::Delete | Self::DeleteIf | Self::Remove | Self::RemoveLead => 204,
         }
     }
 
     /// What it does, done once.
     fn apply(self, world: &World, mut state: State) -> State {
         let user = |n| world.user(n);
-        if !matches!(self, Self::Create | Self::CreateWithLead | Self::Delete | Self::Learn) {
+        let moves = !matches!(self, Self::Create | Self::CreateWithLead | Self::Delete | Self::DeleteIf | Self::Learn);
+        if moves {
             state.team().version += 1;
         }
         match self {
             Self::Create | Self::CreateWithLead => {
-                let lead = if self == Self::Create { String::new() } else { user(3) };
+                let lead = if self == Self::CreateWithLead { user(3) } else { String::new() };
                 let (description, members, skilled) = Default::default();
                 let new = TeamState { description, lead, version: 1, members, skilled };
                 state.teams.insert("New".to_owned(), new);
             }
-            Self::Describe => "New".clone_into(&mut state.team().description),
+            Self::Describe | Self::DescribeIf => "New".clone_into(&mut state.team().description),
             Self::Rename => {
                 let team = state.teams.remove("Team").expect("the team is there");
                 state.teams.insert("New".to_owned(), team);
             }
             Self::Lead => state.team().lead = user(3),
             Self::ClearLead | Self::Demote => state.team().lead.clear(),
-            Self::Delete => {
+            Self::Delete | Self::DeleteIf => {
                 state.teams.remove("Team");
                 state.gone += 1;
             }
@@ -300,6 +314,20 @@ impl Write {
             }
         }
         state
+    }
+
+    /// The `ETag` of its answer, which goes with what it leaves wherever it shows the team.
+    fn etag(self, contract: Contract, left: &State) -> String {
+        if matches!(self, Self::Delete | Self::DeleteIf | Self::Remove | Self::RemoveLead) {
+            return String::new();
+        }
+        let is_members =
+            matches!(self, Self::Add | Self::AddLead | Self::Return | Self::Learn | Self::Promote | Self::Demote);
+        if is_members && contract == Itsm {
+            return String::new();
+        }
+        let is_new = matches!(self, Self::Create | Self::CreateWithLead | Self::Rename);
+        format!("\"{}\"", left.teams[if is_new { "New" } else { "Team" }].version)
     }
 
     /// How many writing calls it makes.
@@ -406,6 +434,7 @@ async fn a_write_survives_any_one_fault_and_happens_once() {
         assert_eq!(answer.status, write.status(), "{what}: {answer}");
         assert!(script.is_played(), "{what}");
         assert_eq!(script.calls(WRITES), write.calls() + 1, "{what}");
+        assert_eq!(answer.header("etag"), write.etag(contract, &expected), "{what}");
         assert_eq!(world.state().await, expected, "{what}");
     })
     .await;
@@ -424,6 +453,7 @@ async fn a_write_whose_answer_is_lost_again_and_again_happens_once() {
         let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
         assert_eq!(answer.status, write.status(), "{what}: {answer}");
         assert!(script.is_played(), "{what}");
+        assert_eq!(answer.header("etag"), write.etag(contract, &expected), "{what}");
         assert_eq!(world.state().await, expected, "{what}");
     })
     .await;
@@ -541,6 +571,7 @@ async fn a_write_whose_reads_fail_once_happens_once() {
         Write::Return,
         Write::Learn,
         Write::Promote,
+        Write::DescribeIf,
     ];
     let cases = reading.into_iter().flat_map(|write| (0..3).map(move |nth| (write, nth)));
     each(cases, async |(write, nth)| {
@@ -670,6 +701,44 @@ async fn a_rename_keeps_what_was_described_in_between() {
         assert_eq!(after, Write::Lead.apply(&world, Write::Describe.apply(&world, before)));
     })
     .await;
+}
+
+/// Whoever read the version that was asked for is no better off than whoever asked.
+#[tokio::test]
+async fn a_team_changed_in_between_is_no_longer_of_its_version() {
+    let describe = |world: &World| {
+        meanwhile(world, Method::PATCH, world.team_path(), json!({ "description": "New", "lead_id": world.user(3) }))
+    };
+    for write in [Write::DescribeIf, Write::DeleteIf] {
+        raced(write, describe, |contract, Raced { world, before, answer, after }| {
+            assert_eq!((answer.status.as_u16(), answer.header("etag")), (412, ""), "{write:?}, {contract:?}: {answer}");
+            let mut changed = Write::Describe.apply(&world, before);
+            changed.team().lead = world.user(3);
+            assert_eq!(after, changed, "{write:?}");
+        })
+        .await;
+    }
+}
+
+/// What else went wrong at the same time is the business of whoever has seen the team as it is.
+#[tokio::test]
+async fn another_version_is_said_before_what_the_user_became() {
+    let (world, script) = (World::new().await, Script::default());
+    let describe = meanwhile(&world, Method::PATCH, world.team_path(), json!({ "description": "Theirs" }));
+    let deactivate = profile(&world, 3, |user| user.status = UserStatus::Inactive);
+    script.once(
+        WRITES,
+        Fault::After(Arc::new(move || {
+            let (describe, deactivate) = (describe(), deactivate());
+            Box::pin(async move {
+                describe.await;
+                deactivate.await;
+            })
+        })),
+    );
+    let invocation = Write::Lead.invocation(&world, Itsm).with("if-match", "\"5\"");
+    let answer = invocation.call(&world.deps(&script)).await;
+    assert_eq!((answer.status.as_u16(), script.calls(WRITES)), (412, 1), "{answer}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use muster::{
-    domain::{Contract, TeamId, UserId},
+    domain::{Contract, Roster, TeamId, UserId},
     http::{self, Call, Deps, Error, Reply, Route},
     store::OnLead,
     wire::{self, Failure},
@@ -44,14 +44,22 @@ async fn list(call: &Call, team: TeamId) -> Result<Reply, Error> {
 async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let new = wire::add_member(call.contract(), &call.body)?;
     let (roster, member) = call.store.add_member(&call.principal.organization_id, team, &new, call.now).await?;
-    Ok(Reply::created(wire::member(call.contract(), &roster, &member)))
+    Ok(Reply::created(wire::member(call.contract(), &roster, &member)).of_version(shown_version(call, &roster)))
 }
 
 async fn update(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {
     let changes = wire::update_member(&call.body)?;
     let (roster, member) =
         call.store.change_member(&call.principal.organization_id, team, user, &changes, call.now).await?;
-    Ok(Reply::ok(wire::member(call.contract(), &roster, &member)))
+    Ok(Reply::ok(wire::member(call.contract(), &roster, &member)).of_version(shown_version(call, &roster)))
+}
+
+/// The version of the one team that the answer to a change of its roster shows: in ITSM's words it shows none.
+fn shown_version(call: &Call, roster: &Roster) -> Option<u64> {
+    match call.contract() {
+        Contract::Toptickets => Some(roster.team.version),
+        Contract::Itsm => None,
+    }
 }
 
 async fn remove(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {

@@ -47,18 +47,20 @@ async fn create(call: &Call) -> Result<Reply, Error> {
     let id = (call.new_team_id)(call.now);
     let team = Team::create(id, call.principal.organization_id.clone(), new, call.now);
     call.store.create_team(&team).await?;
-    Ok(Reply::created(wire::team(call.contract(), &Roster { team, members: Vec::new() })))
+    let roster = Roster { team, members: Vec::new() };
+    Ok(Reply::created(wire::team(call.contract(), &roster)).of_version(roster.team.version))
 }
 
 async fn get(call: &Call, id: TeamId) -> Result<Reply, Error> {
     let (roster, _) = call.store.team(&call.principal.organization_id, id).await?;
-    Ok(Reply::ok(wire::team(call.contract(), &roster)))
+    Ok(shown(call, &roster))
 }
 
 async fn update(call: &Call, id: TeamId) -> Result<Reply, Error> {
     let changes = wire::update_team(call.contract(), &call.body)?;
-    let roster = call.store.change_team(&call.principal.organization_id, id, &changes, call.now).await?;
-    Ok(Reply::ok(wire::team(call.contract(), &roster)))
+    let org = &call.principal.organization_id;
+    let roster = call.store.change_team(org, id, &changes, &call.if_version, call.now).await?;
+    Ok(shown(call, &roster))
 }
 
 async fn delete(call: &Call, id: TeamId) -> Result<Reply, Error> {
@@ -66,6 +68,12 @@ async fn delete(call: &Call, id: TeamId) -> Result<Reply, Error> {
         Contract::Toptickets => OnOpenTickets::Unassign,
         Contract::Itsm => OnOpenTickets::Refuse,
     };
-    call.store.delete_team(&call.principal.organization_id, id, on_open_tickets, call.now).await?;
+    let org = &call.principal.organization_id;
+    call.store.delete_team(org, id, &call.if_version, on_open_tickets, call.now).await?;
     Ok(Reply::no_content())
+}
+
+/// 200 with a team, and the version by which it can be changed on condition.
+fn shown(call: &Call, roster: &Roster) -> Reply {
+    Reply::ok(wire::team(call.contract(), roster)).of_version(roster.team.version)
 }

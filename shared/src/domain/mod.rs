@@ -29,7 +29,7 @@ pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
 pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, TokenKeysError};
 pub use list::{ListTeams, Listed, Order, Page, SortBy, TeamPage, TicketPage};
 pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember};
-pub use team::{Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
+pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
 pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
 pub use ticket::{
     Credit, EventVersion, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,

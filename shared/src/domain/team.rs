@@ -1,6 +1,6 @@
 //! Teams: what people edit, and what routing counts.
 
-use super::{Description, Member, OrganizationId, Tags, TeamId, TeamName, Timestamp, UserId};
+use super::{Description, Error, Member, OrganizationId, Tags, TeamId, TeamName, Timestamp, UserId};
 
 /// How a team's tickets are given to its members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,6 +63,29 @@ pub struct TeamChanges {
     pub queue_strategy: Option<QueueStrategy>,
     /// New specializations in place of the old.
     pub specializations: Option<Tags>,
+}
+
+/// Of which versions a team has to be for a request to change it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum IfVersion {
+    /// Of any.
+    #[default]
+    Any,
+    /// Of one of these.
+    OneOf(Vec<u64>),
+}
+
+impl IfVersion {
+    /// Checks the version that a team is of.
+    ///
+    /// # Errors
+    /// [`Error::VersionMismatch`].
+    pub fn check(&self, version: u64) -> Result<(), Error> {
+        match self {
+            Self::OneOf(versions) if !versions.contains(&version) => Err(Error::VersionMismatch),
+            Self::Any | Self::OneOf(_) => Ok(()),
+        }
+    }
 }
 
 /// A team: what people edit.

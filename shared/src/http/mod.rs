@@ -1,6 +1,7 @@
 //! One HTTP request from the gateway, the same way in every function: find the route, authenticate, check the address,
 //! the rate and the scope, run the use case, render the answer or the failure in the caller's contract.
 
+mod conditional;
 mod request;
 mod response;
 mod route;
@@ -15,7 +16,7 @@ pub use route::{Endpoint, OPEN_ROUTES, OpenEndpoint, ROUTES, Route};
 
 use crate::{
     auth::{self, Exceeded, KeyCache, Principal, RateLimits, VerifierCache},
-    domain::{self, Contract, TeamId, Timestamp},
+    domain::{self, Contract, IfVersion, TeamId, Timestamp},
     store::{self, Store, Table},
     wire::{
         Failure,
@@ -88,6 +89,8 @@ pub struct Call {
     pub query: String,
     /// The body; empty where the route reads none.
     pub body: Vec<u8>,
+    /// Of which versions the team has to be, for the routes that change or delete one.
+    pub if_version: IfVersion,
     /// The table, until shortly before the function's time is up.
     pub store: Store,
     /// When the request came.
@@ -223,6 +226,7 @@ where
             principal,
             query: received.query.clone(),
             body: if reads_body { received.body().to_vec() } else { Vec::new() },
+            if_version: received.if_match.as_deref().map_or(IfVersion::Any, conditional::if_match),
             store: store.clone(),
             now,
             new_team_id: Arc::clone(&deps.new_team_id),

@@ -2,7 +2,11 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use lambda_http::{Body, Request, RequestExt, http::header::AUTHORIZATION, request::RequestContext};
+use lambda_http::{
+    Body, Request, RequestExt,
+    http::header::{AUTHORIZATION, IF_MATCH},
+    request::RequestContext,
+};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -23,6 +27,8 @@ pub(super) struct Received {
     pub(super) token: Option<String>,
     /// The contract that the form of the credential belongs to, be it good or not, and whatever scheme stands before it.
     pub(super) spoken_contract: Option<Contract>,
+    /// The `If-Match` header.
+    pub(super) if_match: Option<String>,
     /// When the answer has to be on its way.
     pub(super) deadline: Instant,
     body: Body,
@@ -48,6 +54,9 @@ impl From<Request> for Received {
         let token = authorization.and_then(auth::bearer).map(str::to_owned);
         let spoken_contract =
             authorization.and_then(|value| value.split_whitespace().last()).and_then(auth::spoken_contract);
+        // The gateway has joined several headers to one. What is not UTF-8 is no tag of ours.
+        let if_match = request.headers().get(IF_MATCH);
+        let if_match = if_match.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let left = lambda::time_left(request.lambda_context_ref().map_or(0, |context| context.deadline));
         Self {
             method: request.method().as_str().to_owned(),
@@ -57,6 +66,7 @@ impl From<Request> for Received {
             address: source_ip.and_then(|address| address.parse().ok()),
             token,
             spoken_contract,
+            if_match,
             deadline: Instant::now() + left.saturating_sub(Self::MARGIN),
             body: request.into_body(),
         }

@@ -63,10 +63,10 @@ impl Reply {
         Self { status, body, version: None, headers: HeaderMap::new() }
     }
 
-    /// The same, whose body shows one team, with the team's version as its `ETag`.
+    /// The same, whose body shows one team, with the team's version as its `ETag`. `None` where it shows no team.
     #[must_use]
-    pub fn of_version(self, version: u64) -> Self {
-        Self { version: Some(version), ..self }
+    pub fn of_version(self, version: impl Into<Option<u64>>) -> Self {
+        Self { version: version.into(), ..self }
     }
 }
 

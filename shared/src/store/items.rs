@@ -49,6 +49,11 @@ pub(super) fn text<'i>(item: &'i Item, attribute: &str) -> Option<&'i str> {
     item.get(attribute).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 
+/// The version of the team that an item holds, read without the rest of it.
+pub(super) fn version(item: &Item) -> Option<u64> {
+    item.get("version").and_then(|value| value.as_n().ok())?.parse().ok()
+}
+
 /// `ORG#o`, `ORG`.
 #[derive(Serialize, Deserialize)]
 struct OrganizationItem {

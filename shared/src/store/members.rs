@@ -100,7 +100,9 @@ impl Store {
 
         let mut transaction = Transaction::new(self);
         // Not on condition of the version: of 200 users added at once to one team, most would then run out of time. So the
-        // answer is the team as it was read, with this member; one added at the same moment may be missing from it.
+        // answer is the team as it was read, with this member; one added at the same moment may be missing from it. Its version
+        // is the next after the one that was read, with the fields, in one item: whatever else was changed at the same moment makes
+        // the real one larger still, and an `If-Match` of this one then fails where it could overwrite what nobody has seen.
         let room = "attribute_exists(#pk) AND #member_count < :max";
         let mut joined =
             "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now".to_owned();

@@ -16,8 +16,8 @@ use super::{
     transaction::{MAX_ITEMS, Refusal, Transaction},
 };
 use crate::domain::{
-    Error as Refused, ListTeams, Listed, Load, Member, Order, OrganizationId, Roster, Team, TeamChanges, TeamId,
-    TeamPage, Timestamp, UserField, UserId, UserStatus,
+    Error as Refused, IfVersion, ListTeams, Listed, Load, Member, Order, OrganizationId, Roster, Team, TeamChanges,
+    TeamId, TeamPage, Timestamp, UserField, UserId, UserStatus,
 };
 
 /// What deleting a team does about the open tickets it still holds.
@@ -30,7 +30,8 @@ pub enum OnOpenTickets {
 }
 
 impl Store {
-    /// Reads a team, its load and its members, strongly consistent. One round trip: two queries at once.
+    /// Reads a team, its load and its members, strongly consistent. One round trip: two queries at once, so that the members may
+    /// be those of a moment before or after the team's version. The fields are always that version's.
     ///
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
@@ -154,11 +155,13 @@ impl Store {
 
     /// Changes a team; changes that change nothing move neither its version nor its time.
     ///
-    /// One round trip for plain fields: an update beside a query of the members. Two for a new name or another lead: reads,
-    /// then a transaction on condition that nobody changed the team in between.
+    /// One round trip for plain fields: an update beside a query of the members. Two for a new name, another lead, or where the
+    /// team has to be of certain versions: reads, then a transaction on condition that nobody changed the team in between.
+    /// An update by itself could not tell its own effect, whose answer was lost, from another version.
     ///
     /// # Errors
-    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound); [`UserNotFound`](crate::domain::Error::UserNotFound) or
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound); [`VersionMismatch`](crate::domain::Error::VersionMismatch),
+    /// though nothing would change; [`UserNotFound`](crate::domain::Error::UserNotFound) or
     /// [`UserInactive`](crate::domain::Error::UserInactive) for a new lead; [`NameTaken`](crate::domain::Error::NameTaken);
     /// [`Error::Unavailable`], [`Error::Internal`].
     pub async fn change_team(
@@ -166,11 +169,12 @@ impl Store {
         org: &OrganizationId,
         id: TeamId,
         changes: &TeamChanges,
+        if_version: &IfVersion,
         now: Timestamp,
     ) -> Result<Roster, Error> {
         let touches_other_items = changes.name.is_some() || matches!(changes.lead_id, Some(Some(_)));
-        if touches_other_items {
-            return self.until_current(|| self.change_name_or_lead(org, id, changes, now)).await;
+        if touches_other_items || *if_version != IfVersion::Any {
+            return self.until_current(|| self.change_as_read(org, id, changes, if_version, now)).await;
         }
         if *changes == TeamChanges::default() {
             return self.team(org, id).await.map(|(roster, _)| roster);
@@ -179,19 +183,22 @@ impl Store {
         Ok(Roster { team: team?, members: members? })
     }
 
-    async fn change_name_or_lead(
+    /// Changes a team, if it still is as it is read here.
+    async fn change_as_read(
         &self,
         org: &OrganizationId,
         id: TeamId,
         changes: &TeamChanges,
+        if_version: &IfVersion,
         now: Timestamp,
     ) -> Result<Roster, Stale> {
         let (Roster { team, members }, _) = self.team(org, id).await?;
+        if_version.check(team.version)?;
         let Some(changed) = team.changed(changes, now) else { return Ok(Roster { team, members }) };
 
         let mut transaction = Transaction::new(self);
         let version = expression::values([(":version", n(team.version))]);
-        transaction.put(TeamItem::new(&changed), "#version = :version", Some(version), team_as_read)?;
+        transaction.put(TeamItem::new(&changed), "#version = :version", Some(version), team_as_wanted(if_version))?;
         if let Some(lead) = changed.lead_id
             && team.lead_id != Some(lead)
         {
@@ -278,23 +285,25 @@ impl Store {
     /// memberships as fit are deleted in the same transaction, which is all of them for a team of up to 95.
     ///
     /// # Errors
-    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`OpenTickets`](crate::domain::Error::OpenTickets),
-    /// [`Error::Unavailable`], [`Error::Internal`].
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`VersionMismatch`](crate::domain::Error::VersionMismatch),
+    /// [`OpenTickets`](crate::domain::Error::OpenTickets), [`Error::Unavailable`], [`Error::Internal`].
     pub async fn delete_team(
         &self,
         org: &OrganizationId,
         id: TeamId,
+        if_version: &IfVersion,
         on_open_tickets: OnOpenTickets,
         now: Timestamp,
     ) -> Result<(), Error> {
         self.until_current(|| async {
             let (team, load, memberships) = self.team_with_memberships(org, id).await?;
+            if_version.check(team.version)?;
             if on_open_tickets == OnOpenTickets::Refuse && load.open_tickets > 0 {
                 return Err(Refused::OpenTickets(load.open_tickets).into());
             }
             let mut transaction = Transaction::new(self);
-            let version = expression::values([(":version", n(team.version))]);
-            transaction.delete(&keys::team(org, id), Some("#version = :version"), Some(version), team_as_read)?;
+            let (key, version) = (keys::team(org, id), expression::values([(":version", n(team.version))]));
+            transaction.delete(&key, Some("#version = :version"), Some(version), team_as_wanted(if_version))?;
             let counts = expression::values([(":open", n(load.open_tickets)), (":waiting", n(load.waiting_tickets))]);
             let as_read = "#open_tickets = :open AND #waiting_tickets = :waiting";
             transaction.delete(&keys::load(org, id), Some(as_read), Some(counts), |_| Refusal::Outdated)?;
@@ -336,6 +345,15 @@ fn listed(org: &OrganizationId, read: Vec<Item>) -> Result<Vec<Listed>, Error> {
 /// The meaning of a team that is not as it was read.
 pub(super) fn team_as_read(item: Option<&Item>) -> Refusal {
     if item.is_some() { Refusal::Outdated } else { Refusal::Because(Refused::TeamNotFound) }
+}
+
+/// The same where the team has to be of certain versions: if it is of no such version any more, that is the answer, and comes
+/// before what else the request asked for.
+fn team_as_wanted(if_version: &IfVersion) -> impl Fn(Option<&Item>) -> Refusal + Send + Sync {
+    move |item| match item.and_then(items::version).map(|version| if_version.check(version)) {
+        Some(Err(refused)) => Refusal::Because(refused),
+        Some(Ok(())) | None => team_as_read(item),
+    }
 }
 
 /// Claims a team's name for it.

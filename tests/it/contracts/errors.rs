@@ -20,7 +20,7 @@ use crate::support::{Answer, Client, Organization, Stack, bare, n, stray_key, ti
 
 /// What an error says in the contract of the client that got it.
 #[track_caller]
-fn said(client: &Client, path: &str, answer: &Answer) -> String {
+pub(super) fn said(client: &Client, path: &str, answer: &Answer) -> String {
     assert!(!answer.text.contains(client.token()), "the key is in {answer}");
     if client.token().starts_with("tt_") {
         let (status, detail) = toptickets_error(answer);

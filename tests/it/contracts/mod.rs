@@ -1,5 +1,6 @@
 //! The two contracts, held to the letter.
 
+mod conditions;
 mod decisions;
 mod documents;
 mod errors;

@@ -7,8 +7,8 @@ use std::{
 
 use muster::{
     domain::{
-        MemberRole, NewMember, NewTeam, OrganizationId, QueueStrategy, Tags, Team, TeamId, TeamName, Timestamp, User,
-        UserId, UserStatus,
+        IfVersion, MemberRole, NewMember, NewTeam, OrganizationId, QueueStrategy, Tags, Team, TeamId, TeamName,
+        Timestamp, User, UserId, UserStatus,
     },
     store::{OnLead, OnOpenTickets, Table},
 };
@@ -130,7 +130,8 @@ impl Desk {
     /// Deletes a team, whatever it holds.
     pub async fn delete(&self, team: usize) {
         let now = Timestamp::from_secs(NOW);
-        let deleted = self.stack.store().delete_team(&self.org, team_id(team), OnOpenTickets::Unassign, now).await;
+        let (store, unassign) = (self.stack.store(), OnOpenTickets::Unassign);
+        let deleted = store.delete_team(&self.org, team_id(team), &IfVersion::Any, unassign, now).await;
         deleted.expect("a team can be deleted");
     }
 

@@ -43,6 +43,8 @@ pub struct Invocation {
     /// The path, and the query after a `?`.
     pub target: String,
     pub body: Option<Value>,
+    /// Headers beyond those that every request has, in lower case.
+    pub headers: Vec<(&'static str, String)>,
     /// Where it comes from, as the gateway says.
     pub source_ip: Value,
     /// How long the function has, as its context says.
@@ -56,16 +58,23 @@ impl Invocation {
             method,
             target: target.into(),
             body,
+            headers: Vec::new(),
             source_ip: json!("127.0.0.1"),
             time: Duration::from_secs(30),
         }
     }
 
+    /// The same with one more header.
+    pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
     /// The event, payload format 2.0.
     fn event(&self) -> Value {
-        let Self { token, method, target, body, source_ip, time: _ } = self;
+        let Self { token, method, target, body, headers, source_ip, time: _ } = self;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        json!({
+        let mut event = json!({
             "version": "2.0",
             "routeKey": "$default",
             "rawPath": path,
@@ -97,7 +106,11 @@ impl Invocation {
             },
             "body": body.as_ref().map(Value::to_string),
             "isBase64Encoded": false,
-        })
+        });
+        for (name, value) in headers {
+            event["headers"][name] = Value::from(value.as_str());
+        }
+        event
     }
 
     /// Calls the function that the template routes this to.
