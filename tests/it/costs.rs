@@ -475,6 +475,51 @@ async fn changing_a_version_costs_what_the_design_says() {
     ");
 }
 
+/// Keeping an answer costs two write units a kilobyte of it, and where a request reads anyway a read beside the others.
+#[tokio::test]
+async fn doing_something_once_costs_what_the_design_says() {
+    let mut metered = Metered::start().await;
+    let (lead, described) = (metered.user(0), "What it is for. ".repeat(600));
+    for contract in Contract::ALL {
+        let name = contract.as_str();
+        for (case, body) in [
+            ("create", json!({ "name": format!("Plain {name}") })),
+            ("create with a lead", json!({ "name": format!("Led {name}"), "lead_id": lead })),
+            ("create with 9,600 characters", json!({ "name": format!("Long {name}"), "description": described })),
+        ] {
+            metered.headers = vec![("idempotency-key", format!("{case} {name}").replace(' ', "-"))];
+            metered.case(1, case, contract, post("/v1/teams", body.clone())).await;
+            metered.case(1, "the same again", contract, post("/v1/teams", body)).await;
+        }
+        let id = metered.org.team(&format!("Team {name}")).await;
+        for n in 0..9 {
+            metered.org.member(&id, &metered.org.users[n]).await;
+        }
+        let (members, adding) = (format!("/v1/teams/{id}/members"), json!({ "user_id": metered.user(9) }));
+        metered.headers = vec![("idempotency-key", format!("add-{name}"))];
+        metered.case(2, "add the tenth member", contract, post(&members, adding.clone())).await;
+        metered.case(1, "the same again", contract, post(&members, adding)).await;
+    }
+    assert_snapshot!(metered.lines, @"
+    toptickets | create                          | 1 |    0 |   10 | TransactWriteItems(5)
+    toptickets | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
+    toptickets | create with a lead              | 1 |    0 |   10 | TransactWriteItems(5)
+    toptickets | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
+    toptickets | create with 9,600 characters    | 1 |    0 |   46 | TransactWriteItems(5)
+    toptickets | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
+    toptickets | add the tenth member            | 2 |    4 |   11 | GetItem + GetItem + Query + Query, then TransactWriteItems(4)
+    toptickets | the same again                  | 1 |    5 |    0 | GetItem + GetItem + Query + Query
+    itsm       | create                          | 1 |    0 |   10 | TransactWriteItems(5)
+    itsm       | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
+    itsm       | create with a lead              | 1 |    0 |   12 | TransactWriteItems(6)
+    itsm       | the same again                  | 1 |    0 |    0 | TransactWriteItems(6)
+    itsm       | create with 9,600 characters    | 1 |    0 |   46 | TransactWriteItems(5)
+    itsm       | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
+    itsm       | add the tenth member            | 2 |    4 |    9 | GetItem + GetItem + Query + Query, then TransactWriteItems(4)
+    itsm       | the same again                  | 1 |    5 |    0 | GetItem + GetItem + Query + Query
+    ");
+}
+
 #[tokio::test]
 async fn writing_members_costs_what_the_design_says() {
     let mut metered = Metered::start().await;

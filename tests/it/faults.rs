@@ -186,14 +186,16 @@ enum Write {
     Learn,
     Promote,
     Demote,
-    /// Those of a version.
+    /// Those of a version, and those that are done once, however often they are sent.
     DescribeIf,
     DeleteIf,
+    CreateOnce,
+    AddOnce,
 }
 
 impl Write {
     /// Every write under each contract that has it.
-    const ALL: [(Self, Contract); 26] = [
+    const ALL: [(Self, Contract); 30] = [
         (Self::Create, Toptickets),
         (Self::Create, Itsm),
         (Self::CreateWithLead, Itsm),
@@ -220,13 +222,17 @@ impl Write {
         (Self::DescribeIf, Toptickets),
         (Self::DescribeIf, Itsm),
         (Self::DeleteIf, Itsm),
+        (Self::CreateOnce, Toptickets),
+        (Self::CreateOnce, Itsm),
+        (Self::AddOnce, Toptickets),
+        (Self::AddOnce, Itsm),
     ];
 
     fn invocation(self, world: &World, contract: Contract) -> Invocation {
         let (team, user) = (world.team_path(), |n| world.user(n));
         let members = format!("{team}/members");
         let (method, target, body) = match self {
-            Self::Create => (Method::POST, "/v1/teams".to_owned(), json!({ "name": "New" })),
+            Self::Create | Self::CreateOnce => (Method::POST, "/v1/teams".to_owned(), json!({ "name": "New" })),
             Self::CreateWithLead => {
                 (Method::POST, "/v1/teams".to_owned(), json!({ "name": "New", "lead_id": user(3) }))
             }
@@ -235,7 +241,7 @@ impl Write {
             Self::Lead => (Method::PATCH, team, json!({ "lead_id": user(3) })),
             Self::ClearLead => (Method::PATCH, team, json!({ "lead_id": null })),
             Self::Delete | Self::DeleteIf => (Method::DELETE, team, Value::Null),
-            Self::Add => (Method::POST, members, json!({ "user_id": user(3) })),
+            Self::Add | Self::AddOnce => (Method::POST, members, json!({ "user_id": user(3) })),
             Self::AddLead => (Method::POST, members, json!({ "user_id": user(3), "role": "lead" })),
             Self::Return => (Method::POST, members, json!({ "user_id": user(2) })),
             Self::Remove => (Method::DELETE, format!("{members}/{}", user(0)), Value::Null),
@@ -251,6 +257,7 @@ impl Write {
         match self {
             // The version of a team that was just created, and of one whose roster was filled.
             Self::DescribeIf | Self::DeleteIf => invocation.with("if-match", "\"1\", \"5\""),
+            Self::CreateOnce | Self::AddOnce => invocation.with("idempotency-key", "once"),
             _ => invocation,
         }
     }
@@ -258,7 +265,13 @@ impl Write {
     /// The status of success.
     fn status(self) -> u16 {
         match self {
-            Self::Create | Self::CreateWithLead | Self::Add | Self::AddLead | Self::Return => 201,
+            Self::Create
+            | Self::CreateOnce
+            | Self::CreateWithLead
+            | Self::Add
+            | Self::AddOnce
+            | Self::AddLead
+            | Self::Return => 201,
             Self::Describe
             | Self::DescribeIf
             | Self::Rename
@@ -274,12 +287,15 @@ impl Write {
     /// What it does, done once.
     fn apply(self, world: &World, mut state: State) -> State {
         let user = |n| world.user(n);
-        let moves = !matches!(self, Self::Create | Self::CreateWithLead | Self::Delete | Self::DeleteIf | Self::Learn);
+        let moves = !matches!(
+            self,
+            Self::Create | Self::CreateOnce | Self::CreateWithLead | Self::Delete | Self::DeleteIf | Self::Learn
+        );
         if moves {
             state.team().version += 1;
         }
         match self {
-            Self::Create | Self::CreateWithLead => {
+            Self::Create | Self::CreateOnce | Self::CreateWithLead => {
                 let lead = if self == Self::CreateWithLead { user(3) } else { String::new() };
                 let (description, members, skilled) = Default::default();
                 let new = TeamState { description, lead, version: 1, members, skilled };
@@ -296,7 +312,7 @@ impl Write {
                 state.teams.remove("Team");
                 state.gone += 1;
             }
-            Self::Add => drop(state.team().members.insert(user(3))),
+            Self::Add | Self::AddOnce => drop(state.team().members.insert(user(3))),
             Self::AddLead => {
                 state.team().members.insert(user(3));
                 state.team().lead = user(3);
@@ -321,12 +337,14 @@ impl Write {
         if matches!(self, Self::Delete | Self::DeleteIf | Self::Remove | Self::RemoveLead) {
             return String::new();
         }
-        let is_members =
-            matches!(self, Self::Add | Self::AddLead | Self::Return | Self::Learn | Self::Promote | Self::Demote);
+        let is_members = matches!(
+            self,
+            Self::Add | Self::AddOnce | Self::AddLead | Self::Return | Self::Learn | Self::Promote | Self::Demote
+        );
         if is_members && contract == Itsm {
             return String::new();
         }
-        let is_new = matches!(self, Self::Create | Self::CreateWithLead | Self::Rename);
+        let is_new = matches!(self, Self::Create | Self::CreateOnce | Self::CreateWithLead | Self::Rename);
         format!("\"{}\"", left.teams[if is_new { "New" } else { "Team" }].version)
     }
 
@@ -572,8 +590,9 @@ async fn a_write_whose_reads_fail_once_happens_once() {
         Write::Learn,
         Write::Promote,
         Write::DescribeIf,
+        Write::AddOnce,
     ];
-    let cases = reading.into_iter().flat_map(|write| (0..3).map(move |nth| (write, nth)));
+    let cases = reading.into_iter().flat_map(|write| (0..4).map(move |nth| (write, nth)));
     each(cases, async |(write, nth)| {
         let (world, script) = (World::of(write).await, Script::default());
         let expected = write.apply(&world, world.state().await);
@@ -769,7 +788,7 @@ async fn a_name_taken_in_between_is_taken() {
 async fn a_team_deleted_in_between_is_not_found() {
     let delete = |world: &World| meanwhile(world, Method::DELETE, world.team_path(), Value::Null);
     for (write, _) in Write::ALL {
-        if matches!(write, Write::Create | Write::CreateWithLead) {
+        if matches!(write, Write::Create | Write::CreateOnce | Write::CreateWithLead) {
             continue;
         }
         raced(write, delete, |_, Raced { world, before, answer, after }| {

@@ -785,7 +785,7 @@ async fn odd_headers_do_no_harm() {
         (vec![good.as_bytes(), b"X-Request-Id: req_mine\xff", b"apigw-requestid: mine"], 200),
         (vec![good.as_bytes(), b"X-Amzn-Trace-Id: \xff", b"Forwarded: for=\"[::1\""], 200),
         (vec![good.as_bytes(), b"Accept: \xff", b"Accept-Encoding: br", b"Range: bytes=0-", b"If-None-Match: *"], 200),
-        (vec![good.as_bytes(), b"If-Match: \xff", b"If-Match: \""], 200),
+        (vec![good.as_bytes(), b"If-Match: \xff", b"If-Match: \"", b"Idempotency-Key: \xff", b"Idempotency-Key:"], 200),
         (vec![good.as_bytes(), b"Expect: 100-continue"], 200),
         (vec![good.as_bytes(), b"Content-Type: \xff"], 200),
         (vec![b"Authorization:"], 401),

@@ -17,6 +17,7 @@ mod isolation;
 mod jwt;
 mod pipeline;
 mod rates;
+mod retries;
 mod routing;
 mod shapes;
 mod support;

@@ -4,9 +4,9 @@ use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
 use muster::{
-    domain::{Contract, Roster, TeamId, UserId},
+    domain::{Contract, Member, Roster, TeamId, UserId},
     http::{self, Call, Deps, Error, Reply, Route},
-    store::OnLead,
+    store::{Answer, OnLead},
     wire::{self, Failure},
 };
 
@@ -43,8 +43,12 @@ async fn list(call: &Call, team: TeamId) -> Result<Reply, Error> {
 
 async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let new = wire::add_member(call.contract(), &call.body)?;
-    let (roster, member) = call.store.add_member(&call.principal.organization_id, team, &new, call.now).await?;
-    Ok(Reply::created(wire::member(call.contract(), &roster, &member)).of_version(shown_version(call, &roster)))
+    let answer = |roster: &Roster, member: &Member| {
+        Answer::created(wire::member(call.contract(), roster, member), shown_version(call, roster))
+    };
+    let org = &call.principal.organization_id;
+    let answer = call.store.add_member(org, team, &new, answer, call.idempotency.as_ref(), call.now).await?;
+    Ok(answer.into())
 }
 
 async fn update(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {

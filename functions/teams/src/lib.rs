@@ -7,7 +7,7 @@ use lambda_http::{Body, Request, Response};
 use muster::{
     domain::{Contract, Roster, Team, TeamId},
     http::{self, Call, Deps, Error, Reply, Route},
-    store::OnOpenTickets,
+    store::{Answer, OnOpenTickets},
     wire::{self, Failure},
 };
 
@@ -46,9 +46,10 @@ async fn create(call: &Call) -> Result<Reply, Error> {
     let new = wire::create_team(call.contract(), &call.body)?;
     let id = (call.new_team_id)(call.now);
     let team = Team::create(id, call.principal.organization_id.clone(), new, call.now);
-    call.store.create_team(&team).await?;
     let roster = Roster { team, members: Vec::new() };
-    Ok(Reply::created(wire::team(call.contract(), &roster)).of_version(roster.team.version))
+    let answer = Answer::created(wire::team(call.contract(), &roster), Some(roster.team.version));
+    call.store.create_team(&roster.team, &answer, call.idempotency.as_ref()).await?;
+    Ok(answer.into())
 }
 
 async fn get(call: &Call, id: TeamId) -> Result<Reply, Error> {

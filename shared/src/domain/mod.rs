@@ -9,6 +9,7 @@ mod credential;
 mod decision;
 mod error;
 mod event;
+mod idempotency;
 mod ids;
 mod issuer;
 mod list;
@@ -25,6 +26,7 @@ pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey, Subje
 pub use decision::{Candidate, Decision, Reason, WhyNot};
 pub use error::{Error, UserField};
 pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};
+pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyError};
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
 pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, TokenKeysError};
 pub use list::{ListTeams, Listed, Order, Page, SortBy, TeamPage, TicketPage};

@@ -16,11 +16,11 @@ pub use route::{Endpoint, OPEN_ROUTES, OpenEndpoint, ROUTES, Route};
 
 use crate::{
     auth::{self, Exceeded, KeyCache, Principal, RateLimits, VerifierCache},
-    domain::{self, Contract, IfVersion, TeamId, Timestamp},
+    domain::{self, Contract, Fingerprint, Idempotency, IfVersion, TeamId, Timestamp},
     store::{self, Store, Table},
     wire::{
         Failure,
-        input::{Invalid, MAX_BODY_BYTES},
+        input::{self, Invalid, MAX_BODY_BYTES},
     },
 };
 use request::Received;
@@ -91,6 +91,8 @@ pub struct Call {
     pub body: Vec<u8>,
     /// Of which versions the team has to be, for the routes that change or delete one.
     pub if_version: IfVersion,
+    /// By what to know the request when it comes again, where the route creates something and the client said so.
+    pub idempotency: Option<Idempotency>,
     /// The table, until shortly before the function's time is up.
     pub store: Store,
     /// When the request came.
@@ -157,16 +159,17 @@ where
         Ok(found) => answer(&received, &found, deps, now, use_case).await,
         Err(failure) => Err(failure.into()),
     };
-    let outcome = outcome.map_err(|error| match error {
-        Error::Failure(failure) => failure,
-        Error::Store(store::Error::Refused(error)) => error.into(),
+    let outcome = outcome.or_else(|error| match error {
+        Error::Failure(failure) => Err(failure),
+        Error::Store(store::Error::Answered(answer)) => Ok(answer.into()),
+        Error::Store(store::Error::Refused(error)) => Err(error.into()),
         Error::Store(error) => {
             let failure = match &error {
                 store::Error::Unavailable(_) => Failure::Unavailable,
                 _ => Failure::Internal,
             };
             tracing::error!(request_id = received.request_id, method = received.method, route, %error, "failed");
-            failure
+            Err(failure)
         }
     });
     Ok(response::render(&received, now, outcome))
@@ -221,12 +224,15 @@ where
         if !principal.may(scope) {
             return Err(Failure::MissingScope(scope).into());
         }
+        let route = found.route()?;
+        let idempotency = if found.endpoint.creates() { idempotency(received, principal.contract)? } else { None };
         let call = Call {
-            route: found.route()?,
+            route,
             principal,
             query: received.query.clone(),
             body: if reads_body { received.body().to_vec() } else { Vec::new() },
             if_version: received.if_match.as_deref().map_or(IfVersion::Any, conditional::if_match),
+            idempotency,
             store: store.clone(),
             now,
             new_team_id: Arc::clone(&deps.new_team_id),
@@ -237,4 +243,12 @@ where
     // the answer.
     let (answer, ()) = tokio::join!(answered, reported);
     answer
+}
+
+/// By what to know a request when it comes again, if its client gave it a key.
+fn idempotency(received: &Received, contract: Contract) -> Result<Option<Idempotency>, Invalid> {
+    let Some(header) = &received.idempotency_key else { return Ok(None) };
+    let key = input::idempotency_key(header)?;
+    let fingerprint = Fingerprint::of(contract, &received.method, &received.path, received.body());
+    Ok(Some(Idempotency { key, fingerprint }))
 }

@@ -4,13 +4,18 @@ use std::{net::IpAddr, time::Duration};
 
 use lambda_http::{
     Body, Request, RequestExt,
-    http::header::{AUTHORIZATION, IF_MATCH},
+    http::{
+        HeaderName,
+        header::{AUTHORIZATION, IF_MATCH},
+    },
     request::RequestContext,
 };
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{auth, domain::Contract, lambda};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What came in, before anything was checked.
 pub(super) struct Received {
@@ -29,6 +34,8 @@ pub(super) struct Received {
     pub(super) spoken_contract: Option<Contract>,
     /// The `If-Match` header.
     pub(super) if_match: Option<String>,
+    /// The `Idempotency-Key` header.
+    pub(super) idempotency_key: Option<String>,
     /// When the answer has to be on its way.
     pub(super) deadline: Instant,
     body: Body,
@@ -54,9 +61,10 @@ impl From<Request> for Received {
         let token = authorization.and_then(auth::bearer).map(str::to_owned);
         let spoken_contract =
             authorization.and_then(|value| value.split_whitespace().last()).and_then(auth::spoken_contract);
-        // The gateway has joined several headers to one. What is not UTF-8 is no tag of ours.
-        let if_match = request.headers().get(IF_MATCH);
-        let if_match = if_match.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        // The gateway has joined several headers of one name to one. What is not UTF-8 is neither a tag of ours nor a key.
+        let header =
+            |name| request.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let (if_match, idempotency_key) = (header(IF_MATCH), header(IDEMPOTENCY_KEY));
         let left = lambda::time_left(request.lambda_context_ref().map_or(0, |context| context.deadline));
         Self {
             method: request.method().as_str().to_owned(),
@@ -67,6 +75,7 @@ impl From<Request> for Received {
             token,
             spoken_contract,
             if_match,
+            idempotency_key,
             deadline: Instant::now() + left.saturating_sub(Self::MARGIN),
             body: request.into_body(),
         }

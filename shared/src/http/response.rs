@@ -11,6 +11,7 @@ use lambda_http::{
 use super::request::Received;
 use crate::{
     domain::{Contract, Timestamp},
+    store::Answer,
     wire::{
         Failure, Occurrence,
         itsm::{self, Audience},
@@ -41,12 +42,6 @@ impl Reply {
         Self::new(StatusCode::OK, Body::Text(body))
     }
 
-    /// 201 with a JSON body.
-    #[must_use]
-    pub fn created(body: String) -> Self {
-        Self::new(StatusCode::CREATED, Body::Text(body))
-    }
-
     /// 204 without a body.
     #[must_use]
     pub fn no_content() -> Self {
@@ -67,6 +62,13 @@ impl Reply {
     #[must_use]
     pub fn of_version(self, version: impl Into<Option<u64>>) -> Self {
         Self { version: version.into(), ..self }
+    }
+}
+
+impl From<Answer> for Reply {
+    fn from(Answer { status, version, body }: Answer) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+        Self { version, ..Self::new(status, Body::Text(body)) }
     }
 }
 

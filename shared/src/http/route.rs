@@ -79,6 +79,12 @@ impl Endpoint {
         matches!(self, Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::UpdateMember)
     }
 
+    /// Whether it makes something new, which a client that has to send its request again does not want twice.
+    #[must_use]
+    pub fn creates(self) -> bool {
+        matches!(self, Self::CreateTeam | Self::AddMember)
+    }
+
     /// Whether `contract` has it.
     #[must_use]
     pub fn is_in(self, contract: Contract) -> bool {
@@ -197,6 +203,7 @@ mod tests {
         for (method, pattern, endpoint) in ROUTES {
             let path = pattern.replace("{team_id}", ID).replace("{user_id}", ID).replace("{ticket_id}", "TKT-1");
             assert_eq!(find(method, &path, Some(Contract::Itsm)).unwrap().endpoint, endpoint);
+            assert_eq!(endpoint.creates(), method == "POST");
         }
     }
 

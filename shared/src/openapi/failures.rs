@@ -11,7 +11,7 @@ use crate::{
     http::{Endpoint, ROUTES},
     wire::{
         self, Failure, Occurrence,
-        input::{Invalid, Rule},
+        input::{Invalid, Location, Rule},
         itsm::{self, Audience},
         toptickets,
     },
@@ -289,7 +289,7 @@ fn all() -> impl Iterator<Item = Failure> {
 }
 
 /// Every rule of form.
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     Rule::Missing,
     Rule::Null,
     Rule::NotString,
@@ -305,6 +305,7 @@ const RULES: [Rule; 15] = [
     Rule::TooSmall(0),
     Rule::TooLarge(0),
     Rule::TooManyItems(0),
+    Rule::NotVisible,
 ];
 
 fn distinct(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
@@ -332,7 +333,7 @@ pub(super) fn constraints() -> Vec<&'static str> {
 /// The names that `TopTickets` errors have for rules of form.
 pub(super) fn violation_types() -> Vec<&'static str> {
     let malformed = "value_error.jsondecode";
-    distinct(RULES.into_iter().map(|rule| toptickets::kind(rule).1).chain([malformed]))
+    distinct(RULES.into_iter().map(|rule| toptickets::kind(Location::Body, rule).1).chain([malformed]))
 }
 
 /// The sentence about the scope that an operation needs.

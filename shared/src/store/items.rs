@@ -9,11 +9,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Error, keys, keys::TeamEntry, work::Gone};
+use super::{Answer, Error, idempotency::Kept, keys, keys::TeamEntry, work::Gone};
 use crate::domain::{
-    ApiKey, Candidate, Credit, Decision, Description, EventVersion, KeyKind, Load, Member, OrganizationId, Priority,
-    Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName, Ticket,
-    TicketState, TicketStatus, Timestamp, TokenIssuer, TokenKey, TokenKeys, Topics, User, UserId, UserStatus, WhyNot,
+    ApiKey, Candidate, Credit, Decision, Description, EventVersion, Idempotency, KeyKind, Load, Member, OrganizationId,
+    Priority, Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName,
+    Ticket, TicketState, TicketStatus, Timestamp, TokenIssuer, TokenKey, TokenKeys, Topics, User, UserId, UserStatus,
+    WhyNot,
 };
 
 /// An item as DynamoDB carries it.
@@ -680,6 +681,39 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
     })
 }
 
+/// `ORG#o#IDEM#<key>`, `IDEM`. `expires_at` is the table's TTL attribute, in seconds.
+#[derive(Serialize, Deserialize)]
+pub(super) struct AnswerItem {
+    pk: String,
+    sk: String,
+    fingerprint: String,
+    status: u16,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    body: String,
+    expires_at: i64,
+}
+
+impl AnswerItem {
+    pub(super) fn new(
+        organization_id: &OrganizationId,
+        request: &Idempotency,
+        answer: &Answer,
+        expires_at: i64,
+    ) -> Self {
+        let Idempotency { key, fingerprint } = request;
+        let Answer { status, version, body } = answer.clone();
+        let keys::Key { pk, sk } = keys::idempotency(organization_id, key);
+        Self { pk, sk, fingerprint: fingerprint.to_string(), status, version, body, expires_at }
+    }
+}
+
+/// What an item keeps of a request and its answer.
+pub(super) fn kept(item: Item) -> Result<Kept, Error> {
+    let AnswerItem { pk: _, sk: _, fingerprint, status, version, body, expires_at } = from_item(item)?;
+    Ok(Kept { fingerprint, answer: Answer { status, version, body }, expires_at })
+}
+
 /// `KEY#<sha256>`, `KEY`. The end of a key's life is not called `expires_at`: that is the table's TTL attribute, and an
 /// expired key stays in the operator's list.
 #[derive(Serialize, Deserialize)]
@@ -837,7 +871,7 @@ pub(super) fn request_count(item: Item) -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{NewTeam, SecretKey};
+    use crate::domain::{Contract, Fingerprint, IdempotencyKey, NewTeam, SecretKey};
 
     fn org() -> OrganizationId {
         OrganizationId::parse("org").unwrap()
@@ -924,6 +958,15 @@ mod tests {
             updated_at: Timestamp::from_millis(7),
         };
         assert_eq!(token_issuer(&org(), to_item(TokenIssuerItem::new(&expected)).unwrap()).unwrap(), expected);
+
+        let fingerprint = Fingerprint::of(Contract::Itsm, "POST", "/v1/teams", b"{}");
+        let request = Idempotency { key: IdempotencyKey::parse("a#b").unwrap(), fingerprint };
+        for version in [Some(7), None] {
+            let expected = Answer::created("{\"name\":\"\u{1f980}\"}".to_owned(), version);
+            let item = to_item(AnswerItem::new(&org(), &request, &expected, 9)).unwrap();
+            let Kept { fingerprint: of, answer, expires_at } = kept(item).unwrap();
+            assert_eq!((of, answer, expires_at), (fingerprint.to_string(), expected, 9));
+        }
     }
 
     #[test]

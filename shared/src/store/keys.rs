@@ -2,7 +2,8 @@
 //!
 //! Each `pk` of the table begins with the organization or with the hash of a key or another subject, so that no query can
 //! reach another tenant; so does each `gsi1pk` but `WORK`, which no request reads. The parts are separated by `#`, which no
-//! organization id, UUID or hash can hold; a folded name or tag comes last in its key.
+//! organization id, UUID or hash can hold; a folded name or tag comes last in its key, and so does a client's key for its
+//! request.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use super::work::Unfinished;
-use crate::domain::{Folded, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, UserId};
+use crate::domain::{
+    Folded, IdempotencyKey, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, UserId,
+};
 
 /// The most bytes DynamoDB takes in a sort key.
 const MAX_SORT_KEY_BYTES: usize = 1024;
@@ -167,6 +170,11 @@ pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<K
     })
 }
 
+/// The answer to a request, by what its client calls the request.
+pub(super) fn idempotency(org: &OrganizationId, key: &IdempotencyKey) -> Key {
+    Key::new(format!("ORG#{org}#IDEM#{}", key.as_str()), "IDEM")
+}
+
 /// An API key.
 pub(super) fn api_key(hash: KeyHash) -> Key {
     Key::new(format!("KEY#{hash}"), "KEY")
@@ -315,6 +323,10 @@ mod tests {
         UserId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap()
     }
 
+    fn client_key(text: &str) -> IdempotencyKey {
+        IdempotencyKey::parse(text).unwrap()
+    }
+
     /// Stored data outlives the code: these strings can only change together with a migration.
     #[test]
     fn keys_are_as_the_design_draws_them() {
@@ -331,6 +343,7 @@ mod tests {
             (user(&org(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), "USER"),
             (membership(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("MEMBER#{u}")),
             (membership_by_user(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("TEAM#{t}")),
+            (idempotency(&org(), &client_key("a#TEAM#b")), "ORG#org_9f8e#IDEM#a#TEAM#b", "IDEM"),
             (api_key(hash), &format!("KEY#{hash}"), "KEY"),
             (rate(Subject::of_key(hash), 28_934_400), &format!("KEY#{hash}"), "RATE#28934400"),
             (api_key_by_organization(&org(), 1_736_064_000_000), "ORG#org_9f8e#KEYS", "001736064000000"),
@@ -411,7 +424,6 @@ mod tests {
             token_issuer(&org()),
             name_claim(&org(), &Folded::of("TEAM#x")),
             specialization(&org(), &Folded::of("TEAM#x"), team_id()),
-            Key::new("ORG#org_9f8e#IDEM#TICKET#x", "IDEM"),
             Key::new("ORG#org_9f8e", "TEAM#nonsense"),
             Key::new("ORG#", "TEAM#550e8400-e29b-41d4-a716-446655440000"),
             api_key(hash),
@@ -419,6 +431,30 @@ mod tests {
             nothing(),
         ] {
             assert_eq!(Entry::parse(&key.pk, &key.sk), None, "{key:?}");
+        }
+    }
+
+    /// Whatever a client writes into its key.
+    #[test]
+    fn a_kept_answer_is_nothing_else() {
+        let (team, user) = (team_id().uuid(), user_id().uuid());
+        for text in [
+            "x",
+            "#",
+            "IDEM",
+            "USER",
+            "#TICKET#TKT-1",
+            &format!("#TEAM#{team}"),
+            &format!("TEAM#{team}#LOAD"),
+            &format!("#USER#{user}"),
+            &format!("MEMBER#{user}"),
+            &format!("GONE#{team}"),
+            "ORG#org_9f8e",
+            &"#".repeat(IdempotencyKey::MAX_CHARS),
+        ] {
+            let key = idempotency(&org(), &client_key(text));
+            assert_eq!(Entry::parse(&key.pk, &key.sk), None, "{key:?}");
+            assert_eq!(TeamEntry::parse(&key.sk), None);
         }
     }
 

@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Error, Store, expression,
+    Answer, Error, Store, expression,
     expression::{l, n, s},
+    idempotency,
     items::{self, Item, MemberItem, TeamItem},
     keys,
     retry::{Failed, Stale},
@@ -15,8 +16,8 @@ use super::{
     transaction::{Refusal, Transaction, Values},
 };
 use crate::domain::{
-    Error as Refused, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, OrganizationId, Roster, Tags, Team,
-    TeamChanges, TeamId, Timestamp, User, UserField, UserId, UserStatus,
+    Error as Refused, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, OrganizationId, Roster,
+    Tags, Team, TeamChanges, TeamId, Timestamp, User, UserField, UserId, UserStatus,
 };
 
 /// What removing a member does if the member leads the team.
@@ -61,12 +62,14 @@ impl Store {
         Ok(members)
     }
 
-    /// Adds a user to a team, or returns one who left. Answers with the team after it, the new member included.
+    /// Adds a user to a team, or returns one who left. Gives what `answer` makes of the team after it, the new member
+    /// included, and keeps that where the request has a key.
     ///
     /// Two round trips: reads, then a transaction on condition that the user is still active and the profile is still the
-    /// one that the membership copies.
+    /// one that the membership copies. One more where a request with a key is refused.
     ///
     /// # Errors
+    /// [`Error::Answered`], [`IdempotencyKeyReused`](crate::domain::Error::IdempotencyKeyReused);
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`UserNotFound`](crate::domain::Error::UserNotFound),
     /// [`AlreadyMember`](crate::domain::Error::AlreadyMember), [`UserInactive`](crate::domain::Error::UserInactive),
     /// [`TeamFull`](crate::domain::Error::TeamFull), [`Error::Unavailable`], [`Error::Internal`].
@@ -75,9 +78,12 @@ impl Store {
         org: &OrganizationId,
         team: TeamId,
         new: &NewMember,
+        answer: impl Fn(&Roster, &Member) -> Answer + Send + Sync,
+        request: Option<&Idempotency>,
         now: Timestamp,
-    ) -> Result<(Roster, Member), Error> {
-        self.until_current(|| self.try_add_member(org, team, new, now)).await
+    ) -> Result<Answer, Error> {
+        let added = self.until_current(|| self.try_add_member(org, team, new, &answer, request, now)).await;
+        self.unless_answered(org, request, now, added).await
     }
 
     async fn try_add_member(
@@ -85,10 +91,18 @@ impl Store {
         org: &OrganizationId,
         id: TeamId,
         new: &NewMember,
+        answer: &(impl Fn(&Roster, &Member) -> Answer + Send + Sync),
+        request: Option<&Idempotency>,
         now: Timestamp,
-    ) -> Result<(Roster, Member), Stale> {
+    ) -> Result<Answer, Stale> {
         let NewMember { user_id, role, skills } = new;
-        let (read, user) = tokio::join!(self.team_with_memberships(org, id), self.user(org, *user_id));
+        let (unused, read, user) = tokio::join!(
+            self.check_unused(org, request, now),
+            self.team_with_memberships(org, id),
+            self.user(org, *user_id)
+        );
+        // First: the team may have gone since, and the user is a member already.
+        unused?;
         let (mut team, load, mut members) = read?;
         let user = user?.ok_or(Refused::UserNotFound(UserField::UserId))?;
         let previous = members.iter().find(|member| member.user.id == *user_id);
@@ -122,14 +136,17 @@ impl Store {
             let item = MemberItem::new(org, id, &member);
             transaction.put(item, "attribute_not_exists(#pk)", None, already_member)?;
         }
-        transaction.commit().await?;
-
         team.member_count += 1;
         team.version += 1;
         team.updated_at = now;
         members.retain(|other| other.removed_at.is_none());
         put_among(&mut members, &member);
-        Ok((Roster { team, members }, member))
+        let answer = answer(&Roster { team, members }, &member);
+        if let Some(request) = request {
+            idempotency::keep(&mut transaction, org, request, &answer, now)?;
+        }
+        transaction.commit().await?;
+        Ok(answer)
     }
 
     /// Changes a membership; changes that change nothing write nothing. Answers with the team after it.

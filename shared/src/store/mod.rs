@@ -7,6 +7,7 @@
 mod api_keys;
 mod decisions;
 mod expression;
+mod idempotency;
 mod issuers;
 mod items;
 mod keys;
@@ -30,6 +31,7 @@ use aws_sdk_dynamodb::{
 use futures_util::{StreamExt, TryStreamExt, stream::iter};
 use tokio::time::Instant;
 
+pub use idempotency::Answer;
 pub use members::OnLead;
 pub use retry::Error;
 pub(crate) use retry::Stale;

@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt};
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-use super::Store;
+use super::{Answer, Store};
 use crate::{
     backoff::{Backoff, is_transient},
     domain,
@@ -15,6 +15,8 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// Why the store did not do what it was asked to.
 #[derive(Debug)]
 pub enum Error {
+    /// It was done before, for the same request with the same `Idempotency-Key`, which was answered so. Nothing was written.
+    Answered(Answer),
     /// A rule of the domain forbids it. Nothing was written.
     Refused(domain::Error),
     /// The table is throttling, in conflict or out of reach, and the time is up. A write may have happened or not.
@@ -37,6 +39,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Answered(_) => f.write_str("it was done before"),
             Self::Refused(error) => error.fmt(f),
             Self::Unavailable(cause) => write!(f, "the table is unavailable: {}", chain(&**cause)),
             Self::Internal(cause) => write!(f, "the table answered unexpectedly: {}", chain(&**cause)),

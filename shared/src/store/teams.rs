@@ -8,16 +8,17 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Error, Store, expression,
+    Answer, Error, Store, expression,
     expression::{l, n, s},
+    idempotency,
     items::{self, GoneItem, Item, LoadItem, NameClaimItem, TeamItem},
     keys::{self, TeamEntry},
     retry::{Failed, Stale},
     transaction::{MAX_ITEMS, Refusal, Transaction},
 };
 use crate::domain::{
-    Error as Refused, IfVersion, ListTeams, Listed, Load, Member, Order, OrganizationId, Roster, Team, TeamChanges,
-    TeamId, TeamPage, Timestamp, UserField, UserId, UserStatus,
+    Error as Refused, Idempotency, IfVersion, ListTeams, Listed, Load, Member, Order, OrganizationId, Roster, Team,
+    TeamChanges, TeamId, TeamPage, Timestamp, UserField, UserId, UserStatus,
 };
 
 /// What deleting a team does about the open tickets it still holds.
@@ -130,14 +131,25 @@ impl Store {
         self.get(&keys::organization(org)).await?.map_or(Ok(0), items::team_count)
     }
 
-    /// Creates a team. One round trip: a transaction of the team, its load, its name claim and the organization's count,
-    /// and of a check of the lead.
+    /// Creates a team, and keeps the answer where the request has a key.
+    ///
+    /// One round trip: a transaction of the team, its load, its name claim, the organization's count and the answer, and of a
+    /// check of the lead. One more where a request with a key is refused.
     ///
     /// # Errors
+    /// [`Error::Answered`], [`IdempotencyKeyReused`](crate::domain::Error::IdempotencyKeyReused);
     /// [`UserNotFound`](crate::domain::Error::UserNotFound) or [`UserInactive`](crate::domain::Error::UserInactive) for the
     /// lead, [`NameTaken`](crate::domain::Error::NameTaken), [`Error::Unavailable`], [`Error::Internal`].
-    pub async fn create_team(&self, team: &Team) -> Result<(), Error> {
+    pub async fn create_team(&self, team: &Team, answer: &Answer, request: Option<&Idempotency>) -> Result<(), Error> {
+        let created = self.try_create_team(team, answer, request).await;
+        self.unless_answered(&team.organization_id, request, team.created_at, created).await
+    }
+
+    async fn try_create_team(&self, team: &Team, answer: &Answer, request: Option<&Idempotency>) -> Result<(), Error> {
         let mut transaction = Transaction::new(self);
+        if let Some(request) = request {
+            idempotency::keep(&mut transaction, &team.organization_id, request, answer, team.created_at)?;
+        }
         if let Some(lead) = team.lead_id {
             check_lead(&mut transaction, &team.organization_id, lead, UserField::LeadId)?;
         }
@@ -149,7 +161,9 @@ impl Store {
         count_teams(&mut transaction, &team.organization_id, 1)?;
         transaction.commit().await.map_err(|stale| match stale {
             Stale::Error(error) => error,
-            Stale::Outdated => Error::internal("a new team's id belongs to another"),
+            Stale::Outdated => {
+                Error::internal("a new team's id belongs to another, or its request's key is unreadable")
+            }
         })
     }
 

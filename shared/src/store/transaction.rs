@@ -13,17 +13,20 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Error, Store, expression,
+    Answer, Error, Store, expression,
     items::{self, Item},
     keys::Key,
     retry::{Failed, Stale},
 };
 use crate::domain;
 
-/// What a failed condition means. Where several fail at once the smallest counts: a rule that is broken for good before
-/// a mere change of what was read, and of the rules the one that the contracts check first.
+/// What a failed condition means. Where several fail at once the smallest counts: that it was done before, for then the others
+/// may fail for no other reason; then a rule that is broken for good before a mere change of what was read, and of the rules
+/// the one that the contracts check first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Refusal {
+    /// The same request was granted before, and answered so.
+    Answered(Answer),
     /// The request cannot be granted.
     Because(domain::Error),
     /// What was read has changed: decide again.
@@ -168,6 +171,7 @@ impl<'t> Transaction<'t> {
             .map(|(reason, meaning)| meaning(reason.item()))
             .min();
         Err(match refusal {
+            Some(Refusal::Answered(answer)) => Stale::Error(Error::Answered(answer)),
             Some(Refusal::Because(error)) => error.into(),
             Some(Refusal::Outdated) => Stale::Outdated,
             None => Stale::Error(Error::internal(canceled)),

@@ -8,7 +8,10 @@ use std::{collections::HashMap, fmt};
 use percent_encoding::percent_decode;
 use serde_json::value::RawValue;
 
-use crate::domain::{Description, MemberRole, QueueStrategy, Tags, TagsError, TeamName, TextError, UserId};
+use crate::domain::{
+    Description, IdempotencyKey, IdempotencyKeyError, MemberRole, QueueStrategy, Tags, TagsError, TeamName, TextError,
+    UserId,
+};
 
 /// The most bytes a body may have.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -40,6 +43,8 @@ pub enum Rule {
     TooLong(usize),
     /// It has a control character.
     Control,
+    /// It has something else than visible ASCII characters.
+    NotVisible,
     /// Less than this.
     TooSmall(i64),
     /// More than this.
@@ -69,6 +74,16 @@ impl From<TagsError> for Rule {
     }
 }
 
+impl From<IdempotencyKeyError> for Rule {
+    fn from(error: IdempotencyKeyError) -> Self {
+        match error {
+            IdempotencyKeyError::Empty => Self::Empty,
+            IdempotencyKeyError::TooLong(max) => Self::TooLong(max),
+            IdempotencyKeyError::NotVisible => Self::NotVisible,
+        }
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -83,6 +98,7 @@ impl fmt::Display for Rule {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong(max) => write!(f, "must have at most {max} characters"),
             Self::Control => f.write_str("must not have control characters"),
+            Self::NotVisible => f.write_str("must have visible ASCII characters only"),
             Self::TooSmall(min) => write!(f, "must be at least {min}"),
             Self::TooLarge(max) => write!(f, "must be at most {max}"),
             Self::TooManyItems(max) => write!(f, "must have at most {max} items"),
@@ -98,6 +114,8 @@ pub enum Location {
     Body,
     /// A query parameter.
     Query,
+    /// A header.
+    Header,
 }
 
 impl Location {
@@ -107,6 +125,7 @@ impl Location {
         match self {
             Self::Body => "body",
             Self::Query => "query",
+            Self::Header => "header",
         }
     }
 }
@@ -129,6 +148,17 @@ pub enum Invalid {
     Malformed,
     /// These values broke rules, in the document's order. Never empty.
     Violations(Vec<Violation>),
+}
+
+/// Parses an `Idempotency-Key` header.
+///
+/// # Errors
+/// The rule it breaks.
+pub fn idempotency_key(header: &str) -> Result<IdempotencyKey, Invalid> {
+    IdempotencyKey::parse(header).map_err(|error| {
+        let violation = Violation { location: Location::Header, field: "Idempotency-Key", rule: error.into() };
+        Invalid::Violations(vec![violation])
+    })
 }
 
 /// Stands for a value that broke a rule; which one is noted where it was read.

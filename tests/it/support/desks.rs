@@ -10,7 +10,7 @@ use muster::{
         IfVersion, MemberRole, NewMember, NewTeam, OrganizationId, QueueStrategy, Tags, Team, TeamId, TeamName,
         Timestamp, User, UserId, UserStatus,
     },
-    store::{OnLead, OnOpenTickets, Table},
+    store::{Answer, OnLead, OnOpenTickets, Table},
 };
 use muster_cli::template::Template;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -26,6 +26,11 @@ use super::{
 
 /// The functions' time, in Unix seconds: just after the end of the seeded day.
 pub const NOW: i64 = 1_768_435_200;
+
+/// The answer to somebody who does not ask over HTTP.
+fn unsaid() -> Answer {
+    Answer::created(String::new(), None)
+}
 
 /// A team to make.
 #[derive(Debug, Clone)]
@@ -102,7 +107,7 @@ impl Desk {
                 specializations: Tags::parse(&crew.specializations).expect("a few tags"),
             };
             let team = Team::create(team_id(n), desk.org.clone(), new, Timestamp::from_secs(NOW - 100_000));
-            store.create_team(&team).await.expect("a team can be made");
+            store.create_team(&team, &unsaid(), None).await.expect("a team can be made");
             store.index_specializations(&desk.org, team_id(n), &[]).await.expect("a team can be found");
             for (user, skills) in &crew.members {
                 desk.join(n, *user, skills).await;
@@ -117,7 +122,8 @@ impl Desk {
         let new = NewMember { user_id: user_id(user), role: MemberRole::Member, skills };
         // In the order of their numbers, so that it is the same every time.
         let at = Timestamp::from_millis((NOW - 90_000) * 1000 + i64::try_from(user).expect("a few"));
-        self.stack.store().add_member(&self.org, team_id(team), &new, at).await.expect("a user can join");
+        let joined = self.stack.store().add_member(&self.org, team_id(team), &new, |_, _| unsaid(), None, at).await;
+        joined.expect("a user can join");
     }
 
     /// Removes a user from a team.

@@ -209,7 +209,7 @@ pub(crate) fn constraint(rule: Rule) -> &'static str {
         Rule::NotOneOf(_) | Rule::Unsupported => "isEnum",
         Rule::Empty => "isNotEmpty",
         Rule::TooLong(_) => "maxLength",
-        Rule::Control => "isPrintable",
+        Rule::Control | Rule::NotVisible => "isPrintable",
         Rule::TooSmall(_) => "min",
         Rule::TooLarge(_) => "max",
         Rule::TooManyItems(_) => "arrayMaxSize",

@@ -116,7 +116,7 @@ fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
         violations
             .iter()
             .map(|Violation { location, field, rule }| {
-                let (status, kind) = kind(*rule);
+                let (status, kind) = kind(*location, *rule);
                 (status, ViolationOut { loc: vec![location.as_str(), field], msg: format!("{field} {rule}"), kind })
             })
             .filter(|(status, _)| *status == wanted)
@@ -127,12 +127,13 @@ fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
     if unreadable.is_empty() { (422, of_status(422)) } else { (400, unreadable) }
 }
 
-/// The status and the type of a broken rule.
-pub(crate) fn kind(rule: Rule) -> (u16, &'static str) {
+/// The status and the type of a broken rule. A header is well-formed or it is not, whichever part of its one rule it breaks.
+pub(crate) fn kind(location: Location, rule: Rule) -> (u16, &'static str) {
     match rule {
+        _ if location == Location::Header => (400, "type_error.string"),
         Rule::Missing => (400, "value_error.missing"),
         Rule::Null => (400, "type_error.none.not_allowed"),
-        Rule::NotString | Rule::NotStrings => (400, "type_error.string"),
+        Rule::NotString | Rule::NotStrings | Rule::NotVisible => (400, "type_error.string"),
         Rule::NotInteger => (400, "type_error.integer"),
         Rule::NotList => (400, "type_error.list"),
         Rule::NotUuid => (400, "type_error.uuid"),

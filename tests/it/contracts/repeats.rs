@@ -1,0 +1,559 @@
+//! `Idempotency-Key`: a request that is sent again is done once, and answered as it was the first time.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering::SeqCst},
+};
+
+use futures_util::future::join_all;
+use muster::domain::{KeyKind, OrganizationId, Scope, Timestamp, User, UserStatus};
+use reqwest::{Method, header::HeaderValue};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Scene, errors::said};
+use crate::support::{
+    Answer, Client, Organization, Stack, bare,
+    table::{Table, assert_sound, number},
+    user,
+};
+
+const KEY: &str = "idempotency-key";
+const REUSED: [&str; 2] = ["422 Idempotency-Key reused", "422 IDEMPOTENCY_KEY_REUSED"];
+
+/// A key that nobody else has.
+fn fresh() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// Posts with a key.
+async fn post(client: &Client, path: &str, key: &str, body: &Value) -> Answer {
+    Client::send(client.request(Method::POST, path).header(KEY, key).json(body)).await
+}
+
+/// Asserts that two answers differ in nothing but the ids of their requests.
+#[track_caller]
+fn assert_same(first: &Answer, again: &Answer) {
+    assert_eq!((first.status, &first.text), (again.status, &again.text));
+    for header in ["etag", "content-type", "cache-control"] {
+        assert_eq!(first.header(header), again.header(header), "{header}");
+    }
+    assert_ne!(first.header("x-request-id"), again.header("x-request-id"));
+}
+
+/// The bare id of the team that was created.
+fn created(answer: &Answer) -> String {
+    assert_eq!(answer.status, 201, "{answer}");
+    let id = answer.json["id"].as_str().or_else(|| answer.json["data"]["id"].as_str());
+    id.expect("an id").trim_start_matches("team_").to_owned()
+}
+
+fn adding(user: &User) -> Value {
+    json!({ "user_id": bare(user) })
+}
+
+fn members(team: &str) -> String {
+    format!("/v1/teams/{team}/members")
+}
+
+async fn teams(org: &Organization) -> usize {
+    Table::of(org).contents().await.teams.len()
+}
+
+#[tokio::test]
+async fn a_team_is_created_once() {
+    let org = Stack::shared().organization().await;
+    for (number, client) in org.both().into_iter().enumerate() {
+        let body = json!({ "name": format!("Team {number}"), "description": "\u{1f980} \"quoted\" \u{0}" });
+        let (key, visible) = (fresh(), ('!'..='~').collect::<String>());
+        let first = post(client, "/v1/teams", &key, &body).await;
+        created(&first);
+        assert_eq!(first.header("etag"), "\"1\"");
+        for _ in 0..3 {
+            assert_same(&first, &post(client, "/v1/teams", &key, &body).await);
+        }
+        assert_eq!(teams(&org).await, 2 * number + 1);
+        // Any visible characters, as many as 255.
+        let (other, long) = (json!({ "name": format!("Other {number}") }), format!("{number}{}", "x".repeat(254)));
+        let first = post(client, "/v1/teams", &format!("{number}{visible}"), &other).await;
+        created(&first);
+        assert_same(&first, &post(client, "/v1/teams", &format!("{number}{visible}"), &other).await);
+        let taken = post(client, "/v1/teams", &long, &other).await;
+        assert_eq!(said(client, "/v1/teams", &taken), TAKEN[number]);
+    }
+    assert_sound(&org).await;
+}
+
+const TAKEN: [&str; 2] = ["422 Team name already exists", "409 CONFLICT"];
+
+#[tokio::test]
+async fn a_member_is_added_once() {
+    let org = Stack::shared().organization().await;
+    for client in org.both() {
+        let team = org.team(&fresh()).await;
+        let members = members(&team);
+        org.member(&team, &org.users[0]).await;
+        for (at, mut body) in [(1, adding(&org.users[1])), (2, adding(&org.users[2]))] {
+            body["role"] = json!("lead");
+            let key = fresh();
+            let first = post(client, &members, &key, &body).await;
+            assert_eq!(first.status, 201, "{first}");
+            // What happens in between is not in the first answer, and not in the next.
+            org.member(&team, &org.users[at + 2]).await;
+            for _ in 0..3 {
+                assert_same(&first, &post(client, &members, &key, &body).await);
+            }
+        }
+        let contents = Table::of(&org).contents().await;
+        assert_eq!((contents.members(&team).len(), number(&contents.teams[&team], "version")), (5, 6));
+    }
+    assert_sound(&org).await;
+}
+
+/// Somebody who left is added anew by the next request, and by none that was sent before.
+#[tokio::test]
+async fn a_member_who_left_does_not_return_by_what_was_sent_before() {
+    let org = Stack::shared().organization().await;
+    for client in org.both() {
+        let team = org.team(&fresh()).await;
+        let (members, body) = (members(&team), adding(&org.users[0]));
+        let [key, later] = [fresh(), fresh()];
+        let first = post(client, &members, &key, &body).await;
+        assert_eq!(first.status, 201, "{first}");
+        let member = format!("{members}/{}", bare(&org.users[0]));
+        assert_eq!(client.delete(&member).await.status, 204);
+        assert_same(&first, &post(client, &members, &key, &body).await);
+        assert!(Table::of(&org).contents().await.members(&team).is_empty());
+        assert_eq!(post(client, &members, &later, &body).await.status, 201);
+        assert_same(&first, &post(client, &members, &key, &body).await);
+        assert_eq!(Table::of(&org).contents().await.members(&team).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_first_answer_stands_whatever_happened_since() {
+    let org = Stack::shared().organization().await;
+    for (number, client) in org.both().into_iter().enumerate() {
+        let lead = &org.users[number];
+        let new = json!({ "name": format!("Team {number}"), "lead_id": bare(lead) });
+        let (creation, addition) = (fresh(), fresh());
+        let first = post(client, "/v1/teams", &creation, &new).await;
+        let team = created(&first);
+        let (path, members, body) = (format!("/v1/teams/{team}"), members(&team), adding(&org.users[2 + number]));
+        let joined = post(client, &members, &addition, &body).await;
+        assert_eq!(joined.status, 201, "{joined}");
+        let repeated = async || {
+            assert_same(&first, &post(client, "/v1/teams", &creation, &new).await);
+            assert_same(&joined, &post(client, &members, &addition, &body).await);
+        };
+
+        repeated().await;
+        assert_eq!(client.patch(&path, json!({ "name": format!("Renamed {number}") })).await.status, 200);
+        repeated().await;
+        // Another team has the name.
+        org.team(&format!("Team {number}")).await;
+        repeated().await;
+        let inactive = |user: &User| User { status: UserStatus::Inactive, version: 2, ..user.clone() };
+        let users = [inactive(lead), inactive(&org.users[2 + number])];
+        org.stack.store().put_users(&org.id, &users).await.expect("users can be written");
+        repeated().await;
+        assert_eq!(client.delete(&path).await.status, 204);
+        repeated().await;
+        assert_eq!(client.get(&path).await.status, 404);
+    }
+    assert_eq!(assert_sound(&org).await.teams.len(), 2);
+}
+
+#[tokio::test]
+async fn a_key_is_good_for_one_request() {
+    let org = Stack::shared().organization().await;
+    for (number, client) in org.both().into_iter().enumerate() {
+        let body = json!({ "name": format!("Team {number}") });
+        let (creation, addition) = (fresh(), fresh());
+        let first = post(client, "/v1/teams", &creation, &body).await;
+        let team = created(&first);
+        let (path, adding) = (members(&team), adding(&org.users[0]));
+        let joined = post(client, &path, &addition, &adding).await;
+        assert_eq!(joined.status, 201, "{joined}");
+        let before = Table::of(&org).contents().await.teams;
+
+        let other = org.both()[1 - number];
+        let shouted = path.to_uppercase().replace("/V1/TEAMS", "/v1/teams").replace("/MEMBERS", "/members");
+        for (client, path, key, body) in [
+            (client, "/v1/teams", &creation, json!({ "name": format!("Team {number}"), "description": null })),
+            (client, "/v1/teams", &creation, json!({ "name": format!("Team {number} ") })),
+            (client, "/v1/teams", &creation, json!({ "name": "Another" })),
+            (client, "/v1/teams", &addition, json!({ "name": "Another" })),
+            (client, &path, &creation, adding.clone()),
+            (client, &path, &addition, json!({ "user_id": bare(&org.users[1]) })),
+            (client, &path, &addition, json!({ "user_id": fresh() })),
+            (client, &members(&fresh()), &addition, adding.clone()),
+            // The same team, said otherwise.
+            (client, &shouted, &addition, adding.clone()),
+            (other, "/v1/teams", &creation, body.clone()),
+            (other, &path, &addition, adding.clone()),
+        ] {
+            let answer = post(client, path, key, &body).await;
+            let contract = usize::from(client.token().starts_with("itsm_"));
+            assert_eq!(said(client, path, &answer), REUSED[contract], "{path} {body}");
+        }
+        // The same JSON in other bytes is another body.
+        let spaced = client.request(Method::POST, "/v1/teams").header(KEY, &creation).body(format!(" {body}"));
+        assert_eq!(said(client, "/v1/teams", &Client::send(spaced).await), REUSED[number]);
+
+        assert_eq!(Table::of(&org).contents().await.teams, before);
+        assert_same(&first, &post(client, "/v1/teams", &creation, &body).await);
+        assert_same(&joined, &post(client, &path, &addition, &adding).await);
+    }
+}
+
+#[tokio::test]
+async fn what_was_refused_is_not_kept() {
+    let org = Stack::shared().organization().await;
+    for (number, client) in org.both().into_iter().enumerate() {
+        let (creation, addition) = (fresh(), fresh());
+        let (name, free) = (json!({ "name": format!("Taken {number}") }), json!({ "name": format!("Free {number}") }));
+        let taken = org.team(&format!("taken {number}")).await;
+        for (body, expected) in [
+            (json!({ "name": 1 }), ["400 body.name: type_error.string", "400 VALIDATION_ERROR name isString"]),
+            (name.clone(), TAKEN),
+            (name.clone(), TAKEN),
+        ] {
+            let answer = post(client, "/v1/teams", &creation, &body).await;
+            assert_eq!(said(client, "/v1/teams", &answer), expected[number]);
+        }
+        // Another request, too: nothing was done under the key.
+        let first = post(client, "/v1/teams", &creation, &free).await;
+        let team = created(&first);
+        assert_same(&first, &post(client, "/v1/teams", &creation, &free).await);
+        let now_reused = post(client, "/v1/teams", &creation, &name).await;
+        assert_eq!(said(client, "/v1/teams", &now_reused), REUSED[number]);
+        assert_eq!(client.delete(&format!("/v1/teams/{taken}")).await.status, 204);
+
+        let path = members(&team);
+        org.member(&team, &org.users[1]).await;
+        for (path, user, expected) in [
+            (&path, fresh(), ["404 User not found", r#"404 NOT_FOUND {"field":"user_id"}"#]),
+            (&members(&taken), bare(&org.users[0]), ["404 Team not found", "404 NOT_FOUND"]),
+            (&path, bare(&org.users[1]), ["422 User is already a member", "409 CONFLICT"]),
+            (
+                &path,
+                bare(&org.users[12]),
+                ["422 User is not active", r#"422 UNPROCESSABLE_ENTITY {"field":"user_id"}"#],
+            ),
+        ] {
+            let answer = post(client, path, &addition, &json!({ "user_id": user })).await;
+            assert_eq!(said(client, path, &answer), expected[number]);
+        }
+        // The very request that was refused succeeds once nothing is in its way.
+        let body = adding(&org.users[1]);
+        assert_eq!(client.delete(&format!("{path}/{}", bare(&org.users[1]))).await.status, 204);
+        let joined = post(client, &path, &addition, &body).await;
+        assert_eq!(joined.status, 201, "{joined}");
+        assert_same(&joined, &post(client, &path, &addition, &body).await);
+    }
+    assert_sound(&org).await;
+}
+
+#[tokio::test]
+async fn a_key_is_1_to_255_visible_ascii_characters() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Team").await;
+    let (members, long) = (members(&team), "x".repeat(256));
+    let keys: [(&[u8], &str); 10] = [
+        (b"", "isNotEmpty"),
+        (long.as_bytes(), "maxLength"),
+        (b"a b", "isPrintable"),
+        (b"a\tb", "isPrintable"),
+        (b"caf\xc3\xa9", "isPrintable"),
+        (b"\xff", "isPrintable"),
+        ("\u{ad}".as_bytes(), "isPrintable"),
+        ("\u{ff21}".as_bytes(), "isPrintable"),
+        (b"a, b", "isPrintable"),
+        (&[b'x', 0xa0], "isPrintable"),
+    ];
+    for client in org.both() {
+        for (path, body) in [("/v1/teams", json!({ "name": "New" })), (&*members, adding(&org.users[0]))] {
+            for (key, constraint) in keys {
+                let key = HeaderValue::from_bytes(key).expect("a header's value");
+                let answer = Client::send(client.request(Method::POST, path).header(KEY, &key).json(&body)).await;
+                let expected = if client.token().starts_with("tt_") {
+                    "400 header.Idempotency-Key: type_error.string".to_owned()
+                } else {
+                    format!("400 VALIDATION_ERROR Idempotency-Key {constraint}")
+                };
+                assert_eq!(said(client, path, &answer), expected, "{path} {key:?}");
+            }
+        }
+    }
+    // Two of them are one with a comma.
+    let twice = |second| org.itsm.request(Method::POST, "/v1/teams").header(KEY, "1").header(KEY, second);
+    let body = json!({ "name": "New" });
+    assert_eq!(Client::send(twice("2").json(&body)).await.status, 201);
+    assert_eq!(Client::send(twice("2").json(&body)).await.status, 201);
+    assert_eq!(Client::send(twice("3").json(&body)).await.status, 409);
+    assert_eq!(teams(&org).await, 2);
+}
+
+#[tokio::test]
+async fn a_bad_key_is_said_after_the_credential_and_the_path_and_before_the_body() {
+    let org = Stack::shared().organization().await;
+    let reader = org.key(KeyKind::TtAgent, &[Scope::TeamsRead]).await;
+    let bad_key = ["400 header.Idempotency-Key: type_error.string", "400 VALIDATION_ERROR Idempotency-Key isPrintable"];
+    let answer = post(&reader, "/v1/teams", "a b", &json!({})).await;
+    assert_eq!(said(&reader, "/v1/teams", &answer), "403 Insufficient permissions. Required scope: teams:write");
+    for (number, client) in org.both().into_iter().enumerate() {
+        let not_found = ["404 Team not found", "404 NOT_FOUND"];
+        for (path, expected) in
+            [(&*members("x"), not_found), (&members(&fresh()), bad_key), ("/v1/teams", bad_key), ("/v1/teams", bad_key)]
+        {
+            let answer = post(client, path, "a b", &json!({ "name": 1 })).await;
+            assert_eq!(said(client, path, &answer), expected[number], "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn elsewhere_a_key_means_nothing() {
+    let org = Stack::shared().organization().await;
+    let id = org.team("Team").await;
+    org.member(&id, &org.users[0]).await;
+    let team = format!("/v1/teams/{id}");
+    let member = format!("{team}/members/{}", bare(&org.users[0]));
+    for key in ["", "a b", "the same"] {
+        for client in org.both() {
+            for (method, path, body) in [
+                (Method::GET, &*team, Value::Null),
+                (Method::GET, "/v1/teams", Value::Null),
+                (Method::PATCH, &team, json!({ "description": fresh() })),
+                (Method::PATCH, &member, json!({ "skills": [fresh()] })),
+            ] {
+                let answer = Client::send(client.request(method.clone(), path).header(KEY, key).json(&body)).await;
+                assert_eq!(answer.status, 200, "{method} {path}: {answer}");
+                let shown = answer.text.contains(body["description"].as_str().unwrap_or_default());
+                assert!(shown, "{method} {path} was done: {answer}");
+            }
+        }
+    }
+    for (path, status) in [(&member, 204), (&member, 404), (&team, 204), (&team, 404)] {
+        let answer = Client::send(org.toptickets.request(Method::DELETE, path).header(KEY, "the same")).await;
+        assert_eq!(answer.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_24_hours() {
+    let start = 1_736_064_000;
+    let day = 24 * 60 * 60;
+    let scene = Scene::at(start).await;
+    let org = scene.stack.organization().await;
+    for (number, client) in org.both().into_iter().enumerate() {
+        scene.set(start);
+        let body = json!({ "name": format!("Team {number}") });
+        let (creation, addition) = (fresh(), fresh());
+        let first = post(client, "/v1/teams", &creation, &body).await;
+        let team = created(&first);
+        let (path, adding) = (members(&team), adding(&org.users[0]));
+        let joined = post(client, &path, &addition, &adding).await;
+        assert_eq!(joined.status, 201, "{joined}");
+        assert_eq!(expiry(&org, &creation).await, start + day, "what the table expires it by, in seconds");
+
+        scene.set(start + day - 1);
+        assert_same(&first, &post(client, "/v1/teams", &creation, &body).await);
+        assert_same(&joined, &post(client, &path, &addition, &adding).await);
+        let other = post(client, "/v1/teams", &addition, &json!({ "name": "Other" })).await;
+        assert_eq!(said(client, "/v1/teams", &other), REUSED[number]);
+
+        // From then on they are as if they had not been, though the table still has them.
+        scene.set(start + day);
+        let taken = post(client, "/v1/teams", &creation, &body).await;
+        assert_eq!(said(client, "/v1/teams", &taken), TAKEN[number]);
+        let member_already = post(client, &path, &addition, &adding).await;
+        let expected = ["422 User is already a member", "409 CONFLICT"];
+        assert_eq!(said(client, &path, &member_already), expected[number]);
+        assert_eq!(expiry(&org, &creation).await, start + day, "what is refused is not kept");
+        let other = json!({ "name": format!("Other {number}") });
+        let second = post(client, "/v1/teams", &creation, &other).await;
+        created(&second);
+        let rejoined = post(client, &path, &addition, &json!({ "user_id": bare(&org.users[1]) })).await;
+        assert_eq!(rejoined.status, 201, "{rejoined}");
+        assert_eq!(expiry(&org, &creation).await, start + 2 * day);
+
+        scene.set(start + 2 * day - 1);
+        assert_same(&second, &post(client, "/v1/teams", &creation, &other).await);
+    }
+}
+
+/// When the table may forget what is kept under a key.
+async fn expiry(org: &Organization, key: &str) -> i64 {
+    let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
+    let get = org.stack.dynamodb().get_item().table_name(&org.stack.table).consistent_read(true);
+    let get = get.key("pk", text(format!("ORG#{}#IDEM#{key}", org.id))).key("sk", text("IDEM".to_owned()));
+    number(&get.send().await.expect("the table can be read").item.expect("an answer is kept"), "expires_at")
+}
+
+#[tokio::test]
+async fn a_key_is_the_organizations_own() {
+    let stack = Stack::shared();
+    // The key of one would be that of the other, were their parts not told apart.
+    let name = format!("org_{}", Uuid::new_v4().simple());
+    let id = |text: &str| OrganizationId::parse(text).expect("of the right form");
+    let orgs = [
+        stack.organization_of(id(&name), vec![user("Alex", UserStatus::Active)]).await,
+        stack.organization_of(id(&format!("{name}_")), vec![user("Alex", UserStatus::Active)]).await,
+    ];
+    let key = format!("_#IDEM#{}", fresh());
+    let mut created_ids = Vec::new();
+    for org in &orgs {
+        for client in org.both() {
+            let (key, body) = (format!("{key}{}", &client.token()[..3]), json!({ "name": client.token()[..3] }));
+            let first = post(client, "/v1/teams", &key, &body).await;
+            created_ids.push(created(&first));
+            assert_same(&first, &post(client, "/v1/teams", &key, &body).await);
+        }
+        assert_eq!(teams(org).await, 2);
+    }
+    created_ids.sort();
+    created_ids.dedup();
+    assert_eq!(created_ids.len(), 4);
+}
+
+#[tokio::test]
+async fn whoever_may_ask_gets_the_first_answer_and_nobody_else() {
+    let now = Arc::new(AtomicI64::new(Timestamp::now().millis()));
+    let stack = Stack::with({
+        let now = Arc::clone(&now);
+        move |deps| {
+            let now = Arc::clone(&now);
+            deps.clock = Arc::new(move || Timestamp::from_millis(now.load(SeqCst)));
+        }
+    })
+    .await;
+    let org = stack.organization().await;
+    let key = fresh();
+    let body = json!({ "name": "Team" });
+    let first = post(&org.toptickets, "/v1/teams", &key, &body).await;
+    created(&first);
+
+    let colleague = org.key(KeyKind::TtLive, &[Scope::TeamsWrite]).await;
+    assert_same(&first, &post(&colleague, "/v1/teams", &key, &body).await);
+
+    let reader = org.key(KeyKind::TtLive, &[Scope::TeamsRead, Scope::TeamsDelete]).await;
+    let forbidden = post(&reader, "/v1/teams", &key, &body).await;
+    assert_eq!(said(&reader, "/v1/teams", &forbidden), "403 Insufficient permissions. Required scope: teams:write");
+    let (revoked, _) = org.key_with(KeyKind::TtAdmin, &Scope::ALL, |key| key.revoked_at = Some(key.created_at)).await;
+    let unauthorized = post(&revoked, "/v1/teams", &key, &body).await;
+    assert_eq!(said(&revoked, "/v1/teams", &unauthorized), "401 Invalid API key");
+    let (expiring, _) = org
+        .key_with(KeyKind::TtAdmin, &Scope::ALL, |key| {
+            key.expires_at = Some(Timestamp::from_millis(now.load(SeqCst) + 3_600_000));
+        })
+        .await;
+    assert_same(&first, &post(&expiring, "/v1/teams", &key, &body).await);
+    now.fetch_add(3_600_000, SeqCst);
+    assert_eq!(post(&expiring, "/v1/teams", &key, &body).await.status, 401);
+    assert_eq!(post(&stack.stranger(), "/v1/teams", &key, &body).await.status, 401);
+    assert_same(&first, &post(&colleague, "/v1/teams", &key, &body).await);
+    assert_eq!(teams(&org).await, 1);
+}
+
+#[tokio::test]
+async fn of_16_of_the_same_at_once_one_is_done_and_all_are_answered_alike() {
+    let org = Stack::shared().organization().await;
+    for (number, client) in org.both().into_iter().enumerate() {
+        for round in 0..4 {
+            let before = teams(&org).await;
+            let (key, body) = (fresh(), json!({ "name": format!("Team {number} of round {round}") }));
+            let answers = join_all((0..16).map(async |_| post(client, "/v1/teams", &key, &body).await)).await;
+            let team = created(&answers[0]);
+            answers[1..].iter().for_each(|answer| assert_same(&answers[0], answer));
+            assert_eq!(teams(&org).await, before + 1);
+
+            let (path, key) = (members(&team), fresh());
+            let mut body = adding(&org.users[round]);
+            body["role"] = json!(if round % 2 == 0 { "lead" } else { "member" });
+            let answers = join_all((0..16).map(async |_| post(client, &path, &key, &body).await)).await;
+            assert_eq!(answers[0].status, 201, "{}", answers[0]);
+            answers[1..].iter().for_each(|answer| assert_same(&answers[0], answer));
+            let contents = Table::of(&org).contents().await;
+            assert_eq!((contents.members(&team).len(), number_of(&contents.teams[&team])), (1, 2));
+        }
+    }
+    assert_sound(&org).await;
+}
+
+/// The version of a team's item.
+fn number_of(team: &crate::support::table::Item) -> i64 {
+    number(team, "version")
+}
+
+/// Requests that share a key and nothing else: the first to be done has it.
+#[tokio::test]
+async fn of_different_requests_with_one_key_one_is_done() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Team").await;
+    for round in 0..4 {
+        let (before, key) = (Table::of(&org).contents().await, fresh());
+        let answers = join_all((0..16).map(async |n| {
+            let client = org.both()[n % 2];
+            let (path, body) = match n % 4 {
+                0 | 1 => ("/v1/teams".to_owned(), json!({ "name": format!("{n} of round {round}") })),
+                _ => (members(&team), adding(&org.users[round])),
+            };
+            (n, post(client, &path, &key, &body).await)
+        }))
+        .await;
+        // The two kinds of addition are sent four times each.
+        let done: Vec<_> = answers.iter().filter(|(_, answer)| answer.status == 201).collect();
+        let contracts: std::collections::BTreeSet<_> = done.iter().map(|(n, _)| n % 4).collect();
+        assert_eq!(contracts.len(), 1, "{done:?}");
+        assert_eq!(done.len(), if done[0].0 % 4 < 2 { 1 } else { 4 }, "{done:?}");
+        for (n, answer) in answers.iter().filter(|(_, answer)| answer.status != 201) {
+            assert!(answer.status == 422 && REUSED[n % 2].starts_with("422"), "{answer}");
+        }
+        let after = Table::of(&org).contents().await;
+        let (joined, made) = (after.members(&team).len() - before.members(&team).len(), after.teams.len());
+        assert_eq!(joined + made - before.teams.len(), 1, "round {round}");
+    }
+    assert_sound(&org).await;
+}
+
+/// The answer of the TopTickets contract shows every member. What would be too long to be kept is refused before anything is
+/// done, and without a key there is nothing to keep.
+#[tokio::test]
+async fn an_answer_that_is_too_long_to_be_kept_is_refused() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Team").await;
+    let path = members(&team);
+    let crab = "\u{1f980}".repeat(255);
+    let long: Vec<_> = (0..200).map(|_| User { email: crab.clone(), ..user(&crab, UserStatus::Active) }).collect();
+    for users in long.chunks(25) {
+        org.stack.store().put_users(&org.id, users).await.expect("users can be written");
+    }
+    for users in long[..150].chunks(10) {
+        join_all(users.iter().map(|user| org.member(&team, user))).await;
+    }
+    // Each takes a little over 2 KB.
+    let (key, body) = (fresh(), adding(&long[150]));
+    let kept = post(&org.toptickets, &path, &key, &body).await;
+    assert!(kept.status == 201 && kept.text.len() > 300_000, "{}", kept.status);
+    assert_same(&kept, &post(&org.toptickets, &path, &key, &body).await);
+
+    for users in long[151..199].chunks(10) {
+        join_all(users.iter().map(|user| org.member(&team, user))).await;
+    }
+    let (key, body) = (fresh(), adding(&long[199]));
+    let before = Table::of(&org).contents().await;
+    for _ in 0..2 {
+        let refused = post(&org.toptickets, &path, &key, &body).await;
+        assert_eq!(said(&org.toptickets, &path, &refused), "500 Internal server error");
+    }
+    let after = Table::of(&org).contents().await;
+    assert_eq!((&after.teams, after.members(&team)), (&before.teams, before.members(&team)));
+    // An ITSM answer shows the one membership.
+    let answer = post(&org.itsm, &path, &key, &body).await;
+    assert_eq!(answer.status, 201, "{answer}");
+    assert_same(&answer, &post(&org.itsm, &path, &key, &body).await);
+    let without = org.toptickets.post(&path, adding(&org.users[0])).await;
+    assert!(without.status == 201 && without.text.len() > 400_000, "{}", without.status);
+}

@@ -1,0 +1,253 @@
+//! A client that was not answered, and sends its request again with the same `Idempotency-Key`: whatever became of the first,
+//! it is done once, and the client is told so.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use muster::domain::Contract::{self, Itsm, Toptickets};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Answer, Client, Organization, Stack, bare,
+    direct::{self, Invocation},
+    faulty::{Fault, Hook, Script, WRITES},
+    mortal::{Death, Instance, Ledger},
+    table::{Table, assert_sound, number},
+};
+
+/// Every way to make something new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Making {
+    Team,
+    LedTeam,
+    Member,
+    Lead,
+    Returner,
+}
+
+impl Making {
+    const ALL: [(Self, Contract); 8] = [
+        (Self::Team, Toptickets),
+        (Self::Team, Itsm),
+        (Self::LedTeam, Itsm),
+        (Self::Member, Toptickets),
+        (Self::Member, Itsm),
+        (Self::Lead, Itsm),
+        (Self::Returner, Toptickets),
+        (Self::Returner, Itsm),
+    ];
+}
+
+/// An organization with one team, of whose members user 0 is one and user 2 was.
+struct World {
+    org: Organization,
+    team: String,
+    making: Making,
+    contract: Contract,
+}
+
+impl World {
+    async fn new(stack: &Stack, making: Making, contract: Contract) -> Self {
+        let org = stack.organization().await;
+        let team = org.team("Team").await;
+        for n in [0, 2] {
+            org.member(&team, &org.users[n]).await;
+        }
+        let gone = org.itsm.delete(&format!("/v1/teams/{team}/members/{}", bare(&org.users[2]))).await;
+        assert_eq!(gone.status, 204, "{gone}");
+        Self { org, team, making, contract }
+    }
+
+    fn client(&self) -> &Client {
+        match self.contract {
+            Toptickets => &self.org.toptickets,
+            Itsm => &self.org.itsm,
+        }
+    }
+
+    fn path_and_body(&self) -> (String, Value) {
+        let (user, members) = (|n: usize| bare(&self.org.users[n]), format!("/v1/teams/{}/members", self.team));
+        match self.making {
+            Making::Team => ("/v1/teams".to_owned(), json!({ "name": "New" })),
+            Making::LedTeam => ("/v1/teams".to_owned(), json!({ "name": "New", "lead_id": user(3) })),
+            Making::Member => (members, json!({ "user_id": user(3) })),
+            Making::Lead => (members, json!({ "user_id": user(3), "role": "lead" })),
+            Making::Returner => (members, json!({ "user_id": user(2), "skills": ["VPN"] })),
+        }
+    }
+
+    /// The request, as the gateway hands it to the function.
+    fn invocation(&self) -> Invocation {
+        let (path, body) = self.path_and_body();
+        Invocation::new(self.client().token(), Method::POST, path, Some(body)).with("idempotency-key", "once")
+    }
+
+    /// The same request, to be sent to the stack.
+    fn request(&self) -> reqwest::RequestBuilder {
+        let (path, body) = self.path_and_body();
+        self.client().request(Method::POST, &path).header("idempotency-key", "once").json(&body)
+    }
+
+    /// Asserts that it was done once.
+    async fn assert_done_once(&self, what: &str) {
+        let contents = assert_sound(&self.org).await;
+        let team = &contents.teams[&self.team];
+        if matches!(self.making, Making::Team | Making::LedTeam) {
+            assert_eq!((contents.teams.len(), contents.named("New").len()), (2, 1), "{what}");
+            assert_eq!(number(team, "version"), 4, "{what}");
+        } else {
+            assert_eq!((contents.teams.len(), contents.members(&self.team).len()), (1, 2), "{what}");
+            assert_eq!(number(team, "version"), 5, "{what}");
+        }
+    }
+}
+
+/// Asserts that two answers are one.
+#[track_caller]
+fn assert_same(first: &Answer, again: &Answer, what: &str) {
+    assert_eq!(first.status, 201, "{what}: {first}");
+    let said = |answer: &Answer| (answer.status, answer.text.clone(), answer.header("etag").to_owned());
+    assert_eq!(said(again), said(first), "{what}");
+}
+
+/// An instance that is killed at each of its calls in turn, before it is sent or before its answer is seen.
+#[tokio::test]
+async fn what_was_sent_to_an_instance_that_died_is_done_once() {
+    let stack = Stack::with(|_| {}).await;
+    let mut cases = Vec::new();
+    for (making, contract) in Making::ALL {
+        let world = World::new(&stack, making, contract).await;
+        let instance = Instance::new(&Ledger::default());
+        let answer = world.invocation().call(&direct::deps(&stack, instance.client(&stack))).await;
+        assert_eq!(answer.status, 201, "{making:?}: {answer}");
+        assert!(instance.calls() >= 2, "a credential is read, and something written");
+        let ends = (0..instance.calls()).flat_map(|call| [(call, Death::Before), (call, Death::After)]);
+        cases.extend(ends.map(|end| (making, contract, end)));
+    }
+    stream::iter(cases)
+        .map(async |(making, contract, end)| {
+            let what = format!("{making:?} under {contract:?}, killed at {end:?}");
+            let world = World::new(&stack, making, contract).await;
+            let ledger = Ledger::default();
+            let instance = Instance::dying(&ledger, Some(end));
+            let deps = direct::deps(&stack, instance.client(&stack));
+            assert!(instance.run(world.invocation().call(&deps)).await.is_none(), "{what}: it lived");
+            let deps = direct::deps(&stack, Instance::new(&ledger).client(&stack));
+            let answer = world.invocation().call(&deps).await;
+            for _ in 0..2 {
+                assert_same(&answer, &world.invocation().call(&deps).await, &what);
+            }
+            ledger.settle().await;
+            world.assert_done_once(&what).await;
+        })
+        .buffer_unordered(4)
+        .collect::<()>()
+        .await;
+}
+
+/// The same request, sent by the client once more and answered.
+fn sent_again(world: &World) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Answer>) {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let request = world.request();
+    let hook: Hook = Arc::new(move || {
+        let (request, sender) = (request.try_clone().expect("the body is in memory"), sender.clone());
+        Box::pin(async move { sender.send(Client::send(request).await).expect("somebody waits") })
+    });
+    (hook, receiver)
+}
+
+/// Whichever call of the one the other comes before: what it reads then, or is refused for, is the other's doing.
+#[tokio::test]
+async fn what_is_sent_twice_at_once_is_done_once() {
+    let stack = Stack::with(|_| {}).await;
+    let mut cases = Vec::new();
+    for (making, contract) in Making::ALL {
+        for operations in [&["GetItem"][..], &["Query"], WRITES] {
+            cases.extend((0..2).map(|nth| (making, contract, operations, nth)));
+        }
+    }
+    let raced = stream::iter(cases)
+        .map(async |(making, contract, operations, nth)| {
+            let what = format!("{making:?} under {contract:?}, another before call {nth} of {operations:?}");
+            let world = World::new(&stack, making, contract).await;
+            let (again, mut answers) = sent_again(&world);
+            let script = Script::default();
+            script.nth(operations, nth, Fault::After(again));
+            let answer = world.invocation().call(&direct::deps(&stack, script.client(&stack))).await;
+            if script.is_played() {
+                assert_same(&answers.recv().await.expect("it was sent"), &answer, &what);
+            } else {
+                assert_eq!(answer.status, 201, "{what}: {answer}");
+            }
+            world.assert_done_once(&what).await;
+            usize::from(script.is_played())
+        })
+        .buffer_unordered(4)
+        .fold(0, async |sum, played| sum + played)
+        .await;
+    assert!(raced > 30, "{raced} of them met");
+}
+
+/// A name that stood in the way of both is free by the time the second is sent, so it succeeds; so does the first, which has been
+/// refused and looks once more.
+#[tokio::test]
+async fn what_was_refused_and_then_granted_is_granted() {
+    let stack = Stack::with(|_| {}).await;
+    for contract in Contract::ALL {
+        let world = World::new(&stack, Making::Team, contract).await;
+        let taken = world.org.team("new").await;
+        let (again, mut answers) = sent_again(&world);
+        let (client, path) = (world.org.toptickets.clone(), format!("/v1/teams/{taken}"));
+        let script = Script::default();
+        script.nth(
+            WRITES,
+            1,
+            Fault::After(Arc::new(move || {
+                let (again, client, path) = (again(), client.clone(), path.clone());
+                Box::pin(async move {
+                    assert_eq!(client.delete(&path).await.status, 204);
+                    again.await;
+                })
+            })),
+        );
+        let answer = world.invocation().call(&direct::deps(&stack, script.client(&stack))).await;
+        assert!(script.is_played(), "{answer}");
+        assert_same(&answers.recv().await.expect("it was sent"), &answer, "the name is free");
+        world.assert_done_once("the name is free").await;
+    }
+}
+
+/// The last look at a key waits for a transaction that is under way.
+#[tokio::test]
+async fn a_refusal_is_said_once_nobody_writes_to_the_key() {
+    let stack = Stack::with(|_| {}).await;
+    for (making, contract, status) in [
+        (Making::Team, Toptickets, 422),
+        (Making::Team, Itsm, 409),
+        (Making::Member, Toptickets, 422),
+        (Making::Member, Itsm, 409),
+    ] {
+        let world = World::new(&stack, making, contract).await;
+        world.org.team("new").await;
+        world.org.member(&world.team, &world.org.users[3]).await;
+        let before = Table::of(&world.org).contents().await;
+        // Who is a member already is seen by reading; a name is taken when it is claimed.
+        let looks = usize::from(making == Making::Team);
+        for fault in [Fault::Canceled("TransactionConflict"), Fault::LostToDrop, Fault::Dropped] {
+            let script = Script::default();
+            script.nth(WRITES, looks, fault.clone());
+            let answer = world.invocation().call(&direct::deps(&stack, script.client(&stack))).await;
+            assert_eq!(answer.status, status, "{fault:?}: {answer}");
+            assert_eq!(script.calls(WRITES), looks + 2, "{fault:?}");
+        }
+        let script = Script::default();
+        for _ in 0..1000 {
+            script.nth(WRITES, looks, Fault::Canceled("TransactionConflict"));
+        }
+        let invocation = Invocation { time: Duration::from_secs(2), ..world.invocation() };
+        let answer = invocation.call(&direct::deps(&stack, script.client(&stack))).await;
+        assert_eq!(answer.status, 503, "{answer}");
+        assert_eq!(Table::of(&world.org).contents().await.teams, before.teams);
+    }
+}
