@@ -20,6 +20,7 @@ enum Alternative {
     Is(Value),
     Prefix(String),
     Exists(bool),
+    AnythingBut(Vec<Value>),
 }
 
 impl Filter {
@@ -64,6 +65,9 @@ impl Alternative {
         match comparison.iter().collect::<Vec<_>>().as_slice() {
             [(name, Value::String(prefix))] if *name == "prefix" => Ok(Self::Prefix(prefix.clone())),
             [(name, Value::Bool(exists))] if *name == "exists" => Ok(Self::Exists(*exists)),
+            [(name, Value::Array(values))] if *name == "anything-but" && values.iter().all(is_plain) => {
+                Ok(Self::AnythingBut(values.clone()))
+            }
             _ => bail!("the local stack knows no comparison {alternative}"),
         }
     }
@@ -73,8 +77,14 @@ impl Alternative {
             Self::Is(expected) => value == Some(expected),
             Self::Prefix(prefix) => value.and_then(Value::as_str).is_some_and(|text| text.starts_with(prefix)),
             Self::Exists(exists) => value.is_some() == *exists,
+            Self::AnythingBut(values) => value.is_some_and(|value| !values.contains(value)),
         }
     }
+}
+
+/// Whether a value can be compared by being the same.
+fn is_plain(value: &Value) -> bool {
+    value.is_string() || value.is_number()
 }
 
 #[cfg(test)]
@@ -106,8 +116,25 @@ mod tests {
     }
 
     #[test]
+    fn a_field_may_have_to_be_something_else() {
+        let filter = Filter::parse(r#"{"a": [{"anything-but": ["x", 1]}]}"#).unwrap();
+        assert!(filter.matches(&json!({"a": "y"})) && filter.matches(&json!({"a": "1"})));
+        for record in [json!({"a": "x"}), json!({"a": 1}), json!({})] {
+            assert!(!filter.matches(&record), "{record}");
+        }
+    }
+
+    #[test]
     fn what_is_not_known_is_an_error() {
-        for pattern in ["", "[]", r#"{"a": "b"}"#, r#"{"a": [{"numeric": [">", 1]}]}"#, r#"{"a": [{"prefix": 1}]}"#] {
+        for pattern in [
+            "",
+            "[]",
+            r#"{"a": "b"}"#,
+            r#"{"a": [{"numeric": [">", 1]}]}"#,
+            r#"{"a": [{"prefix": 1}]}"#,
+            r#"{"a": [{"anything-but": "x"}]}"#,
+            r#"{"a": [{"anything-but": [{"prefix": "x"}]}]}"#,
+        ] {
             assert!(Filter::parse(pattern).is_err(), "{pattern}");
         }
     }
