@@ -6,7 +6,7 @@ use std::sync::{Arc, atomic::Ordering::SeqCst};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join_all;
 use muster::{
-    domain::{ApiKey, KeyKind, Scope, Timestamp},
+    domain::{ApiKey, KeyKind, Scope, Subject, Timestamp},
     http::Deps,
 };
 use reqwest::Method;
@@ -19,6 +19,7 @@ use crate::{
         Answer, Client, Organization, Stack,
         direct::{self, Invocation},
         faulty::{Fault, Script},
+        jwt::{SIGNERS, claims, with},
         n, stray_key,
         table::{Item, number},
         tickets::assigned,
@@ -41,23 +42,23 @@ fn moment() -> i64 {
     Timestamp::now().minute() * MINUTE + 17_300
 }
 
-/// The item that counts a key's requests of the minute.
-fn count_key(key: &ApiKey, millis: i64) -> [(&'static str, AttributeValue); 2] {
-    let (pk, sk) = (format!("KEY#{}", key.hash), format!("RATE#{}", millis / MINUTE));
+/// The item that counts a subject's requests of the minute.
+fn count_key(subject: Subject, millis: i64) -> [(&'static str, AttributeValue); 2] {
+    let (pk, sk) = (format!("KEY#{}", subject.hash()), format!("RATE#{}", millis / MINUTE));
     [("pk", AttributeValue::S(pk)), ("sk", AttributeValue::S(sk))]
 }
 
-/// What the table counts of a key's requests in the minute.
-async fn counted(stack: &Stack, key: &ApiKey, millis: i64) -> Option<Item> {
-    let [(pk, partition), (sk, sort)] = count_key(key, millis);
+/// What the table counts of a subject's requests in the minute.
+async fn counted(stack: &Stack, subject: Subject, millis: i64) -> Option<Item> {
+    let [(pk, partition), (sk, sort)] = count_key(subject, millis);
     let get = stack.dynamodb().get_item().table_name(&stack.table).key(pk, partition).key(sk, sort);
     get.consistent_read(true).send().await.expect("the table can be read").item
 }
 
 /// Has the table count so many requests of other instances.
-async fn count(stack: &Stack, key: &ApiKey, millis: i64, requests: u64) {
+async fn count(stack: &Stack, subject: Subject, millis: i64, requests: u64) {
     let put = stack.dynamodb().put_item().table_name(&stack.table).item("requests", n(requests));
-    let put = count_key(key, millis).into_iter().fold(put, |put, (name, value)| put.item(name, value));
+    let put = count_key(subject, millis).into_iter().fold(put, |put, (name, value)| put.item(name, value));
     put.send().await.expect("the table can be written");
 }
 
@@ -95,7 +96,7 @@ async fn the_201st_request_of_a_minute_is_refused_until_the_next_one() {
     clock.store(start, SeqCst);
     let (client, key) = org.key_with(KeyKind::TtLive, &read, |_| {}).await;
     assert_eq!(until_limited(&client, "/v1/teams").await, 200);
-    let stored = counted(&stack, &key, start).await.expect("it was reported");
+    let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("it was reported");
     assert_eq!(number(&stored, "requests"), 200);
     let kept = number(&stored, "expires_at") - start / 1000;
     assert!((120..600).contains(&kept), "for some minutes, in seconds: {stored:?}");
@@ -105,7 +106,7 @@ async fn the_201st_request_of_a_minute_is_refused_until_the_next_one() {
         clock.store(start + later, SeqCst);
         assert_limited(&client.get("/v1/teams").await, Speaks::Toptickets, seconds);
     }
-    let stored = counted(&stack, &key, start).await.expect("it was reported");
+    let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("it was reported");
     assert_eq!(number(&stored, "requests"), 200, "what is refused is not counted");
 
     // Nobody else is concerned: not another key of the organization, nor one of another.
@@ -127,11 +128,32 @@ async fn each_kind_of_key_has_its_limit_over_all_instances() {
     clock.store(start, SeqCst);
     for (kind, limit, speaks) in KINDS {
         let (client, key) = org.key_with(kind, &[Scope::TeamsRead], |_| {}).await;
-        count(&stack, &key, start, limit - 20).await;
+        count(&stack, Subject::of_key(key.hash), start, limit - 20).await;
         assert_eq!(until_limited(&client, "/v1/teams").await, 20, "{kind:?}");
         assert_limited(&client.get("/v1/teams").await, speaks, 43);
-        let stored = counted(&stack, &key, start).await.expect("it is counted");
+        let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("it is counted");
         assert_eq!(number(&stored, "requests").unsigned_abs(), limit, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_user_share_a_limit() {
+    let (stack, clock) = Stack::clockwork().await;
+    let (org, other) = (stack.organization().await, stack.organization().await);
+    let start = moment();
+    clock.store(start, SeqCst);
+    for org in [&org, &other] {
+        org.trust(&[SIGNERS[0].jwk()]).await;
+    }
+    let token = |org: &Organization, sub: &str, jti: &str| {
+        let claims = with(claims(&org.id, Timestamp::from_millis(start)), &json!({ "sub": sub, "jti": jti }));
+        stack.client(&SIGNERS[0].sign(&claims))
+    };
+    count(&stack, Subject::of_token(&org.id, "alice"), start, 1_980).await;
+    assert_eq!(until_limited(&token(&org, "alice", "1"), "/v1/teams").await, 20);
+    assert_limited(&token(&org, "alice", "2").get("/v1/teams").await, Speaks::Itsm, 43);
+    for neighbour in [token(&org, "bob", "1"), token(&org, "Alice", "1"), token(&other, "alice", "1")] {
+        assert_eq!(neighbour.get("/v1/teams").await.status, 200);
     }
 }
 
@@ -148,7 +170,7 @@ async fn the_local_functions_are_instances_of_their_own() {
     for path in paths.iter().cycle().take(3 * 9) {
         assert_eq!(client.get(path).await.status, 200);
     }
-    assert_eq!(counted(&stack, &key, start).await, None, "none of them has admitted ten");
+    assert_eq!(counted(&stack, Subject::of_key(key.hash), start).await, None, "none of them has admitted ten");
     let mut passed = 27;
     for path in paths.iter().cycle() {
         let answer = client.get(path).await;
@@ -255,7 +277,7 @@ async fn a_table_that_does_not_count_neither_refuses_nor_fails_anybody() {
             assert_eq!(answer.status, 200, "{fault:?}, request {n}: {answer}");
         }
         // A report is made once, whatever became of it.
-        let (reports, reported) = (requests / 20 * 2, counted(&stack, &key, start).await);
+        let (reports, reported) = (requests / 20 * 2, counted(&stack, Subject::of_key(key.hash), start).await);
         assert_eq!(script.calls(COUNTING), reports, "{fault:?}");
         if let Some(reported) = reported {
             assert_eq!(number(&reported, "requests").unsigned_abs(), 10 * reports as u64, "{fault:?}");
@@ -288,8 +310,8 @@ async fn only_requests_with_a_good_credential_count() {
         assert_eq!(client.get("/v1/nothing").await.status, 404);
         assert_eq!(client.ask(&Method::PUT, "/v1/teams", None).await.status, 405);
     }
-    assert_eq!(counted(&stack, &gone, start).await, None);
-    assert_eq!(counted(&stack, &key, start).await, None);
+    assert_eq!(counted(&stack, Subject::of_key(gone.hash), start).await, None);
+    assert_eq!(counted(&stack, Subject::of_key(key.hash), start).await, None);
     let keys = stack.dynamodb().scan().table_name(&stack.table).filter_expression("begins_with(sk, :rate)");
     let keys = keys.expression_attribute_values(":rate", AttributeValue::S("RATE#".to_owned())).send().await;
     assert_eq!(keys.expect("the table can be scanned").count(), 0, "an unknown key leaves nothing behind");
@@ -301,14 +323,14 @@ async fn only_requests_with_a_good_credential_count() {
         assert_eq!(client.get("/v1/teams?limit=1000").await.status, 422);
         assert_eq!(client.post("/v1/teams", json!({ "name": "x" })).await.status, 403);
     }
-    let stored = counted(&stack, &key, start).await.expect("it was reported");
+    let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("it was reported");
     assert_eq!(number(&stored, "requests"), 20);
 }
 
 /// A key that reached its limit, except for what it is refused for before.
 async fn exhausted(org: &Organization, kind: KeyKind, millis: i64, change: impl FnOnce(&mut ApiKey)) -> Client {
     let (client, key) = org.key_with(kind, &[Scope::TeamsRead], change).await;
-    count(&org.stack, &key, millis, 2_000).await;
+    count(&org.stack, Subject::of_key(key.hash), millis, 2_000).await;
     for _ in 0..10 {
         client.get("/v1/teams").await;
     }
@@ -349,5 +371,5 @@ async fn the_rate_comes_after_the_address_and_before_the_scope() {
     for n in 1..=201 {
         assert_eq!(elsewhere.get("/v1/teams").await.status, 403, "request {n}: the address comes before the rate");
     }
-    assert_eq!(counted(&stack, &key, start).await, None, "and what it refuses does not count");
+    assert_eq!(counted(&stack, Subject::of_key(key.hash), start).await, None, "and what it refuses does not count");
 }
