@@ -1,4 +1,4 @@
-//! The objects of an `OpenAPI` 3.1 document, as far as these documents use them.
+//! The objects of an OpenAPI 3.1 document, as far as these documents use them.
 //!
 //! utoipa has them too, but keeps examples as JSON values and maps by name; here both keep the order in which they were
 //! written, which in the contracts' own documents is for reading.
@@ -135,7 +135,8 @@ pub(super) struct MediaType {
 
 #[derive(Serialize)]
 pub(super) struct Example {
-    pub(super) summary: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) summary: Option<&'static str>,
     pub(super) value: Box<RawValue>,
 }
 

@@ -7,7 +7,7 @@ use super::{
     headers, parameters, raw, reference,
 };
 use crate::{
-    domain::{Contract, Error, Scope, Timestamp, UserField},
+    domain::{Contract, Error, Timestamp, UserField},
     http::{Endpoint, ROUTES},
     wire::{
         self, Failure, Occurrence,
@@ -38,6 +38,10 @@ const SHARED: [(&str, u16); 5] = [
 /// The failures that an endpoint can answer with, in the order in which they are checked.
 fn of(endpoint: Endpoint, contract: Contract) -> Vec<Failure> {
     let mut failures = Vec::new();
+    // An id with a `/` or a `?`, however it is encoded, is the path of something else.
+    if !matches!(endpoint, Endpoint::ListTeams | Endpoint::CreateTeam) {
+        failures.extend([Failure::RouteNotFound, Failure::MethodNotAllowed(vec!["GET", "POST"])]);
+    }
     if endpoint.reads_body() {
         failures.push(Failure::BodyTooLarge);
     }
@@ -207,6 +211,8 @@ impl Case {
         match contract {
             Contract::Toptickets => toptickets::failure(&self.failure),
             Contract::Itsm => {
+                let elsewhere = format!("{path}/");
+                let path = if self.failure == Failure::RouteNotFound { &elsewhere } else { path };
                 let occurrence = Occurrence { request_id: parameters::REQUEST_ID, at: AT, path };
                 itsm::failure(&self.failure, occurrence, Audience::Itsm)
             }
@@ -217,47 +223,30 @@ impl Case {
 /// The answers to an endpoint's requests that fail, by status.
 pub(super) fn responses(endpoint: Endpoint, contract: Contract, path: &str) -> BTreeMap<u16, RefOr<Response>> {
     let cases = invalid(endpoint, contract).into_iter().chain(of(endpoint, contract).into_iter().map(Case::of));
+    by_status(cases, contract, path)
+        .into_iter()
+        .map(|(status, response)| {
+            let shared = SHARED.into_iter().find(|(_, of)| *of == status);
+            let to = shared.map(|(name, _)| format!("#/components/responses/{name}"));
+            (status, to.map_or(RefOr::Is(response), |to| RefOr::Ref { to }))
+        })
+        .collect()
+}
+
+/// The answers that stand among the components.
+pub(super) fn components(contract: Contract) -> Map<Response> {
+    let cases = of(Endpoint::UpdateTeam, contract).into_iter().map(Case::of);
+    let mut responses = by_status(cases, contract, "/v1/teams");
+    SHARED.into_iter().filter_map(|(name, status)| Some((name, responses.remove(&status)?))).collect()
+}
+
+fn by_status(cases: impl Iterator<Item = Case>, contract: Contract, path: &str) -> BTreeMap<u16, Response> {
     let mut by_status: BTreeMap<u16, Vec<(Case, String)>> = BTreeMap::new();
     for case in cases {
         let (status, body) = case.rendered(contract, path);
         by_status.entry(status).or_default().push((case, body));
     }
-    by_status
-        .into_iter()
-        .map(|(status, cases)| {
-            let shared = SHARED.into_iter().find(|(_, of)| *of == status);
-            let response = shared.map_or_else(
-                || RefOr::Is(response(status, cases)),
-                |(name, _)| RefOr::Ref { to: format!("#/components/responses/{name}") },
-            );
-            (status, response)
-        })
-        .collect()
-}
-
-/// The answers that stand among the components: those that endpoints share, and those to what is no endpoint.
-pub(super) fn components(contract: Contract) -> Map<Response> {
-    let common = of(Endpoint::CreateTeam, contract).into_iter();
-    let shared = SHARED.map(|(name, status)| {
-        let cases: Vec<_> = common.clone().map(|failure| rendered(failure, contract)).collect();
-        let cases = cases.into_iter().filter(|(of, ..)| *of == status).map(|(_, case, body)| (case, body)).collect();
-        (name, response(status, cases))
-    });
-    let elsewhere = [
-        ("RouteNotFound", Failure::RouteNotFound),
-        ("MethodNotAllowed", Failure::MethodNotAllowed(vec!["GET", "POST"])),
-    ]
-    .map(|(name, failure)| {
-        let (status, case, body) = rendered(failure, contract);
-        (name, response(status, vec![(case, body)]))
-    });
-    shared.into_iter().chain(elsewhere).collect()
-}
-
-fn rendered(failure: Failure, contract: Contract) -> (u16, Case, String) {
-    let case = Case::of(failure);
-    let (status, body) = case.rendered(contract, "/v1/teams");
-    (status, case, body)
+    by_status.into_iter().map(|(status, cases)| (status, response(status, cases))).collect()
 }
 
 fn response(status: u16, cases: Vec<(Case, String)>) -> Response {
@@ -269,8 +258,9 @@ fn response(status: u16, cases: Vec<(Case, String)>) -> Response {
             description += case.when;
         }
     }
-    let examples =
-        cases.into_iter().map(|(Case { name, when, .. }, body)| (name, Example { summary: when, value: raw(&body) }));
+    let examples = cases
+        .into_iter()
+        .map(|(Case { name, when, .. }, body)| (name, Example { summary: Some(when), value: raw(&body) }));
     let content = MediaType { schema: reference("Error"), examples: examples.collect() };
     Response {
         description,
@@ -279,13 +269,10 @@ fn response(status: u16, cases: Vec<(Case, String)>) -> Response {
     }
 }
 
-/// Every failure of every endpoint, and those of requests that have none.
+/// Every failure of every endpoint.
 fn all() -> impl Iterator<Item = Failure> {
-    let of_endpoints = ROUTES.into_iter().flat_map(|(_, _, endpoint)| {
-        let invalid = Failure::Invalid(Invalid::Malformed);
-        Contract::ALL.into_iter().flat_map(move |contract| of(endpoint, contract)).chain([invalid])
-    });
-    of_endpoints.chain([Failure::RouteNotFound, Failure::MethodNotAllowed(Vec::new())])
+    let of_endpoints = |(_, _, endpoint)| Contract::ALL.into_iter().flat_map(move |contract| of(endpoint, contract));
+    ROUTES.into_iter().flat_map(of_endpoints).chain([Failure::Invalid(Invalid::Malformed)])
 }
 
 /// Every rule of form.
@@ -332,11 +319,6 @@ pub(super) fn constraints() -> Vec<&'static str> {
 
 /// The names that `TopTickets` errors have for rules of form.
 pub(super) fn violation_types() -> Vec<&'static str> {
-    let malformed = "value_error.jsondecode";
-    distinct(RULES.into_iter().map(|rule| toptickets::kind(Location::Body, rule).1).chain([malformed]))
-}
-
-/// The sentence about the scope that an operation needs.
-pub(super) fn needs(scope: Scope) -> String {
-    format!("Needs the scope `{}`.", scope.as_str())
+    let of_bodies = RULES.into_iter().map(|rule| toptickets::kind(Location::Body, rule).1);
+    distinct(of_bodies.chain([toptickets::MALFORMED]))
 }

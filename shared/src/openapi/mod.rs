@@ -1,4 +1,4 @@
-//! The two contracts as `OpenAPI` 3.1 documents.
+//! The two contracts as OpenAPI 3.1 documents.
 //!
 //! What can be taken from the code is: paths, scopes and bodies from [`ROUTES`], schemas of answers from the wire types that are
 //! serialized, errors from the functions that render them. A test holds the schemas of requests and their parsers together. The

@@ -21,7 +21,7 @@ macro_rules! example {
 /// Describes an endpoint.
 pub(super) fn operation(endpoint: Endpoint, contract: Contract, pattern: &'static str) -> Operation {
     let (operation_id, tag, summary) = names(endpoint);
-    let scope = endpoint.scope();
+    let scope = endpoint.scope().as_str();
     let schemes: &[&str] = match contract {
         Contract::Toptickets => &["apiKey"],
         Contract::Itsm => &["apiKey", "jwt"],
@@ -32,9 +32,9 @@ pub(super) fn operation(endpoint: Endpoint, contract: Contract, pattern: &'stati
     Operation {
         operation_id,
         summary,
-        description: format!("{}\n\n{}", description(endpoint, contract), failures::needs(scope)),
+        description: format!("{}\n\nNeeds the scope `{scope}`.", description(endpoint, contract)),
         tags: [tag],
-        security: schemes.iter().map(|scheme| [(*scheme, [scope.as_str()])].into_iter().collect()).collect(),
+        security: schemes.iter().map(|scheme| [(*scheme, [scope])].into_iter().collect()).collect(),
         parameters: parameters::of(endpoint, contract, pattern),
         request_body: request_body(endpoint, contract),
         responses: responses.map(|(status, response)| (status.to_string(), response)).collect(),
@@ -142,7 +142,7 @@ fn request_body(endpoint: Endpoint, contract: Contract) -> Option<RequestBody> {
         (Endpoint::UpdateMember, _) => example!("itsm/update_member.request"),
         _ => return None,
     };
-    let content = media_type(reference(requests::name(endpoint)?), example);
+    let content = media_type(endpoint, reference(requests::name(endpoint)?), example);
     Some(RequestBody { required: true, content: [("application/json", content)].into_iter().collect() })
 }
 
@@ -166,7 +166,7 @@ fn success(endpoint: Endpoint, contract: Contract) -> (u16, Response) {
         (Endpoint::GetTeam, Toptickets) => ("The team.", reference("Team"), example!("toptickets/get_team"), true),
         (Endpoint::GetTeam, Itsm) => ("The team.", reference("TeamResponse"), example!("itsm/get_team"), true),
         (Endpoint::UpdateTeam | Endpoint::UpdateMember, Toptickets) => {
-            ("The team after the change.", reference("Team"), example!("toptickets/update_team"), true)
+            ("The team after the change.", reference("Team"), example!("toptickets/get_team"), true)
         }
         (Endpoint::UpdateTeam, Itsm) => {
             ("The team after the change.", reference("TeamResponse"), example!("itsm/update_team"), true)
@@ -209,11 +209,11 @@ fn success(endpoint: Endpoint, contract: Contract) -> (u16, Response) {
         }
     };
     let status = if matches!(endpoint, Endpoint::CreateTeam | Endpoint::AddMember) { 201 } else { 200 };
-    let content = [("application/json", media_type(schema, example))].into_iter().collect();
+    let content = [("application/json", media_type(endpoint, schema, example))].into_iter().collect();
     (status, Response { description: description.to_owned(), headers: headers::of(status, has_etag), content })
 }
 
-fn media_type(schema: RefOrSchema<Schema>, example: &str) -> MediaType {
-    let example = Example { summary: "As in the contract's document", value: raw(example) };
-    MediaType { schema, examples: [("example", example)].into_iter().collect() }
+fn media_type(endpoint: Endpoint, schema: RefOrSchema<Schema>, example: &str) -> MediaType {
+    let (name, ..) = names(endpoint);
+    MediaType { schema, examples: [(name, Example { summary: None, value: raw(example) })].into_iter().collect() }
 }

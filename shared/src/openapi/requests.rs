@@ -1,26 +1,21 @@
-//! What bodies may say, in the words of the parsers in [`wire`](crate::wire): the same verbs, and the same names of values.
+//! What bodies may say, in the words of the parsers in [`wire`](crate::wire): the same verbs, the same order, and the same names of
+//! values. A test sends both what these schemas refuse and what they take through the parsers.
 
+use serde_json::Value;
 use utoipa::openapi::{
     RefOr,
-    schema::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, Ref, Schema, Type},
+    schema::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, RefBuilder, Schema, SchemaType, Type},
 };
 
 use super::parameters;
 use crate::{
     domain::{Contract, Description, MemberRole, QueueStrategy, Tags, TeamName, UserId},
-    http::Endpoint,
+    http::{Endpoint, ROUTES},
 };
 
-/// Control characters (Unicode category Cc), as a pattern's class has them.
-const CONTROL: &str = r"\x00-\x1f\x7f-\x9f";
-
-/// The schemas of bodies, by name, in the order of the endpoints.
-pub(super) fn schemas(contract: Contract) -> Vec<(&'static str, Object)> {
-    use Endpoint::{AddMember, CreateTeam, UpdateMember, UpdateTeam};
-    [CreateTeam, UpdateTeam, AddMember, UpdateMember]
-        .into_iter()
-        .filter_map(|endpoint| Some((name(endpoint)?, schema(endpoint, contract)?)))
-        .collect()
+/// The schemas of bodies, by name.
+pub(super) fn schemas(contract: Contract) -> impl Iterator<Item = (&'static str, Object)> {
+    ROUTES.into_iter().filter_map(move |(_, _, endpoint)| Some((name(endpoint)?, schema(endpoint, contract)?)))
 }
 
 /// What the schema of an endpoint's body is called.
@@ -42,15 +37,9 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
                 Fields::new("A team to create.").required("name", team_name()).optional("description", description());
             if is_itsm {
                 fields
-                    .optional(
-                        "lead_id",
-                        user_id(contract, "The user to lead the team: active, and not necessarily a member."),
-                    )
-                    .optional("queue_strategy", Value::Named("QueueStrategy", Some(QueueStrategy::default().as_str())))
-                    .optional(
-                        "specializations",
-                        tags("The team's areas of expertise, by which tickets are routed to it."),
-                    )
+                    .optional("lead_id", user_id(contract, LEAD))
+                    .optional_or("queue_strategy", queue_strategy(), QueueStrategy::default().as_str())
+                    .optional("specializations", tags(SPECIALIZATIONS))
             } else {
                 fields
             }
@@ -61,84 +50,82 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
                 .clearable("description", description());
             if is_itsm {
                 fields
-                    .clearable(
-                        "lead_id",
-                        user_id(contract, "The user to lead the team: active, and not necessarily a member."),
-                    )
-                    .change("queue_strategy", Value::Named("QueueStrategy", None))
-                    .change("specializations", tags("The team's areas of expertise, in place of those it had."))
+                    .clearable("lead_id", user_id(contract, LEAD))
+                    .change("queue_strategy", queue_strategy())
+                    .change("specializations", tags(SPECIALIZATIONS))
             } else {
                 fields
             }
         }
         Endpoint::AddMember => {
-            let fields =
-                Fields::new("A user to add to a team.").required("user_id", user_id(contract, "The user: active."));
+            let user = "The user to add: active, and of the same organization.";
+            let fields = Fields::new("A user to add to a team.").required("user_id", user_id(contract, user));
             if is_itsm {
-                fields
-                    .optional("role", Value::Named("MemberRole", Some(MemberRole::Member.as_str())))
-                    .optional("skills", tags("What the member knows, for skill-based routing."))
+                fields.optional_or("role", member_role(), MemberRole::Member.as_str()).optional("skills", tags(SKILLS))
             } else {
                 fields
             }
         }
         Endpoint::UpdateMember => Fields::new("Changes to a membership. What is left out stays as it is.")
-            .change("role", Value::Named("MemberRole", None))
-            .change("skills", tags("What the member knows, in place of what they knew.")),
+            .change("role", member_role())
+            .change("skills", tags(SKILLS)),
         _ => return None,
     };
     Some(fields.0.build())
 }
 
-/// What a field's value may be.
-enum Value {
-    /// A schema of its own.
-    Text(ObjectBuilder),
-    List(ArrayBuilder),
-    /// A schema among the components, and the value that stands for none.
-    Named(&'static str, Option<&'static str>),
+const LEAD: &str = "The user to lead the team: active, and not necessarily a member.";
+const SPECIALIZATIONS: &str = "The team's areas of expertise, by which tickets are routed to it; all of them.";
+const SKILLS: &str = "What the member knows, for skill-based routing; all of it.";
+
+fn team_name() -> RefOr<Schema> {
+    let description =
+        "The name, unique within the organization in any letter case. White space at its ends is dropped.";
+    line(TeamName::MAX_CHARS).description(Some(description)).into()
 }
 
-fn team_name() -> Value {
-    Value::Text(
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .min_length(Some(1))
-            .max_length(Some(TeamName::MAX_CHARS))
-            .pattern(Some(line()))
-            .description(Some(
-                "The name, unique within the organization in any letter case. White space at its ends is dropped.",
-            )),
-    )
+fn description() -> RefOr<Schema> {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .max_length(Some(Description::MAX_CHARS))
+        .description(Some("What the team is for. Kept as it is sent."))
+        .into()
 }
 
-fn description() -> Value {
-    Value::Text(
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .max_length(Some(Description::MAX_CHARS))
-            .description(Some("What the team is for. Kept as it is sent.")),
-    )
+fn user_id(contract: Contract, description: &str) -> RefOr<Schema> {
+    ObjectBuilder::from(parameters::id(contract, UserId::PREFIX)).description(Some(description)).into()
 }
 
-fn user_id(contract: Contract, description: &str) -> Value {
-    Value::Text(ObjectBuilder::from(parameters::id(contract, UserId::PREFIX)).description(Some(description)))
+fn queue_strategy() -> RefOr<Schema> {
+    named("QueueStrategy", "How tickets are distributed among the members.")
 }
 
-fn tags(description: &str) -> Value {
-    let tag = ObjectBuilder::new()
+fn member_role() -> RefOr<Schema> {
+    named("MemberRole", "What the user is in the team. A `lead` takes the place of the one before.")
+}
+
+fn tags(description: &str) -> RefOr<Schema> {
+    let how =
+        "White space at a tag's ends is dropped, and so is a tag that differs only in letter case from one before it.";
+    ArrayBuilder::new()
+        .items(line(Tags::MAX_CHARS))
+        .max_items(Some(Tags::MAX_TAGS))
+        .description(Some(format!("{description} {how}")))
+        .into()
+}
+
+/// A text that is not only white space, without control characters.
+fn line(max_chars: usize) -> ObjectBuilder {
+    const CONTROL: &str = r"\x00-\x1f\x7f-\x9f";
+    ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
-        .max_length(Some(Tags::MAX_CHARS))
-        .pattern(Some(line()));
-    Value::List(ArrayBuilder::new().items(tag).max_items(Some(Tags::MAX_TAGS)).description(Some(format!(
-        "{description} White space at a tag's ends is dropped, and so are tags that differ only in letter case from one before."
-    ))))
+        .max_length(Some(max_chars))
+        .pattern(Some(format!(r"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$")))
 }
 
-/// The pattern of a text without control characters that is not only white space.
-fn line() -> String {
-    format!(r"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$")
+fn named(name: &str, description: &str) -> RefOr<Schema> {
+    RefBuilder::new().ref_location_from_schema_name(name).description(Some(description)).into()
 }
 
 /// A body's fields.
@@ -149,44 +136,45 @@ impl Fields {
         Self(ObjectBuilder::new().schema_type(Type::Object).description(Some(description)))
     }
 
-    /// See [`Body::required`](crate::wire::input::Body::required).
-    fn required(self, field: &str, value: Value) -> Self {
-        Self(self.0.property(field, not_null(value)).required(field))
+    /// What [`Body::required`](crate::wire::input::Body::required) reads.
+    fn required(self, field: &str, value: RefOr<Schema>) -> Self {
+        Self(self.0.property(field, value).required(field))
     }
 
-    /// See [`Body::optional`](crate::wire::input::Body::optional).
-    fn optional(self, field: &str, value: Value) -> Self {
-        Self(self.0.property(field, or_null(value)))
+    /// What [`Body::optional`](crate::wire::input::Body::optional) reads.
+    fn optional(self, field: &str, value: RefOr<Schema>) -> Self {
+        Self(self.0.property(field, or_null(value, None)))
     }
 
-    /// See [`Body::change`](crate::wire::input::Body::change).
-    fn change(self, field: &str, value: Value) -> Self {
-        Self(self.0.property(field, not_null(value)))
+    /// The same where there is a value that stands for none.
+    fn optional_or(self, field: &str, value: RefOr<Schema>, default: &str) -> Self {
+        Self(self.0.property(field, or_null(value, Some(default.into()))))
     }
 
-    /// See [`Body::clearable`](crate::wire::input::Body::clearable).
-    fn clearable(self, field: &str, value: Value) -> Self {
-        Self(self.0.property(field, or_null(value)))
+    /// What [`Body::change`](crate::wire::input::Body::change) reads.
+    fn change(self, field: &str, value: RefOr<Schema>) -> Self {
+        Self(self.0.property(field, value))
     }
-}
 
-fn not_null(value: Value) -> RefOr<Schema> {
-    match value {
-        Value::Text(schema) => schema.into(),
-        Value::List(schema) => schema.into(),
-        Value::Named(name, _) => Ref::from_schema_name(name).into(),
+    /// What [`Body::clearable`](crate::wire::input::Body::clearable) reads.
+    fn clearable(self, field: &str, value: RefOr<Schema>) -> Self {
+        Self(self.0.property(field, or_null(value, None)))
     }
 }
 
-fn or_null(value: Value) -> RefOr<Schema> {
-    use utoipa::openapi::schema::SchemaType;
+fn or_null(value: RefOr<Schema>, default: Option<Value>) -> RefOr<Schema> {
     match value {
-        Value::Text(schema) => schema.schema_type(SchemaType::from_iter([Type::String, Type::Null])).into(),
-        Value::List(schema) => schema.schema_type(SchemaType::from_iter([Type::Array, Type::Null])).into(),
-        Value::Named(name, default) => OneOfBuilder::new()
-            .item(ObjectBuilder::new().schema_type(Type::Null))
-            .item(Ref::from_schema_name(name))
-            .default(default.map(Into::into))
-            .into(),
+        RefOr::T(Schema::Object(mut text)) => {
+            text.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+            text.into()
+        }
+        RefOr::T(Schema::Array(mut list)) => {
+            list.schema_type = SchemaType::from_iter([Type::Array, Type::Null]);
+            RefOr::T(Schema::Array(list))
+        }
+        value => {
+            let null = ObjectBuilder::new().schema_type(Type::Null);
+            OneOfBuilder::new().item(value).item(null).default(default).into()
+        }
     }
 }

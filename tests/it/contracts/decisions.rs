@@ -50,9 +50,9 @@ async fn a_decision_is_explained() {
     org.put_ticket("TKT-2024:001", &ticket).await;
     for path in ["/v1/assignments/TKT-2024:001", "/v1/assignments/TKT%2D2024%3A001?x=y"] {
         let answer = org.toptickets.get(path).await;
-        assert_eq!((answer.status.as_u16(), &answer.text), (200, &golden!("toptickets_decision.json")));
+        assert_eq!((answer.status.as_u16(), &answer.text), (200, &golden!("toptickets/get_assignment.json")));
         let answer = org.itsm.get(path).await;
-        assert_eq!((answer.status.as_u16(), &answer.text), (200, &golden!("itsm_decision.json")));
+        assert_eq!((answer.status.as_u16(), &answer.text), (200, &golden!("itsm/get_assignment.json")));
     }
 }
 
@@ -99,9 +99,9 @@ async fn a_teams_decisions_are_listed_newest_first() {
     org.set_load(TEAM, &[("open_tickets", n(2)), ("waiting_tickets", n(1))]).await;
     let path = format!("/v1/teams/{TEAM}/assignments");
     let listed = org.toptickets.get(&path).await;
-    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("toptickets_list_assignments.json")));
+    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("toptickets/list_assignments.json")));
     let listed = org.itsm.get(&path).await;
-    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("itsm_list_assignments.json")));
+    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("itsm/list_assignments.json")));
 }
 
 /// The tickets on a page.

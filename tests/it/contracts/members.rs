@@ -45,9 +45,9 @@ async fn members_are_listed_with_what_they_are_in_the_team() {
     org.set_membership(TEAM, &org.users[0], &figures).await;
     let path = format!("/v1/teams/{TEAM}/members");
     let listed = org.toptickets.get(&path).await;
-    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("toptickets_list_members.json")));
+    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("toptickets/list_members.json")));
     let listed = org.itsm.get(&path).await;
-    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("itsm_list_members.json")));
+    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("itsm/list_members.json")));
 }
 
 /// A list's items.
@@ -122,7 +122,7 @@ async fn a_change_answers_as_adding_does() {
     scene.set(1_736_600_000);
     let path = format!("/v1/teams/{TEAM}/members/{}", bare(&org.users[1]));
     let changed = org.itsm.patch(&path, json!({ "role": "lead", "skills": ["DNS", "WAN"] })).await;
-    assert_eq!((changed.status.as_u16(), &changed.text), (200, &golden!("itsm_update_member.json")));
+    assert_eq!((changed.status.as_u16(), &changed.text), (200, &golden!("itsm/update_member.json")));
     let changed = org.toptickets.patch(&path, json!({ "role": "member" })).await;
     let team = org.toptickets.get(&format!("/v1/teams/{TEAM}")).await;
     assert_eq!((changed.status.as_u16(), &changed.text), (200, &team.text));

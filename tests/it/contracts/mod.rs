@@ -20,13 +20,20 @@ use tokio::sync::OnceCell;
 
 use crate::support::{Answer, Stack};
 
-/// A golden, without the white space that makes it readable.
-macro_rules! golden {
+/// An example of the OpenAPI documents, as it stands in them.
+macro_rules! example {
     ($name:literal) => {
-        $crate::contracts::minified(include_str!(concat!("goldens/", $name)))
+        include_str!(concat!("../../../openapi/examples/", $name))
     };
 }
-use golden;
+
+/// The same, without the white space that makes it readable.
+macro_rules! golden {
+    ($name:literal) => {
+        $crate::contracts::minified($crate::contracts::example!($name))
+    };
+}
+use {example, golden};
 
 /// Leaves out the white space between a JSON text's tokens.
 fn minified(json: &str) -> String {

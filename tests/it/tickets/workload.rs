@@ -158,7 +158,8 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
     assert_eq!(members.len(), 8);
     // The document prints the first two of them.
     members.truncate(2);
-    let document: Value = serde_json::from_str(include_str!("../contracts/goldens/itsm_workload.json")).unwrap();
+    let document: Value =
+        serde_json::from_str(include_str!("../../../openapi/examples/itsm/get_workload.json")).unwrap();
     assert_eq!(answer, document);
     let listed = scene.org.itsm.get("/v1/teams").await.json["data"][0].clone();
     assert_eq!((&listed["open_tickets"], &listed["member_count"]), (&json!(23), &json!(8)));

@@ -106,9 +106,8 @@ pub(in crate::wire) fn plain(failure: &Failure) -> (u16, String) {
 fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
     let violations = match invalid {
         Invalid::Malformed => {
-            let kind = "value_error.jsondecode";
             let msg = "the body must be a JSON object".to_owned();
-            return (400, vec![ViolationOut { loc: vec![Location::Body.as_str()], msg, kind }]);
+            return (400, vec![ViolationOut { loc: vec![Location::Body.as_str()], msg, kind: MALFORMED }]);
         }
         Invalid::Violations(violations) => violations,
     };
@@ -126,6 +125,9 @@ fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
     let unreadable = of_status(400);
     if unreadable.is_empty() { (422, of_status(422)) } else { (400, unreadable) }
 }
+
+/// The type of a body that is no JSON object.
+pub(crate) const MALFORMED: &str = "value_error.jsondecode";
 
 /// The status and the type of a broken rule. A header is well-formed or it is not, whichever part of its one rule it breaks.
 pub(crate) fn kind(location: Location, rule: Rule) -> (u16, &'static str) {

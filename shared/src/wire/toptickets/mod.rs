@@ -7,7 +7,7 @@ mod responses;
 pub use errors::failure;
 pub(super) use errors::plain;
 #[cfg(feature = "openapi")]
-pub(crate) use errors::{error_schemas, kind};
+pub(crate) use errors::{MALFORMED, error_schemas, kind};
 pub use requests::{add_member, create_team, list_teams, page, update_team};
 #[cfg(feature = "openapi")]
 pub(crate) use responses::schemas;
