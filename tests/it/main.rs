@@ -15,6 +15,7 @@ mod faults;
 mod hostile;
 mod isolation;
 mod jwt;
+mod openapi;
 mod pipeline;
 mod rates;
 mod retries;

@@ -1,6 +1,7 @@
 //! What tests share: a stack, organizations with keys and users, and a client that says what it got.
 
 pub mod audit;
+pub mod described;
 pub mod desks;
 pub mod direct;
 pub mod faulty;
@@ -20,6 +21,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use described::Asked;
 use muster::{
     domain::{ApiKey, KeyKind, OrganizationId, Scope, Timestamp, User, UserId, UserStatus},
     http::Deps,
@@ -318,13 +320,18 @@ impl Client {
         .await
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole answer, which has to be one that the OpenAPI documents describe.
     pub async fn send(request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the stack answers");
+        let (http, request) = request.build_split();
+        let request = request.expect("a request that can be sent");
+        let asked = Asked::of(&request);
+        let response = http.execute(request).await.expect("the stack answers");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.expect("the answer is text");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status, headers, text, json }
+        let answer = Answer { status, headers, text, json };
+        asked.describes(&answer);
+        answer
     }
 }
 

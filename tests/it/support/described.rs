@@ -1,0 +1,227 @@
+//! Every answer that a client of the tests gets is held against the OpenAPI document of the contract it is in: its status is one
+//! that the operation has, its body fits the schema with nothing beside it, and its headers are those that are promised.
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use jsonschema::Validator;
+use muster::domain::Contract;
+use reqwest::{Method, Request, header::AUTHORIZATION};
+use serde_json::{Map, Value, json};
+
+use super::Answer;
+
+/// The documents as they are checked in.
+static DOCUMENTS: LazyLock<[Document; 2]> = LazyLock::new(|| Contract::ALL.map(Document::load));
+
+/// An OpenAPI document.
+pub struct Document {
+    pub text: &'static str,
+    pub json: Value,
+    /// The components, with every object closed to what it does not name.
+    closed: Value,
+    operations: Vec<Operation>,
+    /// The answers to requests that have no operation.
+    elsewhere: BTreeMap<u16, Response>,
+}
+
+/// An operation of a document.
+pub struct Operation {
+    pub method: String,
+    pub path: String,
+    pub json: Value,
+    responses: BTreeMap<u16, Response>,
+}
+
+/// What an answer of one status is like.
+struct Response {
+    /// The body's schema, where there is a body.
+    body: Option<Validator>,
+    headers: BTreeMap<String, Validator>,
+}
+
+/// The headers that say something of their answer, so that an answer that does not promise them must not have them.
+const TELLING: [&str; 4] = ["ETag", "Retry-After", "WWW-Authenticate", "Allow"];
+
+impl Document {
+    /// The document of a contract.
+    pub fn of(contract: Contract) -> &'static Self {
+        let [toptickets, itsm] = &*DOCUMENTS;
+        match contract {
+            Contract::Toptickets => toptickets,
+            Contract::Itsm => itsm,
+        }
+    }
+
+    fn load(contract: Contract) -> Self {
+        let text = match contract {
+            Contract::Toptickets => include_str!("../../../openapi/toptickets.json"),
+            Contract::Itsm => include_str!("../../../openapi/itsm.json"),
+        };
+        let json: Value = serde_json::from_str(text).expect("the document is JSON");
+        let mut closed = json["components"].clone();
+        close(&mut closed, &json);
+        let mut document = Self { text, json, closed, operations: Vec::new(), elsewhere: BTreeMap::new() };
+        let paths = document.json["paths"].as_object().expect("paths").clone();
+        for (path, item) in paths {
+            for (method, json) in item.as_object().expect("operations").clone() {
+                let responses = json["responses"].as_object().expect("responses").iter();
+                let responses = responses
+                    .map(|(status, response)| (status.parse().expect("a status"), document.response(response)))
+                    .collect();
+                let method = method.to_uppercase();
+                document.operations.push(Operation { method, path: path.clone(), json, responses });
+            }
+        }
+        // What an operation answers to a path that is not its own is what every path is answered.
+        let get_team = &document.json["paths"]["/v1/teams/{team_id}"]["get"]["responses"];
+        document.elsewhere = BTreeMap::from(
+            [(404, "404"), (405, "405")].map(|(status, text)| (status, document.response(&get_team[text]))),
+        );
+        document
+    }
+
+    /// All operations.
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// What stands where a `$ref` points to, or the value itself.
+    pub fn resolve<'v>(&'v self, value: &'v Value) -> &'v Value {
+        follow(value, &self.json)
+    }
+
+    /// A validator of this schema, whose references may lead to the components.
+    pub fn validator(&self, schema: &Value) -> Validator {
+        validator(schema, &self.json["components"])
+    }
+
+    /// The same, refusing what is not named.
+    pub fn closed_validator(&self, schema: &Value) -> Validator {
+        validator(schema, &self.closed)
+    }
+
+    fn response(&self, response: &Value) -> Response {
+        let response = self.resolve(response);
+        let headers = response["headers"].as_object().expect("headers").iter();
+        let body = &response["content"]["application/json"]["schema"];
+        Response {
+            body: (!body.is_null()).then(|| self.closed_validator(body)),
+            headers: headers
+                .map(|(name, header)| (name.clone(), self.validator(&self.resolve(header)["schema"])))
+                .collect(),
+        }
+    }
+
+    /// The operation of a method and a path.
+    fn operation(&self, method: &str, path: &str) -> Option<&Operation> {
+        let fits = |pattern: &str| {
+            pattern.split('/').count() == path.split('/').count()
+                && pattern
+                    .split('/')
+                    .zip(path.split('/'))
+                    .all(|(expected, segment)| expected == segment || expected.starts_with('{') && !segment.is_empty())
+        };
+        self.operations.iter().find(|operation| operation.method == method && fits(&operation.path))
+    }
+}
+
+fn validator(schema: &Value, components: &Value) -> Validator {
+    let whole = json!({ "allOf": [schema], "components": components });
+    jsonschema::options().should_validate_formats(true).build(&whole).expect("a schema")
+}
+
+/// Refuses in every object what it does not name. What consists of several is put together for that.
+fn close(schema: &mut Value, document: &Value) {
+    if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
+        let (mut properties, mut required) = (Map::new(), Vec::new());
+        for part in parts {
+            let part = follow(part, document);
+            properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
+            required.extend(part["required"].as_array().cloned().unwrap_or_default());
+        }
+        *schema = json!({ "type": "object", "properties": properties, "required": required });
+    }
+    match schema {
+        Value::Object(fields) => {
+            if fields.get("properties").is_some_and(Value::is_object) {
+                fields.insert("additionalProperties".to_owned(), Value::Bool(false));
+            }
+            fields.values_mut().for_each(|value| close(value, document));
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| close(value, document)),
+        _ => {}
+    }
+}
+
+/// What stands where a `$ref` points to, or the value itself.
+fn follow<'v>(value: &'v Value, document: &'v Value) -> &'v Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("references lead somewhere"),
+        None => value,
+    }
+}
+
+/// A request, as far as it decides what its answer may be like.
+pub struct Asked {
+    pub method: Method,
+    /// As it was sent, without the query.
+    pub path: String,
+    /// The one that the answer is in.
+    pub contract: Contract,
+}
+
+impl Asked {
+    /// What a request asks for.
+    pub fn of(request: &Request) -> Self {
+        let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = authorization.and_then(|value| value.split_whitespace().last()).unwrap_or_default();
+        // Whoever shows no contract is answered in the ITSM platform's.
+        let contract = if token.starts_with("tt_") { Contract::Toptickets } else { Contract::Itsm };
+        Self { method: request.method().clone(), path: request.url().path().to_owned(), contract }
+    }
+
+    /// Wants the answer to be one that the document describes.
+    #[track_caller]
+    pub fn describes(&self, answer: &Answer) {
+        let Self { method, path, contract } = self;
+        let undescribed = self.undescribed(answer);
+        assert_eq!(undescribed, None, "{method} {path} in {}: {answer}", contract.as_str());
+    }
+
+    /// What of an answer the document does not describe. Of what the gateway answers by itself, it describes nothing.
+    pub fn undescribed(&self, answer: &Answer) -> Option<String> {
+        let Self { method, path, contract } = self;
+        // The gateway decodes the path, which this does not.
+        if !answer.headers.contains_key("x-request-id") || method == Method::HEAD || path.contains('%') {
+            return None;
+        }
+        let document = Document::of(*contract);
+        let responses =
+            document.operation(method.as_str(), path).map_or(&document.elsewhere, |operation| &operation.responses);
+        let Some(Response { body, headers }) = responses.get(&answer.status.as_u16()) else {
+            return Some("the status".to_owned());
+        };
+        let content_type = if body.is_some() { "application/json" } else { "" };
+        if answer.header("content-type") != content_type {
+            return Some("the content type".to_owned());
+        }
+        let is_told = |name: &&&str| !headers.contains_key(**name) && answer.headers.contains_key(**name);
+        if let Some(name) = TELLING.iter().find(is_told) {
+            return Some(format!("the header {name}"));
+        }
+        for (name, schema) in headers {
+            let text = answer.header(name);
+            let value = text.parse().map_or_else(|_| json!(text), |number: u64| json!(number));
+            if let Err(error) = schema.validate(&value) {
+                return Some(format!("the header {name}: {error}"));
+            }
+        }
+        match body {
+            Some(body) => {
+                let error = body.iter_errors(&answer.json).next()?;
+                Some(format!("{}: {error}", error.instance_path()))
+            }
+            None => (!answer.text.is_empty()).then(|| "the body".to_owned()),
+        }
+    }
+}
