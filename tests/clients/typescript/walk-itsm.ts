@@ -1,0 +1,173 @@
+/** The README's walk through the ITSM contract, and its ticket, by the client that was generated from its document. */
+
+import assert from "node:assert/strict";
+import createClient from "openapi-fetch";
+import type { components, paths } from "./itsm.js";
+import { eventually, expectData, expectError, send, showing, stack, userId } from "./support.js";
+
+type Decision = components["schemas"]["Decision"];
+type TicketState = components["schemas"]["TicketState"];
+
+const client = createClient<paths>(showing(stack.keys.itsm.admin));
+const alice = `usr_${userId("Alice Johnson")}`;
+const sam = `usr_${userId("Sam Patel")}`;
+
+// A team that says what it knows, and two members.
+const { data: team } = expectData(
+  201,
+  await client.POST("/v1/teams", {
+    body: { name: "Technical Support", description: "Handles technical issues" },
+  }),
+);
+assert.equal(team.queue_strategy, "round_robin");
+assert.equal(team.lead_id, null);
+assert.deepEqual(team.members, []);
+
+const path = { team_id: team.id };
+const { data: changed } = expectData(
+  200,
+  await client.PATCH("/v1/teams/{team_id}", {
+    params: { path },
+    body: { queue_strategy: "skill_based", specializations: ["VPN", "DNS"] },
+  }),
+);
+assert.equal(changed.queue_strategy, "skill_based");
+assert.deepEqual(changed.specializations, ["VPN", "DNS"]);
+assert.equal(changed.description, team.description);
+
+const { data: member } = expectData(
+  201,
+  await client.POST("/v1/teams/{team_id}/members", { params: { path }, body: { user_id: alice } }),
+);
+assert.deepEqual([member.name, member.role, member.skills], ["Alice Johnson", "member", []]);
+
+const { data: lead } = expectData(
+  201,
+  await client.POST("/v1/teams/{team_id}/members", {
+    params: { path },
+    body: { user_id: sam, role: "lead", skills: ["VPN", "Cisco"] },
+  }),
+);
+assert.deepEqual([lead.user_id, lead.role, lead.skills], [sam, "lead", ["VPN", "Cisco"]]);
+const { data: led } = expectData(200, await client.GET("/v1/teams/{team_id}", { params: { path } }));
+assert.equal(led.lead_id, sam);
+
+// Lists come a page at a time, and say how many there are.
+const { data: other } = expectData(201, await client.POST("/v1/teams", { body: { name: "Workplace" } }));
+const page = expectData(200, await client.GET("/v1/teams", { params: { query: { page: 2, limit: 1 } } }));
+assert.deepEqual(
+  page.data.map(({ id }) => id),
+  [team.id],
+);
+assert.deepEqual(page.meta.pagination, { page: 2, limit: 1, total: 2, totalPages: 2, hasMore: false });
+
+const found = expectData(200, await client.GET("/v1/teams", { params: { query: { search: "WORK" } } }));
+assert.deepEqual(
+  found.data.map(({ id, member_count }) => [id, member_count]),
+  [[other.id, 0]],
+);
+assert.equal(found.meta.pagination.total, 1);
+
+// A ticket that needs somebody who knows VPNs, and what was decided about it.
+const ticket = {
+  id: "INC-1",
+  status: "new",
+  priority: "high",
+  category: "Network",
+  subcategory: "VPN",
+  updated_at: "2025-03-03T09:00:00Z",
+};
+send("ticket.created", ticket);
+
+/** The decision about the ticket, once it has this state. */
+function decisionIn(state: TicketState): Promise<Decision> {
+  return eventually(async () => {
+    const { data } = await client.GET("/v1/assignments/{ticket_id}", { params: { path: { ticket_id: ticket.id } } });
+    return data?.data.state === state ? data.data : undefined;
+  });
+}
+
+const decision = await decisionIn("assigned");
+assert.deepEqual([decision.team_id, decision.assignee_id], [team.id, sam]);
+assert.deepEqual([decision.status, decision.strategy], ["new", "skill_based"]);
+assert.deepEqual(
+  decision.candidates.map(({ user_id, matched_skills }) => [user_id, matched_skills]),
+  [
+    [sam, 1],
+    [alice, 0],
+  ],
+);
+
+const decisions = expectData(200, await client.GET("/v1/teams/{team_id}/assignments", { params: { path } }));
+assert.deepEqual(decisions.data, [decision]);
+assert.equal(decisions.meta.pagination.total, 1);
+
+const { data: members } = expectData(200, await client.GET("/v1/teams/{team_id}/members", { params: { path } }));
+assert.deepEqual(
+  members.map(({ id, team_role, open_tickets }) => [id, team_role, open_tickets]),
+  [
+    [alice, "member", 0],
+    [sam, "lead", 1],
+  ],
+);
+
+const { data: workload } = expectData(200, await client.GET("/v1/teams/{team_id}/workload", { params: { path } }));
+assert.deepEqual([workload.total_open_tickets, workload.total_members, workload.avg_tickets_per_member], [1, 2, 0.5]);
+assert.deepEqual(
+  workload.members.map(({ user_id, open_tickets }) => [user_id, open_tickets]),
+  [
+    [alice, 0],
+    [sam, 1],
+  ],
+);
+assert.equal(workload.sla_compliance_rate, null);
+
+// Failures are answers too: a code for programs, and often what they want to know beyond it.
+const samsPath = { ...path, user_id: sam };
+const { error: leads } = expectError(
+  409,
+  await client.DELETE("/v1/teams/{team_id}/members/{user_id}", { params: { path: samsPath } }),
+);
+assert.deepEqual([leads.code, leads.details], ["CONFLICT", null]);
+assert.equal(leads.path, `/v1/teams/${team.id}/members/${sam}`);
+
+const { error: busy } = expectError(409, await client.DELETE("/v1/teams/{team_id}", { params: { path } }));
+assert.deepEqual([busy.code, busy.details], ["CONFLICT", { openTickets: 1 }]);
+
+const again = { body: { name: " TECHNICAL support" } };
+const { error: taken } = expectError(409, await client.POST("/v1/teams", again));
+assert.deepEqual([taken.code, taken.message], ["CONFLICT", "A team with this name already exists"]);
+
+const { error: invalid } = expectError(400, await client.POST("/v1/teams", { body: { name: "" } }));
+assert.equal(invalid.code, "VALIDATION_ERROR");
+assert.deepEqual(invalid.details, { field: "name", constraint: "isNotEmpty" });
+
+const nobody = { team_id: "team_00000000-0000-0000-0000-000000000000" };
+const { error: unknown } = expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: nobody } }));
+assert.deepEqual([unknown.code, unknown.message], ["NOT_FOUND", "Team not found"]);
+
+const reader = createClient<paths>(showing(stack.keys.itsm.read_only));
+const { error: forbidden } = expectError(403, await reader.POST("/v1/teams", again));
+assert.deepEqual([forbidden.code, forbidden.details], ["FORBIDDEN", { requiredScope: "teams:write" }]);
+
+const stranger = createClient<paths>(showing("itsm_of_nobody"));
+const { error: unauthorized } = expectError(401, await stranger.GET("/v1/teams"));
+assert.equal(unauthorized.code, "UNAUTHORIZED");
+
+// The end of all of them.
+send("ticket.updated", { ...ticket, status: "resolved", updated_at: "2025-03-03T10:00:00Z" });
+assert.equal((await decisionIn("closed")).status, "resolved");
+
+const removal = { params: { path: samsPath } };
+const { data: demoted } = expectData(
+  200,
+  await client.PATCH("/v1/teams/{team_id}/members/{user_id}", { ...removal, body: { role: "member" } }),
+);
+assert.equal(demoted.role, "member");
+expectData(204, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));
+const { error: gone } = expectError(404, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));
+assert.equal(gone.code, "NOT_FOUND");
+for (const team_id of [team.id, other.id]) {
+  expectData(204, await client.DELETE("/v1/teams/{team_id}", { params: { path: { team_id } } }));
+  expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: { team_id } } }));
+}

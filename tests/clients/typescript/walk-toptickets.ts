@@ -1,0 +1,92 @@
+/** The README's walk through the TopTickets contract, by the client that was generated from its document. */
+
+import assert from "node:assert/strict";
+import createClient from "openapi-fetch";
+import type { paths } from "./toptickets.js";
+import { expectData, expectError, showing, stack, userId } from "./support.js";
+
+const client = createClient<paths>(showing(stack.keys.toptickets.admin));
+const alice = userId("Alice Johnson");
+
+// A team, and its first member.
+const team = expectData(
+  201,
+  await client.POST("/v1/teams", {
+    body: { name: "Technical Support", description: "Handles technical issues" },
+  }),
+);
+assert.equal(team.name, "Technical Support");
+assert.equal(team.description, "Handles technical issues");
+assert.deepEqual(team.members, []);
+
+const path = { team_id: team.id };
+const joined = expectData(
+  201,
+  await client.POST("/v1/teams/{team_id}/members", { params: { path }, body: { user_id: alice } }),
+);
+assert.deepEqual(
+  joined.members.map(({ id, full_name }) => [id, full_name]),
+  [[alice, "Alice Johnson"]],
+);
+assert.deepEqual(expectData(200, await client.GET("/v1/teams/{team_id}", { params: { path } })), joined);
+
+// Lists come a page at a time.
+const page = expectData(200, await client.GET("/v1/teams", { params: { query: { limit: 10 } } }));
+assert.deepEqual(
+  page.map(({ id, created_at }) => [id, created_at]),
+  [[team.id, team.created_at]],
+);
+assert.deepEqual(expectData(200, await client.GET("/v1/teams", { params: { query: { skip: 1 } } })), []);
+
+// What is left out of a change stays, and what is null goes.
+const changed = expectData(
+  200,
+  await client.PATCH("/v1/teams/{team_id}", { params: { path }, body: { description: null } }),
+);
+assert.equal(changed.name, "Technical Support");
+assert.equal(changed.description, null);
+
+const memberPath = { ...path, user_id: alice };
+expectData(
+  200,
+  await client.PATCH("/v1/teams/{team_id}/members/{user_id}", {
+    params: { path: memberPath },
+    body: { role: "lead", skills: ["VPN"] },
+  }),
+);
+const members = expectData(200, await client.GET("/v1/teams/{team_id}/members", { params: { path } }));
+assert.deepEqual(
+  members.map(({ id, team_role, skills }) => [id, team_role, skills]),
+  [[alice, "lead", ["VPN"]]],
+);
+
+// Failures are answers too: a sentence, or every rule of form that was broken.
+const taken = expectError(422, await client.POST("/v1/teams", { body: { name: " TECHNICAL support" } }));
+assert.equal(taken.detail, "Team name already exists");
+
+const invalid = expectError(422, await client.POST("/v1/teams", { body: { name: "" } }));
+assert(Array.isArray(invalid.detail));
+assert.deepEqual(
+  invalid.detail.map(({ loc, type }) => [loc, type]),
+  [[["body", "name"], "value_error.any_str.min_length"]],
+);
+
+const nobody = { team_id: "00000000-0000-0000-0000-000000000000" };
+const unknown = expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: nobody } }));
+assert.equal(unknown.detail, "Team not found");
+
+const reader = createClient<paths>(showing(stack.keys.toptickets.read_only));
+const forbidden = expectError(403, await reader.DELETE("/v1/teams/{team_id}", { params: { path } }));
+assert.equal(forbidden.detail, "Insufficient permissions. Required scope: teams:delete");
+
+const stranger = createClient<paths>(showing("tt_live_of_nobody"));
+const unauthorized = expectError(401, await stranger.GET("/v1/teams"));
+assert.equal(unauthorized.detail, "Invalid API key");
+
+// The end of both.
+const removal = { params: { path: memberPath } };
+expectData(204, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));
+const gone = expectError(404, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));
+assert.equal(gone.detail, "Member not found");
+expectData(204, await client.DELETE("/v1/teams/{team_id}", { params: { path } }));
+expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path } }));
