@@ -35,16 +35,22 @@ stack = Stack.of("itsm")
 client = AuthenticatedClient(stack.url, stack.admin_key)
 alice, sam = (f"usr_{stack.user_ids[name]}" for name in ("Alice Johnson", "Sam Patel"))
 
-# A team that says what it knows, and two members.
+# A team.
 new = TeamCreate(name="Technical Support", description="Handles technical issues")
 team = expect(201, TeamResponse, create_team.sync_detailed(client=client, body=new)).data
 equal((team.queue_strategy, team.lead_id, team.members), (QueueStrategy.ROUND_ROBIN, None, []))
 
+# A version keeps one change from undoing another that it has not seen.
 changes = TeamUpdate(queue_strategy=QueueStrategy.SKILL_BASED, specializations=["VPN", "DNS"])
-changed = expect(200, TeamResponse, update_team.sync_detailed(team.id, client=client, body=changes)).data
+etag = get_team.sync_detailed(team.id, client=client).headers["ETag"]
+answer = update_team.sync_detailed(team.id, client=client, body=changes, if_match=etag)
+changed = expect(200, TeamResponse, answer).data
 equal((changed.queue_strategy, changed.specializations), (QueueStrategy.SKILL_BASED, ["VPN", "DNS"]))
 equal((changed.name, changed.description), (team.name, team.description))
+late = update_team.sync_detailed(team.id, client=client, body=changes, if_match=etag)
+equal(expect(412, Error, late).error.code, ErrorCode.PRECONDITION_FAILED)
 
+# Two members, one of whom leads.
 member = MemberAdd(user_id=alice)
 added = expect(201, MembershipResponse, add_member.sync_detailed(team.id, client=client, body=member)).data
 equal((added.name, added.role, added.skills), ("Alice Johnson", MemberRole.MEMBER, []))
@@ -54,8 +60,16 @@ added = expect(201, MembershipResponse, add_member.sync_detailed(team.id, client
 equal((added.user_id, added.role, added.skills), (sam, MemberRole.LEAD, ["VPN", "Cisco"]))
 equal(expect(200, TeamResponse, get_team.sync_detailed(team.id, client=client)).data.lead_id, sam)
 
+# A key of the client's own keeps what is sent twice from being done twice.
+workplace = TeamCreate(name="Workplace")
+first = create_team.sync_detailed(client=client, body=workplace, idempotency_key="first")
+other = expect(201, TeamResponse, first).data
+again = create_team.sync_detailed(client=client, body=workplace, idempotency_key="first")
+equal(expect(201, TeamResponse, again).data, other)
+reused = create_team.sync_detailed(client=client, body=TeamCreate(name="Helpers"), idempotency_key="first")
+equal(expect(422, Error, reused).error.code, ErrorCode.IDEMPOTENCY_KEY_REUSED)
+
 # Lists come a page at a time, and say how many there are.
-other = expect(201, TeamResponse, create_team.sync_detailed(client=client, body=TeamCreate(name="Workplace"))).data
 page = expect(200, TeamListResponse, list_teams.sync_detailed(client=client, page=2, limit=1))
 equal([summary.id for summary in page.data], [team.id])
 pagination = page.meta.pagination
@@ -114,8 +128,8 @@ equal(error.path, f"/v1/teams/{team.id}/members/{sam}")
 error = expect(409, Error, delete_team.sync_detailed(team.id, client=client)).error
 equal((error.code, error.details), (ErrorCode.CONFLICT, ErrorDetails(open_tickets=1)))
 
-again = TeamCreate(name=" TECHNICAL support")
-error = expect(409, Error, create_team.sync_detailed(client=client, body=again)).error
+namesake = TeamCreate(name=" TECHNICAL support")
+error = expect(409, Error, create_team.sync_detailed(client=client, body=namesake)).error
 equal((error.code, error.message), (ErrorCode.CONFLICT, "A team with this name already exists"))
 
 error = expect(400, Error, create_team.sync_detailed(client=client, body=TeamCreate(name=""))).error
@@ -127,7 +141,7 @@ error = expect(404, Error, get_team.sync_detailed(nobody, client=client)).error
 equal((error.code, error.message), (ErrorCode.NOT_FOUND, "Team not found"))
 
 reader = AuthenticatedClient(stack.url, stack.read_only_key)
-error = expect(403, Error, create_team.sync_detailed(client=reader, body=again)).error
+error = expect(403, Error, create_team.sync_detailed(client=reader, body=namesake)).error
 equal((error.code, error.details), (ErrorCode.FORBIDDEN, ErrorDetails(required_scope=Scope.TEAMSWRITE)))
 
 stranger = AuthenticatedClient(stack.url, "itsm_of_nobody")

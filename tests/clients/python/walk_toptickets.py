@@ -53,8 +53,24 @@ expect(200, Team, update_member.sync_detailed(team.id, alice, client=client, bod
 [membership] = expect_list(200, TeamMember, list_members.sync_detailed(team.id, client=client))
 equal((membership.id, membership.team_role, membership.skills), (alice, MemberRole.LEAD, ["VPN"]))
 
+# A version keeps one change from undoing another that it has not seen.
+rename = TeamUpdate(name="Technical Help")
+etag = get_team.sync_detailed(team.id, client=client).headers["ETag"]
+renamed = expect(200, Team, update_team.sync_detailed(team.id, client=client, body=rename, if_match=etag))
+equal(renamed.name, "Technical Help")
+late = expect(412, Error, update_team.sync_detailed(team.id, client=client, body=rename, if_match=etag))
+equal(late.detail, "Precondition failed")
+
+# A key of the client's own keeps what is sent twice from being done twice.
+body_of_other = TeamCreate(name="Workplace")
+other = expect(201, Team, create_team.sync_detailed(client=client, body=body_of_other, idempotency_key="first"))
+again = create_team.sync_detailed(client=client, body=body_of_other, idempotency_key="first")
+equal(expect(201, Team, again), other)
+reused = create_team.sync_detailed(client=client, body=TeamCreate(name="Helpers"), idempotency_key="first")
+equal(expect(422, Error, reused).detail, "Idempotency-Key reused")
+
 # Failures are answers too: a sentence, or every rule of form that was broken.
-taken = expect(422, Error, create_team.sync_detailed(client=client, body=TeamCreate(name=" TECHNICAL support")))
+taken = expect(422, Error, create_team.sync_detailed(client=client, body=TeamCreate(name=" TECHNICAL help")))
 equal(taken.detail, "Team name already exists")
 
 invalid = expect(422, Error, create_team.sync_detailed(client=client, body=TeamCreate(name="")))
@@ -74,9 +90,10 @@ equal(forbidden.detail, "Insufficient permissions. Required scope: teams:delete"
 stranger = AuthenticatedClient(stack.url, "tt_live_of_nobody")
 equal(expect(401, Error, list_teams.sync_detailed(client=stranger)).detail, "Invalid API key")
 
-# The end of both.
+# The end of all of them.
 expect_nothing(remove_member.sync_detailed(team.id, alice, client=client))
 gone = expect(404, Error, remove_member.sync_detailed(team.id, alice, client=client))
 equal(gone.detail, "Member not found")
-expect_nothing(delete_team.sync_detailed(team.id, client=client))
-expect(404, Error, get_team.sync_detailed(team.id, client=client))
+for each in (team, other):
+    expect_nothing(delete_team.sync_detailed(each.id, client=client))
+    expect(404, Error, get_team.sync_detailed(each.id, client=client))

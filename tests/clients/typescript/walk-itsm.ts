@@ -12,7 +12,7 @@ const client = createClient<paths>(showing(stack.keys.itsm.admin));
 const alice = `usr_${userId("Alice Johnson")}`;
 const sam = `usr_${userId("Sam Patel")}`;
 
-// A team that says what it knows, and two members.
+// A team.
 const { data: team } = expectData(
   201,
   await client.POST("/v1/teams", {
@@ -23,18 +23,27 @@ assert.equal(team.queue_strategy, "round_robin");
 assert.equal(team.lead_id, null);
 assert.deepEqual(team.members, []);
 
+// A version keeps one change from undoing another that it has not seen.
 const path = { team_id: team.id };
+const read = await client.GET("/v1/teams/{team_id}", { params: { path } });
+const ifMatch = { path, header: { "If-Match": read.response.headers.get("ETag") ?? "" } };
 const { data: changed } = expectData(
   200,
   await client.PATCH("/v1/teams/{team_id}", {
-    params: { path },
+    params: ifMatch,
     body: { queue_strategy: "skill_based", specializations: ["VPN", "DNS"] },
   }),
 );
 assert.equal(changed.queue_strategy, "skill_based");
 assert.deepEqual(changed.specializations, ["VPN", "DNS"]);
 assert.equal(changed.description, team.description);
+const { error: late } = expectError(
+  412,
+  await client.PATCH("/v1/teams/{team_id}", { params: ifMatch, body: { specializations: [] } }),
+);
+assert.equal(late.code, "PRECONDITION_FAILED");
 
+// Two members, one of whom leads.
 const { data: member } = expectData(
   201,
   await client.POST("/v1/teams/{team_id}/members", { params: { path }, body: { user_id: alice } }),
@@ -52,8 +61,15 @@ assert.deepEqual([lead.user_id, lead.role, lead.skills], [sam, "lead", ["VPN", "
 const { data: led } = expectData(200, await client.GET("/v1/teams/{team_id}", { params: { path } }));
 assert.equal(led.lead_id, sam);
 
+// A key of the client's own keeps what is sent twice from being done twice.
+const params = { header: { "Idempotency-Key": "first" } };
+const { data: other } = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
+const { data: again } = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
+assert.deepEqual(again, other);
+const { error: reused } = expectError(422, await client.POST("/v1/teams", { params, body: { name: "Helpers" } }));
+assert.equal(reused.code, "IDEMPOTENCY_KEY_REUSED");
+
 // Lists come a page at a time, and say how many there are.
-const { data: other } = expectData(201, await client.POST("/v1/teams", { body: { name: "Workplace" } }));
 const page = expectData(200, await client.GET("/v1/teams", { params: { query: { page: 2, limit: 1 } } }));
 assert.deepEqual(
   page.data.map(({ id }) => id),
@@ -134,8 +150,8 @@ assert.equal(leads.path, `/v1/teams/${team.id}/members/${sam}`);
 const { error: busy } = expectError(409, await client.DELETE("/v1/teams/{team_id}", { params: { path } }));
 assert.deepEqual([busy.code, busy.details], ["CONFLICT", { openTickets: 1 }]);
 
-const again = { body: { name: " TECHNICAL support" } };
-const { error: taken } = expectError(409, await client.POST("/v1/teams", again));
+const namesake = { body: { name: " TECHNICAL support" } };
+const { error: taken } = expectError(409, await client.POST("/v1/teams", namesake));
 assert.deepEqual([taken.code, taken.message], ["CONFLICT", "A team with this name already exists"]);
 
 const { error: invalid } = expectError(400, await client.POST("/v1/teams", { body: { name: "" } }));
@@ -147,7 +163,7 @@ const { error: unknown } = expectError(404, await client.GET("/v1/teams/{team_id
 assert.deepEqual([unknown.code, unknown.message], ["NOT_FOUND", "Team not found"]);
 
 const reader = createClient<paths>(showing(stack.keys.itsm.read_only));
-const { error: forbidden } = expectError(403, await reader.POST("/v1/teams", again));
+const { error: forbidden } = expectError(403, await reader.POST("/v1/teams", namesake));
 assert.deepEqual([forbidden.code, forbidden.details], ["FORBIDDEN", { requiredScope: "teams:write" }]);
 
 const stranger = createClient<paths>(showing("itsm_of_nobody"));

@@ -60,8 +60,27 @@ assert.deepEqual(
   [[alice, "lead", ["VPN"]]],
 );
 
+// A version keeps one change from undoing another that it has not seen.
+const read = await client.GET("/v1/teams/{team_id}", { params: { path } });
+const rename = {
+  params: { path, header: { "If-Match": read.response.headers.get("ETag") ?? "" } },
+  body: { name: "Technical Help" },
+};
+const renamed = expectData(200, await client.PATCH("/v1/teams/{team_id}", rename));
+assert.equal(renamed.name, "Technical Help");
+const late = expectError(412, await client.PATCH("/v1/teams/{team_id}", rename));
+assert.equal(late.detail, "Precondition failed");
+
+// A key of the client's own keeps what is sent twice from being done twice.
+const params = { header: { "Idempotency-Key": "first" } };
+const other = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
+const again = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
+assert.deepEqual(again, other);
+const reused = expectError(422, await client.POST("/v1/teams", { params, body: { name: "Helpers" } }));
+assert.equal(reused.detail, "Idempotency-Key reused");
+
 // Failures are answers too: a sentence, or every rule of form that was broken.
-const taken = expectError(422, await client.POST("/v1/teams", { body: { name: " TECHNICAL support" } }));
+const taken = expectError(422, await client.POST("/v1/teams", { body: { name: " TECHNICAL help" } }));
 assert.equal(taken.detail, "Team name already exists");
 
 const invalid = expectError(422, await client.POST("/v1/teams", { body: { name: "" } }));
@@ -83,10 +102,12 @@ const stranger = createClient<paths>(showing("tt_live_of_nobody"));
 const unauthorized = expectError(401, await stranger.GET("/v1/teams"));
 assert.equal(unauthorized.detail, "Invalid API key");
 
-// The end of both.
+// The end of all of them.
 const removal = { params: { path: memberPath } };
 expectData(204, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));
 const gone = expectError(404, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));
 assert.equal(gone.detail, "Member not found");
-expectData(204, await client.DELETE("/v1/teams/{team_id}", { params: { path } }));
-expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path } }));
+for (const team_id of [team.id, other.id]) {
+  expectData(204, await client.DELETE("/v1/teams/{team_id}", { params: { path: { team_id } } }));
+  expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: { team_id } } }));
+}
