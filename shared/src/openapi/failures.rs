@@ -11,7 +11,7 @@ use crate::{
     http::{Endpoint, ROUTES},
     wire::{
         self, Failure, Occurrence,
-        input::{Invalid, Location, Rule},
+        input::{self, Invalid, Location, Rule},
         itsm::{self, Audience},
         toptickets,
     },
@@ -151,10 +151,14 @@ fn invalid(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
         };
         (*name, *when, invalid)
     };
+    let key = endpoint
+        .creates()
+        .then(|| ("malformed_key", "The `Idempotency-Key` is malformed.", input::idempotency_key("a key").err()));
     bodies
         .iter()
         .map(of_body)
         .chain(queries.iter().map(of_query))
+        .chain(key)
         .filter_map(|(name, when, invalid)| Some(Case { name, when, failure: invalid?.into() }))
         .collect()
 }

@@ -4,7 +4,7 @@ use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaFormat, Type};
 
 use super::{document::Parameter, schemas::one_of};
 use crate::{
-    domain::{Contract, TeamId, UserId},
+    domain::{Contract, IdempotencyKey, TeamId, UserId},
     http::Endpoint,
 };
 
@@ -118,11 +118,11 @@ fn in_headers(endpoint: Endpoint) -> Option<Parameter> {
             text,
             ETAG,
         ),
-        Endpoint::CreateTeam | Endpoint::AddMember => (
+        endpoint if endpoint.creates() => (
             "Idempotency-Key",
             "A text of the client's own, a UUID for example. A request that comes again with the same one within 24 hours is \
              not done again: the answer is the first one's.",
-            text.pattern(Some("^[!-~]{1,255}$")),
+            text.pattern(Some(format!("^[!-~]{{1,{}}}$", IdempotencyKey::MAX_CHARS))),
             "6fa459ea-ee8a-4ca4-894e-db77e160355e",
         ),
         _ => return None,

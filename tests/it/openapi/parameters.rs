@@ -2,7 +2,7 @@
 
 use muster::{
     domain::{Contract, TeamId, TicketId, UserId},
-    wire,
+    wire::{self, input::idempotency_key},
 };
 use serde_json::{Value, json};
 
@@ -160,6 +160,12 @@ fn headers_are_taken_where_the_contracts_say() {
                 _ => &[],
             };
             assert_eq!(names, expected, "{id}");
+            for header in parameters(operation, "header").iter().filter(|header| header["name"] == "Idempotency-Key") {
+                let validator = Document::of(contract).validator(&header["schema"]);
+                for key in ["", "a", "a b", "\t", "~!\"#", "a\u{7f}", "\u{e9}", &"x".repeat(255), &"x".repeat(256)] {
+                    assert_eq!(validator.is_valid(&json!(key)), idempotency_key(key).is_ok(), "{key:?}");
+                }
+            }
             assert_eq!(members(&operation.json["requestBody"]).count() > 0, id.starts_with(['c', 'u', 'a']), "{id}");
         }
     }
