@@ -110,23 +110,22 @@ fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
 
 fn in_headers(endpoint: Endpoint) -> Option<Parameter> {
     let text = ObjectBuilder::new().schema_type(Type::String);
-    let (name, description, schema, example) = match endpoint {
+    let (name, description, schema) = match endpoint {
         Endpoint::UpdateTeam | Endpoint::DeleteTeam => (
             "If-Match",
-            "The `ETag` of the team as it was read, quotes included; several with commas between; or `*`. The request is done \
-             only if one of them is the team's present version.",
+            "The `ETag` of the team as it was read, quotes included, such as `\"7\"`; several with commas between; or `*`. The \
+             request is done only if one of them is the team's present version.",
             text,
-            ETAG,
         ),
         endpoint if endpoint.creates() => (
             "Idempotency-Key",
             "A text of the client's own, a UUID for example. A request that comes again with the same one within 24 hours is \
              not done again: the answer is the first one's.",
             text.pattern(Some(format!("^[!-~]{{1,{}}}$", IdempotencyKey::MAX_CHARS))),
-            "6fa459ea-ee8a-4ca4-894e-db77e160355e",
         ),
         _ => return None,
     };
     let schema = schema.into();
-    Some(Parameter { name, location: "header", description, required: false, schema, example: Some(example) })
+    // A page that tries requests out fills an example in and sends it: a key that was used before, or a version long past.
+    Some(Parameter { name, location: "header", description, required: false, schema, example: None })
 }
