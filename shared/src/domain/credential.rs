@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
-use super::{OrganizationId, Timestamp};
+use super::{OrganizationId, Timestamp, hex};
 
 /// Which of the two documented APIs a request speaks. The credential decides; nothing in the URL differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -164,7 +164,7 @@ impl KeyHash {
 
 impl fmt::Display for KeyHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

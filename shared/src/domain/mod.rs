@@ -9,6 +9,7 @@ mod credential;
 mod decision;
 mod error;
 mod event;
+mod hex;
 mod idempotency;
 mod ids;
 mod issuer;
@@ -26,6 +27,7 @@ pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey, Subje
 pub use decision::{Candidate, Decision, Reason, WhyNot};
 pub use error::{Error, UserField};
 pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};
+pub(crate) use hex::hex;
 pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyError};
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
 pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, TokenKeysError};

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::work::Unfinished;
 use crate::domain::{
-    Folded, IdempotencyKey, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, UserId,
+    Folded, IdempotencyKey, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, UserId, hex,
 };
 
 /// The most bytes DynamoDB takes in a sort key.
@@ -89,7 +89,7 @@ pub(super) fn name_claim(org: &OrganizationId, name: &Folded) -> Key {
         plain
     } else {
         let hash: [u8; 32] = Sha256::digest(name.as_str()).into();
-        hash.iter().fold("NAMEHASH#".to_owned(), |sk, byte| sk + &format!("{byte:02x}"))
+        format!("NAMEHASH#{}", hex(&hash))
     };
     Key::new(organization_partition(org), sk)
 }
