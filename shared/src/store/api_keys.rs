@@ -25,11 +25,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), Error> {
-        let call =
-            self.client.put_item().table_name(&*self.table).set_item(Some(items::to_item(ApiKeyItem::new(key))?));
-        let written = async { self.send(|| call.clone().send()).await.map_err(Error::from) };
-        tokio::try_join!(self.begin_organization(&key.organization_id), written)?;
-        Ok(())
+        self.put_and_begin(&key.organization_id, ApiKeyItem::new(key)).await
     }
 
     /// Reads an organization's keys, the oldest first. The index that lists them may lag behind by a moment. One round trip

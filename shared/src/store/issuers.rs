@@ -24,11 +24,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn put_token_issuer(&self, issuer: &TokenIssuer) -> Result<(), Error> {
-        let item = items::to_item(TokenIssuerItem::new(issuer))?;
-        let call = self.client.put_item().table_name(&*self.table).set_item(Some(item));
-        let written = async { self.send(|| call.clone().send()).await.map_err(Error::from) };
-        tokio::try_join!(self.begin_organization(&issuer.organization_id), written)?;
-        Ok(())
+        self.put_and_begin(&issuer.organization_id, TokenIssuerItem::new(issuer)).await
     }
 
     /// Forgets an organization's issuer, so that none of its tokens is good. False if there was none. One round trip.

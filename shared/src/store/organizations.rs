@@ -1,6 +1,8 @@
 //! Organizations: they begin with their first key, team or import, and what belongs to none is not listened to.
 
-use super::{Error, Store, expression, expression::n, keys};
+use serde::Serialize;
+
+use super::{Error, Store, expression, expression::n, items, keys};
 use crate::domain::OrganizationId;
 
 impl Store {
@@ -27,6 +29,15 @@ impl Store {
             .set_expression_attribute_names(expression::names([update]))
             .set_expression_attribute_values(Some(expression::values([(":none", n(0))])));
         self.send(|| call.clone().send()).await?;
+        Ok(())
+    }
+
+    /// Writes a whole item over what is there, and begins the organization where this is its first. One round trip: two
+    /// writes at once.
+    pub(super) async fn put_and_begin(&self, org: &OrganizationId, item: impl Serialize) -> Result<(), Error> {
+        let call = self.client.put_item().table_name(&*self.table).set_item(Some(items::to_item(item)?));
+        let written = async { self.send(|| call.clone().send()).await.map_err(Error::from) };
+        tokio::try_join!(self.begin_organization(org), written)?;
         Ok(())
     }
 }
