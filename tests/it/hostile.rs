@@ -920,12 +920,15 @@ fn bearer(client: &Client) -> [&'static [u8]; 1] {
     [format!("Authorization: Bearer {}", client.token()).leak().as_bytes()]
 }
 
+/// What stands for the stack's host until the stack is known.
+const HOST: &[u8] = b"Host: the-stack\r\n";
+
 /// A request as it goes over the wire. A host is made up unless the headers have one.
 fn http(line: &str, headers: &[&[u8]], body: &[u8]) -> Vec<u8> {
     let mut request = format!("{line}\r\n").into_bytes();
     let has = |name: &str| headers.iter().any(|header| header.to_ascii_lowercase().starts_with(name.as_bytes()));
     if !has("host:") {
-        request.extend(b"Host: localhost\r\n");
+        request.extend(HOST);
     }
     for header in headers {
         request.extend(*header);
@@ -951,14 +954,15 @@ async fn exchange(client: &Client, method: &str, path: &str, body: &[u8]) -> Ans
 
 /// Sends bytes as they are and reads the answer; fails where there is none.
 async fn raw(stack: &Stack, request: &[u8]) -> Answer {
-    let address = stack.url.strip_prefix("http://").expect("the stack speaks HTTP");
+    let (host, address) = stack.address();
+    let request = naming(request, &host);
     let shown: String = String::from_utf8_lossy(&request[..request.len().min(200)]).into_owned();
     let socket = TcpStream::connect(address).await.expect("the stack listens");
     let (mut reader, mut writer) = socket.into_split();
     let mut received = Vec::new();
     // A server may answer before it has read everything, and close; what it said until then counts.
     let write = async {
-        let _ = writer.write_all(request).await;
+        let _ = writer.write_all(&request).await;
     };
     let read = async {
         let _ = reader.read_to_end(&mut received).await;
@@ -966,6 +970,14 @@ async fn raw(stack: &Stack, request: &[u8]) -> Answer {
     let both = async { tokio::join!(write, read) };
     assert!(tokio::time::timeout(PATIENCE, both).await.is_ok(), "no end of the answer to {shown}");
     parse(&received).unwrap_or_else(|| panic!("no answer to {shown}"))
+}
+
+/// A request of [`http`] for this host, unless it has one of its own.
+fn naming(request: &[u8], host: &str) -> Vec<u8> {
+    match request.windows(HOST.len()).position(|bytes| bytes == HOST) {
+        Some(at) => [&request[..at], format!("Host: {host}\r\n").as_bytes(), &request[at + HOST.len()..]].concat(),
+        None => request.to_vec(),
+    }
 }
 
 fn parse(received: &[u8]) -> Option<Answer> {

@@ -18,6 +18,7 @@ mod jwt;
 mod openapi;
 mod pipeline;
 mod rates;
+mod real_time;
 mod retries;
 mod routing;
 mod shapes;

@@ -3,35 +3,25 @@
 use std::time::Duration;
 
 use muster::domain::Timestamp;
-use muster_cli::dev::Settings;
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use uuid::Uuid;
 
-use crate::support::{Organization, Stack, bare};
+use crate::support::{Organization, Stack, bare, patience};
 
-/// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// When a message that failed comes again, where that can be chosen.
+const SOON: Duration = Duration::from_millis(200);
 
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !done() {
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + patience();
+    while !done().await {
         assert!(Instant::now() < deadline, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// A stack in which nobody waits longer than a test needs.
-async fn quick() -> Stack {
-    Stack::with_settings(Settings {
-        visibility_timeout: Some(Duration::from_millis(200)),
-        batching_window: Some(Duration::ZERO),
-        ..Settings::default()
-    })
-    .await
-}
-
 async fn until_empty(stack: &Stack, queue: &str) {
-    until(queue, || stack.queues.contents(queue).is_some_and(|queue| queue.visible + queue.in_flight == 0)).await;
+    until(queue, async || stack.is_empty(queue).await).await;
 }
 
 fn created(org: &Organization, team: &str, ticket: &str) -> Value {
@@ -48,21 +38,19 @@ fn created(org: &Organization, team: &str, ticket: &str) -> Value {
 }
 
 async fn send(org: &Organization, events: &[Value]) {
-    let answer = org.stack.stranger().post("/_dev/queues/tickets", json!(events)).await;
-    assert_eq!(answer.status, 202, "{answer}");
-    assert_eq!(answer.json, json!({ "accepted": events.len() }));
+    org.stack.send("tickets", events.iter().map(Value::to_string)).await;
 }
 
 /// What was announced of an organization, in order.
 fn announced(org: &Organization) -> Vec<Value> {
-    let (events, _) = org.stack.events.after(0);
-    let events = events.iter().map(|event| serde_json::from_str(event.get()).expect("an event is JSON"));
+    let (events, _) = org.stack.announced_after(0);
+    let events = events.iter().map(|event| serde_json::from_str(event).expect("an event is JSON"));
     events.filter(|event: &Value| event.to_string().contains(org.id.as_str())).collect()
 }
 
 #[tokio::test]
 async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
-    let org = quick().await.organization().await;
+    let org = Stack::impatient(SOON).await.organization().await;
     let team = org.team("Support").await;
     org.member(&team, &org.users[0]).await;
     send(&org, &[created(&org, &team, "T-1")]).await;
@@ -75,14 +63,14 @@ async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
     assert_eq!(workload.json["data"]["total_open_tickets"], 1, "{workload}");
     let types = || announced(&org).iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect();
     let expected: Vec<String> = ["team.created", "member.added", "ticket.assigned"].map(str::to_owned).to_vec();
-    until("announcements", || Vec::len(&types()) >= expected.len()).await;
+    until("announcements", async || Vec::len(&types()) >= expected.len()).await;
     assert_eq!(types(), expected);
 }
 
 #[tokio::test]
 async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
     const TICKETS: usize = 150;
-    let org = quick().await.organization().await;
+    let org = Stack::impatient(SOON).await.organization().await;
     let team = org.team("Support").await;
     for user in &org.users[..3] {
         org.member(&team, user).await;
@@ -91,14 +79,23 @@ async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
     for events in events.chunks(15) {
         send(&org, events).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
-        org.stack.queues.kill("tickets");
+        org.stack.queues().kill("tickets");
     }
     until_empty(&org.stack, "tickets").await;
-    let contents = org.stack.queues.contents("tickets").expect("there is such a queue");
-    assert_eq!(contents.dead_letters, []);
+    assert_eq!(org.stack.dead_letters("tickets"), []);
     let workload = org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
     assert_eq!(workload.json["data"]["total_open_tickets"], TICKETS, "{workload}");
     let members = workload.json["data"]["members"].as_array().expect("members");
     let shares: Vec<_> = members.iter().map(|member| member["open_tickets"].as_u64().expect("a number")).collect();
     assert_eq!(shares, [TICKETS as u64 / 3; 3], "{workload}");
+}
+
+#[tokio::test]
+async fn what_fails_ten_times_is_a_dead_letter() {
+    let stack = Stack::impatient(SOON).await;
+    let nonsense = format!("what is no job is tried again, for a newer version may know it: {}", Uuid::new_v4());
+    stack.send("jobs", [nonsense.clone()]).await;
+    let letters = || stack.dead_letters("jobs").into_iter().filter(|letter| letter.body == nonsense);
+    until("a dead letter", async || letters().next().is_some()).await;
+    assert_eq!(letters().map(|letter| letter.reason).collect::<Vec<_>>(), [None]);
 }

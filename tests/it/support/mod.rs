@@ -1,6 +1,7 @@
 //! What tests share: a stack, organizations with keys and users, and a client that says what it got.
 
 pub mod audit;
+pub mod behind;
 pub mod described;
 pub mod desks;
 pub mod direct;
@@ -12,7 +13,8 @@ pub mod table;
 pub mod tickets;
 
 use std::{
-    env, fmt,
+    env, fmt, fs,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{
         Arc, LazyLock,
         atomic::{AtomicI64, Ordering},
@@ -21,6 +23,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use behind::{Behind, Deployed};
 use described::Asked;
 use muster::{
     domain::{ApiKey, KeyKind, OrganizationId, Scope, Timestamp, User, UserId, UserStatus},
@@ -29,10 +32,10 @@ use muster::{
 };
 use muster_cli::{
     commands::keys::issue,
-    dev::{Data, Events, LocalStack, Queues, Settings},
+    dev::{Data, LocalStack, Settings},
     emulator,
 };
-use reqwest::{Method, StatusCode, header::HeaderMap};
+use reqwest::{Method, StatusCode, Url, header::HeaderMap};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -40,7 +43,23 @@ use uuid::Uuid;
 /// The runtime that stacks live on. A test's own ends with the test.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
 
-static STACK: LazyLock<Stack> = LazyLock::new(|| start_blocking(Settings::default()));
+static STACK: LazyLock<Stack> =
+    LazyLock::new(|| Stack::deployed().unwrap_or_else(|| start_blocking(Settings::default())));
+
+/// The stack that `MUSTER_TEST_DEPLOYED` describes, by the path of a file of JSON.
+static DEPLOYED: LazyLock<Option<Stack>> = LazyLock::new(|| {
+    let path = env::var_os("MUSTER_TEST_DEPLOYED")?;
+    let description = fs::read_to_string(path).expect("the description can be read");
+    let description: Value = serde_json::from_str(&description).expect("the description is JSON");
+    let text = |name: &str| description[name].as_str().unwrap_or_else(|| panic!("no {name} described")).to_owned();
+    Some(Stack {
+        url: text("url"),
+        dynamodb_url: text("endpoint_url"),
+        table: text("table"),
+        pace: Duration::ZERO,
+        behind: Behind::Deployed(Arc::new(Deployed::of(&description))),
+    })
+});
 
 /// A stack that serves, until the process ends.
 #[derive(Clone)]
@@ -51,10 +70,8 @@ pub struct Stack {
     pub dynamodb_url: String,
     /// The table's name there.
     pub table: String,
-    /// Its queues.
-    pub queues: Queues,
-    /// What it announced.
-    pub events: Events,
+    pace: Duration,
+    behind: Behind,
 }
 
 fn start_blocking(settings: Settings) -> Stack {
@@ -69,8 +86,8 @@ fn start_blocking(settings: Settings) -> Stack {
             url: stack.url.clone(),
             dynamodb_url: stack.dynamodb_url.clone(),
             table: stack.table.clone(),
-            queues: stack.queues.clone(),
-            events: stack.events.clone(),
+            pace: Duration::ZERO,
+            behind: Behind::local(&stack),
         };
         // Dropping it would stop it.
         std::mem::forget(stack);
@@ -80,9 +97,14 @@ fn start_blocking(settings: Settings) -> Stack {
 }
 
 impl Stack {
-    /// The stack that all tests of the process share.
+    /// The stack that all tests of the process share: the deployed one, or one in this process.
     pub fn shared() -> Self {
         STACK.clone()
+    }
+
+    /// The deployed stack, where the tests are held against one.
+    pub fn deployed() -> Option<Self> {
+        DEPLOYED.clone()
     }
 
     /// A stack of one's own, whose functions behind the gateway depend on what `adjust` makes of it.
@@ -102,9 +124,34 @@ impl Stack {
         (stack, clock)
     }
 
-    /// A stack of one's own.
+    /// A stack whose batches do not wait to fill, and whose messages come again soon if they failed: the deployed one, or one
+    /// of one's own.
+    pub async fn impatient(visibility_timeout: Duration) -> Self {
+        match Self::deployed() {
+            Some(stack) => stack,
+            None => Self::with_settings(impatient(visibility_timeout)).await,
+        }
+    }
+
+    /// A stack of one's own, in this process.
     pub async fn with_settings(settings: Settings) -> Self {
+        assert!(
+            Stack::deployed().is_none(),
+            "this test needs a stack of its own, so tests/deployed/local has to name it or its module"
+        );
         tokio::task::spawn_blocking(|| start_blocking(settings)).await.expect("starting does not panic")
+    }
+
+    /// The same, whose clients wait so long before each request: what is done later is seen to be later.
+    pub fn at_a_pace_of(self, pace: Duration) -> Self {
+        Self { pace, ..self }
+    }
+
+    /// The name of the API's host, and its address on this machine: not every resolver knows that a name is this machine's.
+    pub fn address(&self) -> (String, SocketAddr) {
+        let url = Url::parse(&self.url).expect("the stack has a URL");
+        let (host, port) = (url.host_str().expect("it has a host"), url.port().expect("it has a port of its own"));
+        (host.to_owned(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
     }
 
     /// The table, written past the API, over connections of its own: they end with the test's runtime, and the stack's
@@ -158,6 +205,22 @@ impl Stack {
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         emulator::client(&self.dynamodb_url)
     }
+}
+
+/// Settings by which no batch waits to fill, and a message that failed comes again after this long.
+pub fn impatient(visibility_timeout: Duration) -> Settings {
+    Settings {
+        visibility_timeout: Some(visibility_timeout),
+        batching_window: Some(Duration::ZERO),
+        ..Settings::default()
+    }
+}
+
+/// How long something is waited for before it is in vain: longer than anything takes, on a machine that has much else to do,
+/// or as many seconds as `MUSTER_TEST_PATIENCE` says, where it is to be seen that something does not come.
+pub fn patience() -> Duration {
+    let seconds = env::var("MUSTER_TEST_PATIENCE").map(|seconds| seconds.parse().expect("a number of seconds"));
+    Duration::from_secs(seconds.unwrap_or(180))
 }
 
 /// A token of a key's form that is no key: nobody stored it.
@@ -273,11 +336,18 @@ pub struct Client {
     http: reqwest::Client,
     url: String,
     token: Option<String>,
+    pace: Duration,
 }
 
 impl Client {
     fn new(stack: &Stack, token: Option<&str>) -> Self {
-        Self { http: reqwest::Client::new(), url: stack.url.clone(), token: token.map(str::to_owned) }
+        let mut http = reqwest::Client::builder();
+        let (host, address) = stack.address();
+        if host.parse::<IpAddr>().is_err() {
+            http = http.resolve(&host, address);
+        }
+        let http = http.build().expect("a client can be made");
+        Self { http, url: stack.url.clone(), token: token.map(str::to_owned), pace: stack.pace }
     }
 
     /// The token.
@@ -312,6 +382,7 @@ impl Client {
 
     /// A request with a JSON body, or without.
     pub async fn ask(&self, method: &Method, path: &str, body: Option<&Value>) -> Answer {
+        tokio::time::sleep(self.pace).await;
         let request = self.request(method.clone(), path);
         Self::send(match body {
             Some(body) => request.json(body),

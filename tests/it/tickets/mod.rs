@@ -24,32 +24,26 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::domain::Timestamp;
-use muster_cli::dev::Settings;
 use serde_json::{Map, Value, json};
 use tokio::{sync::OnceCell, time::Instant};
 
-use crate::support::{Answer, Client, Organization, Stack, bare, table::Item};
-
-/// Longer than anything here takes, on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_mins(3);
+use crate::support::{Answer, Client, Organization, Stack, bare, impatient, patience, table::Item};
 
 /// The moment that every event counts its seconds from: early enough that none is ahead of the clock.
 const MORNING: i64 = 1_736_064_000;
 
+/// When a message that failed comes again, where that can be chosen.
+const SOON: Duration = Duration::from_secs(10);
+
 /// The stack that these tests share, in which nobody waits for a batch to fill.
 async fn stack() -> Stack {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
-    STACK.get_or_init(own_stack).await.clone()
+    STACK.get_or_init(|| Stack::impatient(SOON)).await.clone()
 }
 
 /// One of a test's own.
 async fn own_stack() -> Stack {
-    Stack::with_settings(Settings {
-        visibility_timeout: Some(Duration::from_secs(10)),
-        batching_window: Some(Duration::ZERO),
-        ..Settings::default()
-    })
-    .await
+    Stack::with_settings(impatient(SOON)).await
 }
 
 /// Whose words an event is in, and who asks.
@@ -185,15 +179,12 @@ impl Scene {
     }
 
     async fn send_to(&self, queue: &str, events: &[Value]) {
-        let answer = self.org.stack.stranger().post(&format!("/_dev/queues/{queue}"), json!(events)).await;
-        assert_eq!(answer.status, 202, "{answer}");
+        self.org.stack.send(queue, events.iter().map(Value::to_string)).await;
         self.handled(queue).await;
     }
 
     async fn handled(&self, queue: &str) {
-        let queues = &self.org.stack.queues;
-        let is_empty = async || queues.contents(queue).is_some_and(|queue| queue.visible + queue.in_flight == 0);
-        until("an empty queue", is_empty).await;
+        until("an empty queue", async || self.org.stack.is_empty(queue).await).await;
     }
 
     /// Sends what one user's platform says of them now.
@@ -280,11 +271,11 @@ impl Scene {
         let mut heard = self.heard.lock().expect("nobody panics with it");
         let Heard { ours, next } = &mut *heard;
         loop {
-            let (events, after) = self.org.stack.events.after(*next);
+            let (events, after) = self.org.stack.announced_after(*next);
             if events.is_empty() {
                 return look(ours);
             }
-            let events = events.iter().map(|event| event.get()).filter(|event| event.contains(self.org.id.as_str()));
+            let events = events.iter().filter(|event| event.contains(self.org.id.as_str()));
             ours.extend(events.map(|event| serde_json::from_str::<Value>(event).expect("an event is JSON")));
             *next = after;
         }
@@ -446,7 +437,7 @@ impl Ticket {
 
 /// Waits until something holds.
 async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     let mut wait = Duration::from_millis(2);
     while !holds().await {
         assert!(Instant::now() < deadline, "in vain: {what}");

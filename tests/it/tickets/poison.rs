@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster::domain::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Place, Scene, Words, own_stack};
+use super::{Place, Scene, Words, own_stack, until};
 use crate::support::Client;
 
 /// What is wrong with an event, and the reason that its dead letter has.
@@ -63,6 +63,29 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
+async fn a_dead_letter_says_what_is_wrong_with_it() {
+    for words in Words::BOTH {
+        let scene = Scene::new(words).await;
+        let team = scene.team("One", [0]).await;
+        let mut expected = broken(&scene, &team);
+        // The others cannot be told from those of other tests.
+        expected.retain(|(body, _)| body.contains(scene.org.id.as_str()));
+        let good = scene.ticket("good").team(&team).created().to_string();
+        let bodies = expected.iter().map(|(body, _)| body.clone()).chain([good]);
+        scene.org.stack.send("tickets", bodies).await;
+        scene.handled("tickets").await;
+
+        let letter =
+            |body: &String| scene.org.stack.dead_letters("tickets").into_iter().find(|letter| letter.body == *body);
+        for (body, reason) in &expected {
+            until(body, async || letter(body).is_some()).await;
+            assert_eq!(letter(body).and_then(|letter| letter.reason).as_ref(), Some(reason), "{body}");
+        }
+        assert_eq!(scene.place("good").await, Place::assigned(&team, &scene.user(0)));
+    }
+}
+
+#[tokio::test]
 async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_through() {
     for words in Words::BOTH {
         let stack = own_stack().await;
@@ -72,7 +95,7 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
         expected.push(("{\"specversion\": \"1.0\",".to_owned(), "not JSON: ".to_owned()));
 
         // Held back until all are there, they come as one batch: one of the good ones after each of the others.
-        stack.queues.pause("tickets");
+        stack.queues().pause("tickets");
         for (n, (body, _)) in expected.iter().enumerate() {
             let good = scene.ticket(&format!("good-{n}")).team(&team).created();
             for body in [body.clone(), good.to_string()] {
@@ -83,7 +106,7 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
                 assert_eq!(answer.json, json!({ "accepted": 1 }), "{answer}");
             }
         }
-        stack.queues.resume("tickets");
+        stack.queues().resume("tickets");
         scene.handled("tickets").await;
 
         let shown = stack.stranger().get("/_dev/queues").await;

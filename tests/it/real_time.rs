@@ -1,0 +1,70 @@
+//! What is promised for a time on the clock that everybody goes by, over all functions together.
+
+use std::time::Duration;
+
+use muster::domain::{KeyKind, Scope, Timestamp};
+use reqwest::Method;
+use tokio::time::Instant;
+
+use crate::support::{Client, Stack, bare, patience};
+
+/// The requests a minute that a `tt_live` key may make.
+const LIMIT: u64 = 200;
+
+/// How many requests to a path are answered with 200 before one is limited.
+async fn until_limited(client: &Client, path: &str) -> u64 {
+    for passed in 0..=2 * LIMIT {
+        let answer = client.get(path).await;
+        if answer.status == 429 {
+            return passed;
+        }
+        assert_eq!(answer.status, 200, "request {passed}: {answer}");
+    }
+    panic!("nothing is limited")
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_within_60_seconds_and_for_good() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let (client, key) = org.key_with(KeyKind::TtAdmin, &Scope::ALL, |_| {}).await;
+    assert_eq!(client.get("/v1/teams").await.status, 200);
+    assert!(stack.store().revoke_api_key(key.hash, Timestamp::now()).await.expect("the table can be written"));
+
+    let deadline = Instant::now() + patience();
+    while client.get("/v1/teams").await.status != 401 {
+        assert!(Instant::now() < deadline, "it is still taken");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    for path in ["/v1/teams", "/v1/assignments/T-1"] {
+        assert_eq!(client.get(path).await.status, 401, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_one_function_serves_counts_for_all() {
+    let org = Stack::shared().organization().await;
+    let team = format!("/v1/teams/{}", org.team("Support").await);
+    let elsewhere = [
+        (Method::GET, "/v1/assignments/T-1".to_owned()),
+        (Method::DELETE, format!("{team}/members/{}", bare(&org.users[0]))),
+    ];
+    for (method, path) in elsewhere {
+        let client = org.key(KeyKind::TtLive, &Scope::ALL).await;
+        // All of it has to happen in one minute.
+        let into_the_minute = Timestamp::now().millis().rem_euclid(60_000).unsigned_abs();
+        if into_the_minute > 20_000 {
+            tokio::time::sleep(Duration::from_millis(60_000 - into_the_minute)).await;
+        }
+        for _ in 0..LIMIT - 40 {
+            let answer = client.ask(&method, &path, None).await;
+            assert_eq!(answer.status, 404, "{answer}");
+        }
+        let passed = until_limited(&client, &team).await;
+        // How far behind it may be depends on how many instances there are of the others: each reports every tenth request.
+        assert!((40..LIMIT).contains(&passed), "{passed} passed after {method} {path}");
+        let answer = client.get(&team).await;
+        let seconds: u64 = answer.header("retry-after").parse().expect("a number of seconds");
+        assert!((1..=60).contains(&seconds), "{answer}");
+    }
+}

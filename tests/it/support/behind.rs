@@ -1,0 +1,210 @@
+//! What stands behind the API of a stack: its queues, and the bus on which it announces.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_sdk_sqs::{
+    Client,
+    types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
+};
+use muster_cli::{
+    dev::{Events, LocalStack, Queues},
+    emulator,
+};
+use reqwest::Url;
+use serde_json::Value;
+
+use super::{RUNTIME, Stack};
+
+/// Where messages go in, and where announcements come out.
+#[derive(Clone)]
+pub enum Behind {
+    /// In this process, where they can be paused, and what works on them be killed.
+    Local { queue_urls: BTreeMap<&'static str, String>, queues: Queues, events: Events },
+    /// Wherever it was deployed.
+    Deployed(Arc<Deployed>),
+}
+
+/// The queues of a deployed stack.
+pub struct Deployed {
+    queues: BTreeMap<String, Queue>,
+    announcements: Inbox,
+}
+
+struct Queue {
+    url: String,
+    dead_letters: Inbox,
+}
+
+/// Everything that a queue brought so far, in order.
+#[derive(Clone, Default)]
+struct Inbox(Arc<Mutex<Vec<DeadLetter>>>);
+
+/// A message that a queue gave up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub body: String,
+    /// What the function said that gave it up; not there for a message that was received too often.
+    pub reason: Option<String>,
+}
+
+impl Behind {
+    /// What stands behind a stack in this process.
+    pub fn local(stack: &LocalStack) -> Self {
+        let queue_urls = ["tickets", "users", "jobs"].map(|name| (name, stack.queue_url(name))).into();
+        Self::Local { queue_urls, queues: stack.queues.clone(), events: stack.events.clone() }
+    }
+}
+
+impl Deployed {
+    /// The queues of a description, by their names on the local stack.
+    pub fn of(description: &Value) -> Self {
+        let text = |value: &Value| value.as_str().expect("the description has a text for each").to_owned();
+        let queues =
+            description["queues"].as_object().expect("the description has queues").iter().map(|(name, queue)| {
+                let dead_letters = Inbox::of(text(&queue["dead_letters_url"]));
+                (name.clone(), Queue { url: text(&queue["url"]), dead_letters })
+            });
+        let queues = queues.collect();
+        let announcements = Inbox::of(text(&description["announcements_url"]));
+        Self { queues, announcements }
+    }
+
+    fn queue(&self, name: &str) -> &Queue {
+        self.queues.get(name).unwrap_or_else(|| panic!("there is no queue of {name}"))
+    }
+
+    async fn is_empty(&self, queue: &str) -> bool {
+        let url = &self.queue(queue).url;
+        let get = client(url).get_queue_attributes().queue_url(url);
+        let answer = get.attribute_names(QueueAttributeName::All).send().await.expect("the queue tells how full it is");
+        let attributes = answer.attributes.expect("the queue has attributes");
+        let parts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        parts.iter().all(|part| attributes.get(part).is_some_and(|count| count == "0"))
+    }
+}
+
+/// A client for the queue at a URL, over connections of its own: they end with the runtime of the test that made them.
+fn client(queue_url: &str) -> Client {
+    let endpoint = Url::parse(queue_url).expect("a queue has a URL").origin().ascii_serialization();
+    Client::new(&emulator::sdk_config(&endpoint))
+}
+
+impl Inbox {
+    /// Takes whatever comes to a queue, until the process ends.
+    fn of(url: String) -> Self {
+        let inbox = Self::default();
+        let (sqs, filled) = (client(&url), inbox.clone());
+        RUNTIME.spawn(async move {
+            loop {
+                let receive = sqs.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
+                let received = receive.message_attribute_names("All").send().await;
+                let Ok(received) = received else {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                };
+                for message in received.messages.unwrap_or_default() {
+                    let attributes = message.message_attributes.unwrap_or_default();
+                    let reason = attributes.get("reason").and_then(MessageAttributeValue::string_value);
+                    let letter =
+                        DeadLetter { body: message.body.unwrap_or_default(), reason: reason.map(str::to_owned) };
+                    filled.0.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+                    let receipt = message.receipt_handle.unwrap_or_default();
+                    sqs.delete_message().queue_url(&url).receipt_handle(receipt).send().await.ok();
+                }
+            }
+        });
+        inbox
+    }
+
+    fn after(&self, number: u64) -> Vec<DeadLetter> {
+        let letters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        letters.iter().skip(usize::try_from(number).unwrap_or(usize::MAX)).cloned().collect()
+    }
+}
+
+impl Stack {
+    /// Puts messages on a queue, as they stand.
+    pub async fn send(&self, queue: &str, messages: impl IntoIterator<Item = String>) {
+        let url = self.queue_url(queue);
+        let sqs = client(&url);
+        let messages: Vec<_> = messages.into_iter().collect();
+        for batch in messages.chunks(10) {
+            let entries = batch.iter().enumerate().map(|(id, body)| {
+                let entry = SendMessageBatchRequestEntry::builder().id(id.to_string()).message_body(body);
+                entry.build().expect("it has an id and a body")
+            });
+            let send = sqs.send_message_batch().queue_url(&url).set_entries(Some(entries.collect()));
+            let sent = send.send().await.expect("the queue takes messages");
+            assert!(sent.failed().is_empty(), "{sent:?}");
+        }
+    }
+
+    fn queue_url(&self, name: &str) -> String {
+        match &self.behind {
+            Behind::Local { queue_urls, .. } => queue_urls[name].clone(),
+            Behind::Deployed(deployed) => deployed.queue(name).url.clone(),
+        }
+    }
+
+    /// Whether everything on a queue was handled, or given up.
+    pub async fn is_empty(&self, queue: &str) -> bool {
+        match &self.behind {
+            Behind::Local { queues, .. } => {
+                queues.contents(queue).is_some_and(|queue| queue.visible + queue.in_flight == 0)
+            }
+            Behind::Deployed(deployed) => deployed.is_empty(queue).await,
+        }
+    }
+
+    /// What a queue gave up, as far as it is known.
+    pub fn dead_letters(&self, queue: &str) -> Vec<DeadLetter> {
+        match &self.behind {
+            Behind::Local { queues, .. } => {
+                let letters = queues.contents(queue).expect("there is such a queue").dead_letters.into_iter();
+                let letter = |letter: muster_cli::dev::DeadLetter| DeadLetter {
+                    body: letter.body,
+                    reason: (letter.receives == 0).then_some(letter.reason),
+                };
+                letters.map(letter).collect()
+            }
+            Behind::Deployed(deployed) => deployed.queue(queue).dead_letters.after(0),
+        }
+    }
+
+    /// What was announced after the event of this number, and the number of the last of it.
+    pub fn announced_after(&self, number: u64) -> (Vec<String>, u64) {
+        match &self.behind {
+            Behind::Local { events, .. } => {
+                let (events, last) = events.after(number);
+                (events.iter().map(|event| event.get().to_owned()).collect(), last)
+            }
+            Behind::Deployed(deployed) => {
+                let envelopes = deployed.announcements.after(number);
+                let last = number + envelopes.len() as u64;
+                let detail = |envelope: &DeadLetter| {
+                    let envelope: Value = serde_json::from_str(&envelope.body).expect("an event is JSON");
+                    envelope["detail"].to_string()
+                };
+                (envelopes.iter().map(detail).collect(), last)
+            }
+        }
+    }
+
+    /// The queues, where they can be paused, and what works on them be killed.
+    pub fn queues(&self) -> &Queues {
+        match &self.behind {
+            Behind::Local { queues, .. } => queues,
+            Behind::Deployed(_) => {
+                panic!("nobody can pause the queues of a deployed stack, nor kill what works on them")
+            }
+        }
+    }
+}
