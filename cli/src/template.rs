@@ -141,6 +141,9 @@ pub struct TableDefinition {
     stream_specification: Stream,
     time_to_live_specification: TimeToLive,
     point_in_time_recovery_specification: PointInTimeRecovery,
+    // A stack's stage decides about it; who makes a table by hand deletes it by hand.
+    #[serde(rename = "DeletionProtectionEnabled")]
+    _deletion_protection: IgnoredAny,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -318,6 +321,7 @@ impl TableDefinition {
             stream_specification,
             time_to_live_specification,
             point_in_time_recovery_specification,
+            _deletion_protection,
         } = self;
         let mut attributes = Vec::new();
         for Attribute { attribute_name, attribute_type } in attribute_definitions {
