@@ -6,7 +6,7 @@ use super::{
     Known, Missing, TeamState, Work,
     settle::{Chosen, Settled, settle},
 };
-use crate::domain::{LoadDelta, Member, MemberDelta, TeamId, Ticket, TicketId, Timestamp, UserId};
+use crate::domain::{LoadDelta, Member, MemberDelta, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId};
 
 /// The most items that a transaction may write.
 pub const MAX_WRITES: usize = 100;
@@ -45,6 +45,17 @@ pub struct MemberWrite {
     pub unseated: Option<Member>,
 }
 
+/// How many tickets were decided about, and how.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Given to somebody by a team's strategy.
+    pub assigned: usize,
+    /// Found without a team.
+    pub unrouted: usize,
+    /// Begun to wait with a team.
+    pub begun_waiting: usize,
+}
+
 /// Tickets that are written together, and everything that moves with them.
 #[derive(Debug, Clone, Default)]
 pub struct Writes {
@@ -56,6 +67,8 @@ pub struct Writes {
     pub loads: BTreeMap<TeamId, LoadWrite>,
     /// Memberships, by team and user.
     pub members: BTreeMap<(TeamId, UserId), MemberWrite>,
+    /// The decisions among them.
+    pub decided: Decided,
 }
 
 /// What to write for a batch.
@@ -161,6 +174,11 @@ impl Writes {
                 write.turn = Some(Turn { from: write.turn.map_or(last_turn, |turn| turn.from), to: turn });
             }
         }
+        let place = |ticket: &Ticket| (ticket.state, ticket.team_id);
+        let has_moved = before.as_ref().map(place) != Some(place(&after));
+        self.decided.assigned += usize::from(chosen.is_some());
+        self.decided.unrouted += usize::from(has_moved && after.state == TicketState::Unrouted);
+        self.decided.begun_waiting += usize::from(has_moved && after.state == TicketState::Waiting);
         self.work.push(position);
         self.tickets.push((before.map(|before| before.rev), after));
     }

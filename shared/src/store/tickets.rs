@@ -141,7 +141,7 @@ impl Store {
     /// Writes tickets and everything that moves with them, on condition that all of it is as it was read. One round trip, one
     /// transaction.
     pub(crate) async fn write(&self, org: &OrganizationId, writes: &Writes) -> Result<(), Stale> {
-        let Writes { work: _, tickets, loads, members } = writes;
+        let Writes { work: _, tickets, loads, members, decided: _ } = writes;
         let mut transaction = Transaction::new(self);
         for (rev, ticket) in tickets {
             let item = TicketItem::new(org, ticket);
