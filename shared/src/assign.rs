@@ -10,8 +10,9 @@ use rand::seq::SliceRandom;
 
 use crate::{
     domain::{OrganizationId, TeamId, TicketId, Timestamp},
-    routing::{Cause, Known, Missing, Plan, Work, plan},
+    routing::{Cause, Decided, Known, Missing, Plan, Work, plan},
     store::{self, Stale, Store},
+    telemetry,
 };
 
 /// Why a ticket was not settled.
@@ -150,7 +151,10 @@ impl Settling<'_> {
                 continue;
             }
             match self.store.write(self.org, &writes).await {
-                Ok(()) => attempt.done.extend(positions.into_iter().map(|position| (position, None))),
+                Ok(()) => {
+                    count(writes.decided);
+                    attempt.done.extend(positions.into_iter().map(|position| (position, None)));
+                }
                 Err(Stale::Outdated) => attempt.outdated.extend(positions),
                 Err(Stale::Error(error)) => attempt.done.extend(failed(&positions, error)),
             }
@@ -179,6 +183,15 @@ impl Settling<'_> {
         }
         Err(store::Error::internal("a plan wants to know ever more"))
     }
+}
+
+/// Counts decisions that are committed.
+fn count(Decided { assigned, unrouted, begun_waiting }: Decided) {
+    telemetry::record(|measured| {
+        measured.tickets_assigned += assigned;
+        measured.tickets_unrouted += unrouted;
+        measured.tickets_begun_waiting += begun_waiting;
+    });
 }
 
 fn failed(positions: &[usize], error: store::Error) -> Outcomes {

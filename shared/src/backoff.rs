@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use tokio::time::Instant;
 
+use crate::telemetry;
+
 /// The pauses between attempts: exponential with full jitter, until a deadline.
 pub(crate) struct Backoff {
     deadline: Instant,
@@ -20,7 +22,8 @@ impl Backoff {
         Self { deadline, ceiling: Self::FIRST }
     }
 
-    /// Waits for a random part of a ceiling that doubles each time. False, at once, if the deadline would pass.
+    /// Waits for a random part of a ceiling that doubles each time, and counts the attempt that follows. False, at once, if
+    /// the deadline would pass.
     pub(crate) async fn pause(&mut self) -> bool {
         let pause = self.ceiling.mul_f64(rand::random::<f64>());
         self.ceiling = (self.ceiling * 2).min(Self::LONGEST);
@@ -29,6 +32,7 @@ impl Backoff {
             return false;
         }
         tokio::time::sleep_until(wakes).await;
+        telemetry::record(|measured| measured.retries += 1);
         true
     }
 }
@@ -39,18 +43,19 @@ pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
         SdkError::ServiceError(answer) => {
             answer.raw().status().is_server_error()
-                || matches!(
-                    answer.err().code(),
-                    Some(
-                        "ProvisionedThroughputExceededException"
-                            | "RequestLimitExceeded"
-                            | "RequestThrottled"
-                            | "ThrottlingException"
-                            | "TransactionConflictException"
-                            | "TransactionInProgressException"
-                    )
-                )
+                || answer.err().code().is_some_and(|code| {
+                    is_throttling(code)
+                        || matches!(code, "TransactionConflictException" | "TransactionInProgressException")
+                })
         }
         _ => false,
     }
+}
+
+/// Whether an error's code says that the service is asked too much at the moment.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    matches!(
+        code,
+        "ProvisionedThroughputExceededException" | "RequestLimitExceeded" | "RequestThrottled" | "ThrottlingException"
+    )
 }

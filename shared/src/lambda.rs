@@ -1,7 +1,7 @@
 //! The wiring that every function's `main` shares: from the environment to what the function depends on, and from the
 //! runtime's events to requests.
 
-use std::{convert::Infallible, env, time::Duration};
+use std::{convert::Infallible, env, fmt, sync::Arc, task, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{
@@ -9,13 +9,23 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 use lambda_http::{
-    Adapter, Body, LambdaEvent, Request, Response, Service, lambda_runtime, request::LambdaRequest, tower::Layer,
-    tower::util::MapRequestLayer,
+    Adapter, Body, LambdaEvent, Request, Response, Service,
+    lambda_runtime::{Diagnostic, LambdaInvocation, Runtime},
+    request::LambdaRequest,
+    tower::{Layer, layer::layer_fn, util::MapRequestLayer},
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
-use tokio::time::Instant;
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{task::futures::TaskLocalFuture, time::Instant};
 
-use crate::{bus::Bus, domain::Timestamp, http::Deps, queue::Queue, store::Table};
+use crate::{
+    bus::Bus,
+    domain::Timestamp,
+    http::Deps,
+    queue::Queue,
+    store::Table,
+    telemetry::{Calls, Invocation, Telemetry},
+};
 
 /// The configuration of AWS clients by the usual environment (region, credentials, `AWS_ENDPOINT_URL`).
 ///
@@ -44,9 +54,8 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Starts logging, and reads the configuration of AWS clients.
+    /// Reads the configuration of AWS clients.
     pub async fn load() -> Self {
-        lambda_http::tracing::init_default_subscriber();
         Self { config: aws_config().await }
     }
 
@@ -56,7 +65,8 @@ impl Environment {
     /// `TABLE_NAME` is not set. A table out of reach is only logged: the first event may find it back.
     pub async fn table(&self) -> Result<Table, lambda_http::Error> {
         let name = variable("TABLE_NAME", "name the DynamoDB table")?;
-        let table = Table::new(aws_sdk_dynamodb::Client::new(&self.config), name);
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.config).interceptor(Calls::to_table(&*name));
+        let table = Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), name);
         if let Err(error) = table.until(Instant::now() + Duration::from_secs(5)).warm_up().await {
             tracing::warn!(%error, "could not reach the table ahead of the first event");
         }
@@ -85,11 +95,13 @@ impl Environment {
     /// `EVENT_BUS_NAME` is not set.
     pub fn bus(&self) -> Result<Bus, lambda_http::Error> {
         let name = variable("EVENT_BUS_NAME", "name the EventBridge bus")?;
-        Ok(Bus::new(aws_sdk_eventbridge::Client::new(&self.config), name))
+        let config = aws_sdk_eventbridge::config::Builder::from(&self.config).interceptor(Calls::to_any());
+        Ok(Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), name))
     }
 
     fn queue(&self, url: String) -> Queue {
-        Queue::new(aws_sdk_sqs::Client::new(&self.config), url)
+        let config = aws_sdk_sqs::config::Builder::from(&self.config).interceptor(Calls::to_queue(&*url));
+        Queue::new(aws_sdk_sqs::Client::from_conf(config.build()), url)
     }
 }
 
@@ -110,13 +122,54 @@ pub async fn init() -> Result<Deps, lambda_http::Error> {
 ///
 /// # Errors
 /// The runtime's own.
-pub async fn run<'h, H>(handler: H) -> Result<(), lambda_http::Error>
+pub async fn run<'h, H>(telemetry: Arc<Telemetry>, handler: H) -> Result<(), lambda_http::Error>
 where
     H: Service<Request, Response = Response<Body>, Error = Infallible>,
     H::Future: Send + 'h,
 {
     let escaped = MapRequestLayer::new(|LambdaEvent { payload, context }| LambdaEvent::new(escaped(payload), context));
-    lambda_runtime::run(escaped.layer(Adapter::from(handler))).await
+    run_events(telemetry, escaped.layer(Adapter::from(handler))).await
+}
+
+/// Answers the runtime's events with a handler of events, for the life of the function's instance.
+///
+/// # Errors
+/// The runtime's own.
+pub async fn run_events<E, A, H>(telemetry: Arc<Telemetry>, handler: H) -> Result<(), lambda_http::Error>
+where
+    E: DeserializeOwned,
+    A: Serialize,
+    H: Service<LambdaEvent<E>, Response = A>,
+    H::Future: Future<Output = Result<A, H::Error>>,
+    H::Error: Into<Diagnostic> + fmt::Debug,
+{
+    let observed = layer_fn(|inner| Observed { telemetry: Arc::clone(&telemetry), inner });
+    Runtime::new(handler).layer(observed).run().await
+}
+
+/// The runtime's handling of an invocation, from parsing its event to handing over the answer, as a part of that invocation.
+struct Observed<S> {
+    telemetry: Arc<Telemetry>,
+    inner: S,
+}
+
+impl<S> Service<LambdaInvocation> for Observed<S>
+where
+    S: Service<LambdaInvocation>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = TaskLocalFuture<Arc<Invocation>, S::Future>;
+
+    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: LambdaInvocation) -> Self::Future {
+        let invocation = self.telemetry.invocation(&request.context);
+        let handled = invocation.run(|| self.inner.call(request));
+        invocation.observe(handled)
+    }
 }
 
 /// How long there is until the runtime stops the function, by the `deadline` of its context: milliseconds since the epoch. 10

@@ -3,7 +3,8 @@
 //! Dependencies point one way. [`domain`] knows nothing but itself; [`routing`] decides over it with no I/O; [`store`] keeps it
 //! in a DynamoDB table; [`wire`] says it in two contracts and as events; [`auth`] finds out who asks. [`http`] puts these
 //! together for one request, [`assign`] for one batch of tickets; [`sqs`] and [`lambda`] put that into a function. [`queue`],
-//! [`bus`] and [`jobs`] are how functions reach each other and everybody else. Wire types never reach the store, and item
+//! [`bus`] and [`jobs`] are how functions reach each other and everybody else, and [`telemetry`] what they tell of
+//! themselves. Wire types never reach the store, and item
 //! types never reach the wire.
 
 pub mod assign;
@@ -19,6 +20,7 @@ pub mod queue;
 pub mod routing;
 pub mod sqs;
 pub mod store;
+pub mod telemetry;
 pub mod wire;
 
 mod backoff;

@@ -6,12 +6,15 @@
 use std::{collections::BTreeSet, fmt, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
-use lambda_http::{Context, LambdaEvent};
+use lambda_http::LambdaEvent;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
+    domain::{OrganizationId, TicketId},
     lambda,
     queue::{Message, Queue},
+    telemetry,
 };
 
 /// The messages of one invocation, by their position in it.
@@ -20,9 +23,8 @@ pub struct Batch {
     messages: Vec<Received>,
     failed: BTreeSet<usize>,
     poison: Vec<(usize, String)>,
-    /// Why something failed, the first cause of each kind of work.
-    causes: Vec<String>,
-    request_id: String,
+    /// Why something failed, each cause once for an organization.
+    causes: BTreeSet<(Option<OrganizationId>, String)>,
     work_until: Instant,
     answer_until: Instant,
 }
@@ -44,15 +46,13 @@ impl Batch {
     #[must_use]
     pub fn new(event: LambdaEvent<SqsEvent>) -> Self {
         let LambdaEvent { payload, context } = event;
-        let Context { deadline, request_id, .. } = context;
-        let left = lambda::time_left(deadline);
+        let left = lambda::time_left(context.deadline);
         let now = Instant::now();
         Self {
             messages: payload.records.into_iter().map(Received::from).collect(),
             failed: BTreeSet::new(),
             poison: Vec::new(),
-            causes: Vec::new(),
-            request_id,
+            causes: BTreeSet::new(),
             work_until: now + left.saturating_sub(Self::FOR_POISON.min(left / 2)),
             answer_until: now + left.saturating_sub(Self::FOR_ANSWER.min(left / 4)),
         }
@@ -74,22 +74,26 @@ impl Batch {
         self.poison.push((position, reason.to_string()));
     }
 
-    /// Has messages come again. What is poison besides is not sent away: it will be, when it comes again.
-    pub fn fail(&mut self, positions: impl IntoIterator<Item = usize>, cause: impl fmt::Display) {
+    /// Has messages come again, of an organization where that is known. What is poison besides is not sent away: it will be,
+    /// when it comes again.
+    pub fn fail(
+        &mut self,
+        positions: impl IntoIterator<Item = usize>,
+        organization: Option<OrganizationId>,
+        cause: impl fmt::Display,
+    ) {
         self.failed.extend(positions);
-        let cause = cause.to_string();
-        if !self.causes.contains(&cause) {
-            self.causes.push(cause);
-        }
+        self.causes.insert((organization, cause.to_string()));
     }
 
     /// Sends the poison away and gives the answer; what could not be sent comes again. Says in one line of the log what
-    /// became of the batch, and in one each what was wrong with poison.
+    /// became of the batch, in one each what was wrong with poison, and in one each why something comes again.
     pub async fn finish(mut self, dead_letters: &Queue) -> SqsBatchResponse {
         let mut poison = std::mem::take(&mut self.poison);
         poison.retain(|(position, _)| !self.failed.contains(position));
         for (position, reason) in &poison {
-            tracing::warn!(request_id = self.request_id, message_id = self.messages[*position].id, reason, "poison");
+            let Received { id, body } = &self.messages[*position];
+            tracing::warn!(messageId = id, ticket = ticket_of(body).map(tracing::field::display), reason, "poison");
         }
         let letters: Vec<Message> = poison
             .iter()
@@ -98,12 +102,15 @@ impl Batch {
                 ..Message::new(self.messages[*position].body.clone())
             })
             .collect();
+        let mut sent = letters.len();
         if !letters.is_empty()
             && let Err(not_sent) = dead_letters.send(&letters, self.answer_until).await
         {
             let left: Vec<usize> = not_sent.messages.iter().map(|&letter| poison[letter].0).collect();
-            self.fail(left, &not_sent);
+            sent -= left.len();
+            self.fail(left, None, &not_sent);
         }
+        telemetry::record(|measured| measured.dead_letters += sent);
         self.poison = poison;
         self.answer()
     }
@@ -111,19 +118,25 @@ impl Batch {
     /// Gives the answer where nothing is poison: what failed comes again until the queue itself gives it up.
     #[must_use]
     pub fn answer(self) -> SqsBatchResponse {
-        let (request_id, messages, failed) = (&self.request_id, self.messages.len(), self.failed.len());
-        let (poison, causes) = (self.poison.len(), self.causes.join("; "));
-        if failed == 0 {
-            tracing::info!(request_id, messages, poison, "batch done");
-        } else {
-            tracing::error!(request_id, messages, poison, failed, causes, "batch done in part");
+        for (organization, cause) in &self.causes {
+            let organization = organization.as_ref().map(OrganizationId::as_str);
+            tracing::error!(organization, error = cause, "messages come again");
         }
+        let (messages, poison, failed) = (self.messages.len(), self.poison.len(), self.failed.len());
+        tracing::info!(messages, poison, failed, "batch done");
         let mut response = SqsBatchResponse::default();
         for position in self.failed {
             response.add_failure(&self.messages[position].id);
         }
         response
     }
+}
+
+/// The ticket that a message is about, if its event says so, for whoever asks what became of one.
+fn ticket_of(body: &str) -> Option<TicketId> {
+    let message: Value = serde_json::from_str(body).ok()?;
+    let event = message.get("detail").unwrap_or(&message);
+    TicketId::parse(event.pointer("/data/ticket/id")?.as_str()?).ok()
 }
 
 impl From<SqsMessage> for Received {
@@ -136,6 +149,7 @@ impl From<SqsMessage> for Received {
 #[cfg(test)]
 mod tests {
     use aws_sdk_sqs::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
+    use lambda_http::Context;
     use serde_json::json;
 
     use super::*;
@@ -175,9 +189,10 @@ mod tests {
     async fn only_what_failed_comes_again_and_once() {
         let mut batch = batch(&["a", "b", "c"]);
         assert_eq!(batch.bodies().collect::<Vec<_>>(), ["a", "b", "c"]);
-        batch.fail([2], "away");
-        batch.fail([0, 2], "away");
-        assert_eq!(batch.causes, ["away"]);
+        let organization = || OrganizationId::parse("acme").ok();
+        batch.fail([2], organization(), "away");
+        batch.fail([0, 2], organization(), "away");
+        assert_eq!(batch.causes, BTreeSet::from([(organization(), "away".to_owned())]));
         assert_eq!(failed(&batch.finish(&nowhere()).await), ["m0", "m2"]);
     }
 
@@ -189,5 +204,19 @@ mod tests {
         batch.poison(1, "not JSON");
         assert_eq!(failed(&batch.finish(&nowhere()).await), ["m1"]);
         assert!(started.elapsed() < Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_message_is_about_the_ticket_that_its_event_names() {
+        let event = json!({"data": {"ticket": {"id": "TKT-1"}}});
+        for (body, ticket) in [
+            (event.to_string(), Some("TKT-1")),
+            (json!({ "detail": event }).to_string(), Some("TKT-1")),
+            (json!({"data": {"ticket": {"id": "not an id"}}}).to_string(), None),
+            (json!({"data": {"ticket": {"id": 1}}}).to_string(), None),
+            ("{".to_owned(), None),
+        ] {
+            assert_eq!(ticket_of(&body), ticket.map(|id| TicketId::parse(id).unwrap()), "{body}");
+        }
     }
 }

@@ -50,18 +50,20 @@ pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatc
     let settled = join_all(organizations.into_iter().map(async |(organization, tickets)| {
         let (messages, work) = tickets.in_order();
         let failures = assign::settle(&store, &organization, &work, now).await;
-        messages.into_iter().zip(failures).collect::<Vec<_>>()
+        (organization, messages.into_iter().zip(failures))
     }))
     .await;
-    for (messages, failure) in settled.into_iter().flatten() {
-        match failure {
-            None => {}
-            Some(Failure::UnknownOrganization) => {
-                for message in messages {
-                    batch.poison(message, Poison::unknown_organization());
+    for (organization, settled) in settled {
+        for (messages, failure) in settled {
+            match failure {
+                None => {}
+                Some(Failure::UnknownOrganization) => {
+                    for message in messages {
+                        batch.poison(message, Poison::unknown_organization());
+                    }
                 }
+                Some(Failure::Store(error)) => batch.fail(messages, Some(organization.clone()), error),
             }
-            Some(Failure::Store(error)) => batch.fail(messages, error),
         }
     }
     Ok(batch.finish(&deps.dead_letters).await)

@@ -3,16 +3,21 @@
 use std::sync::Arc;
 
 use lambda_runtime::{Error, service_fn};
-use muster::{domain::Timestamp, lambda::Environment};
+use muster::{
+    domain::Timestamp,
+    lambda::{self, Environment},
+    telemetry::Telemetry,
+};
 use muster_assignment::{Deps, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
+    let telemetry = Telemetry::start("assignment");
     let environment = Environment::load().await;
     let deps = Deps {
         table: environment.table().await?,
         dead_letters: environment.dead_letters()?,
         clock: Arc::new(Timestamp::now),
     };
-    lambda_runtime::run(service_fn(|event| handle(event, &deps))).await
+    lambda::run_events(telemetry, service_fn(|event| handle(event, &deps))).await
 }

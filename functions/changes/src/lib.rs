@@ -58,7 +58,7 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
     if let Some(position) = again {
         let sequence_number = sequence_numbers[position].clone();
         tracing::error!(
-            sequence_number,
+            sequenceNumber = sequence_number,
             records = sequence_numbers.len(),
             position,
             unreadable = unreadable.map(|(_, error)| tracing::field::display(error)),

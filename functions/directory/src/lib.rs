@@ -68,13 +68,13 @@ pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatc
         .flat_map(|(org, users)| users.iter().map(move |(&user, said)| (org, user, said)))
         .map(|(org, user, said)| {
             let store = &store;
-            async move { (said, store.hear_of_user(org, user, &said.events).await) }
+            async move { (org, said, store.hear_of_user(org, user, &said.events).await) }
         })
         .collect();
     let mut heard = stream::iter(heard).buffer_unordered(AT_ONCE);
-    while let Some((said, outcome)) = heard.next().await {
+    while let Some((org, said, outcome)) = heard.next().await {
         if let Err(error) = outcome {
-            batch.fail(said.positions.iter().copied(), error);
+            batch.fail(said.positions.iter().copied(), Some(org.clone()), error);
         }
     }
     Ok(batch.finish(&deps.dead_letters).await)
@@ -104,7 +104,7 @@ async fn keep_known(
         let users = organizations.remove(&org).unwrap_or_default();
         let positions = users.into_values().flat_map(|said| said.positions);
         match outcome {
-            Some(error) => batch.fail(positions, error),
+            Some(error) => batch.fail(positions, Some(org), error),
             None => positions.for_each(|position| batch.poison(position, Poison::unknown_organization())),
         }
     }

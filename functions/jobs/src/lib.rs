@@ -19,6 +19,7 @@ use muster::{
     queue::{NotSent, Queue},
     sqs::Batch,
     store::{self, Store, Table, Unfinished},
+    telemetry,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -44,7 +45,7 @@ pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchRe
     let payload = if payload.get("Records").is_some() { payload } else { as_message(&payload) };
     let event = serde_json::from_value::<SqsEvent>(payload).unwrap_or_else(|error| {
         // Nothing can be told of messages that are not there.
-        tracing::error!(request_id = context.request_id, %error, "not an event of SQS");
+        tracing::error!(%error, "not an event of SQS");
         SqsEvent::default()
     });
     let mut batch = Batch::new(LambdaEvent::new(event, context));
@@ -62,9 +63,9 @@ pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchRe
         jobs.entry(body.to_owned()).or_default().push(position);
     }
     let outcomes = join_all(jobs.keys().map(|body| at_work.perform(body))).await;
-    for (positions, outcome) in jobs.into_values().zip(outcomes) {
+    for ((body, positions), outcome) in jobs.into_iter().zip(outcomes) {
         if let Err(error) = outcome {
-            batch.fail(positions, error);
+            batch.fail(positions, whose(&body), error);
         }
     }
     Ok(batch.answer())
@@ -73,6 +74,12 @@ pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchRe
 /// The schedule's event as a message of the queue.
 fn as_message(job: &Value) -> Value {
     json!({ "Records": [{ "messageId": "schedule", "body": job.to_string() }] })
+}
+
+/// The organization that a job is for, if it is for one.
+fn whose(job: &str) -> Option<OrganizationId> {
+    let job: Value = serde_json::from_str(job).ok()?;
+    OrganizationId::parse(job.get("organization_id")?.as_str()?).ok()
 }
 
 /// Why a job has to be done again.
@@ -197,10 +204,23 @@ impl AtWork<'_> {
         }
     }
 
-    /// Starts whatever the index of work shows. What is being done at this moment is done twice, and harmlessly.
+    /// Starts whatever the index of work shows, and counts who waits. What is being done at this moment is done twice, and
+    /// harmlessly.
+    ///
+    /// What does not fit one invocation is counted by those that follow: the sum of all is how many wait.
     async fn restart_unfinished(&self, mut after: Option<String>) -> Result<(), Error> {
         loop {
             let page = self.store.unfinished(after.as_deref(), Self::PAGE).await?;
+            let waiting = page.found.iter().filter_map(|unfinished| match unfinished {
+                Unfinished::Waiting(org, team) => Some((org, *team)),
+                Unfinished::Gone(..) => None,
+            });
+            let waiting = self.store.waiting_tickets(waiting).await?;
+            telemetry::record(|measured| {
+                let counted = measured.waiting.get_or_insert_default();
+                counted.tickets += waiting.iter().sum::<u64>();
+                counted.teams += waiting.len() as u64;
+            });
             let restarted = page.found.into_iter().map(|unfinished| match unfinished {
                 Unfinished::Waiting(org, team) => Job::drain(&org, team, 0),
                 Unfinished::Gone(org, team) => Job::sweep(&org, team, 0),

@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use lambda_runtime::{Error, service_fn};
-use muster::{domain::Timestamp, lambda::Environment};
+use muster::{
+    domain::Timestamp,
+    lambda::{self, Environment},
+    telemetry::Telemetry,
+};
 use muster_jobs::{Deps, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
+    let telemetry = Telemetry::start("jobs");
     let environment = Environment::load().await;
     let deps = Deps { table: environment.table().await?, jobs: environment.jobs()?, clock: Arc::new(Timestamp::now) };
-    lambda_runtime::run(service_fn(|event| handle(event, &deps))).await
+    lambda::run_events(telemetry, service_fn(|event| handle(event, &deps))).await
 }

@@ -1,9 +1,11 @@
 //! The function's entry point: wiring only.
 
 use lambda_http::service_fn;
+use muster::{lambda, telemetry::Telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    let deps = muster::lambda::init().await?;
-    muster::lambda::run(service_fn(|request| muster_teams::handle(request, &deps))).await
+    let telemetry = Telemetry::start("teams");
+    let deps = lambda::init().await?;
+    lambda::run(telemetry, service_fn(|request| muster_teams::handle(request, &deps))).await
 }

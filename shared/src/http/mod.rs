@@ -18,6 +18,7 @@ use crate::{
     auth::{self, Exceeded, KeyCache, Principal, RateLimits, VerifierCache},
     domain::{self, Contract, Fingerprint, Idempotency, IfVersion, TeamId, Timestamp},
     store::{self, Store, Table},
+    telemetry,
     wire::{
         Failure,
         input::{self, Invalid, MAX_BODY_BYTES},
@@ -154,7 +155,8 @@ where
     let received = Received::from(request);
     let now = (deps.clock)();
     let found = route::find(&received.method, &received.path, received.spoken_contract);
-    let route = found.as_ref().map_or("none", |found| found.pattern);
+    let pattern = found.as_ref().ok().map(|found| found.pattern);
+    begin(&received, pattern);
     let outcome = match found {
         Ok(found) => answer(&received, &found, deps, now, use_case).await,
         Err(failure) => Err(failure.into()),
@@ -168,11 +170,12 @@ where
                 store::Error::Unavailable(_) => Failure::Unavailable,
                 _ => Failure::Internal,
             };
-            tracing::error!(request_id = received.request_id, method = received.method, route, %error, "failed");
+            let method = pattern.map(|_| &*received.method);
+            tracing::error!(gatewayRequestId = received.request_id, method, route = pattern, %error, "failed");
             Err(failure)
         }
     });
-    Ok(response::render(&received, now, outcome))
+    Ok(end(response::render(&received, now, outcome)))
 }
 
 /// Serves one request that takes no credential, with a use case that gets the endpoint and the raw query. A credential that
@@ -182,9 +185,34 @@ pub fn serve_open(
     use_case: impl FnOnce(OpenEndpoint, &str) -> Result<Reply, Failure>,
 ) -> Response<Body> {
     let received = Received::from(request);
-    let outcome =
-        route::find_open(&received.method, &received.path).and_then(|endpoint| use_case(endpoint, &received.query));
-    response::render(&received, Timestamp::now(), outcome)
+    let found = route::find_open(&received.method, &received.path);
+    begin(&received, found.as_ref().ok().map(|_| &*received.path));
+    let outcome = found.and_then(|endpoint| use_case(endpoint, &received.query));
+    end(response::render(&received, Timestamp::now(), outcome))
+}
+
+/// Tells of a request for the route with this path, or for none that there is: what then stands in its method and path is
+/// anybody's guess, and not told.
+fn begin(received: &Received, pattern: Option<&str>) {
+    telemetry::record(|measured| {
+        let key = pattern.map(|pattern| format!("{} {pattern}", received.method));
+        measured.request = Some(telemetry::Request {
+            id: received.request_id.clone(),
+            route: key.unwrap_or_else(|| "$default".to_owned()),
+            contract: received.spoken_contract,
+            status: None,
+        });
+    });
+}
+
+/// Tells how a request was answered.
+fn end(response: Response<Body>) -> Response<Body> {
+    telemetry::record(|measured| {
+        if let Some(request) = &mut measured.request {
+            request.status = Some(response.status().as_u16());
+        }
+    });
+    response
 }
 
 /// The checks once there is a route, in the order in which the contracts promise them; the first that fails is the answer.
@@ -207,6 +235,7 @@ where
     let token = received.token.as_deref().ok_or(Failure::Unauthorized)?;
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
     let principal = principal.ok_or(Failure::Unauthorized)?;
+    telemetry::record(|measured| measured.organization = Some(principal.organization_id.clone()));
     if !principal.may_come_from(received.address) {
         return Err(Failure::AddressNotAllowed.into());
     }

@@ -85,7 +85,7 @@ fn carried_bytes(body: &Body) -> usize {
 pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply, Failure>) -> Response<Body> {
     let outcome = outcome.and_then(|reply| match carried_bytes(&reply.body) {
         bytes if bytes > MAX_ANSWER_BYTES => {
-            tracing::error!(request_id = received.request_id, bytes, "the answer is too large to be carried");
+            tracing::error!(gatewayRequestId = received.request_id, bytes, "the answer is too large to be carried");
             Err(Failure::Internal)
         }
         _ => Ok(reply),

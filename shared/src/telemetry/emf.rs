@@ -1,0 +1,121 @@
+//! Metrics in CloudWatch's embedded metric format: one line of the log holds the metrics of an invocation, and beside them,
+//! to search for, what it was about. CloudWatch takes them out of the log, so that no call has to be made.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::{Invocation, Measured};
+use crate::domain::{Contract, Timestamp};
+
+const NAMESPACE: &str = "Muster";
+
+/// A metric: its name and unit.
+type Metric = (&'static str, &'static str);
+
+// The dashboard and the alarms of the template go by these names.
+const LATENCY: Metric = ("Latency", "Milliseconds");
+const FAILURES: Metric = ("Failures", "Count");
+const TICKETS_ASSIGNED: Metric = ("TicketsAssigned", "Count");
+const TICKETS_UNROUTED: Metric = ("TicketsUnrouted", "Count");
+const TICKETS_BEGUN_WAITING: Metric = ("TicketsBegunWaiting", "Count");
+const TICKETS_WAITING: Metric = ("TicketsWaiting", "Count");
+const TEAMS_WAITING: Metric = ("TeamsWaiting", "Count");
+const RETRIES: Metric = ("Retries", "Count");
+const DEAD_LETTERS: Metric = ("DeadLetters", "Count");
+const COLD_START: Metric = ("ColdStart", "Count");
+
+const OF_THE_STACK: &[&[&str]] = &[&["Stack"]];
+const BY_ROUTE: &[&[&str]] = &[&["Stack"], &["Stack", "Route", "Contract"]];
+const BY_FUNCTION: &[&[&str]] = &[&["Stack"], &["Stack", "Function"]];
+const OF_THE_FUNCTION: &[&[&str]] = &[&["Stack", "Function"]];
+
+/// The line of an invocation, without a line break. `None` if there is nothing to count: what never happened needs no zero,
+/// but a request and a look at who waits always count.
+pub(super) fn line(
+    invocation: &Invocation,
+    stack: &str,
+    measured: &Measured,
+    took: Duration,
+    now: Timestamp,
+) -> Option<String> {
+    let Measured {
+        organization,
+        request,
+        tickets_assigned,
+        tickets_unrouted,
+        tickets_begun_waiting,
+        waiting,
+        retries,
+        dead_letters,
+    } = measured;
+    let mut line = Line::default();
+    if let Some(request) = request {
+        let is_failure = request.status.is_none_or(|status| status >= 500);
+        let metrics = [(LATENCY, Value::from(milliseconds(took))), (FAILURES, Value::from(u8::from(is_failure)))];
+        line.count(BY_ROUTE, metrics);
+        line.tell("Route", &*request.route);
+        line.tell("Contract", request.contract.map_or("none", Contract::as_str));
+        line.tell("gatewayRequestId", &*request.id);
+        line.tell("status", request.status);
+    }
+    let tickets = [
+        (TICKETS_ASSIGNED, *tickets_assigned),
+        (TICKETS_UNROUTED, *tickets_unrouted),
+        (TICKETS_BEGUN_WAITING, *tickets_begun_waiting),
+    ];
+    line.count(OF_THE_STACK, tickets.into_iter().filter_map(happened));
+    if let Some(waiting) = waiting {
+        let waiting = [(TICKETS_WAITING, waiting.tickets), (TEAMS_WAITING, waiting.teams)];
+        line.count(OF_THE_STACK, waiting.map(|(metric, count)| (metric, count.into())));
+    }
+    line.count(BY_FUNCTION, [(RETRIES, *retries), (DEAD_LETTERS, *dead_letters)].into_iter().filter_map(happened));
+    line.count(OF_THE_FUNCTION, invocation.is_first.then(|| (COLD_START, 1.into())));
+    if line.directives.is_empty() {
+        return None;
+    }
+    line.tell("Stack", stack);
+    line.tell("Function", invocation.telemetry.function);
+    line.tell("requestId", &*invocation.request_id);
+    line.tell("traceId", invocation.trace.as_ref().map(|trace| &*trace.root));
+    line.tell("organization", organization.as_ref().map(ToString::to_string));
+    line.members.insert("_aws".to_owned(), json!({ "Timestamp": now.millis(), "CloudWatchMetrics": line.directives }));
+    Some(Value::Object(line.members).to_string())
+}
+
+fn happened((metric, times): (Metric, usize)) -> Option<(Metric, Value)> {
+    (times > 0).then(|| (metric, times.into()))
+}
+
+/// To the microsecond.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+#[derive(Default)]
+struct Line {
+    members: Map<String, Value>,
+    directives: Vec<Value>,
+}
+
+impl Line {
+    /// Counts metrics under each set of dimensions.
+    fn count(&mut self, dimensions: &[&[&str]], metrics: impl IntoIterator<Item = (Metric, Value)>) {
+        let mut definitions = Vec::new();
+        for ((name, unit), value) in metrics {
+            definitions.push(json!({ "Name": name, "Unit": unit }));
+            self.tell(name, value);
+        }
+        if !definitions.is_empty() {
+            self.directives.push(json!({ "Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": definitions }));
+        }
+    }
+
+    /// Says something, if there is something to say.
+    fn tell(&mut self, name: &str, value: impl Into<Value>) {
+        let value = value.into();
+        if !value.is_null() {
+            self.members.insert(name.to_owned(), value);
+        }
+    }
+}

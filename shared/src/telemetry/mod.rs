@@ -1,0 +1,212 @@
+//! What a function tells of itself: lines of its log, metrics, and the calls of a trace, each with the invocation that it
+//! belongs to.
+//!
+//! An invocation is known to whatever runs in its task, so that neither a use case nor the store hands it on. Where there is
+//! none, as in the local stack, nothing is recorded, and it costs nothing.
+
+mod calls;
+mod emf;
+mod line;
+mod xray;
+
+use std::{
+    env, fmt,
+    io::{self, Write as _},
+    panic,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use lambda_http::{
+    Context,
+    tracing::subscriber::{EnvFilter, filter::LevelFilter, fmt as subscriber},
+};
+use tokio::task::futures::TaskLocalFuture;
+
+pub use calls::Calls;
+pub use line::JsonLines;
+pub use xray::Daemon;
+
+use crate::domain::{Contract, OrganizationId, Timestamp};
+use xray::Trace;
+
+tokio::task_local! {
+    static PRESENT: Arc<Invocation>;
+}
+
+/// Changes what is told of the present invocation, if there is one.
+pub fn record(change: impl FnOnce(&mut Measured)) {
+    let _ = PRESENT.try_with(|invocation| change(&mut invocation.measured()));
+}
+
+/// The present invocation.
+fn present() -> Option<Arc<Invocation>> {
+    PRESENT.try_with(Arc::clone).ok()
+}
+
+/// What an invocation did, beyond what Lambda counts by itself.
+#[derive(Debug, Default)]
+pub struct Measured {
+    /// Whose data it worked on, once that is known. A batch of messages may be of several organizations, and is of none here.
+    pub organization: Option<OrganizationId>,
+    /// The request that it serves, if it serves one.
+    pub request: Option<Request>,
+    /// Tickets that a team's strategy gave to somebody.
+    pub tickets_assigned: usize,
+    /// Tickets for which no team was found.
+    pub tickets_unrouted: usize,
+    /// Tickets that began to wait with a team in which nobody was eligible.
+    pub tickets_begun_waiting: usize,
+    /// Who waits, where the invocation looked: tickets, and the teams that they wait with.
+    pub waiting: Option<Waiting>,
+    /// Attempts beyond the first, at calls and at decisions that somebody else made stale.
+    pub retries: usize,
+    /// Messages that were sent to a queue of dead letters.
+    pub dead_letters: usize,
+}
+
+/// A request of the API, reduced to what may be told of it: a path could carry a credential.
+#[derive(Debug)]
+pub struct Request {
+    /// The id that the client is told.
+    pub id: String,
+    /// The route's key in the template.
+    pub route: String,
+    /// The contract that the credential's form belongs to.
+    pub contract: Option<Contract>,
+    /// The status of the answer, once there is one.
+    pub status: Option<u16>,
+}
+
+/// Who waits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// Tickets that wait.
+    pub tickets: u64,
+    /// Teams in which tickets wait.
+    pub teams: u64,
+}
+
+/// What one instance of a function tells, and where to. One for the life of the instance.
+pub struct Telemetry {
+    function: &'static str,
+    /// The stack whose metrics these are. None are written without one.
+    stack: Option<String>,
+    /// Where traces go. None do without one.
+    daemon: Option<Daemon>,
+    write_metrics: Box<dyn Fn(&str) + Send + Sync>,
+    is_warm: AtomicBool,
+}
+
+impl Telemetry {
+    /// Starts logging to the standard output, and reads from the environment what else is wanted: metrics where `STACK_NAME`
+    /// is set, traces where Lambda's `AWS_XRAY_DAEMON_ADDRESS` is.
+    ///
+    /// # Panics
+    /// Logging was started before.
+    #[must_use]
+    pub fn start(function: &'static str) -> Arc<Self> {
+        subscriber().event_format(JsonLines).with_env_filter(filter()).with_writer(io::stdout).init();
+        panic::set_hook(Box::new(|panic| {
+            // Without its message, which may quote whatever was being worked on.
+            tracing::error!(location = panic.location().map(tracing::field::display), "panicked");
+        }));
+        let daemon = env::var("AWS_XRAY_DAEMON_ADDRESS").ok().and_then(|address| {
+            let not_traced = |error: &io::Error| tracing::warn!(%error, "calls are not traced");
+            Daemon::at(&address).inspect_err(not_traced).ok()
+        });
+        Self::new(function, env::var("STACK_NAME").ok(), daemon, |line| {
+            // Nobody is left to be told of an output that is closed.
+            let _ = writeln!(io::stdout().lock(), "{line}");
+        })
+    }
+
+    /// Of a function by its logical name, with the metrics of a stack going to `write_metrics`, a line each time.
+    #[must_use]
+    pub fn new(
+        function: &'static str,
+        stack: Option<String>,
+        daemon: Option<Daemon>,
+        write_metrics: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        let write_metrics = Box::new(write_metrics);
+        Arc::new(Self { function, stack, daemon, write_metrics, is_warm: AtomicBool::new(false) })
+    }
+
+    /// Begins an invocation.
+    #[must_use]
+    pub fn invocation(self: &Arc<Self>, context: &Context) -> Arc<Invocation> {
+        Arc::new(Invocation {
+            telemetry: Arc::clone(self),
+            request_id: context.request_id.clone(),
+            trace: context.xray_trace_id.as_deref().and_then(Trace::parse),
+            is_first: !self.is_warm.swap(true, Ordering::Relaxed),
+            began: Instant::now(),
+            measured: Mutex::default(),
+        })
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("function", &self.function)
+            .field("stack", &self.stack)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is logged: by `RUST_LOG`, else from the level on that Lambda is configured for, else what is informational or worse.
+fn filter() -> EnvFilter {
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    // What the runtime says of a handler's panic or error is known by then, with where and why.
+    let repeated = "lambda_runtime::layers::panic=off".parse().expect("a target and a level");
+    EnvFilter::builder().with_default_directive(level.into()).from_env_lossy().add_directive(repeated)
+}
+
+/// One invocation of a function. When it is over, by whatever end, its metrics are written: at most one line.
+#[derive(Debug)]
+pub struct Invocation {
+    telemetry: Arc<Telemetry>,
+    request_id: String,
+    trace: Option<Trace>,
+    is_first: bool,
+    began: Instant,
+    measured: Mutex<Measured>,
+}
+
+impl Invocation {
+    /// Has a future run as a part of this invocation.
+    pub fn observe<F: Future>(self: Arc<Self>, future: F) -> TaskLocalFuture<Arc<Self>, F> {
+        PRESENT.scope(self, future)
+    }
+
+    /// Runs a function as a part of this invocation.
+    pub fn run<R>(self: &Arc<Self>, run: impl FnOnce() -> R) -> R {
+        PRESENT.sync_scope(Arc::clone(self), run)
+    }
+
+    fn measured(&self) -> MutexGuard<'_, Measured> {
+        // A change that panicked has at worst not counted.
+        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its trace, and the daemon that takes it, if it is one of those that are traced.
+    fn sampled(&self) -> Option<(&Trace, &Daemon)> {
+        self.trace.as_ref().filter(|trace| trace.is_sampled).zip(self.telemetry.daemon.as_ref())
+    }
+}
+
+impl Drop for Invocation {
+    fn drop(&mut self) {
+        let took = self.began.elapsed();
+        if let Some(stack) = &self.telemetry.stack
+            && let Some(line) = emf::line(self, stack, &self.measured(), took, Timestamp::now())
+        {
+            (self.telemetry.write_metrics)(&line);
+        }
+    }
+}
