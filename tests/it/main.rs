@@ -23,4 +23,5 @@ mod retries;
 mod routing;
 mod shapes;
 mod support;
+mod telemetry;
 mod tickets;

@@ -119,3 +119,33 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let documented = include_str!("../../../docs/observability.md");
+        for (metrics, dimensions) in [
+            (&[LATENCY, FAILURES][..], BY_ROUTE),
+            (&[TICKETS_ASSIGNED, TICKETS_UNROUTED, TICKETS_BEGUN_WAITING], OF_THE_STACK),
+            (&[TICKETS_WAITING, TEAMS_WAITING], OF_THE_STACK),
+            (&[RETRIES, DEAD_LETTERS], BY_FUNCTION),
+            (&[COLD_START], OF_THE_FUNCTION),
+        ] {
+            let dimensions = dimensions.iter().map(|set| set.join(", ")).collect::<Vec<_>>().join("; ");
+            for (name, unit) in metrics {
+                let row = format!("| `{name}` | {unit} | {dimensions} |");
+                assert!(documented.contains(&row), "{row}");
+            }
+        }
+    }
+
+    #[test]
+    fn time_is_told_to_the_microsecond() {
+        for (nanos, told) in [(0, 0.0), (1_234_567, 1.235), (25_000_000, 25.0), (1_500_000_499, 1500.0)] {
+            assert!((milliseconds(Duration::from_nanos(nanos)) - told).abs() < f64::EPSILON, "{nanos}");
+        }
+    }
+}

@@ -118,7 +118,8 @@ impl Telemetry {
             let not_traced = |error: &io::Error| tracing::warn!(%error, "calls are not traced");
             Daemon::at(&address).inspect_err(not_traced).ok()
         });
-        Self::new(function, env::var("STACK_NAME").ok(), daemon, |line| {
+        let stack = env::var("STACK_NAME").ok().filter(|stack| !stack.is_empty());
+        Self::new(function, stack, daemon, |line| {
             // Nobody is left to be told of an output that is closed.
             let _ = writeln!(io::stdout().lock(), "{line}");
         })

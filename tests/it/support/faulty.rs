@@ -22,6 +22,7 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use futures_util::future::BoxFuture;
+use muster::telemetry::Calls;
 use serde_json::{Value, json};
 
 use super::{Stack, direct};
@@ -134,7 +135,8 @@ impl Script {
     /// A client to whose calls this happens.
     pub fn client(&self, stack: &Stack) -> Client {
         let http = Http { script: self.clone(), real: direct::http() };
-        Client::from_conf(direct::client_config(stack).http_client(http).build())
+        let told = Calls::to_table(stack.table.as_str());
+        Client::from_conf(direct::client_config(stack).http_client(http).interceptor(told).build())
     }
 
     /// Records a call and tells what happens to it.

@@ -11,6 +11,7 @@ pub mod mortal;
 pub mod queue;
 pub mod table;
 pub mod tickets;
+pub mod told;
 
 use std::{
     env, fmt, fs,

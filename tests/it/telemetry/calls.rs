@@ -1,0 +1,89 @@
+//! The calls of a traced invocation, as X-Ray's daemon is told of them.
+
+use std::collections::BTreeSet;
+
+use muster::telemetry::Daemon;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Stack,
+    direct::{self, Invocation},
+    faulty::{Fault, Script},
+    told::{Listener, PARENT, ROOT, Xray},
+};
+
+#[tokio::test]
+async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_other_is() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let team = org.team("Traced").await;
+    let script = Script::default();
+    let deps = direct::deps(&stack, script.client(&stack));
+    let xray = Xray::listen();
+    let daemon = Daemon::at(&xray.address()).expect("an address");
+    let listener = Listener::to("teams", "info", Some(daemon));
+    let get = Invocation::new(org.itsm.token(), Method::GET, format!("/v1/teams/{team}"), None);
+
+    let (_, answer) = listener.invoke(false, get.call(&deps)).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    assert!(xray.is_silent(), "it was not sampled");
+
+    // Outside of an invocation there is no trace.
+    assert_eq!(get.call(&deps).await.status, 200);
+    assert!(xray.is_silent());
+
+    // Two queries beside each other, the first of which is throttled once.
+    script.once(&["Query"], Fault::Answer(400, "ThrottlingException"));
+    let (_, answer) = listener.invoke(true, get.call(&deps)).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    let calls: Vec<Value> = (0..3).map(|_| xray.next()).collect();
+    assert!(xray.is_silent());
+    let mut ids = BTreeSet::new();
+    for call in &calls {
+        let told = ["trace_id", "parent_id", "type", "namespace", "name"].map(|field| call[field].as_str());
+        assert_eq!(told, [ROOT, PARENT, "subsegment", "aws", "DynamoDB"].map(Some), "{call}");
+        assert_eq!(call["aws"]["operation"], "Query");
+        assert_eq!(call["aws"]["table_name"], stack.table.as_str());
+        let id = call["id"].as_str().expect("an id");
+        assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && ids.insert(id), "{call}");
+        let [start, end] = ["start_time", "end_time"].map(|field| call[field].as_f64().expect("a time"));
+        assert!(start <= end, "{call}");
+        assert_eq!(call["fault"], false);
+    }
+    let throttled: Vec<_> = calls.iter().filter(|call| call["throttle"] == true).collect();
+    assert_eq!(throttled.len(), 1, "{calls:?}");
+    assert_eq!((&throttled[0]["error"], &throttled[0]["http"]["response"]["status"]), (&json!(true), &json!(400)));
+
+    // Nobody answers.
+    script.always(&["Query"], Fault::Refused);
+    let (_, answer) =
+        listener.invoke(true, Invocation { time: std::time::Duration::from_millis(600), ..get }.call(&deps)).await;
+    assert_eq!(answer.status, 503, "{answer}");
+    let call = xray.next();
+    assert_eq!([&call["fault"], &call["error"], &call["throttle"]], [&json!(true), &json!(false), &json!(false)]);
+    assert_eq!(call.get("http"), None);
+}
+
+#[tokio::test]
+async fn a_call_is_a_line_for_whoever_debugs() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let script = Script::default();
+    script.once(&["Query"], Fault::Answer(400, "ThrottlingException"));
+    let deps = direct::deps(&stack, script.client(&stack));
+    let listener = Listener::to("teams", "muster=debug", None);
+    let list = Invocation::new(org.toptickets.token(), Method::GET, "/v1/teams", None);
+    let (request_id, answer) = listener.invoke(false, list.call(&deps)).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    let (log, _) = listener.lines();
+    let calls: Vec<_> = log.iter().filter(|line| line["message"] == "called").collect();
+    let said: Vec<_> = calls.iter().map(|call| (call["operation"].as_str(), call["error"].as_str())).collect();
+    let key = (Some("GetItem"), None);
+    assert_eq!(said, [key, (Some("Query"), Some("ThrottlingException")), (Some("Query"), None)]);
+    for call in calls {
+        assert_eq!([&call["service"], &call["table"]], [&json!("DynamoDB"), &json!(stack.table)]);
+        assert_eq!(call["requestId"], request_id);
+        assert!(call["milliseconds"].is_f64() && call["status"].is_u64(), "{call}");
+    }
+}

@@ -1,0 +1,258 @@
+//! The metrics of an invocation.
+
+use std::{panic::AssertUnwindSafe, time::Duration};
+
+use futures_util::FutureExt;
+use muster::{
+    domain::{QueueStrategy, Timestamp},
+    store::Table,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Stack, bare,
+    desks::{Crew, Desk, NOW, team},
+    direct::{self, Invocation},
+    faulty::{Fault, Script, WRITES},
+    queue::{assign, assign_within, perform_within},
+    told::{Listener, ROOT},
+};
+
+/// A line of metrics without what is different every time.
+fn steady(mut line: Value) -> Value {
+    assert!(line["_aws"]["Timestamp"].take().as_i64().is_some_and(|at| at <= Timestamp::now().millis()), "{line}");
+    if let Some(latency) = line.get_mut("Latency") {
+        assert!(latency.take().as_f64().is_some_and(|latency| latency > 0.0), "{line}");
+    }
+    line
+}
+
+/// Definitions of metrics that count, as their line has them.
+fn definitions(dimensions: &Value, names: &[&str]) -> Value {
+    let unit = |name: &&str| json!({ "Name": name, "Unit": if *name == "Latency" { "Milliseconds" } else { "Count" } });
+    json!({ "Namespace": "Muster", "Dimensions": dimensions, "Metrics": names.iter().map(unit).collect::<Vec<_>>() })
+}
+
+#[tokio::test]
+async fn a_request_ends_with_one_line() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let team = org.team("Told").await;
+    let deps = direct::deps(&stack, Script::default().client(&stack));
+    let listener = Listener::to("teams", "info", None);
+    let get = Invocation::new(org.itsm.token(), Method::GET, format!("/v1/teams/{team}"), None);
+
+    let (request_id, answer) = listener.invoke(false, get.call(&deps)).await;
+    assert_eq!(answer.status, 200, "{answer}");
+    let (log, metrics) = listener.lines();
+    assert_eq!(log, [json!(null); 0], "a request that goes well is told of once");
+    let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
+    let by_route = json!([["Stack"], ["Stack", "Route", "Contract"]]);
+    let mut expected = json!({
+        "_aws": {
+            "Timestamp": null,
+            "CloudWatchMetrics": [
+                definitions(&by_route, &["Latency", "Failures"]),
+                definitions(&json!([["Stack", "Function"]]), &["ColdStart"]),
+            ],
+        },
+        "Stack": "test",
+        "Function": "teams",
+        "Route": "GET /v1/teams/{team_id}",
+        "Contract": "itsm",
+        "Latency": null,
+        "Failures": 0,
+        "ColdStart": 1,
+        "status": 200,
+        "requestId": request_id,
+        "gatewayRequestId": answer.header("x-request-id"),
+        "traceId": ROOT,
+        "organization": org.id.as_str(),
+    });
+    assert_eq!(steady(line), expected);
+
+    // The instance is warm from here on.
+    let (request_id, answer) = listener.invoke(false, get.call(&deps)).await;
+    let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
+    expected["_aws"]["CloudWatchMetrics"].as_array_mut().expect("a list").pop();
+    expected.as_object_mut().expect("an object").remove("ColdStart");
+    expected["requestId"] = request_id.into();
+    expected["gatewayRequestId"] = answer.header("x-request-id").into();
+    assert_eq!(steady(line), expected);
+}
+
+#[tokio::test]
+async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let script = Script::default();
+    let deps = direct::deps(&stack, script.client(&stack));
+    let (itsm, toptickets) = (org.itsm.token(), org.toptickets.token());
+    let missing = format!("/v1/teams/{}", bare(&org.users[0]));
+    let listener = Listener::to("teams", "info", None);
+    for (token, method, target, route, contract, status) in [
+        (itsm, Method::GET, "/v1/teams", "GET /v1/teams", "itsm", 200),
+        (toptickets, Method::GET, "/v1/teams?limit=5", "GET /v1/teams", "toptickets", 200),
+        (toptickets, Method::GET, &missing, "GET /v1/teams/{team_id}", "toptickets", 404),
+        (itsm, Method::DELETE, &missing, "DELETE /v1/teams/{team_id}", "itsm", 404),
+        (itsm, Method::POST, "/v1/teams", "POST /v1/teams", "itsm", 400),
+        ("nonsense", Method::GET, "/v1/teams", "GET /v1/teams", "none", 401),
+        ("tt_nonsense", Method::GET, "/v1/teams", "GET /v1/teams", "toptickets", 401),
+        (itsm, Method::GET, "/v1/nowhere", "$default", "itsm", 404),
+        (itsm, Method::PUT, "/v1/teams", "$default", "itsm", 405),
+    ] {
+        let request = Invocation::new(token, method, target, None);
+        let (_, answer) = listener.invoke(false, request.call(&deps)).await;
+        let (log, metrics) = listener.lines();
+        assert_eq!(log, [json!(null); 0], "the client's own mistakes are not ours: {target}");
+        let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
+        assert_eq!(answer.status, status, "{answer}");
+        let told = [&line["Route"], &line["Contract"], &line["status"], &line["Failures"]];
+        assert_eq!(told, [&json!(route), &json!(contract), &json!(status), &json!(0)]);
+    }
+
+    // So does what is open to everybody.
+    for (path, route, status) in [("/docs", "GET /docs", 200), ("/docs/", "$default", 404)] {
+        let event = json!({
+            "version": "2.0",
+            "rawPath": path,
+            "requestContext": { "http": { "method": "GET", "path": path } },
+        });
+        let request = muster::lambda::request(&event.to_string()).expect("an event");
+        listener.invoke(false, async { muster_docs::handle(request) }).await;
+        let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
+        assert_eq!(
+            [&line["Route"], &line["Contract"], &line["status"]],
+            [&json!(route), &json!("none"), &json!(status)]
+        );
+    }
+
+    // Our failures are told of in the log too, once.
+    script.always(&["Query"], Fault::Answer(400, "AccessDeniedException"));
+    let request = Invocation::new(itsm, Method::GET, "/v1/teams", None);
+    let (request_id, answer) = listener.invoke(false, request.call(&deps)).await;
+    assert_eq!(answer.status, 500, "{answer}");
+    let (log, metrics) = listener.lines();
+    let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
+    assert_eq!((&line["status"], &line["Failures"]), (&json!(500), &json!(1)));
+    let [line] = <[Value; 1]>::try_from(log).expect("one line");
+    let told = ["level", "message", "route", "requestId", "traceId", "organization", "gatewayRequestId"];
+    let told = told.map(|field| line[field].as_str().unwrap_or_default());
+    let gateway_id = answer.header("x-request-id");
+    assert_eq!(told, ["ERROR", "failed", "/v1/teams", &request_id, ROOT, org.id.as_str(), gateway_id]);
+
+    // What panics is never answered, and a failure all the same.
+    let event = json!({
+        "version": "2.0",
+        "rawPath": "/v1/teams",
+        "headers": { "authorization": format!("Bearer {itsm}") },
+        "requestContext": { "http": { "method": "GET", "path": "/v1/teams" } },
+    });
+    let request = muster::lambda::request(&event.to_string()).expect("an event");
+    let panics = muster::http::serve(request, &deps, |_| async { panic!("not a word of this") });
+    let (_, outcome) = listener.invoke(false, AssertUnwindSafe(panics).catch_unwind()).await;
+    assert!(outcome.is_err());
+    let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
+    assert_eq!((&line["Route"], &line["Failures"]), (&json!("GET /v1/teams"), &json!(1)));
+    assert_eq!(line.get("status"), None);
+}
+
+#[tokio::test]
+async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
+    // Team 0 has members, team 1 has none, and nobody knows of printers.
+    let crews = [Crew::of(QueueStrategy::RoundRobin, [0, 1]), Crew::of(QueueStrategy::LeastBusy, [])];
+    let desk = Desk::open(&Stack::shared(), 2, &crews).await;
+    let script = Script::default();
+    let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
+    let deps = desk.assignment_over(table.clone());
+    let listener = Listener::to("assignment", "info", None);
+
+    let ticket = |id: &str, ticket: Value| desk.says("created", id, 100, ticket);
+    let mut bodies: Vec<_> = (0..5).map(|n| ticket(&format!("T-{n}"), json!({ "team_id": team(0) }))).collect();
+    bodies.extend((5..8).map(|n| ticket(&format!("T-{n}"), json!({ "team_id": team(1) }))));
+    bodies.extend((8..10).map(|n| ticket(&format!("T-{n}"), json!({ "category": "printers" }))));
+    bodies.push("{".to_owned());
+    bodies.push(ticket("T-poison", json!({ "status": "lost" })));
+    script.once(WRITES, Fault::Answer(400, "ThrottlingException"));
+    script.once(WRITES, Fault::Canceled("ConditionalCheckFailed"));
+
+    let (request_id, failed) = listener.invoke(false, assign(&deps, &bodies)).await;
+    assert_eq!(failed, [0; 0]);
+    let (log, metrics) = listener.lines();
+    let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
+    let expected = json!({
+        "_aws": {
+            "Timestamp": null,
+            "CloudWatchMetrics": [
+                definitions(&json!([["Stack"]]), &["TicketsAssigned", "TicketsUnrouted", "TicketsBegunWaiting"]),
+                definitions(&json!([["Stack"], ["Stack", "Function"]]), &["Retries", "DeadLetters"]),
+                definitions(&json!([["Stack", "Function"]]), &["ColdStart"]),
+            ],
+        },
+        "Stack": "test",
+        "Function": "assignment",
+        "TicketsAssigned": 5,
+        "TicketsUnrouted": 2,
+        "TicketsBegunWaiting": 3,
+        "Retries": 2,
+        "DeadLetters": 2,
+        "ColdStart": 1,
+        "requestId": request_id,
+        "traceId": ROOT,
+    });
+    assert_eq!(steady(line), expected);
+
+    let told = |field: &'static str| log.iter().map(move |line| line.get(field).unwrap_or(&Value::Null));
+    assert!(told("requestId").all(|id| *id == request_id), "{log:?}");
+    assert_eq!(told("message").collect::<Vec<_>>(), ["poison", "poison", "batch done"]);
+    assert_eq!(told("ticket").collect::<Vec<_>>(), [&Value::Null, &json!("T-poison"), &Value::Null]);
+    assert_eq!(log[2]["poison"], 2);
+
+    // What was decided is no decision any more.
+    let (_, failed) = listener.invoke(false, assign(&deps, &bodies[..10])).await;
+    assert_eq!(failed, [0; 0]);
+    assert_eq!(listener.lines().1, [json!(null); 0], "nothing happened that counts");
+
+    // A job that looks at what is unfinished counts who waits, even if nobody does.
+    let jobs =
+        muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock: std::sync::Arc::new(|| Timestamp::from_secs(NOW)) };
+    let restart = [json!({ "job": "restart_unfinished" }).to_string()];
+    let looks = async || {
+        let (_, failed) = listener.invoke(false, perform_within(&jobs, &restart, Duration::from_mins(1))).await;
+        assert_eq!(failed, [0; 0]);
+        let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
+        assert_eq!(
+            line["_aws"]["CloudWatchMetrics"],
+            json!([definitions(&json!([["Stack"]]), &["TicketsWaiting", "TeamsWaiting"])])
+        );
+        [line["TicketsWaiting"].clone(), line["TeamsWaiting"].clone()]
+    };
+    assert_eq!(looks().await, [json!(3), json!(1)]);
+    desk.join(1, 0, &[]).await;
+    let drained = desk.jobs.take().into_iter().map(|sent| sent.body).collect::<Vec<_>>();
+    let (_, failed) = listener.invoke(false, perform_within(&jobs, &drained, Duration::from_mins(1))).await;
+    assert_eq!(failed, [0; 0]);
+    let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
+    assert_eq!(line["TicketsAssigned"], 3, "whichever function decides: {line}");
+    assert_eq!(looks().await, [json!(0), json!(0)]);
+}
+
+#[tokio::test]
+async fn a_batch_says_once_whose_messages_come_again_and_why() {
+    let desk = Desk::open(&Stack::shared(), 1, &[Crew::of(QueueStrategy::RoundRobin, [0])]).await;
+    let script = Script::default();
+    script.always(WRITES, Fault::Answer(400, "AccessDeniedException"));
+    let deps = desk.assignment_over(Table::new(script.client(&desk.stack), desk.stack.table.as_str()));
+    let listener = Listener::to("assignment", "info", None);
+    let bodies: Vec<_> =
+        (0..3).map(|n| desk.says("created", &format!("T-{n}"), 100, json!({ "team_id": team(0) }))).collect();
+    let (_, failed) = listener.invoke(false, assign_within(&deps, &bodies, Duration::from_secs(5))).await;
+    assert_eq!(failed, [0, 1, 2]);
+    let (log, _) = listener.lines();
+    let [error, batch] = <[Value; 2]>::try_from(log).expect("two lines");
+    let told = ["level", "message", "organization"].map(|field| error[field].as_str().unwrap_or_default());
+    assert_eq!(told, ["ERROR", "messages come again", desk.org.as_str()]);
+    assert!(error["error"].as_str().is_some_and(|error| error.contains("AccessDenied")), "{error}");
+    assert_eq!((&batch["message"], &batch["failed"]), (&json!("batch done"), &json!(3)));
+}

@@ -1,0 +1,6 @@
+//! What functions tell of themselves: log lines, metrics and traces.
+
+mod calls;
+mod metrics;
+mod process;
+mod secrets;

@@ -1,0 +1,180 @@
+//! A function as Lambda runs it: a process that asks the runtime's API for events, and whose output is its log.
+
+use std::{
+    collections::VecDeque,
+    env,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use lambda_http::{Request, service_fn};
+use muster::{domain::Timestamp, lambda, telemetry::Telemetry};
+use serde_json::{Value, json};
+use tokio::{io::AsyncReadExt as _, net::TcpListener, process::Command, sync::Notify};
+
+use crate::support::{
+    Stack, stray_key,
+    told::{Xray, lines},
+};
+
+/// An invocation: its request id, the header of its trace, and its event.
+type Event = (&'static str, String, String);
+
+/// In place of the runtime's API.
+#[derive(Default)]
+struct Api {
+    events: Mutex<VecDeque<Event>>,
+    /// The answers, `response` or `error`, by request id.
+    answers: Mutex<Vec<(String, String, Value)>>,
+    /// There was nothing left to hand out.
+    is_done: Notify,
+}
+
+async fn next(State(api): State<Arc<Api>>) -> Response {
+    let event = api.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let Some((id, trace, event)) = event else {
+        api.is_done.notify_one();
+        return std::future::pending().await;
+    };
+    let deadline = Timestamp::now().plus(Duration::from_secs(2)).millis().to_string();
+    let headers = [
+        ("lambda-runtime-aws-request-id", id.to_owned()),
+        ("lambda-runtime-deadline-ms", deadline),
+        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:teams".to_owned()),
+        ("lambda-runtime-trace-id", trace),
+    ];
+    (headers, event).into_response()
+}
+
+async fn answered(State(api): State<Arc<Api>>, Path((id, kind)): Path<(String, String)>, body: Bytes) -> StatusCode {
+    let body = serde_json::from_slice(&body).unwrap_or_default();
+    api.answers.lock().unwrap_or_else(PoisonError::into_inner).push((id, kind, body));
+    StatusCode::ACCEPTED
+}
+
+fn event(token: &str, path: &str) -> String {
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": { "authorization": format!("Bearer {token}"), "host": "api.example" },
+        "requestContext": {
+            "http": { "method": "GET", "path": path, "sourceIp": "127.0.0.1" },
+            "requestId": "gateway",
+            "stage": "$default",
+        },
+        "isBase64Encoded": false,
+    })
+    .to_string()
+}
+
+/// This test runs itself once more, as the function.
+#[tokio::test]
+async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
+    if env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+        return be_a_function().await;
+    }
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let (token, stray) = (org.itsm.token(), stray_key(muster::domain::KeyKind::TtLive));
+    let trace = |n: usize, sampled: u8| (format!("1-5759e988-{n:024x}"), sampled);
+    let header = |(root, sampled): (String, u8)| format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}");
+    let api = Arc::new(Api::default());
+    api.events.lock().unwrap_or_else(PoisonError::into_inner).extend([
+        ("good", header(trace(1, 0)), event(token, "/v1/teams")),
+        ("sampled", header(trace(2, 1)), event(token, "/v1/teams")),
+        ("stray", header(trace(3, 0)), event(&stray, "/v1/teams")),
+        ("panics", header(trace(4, 0)), event(token, "/panic")),
+        ("strange", header(trace(5, 0)), json!({ "token": token }).to_string()),
+        ("again", header(trace(6, 0)), event(token, "/v1/teams")),
+    ]);
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let app = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(answered))
+        .with_state(Arc::clone(&api));
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+    let xray = Xray::listen();
+
+    let mut function = Command::new(env::current_exe().expect("this test"))
+        .args(["--exact", "telemetry::process::all_that_a_process_writes_is_json_lines_of_its_invocations"])
+        .args(["--nocapture", "--test-threads=2"])
+        .env_clear()
+        .envs([
+            ("AWS_LAMBDA_RUNTIME_API", &*address),
+            ("AWS_LAMBDA_FUNCTION_NAME", "teams"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "never-to-be-told"),
+            ("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_url),
+            ("AWS_XRAY_DAEMON_ADDRESS", &xray.address()),
+            ("TABLE_NAME", &stack.table),
+            ("STACK_NAME", "helpdesk"),
+        ])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("this test runs");
+    tokio::time::timeout(Duration::from_mins(1), api.is_done.notified()).await.expect("all is answered");
+    function.kill().await.expect("it was running");
+    serving.abort();
+    let (mut output, mut errors) = (String::new(), String::new());
+    function.stdout.take().expect("piped").read_to_string(&mut output).await.expect("a text");
+    function.stderr.take().expect("piped").read_to_string(&mut errors).await.expect("a text");
+
+    for secret in [token, &stray, "never-to-be-told"] {
+        assert!(!output.contains(secret) && !errors.contains(secret), "{output}{errors}");
+    }
+    assert_eq!(errors, "");
+    // What the test's own harness says is no function's.
+    let output: String = output.split_inclusive('\n').filter(|line| line.starts_with('{')).collect();
+    let (log, metrics) = lines(&output);
+    let told: Vec<_> = metrics.iter().map(|line| (line["requestId"].as_str(), line["status"].as_u64())).collect();
+    let expected = [("good", Some(200)), ("sampled", Some(200)), ("stray", Some(401)), ("again", Some(200))];
+    assert_eq!(told, expected.map(|(id, status)| (Some(id), status)), "{output}");
+    let cold: Vec<_> = metrics.iter().map(|line| line.get("ColdStart").is_some()).collect();
+    assert_eq!(cold, [true, false, false, false]);
+    assert!(metrics.iter().all(|line| line["Stack"] == "helpdesk" && line["Function"] == "teams"), "{output}");
+
+    // One line for each that failed, with where it belongs.
+    let told: Vec<_> = log.iter().map(|line| (line["requestId"].as_str(), line["traceId"].as_str())).collect();
+    let (fourth, fifth) = (trace(4, 0).0, trace(5, 0).0);
+    assert_eq!(told, [(Some("panics"), Some(&*fourth)), (Some("strange"), Some(&*fifth))], "{output}");
+    assert_eq!(log[0]["message"], "panicked");
+    assert!(log[0]["location"].as_str().is_some_and(|location| location.contains("process.rs")), "{output}");
+
+    let answers = api.answers.lock().unwrap_or_else(PoisonError::into_inner);
+    let kinds: Vec<_> = answers.iter().map(|(id, kind, _)| (id.as_str(), kind.as_str())).collect();
+    let ok = ["good", "sampled", "stray"].map(|id| (id, "response"));
+    assert_eq!(kinds, [&ok[..], &[("panics", "error"), ("strange", "error"), ("again", "response")]].concat());
+
+    let call = xray.next();
+    assert_eq!(call["trace_id"], trace(2, 1).0);
+    assert_eq!((&call["name"], &call["aws"]["table_name"]), (&json!("DynamoDB"), &json!(stack.table)));
+}
+
+/// The function of teams, which panics where it is asked to, with whatever it works on in its message.
+async fn be_a_function() {
+    let telemetry = Telemetry::start("teams");
+    let deps = lambda::init().await.expect("the environment is complete");
+    let handle = async |request: Request| {
+        assert!(request.uri().path() != "/panic", "{:?}", request.headers());
+        muster_teams::handle(request, &deps).await
+    };
+    lambda::run(telemetry, service_fn(handle)).await.expect("the API answers");
+}

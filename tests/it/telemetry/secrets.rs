@@ -1,0 +1,92 @@
+//! What may never be told: credentials, and what a profile says of a person.
+
+use std::time::Duration;
+
+use muster::domain::{KeyKind, Timestamp};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{
+    Stack, bare,
+    direct::{self, Invocation},
+    faulty::{Fault, READS, Script, WRITES},
+    jwt::{SIGNERS, claims},
+    stray_key,
+    told::Listener,
+};
+
+#[tokio::test]
+async fn no_line_holds_a_credential_or_a_profile() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    org.trust(&[SIGNERS[0].jwk()]).await;
+    let team = org.team("Discreet").await;
+    org.member(&team, &org.users[0]).await;
+    let claims = claims(&org.id, Timestamp::now());
+    let tokens = [
+        org.itsm.token().to_owned(),
+        org.toptickets.token().to_owned(),
+        stray_key(KeyKind::TtAdmin),
+        stray_key(KeyKind::Itsm),
+        SIGNERS[0].sign(&claims),
+        SIGNERS[1].sign(&claims),
+        "tt_admin_half".to_owned(),
+        format!("tt_live_{}\u{e9}", "x".repeat(43)),
+        "e30.e30.e30".to_owned(),
+        "plain-secret".to_owned(),
+    ];
+    let faults: [(&'static [&'static str], Option<Fault>); 6] = [
+        (READS, None),
+        (&["Query"], Some(Fault::Answer(400, "AccessDeniedException"))),
+        (READS, Some(Fault::Answer(400, "ValidationException"))),
+        (READS, Some(Fault::Refused)),
+        (WRITES, Some(Fault::Canceled("ValidationError"))),
+        (WRITES, Some(Fault::Answer(500, "InternalServerError"))),
+    ];
+    let listener = Listener::to("teams", "info,muster=debug", None);
+    let mut told = String::new();
+    for (operations, fault) in faults {
+        let script = Script::default();
+        if let Some(fault) = fault {
+            script.always(operations, fault);
+        }
+        for token in &tokens {
+            // A mistaken client may put its credential anywhere.
+            let email = &org.users[1].email;
+            let body = json!({ "name": token, "description": email, "lead_id": token });
+            let joins = json!({ "user_id": bare(&org.users[1]), "skills": [token, email] });
+            for (method, target, body) in [
+                (Method::GET, format!("/v1/teams/{team}"), None),
+                (Method::GET, format!("/v1/teams/{token}"), None),
+                (Method::GET, format!("/v1/{token}?token={token}"), None),
+                (Method::GET, format!("/v1/teams?search={token}&page={token}"), None),
+                (Method::from_bytes(token.replace('\u{e9}', "").as_bytes()).expect("a method"), token.clone(), None),
+                (Method::POST, "/v1/teams".to_owned(), Some(body)),
+                (Method::POST, format!("/v1/teams/{team}/members"), Some(joins)),
+                (Method::POST, "/v1/teams".to_owned(), Some(json!(token))),
+            ] {
+                let deps = direct::deps(&stack, script.client(&stack));
+                let invocation = Invocation::new(token, method, target, body)
+                    .with("idempotency-key", token)
+                    .with("if-match", token)
+                    .with("x-amzn-trace-id", token)
+                    .with("cookie", token);
+                let invocation = Invocation { time: Duration::from_millis(560), ..invocation };
+                listener.invoke(true, invocation.call(&deps)).await;
+                told += &listener.text();
+            }
+        }
+    }
+    assert!(told.contains("AccessDenied") && told.contains("called") && told.contains("\"status\":201"), "{told}");
+    for token in &tokens {
+        // No part of one either, such as a signature.
+        for secret in token.split('.').filter(|part| part.len() > 3) {
+            assert!(!told.contains(secret), "{secret} is told");
+        }
+    }
+    for user in &org.users[..2] {
+        for secret in [&user.email, &user.name] {
+            assert!(!told.contains(&**secret), "{secret} is told");
+        }
+    }
+}
