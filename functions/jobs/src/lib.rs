@@ -211,16 +211,7 @@ impl AtWork<'_> {
     async fn restart_unfinished(&self, mut after: Option<String>) -> Result<(), Error> {
         loop {
             let page = self.store.unfinished(after.as_deref(), Self::PAGE).await?;
-            let waiting = page.found.iter().filter_map(|unfinished| match unfinished {
-                Unfinished::Waiting(org, team) => Some((org, *team)),
-                Unfinished::Gone(..) => None,
-            });
-            let waiting = self.store.waiting_tickets(waiting).await?;
-            telemetry::record(|measured| {
-                let counted = measured.waiting.get_or_insert_default();
-                counted.tickets += waiting.iter().sum::<u64>();
-                counted.teams += waiting.len() as u64;
-            });
+            self.count_waiting(&page.found).await;
             let restarted = page.found.into_iter().map(|unfinished| match unfinished {
                 Unfinished::Waiting(org, team) => Job::drain(&org, team, 0),
                 Unfinished::Gone(org, team) => Job::sweep(&org, team, 0),
@@ -233,6 +224,22 @@ impl AtWork<'_> {
             if !self.goes_on() {
                 return self.enqueue(&[Job::RestartUnfinished { after }], Duration::ZERO).await;
             }
+        }
+    }
+
+    /// Counts who waits, for the metrics. Work goes on where that cannot be told.
+    async fn count_waiting(&self, unfinished: &[Unfinished]) {
+        let teams = unfinished.iter().filter_map(|unfinished| match unfinished {
+            Unfinished::Waiting(org, team) => Some((org, *team)),
+            Unfinished::Gone(..) => None,
+        });
+        match self.store.waiting_tickets(teams).await {
+            Ok(waiting) => telemetry::record(|measured| {
+                let counted = measured.waiting.get_or_insert_default();
+                counted.tickets += waiting.iter().sum::<u64>();
+                counted.teams += waiting.len() as u64;
+            }),
+            Err(error) => tracing::warn!(%error, "who waits was not counted"),
         }
     }
 }

@@ -145,6 +145,12 @@ pub async fn assign(deps: &muster_assignment::Deps, bodies: &[String]) -> Vec<us
     assign_within(deps, bodies, LONG).await
 }
 
+/// Hands a batch to the user queue's function, which has so long. Gives the positions of what comes again.
+pub async fn hear_within(deps: &muster_directory::Deps, bodies: &[String], time: Duration) -> Vec<usize> {
+    let payload = serde_json::from_value(sqs_event(bodies)).expect("the event is as SQS writes it");
+    failed(muster_directory::handle(LambdaEvent::new(payload, context(time)), deps).await)
+}
+
 /// Hands jobs to the job queue's function, which has so long. Gives the positions of what comes again.
 pub async fn perform_within(deps: &muster_jobs::Deps, jobs: &[String], time: Duration) -> Vec<usize> {
     failed(muster_jobs::handle(LambdaEvent::new(sqs_event(jobs), context(time)), deps).await)

@@ -1,16 +1,20 @@
 //! What may never be told: credentials, and what a profile says of a person.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use muster::domain::{KeyKind, Timestamp};
+use muster::{
+    domain::{KeyKind, Timestamp},
+    store::Table,
+};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     Stack, bare,
     direct::{self, Invocation},
     faulty::{Fault, READS, Script, WRITES},
     jwt::{SIGNERS, claims},
+    queue::{Recorder, hear_within},
     stray_key,
     told::Listener,
 };
@@ -88,5 +92,57 @@ async fn no_line_holds_a_credential_or_a_profile() {
         for secret in [&user.email, &user.name] {
             assert!(!told.contains(&**secret), "{secret} is told");
         }
+    }
+}
+
+#[tokio::test]
+async fn no_line_holds_what_an_event_says_of_a_person() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let event = |organization: &str, changes: Value| {
+        let mut user = json!({
+            "id": bare(&org.users[0]),
+            "email": "ada@secret.example",
+            "full_name": "Ada Secret",
+            "role": "agent",
+            "status": "active",
+            "updated_at": Timestamp::now().iso8601(),
+        });
+        for (field, value) in changes.as_object().expect("an object") {
+            user[field] = value.clone();
+        }
+        let data = json!({ "organization_id": organization, "user": user });
+        json!({ "specversion": "1.0", "id": "e", "source": "desk", "type": "user.updated", "data": data }).to_string()
+    };
+    let good = event(org.id.as_str(), json!({}));
+    let bodies = [
+        good.clone(),
+        event("nobody", json!({})),
+        event(org.id.as_str(), json!({ "status": "Ada Secret" })),
+        event(org.id.as_str(), json!({ "id": "ada@secret.example" })),
+        event(org.id.as_str(), json!({ "email": ["ada@secret.example"] })),
+        good[..good.len() - 1].to_owned(),
+        "Ada Secret".to_owned(),
+    ];
+    let listener = Listener::to("directory", "info,muster=debug", None);
+    let mut told = String::new();
+    for fault in [Some(Fault::Answer(400, "ValidationException")), Some(Fault::Refused), None] {
+        let script = Script::default();
+        let is_faulty = fault.is_some();
+        if let Some(fault) = fault {
+            script.always(&["PutItem", "TransactWriteItems", "UpdateItem"], fault);
+        }
+        let deps = muster_directory::Deps {
+            table: Table::new(script.client(&stack), stack.table.as_str()),
+            dead_letters: Recorder::default().queue(),
+            clock: Arc::new(Timestamp::now),
+        };
+        let (_, failed) = listener.invoke(false, hear_within(&deps, &bodies, Duration::from_secs(2))).await;
+        assert_eq!(failed.is_empty(), !is_faulty, "{failed:?}");
+        told += &listener.text();
+    }
+    assert!(told.contains("poison") && told.contains("data.user."), "{told}");
+    for secret in ["Ada", "Secret", "secret.example"] {
+        assert!(!told.contains(secret), "{secret} is told: {told}");
     }
 }
