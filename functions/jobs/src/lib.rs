@@ -211,12 +211,12 @@ impl AtWork<'_> {
     async fn restart_unfinished(&self, mut after: Option<String>) -> Result<(), Error> {
         loop {
             let page = self.store.unfinished(after.as_deref(), Self::PAGE).await?;
-            self.count_waiting(&page.found).await;
-            let restarted = page.found.into_iter().map(|unfinished| match unfinished {
-                Unfinished::Waiting(org, team) => Job::drain(&org, team, 0),
-                Unfinished::Gone(org, team) => Job::sweep(&org, team, 0),
+            let restarted = page.found.iter().map(|unfinished| match unfinished {
+                Unfinished::Waiting(org, team) => Job::drain(org, *team, 0),
+                Unfinished::Gone(org, team) => Job::sweep(org, *team, 0),
             });
             self.enqueue(&restarted.collect::<Vec<_>>(), Duration::ZERO).await?;
+            self.count_waiting(&page.found).await;
             after = page.next;
             if after.is_none() {
                 return Ok(());
