@@ -1,7 +1,12 @@
 //! The command line's grammar. Its doc comments are the help texts, which have no Markdown.
 #![expect(clippy::doc_markdown, reason = "backticks would show in a terminal")]
 
-use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
@@ -62,9 +67,13 @@ pub enum Command {
 /// `muster dev`
 #[derive(Debug, Args)]
 pub struct Dev {
-    /// Port to serve on, on 127.0.0.1; 0 picks a free one
+    /// Port to serve on; 0 picks a free one
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
+    /// Address to serve on, the table and the queues too, which ask for no credentials. A container reaches that of Docker's
+    /// bridge, such as 172.17.0.1, and not 127.0.0.1
+    #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into(), value_parser = one_address)]
+    pub listen: IpAddr,
     /// Folder that keeps teams, tickets and keys from one start to the next, and what waits in the queues unless it is killed
     /// [default: one under the user's data directory]
     #[arg(long, value_name = "DIR", conflicts_with = "in_memory")]
@@ -72,6 +81,9 @@ pub struct Dev {
     /// Keep nothing: forget everything at the end
     #[arg(long)]
     pub in_memory: bool,
+    /// Write the functions' environment to this file, over what it has, as `sam local --env-vars` takes it
+    #[arg(long, value_name = "FILE")]
+    pub env_vars: Option<PathBuf>,
     /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * is any. Can be given more than
     /// once
     #[arg(long = "cors-origin", value_name = "URL", value_parser = CorsOrigin::parse)]
@@ -504,6 +516,16 @@ fn table_name(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("a table's name has 3 to 255 characters of A-Z a-z 0-9 _ - .".to_owned())
+    }
+}
+
+fn one_address(text: &str) -> Result<IpAddr, String> {
+    match text.parse::<IpAddr>() {
+        Ok(address) if address.is_unspecified() => {
+            Err("name one address: nobody can be told to call all of them".to_owned())
+        }
+        Ok(address) => Ok(address),
+        Err(_) => Err("an address is written 127.0.0.1 or ::1".to_owned()),
     }
 }
 

@@ -1,7 +1,12 @@
 //! The embedded DynamoDB-compatible engine, on a thread of its own: its operations are synchronous, and would hold up other
 //! tasks.
 
-use std::{path::Path, thread, time::Duration};
+use std::{
+    net::{IpAddr, TcpListener},
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
 use dynoxide::{Database, storage::Storage};
@@ -19,10 +24,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine over this file, or in memory, on a free port of 127.0.0.1.
-    pub(super) fn start(file: Option<&Path>) -> anyhow::Result<Self> {
+    /// Starts an engine over this file, or in memory, on a free port of this address.
+    pub(super) fn start(address: IpAddr, file: Option<&Path>) -> anyhow::Result<Self> {
         let database = open(file)?;
-        let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))?;
+        let listener = TcpListener::bind((address, 0))?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
         let (stop, stopping) = oneshot::channel::<()>();

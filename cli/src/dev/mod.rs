@@ -16,8 +16,9 @@ mod settings;
 mod stream;
 
 use std::{
-    io::{IsTerminal, Write},
-    net::{Ipv4Addr, SocketAddr},
+    fs,
+    io::{self, IsTerminal, Write},
+    net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -27,6 +28,7 @@ use anyhow::{Context, anyhow};
 use axum::{Router, serve::ListenerExt};
 use muster::{bus::Bus, http::Deps, queue::Queue, store::Table};
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -108,17 +110,16 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
-    /// Starts a stack on this port of 127.0.0.1, 0 for a free one, and waits until it serves.
+    /// Starts a stack on this port, 0 for a free one, and waits until it serves.
     ///
     /// # Errors
-    /// The port is in use, the data folder is in use or damaged; each says what to do.
+    /// The port is in use or the address is not this machine's, the data folder is in use or damaged; each says what to do.
     pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
         let template = settings.apply(Template::load()?);
-        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.map_err(|error| {
-            let taken = error.kind() == std::io::ErrorKind::AddrInUse;
-            let why = if taken { "is in use".to_owned() } else { format!("cannot be listened on ({error})") };
-            anyhow!("port {port} {why}: choose another with --port, or 0 for any free one")
-        })?;
+        let address = settings.listen;
+        let listener = TcpListener::bind(SocketAddr::from((address, port)))
+            .await
+            .map_err(|error| refused(address, port, &error))?;
         let url = format!("http://{}", listener.local_addr()?);
 
         let folder = match &data {
@@ -132,7 +133,8 @@ impl LocalStack {
         let (dynamodb_url, name, engine) = if let Data::Elsewhere { dynamodb_url, table } = data {
             (dynamodb_url, table, None)
         } else {
-            let engine = Engine::start(folder.as_ref().map(|folder| folder.database()).as_deref()).map_err(damaged)?;
+            let file = folder.as_ref().map(|folder| folder.database());
+            let engine = Engine::start(address, file.as_deref()).map_err(damaged)?;
             (engine.url().to_owned(), TABLE.to_owned(), Some(engine))
         };
         let client = emulator::client(&dynamodb_url);
@@ -148,7 +150,7 @@ impl LocalStack {
         {
             queues.restore(kept);
         }
-        let aws_listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let aws_listener = TcpListener::bind(SocketAddr::from((address, 0))).await?;
         let aws_url = format!("http://{}", aws_listener.local_addr()?);
         let (stop_aws, stopping_aws) = watch::channel(false);
         let aws = serve(aws_listener, aws::router(queues.clone(), events.clone()), stopping_aws);
@@ -236,6 +238,23 @@ impl LocalStack {
         queues::url(&self.aws_url, name)
     }
 
+    /// The functions' environment here, as `sam local --env-vars` takes it: what they share, and then what differs.
+    #[must_use]
+    pub fn env_vars(&self) -> Value {
+        let dead_letters = |queue| json!({ "DEAD_LETTER_QUEUE_URL": self.queue_url(queue) });
+        json!({
+            "Parameters": {
+                "AWS_ENDPOINT_URL": self.aws_url,
+                "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb_url,
+                "EVENT_BUS_NAME": BUS,
+                "JOBS_QUEUE_URL": self.queue_url("jobs"),
+                "TABLE_NAME": self.table,
+            },
+            "AssignmentFunction": dead_letters("tickets-dead-letters"),
+            "DirectoryFunction": dead_letters("users-dead-letters"),
+        })
+    }
+
     /// What `muster dev --json` prints.
     #[must_use]
     pub fn describe(&self) -> Description<'_> {
@@ -253,6 +272,17 @@ impl LocalStack {
             users: &demo.users,
             other_organization,
         }
+    }
+}
+
+/// Why an address cannot be listened on, and what to do.
+fn refused(address: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!("port {port} is in use: choose another with --port, or 0 for any free one"),
+        io::ErrorKind::AddrNotAvailable => {
+            anyhow!("{address} is no address of this machine: choose another with --listen")
+        }
+        _ => anyhow!("port {port} cannot be listened on ({error}): choose another with --port, or 0 for any free one"),
     }
 }
 
@@ -302,21 +332,35 @@ pub struct Description<'s> {
 /// `muster dev`: serves until it is interrupted.
 ///
 /// # Errors
-/// See [`LocalStack::start`].
-pub async fn run(args::Dev { port, data_dir, in_memory, cors_origins, json }: args::Dev) -> anyhow::Result<()> {
+/// See [`LocalStack::start`]; or the file of `--env-vars` cannot be written.
+pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
+    let args::Dev { port, listen, data_dir, in_memory, env_vars, cors_origins, json } = dev;
     let data = match data_dir {
         _ if in_memory => Data::Memory,
         Some(folder) => Data::Folder(folder),
         None => Data::Folder(Folder::default_path()?),
     };
+    if !listen.is_loopback() {
+        eprintln!(
+            "warning: whoever reaches {listen} can read and write everything here: the table and the queues ask for no \
+             credentials"
+        );
+    }
+    let settings = Settings { listen, cors_origins, ..Settings::default() };
     let mut interrupted = Interrupts::listen().context("could not listen for Ctrl-C")?;
     let stack = tokio::select! {
-        stack = LocalStack::start(port, data.clone(), Settings { cors_origins, ..Settings::default() }) => stack?,
+        stack = LocalStack::start(port, data.clone(), settings) => stack?,
         () = interrupted.next() => return Ok(()),
     };
+    if let Some(file) = env_vars
+        && let Err(error) = fs::write(&file, format!("{:#}\n", stack.env_vars()))
+    {
+        stack.stop().await?;
+        return Err(error).with_context(|| format!("{} cannot be written", file.display()));
+    }
     let greeting = if json { serde_json::to_string(&stack.describe())? } else { greeting(&stack, &data) };
     // Whoever reads this may close its end; the stack serves on.
-    let _ = writeln!(std::io::stdout(), "{greeting}");
+    let _ = writeln!(io::stdout(), "{greeting}");
     interrupted.next().await;
     stack.stop().await
 }
@@ -365,13 +409,13 @@ struct Interrupts {
 
 impl Interrupts {
     #[cfg(unix)]
-    fn listen() -> std::io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
     #[cfg(windows)]
-    fn listen() -> std::io::Result<Self> {
+    fn listen() -> io::Result<Self> {
         Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
     }
 
@@ -391,7 +435,7 @@ impl Interrupts {
 pub fn log_to_stderr() {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error,dynoxide=error"));
-    let stderr = std::io::stderr;
+    let stderr = io::stderr;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())

@@ -31,7 +31,7 @@ struct Local {
     events: Events,
 }
 
-/// The routes. Nobody needs a key, so this has to stay on the loopback address.
+/// The routes. Nobody needs a key, as nobody needs credentials for the table: whoever reaches the stack may do everything.
 pub(super) fn router(queues: Queues, events: Events) -> Router {
     Router::new()
         .route("/_dev/queues", get(show_queues))

@@ -1,6 +1,10 @@
 //! What tests of the whole may exchange in a local stack.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 
 use super::Handler;
 use crate::{args::CorsOrigin, template::Template};
@@ -10,6 +14,8 @@ type Adjust<D> = Box<dyn Fn(&mut D) + Send + Sync>;
 
 /// What is other than `muster dev` has it: the table behind the functions, the time, how soon things happen.
 pub struct Settings {
+    /// Where everything listens: the API, the engine, the queues and the bus.
+    pub listen: IpAddr,
     /// Whose pages may call the API.
     pub cors_origins: Vec<CorsOrigin>,
     /// For each function behind the gateway.
@@ -33,6 +39,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            listen: Ipv4Addr::LOCALHOST.into(),
             cors_origins: Vec::new(),
             http: Box::new(|_| {}),
             assignment: Box::new(|_| {}),

@@ -181,6 +181,96 @@ async fn memory_keeps_nothing() {
 }
 
 #[tokio::test]
+async fn the_environment_of_functions_is_written_whole() {
+    const TEMPLATE: &str = include_str!("../../../template.yaml");
+    let (folder, _) = folder();
+    let file = folder.path().join("env.json");
+    fs::write(&file, "what was there before, and longer than what comes".repeat(100)).unwrap();
+    let dev = Dev::start(["--in-memory", "--env-vars", file.to_str().unwrap()]);
+    let written: Value =
+        serde_json::from_slice(&fs::read(&file).unwrap()).expect("JSON, before the stack is announced");
+
+    let template: serde_yaml_ng::Value = serde_yaml_ng::from_str(TEMPLATE).unwrap();
+    let variables = |properties: &serde_yaml_ng::Value| {
+        let variables = properties.get("Environment").and_then(|environment| environment.get("Variables"));
+        let names = variables.and_then(serde_yaml_ng::Value::as_mapping).into_iter().flatten();
+        names.map(|(name, _)| name.as_str().expect("a name").to_owned()).collect::<BTreeSet<_>>()
+    };
+    let shared = variables(&template["Globals"]["Function"]);
+    let mut declared = BTreeSet::new();
+    for (function, resource) in template["Resources"].as_mapping().unwrap() {
+        let function = function.as_str().unwrap();
+        if resource["Type"] == "AWS::Serverless::Function" {
+            let of_function = &shared | &variables(&resource["Properties"]);
+            let given = &keys(&written["Parameters"]) | &keys(&written[function]);
+            let missing: Vec<_> = of_function.iter().filter(|name| !given.contains(name.as_str())).collect();
+            assert!(missing.is_empty(), "{function} needs {missing:?}");
+            declared.extend(of_function);
+        }
+    }
+    for name in written.as_object().unwrap().values().flat_map(keys) {
+        assert!(declared.contains(name), "`sam local` passes on no {name}: the template does not have it");
+    }
+
+    let parameters = &written["Parameters"];
+    for (variable, described) in [
+        ("AWS_ENDPOINT_URL", "/aws_url"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "/dynamodb_url"),
+        ("JOBS_QUEUE_URL", "/jobs_queue_url"),
+        ("TABLE_NAME", "/table"),
+    ] {
+        assert_eq!(parameters[variable], dev.text(described), "{variable}");
+    }
+    for (function, queue) in [("AssignmentFunction", "tickets"), ("DirectoryFunction", "users")] {
+        let url = format!("{}-dead-letters", dev.text(&format!("/{queue}_queue_url")));
+        assert_eq!(written[function], json!({ "DEAD_LETTER_QUEUE_URL": url }));
+    }
+}
+
+#[test]
+fn an_environment_that_cannot_be_written_is_named() {
+    let (_kept, path) = folder();
+    let file = format!("{path}/not/there/env.json");
+    assert_fails(&refused(&["--port", "0", "--in-memory", "--env-vars", &file]), &[&file]);
+}
+
+// Elsewhere only 127.0.0.1 is there by itself.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn everything_listens_on_the_address_that_is_named() {
+    let dev = Dev::start(["--in-memory", "--listen", "127.0.0.2"]);
+    for url in ["/url", "/dynamodb_url", "/aws_url", "/tickets_queue_url"].map(|name| dev.text(name)) {
+        let url = reqwest::Url::parse(url).unwrap();
+        let port = url.port().unwrap();
+        assert_eq!(url.host_str(), Some("127.0.0.2"));
+        assert!(std::net::TcpStream::connect(("127.0.0.2", port)).is_ok());
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "{url} is nowhere else");
+    }
+    assert_eq!(dev.list(dev.text("/keys/itsm/admin")).await.0, StatusCode::OK);
+}
+
+#[test]
+fn an_address_that_others_reach_is_warned_of() {
+    // Of a network that is for documents, so that it is no machine's.
+    let output = refused(&["--port", "0", "--in-memory", "--listen", "192.0.2.1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let stderr = stderr(&output);
+    let lines: Vec<_> = stderr.lines().collect();
+    assert_eq!(lines.len(), 2, "{stderr}");
+    assert!(lines[0].starts_with("warning: ") && lines[0].contains("192.0.2.1"), "{stderr}");
+    assert!(lines[1].starts_with("error: ") && lines[1].contains("--listen"), "{stderr}");
+}
+
+#[test]
+fn all_addresses_are_none_to_be_called_by() {
+    for (address, words) in [("0.0.0.0", "one address"), ("::", "one address"), ("localhost", "127.0.0.1")] {
+        let output = refused(&["--in-memory", "--listen", address]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("--listen") && stderr(&output).contains(words), "{output:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_data_folder_is_for_one_at_a_time() {
     let (_kept, path) = folder();
     let dev = Dev::start(["--data-dir", &path]);
