@@ -81,6 +81,9 @@ pub struct Dev {
     /// Keep nothing: forget everything at the end
     #[arg(long)]
     pub in_memory: bool,
+    /// Begin with what the files in events/ name: two teams, and keys that everybody knows
+    #[arg(long, requires = "in_memory", conflicts_with = "data_dir")]
+    pub samples: bool,
     /// Write the functions' environment to this file, over what it has, as `sam local --env-vars` takes it
     #[arg(long, value_name = "FILE")]
     pub env_vars: Option<PathBuf>,

@@ -11,6 +11,7 @@ mod functions;
 mod gateway;
 mod queues;
 mod routes;
+mod samples;
 mod schedule;
 mod settings;
 mod stream;
@@ -64,6 +65,8 @@ const PREPARATION: Duration = Duration::from_mins(1);
 pub enum Data {
     /// Nowhere.
     Memory,
+    /// Nowhere, and to begin with there is what the files in `events/` name, well-known keys included.
+    Samples,
     /// In this folder.
     Folder(PathBuf),
     /// In a table of another engine than the embedded one.
@@ -124,12 +127,13 @@ impl LocalStack {
 
         let folder = match &data {
             Data::Folder(path) => Some(Arc::new(Folder::open(path.clone())?)),
-            Data::Memory | Data::Elsewhere { .. } => None,
+            Data::Memory | Data::Samples | Data::Elsewhere { .. } => None,
         };
         let damaged = |error| match &folder {
             Some(folder) => folder.damaged(&error),
             None => error,
         };
+        let has_samples = matches!(data, Data::Samples);
         let (dynamodb_url, name, engine) = if let Data::Elsewhere { dynamodb_url, table } = data {
             (dynamodb_url, table, None)
         } else {
@@ -142,6 +146,9 @@ impl LocalStack {
         let table = Table::new(client, name.as_str());
         let preparing = table.until(Instant::now() + PREPARATION);
         let organizations = demo::prepare(&preparing, folder.as_deref()).await.map_err(damaged)?;
+        if has_samples {
+            samples::put(&preparing, &organizations[0]).await?;
+        }
         let position = Position::open(folder.clone()).map_err(damaged)?;
 
         let (queues, events) = (Queues::new(&template), Events::default());
@@ -334,8 +341,9 @@ pub struct Description<'s> {
 /// # Errors
 /// See [`LocalStack::start`]; or the file of `--env-vars` cannot be written.
 pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
-    let args::Dev { port, listen, data_dir, in_memory, env_vars, cors_origins, json } = dev;
+    let args::Dev { port, listen, data_dir, in_memory, samples, env_vars, cors_origins, json } = dev;
     let data = match data_dir {
+        _ if samples => Data::Samples,
         _ if in_memory => Data::Memory,
         Some(folder) => Data::Folder(folder),
         None => Data::Folder(Folder::default_path()?),
@@ -370,6 +378,7 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     let DemoKeys { toptickets, itsm } = &demo.keys;
     let kept = match data {
         Data::Memory => "in memory, forgotten at the end".to_owned(),
+        Data::Samples => "in memory, forgotten at the end; what the files in events/ name is in it".to_owned(),
         Data::Folder(folder) => format!("{} (what waits in the queues, when it is ended by Ctrl-C)", folder.display()),
         Data::Elsewhere { dynamodb_url, .. } => format!("where {dynamodb_url} keeps it"),
     };

@@ -180,6 +180,29 @@ async fn memory_keeps_nothing() {
     assert_eq!(again.list(dev.text("/keys/itsm/admin")).await.0, StatusCode::UNAUTHORIZED);
 }
 
+/// A key that the files in `events/` carry.
+const SAMPLE_KEY: &str = "itsm_EverybodyKnowsThisKeyItOpensNothingButSamples";
+
+#[tokio::test]
+async fn keys_that_everybody_knows_are_for_samples_alone() {
+    let dev = Dev::start(["--in-memory", "--samples"]);
+    let (status, teams) = dev.list(SAMPLE_KEY).await;
+    assert_eq!((status, &teams["meta"]["pagination"]["total"]), (StatusCode::OK, &json!(2)), "{teams}");
+
+    assert_eq!(Dev::in_memory().list(SAMPLE_KEY).await.0, StatusCode::UNAUTHORIZED);
+    let (_kept, path) = folder();
+    assert_eq!(Dev::start(["--data-dir", &path]).list(SAMPLE_KEY).await.0, StatusCode::UNAUTHORIZED);
+
+    // A folder with such a key in it would outlive this.
+    for (arguments, other) in
+        [(vec!["--samples"], "--in-memory"), (vec!["--samples", "--data-dir", &path], "--data-dir")]
+    {
+        let output = refused(&arguments);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains("--samples") && stderr(&output).contains(other), "{output:?}");
+    }
+}
+
 #[tokio::test]
 async fn the_environment_of_functions_is_written_whole() {
     const TEMPLATE: &str = include_str!("../../../template.yaml");
