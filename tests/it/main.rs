@@ -11,6 +11,7 @@ mod cors;
 mod costs;
 mod directory;
 mod docs;
+mod events;
 mod faults;
 mod hostile;
 mod isolation;
