@@ -196,7 +196,7 @@ impl LocalStack {
             (settings.http)(&mut deps);
             deps
         })?;
-        let routes = gateway.router().merge(routes::router(queues.clone(), events.clone()));
+        let routes = gateway.router().merge(routes::router(queues.clone(), events.clone(), aws_url.clone()));
         working.push(serve(listener, routes, stopping));
         Ok(Self {
             url,

@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, RawQuery, Request, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
 use muster::domain::Timestamp;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     events::Events,
-    queues::{Contents, Queues, queue::Message, sqs},
+    queues::{self, Contents, Queues, queue::Message, sqs},
 };
 
 /// The most that is taken in a body.
@@ -29,15 +29,17 @@ const FED: [&str; 2] = ["tickets", "users"];
 struct Local {
     queues: Queues,
     events: Events,
+    /// Where the queues listen, as SQS.
+    aws_url: String,
 }
 
 /// The routes. Nobody needs a key, as nobody needs credentials for the table: whoever reaches the stack may do everything.
-pub(super) fn router(queues: Queues, events: Events) -> Router {
+pub(super) fn router(queues: Queues, events: Events, aws_url: String) -> Router {
     Router::new()
         .route("/_dev/queues", get(show_queues))
-        .route("/_dev/queues/{name}", post(send))
+        .route("/_dev/queues/{name}", get(locate_queue).post(send))
         .route("/_dev/events", get(show_events))
-        .with_state(Local { queues, events })
+        .with_state(Local { queues, events, aws_url })
 }
 
 fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
@@ -83,6 +85,15 @@ async fn show_queues(State(Local { queues, .. }): State<Local>) -> Response {
     let contents: BTreeMap<&str, Contents> =
         queues.names().filter_map(|name| Some((name, queues.contents(name)?))).collect();
     json_response(StatusCode::OK, &contents)
+}
+
+/// Where a queue and its dead letters are, as SQS.
+async fn locate_queue(State(Local { queues, aws_url, .. }): State<Local>, Path(name): Path<String>) -> Response {
+    let Some(dead_letters) = queues.dead_letters_of(&name) else {
+        return refuse(StatusCode::NOT_FOUND, "Not Found");
+    };
+    let (url, dead_letters_url) = (queues::url(&aws_url, &name), queues::url(&aws_url, dead_letters));
+    json_response(StatusCode::OK, &json!({ "url": url, "dead_letters_url": dead_letters_url }))
 }
 
 #[derive(Serialize)]

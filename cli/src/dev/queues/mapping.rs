@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    ACCOUNT, Consumers, Queues, name,
+    ACCOUNT, Consumers, Queues, arn, name,
     queue::{Attribute, Message, Received},
     sqs::{md5_of_attributes, md5_of_body},
 };
@@ -147,7 +147,7 @@ fn event(queue: &str, batch: &[Received]) -> Value {
             "messageAttributes": message_attributes,
             "md5OfBody": md5_of_body(body),
             "eventSource": "aws:sqs",
-            "eventSourceARN": format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{queue}"),
+            "eventSourceARN": arn(queue),
             "awsRegion": "us-east-1",
         });
         if !attributes.is_empty() {

@@ -140,6 +140,17 @@ impl Queues {
         self.0.iter().filter(|(_, held)| held.dead_letters.is_some()).map(|(name, _)| name.as_str())
     }
 
+    /// The name of the queue that keeps a queue's dead letters; none if there is no such queue, or it gives none up.
+    pub(super) fn dead_letters_of(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.dead_letters.as_deref()
+    }
+
+    /// The names of the queues whose dead letters go to this one.
+    fn sources_of(&self, dead_letters: &str) -> impl Iterator<Item = &str> {
+        let of = move |held: &Held| held.dead_letters.as_deref() == Some(dead_letters);
+        self.0.iter().filter(move |(_, held)| of(held)).map(|(name, _)| name.as_str())
+    }
+
     fn get(&self, name: &str) -> Option<&Held> {
         self.0.get(name)
     }
@@ -203,6 +214,11 @@ pub(super) fn name(logical_id: &str) -> String {
         name.push(c.to_ascii_lowercase());
     }
     name
+}
+
+/// A queue's ARN.
+fn arn(name: &str) -> String {
+    format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{name}")
 }
 
 /// A queue's URL at this endpoint.

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    str::FromStr,
     time::Duration,
 };
 
@@ -77,6 +79,32 @@ pub struct Receipt {
     until: Timestamp,
 }
 
+/// A text that is no receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoReceipt;
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { arrival, receives, until } = self;
+        write!(f, "{arrival}.{receives}.{}", until.millis())
+    }
+}
+
+impl FromStr for Receipt {
+    type Err = NoReceipt;
+
+    fn from_str(text: &str) -> Result<Self, NoReceipt> {
+        let mut parts = text.splitn(3, '.');
+        let mut next = || parts.next().ok_or(NoReceipt);
+        let (arrival, receives, until) = (next()?, next()?, next()?);
+        Ok(Self {
+            arrival: arrival.parse().map_err(|_| NoReceipt)?,
+            receives: receives.parse().map_err(|_| NoReceipt)?,
+            until: Timestamp::from_millis(until.parse().map_err(|_| NoReceipt)?),
+        })
+    }
+}
+
 /// A message as its receiver gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
@@ -150,8 +178,20 @@ impl Queue {
         dead
     }
 
-    /// Receives up to so many messages of up to so many bytes together, at least one if there is one.
+    /// Receives up to so many messages of up to so many bytes together, at least one if there is one. Others do not see them
+    /// for the queue's visibility timeout.
     pub fn receive(&mut self, max: usize, max_bytes: usize, now: Timestamp) -> Vec<Received> {
+        self.receive_unseen_for(self.attributes.visibility_timeout, max, max_bytes, now)
+    }
+
+    /// The same with a visibility timeout of the receiver's own.
+    pub fn receive_unseen_for(
+        &mut self,
+        visibility_timeout: Duration,
+        max: usize,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Vec<Received> {
         let mut received = Vec::new();
         let mut bytes = 0;
         while received.len() < max
@@ -165,7 +205,7 @@ impl Queue {
             self.visible.pop_front();
             message.receives += 1;
             message.first_received.get_or_insert(now.millis());
-            let until = now.plus(self.attributes.visibility_timeout);
+            let until = now.plus(visibility_timeout);
             self.in_flight.insert((until, arrival));
             let receipt = Receipt { arrival, receives: message.receives, until };
             received.push(Received { receipt, message: message.clone() });
@@ -180,11 +220,32 @@ impl Queue {
             return false;
         }
         self.messages.remove(&arrival);
-        // One that nobody else received is in flight, or visible again.
+        // One that nobody else received is in flight, perhaps until another time than the receipt's, or visible again.
         if !self.in_flight.remove(&(until, arrival)) {
+            self.in_flight.retain(|(_, flying)| *flying != arrival);
             self.visible.retain(|visible| *visible != arrival);
         }
         true
+    }
+
+    /// Has a message that was received be seen again after this time, and no sooner or later. False if it is not in flight, or
+    /// was received again since.
+    pub fn see_again_in(&mut self, time: Duration, receipt: Receipt, now: Timestamp) -> bool {
+        let Receipt { arrival, receives, until: _ } = receipt;
+        let flying = self.in_flight.iter().find(|(_, flying)| *flying == arrival).copied();
+        match flying {
+            Some(flying) if self.messages.get(&arrival).is_some_and(|message| message.receives == receives) => {
+                self.in_flight.remove(&flying);
+                self.in_flight.insert((now.plus(time), arrival));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// After how many receives a message goes to the dead-letter queue.
+    pub fn max_receives(&self) -> Option<u32> {
+        self.attributes.max_receives
     }
 
     /// How many could be received now.
@@ -280,6 +341,36 @@ mod tests {
         assert!(queue.delete(received[0].receipt));
         assert_eq!(queue.visible(), 0);
         assert!(queue.receive(1, usize::MAX, at(30)).is_empty());
+    }
+
+    #[test]
+    fn a_receiver_may_say_when_a_message_is_seen_again() {
+        let mut queue = queue(None);
+        for body in ["a", "b"] {
+            send(&mut queue, body, 0, at(0));
+        }
+        let received = queue.receive_unseen_for(Duration::from_mins(5), 10, usize::MAX, at(0));
+        queue.advance(at(299));
+        assert_eq!((queue.visible(), queue.in_flight()), (0, 2));
+        assert!(queue.see_again_in(Duration::ZERO, received[0].receipt, at(299)));
+        assert!(queue.see_again_in(Duration::from_mins(1), received[1].receipt, at(299)));
+        queue.advance(at(300));
+        assert!(!queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)), "no longer in flight");
+        assert_eq!(bodies(&queue.receive(10, usize::MAX, at(300))), ["a"]);
+        assert!(!queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)), "received again");
+        assert!(queue.delete(received[1].receipt), "whenever it is seen again");
+        assert_eq!((queue.visible(), queue.in_flight(), queue.messages().count()), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_receipt_is_told_as_text() {
+        let mut queue = queue(None);
+        send(&mut queue, "a", 0, at(0));
+        let receipt = queue.receive(1, usize::MAX, at(0))[0].receipt;
+        assert_eq!(receipt.to_string().parse(), Ok(receipt));
+        for none in ["", "1", "1.2", "1.2.x", "1.2.3.4"] {
+            assert_eq!(none.parse::<Receipt>(), Err(NoReceipt), "{none}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The part of SQS's protocol that senders use: `SendMessage` and `SendMessageBatch`, in JSON.
+//! The part of SQS's protocol that senders use, and whoever looks after dead letters, in JSON.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Queues,
-    queue::{Attribute, Message, size},
+    ACCOUNT, Queues, arn,
+    queue::{Attribute, Message, NoReceipt, Receipt, Received, size},
 };
 
 /// The most bytes of a message, and of all messages of a batch.
@@ -23,6 +23,8 @@ const MAX_BATCH: usize = 10;
 const MAX_ATTRIBUTES: usize = 10;
 /// The longest delay in seconds.
 const MAX_DELAY: u64 = 900;
+/// The longest that a message may be unseen, in seconds.
+const MAX_VISIBILITY_TIMEOUT: u64 = 12 * 3600;
 
 /// What SQS refuses, by the codes of its two protocols and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,12 @@ impl Refused {
 
     fn parameter(message: impl Into<String>) -> Self {
         Self::new("InvalidParameterValueException", "InvalidParameterValue", message)
+    }
+
+    /// What a batch says of an entry that is refused.
+    fn of_entry(self, id: &str) -> Value {
+        let Self { kind: _, code, message } = self;
+        json!({ "Id": id, "SenderFault": true, "Code": code, "Message": message })
     }
 }
 
@@ -86,11 +94,64 @@ struct AttributeValue {
     binary_value: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReceiveMessage {
+    queue_url: String,
+    #[serde(default = "one")]
+    max_number_of_messages: usize,
+    visibility_timeout: Option<u64>,
+    #[serde(default)]
+    message_attribute_names: Vec<String>,
+    #[serde(default)]
+    message_system_attribute_names: Vec<String>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// `DeleteMessageBatch`, and `ChangeMessageVisibilityBatch`, whose entries have a time too.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReceiptBatch {
+    queue_url: String,
+    entries: Vec<ReceiptEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ReceiptEntry {
+    id: String,
+    receipt_handle: String,
+    #[serde(default)]
+    visibility_timeout: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GetQueueAttributes {
+    queue_url: String,
+    #[serde(default)]
+    attribute_names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListDeadLetterSourceQueues {
+    queue_url: String,
+}
+
 /// Answers a request for an operation of SQS.
 pub fn answer(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, Refused> {
     match operation {
         "SendMessage" => send(queues, parse(body)?),
         "SendMessageBatch" => send_batch(queues, parse(body)?),
+        "ReceiveMessage" => receive(queues, &parse(body)?),
+        "DeleteMessageBatch" => delete_batch(queues, &parse(body)?),
+        "ChangeMessageVisibilityBatch" => change_visibility_batch(queues, &parse(body)?),
+        "GetQueueAttributes" => attributes(queues, &parse(body)?),
+        "ListDeadLetterSourceQueues" => dead_letter_sources(queues, &parse(body)?),
         unknown => Err(Refused::new(
             "UnsupportedOperation",
             "AWS.SimpleQueueService.UnsupportedOperation",
@@ -115,27 +176,7 @@ fn send(queues: &Queues, request: SendMessage) -> Result<Value, Refused> {
 fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, Refused> {
     let queue = existing(queues, &request.queue_url)?;
     let entries = request.entries;
-    if entries.is_empty() {
-        return Err(Refused::new(
-            "EmptyBatchRequest",
-            "AWS.SimpleQueueService.EmptyBatchRequest",
-            "There should be at least one SendMessageBatchRequestEntry in the request.",
-        ));
-    }
-    if entries.len() > MAX_BATCH {
-        return Err(Refused::new(
-            "TooManyEntriesInBatchRequest",
-            "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-            format!("Maximum number of entries per request are {MAX_BATCH}. You have sent {}.", entries.len()),
-        ));
-    }
-    if entries.iter().map(|entry| &entry.id).collect::<BTreeSet<_>>().len() < entries.len() {
-        return Err(Refused::new(
-            "BatchEntryIdsNotDistinct",
-            "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
-            "Two entries have the same id.",
-        ));
-    }
+    check_batch(entries.iter().map(|entry| &*entry.id))?;
     let messages: Vec<_> = entries.into_iter().map(|entry| (entry.id, entry.entry.attributes_and_body())).collect();
     let bytes: usize = messages.iter().map(|(_, (attributes, entry))| size(&entry.message_body, attributes)).sum();
     if bytes > MAX_BYTES {
@@ -154,13 +195,188 @@ fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, Refus
                 successful.push(sent);
                 accepted.push((message, delay));
             }
-            Err(Refused { kind: _, code, message }) => {
-                failed.push(json!({ "Id": id, "SenderFault": true, "Code": code, "Message": message }));
-            }
+            Err(refused) => failed.push(refused.of_entry(&id)),
         }
     }
     queues.send(queue, accepted);
     Ok(json!({ "Successful": successful, "Failed": failed }))
+}
+
+/// Whether SQS would take a batch with these ids.
+fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), Refused> {
+    let count = ids.len();
+    if count == 0 {
+        return Err(Refused::new(
+            "EmptyBatchRequest",
+            "AWS.SimpleQueueService.EmptyBatchRequest",
+            "There should be at least one entry in the request.",
+        ));
+    }
+    if count > MAX_BATCH {
+        return Err(Refused::new(
+            "TooManyEntriesInBatchRequest",
+            "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+            format!("Maximum number of entries per request are {MAX_BATCH}. You have sent {count}."),
+        ));
+    }
+    if ids.collect::<BTreeSet<_>>().len() < count {
+        return Err(Refused::new(
+            "BatchEntryIdsNotDistinct",
+            "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+            "Two entries have the same id.",
+        ));
+    }
+    Ok(())
+}
+
+/// Receives what there is, without waiting for more: all of it is here, so nothing can be overlooked.
+fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, Refused> {
+    let name = existing(queues, &request.queue_url)?;
+    if !(1..=MAX_BATCH).contains(&request.max_number_of_messages) {
+        return Err(Refused::parameter(format!("MaxNumberOfMessages must be from 1 to {MAX_BATCH}.")));
+    }
+    let unseen = request.visibility_timeout.map(visibility_timeout).transpose()?;
+    let now = Timestamp::now();
+    queues.advance(name, now);
+    let held = queues.held(name);
+    let received = {
+        let (mut queue, most) = (held.queue(), request.max_number_of_messages);
+        match unseen {
+            Some(unseen) => queue.receive_unseen_for(unseen, most, usize::MAX, now),
+            None => queue.receive(most, usize::MAX, now),
+        }
+    };
+    // Who consumes the queue is to wake when they are due.
+    held.changed.notify_one();
+    let messages: Vec<_> = received.iter().map(|received| describe_received(received, request)).collect();
+    Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) })
+}
+
+/// What a receiver is told of a message: of its attributes those that it named.
+fn describe_received(Received { receipt, message }: &Received, request: &ReceiveMessage) -> Value {
+    let mut told = json!({
+        "MessageId": message.id,
+        "ReceiptHandle": receipt.to_string(),
+        "Body": message.body,
+        "MD5OfBody": md5_of_body(&message.body),
+    });
+    let system = [
+        ("ApproximateReceiveCount", message.receives.to_string()),
+        ("SentTimestamp", message.sent.to_string()),
+        ("ApproximateFirstReceiveTimestamp", message.first_received.unwrap_or(message.sent).to_string()),
+        ("SenderId", ACCOUNT.to_owned()),
+    ];
+    let system: BTreeMap<_, _> =
+        system.into_iter().filter(|(name, _)| is_named(&request.message_system_attribute_names, name)).collect();
+    if !system.is_empty() {
+        told["Attributes"] = json!(system);
+    }
+    let attributes: BTreeMap<String, Attribute> = message
+        .attributes
+        .iter()
+        .filter(|(name, _)| is_named(&request.message_attribute_names, name))
+        .map(|(name, attribute)| (name.clone(), attribute.clone()))
+        .collect();
+    if !attributes.is_empty() {
+        told["MD5OfMessageAttributes"] = json!(md5_of_attributes(&attributes));
+        told["MessageAttributes"] = attributes
+            .into_iter()
+            .map(|(name, Attribute { data_type, value })| {
+                let kind = if data_type.starts_with("Binary") { "BinaryValue" } else { "StringValue" };
+                (name, json!({ "DataType": data_type, kind: value }))
+            })
+            .collect();
+    }
+    told
+}
+
+/// Whether an attribute is among those that were asked for.
+fn is_named(names: &[String], name: &str) -> bool {
+    names.iter().any(|named| named == name || named == "All")
+}
+
+fn visibility_timeout(seconds: u64) -> Result<Duration, Refused> {
+    if seconds > MAX_VISIBILITY_TIMEOUT {
+        return Err(Refused::parameter(format!("VisibilityTimeout must be from 0 to {MAX_VISIBILITY_TIMEOUT}.")));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+fn delete_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, Refused> {
+    let queue = existing(queues, &request.queue_url)?;
+    each_receipt(request, |entry| {
+        // What is gone already is deleted.
+        queues.held(queue).queue().delete(receipt(entry)?);
+        Ok(())
+    })
+}
+
+fn change_visibility_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, Refused> {
+    let name = existing(queues, &request.queue_url)?;
+    let held = queues.held(name);
+    let now = Timestamp::now();
+    let answer = each_receipt(request, |entry| {
+        let time = visibility_timeout(entry.visibility_timeout)?;
+        if held.queue().see_again_in(time, receipt(entry)?, now) {
+            Ok(())
+        } else {
+            let code = "AWS.SimpleQueueService.MessageNotInflight";
+            Err(Refused::new("MessageNotInflight", code, "The message is not in flight."))
+        }
+    });
+    queues.advance(name, now);
+    held.changed.notify_one();
+    answer
+}
+
+/// Does something by each receipt of a batch, and answers what became of them.
+fn each_receipt(
+    request: &ReceiptBatch,
+    mut done: impl FnMut(&ReceiptEntry) -> Result<(), Refused>,
+) -> Result<Value, Refused> {
+    check_batch(request.entries.iter().map(|entry| &*entry.id))?;
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for entry in &request.entries {
+        match done(entry) {
+            Ok(()) => successful.push(json!({ "Id": entry.id })),
+            Err(refused) => failed.push(refused.of_entry(&entry.id)),
+        }
+    }
+    Ok(json!({ "Successful": successful, "Failed": failed }))
+}
+
+fn receipt(entry: &ReceiptEntry) -> Result<Receipt, Refused> {
+    entry.receipt_handle.parse().map_err(|NoReceipt| {
+        Refused::new("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
+    })
+}
+
+/// The attributes of a queue that are asked for here: how much is in it, and where its dead letters go.
+fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, Refused> {
+    let name = existing(queues, &request.queue_url)?;
+    queues.advance(name, Timestamp::now());
+    let held = queues.held(name);
+    let queue = held.queue();
+    let redrive = held.dead_letters.as_ref().zip(queue.max_receives()).map(|(dead_letters, max_receives)| {
+        let policy = json!({ "deadLetterTargetArn": arn(dead_letters), "maxReceiveCount": max_receives });
+        ("RedrivePolicy", policy.to_string())
+    });
+    let counts = [
+        ("ApproximateNumberOfMessages", queue.visible()),
+        ("ApproximateNumberOfMessagesNotVisible", queue.in_flight()),
+        ("ApproximateNumberOfMessagesDelayed", queue.delayed()),
+    ];
+    let attributes = counts.into_iter().map(|(name, count)| (name, count.to_string())).chain(redrive);
+    let attributes: BTreeMap<_, _> = attributes.filter(|(name, _)| is_named(&request.attribute_names, name)).collect();
+    Ok(if attributes.is_empty() { json!({}) } else { json!({ "Attributes": attributes }) })
+}
+
+/// The queues whose dead letters go to this one, by URLs as the caller wrote its own.
+fn dead_letter_sources(queues: &Queues, request: &ListDeadLetterSourceQueues) -> Result<Value, Refused> {
+    let name = existing(queues, &request.queue_url)?;
+    let base = &request.queue_url[..request.queue_url.len() - name.len()];
+    let sources: Vec<_> = queues.sources_of(name).map(|source| format!("{base}{source}")).collect();
+    Ok(json!({ "queueUrls": sources }))
 }
 
 /// The name of the queue at a URL.
