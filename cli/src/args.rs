@@ -54,7 +54,7 @@ pub enum Command {
         #[command(subcommand)]
         command: UsersCommand,
     },
-    /// Make up ticket events, and send them
+    /// Make up ticket events, send them, and send again what became a dead letter
     Tickets {
         /// What to do with them.
         #[command(subcommand)]
@@ -327,6 +327,16 @@ pub enum TicketsCommand {
     /// resolved, closed, sometimes reopened, cancelled or deleted; what is not done when the day ends stays open. The same options
     /// write the same bytes, --start included.
     Generate(TicketsGenerate),
+    /// Send dead letters again: those of tickets, of users or of jobs
+    ///
+    /// Dead letters are what could never succeed, which carries its reason, and what failed 10 times. First mend the cause; `muster
+    /// tickets redrive --dry-run` shows what is there. Then each is sent to the queue that gave it up, and deleted once that took it.
+    /// So this can be interrupted anywhere and run again: nothing is lost, and what comes twice changes nothing. What is impossible
+    /// still comes back, with its reason.
+    ///
+    /// What is left is unseen by others until the end of the command, or for 5 minutes if it is killed. The exit code is 1 when
+    /// something that should have been sent again was not.
+    Redrive(TicketsRedrive),
 }
 
 /// `muster tickets send`
@@ -339,6 +349,30 @@ pub struct TicketsSend {
     /// AWS environment
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
     pub to: Destination,
+}
+
+/// `muster tickets redrive`
+#[derive(Debug, Args)]
+pub struct TicketsRedrive {
+    /// The dead letters: an SQS queue's URL, by the usual AWS environment; or the address of `muster dev`, for those of its ticket
+    /// queue
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
+    pub from: Destination,
+    /// Where to, in the same way [default: the queue whose dead letters they are, as SQS knows it]
+    #[arg(long, value_name = "URL", value_parser = destination)]
+    pub to: Option<Destination>,
+    /// Only those whose reason has this text in it; the reason of what failed is "received N times"
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Show them and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: print one line of JSON for each, with the whole body
+    #[arg(long, requires = "dry_run")]
+    pub json: bool,
 }
 
 /// Where ticket events are sent to. An SQS queue's URL has a path, account and name; the local stack's address has none.

@@ -24,6 +24,7 @@ async fn main() -> ExitCode {
         Command::Users { command: UsersCommand::Import(import) } => commands::users::import(import).await,
         Command::Tickets { command: TicketsCommand::Send(send) } => commands::tickets::send(send).await,
         Command::Tickets { command: TicketsCommand::Generate(generate) } => commands::tickets::generate(&generate),
+        Command::Tickets { command: TicketsCommand::Redrive(redrive) } => commands::tickets::redrive(redrive).await,
         Command::Openapi(openapi) => commands::openapi::print(&openapi),
     };
     match outcome {

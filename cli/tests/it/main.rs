@@ -4,5 +4,6 @@ mod dev;
 mod operator;
 mod queues;
 mod readme;
+mod redrive;
 mod support;
 mod tickets;

@@ -12,7 +12,10 @@ use std::{
 
 use aws_sdk_sqs::{
     error::ProvideErrorMetadata,
-    types::{MessageAttributeValue, SendMessageBatchRequestEntry},
+    types::{
+        ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
+        QueueAttributeName, SendMessageBatchRequestEntry,
+    },
 };
 use futures_util::future::BoxFuture;
 use muster_cli::{
@@ -28,7 +31,7 @@ use crate::support::PATIENCE;
 const VISIBILITY: Duration = Duration::from_millis(60);
 
 /// A handler that only has to look at the event.
-fn handler(answer: impl Fn(Value) -> Value + Send + Sync + 'static) -> Handler {
+pub fn handler(answer: impl Fn(Value) -> Value + Send + Sync + 'static) -> Handler {
     Arc::new(move |event, _| -> BoxFuture<'static, anyhow::Result<Value>> {
         let answer = answer(serde_json::from_str(&event).expect("an event is JSON"));
         Box::pin(async move { Ok(answer) })
@@ -36,7 +39,7 @@ fn handler(answer: impl Fn(Value) -> Value + Send + Sync + 'static) -> Handler {
 }
 
 /// A stack in which some functions are exchanged.
-fn settings<const N: usize>(handlers: [(&str, Handler); N]) -> Settings {
+pub fn settings<const N: usize>(handlers: [(&str, Handler); N]) -> Settings {
     Settings {
         handlers: handlers.into_iter().map(|(id, handler)| (id.to_owned(), handler)).collect(),
         visibility_timeout: Some(VISIBILITY),
@@ -49,7 +52,7 @@ async fn start<const N: usize>(handlers: [(&str, Handler); N]) -> LocalStack {
     LocalStack::start(0, Data::Memory, settings(handlers)).await.expect("a stack starts")
 }
 
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !done() {
         assert!(Instant::now() < deadline, "in vain: {what}");
@@ -57,11 +60,11 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn contents(stack: &LocalStack, queue: &str) -> Contents {
+pub fn contents(stack: &LocalStack, queue: &str) -> Contents {
     stack.queues.contents(queue).expect("there is such a queue")
 }
 
-async fn until_empty(stack: &LocalStack, queue: &str) {
+pub async fn until_empty(stack: &LocalStack, queue: &str) {
     until(&format!("{queue} empty"), || {
         let Contents { visible, in_flight, .. } = contents(stack, queue);
         visible + in_flight == 0
@@ -81,7 +84,7 @@ async fn get(stack: &LocalStack, path: &str) -> Value {
     response.json().await.expect("the answer is JSON")
 }
 
-fn records(event: &Value) -> &Vec<Value> {
+pub fn records(event: &Value) -> &Vec<Value> {
     event["Records"].as_array().expect("records")
 }
 
@@ -323,6 +326,66 @@ async fn the_sdk_sends_and_is_refused_as_sqs_would() {
         .unwrap();
     let dead = DeadLetter { body: "poison".to_owned(), reason: "it is not JSON".to_owned(), receives: 0 };
     assert_eq!(contents(&stack, "tickets").dead_letters, [dead]);
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_sdk_receives_and_is_refused_as_sqs_would() {
+    let stack = start([]).await;
+    let sqs = aws_sdk_sqs::Client::new(&emulator::sdk_config(&stack.aws_url));
+    let queue = stack.queue_url("tickets-dead-letters");
+    let attribute = MessageAttributeValue::builder().data_type("String").string_value("why").build().unwrap();
+    let send = sqs.send_message().queue_url(&queue).message_body("poison");
+    send.message_attributes("reason", attribute.clone()).message_attributes("other", attribute).send().await.unwrap();
+
+    let receive = || sqs.receive_message().queue_url(&queue);
+    let received = receive().message_attribute_names("reason").visibility_timeout(60).send().await.unwrap();
+    let [message] = received.messages() else { panic!("one: {received:?}") };
+    assert_eq!((message.body(), message.md5_of_body()), (Some("poison"), Some("35393c24384b8862798716628f7bc6f4")));
+    assert_eq!(message.message_attributes().unwrap().keys().collect::<Vec<_>>(), ["reason"]);
+    assert_eq!(receive().send().await.unwrap().messages(), [], "for a minute");
+
+    let change = |handle: &str, seconds: i32| {
+        let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id("0").receipt_handle(handle);
+        let entry = entry.visibility_timeout(seconds).build().unwrap();
+        sqs.change_message_visibility_batch().queue_url(&queue).entries(entry).send()
+    };
+    let delete = |handle: &str| {
+        let entry = DeleteMessageBatchRequestEntry::builder().id("0").receipt_handle(handle).build().unwrap();
+        sqs.delete_message_batch().queue_url(&queue).entries(entry).send()
+    };
+    let handle = message.receipt_handle().unwrap();
+    assert_eq!(change(handle, 0).await.unwrap().failed(), []);
+    let failed = [
+        change(handle, 0).await.unwrap().failed()[0].code().to_owned(),
+        change("nobody's", 0).await.unwrap().failed()[0].code().to_owned(),
+        change(handle, 43_201).await.unwrap().failed()[0].code().to_owned(),
+        delete("nobody's").await.unwrap().failed()[0].code().to_owned(),
+    ];
+    let (unknown, gone) = ("ReceiptHandleIsInvalid", "AWS.SimpleQueueService.MessageNotInflight");
+    assert_eq!(failed, [gone, unknown, "InvalidParameterValue", unknown]);
+    for request in [receive().max_number_of_messages(11), receive().visibility_timeout(43_201)] {
+        assert_eq!(request.send().await.unwrap_err().code(), Some("InvalidParameterValue"));
+    }
+    let empty = sqs.delete_message_batch().queue_url(&queue).set_entries(Some(Vec::new())).send().await;
+    assert_eq!(empty.unwrap_err().code(), Some("AWS.SimpleQueueService.EmptyBatchRequest"));
+
+    let again = receive().send().await.unwrap();
+    assert_eq!(delete(handle).await.unwrap().failed(), [], "an older receipt is no failure");
+    assert_eq!(contents(&stack, "tickets").dead_letters.len(), 1, "and deletes nothing");
+    assert_eq!(delete(again.messages()[0].receipt_handle().unwrap()).await.unwrap().failed(), []);
+    assert_eq!(contents(&stack, "tickets").dead_letters, []);
+
+    let tickets = stack.queue_url("tickets");
+    let asked = sqs.get_queue_attributes().queue_url(&tickets).attribute_names(QueueAttributeName::RedrivePolicy);
+    let policy = asked.send().await.unwrap().attributes.unwrap()[&QueueAttributeName::RedrivePolicy].clone();
+    assert!(policy.contains("tickets-dead-letters") && policy.contains("\"maxReceiveCount\":10"), "{policy}");
+    let sources = sqs.list_dead_letter_source_queues().queue_url(&queue).send().await.unwrap();
+    assert_eq!(sources.queue_urls(), [tickets.as_str()]);
+    let located = get(&stack, "/_dev/queues/tickets").await;
+    assert_eq!(located, json!({ "url": tickets, "dead_letters_url": queue }));
+    let nobody = reqwest::get(format!("{}/_dev/queues/nobody", stack.url)).await.unwrap();
+    assert_eq!(nobody.status(), StatusCode::NOT_FOUND);
     stack.stop().await.unwrap();
 }
 

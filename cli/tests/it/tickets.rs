@@ -135,7 +135,7 @@ fn senseless_options_are_refused() {
 #[test]
 fn help_says_what_matters() {
     for (command, words) in [
-        (vec!["tickets"], &["send", "generate"][..]),
+        (vec!["tickets"], &["send", "generate", "redrive"][..]),
         (
             vec!["tickets", "send"],
             &["FILE.jsonl", "standard input", "--to", "http://127.0.0.1:3000", "SQS", "by number", "exit code"],
@@ -152,6 +152,24 @@ fn help_says_what_matters() {
                 "--duplicates",
                 "--shuffle",
                 "UTC",
+            ],
+        ),
+        (
+            vec!["tickets", "redrive"],
+            &[
+                "--from",
+                "--to",
+                "--reason",
+                "--limit",
+                "--dry-run",
+                "--json",
+                "SQS",
+                "muster dev",
+                "of users or of jobs",
+                "interrupted",
+                "changes nothing",
+                "5 minutes",
+                "exit code",
             ],
         ),
     ] {

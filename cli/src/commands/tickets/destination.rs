@@ -1,9 +1,14 @@
-//! Where events go: an SQS queue, or the local stack's.
+//! Where events go to, or come back from: an SQS queue, or the local stack's.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use aws_sdk_sqs::{config::Region, error::ProvideErrorMetadata};
+use aws_sdk_sqs::{
+    Client,
+    config::Region,
+    error::{ProvideErrorMetadata, SdkError},
+    types::QueueAttributeName,
+};
 use muster::queue::{Message, Queue};
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -72,15 +77,47 @@ impl Opened {
 }
 
 async fn local_stack(url: &Url) -> anyhow::Result<Opened> {
+    let client = local_client()?;
+    ask_local_stack(&client, url, "/_dev/queues", "--to").await?;
+    Ok(Opened::LocalStack { client, url: route(url, "/_dev/queues/tickets") })
+}
+
+fn local_client() -> anyhow::Result<reqwest::Client> {
     // A proxy has no business with this machine's own addresses.
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-    let answer = client.get(route(url, "/_dev/queues")).send().await.map_err(|error| unreachable(url, error))?;
+    Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?)
+}
+
+/// Asks a local stack, whose address this option gave.
+async fn ask_local_stack(
+    client: &reqwest::Client,
+    url: &Url,
+    path: &str,
+    option: &str,
+) -> anyhow::Result<reqwest::Response> {
+    let answer = client.get(route(url, path)).send().await.map_err(|error| unreachable(url, option, error))?;
     ensure!(
         answer.status().is_success(),
-        "what answers at {url} ({}) is no local stack with a ticket queue: start `muster dev`, or name another with --to",
+        "what answers at {url} ({}) is no local stack with a ticket queue: start `muster dev`, or name another with \
+         {option}",
         answer.status()
     );
-    Ok(Opened::LocalStack { client, url: route(url, "/_dev/queues/tickets") })
+    Ok(answer)
+}
+
+/// Where a local stack has its ticket queue and that one's dead letters, as SQS.
+#[derive(Debug, Deserialize)]
+pub(super) struct Located {
+    pub url: String,
+    pub dead_letters_url: String,
+}
+
+/// Asks a local stack, whose address this option gave, for its ticket queue.
+///
+/// # Errors
+/// There is none; says what to do.
+pub(super) async fn locate(url: &Url, option: &str) -> anyhow::Result<Located> {
+    let answer = ask_local_stack(&local_client()?, url, "/_dev/queues/tickets", option).await?;
+    answer.json().await.map_err(|error| unreachable(url, option, error))
 }
 
 fn route(url: &Url, path: &str) -> Url {
@@ -89,9 +126,9 @@ fn route(url: &Url, path: &str) -> Url {
     url
 }
 
-fn unreachable(url: &Url, error: reqwest::Error) -> anyhow::Error {
+fn unreachable(url: &Url, option: &str, error: reqwest::Error) -> anyhow::Error {
     let remedy = if error.is_connect() {
-        format!("nobody listens at {url}: start `muster dev`, or name a queue with --to")
+        format!("nobody listens at {url}: start `muster dev`, or name a queue with {option}")
     } else {
         format!("{url} did not answer: look at what `muster dev` says, and try again")
     };
@@ -123,9 +160,9 @@ async fn post(client: &reqwest::Client, url: &Url, events: Vec<&str>) -> anyhow:
     }
     let body = format!("[{}]", events.join(","));
     let answer = client.post(url.clone()).header("content-type", "application/json").body(body).send().await;
-    let answer = answer.map_err(|error| unreachable(url, error))?;
+    let answer = answer.map_err(|error| unreachable(url, "--to", error))?;
     let status = answer.status();
-    let text = answer.text().await.map_err(|error| unreachable(url, error))?;
+    let text = answer.text().await.map_err(|error| unreachable(url, "--to", error))?;
     if status != StatusCode::ACCEPTED {
         bail!("{url} answered {status}: {}", text.trim());
     }
@@ -136,14 +173,25 @@ async fn post(client: &reqwest::Client, url: &Url, events: Vec<&str>) -> anyhow:
 }
 
 async fn queue(url: &Url) -> anyhow::Result<Opened> {
+    let client =
+        Client::from_conf(sqs(url, "send to a local stack: start `muster dev`, and leave out --to").await?.build());
+    attributes(&client, url).await?;
+    Ok(Opened::Queue(Queue::new(client, url.as_str())))
+}
+
+/// The configuration of a client for this queue. Without credentials for it the user may do `otherwise`.
+///
+/// # Errors
+/// It is a FIFO queue, or the environment has no credentials for AWS.
+pub(super) async fn sqs(url: &Url, otherwise: &str) -> anyhow::Result<aws_sdk_sqs::config::Builder> {
     ensure!(
         url.path().rsplit_once('.').is_none_or(|(_, ending)| ending != "fifo"),
-        "{url} is a FIFO queue: tickets go to a standard one, since Muster puts their events in order itself"
+        "{url} is a FIFO queue: Muster's are standard ones, since it puts events in order itself"
     );
     let config = if emulator::is_at(url) {
         emulator::sdk_config(&url.origin().ascii_serialization())
     } else {
-        aws_config("send to a local stack: start `muster dev`, and leave out --to").await?
+        aws_config(otherwise).await?
     };
     let mut builder = aws_sdk_sqs::config::Builder::from(&config);
     match region(url) {
@@ -154,34 +202,58 @@ async fn queue(url: &Url) -> anyhow::Result<Opened> {
     if !is_public(url) {
         builder = builder.endpoint_url(url.origin().ascii_serialization());
     }
-    let client = aws_sdk_sqs::Client::from_conf(builder.build());
-    if let Err(error) = client.get_queue_attributes().queue_url(url.as_str()).send().await {
-        let code = error.code().unwrap_or_default().rsplit('.').next().unwrap_or_default();
-        let remedy = match code {
-            // Whoever may only send may send, and an emulator need not know the question.
-            "AccessDenied" | "AccessDeniedException" | "UnsupportedOperation" => None,
-            "NonExistentQueue" | "QueueDoesNotExist" => Some(format!(
-                "there is no queue {url}: look at the outputs of the deployed stack, and at the region and account in the URL"
-            )),
-            "InvalidClientTokenId"
-            | "UnrecognizedClientException"
-            | "ExpiredToken"
-            | "ExpiredTokenException"
-            | "SignatureDoesNotMatch"
-            | "InvalidSignatureException" => {
-                Some(format!("{url} refuses these AWS credentials: check AWS_PROFILE, or what their user may do"))
-            }
-            _ => Some(format!("check that SQS answers at {url}, and try again")),
-        };
-        if let Some(remedy) = remedy {
-            let cause = match error.message() {
-                Some(message) => format!("{code}: {message}"),
-                None => aws_sdk_sqs::error::DisplayErrorContext(error).to_string(),
-            };
-            return Err(anyhow!(cause).context(remedy));
+    Ok(builder)
+}
+
+/// A queue's attributes, with one call; none where they are kept from this user, or an emulator knows of none.
+///
+/// # Errors
+/// The queue is not there, or does not take what this environment has for credentials; says what to do.
+pub(super) async fn attributes(client: &Client, url: &Url) -> anyhow::Result<HashMap<QueueAttributeName, String>> {
+    let asked = client.get_queue_attributes().queue_url(url.as_str()).attribute_names(QueueAttributeName::All);
+    match asked.send().await {
+        Ok(answer) => Ok(answer.attributes.unwrap_or_default()),
+        // Whoever may only send may send, and an emulator need not know the question.
+        Err(error) if matches!(code(&error), "AccessDenied" | "AccessDeniedException" | "UnsupportedOperation") => {
+            Ok(HashMap::new())
         }
+        Err(error) => Err(explain(url, error)),
     }
-    Ok(Opened::Queue(Queue::new(client, url.as_str())))
+}
+
+/// The code of what SQS says, without its older names' prefix.
+fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
+    error.code().unwrap_or_default().rsplit('.').next().unwrap_or_default()
+}
+
+/// Says what went wrong with a queue, and what to do about it.
+pub(super) fn explain<E>(url: &Url, error: SdkError<E>) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let code = code(&error);
+    let remedy = match code {
+        "NonExistentQueue" | "QueueDoesNotExist" => format!(
+            "there is no queue {url}: look at the outputs of the deployed stack, and at the region and account in the URL"
+        ),
+        "AccessDenied" | "AccessDeniedException" => {
+            format!("{url} does not let this user do that: docs/operations.md says what a command needs")
+        }
+        "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException" => {
+            format!("{url} refuses these AWS credentials: check AWS_PROFILE, or what their user may do")
+        }
+        _ => format!("check that SQS answers at {url}, and try again"),
+    };
+    let cause = match error.message() {
+        Some(message) => format!("{code}: {message}"),
+        None => aws_sdk_sqs::error::DisplayErrorContext(error).to_string(),
+    };
+    anyhow!(cause).context(remedy)
 }
 
 /// The region that a URL of AWS names: `sqs.eu-west-1.amazonaws.com`, and the names of VPC endpoints.

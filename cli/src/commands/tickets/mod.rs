@@ -3,7 +3,9 @@
 mod destination;
 mod generate;
 mod lines;
+mod redrive;
 mod send;
 
 pub use generate::generate;
+pub use redrive::redrive;
 pub use send::send;
