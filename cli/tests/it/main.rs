@@ -1,6 +1,7 @@
 //! The program `muster` as somebody runs it.
 
 mod dev;
+mod documents;
 mod operator;
 mod queues;
 mod readme;
