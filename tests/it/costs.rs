@@ -4,9 +4,11 @@
 //! are refused report nothing, though AWS bills a failed condition like a write.
 
 use std::{
+    collections::HashMap,
     fmt::Write as _,
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use aws_sdk_dynamodb::{
@@ -33,12 +35,13 @@ use muster::{
     auth::RateLimits,
     domain::{
         Contract::{self, Itsm, Toptickets},
-        QueueStrategy::SkillBased,
+        QueueStrategy::{LeastBusy, SkillBased},
         Timestamp,
     },
     http::Deps,
     store::Table,
 };
+use muster_cli::generate::Day;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -46,7 +49,7 @@ use uuid::Uuid;
 use crate::support::{
     Organization, Stack,
     audit::size,
-    desks::{Crew, Desk, NOW, message, team, user},
+    desks::{Crew, Desk, NOW, message, team, team_id, user},
     direct::{self, Invocation},
     jwt::{SIGNERS, claims, with},
     queue::assign,
@@ -667,5 +670,66 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
     reopened           | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
     deleted            | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
     the largest ticket takes 992 bytes
+    ");
+}
+
+/// A day of 200 tickets as `muster tickets generate` makes it up, for teams of eight: what a ticket costs from its first event to
+/// its last, by how many messages come at once and how many teams they are for. The more there is to do, the less each costs, since
+/// the changes of a membership and of a load are written once for all tickets of a batch. No batch has two events of a ticket, as
+/// if there were many more tickets.
+#[tokio::test]
+async fn a_day_costs_what_the_guide_to_scaling_says() {
+    const TICKETS: u32 = 200;
+    let stack = Stack::with(|_| {}).await;
+    let mut lines = String::new();
+    for (messages, teams) in [(1, 1), (10, 1), (100, 1), (100, 10)] {
+        let crews: Vec<_> = (0..teams).map(|n| Crew::of(LeastBusy, n * 8..n * 8 + 8)).collect();
+        let desk = Desk::open(&stack, teams * 8, &crews).await;
+        let meter = Meter::default();
+        let config = direct::client_config(&desk.stack).interceptor(meter.clone()).build();
+        let mut deps = desk.assignment_over(Table::new(Client::from_conf(config), desk.stack.table.as_str()));
+        // The bytes of a number depend on its digits.
+        deps.clock = Arc::new(|| Timestamp::from_millis(NOW * 1000 + 123));
+        let day = Day {
+            organization: desk.org.clone(),
+            contract: None,
+            start: Timestamp::from_secs(NOW - 86_400),
+            tickets: TICKETS,
+            teams: (0..teams).map(team_id).collect(),
+            users: Vec::new(),
+            seed: 1,
+            duplicates: 0,
+            shuffle: Duration::ZERO,
+        };
+        let mut heard: HashMap<String, usize> = HashMap::new();
+        let nth = |event| {
+            let event = serde_json::to_value(event).expect("JSON");
+            let ticket = heard.entry(event["data"]["ticket"]["id"].to_string()).or_default();
+            *ticket += 1;
+            (*ticket, event.to_string())
+        };
+        let mut events: Vec<_> = day.events().map(nth).collect();
+        events.sort_by_key(|(nth, _)| *nth);
+        let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+        for batch in events.chunks(messages) {
+            assert_eq!(assign(&deps, batch).await, [0; 0]);
+        }
+        let Observed { steps, read, written, .. } = std::mem::take(&mut *meter.observed());
+        let transactions = steps.iter().flatten().filter(|call| call.starts_with("TransactWriteItems")).count();
+        let each = |units: f64| units / f64::from(TICKETS);
+        writeln!(
+            lines,
+            "{messages:>3} messages, {teams:>2} teams | {:>4} events | {:>4.1} read | {:>4.1} written | {transactions:>3} transactions",
+            events.len(),
+            each(read),
+            each(written),
+        )
+        .expect("a text can be written to");
+    }
+    assert_snapshot!(lines, @"
+      1 messages,  1 teams |  776 events | 15.5 read | 21.0 written | 776 transactions
+     10 messages,  1 teams |  776 events |  5.0 read | 15.7 written |  78 transactions
+    100 messages,  1 teams |  776 events |  3.8 read | 11.6 written |  15 transactions
+    100 messages, 10 teams |  778 events |  5.0 read | 15.4 written |  80 transactions
     ");
 }
