@@ -255,6 +255,7 @@ impl LocalStack {
                 "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb_url,
                 "EVENT_BUS_NAME": BUS,
                 "JOBS_QUEUE_URL": self.queue_url("jobs"),
+                "STACK_NAME": "local",
                 "TABLE_NAME": self.table,
             },
             "AssignmentFunction": dead_letters("tickets-dead-letters"),
