@@ -41,7 +41,7 @@ pub struct ContractKeys {
     pub read_only: String,
 }
 
-/// A user, as `muster dev --json` shows one.
+/// A user, as `muster dev --json` shows one and `muster users import` takes one.
 #[derive(Debug, Clone, Serialize)]
 pub struct DemoUser {
     /// The bare UUID.
@@ -50,6 +50,10 @@ pub struct DemoUser {
     pub name: String,
     /// The address.
     pub email: String,
+    /// What they are called where they work.
+    pub role: String,
+    /// Where their picture is.
+    pub avatar_url: Option<String>,
     /// The status.
     pub status: &'static str,
 }
@@ -157,6 +161,8 @@ async fn prepare_users(
             id: user.id.uuid().to_string(),
             name: user.name,
             email: user.email,
+            role: user.role,
+            avatar_url: user.avatar_url,
             status: user.status.shown(),
         });
     }

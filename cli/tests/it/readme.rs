@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    env,
+    env, fs,
     path::Path,
     process::Command,
     thread,
@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Dev, PATIENCE, has_curl, run, stderr, stdout};
+use crate::support::{Dev, PATIENCE, has_curl, muster, run, stderr, stdout};
 
 /// A command of the walk-through, and what the README says it prints.
 struct Step {
@@ -76,17 +76,68 @@ fn dots_stand_for_values() {
     assert!(!fits("a…b", "a1,2b") && !fits("a…b", "a1") && !fits("same", "other") && !fits("x…", "y1"));
 }
 
+/// What somebody who follows the page has put into variables, and how long what they wait for may take.
+struct Walk {
+    variables: HashMap<String, String>,
+    patience: Duration,
+}
+
+impl Walk {
+    /// Along a stack on this machine.
+    fn local(dev: &Dev) -> Self {
+        let variables =
+            [("MUSTER", "/url"), ("TICKETS", "/url"), ("TT", "/keys/toptickets/admin"), ("ITSM", "/keys/itsm/admin")];
+        let variables = variables.map(|(name, pointer)| (name.to_owned(), dev.text(pointer).to_owned()));
+        Self { variables: variables.into(), patience: PATIENCE }
+    }
+
+    /// Along the deployed stack that the file at this path describes, into which an operator puts the demo organization.
+    fn deployed(path: &Path, dev: &Dev) -> Self {
+        let description = fs::read(path).expect("the description can be read");
+        let description: Value = serde_json::from_slice(&description).expect("the description is JSON");
+        let text = |pointer: &str| description.pointer(pointer).and_then(Value::as_str).expect("it is described");
+        let operate = |arguments: &[&str]| {
+            let organization = ["--organization", dev.text("/organization_id")];
+            let table = ["--table", text("/table"), "--endpoint-url", text("/endpoint_url")];
+            let mut command = muster(arguments);
+            command.args(organization).args(table);
+            let output = run(command);
+            assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+            stdout(&output)
+        };
+        let users = dev.description["users"].as_array().expect("the demo has users");
+        let lines: Vec<_> = users.iter().map(Value::to_string).collect();
+        let file = tempfile::NamedTempFile::new().expect("a file can be made");
+        fs::write(file.path(), lines.join("\n")).expect("a file can be written");
+        operate(&["users", "import", file.path().to_str().expect("a path in UTF-8")]);
+        let key = |kind: &str| {
+            let made = operate(&["keys", "create", "--kind", kind, "--json"]);
+            let made: Value = serde_json::from_str(&made).expect("a key is told as JSON");
+            made["key"].as_str().expect("a key").to_owned()
+        };
+        let variables = [
+            ("MUSTER", text("/url").to_owned()),
+            ("TICKETS", text("/queues/tickets/url").to_owned()),
+            ("TT", key("tt_admin")),
+            ("ITSM", key("itsm")),
+        ];
+        // A day of tickets goes there ten at a time.
+        Self { variables: variables.map(|(name, value)| (name.to_owned(), value)).into(), patience: 5 * PATIENCE }
+    }
+}
+
 #[test]
 fn the_walk_through_shows_what_comes() {
     if !has_curl() {
         return;
     }
     let dev = Dev::in_memory();
-    // What somebody who follows the page has put into variables: the stack's own, and ids of what was made before.
-    let mut variables: HashMap<String, String> = HashMap::new();
-    for (name, pointer) in [("MUSTER", "/url"), ("TT", "/keys/toptickets/admin"), ("ITSM", "/keys/itsm/admin")] {
-        variables.insert(name.to_owned(), dev.text(pointer).to_owned());
-    }
+    let walk = match env::var_os("MUSTER_TEST_DEPLOYED") {
+        Some(path) => Walk::deployed(Path::new(&path), &dev),
+        None => Walk::local(&dev),
+    };
+    // Ids of what was made before come to these.
+    let Walk { mut variables, patience } = walk;
     let program = Path::new(env!("CARGO_BIN_EXE_muster")).parent().expect("a folder").to_owned();
     let others = env::var_os("PATH").unwrap_or_default();
     let path = env::join_paths([program].into_iter().chain(env::split_paths(&others))).expect("folders");
@@ -100,15 +151,20 @@ fn the_walk_through_shows_what_comes() {
             variables.entry(name.to_owned()).or_insert_with(|| made.clone());
             continue;
         }
+        // Where it is deployed, the queue has an address of its own.
+        let command = command.replace("--to $MUSTER", "--to $TICKETS");
         let expected = without_ids_and_times(&printed);
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience;
         let answer = loop {
             let mut shell = Command::new("bash");
             // A proxy has no business with this machine's own addresses.
             shell.args(["-c", &command]).env("NO_PROXY", "*").env("PATH", &path).envs(&variables);
             let output = run(shell);
             assert!(output.status.success(), "{command}: {}", stderr(&output));
-            let answer = stdout(&output).replace(&variables["MUSTER"], "http://127.0.0.1:3000");
+            let answer = stdout(&output);
+            let answer = ["TICKETS", "MUSTER"]
+                .iter()
+                .fold(answer, |answer, name| answer.replace(&variables[*name], "http://127.0.0.1:3000"));
             let answer: String = answer.lines().collect();
             // What comes of tickets comes a moment later. Only questions are asked twice.
             let asks = command.starts_with("curl ") && !command.contains(" -d '") && !command.contains(" -X ");
