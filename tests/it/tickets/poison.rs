@@ -86,6 +86,21 @@ async fn a_dead_letter_says_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
+async fn a_dead_letter_of_a_user_says_what_is_wrong_with_it() {
+    let scene = Scene::new(Words::Itsm).await;
+    let nobody = json!({
+        "specversion": "1.0", "id": "1", "source": "/desk", "type": "user.created", "time": "2025-01-06T08:00:00Z",
+        "data": { "organization_id": scene.org.id.as_str(), "user": { "name": "Nobody" } },
+    })
+    .to_string();
+    scene.org.stack.send("users", [nobody.clone()]).await;
+    let letters = || scene.org.stack.dead_letters("users").into_iter().filter(|letter| letter.body == nobody);
+    until("a dead letter", async || letters().next().is_some()).await;
+    let reasons: Vec<_> = letters().map(|letter| letter.reason.unwrap_or_default()).collect();
+    assert!(matches!(&*reasons, [reason] if reason.starts_with("data.user.id: ")), "{reasons:?}");
+}
+
+#[tokio::test]
 async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_through() {
     for words in Words::BOTH {
         let stack = own_stack().await;
