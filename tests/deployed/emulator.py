@@ -1,0 +1,202 @@
+"""Starts MiniStack 1.5.33, an emulator of AWS, with what it lacks to run the template as it is.
+
+Each part says what AWS does and the emulator does not. None changes what is deployed.
+"""
+
+import contextvars
+import json
+import socketserver
+import sys
+
+from ministack.core import iam_evaluator
+from ministack.services import apigateway, dynamodb, lambda_svc
+from ministack.services.cloudformation import provisioners
+
+HANDLERS = provisioners._RESOURCE_HANDLERS
+
+
+def checked(response):
+    """The body of an answer of the emulator's own, which has to be a success."""
+    status, _, body = response
+    if status >= 400:
+        raise ValueError(body)
+    return json.loads(body)
+
+
+def created_by(resource_type, create, update=None):
+    """Has resources of a type made, and changed, by functions that are given what did so before."""
+    handler = HANDLERS[resource_type]
+    made_before = handler["create"]
+    handler["create"] = lambda *arguments: create(made_before, *arguments)
+    if update:
+        changed_before = handler["update"]
+        handler["update"] = lambda *arguments, **options: update(changed_before, *arguments, **options)
+
+
+# Without it each small answer to a function waits 40 ms for an acknowledgement.
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
+
+
+# --- The API: SAM hands all routes over in an OpenAPI body, which the emulator drops ---------------------------------
+
+
+def import_body(api_id, body):
+    apigateway._routes[api_id], apigateway._integrations[api_id] = {}, {}
+    for path, operations in body.get("paths", {}).items():
+        for method, operation in operations.items():
+            integration = operation.get("x-amazon-apigateway-integration")
+            if not integration:
+                continue
+            target = checked(
+                apigateway._create_integration(
+                    api_id,
+                    {
+                        "integrationType": integration["type"].upper(),
+                        "integrationUri": integration["uri"],
+                        "integrationMethod": integration["httpMethod"],
+                        "payloadFormatVersion": integration["payloadFormatVersion"],
+                    },
+                )
+            )
+            verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+            route_key = "$default" if path == "/$default" else f"{verb} {path}"
+            target = f"integrations/{target['integrationId']}"
+            checked(apigateway._create_route(api_id, {"routeKey": route_key, "target": target}))
+    cors = body.get("x-amazon-apigateway-cors")
+    if cors:
+        checked(apigateway._update_api(api_id, {"corsConfiguration": cors}))
+
+
+def create_api(create, logical_id, properties, stack_name):
+    api_id, attributes = create(logical_id, properties, stack_name)
+    import_body(api_id, properties.get("Body", {}))
+    return api_id, attributes
+
+
+def update_api(update, api_id, old, new, stack_name, logical_id=None):
+    api_id, attributes = update(api_id, old, new, stack_name, logical_id=logical_id)
+    import_body(api_id, new.get("Body", {}))
+    return api_id, attributes
+
+
+created_by("AWS::ApiGatewayV2::Api", create_api, update_api)
+
+
+# The gateway tells a client its request's id in a header, and adds no content type to what has none. The functions write
+# the names of headers in small letters, so the emulator's own can be told by its capitals.
+
+request_id = contextvars.ContextVar("request_id", default=None)
+make_uuid = apigateway.new_uuid
+invoke_function = apigateway._invoke_lambda_proxy
+
+
+async def invoke_and_name(*arguments, **options):
+    chosen = make_uuid()
+    token = request_id.set(chosen)
+    try:
+        status, headers, body = await invoke_function(*arguments, **options)
+    finally:
+        request_id.reset(token)
+    headers.pop("Content-Type", None)
+    return status, {**headers, "apigw-requestid": chosen}, body
+
+
+apigateway.new_uuid = lambda: request_id.get() or make_uuid()
+apigateway._invoke_lambda_proxy = invoke_and_name
+
+
+# --- The table: its time to live -------------------------------------------------------------------------------------
+
+
+def create_table(create, logical_id, properties, stack_name):
+    name, attributes = create(logical_id, properties, stack_name)
+    specification = properties.get("TimeToLiveSpecification")
+    if specification:
+        # From a template a truth comes as a text.
+        enabled = str(specification["Enabled"]).lower() == "true"
+        specification = {"AttributeName": specification["AttributeName"], "Enabled": enabled}
+        checked(dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": specification}))
+    return name, attributes
+
+
+created_by("AWS::DynamoDB::Table", create_table)
+
+
+# --- Alarms: those on an expression over metrics are refused. They are taken, and never evaluated ---------------------
+
+
+def create_alarm(create, logical_id, properties, stack_name):
+    if "Metrics" not in properties:
+        return create(logical_id, properties, stack_name)
+    name = provisioners._physical_name(stack_name, logical_id, max_len=255)
+    return name, alarm(name)
+
+
+def update_alarm(update, name, old, new, stack_name, **options):
+    if "Metrics" not in new:
+        return update(name, old, new, stack_name, **options)
+    return name, alarm(name)
+
+
+def alarm(name):
+    return {"Arn": f"arn:aws:cloudwatch:us-east-1:000000000000:alarm:{name}"}
+
+
+created_by("AWS::CloudWatch::Alarm", create_alarm, update_alarm)
+
+
+# --- IAM -------------------------------------------------------------------------------------------------------------
+
+evaluate = iam_evaluator.evaluate
+
+
+def evaluate_as_aws(context, *arguments, **options):
+    # A batch is no action of its own.
+    if context.action == "sqs:SendMessageBatch":
+        context.action = "sqs:SendMessage"
+    return evaluate(context, *arguments, **options)
+
+
+iam_evaluator.evaluate = evaluate_as_aws
+
+# Lambda reads a queue or a stream in the name of the function's role; the emulator reads and asks nobody.
+
+READING = {
+    "sqs": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+    "dynamodb": [
+        "dynamodb:DescribeStream",
+        "dynamodb:GetRecords",
+        "dynamodb:GetShardIterator",
+        "dynamodb:ListStreams",
+    ],
+}
+all_mappings = lambda_svc._iter_all_esms
+
+
+def allowed_mappings():
+    for account, region, mapping in all_mappings():
+        function, _ = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], None)
+        role = function["config"]["Role"]
+        policies = iam_evaluator._gather_role_policies(role.rsplit("/", 1)[-1], account)
+        source = mapping["EventSourceArn"]
+
+        def is_allowed(action):
+            context = iam_evaluator.EvalContext(role, "AssumedRole", account, action, source, region)
+            return iam_evaluator.evaluate(context, policies).decision == "Allow"
+
+        if all(is_allowed(action) for action in READING[source.split(":")[2]]):
+            yield account, region, mapping
+
+
+lambda_svc._iter_all_esms = allowed_mappings
+
+# The emulator listens on loopback without TLS, and queues and bucket deny whatever comes without. What they would make of a
+# request over plain HTTP is not tried here.
+pin_request_origin = iam_evaluator.pin_request_origin
+iam_evaluator.pin_request_origin = lambda source_ip, secure_transport: pin_request_origin(source_ip, True)
+
+
+from ministack.app import main  # noqa: E402 - it takes the names above as they are when it is imported
+
+sys.argv[0] = "ministack"
+main()

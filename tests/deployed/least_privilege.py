@@ -1,0 +1,140 @@
+"""Takes each action out of each policy of a deployed stack, one at a time, and sees the test break that needs it.
+
+least_privilege.py STACK
+
+Which test that is, least_privilege.txt says. It has a line for each action, and none for one that no policy has; an action without a
+test says why. What failed meanwhile has to be handled once the action is back.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import boto3
+
+# How long a test waits in vain: many times what it waits for otherwise, and little enough that no message is given up: seconds.
+PATIENCE = 5
+TABLE = Path(__file__).with_name("least_privilege.txt")
+
+stack = sys.argv[1]
+iam = boto3.client("iam")
+sqs = boto3.client("sqs")
+cloudformation = boto3.client("cloudformation")
+resources = cloudformation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
+urls = [resource["PhysicalResourceId"] for resource in resources if resource["ResourceType"] == "AWS::SQS::Queue"]
+
+
+def attributes_of(queue):
+    return sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
+
+
+# Not those of dead letters, which nobody handles.
+queues = [url for url in urls if "RedrivePolicy" in attributes_of(url)]
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value]
+
+
+def kind(arn):
+    """What an ARN stands for, as the table has it: the logical id of what it is or is in, and an index."""
+    for resource in resources:
+        physical = resource["PhysicalResourceId"].rsplit("/", 1)[-1]
+        if arn.endswith((f":{physical}", f"/{physical}")):
+            return resource["LogicalResourceId"]
+        if f"/{physical}/" in arn or f":{physical}/" in arn:
+            # A stream is named after the moment when it was made.
+            return resource["LogicalResourceId"] + arn.rsplit(physical, 1)[1].split("/stream/")[0].replace("/*", "")
+    return arn
+
+
+def permissions():
+    """Every action that the role of a function is allowed: its name in the table, and how to take it away."""
+    for resource in resources:
+        if resource["ResourceType"] != "AWS::IAM::Role":
+            continue
+        role = resource["PhysicalResourceId"]
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            for at, statement in enumerate(document["Statement"]):
+                for action in as_list(statement["Action"]):
+                    target = ",".join(kind(arn) for arn in as_list(statement["Resource"]))
+                    name = f"{resource['LogicalResourceId'].removesuffix('Role')} {action} {target}"
+                    yield name, (role, policy, document, at, action)
+
+
+def put(role, policy, document):
+    iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=json.dumps(document))
+
+
+def without(document, at, action):
+    statements = [dict(statement) for statement in document["Statement"]]
+    statements[at]["Action"] = [other for other in as_list(statements[at]["Action"]) if other != action]
+    if not statements[at]["Action"]:
+        del statements[at]
+    return {**document, "Statement": statements}
+
+
+def passes(tests, patience=None):
+    command = ["cargo", "test", "--locked", "--quiet", "--package", "muster-tests", "--", "--exact", *tests]
+    environment = {**os.environ, "RUST_BACKTRACE": "0"}
+    if patience:
+        environment["MUSTER_TEST_PATIENCE"] = str(patience)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if f"running {len(tests)} test" not in result.stdout:
+        sys.exit(f"there is no such test, or it does not build: {' '.join(tests)}\n{result.stdout}{result.stderr}")
+    return result.returncode == 0, result.stdout
+
+
+def until_handled(name):
+    """Waits until all queues are empty: what failed is tried again, and now nothing is missing."""
+    deadline = time.monotonic() + 120
+    counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    while True:
+        left = {}
+        for url in queues:
+            attributes = attributes_of(url)
+            if any(attributes[count] != "0" for count in counts):
+                left[url.rsplit("/", 1)[-1]] = [attributes[count] for count in counts]
+        if not left:
+            return
+        if time.monotonic() > deadline:
+            sys.exit(f"{name}: it is allowed again, and still there is left: {left}")
+        time.sleep(0.2)
+
+
+table, reasons = {}, {}
+for line in TABLE.read_text().splitlines():
+    if line and not line.startswith("#"):
+        name, _, proof = line.partition(": ")
+        if proof.startswith("("):
+            reasons[name] = proof
+        else:
+            table[name] = proof
+
+found = dict(permissions())
+if unknown := sorted(found.keys() - table.keys() - reasons.keys()):
+    sys.exit("least_privilege.txt does not say which test needs: " + "; ".join(unknown))
+if stale := sorted((table.keys() | reasons.keys()) - found.keys()):
+    sys.exit("least_privilege.txt has what no policy allows: " + "; ".join(stale))
+
+unneeded = []
+for name, test in table.items():
+    role, policy, document, at, action = found[name]
+    put(role, policy, without(document, at, action))
+    try:
+        passed, _ = passes([test], PATIENCE)
+    finally:
+        put(role, policy, document)
+    until_handled(name)
+    if passed:
+        unneeded.append(f"{name}: {test}")
+if unneeded:
+    sys.exit("these tests pass without:\n" + "\n".join(unneeded))
+passed, output = passes(sorted(set(table.values())))
+if not passed:
+    sys.exit(f"with everything allowed again:\n{output}")
+print(f"deployed: without any of {len(table)} actions a test breaks; {len(reasons)} cannot be tried here")
