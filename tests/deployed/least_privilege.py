@@ -1,6 +1,6 @@
 """Takes each action out of each policy of a deployed stack, one at a time, and sees the test break that needs it.
 
-least_privilege.py STACK
+least_privilege.py STACK [NAME]: of all, or of those with this in their names
 
 Which test that is, least_privilege.txt says. It has a line for each action, and none for one that no policy has; an action without a
 test says why. What failed meanwhile has to be handled once the action is back.
@@ -121,8 +121,11 @@ if unknown := sorted(found.keys() - table.keys() - reasons.keys()):
 if stale := sorted((table.keys() | reasons.keys()) - found.keys()):
     sys.exit("least_privilege.txt has what no policy allows: " + "; ".join(stale))
 
+wanted = sys.argv[2] if len(sys.argv) > 2 else ""
 unneeded = []
 for name, test in table.items():
+    if wanted not in name:
+        continue
     role, policy, document, at, action = found[name]
     put(role, policy, without(document, at, action))
     try:
@@ -137,4 +140,6 @@ if unneeded:
 passed, output = passes(sorted(set(table.values())))
 if not passed:
     sys.exit(f"with everything allowed again:\n{output}")
-print(f"deployed: without any of {len(table)} actions a test breaks; {len(reasons)} cannot be tried here")
+print(f"deployed: without any of {len(table)} actions a test breaks; not tried here:")
+for name, reason in reasons.items():
+    print(f"deployed:   {name} {reason}")

@@ -76,19 +76,19 @@ impl Deployed {
     fn queue(&self, name: &str) -> &Queue {
         self.queues.get(name).unwrap_or_else(|| panic!("there is no queue of {name}"))
     }
+}
 
-    async fn is_empty(&self, queue: &str) -> bool {
-        let url = &self.queue(queue).url;
-        let get = client(url).get_queue_attributes().queue_url(url);
-        let answer = get.attribute_names(QueueAttributeName::All).send().await.expect("the queue tells how full it is");
-        let attributes = answer.attributes.expect("the queue has attributes");
-        let parts = [
-            QueueAttributeName::ApproximateNumberOfMessages,
-            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
-            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
-        ];
-        parts.iter().all(|part| attributes.get(part).is_some_and(|count| count == "0"))
-    }
+/// How many messages of a queue wait, are under way, and are for later.
+async fn counts(queue_url: &str) -> [u64; 3] {
+    let get = client(queue_url).get_queue_attributes().queue_url(queue_url);
+    let answer = get.attribute_names(QueueAttributeName::All).send().await.expect("the queue tells how full it is");
+    let attributes = answer.attributes.expect("the queue has attributes");
+    [
+        QueueAttributeName::ApproximateNumberOfMessages,
+        QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+    ]
+    .map(|name| attributes.get(&name).and_then(|count| count.parse().ok()).expect("the queue has this count"))
 }
 
 /// A client for the queue at a URL, over connections of its own: they end with the runtime of the test that made them.
@@ -156,12 +156,13 @@ impl Stack {
 
     /// Whether everything on a queue was handled, or given up.
     pub async fn is_empty(&self, queue: &str) -> bool {
-        match &self.behind {
-            Behind::Local { queues, .. } => {
-                queues.contents(queue).is_some_and(|queue| queue.visible + queue.in_flight == 0)
-            }
-            Behind::Deployed(deployed) => deployed.is_empty(queue).await,
-        }
+        counts(&self.queue_url(queue)).await == [0; 3]
+    }
+
+    /// Whether nothing on a queue is to be handled now: what is left, if anything, is for later.
+    pub async fn has_nothing_due(&self, queue: &str) -> bool {
+        let [waiting, under_way, _] = counts(&self.queue_url(queue)).await;
+        waiting + under_way == 0
     }
 
     /// What a queue gave up, as far as it is known.

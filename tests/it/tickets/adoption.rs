@@ -27,6 +27,20 @@ async fn an_assignee_whom_a_person_named_is_adopted_without_a_turn() {
 }
 
 #[tokio::test]
+async fn what_one_batch_takes_and_gives_comes_out_even() {
+    for words in Words::BOTH {
+        let scene = Scene::new(words).await;
+        let team = scene.team("Rotation", [0]).await;
+        let given = |id: &str| scene.ticket(id).team(&team).assignee(&scene.user(0));
+        scene.send(&[given("a").created()]).await;
+        scene.send(&[given("a").status("cancelled").updated(), given("b").created()]).await;
+        assert_eq!(scene.place("a").await.state, "closed");
+        assert_eq!(scene.place("b").await, Place::assigned(&team, &scene.user(0)));
+        assert_eq!(scene.load(&team).await, (1, vec![(1, 0)]));
+    }
+}
+
+#[tokio::test]
 async fn a_new_ticket_may_have_an_assignee_already() {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Place, Scene, Ticket, Words};
+use super::{Place, Scene, Ticket, Words, until};
 
 #[tokio::test]
 async fn a_ticket_without_a_team_goes_to_the_team_that_knows_most_of_it() {
@@ -94,6 +94,16 @@ async fn unrouted_tickets_are_tried_again_when_a_team_is_created_and_when_specia
         assert_eq!(scene.place("c").await, Place::unrouted());
         assert_eq!(scene.load(&team).await, (2, vec![(2, 0)]));
     }
+}
+
+#[tokio::test]
+async fn what_tries_them_again_is_done_with_for_the_moment() {
+    let scene = Scene::new(Words::Itsm).await;
+    scene.send(&[scene.ticket("a").about("vpn").created()]).await;
+    let team = scene.team_of("Network", "round_robin", &["VPN"]).await;
+    scene.until_placed("a", &Place::waiting(&team)).await;
+    // A second look is left for later, when the index shows all.
+    until("nothing to do now", async || scene.org.stack.has_nothing_due("jobs").await).await;
 }
 
 #[tokio::test]
