@@ -51,6 +51,7 @@ def check_dashboard(template):
     values = {key: separator.join([name] * len(items)) for key, (separator, items) in lists.items()}
     body = json.loads(re.sub(r"\$\{([\w:.]+)\}", lambda match: values.get(match[1], name), text))
     assert "${" not in json.dumps(body), "something is not substituted"
+    assert body["periodOverride"] == "inherit", "an hour's sum would be that of a period which goes by the range shown"
     for widget in body["widgets"]:
         properties = widget["properties"]
         assert widget["width"] <= 24 and widget["height"] > 0, widget
