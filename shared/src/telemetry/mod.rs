@@ -161,8 +161,12 @@ impl fmt::Debug for Telemetry {
 }
 
 /// What is logged: by `RUST_LOG`, else from the level on that Lambda is configured for, else what is informational or worse.
+///
+/// Lambda's `TRACE` is no more than `DEBUG`: Muster has nothing to add there, but the runtime would write whole events,
+/// credentials included, and the SDK whole requests.
 fn filter() -> EnvFilter {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let level = level.min(LevelFilter::DEBUG);
     // What the runtime says of a handler's panic or error is known by then, with where and why.
     let repeated = "lambda_runtime::layers::panic=off".parse().expect("a target and a level");
     EnvFilter::builder().with_default_directive(level.into()).from_env_lossy().add_directive(repeated)

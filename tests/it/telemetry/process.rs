@@ -29,6 +29,9 @@ use crate::support::{
 /// An invocation: its request id, the header of its trace, and its event.
 type Event = (&'static str, String, String);
 
+/// The function's own credential.
+const SECRET: &str = "never-to-be-told";
+
 /// In place of the runtime's API.
 #[derive(Default)]
 struct Api {
@@ -78,27 +81,17 @@ fn event(token: &str, path: &str) -> String {
     .to_string()
 }
 
-/// This test runs itself once more, as the function.
-#[tokio::test]
-async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
-    if env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
-        return be_a_function().await;
-    }
-    let stack = Stack::shared();
-    let org = stack.organization().await;
-    let (token, stray) = (org.itsm.token(), stray_key(muster::domain::KeyKind::TtLive));
-    let trace = |n: usize, sampled: u8| (format!("1-5759e988-{n:024x}"), sampled);
-    let header = |(root, sampled): (String, u8)| format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}");
-    let api = Arc::new(Api::default());
-    api.events.lock().unwrap_or_else(PoisonError::into_inner).extend([
-        ("good", header(trace(1, 0)), event(token, "/v1/teams")),
-        ("sampled", header(trace(2, 1)), event(token, "/v1/teams")),
-        ("stray", header(trace(3, 0)), event(&stray, "/v1/teams")),
-        ("panics", header(trace(4, 0)), event(token, "/panic")),
-        ("strange", header(trace(5, 0)), json!({ "token": token }).to_string()),
-        ("again", header(trace(6, 0)), event(token, "/v1/teams")),
-    ]);
+/// What a process wrote to its output and its errors, and what it answered.
+struct Ran {
+    output: String,
+    errors: String,
+    answers: Vec<(String, String, Value)>,
+}
 
+/// Has the function answer events in a process of its own, which has these variables besides. It is a test that runs itself.
+async fn run(stack: &Stack, events: impl IntoIterator<Item = Event>, variables: &[(&str, &str)]) -> Ran {
+    let api = Arc::new(Api::default());
+    api.events.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
     let address = listener.local_addr().expect("it is bound").to_string();
     let app = Router::new()
@@ -106,7 +99,6 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
         .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(answered))
         .with_state(Arc::clone(&api));
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
-    let xray = Xray::listen();
 
     let mut function = Command::new(env::current_exe().expect("this test"))
         .args(["--exact", "telemetry::process::all_that_a_process_writes_is_json_lines_of_its_invocations"])
@@ -119,25 +111,56 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
             ("AWS_REGION", "us-east-1"),
             ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "never-to-be-told"),
+            ("AWS_SECRET_ACCESS_KEY", SECRET),
             ("AWS_ENDPOINT_URL_DYNAMODB", &stack.dynamodb_url),
-            ("AWS_XRAY_DAEMON_ADDRESS", &xray.address()),
             ("TABLE_NAME", &stack.table),
             ("STACK_NAME", "helpdesk"),
         ])
+        .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("this test runs");
+    // Read as it is written: a full pipe would hold up the function.
+    let (mut stdout, mut stderr) = (function.stdout.take().expect("piped"), function.stderr.take().expect("piped"));
+    let reading = tokio::spawn(async move {
+        let (mut output, mut errors) = (String::new(), String::new());
+        let read = tokio::join!(stdout.read_to_string(&mut output), stderr.read_to_string(&mut errors));
+        assert!(matches!(read, (Ok(_), Ok(_))), "no text: {read:?}");
+        (output, errors)
+    });
     tokio::time::timeout(Duration::from_mins(1), api.is_done.notified()).await.expect("all is answered");
     function.kill().await.expect("it was running");
     serving.abort();
-    let (mut output, mut errors) = (String::new(), String::new());
-    function.stdout.take().expect("piped").read_to_string(&mut output).await.expect("a text");
-    function.stderr.take().expect("piped").read_to_string(&mut errors).await.expect("a text");
+    let (output, errors) = reading.await.expect("a text each");
+    let answers = std::mem::take(&mut *api.answers.lock().unwrap_or_else(PoisonError::into_inner));
+    Ran { output, errors, answers }
+}
 
-    for secret in [token, &stray, "never-to-be-told"] {
+/// This test runs itself once more, as the function.
+#[tokio::test]
+async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
+    if env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
+        return be_a_function().await;
+    }
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let (token, stray) = (org.itsm.token(), stray_key(muster::domain::KeyKind::TtLive));
+    let trace = |n: usize, sampled: u8| (format!("1-5759e988-{n:024x}"), sampled);
+    let header = |(root, sampled): (String, u8)| format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}");
+    let events = [
+        ("good", header(trace(1, 0)), event(token, "/v1/teams")),
+        ("sampled", header(trace(2, 1)), event(token, "/v1/teams")),
+        ("stray", header(trace(3, 0)), event(&stray, "/v1/teams")),
+        ("panics", header(trace(4, 0)), event(token, "/panic")),
+        ("strange", header(trace(5, 0)), json!({ "token": token }).to_string()),
+        ("again", header(trace(6, 0)), event(token, "/v1/teams")),
+    ];
+    let xray = Xray::listen();
+    let Ran { output, errors, answers } = run(&stack, events, &[("AWS_XRAY_DAEMON_ADDRESS", &xray.address())]).await;
+
+    for secret in [token, &stray, SECRET] {
         assert!(!output.contains(secret) && !errors.contains(secret), "{output}{errors}");
     }
     assert_eq!(errors, "");
@@ -158,7 +181,6 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
     assert_eq!(log[0]["message"], "panicked");
     assert!(log[0]["location"].as_str().is_some_and(|location| location.contains("process.rs")), "{output}");
 
-    let answers = api.answers.lock().unwrap_or_else(PoisonError::into_inner);
     let kinds: Vec<_> = answers.iter().map(|(id, kind, _)| (id.as_str(), kind.as_str())).collect();
     let ok = ["good", "sampled", "stray"].map(|id| (id, "response"));
     assert_eq!(kinds, [&ok[..], &[("panics", "error"), ("strange", "error"), ("again", "response")]].concat());
@@ -166,6 +188,29 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
     let call = xray.next();
     assert_eq!(call["trace_id"], trace(2, 1).0);
     assert_eq!((&call["name"], &call["aws"]["table_name"]), (&json!("DynamoDB"), &json!(stack.table)));
+}
+
+/// The runtime and the SDK are at work only here, and have the most to say.
+#[tokio::test]
+async fn no_level_of_lambdas_has_a_process_write_a_credential() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let stray = stray_key(muster::domain::KeyKind::TtLive);
+    for level in ["TRACE", "DEBUG"] {
+        let events = [
+            ("good", String::new(), event(org.itsm.token(), "/v1/teams")),
+            ("stray", String::new(), event(&stray, "/v1/teams")),
+            ("strange", String::new(), json!({ "token": stray }).to_string()),
+        ];
+        let Ran { output, errors, answers } = run(&stack, events, &[("AWS_LAMBDA_LOG_LEVEL", level)]).await;
+        assert_eq!(answers.len(), 3);
+        for told in ["called", "lambda_runtime", "aws_smithy_runtime"] {
+            assert!(output.contains(told), "{level} is not told of {told}: {output}");
+        }
+        for secret in [org.itsm.token(), &stray, SECRET, "Signature="] {
+            assert!(!output.contains(secret) && !errors.contains(secret), "{secret} is told at {level}");
+        }
+    }
 }
 
 /// The function of teams, which panics where it is asked to, with whatever it works on in its message.

@@ -19,6 +19,9 @@ use crate::support::{
     told::Listener,
 };
 
+/// All that a function can be had to log by Lambda's configuration: what the SDK says too.
+const EVERYTHING: &str = "debug";
+
 #[tokio::test]
 async fn no_line_holds_a_credential_or_a_profile() {
     let stack = Stack::shared();
@@ -47,7 +50,7 @@ async fn no_line_holds_a_credential_or_a_profile() {
         (WRITES, Some(Fault::Canceled("ValidationError"))),
         (WRITES, Some(Fault::Answer(500, "InternalServerError"))),
     ];
-    let listener = Listener::to("teams", "info,muster=debug", None);
+    let listener = Listener::to("teams", EVERYTHING, None);
     let mut told = String::new();
     for (operations, fault) in faults {
         let script = Script::default();
@@ -124,7 +127,7 @@ async fn no_line_holds_what_an_event_says_of_a_person() {
         good[..good.len() - 1].to_owned(),
         "Ada Secret".to_owned(),
     ];
-    let listener = Listener::to("directory", "info,muster=debug", None);
+    let listener = Listener::to("directory", EVERYTHING, None);
     let mut told = String::new();
     for fault in [Some(Fault::Answer(400, "ValidationException")), Some(Fault::Refused), None] {
         let script = Script::default();
