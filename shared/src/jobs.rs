@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     domain::{OrganizationId, TeamId},
     queue::Message,
+    telemetry::Waiting,
     wire::json,
 };
 
@@ -69,11 +70,14 @@ pub enum Job {
         #[serde(default)]
         second_look: bool,
     },
-    /// Start again whatever the index of work shows unfinished.
+    /// Start again whatever the index of work shows unfinished, and count who waits.
     RestartUnfinished {
         /// Where the last page ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
+        /// Who waits as far as the last page, unless that was not counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waiting: Option<Waiting>,
     },
 }
 

@@ -19,7 +19,7 @@ use muster::{
     queue::{NotSent, Queue},
     sqs::Batch,
     store::{self, Store, Table, Unfinished},
-    telemetry,
+    telemetry::{self, Waiting},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -161,7 +161,7 @@ impl AtWork<'_> {
             Job::CopyProfile { organization_id, user_id, after, second_look } => {
                 self.copy_profile(&organization(organization_id)?, user(user_id)?, after.clone(), *second_look).await
             }
-            Job::RestartUnfinished { after } => self.restart_unfinished(after.clone()).await,
+            Job::RestartUnfinished { after, waiting } => self.restart_unfinished(after.clone(), *waiting).await,
         }
     }
 
@@ -207,8 +207,10 @@ impl AtWork<'_> {
     /// Starts whatever the index of work shows, and counts who waits. What is being done at this moment is done twice, and
     /// harmlessly.
     ///
-    /// What does not fit one invocation is counted by those that follow: the sum of all is how many wait.
-    async fn restart_unfinished(&self, mut after: Option<String>) -> Result<(), Error> {
+    /// What does not fit one invocation goes on in another, which is told how many were counted: only the last tells of all,
+    /// and none where a part could not be counted.
+    async fn restart_unfinished(&self, mut after: Option<String>, waiting: Option<Waiting>) -> Result<(), Error> {
+        let mut waiting = if after.is_none() { Some(Waiting::default()) } else { waiting };
         loop {
             let page = self.store.unfinished(after.as_deref(), Self::PAGE).await?;
             let restarted = page.found.iter().map(|unfinished| match unfinished {
@@ -216,31 +218,32 @@ impl AtWork<'_> {
                 Unfinished::Gone(org, team) => Job::sweep(org, *team, 0),
             });
             self.enqueue(&restarted.collect::<Vec<_>>(), Duration::ZERO).await?;
-            self.count_waiting(&page.found).await;
+            if let Some(before) = waiting {
+                waiting = self.count_waiting(before, &page.found).await;
+            }
             after = page.next;
             if after.is_none() {
+                telemetry::record(|measured| measured.waiting = waiting.or(measured.waiting));
                 return Ok(());
             }
             if !self.goes_on() {
-                return self.enqueue(&[Job::RestartUnfinished { after }], Duration::ZERO).await;
+                return self.enqueue(&[Job::RestartUnfinished { after, waiting }], Duration::ZERO).await;
             }
         }
     }
 
-    /// Counts who waits, for the metrics. Work goes on where that cannot be told.
-    async fn count_waiting(&self, unfinished: &[Unfinished]) {
+    /// Adds who waits to those that were counted before, for the metrics. Work goes on where that cannot be told.
+    async fn count_waiting(&self, before: Waiting, unfinished: &[Unfinished]) -> Option<Waiting> {
         let teams = unfinished.iter().filter_map(|unfinished| match unfinished {
             Unfinished::Waiting(org, team) => Some((org, *team)),
             Unfinished::Gone(..) => None,
         });
-        match self.store.waiting_tickets(teams).await {
-            Ok(waiting) => telemetry::record(|measured| {
-                let counted = measured.waiting.get_or_insert_default();
-                counted.tickets += waiting.iter().sum::<u64>();
-                counted.teams += waiting.len() as u64;
-            }),
-            Err(error) => tracing::warn!(%error, "who waits was not counted"),
-        }
+        let waiting = self.store.waiting_tickets(teams).await;
+        let waiting = waiting.inspect_err(|error| tracing::warn!(%error, "who waits was not counted")).ok()?;
+        Some(Waiting {
+            tickets: before.tickets + waiting.iter().sum::<u64>(),
+            teams: before.teams + waiting.len() as u64,
+        })
     }
 }
 

@@ -24,6 +24,7 @@ use lambda_http::{
     Context,
     tracing::subscriber::{EnvFilter, filter::LevelFilter, fmt as subscriber},
 };
+use serde::{Deserialize, Serialize};
 use tokio::task::futures::TaskLocalFuture;
 
 pub use calls::Calls;
@@ -60,7 +61,7 @@ pub struct Measured {
     pub tickets_unrouted: usize,
     /// Tickets that began to wait with a team in which nobody was eligible.
     pub tickets_begun_waiting: usize,
-    /// Who waits, where the invocation looked: tickets, and the teams that they wait with.
+    /// Who waits, where the invocation was the last to look: tickets, and the teams that they wait with.
     pub waiting: Option<Waiting>,
     /// Attempts beyond the first, at calls and at decisions that somebody else made stale.
     pub retries: usize,
@@ -82,7 +83,7 @@ pub struct Request {
 }
 
 /// Who waits.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiting {
     /// Tickets that wait.
     pub tickets: u64,

@@ -239,6 +239,58 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
 }
 
 #[tokio::test]
+async fn who_waits_is_told_once_all_are_counted() {
+    const TEAMS: usize = 100;
+    let crews: Vec<_> = (0..TEAMS).map(|_| Crew::of(QueueStrategy::RoundRobin, [])).collect();
+    let desk = Desk::open(&Stack::shared(), 0, &crews).await;
+    let bodies: Vec<_> =
+        (0..TEAMS).map(|n| desk.says("created", &format!("T-{n}"), 100, json!({ "team_id": team(n) }))).collect();
+    let table = Table::new(desk.stack.dynamodb(), desk.stack.table.as_str());
+    assert_eq!(assign(&desk.assignment_over(table), &bodies).await, [0; 0]);
+
+    let listener = Listener::to("jobs", "info", None);
+    // Gives what was told of who waits, and what is left of the job.
+    let performs = async |job: &str, script: &Script, time: u64| {
+        let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
+        let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
+        let deps = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock };
+        let jobs = [job.to_owned()];
+        let performed = perform_within(&deps, &jobs, Duration::from_secs(time));
+        assert_eq!(listener.invoke(false, performed).await.1, [0; 0]);
+        let told: Vec<_> = listener.lines().1.iter().filter_map(|line| line["TicketsWaiting"].as_u64()).collect();
+        let sent = desk.jobs.take().into_iter().map(|sent| sent.body);
+        (told, sent.filter(|body| body.contains("restart_unfinished")).collect::<Vec<_>>())
+    };
+    let slow = |script: &Script| {
+        let pause = || tokio::time::sleep(Duration::from_secs(4)).boxed();
+        script.once(&["Query"], Fault::After(std::sync::Arc::new(pause)));
+    };
+    let restart = json!({ "job": "restart_unfinished" }).to_string();
+
+    // What does not fit one invocation is not told before the last.
+    let script = Script::default();
+    slow(&script);
+    let (told, left) = performs(&restart, &script, 8).await;
+    assert_eq!((told.len(), left.len()), (0, 1), "{told:?} {left:?}");
+    let (told, done) = performs(&left[0], &Script::default(), 60).await;
+    assert_eq!((told, done.len()), (vec![TEAMS as u64], 0));
+    // It may come twice.
+    assert_eq!(performs(&left[0], &Script::default(), 60).await.0, [TEAMS as u64]);
+
+    // A part that does not say how many waited before it, as it was written formerly, is no whole; nor is what could not be counted.
+    let mut formerly: Value = serde_json::from_str(&left[0]).expect("a job is JSON");
+    formerly.as_object_mut().expect("an object").retain(|name, _| name == "job" || name == "after");
+    assert_eq!(performs(&formerly.to_string(), &Script::default(), 60).await.0, [0; 0]);
+    let script = Script::default();
+    script.once(&["BatchGetItem"], Fault::Answer(400, "AccessDeniedException"));
+    assert_eq!(performs(&restart, &script, 60).await.0, [0; 0]);
+    slow(&script);
+    script.once(&["BatchGetItem"], Fault::Answer(400, "AccessDeniedException"));
+    let left = performs(&restart, &script, 8).await.1;
+    assert_eq!(performs(&left[0], &Script::default(), 60).await.0, [0; 0]);
+}
+
+#[tokio::test]
 async fn a_batch_says_once_whose_messages_come_again_and_why() {
     let desk = Desk::open(&Stack::shared(), 1, &[Crew::of(QueueStrategy::RoundRobin, [0])]).await;
     let script = Script::default();
