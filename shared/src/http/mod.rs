@@ -235,7 +235,7 @@ where
     let token = received.token.as_deref().ok_or(Failure::Unauthorized)?;
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
     let principal = principal.ok_or(Failure::Unauthorized)?;
-    telemetry::record(|measured| measured.organization = Some(principal.organization_id.clone()));
+    telemetry::about(&principal.organization_id);
     if !principal.may_come_from(received.address) {
         return Err(Failure::AddressNotAllowed.into());
     }

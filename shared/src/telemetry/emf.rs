@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Invocation, Measured};
-use crate::domain::{Contract, Timestamp};
+use crate::domain::{Contract, OrganizationId, Timestamp};
 
 const NAMESPACE: &str = "Muster";
 
@@ -39,16 +39,8 @@ pub(super) fn line(
     took: Duration,
     now: Timestamp,
 ) -> Option<String> {
-    let Measured {
-        organization,
-        request,
-        tickets_assigned,
-        tickets_unrouted,
-        tickets_begun_waiting,
-        waiting,
-        retries,
-        dead_letters,
-    } = measured;
+    let Measured { request, tickets_assigned, tickets_unrouted, tickets_begun_waiting, waiting, retries, dead_letters } =
+        measured;
     let mut line = Line::default();
     if let Some(request) = request {
         let is_failure = request.status.is_none_or(|status| status >= 500);
@@ -78,7 +70,7 @@ pub(super) fn line(
     line.tell("Function", invocation.telemetry.function);
     line.tell("requestId", &*invocation.request_id);
     line.tell("traceId", invocation.trace.as_ref().map(|trace| &*trace.root));
-    line.tell("organization", organization.as_ref().map(ToString::to_string));
+    line.tell("organization", invocation.organization.get().map(OrganizationId::as_str));
     line.members.insert("_aws".to_owned(), json!({ "Timestamp": now.millis(), "CloudWatchMetrics": line.directives }));
     Some(Value::Object(line.members).to_string())
 }

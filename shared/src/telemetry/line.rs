@@ -48,9 +48,7 @@ where
         let Fields(mut fields) = fields;
         let message = fields.remove("message");
         let invocation = present();
-        if let Some(organization) =
-            invocation.as_ref().and_then(|invocation| invocation.measured().organization.clone())
-        {
+        if let Some(organization) = invocation.as_ref().and_then(|invocation| invocation.organization.get()) {
             fields.entry("organization").or_insert_with(|| organization.as_str().into());
         }
         let metadata = event.metadata();

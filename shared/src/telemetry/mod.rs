@@ -14,7 +14,7 @@ use std::{
     io::{self, Write as _},
     panic,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
@@ -43,6 +43,13 @@ pub fn record(change: impl FnOnce(&mut Measured)) {
     let _ = PRESENT.try_with(|invocation| change(&mut invocation.measured()));
 }
 
+/// Tells whose data the present invocation works on, if there is one. A batch of messages may be of several organizations, and
+/// is of none here.
+pub fn about(organization: &OrganizationId) {
+    // It stays the first's: a request is of one.
+    let _ = PRESENT.try_with(|invocation| invocation.organization.set(organization.clone()));
+}
+
 /// The present invocation.
 fn present() -> Option<Arc<Invocation>> {
     PRESENT.try_with(Arc::clone).ok()
@@ -51,8 +58,6 @@ fn present() -> Option<Arc<Invocation>> {
 /// What an invocation did, beyond what Lambda counts by itself.
 #[derive(Debug, Default)]
 pub struct Measured {
-    /// Whose data it worked on, once that is known. A batch of messages may be of several organizations, and is of none here.
-    pub organization: Option<OrganizationId>,
     /// The request that it serves, if it serves one.
     pub request: Option<Request>,
     /// Tickets that a team's strategy gave to somebody.
@@ -147,6 +152,7 @@ impl Telemetry {
             trace: context.xray_trace_id.as_deref().and_then(Trace::parse),
             is_first: !self.is_warm.swap(true, Ordering::Relaxed),
             began: Instant::now(),
+            organization: OnceLock::new(),
             measured: Mutex::default(),
         })
     }
@@ -181,6 +187,8 @@ pub struct Invocation {
     trace: Option<Trace>,
     is_first: bool,
     began: Instant,
+    /// Apart from what is measured: every line of the log looks for it, even one that is written while something is counted.
+    organization: OnceLock<OrganizationId>,
     measured: Mutex<Measured>,
 }
 

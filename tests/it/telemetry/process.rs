@@ -17,7 +17,11 @@ use axum::{
     routing::{get, post},
 };
 use lambda_http::{Request, service_fn};
-use muster::{domain::Timestamp, lambda, telemetry::Telemetry};
+use muster::{
+    domain::Timestamp,
+    lambda,
+    telemetry::{self, Telemetry},
+};
 use serde_json::{Value, json};
 use tokio::{io::AsyncReadExt as _, net::TcpListener, process::Command, sync::Notify};
 
@@ -213,12 +217,12 @@ async fn no_level_of_lambdas_has_a_process_write_a_credential() {
     }
 }
 
-/// The function of teams, which panics where it is asked to, with whatever it works on in its message.
+/// The function of teams, which panics where it is asked to, with whatever it works on in its message: while it counts, too.
 async fn be_a_function() {
     let telemetry = Telemetry::start("teams");
     let deps = lambda::init().await.expect("the environment is complete");
     let handle = async |request: Request| {
-        assert!(request.uri().path() != "/panic", "{:?}", request.headers());
+        telemetry::record(|_| assert!(request.uri().path() != "/panic", "{:?}", request.headers()));
         muster_teams::handle(request, &deps).await
     };
     lambda::run(telemetry, service_fn(handle)).await.expect("the API answers");
