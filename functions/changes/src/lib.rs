@@ -57,13 +57,16 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
     let mut response = DynamoDbEventResponse::default();
     if let Some(position) = again {
         let sequence_number = sequence_numbers[position].clone();
+        let causes = [
+            unreadable.map(|(_, error)| error.to_string()),
+            unpublished.as_ref().map(ToString::to_string),
+            unsent.as_ref().map(ToString::to_string),
+        ];
         tracing::error!(
             sequenceNumber = sequence_number,
             records = sequence_numbers.len(),
             position,
-            unreadable = unreadable.map(|(_, error)| tracing::field::display(error)),
-            unpublished = unpublished.as_ref().map(tracing::field::display),
-            unsent = unsent.as_ref().map(tracing::field::display),
+            error = causes.into_iter().flatten().collect::<Vec<_>>().join("; "),
             "from this record on the stream has to come again"
         );
         if position == 0 && sequence_numbers.len() > 1 {

@@ -121,7 +121,8 @@ fn sqs_event(bodies: &[String]) -> Value {
     json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() })
 }
 
-fn context(time: Duration) -> Context {
+/// What Lambda says of an invocation that has so long.
+pub fn context(time: Duration) -> Context {
     let mut context = Context::default();
     context.deadline = u64::try_from(Timestamp::now().plus(time).millis()).expect("a time of today");
     context

@@ -2,11 +2,14 @@
 
 use std::{sync::mpsc, thread, time::Duration};
 
-use muster::{domain::OrganizationId, telemetry};
-use serde_json::json;
+use lambda_runtime::LambdaEvent;
+use muster::{bus::Bus, domain::OrganizationId, queue::Queue, telemetry};
+use muster_changes::Deps;
+use muster_cli::emulator;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::support::told::Listener;
+use crate::support::{queue::context, told::Listener};
 
 /// What happens while something is counted is told too.
 #[test]
@@ -27,4 +30,33 @@ fn a_change_that_logs_holds_up_nobody() {
     let (log, metrics) = done.recv_timeout(Duration::from_mins(1)).expect("it comes to an end");
     assert_eq!((&log[0]["message"], &log[0]["organization"]), (&json!("told in between"), &json!("acme")));
     assert_eq!((&metrics[0]["Retries"], &metrics[0]["organization"]), (&json!(1), &json!("acme")));
+}
+
+/// A batch of changes of which nothing can be told to anybody, and one cannot be read.
+#[tokio::test]
+async fn what_comes_again_from_the_stream_has_its_causes() {
+    let aws = emulator::sdk_config("http://127.0.0.1:1");
+    let deps = Deps {
+        bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
+        jobs: Queue::new(aws_sdk_sqs::Client::new(&aws), "http://127.0.0.1:1/000000000000/jobs"),
+    };
+    let listener = Listener::to("changes", "info", None);
+    let mut event: Value =
+        serde_json::from_str(include_str!("../../../events/changes/team-created.json")).expect("an event is JSON");
+    let records = event["Records"].as_array_mut().expect("a list");
+    let mut unreadable = records[0].clone();
+    unreadable["dynamodb"]["NewImage"] = json!({});
+    records.push(unreadable);
+    let event = serde_json::from_value(event).expect("the function takes it");
+    let context = context(Duration::from_secs(2));
+    let (request_id, answer) =
+        listener.invoke(false, muster_changes::handle(LambdaEvent::new(event, context), &deps)).await;
+    assert!(answer.is_err(), "{answer:?}");
+    let [line] = <[Value; 1]>::try_from(listener.lines().0).expect("one line");
+    let told = ["level", "message", "requestId"].map(|field| line[field].as_str());
+    assert_eq!(told, ["ERROR", "from this record on the stream has to come again", &request_id].map(Some));
+    let error = line["error"].as_str().expect("a cause");
+    for cause in ["neither image; ", "1 announcements could not be published: ", "1 messages could not be sent: "] {
+        assert!(error.contains(cause), "{error}");
+    }
 }
