@@ -335,7 +335,7 @@ pub enum TicketsCommand {
     /// still comes back, with its reason.
     ///
     /// What is left is unseen by others until the end of the command, or for 5 minutes if it is killed. The exit code is 1 when
-    /// something that should have been sent again was not.
+    /// something that should have been sent again was not, and when so much is left that there may be more than was seen.
     Redrive(TicketsRedrive),
 }
 

@@ -3,8 +3,8 @@
 use std::{
     process::Output,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -221,23 +221,109 @@ fn nothing_is_a_success() {
     assert!(stderr(&shown).starts_with("No such dead letters in "), "{}", stderr(&shown));
 }
 
-/// A way to the queues of a stack on which deletions are lost while `lost` holds.
-async fn lossy(stack: &LocalStack, lost: Arc<AtomicBool>) -> String {
-    async fn forward(State((to, lost)): State<(String, Arc<AtomicBool>)>, headers: HeaderMap, body: Bytes) -> Response {
+/// What answers a receive on a [`Way`].
+enum Receive {
+    Stack,
+    /// The first answer again, as though the time were up for which its letters are unseen.
+    First,
+    Nothing,
+}
+
+/// A way to the queues of a stack, on which things go wrong.
+struct Way {
+    to: String,
+    /// Whether deletions get no answer.
+    lost: Arc<AtomicBool>,
+    /// What answers the receive of this number, from 0.
+    answers: fn(usize) -> Receive,
+    receives: AtomicUsize,
+    first: OnceLock<Bytes>,
+}
+
+impl Way {
+    async fn open(stack: &LocalStack, lost: Arc<AtomicBool>, answers: fn(usize) -> Receive) -> String {
+        let way =
+            Self { to: stack.aws_url.clone(), lost, answers, receives: AtomicUsize::new(0), first: OnceLock::new() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let router = Router::new().route("/", post(Self::forward)).with_state(Arc::new(way));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        url
+    }
+
+    async fn forward(State(way): State<Arc<Self>>, headers: HeaderMap, body: Bytes) -> Response {
         let target = headers["x-amz-target"].to_str().expect("text").to_owned();
-        if target == "AmazonSQS.DeleteMessageBatch" && lost.load(Ordering::SeqCst) {
+        if target == "AmazonSQS.DeleteMessageBatch" && way.lost.load(Ordering::SeqCst) {
             return std::future::pending().await;
         }
-        let request = reqwest::Client::new().post(to).header("x-amz-target", target).body(body);
+        let receives = target == "AmazonSQS.ReceiveMessage";
+        if receives {
+            match (way.answers)(way.receives.fetch_add(1, Ordering::SeqCst)) {
+                Receive::Stack => {}
+                Receive::First => return way.first.get().expect("there was one").clone().into_response(),
+                Receive::Nothing => return "{}".into_response(),
+            }
+        }
+        let request = reqwest::Client::new().post(&way.to).header("x-amz-target", target).body(body);
         let answer = request.send().await.expect("the stack answers");
-        let status = answer.status();
-        (status, answer.bytes().await.expect("a body")).into_response()
+        let (status, body) = (answer.status(), answer.bytes().await.expect("a body"));
+        if receives {
+            way.first.get_or_init(|| body.clone());
+        }
+        (status, body).into_response()
     }
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let router = Router::new().route("/", post(forward)).with_state((stack.aws_url.clone(), lost));
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
+}
+
+/// A way to the queues of a stack on which deletions are lost while `lost` holds.
+async fn lossy(stack: &LocalStack, lost: Arc<AtomicBool>) -> String {
+    Way::open(stack, lost, |_| Receive::Stack).await
+}
+
+#[tokio::test]
+async fn what_is_seen_again_does_not_end_the_look() {
+    let (stack, taken) = taking().await;
+    let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
+    let letters = bodies.iter().enumerate().map(|(at, body)| (&**body, (at < 10).then_some("it is not JSON")));
+    die(&stack, "tickets", letters).await;
+    let hindered = async || {
+        let answers = |receive| match receive {
+            1 | 3 => Receive::First,
+            2 | 4 => Receive::Nothing,
+            _ => Receive::Stack,
+        };
+        let way = Way::open(&stack, Arc::default(), answers).await;
+        format!("{way}/000000000000/tickets-dead-letters")
+    };
+
+    let sent = redrive(["--from", &hindered().await, "--reason", "received"]).await;
+    assert_eq!((sent.status.code(), stderr(&sent)), (Some(0), String::new()));
+    assert!(stdout(&sent).starts_with("Sent 15 dead letters again, "), "{}", stdout(&sent));
+    assert!(stdout(&sent).ends_with(". Left for another reason: 10.\n"), "{}", stdout(&sent));
+    until("the others are taken", || sorted(&taken) == bodies[10..]).await;
+    assert_eq!((dead(&stack, "tickets").len(), visible(&stack, "tickets").await), (10, "10".to_owned()));
+
+    die(&stack, "tickets", bodies[10..].iter().map(|body| (&**body, None))).await;
+    let shown = redrive(["--from", &hindered().await, "--dry-run", "--json"]).await;
+    assert_eq!((shown.status.code(), stderr(&shown)), (Some(0), String::new()));
+    let told = |line| serde_json::from_str::<Value>(line).expect("JSON")["body"].as_str().expect("text").to_owned();
+    let mut told: Vec<_> = stdout(&shown).lines().map(told).collect();
+    told.sort_unstable();
+    assert_eq!(told, bodies);
+    stack.stop().await.expect("it stops");
+}
+
+#[tokio::test]
+async fn a_look_without_an_end_says_so() {
+    let (stack, _) = taking().await;
+    let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
+    die(&stack, "tickets", bodies.iter().map(|body| (&**body, None))).await;
+    let answers = |receive| if receive == 0 { Receive::Stack } else { Receive::First };
+    let from = format!("{}/000000000000/tickets-dead-letters", Way::open(&stack, Arc::default(), answers).await);
+    let shown = redrive(["--from", &from, "--dry-run", "--json"]).await;
+    assert_fails(&shown, &["not known", "10 dead letters"]);
+    assert_eq!(stdout(&shown).lines().count(), 10);
+    assert_eq!(visible(&stack, "tickets").await, "25");
+    stack.stop().await.expect("it stops");
 }
 
 #[tokio::test]

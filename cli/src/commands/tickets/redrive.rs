@@ -30,6 +30,9 @@ use crate::args::{Destination, TicketsRedrive};
 /// wait for when this is killed.
 const UNSEEN: Duration = Duration::from_mins(5);
 
+/// How many receives that bring nothing say that nothing is left. SQS may overlook something in one.
+const EMPTY_RECEIVES: u32 = 3;
+
 /// What to do without credentials for AWS.
 const OTHERWISE: &str = "look at a local stack: start `muster dev`, and leave out --from";
 
@@ -133,7 +136,7 @@ impl DeadLetters {
         }
     }
 
-    /// Receives up to so many, none only if nothing is left. Nobody else sees them for [`UNSEEN`].
+    /// Receives up to so many, and seldom none though something is left. Nobody else sees them for [`UNSEEN`].
     async fn receive(&self, max: u64) -> anyhow::Result<Vec<Letter>> {
         let request = self.client.receive_message().queue_url(self.url.as_str());
         let answer = request
@@ -241,7 +244,7 @@ impl Choice {
     }
 }
 
-/// A look through a queue of dead letters, from the first to the last.
+/// A look through a queue of dead letters, until there is nothing that was not seen.
 struct Look {
     dead_letters: DeadLetters,
     choice: Choice,
@@ -256,9 +259,17 @@ struct Look {
 
 impl Look {
     /// Receives what there is, and does with what is chosen what it is for.
+    ///
+    /// What is held is seen again once its time is up, among what was not seen yet, since SQS keeps no order. It is hidden again.
+    ///
+    /// # Errors
+    /// Something fails, somebody interrupts, or so much is held that it comes again faster than a look at all of it takes: then
+    /// the end is never seen.
     async fn through(&mut self, goal: &Goal, limit: Option<u64>) -> anyhow::Result<()> {
         // Looked at between two batches: one that is begun is finished.
         let interrupted = tokio::spawn(tokio::signal::ctrl_c());
+        // What happened since something new came.
+        let (mut empty_receives, mut came_again) = (0, 0);
         loop {
             let room = limit.map_or(u64::MAX, |limit| limit - self.done);
             if room == 0 {
@@ -267,17 +278,30 @@ impl Look {
             ensure!(!interrupted.is_finished(), "interrupted: what was not sent again is left as it was");
             let letters = self.dead_letters.receive(room).await?;
             if letters.is_empty() {
-                return Ok(());
-            }
-            let mut chosen = Vec::new();
-            let mut comes_round = false;
-            for letter in letters {
-                // What is held is seen a second time once its time is up: then everything was seen.
-                if self.held.contains_key(&letter.id) {
-                    comes_round = true;
-                    self.hold(&letter);
-                    continue;
+                empty_receives += 1;
+                if empty_receives == EMPTY_RECEIVES {
+                    return Ok(());
                 }
+                continue;
+            }
+            let (again, new): (Vec<_>, Vec<_>) =
+                letters.into_iter().partition(|letter| self.held.contains_key(&letter.id));
+            for letter in &again {
+                self.hold(letter);
+            }
+            if new.is_empty() {
+                came_again += again.len();
+                let held = self.held.len();
+                ensure!(
+                    came_again <= 2 * held,
+                    "it is not known whether there are more: {held} dead letters that are left come again and again; send \
+                     some of them first, with --limit, and run this again"
+                );
+                continue;
+            }
+            (empty_receives, came_again) = (0, 0);
+            let mut chosen = Vec::new();
+            for letter in new {
                 match self.choice.of(&letter.body, &letter.reason) {
                     Verdict::Chosen => chosen.push(letter),
                     Verdict::OtherReason => {
@@ -297,9 +321,6 @@ impl Look {
                     shown => shown.context("could not write to standard output")?,
                 },
                 Goal::Send { queue, .. } => self.send(queue, chosen).await?,
-            }
-            if comes_round {
-                return Ok(());
             }
         }
     }
