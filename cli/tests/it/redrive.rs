@@ -30,8 +30,14 @@ use crate::{
 
 /// Runs the command beside the stack that the test holds.
 async fn redrive<const N: usize>(arguments: [&str; N]) -> Output {
-    let arguments: Vec<_> = ["tickets", "redrive"].into_iter().chain(arguments).map(str::to_owned).collect();
-    tokio::task::spawn_blocking(move || run(muster(arguments))).await.expect("it does not panic")
+    redrive_as(None, arguments).await
+}
+
+/// The same for somebody who chose a profile of AWS.
+async fn redrive_as<const N: usize>(profile: Option<&str>, arguments: [&str; N]) -> Output {
+    let mut command = muster(["tickets", "redrive"].into_iter().chain(arguments));
+    command.envs(profile.map(|profile| ("AWS_PROFILE", profile)));
+    tokio::task::spawn_blocking(move || run(command)).await.expect("it does not panic")
 }
 
 /// A stack whose assignment function takes everything, and what it took.
@@ -206,6 +212,24 @@ async fn what_is_shown_stays_and_can_be_mended() {
     let shown = stdout(&redrive(["--from", &stack.url, "--dry-run"]).await);
     assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
     assert_eq!((visible(&stack, "tickets").await, sorted(&taken)), ("2".to_owned(), Vec::new()));
+    stack.stop().await.expect("it stops");
+}
+
+#[tokio::test]
+async fn a_local_stack_asks_for_no_credentials() {
+    let (stack, taken) = taking().await;
+    die(&stack, "tickets", [("a", None)]).await;
+    let profile = Some("nobody-has-this");
+    let shown = redrive_as(profile, ["--from", &stack.url, "--dry-run", "--json"]).await;
+    assert_eq!((shown.status.code(), stderr(&shown)), (Some(0), String::new()));
+    let sent = redrive_as(profile, ["--from", &stack.url]).await;
+    assert_eq!((sent.status.code(), stderr(&sent)), (Some(0), String::new()));
+    until("it is taken", || sorted(&taken) == ["a"]).await;
+
+    die(&stack, "tickets", [("b", None)]).await;
+    let sent = redrive_as(profile, ["--from", &stack.url, "--to", &stack.url]).await;
+    assert_eq!((sent.status.code(), stderr(&sent)), (Some(0), String::new()));
+    until("it is taken too", || sorted(&taken) == ["a", "b"]).await;
     stack.stop().await.expect("it stops");
 }
 

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, anyhow, bail, ensure};
 use aws_sdk_sqs::{
     Client,
-    config::{retry::RetryConfig, timeout::TimeoutConfig},
+    config::{self, retry::RetryConfig, timeout::TimeoutConfig},
     error::ProvideErrorMetadata,
     types::{
         ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
@@ -23,8 +23,14 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
 
-use super::{super::PATIENCE, destination};
-use crate::args::{Destination, TicketsRedrive};
+use super::{
+    super::PATIENCE,
+    destination::{self, Located},
+};
+use crate::{
+    args::{Destination, TicketsRedrive},
+    emulator,
+};
 
 /// How long others do not see what is looked at here: longer than a look at what a queue may have in flight, and short enough to
 /// wait for when this is killed.
@@ -46,13 +52,13 @@ pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
     let goal = if dry_run {
         Goal::Show { json }
     } else {
-        let to = match &to {
-            Some(Destination::LocalStack(url)) => Url::parse(&destination::locate(url, "--to").await?.url)?,
-            Some(Destination::Queue(url)) => url.clone(),
-            None => dead_letters.source().await?,
+        let (to, config) = match &to {
+            Some(to) => find(to, "--to", |located| located.url).await?,
+            // It is where its dead letters are.
+            None => (dead_letters.source().await?, dead_letters.config.clone()),
         };
         ensure!(to != dead_letters.url, "--from and --to are the same queue");
-        let client = Client::from_conf(destination::sqs(&to, OTHERWISE).await?.build());
+        let client = Client::from_conf(config.build());
         destination::attributes(&client, &to).await?;
         Goal::Send { queue: Queue::new(client, to.as_str()), to }
     };
@@ -86,10 +92,29 @@ enum Goal {
     Send { queue: Queue, to: Url },
 }
 
+/// A queue's URL, and the configuration of a client for it. A local stack, whose queue `which` chooses, says where the queue is,
+/// and nothing that this environment says of AWS is meant for it.
+async fn find(
+    destination: &Destination,
+    option: &str,
+    which: fn(Located) -> String,
+) -> anyhow::Result<(Url, config::Builder)> {
+    match destination {
+        Destination::LocalStack(address) => {
+            let url = Url::parse(&which(destination::locate(address, option).await?))?;
+            let config = emulator::sdk_config(&url.origin().ascii_serialization());
+            Ok((url, config::Builder::from(&config)))
+        }
+        Destination::Queue(url) => Ok((url.clone(), destination::sqs(url, OTHERWISE).await?)),
+    }
+}
+
 /// A queue of dead letters that answers.
 struct DeadLetters {
     client: Client,
     url: Url,
+    /// Of a client without retries for whatever queue is beside it.
+    config: config::Builder,
 }
 
 impl DeadLetters {
@@ -98,20 +123,16 @@ impl DeadLetters {
     /// # Errors
     /// It is not, or has dead letters itself: then somebody took one end for the other.
     async fn open(from: &Destination) -> anyhow::Result<Self> {
-        let url = match from {
-            Destination::LocalStack(url) => Url::parse(&destination::locate(url, "--from").await?.dead_letters_url)?,
-            Destination::Queue(url) => url.clone(),
-        };
+        let (url, config) = find(from, "--from", |located| located.dead_letters_url).await?;
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
-        let config = destination::sqs(&url, OTHERWISE).await?;
-        let config = config.retry_config(RetryConfig::standard()).timeout_config(timeouts);
-        let client = Client::from_conf(config.build());
+        let retrying = config.clone().retry_config(RetryConfig::standard()).timeout_config(timeouts);
+        let client = Client::from_conf(retrying.build());
         let attributes = destination::attributes(&client, &url).await?;
         ensure!(
             !attributes.contains_key(&QueueAttributeName::RedrivePolicy),
             "{url} is no queue of dead letters, since it gives up its own to another: name that one with --from"
         );
-        Ok(Self { client, url })
+        Ok(Self { client, url, config })
     }
 
     /// The queue that gave these up, as SQS knows it.
@@ -119,7 +140,7 @@ impl DeadLetters {
     /// # Errors
     /// There is none or more than one, or this user may not ask.
     async fn source(&self) -> anyhow::Result<Url> {
-        let Self { client, url } = self;
+        let Self { client, url, config: _ } = self;
         let answer = client.list_dead_letter_source_queues().queue_url(url.as_str()).send().await;
         // The queue answers, so it is the question that this user may not ask, or an emulator does not know.
         let sources = answer.map_err(|error| {
