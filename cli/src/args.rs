@@ -361,7 +361,7 @@ pub struct TicketsRedrive {
     /// Where to, in the same way [default: the queue whose dead letters they are, as SQS knows it]
     #[arg(long, value_name = "URL", value_parser = destination)]
     pub to: Option<Destination>,
-    /// Only those whose reason has this text in it; the reason of what failed is "received N times"
+    /// Only those whose reason has this text in it; the reason of what failed is "received too often"
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// At most so many

@@ -47,6 +47,7 @@ pub use events::Events;
 pub use functions::Handler;
 use functions::{Functions, Reach};
 use gateway::Gateway;
+pub(crate) use queues::reason_of;
 pub use queues::{Contents, DeadLetter, Queues};
 pub use settings::Settings;
 use stream::{Position, Pump};

@@ -120,11 +120,11 @@ async fn a_message_that_fails_comes_again_and_is_dead_after_ten_receives() {
     let expected = [("poison", 1..=10), (r#"{"n":1}"#, 1..=1), (r#"{"n":2}"#, 1..=1)];
     let expected = expected.map(|(body, range)| (body.to_owned(), counts(range)));
     assert_eq!(*seen.lock().unwrap(), BTreeMap::from(expected));
-    let dead = DeadLetter { body: "poison".to_owned(), reason: "received 10 times".to_owned(), receives: 10 };
+    let dead = DeadLetter { body: "poison".to_owned(), reason: "received too often".to_owned(), receives: 10 };
     assert_eq!(contents(&stack, "tickets"), Contents { visible: 0, in_flight: 0, dead_letters: vec![dead] });
     let shown = get(&stack, "/_dev/queues").await;
     let nothing = json!({ "visible": 0, "in_flight": 0, "dead_letters": [] });
-    let dead = json!({ "body": "poison", "reason": "received 10 times", "receives": 10 });
+    let dead = json!({ "body": "poison", "reason": "received too often", "receives": 10 });
     let tickets = json!({ "visible": 0, "in_flight": 0, "dead_letters": [dead] });
     assert_eq!(shown, json!({ "tickets": tickets, "users": nothing, "jobs": nothing }));
     stack.stop().await.unwrap();

@@ -182,7 +182,7 @@ async fn a_reason_and_a_limit_choose_and_the_rest_is_left_to_be_seen() {
         (vec!["failed".to_owned(), "other".to_owned()], "2".to_owned())
     );
 
-    let sent = redrive(["--from", &stack.url, "--reason", "received "]).await;
+    let sent = redrive(["--from", &stack.url, "--reason", "received too often"]).await;
     assert!(stdout(&sent).starts_with("Sent 1 dead letter again, "), "{}", stdout(&sent));
     assert_eq!(dead(&stack, "tickets"), ["other"]);
     stack.stop().await.expect("it stops");
@@ -203,6 +203,14 @@ async fn what_is_shown_stays_and_can_be_mended() {
         assert_eq!((&told["reason"], &told["body"]), (&json!("data.ticket.status: is missing"), &json!(ticket)));
         assert!(told["receives"].is_u64(), "{told}");
         assert_eq!((&other["event"], &other["body"]), (&Value::Null, &json!("\u{9b}no JSON")));
+    }
+    // As anybody copies it from there.
+    let shown = stdout(&redrive(["--from", &stack.url, "--dry-run", "--json"]).await);
+    let shown = shown.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    for told in shown.collect::<Vec<_>>() {
+        let chosen = ["--from", &stack.url, "--dry-run", "--json", "--reason", told["reason"].as_str().expect("text")];
+        let again: Value = serde_json::from_slice(&redrive(chosen).await.stdout).expect("one line of JSON");
+        assert_eq!((&again["reason"], &again["body"]), (&told["reason"], &told["body"]));
     }
     let mut command = muster(["tickets", "redrive", "--from", &stack.url, "--dry-run"]);
     let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("it starts");

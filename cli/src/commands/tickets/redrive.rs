@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     args::{Destination, TicketsRedrive},
-    emulator,
+    dev, emulator,
 };
 
 /// How long others do not see what is looked at here: longer than a look at what a queue may have in flight, and short enough to
@@ -212,7 +212,7 @@ struct Letter {
     id: String,
     receipt: String,
     body: String,
-    /// Why it is there: what the function said that put it there, else how often it was received.
+    /// Why it is there: what the function said that put it there, else that it was received too often.
     reason: String,
     receives: u32,
 }
@@ -226,7 +226,7 @@ impl From<aws_sdk_sqs::types::Message> for Letter {
             id: message.message_id.unwrap_or_default(),
             receipt: message.receipt_handle.unwrap_or_default(),
             body: message.body.unwrap_or_default(),
-            reason: reason.unwrap_or_else(|| format!("received {receives} times")),
+            reason: dev::reason_of(reason.as_deref()).to_owned(),
             receives,
         }
     }
@@ -478,12 +478,12 @@ mod tests {
     fn what_was_sent_is_not_sent_again() {
         let mut choice = Choice { reason: Some("status".to_owned()), sent: HashSet::new() };
         assert_eq!(choice.of("a", "data.ticket.status: must be one of new"), Verdict::Chosen);
-        assert_eq!(choice.of("a", "received 10 times"), Verdict::OtherReason);
+        assert_eq!(choice.of("a", "received too often"), Verdict::OtherReason);
         choice.sent.insert(hash("a"));
         assert_eq!(choice.of("a", "data.ticket.status: must be one of new"), Verdict::CameBack);
         assert_eq!(choice.of("b", "data.ticket.status: must be one of new"), Verdict::Chosen);
         choice.reason = None;
-        assert_eq!(choice.of("b", "received 10 times"), Verdict::Chosen);
+        assert_eq!(choice.of("b", "received too often"), Verdict::Chosen);
     }
 
     #[test]

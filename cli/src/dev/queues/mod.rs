@@ -18,6 +18,12 @@ use tokio::sync::{Notify, watch};
 use crate::template::{QueueDefinition, Template};
 use queue::{Attributes, Message, Queue};
 
+/// Why a message is dead: what the function said that gave it up, else that it failed until SQS gave it up. How often does not
+/// belong to it, since whoever looks at dead letters receives them too.
+pub(crate) fn reason_of(given: Option<&str>) -> &str {
+    given.unwrap_or("received too often")
+}
+
 /// The account that everything local belongs to.
 const ACCOUNT: &str = "000000000000";
 
@@ -59,7 +65,7 @@ pub struct Contents {
 pub struct DeadLetter {
     /// Its text.
     pub body: String,
-    /// Why it is there: what the function said that put it there, else how often it was received.
+    /// Why it is there: what the function said that put it there, else that it was received too often.
     pub reason: String,
     /// How often it was received; 0 for a message that a function put there.
     pub receives: u32,
@@ -123,10 +129,9 @@ impl Queues {
             (queue.visible() + queue.delayed(), queue.in_flight())
         };
         let dead_letter = |message: &Message| {
-            let reason = message.attributes.get("reason").map(|reason| reason.value.clone());
-            let receives = message.receives;
-            let reason = reason.unwrap_or_else(|| format!("received {receives} times"));
-            DeadLetter { body: message.body.clone(), reason, receives }
+            let given = message.attributes.get("reason").map(|reason| reason.value.as_str());
+            let reason = reason_of(given).to_owned();
+            DeadLetter { body: message.body.clone(), reason, receives: message.receives }
         };
         let dead_letters = held
             .dead_letters
