@@ -120,7 +120,7 @@ async fn a_message_that_fails_comes_again_and_is_dead_after_ten_receives() {
     let expected = [("poison", 1..=10), (r#"{"n":1}"#, 1..=1), (r#"{"n":2}"#, 1..=1)];
     let expected = expected.map(|(body, range)| (body.to_owned(), counts(range)));
     assert_eq!(*seen.lock().unwrap(), BTreeMap::from(expected));
-    let dead = DeadLetter { body: "poison".to_owned(), reason: "received too often".to_owned(), receives: 10 };
+    let dead = DeadLetter { body: "poison".to_owned(), reason: None, receives: 10 };
     assert_eq!(contents(&stack, "tickets"), Contents { visible: 0, in_flight: 0, dead_letters: vec![dead] });
     let shown = get(&stack, "/_dev/queues").await;
     let nothing = json!({ "visible": 0, "in_flight": 0, "dead_letters": [] });
@@ -233,7 +233,7 @@ async fn the_functions_take_the_events() {
     }
     let [dead] = &contents(&stack, "tickets").dead_letters[..] else { panic!("one dead letter") };
     assert_eq!((dead.body.as_str(), dead.receives), ("no JSON at all", 0));
-    assert!(!dead.reason.contains("received"), "the function's own reason: {}", dead.reason);
+    assert!(dead.reason.is_some(), "the function's own");
     stack.stop().await.unwrap();
 }
 
@@ -324,7 +324,7 @@ async fn the_sdk_sends_and_is_refused_as_sqs_would() {
         .send()
         .await
         .unwrap();
-    let dead = DeadLetter { body: "poison".to_owned(), reason: "it is not JSON".to_owned(), receives: 0 };
+    let dead = DeadLetter { body: "poison".to_owned(), reason: Some("it is not JSON".to_owned()), receives: 0 };
     assert_eq!(contents(&stack, "tickets").dead_letters, [dead]);
     stack.stop().await.unwrap();
 }
@@ -344,6 +344,8 @@ async fn the_sdk_receives_and_is_refused_as_sqs_would() {
     assert_eq!((message.body(), message.md5_of_body()), (Some("poison"), Some("35393c24384b8862798716628f7bc6f4")));
     assert_eq!(message.message_attributes().unwrap().keys().collect::<Vec<_>>(), ["reason"]);
     assert_eq!(receive().send().await.unwrap().messages(), [], "for a minute");
+    let dead = DeadLetter { body: "poison".to_owned(), reason: Some("why".to_owned()), receives: 1 };
+    assert_eq!(contents(&stack, "tickets").dead_letters, [dead]);
 
     let change = |handle: &str, seconds: i32| {
         let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id("0").receipt_handle(handle);

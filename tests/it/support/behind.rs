@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
     types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
 };
 use muster_cli::{
-    dev::{Events, LocalStack, Queues},
+    dev::{self, Events, LocalStack, Queues},
     emulator,
 };
 use reqwest::Url;
@@ -170,11 +170,7 @@ impl Stack {
         match &self.behind {
             Behind::Local { queues, .. } => {
                 let letters = queues.contents(queue).expect("there is such a queue").dead_letters.into_iter();
-                let letter = |letter: muster_cli::dev::DeadLetter| DeadLetter {
-                    body: letter.body,
-                    reason: (letter.receives == 0).then_some(letter.reason),
-                };
-                letters.map(letter).collect()
+                letters.map(|dev::DeadLetter { body, reason, .. }| DeadLetter { body, reason }).collect()
             }
             Behind::Deployed(deployed) => deployed.queue(queue).dead_letters.after(0),
         }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::Context;
 use muster::domain::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::{Notify, watch};
 
 use crate::template::{QueueDefinition, Template};
@@ -65,10 +65,16 @@ pub struct Contents {
 pub struct DeadLetter {
     /// Its text.
     pub body: String,
-    /// Why it is there: what the function said that put it there, else that it was received too often.
-    pub reason: String,
-    /// How often it was received; 0 for a message that a function put there.
+    /// What the function said that put it there; none for a message that was received too often, which is what its JSON says.
+    #[serde(serialize_with = "serialize_reason")]
+    pub reason: Option<String>,
+    /// How often it was received, among the dead letters too.
     pub receives: u32,
+}
+
+#[expect(clippy::ref_option, reason = "serde hands a field over by reference")]
+fn serialize_reason<S: Serializer>(reason: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(reason_of(reason.as_deref()))
 }
 
 /// The messages of all queues as they are kept between two runs.
@@ -129,8 +135,7 @@ impl Queues {
             (queue.visible() + queue.delayed(), queue.in_flight())
         };
         let dead_letter = |message: &Message| {
-            let given = message.attributes.get("reason").map(|reason| reason.value.as_str());
-            let reason = reason_of(given).to_owned();
+            let reason = message.attributes.get("reason").map(|reason| reason.value.clone());
             DeadLetter { body: message.body.clone(), reason, receives: message.receives }
         };
         let dead_letters = held
