@@ -73,6 +73,8 @@ pub fn size(body: &str, attributes: &BTreeMap<String, Attribute>) -> usize {
 /// One receive of a message. An older one no longer deletes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
+    /// Arrivals are counted from 0 in each.
+    queue: Uuid,
     arrival: u64,
     receives: u32,
     /// When the message is seen again.
@@ -85,8 +87,8 @@ pub struct NoReceipt;
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { arrival, receives, until } = self;
-        write!(f, "{arrival}.{receives}.{}", until.millis())
+        let Self { queue, arrival, receives, until } = self;
+        write!(f, "{queue}.{arrival}.{receives}.{}", until.millis())
     }
 }
 
@@ -94,10 +96,11 @@ impl FromStr for Receipt {
     type Err = NoReceipt;
 
     fn from_str(text: &str) -> Result<Self, NoReceipt> {
-        let mut parts = text.splitn(3, '.');
+        let mut parts = text.splitn(4, '.');
         let mut next = || parts.next().ok_or(NoReceipt);
-        let (arrival, receives, until) = (next()?, next()?, next()?);
+        let (queue, arrival, receives, until) = (next()?, next()?, next()?, next()?);
         Ok(Self {
+            queue: queue.parse().map_err(|_| NoReceipt)?,
             arrival: arrival.parse().map_err(|_| NoReceipt)?,
             receives: receives.parse().map_err(|_| NoReceipt)?,
             until: Timestamp::from_millis(until.parse().map_err(|_| NoReceipt)?),
@@ -117,6 +120,8 @@ pub struct Received {
 /// A queue. Messages are known by the order in which they arrived.
 #[derive(Debug)]
 pub struct Queue {
+    /// Tells its receipts from those of others, and of the queue by this name before a restart.
+    id: Uuid,
     attributes: Attributes,
     messages: BTreeMap<u64, Message>,
     visible: VecDeque<u64>,
@@ -130,6 +135,7 @@ pub struct Queue {
 impl Queue {
     pub fn new(attributes: Attributes) -> Self {
         Self {
+            id: Uuid::new_v4(),
             attributes,
             messages: BTreeMap::new(),
             visible: VecDeque::new(),
@@ -207,7 +213,7 @@ impl Queue {
             message.first_received.get_or_insert(now.millis());
             let until = now.plus(visibility_timeout);
             self.in_flight.insert((until, arrival));
-            let receipt = Receipt { arrival, receives: message.receives, until };
+            let receipt = Receipt { queue: self.id, arrival, receives: message.receives, until };
             received.push(Received { receipt, message: message.clone() });
         }
         received
@@ -215,8 +221,8 @@ impl Queue {
 
     /// Deletes a message that was received, unless it was received again since. True if it was there.
     pub fn delete(&mut self, receipt: Receipt) -> bool {
-        let Receipt { arrival, receives, until } = receipt;
-        if self.messages.get(&arrival).is_none_or(|message| message.receives != receives) {
+        let Receipt { queue: _, arrival, receives: _, until } = receipt;
+        if !self.is_latest(receipt) {
             return false;
         }
         self.messages.remove(&arrival);
@@ -231,16 +237,21 @@ impl Queue {
     /// Has a message that was received be seen again after this time, and no sooner or later. False if it is not in flight, or
     /// was received again since.
     pub fn see_again_in(&mut self, time: Duration, receipt: Receipt, now: Timestamp) -> bool {
-        let Receipt { arrival, receives, until: _ } = receipt;
+        let arrival = receipt.arrival;
         let flying = self.in_flight.iter().find(|(_, flying)| *flying == arrival).copied();
         match flying {
-            Some(flying) if self.messages.get(&arrival).is_some_and(|message| message.receives == receives) => {
+            Some(flying) if self.is_latest(receipt) => {
                 self.in_flight.remove(&flying);
                 self.in_flight.insert((now.plus(time), arrival));
                 true
             }
             _ => false,
         }
+    }
+
+    /// Whether a receipt is of the last receive of a message that is here.
+    fn is_latest(&self, Receipt { queue, arrival, receives, until: _ }: Receipt) -> bool {
+        queue == self.id && self.messages.get(&arrival).is_some_and(|message| message.receives == receives)
     }
 
     /// After how many receives a message goes to the dead-letter queue.
@@ -363,12 +374,25 @@ mod tests {
     }
 
     #[test]
+    fn a_receipt_is_of_one_queue() {
+        let [mut before, mut after] = [queue(None), queue(None)];
+        let [stale, own] = [&mut before, &mut after].map(|queue| {
+            send(queue, "a", 0, at(0));
+            queue.receive(1, usize::MAX, at(0))[0].receipt
+        });
+        assert!(!after.see_again_in(Duration::ZERO, stale, at(1)) && !after.delete(stale));
+        assert_eq!(after.messages().count(), 1);
+        assert!(after.see_again_in(Duration::ZERO, own, at(1)) && after.delete(own));
+    }
+
+    #[test]
     fn a_receipt_is_told_as_text() {
         let mut queue = queue(None);
         send(&mut queue, "a", 0, at(0));
         let receipt = queue.receive(1, usize::MAX, at(0))[0].receipt;
         assert_eq!(receipt.to_string().parse(), Ok(receipt));
-        for none in ["", "1", "1.2", "1.2.x", "1.2.3.4"] {
+        let of = receipt.queue;
+        for none in ["", "1.2.3.4", &format!("{of}.1.2"), &format!("{of}.1.2.x"), &format!("{of}.1.2.3.4")] {
             assert_eq!(none.parse::<Receipt>(), Err(NoReceipt), "{none}");
         }
     }
