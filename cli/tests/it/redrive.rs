@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 
 use crate::{
     queues::{contents, handler, records, settings, until, until_empty},
-    support::{Dev, PATIENCE, assert_fails, muster, run, stderr, stdout, wait},
+    support::{Dev, PATIENCE, assert_fails, muster, run, stderr, stdout},
 };
 
 /// Runs the command beside the stack that the test holds.
@@ -213,10 +213,12 @@ async fn what_is_shown_stays_and_can_be_mended() {
         assert_eq!((&again["reason"], &again["body"]), (&told["reason"], &told["body"]));
     }
     let mut command = muster(["tickets", "redrive", "--from", &stack.url, "--dry-run"]);
-    let mut child = command.stdout(std::process::Stdio::piped()).spawn().expect("it starts");
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
     drop(child.stdout.take());
-    let ended = tokio::task::spawn_blocking(move || wait(&mut child)).await.expect("it does not panic");
-    assert_eq!(ended.code(), Some(0), "whoever reads may stop");
+    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().expect("it ends"));
+    let ended = tokio::time::timeout(PATIENCE, ended).await.expect("it ends in time").expect("it does not panic");
+    assert_eq!((ended.status.code(), stderr(&ended)), (Some(0), String::new()), "whoever reads may stop");
     let shown = stdout(&redrive(["--from", &stack.url, "--dry-run"]).await);
     assert!(!shown.chars().any(|c| c.is_control() && c != '\n'), "{shown:?}");
     assert_eq!((visible(&stack, "tickets").await, sorted(&taken)), ("2".to_owned(), Vec::new()));

@@ -68,6 +68,7 @@ pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
         dead_letters,
         choice: Choice { reason, sent: HashSet::new() },
         held: HashMap::new(),
+        any: false,
         done: 0,
         other_reason: 0,
         came_back: 0,
@@ -77,7 +78,7 @@ pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
     look.progress.finish_and_clear();
     look.give_back().await;
     match &goal {
-        Goal::Show { .. } if look.done == 0 && outcome.is_ok() => {
+        Goal::Show { .. } if !look.any && outcome.is_ok() => {
             eprintln!("No such dead letters in {}.", look.dead_letters.url);
         }
         Goal::Show { .. } => {}
@@ -271,6 +272,8 @@ struct Look {
     choice: Choice,
     /// The receipts of what was received and is left, by id.
     held: HashMap<String, String>,
+    /// Whether any were chosen.
+    any: bool,
     /// How many were sent, or shown.
     done: u64,
     other_reason: u64,
@@ -335,6 +338,7 @@ impl Look {
                     }
                 }
             }
+            self.any |= !chosen.is_empty();
             match goal {
                 Goal::Show { json } => match self.show(&chosen, *json) {
                     // Whoever reads may have seen enough.
