@@ -7,7 +7,6 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_http::LambdaEvent;
-use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::{
@@ -15,6 +14,7 @@ use crate::{
     lambda,
     queue::{Message, Queue},
     telemetry,
+    wire::events::event_in,
 };
 
 /// The messages of one invocation, by their position in it.
@@ -134,9 +134,8 @@ impl Batch {
 
 /// The ticket that a message is about, if its event says so, for whoever asks what became of one.
 fn ticket_of(body: &str) -> Option<TicketId> {
-    let message: Value = serde_json::from_str(body).ok()?;
-    let event = message.get("detail").unwrap_or(&message);
-    TicketId::parse(event.pointer("/data/ticket/id")?.as_str()?).ok()
+    let event = event_in(body).ok()?;
+    TicketId::parse(event.get("data")?.pointer("/ticket/id")?.as_str()?).ok()
 }
 
 impl From<SqsMessage> for Received {
@@ -211,7 +210,11 @@ mod tests {
         let event = json!({"data": {"ticket": {"id": "TKT-1"}}});
         for (body, ticket) in [
             (event.to_string(), Some("TKT-1")),
-            (json!({ "detail": event }).to_string(), Some("TKT-1")),
+            (json!({ "detail-type": "ticket.created", "detail": event }).to_string(), Some("TKT-1")),
+            (
+                json!({ "specversion": "1.0", "detail-type": "", "detail": {}, "data": event["data"] }).to_string(),
+                Some("TKT-1"),
+            ),
             (json!({"data": {"ticket": {"id": "not an id"}}}).to_string(), None),
             (json!({"data": {"ticket": {"id": 1}}}).to_string(), None),
             ("{".to_owned(), None),

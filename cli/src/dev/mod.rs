@@ -166,13 +166,19 @@ impl LocalStack {
         let (stop, stopping) = watch::channel(false);
         let sdk = emulator::sdk_config(&aws_url);
         let sqs = aws_sdk_sqs::Client::new(&sdk);
-        let queue = |name: String| Queue::new(sqs.clone(), queues::url(&aws_url, &name));
+        let queue = |name: &str| Queue::new(sqs.clone(), queues::url(&aws_url, name));
+        let dead_letters = |name: &str| {
+            queues
+                .dead_letters_of(name)
+                .map(queue)
+                .with_context(|| format!("the queue {name} has no dead-letter queue"))
+        };
         let reach = Reach {
             table: table.clone(),
             bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
-            jobs: queue(queues::name("JobsQueue")),
-            ticket_dead_letters: queue(queues::dead_letters_of(&template, "TicketsQueue")?),
-            user_dead_letters: queue(queues::dead_letters_of(&template, "UsersQueue")?),
+            jobs: queue("jobs"),
+            ticket_dead_letters: dead_letters("tickets")?,
+            user_dead_letters: dead_letters("users")?,
         };
         let mut functions = Functions::new(&template, reach, &settings);
         let mut working = Vec::new();
@@ -249,7 +255,10 @@ impl LocalStack {
     /// The functions' environment here, as `sam local --env-vars` takes it: what they share, and then what differs.
     #[must_use]
     pub fn env_vars(&self) -> Value {
-        let dead_letters = |queue| json!({ "DEAD_LETTER_QUEUE_URL": self.queue_url(queue) });
+        let dead_letters = |queue| {
+            let dead_letters = self.queues.dead_letters_of(queue).map(|name| self.queue_url(name));
+            json!({ "DEAD_LETTER_QUEUE_URL": dead_letters })
+        };
         json!({
             "Parameters": {
                 "AWS_ENDPOINT_URL": self.aws_url,
@@ -259,8 +268,8 @@ impl LocalStack {
                 "STACK_NAME": "local",
                 "TABLE_NAME": self.table,
             },
-            "AssignmentFunction": dead_letters("tickets-dead-letters"),
-            "DirectoryFunction": dead_letters("users-dead-letters"),
+            "AssignmentFunction": dead_letters("tickets"),
+            "DirectoryFunction": dead_letters("users"),
         })
     }
 

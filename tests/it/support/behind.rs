@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
     types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
 };
 use muster_cli::{
-    dev::{self, Events, LocalStack, Queues},
+    dev::{DeadLetter, Events, LocalStack, Queues},
     emulator,
 };
 use reqwest::Url;
@@ -41,13 +41,13 @@ struct Queue {
 
 /// Everything that a queue brought so far, in order.
 #[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<DeadLetter>>>);
+struct Inbox(Arc<Mutex<Vec<Message>>>);
 
-/// A message that a queue gave up.
+/// A message that a queue gave up, or that came over the bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
+pub struct Message {
     pub body: String,
-    /// What the function said that gave it up; not there for a message that was received too often.
+    /// What the function said that gave it up; not there for a message that was received too often, nor over the bus.
     pub reason: Option<String>,
 }
 
@@ -111,12 +111,11 @@ impl Inbox {
                     continue;
                 };
                 for message in received.messages.unwrap_or_default() {
+                    let receipt = message.receipt_handle.unwrap_or_default();
                     let attributes = message.message_attributes.unwrap_or_default();
                     let reason = attributes.get("reason").and_then(MessageAttributeValue::string_value);
-                    let letter =
-                        DeadLetter { body: message.body.unwrap_or_default(), reason: reason.map(str::to_owned) };
-                    filled.0.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
-                    let receipt = message.receipt_handle.unwrap_or_default();
+                    let message = Message { body: message.body.unwrap_or_default(), reason: reason.map(str::to_owned) };
+                    filled.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
                     sqs.delete_message().queue_url(&url).receipt_handle(receipt).send().await.ok();
                 }
             }
@@ -124,9 +123,9 @@ impl Inbox {
         inbox
     }
 
-    fn after(&self, number: u64) -> Vec<DeadLetter> {
-        let letters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        letters.iter().skip(usize::try_from(number).unwrap_or(usize::MAX)).cloned().collect()
+    fn after(&self, number: u64) -> Vec<Message> {
+        let messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        messages.iter().skip(usize::try_from(number).unwrap_or(usize::MAX)).cloned().collect()
     }
 }
 
@@ -166,11 +165,11 @@ impl Stack {
     }
 
     /// What a queue gave up, as far as it is known.
-    pub fn dead_letters(&self, queue: &str) -> Vec<DeadLetter> {
+    pub fn dead_letters(&self, queue: &str) -> Vec<Message> {
         match &self.behind {
             Behind::Local { queues, .. } => {
                 let letters = queues.contents(queue).expect("there is such a queue").dead_letters.into_iter();
-                letters.map(|dev::DeadLetter { body, reason, .. }| DeadLetter { body, reason }).collect()
+                letters.map(|DeadLetter { body, reason, .. }| Message { body, reason }).collect()
             }
             Behind::Deployed(deployed) => deployed.queue(queue).dead_letters.after(0),
         }
@@ -186,7 +185,7 @@ impl Stack {
             Behind::Deployed(deployed) => {
                 let envelopes = deployed.announcements.after(number);
                 let last = number + envelopes.len() as u64;
-                let detail = |envelope: &DeadLetter| {
+                let detail = |envelope: &Message| {
                     let envelope: Value = serde_json::from_str(&envelope.body).expect("an event is JSON");
                     envelope["detail"].to_string()
                 };

@@ -18,7 +18,10 @@ use aws_sdk_sqs::{
     },
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use muster::queue::{Message, Queue};
+use muster::{
+    queue::{Message, Queue},
+    wire::events::event_in,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use url::Url;
@@ -453,9 +456,7 @@ struct About {
 
 impl About {
     fn of(body: &str) -> Self {
-        let body: Value = serde_json::from_str(body).unwrap_or_default();
-        // EventBridge's envelope has an id of its own.
-        let event = body.get("detail").unwrap_or(&body);
+        let event = Value::Object(event_in(body).unwrap_or_default());
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let named = |name: &str, pointer: &str| text(pointer).map(|id| format!("{name} {id}"));
         Self {
@@ -498,7 +499,11 @@ mod tests {
         };
         let ticket = json!({ "id": "1", "data": { "organization_id": "acme", "ticket": { "id": "INC-1" } } });
         assert_eq!(about(ticket.clone()), ["1", "acme", "ticket INC-1"]);
-        assert_eq!(about(json!({ "id": "envelope", "detail": ticket })), ["1", "acme", "ticket INC-1"]);
+        let wrapped = json!({ "id": "envelope", "detail-type": "ticket.created", "detail": ticket });
+        assert_eq!(about(wrapped), ["1", "acme", "ticket INC-1"]);
+        let mut bare = ticket;
+        (bare["specversion"], bare["detail"]) = (json!("1.0"), json!({ "id": "an attribute of the sender's own" }));
+        assert_eq!(about(bare), ["1", "acme", "ticket INC-1"]);
         let user = json!({ "id": "2", "data": { "organization_id": "acme", "user": { "id": "u" } } });
         assert_eq!(about(user), ["2", "acme", "user u"]);
         assert_eq!(about(json!({ "job": "drain_team", "organization_id": "acme" })), ["", "acme", "job drain_team"]);

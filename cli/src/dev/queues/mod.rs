@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Context;
 use muster::domain::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::{Notify, watch};
@@ -234,15 +233,6 @@ fn arn(name: &str) -> String {
 /// A queue's URL at this endpoint.
 pub(super) fn url(endpoint: &str, name: &str) -> String {
     format!("{endpoint}/{ACCOUNT}/{name}")
-}
-
-/// The name of the dead-letter queue of a queue.
-///
-/// # Errors
-/// The template gives it none.
-pub(super) fn dead_letters_of(template: &Template, logical_id: &str) -> anyhow::Result<String> {
-    let redrive = template.queues.get(logical_id).and_then(|queue| queue.redrive.as_ref());
-    Ok(name(&redrive.with_context(|| format!("{logical_id} has no dead-letter queue"))?.queue))
 }
 
 #[cfg(test)]

@@ -52,6 +52,22 @@ const MAX_EVENT_ID_BYTES: usize = 256;
 /// How far ahead of our clock an event may be. One from next year would outvote everything until then.
 const MAX_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);
 
+/// The event in a message, taken out of EventBridge's envelope where it is in one. Nothing else is asked of it.
+///
+/// # Errors
+/// There is no JSON object.
+pub fn event_in(body: &str) -> Result<Map<String, Value>, Poison> {
+    let value: Value = serde_json::from_str(body).map_err(|error| Poison(format!("not JSON: {error}")))?;
+    let Value::Object(mut event) = value else { return Err(Poison::new("not a CloudEvent: not a JSON object")) };
+    if event.contains_key("detail-type") && !event.contains_key("specversion") {
+        let Some(Value::Object(detail)) = event.remove("detail") else {
+            return Err(Poison::field("detail", "must be a CloudEvent"));
+        };
+        event = detail;
+    }
+    Ok(event)
+}
+
 /// A `CloudEvent`, as far as it is read.
 struct CloudEvent {
     id: String,
@@ -62,15 +78,7 @@ struct CloudEvent {
 
 impl CloudEvent {
     fn parse(body: &str) -> Result<Self, Poison> {
-        let value: Value = serde_json::from_str(body).map_err(|error| Poison(format!("not JSON: {error}")))?;
-        let Value::Object(mut event) = value else { return Err(Poison::new("not a CloudEvent: not a JSON object")) };
-        if event.contains_key("detail-type") && !event.contains_key("specversion") {
-            let Some(Value::Object(detail)) = event.remove("detail") else {
-                return Err(Poison::field("detail", "must be a CloudEvent"));
-            };
-            event = detail;
-        }
-        let event = Fields { path: String::new(), values: event };
+        let event = Fields { path: String::new(), values: event_in(body)? };
         match event.text("specversion")?.as_deref() {
             Some("1.0") => {}
             Some(_) => return Err(Poison::field("specversion", "must be 1.0")),
