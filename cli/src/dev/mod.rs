@@ -164,22 +164,7 @@ impl LocalStack {
         let aws = serve(aws_listener, aws::router(queues.clone(), events.clone()), stopping_aws);
 
         let (stop, stopping) = watch::channel(false);
-        let sdk = emulator::sdk_config(&aws_url);
-        let sqs = aws_sdk_sqs::Client::new(&sdk);
-        let queue = |name: &str| Queue::new(sqs.clone(), queues::url(&aws_url, name));
-        let dead_letters = |name: &str| {
-            queues
-                .dead_letters_of(name)
-                .map(queue)
-                .with_context(|| format!("the queue {name} has no dead-letter queue"))
-        };
-        let reach = Reach {
-            table: table.clone(),
-            bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
-            jobs: queue("jobs"),
-            ticket_dead_letters: dead_letters("tickets")?,
-            user_dead_letters: dead_letters("users")?,
-        };
+        let reach = reach(table.clone(), &queues, &aws_url)?;
         let mut functions = Functions::new(&template, reach, &settings);
         let mut working = Vec::new();
         for mapping in &template.stream_mappings {
@@ -291,6 +276,23 @@ impl LocalStack {
             other_organization,
         }
     }
+}
+
+/// What the functions reach: the table, and the queues and the bus at this endpoint.
+fn reach(table: Table, queues: &Queues, aws_url: &str) -> anyhow::Result<Reach> {
+    let sdk = emulator::sdk_config(aws_url);
+    let sqs = aws_sdk_sqs::Client::new(&sdk);
+    let queue = |name: &str| Queue::new(sqs.clone(), queues::url(aws_url, name));
+    let dead_letters = |name: &str| {
+        queues.dead_letters_of(name).map(queue).with_context(|| format!("the queue {name} has no dead-letter queue"))
+    };
+    Ok(Reach {
+        table,
+        bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
+        jobs: queue("jobs"),
+        ticket_dead_letters: dead_letters("tickets")?,
+        user_dead_letters: dead_letters("users")?,
+    })
 }
 
 /// Why an address cannot be listened on, and what to do.
