@@ -49,7 +49,7 @@ fn assert_organization(organization: &Value) {
     assert!(of_status("active") >= 12, "{users:?}");
     assert_eq!((of_status("inactive"), of_status("suspended")), (1, 1));
     for user in users {
-        assert_eq!(keys(user), BTreeSet::from(["id", "name", "email", "status"]));
+        assert_eq!(keys(user), BTreeSet::from(["id", "name", "email", "role", "avatar_url", "status"]));
     }
     let ids: BTreeSet<_> = users.iter().map(|user| user["id"].as_str().expect("an id")).collect();
     assert_eq!(ids.len(), users.len());
