@@ -4,25 +4,12 @@ use std::time::Duration;
 
 use muster::domain::Timestamp;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::support::{Organization, Stack, bare, patience};
+use crate::support::{Organization, Stack, bare, until};
 
 /// When a message that failed comes again, where that can be chosen.
 const SOON: Duration = Duration::from_millis(200);
-
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + patience();
-    while !done().await {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-async fn until_empty(stack: &Stack, queue: &str) {
-    until(queue, async || stack.is_empty(queue).await).await;
-}
 
 fn created(org: &Organization, team: &str, ticket: &str) -> Value {
     let now = Timestamp::now().iso8601();
@@ -54,7 +41,7 @@ async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
     let team = org.team("Support").await;
     org.member(&team, &org.users[0]).await;
     send(&org, &[created(&org, &team, "T-1")]).await;
-    until_empty(&org.stack, "tickets").await;
+    org.stack.until_empty("tickets").await;
 
     let decision = org.toptickets.get("/v1/assignments/T-1").await;
     assert_eq!(decision.json["state"], "assigned", "{decision}");
@@ -81,7 +68,7 @@ async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         org.stack.queues().kill("tickets");
     }
-    until_empty(&org.stack, "tickets").await;
+    org.stack.until_empty("tickets").await;
     assert_eq!(org.stack.dead_letters("tickets"), []);
     let workload = org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
     assert_eq!(workload.json["data"]["total_open_tickets"], TICKETS, "{workload}");

@@ -78,14 +78,7 @@ fn assert_limited(answer: &Answer, speaks: Speaks, seconds: u64) {
 
 /// How many requests in a row are answered with 200 before one is limited.
 async fn until_limited(client: &Client, path: &str) -> u64 {
-    for passed in 0..3_000 {
-        let answer = client.get(path).await;
-        if answer.status == 429 {
-            return passed;
-        }
-        assert_eq!(answer.status, 200, "request {passed}: {answer}");
-    }
-    panic!("nothing is limited")
+    client.until_limited(path, 3_000).await.0
 }
 
 #[tokio::test]

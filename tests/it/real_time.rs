@@ -6,22 +6,10 @@ use futures_util::future::join_all;
 use muster::domain::{KeyKind, Scope, Timestamp};
 use reqwest::Method;
 
-use crate::support::{Answer, Client, Stack, bare};
+use crate::support::{Stack, bare};
 
 /// The requests a minute that a `tt_live` key may make.
 const LIMIT: u64 = 200;
-
-/// How many requests to a path are answered with 200 before one is limited, and what that one is told.
-async fn until_limited(client: &Client, path: &str) -> (u64, Answer) {
-    for passed in 0..=2 * LIMIT {
-        let answer = client.get(path).await;
-        if answer.status == 429 {
-            return (passed, answer);
-        }
-        assert_eq!(answer.status, 200, "request {passed}: {answer}");
-    }
-    panic!("nothing is limited")
-}
 
 #[tokio::test]
 async fn a_revoked_key_is_refused_within_60_seconds_and_for_good() {
@@ -64,7 +52,7 @@ async fn what_one_function_serves_counts_for_all() {
             let answer = client.ask(&method, &path, None).await;
             assert_eq!(answer.status, 404, "{answer}");
         }
-        let (passed, answer) = until_limited(&client, &team).await;
+        let (passed, answer) = client.until_limited(&team, 2 * LIMIT + 1).await;
         // How far behind it may be depends on how many instances there are of the others: each reports every tenth request.
         assert!((40..LIMIT).contains(&passed), "{passed} passed after {method} {path}");
         let seconds: u64 = answer.header("retry-after").parse().expect("a number of seconds");

@@ -17,7 +17,7 @@ use muster_cli::{
 use reqwest::Url;
 use serde_json::Value;
 
-use super::{RUNTIME, Stack};
+use super::{RUNTIME, Stack, until};
 
 /// Where messages go in, and where announcements come out.
 #[derive(Clone)]
@@ -153,9 +153,10 @@ impl Stack {
         }
     }
 
-    /// Whether everything on a queue was handled, or given up.
-    pub async fn is_empty(&self, queue: &str) -> bool {
-        counts(&self.queue_url(queue)).await == [0; 3]
+    /// Waits until everything on a queue was handled, or given up.
+    pub async fn until_empty(&self, queue: &str) {
+        let url = self.queue_url(queue);
+        until("an empty queue", async || counts(&url).await == [0; 3]).await;
     }
 
     /// Whether nothing on a queue is to be handled now: what is left, if anything, is for later.

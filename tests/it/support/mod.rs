@@ -38,7 +38,7 @@ use muster_cli::{
 };
 use reqwest::{Method, StatusCode, Url, header::HeaderMap};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::Instant};
 use uuid::Uuid;
 
 /// The runtime that stacks live on. A test's own ends with the test.
@@ -158,7 +158,7 @@ impl Stack {
     /// The table, written past the API, over connections of its own: they end with the test's runtime, and the stack's
     /// functions must not be handed one of them.
     pub fn store(&self) -> Store {
-        self.table().until(tokio::time::Instant::now() + Duration::from_secs(30))
+        self.table().until(Instant::now() + Duration::from_secs(30))
     }
 
     /// The table itself.
@@ -219,9 +219,21 @@ pub fn impatient(visibility_timeout: Duration) -> Settings {
 
 /// How long something is waited for before it is in vain: longer than anything takes, on a machine that has much else to do,
 /// or as many seconds as `MUSTER_TEST_PATIENCE` says, where it is to be seen that something does not come.
-pub fn patience() -> Duration {
+fn patience() -> Duration {
     let seconds = env::var("MUSTER_TEST_PATIENCE").map(|seconds| seconds.parse().expect("a number of seconds"));
     Duration::from_secs(seconds.unwrap_or(180))
+}
+
+/// Waits until something holds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + patience();
+    let mut wait = Duration::from_millis(2);
+    while !holds().await {
+        assert!(Instant::now() < deadline, "in vain: {what}");
+        tokio::time::sleep(wait).await;
+        // Looking is work that what is waited for has to share the machine with.
+        wait = (wait * 2).min(Duration::from_millis(50));
+    }
 }
 
 /// A token of a key's form that is no key: nobody stored it.
@@ -379,6 +391,18 @@ impl Client {
 
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
         self.ask(&Method::PATCH, path, Some(&body)).await
+    }
+
+    /// How many of at most so many requests in a row are answered with 200 before one is limited, and what that one is told.
+    pub async fn until_limited(&self, path: &str, at_most: u64) -> (u64, Answer) {
+        for passed in 0..at_most {
+            let answer = self.get(path).await;
+            if answer.status == 429 {
+                return (passed, answer);
+            }
+            assert_eq!(answer.status, 200, "request {passed}: {answer}");
+        }
+        panic!("nothing is limited")
     }
 
     /// A request with a JSON body, or without.

@@ -25,9 +25,9 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::domain::Timestamp;
 use serde_json::{Map, Value, json};
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::sync::OnceCell;
 
-use crate::support::{Answer, Client, Organization, Stack, bare, impatient, patience, table::Item};
+use crate::support::{Answer, Client, Organization, Stack, bare, impatient, table::Item, until};
 
 /// The moment that every event counts its seconds from: early enough that none is ahead of the clock.
 const MORNING: i64 = 1_736_064_000;
@@ -184,7 +184,7 @@ impl Scene {
     }
 
     async fn handled(&self, queue: &str) {
-        until("an empty queue", async || self.org.stack.is_empty(queue).await).await;
+        self.org.stack.until_empty(queue).await;
     }
 
     /// Sends what one user's platform says of them now.
@@ -432,18 +432,6 @@ impl Ticket {
 
     fn deleted(self) -> Value {
         self.event("ticket.deleted")
-    }
-}
-
-/// Waits until something holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + patience();
-    let mut wait = Duration::from_millis(2);
-    while !holds().await {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        tokio::time::sleep(wait).await;
-        // Looking is work that what is waited for has to share the machine with.
-        wait = (wait * 2).min(Duration::from_millis(50));
     }
 }
 
