@@ -313,6 +313,13 @@ async fn lossy(stack: &LocalStack, lost: Arc<AtomicBool>) -> String {
     Way::open(stack, lost, |_| Receive::Stack).await
 }
 
+/// Has 25 letters die that no function gave up: their bodies, in order.
+async fn die_of_retries(stack: &LocalStack) -> Vec<String> {
+    let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
+    die(stack, "tickets", bodies.iter().map(|body| (&**body, None))).await;
+    bodies
+}
+
 #[tokio::test]
 async fn what_is_seen_again_does_not_end_the_look() {
     let (stack, taken) = taking().await;
@@ -349,8 +356,7 @@ async fn what_is_seen_again_does_not_end_the_look() {
 #[tokio::test]
 async fn a_look_without_an_end_says_so() {
     let (stack, _) = taking().await;
-    let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
-    die(&stack, "tickets", bodies.iter().map(|body| (&**body, None))).await;
+    die_of_retries(&stack).await;
     let answers = |receive| if receive == 0 { Receive::Stack } else { Receive::First };
     let from = format!("{}/000000000000/tickets-dead-letters", Way::open(&stack, Arc::default(), answers).await);
     let shown = redrive(["--from", &from, "--dry-run", "--json"]).await;
@@ -363,8 +369,7 @@ async fn a_look_without_an_end_says_so() {
 #[tokio::test]
 async fn killed_between_sending_and_deleting_it_loses_nothing() {
     let (stack, taken) = taking().await;
-    let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
-    die(&stack, "tickets", bodies.iter().map(|body| (&**body, None))).await;
+    let bodies = die_of_retries(&stack).await;
     let lost = Arc::new(AtomicBool::new(true));
     let way = lossy(&stack, Arc::clone(&lost)).await;
     let from = format!("{way}/000000000000/tickets-dead-letters");
@@ -388,8 +393,7 @@ async fn killed_between_sending_and_deleting_it_loses_nothing() {
 #[tokio::test]
 async fn interrupted_it_gives_back_what_it_holds() {
     let (stack, taken) = taking().await;
-    let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
-    die(&stack, "tickets", bodies.iter().map(|body| (&**body, None))).await;
+    die_of_retries(&stack).await;
     let lost = Arc::new(AtomicBool::new(true));
     let way = lossy(&stack, Arc::clone(&lost)).await;
     let from = format!("{way}/000000000000/tickets-dead-letters");
