@@ -3,10 +3,13 @@
 Each part says what AWS does and the emulator does not. None changes what is deployed.
 """
 
+import contextlib
 import contextvars
 import json
+import os
 import socketserver
 import sys
+import threading
 
 from ministack.core import iam_evaluator
 from ministack.services import apigateway, dynamodb, lambda_svc
@@ -143,6 +146,23 @@ def alarm(name):
 
 
 created_by("AWS::CloudWatch::Alarm", create_alarm, update_alarm)
+
+
+# --- Lambda: each environment has processors of its own, so however many requests come at once, each is served in its time.
+# Here all share those of this machine, beside the emulator itself, and a burst of cold starts alone would take longer than
+# the functions may. Requests wait for their turn before their time runs; what comes by queue or stream is not held up, since
+# a message that waits too long is delivered again, and its mappings say how many there are at once.
+
+turns = threading.BoundedSemaphore(2 * os.cpu_count())
+execute = lambda_svc._execute_function_provided_warm
+
+
+def execute_in_turn(function, event, request_id):
+    with turns if "requestContext" in event else contextlib.nullcontext():
+        return execute(function, event, request_id)
+
+
+lambda_svc._execute_function_provided_warm = execute_in_turn
 
 
 # --- IAM -------------------------------------------------------------------------------------------------------------
