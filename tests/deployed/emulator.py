@@ -62,7 +62,7 @@ def import_body(api_id, body):
                 )
             )
             verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
-            route_key = "$default" if path == "/$default" else f"{verb} {path}"
+            route_key = path if path == "$default" else f"{verb} {path}"
             target = f"integrations/{target['integrationId']}"
             checked(apigateway._create_route(api_id, {"routeKey": route_key, "target": target}))
     cors = body.get("x-amazon-apigateway-cors")
