@@ -65,15 +65,20 @@ def check_dashboard(template):
 
 
 def check_samconfig(template):
-    """What is deployed by default is dev, and every parameter is one of the template's."""
+    """What is deployed by default is dev, and built for the architecture on which it is to run; every parameter is one of the
+    template's."""
     config = tomllib.loads(Path("samconfig.toml").read_text())
     assert config.pop("version") == 0.1
     assert config["default"] == config["dev"], "default is not dev"
     assert config.keys() == {"default", "dev", "prod"}, config.keys()
+    architectures = set()
     for name, commands in config.items():
-        overrides = dict(override.split("=", 1) for override in commands["deploy"]["parameters"]["parameter_overrides"])
-        assert overrides.keys() <= template["Parameters"].keys(), overrides
+        for command in ("build", "deploy"):
+            overrides = dict(override.split("=", 1) for override in commands[command]["parameters"]["parameter_overrides"])
+            assert overrides.keys() <= template["Parameters"].keys(), overrides
+            architectures.add(overrides["Architecture"])
         assert overrides["Stage"] == ("dev" if name == "default" else name), overrides
+    assert len(architectures) == 1, architectures
 
 
 def main(folder):
