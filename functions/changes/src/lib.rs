@@ -6,11 +6,11 @@ mod jobs;
 use std::time::Duration;
 
 use aws_lambda_events::{
-    dynamodb::Event,
+    dynamodb::{Event, EventRecord},
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
 use lambda_runtime::{Error, LambdaEvent};
-use muster::{bus::Bus, lambda, queue::Queue};
+use muster::{bus::Bus, domain::OrganizationId, lambda, queue::Queue, store::organization_of};
 use tokio::time::Instant;
 
 use batch::Batch;
@@ -41,7 +41,8 @@ const MARGIN: Duration = Duration::from_millis(500);
 pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEventResponse, Error> {
     let LambdaEvent { payload: Event { records, .. }, context } = event;
     let deadline = Instant::now() + lambda::time_left(context.deadline).saturating_sub(MARGIN);
-    let sequence_numbers: Vec<_> = records.iter().map(|record| record.change.sequence_number.clone()).collect();
+    let origin = |record: &EventRecord| (record.change.sequence_number.clone(), organization_of(&record.change.keys));
+    let origins: Vec<_> = records.iter().map(origin).collect();
 
     let batch = Batch::of(records);
     let messages = batch.messages();
@@ -56,7 +57,7 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
 
     let mut response = DynamoDbEventResponse::default();
     if let Some(position) = again {
-        let sequence_number = sequence_numbers[position].clone();
+        let (sequence_number, organization) = origins[position].clone();
         let causes = [
             unreadable.map(|(_, error)| error.to_string()),
             unpublished.as_ref().map(ToString::to_string),
@@ -64,12 +65,13 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
         ];
         tracing::error!(
             sequenceNumber = sequence_number,
-            records = sequence_numbers.len(),
+            organization = organization.as_ref().map(OrganizationId::as_str),
+            records = origins.len(),
             position,
             error = causes.into_iter().flatten().collect::<Vec<_>>().join("; "),
             "from this record on the stream has to come again"
         );
-        if position == 0 && sequence_numbers.len() > 1 {
+        if position == 0 && origins.len() > 1 {
             return Err("the first of several records has to come again".into());
         }
         let mut failure = DynamoDbBatchItemFailure::default();

@@ -239,8 +239,7 @@ pub(super) enum Entry {
 impl Entry {
     /// Takes a key apart. `None` for every other item: claims, counts, credentials, what a later version keeps.
     pub(super) fn parse(pk: &str, sk: &str) -> Option<(OrganizationId, Self)> {
-        let owned = pk.strip_prefix("ORG#")?;
-        let (org, rest) = owned.split_once('#').unwrap_or((owned, ""));
+        let (org, rest) = owner(pk)?;
         let entry = if rest.is_empty() {
             match TeamEntry::parse(sk) {
                 Some(TeamEntry::Team(_)) => Self::Team,
@@ -258,6 +257,17 @@ impl Entry {
         };
         Some((OrganizationId::parse(org).ok()?, entry))
     }
+}
+
+/// An organization's id, and what follows it in a partition key. `None` for what is no organization's.
+fn owner(pk: &str) -> Option<(&str, &str)> {
+    let owned = pk.strip_prefix("ORG#")?;
+    Some(owned.split_once('#').unwrap_or((owned, "")))
+}
+
+/// Whose an item is, by its partition key. `None` for what is no organization's.
+pub(super) fn organization_of(pk: &str) -> Option<OrganizationId> {
+    OrganizationId::parse(owner(pk)?.0).ok()
 }
 
 /// The user of a membership, by its sort key.

@@ -35,7 +35,7 @@ pub use idempotency::Answer;
 pub use members::OnLead;
 pub use retry::Error;
 pub(crate) use retry::Stale;
-pub use stream::StreamRecord;
+pub use stream::{StreamRecord, organization_of};
 pub use teams::OnOpenTickets;
 pub use tickets::Tickets;
 pub use work::{Gone, Page, TicketList, Unfinished};

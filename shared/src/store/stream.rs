@@ -3,9 +3,9 @@
 use super::{
     Error,
     items::{self, Item},
-    keys::Entry,
+    keys::{self, Entry},
 };
-use crate::domain::{Change, Changed, Timestamp};
+use crate::domain::{Change, Changed, OrganizationId, Timestamp};
 
 /// A record of the table's stream. An image that is not there is empty.
 #[derive(Debug, Clone)]
@@ -18,6 +18,15 @@ pub struct StreamRecord {
     pub new_image: serde_dynamo::Item,
     /// About when it was written.
     pub at: Timestamp,
+}
+
+/// Whose the item is that a record of the table's stream is of, by the item's key. `None` for what is no organization's.
+#[must_use]
+pub fn organization_of(keys: &serde_dynamo::Item) -> Option<OrganizationId> {
+    match keys.get("pk") {
+        Some(serde_dynamo::AttributeValue::S(pk)) => keys::organization_of(pk),
+        _ => None,
+    }
 }
 
 impl StreamRecord {

@@ -44,6 +44,8 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
     let mut event: Value =
         serde_json::from_str(include_str!("../../../events/changes/team-created.json")).expect("an event is JSON");
     let records = event["Records"].as_array_mut().expect("a list");
+    let pk = records[0]["dynamodb"]["Keys"]["pk"]["S"].as_str().expect("a partition key");
+    let organization = pk.strip_prefix("ORG#").expect("a team's item").to_owned();
     let mut unreadable = records[0].clone();
     unreadable["dynamodb"]["NewImage"] = json!({});
     records.push(unreadable);
@@ -55,6 +57,7 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
     let [line] = <[Value; 1]>::try_from(listener.lines().0).expect("one line");
     let told = ["level", "message", "requestId"].map(|field| line[field].as_str());
     assert_eq!(told, ["ERROR", "from this record on the stream has to come again", &request_id].map(Some));
+    assert_eq!(line["organization"], organization, "of the first that comes again");
     let error = line["error"].as_str().expect("a cause");
     for cause in ["neither image; ", "1 announcements could not be published: ", "1 messages could not be sent: "] {
         assert!(error.contains(cause), "{error}");
