@@ -150,8 +150,7 @@ created_by("AWS::CloudWatch::Alarm", create_alarm, update_alarm)
 
 # --- Lambda: each environment has processors of its own, so however many requests come at once, each is served in its time.
 # Here all share those of this machine, beside the emulator itself, and a burst of cold starts alone would take longer than
-# the functions may. Requests wait for their turn before their time runs; what comes by queue or stream is not held up, since
-# a message that waits too long is delivered again, and its mappings say how many there are at once.
+# the functions may. Requests wait for their turn before their time runs, and messages on their queue.
 
 turns = threading.BoundedSemaphore(2 * os.cpu_count())
 execute = lambda_svc._execute_function_provided_warm
@@ -163,6 +162,9 @@ def execute_in_turn(function, event, request_id):
 
 
 lambda_svc._execute_function_provided_warm = execute_in_turn
+
+batches_at_once = lambda_svc._sqs_esm_concurrency
+lambda_svc._sqs_esm_concurrency = lambda *arguments: min(os.cpu_count(), batches_at_once(*arguments))
 
 
 # --- IAM -------------------------------------------------------------------------------------------------------------
