@@ -42,17 +42,26 @@ async fn what_one_function_serves_counts_for_all() {
         (Method::DELETE, format!("{team}/members/{}", bare(&org.users[0]))),
     ];
     for (method, path) in elsewhere {
-        let client = org.key(KeyKind::TtLive, &Scope::ALL).await;
-        // All of it has to happen in one minute.
-        let into_the_minute = Timestamp::now().millis().rem_euclid(60_000).unsigned_abs();
-        if into_the_minute > 20_000 {
-            tokio::time::sleep(Duration::from_millis(60_000 - into_the_minute)).await;
-        }
-        for _ in 0..LIMIT - 40 {
-            let answer = client.ask(&method, &path, None).await;
-            assert_eq!(answer.status, 404, "{answer}");
-        }
-        let (passed, answer) = client.until_limited(&team, 2 * LIMIT + 1).await;
+        // All of it has to happen in one minute: what a minute's end divided is tried again.
+        let mut tries = 0;
+        let (passed, answer) = loop {
+            let client = org.key(KeyKind::TtLive, &Scope::ALL).await;
+            let into_the_minute = Timestamp::now().millis().rem_euclid(60_000).unsigned_abs();
+            if into_the_minute > 20_000 {
+                tokio::time::sleep(Duration::from_millis(60_000 - into_the_minute)).await;
+            }
+            let minute = Timestamp::now().minute();
+            for _ in 0..LIMIT - 40 {
+                let answer = client.ask(&method, &path, None).await;
+                assert_eq!(answer.status, 404, "{answer}");
+            }
+            let limited = client.until_limited(&team, 2 * LIMIT + 1).await;
+            tries += 1;
+            if Timestamp::now().minute() == minute {
+                break limited;
+            }
+            assert!(tries < 5, "a minute is too short for {LIMIT} requests here");
+        };
         // How far behind it may be depends on how many instances there are of the others: each reports every tenth request.
         assert!((40..LIMIT).contains(&passed), "{passed} passed after {method} {path}");
         let seconds: u64 = answer.header("retry-after").parse().expect("a number of seconds");

@@ -199,7 +199,7 @@ async fn a_stop_takes_no_longer_than_it_may_and_keeps_what_waits() {
     until("an invocation", || begun.load(Ordering::SeqCst) == 1).await;
     let stopping = Instant::now();
     stack.stop().await.unwrap();
-    assert!(stopping.elapsed() < Duration::from_secs(4), "{:?}", stopping.elapsed());
+    assert!(stopping.elapsed() < Duration::from_secs(20), "{:?}", stopping.elapsed());
 
     let seen: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = || {

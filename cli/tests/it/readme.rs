@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Dev, PATIENCE, has_curl, muster, run, stderr, stdout};
+use crate::support::{Dev, PATIENCE, has_curl, muster, run, run_within, stderr, stdout};
 
 /// A command of the walk-through, and what the README says it prints.
 struct Step {
@@ -122,7 +122,7 @@ impl Walk {
             ("ITSM", key("itsm")),
         ];
         // A day of tickets goes there ten at a time.
-        Self { variables: variables.map(|(name, value)| (name.to_owned(), value)).into(), patience: 5 * PATIENCE }
+        Self { variables: variables.map(|(name, value)| (name.to_owned(), value)).into(), patience: 15 * PATIENCE }
     }
 }
 
@@ -159,7 +159,7 @@ fn the_walk_through_shows_what_comes() {
             let mut shell = Command::new("bash");
             // A proxy has no business with this machine's own addresses.
             shell.args(["-c", &command]).env("NO_PROXY", "*").env("PATH", &path).envs(&variables);
-            let output = run(shell);
+            let output = run_within(shell, patience);
             assert!(output.status.success(), "{command}: {}", stderr(&output));
             let answer = stdout(&output);
             let answer = ["TICKETS", "MUSTER"]

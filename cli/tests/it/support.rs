@@ -33,7 +33,12 @@ pub fn muster<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>)
 }
 
 /// Runs a command to its end.
-pub fn run(mut command: Command) -> Output {
+pub fn run(command: Command) -> Output {
+    run_within(command, PATIENCE)
+}
+
+/// Runs a command to its end, for which it has some time.
+pub fn run_within(mut command: Command, patience: Duration) -> Output {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     let read = |mut pipe: Box<dyn Read + Send>| {
         thread::spawn(move || {
@@ -44,14 +49,18 @@ pub fn run(mut command: Command) -> Output {
     };
     let stdout = read(Box::new(child.stdout.take().expect("it is piped")));
     let stderr = read(Box::new(child.stderr.take().expect("it is piped")));
-    let status = wait(&mut child);
+    let status = wait_within(&mut child, patience);
     let text = |thread: thread::JoinHandle<Vec<u8>>| thread.join().expect("reading does not panic");
     Output { status, stdout: text(stdout), stderr: text(stderr) }
 }
 
 /// Waits for a child to end; one that does not is killed, and fails the test.
 pub fn wait(child: &mut Child) -> ExitStatus {
-    let deadline = Instant::now() + PATIENCE;
+    wait_within(child, PATIENCE)
+}
+
+fn wait_within(child: &mut Child, patience: Duration) -> ExitStatus {
+    let deadline = Instant::now() + patience;
     loop {
         if let Some(status) = child.try_wait().expect("a child can be waited for") {
             return status;

@@ -1,7 +1,7 @@
 //! What stands behind the API of a stack: its queues, and the bus on which it announces.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -39,7 +39,7 @@ struct Queue {
     dead_letters: Inbox,
 }
 
-/// Everything that a queue brought so far, in order.
+/// Everything that a queue brought so far, in order, and once.
 #[derive(Clone, Default)]
 struct Inbox(Arc<Mutex<Vec<Message>>>);
 
@@ -65,11 +65,16 @@ impl Deployed {
         let text = |value: &Value| value.as_str().expect("the description has a text for each").to_owned();
         let queues =
             description["queues"].as_object().expect("the description has queues").iter().map(|(name, queue)| {
-                let dead_letters = Inbox::of(text(&queue["dead_letters_url"]));
+                let dead_letters = Inbox::of(text(&queue["dead_letters_url"]), |_| None);
                 (name.clone(), Queue { url: text(&queue["url"]), dead_letters })
             });
         let queues = queues.collect();
-        let announcements = Inbox::of(text(&description["announcements_url"]));
+        // What is announced twice, as it may be, has the same id.
+        let id = |envelope: &str| {
+            let envelope: Value = serde_json::from_str(envelope).ok()?;
+            Some(envelope.pointer("/detail/id")?.to_string())
+        };
+        let announcements = Inbox::of(text(&description["announcements_url"]), id);
         Self { queues, announcements }
     }
 
@@ -98,9 +103,10 @@ fn client(queue_url: &str) -> Client {
 }
 
 impl Inbox {
-    /// Takes whatever comes to a queue, until the process ends.
-    fn of(url: String) -> Self {
+    /// Takes whatever comes to a queue, until the process ends; of messages that have an id, the first of each.
+    fn of(url: String, id: fn(&str) -> Option<String>) -> Self {
         let inbox = Self::default();
+        let mut ids = HashSet::new();
         let (sqs, filled) = (client(&url), inbox.clone());
         RUNTIME.spawn(async move {
             loop {
@@ -115,7 +121,9 @@ impl Inbox {
                     let attributes = message.message_attributes.unwrap_or_default();
                     let reason = attributes.get("reason").and_then(MessageAttributeValue::string_value);
                     let message = Message { body: message.body.unwrap_or_default(), reason: reason.map(str::to_owned) };
-                    filled.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+                    if id(&message.body).is_none_or(|id| ids.insert(id)) {
+                        filled.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+                    }
                     sqs.delete_message().queue_url(&url).receipt_handle(receipt).send().await.ok();
                 }
             }
