@@ -292,7 +292,7 @@ async fn poison_leaves_with_its_reason_and_blocks_nobody() {
 async fn poison_that_cannot_be_sent_comes_again_alone() {
     let mut scene = Scene::new().await;
     scene.deps.dead_letters = queue_at("http://127.0.0.1:1");
-    scene.time = Duration::from_secs(2);
+    scene.time = Duration::from_secs(5);
     let id = new_id();
     let bodies = [scene.event("user.created", 1, &said(id, "Ann")), "[]".to_owned()];
     assert_eq!(scene.hears(&bodies).await, [1]);
@@ -305,7 +305,7 @@ async fn what_fails_for_the_moment_comes_again_and_the_rest_is_done() {
     let script = Script::default();
     let client = script.client(&org.stack);
     let mut scene = Scene::over(org, client).await;
-    scene.time = Duration::from_secs(2);
+    scene.time = Duration::from_secs(5);
     let known = scene.org.users[0].id;
     let bodies = [
         scene.event("user.updated", 1, &said(known, "Old")),

@@ -11,6 +11,9 @@ use crate::support::{Organization, Stack, bare, until};
 /// When a message that failed comes again, where that can be chosen.
 const SOON: Duration = Duration::from_millis(200);
 
+/// The same, where a batch that takes its time must not come again beside itself.
+const LATER: Duration = Duration::from_secs(2);
+
 fn created(org: &Organization, team: &str, ticket: &str) -> Value {
     let now = Timestamp::now().iso8601();
     let ticket = json!({ "id": ticket, "status": "open", "team_id": team, "created_at": now, "updated_at": now });
@@ -57,7 +60,7 @@ async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
 #[tokio::test]
 async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
     const TICKETS: usize = 150;
-    let org = Stack::impatient(SOON).await.organization().await;
+    let org = Stack::impatient(LATER).await.organization().await;
     let team = org.team("Support").await;
     for user in &org.users[..3] {
         org.member(&team, user).await;

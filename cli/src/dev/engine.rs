@@ -59,7 +59,7 @@ impl Engine {
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         let Self { url: _, stop, stopped } = self;
         let _ = stop.send(());
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(5), stopped).await;
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), stopped).await;
         match waited {
             Ok(Ok(outcome)) => outcome.map_err(|error| anyhow!("the engine failed: {error}")),
             Ok(Err(_)) => Err(anyhow!("the engine's thread panicked")),

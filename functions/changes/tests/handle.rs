@@ -395,7 +395,7 @@ async fn jobs_that_cannot_be_started_come_again_with_the_first_record_that_wants
     let mut records = assigned(2);
     records.push(load_record(2, 0, 1));
     records.push(ticket_record(3, "T3", None, ticket(1, None)));
-    assert_eq!(aws.handle(&records, Duration::from_secs(1)).await, Some(sequence_number(2)));
+    assert_eq!(aws.handle(&records, Duration::from_secs(3)).await, Some(sequence_number(2)));
     assert_eq!(aws.announced().len(), 3, "the bus has nothing to do with it");
 }
 

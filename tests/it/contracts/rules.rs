@@ -1,13 +1,11 @@
 //! The rules behind both contracts, one a test.
 
-use std::time::Duration;
-
 use muster::domain::{KeyKind, Scope, User, UserStatus};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::ticking;
-use crate::support::{Answer, Client, Organization, bare, n};
+use crate::support::{Answer, Client, Organization, bare, n, until};
 
 /// An organization on the stack whose clock moves with every request.
 async fn organization() -> Organization {
@@ -482,16 +480,8 @@ async fn a_lead_who_went_inactive_may_stay_and_no_inactive_user_may_become_one()
     let (id, _) = full_team(&org).await;
     set_status(&org, 0, UserStatus::Inactive).await;
     // The profile is copied into the membership soon after.
-    let copied = async || {
-        loop {
-            let team = shown(&org, &id).await;
-            if team["members"][0]["status"] == "inactive" {
-                return team;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let team = tokio::time::timeout(Duration::from_mins(1), copied()).await.expect("it is copied");
+    until("the copy", async || shown(&org, &id).await["members"][0]["status"] == "inactive").await;
+    let team = shown(&org, &id).await;
     assert_eq!(changed(&org, &id, team.clone()).await, team, "what was read can be sent back");
     let change = json!({ "lead_id": prefixed(&org.users[0]), "name": "Renamed", "description": "New" });
     assert_eq!(changed(&org, &id, change.clone()).await["name"], "Renamed");

@@ -58,7 +58,7 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
     // Nobody answers.
     script.always(&["Query"], Fault::Refused);
     let (_, answer) =
-        listener.invoke(true, Invocation { time: std::time::Duration::from_millis(600), ..get }.call(&deps)).await;
+        listener.invoke(true, Invocation { time: std::time::Duration::from_millis(1_500), ..get }.call(&deps)).await;
     assert_eq!(answer.status, 503, "{answer}");
     let call = xray.next();
     assert_eq!([&call["fault"], &call["error"], &call["throttle"]], [&json!(true), &json!(false), &json!(false)]);

@@ -52,7 +52,7 @@ async fn next(State(api): State<Arc<Api>>) -> Response {
         api.is_done.notify_one();
         return std::future::pending().await;
     };
-    let deadline = Timestamp::now().plus(Duration::from_secs(2)).millis().to_string();
+    let deadline = Timestamp::now().plus(Duration::from_secs(10)).millis().to_string();
     let headers = [
         ("lambda-runtime-aws-request-id", id.to_owned()),
         ("lambda-runtime-deadline-ms", deadline),

@@ -19,7 +19,7 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
         event.to_string()
     };
     let ticket = |field: &str, value: Value| with(&format!("/data/ticket/{field}"), value);
-    let ahead = Timestamp::now().plus(Duration::from_secs(330));
+    let ahead = Timestamp::now().plus(Duration::from_hours(1));
     let ahead = if words == Words::Itsm { json!(ahead.secs()) } else { json!(ahead.iso8601()) };
     let (team_field, user_field, due_field) = match words {
         Words::TopTickets => ("team_id", "assignee_id", "due_at"),

@@ -140,8 +140,8 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
         let team = scene.team("Four", [0, 1, 2, 3]).await;
         scene.user_event("user.deactivated", 1, json!({})).await;
         until("the copy", async || scene.workload(&team).await["members"][1]["status"] == "inactive").await;
-        scene.send(&[scene.ticket("a").team(&team).status("in_progress").created()]).await;
         let before = Timestamp::now().secs() - 60;
+        scene.send(&[scene.ticket("a").team(&team).status("in_progress").created()]).await;
         let decision = scene.decision("a").await;
 
         let candidate = |n: usize, status: Value| {
