@@ -6,7 +6,6 @@ Each part says what AWS does and the emulator does not. None changes what is dep
 import contextlib
 import contextvars
 import json
-import os
 import socketserver
 import sys
 import threading
@@ -150,9 +149,10 @@ created_by("AWS::CloudWatch::Alarm", create_alarm, update_alarm)
 
 # --- Lambda: each environment has processors of its own, so however many requests come at once, each is served in its time.
 # Here all share those of this machine, beside the emulator itself, and a burst of cold starts alone would take longer than
-# the functions may. Requests wait for their turn before their time runs, and messages on their queue.
+# the functions may. Requests wait for their turn before their time runs, and messages on their queue; there are as many as two
+# processors serve, since a container may see more of them than it has.
 
-turns = threading.BoundedSemaphore(2 * os.cpu_count())
+turns = threading.BoundedSemaphore(4)
 execute = lambda_svc._execute_function_provided_warm
 
 
@@ -164,7 +164,7 @@ def execute_in_turn(function, event, request_id):
 lambda_svc._execute_function_provided_warm = execute_in_turn
 
 batches_at_once = lambda_svc._sqs_esm_concurrency
-lambda_svc._sqs_esm_concurrency = lambda *arguments: min(os.cpu_count(), batches_at_once(*arguments))
+lambda_svc._sqs_esm_concurrency = lambda *arguments: min(2, batches_at_once(*arguments))
 
 
 # --- IAM -------------------------------------------------------------------------------------------------------------
