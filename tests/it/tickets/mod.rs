@@ -4,6 +4,7 @@
 
 mod adoption;
 mod announcements;
+mod cases;
 mod closing;
 mod deletion;
 mod poison;
