@@ -336,7 +336,8 @@ async fn a_lost_answer_or_another_writer_does_no_harm() {
                 let (store, org) = (store.clone(), org.clone());
                 Box::pin(async move {
                     let said = |name: &str| {
-                        let version = EventVersion { at: Timestamp::from_millis(5), event_id: String::new() };
+                        let version =
+                            EventVersion { at: Timestamp::from_millis(5), time: None, event_id: String::new() };
                         let user = UserSnapshot {
                             name: Some(name.to_owned()),
                             role: Some("manager".to_owned()),

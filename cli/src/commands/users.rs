@@ -162,7 +162,8 @@ impl Import<'_> {
             .into_values()
             .map(|(number, user)| {
                 // Of two batches of one file, too, the later line counts.
-                let version = EventVersion { at: self.started, event_id: format!("import, line {number:012}") };
+                let version =
+                    EventVersion { at: self.started, time: None, event_id: format!("import, line {number:012}") };
                 let (store, org) = (&store, self.organization);
                 async move { (number, version.clone(), store.hear_of_user(org, user.id, &[(version, user)]).await) }
             })

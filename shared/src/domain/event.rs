@@ -1,6 +1,9 @@
 //! What a platform says happened, parsed.
 
-use super::{EventVersion, OrganizationId, Priority, TeamId, TicketId, TicketStatus, Timestamp, Topics, UserId};
+use super::{
+    EventVersion, FieldUpdate, Folded, OrganizationId, Priority, TeamId, TicketId, TicketStatus, Timestamp, Topics,
+    UserId,
+};
 
 /// What kind of event it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,17 +29,24 @@ pub struct TicketEvent {
     pub ticket: TicketSnapshot,
 }
 
-/// A ticket as its platform describes it. What is `None` was not said.
+/// A ticket as its platform describes it at the version of the event.
+///
+/// An absent field keeps its value. `null` clears a field, but says nothing about `status`, `created_at`, the team and the
+/// assignee, for which `None` stands for both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketSnapshot {
     /// Which ticket.
     pub id: TicketId,
     /// Where it is in its life.
     pub status: Option<TicketStatus>,
-    /// How much it matters.
-    pub priority: Priority,
-    /// What it is about.
-    pub topics: Topics,
+    /// The priority; cleared, it is medium.
+    pub priority: FieldUpdate<Priority>,
+    /// The category, folded.
+    pub category: FieldUpdate<Folded>,
+    /// The subcategory, folded.
+    pub subcategory: FieldUpdate<Folded>,
+    /// The tags, folded.
+    pub tags: FieldUpdate<Topics>,
     /// Whose queue it is in.
     pub team_id: Option<TeamId>,
     /// Whose it is.
@@ -44,7 +54,27 @@ pub struct TicketSnapshot {
     /// When it was made.
     pub created_at: Option<Timestamp>,
     /// When it was resolved.
-    pub resolved_at: Option<Timestamp>,
+    pub resolved_at: FieldUpdate<Timestamp>,
     /// When it has to be resolved.
-    pub due_at: Option<Timestamp>,
+    pub due_at: FieldUpdate<Timestamp>,
+}
+
+impl TicketSnapshot {
+    /// Returns a snapshot that mentions no field but the id.
+    #[must_use]
+    pub fn empty(id: TicketId) -> Self {
+        Self {
+            id,
+            status: None,
+            priority: FieldUpdate::Absent,
+            category: FieldUpdate::Absent,
+            subcategory: FieldUpdate::Absent,
+            tags: FieldUpdate::Absent,
+            team_id: None,
+            assignee_id: None,
+            created_at: None,
+            resolved_at: FieldUpdate::Absent,
+            due_at: FieldUpdate::Absent,
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod text;
 mod ticket;
 mod time;
 mod user;
+mod version;
 mod workload;
 
 pub use change::{Change, Changed};
@@ -35,9 +36,8 @@ pub use list::{ListTeams, Listed, Order, Page, SortBy, TeamPage, TicketPage};
 pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember};
 pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
 pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
-pub use ticket::{
-    Credit, EventVersion, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
-};
+pub use ticket::{Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics};
 pub use time::Timestamp;
 pub use user::{Profile, Said, User, UserEvent, UserSnapshot, UserStatus};
+pub use version::{EventVersion, FieldUpdate};
 pub use workload::{Resolved, Workload};

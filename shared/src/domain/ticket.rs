@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::{Decision, Folded, ParseIdError, Tags, TeamId, Timestamp, UserId, ids::parse_opaque};
+use super::{Decision, EventVersion, Folded, ParseIdError, Tags, TeamId, Timestamp, UserId, ids::parse_opaque};
 
 /// A ticket's identifier, given by the platform that keeps the tickets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -148,19 +148,22 @@ impl Topics {
     #[must_use]
     pub fn of<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
         let mut seen = HashSet::new();
-        let possible = |topic: &Folded| {
-            let chars = topic.as_str().chars().count();
-            // Folding can lengthen a text; no tag within the limit grows to more than three times of it.
-            (1..=3 * Tags::MAX_CHARS).contains(&chars)
-        };
         let mut bytes = 0;
         let mut fits = |topic: &Folded| {
             bytes += topic.as_str().len();
             bytes <= Self::MAX_BYTES
         };
-        let folded = texts.into_iter().map(|text| Folded::of(text.as_ref()));
-        let different = folded.filter(|topic| possible(topic) && seen.insert(topic.clone())).take(Self::MAX);
+        let folded = texts.into_iter().filter_map(|text| Self::topic(text.as_ref()));
+        let different = folded.filter(|topic| seen.insert(topic.clone())).take(Self::MAX);
         Self(different.take_while(|topic| fits(topic)).collect())
+    }
+
+    /// Folds one text. Returns `None` for an empty text and for one that is too long to equal a specialization or a skill.
+    #[must_use]
+    pub fn topic(text: &str) -> Option<Folded> {
+        let topic = Folded::of(text);
+        // Folding can lengthen a text; no tag within the limit grows to more than three times of it.
+        (1..=3 * Tags::MAX_CHARS).contains(&topic.as_str().chars().count()).then_some(topic)
     }
 
     /// The topics.
@@ -174,15 +177,6 @@ impl Topics {
     pub fn matched(&self, tags: &[Folded]) -> usize {
         tags.iter().filter(|tag| self.0.contains(tag)).count()
     }
-}
-
-/// When a platform said something: a later word counts, and of two at one moment the one with the larger event id.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct EventVersion {
-    /// The snapshot's `updated_at`, or the event's own time.
-    pub at: Timestamp,
-    /// The event's id.
-    pub event_id: String,
 }
 
 /// Where a ticket is.
@@ -248,8 +242,12 @@ pub struct Ticket {
     pub status: TicketStatus,
     /// How much it matters.
     pub priority: Priority,
-    /// What it is about.
-    pub topics: Topics,
+    /// The category, folded.
+    pub category: Option<Folded>,
+    /// The subcategory, folded.
+    pub subcategory: Option<Folded>,
+    /// The tags, folded.
+    pub tags: Topics,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was resolved, as its platform says.
@@ -339,6 +337,13 @@ impl MemberDelta {
 }
 
 impl Ticket {
+    /// Returns the category, the subcategory and the tags, the different ones of them within the limits of [`Topics`].
+    #[must_use]
+    pub fn topics(&self) -> Topics {
+        let fields = self.category.iter().chain(&self.subcategory).chain(self.tags.as_slice());
+        Topics::of(fields.map(Folded::as_str))
+    }
+
     /// Whether it is open.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn at(millis: i64, event_id: &str) -> EventVersion {
-        EventVersion { at: Timestamp::from_millis(millis), event_id: event_id.to_owned() }
+        EventVersion { at: Timestamp::from_millis(millis), time: None, event_id: event_id.to_owned() }
     }
 
     fn full(name: &str, status: UserStatus) -> UserSnapshot {

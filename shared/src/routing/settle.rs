@@ -2,8 +2,8 @@
 
 use super::{Choice, Known, Missing, TeamState, choose, specialists};
 use crate::domain::{
-    Credit, Decision, EventVersion, Member, Reason, TeamId, Ticket, TicketEvent, TicketEventKind, TicketId,
-    TicketSnapshot, TicketState, TicketStatus, Timestamp, UserId,
+    Credit, Decision, EventVersion, Member, Priority, Reason, TeamId, Ticket, TicketEvent, TicketEventKind, TicketId,
+    TicketSnapshot, TicketState, TicketStatus, Timestamp, Topics, UserId,
 };
 
 /// Why a ticket is looked at.
@@ -281,7 +281,7 @@ impl Draft {
     fn route(&mut self, known: &Known, routes_elsewhere: bool, now: Timestamp) -> Result<Option<Chosen>, Missing> {
         let (version, ticket) = (self.version.clone(), &mut self.ticket);
         if ticket.team_id.is_none() && routes_elsewhere && !self.names_missing_team {
-            ticket.team_id = specialists::best_team(known, &ticket.topics)?;
+            ticket.team_id = specialists::best_team(known, &ticket.topics())?;
             if ticket.team_id.is_some() {
                 ticket.team_version = ticket.team_version.take().max(Some(version.clone()));
             }
@@ -304,7 +304,8 @@ impl Draft {
             return Ok(None);
         };
 
-        let Choice { chosen, fallback, considered, eligible, candidates } = choose(desk, &ticket.topics, self.previous);
+        let Choice { chosen, fallback, considered, eligible, candidates } =
+            choose(desk, &ticket.topics(), self.previous);
         let turn = chosen.map(|_| desk.load.turn + 1);
         let decision = Decision {
             reason: if chosen.is_some() { Reason::Strategy } else { Reason::NobodyEligible },
@@ -344,10 +345,12 @@ fn unheard_of(event: &TicketEvent, now: Timestamp) -> Ticket {
     Ticket {
         id: event.ticket.id.clone(),
         rev: 0,
-        version: EventVersion { at: Timestamp::from_millis(i64::MIN), event_id: String::new() },
+        version: EventVersion { at: Timestamp::from_millis(i64::MIN), time: None, event_id: String::new() },
         status: TicketStatus::New,
-        priority: event.ticket.priority,
-        topics: event.ticket.topics.clone(),
+        priority: Priority::default(),
+        category: None,
+        subcategory: None,
+        tags: Topics::default(),
         created_at: event.ticket.created_at.unwrap_or(event.version.at),
         resolved_at: None,
         due_at: None,
@@ -362,16 +365,35 @@ fn unheard_of(event: &TicketEvent, now: Timestamp) -> Ticket {
 }
 
 fn take_facts(ticket: &mut Ticket, snapshot: &TicketSnapshot) {
-    let TicketSnapshot { id: _, status, priority, topics, team_id: _, assignee_id: _, created_at, resolved_at, due_at } =
-        snapshot;
+    let TicketSnapshot {
+        id: _,
+        status,
+        priority,
+        category,
+        subcategory,
+        tags,
+        team_id: _,
+        assignee_id: _,
+        created_at,
+        resolved_at,
+        due_at,
+    } = snapshot.clone();
     ticket.status = status.unwrap_or(ticket.status);
-    ticket.priority = *priority;
-    ticket.topics = topics.clone();
     ticket.created_at = created_at.unwrap_or(ticket.created_at);
-    ticket.resolved_at = *resolved_at;
-    ticket.due_at = *due_at;
+    set(&mut ticket.priority, priority.new_value().map(Option::unwrap_or_default));
+    set(&mut ticket.category, category.new_value());
+    set(&mut ticket.subcategory, subcategory.new_value());
+    set(&mut ticket.tags, tags.new_value().map(Option::unwrap_or_default));
+    set(&mut ticket.resolved_at, resolved_at.new_value());
+    set(&mut ticket.due_at, due_at.new_value());
     // With every event, not once for all: so a batch of them ends where they would have ended one by one.
     ticket.credit = credit(ticket);
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
 }
 
 /// What a closed ticket is credited with: what it was at its close, for resolved and closed ones only.

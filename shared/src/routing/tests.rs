@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::{Cause, Desk, Known, LoadWrite, MAX_WRITES, MemberWrite, Missing, Seat, TeamState, Work, Writes, plan};
 use crate::domain::{
-    Candidate, EventVersion, Folded, Load, Member, NewTeam, OrganizationId, Priority, QueueStrategy, Reason, Resolved,
-    Tags, Team, TeamId, TeamName, Ticket, TicketEvent, TicketEventKind, TicketId, TicketSnapshot, TicketState,
-    TicketStatus, Timestamp, Topics, User, UserId, UserStatus,
+    Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId, Priority, QueueStrategy,
+    Reason, Resolved, Tags, Team, TeamId, TeamName, Ticket, TicketEvent, TicketEventKind, TicketId, TicketSnapshot,
+    TicketState, TicketStatus, Timestamp, Topics, User, UserId, UserStatus,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_736_064_000);
@@ -254,26 +254,25 @@ fn event(ticket: usize, at: i64, team: Option<TeamId>) -> TicketEvent {
     TicketEvent {
         organization_id: OrganizationId::parse("o").unwrap(),
         kind: TicketEventKind::Snapshot,
-        version: EventVersion { at: Timestamp::from_secs(1_736_000_000 + at), event_id: format!("e{at}") },
+        version: EventVersion { at: Timestamp::from_secs(1_736_000_000 + at), time: None, event_id: format!("e{at}") },
         ticket: TicketSnapshot {
-            id: ticket_id(ticket),
             status: Some(TicketStatus::New),
-            priority: Priority::Medium,
-            topics: Topics::default(),
             team_id: team,
-            assignee_id: None,
-            created_at: None,
-            resolved_at: None,
-            due_at: None,
+            ..TicketSnapshot::empty(ticket_id(ticket))
         },
     }
+}
+
+/// Returns an update to a number of seconds after the first event, or to no value.
+fn update(seconds: Option<i64>) -> FieldUpdate<Timestamp> {
+    seconds.map_or(FieldUpdate::Cleared, |at| FieldUpdate::Set(Timestamp::from_secs(1_736_000_000 + at)))
 }
 
 fn new_tickets(range: std::ops::Range<usize>, team: TeamId, topics: impl Fn(usize) -> Topics) -> Vec<Work> {
     range
         .map(|n| {
             let mut event = event(n, i64::try_from(n).unwrap(), Some(team));
-            event.ticket.topics = topics(n);
+            event.ticket.tags = FieldUpdate::Set(topics(n));
             Work { ticket_id: ticket_id(n), cause: Cause::Events(vec![event]) }
         })
         .collect()
@@ -357,7 +356,7 @@ proptest! {
         let mut one_by_one = at_once.clone();
         let work: Vec<_> = tickets.into_iter().enumerate().map(|(n, (team, topics, assignee))| {
             let mut event = event(n, i64::try_from(n).unwrap(), team.map(team_id));
-            event.ticket.topics = Topics::of(topics);
+            event.ticket.tags = FieldUpdate::Set(Topics::of(topics));
             event.ticket.assignee_id = assignee.map(user_id);
             Work { ticket_id: ticket_id(n), cause: Cause::Events(vec![event]) }
         }).collect();
@@ -454,9 +453,9 @@ prop_compose! {
         event.version.event_id = format!("e{at}-{ticket}");
         event.ticket.status = Some(status);
         event.ticket.assignee_id = assignee.map(user_id);
-        event.ticket.topics = Topics::of(topics);
+        event.ticket.tags = FieldUpdate::Set(Topics::of(topics));
         event.ticket.created_at = Some(Timestamp::from_secs(1_736_000_000));
-        event.ticket.due_at = due.map(|due| Timestamp::from_secs(1_736_000_000 + due));
+        event.ticket.due_at = update(due);
         event
     }
 }
@@ -730,7 +729,7 @@ fn an_unassignment_that_tells_no_facts_leaves_them_to_an_older_snapshot() {
     });
     let told = world.say(3, |event| {
         event.ticket.status = Some(TicketStatus::OnHold);
-        event.ticket.priority = Priority::High;
+        event.ticket.priority = FieldUpdate::Set(Priority::High);
     });
     assert_eq!((told.status, told.priority), (TicketStatus::OnHold, Priority::High));
     let older = world.say(2, |event| event.ticket.status = Some(TicketStatus::Closed));
@@ -750,7 +749,7 @@ fn a_reopened_ticket_returns_to_its_assignee_without_a_turn_if_they_are_eligible
     let first = world.say(1, |_| {}).assignee_id;
     let close = |event: &mut TicketEvent| {
         event.ticket.status = Some(TicketStatus::Resolved);
-        event.ticket.due_at = Some(event.version.at);
+        event.ticket.due_at = FieldUpdate::Set(event.version.at);
     };
     assert_eq!(world.say(3, close).credit.unwrap().in_time, Some(true), "the due moment itself is in time");
     let reopened = world.say(4, |_| {});
@@ -769,7 +768,7 @@ fn a_credit_is_what_the_first_close_said_and_cancelling_takes_it_back() {
     let with = |status, resolved_at: Option<i64>| {
         move |event: &mut TicketEvent| {
             event.ticket.status = Some(status);
-            event.ticket.resolved_at = resolved_at.map(|at| Timestamp::from_secs(1_736_000_000 + at));
+            event.ticket.resolved_at = update(resolved_at);
         }
     };
     assert_eq!(world.say(9, with(TicketStatus::Resolved, Some(7))).credit.unwrap().resolution_ms, 7000);
@@ -846,7 +845,7 @@ fn a_ticket_that_names_no_team_goes_to_who_knows_most_and_can_take_it() {
     let routed = |desks: Vec<Desk>| {
         let world = World::with(desks);
         let mut event = event(0, 1, None);
-        event.ticket.topics = Topics::of(["VPN", "dns"]);
+        event.ticket.tags = FieldUpdate::Set(Topics::of(["VPN", "dns"]));
         let plan = world.plan(&[Work { ticket_id: ticket_id(0), cause: Cause::Events(vec![event]) }]);
         plan.groups[0][0].tickets[0].1.clone()
     };
@@ -879,7 +878,7 @@ fn a_decision_says_who_was_passed_over_and_why() {
 #[test]
 fn a_plan_asks_for_the_specialists_of_folded_topics() {
     let mut event = event(0, 1, None);
-    event.ticket.topics = Topics::of(["VPN "]);
+    event.ticket.tags = FieldUpdate::Set(Topics::of(["VPN "]));
     let work = [Work { ticket_id: ticket_id(0), cause: Cause::Events(vec![event]) }];
     let missing = plan(&work, &BTreeMap::new(), &Known::default(), NOW).unwrap_err();
     assert_eq!(missing, Missing { topics: [Folded::of("vpn")].into(), ..Missing::default() });

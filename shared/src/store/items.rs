@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Answer, Error, idempotency::Kept, keys, keys::TeamEntry, work::Gone};
 use crate::domain::{
-    ApiKey, Candidate, Credit, Decision, Description, EventVersion, Idempotency, KeyKind, Load, Member, OrganizationId,
-    Priority, Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName,
-    Ticket, TicketState, TicketStatus, Timestamp, TokenIssuer, TokenKey, TokenKeys, Topics, User, UserId, UserStatus,
-    WhyNot,
+    ApiKey, Candidate, Credit, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load, Member,
+    OrganizationId, Priority, Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId,
+    TeamName, Ticket, TicketState, TicketStatus, Timestamp, TokenIssuer, TokenKey, TokenKeys, Topics, User, UserId,
+    UserStatus, WhyNot,
 };
 
 /// An item as DynamoDB carries it.
@@ -363,7 +363,9 @@ pub(super) fn profile(id: UserId, item: Item) -> Result<(Profile, u64), Error> {
     let user = profile.into_user(id)?;
     let said = match said {
         Some(said) => said.into_said().ok_or_else(|| bad("said"))?,
-        None => Said::all(&EventVersion { at: Timestamp::from_millis(user.version), event_id: String::new() }),
+        None => {
+            Said::all(&EventVersion { at: Timestamp::from_millis(user.version), time: None, event_id: String::new() })
+        }
     };
     Ok((Profile { user, said }, rev))
 }
@@ -463,7 +465,12 @@ pub(super) struct TicketItem {
     version: String,
     status: String,
     priority: String,
-    topics: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    category: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subcategory: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
     created_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resolved_at: Option<i64>,
@@ -517,14 +524,18 @@ struct CandidateAttribute {
     why_not: Option<String>,
 }
 
-/// A version as it is stored: milliseconds, then the event's id.
-fn version_text(EventVersion { at, event_id }: &EventVersion) -> String {
-    format!("{}#{event_id}", at.millis())
+/// Writes a version as the milliseconds of `at`, those of `time` (empty where it is absent) and the event's id.
+fn version_text(EventVersion { at, time, event_id }: &EventVersion) -> String {
+    let time = time.map_or_else(String::new, |time| time.millis().to_string());
+    format!("{}#{time}#{event_id}", at.millis())
 }
 
 fn parse_version(text: &str) -> Option<EventVersion> {
-    let (at, event_id) = text.split_once('#')?;
-    Some(EventVersion { at: Timestamp::from_millis(at.parse().ok()?), event_id: event_id.to_owned() })
+    let (at, rest) = text.split_once('#')?;
+    let (time, event_id) = rest.split_once('#')?;
+    let moment = |millis: &str| millis.parse().ok().map(Timestamp::from_millis);
+    let time = if time.is_empty() { None } else { Some(moment(time)?) };
+    Some(EventVersion { at: moment(at)?, time, event_id: event_id.to_owned() })
 }
 
 impl TicketItem {
@@ -535,7 +546,9 @@ impl TicketItem {
             version,
             status,
             priority,
-            topics,
+            category,
+            subcategory,
+            tags,
             created_at,
             resolved_at,
             due_at,
@@ -547,6 +560,7 @@ impl TicketItem {
             credit,
             decision,
         } = ticket;
+        let folded = |text: &Folded| text.as_str().to_owned();
         let keys::Key { pk, sk } = keys::ticket(organization_id, id);
         let (gsi1pk, gsi1sk) = keys::ticket_by_state(organization_id, ticket).map(|key| (key.pk, key.sk)).unzip();
         Self {
@@ -558,7 +572,9 @@ impl TicketItem {
             version: version_text(version),
             status: status.as_str().to_owned(),
             priority: priority.as_str().to_owned(),
-            topics: topics.as_slice().iter().map(|topic| topic.as_str().to_owned()).collect(),
+            category: category.as_ref().map(folded),
+            subcategory: subcategory.as_ref().map(folded),
+            tags: tags.as_slice().iter().map(folded).collect(),
             created_at: created_at.millis(),
             resolved_at: resolved_at.map(Timestamp::millis),
             due_at: due_at.map(Timestamp::millis),
@@ -645,7 +661,9 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
         version,
         status,
         priority,
-        topics,
+        category,
+        subcategory,
+        tags,
         created_at,
         resolved_at,
         due_at,
@@ -667,7 +685,9 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
         version: parse_version(&version).ok_or_else(|| bad("version"))?,
         status: TicketStatus::parse(&status).ok_or_else(|| bad("status"))?,
         priority: Priority::of(&priority),
-        topics: Topics::of(topics),
+        category: category.as_deref().map(Folded::of),
+        subcategory: subcategory.as_deref().map(Folded::of),
+        tags: Topics::of(tags),
         created_at: Timestamp::from_millis(created_at),
         resolved_at: resolved_at.map(Timestamp::from_millis),
         due_at: due_at.map(Timestamp::from_millis),
@@ -926,10 +946,12 @@ mod tests {
         let expected = alex();
         assert_eq!(user(alex().id, to_item(UserItem::new(&org(), &expected)).unwrap()).unwrap(), expected);
 
-        let version = |event_id: &str| EventVersion { at: Timestamp::from_millis(3), event_id: event_id.to_owned() };
+        let version =
+            |event_id: &str| EventVersion { at: Timestamp::from_millis(3), time: None, event_id: event_id.to_owned() };
         let (imported, rev) = profile(alex().id, to_item(UserItem::new(&org(), &expected)).unwrap()).unwrap();
         assert_eq!((imported, rev), (Profile { user: alex(), said: Said::all(&version("")) }, 0));
-        let said = Said { name: None, ..Said::all(&version("a#b")) };
+        let timed = EventVersion { time: Some(Timestamp::from_millis(-4)), ..version("a#b") };
+        let said = Said { name: None, role: Some(timed), ..Said::all(&version("a#b")) };
         let expected = Profile { user: alex(), said };
         let item = to_item(UserItem::of_profile(&org(), &expected, 4)).unwrap();
         assert_eq!(profile(alex().id, item).unwrap(), (expected, 4));

@@ -12,10 +12,9 @@ use super::{Organization, bare};
 pub fn assigned(team: &str, user: &User, decided_at_millis: i64) -> Value {
     json!({
         "rev": 1,
-        "version": "1708790000000#event",
+        "version": "1708790000000##event",
         "status": "open",
         "priority": "medium",
-        "topics": [],
         "created_at": 1_708_790_000_000_i64,
         "team_id": team,
         "assignee_id": bare(user),
@@ -36,10 +35,9 @@ pub fn assigned(team: &str, user: &User, decided_at_millis: i64) -> Value {
 pub fn waiting(team: &str, decided_at_millis: i64) -> Value {
     json!({
         "rev": 1,
-        "version": "1708790000000#event",
+        "version": "1708790000000##event",
         "status": "new",
         "priority": "medium",
-        "topics": [],
         "created_at": 1_708_790_000_000_i64,
         "team_id": team,
         "state": "waiting",

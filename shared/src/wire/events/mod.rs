@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::domain::{EventVersion, OrganizationId, TeamId, Timestamp, UserId};
+use crate::domain::{EventVersion, FieldUpdate, OrganizationId, TeamId, Timestamp, UserId};
 
 pub use ticket::ticket_event;
 pub use user::user_event;
@@ -101,7 +101,7 @@ impl CloudEvent {
         if at > now.plus(MAX_AHEAD) {
             return Err(Poison::field(path, "is more than 5 minutes in the future"));
         }
-        Ok(EventVersion { at, event_id: self.id.clone() })
+        Ok(EventVersion { at, time: self.time, event_id: self.id.clone() })
     }
 
     fn organization_id(&self) -> Result<OrganizationId, Poison> {
@@ -132,7 +132,20 @@ impl Fields {
 
     /// The first of these names that the platform uses.
     fn named<'n>(&self, names: &[&'n str]) -> &'n str {
-        names.iter().find(|name| self.get(name).is_some()).unwrap_or(&names[0])
+        let with_value = names.iter().find(|name| self.get(name).is_some());
+        with_value.or_else(|| names.iter().find(|name| self.values.contains_key(**name))).unwrap_or(&names[0])
+    }
+
+    /// Tells a field that is absent from one that is `null`, and reads the value of any other.
+    fn update<T>(
+        &self,
+        field: &str,
+        read: impl Fn(&Self, &str) -> Result<Option<T>, Poison>,
+    ) -> Result<FieldUpdate<T>, Poison> {
+        if !self.values.contains_key(field) {
+            return Ok(FieldUpdate::Absent);
+        }
+        Ok(read(self, field)?.map_or(FieldUpdate::Cleared, FieldUpdate::Set))
     }
 
     fn object(&self, field: &str) -> Result<Self, Poison> {
@@ -155,15 +168,15 @@ impl Fields {
         self.text(field)?.ok_or_else(|| self.broken(field, "is required"))
     }
 
-    fn texts(&self, field: &str) -> Result<Vec<String>, Poison> {
+    fn texts(&self, field: &str) -> Result<Option<Vec<String>>, Poison> {
         let rule = "must be an array of strings";
         match self.get(field) {
             Some(Value::Array(values)) => {
                 let text = |value: &Value| value.as_str().map(str::to_owned);
-                values.iter().map(text).collect::<Option<_>>().ok_or_else(|| self.broken(field, rule))
+                values.iter().map(text).collect::<Option<_>>().map(Some).ok_or_else(|| self.broken(field, rule))
             }
             Some(_) => Err(self.broken(field, rule)),
-            None => Ok(Vec::new()),
+            None => Ok(None),
         }
     }
 

@@ -34,19 +34,23 @@ fn snapshot(fields: &Fields) -> Result<TicketSnapshot, Poison> {
         TicketStatus::parse(&text).ok_or_else(|| fields.broken("status", format_args!("must be one of {words}")))
     });
     // A priority of some other form is an unknown one.
-    let priority = fields.get("priority").and_then(|value| value.as_str()).map(Priority::of).unwrap_or_default();
-    let (category, subcategory) = (fields.text("category")?, fields.text("subcategory")?);
-    let topics = Topics::of(category.into_iter().chain(subcategory).chain(fields.texts("tags")?));
+    let priority = |fields: &Fields, field: &str| {
+        Ok(fields.get(field).map(|value| value.as_str().map(Priority::of).unwrap_or_default()))
+    };
+    let topic = |fields: &Fields, field: &str| Ok(fields.text(field)?.as_deref().and_then(Topics::topic));
+    let topics = |fields: &Fields, field: &str| Ok(fields.texts(field)?.map(Topics::of));
     Ok(TicketSnapshot {
         id,
         status: status.transpose()?,
-        priority,
-        topics,
+        priority: fields.update("priority", priority)?,
+        category: fields.update("category", topic)?,
+        subcategory: fields.update("subcategory", topic)?,
+        tags: fields.update("tags", topics)?,
         team_id: fields.team_id(fields.named(&["team_id", "assigned_team_id"]))?,
         assignee_id: fields.user_id(fields.named(&["assignee_id", "assigned_user_id"]))?,
         created_at: fields.time("created_at")?,
-        resolved_at: fields.time("resolved_at")?,
-        due_at: fields.time(fields.named(&["due_at", "due_date"]))?,
+        resolved_at: fields.update("resolved_at", Fields::time)?,
+        due_at: fields.update(fields.named(&["due_at", "due_date"]), Fields::time)?,
     })
 }
 
@@ -55,7 +59,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::{EventVersion, OrganizationId, TeamId, UserId};
+    use crate::domain::{EventVersion, FieldUpdate, Folded, OrganizationId, TeamId, UserId};
 
     const TEAM: &str = "550e8400-e29b-41d4-a716-446655440000";
     const USER: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -85,24 +89,31 @@ mod tests {
         });
         let mut itsm = event();
         itsm["data"]["ticket"] = json!({
-            "id": "T-1", "status": "in_progress", "priority": "critical", "category": "network", "tags": ["vpn"],
+            "id": "T-1", "status": "in_progress", "priority": "critical", "category": "network", "subcategory": null,
+            "tags": ["vpn"],
             "assigned_team_id": format!("team_{TEAM}"), "assigned_user_id": format!("usr_{USER}"),
             "created_at": 1_736_060_400, "updated_at": 1_736_062_200, "due_date": 1_736_146_800,
         });
         let expected = TicketEvent {
             organization_id: OrganizationId::parse("acme").unwrap(),
             kind: TicketEventKind::Snapshot,
-            version: EventVersion { at: Timestamp::from_secs(1_736_062_200), event_id: "e-1".to_owned() },
+            version: EventVersion {
+                at: Timestamp::from_secs(1_736_062_200),
+                time: Some(Timestamp::from_secs(1_736_064_000)),
+                event_id: "e-1".to_owned(),
+            },
             ticket: TicketSnapshot {
                 id: TicketId::parse("T-1").unwrap(),
                 status: Some(TicketStatus::InProgress),
-                priority: Priority::Critical,
-                topics: Topics::of(["network", "vpn"]),
+                priority: FieldUpdate::Set(Priority::Critical),
+                category: FieldUpdate::Set(Folded::of("network")),
+                subcategory: FieldUpdate::Cleared,
+                tags: FieldUpdate::Set(Topics::of(["vpn"])),
                 team_id: TeamId::parse(TEAM).ok(),
                 assignee_id: UserId::parse(USER).ok(),
                 created_at: Some(Timestamp::from_secs(1_736_060_400)),
-                resolved_at: None,
-                due_at: Some(Timestamp::from_secs(1_736_146_800)),
+                resolved_at: FieldUpdate::Absent,
+                due_at: FieldUpdate::Set(Timestamp::from_secs(1_736_146_800)),
             },
         };
         assert_eq!(parse(&toptickets), Ok(expected.clone()));

@@ -129,7 +129,11 @@ mod tests {
         });
         let expected = UserEvent {
             organization_id: OrganizationId::parse("acme").unwrap(),
-            version: EventVersion { at: Timestamp::from_secs(1_736_062_200), event_id: "e-1".to_owned() },
+            version: EventVersion {
+                at: Timestamp::from_secs(1_736_062_200),
+                time: Some(Timestamp::from_secs(1_736_064_000)),
+                event_id: "e-1".to_owned(),
+            },
             user: UserSnapshot {
                 id: UserId::parse(USER).unwrap(),
                 name: Some("Alice Johnson".to_owned()),
