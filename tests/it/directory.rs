@@ -244,6 +244,32 @@ async fn duplicates_and_late_events_change_nothing() {
 }
 
 #[tokio::test]
+async fn same_second_the_later_event_time_sets_each_part() {
+    let scene = Scene::new().await;
+    let event = |kind: &str, event_id: &str, time: &str, mut user: Value| {
+        user["updated_at"] = json!("2026-03-02T09:00:00Z");
+        json!({
+            "specversion": "1.0", "id": event_id, "source": "desk", "type": kind, "time": time,
+            "data": {"organization_id": scene.org.id.as_str(), "user": user},
+        })
+        .to_string()
+    };
+    let updated = |id| event("user.updated", "z-9", "2026-03-02T09:00:00.1Z", said(id, "Kim"));
+    let only_id = |id: UserId| json!({"id": id.uuid().to_string()});
+    let deactivated = |id| event("user.deactivated", "a-9", "2026-03-02T09:00:00.9Z", only_id(id));
+    let ids = [new_id(), new_id(), new_id()];
+    scene.hears_well(&[updated(ids[0])]).await;
+    scene.hears_well(&[deactivated(ids[0])]).await;
+    scene.hears_well(&[deactivated(ids[1])]).await;
+    scene.hears_well(&[updated(ids[1])]).await;
+    scene.hears_well(&[deactivated(ids[2]), updated(ids[2])]).await;
+    for id in ids {
+        let user = scene.user(id).await.expect("the profile exists");
+        assert_eq!((user.name.as_str(), user.status), ("Kim", UserStatus::Inactive));
+    }
+}
+
+#[tokio::test]
 async fn a_batch_is_folded_in_order_of_versions_and_written_once_a_user() {
     let org = Stack::shared().organization().await;
     let script = Script::default();

@@ -170,7 +170,7 @@ impl Scene {
     fn ticket(&self, id: &str) -> Ticket {
         let fields = json!({ "id": id, "status": "open", "created_at": self.words.time(0) });
         let Value::Object(fields) = fields else { unreachable!("an object") };
-        Ticket { words: self.words, organization: self.org.id.to_string(), fields, event_id: None }
+        Ticket { words: self.words, organization: self.org.id.to_string(), fields, event_id: None, event_time: None }
             .at(self.seconds.fetch_add(10, SeqCst) + 10)
     }
 
@@ -344,6 +344,8 @@ struct Ticket {
     organization: String,
     fields: Map<String, Value>,
     event_id: Option<String>,
+    /// The time of the event, where it is not `updated_at`.
+    event_time: Option<Value>,
 }
 
 impl Ticket {
@@ -403,6 +405,24 @@ impl Ticket {
         self.named("due_at", "due_date", time)
     }
 
+    /// Sets the time of the event, in milliseconds after [`MORNING`].
+    fn sent_at(mut self, millis: i64) -> Self {
+        self.event_time = Some(Timestamp::from_millis(MORNING * 1000 + millis).iso8601_millis().into());
+        self
+    }
+
+    /// Leaves the time of the event out.
+    fn without_event_time(mut self) -> Self {
+        self.event_time = Some(Value::Null);
+        self
+    }
+
+    /// Leaves a field out.
+    fn without(mut self, field: &str) -> Self {
+        self.fields.remove(field);
+        self
+    }
+
     /// The event's own id, which orders what is said of one moment.
     fn said_by(mut self, event_id: &str) -> Self {
         self.event_id = Some(event_id.to_owned());
@@ -410,8 +430,8 @@ impl Ticket {
     }
 
     fn event(self, kind: &str) -> Value {
-        let Self { words: _, organization, fields, event_id } = self;
-        let time = fields.get("updated_at").cloned().unwrap_or_default();
+        let Self { words: _, organization, fields, event_id, event_time } = self;
+        let time = event_time.or_else(|| fields.get("updated_at").cloned()).unwrap_or_default();
         let event_id = event_id.unwrap_or_else(|| format!("{}@{time}.{kind}", fields["id"]));
         json!({
             "specversion": "1.0", "id": event_id, "source": "/desk", "type": kind, "time": time,

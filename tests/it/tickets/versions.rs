@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster::domain::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Place, Scene, Words};
+use super::{MORNING, Place, Scene, Words};
 
 #[tokio::test]
 async fn a_duplicate_changes_nothing() {
@@ -95,6 +95,57 @@ async fn of_one_moment_the_larger_event_id_counts() {
     assert_eq!(scene.decision("a").await["status"], "open");
     scene.send(&[says("in_progress", "e-3")]).await;
     assert_eq!(scene.decision("a").await["status"], "in_progress");
+}
+
+#[tokio::test]
+async fn same_second_the_later_event_time_wins() {
+    for words in Words::BOTH {
+        let scene = Scene::new(words).await;
+        let team = scene.team("Rotation", [0, 1]).await;
+        let event = |id: &str| scene.ticket(id).team(&team).at(100);
+        // The ids sort against the times, and the later event arrives last or first.
+        let opened = |id: &str| event(id).status("in_progress").sent_at(100_100).said_by("z-1").created();
+        let resolved = |id: &str| event(id).status("resolved").resolved(100).sent_at(100_900).said_by("a-1").updated();
+        scene.send(&[opened("last")]).await;
+        scene.send(&[resolved("last")]).await;
+        scene.send(&[resolved("first")]).await;
+        scene.send(&[opened("first")]).await;
+        scene.send(&[resolved("together"), opened("together")]).await;
+        for ticket in ["last", "first", "together"] {
+            assert_eq!(scene.decision(ticket).await["status"], "resolved", "{ticket}");
+        }
+        // An event without a time sorts before those with one, and after those with an earlier `updated_at`.
+        let timeless = |id: &str, at: i64| {
+            scene.ticket(id).team(&team).status("pending").at(at).without_event_time().said_by("zz-1").updated()
+        };
+        scene.send(&[timeless("last", 100)]).await;
+        assert_eq!(scene.decision("last").await["status"], "resolved");
+        scene.send(&[timeless("last", 101)]).await;
+        assert_eq!(scene.decision("last").await["status"], "pending");
+    }
+}
+
+#[tokio::test]
+async fn same_second_unassignment_after_creation_counts() {
+    let scene = Scene::new(Words::Itsm).await;
+    let team = scene.team("Rotation", [0, 1]).await;
+    scene.send(&[scene.ticket("a").team(&team).at(100).sent_at(100_000).said_by("z-1").created()]).await;
+    assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(0)));
+    scene.send(&[scene.ticket("a").at(100).sent_at(100_500).said_by("a-1").unassigned()]).await;
+    assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(1)));
+    assert_eq!(scene.decision("a").await["turn"], 2);
+}
+
+#[tokio::test]
+async fn event_time_in_the_future_is_no_fault_beside_updated_at() {
+    let scene = Scene::new(Words::TopTickets).await;
+    let team = scene.team("Rotation", [0]).await;
+    let far = Timestamp::now().millis() - MORNING * 1000 + 3_600_000_000;
+    scene.send(&[scene.ticket("a").team(&team).at(100).sent_at(far).created()]).await;
+    assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(0)));
+    // It decides between equal `updated_at` only.
+    scene.send(&[scene.ticket("a").status("pending").at(101).sent_at(0).updated()]).await;
+    assert_eq!(scene.decision("a").await["status"], "pending");
 }
 
 #[tokio::test]
