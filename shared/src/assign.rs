@@ -117,7 +117,7 @@ impl Settling<'_> {
     /// just before it is written. An item that cannot be read fails its own ticket alone: the group is halved until it is found.
     async fn attempt(&self, team: Option<TeamId>, positions: &[usize]) -> Attempt {
         let mut attempt = Attempt::default();
-        let Plan { mut groups, nothing_to_do } = match self.read_and_plan(team, positions).await {
+        let Plan { mut groups, nothing_to_do, superseded } = match self.read_and_plan(team, positions).await {
             Ok(Some(plan)) => plan,
             Ok(None) => {
                 let unknown = |&position| (position, Some(Failure::UnknownOrganization));
@@ -136,6 +136,7 @@ impl Settling<'_> {
         };
         let position = |at: &usize| positions[*at];
         attempt.done.extend(nothing_to_do.iter().map(|at| (position(at), None)));
+        count(Decided { superseded, ..Decided::default() });
         if groups.len() > 1 {
             attempt.apart.extend(groups.iter().map(|group| Group {
                 team: group.iter().flat_map(|writes| &writes.tickets).find_map(|(_, ticket)| ticket.team_id),
@@ -185,12 +186,13 @@ impl Settling<'_> {
     }
 }
 
-/// Counts decisions that are committed.
-fn count(Decided { assigned, unrouted, begun_waiting }: Decided) {
+/// Counts decisions that are committed, and superseded events that are done with.
+fn count(Decided { assigned, unrouted, begun_waiting, superseded }: Decided) {
     telemetry::record(|measured| {
         measured.tickets_assigned += assigned;
         measured.tickets_unrouted += unrouted;
         measured.tickets_begun_waiting += begun_waiting;
+        measured.superseded_events += superseded;
     });
 }
 

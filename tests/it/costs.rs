@@ -669,7 +669,7 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
     closed             | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
     reopened           | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
     deleted            | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
-    the largest ticket takes 992 bytes
+    the largest ticket takes 975 bytes
     ");
 }
 
@@ -727,9 +727,9 @@ async fn a_day_costs_what_the_guide_to_scaling_says() {
         .expect("a text can be written to");
     }
     assert_snapshot!(lines, @"
-      1 messages,  1 teams |  776 events | 15.5 read | 21.0 written | 776 transactions
-     10 messages,  1 teams |  776 events |  5.0 read | 15.7 written |  78 transactions
-    100 messages,  1 teams |  776 events |  3.8 read | 11.6 written |  15 transactions
-    100 messages, 10 teams |  778 events |  5.0 read | 15.4 written |  80 transactions
+      1 messages,  1 teams |  776 events | 15.5 read | 20.0 written | 776 transactions
+     10 messages,  1 teams |  776 events |  5.0 read | 14.7 written |  78 transactions
+    100 messages,  1 teams |  776 events |  3.8 read | 10.5 written |  15 transactions
+    100 messages, 10 teams |  778 events |  5.0 read | 14.6 written |  80 transactions
     ");
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::{Decision, EventVersion, Folded, ParseIdError, Tags, TeamId, Timestamp, UserId, ids::parse_opaque};
+use super::{Decision, Folded, ParseIdError, Tags, TeamId, TicketVersions, Timestamp, UserId, ids::parse_opaque};
 
 /// A ticket's identifier, given by the platform that keeps the tickets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -226,18 +226,18 @@ pub struct Credit {
     pub in_time: Option<bool>,
 }
 
-/// What is known of a ticket.
+/// A ticket: the fields that its platform reports, each with a version of its own, and the place that Muster gives it.
 ///
-/// `team_id` and `assignee_id` each have the version of the event that last set them, for a snapshot without one says nothing
-/// of it: an older event still counts for a field that was set by one that is older yet.
+/// A snapshot need not mention every field. An event therefore sets each field that no newer event has mentioned, even if
+/// it is not the newest event of the ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     /// Which ticket.
     pub id: TicketId,
     /// Grows with every write.
     pub rev: u64,
-    /// The newest event that it agrees with.
-    pub version: EventVersion,
+    /// The version of each field.
+    pub versions: TicketVersions,
     /// Where it is in its life.
     pub status: TicketStatus,
     /// How much it matters.
@@ -248,24 +248,20 @@ pub struct Ticket {
     pub subcategory: Option<Folded>,
     /// The tags, folded.
     pub tags: Topics,
-    /// When it was made.
+    /// The creation time; the earliest time of any event as long as the platform does not report one.
     pub created_at: Timestamp,
-    /// When it was resolved, as its platform says.
+    /// The resolution time that the platform reports.
     pub resolved_at: Option<Timestamp>,
+    /// The time of the first event since the ticket was last open that resolved or closed it.
+    pub closed_at: Option<Timestamp>,
     /// When it has to be resolved.
     pub due_at: Option<Timestamp>,
     /// Whose queue it is in.
     pub team_id: Option<TeamId>,
-    /// The event that last set the team.
-    pub team_version: Option<EventVersion>,
     /// Whose it is; of a closed ticket, whose it was.
     pub assignee_id: Option<UserId>,
-    /// The event that last set or took the assignee, or that our decision was made after.
-    pub assignee_version: Option<EventVersion>,
     /// Where it is.
     pub state: TicketState,
-    /// What team and assignee are credited with, once it is resolved.
-    pub credit: Option<Credit>,
     /// Why it is where it is.
     pub decision: Decision,
 }
@@ -344,6 +340,21 @@ impl Ticket {
         Topics::of(fields.map(Folded::as_str))
     }
 
+    /// Returns the credit of the team and the assignee for a resolved or closed ticket. The resolution time counts, else
+    /// the time of the first close.
+    #[must_use]
+    pub fn credit(&self) -> Option<Credit> {
+        if self.state == TicketState::Deleted || !self.status.is_resolved() {
+            return None;
+        }
+        let resolved_at = self.resolved_at.or(self.closed_at)?;
+        let resolution = resolved_at.since(self.created_at);
+        Some(Credit {
+            resolution_ms: u64::try_from(resolution.as_millis()).unwrap_or(u64::MAX),
+            in_time: self.due_at.map(|due| resolved_at <= due),
+        })
+    }
+
     /// Whether it is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
@@ -358,7 +369,7 @@ impl Ticket {
     pub fn adds_to_team(&self) -> Option<(TeamId, LoadDelta)> {
         let open = i64::from(self.is_open());
         let waiting = i64::from(self.state == TicketState::Waiting);
-        let in_time = self.credit.and_then(|credit| credit.in_time);
+        let in_time = self.credit().and_then(|credit| credit.in_time);
         let delta = LoadDelta {
             open,
             waiting,
@@ -373,11 +384,12 @@ impl Ticket {
     #[must_use]
     pub fn adds_to_member(&self) -> Option<(TeamId, UserId, MemberDelta)> {
         let assigned = self.state == TicketState::Assigned;
+        let credit = self.credit();
         let delta = MemberDelta {
             open: i64::from(assigned),
             in_progress: i64::from(assigned && self.status == TicketStatus::InProgress),
-            resolved: i64::from(self.credit.is_some()),
-            resolved_ms: self.credit.map_or(0, |credit| i64::try_from(credit.resolution_ms).unwrap_or(i64::MAX)),
+            resolved: i64::from(credit.is_some()),
+            resolved_ms: credit.map_or(0, |credit| i64::try_from(credit.resolution_ms).unwrap_or(i64::MAX)),
         };
         let (team, user) = self.team_id.zip(self.assignee_id).filter(|_| self.state != TicketState::Deleted)?;
         (delta != MemberDelta::default()).then_some((team, user, delta))

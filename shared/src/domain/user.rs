@@ -166,6 +166,13 @@ impl Said {
         let version = || Some(version.clone());
         Self { name: version(), email: version(), role: version(), avatar_url: version(), status: version() }
     }
+
+    /// Returns whether a part has a newer version than this one, and none has this one.
+    fn supersedes(&self, version: &EventVersion) -> bool {
+        let Self { name, email, role, avatar_url, status } = self;
+        let versions = || [name, email, role, avatar_url, status].into_iter().flatten();
+        versions().any(|newer| newer > version) && !versions().any(|same| same == version)
+    }
 }
 
 impl Profile {
@@ -206,6 +213,22 @@ impl Profile {
             profile.user.version = known.map_or(latest, |known| latest.max(known.user.version.saturating_add(1)));
         }
         Some(profile)
+    }
+
+    /// Returns how many of these events change nothing because newer ones have set every part that they mention. An event
+    /// that still is the version of a part is a duplicate, and is not counted.
+    #[must_use]
+    pub fn superseded(known: Option<&Self>, id: UserId, events: &[(EventVersion, UserSnapshot)]) -> usize {
+        let mut profile = known.cloned().unwrap_or_else(|| Self::unknown(id));
+        let mut events: Vec<_> = events.iter().collect();
+        events.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let is_superseded = |(version, snapshot): &&(EventVersion, UserSnapshot)| {
+            let before = profile.clone();
+            profile.hear(version, snapshot);
+            let mentions_a_part = *snapshot != UserSnapshot::nothing_of(id);
+            mentions_a_part && profile == before && profile.said.supersedes(version)
+        };
+        events.into_iter().filter(is_superseded).count()
     }
 
     fn hear(&mut self, version: &EventVersion, snapshot: &UserSnapshot) {
@@ -291,6 +314,20 @@ mod tests {
         let second = after(Some(&first), at(5, "b"), full("Second", UserStatus::Active)).unwrap();
         assert_eq!((second.user.name.as_str(), second.user.version), ("Second", 6));
         assert_eq!(after(Some(&second), at(5, "a"), full("First", UserStatus::Active)), None);
+    }
+
+    #[test]
+    fn superseded_event_is_counted_and_a_duplicate_is_not() {
+        let known = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
+        let superseded = |version, said| Profile::superseded(Some(&known), id(), &[(version, said)]);
+        assert_eq!(superseded(at(4, "b"), full("Old", UserStatus::Inactive)), 1);
+        assert_eq!(superseded(at(5, "a"), full("Ann", UserStatus::Active)), 0, "a duplicate");
+        assert_eq!(superseded(at(6, "c"), full("New", UserStatus::Active)), 0, "newer");
+        assert_eq!(superseded(at(4, "b"), UserSnapshot::nothing_of(id())), 0, "mentions no part");
+
+        // Within a batch, the newest event supersedes none that came before it in order.
+        let batch = [(at(7, "e"), full("C", UserStatus::Active)), (at(6, "d"), full("B", UserStatus::Active))];
+        assert_eq!(Profile::superseded(Some(&known), id(), &batch), 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Known, Missing, TeamState, Work,
-    settle::{Chosen, Settled, settle},
+    settle::{Chosen, Outcome, Settled, settle},
 };
 use crate::domain::{LoadDelta, Member, MemberDelta, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId};
 
@@ -54,6 +54,8 @@ pub struct Decided {
     pub unrouted: usize,
     /// Begun to wait with a team.
     pub begun_waiting: usize,
+    /// Events that changed nothing because newer ones have set the fields that they mention.
+    pub superseded: usize,
 }
 
 /// Tickets that are written together, and everything that moves with them.
@@ -79,6 +81,8 @@ pub struct Plan {
     pub groups: Vec<Vec<Writes>>,
     /// The positions of what needs no writing.
     pub nothing_to_do: Vec<usize>,
+    /// The number of superseded events among what needs no writing.
+    pub superseded: usize,
 }
 
 /// Plans a batch over what is known, where no ticket may come twice.
@@ -94,14 +98,17 @@ pub fn plan(
     let mut after = known.clone();
     let mut missing = Missing::default();
     let mut plan = Plan::default();
-    let mut groups: BTreeMap<Option<TeamId>, Vec<(usize, Settled)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Option<TeamId>, Vec<(usize, Settled, usize)>> = BTreeMap::new();
     for (position, work) in work.iter().enumerate() {
         match settle(tickets.get(&work.ticket_id), work, &mut after, now) {
-            Ok(Some(settled)) => {
+            Ok(Outcome { settled: Some(settled), superseded }) => {
                 let left = settled.before.as_ref().and_then(|before| before.team_id);
-                groups.entry(settled.after.team_id.or(left)).or_default().push((position, settled));
+                groups.entry(settled.after.team_id.or(left)).or_default().push((position, settled, superseded));
             }
-            Ok(None) => plan.nothing_to_do.push(position),
+            Ok(Outcome { settled: None, superseded }) => {
+                plan.nothing_to_do.push(position);
+                plan.superseded += superseded;
+            }
             Err(more) => missing.add(more),
         }
     }
@@ -113,14 +120,15 @@ pub fn plan(
 }
 
 /// Cuts a team's tickets into transactions within the limit.
-fn writes(settled: Vec<(usize, Settled)>, known: &Known) -> Vec<Writes> {
+fn writes(settled: Vec<(usize, Settled, usize)>, known: &Known) -> Vec<Writes> {
     let mut cut = Vec::new();
     let mut current = Writes::default();
-    for (position, settled) in settled {
+    for (position, settled, superseded) in settled {
         if current.writes_with(&settled) > MAX_WRITES {
             cut.push(std::mem::take(&mut current));
         }
         current.add(position, settled, known);
+        current.decided.superseded += superseded;
     }
     if !current.work.is_empty() {
         cut.push(current);

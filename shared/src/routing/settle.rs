@@ -2,8 +2,8 @@
 
 use super::{Choice, Known, Missing, TeamState, choose, specialists};
 use crate::domain::{
-    Credit, Decision, EventVersion, Member, Priority, Reason, TeamId, Ticket, TicketEvent, TicketEventKind, TicketId,
-    TicketSnapshot, TicketState, TicketStatus, Timestamp, Topics, UserId,
+    Decision, EventVersion, Member, Merge, Priority, Reason, TeamId, Ticket, TicketEvent, TicketEventKind, TicketId,
+    TicketState, TicketStatus, TicketVersions, Timestamp, Topics, UserId,
 };
 
 /// Why a ticket is looked at.
@@ -49,36 +49,50 @@ pub(super) struct Settled {
     pub(super) unseated: Option<Member>,
 }
 
-/// Settles a ticket over what is known, which then knows what that changed. `None` if there is nothing to write: the events
-/// are no news, or nothing can be done yet.
+/// What becomes of a ticket.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Outcome {
+    /// What to write. `None` if the events change nothing, or nothing can be done yet.
+    pub(super) settled: Option<Settled>,
+    /// The number of events that changed nothing because newer ones have set the fields that they mention.
+    pub(super) superseded: usize,
+}
+
+impl Outcome {
+    fn nothing(superseded: usize) -> Self {
+        Self { settled: None, superseded }
+    }
+}
+
+/// Settles a ticket over what is known, which then knows what that changed.
 pub(super) fn settle(
     before: Option<&Ticket>,
     work: &Work,
     known: &mut Known,
     now: Timestamp,
-) -> Result<Option<Settled>, Missing> {
-    let Some(mut draft) = Draft::begin(before, work, known, now)? else { return Ok(None) };
+) -> Result<Outcome, Missing> {
+    let Some(mut draft) = Draft::begin(before, work, known, now)? else { return Ok(Outcome::default()) };
     match &work.cause {
         Cause::Events(events) => {
             for event in events {
-                draft.agree_with(event, known)?;
+                draft.apply(event, known)?;
             }
-            if !draft.is_news {
-                return Ok(None);
+            if !draft.has_changed {
+                return Ok(Outcome::nothing(draft.superseded));
             }
         }
         // One whose team is gone is the sweep's.
         Cause::Waiting if draft.ticket.state == TicketState::Waiting && draft.left.is_none() => {}
         Cause::Unrouted if draft.ticket.state == TicketState::Unrouted => {}
         Cause::TeamGone if draft.left.is_some() => {}
-        Cause::Waiting | Cause::Unrouted | Cause::TeamGone => return Ok(None),
+        Cause::Waiting | Cause::Unrouted | Cause::TeamGone => return Ok(Outcome::default()),
     }
     let routes_elsewhere = work.cause != Cause::TeamGone;
     let chosen = draft.place(known, routes_elsewhere, now)?;
-    let Draft { before, ticket: mut after, .. } = draft;
+    let Draft { before, ticket: mut after, superseded, .. } = draft;
     let still_so = before.as_ref().is_some_and(|before| before.state == after.state && before.team_id == after.team_id);
     if still_so && matches!(work.cause, Cause::Waiting | Cause::Unrouted) {
-        return Ok(None);
+        return Ok(Outcome::default());
     }
     after.rev += 1;
     // What counts in a team, or counted, is written there: of a closed ticket nothing above has asked for its team.
@@ -113,19 +127,23 @@ pub(super) fn settle(
         desk.seats.push(super::Seat::new(member.clone()));
     }
     known.count(before.as_ref(), &after);
-    Ok(Some(Settled { before, after, chosen, unseated }))
+    Ok(Outcome { settled: Some(Settled { before, after, chosen, unseated }), superseded })
 }
 
 /// A ticket on the way from what it was to what it will be.
 struct Draft {
     before: Option<Ticket>,
     ticket: Ticket,
-    /// Whether an event said something new.
-    is_news: bool,
+    /// Whether an event changed the ticket, or is the first of it.
+    has_changed: bool,
+    /// The number of events that newer ones have superseded.
+    superseded: usize,
     /// The team that is gone, out of which it was taken.
     left: Option<TeamId>,
     /// Whether an event named another assignee than the one there was.
     is_adopted: bool,
+    /// Whether an event named the assignee while the ticket was open.
+    is_named: bool,
     /// From whom it was just taken.
     previous: Option<UserId>,
     /// Whether its latest word on a team was one that does not exist.
@@ -135,25 +153,29 @@ struct Draft {
 }
 
 impl Draft {
-    /// `None` for a ticket of which there is nothing, or nothing any more, to say.
+    /// Starts from the ticket as it is. Returns `None` if there is no ticket, or a deleted one that needs no event merged.
     fn begin(before: Option<&Ticket>, work: &Work, known: &Known, now: Timestamp) -> Result<Option<Self>, Missing> {
         let (ticket, version) = match (before, &work.cause) {
-            (Some(ticket), _) if ticket.state == TicketState::Deleted => return Ok(None),
             (Some(ticket), Cause::Events(events)) => (ticket.clone(), latest(events).cloned()),
-            (Some(ticket), _) => (ticket.clone(), ticket.assignee_version.clone().max(Some(ticket.version.clone()))),
+            (Some(ticket), _) if ticket.state == TicketState::Deleted => return Ok(None),
+            (Some(ticket), _) => (ticket.clone(), ticket.versions.newest().cloned()),
             (None, Cause::Events(events)) => match (events.first(), latest(events).cloned()) {
                 (Some(first), version) => (unheard_of(first, now), version),
                 (None, _) => return Ok(None),
             },
             (None, _) => return Ok(None),
         };
-        let version = version.unwrap_or_else(|| ticket.version.clone());
+        // No event has mentioned a field of the ticket, so any event that does is newer.
+        let oldest = || EventVersion { at: ticket.created_at, time: None, event_id: String::new() };
+        let version = version.unwrap_or_else(oldest);
         let mut draft = Self {
             before: before.cloned(),
             ticket,
-            is_news: false,
+            has_changed: before.is_none(),
+            superseded: 0,
             left: None,
             is_adopted: false,
+            is_named: false,
             previous: None,
             names_missing_team: false,
             version,
@@ -168,68 +190,83 @@ impl Draft {
         Ok(Some(draft))
     }
 
-    /// Takes over what an event says that is newer than what was said before.
-    fn agree_with(&mut self, event: &TicketEvent, known: &Known) -> Result<(), Missing> {
+    /// Merges an event: each field that it mentions, unless a newer event has set that field.
+    fn apply(&mut self, event: &TicketEvent, known: &Known) -> Result<(), Missing> {
         let TicketEvent { organization_id: _, kind, version, ticket: snapshot } = event;
         let ticket = &mut self.ticket;
         if ticket.state == TicketState::Deleted {
+            let is_older = ticket.versions.newest() > Some(version);
+            self.superseded += usize::from(is_older && !ticket.versions.contains(version));
             return Ok(());
         }
-        let is_newer = |than: &Option<EventVersion>| than.as_ref().is_none_or(|than| version > than);
         if *kind == TicketEventKind::Deleted {
             ticket.state = TicketState::Deleted;
-            ticket.version = ticket.version.clone().max(version.clone());
-            self.is_news = true;
+            ticket.versions.status = ticket.versions.status.take().max(Some(version.clone()));
+            self.has_changed = true;
             return Ok(());
         }
-        // One that says nothing of the status tells only that the ticket was taken from somebody: an older snapshot, come late,
-        // still has the facts.
-        let tells_facts = *kind == TicketEventKind::Snapshot || snapshot.status.is_some();
-        if tells_facts && *version > ticket.version {
-            ticket.version = version.clone();
-            take_facts(ticket, snapshot);
-            self.is_news = true;
+        let mut merge = Merge::new(version);
+        ticket.merge(snapshot, &mut merge);
+        if let Some(team) = snapshot.team_id {
+            self.apply_team(team, version, &mut merge, known)?;
         }
-        if let Some(team) = snapshot.team_id.filter(|_| is_newer(&ticket.team_version)) {
-            if known.desk(team)?.is_some() {
-                if ticket.team_id != Some(team) {
-                    // Whoever had it in the other team does not come along, unless a person said so later.
-                    let is_ours = ticket.decision.reason != Reason::Adopted;
-                    let leaves = ticket.team_id.is_some() && ticket.status.is_open();
-                    if leaves && (is_ours || is_newer(&ticket.assignee_version)) {
-                        ticket.assignee_id = None;
-                        self.is_adopted = false;
-                    }
-                    ticket.team_id = Some(team);
-                }
-                ticket.team_version = Some(version.clone());
-                self.names_missing_team = false;
-                self.is_news = true;
-            } else {
-                self.names_missing_team = true;
-            }
-        }
-        if !is_newer(&ticket.assignee_version) {
-            return Ok(());
-        }
-        match (kind, snapshot.assignee_id) {
-            (TicketEventKind::Unassigned, named) => {
-                self.is_news = true;
-                ticket.assignee_version = Some(version.clone());
-                if ticket.status.is_open() {
-                    self.previous = ticket.assignee_id.take().or(named).or(self.previous);
-                    self.is_adopted = false;
-                }
-            }
-            (_, Some(user)) => {
-                self.is_news = true;
-                ticket.assignee_version = Some(version.clone());
-                self.is_adopted |= ticket.assignee_id != Some(user);
-                ticket.assignee_id = Some(user);
-            }
-            (_, None) => {}
-        }
+        self.apply_assignee(*kind, snapshot.assignee_id, &mut merge);
+        self.has_changed |= merge.has_changed();
+        self.superseded += usize::from(merge.is_superseded(&self.ticket.versions));
         Ok(())
+    }
+
+    fn apply_team(
+        &mut self,
+        team: TeamId,
+        version: &EventVersion,
+        merge: &mut Merge<'_>,
+        known: &Known,
+    ) -> Result<(), Missing> {
+        let ticket = &mut self.ticket;
+        if !merge.wins_over(ticket.versions.team.as_ref()) {
+            return Ok(());
+        }
+        if known.desk(team)?.is_none() {
+            self.names_missing_team = true;
+            return Ok(());
+        }
+        if ticket.team_id != Some(team) {
+            // The assignee in the other team does not come along, unless a later event named the assignee.
+            let is_ours = ticket.decision.reason != Reason::Adopted;
+            let leaves = ticket.team_id.is_some() && ticket.status.is_open();
+            if leaves && (is_ours || ticket.versions.assignee.as_ref().is_none_or(|assignee| assignee < version)) {
+                ticket.assignee_id = None;
+                self.is_adopted = false;
+                self.is_named = false;
+            }
+            ticket.team_id = Some(team);
+        }
+        merge.mark(&mut ticket.versions.team);
+        self.names_missing_team = false;
+        Ok(())
+    }
+
+    fn apply_assignee(&mut self, kind: TicketEventKind, named: Option<UserId>, merge: &mut Merge<'_>) {
+        let ticket = &mut self.ticket;
+        let is_open = ticket.status.is_open();
+        self.is_named &= is_open;
+        let unassigns = kind == TicketEventKind::Unassigned;
+        if !(unassigns || named.is_some()) || !merge.wins_over(ticket.versions.assignee.as_ref()) {
+            return;
+        }
+        merge.mark(&mut ticket.versions.assignee);
+        if unassigns {
+            if is_open {
+                self.previous = ticket.assignee_id.take().or(named).or(self.previous);
+                self.is_adopted = false;
+                self.is_named = false;
+            }
+        } else {
+            self.is_adopted |= ticket.assignee_id != named;
+            self.is_named = is_open;
+            ticket.assignee_id = named;
+        }
     }
 
     /// Puts the ticket where what is said of it wants it, and tells whose turn that took.
@@ -238,7 +275,6 @@ impl Draft {
         if ticket.state == TicketState::Deleted {
             ticket.team_id = None;
             ticket.assignee_id = None;
-            ticket.credit = None;
             return Ok(None);
         }
         let was = self.before.as_ref().map(|before| before.state);
@@ -266,6 +302,11 @@ impl Draft {
                 ticket.decision = Decision::plain(Reason::Reopened, now);
                 return Ok(None);
             }
+            // An event that reopens a ticket and names its assignee is adopted, even if the assignee is not eligible.
+            if self.is_named {
+                ticket.assignee_id = user;
+                self.is_adopted = true;
+            }
         }
         if ticket.assignee_id.is_some() {
             ticket.state = TicketState::Assigned;
@@ -282,9 +323,6 @@ impl Draft {
         let (version, ticket) = (self.version.clone(), &mut self.ticket);
         if ticket.team_id.is_none() && routes_elsewhere && !self.names_missing_team {
             ticket.team_id = specialists::best_team(known, &ticket.topics())?;
-            if ticket.team_id.is_some() {
-                ticket.team_version = ticket.team_version.take().max(Some(version.clone()));
-            }
         }
         let desk = match ticket.team_id {
             Some(team) => known.desk(team)?,
@@ -326,9 +364,9 @@ impl Draft {
         };
         ticket.state = TicketState::Assigned;
         ticket.assignee_id = Some(user);
-        // Never back: what a later event took away must not return with a snapshot from before it. Where nobody is found,
-        // nobody was set: whoever an older snapshot names still counts.
-        ticket.assignee_version = ticket.assignee_version.take().max(Some(version));
+        // The version never goes back: an assignee that a later event took away must not return with an older snapshot. Where
+        // no member is eligible the version stays, so an assignee that an older snapshot names still counts.
+        ticket.versions.assignee = ticket.versions.assignee.take().max(Some(version));
         ticket.decision = decision;
         let last_turn = desk.seat(user).map_or(0, |seat| seat.member.last_turn);
         Ok(Some(Chosen { team: desk.team.id, user, turn, last_turn }))
@@ -340,73 +378,24 @@ fn latest(events: &[TicketEvent]) -> Option<&EventVersion> {
     events.iter().map(|event| &event.version).max()
 }
 
-/// A ticket of which nothing was heard before this event, and nothing is taken over yet.
+/// Returns the ticket of a first event before the event is merged.
 fn unheard_of(event: &TicketEvent, now: Timestamp) -> Ticket {
     Ticket {
         id: event.ticket.id.clone(),
         rev: 0,
-        version: EventVersion { at: Timestamp::from_millis(i64::MIN), time: None, event_id: String::new() },
+        versions: TicketVersions::default(),
         status: TicketStatus::New,
         priority: Priority::default(),
         category: None,
         subcategory: None,
         tags: Topics::default(),
-        created_at: event.ticket.created_at.unwrap_or(event.version.at),
+        created_at: event.version.at,
         resolved_at: None,
         due_at: None,
+        closed_at: None,
         team_id: None,
-        team_version: None,
         assignee_id: None,
-        assignee_version: None,
         state: TicketState::Unrouted,
-        credit: None,
         decision: Decision::plain(Reason::NoTeamMatches, now),
     }
-}
-
-fn take_facts(ticket: &mut Ticket, snapshot: &TicketSnapshot) {
-    let TicketSnapshot {
-        id: _,
-        status,
-        priority,
-        category,
-        subcategory,
-        tags,
-        team_id: _,
-        assignee_id: _,
-        created_at,
-        resolved_at,
-        due_at,
-    } = snapshot.clone();
-    ticket.status = status.unwrap_or(ticket.status);
-    ticket.created_at = created_at.unwrap_or(ticket.created_at);
-    set(&mut ticket.priority, priority.new_value().map(Option::unwrap_or_default));
-    set(&mut ticket.category, category.new_value());
-    set(&mut ticket.subcategory, subcategory.new_value());
-    set(&mut ticket.tags, tags.new_value().map(Option::unwrap_or_default));
-    set(&mut ticket.resolved_at, resolved_at.new_value());
-    set(&mut ticket.due_at, due_at.new_value());
-    // With every event, not once for all: so a batch of them ends where they would have ended one by one.
-    ticket.credit = credit(ticket);
-}
-
-fn set<T>(field: &mut T, value: Option<T>) {
-    if let Some(value) = value {
-        *field = value;
-    }
-}
-
-/// What a closed ticket is credited with: what it was at its close, for resolved and closed ones only.
-fn credit(ticket: &Ticket) -> Option<Credit> {
-    if !ticket.status.is_resolved() {
-        return None;
-    }
-    ticket.credit.or_else(|| {
-        let resolved_at = ticket.resolved_at.unwrap_or(ticket.version.at);
-        let resolution = resolved_at.since(ticket.created_at);
-        Some(Credit {
-            resolution_ms: u64::try_from(resolution.as_millis()).unwrap_or(u64::MAX),
-            in_time: ticket.due_at.map(|due| resolved_at <= due),
-        })
-    })
 }

@@ -3,7 +3,10 @@
 //! Item types never leave the store. Every conversion names every field, so that a new one breaks the build until
 //! someone decides about it.
 
-use std::{collections::HashMap, fmt};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ipnet::IpNet;
@@ -11,10 +14,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Answer, Error, idempotency::Kept, keys, keys::TeamEntry, work::Gone};
 use crate::domain::{
-    ApiKey, Candidate, Credit, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load, Member,
-    OrganizationId, Priority, Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId,
-    TeamName, Ticket, TicketState, TicketStatus, Timestamp, TokenIssuer, TokenKey, TokenKeys, Topics, User, UserId,
-    UserStatus, WhyNot,
+    ApiKey, Candidate, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load, Member, OrganizationId,
+    Priority, Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName,
+    Ticket, TicketState, TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey, TokenKeys, Topics, User,
+    UserId, UserStatus, WhyNot,
 };
 
 /// An item as DynamoDB carries it.
@@ -462,7 +465,8 @@ pub(super) struct TicketItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gsi1sk: Option<String>,
     rev: u64,
-    version: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    versions: Vec<String>,
     status: String,
     priority: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -477,25 +481,73 @@ pub(super) struct TicketItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     team_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    team_version: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     assignee_id: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    assignee_version: Option<String>,
     state: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    credit: Option<CreditAttribute>,
     decision: DecisionAttribute,
 }
 
-/// The part of a ticket that says what it is credited with.
-#[derive(Serialize, Deserialize)]
-struct CreditAttribute {
-    resolution_ms: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    in_time: Option<bool>,
+/// Writes each version once, after the codes of the fields that have it: `spcbgnrdt#1708790000000#1708790000123#event-1`. One
+/// event often sets most of the fields, and a ticket has to fit a write unit of 1 KB.
+fn ticket_version_texts(versions: &TicketVersions) -> Vec<String> {
+    let TicketVersions {
+        status,
+        priority,
+        category,
+        subcategory,
+        tags,
+        created_at,
+        resolved_at,
+        due_at,
+        team,
+        assignee,
+    } = versions;
+    let mut codes_of: BTreeMap<&EventVersion, String> = BTreeMap::new();
+    for (code, version) in [
+        ('s', status),
+        ('p', priority),
+        ('c', category),
+        ('b', subcategory),
+        ('g', tags),
+        ('n', created_at),
+        ('r', resolved_at),
+        ('d', due_at),
+        ('t', team),
+        ('a', assignee),
+    ] {
+        if let Some(version) = version {
+            codes_of.entry(version).or_default().push(code);
+        }
+    }
+    codes_of.into_iter().map(|(version, codes)| format!("{codes}#{}", version_text(version))).collect()
+}
+
+fn parse_ticket_versions(texts: &[String]) -> Option<TicketVersions> {
+    let mut versions = TicketVersions::default();
+    for text in texts {
+        let (codes, version) = text.split_once('#')?;
+        let version = parse_version(version)?;
+        for code in codes.chars() {
+            let field = match code {
+                's' => &mut versions.status,
+                'p' => &mut versions.priority,
+                'c' => &mut versions.category,
+                'b' => &mut versions.subcategory,
+                'g' => &mut versions.tags,
+                'n' => &mut versions.created_at,
+                'r' => &mut versions.resolved_at,
+                'd' => &mut versions.due_at,
+                't' => &mut versions.team,
+                'a' => &mut versions.assignee,
+                _ => return None,
+            };
+            *field = Some(version.clone());
+        }
+    }
+    Some(versions)
 }
 
 /// The part of a ticket that says why it is where it is.
@@ -543,7 +595,7 @@ impl TicketItem {
         let Ticket {
             id,
             rev,
-            version,
+            versions,
             status,
             priority,
             category,
@@ -552,12 +604,10 @@ impl TicketItem {
             created_at,
             resolved_at,
             due_at,
+            closed_at,
             team_id,
-            team_version,
             assignee_id,
-            assignee_version,
             state,
-            credit,
             decision,
         } = ticket;
         let folded = |text: &Folded| text.as_str().to_owned();
@@ -569,7 +619,7 @@ impl TicketItem {
             gsi1pk,
             gsi1sk,
             rev: *rev,
-            version: version_text(version),
+            versions: ticket_version_texts(versions),
             status: status.as_str().to_owned(),
             priority: priority.as_str().to_owned(),
             category: category.as_ref().map(folded),
@@ -578,12 +628,10 @@ impl TicketItem {
             created_at: created_at.millis(),
             resolved_at: resolved_at.map(Timestamp::millis),
             due_at: due_at.map(Timestamp::millis),
+            closed_at: closed_at.map(Timestamp::millis),
             team_id: team_id.map(|id| id.uuid().to_string()),
-            team_version: team_version.as_ref().map(version_text),
             assignee_id: assignee_id.map(|id| id.uuid().to_string()),
-            assignee_version: assignee_version.as_ref().map(version_text),
             state: state.as_str().to_owned(),
-            credit: credit.map(|Credit { resolution_ms, in_time }| CreditAttribute { resolution_ms, in_time }),
             decision: DecisionAttribute::new(decision),
         }
     }
@@ -658,7 +706,7 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
         gsi1pk: _,
         gsi1sk: _,
         rev,
-        version,
+        versions,
         status,
         priority,
         category,
@@ -667,22 +715,16 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
         created_at,
         resolved_at,
         due_at,
+        closed_at,
         team_id,
-        team_version,
         assignee_id,
-        assignee_version,
         state,
-        credit,
         decision,
     } = from_item(item)?;
-    let version_of = |text: Option<String>, attribute| match text {
-        Some(text) => parse_version(&text).map(Some).ok_or_else(|| bad(attribute)),
-        None => Ok(None),
-    };
     Ok(Ticket {
         id: keys::ticket_of(&pk).ok_or_else(|| bad("pk"))?,
         rev,
-        version: parse_version(&version).ok_or_else(|| bad("version"))?,
+        versions: parse_ticket_versions(&versions).ok_or_else(|| bad("versions"))?,
         status: TicketStatus::parse(&status).ok_or_else(|| bad("status"))?,
         priority: Priority::of(&priority),
         category: category.as_deref().map(Folded::of),
@@ -691,12 +733,10 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
         created_at: Timestamp::from_millis(created_at),
         resolved_at: resolved_at.map(Timestamp::from_millis),
         due_at: due_at.map(Timestamp::from_millis),
+        closed_at: closed_at.map(Timestamp::from_millis),
         team_id: team_id.as_deref().map(TeamId::parse).transpose().map_err(|_| bad("team_id"))?,
-        team_version: version_of(team_version, "team_version")?,
         assignee_id: assignee_id.as_deref().map(UserId::parse).transpose().map_err(|_| bad("assignee_id"))?,
-        assignee_version: version_of(assignee_version, "assignee_version")?,
         state: TicketState::parse(&state).ok_or_else(|| bad("state"))?,
-        credit: credit.map(|CreditAttribute { resolution_ms, in_time }| Credit { resolution_ms, in_time }),
         decision: decision.into_decision().ok_or_else(|| bad("decision"))?,
     })
 }
@@ -955,6 +995,16 @@ mod tests {
         let expected = Profile { user: alex(), said };
         let item = to_item(UserItem::of_profile(&org(), &expected, 4)).unwrap();
         assert_eq!(profile(alex().id, item).unwrap(), (expected, 4));
+
+        let versions = TicketVersions {
+            status: Some(version("a#b")),
+            team: Some(version("a#b")),
+            assignee: Some(version("c")),
+            ..TicketVersions::default()
+        };
+        let texts = ticket_version_texts(&versions);
+        assert_eq!(texts, ["st#3##a#b", "a#3##c"]);
+        assert_eq!(parse_ticket_versions(&texts), Some(versions));
 
         let bounded = ["192.0.2.0/24", "2001:db8::7/128"].map(|network| network.parse().unwrap());
         for networks in [Vec::new(), bounded.into()] {

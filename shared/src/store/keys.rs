@@ -318,7 +318,7 @@ pub(super) fn api_key_hash(pk: &str) -> Option<KeyHash> {
 mod tests {
     use super::*;
     use crate::domain::{
-        Decision, EventVersion, KeyKind, Priority, Reason, SecretKey, TeamName, TicketStatus, Timestamp, Topics,
+        Decision, KeyKind, Priority, Reason, SecretKey, TeamName, TicketStatus, TicketVersions, Timestamp, Topics,
     };
 
     fn org() -> OrganizationId {
@@ -369,7 +369,7 @@ mod tests {
         let mut ticket = Ticket {
             id: TicketId::parse("TKT-1").unwrap(),
             rev: 1,
-            version: EventVersion { at: at(9), time: None, event_id: "e".to_owned() },
+            versions: TicketVersions::default(),
             status: TicketStatus::Open,
             priority: Priority::High,
             category: None,
@@ -377,13 +377,11 @@ mod tests {
             tags: Topics::default(),
             created_at: at(1_736_064_000_000),
             resolved_at: None,
+            closed_at: None,
             due_at: None,
             team_id: Some(team_id()),
-            team_version: None,
             assignee_id: Some(user_id()),
-            assignee_version: None,
             state: TicketState::Assigned,
-            credit: None,
             decision: Decision::plain(Reason::Adopted, at(1_736_064_000_123)),
         };
         let team = format!("ORG#org_9f8e#TEAM#{}", team_id().uuid());

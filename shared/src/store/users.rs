@@ -15,7 +15,10 @@ use super::{
     members::copy_of,
     retry::{Failed, Stale},
 };
-use crate::domain::{EventVersion, OrganizationId, Profile, TeamId, Timestamp, User, UserId, UserSnapshot, UserStatus};
+use crate::{
+    domain::{EventVersion, OrganizationId, Profile, TeamId, Timestamp, User, UserId, UserSnapshot, UserStatus},
+    telemetry,
+};
 
 impl Store {
     /// The most profiles that [`put_users`](Self::put_users) takes: DynamoDB's limit for one batch.
@@ -70,11 +73,17 @@ impl Store {
     ) -> Result<Option<Profile>, Error> {
         self.until_current(|| async {
             let known = self.get(&keys::user(org, id)).await?.map(|item| items::profile(id, item)).transpose()?;
-            let Some(changed) = Profile::after(known.as_ref().map(|(profile, _)| profile), id, events) else {
-                return Ok(known.map(|(profile, _)| profile));
+            let before = known.as_ref().map(|(profile, _)| profile);
+            let superseded = Profile::superseded(before, id, events);
+            let profile = match Profile::after(before, id, events) {
+                Some(changed) => {
+                    self.put_profile(org, &changed, known.map(|(_, rev)| rev)).await?;
+                    Some(changed)
+                }
+                None => known.map(|(profile, _)| profile),
             };
-            self.put_profile(org, &changed, known.map(|(_, rev)| rev)).await?;
-            Ok(Some(changed))
+            telemetry::record(|measured| measured.superseded_events += superseded);
+            Ok(profile)
         })
         .await
     }

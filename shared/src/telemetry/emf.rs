@@ -21,6 +21,7 @@ const TICKETS_UNROUTED: Metric = ("TicketsUnrouted", "Count");
 const TICKETS_BEGUN_WAITING: Metric = ("TicketsBegunWaiting", "Count");
 const TICKETS_WAITING: Metric = ("TicketsWaiting", "Count");
 const TEAMS_WAITING: Metric = ("TeamsWaiting", "Count");
+const SUPERSEDED_EVENTS: Metric = ("SupersededEvents", "Count");
 const RETRIES: Metric = ("Retries", "Count");
 const DEAD_LETTERS: Metric = ("DeadLetters", "Count");
 const COLD_START: Metric = ("ColdStart", "Count");
@@ -39,8 +40,16 @@ pub(super) fn line(
     took: Duration,
     now: Timestamp,
 ) -> Option<String> {
-    let Measured { request, tickets_assigned, tickets_unrouted, tickets_begun_waiting, waiting, retries, dead_letters } =
-        measured;
+    let Measured {
+        request,
+        tickets_assigned,
+        tickets_unrouted,
+        tickets_begun_waiting,
+        waiting,
+        superseded_events,
+        retries,
+        dead_letters,
+    } = measured;
     let mut line = Line::default();
     if let Some(request) = request {
         let is_failure = request.status.is_none_or(|status| status >= 500);
@@ -61,7 +70,8 @@ pub(super) fn line(
         let waiting = [(TICKETS_WAITING, waiting.tickets), (TEAMS_WAITING, waiting.teams)];
         line.count(OF_THE_STACK, waiting.map(|(metric, count)| (metric, count.into())));
     }
-    line.count(BY_FUNCTION, [(RETRIES, *retries), (DEAD_LETTERS, *dead_letters)].into_iter().filter_map(happened));
+    let by_function = [(SUPERSEDED_EVENTS, *superseded_events), (RETRIES, *retries), (DEAD_LETTERS, *dead_letters)];
+    line.count(BY_FUNCTION, by_function.into_iter().filter_map(happened));
     line.count(OF_THE_FUNCTION, invocation.is_first.then(|| (COLD_START, 1.into())));
     if line.directives.is_empty() {
         return None;
@@ -123,7 +133,7 @@ mod tests {
             (&[LATENCY, FAILURES][..], BY_ROUTE),
             (&[TICKETS_ASSIGNED, TICKETS_UNROUTED, TICKETS_BEGUN_WAITING], OF_THE_STACK),
             (&[TICKETS_WAITING, TEAMS_WAITING], OF_THE_STACK),
-            (&[RETRIES, DEAD_LETTERS], BY_FUNCTION),
+            (&[SUPERSEDED_EVENTS, RETRIES, DEAD_LETTERS], BY_FUNCTION),
             (&[COLD_START], OF_THE_FUNCTION),
         ] {
             let dimensions = dimensions.iter().map(|set| set.join(", ")).collect::<Vec<_>>().join("; ");

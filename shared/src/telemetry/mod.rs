@@ -68,6 +68,8 @@ pub struct Measured {
     pub tickets_begun_waiting: usize,
     /// Who waits, where the invocation was the last to look: tickets, and the teams that they wait with.
     pub waiting: Option<Waiting>,
+    /// Events that changed nothing because newer ones have set what they mention. An exact duplicate is not among them.
+    pub superseded_events: usize,
     /// Attempts beyond the first, at calls and at decisions that somebody else made stale.
     pub retries: usize,
     /// Messages that were sent to a queue of dead letters.

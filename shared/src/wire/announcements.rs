@@ -305,8 +305,8 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Candidate, EventVersion, Load, NewTeam, OrganizationId, Priority, Reason, Tags, TeamName, TicketId,
-        TicketStatus, Topics, User, UserId, UserStatus,
+        Candidate, Load, NewTeam, OrganizationId, Priority, Reason, Tags, TeamName, TicketId, TicketStatus,
+        TicketVersions, Topics, User, UserId, UserStatus,
     };
 
     const MORNING: Timestamp = Timestamp::from_millis(1_736_064_000_123);
@@ -472,7 +472,7 @@ mod tests {
         Ticket {
             id: TicketId::parse("TKT-1").unwrap(),
             rev,
-            version: EventVersion { at: MORNING, time: None, event_id: "e1".to_owned() },
+            versions: TicketVersions::default(),
             status: if state == TicketState::Closed { TicketStatus::Closed } else { TicketStatus::Open },
             priority: Priority::High,
             category: None,
@@ -480,13 +480,11 @@ mod tests {
             tags: Topics::of(["vpn"]),
             created_at: MORNING,
             resolved_at: None,
+            closed_at: None,
             due_at: None,
             team_id: (state != TicketState::Unrouted).then(team_id),
-            team_version: None,
             assignee_id: assigned.then(alex),
-            assignee_version: None,
             state,
-            credit: None,
             decision,
         }
     }

@@ -76,7 +76,7 @@ impl<T> DecisionOut<T> {
         let Ticket {
             id,
             rev: _,
-            version: _,
+            versions: _,
             status,
             priority: _,
             category: _,
@@ -84,13 +84,11 @@ impl<T> DecisionOut<T> {
             tags: _,
             created_at: _,
             resolved_at: _,
+            closed_at: _,
             due_at: _,
             team_id,
-            team_version: _,
             assignee_id,
-            assignee_version: _,
             state,
-            credit: _,
             decision,
         } = ticket;
         let Decision { reason: _, strategy, turn, fallback, considered, eligible, candidates, decided_at } = decision;

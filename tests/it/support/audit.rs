@@ -119,26 +119,28 @@ impl Books {
             };
             let indexed = text(ticket, "gsi1pk");
             assert!(indexed.ends_with(&index) && indexed.is_empty() == index.is_empty(), "{id} is in {indexed}");
-            let credit = map(ticket, "credit");
+            let time = |name: &str| has(ticket, name).then(|| number(ticket, name));
+            let resolved_at = time("resolved_at").or(time("closed_at"));
             let is_credited = state != "deleted" && matches!(status, "resolved" | "closed");
-            assert_eq!(credit.is_some(), is_credited, "credit of {id}: {ticket:?}");
+            assert!(!is_credited || resolved_at.is_some(), "credit of {id}: {ticket:?}");
+            let resolved_at = resolved_at.filter(|_| is_credited);
             if team.is_empty() {
                 continue;
             }
-            let in_time = credit.and_then(|credit| credit.get("in_time")).and_then(|value| value.as_bool().ok());
+            let in_time = resolved_at.zip(time("due_at")).map(|(resolved_at, due_at)| resolved_at <= due_at);
             let tally = teams.entry(team).or_default();
             tally.open += i64::from(matches!(state, "assigned" | "waiting"));
             tally.waiting += i64::from(state == "waiting");
             tally.sla_due += i64::from(in_time.is_some());
-            tally.sla_met += i64::from(in_time == Some(&true));
+            tally.sla_met += i64::from(in_time == Some(true));
             if assignee.is_empty() {
                 continue;
             }
             let share = shares.entry((team, assignee)).or_default();
             share.open += i64::from(state == "assigned");
             share.in_progress += i64::from(state == "assigned" && status == "in_progress");
-            share.resolved += i64::from(credit.is_some());
-            share.resolved_ms += credit.map_or(0, |credit| number(credit, "resolution_ms"));
+            share.resolved += i64::from(resolved_at.is_some());
+            share.resolved_ms += resolved_at.map_or(0, |at| (at - number(ticket, "created_at")).max(0));
         }
 
         assert!(self.teams.keys().eq(self.loads.keys()), "each team has a load");

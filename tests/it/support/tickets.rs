@@ -12,7 +12,7 @@ use super::{Organization, bare};
 pub fn assigned(team: &str, user: &User, decided_at_millis: i64) -> Value {
     json!({
         "rev": 1,
-        "version": "1708790000000##event",
+        "versions": ["spcbgnrdta#1708790000000##event"],
         "status": "open",
         "priority": "medium",
         "created_at": 1_708_790_000_000_i64,
@@ -35,7 +35,7 @@ pub fn assigned(team: &str, user: &User, decided_at_millis: i64) -> Value {
 pub fn waiting(team: &str, decided_at_millis: i64) -> Value {
     json!({
         "rev": 1,
-        "version": "1708790000000##event",
+        "versions": ["spcbgnrdt#1708790000000##event"],
         "status": "new",
         "priority": "medium",
         "created_at": 1_708_790_000_000_i64,

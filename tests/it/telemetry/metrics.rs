@@ -9,13 +9,14 @@ use muster::{
 };
 use reqwest::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{
     Stack, bare,
     desks::{Crew, Desk, NOW, team},
     direct::{self, Invocation},
     faulty::{Fault, Script, WRITES},
-    queue::{assign, assign_within, perform_within},
+    queue::{assign, assign_within, hear_within, perform_within},
     told::{Listener, ROOT},
 };
 
@@ -236,6 +237,58 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
     assert_eq!(line["TicketsAssigned"], 3, "whichever function decides: {line}");
     assert_eq!(looks().await, [json!(0), json!(0)]);
+}
+
+#[tokio::test]
+async fn superseded_events_are_counted_and_duplicates_are_not() {
+    let desk = Desk::open(&Stack::shared(), 1, &[Crew::of(QueueStrategy::RoundRobin, [0])]).await;
+    let table = Table::new(desk.stack.dynamodb(), desk.stack.table.as_str());
+    let by_function = json!([["Stack"], ["Stack", "Function"]]);
+
+    let deps = desk.assignment_over(table.clone());
+    let listener = Listener::to("assignment", "info", None);
+    // The fixed creation time keeps an older event from changing it.
+    let event = |ago| desk.says("updated", "T-0", ago, json!({ "team_id": team(0), "created_at": NOW - 900 }));
+    for (batch, superseded) in [
+        (vec![event(100)], Value::Null),
+        (vec![event(100)], Value::Null),
+        (vec![event(200), event(100), event(300)], json!(2)),
+        // Those that are superseded only by the rest of their batch counted in the order of their versions.
+        (vec![event(50), event(60)], Value::Null),
+    ] {
+        let (_, failed) = listener.invoke(false, assign(&deps, &batch)).await;
+        assert_eq!(failed, [0; 0]);
+        let lines = listener.lines().1;
+        assert_eq!(lines.iter().find_map(|line| line.get("SupersededEvents")).unwrap_or(&Value::Null), &superseded);
+        if superseded != Value::Null {
+            let defined = &lines[0]["_aws"]["CloudWatchMetrics"][0];
+            assert_eq!(defined, &definitions(&by_function, &["SupersededEvents"]));
+        }
+    }
+
+    let listener = Listener::to("directory", "info", None);
+    let deps = muster_directory::Deps {
+        table,
+        dead_letters: desk.dead_letters.queue(),
+        clock: std::sync::Arc::new(|| Timestamp::from_secs(NOW)),
+    };
+    let event = |at: i64| {
+        let user =
+            json!({ "id": Uuid::from_u128(77).to_string(), "name": "Kim", "status": "active", "updated_at": at });
+        json!({
+            "specversion": "1.0", "id": format!("e-{at}"), "source": "desk", "type": "user.updated",
+            "data": { "organization_id": desk.org.as_str(), "user": user },
+        })
+        .to_string()
+    };
+    for (batch, superseded) in
+        [(vec![event(5)], Value::Null), (vec![event(5)], Value::Null), (vec![event(5), event(4)], json!(1))]
+    {
+        let (_, failed) = listener.invoke(false, hear_within(&deps, &batch, Duration::from_mins(1))).await;
+        assert_eq!(failed, [0; 0]);
+        let lines = listener.lines().1;
+        assert_eq!(lines.iter().find_map(|line| line.get("SupersededEvents")).unwrap_or(&Value::Null), &superseded);
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,159 @@
+//! Merging what events say about a ticket, field by field, by the versions of the events.
+
+use super::{EventVersion, FieldUpdate, Ticket, TicketSnapshot, TicketStatus};
+
+/// The version of the event that last set each field of a ticket; `None` where no event has mentioned the field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TicketVersions {
+    /// The version of the status; of a deleted ticket, that of the deletion.
+    pub status: Option<EventVersion>,
+    /// The version of the priority.
+    pub priority: Option<EventVersion>,
+    /// The version of the category.
+    pub category: Option<EventVersion>,
+    /// The version of the subcategory.
+    pub subcategory: Option<EventVersion>,
+    /// The version of the tags.
+    pub tags: Option<EventVersion>,
+    /// The version of the creation time.
+    pub created_at: Option<EventVersion>,
+    /// The version of the resolution time.
+    pub resolved_at: Option<EventVersion>,
+    /// The version of the due time.
+    pub due_at: Option<EventVersion>,
+    /// The version of the team. A team that Muster matched by specializations has none.
+    pub team: Option<EventVersion>,
+    /// The version of the assignee, or of the event after which Muster chose the assignee.
+    pub assignee: Option<EventVersion>,
+}
+
+impl TicketVersions {
+    fn all(&self) -> [Option<&EventVersion>; 10] {
+        let Self { status, priority, category, subcategory, tags, created_at, resolved_at, due_at, team, assignee } =
+            self;
+        [status, priority, category, subcategory, tags, created_at, resolved_at, due_at, team, assignee]
+            .map(Option::as_ref)
+    }
+
+    /// Returns the newest version of any field.
+    #[must_use]
+    pub fn newest(&self) -> Option<&EventVersion> {
+        self.all().into_iter().flatten().max()
+    }
+
+    /// Returns whether a field has this version.
+    #[must_use]
+    pub fn contains(&self, version: &EventVersion) -> bool {
+        self.all().contains(&Some(version))
+    }
+}
+
+/// The merge of one event into a ticket.
+#[derive(Debug)]
+pub struct Merge<'e> {
+    version: &'e EventVersion,
+    has_changed: bool,
+    has_lost: bool,
+}
+
+impl<'e> Merge<'e> {
+    /// Begins to merge an event of this version.
+    #[must_use]
+    pub fn new(version: &'e EventVersion) -> Self {
+        Self { version, has_changed: false, has_lost: false }
+    }
+
+    /// Returns whether the event may set a field, and remembers if a newer event has set the field already.
+    pub fn wins_over(&mut self, version: Option<&EventVersion>) -> bool {
+        self.has_lost |= version.is_some_and(|version| version > self.version);
+        version.is_none_or(|version| version < self.version)
+    }
+
+    /// Gives a field the version of the event.
+    pub fn mark(&mut self, version: &mut Option<EventVersion>) {
+        *version = Some(self.version.clone());
+        self.has_changed = true;
+    }
+
+    /// Sets a field that the event mentions, unless a newer event or this one has set it already. Returns whether it is set.
+    fn set<T>(&mut self, field: &mut T, version: &mut Option<EventVersion>, value: Option<T>) -> bool {
+        let Some(value) = value else { return false };
+        let wins = self.wins_over(version.as_ref());
+        if wins {
+            *field = value;
+            self.mark(version);
+        }
+        wins
+    }
+
+    /// Returns whether the event changed the ticket, the versions of its fields included.
+    #[must_use]
+    pub fn has_changed(&self) -> bool {
+        self.has_changed
+    }
+
+    /// Returns whether the event changed nothing because newer events have set the fields that it mentions. An event that
+    /// still is the version of a field is a duplicate, and is not superseded.
+    #[must_use]
+    pub fn is_superseded(&self, versions: &TicketVersions) -> bool {
+        self.has_lost && !self.has_changed && !versions.contains(self.version)
+    }
+}
+
+impl Ticket {
+    /// Takes over the fields of a snapshot but the team and the assignee, which depend on the teams that exist.
+    ///
+    /// Each field follows the newest event that mentions it, so the order in which events arrive does not matter.
+    pub fn merge(&mut self, snapshot: &TicketSnapshot, merge: &mut Merge<'_>) {
+        let TicketSnapshot {
+            id: _,
+            status,
+            priority,
+            category,
+            subcategory,
+            tags,
+            team_id: _,
+            assignee_id: _,
+            created_at,
+            resolved_at,
+            due_at,
+        } = snapshot.clone();
+        // An open ticket is not resolved, whether or not its platform clears the field.
+        let resolved_at = match resolved_at {
+            FieldUpdate::Absent if status.is_some_and(TicketStatus::is_open) => FieldUpdate::Cleared,
+            resolved_at => resolved_at,
+        };
+        if let Some(status) = status {
+            self.merge_status(status, merge);
+        }
+        let versions = &mut self.versions;
+        let priority = priority.new_value().map(Option::unwrap_or_default);
+        merge.set(&mut self.priority, &mut versions.priority, priority);
+        merge.set(&mut self.category, &mut versions.category, category.new_value());
+        merge.set(&mut self.subcategory, &mut versions.subcategory, subcategory.new_value());
+        merge.set(&mut self.tags, &mut versions.tags, tags.new_value().map(Option::unwrap_or_default));
+        merge.set(&mut self.created_at, &mut versions.created_at, created_at);
+        merge.set(&mut self.resolved_at, &mut versions.resolved_at, resolved_at.new_value());
+        merge.set(&mut self.due_at, &mut versions.due_at, due_at.new_value());
+        if versions.created_at.is_none() && merge.version.at < self.created_at {
+            self.created_at = merge.version.at;
+            merge.has_changed = true;
+        }
+    }
+
+    fn merge_status(&mut self, status: TicketStatus, merge: &mut Merge<'_>) {
+        let at = merge.version.at;
+        if merge.set(&mut self.status, &mut self.versions.status, Some(status)) {
+            if status.is_open() {
+                self.closed_at = None;
+            } else if status.is_resolved() {
+                self.closed_at = self.closed_at.or(Some(at));
+            }
+        } else if status.is_open() && self.closed_at.is_some_and(|closed_at| closed_at < at) {
+            // The ticket was open again after the close that counted so far.
+            let closed_again = self.versions.status.as_ref().map(|version| version.at);
+            self.closed_at = closed_again.filter(|_| self.status.is_resolved());
+            merge.has_changed = true;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The bound of round robin.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+/// One decision: the member that was chosen, and the members that were eligible for it.
+struct Taken {
+    chosen: UserId,
+    eligible: BTreeSet<UserId>,
+}
+
+#[derive(Debug, Clone)]
+enum Move {
+    Arrive,
+    Unassign(usize),
+    Toggle(usize),
+}
+
+fn a_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        3 => Just(Move::Arrive),
+        3 => (0..40_usize).prop_map(Move::Unassign),
+        1 => (0..5_usize).prop_map(Move::Toggle),
+    ]
+}
+
+impl World {
+    /// Settles an event of a ticket of team 1. Returns the decision, if the event led to one.
+    fn decide_on(&mut self, event: TicketEvent) -> Option<Taken> {
+        let id = event.ticket.id.clone();
+        let previous = self.tickets.get(&id).and_then(|ticket| ticket.assignee_id);
+        let turn = self.desk(team_id(1)).load.turn;
+        let seats = self.desk(team_id(1)).seats.iter().filter(|seat| seat.member.is_eligible());
+        let mut eligible: BTreeSet<_> = seats.map(|seat| seat.member.user.id).collect();
+        self.settle(&[Work { ticket_id: id.clone(), cause: Cause::Events(vec![event]) }]);
+        if self.desk(team_id(1)).load.turn == turn {
+            return None;
+        }
+        let chosen = self.tickets[&id].assignee_id.expect("a decision chooses a member");
+        // The previous assignee, when passed over, was not eligible for this decision.
+        eligible.retain(|user| Some(*user) != previous || *user == chosen);
+        Some(Taken { chosen, eligible })
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// In each period, the numbers of decisions differ by at most one between two members who were eligible for all of them.
+    #[test]
+    fn round_robin_differs_by_one_between_eligible_members(moves in vec(a_move(), 1..80)) {
+        let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 5)]);
+        let (mut taken, mut tickets) = (Vec::new(), 0);
+        for (at, next) in (0_i64..).zip(moves) {
+            match next {
+                Move::Arrive => {
+                    taken.extend(world.decide_on(event(tickets, at, Some(team_id(1)))));
+                    tickets += 1;
+                }
+                Move::Unassign(ticket) if tickets > 0 => {
+                    let mut event = event(ticket % tickets, at, Some(team_id(1)));
+                    event.kind = TicketEventKind::Unassigned;
+                    taken.extend(world.decide_on(event));
+                }
+                Move::Unassign(_) => {}
+                Move::Toggle(seat) => {
+                    let member = &mut desk_mut(&mut world.known, team_id(1)).seats[seat].member;
+                    member.removed_at = if member.removed_at.is_some() { None } else { Some(NOW) };
+                }
+            }
+        }
+        for (a, b) in (100..105).flat_map(|a| (100..a).map(move |b| (user_id(a), user_id(b)))) {
+            // The lead of `a` since the last decision for which one of them was not eligible, and its extremes.
+            let (mut lead, mut least, mut most) = (0_i64, 0_i64, 0_i64);
+            for Taken { chosen, eligible } in &taken {
+                if eligible.contains(&a) && eligible.contains(&b) {
+                    lead += i64::from(*chosen == a) - i64::from(*chosen == b);
+                    (least, most) = (least.min(lead), most.max(lead));
+                    prop_assert!(most - least <= 1, "{a:?} and {b:?}");
+                } else {
+                    (lead, least, most) = (0, 0, 0);
+                }
+            }
+        }
+    }
+}
