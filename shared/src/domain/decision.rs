@@ -15,7 +15,7 @@ pub enum Reason {
     NobodyEligible,
     /// No team knows what it is about.
     NoTeamMatches,
-    /// The team that it names does not exist.
+    /// The team that it names does not exist, and no team knows what it is about.
     TeamMissing,
     /// Its team was deleted.
     TeamDeleted,
@@ -128,6 +128,8 @@ pub struct Decision {
     pub eligible: u64,
     /// The best of them, at most [`MAX_CANDIDATES`](Self::MAX_CANDIDATES), the best first.
     pub candidates: Vec<Candidate>,
+    /// Whether the ticket names a team that does not exist, and this team was matched by its specializations instead.
+    pub replaces_missing_team: bool,
     /// When it was decided.
     pub decided_at: Timestamp,
 }
@@ -147,14 +149,24 @@ impl Decision {
             considered: 0,
             eligible: 0,
             candidates: Vec::new(),
+            replaces_missing_team: false,
             decided_at,
         }
     }
 
-    /// The reason in one sentence.
+    /// The reason in one sentence, after another one where the ticket names a team that does not exist.
     #[must_use]
     pub fn sentence(&self) -> String {
-        let Self { reason, strategy, fallback, considered, eligible, candidates, turn: _, decided_at: _ } = self;
+        let sentence = self.reason_sentence();
+        if self.replaces_missing_team {
+            format!("The team that it names does not exist; matched by specializations. {sentence}")
+        } else {
+            sentence
+        }
+    }
+
+    fn reason_sentence(&self) -> String {
+        let Self { reason, strategy, fallback, considered, eligible, candidates, .. } = self;
         match reason {
             Reason::Strategy => {
                 let of = format!("of {eligible} eligible {}", if *eligible == 1 { "member" } else { "members" });

@@ -146,7 +146,7 @@ struct Draft {
     is_named: bool,
     /// From whom it was just taken.
     previous: Option<UserId>,
-    /// Whether its latest word on a team was one that does not exist.
+    /// Whether it names a team that does not exist, which counts as no team.
     names_missing_team: bool,
     /// The version that a decision takes.
     version: EventVersion,
@@ -177,7 +177,7 @@ impl Draft {
             is_adopted: false,
             is_named: false,
             previous: None,
-            names_missing_team: false,
+            names_missing_team: before.is_some_and(|before| before.decision.reason == Reason::TeamMissing),
             version,
         };
         if let Some(team) = draft.ticket.team_id.filter(|_| draft.ticket.is_open())
@@ -321,7 +321,8 @@ impl Draft {
     /// Finds a team and a member for an open ticket that nobody has.
     fn route(&mut self, known: &Known, routes_elsewhere: bool, now: Timestamp) -> Result<Option<Chosen>, Missing> {
         let (version, ticket) = (self.version.clone(), &mut self.ticket);
-        if ticket.team_id.is_none() && routes_elsewhere && !self.names_missing_team {
+        let is_matched = ticket.team_id.is_none() && routes_elsewhere;
+        if is_matched {
             ticket.team_id = specialists::best_team(known, &ticket.topics())?;
         }
         let desk = match ticket.team_id {
@@ -353,6 +354,7 @@ impl Draft {
             considered,
             eligible,
             candidates,
+            replaces_missing_team: is_matched && self.names_missing_team,
             decided_at: now,
         };
         let Some((user, turn)) = chosen.zip(turn) else {

@@ -563,6 +563,8 @@ struct DecisionAttribute {
     considered: u64,
     eligible: u64,
     candidates: Vec<CandidateAttribute>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    replaces_missing_team: bool,
     decided_at: i64,
 }
 
@@ -639,7 +641,17 @@ impl TicketItem {
 
 impl DecisionAttribute {
     fn new(decision: &Decision) -> Self {
-        let Decision { reason, strategy, turn, fallback, considered, eligible, candidates, decided_at } = decision;
+        let Decision {
+            reason,
+            strategy,
+            turn,
+            fallback,
+            considered,
+            eligible,
+            candidates,
+            replaces_missing_team,
+            decided_at,
+        } = decision;
         Self {
             reason: reason.as_str().to_owned(),
             strategy: strategy.map(|strategy| strategy.as_str().to_owned()),
@@ -648,12 +660,23 @@ impl DecisionAttribute {
             considered: *considered,
             eligible: *eligible,
             candidates: candidates.iter().map(CandidateAttribute::new).collect(),
+            replaces_missing_team: *replaces_missing_team,
             decided_at: decided_at.millis(),
         }
     }
 
     fn into_decision(self) -> Option<Decision> {
-        let Self { reason, strategy, turn, fallback, considered, eligible, candidates, decided_at } = self;
+        let Self {
+            reason,
+            strategy,
+            turn,
+            fallback,
+            considered,
+            eligible,
+            candidates,
+            replaces_missing_team,
+            decided_at,
+        } = self;
         let strategy_of = |text: Option<String>| match text {
             Some(text) => QueueStrategy::parse(&text).map(Some),
             None => Some(None),
@@ -666,6 +689,7 @@ impl DecisionAttribute {
             considered,
             eligible,
             candidates: candidates.into_iter().map(CandidateAttribute::into_candidate).collect::<Option<_>>()?,
+            replaces_missing_team,
             decided_at: Timestamp::from_millis(decided_at),
         })
     }

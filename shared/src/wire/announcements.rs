@@ -241,8 +241,17 @@ struct DecisionData {
 
 impl DecisionData {
     fn new(decision: &Decision) -> Self {
-        let Decision { reason: _, strategy, turn, fallback, considered, eligible, candidates: _, decided_at } =
-            decision;
+        let Decision {
+            reason: _,
+            strategy,
+            turn,
+            fallback,
+            considered,
+            eligible,
+            candidates: _,
+            replaces_missing_team: _,
+            decided_at,
+        } = decision;
         Self {
             strategy: strategy.map(QueueStrategy::as_str),
             turn: *turn,

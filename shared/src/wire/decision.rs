@@ -91,7 +91,17 @@ impl<T> DecisionOut<T> {
             state,
             decision,
         } = ticket;
-        let Decision { reason: _, strategy, turn, fallback, considered, eligible, candidates, decided_at } = decision;
+        let Decision {
+            reason: _,
+            strategy,
+            turn,
+            fallback,
+            considered,
+            eligible,
+            candidates,
+            replaces_missing_team: _,
+            decided_at,
+        } = decision;
         Self {
             ticket_id: id.as_str().to_owned(),
             team_id: team_id.map(forms.team_id),

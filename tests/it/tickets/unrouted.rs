@@ -107,18 +107,39 @@ async fn what_tries_them_again_is_done_with_for_the_moment() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_names_a_team_that_does_not_exist_is_unrouted() {
+async fn missing_team_and_no_match_leaves_a_ticket_unrouted() {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
         let team = scene.specialists("Network", &["VPN"], [0]).await;
         let nowhere = Uuid::new_v4().to_string();
-        // Nobody knows of it, for the unrouted may be tried again at this moment: there is a new team.
         scene.send(&[scene.ticket("a").team(&nowhere).about("coffee").created()]).await;
         assert_eq!(scene.place("a").await, Place::unrouted());
         assert_eq!(scene.decision("a").await["reason"], "The team that it names does not exist.");
         // Its next event may name one that does.
         scene.send(&[scene.ticket("a").team(&team).about("vpn").updated()]).await;
         assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(0)));
+    }
+}
+
+#[tokio::test]
+async fn missing_or_deleted_team_counts_as_no_team() {
+    for words in Words::BOTH {
+        let scene = Scene::new(words).await;
+        let team = scene.specialists("Network", &["VPN"], [0]).await;
+        let named = scene.team("Named", [1]).await;
+        let deleted = scene.team("Deleted", []).await;
+        let answer = scene.org.itsm.delete(&format!("/v1/teams/{deleted}")).await;
+        assert_eq!(answer.status, 204, "{answer}");
+        for (ticket, missing) in [("never", Uuid::new_v4().to_string()), ("deleted", deleted)] {
+            scene.send(&[scene.ticket(ticket).team(&missing).about("vpn").at(100).created()]).await;
+            assert_eq!(scene.place(ticket).await, Place::assigned(&team, &scene.user(0)), "{ticket}");
+            let reason =
+                "The team that it names does not exist; matched by specializations. The only eligible member of 1.";
+            assert_eq!(scene.decision(ticket).await["reason"], reason);
+            // Naming it set no version, so an older event that names an existing team counts.
+            scene.send(&[scene.ticket(ticket).team(&named).at(50).created()]).await;
+            assert_eq!(scene.place(ticket).await, Place::assigned(&named, &scene.user(1)), "{ticket}");
+        }
     }
 }
 

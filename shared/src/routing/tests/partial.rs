@@ -198,3 +198,37 @@ fn reopened_ticket_keeps_an_assignee_that_the_snapshot_names() {
     let (routed, _) = world.hear_part(4, status(TicketStatus::Open));
     assert_eq!(routed.assignee_id, Some(user_id(101)), "nothing names the assignee, who is not eligible");
 }
+
+#[test]
+fn missing_team_counts_as_no_team_and_the_decision_says_so() {
+    for gone in [true, false] {
+        let mut world = World::with([specialists(1), specialists(2), specialists(7)]);
+        world.delete(team_id(7));
+        let missing = team_id(if gone { 7 } else { 8 });
+        let (matched, _) = world.hear_part(5, |ticket| {
+            ticket.status = Some(TicketStatus::Open);
+            ticket.team_id = Some(missing);
+            ticket.category = FieldUpdate::Set(Folded::of("vpn"));
+        });
+        assert_eq!((matched.state, matched.team_id), (TicketState::Assigned, Some(team_id(1))));
+        assert!(matched.decision.replaces_missing_team);
+        assert_eq!(matched.versions.team, None);
+        let (stays, _) = world.hear_part(6, |ticket| ticket.team_id = Some(missing));
+        assert_eq!((stays.team_id, stays.decision), (Some(team_id(1)), matched.decision));
+        let (moved, _) = world.hear_part(4, |ticket| ticket.team_id = Some(team_id(2)));
+        assert_eq!(moved.team_id, Some(team_id(2)), "an older event that names an existing team counts");
+        assert!(!moved.decision.replaces_missing_team);
+    }
+}
+
+#[test]
+fn missing_team_without_a_match_is_the_reason_until_a_team_matches() {
+    let mut world = World::with([specialists(1)]);
+    let (unrouted, _) = world.hear_part(1, |ticket| ticket.team_id = Some(team_id(8)));
+    assert_eq!((unrouted.state, unrouted.decision.reason), (TicketState::Unrouted, Reason::TeamMissing));
+    let (still, _) = world.hear_part(2, status(TicketStatus::InProgress));
+    assert_eq!(still.decision.reason, Reason::TeamMissing, "an absent team is unchanged");
+    let (matched, _) = world.hear_part(3, |ticket| ticket.tags = FieldUpdate::Set(Topics::of(["VPN"])));
+    assert_eq!(matched.team_id, Some(team_id(1)));
+    assert!(matched.decision.replaces_missing_team);
+}
