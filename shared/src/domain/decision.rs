@@ -63,7 +63,8 @@ impl Reason {
 pub enum WhyNot {
     /// Not eligible, for the user's status is this.
     Status(UserStatus),
-    /// Eligible, but the ticket was just taken from them: they come last.
+    /// Active, but the ticket was just taken from this member. The bound of round robin counts a member that is passed over for
+    /// this reason as not eligible for the decision.
     PreviousAssignee,
 }
 

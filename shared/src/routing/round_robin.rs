@@ -1,7 +1,8 @@
-//! In rotation: whoever's latest turn is the longest ago.
+//! Round robin: the member whose latest turn is the oldest.
 //!
-//! There is no index into a list, which a change of the roster would shift: each member has the turn of their own latest
-//! decision, so between members who are eligible all along the numbers of decisions differ by at most one.
+//! Each member has the turn of the latest decision for that member. An index into a list of members would shift with every change of
+//! the roster. In any period, the numbers of decisions differ by at most one between two members that were eligible for every
+//! decision of the period. A member that is passed over as the previous assignee is not eligible for that decision.
 
 use super::choose::{Considered, Rank};
 

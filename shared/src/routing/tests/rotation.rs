@@ -47,7 +47,7 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// In each period, the numbers of decisions differ by at most one between two members who were eligible for all of them.
+    /// In each period, the numbers of decisions differ by at most one between two members that were eligible for all of them.
     #[test]
     fn round_robin_differs_by_one_between_eligible_members(moves in vec(a_move(), 1..80)) {
         let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 5)]);
