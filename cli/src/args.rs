@@ -292,10 +292,18 @@ pub struct JwksRemove {
 pub enum UsersCommand {
     /// Write the profiles of a file of JSON lines, as what the platform says of its users now
     ///
-    /// One object a line: "id", "name" (or "full_name"), "email"; optional are "role" (agent), "avatar_url" and "status"
-    /// (active, inactive, suspended; or "is_active", true or false). What a line leaves out stays as it is. Reported by number
-    /// are lines that cannot be read and users whom the platform deleted; the rest goes in, and the exit code is then 1.
+    /// Each line is one object. Required fields: "id", "name" (or "full_name"), "email". Optional fields: "role" (agent),
+    /// "avatar_url" and "status" (active, inactive, suspended; or "is_active", true or false). An absent optional field keeps
+    /// its value. The command reports each line that it leaves out, by number: one with an error, with an unknown field, or
+    /// of a user of whom the platform has sent something newer. It imports the other lines and ends with exit code 1. A line
+    /// of a deleted user changes nothing; the command reports it, and that is no failure.
     Import(UsersImport),
+    /// Erase the personal data of users, for good
+    ///
+    /// Replaces the profile of each user by the tombstone that the event user.deleted makes: the id stays, and both contracts
+    /// show "Deleted user". The user can be unknown to Muster so far. Memberships and leads follow within seconds, by a job.
+    /// Run the command again if that job was lost. docs/operations.md says which copies remain, and for how long.
+    Erase(UsersErase),
 }
 
 /// `muster users import`
@@ -307,6 +315,23 @@ pub struct UsersImport {
     /// The file
     #[arg(value_name = "FILE.jsonl")]
     pub file: PathBuf,
+    /// Accept lines with unknown fields, and ignore those fields
+    #[arg(long)]
+    pub ignore_unknown: bool,
+    /// Which table.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// `muster users erase`
+#[derive(Debug, Args)]
+pub struct UsersErase {
+    /// Organization of the users
+    #[arg(long, value_name = "ID", value_parser = organization)]
+    pub organization: OrganizationId,
+    /// Ids of the users: UUIDs, with or without usr_ before them
+    #[arg(value_name = "USER-ID", required = true, value_parser = user)]
+    pub users: Vec<UserId>,
     /// Which table.
     #[command(flatten)]
     pub target: Target,

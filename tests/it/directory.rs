@@ -13,8 +13,8 @@ use muster::{
     store::{Store, Table},
 };
 use muster_cli::{
-    args::{Target, UsersImport},
-    commands::users::import,
+    args::{Target, UsersErase, UsersImport},
+    commands::users::{erase, import},
 };
 use muster_directory::{Deps, handle};
 use serde_json::{Value, json};
@@ -28,6 +28,8 @@ use crate::support::{
     Organization, Stack, bare,
     direct::{self, client_config},
     faulty::{Fault, Script},
+    table::{Item, Table as RawTable, text},
+    until,
 };
 
 /// An SQS that keeps what it is sent, or refuses it.
@@ -462,7 +464,14 @@ async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
         assert_eq!(scene.itsm_team(team).await["lead_id"], Value::Null);
     }
     let after = scene.itsm_team(&teams[0]).await;
-    assert_eq!(after["members"][0]["status"], "inactive");
+    let id = format!("usr_{}", bare(&user));
+    let tombstone = json!({
+        "id": id, "name": "Deleted user", "email": "", "role": "agent", "avatar_url": null, "status": "inactive",
+    });
+    assert_eq!(after["members"], json!([tombstone]));
+    let after_bare = scene.org.toptickets.get(&format!("/v1/teams/{}", teams[0])).await;
+    let tombstone = json!({"id": bare(&user), "email": "", "full_name": "Deleted user"});
+    assert_eq!(after_bare.json["members"], json!([tombstone]), "{after_bare}");
     assert!(after["updated_at"].as_i64() >= before[0]["updated_at"].as_i64());
     assert_eq!(scene.itsm_team(&teams[2]).await, before[1], "who leads another team leads it still");
     let workload = scene.org.itsm.get(&format!("/v1/teams/{}/workload", teams[0])).await;
@@ -492,28 +501,44 @@ async fn an_organization_begins_with_its_first_key_or_import() {
     assert_eq!(org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"], 1);
 }
 
+/// Table and endpoint of the scene, for the operator's commands.
+fn target(scene: &Scene) -> Target {
+    Target {
+        table: scene.org.stack.table.clone(),
+        endpoint_url: Some(scene.org.stack.dynamodb_url.parse().expect("a URL")),
+    }
+}
+
+/// Runs `muster users import` on a file of these users, each with the name `Imported`.
+async fn imports(scene: &Scene, users: &[&User]) -> Result<(), String> {
+    let line = |user: &&User| json!({"id": bare(user), "name": "Imported", "email": "i@acme.example"}).to_string();
+    let file = std::env::temp_dir().join(format!("muster-users-{}.jsonl", Uuid::new_v4()));
+    std::fs::write(&file, users.iter().map(line).collect::<Vec<_>>().join("\n")).expect("a file can be written");
+    let arguments = UsersImport {
+        organization: scene.org.id.clone(),
+        file: file.clone(),
+        ignore_unknown: false,
+        target: target(scene),
+    };
+    let outcome = import(arguments).await;
+    std::fs::remove_file(file).expect("it is there");
+    outcome.map_err(|error| error.to_string())
+}
+
+/// Runs `muster users erase` on one user.
+async fn erases(scene: &Scene, user: UserId) {
+    let arguments = UsersErase { organization: scene.org.id.clone(), users: vec![user], target: target(scene) };
+    erase(arguments).await.expect("the user is erased");
+}
+
 #[tokio::test]
-async fn an_import_is_a_word_of_its_moment_and_brings_nobody_back() {
+async fn import_of_a_deleted_user_changes_nothing_and_succeeds() {
     let scene = Scene::new().await;
     let (late, gone) = (scene.org.users[0].clone(), scene.org.users[1].clone());
     scene.hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&gone)}))]).await;
-    let imported_again = || {
-        let line = |user: &User| json!({"id": bare(user), "name": "Imported", "email": "i@acme.example"}).to_string();
-        let file = std::env::temp_dir().join(format!("muster-users-{}.jsonl", Uuid::new_v4()));
-        std::fs::write(&file, [line(&late), line(&gone)].join("\n")).expect("a file can be written");
-        let target = Target {
-            table: scene.org.stack.table.clone(),
-            endpoint_url: Some(scene.org.stack.dynamodb_url.parse().expect("a URL")),
-        };
-        let organization = scene.org.id.clone();
-        async move {
-            let outcome = import(UsersImport { organization, file: file.clone(), target }).await;
-            std::fs::remove_file(file).expect("it is there");
-            outcome.expect_err("a line was left out").to_string()
-        }
-    };
-    assert!(imported_again().await.starts_with("1 lines were left out"));
-    assert_eq!(scene.user(gone.id).await.expect("a tombstone stays").status, UserStatus::Deleted);
+    let tombstone = scene.user(gone.id).await;
+    assert_eq!(imports(&scene, &[&late, &gone]).await, Ok(()));
+    assert_eq!(scene.user(gone.id).await, tombstone);
     let imported = scene.user(late.id).await.expect("they are there");
     assert_eq!((imported.name.as_str(), imported.status), ("Imported", UserStatus::Active));
 
@@ -522,6 +547,118 @@ async fn an_import_is_a_word_of_its_moment_and_brings_nobody_back() {
     assert_eq!(scene.user(late.id).await, Some(imported));
     let ahead = Timestamp::now().secs() + 200 - 1_736_064_000;
     scene.hears_well(&[scene.event("user.updated", ahead, &said(late.id, "Ahead"))]).await;
-    assert!(imported_again().await.starts_with("2 lines were left out"));
+    let refused = imports(&scene, &[&late, &gone]).await.expect_err("a line is left out");
+    assert!(refused.starts_with("1 lines were left out"), "{refused}");
     assert_eq!(scene.user(late.id).await.expect("they are there").name, "Ahead");
+}
+
+#[tokio::test]
+async fn erase_makes_the_tombstone_of_known_and_unknown_users() {
+    let scene = Scene::new().await;
+    let (known, unknown) = (scene.org.users[0].clone(), new_id());
+    let team = scene.org.team("Team").await;
+    scene.org.member(&team, &known).await;
+    for id in [known.id, unknown] {
+        erases(&scene, id).await;
+        let first = scene.user(id).await.expect("a tombstone is there");
+        assert_eq!(first, User::tombstone(id, first.version));
+        scene.hears_well(&[scene.event("user.created", 1, &said(id, "Back"))]).await;
+        assert_eq!(scene.user(id).await.as_ref(), Some(&first), "events change nothing");
+        erases(&scene, id).await;
+        let second = scene.user(id).await.expect("a tombstone is there");
+        assert!(second.version > first.version, "a new version starts the copy again");
+        assert_eq!(second, User::tombstone(id, second.version));
+    }
+    scene.copies(known.id).await;
+    assert_eq!(scene.itsm_team(&team).await["members"][0]["name"], "Deleted user");
+
+    let organization = OrganizationId::parse("misspelt").expect("of the right form");
+    let misspelt = UsersErase { organization, users: vec![unknown], target: target(&scene) };
+    let error = erase(misspelt).await.expect_err("there is no such organization").to_string();
+    assert!(error.contains("misspelt") && error.contains("--organization"), "{error}");
+}
+
+/// The membership item of a user in a team, removed or not.
+async fn membership(scene: &Scene, team: &str, user: &User) -> Item {
+    let memberships = RawTable::of(&scene.org).contents().await.memberships;
+    let found = memberships.into_iter().find(|found| found.team == team && found.user == bare(user));
+    found.expect("the membership is in the table").item
+}
+
+/// Copies of a profile leave out removed memberships, so a late one cannot fill a placeholder after an erasure.
+#[tokio::test]
+async fn removed_membership_takes_no_copy_but_the_tombstone() {
+    let scene = Scene::new().await;
+    let user = scene.org.users[0].clone();
+    let team = scene.org.team("Team").await;
+    scene.org.member(&team, &user).await;
+    let member = format!("/v1/teams/{team}/members/{}", bare(&user));
+    assert_eq!(scene.org.itsm.delete(&member).await.status, 204);
+
+    scene.hears_well(&[scene.event("user.updated", 1, &said(user.id, "Renamed"))]).await;
+    scene.copies(user.id).await;
+    assert_eq!(text(&membership(&scene, &team, &user).await, "name"), user.name);
+    scene.org.member(&team, &user).await;
+    assert_eq!(text(&membership(&scene, &team, &user).await, "name"), "Renamed", "the profile comes with the return");
+    assert_eq!(scene.org.itsm.delete(&member).await.status, 204);
+
+    scene.hears_well(&[scene.event("user.deleted", 2, &json!({"id": bare(&user)}))]).await;
+    scene.copies(user.id).await;
+    let left = membership(&scene, &team, &user).await;
+    assert_eq!((text(&left, "name"), text(&left, "email"), text(&left, "role")), ("Deleted user", "", "agent"));
+    assert!(!left.contains_key("avatar_url") && text(&left, "status") == "deleted", "{left:?}");
+}
+
+/// Sends an event to the user queue of the stack and waits until the function has handled it.
+async fn sends(org: &Organization, kind: &str, at: i64, user: &Value) {
+    org.stack.send("users", [event_of(&org.id, kind, at, user)]).await;
+    org.stack.until_empty("users").await;
+}
+
+/// The whole stack: queue, table, stream and jobs.
+#[tokio::test]
+async fn deleted_user_is_in_no_item_of_the_table() {
+    let org = Stack::impatient(Duration::from_millis(200)).await.organization().await;
+    let (erased, id) = (new_id(), |id: UserId| id.uuid().to_string());
+    let (needle, by_command) = (Uuid::new_v4().simple().to_string(), new_id());
+    let needles = [format!("Erika{needle}"), format!("erika@{needle}.example"), format!("{needle}/e.jpg")];
+    let profile = |user: UserId| {
+        json!({
+            "id": id(user), "name": needles[0], "email": needles[1], "role": "manager", "status": "active",
+            "avatar_url": format!("https://cdn.example/{}", needles[2]),
+        })
+    };
+    let [present, past] = [org.team("Present").await, org.team("Past").await];
+    for user in [erased, by_command] {
+        sends(&org, "user.created", 1, &profile(user)).await;
+        for team in [&present, &past] {
+            let added = org.itsm.post(&format!("/v1/teams/{team}/members"), json!({"user_id": id(user)})).await;
+            assert_eq!(added.status, 201, "{added}");
+        }
+        let removed = org.itsm.delete(&format!("/v1/teams/{past}/members/{}", id(user))).await;
+        assert_eq!(removed.status, 204, "{removed}");
+        let led = org.itsm.patch(&format!("/v1/teams/{past}"), json!({"lead_id": id(user)})).await;
+        assert_eq!(led.status, 200, "{led}");
+    }
+    assert!(items_with(&org, &needles).await >= 6, "the profiles and their copies");
+
+    sends(&org, "user.deleted", 2, &json!({"id": id(erased)})).await;
+    org.stack.store().erase_user(&org.id, by_command, Timestamp::now()).await.expect("the user is erased");
+    until("no item has personal data", async || items_with(&org, &needles).await == 0).await;
+    until("the lead is cleared", async || {
+        org.itsm.get(&format!("/v1/teams/{past}")).await.json["data"]["lead_id"].is_null()
+    })
+    .await;
+    let members = org.itsm.get(&format!("/v1/teams/{present}")).await.json["data"]["members"].clone();
+    for member in members.as_array().expect("members") {
+        assert_eq!((&member["name"], &member["role"]), (&json!("Deleted user"), &json!("agent")), "{members}");
+    }
+}
+
+/// Number of items of the whole table with one of these texts in any attribute.
+async fn items_with(org: &Organization, needles: &[String]) -> usize {
+    let scan = org.stack.dynamodb().scan().table_name(&org.stack.table).consistent_read(true);
+    let items: Vec<Item> =
+        scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("the table can be read");
+    items.iter().filter(|item| needles.iter().any(|needle| format!("{item:?}").contains(needle))).count()
 }

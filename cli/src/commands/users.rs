@@ -1,23 +1,23 @@
 //! `muster users`.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{BufRead, BufReader},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use muster::{
     domain::{EventVersion, OrganizationId, TextError, Timestamp, User, UserId, UserSnapshot, UserStatus},
     store::Table,
 };
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use tokio::time::Instant;
 
 use super::PATIENCE;
-use crate::args::{Target, UsersImport};
+use crate::args::{Target, UsersErase, UsersImport};
 
 /// A user as either platform writes one.
 #[derive(Deserialize)]
@@ -32,6 +32,9 @@ struct Line {
     avatar_url: Option<Option<String>>,
     status: Option<String>,
     is_active: Option<bool>,
+    /// Every other field, by name.
+    #[serde(flatten)]
+    unknown: BTreeMap<String, IgnoredAny>,
 }
 
 /// Tells `null` from what is absent.
@@ -40,17 +43,22 @@ fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D
     Option::deserialize(value).map(Some)
 }
 
-/// Reads one line of the file.
-fn parse(line: &str) -> Result<UserSnapshot, String> {
+/// Parses one line of the file. An unknown field is an error unless `ignore_unknown`: a misspelt `status` would import an
+/// inactive user as active.
+fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, String> {
     if !line.trim_start().starts_with('{') {
         return Err("not a JSON object".to_owned());
     }
-    let Line { id, name, email, role, avatar_url, status, is_active } =
+    let Line { id, name, email, role, avatar_url, status, is_active, unknown } =
         serde_json::from_str(line).map_err(|error| {
             // The position is within a line that the caller names anyway.
             let message = error.to_string();
             message.split(" at line ").next().unwrap_or_default().to_owned()
         })?;
+    if !ignore_unknown && !unknown.is_empty() {
+        let names: Vec<_> = unknown.keys().map(|name| format!("{name:?}")).collect();
+        return Err(format!("unknown field {}: correct it, or pass --ignore-unknown", names.join(", ")));
+    }
     let text = |field: &str, value: &str| User::parse_text(value).map_err(|rule| format!("{field} {rule}"));
     let url = |value: Option<String>| match value.as_deref().map(User::parse_url) {
         None | Some(Err(TextError::Empty)) => Ok(None),
@@ -79,7 +87,8 @@ fn parse(line: &str) -> Result<UserSnapshot, String> {
 ///
 /// # Errors
 /// The file cannot be read, the table fails, or some lines were bad (the others are written).
-pub async fn import(UsersImport { organization, file, target }: UsersImport) -> anyhow::Result<()> {
+pub async fn import(arguments: UsersImport) -> anyhow::Result<()> {
+    let UsersImport { organization, file, ignore_unknown, target } = arguments;
     let opened = File::open(&file).with_context(|| format!("could not open {}", file.display()))?;
     let progress = ProgressBar::new(opened.metadata().map_or(0, |metadata| metadata.len())).with_style(
         ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left  {msg}")
@@ -92,13 +101,11 @@ pub async fn import(UsersImport { organization, file, target }: UsersImport) -> 
         started: Timestamp::now(),
         batch: HashMap::new(),
         written: 0,
+        deleted: 0,
+        bad: 0,
     };
     import.begin().await?;
-    let mut bad = 0_usize;
-    let mut left_out = |number: usize, why: &str| {
-        bad += 1;
-        progress.suspend(|| eprintln!("{}:{number}: {why}", file.display()));
-    };
+    let report = |number: usize, why: &str| progress.suspend(|| eprintln!("{}:{number}: {why}", file.display()));
     let mut lines = BufReader::new(progress.wrap_read(opened));
     let mut line = Vec::new();
     for number in 1.. {
@@ -110,25 +117,54 @@ pub async fn import(UsersImport { organization, file, target }: UsersImport) -> 
         let parsed = match std::str::from_utf8(&line) {
             Ok(text) if text.trim().is_empty() => continue,
             // Some editors begin a file with a byte order mark.
-            Ok(text) => parse(text.trim_start_matches('\u{feff}')),
+            Ok(text) => parse(text.trim_start_matches('\u{feff}'), ignore_unknown),
             Err(_) => Err("not UTF-8".to_owned()),
         };
         match parsed {
             Ok(user) => {
                 import.batch.insert(user.id, (number, user));
             }
-            Err(why) => left_out(number, &why),
+            Err(why) => {
+                import.bad += 1;
+                report(number, &why);
+            }
         }
         if import.batch.len() == BATCH {
-            import.flush(&mut left_out).await?;
+            import.flush(&report).await?;
         }
         progress.set_message(format!("{} users", import.written));
     }
-    import.flush(&mut left_out).await?;
+    import.flush(&report).await?;
     progress.finish_and_clear();
-    println!("Imported {} users into {organization}.", import.written);
+    let Import { written, deleted, bad, .. } = import;
+    println!("Imported {written} users into {organization}.");
+    if deleted > 0 {
+        println!("{deleted} lines are of deleted users and changed nothing.");
+    }
     if bad > 0 {
-        bail!("{bad} lines were left out: mend them and import the file again, which does no harm to the rest");
+        bail!("{bad} lines were left out: correct them, and import the file again");
+    }
+    Ok(())
+}
+
+/// Erases the personal data of users.
+///
+/// # Errors
+/// There is no such organization, or the table fails; users named before were erased by then.
+pub async fn erase(UsersErase { organization, users, target }: UsersErase) -> anyhow::Result<()> {
+    let table = target.table().await?;
+    let store = || table.until(Instant::now() + PATIENCE);
+    let exists = store().organization_exists(&organization).await.map_err(|error| target.explain(error))?;
+    // A misspelt organization would leave the personal data in place without an error.
+    ensure!(exists, "there is no organization {organization} in table {:?}: check --organization", target.table);
+    for user in users {
+        let before = store().erase_user(&organization, user, Timestamp::now()).await;
+        let outcome = match before.map_err(|error| target.explain(error))? {
+            Some(UserStatus::Deleted) => "was erased before; its memberships are erased again",
+            Some(UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended) => "is erased",
+            None => "had no profile; a tombstone keeps later events out",
+        };
+        println!("{}: {outcome}.", user.uuid());
     }
     Ok(())
 }
@@ -145,7 +181,12 @@ struct Import<'i> {
     started: Timestamp,
     /// By id, with the number of the line; the later line of a user counts.
     batch: HashMap<UserId, (usize, UserSnapshot)>,
+    /// Number of users written.
     written: usize,
+    /// Number of lines without effect, because their user is deleted.
+    deleted: usize,
+    /// Number of lines that were left out.
+    bad: usize,
 }
 
 impl Import<'_> {
@@ -156,7 +197,7 @@ impl Import<'_> {
     }
 
     /// Writes the batch, each user by the rules of the users' events.
-    async fn flush(&mut self, left_out: &mut impl FnMut(usize, &str)) -> anyhow::Result<()> {
+    async fn flush(&mut self, report: &impl Fn(usize, &str)) -> anyhow::Result<()> {
         let store = self.table.until(Instant::now() + PATIENCE);
         let writes: Vec<_> = std::mem::take(&mut self.batch)
             .into_values()
@@ -173,10 +214,12 @@ impl Import<'_> {
             let profile = outcome.map_err(|error| self.target.explain(error))?;
             match profile {
                 Some(profile) if profile.user.status == UserStatus::Deleted => {
-                    left_out(number, "the platform deleted this user, and an id does not come back");
+                    self.deleted += 1;
+                    report(number, "this user is deleted, which is final: the line changes nothing");
                 }
                 Some(profile) if profile.said.name.as_ref() != Some(&version) => {
-                    left_out(number, "the platform said something newer of this user");
+                    self.bad += 1;
+                    report(number, "the platform has sent something newer of this user");
                 }
                 _ => self.written += 1,
             }
@@ -195,8 +238,9 @@ mod tests {
     fn a_line_of_either_platform_is_a_user() {
         let toptickets = format!(r#"{{"id":"{ID}","full_name":" Alice Johnson ","email":"a@b.c","is_active":false}}"#);
         let itsm = format!(
-            r#"{{"id":"usr_{ID}","name":"Alice Johnson","email":"a@b.c","role":"manager","avatar_url":"https://x/y","status":"suspended","more":1}}"#
+            r#"{{"id":"usr_{ID}","name":"Alice Johnson","email":"a@b.c","role":"manager","avatar_url":"https://x/y","status":"suspended"}}"#
         );
+        let parse = |line: &str| parse(line, false);
         let user = parse(&toptickets).unwrap();
         assert_eq!((user.name.as_deref(), user.role.as_deref()), (Some("Alice Johnson"), None));
         assert_eq!((user.avatar_url, user.status), (None, Some(UserStatus::Inactive)));
@@ -209,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_bad_line_says_what_is_wrong() {
-        let why = |line: &str| parse(line).unwrap_err();
+        let why = |line: &str| parse(line, false).unwrap_err();
         assert!(why("{").contains("EOF"), "{}", why("{"));
         assert_eq!(why(r#"["a","b","c"]"#), "not a JSON object");
         assert_eq!(why(&format!(r#"{{"id":"{ID}","email":"a@b.c"}}"#)), "missing field `name`");
@@ -219,5 +263,16 @@ mod tests {
         );
         assert_eq!(why(&format!(r#"{{"id":"{ID}","name":" ","email":"a@b.c"}}"#)), "name must not be empty");
         assert!(why(&format!(r#"{{"id":"{ID}","name":"A","email":"a@b.c","status":"away"}}"#)).contains("status"));
+    }
+
+    #[test]
+    fn unknown_field_is_refused_unless_ignored() {
+        let misspelt = format!(r#"{{"id":"{ID}","name":"A","email":"a@b.c","stauts":"inactive","last login":[{{}}]}}"#);
+        let expected = r#"unknown field "last login", "stauts": correct it, or pass --ignore-unknown"#;
+        assert_eq!(parse(&misspelt, false).unwrap_err(), expected);
+        assert_eq!(parse(&misspelt, true).unwrap().status, None);
+
+        let twice = format!(r#"{{"id":"{ID}","name":"A","email":"a@b.c","status":"active","status":"inactive"}}"#);
+        assert_eq!(parse(&twice, true).unwrap_err(), "duplicate field `status`");
     }
 }

@@ -399,13 +399,15 @@ async fn users_are_imported() {
     let content = [
         line(1),
         String::new(),
-        json!({ "id": format!("usr_{}", id(2)), "full_name": " Zoë 🦀 ", "email": "z@x.example", "is_active": true, "more": [1] })
+        json!({ "id": format!("usr_{}", id(2)), "full_name": " Zoë 🦀 ", "email": "z@x.example", "is_active": true })
             .to_string(),
-        json!({ "id": id(3), "name": "Away", "email": "a@x.example", "status": "suspended", "role": "manager" }).to_string(),
+        json!({ "id": id(3), "name": "Away", "email": "a@x.example", "status": "suspended", "role": "manager" })
+            .to_string(),
         json!({ "id": id(4), "name": "Off", "email": "o@x.example", "is_active": false }).to_string(),
         // The later line of a user counts, and the last one ends without a line feed.
         line(5),
-        json!({ "id": id(5), "name": "Later", "email": "l@x.example", "avatar_url": "https://x.example/l" }).to_string(),
+        json!({ "id": id(5), "name": "Later", "email": "l@x.example", "avatar_url": "https://x.example/l" })
+            .to_string(),
     ];
     let (_kept, path) = file(content.join("\r\n"));
     let output = import(&path);
@@ -443,6 +445,7 @@ async fn bad_lines_are_named_and_the_rest_goes_in() {
         json!({ "id": id(3), "name": "A", "email": "a@x.example", "status": "away" }).to_string(),
         json!({ "id": id(3), "name": "A\u{0}B", "email": "a@x.example" }).to_string(),
         json!({ "id": id(3), "name": "x".repeat(256), "email": "a@x.example" }).to_string(),
+        json!({ "id": id(3), "name": "A", "email": "a@x.example", "stauts": "inactive" }).to_string(),
         format!("{} {}", line(3), line(3)),
         "[".repeat(100_000),
         line(4),
@@ -454,7 +457,7 @@ async fn bad_lines_are_named_and_the_rest_goes_in() {
     let output = on(&dev, &["users", "import", "--organization", organization, &path]);
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
-    let bad = [2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15];
+    let bad = [2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16];
     let numbers: Vec<u32> = said
         .lines()
         .filter_map(|line| line.strip_prefix(&format!("{path}:")))
@@ -467,6 +470,40 @@ async fn bad_lines_are_named_and_the_rest_goes_in() {
         assert_eq!(join(&dev, &id(n)).await.0, StatusCode::CREATED);
     }
     assert_eq!(join(&dev, &id(3)).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn users_import_ignores_unknown_fields_on_request() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    let user = json!({ "id": id(1), "name": "A", "email": "a@x.example", "last_login": "2026-03-02T09:00:00Z" });
+    let (_kept, path) = file(user.to_string());
+    let import = ["users", "import", "--organization", organization, &path];
+    assert_fails(&on(&dev, &import), &[&format!("{path}:1: unknown field \"last_login\""), "--ignore-unknown"]);
+    assert_eq!(join(&dev, &id(1)).await.0, StatusCode::NOT_FOUND);
+    let said = succeeds(&dev, &[&import[..], &["--ignore-unknown"]].concat());
+    assert!(said.contains("Imported 1 users"), "{said}");
+    assert_eq!(join(&dev, &id(1)).await.0, StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn users_erase_is_final_and_import_says_so() {
+    let dev = Dev::in_memory();
+    let organization = dev.text("/organization_id");
+    let (_kept, path) = file([line(1), line(2)].join("\n"));
+    let import = ["users", "import", "--organization", organization, &path];
+    succeeds(&dev, &import);
+    let said = succeeds(&dev, &["users", "erase", "--organization", organization, &id(1), &format!("usr_{}", id(7))]);
+    let expected = format!("{}: is erased.\n{}: had no profile; a tombstone keeps later events out.\n", id(1), id(7));
+    assert_eq!(said, expected);
+    let again = succeeds(&dev, &["users", "erase", "--organization", organization, &id(1)]);
+    assert!(again.contains("was erased before"), "{again}");
+
+    let output = on(&dev, &import);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains(&format!("{path}:1: this user is deleted")), "{}", stderr(&output));
+    assert!(stdout(&output).contains("Imported 1 users"), "{}", stdout(&output));
+    assert_eq!(join(&dev, &id(1)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]
@@ -494,6 +531,7 @@ fn a_missing_table_names_the_remedy() {
         vec!["jwks", "show"],
         vec!["jwks", "remove"],
         vec!["users", "import", &path],
+        vec!["users", "erase", &id(1)],
     ] {
         let output = on(&dev, &[&command[..], &["--organization", "o", "--table", "nowhere"]].concat());
         assert_fails(&output, &["nowhere", dev.dynamodb_url(), "--table", "muster table create"]);
@@ -541,6 +579,9 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
         vec!["jwks", "remove"],
         vec!["users", "import", "--organization", "o"],
         vec!["users", "import", "x.jsonl"],
+        vec!["users", "erase", "--organization", "o"],
+        vec!["users", "erase", "--organization", "o", "alice"],
+        vec!["users", "erase", "6f9619ff-8b86-4011-b42d-00cf4fc964ff"],
     ];
     for time in ["0d", "5", "h", "-1h", "1w", "1.5h", "", "99999999999h"] {
         senseless.push([&keys[..], &["--expires-in", time]].concat());
@@ -616,7 +657,7 @@ fn help_says_what_matters() {
         ),
         (vec!["jwks", "show"], &["--organization", "--json"]),
         (vec!["jwks", "remove"], &["--organization", "60 seconds"]),
-        (vec!["users"], &["import"]),
+        (vec!["users"], &["import", "erase"]),
         (
             vec!["users", "import"],
             &[
@@ -629,7 +670,13 @@ fn help_says_what_matters() {
                 "by number",
                 "exit code",
                 "--organization",
+                "--ignore-unknown",
+                "deleted user",
             ],
+        ),
+        (
+            vec!["users", "erase"],
+            &["USER-ID", "for good", "tombstone", "Deleted user", "operations.md", "--organization"],
         ),
     ] {
         let output = run(muster(command.iter().chain([&"--help"])));

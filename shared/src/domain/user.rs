@@ -1,6 +1,6 @@
 //! Users: people of the organization, kept by the platform and copied here.
 
-use super::{EventVersion, OrganizationId, TextError, UserId, text::parse_line};
+use super::{EventVersion, OrganizationId, TextError, Timestamp, UserId, text::parse_line};
 
 /// Whether a user can be given work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum UserStatus {
     Inactive,
     /// The same, by an administrator's hand.
     Suspended,
-    /// Gone from the platform for good. What is left keeps late events from bringing them back.
+    /// Deleted by the platform, which is final. The tombstone keeps late events from bringing the user back.
     Deleted,
 }
 
@@ -78,6 +78,28 @@ impl User {
     pub const MAX_CHARS: usize = 255;
     /// The most characters the address of a picture may have: some carry a signature.
     pub const MAX_URL_CHARS: usize = 2048;
+    /// The name under which both contracts show a deleted user.
+    pub const DELETED_NAME: &str = "Deleted user";
+
+    /// Returns the tombstone of a deleted user. It holds no personal data: only the id, the status and a version.
+    #[must_use]
+    pub fn tombstone(id: UserId, version: i64) -> Self {
+        Self { name: Self::DELETED_NAME.to_owned(), status: UserStatus::Deleted, version, ..Self::placeholder(id) }
+    }
+
+    /// Returns the stand-in for a user without a profile. Its version is the lowest, so that every profile replaces it.
+    #[must_use]
+    pub fn placeholder(id: UserId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            email: String::new(),
+            role: Self::DEFAULT_ROLE.to_owned(),
+            avatar_url: None,
+            status: UserStatus::Inactive,
+            version: 0,
+        }
+    }
 
     /// Trims and checks a name, an address or a role.
     ///
@@ -176,18 +198,20 @@ impl Said {
 }
 
 impl Profile {
-    /// The profile of somebody of whom nothing is known yet: active, with the id for a name.
+    /// Returns the profile of a user without any event: active, with every part unsaid.
     fn unknown(id: UserId) -> Self {
-        let user = User {
-            id,
-            name: String::new(),
-            email: String::new(),
-            role: User::DEFAULT_ROLE.to_owned(),
-            avatar_url: None,
-            status: UserStatus::Active,
-            version: 0,
-        };
+        let user = User { status: UserStatus::Active, ..User::placeholder(id) };
         Self { user, said: Said::default() }
+    }
+
+    /// Erases a user: returns the tombstone that replaces `known`, whether or not there is a profile.
+    ///
+    /// The tombstone of a deleted user gets a new version as well, so that it is copied into the memberships again. That
+    /// repairs an erasure whose copy was lost.
+    #[must_use]
+    pub fn erased(known: Option<&Self>, id: UserId, now: Timestamp) -> Self {
+        let known = known.map(|known| &known.user);
+        Self { user: User::tombstone(id, next_version(known, now)), said: Said::default() }
     }
 
     /// The profile after what was said, in any order; nothing if none of it is news.
@@ -207,10 +231,10 @@ impl Profile {
         if known == Some(&profile) {
             return None;
         }
-        if known.is_none_or(|known| known.user != profile.user) {
-            // Copies of what nobody said yet have version 0.
-            let latest = events.last().map_or(1, |(version, _)| version.at.millis().max(1));
-            profile.user.version = known.map_or(latest, |known| latest.max(known.user.version.saturating_add(1)));
+        let known = known.map(|known| &known.user);
+        if known != Some(&profile.user) {
+            let latest = events.last().map_or(Timestamp::from_millis(0), |(version, _)| version.at);
+            profile.user.version = next_version(known, latest);
         }
         Some(profile)
     }
@@ -236,21 +260,28 @@ impl Profile {
         if user.status == UserStatus::Deleted {
             return;
         }
-        let UserSnapshot { id: _, name, email, role, avatar_url, status } = snapshot;
+        let UserSnapshot { id, name, email, role, avatar_url, status } = snapshot;
+        if *status == Some(UserStatus::Deleted) {
+            // Deletion is final at any version, so the tombstone needs no versions. Without them, the order of several
+            // deletions makes no difference.
+            *self = Self { user: User::tombstone(*id, user.version), said: Said::default() };
+            return;
+        }
         set(&mut user.name, &mut said.name, name.as_ref(), version);
         set(&mut user.email, &mut said.email, email.as_ref(), version);
         set(&mut user.role, &mut said.role, role.as_ref(), version);
         set(&mut user.avatar_url, &mut said.avatar_url, avatar_url.as_ref(), version);
-        if *status == Some(UserStatus::Deleted) {
-            // Deletion is final, so it does not matter when it was said.
-            (user.status, said.status) = (UserStatus::Deleted, Some(version.clone()));
-        } else {
-            set(&mut user.status, &mut said.status, status.as_ref(), version);
-        }
+        set(&mut user.status, &mut said.status, status.as_ref(), version);
         if said.name.is_none() {
             user.name = if user.email.is_empty() { user.id.uuid().to_string() } else { user.email.clone() };
         }
     }
+}
+
+/// Returns the version of a profile that changes at `at`. It is above the known one, and above 0: placeholders have 0.
+fn next_version(known: Option<&User>, at: Timestamp) -> i64 {
+    let at = at.millis().max(1);
+    known.map_or(at, |known| at.max(known.version.saturating_add(1)))
 }
 
 /// Sets a part of a profile to what a later event says of it.
@@ -268,7 +299,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::Timestamp;
 
     fn id() -> UserId {
         UserId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap()
@@ -360,10 +390,33 @@ mod tests {
         let created = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
         let gone = UserSnapshot { status: Some(UserStatus::Deleted), ..UserSnapshot::nothing_of(id()) };
         let deleted = after(Some(&created), at(5, "b"), gone.clone()).unwrap();
-        assert_eq!((deleted.user.status, deleted.user.version), (UserStatus::Deleted, 10));
-        assert_eq!(deleted.user.name, "Ann");
+        assert_eq!(deleted, Profile { user: User::tombstone(id(), 10), said: Said::default() });
         assert_eq!(after(Some(&deleted), at(99, "c"), full("Back", UserStatus::Active)), None);
-        assert_eq!(after(None, at(5, "b"), gone).unwrap().user.status, UserStatus::Deleted);
+        assert_eq!(after(None, at(5, "b"), gone.clone()).unwrap().user, User::tombstone(id(), 5));
+
+        // In one batch, in any order.
+        let events = [(at(9, "a"), full("Ann", UserStatus::Active)), (at(5, "b"), gone)];
+        for events in [events.clone(), {
+            let [first, second] = events;
+            [second, first]
+        }] {
+            assert_eq!(Profile::after(None, id(), &events).unwrap().user, User::tombstone(id(), 9));
+        }
+    }
+
+    #[test]
+    fn erasure_of_any_user_leaves_the_same_tombstone() {
+        let User { name, email, role, avatar_url, status, .. } = User::tombstone(id(), 7);
+        assert_eq!((name.as_str(), email.as_str(), role.as_str(), avatar_url), ("Deleted user", "", "agent", None));
+        assert_eq!(status, UserStatus::Deleted);
+
+        let now = Timestamp::from_millis(7);
+        let known = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
+        let tombstone = |version| Profile { user: User::tombstone(id(), version), said: Said::default() };
+        assert_eq!(Profile::erased(None, id(), now), tombstone(7), "without a profile");
+        let erased = Profile::erased(Some(&known), id(), now);
+        assert_eq!(erased, tombstone(10), "with a profile from a clock that is ahead");
+        assert_eq!(Profile::erased(Some(&erased), id(), now), tombstone(11), "a second time, to copy it again");
     }
 
     #[test]
@@ -381,9 +434,11 @@ mod tests {
             name in proptest::option::of("[x-z]"),
             email in proptest::option::of("[x-z]"),
             avatar_url in proptest::option::of(proptest::option::of("[x-z]")),
-            status in proptest::option::of(0..3_usize),
+            status in proptest::option::weighted(0.5, prop_oneof![
+                12 => proptest::sample::select(UserStatus::SAID.to_vec()),
+                1 => Just(UserStatus::Deleted),
+            ]),
         ) -> (EventVersion, UserSnapshot) {
-            let status = status.map(|at| UserStatus::SAID[at]);
             (at(millis, &event_id), UserSnapshot { id: id(), name, email, role: None, avatar_url, status })
         }
     }

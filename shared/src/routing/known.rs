@@ -1,10 +1,9 @@
-//! What a plan is made over: teams at work, who knows of what, and users, as far as they were read.
+//! The state that a plan is made over: teams at work and the specialists of each topic, as far as they were read.
 
 use std::collections::{BTreeSet, HashMap};
 
 use crate::domain::{
     Folded, Load, LoadDelta, Member, MemberDelta, Resolved, Tags, Team, TeamId, Ticket, Timestamp, User, UserId,
-    UserStatus,
 };
 
 /// A membership, its skills made comparable.
@@ -110,8 +109,6 @@ pub struct Known {
     pub teams: HashMap<TeamId, TeamState>,
     /// The teams that may know of a topic. Whether one does is seen from the team itself.
     pub specialists: HashMap<Folded, Vec<TeamId>>,
-    /// Users, `None` for those that nobody has heard of.
-    pub users: HashMap<UserId, Option<User>>,
 }
 
 /// What has to be read before a plan can be made.
@@ -121,8 +118,6 @@ pub struct Missing {
     pub teams: BTreeSet<TeamId>,
     /// Topics whose specialists are wanted.
     pub topics: BTreeSet<Folded>,
-    /// Users.
-    pub users: BTreeSet<UserId>,
 }
 
 impl Missing {
@@ -133,15 +128,14 @@ impl Missing {
     /// Whether there is nothing to read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { teams, topics, users } = self;
-        teams.is_empty() && topics.is_empty() && users.is_empty()
+        let Self { teams, topics } = self;
+        teams.is_empty() && topics.is_empty()
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        let Self { teams, topics, users } = other;
+        let Self { teams, topics } = other;
         self.teams.extend(teams);
         self.topics.extend(topics);
-        self.users.extend(users);
     }
 }
 
@@ -165,21 +159,14 @@ impl Known {
         }
     }
 
-    /// The membership that a user without one gets where a ticket of the team is theirs all the same: removed from birth, so
-    /// that it counts their tickets and gives them none.
-    pub(super) fn unseated(&self, desk: &Desk, user: UserId, now: Timestamp) -> Result<Member, Missing> {
-        let profile = self.users.get(&user).ok_or_else(|| Missing { users: [user].into(), ..Missing::default() })?;
-        Ok(Member {
-            // Somebody unheard of has the lowest version, so that whatever is heard is copied over it.
-            user: profile.clone().unwrap_or_else(|| User {
-                id: user,
-                name: String::new(),
-                email: String::new(),
-                role: String::new(),
-                avatar_url: None,
-                status: UserStatus::Inactive,
-                version: 0,
-            }),
+    /// Returns a placeholder membership for an assignee who is not a member. It is created already removed: it carries
+    /// their ticket counters but is never eligible.
+    ///
+    /// It copies no profile. A membership with personal data is only written on condition that its profile is unchanged;
+    /// a copy made here from an earlier read could outlive the erasure of the user.
+    pub(super) fn unseated(desk: &Desk, user: UserId, now: Timestamp) -> Member {
+        Member {
+            user: User::placeholder(user),
             skills: Tags::default(),
             joined_at: now,
             removed_at: Some(now),
@@ -187,7 +174,7 @@ impl Known {
             open_tickets: 0,
             in_progress_tickets: 0,
             resolved: Resolved::default(),
-        })
+        }
     }
 
     /// Moves the counters by what a ticket adds after a change, less what it added before.

@@ -109,7 +109,7 @@ pub(super) fn settle(
     }
     let unseated = match after.adds_to_member() {
         Some((team, user, _)) => match known.desk(team)? {
-            Some(desk) if desk.seat(user).is_none() => Some(known.unseated(desk, user, now)?),
+            Some(desk) if desk.seat(user).is_none() => Some(Known::unseated(desk, user, now)),
             _ => None,
         },
         None => None,

@@ -100,7 +100,7 @@ impl World {
                 Err(missing) => missing,
             };
             assert!(!missing.is_empty());
-            let Missing { teams, topics, users } = missing;
+            let Missing { teams, topics } = missing;
             for team in teams {
                 let state = self.known.teams.get(&team).cloned().unwrap_or(TeamState::Absent);
                 assert_eq!(known.teams.insert(team, state), None, "asked once");
@@ -110,7 +110,6 @@ impl World {
                 let specialists = self.desks().filter(knows).map(|desk| desk.team.id).collect();
                 known.specialists.insert(topic, specialists);
             }
-            known.users.extend(users.into_iter().map(|user| (user, None)));
         }
     }
 
@@ -161,6 +160,7 @@ impl World {
             let desk = desk_mut(&mut self.known, *team);
             if let Some(member) = unseated {
                 assert!(desk.seat(*user).is_none() && member.removed_at.is_some());
+                assert_eq!(member.user, User::placeholder(*user), "a placeholder has no personal data");
                 desk.seats.push(Seat::new(member.clone()));
             }
             let member = &mut desk.seat_mut(*user).expect("a seat").member;

@@ -90,21 +90,18 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn learn(&self, org: &OrganizationId, missing: Missing, known: &mut Known) -> Result<(), Error> {
-        let Missing { teams, topics, users } = missing;
+        let Missing { teams, topics } = missing;
         let team = async |id| Ok((id, self.team_state(org, id).await?));
         let topic = async |topic: Folded| {
             let specialists = self.specialists(org, &topic).await?;
             Ok((topic, specialists))
         };
-        let user = async |id| Ok((id, self.user(org, id).await?));
-        let (teams, topics, users) = tokio::try_join!(
+        let (teams, topics) = tokio::try_join!(
             a_few_at_a_time(teams.into_iter().map(team).collect()),
             a_few_at_a_time(topics.into_iter().map(topic).collect()),
-            a_few_at_a_time(users.into_iter().map(user).collect()),
         )?;
         known.teams.extend(teams);
         known.specialists.extend(topics);
-        known.users.extend(users);
         Ok(())
     }
 

@@ -88,6 +88,28 @@ impl Store {
         .await
     }
 
+    /// Replaces a user's profile by the tombstone of [`Profile::erased`], whether or not there is a profile. Returns the
+    /// status before. The copies in memberships follow by the job that the write starts.
+    ///
+    /// Two round trips: a read, then a write on condition that the profile is unchanged.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn erase_user(
+        &self,
+        org: &OrganizationId,
+        id: UserId,
+        now: Timestamp,
+    ) -> Result<Option<UserStatus>, Error> {
+        self.until_current(|| async {
+            let known = self.get(&keys::user(org, id)).await?.map(|item| items::profile(id, item)).transpose()?;
+            let (known, rev) = known.unzip();
+            self.put_profile(org, &Profile::erased(known.as_ref(), id, now), rev).await?;
+            Ok(known.map(|known| known.user.status))
+        })
+        .await
+    }
+
     /// Writes a profile if it is still at `rev`, or still not there.
     async fn put_profile(&self, org: &OrganizationId, profile: &Profile, rev: Option<u64>) -> Result<(), Stale> {
         let (condition, values) = match rev {
@@ -113,8 +135,10 @@ impl Store {
         }
     }
 
-    /// Copies a user's profile into a page of their memberships, those they left too, and takes a deleted user out of every
-    /// lead. Gives where the next page begins, where there is one: a text for the next call's `after`.
+    /// Copies a user's profile into a page of their memberships and takes a deleted user out of every lead. Gives where the
+    /// next page begins, where there is one: a text for the next call's `after`.
+    ///
+    /// A removed membership keeps the profile of the time of its removal, until a tombstone replaces it.
     ///
     /// A copy never replaces one of a higher version. The index that finds the memberships may lag behind by a moment. Three
     /// round trips for up to 100 memberships: the profile, the page, and the updates, 25 at a time. After them, for a
@@ -184,7 +208,14 @@ impl Store {
     async fn copy_into_membership(&self, org: &OrganizationId, user: &User, team: TeamId) -> Result<(), Error> {
         let (set, clear, values) = copy_of(user);
         let update = clear.map_or_else(|| format!("SET {set}"), |attribute| format!("SET {set} REMOVE {attribute}"));
-        let older = "attribute_exists(#pk) AND #profile_version < :version";
+        // A copy from an earlier read may arrive after the tombstone. It must not fill a placeholder that routing creates then:
+        // placeholders are removed from the start, so copies of a profile leave out removed memberships.
+        let older = match user.status {
+            UserStatus::Deleted => "attribute_exists(#pk) AND #profile_version < :version",
+            UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended => {
+                "attribute_not_exists(#removed_at) AND #profile_version < :version"
+            }
+        };
         self.update_if(&keys::membership(org, team, user.id), &update, older, values).await
     }
 
