@@ -4,7 +4,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::{Contract, hex};
+use super::{Contract, Subject, hex};
 
 /// Why a text is no [`IdempotencyKey`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,12 +72,14 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// A request that is done once, however often it is sent.
+/// Identity of a request that is carried out once, however often it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// What the client calls it.
+    /// Subject of the credential. Each subject has its own keys, because clients may choose the same ones.
+    pub subject: Subject,
+    /// The client's key for the request.
     pub key: IdempotencyKey,
-    /// What it is.
+    /// Content of the request.
     pub fingerprint: Fingerprint,
 }
 

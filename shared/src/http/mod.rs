@@ -254,7 +254,7 @@ where
             return Err(Failure::MissingScope(scope).into());
         }
         let route = found.route()?;
-        let idempotency = if found.endpoint.creates() { idempotency(received, principal.contract)? } else { None };
+        let idempotency = if found.endpoint.creates() { idempotency(received, &principal)? } else { None };
         let call = Call {
             route,
             principal,
@@ -274,10 +274,10 @@ where
     answer
 }
 
-/// By what to know a request when it comes again, if its client gave it a key.
-fn idempotency(received: &Received, contract: Contract) -> Result<Option<Idempotency>, Invalid> {
+/// Returns the identity by which a retry of the request is recognized, if the client sent a key.
+fn idempotency(received: &Received, principal: &Principal) -> Result<Option<Idempotency>, Invalid> {
     let Some(header) = &received.idempotency_key else { return Ok(None) };
     let key = input::idempotency_key(header)?;
-    let fingerprint = Fingerprint::of(contract, &received.method, &received.path, received.body());
-    Ok(Some(Idempotency { key, fingerprint }))
+    let fingerprint = Fingerprint::of(principal.contract, &received.method, &received.path, received.body());
+    Ok(Some(Idempotency { subject: principal.subject, key, fingerprint }))
 }

@@ -12,7 +12,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Answer, Error, idempotency::Kept, keys, keys::TeamEntry, work::Gone};
+use super::{
+    Error,
+    idempotency::{SavedPart, SavedResponse},
+    keys,
+    keys::TeamEntry,
+    work::Gone,
+};
 use crate::domain::{
     ApiKey, Candidate, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load, Member, OrganizationId,
     Priority, Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName,
@@ -765,37 +771,62 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
     })
 }
 
-/// `ORG#o#IDEM#<key>`, `IDEM`. `expires_at` is the table's TTL attribute, in seconds.
+/// `ORG#o#IDEM#<subject>#0#<key>`, `IDEM`: head of a saved response. `expires_at` is the table's TTL attribute, in seconds.
 #[derive(Serialize, Deserialize)]
-pub(super) struct AnswerItem {
+pub(super) struct ResponseItem {
     pk: String,
     sk: String,
     fingerprint: String,
     status: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     version: Option<u64>,
-    body: String,
+    parts: usize,
+    #[serde(with = "serde_bytes")]
+    compressed: Vec<u8>,
     expires_at: i64,
 }
 
-impl AnswerItem {
-    pub(super) fn new(
-        organization_id: &OrganizationId,
-        request: &Idempotency,
-        answer: &Answer,
-        expires_at: i64,
-    ) -> Self {
-        let Idempotency { key, fingerprint } = request;
-        let Answer { status, version, body } = answer.clone();
-        let keys::Key { pk, sk } = keys::idempotency(organization_id, key);
-        Self { pk, sk, fingerprint: fingerprint.to_string(), status, version, body, expires_at }
+impl ResponseItem {
+    pub(super) fn new(organization_id: &OrganizationId, request: &Idempotency, saved: SavedResponse) -> Self {
+        let SavedResponse { fingerprint, status, version, parts, compressed, expires_at } = saved;
+        let keys::Key { pk, sk } = keys::saved_response(organization_id, request, 0);
+        Self { pk, sk, fingerprint, status, version, parts, compressed, expires_at }
     }
 }
 
-/// What an item keeps of a request and its answer.
-pub(super) fn kept(item: Item) -> Result<Kept, Error> {
-    let AnswerItem { pk: _, sk: _, fingerprint, status, version, body, expires_at } = from_item(item)?;
-    Ok(Kept { fingerprint, answer: Answer { status, version, body }, expires_at })
+/// Returns the head of a saved response that an item holds.
+pub(super) fn saved_response(item: Item) -> Result<SavedResponse, Error> {
+    let ResponseItem { pk: _, sk: _, fingerprint, status, version, parts, compressed, expires_at } = from_item(item)?;
+    Ok(SavedResponse { fingerprint, status, version, parts, compressed, expires_at })
+}
+
+/// `ORG#o#IDEM#<subject>#<part>#<key>`, `IDEM`: further part of a saved response, with the expiry of its head.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ResponsePartItem {
+    pk: String,
+    sk: String,
+    #[serde(with = "serde_bytes")]
+    compressed: Vec<u8>,
+    expires_at: i64,
+}
+
+impl ResponsePartItem {
+    pub(super) fn new(
+        organization_id: &OrganizationId,
+        request: &Idempotency,
+        part: usize,
+        compressed: Vec<u8>,
+        expires_at: i64,
+    ) -> Self {
+        let keys::Key { pk, sk } = keys::saved_response(organization_id, request, part);
+        Self { pk, sk, compressed, expires_at }
+    }
+}
+
+/// Returns the further part of a saved response that an item holds.
+pub(super) fn saved_part(item: Item) -> Result<SavedPart, Error> {
+    let ResponsePartItem { pk: _, sk: _, compressed, expires_at } = from_item(item)?;
+    Ok(SavedPart { compressed, expires_at })
 }
 
 /// `KEY#<sha256>`, `KEY`. The end of a key's life is not called `expires_at`: that is the table's TTL attribute, and an
@@ -955,7 +986,7 @@ pub(super) fn request_count(item: Item) -> Result<u64, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Contract, Fingerprint, IdempotencyKey, NewTeam, SecretKey};
+    use crate::domain::{Contract, Fingerprint, IdempotencyKey, NewTeam, SecretKey, Subject};
 
     fn org() -> OrganizationId {
         OrganizationId::parse("org").unwrap()
@@ -985,7 +1016,7 @@ mod tests {
         Team::create(id, org(), new, Timestamp::from_millis(1_708_783_200_123))
     }
 
-    fn key() -> ApiKey {
+    fn key_record() -> ApiKey {
         ApiKey {
             hash: SecretKey::generate(KeyKind::TtLive, || 0).hash(),
             kind: KeyKind::TtLive,
@@ -1032,7 +1063,7 @@ mod tests {
 
         let bounded = ["192.0.2.0/24", "2001:db8::7/128"].map(|network| network.parse().unwrap());
         for networks in [Vec::new(), bounded.into()] {
-            let expected = ApiKey { allowed_networks: networks, ..key() };
+            let expected = ApiKey { allowed_networks: networks, ..key_record() };
             assert_eq!(api_key(to_item(ApiKeyItem::new(&expected)).unwrap()).unwrap(), expected);
         }
 
@@ -1055,19 +1086,37 @@ mod tests {
         };
         assert_eq!(token_issuer(&org(), to_item(TokenIssuerItem::new(&expected)).unwrap()).unwrap(), expected);
 
-        let fingerprint = Fingerprint::of(Contract::Itsm, "POST", "/v1/teams", b"{}");
-        let request = Idempotency { key: IdempotencyKey::parse("a#b").unwrap(), fingerprint };
+        let request = Idempotency {
+            subject: Subject::of_key(key_record().hash),
+            key: IdempotencyKey::parse("a#b").unwrap(),
+            fingerprint: Fingerprint::of(Contract::Itsm, "POST", "/v1/teams", b"{}"),
+        };
+        let bytes: Vec<u8> = (0..=u8::MAX).collect();
         for version in [Some(7), None] {
-            let expected = Answer::created("{\"name\":\"\u{1f980}\"}".to_owned(), version);
-            let item = to_item(AnswerItem::new(&org(), &request, &expected, 9)).unwrap();
-            let Kept { fingerprint: of, answer, expires_at } = kept(item).unwrap();
-            assert_eq!((of, answer, expires_at), (fingerprint.to_string(), expected, 9));
+            let head = SavedResponse {
+                fingerprint: request.fingerprint.to_string(),
+                status: 201,
+                version,
+                parts: 2,
+                compressed: bytes.clone(),
+                expires_at: 9,
+            };
+            let item = to_item(ResponseItem::new(&org(), &request, head)).unwrap();
+            assert!(item["compressed"].is_b(), "stored as bytes, and not as a list of numbers");
+            let SavedResponse { fingerprint, status, version: read, parts, compressed, expires_at } =
+                saved_response(item).unwrap();
+            assert_eq!((fingerprint, status), (request.fingerprint.to_string(), 201));
+            assert_eq!((read, parts, compressed, expires_at), (version, 2, bytes.clone(), 9));
         }
+        let item = to_item(ResponsePartItem::new(&org(), &request, 1, bytes.clone(), 9)).unwrap();
+        assert!(item["compressed"].is_b());
+        let SavedPart { compressed, expires_at } = saved_part(item).unwrap();
+        assert_eq!((compressed, expires_at), (bytes, 9));
     }
 
     #[test]
     fn a_network_that_cannot_be_read_opens_a_key_to_nobody() {
-        let mut item = to_item(ApiKeyItem::new(&key())).unwrap();
+        let mut item = to_item(ApiKeyItem::new(&key_record())).unwrap();
         let networks = ["192.0.2.0/24", "anywhere"].map(|network| AttributeValue::S(network.to_owned()));
         item.insert("allowed_networks".to_owned(), AttributeValue::L(networks.into()));
         let Err(Error::Internal(why)) = api_key(item) else { panic!("accepted") };

@@ -143,7 +143,7 @@ impl Store {
         put_among(&mut members, &member);
         let answer = answer(&Roster { team, members }, &member);
         if let Some(request) = request {
-            idempotency::keep(&mut transaction, org, request, &answer, now)?;
+            idempotency::save(&mut transaction, org, request, &answer, now)?;
         }
         transaction.commit().await?;
         Ok(answer)

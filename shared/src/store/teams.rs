@@ -148,7 +148,7 @@ impl Store {
     async fn try_create_team(&self, team: &Team, answer: &Answer, request: Option<&Idempotency>) -> Result<(), Error> {
         let mut transaction = Transaction::new(self);
         if let Some(request) = request {
-            idempotency::keep(&mut transaction, &team.organization_id, request, answer, team.created_at)?;
+            idempotency::save(&mut transaction, &team.organization_id, request, answer, team.created_at)?;
         }
         if let Some(lead) = team.lead_id {
             check_lead(&mut transaction, &team.organization_id, lead, UserField::LeadId)?;
@@ -159,12 +159,15 @@ impl Store {
         let load = LoadItem::new(&team.organization_id, team.id, Load::default());
         transaction.put(load, new, None, |_| Refusal::Outdated)?;
         count_teams(&mut transaction, &team.organization_id, 1)?;
-        transaction.commit().await.map_err(|stale| match stale {
-            Stale::Error(error) => error,
-            Stale::Outdated => {
-                Error::internal("a new team's id belongs to another, or its request's key is unreadable")
+        match transaction.commit().await {
+            Ok(()) => Ok(()),
+            Err(Stale::Error(error)) => Err(error),
+            Err(Stale::Outdated) => {
+                // The key is in use, and its response has to be read.
+                self.check_unused(&team.organization_id, request, team.created_at).await?;
+                Err(Error::internal("the id of the new team belongs to another team"))
             }
-        })
+        }
     }
 
     /// Changes a team; changes that change nothing move neither its version nor its time.

@@ -24,6 +24,7 @@ const TEAMS_WAITING: Metric = ("TeamsWaiting", "Count");
 const SUPERSEDED_EVENTS: Metric = ("SupersededEvents", "Count");
 const RETRIES: Metric = ("Retries", "Count");
 const DEAD_LETTERS: Metric = ("DeadLetters", "Count");
+const RESPONSES_NOT_SAVED: Metric = ("ResponsesNotSaved", "Count");
 const COLD_START: Metric = ("ColdStart", "Count");
 
 const OF_THE_STACK: &[&[&str]] = &[&["Stack"]];
@@ -49,6 +50,7 @@ pub(super) fn line(
         superseded_events,
         retries,
         dead_letters,
+        responses_not_saved,
     } = measured;
     let mut line = Line::default();
     if let Some(request) = request {
@@ -70,7 +72,12 @@ pub(super) fn line(
         let waiting = [(TICKETS_WAITING, waiting.tickets), (TEAMS_WAITING, waiting.teams)];
         line.count(OF_THE_STACK, waiting.map(|(metric, count)| (metric, count.into())));
     }
-    let by_function = [(SUPERSEDED_EVENTS, *superseded_events), (RETRIES, *retries), (DEAD_LETTERS, *dead_letters)];
+    let by_function = [
+        (SUPERSEDED_EVENTS, *superseded_events),
+        (RETRIES, *retries),
+        (DEAD_LETTERS, *dead_letters),
+        (RESPONSES_NOT_SAVED, *responses_not_saved),
+    ];
     line.count(BY_FUNCTION, by_function.into_iter().filter_map(happened));
     line.count(OF_THE_FUNCTION, invocation.is_first.then(|| (COLD_START, 1.into())));
     if line.directives.is_empty() {
@@ -133,7 +140,7 @@ mod tests {
             (&[LATENCY, FAILURES][..], BY_ROUTE),
             (&[TICKETS_ASSIGNED, TICKETS_UNROUTED, TICKETS_BEGUN_WAITING], OF_THE_STACK),
             (&[TICKETS_WAITING, TEAMS_WAITING], OF_THE_STACK),
-            (&[SUPERSEDED_EVENTS, RETRIES, DEAD_LETTERS], BY_FUNCTION),
+            (&[SUPERSEDED_EVENTS, RETRIES, DEAD_LETTERS, RESPONSES_NOT_SAVED], BY_FUNCTION),
             (&[COLD_START], OF_THE_FUNCTION),
         ] {
             let dimensions = dimensions.iter().map(|set| set.join(", ")).collect::<Vec<_>>().join("; ");

@@ -74,6 +74,8 @@ pub struct Measured {
     pub retries: usize,
     /// Messages that were sent to a queue of dead letters.
     pub dead_letters: usize,
+    /// Responses that were too large to be saved for their `Idempotency-Key`: one or none in an invocation.
+    pub responses_not_saved: usize,
 }
 
 /// A request of the API, reduced to what may be told of it: a path could carry a credential.

@@ -1,20 +1,27 @@
-//! `Idempotency-Key`: a request that is sent again is done once, and answered as it was the first time.
+//! `Idempotency-Key`: a retry is carried out once, and returns the response of the first request.
 
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering::SeqCst},
 };
 
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures_util::future::join_all;
-use muster::domain::{KeyKind, OrganizationId, Scope, Timestamp, User, UserStatus};
+use muster::{
+    domain::{
+        Contract, Fingerprint, Idempotency, IdempotencyKey, KeyKind, NewTeam, OrganizationId, QueueStrategy, Scope,
+        Subject, Tags, Team, TeamId, TeamName, Timestamp, User, UserStatus,
+    },
+    store::Answer as StoredAnswer,
+};
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Scene, errors::said};
 use crate::support::{
-    Answer, Client, Organization, Stack, bare,
-    table::{Table, assert_sound, number},
+    Answer, Client, Organization, Stack, bare, jwt,
+    table::{Item, Table, assert_sound, number, text},
     user,
 };
 
@@ -177,7 +184,6 @@ async fn a_key_is_good_for_one_request() {
         assert_eq!(joined.status, 201, "{joined}");
         let before = Table::of(&org).contents().await.teams;
 
-        let other = org.both()[1 - number];
         let shouted = path.to_uppercase().replace("/V1/TEAMS", "/v1/teams").replace("/MEMBERS", "/members");
         for (client, path, key, body) in [
             (client, "/v1/teams", &creation, json!({ "name": format!("Team {number}"), "description": null })),
@@ -190,8 +196,6 @@ async fn a_key_is_good_for_one_request() {
             (client, &members(&fresh()), &addition, adding.clone()),
             // The same team, said otherwise.
             (client, &shouted, &addition, adding.clone()),
-            (other, "/v1/teams", &creation, body.clone()),
-            (other, &path, &addition, adding.clone()),
         ] {
             let answer = post(client, path, key, &body).await;
             let contract = usize::from(client.token().starts_with("itsm_"));
@@ -386,10 +390,19 @@ async fn an_answer_is_kept_for_24_hours() {
 
 /// When the table may forget what is kept under a key.
 async fn expiry(org: &Organization, key: &str) -> i64 {
-    let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
-    let get = org.stack.dynamodb().get_item().table_name(&org.stack.table).consistent_read(true);
-    let get = get.key("pk", text(format!("ORG#{}#IDEM#{key}", org.id))).key("sk", text("IDEM".to_owned()));
-    number(&get.send().await.expect("the table can be read").item.expect("an answer is kept"), "expires_at")
+    let saved = saved_items(org, key).await;
+    assert_eq!(saved.len(), 1, "a small response is one item");
+    number(&saved[0], "expires_at")
+}
+
+/// The items of the responses that are saved under a key, of any subject.
+async fn saved_items(org: &Organization, key: &str) -> Vec<Item> {
+    let scan = org.stack.dynamodb().scan().table_name(&org.stack.table).consistent_read(true);
+    let items: Vec<Item> =
+        scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("the table can be read");
+    let (organization, key) = (format!("ORG#{}#IDEM#", org.id), format!("#{key}"));
+    let of_key = |item: &Item| text(item, "pk").starts_with(&organization) && text(item, "pk").ends_with(&key);
+    items.into_iter().filter(of_key).collect()
 }
 
 #[tokio::test]
@@ -419,7 +432,36 @@ async fn a_key_is_the_organizations_own() {
 }
 
 #[tokio::test]
-async fn whoever_may_ask_gets_the_first_answer_and_nobody_else() {
+async fn equal_keys_of_two_clients_are_apart() {
+    let org = Stack::shared().organization().await;
+    let tokens = ["usr_1", "usr_2"].map(|sub| {
+        let claims = jwt::with(jwt::claims(&org.id, Timestamp::now()), &json!({ "sub": sub }));
+        jwt::SIGNERS[0].sign(&claims)
+    });
+    org.trust(&[jwt::SIGNERS[0].jwk()]).await;
+    let [first_token, second_token] = tokens.map(|token| org.stack.client(&token));
+    let colleague = org.key(KeyKind::TtLive, &[Scope::TeamsWrite]).await;
+    let clients = [&org.toptickets, &org.itsm, &colleague, &first_token, &second_token];
+    let mut responses = Vec::new();
+    for (n, client) in clients.into_iter().enumerate() {
+        let body = json!({ "name": format!("Team {n}") });
+        let first = post(client, "/v1/teams", "1", &body).await;
+        created(&first);
+        responses.push((client, body, first));
+    }
+    for (client, body, first) in &responses {
+        assert_same(first, &post(client, "/v1/teams", "1", body).await);
+    }
+    // A later token of the same subject sends the retry.
+    let claims = jwt::with(jwt::claims(&org.id, Timestamp::now()), &json!({ "sub": "usr_1", "jti": "another" }));
+    let renewed = org.stack.client(&jwt::SIGNERS[0].sign(&claims));
+    assert_same(&responses[3].2, &post(&renewed, "/v1/teams", "1", &responses[3].1).await);
+    assert_eq!(teams(&org).await, clients.len());
+    assert_eq!(saved_items(&org, "1").await.len(), clients.len());
+}
+
+#[tokio::test]
+async fn saved_response_goes_to_its_subject_alone() {
     let now = Arc::new(AtomicI64::new(Timestamp::now().millis()));
     let stack = Stack::with({
         let now = Arc::clone(&now);
@@ -436,7 +478,8 @@ async fn whoever_may_ask_gets_the_first_answer_and_nobody_else() {
     created(&first);
 
     let colleague = org.key(KeyKind::TtLive, &[Scope::TeamsWrite]).await;
-    assert_same(&first, &post(&colleague, "/v1/teams", &key, &body).await);
+    let taken = post(&colleague, "/v1/teams", &key, &body).await;
+    assert_eq!(said(&colleague, "/v1/teams", &taken), TAKEN[0]);
 
     let reader = org.key(KeyKind::TtLive, &[Scope::TeamsRead, Scope::TeamsDelete]).await;
     let forbidden = post(&reader, "/v1/teams", &key, &body).await;
@@ -449,12 +492,14 @@ async fn whoever_may_ask_gets_the_first_answer_and_nobody_else() {
             key.expires_at = Some(Timestamp::from_millis(now.load(SeqCst) + 3_600_000));
         })
         .await;
-    assert_same(&first, &post(&expiring, "/v1/teams", &key, &body).await);
+    let own = json!({ "name": "Team of the key that expires" });
+    let own_first = post(&expiring, "/v1/teams", &key, &own).await;
+    assert_same(&own_first, &post(&expiring, "/v1/teams", &key, &own).await);
     now.fetch_add(3_600_000, SeqCst);
-    assert_eq!(post(&expiring, "/v1/teams", &key, &body).await.status, 401);
+    assert_eq!(post(&expiring, "/v1/teams", &key, &own).await.status, 401);
     assert_eq!(post(&stack.stranger(), "/v1/teams", &key, &body).await.status, 401);
-    assert_same(&first, &post(&colleague, "/v1/teams", &key, &body).await);
-    assert_eq!(teams(&org).await, 1);
+    assert_same(&first, &post(&org.toptickets, "/v1/teams", &key, &body).await);
+    assert_eq!(teams(&org).await, 2);
 }
 
 #[tokio::test]
@@ -495,21 +540,20 @@ async fn of_different_requests_with_one_key_one_is_done() {
     for round in 0..4 {
         let (before, key) = (Table::of(&org).contents().await, fresh());
         let answers = join_all((0..16).map(async |n| {
-            let client = org.both()[n % 2];
-            let (path, body) = match n % 4 {
-                0 | 1 => ("/v1/teams".to_owned(), json!({ "name": format!("{n} of round {round}") })),
+            let (path, body) = match n % 2 {
+                0 => ("/v1/teams".to_owned(), json!({ "name": format!("{n} of round {round}") })),
                 _ => (members(&team), adding(&org.users[round])),
             };
-            (n, post(client, &path, &key, &body).await)
+            (n, post(org.both()[round % 2], &path, &key, &body).await)
         }))
         .await;
-        // The two kinds of addition are sent four times each.
+        // Each creation is sent once, and the addition eight times.
         let done: Vec<_> = answers.iter().filter(|(_, answer)| answer.status == 201).collect();
-        let contracts: std::collections::BTreeSet<_> = done.iter().map(|(n, _)| n % 4).collect();
-        assert_eq!(contracts.len(), 1, "{done:?}");
-        assert_eq!(done.len(), if done[0].0 % 4 < 2 { 1 } else { 4 }, "{done:?}");
-        for (n, answer) in answers.iter().filter(|(_, answer)| answer.status != 201) {
-            assert!(answer.status == 422 && REUSED[n % 2].starts_with("422"), "{answer}");
+        let kinds: std::collections::BTreeSet<_> = done.iter().map(|(n, _)| n % 2).collect();
+        assert_eq!(kinds.len(), 1, "{done:?}");
+        assert_eq!(done.len(), if done[0].0 % 2 == 0 { 1 } else { 8 }, "{done:?}");
+        for (_, answer) in answers.iter().filter(|(_, answer)| answer.status != 201) {
+            assert_eq!(answer.status, 422, "{answer}");
         }
         let after = Table::of(&org).contents().await;
         let (joined, made) = (after.members(&team).len() - before.members(&team).len(), after.teams.len());
@@ -518,42 +562,115 @@ async fn of_different_requests_with_one_key_one_is_done() {
     assert_sound(&org).await;
 }
 
-/// The answer of the TopTickets contract shows every member. What would be too long to be kept is refused before anything is
-/// done, and without a key there is nothing to keep.
+/// Characters of four bytes each that hardly compress.
+fn random_name() -> String {
+    let bytes = std::iter::repeat_with(|| Uuid::new_v4().into_bytes()).flatten();
+    let bytes: Vec<u8> = bytes.take(2 * 255).collect();
+    bytes
+        .chunks(2)
+        .map(|pair| char::from_u32(0x2_0000 + u32::from(pair[0]) * 256 + u32::from(pair[1])).expect("a character"))
+        .collect()
+}
+
+/// Fills a team that has one member up to `members`, past the API: each is a copy of the first with another user.
+async fn fill(org: &Organization, team: &str, members: usize) {
+    let first = Table::of(org).contents().await.memberships.into_iter().find(|membership| membership.team == team);
+    let first = first.expect("the team has a member");
+    let value = |text: String| AttributeValue::S(text);
+    for chunk in (1..members).collect::<Vec<_>>().chunks(25) {
+        let requests = chunk.iter().map(|_| {
+            let mut item = first.item.clone();
+            let id = Uuid::new_v4().to_string();
+            for attribute in ["sk", "gsi1pk"] {
+                let other = text(&item, attribute).replace(&first.user, &id);
+                item.insert(attribute.to_owned(), value(other));
+            }
+            item.insert("name".to_owned(), value(random_name()));
+            item.insert("email".to_owned(), value(random_name()));
+            let put = PutRequest::builder().set_item(Some(item)).build().expect("an item is set");
+            WriteRequest::builder().put_request(put).build()
+        });
+        let write = org.stack.dynamodb().batch_write_item().request_items(&org.stack.table, requests.collect());
+        let output = write.send().await.expect("memberships can be written");
+        assert!(output.unprocessed_items.is_none_or(|rest| rest.is_empty()));
+    }
+    Table::of(org).set_number(team, "member_count", i64::try_from(members).expect("few")).await;
+}
+
+/// The TopTickets response shows all 500 members: over a megabyte, which is more than one item when compressed.
 #[tokio::test]
-async fn an_answer_that_is_too_long_to_be_kept_is_refused() {
+async fn response_larger_than_an_item_is_saved() {
     let org = Stack::shared().organization().await;
     let team = org.team("Team").await;
-    let path = members(&team);
-    let crab = "\u{1f980}".repeat(255);
-    let long: Vec<_> = (0..200).map(|_| User { email: crab.clone(), ..user(&crab, UserStatus::Active) }).collect();
-    for users in long.chunks(25) {
-        org.stack.store().put_users(&org.id, users).await.expect("users can be written");
-    }
-    for users in long[..150].chunks(10) {
-        join_all(users.iter().map(|user| org.member(&team, user))).await;
-    }
-    // Each takes a little over 2 KB.
-    let (key, body) = (fresh(), adding(&long[150]));
-    let kept = post(&org.toptickets, &path, &key, &body).await;
-    assert!(kept.status == 201 && kept.text.len() > 300_000, "{}", kept.status);
-    assert_same(&kept, &post(&org.toptickets, &path, &key, &body).await);
+    org.member(&team, &org.users[0]).await;
+    fill(&org, &team, 499).await;
+    let last = User { email: random_name(), ..user(&random_name(), UserStatus::Active) };
+    org.stack.store().put_users(&org.id, std::slice::from_ref(&last)).await.expect("users can be written");
 
-    for users in long[151..199].chunks(10) {
-        join_all(users.iter().map(|user| org.member(&team, user))).await;
+    let (key, path) = (fresh(), members(&team));
+    let first = post(&org.toptickets, &path, &key, &adding(&last)).await;
+    assert_eq!(first.status, 201, "{}", &first.text[..first.text.len().min(500)]);
+    assert_eq!(first.json["members"].as_array().map(Vec::len), Some(500));
+    assert!(first.text.len() > 1_000_000, "{}", first.text.len());
+    let saved = saved_items(&org, &key).await;
+    assert!(saved.len() > 1, "the response is spread over several items");
+    for item in &saved {
+        assert_eq!((text(item, "sk"), number(item, "expires_at")), ("IDEM", number(&saved[0], "expires_at")));
     }
-    let (key, body) = (fresh(), adding(&long[199]));
-    let before = Table::of(&org).contents().await;
+
     for _ in 0..2 {
-        let refused = post(&org.toptickets, &path, &key, &body).await;
-        assert_eq!(said(&org.toptickets, &path, &refused), "500 Internal server error");
+        assert_same(&first, &post(&org.toptickets, &path, &key, &adding(&last)).await);
     }
-    let after = Table::of(&org).contents().await;
-    assert_eq!((&after.teams, after.members(&team)), (&before.teams, before.members(&team)));
-    // An ITSM answer shows the one membership.
-    let answer = post(&org.itsm, &path, &key, &body).await;
+    let other = post(&org.toptickets, &path, &key, &adding(&org.users[1])).await;
+    assert_eq!(said(&org.toptickets, &path, &other), REUSED[0]);
+    // An ITSM response shows the one membership.
+    let member = format!("{path}/{}", bare(&last));
+    assert_eq!(org.itsm.delete(&member).await.status, 204);
+    assert_same(&first, &post(&org.toptickets, &path, &key, &adding(&last)).await);
+    let key = fresh();
+    let answer = post(&org.itsm, &path, &key, &adding(&last)).await;
     assert_eq!(answer.status, 201, "{answer}");
-    assert_same(&answer, &post(&org.itsm, &path, &key, &body).await);
-    let without = org.toptickets.post(&path, adding(&org.users[0])).await;
-    assert!(without.status == 201 && without.text.len() > 400_000, "{}", without.status);
+    assert_same(&answer, &post(&org.itsm, &path, &key, &adding(&last)).await);
+}
+
+/// Concurrent duplicates whose response is spread over several items: those that lose read all the parts.
+#[tokio::test]
+async fn concurrent_duplicates_share_a_spread_response() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Team").await;
+    org.member(&team, &org.users[0]).await;
+    fill(&org, &team, 499).await;
+    let (key, path) = (fresh(), members(&team));
+    let answers =
+        join_all((0..4).map(async |_| post(&org.toptickets, &path, &key, &adding(&org.users[1])).await)).await;
+    assert_eq!(answers[0].status, 201);
+    answers[1..].iter().for_each(|answer| assert_same(&answers[0], answer));
+    assert_eq!(Table::of(&org).contents().await.members(&team).len(), 500);
+}
+
+/// No response of today's limits is too large to be saved, so this one is made up.
+#[tokio::test]
+async fn response_over_the_transaction_limit_fails_no_request() {
+    let org = Stack::shared().organization().await;
+    let name = |name: &str| TeamName::parse(name).expect("a name");
+    let new = |name| NewTeam {
+        name,
+        description: None,
+        lead_id: None,
+        queue_strategy: QueueStrategy::RoundRobin,
+        specializations: Tags::default(),
+    };
+    let request = Idempotency {
+        subject: Subject::of_token(&org.id, "sub"),
+        key: IdempotencyKey::parse(&fresh()).expect("a key"),
+        fingerprint: Fingerprint::of(Contract::Itsm, "POST", "/v1/teams", b"{}"),
+    };
+    let large = StoredAnswer::created(std::iter::repeat_with(random_name).take(6_500).collect(), None);
+    let store = org.stack.store();
+    for team in ["First", "Second"] {
+        let team = Team::create(TeamId::new(Uuid::now_v7()), org.id.clone(), new(name(team)), Timestamp::now());
+        store.create_team(&team, &large, Some(&request)).await.expect("the team is created");
+    }
+    assert_eq!(teams(&org).await, 2, "nothing is saved, so the key is free");
+    assert!(saved_items(&org, request.key.as_str()).await.is_empty());
 }
