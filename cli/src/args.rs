@@ -1,6 +1,8 @@
 //! The command line's grammar. Its doc comments are the help texts, which have no Markdown.
 #![expect(clippy::doc_markdown, reason = "backticks would show in a terminal")]
 
+mod browsers;
+
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr},
@@ -11,6 +13,8 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 use muster::domain::{Contract, KeyKind, OrganizationId, Scope, TeamId, Timestamp, UserId};
+
+pub use browsers::{CorsOrigin, HostName};
 
 /// Teams, memberships and ticket routing for help desks
 ///
@@ -87,50 +91,17 @@ pub struct Dev {
     /// Write the functions' environment to this file, over what it has, as `sam local --env-vars` takes it
     #[arg(long, value_name = "FILE")]
     pub env_vars: Option<PathBuf>,
-    /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * is any. Can be given more than
-    /// once
+    /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * is any. Pages of other origins are
+    /// refused, and no page reaches the table or the queues. Can be given more than once
     #[arg(long = "cors-origin", value_name = "URL", value_parser = CorsOrigin::parse)]
     pub cors_origins: Vec<CorsOrigin>,
+    /// Host name that clients may call the stack by, such as host.docker.internal. Without it they use localhost or an IP
+    /// address: that of this machine's loopback interface, or any with --listen. Can be given more than once
+    #[arg(long = "allow-host", value_name = "NAME", value_parser = HostName::parse)]
+    pub allow_hosts: Vec<HostName>,
     /// Print one line of JSON in place of the greeting, once it serves
     #[arg(long)]
     pub json: bool,
-}
-
-/// Origins that an HTTP API's CORS configuration admits: one, all of a scheme (`https://*`), or all (`*`).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CorsOrigin(String);
-
-impl CorsOrigin {
-    /// Parses what API Gateway takes for an origin.
-    ///
-    /// # Errors
-    /// It is neither an origin nor one of the wildcards.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let is_wildcard = matches!(text, "*" | "http://*" | "https://*");
-        let is_origin = || url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
-        if is_wildcard || is_origin() {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("it must be a scheme, a host and a port if it is not the usual one, and nothing more, as in \
-                 http://localhost:5173; or *, http://* or https://*"
-                .to_owned())
-        }
-    }
-
-    /// Whether it stands for all origins.
-    #[must_use]
-    pub fn is_any(&self) -> bool {
-        self.0 == "*"
-    }
-
-    /// Whether an `Origin` header names one of these.
-    #[must_use]
-    pub fn admits(&self, origin: &str) -> bool {
-        match self.0.strip_suffix('*') {
-            Some(prefix) => origin.starts_with(prefix),
-            None => origin == self.0,
-        }
-    }
 }
 
 /// Which table, and where.

@@ -14,7 +14,8 @@ users = [user["id"] for user in stack["users"] if user["status"] == "active"]
 
 
 def ask(method, path, body=None):
-    request = urllib.request.Request(url + path, method=method, headers={"Authorization": f"Bearer {key}"})
+    request = urllib.request.Request(url + path, method=method, headers={
+        "Authorization": f"Bearer {key}", "Content-Type": "application/json"})
     with urllib.request.urlopen(request, json.dumps(body).encode() if body is not None else None) as answer:
         text = answer.read()
     answer = json.loads(text) if text else None

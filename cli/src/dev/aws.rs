@@ -1,13 +1,13 @@
-//! The endpoint that the functions' SQS and EventBridge clients talk to: the operation stands in a header.
+//! The endpoint of the functions' SQS and EventBridge clients, in AWS's JSON protocols: a header names the operation.
 
 use axum::{
     Router,
     body::{Bytes, to_bytes},
-    extract::{Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    extract::{FromRequest, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     events::Events,
@@ -26,41 +26,60 @@ struct Services {
     events: Events,
 }
 
+/// A call of an AWS service in one of its JSON protocols.
+pub(super) struct Call {
+    pub(super) parts: Parts,
+    /// The service's name and version, as `X-Amz-Target` has them.
+    pub(super) service: String,
+    pub(super) operation: String,
+    pub(super) body: Bytes,
+}
+
 /// Serves the queues and the bus.
 pub(super) fn router(queues: Queues, events: Events) -> Router {
     Router::new().fallback(serve).with_state(Services { queues, events })
 }
 
-async fn serve(State(Services { queues, events }): State<Services>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-    let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
-        return refuse("UnknownOperationException", None, "there is no X-Amz-Target");
-    };
-    let Ok(body): Result<Bytes, _> = to_bytes(body, MAX_BODY_BYTES).await else {
-        return refuse("RequestEntityTooLarge", None, "the request is too large");
-    };
-    match service {
-        "AmazonSQS" => match sqs::answer(&queues, operation, &body) {
-            Ok(answer) => reply(StatusCode::OK, "application/x-amz-json-1.0", &answer),
+impl<S: Sync> FromRequest<S> for Call {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
+            return Err(refuse("UnknownOperationException", None, "there is no X-Amz-Target"));
+        };
+        let (service, operation) = (service.to_owned(), operation.to_owned());
+        let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
+            return Err(refuse("RequestEntityTooLarge", None, "the request is too large"));
+        };
+        Ok(Self { parts, service, operation, body })
+    }
+}
+
+async fn serve(State(Services { queues, events }): State<Services>, call: Call) -> Response {
+    let Call { parts: _, service, operation, body } = call;
+    match &*service {
+        "AmazonSQS" => match sqs::answer(&queues, &operation, &body) {
+            Ok(answer) => reply(StatusCode::OK, "application/x-amz-json-1.0", answer.to_string()),
             Err(Refused { kind, code, message }) => refuse(&format!("com.amazonaws.sqs#{kind}"), Some(code), &message),
         },
-        "AWSEvents" => match events.answer(operation, &body) {
-            Ok(answer) => reply(StatusCode::OK, "application/x-amz-json-1.1", &answer),
+        "AWSEvents" => match events.answer(&operation, &body) {
+            Ok(answer) => reply(StatusCode::OK, "application/x-amz-json-1.1", answer.to_string()),
             Err((code, message)) => refuse(code, None, &message),
         },
         _ => refuse("UnknownOperationException", None, "only SQS and EventBridge are here"),
     }
 }
 
-fn reply(status: StatusCode, content_type: &'static str, body: &Value) -> Response {
-    (status, [(header::CONTENT_TYPE, content_type)], body.to_string()).into_response()
+pub(super) fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
 /// An error by its name; of SQS also by the name that its older protocol has for it.
-fn refuse(kind: &str, code: Option<&str>, message: &str) -> Response {
+pub(super) fn refuse(kind: &str, code: Option<&str>, message: &str) -> Response {
     let body = json!({ "__type": kind, "message": message });
-    let mut response = reply(StatusCode::BAD_REQUEST, "application/x-amz-json-1.0", &body);
+    let mut response = reply(StatusCode::BAD_REQUEST, "application/x-amz-json-1.0", body.to_string());
     if let Some(Ok(code)) = code.map(|code| HeaderValue::from_str(&format!("{code};Sender"))) {
         response.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), code);
     }

@@ -2,6 +2,7 @@
 //! tasks.
 
 use std::{
+    io,
     net::{IpAddr, TcpListener},
     path::Path,
     thread,
@@ -9,9 +10,14 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use dynoxide::{Database, storage::Storage};
-use tokio::{sync::oneshot, time::Instant};
+use muster_engine::{Database, Storage};
+use tokio::{
+    sync::{oneshot, watch},
+    time::Instant,
+};
 use uuid::Uuid;
+
+use super::{dynamodb, guard::Guard, listen::serve};
 
 /// How often items are removed whose time has passed. Nobody may count on it: whoever reads one compares the time.
 const SWEEP_EVERY: Duration = Duration::from_mins(5);
@@ -19,28 +25,25 @@ const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// An engine that serves.
 pub(super) struct Engine {
     url: String,
-    stop: oneshot::Sender<()>,
-    stopped: oneshot::Receiver<Result<(), String>>,
+    stop: watch::Sender<bool>,
+    stopped: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Engine {
-    /// Starts an engine over this file, or in memory, on a free port of this address.
-    pub(super) fn start(address: IpAddr, file: Option<&Path>) -> anyhow::Result<Self> {
+    /// Starts an engine over this file, or in memory, on a free port of this address, behind the guard.
+    pub(super) fn start(address: IpAddr, guard: Guard, file: Option<&Path>) -> anyhow::Result<Self> {
         let database = open(file)?;
         let listener = TcpListener::bind((address, 0))?;
         listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
-        let (stop, stopping) = oneshot::channel::<()>();
+        let (stop, stopping) = watch::channel(false);
         let (ended, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("dynamodb".to_owned()).spawn(move || {
             let outcome = runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).map_err(|error| error.to_string())?;
-                let stopping = async {
-                    let _ = stopping.await;
-                };
+                let listener = tokio::net::TcpListener::from_std(listener)?;
                 let sweeping = tokio::spawn(sweep(database.clone()));
-                let outcome = dynoxide::server::serve_with_shutdown(listener, database, stopping).await;
+                let outcome = serve(listener, guard, dynamodb::router(database), stopping).await;
                 sweeping.abort();
                 outcome
             });
@@ -58,8 +61,8 @@ impl Engine {
     /// Stops the engine, its file written out.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         let Self { url: _, stop, stopped } = self;
-        let _ = stop.send(());
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(30), stopped).await;
+        let _ = stop.send(true);
+        let waited = tokio::time::timeout(Duration::from_secs(30), stopped).await;
         match waited {
             Ok(Ok(outcome)) => outcome.map_err(|error| anyhow!("the engine failed: {error}")),
             Ok(Err(_)) => Err(anyhow!("the engine's thread panicked")),

@@ -5,10 +5,13 @@ mod aws;
 mod cors;
 mod data;
 mod demo;
+mod dynamodb;
 mod engine;
 mod events;
 mod functions;
 mod gateway;
+mod guard;
+mod listen;
 mod queues;
 mod routes;
 mod samples;
@@ -26,7 +29,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use axum::{Router, serve::ListenerExt};
+use axum::Router;
 use muster::{bus::Bus, http::Deps, queue::Queue, store::Table};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -47,6 +50,7 @@ pub use events::Events;
 pub use functions::Handler;
 use functions::{Functions, Reach};
 use gateway::Gateway;
+use guard::Guard;
 pub(crate) use queues::reason_of;
 pub use queues::{Contents, DeadLetter, Queues};
 pub use settings::Settings;
@@ -134,12 +138,13 @@ impl LocalStack {
             Some(folder) => folder.damaged(&error),
             None => error,
         };
+        let guard = Guard::new(address, settings.allow_hosts.clone());
         let has_samples = matches!(data, Data::Samples);
         let (dynamodb_url, name, engine) = if let Data::Elsewhere { dynamodb_url, table } = data {
             (dynamodb_url, table, None)
         } else {
             let file = folder.as_ref().map(|folder| folder.database());
-            let engine = Engine::start(address, file.as_deref()).map_err(damaged)?;
+            let engine = Engine::start(address, guard.clone(), file.as_deref()).map_err(damaged)?;
             (engine.url().to_owned(), TABLE.to_owned(), Some(engine))
         };
         let client = emulator::client(&dynamodb_url);
@@ -161,7 +166,7 @@ impl LocalStack {
         let aws_listener = TcpListener::bind(SocketAddr::from((address, 0))).await?;
         let aws_url = format!("http://{}", aws_listener.local_addr()?);
         let (stop_aws, stopping_aws) = watch::channel(false);
-        let aws = serve(aws_listener, aws::router(queues.clone(), events.clone()), stopping_aws);
+        let aws = serve(aws_listener, guard.clone(), aws::router(queues.clone(), events.clone()), stopping_aws);
 
         let (stop, stopping) = watch::channel(false);
         let reach = reach(table.clone(), &queues, &aws_url)?;
@@ -182,14 +187,16 @@ impl LocalStack {
             let function = functions.get(&schedule.function)?;
             working.push(tokio::spawn(schedule::run(schedule.clone(), function, stopping.clone())));
         }
+        let api_guard = guard.with_origins(&settings.cors_origins);
         let cors = Cors::new(&template.cors, settings.cors_origins)?;
         let gateway = Gateway::new(&template, cors, || {
             let mut deps = Deps::new(table.clone());
             (settings.http)(&mut deps);
             deps
         })?;
-        let routes = gateway.router().merge(routes::router(queues.clone(), events.clone(), aws_url.clone()));
-        working.push(serve(listener, routes, stopping));
+        // Pages of listed origins may call the API, and not the stack's own routes.
+        let own_routes = guard.protect(routes::router(queues.clone(), events.clone(), aws_url.clone()));
+        working.push(serve(listener, api_guard, gateway.router().merge(own_routes), stopping));
         Ok(Self {
             url,
             dynamodb_url,
@@ -306,19 +313,10 @@ fn refused(address: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
     }
 }
 
-/// Serves routes until it is told to stop; then lets the requests under way finish.
-fn serve(listener: TcpListener, routes: Router, mut stop: watch::Receiver<bool>) -> JoinHandle<()> {
-    let listener = listener.tap_io(|connection| {
-        // Small answers are not held back until the next packet.
-        let _ = connection.set_nodelay(true);
-    });
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
-        // Gone is whoever could tell: that is the end too.
-        let _ = stop.wait_for(|stop| *stop).await;
-    });
+/// Serves routes on a task of its own.
+fn serve(listener: TcpListener, guard: Guard, routes: Router, stop: watch::Receiver<bool>) -> JoinHandle<()> {
     tokio::spawn(async move {
-        if let Err(error) = serving.await {
+        if let Err(error) = listen::serve(listener, guard, routes, stop).await {
             tracing::error!("no longer serving: {error}");
         }
     })
@@ -354,7 +352,7 @@ pub struct Description<'s> {
 /// # Errors
 /// See [`LocalStack::start`]; or the file of `--env-vars` cannot be written.
 pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
-    let args::Dev { port, listen, data_dir, in_memory, samples, env_vars, cors_origins, json } = dev;
+    let args::Dev { port, listen, data_dir, in_memory, samples, env_vars, cors_origins, allow_hosts, json } = dev;
     let data = match data_dir {
         _ if samples => Data::Samples,
         _ if in_memory => Data::Memory,
@@ -363,11 +361,11 @@ pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
     };
     if !listen.is_loopback() {
         eprintln!(
-            "warning: whoever reaches {listen} can read and write everything here: the table and the queues ask for no \
+            "warning: every client that reaches {listen} can read and write all data here: the table and the queues ask for no \
              credentials"
         );
     }
-    let settings = Settings { listen, cors_origins, ..Settings::default() };
+    let settings = Settings { listen, cors_origins, allow_hosts, ..Settings::default() };
     let mut interrupted = Interrupts::listen().context("could not listen for Ctrl-C")?;
     let stack = tokio::select! {
         stack = LocalStack::start(port, data.clone(), settings) => stack?,
@@ -404,7 +402,8 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     format!(
         "Muster serves at {url} (Ctrl-C ends it)\n\n{}\n{}\n\
          Documentation    {url}/docs\n\
-         Tickets          POST {url}/_dev/queues/tickets, or SQS at {}\n\
+         Tickets          curl {url}/_dev/queues/tickets -H 'Content-Type: application/json' -d @EVENT.json\n\
+         \x20                or SQS at {}\n\
          Events           GET {url}/_dev/events\n\
          DynamoDB         {dynamodb_url}, table {table}\n\
          SQS, EventBridge {aws_url}\n\
@@ -452,11 +451,10 @@ impl Interrupts {
     }
 }
 
-/// Logs to standard error: warnings and worse, unless `RUST_LOG` says otherwise. The engine warns of every failed condition,
-/// which is how it is used; the SDK warns of every place without credentials that it tries.
+/// Logs to standard error: warnings and worse, unless `RUST_LOG` says otherwise. The SDK warns of every place without
+/// credentials that it tries.
 pub fn log_to_stderr() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error,dynoxide=error"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error"));
     let stderr = io::stderr;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

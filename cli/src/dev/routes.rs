@@ -6,7 +6,7 @@ use axum::{
     Router,
     body::to_bytes,
     extract::{Path, RawQuery, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -33,7 +33,7 @@ struct Local {
     aws_url: String,
 }
 
-/// The routes. Nobody needs a key, as nobody needs credentials for the table: whoever reaches the stack may do everything.
+/// The routes. They take no key, as the table takes no credentials.
 pub(super) fn router(queues: Queues, events: Events, aws_url: String) -> Router {
     Router::new()
         .route("/_dev/queues", get(show_queues))
@@ -58,6 +58,10 @@ async fn send(State(Local { queues, .. }): State<Local>, Path(name): Path<String
     if !FED.contains(&name.as_str()) {
         return refuse(StatusCode::NOT_FOUND, "Not Found");
     }
+    if !is_json(request.headers()) {
+        let message = "the Content-Type must be application/json, or another type whose name ends in +json";
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    }
     let Ok(body) = to_bytes(request.into_body(), MAX_BODY_BYTES).await else {
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
@@ -71,6 +75,24 @@ async fn send(State(Local { queues, .. }): State<Local>, Path(name): Path<String
     let messages = bodies.into_iter().map(|body| (Message::new(body, BTreeMap::new(), now), Duration::ZERO));
     queues.send(&name, messages);
     json_response(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
+}
+
+/// Whether the content type is JSON's. A browser lets a page of another origin send one only if a preflight request allows it
+/// (Fetch Standard, CORS-safelisted request-header), so that an HTML form reaches no queue.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else { return false };
+    let essence = only.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+    match essence.split_once('/') {
+        Some(("application", "json")) => true,
+        Some((kind, subtype)) => {
+            subtype.len() > "+json".len()
+                && subtype.ends_with("+json")
+                && [kind, subtype].iter().all(|name| name.bytes().all(is_token))
+        }
+        None => false,
+    }
 }
 
 /// The messages in a body.
@@ -115,6 +137,34 @@ async fn show_events(State(Local { events, .. }): State<Local>, RawQuery(query):
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn content_type_of_a_post_is_json() {
+        let is_json = |types: &[&str]| {
+            is_json(&types.iter().map(|value| (header::CONTENT_TYPE, value.parse().unwrap())).collect())
+        };
+        for json in
+            ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents-batch+json", "a/b+json"]
+        {
+            assert!(is_json(&[json]), "{json}");
+        }
+        for other in [
+            "",
+            "text/plain",
+            "text/plain; a=application/json",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=+json",
+            "application/jsonp",
+            "application/+json",
+            "text/plain,application/json",
+            "text/plain, a/b+json",
+            "json",
+        ] {
+            assert!(!is_json(&[other]), "{other}");
+        }
+        assert!(!is_json(&[]));
+        assert!(!is_json(&["application/json", "text/plain"]), "two types are none");
+    }
 
     #[test]
     fn a_list_is_many_messages_and_anything_else_is_one() {

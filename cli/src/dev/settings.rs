@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::Handler;
-use crate::{args::CorsOrigin, template::Template};
+use crate::{
+    args::{CorsOrigin, HostName},
+    template::Template,
+};
 
 /// Changes what a function depends on.
 type Adjust<D> = Box<dyn Fn(&mut D) + Send + Sync>;
@@ -18,6 +21,8 @@ pub struct Settings {
     pub listen: IpAddr,
     /// Whose pages may call the API.
     pub cors_origins: Vec<CorsOrigin>,
+    /// Names that clients may call the stack by, beside `localhost`.
+    pub allow_hosts: Vec<HostName>,
     /// For each function behind the gateway.
     pub http: Adjust<muster::http::Deps>,
     /// For the ticket queue's function.
@@ -41,6 +46,7 @@ impl Default for Settings {
         Self {
             listen: Ipv4Addr::LOCALHOST.into(),
             cors_origins: Vec::new(),
+            allow_hosts: Vec::new(),
             http: Box::new(|_| {}),
             assignment: Box::new(|_| {}),
             directory: Box::new(|_| {}),

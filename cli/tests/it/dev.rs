@@ -398,11 +398,62 @@ fn a_data_folder_is_made_where_there_is_none() {
 
 #[cfg(unix)]
 #[test]
-fn keys_in_the_clear_are_for_their_owner_only() {
+fn data_folder_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
 
     let (folder, path) = folder();
-    let _dev = Dev::start(["--data-dir", &path]);
-    let mode = fs::metadata(folder.path().join("demo-keys.json")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let loosen = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    loosen(folder.path(), 0o755);
+    // The second start finds a folder that has been opened to others.
+    for _ in 0..2 {
+        let mut dev = Dev::start(["--data-dir", &path]);
+        let files: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.iter().any(|file| file.ends_with("muster.db-wal")), "{files:?}");
+        assert_eq!(mode(folder.path()), 0o700);
+        for file in &files {
+            assert_eq!(mode(file), 0o600, "{file:?}");
+        }
+        signal(&dev.child, "TERM");
+        wait(&mut dev.child);
+        assert_eq!(mode(&folder.path().join("queues.json")), 0o600);
+        loosen(folder.path(), 0o755);
+        for file in files.iter().filter(|file| file.exists()) {
+            loosen(file, 0o644);
+        }
+    }
+}
+
+#[test]
+fn data_folder_of_another_format_is_left_alone() {
+    let (folder, path) = folder();
+    let mut dev = Dev::start(["--data-dir", &path]);
+    signal(&dev.child, "TERM");
+    wait(&mut dev.child);
+    let format = folder.path().join("format");
+    let number: u32 = fs::read_to_string(&format).unwrap().trim().parse().expect("a number");
+
+    // Folders of the first format have no number.
+    for other in [None, Some(number - 1), Some(number + 1)] {
+        match other {
+            None => fs::remove_file(&format).unwrap(),
+            Some(other) => fs::write(&format, other.to_string()).unwrap(),
+        }
+        let before = contents(folder.path());
+        let output = refused(&["--port", "0", "--data-dir", &path]);
+        let found = format!("format {}", other.unwrap_or(1));
+        assert_fails(&output, &[&path, &found, &format!("format {number} "), "move", "--data-dir", "--in-memory"]);
+        assert_eq!(contents(folder.path()), before);
+    }
+    fs::write(&format, "garbage").unwrap();
+    assert_fails(&refused(&["--port", "0", "--data-dir", &path]), &[&path, "format", "--data-dir", "--in-memory"]);
+}
+
+#[test]
+fn folder_with_other_files_is_no_data_folder() {
+    let (folder, path) = folder();
+    fs::write(folder.path().join("letter.txt"), "mine").unwrap();
+    let output = refused(&["--port", "0", "--data-dir", &path]);
+    assert_fails(&output, &[&path, "other files", "--data-dir", "--in-memory"]);
+    assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "nothing is put there");
 }

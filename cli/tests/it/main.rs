@@ -2,6 +2,7 @@
 
 mod dev;
 mod documents;
+mod guard;
 mod operator;
 mod queues;
 mod readme;

@@ -74,7 +74,8 @@ pub async fn until_empty(stack: &LocalStack, queue: &str) {
 
 async fn send(stack: &LocalStack, queue: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Value) {
     let url = format!("{}/_dev/queues/{queue}", stack.url);
-    let response = reqwest::Client::new().post(url).body(body).send().await.expect("the stack answers");
+    let request = reqwest::Client::new().post(url).header("content-type", "application/json").body(body);
+    let response = request.send().await.expect("the stack answers");
     (response.status(), response.json().await.unwrap_or_default())
 }
 
@@ -122,6 +123,8 @@ async fn a_message_that_fails_comes_again_and_is_dead_after_ten_receives() {
     assert_eq!(*seen.lock().unwrap(), BTreeMap::from(expected));
     let dead = DeadLetter { body: "poison".to_owned(), reason: None, receives: 10 };
     assert_eq!(contents(&stack, "tickets"), Contents { visible: 0, in_flight: 0, dead_letters: vec![dead] });
+    // The demo users' jobs are under way.
+    until_empty(&stack, "jobs").await;
     let shown = get(&stack, "/_dev/queues").await;
     let nothing = json!({ "visible": 0, "in_flight": 0, "dead_letters": [] });
     let dead = json!({ "body": "poison", "reason": "received too often", "receives": 10 });

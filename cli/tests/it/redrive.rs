@@ -107,7 +107,7 @@ async fn what_was_impossible_is_taken_once_it_is_mended() {
     impossible["data"]["ticket"]["status"] = json!("lost");
     let events = json!([event("newcomer", "early"), impossible]);
     let url = format!("{}/_dev/queues/tickets", stack.url);
-    reqwest::Client::new().post(url).body(events.to_string()).send().await.expect("the stack answers");
+    reqwest::Client::new().post(url).json(&events).send().await.expect("the stack answers");
     until("both are dead letters", || contents(&stack, "tickets").dead_letters.len() == 2).await;
 
     let shown = redrive(["--from", &stack.url, "--dry-run"]).await;

@@ -117,7 +117,7 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
                 // As it stands: a list would be many messages.
                 let body = if body.starts_with('[') { format!("[{body}]") } else { body };
                 let request = stack.stranger().request(reqwest::Method::POST, "/_dev/queues/tickets").body(body);
-                let answer = Client::send(request).await;
+                let answer = Client::send(request.header("content-type", "application/json")).await;
                 assert_eq!(answer.json, json!({ "accepted": 1 }), "{answer}");
             }
         }

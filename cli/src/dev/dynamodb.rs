@@ -1,0 +1,62 @@
+//! The embedded engine's operations over HTTP, in DynamoDB's JSON protocol.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::Response,
+};
+use muster_engine::{
+    Database,
+    auth_material::{self, AuthMaterial},
+};
+use uuid::Uuid;
+
+use super::aws::{self, Call};
+
+/// Serves the operations of DynamoDB and DynamoDB Streams. Each runs on the thread that serves the request.
+pub(super) fn router(database: Database) -> Router {
+    Router::new().fallback(serve).with_state(database)
+}
+
+async fn serve(State(database): State<Database>, call: Call) -> Response {
+    let Call { parts, service, operation, body } = call;
+    let known = matches!(&*service, "DynamoDB_20120810" | "DynamoDBStreams_20120810");
+    let Some(operation) = muster_engine::operation(&operation).filter(|_| known) else {
+        return aws::refuse(
+            "UnknownOperationException",
+            None,
+            "only DynamoDB is here, with the operations of the engine",
+        );
+    };
+    if let Some(refusal) = missing_credentials(&parts) {
+        return respond(StatusCode::BAD_REQUEST, refusal);
+    }
+    match operation(&database, &body) {
+        Ok(response) => respond(StatusCode::OK, response),
+        Err(error) => {
+            let status = StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            respond(status, error.to_json())
+        }
+    }
+}
+
+/// Returns the error of a request without a signature, as DynamoDB words it. The signature itself is not verified.
+fn missing_credentials(parts: &Parts) -> Option<String> {
+    auth_material::validate(AuthMaterial {
+        authorization: parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()),
+        query: parts.uri.query().unwrap_or_default(),
+        has_date_header: parts.headers.contains_key("x-amz-date") || parts.headers.contains_key(header::DATE),
+    })
+}
+
+/// A response with the headers that SDKs look at: the checksum is verified, the id logged.
+fn respond(status: StatusCode, body: String) -> Response {
+    let checksum = HeaderValue::from(crc32fast::hash(body.as_bytes()));
+    let id = HeaderValue::try_from(Uuid::new_v4().to_string()).expect("a UUID is ASCII");
+    let mut response = aws::reply(status, "application/x-amz-json-1.0", body);
+    let headers = response.headers_mut();
+    headers.insert(HeaderName::from_static("x-amz-crc32"), checksum);
+    headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
+    response
+}
