@@ -62,7 +62,7 @@ async fn what_one_function_serves_counts_for_all() {
             }
             assert!(tries < 5, "a minute is too short for {LIMIT} requests here");
         };
-        // How far behind it may be depends on how many instances there are of the others: each reports every tenth request.
+        // How far behind it may be depends on how many instances there are of the others: each reports its first request and then every ten.
         assert!((40..LIMIT).contains(&passed), "{passed} passed after {method} {path}");
         let seconds: u64 = answer.header("retry-after").parse().expect("a number of seconds");
         assert!((1..=60).contains(&seconds), "{answer}");

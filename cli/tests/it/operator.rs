@@ -1,8 +1,13 @@
 //! The operator's commands as somebody runs them, on the table of a local stack.
 
-use std::{fs, path::PathBuf, process::Output};
+use std::{
+    fs,
+    path::PathBuf,
+    process::Output,
+    time::{Duration, Instant},
+};
 
-use crate::support::{Dev, assert_fails, muster, run, stderr, stdout};
+use crate::support::{Dev, PATIENCE, assert_fails, muster, run, stderr, stdout};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::StatusCode;
 use ring::{
@@ -263,7 +268,12 @@ async fn tokens_are_verified_with_the_keys_of_a_file() {
     };
     let said = set(json!([trusted, jwk("b", 4096)]), &[]);
     assert!(said.contains("these 2 keys") && said.contains("60 seconds"), "{said}");
-    assert_eq!(dev.list(&token).await.0, StatusCode::OK);
+    // The function remembers for some seconds that there were none.
+    let deadline = Instant::now() + PATIENCE;
+    while dev.list(&token).await.0 != StatusCode::OK {
+        assert!(Instant::now() < deadline, "the keys do not count");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 
     let show = ["jwks", "show", "--organization", organization];
     let shown = succeeds(&dev, &show);

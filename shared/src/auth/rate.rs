@@ -1,9 +1,10 @@
 //! How many requests a subject may make in a clock minute, over all instances together.
 //!
-//! Each instance counts what it admits. Every tenth request brings a report to the table, beside the request's own calls, and
-//! the answer tells how many were reported in all. From that an instance knows at the least how many the others admitted, and
-//! never more than they did, so a subject below its limit is never refused. What goes beyond the limit is what others admitted
-//! before they reported it: at most 10 for each request that is under way at once, which is one in an instance on Lambda.
+//! Each instance counts the requests that it admits. It reports its first request of a minute to the table, and then every ten,
+//! beside the request's own calls. The response has the total of all reports. From that an instance knows a lower bound of the
+//! requests that the others admitted, so a subject below its limit is never refused. The first report tells a new instance at
+//! once of a subject that has reached its limit. Beyond the limit go requests that other instances admitted and have not yet
+//! reported: at most 10 for each request under way at once, which on Lambda is one in an instance.
 //!
 //! A report is not repeated, even where its answer was lost: it may be counted, and counted twice it would refuse a subject
 //! below its limit. What could not be reported goes beyond the limit too. While the table is out of reach each instance limits
@@ -45,11 +46,20 @@ struct Count {
 pub struct Report {
     subject: Subject,
     minute: i64,
+    /// The number of requests since the report before.
+    requests: u64,
 }
 
 impl Report {
-    /// How many requests a report is of.
-    pub const REQUESTS: u64 = 10;
+    /// The number of requests in a report, but for the first of a minute.
+    const REQUESTS: u64 = 10;
+}
+
+impl Count {
+    /// The number of the instance's own requests that reports were made of. The first report is of one request.
+    fn reported(&self) -> u64 {
+        self.own.checked_sub(1).map_or(0, |later| 1 + later - later % Report::REQUESTS)
+    }
 }
 
 /// The subject has made as many requests in this minute as it may.
@@ -78,14 +88,16 @@ impl RateLimits {
         if count.own + count.others >= u64::from(limit) {
             return Err(Exceeded { retry_after: until_next_minute(now) });
         }
+        let before = count.reported();
         count.own += 1;
-        Ok(count.own.is_multiple_of(Report::REQUESTS).then_some(Report { subject, minute }))
+        let requests = count.reported() - before;
+        Ok((requests > 0).then_some(Report { subject, minute, requests }))
     }
 
     /// Tells the table what was admitted and takes note of what it knows. One round trip, of half a second at most; a report
     /// that fails is lost.
     pub async fn report(&self, report: Report, store: &Store) {
-        match store.count_requests(report.subject, report.minute, Report::REQUESTS).await {
+        match store.count_requests(report.subject, report.minute, report.requests).await {
             Ok(total) => self.learn(report, total),
             Err(error @ store::Error::Unavailable(_)) => tracing::debug!(%error, "requests were not reported"),
             // Nothing that passes, such as a permission that is missing.
@@ -94,13 +106,12 @@ impl RateLimits {
     }
 
     /// Takes note of how many requests were reported by all instances, as a report was answered.
-    fn learn(&self, Report { subject, minute }: Report, total: u64) {
+    fn learn(&self, Report { subject, minute, requests: _ }: Report, total: u64) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.peek_mut(&(subject, minute)) {
             // Other reports of this instance may be on their way to the table, or lost on it, and be in the total or not. They
             // are taken to be in it: then the rest of it can only be the others'.
-            let reported = count.own - count.own % Report::REQUESTS;
-            count.others = count.others.max(total.saturating_sub(reported));
+            count.others = count.others.max(total.saturating_sub(count.reported()));
         }
     }
 }
@@ -139,9 +150,11 @@ mod tests {
                 let (limits, mut total) = (limits(1), 0);
                 for n in 1..=limit {
                     let due = limits.admit(subject(0), limit, within(7)).unwrap();
-                    assert_eq!(due.is_some(), n % 10 == 0, "request {n} of {limit}");
+                    let requests = due.map(|report| report.requests);
+                    let expected = if n == 1 { Some(1) } else { (n % 10 == 1).then_some(10) };
+                    assert_eq!(requests, expected, "request {n} of {limit}");
                     if let Some(report) = due.filter(|_| are_answered) {
-                        total += Report::REQUESTS;
+                        total += report.requests;
                         limits.learn(report, total);
                     }
                 }
@@ -158,18 +171,28 @@ mod tests {
     fn what_others_admitted_counts_once_it_is_heard_of() {
         let limits = limits(9);
         let due: Vec<_> = (0..25).filter_map(|_| limits.admit(subject(0), 100, within(7)).unwrap()).collect();
-        let [first, second] = due[..] else { panic!("a report of every ten: {due:?}") };
-        // The second report overtakes the first, which is in the total already: 60 are others'.
-        limits.learn(second, 80);
-        limits.learn(first, 10);
+        let [first, second, third] = due[..] else { panic!("one report, and then one of every ten: {due:?}") };
+        assert_eq!([first, second, third].map(|report| report.requests), [1, 10, 10]);
+        // The third report overtakes the others, which are in the total already: 60 are others'.
+        limits.learn(third, 81);
+        limits.learn(second, 11);
+        limits.learn(first, 1);
         for _ in 25..40 {
             limits.admit(subject(0), 100, within(7)).unwrap();
         }
         assert!(limits.admit(subject(0), 100, within(7)).is_err());
         assert!(limits.admit(subject(1), 100, within(7)).is_ok(), "another subject's requests are its own");
         // A report that is answered when its minute is over says nothing of the next one.
-        limits.learn(second, 1_000);
+        limits.learn(third, 1_000);
         assert!(limits.admit(subject(0), 100, within(8)).is_ok());
+    }
+
+    #[test]
+    fn first_report_of_a_new_instance_tells_of_an_exhausted_limit() {
+        let limits = limits(1);
+        let first = limits.admit(subject(0), 100, within(7)).unwrap().expect("the first request is reported");
+        limits.learn(first, 101);
+        assert!(limits.admit(subject(0), 100, within(7)).is_err());
     }
 
     #[test]
@@ -266,7 +289,7 @@ mod tests {
                 }
                 (Step::Count(_), Some((report, None))) => {
                     let total = self.table.entry((report.subject, report.minute)).or_default();
-                    *total += Report::REQUESTS;
+                    *total += report.requests;
                     *slot = Some((report, Some(*total)));
                 }
                 (Step::Answer(_), Some((report, Some(total)))) => {

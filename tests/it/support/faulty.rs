@@ -99,6 +99,8 @@ pub struct Script(Arc<Mutex<State>>);
 
 /// Every operation that changes something.
 pub const WRITES: &[&str] = &["TransactWriteItems", "UpdateItem"];
+/// The report of a key's requests, which is an `UpdateItem` of the item that counts them.
+pub const COUNTING: &[&str] = &["UpdateItem of a count"];
 /// Every operation that reads.
 pub const READS: &[&str] = &["BatchGetItem", "GetItem", "Query"];
 
@@ -178,9 +180,7 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let target = request.headers().get("x-amz-target").unwrap_or_default();
-        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-        let (fault, real) = (self.script.next(&operation), self.real.clone());
+        let (fault, real) = (self.script.next(&operation(&request)), self.real.clone());
         HttpConnectorFuture::new(async move {
             let Some(fault) = fault else { return real.call(request).await };
             let copy = || request.try_clone().expect("the body is in memory");
@@ -223,6 +223,17 @@ impl HttpConnector for Connector {
             }
         })
     }
+}
+
+/// The operation that a request calls. A report of requests is [`COUNTING`], and not one of [`WRITES`]: the first request of a
+/// key to an instance makes one, beside the calls that a test has in view.
+fn operation(request: &HttpRequest) -> String {
+    let target = request.headers().get("x-amz-target").unwrap_or_default();
+    let operation = target.rsplit('.').next().unwrap_or_default();
+    let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+    let sort_key = body.pointer("/Key/sk/S").and_then(Value::as_str).unwrap_or_default();
+    let counts = operation == "UpdateItem" && sort_key.starts_with("RATE#");
+    if counts { COUNTING[0].to_owned() } else { operation.to_owned() }
 }
 
 fn failure(exception: &str) -> Value {
