@@ -124,6 +124,7 @@ impl Batch {
         }
         let (messages, poison, failed) = (self.messages.len(), self.poison.len(), self.failed.len());
         tracing::info!(messages, poison, failed, "batch done");
+        telemetry::record(|measured| measured.handed_back += failed);
         let mut response = SqsBatchResponse::default();
         for position in self.failed {
             response.add_failure(&self.messages[position].id);

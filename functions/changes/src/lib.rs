@@ -10,7 +10,7 @@ use aws_lambda_events::{
     streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse},
 };
 use lambda_runtime::{Error, LambdaEvent};
-use muster::{bus::Bus, domain::OrganizationId, lambda, queue::Queue, store::organization_of};
+use muster::{bus::Bus, domain::OrganizationId, lambda, queue::Queue, store::organization_of, telemetry};
 use tokio::time::Instant;
 
 use batch::Batch;
@@ -76,6 +76,7 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
         }
         let mut failure = DynamoDbBatchItemFailure::default();
         failure.item_identifier = sequence_number;
+        telemetry::record(|measured| measured.handed_back += origins.len() - position);
         response.batch_item_failures.push(failure);
     }
     Ok(response)

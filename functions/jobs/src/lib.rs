@@ -6,7 +6,7 @@
 mod routing;
 mod sweep;
 
-use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
@@ -38,11 +38,12 @@ pub struct Deps {
 /// Handles a batch of messages of the job queue, or the schedule's own event, which is a job itself.
 ///
 /// # Errors
-/// Never: messages that have to come again are named in the answer. What the schedule starts and fails, the schedule starts
-/// again.
-pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchResponse, Infallible> {
+/// The job of the schedule failed: Lambda counts an error, and retries twice. Messages that failed are named in the response
+/// instead.
+pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchResponse, lambda_runtime::Error> {
     let LambdaEvent { payload, context } = event;
-    let payload = if payload.get("Records").is_some() { payload } else { as_message(&payload) };
+    let is_scheduled = payload.get("Records").is_none();
+    let payload = if is_scheduled { as_message(&payload) } else { payload };
     let event = serde_json::from_value::<SqsEvent>(payload).unwrap_or_else(|error| {
         // Nothing can be told of messages that are not there.
         tracing::error!(%error, "not an event of SQS");
@@ -65,6 +66,11 @@ pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchRe
     let outcomes = join_all(jobs.keys().map(|body| at_work.perform(body))).await;
     for ((body, positions), outcome) in jobs.into_iter().zip(outcomes) {
         if let Err(error) = outcome {
+            if is_scheduled {
+                // The schedule has no queue that redelivers its event, and a response that names it is no error to Lambda.
+                tracing::error!(%error, "the scheduled job failed");
+                return Err("the scheduled job failed".into());
+            }
             batch.fail(positions, whose(&body), error);
         }
     }

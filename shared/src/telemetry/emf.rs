@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Invocation, Measured};
+use super::{Deployment, Invocation, Measured};
 use crate::domain::{Contract, OrganizationId, Timestamp};
 
 const NAMESPACE: &str = "Muster";
@@ -26,21 +26,27 @@ const RETRIES: Metric = ("Retries", "Count");
 const DEAD_LETTERS: Metric = ("DeadLetters", "Count");
 const RESPONSES_NOT_SAVED: Metric = ("ResponsesNotSaved", "Count");
 const COLD_START: Metric = ("ColdStart", "Count");
+const MESSAGES_HANDED_BACK: Metric = ("MessagesHandedBack", "Count");
+const FAILED_INVOCATIONS: Metric = ("FailedInvocations", "Count");
 
 const OF_THE_STACK: &[&[&str]] = &[&["Stack"]];
 const BY_ROUTE: &[&[&str]] = &[&["Stack"], &["Stack", "Route", "Contract"]];
 const BY_FUNCTION: &[&[&str]] = &[&["Stack"], &["Stack", "Function"]];
 const OF_THE_FUNCTION: &[&[&str]] = &[&["Stack", "Function"]];
+/// CloudWatch bills each version as a metric of its own, for each hour in which it has a value. So only failures are counted
+/// by version: a version that works costs nothing.
+const BY_VERSION: &[&[&str]] = &[&["Stack", "Function", "Version"]];
 
 /// The line of an invocation, without a line break. `None` if there is nothing to count: what never happened needs no zero,
 /// but a request and a look at who waits always count.
 pub(super) fn line(
     invocation: &Invocation,
-    stack: &str,
+    deployment: &Deployment,
     measured: &Measured,
     took: Duration,
     now: Timestamp,
 ) -> Option<String> {
+    let Deployment { stack, version, level } = deployment;
     let Measured {
         request,
         tickets_assigned,
@@ -51,6 +57,7 @@ pub(super) fn line(
         retries,
         dead_letters,
         responses_not_saved,
+        handed_back,
     } = measured;
     let mut line = Line::default();
     if let Some(request) = request {
@@ -77,19 +84,31 @@ pub(super) fn line(
         (RETRIES, *retries),
         (DEAD_LETTERS, *dead_letters),
         (RESPONSES_NOT_SAVED, *responses_not_saved),
+        (MESSAGES_HANDED_BACK, *handed_back),
     ];
     line.count(BY_FUNCTION, by_function.into_iter().filter_map(happened));
+    line.count(BY_VERSION, is_failed(measured).then(|| (FAILED_INVOCATIONS, 1.into())));
     line.count(OF_THE_FUNCTION, invocation.is_first.then(|| (COLD_START, 1.into())));
     if line.directives.is_empty() {
         return None;
     }
-    line.tell("Stack", stack);
+    line.tell("timestamp", now.iso8601_millis());
+    line.tell("level", *level);
+    line.tell("Stack", &**stack);
     line.tell("Function", invocation.telemetry.function);
+    line.tell("Version", &**version);
     line.tell("requestId", &*invocation.request_id);
     line.tell("traceId", invocation.trace.as_ref().map(|trace| &*trace.root));
     line.tell("organization", invocation.organization.get().map(OrganizationId::as_str));
     line.members.insert("_aws".to_owned(), json!({ "Timestamp": now.millis(), "CloudWatchMetrics": line.directives }));
     Some(Value::Object(line.members).to_string())
+}
+
+/// Returns true if the invocation counts against its version. A 503 does not: the table is throttled or out of reach then, for
+/// every version.
+fn is_failed(measured: &Measured) -> bool {
+    let is_failed_status = |status: Option<u16>| status.is_none_or(|status| status >= 500 && status != 503);
+    measured.handed_back > 0 || measured.request.as_ref().is_some_and(|request| is_failed_status(request.status))
 }
 
 fn happened((metric, times): (Metric, usize)) -> Option<(Metric, Value)> {
@@ -140,8 +159,12 @@ mod tests {
             (&[LATENCY, FAILURES][..], BY_ROUTE),
             (&[TICKETS_ASSIGNED, TICKETS_UNROUTED, TICKETS_BEGUN_WAITING], OF_THE_STACK),
             (&[TICKETS_WAITING, TEAMS_WAITING], OF_THE_STACK),
-            (&[SUPERSEDED_EVENTS, RETRIES, DEAD_LETTERS, RESPONSES_NOT_SAVED], BY_FUNCTION),
+            (
+                &[SUPERSEDED_EVENTS, RETRIES, DEAD_LETTERS, RESPONSES_NOT_SAVED, MESSAGES_HANDED_BACK],
+                BY_FUNCTION,
+            ),
             (&[COLD_START], OF_THE_FUNCTION),
+            (&[FAILED_INVOCATIONS], BY_VERSION),
         ] {
             let dimensions = dimensions.iter().map(|set| set.join(", ")).collect::<Vec<_>>().join("; ");
             for (name, unit) in metrics {

@@ -76,6 +76,8 @@ pub struct Measured {
     pub dead_letters: usize,
     /// Responses that were too large to be saved for their `Idempotency-Key`: one or none in an invocation.
     pub responses_not_saved: usize,
+    /// Messages or stream records that the response names as failed, so that they are redelivered.
+    pub handed_back: usize,
 }
 
 /// A request of the API, reduced to what may be told of it: a path could carry a credential.
@@ -100,11 +102,42 @@ pub struct Waiting {
     pub teams: u64,
 }
 
+/// The origin of an instance's metrics.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// The stack's name.
+    pub stack: String,
+    /// The function's version, by which the alarm of a deployment finds the failures of the new one.
+    pub version: String,
+    /// The log level of a line of metrics. Lambda drops lines below the level that the function is configured for.
+    pub level: &'static str,
+}
+
+impl Deployment {
+    /// Reads `STACK_NAME`, `AWS_LAMBDA_FUNCTION_VERSION` and `AWS_LAMBDA_LOG_LEVEL` through `variable`. `None` without a
+    /// stack's name.
+    #[must_use]
+    pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let stack = variable("STACK_NAME").filter(|stack| !stack.is_empty())?;
+        let version = variable("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".to_owned());
+        // AWS, "Log-level filtering": a JSON line without a level counts as INFO, and each line below the configured
+        // level is dropped. So metrics take the configured level where it is stricter than INFO.
+        // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
+        let level = match variable("AWS_LAMBDA_LOG_LEVEL").as_deref() {
+            Some("WARN") => "WARN",
+            Some("ERROR") => "ERROR",
+            Some("FATAL") => "FATAL",
+            _ => "INFO",
+        };
+        Some(Self { stack, version, level })
+    }
+}
+
 /// What one instance of a function tells, and where to. One for the life of the instance.
 pub struct Telemetry {
     function: &'static str,
-    /// The stack whose metrics these are. None are written without one.
-    stack: Option<String>,
+    /// The deployment whose metrics these are. None are written without one.
+    deployment: Option<Deployment>,
     /// Where traces go. None do without one.
     daemon: Option<Daemon>,
     write_metrics: Box<dyn Fn(&str) + Send + Sync>,
@@ -128,23 +161,23 @@ impl Telemetry {
             let not_traced = |error: &io::Error| tracing::warn!(%error, "calls are not traced");
             Daemon::at(&address).inspect_err(not_traced).ok()
         });
-        let stack = env::var("STACK_NAME").ok().filter(|stack| !stack.is_empty());
-        Self::new(function, stack, daemon, |line| {
+        let deployment = Deployment::from_environment(|name| env::var(name).ok());
+        Self::new(function, deployment, daemon, |line| {
             // Nobody is left to be told of an output that is closed.
             let _ = writeln!(io::stdout().lock(), "{line}");
         })
     }
 
-    /// Of a function by its logical name, with the metrics of a stack going to `write_metrics`, a line each time.
+    /// Telemetry of a function by its logical name. The metrics of a deployment go to `write_metrics`, a line each time.
     #[must_use]
     pub fn new(
         function: &'static str,
-        stack: Option<String>,
+        deployment: Option<Deployment>,
         daemon: Option<Daemon>,
         write_metrics: impl Fn(&str) + Send + Sync + 'static,
     ) -> Arc<Self> {
         let write_metrics = Box::new(write_metrics);
-        Arc::new(Self { function, stack, daemon, write_metrics, is_warm: AtomicBool::new(false) })
+        Arc::new(Self { function, deployment, daemon, write_metrics, is_warm: AtomicBool::new(false) })
     }
 
     /// Begins an invocation.
@@ -166,7 +199,7 @@ impl fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Telemetry")
             .field("function", &self.function)
-            .field("stack", &self.stack)
+            .field("deployment", &self.deployment)
             .finish_non_exhaustive()
     }
 }
@@ -221,8 +254,8 @@ impl Invocation {
 impl Drop for Invocation {
     fn drop(&mut self) {
         let took = self.began.elapsed();
-        if let Some(stack) = &self.telemetry.stack
-            && let Some(line) = emf::line(self, stack, &self.measured(), took, Timestamp::now())
+        if let Some(deployment) = &self.telemetry.deployment
+            && let Some(line) = emf::line(self, deployment, &self.measured(), took, Timestamp::now())
         {
             (self.telemetry.write_metrics)(&line);
         }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    convert::Infallible,
+    fmt::Debug,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -129,8 +129,8 @@ pub fn context(time: Duration) -> Context {
 }
 
 /// The positions of the messages that come again.
-fn failed(answer: Result<SqsBatchResponse, Infallible>) -> Vec<usize> {
-    let Ok(answer) = answer;
+fn failed<E: Debug>(answer: Result<SqsBatchResponse, E>) -> Vec<usize> {
+    let answer = answer.expect("a batch is no error");
     let failures = answer.batch_item_failures.iter();
     failures.map(|failure| failure.item_identifier.parse().expect("one of the messages")).collect()
 }

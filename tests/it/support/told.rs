@@ -12,7 +12,7 @@ use lambda_http::{
     Context,
     tracing::subscriber::{EnvFilter, fmt, util::SubscriberInitExt as _},
 };
-use muster::telemetry::{Daemon, JsonLines, Telemetry};
+use muster::telemetry::{Daemon, Deployment, JsonLines, Telemetry};
 use serde_json::Value;
 use tracing::dispatcher::DefaultGuard;
 use uuid::Uuid;
@@ -61,7 +61,8 @@ impl Listener {
             .with_writer(move || lines.clone())
             .set_default();
         let write_metrics = move |line: &str| metrics.push(&format!("{line}\n"));
-        let telemetry = Telemetry::new(function, Some("test".to_owned()), daemon, write_metrics);
+        let deployment = Deployment { stack: "test".to_owned(), version: "7".to_owned(), level: "INFO" };
+        let telemetry = Telemetry::new(function, Some(deployment), daemon, write_metrics);
         Self { written, telemetry, _guard: guard }
     }
 

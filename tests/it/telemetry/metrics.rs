@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
+use lambda_runtime::LambdaEvent;
 use muster::{
     domain::{QueueStrategy, Timestamp},
     store::Table,
@@ -16,13 +17,14 @@ use crate::support::{
     desks::{Crew, Desk, NOW, team},
     direct::{self, Invocation},
     faulty::{Fault, Script, WRITES},
-    queue::{assign, assign_within, hear_within, perform_within},
+    queue::{assign, assign_within, context, hear_within, perform_within},
     told::{Listener, ROOT},
 };
 
 /// A line of metrics without what is different every time.
 fn steady(mut line: Value) -> Value {
     assert!(line["_aws"]["Timestamp"].take().as_i64().is_some_and(|at| at <= Timestamp::now().millis()), "{line}");
+    assert!(line["timestamp"].take().as_str().is_some_and(|at| at.ends_with('Z')), "{line}");
     if let Some(latency) = line.get_mut("Latency") {
         assert!(latency.take().as_f64().is_some_and(|latency| latency > 0.0), "{line}");
     }
@@ -58,8 +60,11 @@ async fn a_request_ends_with_one_line() {
                 definitions(&json!([["Stack", "Function"]]), &["ColdStart"]),
             ],
         },
+        "timestamp": null,
+        "level": "INFO",
         "Stack": "test",
         "Function": "teams",
+        "Version": "7",
         "Route": "GET /v1/teams/{team_id}",
         "Contract": "itsm",
         "Latency": null,
@@ -111,6 +116,7 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
         assert_eq!(answer.status, status, "{answer}");
         let told = [&line["Route"], &line["Contract"], &line["status"], &line["Failures"]];
         assert_eq!(told, [&json!(route), &json!(contract), &json!(status), &json!(0)]);
+        assert_eq!(line.get("FailedInvocations"), None, "{line}");
     }
 
     // So does what is open to everybody.
@@ -137,6 +143,7 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
     let (log, metrics) = listener.lines();
     let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
     assert_eq!((&line["status"], &line["Failures"]), (&json!(500), &json!(1)));
+    assert_eq!(line["FailedInvocations"], 1, "a version that answers 500 is seen: {line}");
     let [line] = <[Value; 1]>::try_from(log).expect("one line");
     let told = ["level", "message", "route", "requestId", "traceId", "organization", "gatewayRequestId"];
     let told = told.map(|field| line[field].as_str().unwrap_or_default());
@@ -156,7 +163,7 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
     assert!(outcome.is_err());
     let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
     assert_eq!((&line["Route"], &line["Failures"]), (&json!("GET /v1/teams"), &json!(1)));
-    assert_eq!(line.get("status"), None);
+    assert_eq!((line.get("status"), &line["FailedInvocations"]), (None, &json!(1)));
 }
 
 #[tokio::test]
@@ -191,8 +198,11 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
                 definitions(&json!([["Stack", "Function"]]), &["ColdStart"]),
             ],
         },
+        "timestamp": null,
+        "level": "INFO",
         "Stack": "test",
         "Function": "assignment",
+        "Version": "7",
         "TicketsAssigned": 5,
         "TicketsUnrouted": 2,
         "TicketsBegunWaiting": 3,
@@ -354,10 +364,76 @@ async fn a_batch_says_once_whose_messages_come_again_and_why() {
         (0..3).map(|n| desk.says("created", &format!("T-{n}"), 100, json!({ "team_id": team(0) }))).collect();
     let (_, failed) = listener.invoke(false, assign_within(&deps, &bodies, Duration::from_secs(5))).await;
     assert_eq!(failed, [0, 1, 2]);
-    let (log, _) = listener.lines();
+    let (log, metrics) = listener.lines();
+    let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
+    let counted = json!([
+        definitions(&json!([["Stack"], ["Stack", "Function"]]), &["MessagesHandedBack"]),
+        definitions(&json!([["Stack", "Function", "Version"]]), &["FailedInvocations"]),
+        definitions(&json!([["Stack", "Function"]]), &["ColdStart"]),
+    ]);
+    assert_eq!(line["_aws"]["CloudWatchMetrics"], counted);
+    let counted = [&line["MessagesHandedBack"], &line["FailedInvocations"], &line["Version"]];
+    assert_eq!(counted, [&json!(3), &json!(1), &json!("7")]);
     let [error, batch] = <[Value; 2]>::try_from(log).expect("two lines");
     let told = ["level", "message", "organization"].map(|field| error[field].as_str().unwrap_or_default());
     assert_eq!(told, ["ERROR", "messages come again", desk.org.as_str()]);
     assert!(error["error"].as_str().is_some_and(|error| error.contains("AccessDenied")), "{error}");
     assert_eq!((&batch["message"], &batch["failed"]), (&json!("batch done"), &json!(3)));
+}
+
+#[tokio::test]
+async fn unavailable_table_does_not_count_against_version() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let script = Script::default();
+    let deps = direct::deps(&stack, script.client(&stack));
+    let listener = Listener::to("teams", "info", None);
+    let get = Invocation::new(org.itsm.token(), Method::GET, "/v1/teams", None);
+    // The credential is read before the table fails.
+    assert_eq!(listener.invoke(false, get.call(&deps)).await.1.status, 200);
+    listener.text();
+
+    script.always(&["Query"], Fault::Answer(400, "ThrottlingException"));
+    let (_, answer) = listener.invoke(false, get.call(&deps)).await;
+    assert_eq!(answer.status, 503, "{answer}");
+    let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
+    assert_eq!((&line["Failures"], line.get("FailedInvocations")), (&json!(1), None), "{line}");
+}
+
+#[tokio::test]
+async fn scheduled_job_failure_is_an_error_of_the_function() {
+    let desk = Desk::open(&Stack::shared(), 0, &[]).await;
+    let script = Script::default();
+    let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
+    let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
+    let deps = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock };
+    let listener = Listener::to("jobs", "info", None);
+    let restart = json!({ "job": "restart_unfinished" });
+    let scheduled = async || {
+        let event = LambdaEvent::new(restart.clone(), context(Duration::from_mins(1)));
+        let (_, response) = listener.invoke(false, muster_jobs::handle(event, &deps)).await;
+        (
+            response.map(|response| response.batch_item_failures.len()).map_err(|error| error.to_string()),
+            listener.lines(),
+        )
+    };
+
+    let (response, (_, metrics)) = scheduled().await;
+    assert_eq!(response, Ok(0));
+    assert!(metrics[0].get("TicketsWaiting").is_some(), "a complete pass writes the heartbeat: {metrics:?}");
+
+    script.always(&["Query"], Fault::Answer(400, "AccessDeniedException"));
+    let (response, (log, metrics)) = scheduled().await;
+    assert_eq!(response, Err("the scheduled job failed".to_owned()));
+    assert_eq!(metrics, [json!(null); 0], "an error is Lambda's own metric, and there is no heartbeat");
+    let [line] = <[Value; 1]>::try_from(log).expect("one line");
+    assert_eq!((&line["level"], &line["message"]), (&json!("ERROR"), &json!("the scheduled job failed")));
+    assert!(line["error"].as_str().is_some_and(|error| error.contains("AccessDenied")), "{line}");
+
+    // The same job as a message of the queue is handed back.
+    let jobs = [restart.to_string()];
+    let performed = perform_within(&deps, &jobs, Duration::from_mins(1));
+    assert_eq!(listener.invoke(false, performed).await.1, [0]);
+    let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
+    assert_eq!(line["MessagesHandedBack"], 1);
 }

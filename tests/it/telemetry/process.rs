@@ -217,6 +217,38 @@ async fn no_level_of_lambdas_has_a_process_write_a_credential() {
     }
 }
 
+/// Drops the lines that Lambda would, with the function's log level at `level`.
+///
+/// AWS, "Log-level filtering": a line without a level, or without a timestamp in RFC 3339, counts as INFO.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
+fn filtered(output: &str, level: &str) -> String {
+    const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+    let severity = |level: &str| LEVELS.iter().position(|known| *known == level);
+    let passes = |line: &&str| {
+        let line: Value = serde_json::from_str(line).expect("a line is JSON");
+        let is_dated = line["timestamp"].as_str().is_some_and(|at| at.contains('T') && at.ends_with('Z'));
+        let own = line["level"].as_str().filter(|_| is_dated).and_then(severity);
+        own.or(severity("INFO")) >= severity(level)
+    };
+    output.split_inclusive('\n').filter(|line| line.starts_with('{')).filter(passes).collect()
+}
+
+#[tokio::test]
+async fn metrics_pass_lambdas_filter_at_every_log_level() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let stray = stray_key(muster::domain::KeyKind::TtLive);
+    for level in ["DEBUG", "INFO", "WARN", "ERROR", "FATAL"] {
+        let events = [("good", org.itsm.token()), ("stray", &stray)]
+            .map(|(id, token)| (id, String::new(), event(token, "/v1/teams")));
+        let Ran { output, .. } = run(&stack, events, &[("AWS_LAMBDA_LOG_LEVEL", level)]).await;
+        let (_, metrics) = lines(&filtered(&output, level));
+        let told: Vec<_> = metrics.iter().map(|line| line["status"].as_u64()).collect();
+        assert_eq!(told, [Some(200), Some(401)], "{level}: {output}");
+        assert!(metrics.iter().all(|line| line["Version"] == "$LATEST"), "{output}");
+    }
+}
+
 /// The function of teams, which panics where it is asked to, with whatever it works on in its message: while it counts, too.
 async fn be_a_function() {
     let telemetry = Telemetry::start("teams");
