@@ -21,7 +21,7 @@ use tokio::{task::futures::TaskLocalFuture, time::Instant};
 use crate::{
     bus::Bus,
     domain::Timestamp,
-    http::Deps,
+    http::{Deps, TrustedProxy},
     queue::Queue,
     store::Table,
     telemetry::{Calls, Invocation, Telemetry},
@@ -113,9 +113,11 @@ fn variable(name: &str, must: &str) -> Result<String, lambda_http::Error> {
 /// What an HTTP function depends on, by its environment.
 ///
 /// # Errors
-/// Those of [`Environment::table`].
+/// Those of [`Environment::table`]; `PROXY_SECRET_SHA256` is set to anything else than hashes of SHA-256.
 pub async fn init() -> Result<Deps, lambda_http::Error> {
-    Ok(Deps::new(Environment::load().await.table().await?))
+    let hashes = env::var("PROXY_SECRET_SHA256").unwrap_or_default();
+    let proxy = TrustedProxy::parse(&hashes).map_err(|rule| format!("PROXY_SECRET_SHA256: {rule}"))?;
+    Ok(Deps { proxy, ..Deps::new(Environment::load().await.table().await?) })
 }
 
 /// Answers the runtime's events with a handler of HTTP requests, for the life of the function's instance.

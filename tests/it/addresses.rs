@@ -1,7 +1,10 @@
 //! Keys that are good from some networks alone.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::domain::{ApiKey, KeyKind, Scope, Timestamp};
+use muster::{
+    domain::{ApiKey, KeyKind, Scope, Timestamp},
+    http::{Deps, TrustedProxy},
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -103,6 +106,56 @@ async fn the_address_is_the_one_that_the_gateway_saw() {
 }
 
 #[tokio::test]
+async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
+    const SECRET: &str = "a secret of the proxy's";
+    /// SHA-256 of another secret, and of `SECRET`.
+    const HASHES: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08,\
+        be5c20c4f218c90721cbe1397b366995510b857dabede01139549e58d949c3e0";
+    let org = Stack::shared().organization().await;
+    let open = direct::deps(&org.stack, org.stack.dynamodb());
+    let behind = Deps { proxy: TrustedProxy::parse(HASHES).expect("hashes"), ..open.clone() };
+    for (kind, speaks) in KINDS {
+        let ask = async |deps: &Deps, networks: &[&str], headers: &[(&'static str, &str)]| {
+            let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
+            let mut request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+            // The proxy's own address, which no key allows.
+            request.source_ip = json!("198.51.100.1");
+            for (name, value) in headers {
+                request = request.with(name, *value);
+            }
+            request.call(deps).await
+        };
+        let by_proxy = ("x-muster-proxy", SECRET);
+        for secret in [SECRET, "test"] {
+            for (viewer, network) in [("192.0.2.7:443", "192.0.2.0/24"), ("2001:db8::7:443", "2001:db8::/32")] {
+                let headers = [("x-muster-proxy", secret), ("cloudfront-viewer-address", viewer)];
+                assert_eq!(ask(&behind, &[network], &headers).await.status, 200, "{viewer} in {network}");
+                let elsewhere = ask(&behind, &["203.0.113.0/24"], &headers).await;
+                assert_not_allowed(&elsewhere, speaks, &format!("{viewer} is not in the network"));
+                let proxys_own = ask(&behind, &["198.51.100.0/24"], &headers).await;
+                assert_not_allowed(&proxys_own, speaks, "the proxy's address is not the client's");
+            }
+        }
+        assert_eq!(ask(&behind, &[], &[by_proxy]).await.status, 200, "without networks no address matters");
+        let unknown = ask(&behind, &["0.0.0.0/0", "::/0"], &[by_proxy]).await;
+        assert_not_allowed(&unknown, speaks, "the proxy did not write the address");
+
+        // Past the proxy there is no way in, whatever the headers say.
+        let viewer = ("cloudfront-viewer-address", "192.0.2.7:443");
+        for headers in [&[][..], &[viewer], &[viewer, ("x-muster-proxy", "wrong")], &[viewer, ("x-muster-proxy", "")]] {
+            for networks in [&[][..], &["192.0.2.0/24"], &["198.51.100.0/24"]] {
+                let answer = ask(&behind, networks, headers).await;
+                assert_not_allowed(&answer, speaks, &format!("{headers:?} from {networks:?}"));
+            }
+        }
+        // Without a proxy its headers mean nothing.
+        let headers = [by_proxy, viewer];
+        assert_not_allowed(&ask(&open, &["192.0.2.0/24"], &headers).await, speaks, "no proxy is trusted");
+        assert_eq!(ask(&open, &["198.51.100.0/24"], &headers).await.status, 200);
+    }
+}
+
+#[tokio::test]
 async fn no_header_stands_for_an_address() {
     let org = Stack::shared().organization().await;
     for (kind, speaks) in KINDS {
@@ -116,6 +169,7 @@ async fn no_header_stands_for_an_address() {
             ("true-client-ip", "192.0.2.7"),
             ("cf-connecting-ip", "192.0.2.7"),
             ("client-ip", "192.0.2.7"),
+            ("cloudfront-viewer-address", "192.0.2.7:443"),
         ] {
             let ask = async |client: &Client| {
                 Client::send(client.request(Method::GET, "/v1/teams").header(name, value)).await

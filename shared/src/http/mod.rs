@@ -2,6 +2,7 @@
 //! the rate and the scope, run the use case, render the answer or the failure in the caller's contract.
 
 mod conditional;
+mod proxy;
 mod request;
 mod response;
 mod route;
@@ -11,6 +12,7 @@ use std::{convert::Infallible, num::NonZeroUsize, sync::Arc};
 use lambda_http::{Body, Request, Response};
 use uuid::{ContextV7, Uuid};
 
+pub use proxy::TrustedProxy;
 pub use response::Reply;
 pub use route::{Endpoint, OPEN_ROUTES, OpenEndpoint, ROUTES, Route};
 
@@ -48,6 +50,8 @@ pub struct Deps {
     pub clock: Clock,
     /// Ids for new teams.
     pub new_team_id: NewTeamId,
+    /// The proxy through which requests have to come.
+    pub proxy: TrustedProxy,
 }
 
 impl Deps {
@@ -76,6 +80,7 @@ impl Deps {
             rates: Arc::new(RateLimits::new(Self::RATES)),
             clock: Arc::new(Timestamp::now),
             new_team_id: Arc::new(new_team_id),
+            proxy: TrustedProxy::default(),
         }
     }
 }
@@ -236,7 +241,8 @@ where
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
     let principal = principal.ok_or(Failure::Unauthorized)?;
     telemetry::about(&principal.organization_id);
-    if !principal.may_come_from(received.address) {
+    let address = deps.proxy.client_address(received.address, &received.proxy).ok_or(Failure::AddressNotAllowed)?;
+    if !principal.may_come_from(address) {
         return Err(Failure::AddressNotAllowed.into());
     }
     let due = deps

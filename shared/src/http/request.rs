@@ -13,6 +13,7 @@ use lambda_http::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::proxy::ProxyHeaders;
 use crate::{auth, domain::Contract, lambda};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -28,6 +29,8 @@ pub(super) struct Received {
     pub(super) request_id: String,
     /// Where it came from, as the gateway saw it: what a header says of that is the client's own invention.
     pub(super) address: Option<IpAddr>,
+    /// The headers that a trusted proxy writes; any client may have written them too.
+    pub(super) proxy: ProxyHeaders,
     /// The bearer token, if there is one.
     pub(super) token: Option<String>,
     /// The contract that the form of the credential belongs to, be it good or not, and whatever scheme stands before it.
@@ -72,6 +75,7 @@ impl From<Request> for Received {
             query: request.uri().query().unwrap_or_default().to_owned(),
             request_id: format!("req_{}", gateway_id.unwrap_or_else(|| Uuid::new_v4().to_string())),
             address: source_ip.and_then(|address| address.parse().ok()),
+            proxy: request.headers().into(),
             token,
             spoken_contract,
             if_match,
