@@ -84,8 +84,8 @@ def update_api(update, api_id, old, new, stack_name, logical_id=None):
 created_by("AWS::ApiGatewayV2::Api", create_api, update_api)
 
 
-# The gateway tells a client its request's id in a header, and adds no content type to what has none. The functions write
-# the names of headers in small letters, so the emulator's own can be told by its capitals.
+# The gateway tells a client its request's id in a header, adds no content type to what has none, and renames WWW-Authenticate.
+# The functions write the names of headers in small letters, so the emulator's own can be told by its capitals.
 
 request_id = contextvars.ContextVar("request_id", default=None)
 make_uuid = apigateway.new_uuid
@@ -100,6 +100,8 @@ async def invoke_and_name(*arguments, **options):
     finally:
         request_id.reset(token)
     headers.pop("Content-Type", None)
+    renamed = {"www-authenticate": "x-amzn-remapped-www-authenticate"}
+    headers = {renamed.get(name.lower(), name): value for name, value in headers.items()}
     return status, {**headers, "apigw-requestid": chosen}, body
 
 

@@ -39,7 +39,13 @@ pub(super) fn components() -> Map<Header> {
             parameters::ETAG,
         ),
         ("Retry-After", "How many seconds to wait before asking again.", seconds.into(), "17"),
-        ("WWW-Authenticate", "How to show a credential: `Authorization: Bearer …`.", only("Bearer"), "Bearer"),
+        (
+            "WWW-Authenticate",
+            "How to show a credential: `Authorization: Bearer …`. Where Muster is deployed, API Gateway renames the header to \
+             `x-amzn-remapped-www-authenticate`.",
+            only("Bearer"),
+            "Bearer",
+        ),
         ("Allow", "The methods that the path has.", text().into(), "GET, POST"),
     ]
     .into_iter()

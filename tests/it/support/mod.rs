@@ -36,7 +36,10 @@ use muster_cli::{
     dev::{Data, LocalStack, Settings},
     emulator,
 };
-use reqwest::{Method, StatusCode, Url, header::HeaderMap};
+use reqwest::{
+    Method, StatusCode, Url,
+    header::{HeaderMap, WWW_AUTHENTICATE},
+};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
 use uuid::Uuid;
@@ -422,13 +425,24 @@ impl Client {
         let request = request.expect("a request that can be sent");
         let asked = Asked::of(&request);
         let response = http.execute(request).await.expect("the stack answers");
-        let (status, headers) = (response.status(), response.headers().clone());
+        let (status, headers) = (response.status(), as_functions_wrote(response.headers().clone()));
         let text = response.text().await.expect("the answer is text");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         let answer = Answer { status, headers, text, json };
         asked.describes(&answer);
         answer
     }
+}
+
+/// Headers by the names that the functions wrote: API Gateway renames `WWW-Authenticate`.
+///
+/// AWS, "Amazon API Gateway important notes":
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html>
+fn as_functions_wrote(mut headers: HeaderMap) -> HeaderMap {
+    if let Some(challenge) = headers.remove("x-amzn-remapped-www-authenticate") {
+        headers.insert(WWW_AUTHENTICATE, challenge);
+    }
+    headers
 }
 
 /// A user's id without a prefix.
