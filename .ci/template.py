@@ -35,10 +35,120 @@ def check_deployments(templates):
     assert groups.keys() == {f"{name}DeploymentGroup" for name in functions}, groups.keys()
     for name, group in groups.items():
         assert group["Properties"].get("AlarmConfiguration"), f"{name} rolls nothing back"
+        assert group["Properties"]["ServiceRoleArn"] == {"Fn::GetAtt": ["CodeDeployRole", "Arn"]}, name
+    policies = templates["prod"]["Resources"]["CodeDeployRole"]["Properties"]["ManagedPolicyArns"]
+    assert "AWSCodeDeployRoleForLambdaLimited" in json.dumps(policies), policies
     assert not of_type(templates["dev"], "AWS::CodeDeploy::"), "dev has resources of CodeDeploy"
     # SAM looks at properties as they are written, so another value of a parameter makes no version by itself.
     for name, version in of_type(templates["prod"], "AWS::Lambda::Version").items():
-        assert "${MemorySize}" in json.dumps(version["Properties"]), f"{name} stays when MemorySize changes"
+        function = templates["prod"]["Resources"][version["Properties"]["FunctionName"]["Ref"]]["Properties"]
+        variables = json.dumps(function["Environment"]["Variables"])
+        for parameter in ("MemorySize", "ProxySecretSha256"):
+            is_used = parameter == "MemorySize" or parameter in variables
+            is_described = f"${{{parameter}}}" in json.dumps(version["Properties"])
+            assert is_described == is_used, f"{name} stays when {parameter} changes"
+
+
+def metrics_of(alarm):
+    """The metrics that an alarm looks at: namespace, name and dimensions."""
+    properties = alarm["Properties"]
+    stats = [it["MetricStat"]["Metric"] for it in properties.get("Metrics", []) if "MetricStat" in it]
+    return [
+        (it["Namespace"], it["MetricName"], {dimension["Name"]: dimension["Value"] for dimension in it["Dimensions"]})
+        for it in stats or [properties]
+    ]
+
+
+def check_canary(template):
+    """Each deployment group stops on both alarms of new versions, and each alarm looks at the new version of each function."""
+    functions = set(of_type(template, "AWS::Lambda::Function"))
+    alarms = {"NewVersionsAlarm": "ExecutedVersion", "NewVersionsFailuresAlarm": "Version"}
+    for name, group in of_type(template, "AWS::CodeDeploy::DeploymentGroup").items():
+        configured = group["Properties"]["AlarmConfiguration"]["Fn::If"][1]
+        expected = {"Enabled": True, "Alarms": [{"Name": {"Ref": alarm}} for alarm in alarms]}
+        assert configured == expected, f"{name} has {configured}"
+    for alarm, dimension in alarms.items():
+        metrics = metrics_of(template["Resources"][alarm])
+        # The logical id of a version is its function's, and a hash.
+        versions = {metric[2][dimension]["Fn::GetAtt"][0].split("Version")[0] for metric in metrics}
+        assert versions == functions and len(metrics) == len(functions), f"{alarm} is on {versions}"
+        # CloudWatch: "an alarm can include up to 10 metrics in a metric math expression".
+        assert len(metrics) <= 10, alarm
+    # FailedInvocations has values after a deployment too, so the next deployment must not begin with the same alarm.
+    _, parts = template["Resources"]["NewVersionsFailuresAlarm"]["Properties"]["AlarmName"]["Fn::Join"]
+    named = {part["Fn::GetAtt"][0].split("Version")[0] for part in parts if "Fn::GetAtt" in part}
+    assert named == functions, f"the alarm stays for new versions of {functions - named}"
+
+
+def check_alarms(template):
+    """Each alarm also reports the return to OK, and looks at metrics that exist."""
+    written = set(re.findall(r'\("(\w+)", "(?:Count|Milliseconds)"\)', Path("shared/src/telemetry/emf.rs").read_text()))
+    alarms = {name: alarm["Properties"] for name, alarm in of_type(template, "AWS::CloudWatch::Alarm").items()}
+    for name, alarm in alarms.items():
+        assert alarm.get("AlarmActions") == alarm.get("OKActions"), f"{name} does not report its return to OK"
+        assert alarm.get("AlarmActions") or alarm.get("TreatMissingData") == "notBreaching", name
+        for namespace, metric, _ in metrics_of(template["Resources"][name]):
+            assert namespace != "Muster" or metric in written, f"{name} is on {metric}, which no function writes"
+
+    # A failed message is no error of a function, and soon leaves the age of the oldest message.
+    handed_back = alarms["MessagesHandedBackAlarm"]
+    assert (handed_back["MetricName"], handed_back["Threshold"]) == ("MessagesHandedBack", 0)
+    assert handed_back["Period"] * handed_back["EvaluationPeriods"] <= 900, "an outage is silent for long"
+    # A schedule or a mapping that stops has no metric any more.
+    for name, metric in {"ScheduleAlarm": "TicketsWaiting", "StreamStoppedAlarm": "PolledEventCount"}.items():
+        alarm = alarms[name]
+        expected = (metric, "SampleCount", "LessThanThreshold", 1, "breaching")
+        settings = ("MetricName", "Statistic", "ComparisonOperator", "Threshold", "TreatMissingData")
+        assert tuple(alarm[setting] for setting in settings) == expected, name
+    # An alarm that is in ALARM does not report further dead letters.
+    for queue in ("Tickets", "Users", "Jobs"):
+        alarm = alarms[f"{queue}DeadLettersGrowthAlarm"]
+        assert alarm["Metrics"][0]["Expression"] == "DIFF(letters)", alarm
+        ((_, _, dimensions),) = metrics_of({"Properties": alarm})
+        assert dimensions["QueueName"]["Fn::GetAtt"][0] == f"{queue}DeadLetters", dimensions
+    rate = alarms["ApiErrorsAlarm"]["Metrics"][0]["Expression"]
+    assert rate == "IF(failed > 5, 100 * failed / requests, 0)", rate
+    errors = alarms["FunctionErrorsAlarm"]
+    assert (errors["DatapointsToAlarm"], errors["EvaluationPeriods"]) == (2, 3), "one crash is enough for an alarm"
+
+
+def check_queues(template):
+    """A dead-letter queue accepts messages of its own queue alone, and the queues of senders limit a message to 256 KiB."""
+    queues = {name: it["Properties"] for name, it in template["Resources"].items() if it["Type"] == "AWS::SQS::Queue"}
+    assert len(queues) == 6, queues.keys()
+    for name, queue in queues.items():
+        letters = queue.get("RedrivePolicy", {}).get("deadLetterTargetArn", {}).get("Fn::GetAtt", [None])[0]
+        if letters:
+            allowed = queues[letters]["RedriveAllowPolicy"]
+            arn = {"Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:" + queue["QueueName"]["Fn::Sub"]}
+            assert allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [arn]}, f"{letters} takes {allowed}"
+    for name in ("TicketsQueue", "UsersQueue"):
+        assert queues[name]["MaximumMessageSize"] == 262144, name
+
+
+def check_domain(template):
+    """A domain name replaces the default endpoint and takes IPv6; each function that checks addresses knows the proxy."""
+    body = template["Resources"]["HttpApi"]["Properties"]["Body"]
+    (server,) = body["servers"]
+    is_off = server["x-amazon-apigateway-endpoint-configuration"]["disableExecuteApiEndpoint"]
+    assert is_off == {"Fn::If": ["HasDomainName", True, False]}, is_off
+    domain, mapping = (template["Resources"][name] for name in ("ApiDomain", "ApiDomainMapping"))
+    assert domain["Condition"] == mapping["Condition"] == "HasDomainName"
+    (configuration,) = domain["Properties"]["DomainNameConfigurations"]
+    assert configuration["IpAddressType"] == "dualstack", configuration
+    assert mapping["Properties"]["Stage"]["Ref"] in template["Resources"], mapping
+    assert template["Rules"].keys() == {"DomainNameAndCertificate", "ProxyAndDomainName"}, template["Rules"]
+    for name in ("TeamsFunction", "MembersFunction", "WorkloadFunction"):
+        variables = template["Resources"][name]["Properties"]["Environment"]["Variables"]
+        assert variables["PROXY_SECRET_SHA256"] == {"Ref": "ProxySecretSha256"}, name
+        assert "TABLE_NAME" in variables, name
+
+
+def check_retention(template):
+    """Resources with data outlive their stack, unless its creation fails."""
+    kept = {name: it["DeletionPolicy"] for name, it in template["Resources"].items() if it.get("UpdateReplacePolicy") == "Retain"}
+    assert set(kept) == {"Table", "FailedRecordsBucket", "FailedRecordsBucketPolicy"}, kept
+    assert set(kept.values()) == {"RetainExceptOnCreate"}, kept
 
 
 def check_dashboard(template):
@@ -64,6 +174,24 @@ def check_dashboard(template):
     assert headings == ["# Is it healthy?", "# Who waits?", "# What does it cost?"], headings
 
 
+def check_costs(templates):
+    """docs/scaling.md counts the alarms of each stage, and the metrics that they look at, which are billed."""
+    guide = Path("docs/scaling.md").read_text()
+    for stage, template in templates.items():
+        alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
+        alarms = [it for it in alarms if stage == "prod" or it.get("Condition") != "IsProd"]
+        said = f"{stage}: {len(alarms)} alarms on {sum(len(metrics_of(it)) for it in alarms)} metrics"
+        assert said in guide, f"docs/scaling.md does not say {said}"
+
+
+def check_sam_version():
+    """The version that README.md asks for is no newer than the one that is tested."""
+    asked = re.search(r"version ([\d.]+) or newer", Path("README.md").read_text())[1]
+    tested = re.search(r"^sam_version=([\d.]+)$", Path(".ci/sam").read_text(), re.MULTILINE)[1]
+    numbers = [tuple(map(int, version.split("."))) for version in (asked, tested)]
+    assert numbers[0] <= numbers[1], f"README.md asks for {asked}, and {tested} is tested"
+
+
 def check_samconfig(template):
     """What is deployed by default is dev, and built for the architecture on which it is to run; every parameter is one of the
     template's."""
@@ -85,8 +213,15 @@ def main(folder):
     templates = {stage: transform(stage) for stage in ("dev", "prod")}
     for stage, template in templates.items():
         (Path(folder) / f"{stage}.json").write_text(json.dumps(template, indent=1))
+        check_alarms(template)
+        check_queues(template)
+        check_domain(template)
+        check_retention(template)
         check_dashboard(template)
     check_deployments(templates)
+    check_canary(templates["prod"])
+    check_costs(templates)
+    check_sam_version()
     check_samconfig(templates["prod"])
 
 

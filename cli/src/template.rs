@@ -23,8 +23,8 @@ use serde_yaml_ng::Value;
 use tokio::time::Instant;
 
 pub use filter::Filter;
+pub use sources::{MAX_MESSAGE_BYTES, QueueDefinition, QueueMapping, Redrive, Schedule, StreamMapping};
 use sources::{Parameter, resolve};
-pub use sources::{QueueDefinition, QueueMapping, Redrive, Schedule, StreamMapping};
 
 /// The template that this program was built with.
 const TEMPLATE: &str = include_str!("../../template.yaml");

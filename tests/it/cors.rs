@@ -66,7 +66,7 @@ async fn answers_to_a_configured_origin_can_be_read_failures_too() {
             assert_eq!(answer.header("access-control-allow-origin"), OURS);
             assert_eq!(
                 answer.header("access-control-expose-headers"),
-                "allow,etag,retry-after,www-authenticate,x-request-id"
+                "allow,etag,retry-after,www-authenticate,x-amzn-remapped-www-authenticate,x-request-id"
             );
             assert_eq!(cors_headers(&answer).len(), 2, "{:?}", answer.headers);
         }

@@ -8,6 +8,9 @@ use serde_yaml_ng::{Mapping, Value};
 
 use super::Filter;
 
+/// The most bytes of a message that the local stack takes, as the template's queues for senders do.
+pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+
 /// A parameter of the template. The local stack takes its default.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -86,6 +89,7 @@ struct QueueProperties {
     visibility_timeout: Option<u64>,
     message_retention_period: Option<u64>,
     redrive_policy: Option<RedrivePolicy>,
+    maximum_message_size: Option<usize>,
     // What makes no difference here.
     #[serde(rename = "QueueName")]
     _queue_name: Option<Value>,
@@ -113,6 +117,11 @@ impl QueueDefinition {
         const RETENTION: u64 = 4 * 24 * 60 * 60;
         let properties = if properties.is_null() { Value::Mapping(Mapping::new()) } else { properties };
         let properties: QueueProperties = serde_yaml_ng::from_value(properties)?;
+        let is_local_limit = properties.maximum_message_size.is_none_or(|size| size == MAX_MESSAGE_BYTES);
+        ensure!(
+            is_local_limit,
+            "MaximumMessageSize: the local stack takes up to {MAX_MESSAGE_BYTES} bytes of a message"
+        );
         let redrive = properties.redrive_policy.map(|RedrivePolicy { dead_letter_target_arn, max_receive_count }| {
             let queue = get_att(&dead_letter_target_arn, "Arn")?;
             anyhow::Ok(Redrive { queue, max_receives: max_receive_count })
@@ -379,5 +388,7 @@ mod tests {
         assert_eq!((queue.visibility_timeout.as_secs(), queue.retention.as_secs()), (30, 345_600));
         assert_eq!(queue.redrive, None);
         assert!(QueueDefinition::parse(yaml("FifoQueue: true")).is_err());
+        assert!(QueueDefinition::parse(yaml("MaximumMessageSize: 262144")).is_ok());
+        assert!(QueueDefinition::parse(yaml("MaximumMessageSize: 1048576")).is_err());
     }
 }

@@ -14,9 +14,10 @@ use super::{
     ACCOUNT, Queues, arn,
     queue::{Attribute, Message, NoReceipt, Receipt, Received, size},
 };
+use crate::template::MAX_MESSAGE_BYTES;
 
 /// The most bytes of a message, and of all messages of a batch.
-pub const MAX_BYTES: usize = 256 * 1024;
+pub const MAX_BYTES: usize = MAX_MESSAGE_BYTES;
 /// The most messages of a batch.
 const MAX_BATCH: usize = 10;
 /// The most attributes of a message.
