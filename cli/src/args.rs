@@ -21,6 +21,8 @@ pub use browsers::{CorsOrigin, HostName};
 /// `muster dev` runs everything on this machine. The commands for tables, keys, JWKS and users work on the table that --table
 /// names, in AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or wherever --endpoint-url points; those for tickets on a
 /// queue.
+///
+/// The exit code is 0 if the command succeeds or its reader closes the pipe, 1 if it fails, and 2 for a usage error.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version)]
 pub struct Arguments {
@@ -134,6 +136,8 @@ pub struct TableCreate {
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
     /// Make a key and show it, this once
+    ///
+    /// A key that cannot be printed, because the pipe is closed or the disk is full, is deleted again. The exit code is then 1.
     Create(KeysCreate),
     /// List an organization's keys, without the secrets
     List(KeysList),

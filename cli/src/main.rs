@@ -1,16 +1,21 @@
-//! `muster`: exits with 0 when all was done, 1 when something was not, and 2 when the command line makes no sense.
+//! `muster`: exits with 0 if the command succeeds or its reader closes the pipe, 1 if it fails, and 2 for a usage error.
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use muster_cli::{
     args::{Arguments, Command, JwksCommand, KeysCommand, TableCommand, TicketsCommand, UsersCommand},
-    commands, dev,
+    commands, dev, output,
 };
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return output::usage(&error),
+    };
     dev::log_to_stderr();
     let outcome = match arguments.command {
         Command::Dev(dev) => dev::run(dev).await,
@@ -28,11 +33,5 @@ async fn main() -> ExitCode {
         Command::Tickets { command: TicketsCommand::Redrive(redrive) } => commands::tickets::redrive(redrive).await,
         Command::Openapi(openapi) => commands::openapi::print(&openapi),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    output::exit_code(outcome)
 }

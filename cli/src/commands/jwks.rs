@@ -6,7 +6,10 @@ use anyhow::{Context, bail, ensure};
 use muster::domain::{OrganizationId, RsaPublicKey, Timestamp, TokenIssuer, TokenKey, TokenKeys};
 use serde_json::{Map, Value, json};
 
-use crate::args::{JwksRemove, JwksSet, JwksShow};
+use crate::{
+    args::{JwksRemove, JwksSet, JwksShow},
+    output,
+};
 
 /// The members of a JWK that only whoever signs may have, of an RSA key and of any other (RFC 7518, 6).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -63,12 +66,11 @@ pub async fn set(JwksSet { organization, issuer, audience, file, target }: JwksS
     let count = keys.as_slice().len();
     let issuer = TokenIssuer { organization_id: organization, keys, issuer, audience, updated_at: Timestamp::now() };
     target.store().await?.put_token_issuer(&issuer).await.map_err(|error| target.explain(error))?;
-    println!(
+    Ok(output::line(format_args!(
         "Tokens of {} are verified with {}. Functions that know what was set before believe it for up to 60 seconds.",
         issuer.organization_id,
         if count == 1 { "this key".to_owned() } else { format!("these {count} keys") }
-    );
-    Ok(())
+    ))?)
 }
 
 /// Shows an organization's keys.
@@ -79,17 +81,18 @@ pub async fn show(JwksShow { organization, json, target }: JwksShow) -> anyhow::
     let issuer = target.store().await?.token_issuer(&organization).await.map_err(|error| target.explain(error))?;
     let Some(issuer) = issuer else { bail!(none(&organization)) };
     if json {
-        println!("{}", describe(&issuer));
-        return Ok(());
+        return Ok(output::line(describe(&issuer))?);
     }
-    println!("Issuer:    {}", issuer.issuer.as_deref().unwrap_or("any"));
-    println!("Audience:  {}", issuer.audience.as_deref().unwrap_or("any"));
-    println!("Set:       {}", issuer.updated_at.iso8601());
-    println!("BITS  KID");
-    for TokenKey { kid, key } in issuer.keys.as_slice() {
-        println!("{}  {}", key.bits(), kid.as_deref().unwrap_or("-"));
-    }
-    Ok(())
+    Ok(output::write(|out| {
+        writeln!(out, "Issuer:    {}", issuer.issuer.as_deref().unwrap_or("any"))?;
+        writeln!(out, "Audience:  {}", issuer.audience.as_deref().unwrap_or("any"))?;
+        writeln!(out, "Set:       {}", issuer.updated_at.iso8601())?;
+        writeln!(out, "BITS  KID")?;
+        for TokenKey { kid, key } in issuer.keys.as_slice() {
+            writeln!(out, "{}  {}", key.bits(), kid.as_deref().unwrap_or("-"))?;
+        }
+        Ok(())
+    })?)
 }
 
 /// Forgets an organization's keys.
@@ -101,10 +104,9 @@ pub async fn remove(JwksRemove { organization, target }: JwksRemove) -> anyhow::
     if !store.remove_token_issuer(&organization).await.map_err(|error| target.explain(error))? {
         bail!(none(&organization));
     }
-    println!(
+    Ok(output::line(format_args!(
         "No token of {organization} is good any more. Functions that know its keys stop taking them within 60 seconds."
-    );
-    Ok(())
+    ))?)
 }
 
 fn none(organization: &OrganizationId) -> String {

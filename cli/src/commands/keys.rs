@@ -1,13 +1,20 @@
 //! `muster keys`.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    error::Error as _,
+    io::{self, Write},
+};
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use ipnet::IpNet;
 use muster::domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp};
 use serde_json::json;
 
-use crate::args::{KeysCreate, KeysList, KeysRevoke, Kind, ScopeName};
+use crate::{
+    args::{KeysCreate, KeysList, KeysRevoke, Kind, ScopeName, Target},
+    output::{self, WriteError},
+};
 
 /// How many digits of its hash name a key in lists: enough to tell any two keys apart.
 const ID_DIGITS: usize = 16;
@@ -35,10 +42,10 @@ pub fn issue(
     (secret, key)
 }
 
-/// Makes a key and shows it.
+/// Creates a key and prints its secret. A key whose secret cannot be printed is deleted again.
 ///
 /// # Errors
-/// A scope that the kind may not carry, or the table's.
+/// The kind does not allow a scope, the table fails, or the secret cannot be printed.
 pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
     let KeysCreate { organization, kind: Kind(kind), scopes, name, allow_from, expires_in, json, target } = create;
     let scopes = match scopes {
@@ -56,14 +63,34 @@ pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
     key.expires_at = expires_in.map(|time| now.plus(time));
     target.store().await?.put_api_key(&key).await.map_err(|error| target.explain(error))?;
 
-    if json {
-        println!("{}", with_secret(&key, &secret));
-    } else {
-        println!("{}", secret.reveal());
+    let printed = if json { output::line(with_secret(&key, &secret)) } else { output::line(secret.reveal()) };
+    if let Err(error) = printed {
+        return Err(delete_unprinted(&target, &key, &error).await);
+    }
+    if !json {
         let (id, validity, origin) = (id(&key), validity(&key), origin(&key));
-        eprintln!("This is the only time the key is shown. Its id is {id}; it is good {validity}, from {origin}.");
+        output::note(format_args!(
+            "This is the only time the key is shown. Its id is {id}; it is good {validity}, from {origin}."
+        ));
     }
     Ok(())
+}
+
+/// Deletes a key whose secret could not be printed, and returns the error to report. A closed pipe is an error here too: the
+/// command did not create a key that anyone can use.
+async fn delete_unprinted(target: &Target, key: &ApiKey, error: &WriteError) -> anyhow::Error {
+    let cause = error.source().map(ToString::to_string).unwrap_or_default();
+    let deleted = async { target.store().await?.delete_api_key(key.hash).await.map_err(anyhow::Error::from) };
+    match deleted.await {
+        Ok(()) => anyhow!("{error} ({cause}): the key is deleted again, create another once its output can be written"),
+        Err(failed) => {
+            let (organization, id) = (&key.organization_id, id(key));
+            failed.context(format!(
+                "{error} ({cause}), and the key could not be deleted: run `muster keys revoke --organization \
+                 {organization} {id}`"
+            ))
+        }
+    }
 }
 
 /// Lists an organization's keys.
@@ -73,21 +100,24 @@ pub async fn create(create: KeysCreate) -> anyhow::Result<()> {
 pub async fn list(KeysList { organization, json, target }: KeysList) -> anyhow::Result<()> {
     let keys = target.store().await?.api_keys(&organization).await.map_err(|error| target.explain(error))?;
     if json {
-        for key in &keys {
-            println!("{}", describe(key));
-        }
-        return Ok(());
+        return Ok(output::write(|out| keys.iter().try_for_each(|key| writeln!(out, "{}", describe(key))))?);
     }
     if keys.is_empty() {
-        eprintln!("The organization {organization} has no keys. `muster keys create` makes one.");
+        output::note(format_args!("The organization {organization} has no keys. `muster keys create` makes one."));
         return Ok(());
     }
-    println!(
+    Ok(output::write(|out| write_list(out, &keys))?)
+}
+
+fn write_list(out: &mut dyn Write, keys: &[ApiKey]) -> io::Result<()> {
+    writeln!(
+        out,
         "{:ID_DIGITS$}  {:8}  {:20}  {:34}  {:36}  {:18}  NAME",
         "ID", "KIND", "CREATED", "STATE", "SCOPES", "FROM"
-    );
-    for key in &keys {
-        println!(
+    )?;
+    for key in keys {
+        writeln!(
+            out,
             "{}  {:8}  {}  {:34}  {:36}  {:18}  {}",
             id(key),
             key.kind.as_str(),
@@ -96,7 +126,7 @@ pub async fn list(KeysList { organization, json, target }: KeysList) -> anyhow::
             scopes(key).join(","),
             origin(key),
             key.name.as_deref().unwrap_or("-")
-        );
+        )?;
     }
     Ok(())
 }
@@ -126,12 +156,10 @@ pub async fn revoke(KeysRevoke { organization, id: wanted, target }: KeysRevoke)
         );
     };
     if key.revoked_at.is_some() {
-        println!("The key {} is revoked already.", id(key));
-        return Ok(());
+        return Ok(output::line(format_args!("The key {} is revoked already.", id(key)))?);
     }
     store.revoke_api_key(key.hash, Timestamp::now()).await.map_err(|error| target.explain(error))?;
-    println!("Revoked {}. Functions that know it stop taking it within 60 seconds.", id(key));
-    Ok(())
+    Ok(output::line(format_args!("Revoked {}. Functions that know it stop taking it within 60 seconds.", id(key)))?)
 }
 
 fn id(key: &ApiKey) -> String {

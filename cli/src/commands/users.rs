@@ -17,7 +17,10 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use tokio::time::Instant;
 
 use super::PATIENCE;
-use crate::args::{Target, UsersErase, UsersImport};
+use crate::{
+    args::{Target, UsersErase, UsersImport},
+    output,
+};
 
 /// A user as either platform writes one.
 #[derive(Deserialize)]
@@ -105,7 +108,9 @@ pub async fn import(arguments: UsersImport) -> anyhow::Result<()> {
         bad: 0,
     };
     import.begin().await?;
-    let report = |number: usize, why: &str| progress.suspend(|| eprintln!("{}:{number}: {why}", file.display()));
+    let report = |number: usize, why: &str| {
+        progress.suspend(|| output::note(format_args!("{}:{number}: {why}", file.display())));
+    };
     let mut lines = BufReader::new(progress.wrap_read(opened));
     let mut line = Vec::new();
     for number in 1.. {
@@ -137,14 +142,15 @@ pub async fn import(arguments: UsersImport) -> anyhow::Result<()> {
     import.flush(&report).await?;
     progress.finish_and_clear();
     let Import { written, deleted, bad, .. } = import;
-    println!("Imported {written} users into {organization}.");
+    let mut summary = format!("Imported {written} users into {organization}.");
     if deleted > 0 {
-        println!("{deleted} lines are of deleted users and changed nothing.");
+        summary.push_str(&format!("\n{deleted} lines are of deleted users and changed nothing."));
     }
+    let printed = output::line(summary);
     if bad > 0 {
         bail!("{bad} lines were left out: correct them, and import the file again");
     }
-    Ok(())
+    Ok(printed?)
 }
 
 /// Erases the personal data of users.
@@ -157,6 +163,8 @@ pub async fn erase(UsersErase { organization, users, target }: UsersErase) -> an
     let exists = store().organization_exists(&organization).await.map_err(|error| target.explain(error))?;
     // A misspelt organization would leave the personal data in place without an error.
     ensure!(exists, "there is no organization {organization} in table {:?}: check --organization", target.table);
+    // A reader that closes its end must not keep the other users from being erased.
+    let mut printed = Ok(());
     for user in users {
         let before = store().erase_user(&organization, user, Timestamp::now()).await;
         let outcome = match before.map_err(|error| target.explain(error))? {
@@ -164,9 +172,9 @@ pub async fn erase(UsersErase { organization, users, target }: UsersErase) -> an
             Some(UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended) => "is erased",
             None => "had no profile; a tombstone keeps later events out",
         };
-        println!("{}: {outcome}.", user.uuid());
+        printed = printed.and(output::line(format_args!("{}: {outcome}.", user.uuid())));
     }
-    Ok(())
+    Ok(printed?)
 }
 
 /// How many users are written at once.

@@ -21,7 +21,7 @@ mod stream;
 
 use std::{
     fs,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -41,7 +41,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 
-use crate::{args, emulator, template::Template};
+use crate::{args, emulator, output, template::Template};
 use cors::Cors;
 use data::Folder;
 pub use demo::{ContractKeys, DemoKeys, DemoUser, Organization};
@@ -350,7 +350,7 @@ pub struct Description<'s> {
 /// `muster dev`: serves until it is interrupted.
 ///
 /// # Errors
-/// See [`LocalStack::start`]; or the file of `--env-vars` cannot be written.
+/// See [`LocalStack::start`]; or the greeting or the file of `--env-vars` cannot be written.
 pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
     let args::Dev { port, listen, data_dir, in_memory, samples, env_vars, cors_origins, allow_hosts, json } = dev;
     let data = match data_dir {
@@ -360,10 +360,10 @@ pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
         None => Data::Folder(Folder::default_path()?),
     };
     if !listen.is_loopback() {
-        eprintln!(
+        output::note(format_args!(
             "warning: every client that reaches {listen} can read and write all data here: the table and the queues ask for no \
              credentials"
-        );
+        ));
     }
     let settings = Settings { listen, cors_origins, allow_hosts, ..Settings::default() };
     let mut interrupted = Interrupts::listen().context("could not listen for Ctrl-C")?;
@@ -378,10 +378,14 @@ pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
         return Err(error).with_context(|| format!("{} cannot be written", file.display()));
     }
     let greeting = if json { serde_json::to_string(&stack.describe())? } else { greeting(&stack, &data) };
-    // Whoever reads this may close its end; the stack serves on.
-    let _ = writeln!(io::stdout(), "{greeting}");
-    interrupted.next().await;
-    stack.stop().await
+    // The greeting has the addresses and the keys. A stack that could not print them has no user, so it ends. Its keys end
+    // with it, or stay in the data folder for the greeting of the next start.
+    let printed = output::line(greeting);
+    if printed.is_ok() {
+        interrupted.next().await;
+    }
+    stack.stop().await?;
+    Ok(printed?)
 }
 
 fn greeting(stack: &LocalStack, data: &Data) -> String {
@@ -460,5 +464,7 @@ pub fn log_to_stderr() {
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
         .with_writer(stderr)
+        // The subscriber reports a failed write with `eprintln!`, which panics where standard error is a closed pipe.
+        .log_internal_errors(false)
         .try_init();
 }

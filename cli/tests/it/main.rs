@@ -4,6 +4,7 @@ mod dev;
 mod documents;
 mod guard;
 mod operator;
+mod output;
 mod queues;
 mod readme;
 mod redrive;

@@ -230,7 +230,7 @@ async fn a_key_is_revoked_by_the_beginning_of_its_id() {
 }
 
 /// An RSA key of this many bits, of which nobody knows the private half.
-fn jwk(kid: &str, bits: usize) -> Value {
+pub fn jwk(kid: &str, bits: usize) -> Value {
     json!({ "kty": "RSA", "kid": kid, "n": URL_SAFE_NO_PAD.encode(vec![0xff; bits / 8]), "e": "AQAB" })
 }
 

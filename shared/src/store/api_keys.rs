@@ -28,6 +28,16 @@ impl Store {
         self.put_and_begin(&key.organization_id, ApiKeyItem::new(key)).await
     }
 
+    /// Deletes a key. No record of it remains, unlike that of a revoked key. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn delete_api_key(&self, hash: KeyHash) -> Result<(), Error> {
+        let call = self.client.delete_item().table_name(&*self.table).set_key(Some(keys::api_key(hash).attributes()));
+        self.send(|| call.clone().send()).await?;
+        Ok(())
+    }
+
     /// Reads an organization's keys, the oldest first. The index that lists them may lag behind by a moment. One round trip
     /// a page of the index, then one a key.
     ///

@@ -3,11 +3,10 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
-    io::{self, ErrorKind, Write},
     time::Duration,
 };
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use aws_sdk_sqs::{
     Client,
     config::{self, retry::RetryConfig, timeout::TimeoutConfig},
@@ -33,6 +32,7 @@ use super::{
 use crate::{
     args::{Destination, TicketsRedrive},
     dev, emulator,
+    output::{self, WriteError},
 };
 
 /// How long others do not see what is looked at here: longer than a look at what a queue may have in flight, and short enough to
@@ -80,14 +80,18 @@ pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
     let outcome = look.through(&goal, limit).await;
     look.progress.finish_and_clear();
     look.give_back().await;
-    match &goal {
-        Goal::Show { .. } if !look.any && outcome.is_ok() => {
-            eprintln!("No such dead letters in {}.", look.dead_letters.url);
+    let printed = match &goal {
+        Goal::Show { .. } => {
+            if !look.any && outcome.is_ok() {
+                output::note(format_args!("No such dead letters in {}.", look.dead_letters.url));
+            }
+            Ok(())
         }
-        Goal::Show { .. } => {}
-        Goal::Send { to, .. } => println!("{}", look.summary(to, limit)),
-    }
-    outcome
+        Goal::Send { to, .. } => output::line(look.summary(to, limit)),
+    };
+    // A failure to send is reported rather than a failure to print the summary.
+    outcome?;
+    Ok(printed?)
 }
 
 /// What becomes of the dead letters that are chosen.
@@ -343,11 +347,7 @@ impl Look {
             }
             self.any |= !chosen.is_empty();
             match goal {
-                Goal::Show { json } => match self.show(&chosen, *json) {
-                    // Whoever reads may have seen enough.
-                    Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
-                    shown => shown.context("could not write to standard output")?,
-                },
+                Goal::Show { json } => self.show(&chosen, *json)?,
                 Goal::Send { queue, .. } => self.send(queue, chosen).await?,
             }
         }
@@ -357,27 +357,29 @@ impl Look {
         self.held.insert(letter.id.clone(), letter.receipt.clone());
     }
 
-    fn show(&mut self, letters: &[Letter], json: bool) -> io::Result<()> {
+    fn show(&mut self, letters: &[Letter], json: bool) -> Result<(), WriteError> {
         for letter in letters {
             self.hold(letter);
         }
-        let mut out = io::stdout().lock();
-        for letter in letters {
-            let about = About::of(&letter.body);
-            if json {
-                writeln!(out, "{}", letter.describe(&about))?;
-            } else {
-                if self.done == 0 {
-                    writeln!(out, "{:36}  {:16}  {:44}  {:>8}  REASON", "EVENT", "ORGANIZATION", "ABOUT", "RECEIVES")?;
+        output::write(|out| {
+            for letter in letters {
+                let about = About::of(&letter.body);
+                if json {
+                    writeln!(out, "{}", letter.describe(&about))?;
+                } else {
+                    if self.done == 0 {
+                        let (event, organization, about) = ("EVENT", "ORGANIZATION", "ABOUT");
+                        writeln!(out, "{event:36}  {organization:16}  {about:44}  {:>8}  REASON", "RECEIVES")?;
+                    }
+                    let About { event, organization, subject } = about;
+                    let (event, organization) = (shown(&event), shown(&organization));
+                    let (subject, reason) = (shown(&subject), shown(&letter.reason));
+                    writeln!(out, "{event:36}  {organization:16}  {subject:44}  {:>8}  {reason}", letter.receives)?;
                 }
-                let About { event, organization, subject } = about;
-                let (event, organization) = (shown(&event), shown(&organization));
-                let (subject, reason) = (shown(&subject), shown(&letter.reason));
-                writeln!(out, "{event:36}  {organization:16}  {subject:44}  {:>8}  {reason}", letter.receives)?;
+                self.done += 1;
             }
-            self.done += 1;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Sends these, and deletes those that were taken.
@@ -411,7 +413,7 @@ impl Look {
         let receipts: Vec<_> = self.held.drain().map(|(_, receipt)| receipt).collect();
         if let Err(error) = self.dead_letters.give_back(&receipts).await {
             let minutes = UNSEEN.as_secs() / 60;
-            eprintln!("note: what is left is seen again in {minutes} minutes only: {error:#}");
+            output::note(format_args!("note: what is left is seen again in {minutes} minutes only: {error:#}"));
         }
     }
 

@@ -9,7 +9,10 @@ use super::{
     destination::{Failed, Opened},
     lines::{self, Line},
 };
-use crate::args::{Destination, TicketsSend};
+use crate::{
+    args::{Destination, TicketsSend},
+    output,
+};
 
 /// How many calls are under way at once.
 const IN_FLIGHT: usize = 16;
@@ -58,7 +61,7 @@ pub async fn send(TicketsSend { file, to }: TicketsSend) -> anyhow::Result<()> {
                         }
                         Ok(Line { number, event: Err(why) }) => {
                             refused += 1;
-                            progress.suspend(|| eprintln!("{name}:{number}: {why}"));
+                            progress.suspend(|| output::note(format_args!("{name}:{number}: {why}")));
                         }
                         Err(error) => unreadable = Some(error),
                     }
@@ -72,9 +75,8 @@ pub async fn send(TicketsSend { file, to }: TicketsSend) -> anyhow::Result<()> {
     }
     progress.finish_and_clear();
     let complete = stopped.is_none() && unreadable.is_none();
-    if sent > 0 || complete {
-        println!("{}", summary(sent, &to, began));
-    }
+    // A failure to send is reported rather than a failure to print this.
+    let printed = if sent > 0 || complete { output::line(summary(sent, &to, began)) } else { Ok(()) };
     if let Some((line, cause)) = stopped {
         let advice = "send it again, since an event that comes twice changes nothing";
         return Err(cause.context(format!("stopped at line {line} of {name}: {advice}")));
@@ -85,7 +87,7 @@ pub async fn send(TicketsSend { file, to }: TicketsSend) -> anyhow::Result<()> {
     if refused > 0 {
         bail!("lines left out: {refused}; mend them and send the file again, which does no harm to the rest");
     }
-    Ok(())
+    Ok(printed?)
 }
 
 fn summary(sent: u64, to: &Destination, began: Instant) -> String {
