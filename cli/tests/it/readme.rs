@@ -1,98 +1,192 @@
-//! The README's walk-through, run line by line against a local stack: what it shows is what comes.
+//! The walk of the README: its `bash` blocks, run in one shell as they stand, print what the page shows.
 
 use std::{
-    collections::HashMap,
-    env, fs,
+    env,
+    ffi::OsString,
+    fs::{self, File},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use aws_sdk_sqs::types::QueueAttributeName;
+use axum::{Router, extract::State, routing::get};
+use muster_cli::emulator;
 use serde_json::Value;
 
-use crate::support::{Dev, PATIENCE, has_curl, muster, run, run_within, stderr, stdout};
+use crate::support::{Dev, PATIENCE, has_curl, lines, muster, run, stderr, stdout};
 
-/// A command of the walk-through, and what the README says it prints.
-struct Step {
-    command: String,
-    printed: String,
+/// The address of the stack on the page.
+const ADDRESS: &str = "http://127.0.0.1:3000";
+
+/// A line that separates the outputs of two blocks. The exit code of the block follows it.
+const SEPARATOR: &str = "--- end of block: ";
+
+/// A block of commands, and the output that the page shows for it.
+#[derive(Debug, PartialEq, Eq)]
+struct Block {
+    commands: String,
+    output: String,
 }
 
-/// The steps of every `console` block, in order.
-fn walk_through(readme: &str) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    for block in readme.split("```console\n").skip(1) {
-        for line in block.split("```").next().unwrap_or_default().lines() {
-            match (line.strip_prefix("$ "), steps.last_mut()) {
-                (Some(command), _) => steps.push(Step { command: command.to_owned(), printed: String::new() }),
-                (None, Some(step)) => step.printed += line,
-                (None, None) => panic!("a block begins with what was printed: {line}"),
-            }
+/// Returns the `bash` blocks of a page in order. The output of a block is the `json` or `text` block that comes next.
+fn blocks(page: &str) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut fences = page.split("\n```");
+    // The text between two fences is the content of a block, or prose.
+    while let (Some(_prose), Some(fenced)) = (fences.next(), fences.next()) {
+        let (language, content) = fenced.split_once('\n').unwrap_or((fenced, ""));
+        match (language, blocks.last_mut()) {
+            ("bash", _) => blocks.push(Block { commands: content.to_owned(), output: String::new() }),
+            ("json" | "text", Some(block)) if block.output.is_empty() => content.clone_into(&mut block.output),
+            ("json" | "text", _) => panic!("no block of commands precedes this output: {content}"),
+            _ => {}
         }
     }
-    steps
+    blocks
 }
 
-/// A text whose ids and times are all the same. The demo users' ids are everywhere the same already.
-fn without_ids_and_times(text: &str) -> String {
-    let ends_word = |c: char| !c.is_ascii_alphanumeric() && c != '-';
-    let digits = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-    let varies = |word: &str| {
-        let uuid = word.len() == 36 && word.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
-        let seconds = word.len() == 10 && digits(word);
-        // `2026-11-21T22`, `05` and `00Z`.
-        let date = word.len() == 13 && word.contains('T');
-        let clock = word.trim_end_matches('Z').len() == 2 && digits(word.trim_end_matches('Z'));
-        (uuid && !word.starts_with("10000000-")) || seconds || date || clock
-    };
-    text.split_inclusive(ends_word)
-        .map(|piece| {
-            let word = piece.trim_end_matches(ends_word);
-            if varies(word) { piece.replace(word, "…") } else { piece.to_owned() }
+/// Replaces ids and times by placeholders. The same id has the same placeholder wherever it occurs.
+#[derive(Default)]
+struct Masked {
+    ids: Vec<String>,
+}
+
+impl Masked {
+    /// The ids of the demo organization's users, which are the same everywhere.
+    const FIXED: &str = "10000000-0000-4000-8000-";
+
+    fn line(&mut self, line: &str) -> String {
+        without_durations(&without_times(&self.without_ids(line)))
+    }
+
+    fn without_ids(&mut self, line: &str) -> String {
+        let mut masked = String::new();
+        let mut rest = line;
+        while let Some(next) = rest.chars().next() {
+            let id = rest.get(..36).filter(|word| is_uuid(word) && !word.starts_with(Self::FIXED));
+            let length = if let Some(id) = id {
+                let known = self.ids.iter().position(|known| known == id).unwrap_or_else(|| {
+                    self.ids.push(id.to_owned());
+                    self.ids.len() - 1
+                });
+                masked += &format!("<id {known}>");
+                id.len()
+            } else {
+                masked.push(next);
+                next.len_utf8()
+            };
+            rest = &rest[length..];
+        }
+        masked
+    }
+}
+
+fn is_uuid(word: &str) -> bool {
+    let dashes = [8, 13, 18, 23];
+    word.len() == 36
+        && word.bytes().enumerate().all(|(at, byte)| match byte {
+            b'-' => dashes.contains(&at),
+            _ => byte.is_ascii_hexdigit() && !dashes.contains(&at),
         })
-        .collect()
 }
 
-/// Whether a text is this pattern, in which each `…` stands for any number or word.
-fn fits(pattern: &str, text: &str) -> bool {
-    let mut pieces: Vec<&str> = pattern.split('…').collect();
-    let last = pieces.pop().unwrap_or_default();
-    let Some((first, between)) = pieces.split_first() else { return text == last };
-    let is_value = |text: &str| !text.contains(['"', ',', '}', ' ']);
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    for piece in between {
-        match rest.split_once(piece) {
-            Some((value, after)) if is_value(value) => rest = after,
-            _ => return false,
-        }
+/// Replaces the values of the JSON fields `timestamp` and `…_at`: times in RFC 3339 and Unix seconds.
+fn without_times(line: &str) -> String {
+    // A time has neither a brace nor a comma, so it ends where the piece of its field does.
+    let masked = |piece: &str| {
+        let (field, rest) = piece.split_once("\":")?;
+        let name = field.rsplit('"').next()?;
+        let value = rest.trim_end_matches([',', '}']);
+        let is_masked = (name == "timestamp" || name.ends_with("_at")) && is_time(value);
+        is_masked.then(|| format!("{field}\":<time>{}", &rest[value.len()..]))
+    };
+    let pieces = line.split_inclusive(['{', ',', '}']);
+    pieces.map(|piece| masked(piece).unwrap_or_else(|| piece.to_owned())).collect()
+}
+
+fn is_time(value: &str) -> bool {
+    let shape: String = value.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    shape == "0000000000" || shape == "\"0000-00-00T00:00:00Z\""
+}
+
+/// Replaces the figures in `in 0.1 s, 9 a second`.
+fn without_durations(line: &str) -> String {
+    let Some((before, after)) = line.split_once(" in ") else { return line.to_owned() };
+    let Some((seconds, rest)) = after.split_once(" s, ") else { return line.to_owned() };
+    let Some((rate, rest)) = rest.split_once(" a second.") else { return line.to_owned() };
+    if seconds.parse::<f64>().is_err() || rate.parse::<u64>().is_err() {
+        return line.to_owned();
     }
-    rest.strip_suffix(last).is_some_and(is_value)
+    format!("{before} in <seconds> s, <rate> a second.{rest}")
 }
 
 #[test]
-fn dots_stand_for_values() {
-    assert!(fits("a…b", "a12b") && fits("a…b…", "a…b1.5") && fits("same", "same") && fits("…", ""));
-    assert!(!fits("a…b", "a1,2b") && !fits("a…b", "a1") && !fits("same", "other") && !fits("x…", "y1"));
+fn mask_hides_ids_and_times_alone() {
+    let mut masked = Masked::default();
+    let (one, two) = ("01a20024-2dce-7152-bc84-89f71c4ce334", "e9fc7e25-3b6b-4c4e-9d26-3cc1d7f3a3f0");
+    assert_eq!(masked.line(&format!("team_{one},/v1/{two}/{one}")), "team_<id 0>,/v1/<id 1>/<id 0>");
+    for (line, shown) in [
+        (
+            r#"{"created_at":1795298700,"at":"2026-11-21T22:05:00Z"}"#,
+            r#"{"created_at":<time>,"at":"2026-11-21T22:05:00Z"}"#,
+        ),
+        (r#"{"timestamp":"2026-11-21T22:05:00Z","path":"/"}"#, r#"{"timestamp":<time>,"path":"/"}"#),
+        (r#"{"a":[{"queried_at":1795298700}],"b_at":null}"#, r#"{"a":[{"queried_at":<time>}],"b_at":null}"#),
+        ("Sent 1 event to x in 0.1 s, 12 a second.", "Sent 1 event to x in <seconds> s, <rate> a second."),
+    ] {
+        assert_eq!(masked.line(line), shown);
+    }
+    for shown in [
+        r#"{"rate":98.35,"open":72,"avg":36.0,"seconds":1795298700}"#,
+        r#"{"id":"usr_10000000-0000-4000-8000-000000000003"}"#,
+        r#"{"name":"Sam: a team, \"at\"","updated_at":"soon"}"#,
+        "Sent 1 event in time.",
+    ] {
+        assert_eq!(masked.line(shown), shown);
+    }
 }
 
-/// What somebody who follows the page has put into variables, and how long what they wait for may take.
+#[test]
+fn blocks_have_the_output_that_follows() {
+    let page = "a\n```sh\nleft out\n```\nb\n```bash\none\ntwo\n```\n\n```json\n{}\n```\nc\n```bash\nthree\n```\nd\n";
+    let block = |commands: &str, output: &str| Block { commands: commands.to_owned(), output: output.to_owned() };
+    assert_eq!(blocks(page), [block("one\ntwo", "{}"), block("three", "")]);
+}
+
+/// A stack to take the walk on.
 struct Walk {
-    variables: HashMap<String, String>,
+    /// The address of its API.
+    url: String,
+    /// The output of `muster dev` that the first block reads: the address and the keys.
+    greeting: String,
+    /// Texts of the page to replace before the commands run. None for a local stack.
+    replaced: Vec<(&'static str, String)>,
+    /// The time for all blocks.
     patience: Duration,
 }
 
 impl Walk {
-    /// Along a stack on this machine.
-    fn local(dev: &Dev) -> Self {
-        let variables =
-            [("MUSTER", "/url"), ("TICKETS", "/url"), ("TT", "/keys/toptickets/admin"), ("ITSM", "/keys/itsm/admin")];
-        let variables = variables.map(|(name, pointer)| (name.to_owned(), dev.text(pointer).to_owned()));
-        Self { variables: variables.into(), patience: PATIENCE }
+    /// Starts a stack as the page says, but on a free port. The process ends when the first value is dropped.
+    fn local() -> (Dev, Self) {
+        let (child, lines) = lines(&mut muster(["dev", "--in-memory", "--port", "0"]));
+        let dev = Dev { child, description: Value::Null };
+        let mut greeting = String::new();
+        for line in lines {
+            greeting += &format!("{line}\n");
+            if line.starts_with("Data") {
+                break;
+            }
+        }
+        let url = greeting.split_whitespace().find(|word| word.starts_with("http://"));
+        let url = url.expect("the greeting has the address").to_owned();
+        (dev, Self { url, greeting, replaced: Vec::new(), patience: 2 * PATIENCE })
     }
 
-    /// Along the deployed stack that the file at this path describes, into which an operator puts the demo organization.
-    fn deployed(path: &Path, dev: &Dev) -> Self {
+    /// Uses the deployed stack that the file at this path describes. An operator's commands put the demo organization there.
+    fn deployed(path: &Path) -> (Dev, Self) {
+        let dev = Dev::in_memory();
         let description = fs::read(path).expect("the description can be read");
         let description: Value = serde_json::from_slice(&description).expect("the description is JSON");
         let text = |pointer: &str| description.pointer(pointer).and_then(Value::as_str).expect("it is described");
@@ -110,75 +204,120 @@ impl Walk {
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
         fs::write(file.path(), lines.join("\n")).expect("a file can be written");
         operate(&["users", "import", file.path().to_str().expect("a path in UTF-8")]);
-        let key = |kind: &str| {
-            let made = operate(&["keys", "create", "--kind", kind, "--json"]);
-            let made: Value = serde_json::from_str(&made).expect("a key is told as JSON");
-            made["key"].as_str().expect("a key").to_owned()
+        let keys = ["tt_admin", "itsm"].map(|kind| operate(&["keys", "create", "--kind", kind]));
+        let (url, queue) = (text("/url").to_owned(), text("/queues/tickets/url").to_owned());
+        // The ticket queue has an address of its own, and no `/_dev/queues`.
+        let replaced =
+            vec![("--to $MUSTER", format!("--to {queue}")), ("$MUSTER/_dev", format!("{}/_dev", depths(queue)))];
+        let greeting = format!("{url} {}", keys.concat());
+        // The day of tickets is sent ten at a time.
+        (dev, Self { url, greeting, replaced, patience: 30 * PATIENCE })
+    }
+
+    /// Runs the blocks in one shell, and returns the output and the exit code of each.
+    fn take(&self, blocks: &[Block]) -> Vec<(String, String)> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| folder.path().join(name);
+        fs::write(file("muster-dev.txt"), &self.greeting).expect("a file can be written");
+        let mut script = String::new();
+        for Block { commands, .. } in blocks {
+            let commands =
+                self.replaced.iter().fold(commands.clone(), |commands, (from, to)| commands.replace(from, to));
+            script += &format!("{commands}\nprintf '\\n%s%s\\n' '{SEPARATOR}' $?\n");
+        }
+        fs::write(file("walk.sh"), script).expect("a file can be written");
+        let create = |name: &str| File::create(file(name)).expect("a file can be made");
+        let mut shell = Command::new("bash")
+            .args(["--noprofile", "--norc", "walk.sh"])
+            .current_dir(folder.path())
+            // The addresses of this machine are not behind a proxy.
+            .env("NO_PROXY", "*")
+            .env("PATH", path_of_muster())
+            .stdin(Stdio::null())
+            .stdout(create("stdout"))
+            .stderr(create("stderr"))
+            .spawn()
+            .expect("there is a bash");
+        let deadline = Instant::now() + self.patience;
+        let ended = loop {
+            match shell.try_wait().expect("a child can be waited for") {
+                None if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
+                status => break status,
+            }
         };
-        let variables = [
-            ("MUSTER", text("/url").to_owned()),
-            ("TICKETS", text("/queues/tickets/url").to_owned()),
-            ("TT", key("tt_admin")),
-            ("ITSM", key("itsm")),
-        ];
-        // A day of tickets goes there ten at a time.
-        Self { variables: variables.map(|(name, value)| (name.to_owned(), value)).into(), patience: 15 * PATIENCE }
+        if ended.is_none() {
+            shell.kill().expect("a child can be killed");
+            shell.wait().expect("it ended");
+        }
+        let read = |name: &str| fs::read_to_string(file(name)).expect("the output is UTF-8");
+        let (output, errors) = (read("stdout").replace(&self.url, ADDRESS), read("stderr"));
+        assert!(ended.is_some(), "the walk does not end: {output}\n{errors}");
+        assert_eq!(errors, "", "{output}");
+        let mut taken = Vec::new();
+        let mut printed = String::new();
+        for line in output.lines() {
+            match line.strip_prefix(SEPARATOR) {
+                Some(code) => taken.push((std::mem::take(&mut printed), code.to_owned())),
+                None => printed += &format!("{line}\n"),
+            }
+        }
+        taken
     }
 }
 
+/// The search path, with the program under test first.
+fn path_of_muster() -> OsString {
+    let program = Path::new(env!("CARGO_BIN_EXE_muster")).parent().expect("a folder").to_owned();
+    let others = env::var_os("PATH").unwrap_or_default();
+    env::join_paths([program].into_iter().chain(env::split_paths(&others))).expect("folders")
+}
+
+/// Serves the depth of a queue of SQS in the form of `/_dev/queues`, and returns the address.
+fn depths(queue: String) -> String {
+    async fn depth(State(queue): State<String>) -> String {
+        let url = url::Url::parse(&queue).expect("the URL of a queue");
+        let sqs = aws_sdk_sqs::Client::new(&emulator::sdk_config(&url.origin().ascii_serialization()));
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let asked = sqs.get_queue_attributes().queue_url(queue).set_attribute_names(Some(names.to_vec()));
+        let attributes = asked.send().await.expect("the queue responds").attributes.unwrap_or_default();
+        let [visible, in_flight] = names.map(|name| attributes[&name].clone());
+        format!(r#"{{"tickets":{{"visible":{visible},"in_flight":{in_flight}}}}}"#)
+    }
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    listener.set_nonblocking(true).expect("tokio can use it");
+    let router = Router::new().route("/_dev/queues", get(depth)).with_state(queue);
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            axum::serve(listener, router).await.expect("it serves");
+        });
+    });
+    format!("http://{address}")
+}
+
 #[test]
-fn the_walk_through_shows_what_comes() {
+fn walk_of_the_readme_prints_its_outputs() {
     if !has_curl() {
         return;
     }
-    let dev = Dev::in_memory();
-    let walk = match env::var_os("MUSTER_TEST_DEPLOYED") {
-        Some(path) => Walk::deployed(Path::new(&path), &dev),
-        None => Walk::local(&dev),
+    let blocks = blocks(include_str!("../../../README.md"));
+    assert!(blocks.len() > 8, "the walk is there");
+    let (_dev, walk) = match env::var_os("MUSTER_TEST_DEPLOYED") {
+        Some(path) => Walk::deployed(Path::new(&path)),
+        None => Walk::local(),
     };
-    // Ids of what was made before come to these.
-    let Walk { mut variables, patience } = walk;
-    let program = Path::new(env!("CARGO_BIN_EXE_muster")).parent().expect("a folder").to_owned();
-    let others = env::var_os("PATH").unwrap_or_default();
-    let path = env::join_paths([program].into_iter().chain(env::split_paths(&others))).expect("folders");
-    let mut made = String::new();
-    let steps = walk_through(include_str!("../../../README.md"));
-    assert!(steps.len() > 8, "the walk-through is there");
-    for Step { command, printed } in steps {
-        if let Some((name, _)) = command.split_once('=')
-            && name.bytes().all(|byte| byte.is_ascii_uppercase())
-        {
-            variables.entry(name.to_owned()).or_insert_with(|| made.clone());
-            continue;
-        }
-        // Where it is deployed, the queue has an address of its own.
-        let command = command.replace("--to $MUSTER", "--to $TICKETS");
-        let expected = without_ids_and_times(&printed);
-        let deadline = Instant::now() + patience;
-        let answer = loop {
-            let mut shell = Command::new("bash");
-            // A proxy has no business with this machine's own addresses.
-            shell.args(["-c", &command]).env("NO_PROXY", "*").env("PATH", &path).envs(&variables);
-            let output = run_within(shell, patience);
-            assert!(output.status.success(), "{command}: {}", stderr(&output));
-            let answer = stdout(&output);
-            let answer = ["TICKETS", "MUSTER"]
-                .iter()
-                .fold(answer, |answer, name| answer.replace(&variables[*name], "http://127.0.0.1:3000"));
-            let answer: String = answer.lines().collect();
-            // What comes of tickets comes a moment later. Only questions are asked twice.
-            let asks = command.starts_with("curl ") && !command.contains(" -d '") && !command.contains(" -X ");
-            if fits(&expected, &without_ids_and_times(&answer)) || !asks || Instant::now() > deadline {
-                break answer;
-            }
-            thread::sleep(Duration::from_millis(50));
-        };
-        let shown = without_ids_and_times(&answer);
-        assert!(fits(&expected, &shown), "{command}\n  printed {shown}\n not     {expected}");
-        if command.contains("/v1/teams -H") && command.contains(" -d '") {
-            let created: Value = serde_json::from_str(&answer).expect("JSON");
-            let id = created["id"].as_str().or_else(|| created["data"]["id"].as_str()).unwrap_or_default();
-            id.trim_start_matches("team_").clone_into(&mut made);
-        }
+    let taken = walk.take(&blocks);
+    assert_eq!(taken.len(), blocks.len());
+    let (mut shown, mut printed) = (Masked::default(), Masked::default());
+    for (Block { commands, output }, (actual, code)) in blocks.iter().zip(&taken) {
+        assert_eq!(code, "0", "{commands}\n{actual}");
+        let expected: Vec<_> = output.trim().lines().map(|line| shown.line(line)).collect();
+        let actual: Vec<_> = actual.trim().lines().map(|line| printed.line(line)).collect();
+        assert_eq!(actual, expected, "{commands}");
     }
 }
