@@ -47,10 +47,6 @@ fn has(item: &Item, attribute: &str) -> bool {
     item.contains_key(attribute)
 }
 
-fn map<'i>(item: &'i Item, attribute: &str) -> Option<&'i Item> {
-    item.get(attribute).and_then(|value| value.as_m().ok())
-}
-
 /// Whether a member can be given tickets.
 pub fn is_eligible(member: &Item) -> bool {
     text(member, "status") == "active" && !has(member, "removed_at")

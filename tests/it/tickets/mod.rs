@@ -417,12 +417,6 @@ impl Ticket {
         self
     }
 
-    /// Leaves a field out.
-    fn without(mut self, field: &str) -> Self {
-        self.fields.remove(field);
-        self
-    }
-
     /// The event's own id, which orders what is said of one moment.
     fn said_by(mut self, event_id: &str) -> Self {
         self.event_id = Some(event_id.to_owned());
