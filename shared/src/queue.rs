@@ -35,6 +35,13 @@ impl Message {
     pub fn new(body: String) -> Self {
         Self { body, delay: Duration::ZERO, attributes: Vec::new() }
     }
+
+    /// Returns the bytes that SQS counts: the body, and names, types and values of the attributes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        let attributes = self.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
+        self.body.len() + attributes.sum::<usize>()
+    }
 }
 
 /// What could not be sent by the deadline. A part may have been, so whoever sends again may send twice.
@@ -56,6 +63,8 @@ impl std::error::Error for NotSent {}
 impl Queue {
     /// The most messages that SQS takes in one call.
     pub const MAX_BATCH: usize = 10;
+    /// The most bytes of a message, its attributes included.
+    pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
     /// The most bytes of all their bodies and attributes.
     const MAX_BATCH_BYTES: usize = 256 * 1024;
 
@@ -142,7 +151,7 @@ fn batches(messages: &[Message], positions: &[usize]) -> Vec<Vec<usize>> {
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut bytes = 0;
     for &position in positions {
-        let size = size(&messages[position]);
+        let size = messages[position].size();
         match batches.last_mut() {
             Some(batch) if batch.len() < Queue::MAX_BATCH && bytes + size <= Queue::MAX_BATCH_BYTES => {
                 bytes += size;
@@ -155,12 +164,6 @@ fn batches(messages: &[Message], positions: &[usize]) -> Vec<Vec<usize>> {
         }
     }
     batches
-}
-
-/// What a message counts: its body, and names, types and values of its attributes.
-fn size(message: &Message) -> usize {
-    let attributes = message.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
-    message.body.len() + attributes.sum::<usize>()
 }
 
 fn entry(position: usize, message: &Message) -> SendMessageBatchRequestEntry {
@@ -198,6 +201,6 @@ mod tests {
     #[test]
     fn attributes_count() {
         let with = Message { attributes: vec![("reason", "it is not JSON".to_owned())], ..of(3) };
-        assert_eq!(size(&with), 3 + 6 + 6 + 14);
+        assert_eq!(with.size(), 3 + 6 + 6 + 14);
     }
 }

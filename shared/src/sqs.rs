@@ -14,7 +14,7 @@ use crate::{
     lambda,
     queue::{Message, Queue},
     telemetry,
-    wire::events::event_in,
+    wire::events::{event_in, ticket_id_text},
 };
 
 /// The messages of one invocation, by their position in it.
@@ -95,13 +95,8 @@ impl Batch {
             let Received { id, body } = &self.messages[*position];
             tracing::warn!(messageId = id, ticket = ticket_of(body).map(tracing::field::display), reason, "poison");
         }
-        let letters: Vec<Message> = poison
-            .iter()
-            .map(|(position, reason)| Message {
-                attributes: vec![("reason", reason.clone())],
-                ..Message::new(self.messages[*position].body.clone())
-            })
-            .collect();
+        let letters: Vec<Message> =
+            poison.iter().map(|(position, reason)| dead_letter(&self.messages[*position].body, reason)).collect();
         let mut sent = letters.len();
         if !letters.is_empty()
             && let Err(not_sent) = dead_letters.send(&letters, self.answer_until).await
@@ -133,10 +128,33 @@ impl Batch {
     }
 }
 
+/// The most bytes of a reason: those of the faults that it names at most.
+const MAX_REASON_BYTES: usize = 2048;
+
+/// Returns a dead letter with its reason, which is cut to the room that the body leaves. AWS: "Amazon SQS message quotas",
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>: names, types and values
+/// of attributes count as a part of the message. The log has the whole reason.
+fn dead_letter(body: &str, reason: &str) -> Message {
+    const NAME: &str = "reason";
+    let bare = Message::new(body.to_owned());
+    let empty = Message { attributes: vec![(NAME, String::new())], ..bare.clone() };
+    let room = Queue::MAX_MESSAGE_BYTES.saturating_sub(empty.size()).min(MAX_REASON_BYTES);
+    // SQS refuses an attribute with an empty value.
+    match cut(reason, room) {
+        "" => bare,
+        reason => Message { attributes: vec![(NAME, reason.to_owned())], ..bare },
+    }
+}
+
+/// Returns the beginning of a text in at most so many bytes.
+fn cut(text: &str, bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes)]
+}
+
 /// The ticket that a message is about, if its event says so, for whoever asks what became of one.
 fn ticket_of(body: &str) -> Option<TicketId> {
     let event = event_in(body).ok()?;
-    TicketId::parse(event.get("data")?.pointer("/ticket/id")?.as_str()?).ok()
+    TicketId::parse(&ticket_id_text(event.get("data")?.pointer("/ticket/id")?)?).ok()
 }
 
 impl From<SqsMessage> for Received {
@@ -207,6 +225,21 @@ mod tests {
     }
 
     #[test]
+    fn reason_is_cut_to_the_room_that_the_body_leaves() {
+        let letter = |bytes: usize, reason: &str| {
+            let letter = dead_letter(&"x".repeat(bytes), reason);
+            assert!(letter.size() <= Queue::MAX_MESSAGE_BYTES.max(bytes));
+            letter.attributes.into_iter().next().map(|(name, value)| format!("{name}={value}"))
+        };
+        let overhead = "reasonString".len();
+        assert_eq!(letter(10, "why").as_deref(), Some("reason=why"));
+        assert_eq!(letter(10, &"é".repeat(5000)).map(|reason| reason.len()), Some("reason=".len() + MAX_REASON_BYTES));
+        assert_eq!(letter(Queue::MAX_MESSAGE_BYTES - overhead - 2, "why").as_deref(), Some("reason=wh"));
+        assert_eq!(letter(Queue::MAX_MESSAGE_BYTES - overhead - 1, "é"), None);
+        assert_eq!(letter(Queue::MAX_MESSAGE_BYTES, "why"), None);
+    }
+
+    #[test]
     fn a_message_is_about_the_ticket_that_its_event_names() {
         let event = json!({"data": {"ticket": {"id": "TKT-1"}}});
         for (body, ticket) in [
@@ -217,7 +250,8 @@ mod tests {
                 Some("TKT-1"),
             ),
             (json!({"data": {"ticket": {"id": "not an id"}}}).to_string(), None),
-            (json!({"data": {"ticket": {"id": 1}}}).to_string(), None),
+            (json!({"data": {"ticket": {"id": 1}}}).to_string(), Some("1")),
+            (json!({"data": {"ticket": {"id": 1.5}}}).to_string(), None),
             ("{".to_owned(), None),
         ] {
             assert_eq!(ticket_of(&body), ticket.map(|id| TicketId::parse(id).unwrap()), "{body}");

@@ -128,6 +128,7 @@ impl Day {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
+    use muster::wire::events::ticket_event;
     use serde_json::Value;
 
     use super::*;
@@ -209,9 +210,10 @@ mod tests {
         let (teams, users) = (vec![TeamId::new(Uuid::nil())], vec![UserId::new(Uuid::nil())]);
         for event in (Day { teams, users, ..day(1_000) }).events() {
             let body = serde_json::to_string(&event).unwrap();
-            let parsed =
-                muster::wire::events::ticket_event(&body, Timestamp::from_secs(MONDAY).plus(DAY)).expect(&body);
-            assert!(parsed.ticket.due_at > parsed.ticket.created_at && parsed.ticket.team_id.is_some(), "{body}");
+            let message = ticket_event(&body, Timestamp::from_secs(MONDAY).plus(DAY)).expect(&body);
+            let ticket = message.event.ticket;
+            assert!(ticket.due_at.new_value().flatten() > ticket.created_at && ticket.team_id.is_some(), "{body}");
+            assert!(!message.has_unknown_priority, "{body}");
         }
     }
 

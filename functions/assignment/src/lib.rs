@@ -16,7 +16,8 @@ use muster::{
     routing::{Cause, Work},
     sqs::Batch,
     store::Table,
-    wire::events::{self, Poison},
+    telemetry,
+    wire::events::{self, Poison, TicketMessage},
 };
 
 /// What the function depends on. One for the life of its instance.
@@ -41,12 +42,17 @@ pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatc
 
     let mut organizations: BTreeMap<OrganizationId, Tickets> = BTreeMap::new();
     let parsed: Vec<_> = batch.bodies().map(|body| events::ticket_event(body, now)).collect();
-    for (position, event) in parsed.into_iter().enumerate() {
-        match event {
-            Ok(event) => organizations.entry(event.organization_id.clone()).or_default().add(position, event),
+    let mut unknown_priorities = 0;
+    for (position, message) in parsed.into_iter().enumerate() {
+        match message {
+            Ok(TicketMessage { event, has_unknown_priority }) => {
+                unknown_priorities += usize::from(has_unknown_priority);
+                organizations.entry(event.organization_id.clone()).or_default().add(position, event);
+            }
             Err(poison) => batch.poison(position, poison),
         }
     }
+    telemetry::record(|measured| measured.unknown_priorities += unknown_priorities);
     let settled = join_all(organizations.into_iter().map(async |(organization, tickets)| {
         let (messages, work) = tickets.in_order();
         let failures = assign::settle(&store, &organization, &work, now).await;

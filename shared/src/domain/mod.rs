@@ -22,6 +22,7 @@ mod ticket;
 mod time;
 mod user;
 mod version;
+mod word;
 mod workload;
 
 pub use change::{Change, Changed};

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use super::{Decision, Folded, ParseIdError, Tags, TeamId, TicketVersions, Timestamp, UserId, ids::parse_opaque};
+use super::{Decision, Folded, ParseIdError, Tags, TeamId, TicketVersions, Timestamp, UserId, ids::parse_opaque, word};
 
 /// A ticket's identifier, given by the platform that keeps the tickets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +78,12 @@ impl TicketStatus {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
+    /// Parses a platform's word for a status, without regard to case and separators.
+    #[must_use]
+    pub fn parse_said(text: &str) -> Option<Self> {
+        Self::parse(&word::canonical(text))
+    }
+
     /// Whether somebody still has to do something about the ticket.
     #[must_use]
     pub fn is_open(self) -> bool {
@@ -117,12 +123,18 @@ impl Priority {
         }
     }
 
-    /// Parses a platform's word for it. `urgent` is another word for critical, and an unknown one means medium.
+    /// Parses the output of [`as_str`](Self::as_str).
     #[must_use]
-    pub fn of(text: &str) -> Self {
-        match text {
-            "urgent" => Self::Critical,
-            text => Self::ALL.into_iter().find(|priority| priority.as_str() == text).unwrap_or_default(),
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.as_str() == text)
+    }
+
+    /// Parses a platform's word for a priority, without regard to case and separators. `urgent` is another word for critical.
+    #[must_use]
+    pub fn parse_said(text: &str) -> Option<Self> {
+        match word::canonical(text).as_str() {
+            "urgent" => Some(Self::Critical),
+            word => Self::parse(word),
         }
     }
 
@@ -411,16 +423,17 @@ mod tests {
     }
 
     #[test]
-    fn priorities_have_two_words_for_the_highest_and_medium_for_the_unknown() {
+    fn urgent_is_critical_and_other_words_are_unknown() {
         for (text, priority) in [
-            ("critical", Priority::Critical),
-            ("urgent", Priority::Critical),
-            ("low", Priority::Low),
-            ("", Priority::Medium),
-            ("p1", Priority::Medium),
+            ("critical", Some(Priority::Critical)),
+            ("URGENT", Some(Priority::Critical)),
+            ("Low", Some(Priority::Low)),
+            ("", None),
+            ("p1", None),
         ] {
-            assert_eq!(Priority::of(text), priority, "{text:?}");
+            assert_eq!(Priority::parse_said(text), priority, "{text:?}");
         }
+        assert_eq!(Priority::parse("urgent"), None, "the table has one word for each");
     }
 
     #[test]
@@ -443,12 +456,13 @@ mod tests {
     fn words_round_trip() {
         for status in TicketStatus::ALL {
             assert_eq!(TicketStatus::parse(status.as_str()), Some(status));
+            assert_eq!(TicketStatus::parse_said(&status.as_str().to_uppercase().replace('_', " ")), Some(status));
         }
         for state in TicketState::ALL {
             assert_eq!(TicketState::parse(state.as_str()), Some(state));
         }
         for priority in Priority::ALL {
-            assert_eq!(Priority::of(priority.as_str()), priority);
+            assert_eq!(Priority::parse(priority.as_str()), Some(priority));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Users: people of the organization, kept by the platform and copied here.
 
-use super::{EventVersion, OrganizationId, TextError, Timestamp, UserId, text::parse_line};
+use super::{EventVersion, OrganizationId, TextError, Timestamp, UserId, text::parse_line, word};
 
 /// Whether a user can be given work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,10 +36,11 @@ impl UserStatus {
         Self::SAID.into_iter().chain([Self::Deleted]).find(|status| status.as_str() == text)
     }
 
-    /// Parses what a platform says of a user who is there.
+    /// Parses a platform's word for the status of a user who is there, without regard to case and separators.
     #[must_use]
     pub fn parse_said(text: &str) -> Option<Self> {
-        Self::SAID.into_iter().find(|status| status.as_str() == text)
+        let word = word::canonical(text);
+        Self::SAID.into_iter().find(|status| status.as_str() == word)
     }
 
     /// The status as the contracts write it: neither has a word for somebody who is gone.
@@ -425,6 +426,7 @@ mod tests {
         assert_eq!(UserStatus::Suspended.shown(), "suspended");
         assert_eq!(UserStatus::parse("deleted"), Some(UserStatus::Deleted));
         assert_eq!(UserStatus::parse_said("deleted"), None);
+        assert_eq!(UserStatus::parse_said("Suspended "), Some(UserStatus::Suspended));
     }
 
     prop_compose! {

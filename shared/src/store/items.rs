@@ -756,7 +756,7 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
         rev,
         versions: parse_ticket_versions(&versions).ok_or_else(|| bad("versions"))?,
         status: TicketStatus::parse(&status).ok_or_else(|| bad("status"))?,
-        priority: Priority::of(&priority),
+        priority: Priority::parse(&priority).ok_or_else(|| bad("priority"))?,
         category: category.as_deref().map(Folded::of),
         subcategory: subcategory.as_deref().map(Folded::of),
         tags: Topics::of(tags),

@@ -25,6 +25,7 @@ const SUPERSEDED_EVENTS: Metric = ("SupersededEvents", "Count");
 const RETRIES: Metric = ("Retries", "Count");
 const DEAD_LETTERS: Metric = ("DeadLetters", "Count");
 const RESPONSES_NOT_SAVED: Metric = ("ResponsesNotSaved", "Count");
+const UNKNOWN_PRIORITIES: Metric = ("UnknownPriorities", "Count");
 const COLD_START: Metric = ("ColdStart", "Count");
 const MESSAGES_HANDED_BACK: Metric = ("MessagesHandedBack", "Count");
 const FAILED_INVOCATIONS: Metric = ("FailedInvocations", "Count");
@@ -58,6 +59,7 @@ pub(super) fn line(
         dead_letters,
         responses_not_saved,
         handed_back,
+        unknown_priorities,
     } = measured;
     let mut line = Line::default();
     if let Some(request) = request {
@@ -73,6 +75,7 @@ pub(super) fn line(
         (TICKETS_ASSIGNED, *tickets_assigned),
         (TICKETS_UNROUTED, *tickets_unrouted),
         (TICKETS_BEGUN_WAITING, *tickets_begun_waiting),
+        (UNKNOWN_PRIORITIES, *unknown_priorities),
     ];
     line.count(OF_THE_STACK, tickets.into_iter().filter_map(happened));
     if let Some(waiting) = waiting {
@@ -163,6 +166,7 @@ mod tests {
                 &[SUPERSEDED_EVENTS, RETRIES, DEAD_LETTERS, RESPONSES_NOT_SAVED, MESSAGES_HANDED_BACK],
                 BY_FUNCTION,
             ),
+            (&[UNKNOWN_PRIORITIES], OF_THE_STACK),
             (&[COLD_START], OF_THE_FUNCTION),
             (&[FAILED_INVOCATIONS], BY_VERSION),
         ] {

@@ -78,6 +78,8 @@ pub struct Measured {
     pub responses_not_saved: usize,
     /// Messages or stream records that the response names as failed, so that they are redelivered.
     pub handed_back: usize,
+    /// Ticket events with a priority that is not known, which counts as medium.
+    pub unknown_priorities: usize,
 }
 
 /// A request of the API, reduced to what may be told of it: a path could carry a credential.

@@ -178,7 +178,7 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
 
     let ticket = |id: &str, ticket: Value| desk.says("created", id, 100, ticket);
     let mut bodies: Vec<_> = (0..5).map(|n| ticket(&format!("T-{n}"), json!({ "team_id": team(0) }))).collect();
-    bodies.extend((5..8).map(|n| ticket(&format!("T-{n}"), json!({ "team_id": team(1) }))));
+    bodies.extend((5..8).map(|n| ticket(&format!("T-{n}"), json!({ "team_id": team(1), "priority": "P1" }))));
     bodies.extend((8..10).map(|n| ticket(&format!("T-{n}"), json!({ "category": "printers" }))));
     bodies.push("{".to_owned());
     bodies.push(ticket("T-poison", json!({ "status": "lost" })));
@@ -193,7 +193,10 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
         "_aws": {
             "Timestamp": null,
             "CloudWatchMetrics": [
-                definitions(&json!([["Stack"]]), &["TicketsAssigned", "TicketsUnrouted", "TicketsBegunWaiting"]),
+                definitions(
+                    &json!([["Stack"]]),
+                    &["TicketsAssigned", "TicketsUnrouted", "TicketsBegunWaiting", "UnknownPriorities"],
+                ),
                 definitions(&json!([["Stack"], ["Stack", "Function"]]), &["Retries", "DeadLetters"]),
                 definitions(&json!([["Stack", "Function"]]), &["ColdStart"]),
             ],
@@ -206,6 +209,7 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
         "TicketsAssigned": 5,
         "TicketsUnrouted": 2,
         "TicketsBegunWaiting": 3,
+        "UnknownPriorities": 3,
         "Retries": 2,
         "DeadLetters": 2,
         "ColdStart": 1,
@@ -221,7 +225,8 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     assert_eq!(log[2]["poison"], 2);
 
     // What was decided is no decision any more.
-    let (_, failed) = listener.invoke(false, assign(&deps, &bodies[..10])).await;
+    let known_priorities = [&bodies[..5], &bodies[8..10]].concat();
+    let (_, failed) = listener.invoke(false, assign(&deps, &known_priorities)).await;
     assert_eq!(failed, [0; 0]);
     assert_eq!(listener.lines().1, [json!(null); 0], "nothing happened that counts");
 

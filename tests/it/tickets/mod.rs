@@ -7,6 +7,7 @@ mod announcements;
 mod cases;
 mod closing;
 mod deletion;
+mod forms;
 mod poison;
 mod strategies;
 mod unrouted;

@@ -29,12 +29,28 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
     timeless["time"] = Value::Null;
     timeless["data"]["ticket"]["updated_at"] = Value::Null;
     let of = |field: &str, rule: &str| format!("data.ticket.{field}: {rule}");
+    let mut several = scene.ticket("poison").created();
+    several["data"]["ticket"] = json!({
+        "id": "poison", "status": "To Do", "updated_at": "yesterday", "assignee_id": 235_324,
+        "resolved_at": "2020-04-02 14:03:31",
+    });
     let kinds = "type: must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted";
     let statuses = "must be one of new, open, in_progress, pending, on_hold, resolved, closed, cancelled";
+    let moment = "must be a time in ISO 8601 or in Unix seconds";
+    let several_faults = [
+        of("updated_at", moment),
+        of("status", statuses),
+        of("assignee_id", "must be a user's UUID"),
+        of("resolved_at", moment),
+    ]
+    .join("; ");
     vec![
         (json!("just a text").to_string(), "not a CloudEvent: not a JSON object".to_owned()),
         (json!([good()]).to_string(), "not a CloudEvent: not a JSON object".to_owned()),
-        (json!({ "hello": "world" }).to_string(), "not a CloudEvent: specversion is missing".to_owned()),
+        (
+            json!({ "hello": "world" }).to_string(),
+            "specversion: is required; id: is required; type: is required; data: is required".to_owned(),
+        ),
         (json!({ "detail-type": "x", "detail": 7 }).to_string(), "detail: must be a CloudEvent".to_owned()),
         (with("/specversion", json!("0.3")), "specversion: must be 1.0".to_owned()),
         (with("/id", json!("")), "id: must have 1 to 256 bytes".to_owned()),
@@ -52,13 +68,16 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
             "data.organization_id: there is no such organization".to_owned(),
         ),
         (ticket("id", json!("a b")), of("id", "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -")),
+        (ticket("id", json!(7.5)), of("id", "must be a string or an integer of up to 64 bits")),
         (ticket("status", json!("lost")), of("status", statuses)),
+        (ticket("priority", json!(4)), of("priority", "must be a string")),
         (ticket(team_field, json!("nowhere")), of(team_field, "must be a team's UUID")),
         (ticket(user_field, json!("nobody")), of(user_field, "must be a user's UUID")),
         (ticket("tags", json!("VPN")), of("tags", "must be an array of strings")),
-        (ticket(due_field, json!("soon")), of(due_field, "must be a time in ISO 8601 or in Unix seconds")),
+        (ticket(due_field, json!("soon")), of(due_field, moment)),
         (ticket("updated_at", ahead), of("updated_at", "is more than 5 minutes in the future")),
         (timeless.to_string(), of("updated_at", "is required where the event has no time")),
+        (several.to_string(), several_faults),
     ]
 }
 
@@ -83,6 +102,22 @@ async fn a_dead_letter_says_what_is_wrong_with_it() {
         }
         assert_eq!(scene.place("good").await, Place::assigned(&team, &scene.user(0)));
     }
+}
+
+#[tokio::test]
+async fn sns_subscription_message_is_a_dead_letter() {
+    let scene = Scene::new(Words::Itsm).await;
+    let body = json!({
+        "Type": "SubscriptionConfirmation", "MessageId": scene.org.id.as_str(), "Token": "t",
+        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:tickets", "Message": "You have chosen to subscribe",
+        "SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription",
+    })
+    .to_string();
+    scene.org.stack.send("tickets", [body.clone()]).await;
+    let letter = || scene.org.stack.dead_letters("tickets").into_iter().find(|letter| letter.body == body);
+    until("a dead letter", async || letter().is_some()).await;
+    let reason = letter().and_then(|letter| letter.reason).expect("a reason");
+    assert!(reason.starts_with("Type: SubscriptionConfirmation of SNS is no event"), "{reason}");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use aws_sdk_sqs::{
 use indicatif::{ProgressBar, ProgressStyle};
 use muster::{
     queue::{Message, Queue},
-    wire::events::event_in,
+    wire::events::{event_in, ticket_id_text},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -460,7 +460,9 @@ impl About {
     fn of(body: &str) -> Self {
         let event = Value::Object(event_in(body).unwrap_or_default());
         let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let named = |name: &str, pointer: &str| text(pointer).map(|id| format!("{name} {id}"));
+        let named = |name: &str, pointer: &str| {
+            event.pointer(pointer).and_then(ticket_id_text).map(|id| format!("{name} {id}"))
+        };
         Self {
             event: text("/id"),
             organization: text("/data/organization_id").or_else(|| text("/organization_id")),
@@ -503,6 +505,9 @@ mod tests {
         assert_eq!(about(ticket.clone()), ["1", "acme", "ticket INC-1"]);
         let wrapped = json!({ "id": "envelope", "detail-type": "ticket.created", "detail": ticket });
         assert_eq!(about(wrapped), ["1", "acme", "ticket INC-1"]);
+        let mut numbered = ticket.clone();
+        numbered["data"]["ticket"]["id"] = json!(35436);
+        assert_eq!(about(numbered), ["1", "acme", "ticket 35436"]);
         let mut bare = ticket;
         (bare["specversion"], bare["detail"]) = (json!("1.0"), json!({ "id": "an attribute of the sender's own" }));
         assert_eq!(about(bare), ["1", "acme", "ticket INC-1"]);

@@ -1,200 +1,122 @@
-//! The events that arrive on the queues: CloudEvents 1.0 in JSON, bare or in the envelope that EventBridge puts around them.
+//! The events that arrive on the queues: CloudEvents 1.0 in JSON, bare or in the envelopes of EventBridge and SNS.
 //!
-//! Both platforms' words for one thing are read. What is absent or `null` was not said. Whatever can never be understood is
-//! [`Poison`]: it names the field and the rule, and belongs in the dead-letter queue.
+//! Both platforms' names for a field are read. A message that can never succeed is [`Poison`]: it names each fault and belongs
+//! in the dead-letter queue.
 
+mod envelope;
+mod fault;
+mod fields;
 mod ticket;
 mod time;
 mod user;
 
-use std::fmt;
-
 use serde_json::{Map, Value};
 
-use crate::domain::{EventVersion, FieldUpdate, OrganizationId, TeamId, Timestamp, UserId};
+use crate::domain::{EventVersion, OrganizationId, Timestamp};
+use fault::Faults;
+use fields::{Fields, moment, text};
 
-pub use ticket::ticket_event;
+pub use envelope::event_in;
+pub use fault::Poison;
+pub use ticket::{TicketMessage, ticket_event, ticket_id_text};
 pub use user::user_event;
-
-/// Why a message can never succeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Poison(String);
-
-impl Poison {
-    /// What is wrong, in one line.
-    pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
-    }
-
-    /// The event is of an organization that nobody works with here.
-    #[must_use]
-    pub fn unknown_organization() -> Self {
-        Self::field("data.organization_id", "there is no such organization")
-    }
-
-    /// What is wrong with a field.
-    fn field(path: &str, rule: impl fmt::Display) -> Self {
-        Self(format!("{path}: {rule}"))
-    }
-}
-
-impl fmt::Display for Poison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Poison {}
 
 /// The most bytes that an event's id may have: it is kept with every field that the event sets.
 const MAX_EVENT_ID_BYTES: usize = 256;
 
-/// How far ahead of our clock an event may be. One from next year would outvote everything until then.
+/// The time by which an event may be ahead of this clock. One of next year would win over every other until then.
 const MAX_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);
 
-/// The event in a message, taken out of EventBridge's envelope where it is in one. Nothing else is asked of it.
+/// Parses a message: the attributes of the `CloudEvent`, then the object in its data.
 ///
-/// # Errors
-/// There is no JSON object.
-pub fn event_in(body: &str) -> Result<Map<String, Value>, Poison> {
-    let value: Value = serde_json::from_str(body).map_err(|error| Poison(format!("not JSON: {error}")))?;
-    let Value::Object(mut event) = value else { return Err(Poison::new("not a CloudEvent: not a JSON object")) };
-    if event.contains_key("detail-type") && !event.contains_key("specversion") {
-        let Some(Value::Object(detail)) = event.remove("detail") else {
-            return Err(Poison::field("detail", "must be a CloudEvent"));
-        };
-        event = detail;
-    }
-    Ok(event)
+/// `kind` parses the event's type. `read` parses the fields of the object; its kind is `None` where that is a fault.
+fn parse<K: Copy, T>(
+    body: &str,
+    object: &str,
+    now: Timestamp,
+    kind: impl FnOnce(&str) -> Result<K, String>,
+    read: impl FnOnce(&Fields<'_>, Option<K>, &mut Faults) -> Option<T>,
+) -> Result<Event<K, T>, Poison> {
+    let mut event = envelope::unwrapped(body)?;
+    let mut faults = Faults::default();
+    let has_data = faults.required(envelope::decode_data(&mut event)).is_some();
+    let parsed = parse_event(&event, has_data, object, now, kind, read, &mut faults);
+    faults.result(parsed)
 }
 
-/// A `CloudEvent`, as far as it is read.
-struct CloudEvent {
-    id: String,
-    kind: String,
-    time: Option<Timestamp>,
-    data: Fields,
+/// An event of one organization about one object.
+struct Event<K, T> {
+    kind: K,
+    organization_id: OrganizationId,
+    version: EventVersion,
+    object: T,
 }
 
-impl CloudEvent {
-    fn parse(body: &str) -> Result<Self, Poison> {
-        let event = Fields { path: String::new(), values: event_in(body)? };
-        match event.text("specversion")?.as_deref() {
-            Some("1.0") => {}
-            Some(_) => return Err(Poison::field("specversion", "must be 1.0")),
-            None => return Err(Poison::new("not a CloudEvent: specversion is missing")),
-        }
-        let id = event.required_text("id")?;
-        if id.is_empty() || id.len() > MAX_EVENT_ID_BYTES {
-            return Err(Poison::field("id", format_args!("must have 1 to {MAX_EVENT_ID_BYTES} bytes")));
-        }
-        Ok(Self { id, kind: event.required_text("type")?, time: event.time("time")?, data: event.object("data")? })
-    }
-
-    /// The version of what the event says of something that was changed at `updated_at`.
-    fn version(&self, updated_at: Option<Timestamp>, path: &str, now: Timestamp) -> Result<EventVersion, Poison> {
-        let (at, path) = match (updated_at, self.time) {
-            (Some(at), _) => (at, path),
-            (None, Some(at)) => (at, "time"),
-            (None, None) => return Err(Poison::field(path, "is required where the event has no time")),
-        };
-        if at > now.plus(MAX_AHEAD) {
-            return Err(Poison::field(path, "is more than 5 minutes in the future"));
-        }
-        Ok(EventVersion { at, time: self.time, event_id: self.id.clone() })
-    }
-
-    fn organization_id(&self) -> Result<OrganizationId, Poison> {
-        let text = self.data.required_text("organization_id")?;
-        let rule = "must have 1 to 64 characters of A-Z a-z 0-9 _ -";
-        OrganizationId::parse(&text).map_err(|_| self.data.broken("organization_id", rule))
-    }
+fn parse_event<K: Copy, T>(
+    event: &Map<String, Value>,
+    has_data: bool,
+    object: &str,
+    now: Timestamp,
+    kind: impl FnOnce(&str) -> Result<K, String>,
+    read: impl FnOnce(&Fields<'_>, Option<K>, &mut Faults) -> Option<T>,
+    faults: &mut Faults,
+) -> Option<Event<K, T>> {
+    let attributes = Fields::of_event(event);
+    faults.required(attributes.required("specversion", spec_version));
+    let id = faults.required(attributes.required("id", event_id));
+    let kind = faults.required(attributes.required("type", |value| kind(&text(value)?)));
+    let data = if has_data { faults.required(attributes.object("data")) } else { None };
+    let organization_id =
+        data.as_ref().and_then(|data| faults.required(data.required("organization_id", organization_id)));
+    let Some(fields) = data.as_ref().and_then(|data| faults.required(data.object(object))) else {
+        faults.required(attributes.optional(&["time"], moment));
+        return None;
+    };
+    let version = version(&attributes, &fields, id, now, faults);
+    let object = read(&fields, kind, faults);
+    Some(Event { kind: kind?, organization_id: organization_id?, version: version?, object: object? })
 }
 
-/// The fields of a JSON object, and where it stands in the event.
-struct Fields {
-    path: String,
-    values: Map<String, Value>,
+fn spec_version(value: &Value) -> Result<(), String> {
+    if value == "1.0" { Ok(()) } else { Err("must be 1.0".to_owned()) }
 }
 
-impl Fields {
-    fn path_of(&self, field: &str) -> String {
-        if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
-    }
+fn event_id(value: &Value) -> Result<String, String> {
+    let id = text(value)?;
+    let rule = || format!("must have 1 to {MAX_EVENT_ID_BYTES} bytes");
+    if (1..=MAX_EVENT_ID_BYTES).contains(&id.len()) { Ok(id) } else { Err(rule()) }
+}
 
-    fn broken(&self, field: &str, rule: impl fmt::Display) -> Poison {
-        Poison::field(&self.path_of(field), rule)
-    }
+fn organization_id(value: &Value) -> Result<OrganizationId, String> {
+    let rule = |_| "must have 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned();
+    OrganizationId::parse(&text(value)?).map_err(rule)
+}
 
-    fn get(&self, field: &str) -> Option<&Value> {
-        self.values.get(field).filter(|value| !value.is_null())
-    }
-
-    /// The first of these names that the platform uses.
-    fn named<'n>(&self, names: &[&'n str]) -> &'n str {
-        let with_value = names.iter().find(|name| self.get(name).is_some());
-        with_value.or_else(|| names.iter().find(|name| self.values.contains_key(**name))).unwrap_or(&names[0])
-    }
-
-    /// Tells a field that is absent from one that is `null`, and reads the value of any other.
-    fn update<T>(
-        &self,
-        field: &str,
-        read: impl Fn(&Self, &str) -> Result<Option<T>, Poison>,
-    ) -> Result<FieldUpdate<T>, Poison> {
-        if !self.values.contains_key(field) {
-            return Ok(FieldUpdate::Absent);
+/// Returns the version of an event: the object's `updated_at`, else the event's `time`.
+fn version(
+    attributes: &Fields<'_>,
+    fields: &Fields<'_>,
+    id: Option<String>,
+    now: Timestamp,
+    faults: &mut Faults,
+) -> Option<EventVersion> {
+    let not_ahead = |value: &Value| {
+        let at = moment(value)?;
+        if at > now.plus(MAX_AHEAD) { Err("is more than 5 minutes in the future".to_owned()) } else { Ok(at) }
+    };
+    let updated_at = faults.required(fields.optional(&["updated_at"], not_ahead));
+    let time = match updated_at {
+        Some(None) => attributes.optional(&["time"], not_ahead),
+        // It decides between events of one `updated_at` alone, so it cannot outvote others until it has come.
+        Some(Some(_)) | None => attributes.optional(&["time"], moment),
+    };
+    let time = faults.required(time);
+    match (updated_at?, time?) {
+        (Some(at), time) => Some(EventVersion { at, time, event_id: id? }),
+        (None, Some(at)) => Some(EventVersion { at, time: Some(at), event_id: id? }),
+        (None, None) => {
+            faults.add(fields.fault("updated_at", "is required where the event has no time"));
+            None
         }
-        Ok(read(self, field)?.map_or(FieldUpdate::Cleared, FieldUpdate::Set))
-    }
-
-    fn object(&self, field: &str) -> Result<Self, Poison> {
-        match self.get(field) {
-            Some(Value::Object(values)) => Ok(Self { path: self.path_of(field), values: values.clone() }),
-            Some(_) => Err(self.broken(field, "must be an object")),
-            None => Err(self.broken(field, "is required")),
-        }
-    }
-
-    fn text(&self, field: &str) -> Result<Option<String>, Poison> {
-        match self.get(field) {
-            Some(Value::String(text)) => Ok(Some(text.clone())),
-            Some(_) => Err(self.broken(field, "must be a string")),
-            None => Ok(None),
-        }
-    }
-
-    fn required_text(&self, field: &str) -> Result<String, Poison> {
-        self.text(field)?.ok_or_else(|| self.broken(field, "is required"))
-    }
-
-    fn texts(&self, field: &str) -> Result<Option<Vec<String>>, Poison> {
-        let rule = "must be an array of strings";
-        match self.get(field) {
-            Some(Value::Array(values)) => {
-                let text = |value: &Value| value.as_str().map(str::to_owned);
-                values.iter().map(text).collect::<Option<_>>().map(Some).ok_or_else(|| self.broken(field, rule))
-            }
-            Some(_) => Err(self.broken(field, rule)),
-            None => Ok(None),
-        }
-    }
-
-    fn time(&self, field: &str) -> Result<Option<Timestamp>, Poison> {
-        let rule = "must be a time in ISO 8601 or in Unix seconds";
-        match self.get(field) {
-            Some(value) => time::parse(value).map(Some).ok_or_else(|| self.broken(field, rule)),
-            None => Ok(None),
-        }
-    }
-
-    fn team_id(&self, field: &str) -> Result<Option<TeamId>, Poison> {
-        let id = |text: String| TeamId::parse(&text).map_err(|_| self.broken(field, "must be a team's UUID"));
-        self.text(field)?.map(id).transpose()
-    }
-
-    fn user_id(&self, field: &str) -> Result<Option<UserId>, Poison> {
-        let id = |text: String| UserId::parse(&text).map_err(|_| self.broken(field, "must be a user's UUID"));
-        self.text(field)?.map(id).transpose()
     }
 }

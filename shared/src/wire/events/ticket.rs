@@ -1,57 +1,115 @@
 //! The ticket events: `ticket.created`, `ticket.updated`, `ticket.unassigned`, `ticket.deleted`.
 
-use super::{CloudEvent, Fields, Poison};
-use crate::domain::{
-    Priority, TicketEvent, TicketEventKind, TicketId, TicketSnapshot, TicketStatus, Timestamp, Topics,
+use serde_json::Value;
+
+use super::{
+    Poison,
+    fault::Faults,
+    fields::{Fields, moment, team_id, text, texts, user_id},
 };
+use crate::domain::{
+    FieldUpdate, Folded, Priority, TicketEvent, TicketEventKind, TicketId, TicketSnapshot, TicketStatus, Timestamp,
+    Topics,
+};
+
+/// A parsed message of the ticket queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TicketMessage {
+    /// The event.
+    pub event: TicketEvent,
+    /// Whether its priority is a word that neither platform documents, which counts as medium.
+    pub has_unknown_priority: bool,
+}
 
 /// Parses the body of a message on the ticket queue.
 ///
 /// # Errors
-/// What keeps it from ever being understood.
-pub fn ticket_event(body: &str, now: Timestamp) -> Result<TicketEvent, Poison> {
-    let event = CloudEvent::parse(body)?;
-    let kind = match event.kind.as_str() {
-        "ticket.created" | "ticket.updated" => TicketEventKind::Snapshot,
-        "ticket.unassigned" => TicketEventKind::Unassigned,
-        "ticket.deleted" => TicketEventKind::Deleted,
-        _ => {
-            let known = "must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted";
-            return Err(Poison::field("type", known));
-        }
-    };
-    let organization_id = event.organization_id()?;
-    let fields = event.data.object("ticket")?;
-    let version = event.version(fields.time("updated_at")?, &fields.path_of("updated_at"), now)?;
-    Ok(TicketEvent { organization_id, kind, version, ticket: snapshot(&fields)? })
+/// The faults for which the message can never succeed.
+pub fn ticket_event(body: &str, now: Timestamp) -> Result<TicketMessage, Poison> {
+    let event = super::parse(body, "ticket", now, kind, |fields, _, faults| snapshot(fields, faults))?;
+    let super::Event { kind, organization_id, version, object: (ticket, has_unknown_priority) } = event;
+    Ok(TicketMessage { event: TicketEvent { organization_id, kind, version, ticket }, has_unknown_priority })
 }
 
-fn snapshot(fields: &Fields) -> Result<TicketSnapshot, Poison> {
-    let id = TicketId::parse(&fields.required_text("id")?)
-        .map_err(|_| fields.broken("id", "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -"))?;
-    let status = fields.text("status")?.map(|text| {
-        let words = TicketStatus::ALL.map(TicketStatus::as_str).join(", ");
-        TicketStatus::parse(&text).ok_or_else(|| fields.broken("status", format_args!("must be one of {words}")))
-    });
-    // A priority of some other form is an unknown one.
-    let priority = |fields: &Fields, field: &str| {
-        Ok(fields.get(field).map(|value| value.as_str().map(Priority::of).unwrap_or_default()))
+fn kind(text: &str) -> Result<TicketEventKind, String> {
+    match text {
+        "ticket.created" | "ticket.updated" => Ok(TicketEventKind::Snapshot),
+        "ticket.unassigned" => Ok(TicketEventKind::Unassigned),
+        "ticket.deleted" => Ok(TicketEventKind::Deleted),
+        _ => Err("must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted".to_owned()),
+    }
+}
+
+/// Reads a snapshot, and whether its priority is unknown.
+fn snapshot(fields: &Fields<'_>, faults: &mut Faults) -> Option<(TicketSnapshot, bool)> {
+    let id = faults.required(fields.required("id", ticket_id));
+    let status = faults.optional(fields.optional(&["status"], status));
+    let priority = faults.optional(fields.update(&["priority"], text));
+    let category = faults.optional(fields.update(&["category"], text));
+    let subcategory = faults.optional(fields.update(&["subcategory"], text));
+    let tags = faults.optional(fields.update(&["tags"], |value| texts(value).map(Topics::of)));
+    let team_id = faults.optional(fields.optional(&["team_id", "assigned_team_id"], team_id));
+    let assignee_id = faults.optional(fields.optional(&["assignee_id", "assigned_user_id"], user_id));
+    let created_at = faults.optional(fields.optional(&["created_at"], moment));
+    let resolved_at = faults.optional(fields.update(&["resolved_at"], moment));
+    let due_at = faults.optional(fields.update(&["due_at", "due_date"], moment));
+    let (priority, has_unknown_priority) = self::priority(priority);
+    let snapshot = TicketSnapshot {
+        id: id?,
+        status,
+        priority,
+        category: topic(category),
+        subcategory: topic(subcategory),
+        tags,
+        team_id,
+        assignee_id,
+        created_at,
+        resolved_at,
+        due_at,
     };
-    let topic = |fields: &Fields, field: &str| Ok(fields.text(field)?.as_deref().and_then(Topics::topic));
-    let topics = |fields: &Fields, field: &str| Ok(fields.texts(field)?.map(Topics::of));
-    Ok(TicketSnapshot {
-        id,
-        status: status.transpose()?,
-        priority: fields.update("priority", priority)?,
-        category: fields.update("category", topic)?,
-        subcategory: fields.update("subcategory", topic)?,
-        tags: fields.update("tags", topics)?,
-        team_id: fields.team_id(fields.named(&["team_id", "assigned_team_id"]))?,
-        assignee_id: fields.user_id(fields.named(&["assignee_id", "assigned_user_id"]))?,
-        created_at: fields.time("created_at")?,
-        resolved_at: fields.update("resolved_at", Fields::time)?,
-        due_at: fields.update(fields.named(&["due_at", "due_date"]), Fields::time)?,
-    })
+    Some((snapshot, has_unknown_priority))
+}
+
+/// Returns the priority that a word stands for, and whether the word is unknown.
+fn priority(word: FieldUpdate<String>) -> (FieldUpdate<Priority>, bool) {
+    match word {
+        FieldUpdate::Absent => (FieldUpdate::Absent, false),
+        FieldUpdate::Cleared => (FieldUpdate::Cleared, false),
+        FieldUpdate::Set(word) => {
+            let known = Priority::parse_said(&word);
+            (FieldUpdate::Set(known.unwrap_or_default()), known.is_none())
+        }
+    }
+}
+
+/// Returns the topic that a text stands for. A text that can be no topic clears the field.
+fn topic(text: FieldUpdate<String>) -> FieldUpdate<Folded> {
+    match text {
+        FieldUpdate::Absent => FieldUpdate::Absent,
+        FieldUpdate::Cleared => FieldUpdate::Cleared,
+        FieldUpdate::Set(text) => Topics::topic(&text).map_or(FieldUpdate::Cleared, FieldUpdate::Set),
+    }
+}
+
+/// Returns the text of a ticket's id, which JSON may hold as an integer of up to 64 bits.
+#[must_use]
+pub fn ticket_id_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        // Other numbers have lost digits, or have several texts.
+        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn ticket_id(value: &Value) -> Result<TicketId, String> {
+    let text = ticket_id_text(value).ok_or("must be a string or an integer of up to 64 bits")?;
+    TicketId::parse(&text).map_err(|_| "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -".to_owned())
+}
+
+fn status(value: &Value) -> Result<TicketStatus, String> {
+    let rule = || format!("must be one of {}", TicketStatus::ALL.map(TicketStatus::as_str).join(", "));
+    value.as_str().and_then(TicketStatus::parse_said).ok_or_else(rule)
 }
 
 #[cfg(test)]
@@ -59,7 +117,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::{EventVersion, FieldUpdate, Folded, OrganizationId, TeamId, UserId};
+    use crate::domain::{EventVersion, OrganizationId, TeamId, UserId};
 
     const TEAM: &str = "550e8400-e29b-41d4-a716-446655440000";
     const USER: &str = "123e4567-e89b-12d3-a456-426614174000";
@@ -76,7 +134,15 @@ mod tests {
     }
 
     fn parse(event: &Value) -> Result<TicketEvent, String> {
-        ticket_event(&event.to_string(), now()).map_err(|poison| poison.to_string())
+        let message = ticket_event(&event.to_string(), now()).map_err(|poison| poison.to_string());
+        message.map(|message| message.event)
+    }
+
+    /// Parses a ticket with this field in place of another value.
+    fn with(field: &str, value: Value) -> TicketMessage {
+        let mut event = event();
+        event["data"]["ticket"][field] = value;
+        ticket_event(&event.to_string(), now()).unwrap()
     }
 
     #[test]
@@ -121,11 +187,166 @@ mod tests {
     }
 
     #[test]
-    fn an_event_bridge_envelope_is_looked_through() {
-        let wrapped =
-            json!({"version": "0", "id": "x", "detail-type": "ticket.created", "source": "desk", "detail": event()});
-        assert_eq!(parse(&wrapped), parse(&event()));
-        assert_eq!(parse(&json!({"detail-type": "x"})), Err("detail: must be a CloudEvent".to_owned()));
+    fn data_in_base64_and_an_sns_notification_mean_the_same() {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        let mut encoded = event();
+        let data = encoded["data"].take();
+        encoded["data_base64"] = json!(STANDARD.encode(data.to_string()));
+        let notification = json!({"Type": "Notification", "MessageId": "m", "Message": encoded.to_string()});
+        assert_eq!(parse(&encoded), parse(&event()));
+        assert_eq!(parse(&notification), parse(&event()));
+        encoded["data_base64"] = json!("%");
+        assert_eq!(parse(&encoded), Err("data_base64: must be base64".to_owned()));
+    }
+
+    #[test]
+    fn integer_id_is_the_ticket_of_its_text() {
+        for (id, text) in [
+            (json!(35436), "35436"),
+            (json!("35436"), "35436"),
+            (json!(-7), "-7"),
+            (json!(u64::MAX), "18446744073709551615"),
+            (json!(i64::MIN), "-9223372036854775808"),
+        ] {
+            let mut event = event();
+            event["data"]["ticket"]["id"] = id;
+            assert_eq!(parse(&event).unwrap().ticket.id.as_str(), text);
+        }
+        for id in ["18446744073709551616", "1.0", "1e3", "-0", "true", "[1]", "{}"] {
+            let body = event().to_string().replace("\"T-1\"", id);
+            let reason = ticket_event(&body, now()).unwrap_err().to_string();
+            assert_eq!(reason, "data.ticket.id: must be a string or an integer of up to 64 bits", "{id}");
+        }
+    }
+
+    #[test]
+    fn empty_text_is_absent_in_every_optional_field() {
+        let fields = [
+            "status",
+            "priority",
+            "category",
+            "subcategory",
+            "tags",
+            "team_id",
+            "assigned_team_id",
+            "assignee_id",
+            "assigned_user_id",
+            "created_at",
+            "updated_at",
+            "resolved_at",
+            "due_at",
+            "due_date",
+        ];
+        let absent = with("status", Value::Null);
+        for empty in ["", " \t"] {
+            for field in fields {
+                let mut event = event();
+                event["data"]["ticket"] = json!({"id": "T-1", field: empty});
+                let message = ticket_event(&event.to_string(), now()).unwrap();
+                assert_eq!(message, absent, "{field}");
+            }
+            let mut event = event();
+            event["data"]["ticket"] = json!({
+                "id": "T-1", "team_id": empty, "assigned_team_id": TEAM, "assignee_id": USER, "assigned_user_id": empty,
+                "due_at": empty, "due_date": 1_736_146_800, "tags": [empty, "VPN"],
+            });
+            let ticket = parse(&event).unwrap().ticket;
+            assert_eq!((ticket.team_id, ticket.assignee_id), (TeamId::parse(TEAM).ok(), UserId::parse(USER).ok()));
+            assert_eq!(ticket.due_at, FieldUpdate::Set(Timestamp::from_secs(1_736_146_800)));
+            assert_eq!(ticket.tags, FieldUpdate::Set(Topics::of(["vpn"])));
+            event["time"] = json!(empty);
+            assert!(parse(&event).unwrap_err().contains("updated_at: is required"));
+        }
+        for (field, reason) in [
+            ("id", "data.ticket.id: must have 1 to 128 characters of A-Z a-z 0-9 _ . : -"),
+            ("organization_id", "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -"),
+        ] {
+            let body = match field {
+                "id" => event().to_string().replace("T-1", ""),
+                _ => event().to_string().replace("acme", ""),
+            };
+            assert_eq!(ticket_event(&body, now()).unwrap_err().to_string(), reason);
+        }
+    }
+
+    #[test]
+    fn null_clears_unless_the_other_name_has_a_value() {
+        use FieldUpdate::{Absent, Cleared, Set};
+        let due = Timestamp::from_secs(1_736_146_800);
+        for (due_at, due_date, expected) in [
+            (None, None, Absent),
+            (Some(Value::Null), None, Cleared),
+            (None, Some(Value::Null), Cleared),
+            (Some(json!("")), None, Absent),
+            (Some(json!("")), Some(Value::Null), Cleared),
+            (Some(Value::Null), Some(json!(1_736_146_800)), Set(due)),
+            (Some(json!(1_736_146_800)), Some(Value::Null), Set(due)),
+        ] {
+            let mut event = event();
+            for (field, value) in [("due_at", due_at), ("due_date", due_date)] {
+                if let Some(value) = value {
+                    event["data"]["ticket"][field] = value;
+                }
+            }
+            assert_eq!(parse(&event).unwrap().ticket.due_at, expected, "{event}");
+        }
+        for field in ["priority", "category", "subcategory", "tags", "resolved_at"] {
+            let ticket = with(field, Value::Null).event.ticket;
+            let cleared = [
+                ticket.priority == Cleared,
+                ticket.category == Cleared,
+                ticket.subcategory == Cleared,
+                ticket.tags == Cleared,
+                ticket.resolved_at == Cleared,
+            ];
+            assert_eq!(cleared.into_iter().filter(|cleared| *cleared).count(), 1, "{field}");
+        }
+    }
+
+    #[test]
+    fn words_compare_without_case_and_separators() {
+        for (word, status) in [
+            ("In Progress", TicketStatus::InProgress),
+            ("IN_PROGRESS", TicketStatus::InProgress),
+            (" in-progress ", TicketStatus::InProgress),
+            ("ON-HOLD", TicketStatus::OnHold),
+            ("On  Hold", TicketStatus::OnHold),
+            ("Closed", TicketStatus::Closed),
+        ] {
+            assert_eq!(with("status", json!(word)).event.ticket.status, Some(status), "{word}");
+        }
+        for (word, priority, is_unknown) in [
+            ("URGENT", Priority::Critical, false),
+            ("Critical", Priority::Critical, false),
+            ("Low", Priority::Low, false),
+            ("P1", Priority::Medium, true),
+            ("4", Priority::Medium, true),
+        ] {
+            let message = with("priority", json!(word));
+            assert_eq!(message.event.ticket.priority, FieldUpdate::Set(priority), "{word}");
+            assert_eq!(message.has_unknown_priority, is_unknown, "{word}");
+        }
+        assert!(!with("priority", Value::Null).has_unknown_priority);
+    }
+
+    #[test]
+    fn reason_names_every_fault() {
+        let mut event = event();
+        event["data"]["ticket"] = json!({
+            "id": "F-1", "status": "To Do", "updated_at": "yesterday", "assignee_id": 235_324,
+            "resolved_at": "2020-04-02 14:03:31",
+        });
+        let reason = parse(&event).unwrap_err();
+        let named: Vec<_> = reason.split("; ").map(|fault| fault.split(':').next().unwrap()).collect();
+        assert_eq!(
+            named,
+            ["updated_at", "status", "assignee_id", "resolved_at"].map(|field| format!("data.ticket.{field}"))
+        );
+        assert_eq!(
+            parse(&json!({"specversion": "1.0", "time": "noon", "data": {}})).unwrap_err(),
+            "id: is required; type: is required; data.organization_id: is required; data.ticket: is required; \
+             time: must be a time in ISO 8601 or in Unix seconds"
+        );
     }
 
     #[test]
@@ -135,6 +356,17 @@ mod tests {
         timeless["time"] = Value::Null;
         let needed = "data.ticket.updated_at: is required where the event has no time";
         assert_eq!(parse(&timeless), Err(needed.to_owned()));
+        timeless["time"] = json!("noon");
+        assert_eq!(parse(&timeless), Err("time: must be a time in ISO 8601 or in Unix seconds".to_owned()));
+    }
+
+    #[test]
+    fn time_ahead_of_the_clock_is_a_fault_only_as_version() {
+        let mut ahead = event();
+        ahead["time"] = json!("2099-01-01T00:00:00Z");
+        assert_eq!(parse(&ahead), Err("time: is more than 5 minutes in the future".to_owned()));
+        ahead["data"]["ticket"]["updated_at"] = json!("2025-01-05T07:30:00Z");
+        assert_eq!(parse(&ahead).unwrap().version.at, Timestamp::from_secs(1_736_062_200));
     }
 
     #[test]
@@ -147,7 +379,7 @@ mod tests {
         };
         for (pointer, value, reason) in [
             ("/specversion", json!("0.3"), "specversion: must be 1.0"),
-            ("/specversion", Value::Null, "not a CloudEvent: specversion is missing"),
+            ("/specversion", Value::Null, "specversion: is required"),
             ("/id", json!(""), "id: must have 1 to 256 bytes"),
             (
                 "/type",
@@ -161,7 +393,8 @@ mod tests {
                 "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -",
             ),
             ("/data/ticket", Value::Null, "data.ticket: is required"),
-            ("/data/ticket/id", json!(7), "data.ticket.id: must be a string"),
+            ("/data/ticket/id", json!(7.5), "data.ticket.id: must be a string or an integer of up to 64 bits"),
+            ("/data/ticket/priority", json!(4), "data.ticket.priority: must be a string"),
             ("/data/ticket/id", json!("#"), "data.ticket.id: must have 1 to 128 characters of A-Z a-z 0-9 _ . : -"),
             (
                 "/data/ticket/status",

@@ -2,93 +2,93 @@
 
 use serde_json::Value;
 
-use super::{CloudEvent, Fields, Poison};
-use crate::domain::{TextError, Timestamp, User, UserEvent, UserId, UserSnapshot, UserStatus};
+use super::{
+    Poison,
+    fault::{Fault, Faults},
+    fields::{Fields, text, user_id},
+};
+use crate::domain::{Timestamp, User, UserEvent, UserId, UserSnapshot, UserStatus};
+
+/// The events of users.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Snapshot,
+    Deactivated,
+    Deleted,
+}
 
 /// Parses the body of a message on the user queue.
 ///
-/// Of a deleted user only the id is read. An empty name, address or role was not said; an `avatar_url` that is `null` or empty
-/// says that there is no picture, since platforms have no other word for it.
+/// Of a deleted user only the id is read. A platform has no other word for a user without a picture than an `avatar_url` that
+/// is `null` or empty.
 ///
 /// # Errors
-/// What keeps it from ever being understood.
+/// The faults for which the message can never succeed.
 pub fn user_event(body: &str, now: Timestamp) -> Result<UserEvent, Poison> {
-    let event = CloudEvent::parse(body)?;
-    let read = match event.kind.as_str() {
-        "user.created" | "user.updated" => snapshot,
-        "user.deactivated" => deactivated,
-        "user.deleted" => deleted,
-        _ => {
-            let known = "must be user.created, user.updated, user.deactivated or user.deleted";
-            return Err(Poison::field("type", known));
+    let event = super::parse(body, "user", now, kind, read)?;
+    let super::Event { kind: _, organization_id, version, object: user } = event;
+    Ok(UserEvent { organization_id, version, user })
+}
+
+fn kind(text: &str) -> Result<Kind, String> {
+    match text {
+        "user.created" | "user.updated" => Ok(Kind::Snapshot),
+        "user.deactivated" => Ok(Kind::Deactivated),
+        "user.deleted" => Ok(Kind::Deleted),
+        _ => Err("must be user.created, user.updated, user.deactivated or user.deleted".to_owned()),
+    }
+}
+
+fn read(fields: &Fields<'_>, kind: Option<Kind>, faults: &mut Faults) -> Option<UserSnapshot> {
+    let id = faults.required(fields.required("id", user_id));
+    match kind {
+        Some(Kind::Snapshot) | None => snapshot(fields, id, faults),
+        // A deactivated user is inactive, whatever else the event says, unless it says that they are suspended.
+        Some(Kind::Deactivated) => snapshot(fields, id, faults).map(|user| match user.status {
+            Some(UserStatus::Suspended) => user,
+            _ => UserSnapshot { status: Some(UserStatus::Inactive), ..user },
+        }),
+        Some(Kind::Deleted) => {
+            Some(UserSnapshot { status: Some(UserStatus::Deleted), ..UserSnapshot::nothing_of(id?) })
         }
-    };
-    let organization_id = event.organization_id()?;
-    let fields = event.data.object("user")?;
-    let version = event.version(fields.time("updated_at")?, &fields.path_of("updated_at"), now)?;
-    Ok(UserEvent { organization_id, version, user: read(&fields)? })
-}
-
-fn id(fields: &Fields) -> Result<UserId, Poison> {
-    fields.user_id("id")?.ok_or_else(|| fields.broken("id", "is required"))
-}
-
-fn snapshot(fields: &Fields) -> Result<UserSnapshot, Poison> {
-    let said = |field: &str| parsed(fields, field, User::parse_text);
-    let avatar_url = match fields.values.get("avatar_url") {
-        None => None,
-        Some(_) => Some(parsed(fields, "avatar_url", User::parse_url)?),
-    };
-    Ok(UserSnapshot {
-        id: id(fields)?,
-        name: said(fields.named(&["name", "full_name"]))?,
-        email: said("email")?,
-        role: said("role")?,
-        avatar_url,
-        status: status(fields)?,
-    })
-}
-
-/// Somebody deactivated is inactive, whatever else is said, unless it is that they are suspended.
-fn deactivated(fields: &Fields) -> Result<UserSnapshot, Poison> {
-    let snapshot = snapshot(fields)?;
-    let status = match snapshot.status {
-        Some(UserStatus::Suspended) => UserStatus::Suspended,
-        _ => UserStatus::Inactive,
-    };
-    Ok(UserSnapshot { status: Some(status), ..snapshot })
-}
-
-fn deleted(fields: &Fields) -> Result<UserSnapshot, Poison> {
-    Ok(UserSnapshot { status: Some(UserStatus::Deleted), ..UserSnapshot::nothing_of(id(fields)?) })
-}
-
-/// A text by a rule of its own; the empty one was not said.
-fn parsed(
-    fields: &Fields,
-    field: &str,
-    parse: fn(&str) -> Result<String, TextError>,
-) -> Result<Option<String>, Poison> {
-    match fields.text(field)?.as_deref().map(parse) {
-        None | Some(Err(TextError::Empty)) => Ok(None),
-        Some(Ok(text)) => Ok(Some(text)),
-        Some(Err(rule)) => Err(fields.broken(field, rule)),
     }
 }
 
-/// The status by either platform's word; `status` counts where both are there.
-fn status(fields: &Fields) -> Result<Option<UserStatus>, Poison> {
-    if let Some(text) = fields.text("status")? {
-        let words = UserStatus::SAID.map(UserStatus::as_str).join(", ");
-        let rule = format!("must be one of {words}");
-        return UserStatus::parse_said(&text).map(Some).ok_or_else(|| fields.broken("status", rule));
+fn snapshot(fields: &Fields<'_>, id: Option<UserId>, faults: &mut Faults) -> Option<UserSnapshot> {
+    let name = faults.optional(fields.optional(&["name", "full_name"], line));
+    let email = faults.optional(fields.optional(&["email"], line));
+    let role = faults.optional(fields.optional(&["role"], line));
+    let avatar_url = faults.optional(avatar_url(fields));
+    let status = faults.optional(status(fields));
+    Some(UserSnapshot { id: id?, name, email, role, avatar_url, status })
+}
+
+fn line(value: &Value) -> Result<String, String> {
+    User::parse_text(&text(value)?).map_err(|rule| rule.to_string())
+}
+
+#[expect(clippy::option_option, reason = "absent is not the same as null")]
+fn avatar_url(fields: &Fields<'_>) -> Result<Option<Option<String>>, Fault> {
+    let url = |value: &Value| User::parse_url(&text(value)?).map_err(|rule| rule.to_string());
+    let read = fields.optional(&["avatar_url"], url)?;
+    Ok(if fields.has("avatar_url") { Some(read) } else { None })
+}
+
+/// Reads the status by either platform's field; `status` counts where both are there.
+fn status(fields: &Fields<'_>) -> Result<Option<UserStatus>, Fault> {
+    let word = |value: &Value| {
+        let rule = || format!("must be one of {}", UserStatus::SAID.map(UserStatus::as_str).join(", "));
+        value.as_str().and_then(UserStatus::parse_said).ok_or_else(rule)
+    };
+    if let Some(status) = fields.optional(&["status"], word)? {
+        return Ok(Some(status));
     }
-    match fields.get("is_active").map(Value::as_bool) {
-        None => Ok(None),
-        Some(Some(true)) => Ok(Some(UserStatus::Active)),
-        Some(Some(false)) => Ok(Some(UserStatus::Inactive)),
-        Some(None) => Err(fields.broken("is_active", "must be true or false")),
-    }
+    let is_active = |value: &Value| match value {
+        Value::Bool(true) => Ok(UserStatus::Active),
+        Value::Bool(false) => Ok(UserStatus::Inactive),
+        _ => Err("must be true or false".to_owned()),
+    };
+    fields.optional(&["is_active"], is_active)
 }
 
 #[cfg(test)]
@@ -177,6 +177,29 @@ mod tests {
     }
 
     #[test]
+    fn empty_text_is_absent_but_for_the_picture() {
+        let nothing = UserSnapshot::nothing_of(UserId::parse(USER).unwrap());
+        for empty in ["", " \t"] {
+            for field in ["name", "full_name", "email", "role", "status", "is_active", "updated_at"] {
+                assert_eq!(parse("user.updated", &json!({"id": USER, field: empty})).unwrap().user, nothing, "{field}");
+            }
+            let said = json!({"id": USER, "name": empty, "full_name": "Ann", "status": empty, "is_active": false});
+            let user = parse("user.updated", &said).unwrap().user;
+            assert_eq!((user.name.as_deref(), user.status), (Some("Ann"), Some(UserStatus::Inactive)));
+            assert_eq!(
+                parse("user.updated", &json!({"id": empty})).unwrap_err(),
+                "data.user.id: must be a user's UUID"
+            );
+        }
+    }
+
+    #[test]
+    fn status_compares_without_case() {
+        assert_eq!(status("user.updated", json!({"status": "SUSPENDED"})), Some(UserStatus::Suspended));
+        assert_eq!(status("user.updated", json!({"status": " Active"})), Some(UserStatus::Active));
+    }
+
+    #[test]
     fn poison_names_the_field_and_the_rule() {
         for (field, value, reason) in [
             ("id", json!(null), "data.user.id: is required"),
@@ -197,5 +220,7 @@ mod tests {
         let kinds = "type: must be user.created, user.updated, user.deactivated or user.deleted";
         assert_eq!(parse("ticket.created", &json!({"id": USER})).unwrap_err(), kinds);
         assert_eq!(parse("user.deleted", &Value::Null).unwrap_err(), "data.user: is required");
+        let faults = parse("user.updated", &json!({"name": 7, "role": 8, "status": "on"})).unwrap_err();
+        assert_eq!(faults.split("; ").count(), 4, "{faults}");
     }
 }
