@@ -60,7 +60,7 @@ pub enum Command {
         #[command(subcommand)]
         command: UsersCommand,
     },
-    /// Make up ticket events, send them, and send again what became a dead letter
+    /// Make up ticket events, check them, send them, and send dead letters again
     Tickets {
         /// What to do with them.
         #[command(subcommand)]
@@ -315,6 +315,15 @@ pub struct UsersErase {
 /// `muster tickets`
 #[derive(Debug, Subcommand)]
 pub enum TicketsCommand {
+    /// Check the events of a file of JSON lines, and send nothing
+    ///
+    /// Each line is parsed as the function of the queue parses a message. A message with a fault becomes a dead letter: every fault
+    /// of every line is reported, and the exit code is then 1. A warning is a likely mistake in an event that Muster takes: a
+    /// field with a name like that of a documented one, such as "state", "assigned_to" or "group"; an unknown priority; no status
+    /// in the whole file. Warnings do not change the exit code.
+    ///
+    /// The check reads no table: it does not see an unknown organization, or an event that is older than another.
+    Check(TicketsCheck),
     /// Send the events of a file of JSON lines to the ticket queue, here or in AWS
     ///
     /// One CloudEvent a line; blank lines are left out. A line that is not JSON is reported by number and the rest is sent; the
@@ -337,6 +346,30 @@ pub enum TicketsCommand {
     /// What is left is unseen by others until the end of the command, or for 5 minutes if it is killed. The exit code is 1 when
     /// something that should have been sent again was not, and when so much is left that there may be more than was seen.
     Redrive(TicketsRedrive),
+}
+
+/// `muster tickets check`
+#[derive(Debug, Args)]
+pub struct TicketsCheck {
+    /// The file; - reads standard input
+    #[arg(value_name = "FILE.jsonl")]
+    pub file: PathBuf,
+    /// The queue that the events are for
+    #[arg(long, value_enum, value_name = "QUEUE", default_value = "tickets")]
+    pub queue: QueueName,
+    /// Print one line of JSON for each line with faults or warnings: "line", "event" (its id), "faults", "warnings". The line of
+    /// a warning about the whole file is null
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The queues that take events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QueueName {
+    /// Events of tickets
+    Tickets,
+    /// Events of users
+    Users,
 }
 
 /// `muster tickets send`

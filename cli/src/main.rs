@@ -28,6 +28,7 @@ async fn main() -> ExitCode {
         Command::Jwks { command: JwksCommand::Remove(remove) } => commands::jwks::remove(remove).await,
         Command::Users { command: UsersCommand::Import(import) } => commands::users::import(import).await,
         Command::Users { command: UsersCommand::Erase(erase) } => commands::users::erase(erase).await,
+        Command::Tickets { command: TicketsCommand::Check(check) } => commands::tickets::check(check).await,
         Command::Tickets { command: TicketsCommand::Send(send) } => commands::tickets::send(send).await,
         Command::Tickets { command: TicketsCommand::Generate(generate) } => commands::tickets::generate(&generate),
         Command::Tickets { command: TicketsCommand::Redrive(redrive) } => commands::tickets::redrive(redrive).await,

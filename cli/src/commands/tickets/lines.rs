@@ -27,6 +27,11 @@ pub(super) struct Line {
     pub event: Result<String, String>,
 }
 
+/// Returns the name of a file for messages to the user.
+pub(super) fn name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+}
+
 /// Begins to read a file, or standard input for `-`, and shows how far it is on a terminal.
 ///
 /// # Errors

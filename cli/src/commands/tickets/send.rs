@@ -1,6 +1,6 @@
 //! `muster tickets send`.
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use anyhow::{Context, anyhow, bail};
 use tokio::task::JoinSet;
@@ -23,7 +23,7 @@ const IN_FLIGHT: usize = 16;
 /// The file cannot be read, the queue does not take them, or some lines were bad (the others are sent).
 pub async fn send(TicketsSend { file, to }: TicketsSend) -> anyhow::Result<()> {
     let (mut lines, progress) = lines::read(&file)?;
-    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    let name = lines::name(&file);
     let queue = Opened::new(&to).await?;
     let began = Instant::now();
     let mut sending = JoinSet::new();
