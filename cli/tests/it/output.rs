@@ -67,7 +67,13 @@ fn printing(dev: &Dev, folder: &Path) -> Vec<Command> {
         &["jwks", "remove", "--organization", organization],
         &["users", "import", "--organization", organization, &users],
     ];
+    let event = json!({
+        "specversion": "1.0", "id": "e-1", "type": "ticket.created", "time": "2026-03-02T09:00:00Z",
+        "data": { "organization_id": organization, "ticket": { "id": "T-1", "status": "new" } },
+    });
+    let good = file("good.jsonl", event.to_string());
     let others: &[&[&str]] = &[
+        &["tickets", "check", &good],
         &["tickets", "send", &events, "--to", url],
         &["tickets", "generate", "--organization", organization, "--tickets", "1"],
         &["tickets", "redrive", "--from", url, "--reason", "no letter has this reason"],
@@ -114,6 +120,8 @@ fn closed_pipe_does_not_hide_a_failure() {
         assert_eq!(output.status.code(), Some(1), "{command:?}");
         assert!(stderr(&output).contains(":1: not "), "{command:?}: {}", stderr(&output));
     }
+    let output = run_to(muster(["tickets", "check", file]), closed_pipe());
+    assert_fails(&output, &["events with faults: 1"]);
 }
 
 /// The arguments of `keys create` and of `keys list` for the same organization.

@@ -26,6 +26,7 @@ pub async fn check(TicketsCheck { file, queue, json }: TicketsCheck) -> anyhow::
     let name = lines::name(&file);
     let now = Timestamp::now();
     let mut report = Report { name: &name, json, ..Report::default() };
+    let mut printed = Ok(());
     while let Some(line) = lines.recv().await {
         let Line { number, event } = line.map_err(|error| anyhow!(error).context(format!("could not read {name}")))?;
         let checked = match event {
@@ -33,14 +34,15 @@ pub async fn check(TicketsCheck { file, queue, json }: TicketsCheck) -> anyhow::
             Err(fault) => Checked { event_id: None, faults: vec![fault], warnings: Vec::new(), has_status: None },
         };
         let findings = report.line(number, &checked);
-        progress.suspend(|| print(&findings))?;
+        // The exit code is that of the whole file, also where its findings cannot be printed.
+        printed = printed.and_then(|()| progress.suspend(|| print(&findings)));
     }
     progress.finish_and_clear();
-    print(&report.end())?;
+    printed = printed.and_then(|()| print(&report.end()));
     if report.with_faults > 0 {
         bail!("events with faults: {}; correct them, since each would become a dead letter", report.with_faults);
     }
-    Ok(())
+    Ok(printed?)
 }
 
 fn print(text: &str) -> Result<(), WriteError> {
