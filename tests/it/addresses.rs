@@ -140,7 +140,7 @@ async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
         let unknown = ask(&behind, &["0.0.0.0/0", "::/0"], &[by_proxy]).await;
         assert_not_allowed(&unknown, speaks, "the proxy did not write the address");
 
-        // Past the proxy there is no way in, whatever the headers say.
+        // A request that bypasses the proxy is refused, with any headers.
         let viewer = ("cloudfront-viewer-address", "192.0.2.7:443");
         for headers in [&[][..], &[viewer], &[viewer, ("x-muster-proxy", "wrong")], &[viewer, ("x-muster-proxy", "")]] {
             for networks in [&[][..], &["192.0.2.0/24"], &["198.51.100.0/24"]] {
@@ -148,7 +148,7 @@ async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
                 assert_not_allowed(&answer, speaks, &format!("{headers:?} from {networks:?}"));
             }
         }
-        // Without a proxy its headers mean nothing.
+        // Without a proxy its headers are ignored.
         let headers = [by_proxy, viewer];
         assert_not_allowed(&ask(&open, &["192.0.2.0/24"], &headers).await, speaks, "no proxy is trusted");
         assert_eq!(ask(&open, &["198.51.100.0/24"], &headers).await.status, 200);

@@ -48,7 +48,7 @@ impl TrustedProxy {
         if self.secrets.is_empty() {
             return Some(source);
         }
-        // Hashes are compared, so the time that it takes tells nothing of the secret.
+        // Hashes are compared, so the duration does not reveal the secret.
         let secret = headers.secret.as_ref()?;
         self.secrets.contains(secret).then_some(headers.viewer)
     }

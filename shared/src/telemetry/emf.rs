@@ -35,7 +35,7 @@ const BY_ROUTE: &[&[&str]] = &[&["Stack"], &["Stack", "Route", "Contract"]];
 const BY_FUNCTION: &[&[&str]] = &[&["Stack"], &["Stack", "Function"]];
 const OF_THE_FUNCTION: &[&[&str]] = &[&["Stack", "Function"]];
 /// CloudWatch bills each version as a metric of its own, for each hour in which it has a value. So only failures are counted
-/// by version: a version that works costs nothing.
+/// by version: a version without failures adds no cost.
 const BY_VERSION: &[&[&str]] = &[&["Stack", "Function", "Version"]];
 
 /// The line of an invocation, without a line break. `None` if there is nothing to count: what never happened needs no zero,
