@@ -403,6 +403,12 @@ pub struct TicketsRedrive {
     /// Show them and send nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Edit the body of each before it is sent, with the command in VISUAL or EDITOR
+    ///
+    /// The function's own parser checks the edited body. Then the body is sent, and that dead letter is deleted. A dead letter
+    /// whose body is unchanged or not valid stays. The command ends when the editor fails, as vi does after :cq.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub edit: bool,
     /// With --dry-run: print one line of JSON for each, with the whole body
     #[arg(long, requires = "dry_run")]
     pub json: bool,

@@ -8,5 +8,7 @@ mod output;
 mod queues;
 mod readme;
 mod redrive;
+#[cfg(unix)]
+mod redrive_edit;
 mod support;
 mod tickets;

@@ -41,7 +41,7 @@ async fn redrive_as<const N: usize>(profile: Option<&str>, arguments: [&str; N])
 }
 
 /// A stack whose assignment function takes everything, and what it took.
-async fn taking() -> (LocalStack, Arc<Mutex<Vec<String>>>) {
+pub async fn taking() -> (LocalStack, Arc<Mutex<Vec<String>>>) {
     let taken: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = Arc::clone(&taken);
     let takes = handler(move |event| {
@@ -61,7 +61,7 @@ fn sqs(stack: &LocalStack) -> aws_sdk_sqs::Client {
 }
 
 /// Puts dead letters there as a function does, with a reason, or as SQS does, without.
-async fn die(stack: &LocalStack, queue: &str, letters: impl IntoIterator<Item = (&str, Option<&str>)>) {
+pub async fn die(stack: &LocalStack, queue: &str, letters: impl IntoIterator<Item = (&str, Option<&str>)>) {
     for (body, reason) in letters {
         let message = sqs(stack).send_message().queue_url(stack.queue_url(&format!("{queue}-dead-letters")));
         let attribute = |reason: &str| {
@@ -76,20 +76,20 @@ async fn die(stack: &LocalStack, queue: &str, letters: impl IntoIterator<Item = 
     }
 }
 
-fn dead(stack: &LocalStack, queue: &str) -> Vec<String> {
+pub fn dead(stack: &LocalStack, queue: &str) -> Vec<String> {
     let mut bodies: Vec<_> = contents(stack, queue).dead_letters.into_iter().map(|letter| letter.body).collect();
     bodies.sort_unstable();
     bodies
 }
 
-fn sorted(taken: &Mutex<Vec<String>>) -> Vec<String> {
+pub fn sorted(taken: &Mutex<Vec<String>>) -> Vec<String> {
     let mut taken = taken.lock().expect("no test panics with it").clone();
     taken.sort_unstable();
     taken
 }
 
 /// How many dead letters anybody may receive now.
-async fn visible(stack: &LocalStack, queue: &str) -> String {
+pub async fn visible(stack: &LocalStack, queue: &str) -> String {
     let asked = sqs(stack).get_queue_attributes().queue_url(stack.queue_url(&format!("{queue}-dead-letters")));
     let answer = asked.attribute_names(QueueAttributeName::ApproximateNumberOfMessages).send().await;
     answer.expect("it answers").attributes.expect("there are")[&QueueAttributeName::ApproximateNumberOfMessages].clone()
@@ -440,8 +440,8 @@ async fn a_wrong_queue_is_refused_before_anything_is_sent() {
     }
 }
 
-#[tokio::test]
-async fn dead_letters_whose_queue_cannot_be_sent_to_stay() {
+/// Serves a queue that accepts no message, and returns its URL.
+pub async fn refusing() -> String {
     async fn refuse(headers: HeaderMap) -> (StatusCode, String) {
         if headers["x-amz-target"] == "AmazonSQS.GetQueueAttributes" {
             return (StatusCode::OK, "{}".to_owned());
@@ -449,11 +449,17 @@ async fn dead_letters_whose_queue_cannot_be_sent_to_stay() {
         let kind = "com.amazon.coral.service#AccessDeniedException";
         (StatusCode::BAD_REQUEST, json!({ "__type": kind, "message": "not for you" }).to_string())
     }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}/000000000000/tickets", listener.local_addr().expect("an address"));
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(refuse))).await });
+    url
+}
+
+#[tokio::test]
+async fn dead_letters_whose_queue_cannot_be_sent_to_stay() {
     let (stack, _) = taking().await;
     die(&stack, "tickets", [("a", None), ("b", None)]).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let to = format!("http://{}/000000000000/tickets", listener.local_addr().expect("an address"));
-    tokio::spawn(async move { axum::serve(listener, Router::new().route("/", post(refuse))).await });
+    let to = refusing().await;
     let output = redrive(["--from", &stack.url, "--to", &to]).await;
     assert_fails(&output, &["stopped", "2 messages could not be sent", "not for you"]);
     assert!(stdout(&output).starts_with("Sent 0 dead letters again, "), "{}", stdout(&output));

@@ -26,6 +26,8 @@ pub fn muster<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>)
         "AWS_REGION",
         "AWS_DEFAULT_REGION",
         "AWS_ENDPOINT_URL",
+        "VISUAL",
+        "EDITOR",
     ] {
         command.env_remove(name);
     }

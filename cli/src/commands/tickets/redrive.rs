@@ -1,37 +1,33 @@
 //! `muster tickets redrive`.
 
+mod edit;
+mod letters;
+
 use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
+    io,
     time::Duration,
 };
 
-use anyhow::{anyhow, bail, ensure};
-use aws_sdk_sqs::{
-    Client,
-    config::{self, retry::RetryConfig, timeout::TimeoutConfig},
-    error::ProvideErrorMetadata,
-    types::{
-        ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
-        QueueAttributeName,
-    },
-};
+use anyhow::{Context, anyhow, ensure};
+use aws_sdk_sqs::{Client, config};
 use indicatif::{ProgressBar, ProgressStyle};
-use muster::{
-    queue::{Message, Queue},
-    wire::events::{event_in, ticket_id_text},
-};
-use serde_json::{Value, json};
-use tokio::time::Instant;
+use muster::queue::{Message, Queue};
+use tokio::{task::JoinHandle, time::Instant};
 use url::Url;
 
+use self::{
+    edit::{Edited, Editor},
+    letters::{About, DeadLetters, Letter, shown},
+};
 use super::{
     super::PATIENCE,
     destination::{self, Located},
 };
 use crate::{
     args::{Destination, TicketsRedrive},
-    dev, emulator,
+    emulator,
     output::{self, WriteError},
 };
 
@@ -50,23 +46,14 @@ const OTHERWISE: &str = "look at a local stack: start `muster dev`, and leave ou
 /// # Errors
 /// A queue is not there or fails, or somebody interrupts; what was sent until then is sent, and the rest is left.
 pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
-    let TicketsRedrive { from, to, reason, limit, dry_run, json } = arguments;
+    let TicketsRedrive { from, to, reason, limit, dry_run, edit, json } = arguments;
+    let editor = edit.then(Editor::from_env).transpose()?;
     let dead_letters = DeadLetters::open(&from).await?;
-    let goal = if dry_run {
-        Goal::Show { json }
-    } else {
-        let (to, config) = match &to {
-            Some(to) => find(to, "--to", |located| located.url).await?,
-            // It is where its dead letters are.
-            None => (dead_letters.source().await?, dead_letters.config.clone()),
-        };
-        ensure!(to != dead_letters.url, "--from and --to are the same queue");
-        let client = Client::from_conf(config.build());
-        destination::attributes(&client, &to).await?;
-        Goal::Send { queue: Queue::new(client, to.as_str()), to }
-    };
+    let goal = if dry_run { Goal::Show { json } } else { Goal::send(&dead_letters, to.as_ref(), editor).await? };
     let style = ProgressStyle::with_template("{spinner} {elapsed}  {msg}");
-    let progress = ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    // The editor has the terminal for itself.
+    let progress = if edit { ProgressBar::hidden() } else { ProgressBar::no_length() };
+    let progress = progress.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     let mut look = Look {
         dead_letters,
         choice: Choice { reason, sent: HashSet::new() },
@@ -75,6 +62,8 @@ pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
         done: 0,
         other_reason: 0,
         came_back: 0,
+        unchanged: 0,
+        invalid: 0,
         progress,
     };
     let outcome = look.through(&goal, limit).await;
@@ -91,13 +80,64 @@ pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
     };
     // A failure to send is reported rather than a failure to print the summary.
     outcome?;
+    ensure!(look.invalid == 0, "dead letters left because their edited bodies are not valid: {}", look.invalid);
     Ok(printed?)
 }
 
-/// What becomes of the dead letters that are chosen.
+/// The operation on the dead letters that are chosen.
 enum Goal {
-    Show { json: bool },
-    Send { queue: Queue, to: Url },
+    Show {
+        json: bool,
+    },
+    Send {
+        queue: Queue,
+        to: Url,
+        /// Changes each body first.
+        editor: Option<Editor>,
+    },
+}
+
+impl Goal {
+    /// Prepares to send to the queue at `to`, or else to the source of the dead letters.
+    ///
+    /// # Errors
+    /// The queue is not there, is unknown, or is the one of the dead letters.
+    async fn send(
+        dead_letters: &DeadLetters,
+        to: Option<&Destination>,
+        editor: Option<Editor>,
+    ) -> anyhow::Result<Self> {
+        let (to, config) = match to {
+            Some(to) => find(to, "--to", |located| located.url).await?,
+            // It is where its dead letters are.
+            None => (dead_letters.source().await?, dead_letters.config.clone()),
+        };
+        ensure!(to != dead_letters.url, "--from and --to are the same queue");
+        let client = Client::from_conf(config.build());
+        destination::attributes(&client, &to).await?;
+        Ok(Self::Send { queue: Queue::new(client, to.as_str()), to, editor })
+    }
+
+    /// The most letters to receive at once. The editor opens one at a time, and the others stay visible until their turn.
+    fn batch(&self) -> u64 {
+        match self {
+            Self::Send { editor: Some(_), .. } => 1,
+            Self::Send { editor: None, .. } | Self::Show { .. } => 10,
+        }
+    }
+}
+
+/// Ctrl-C, from the moment that this is made.
+struct Interrupt(JoinHandle<io::Result<()>>);
+
+impl Interrupt {
+    fn listen() -> Self {
+        Self(tokio::spawn(tokio::signal::ctrl_c()))
+    }
+
+    fn has_come(&self) -> bool {
+        self.0.is_finished()
+    }
 }
 
 /// A queue's URL, and the configuration of a client for it. A local stack, whose queue `which` chooses, says where the queue is,
@@ -114,129 +154,6 @@ async fn find(
             Ok((url, config::Builder::from(&config)))
         }
         Destination::Queue(url) => Ok((url.clone(), destination::sqs(url, OTHERWISE).await?)),
-    }
-}
-
-/// A queue of dead letters that answers.
-struct DeadLetters {
-    client: Client,
-    url: Url,
-    /// Of a client without retries for whatever queue is beside it.
-    config: config::Builder,
-}
-
-impl DeadLetters {
-    /// Makes sure that the queue is there, with one call.
-    ///
-    /// # Errors
-    /// It is not, or has dead letters itself: then somebody took one end for the other.
-    async fn open(from: &Destination) -> anyhow::Result<Self> {
-        let (url, config) = find(from, "--from", |located| located.dead_letters_url).await?;
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
-        let retrying = config.clone().retry_config(RetryConfig::standard()).timeout_config(timeouts);
-        let client = Client::from_conf(retrying.build());
-        let attributes = destination::attributes(&client, &url).await?;
-        ensure!(
-            !attributes.contains_key(&QueueAttributeName::RedrivePolicy),
-            "{url} is no queue of dead letters, since it gives up its own to another: name that one with --from"
-        );
-        Ok(Self { client, url, config })
-    }
-
-    /// The queue that gave these up, as SQS knows it.
-    ///
-    /// # Errors
-    /// There is none or more than one, or this user may not ask.
-    async fn source(&self) -> anyhow::Result<Url> {
-        let Self { client, url, config: _ } = self;
-        let answer = client.list_dead_letter_source_queues().queue_url(url.as_str()).send().await;
-        // The queue answers, so it is the question that this user may not ask, or an emulator does not know.
-        let sources = answer.map_err(|error| {
-            let cause = anyhow!("{}", error.message().unwrap_or("SQS did not answer").to_owned());
-            cause.context(format!(
-                "which queue gives up its dead letters to {url} could not be learned: say with --to where they go"
-            ))
-        })?;
-        let sources = sources.queue_urls;
-        match &sources[..] {
-            [source] => Ok(Url::parse(source)?),
-            [] => bail!("no queue gives up its dead letters to {url}: say with --to where they go"),
-            _ => bail!("several queues give up their dead letters to {url}: say with --to where they go"),
-        }
-    }
-
-    /// Receives up to so many, and seldom none though something is left. Nobody else sees them for [`UNSEEN`].
-    async fn receive(&self, max: u64) -> anyhow::Result<Vec<Letter>> {
-        let request = self.client.receive_message().queue_url(self.url.as_str());
-        let answer = request
-            .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX).min(10))
-            // A receive that does not wait asks a part of SQS's servers, and may come back empty beside what others have.
-            .wait_time_seconds(1)
-            .visibility_timeout(i32::try_from(UNSEEN.as_secs())?)
-            .message_attribute_names("reason")
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
-            .send()
-            .await;
-        let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
-        Ok(answer.messages.unwrap_or_default().into_iter().map(Letter::from).collect())
-    }
-
-    /// Deletes what was sent again.
-    async fn delete(&self, letters: &[&Letter]) -> anyhow::Result<()> {
-        if letters.is_empty() {
-            return Ok(());
-        }
-        let entry = |(at, letter): (usize, &&Letter)| {
-            let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string());
-            entry.receipt_handle(&letter.receipt).build()
-        };
-        let entries = letters.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
-        let request = self.client.delete_message_batch().queue_url(self.url.as_str());
-        let answer = request.set_entries(Some(entries)).send().await;
-        let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
-        match answer.failed.first() {
-            Some(failed) => Err(anyhow!("{}", failed.message().unwrap_or(failed.code()))),
-            None => Ok(()),
-        }
-    }
-
-    /// Lets everybody see these again.
-    async fn give_back(&self, receipts: &[String]) -> anyhow::Result<()> {
-        for receipts in receipts.chunks(10) {
-            let entry = |(at, receipt): (usize, &String)| {
-                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(at.to_string());
-                entry.receipt_handle(receipt).visibility_timeout(0).build()
-            };
-            let entries = receipts.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
-            let request = self.client.change_message_visibility_batch().queue_url(self.url.as_str());
-            request.set_entries(Some(entries)).send().await?;
-        }
-        Ok(())
-    }
-}
-
-/// A dead letter that was received.
-struct Letter {
-    id: String,
-    receipt: String,
-    body: String,
-    /// Why it is there: what the function said that put it there, else that it was received too often.
-    reason: String,
-    receives: u32,
-}
-
-impl From<aws_sdk_sqs::types::Message> for Letter {
-    fn from(message: aws_sdk_sqs::types::Message) -> Self {
-        let count = MessageSystemAttributeName::ApproximateReceiveCount;
-        let receives = message.attributes.as_ref().and_then(|system| system.get(&count)?.parse().ok()).unwrap_or(0);
-        let reason = message.message_attributes.and_then(|mut attributes| attributes.remove("reason")?.string_value);
-        Self {
-            id: message.message_id.unwrap_or_default(),
-            receipt: message.receipt_handle.unwrap_or_default(),
-            body: message.body.unwrap_or_default(),
-            reason: dev::reason_of(reason.as_deref()).to_owned(),
-            receives,
-        }
     }
 }
 
@@ -285,6 +202,10 @@ struct Look {
     done: u64,
     other_reason: u64,
     came_back: u64,
+    /// How many were left because the edited text is the same.
+    unchanged: u64,
+    /// How many were left because the function would refuse the edited body.
+    invalid: u64,
     progress: ProgressBar,
 }
 
@@ -298,16 +219,16 @@ impl Look {
     /// the end is never seen.
     async fn through(&mut self, goal: &Goal, limit: Option<u64>) -> anyhow::Result<()> {
         // Looked at between two batches: one that is begun is finished.
-        let interrupted = tokio::spawn(tokio::signal::ctrl_c());
+        let mut interrupt = Interrupt::listen();
         // What happened since something new came.
         let (mut empty_receives, mut came_again) = (0, 0);
         loop {
-            let room = limit.map_or(u64::MAX, |limit| limit - self.done);
+            let room = limit.map_or(u64::MAX, |limit| limit - self.handled());
             if room == 0 {
                 return Ok(());
             }
-            ensure!(!interrupted.is_finished(), "interrupted: what was not sent again is left as it was");
-            let letters = self.dead_letters.receive(room).await?;
+            ensure!(!interrupt.has_come(), "interrupted: what was not sent again is left as it was");
+            let letters = self.dead_letters.receive(room.min(goal.batch())).await?;
             if letters.is_empty() {
                 empty_receives += 1;
                 if empty_receives == EMPTY_RECEIVES {
@@ -331,26 +252,47 @@ impl Look {
                 continue;
             }
             (empty_receives, came_again) = (0, 0);
-            let mut chosen = Vec::new();
-            for letter in new {
-                match self.choice.of(&letter.body, &letter.reason) {
-                    Verdict::Chosen => chosen.push(letter),
-                    Verdict::OtherReason => {
-                        self.other_reason += 1;
-                        self.hold(&letter);
-                    }
-                    Verdict::CameBack => {
-                        self.came_back += 1;
-                        self.hold(&letter);
-                    }
-                }
-            }
+            let chosen = self.choose(new);
             self.any |= !chosen.is_empty();
             match goal {
                 Goal::Show { json } => self.show(&chosen, *json)?,
-                Goal::Send { queue, .. } => self.send(queue, chosen).await?,
+                Goal::Send { queue, editor: None, .. } => {
+                    let unchanged = |letter: Letter| (letter.body.clone(), letter);
+                    self.send(queue, chosen.into_iter().map(unchanged).collect()).await?;
+                }
+                Goal::Send { queue, editor: Some(editor), .. } => {
+                    for letter in chosen {
+                        self.edit(queue, editor, letter).await?;
+                    }
+                    // The terminal sends Ctrl-C to the editor too, for which it need not be the end.
+                    interrupt = Interrupt::listen();
+                }
             }
         }
+    }
+
+    /// Returns the letters that are chosen, and holds the others.
+    fn choose(&mut self, letters: Vec<Letter>) -> Vec<Letter> {
+        let mut chosen = Vec::new();
+        for letter in letters {
+            match self.choice.of(&letter.body, &letter.reason) {
+                Verdict::Chosen => chosen.push(letter),
+                Verdict::OtherReason => {
+                    self.other_reason += 1;
+                    self.hold(&letter);
+                }
+                Verdict::CameBack => {
+                    self.came_back += 1;
+                    self.hold(&letter);
+                }
+            }
+        }
+        chosen
+    }
+
+    /// How many count towards the limit.
+    fn handled(&self) -> u64 {
+        self.done + self.unchanged + self.invalid
     }
 
     fn hold(&mut self, letter: &Letter) {
@@ -382,9 +324,55 @@ impl Look {
         })
     }
 
-    /// Sends these, and deletes those that were taken.
-    async fn send(&mut self, queue: &Queue, letters: Vec<Letter>) -> anyhow::Result<()> {
-        let messages: Vec<_> = letters.iter().map(|letter| Message::new(letter.body.clone())).collect();
+    /// Opens the editor on a letter, and sends the edited body in place of the letter's own.
+    ///
+    /// # Errors
+    /// The editor fails, or the queue does not accept the body. The letter then stays.
+    async fn edit(&mut self, queue: &Queue, editor: &Editor, letter: Letter) -> anyhow::Result<()> {
+        // Held from now on, it is visible again at the end of the command unless it is deleted.
+        self.hold(&letter);
+        let About { event: _, organization, subject } = About::of(&letter.body);
+        let subject = subject.unwrap_or_else(|| "event".to_owned());
+        let title = format!("{} of organization {}", shown(&subject), shown(&organization));
+        let notes = [
+            format!("Dead letter: {title}"),
+            format!("Reason: {}", shown(&letter.reason)),
+            "Save and close to send the edited body. Close without a change to leave the dead letter.".to_owned(),
+            "Lines at the top that begin with # are dropped.".to_owned(),
+        ];
+        // SQS hides a message for at most 12 hours after its receive. Amazon SQS Developer Guide, "Amazon SQS visibility timeout":
+        // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
+        let hide = async || {
+            let receipts: Vec<_> = self.held.values().cloned().collect();
+            // The letter is at worst received by others meanwhile, and an event that arrives twice changes nothing.
+            if let Err(error) = self.dead_letters.hide(&receipts, UNSEEN).await {
+                output::note(format_args!("note: other consumers may receive this dead letter: {error:#}"));
+            }
+        };
+        let stopped = "stopped: this dead letter and those after it are left as they were";
+        match repeated(UNSEEN / 2, editor.edit(&notes, &letter.body), hide).await.context(stopped)? {
+            Edited::Unchanged => self.unchanged += 1,
+            Edited::Invalid { reason, file } => {
+                self.invalid += 1;
+                output::note(format_args!("{title} is left: {reason}; the edited text is in {}", file.display()));
+            }
+            Edited::Valid { body, folder } => {
+                self.held.remove(&letter.id);
+                // A second letter with the same body is left, as it is without the editor.
+                self.choice.sent.insert(hash(&letter.body));
+                if let Err(error) = self.send(queue, vec![(body, letter)]).await {
+                    let kept = folder.keep();
+                    return Err(error.context(format!("the edited text is in {}", kept.display())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends these bodies, and deletes the letters whose bodies were accepted.
+    async fn send(&mut self, queue: &Queue, letters: Vec<(String, Letter)>) -> anyhow::Result<()> {
+        let (bodies, letters): (Vec<_>, Vec<_>) = letters.into_iter().unzip();
+        let messages: Vec<_> = bodies.into_iter().map(Message::new).collect();
         let not_sent = queue.send(&messages, Instant::now() + PATIENCE).await.err();
         let is_sent = |at: usize| not_sent.as_ref().is_none_or(|error| !error.messages.contains(&at));
         let sent: Vec<_> =
@@ -411,14 +399,16 @@ impl Look {
     /// Lets others see what is left. That it fails costs time and nothing else.
     async fn give_back(&mut self) {
         let receipts: Vec<_> = self.held.drain().map(|(_, receipt)| receipt).collect();
-        if let Err(error) = self.dead_letters.give_back(&receipts).await {
+        if let Err(error) = self.dead_letters.hide(&receipts, Duration::ZERO).await {
             let minutes = UNSEEN.as_secs() / 60;
             output::note(format_args!("note: what is left is seen again in {minutes} minutes only: {error:#}"));
         }
     }
 
     fn summary(&self, to: &Url, limit: Option<u64>) -> String {
-        let Self { dead_letters: DeadLetters { url: from, .. }, done, other_reason, came_back, .. } = self;
+        let Self {
+            dead_letters: DeadLetters { url: from, .. }, done, other_reason, came_back, unchanged, invalid, ..
+        } = self;
         let letters = if *done == 1 { "dead letter" } else { "dead letters" };
         let mut said = vec![format!("Sent {done} {letters} again, from {from} to {to}.")];
         if *other_reason > 0 {
@@ -427,56 +417,28 @@ impl Look {
         if *came_back > 0 {
             said.push(format!("Left since they came back at once, or were there twice: {came_back}."));
         }
-        if limit == Some(*done) {
+        if *unchanged > 0 {
+            said.push(format!("Left unchanged: {unchanged}."));
+        }
+        if *invalid > 0 {
+            said.push(format!("Left because the edited body is not valid: {invalid}."));
+        }
+        if limit == Some(self.handled()) {
             said.push("There may be more than this limit.".to_owned());
         }
         said.join(" ")
     }
 }
 
-impl Letter {
-    fn describe(&self, About { event, organization, subject }: &About) -> Value {
-        let Self { id: _, receipt: _, body, reason, receives } = self;
-        json!({
-            "event": event,
-            "organization": organization,
-            "about": subject,
-            "reason": reason,
-            "receives": receives,
-            "body": body,
-        })
-    }
-}
-
-/// What a body says of itself, as far as it can be read.
-#[derive(Debug, PartialEq, Eq)]
-struct About {
-    event: Option<String>,
-    organization: Option<String>,
-    subject: Option<String>,
-}
-
-impl About {
-    fn of(body: &str) -> Self {
-        let event = Value::Object(event_in(body).unwrap_or_default());
-        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
-        let named = |name: &str, pointer: &str| {
-            event.pointer(pointer).and_then(ticket_id_text).map(|id| format!("{name} {id}"))
-        };
-        Self {
-            event: text("/id"),
-            organization: text("/data/organization_id").or_else(|| text("/organization_id")),
-            subject: named("ticket", "/data/ticket/id")
-                .or_else(|| named("user", "/data/user/id"))
-                .or_else(|| named("job", "/job")),
+/// Waits for `work`, and calls `call` again and again meanwhile.
+async fn repeated<T>(period: Duration, work: impl Future<Output = T>, mut call: impl AsyncFnMut()) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(period, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => call().await,
         }
     }
-}
-
-/// A text of somebody else's for a terminal, which could take some characters for orders.
-fn shown<'t>(text: impl Into<Option<&'t String>>) -> String {
-    let text = text.into().map_or("-", String::as_str);
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -495,32 +457,12 @@ mod tests {
         assert_eq!(choice.of("b", "received too often"), Verdict::Chosen);
     }
 
-    #[test]
-    fn a_body_says_what_it_is_about() {
-        let about = |body: Value| {
-            let About { event, organization, subject } = About::of(&body.to_string());
-            [event, organization, subject].map(Option::unwrap_or_default)
-        };
-        let ticket = json!({ "id": "1", "data": { "organization_id": "acme", "ticket": { "id": "INC-1" } } });
-        assert_eq!(about(ticket.clone()), ["1", "acme", "ticket INC-1"]);
-        let wrapped = json!({ "id": "envelope", "detail-type": "ticket.created", "detail": ticket });
-        assert_eq!(about(wrapped), ["1", "acme", "ticket INC-1"]);
-        let mut numbered = ticket.clone();
-        numbered["data"]["ticket"]["id"] = json!(35436);
-        assert_eq!(about(numbered), ["1", "acme", "ticket 35436"]);
-        let mut bare = ticket;
-        (bare["specversion"], bare["detail"]) = (json!("1.0"), json!({ "id": "an attribute of the sender's own" }));
-        assert_eq!(about(bare), ["1", "acme", "ticket INC-1"]);
-        let user = json!({ "id": "2", "data": { "organization_id": "acme", "user": { "id": "u" } } });
-        assert_eq!(about(user), ["2", "acme", "user u"]);
-        assert_eq!(about(json!({ "job": "drain_team", "organization_id": "acme" })), ["", "acme", "job drain_team"]);
-        assert_eq!(about(json!([1])), ["", "", ""]);
-        assert_eq!(About::of("no JSON"), About { event: None, organization: None, subject: None });
-    }
-
-    #[test]
-    fn nobody_gives_orders_to_the_terminal() {
-        assert_eq!(shown(&"a\u{1b}[2Jb\n".to_owned()), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(shown(&None::<String>), "-");
+    #[tokio::test]
+    async fn repeated_calls_until_the_work_ends() {
+        let (mut calls, period) = (0, Duration::from_millis(1));
+        let work = tokio::time::sleep(Duration::from_millis(50));
+        repeated(period, work, async || calls += 1).await;
+        assert!(calls >= 2, "{calls}");
+        repeated(Duration::from_secs(60), async {}, async || panic!("the work ended before")).await;
     }
 }

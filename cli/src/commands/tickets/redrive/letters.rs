@@ -1,0 +1,229 @@
+//! A queue of dead letters, and the letters in it.
+
+use std::time::Duration;
+
+use anyhow::{anyhow, bail, ensure};
+use aws_sdk_sqs::{
+    Client,
+    config::{self, retry::RetryConfig, timeout::TimeoutConfig},
+    error::ProvideErrorMetadata,
+    types::{
+        ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
+        QueueAttributeName,
+    },
+};
+use muster::wire::events::{event_in, ticket_id_text};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::{
+    super::{super::PATIENCE, destination},
+    UNSEEN, find,
+};
+use crate::{args::Destination, dev};
+
+/// A queue of dead letters that answers.
+pub(super) struct DeadLetters {
+    client: Client,
+    pub(super) url: Url,
+    /// Of a client without retries for whatever queue is beside it.
+    pub(super) config: config::Builder,
+}
+
+impl DeadLetters {
+    /// Makes sure that the queue is there, with one call.
+    ///
+    /// # Errors
+    /// It is not, or has dead letters itself: then somebody took one end for the other.
+    pub(super) async fn open(from: &Destination) -> anyhow::Result<Self> {
+        let (url, config) = find(from, "--from", |located| located.dead_letters_url).await?;
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
+        let retrying = config.clone().retry_config(RetryConfig::standard()).timeout_config(timeouts);
+        let client = Client::from_conf(retrying.build());
+        let attributes = destination::attributes(&client, &url).await?;
+        ensure!(
+            !attributes.contains_key(&QueueAttributeName::RedrivePolicy),
+            "{url} is no queue of dead letters, since it gives up its own to another: name that one with --from"
+        );
+        Ok(Self { client, url, config })
+    }
+
+    /// The queue that gave these up, as SQS knows it.
+    ///
+    /// # Errors
+    /// There is none or more than one, or this user may not ask.
+    pub(super) async fn source(&self) -> anyhow::Result<Url> {
+        let Self { client, url, config: _ } = self;
+        let answer = client.list_dead_letter_source_queues().queue_url(url.as_str()).send().await;
+        // The queue answers, so it is the question that this user may not ask, or an emulator does not know.
+        let sources = answer.map_err(|error| {
+            let cause = anyhow!("{}", error.message().unwrap_or("SQS did not answer").to_owned());
+            cause.context(format!(
+                "which queue gives up its dead letters to {url} could not be learned: say with --to where they go"
+            ))
+        })?;
+        let sources = sources.queue_urls;
+        match &sources[..] {
+            [source] => Ok(Url::parse(source)?),
+            [] => bail!("no queue gives up its dead letters to {url}: say with --to where they go"),
+            _ => bail!("several queues give up their dead letters to {url}: say with --to where they go"),
+        }
+    }
+
+    /// Receives up to so many, and seldom none though something is left. Nobody else sees them for [`UNSEEN`].
+    pub(super) async fn receive(&self, max: u64) -> anyhow::Result<Vec<Letter>> {
+        let request = self.client.receive_message().queue_url(self.url.as_str());
+        let answer = request
+            .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX).min(10))
+            // A receive that does not wait asks a part of SQS's servers, and may come back empty beside what others have.
+            .wait_time_seconds(1)
+            .visibility_timeout(i32::try_from(UNSEEN.as_secs())?)
+            .message_attribute_names("reason")
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .send()
+            .await;
+        let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
+        Ok(answer.messages.unwrap_or_default().into_iter().map(Letter::from).collect())
+    }
+
+    /// Deletes what was sent again.
+    pub(super) async fn delete(&self, letters: &[&Letter]) -> anyhow::Result<()> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let entry = |(at, letter): (usize, &&Letter)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string());
+            entry.receipt_handle(&letter.receipt).build()
+        };
+        let entries = letters.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+        let request = self.client.delete_message_batch().queue_url(self.url.as_str());
+        let answer = request.set_entries(Some(entries)).send().await;
+        let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
+        match answer.failed.first() {
+            Some(failed) => Err(anyhow!("{}", failed.message().unwrap_or(failed.code()))),
+            None => Ok(()),
+        }
+    }
+
+    /// Hides these letters from other consumers for a time from now on. Zero makes them visible at once. One call for ten.
+    ///
+    /// # Errors
+    /// SQS does not respond, or refuses a call. A letter that others received or deleted meanwhile is left out silently.
+    pub(super) async fn hide(&self, receipts: &[String], time: Duration) -> anyhow::Result<()> {
+        let time = i32::try_from(time.as_secs())?;
+        for receipts in receipts.chunks(10) {
+            let entry = |(at, receipt): (usize, &String)| {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(at.to_string());
+                entry.receipt_handle(receipt).visibility_timeout(time).build()
+            };
+            let entries = receipts.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
+            let request = self.client.change_message_visibility_batch().queue_url(self.url.as_str());
+            request.set_entries(Some(entries)).send().await?;
+        }
+        Ok(())
+    }
+}
+
+/// A dead letter that was received.
+pub(super) struct Letter {
+    pub(super) id: String,
+    pub(super) receipt: String,
+    pub(super) body: String,
+    /// Why it is there: what the function said that put it there, else that it was received too often.
+    pub(super) reason: String,
+    pub(super) receives: u32,
+}
+
+impl From<aws_sdk_sqs::types::Message> for Letter {
+    fn from(message: aws_sdk_sqs::types::Message) -> Self {
+        let count = MessageSystemAttributeName::ApproximateReceiveCount;
+        let receives = message.attributes.as_ref().and_then(|system| system.get(&count)?.parse().ok()).unwrap_or(0);
+        let reason = message.message_attributes.and_then(|mut attributes| attributes.remove("reason")?.string_value);
+        Self {
+            id: message.message_id.unwrap_or_default(),
+            receipt: message.receipt_handle.unwrap_or_default(),
+            body: message.body.unwrap_or_default(),
+            reason: dev::reason_of(reason.as_deref()).to_owned(),
+            receives,
+        }
+    }
+}
+
+impl Letter {
+    pub(super) fn describe(&self, About { event, organization, subject }: &About) -> Value {
+        let Self { id: _, receipt: _, body, reason, receives } = self;
+        json!({
+            "event": event,
+            "organization": organization,
+            "about": subject,
+            "reason": reason,
+            "receives": receives,
+            "body": body,
+        })
+    }
+}
+
+/// What a body says of itself, as far as it can be read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct About {
+    pub(super) event: Option<String>,
+    pub(super) organization: Option<String>,
+    pub(super) subject: Option<String>,
+}
+
+impl About {
+    pub(super) fn of(body: &str) -> Self {
+        let event = Value::Object(event_in(body).unwrap_or_default());
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let named = |name: &str, pointer: &str| {
+            event.pointer(pointer).and_then(ticket_id_text).map(|id| format!("{name} {id}"))
+        };
+        Self {
+            event: text("/id"),
+            organization: text("/data/organization_id").or_else(|| text("/organization_id")),
+            subject: named("ticket", "/data/ticket/id")
+                .or_else(|| named("user", "/data/user/id"))
+                .or_else(|| named("job", "/job")),
+        }
+    }
+}
+
+/// A text of somebody else's for a terminal, which could take some characters for orders.
+pub(super) fn shown<'t>(text: impl Into<Option<&'t String>>) -> String {
+    let text = text.into().map_or("-", String::as_str);
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_says_what_it_is_about() {
+        let about = |body: Value| {
+            let About { event, organization, subject } = About::of(&body.to_string());
+            [event, organization, subject].map(Option::unwrap_or_default)
+        };
+        let ticket = json!({ "id": "1", "data": { "organization_id": "acme", "ticket": { "id": "INC-1" } } });
+        assert_eq!(about(ticket.clone()), ["1", "acme", "ticket INC-1"]);
+        let wrapped = json!({ "id": "envelope", "detail-type": "ticket.created", "detail": ticket });
+        assert_eq!(about(wrapped), ["1", "acme", "ticket INC-1"]);
+        let mut numbered = ticket.clone();
+        numbered["data"]["ticket"]["id"] = json!(35436);
+        assert_eq!(about(numbered), ["1", "acme", "ticket 35436"]);
+        let mut bare = ticket;
+        (bare["specversion"], bare["detail"]) = (json!("1.0"), json!({ "id": "an attribute of the sender's own" }));
+        assert_eq!(about(bare), ["1", "acme", "ticket INC-1"]);
+        let user = json!({ "id": "2", "data": { "organization_id": "acme", "user": { "id": "u" } } });
+        assert_eq!(about(user), ["2", "acme", "user u"]);
+        assert_eq!(about(json!({ "job": "drain_team", "organization_id": "acme" })), ["", "acme", "job drain_team"]);
+        assert_eq!(about(json!([1])), ["", "", ""]);
+        assert_eq!(About::of("no JSON"), About { event: None, organization: None, subject: None });
+    }
+
+    #[test]
+    fn nobody_gives_orders_to_the_terminal() {
+        assert_eq!(shown(&"a\u{1b}[2Jb\n".to_owned()), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(shown(&None::<String>), "-");
+    }
+}
