@@ -432,11 +432,15 @@ async fn names_are_compared_folded() {
         ("CAFÉ", "cafe\u{301}"),
         ("ǅ", "Ǆ"),
         ("  x\u{2003}", "X"),
+        ("straße", "STRASSE"),
+        ("ﬁn", "fin"),
+        ("a\u{200b}b", "ab"),
+        ("x y", "x  y"),
     ] {
         assert_eq!(post(one).await, 201, "{one}");
         assert_eq!(post(other).await, 409, "{one} = {other}");
     }
-    for (one, other) in [("straße", "STRASSE"), ("ﬁn", "fin"), ("ı", "i"), ("a\u{200b}b", "ab"), ("x y", "x  y")] {
+    for (one, other) in [("ı", "i"), ("ä", "a"), ("u v", "uv")] {
         assert_eq!((post(one).await, post(other).await), (201, 201), "{one} ≠ {other}");
     }
 }

@@ -9,6 +9,7 @@ mod credential;
 mod decision;
 mod error;
 mod event;
+mod fold;
 mod hex;
 mod idempotency;
 mod ids;
@@ -30,6 +31,8 @@ pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey, Subje
 pub use decision::{Candidate, Decision, Reason, WhyNot};
 pub use error::{Error, UserField};
 pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};
+#[cfg(feature = "openapi")]
+pub(crate) use fold::ignorable_ranges;
 pub(crate) use hex::hex;
 pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyError};
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};

@@ -2,12 +2,12 @@
 
 use std::{collections::HashSet, fmt};
 
-use unicode_normalization::UnicodeNormalization;
+use super::fold::nfkc_casefold;
 
 /// Why a text was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextError {
-    /// Nothing is left after trimming.
+    /// No character is left after trimming, or after folding a name or tag.
     Empty,
     /// More than this many characters.
     TooLong(usize),
@@ -41,10 +41,15 @@ pub(super) fn parse_line(text: &str, max: usize) -> Result<&str, TextError> {
     }
 }
 
-/// Text made comparable: trimmed, NFC, Unicode lower case. Two names that differ only in these are one name.
+/// Checks a name or tag by the rules of [`parse_line`], and that it does not fold to the empty text.
+fn parse_comparable(text: &str, max: usize) -> Result<&str, TextError> {
+    if Folded::of(text).is_empty() { Err(TextError::Empty) } else { parse_line(text, max) }
+}
+
+/// A name or tag as it is compared: `NFKC_Casefold`, then without white space at its ends and with one space for every run of
+/// white space inside. Two texts that fold alike are one name.
 ///
-/// Lower case writes a sigma at a word's end in another form; here it is a sigma like any other, so that the beginning of a
-/// name is found in it.
+/// Folding a folded text changes nothing. The folded text can be 18 times as long as the text (U+FDFA).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folded(String);
 
@@ -52,7 +57,21 @@ impl Folded {
     /// Folds any text.
     #[must_use]
     pub fn of(text: &str) -> Self {
-        Self(text.trim().nfc().collect::<String>().to_lowercase().replace('ς', "σ"))
+        let caseless = nfkc_casefold(text);
+        let mut folded = String::with_capacity(caseless.len());
+        for word in caseless.split_whitespace() {
+            if !folded.is_empty() {
+                folded.push(' ');
+            }
+            folded.push_str(word);
+        }
+        Self(folded)
+    }
+
+    /// Returns whether no character is left, such as of a zero-width space.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The folded text.
@@ -76,12 +95,12 @@ impl TeamName {
     /// The most characters a name may have.
     pub const MAX_CHARS: usize = 255;
 
-    /// Trims and checks a name.
+    /// Trims and checks a name. A name that folds to the empty text is [`TextError::Empty`].
     ///
     /// # Errors
     /// The rule that the text breaks.
     pub fn parse(text: &str) -> Result<Self, TextError> {
-        parse_line(text, Self::MAX_CHARS).map(|name| Self(name.to_owned()))
+        parse_comparable(text, Self::MAX_CHARS).map(|name| Self(name.to_owned()))
     }
 
     /// The name as it is shown.
@@ -142,6 +161,8 @@ impl Tags {
     pub const MAX_TAGS: usize = 50;
     /// The most characters a tag may have.
     pub const MAX_CHARS: usize = 64;
+    /// The most characters of a folded tag: U+FDFA folds to 18 characters, and every other character to fewer.
+    pub const MAX_FOLDED_CHARS: usize = 18 * Self::MAX_CHARS;
 
     /// Trims and checks every tag, then drops the later of two that fold to the same text.
     ///
@@ -151,7 +172,7 @@ impl Tags {
         let mut seen = HashSet::new();
         let mut kept = Vec::new();
         for tag in tags {
-            let tag = parse_line(tag.as_ref(), Self::MAX_CHARS).map_err(TagsError::Tag)?;
+            let tag = parse_comparable(tag.as_ref(), Self::MAX_CHARS).map_err(TagsError::Tag)?;
             if seen.insert(Folded::of(tag)) {
                 kept.push(tag.to_owned());
             }
@@ -195,12 +216,40 @@ mod tests {
     }
 
     #[test]
-    fn folding_joins_case_and_composition() {
-        assert_eq!(Folded::of("  CAFÉ "), Folded::of("cafe\u{301}"));
-        assert_eq!(Folded::of("ÅNGSTRÖM"), Folded::of("ångström"));
-        assert_ne!(Folded::of("straße"), Folded::of("strasse"));
-        assert_eq!(Folded::of("ΟΔΟΣ"), Folded::of("οδος"));
+    fn text_in_another_form_folds_alike() {
+        for (one, other) in [
+            ("  CAFÉ ", "cafe\u{301}"),
+            ("ÅNGSTRÖM", "ångström"),
+            ("STRASSE", "straße"),
+            ("ΟΔΟΣ", "οδος"),
+            // The capitals decompose: no single character is the capital of U+0390.
+            ("ΠΡΩΤΕΪ\u{301}ΝΗ", "Πρωτε\u{390}νη"),
+            ("ＳＤ-ＷＡＮ", "sd-wan"),
+            ("Service Desk", "Service\u{200b} \u{2060}Desk"),
+            ("Service Desk", "Service\u{a0}\u{3000}\t Desk\u{feff}"),
+            ("Service Desk", "Service\u{1680}Desk"),
+        ] {
+            assert_eq!(Folded::of(one), Folded::of(other), "{one:?} {other:?}");
+        }
+        assert_ne!(Folded::of("Service Desk"), Folded::of("ServiceDesk"));
+        assert_ne!(Folded::of("ı"), Folded::of("i"));
         assert!(Folded::of("ΟΔΟΣΑ").contains(&Folded::of("ΟΔΟΣ")));
+    }
+
+    #[test]
+    fn name_or_tag_that_folds_to_no_text_is_empty() {
+        for invisible in ["\u{200b}", " \u{200b} \u{ad}", "\u{3164}", "\u{200b}\u{2003}", &"\u{200b}".repeat(256)] {
+            assert_eq!(TeamName::parse(invisible), Err(TextError::Empty), "{invisible:?}");
+            assert_eq!(Tags::parse([invisible]), Err(TagsError::Tag(TextError::Empty)), "{invisible:?}");
+        }
+        assert_eq!(TeamName::parse("Service\u{200b} Desk").unwrap().as_str(), "Service\u{200b} Desk");
+    }
+
+    #[test]
+    fn longest_folded_tag_has_18_times_the_characters() {
+        let tag = "\u{fdfa}".repeat(Tags::MAX_CHARS);
+        assert!(Tags::parse([&tag]).is_ok());
+        assert_eq!(Folded::of(&tag).as_str().chars().count(), Tags::MAX_FOLDED_CHARS);
     }
 
     #[test]
@@ -230,6 +279,12 @@ mod tests {
                 prop_assert_eq!(TeamName::parse(name.as_str()), Ok(name.clone()));
                 prop_assert_eq!(name.folded(), Folded::of(&text));
             }
+        }
+
+        #[test]
+        fn folding_a_folded_text_changes_nothing(text in "(\\PC|\\s|[\u{200b}\u{ad}\u{a0}\u{345}\u{fdfa}]){0,20}") {
+            let folded = Folded::of(&text);
+            prop_assert_eq!(Folded::of(folded.as_str()), folded);
         }
 
         #[test]

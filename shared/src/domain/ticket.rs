@@ -152,11 +152,12 @@ pub struct Topics(Vec<Folded>);
 impl Topics {
     /// The most topics that are kept of a ticket.
     pub const MAX: usize = 100;
-    /// The most bytes that they take together: a transaction of 100 tickets has to stay below 4 MB.
+    /// The most bytes that they take together. A category and a subcategory take at most 4,608 bytes each, so the topics of 100
+    /// tickets take less than 3.4 MB of the 4 MB that a transaction may have.
     const MAX_BYTES: usize = 24 * 1024;
 
-    /// Folds the texts, the first different ones up to [`MAX`](Self::MAX) and 24 KiB. What nobody can know, for it could be no
-    /// specialization, is left out: nothing, and more than [`Tags::MAX_CHARS`] characters.
+    /// Folds the texts, the first different ones up to [`MAX`](Self::MAX) and 24 KiB. Leaves out a text that no tag can match:
+    /// an empty one, and one of more than [`Tags::MAX_FOLDED_CHARS`] characters.
     #[must_use]
     pub fn of<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
         let mut seen = HashSet::new();
@@ -174,8 +175,7 @@ impl Topics {
     #[must_use]
     pub fn topic(text: &str) -> Option<Folded> {
         let topic = Folded::of(text);
-        // Folding can lengthen a text; no tag within the limit grows to more than three times of it.
-        (1..=3 * Tags::MAX_CHARS).contains(&topic.as_str().chars().count()).then_some(topic)
+        (1..=Tags::MAX_FOLDED_CHARS).contains(&topic.as_str().chars().count()).then_some(topic)
     }
 
     /// The topics.
@@ -438,14 +438,20 @@ mod tests {
 
     #[test]
     fn topics_match_whatever_the_letter_case() {
-        let topics = Topics::of(["Network", "vpn", "VPN ", "", &"x".repeat(500)]);
+        let topics = Topics::of(["Network", "vpn", "VPN ", "", "\u{200b}", &"x".repeat(18 * 64 + 1)]);
         assert_eq!(topics.as_slice().len(), 2);
         assert_eq!(topics.matched(&["VPN", "DNS", "NETWORK"].map(Folded::of)), 2);
     }
 
     #[test]
+    fn topic_that_folds_to_18_times_its_length_matches() {
+        let tag = "\u{fdfa}".repeat(Tags::MAX_CHARS);
+        assert_eq!(Topics::of([&tag]).matched(&[Folded::of(&tag)]), 1);
+    }
+
+    #[test]
     fn topics_leave_room_for_a_hundred_tickets_in_one_transaction() {
-        let crabs = |n: usize| format!("{n}{}", "🦀".repeat(3 * Tags::MAX_CHARS - 3));
+        let crabs = |n: usize| format!("{n}{}", "🦀".repeat(Tags::MAX_FOLDED_CHARS - 3));
         let topics = Topics::of((100..200).map(crabs));
         let bytes: usize = topics.as_slice().iter().map(|topic| topic.as_str().len()).sum();
         assert!((20_000..=24 * 1024).contains(&bytes), "{bytes}");

@@ -198,7 +198,7 @@ impl Case {
                 Error::TeamFull => ("team_full", "The team has as many members as a team may have."),
                 Error::LeadRemoval => ("lead_removal", "The member leads the team: designate a new lead first."),
                 Error::OpenTickets(_) => ("open_tickets", "The team still holds open tickets: reassign them first."),
-                Error::NameTaken => ("name_taken", "Another team has this name, letter case aside."),
+                Error::NameTaken => ("name_taken", "Another team has this name, compared as names are."),
             },
             Failure::Unavailable => {
                 ("unavailable", "The store is throttling or out of reach. Nothing is lost; ask again.")

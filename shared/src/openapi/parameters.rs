@@ -99,7 +99,7 @@ fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
     };
     if (endpoint, contract) == (Endpoint::ListTeams, Contract::Itsm) {
         let search = ObjectBuilder::new().schema_type(Type::String);
-        parameters.insert(0, ("search", "A part of the name, in any letter case. Empty finds all.", search));
+        parameters.insert(0, ("search", "A part of the name, compared as names are. Empty finds all.", search));
         let by = one_of(["createdAt", "updatedAt", "name"]).default(Some("createdAt".into()));
         parameters.push(("sortBy", "What to sort by.", by));
         let order = one_of(["asc", "desc"]).default(Some("desc".into()));

@@ -9,7 +9,7 @@ use utoipa::openapi::{
 
 use super::parameters;
 use crate::{
-    domain::{Contract, Description, MemberRole, QueueStrategy, Tags, TeamName, UserId},
+    domain::{Contract, Description, MemberRole, QueueStrategy, Tags, TeamName, UserId, ignorable_ranges},
     http::{Endpoint, ROUTES},
 };
 
@@ -79,8 +79,9 @@ const SPECIALIZATIONS: &str = "The team's areas of expertise, by which tickets a
 const SKILLS: &str = "What the member knows, for skill-based routing; all of it.";
 
 fn team_name() -> RefOr<Schema> {
-    let description =
-        "The name, unique within the organization in any letter case. White space at its ends is dropped.";
+    let description = "The name, unique within the organization. Names that differ only in letter case, in compatibility forms \
+                       such as full-width letters, in invisible characters or in white space are one name. White space \
+                       at its ends is dropped; otherwise the name is kept as it is sent.";
     line(TeamName::MAX_CHARS).description(Some(description)).into()
 }
 
@@ -105,8 +106,8 @@ fn member_role() -> RefOr<Schema> {
 }
 
 fn tags(description: &str) -> RefOr<Schema> {
-    let how =
-        "White space at a tag's ends is dropped, and so is a tag that differs only in letter case from one before it.";
+    let how = "White space at a tag's ends is dropped. Tags are compared as names are, and a tag that equals one before it \
+               is dropped.";
     ArrayBuilder::new()
         .items(line(Tags::MAX_CHARS))
         .max_items(Some(Tags::MAX_TAGS))
@@ -114,14 +115,25 @@ fn tags(description: &str) -> RefOr<Schema> {
         .into()
 }
 
-/// A text that is not only white space, without control characters.
+/// A text without control characters that does not fold to the empty text: one of its characters is neither white space nor
+/// ignored.
+///
+/// The pattern has no characters beyond U+FFFF, which no notation writes for every dialect of regular expressions. So it
+/// takes a text of only such ignored characters (language tags and variation selectors), which the parser refuses.
 fn line(max_chars: usize) -> ObjectBuilder {
     const CONTROL: &str = r"\x00-\x1f\x7f-\x9f";
+    let ignored: String = ignorable_ranges()
+        .filter(|range| *range.end() <= 0xffff)
+        .map(|range| match range.into_inner() {
+            (first, last) if first == last => format!(r"\u{first:04x}"),
+            (first, last) => format!(r"\u{first:04x}-\u{last:04x}"),
+        })
+        .collect();
     ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(max_chars))
-        .pattern(Some(format!(r"^[^{CONTROL}]*[^\s{CONTROL}][^{CONTROL}]*$")))
+        .pattern(Some(format!(r"^[^{CONTROL}]*[^\s{CONTROL}{ignored}][^{CONTROL}]*$")))
 }
 
 fn named(name: &str, description: &str) -> RefOr<Schema> {

@@ -15,7 +15,9 @@ use crate::domain::{
     Folded, Idempotency, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, UserId, hex,
 };
 
-/// The most bytes DynamoDB takes in a sort key.
+/// The most bytes of a partition key and of a sort key (Amazon `DynamoDB` Developer Guide, "Constraints in Amazon `DynamoDB`",
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
+const MAX_PARTITION_KEY_BYTES: usize = 2048;
 const MAX_SORT_KEY_BYTES: usize = 1024;
 
 /// What sort keys of teams and their loads begin with.
@@ -81,17 +83,21 @@ pub(super) fn gone_work(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(WORK, format!("ORG#{org}#GONE#{}", team.uuid()))
 }
 
-/// The claim of a team on its name. A name too long for a sort key (255 characters can take 1,020 bytes, and folding can
-/// lengthen them) is claimed by its SHA-256.
+/// The claim of a team on its name.
 pub(super) fn name_claim(org: &OrganizationId, name: &Folded) -> Key {
-    let plain = format!("NAME#{}", name.as_str());
-    let sk = if plain.len() <= MAX_SORT_KEY_BYTES {
-        plain
-    } else {
-        let hash: [u8; 32] = Sha256::digest(name.as_str()).into();
-        format!("NAMEHASH#{}", hex(&hash))
-    };
-    Key::new(organization_partition(org), sk)
+    Key::new(organization_partition(org), with_folded("NAME", name, MAX_SORT_KEY_BYTES))
+}
+
+/// Returns a key that ends with a folded name or tag, or with its SHA-256 if the key would have more than `max` bytes.
+///
+/// `HASH` stands before the `#` that begins the text, so no text can imitate a hash.
+fn with_folded(prefix: &str, text: &Folded, max: usize) -> String {
+    let plain = format!("{prefix}#{}", text.as_str());
+    if plain.len() <= max {
+        return plain;
+    }
+    let hash: [u8; 32] = Sha256::digest(text.as_str()).into();
+    format!("{prefix}HASH#{}", hex(&hash))
 }
 
 /// A user's profile.
@@ -121,7 +127,7 @@ pub(super) fn load_work(org: &OrganizationId, team: TeamId) -> Key {
 
 /// The partition of the teams that know of a topic.
 pub(super) fn specialists_partition(org: &OrganizationId, topic: &Folded) -> String {
-    format!("ORG#{org}#SPEC#{}", topic.as_str())
+    with_folded(&format!("ORG#{org}#SPEC"), topic, MAX_PARTITION_KEY_BYTES)
 }
 
 /// A team as one that knows of a topic.
@@ -491,10 +497,33 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_name_still_fits_a_sort_key() {
+    fn name_too_long_for_a_sort_key_is_hashed() {
         let crabs = |n| TeamName::parse(&"🦀".repeat(n)).unwrap().folded();
         let (short, long) = (name_claim(&org(), &crabs(254)).sk, name_claim(&org(), &crabs(255)).sk);
         assert!(short.starts_with("NAME#🦀") && short.len() <= MAX_SORT_KEY_BYTES);
         assert!(long.starts_with("NAMEHASH#") && long.len() <= MAX_SORT_KEY_BYTES);
+        let longer = TeamName::parse(&"\u{fdfa}".repeat(TeamName::MAX_CHARS)).unwrap().folded();
+        assert!(name_claim(&org(), &longer).sk.starts_with("NAMEHASH#"));
+    }
+
+    #[test]
+    fn tag_too_long_for_a_partition_key_is_hashed() {
+        let org = OrganizationId::parse(&"o".repeat(64)).unwrap();
+        let tag = |n| Folded::of(&"\u{fdfa}".repeat(n));
+        let (short, long) = (specialists_partition(&org, &tag(59)), specialists_partition(&org, &tag(64)));
+        assert!(short.contains("#SPEC#") && short.len() <= MAX_PARTITION_KEY_BYTES, "{}", short.len());
+        assert!(long.contains("#SPECHASH#") && long.len() <= MAX_PARTITION_KEY_BYTES, "{}", long.len());
+        assert_ne!(long, specialists_partition(&org, &tag(63)));
+    }
+
+    #[test]
+    fn text_of_a_client_imitates_no_hash() {
+        let long = Folded::of(&"\u{fdfa}".repeat(64));
+        let hashed = specialists_partition(&org(), &long);
+        for part in ["HASH#", "#", ""] {
+            let hash = hashed.rsplit('#').next().unwrap();
+            assert_ne!(specialists_partition(&org(), &Folded::of(&format!("{part}{hash}"))), hashed);
+        }
+        assert!(hashed.starts_with("ORG#org_9f8e#SPECHASH#"));
     }
 }

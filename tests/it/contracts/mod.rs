@@ -6,6 +6,7 @@ mod documents;
 mod errors;
 mod lists;
 mod members;
+mod names;
 mod repeats;
 mod rules;
 

@@ -99,14 +99,15 @@ async fn a_name_has_up_to_255_characters_whatever_their_bytes() {
 }
 
 #[tokio::test]
-async fn names_that_differ_in_case_composition_or_outer_space_are_one() {
+async fn names_that_differ_in_case_composition_or_space_are_one() {
     let org = organization().await;
     org.team("Café Noir").await;
-    for name in ["Café Noir", "CAFÉ NOIR", " café noir ", "Cafe\u{301} Noir", "CAFE\u{301} noir\u{3000}"] {
+    for name in ["Café Noir", "CAFÉ NOIR", " café noir ", "Cafe\u{301} Noir", "CAFE\u{301} noir\u{3000}", "Café  Noir"]
+    {
         assert_eq!(org.itsm.post("/v1/teams", json!({ "name": name })).await.status, 409, "{name}");
         assert_eq!(org.toptickets.post("/v1/teams", json!({ "name": name })).await.status, 422, "{name}");
     }
-    for name in ["Cafe Noir", "Café  Noir", "CaféNoir", "Café Noir."] {
+    for name in ["Cafe Noir", "CaféNoir", "Café Noir."] {
         created(&org, json!({ "name": name })).await;
     }
 }
@@ -437,7 +438,7 @@ async fn a_body_is_read_whatever_it_is_said_to_be() {
 async fn tags_are_trimmed_and_keep_their_order_and_the_first_of_duplicates() {
     let org = organization().await;
     let sent = json!([" VPN ", "dns", "vpn", "Cafe\u{301}", "DNS", "CAFÉ", "a  b", "a b"]);
-    let kept = json!(["VPN", "dns", "Cafe\u{301}", "a  b", "a b"]);
+    let kept = json!(["VPN", "dns", "Cafe\u{301}", "a  b"]);
     let team = created(&org, json!({ "name": "Team", "specializations": sent })).await;
     assert_eq!(team["specializations"], kept);
     let id = team["id"].as_str().expect("an id");

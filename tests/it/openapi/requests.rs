@@ -42,6 +42,10 @@ fn values() -> Vec<Value> {
         json!(""),
         json!(" "),
         json!("\u{3000}"),
+        json!("\u{200b}"),
+        json!(" \u{ad}\u{3164}\u{fe0f} "),
+        json!("\u{200b}x"),
+        json!("a\u{200b}b"),
         json!("x"),
         json!("  é x  "),
         json!("a\u{0}b"),
@@ -67,6 +71,8 @@ fn values() -> Vec<Value> {
         json!(["VPN", "Cisco"]),
         json!(["VPN", ""]),
         json!(["VPN", " "]),
+        json!(["VPN", "\u{2060}"]),
+        json!(["VPN\u{2060}"]),
         json!(["a\tb"]),
     ];
     values.extend([64, 65, 255, 256, 10_000, 10_001].map(|length| json!("🦀".repeat(length))));

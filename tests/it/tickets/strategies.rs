@@ -117,6 +117,18 @@ async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_lette
 }
 
 #[tokio::test]
+async fn skill_in_another_form_matches() {
+    let scene = Scene::new(Words::Itsm).await;
+    let team = scene.team_of("Skilled", "skill_based", &[]).await;
+    scene.join(&team, 0, &["VPN"]).await;
+    scene.join(&team, 1, &["SD-WAN \u{ff21}"]).await;
+    scene.send(&[scene.ticket("wide").team(&team).about("sd-wan a").created()]).await;
+    assert_eq!(scene.assignees(["wide"]).await, scene.users([1]));
+    let decision = scene.decision("wide").await;
+    assert_eq!((&decision["candidates"][0]["matched_skills"], &decision["fallback"]), (&json!(1), &Value::Null));
+}
+
+#[tokio::test]
 async fn where_no_skill_matches_the_least_busy_gets_it_and_the_fallback_is_recorded() {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;

@@ -37,6 +37,21 @@ async fn a_ticket_without_a_team_goes_to_the_team_that_knows_most_of_it() {
 }
 
 #[tokio::test]
+async fn tag_too_long_for_its_key_still_finds_its_team() {
+    let scene = Scene::new(Words::Itsm).await;
+    // Each U+FDFA folds to 18 characters, so the folded tag has more bytes than a partition key.
+    let long = "\u{fdfa}".repeat(64);
+    let team = scene.team_of("Long", "round_robin", &[&long, "Marker"]).await;
+    scene.join(&team, 0, &[]).await;
+    scene.until_known(&team, "Marker").await;
+    scene.send(&[scene.ticket("long").about(&long).created()]).await;
+    scene.until_placed("long", &Place::assigned(&team, &scene.user(0))).await;
+    let shorter = "\u{fdfa}".repeat(63);
+    scene.send(&[scene.ticket("shorter").about(&shorter).created()]).await;
+    assert_eq!(scene.place("shorter").await, Place::unrouted());
+}
+
+#[tokio::test]
 async fn teams_with_nobody_eligible_come_last() {
     let scene = Scene::new(Words::Itsm).await;
     let empty = scene.specialists("Knows all", &["VPN", "DNS"], []).await;

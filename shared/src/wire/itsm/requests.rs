@@ -22,7 +22,7 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
         return Err(query.invalid());
     };
     let search = Folded::of(&search);
-    Ok(ListTeams { page, search: (!search.as_str().is_empty()).then_some(search), sort_by, order, count: true })
+    Ok(ListTeams { page, search: (!search.is_empty()).then_some(search), sort_by, order, count: true })
 }
 
 /// A list that is neither searched nor sorted: `page` and `limit`. `cursor` is refused, as it is for teams.
