@@ -192,6 +192,19 @@ def check_sam_version():
     assert numbers[0] <= numbers[1], f"README.md asks for {asked}, and {tested} is tested"
 
 
+def check_throttles(template):
+    """Every route without a credential has a throttle of its own, below that of the whole API."""
+    (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage").values()
+    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    routes = {f"{method.upper()} {path}" for path, methods in api["Properties"]["Body"]["paths"].items() for method in methods}
+    throttles = stage["Properties"]["RouteSettings"]
+    assert throttles.keys() == {"GET /docs", "GET /openapi.json"} <= routes, (throttles, routes)
+    for limit in ("ThrottlingBurstLimit", "ThrottlingRateLimit"):
+        default = stage["Properties"]["DefaultRouteSettings"][limit]
+        default = template["Parameters"][default["Ref"]]["Default"] if isinstance(default, dict) else default
+        assert all(0 < settings[limit] < default for settings in throttles.values()), throttles
+
+
 def check_samconfig(template):
     """What is deployed by default is dev, and built for the architecture on which it is to run; every parameter is one of the
     template's."""
@@ -218,6 +231,7 @@ def main(folder):
         check_domain(template)
         check_retention(template)
         check_dashboard(template)
+        check_throttles(template)
     check_deployments(templates)
     check_canary(templates["prod"])
     check_costs(templates)

@@ -1,5 +1,6 @@
-//! Makes the page that `GET /docs` answers with: one HTML document with Swagger UI inlined, compressed, and the content
-//! security policy that lets it run that and nothing else.
+//! Makes the files that the function serves. The page of `GET /docs` is one HTML document with Swagger UI inlined, and has a
+//! content security policy that allows these scripts and styles alone. The page and the OpenAPI documents are compressed, and
+//! each gets an entity tag for its text and another for its compressed form.
 
 use std::{
     env,
@@ -9,7 +10,10 @@ use std::{
     path::Path,
 };
 
-use base64::{Engine, prelude::BASE64_STANDARD};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
@@ -21,6 +25,7 @@ const VIEWER: &str = "swagger-ui-5.32.6";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=page");
+    println!("cargo::rerun-if-changed=../../openapi");
     let mut page = own("index.html")?;
     let notices = own("swagger-ui-bundle.js.LICENSE.txt")?;
     let mut inline = |element: &str, slot: &str, text: &str| {
@@ -39,11 +44,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
 
     let out = env::var("OUT_DIR")?;
-    let mut compressed = GzEncoder::new(fs::File::create(Path::new(&out).join("page.html.gz"))?, Compression::best());
-    compressed.write_all(page.as_bytes())?;
-    compressed.finish()?;
-    fs::write(Path::new(&out).join("policy.txt"), policy)?;
+    let out = Path::new(&out);
+    fs::write(out.join("policy.txt"), policy)?;
+    compress(out, "page.html", page.as_bytes())?;
+    for document in ["toptickets.json", "itsm.json"] {
+        compress(out, document, &fs::read(Path::new("../../openapi").join(document))?)?;
+    }
     Ok(())
+}
+
+/// Writes a text compressed, and the entity tags of both forms.
+fn compress(out: &Path, name: &str, text: &[u8]) -> Result<(), Box<dyn Error>> {
+    let mut compressed = GzEncoder::new(Vec::new(), Compression::best());
+    compressed.write_all(text)?;
+    let compressed = compressed.finish()?;
+    fs::write(out.join(format!("{name}.etag")), etag(text))?;
+    fs::write(out.join(format!("{name}.gz.etag")), etag(&compressed))?;
+    fs::write(out.join(format!("{name}.gz")), compressed)?;
+    Ok(())
+}
+
+/// Returns a strong entity tag of some bytes: the first half of their SHA-256, in URL-safe base64.
+fn etag(bytes: &[u8]) -> String {
+    format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16]))
 }
 
 /// A file of ours, with the line ends that a browser hashes.

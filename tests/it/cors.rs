@@ -44,7 +44,7 @@ async fn a_preflight_of_a_configured_origin_is_answered_by_the_gateway() {
             assert_eq!(answer.header("access-control-allow-methods"), "GET,POST,PATCH,DELETE");
             assert_eq!(
                 answer.header("access-control-allow-headers"),
-                "authorization,content-type,idempotency-key,if-match"
+                "authorization,content-type,idempotency-key,if-match,if-none-match"
             );
             assert_eq!(answer.header("access-control-max-age"), "3600");
             assert_eq!(answer.header("vary"), "origin");
@@ -73,6 +73,18 @@ async fn answers_to_a_configured_origin_can_be_read_failures_too() {
         let made = client.request(Method::POST, "/v1/teams").header("origin", OURS);
         let answer = Client::send(made.json(&json!({ "name": format!("Team of {}", client.token().len()) }))).await;
         assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (201, OURS), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn open_file_varies_by_origin_and_exposes_its_etag() {
+    let stranger = stack(&[OURS]).await.stranger();
+    for path in ["/docs", "/openapi.json"] {
+        let answer = ask(&stranger, Method::GET, path, &[("origin", OURS), ("if-none-match", "*")]).await;
+        assert_eq!((answer.status.as_u16(), answer.header("vary")), (304, "Accept-Encoding, Origin"), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), OURS, "{path}");
+        let exposed = answer.header("access-control-expose-headers");
+        assert!(exposed.split(',').any(|name| name == "etag"), "{path}: {exposed}");
     }
 }
 

@@ -5,7 +5,10 @@ use std::{convert::Infallible, future::ready, io::Read};
 use flate2::read::GzDecoder;
 use lambda_http::{Adapter, LambdaEvent, Service, service_fn};
 use muster::domain::{Contract, KeyKind};
-use reqwest::{Method, header::ACCEPT_ENCODING};
+use reqwest::{
+    Method,
+    header::{ACCEPT_ENCODING, HeaderMap, IF_NONE_MATCH},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -95,7 +98,7 @@ async fn there_are_no_other_methods_and_no_other_paths() {
 }
 
 /// Gets the page as a client that sends this `Accept-Encoding`: the answer's headers, and the page as it came.
-async fn page(client: &Client, accept_encoding: Option<&str>) -> (reqwest::header::HeaderMap, Vec<u8>) {
+async fn page(client: &Client, accept_encoding: Option<&str>) -> (HeaderMap, Vec<u8>) {
     let mut request = client.request(Method::GET, "/docs?contract=whatever");
     if let Some(accept_encoding) = accept_encoding {
         request = request.header(ACCEPT_ENCODING, accept_encoding);
@@ -111,7 +114,7 @@ async fn anybody_can_read_the_page() {
     for (client, _) in anybody(&Stack::shared()).await {
         let (headers, plain) = page(&client, None).await;
         assert_eq!(headers["content-type"], "text/html; charset=utf-8");
-        assert_eq!(headers["cache-control"], "no-store");
+        assert_eq!(headers["cache-control"], "public, max-age=300");
         assert_eq!(headers["x-content-type-options"], "nosniff");
         assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"));
         assert!(!headers.contains_key("content-encoding"));
@@ -141,7 +144,102 @@ async fn the_page_comes_compressed_to_whoever_takes_that() {
         let (headers, _) = page(&client, Some(accept_encoding)).await;
         let said = headers.get("content-encoding").map(|coding| coding.to_str().unwrap());
         assert_eq!(said, coding, "{accept_encoding}");
-        assert_eq!(headers["vary"], "Accept-Encoding", "{accept_encoding}");
+        assert_eq!(headers["vary"], "Accept-Encoding, Origin", "{accept_encoding}");
+    }
+}
+
+/// Every file, as it is asked for.
+const FILES: [&str; 3] = ["/docs", "/openapi.json", "/openapi.json?contract=toptickets"];
+
+/// Gets a file: status, headers and body.
+async fn file(
+    client: &Client,
+    path: &str,
+    accept_encoding: &str,
+    if_none_match: Option<&str>,
+) -> (u16, HeaderMap, Vec<u8>) {
+    let mut request = client.request(Method::GET, path).header(ACCEPT_ENCODING, accept_encoding);
+    if let Some(tags) = if_none_match {
+        request = request.header(IF_NONE_MATCH, tags);
+    }
+    let response = request.send().await.expect("the stack answers");
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    (status, headers, response.bytes().await.expect("the whole body comes").to_vec())
+}
+
+#[tokio::test]
+async fn every_file_and_encoding_has_its_own_etag() {
+    let client = Stack::shared().stranger();
+    let mut etags = Vec::new();
+    for path in FILES {
+        let mut texts = Vec::new();
+        for encoding in ["identity", "gzip"] {
+            let (status, headers, body) = file(&client, path, encoding, None).await;
+            assert_eq!((status, &headers["cache-control"]), (200, &"public, max-age=300".parse().unwrap()), "{path}");
+            assert_eq!(headers["vary"], "Accept-Encoding, Origin", "{path}");
+            let etag = headers["etag"].to_str().unwrap().to_owned();
+            assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 20, "a strong tag: {etag}");
+            assert!(!etags.contains(&etag), "{path}, {encoding}: {etag}");
+            etags.push(etag);
+            let mut text = Vec::new();
+            match headers.get("content-encoding") {
+                None => text = body,
+                Some(_) => drop(GzDecoder::new(&*body).read_to_end(&mut text).expect("gzip")),
+            }
+            texts.push(text);
+        }
+        assert!(texts[0] == texts[1], "{path}: both encodings are the same text");
+    }
+}
+
+#[tokio::test]
+async fn client_that_has_a_file_gets_304() {
+    let client = Stack::shared().stranger();
+    for path in FILES {
+        for encoding in ["identity", "gzip"] {
+            let (_, whole, _) = file(&client, path, encoding, None).await;
+            let etag = whole["etag"].to_str().unwrap();
+            for tags in [etag, "*", &format!("W/{etag}"), &format!("\"other\", {etag}")] {
+                let (status, headers, body) = file(&client, path, encoding, Some(tags)).await;
+                assert_eq!((status, body.len()), (304, 0), "{path}, {encoding}: {tags}");
+                for repeated in ["etag", "cache-control", "vary"] {
+                    assert_eq!(headers[repeated], whole[repeated], "{path}, {encoding}: {tags}");
+                }
+                assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"));
+                for described in ["content-type", "content-encoding", "content-security-policy"] {
+                    assert!(!headers.contains_key(described), "{path}, {encoding}: {described}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn etag_of_another_file_or_encoding_gets_200() {
+    let client = Stack::shared().stranger();
+    for (path, encoding, other_path, other_encoding) in [
+        ("/docs", "gzip", "/docs", "identity"),
+        ("/docs", "identity", "/docs", "gzip"),
+        ("/openapi.json", "gzip", "/openapi.json?contract=toptickets", "gzip"),
+    ] {
+        let (_, other, _) = file(&client, other_path, other_encoding, None).await;
+        let etag = other["etag"].to_str().unwrap();
+        for tags in [etag, "\"x\"", ""] {
+            let (status, headers, body) = file(&client, path, encoding, Some(tags)).await;
+            assert_eq!((status, body.is_empty()), (200, false), "{path}, {encoding}: {tags}");
+            assert_ne!(headers["etag"], other["etag"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn failure_of_a_file_is_not_cached() {
+    let client = Stack::shared().stranger();
+    for path in ["/openapi.json?contract=x", "/docs/"] {
+        let (status, headers, _) = file(&client, path, "gzip", Some("*")).await;
+        assert!(matches!(status, 400 | 404), "{path}: {status}");
+        assert_eq!(headers["cache-control"], "no-store", "{path}");
+        assert!(!headers.contains_key("etag"), "{path}");
     }
 }
 
@@ -200,8 +298,10 @@ async fn the_gateway_gets_text_as_text_and_gzip_as_base64() {
     // Lambda carries 6 MB.
     assert!(plain.to_string().len() < 3 * 1024 * 1024, "{} bytes", plain.to_string().len());
 
-    let document = invoked("/openapi.json", "gzip").await;
+    let document = invoked("/openapi.json", "").await;
     assert_eq!((&document["statusCode"], &document["isBase64Encoded"]), (&json!(200), &json!(false)));
     assert!(document["body"] == *ITSM);
+    let document = invoked("/openapi.json", "gzip").await;
+    assert_eq!((&document["statusCode"], &document["isBase64Encoded"]), (&json!(200), &json!(true)));
     assert_eq!(invoked("/v1/teams", "").await["statusCode"], 404, "what is another function's");
 }

@@ -1,4 +1,4 @@
-//! Conditional requests (RFC 9110, section 13). An entity tag is a version between quotes, and always a strong one.
+//! Conditional requests (RFC 9110, section 13). A team's entity tag is its version between quotes. Every entity tag is strong.
 
 use crate::domain::IfVersion;
 
@@ -9,13 +9,30 @@ pub(super) fn if_match(header: &str) -> IfVersion {
     if header.trim_matches(WHITE_SPACE) == "*" {
         return IfVersion::Any;
     }
-    // A tag may hold commas.
+    IfVersion::OneOf(items(header).filter_map(version).collect())
+}
+
+/// Returns whether an `If-None-Match` header lists an entity tag; several headers come as one list.
+///
+/// Tags are compared weakly (RFC 9110, section 13.1.2), because caches on the way may turn a strong tag into a weak one.
+#[must_use]
+pub fn if_none_match(header: &str, etag: &str) -> bool {
+    header.trim_matches(WHITE_SPACE) == "*"
+        || items(header).any(|item| opaque(item.trim_matches(WHITE_SPACE)) == opaque(etag))
+}
+
+/// Returns an entity tag without its weakness indicator.
+fn opaque(tag: &str) -> &str {
+    tag.strip_prefix("W/").unwrap_or(tag)
+}
+
+/// Splits a list of entity tags at the commas outside of quotes: a tag may hold commas.
+fn items(header: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;
-    let ends_item = |c: char| {
+    header.split(move |c: char| {
         quoted ^= c == '"';
         c == ',' && !quoted
-    };
-    IfVersion::OneOf(header.split(ends_item).filter_map(version).collect())
+    })
 }
 
 /// What may stand around the items of a list.
@@ -62,6 +79,17 @@ mod tests {
             ("*, *", vec![]),
         ] {
             assert_eq!(if_match(header), IfVersion::OneOf(versions), "{header}");
+        }
+    }
+
+    #[test]
+    fn if_none_match_compares_weakly() {
+        let etag = r#""a,b""#;
+        for header in ["*", " * ", r#""a,b""#, r#"W/"a,b""#, r#""x", "a,b""#, "\t\"y\",,W/\"a,b\" ,"] {
+            assert!(if_none_match(header, etag), "{header}");
+        }
+        for header in ["", "a,b", r#""a""#, r#""x", *"#, r#"w/"a,b""#, r#""A,B""#, r#""a,b"#, "W/*"] {
+            assert!(!if_none_match(header, etag), "{header}");
         }
     }
 

@@ -12,6 +12,7 @@ use std::{convert::Infallible, num::NonZeroUsize, sync::Arc};
 use lambda_http::{Body, Request, Response};
 use uuid::{ContextV7, Uuid};
 
+pub use conditional::if_none_match;
 pub use proxy::TrustedProxy;
 pub use response::Reply;
 pub use route::{Endpoint, OPEN_ROUTES, OpenEndpoint, ROUTES, Route};

@@ -31,7 +31,7 @@ pub struct Reply {
     body: Body,
     /// The version of the one team that the body shows.
     version: Option<u64>,
-    /// What the answer has beyond every answer's headers, such as a content type other than JSON's.
+    /// Headers beyond those of every response, or in place of `Content-Type` and `Cache-Control`.
     headers: HeaderMap,
 }
 
@@ -48,10 +48,16 @@ impl Reply {
         Self::new(StatusCode::NO_CONTENT, Body::Empty)
     }
 
-    /// 200 with a body of another kind than JSON: `headers` say which.
+    /// 200 with a body that `headers` describe, and JSON where they name no content type.
     #[must_use]
-    pub fn page(body: Body, headers: HeaderMap) -> Self {
+    pub fn with_headers(body: Body, headers: HeaderMap) -> Self {
         Self { headers, ..Self::new(StatusCode::OK, body) }
+    }
+
+    /// 304 without a body. `headers` are those of the 200 that RFC 9110, section 15.4.5, wants repeated.
+    #[must_use]
+    pub fn not_modified(headers: HeaderMap) -> Self {
+        Self { headers, ..Self::new(StatusCode::NOT_MODIFIED, Body::Empty) }
     }
 
     fn new(status: StatusCode, body: Body) -> Self {
@@ -108,11 +114,11 @@ pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply,
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(&received.request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
-    if reply.status != StatusCode::NO_CONTENT {
+    if !matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
     }
     if let Some(version) = reply.version
