@@ -135,16 +135,18 @@ pub(super) fn one_of(words: impl IntoIterator<Item = &'static str>) -> ObjectBui
     ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words))
 }
 
+/// The schema of a boolean that has one value. The description says which: clients of openapi-generator compare a boolean
+/// with the texts of `enum`, and so refuse every response with one.
 fn always(value: bool) -> Object {
-    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([value])).build()
+    ObjectBuilder::new().schema_type(Type::Boolean).description(Some(format!("Always `{value}`."))).build()
 }
 
-/// The schema of what is always `true`.
+/// The schema of a boolean that is always `true`.
 pub(crate) fn yes() -> Object {
     always(true)
 }
 
-/// The schema of what is always `false`.
+/// The schema of a boolean that is always `false`.
 pub(crate) fn no() -> Object {
     always(false)
 }

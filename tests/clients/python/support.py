@@ -6,9 +6,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 Kind = TypeVar("Kind")
 
@@ -84,6 +84,39 @@ def expect_list(status: int, kind: type[Kind], answer: Answer) -> list[Kind]:
 def expect_nothing(answer: Answer) -> None:
     """An answer without a body."""
     expect(204, type(None), answer)
+
+
+class Refusal(Protocol):
+    """The part of openapi-generator's `ApiException` that tells of the response."""
+
+    @property
+    def status(self) -> int | None: ...
+
+    @property
+    def data(self) -> object: ...
+
+
+def expect_refusal(
+    status: int, kind: type[Kind], raised: type[Exception], call: Callable[[], object]
+) -> Kind:
+    """The model of an error response, for which clients of openapi-generator raise an exception of type `raised`."""
+    try:
+        returned = call()
+    except raised as refusal:
+        return refused(status, kind, cast(Refusal, refusal))
+    raise AssertionError(f"{returned}\nin place of {status}")
+
+
+def refused(status: int, kind: type[Kind], refusal: Refusal) -> Kind:
+    assert refusal.status == status, f"{refusal.status} in place of {status}: {refusal.data}"
+    assert isinstance(refusal.data, kind), f"{refusal.data}\nin place of a {kind.__name__}"
+    return refusal.data
+
+
+def header(headers: Mapping[str, str] | None, name: str) -> str:
+    """A header's value. Clients of openapi-generator keep names in the case in which they were sent."""
+    [value] = [value for each, value in (headers or {}).items() if each.lower() == name]
+    return value
 
 
 def eventually(ask: Callable[[], Kind | None]) -> Kind:

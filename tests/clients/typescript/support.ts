@@ -78,6 +78,25 @@ export function expectError<Failure>(status: number, { data, error, response }: 
   return error as Failure;
 }
 
+/** The exception that clients of openapi-generator throw for an error response. */
+type ResponseError = Error & { response: Response };
+
+/** The body of the error response, of this status, that a call is refused with. */
+export async function expectRefusal(
+  status: number,
+  kind: new (response: Response) => ResponseError,
+  call: Promise<unknown>,
+): Promise<unknown> {
+  const refusal = await call.then(
+    (data: unknown) => assert.fail(`${JSON.stringify(data)} in place of ${status}`),
+    (reason: unknown) => reason,
+  );
+  assert(refusal instanceof kind, String(refusal));
+  const body: unknown = await refusal.response.json();
+  assert(refusal.response.status === status, `${refusal.response.status} in place of ${status}: ${JSON.stringify(body)}`);
+  return body;
+}
+
 /** What a question is answered with in the end: what comes of tickets comes a moment later. */
 export async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + PATIENCE;

@@ -46,6 +46,31 @@ fn the_documents_are_current() {
     }
 }
 
+/// Collects the places of booleans that a value restricts.
+fn restricted_booleans(value: &Value, place: &str, found: &mut Vec<String>) {
+    if value["type"] == "boolean" && (value.get("enum").is_some() || value.get("const").is_some()) {
+        found.push(place.to_owned());
+    }
+    for (name, value) in members(value) {
+        restricted_booleans(value, &format!("{place}/{name}"), found);
+    }
+    for (at, value) in value.as_array().into_iter().flatten().enumerate() {
+        restricted_booleans(value, &format!("{place}/{at}"), found);
+    }
+}
+
+#[test]
+fn no_boolean_has_enum_or_const() {
+    for contract in Contract::ALL {
+        let mut found = Vec::new();
+        restricted_booleans(&Document::of(contract).json, "", &mut found);
+        assert_eq!(found, [""; 0], "{}", contract.as_str());
+    }
+    let mut found = Vec::new();
+    restricted_booleans(&json!({ "oneOf": [{ "type": "boolean", "enum": [true] }] }), "", &mut found);
+    assert_eq!(found, ["/oneOf/0"]);
+}
+
 #[test]
 fn each_operation_needs_the_scope_that_the_contracts_say() {
     for contract in Contract::ALL {
