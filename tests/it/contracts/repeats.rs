@@ -609,7 +609,7 @@ async fn response_larger_than_an_item_is_saved() {
 
     let (key, path) = (fresh(), members(&team));
     let first = post(&org.toptickets, &path, &key, &adding(&last)).await;
-    assert_eq!(first.status, 201, "{}", &first.text[..first.text.len().min(500)]);
+    assert_eq!(first.status, 201);
     assert_eq!(first.json["members"].as_array().map(Vec::len), Some(500));
     assert!(first.text.len() > 1_000_000, "{}", first.text.len());
     let saved = saved_items(&org, &key).await;
