@@ -244,18 +244,31 @@ async fn every_endpoint_wants_a_credential() {
 }
 
 #[tokio::test]
-async fn a_key_works_at_once_even_if_it_was_tried_before() {
-    let stack = Stack::shared();
+async fn new_key_works_at_once() {
+    let org = Stack::shared().organization().await;
+    for (kind, ..) in KINDS {
+        assert_eq!(status(&org.key(kind, &Scope::ALL).await).await, 200, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_key_is_remembered_for_five_seconds() {
+    let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
-    let client = org.key(KeyKind::Itsm, &Scope::ALL).await;
-    // A key that is tried before its record is there.
+    let start = clock.load(Ordering::SeqCst);
     let (secret, issued) = issue(KeyKind::TtLive, org.id.clone(), Scope::ALL.to_vec(), Timestamp::now());
     let early = stack.client(secret.reveal());
     for _ in 0..3 {
         assert_eq!(status(&early).await, 401);
     }
     stack.store().put_api_key(&issued).await.unwrap();
-    assert_eq!((status(&early).await, status(&client).await), (200, 200));
+    // A request does not extend the time.
+    for (later, expected) in [(0, 401), (4 * SECOND, 401), (5 * SECOND - 1, 401), (5 * SECOND, 200), (6 * SECOND, 200)]
+    {
+        clock.store(start + later, Ordering::SeqCst);
+        assert_eq!(status(&early).await, expected, "{later} ms later");
+        assert_eq!(status(&org.toptickets).await, 200, "other keys are not concerned");
+    }
 }
 
 pub const SECOND: i64 = 1000;
