@@ -15,6 +15,7 @@ mod events;
 mod faults;
 mod hostile;
 mod isolation;
+mod jobs;
 mod jwt;
 mod openapi;
 mod pipeline;

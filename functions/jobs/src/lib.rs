@@ -6,16 +6,19 @@
 mod routing;
 mod sweep;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
 use muster::{
     assign::Failure,
-    domain::{OrganizationId, TeamId, Timestamp, UserId},
+    domain::{OrganizationId, TeamId, TicketId, Timestamp, UserId},
     http::Clock,
-    jobs::Job,
+    jobs::{Job, JobMessage},
     queue::{NotSent, Queue},
     sqs::Batch,
     store::{self, Store, Table, Unfinished},
@@ -33,7 +36,34 @@ pub struct Deps {
     pub jobs: Queue,
     /// The time.
     pub clock: Clock,
+    /// How much a job does before it hands on the rest.
+    pub pace: Pace,
 }
+
+/// How much a job does before it hands on the rest.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// The number of index entries that a job reads at once.
+    pub page: usize,
+    /// The share of the invocation's time after which a job begins no further page, from 0 to 1.
+    pub share: f64,
+}
+
+impl Default for Pace {
+    /// 90 entries: as many tickets as fit a transaction beside the load of their team and a few members. Three fifths of the
+    /// time: a page that begins then has the rest to finish.
+    fn default() -> Self {
+        Self { page: 90, share: 0.6 }
+    }
+}
+
+/// The most messages of a chain of jobs.
+///
+/// Lambda's own loop detection stops a chain after about 16 invocations, so the template switches it off for this function.
+/// A sweep of 100,000 tickets takes at most 1,112 messages, one for each page of 90.
+/// AWS: "Use Lambda recursive loop detection to prevent infinite loops",
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>.
+pub const MAX_HOPS: u32 = 2_000;
 
 /// Handles a batch of messages of the job queue, or the schedule's own event, which is a job itself.
 ///
@@ -50,14 +80,7 @@ pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchRe
         SqsEvent::default()
     });
     let mut batch = Batch::new(LambdaEvent::new(event, context));
-    let at_work = AtWork {
-        store: deps.table.until(batch.deadline()),
-        queue: &deps.jobs,
-        now: (deps.clock)(),
-        // The rest is for what is begun by then, and for handing on what is not.
-        stop: Instant::now() + batch.deadline().saturating_duration_since(Instant::now()).mul_f64(0.6),
-        deadline: batch.deadline(),
-    };
+    let at_work = AtWork::new(deps, batch.deadline());
     // A job that the batch has twice would only get in its own way.
     let mut jobs: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (position, body) in batch.bodies().enumerate() {
@@ -121,37 +144,70 @@ impl From<NotSent> for Error {
     }
 }
 
-/// What jobs of one invocation work with.
+/// The dependencies and deadlines that the jobs of one invocation share.
 struct AtWork<'d> {
+    /// Gives up early enough that a job can still hand on the rest of its work.
     store: Store,
     queue: &'d Queue,
     now: Timestamp,
+    pace: Pace,
     /// When a job stops beginning more.
     stop: Instant,
     deadline: Instant,
 }
 
-impl AtWork<'_> {
+/// One job, with its place in a chain of jobs that continue each other.
+struct Run<'w> {
+    at_work: &'w AtWork<'w>,
+    /// The number of messages before this job in its chain.
+    hop: u32,
+    /// Tickets that failed in this chain. Jobs of their own retry them.
+    retried: BTreeSet<TicketId>,
+}
+
+impl<'d> AtWork<'d> {
+    /// The share of the time between [`AtWork::stop`] and the deadline that the store has. The rest is for the queue.
+    const STORE_SHARE: f64 = 0.75;
+
+    fn new(deps: &'d Deps, deadline: Instant) -> Self {
+        let begun = Instant::now();
+        let left = deadline.saturating_duration_since(begun);
+        // The rest is for work that is begun by then, and for handing on the work that is not.
+        let stop = begun + left.mul_f64(deps.pace.share);
+        let store_deadline = stop + deadline.saturating_duration_since(stop).mul_f64(Self::STORE_SHARE);
+        Self {
+            store: deps.table.until(store_deadline),
+            queue: &deps.jobs,
+            now: (deps.clock)(),
+            pace: deps.pace,
+            stop,
+            deadline,
+        }
+    }
+
+    /// Does the job of one message.
+    async fn perform(&self, body: &str) -> Result<(), Error> {
+        let message: JobMessage = serde_json::from_str(body).map_err(|error| Error::Unreadable(error.to_string()))?;
+        let JobMessage { job, hop, retried } = message;
+        let retried = retried.iter().map(|id| ticket(id)).collect::<Result<_, _>>()?;
+        Run { at_work: self, hop, retried }.perform(&job).await
+    }
+
+    /// Whether there is time to begin another part.
+    fn goes_on(&self) -> bool {
+        Instant::now() < self.stop
+    }
+}
+
+impl Run<'_> {
     /// How often an index is looked at again that does not show yet what the table counts, each time after twice as long, from
     /// one second on; then the schedule does.
     const MAX_LOOKS: u32 = 8;
     /// How long after a first look nothing is under way any more that began before it: longer than any function may take.
     const SECOND_LOOK: Duration = Duration::from_secs(90);
-    /// How many entries of an index are looked at together: as many tickets as fit a transaction beside what their team left, and
-    /// beside its load and a few members.
-    const PAGE: usize = 90;
 
-    /// Has a job look again later at an index that shows nothing of what is left to do.
-    async fn look_again(&self, looks: u32, job: impl FnOnce(u32) -> Job) -> Result<(), Error> {
-        if looks == Self::MAX_LOOKS {
-            return Ok(());
-        }
-        self.enqueue(&[job(looks + 1)], Duration::from_secs(1 << looks)).await
-    }
-
-    async fn perform(&self, body: &str) -> Result<(), Error> {
-        let job: Job = serde_json::from_str(body).map_err(|error| Error::Unreadable(error.to_string()))?;
-        match &job {
+    async fn perform(&mut self, job: &Job) -> Result<(), Error> {
+        match job {
             Job::SweepTeam { organization_id, team_id, looks } => {
                 self.sweep_team(&organization(organization_id)?, team(team_id)?, *looks).await
             }
@@ -164,6 +220,9 @@ impl AtWork<'_> {
             Job::RouteUnrouted { organization_id, after, second_look } => {
                 self.route_unrouted(&organization(organization_id)?, after.clone(), *second_look).await
             }
+            Job::SettleTicket { organization_id, ticket_id, list } => {
+                self.settle_ticket(&organization(organization_id)?, ticket(ticket_id)?, *list).await
+            }
             Job::CopyProfile { organization_id, user_id, after, second_look } => {
                 self.copy_profile(&organization(organization_id)?, user(user_id)?, after.clone(), *second_look).await
             }
@@ -171,15 +230,32 @@ impl AtWork<'_> {
         }
     }
 
-    /// Whether there is time to begin another part.
-    fn goes_on(&self) -> bool {
-        Instant::now() < self.stop
+    /// Has a job look again later at an index that does not show the rest of its work yet.
+    async fn look_again(&self, looks: u32, job: impl FnOnce(u32) -> Job) -> Result<(), Error> {
+        if looks == Self::MAX_LOOKS {
+            return Ok(());
+        }
+        self.enqueue(vec![job(looks + 1)], Duration::from_secs(1 << looks)).await
     }
 
-    /// Puts a job on the queue.
-    async fn enqueue(&self, jobs: &[Job], delay: Duration) -> Result<(), Error> {
-        let messages: Vec<_> = jobs.iter().map(|job| job.message(delay)).collect();
-        Ok(self.queue.send(&messages, self.deadline).await?)
+    /// Continues this chain with jobs, unless it has reached [`MAX_HOPS`]: then it ends here.
+    async fn enqueue(&self, jobs: Vec<Job>, delay: Duration) -> Result<(), Error> {
+        let Self { at_work, hop, retried } = self;
+        if *hop >= MAX_HOPS {
+            tracing::error!(jobs = ?jobs.iter().map(Job::name).collect::<Vec<_>>(), hop, "job chain is too long");
+            telemetry::record(|measured| measured.jobs_aborted += jobs.len());
+            return Ok(());
+        }
+        let retried: BTreeSet<String> = retried.iter().map(ToString::to_string).collect();
+        let continued = |job| JobMessage { job, hop: hop + 1, retried: retried.clone() }.message(delay);
+        let messages: Vec<_> = jobs.into_iter().map(continued).collect();
+        Ok(at_work.queue.send(&messages, at_work.deadline).await?)
+    }
+
+    /// Starts a chain with each of these jobs.
+    async fn start(&self, jobs: &[Job]) -> Result<(), Error> {
+        let messages: Vec<_> = jobs.iter().map(|job| job.message(Duration::ZERO)).collect();
+        Ok(self.at_work.queue.send(&messages, self.at_work.deadline).await?)
     }
 
     /// Copies a user's profile into their memberships, page by page.
@@ -200,12 +276,16 @@ impl AtWork<'_> {
             second_look,
         };
         loop {
-            after = self.store.copy_profile(org, user, after, self.now).await?;
+            after = self.at_work.store.copy_profile(org, user, after, self.at_work.now).await?;
             if after.is_none() {
-                return if second_look { Ok(()) } else { self.enqueue(&[rest(None, true)], Self::SECOND_LOOK).await };
+                return if second_look {
+                    Ok(())
+                } else {
+                    self.enqueue(vec![rest(None, true)], Self::SECOND_LOOK).await
+                };
             }
-            if !self.goes_on() {
-                return self.enqueue(&[rest(after, second_look)], Duration::ZERO).await;
+            if !self.at_work.goes_on() {
+                return self.enqueue(vec![rest(after, second_look)], Duration::ZERO).await;
             }
         }
     }
@@ -218,12 +298,12 @@ impl AtWork<'_> {
     async fn restart_unfinished(&self, mut after: Option<String>, waiting: Option<Waiting>) -> Result<(), Error> {
         let mut waiting = if after.is_none() { Some(Waiting::default()) } else { waiting };
         loop {
-            let page = self.store.unfinished(after.as_deref(), Self::PAGE).await?;
+            let page = self.at_work.store.unfinished(after.as_deref(), self.at_work.pace.page).await?;
             let restarted = page.found.iter().map(|unfinished| match unfinished {
                 Unfinished::Waiting(org, team) => Job::drain(org, *team, 0),
                 Unfinished::Gone(org, team) => Job::sweep(org, *team, 0),
             });
-            self.enqueue(&restarted.collect::<Vec<_>>(), Duration::ZERO).await?;
+            self.start(&restarted.collect::<Vec<_>>()).await?;
             if let Some(before) = waiting {
                 waiting = self.count_waiting(before, &page.found).await;
             }
@@ -232,8 +312,8 @@ impl AtWork<'_> {
                 telemetry::record(|measured| measured.waiting = waiting.or(measured.waiting));
                 return Ok(());
             }
-            if !self.goes_on() {
-                return self.enqueue(&[Job::RestartUnfinished { after, waiting }], Duration::ZERO).await;
+            if !self.at_work.goes_on() {
+                return self.enqueue(vec![Job::RestartUnfinished { after, waiting }], Duration::ZERO).await;
             }
         }
     }
@@ -244,7 +324,7 @@ impl AtWork<'_> {
             Unfinished::Waiting(org, team) => Some((org, *team)),
             Unfinished::Gone(..) => None,
         });
-        let waiting = self.store.waiting_tickets(teams).await;
+        let waiting = self.at_work.store.waiting_tickets(teams).await;
         let waiting = waiting.inspect_err(|error| tracing::warn!(%error, "who waits was not counted")).ok()?;
         Some(Waiting {
             tickets: before.tickets + waiting.iter().sum::<u64>(),
@@ -259,6 +339,10 @@ fn organization(text: &str) -> Result<OrganizationId, Error> {
 
 fn team(text: &str) -> Result<TeamId, Error> {
     TeamId::parse(text).map_err(|_| Error::Unreadable("team_id".to_owned()))
+}
+
+fn ticket(text: &str) -> Result<TicketId, Error> {
+    TicketId::parse(text).map_err(|_| Error::Unreadable("ticket_id".to_owned()))
 }
 
 fn user(text: &str) -> Result<UserId, Error> {

@@ -8,12 +8,17 @@ use muster::{
     lambda::{self, Environment},
     telemetry::Telemetry,
 };
-use muster_jobs::{Deps, handle};
+use muster_jobs::{Deps, Pace, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let telemetry = Telemetry::start("jobs");
     let environment = Environment::load().await;
-    let deps = Deps { table: environment.table().await?, jobs: environment.jobs()?, clock: Arc::new(Timestamp::now) };
+    let deps = Deps {
+        table: environment.table().await?,
+        jobs: environment.jobs()?,
+        clock: Arc::new(Timestamp::now),
+        pace: Pace::default(),
+    };
     lambda::run_events(telemetry, service_fn(|event| handle(event, &deps))).await
 }

@@ -3,36 +3,41 @@
 use std::{collections::HashSet, time::Duration};
 
 use muster::{
-    assign,
-    domain::{Folded, OrganizationId, TeamId},
-    jobs::Job,
-    routing::{Cause, Work},
-    store::{Page, TicketList},
+    assign::{self, Failure},
+    domain::{Folded, OrganizationId, TeamId, TicketId},
+    jobs::{FailedOn, Job},
+    routing::Work,
+    store::{self, Page, TicketList},
 };
 
-use super::{AtWork, Error};
+use super::{Error, Run};
 
-impl AtWork<'_> {
+impl Run<'_> {
     /// Assigns a team's waiting tickets, the most urgent first, then the oldest.
     ///
-    /// It is over when none waits or nobody is eligible, by the table itself; where the index shows fewer than wait, it is looked
-    /// at again later.
-    pub(super) async fn drain_team(&self, org: &OrganizationId, team: TeamId, looks: u32) -> Result<(), Error> {
+    /// It is over when no ticket waits or no member is eligible, by the table itself. Tickets that jobs of their own retry may
+    /// still wait. Where the index shows fewer than wait, it is looked at again later.
+    pub(super) async fn drain_team(&mut self, org: &OrganizationId, team: TeamId, looks: u32) -> Result<(), Error> {
+        let at_work = self.at_work;
+        let store = &at_work.store;
         let mut before = None;
         loop {
-            let Some(desk) = self.store.desk(org, team).await? else { return Ok(()) };
+            let Some(desk) = store.desk(org, team).await? else { return Ok(()) };
             let waiting = desk.load.waiting_tickets;
             if waiting == 0 {
-                return Ok(self.store.nothing_waits(org, team).await?);
+                return Ok(store.nothing_waits(org, team).await?);
             }
             if desk.eligible() == 0 {
                 return Ok(());
             }
             if before.replace(waiting).is_some_and(|before| waiting >= before) {
+                if waiting <= self.retried.len() as u64 {
+                    return Ok(());
+                }
                 return self.look_again(looks, |looks| Job::drain(org, team, looks)).await;
             }
-            if !self.settle_list(org, TicketList::Waiting(team), &Cause::Waiting).await? {
-                return self.enqueue(&[Job::drain(org, team, 0)], Duration::ZERO).await;
+            if !self.settle_list(org, TicketList::Waiting(team), FailedOn::Waiting).await? {
+                return self.enqueue(vec![Job::drain(org, team, 0)], Duration::ZERO).await;
             }
         }
     }
@@ -45,12 +50,12 @@ impl AtWork<'_> {
         formerly: &[String],
     ) -> Result<(), Error> {
         let formerly: Vec<_> = formerly.iter().map(|tag| Folded::of(tag)).collect();
-        let known = self.store.index_specializations(org, team, &formerly).await?;
+        let known = self.at_work.store.index_specializations(org, team, &formerly).await?;
         if known.is_empty() {
             return Ok(());
         }
         let tries = Job::RouteUnrouted { organization_id: org.as_str().to_owned(), after: None, second_look: false };
-        self.enqueue(&[tries], Duration::ZERO).await
+        self.enqueue(vec![tries], Duration::ZERO).await
     }
 
     /// Tries an organization's unrouted tickets, page by page.
@@ -58,58 +63,125 @@ impl AtWork<'_> {
     /// A ticket that was being looked at when a team came to know of it may be written as unrouted only after this has passed
     /// by. So there is a second look, once nothing can be under way that began before the first.
     pub(super) async fn route_unrouted(
-        &self,
+        &mut self,
         org: &OrganizationId,
         mut after: Option<String>,
         second_look: bool,
     ) -> Result<(), Error> {
         let rest = |after, second_look| Job::RouteUnrouted { organization_id: org.to_string(), after, second_look };
         loop {
-            after = self.settle_page(org, TicketList::Unrouted, after.as_deref(), &Cause::Unrouted).await?;
+            let list = TicketList::Unrouted;
+            after = self.settle_page(org, list, after.as_deref(), FailedOn::Unrouted).await?.next;
             if after.is_none() {
-                return if second_look { Ok(()) } else { self.enqueue(&[rest(None, true)], Self::SECOND_LOOK).await };
+                return if second_look {
+                    Ok(())
+                } else {
+                    self.enqueue(vec![rest(None, true)], Self::SECOND_LOOK).await
+                };
             }
-            if !self.goes_on() {
-                return self.enqueue(&[rest(after, second_look)], Duration::ZERO).await;
+            if !self.at_work.goes_on() {
+                return self.enqueue(vec![rest(after, second_look)], Duration::ZERO).await;
             }
         }
     }
 
-    /// Settles all tickets of a list. False if the time was up before; those that are settled are no longer in it.
+    /// Settles all tickets of a list, at least one page that has any to settle. False if the time is up before the end; a later job begins the list
+    /// again, since settled tickets leave it.
     pub(super) async fn settle_list(
-        &self,
+        &mut self,
         org: &OrganizationId,
         list: TicketList,
-        cause: &Cause,
+        failed_on: FailedOn,
     ) -> Result<bool, Error> {
         let mut after = None;
-        while self.goes_on() {
-            after = self.settle_page(org, list, after.as_deref(), cause).await?;
-            if after.is_none() {
+        loop {
+            let SettledPage { next, tickets } = self.settle_page(org, list, after.as_deref(), failed_on).await?;
+            if next.is_none() {
                 return Ok(true);
             }
+            // A page of tickets that the chain skips is no progress.
+            if tickets > 0 && !self.at_work.goes_on() {
+                return Ok(false);
+            }
+            after = next;
         }
-        Ok(false)
     }
 
-    /// Settles one page of a list; gives where the next begins. The first ticket that fails fails the job, which then begins the
-    /// list again.
+    /// Settles one page of a list. Jobs of their own retry the tickets that fail.
     async fn settle_page(
-        &self,
+        &mut self,
         org: &OrganizationId,
         list: TicketList,
         after: Option<&str>,
-        cause: &Cause,
-    ) -> Result<Option<String>, Error> {
-        let Page { found, next } = self.store.listed_tickets(org, list, after, Self::PAGE).await?;
+        failed_on: FailedOn,
+    ) -> Result<SettledPage, Error> {
+        let Page { found, next } = self.at_work.store.listed_tickets(org, list, after, self.at_work.pace.page).await?;
         // The index may show one ticket under its old key and its new, and no transaction may write an item twice.
         let mut seen = HashSet::new();
-        let once = found.into_iter().filter(|id| seen.insert(id.clone()));
-        let work: Vec<_> = once.map(|ticket_id| Work { ticket_id, cause: cause.clone() }).collect();
-        let failures = assign::settle(&self.store, org, &work, self.now).await;
-        match failures.into_iter().flatten().next() {
-            Some(failure) => Err(Error::Ticket(failure)),
-            None => Ok(next),
+        let once = found.into_iter().filter(|id| !self.retried.contains(id) && seen.insert(id.clone()));
+        let work: Vec<_> = once.map(|ticket_id| Work { ticket_id, cause: failed_on.into() }).collect();
+        let failures = assign::settle(&self.at_work.store, org, &work, self.at_work.now).await;
+        let failed = work.iter().zip(failures);
+        let failed: Vec<_> = failed.filter_map(|(work, failure)| Some((&work.ticket_id, failure?))).collect();
+        let everything_failed = failed.len() == work.len();
+        self.retry_alone(org, &failed, everything_failed, failed_on).await?;
+        Ok(SettledPage { next, tickets: work.len() })
+    }
+
+    /// Starts a job for each ticket that failed, and remembers it for the rest of the chain.
+    ///
+    /// # Errors
+    /// The table is unavailable for everything of a page, or more tickets of this chain failed than [`MAX_RETRIED`]: then the
+    /// queue delivers the whole job again.
+    async fn retry_alone(
+        &mut self,
+        org: &OrganizationId,
+        failed: &[(&TicketId, Failure)],
+        everything_failed: bool,
+        failed_on: FailedOn,
+    ) -> Result<(), Error> {
+        let Some((_, first)) = failed.first() else { return Ok(()) };
+        let is_outage = everything_failed && failed.iter().all(|(_, failure)| !is_about_the_ticket(failure));
+        if is_outage || self.retried.len() + failed.len() > MAX_RETRIED {
+            return Err(Error::Ticket(first.clone()));
         }
+        let error = Error::Ticket(first.clone());
+        let (organization, tickets) = (org.as_str(), failed.len());
+        tracing::warn!(organization, tickets, %error, "tickets are retried alone");
+        let jobs: Vec<_> = failed.iter().map(|(id, _)| Job::settle(org, id, failed_on)).collect();
+        self.start(&jobs).await?;
+        self.retried.extend(failed.iter().map(|(id, _)| (*id).clone()));
+        Ok(())
+    }
+
+    /// Settles one ticket. A failure has the queue deliver this job again, and no other.
+    pub(super) async fn settle_ticket(
+        &self,
+        org: &OrganizationId,
+        ticket_id: TicketId,
+        failed_on: FailedOn,
+    ) -> Result<(), Error> {
+        let work = [Work { ticket_id, cause: failed_on.into() }];
+        let failures = assign::settle(&self.at_work.store, org, &work, self.at_work.now).await;
+        failures.into_iter().flatten().next().map_or(Ok(()), |failure| Err(Error::Ticket(failure)))
+    }
+}
+
+/// A page of a list after its tickets were settled.
+struct SettledPage {
+    /// The cursor of the next page, if there is one.
+    next: Option<String>,
+    /// The number of tickets that the page had to settle.
+    tickets: usize,
+}
+
+/// The most tickets that one chain retries alone. More are no fault of single tickets.
+const MAX_RETRIED: usize = 100;
+
+/// Whether a failure is of one ticket: an item that cannot be read. An unavailable table fails every ticket.
+fn is_about_the_ticket(failure: &Failure) -> bool {
+    match failure {
+        Failure::UnknownOrganization => false,
+        Failure::Store(error) => matches!(**error, store::Error::Internal(_)),
     }
 }

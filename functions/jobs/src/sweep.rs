@@ -4,39 +4,43 @@ use std::time::Duration;
 
 use muster::{
     domain::{Folded, OrganizationId, TeamId},
-    jobs::Job,
-    routing::Cause,
+    jobs::{FailedOn, Job},
     store::TicketList,
 };
 
-use super::{AtWork, Error};
+use super::{Error, Run};
 
-impl AtWork<'_> {
+impl Run<'_> {
     /// Removes a deleted team's memberships and specializations, then unassigns its open tickets.
     ///
-    /// It is over when the count of open tickets that the team left is 0; where the index shows none while there are some, it is
-    /// looked at again later.
-    pub(super) async fn sweep_team(&self, org: &OrganizationId, team: TeamId, looks: u32) -> Result<(), Error> {
-        let Some(mut gone) = self.store.gone(org, team).await? else { return Ok(()) };
-        while self.store.delete_memberships(org, team).await? {
-            if !self.goes_on() {
-                return self.enqueue(&[Job::sweep(org, team, 0)], Duration::ZERO).await;
+    /// It is over when the count of open tickets that the team left is 0. Tickets that jobs of their own retry may still be
+    /// counted; the schedule sweeps the team again. Where the index shows fewer than the count, it is looked at again later.
+    pub(super) async fn sweep_team(&mut self, org: &OrganizationId, team: TeamId, looks: u32) -> Result<(), Error> {
+        let at_work = self.at_work;
+        let store = &at_work.store;
+        let Some(mut gone) = store.gone(org, team).await? else { return Ok(()) };
+        while store.delete_memberships(org, team).await? {
+            if !self.at_work.goes_on() {
+                return self.enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO).await;
             }
         }
         let formerly: Vec<_> = gone.specializations.as_slice().iter().map(|tag| Folded::of(tag)).collect();
-        self.store.index_specializations(org, team, &formerly).await?;
+        store.index_specializations(org, team, &formerly).await?;
         while gone.open_tickets > 0 {
             for list in [TicketList::Assigned(team), TicketList::Waiting(team)] {
-                if !self.settle_list(org, list, &Cause::TeamGone).await? {
-                    return self.enqueue(&[Job::sweep(org, team, 0)], Duration::ZERO).await;
+                if !self.settle_list(org, list, FailedOn::TeamGone).await? {
+                    return self.enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO).await;
                 }
             }
-            let Some(left) = self.store.gone(org, team).await? else { return Ok(()) };
+            let Some(left) = store.gone(org, team).await? else { return Ok(()) };
             if left.open_tickets >= gone.open_tickets {
+                if left.open_tickets <= self.retried.len() as u64 {
+                    return Ok(());
+                }
                 return self.look_again(looks, |looks| Job::sweep(org, team, looks)).await;
             }
             gone = left;
         }
-        Ok(self.store.swept(org, team).await?)
+        Ok(store.swept(org, team).await?)
     }
 }

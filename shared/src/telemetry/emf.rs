@@ -26,6 +26,8 @@ const RETRIES: Metric = ("Retries", "Count");
 const DEAD_LETTERS: Metric = ("DeadLetters", "Count");
 const RESPONSES_NOT_SAVED: Metric = ("ResponsesNotSaved", "Count");
 const UNKNOWN_PRIORITIES: Metric = ("UnknownPriorities", "Count");
+const JOBS_ABORTED: Metric = ("JobsAborted", "Count");
+const FAILED_RECORDS: Metric = ("FailedRecords", "Count");
 const COLD_START: Metric = ("ColdStart", "Count");
 const MESSAGES_HANDED_BACK: Metric = ("MessagesHandedBack", "Count");
 const FAILED_INVOCATIONS: Metric = ("FailedInvocations", "Count");
@@ -60,6 +62,8 @@ pub(super) fn line(
         responses_not_saved,
         handed_back,
         unknown_priorities,
+        jobs_aborted,
+        failed_records,
     } = measured;
     let mut line = Line::default();
     if let Some(request) = request {
@@ -91,6 +95,8 @@ pub(super) fn line(
     ];
     line.count(BY_FUNCTION, by_function.into_iter().filter_map(happened));
     line.count(BY_VERSION, is_failed(measured).then(|| (FAILED_INVOCATIONS, 1.into())));
+    let given_up = [(JOBS_ABORTED, *jobs_aborted), (FAILED_RECORDS, *failed_records)];
+    line.count(OF_THE_STACK, given_up.into_iter().filter_map(happened));
     line.count(OF_THE_FUNCTION, invocation.is_first.then(|| (COLD_START, 1.into())));
     if line.directives.is_empty() {
         return None;
@@ -164,6 +170,7 @@ mod tests {
             (&[TICKETS_WAITING, TEAMS_WAITING], OF_THE_STACK),
             (&[SUPERSEDED_EVENTS, RETRIES, DEAD_LETTERS, RESPONSES_NOT_SAVED, MESSAGES_HANDED_BACK], BY_FUNCTION),
             (&[UNKNOWN_PRIORITIES], OF_THE_STACK),
+            (&[JOBS_ABORTED, FAILED_RECORDS], OF_THE_STACK),
             (&[COLD_START], OF_THE_FUNCTION),
             (&[FAILED_INVOCATIONS], BY_VERSION),
         ] {

@@ -80,6 +80,10 @@ pub struct Measured {
     pub handed_back: usize,
     /// Ticket events with a priority that is not known, which counts as medium.
     pub unknown_priorities: usize,
+    /// Jobs that ended unfinished, since their chain is as long as it may become.
+    pub jobs_aborted: usize,
+    /// Records of the table's stream that were put into the bucket of failed records.
+    pub failed_records: usize,
 }
 
 /// A request of the API, reduced to what may be told of it: a path could carry a credential.

@@ -13,6 +13,7 @@ use muster::{
     store::{Answer, OnLead, OnOpenTickets, Table},
 };
 use muster_cli::template::Template;
+use muster_jobs::Pace;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -174,7 +175,7 @@ impl Desk {
     /// What this instance of the job queue's function depends on.
     pub fn jobs(&self, instance: &Instance) -> muster_jobs::Deps {
         let clock = Arc::new(|| Timestamp::from_secs(NOW));
-        muster_jobs::Deps { table: self.table(instance), jobs: self.jobs.queue(), clock }
+        muster_jobs::Deps { table: self.table(instance), jobs: self.jobs.queue(), clock, pace: Pace::default() }
     }
 
     /// Has the schedule start whatever is unfinished, and performs jobs until none is left.

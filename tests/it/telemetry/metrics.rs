@@ -8,6 +8,7 @@ use muster::{
     domain::{QueueStrategy, Timestamp},
     store::Table,
 };
+use muster_jobs::Pace;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -231,8 +232,8 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     assert_eq!(listener.lines().1, [json!(null); 0], "nothing happened that counts");
 
     // A job that looks at what is unfinished counts who waits, even if nobody does.
-    let jobs =
-        muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock: std::sync::Arc::new(|| Timestamp::from_secs(NOW)) };
+    let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
+    let jobs = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock, pace: Pace::default() };
     let restart = [json!({ "job": "restart_unfinished" }).to_string()];
     let looks = async || {
         let (_, failed) = listener.invoke(false, perform_within(&jobs, &restart, Duration::from_mins(1))).await;
@@ -321,7 +322,7 @@ async fn who_waits_is_told_once_all_are_counted() {
     let performs = async |job: &str, script: &Script, time: u64| {
         let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
         let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
-        let deps = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock };
+        let deps = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock, pace: Pace::default() };
         let jobs = [job.to_owned()];
         let performed = perform_within(&deps, &jobs, Duration::from_secs(time));
         assert_eq!(listener.invoke(false, performed).await.1, [0; 0]);
