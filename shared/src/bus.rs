@@ -1,7 +1,7 @@
 //! Announcing on an EventBridge bus.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -15,7 +15,7 @@ use aws_sdk_eventbridge::{
 use tokio::time::Instant;
 
 use crate::{
-    backoff::{Backoff, is_transient},
+    backoff::{self, Backoff, Refusal},
     wire::announcements::{Announcement, SOURCE},
 };
 
@@ -26,17 +26,20 @@ pub struct Bus {
     name: Arc<str>,
 }
 
-/// What could not be published by the deadline. A part may have been, so whoever publishes again may publish twice.
+/// The announcements that could not be published by the deadline. A part may have been, so a retry may publish twice.
 #[derive(Debug)]
 pub struct NotPublished {
-    /// The positions of the announcements that may not have been taken, in order.
+    /// The positions of the announcements that EventBridge may take later, in order.
     pub announcements: Vec<usize>,
+    /// The announcements that EventBridge never takes, by position, each with the reason.
+    pub invalid: BTreeMap<usize, String>,
     cause: String,
 }
 
 impl fmt::Display for NotPublished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} announcements could not be published: {}", self.announcements.len(), self.cause)
+        let count = self.announcements.len() + self.invalid.len();
+        write!(f, "{count} announcements could not be published: {}", self.cause)
     }
 }
 
@@ -57,78 +60,80 @@ impl Bus {
         Self { client, name: name.into() }
     }
 
-    /// Publishes announcements, in order for each record, and again what EventBridge refused for the moment, until the
-    /// deadline. What was taken is not sent again; what is refused holds back only what is about the same record.
+    /// Publishes announcements, in order for each record, and again those that EventBridge refused for the moment, until the
+    /// deadline. An announcement that was taken is not sent again. One that is refused holds back the
+    /// others of its record, unless it is invalid.
     ///
     /// One call for up to ten announcements about different records, one after another.
     ///
     /// # Errors
-    /// Those that were not taken by then, or that EventBridge will never take.
+    /// Those that were not taken by then, or that EventBridge never takes.
     pub async fn publish(&self, announcements: &[Announcement], deadline: Instant) -> Result<(), NotPublished> {
         let mut left: Vec<usize> = (0..announcements.len()).collect();
+        let mut invalid = BTreeMap::new();
         let mut cause = String::new();
-        let mut final_refusals = HashSet::new();
+        let mut refused_for_long = HashSet::new();
         let mut backoff = Backoff::until(deadline);
         loop {
-            let mut held_back = final_refusals.clone();
+            let mut held_back = refused_for_long.clone();
             loop {
                 let batch = next_batch(announcements, &left, &held_back);
                 if batch.is_empty() {
                     break;
                 }
-                let refused = self.put(announcements, &batch, deadline, &mut cause).await;
+                let refused = self.put(announcements, &batch, deadline).await;
                 left.retain(|position| !batch.contains(position) || refused.contains_key(position));
-                for (position, refusal) in refused {
+                for (position, (refusal, why)) in refused {
                     let record = announcements[position].record.as_str();
-                    held_back.insert(record);
-                    if refusal == Refusal::Final {
-                        final_refusals.insert(record);
+                    cause.clone_from(&why);
+                    match refusal {
+                        Refusal::ForNow => {
+                            held_back.insert(record);
+                        }
+                        Refusal::Caller => {
+                            held_back.insert(record);
+                            refused_for_long.insert(record);
+                        }
+                        Refusal::Invalid => {
+                            left.retain(|&other| other != position);
+                            invalid.insert(position, why);
+                        }
                     }
                 }
             }
-            let hopeless = left.iter().all(|&position| final_refusals.contains(&*announcements[position].record));
-            if left.is_empty() {
+            if left.is_empty() && invalid.is_empty() {
                 return Ok(());
             }
+            let hopeless = left.iter().all(|&position| refused_for_long.contains(&*announcements[position].record));
             if hopeless || !backoff.pause().await {
-                return Err(NotPublished { announcements: left, cause });
+                return Err(NotPublished { announcements: left, invalid, cause });
             }
         }
     }
 
-    /// Makes one call, and gives those of the batch that were not taken.
-    async fn put(
-        &self,
-        announcements: &[Announcement],
-        batch: &[usize],
-        deadline: Instant,
-        cause: &mut String,
-    ) -> HashMap<usize, Refusal> {
+    /// Makes one call, and gives those of the batch that were not taken, each with the reason. Where EventBridge refuses the
+    /// whole call as invalid, each announcement goes in a call of its own, so that one does not stand for the others.
+    async fn put(&self, announcements: &[Announcement], batch: &[usize], deadline: Instant) -> Refused {
         let entries = batch.iter().map(|&position| self.entry(&announcements[position])).collect();
         let call = self.client.put_events().set_entries(Some(entries)).send();
-        let refusal_of_all = match tokio::time::timeout_at(deadline, call).await {
-            Ok(Ok(answer)) => {
+        let (refusal, cause) = match tokio::time::timeout_at(deadline, call).await {
+            Ok(Ok(response)) => {
                 // One result for each entry, in their order.
-                let mut results = answer.entries().iter();
-                let mut refused = HashMap::new();
-                for &position in batch {
-                    if let Some(refusal) = refusal(results.next(), cause) {
-                        refused.insert(position, refusal);
-                    }
-                }
-                return refused;
+                let mut results = response.entries().iter();
+                let refused = batch.iter().map(|&position| Some((position, refusal(results.next())?)));
+                return refused.flatten().collect();
             }
-            Ok(Err(error)) => {
-                let refusal = if is_transient(&error) { Refusal::ForNow } else { Refusal::Final };
-                *cause = DisplayErrorContext(error).to_string();
-                refusal
-            }
-            Err(_) => {
-                "EventBridge did not answer in time".clone_into(cause);
-                Refusal::ForNow
-            }
+            Ok(Err(error)) => (backoff::refusal(&error, INVALID_CALL), DisplayErrorContext(error).to_string()),
+            Err(_) => (Refusal::ForNow, "EventBridge did not answer in time".to_owned()),
         };
-        batch.iter().map(|&position| (position, refusal_of_all)).collect()
+        if refusal == Refusal::Invalid && batch.len() > 1 {
+            let mut refused = Refused::new();
+            for position in batch {
+                refused.extend(Box::pin(self.put(announcements, &[*position], deadline)).await);
+            }
+            return refused;
+        }
+        batch.iter().map(|&position| (position, (refusal, cause.clone()))).collect()
     }
 
     fn entry(&self, announcement: &Announcement) -> PutEventsRequestEntry {
@@ -143,33 +148,31 @@ impl Bus {
     }
 }
 
-/// Why an announcement was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    /// It may be taken the next time.
-    ForNow,
-    /// It never will be.
-    Final,
-}
+/// Announcements that were not taken, by position, each with the reason.
+type Refused = HashMap<usize, (Refusal, String)>;
 
-/// Whether, by its result, an announcement was not taken. An answer without a result for it has not said that it was.
-fn refusal(result: Option<&PutEventsResultEntry>, cause: &mut String) -> Option<Refusal> {
+/// The codes of a call that EventBridge refuses for an entry of it.
+const INVALID_CALL: &[&str] =
+    &["InvalidArgument", "RequestEntityTooLargeException", "SerializationException", "ValidationException"];
+
+/// The refusal of an announcement by its result, if it was not taken. A response without a result for it has not said that it
+/// was. AWS: "PutEventsResultEntry",
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>.
+fn refusal(result: Option<&PutEventsResultEntry>) -> Option<(Refusal, String)> {
     let Some(result) = result else {
-        "EventBridge answered for fewer than it was sent".clone_into(cause);
-        return Some(Refusal::ForNow);
+        return Some((Refusal::ForNow, "EventBridge answered for fewer than it was sent".to_owned()));
     };
     let code = result.error_code()?;
-    *cause = format!("{code}: {}", result.error_message().unwrap_or_default());
-    Some(match code {
+    let refusal = match code {
+        "InvalidArgument" | "MalformedDetail" => Refusal::Invalid,
         "AccessDeniedException"
         | "InvalidAccountIdException"
-        | "InvalidArgument"
-        | "MalformedDetail"
         | "RedactionFailure"
         | "NotAuthorizedForSourceException"
-        | "NotAuthorizedForDetailTypeException" => Refusal::Final,
+        | "NotAuthorizedForDetailTypeException" => Refusal::Caller,
         _ => Refusal::ForNow,
-    })
+    };
+    Some((refusal, format!("{code}: {}", result.error_message().unwrap_or_default())))
 }
 
 /// The next of the positions that go into one call: the first about each record, as many as EventBridge takes.

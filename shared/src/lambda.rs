@@ -19,6 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{task::futures::TaskLocalFuture, time::Instant};
 
 use crate::{
+    bucket::Bucket,
     bus::Bus,
     domain::Timestamp,
     http::{Deps, TrustedProxy},
@@ -97,6 +98,15 @@ impl Environment {
         let name = variable("EVENT_BUS_NAME", "name the EventBridge bus")?;
         let config = aws_sdk_eventbridge::config::Builder::from(&self.config).interceptor(Calls::to_any());
         Ok(Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), name))
+    }
+
+    /// The bucket of failed records that `FAILED_RECORDS_BUCKET` names.
+    ///
+    /// # Errors
+    /// `FAILED_RECORDS_BUCKET` is not set, or the environment has no region or credentials.
+    pub fn failed_records(&self) -> Result<Bucket, lambda_http::Error> {
+        let name = variable("FAILED_RECORDS_BUCKET", "name the bucket of failed records")?;
+        Ok(Bucket::new(&self.config, name)?)
     }
 
     fn queue(&self, url: String) -> Queue {

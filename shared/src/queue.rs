@@ -1,15 +1,15 @@
 //! Sending messages to an SQS queue.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
     error::DisplayErrorContext,
-    types::{MessageAttributeValue, SendMessageBatchRequestEntry},
+    types::{BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry},
 };
 use tokio::time::Instant;
 
-use crate::backoff::{Backoff, is_transient};
+use crate::backoff::{self, Backoff, Refusal};
 
 /// An SQS queue, by URL. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -47,8 +47,10 @@ impl Message {
 /// What could not be sent by the deadline. A part may have been, so whoever sends again may send twice.
 #[derive(Debug)]
 pub struct NotSent {
-    /// The positions of the messages that may not have been taken.
+    /// The positions of the messages that may not have been taken, in order.
     pub messages: Vec<usize>,
+    /// Those of them that SQS never takes, each with the reason.
+    pub invalid: BTreeMap<usize, String>,
     cause: String,
 }
 
@@ -76,74 +78,91 @@ impl Queue {
         Self { client, url: url.into() }
     }
 
-    /// Sends messages, in as few calls as SQS allows, and again what SQS refused for the moment, until the deadline.
+    /// Sends messages, in as few calls as SQS allows, and again those that SQS refused for the moment, until the deadline.
     ///
     /// # Errors
-    /// Those that were not taken by then, or that SQS will never take.
+    /// Those that were not taken by then, or that SQS never takes.
     pub async fn send(&self, messages: &[Message], deadline: Instant) -> Result<(), NotSent> {
         let mut left: Vec<usize> = (0..messages.len()).collect();
         let mut given_up = Vec::new();
+        let mut invalid = BTreeMap::new();
         let mut cause = String::new();
         let mut backoff = Backoff::until(deadline);
         loop {
-            let refused = self.try_send(messages, left, deadline, &mut cause).await;
-            given_up.extend(refused.for_good);
-            left = refused.for_now;
+            let mut refused = Vec::new();
+            for batch in batches(messages, &left) {
+                refused.extend(self.try_send(messages, &batch, deadline).await);
+            }
+            left.clear();
+            for (position, refusal, why) in refused {
+                cause.clone_from(&why);
+                match refusal {
+                    Refusal::ForNow => left.push(position),
+                    Refusal::Caller => given_up.push(position),
+                    Refusal::Invalid => {
+                        given_up.push(position);
+                        invalid.insert(position, why);
+                    }
+                }
+            }
             if left.is_empty() && given_up.is_empty() {
                 return Ok(());
             }
             if left.is_empty() || !backoff.pause().await {
                 left.extend(given_up);
                 left.sort_unstable();
-                return Err(NotSent { messages: left, cause });
+                return Err(NotSent { messages: left, invalid, cause });
             }
         }
     }
 
-    /// Sends these messages once, and gives those that were not taken.
+    /// Sends a batch once, and gives the messages that were not taken, each with the reason. Where SQS refuses the whole batch
+    /// as invalid, each message goes in a call of its own, so that one does not stand for the others.
     async fn try_send(
         &self,
         messages: &[Message],
-        positions: Vec<usize>,
+        batch: &[usize],
         deadline: Instant,
-        cause: &mut String,
-    ) -> Refused {
-        let mut refused = Refused::default();
-        for batch in batches(messages, &positions) {
-            let entries = batch.iter().map(|&position| entry(position, &messages[position])).collect::<Vec<_>>();
-            let call = self.client.send_message_batch().queue_url(&*self.url).set_entries(Some(entries)).send();
-            match tokio::time::timeout_at(deadline, call).await {
-                Ok(Ok(answer)) => {
-                    for failed in answer.failed() {
-                        cause.clear();
-                        cause.push_str(failed.message().unwrap_or(failed.code()));
-                        let position = failed.id().parse::<usize>().ok().filter(|position| batch.contains(position));
-                        let again = if failed.sender_fault() { &mut refused.for_good } else { &mut refused.for_now };
-                        again.extend(position);
-                    }
-                }
-                Ok(Err(error)) => {
-                    let again = if is_transient(&error) { &mut refused.for_now } else { &mut refused.for_good };
-                    again.extend(batch);
-                    *cause = DisplayErrorContext(error).to_string();
-                }
-                Err(_) => {
-                    "SQS did not answer in time".clone_into(cause);
-                    refused.for_now.extend(batch);
-                }
+    ) -> Vec<(usize, Refusal, String)> {
+        let entries = batch.iter().map(|&position| entry(position, &messages[position])).collect::<Vec<_>>();
+        let call = self.client.send_message_batch().queue_url(&*self.url).set_entries(Some(entries)).send();
+        let (refusal, cause) = match tokio::time::timeout_at(deadline, call).await {
+            Ok(Ok(response)) => {
+                let known = |failed: &BatchResultErrorEntry| failed.id().parse().ok().filter(|id| batch.contains(id));
+                let refused =
+                    |failed: &BatchResultErrorEntry| Some((known(failed)?, entry_refusal(failed), entry_cause(failed)));
+                return response.failed().iter().filter_map(refused).collect();
             }
+            Ok(Err(error)) => (backoff::refusal(&error, INVALID), DisplayErrorContext(error).to_string()),
+            Err(_) => (Refusal::ForNow, "SQS did not answer in time".to_owned()),
+        };
+        if refusal == Refusal::Invalid && batch.len() > 1 {
+            let mut refused = Vec::new();
+            for &position in batch {
+                refused.extend(Box::pin(self.try_send(messages, &[position], deadline)).await);
+            }
+            return refused;
         }
-        refused
+        batch.iter().map(|&position| (position, refusal, cause.clone())).collect()
     }
 }
 
-/// The messages that were not taken, by position.
-#[derive(Default)]
-struct Refused {
-    /// They may be taken the next time.
-    for_now: Vec<usize>,
-    /// They never will be.
-    for_good: Vec<usize>,
+/// The codes by which SQS says that a message itself is invalid. AWS: "SendMessage" and "SendMessageBatch",
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
+const INVALID: &[&str] = &["BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue"];
+
+/// The refusal of one message of a batch.
+fn entry_refusal(failed: &BatchResultErrorEntry) -> Refusal {
+    let code = failed.code().rsplit('.').next().unwrap_or_default();
+    match (failed.sender_fault(), INVALID.contains(&code)) {
+        (false, _) => Refusal::ForNow,
+        (true, true) => Refusal::Invalid,
+        (true, false) => Refusal::Caller,
+    }
+}
+
+fn entry_cause(failed: &BatchResultErrorEntry) -> String {
+    failed.message().unwrap_or(failed.code()).to_owned()
 }
 
 /// Cuts positions into batches that SQS takes.

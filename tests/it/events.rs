@@ -13,12 +13,13 @@ use std::{
 
 use lambda_http::{Body, Response};
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{bus::Bus, domain::Timestamp, http::Deps, queue::Queue, store::Table};
+use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, http::Deps, queue::Queue, store::Table};
 use muster_cli::{
     dev::{Data, LocalStack, Settings},
     emulator,
     template::Template,
 };
+use muster_jobs::Pace;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -129,9 +130,12 @@ async fn every_event_is_answered_by_its_function() {
         dead_letters: queue("users-dead-letters"),
         clock: Arc::new(Timestamp::now),
     };
-    let changes =
-        muster_changes::Deps { bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"), jobs: queue("jobs") };
-    let jobs = muster_jobs::Deps { table, jobs: queue("jobs"), clock: Arc::new(Timestamp::now) };
+    let changes = muster_changes::Deps {
+        bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
+        jobs: queue("jobs"),
+        failed_records: Bucket::new(&aws, "failed-records").expect("the configuration is complete"),
+    };
+    let jobs = muster_jobs::Deps { table, jobs: queue("jobs"), clock: Arc::new(Timestamp::now), pace: Pace::default() };
 
     let mut answers = BTreeMap::new();
     let events = events();
@@ -153,6 +157,7 @@ async fn every_event_is_answered_by_its_function() {
     let expected: BTreeMap<String, Value> = serde_json::from_str(ANSWERS).expect("names and answers");
     assert_eq!(answers, expected);
 
+    assert_eq!(stack.failed_records.keys(), [""; 0], "no example has a record that cannot be read");
     for queue in ["tickets", "users"] {
         let dead_letters = stack.queues.contents(queue).expect("there is such a queue").dead_letters;
         assert_eq!(dead_letters, [], "what cannot be understood is no failure, but no example either");

@@ -1,8 +1,9 @@
-//! The endpoint of the functions' SQS and EventBridge clients, in AWS's JSON protocols: a header names the operation.
+//! The endpoint of the functions' SQS, EventBridge and S3 clients. A header names the operation of the first two, in AWS's JSON
+//! protocols; a request without that header is one of S3.
 
 use axum::{
     Router,
-    body::{Bytes, to_bytes},
+    body::{Body, Bytes, to_bytes},
     extract::{FromRequest, Request, State},
     http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
@@ -10,6 +11,7 @@ use axum::{
 use serde_json::json;
 
 use super::{
+    bucket::Objects,
     events::Events,
     queues::{
         Queues,
@@ -20,10 +22,14 @@ use super::{
 /// More than ten entries of the largest kind, escaped.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
+/// The header that names the service and the operation of AWS's JSON protocols.
+const TARGET: &str = "x-amz-target";
+
 #[derive(Clone)]
 struct Services {
     queues: Queues,
     events: Events,
+    failed_records: Objects,
 }
 
 /// A call of an AWS service in one of its JSON protocols.
@@ -35,9 +41,9 @@ pub(super) struct Call {
     pub(super) body: Bytes,
 }
 
-/// Serves the queues and the bus.
-pub(super) fn router(queues: Queues, events: Events) -> Router {
-    Router::new().fallback(serve).with_state(Services { queues, events })
+/// Serves the queues, the bus and the bucket.
+pub(super) fn router(queues: Queues, events: Events, failed_records: Objects) -> Router {
+    Router::new().fallback(serve).with_state(Services { queues, events, failed_records })
 }
 
 impl<S: Sync> FromRequest<S> for Call {
@@ -45,21 +51,29 @@ impl<S: Sync> FromRequest<S> for Call {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        let target = parts.headers.get(TARGET).and_then(|target| target.to_str().ok());
         let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
-            return Err(refuse("UnknownOperationException", None, "there is no X-Amz-Target"));
+            return Err(refuse("UnknownOperationException", None, "X-Amz-Target names no operation"));
         };
         let (service, operation) = (service.to_owned(), operation.to_owned());
-        let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
-            return Err(refuse("RequestEntityTooLarge", None, "the request is too large"));
-        };
-        Ok(Self { parts, service, operation, body })
+        Ok(Self { body: read(body).await?, parts, service, operation })
     }
 }
 
-async fn serve(State(Services { queues, events }): State<Services>, call: Call) -> Response {
-    let Call { parts: _, service, operation, body } = call;
-    match &*service {
+/// Reads the body of a request, within the limit.
+async fn read(body: Body) -> Result<Bytes, Response> {
+    let too_large = |_| refuse("RequestEntityTooLarge", None, "the request is too large");
+    to_bytes(body, MAX_BODY_BYTES).await.map_err(too_large)
+}
+
+async fn serve(State(services): State<Services>, request: Request) -> Result<Response, Response> {
+    let Services { queues, events, failed_records } = services;
+    if !request.headers().contains_key(TARGET) {
+        let (parts, body) = request.into_parts();
+        return Ok(failed_records.answer(&parts.method, &parts.uri, read(body).await?));
+    }
+    let Call { parts: _, service, operation, body } = Call::from_request(request, &()).await?;
+    Ok(match &*service {
         "AmazonSQS" => match sqs::answer(&queues, &operation, &body) {
             Ok(answer) => reply(StatusCode::OK, "application/x-amz-json-1.0", answer.to_string()),
             Err(Refused { kind, code, message }) => refuse(&format!("com.amazonaws.sqs#{kind}"), Some(code), &message),
@@ -68,8 +82,8 @@ async fn serve(State(Services { queues, events }): State<Services>, call: Call) 
             Ok(answer) => reply(StatusCode::OK, "application/x-amz-json-1.1", answer.to_string()),
             Err((code, message)) => refuse(code, None, &message),
         },
-        _ => refuse("UnknownOperationException", None, "only SQS and EventBridge are here"),
-    }
+        _ => refuse("UnknownOperationException", None, "only SQS, EventBridge and S3 are here"),
+    })
 }
 
 pub(super) fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response {

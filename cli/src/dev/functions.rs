@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::BoxFuture;
 use lambda_http::{Context, LambdaEvent};
-use muster::{bus::Bus, domain::Timestamp, queue::Queue, store::Table};
+use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, queue::Queue, store::Table};
+use muster_jobs::Pace;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -33,6 +34,8 @@ pub(super) struct Reach {
     pub bus: Bus,
     /// The job queue.
     pub jobs: Queue,
+    /// The bucket of failed records.
+    pub failed_records: Bucket,
     /// Where the ticket queue's poison goes.
     pub ticket_dead_letters: Queue,
     /// Where the user queue's poison goes.
@@ -57,7 +60,7 @@ macro_rules! handler {
 impl Function {
     /// Wires the function with this logical id in the template.
     pub(super) fn new(id: &str, template: &Template, reach: &Reach, settings: &Settings) -> anyhow::Result<Self> {
-        let Reach { table, bus, jobs, ticket_dead_letters, user_dead_letters } = reach;
+        let Reach { table, bus, jobs, failed_records, ticket_dead_letters, user_dead_letters } = reach;
         let handler: Handler = match (settings.handlers.get(id), id) {
             (Some(handler), _) => Arc::clone(handler),
             (None, "AssignmentFunction") => {
@@ -79,13 +82,21 @@ impl Function {
                 handler!(muster_directory::handle, deps)
             }
             (None, "ChangesFunction") => {
-                let mut deps = muster_changes::Deps { bus: bus.clone(), jobs: jobs.clone() };
+                let mut deps = muster_changes::Deps {
+                    bus: bus.clone(),
+                    jobs: jobs.clone(),
+                    failed_records: failed_records.clone(),
+                };
                 (settings.changes)(&mut deps);
                 handler!(muster_changes::handle, deps)
             }
             (None, "JobsFunction") => {
-                let mut deps =
-                    muster_jobs::Deps { table: table.clone(), jobs: jobs.clone(), clock: Arc::new(Timestamp::now) };
+                let mut deps = muster_jobs::Deps {
+                    table: table.clone(),
+                    jobs: jobs.clone(),
+                    clock: Arc::new(Timestamp::now),
+                    pace: Pace::default(),
+                };
                 (settings.jobs)(&mut deps);
                 handler!(muster_jobs::handle, deps)
             }

@@ -2,6 +2,7 @@
 //! the functions' own `handle` between them.
 
 mod aws;
+mod bucket;
 mod cors;
 mod data;
 mod demo;
@@ -30,7 +31,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use axum::Router;
-use muster::{bus::Bus, http::Deps, queue::Queue, store::Table};
+use muster::{bucket::Bucket, bus::Bus, http::Deps, queue::Queue, store::Table};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::{
@@ -42,6 +43,8 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{args, emulator, output, template::Template};
+use bucket::BUCKET;
+pub use bucket::Objects;
 use cors::Cors;
 use data::Folder;
 pub use demo::{ContractKeys, DemoKeys, DemoUser, Organization};
@@ -105,6 +108,8 @@ pub struct LocalStack {
     pub queues: Queues,
     /// What was announced.
     pub events: Events,
+    /// The bucket of failed records.
+    pub failed_records: Objects,
     engine: Option<Engine>,
     /// Told to the gateway and all that invokes functions.
     stop: watch::Sender<bool>,
@@ -157,7 +162,7 @@ impl LocalStack {
         }
         let position = Position::open(folder.clone()).map_err(damaged)?;
 
-        let (queues, events) = (Queues::new(&template), Events::default());
+        let (queues, events, failed_records) = (Queues::new(&template), Events::default(), Objects::default());
         if let Some(kept) =
             folder.as_ref().map(|folder| folder.read(QUEUES_FILE)).transpose().map_err(damaged)?.flatten()
         {
@@ -166,7 +171,8 @@ impl LocalStack {
         let aws_listener = TcpListener::bind(SocketAddr::from((address, 0))).await?;
         let aws_url = format!("http://{}", aws_listener.local_addr()?);
         let (stop_aws, stopping_aws) = watch::channel(false);
-        let aws = serve(aws_listener, guard.clone(), aws::router(queues.clone(), events.clone()), stopping_aws);
+        let router = aws::router(queues.clone(), events.clone(), failed_records.clone());
+        let aws = serve(aws_listener, guard.clone(), router, stopping_aws);
 
         let (stop, stopping) = watch::channel(false);
         let reach = reach(table.clone(), &queues, &aws_url)?;
@@ -175,7 +181,9 @@ impl LocalStack {
         for mapping in &template.stream_mappings {
             let function = functions.get(&mapping.function)?;
             let (mapping, position, stop) = (mapping.clone(), position.clone(), stopping.clone());
-            let pump = Pump::open(&dynamodb_url, &name, mapping, function, position, stop).await.map_err(damaged)?;
+            let objects = failed_records.clone();
+            let pump = Pump::open(&dynamodb_url, &name, mapping, function, objects, position, stop);
+            let pump = pump.await.map_err(damaged)?;
             working.push(tokio::spawn(pump.run()));
         }
         for mapping in &template.queue_mappings {
@@ -205,6 +213,7 @@ impl LocalStack {
             organizations,
             queues,
             events,
+            failed_records,
             engine,
             stop,
             working,
@@ -256,6 +265,7 @@ impl LocalStack {
                 "AWS_ENDPOINT_URL": self.aws_url,
                 "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb_url,
                 "EVENT_BUS_NAME": BUS,
+                "FAILED_RECORDS_BUCKET": BUCKET,
                 "JOBS_QUEUE_URL": self.queue_url("jobs"),
                 "STACK_NAME": "local",
                 "TABLE_NAME": self.table,
@@ -297,6 +307,7 @@ fn reach(table: Table, queues: &Queues, aws_url: &str) -> anyhow::Result<Reach> 
         table,
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
         jobs: queue("jobs"),
+        failed_records: Bucket::new(&sdk, BUCKET)?,
         ticket_dead_letters: dead_letters("tickets")?,
         user_dead_letters: dead_letters("users")?,
     })
@@ -410,7 +421,7 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
          \x20                or SQS at {}\n\
          Events           GET {url}/_dev/events\n\
          DynamoDB         {dynamodb_url}, table {table}\n\
-         SQS, EventBridge {aws_url}\n\
+         SQS, S3 and bus  {aws_url}\n\
          Organization     {}, {} users\n\
          Data             {kept}",
         contract("TopTickets", toptickets),

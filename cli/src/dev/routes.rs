@@ -15,6 +15,8 @@ use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
 use super::{
+    BUS,
+    bucket::BUCKET,
     events::Events,
     queues::{self, Contents, Queues, queue::Message, sqs},
 };
@@ -29,7 +31,7 @@ const FED: [&str; 2] = ["tickets", "users"];
 struct Local {
     queues: Queues,
     events: Events,
-    /// Where the queues listen, as SQS.
+    /// The address of SQS, EventBridge and S3.
     aws_url: String,
 }
 
@@ -39,6 +41,7 @@ pub(super) fn router(queues: Queues, events: Events, aws_url: String) -> Router 
         .route("/_dev/queues", get(show_queues))
         .route("/_dev/queues/{name}", get(locate_queue).post(send))
         .route("/_dev/events", get(show_events))
+        .route("/_dev/failed-records", get(locate_failed_records))
         .with_state(Local { queues, events, aws_url })
 }
 
@@ -116,6 +119,13 @@ async fn locate_queue(State(Local { queues, aws_url, .. }): State<Local>, Path(n
     };
     let (url, dead_letters_url) = (queues::url(&aws_url, &name), queues::url(&aws_url, dead_letters));
     json_response(StatusCode::OK, &json!({ "url": url, "dead_letters_url": dead_letters_url }))
+}
+
+/// The bucket of failed records, and the bus and the queue for a replay.
+async fn locate_failed_records(State(Local { aws_url, .. }): State<Local>) -> Response {
+    let jobs_queue_url = queues::url(&aws_url, "jobs");
+    let located = json!({ "aws_url": aws_url, "bucket": BUCKET, "bus": BUS, "jobs_queue_url": jobs_queue_url });
+    json_response(StatusCode::OK, &located)
 }
 
 #[derive(Serialize)]

@@ -39,6 +39,8 @@ pub struct Settings {
     pub visibility_timeout: Option<Duration>,
     /// In place of every batching window.
     pub batching_window: Option<Duration>,
+    /// In place of the age at which the stream's mapping gives up a record that fails.
+    pub max_record_age: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -55,6 +57,7 @@ impl Default for Settings {
             handlers: BTreeMap::new(),
             visibility_timeout: None,
             batching_window: None,
+            max_record_age: None,
         }
     }
 }
@@ -68,6 +71,9 @@ impl Settings {
         if let Some(window) = self.batching_window {
             template.queue_mappings.iter_mut().for_each(|mapping| mapping.window = window);
             template.stream_mappings.iter_mut().for_each(|mapping| mapping.window = window);
+        }
+        if let Some(age) = self.max_record_age {
+            template.stream_mappings.iter_mut().for_each(|mapping| mapping.max_record_age = Some(age));
         }
         template
     }

@@ -1,5 +1,5 @@
 //! The event source mapping of the table's stream: reads the shards in order, gathers batches, and invokes the function with
-//! them until they are handled or have failed too often.
+//! them until they are handled or too old.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,11 +8,14 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
+use muster::domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
 
 use super::{
+    bucket::Objects,
     data::Folder,
     functions::{Function, batch_item_failures},
 };
@@ -89,6 +92,7 @@ pub(super) struct Pump {
     stream: String,
     mapping: StreamMapping,
     function: Function,
+    failed_records: Objects,
     position: Position,
     stop: watch::Receiver<bool>,
     /// The shards that are read, with where to go on; none where that has to be asked for.
@@ -112,6 +116,7 @@ impl Pump {
         table: &str,
         mapping: StreamMapping,
         function: Function,
+        failed_records: Objects,
         position: Position,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
@@ -121,7 +126,7 @@ impl Pump {
         let stream = stream.with_context(|| format!("the table {table} has no stream"))?.to_owned();
         position.of_stream(&stream);
         let (open, closed) = (BTreeMap::new(), BTreeSet::new());
-        let mut pump = Self { api, stream, mapping, function, position, stop, open, closed };
+        let mut pump = Self { api, stream, mapping, function, failed_records, position, stop, open, closed };
         pump.find_shards().await?;
         for shard in pump.open.keys().cloned().collect::<Vec<_>>() {
             let iterator = pump.iterator(&shard).await?;
@@ -270,7 +275,7 @@ impl Pump {
         Ok(Page { records: records.collect(), last })
     }
 
-    /// Invokes the function with records until it has handled them, or failed too often. False if it was told to stop before.
+    /// Invokes the function with records until it has handled them or they are too old. False if it was told to stop before.
     async fn handle(&mut self, shard: &str, records: &[Value]) -> bool {
         // The next batch is the last.
         let mut batches = vec![(records, 0)];
@@ -286,14 +291,17 @@ impl Pump {
             if let Some(last) = done.last() {
                 self.position.set(shard, sequence_number(last));
             }
-            let Some(first) = rest.first() else { continue };
             let why = outcome.map_or_else(|error| format!("{error:#}"), |_| "the function reported it".to_owned());
+            let (given_up, rest) = self.mapping.split_by_age(rest, Timestamp::now());
+            if !given_up.is_empty() {
+                self.give_up(shard, given_up, &why);
+            }
+            if rest.is_empty() {
+                continue;
+            }
             if done.is_empty() && rest.len() > 1 && self.mapping.bisects {
                 let (first_half, second_half) = rest.split_at(rest.len() / 2);
-                batches.extend([(second_half, attempts), (first_half, attempts)]);
-            } else if done.is_empty() && self.mapping.retries.is_some_and(|retries| attempts >= retries) {
-                tracing::error!(records = rest.len(), first = %first, "records are given up: {why}");
-                continue;
+                batches.extend([(second_half, attempts + 1), (first_half, attempts + 1)]);
             } else {
                 batches.push((rest, if done.is_empty() { attempts + 1 } else { 0 }));
             }
@@ -306,11 +314,48 @@ impl Pump {
         }
         true
     }
+
+    /// Puts records that are too old into the bucket, in an object as Lambda writes it.
+    fn give_up(&self, shard: &str, records: &[Value], why: &str) {
+        let now = Timestamp::now();
+        let key = format!("aws/lambda/{}/{shard}/{}-{}", self.mapping.function, now.iso8601(), Uuid::new_v4());
+        let (first, last) = (records.first().map(sequence_number), records.last().map(sequence_number));
+        let object = json!({
+            "requestContext": { "functionArn": self.mapping.function, "condition": "RecordAgeExceeded" },
+            "version": "1.0",
+            "timestamp": now.iso8601(),
+            "DDBStreamBatchInfo": {
+                "shardId": shard,
+                "startSequenceNumber": first,
+                "endSequenceNumber": last,
+                "batchSize": records.len(),
+                "streamArn": self.stream,
+            },
+            "payload": json!({ "Records": records }).to_string(),
+        });
+        tracing::error!(records = records.len(), key, "records are given up: {why}");
+        self.failed_records.put(key, object.to_string().into());
+    }
 }
 
 impl StreamMapping {
     fn takes(&self, record: &Value) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
+    }
+
+    /// Splits records that failed into those that are too old for a retry and the rest.
+    ///
+    /// Lambda discards old records before their first attempt too. Here each has one attempt: a laptop may have been asleep.
+    /// AWS: "Lambda parameters for Amazon DynamoDB event source mappings",
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html>.
+    fn split_by_age<'r>(&self, records: &'r [Value], now: Timestamp) -> (&'r [Value], &'r [Value]) {
+        let is_too_old = |record: &Value| {
+            let created = record.pointer("/dynamodb/ApproximateCreationDateTime").and_then(seconds);
+            let age = created.map(|seconds| now.since(Timestamp::from_secs(seconds)));
+            self.max_record_age.zip(age).is_some_and(|(max_age, age)| age >= max_age)
+        };
+        // Records are in the order of their ages.
+        records.split_at(records.iter().take_while(|record| is_too_old(record)).count())
     }
 }
 
@@ -321,6 +366,11 @@ fn handled(answer: &Value, batch: &[Value]) -> anyhow::Result<usize> {
     let positions: Option<Vec<usize>> = failures.iter().map(position).collect();
     let positions = positions.context("the answer names a record that is not in the batch")?;
     Ok(positions.into_iter().min().unwrap_or(batch.len()))
+}
+
+/// Whole seconds of a number, which engines write with a fraction or without.
+fn seconds(number: &Value) -> Option<i64> {
+    number.as_i64().or_else(|| number.to_string().split('.').next()?.parse().ok())
 }
 
 fn sequence_number(record: &Value) -> &str {
@@ -385,6 +435,29 @@ mod tests {
         assert_eq!(handled(&failures(&["3", "2"]), &batch).unwrap(), 1);
         assert_eq!(handled(&failures(&["1"]), &batch).unwrap(), 0);
         assert!(handled(&failures(&["2", "7"]), &batch).is_err());
+    }
+
+    #[test]
+    fn only_records_beyond_the_age_are_given_up() {
+        let mapping = |max_record_age| StreamMapping {
+            function: "F".to_owned(),
+            starting_position: "TRIM_HORIZON".to_owned(),
+            batch_size: 100,
+            window: Duration::ZERO,
+            bisects: true,
+            max_record_age,
+            reports_failures: true,
+            filters: Vec::new(),
+        };
+        let records = [100, 200, 300].map(|seconds| json!({ "dynamodb": { "ApproximateCreationDateTime": seconds } }));
+        let given_up = |age: Option<u64>, now| {
+            mapping(age.map(Duration::from_secs)).split_by_age(&records, Timestamp::from_secs(now)).0.len()
+        };
+        assert_eq!(given_up(Some(60), 159), 0);
+        assert_eq!(given_up(Some(60), 160), 1);
+        assert_eq!(given_up(Some(60), 300), 2);
+        assert_eq!(given_up(Some(60), 360), 3);
+        assert_eq!(given_up(None, 1_000_000), 0, "no age, no end");
     }
 
     #[test]

@@ -211,8 +211,8 @@ pub struct StreamMapping {
     pub window: Duration,
     /// Whether a batch that failed comes again in halves.
     pub bisects: bool,
-    /// How often a batch comes again; for ever, where nothing is said.
-    pub retries: Option<u32>,
+    /// The age at which a record that fails is given up; without one, a record is retried until it succeeds.
+    pub max_record_age: Option<Duration>,
     /// Whether the answer names the record from which on the batch failed.
     pub reports_failures: bool,
     /// What a record has to be like; one of them is enough, and all are taken where there is none.
@@ -228,6 +228,7 @@ struct DynamoDbEvent {
     maximum_batching_window_in_seconds: Option<u64>,
     bisect_batch_on_function_error: Option<bool>,
     maximum_retry_attempts: Option<i64>,
+    maximum_record_age_in_seconds: Option<i64>,
     #[serde(default)]
     function_response_types: Vec<String>,
     filter_criteria: Option<FilterCriteria>,
@@ -235,7 +236,7 @@ struct DynamoDbEvent {
     // One batch at a time keeps what happened to an item in order, as any number of them does.
     #[serde(rename = "ParallelizationFactor")]
     _parallelization: Option<u32>,
-    // What is given up is logged here.
+    // Records that are given up go to the local bucket of failed records.
     #[serde(rename = "DestinationConfig")]
     _destination: Option<IgnoredAny>,
     #[serde(rename = "MetricsConfig")]
@@ -262,6 +263,12 @@ impl StreamMapping {
         ensure!(event.enabled != Some(false), "the local stack has no mappings that are disabled");
         let batch_size = event.batch_size.unwrap_or(100);
         ensure!(batch_size > 0, "a batch has at least one record");
+        // Of both limits, -1 says that there is none.
+        ensure!(
+            event.maximum_retry_attempts.is_none_or(|attempts| attempts == -1),
+            "the local stack retries records by age alone: MaximumRetryAttempts must be -1"
+        );
+        let age = event.maximum_record_age_in_seconds.and_then(|seconds| u64::try_from(seconds).ok());
         let filters = event.filter_criteria.map(|criteria| criteria.filters).unwrap_or_default();
         Ok(Self {
             function,
@@ -269,8 +276,7 @@ impl StreamMapping {
             batch_size,
             window: Duration::from_secs(event.maximum_batching_window_in_seconds.unwrap_or_default()),
             bisects: event.bisect_batch_on_function_error.unwrap_or(false),
-            // -1 is how Lambda says for ever.
-            retries: event.maximum_retry_attempts.and_then(|retries| u32::try_from(retries).ok()),
+            max_record_age: age.map(Duration::from_secs),
             reports_failures: reports_failures(&event.function_response_types)?,
             filters: filters.iter().map(|filter| Filter::parse(&filter.pattern)).collect::<anyhow::Result<_>>()?,
         })
@@ -380,6 +386,18 @@ mod tests {
         {
             assert!(parse(more).is_err(), "{more}");
         }
+    }
+
+    #[test]
+    fn stream_mapping_retries_by_age_alone() {
+        let parse = |more: &str| {
+            let text = format!("Stream: !GetAtt Table.StreamArn\nStartingPosition: TRIM_HORIZON\n{more}");
+            StreamMapping::parse("F".to_owned(), yaml(&text), "Table")
+        };
+        let mapping = parse("MaximumRetryAttempts: -1\nMaximumRecordAgeInSeconds: 21600").unwrap();
+        assert_eq!(mapping.max_record_age, Some(Duration::from_hours(6)));
+        assert_eq!(parse("MaximumRecordAgeInSeconds: -1").unwrap().max_record_age, None);
+        assert!(parse("MaximumRetryAttempts: 20").is_err());
     }
 
     #[test]

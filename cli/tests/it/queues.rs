@@ -416,7 +416,7 @@ async fn what_is_announced_is_shown_in_order() {
 }
 
 /// Creates a team over HTTP, by its name, and once if it is asked for twice.
-async fn create_team(stack: &LocalStack, name: &str) -> StatusCode {
+pub async fn create_team(stack: &LocalStack, name: &str) -> StatusCode {
     let key = &stack.organizations[0].keys.itsm.admin;
     let request = reqwest::Client::new().post(format!("{}/v1/teams", stack.url)).bearer_auth(key);
     request

@@ -1,71 +1,77 @@
-//! What a batch of the stream's records leads to, decided before anything is sent.
+//! The announcements and jobs that follow from a batch of the stream's records, decided before anything is sent.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_lambda_events::dynamodb::EventRecord;
 use muster::{
     domain::Timestamp,
     jobs::Job,
     queue::Message,
-    store::{Error, StreamRecord},
+    store::StreamRecord,
     wire::announcements::{Announcement, announcements},
 };
+use serde_json::value::RawValue;
 
 use crate::jobs::jobs;
 
-/// Who deletes items that have expired.
+/// The principal that deletes expired items. AWS: "DynamoDB Streams and Time to Live",
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html>.
 const EXPIRY: &str = "dynamodb.amazonaws.com";
 
-/// Everything that the records up to the first unreadable one lead to.
+/// The announcements and jobs of all readable records.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    /// What to announce, in the order of the records.
+    /// The announcements, in the order of the records.
     pub(crate) announcements: Vec<Announcement>,
     /// The position of the record that each announcement comes from.
     pub(crate) announced_by: Vec<usize>,
     /// The position of the first record that each job follows from.
     pub(crate) wanted_by: Vec<usize>,
-    /// The first record that cannot be read, and why.
-    pub(crate) unreadable: Option<(usize, Error)>,
-    /// What to start, each once.
+    /// The records that cannot be read, by position, each with the reason.
+    pub(crate) unreadable: BTreeMap<usize, String>,
+    /// The jobs to start, each once.
     jobs: Vec<Job>,
 }
 
 impl Batch {
-    pub(crate) fn of(records: Vec<EventRecord>) -> Self {
+    pub(crate) fn of(records: &[Box<RawValue>]) -> Self {
         let mut batch = Self::default();
-        for (position, record) in records.into_iter().enumerate() {
-            let is_expiry = record.user_identity.as_ref().is_some_and(|identity| identity.principal_id == EXPIRY);
-            if is_expiry {
-                continue;
-            }
-            let record = StreamRecord {
-                keys: record.change.keys,
-                old_image: record.change.old_image,
-                new_image: record.change.new_image,
-                at: Timestamp::from_millis(record.change.approximate_creation_date_time.timestamp_millis()),
-            };
-            match record.into_change() {
-                Ok(None) => {}
-                Ok(Some(change)) => {
-                    for announcement in announcements(&change) {
-                        batch.announcements.push(announcement);
-                        batch.announced_by.push(position);
-                    }
-                    for job in jobs(&change) {
-                        if !batch.jobs.contains(&job) {
-                            batch.jobs.push(job);
-                            batch.wanted_by.push(position);
-                        }
-                    }
-                }
-                Err(error) => {
-                    batch.unreadable = Some((position, error));
-                    break;
-                }
+        for (position, record) in records.iter().enumerate() {
+            if let Err(reason) = batch.add(position, record) {
+                batch.unreadable.insert(position, reason);
             }
         }
         batch
+    }
+
+    /// Adds the announcements and jobs of one record.
+    ///
+    /// # Errors
+    /// The reason that the record cannot be read.
+    fn add(&mut self, position: usize, record: &RawValue) -> Result<(), String> {
+        let record: EventRecord =
+            serde_json::from_str(record.get()).map_err(|error| format!("not a record of the stream: {error}"))?;
+        if record.user_identity.as_ref().is_some_and(|identity| identity.principal_id == EXPIRY) {
+            return Ok(());
+        }
+        let record = StreamRecord {
+            keys: record.change.keys,
+            old_image: record.change.old_image,
+            new_image: record.change.new_image,
+            at: Timestamp::from_millis(record.change.approximate_creation_date_time.timestamp_millis()),
+        };
+        let Some(change) = record.into_change().map_err(|error| error.to_string())? else { return Ok(()) };
+        for announcement in announcements(&change) {
+            self.announcements.push(announcement);
+            self.announced_by.push(position);
+        }
+        for job in jobs(&change) {
+            if !self.jobs.contains(&job) {
+                self.jobs.push(job);
+                self.wanted_by.push(position);
+            }
+        }
+        Ok(())
     }
 
     /// The messages that start the jobs.

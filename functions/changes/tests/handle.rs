@@ -1,24 +1,27 @@
-//! The function as Lambda calls it: the stream's event in, over HTTP to a bus and a queue that fail by script, the answer out.
+//! The function as Lambda calls it: the stream's event in, over HTTP to a bus, a queue and a bucket that fail by script, the
+//! response out.
 
 #![expect(clippy::unwrap_used, reason = "what a test's own helpers unwrap fails the test")]
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use aws_lambda_events::dynamodb::Event;
+use aws_config::SdkConfig;
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_eventbridge::config::{BehaviorVersion, Region, retry::RetryConfig};
 use aws_smithy_http_client::Builder;
 use axum::{
     Router,
     body::Bytes,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, Method, StatusCode, Uri},
     response::{IntoResponse, Response},
 };
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{bus::Bus, domain::Timestamp, queue::Queue};
-use muster_changes::{Deps, handle};
+use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, queue::Queue};
+use muster_changes::{Deps, Event, failed::Failed, handle};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -40,9 +43,17 @@ struct State {
     /// Whether this function may do nothing at all, and how often it tried.
     is_denied: bool,
     denied_calls: usize,
+    /// A call with an entry about this is refused as a whole, as invalid.
+    invalid_call: Option<&'static str>,
+    /// The queue refuses every message as invalid.
+    messages_are_invalid: bool,
+    /// The bucket refuses everything for the moment.
+    bucket_is_down: bool,
+    /// The objects of the bucket, by key.
+    objects: BTreeMap<String, Bytes>,
 }
 
-/// A bus and a queue on a port of their own.
+/// A bus, a queue and a bucket on a port of their own.
 #[derive(Clone)]
 struct Aws {
     url: String,
@@ -56,9 +67,15 @@ impl Aws {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let aws = Self { url, state };
         let serving = aws.clone();
-        let app = Router::new().fallback(move |headers: HeaderMap, body: Bytes| async move {
+        let app = Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
+            let Some(target) = headers.get("x-amz-target") else {
+                assert_eq!(method, Method::PUT);
+                assert!(headers["authorization"].to_str().unwrap().starts_with("AWS4-HMAC-SHA256 Credential=test/"));
+                assert_eq!(headers["x-amz-content-sha256"].len(), 64);
+                return serving.state().put_object(uri.path(), body);
+            };
             let body: Value = serde_json::from_slice(&body).unwrap();
-            match headers["x-amz-target"].to_str().unwrap() {
+            match target.to_str().unwrap() {
                 "AWSEvents.PutEvents" => serving.state().put_events(&body),
                 "AmazonSQS.SendMessageBatch" => serving.state().send_message_batch(&body),
                 other => panic!("{other} is not called"),
@@ -73,27 +90,29 @@ impl Aws {
     }
 
     fn deps(&self) -> Deps {
-        use aws_sdk_eventbridge::config::{BehaviorVersion, Credentials, Region, retry::RetryConfig};
-        let bus = aws_sdk_eventbridge::Config::builder()
+        let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(&self.url)
             .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .retry_config(RetryConfig::disabled())
-            .http_client(Builder::new().build_http())
-            .build();
-        let queue = aws_sdk_sqs::Config::builder()
-            .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
-            .endpoint_url(&self.url)
-            .region(Region::from_static("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test")))
             .retry_config(RetryConfig::disabled())
             .http_client(Builder::new().build_http())
             .build();
         Deps {
-            bus: Bus::new(aws_sdk_eventbridge::Client::from_conf(bus), "muster"),
-            jobs: Queue::new(aws_sdk_sqs::Client::from_conf(queue), format!("{}/000000000000/jobs", self.url)),
+            bus: Bus::new(aws_sdk_eventbridge::Client::new(&config), "muster"),
+            jobs: Queue::new(aws_sdk_sqs::Client::new(&config), format!("{}/000000000000/jobs", self.url)),
+            failed_records: Bucket::new(&config, "failed").unwrap(),
         }
+    }
+
+    /// The objects of the bucket: the key, the reason, and the records.
+    fn objects(&self) -> Vec<(String, String, Vec<Value>)> {
+        let state = self.state();
+        let objects = state.objects.iter().map(|(key, body)| {
+            let Failed { reason, records } = Failed::parse(body).unwrap();
+            (key.clone(), reason, records.iter().map(|record| serde_json::from_str(record.get()).unwrap()).collect())
+        });
+        objects.collect()
     }
 
     /// Hands a batch of records to the function, and gives the sequence number from which they have to come again; `"all"`
@@ -123,6 +142,14 @@ impl Aws {
 }
 
 impl State {
+    fn put_object(&mut self, path: &str, body: Bytes) -> Response {
+        if self.bucket_is_down {
+            return (StatusCode::SERVICE_UNAVAILABLE, "<Error><Code>SlowDown</Code></Error>").into_response();
+        }
+        self.objects.insert(path.strip_prefix("/failed/").unwrap().to_owned(), body);
+        StatusCode::OK.into_response()
+    }
+
     fn put_events(&mut self, body: &Value) -> Response {
         let entries = body["Entries"].as_array().unwrap();
         assert!(entries.len() <= 10);
@@ -136,6 +163,10 @@ impl State {
         if self.throttled_calls > 0 {
             self.throttled_calls -= 1;
             let body = json!({ "__type": "ThrottlingException", "message": "Rate exceeded" });
+            return (StatusCode::BAD_REQUEST, body.to_string()).into_response();
+        }
+        if self.invalid_call.is_some_and(|about| subjects.iter().any(|subject| subject == about)) {
+            let body = json!({ "__type": "ValidationException", "message": "by script" });
             return (StatusCode::BAD_REQUEST, body.to_string()).into_response();
         }
         let mut results = Vec::new();
@@ -170,6 +201,12 @@ impl State {
         }
         if self.queue_is_down {
             return (StatusCode::SERVICE_UNAVAILABLE, "{}").into_response();
+        }
+        if self.messages_are_invalid {
+            let failed = entries.iter().map(|entry| {
+                json!({ "Id": entry["Id"], "Code": "InvalidMessageContents", "Message": "by script", "SenderFault": true })
+            });
+            return json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() }).to_string().into_response();
         }
         let mut taken = Vec::new();
         for entry in entries {
@@ -359,7 +396,7 @@ async fn what_happened_to_one_record_arrives_in_order_whatever_fails() {
 }
 
 #[tokio::test]
-async fn what_is_refused_for_good_comes_again_and_holds_back_only_its_own_record() {
+async fn record_refused_by_bus_goes_to_bucket_alone() {
     let aws = Aws::start(State {
         refused: vec![("tickets/T1".to_owned(), "MalformedDetail", usize::MAX)],
         ..State::default()
@@ -369,24 +406,75 @@ async fn what_is_refused_for_good_comes_again_and_holds_back_only_its_own_record
     records.push(ticket_record(12, "T1", Some(ticket(1, Some(USER))), ticket(2, None)));
     // It does not wait for the deadline: another attempt would change nothing.
     let answered = tokio::time::timeout(Duration::from_secs(10), aws.handle(&records, LONG)).await;
-    assert_eq!(answered.unwrap(), Some(sequence_number(1)));
+    assert_eq!(answered.unwrap(), None, "nothing is left to retry");
     let announced = aws.announced();
     assert_eq!(announced.len(), 11);
     assert!(announced.iter().all(|said| !said.ends_with("tickets/T1")), "{announced:?}");
     assert_eq!(aws.jobs().len(), 1, "the queue has nothing to do with it");
+    let reason = "the bus: MalformedDetail: by script".to_owned();
+    let object = |n: usize| (format!("changes/{}.json", sequence_number(n)), reason.clone(), vec![records[n].clone()]);
+    assert_eq!(aws.objects(), [object(1), object(12)]);
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_is_named_after_what_stands_before_it_was_done() {
+async fn call_refused_as_invalid_fails_one_record_only() {
+    let aws = Aws::start(State { invalid_call: Some("tickets/T4"), ..State::default() }).await;
+    assert_eq!(aws.handle(&assigned(12), LONG).await, None);
+    assert_eq!(aws.announced().len(), 11);
+    let objects = aws.objects();
+    assert_eq!((objects.len(), &objects[0].2[..]), (1, &assigned(12)[4..5]));
+    assert!(objects[0].1.contains("ValidationException"), "{objects:?}");
+}
+
+#[tokio::test]
+async fn record_refused_by_queue_goes_to_bucket() {
+    let aws = Aws::start(State { messages_are_invalid: true, ..State::default() }).await;
+    let records = [assigned(1).remove(0), load_record(1, 0, 2)];
+    assert_eq!(aws.handle(&records, LONG).await, None);
+    assert_eq!(aws.announced().len(), 1);
+    let key = format!("changes/{}.json", sequence_number(1));
+    assert_eq!(aws.objects(), [(key, "the queue: by script".to_owned(), vec![records[1].clone()])]);
+}
+
+#[tokio::test]
+async fn unreadable_records_go_to_bucket_and_others_go_on() {
     let aws = Aws::start(State::default()).await;
     let mut records = assigned(2);
     records.push(unreadable(2));
     records.push(ticket_record(3, "T3", None, ticket(1, None)));
-    assert_eq!(aws.handle(&records, LONG).await, Some(sequence_number(2)));
-    assert_eq!(aws.announced(), ["ticket.assigned tickets/T0", "ticket.assigned tickets/T1"]);
-    assert_eq!(aws.jobs(), [] as [Value; 0], "what stands after it waits for it");
-    assert_eq!(aws.handle(&records[2..], LONG).await, Some("all".to_owned()), "to be cut in two");
-    assert_eq!(aws.handle(&[unreadable(2)], LONG).await, Some(sequence_number(2)), "again, alone");
+    // Not even the event's own form: Lambda has no such record, but none may fail the others.
+    let odd = json!({ "dynamodb": { "SequenceNumber": "not/a/name", "Keys": 5 } });
+    records.push(odd.clone());
+    assert_eq!(aws.handle(&records, LONG).await, None);
+    assert_eq!(
+        aws.announced(),
+        ["ticket.assigned tickets/T0", "ticket.assigned tickets/T1", "ticket.waiting tickets/T3"]
+    );
+    assert_eq!(aws.jobs().len(), 1, "of the record behind it");
+    let objects = aws.objects();
+    assert_eq!(objects.len(), 2);
+    assert_eq!(
+        (&*objects[0].0, &objects[0].2),
+        (&*format!("changes/{}.json", sequence_number(2)), &vec![unreadable(2)])
+    );
+    assert_eq!(objects[1].2, [odd]);
+
+    assert_eq!(aws.handle(&[unreadable(2)], LONG).await, None, "alone too");
+    assert_eq!(aws.objects().len(), 2, "a record that is delivered again has the same object");
+}
+
+#[tokio::test]
+async fn record_that_cannot_be_set_aside_is_retried() {
+    let aws = Aws::start(State { bucket_is_down: true, ..State::default() }).await;
+    let mut records = assigned(3);
+    records[1] = unreadable(1);
+    let time = Duration::from_secs(3);
+    assert_eq!(aws.handle(&records, time).await, Some(sequence_number(1)));
+    assert_eq!(aws.announced().len(), 2, "the others do not wait");
+    assert_eq!(aws.handle(&records[1..], time).await, Some("all".to_owned()), "nothing of this batch is handled");
+    aws.state().bucket_is_down = false;
+    assert_eq!(aws.handle(&records[1..], time).await, None);
+    assert_eq!(aws.objects().len(), 1);
 }
 
 #[tokio::test]
@@ -404,6 +492,7 @@ async fn what_is_denied_is_not_asked_for_again_and_again() {
     let aws = Aws::start(State { is_denied: true, ..State::default() }).await;
     assert_eq!(aws.handle(&[load_record(0, 0, 1), assigned(2).remove(1)], LONG).await, Some("all".to_owned()));
     assert_eq!(aws.state().denied_calls, 2, "once each, though there was time for more");
+    assert_eq!(aws.objects(), [], "a missing permission is no fault of a record");
 }
 
 #[tokio::test]

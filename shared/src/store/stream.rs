@@ -20,13 +20,10 @@ pub struct StreamRecord {
     pub at: Timestamp,
 }
 
-/// Whose the item is that a record of the table's stream is of, by the item's key. `None` for what is no organization's.
+/// The organization of an item, by its partition key. `None` for an item of no organization.
 #[must_use]
-pub fn organization_of(keys: &serde_dynamo::Item) -> Option<OrganizationId> {
-    match keys.get("pk") {
-        Some(serde_dynamo::AttributeValue::S(pk)) => keys::organization_of(pk),
-        _ => None,
-    }
+pub fn organization_of(pk: &str) -> Option<OrganizationId> {
+    keys::organization_of(pk)
 }
 
 impl StreamRecord {

@@ -310,6 +310,11 @@ impl Organization {
         self.set(pk, sk, attributes).await;
     }
 
+    /// Sets the revision of a ticket, past the API: one that is no number makes the ticket unreadable.
+    pub async fn set_rev(&self, ticket: &str, rev: AttributeValue) {
+        self.set(format!("ORG#{}#TICKET#{ticket}", self.id), "TICKET".to_owned(), &[("rev", rev)]).await;
+    }
+
     async fn set(&self, pk: String, sk: String, attributes: &[(&str, AttributeValue)]) {
         let mut update = self
             .stack

@@ -3,9 +3,12 @@
 use std::{sync::mpsc, thread, time::Duration};
 
 use lambda_runtime::LambdaEvent;
-use muster::{bus::Bus, domain::OrganizationId, queue::Queue, telemetry};
+use muster::{bucket::Bucket, bus::Bus, domain::OrganizationId, queue::Queue, telemetry};
 use muster_changes::Deps;
-use muster_cli::emulator;
+use muster_cli::{
+    dev::{Data, LocalStack, Settings},
+    emulator,
+};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -32,13 +35,14 @@ fn a_change_that_logs_holds_up_nobody() {
     assert_eq!((&metrics[0]["Retries"], &metrics[0]["organization"]), (&json!(1), &json!("acme")));
 }
 
-/// A batch of changes of which nothing can be told to anybody, and one cannot be read.
+/// A batch of changes of which one cannot be read, while neither the bus nor the queue nor the bucket answers.
 #[tokio::test]
 async fn what_comes_again_from_the_stream_has_its_causes() {
     let aws = emulator::sdk_config("http://127.0.0.1:1");
     let deps = Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
         jobs: Queue::new(aws_sdk_sqs::Client::new(&aws), "http://127.0.0.1:1/000000000000/jobs"),
+        failed_records: Bucket::new(&aws, "failed").expect("the configuration is complete"),
     };
     let listener = Listener::to("changes", "info", None);
     let mut event: Value =
@@ -59,7 +63,37 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
     assert_eq!(told, ["ERROR", "from this record on the stream has to come again", &request_id].map(Some));
     assert_eq!(line["organization"], organization, "of the first that comes again");
     let error = line["error"].as_str().expect("a cause");
-    for cause in ["neither image; ", "1 announcements could not be published: ", "1 messages could not be sent: "] {
+    for cause in [
+        "neither image) could not be put into the bucket: ",
+        "1 announcements could not be published: ",
+        "1 messages could not be sent: ",
+    ] {
         assert!(error.contains(cause), "{error}");
     }
+}
+
+/// A record that cannot be read, and a bucket that takes it.
+#[tokio::test]
+async fn record_set_aside_is_logged_and_counted() {
+    let stack = LocalStack::start(0, Data::Memory, Settings::default()).await.expect("a stack starts");
+    let aws = emulator::sdk_config(&stack.aws_url);
+    let deps = Deps {
+        bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
+        jobs: Queue::new(aws_sdk_sqs::Client::new(&aws), stack.queue_url("jobs")),
+        failed_records: Bucket::new(&aws, "failed-records").expect("the configuration is complete"),
+    };
+    let mut event: Value =
+        serde_json::from_str(include_str!("../../../events/changes/team-created.json")).expect("an event is JSON");
+    event["Records"][0]["dynamodb"]["NewImage"] = json!({});
+    let event = serde_json::from_value(event).expect("the function takes it");
+    let listener = Listener::to("changes", "info", None);
+    let handled = muster_changes::handle(LambdaEvent::new(event, context(Duration::from_secs(20))), &deps);
+    let (_, response) = listener.invoke(false, handled).await;
+    assert!(response.is_ok(), "{response:?}");
+    let (log, metrics) = listener.lines();
+    let [line] = <[Value; 1]>::try_from(log).expect("one line");
+    assert_eq!((&line["level"], &line["message"]), (&json!("ERROR"), &json!("record set aside")));
+    assert_eq!(stack.failed_records.keys(), [line["object"].as_str().expect("a key")]);
+    assert_eq!(metrics[0]["FailedRecords"], 1, "{metrics:?}");
+    stack.stop().await.expect("the stack stops");
 }

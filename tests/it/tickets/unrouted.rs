@@ -1,5 +1,6 @@
 //! Which team: for tickets that name none, one that does not exist, or another one.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -227,4 +228,25 @@ async fn what_another_organization_has_is_not_there() {
         let members = ours.get(&format!("/v1/teams/{our_team}/members")).await;
         assert!(!members.to_string().contains(&theirs.user(0)), "{members}");
     }
+}
+
+/// Also the record of the stream cannot be read, behind which stand those of the new team.
+#[tokio::test]
+async fn unreadable_ticket_keeps_no_other_from_a_new_team() {
+    let scene = Scene::new(Words::Itsm).await;
+    let ids: Vec<String> = (0..51).map(|n| format!("T-{n:02}")).collect();
+    let events: Vec<_> = ids.iter().map(|id| scene.ticket(id).about("vpn").created()).collect();
+    scene.send(&events).await;
+    // The stream has brought all of them, so the next record stands at the head of a batch.
+    until("every ticket announced", async || scene.announced(|all| all.len() >= ids.len())).await;
+    let pk = format!("ORG#{}#TICKET#T-00", scene.org.id);
+    let rev = scene.org.stack.item(&pk, "TICKET").await.expect("there is such a ticket")["rev"].clone();
+    scene.org.set_rev("T-00", AttributeValue::S("not a number".to_owned())).await;
+
+    let team = scene.specialists("Network", &["VPN"], [0]).await;
+    for id in &ids[1..] {
+        scene.until_placed(id, &Place::assigned(&team, &scene.user(0))).await;
+    }
+    scene.org.set_rev("T-00", rev).await;
+    assert_eq!(scene.place("T-00").await, Place::unrouted());
 }
