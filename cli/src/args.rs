@@ -20,7 +20,7 @@ pub use browsers::{CorsOrigin, HostName};
 ///
 /// `muster dev` runs everything on this machine. The commands for tables, keys, JWKS and users work on the table that --table
 /// names, in AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or wherever --endpoint-url points; those for tickets on a
-/// queue.
+/// queue, and those for changes on the bucket of failed records.
 ///
 /// The exit code is 0 if the command succeeds or its reader closes the pipe, 1 if it fails, and 2 for a usage error.
 #[derive(Debug, Parser)]
@@ -65,6 +65,12 @@ pub enum Command {
         /// What to do with them.
         #[command(subcommand)]
         command: TicketsCommand,
+    },
+    /// Announce changes of the table again that failed
+    Changes {
+        /// The work on them.
+        #[command(subcommand)]
+        command: ChangesCommand,
     },
     /// Print a contract's OpenAPI document
     Openapi(Openapi),
@@ -414,6 +420,55 @@ pub struct TicketsRedrive {
     pub json: bool,
 }
 
+/// `muster changes`
+#[derive(Debug, Subcommand)]
+pub enum ChangesCommand {
+    /// Replay the bucket of failed records: announce the changes and start the jobs that follow from them
+    ///
+    /// The bucket has the records of the table's stream that the changes function put aside, and those that Lambda gave up. First
+    /// fix the cause; `muster changes redrive --dry-run` shows the objects with their reasons. Each object is deleted after all of
+    /// its records were announced on the bus and their jobs are on the queue. So this can be interrupted anywhere and run again:
+    /// a second announcement has the same id. This program reads the records, so use the version that has the fix.
+    ///
+    /// An object with records that still fail is left and reported. The exit code is then 1.
+    Redrive(ChangesRedrive),
+}
+
+/// `muster changes redrive`
+#[derive(Debug, Args)]
+pub struct ChangesRedrive {
+    /// The bucket's name, by the usual AWS environment; or the address of `muster dev`
+    #[arg(long, value_name = "BUCKET", default_value = "http://127.0.0.1:3000", value_parser = failed_records)]
+    pub from: FailedRecords,
+    /// The event bus to announce on; that of `muster dev` is known
+    #[arg(long, value_name = "NAME", env = "EVENT_BUS_NAME")]
+    pub bus: Option<String>,
+    /// The URL of the job queue; that of `muster dev` is known
+    #[arg(long, value_name = "URL", env = "JOBS_QUEUE_URL")]
+    pub jobs: Option<url::Url>,
+    /// Only objects with keys that begin with this: changes/ are those of the function, aws/lambda/ those of Lambda
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub prefix: String,
+    /// At most so many objects
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Show the objects without sending or deleting
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: print one line of JSON for each object, with its records
+    #[arg(long, requires = "dry_run")]
+    pub json: bool,
+}
+
+/// The place of failed records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FailedRecords {
+    /// A `muster dev`.
+    LocalStack(url::Url),
+    /// An S3 bucket, by name.
+    Bucket(String),
+}
+
 /// Where ticket events are sent to. An SQS queue's URL has a path, account and name; the local stack's address has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
@@ -552,6 +607,21 @@ impl ValueEnum for ScopeName {
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
         Some(clap::builder::PossibleValue::new(self.0.as_str()))
+    }
+}
+
+fn failed_records(text: &str) -> Result<FailedRecords, String> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        let url = url::Url::parse(text).map_err(|error| format!("the address of `muster dev` is invalid: {error}"))?;
+        return Ok(FailedRecords::LocalStack(url));
+    }
+    // AWS: "General purpose bucket naming rules",
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+    if (3..=63).contains(&text.len()) && text.bytes().all(is_plain) {
+        Ok(FailedRecords::Bucket(text.to_owned()))
+    } else {
+        Err("a bucket name has 3 to 63 characters of a-z 0-9 . -".to_owned())
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use muster_cli::{
-    args::{Arguments, Command, JwksCommand, KeysCommand, TableCommand, TicketsCommand, UsersCommand},
+    args::{Arguments, ChangesCommand, Command, JwksCommand, KeysCommand, TableCommand, TicketsCommand, UsersCommand},
     commands, dev, output,
 };
 
@@ -32,6 +32,7 @@ async fn main() -> ExitCode {
         Command::Tickets { command: TicketsCommand::Send(send) } => commands::tickets::send(send).await,
         Command::Tickets { command: TicketsCommand::Generate(generate) } => commands::tickets::generate(&generate),
         Command::Tickets { command: TicketsCommand::Redrive(redrive) } => commands::tickets::redrive(redrive).await,
+        Command::Changes { command: ChangesCommand::Redrive(redrive) } => commands::changes::redrive(redrive).await,
         Command::Openapi(openapi) => commands::openapi::print(&openapi),
     };
     output::exit_code(outcome)

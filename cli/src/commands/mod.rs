@@ -1,5 +1,6 @@
 //! The operator's commands, on any table and any ticket queue.
 
+pub mod changes;
 pub mod jwks;
 pub mod keys;
 pub mod openapi;

@@ -29,7 +29,7 @@ fn words(line: &str) -> Vec<String> {
     const URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/queue";
     let line = line.split(" #").next().unwrap_or_default();
     let line = line.split(" | ").next().unwrap_or_default().split(" > ").next().unwrap_or_default();
-    let line = line.replace("$DEAD", URL).replace("$STACK", "muster-prod");
+    let line = line.replace("$DEAD", URL).replace("$STACK", "muster-prod").replace("$FAILED", "muster-failed");
     // Of `$(output TicketsQueueUrl)` only the answer is a word.
     let mut plain = String::new();
     for (at, piece) in line.split("$(").enumerate() {

@@ -1,5 +1,6 @@
 //! The program `muster` as somebody runs it.
 
+mod changes;
 mod dev;
 mod documents;
 mod guard;
