@@ -195,7 +195,7 @@ def check_sam_version():
 def check_throttles(template):
     """Every route without a credential has a throttle of its own, below that of the whole API."""
     (stage,) = of_type(template, "AWS::ApiGatewayV2::Stage").values()
-    (api,) = of_type(template, "AWS::ApiGatewayV2::Api").values()
+    (api,) = (it for it in template["Resources"].values() if it["Type"] == "AWS::ApiGatewayV2::Api")
     routes = {f"{method.upper()} {path}" for path, methods in api["Properties"]["Body"]["paths"].items() for method in methods}
     throttles = stage["Properties"]["RouteSettings"]
     assert throttles.keys() == {"GET /docs", "GET /openapi.json"} <= routes, (throttles, routes)
