@@ -110,15 +110,14 @@ impl Bucket {
         let name = name.into();
         let missing = |part| Error::unsent(format!("the AWS configuration has no {part}"));
         let region = config.region().ok_or_else(|| missing("region"))?.to_string();
-        let (origin, root) = match config.endpoint_url() {
+        let (origin, root) = if let Some(url) = config.endpoint_url() {
             // An emulator has no host for each bucket.
-            Some(url) => (url.trim_end_matches('/').to_owned(), format!("/{name}")),
+            (url.trim_end_matches('/').to_owned(), format!("/{name}"))
+        } else {
             // AWS: "Virtual hosting of general purpose buckets",
             // https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
-            None => {
-                let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-                (format!("https://{name}.s3.{region}.{suffix}"), String::new())
-            }
+            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+            (format!("https://{name}.s3.{region}.{suffix}"), String::new())
         };
         Ok(Self {
             http: config.http_client().ok_or_else(|| missing("HTTP client"))?,

@@ -156,7 +156,7 @@ const INVALID_CALL: &[&str] =
     &["InvalidArgument", "RequestEntityTooLargeException", "SerializationException", "ValidationException"];
 
 /// The refusal of an announcement by its result, if it was not taken. A response without a result for it has not said that it
-/// was. AWS: "PutEventsResultEntry",
+/// was. AWS: `PutEventsResultEntry`,
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>.
 fn refusal(result: Option<&PutEventsResultEntry>) -> Option<(Refusal, String)> {
     let Some(result) = result else {

@@ -147,7 +147,7 @@ impl Queue {
     }
 }
 
-/// The codes by which SQS says that a message itself is invalid. AWS: "SendMessage" and "SendMessageBatch",
+/// The codes by which SQS says that a message itself is invalid. AWS: `SendMessage` and `SendMessageBatch`,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
 const INVALID: &[&str] = &["BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue"];
 

@@ -17,6 +17,7 @@ pub struct Change {
 
 /// The record before and after. `None` before: it is new. `None` after: it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "each is made once, and a batch of the stream has at most a hundred")]
 pub enum Changed {
     /// What people edit of a team.
     Team {

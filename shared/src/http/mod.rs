@@ -242,7 +242,7 @@ where
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
     let principal = principal.ok_or(Failure::Unauthorized)?;
     telemetry::about(&principal.organization_id);
-    let address = deps.proxy.client_address(received.address, &received.proxy).ok_or(Failure::AddressNotAllowed)?;
+    let address = deps.proxy.client_address(received.address, &received.proxy)?;
     if !principal.may_come_from(address) {
         return Err(Failure::AddressNotAllowed.into());
     }

@@ -5,6 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 use lambda_http::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
+use crate::wire::Failure;
+
 /// The proxy's secret. CloudFront sets it for the origin, and replaces a header of this name that a viewer sends.
 ///
 /// AWS, "Add custom headers to origin requests":
@@ -42,15 +44,21 @@ impl TrustedProxy {
         Ok(Self { secrets: secrets.collect::<Result<_, _>>()? })
     }
 
-    /// Returns the client's address, which may be unknown: the gateway's `source` without a proxy, else the viewer's. `None` if
-    /// the request did not come through the proxy.
-    pub(super) fn client_address(&self, source: Option<IpAddr>, headers: &ProxyHeaders) -> Option<Option<IpAddr>> {
+    /// Returns the client's address, which may be unknown: the gateway's `source` without a proxy, else the viewer's.
+    ///
+    /// # Errors
+    /// [`Failure::AddressNotAllowed`] if the request did not come through the proxy.
+    pub(super) fn client_address(
+        &self,
+        source: Option<IpAddr>,
+        headers: &ProxyHeaders,
+    ) -> Result<Option<IpAddr>, Failure> {
         if self.secrets.is_empty() {
-            return Some(source);
+            return Ok(source);
         }
         // Hashes are compared, so the duration does not reveal the secret.
-        let secret = headers.secret.as_ref()?;
-        self.secrets.contains(secret).then_some(headers.viewer)
+        let is_from_proxy = headers.secret.as_ref().is_some_and(|secret| self.secrets.contains(secret));
+        if is_from_proxy { Ok(headers.viewer) } else { Err(Failure::AddressNotAllowed) }
     }
 }
 

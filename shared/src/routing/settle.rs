@@ -131,6 +131,7 @@ pub(super) fn settle(
 }
 
 /// A ticket on the way from what it was to what it will be.
+#[expect(clippy::struct_excessive_bools, reason = "each is a separate fact of the events, in any combination")]
 struct Draft {
     before: Option<Ticket>,
     ticket: Ticket,

@@ -37,7 +37,7 @@ const MAX_PART_BYTES: usize = 400_000;
 
 /// The most items of one response. They take 3.6 MB, and the rest of the transaction takes under 0.2 MB.
 ///
-/// The items of a transaction have at most 4 MB together (AWS, "TransactWriteItems",
+/// The items of a transaction have at most 4 MB together (AWS, `TransactWriteItems`,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
 const MAX_PARTS: usize = 9;
 

@@ -539,7 +539,7 @@ mod tests {
         let mut again = ticket(Assigned, 2);
         again.decision.turn = Some(9);
         let was_hers = Ticket { assignee_id: Some(alex()), ..ticket(Closed, 2) };
-        for (before, after, expected) in [
+        let cases = vec![
             (None, ticket(Assigned, 1), &["ticket.assigned"][..]),
             (None, ticket(Closed, 1), &[]),
             (None, ticket(Deleted, 1), &[]),
@@ -556,7 +556,8 @@ mod tests {
             (Some(ticket(Waiting, 1)), ticket(Unrouted, 2), &["ticket.unrouted"]),
             (Some(ticket(Unrouted, 1)), ticket(Unrouted, 2), &[]),
             (Some(ticket(Assigned, 1)), ticket(Waiting, 2), &["ticket.unassigned", "ticket.waiting"]),
-        ] {
+        ];
+        for (before, after, expected) in cases {
             let context = format!("{:?} to {:?}", before.as_ref().map(|ticket| ticket.state), after.state);
             assert_eq!(kinds(&ticket_changed(before, after)), expected, "{context}");
         }

@@ -193,6 +193,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_736_067_600);
 
+    #[expect(clippy::needless_pass_by_value, reason = "every caller makes the fields")]
     fn event(kind: &str, object: &str, fields: Value) -> Value {
         json!({
             "specversion": "1.0", "id": "e-1", "source": "/desk", "type": kind, "time": "2025-01-05T08:00:00Z",
