@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// `Default_Ignorable_Code_Point` in DerivedCoreProperties.txt of Unicode 16.0.
+    /// `Default_Ignorable_Code_Point` in `DerivedCoreProperties.txt` of Unicode 16.0.
     const IGNORED: [(char, char); 17] = [
         ('\u{ad}', '\u{ad}'),
         ('\u{34f}', '\u{34f}'),
