@@ -56,7 +56,7 @@ impl Folder {
     /// Opens the folder, or makes it, for its owner alone: it has keys in the clear.
     ///
     /// # Errors
-    /// It cannot be used, is in use, or has data of another format or other files; each says what to do.
+    /// It cannot be used, is in use, or has data of another format or other files; each error names a remedy.
     pub(super) fn open(path: PathBuf) -> anyhow::Result<Self> {
         let shown = path.display();
         let unusable = |error: io::Error| {
@@ -118,7 +118,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Says that the data cannot be used, and what to do.
+    /// Returns the error of data that cannot be used, with the remedies.
     pub(super) fn damaged(&self, why: &anyhow::Error) -> anyhow::Error {
         let folder = self.path.display();
         // The engine goes on to advise about features of its own.
@@ -160,7 +160,7 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Closes the folder and its files to all but their owner, whatever modes they had.
+/// Closes the folder and its files to all but their owner.
 #[cfg(unix)]
 fn make_private(folder: &Path) -> io::Result<()> {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt};

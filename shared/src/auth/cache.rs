@@ -27,7 +27,7 @@ pub struct Cache<K: Hash + Eq, V> {
     reads: Mutex<HashMap<K, Weak<tokio::sync::Mutex<()>>>>,
 }
 
-/// What the cache knows of a key.
+/// The state of a key in the cache.
 enum Known<V> {
     Value(V),
     Missing,
@@ -101,7 +101,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     /// it is read wait for that read, and make one of their own only if it fails.
     ///
     /// # Errors
-    /// What `read` fails with.
+    /// Those of `read`.
     pub async fn get_or_read<E>(
         &self,
         key: K,

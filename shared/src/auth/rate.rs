@@ -6,9 +6,9 @@
 //! once of a subject that has reached its limit. Beyond the limit go requests that other instances admitted and have not yet
 //! reported: at most 10 for each request under way at once, which on Lambda is one in an instance.
 //!
-//! A report is not repeated, even where its answer was lost: it may be counted, and counted twice it would refuse a subject
-//! below its limit. What could not be reported goes beyond the limit too. While the table is out of reach each instance limits
-//! what it admits by itself, and serves whatever else it can: that the API answers is worth more than an exact limit.
+//! A report is not repeated, even where its response was lost: it may be counted, and counted twice it would refuse a subject
+//! below its limit. Requests that could not be reported go beyond the limit too. While the table takes no reports, each instance
+//! limits the requests that it admits itself, and goes on serving: an API that responds is worth more than an exact limit.
 
 use std::{
     num::NonZeroUsize,
@@ -22,17 +22,17 @@ use crate::{
     store::{self, Store},
 };
 
-/// What an instance knows of the requests of each subject and minute.
+/// The requests of each subject and minute, as far as an instance knows them.
 ///
-/// Bounded, the least recently used going first; what was not reported of it is forgotten. A minute has a count of its own,
-/// whether it comes after the last one or, by a clock that was set back, before: nothing has to begin afresh, and nobody
-/// waits for longer than the minute that the clock shows.
+/// Bounded, the least recently used count going first, with its requests that were not reported. Each minute has a count of its
+/// own, also one that the clock shows again because it was set back. A subject never waits for longer than the minute that the
+/// clock shows.
 #[derive(Debug)]
 pub struct RateLimits {
     counts: Mutex<LruCache<(Subject, i64), Count>>,
 }
 
-/// What an instance knows of one subject's requests in one minute.
+/// One subject's requests in one minute.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     /// How many it admitted itself.
@@ -76,8 +76,8 @@ impl RateLimits {
         Self { counts: Mutex::new(LruCache::new(capacity)) }
     }
 
-    /// Admits a request of a subject that may make `limit` a minute, and counts it. What it gives is to be
-    /// [reported](Self::report).
+    /// Admits a request of a subject that may make `limit` a minute, and counts it. Returns a report that the caller has to
+    /// [make](Self::report), if one is due.
     ///
     /// # Errors
     /// [`Exceeded`]; the request is not counted.
@@ -94,13 +94,13 @@ impl RateLimits {
         Ok((requests > 0).then_some(Report { subject, minute, requests }))
     }
 
-    /// Tells the table what was admitted and takes note of what it knows. One round trip, of half a second at most; a report
-    /// that fails is lost.
+    /// Adds the report to the count in the table, and learns the total from the response. One round trip, of half a second at
+    /// most; a report that fails is lost.
     pub async fn report(&self, report: Report, store: &Store) {
         match store.count_requests(report.subject, report.minute, report.requests).await {
             Ok(total) => self.learn(report, total),
             Err(error @ store::Error::Unavailable(_)) => tracing::debug!(%error, "requests were not reported"),
-            // Nothing that passes, such as a permission that is missing.
+            // This does not pass by itself. A permission may be missing.
             Err(error) => tracing::warn!(%error, "requests cannot be reported"),
         }
     }
