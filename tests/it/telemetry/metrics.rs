@@ -412,7 +412,7 @@ async fn scheduled_job_failure_is_an_error_of_the_function() {
     let script = Script::default();
     let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
     let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
-    let deps = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock };
+    let deps = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock, pace: Pace::default() };
     let listener = Listener::to("jobs", "info", None);
     let restart = json!({ "job": "restart_unfinished" });
     let scheduled = async || {
