@@ -167,7 +167,7 @@ struct Run<'w> {
 
 impl<'d> AtWork<'d> {
     /// The share of the time between [`AtWork::stop`] and the deadline that the store has. The rest is for the queue.
-    const STORE_SHARE: f64 = 0.75;
+    const STORE_SHARE: f64 = 0.9;
 
     fn new(deps: &'d Deps, deadline: Instant) -> Self {
         let begun = Instant::now();
