@@ -30,9 +30,10 @@ struct Scene {
 }
 
 impl Scene {
-    /// A team of these users that knows VPNs, and tickets about VPNs that name the team or none.
+    /// A team of these users, and tickets about VPNs. They name the team, or match its specializations once it is found by them.
     async fn new(members: std::ops::Range<usize>, tickets: usize, names_team: bool) -> Self {
-        let crew = Crew { specializations: vec!["vpn"], ..Crew::of(RoundRobin, members) };
+        let specializations = if names_team { Vec::new() } else { vec!["vpn"] };
+        let crew = Crew { specializations, ..Crew::of(RoundRobin, members) };
         let desk = Desk::open(&Stack::shared(), 3, &[crew]).await;
         if !names_team {
             desk.unindex(0, &["vpn"]).await;

@@ -4,7 +4,10 @@ mod batch;
 pub mod failed;
 mod jobs;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    time::Duration,
+};
 
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use futures_util::{StreamExt, stream};
@@ -91,6 +94,7 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
         sequenceNumber = sequence_number,
         organization = organization.as_ref().map(OrganizationId::as_str),
         records = records.len(),
+        position,
         error = causes.join("; "),
         "from this record on the stream has to come again"
     );
@@ -112,20 +116,38 @@ pub async fn announce(records: &[Box<RawValue>], bus: &Bus, jobs: &Queue, deadli
 
     let mut unhandled = Unhandled { failed: batch.unreadable, later: BTreeMap::new() };
     if let Err(error) = published {
-        let later = error.announcements.iter().map(|&at| (batch.announced_by[at], error.to_string()));
-        unhandled.later.extend(later);
-        let invalid = error.invalid.iter().map(|(&at, why)| (batch.announced_by[at], format!("the bus: {why}")));
-        unhandled.failed.extend(invalid);
+        for &at in &error.announcements {
+            add(&mut unhandled.later, batch.announced_by[at], error.to_string());
+        }
+        for (&at, why) in &error.invalid {
+            add(&mut unhandled.failed, batch.announced_by[at], format!("the bus: {why}"));
+        }
     }
     if let Err(error) = sent {
-        let invalid = error.invalid.iter().map(|(&at, why)| (batch.wanted_by[at], format!("the queue: {why}")));
-        unhandled.failed.extend(invalid);
-        let later = error.messages.iter().filter(|at| !error.invalid.contains_key(at));
-        unhandled.later.extend(later.map(|&at| (batch.wanted_by[at], error.to_string())));
+        for (&at, why) in &error.invalid {
+            add(&mut unhandled.failed, batch.wanted_by[at], format!("the queue: {why}"));
+        }
+        for &at in error.messages.iter().filter(|at| !error.invalid.contains_key(at)) {
+            add(&mut unhandled.later, batch.wanted_by[at], error.to_string());
+        }
     }
     // A record of which one part never succeeds and another may later: the bucket has it whole.
     unhandled.later.retain(|position, _| !unhandled.failed.contains_key(position));
     unhandled
+}
+
+/// Adds a reason to those of a record.
+fn add(reasons: &mut BTreeMap<usize, String>, position: usize, reason: String) {
+    match reasons.entry(position) {
+        Entry::Vacant(entry) => {
+            entry.insert(reason);
+        }
+        Entry::Occupied(mut entry) if !entry.get().contains(&reason) => {
+            entry.get_mut().push_str("; ");
+            entry.get_mut().push_str(&reason);
+        }
+        Entry::Occupied(_) => {}
+    }
 }
 
 /// Puts records into the bucket that can never succeed. Gives those that could not be put, by position, each with the reason.
