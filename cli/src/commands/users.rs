@@ -37,6 +37,7 @@ struct Line {
     is_active: Option<bool>,
     /// Every other field, by name.
     #[serde(flatten)]
+    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into a map, and its values are not needed")]
     unknown: BTreeMap<String, IgnoredAny>,
 }
 
@@ -142,11 +143,13 @@ pub async fn import(arguments: UsersImport) -> anyhow::Result<()> {
     import.flush(&report).await?;
     progress.finish_and_clear();
     let Import { written, deleted, bad, .. } = import;
-    let mut summary = format!("Imported {written} users into {organization}.");
-    if deleted > 0 {
-        summary.push_str(&format!("\n{deleted} lines are of deleted users and changed nothing."));
-    }
-    let printed = output::line(summary);
+    let printed = output::write(|out| {
+        writeln!(out, "Imported {written} users into {organization}.")?;
+        if deleted > 0 {
+            writeln!(out, "{deleted} lines are of deleted users and changed nothing.")?;
+        }
+        Ok(())
+    });
     if bad > 0 {
         bail!("{bad} lines were left out: correct them, and import the file again");
     }

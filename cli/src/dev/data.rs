@@ -57,13 +57,13 @@ impl Folder {
     ///
     /// # Errors
     /// It cannot be used, is in use, or has data of another format or other files; each error names a remedy.
-    pub(super) fn open(path: PathBuf) -> anyhow::Result<Self> {
+    pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         let unusable = |error: io::Error| {
             anyhow!("cannot keep data in {shown} ({error}): pass another --data-dir, or --in-memory")
         };
-        fs::create_dir_all(&path).map_err(unusable)?;
-        let contents = contents(&path).map_err(unusable)?;
+        fs::create_dir_all(path).map_err(unusable)?;
+        let contents = contents(path).map_err(unusable)?;
         match contents {
             Contents::Empty | Contents::Format(FORMAT) => {}
             Contents::Format(format) => bail!(
@@ -84,8 +84,8 @@ impl Folder {
             }
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        make_private(&path).map_err(unusable)?;
-        let folder = Self { path: path.clone(), _lock: lock };
+        make_private(path).map_err(unusable)?;
+        let folder = Self { path: path.to_owned(), _lock: lock };
         if matches!(contents, Contents::Empty) {
             folder.write(FORMAT_FILE, &FORMAT)?;
         }

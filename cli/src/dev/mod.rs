@@ -136,7 +136,7 @@ impl LocalStack {
         let url = format!("http://{}", listener.local_addr()?);
 
         let folder = match &data {
-            Data::Folder(path) => Some(Arc::new(Folder::open(path.clone())?)),
+            Data::Folder(path) => Some(Arc::new(Folder::open(path)?)),
             Data::Memory | Data::Samples | Data::Elsewhere { .. } => None,
         };
         let damaged = |error| match &folder {

@@ -97,7 +97,8 @@ impl Report<'_> {
         }
         if !json {
             let noun = if *events == 1 { "event" } else { "events" };
-            text += &format!("Checked {events} {noun}: {with_faults} with faults, {with_warnings} with warnings.\n");
+            let counts = format!("{with_faults} with faults, {with_warnings} with warnings");
+            return format!("{text}Checked {events} {noun}: {counts}.\n");
         }
         text
     }

@@ -53,10 +53,11 @@ pub fn generate(arguments: &TicketsGenerate) -> anyhow::Result<()> {
         shuffle: Duration::from_secs((*shuffle).into()),
     };
     let write = |to: &mut dyn Write| write(&day, to);
-    Ok(match file.as_deref().filter(|path| path.as_os_str() != "-") {
+    match file.as_deref().filter(|path| path.as_os_str() != "-") {
         Some(path) => output::write_file(path, write)?,
         None => output::write(write)?,
-    })
+    }
+    Ok(())
 }
 
 fn write(day: &Day, mut to: &mut dyn Write) -> io::Result<()> {

@@ -89,9 +89,10 @@ fn open(command: &str, file: &Path) -> std::io::Result<ExitStatus> {
 
 /// Returns the text for the editor: the notes as lines that begin with `#`, and the body with one member a line.
 fn with_notes(notes: &[String], body: &str) -> String {
-    let notes: String = notes.iter().map(|note| format!("# {note}\n")).collect();
     let is_json = serde_json::from_str::<IgnoredAny>(body).is_ok();
-    format!("{notes}{}\n", if is_json { reformat(body, Layout::Indented) } else { body.to_owned() })
+    let body = if is_json { reformat(body, Layout::Indented) } else { body.to_owned() };
+    let lines: Vec<_> = notes.iter().map(|note| format!("# {note}")).chain([body, String::new()]).collect();
+    lines.join("\n")
 }
 
 /// Returns the body in a text that was edited, in one line. The parser that accepts it is the one of the function.
