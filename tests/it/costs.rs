@@ -227,7 +227,7 @@ impl Metered {
 
     /// Limits under which the next request of each client is not reported: the reports have a test of their own.
     fn limits_without_report(&self) -> RateLimits {
-        let limits = RateLimits::new(NonZeroUsize::new(4).unwrap());
+        let limits = RateLimits::new(NonZeroUsize::new(4).expect("not zero"));
         let keys =
             [&self.org.toptickets, &self.org.itsm].into_iter().filter_map(|client| SecretKey::parse(client.token()));
         let users = ["usr_1", "usr_2"].map(|user| Subject::of_token(&self.org.id, user));

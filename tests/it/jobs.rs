@@ -118,7 +118,7 @@ impl Scene {
     /// Delivers the retry of the unreadable ticket, which fails until the ticket is repaired.
     async fn assert_retried_alone(&self, retry: &Value) {
         let retry = retry.to_string();
-        assert_eq!(perform_within(&self.jobs(), &[retry.clone()], LONG).await, [0], "still unreadable");
+        assert_eq!(perform_within(&self.jobs(), std::slice::from_ref(&retry), LONG).await, [0], "still unreadable");
         assert!(self.desk.jobs.take().is_empty(), "SQS delivers it again");
         self.repair().await;
         self.perform(&self.jobs(), &retry).await;

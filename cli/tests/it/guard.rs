@@ -108,7 +108,8 @@ fn listening_ports(pid: u32) -> std::collections::BTreeSet<u16> {
             let columns: Vec<_> = line.split_whitespace().collect();
             let (local, state, inode) = (columns[1], columns[3], columns[9]);
             if state == "0A" && sockets.iter().any(|socket| socket == inode) {
-                ports.insert(u16::from_str_radix(local.rsplit(':').next().unwrap(), 16).unwrap());
+                let port = local.rsplit(':').next().and_then(|port| u16::from_str_radix(port, 16).ok());
+                ports.insert(port.expect("the kernel writes a port in hexadecimal"));
             }
         }
     }

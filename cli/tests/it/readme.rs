@@ -71,7 +71,7 @@ impl Masked {
                     self.ids.push(id.to_owned());
                     self.ids.len() - 1
                 });
-                masked += &format!("<id {known}>");
+                masked.extend(["<id ", &known.to_string(), ">"]);
                 id.len()
             } else {
                 masked.push(next);
@@ -174,7 +174,7 @@ impl Walk {
         let dev = Dev { child, description: Value::Null };
         let mut greeting = String::new();
         for line in lines {
-            greeting += &format!("{line}\n");
+            greeting.extend([&*line, "\n"]);
             if line.starts_with("Data") {
                 break;
             }
@@ -223,7 +223,9 @@ impl Walk {
         for Block { commands, .. } in blocks {
             let commands =
                 self.replaced.iter().fold(commands.clone(), |commands, (from, to)| commands.replace(from, to));
-            script += &format!("{commands}\nprintf '\\n%s%s\\n' '{SEPARATOR}' $?\n");
+            script.push_str(&commands);
+            script.push_str("\nprintf '\\n%s%s\\n' '");
+            script.extend([SEPARATOR, "' $?\n"]);
         }
         fs::write(file("walk.sh"), script).expect("a file can be written");
         let create = |name: &str| File::create(file(name)).expect("a file can be made");
@@ -259,7 +261,7 @@ impl Walk {
         for line in output.lines() {
             match line.strip_prefix(SEPARATOR) {
                 Some(code) => taken.push((std::mem::take(&mut printed), code.to_owned())),
-                None => printed += &format!("{line}\n"),
+                None => printed.extend([line, "\n"]),
             }
         }
         taken

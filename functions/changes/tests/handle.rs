@@ -27,6 +27,7 @@ use tokio::net::TcpListener;
 
 /// What the bus and the queue have seen and taken, and how they fail.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fault of its own")]
 struct State {
     /// The subjects of each call's entries, taken or not.
     put: Vec<Vec<String>>,
