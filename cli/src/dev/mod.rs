@@ -267,6 +267,7 @@ impl LocalStack {
                 "EVENT_BUS_NAME": BUS,
                 "FAILED_RECORDS_BUCKET": BUCKET,
                 "JOBS_QUEUE_URL": self.queue_url("jobs"),
+                "PROXY_SECRET_SHA256": "",
                 "STACK_NAME": "local",
                 "TABLE_NAME": self.table,
             },
