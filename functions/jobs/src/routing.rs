@@ -85,8 +85,8 @@ impl Run<'_> {
         }
     }
 
-    /// Settles all tickets of a list, at least one page that has any to settle. False if the time is up before the end; a later job begins the list
-    /// again, since settled tickets leave it.
+    /// Settles all tickets of a list, at least one page that has any to settle. Returns false if the time is up before the end;
+    /// a later job begins the list again, since settled tickets leave it.
     pub(super) async fn settle_list(
         &mut self,
         org: &OrganizationId,
