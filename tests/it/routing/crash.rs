@@ -270,7 +270,7 @@ async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
         let failed = perform_within(&deps, std::slice::from_ref(&job), Duration::from_millis(time)).await;
         jobs.extend(failed.iter().map(|_| job.clone()));
         let sent = desk.jobs.take();
-        handed_on += sent.iter().filter(|sent| sent.body == job).count();
+        handed_on += sent.iter().filter(|sent| without_hop(&sent.body) == without_hop(&job)).count();
         jobs.extend(sent.into_iter().map(|sent| sent.body));
         time += 4;
         assert!(time < u64::try_from(LONG.as_millis()).expect("a minute"), "jobs without an end: {jobs:?}");
@@ -278,6 +278,13 @@ async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
     let books = desk.audit().await;
     books.assert_at_rest();
     assert!(handed_on > 0, "every job had time enough");
+}
+
+/// A job without the number of its message in the chain.
+fn without_hop(job: &str) -> Value {
+    let mut job: Value = serde_json::from_str(job).expect("a job is JSON");
+    job.as_object_mut().expect("a job is an object").remove("hop");
+    job
 }
 
 /// What a job puts on the queue, and the queue refuses, is not lost: the job itself comes again.

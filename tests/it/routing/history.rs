@@ -134,7 +134,9 @@ fn assert_none_is_lost(books: &Books, heard: &BTreeMap<String, Heard>, desk: &De
     for (id, heard) in heard {
         let item = &books.tickets[id];
         let taken = decisions.get(id).copied().unwrap_or(0);
-        assert!(taken <= heard.decisions, "{id} was decided {taken} times: {heard:?} {item:?}");
+        // After the deletion of its team, a later event that names the team has the ticket matched by specializations.
+        let rematched = usize::from(heard.named.contains(&team(DOOMED)));
+        assert!(taken <= heard.decisions + rematched, "{id} was decided {taken} times: {heard:?} {item:?}");
         if heard.is_deleted {
             assert_eq!(text(item, "state"), "deleted", "{id}: {heard:?}");
             continue;
