@@ -4,6 +4,7 @@ use std::{
     fs,
     path::PathBuf,
     process::Output,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -395,8 +396,10 @@ fn line(n: u32) -> String {
 
 /// Adds a user to a new team and gives the answer.
 async fn join(dev: &Dev, user: &str) -> (StatusCode, Value) {
+    static TEAMS: AtomicUsize = AtomicUsize::new(0);
     let admin = dev.text("/keys/itsm/admin");
-    let (_, created) = dev.post(admin, "/v1/teams", &json!({ "name": format!("Team of {user}") })).await;
+    let name = format!("Team {} of {user}", TEAMS.fetch_add(1, Ordering::Relaxed));
+    let (_, created) = dev.post(admin, "/v1/teams", &json!({ "name": name })).await;
     let team = created["data"]["id"].as_str().expect("a team");
     dev.post(admin, &format!("/v1/teams/{team}/members"), &json!({ "user_id": user })).await
 }

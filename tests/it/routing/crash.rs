@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use muster::domain::QueueStrategy::{RoundRobin, SkillBased};
+use muster_jobs::{Deps, Pace};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -266,7 +267,9 @@ async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
     let mut jobs = vec![json!({ "job": "restart_unfinished" }).to_string()];
     let (mut time, mut handed_on) = (4, 0);
     while let Some(job) = jobs.pop() {
-        let deps = desk.jobs(&Instance::new(&desk.ledger));
+        // A large page may fill all the time that a job has. Of small ones, some fit before it stops.
+        let pace = Pace { page: 10, ..Pace::default() };
+        let deps = Deps { pace, ..desk.jobs(&Instance::new(&desk.ledger)) };
         let failed = perform_within(&deps, std::slice::from_ref(&job), Duration::from_millis(time)).await;
         jobs.extend(failed.iter().map(|_| job.clone()));
         let sent = desk.jobs.take();
