@@ -41,7 +41,11 @@ def as_list(value):
 
 def kind(arn):
     """What an ARN stands for, as the table has it: the logical id of what it is or is in, and an index."""
+    service = arn.split(":")[2]
     for resource in resources:
+        # The queue and the log group of one function may have one name.
+        if resource["ResourceType"].split("::")[1].lower() != service:
+            continue
         physical = resource["PhysicalResourceId"].rsplit("/", 1)[-1]
         if arn.endswith((f":{physical}", f"/{physical}")):
             return resource["LogicalResourceId"]

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     shapes::{Speaks, assert_answer},
-    support::{Answer, Client, Organization, Stack, tickets::assigned},
+    support::{Answer, Client, Organization, Stack, as_functions_wrote, tickets::assigned},
 };
 
 /// The most bytes of a body.
@@ -999,7 +999,7 @@ fn parse(received: &[u8]) -> Option<Answer> {
     }
     let text = String::from_utf8(received[end + 4..].to_vec()).ok()?;
     let json = serde_json::from_str(&text).unwrap_or_default();
-    Some(Answer { status, headers, text, json })
+    Some(Answer { status, headers: as_functions_wrote(headers), text, json })
 }
 
 /// Paths near the routes and far from them; `{team}` and `{user}` stand for ids that exist.

@@ -443,7 +443,7 @@ impl Client {
 ///
 /// AWS, "Amazon API Gateway important notes":
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html>
-fn as_functions_wrote(mut headers: HeaderMap) -> HeaderMap {
+pub fn as_functions_wrote(mut headers: HeaderMap) -> HeaderMap {
     if let Some(challenge) = headers.remove("x-amzn-remapped-www-authenticate") {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
