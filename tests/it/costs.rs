@@ -3,33 +3,9 @@
 //! The columns: contract, case, round trips, read units, write units, calls, a transaction with its number of items. Calls that
 //! are refused report nothing, though AWS bills a failed condition like a write.
 
-use std::{
-    collections::HashMap,
-    fmt::Write as _,
-    num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt::Write as _, num::NonZeroUsize, sync::Arc, time::Duration};
 
-use aws_sdk_dynamodb::{
-    Client,
-    config::{
-        ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{
-            BeforeSerializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
-            FinalizerInterceptorContextRef,
-        },
-    },
-    error::BoxError,
-    operation::{
-        batch_get_item::{BatchGetItemInput, BatchGetItemOutput},
-        get_item::{GetItemInput, GetItemOutput},
-        query::{QueryInput, QueryOutput},
-        transact_write_items::{TransactWriteItemsInput, TransactWriteItemsOutput},
-        update_item::{UpdateItemInput, UpdateItemOutput},
-    },
-    types::{ConsumedCapacity, ReturnConsumedCapacity},
-};
+use aws_sdk_dynamodb::Client;
 use futures_util::future::join_all;
 use insta::assert_snapshot;
 use muster::{
@@ -54,116 +30,12 @@ use crate::support::{
     desks::{Crew, Desk, NOW, message, team, team_id, user},
     direct::{self, Invocation},
     jwt::{SIGNERS, claims, with},
+    meter::{Meter, Observed},
+    n,
     queue::assign,
     stray_key,
     tickets::{assigned, waiting},
 };
-
-/// What was called, in steps: calls of one step did not wait for each other.
-#[derive(Debug, Default)]
-struct Observed {
-    steps: Vec<Vec<String>>,
-    under_way: usize,
-    read: f64,
-    written: f64,
-}
-
-/// Watches a client's calls and has the table report what they consume.
-#[derive(Debug, Clone, Default)]
-struct Meter(Arc<Mutex<Observed>>);
-
-impl Meter {
-    fn observed(&self) -> MutexGuard<'_, Observed> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Intercept for Meter {
-    fn name(&self) -> &'static str {
-        "Meter"
-    }
-
-    fn read_before_execution(
-        &self,
-        context: &BeforeSerializationInterceptorContextRef<'_>,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let input = context.input();
-        let call = if input.downcast_ref::<GetItemInput>().is_some() {
-            "GetItem".to_owned()
-        } else if input.downcast_ref::<QueryInput>().is_some() {
-            "Query".to_owned()
-        } else if let Some(input) = input.downcast_ref::<BatchGetItemInput>() {
-            let requested = input.request_items().into_iter().flat_map(|tables| tables.values());
-            format!("BatchGetItem({})", requested.map(|request| request.keys().len()).sum::<usize>())
-        } else if input.downcast_ref::<UpdateItemInput>().is_some() {
-            "UpdateItem".to_owned()
-        } else if let Some(input) = input.downcast_ref::<TransactWriteItemsInput>() {
-            format!("TransactWriteItems({})", input.transact_items().len())
-        } else {
-            return Err(format!("a call that no cost is known of: {input:?}").into());
-        };
-        let mut observed = self.observed();
-        if observed.under_way == 0 {
-            observed.steps.push(Vec::new());
-        }
-        observed.under_way += 1;
-        observed.steps.last_mut().ok_or("no step was begun")?.push(call);
-        Ok(())
-    }
-
-    fn modify_before_serialization(
-        &self,
-        context: &mut BeforeSerializationInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let (input, report) = (context.input_mut(), Some(ReturnConsumedCapacity::Total));
-        if let Some(input) = input.downcast_mut::<GetItemInput>() {
-            input.return_consumed_capacity = report;
-        } else if let Some(input) = input.downcast_mut::<QueryInput>() {
-            input.return_consumed_capacity = report;
-        } else if let Some(input) = input.downcast_mut::<BatchGetItemInput>() {
-            input.return_consumed_capacity = report;
-        } else if let Some(input) = input.downcast_mut::<UpdateItemInput>() {
-            input.return_consumed_capacity = report;
-        } else if let Some(input) = input.downcast_mut::<TransactWriteItemsInput>() {
-            input.return_consumed_capacity = report;
-        }
-        Ok(())
-    }
-
-    fn read_after_execution(
-        &self,
-        context: &FinalizerInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let mut observed = self.observed();
-        observed.under_way -= 1;
-        let Some(Ok(output)) = context.output_or_error() else { return Ok(()) };
-        // GetItem and Query are used for nothing but reading.
-        let (mut read, mut written): (Vec<&ConsumedCapacity>, Vec<_>) = (Vec::new(), Vec::new());
-        if let Some(output) = output.downcast_ref::<GetItemOutput>() {
-            read.extend(output.consumed_capacity());
-        } else if let Some(output) = output.downcast_ref::<QueryOutput>() {
-            read.extend(output.consumed_capacity());
-        } else if let Some(output) = output.downcast_ref::<BatchGetItemOutput>() {
-            read.extend(output.consumed_capacity());
-        } else if let Some(output) = output.downcast_ref::<UpdateItemOutput>() {
-            written.extend(output.consumed_capacity());
-        } else if let Some(output) = output.downcast_ref::<TransactWriteItemsOutput>() {
-            written.extend(output.consumed_capacity());
-        }
-        if read.is_empty() && written.is_empty() {
-            return Err("the table did not report what it consumed".into());
-        }
-        let units = |reported: Vec<&ConsumedCapacity>| reported.iter().filter_map(|c| c.capacity_units()).sum::<f64>();
-        observed.read += units(read);
-        observed.written += units(written);
-        Ok(())
-    }
-}
 
 /// An organization whose functions are metered, and a line for each case.
 struct Metered {
@@ -201,7 +73,7 @@ impl Metered {
         let invocation = Invocation { headers, ..Invocation::new(client.token(), method, target, body) };
         let answer = invocation.call(&self.deps).await;
         assert!(answer.status.is_success(), "{target}: {answer}");
-        std::mem::take(&mut *self.meter.observed())
+        self.meter.take()
     }
 
     /// Makes a request, asserts the round trips that the design allows it, and writes a line of what it cost.
@@ -286,7 +158,7 @@ async fn flood_of_one_bad_key_costs_one_read() {
             assert!(answers.iter().all(|answer| answer.status == 401), "{answers:?}");
         }
     }
-    let Observed { steps, read, written, .. } = std::mem::take(&mut *metered.meter.observed());
+    let Observed { steps, read, written, .. } = metered.meter.take();
     assert_eq!((steps.concat(), written), (vec!["GetItem".to_owned(); 2], 0.0));
     assert!(read <= 2.0, "{read}");
 }
@@ -400,26 +272,35 @@ async fn reading_decisions_costs_what_the_design_says() {
         let ticket = if number < 20 { waiting(&id, number) } else { assigned(&id, &metered.org.users[0], number) };
         metered.org.put_ticket(&format!("TKT-{number:03}"), &ticket).await;
     }
+    metered.org.set_load(&id, &[("open_tickets", n(300)), ("waiting_tickets", n(20))]).await;
     for contract in Contract::ALL {
         metered.case(1, "one decision", contract, get("/v1/assignments/TKT-007")).await;
         metered.case(2, "decisions, first page of 10", contract, get(&format!("{list}?limit=10"))).await;
     }
-    for (case, query) in
-        [("third page of 10", "limit=10&page=3"), ("last page", "limit=100&page=3"), ("all at once", "limit=1000")]
-    {
-        metered.case(2, &format!("decisions, {case}"), Itsm, get(&format!("{list}?{query}"))).await;
+    for (round_trips, case, query) in [
+        (2, "waiting, page 1", "limit=10&state=waiting"),
+        (3, "waiting, page 2", "limit=10&page=2&state=waiting"),
+        (2, "assigned, page 1", "limit=10&state=assigned"),
+        (3, "third page of 10", "limit=10&page=3"),
+        (3, "last page", "limit=100&page=3"),
+        (2, "all at once", "limit=1000"),
+        (1, "past the end", "page=1000"),
+    ] {
+        metered.case(round_trips, &format!("decisions, {case}"), Itsm, get(&format!("{list}?{query}"))).await;
     }
-    metered.case(1, "decisions, past the end", Itsm, get(&format!("{list}?page=1000"))).await;
     assert_snapshot!(metered.lines, @"
-    itsm       | decisions of a team, none       | 1 |    2 |    0 | Query + Query + Query
+    itsm       | decisions of a team, none       | 1 |    2 |    0 | GetItem + Query + Query
     toptickets | one decision                    | 1 |    1 |    0 | GetItem
-    toptickets | decisions, first page of 10     | 2 | 12.5 |    0 | Query + Query + Query, then BatchGetItem(10)
+    toptickets | decisions, first page of 10     | 2 |   12 |    0 | GetItem + Query + Query, then BatchGetItem(10)
     itsm       | one decision                    | 1 |    1 |    0 | GetItem
-    itsm       | decisions, first page of 10     | 2 | 12.5 |    0 | Query + Query + Query, then BatchGetItem(10)
-    itsm       | decisions, third page of 10     | 2 |   13 |    0 | Query + Query + Query, then BatchGetItem(10)
-    itsm       | decisions, last page            | 2 | 108.5 |    0 | Query + Query + Query, then BatchGetItem(100)
-    itsm       | decisions, all at once          | 2 | 308.5 |    0 | Query + Query + Query, then BatchGetItem(100) + BatchGetItem(100) + BatchGetItem(100)
-    itsm       | decisions, past the end         | 1 |  8.5 |    0 | Query + Query + Query
+    itsm       | decisions, first page of 10     | 2 |   12 |    0 | GetItem + Query + Query, then BatchGetItem(10)
+    itsm       | decisions, waiting, page 1      | 2 | 11.5 |    0 | GetItem + Query, then BatchGetItem(10)
+    itsm       | decisions, waiting, page 2      | 3 | 11.5 |    0 | GetItem, then Query, then BatchGetItem(10)
+    itsm       | decisions, assigned, page 1     | 2 | 11.5 |    0 | GetItem + Query, then BatchGetItem(10)
+    itsm       | decisions, third page of 10     | 3 |   12 |    0 | GetItem, then Query, then BatchGetItem(10)
+    itsm       | decisions, last page            | 3 |  108 |    0 | GetItem, then Query + Query, then BatchGetItem(100)
+    itsm       | decisions, all at once          | 2 |  308 |    0 | GetItem + Query + Query, then BatchGetItem(100) + BatchGetItem(100) + BatchGetItem(100)
+    itsm       | decisions, past the end         | 1 |    1 |    0 | GetItem
     ");
 }
 
@@ -677,7 +558,7 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
         deps.clock = Arc::new(move || Timestamp::from_millis(now));
         *meter.observed() = Observed::default();
         assert_eq!(assign(&deps, &batch).await, [0; 0]);
-        let Observed { mut steps, read, written, .. } = std::mem::take(&mut *meter.observed());
+        let Observed { mut steps, read, written, .. } = meter.take();
         assert_eq!(steps.len(), round_trips, "round trips of {case}: {steps:?}");
         let moves = if matches!(case, "given to the first" | "taken back") { 2.0 } else { 1.0 };
         assert!(written <= 2.0 * (80.0 + 8.0 + 1.0) + moves * 80.0, "{case}: {written} write units");
@@ -746,7 +627,7 @@ async fn a_day_costs_what_the_guide_to_scaling_says() {
         for batch in events.chunks(messages) {
             assert_eq!(assign(&deps, batch).await, [0; 0]);
         }
-        let Observed { steps, read, written, .. } = std::mem::take(&mut *meter.observed());
+        let Observed { steps, read, written, .. } = meter.take();
         let transactions = steps.iter().flatten().filter(|call| call.starts_with("TransactWriteItems")).count();
         let each = |units: f64| units / f64::from(TICKETS);
         writeln!(

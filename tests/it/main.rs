@@ -23,6 +23,7 @@ mod rates;
 mod real_time;
 mod retries;
 mod routing;
+mod scale;
 mod shapes;
 mod support;
 mod telemetry;

@@ -106,6 +106,24 @@ pub struct TeamPage {
     pub total: usize,
 }
 
+/// The state of tickets in a list of a team's open tickets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListedState {
+    /// Assigned to a user.
+    Assigned,
+    /// In the team's queue, without an assignee.
+    Waiting,
+}
+
+/// A page of a team's open tickets to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListTickets {
+    /// The part of the list.
+    pub page: Page,
+    /// The state of the tickets to list; both states if `None`.
+    pub state: Option<ListedState>,
+}
+
 /// One page of a team's open tickets, and how many there are on all of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketPage {

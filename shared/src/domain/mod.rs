@@ -37,7 +37,7 @@ pub(crate) use hex::hex;
 pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyError};
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
 pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, TokenKeysError};
-pub use list::{ListTeams, Listed, Order, Page, SortBy, TeamPage, TicketPage};
+pub use list::{ListTeams, ListTickets, Listed, ListedState, Order, Page, SortBy, TeamPage, TicketPage};
 pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember};
 pub use merge::{Merge, TicketVersions};
 pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};

@@ -119,10 +119,13 @@ fn description(endpoint: Endpoint, contract: Contract) -> &'static str {
         }
         (Endpoint::GetWorkload, _) => "How the team's tickets are spread over its members, at this moment.",
         (Endpoint::ListAssignments, Toptickets) => {
-            "The tickets that the team holds, the latest decision first. A page past the end is empty."
+            "The open tickets of the team: assigned tickets, newest decision first, then waiting tickets in the order in which \
+             they will be assigned. A page past the end is empty."
         }
         (Endpoint::ListAssignments, Itsm) => {
-            "The tickets that the team holds, the latest decision first. A page past the end is empty. `cursor` is refused."
+            "The open tickets of the team: assigned tickets, newest decision first, then waiting tickets in the order in which \
+             they will be assigned. The total counts the tickets in the chosen state. A page past the end is empty. `cursor` \
+             is refused."
         }
         (Endpoint::GetAssignment, _) => {
             "Where the ticket is, and why: the strategy, the best three candidates, and a sentence."

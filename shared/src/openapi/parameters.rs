@@ -105,6 +105,14 @@ fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
         let order = one_of(["asc", "desc"]).default(Some("desc".into()));
         parameters.push(("sortOrder", "Which end comes first.", order));
     }
+    if endpoint == Endpoint::ListAssignments {
+        let state = one_of(["assigned", "waiting"]);
+        parameters.push((
+            "state",
+            "The state of the tickets to list. Without it, tickets of both states are listed.",
+            state,
+        ));
+    }
     parameters.into_iter().map(parameter).collect()
 }
 

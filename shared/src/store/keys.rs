@@ -145,8 +145,7 @@ pub(super) fn open_partition(org: &OrganizationId, team: TeamId) -> String {
     format!("ORG#{org}#TEAM#{}#OPEN", team.uuid())
 }
 
-/// The index partition of a team's waiting tickets, in the order in which they are assigned: by priority, then age. When the
-/// wait was decided comes last, so that a list of decisions can be put in order without reading the tickets.
+/// The index partition of a team's waiting tickets, in the order in which they are assigned: by priority, then age.
 pub(super) fn waiting_partition(org: &OrganizationId, team: TeamId) -> String {
     format!("ORG#{org}#TEAM#{}#WAITING", team.uuid())
 }
@@ -165,10 +164,7 @@ pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<K
         (TicketState::Assigned, Some(team)) => {
             Key::new(open_partition(org, team), format!("{:015}#{}", millis(ticket.decision.decided_at), ticket.id))
         }
-        (TicketState::Waiting, Some(team)) => {
-            let decided_at = millis(ticket.decision.decided_at);
-            Key::new(waiting_partition(org, team), format!("{}#{decided_at:015}", by_urgency()))
-        }
+        (TicketState::Waiting, Some(team)) => Key::new(waiting_partition(org, team), by_urgency()),
         (TicketState::Unrouted, _) => Key::new(unrouted_partition(org), by_urgency()),
         (TicketState::Assigned | TicketState::Waiting, None) | (TicketState::Closed | TicketState::Deleted, _) => {
             return None;
@@ -291,16 +287,6 @@ pub(super) fn ticket_of(pk: &str) -> Option<TicketId> {
     TicketId::parse(id).ok()
 }
 
-/// When an assigned ticket was decided about, by its key in the index: milliseconds.
-pub(super) fn assigned_at_of(gsi1sk: &str) -> Option<i64> {
-    gsi1sk.split('#').next()?.parse().ok()
-}
-
-/// When a waiting ticket was decided about, by its key in the index: milliseconds.
-pub(super) fn waiting_since_of(gsi1sk: &str) -> Option<i64> {
-    gsi1sk.rsplit('#').next()?.parse().ok()
-}
-
 /// The team of an item whose sort key is the team's own, such as a specialization.
 pub(super) fn team_of(sk: &str) -> Option<TeamId> {
     match TeamEntry::parse(sk)? {
@@ -404,16 +390,11 @@ mod tests {
         let team = format!("ORG#org_9f8e#TEAM#{}", team_id().uuid());
         for (state, pk, sk) in [
             (TicketState::Assigned, format!("{team}#OPEN"), "001736064000123#TKT-1"),
-            (TicketState::Waiting, format!("{team}#WAITING"), "1#001736064000000#TKT-1#001736064000123"),
+            (TicketState::Waiting, format!("{team}#WAITING"), "1#001736064000000#TKT-1"),
             (TicketState::Unrouted, "ORG#org_9f8e#UNROUTED".to_owned(), "1#001736064000000#TKT-1"),
         ] {
             ticket.state = state;
             assert_eq!(ticket_by_state(&org(), &ticket), Some(Key::new(pk, sk)));
-            match state {
-                TicketState::Assigned => assert_eq!(assigned_at_of(sk), Some(1_736_064_000_123)),
-                TicketState::Waiting => assert_eq!(waiting_since_of(sk), Some(1_736_064_000_123)),
-                _ => {}
-            }
         }
         for state in [TicketState::Closed, TicketState::Deleted] {
             ticket.state = state;

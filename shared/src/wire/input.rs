@@ -9,8 +9,8 @@ use percent_encoding::percent_decode;
 use serde_json::value::RawValue;
 
 use crate::domain::{
-    Description, IdempotencyKey, IdempotencyKeyError, MemberRole, QueueStrategy, Tags, TagsError, TeamName, TextError,
-    UserId,
+    Description, IdempotencyKey, IdempotencyKeyError, ListedState, MemberRole, QueueStrategy, Tags, TagsError,
+    TeamName, TextError, UserId,
 };
 
 /// The most bytes a body may have.
@@ -338,6 +338,15 @@ pub fn member_role(value: &RawValue) -> Result<MemberRole, Rule> {
         Ok("lead") => Ok(MemberRole::Lead),
         _ => Err(Rule::NotOneOf(&["member", "lead"])),
     }
+}
+
+/// Reads `state`, the filter of a list of open tickets; `None` if it is absent.
+///
+/// # Errors
+/// [`Broken`] for every other word.
+pub fn listed_state(query: &mut Query) -> Result<Option<ListedState>, Broken> {
+    let states = [Some(ListedState::Assigned), Some(ListedState::Waiting)];
+    query.one_of("state", &["assigned", "waiting"], &states, None)
 }
 
 /// A list of tags.

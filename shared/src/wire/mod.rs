@@ -16,8 +16,8 @@ mod failure;
 pub use failure::{Failure, Occurrence};
 
 use crate::domain::{
-    Contract, ListTeams, Load, Member, MemberChanges, NewMember, NewTeam, Page, Roster, TeamChanges, TeamPage, Ticket,
-    TicketPage, Timestamp,
+    Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, Page, Roster, TeamChanges,
+    TeamPage, Ticket, TicketPage, Timestamp,
 };
 use input::{Body, Broken, Invalid, Query};
 
@@ -29,6 +29,17 @@ pub fn list_teams(contract: Contract, query: &str) -> Result<ListTeams, Invalid>
     match contract {
         Contract::Toptickets => toptickets::list_teams(query),
         Contract::Itsm => itsm::list_teams(query),
+    }
+}
+
+/// Parses the query of `GET /v1/teams/{id}/assignments`.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_tickets(contract: Contract, query: &str) -> Result<ListTickets, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::list_tickets(query),
+        Contract::Itsm => itsm::list_tickets(query),
     }
 }
 

@@ -3,7 +3,7 @@
 use muster::domain::{OrganizationId, User, UserId, UserStatus};
 use serde_json::{Value, json};
 
-use super::{Scene, golden};
+use super::{Scene, golden, itsm_error, toptickets_error};
 use crate::support::{
     Answer, Client, Organization, Stack, bare, n,
     tickets::{assigned, waiting},
@@ -91,7 +91,7 @@ async fn a_decision_says_where_the_ticket_is() {
 }
 
 #[tokio::test]
-async fn a_teams_decisions_are_listed_newest_first() {
+async fn decisions_of_a_team_are_listed_assigned_first() {
     let scene = Scene::at(1_736_064_000).await;
     let org = technical_support(&scene).await;
     org.put_ticket("A-1", &assigned(TEAM, &org.users[0], 1_736_064_000_000)).await;
@@ -117,45 +117,75 @@ fn pagination(answer: &Answer) -> &Value {
 }
 
 #[tokio::test]
-async fn assigned_and_waiting_tickets_are_one_list_page_by_page() {
+async fn open_tickets_are_listed_page_by_page() {
     let org = Stack::shared().organization().await;
     let (team, other) = (org.team("Team").await, org.team("Other").await);
     assert_eq!(listed(&org.toptickets, &team, "").await, <[&str; 0]>::default());
     for (id, decided_at) in [("a1", 1), ("a3", 3), ("a5", 5), ("a7", 7), ("b5", 5)] {
         org.put_ticket(id, &assigned(&team, &org.users[0], decided_at)).await;
     }
-    // By urgency, the order in which they wait, these stand otherwise.
-    for (id, priority, created_at, decided_at) in
-        [("w2", "critical", 9, 2), ("w4", "low", 1, 4), ("w6", "high", 3, 6), ("w5", "critical", 4, 5)]
-    {
+    // The times of the decisions do not count for tickets that wait.
+    for (id, priority, created_at, decided_at) in [
+        ("w2", "critical", 9, 2),
+        ("w4", "low", 1, 4),
+        ("w6", "high", 3, 6),
+        ("w5", "critical", 4, 5),
+        ("v5", "critical", 4, 8),
+    ] {
         let mut ticket = waiting(&team, decided_at);
         (ticket["priority"], ticket["created_at"]) = (json!(priority), json!(created_at));
         org.put_ticket(id, &ticket).await;
     }
-    org.set_load(&team, &[("open_tickets", n(9)), ("waiting_tickets", n(4))]).await;
+    org.set_load(&team, &[("open_tickets", n(10)), ("waiting_tickets", n(5))]).await;
     // None of these is an open ticket of the team.
     org.put_ticket("theirs", &assigned(&other, &org.users[0], 6)).await;
     let mut closed = assigned(&team, &org.users[0], 6);
     closed["state"] = json!("closed");
     org.put_ticket("closed", &closed).await;
 
-    let all = ["a7", "w6", "w5", "b5", "a5", "w4", "a3", "w2", "a1"];
-    for limit in [1, 2, 4, 9, 100] {
-        for skip in 0..11 {
-            let expected: Vec<_> = all.iter().skip(skip).take(limit).copied().collect();
-            let query = format!("limit={limit}&skip={skip}");
-            assert_eq!(listed(&org.toptickets, &team, &query).await, expected, "{query}");
-        }
-        for (page, expected) in all.chunks(limit).chain([&[][..]]).enumerate() {
-            let query = format!("limit={limit}&page={}", page + 1);
-            assert_eq!(listed(&org.itsm, &team, &query).await, expected, "{query}");
+    let all = ["a7", "b5", "a5", "a3", "a1", "v5", "w5", "w2", "w6", "w4"];
+    for (state, all) in [("", &all[..]), ("&state=assigned", &all[..5]), ("&state=waiting", &all[5..])] {
+        for limit in [1, 2, 4, 10, 100] {
+            for skip in 0..12 {
+                let expected: Vec<_> = all.iter().skip(skip).take(limit).copied().collect();
+                let query = format!("limit={limit}&skip={skip}{state}");
+                assert_eq!(listed(&org.toptickets, &team, &query).await, expected, "{query}");
+            }
+            for (page, expected) in all.chunks(limit).chain([&[][..]]).enumerate() {
+                let query = format!("limit={limit}&page={}{state}", page + 1);
+                assert_eq!(listed(&org.itsm, &team, &query).await, expected, "{query}");
+            }
         }
     }
-    let answer = org.itsm.get(&format!("/v1/teams/{team}/assignments?limit=4&page=2")).await;
-    let expected = json!({ "page": 2, "limit": 4, "total": 9, "totalPages": 3, "hasMore": true });
-    assert_eq!(pagination(&answer), &expected);
+    let pages = [
+        ("limit=4&page=2", json!({ "page": 2, "limit": 4, "total": 10, "totalPages": 3, "hasMore": true })),
+        ("limit=4&page=1", json!({ "page": 1, "limit": 4, "total": 10, "totalPages": 3, "hasMore": true })),
+        ("state=assigned", json!({ "page": 1, "limit": 20, "total": 5, "totalPages": 1, "hasMore": false })),
+        (
+            "state=waiting&limit=3&page=2",
+            json!({ "page": 2, "limit": 3, "total": 5, "totalPages": 2, "hasMore": false }),
+        ),
+    ];
+    for (query, expected) in pages {
+        let answer = org.itsm.get(&format!("/v1/teams/{team}/assignments?{query}")).await;
+        assert_eq!(pagination(&answer), &expected, "{query}");
+    }
     let past_the_end = org.itsm.get(&format!("/v1/teams/{team}/assignments?page=99999999999999999999999")).await;
-    assert_eq!((&past_the_end.json["data"], &pagination(&past_the_end)["total"]), (&json!([]), &json!(9)));
+    assert_eq!((&past_the_end.json["data"], &pagination(&past_the_end)["total"]), (&json!([]), &json!(10)));
+}
+
+#[tokio::test]
+async fn unknown_state_of_assignments_is_refused() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Team").await;
+    for state in ["", "closed", "Waiting", "unrouted", "%ff", "assigned,waiting"] {
+        let path = format!("/v1/teams/{team}/assignments");
+        let answer = org.toptickets.get(&format!("{path}?state={state}")).await;
+        assert_eq!(toptickets_error(&answer), (400, "query.state: type_error.enum".to_owned()), "{state}");
+        let answer = org.itsm.get(&format!("{path}?state={state}&cursor=x")).await;
+        let details = json!({ "field": "state", "constraint": "isEnum" });
+        assert_eq!(itsm_error(&answer, &path), (400, "VALIDATION_ERROR".to_owned(), details), "{state}");
+    }
 }
 
 #[tokio::test]
@@ -174,7 +204,7 @@ async fn a_page_of_more_tickets_than_one_read_takes_is_whole() {
 }
 
 #[tokio::test]
-async fn what_the_index_shows_too_late_is_not_shown() {
+async fn ticket_behind_a_stale_index_entry_is_left_out() {
     let org = Stack::shared().organization().await;
     let (team, other) = (org.team("Team").await, org.team("Other").await);
     let was = |decided_at| assigned(&team, &org.users[0], decided_at);
@@ -185,9 +215,13 @@ async fn what_the_index_shows_too_late_is_not_shown() {
     deleted["state"] = json!("deleted");
     org.put_ticket_indexed_as("deleted", &deleted, &was(7)).await;
     org.put_ticket_indexed_as("moved", &assigned(&other, &org.users[0], 9), &was(6)).await;
-    // Decided about again since, and shown where it now belongs.
-    org.put_ticket_indexed_as("again", &was(5), &waiting(&team, 3)).await;
+    // Assigned since the index was written: the list shows it in its new place.
+    org.put_ticket_indexed_as("again", &was(3), &waiting(&team, 3)).await;
     org.put_ticket("there", &was(4)).await;
-    assert_eq!(listed(&org.toptickets, &team, "").await, ["again", "there"]);
-    assert_eq!(listed(&org.itsm, &team, "").await, ["again", "there"]);
+    org.set_load(&team, &[("open_tickets", n(6)), ("waiting_tickets", n(1))]).await;
+    for client in [&org.toptickets, &org.itsm] {
+        assert_eq!(listed(client, &team, "").await, ["there", "again"]);
+        assert_eq!(listed(client, &team, "state=assigned").await, ["there"]);
+        assert_eq!(listed(client, &team, "state=waiting").await, [""; 0]);
+    }
 }

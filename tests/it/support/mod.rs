@@ -7,6 +7,7 @@ pub mod desks;
 pub mod direct;
 pub mod faulty;
 pub mod jwt;
+pub mod meter;
 pub mod mortal;
 pub mod queue;
 pub mod table;

@@ -60,7 +60,7 @@ fn indexed(org: &Organization, id: &str, ticket: &Value) -> Option<(String, Stri
     let urgency = format!("{}#{:015}#{id}", rank.expect("a priority"), ticket["created_at"].as_i64().expect("a time"));
     match ticket["state"].as_str().expect("a ticket has a state") {
         "assigned" => Some((format!("ORG#{}#TEAM#{team}#OPEN", org.id), format!("{decided_at:015}#{id}"))),
-        "waiting" => Some((format!("ORG#{}#TEAM#{team}#WAITING", org.id), format!("{urgency}#{decided_at:015}"))),
+        "waiting" => Some((format!("ORG#{}#TEAM#{team}#WAITING", org.id), urgency)),
         "unrouted" => Some((format!("ORG#{}#UNROUTED", org.id), urgency)),
         _ => None,
     }

@@ -1,7 +1,7 @@
 //! What an ITSM client may send.
 
 use crate::{
-    domain::{Folded, ListTeams, MemberRole, NewMember, NewTeam, Order, Page, SortBy, TeamChanges},
+    domain::{Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, SortBy, TeamChanges},
     wire::input::{self, Body, Broken, Invalid, Query},
 };
 
@@ -23,6 +23,19 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
     };
     let search = Folded::of(&search);
     Ok(ListTeams { page, search: (!search.is_empty()).then_some(search), sort_by, order, count: true })
+}
+
+/// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state. `cursor` is refused, as it is for teams.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
+    let mut query = Query::parse(query);
+    let page = numbered(&mut query);
+    let state = input::listed_state(&mut query);
+    let cursor = query.refuse("cursor");
+    let (Ok(page), Ok(state), Ok(())) = (page, state, cursor) else { return Err(query.invalid()) };
+    Ok(ListTickets { page, state })
 }
 
 /// A list that is neither searched nor sorted: `page` and `limit`. `cursor` is refused, as it is for teams.

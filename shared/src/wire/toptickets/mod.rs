@@ -8,7 +8,7 @@ pub use errors::failure;
 pub(super) use errors::plain;
 #[cfg(feature = "openapi")]
 pub(crate) use errors::{MALFORMED, error_schemas, kind};
-pub use requests::{add_member, create_team, list_teams, page, update_team};
+pub use requests::{add_member, create_team, list_teams, list_tickets, page, update_team};
 #[cfg(feature = "openapi")]
 pub(crate) use responses::schemas;
 pub use responses::{decision, decisions, members, team, teams};

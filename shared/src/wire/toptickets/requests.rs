@@ -2,8 +2,10 @@
 //! they are unknown fields like any other.
 
 use crate::{
-    domain::{ListTeams, MemberRole, NewMember, NewTeam, Order, Page, QueueStrategy, SortBy, Tags, TeamChanges},
-    wire::input::{self, Body, Invalid, Query},
+    domain::{
+        ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, QueueStrategy, SortBy, Tags, TeamChanges,
+    },
+    wire::input::{self, Body, Broken, Invalid, Query},
 };
 
 /// `GET /v1/teams`: a page, oldest first.
@@ -15,16 +17,33 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
     Ok(ListTeams { page, search: None, sort_by: SortBy::CreatedAt, order: Order::Ascending, count: false })
 }
 
+/// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
+    let mut query = Query::parse(query);
+    let page = skipped(&mut query);
+    let state = input::listed_state(&mut query);
+    let (Ok(page), Ok(state)) = (page, state) else { return Err(query.invalid()) };
+    Ok(ListTickets { page, state })
+}
+
 /// Every list's page: `skip` (`offset` is accepted for it) and `limit`.
 ///
 /// # Errors
 /// The parameters that break a rule.
 pub fn page(query: &str) -> Result<Page, Invalid> {
     let mut query = Query::parse(query);
+    skipped(&mut query).map_err(|Broken| query.invalid())
+}
+
+/// `skip` or `offset`, and `limit`.
+fn skipped(query: &mut Query) -> Result<Page, Broken> {
     let skip = if query.has("offset") && !query.has("skip") { "offset" } else { "skip" };
     let skip = query.integer(skip, 0, 0, i64::MAX);
     let limit = query.integer("limit", 50, 1, 100);
-    let (Ok(skip), Ok(limit)) = (skip, limit) else { return Err(query.invalid()) };
+    let (skip, limit) = (skip?, limit?);
     Ok(Page { skip: skip as u128, limit })
 }
 

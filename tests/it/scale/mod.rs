@@ -1,0 +1,5 @@
+//! Bounds: requests and batches whose cost does not grow with the data that they do not return.
+//!
+//! Each test compares consumed capacity and round trips at two sizes, and never a duration.
+
+mod assignments;
