@@ -140,8 +140,8 @@ async fn a_cold_key_costs_one_read() {
         direct::deps(&metered.org.stack, Client::from_conf(direct::client_config(&metered.org.stack).build())).keys;
     metered.case(2, "get a team, cold", Itsm, get(&team)).await;
     assert_snapshot!(metered.lines, @"
-    itsm       | get a team, warm                | 1 |    2 |    0 | Query + Query
-    itsm       | get a team, cold                | 2 |    3 |    0 | GetItem, then Query + Query
+    itsm       | get a team, warm                | 1 |    2 |    0 | GetItem + Query
+    itsm       | get a team, cold                | 2 |    3 |    0 | GetItem, then GetItem + Query
     ");
 }
 
@@ -178,9 +178,9 @@ async fn a_cold_token_costs_one_read() {
     metered.org.itsm = another;
     metered.case(1, "get a team, warm, another user", Itsm, get(&team)).await;
     assert_snapshot!(metered.lines, @"
-    itsm       | get a team, cold                | 2 |    3 |    0 | GetItem, then Query + Query
-    itsm       | get a team, warm                | 1 |    2 |    0 | Query + Query
-    itsm       | get a team, warm, another user  | 1 |    2 |    0 | Query + Query
+    itsm       | get a team, cold                | 2 |    3 |    0 | GetItem, then GetItem + Query
+    itsm       | get a team, warm                | 1 |    2 |    0 | GetItem + Query
+    itsm       | get a team, warm, another user  | 1 |    2 |    0 | GetItem + Query
     ");
 }
 
@@ -229,7 +229,8 @@ async fn reading_costs_what_the_design_says() {
     for (case, query) in
         [("first page of 10", "limit=10"), ("third page of 10", "limit=10&skip=20"), ("past the end", "skip=1000")]
     {
-        metered.case(1, &format!("list, {case}"), Toptickets, get(&format!("/v1/teams?{query}"))).await;
+        let round_trips = if case == "past the end" { 1 } else { 2 };
+        metered.case(round_trips, &format!("list, {case}"), Toptickets, get(&format!("/v1/teams?{query}"))).await;
     }
     for (case, query) in [
         ("first page of 10", "limit=10"),
@@ -240,14 +241,15 @@ async fn reading_costs_what_the_design_says() {
         ("by name", "limit=10&sortBy=name"),
         ("by update", "limit=10&sortBy=updatedAt"),
     ] {
-        metered.case(1, &format!("list, {case}"), Itsm, get(&format!("/v1/teams?{query}"))).await;
+        let round_trips = if case == "past the end" { 1 } else { 2 };
+        metered.case(round_trips, &format!("list, {case}"), Itsm, get(&format!("/v1/teams?{query}"))).await;
     }
     assert_snapshot!(metered.lines, @"
-    toptickets | get a team of 3                 | 1 |    2 |    0 | Query + Query
-    toptickets | members of a team of 3          | 1 |    2 |    0 | Query + Query
-    itsm       | get a team of 3                 | 1 |    2 |    0 | Query + Query
-    itsm       | members of a team of 3          | 1 |    2 |    0 | Query + Query
-    itsm       | workload of a team of 3         | 1 |    2 |    0 | Query + Query
+    toptickets | get a team of 3                 | 1 |    2 |    0 | GetItem + Query
+    toptickets | members of a team of 3          | 1 |    2 |    0 | GetItem + Query
+    itsm       | get a team of 3                 | 1 |    2 |    0 | GetItem + Query
+    itsm       | members of a team of 3          | 1 |    2 |    0 | GetItem + Query
+    itsm       | workload of a team of 3         | 1 |    2 |    0 | GetItem + Query
     toptickets | list, first page of 10          | 1 |    1 |    0 | Query
     toptickets | list, third page of 10          | 1 |    3 |    0 | Query
     toptickets | list, past the end              | 1 |    4 |    0 | Query
@@ -339,19 +341,19 @@ async fn writing_teams_costs_what_the_design_says() {
     itsm       | create with a lead              | 1 |    0 |   10 | TransactWriteItems(5)
     toptickets | patch of the description        | 1 |    1 |    1 | Query + UpdateItem
     toptickets | patch that changes nothing      | 1 |    1 |    0 | Query + UpdateItem
-    toptickets | patch without a known field     | 1 |    2 |    0 | Query + Query
-    toptickets | patch of the name               | 2 |    2 |    6 | Query + Query, then TransactWriteItems(3)
-    toptickets | patch to the same name          | 1 |    2 |    0 | Query + Query
-    toptickets | delete a team of 3              | 2 |    2 |   20 | Query + Query, then TransactWriteItems(8)
+    toptickets | patch without a known field     | 1 |    2 |    0 | GetItem + Query
+    toptickets | patch of the name               | 2 |    2 |    6 | GetItem + Query, then TransactWriteItems(3)
+    toptickets | patch to the same name          | 1 |    2 |    0 | GetItem + Query
+    toptickets | delete a team of 3              | 2 |    2 |   20 | GetItem + Query, then TransactWriteItems(8)
     itsm       | patch of the description        | 1 |    1 |    1 | Query + UpdateItem
     itsm       | patch that changes nothing      | 1 |    1 |    0 | Query + UpdateItem
-    itsm       | patch without a known field     | 1 |    2 |    0 | Query + Query
-    itsm       | patch of the name               | 2 |    2 |    6 | Query + Query, then TransactWriteItems(3)
-    itsm       | patch to the same name          | 1 |    2 |    0 | Query + Query
+    itsm       | patch without a known field     | 1 |    2 |    0 | GetItem + Query
+    itsm       | patch of the name               | 2 |    2 |    6 | GetItem + Query, then TransactWriteItems(3)
+    itsm       | patch to the same name          | 1 |    2 |    0 | GetItem + Query
     itsm       | patch of all plain fields       | 1 |    1 |    1 | Query + UpdateItem
-    itsm       | patch of the lead               | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
+    itsm       | patch of the lead               | 2 |    2 |    4 | GetItem + Query, then TransactWriteItems(2)
     itsm       | patch that clears the lead      | 1 |    1 |    1 | Query + UpdateItem
-    itsm       | delete a team of 3              | 2 |    2 |   20 | Query + Query, then TransactWriteItems(8)
+    itsm       | delete a team of 3              | 2 |    2 |   20 | GetItem + Query, then TransactWriteItems(8)
     ");
 }
 
@@ -376,18 +378,18 @@ async fn changing_a_version_costs_what_the_design_says() {
         metered.case(2, "delete", contract, delete(&team)).await;
     }
     assert_snapshot!(metered.lines, @"
-    toptickets | patch of the description        | 2 |    2 |    2 | Query + Query, then TransactWriteItems(1)
-    toptickets | patch that changes nothing      | 1 |    2 |    0 | Query + Query
-    toptickets | patch without a known field     | 1 |    2 |    0 | Query + Query
-    toptickets | patch of the name               | 2 |    2 |    6 | Query + Query, then TransactWriteItems(3)
+    toptickets | patch of the description        | 2 |    2 |    2 | GetItem + Query, then TransactWriteItems(1)
+    toptickets | patch that changes nothing      | 1 |    2 |    0 | GetItem + Query
+    toptickets | patch without a known field     | 1 |    2 |    0 | GetItem + Query
+    toptickets | patch of the name               | 2 |    2 |    6 | GetItem + Query, then TransactWriteItems(3)
     toptickets | patch of any version            | 1 |    1 |    1 | Query + UpdateItem
-    toptickets | delete                          | 2 |    2 |   11 | Query + Query, then TransactWriteItems(5)
-    itsm       | patch of the description        | 2 |    2 |    2 | Query + Query, then TransactWriteItems(1)
-    itsm       | patch that changes nothing      | 1 |    2 |    0 | Query + Query
-    itsm       | patch without a known field     | 1 |    2 |    0 | Query + Query
-    itsm       | patch of the name               | 2 |    2 |    6 | Query + Query, then TransactWriteItems(3)
+    toptickets | delete                          | 2 |    2 |   11 | GetItem + Query, then TransactWriteItems(5)
+    itsm       | patch of the description        | 2 |    2 |    2 | GetItem + Query, then TransactWriteItems(1)
+    itsm       | patch that changes nothing      | 1 |    2 |    0 | GetItem + Query
+    itsm       | patch without a known field     | 1 |    2 |    0 | GetItem + Query
+    itsm       | patch of the name               | 2 |    2 |    6 | GetItem + Query, then TransactWriteItems(3)
     itsm       | patch of any version            | 1 |    1 |    1 | Query + UpdateItem
-    itsm       | delete                          | 2 |    2 |   11 | Query + Query, then TransactWriteItems(5)
+    itsm       | delete                          | 2 |    2 |   11 | GetItem + Query, then TransactWriteItems(5)
     ");
 }
 
@@ -423,16 +425,16 @@ async fn doing_something_once_costs_what_the_design_says() {
     toptickets | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
     toptickets | create with 9,600 characters    | 1 |    0 |   28 | TransactWriteItems(5)
     toptickets | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
-    toptickets | add the tenth member            | 2 |    4 |    9 | GetItem + GetItem + Query + Query, then TransactWriteItems(4)
-    toptickets | the same again                  | 1 |    5 |    0 | GetItem + GetItem + Query + Query
+    toptickets | add the tenth member            | 2 |    4 |   11 | GetItem + GetItem + GetItem + Query, then TransactWriteItems(5)
+    toptickets | the same again                  | 1 |    5 |    0 | GetItem + GetItem + GetItem + Query
     itsm       | create                          | 1 |    0 |   10 | TransactWriteItems(5)
     itsm       | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
     itsm       | create with a lead              | 1 |    0 |   12 | TransactWriteItems(6)
     itsm       | the same again                  | 1 |    0 |    0 | TransactWriteItems(6)
     itsm       | create with 9,600 characters    | 1 |    0 |   28 | TransactWriteItems(5)
     itsm       | the same again                  | 1 |    0 |    0 | TransactWriteItems(5)
-    itsm       | add the tenth member            | 2 |    4 |    9 | GetItem + GetItem + Query + Query, then TransactWriteItems(4)
-    itsm       | the same again                  | 1 |    5 |    0 | GetItem + GetItem + Query + Query
+    itsm       | add the tenth member            | 2 |    4 |   11 | GetItem + GetItem + GetItem + Query, then TransactWriteItems(5)
+    itsm       | the same again                  | 1 |    5 |    0 | GetItem + GetItem + GetItem + Query
     ");
 }
 
@@ -459,39 +461,38 @@ async fn writing_members_costs_what_the_design_says() {
         metered.case(2, "patch of skills, same role", contract, patch(&member, same_role)).await;
         let both = json!({ "role": "member", "skills": [] });
         metered.case(2, "patch that clears the lead", contract, patch(&member, both)).await;
-        metered.case(1, "remove a member", contract, delete(&member)).await;
+        metered.case(2, "remove a member", contract, delete(&member)).await;
         metered.case(2, "add a member who returns", contract, post(&members, adding)).await;
         let leading = json!({ "user_id": lead, "role": "lead" });
         metered.case(2, "add a lead", Itsm, post(&members, leading)).await;
         if contract == Toptickets {
-            // Which of the two the member is shows only when the first transaction is refused.
             metered.case(2, "remove the lead", contract, delete(&format!("{members}/{lead}"))).await;
         }
     }
     assert_snapshot!(metered.lines, @"
-    toptickets | add a member                    | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
-    toptickets | patch of skills                 | 1 |    2 |    1 | Query + Query + UpdateItem
-    toptickets | patch to the same skills        | 1 |    2 |    0 | Query + Query + UpdateItem
-    toptickets | patch without a known field     | 1 |    2 |    0 | Query + Query
-    toptickets | patch that makes the lead       | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
-    toptickets | patch to the same role          | 1 |    2 |    0 | Query + Query
-    toptickets | patch of skills, same role      | 2 |    2 |    1 | Query + Query, then UpdateItem
-    toptickets | patch that clears the lead      | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
-    toptickets | remove a member                 | 1 |    0 |    4 | TransactWriteItems(2)
-    toptickets | add a member who returns        | 2 |    3 |    6 | GetItem + Query + Query, then TransactWriteItems(3)
-    itsm       | add a lead                      | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
-    toptickets | remove the lead                 | 2 |    0 |    4 | TransactWriteItems(2), then TransactWriteItems(2)
-    itsm       | add a member                    | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
-    itsm       | patch of skills                 | 1 |    2 |    1 | Query + Query + UpdateItem
-    itsm       | patch to the same skills        | 1 |    2 |    0 | Query + Query + UpdateItem
-    itsm       | patch without a known field     | 1 |    2 |    0 | Query + Query
-    itsm       | patch that makes the lead       | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
-    itsm       | patch to the same role          | 1 |    2 |    0 | Query + Query
-    itsm       | patch of skills, same role      | 2 |    2 |    1 | Query + Query, then UpdateItem
-    itsm       | patch that clears the lead      | 2 |    2 |    4 | Query + Query, then TransactWriteItems(2)
-    itsm       | remove a member                 | 1 |    0 |    4 | TransactWriteItems(2)
-    itsm       | add a member who returns        | 2 |    3 |    6 | GetItem + Query + Query, then TransactWriteItems(3)
-    itsm       | add a lead                      | 2 |    3 |    7 | GetItem + Query + Query, then TransactWriteItems(3)
+    toptickets | add a member                    | 2 |    3 |    9 | GetItem + GetItem + Query, then TransactWriteItems(4)
+    toptickets | patch of skills                 | 1 |    2 |    1 | GetItem + Query + UpdateItem
+    toptickets | patch to the same skills        | 1 |    2 |    0 | GetItem + Query + UpdateItem
+    toptickets | patch without a known field     | 1 |    2 |    0 | GetItem + Query
+    toptickets | patch that makes the lead       | 2 |    2 |    4 | GetItem + Query, then TransactWriteItems(2)
+    toptickets | patch to the same role          | 1 |    2 |    0 | GetItem + Query
+    toptickets | patch of skills, same role      | 2 |    2 |    1 | GetItem + Query, then UpdateItem
+    toptickets | patch that clears the lead      | 2 |    2 |    4 | GetItem + Query, then TransactWriteItems(2)
+    toptickets | remove a member                 | 2 |    2 |    6 | GetItem + Query, then TransactWriteItems(3)
+    toptickets | add a member who returns        | 2 |    3 |    8 | GetItem + GetItem + Query, then TransactWriteItems(4)
+    itsm       | add a lead                      | 2 |    3 |    9 | GetItem + GetItem + Query, then TransactWriteItems(4)
+    toptickets | remove the lead                 | 2 |    2 |    6 | GetItem + Query, then TransactWriteItems(3)
+    itsm       | add a member                    | 2 |    3 |    9 | GetItem + GetItem + Query, then TransactWriteItems(4)
+    itsm       | patch of skills                 | 1 |    2 |    1 | GetItem + Query + UpdateItem
+    itsm       | patch to the same skills        | 1 |    2 |    0 | GetItem + Query + UpdateItem
+    itsm       | patch without a known field     | 1 |    2 |    0 | GetItem + Query
+    itsm       | patch that makes the lead       | 2 |    2 |    4 | GetItem + Query, then TransactWriteItems(2)
+    itsm       | patch to the same role          | 1 |    2 |    0 | GetItem + Query
+    itsm       | patch of skills, same role      | 2 |    2 |    1 | GetItem + Query, then UpdateItem
+    itsm       | patch that clears the lead      | 2 |    2 |    4 | GetItem + Query, then TransactWriteItems(2)
+    itsm       | remove a member                 | 2 |    2 |    6 | GetItem + Query, then TransactWriteItems(3)
+    itsm       | add a member who returns        | 2 |    3 |    8 | GetItem + GetItem + Query, then TransactWriteItems(4)
+    itsm       | add a lead                      | 2 |    3 |    9 | GetItem + GetItem + Query, then TransactWriteItems(4)
     ");
 }
 
@@ -574,14 +575,14 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
     }
     writeln!(lines, "the largest ticket takes {largest} bytes").expect("a text can be written to");
     assert_snapshot!(lines, @"
-    new                | 2 |   83 |  258 | BatchGetItem(81) + Query + Query, then TransactWriteItems(89)
-    heard of twice     | 1 |   83 |    0 | BatchGetItem(81) + Query + Query
-    begun              | 2 |   83 |  176 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
-    given to the first | 2 |   83 |  316 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
-    taken back         | 2 |   83 |  338 | BatchGetItem(81) + Query + Query, then TransactWriteItems(89)
-    closed             | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
-    reopened           | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
-    deleted            | 2 |   83 |  256 | BatchGetItem(81) + Query + Query, then TransactWriteItems(88)
+    new                | 2 |   83 |  258 | BatchGetItem(81) + GetItem + Query, then TransactWriteItems(89)
+    heard of twice     | 1 |   83 |    0 | BatchGetItem(81) + GetItem + Query
+    begun              | 2 |   83 |  176 | BatchGetItem(81) + GetItem + Query, then TransactWriteItems(88)
+    given to the first | 2 |   83 |  316 | BatchGetItem(81) + GetItem + Query, then TransactWriteItems(88)
+    taken back         | 2 |   83 |  338 | BatchGetItem(81) + GetItem + Query, then TransactWriteItems(89)
+    closed             | 2 |   83 |  256 | BatchGetItem(81) + GetItem + Query, then TransactWriteItems(88)
+    reopened           | 2 |   83 |  256 | BatchGetItem(81) + GetItem + Query, then TransactWriteItems(88)
+    deleted            | 2 |   83 |  256 | BatchGetItem(81) + GetItem + Query, then TransactWriteItems(88)
     the largest ticket takes 975 bytes
     ");
 }

@@ -952,18 +952,27 @@ async fn a_deletion_takes_what_was_added_in_between() {
     }
 }
 
-/// Sets a number of the team's item, or of its load.
-fn number_set(world: &World, suffix: &str, attribute: &'static str, number: i64) -> Hook {
-    let (table, item) = (Arc::new(Table::of(&world.org)), format!("{}{suffix}", world.team));
+/// Sets a number of the team's item.
+fn number_set(world: &World, attribute: &'static str, number: i64) -> Hook {
+    let (table, team) = (Arc::new(Table::of(&world.org)), world.team.clone());
     Arc::new(move || {
-        let (table, item) = (Arc::clone(&table), item.clone());
-        Box::pin(async move { table.set_number(&item, attribute, number).await })
+        let (table, team) = (Arc::clone(&table), team.clone());
+        Box::pin(async move { table.set_number(&team, attribute, number).await })
+    })
+}
+
+/// Sets a number of the team's load.
+fn load_number_set(world: &World, attribute: &'static str, number: i64) -> Hook {
+    let (table, team) = (Arc::new(Table::of(&world.org)), world.team.clone());
+    Arc::new(move || {
+        let (table, team) = (Arc::clone(&table), team.clone());
+        Box::pin(async move { table.set_load_number(&team, attribute, number).await })
     })
 }
 
 #[tokio::test]
 async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
-    let open = |world: &World| number_set(world, "#LOAD", "open_tickets", 3);
+    let open = |world: &World| load_number_set(world, "open_tickets", 3);
     raced(Write::Delete, open, |contract, Raced { world, before, answer, after }| {
         if contract == Itsm {
             assert_eq!(answer.status, 409, "{answer}");
@@ -988,7 +997,7 @@ async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
 async fn a_team_filled_in_between_is_full() {
     for (write, contract) in [(Write::Add, Toptickets), (Write::Return, Itsm), (Write::AddLead, Itsm)] {
         let (world, script) = (World::new().await, Script::default());
-        script.once(WRITES, Fault::After(number_set(&world, "", "member_count", 500)));
+        script.once(WRITES, Fault::After(number_set(&world, "member_count", 500)));
         let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
         assert_eq!(answer.status, conflict(contract), "{answer}");
         assert!(answer.text.to_lowercase().contains("team is full"), "{answer}");

@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// The format of the data, that of the table's items included. It changes with every stored format: a folder of another format
 /// is refused, because there is no migration.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// The file that has the format's number.
 const FORMAT_FILE: &str = "format";
 /// The same, from a start that was killed while it wrote the file.

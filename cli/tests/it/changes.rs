@@ -63,7 +63,7 @@ async fn team_record(stack: &LocalStack, kept: &Mutex<Vec<Value>>) -> Value {
     assert_eq!(create_team(stack, "Network").await, reqwest::StatusCode::CREATED);
     let is_team = |record: &Value| {
         let sk = record["dynamodb"]["Keys"]["sk"]["S"].as_str().unwrap_or_default();
-        sk.starts_with("TEAM#") && !sk.ends_with("LOAD")
+        sk.starts_with("TEAM#")
     };
     let kept = || kept.lock().expect("no test panics with it");
     until("the team's record", || kept().iter().any(is_team)).await;

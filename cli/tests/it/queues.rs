@@ -445,7 +445,7 @@ async fn streaming(
             assert_ne!(change.get("OldImage"), change.get("NewImage"), "{record}");
             let kind = change["Keys"]["sk"]["S"].as_str().unwrap_or_default();
             assert_ne!(kind, "IDEM", "{record}");
-            if kind.starts_with("TEAM#") && !kind.ends_with("LOAD") {
+            if kind.starts_with("TEAM#") {
                 log.lock()
                     .expect("no test panics with it")
                     .push(change["NewImage"]["name"]["S"].as_str().unwrap_or_default().to_owned());

@@ -307,9 +307,10 @@ fn load_record(n: usize, waiting_before: u32, waiting: u32) -> Value {
             "waiting_tickets": { "N": waiting.to_string() },
             "sla_met": { "N": "0" },
             "sla_due": { "N": "0" },
+            "eligible": { "N": "0" },
         })
     };
-    record(n, "ORG#org", &format!("TEAM#{TEAM}#LOAD"), Some(load(waiting_before)), Some(load(waiting)))
+    record(n, &format!("ORG#org#TEAM#{TEAM}"), "LOAD", Some(load(waiting_before)), Some(load(waiting)))
 }
 
 fn unreadable(n: usize) -> Value {

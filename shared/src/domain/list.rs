@@ -69,22 +69,22 @@ impl ListTeams {
         self.search.is_none() && self.sort_by == SortBy::CreatedAt
     }
 
-    /// Picks this page out of all the organization's teams.
+    /// Picks this page out of all the organization's teams. Returns its teams and the number of teams on all pages.
     #[must_use]
-    pub fn page_of(&self, mut teams: Vec<Listed>) -> TeamPage {
+    pub fn page_of(&self, mut teams: Vec<Team>) -> (Vec<Team>, usize) {
         if let Some(part) = &self.search {
-            teams.retain(|listed| listed.team.name.folded().contains(part));
+            teams.retain(|team| team.name.folded().contains(part));
         }
         match self.sort_by {
-            SortBy::CreatedAt => teams.sort_by_cached_key(|listed| listed.team.id),
-            SortBy::UpdatedAt => teams.sort_by_cached_key(|listed| (listed.team.updated_at, listed.team.id)),
-            SortBy::Name => teams.sort_by_cached_key(|listed| (listed.team.name.folded(), listed.team.id)),
+            SortBy::CreatedAt => teams.sort_by_cached_key(|team| team.id),
+            SortBy::UpdatedAt => teams.sort_by_cached_key(|team| (team.updated_at, team.id)),
+            SortBy::Name => teams.sort_by_cached_key(|team| (team.name.folded(), team.id)),
         }
         if self.order == Order::Descending {
             teams.reverse();
         }
         let total = teams.len();
-        TeamPage { teams: self.page.cut(teams).collect(), total }
+        (self.page.cut(teams).collect(), total)
     }
 }
 

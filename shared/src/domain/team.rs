@@ -154,7 +154,7 @@ impl Team {
     }
 }
 
-/// A team's load: what routing counts. Kept apart from the team, so that an assignment never rewrites a description.
+/// A team's load: the counters of routing. Kept apart from the team, so that an assignment never rewrites a description.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// How many decisions the team has made.
@@ -167,6 +167,8 @@ pub struct Load {
     pub sla_met: u64,
     /// Tickets resolved that had a due date.
     pub sla_due: u64,
+    /// The number of its present members whose profile is active.
+    pub eligible: u64,
 }
 
 /// A team and everybody who is in it.

@@ -34,7 +34,7 @@ impl Workload {
     /// Computes the figures of a team with this load and this many present members.
     #[must_use]
     pub fn of(load: Load, members: usize) -> Self {
-        let Load { turn: _, open_tickets, waiting_tickets: _, sla_met, sla_due } = load;
+        let Load { turn: _, open_tickets, waiting_tickets: _, sla_met, sla_due, eligible: _ } = load;
         let members = u64::try_from(members).unwrap_or(u64::MAX);
         Self {
             avg_tickets_per_member: ratio(open_tickets, members, 10).unwrap_or(0.0),

@@ -67,7 +67,7 @@ impl Desk {
 
     fn count(&mut self, delta: LoadDelta) {
         let LoadDelta { open, waiting, sla_met, sla_due } = delta;
-        let Load { turn: _, open_tickets, waiting_tickets, sla_met: met, sla_due: due } = &mut self.load;
+        let Load { turn: _, open_tickets, waiting_tickets, sla_met: met, sla_due: due, eligible: _ } = &mut self.load;
         for (counter, delta) in [(open_tickets, open), (waiting_tickets, waiting), (met, sla_met), (due, sla_due)] {
             *counter = counter.saturating_add_signed(delta);
         }

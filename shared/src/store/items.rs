@@ -16,7 +16,6 @@ use super::{
     Error,
     idempotency::{SavedPart, SavedResponse},
     keys,
-    keys::TeamEntry,
     work::Gone,
 };
 use crate::domain::{
@@ -141,9 +140,8 @@ pub(super) fn team(organization_id: &OrganizationId, item: Item) -> Result<Team,
         created_at,
         updated_at,
     } = from_item(item)?;
-    let Some(TeamEntry::Team(id)) = TeamEntry::parse(&sk) else { return Err(bad("sk")) };
     Ok(Team {
-        id,
+        id: keys::team_of(&sk).ok_or_else(|| bad("sk"))?,
         organization_id: organization_id.clone(),
         name: TeamName::parse(&name).map_err(|_| bad("name"))?,
         description: description.as_deref().map(Description::parse).transpose().map_err(|_| bad("description"))?,
@@ -157,7 +155,7 @@ pub(super) fn team(organization_id: &OrganizationId, item: Item) -> Result<Team,
     })
 }
 
-/// `ORG#o`, `TEAM#t#LOAD`.
+/// `ORG#o#TEAM#t`, `LOAD`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct LoadItem {
     pk: String,
@@ -167,23 +165,24 @@ pub(super) struct LoadItem {
     waiting_tickets: u64,
     sla_met: u64,
     sla_due: u64,
+    eligible: u64,
 }
 
 impl LoadItem {
     pub(super) fn new(organization_id: &OrganizationId, team: TeamId, load: Load) -> Self {
-        let Load { turn, open_tickets, waiting_tickets, sla_met, sla_due } = load;
+        let Load { turn, open_tickets, waiting_tickets, sla_met, sla_due, eligible } = load;
         let keys::Key { pk, sk } = keys::load(organization_id, team);
-        Self { pk, sk, turn, open_tickets, waiting_tickets, sla_met, sla_due }
+        Self { pk, sk, turn, open_tickets, waiting_tickets, sla_met, sla_due, eligible }
     }
 }
 
 /// The load that an item holds.
 pub(super) fn load(item: Item) -> Result<Load, Error> {
-    let LoadItem { pk: _, sk: _, turn, open_tickets, waiting_tickets, sla_met, sla_due } = from_item(item)?;
-    Ok(Load { turn, open_tickets, waiting_tickets, sla_met, sla_due })
+    let LoadItem { pk: _, sk: _, turn, open_tickets, waiting_tickets, sla_met, sla_due, eligible } = from_item(item)?;
+    Ok(Load { turn, open_tickets, waiting_tickets, sla_met, sla_due, eligible })
 }
 
-/// `ORG#o`, `GONE#t`.
+/// `ORG#o#TEAM#t`, `GONE`.
 #[derive(Serialize, Deserialize)]
 pub(super) struct GoneItem {
     pk: String,
@@ -201,7 +200,7 @@ pub(super) struct GoneItem {
 
 impl GoneItem {
     pub(super) fn new(team: &Team, load: Load, deleted_at: Timestamp) -> Self {
-        let Load { turn: _, open_tickets, waiting_tickets, sla_met: _, sla_due: _ } = load;
+        let Load { turn: _, open_tickets, waiting_tickets, sla_met: _, sla_due: _, eligible: _ } = load;
         let keys::Key { pk, sk } = keys::gone(&team.organization_id, team.id);
         let keys::Key { pk: gsi1pk, sk: gsi1sk } = keys::gone_work(&team.organization_id, team.id);
         Self {
@@ -1035,7 +1034,7 @@ mod tests {
         let expected = operations();
         assert_eq!(team(&org(), to_item(TeamItem::new(&expected)).unwrap()).unwrap(), expected);
 
-        let expected = Load { turn: 9, open_tickets: 4, waiting_tickets: 1, sla_met: 2, sla_due: 3 };
+        let expected = Load { turn: 9, open_tickets: 4, waiting_tickets: 1, sla_met: 2, sla_due: 3, eligible: 5 };
         assert_eq!(load(to_item(LoadItem::new(&org(), operations().id, expected)).unwrap()).unwrap(), expected);
 
         let expected = alex();

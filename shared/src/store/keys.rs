@@ -20,10 +20,15 @@ use crate::domain::{
 const MAX_PARTITION_KEY_BYTES: usize = 2048;
 const MAX_SORT_KEY_BYTES: usize = 1024;
 
-/// What sort keys of teams and their loads begin with.
+/// The prefix of the sort keys of teams.
 pub(super) const TEAMS: &str = "TEAM#";
-/// What sort keys of memberships begin with.
+/// The prefix of the sort keys of memberships.
 pub(super) const MEMBERS: &str = "MEMBER#";
+const LOAD: &str = "LOAD";
+const GONE: &str = "GONE";
+/// The first and the last sort key of what routing reads of a team's partition: the tombstone or the load, and the
+/// memberships. No other item of the partition has a sort key in this range: `$` follows `#`.
+pub(super) const DESK: (&str, &str) = (GONE, "MEMBER$");
 /// The index partition of whatever is unfinished.
 pub(super) const WORK: &str = "WORK";
 
@@ -54,7 +59,7 @@ impl Key {
     }
 }
 
-/// An organization: its teams, their loads, names and tombstones are in the same partition.
+/// An organization: its teams and their names are in the same partition. Routing writes no item of this partition.
 pub(super) fn organization(org: &OrganizationId) -> Key {
     Key::new(organization_partition(org), "ORG")
 }
@@ -63,19 +68,24 @@ pub(super) fn organization_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}")
 }
 
-/// A team: what people edit. The load follows it directly in key order.
+/// A team: the fields that people edit.
 pub(super) fn team(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(organization_partition(org), format!("{TEAMS}{}", team.uuid()))
 }
 
-/// A team's load: what routing counts.
-pub(super) fn load(org: &OrganizationId, team: TeamId) -> Key {
-    Key::new(organization_partition(org), format!("{TEAMS}{}#LOAD", team.uuid()))
+/// The partition of a team's load or tombstone, and of its memberships.
+pub(super) fn team_partition(org: &OrganizationId, team: TeamId) -> String {
+    format!("ORG#{org}#TEAM#{}", team.uuid())
 }
 
-/// What a deleted team left.
+/// A team's load: the counters of routing.
+pub(super) fn load(org: &OrganizationId, team: TeamId) -> Key {
+    Key::new(team_partition(org, team), LOAD)
+}
+
+/// The tombstone of a deleted team.
 pub(super) fn gone(org: &OrganizationId, team: TeamId) -> Key {
-    Key::new(organization_partition(org), format!("GONE#{}", team.uuid()))
+    Key::new(team_partition(org, team), GONE)
 }
 
 /// The index key under which a deleted team waits to be swept.
@@ -105,14 +115,9 @@ pub(super) fn user(org: &OrganizationId, user: UserId) -> Key {
     Key::new(format!("ORG#{org}#USER#{}", user.uuid()), "USER")
 }
 
-/// The partition of a team's memberships.
-pub(super) fn members_partition(org: &OrganizationId, team: TeamId) -> String {
-    format!("ORG#{org}#TEAM#{}", team.uuid())
-}
-
 /// A user's membership of a team.
 pub(super) fn membership(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
-    Key::new(members_partition(org, team), format!("{MEMBERS}{}", user.uuid()))
+    Key::new(team_partition(org, team), format!("{MEMBERS}{}", user.uuid()))
 }
 
 /// The index key under which a user's memberships are found.
@@ -206,31 +211,6 @@ pub(super) fn token_issuer(org: &OrganizationId) -> Key {
     Key::new(organization_partition(org), "JWKS")
 }
 
-/// What an item of the organization's partition is, by its sort key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TeamEntry {
-    Team(TeamId),
-    Load(TeamId),
-}
-
-impl TeamEntry {
-    pub(super) fn parse(sk: &str) -> Option<Self> {
-        let rest = sk.strip_prefix(TEAMS)?;
-        let (id, entry) = match rest.strip_suffix("#LOAD") {
-            Some(id) => (id, Self::Load as fn(TeamId) -> Self),
-            None => (rest, Self::Team as fn(TeamId) -> Self),
-        };
-        TeamId::parse(id).ok().map(entry)
-    }
-
-    /// The team that it is, or is of.
-    pub(super) fn team(self) -> TeamId {
-        match self {
-            Self::Team(team) | Self::Load(team) => team,
-        }
-    }
-}
-
 /// What an item is whose changes have consequences, by its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
@@ -247,13 +227,16 @@ impl Entry {
     pub(super) fn parse(pk: &str, sk: &str) -> Option<(OrganizationId, Self)> {
         let (org, rest) = owner(pk)?;
         let entry = if rest.is_empty() {
-            match TeamEntry::parse(sk) {
-                Some(TeamEntry::Team(_)) => Self::Team,
-                Some(TeamEntry::Load(team)) => Self::Load(team),
-                None => Self::Gone(TeamId::parse(sk.strip_prefix("GONE#")?).ok()?),
+            team_of(sk)?;
+            Self::Team
+        } else if let Some(team) = rest.strip_prefix(TEAMS) {
+            let team = TeamId::parse(team).ok()?;
+            match sk {
+                LOAD => Self::Load(team),
+                GONE => Self::Gone(team),
+                _ if sk.starts_with(MEMBERS) => Self::Membership(team),
+                _ => return None,
             }
-        } else if sk.starts_with(MEMBERS) {
-            Self::Membership(TeamId::parse(rest.strip_prefix(TEAMS)?).ok()?)
         } else if sk == "USER" {
             Self::User(UserId::parse(rest.strip_prefix("USER#")?).ok()?)
         } else if sk == "TICKET" {
@@ -287,12 +270,24 @@ pub(super) fn ticket_of(pk: &str) -> Option<TicketId> {
     TicketId::parse(id).ok()
 }
 
-/// The team of an item whose sort key is the team's own, such as a specialization.
+/// Returns the team that a sort key names: that of a team, of a specialization, or of a membership in the index of users.
 pub(super) fn team_of(sk: &str) -> Option<TeamId> {
-    match TeamEntry::parse(sk)? {
-        TeamEntry::Team(team) => Some(team),
-        TeamEntry::Load(_) => None,
-    }
+    TeamId::parse(sk.strip_prefix(TEAMS)?).ok()
+}
+
+/// Returns the team of an item in a team's partition.
+pub(super) fn team_of_partition(pk: &str) -> Option<TeamId> {
+    TeamId::parse(owner(pk)?.1.strip_prefix(TEAMS)?).ok()
+}
+
+/// Whether a sort key is that of a team's load.
+pub(super) fn is_load(sk: &str) -> bool {
+    sk == LOAD
+}
+
+/// Whether a sort key is that of a deleted team's tombstone.
+pub(super) fn is_gone(sk: &str) -> bool {
+    sk == GONE
 }
 
 /// What is unfinished, by its sort key in the index of work.
@@ -348,8 +343,8 @@ mod tests {
         for (key, pk, sk) in [
             (organization(&org()), "ORG#org_9f8e", "ORG"),
             (team(&org(), team_id()), "ORG#org_9f8e", &*format!("TEAM#{t}")),
-            (load(&org(), team_id()), "ORG#org_9f8e", &format!("TEAM#{t}#LOAD")),
-            (gone(&org(), team_id()), "ORG#org_9f8e", &format!("GONE#{t}")),
+            (load(&org(), team_id()), &format!("ORG#org_9f8e#TEAM#{t}"), "LOAD"),
+            (gone(&org(), team_id()), &format!("ORG#org_9f8e#TEAM#{t}"), "GONE"),
             (gone_work(&org(), team_id()), "WORK", &format!("ORG#org_9f8e#GONE#{t}")),
             (name_claim(&org(), &Folded::of(" Café ")), "ORG#org_9f8e", "NAME#café"),
             (user(&org(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), "USER"),
@@ -404,10 +399,11 @@ mod tests {
 
     #[test]
     fn keys_parse_back() {
-        assert_eq!(TeamEntry::parse(&team(&org(), team_id()).sk), Some(TeamEntry::Team(team_id())));
-        assert_eq!(TeamEntry::parse(&load(&org(), team_id()).sk), Some(TeamEntry::Load(team_id())));
-        assert_eq!(TeamEntry::parse("TEAM#nonsense"), None);
-        assert_eq!(TeamEntry::parse("ORG"), None);
+        assert_eq!(team_of(&team(&org(), team_id()).sk), Some(team_id()));
+        assert_eq!(team_of_partition(&load(&org(), team_id()).pk), Some(team_id()));
+        assert_eq!(team_of("TEAM#nonsense"), None);
+        assert_eq!(team_of("ORG"), None);
+        assert_eq!(team_of_partition(&organization(&org()).pk), None);
         assert_eq!(member_of(&membership(&org(), team_id(), user_id()).sk), Some(user_id()));
         let hash = SecretKey::generate(KeyKind::TtLive, || 7).hash();
         assert_eq!(api_key_hash(&api_key(hash).pk), Some(hash));
@@ -442,6 +438,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn desk_range_holds_tombstone_load_and_memberships() {
+        let (first, last) = DESK;
+        let member = membership(&org(), team_id(), user_id());
+        for key in [gone(&org(), team_id()), load(&org(), team_id()), member] {
+            assert!((first..=last).contains(&key.sk.as_str()), "{key:?}");
+        }
+    }
+
     /// The client's key can hold any visible character.
     #[test]
     fn saved_response_is_no_other_entry() {
@@ -453,17 +458,17 @@ mod tests {
             "USER",
             "#TICKET#TKT-1",
             &format!("#TEAM#{team}"),
-            &format!("TEAM#{team}#LOAD"),
+            "LOAD",
+            "GONE",
             &format!("#USER#{user}"),
             &format!("MEMBER#{user}"),
-            &format!("GONE#{team}"),
             "ORG#org_9f8e",
             &"#".repeat(IdempotencyKey::MAX_CHARS),
         ] {
             for part in [0, 8] {
                 let key = saved_response(&org(), &request(text), part);
                 assert_eq!(Entry::parse(&key.pk, &key.sk), None, "{key:?}");
-                assert_eq!(TeamEntry::parse(&key.sk), None);
+                assert_eq!(team_of(&key.sk), None);
             }
         }
     }

@@ -6,7 +6,9 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Answer, Error, Store, expression,
+    Answer, Error, Store,
+    desks::TeamRead,
+    expression,
     expression::{l, n, s},
     idempotency,
     items::{self, Item, MemberItem, TeamItem},
@@ -30,38 +32,6 @@ pub enum OnLead {
 }
 
 impl Store {
-    /// Reads the members of a team in order of joining, strongly consistent. One round trip a megabyte of memberships, the
-    /// removed ones included.
-    pub(super) async fn members(&self, org: &OrganizationId, team: TeamId) -> Result<Vec<Member>, Error> {
-        self.query_memberships(org, team, Some("attribute_not_exists(removed_at)")).await
-    }
-
-    /// The same with the members who left.
-    pub(super) async fn memberships(&self, org: &OrganizationId, team: TeamId) -> Result<Vec<Member>, Error> {
-        self.query_memberships(org, team, None).await
-    }
-
-    async fn query_memberships(
-        &self,
-        org: &OrganizationId,
-        team: TeamId,
-        filter: Option<&str>,
-    ) -> Result<Vec<Member>, Error> {
-        let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :members)")
-            .set_filter_expression(filter.map(str::to_owned))
-            .expression_attribute_values(":pk", s(keys::members_partition(org, team)))
-            .expression_attribute_values(":members", s(keys::MEMBERS));
-        let items = self.query_all(call).await?;
-        let mut members = items.into_iter().map(items::member).collect::<Result<Vec<_>, _>>()?;
-        sort_by_joining(&mut members);
-        Ok(members)
-    }
-
     /// Adds a user to a team, or returns one who left. Gives what `answer` makes of the team after it, the new member
     /// included, and keeps that where the request has a key.
     ///
@@ -96,14 +66,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Answer, Stale> {
         let NewMember { user_id, role, skills } = new;
-        let (unused, read, user) = tokio::join!(
-            self.check_unused(org, request, now),
-            self.team_with_memberships(org, id),
-            self.user(org, *user_id)
-        );
+        let (unused, read, user) =
+            tokio::join!(self.check_unused(org, request, now), self.team_read(org, id), self.user(org, *user_id));
         // First: the team may have gone since, and the user is a member already.
         unused?;
-        let (mut team, load, mut members) = read?;
+        let TeamRead { mut team, load, memberships: mut members } = read?;
         let user = user?.ok_or(Refused::UserNotFound(UserField::UserId))?;
         let previous = members.iter().find(|member| member.user.id == *user_id);
         let member = Member::joining(user, skills.clone(), previous, load.turn, now)?;
@@ -129,6 +96,7 @@ impl Store {
         transaction.update(&keys::team(org, id), &joined, Some(room), values, |team| {
             Refusal::Because(if team.is_some() { Refused::TeamFull } else { Refused::TeamNotFound })
         })?;
+        count_eligible(&mut transaction, org, id, 1)?;
         check_profile(&mut transaction, org, &member.user)?;
         if returns {
             put_back(&mut transaction, org, id, &member)?;
@@ -275,8 +243,10 @@ impl Store {
         Ok(member.filter(|member| member.removed_at.is_none()))
     }
 
-    /// Removes a member, who keeps the tickets they have. One round trip, a transaction of the membership and the team; two
-    /// where the member is the lead and the lead is cleared.
+    /// Removes a member, who keeps the tickets they have.
+    ///
+    /// Two round trips: reads, then a transaction of the membership, the team and the load, on condition that the membership's
+    /// status and the team's lead are as read.
     ///
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`MemberNotFound`](crate::domain::Error::MemberNotFound),
@@ -289,46 +259,94 @@ impl Store {
         on_lead: OnLead,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.until_current(|| async {
-            match self.try_remove_member(org, team, user, false, now).await {
-                Err(Stale::Error(Error::Refused(Refused::LeadRemoval))) if on_lead == OnLead::Clear => {
-                    self.try_remove_member(org, team, user, true, now).await
-                }
-                outcome => outcome,
-            }
-        })
-        .await
+        self.until_current(|| self.try_remove_member(org, team, user, on_lead, now)).await
     }
 
-    /// Removes a member of whom the caller assumes that they are the lead, or that they are not.
     async fn try_remove_member(
         &self,
         org: &OrganizationId,
-        team: TeamId,
+        id: TeamId,
         user: UserId,
-        is_lead: bool,
+        on_lead: OnLead,
         now: Timestamp,
     ) -> Result<(), Stale> {
+        let (Roster { team, members }, _) = self.team(org, id).await?;
+        let member = present(&members, user)?;
+        let is_lead = team.lead_id == Some(user);
+        if is_lead && on_lead == OnLead::Refuse {
+            return Err(Refused::LeadRemoval.into());
+        }
         let mut transaction = Transaction::new(self);
         let left = "SET #member_count = #member_count - :one, #version = #version + :one, #updated_at = :now";
-        let (left, as_assumed) = if is_lead {
+        let (left, as_read) = if is_lead {
             (format!("{left} REMOVE #lead_id"), "#lead_id = :user")
         } else {
             (left.to_owned(), "attribute_exists(#pk) AND (attribute_not_exists(#lead_id) OR #lead_id <> :user)")
         };
         let values =
             expression::values([(":one", n(1)), (":now", n(now.millis())), (":user", s(user.uuid().to_string()))]);
-        transaction.update(&keys::team(org, team), &left, Some(as_assumed), values, move |team| match team {
-            None => Refusal::Because(Refused::TeamNotFound),
-            Some(_) if is_lead => Refusal::Outdated,
-            Some(_) => Refusal::Because(Refused::LeadRemoval),
+        transaction.update(&keys::team(org, id), &left, Some(as_read), values, team_as_read)?;
+        let as_read = format!("{PRESENT} AND #status = :status");
+        let values = expression::values([(":now", n(now.millis())), (":status", s(member.user.status.as_str()))]);
+        let membership = keys::membership(org, id, user);
+        transaction.update(&membership, "SET #removed_at = :now", Some(&as_read), values, |item| match item {
+            Some(item) if !item.contains_key("removed_at") => Refusal::Outdated,
+            _ => Refusal::Because(Refused::MemberNotFound),
         })?;
-        let removed_at = expression::values([(":now", n(now.millis()))]);
-        let membership = keys::membership(org, team, user);
-        transaction.update(&membership, "SET #removed_at = :now", Some(PRESENT), removed_at, |_| {
-            Refusal::Because(Refused::MemberNotFound)
-        })?;
+        count_eligible(&mut transaction, org, id, if member.is_eligible() { -1 } else { 0 })?;
         transaction.commit().await
+    }
+
+    /// Copies a profile into a membership, if that is there and its copy is older.
+    ///
+    /// One round trip. A copy that changes whether a present member is eligible costs two: the first attempt, whose condition
+    /// fails, then a transaction with the team's load.
+    pub(super) async fn copy_into_membership(
+        &self,
+        org: &OrganizationId,
+        user: &User,
+        team: TeamId,
+    ) -> Result<(), Error> {
+        self.until_current(|| self.try_copy_into_membership(org, user, team)).await
+    }
+
+    async fn try_copy_into_membership(&self, org: &OrganizationId, user: &User, id: TeamId) -> Result<(), Stale> {
+        let (set, clear, mut values) = copy_of(user);
+        let update = clear.map_or_else(|| format!("SET {set}"), |attribute| format!("SET {set} REMOVE {attribute}"));
+        let is_active = user.status == UserStatus::Active;
+        let same_activity = if is_active { "#status = :active" } else { "#status <> :active" };
+        // A copy from an earlier read may arrive after the tombstone. It must not fill a placeholder that routing creates then:
+        // placeholders are removed from the start, so copies of a profile leave out removed memberships.
+        let condition = match user.status {
+            UserStatus::Deleted => {
+                format!("#profile_version < :version AND (attribute_exists(#removed_at) OR {same_activity})")
+            }
+            UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended => {
+                format!("#profile_version < :version AND attribute_not_exists(#removed_at) AND {same_activity}")
+            }
+        };
+        let mut single = values.clone();
+        single.insert(":active".to_owned(), s(UserStatus::Active.as_str()));
+        let key = keys::membership(org, id, user.id);
+        let Some(before) = self.update_unless(&key, &update, &condition, single).await? else { return Ok(()) };
+        let before = items::member(before)?;
+        let is_older = before.removed_at.is_none() && before.user.version < user.version;
+        if !is_older || before.is_eligible() == is_active {
+            return Ok(());
+        }
+        let as_read = format!("{PRESENT} AND #status = :old_status AND #profile_version = :old_version");
+        values.extend(expression::values([
+            (":old_status", s(before.user.status.as_str())),
+            (":old_version", n(before.user.version)),
+        ]));
+        let mut transaction = Transaction::new(self);
+        transaction.update(&key, &update, Some(&as_read), values, outdated)?;
+        count_eligible(&mut transaction, org, id, if is_active { 1 } else { -1 })?;
+        match transaction.commit().await {
+            // The sweep of the deleted team removes the membership.
+            Err(Stale::Error(Error::Refused(Refused::TeamNotFound))) => Ok(()),
+            outcome => outcome,
+        }
     }
 }
 
@@ -350,6 +368,25 @@ fn put_among(members: &mut Vec<Member>, member: &Member) {
 
 fn sort_by_joining(members: &mut [Member]) {
     members.sort_by_key(|member| (member.joined_at, member.user.id));
+}
+
+fn outdated(_: Option<&Item>) -> Refusal {
+    Refusal::Outdated
+}
+
+/// Moves the number of eligible members on a team's load, which has to exist.
+fn count_eligible(transaction: &mut Transaction<'_>, org: &OrganizationId, team: TeamId, by: i8) -> Result<(), Error> {
+    let load = keys::load(org, team);
+    if by == 0 {
+        return transaction.check(&load, "attribute_exists(#pk)", None, team_as_read);
+    }
+    // A count that is wrong stops the change that would make it negative.
+    let least = if by < 0 { "#eligible >= :one" } else { "attribute_exists(#pk)" };
+    let mut values = expression::values([(":by", n(by))]);
+    if by < 0 {
+        values.insert(":one".to_owned(), n(1));
+    }
+    transaction.update(&load, "ADD #eligible :by", Some(least), values, team_as_read)
 }
 
 fn already_member(_: Option<&Item>) -> Refusal {
@@ -400,7 +437,7 @@ fn put_back(
 }
 
 /// What makes a membership's copy of a profile equal to it: the attributes to set, the one to remove, and the values.
-pub(super) fn copy_of(user: &User) -> (String, Option<&'static str>, Values) {
+fn copy_of(user: &User) -> (String, Option<&'static str>, Values) {
     let User { id: _, name, email, role, avatar_url, status, version } = user;
     let set = "#name = :name, #email = :email, #role = :role, #status = :status, #profile_version = :version";
     let mut values = expression::values([

@@ -6,6 +6,7 @@
 
 mod api_keys;
 mod decisions;
+mod desks;
 mod expression;
 mod idempotency;
 mod issuers;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::{
     Client,
     operation::{query::builders::QueryFluentBuilder, update_item::UpdateItemError},
+    types::ReturnValuesOnConditionCheckFailure,
 };
 use futures_util::{StreamExt, TryStreamExt, stream::iter};
 use tokio::time::Instant;
@@ -112,6 +114,17 @@ impl Store {
         condition: &str,
         values: transaction::Values,
     ) -> Result<(), Error> {
+        self.update_unless(key, update, condition, values).await.map(drop)
+    }
+
+    /// Updates an item if a condition holds. Returns the item as it is if the condition fails and there is one. One round trip.
+    async fn update_unless(
+        &self,
+        key: &keys::Key,
+        update: &str,
+        condition: &str,
+        values: transaction::Values,
+    ) -> Result<Option<items::Item>, Error> {
         let call = self
             .client
             .update_item()
@@ -120,9 +133,11 @@ impl Store {
             .update_expression(update)
             .condition_expression(condition)
             .set_expression_attribute_names(expression::names([update, condition]))
-            .set_expression_attribute_values(Some(values));
+            .set_expression_attribute_values(Some(values))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match self.send(|| call.clone().send()).await {
-            Ok(_) | Err(retry::Failed::Answered(UpdateItemError::ConditionalCheckFailedException(_))) => Ok(()),
+            Ok(_) => Ok(None),
+            Err(retry::Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => Ok(refused.item),
             Err(failed) => Err(failed.into()),
         }
     }

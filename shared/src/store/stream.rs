@@ -87,31 +87,36 @@ mod tests {
 
     const TEAM: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
 
-    fn record(sk: &str, old: Value, new: Value) -> StreamRecord {
+    fn record(pk: &str, sk: &str, old: Value, new: Value) -> StreamRecord {
         let item = |value| serde_json::from_value(value).unwrap();
-        let keys = item(json!({ "pk": { "S": "ORG#org" }, "sk": { "S": sk } }));
+        let keys = item(json!({ "pk": { "S": pk }, "sk": { "S": sk } }));
         StreamRecord { keys, old_image: item(old), new_image: item(new), at: Timestamp::from_secs(9) }
+    }
+
+    fn partition() -> String {
+        format!("ORG#org#TEAM#{TEAM}")
     }
 
     fn load(waiting: u64) -> Value {
         json!({
-            "pk": { "S": "ORG#org" },
-            "sk": { "S": format!("TEAM#{TEAM}#LOAD") },
+            "pk": { "S": partition() },
+            "sk": { "S": "LOAD" },
             "turn": { "N": "7" },
             "open_tickets": { "N": "5" },
             "waiting_tickets": { "N": waiting.to_string() },
             "sla_met": { "N": "0" },
             "sla_due": { "N": "0" },
+            "eligible": { "N": "3" },
             "write_id": { "S": "what the domain does not know" },
         })
     }
 
     #[test]
     fn a_record_is_what_it_was_and_what_it_is() {
-        let sk = format!("TEAM#{TEAM}#LOAD");
-        let counts = |waiting_tickets| Load { turn: 7, open_tickets: 5, waiting_tickets, sla_met: 0, sla_due: 0 };
+        let counts =
+            |waiting_tickets| Load { turn: 7, open_tickets: 5, waiting_tickets, sla_met: 0, sla_due: 0, eligible: 3 };
         let expected = Change {
-            record: format!("ORG#org/TEAM#{TEAM}#LOAD"),
+            record: format!("ORG#org#TEAM#{TEAM}/LOAD"),
             organization_id: OrganizationId::parse("org").unwrap(),
             at: Timestamp::from_secs(9),
             what: Changed::Load {
@@ -120,9 +125,9 @@ mod tests {
                 after: Some(counts(2)),
             },
         };
-        assert_eq!(record(&sk, load(0), load(2)).into_change().unwrap(), Some(expected));
+        assert_eq!(record(&partition(), "LOAD", load(0), load(2)).into_change().unwrap(), Some(expected));
         let Some(Change { what: Changed::Load { before, after, .. }, .. }) =
-            record(&sk, load(1), json!({})).into_change().unwrap()
+            record(&partition(), "LOAD", load(1), json!({})).into_change().unwrap()
         else {
             panic!("a load is a load")
         };
@@ -131,26 +136,25 @@ mod tests {
 
     #[test]
     fn a_team_is_gone_once() {
-        let gone = json!({ "pk": { "S": "ORG#org" }, "sk": { "S": format!("GONE#{TEAM}") } });
-        let sk = format!("GONE#{TEAM}");
-        assert!(record(&sk, json!({}), gone.clone()).into_change().unwrap().is_some());
-        assert_eq!(record(&sk, gone.clone(), gone.clone()).into_change().unwrap(), None);
-        assert_eq!(record(&sk, gone, json!({})).into_change().unwrap(), None);
+        let gone = json!({ "pk": { "S": partition() }, "sk": { "S": "GONE" } });
+        let change = |old, new| record(&partition(), "GONE", old, new).into_change().unwrap();
+        assert!(change(json!({}), gone.clone()).is_some());
+        assert_eq!(change(gone.clone(), gone.clone()), None);
+        assert_eq!(change(gone, json!({})), None);
     }
 
     #[test]
     fn other_items_are_never_looked_into() {
         let anything = json!({ "x": { "BOOL": true } });
         for sk in ["ORG", "NAME#network operations", "NAMEHASH#00"] {
-            assert_eq!(record(sk, anything.clone(), anything.clone()).into_change().unwrap(), None);
+            assert_eq!(record("ORG#org", sk, anything.clone(), anything.clone()).into_change().unwrap(), None);
         }
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
-        let sk = format!("TEAM#{TEAM}#LOAD");
-        let foreign = json!({ "pk": { "S": "ORG#org" }, "sk": { "S": sk }, "turn": { "S": "seven" } });
-        assert!(record(&sk, load(1), foreign).into_change().is_err());
-        assert!(record(&sk, json!({}), json!({})).into_change().is_err());
+        let foreign = json!({ "pk": { "S": partition() }, "sk": { "S": "LOAD" }, "turn": { "S": "seven" } });
+        assert!(record(&partition(), "LOAD", load(1), foreign).into_change().is_err());
+        assert!(record(&partition(), "LOAD", json!({}), json!({})).into_change().is_err());
     }
 }

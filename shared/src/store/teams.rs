@@ -8,16 +8,18 @@ use aws_sdk_dynamodb::{
 };
 
 use super::{
-    Answer, Error, Store, expression,
+    Answer, Error, Store,
+    desks::TeamRead,
+    expression,
     expression::{l, n, s},
     idempotency,
     items::{self, GoneItem, Item, LoadItem, NameClaimItem, TeamItem},
-    keys::{self, TeamEntry},
+    keys,
     retry::{Failed, Stale},
     transaction::{MAX_ITEMS, Refusal, Transaction},
 };
 use crate::domain::{
-    Error as Refused, Idempotency, IfVersion, ListTeams, Listed, Load, Member, Order, OrganizationId, Roster, Team,
+    Error as Refused, Idempotency, IfVersion, ListTeams, Listed, Load, Order, OrganizationId, Roster, Team,
     TeamChanges, TeamId, TeamPage, Timestamp, UserField, UserId, UserStatus,
 };
 
@@ -31,65 +33,18 @@ pub enum OnOpenTickets {
 }
 
 impl Store {
-    /// Reads a team, its load and its members, strongly consistent. One round trip: two queries at once, so that the members may
-    /// be those of a moment before or after the team's version. The fields are always that version's.
-    ///
-    /// # Errors
-    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
-    pub async fn team(&self, org: &OrganizationId, id: TeamId) -> Result<(Roster, Load), Error> {
-        let (team, load, members) = self.team_beside(org, id, self.members(org, id)).await?;
-        Ok((Roster { team, members }, load))
-    }
-
-    /// The same with the members who left.
-    pub(super) async fn team_with_memberships(
-        &self,
-        org: &OrganizationId,
-        id: TeamId,
-    ) -> Result<(Team, Load, Vec<Member>), Error> {
-        self.team_beside(org, id, self.memberships(org, id)).await
-    }
-
-    /// Reads a team and its load while its members are read.
-    async fn team_beside(
-        &self,
-        org: &OrganizationId,
-        id: TeamId,
-        members: impl Future<Output = Result<Vec<Member>, Error>>,
-    ) -> Result<(Team, Load, Vec<Member>), Error> {
-        let (team, members) = tokio::join!(self.team_and_load(org, id), members);
-        let (team, load) = team?.ok_or(Refused::TeamNotFound)?;
-        Ok((team, load, members?))
-    }
-
-    /// Reads a team and its load with one query: they are neighbours.
-    pub(super) async fn team_and_load(&self, org: &OrganizationId, id: TeamId) -> Result<Option<(Team, Load)>, Error> {
-        let (team, load) = (keys::team(org, id), keys::load(org, id));
-        let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :team AND :load")
-            .expression_attribute_values(":pk", s(team.pk))
-            .expression_attribute_values(":team", s(team.sk))
-            .expression_attribute_values(":load", s(load.sk));
-        let output = self.send(|| call.clone().send()).await?;
-        let found = listed(org, output.items.unwrap_or_default())?.pop();
-        Ok(found.map(|Listed { team, load }| (team, load)))
-    }
-
     /// Lists teams, strongly consistent.
     ///
     /// In the table's own order: one round trip for the first megabyte up to the end of the page. In any other order, or with
-    /// a search: all teams of the organization, one round trip a megabyte.
+    /// a search: all teams of the organization, one round trip a megabyte. Then one for the loads of the page.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn list_teams(&self, org: &OrganizationId, list: &ListTeams) -> Result<TeamPage, Error> {
         if !list.is_stored_order() {
             let (teams, _) = self.teams(org, Order::Ascending, usize::MAX).await?;
-            return Ok(list.page_of(teams));
+            let (teams, total) = list.page_of(teams);
+            return Ok(TeamPage { teams: self.with_loads(org, teams).await?, total });
         }
         let (read, counted) = tokio::join!(self.teams(org, list.order, list.page.end()), async {
             if list.count { self.team_count(org).await } else { Ok(0) }
@@ -97,11 +52,18 @@ impl Store {
         let (teams, all) = read?;
         // Where the end was seen, what was seen is the count; else no count may contradict the page beside it.
         let total = if all { teams.len() } else { counted?.max(teams.len()) };
-        Ok(TeamPage { teams: list.page.cut(teams).collect(), total })
+        Ok(TeamPage { teams: self.with_loads(org, list.page.cut(teams).collect()).await?, total })
+    }
+
+    /// Adds the loads to teams. A team whose load is missing is being deleted, and has no tickets any more.
+    async fn with_loads(&self, org: &OrganizationId, teams: Vec<Team>) -> Result<Vec<Listed>, Error> {
+        let loads = self.loads(org, teams.iter().map(|team| team.id)).await?;
+        let with_load = |team: Team| Listed { load: loads.get(&team.id).copied().unwrap_or_default(), team };
+        Ok(teams.into_iter().map(with_load).collect())
     }
 
     /// Reads the first `wanted` teams in the table's order, and tells whether they are all there are.
-    async fn teams(&self, org: &OrganizationId, order: Order, wanted: usize) -> Result<(Vec<Listed>, bool), Error> {
+    async fn teams(&self, org: &OrganizationId, order: Order, wanted: usize) -> Result<(Vec<Team>, bool), Error> {
         let call = self
             .client
             .query()
@@ -114,15 +76,15 @@ impl Store {
         let mut read = Vec::new();
         let mut start: Option<HashMap<String, AttributeValue>> = None;
         loop {
-            // A team is two items. One whose other item is not read yet does not count, so that none is shown by half.
-            let missing = wanted.saturating_sub(read.len() / 2).max(1).saturating_mul(2);
-            let limit = i32::try_from(missing).ok();
+            let limit = i32::try_from(wanted.saturating_sub(read.len()).max(1)).ok();
             let page =
                 self.send(|| call.clone().set_limit(limit).set_exclusive_start_key(start.clone()).send()).await?;
-            read.extend(page.items.unwrap_or_default());
+            for item in page.items.unwrap_or_default() {
+                read.push(items::team(org, item)?);
+            }
             start = page.last_evaluated_key;
-            if start.is_none() || read.len() / 2 >= wanted {
-                return Ok((listed(org, read)?, start.is_none()));
+            if start.is_none() || read.len() >= wanted {
+                return Ok((read, start.is_none()));
             }
         }
     }
@@ -298,7 +260,7 @@ impl Store {
 
     /// Deletes a team; its name is free at once. Two round trips: reads, then a transaction.
     ///
-    /// What is left of it is a `GONE#` item with the counts it had, for a job to sweep. Where there are no open tickets, as many
+    /// It leaves a tombstone, `GONE`, with its counts, for a job to sweep. Where there are no open tickets, as many
     /// memberships as fit are deleted in the same transaction, which is all of them for a team of up to 95.
     ///
     /// # Errors
@@ -313,7 +275,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.until_current(|| async {
-            let (team, load, memberships) = self.team_with_memberships(org, id).await?;
+            let TeamRead { team, load, memberships } = self.team_read(org, id).await?;
             if_version.check(team.version)?;
             if on_open_tickets == OnOpenTickets::Refuse && load.open_tickets > 0 {
                 return Err(Refused::OpenTickets(load.open_tickets).into());
@@ -338,25 +300,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// Joins teams with their loads. A load without a team belongs to one that is being deleted; a team without a load, read
-/// at the same moment, has no tickets any more.
-fn listed(org: &OrganizationId, read: Vec<Item>) -> Result<Vec<Listed>, Error> {
-    let mut teams = Vec::with_capacity(read.len() / 2);
-    let mut loads = HashMap::new();
-    for item in read {
-        match items::text(&item, "sk").and_then(TeamEntry::parse) {
-            Some(TeamEntry::Team(_)) => teams.push(items::team(org, item)?),
-            Some(TeamEntry::Load(team)) => {
-                loads.insert(team, items::load(item)?);
-            }
-            // Something that a later version keeps here.
-            None => {}
-        }
-    }
-    let with_load = |team: Team| Listed { load: loads.get(&team.id).copied().unwrap_or_default(), team };
-    Ok(teams.into_iter().map(with_load).collect())
 }
 
 /// The meaning of a team that is not as it was read.

@@ -17,7 +17,7 @@ use crate::{
     domain::{
         Folded, LoadDelta, Member, MemberDelta, OrganizationId, Resolved, TeamId, Ticket, TicketId, UserId, UserStatus,
     },
-    routing::{Desk, Known, LoadWrite, MemberWrite, Missing, TeamState, Turn, Writes},
+    routing::{Known, LoadWrite, MemberWrite, Missing, Turn, Writes},
 };
 
 /// The most keys that DynamoDB takes in one `BatchGetItem`.
@@ -85,7 +85,7 @@ impl Store {
         Ok(found)
     }
 
-    /// Reads what a plan is missing, all at once. One round trip, and one more for teams that turn out to be deleted.
+    /// Reads what a plan is missing, all at once. One round trip, and one more for a team that is being deleted.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -103,23 +103,6 @@ impl Store {
         known.teams.extend(teams);
         known.specialists.extend(topics);
         Ok(())
-    }
-
-    /// Reads a team at work, strongly consistent. `None` if there is no such team. One round trip: two queries at once.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn desk(&self, org: &OrganizationId, id: TeamId) -> Result<Option<Desk>, Error> {
-        let (team, memberships) = tokio::try_join!(self.team_and_load(org, id), self.memberships(org, id))?;
-        Ok(team.map(|(team, load)| Desk::new(team, load, memberships)))
-    }
-
-    async fn team_state(&self, org: &OrganizationId, id: TeamId) -> Result<TeamState, Error> {
-        Ok(match self.desk(org, id).await? {
-            Some(desk) => TeamState::Present(Box::new(desk)),
-            None if self.get(&keys::gone(org, id)).await?.is_some() => TeamState::Gone,
-            None => TeamState::Absent,
-        })
     }
 
     /// The teams that may know of a topic.

@@ -12,7 +12,6 @@ use super::{
     expression::{n, s},
     items::{self, UserItem},
     keys::{self, Key},
-    members::copy_of,
     retry::{Failed, Stale},
 };
 use crate::{
@@ -142,7 +141,7 @@ impl Store {
     ///
     /// A copy never replaces one of a higher version. The index that finds the memberships may lag behind by a moment. Three
     /// round trips for up to 100 memberships: the profile, the page, and the updates, 25 at a time. After them, for a
-    /// deleted user, two for each 250 teams of the organization and one more where they lead some: a lead need not be a member.
+    /// deleted user, two for each 500 teams of the organization and one more where they lead some: a lead need not be a member.
     ///
     /// # Errors
     /// [`Error::Unavailable`] (a part may have been written) or [`Error::Internal`], also for an `after` that is none.
@@ -204,21 +203,6 @@ impl Store {
         Ok(if page.last_evaluated_key.is_some() { teams.last().copied() } else { None })
     }
 
-    /// Copies a profile into a membership, if that is still there and its copy is older. One round trip.
-    async fn copy_into_membership(&self, org: &OrganizationId, user: &User, team: TeamId) -> Result<(), Error> {
-        let (set, clear, values) = copy_of(user);
-        let update = clear.map_or_else(|| format!("SET {set}"), |attribute| format!("SET {set} REMOVE {attribute}"));
-        // A copy from an earlier read may arrive after the tombstone. It must not fill a placeholder that routing creates then:
-        // placeholders are removed from the start, so copies of a profile leave out removed memberships.
-        let older = match user.status {
-            UserStatus::Deleted => "attribute_exists(#pk) AND #profile_version < :version",
-            UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended => {
-                "attribute_not_exists(#removed_at) AND #profile_version < :version"
-            }
-        };
-        self.update_if(&keys::membership(org, team, user.id), &update, older, values).await
-    }
-
     /// Takes a user out of the lead of the teams after one; gives the last team if there may be more.
     async fn clear_leads(
         &self,
@@ -239,12 +223,10 @@ impl Store {
             .expression_attribute_values(":pk", s(keys::organization_partition(org)))
             .expression_attribute_values(":teams", s(keys::TEAMS))
             .expression_attribute_values(":lead", lead.clone())
-            .limit(TEAM_ITEMS_PER_PAGE)
-            // The load is the team's last item.
-            .set_exclusive_start_key(after.map(|team| keys::load(org, team).attributes()));
+            .limit(TEAMS_PER_PAGE)
+            .set_exclusive_start_key(after.map(|team| keys::team(org, team).attributes()));
         let page = self.send(|| call.clone().send()).await?;
-        let team_of =
-            |item: &items::Item| items::text(item, "sk").and_then(keys::TeamEntry::parse).map(keys::TeamEntry::team);
+        let team_of = |item: &items::Item| items::text(item, "sk").and_then(keys::team_of);
         let led: Vec<TeamId> = page.items().iter().filter_map(team_of).collect();
         let update = "SET #version = #version + :one, #updated_at = :now REMOVE #lead_id";
         let cleared: Vec<_> = led
@@ -265,8 +247,8 @@ impl Store {
 
 /// How many memberships one call copies into.
 const MEMBERSHIPS_PER_PAGE: i32 = 100;
-/// How many items, two a team, one call looks for leads in.
-const TEAM_ITEMS_PER_PAGE: i32 = 500;
+/// The number of teams in which one call looks for leads.
+const TEAMS_PER_PAGE: i32 = 500;
 
 /// Where a page of copying a profile begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -163,7 +163,7 @@ impl Store {
             .table_name(&*self.table)
             .consistent_read(true)
             .key_condition_expression("pk = :pk AND begins_with(sk, :members)")
-            .expression_attribute_values(":pk", s(keys::members_partition(org, team)))
+            .expression_attribute_values(":pk", s(keys::team_partition(org, team)))
             .expression_attribute_values(":members", s(keys::MEMBERS))
             .projection_expression("sk")
             .limit(i32::try_from(MAX_ITEMS).unwrap_or(i32::MAX));

@@ -70,16 +70,18 @@ impl Books {
             books.items.insert((pk.clone(), sk.clone()), item.clone());
             if let Some(ticket) = rest.strip_prefix("TICKET#") {
                 books.tickets.insert(ticket.to_owned(), item);
-            } else if let (Some(team), Some(user)) = (rest.strip_prefix("TEAM#"), sk.strip_prefix("MEMBER#")) {
-                books.members.insert((team.to_owned(), user.to_owned()), item);
+            } else if let Some(team) = rest.strip_prefix("TEAM#") {
+                if sk == "LOAD" {
+                    books.loads.insert(team.to_owned(), item);
+                } else if sk == "GONE" {
+                    books.gone.insert(team.to_owned(), item);
+                } else if let Some(user) = sk.strip_prefix("MEMBER#") {
+                    books.members.insert((team.to_owned(), user.to_owned()), item);
+                }
             } else if !rest.is_empty() {
                 // Users, specializations.
-            } else if let Some(team) = sk.strip_prefix("TEAM#").and_then(|team| team.strip_suffix("#LOAD")) {
-                books.loads.insert(team.to_owned(), item);
             } else if let Some(team) = sk.strip_prefix("TEAM#") {
                 books.teams.insert(team.to_owned(), item);
-            } else if let Some(team) = sk.strip_prefix("GONE#") {
-                books.gone.insert(team.to_owned(), item);
             }
         }
         books
@@ -149,6 +151,11 @@ impl Books {
             };
             assert_eq!(counted, teams.get(team.as_str()).copied().unwrap_or_default(), "counters of team {team}");
             assert!(counted.waiting == 0 || text(load, "gsi1pk") == "WORK", "{team} is not found by the schedule");
+            let eligible = usize::try_from(number(load, "eligible"));
+            assert_eq!(eligible, Ok(self.eligible(team).len()), "eligible of {team}");
+            let members = self.members.iter().filter(|((of, _), member)| of == team && !has(member, "removed_at"));
+            let member_count = usize::try_from(number(&self.teams[team], "member_count"));
+            assert_eq!(member_count, Ok(members.count()), "member_count of {team}");
         }
         for (team, left) in &self.gone {
             let tally = teams.get(team.as_str()).copied().unwrap_or_default();

@@ -302,7 +302,7 @@ impl Organization {
 
     /// Sets attributes of a team's load, past the API.
     pub async fn set_load(&self, team: &str, attributes: &[(&str, AttributeValue)]) {
-        self.set(format!("ORG#{}", self.id), format!("TEAM#{team}#LOAD"), attributes).await;
+        self.set(format!("ORG#{}#TEAM#{team}", self.id), "LOAD".to_owned(), attributes).await;
     }
 
     /// Sets attributes of a membership, past the API.

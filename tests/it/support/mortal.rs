@@ -102,8 +102,8 @@ impl Ledger {
         let number = |value: &Value| value["N"].as_str().and_then(|number| number.parse::<u64>().ok());
         for write in &writes {
             let update = &write["Update"];
-            let sk = update["Key"]["sk"]["S"].as_str().unwrap_or_default();
-            let Some(team) = sk.strip_prefix("TEAM#").and_then(|sk| sk.strip_suffix("#LOAD")) else { continue };
+            let key = |attribute: &str| update["Key"][attribute]["S"].as_str().unwrap_or_default();
+            let Some((_, team)) = key("pk").split_once("#TEAM#").filter(|_| key("sk") == "LOAD") else { continue };
             let values = &update["ExpressionAttributeValues"];
             let Some((from, to)) = number(&values[":from"]).zip(number(&values[":to"])) else { continue };
             let decision = |write: &Value| {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use muster::domain::{TeamName, User};
+use muster::domain::TeamName;
 use serde_json::Value;
 
 use super::{Organization, direct};
@@ -60,14 +60,22 @@ impl Table {
         Self { client, table: org.stack.table.clone(), org: org.id.as_str().to_owned() }
     }
 
-    /// Sets a number of a team's item, or with the suffix `#LOAD` of its load.
+    /// Sets a number of a team's item.
     pub async fn set_number(&self, team: &str, attribute: &str, number: i64) {
-        let key = |text: String| AttributeValue::S(text);
+        self.set(format!("ORG#{}", self.org), format!("TEAM#{team}"), attribute, number).await;
+    }
+
+    /// Sets a number of a team's load.
+    pub async fn set_load_number(&self, team: &str, attribute: &str, number: i64) {
+        self.set(format!("ORG#{}#TEAM#{team}", self.org), "LOAD".to_owned(), attribute, number).await;
+    }
+
+    async fn set(&self, pk: String, sk: String, attribute: &str, number: i64) {
         self.client
             .update_item()
             .table_name(&self.table)
-            .key("pk", key(format!("ORG#{}", self.org)))
-            .key("sk", key(format!("TEAM#{team}")))
+            .key("pk", AttributeValue::S(pk))
+            .key("sk", AttributeValue::S(sk))
             .update_expression("SET #attribute = :number")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#attribute", attribute)
@@ -77,58 +85,27 @@ impl Table {
             .expect("the item is there");
     }
 
-    async fn query(&self, index: Option<&str>, pk: &str) -> Vec<Item> {
-        let (name, key) = index.map_or((None, "pk"), |index| (Some(index.to_owned()), "gsi1pk"));
-        self.client
-            .query()
-            .table_name(&self.table)
-            .set_index_name(name)
-            .key_condition_expression(format!("{key} = :pk"))
-            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<_, _>>()
-            .await
-            .expect("the table can be read")
-    }
-
-    /// Reads what there is. Memberships are found by their teams, existing or gone.
+    /// Reads everything of the organization but its users, tickets and credentials. A scan finds tombstones and items of teams that
+    /// never existed as well.
     pub async fn contents(&self) -> Contents {
-        self.contents_and_memberships_of(&[]).await
-    }
-
-    /// The same; memberships of teams that never were are found by these users.
-    async fn contents_and_memberships_of(&self, users: &[User]) -> Contents {
         let mut contents = Contents::default();
-        let partition = format!("ORG#{}", self.org);
-        for item in self.query(None, &partition).await {
-            let sk = text(&item, "sk").to_owned();
-            if sk == "ORG" {
-                contents.team_count = number(&item, "team_count");
-            } else if let Some(name) = sk.strip_prefix("NAME#") {
-                contents.claims.insert(name.to_owned(), text(&item, "team_id").to_owned());
-            } else if let Some(team) = sk.strip_prefix("GONE#") {
-                contents.gone.insert(team.to_owned(), item);
-            } else if let Some(team) = sk.strip_prefix("TEAM#").and_then(|team| team.strip_suffix("#LOAD")) {
-                contents.loads.insert(team.to_owned(), item);
-            } else if let Some(team) = sk.strip_prefix("TEAM#") {
-                contents.teams.insert(team.to_owned(), item);
-            } else {
-                panic!("an item of no known kind: {item:?}");
-            }
-        }
-        let teams = contents.teams.keys().chain(contents.gone.keys());
-        let mut partitions: BTreeSet<String> = teams.map(|team| format!("{partition}#TEAM#{team}")).collect();
-        for user in users {
-            let memberships = self.query(Some("gsi1"), &format!("{partition}#USER#{}", user.id.uuid())).await;
-            partitions.extend(memberships.iter().map(|item| text(item, "pk").to_owned()));
-        }
-        for pk in partitions {
-            let team = pk.rsplit('#').next().unwrap_or_default();
-            for item in self.query(None, &pk).await {
-                let user = text(&item, "sk").trim_start_matches("MEMBER#").to_owned();
-                contents.memberships.push(Membership { team: team.to_owned(), user, item });
+        let own = format!("ORG#{}", self.org);
+        let teams = format!("{own}#TEAM#");
+        let scan = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .filter_expression("pk = :own OR begins_with(pk, :teams)")
+            .expression_attribute_values(":own", AttributeValue::S(own.clone()))
+            .expression_attribute_values(":teams", AttributeValue::S(teams.clone()));
+        let items: Vec<Item> =
+            scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("the table can be read");
+        for item in items {
+            let (pk, sk) = (text(&item, "pk").to_owned(), text(&item, "sk").to_owned());
+            match pk.strip_prefix(&teams) {
+                Some(team) => contents.add_of_team(team, &sk, item),
+                None => contents.add_own(&sk, item),
             }
         }
         contents
@@ -136,6 +113,31 @@ impl Table {
 }
 
 impl Contents {
+    /// Adds an item of a team's partition.
+    fn add_of_team(&mut self, team: &str, sk: &str, item: Item) {
+        match sk {
+            "LOAD" => drop(self.loads.insert(team.to_owned(), item)),
+            "GONE" => drop(self.gone.insert(team.to_owned(), item)),
+            _ => {
+                let user = sk.strip_prefix("MEMBER#").unwrap_or_else(|| panic!("an item of no known kind: {item:?}"));
+                self.memberships.push(Membership { team: team.to_owned(), user: user.to_owned(), item });
+            }
+        }
+    }
+
+    /// Adds an item of the organization's own partition.
+    fn add_own(&mut self, sk: &str, item: Item) {
+        if sk == "ORG" {
+            self.team_count = number(&item, "team_count");
+        } else if let Some(name) = sk.strip_prefix("NAME#") {
+            self.claims.insert(name.to_owned(), text(&item, "team_id").to_owned());
+        } else if let Some(team) = sk.strip_prefix("TEAM#") {
+            self.teams.insert(team.to_owned(), item);
+        } else {
+            panic!("an item of no known kind: {item:?}");
+        }
+    }
+
     /// The users who are in a team, by id.
     pub fn members(&self, team: &str) -> BTreeSet<String> {
         let present = self.memberships.iter().filter(|membership| membership.team == team && membership.is_present());
@@ -176,6 +178,10 @@ impl Contents {
         for (team, item) in &self.teams {
             let members = self.members(team).len();
             assert_eq!(usize::try_from(number(item, "member_count")), Ok(members), "member_count of {team}");
+            let is_eligible =
+                |one: &&Membership| one.team == *team && one.is_present() && text(&one.item, "status") == "active";
+            let eligible = self.memberships.iter().filter(is_eligible).count();
+            assert_eq!(usize::try_from(number(&self.loads[team], "eligible")), Ok(eligible), "eligible of {team}");
         }
         for Membership { team, user, .. } in &self.memberships {
             let known = self.teams.contains_key(team) || self.gone.contains_key(team);
@@ -186,7 +192,7 @@ impl Contents {
 
 /// Reads the table, asserts that it is sound, and that both contracts show what is in it.
 pub async fn assert_sound(org: &Organization) -> Contents {
-    let contents = Table::of(org).contents_and_memberships_of(&org.users).await;
+    let contents = Table::of(org).contents().await;
     contents.assert_sound();
 
     let mut listed = BTreeMap::new();

@@ -47,7 +47,7 @@ async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticke
     let table = Table::of(&scene.org);
     until("nobody left", async || table.contents().await.memberships.is_empty()).await;
     until("nothing left", async || {
-        let gone = scene.org.stack.item(&format!("ORG#{}", scene.org.id), &format!("GONE#{team}")).await;
+        let gone = scene.org.stack.item(&format!("ORG#{}#TEAM#{team}", scene.org.id), "GONE").await;
         gone.is_some_and(|gone| !gone.contains_key("gsi1pk"))
     })
     .await;
@@ -95,7 +95,7 @@ async fn nothing_is_given_to_a_team_that_is_being_deleted() {
             assert_eq!(scene.decision(&format!("t{n}")).await["reason"], "Its team was deleted.");
         }
         let gone = async || {
-            scene.org.stack.item(&format!("ORG#{}", scene.org.id), &format!("GONE#{team}")).await.expect("what it left")
+            scene.org.stack.item(&format!("ORG#{}#TEAM#{team}", scene.org.id), "GONE").await.expect("what it left")
         };
         until("nothing left", async || !gone().await.contains_key("gsi1pk")).await;
         assert_eq!(number(&gone().await, "open_tickets"), 0);

@@ -1,0 +1,149 @@
+//! Reading teams with what their partition holds: tombstone or load, and memberships.
+
+use std::collections::HashMap;
+
+use super::{
+    Error, Store,
+    expression::s,
+    items::{self, Item},
+    keys,
+    retry::Stale,
+};
+use crate::{
+    domain::{Error as Refused, Load, Member, OrganizationId, Roster, Team, TeamId},
+    routing::{Desk, TeamState},
+};
+
+/// A team with its load and its memberships, removed ones included, in order of joining.
+pub(super) struct TeamRead {
+    pub(super) team: Team,
+    pub(super) load: Load,
+    pub(super) memberships: Vec<Member>,
+}
+
+/// The state of a team.
+enum Found {
+    Present(TeamRead),
+    Gone,
+    Absent,
+}
+
+/// The items of a team's partition in the range [`keys::DESK`].
+#[derive(Default)]
+struct Partition {
+    is_gone: bool,
+    load: Option<Load>,
+    memberships: Vec<Member>,
+}
+
+impl Store {
+    /// Reads a team, its load and its members in order of joining, strongly consistent. One round trip: the team beside its
+    /// partition, so that the members may be those of a moment before or after the team's version. The fields are always that
+    /// version's. One more round trip while the team is being deleted.
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn team(&self, org: &OrganizationId, id: TeamId) -> Result<(Roster, Load), Error> {
+        let TeamRead { team, load, mut memberships } = self.team_read(org, id).await?;
+        memberships.retain(|member| member.removed_at.is_none());
+        Ok((Roster { team, members: memberships }, load))
+    }
+
+    /// Does the same with the members who left.
+    pub(super) async fn team_read(&self, org: &OrganizationId, id: TeamId) -> Result<TeamRead, Error> {
+        match self.find_team(org, id).await? {
+            Found::Present(read) => Ok(read),
+            Found::Gone | Found::Absent => Err(Refused::TeamNotFound.into()),
+        }
+    }
+
+    /// Reads a team at work, strongly consistent. `None` if there is no such team. One round trip; one more while the team is
+    /// being deleted.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn desk(&self, org: &OrganizationId, id: TeamId) -> Result<Option<Desk>, Error> {
+        Ok(match self.team_state(org, id).await? {
+            TeamState::Present(desk) => Some(*desk),
+            TeamState::Gone | TeamState::Absent => None,
+        })
+    }
+
+    /// Reads the state of a team for a plan. The cost is that of [`Store::desk`].
+    pub(super) async fn team_state(&self, org: &OrganizationId, id: TeamId) -> Result<TeamState, Error> {
+        Ok(match self.find_team(org, id).await? {
+            Found::Present(TeamRead { team, load, memberships }) => {
+                TeamState::Present(Box::new(Desk::new(team, load, memberships)))
+            }
+            Found::Gone => TeamState::Gone,
+            Found::Absent => TeamState::Absent,
+        })
+    }
+
+    /// Reads a team beside its partition, until both are of one moment.
+    ///
+    /// A team has a load from its creation to its deletion. If only one of them is read, the team is being created or deleted, and
+    /// both are read again.
+    async fn find_team(&self, org: &OrganizationId, id: TeamId) -> Result<Found, Error> {
+        self.until_current(|| async {
+            let key = keys::team(org, id);
+            let (team, partition) = tokio::try_join!(self.get(&key), self.partition(org, id))?;
+            let Partition { is_gone, load, memberships } = partition;
+            match (team, load) {
+                (Some(team), Some(load)) => {
+                    Ok(Found::Present(TeamRead { team: items::team(org, team)?, load, memberships }))
+                }
+                (None, None) => Ok(if is_gone { Found::Gone } else { Found::Absent }),
+                (Some(_), None) | (None, Some(_)) => Err(Stale::Outdated),
+            }
+        })
+        .await
+    }
+
+    /// Reads the tombstone or the load of a team, and its memberships in order of joining, strongly consistent. One round trip a
+    /// megabyte.
+    async fn partition(&self, org: &OrganizationId, id: TeamId) -> Result<Partition, Error> {
+        let (first, last) = keys::DESK;
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", s(keys::team_partition(org, id)))
+            .expression_attribute_values(":first", s(first))
+            .expression_attribute_values(":last", s(last));
+        let mut partition = Partition::default();
+        for item in self.query_all(call).await? {
+            match items::text(&item, "sk") {
+                Some(sk) if keys::is_gone(sk) => partition.is_gone = true,
+                Some(sk) if keys::is_load(sk) => partition.load = Some(items::load(item)?),
+                _ => partition.memberships.push(items::member(item)?),
+            }
+        }
+        partition.memberships.sort_by_key(|member| (member.joined_at, member.user.id));
+        Ok(partition)
+    }
+
+    /// Reads the members of a team in order of joining, strongly consistent. One round trip a megabyte.
+    pub(super) async fn members(&self, org: &OrganizationId, id: TeamId) -> Result<Vec<Member>, Error> {
+        let mut members = self.partition(org, id).await?.memberships;
+        members.retain(|member| member.removed_at.is_none());
+        Ok(members)
+    }
+
+    /// Reads the loads of teams, strongly consistent. A deleted team has none. No team may come twice. One round trip for each 100,
+    /// beside each other.
+    pub(super) async fn loads(
+        &self,
+        org: &OrganizationId,
+        teams: impl Iterator<Item = TeamId>,
+    ) -> Result<HashMap<TeamId, Load>, Error> {
+        let keys: Vec<_> = teams.map(|team| keys::load(org, team).attributes()).collect();
+        let load_of = |item: Item| {
+            let team = items::text(&item, "pk").and_then(keys::team_of_partition);
+            Ok((team.ok_or_else(|| Error::internal("a load is in no team's partition"))?, items::load(item)?))
+        };
+        self.get_all(&keys).await?.into_iter().map(load_of).collect()
+    }
+}
