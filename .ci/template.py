@@ -101,7 +101,7 @@ def check_alarms(template):
         settings = ("MetricName", "Statistic", "ComparisonOperator", "Threshold", "TreatMissingData")
         assert tuple(alarm[setting] for setting in settings) == expected, name
     # An alarm that is in ALARM does not report further dead letters.
-    for queue in ("Tickets", "Users", "Jobs"):
+    for queue in ("Tickets", "Users", "Jobs", "LongJobs"):
         alarm = alarms[f"{queue}DeadLettersGrowthAlarm"]
         assert alarm["Metrics"][0]["Expression"] == "DIFF(letters)", alarm
         ((_, _, dimensions),) = metrics_of({"Properties": alarm})
@@ -115,7 +115,7 @@ def check_alarms(template):
 def check_queues(template):
     """A dead-letter queue accepts messages of its own queue alone, and the queues of senders limit a message to 256 KiB."""
     queues = {name: it["Properties"] for name, it in template["Resources"].items() if it["Type"] == "AWS::SQS::Queue"}
-    assert len(queues) == 6, queues.keys()
+    assert len(queues) == 8, queues.keys()
     for name, queue in queues.items():
         letters = queue.get("RedrivePolicy", {}).get("deadLetterTargetArn", {}).get("Fn::GetAtt", [None])[0]
         if letters:
@@ -124,6 +124,18 @@ def check_queues(template):
             assert allowed == {"redrivePermission": "byQueue", "sourceQueueArns": [arn]}, f"{letters} takes {allowed}"
     for name in ("TicketsQueue", "UsersQueue"):
         assert queues[name]["MaximumMessageSize"] == 262144, name
+
+
+def check_fairness(template):
+    """A mapping of a job queue has more than the 30 messages in flight that make one organization a noisy neighbor, and room
+    for no window. AWS, "How Amazon SQS fair queues work":
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html"""
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping")
+    for name in ("JobsFunctionJobs", "JobsFunctionLongJobs"):
+        mapping = mappings[name]["Properties"]
+        in_flight = mapping["BatchSize"] * mapping["ScalingConfig"]["MaximumConcurrency"]
+        assert in_flight > 30 and mapping["BatchSize"] <= 10, f"{name} has {in_flight} messages in flight"
+        assert "MaximumBatchingWindowInSeconds" not in mapping, name
 
 
 def check_domain(template):
@@ -228,6 +240,7 @@ def main(folder):
         (Path(folder) / f"{stage}.json").write_text(json.dumps(template, indent=1))
         check_alarms(template)
         check_queues(template)
+        check_fairness(template)
         check_domain(template)
         check_retention(template)
         check_dashboard(template)

@@ -427,7 +427,7 @@ pub enum ChangesCommand {
     ///
     /// The bucket has the records of the table's stream that the changes function put aside, and those that Lambda gave up. First
     /// fix the cause; `muster changes redrive --dry-run` shows the objects with their reasons. Each object is deleted after all of
-    /// its records were announced on the bus and their jobs are on the queue. So this can be interrupted anywhere and run again:
+    /// its records were announced on the bus and their jobs are on their queues. So this can be interrupted anywhere and run again:
     /// a second announcement has the same id. This program reads the records, so use the version that has the fix.
     ///
     /// An object with records that still fail is left and reported. The exit code is then 1.
@@ -443,9 +443,12 @@ pub struct ChangesRedrive {
     /// The event bus to announce on; that of `muster dev` is known
     #[arg(long, value_name = "NAME", env = "EVENT_BUS_NAME")]
     pub bus: Option<String>,
-    /// The URL of the job queue; that of `muster dev` is known
+    /// The URL of the queue of urgent jobs; that of `muster dev` is known
     #[arg(long, value_name = "URL", env = "JOBS_QUEUE_URL")]
     pub jobs: Option<url::Url>,
+    /// The URL of the queue of long jobs; that of `muster dev` is known
+    #[arg(long, value_name = "URL", env = "LONG_JOBS_QUEUE_URL")]
+    pub long_jobs: Option<url::Url>,
     /// Only objects with keys that begin with this: changes/ are those of the function, aws/lambda/ those of Lambda
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub prefix: String,

@@ -3,16 +3,73 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::{
     domain::{OrganizationId, TeamId, TicketId},
-    queue::Message,
+    queue::{Message, NotSent, Queue},
     routing::Cause,
     telemetry::Waiting,
     wire::json,
 };
 
-/// A message of the job queue: a job, and its place in a chain of jobs that continue each other.
+/// A job queue.
+///
+/// Jobs of a few round trips have a queue of their own, so that no long job delays them. On each queue the messages of an
+/// organization are a group, so that a busy organization delays its own jobs and no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Drains and profile copies, up to [`URGENT_PAGES`] pages of each.
+    Urgent,
+    /// All other jobs, and the rest of drains and copies.
+    Long,
+}
+
+/// The most pages of a drain or a profile copy on the urgent queue. The rest continues on the long queue.
+///
+/// A page of a drain has 90 tickets, and a page of a copy 100 memberships. Most teams and users have fewer than three pages.
+pub const URGENT_PAGES: usize = 3;
+
+/// The message group of jobs that belong to no organization. `#` occurs in no organization id.
+const NO_ORGANIZATION: &str = "#schedule";
+
+/// The queue of each lane. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct JobQueues {
+    /// The queue of [`Lane::Urgent`].
+    pub urgent: Queue,
+    /// The queue of [`Lane::Long`].
+    pub long: Queue,
+}
+
+/// A job as a queue takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobToSend {
+    /// The queue that the message is for.
+    pub lane: Lane,
+    /// The message, with its group.
+    pub message: Message,
+}
+
+impl JobQueues {
+    /// Sends jobs to their queues, to both at the same time, until the deadline.
+    ///
+    /// # Errors
+    /// The jobs, by position, that were not taken by then, or that SQS never takes.
+    pub async fn send(&self, jobs: &[JobToSend], deadline: Instant) -> Result<(), NotSent> {
+        let send = async |lane, queue: &Queue| {
+            let of_lane = jobs.iter().enumerate().filter(|(_, job)| job.lane == lane);
+            let (positions, messages): (Vec<_>, Vec<_>) = of_lane.map(|(at, job)| (at, job.message.clone())).unzip();
+            queue.send(&messages, deadline).await.map_err(|error| error.at(&positions))
+        };
+        match tokio::join!(send(Lane::Urgent, &self.urgent), send(Lane::Long, &self.long)) {
+            (Err(urgent), Err(long)) => Err(urgent.and(long)),
+            (urgent, long) => urgent.and(long),
+        }
+    }
+}
+
+/// A message of a job queue: a job, and its place in a chain of jobs that continue each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobMessage {
     /// The job.
@@ -24,6 +81,9 @@ pub struct JobMessage {
     /// Tickets that failed earlier in the chain. A [`Job::SettleTicket`] retries each, so the chain skips them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub retried: BTreeSet<String>,
+    /// Whether the chain has used up its pages on the urgent queue and stays on the long queue.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_rest: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -31,11 +91,30 @@ fn is_first(hop: &u32) -> bool {
     *hop == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 impl JobMessage {
-    /// The message as the queue takes it, held back for this delay.
+    /// The first message of a chain.
     #[must_use]
-    pub fn message(&self, delay: Duration) -> Message {
-        Message { delay, ..Message::new(json(self)) }
+    pub fn first(job: Job) -> Self {
+        Self { job, hop: 0, retried: BTreeSet::new(), is_rest: false }
+    }
+
+    /// Returns the queue of the message.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        if self.is_rest { Lane::Long } else { self.job.lane() }
+    }
+
+    /// Returns the message as its queue takes it, held back for this delay.
+    #[must_use]
+    pub fn to_send(&self, delay: Duration) -> JobToSend {
+        let group = self.job.organization_id().unwrap_or(NO_ORGANIZATION).to_owned();
+        let message = Message { delay, group: Some(group), ..Message::new(json(self)) };
+        JobToSend { lane: self.lane(), message }
     }
 }
 
@@ -159,6 +238,33 @@ impl Job {
         Self::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
     }
 
+    /// Returns the queue on which a chain that starts with this job begins.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::DrainTeam { .. } | Self::CopyProfile { .. } => Lane::Urgent,
+            Self::SweepTeam { .. }
+            | Self::IndexSpecializations { .. }
+            | Self::RouteUnrouted { .. }
+            | Self::SettleTicket { .. }
+            | Self::RestartUnfinished { .. } => Lane::Long,
+        }
+    }
+
+    /// Returns the organization of the job; none for the schedule's, which is for all organizations.
+    #[must_use]
+    pub fn organization_id(&self) -> Option<&str> {
+        match self {
+            Self::SweepTeam { organization_id, .. }
+            | Self::DrainTeam { organization_id, .. }
+            | Self::IndexSpecializations { organization_id, .. }
+            | Self::RouteUnrouted { organization_id, .. }
+            | Self::SettleTicket { organization_id, .. }
+            | Self::CopyProfile { organization_id, .. } => Some(organization_id),
+            Self::RestartUnfinished { .. } => None,
+        }
+    }
+
     /// The job's name, as its message has it.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -173,10 +279,10 @@ impl Job {
         }
     }
 
-    /// The message that starts a chain with this job, held back for this delay.
+    /// Returns the message that starts a chain with this job.
     #[must_use]
-    pub fn message(&self, delay: Duration) -> Message {
-        Message { delay, ..Message::new(json(self)) }
+    pub fn to_send(&self) -> JobToSend {
+        JobMessage::first(self.clone()).to_send(Duration::ZERO)
     }
 }
 
@@ -184,12 +290,19 @@ impl Job {
 mod tests {
     use super::*;
 
+    fn sweep() -> Job {
+        Job::SweepTeam { organization_id: "org".to_owned(), team_id: "t".to_owned(), looks: 3 }
+    }
+
+    fn drain() -> Job {
+        Job::DrainTeam { organization_id: "org".to_owned(), team_id: "t".to_owned(), looks: 0 }
+    }
+
     #[test]
     fn job_message_without_hop_starts_a_chain() {
-        let job = Job::SweepTeam { organization_id: "org".to_owned(), team_id: "t".to_owned(), looks: 3 };
-        let first = JobMessage { job: job.clone(), hop: 0, retried: BTreeSet::new() };
-        let body = job.message(Duration::ZERO).body;
-        assert_eq!(first.message(Duration::ZERO).body, body);
+        let first = JobMessage::first(sweep());
+        let body = sweep().to_send().message.body;
+        assert_eq!(body, json(&sweep()));
         assert_eq!(serde_json::from_str::<JobMessage>(&body).unwrap(), first);
     }
 
@@ -197,8 +310,24 @@ mod tests {
     fn job_message_keeps_its_place_in_the_chain() {
         let waiting = Some(Waiting { tickets: 3, teams: 1 });
         let job = Job::RestartUnfinished { after: Some("{}".to_owned()), waiting };
-        let later = JobMessage { job, hop: 7, retried: ["T-1".to_owned()].into() };
-        let body = later.message(Duration::ZERO).body;
+        let later = JobMessage { job, hop: 7, retried: ["T-1".to_owned()].into(), is_rest: true };
+        let body = later.to_send(Duration::ZERO).message.body;
         assert_eq!(serde_json::from_str::<JobMessage>(&body).unwrap(), later, "{body}");
+    }
+
+    #[test]
+    fn job_message_names_its_queue_and_its_group() {
+        let restart = Job::RestartUnfinished { after: None, waiting: None };
+        for (job, is_rest, lane, group) in [
+            (drain(), false, Lane::Urgent, "org"),
+            (drain(), true, Lane::Long, "org"),
+            (sweep(), false, Lane::Long, "org"),
+            (restart, false, Lane::Long, "#schedule"),
+        ] {
+            let sent = JobMessage { is_rest, ..JobMessage::first(job) }.to_send(Duration::from_secs(9));
+            assert_eq!((sent.lane, sent.message.group.as_deref()), (lane, Some(group)), "{}", sent.message.body);
+            assert_eq!(sent.message.delay, Duration::from_secs(9));
+        }
+        assert!(OrganizationId::parse(NO_ORGANIZATION).is_err(), "no organization has this group");
     }
 }

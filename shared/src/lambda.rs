@@ -23,6 +23,7 @@ use crate::{
     bus::Bus,
     domain::Timestamp,
     http::{Deps, TrustedProxy},
+    jobs::JobQueues,
     queue::Queue,
     store::Table,
     telemetry::{Calls, Invocation, Telemetry},
@@ -82,12 +83,15 @@ impl Environment {
         Ok(self.queue(variable("DEAD_LETTER_QUEUE_URL", "be the URL of the queue of dead letters")?))
     }
 
-    /// The job queue at `JOBS_QUEUE_URL`.
+    /// The job queues at `JOBS_QUEUE_URL` and `LONG_JOBS_QUEUE_URL`.
     ///
     /// # Errors
-    /// `JOBS_QUEUE_URL` is not set.
-    pub fn jobs(&self) -> Result<Queue, lambda_http::Error> {
-        Ok(self.queue(variable("JOBS_QUEUE_URL", "be the URL of the job queue")?))
+    /// One of the two is not set.
+    pub fn jobs(&self) -> Result<JobQueues, lambda_http::Error> {
+        Ok(JobQueues {
+            urgent: self.queue(variable("JOBS_QUEUE_URL", "be the URL of the queue of urgent jobs")?),
+            long: self.queue(variable("LONG_JOBS_QUEUE_URL", "be the URL of the queue of long jobs")?),
+        })
     }
 
     /// The bus that `EVENT_BUS_NAME` names.

@@ -27,13 +27,21 @@ pub struct Message {
     pub delay: Duration,
     /// Text attributes beside the body, name and value.
     pub attributes: Vec<(&'static str, String)>,
+    /// The tenant of the message: the organization. A standard queue delivers the messages of quiet tenants before those of
+    /// noisy ones. At most 128 letters, digits and punctuation characters; every organization id is such a text.
+    ///
+    /// AWS: "Amazon SQS fair queues",
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>, and "Using the message
+    /// group ID with Amazon SQS queues",
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagegroupid-property.html>.
+    pub group: Option<String>,
 }
 
 impl Message {
-    /// A message without delay or attributes.
+    /// A message without delay, attributes or group.
     #[must_use]
     pub fn new(body: String) -> Self {
-        Self { body, delay: Duration::ZERO, attributes: Vec::new() }
+        Self { body, delay: Duration::ZERO, attributes: Vec::new(), group: None }
     }
 
     /// Returns the bytes that SQS counts: the body, and names, types and values of the attributes.
@@ -61,6 +69,25 @@ impl fmt::Display for NotSent {
 }
 
 impl std::error::Error for NotSent {}
+
+impl NotSent {
+    /// Names the messages by their positions in a longer list, of which these were sent in order.
+    pub(crate) fn at(self, positions: &[usize]) -> Self {
+        Self {
+            messages: self.messages.into_iter().map(|message| positions[message]).collect(),
+            invalid: self.invalid.into_iter().map(|(message, why)| (positions[message], why)).collect(),
+            cause: self.cause,
+        }
+    }
+
+    /// Adds the failures of another queue. The cause is that of the first.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.messages.extend(other.messages);
+        self.messages.sort_unstable();
+        self.invalid.extend(other.invalid);
+        self
+    }
+}
 
 impl Queue {
     /// The most messages that SQS takes in one call.
@@ -189,7 +216,8 @@ fn entry(position: usize, message: &Message) -> SendMessageBatchRequestEntry {
     let mut entry = SendMessageBatchRequestEntry::builder()
         .id(position.to_string())
         .message_body(&message.body)
-        .delay_seconds(i32::try_from(message.delay.as_secs()).unwrap_or(900).min(900));
+        .delay_seconds(i32::try_from(message.delay.as_secs()).unwrap_or(900).min(900))
+        .set_message_group_id(message.group.clone());
     for (name, value) in &message.attributes {
         let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
         entry = entry.message_attributes(*name, value.expect("it has a data type"));

@@ -33,6 +33,8 @@ pub struct Batch {
 struct Received {
     id: String,
     body: String,
+    /// The message group, which a dead letter keeps.
+    group: Option<String>,
 }
 
 impl Batch {
@@ -92,11 +94,11 @@ impl Batch {
         let mut poison = std::mem::take(&mut self.poison);
         poison.retain(|(position, _)| !self.failed.contains(position));
         for (position, reason) in &poison {
-            let Received { id, body } = &self.messages[*position];
+            let Received { id, body, group: _ } = &self.messages[*position];
             tracing::warn!(messageId = id, ticket = ticket_of(body).map(tracing::field::display), reason, "poison");
         }
         let letters: Vec<Message> =
-            poison.iter().map(|(position, reason)| dead_letter(&self.messages[*position].body, reason)).collect();
+            poison.iter().map(|(position, reason)| dead_letter(&self.messages[*position], reason)).collect();
         let mut sent = letters.len();
         if !letters.is_empty()
             && let Err(not_sent) = dead_letters.send(&letters, self.answer_until).await
@@ -134,9 +136,9 @@ const MAX_REASON_BYTES: usize = 2048;
 /// Returns a dead letter with its reason, which is cut to the room that the body leaves. AWS: "Amazon SQS message quotas",
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>: names, types and values
 /// of attributes count as a part of the message. The log has the whole reason.
-fn dead_letter(body: &str, reason: &str) -> Message {
+fn dead_letter(Received { id: _, body, group }: &Received, reason: &str) -> Message {
     const NAME: &str = "reason";
-    let bare = Message::new(body.to_owned());
+    let bare = Message { group: group.clone(), ..Message::new(body.clone()) };
     let empty = Message { attributes: vec![(NAME, String::new())], ..bare.clone() };
     let room = Queue::MAX_MESSAGE_BYTES.saturating_sub(empty.size()).min(MAX_REASON_BYTES);
     // SQS refuses an attribute with an empty value.
@@ -160,7 +162,11 @@ fn ticket_of(body: &str) -> Option<TicketId> {
 impl From<SqsMessage> for Received {
     fn from(message: SqsMessage) -> Self {
         // A failure without an id makes Lambda bring the whole batch again, which is what is wanted where there is none.
-        Self { id: message.message_id.unwrap_or_default(), body: message.body.unwrap_or_default() }
+        Self {
+            id: message.message_id.unwrap_or_default(),
+            body: message.body.unwrap_or_default(),
+            group: message.attributes.get("MessageGroupId").cloned(),
+        }
     }
 }
 
@@ -227,7 +233,9 @@ mod tests {
     #[test]
     fn reason_is_cut_to_the_room_that_the_body_leaves() {
         let letter = |bytes: usize, reason: &str| {
-            let letter = dead_letter(&"x".repeat(bytes), reason);
+            let received = Received { id: "m".to_owned(), body: "x".repeat(bytes), group: Some("acme".to_owned()) };
+            let letter = dead_letter(&received, reason);
+            assert_eq!(letter.group.as_deref(), Some("acme"));
             assert!(letter.size() <= Queue::MAX_MESSAGE_BYTES.max(bytes));
             letter.attributes.into_iter().next().map(|(name, value)| format!("{name}={value}"))
         };

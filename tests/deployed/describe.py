@@ -20,8 +20,8 @@ outputs = {output["OutputKey"]: output["OutputValue"] for output in described["O
 
 sqs = boto3.client("sqs")
 queues = {}
-for name in ["tickets", "users", "jobs"]:
-    prefix = name.capitalize()
+for name in ["tickets", "users", "jobs", "long-jobs"]:
+    prefix = "".join(part.capitalize() for part in name.split("-"))
     url = outputs[f"{prefix}QueueUrl"]
     queues[name] = {"url": url, "dead_letters_url": outputs[f"{prefix}DeadLettersUrl"]}
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": str(VISIBILITY_TIMEOUT)})

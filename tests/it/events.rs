@@ -13,7 +13,7 @@ use std::{
 
 use lambda_http::{Body, Response};
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, http::Deps, queue::Queue, store::Table};
+use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, http::Deps, jobs::JobQueues, queue::Queue, store::Table};
 use muster_cli::{
     dev::{Data, LocalStack, Settings},
     emulator,
@@ -130,12 +130,13 @@ async fn every_event_is_answered_by_its_function() {
         dead_letters: queue("users-dead-letters"),
         clock: Arc::new(Timestamp::now),
     };
+    let job_queues = JobQueues { urgent: queue("jobs"), long: queue("long-jobs") };
     let changes = muster_changes::Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
-        jobs: queue("jobs"),
+        jobs: job_queues.clone(),
         failed_records: Bucket::new(&aws, "failed-records").expect("the configuration is complete"),
     };
-    let jobs = muster_jobs::Deps { table, jobs: queue("jobs"), clock: Arc::new(Timestamp::now), pace: Pace::default() };
+    let jobs = muster_jobs::Deps { table, jobs: job_queues, clock: Arc::new(Timestamp::now), pace: Pace::default() };
 
     let mut answers = BTreeMap::new();
     let events = events();

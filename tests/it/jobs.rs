@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::{domain::QueueStrategy::RoundRobin, store::Table};
+use muster::{domain::QueueStrategy::RoundRobin, jobs::URGENT_PAGES, store::Table};
 use muster_jobs::{Deps, MAX_HOPS, Pace};
 use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    desks::{Crew, Desk, NOW, team, team_id},
+    desks::{Crew, Desk, NOW, team, team_id, user},
     faulty::{Fault, Script, WRITES},
     mortal::Instance,
-    queue::{assign, perform_within},
+    queue::{Sent, assign, perform_within},
     table::text,
     told::Listener,
 };
@@ -203,6 +203,63 @@ async fn chain_of_drains_retries_failed_ticket_once() {
     }
     assert_eq!((scene.count("assigned").await, retries), (19, 1));
     assert!((19..40).contains(&hops), "{hops}");
+}
+
+#[tokio::test]
+async fn drain_after_3_pages_continues_on_the_long_queue() {
+    let scene = Scene::new(0..0, 6, true).await;
+    scene.desk.join(0, 0, &[]).await;
+    let deps = Deps { pace: Pace { page: 1, ..Pace::default() }, ..scene.jobs() };
+    assert_eq!(perform_within(&deps, &[scene.job("drain_team")], LONG).await, [0; 0]);
+    let [rest] = <[Sent; 1]>::try_from(scene.desk.jobs.take()).expect("the rest is one job");
+    assert_eq!(waiting(&scene).await, 6 - URGENT_PAGES);
+    assert_eq!((rest.queue.as_str(), rest.group.as_deref()), ("long-jobs", Some(scene.desk.org.as_str())));
+
+    // There it has as many pages as its time allows.
+    assert_eq!(scene.perform(&deps, &rest.body).await, [json!(null); 0]);
+    assert_eq!(waiting(&scene).await, 0);
+    scene.desk.audit().await;
+}
+
+async fn waiting(scene: &Scene) -> usize {
+    let books = scene.desk.audit().await;
+    books.tickets.values().filter(|ticket| text(ticket, "state") == "waiting").count()
+}
+
+/// Writes the membership of user 0 in team 0 again for further teams, up to this number.
+async fn multiply_membership(desk: &Desk, teams: usize) {
+    let client = desk.stack.dynamodb();
+    let get = client
+        .get_item()
+        .table_name(&desk.stack.table)
+        .key("pk", AttributeValue::S(format!("ORG#{}#TEAM#{}", desk.org, team(0))))
+        .key("sk", AttributeValue::S(format!("MEMBER#{}", user(0))));
+    let membership = get.send().await.expect("the table can be read").item.expect("there is such a membership");
+    for n in 1..teams {
+        let of_team = |value: &AttributeValue| match value {
+            AttributeValue::S(text) => AttributeValue::S(text.replace(&team(0), &team(n))),
+            other => other.clone(),
+        };
+        let item = membership.iter().map(|(name, value)| (name.clone(), of_team(value))).collect();
+        let put = client.put_item().table_name(&desk.stack.table).set_item(Some(item));
+        put.send().await.expect("the table can be written");
+    }
+}
+
+/// A user with more memberships than the pages of the urgent queue hold.
+#[tokio::test]
+async fn copy_after_3_pages_continues_on_the_long_queue() {
+    const TEAMS: usize = 100 * URGENT_PAGES + 1;
+    let desk = Desk::open(&Stack::shared(), 1, &[Crew::of(RoundRobin, [0])]).await;
+    multiply_membership(&desk, TEAMS).await;
+    let deps = desk.jobs(&Instance::new(&desk.ledger));
+    let copy = json!({ "job": "copy_profile", "organization_id": desk.org.as_str(), "user_id": user(0) });
+    assert_eq!(perform_within(&deps, &[copy.to_string()], LONG).await, [0; 0]);
+    let [rest] = <[Sent; 1]>::try_from(desk.jobs.take()).expect("the rest is one job");
+    assert_eq!((rest.queue.as_str(), rest.group.as_deref()), ("long-jobs", Some(desk.org.as_str())));
+    assert_eq!(perform_within(&deps, &[rest.body], LONG).await, [0; 0]);
+    let [second_look] = <[Sent; 1]>::try_from(desk.jobs.take()).expect("a second look");
+    assert_eq!(second_look.queue, "long-jobs", "a chain that has moved stays");
 }
 
 #[tokio::test]

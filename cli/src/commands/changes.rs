@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use muster::{bucket::Bucket, bus::Bus, queue::Queue};
+use muster::{bucket::Bucket, bus::Bus, jobs::JobQueues, queue::Queue};
 use muster_changes::{
     Unhandled, announce,
     failed::{Failed, item_of},
@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The bucket, the bus or the queue fails, an object still fails, or the user interrupts. An object is deleted only after all of
 /// its records were handled.
 pub async fn redrive(arguments: ChangesRedrive) -> anyhow::Result<()> {
-    let ChangesRedrive { from, bus, jobs, prefix, limit, dry_run, json } = arguments;
-    let (bucket, target) = open(&from, bus, jobs, dry_run).await?;
+    let ChangesRedrive { from, bus, jobs, long_jobs, prefix, limit, dry_run, json } = arguments;
+    let (bucket, target) = open(&from, bus, [jobs, long_jobs], dry_run).await?;
     let goal = match target {
         Some(target) => Goal::Replay(target),
         None => Goal::Show { json },
@@ -42,10 +42,10 @@ pub async fn redrive(arguments: ChangesRedrive) -> anyhow::Result<()> {
     redrive.conclude(outcome)
 }
 
-/// The bus and the queue that the records go to.
+/// The bus and the job queues that the records go to.
 struct Target {
     bus: Bus,
-    jobs: Queue,
+    jobs: JobQueues,
 }
 
 /// The work on each object.
@@ -54,22 +54,22 @@ enum Goal {
     Replay(Target),
 }
 
-/// The bucket, and the bus and the queue unless this is a dry run.
+/// The bucket, and the bus and the job queues, urgent and long, unless this is a dry run.
 async fn open(
     from: &FailedRecords,
     bus: Option<String>,
-    jobs: Option<Url>,
+    jobs: [Option<Url>; 2],
     dry_run: bool,
 ) -> anyhow::Result<(Bucket, Option<Target>)> {
     let (config, bucket, bus, jobs) = match from {
         FailedRecords::LocalStack(url) => {
-            let Located { aws_url, bucket, bus, jobs_queue_url } = locate(url).await?;
-            (emulator::sdk_config(&aws_url), bucket, Some(bus), Some(jobs_queue_url))
+            let Located { aws_url, bucket, bus, jobs_queue_url, long_jobs_queue_url } = locate(url).await?;
+            (emulator::sdk_config(&aws_url), bucket, Some(bus), [jobs_queue_url, long_jobs_queue_url].map(Some))
         }
         FailedRecords::Bucket(name) => {
             let config = aws_config("redrive a local stack: start `muster dev`, and leave out --from").await?;
             ensure!(config.region().is_some(), "set AWS_REGION to the region of the bucket");
-            (config, name.clone(), bus, jobs.map(String::from))
+            (config, name.clone(), bus, jobs.map(|url| url.map(String::from)))
         }
     };
     let bucket = Bucket::new(&config, bucket)?;
@@ -77,9 +77,15 @@ async fn open(
         return Ok((bucket, None));
     }
     let bus = bus.context("the event bus is missing: name it with --bus (the stack's output EventBusName)")?;
-    let jobs = jobs.context("the job queue is missing: give its URL with --jobs (the stack's output JobsQueueUrl)")?;
+    let [urgent, long] = jobs;
+    let urgent = urgent
+        .context("the queue of urgent jobs is missing: give its URL with --jobs (the stack's output JobsQueueUrl)")?;
+    let long = long.context(
+        "the queue of long jobs is missing: give its URL with --long-jobs (the stack's output LongJobsQueueUrl)",
+    )?;
     let bus = Bus::new(aws_sdk_eventbridge::Client::new(&config), bus);
-    let jobs = Queue::new(aws_sdk_sqs::Client::new(&config), jobs);
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    let jobs = JobQueues { urgent: Queue::new(sqs.clone(), urgent), long: Queue::new(sqs, long) };
     Ok((bucket, Some(Target { bus, jobs })))
 }
 
@@ -90,6 +96,7 @@ struct Located {
     bucket: String,
     bus: String,
     jobs_queue_url: String,
+    long_jobs_queue_url: String,
 }
 
 async fn locate(stack: &Url) -> anyhow::Result<Located> {

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::BoxFuture;
 use lambda_http::{Context, LambdaEvent};
-use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, queue::Queue, store::Table};
+use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, jobs::JobQueues, queue::Queue, store::Table};
 use muster_jobs::Pace;
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -32,8 +32,8 @@ pub(super) struct Reach {
     pub table: Table,
     /// Where changes are announced.
     pub bus: Bus,
-    /// The job queue.
-    pub jobs: Queue,
+    /// The job queues.
+    pub jobs: JobQueues,
     /// The bucket of failed records.
     pub failed_records: Bucket,
     /// Where the ticket queue's poison goes.

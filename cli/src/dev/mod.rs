@@ -31,7 +31,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use axum::Router;
-use muster::{bucket::Bucket, bus::Bus, http::Deps, queue::Queue, store::Table};
+use muster::{bucket::Bucket, bus::Bus, http::Deps, jobs::JobQueues, queue::Queue, store::Table};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::{
@@ -267,6 +267,7 @@ impl LocalStack {
                 "EVENT_BUS_NAME": BUS,
                 "FAILED_RECORDS_BUCKET": BUCKET,
                 "JOBS_QUEUE_URL": self.queue_url("jobs"),
+                "LONG_JOBS_QUEUE_URL": self.queue_url("long-jobs"),
                 "PROXY_SECRET_SHA256": "",
                 "STACK_NAME": "local",
                 "TABLE_NAME": self.table,
@@ -287,6 +288,7 @@ impl LocalStack {
             tickets_queue_url: self.queue_url("tickets"),
             users_queue_url: self.queue_url("users"),
             jobs_queue_url: self.queue_url("jobs"),
+            long_jobs_queue_url: self.queue_url("long-jobs"),
             table: &self.table,
             organization_id: &demo.organization_id,
             keys: &demo.keys,
@@ -307,7 +309,7 @@ fn reach(table: Table, queues: &Queues, aws_url: &str) -> anyhow::Result<Reach> 
     Ok(Reach {
         table,
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
-        jobs: queue("jobs"),
+        jobs: JobQueues { urgent: queue("jobs"), long: queue("long-jobs") },
         failed_records: Bucket::new(&sdk, BUCKET)?,
         ticket_dead_letters: dead_letters("tickets")?,
         user_dead_letters: dead_letters("users")?,
@@ -352,6 +354,7 @@ pub struct Description<'s> {
     tickets_queue_url: String,
     users_queue_url: String,
     jobs_queue_url: String,
+    long_jobs_queue_url: String,
     table: &'s str,
     organization_id: &'s str,
     keys: &'s DemoKeys,

@@ -107,13 +107,14 @@ fn bodies(text: &str) -> Vec<String> {
 }
 
 async fn show_queues(State(Local { queues, .. }): State<Local>) -> Response {
-    let contents: BTreeMap<&str, Contents> =
-        queues.names().filter_map(|name| Some((name, queues.contents(name)?))).collect();
+    let contents: BTreeMap<String, Contents> =
+        queues.names().filter_map(|name| Some((name.replace('-', "_"), queues.contents(name)?))).collect();
     json_response(StatusCode::OK, &contents)
 }
 
-/// Where a queue and its dead letters are, as SQS.
+/// Where a queue and its dead letters are, as SQS. The name is the one that [`show_queues`] has.
 async fn locate_queue(State(Local { queues, aws_url, .. }): State<Local>, Path(name): Path<String>) -> Response {
+    let name = name.replace('_', "-");
     let Some(dead_letters) = queues.dead_letters_of(&name) else {
         return refuse(StatusCode::NOT_FOUND, "Not Found");
     };
@@ -121,10 +122,16 @@ async fn locate_queue(State(Local { queues, aws_url, .. }): State<Local>, Path(n
     json_response(StatusCode::OK, &json!({ "url": url, "dead_letters_url": dead_letters_url }))
 }
 
-/// The bucket of failed records, and the bus and the queue for a replay.
+/// The bucket of failed records, and the bus and the job queues for a replay.
 async fn locate_failed_records(State(Local { aws_url, .. }): State<Local>) -> Response {
-    let jobs_queue_url = queues::url(&aws_url, "jobs");
-    let located = json!({ "aws_url": aws_url, "bucket": BUCKET, "bus": BUS, "jobs_queue_url": jobs_queue_url });
+    let [jobs, long_jobs] = ["jobs", "long-jobs"].map(|name| queues::url(&aws_url, name));
+    let located = json!({
+        "aws_url": aws_url,
+        "bucket": BUCKET,
+        "bus": BUS,
+        "jobs_queue_url": jobs,
+        "long_jobs_queue_url": long_jobs,
+    });
     json_response(StatusCode::OK, &located)
 }
 

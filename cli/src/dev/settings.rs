@@ -31,7 +31,7 @@ pub struct Settings {
     pub directory: Adjust<muster_directory::Deps>,
     /// For the stream's function.
     pub changes: Adjust<muster_changes::Deps>,
-    /// For the job queue's function.
+    /// For the function of the job queues.
     pub jobs: Adjust<muster_jobs::Deps>,
     /// Handlers in place of functions behind queues, the stream and the schedule, by the functions' logical ids.
     pub handlers: BTreeMap<String, Handler>,

@@ -130,16 +130,20 @@ async fn redrive_without_stack_or_bus_says_what_to_do() {
     let run = |arguments: &[&str]| {
         let mut command = muster(["changes", "redrive"].iter().chain(arguments));
         command.env("AWS_REGION", "eu-west-1").env("AWS_ACCESS_KEY_ID", "k").env("AWS_SECRET_ACCESS_KEY", "s");
-        command.env_remove("EVENT_BUS_NAME").env_remove("JOBS_QUEUE_URL");
+        command.env_remove("EVENT_BUS_NAME").env_remove("JOBS_QUEUE_URL").env_remove("LONG_JOBS_QUEUE_URL");
         run(command)
     };
     let outputs = tokio::task::spawn_blocking(move || {
-        [run(&["--from", "http://127.0.0.1:1"]), run(&["--from", "failed"]), run(&["--from", "failed", "--bus", "b"])]
+        let no_bus = ["--from", "failed"];
+        let no_jobs = ["--from", "failed", "--bus", "b"];
+        let no_long_jobs = ["--from", "failed", "--bus", "b", "--jobs", "http://127.0.0.1:1/000000000000/jobs"];
+        [run(&["--from", "http://127.0.0.1:1"]), run(&no_bus), run(&no_jobs), run(&no_long_jobs)]
     });
-    let [no_stack, no_bus, no_jobs] = outputs.await.expect("it does not panic");
+    let [no_stack, no_bus, no_jobs, no_long_jobs] = outputs.await.expect("it does not panic");
     assert_fails(&no_stack, &["http://127.0.0.1:1", "muster dev", "--from"]);
     assert_fails(&no_bus, &["--bus", "EventBusName"]);
-    assert_fails(&no_jobs, &["--jobs", "JobsQueueUrl"]);
+    assert_fails(&no_jobs, &["urgent", "--jobs", "JobsQueueUrl"]);
+    assert_fails(&no_long_jobs, &["long", "--long-jobs", "LongJobsQueueUrl"]);
 }
 
 /// The emulated mapping retries for as long as a record is young enough, however often it failed.

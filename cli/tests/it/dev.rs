@@ -60,15 +60,16 @@ fn assert_organization(organization: &Value) {
 async fn json_is_one_line_once_it_serves() {
     let (child, mut lines) = lines(&mut muster(["dev", "--in-memory", "--json", "--port", "0"]));
     let dev = Dev { child, description: serde_json::from_str(&lines.next().unwrap()).unwrap() };
-    let urls = ["url", "dynamodb_url", "aws_url", "tickets_queue_url", "users_queue_url", "jobs_queue_url"];
+    let queues = ["tickets_queue_url", "users_queue_url", "jobs_queue_url", "long_jobs_queue_url"];
+    let urls: Vec<_> = ["url", "dynamodb_url", "aws_url"].into_iter().chain(queues).collect();
     let others = ["table", "organization_id", "keys", "users", "other_organization"];
-    assert_eq!(keys(&dev.description), urls.into_iter().chain(others).collect());
+    assert_eq!(keys(&dev.description), urls.iter().copied().chain(others).collect());
     assert_organization(&dev.description);
     let other = &dev.description["other_organization"];
     assert_organization(other);
     assert_ne!(other["organization_id"], dev.description["organization_id"]);
     assert_eq!(dev.text("/table"), "muster");
-    for url in urls.map(|name| dev.text(&format!("/{name}"))) {
+    for url in urls.iter().map(|name| dev.text(&format!("/{name}"))) {
         assert!(url.starts_with("http://127.0.0.1:") && !url.ends_with('/'), "{url}");
     }
 
@@ -240,6 +241,7 @@ async fn the_environment_of_functions_is_written_whole() {
         ("AWS_ENDPOINT_URL", "/aws_url"),
         ("AWS_ENDPOINT_URL_DYNAMODB", "/dynamodb_url"),
         ("JOBS_QUEUE_URL", "/jobs_queue_url"),
+        ("LONG_JOBS_QUEUE_URL", "/long_jobs_queue_url"),
         ("TABLE_NAME", "/table"),
     ] {
         assert_eq!(parameters[variable], dev.text(described), "{variable}");

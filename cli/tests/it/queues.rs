@@ -129,7 +129,7 @@ async fn a_message_that_fails_comes_again_and_is_dead_after_ten_receives() {
     let nothing = json!({ "visible": 0, "in_flight": 0, "dead_letters": [] });
     let dead = json!({ "body": "poison", "reason": "received too often", "receives": 10 });
     let tickets = json!({ "visible": 0, "in_flight": 0, "dead_letters": [dead] });
-    assert_eq!(shown, json!({ "tickets": tickets, "users": nothing, "jobs": nothing }));
+    assert_eq!(shown, json!({ "tickets": tickets, "users": nothing, "jobs": nothing, "long_jobs": nothing }));
     stack.stop().await.unwrap();
 }
 
@@ -230,8 +230,10 @@ async fn the_functions_take_the_events() {
     }
     let sqs = aws_sdk_sqs::Client::new(&emulator::sdk_config(&stack.aws_url));
     let job = json!({ "job": "restart_unfinished" }).to_string();
-    sqs.send_message().queue_url(stack.queue_url("jobs")).message_body(job).send().await.unwrap();
-    for queue in ["tickets", "users", "jobs"] {
+    for queue in ["jobs", "long-jobs"] {
+        sqs.send_message().queue_url(stack.queue_url(queue)).message_body(&job).send().await.unwrap();
+    }
+    for queue in ["tickets", "users", "jobs", "long-jobs"] {
         until_empty(&stack, queue).await;
     }
     let [dead] = &contents(&stack, "tickets").dead_letters[..] else { panic!("one dead letter") };
@@ -389,6 +391,8 @@ async fn the_sdk_receives_and_is_refused_as_sqs_would() {
     assert_eq!(sources.queue_urls(), [tickets.as_str()]);
     let located = get(&stack, "/_dev/queues/tickets").await;
     assert_eq!(located, json!({ "url": tickets, "dead_letters_url": queue }));
+    let located = get(&stack, "/_dev/queues/long_jobs").await;
+    assert_eq!(located["url"], json!(stack.queue_url("long-jobs")));
     let nobody = reqwest::get(format!("{}/_dev/queues/nobody", stack.url)).await.unwrap();
     assert_eq!(nobody.status(), StatusCode::NOT_FOUND);
     stack.stop().await.unwrap();

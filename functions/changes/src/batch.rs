@@ -1,12 +1,11 @@
 //! The announcements and jobs that follow from a batch of the stream's records, decided before anything is sent.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aws_lambda_events::dynamodb::EventRecord;
 use muster::{
     domain::Timestamp,
-    jobs::Job,
-    queue::Message,
+    jobs::{Job, JobToSend},
     store::StreamRecord,
     wire::announcements::{Announcement, announcements},
 };
@@ -75,7 +74,7 @@ impl Batch {
     }
 
     /// The messages that start the jobs.
-    pub(crate) fn messages(&self) -> Vec<Message> {
-        self.jobs.iter().map(|job| job.message(Duration::ZERO)).collect()
+    pub(crate) fn messages(&self) -> Vec<JobToSend> {
+        self.jobs.iter().map(Job::to_send).collect()
     }
 }

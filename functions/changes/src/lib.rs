@@ -16,8 +16,8 @@ use muster::{
     bucket::Bucket,
     bus::Bus,
     domain::{OrganizationId, Timestamp},
+    jobs::JobQueues,
     lambda,
-    queue::Queue,
     store::organization_of,
     telemetry,
 };
@@ -34,7 +34,7 @@ pub struct Deps {
     /// Where changes are announced.
     pub bus: Bus,
     /// Where jobs are started.
-    pub jobs: Queue,
+    pub jobs: JobQueues,
     /// The bucket for records that can never succeed.
     pub failed_records: Bucket,
 }
@@ -64,7 +64,7 @@ pub struct Unhandled {
 }
 
 /// Handles one batch of the stream's records. Makes no call for records without consequences. Otherwise it
-/// calls the bus and the queue concurrently, each as few times as it allows.
+/// calls the bus and the job queues concurrently, each as few times as it allows.
 ///
 /// A record that can never succeed goes whole into the bucket of failed records, and is then handled. The records behind it
 /// do not wait for it. The stream retries the first record that may succeed later, and all records behind it; their
@@ -109,7 +109,7 @@ pub async fn handle(event: LambdaEvent<Event>, deps: &Deps) -> Result<DynamoDbEv
 }
 
 /// Announces records and starts their jobs, until the deadline. Gives the records that were not handled.
-pub async fn announce(records: &[Box<RawValue>], bus: &Bus, jobs: &Queue, deadline: Instant) -> Unhandled {
+pub async fn announce(records: &[Box<RawValue>], bus: &Bus, jobs: &JobQueues, deadline: Instant) -> Unhandled {
     let batch = Batch::of(records);
     let messages = batch.messages();
     let (published, sent) = tokio::join!(bus.publish(&batch.announcements, deadline), jobs.send(&messages, deadline));

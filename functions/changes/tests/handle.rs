@@ -20,7 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, queue::Queue};
+use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, jobs::JobQueues, queue::Queue};
 use muster_changes::{Deps, Event, failed::Failed, handle};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -35,6 +35,8 @@ struct State {
     announced: Vec<Value>,
     /// The jobs that the queue took, in order.
     jobs: Vec<Value>,
+    /// The queue and the message group of each job.
+    sent_to: Vec<[String; 2]>,
     /// How many calls to the bus are throttled as a whole.
     throttled_calls: usize,
     /// Entries about these are refused with this code, for so many times.
@@ -99,9 +101,11 @@ impl Aws {
             .retry_config(RetryConfig::disabled())
             .http_client(Builder::new().build_http())
             .build();
+        let sqs = aws_sdk_sqs::Client::new(&config);
+        let queue = |name: &str| Queue::new(sqs.clone(), format!("{}/000000000000/{name}", self.url));
         Deps {
             bus: Bus::new(aws_sdk_eventbridge::Client::new(&config), "muster"),
-            jobs: Queue::new(aws_sdk_sqs::Client::new(&config), format!("{}/000000000000/jobs", self.url)),
+            jobs: JobQueues { urgent: queue("jobs"), long: queue("long-jobs") },
             failed_records: Bucket::new(&config, "failed").unwrap(),
         }
     }
@@ -210,7 +214,9 @@ impl State {
             return json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() }).to_string().into_response();
         }
         let mut taken = Vec::new();
+        let queue = body["QueueUrl"].as_str().unwrap().rsplit('/').next().unwrap();
         for entry in entries {
+            self.sent_to.push([queue, entry["MessageGroupId"].as_str().unwrap()].map(str::to_owned));
             self.jobs.push(serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap());
             taken.push(
                 json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "d41d8cd98f00b204e9800998ecf8427e" }),
@@ -332,6 +338,7 @@ async fn what_happened_is_announced_in_few_calls_and_starts_each_job_once() {
     assert_eq!(announced.len(), 23);
     assert_eq!((&*announced[0], &*announced[22]), ("ticket.assigned tickets/T0", "ticket.waiting tickets/T22"));
     assert_eq!(aws.jobs(), [json!({ "job": "drain_team", "organization_id": "org", "team_id": TEAM, "looks": 0 })]);
+    assert_eq!(aws.state().sent_to, [["jobs", "org"]]);
 }
 
 #[tokio::test]

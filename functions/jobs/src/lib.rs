@@ -1,4 +1,4 @@
-//! The job queue and the schedule: finishes what one request cannot.
+//! The job queues and the schedule: finishes what one request cannot.
 //!
 //! A job does a bounded part of its work and puts the rest on the queue. It may be done twice, late and beside another like it,
 //! for it only brings the table to where it has to be.
@@ -18,8 +18,8 @@ use muster::{
     assign::Failure,
     domain::{OrganizationId, TeamId, TicketId, Timestamp, UserId},
     http::Clock,
-    jobs::{Job, JobMessage},
-    queue::{NotSent, Queue},
+    jobs::{Job, JobMessage, JobQueues, Lane, URGENT_PAGES},
+    queue::NotSent,
     sqs::Batch,
     store::{self, Store, Table, Unfinished},
     telemetry::{self, Waiting},
@@ -32,8 +32,8 @@ use tokio::time::Instant;
 pub struct Deps {
     /// The table.
     pub table: Table,
-    /// Where a job puts its continuation.
-    pub jobs: Queue,
+    /// The queues for continuations.
+    pub jobs: JobQueues,
     /// The time.
     pub clock: Clock,
     /// How much a job does before it hands on the rest.
@@ -65,7 +65,7 @@ impl Default for Pace {
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>.
 pub const MAX_HOPS: u32 = 2_000;
 
-/// Handles a batch of messages of the job queue, or the schedule's own event, which is a job itself.
+/// Handles a batch of messages of a job queue, or the schedule's own event, which is a job itself.
 ///
 /// # Errors
 /// The job of the schedule failed: Lambda counts an error, and retries twice. Messages that failed are named in the response
@@ -148,7 +148,7 @@ impl From<NotSent> for Error {
 struct AtWork<'d> {
     /// Gives up early enough that a job can still hand on the rest of its work.
     store: Store,
-    queue: &'d Queue,
+    queues: &'d JobQueues,
     now: Timestamp,
     pace: Pace,
     /// When a job stops beginning more.
@@ -163,6 +163,10 @@ struct Run<'w> {
     hop: u32,
     /// Tickets that failed in this chain. Jobs of their own retry them.
     retried: BTreeSet<TicketId>,
+    /// The queue that the message came from.
+    lane: Lane,
+    /// The number of pages that this message has done.
+    pages: usize,
 }
 
 impl<'d> AtWork<'d> {
@@ -177,7 +181,7 @@ impl<'d> AtWork<'d> {
         let store_deadline = stop + deadline.saturating_duration_since(stop).mul_f64(Self::STORE_SHARE);
         Self {
             store: deps.table.until(store_deadline),
-            queue: &deps.jobs,
+            queues: &deps.jobs,
             now: (deps.clock)(),
             pace: deps.pace,
             stop,
@@ -188,14 +192,10 @@ impl<'d> AtWork<'d> {
     /// Does the job of one message.
     async fn perform(&self, body: &str) -> Result<(), Error> {
         let message: JobMessage = serde_json::from_str(body).map_err(|error| Error::Unreadable(error.to_string()))?;
-        let JobMessage { job, hop, retried } = message;
+        let lane = message.lane();
+        let JobMessage { job, hop, retried, is_rest: _ } = message;
         let retried = retried.iter().map(|id| ticket(id)).collect::<Result<_, _>>()?;
-        Run { at_work: self, hop, retried }.perform(&job).await
-    }
-
-    /// Whether there is time to begin another part.
-    fn goes_on(&self) -> bool {
-        Instant::now() < self.stop
+        Run { at_work: self, hop, retried, lane, pages: 0 }.perform(&job).await
     }
 }
 
@@ -230,6 +230,14 @@ impl Run<'_> {
         }
     }
 
+    /// Counts a page, and returns whether the message may begin another: there is time, and on the urgent queue there are fewer
+    /// than [`URGENT_PAGES`] so far.
+    fn goes_on(&mut self) -> bool {
+        self.pages += 1;
+        let has_pages = self.lane == Lane::Long || self.pages < URGENT_PAGES;
+        has_pages && Instant::now() < self.at_work.stop
+    }
+
     /// Has a job look again later at an index that does not show the rest of its work yet.
     async fn look_again(&self, looks: u32, job: impl FnOnce(u32) -> Job) -> Result<(), Error> {
         if looks == Self::MAX_LOOKS {
@@ -238,24 +246,38 @@ impl Run<'_> {
         self.enqueue(vec![job(looks + 1)], Duration::from_secs(1 << looks)).await
     }
 
-    /// Continues this chain with jobs, unless it has reached [`MAX_HOPS`]: then it ends here.
+    /// Continues this chain on its queue with jobs, unless it has reached [`MAX_HOPS`]: then it ends here.
     async fn enqueue(&self, jobs: Vec<Job>, delay: Duration) -> Result<(), Error> {
-        let Self { at_work, hop, retried } = self;
+        let is_rest = self.lane == Lane::Long;
+        self.continue_chain(jobs, delay, is_rest).await
+    }
+
+    /// Hands on the rest of a job to the long queue, at once.
+    async fn enqueue_rest(&self, job: Job) -> Result<(), Error> {
+        self.continue_chain(vec![job], Duration::ZERO, true).await
+    }
+
+    async fn continue_chain(&self, jobs: Vec<Job>, delay: Duration, is_rest: bool) -> Result<(), Error> {
+        let Self { at_work, hop, retried, lane: _, pages: _ } = self;
         if *hop >= MAX_HOPS {
             tracing::error!(jobs = ?jobs.iter().map(Job::name).collect::<Vec<_>>(), hop, "job chain is too long");
             telemetry::record(|measured| measured.jobs_aborted += jobs.len());
             return Ok(());
         }
         let retried: BTreeSet<String> = retried.iter().map(ToString::to_string).collect();
-        let continued = |job| JobMessage { job, hop: hop + 1, retried: retried.clone() }.message(delay);
+        let continued = |job: Job| {
+            // A job that starts on the long queue needs no mark to stay there.
+            let is_rest = is_rest && job.lane() == Lane::Urgent;
+            JobMessage { job, hop: hop + 1, retried: retried.clone(), is_rest }.to_send(delay)
+        };
         let messages: Vec<_> = jobs.into_iter().map(continued).collect();
-        Ok(at_work.queue.send(&messages, at_work.deadline).await?)
+        Ok(at_work.queues.send(&messages, at_work.deadline).await?)
     }
 
     /// Starts a chain with each of these jobs.
     async fn start(&self, jobs: &[Job]) -> Result<(), Error> {
-        let messages: Vec<_> = jobs.iter().map(|job| job.message(Duration::ZERO)).collect();
-        Ok(self.at_work.queue.send(&messages, self.at_work.deadline).await?)
+        let messages: Vec<_> = jobs.iter().map(Job::to_send).collect();
+        Ok(self.at_work.queues.send(&messages, self.at_work.deadline).await?)
     }
 
     /// Copies a user's profile into their memberships, page by page.
@@ -263,7 +285,7 @@ impl Run<'_> {
     /// The index may not show yet a membership that began just before the profile changed. So there is a second look, once it
     /// must.
     async fn copy_profile(
-        &self,
+        &mut self,
         org: &OrganizationId,
         user: UserId,
         mut after: Option<String>,
@@ -284,8 +306,8 @@ impl Run<'_> {
                     self.enqueue(vec![rest(None, true)], Self::SECOND_LOOK).await
                 };
             }
-            if !self.at_work.goes_on() {
-                return self.enqueue(vec![rest(after, second_look)], Duration::ZERO).await;
+            if !self.goes_on() {
+                return self.enqueue_rest(rest(after, second_look)).await;
             }
         }
     }
@@ -295,7 +317,7 @@ impl Run<'_> {
     ///
     /// What does not fit one invocation goes on in another, which is told how many were counted: only the last tells of all,
     /// and none where a part could not be counted.
-    async fn restart_unfinished(&self, mut after: Option<String>, waiting: Option<Waiting>) -> Result<(), Error> {
+    async fn restart_unfinished(&mut self, mut after: Option<String>, waiting: Option<Waiting>) -> Result<(), Error> {
         let mut waiting = if after.is_none() { Some(Waiting::default()) } else { waiting };
         loop {
             let page = self.at_work.store.unfinished(after.as_deref(), self.at_work.pace.page).await?;
@@ -312,7 +334,7 @@ impl Run<'_> {
                 telemetry::record(|measured| measured.waiting = waiting.or(measured.waiting));
                 return Ok(());
             }
-            if !self.at_work.goes_on() {
+            if !self.goes_on() {
                 return self.enqueue(vec![Job::RestartUnfinished { after, waiting }], Duration::ZERO).await;
             }
         }

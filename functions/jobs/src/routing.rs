@@ -37,7 +37,7 @@ impl Run<'_> {
                 return self.look_again(looks, |looks| Job::drain(org, team, looks)).await;
             }
             if !self.settle_list(org, TicketList::Waiting(team), FailedOn::Waiting).await? {
-                return self.enqueue(vec![Job::drain(org, team, 0)], Duration::ZERO).await;
+                return self.enqueue_rest(Job::drain(org, team, 0)).await;
             }
         }
     }
@@ -79,13 +79,14 @@ impl Run<'_> {
                     self.enqueue(vec![rest(None, true)], Self::SECOND_LOOK).await
                 };
             }
-            if !self.at_work.goes_on() {
+            if !self.goes_on() {
                 return self.enqueue(vec![rest(after, second_look)], Duration::ZERO).await;
             }
         }
     }
 
-    /// Settles all tickets of a list, at least one page that has any to settle. Returns false if the time is up before the end;
+    /// Settles all tickets of a list, at least one page that has any to settle. Returns false if the time or the pages are used up
+    /// before the end;
     /// a later job begins the list again, since settled tickets leave it.
     pub(super) async fn settle_list(
         &mut self,
@@ -100,7 +101,7 @@ impl Run<'_> {
                 return Ok(true);
             }
             // A page of tickets that the chain skips is no progress.
-            if tickets > 0 && !self.at_work.goes_on() {
+            if tickets > 0 && !self.goes_on() {
                 return Ok(false);
             }
             after = next;

@@ -20,7 +20,7 @@ impl Run<'_> {
         let store = &at_work.store;
         let Some(mut gone) = store.gone(org, team).await? else { return Ok(()) };
         while store.delete_memberships(org, team).await? {
-            if !self.at_work.goes_on() {
+            if !self.goes_on() {
                 return self.enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO).await;
             }
         }

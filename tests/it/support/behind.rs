@@ -54,7 +54,7 @@ pub struct Message {
 impl Behind {
     /// What stands behind a stack in this process.
     pub fn local(stack: &LocalStack) -> Self {
-        let queue_urls = ["tickets", "users", "jobs"].map(|name| (name, stack.queue_url(name))).into();
+        let queue_urls = ["tickets", "users", "jobs", "long-jobs"].map(|name| (name, stack.queue_url(name))).into();
         Self::Local { queue_urls, queues: stack.queues.clone(), events: stack.events.clone() }
     }
 }

@@ -175,7 +175,7 @@ impl Desk {
     /// What this instance of the job queue's function depends on.
     pub fn jobs(&self, instance: &Instance) -> muster_jobs::Deps {
         let clock = Arc::new(|| Timestamp::from_secs(NOW));
-        muster_jobs::Deps { table: self.table(instance), jobs: self.jobs.queue(), clock, pace: Pace::default() }
+        muster_jobs::Deps { table: self.table(instance), jobs: self.jobs.job_queues(), clock, pace: Pace::default() }
     }
 
     /// Has the schedule start whatever is unfinished, and performs jobs until none is left.

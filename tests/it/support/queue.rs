@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{domain::Timestamp, queue::Queue};
+use muster::{domain::Timestamp, jobs::JobQueues, queue::Queue};
 use serde_json::{Value, json};
 
 /// How long a function has, unless a test says otherwise.
@@ -27,7 +27,10 @@ pub const LONG: Duration = Duration::from_mins(1);
 /// What a function sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sent {
+    /// The last part of the queue's URL.
+    pub queue: String,
     pub body: String,
+    pub group: Option<String>,
     pub attributes: HashMap<String, String>,
 }
 
@@ -49,6 +52,15 @@ impl Recorder {
 
     /// The queue, as a function sends to it.
     pub fn queue(&self) -> Queue {
+        self.queue_of("queue")
+    }
+
+    /// The job queues, `jobs` and `long-jobs`, as functions send to them.
+    pub fn job_queues(&self) -> JobQueues {
+        JobQueues { urgent: self.queue_of("jobs"), long: self.queue_of("long-jobs") }
+    }
+
+    fn queue_of(&self, name: &str) -> Queue {
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url("http://sqs.example")
@@ -57,7 +69,7 @@ impl Recorder {
             .retry_config(RetryConfig::disabled())
             .http_client(self.clone())
             .build();
-        Queue::new(aws_sdk_sqs::Client::from_conf(config), "http://sqs.example/000000000000/queue")
+        Queue::new(aws_sdk_sqs::Client::from_conf(config), format!("http://sqs.example/000000000000/{name}"))
     }
 
     /// What was sent since this was last asked.
@@ -93,7 +105,9 @@ impl HttpConnector for Recorder {
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let attributes = entry["MessageAttributes"].as_object().into_iter().flatten();
             state.sent.push(Sent {
+                queue: text(&body["QueueUrl"]).rsplit('/').next().unwrap_or_default().to_owned(),
                 body: text(&entry["MessageBody"]),
+                group: entry["MessageGroupId"].as_str().map(str::to_owned),
                 attributes: attributes.map(|(name, value)| (name.clone(), text(&value["StringValue"]))).collect(),
             });
             taken.push(json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" }));
@@ -152,12 +166,12 @@ pub async fn hear_within(deps: &muster_directory::Deps, bodies: &[String], time:
     failed(muster_directory::handle(LambdaEvent::new(payload, context(time)), deps).await)
 }
 
-/// Hands jobs to the job queue's function, which has so long. Gives the positions of what comes again.
+/// Hands jobs to the function of the job queues, which has so long. Gives the positions of what comes again.
 pub async fn perform_within(deps: &muster_jobs::Deps, jobs: &[String], time: Duration) -> Vec<usize> {
     failed(muster_jobs::handle(LambdaEvent::new(sqs_event(jobs), context(time)), deps).await)
 }
 
-/// Performs jobs and whatever they put on the queue until it is empty, each at once whatever its delay.
+/// Performs jobs and whatever they put on their queues until both are empty, each at once whatever its delay.
 pub async fn perform_all(deps: &muster_jobs::Deps, recorder: &Recorder, jobs: Vec<String>) {
     let mut jobs = jobs;
     // What an index shows late is looked at again and again; none here does.

@@ -3,7 +3,7 @@
 use std::{sync::mpsc, thread, time::Duration};
 
 use lambda_runtime::LambdaEvent;
-use muster::{bucket::Bucket, bus::Bus, domain::OrganizationId, queue::Queue, telemetry};
+use muster::{bucket::Bucket, bus::Bus, domain::OrganizationId, jobs::JobQueues, queue::Queue, telemetry};
 use muster_changes::Deps;
 use muster_cli::{
     dev::{Data, LocalStack, Settings},
@@ -35,13 +35,19 @@ fn a_change_that_logs_holds_up_nobody() {
     assert_eq!((&metrics[0]["Retries"], &metrics[0]["organization"]), (&json!(1), &json!("acme")));
 }
 
+/// The job queues at these URLs.
+fn job_queues(sqs: &aws_sdk_sqs::Client, url: impl Fn(&str) -> String) -> JobQueues {
+    let queue = |name| Queue::new(sqs.clone(), url(name));
+    JobQueues { urgent: queue("jobs"), long: queue("long-jobs") }
+}
+
 /// A batch of changes of which one cannot be read, while neither the bus nor the queue nor the bucket answers.
 #[tokio::test]
 async fn what_comes_again_from_the_stream_has_its_causes() {
     let aws = emulator::sdk_config("http://127.0.0.1:1");
     let deps = Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
-        jobs: Queue::new(aws_sdk_sqs::Client::new(&aws), "http://127.0.0.1:1/000000000000/jobs"),
+        jobs: job_queues(&aws_sdk_sqs::Client::new(&aws), |name| format!("http://127.0.0.1:1/000000000000/{name}")),
         failed_records: Bucket::new(&aws, "failed").expect("the configuration is complete"),
     };
     let listener = Listener::to("changes", "info", None);
@@ -79,7 +85,7 @@ async fn record_set_aside_is_logged_and_counted() {
     let aws = emulator::sdk_config(&stack.aws_url);
     let deps = Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
-        jobs: Queue::new(aws_sdk_sqs::Client::new(&aws), stack.queue_url("jobs")),
+        jobs: job_queues(&aws_sdk_sqs::Client::new(&aws), |name| stack.queue_url(name)),
         failed_records: Bucket::new(&aws, "failed-records").expect("the configuration is complete"),
     };
     let mut event: Value =

@@ -233,7 +233,7 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
 
     // A job that looks at what is unfinished counts who waits, even if nobody does.
     let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
-    let jobs = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock, pace: Pace::default() };
+    let jobs = muster_jobs::Deps { table, jobs: desk.jobs.job_queues(), clock, pace: Pace::default() };
     let restart = [json!({ "job": "restart_unfinished" }).to_string()];
     let looks = async || {
         let (_, failed) = listener.invoke(false, perform_within(&jobs, &restart, Duration::from_mins(1))).await;
@@ -322,7 +322,7 @@ async fn who_waits_is_told_once_all_are_counted() {
     let performs = async |job: &str, script: &Script, time: u64| {
         let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
         let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
-        let deps = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock, pace: Pace::default() };
+        let deps = muster_jobs::Deps { table, jobs: desk.jobs.job_queues(), clock, pace: Pace::default() };
         let jobs = [job.to_owned()];
         let performed = perform_within(&deps, &jobs, Duration::from_secs(time));
         assert_eq!(listener.invoke(false, performed).await.1, [0; 0]);
@@ -412,7 +412,7 @@ async fn scheduled_job_failure_is_an_error_of_the_function() {
     let script = Script::default();
     let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
     let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
-    let deps = muster_jobs::Deps { table, jobs: desk.jobs.queue(), clock, pace: Pace::default() };
+    let deps = muster_jobs::Deps { table, jobs: desk.jobs.job_queues(), clock, pace: Pace::default() };
     let listener = Listener::to("jobs", "info", None);
     let restart = json!({ "job": "restart_unfinished" });
     let scheduled = async || {

@@ -68,7 +68,7 @@ async fn nothing_is_given_to_a_team_that_is_being_deleted() {
         scene.send(&events).await;
 
         // The sweep does not begin while its queue is held, so the team is on its way all the time.
-        scene.org.stack.queues().pause("jobs");
+        scene.org.stack.queues().pause("long-jobs");
         assert_eq!(scene.org.toptickets.delete(&format!("/v1/teams/{team}")).await.status, 204);
         let events = [
             scene.ticket("named").team(&team).created(),
@@ -88,7 +88,7 @@ async fn nothing_is_given_to_a_team_that_is_being_deleted() {
         assert_eq!(scene.place("t2").await.state, "closed");
         scene.no_decision("t3").await;
 
-        scene.org.stack.queues().resume("jobs");
+        scene.org.stack.queues().resume("long-jobs");
         scene.until_placed("t19", &Place::unrouted()).await;
         for n in 4..20 {
             scene.until_placed(&format!("t{n}"), &Place::unrouted()).await;

@@ -119,7 +119,7 @@ async fn what_tries_them_again_is_done_with_for_the_moment() {
     let team = scene.team_of("Network", "round_robin", &["VPN"]).await;
     scene.until_placed("a", &Place::waiting(&team)).await;
     // A second look is left for later, when the index shows all.
-    until("nothing to do now", async || scene.org.stack.has_nothing_due("jobs").await).await;
+    until("nothing to do now", async || scene.org.stack.has_nothing_due("long-jobs").await).await;
 }
 
 #[tokio::test]

@@ -114,6 +114,15 @@ async fn waiting_tickets_are_assigned_when_a_user_is_active_again() {
 }
 
 #[tokio::test]
+async fn profile_copy_is_done_with_for_the_moment() {
+    let scene = Scene::new(Words::Itsm).await;
+    let team = scene.team("Copies", [0]).await;
+    scene.says_active(&team, 0, false).await;
+    // The second look waits on the queue for its time.
+    until("nothing to do now", async || scene.org.stack.has_nothing_due("jobs").await).await;
+}
+
+#[tokio::test]
 async fn what_waits_is_spread_by_the_strategy() {
     let scene = Scene::new(Words::Itsm).await;
     let team = scene.team("Spread", [0, 1, 2]).await;
