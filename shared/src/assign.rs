@@ -151,7 +151,7 @@ impl Settling<'_> {
                 attempt.outdated.extend(positions);
                 continue;
             }
-            match self.store.write(self.org, &writes).await {
+            match self.store.write(self.org, &writes, self.now).await {
                 Ok(()) => {
                     count(writes.decided);
                     attempt.done.extend(positions.into_iter().map(|position| (position, None)));

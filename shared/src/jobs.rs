@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
-    domain::{OrganizationId, TeamId, TicketId},
+    domain::{OrganizationId, TeamId, TicketId, UserId},
     queue::{Message, NotSent, Queue},
     routing::Cause,
     telemetry::Waiting,
@@ -144,25 +144,20 @@ pub enum Job {
         #[serde(default)]
         looks: u32,
     },
-    /// Find a team by what it knows, and no longer by what it knew; then try the organization's unrouted tickets.
+    /// Index the topics that a team knows; if the team has come to know topics, start the organization's pass.
     IndexSpecializations {
         /// Whose team.
         organization_id: String,
         /// The team's bare UUID.
         team_id: String,
-        /// What it knew before the change, as written there.
-        formerly: Vec<String>,
     },
-    /// Try the organization's unrouted tickets again.
+    /// Route the organization's unrouted tickets that share a topic of its pass.
     RouteUnrouted {
         /// Whose tickets.
         organization_id: String,
-        /// Where the last page ended.
+        /// The pass that the job continues. Without one, the job begins a pass if one is due.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        after: Option<String>,
-        /// Whether this is the second look, for tickets that became unrouted during the first.
-        #[serde(default)]
-        second_look: bool,
+        progress: Option<PassProgress>,
     },
     /// Settle one ticket that failed beside others of its list.
     SettleTicket {
@@ -185,6 +180,10 @@ pub enum Job {
         /// Whether this is the second look, for memberships that the index did not show yet.
         #[serde(default)]
         second_look: bool,
+        /// The revision of the profile at the beginning of the first look. After the second, the profile is copied if it still
+        /// has this revision.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rev: Option<u64>,
     },
     /// Start again whatever the index of work shows unfinished, and count who waits.
     RestartUnfinished {
@@ -195,6 +194,23 @@ pub enum Job {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waiting: Option<Waiting>,
     },
+}
+
+/// The progress of a pass over the unrouted tickets, carried from one job to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassProgress {
+    /// The holder of the lease.
+    pub owner: String,
+    /// The revision of the pass when it began: the merges that it covers.
+    pub rev: u64,
+    /// The time when it began, in milliseconds.
+    pub began_at: i64,
+    /// The cursor of the next page; none before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Whether the pass has come to its end. The next job looks for topics that were merged meanwhile.
+    #[serde(default)]
+    pub is_complete: bool,
 }
 
 /// The list of open tickets on which a ticket failed.
@@ -236,6 +252,25 @@ impl Job {
     #[must_use]
     pub fn drain(org: &OrganizationId, team: TeamId, looks: u32) -> Self {
         Self::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
+    }
+
+    /// The copying of a user's profile. A second look alone is enough where no membership can be new to the index.
+    #[must_use]
+    pub fn copy_profile(org: &OrganizationId, user: UserId, second_look: bool) -> Self {
+        let (organization_id, user_id) = (org.to_string(), user.uuid().to_string());
+        Self::CopyProfile { organization_id, user_id, after: None, second_look, rev: None }
+    }
+
+    /// The indexing of a team's specializations.
+    #[must_use]
+    pub fn index_specializations(org: &OrganizationId, team: TeamId) -> Self {
+        Self::IndexSpecializations { organization_id: org.to_string(), team_id: team.uuid().to_string() }
+    }
+
+    /// The pass over an organization's unrouted tickets, from its beginning or from where it is.
+    #[must_use]
+    pub fn route_unrouted(org: &OrganizationId, progress: Option<PassProgress>) -> Self {
+        Self::RouteUnrouted { organization_id: org.to_string(), progress }
     }
 
     /// Returns the queue on which a chain that starts with this job begins.

@@ -28,3 +28,4 @@ mod shapes;
 mod support;
 mod telemetry;
 mod tickets;
+mod unfinished;

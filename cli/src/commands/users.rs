@@ -217,7 +217,8 @@ impl Import<'_> {
                 let version =
                     EventVersion { at: self.started, time: None, event_id: format!("import, line {number:012}") };
                 let (store, org) = (&store, self.organization);
-                async move { (number, version.clone(), store.hear_of_user(org, user.id, &[(version, user)]).await) }
+                let now = Timestamp::now();
+                async move { (number, version.clone(), store.hear_of_user(org, user.id, &[(version, user)], now).await) }
             })
             .collect();
         let mut writes = stream::iter(writes).buffer_unordered(BATCH);

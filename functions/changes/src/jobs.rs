@@ -1,12 +1,8 @@
-//! Which jobs follow from a change. Each can be done twice, so one too many costs a look at the table. One too few waits for the
-//! schedule, if it is a drain or a sweep; the others wait for the next change of the user or the team.
-
-use std::collections::BTreeSet;
+//! The jobs that follow from a change. Each can be done twice, so a job too many costs a read of the table. A job that is
+//! lost waits for the schedule, since its item is in the index of unfinished work.
 
 use muster::{
-    domain::{
-        Change, Changed, Folded, Load, Member, OrganizationId, Tags, Team, TeamId, Ticket, TicketState, User, UserId,
-    },
+    domain::{Change, Changed, Load, Member, OrganizationId, Team, TeamId, Ticket, TicketState, User, UserId},
     jobs::Job,
 };
 
@@ -27,17 +23,14 @@ pub(crate) fn jobs(change: &Change) -> Vec<Job> {
     }
 }
 
-/// A team that is new, or knows something else, may be what unrouted tickets wait for.
+/// The specializations of a team are indexed when they change. A deleted team is swept.
 fn after_team(org: &OrganizationId, before: Option<&Team>, after: Option<&Team>) -> Vec<Job> {
-    let folded = |tags: &Tags| tags.as_slice().iter().map(|tag| Folded::of(tag)).collect::<BTreeSet<_>>();
     let Some(after) = after else { return Vec::new() };
-    let formerly = match before {
-        Some(before) if folded(&before.specializations) == folded(&after.specializations) => return Vec::new(),
-        Some(before) => before.specializations.as_slice().to_vec(),
-        None => Vec::new(),
-    };
-    let team_id = after.id.uuid().to_string();
-    vec![Job::IndexSpecializations { organization_id: org.to_string(), team_id, formerly }]
+    let known = before.map_or(&[][..], |before| before.specializations.as_slice());
+    if known == after.specializations.as_slice() {
+        return Vec::new();
+    }
+    vec![Job::index_specializations(org, after.id)]
 }
 
 /// Tickets that begin to wait are tried once more: somebody may have become eligible while nobody was found.
@@ -68,13 +61,12 @@ fn after_user(org: &OrganizationId, user: UserId, before: Option<&User>, after: 
     if before == after {
         return Vec::new();
     }
-    let (organization_id, user_id) = (org.to_string(), user.uuid().to_string());
-    vec![Job::CopyProfile { organization_id, user_id, after: None, second_look: before.is_none() }]
+    vec![Job::copy_profile(org, user, before.is_none())]
 }
 
 #[cfg(test)]
 mod tests {
-    use muster::domain::{NewTeam, QueueStrategy, TeamName, Timestamp, UserStatus};
+    use muster::domain::{NewTeam, QueueStrategy, Tags, TeamName, Timestamp, UserStatus};
 
     use super::*;
 
@@ -116,19 +108,16 @@ mod tests {
     }
 
     #[test]
-    fn a_team_is_indexed_when_it_comes_and_when_it_knows_something_else() {
-        let index = |formerly: &[&str]| {
-            vec![Job::IndexSpecializations {
-                organization_id: "org".to_owned(),
-                team_id: team_id().uuid().to_string(),
-                formerly: formerly.iter().map(|&tag| tag.to_owned()).collect(),
-            }]
-        };
+    fn team_is_indexed_when_its_specializations_change() {
+        let index = vec![Job::index_specializations(&org(), team_id())];
         for (before, after, expected) in [
-            (None, Some(knowing(&[])), index(&[])),
-            (None, Some(knowing(&["VPN"])), index(&[])),
-            (Some(knowing(&["VPN"])), Some(knowing(&["DNS"])), index(&["VPN"])),
-            (Some(knowing(&["VPN", "DNS"])), Some(knowing(&["dns", "vpn"])), vec![]),
+            (None, Some(knowing(&[])), vec![]),
+            (None, Some(knowing(&["VPN"])), index.clone()),
+            (Some(knowing(&["VPN"])), Some(knowing(&["DNS"])), index.clone()),
+            (Some(knowing(&["VPN"])), Some(knowing(&[])), index.clone()),
+            // The write has set a mark, which the job removes.
+            (Some(knowing(&["VPN", "DNS"])), Some(knowing(&["dns", "vpn"])), index),
+            (Some(knowing(&["VPN"])), Some(Team { version: 2, ..knowing(&["VPN"]) }), vec![]),
             (Some(knowing(&["VPN"])), None, vec![]),
         ] {
             assert_eq!(following(Changed::Team { before, after }), expected);
@@ -194,12 +183,7 @@ mod tests {
     #[test]
     fn a_profile_is_copied_when_it_changes() {
         let newer = User { version: 4, ..alex() };
-        let copy = |second_look| Job::CopyProfile {
-            organization_id: "org".to_owned(),
-            user_id: alex().id.uuid().to_string(),
-            after: None,
-            second_look,
-        };
+        let copy = |second_look| Job::copy_profile(&org(), alex().id, second_look);
         for (before, after, expected) in [
             (None, Some(alex()), vec![copy(true)]),
             (Some(alex()), Some(newer), vec![copy(false)]),

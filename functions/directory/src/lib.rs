@@ -68,7 +68,7 @@ pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatc
         .flat_map(|(org, users)| users.iter().map(move |(&user, said)| (org, user, said)))
         .map(|(org, user, said)| {
             let store = &store;
-            async move { (org, said, store.hear_of_user(org, user, &said.events).await) }
+            async move { (org, said, store.hear_of_user(org, user, &said.events, now).await) }
         })
         .collect();
     let mut heard = stream::iter(heard).buffer_unordered(AT_ONCE);

@@ -5,6 +5,7 @@
 
 mod routing;
 mod sweep;
+mod unrouted;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +22,7 @@ use muster::{
     jobs::{Job, JobMessage, JobQueues, Lane, URGENT_PAGES},
     queue::NotSent,
     sqs::Batch,
-    store::{self, Store, Table, Unfinished},
+    store::{self, CopiedPage, Marked, Store, Table, Unfinished},
     telemetry::{self, Waiting},
 };
 use serde_json::{Value, json};
@@ -150,6 +151,7 @@ struct AtWork<'d> {
     store: Store,
     queues: &'d JobQueues,
     now: Timestamp,
+    clock: &'d Clock,
     pace: Pace,
     /// When a job stops beginning more.
     stop: Instant,
@@ -183,6 +185,7 @@ impl<'d> AtWork<'d> {
             store: deps.table.until(store_deadline),
             queues: &deps.jobs,
             now: (deps.clock)(),
+            clock: &deps.clock,
             pace: deps.pace,
             stop,
             deadline,
@@ -196,6 +199,11 @@ impl<'d> AtWork<'d> {
         let JobMessage { job, hop, retried, is_rest: _ } = message;
         let retried = retried.iter().map(|id| ticket(id)).collect::<Result<_, _>>()?;
         Run { at_work: self, hop, retried, lane, pages: 0 }.perform(&job).await
+    }
+
+    /// Returns the time now. The field `now` is the time when the invocation began.
+    fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 }
 
@@ -214,17 +222,18 @@ impl Run<'_> {
             Job::DrainTeam { organization_id, team_id, looks } => {
                 self.drain_team(&organization(organization_id)?, team(team_id)?, *looks).await
             }
-            Job::IndexSpecializations { organization_id, team_id, formerly } => {
-                self.index_specializations(&organization(organization_id)?, team(team_id)?, formerly).await
+            Job::IndexSpecializations { organization_id, team_id } => {
+                self.index_specializations(&organization(organization_id)?, team(team_id)?).await
             }
-            Job::RouteUnrouted { organization_id, after, second_look } => {
-                self.route_unrouted(&organization(organization_id)?, after.clone(), *second_look).await
+            Job::RouteUnrouted { organization_id, progress } => {
+                self.route_unrouted(&organization(organization_id)?, progress.clone()).await
             }
             Job::SettleTicket { organization_id, ticket_id, list } => {
                 self.settle_ticket(&organization(organization_id)?, ticket(ticket_id)?, *list).await
             }
-            Job::CopyProfile { organization_id, user_id, after, second_look } => {
-                self.copy_profile(&organization(organization_id)?, user(user_id)?, after.clone(), *second_look).await
+            Job::CopyProfile { organization_id, user_id, after, second_look, rev } => {
+                let look = Look { after: after.clone(), is_second: *second_look, rev: *rev };
+                self.copy_profile(&organization(organization_id)?, user(user_id)?, look).await
             }
             Job::RestartUnfinished { after, waiting } => self.restart_unfinished(after.clone(), *waiting).await,
         }
@@ -282,38 +291,37 @@ impl Run<'_> {
 
     /// Copies a user's profile into their memberships, page by page.
     ///
-    /// The index may not show yet a membership that began just before the profile changed. So there is a second look, once it
-    /// must.
-    async fn copy_profile(
-        &mut self,
-        org: &OrganizationId,
-        user: UserId,
-        mut after: Option<String>,
-        second_look: bool,
-    ) -> Result<(), Error> {
-        let rest = |after, second_look| Job::CopyProfile {
+    /// The index may not show yet a membership that began just before the profile changed. So there is a second look, after
+    /// which the profile leaves the index of unfinished work if it has not changed since the first.
+    async fn copy_profile(&mut self, org: &OrganizationId, user: UserId, look: Look) -> Result<(), Error> {
+        let Look { mut after, is_second, rev: mut first_rev } = look;
+        let at_work = self.at_work;
+        let store = &at_work.store;
+        let rest = |after, second_look, rev| Job::CopyProfile {
             organization_id: org.to_string(),
             user_id: user.uuid().to_string(),
             after,
             second_look,
+            rev: Some(rev),
         };
         loop {
-            after = self.at_work.store.copy_profile(org, user, after, self.at_work.now).await?;
-            if after.is_none() {
-                return if second_look {
-                    Ok(())
-                } else {
-                    self.enqueue(vec![rest(None, true)], Self::SECOND_LOOK).await
-                };
-            }
-            if !self.goes_on() {
-                return self.enqueue_rest(rest(after, second_look)).await;
+            let Some(page) = store.copy_profile(org, user, after, at_work.now).await? else { return Ok(()) };
+            let CopiedPage { rev, is_marked, next } = page;
+            let rev = *first_rev.get_or_insert(rev);
+            match next {
+                None if !is_second => return self.enqueue(vec![rest(None, true, rev)], Self::SECOND_LOOK).await,
+                None if is_marked => return Ok(store.profile_copied(org, user, rev).await?),
+                None => return Ok(()),
+                Some(_) if !self.goes_on() => {
+                    return self.enqueue_rest(rest(next, is_second, rev)).await;
+                }
+                Some(_) => after = next,
             }
         }
     }
 
-    /// Starts whatever the index of work shows, and counts who waits. What is being done at this moment is done twice, and
-    /// harmlessly.
+    /// Starts the jobs of all marked loads, and of other marked items once they are older than [`START_AGAIN_AFTER`]; counts
+    /// the waiting tickets. A job that is under way is done twice, which is harmless.
     ///
     /// What does not fit one invocation goes on in another, which is told how many were counted: only the last tells of all,
     /// and none where a part could not be counted.
@@ -321,11 +329,8 @@ impl Run<'_> {
         let mut waiting = if after.is_none() { Some(Waiting::default()) } else { waiting };
         loop {
             let page = self.at_work.store.unfinished(after.as_deref(), self.at_work.pace.page).await?;
-            let restarted = page.found.iter().map(|unfinished| match unfinished {
-                Unfinished::Waiting(org, team) => Job::drain(org, *team, 0),
-                Unfinished::Gone(org, team) => Job::sweep(org, *team, 0),
-            });
-            self.start(&restarted.collect::<Vec<_>>()).await?;
+            let restarted: Vec<Job> = page.found.iter().filter_map(|marked| job_of(marked, self.at_work.now)).collect();
+            self.start(&restarted).await?;
             if let Some(before) = waiting {
                 waiting = self.count_waiting(before, &page.found).await;
             }
@@ -341,10 +346,12 @@ impl Run<'_> {
     }
 
     /// Adds who waits to those that were counted before, for the metrics. Work goes on where that cannot be told.
-    async fn count_waiting(&self, before: Waiting, unfinished: &[Unfinished]) -> Option<Waiting> {
-        let teams = unfinished.iter().filter_map(|unfinished| match unfinished {
+    async fn count_waiting(&self, before: Waiting, marked: &[Marked]) -> Option<Waiting> {
+        let teams = marked.iter().filter_map(|marked| match &marked.unfinished {
             Unfinished::Waiting(org, team) => Some((org, *team)),
-            Unfinished::Gone(..) => None,
+            Unfinished::Gone(..) | Unfinished::Specializations(..) | Unfinished::Profile(..) | Unfinished::Pass(_) => {
+                None
+            }
         });
         let waiting = self.at_work.store.waiting_tickets(teams).await;
         let waiting = waiting.inspect_err(|error| tracing::warn!(%error, "who waits was not counted")).ok()?;
@@ -352,6 +359,32 @@ impl Run<'_> {
             tickets: before.tickets + waiting.iter().sum::<u64>(),
             teams: before.teams + waiting.len() as u64,
         })
+    }
+}
+
+/// The progress of copying a profile.
+struct Look {
+    /// The cursor of the next page.
+    after: Option<String>,
+    is_second: bool,
+    /// The revision of the profile at the beginning of the first look.
+    rev: Option<u64>,
+}
+
+/// The age from which on the schedule starts unfinished work again. Younger work has a message under way in most cases. A
+/// drain costs one read if it is not due, and waiting tickets are urgent, so that the schedule starts every drain.
+const START_AGAIN_AFTER: Duration = Duration::from_mins(5);
+
+/// Returns the job that finishes an item, if the schedule has to start it by now.
+fn job_of(marked: &Marked, now: Timestamp) -> Option<Job> {
+    let Marked { since, unfinished } = marked;
+    let is_old = now.since(*since) >= START_AGAIN_AFTER;
+    match unfinished {
+        Unfinished::Waiting(org, team) => Some(Job::drain(org, *team, 0)),
+        Unfinished::Gone(org, team) => is_old.then(|| Job::sweep(org, *team, 0)),
+        Unfinished::Specializations(org, team) => is_old.then(|| Job::index_specializations(org, *team)),
+        Unfinished::Profile(org, user) => is_old.then(|| Job::copy_profile(org, *user, false)),
+        Unfinished::Pass(org) => is_old.then(|| Job::route_unrouted(org, None)),
     }
 }
 

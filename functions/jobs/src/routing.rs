@@ -1,10 +1,10 @@
 //! Tickets that could not be assigned at once.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use muster::{
     assign::{self, Failure},
-    domain::{Folded, OrganizationId, TeamId, TicketId},
+    domain::{OrganizationId, TeamId, TicketId},
     jobs::{FailedOn, Job},
     routing::Work,
     store::{self, Page, TicketList},
@@ -42,49 +42,6 @@ impl Run<'_> {
         }
     }
 
-    /// Has a team found by what it knows now, and tries the unrouted tickets if it knows anything.
-    pub(super) async fn index_specializations(
-        &self,
-        org: &OrganizationId,
-        team: TeamId,
-        formerly: &[String],
-    ) -> Result<(), Error> {
-        let formerly: Vec<_> = formerly.iter().map(|tag| Folded::of(tag)).collect();
-        let known = self.at_work.store.index_specializations(org, team, &formerly).await?;
-        if known.is_empty() {
-            return Ok(());
-        }
-        let tries = Job::RouteUnrouted { organization_id: org.as_str().to_owned(), after: None, second_look: false };
-        self.enqueue(vec![tries], Duration::ZERO).await
-    }
-
-    /// Tries an organization's unrouted tickets, page by page.
-    ///
-    /// A ticket that was being looked at when a team came to know of it may be written as unrouted only after this has passed
-    /// by. So there is a second look, once nothing can be under way that began before the first.
-    pub(super) async fn route_unrouted(
-        &mut self,
-        org: &OrganizationId,
-        mut after: Option<String>,
-        second_look: bool,
-    ) -> Result<(), Error> {
-        let rest = |after, second_look| Job::RouteUnrouted { organization_id: org.to_string(), after, second_look };
-        loop {
-            let list = TicketList::Unrouted;
-            after = self.settle_page(org, list, after.as_deref(), FailedOn::Unrouted).await?.next;
-            if after.is_none() {
-                return if second_look {
-                    Ok(())
-                } else {
-                    self.enqueue(vec![rest(None, true)], Self::SECOND_LOOK).await
-                };
-            }
-            if !self.goes_on() {
-                return self.enqueue(vec![rest(after, second_look)], Duration::ZERO).await;
-            }
-        }
-    }
-
     /// Settles all tickets of a list, at least one page that has any to settle. Returns false if the time or the pages are used up
     /// before the end;
     /// a later job begins the list again, since settled tickets leave it.
@@ -117,6 +74,18 @@ impl Run<'_> {
         failed_on: FailedOn,
     ) -> Result<SettledPage, Error> {
         let Page { found, next } = self.at_work.store.listed_tickets(org, list, after, self.at_work.pace.page).await?;
+        let tickets = self.settle_tickets(org, found, failed_on).await?;
+        Ok(SettledPage { next, tickets })
+    }
+
+    /// Settles tickets that an index shows, except those that jobs of their own retry. Returns the number of them. Starts a job
+    /// for each ticket that fails.
+    pub(super) async fn settle_tickets(
+        &mut self,
+        org: &OrganizationId,
+        found: Vec<TicketId>,
+        failed_on: FailedOn,
+    ) -> Result<usize, Error> {
         // The index may show one ticket under its old key and its new, and no transaction may write an item twice.
         let mut seen = HashSet::new();
         let once = found.into_iter().filter(|id| !self.retried.contains(id) && seen.insert(id.clone()));
@@ -126,7 +95,7 @@ impl Run<'_> {
         let failed: Vec<_> = failed.filter_map(|(work, failure)| Some((&work.ticket_id, failure?))).collect();
         let everything_failed = failed.len() == work.len();
         self.retry_alone(org, &failed, everything_failed, failed_on).await?;
-        Ok(SettledPage { next, tickets: work.len() })
+        Ok(work.len())
     }
 
     /// Starts a job for each ticket that failed, and remembers it for the rest of the chain.

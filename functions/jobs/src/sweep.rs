@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muster::{
-    domain::{Folded, OrganizationId, TeamId},
+    domain::{OrganizationId, TeamId},
     jobs::{FailedOn, Job},
     store::TicketList,
 };
@@ -24,8 +24,7 @@ impl Run<'_> {
                 return self.enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO).await;
             }
         }
-        let formerly: Vec<_> = gone.specializations.as_slice().iter().map(|tag| Folded::of(tag)).collect();
-        store.index_specializations(org, team, &formerly).await?;
+        store.index_specializations(org, team, at_work.now()).await?;
         while gone.open_tickets > 0 {
             for list in [TicketList::Assigned(team), TicketList::Waiting(team)] {
                 if !self.settle_list(org, list, FailedOn::TeamGone).await? {

@@ -17,6 +17,7 @@ mod issuer;
 mod list;
 mod member;
 mod merge;
+mod pass;
 mod team;
 mod text;
 mod ticket;
@@ -40,6 +41,7 @@ pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, To
 pub use list::{ListTeams, ListTickets, Listed, ListedState, Order, Page, SortBy, TeamPage, TicketPage};
 pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember};
 pub use merge::{Merge, TicketVersions};
+pub use pass::{PassTopics, RoutingPass, TopicFilter, TopicHash};
 pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
 pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
 pub use ticket::{Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics};

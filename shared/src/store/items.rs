@@ -16,13 +16,14 @@ use super::{
     Error,
     idempotency::{SavedPart, SavedResponse},
     keys,
+    specializations::Indexed,
     work::Gone,
 };
 use crate::domain::{
     ApiKey, Candidate, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load, Member, OrganizationId,
-    Priority, Profile, QueueStrategy, Reason, Resolved, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName,
-    Ticket, TicketState, TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey, TokenKeys, Topics, User,
-    UserId, UserStatus, WhyNot,
+    PassTopics, Priority, Profile, QueueStrategy, Reason, Resolved, RoutingPass, RsaPublicKey, Said, Scope, Tags, Team,
+    TeamId, TeamName, Ticket, TicketState, TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey, TokenKeys,
+    TopicHash, Topics, User, UserId, UserStatus, WhyNot,
 };
 
 /// An item as DynamoDB carries it.
@@ -63,6 +64,11 @@ pub(super) fn version(item: &Item) -> Option<u64> {
     item.get("version").and_then(|value| value.as_n().ok())?.parse().ok()
 }
 
+/// The number of members of the team that an item holds, read without the rest of it.
+pub(super) fn member_count(item: &Item) -> Option<u32> {
+    item.get("member_count").and_then(|value| value.as_n().ok())?.parse().ok()
+}
+
 /// `ORG#o`, `ORG`.
 #[derive(Serialize, Deserialize)]
 struct OrganizationItem {
@@ -80,6 +86,11 @@ pub(super) fn team_count(item: Item) -> Result<usize, Error> {
 pub(super) struct TeamItem {
     pk: String,
     sk: String,
+    /// The mark while the index does not have the team's specializations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1sk: Option<String>,
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     description: Option<String>,
@@ -94,6 +105,7 @@ pub(super) struct TeamItem {
 }
 
 impl TeamItem {
+    /// A new team, with a mark if it has specializations to index.
     pub(super) fn new(team: &Team) -> Self {
         let Team {
             id,
@@ -108,10 +120,15 @@ impl TeamItem {
             created_at,
             updated_at,
         } = team;
-        let keys::Key { pk, sk } = keys::team(organization_id, *id);
+        let key = keys::team(organization_id, *id);
+        let mark = (!specializations.as_slice().is_empty()).then(|| keys::work(&key, *created_at));
+        let (gsi1pk, gsi1sk) = mark.map(|mark| (mark.pk, mark.sk)).unzip();
+        let keys::Key { pk, sk } = key;
         Self {
             pk,
             sk,
+            gsi1pk,
+            gsi1sk,
             name: name.as_str().to_owned(),
             description: description.as_ref().map(|text| text.as_str().to_owned()),
             lead_id: lead_id.map(|id| id.uuid().to_string()),
@@ -130,6 +147,8 @@ pub(super) fn team(organization_id: &OrganizationId, item: Item) -> Result<Team,
     let TeamItem {
         pk: _,
         sk,
+        gsi1pk: _,
+        gsi1sk: _,
         name,
         description,
         lead_id,
@@ -193,16 +212,15 @@ pub(super) struct GoneItem {
     gsi1sk: Option<String>,
     open_tickets: u64,
     waiting_tickets: u64,
-    #[serde(default)]
-    specializations: Vec<String>,
     deleted_at: i64,
 }
 
 impl GoneItem {
     pub(super) fn new(team: &Team, load: Load, deleted_at: Timestamp) -> Self {
         let Load { turn: _, open_tickets, waiting_tickets, sla_met: _, sla_due: _, eligible: _ } = load;
-        let keys::Key { pk, sk } = keys::gone(&team.organization_id, team.id);
-        let keys::Key { pk: gsi1pk, sk: gsi1sk } = keys::gone_work(&team.organization_id, team.id);
+        let key = keys::gone(&team.organization_id, team.id);
+        let keys::Key { pk: gsi1pk, sk: gsi1sk } = keys::work(&key, deleted_at);
+        let keys::Key { pk, sk } = key;
         Self {
             pk,
             sk,
@@ -210,7 +228,6 @@ impl GoneItem {
             gsi1sk: Some(gsi1sk),
             open_tickets,
             waiting_tickets,
-            specializations: team.specializations.as_slice().to_vec(),
             deleted_at: deleted_at.millis(),
         }
     }
@@ -218,21 +235,12 @@ impl GoneItem {
 
 /// What an item says a deleted team left.
 pub(super) fn gone(item: Item) -> Result<Gone, Error> {
-    let GoneItem {
-        pk: _,
-        sk: _,
-        gsi1pk: _,
-        gsi1sk: _,
-        open_tickets,
-        waiting_tickets: _,
-        specializations,
-        deleted_at: _,
-    } = from_item(item)?;
-    let specializations = Tags::parse(specializations).map_err(|_| bad("specializations"))?;
-    Ok(Gone { open_tickets, specializations })
+    let GoneItem { pk: _, sk: _, gsi1pk: _, gsi1sk: _, open_tickets, waiting_tickets: _, deleted_at: _ } =
+        from_item(item)?;
+    Ok(Gone { open_tickets })
 }
 
-/// `ORG#o#SPEC#<folded tag>`, `TEAM#t`.
+/// `ORG#o#SPEC#<folded tag>`, `0#<place>#t` and `1#<place>#t`.
 #[derive(Serialize)]
 pub(super) struct SpecializationItem {
     pk: String,
@@ -244,6 +252,62 @@ impl SpecializationItem {
         let keys::Key { pk, sk } = key;
         Self { pk, sk }
     }
+}
+
+/// `ORG#o#TEAM#t`, `SPECS`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SpecsItem {
+    pk: String,
+    sk: String,
+    rev: u64,
+    topics: Vec<String>,
+}
+
+impl SpecsItem {
+    pub(super) fn new(key: keys::Key, indexed: &Indexed) -> Self {
+        let keys::Key { pk, sk } = key;
+        let Indexed { rev, topics } = indexed;
+        Self { pk, sk, rev: *rev, topics: topics.iter().map(|topic| topic.as_str().to_owned()).collect() }
+    }
+}
+
+/// The topics under which the index has a team, by an item.
+pub(super) fn specs(item: Item) -> Result<Indexed, Error> {
+    let SpecsItem { pk: _, sk: _, rev, topics } = from_item(item)?;
+    Ok(Indexed { rev, topics: topics.iter().map(|topic| Folded::of(topic)).collect() })
+}
+
+/// `ORG#o#PASS`, `PASS`.
+#[derive(Deserialize)]
+struct PassItem {
+    rev: u64,
+    #[serde(default)]
+    covered: u64,
+    /// Absent where no topic was merged since the pass was last finished.
+    #[serde(default)]
+    topics: Vec<String>,
+    #[serde(default)]
+    all_topics: bool,
+    merged_at: i64,
+    #[serde(default)]
+    lease_until: Option<i64>,
+    #[serde(default)]
+    gsi1pk: Option<String>,
+}
+
+/// The organization's pass that an item holds.
+pub(super) fn pass(item: Item) -> Result<RoutingPass, Error> {
+    let PassItem { rev, covered, topics, all_topics, merged_at, lease_until, gsi1pk } = from_item(item)?;
+    let hashes: Option<_> = topics.iter().map(|text| TopicHash::parse(text)).collect();
+    let these = PassTopics::These(hashes.ok_or_else(|| bad("topics"))?);
+    Ok(RoutingPass {
+        rev,
+        covered,
+        topics: if all_topics { PassTopics::All } else { these },
+        merged_at: Timestamp::from_millis(merged_at),
+        leased_until: lease_until.map(Timestamp::from_millis),
+        is_unfinished: gsi1pk.is_some(),
+    })
 }
 
 /// `ORG#o`, `NAME#<folded name>`.
@@ -258,6 +322,20 @@ impl NameClaimItem {
     pub(super) fn new(team: &Team) -> Self {
         let keys::Key { pk, sk } = keys::name_claim(&team.organization_id, &team.name.folded());
         Self { pk, sk, team_id: team.id.uuid().to_string() }
+    }
+}
+
+/// `ORG#o#USER#u`, `LEAD#t`.
+#[derive(Serialize)]
+pub(super) struct LeadItem {
+    pk: String,
+    sk: String,
+}
+
+impl LeadItem {
+    pub(super) fn new(key: keys::Key) -> Self {
+        let keys::Key { pk, sk } = key;
+        Self { pk, sk }
     }
 }
 
@@ -291,6 +369,11 @@ impl UserAttributes {
 pub(super) struct UserItem {
     pk: String,
     sk: String,
+    /// The mark while copies of the profile may be older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1sk: Option<String>,
     #[serde(flatten)]
     profile: UserAttributes,
     /// Grows with every write by the events' rules.
@@ -349,25 +432,41 @@ impl UserItem {
     /// A profile that was not put together from events.
     pub(super) fn new(organization_id: &OrganizationId, user: &User) -> Self {
         let keys::Key { pk, sk } = keys::user(organization_id, user.id);
-        Self { pk, sk, profile: UserAttributes::new(user), rev: 0, said: None }
+        Self { pk, sk, gsi1pk: None, gsi1sk: None, profile: UserAttributes::new(user), rev: 0, said: None }
     }
 
-    /// A profile that is written for the `rev`th time.
-    pub(super) fn of_profile(organization_id: &OrganizationId, profile: &Profile, rev: u64) -> Self {
+    /// A profile that is written for the `rev`th time, with a mark if its copies are unfinished.
+    pub(super) fn of_profile(
+        organization_id: &OrganizationId,
+        profile: &Profile,
+        rev: u64,
+        mark: Option<keys::Key>,
+    ) -> Self {
         let Profile { user, said } = profile;
-        Self { rev, said: Some(SaidAttribute::new(said)), ..Self::new(organization_id, user) }
+        let (gsi1pk, gsi1sk) = mark.map(|mark| (mark.pk, mark.sk)).unzip();
+        Self { gsi1pk, gsi1sk, rev, said: Some(SaidAttribute::new(said)), ..Self::new(organization_id, user) }
     }
 }
 
 /// The user that an item tells of.
 pub(super) fn user(id: UserId, item: Item) -> Result<User, Error> {
-    let UserItem { pk: _, sk: _, profile, rev: _, said: _ } = from_item(item)?;
+    let UserItem { pk: _, sk: _, gsi1pk: _, gsi1sk: _, profile, rev: _, said: _ } = from_item(item)?;
     profile.into_user(id)
 }
 
-/// The profile that an item holds of the user with this id, and its `rev`.
-pub(super) fn profile(id: UserId, item: Item) -> Result<(Profile, u64), Error> {
-    let UserItem { pk: _, sk: _, profile, rev, said } = from_item(item)?;
+/// A profile as an item holds it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct StoredProfile {
+    pub(super) profile: Profile,
+    /// The number of writes by the events' rules.
+    pub(super) rev: u64,
+    /// The mark while copies of the profile are unfinished.
+    pub(super) mark: Option<keys::Key>,
+}
+
+/// The profile that an item holds of the user with this id.
+pub(super) fn profile(id: UserId, item: Item) -> Result<StoredProfile, Error> {
+    let UserItem { pk: _, sk: _, gsi1pk, gsi1sk, profile, rev, said } = from_item(item)?;
     let user = profile.into_user(id)?;
     let said = match said {
         Some(said) => said.into_said().ok_or_else(|| bad("said"))?,
@@ -375,7 +474,8 @@ pub(super) fn profile(id: UserId, item: Item) -> Result<(Profile, u64), Error> {
             Said::all(&EventVersion { at: Timestamp::from_millis(user.version), time: None, event_id: String::new() })
         }
     };
-    Ok((Profile { user, said }, rev))
+    let mark = gsi1pk.zip(gsi1sk).map(|(pk, sk)| keys::Key { pk, sk });
+    Ok(StoredProfile { profile: Profile { user, said }, rev, mark })
 }
 
 /// `ORG#o#TEAM#t`, `MEMBER#u`.
@@ -1042,13 +1142,17 @@ mod tests {
 
         let version =
             |event_id: &str| EventVersion { at: Timestamp::from_millis(3), time: None, event_id: event_id.to_owned() };
-        let (imported, rev) = profile(alex().id, to_item(UserItem::new(&org(), &expected)).unwrap()).unwrap();
-        assert_eq!((imported, rev), (Profile { user: alex(), said: Said::all(&version("")) }, 0));
+        let imported = profile(alex().id, to_item(UserItem::new(&org(), &expected)).unwrap()).unwrap();
+        let all_said = Profile { user: alex(), said: Said::all(&version("")) };
+        assert_eq!(imported, StoredProfile { profile: all_said, rev: 0, mark: None });
         let timed = EventVersion { time: Some(Timestamp::from_millis(-4)), ..version("a#b") };
         let said = Said { name: None, role: Some(timed), ..Said::all(&version("a#b")) };
         let expected = Profile { user: alex(), said };
-        let item = to_item(UserItem::of_profile(&org(), &expected, 4)).unwrap();
-        assert_eq!(profile(alex().id, item).unwrap(), (expected, 4));
+        let mark = Some(keys::work(&keys::user(&org(), alex().id), Timestamp::from_millis(5)));
+        for mark in [None, mark] {
+            let item = to_item(UserItem::of_profile(&org(), &expected, 4, mark.clone())).unwrap();
+            assert_eq!(profile(alex().id, item).unwrap(), StoredProfile { profile: expected.clone(), rev: 4, mark });
+        }
 
         let versions = TicketVersions {
             status: Some(version("a#b")),

@@ -1,7 +1,7 @@
 //! Every key of the table: the one place where a key string is built or taken apart.
 //!
 //! Each `pk` of the table begins with the organization or with the hash of a key or another subject, so that no query can
-//! reach another tenant; so does each `gsi1pk` but `WORK`, which no request reads. The parts are separated by `#`, which no
+//! reach another tenant; so does each `gsi1pk` but `WORK#x`, which no request reads. The parts are separated by `#`, which no
 //! organization id, UUID or hash can hold; a folded name or tag comes last in its key, and so does a client's key for its
 //! request.
 
@@ -10,9 +10,9 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
-use super::work::Unfinished;
 use crate::domain::{
-    Folded, Idempotency, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, UserId, hex,
+    Folded, Idempotency, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, Timestamp,
+    TopicFilter, UserId, hex,
 };
 
 /// The most bytes of a partition key and of a sort key (Amazon `DynamoDB` Developer Guide, "Constraints in Amazon `DynamoDB`",
@@ -29,8 +29,10 @@ const GONE: &str = "GONE";
 /// The first and the last sort key of what routing reads of a team's partition: the tombstone or the load, and the
 /// memberships. No other item of the partition has a sort key in this range: `$` follows `#`.
 pub(super) const DESK: (&str, &str) = (GONE, "MEMBER$");
-/// The index partition of whatever is unfinished.
-pub(super) const WORK: &str = "WORK";
+/// The prefix of the sort keys of leads.
+pub(super) const LEADS: &str = "LEAD#";
+/// The number of index partitions that hold unfinished work.
+pub(super) const WORK_SHARDS: u8 = 16;
 
 /// A key that no item has.
 pub(super) fn nothing() -> Key {
@@ -88,9 +90,22 @@ pub(super) fn gone(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(team_partition(org, team), GONE)
 }
 
-/// The index key under which a deleted team waits to be swept.
-pub(super) fn gone_work(org: &OrganizationId, team: TeamId) -> Key {
-    Key::new(WORK, format!("ORG#{org}#GONE#{}", team.uuid()))
+/// An index partition of unfinished work. There are [`WORK_SHARDS`], from 0.
+pub(super) fn work_partition(shard: u8) -> String {
+    format!("WORK#{shard:x}")
+}
+
+/// The mark of an unfinished item: the index key under which the schedule finds the item. A hash of the item's own key
+/// chooses the shard, so that the writes of many organizations spread over all shards.
+pub(super) fn work(item: &Key, since: Timestamp) -> Key {
+    let Key { pk, sk } = item;
+    let hash: [u8; 32] = Sha256::digest(format!("{pk}/{sk}")).into();
+    Key::new(work_partition(hash[0] >> 4), format!("{:015}#{pk}#{sk}", since.millis().max(0)))
+}
+
+/// The time since when an item is unfinished, by its mark.
+pub(super) fn unfinished_since(gsi1sk: &str) -> Option<Timestamp> {
+    Some(Timestamp::from_millis(gsi1sk.split('#').next()?.parse().ok()?))
 }
 
 /// The claim of a team on its name.
@@ -115,6 +130,16 @@ pub(super) fn user(org: &OrganizationId, user: UserId) -> Key {
     Key::new(format!("ORG#{org}#USER#{}", user.uuid()), "USER")
 }
 
+/// A team that a user leads.
+pub(super) fn lead(org: &OrganizationId, user: UserId, team: TeamId) -> Key {
+    Key::new(self::user(org, user).pk, format!("{LEADS}{}", team.uuid()))
+}
+
+/// The team of a lead, by its sort key.
+pub(super) fn led_team_of(sk: &str) -> Option<TeamId> {
+    TeamId::parse(sk.strip_prefix(LEADS)?).ok()
+}
+
 /// A user's membership of a team.
 pub(super) fn membership(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
     Key::new(team_partition(org, team), format!("{MEMBERS}{}", user.uuid()))
@@ -125,19 +150,46 @@ pub(super) fn membership_by_user(org: &OrganizationId, team: TeamId, user: UserI
     Key::new(format!("ORG#{org}#USER#{}", user.uuid()), format!("{TEAMS}{}", team.uuid()))
 }
 
-/// The index key under which a team's load is found while tickets wait.
-pub(super) fn load_work(org: &OrganizationId, team: TeamId) -> Key {
-    Key::new(WORK, format!("ORG#{org}#{TEAMS}{}", team.uuid()))
-}
-
 /// The partition of the teams that know of a topic.
 pub(super) fn specialists_partition(org: &OrganizationId, topic: &Folded) -> String {
     with_folded(&format!("ORG#{org}#SPEC"), topic, MAX_PARTITION_KEY_BYTES)
 }
 
-/// A team as one that knows of a topic.
-pub(super) fn specialization(org: &OrganizationId, topic: &Folded, team: TeamId) -> Key {
-    Key::new(specialists_partition(org, topic), format!("{TEAMS}{}", team.uuid()))
+/// The two entries of a team that knows a topic.
+///
+/// The entries of a topic form a ring: a hash of the team's id is the place, and each team stands in both turns. A query from
+/// a place in the first turn to the same place in the second reads each team once, without a second query for the wrap-around.
+pub(super) fn specialization(org: &OrganizationId, topic: &Folded, team: TeamId) -> [Key; 2] {
+    let uuid = team.uuid().to_string();
+    let place = ring_place(&uuid);
+    RING_TURNS.map(|turn| Key::new(specialists_partition(org, topic), format!("{turn}#{place}#{uuid}")))
+}
+
+/// The turns of a topic's ring, as sort keys begin with them.
+const RING_TURNS: [u8; 2] = [0, 1];
+
+/// The place of an id on a topic's ring: 8 hex digits of its SHA-256, so that the age of an id has no effect on its place.
+fn ring_place(id: &str) -> String {
+    let hash: [u8; 32] = Sha256::digest(id).into();
+    hex(&hash[..4])
+}
+
+/// The prefix of the sort keys of a ring's first turn, which has each team once.
+pub(super) const FIRST_TURN: &str = "0#";
+
+/// The team of an entry of a topic's ring, by its sort key.
+pub(super) fn specialist_of(sk: &str) -> Option<TeamId> {
+    TeamId::parse(sk.splitn(3, '#').nth(2)?).ok()
+}
+
+/// The topics under which the index has a team.
+pub(super) fn specs(org: &OrganizationId, team: TeamId) -> Key {
+    Key::new(team_partition(org, team), "SPECS")
+}
+
+/// The organization's pass over its unrouted tickets. Has a partition of its own, since it is written while others are read.
+pub(super) fn pass(org: &OrganizationId) -> Key {
+    Key::new(format!("ORG#{org}#PASS"), "PASS")
 }
 
 /// A ticket.
@@ -155,7 +207,8 @@ pub(super) fn waiting_partition(org: &OrganizationId, team: TeamId) -> String {
     format!("ORG#{org}#TEAM#{}#WAITING", team.uuid())
 }
 
-/// The index partition of an organization's tickets without a team, in the same order.
+/// The index partition of an organization's tickets without a team, by priority, then age. The filter of the topics comes
+/// last, so that a pass reads no ticket without one of its topics.
 pub(super) fn unrouted_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#UNROUTED")
 }
@@ -163,14 +216,17 @@ pub(super) fn unrouted_partition(org: &OrganizationId) -> String {
 /// The index key under which a ticket is found while it is open. One that is assigned without a team is in no list.
 pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<Key> {
     // Zero-padded, so that text order is time order.
-    let millis = |at: crate::domain::Timestamp| at.millis().max(0);
+    let millis = |at: Timestamp| at.millis().max(0);
     let by_urgency = || format!("{}#{:015}#{}", ticket.priority.rank(), millis(ticket.created_at), ticket.id);
     Some(match (ticket.state, ticket.team_id) {
         (TicketState::Assigned, Some(team)) => {
             Key::new(open_partition(org, team), format!("{:015}#{}", millis(ticket.decision.decided_at), ticket.id))
         }
         (TicketState::Waiting, Some(team)) => Key::new(waiting_partition(org, team), by_urgency()),
-        (TicketState::Unrouted, _) => Key::new(unrouted_partition(org), by_urgency()),
+        (TicketState::Unrouted, _) => {
+            let filter = TopicFilter::of(ticket.topics().as_slice());
+            Key::new(unrouted_partition(org), format!("{}#{filter}", by_urgency()))
+        }
         (TicketState::Assigned | TicketState::Waiting, None) | (TicketState::Closed | TicketState::Deleted, _) => {
             return None;
         }
@@ -214,12 +270,13 @@ pub(super) fn token_issuer(org: &OrganizationId) -> Key {
 /// What an item is whose changes have consequences, by its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Entry {
-    Team,
+    Team(TeamId),
     Load(TeamId),
     Gone(TeamId),
     Membership(TeamId),
     User(UserId),
     Ticket,
+    Pass,
 }
 
 impl Entry {
@@ -227,8 +284,7 @@ impl Entry {
     pub(super) fn parse(pk: &str, sk: &str) -> Option<(OrganizationId, Self)> {
         let (org, rest) = owner(pk)?;
         let entry = if rest.is_empty() {
-            team_of(sk)?;
-            Self::Team
+            Self::Team(team_of(sk)?)
         } else if let Some(team) = rest.strip_prefix(TEAMS) {
             let team = TeamId::parse(team).ok()?;
             match sk {
@@ -241,6 +297,8 @@ impl Entry {
             Self::User(UserId::parse(rest.strip_prefix("USER#")?).ok()?)
         } else if sk == "TICKET" {
             Self::Ticket
+        } else if (rest, sk) == ("PASS", "PASS") {
+            Self::Pass
         } else {
             return None;
         };
@@ -262,6 +320,11 @@ pub(super) fn organization_of(pk: &str) -> Option<OrganizationId> {
 /// The user of a membership, by its sort key.
 pub(super) fn member_of(sk: &str) -> Option<UserId> {
     UserId::parse(sk.strip_prefix(MEMBERS)?).ok()
+}
+
+/// The filter of an unrouted ticket's topics, by its key in the index.
+pub(super) fn topics_of(gsi1sk: &str) -> Option<TopicFilter> {
+    TopicFilter::parse(gsi1sk.rsplit('#').next()?)
 }
 
 /// The ticket of an item, by its partition key.
@@ -290,16 +353,6 @@ pub(super) fn is_gone(sk: &str) -> bool {
     sk == GONE
 }
 
-/// What is unfinished, by its sort key in the index of work.
-pub(super) fn unfinished(gsi1sk: &str) -> Option<Unfinished> {
-    let (org, entry) = gsi1sk.strip_prefix("ORG#")?.split_once('#')?;
-    let org = OrganizationId::parse(org).ok()?;
-    match entry.strip_prefix("GONE#") {
-        Some(team) => Some(Unfinished::Gone(org, TeamId::parse(team).ok()?)),
-        None => Some(Unfinished::Waiting(org, team_of(entry)?)),
-    }
-}
-
 /// The hash of an API key, by its partition key.
 pub(super) fn api_key_hash(pk: &str) -> Option<KeyHash> {
     KeyHash::parse(pk.strip_prefix("KEY#")?)
@@ -310,7 +363,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         Contract, Decision, Fingerprint, IdempotencyKey, KeyKind, Priority, Reason, SecretKey, TeamName, TicketStatus,
-        TicketVersions, Timestamp, Topics,
+        TicketVersions, Topics,
     };
 
     fn org() -> OrganizationId {
@@ -345,9 +398,9 @@ mod tests {
             (team(&org(), team_id()), "ORG#org_9f8e", &*format!("TEAM#{t}")),
             (load(&org(), team_id()), &format!("ORG#org_9f8e#TEAM#{t}"), "LOAD"),
             (gone(&org(), team_id()), &format!("ORG#org_9f8e#TEAM#{t}"), "GONE"),
-            (gone_work(&org(), team_id()), "WORK", &format!("ORG#org_9f8e#GONE#{t}")),
             (name_claim(&org(), &Folded::of(" Café ")), "ORG#org_9f8e", "NAME#café"),
             (user(&org(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), "USER"),
+            (lead(&org(), user_id(), team_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("LEAD#{t}")),
             (membership(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("MEMBER#{u}")),
             (membership_by_user(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("TEAM#{t}")),
             (saved_response(&org(), &request("a#TEAM#b"), 0), &format!("ORG#org_9f8e#IDEM#{s}#0#a#TEAM#b"), "IDEM"),
@@ -359,6 +412,21 @@ mod tests {
         ] {
             assert_eq!((key.pk.as_str(), key.sk.as_str()), (pk, sk));
         }
+    }
+
+    #[test]
+    fn mark_begins_with_its_time_in_one_of_16_shards() {
+        let since = Timestamp::from_millis(1_736_064_000_123);
+        let mut shards = std::collections::BTreeSet::new();
+        for n in 0..200_u128 {
+            let load = load(&org(), TeamId::new(uuid::Uuid::from_u128(n)));
+            let Key { pk, sk } = work(&load, since);
+            assert_eq!(sk, format!("001736064000123#{}#{}", load.pk, load.sk));
+            assert_eq!(unfinished_since(&sk), Some(since));
+            shards.insert(pk);
+        }
+        assert_eq!(shards, (0..WORK_SHARDS).map(work_partition).collect());
+        assert_eq!(work_partition(15), "WORK#f");
     }
 
     #[test]
@@ -386,10 +454,13 @@ mod tests {
         for (state, pk, sk) in [
             (TicketState::Assigned, format!("{team}#OPEN"), "001736064000123#TKT-1"),
             (TicketState::Waiting, format!("{team}#WAITING"), "1#001736064000000#TKT-1"),
-            (TicketState::Unrouted, "ORG#org_9f8e#UNROUTED".to_owned(), "1#001736064000000#TKT-1"),
+            (TicketState::Unrouted, "ORG#org_9f8e#UNROUTED".to_owned(), "1#001736064000000#TKT-1#0000000000000000"),
         ] {
             ticket.state = state;
             assert_eq!(ticket_by_state(&org(), &ticket), Some(Key::new(pk, sk)));
+            if state == TicketState::Unrouted {
+                assert_eq!(topics_of(sk), Some(TopicFilter::of(&[])));
+            }
         }
         for state in [TicketState::Closed, TicketState::Deleted] {
             ticket.state = state;
@@ -404,6 +475,7 @@ mod tests {
         assert_eq!(team_of("TEAM#nonsense"), None);
         assert_eq!(team_of("ORG"), None);
         assert_eq!(team_of_partition(&organization(&org()).pk), None);
+        assert_eq!(led_team_of(&lead(&org(), user_id(), team_id()).sk), Some(team_id()));
         assert_eq!(member_of(&membership(&org(), team_id(), user_id()).sk), Some(user_id()));
         let hash = SecretKey::generate(KeyKind::TtLive, || 7).hash();
         assert_eq!(api_key_hash(&api_key(hash).pk), Some(hash));
@@ -413,12 +485,13 @@ mod tests {
     fn what_has_consequences_is_told_from_the_rest_by_its_key() {
         let ticket_id = TicketId::parse("TKT-1").unwrap();
         for (key, entry) in [
-            (team(&org(), team_id()), Entry::Team),
+            (team(&org(), team_id()), Entry::Team(team_id())),
             (load(&org(), team_id()), Entry::Load(team_id())),
             (gone(&org(), team_id()), Entry::Gone(team_id())),
             (membership(&org(), team_id(), user_id()), Entry::Membership(team_id())),
             (user(&org(), user_id()), Entry::User(user_id())),
             (ticket(&org(), &ticket_id), Entry::Ticket),
+            (pass(&org()), Entry::Pass),
         ] {
             assert_eq!(Entry::parse(&key.pk, &key.sk), Some((org(), entry)), "{key:?}");
         }
@@ -427,7 +500,9 @@ mod tests {
             organization(&org()),
             token_issuer(&org()),
             name_claim(&org(), &Folded::of("TEAM#x")),
-            specialization(&org(), &Folded::of("TEAM#x"), team_id()),
+            lead(&org(), user_id(), team_id()),
+            specialization(&org(), &Folded::of("TEAM#x"), team_id())[0].clone(),
+            specs(&org(), team_id()),
             Key::new("ORG#org_9f8e", "TEAM#nonsense"),
             Key::new("ORG#", "TEAM#550e8400-e29b-41d4-a716-446655440000"),
             api_key(hash),
@@ -500,6 +575,18 @@ mod tests {
         assert!(short.contains("#SPEC#") && short.len() <= MAX_PARTITION_KEY_BYTES, "{}", short.len());
         assert!(long.contains("#SPECHASH#") && long.len() <= MAX_PARTITION_KEY_BYTES, "{}", long.len());
         assert_ne!(long, specialists_partition(&org, &tag(63)));
+    }
+
+    #[test]
+    fn specialization_stands_at_one_place_in_both_turns() {
+        let entries = specialization(&org(), &Folded::of("VPN"), team_id());
+        let t = "550e8400-e29b-41d4-a716-446655440000";
+        for (turn, Key { pk, sk }) in entries.iter().enumerate() {
+            assert_eq!((pk.as_str(), sk.as_str()), ("ORG#org_9f8e#SPEC#vpn", &*format!("{turn}#a3a9e1ed#{t}")));
+            assert_eq!(specialist_of(sk), Some(team_id()));
+        }
+        assert!(entries[0].sk.starts_with(FIRST_TURN));
+        assert_eq!(ring_place("TKT-1").len(), 8);
     }
 
     #[test]

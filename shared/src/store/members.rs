@@ -11,10 +11,11 @@ use super::{
     expression,
     expression::{l, n, s},
     idempotency,
-    items::{self, Item, MemberItem, TeamItem},
+    items::{self, Item, MemberItem},
     keys,
+    leads::move_lead,
     retry::{Failed, Stale},
-    teams::{check_lead, team_as_read},
+    teams::{check_lead, put_fields, team_as_read},
     transaction::{Refusal, Transaction, Values},
 };
 use crate::domain::{
@@ -84,18 +85,25 @@ impl Store {
         // answer is the team as it was read, with this member; one added at the same moment may be missing from it. Its version
         // is the next after the one that was read, with the fields, in one item: whatever else was changed at the same moment makes
         // the real one larger still, and an `If-Match` of this one then fails where it could overwrite what nobody has seen.
-        let room = "attribute_exists(#pk) AND #member_count < :max";
+        let mut room = "attribute_exists(#pk) AND #member_count < :max".to_owned();
         let mut joined =
             "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now".to_owned();
         let mut values = expression::values([(":one", n(1)), (":max", n(MAX_MEMBERS)), (":now", n(now.millis()))]);
         if *role == MemberRole::Lead {
             joined += ", #lead_id = :user";
             values.insert(":user".to_owned(), s(user_id.uuid().to_string()));
+            // The item of the lead before goes in the same transaction, so the lead has to be as it was read.
+            match team.lead_id {
+                Some(lead) => {
+                    room += " AND #lead_id = :lead";
+                    values.insert(":lead".to_owned(), s(lead.uuid().to_string()));
+                }
+                None => room += " AND attribute_not_exists(#lead_id)",
+            }
+            move_lead(&mut transaction, org, id, team.lead_id, Some(*user_id))?;
             team.lead_id = Some(*user_id);
         }
-        transaction.update(&keys::team(org, id), &joined, Some(room), values, |team| {
-            Refusal::Because(if team.is_some() { Refused::TeamFull } else { Refused::TeamNotFound })
-        })?;
+        transaction.update(&keys::team(org, id), &joined, Some(&room), values, no_room)?;
         count_eligible(&mut transaction, org, id, 1)?;
         check_profile(&mut transaction, org, &member.user)?;
         if returns {
@@ -201,10 +209,11 @@ impl Store {
         let mut transaction = Transaction::new(self);
         // Whoever leaves the team moves its version, so this also holds the member in it.
         let version = expression::values([(":version", n(before.version))]);
-        transaction.put(TeamItem::new(after), "#version = :version", Some(version), team_as_read)?;
+        put_fields(&mut transaction, before, after, version, team_as_read)?;
         if after.lead_id == Some(user) {
             check_lead(&mut transaction, org, user, UserField::UserId)?;
         }
+        move_lead(&mut transaction, org, after.id, before.lead_id, after.lead_id)?;
         if let Some(skills) = skills {
             let skills = expression::values([(":skills", l(skills.as_slice()))]);
             let membership = keys::membership(org, after.id, user);
@@ -286,6 +295,9 @@ impl Store {
         let values =
             expression::values([(":one", n(1)), (":now", n(now.millis())), (":user", s(user.uuid().to_string()))]);
         transaction.update(&keys::team(org, id), &left, Some(as_read), values, team_as_read)?;
+        if is_lead {
+            move_lead(&mut transaction, org, id, Some(user), None)?;
+        }
         let as_read = format!("{PRESENT} AND #status = :status");
         let values = expression::values([(":now", n(now.millis())), (":status", s(member.user.status.as_str()))]);
         let membership = keys::membership(org, id, user);
@@ -387,6 +399,15 @@ fn count_eligible(transaction: &mut Transaction<'_>, org: &OrganizationId, team:
         values.insert(":one".to_owned(), n(1));
     }
     transaction.update(&load, "ADD #eligible :by", Some(least), values, team_as_read)
+}
+
+/// The meaning of a team that takes no further member: it is gone, or full, or has another lead than was read.
+fn no_room(team: Option<&Item>) -> Refusal {
+    match team.map(items::member_count) {
+        None => Refusal::Because(Refused::TeamNotFound),
+        Some(Some(count)) if count < MAX_MEMBERS => Refusal::Outdated,
+        Some(_) => Refusal::Because(Refused::TeamFull),
+    }
 }
 
 fn already_member(_: Option<&Item>) -> Refusal {

@@ -12,10 +12,13 @@ mod idempotency;
 mod issuers;
 mod items;
 mod keys;
+mod leads;
 mod members;
 mod organizations;
+mod passes;
 mod rates;
 mod retry;
+mod specializations;
 mod stream;
 mod teams;
 mod tickets;
@@ -35,12 +38,14 @@ use tokio::time::Instant;
 
 pub use idempotency::Answer;
 pub use members::OnLead;
+pub use passes::{Lease, Released};
 pub use retry::Error;
 pub(crate) use retry::Stale;
 pub use stream::{StreamRecord, organization_of};
 pub use teams::OnOpenTickets;
 pub use tickets::Tickets;
-pub use work::{Gone, Page, TicketList, Unfinished};
+pub use users::CopiedPage;
+pub use work::{Gone, Marked, Page, TicketList, Unfinished};
 
 /// A DynamoDB table, by name. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -43,7 +43,8 @@ impl StreamRecord {
         }
         let (old, new) = (image(old_image), image(new_image));
         let what = match entry {
-            Entry::Team => {
+            Entry::Pass => return Ok(None),
+            Entry::Team(_) => {
                 let team = |item| items::team(&organization_id, item);
                 Changed::Team { before: old.map(team).transpose()?, after: new.map(team).transpose()? }
             }

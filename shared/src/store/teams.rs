@@ -15,8 +15,10 @@ use super::{
     idempotency,
     items::{self, GoneItem, Item, LoadItem, NameClaimItem, TeamItem},
     keys,
+    leads::move_lead,
     retry::{Failed, Stale},
-    transaction::{MAX_ITEMS, Refusal, Transaction},
+    transaction::{MAX_ITEMS, Refusal, Transaction, Values},
+    work::{MARK, mark_values},
 };
 use crate::domain::{
     Error as Refused, Idempotency, IfVersion, ListTeams, Listed, Load, Order, OrganizationId, Roster, Team,
@@ -95,8 +97,8 @@ impl Store {
 
     /// Creates a team, and keeps the answer where the request has a key.
     ///
-    /// One round trip: a transaction of the team, its load, its name claim, the organization's count and the answer, and of a
-    /// check of the lead. One more where a request with a key is refused.
+    /// One round trip: a transaction of the team, its load, its name claim, the organization's count and the answer, and for a
+    /// lead of a check of the user and an item. One more where a request with a key is refused.
     ///
     /// # Errors
     /// [`Error::Answered`], [`IdempotencyKeyReused`](crate::domain::Error::IdempotencyKeyReused);
@@ -115,6 +117,7 @@ impl Store {
         if let Some(lead) = team.lead_id {
             check_lead(&mut transaction, &team.organization_id, lead, UserField::LeadId)?;
         }
+        move_lead(&mut transaction, &team.organization_id, team.id, None, team.lead_id)?;
         claim_name(&mut transaction, team)?;
         let new = "attribute_not_exists(#pk)";
         transaction.put(TeamItem::new(team), new, None, |_| Refusal::Outdated)?;
@@ -134,8 +137,8 @@ impl Store {
 
     /// Changes a team; changes that change nothing move neither its version nor its time.
     ///
-    /// One round trip for plain fields: an update beside a query of the members. Two for a new name, another lead, or where the
-    /// team has to be of certain versions: reads, then a transaction on condition that nobody changed the team in between.
+    /// One round trip for plain fields: an update beside a query of the members. Two for a new name, another lead or none, or
+    /// where the team has to be of certain versions: reads, then a transaction on condition that nobody changed the team in between.
     /// An update by itself could not tell its own effect, whose answer was lost, from another version.
     ///
     /// # Errors
@@ -151,7 +154,7 @@ impl Store {
         if_version: &IfVersion,
         now: Timestamp,
     ) -> Result<Roster, Error> {
-        let touches_other_items = changes.name.is_some() || matches!(changes.lead_id, Some(Some(_)));
+        let touches_other_items = changes.name.is_some() || changes.lead_id.is_some();
         if touches_other_items || *if_version != IfVersion::Any {
             return self.until_current(|| self.change_as_read(org, id, changes, if_version, now)).await;
         }
@@ -177,12 +180,13 @@ impl Store {
 
         let mut transaction = Transaction::new(self);
         let version = expression::values([(":version", n(team.version))]);
-        transaction.put(TeamItem::new(&changed), "#version = :version", Some(version), team_as_wanted(if_version))?;
+        put_fields(&mut transaction, &team, &changed, version, team_as_wanted(if_version))?;
         if let Some(lead) = changed.lead_id
             && team.lead_id != Some(lead)
         {
             check_lead(&mut transaction, org, lead, UserField::LeadId)?;
         }
+        move_lead(&mut transaction, org, id, team.lead_id, changed.lead_id)?;
         if changed.name.folded() != team.name.folded() {
             claim_name(&mut transaction, &changed)?;
             release_name(&mut transaction, &team)?;
@@ -199,7 +203,8 @@ impl Store {
         changes: &TeamChanges,
         now: Timestamp,
     ) -> Result<Team, Error> {
-        let TeamChanges { name: _, description, lead_id, queue_strategy, specializations } = changes;
+        // A name and a lead have items of their own, which only a transaction moves with the team.
+        let TeamChanges { name: _, description, lead_id: _, queue_strategy, specializations } = changes;
         let mut set = vec!["#version = #version + :one, #updated_at = :now"];
         let mut remove = Vec::new();
         let mut differs = Vec::new();
@@ -216,14 +221,6 @@ impl Store {
                 values.insert(":description".to_owned(), s(text.as_str()));
             }
         }
-        match lead_id {
-            None => {}
-            Some(None) => {
-                remove.push("#lead_id");
-                differs.push("attribute_exists(#lead_id)");
-            }
-            Some(Some(_)) => return Err(Error::internal("a new lead is no plain field: the user has to be checked")),
-        }
         if let Some(strategy) = queue_strategy {
             set.push("#queue_strategy = :queue_strategy");
             differs.push("#queue_strategy <> :queue_strategy");
@@ -233,6 +230,9 @@ impl Store {
             set.push("#specializations = :specializations");
             differs.push("#specializations <> :specializations");
             values.insert(":specializations".to_owned(), l(tags.as_slice()));
+            // One update cannot tell whether this field is the one that differs. A mark too many costs a job that changes nothing.
+            set.push(MARK);
+            values.extend(mark_values(&keys::team(org, id), now).map(|(name, value)| (name.to_owned(), value)));
         }
         let set = format!("SET {}", set.join(", "));
         let update = if remove.is_empty() { set } else { format!("{set} REMOVE {}", remove.join(", ")) };
@@ -289,6 +289,7 @@ impl Store {
             let gone = GoneItem::new(&team, load, now);
             transaction.put(gone, "attribute_not_exists(#pk)", None, |_| Refusal::Outdated)?;
             release_name(&mut transaction, &team)?;
+            move_lead(&mut transaction, org, id, team.lead_id, None)?;
             count_teams(&mut transaction, org, -1)?;
             // Where tickets are left there will be a sweep anyway, and the team is busy: the smaller the transaction, the better.
             let swept = if load.open_tickets == 0 { MAX_ITEMS - transaction.len() } else { 0 };
@@ -300,6 +301,62 @@ impl Store {
         })
         .await
     }
+}
+
+/// Writes the fields of a team that may change, on condition of the version that `as_read` has, and marks the team if its
+/// specializations change. A put of the whole item would lose a mark.
+pub(super) fn put_fields<'t>(
+    transaction: &mut Transaction<'t>,
+    before: &Team,
+    after: &Team,
+    as_read: Values,
+    meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
+) -> Result<(), Error> {
+    let Team {
+        id,
+        organization_id,
+        name,
+        description,
+        lead_id,
+        queue_strategy,
+        specializations,
+        member_count: _,
+        version,
+        created_at: _,
+        updated_at,
+    } = after;
+    let key = keys::team(organization_id, *id);
+    let mut set = "SET #name = :name, #queue_strategy = :queue_strategy, #specializations = :specializations, \
+                   #version = :next, #updated_at = :now"
+        .to_owned();
+    let mut remove = Vec::new();
+    let mut values = as_read;
+    values.extend(expression::values([
+        (":name", s(name.as_str())),
+        (":queue_strategy", s(queue_strategy.as_str())),
+        (":specializations", l(specializations.as_slice())),
+        (":next", n(*version)),
+        (":now", n(updated_at.millis())),
+    ]));
+    let optional = [
+        ("description", description.as_ref().map(|text| text.as_str().to_owned())),
+        ("lead_id", lead_id.map(|lead| lead.uuid().to_string())),
+    ];
+    for (field, value) in optional {
+        match value {
+            Some(text) => {
+                set += &format!(", #{field} = :{field}");
+                values.insert(format!(":{field}"), s(text));
+            }
+            None => remove.push(format!("#{field}")),
+        }
+    }
+    if before.specializations != *specializations {
+        set += &format!(", {MARK}");
+        values.extend(mark_values(&key, *updated_at).map(|(name, value)| (name.to_owned(), value)));
+    }
+    let update = if remove.is_empty() { set } else { format!("{set} REMOVE {}", remove.join(", ")) };
+    transaction.update(&key, &update, Some("#version = :version"), values, meaning)
 }
 
 /// The meaning of a team that is not as it was read.

@@ -12,10 +12,12 @@ use super::{
     keys,
     retry::Stale,
     transaction::{Refusal, Transaction, Values},
+    work::{MARK, mark_values},
 };
 use crate::{
     domain::{
-        Folded, LoadDelta, Member, MemberDelta, OrganizationId, Resolved, TeamId, Ticket, TicketId, UserId, UserStatus,
+        Folded, LoadDelta, Member, MemberDelta, OrganizationId, Resolved, TeamId, Ticket, TicketId, Timestamp, UserId,
+        UserStatus,
     },
     routing::{Known, LoadWrite, MemberWrite, Missing, Turn, Writes},
 };
@@ -112,15 +114,16 @@ impl Store {
             .query()
             .table_name(&*self.table)
             .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", s(keys::specialists_partition(org, topic)));
+            .key_condition_expression("pk = :pk AND begins_with(sk, :turn)")
+            .expression_attribute_values(":pk", s(keys::specialists_partition(org, topic)))
+            .expression_attribute_values(":turn", s(keys::FIRST_TURN));
         let found = self.query_all(call).await?;
-        Ok(found.iter().filter_map(|item| items::text(item, "sk").and_then(keys::team_of)).collect())
+        Ok(found.iter().filter_map(|item| items::text(item, "sk").and_then(keys::specialist_of)).collect())
     }
 
     /// Writes tickets and everything that moves with them, on condition that all of it is as it was read. One round trip, one
-    /// transaction.
-    pub(crate) async fn write(&self, org: &OrganizationId, writes: &Writes) -> Result<(), Stale> {
+    /// transaction. `now` marks the loads in which tickets begin to wait.
+    pub(crate) async fn write(&self, org: &OrganizationId, writes: &Writes, now: Timestamp) -> Result<(), Stale> {
         let Writes { work: _, tickets, loads, members, decided: _ } = writes;
         let mut transaction = Transaction::new(self);
         for (rev, ticket) in tickets {
@@ -134,7 +137,7 @@ impl Store {
             }
         }
         for (team, write) in loads {
-            write_load(&mut transaction, org, *team, *write)?;
+            write_load(&mut transaction, org, *team, *write, now)?;
         }
         for ((team, user), write) in members {
             write_member(&mut transaction, org, *team, *user, write)?;
@@ -182,11 +185,6 @@ impl Counting {
         self.values.insert(":to".to_owned(), n(to));
     }
 
-    fn set(&mut self, attribute: &str, value: impl Into<String>) {
-        self.set.push(format!("#{attribute} = :{attribute}"));
-        self.values.insert(format!(":{attribute}"), s(value));
-    }
-
     fn write(self, transaction: &mut Transaction<'_>, key: &keys::Key) -> Result<(), Error> {
         let Self { set, add, conditions, values } = self;
         let clause = |word: &str, parts: &[String]| {
@@ -207,6 +205,7 @@ fn write_load(
     org: &OrganizationId,
     team: TeamId,
     write: LoadWrite,
+    now: Timestamp,
 ) -> Result<(), Error> {
     let LoadDelta { open, waiting, sla_met, sla_due } = write.delta;
     let counters = [("open_tickets", open), ("waiting_tickets", waiting), ("sla_met", sla_met), ("sla_due", sla_due)];
@@ -218,10 +217,10 @@ fn write_load(
         counting.turn("turn", turn);
     }
     if waiting > 0 {
-        // The drain that follows may be lost; whatever stands in this index is started again by the schedule.
-        let keys::Key { pk, sk } = keys::load_work(org, team);
-        counting.set("gsi1pk", pk);
-        counting.set("gsi1sk", sk);
+        // The message that starts the drain may be lost. The schedule starts every marked load again.
+        counting.set.push(MARK.to_owned());
+        let values = mark_values(&keys::load(org, team), now);
+        counting.values.extend(values.map(|(placeholder, value)| (placeholder.to_owned(), value)));
     }
     counting.write(transaction, &keys::load(org, team))
 }

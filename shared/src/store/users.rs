@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::{
 use super::{
     Error, Store, a_few_at_a_time, expression,
     expression::{n, s},
-    items::{self, UserItem},
+    items::{self, StoredProfile, UserItem},
     keys::{self, Key},
     retry::{Failed, Stale},
 };
@@ -33,6 +33,8 @@ impl Store {
 
     /// Writes up to [`MAX_USERS_PER_BATCH`](Self::MAX_USERS_PER_BATCH) profiles over what is there, whoever said that, and
     /// begins the organization. No id may come twice. Two round trips, and one more for each part that the table puts off.
+    ///
+    /// Sets no mark: meant for users without memberships, whose profile has no copies.
     ///
     /// # Errors
     /// [`Error::Unavailable`] (some may have been written) or [`Error::Internal`].
@@ -60,7 +62,8 @@ impl Store {
     /// then is, where there is one.
     ///
     /// One round trip where none of it is news, else two: a read, then a write on condition that nobody wrote in between.
-    /// One write unit a kilobyte.
+    /// One write unit a kilobyte. A change of a known profile marks it at `now` until its copies are done, which costs about 3
+    /// write units more.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -69,17 +72,18 @@ impl Store {
         org: &OrganizationId,
         id: UserId,
         events: &[(EventVersion, UserSnapshot)],
+        now: Timestamp,
     ) -> Result<Option<Profile>, Error> {
         self.until_current(|| async {
             let known = self.get(&keys::user(org, id)).await?.map(|item| items::profile(id, item)).transpose()?;
-            let before = known.as_ref().map(|(profile, _)| profile);
+            let before = known.as_ref().map(|known| &known.profile);
             let superseded = Profile::superseded(before, id, events);
             let profile = match Profile::after(before, id, events) {
                 Some(changed) => {
-                    self.put_profile(org, &changed, known.map(|(_, rev)| rev)).await?;
+                    self.put_profile(org, &changed, known.as_ref(), now).await?;
                     Some(changed)
                 }
-                None => known.map(|(profile, _)| profile),
+                None => known.map(|known| known.profile),
             };
             telemetry::record(|measured| measured.superseded_events += superseded);
             Ok(profile)
@@ -102,22 +106,37 @@ impl Store {
     ) -> Result<Option<UserStatus>, Error> {
         self.until_current(|| async {
             let known = self.get(&keys::user(org, id)).await?.map(|item| items::profile(id, item)).transpose()?;
-            let (known, rev) = known.unzip();
-            self.put_profile(org, &Profile::erased(known.as_ref(), id, now), rev).await?;
-            Ok(known.map(|known| known.user.status))
+            let before = known.as_ref().map(|known| &known.profile);
+            self.put_profile(org, &Profile::erased(before, id, now), known.as_ref(), now).await?;
+            Ok(known.map(|known| known.profile.user.status))
         })
         .await
     }
 
-    /// Writes a profile if it is still at `rev`, or still not there.
-    async fn put_profile(&self, org: &OrganizationId, profile: &Profile, rev: Option<u64>) -> Result<(), Stale> {
+    /// Writes a profile if the known one is unchanged, or still not there.
+    ///
+    /// A change that memberships copy sets a mark, and a mark keeps its time while it stands. A new profile needs none: a
+    /// membership copies a profile only on condition of its version, so no copy is older than a user's first profile.
+    async fn put_profile(
+        &self,
+        org: &OrganizationId,
+        profile: &Profile,
+        known: Option<&StoredProfile>,
+        now: Timestamp,
+    ) -> Result<(), Stale> {
+        let rev = known.map(|known| known.rev);
+        let mark = known.and_then(|known| {
+            let has_changed = known.profile.user != profile.user;
+            let new = || has_changed.then(|| keys::work(&keys::user(org, profile.user.id), now));
+            known.mark.clone().or_else(new)
+        });
         let (condition, values) = match rev {
             None => ("attribute_not_exists(#pk)", None),
             // Not put together from events yet.
             Some(0) => ("attribute_exists(#pk) AND (attribute_not_exists(#rev) OR #rev = :rev)", Some(0)),
             Some(rev) => ("#rev = :rev", Some(rev)),
         };
-        let item = items::to_item(UserItem::of_profile(org, profile, rev.unwrap_or(0).saturating_add(1)))?;
+        let item = items::to_item(UserItem::of_profile(org, profile, rev.unwrap_or(0).saturating_add(1), mark))?;
         let call = self
             .client
             .put_item()
@@ -134,14 +153,14 @@ impl Store {
         }
     }
 
-    /// Copies a user's profile into a page of their memberships and takes a deleted user out of every lead. Gives where the
-    /// next page begins, where there is one: a text for the next call's `after`.
+    /// Copies a user's profile into a page of their memberships and takes a deleted user out of every lead. Gives the revision
+    /// that was copied and the cursor of the next page, or `None` if there is no such user.
     ///
     /// A removed membership keeps the profile of the time of its removal, until a tombstone replaces it.
     ///
     /// A copy never replaces one of a higher version. The index that finds the memberships may lag behind by a moment. Three
     /// round trips for up to 100 memberships: the profile, the page, and the updates, 25 at a time. After them, for a
-    /// deleted user, two for each 500 teams of the organization and one more where they lead some: a lead need not be a member.
+    /// deleted user, two for up to 25 teams that the user leads: a lead need not be a member.
     ///
     /// # Errors
     /// [`Error::Unavailable`] (a part may have been written) or [`Error::Internal`], also for an `after` that is none.
@@ -151,23 +170,34 @@ impl Store {
         id: UserId,
         after: Option<String>,
         now: Timestamp,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<CopiedPage>, Error> {
         let page = match after.as_deref() {
             None => Page::Memberships(None),
             Some(text) => {
                 Page::parse(text).ok_or_else(|| Error::internal("no page of a user's copies begins there"))?
             }
         };
-        let Some(user) = self.user(org, id).await? else { return Ok(None) };
+        let Some(item) = self.get(&keys::user(org, id)).await? else { return Ok(None) };
+        let StoredProfile { profile: Profile { user, said: _ }, rev, mark } = items::profile(id, item)?;
         let next = match page {
             Page::Memberships(after) => {
                 let next = self.copy_into_memberships(org, &user, after).await?;
                 next.map(|last| Page::Memberships(Some(last)))
-                    .or_else(|| (user.status == UserStatus::Deleted).then_some(Page::Teams(None)))
+                    .or_else(|| (user.status == UserStatus::Deleted).then_some(Page::Leads(None)))
             }
-            Page::Teams(after) => self.clear_leads(org, id, after, now).await?.map(|last| Page::Teams(Some(last))),
+            Page::Leads(after) => self.clear_leads(org, id, after, now).await?.map(|last| Page::Leads(Some(last))),
         };
-        Ok(next.map(|page| page.to_string()))
+        Ok(Some(CopiedPage { rev, is_marked: mark.is_some(), next: next.map(|page| page.to_string()) }))
+    }
+
+    /// Removes the mark of a profile whose copies are done, unless the profile was written after revision `rev`. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn profile_copied(&self, org: &OrganizationId, id: UserId, rev: u64) -> Result<(), Error> {
+        let values = expression::values([(":rev", n(rev))]);
+        let is_copied = "attribute_exists(#gsi1pk) AND #rev = :rev";
+        self.update_if(&keys::user(org, id), "REMOVE #gsi1pk, #gsi1sk", is_copied, values).await
     }
 
     /// Copies a profile into the memberships after a team's; gives the last team's if there may be more.
@@ -202,61 +232,29 @@ impl Store {
         a_few_at_a_time(copies).await?;
         Ok(if page.last_evaluated_key.is_some() { teams.last().copied() } else { None })
     }
+}
 
-    /// Takes a user out of the lead of the teams after one; gives the last team if there may be more.
-    async fn clear_leads(
-        &self,
-        org: &OrganizationId,
-        id: UserId,
-        after: Option<TeamId>,
-        now: Timestamp,
-    ) -> Result<Option<TeamId>, Error> {
-        let lead = s(id.uuid().to_string());
-        let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :teams)")
-            .filter_expression("lead_id = :lead")
-            .projection_expression("pk, sk")
-            .expression_attribute_values(":pk", s(keys::organization_partition(org)))
-            .expression_attribute_values(":teams", s(keys::TEAMS))
-            .expression_attribute_values(":lead", lead.clone())
-            .limit(TEAMS_PER_PAGE)
-            .set_exclusive_start_key(after.map(|team| keys::team(org, team).attributes()));
-        let page = self.send(|| call.clone().send()).await?;
-        let team_of = |item: &items::Item| items::text(item, "sk").and_then(keys::team_of);
-        let led: Vec<TeamId> = page.items().iter().filter_map(team_of).collect();
-        let update = "SET #version = #version + :one, #updated_at = :now REMOVE #lead_id";
-        let cleared: Vec<_> = led
-            .iter()
-            .map(|&team| {
-                let values = expression::values([(":one", n(1)), (":now", n(now.millis())), (":lead", lead.clone())]);
-                let key = keys::team(org, team);
-                async move { self.update_if(&key, update, "#lead_id = :lead", values).await }
-            })
-            .collect();
-        a_few_at_a_time(cleared).await?;
-        match &page.last_evaluated_key {
-            None => Ok(None),
-            Some(last) => team_of(last).map(Some).ok_or_else(|| Error::internal("a team's key is not a team's")),
-        }
-    }
+/// A page of copies of a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopiedPage {
+    /// The revision of the profile that was copied.
+    pub rev: u64,
+    /// Whether the profile has a mark, which the last look removes.
+    pub is_marked: bool,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<String>,
 }
 
 /// How many memberships one call copies into.
 const MEMBERSHIPS_PER_PAGE: i32 = 100;
-/// The number of teams in which one call looks for leads.
-const TEAMS_PER_PAGE: i32 = 500;
 
 /// Where a page of copying a profile begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Page {
     /// With the memberships, or those of the teams after this one.
     Memberships(Option<TeamId>),
-    /// With the teams, or those after this one.
-    Teams(Option<TeamId>),
+    /// With the leads, or those of the teams after this one.
+    Leads(Option<TeamId>),
 }
 
 impl Page {
@@ -265,7 +263,7 @@ impl Page {
         let team = if team.is_empty() { None } else { Some(TeamId::parse(team).ok()?) };
         match kind {
             "memberships" => Some(Self::Memberships(team)),
-            "teams" => Some(Self::Teams(team)),
+            "leads" => Some(Self::Leads(team)),
             _ => None,
         }
     }
@@ -275,7 +273,7 @@ impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, team) = match self {
             Self::Memberships(team) => ("memberships", team),
-            Self::Teams(team) => ("teams", team),
+            Self::Leads(team) => ("leads", team),
         };
         let team = team.map_or_else(String::new, |team| team.uuid().to_string());
         write!(f, "{kind}/{team}")
@@ -289,10 +287,10 @@ mod tests {
     #[test]
     fn pages_survive_a_message() {
         let team = TeamId::parse("550e8400-e29b-41d4-a716-446655440000").unwrap();
-        for page in [None, Some(team)].into_iter().flat_map(|team| [Page::Memberships(team), Page::Teams(team)]) {
+        for page in [None, Some(team)].into_iter().flat_map(|team| [Page::Memberships(team), Page::Leads(team)]) {
             assert_eq!(Page::parse(&page.to_string()), Some(page));
         }
-        for none in ["", "teams", "members/", "teams/x"] {
+        for none in ["", "leads", "members/", "leads/x"] {
             assert_eq!(Page::parse(none), None);
         }
     }

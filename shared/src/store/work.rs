@@ -3,27 +3,26 @@
 //! The index lags behind the table by a moment, so what it shows is only where to look: the counters, read consistently, say
 //! when there is nothing left.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::try_join_all;
 
 use super::{
     Error, Store, expression,
     expression::{n, s},
-    items::{self, Item, SpecializationItem},
-    keys,
+    items::{self, Item},
+    keys::{self, Entry},
     retry::Stale,
     transaction::{MAX_ITEMS, Refusal, Transaction},
 };
-use crate::domain::{Folded, OrganizationId, Tags, TeamId, TicketId};
+use crate::domain::{OrganizationId, TeamId, TicketId, Timestamp, TopicFilter, UserId};
 
 /// What a deleted team left.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gone {
     /// The open tickets that are not unassigned yet.
     pub open_tickets: u64,
-    /// What it knew.
-    pub specializations: Tags,
 }
 
 /// One page of what an index shows.
@@ -42,17 +41,30 @@ pub enum TicketList {
     Assigned(TeamId),
     /// A team's waiting tickets, the most urgent first, then the oldest.
     Waiting(TeamId),
-    /// The organization's tickets without a team, in the same order.
-    Unrouted,
 }
 
-/// Work that the index shows unfinished.
+/// An item that the index shows unfinished.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marked {
+    /// The time since when the item is unfinished without a pause.
+    pub since: Timestamp,
+    /// The work that is left.
+    pub unfinished: Unfinished,
+}
+
+/// The work that is left of an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfinished {
     /// A team in which tickets wait.
     Waiting(OrganizationId, TeamId),
     /// A deleted team that is not swept yet.
     Gone(OrganizationId, TeamId),
+    /// A team whose specializations are not indexed yet.
+    Specializations(OrganizationId, TeamId),
+    /// A profile whose copies are not done yet.
+    Profile(OrganizationId, UserId),
+    /// A pass over the unrouted tickets.
+    Pass(OrganizationId),
 }
 
 impl Store {
@@ -70,19 +82,52 @@ impl Store {
         let partition = match list {
             TicketList::Assigned(team) => keys::open_partition(org, team),
             TicketList::Waiting(team) => keys::waiting_partition(org, team),
-            TicketList::Unrouted => keys::unrouted_partition(org),
         };
         let ticket = |item: &Item| items::text(item, "pk").and_then(keys::ticket_of);
         self.index_page(partition, after, limit, ticket).await
     }
 
-    /// What the index of work shows. One round trip.
+    /// The organization's tickets without a team as the index shows them, each with the filter of its topics: the most urgent
+    /// first, then the oldest. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn unfinished(&self, after: Option<&str>, limit: usize) -> Result<Page<Unfinished>, Error> {
-        let unfinished = |item: &Item| keys::unfinished(items::text(item, "gsi1sk")?);
-        self.index_page(keys::WORK.to_owned(), after, limit, unfinished).await
+    pub async fn unrouted_tickets(
+        &self,
+        org: &OrganizationId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<(TicketId, TopicFilter)>, Error> {
+        let ticket = |item: &Item| {
+            let filter = keys::topics_of(items::text(item, "gsi1sk")?)?;
+            Some((keys::ticket_of(items::text(item, "pk")?)?, filter))
+        };
+        self.index_page(keys::unrouted_partition(org), after, limit, ticket).await
+    }
+
+    /// Reads a page of unfinished items: about `limit`, in equal parts from each shard that has more. One round trip, a query
+    /// for each shard.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`], also for an `after` that no page returned.
+    pub async fn unfinished(&self, after: Option<&str>, limit: usize) -> Result<Page<Marked>, Error> {
+        let shards: BTreeMap<u8, Option<String>> = match after {
+            None => (0..keys::WORK_SHARDS).map(|shard| (shard, None)).collect(),
+            Some(text) => serde_json::from_str(text).map_err(Error::internal)?,
+        };
+        let limit = limit.div_ceil(shards.len().max(1));
+        let pages = shards.into_iter().map(|(shard, after)| async move {
+            let partition = keys::work_partition(shard);
+            Ok::<_, Error>((shard, self.index_page(partition, after.as_deref(), limit, marked).await?))
+        });
+        let mut found = Vec::new();
+        let mut next = BTreeMap::new();
+        for (shard, page) in try_join_all(pages).await? {
+            found.extend(page.found);
+            next.extend(page.next.map(|cursor| (shard, cursor)));
+        }
+        let next = (!next.is_empty()).then(|| serde_json::to_string(&next)).transpose().map_err(Error::internal)?;
+        Ok(Page { found, next })
     }
 
     /// How many tickets wait with each of these teams, strongly consistent; those with which none does any more are left out. No
@@ -177,53 +222,30 @@ impl Store {
         }
         Ok(page.last_evaluated_key.is_some())
     }
+}
 
-    /// Makes a team found by what it knows, and by nothing of `formerly` that it does not know; a team that is gone by
-    /// nothing. Tells what it knows. Two round trips: a read, then a transaction on condition that the team is as it was read; up to
-    /// four for more than 99 changes.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn index_specializations(
-        &self,
-        org: &OrganizationId,
-        team: TeamId,
-        formerly: &[Folded],
-    ) -> Result<Vec<Folded>, Error> {
-        self.until_current(async || {
-            let team_key = keys::team(org, team);
-            let read = self.get(&team_key).await?.map(|item| items::team(org, item)).transpose()?;
-            let known: Vec<Folded> =
-                read.iter().flat_map(|team| team.specializations.as_slice()).map(|tag| Folded::of(tag)).collect();
-            let forgotten: Vec<&Folded> = formerly.iter().filter(|topic| !known.contains(topic)).collect();
-            let changes: Vec<(&Folded, bool)> = forgotten
-                .into_iter()
-                .map(|topic| (topic, false))
-                .chain(known.iter().map(|topic| (topic, true)))
-                .collect();
-            for changes in changes.chunks(MAX_ITEMS - 1) {
-                let mut transaction = Transaction::new(self);
-                match &read {
-                    Some(team) => {
-                        let version = expression::values([(":version", n(team.version))]);
-                        transaction.check(&team_key, "#version = :version", Some(version), |_| Refusal::Outdated)?;
-                    }
-                    None => transaction.check(&team_key, "attribute_not_exists(#pk)", None, |_| Refusal::Outdated)?,
-                }
-                for (topic, knows) in changes {
-                    let key = keys::specialization(org, topic, team);
-                    if *knows {
-                        transaction.put_always(SpecializationItem::new(key))?;
-                    } else {
-                        transaction.delete(&key, None, None, |_| Refusal::Outdated)?;
-                    }
-                }
-                transaction.commit().await?;
-            }
-            Ok(known)
-        })
-        .await
-    }
+/// The update clause that marks an item as unfinished, unless the item has a mark. A mark keeps its time while it stands.
+pub(super) const MARK: &str = "#gsi1pk = if_not_exists(#gsi1pk, :gsi1pk), #gsi1sk = if_not_exists(#gsi1sk, :gsi1sk)";
+
+/// The values of [`MARK`].
+pub(super) fn mark_values(item: &keys::Key, since: Timestamp) -> [(&'static str, AttributeValue); 2] {
+    let keys::Key { pk, sk } = keys::work(item, since);
+    [(":gsi1pk", s(pk)), (":gsi1sk", s(sk))]
+}
+
+/// Reads an entry of the index of unfinished work. The index has the keys of the item and of the mark alone.
+fn marked(item: &Item) -> Option<Marked> {
+    let since = keys::unfinished_since(items::text(item, "gsi1sk")?)?;
+    let (org, entry) = Entry::parse(items::text(item, "pk")?, items::text(item, "sk")?)?;
+    let unfinished = match entry {
+        Entry::Load(team) => Unfinished::Waiting(org, team),
+        Entry::Gone(team) => Unfinished::Gone(org, team),
+        Entry::Team(team) => Unfinished::Specializations(org, team),
+        Entry::Pass => Unfinished::Pass(org),
+        Entry::User(user) => Unfinished::Profile(org, user),
+        Entry::Membership(_) | Entry::Ticket => return None,
+    };
+    Some(Marked { since, unfinished })
 }
 
 /// A place in an index as a text that survives in a message.

@@ -227,32 +227,6 @@ async fn a_sweep_ends_the_same_wherever_it_is_killed() {
     assert!(!books.items.keys().any(|(pk, _)| pk.contains("#SPEC#")), "nothing is known of a team that is gone");
 }
 
-#[tokio::test]
-async fn the_second_chance_of_unrouted_tickets_ends_the_same_wherever_it_is_killed() {
-    let deed = Deed {
-        prepare: async |desk: &Desk| {
-            let unrouted: Vec<_> = (0..20)
-                .map(|n| {
-                    let category = if n % 2 == 0 { "VPN" } else { "parking" };
-                    desk.says("created", &format!("T-{n}"), 500 - n, json!({ "status": "new", "category": category }))
-                })
-                .collect();
-            // Before anybody finds the team by what it knows.
-            desk.unindex(3, &["vpn", "sso"]).await;
-            settle(desk, &unrouted).await;
-        },
-        messages: |desk| {
-            let job = "index_specializations";
-            let (org, team) = (desk.org.as_str(), team(3));
-            vec![json!({ "job": job, "organization_id": org, "team_id": team, "formerly": [] }).to_string()]
-        },
-        act: performs,
-    };
-    let (_, books) = deed.ends_the_same_wherever_it_dies().await;
-    let unrouted = books.tickets.values().filter(|ticket| text(ticket, "state") == "unrouted").count();
-    assert_eq!(unrouted, 10, "those that nobody knows anything of");
-}
-
 /// Time is short enough that most invocations end in the middle, and grows, so that it ends.
 #[tokio::test]
 async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {

@@ -3,3 +3,4 @@
 //! Each test compares consumed capacity and round trips at two sizes, and never a duration.
 
 mod assignments;
+mod leads;

@@ -1,9 +1,9 @@
 //! An organization's books, read past the store and recounted without the domain's code.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::domain::OrganizationId;
+use muster::domain::{Folded, OrganizationId};
 
 use super::{
     Stack, direct,
@@ -150,7 +150,10 @@ impl Books {
                 sla_due: number(load, "sla_due"),
             };
             assert_eq!(counted, teams.get(team.as_str()).copied().unwrap_or_default(), "counters of team {team}");
-            assert!(counted.waiting == 0 || text(load, "gsi1pk") == "WORK", "{team} is not found by the schedule");
+            assert!(
+                counted.waiting == 0 || text(load, "gsi1pk").starts_with("WORK#"),
+                "{team} is not found by the schedule"
+            );
             let eligible = usize::try_from(number(load, "eligible"));
             assert_eq!(eligible, Ok(self.eligible(team).len()), "eligible of {team}");
             let members = self.members.iter().filter(|((of, _), member)| of == team && !has(member, "removed_at"));
@@ -161,7 +164,7 @@ impl Books {
             let tally = teams.get(team.as_str()).copied().unwrap_or_default();
             let counted = (number(left, "open_tickets"), number(left, "waiting_tickets"));
             assert_eq!(counted, (tally.open, tally.waiting), "what {team} left");
-            assert!(counted.0 == 0 || text(left, "gsi1pk") == "WORK", "{team} is not found by the schedule");
+            assert!(counted.0 == 0 || text(left, "gsi1pk").starts_with("WORK#"), "{team} is not found by the schedule");
         }
         for (team, tally) in &teams {
             let is_known = self.teams.contains_key(*team) || self.gone.contains_key(*team);
@@ -177,8 +180,50 @@ impl Books {
             let share = shares.remove(&(team.as_str(), user.as_str())).unwrap_or_default();
             assert_eq!(counted, share, "counters of {user} in {team}");
         }
+        self.assert_leads();
+        self.assert_specializations();
         shares.retain(|(team, _), share| self.teams.contains_key(*team) && *share != Share::default());
         assert!(shares.is_empty(), "tickets of nobody: {shares:?}");
+    }
+
+    /// Each lead of a team has an item beside the user's profile, and no other user has one.
+    fn assert_leads(&self) {
+        let led = self.teams.iter().filter(|(_, team)| has(team, "lead_id"));
+        let led: BTreeSet<_> = led.map(|(id, team)| (text(team, "lead_id").to_owned(), id.clone())).collect();
+        let leads = self.items.keys().filter_map(|(pk, sk)| {
+            let (_, user) = pk.split_once("#USER#")?;
+            Some((user.to_owned(), sk.strip_prefix("LEAD#")?.to_owned()))
+        });
+        assert_eq!(leads.collect::<BTreeSet<_>>(), led, "items of leads");
+    }
+
+    /// The index has each team without a mark by its topics, in both turns, and no other; the topics are those of `SPECS`.
+    fn assert_specializations(&self) {
+        for (id, team) in self.teams.iter().filter(|(_, team)| !has(team, "gsi1pk")) {
+            let known = self.topics(id, "specializations");
+            assert_eq!(self.indexed(id), [known.clone(), known].concat(), "topics of {id}: {team:?}");
+        }
+        for id in self.gone.iter().filter(|(_, gone)| !has(gone, "gsi1pk")).map(|(id, _)| id) {
+            assert_eq!(self.indexed(id), [""; 0], "topics of {id}, which is gone");
+        }
+    }
+
+    /// The folded specializations of a team.
+    fn topics(&self, team: &str, attribute: &str) -> Vec<String> {
+        let tags = self.teams[team].get(attribute).and_then(|tags| tags.as_l().ok()).into_iter().flatten();
+        let mut topics: Vec<_> =
+            tags.map(|tag| Folded::of(tag.as_s().expect("a tag is a text")).as_str().to_owned()).collect();
+        topics.sort();
+        topics
+    }
+
+    /// The topics of a team's entries in the index, the first turn before the second.
+    fn indexed(&self, team: &str) -> Vec<String> {
+        let entries = self.items.keys().filter(|(_, sk)| sk.ends_with(team));
+        let mut entries: Vec<_> =
+            entries.filter_map(|(pk, sk)| Some((sk.chars().next()?, pk.split_once("#SPEC#")?.1.to_owned()))).collect();
+        entries.sort();
+        entries.into_iter().map(|(_, topic)| topic).collect()
     }
 
     /// Nothing is left to do: no team that is gone has a ticket, none waits beside somebody eligible, and the schedule finds
@@ -242,7 +287,9 @@ impl Books {
         let mut normalized = BTreeMap::new();
         for ((pk, sk), item) in &self.items {
             let mut item: BTreeMap<&String, &AttributeValue> = item.iter().collect();
-            item.remove(&"rev".to_owned());
+            for moves in ["rev", "covered"] {
+                item.remove(&moves.to_owned());
+            }
             let [key, item] = [format!("{pk} {sk}"), describe(item)].map(|text| text.replace(org.as_str(), "org"));
             normalized.insert(key, item);
         }

@@ -99,6 +99,7 @@ impl Desk {
         for profiles in profiles.chunks(25) {
             store.put_users(&desk.org, profiles).await.expect("users can be written");
         }
+        let long_ago = Timestamp::from_secs(NOW - 100_000);
         for (n, crew) in crews.iter().enumerate() {
             let new = NewTeam {
                 name: TeamName::parse(&format!("Team {n}")).expect("a name"),
@@ -107,9 +108,9 @@ impl Desk {
                 queue_strategy: crew.strategy,
                 specializations: Tags::parse(&crew.specializations).expect("a few tags"),
             };
-            let team = Team::create(team_id(n), desk.org.clone(), new, Timestamp::from_secs(NOW - 100_000));
+            let team = Team::create(team_id(n), desk.org.clone(), new, long_ago);
             store.create_team(&team, &unsaid(), None).await.expect("a team can be made");
-            store.index_specializations(&desk.org, team_id(n), &[]).await.expect("a team can be found");
+            store.index_specializations(&desk.org, team_id(n), long_ago).await.expect("a team can be found");
             for (user, skills) in &crew.members {
                 desk.join(n, *user, skills).await;
             }
@@ -134,27 +135,39 @@ impl Desk {
         left.expect("a member can leave");
     }
 
-    /// Deletes a team, whatever it holds.
+    /// Deletes a team, whatever it holds, so long before [`NOW`] that the schedule starts its sweep.
     pub async fn delete(&self, team: usize) {
-        let now = Timestamp::from_secs(NOW);
+        let now = Timestamp::from_secs(NOW - 600);
         let (store, unassign) = (self.stack.store(), OnOpenTickets::Unassign);
         let deleted = store.delete_team(&self.org, team_id(team), &IfVersion::Any, unassign, now).await;
         deleted.expect("a team can be deleted");
     }
 
-    /// Has nobody find a team by what it knows.
+    /// Removes a team from the index of specializations, as if it had not been indexed yet.
     pub async fn unindex(&self, team: usize, topics: &[&str]) {
-        let client = self.stack.dynamodb();
-        for topic in topics {
-            let key = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
-            let delete = client
-                .delete_item()
-                .table_name(&self.stack.table)
-                .key("pk", key(format!("ORG#{}#SPEC#{topic}", self.org)))
-                .key("sk", key(format!("TEAM#{}", self::team(team))))
-                .condition_expression("attribute_exists(pk)");
-            delete.send().await.expect("it is found by it");
+        let team = self::team(team);
+        let books = self.books().await;
+        let entries = |pk: &str, sk: &str| {
+            topics.iter().any(|topic| pk.ends_with(&format!("#SPEC#{topic}"))) && sk.ends_with(&team)
+        };
+        let is_indexed = |pk: &str, sk: &str| entries(pk, sk) || sk == "SPECS" && pk.ends_with(&team);
+        let indexed: Vec<_> = books.items.keys().filter(|(pk, sk)| is_indexed(pk, sk)).collect();
+        assert_eq!(indexed.len(), 2 * topics.len() + 1, "{indexed:?}");
+        let key = |text: &String| aws_sdk_dynamodb::types::AttributeValue::S(text.clone());
+        for (pk, sk) in indexed {
+            let delete = self.stack.dynamodb().delete_item().table_name(&self.stack.table);
+            delete.key("pk", key(pk)).key("sk", key(sk)).send().await.expect("an item can be deleted");
         }
+        let marking = self.stack.dynamodb().update_item().table_name(&self.stack.table);
+        marking
+            .key("pk", key(&format!("ORG#{}", self.org)))
+            .key("sk", key(&format!("TEAM#{team}")))
+            .update_expression("SET gsi1pk = :pk, gsi1sk = :sk")
+            .expression_attribute_values(":pk", key(&"WORK#0".to_owned()))
+            .expression_attribute_values(":sk", key(&format!("{:015}#", (NOW - 600) * 1000)))
+            .send()
+            .await
+            .expect("the team is there");
     }
 
     fn table(&self, instance: &Instance) -> Table {
@@ -180,8 +193,14 @@ impl Desk {
 
     /// Has the schedule start whatever is unfinished, and performs jobs until none is left.
     pub async fn finish(&self) {
+        self.finish_at(Timestamp::from_secs(NOW)).await;
+    }
+
+    /// The same at another time.
+    pub async fn finish_at(&self, now: Timestamp) {
         let restart = json!({ "job": "restart_unfinished" }).to_string();
-        perform_all(&self.jobs(&Instance::new(&self.ledger)), &self.jobs, vec![restart]).await;
+        let deps = muster_jobs::Deps { clock: Arc::new(move || now), ..self.jobs(&Instance::new(&self.ledger)) };
+        perform_all(&deps, &self.jobs, vec![restart]).await;
     }
 
     /// What the table holds once no call is under way.

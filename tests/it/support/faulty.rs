@@ -54,6 +54,8 @@ pub enum Fault {
     LostInPart,
     /// A batch is answered with nothing but that all of it should be asked for again.
     PutOff,
+    /// A query is answered as by an index that lags behind the table: with no items.
+    Lagging,
     /// Something else happens first; then it is made.
     After(Hook),
 }
@@ -70,6 +72,7 @@ impl fmt::Debug for Fault {
             Self::LostToDrop => f.write_str("answer lost to a drop"),
             Self::LostInPart => f.write_str("answer lost in part"),
             Self::PutOff => f.write_str("put off"),
+            Self::Lagging => f.write_str("lagging"),
             Self::After(_) => f.write_str("after something else"),
         }
     }
@@ -103,6 +106,8 @@ pub const WRITES: &[&str] = &["TransactWriteItems", "UpdateItem"];
 pub const COUNTING: &[&str] = &["UpdateItem of a count"];
 /// Every operation that reads.
 pub const READS: &[&str] = &["BatchGetItem", "GetItem", "Query"];
+/// Queries of the list of unrouted tickets, which are also a `Query`.
+pub const UNROUTED: &[&str] = &["Query of unrouted tickets"];
 
 impl Script {
     fn state<T>(&self, of: impl FnOnce(&mut State) -> T) -> T {
@@ -142,10 +147,12 @@ impl Script {
     }
 
     /// Records a call and tells what happens to it.
-    fn next(&self, operation: &str) -> Option<Fault> {
+    fn next(&self, operations: &[String]) -> Option<Fault> {
         self.state(|state| {
-            state.calls.push(operation.to_owned());
-            for rule in state.rules.iter_mut().filter(|rule| rule.operations.contains(&operation)) {
+            state.calls.extend(operations.iter().cloned());
+            let is_about =
+                |rule: &&mut Rule| operations.iter().any(|operation| rule.operations.contains(&&**operation));
+            for rule in state.rules.iter_mut().filter(is_about) {
                 if rule.spared > 0 {
                     rule.spared -= 1;
                 } else if rule.times > 0 {
@@ -180,7 +187,7 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (fault, real) = (self.script.next(&operation(&request)), self.real.clone());
+        let (fault, real) = (self.script.next(&operations(&request)), self.real.clone());
         HttpConnectorFuture::new(async move {
             let Some(fault) = fault else { return real.call(request).await };
             let copy = || request.try_clone().expect("the body is in memory");
@@ -216,6 +223,7 @@ impl HttpConnector for Connector {
                     let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
                     Ok(answer(200, &json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] })))
                 }
+                Fault::Lagging => Ok(answer(200, &json!({ "Items": [], "Count": 0, "ScannedCount": 0 }))),
                 Fault::After(hook) => {
                     hook().await;
                     real.call(request).await
@@ -225,15 +233,20 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The operation that a request calls. A report of requests is [`COUNTING`], and not one of [`WRITES`]: the first request of a
+/// The operations by which rules name a request: the one that it calls, and one for queries of unrouted tickets. A report of requests is [`COUNTING`], and not one of [`WRITES`]: the first request of a
 /// key to an instance makes one, beside the calls that a test has in view.
-fn operation(request: &HttpRequest) -> String {
+fn operations(request: &HttpRequest) -> Vec<String> {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();
     let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
     let sort_key = body.pointer("/Key/sk/S").and_then(Value::as_str).unwrap_or_default();
     let counts = operation == "UpdateItem" && sort_key.starts_with("RATE#");
-    if counts { COUNTING[0].to_owned() } else { operation.to_owned() }
+    let partition = body.pointer("/ExpressionAttributeValues/:pk/S").and_then(Value::as_str).unwrap_or_default();
+    let mut operations = vec![if counts { COUNTING[0].to_owned() } else { operation.to_owned() }];
+    if operation == "Query" && partition.ends_with("#UNROUTED") {
+        operations.push(UNROUTED[0].to_owned());
+    }
+    operations
 }
 
 fn failure(exception: &str) -> Value {

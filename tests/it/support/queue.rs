@@ -31,6 +31,7 @@ pub struct Sent {
     pub queue: String,
     pub body: String,
     pub group: Option<String>,
+    pub delay: Duration,
     pub attributes: HashMap<String, String>,
 }
 
@@ -108,6 +109,7 @@ impl HttpConnector for Recorder {
                 queue: text(&body["QueueUrl"]).rsplit('/').next().unwrap_or_default().to_owned(),
                 body: text(&entry["MessageBody"]),
                 group: entry["MessageGroupId"].as_str().map(str::to_owned),
+                delay: Duration::from_secs(entry["DelaySeconds"].as_u64().unwrap_or_default()),
                 attributes: attributes.map(|(name, value)| (name.clone(), text(&value["StringValue"]))).collect(),
             });
             taken.push(json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" }));
@@ -171,17 +173,22 @@ pub async fn perform_within(deps: &muster_jobs::Deps, jobs: &[String], time: Dur
     failed(muster_jobs::handle(LambdaEvent::new(sqs_event(jobs), context(time)), deps).await)
 }
 
-/// Performs jobs and whatever they put on their queues until both are empty, each at once whatever its delay.
+/// Performs jobs and the jobs that they send to either queue until none is left. Delays pass at once: the functions' clock
+/// moves by them.
 pub async fn perform_all(deps: &muster_jobs::Deps, recorder: &Recorder, jobs: Vec<String>) {
-    let mut jobs = jobs;
+    let (mut jobs, mut waited) = (jobs, Duration::ZERO);
     // What an index shows late is looked at again and again; none here does.
     for _ in 0..1000 {
-        jobs.extend(recorder.take().into_iter().map(|sent| sent.body));
+        let sent = recorder.take();
+        waited += sent.iter().map(|sent| sent.delay).max().unwrap_or_default();
+        jobs.extend(sent.into_iter().map(|sent| sent.body));
         if jobs.is_empty() {
             return;
         }
+        let (clock, waited) = (Arc::clone(&deps.clock), waited);
+        let deps = muster_jobs::Deps { clock: Arc::new(move || clock().plus(waited)), ..deps.clone() };
         let batch: Vec<_> = jobs.drain(..jobs.len().min(10)).collect();
-        let failed = perform_within(deps, &batch, LONG).await;
+        let failed = perform_within(&deps, &batch, LONG).await;
         jobs.extend(failed.into_iter().map(|position| batch[position].clone()));
     }
     panic!("jobs without an end: {jobs:?}");

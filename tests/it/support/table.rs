@@ -45,6 +45,8 @@ pub struct Contents {
     /// Folded names, and the teams that claim them.
     pub claims: BTreeMap<String, String>,
     pub memberships: Vec<Membership>,
+    /// Users and the teams they lead, by the items beside the profiles of the users that were read.
+    pub leads: BTreeSet<(String, String)>,
 }
 
 /// The table, read and written raw.
@@ -90,21 +92,26 @@ impl Table {
     pub async fn contents(&self) -> Contents {
         let mut contents = Contents::default();
         let own = format!("ORG#{}", self.org);
-        let teams = format!("{own}#TEAM#");
+        let (teams, users) = (format!("{own}#TEAM#"), format!("{own}#USER#"));
         let scan = self
             .client
             .scan()
             .table_name(&self.table)
             .consistent_read(true)
-            .filter_expression("pk = :own OR begins_with(pk, :teams)")
+            .filter_expression("pk = :own OR begins_with(pk, :teams) OR begins_with(pk, :users)")
             .expression_attribute_values(":own", AttributeValue::S(own.clone()))
-            .expression_attribute_values(":teams", AttributeValue::S(teams.clone()));
+            .expression_attribute_values(":teams", AttributeValue::S(teams.clone()))
+            .expression_attribute_values(":users", AttributeValue::S(users.clone()));
         let items: Vec<Item> =
             scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("the table can be read");
         for item in items {
             let (pk, sk) = (text(&item, "pk").to_owned(), text(&item, "sk").to_owned());
             match pk.strip_prefix(&teams) {
                 Some(team) => contents.add_of_team(team, &sk, item),
+                None if pk.starts_with(&users) => {
+                    let led = sk.strip_prefix("LEAD#").map(|team| (pk[users.len()..].to_owned(), team.to_owned()));
+                    contents.leads.extend(led);
+                }
                 None => contents.add_own(&sk, item),
             }
         }
@@ -118,6 +125,8 @@ impl Contents {
         match sk {
             "LOAD" => drop(self.loads.insert(team.to_owned(), item)),
             "GONE" => drop(self.gone.insert(team.to_owned(), item)),
+            // The index of specializations.
+            "SPECS" => {}
             _ => {
                 let user = sk.strip_prefix("MEMBER#").unwrap_or_else(|| panic!("an item of no known kind: {item:?}"));
                 self.memberships.push(Membership { team: team.to_owned(), user: user.to_owned(), item });
@@ -194,6 +203,9 @@ impl Contents {
 pub async fn assert_sound(org: &Organization) -> Contents {
     let contents = Table::of(org).contents().await;
     contents.assert_sound();
+    let led = contents.teams.iter().filter(|(_, item)| item.contains_key("lead_id"));
+    let led: BTreeSet<_> = led.map(|(team, item)| (text(item, "lead_id").to_owned(), team.clone())).collect();
+    assert_eq!(contents.leads, led, "items of leads");
 
     let mut listed = BTreeMap::new();
     for page in 1.. {

@@ -61,7 +61,7 @@ fn indexed(org: &Organization, id: &str, ticket: &Value) -> Option<(String, Stri
     match ticket["state"].as_str().expect("a ticket has a state") {
         "assigned" => Some((format!("ORG#{}#TEAM#{team}#OPEN", org.id), format!("{decided_at:015}#{id}"))),
         "waiting" => Some((format!("ORG#{}#TEAM#{team}#WAITING", org.id), urgency)),
-        "unrouted" => Some((format!("ORG#{}#UNROUTED", org.id), urgency)),
+        "unrouted" => Some((format!("ORG#{}#UNROUTED", org.id), format!("{urgency}#{:016x}", u64::MAX))),
         _ => None,
     }
 }

@@ -29,7 +29,11 @@ use muster::domain::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
-use crate::support::{Answer, Client, Organization, Stack, bare, impatient, table::Item, until};
+use crate::support::{
+    Answer, Client, Organization, Stack, bare, impatient,
+    table::{Item, text},
+    until,
+};
 
 /// The moment that every event counts its seconds from: early enough that none is ahead of the clock.
 const MORNING: i64 = 1_736_064_000;
@@ -152,8 +156,17 @@ impl Scene {
 
     /// Waits until a team is found by a topic.
     async fn until_known(&self, team: &str, topic: &str) {
-        let (pk, sk) = (format!("ORG#{}#SPEC#{}", self.org.id, topic.to_lowercase()), format!("TEAM#{team}"));
-        until(topic, async || self.org.stack.item(&pk, &sk).await.is_some()).await;
+        until(topic, async || self.is_known(team, topic).await).await;
+    }
+
+    /// Whether a team is found by a topic.
+    async fn is_known(&self, team: &str, topic: &str) -> bool {
+        let pk = format!("ORG#{}#SPEC#{}", self.org.id, topic.to_lowercase());
+        let query = self.org.stack.dynamodb().query().table_name(&self.org.stack.table).consistent_read(true);
+        let query =
+            query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", AttributeValue::S(pk));
+        let entries = query.send().await.expect("the table can be read").items.unwrap_or_default();
+        entries.iter().any(|entry| text(entry, "sk").ends_with(team))
     }
 
     async fn join(&self, team: &str, n: usize, skills: &[&str]) {
