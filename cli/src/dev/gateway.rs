@@ -22,6 +22,9 @@ use crate::template::{Route, Template};
 
 /// The most that the gateway takes in a body.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+/// The most that Lambda takes in the JSON of a function's response (AWS Lambda Developer Guide, "Lambda quotas", invocation
+/// payload, <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
 /// The most that the gateway takes in a request line and headers together.
 const MAX_HEAD_BYTES: usize = 10_240;
 
@@ -207,6 +210,12 @@ async fn invoke(function: &Function, event: &Value, request_id: &str) -> anyhow:
     });
     let response = tokio::time::timeout(function.timeout, invocation).await.context("timed out")???;
     let (parts, body) = response.into_parts();
+    let bytes = response_bytes(&parts.headers, parts.status, &body);
+    if bytes > MAX_RESPONSE_BYTES {
+        bail!(
+            "Response payload size exceeded maximum allowed payload size ({MAX_RESPONSE_BYTES} bytes): {bytes} bytes"
+        );
+    }
     let body = match body {
         lambda_http::Body::Empty => Body::empty(),
         lambda_http::Body::Text(text) => Body::from(text),
@@ -214,6 +223,18 @@ async fn invoke(function: &Function, event: &Value, request_id: &str) -> anyhow:
         _ => bail!("a body of an unknown kind"),
     };
     Ok(Response::from_parts(parts, body))
+}
+
+/// Returns the bytes of a function's response in payload format 2.0.
+fn response_bytes(headers: &HeaderMap, status: StatusCode, body: &lambda_http::Body) -> usize {
+    let headers: BTreeMap<_, _> = headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+    let (is_base64, body) = match body {
+        lambda_http::Body::Text(text) => (false, text.as_str().into()),
+        lambda_http::Body::Binary(bytes) => (true, BASE64_STANDARD.encode(bytes).into()),
+        _ => (false, std::borrow::Cow::Borrowed("")),
+    };
+    let response = json!({ "statusCode": status.as_u16(), "headers": headers, "body": body, "isBase64Encoded": is_base64, "cookies": [] });
+    response.to_string().len()
 }
 
 /// The host, if it could stand in a URL; the real gateway would not know any other.
@@ -290,6 +311,32 @@ mod tests {
         assert_eq!(encoded(None, b"{}"), (true, "e30=".to_owned()));
         assert_eq!(encoded(None, b""), (false, String::new()));
         assert_eq!(encoded(Some("text/plain"), b"\xff"), (true, "/w==".to_owned()));
+    }
+
+    /// A function's response with this body, through [`invoke`].
+    async fn invoked(body: String) -> anyhow::Result<StatusCode> {
+        let handler: Handler = Arc::new(move |_| {
+            let response = lambda_http::Response::new(lambda_http::Body::Text(body.clone()));
+            Box::pin(async { response })
+        });
+        let function = Function { handler, timeout: Duration::from_secs(9) };
+        let event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "", "headers": {},
+            "requestContext": { "http": { "method": "GET", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" },
+                "requestId": "r", "routeKey": "$default", "stage": "$default", "timeEpoch": 0 },
+            "isBase64Encoded": false,
+        });
+        invoke(&function, &event, "r").await.map(|response| response.status())
+    }
+
+    #[tokio::test]
+    async fn response_over_6_mb_of_escaped_json_fails() {
+        let envelope = r#"{"body":"","cookies":[],"headers":{},"isBase64Encoded":false,"statusCode":200}"#.len();
+        let most = MAX_RESPONSE_BYTES - envelope;
+        assert_eq!(invoked("x".repeat(most)).await.unwrap(), StatusCode::OK);
+        assert!(invoked("x".repeat(most + 1)).await.is_err());
+        assert_eq!(invoked("\"".repeat(most / 2)).await.unwrap(), StatusCode::OK);
+        assert!(invoked("\"".repeat(most / 2 + 1)).await.is_err());
     }
 
     #[test]
