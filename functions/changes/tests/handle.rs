@@ -355,7 +355,7 @@ async fn a_batch_with_nothing_to_say_makes_no_call() {
         ticket_record(0, "T1", Some(same.clone()), same),
         ticket_record(1, "T2", Some(ticket(1, Some(USER))), ticket(2, Some(USER))),
         load_record(2, 5, 2),
-        record(3, "ORG#org", "NAME#network operations", None, Some(json!({ "team_id": { "S": TEAM } }))),
+        record(3, "ORG#org#NAMES", "NAME#network operations", None, Some(json!({ "team_id": { "S": TEAM } }))),
         expired,
     ];
     assert_eq!(aws.handle(&records, Duration::from_secs(2)).await, None);

@@ -38,7 +38,7 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
 async fn list(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let page = wire::page(call.contract(), &call.query)?;
     let (roster, _) = call.store.team(&call.principal.organization_id, team).await?;
-    Ok(Reply::ok(wire::members(call.contract(), page, &roster)))
+    Ok(Reply::ok(wire::members(call.contract(), page, &roster)?))
 }
 
 async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {

@@ -39,7 +39,7 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
 async fn list(call: &Call) -> Result<Reply, Error> {
     let list = wire::list_teams(call.contract(), &call.query)?;
     let page = call.store.list_teams(&call.principal.organization_id, &list).await?;
-    Ok(Reply::ok(wire::teams(call.contract(), &list, &page)))
+    Ok(Reply::ok(wire::teams(call.contract(), &list, &page)?))
 }
 
 async fn create(call: &Call) -> Result<Reply, Error> {

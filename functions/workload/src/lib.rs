@@ -42,7 +42,7 @@ async fn workload(call: &Call, team: TeamId) -> Result<Reply, Error> {
 async fn assignments(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let list = wire::list_tickets(call.contract(), &call.query)?;
     let tickets = call.store.open_tickets(&call.principal.organization_id, team, list).await?;
-    Ok(Reply::ok(wire::decisions(call.contract(), list.page, &tickets)))
+    Ok(Reply::ok(wire::decisions(call.contract(), list.page, &tickets)?))
 }
 
 async fn assignment(call: &Call, ticket: &TicketId) -> Result<Reply, Error> {

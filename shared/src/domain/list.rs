@@ -2,7 +2,7 @@
 
 use std::iter::{Skip, Take};
 
-use super::{Folded, Load, Team, Ticket};
+use super::{Folded, Load, Team, TeamId, Ticket};
 
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,33 +58,40 @@ pub struct ListTeams {
     pub sort_by: SortBy,
     /// Which way.
     pub order: Order,
-    /// Whether the caller wants to know how many there are in all.
+    /// Whether the response shows the number of teams on all pages.
     pub count: bool,
+    /// Whether the response shows the teams' loads.
+    pub loads: bool,
+    /// The most bytes of texts that a response carries. A page with more is refused, so it need not be read to its end.
+    pub max_bytes: usize,
 }
 
 impl ListTeams {
-    /// Whether the table's own order is the one asked for, so that the first pages can be read without the rest.
+    /// The end of the pages that are read from the first team on. A later page would read too many teams that it does not show.
+    const MAX_END: usize = 100;
+
+    /// Returns whether the page is read from the first team on, in the order of creation.
     #[must_use]
-    pub fn is_stored_order(&self) -> bool {
-        self.search.is_none() && self.sort_by == SortBy::CreatedAt
+    pub fn is_first_page(&self) -> bool {
+        let is_near = self.page.skip == 0 || self.page.end() <= Self::MAX_END;
+        is_near && self.search.is_none() && self.sort_by == SortBy::CreatedAt
     }
 
-    /// Picks this page out of all the organization's teams. Returns its teams and the number of teams on all pages.
+    /// Returns whether the search finds a team of this name. Without a search, every team is found.
     #[must_use]
-    pub fn page_of(&self, mut teams: Vec<Team>) -> (Vec<Team>, usize) {
-        if let Some(part) = &self.search {
-            teams.retain(|team| team.name.folded().contains(part));
-        }
-        match self.sort_by {
-            SortBy::CreatedAt => teams.sort_by_cached_key(|team| team.id),
-            SortBy::UpdatedAt => teams.sort_by_cached_key(|team| (team.updated_at, team.id)),
-            SortBy::Name => teams.sort_by_cached_key(|team| (team.name.folded(), team.id)),
-        }
+    pub fn finds(&self, name: &Folded) -> bool {
+        self.search.as_ref().is_none_or(|part| name.contains(part))
+    }
+
+    /// Sorts what was found by key, then by id. Returns the ids on this page, and the number of teams on all pages.
+    #[must_use]
+    pub fn select<K: Ord>(&self, mut found: Vec<(K, TeamId)>) -> (Vec<TeamId>, usize) {
+        found.sort_unstable();
         if self.order == Order::Descending {
-            teams.reverse();
+            found.reverse();
         }
-        let total = teams.len();
-        (self.page.cut(teams).collect(), total)
+        let total = found.len();
+        (self.page.cut(found).map(|(_, id)| id).collect(), total)
     }
 }
 
@@ -131,4 +138,48 @@ pub struct TicketPage {
     pub tickets: Vec<Ticket>,
     /// The tickets on all pages.
     pub total: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn list(skip: u128, limit: usize, order: Order) -> ListTeams {
+        ListTeams {
+            page: Page { skip, limit },
+            search: None,
+            sort_by: SortBy::CreatedAt,
+            order,
+            count: true,
+            loads: true,
+            max_bytes: 1,
+        }
+    }
+
+    fn team(number: u128) -> TeamId {
+        TeamId::new(Uuid::from_u128(number))
+    }
+
+    #[test]
+    fn first_pages_end_at_100_or_begin_at_0() {
+        for (skip, limit, is_first) in
+            [(0, 20, true), (0, 1000, true), (80, 20, true), (81, 20, false), (1, 100, false), (u128::MAX, 1, false)]
+        {
+            let list = list(skip, limit, Order::Ascending);
+            assert_eq!(list.is_first_page(), is_first, "{skip} {limit}");
+            assert!(!ListTeams { sort_by: SortBy::Name, ..list.clone() }.is_first_page());
+            assert!(!ListTeams { search: Some(Folded::of("x")), ..list }.is_first_page());
+        }
+    }
+
+    #[test]
+    fn ties_go_by_id_in_the_direction_of_the_list() {
+        let found = vec![("b", team(1)), ("a", team(3)), ("a", team(2)), ("c", team(4))];
+        for (order, expected) in [(Order::Ascending, [3, 1]), (Order::Descending, [1, 3])] {
+            assert_eq!(list(1, 2, order).select(found.clone()), (expected.map(team).to_vec(), 4));
+        }
+        assert_eq!(list(4, 2, Order::Ascending).select(found), (Vec::new(), 4));
+    }
 }

@@ -13,6 +13,8 @@ pub enum TextError {
     TooLong(usize),
     /// It holds a control character (Unicode category Cc).
     Control,
+    /// It holds a control character other than tab, line feed and carriage return.
+    ControlInLines,
 }
 
 impl fmt::Display for TextError {
@@ -21,6 +23,9 @@ impl fmt::Display for TextError {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong(max) => write!(f, "must have at most {max} characters"),
             Self::Control => f.write_str("must not have control characters"),
+            Self::ControlInLines => {
+                f.write_str("must not have control characters other than tab, line feed and carriage return")
+            }
         }
     }
 }
@@ -66,6 +71,12 @@ impl Folded {
             folded.push_str(word);
         }
         Self(folded)
+    }
+
+    /// Wraps a text that is folded already, such as a stored one.
+    #[must_use]
+    pub fn from_folded(text: impl Into<String>) -> Self {
+        Self(text.into())
     }
 
     /// Returns whether no character is left, such as of a zero-width space.
@@ -116,7 +127,8 @@ impl TeamName {
     }
 }
 
-/// A team's description: up to 10,000 characters, kept exactly as sent, the empty text too.
+/// A team's description: up to 10,000 characters, kept exactly as sent, the empty text too. Its only control characters are tab,
+/// line feed and carriage return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description(String);
 
@@ -127,10 +139,13 @@ impl Description {
     /// Checks a description.
     ///
     /// # Errors
-    /// [`TextError::TooLong`].
+    /// [`TextError::TooLong`], [`TextError::ControlInLines`].
     pub fn parse(text: &str) -> Result<Self, TextError> {
+        let is_refused = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r');
         if text.chars().nth(Self::MAX_CHARS).is_some() {
             Err(TextError::TooLong(Self::MAX_CHARS))
+        } else if text.chars().any(is_refused) {
+            Err(TextError::ControlInLines)
         } else {
             Ok(Self(text.to_owned()))
         }
@@ -150,6 +165,8 @@ pub enum TagsError {
     Tag(TextError),
     /// More than this many different tags.
     TooMany(usize),
+    /// More than this many bytes in all tags.
+    TooLarge(usize),
 }
 
 /// A team's specializations or a member's skills: up to 50 tags of 1 to 64 characters, in the order they were given.
@@ -161,6 +178,9 @@ impl Tags {
     pub const MAX_TAGS: usize = 50;
     /// The most characters a tag may have.
     pub const MAX_CHARS: usize = 64;
+    /// The most bytes of a member's skills together: UTF-8, with two bytes for each quotation mark and backslash. JSON escapes
+    /// these, so that a response with the skills of 500 members stays bounded.
+    pub const MAX_SKILLS_BYTES: usize = 4096;
     /// The most characters of a folded tag: U+FDFA folds to 18 characters, and every other character to fewer.
     pub const MAX_FOLDED_CHARS: usize = 18 * Self::MAX_CHARS;
 
@@ -178,6 +198,28 @@ impl Tags {
             }
         }
         if kept.len() > Self::MAX_TAGS { Err(TagsError::TooMany(Self::MAX_TAGS)) } else { Ok(Self(kept)) }
+    }
+
+    /// Wraps tags that were parsed before, such as stored ones. Checking the skills of 500 members again takes seconds of a slow
+    /// CPU, most of it to fold them.
+    #[must_use]
+    pub fn from_parsed(tags: Vec<String>) -> Self {
+        Self(tags)
+    }
+
+    /// Parses a member's skills by the rules of [`parse`](Self::parse). They have at most
+    /// [`MAX_SKILLS_BYTES`](Self::MAX_SKILLS_BYTES) together, after duplicates are dropped.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn parse_skills<S: AsRef<str>>(tags: impl IntoIterator<Item = S>) -> Result<Self, TagsError> {
+        let skills = Self::parse(tags)?;
+        let bytes = |tag: &String| tag.len() + tag.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        if skills.0.iter().map(bytes).sum::<usize>() > Self::MAX_SKILLS_BYTES {
+            Err(TagsError::TooLarge(Self::MAX_SKILLS_BYTES))
+        } else {
+            Ok(skills)
+        }
     }
 
     /// The tags, in order.
@@ -254,11 +296,46 @@ mod tests {
 
     #[test]
     fn a_description_is_kept_as_sent() {
-        for text in ["", "  a\n\tb \0 "] {
+        for text in ["", "  a\r\n\tb \u{a0} ", "\u{200b}\u{feff}\u{2028}"] {
             assert_eq!(Description::parse(text).unwrap().as_str(), text);
         }
         assert!(Description::parse(&"🦀".repeat(10_000)).is_ok());
         assert_eq!(Description::parse(&"x".repeat(10_001)), Err(TextError::TooLong(10_000)));
+    }
+
+    #[test]
+    fn description_has_no_control_characters_but_three() {
+        for code in (0..=0xff_u8).filter(|code| char::from(*code).is_control()) {
+            let text = format!("a{}b", char::from(code));
+            match char::from(code) {
+                '\t' | '\n' | '\r' => assert!(Description::parse(&text).is_ok(), "{text:?}"),
+                _ => assert_eq!(Description::parse(&text), Err(TextError::ControlInLines), "{text:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn skills_have_4_kib_together() {
+        let skills = |sizes: &[usize], c: &str| {
+            let tag = |(n, size): (usize, &usize)| format!("{n:02}{}", c.repeat(size - 2));
+            Tags::parse_skills(sizes.iter().enumerate().map(tag).collect::<Vec<_>>())
+        };
+        // 16 tags of 2 and 62 x 4 bytes are 4,000 bytes.
+        for (last, is_ok) in [(25, true), (26, false)] {
+            // 2 and 23 x 4 bytes are 94; with 2 more bytes it is full.
+            let mut sizes = vec![64; 16];
+            sizes.push(last);
+            assert_eq!(skills(&sizes, "🦀").is_ok(), is_ok, "{last}");
+        }
+        // 32 tags of 2 and 62 x 2 bytes are 4,032 bytes, and 2 and 31 x 2 are 64.
+        for c in ["\"", "\\", "é"] {
+            let mut sizes = vec![64; 32];
+            sizes.push(33);
+            assert!(skills(&sizes, c).is_ok(), "{c}");
+            sizes.push(3);
+            assert_eq!(skills(&sizes, c), Err(TagsError::TooLarge(4096)), "{c}");
+        }
+        assert!(Tags::parse_skills(vec!["x".repeat(64); 100]).is_ok(), "duplicates are dropped first");
     }
 
     #[test]

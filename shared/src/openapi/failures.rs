@@ -11,7 +11,7 @@ use crate::{
     http::{Endpoint, ROUTES},
     wire::{
         self, Failure, Occurrence,
-        input::{self, Invalid, Location, Rule},
+        input::{self, Invalid, Location, Rule, Violation},
         itsm::{self, Audience},
         toptickets,
     },
@@ -159,8 +159,18 @@ fn invalid(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
         .map(of_body)
         .chain(queries.iter().map(of_query))
         .chain(key)
+        .chain(page_too_large(endpoint))
         .filter_map(|(name, when, invalid)| Some(Case { name, when, failure: invalid?.into() }))
         .collect()
+}
+
+/// The refusal of a page that a response cannot carry.
+fn page_too_large(endpoint: Endpoint) -> Option<(&'static str, &'static str, Option<Invalid>)> {
+    let is_list = matches!(endpoint, Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments);
+    let when = "The page would exceed 6 MB. The message names the largest `limit` that fits.";
+    let rule = Rule::PageTooLarge(87);
+    let violation = Violation { location: Location::Query, field: "limit", rule };
+    is_list.then(|| ("page_too_large", when, Some(Invalid::Violations(vec![violation]))))
 }
 
 impl Case {
@@ -280,7 +290,7 @@ fn all() -> impl Iterator<Item = Failure> {
 }
 
 /// Every rule of form.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 19] = [
     Rule::Missing,
     Rule::Null,
     Rule::NotString,
@@ -293,9 +303,12 @@ const RULES: [Rule; 16] = [
     Rule::Empty,
     Rule::TooLong(0),
     Rule::Control,
+    Rule::ControlInLines,
     Rule::TooSmall(0),
     Rule::TooLarge(0),
+    Rule::PageTooLarge(0),
     Rule::TooManyItems(0),
+    Rule::TooManyBytes(0),
     Rule::NotVisible,
 ];
 

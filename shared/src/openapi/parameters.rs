@@ -78,6 +78,11 @@ fn ticket_id() -> Object {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_.:-]{1,128}$")).build()
 }
 
+const LIMIT_OF_SKIPPED: &str = "The most items to return. A page of more than 6 MB is refused, and the error names the largest \
+                                `limit` that fits.";
+const LIMIT_OF_NUMBERED: &str = "The most items on a page. A page of more than 6 MB is refused, and the error names the \
+                                 largest `limit` that fits.";
+
 fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
     let parameter = |(name, description, schema): (_, _, ObjectBuilder)| {
         let schema = schema.into();
@@ -89,11 +94,11 @@ fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
     let mut parameters = match (endpoint, contract) {
         (Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments, Contract::Toptickets) => vec![
             ("skip", "How many items to skip. `offset` is accepted for it.", integer(0, 0)),
-            ("limit", "The most items to return.", integer(50, 1).maximum(Some(100))),
+            ("limit", LIMIT_OF_SKIPPED, integer(50, 1).maximum(Some(100))),
         ],
         (Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments, Contract::Itsm) => vec![
             ("page", "The page, from 1.", integer(1, 1)),
-            ("limit", "The most items on a page.", integer(20, 1).maximum(Some(1000))),
+            ("limit", LIMIT_OF_NUMBERED, integer(20, 1).maximum(Some(1000))),
         ],
         _ => vec![],
     };

@@ -76,7 +76,8 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
 
 const LEAD: &str = "The user to lead the team: active, and not necessarily a member.";
 const SPECIALIZATIONS: &str = "The team's areas of expertise, by which tickets are routed to it; all of them.";
-const SKILLS: &str = "What the member knows, for skill-based routing; all of it.";
+const SKILLS: &str = "What the member knows, for skill-based routing; all of it. All skills together have at most 4,096 bytes in \
+                      UTF-8, with each quotation mark and backslash counted twice.";
 
 fn team_name() -> RefOr<Schema> {
     let description = "The name, unique within the organization. Names that differ only in letter case, in compatibility forms \
@@ -89,7 +90,10 @@ fn description() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .max_length(Some(Description::MAX_CHARS))
-        .description(Some("What the team is for. Kept as it is sent."))
+        .pattern(Some(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"))
+        .description(Some(
+            "What the team is for. Kept as it is sent. Its only control characters are tab, line feed and carriage return.",
+        ))
         .into()
 }
 

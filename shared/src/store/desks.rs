@@ -8,6 +8,7 @@ use super::{
     items::{self, Item},
     keys,
     retry::Stale,
+    tickets::Consistency,
 };
 use crate::{
     domain::{Error as Refused, Load, Member, OrganizationId, Roster, Team, TeamId},
@@ -132,7 +133,7 @@ impl Store {
         Ok(members)
     }
 
-    /// Reads the loads of teams, strongly consistent. A deleted team has none. No team may come twice. One round trip for each 100,
+    /// Reads the loads of teams, eventually consistent. A deleted team has none, and a new one may have none yet. No team may come twice. One round trip for each 100,
     /// beside each other.
     pub(super) async fn loads(
         &self,
@@ -144,6 +145,6 @@ impl Store {
             let team = items::text(&item, "pk").and_then(keys::team_of_partition);
             Ok((team.ok_or_else(|| Error::internal("a load is in no team's partition"))?, items::load(item)?))
         };
-        self.get_all(&keys).await?.into_iter().map(load_of).collect()
+        self.read_all(&keys, Consistency::Eventual).await?.into_iter().map(load_of).collect()
     }
 }

@@ -166,12 +166,23 @@ pub(super) fn team(organization_id: &OrganizationId, item: Item) -> Result<Team,
         description: description.as_deref().map(Description::parse).transpose().map_err(|_| bad("description"))?,
         lead_id: lead_id.as_deref().map(UserId::parse).transpose().map_err(|_| bad("lead_id"))?,
         queue_strategy: QueueStrategy::parse(&queue_strategy).ok_or_else(|| bad("queue_strategy"))?,
-        specializations: Tags::parse(specializations).map_err(|_| bad("specializations"))?,
+        specializations: Tags::from_parsed(specializations),
         member_count,
         version,
         created_at: Timestamp::from_millis(created_at),
         updated_at: Timestamp::from_millis(updated_at),
     })
+}
+
+/// The attributes of a team that [`team_update`] reads.
+pub(super) const TEAM_UPDATE: &str = "#sk, #name, #updated_at";
+
+/// Returns a team's id, its name as it is shown, and when it was last updated.
+pub(super) fn team_update(item: &Item) -> Result<(TeamId, &str, Timestamp), Error> {
+    let id = text(item, "sk").and_then(keys::team_of).ok_or_else(|| bad("sk"))?;
+    let name = text(item, "name").ok_or_else(|| bad("name"))?;
+    let updated_at = item.get("updated_at").and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
+    Ok((id, name, Timestamp::from_millis(updated_at.ok_or_else(|| bad("updated_at"))?)))
 }
 
 /// `ORG#o#TEAM#t`, `LOAD`.
@@ -310,19 +321,35 @@ pub(super) fn pass(item: Item) -> Result<RoutingPass, Error> {
     })
 }
 
-/// `ORG#o`, `NAME#<folded name>`.
+/// `ORG#o#NAMES`, `NAME#<folded name>`.
 #[derive(Serialize)]
 pub(super) struct NameClaimItem {
     pk: String,
     sk: String,
     team_id: String,
+    /// The folded name, where the sort key has its hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folded: Option<String>,
 }
 
 impl NameClaimItem {
     pub(super) fn new(team: &Team) -> Self {
-        let keys::Key { pk, sk } = keys::name_claim(&team.organization_id, &team.name.folded());
-        Self { pk, sk, team_id: team.id.uuid().to_string() }
+        let name = team.name.folded();
+        let keys::Key { pk, sk } = keys::name_claim(&team.organization_id, &name);
+        let folded = keys::folded_name_of(&sk).is_none().then(|| name.as_str().to_owned());
+        Self { pk, sk, team_id: team.id.uuid().to_string(), folded }
     }
+}
+
+/// The attributes of a name claim that [`name_claim`] reads.
+pub(super) const NAME_CLAIM: &str = "sk, team_id, folded";
+
+/// Returns the team of a name claim and its folded name.
+pub(super) fn name_claim(item: &Item) -> Result<(TeamId, Folded), Error> {
+    let team = text(item, "team_id").and_then(|id| TeamId::parse(id).ok()).ok_or_else(|| bad("team_id"))?;
+    let folded = text(item, "sk").and_then(keys::folded_name_of);
+    let folded = folded.or_else(|| text(item, "folded").map(Folded::from_folded)).ok_or_else(|| bad("folded"))?;
+    Ok((team, folded))
 }
 
 /// `ORG#o#USER#u`, `LEAD#t`.
@@ -550,7 +577,7 @@ pub(super) fn member(item: Item) -> Result<Member, Error> {
     let id = keys::member_of(&sk).ok_or_else(|| bad("sk"))?;
     Ok(Member {
         user: profile.into_user(id)?,
-        skills: Tags::parse(skills).map_err(|_| bad("skills"))?,
+        skills: Tags::from_parsed(skills),
         joined_at: Timestamp::from_millis(joined_at),
         removed_at: removed_at.map(Timestamp::from_millis),
         last_turn,
@@ -1215,6 +1242,22 @@ mod tests {
         assert!(item["compressed"].is_b());
         let SavedPart { compressed, expires_at } = saved_part(item).unwrap();
         assert_eq!((compressed, expires_at), (bytes, 9));
+    }
+
+    #[test]
+    fn name_claim_keeps_team_and_folded_name() {
+        let claim = |name: &str| {
+            let team = Team { name: TeamName::parse(name).unwrap(), ..operations() };
+            to_item(NameClaimItem::new(&team)).unwrap()
+        };
+        let (short, long) = ("Network Operations", "🦀".repeat(TeamName::MAX_CHARS));
+        for (name, keeps_folded) in [(short, false), (&*long, true)] {
+            assert_eq!(claim(name).contains_key("folded"), keeps_folded, "{name}");
+            assert_eq!(name_claim(&claim(name)).unwrap(), (operations().id, Folded::of(name)));
+        }
+        let mut foreign = claim(&long);
+        foreign.remove("folded");
+        assert!(name_claim(&foreign).is_err());
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Key {
     }
 }
 
-/// An organization: its teams and their names are in the same partition. Routing writes no item of this partition.
+/// An organization: its teams are in the same partition. Routing writes no item of this partition.
 pub(super) fn organization(org: &OrganizationId) -> Key {
     Key::new(organization_partition(org), "ORG")
 }
@@ -108,9 +108,21 @@ pub(super) fn unfinished_since(gsi1sk: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(gsi1sk.split('#').next()?.parse().ok()?))
 }
 
-/// The claim of a team on its name.
+/// Returns the partition of an organization's name claims.
+///
+/// It is apart from the teams, so that a list that reads all names takes no capacity from the reads of teams.
+pub(super) fn names_partition(org: &OrganizationId) -> String {
+    format!("ORG#{org}#NAMES")
+}
+
+/// Returns the key of a team's claim on its name.
 pub(super) fn name_claim(org: &OrganizationId, name: &Folded) -> Key {
-    Key::new(organization_partition(org), with_folded("NAME", name, MAX_SORT_KEY_BYTES))
+    Key::new(names_partition(org), with_folded("NAME", name, MAX_SORT_KEY_BYTES))
+}
+
+/// Returns the folded name that the sort key of a name claim holds. `None` for a claim whose key has the name's hash.
+pub(super) fn folded_name_of(sk: &str) -> Option<Folded> {
+    sk.strip_prefix("NAME#").map(Folded::from_folded)
 }
 
 /// Returns a key that ends with a folded name or tag, or with its SHA-256 if the key would have more than `max` bytes.
@@ -398,7 +410,7 @@ mod tests {
             (team(&org(), team_id()), "ORG#org_9f8e", &*format!("TEAM#{t}")),
             (load(&org(), team_id()), &format!("ORG#org_9f8e#TEAM#{t}"), "LOAD"),
             (gone(&org(), team_id()), &format!("ORG#org_9f8e#TEAM#{t}"), "GONE"),
-            (name_claim(&org(), &Folded::of(" Café ")), "ORG#org_9f8e", "NAME#café"),
+            (name_claim(&org(), &Folded::of(" Café ")), "ORG#org_9f8e#NAMES", "NAME#café"),
             (user(&org(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), "USER"),
             (lead(&org(), user_id(), team_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("LEAD#{t}")),
             (membership(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("MEMBER#{u}")),
@@ -562,6 +574,7 @@ mod tests {
         let crabs = |n| TeamName::parse(&"🦀".repeat(n)).unwrap().folded();
         let (short, long) = (name_claim(&org(), &crabs(254)).sk, name_claim(&org(), &crabs(255)).sk);
         assert!(short.starts_with("NAME#🦀") && short.len() <= MAX_SORT_KEY_BYTES);
+        assert_eq!((folded_name_of(&short), folded_name_of(&long)), (Some(crabs(254)), None));
         assert!(long.starts_with("NAMEHASH#") && long.len() <= MAX_SORT_KEY_BYTES);
         let longer = TeamName::parse(&"\u{fdfa}".repeat(TeamName::MAX_CHARS)).unwrap().folded();
         assert!(name_claim(&org(), &longer).sk.starts_with("NAMEHASH#"));

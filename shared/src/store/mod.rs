@@ -13,6 +13,7 @@ mod issuers;
 mod items;
 mod keys;
 mod leads;
+mod lists;
 mod members;
 mod organizations;
 mod passes;

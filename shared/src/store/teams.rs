@@ -1,10 +1,8 @@
 //! Teams: reading, listing, creating, changing and deleting them.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::{
     operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 
 use super::{
@@ -21,8 +19,8 @@ use super::{
     work::{MARK, mark_values},
 };
 use crate::domain::{
-    Error as Refused, Idempotency, IfVersion, ListTeams, Listed, Load, Order, OrganizationId, Roster, Team,
-    TeamChanges, TeamId, TeamPage, Timestamp, UserField, UserId, UserStatus,
+    Error as Refused, Idempotency, IfVersion, Load, OrganizationId, Roster, Team, TeamChanges, TeamId, Timestamp,
+    UserField, UserId, UserStatus,
 };
 
 /// What deleting a team does about the open tickets it still holds.
@@ -35,66 +33,6 @@ pub enum OnOpenTickets {
 }
 
 impl Store {
-    /// Lists teams, strongly consistent.
-    ///
-    /// In the table's own order: one round trip for the first megabyte up to the end of the page. In any other order, or with
-    /// a search: all teams of the organization, one round trip a megabyte. Then one for the loads of the page.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn list_teams(&self, org: &OrganizationId, list: &ListTeams) -> Result<TeamPage, Error> {
-        if !list.is_stored_order() {
-            let (teams, _) = self.teams(org, Order::Ascending, usize::MAX).await?;
-            let (teams, total) = list.page_of(teams);
-            return Ok(TeamPage { teams: self.with_loads(org, teams).await?, total });
-        }
-        let (read, counted) = tokio::join!(self.teams(org, list.order, list.page.end()), async {
-            if list.count { self.team_count(org).await } else { Ok(0) }
-        });
-        let (teams, all) = read?;
-        // Where the end was seen, what was seen is the count; else no count may contradict the page beside it.
-        let total = if all { teams.len() } else { counted?.max(teams.len()) };
-        Ok(TeamPage { teams: self.with_loads(org, list.page.cut(teams).collect()).await?, total })
-    }
-
-    /// Adds the loads to teams. A team whose load is missing is being deleted, and has no tickets any more.
-    async fn with_loads(&self, org: &OrganizationId, teams: Vec<Team>) -> Result<Vec<Listed>, Error> {
-        let loads = self.loads(org, teams.iter().map(|team| team.id)).await?;
-        let with_load = |team: Team| Listed { load: loads.get(&team.id).copied().unwrap_or_default(), team };
-        Ok(teams.into_iter().map(with_load).collect())
-    }
-
-    /// Reads the first `wanted` teams in the table's order, and tells whether they are all there are.
-    async fn teams(&self, org: &OrganizationId, order: Order, wanted: usize) -> Result<(Vec<Team>, bool), Error> {
-        let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .scan_index_forward(order == Order::Ascending)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :teams)")
-            .expression_attribute_values(":pk", s(keys::organization_partition(org)))
-            .expression_attribute_values(":teams", s(keys::TEAMS));
-        let mut read = Vec::new();
-        let mut start: Option<HashMap<String, AttributeValue>> = None;
-        loop {
-            let limit = i32::try_from(wanted.saturating_sub(read.len()).max(1)).ok();
-            let page =
-                self.send(|| call.clone().set_limit(limit).set_exclusive_start_key(start.clone()).send()).await?;
-            for item in page.items.unwrap_or_default() {
-                read.push(items::team(org, item)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() || read.len() >= wanted {
-                return Ok((read, start.is_none()));
-            }
-        }
-    }
-
-    async fn team_count(&self, org: &OrganizationId) -> Result<usize, Error> {
-        self.get(&keys::organization(org)).await?.map_or(Ok(0), items::team_count)
-    }
-
     /// Creates a team, and keeps the answer where the request has a key.
     ///
     /// One round trip: a transaction of the team, its load, its name claim, the organization's count and the answer, and for a

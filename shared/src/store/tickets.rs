@@ -23,7 +23,14 @@ use crate::{
 };
 
 /// The most keys that DynamoDB takes in one `BatchGetItem`.
-const MAX_KEYS: usize = 100;
+pub(super) const MAX_KEYS: usize = 100;
+
+/// The consistency of a read. An eventually consistent one costs half the read units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consistency {
+    Strong,
+    Eventual,
+}
 
 /// An organization's tickets, as far as they were asked for and exist.
 pub struct Tickets {
@@ -65,15 +72,29 @@ impl Store {
     /// Reads items, strongly consistent, in no order; those that do not exist are left out. No key may come twice. One round trip
     /// for each 100, beside each other.
     pub(super) async fn get_all(&self, keys: &[HashMap<String, AttributeValue>]) -> Result<Vec<Item>, Error> {
-        let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec()))).await?;
+        self.read_all(keys, Consistency::Strong).await
+    }
+
+    /// Reads items of this consistency by the rules of [`get_all`](Self::get_all).
+    pub(super) async fn read_all(
+        &self,
+        keys: &[HashMap<String, AttributeValue>],
+        consistency: Consistency,
+    ) -> Result<Vec<Item>, Error> {
+        let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec(), consistency))).await?;
         Ok(read.into_iter().flatten().collect())
     }
 
-    /// Reads up to 100 items, strongly consistent. One round trip, and one more for each part that the table puts off.
-    async fn batch_get(&self, keys: Vec<HashMap<String, AttributeValue>>) -> Result<Vec<Item>, Error> {
+    /// Reads up to 100 items, in no order. One round trip, and one more for each part that the table puts off.
+    async fn batch_get(
+        &self,
+        keys: Vec<HashMap<String, AttributeValue>>,
+        consistency: Consistency,
+    ) -> Result<Vec<Item>, Error> {
         let mut backoff = self.backoff();
         let mut found = Vec::with_capacity(keys.len());
-        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let is_strong = consistency == Consistency::Strong;
+        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(is_strong).build();
         let mut wanted = Some(wanted.map_err(Error::internal)?);
         while let Some(keys) = wanted {
             let call = self.client.batch_get_item().request_items(&*self.table, keys);

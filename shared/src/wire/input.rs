@@ -43,6 +43,8 @@ pub enum Rule {
     TooLong(usize),
     /// It has a control character.
     Control,
+    /// It has a control character other than tab, line feed and carriage return.
+    ControlInLines,
     /// It has something else than visible ASCII characters.
     NotVisible,
     /// Less than this.
@@ -51,6 +53,10 @@ pub enum Rule {
     TooLarge(i64),
     /// More items than this.
     TooManyItems(usize),
+    /// More bytes in all items than this.
+    TooManyBytes(usize),
+    /// A response cannot carry so many items, only this many of them.
+    PageTooLarge(usize),
     /// A parameter that the route does not take.
     Unsupported,
 }
@@ -61,6 +67,7 @@ impl From<TextError> for Rule {
             TextError::Empty => Self::Empty,
             TextError::TooLong(max) => Self::TooLong(max),
             TextError::Control => Self::Control,
+            TextError::ControlInLines => Self::ControlInLines,
         }
     }
 }
@@ -70,6 +77,7 @@ impl From<TagsError> for Rule {
         match error {
             TagsError::Tag(error) => error.into(),
             TagsError::TooMany(max) => Self::TooManyItems(max),
+            TagsError::TooLarge(max) => Self::TooManyBytes(max),
         }
     }
 }
@@ -98,10 +106,20 @@ impl fmt::Display for Rule {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong(max) => write!(f, "must have at most {max} characters"),
             Self::Control => f.write_str("must not have control characters"),
+            Self::ControlInLines => {
+                f.write_str("must not have control characters other than tab, line feed and carriage return")
+            }
             Self::NotVisible => f.write_str("must have visible ASCII characters only"),
             Self::TooSmall(min) => write!(f, "must be at least {min}"),
             Self::TooLarge(max) => write!(f, "must be at most {max}"),
             Self::TooManyItems(max) => write!(f, "must have at most {max} items"),
+            Self::TooManyBytes(max) => write!(
+                f,
+                "must have at most {max} bytes together, in UTF-8 with each quotation mark and backslash counted twice"
+            ),
+            Self::PageTooLarge(largest) => {
+                write!(f, "must be at most {largest} for this page, because a larger response would exceed 6 MB")
+            }
             Self::Unsupported => f.write_str("is not supported"),
         }
     }
@@ -349,15 +367,25 @@ pub fn listed_state(query: &mut Query) -> Result<Option<ListedState>, Broken> {
     query.one_of("state", &["assigned", "waiting"], &states, None)
 }
 
-/// A list of tags.
+/// A team's specializations.
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn tags(value: &RawValue) -> Result<Tags, Rule> {
+pub fn specializations(value: &RawValue) -> Result<Tags, Rule> {
+    Ok(Tags::parse(strings(value)?)?)
+}
+
+/// A member's skills.
+///
+/// # Errors
+/// The rule it breaks.
+pub fn skills(value: &RawValue) -> Result<Tags, Rule> {
+    Ok(Tags::parse_skills(strings(value)?)?)
+}
+
+fn strings(value: &RawValue) -> Result<Vec<String>, Rule> {
     let values: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| Rule::NotList)?;
-    let texts =
-        values.into_iter().map(|value| string(value).map_err(|_| Rule::NotStrings)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Tags::parse(texts)?)
+    values.into_iter().map(|value| string(value).map_err(|_| Rule::NotStrings)).collect()
 }
 
 /// A query string's parameters, and the rules they broke so far.
@@ -578,7 +606,8 @@ mod tests {
                 body.optional("x", user_id).is_ok(),
                 body.optional("x", queue_strategy).is_ok(),
                 body.optional("x", member_role).is_ok(),
-                body.optional("x", tags).is_ok(),
+                body.optional("x", specializations).is_ok(),
+                body.optional("x", skills).is_ok(),
             ];
             prop_assert_eq!(read.iter().filter(|ok| !**ok).count(), body.violations.len());
         }

@@ -12,6 +12,7 @@ pub mod toptickets;
 
 mod decision;
 mod failure;
+pub(crate) mod page;
 
 pub use failure::{Failure, Occurrence};
 
@@ -103,7 +104,7 @@ pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, Invalid>
 pub fn update_member(body: &[u8]) -> Result<MemberChanges, Invalid> {
     let mut body = Body::parse(body)?;
     let role = body.change("role", input::member_role);
-    let skills = body.change("skills", input::tags);
+    let skills = body.change("skills", input::skills);
     let (Ok(role), Ok(skills)) = (role, skills) else { return Err(body.invalid()) };
     Ok(MemberChanges { role, skills })
 }
@@ -118,8 +119,10 @@ pub fn team(contract: Contract, roster: &Roster) -> String {
 }
 
 /// Renders one page of teams.
-#[must_use]
-pub fn teams(contract: Contract, list: &ListTeams, page: &TeamPage) -> String {
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn teams(contract: Contract, list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
     match contract {
         Contract::Toptickets => toptickets::teams(page),
         Contract::Itsm => itsm::teams(list, page),
@@ -127,8 +130,10 @@ pub fn teams(contract: Contract, list: &ListTeams, page: &TeamPage) -> String {
 }
 
 /// Renders one page of a team's members.
-#[must_use]
-pub fn members(contract: Contract, page: Page, roster: &Roster) -> String {
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn members(contract: Contract, page: Page, roster: &Roster) -> Result<String, Invalid> {
     match contract {
         Contract::Toptickets => toptickets::members(page, roster),
         Contract::Itsm => itsm::members(page, roster),
@@ -160,8 +165,10 @@ pub fn decision(contract: Contract, ticket: &Ticket) -> String {
 }
 
 /// Renders one page of a team's open tickets, each with its latest decision.
-#[must_use]
-pub fn decisions(contract: Contract, page: Page, tickets: &TicketPage) -> String {
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn decisions(contract: Contract, page: Page, tickets: &TicketPage) -> Result<String, Invalid> {
     match contract {
         Contract::Toptickets => toptickets::decisions(tickets),
         Contract::Itsm => itsm::decisions(page, tickets),

@@ -157,6 +157,12 @@ fn bad_texts() -> Vec<(String, [&'static str; 2])> {
         json!({ "name": "Fine", "description": long }).to_string(),
         ["422 body.description: value_error.any_str.max_length", "400 VALIDATION_ERROR description maxLength"],
     ));
+    for control in ["\0", "\u{b}", "\u{1f}", "\u{7f}", "\u{85}"] {
+        rows.push((
+            json!({ "name": "Fine", "description": format!("a\tb\r\n{control}") }).to_string(),
+            ["422 body.description: value_error.str.control", "400 VALIDATION_ERROR description isPrintable"],
+        ));
+    }
     rows.push((
         json!({ "name": "", "description": long }).to_string(),
         [
@@ -274,6 +280,7 @@ async fn a_bad_member_is_named() {
         ("skills", json!(["x".repeat(65)]), "maxLength"),
         ("skills", json!(["a\nb"]), "isPrintable"),
         ("skills", json!((0..51).map(|tag| tag.to_string()).collect::<Vec<_>>()), "arrayMaxSize"),
+        ("skills", skills(1), "maxLength"),
     ] {
         let answer = org.itsm.post(&members, json!({ "user_id": id, field: value })).await;
         assert_eq!(said(&org.itsm, &members, &answer), format!("400 VALIDATION_ERROR {field} {constraint}"));
@@ -284,6 +291,26 @@ async fn a_bad_member_is_named() {
         "400 VALIDATION_ERROR role isEnum"
     );
     assert_eq!(org.toptickets.post(&members, both).await.status, 201, "they mean nothing to TopTickets");
+}
+
+/// Skills of 4,096 bytes together, and as many more.
+fn skills(more: usize) -> serde_json::Value {
+    let mut skills: Vec<_> = (0..16).map(|n| format!("{n:02}{}", "🦀".repeat(62))).collect();
+    skills.push(format!("{}{}", "🦀".repeat(24), "x".repeat(more)));
+    json!(skills)
+}
+
+#[tokio::test]
+async fn skills_of_4_kib_are_kept() {
+    let org = Stack::shared().organization().await;
+    let members = format!("/v1/teams/{}/members", org.team("Team").await);
+    let id = bare(&org.users[0]);
+    let answer = org.itsm.post(&members, json!({ "user_id": id, "skills": skills(0) })).await;
+    assert_eq!((answer.status.as_u16(), &answer.json["data"]["skills"]), (201, &skills(0)), "{answer}");
+    for client in org.both() {
+        let answer = client.patch(&format!("{members}/{id}"), json!({ "skills": skills(0) })).await;
+        assert_eq!(answer.status, 200, "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -314,6 +341,10 @@ async fn a_bad_change_of_a_member_is_named_under_both_contracts() {
         ),
         (
             json!({ "skills": ["x".repeat(65)] }),
+            ["422 body.skills: value_error.any_str.max_length", "400 VALIDATION_ERROR skills maxLength"],
+        ),
+        (
+            json!({ "skills": skills(1) }),
             ["422 body.skills: value_error.any_str.max_length", "400 VALIDATION_ERROR skills maxLength"],
         ),
         (

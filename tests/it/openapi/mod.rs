@@ -205,6 +205,7 @@ fn every_error_of_toptickets_is_described() {
         "422 User is not active",
         "422 value_error.any_str.min_length",
         "422 value_error.number.not_ge",
+        "422 value_error.number.not_le",
         "429 Rate limit exceeded. Try again in 17 seconds.",
         "500 Internal server error",
         "503 Service temporarily unavailable. Try again shortly.",

@@ -4,3 +4,4 @@
 
 mod assignments;
 mod leads;
+mod lists;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod behind;
+pub mod crowd;
 pub mod described;
 pub mod desks;
 pub mod direct;

@@ -98,8 +98,9 @@ impl Table {
             .scan()
             .table_name(&self.table)
             .consistent_read(true)
-            .filter_expression("pk = :own OR begins_with(pk, :teams) OR begins_with(pk, :users)")
+            .filter_expression("pk = :own OR pk = :names OR begins_with(pk, :teams) OR begins_with(pk, :users)")
             .expression_attribute_values(":own", AttributeValue::S(own.clone()))
+            .expression_attribute_values(":names", AttributeValue::S(format!("{own}#NAMES")))
             .expression_attribute_values(":teams", AttributeValue::S(teams.clone()))
             .expression_attribute_values(":users", AttributeValue::S(users.clone()));
         let items: Vec<Item> =
@@ -134,11 +135,12 @@ impl Contents {
         }
     }
 
-    /// Adds an item of the organization's own partition.
+    /// Adds an item of the organization's own partition, or of that of its names.
     fn add_own(&mut self, sk: &str, item: Item) {
         if sk == "ORG" {
             self.team_count = number(&item, "team_count");
-        } else if let Some(name) = sk.strip_prefix("NAME#") {
+        } else if sk.starts_with("NAME") {
+            let name = sk.strip_prefix("NAME#").unwrap_or_else(|| text(&item, "folded"));
             self.claims.insert(name.to_owned(), text(&item, "team_id").to_owned());
         } else if let Some(team) = sk.strip_prefix("TEAM#") {
             self.teams.insert(team.to_owned(), item);

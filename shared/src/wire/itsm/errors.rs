@@ -208,10 +208,10 @@ pub(crate) fn constraint(rule: Rule) -> &'static str {
         Rule::NotUuid => "isUuid",
         Rule::NotOneOf(_) | Rule::Unsupported => "isEnum",
         Rule::Empty => "isNotEmpty",
-        Rule::TooLong(_) => "maxLength",
-        Rule::Control | Rule::NotVisible => "isPrintable",
+        Rule::TooLong(_) | Rule::TooManyBytes(_) => "maxLength",
+        Rule::Control | Rule::ControlInLines | Rule::NotVisible => "isPrintable",
         Rule::TooSmall(_) => "min",
-        Rule::TooLarge(_) => "max",
+        Rule::TooLarge(_) | Rule::PageTooLarge(_) => "max",
         Rule::TooManyItems(_) => "arrayMaxSize",
     }
 }

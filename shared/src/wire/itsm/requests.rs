@@ -2,7 +2,10 @@
 
 use crate::{
     domain::{Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, SortBy, TeamChanges},
-    wire::input::{self, Body, Broken, Invalid, Query},
+    wire::{
+        input::{self, Body, Broken, Invalid, Query},
+        page::MAX_ITEMS_BYTES,
+    },
 };
 
 /// `GET /v1/teams`: `search`, `page`, `limit`, `sortBy` and `sortOrder`, newest first unless told otherwise.
@@ -22,7 +25,15 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
         return Err(query.invalid());
     };
     let search = Folded::of(&search);
-    Ok(ListTeams { page, search: (!search.is_empty()).then_some(search), sort_by, order, count: true })
+    Ok(ListTeams {
+        page,
+        search: (!search.is_empty()).then_some(search),
+        sort_by,
+        order,
+        count: true,
+        loads: true,
+        max_bytes: MAX_ITEMS_BYTES,
+    })
 }
 
 /// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state. `cursor` is refused, as it is for teams.
@@ -68,7 +79,7 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
     let description = body.optional("description", input::description);
     let lead_id = body.optional("lead_id", input::user_id);
     let queue_strategy = body.optional("queue_strategy", input::queue_strategy);
-    let specializations = body.optional("specializations", input::tags);
+    let specializations = body.optional("specializations", input::specializations);
     let (Ok(name), Ok(description), Ok(lead_id), Ok(queue_strategy), Ok(specializations)) =
         (name, description, lead_id, queue_strategy, specializations)
     else {
@@ -93,7 +104,7 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
     let description = body.clearable("description", input::description);
     let lead_id = body.clearable("lead_id", input::user_id);
     let queue_strategy = body.change("queue_strategy", input::queue_strategy);
-    let specializations = body.change("specializations", input::tags);
+    let specializations = body.change("specializations", input::specializations);
     let (Ok(name), Ok(description), Ok(lead_id), Ok(queue_strategy), Ok(specializations)) =
         (name, description, lead_id, queue_strategy, specializations)
     else {
@@ -110,7 +121,7 @@ pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
     let mut body = Body::parse(body)?;
     let user_id = body.required("user_id", input::user_id);
     let role = body.optional("role", input::member_role);
-    let skills = body.optional("skills", input::tags);
+    let skills = body.optional("skills", input::skills);
     let (Ok(user_id), Ok(role), Ok(skills)) = (user_id, role, skills) else { return Err(body.invalid()) };
     Ok(NewMember { user_id, role: role.unwrap_or(MemberRole::Member), skills: skills.unwrap_or_default() })
 }

@@ -11,7 +11,8 @@ use crate::{
     wire::{
         count,
         decision::{DecisionOut, Forms},
-        json,
+        input::Invalid,
+        json, page,
     },
 };
 #[cfg(feature = "openapi")]
@@ -370,16 +371,20 @@ pub fn team(roster: &Roster) -> String {
 }
 
 /// A page of team summaries.
-#[must_use]
-pub fn teams(list: &ListTeams, page: &TeamPage) -> String {
-    paginated(page.teams.iter().map(TeamSummaryOut::from).collect(), list.page, page.total)
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
+    paginated(page.teams.iter().map(TeamSummaryOut::from), list.page, page.total)
 }
 
 /// A page of a team's members.
-#[must_use]
-pub fn members(page: Page, Roster { team, members }: &Roster) -> String {
-    let data = page.cut(members).map(|member| ListedMemberOut::new(team, member)).collect();
-    paginated(data, page, members.len())
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn members(page: Page, Roster { team, members }: &Roster) -> Result<String, Invalid> {
+    let items = page.cut(members).map(|member| ListedMemberOut::new(team, member));
+    paginated(items, page, members.len())
 }
 
 /// A ticket's latest decision.
@@ -389,9 +394,11 @@ pub fn decision(ticket: &Ticket) -> String {
 }
 
 /// A page of tickets' latest decisions.
-#[must_use]
-pub fn decisions(page: Page, TicketPage { tickets, total }: &TicketPage) -> String {
-    paginated(tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)).collect(), page, *total)
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn decisions(page: Page, TicketPage { tickets, total }: &TicketPage) -> Result<String, Invalid> {
+    paginated(tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)), page, *total)
 }
 
 /// A membership of a team.
@@ -429,8 +436,9 @@ fn success(data: impl Serialize) -> String {
     json(&Success { success: true, data })
 }
 
-fn paginated<T: Serialize>(data: Vec<T>, page: Page, total: usize) -> String {
-    json(&Paginated { success: true, data, meta: Meta { pagination: Pagination::of(page, total) } })
+fn paginated<T: Serialize>(items: impl Iterator<Item = T>, page: Page, total: usize) -> Result<String, Invalid> {
+    let data = page::serialize(items)?;
+    Ok(json(&Paginated { success: true, data, meta: Meta { pagination: Pagination::of(page, total) } }))
 }
 
 /// The schemas of everything above.

@@ -141,10 +141,10 @@ pub(crate) fn kind(location: Location, rule: Rule) -> (u16, &'static str) {
         Rule::NotUuid => (400, "type_error.uuid"),
         Rule::NotOneOf(_) | Rule::Unsupported => (400, "type_error.enum"),
         Rule::Empty => (422, "value_error.any_str.min_length"),
-        Rule::TooLong(_) => (422, "value_error.any_str.max_length"),
-        Rule::Control => (422, "value_error.str.control"),
+        Rule::TooLong(_) | Rule::TooManyBytes(_) => (422, "value_error.any_str.max_length"),
+        Rule::Control | Rule::ControlInLines => (422, "value_error.str.control"),
         Rule::TooSmall(_) => (422, "value_error.number.not_ge"),
-        Rule::TooLarge(_) => (422, "value_error.number.not_le"),
+        Rule::TooLarge(_) | Rule::PageTooLarge(_) => (422, "value_error.number.not_le"),
         Rule::TooManyItems(_) => (422, "value_error.list.max_items"),
     }
 }

@@ -5,7 +5,10 @@ use crate::{
     domain::{
         ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, QueueStrategy, SortBy, Tags, TeamChanges,
     },
-    wire::input::{self, Body, Broken, Invalid, Query},
+    wire::{
+        input::{self, Body, Broken, Invalid, Query},
+        page::MAX_ITEMS_BYTES,
+    },
 };
 
 /// `GET /v1/teams`: a page, oldest first.
@@ -14,7 +17,15 @@ use crate::{
 /// The parameters that break a rule.
 pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
     let page = page(query)?;
-    Ok(ListTeams { page, search: None, sort_by: SortBy::CreatedAt, order: Order::Ascending, count: false })
+    Ok(ListTeams {
+        page,
+        search: None,
+        sort_by: SortBy::CreatedAt,
+        order: Order::Ascending,
+        count: false,
+        loads: false,
+        max_bytes: MAX_ITEMS_BYTES,
+    })
 }
 
 /// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state.

@@ -11,7 +11,8 @@ use crate::{
     domain::{Listed, Member, Page, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp, User, UserId},
     wire::{
         decision::{DecisionOut, Forms},
-        json,
+        input::Invalid,
+        json, page,
     },
 };
 
@@ -175,15 +176,19 @@ pub fn team(roster: &Roster) -> String {
 }
 
 /// An array of team summaries.
-#[must_use]
-pub fn teams(page: &TeamPage) -> String {
-    json(&page.teams.iter().map(TeamSummaryOut::from).collect::<Vec<_>>())
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn teams(page: &TeamPage) -> Result<String, Invalid> {
+    array(page.teams.iter().map(TeamSummaryOut::from))
 }
 
 /// An array of memberships.
-#[must_use]
-pub fn members(page: Page, Roster { team, members }: &Roster) -> String {
-    json(&page.cut(members).map(|member| MembershipOut::new(team, member)).collect::<Vec<_>>())
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn members(page: Page, Roster { team, members }: &Roster) -> Result<String, Invalid> {
+    array(page.cut(members).map(|member| MembershipOut::new(team, member)))
 }
 
 /// A ticket's latest decision.
@@ -193,9 +198,15 @@ pub fn decision(ticket: &Ticket) -> String {
 }
 
 /// An array of tickets' latest decisions.
-#[must_use]
-pub fn decisions(page: &TicketPage) -> String {
-    json(&page.tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)).collect::<Vec<_>>())
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn decisions(page: &TicketPage) -> Result<String, Invalid> {
+    array(page.tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)))
+}
+
+fn array<T: Serialize>(items: impl Iterator<Item = T>) -> Result<String, Invalid> {
+    Ok(json(&page::serialize(items)?))
 }
 
 /// The schemas of everything above.
