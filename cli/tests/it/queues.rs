@@ -14,7 +14,7 @@ use aws_sdk_sqs::{
     error::ProvideErrorMetadata,
     types::{
         ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
-        QueueAttributeName, SendMessageBatchRequestEntry,
+        MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
     },
 };
 use futures_util::future::BoxFuture;
@@ -97,21 +97,24 @@ fn bodies(event: &Value) -> Vec<String> {
 async fn a_message_that_fails_comes_again_and_is_dead_after_ten_receives() {
     let seen: Arc<Mutex<BTreeMap<String, Vec<String>>>> = Arc::default();
     let log = Arc::clone(&seen);
-    let stack = start([(
-        "AssignmentFunction",
-        handler(move |event| {
-            let mut failures = Vec::new();
-            for record in records(&event) {
-                let receives = record["attributes"]["ApproximateReceiveCount"].as_str().unwrap().to_owned();
-                let body = record["body"].as_str().unwrap().to_owned();
-                if body == "poison" {
-                    failures.push(json!({ "itemIdentifier": record["messageId"] }));
+    let stack = start([
+        (
+            "AssignmentFunction",
+            handler(move |event| {
+                let mut failures = Vec::new();
+                for record in records(&event) {
+                    let receives = record["attributes"]["ApproximateReceiveCount"].as_str().unwrap().to_owned();
+                    let body = record["body"].as_str().unwrap().to_owned();
+                    if body == "poison" {
+                        failures.push(json!({ "itemIdentifier": record["messageId"] }));
+                    }
+                    log.lock().unwrap().entry(body).or_default().push(receives);
                 }
-                log.lock().unwrap().entry(body).or_default().push(receives);
-            }
-            json!({ "batchItemFailures": failures })
-        }),
-    )])
+                json!({ "batchItemFailures": failures })
+            }),
+        ),
+        ("JobsFunction", handler(|_| Value::Null)),
+    ])
     .await;
     assert_eq!(send(&stack, "tickets", "poison").await, (StatusCode::ACCEPTED, json!({ "accepted": 1 })));
     assert_eq!(send(&stack, "tickets", r#"[{"n":1},{"n":2}]"#).await.1, json!({ "accepted": 2 }));
@@ -395,6 +398,64 @@ async fn the_sdk_receives_and_is_refused_as_sqs_would() {
     assert_eq!(located["url"], json!(stack.queue_url("long-jobs")));
     let nobody = reqwest::get(format!("{}/_dev/queues/nobody", stack.url)).await.unwrap();
     assert_eq!(nobody.status(), StatusCode::NOT_FOUND);
+    stack.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn message_group_is_kept_and_returned() {
+    let stack = start([]).await;
+    let sqs = aws_sdk_sqs::Client::new(&emulator::sdk_config(&stack.aws_url));
+    let queue = stack.queue_url("tickets-dead-letters");
+    let send = |group: &str| sqs.send_message().queue_url(&queue).message_body("a").message_group_id(group).send();
+    send("acme").await.unwrap();
+    for refused in ["", "two words", "caf\u{e9}", &"x".repeat(129)] {
+        assert_eq!(send(refused).await.unwrap_err().code(), Some("InvalidParameterValue"), "{refused:?}");
+    }
+    let entry = |id: &str, group: Option<&str>| {
+        let entry = SendMessageBatchRequestEntry::builder().id(id).message_body(id);
+        entry.set_message_group_id(group.map(str::to_owned)).build().unwrap()
+    };
+    let entries = vec![entry("b", Some("globex")), entry("c", None), entry("d", Some("\u{1}"))];
+    let sent = sqs.send_message_batch().queue_url(&queue).set_entries(Some(entries)).send().await.unwrap();
+    let failed: Vec<_> = sent.failed().iter().map(|failed| (failed.id(), failed.code())).collect();
+    assert_eq!((sent.successful().len(), failed), (2, vec![("d", "InvalidParameterValue")]));
+
+    let group = MessageSystemAttributeName::MessageGroupId;
+    let receive = sqs.receive_message().queue_url(&queue).max_number_of_messages(10);
+    let received = receive.message_system_attribute_names(group.clone()).send().await.unwrap();
+    let groups: Vec<_> = received.messages().iter().map(|message| message.attributes()?.get(&group)).collect();
+    assert_eq!(groups, [Some(&"acme".to_owned()), Some(&"globex".to_owned()), None]);
+    stack.stop().await.unwrap();
+}
+
+/// One organization's backlog on a queue, and one message of another behind it.
+#[tokio::test]
+async fn quiet_group_is_delivered_before_a_noisy_backlog() {
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Arc::clone(&seen);
+    let handler: Handler = Arc::new(move |event, _| {
+        let event: Value = serde_json::from_str(&event).expect("an event is JSON");
+        let groups = records(&event).iter().map(|record| record["attributes"]["MessageGroupId"].clone());
+        log.lock().expect("no test panics with it").extend(groups.map(|group| group.as_str().unwrap().to_owned()));
+        Box::pin(async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok(Value::Null)
+        })
+    });
+    let settings = Settings { visibility_timeout: None, ..settings([("DirectoryFunction", handler)]) };
+    let stack = LocalStack::start(0, Data::Memory, settings).await.unwrap();
+    stack.queues.pause("users");
+    let of = |organization: &str| json!({ "data": { "organization_id": organization } });
+    let backlog: Vec<_> = (0..2_000).map(|_| of("noisy")).collect();
+    send(&stack, "users", json!(backlog).to_string()).await;
+    stack.queues.resume("users");
+    until("busy consumers", || seen.lock().unwrap().len() >= 30).await;
+    send(&stack, "users", of("quiet").to_string()).await;
+    until_empty(&stack, "users").await;
+    let seen = seen.lock().unwrap();
+    let before = seen.iter().position(|group| group == "quiet").expect("it is delivered");
+    assert!(seen.len() == 2_001 && before < 1_900, "{before} of {}", seen.len());
+    drop(seen);
     stack.stop().await.unwrap();
 }
 

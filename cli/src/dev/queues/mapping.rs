@@ -96,10 +96,10 @@ async fn handle(queues: &Queues, name: &str, function: &Function, batch: Vec<Rec
     let failed = answer.and_then(|answer| if reports_failures { failed(&answer, &batch) } else { Ok(BTreeSet::new()) });
     match failed {
         Ok(failed) => {
-            let mut queue = queues.held(name).queue();
+            let (mut queue, now) = (queues.held(name).queue(), Timestamp::now());
             for (at, Received { receipt, .. }) in batch.iter().enumerate() {
                 if !failed.contains(&at) {
-                    queue.delete(*receipt);
+                    queue.delete(*receipt, now);
                 }
             }
         }
@@ -127,7 +127,7 @@ fn failed(answer: &Value, batch: &[Received]) -> anyhow::Result<BTreeSet<usize>>
 /// The event that Lambda makes of a batch.
 fn event(queue: &str, batch: &[Received]) -> Value {
     let records = batch.iter().map(|Received { receipt: _, message }| {
-        let Message { id, body, attributes, sent, first_received, receives } = message;
+        let Message { id, body, attributes, sent, first_received, receives, group } = message;
         let attribute = |Attribute { data_type, value }: &Attribute| {
             let kind = if data_type.starts_with("Binary") { "binaryValue" } else { "stringValue" };
             json!({ kind: value, "stringListValues": [], "binaryListValues": [], "dataType": data_type })
@@ -150,6 +150,9 @@ fn event(queue: &str, batch: &[Received]) -> Value {
             "eventSourceARN": arn(queue),
             "awsRegion": "us-east-1",
         });
+        if let Some(group) = group {
+            record["attributes"]["MessageGroupId"] = json!(group);
+        }
         if !attributes.is_empty() {
             record["md5OfMessageAttributes"] = json!(md5_of_attributes(attributes));
         }

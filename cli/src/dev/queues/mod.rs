@@ -1,5 +1,6 @@
 //! The queues of the local stack, kept in memory.
 
+mod fairness;
 pub(super) mod mapping;
 pub mod queue;
 pub(super) mod sqs;

@@ -1,7 +1,7 @@
 //! One queue as SQS standard queues are: who may see which message when. Pure: the time is passed in.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     fmt,
     str::FromStr,
     time::Duration,
@@ -10,6 +10,8 @@ use std::{
 use muster::domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::fairness::FairOrder;
 
 /// How a queue treats its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +48,23 @@ pub struct Message {
     pub first_received: Option<i64>,
     /// How often it was received.
     pub receives: u32,
+    /// The message group: the tenant.
+    #[serde(default)]
+    pub group: Option<String>,
 }
 
 impl Message {
-    /// A message that is sent now.
+    /// A message that is sent now, without a group.
     pub fn new(body: String, attributes: BTreeMap<String, Attribute>, now: Timestamp) -> Self {
-        Self { id: Uuid::new_v4().to_string(), body, attributes, sent: now.millis(), first_received: None, receives: 0 }
+        Self {
+            id: Uuid::new_v4().to_string(),
+            body,
+            attributes,
+            sent: now.millis(),
+            first_received: None,
+            receives: 0,
+            group: None,
+        }
     }
 
     /// What it counts against the limits of SQS, in bytes.
@@ -124,7 +137,8 @@ pub struct Queue {
     id: Uuid,
     attributes: Attributes,
     messages: BTreeMap<u64, Message>,
-    visible: VecDeque<u64>,
+    /// The visible messages and those in flight, for the order of delivery.
+    order: FairOrder,
     /// Sent, and to be seen only later.
     delayed: BTreeSet<(Timestamp, u64)>,
     /// Received, with the time at which they are seen again.
@@ -138,7 +152,7 @@ impl Queue {
             id: Uuid::new_v4(),
             attributes,
             messages: BTreeMap::new(),
-            visible: VecDeque::new(),
+            order: FairOrder::default(),
             delayed: BTreeSet::new(),
             in_flight: BTreeSet::new(),
             arrivals: 0,
@@ -149,12 +163,12 @@ impl Queue {
     pub fn send(&mut self, message: Message, delay: Duration, now: Timestamp) {
         let arrival = self.arrivals;
         self.arrivals += 1;
-        self.messages.insert(arrival, message);
         if delay.is_zero() {
-            self.visible.push_back(arrival);
+            self.order.show(&message.group, arrival);
         } else {
             self.delayed.insert((now.plus(delay), arrival));
         }
+        self.messages.insert(arrival, message);
     }
 
     /// Lets be seen what is due, and takes out what has been received too often: those messages are returned.
@@ -164,20 +178,21 @@ impl Queue {
         let Attributes { visibility_timeout: _, retention, max_receives } = self.attributes;
         let mut dead = Vec::new();
         for due in [take_due(&mut self.delayed, now), take_due(&mut self.in_flight, now)].concat() {
+            self.order.land(due, now);
             // What was deleted is in no set, so it is there.
-            let too_often =
-                self.messages.get(&due).is_some_and(|message| max_receives.is_some_and(|max| message.receives >= max));
-            if too_often {
+            let Some(message) = self.messages.get(&due) else { continue };
+            if max_receives.is_some_and(|max| message.receives >= max) {
                 dead.extend(self.messages.remove(&due));
             } else {
-                self.visible.push_back(due);
+                self.order.show(&message.group, due);
             }
         }
         while let Some((&oldest, message)) = self.messages.first_key_value()
             && Timestamp::from_millis(message.sent).plus(retention) < now
         {
+            self.order.hide(&message.group, oldest);
+            self.order.land(oldest, now);
             self.messages.remove(&oldest);
-            self.visible.retain(|arrival| *arrival != oldest);
             self.delayed.retain(|(_, arrival)| *arrival != oldest);
             self.in_flight.retain(|(_, arrival)| *arrival != oldest);
         }
@@ -185,7 +200,7 @@ impl Queue {
     }
 
     /// Receives up to so many messages of up to so many bytes together, at least one if there is one. Others do not see them
-    /// for the queue's visibility timeout.
+    /// for the queue's visibility timeout. Messages of quiet groups are first, as [`FairOrder`] has it.
     pub fn receive(&mut self, max: usize, max_bytes: usize, now: Timestamp) -> Vec<Received> {
         self.receive_unseen_for(self.attributes.visibility_timeout, max, max_bytes, now)
     }
@@ -200,15 +215,16 @@ impl Queue {
     ) -> Vec<Received> {
         let mut received = Vec::new();
         let mut bytes = 0;
+        self.order.detect(now);
         while received.len() < max
-            && let Some(arrival) = self.visible.front().copied()
+            && let Some(arrival) = self.order.next()
             && let Some(message) = self.messages.get_mut(&arrival)
         {
             bytes += message.size();
             if bytes > max_bytes && !received.is_empty() {
                 break;
             }
-            self.visible.pop_front();
+            self.order.take(&message.group, arrival, now);
             message.receives += 1;
             message.first_received.get_or_insert(now.millis());
             let until = now.plus(visibility_timeout);
@@ -220,16 +236,17 @@ impl Queue {
     }
 
     /// Deletes a message that was received, unless it was received again since. True if it was there.
-    pub fn delete(&mut self, receipt: Receipt) -> bool {
+    pub fn delete(&mut self, receipt: Receipt, now: Timestamp) -> bool {
         let Receipt { queue: _, arrival, receives: _, until } = receipt;
         if !self.is_latest(receipt) {
             return false;
         }
-        self.messages.remove(&arrival);
-        // One that nobody else received is in flight, perhaps until another time than the receipt's, or visible again.
+        let Some(message) = self.messages.remove(&arrival) else { return false };
+        // The message is in flight, perhaps until another time than the receipt's, or visible again.
+        self.order.land(arrival, now);
         if !self.in_flight.remove(&(until, arrival)) {
             self.in_flight.retain(|(_, flying)| *flying != arrival);
-            self.visible.retain(|visible| *visible != arrival);
+            self.order.hide(&message.group, arrival);
         }
         true
     }
@@ -261,7 +278,7 @@ impl Queue {
 
     /// How many could be received now.
     pub fn visible(&self) -> usize {
-        self.visible.len()
+        self.order.visible()
     }
 
     /// How many were sent with a delay that is not over.
@@ -324,8 +341,8 @@ mod tests {
         let first = queue.receive(2, usize::MAX, at(1));
         assert_eq!(bodies(&first), ["a", "b"]);
         assert_eq!((queue.visible(), queue.in_flight(), queue.due()), (1, 2, Some(at(31))));
-        assert!(queue.delete(first[0].receipt));
-        assert!(!queue.delete(first[0].receipt), "once");
+        assert!(queue.delete(first[0].receipt, at(0)));
+        assert!(!queue.delete(first[0].receipt, at(0)), "once");
 
         assert!(queue.advance(at(30)).is_empty());
         assert_eq!((queue.visible(), queue.in_flight()), (1, 1));
@@ -336,8 +353,8 @@ mod tests {
         assert_eq!(again[1].message.first_received, Some(at(1).millis()));
         assert_eq!(again[1].message.id, first[1].message.id);
 
-        assert!(!queue.delete(first[1].receipt), "an older receipt");
-        assert!(queue.delete(again[1].receipt) && queue.delete(again[0].receipt));
+        assert!(!queue.delete(first[1].receipt, at(0)), "an older receipt");
+        assert!(queue.delete(again[1].receipt, at(0)) && queue.delete(again[0].receipt, at(0)));
         assert_eq!((queue.visible(), queue.in_flight(), queue.due()), (0, 0, None));
         assert_eq!(queue.messages().count(), 0);
     }
@@ -349,7 +366,7 @@ mod tests {
         let received = queue.receive(1, usize::MAX, at(0));
         queue.advance(at(30));
         assert_eq!(queue.visible(), 1);
-        assert!(queue.delete(received[0].receipt));
+        assert!(queue.delete(received[0].receipt, at(0)));
         assert_eq!(queue.visible(), 0);
         assert!(queue.receive(1, usize::MAX, at(30)).is_empty());
     }
@@ -369,7 +386,7 @@ mod tests {
         assert!(!queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)), "no longer in flight");
         assert_eq!(bodies(&queue.receive(10, usize::MAX, at(300))), ["a"]);
         assert!(!queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)), "received again");
-        assert!(queue.delete(received[1].receipt), "whenever it is seen again");
+        assert!(queue.delete(received[1].receipt, at(0)), "whenever it is seen again");
         assert_eq!((queue.visible(), queue.in_flight(), queue.messages().count()), (0, 1, 1));
     }
 
@@ -380,9 +397,9 @@ mod tests {
             send(queue, "a", 0, at(0));
             queue.receive(1, usize::MAX, at(0))[0].receipt
         });
-        assert!(!after.see_again_in(Duration::ZERO, stale, at(1)) && !after.delete(stale));
+        assert!(!after.see_again_in(Duration::ZERO, stale, at(1)) && !after.delete(stale, at(0)));
         assert_eq!(after.messages().count(), 1);
-        assert!(after.see_again_in(Duration::ZERO, own, at(1)) && after.delete(own));
+        assert!(after.see_again_in(Duration::ZERO, own, at(1)) && after.delete(own, at(0)));
     }
 
     #[test]

@@ -24,6 +24,8 @@ const MAX_BATCH: usize = 10;
 const MAX_ATTRIBUTES: usize = 10;
 /// The longest delay in seconds.
 const MAX_DELAY: u64 = 900;
+/// The most characters of a message group.
+const MAX_GROUP: usize = 128;
 /// The longest that a message may be unseen, in seconds.
 const MAX_VISIBILITY_TIMEOUT: u64 = 12 * 3600;
 
@@ -85,6 +87,8 @@ struct Entry {
     delay_seconds: Option<u64>,
     #[serde(default)]
     message_attributes: Option<BTreeMap<String, AttributeValue>>,
+    #[serde(default)]
+    message_group_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -267,8 +271,12 @@ fn describe_received(Received { receipt, message }: &Received, request: &Receive
         ("ApproximateFirstReceiveTimestamp", message.first_received.unwrap_or(message.sent).to_string()),
         ("SenderId", ACCOUNT.to_owned()),
     ];
-    let system: BTreeMap<_, _> =
-        system.into_iter().filter(|(name, _)| is_named(&request.message_system_attribute_names, name)).collect();
+    let group = message.group.iter().map(|group| ("MessageGroupId", group.clone()));
+    let system: BTreeMap<_, _> = system
+        .into_iter()
+        .chain(group)
+        .filter(|(name, _)| is_named(&request.message_system_attribute_names, name))
+        .collect();
     if !system.is_empty() {
         told["Attributes"] = json!(system);
     }
@@ -307,7 +315,7 @@ fn delete_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, Refuse
     let queue = existing(queues, &request.queue_url)?;
     each_receipt(request, |entry| {
         // What is gone already is deleted.
-        queues.held(queue).queue().delete(receipt(entry)?);
+        queues.held(queue).queue().delete(receipt(entry)?, Timestamp::now());
         Ok(())
     })
 }
@@ -427,8 +435,20 @@ fn checked(entry: Entry, attributes: BTreeMap<String, Attribute>) -> Result<(Mes
             return Err(Refused::parameter(format!("The attribute {name} is of no known type.")));
         }
     }
+    if entry.message_group_id.as_ref().is_some_and(|group| !is_group(group)) {
+        return Err(Refused::parameter(format!(
+            "MessageGroupId must have 1 to {MAX_GROUP} letters, digits and punctuation characters."
+        )));
+    }
     check(&entry.message_body, &attributes)?;
-    Ok((Message::new(entry.message_body, attributes, Timestamp::now()), Duration::from_secs(delay)))
+    let message = Message::new(entry.message_body, attributes, Timestamp::now());
+    Ok((Message { group: entry.message_group_id, ..message }, Duration::from_secs(delay)))
+}
+
+/// Whether a standard queue takes this message group. AWS: "SendMessage",
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
+fn is_group(group: &str) -> bool {
+    (1..=MAX_GROUP).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// Whether SQS would take this body.

@@ -1,0 +1,322 @@
+//! The order in which a queue delivers, as SQS fair queues have it. Pure: the time is passed in.
+//!
+//! A queue delivers its messages in the order in which they became visible, but those of noisy groups after those of quiet ones.
+//!
+//! AWS: "Amazon SQS fair queues",
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>, and "How Amazon SQS fair
+//! queues work", <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::Duration,
+};
+
+use muster::domain::Timestamp;
+
+/// The group of a message. Each message without one is a tenant of its own, and never noisy: it has no backlog.
+type Group = Option<String>;
+
+/// The least number of a noisy group's messages in flight, by the measure of concurrency.
+const MIN_IN_FLIGHT: usize = 30;
+
+/// The share that a noisy group exceeds, of all messages in flight or of the recent processing time: a tenth.
+const SHARE: u32 = 10;
+
+/// The time after which processing is not recent any more, and after which a noisy group without a message in flight is quiet.
+///
+/// AWS documents the second, and does not say how long processing counts as recent.
+const RECENT: Duration = Duration::from_mins(5);
+
+/// The visible messages and those in flight, by arrival, with their groups.
+#[derive(Debug, Default)]
+pub struct FairOrder {
+    /// The visible messages of each group that has any, each with its place among those of all groups.
+    visible: BTreeMap<Group, VecDeque<(u64, u64)>>,
+    /// The number of visible messages.
+    count: usize,
+    /// The next place.
+    places: u64,
+    /// The messages in flight, each with its group and its receive.
+    in_flight: HashMap<u64, (Group, Timestamp)>,
+    /// The number of messages in flight of each group.
+    in_flight_by_group: BTreeMap<String, usize>,
+    recent: Processing,
+    /// The noisy groups, each with the last time at which it had a message in flight.
+    noisy: BTreeMap<String, Timestamp>,
+}
+
+/// The recent processing time, from the receive of a message to its end.
+#[derive(Debug, Default)]
+struct Processing {
+    /// In the order of the ends.
+    parts: VecDeque<(Timestamp, Group, Duration)>,
+    by_group: BTreeMap<String, Duration>,
+    total: Duration,
+}
+
+impl FairOrder {
+    /// Adds a message that became visible.
+    pub fn show(&mut self, group: &Group, arrival: u64) {
+        let place = self.places;
+        self.places += 1;
+        self.count += 1;
+        self.visible.entry(group.clone()).or_default().push_back((place, arrival));
+    }
+
+    /// Removes a visible message, if it is one.
+    pub fn hide(&mut self, group: &Group, arrival: u64) {
+        let Some(messages) = self.visible.get_mut(group) else { return };
+        let Some(at) = messages.iter().position(|(_, visible)| *visible == arrival) else { return };
+        messages.remove(at);
+        self.count -= 1;
+        if messages.is_empty() {
+            self.visible.remove(group);
+        }
+    }
+
+    /// Returns the number of visible messages.
+    pub fn visible(&self) -> usize {
+        self.count
+    }
+
+    /// Returns the next message to deliver. Of several noisy groups, the one with the fewest messages in flight is first.
+    pub fn next(&self) -> Option<u64> {
+        let first = |messages: &VecDeque<(u64, u64)>| messages.front().copied();
+        let (noisy, quiet): (Vec<_>, Vec<_>) = self
+            .visible
+            .iter()
+            .partition(|(group, _)| group.as_ref().is_some_and(|group| self.noisy.contains_key(group)));
+        let quiet = quiet.into_iter().filter_map(|(_, messages)| first(messages)).min();
+        let fewest = |group: &Group| group.as_ref().map_or(0, |group| self.in_flight_of(group));
+        let noisy = noisy.into_iter().filter_map(|(group, messages)| Some((fewest(group), first(messages)?))).min();
+        quiet.or(noisy.map(|(_, first)| first)).map(|(_, arrival)| arrival)
+    }
+
+    /// Takes a visible message into flight.
+    pub fn take(&mut self, group: &Group, arrival: u64, now: Timestamp) {
+        self.hide(group, arrival);
+        self.in_flight.insert(arrival, (group.clone(), now));
+        if let Some(group) = group {
+            *self.in_flight_by_group.entry(group.clone()).or_default() += 1;
+        }
+    }
+
+    /// Ends the flight of a message, if it is in flight, and counts its processing time.
+    pub fn land(&mut self, arrival: u64, now: Timestamp) {
+        let Some((group, since)) = self.in_flight.remove(&arrival) else { return };
+        if let Some(group) = &group {
+            if let Some(count) = self.in_flight_by_group.get_mut(group) {
+                *count -= 1;
+            }
+            self.in_flight_by_group.retain(|_, count| *count > 0);
+            if let Some(last) = self.noisy.get_mut(group) {
+                *last = now;
+            }
+        }
+        self.recent.add(group, now, now.since(since));
+    }
+
+    /// Brings the noisy groups up to date, as a receive finds them.
+    pub fn detect(&mut self, now: Timestamp) {
+        self.recent.forget(now);
+        for group in self.visible.keys().flatten() {
+            if self.has_many_in_flight(group) || self.recent.is_mostly_of(group) {
+                self.noisy.entry(group.clone()).or_insert(now);
+            }
+        }
+        for (group, last) in &mut self.noisy {
+            if self.in_flight_by_group.contains_key(group) {
+                *last = now;
+            }
+        }
+        let Self { visible, noisy, .. } = self;
+        // A group whose backlog is consumed is quiet.
+        let backlogs: Vec<_> = visible.keys().flatten().collect();
+        noisy.retain(|group, last| backlogs.binary_search(&group).is_ok() && last.plus(RECENT) > now);
+    }
+
+    fn in_flight_of(&self, group: &str) -> usize {
+        self.in_flight_by_group.get(group).copied().unwrap_or_default()
+    }
+
+    fn has_many_in_flight(&self, group: &str) -> bool {
+        let own = self.in_flight_of(group);
+        own >= MIN_IN_FLIGHT && own * SHARE as usize > self.in_flight.len()
+    }
+}
+
+impl Processing {
+    fn add(&mut self, group: Group, end: Timestamp, time: Duration) {
+        self.total += time;
+        if let Some(group) = &group {
+            *self.by_group.entry(group.clone()).or_default() += time;
+        }
+        self.parts.push_back((end, group, time));
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        while let Some((end, group, time)) = self.parts.front()
+            && end.plus(RECENT) < now
+        {
+            self.total -= *time;
+            if let Some(sum) = group.as_ref().and_then(|group| self.by_group.get_mut(group)) {
+                *sum -= *time;
+            }
+            self.parts.pop_front();
+        }
+        self.by_group.retain(|_, sum| !sum.is_zero());
+    }
+
+    fn is_mostly_of(&self, group: &str) -> bool {
+        self.by_group.get(group).is_some_and(|sum| *sum * SHARE > self.total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A queue of a test: messages by number.
+    #[derive(Default)]
+    struct Scene {
+        order: FairOrder,
+        groups: Vec<Group>,
+    }
+
+    const START: Timestamp = Timestamp::from_secs(1_800_000_000);
+
+    fn at(secs: u64) -> Timestamp {
+        START.plus(Duration::from_secs(secs))
+    }
+
+    impl Scene {
+        /// Sends messages of a group; an empty one is none.
+        fn send(&mut self, group: &str, count: usize) {
+            for _ in 0..count {
+                let group = Some(group.to_owned()).filter(|group| !group.is_empty());
+                self.order.show(&group, self.groups.len() as u64);
+                self.groups.push(group);
+            }
+        }
+
+        /// Receives messages, one a call, and gives their numbers.
+        fn receive(&mut self, count: usize, now: Timestamp) -> Vec<u64> {
+            let mut received = Vec::new();
+            for _ in 0..count {
+                self.order.detect(now);
+                let Some(next) = self.order.next() else { break };
+                self.order.take(&self.groups[usize::try_from(next).unwrap()], next, now);
+                received.push(next);
+            }
+            received
+        }
+
+        /// Receives and deletes messages of which each takes this long.
+        fn process(&mut self, count: usize, now: u64, secs: u64) -> Vec<u64> {
+            let received = self.receive(count, at(now));
+            received.iter().for_each(|&arrival| self.order.land(arrival, at(now + secs)));
+            received
+        }
+
+        fn group_of_next(&mut self, now: u64) -> String {
+            self.order.detect(at(now));
+            let next = self.order.next().expect("a message is visible");
+            self.groups[usize::try_from(next).unwrap()].clone().unwrap_or_default()
+        }
+    }
+
+    #[test]
+    fn messages_without_groups_keep_their_order() {
+        let mut scene = Scene::default();
+        scene.send("", 100);
+        assert_eq!(scene.process(50, 0, 60), (0..50).collect::<Vec<_>>());
+        assert_eq!(scene.receive(60, at(70)), (50..100).collect::<Vec<_>>());
+        assert_eq!(scene.order.visible(), 0);
+    }
+
+    #[test]
+    fn group_with_30_in_flight_is_behind_quiet_groups() {
+        for (in_flight, next) in [(29, "noisy"), (30, "quiet")] {
+            let mut scene = Scene::default();
+            scene.send("noisy", 60);
+            scene.receive(in_flight, at(0));
+            scene.send("quiet", 1);
+            assert_eq!(scene.group_of_next(0), next, "{in_flight}");
+        }
+    }
+
+    #[test]
+    fn group_with_a_tenth_in_flight_is_not_noisy() {
+        for (others, next) in [(270, "busy"), (269, "quiet")] {
+            let mut scene = Scene::default();
+            scene.send("", others);
+            scene.send("busy", 31);
+            scene.receive(others + 30, at(0));
+            scene.send("quiet", 1);
+            assert_eq!(scene.group_of_next(0), next, "30 of {}", others + 30);
+        }
+    }
+
+    #[test]
+    fn message_without_group_is_quiet() {
+        let mut scene = Scene::default();
+        scene.send("noisy", 60);
+        scene.receive(30, at(0));
+        scene.send("", 1);
+        assert_eq!(scene.group_of_next(0), "");
+    }
+
+    #[test]
+    fn group_with_more_than_a_tenth_of_the_time_is_noisy() {
+        for (secs, next) in [(1, "slow"), (2, "quiet")] {
+            let mut scene = Scene::default();
+            scene.send("", 9);
+            scene.process(9, 0, 1);
+            scene.send("slow", 2);
+            assert_eq!(scene.process(1, 10, secs), [9]);
+            scene.send("quiet", 1);
+            assert_eq!(scene.group_of_next(20), next, "{secs} of {} s", 9 + secs);
+        }
+    }
+
+    #[test]
+    fn of_noisy_groups_the_one_with_fewest_in_flight_is_first() {
+        let mut scene = Scene::default();
+        scene.send("first", 80);
+        scene.receive(31, at(0));
+        scene.send("second", 80);
+        scene.receive(30, at(0));
+        assert_eq!(scene.group_of_next(0), "second", "30 against 31, though its messages are younger");
+        scene.receive(1, at(0));
+        assert_eq!(scene.group_of_next(0), "first", "31 each, and the oldest message is first");
+    }
+
+    #[test]
+    fn noisy_group_is_quiet_once_its_backlog_is_consumed() {
+        let mut scene = Scene::default();
+        scene.send("noisy", 31);
+        let received = scene.receive(30, at(0));
+        assert_eq!(scene.group_of_next(0), "noisy");
+        // Below both measures, and still noisy while there is a backlog.
+        received.iter().for_each(|&arrival| scene.order.land(arrival, at(0)));
+        scene.send("quiet", 1);
+        assert_eq!(scene.group_of_next(1), "quiet");
+        scene.receive(2, at(1));
+        scene.order.detect(at(1));
+        scene.send("noisy", 1);
+        scene.send("quiet", 1);
+        assert_eq!(scene.group_of_next(1), "noisy", "plain order");
+    }
+
+    #[test]
+    fn noisy_group_is_quiet_after_5_minutes_without_flight() {
+        let mut scene = Scene::default();
+        scene.send("noisy", 60);
+        let received = scene.receive(30, at(0));
+        scene.order.detect(at(10));
+        received.iter().for_each(|&arrival| scene.order.land(arrival, at(10)));
+        scene.send("quiet", 1);
+        assert_eq!(scene.group_of_next(300), "quiet");
+        assert_eq!(scene.group_of_next(311), "noisy");
+    }
+}
