@@ -10,7 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use muster::domain::Timestamp;
+use muster::{
+    domain::{OrganizationId, Timestamp},
+    wire::events::organization_in,
+};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 
@@ -56,7 +59,8 @@ fn refuse(status: StatusCode, message: &str) -> Response {
     json_response(status, &json!({ "message": message }))
 }
 
-/// Puts messages into a queue, all or none: a list's items, else the body as it is, JSON or not, so that poison can be tried.
+/// Puts messages into a queue, all or none: a list's items, else the body as it is, JSON or not, so that poison can be tried. The
+/// organization of an event is its message group, as `muster tickets send` has it for a queue of SQS.
 async fn send(State(Local { queues, .. }): State<Local>, Path(name): Path<String>, request: Request) -> Response {
     if !FED.contains(&name.as_str()) {
         return refuse(StatusCode::NOT_FOUND, "Not Found");
@@ -75,7 +79,10 @@ async fn send(State(Local { queues, .. }): State<Local>, Path(name): Path<String
     }
     let now = Timestamp::now();
     let accepted = bodies.len();
-    let messages = bodies.into_iter().map(|body| (Message::new(body, BTreeMap::new(), now), Duration::ZERO));
+    let messages = bodies.into_iter().map(|body| {
+        let group = organization_in(&body).as_ref().map(OrganizationId::to_string);
+        (Message { group, ..Message::new(body, BTreeMap::new(), now) }, Duration::ZERO)
+    });
     queues.send(&name, messages);
     json_response(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
 }

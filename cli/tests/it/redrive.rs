@@ -72,7 +72,7 @@ pub async fn die(stack: &LocalStack, queue: &str, letters: impl IntoIterator<Ite
             Some(reason) => message.message_attributes("reason", attribute(reason)),
             None => message,
         };
-        message.message_body(body).send().await.expect("it is taken");
+        message.message_body(body).message_group_id("acme").send().await.expect("it is taken");
     }
 }
 
@@ -137,13 +137,17 @@ async fn what_was_impossible_is_taken_once_it_is_mended() {
 
 #[tokio::test]
 async fn each_queue_has_its_own_dead_letters_back() {
-    for (queue, function) in [("users", "DirectoryFunction"), ("jobs", "JobsFunction")] {
+    for (queue, function) in [("users", "DirectoryFunction"), ("jobs", "JobsFunction"), ("long-jobs", "JobsFunction")] {
         let taken: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = Arc::clone(&taken);
         let takes = handler(move |event| {
             // The schedule's own event has no records.
             for record in event["Records"].as_array().into_iter().flatten() {
-                log.lock().expect("no test panics with it").push(record["body"].as_str().expect("a text").to_owned());
+                let body = record["body"].as_str().expect("a text");
+                if ["a", "b"].contains(&body) {
+                    assert_eq!(record["attributes"]["MessageGroupId"], "acme", "the group stays");
+                }
+                log.lock().expect("no test panics with it").push(body.to_owned());
             }
             Value::Null
         });

@@ -252,6 +252,10 @@ async fn take_as_sqs(State(taken): State<Taken>, headers: HeaderMap, body: Strin
         "AmazonSQS.SendMessageBatch" => {
             let Value::Array(entries) = body["Entries"].take() else { panic!("entries") };
             assert!(entries.len() <= 10);
+            for entry in &entries {
+                let event: Value = serde_json::from_str(entry["MessageBody"].as_str().expect("a body")).expect("JSON");
+                assert_eq!(entry["MessageGroupId"], event["data"]["organization_id"], "{entry}");
+            }
             let bodies = entries.iter().map(|entry| entry["MessageBody"].as_str().expect("a body").to_owned());
             taken.lock().expect("no panic").extend(bodies);
             let sent =

@@ -9,7 +9,11 @@ use aws_sdk_sqs::{
     error::{ProvideErrorMetadata, SdkError},
     types::QueueAttributeName,
 };
-use muster::queue::{Message, Queue};
+use muster::{
+    domain::OrganizationId,
+    queue::{Message, Queue},
+    wire::events::organization_in,
+};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -53,7 +57,7 @@ impl Opened {
         }
     }
 
-    /// Sends events, at most [`Opened::batch`].
+    /// Sends events, at most [`Opened::batch`], each with its organization as its message group.
     ///
     /// # Errors
     /// Those that were not taken in time.
@@ -68,12 +72,19 @@ impl Opened {
                 Ok(())
             }
             Self::Queue(queue) => {
-                let messages: Vec<_> = events.iter().cloned().map(Message::new).collect();
+                let messages: Vec<_> = events.iter().map(|event| grouped(event.clone(), None)).collect();
                 let sent = queue.send(&messages, Instant::now() + PATIENCE).await;
                 sent.map_err(|error| Failed { events: error.messages.clone(), cause: error.into() })
             }
         }
     }
+}
+
+/// A message with the organization of its event as its group, or with this group where the event names none. The local stack's
+/// own route does the same.
+pub(super) fn grouped(body: String, otherwise: Option<String>) -> Message {
+    let group = organization_in(&body).as_ref().map(OrganizationId::to_string).or(otherwise);
+    Message { group, ..Message::new(body) }
 }
 
 async fn local_stack(url: &Url) -> anyhow::Result<Opened> {

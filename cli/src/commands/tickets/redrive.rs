@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, anyhow, ensure};
 use aws_sdk_sqs::{Client, config};
 use indicatif::{ProgressBar, ProgressStyle};
-use muster::queue::{Message, Queue};
+use muster::queue::Queue;
 use tokio::{task::JoinHandle, time::Instant};
 use url::Url;
 
@@ -371,8 +371,10 @@ impl Look {
 
     /// Sends these bodies, and deletes the letters whose bodies were accepted.
     async fn send(&mut self, queue: &Queue, letters: Vec<(String, Letter)>) -> anyhow::Result<()> {
-        let (bodies, letters): (Vec<_>, Vec<_>) = letters.into_iter().unzip();
-        let messages: Vec<_> = bodies.into_iter().map(Message::new).collect();
+        let (messages, letters): (Vec<_>, Vec<_>) = letters
+            .into_iter()
+            .map(|(body, letter)| (destination::grouped(body, letter.group.clone()), letter))
+            .unzip();
         let not_sent = queue.send(&messages, Instant::now() + PATIENCE).await.err();
         let is_sent = |at: usize| not_sent.as_ref().is_none_or(|error| !error.messages.contains(&at));
         let sent: Vec<_> =

@@ -23,6 +23,13 @@ pub use fault::Poison;
 pub use ticket::{TicketMessage, ticket_event, ticket_id_text};
 pub use user::user_event;
 
+/// Returns the organization that the event in a message names, if it names one. It is the message's group on a queue.
+#[must_use]
+pub fn organization_in(message: &str) -> Option<OrganizationId> {
+    let event = event_in(message).ok()?;
+    OrganizationId::parse(event.get("data")?.get("organization_id")?.as_str()?).ok()
+}
+
 /// The most bytes that an event's id may have: it is kept with every field that the event sets.
 const MAX_EVENT_ID_BYTES: usize = 256;
 

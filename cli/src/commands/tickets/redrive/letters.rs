@@ -80,6 +80,7 @@ impl DeadLetters {
             .visibility_timeout(i32::try_from(UNSEEN.as_secs())?)
             .message_attribute_names("reason")
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .send()
             .await;
         let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
@@ -132,12 +133,16 @@ pub(super) struct Letter {
     /// Why it is there: what the function said that put it there, else that it was received too often.
     pub(super) reason: String,
     pub(super) receives: u32,
+    /// The message group, which goes with the letter.
+    pub(super) group: Option<String>,
 }
 
 impl From<aws_sdk_sqs::types::Message> for Letter {
     fn from(message: aws_sdk_sqs::types::Message) -> Self {
-        let count = MessageSystemAttributeName::ApproximateReceiveCount;
-        let receives = message.attributes.as_ref().and_then(|system| system.get(&count)?.parse().ok()).unwrap_or(0);
+        let system = |name| message.attributes.as_ref().and_then(|system| system.get(&name));
+        let receives = system(MessageSystemAttributeName::ApproximateReceiveCount);
+        let receives = receives.and_then(|count| count.parse().ok()).unwrap_or(0);
+        let group = system(MessageSystemAttributeName::MessageGroupId).cloned();
         let reason = message.message_attributes.and_then(|mut attributes| attributes.remove("reason")?.string_value);
         Self {
             id: message.message_id.unwrap_or_default(),
@@ -145,13 +150,14 @@ impl From<aws_sdk_sqs::types::Message> for Letter {
             body: message.body.unwrap_or_default(),
             reason: dev::reason_of(reason.as_deref()).to_owned(),
             receives,
+            group,
         }
     }
 }
 
 impl Letter {
     pub(super) fn describe(&self, About { event, organization, subject }: &About) -> Value {
-        let Self { id: _, receipt: _, body, reason, receives } = self;
+        let Self { id: _, receipt: _, body, reason, receives, group: _ } = self;
         json!({
             "event": event,
             "organization": organization,
