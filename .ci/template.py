@@ -127,14 +127,14 @@ def check_queues(template):
 
 
 def check_fairness(template):
-    """A mapping of a job queue has more than the 30 messages in flight that make one organization a noisy neighbor, and room
+    """A mapping of a job queue has at least the 30 messages in flight that make one organization a noisy neighbor, and room
     for no window. AWS, "How Amazon SQS fair queues work":
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html"""
     mappings = of_type(template, "AWS::Lambda::EventSourceMapping")
     for name in ("JobsFunctionJobs", "JobsFunctionLongJobs"):
         mapping = mappings[name]["Properties"]
         in_flight = mapping["BatchSize"] * mapping["ScalingConfig"]["MaximumConcurrency"]
-        assert in_flight > 30 and mapping["BatchSize"] <= 10, f"{name} has {in_flight} messages in flight"
+        assert in_flight >= 30 and mapping["BatchSize"] <= 10, f"{name} has {in_flight} messages in flight"
         assert "MaximumBatchingWindowInSeconds" not in mapping, name
 
 
