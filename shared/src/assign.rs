@@ -82,8 +82,8 @@ impl Settling<'_> {
     /// How many teams are decided for at once. The more there are, the longer lies between what is read and what is written of
     /// each, and the more often somebody else is faster.
     const TEAMS_AT_ONCE: usize = 4;
-    /// How often a plan may want to know more. Three times is the most there is: what the tickets' teams are, which teams know of
-    /// their topics and what those are, and who is unheard of.
+    /// The most rounds of reads for one plan. A plan needs at most four: the teams of its tickets, the teams of their topics, those
+    /// teams themselves, and the counters of assignees who are not members.
     const MAX_LESSONS: usize = 8;
 
     /// Settles groups in no particular order, so that invocations that begin together do not meet at every team.

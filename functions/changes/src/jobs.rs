@@ -55,8 +55,7 @@ fn after_membership(org: &OrganizationId, team: TeamId, before: Option<&Member>,
     if is_eligible(after) && !is_eligible(before) { vec![Job::drain(org, team, 0)] } else { Vec::new() }
 }
 
-/// One look is enough for a user of whom nothing was heard before: they have no membership but removed ones, in which nobody is
-/// given anything.
+/// One look is enough for a new profile: only a user with a profile can be a member.
 fn after_user(org: &OrganizationId, user: UserId, before: Option<&User>, after: Option<&User>) -> Vec<Job> {
     if before == after {
         return Vec::new();
@@ -153,25 +152,18 @@ mod tests {
 
     #[test]
     fn somebody_who_becomes_eligible_drains() {
-        let with = |status, removed: bool| {
+        let with = |status| {
             let mut member = Member::joining(alex(), Tags::default(), None, 0, NOW).unwrap();
             member.user.status = status;
-            member.removed_at = removed.then_some(NOW);
             Some(member)
         };
-        let (present, idle) = (with(UserStatus::Active, false), with(UserStatus::Inactive, false));
-        let (left, left_idle) = (with(UserStatus::Active, true), with(UserStatus::Suspended, true));
+        let (present, idle) = (with(UserStatus::Active), with(UserStatus::Inactive));
         for (before, after, drains) in [
             (&None, &present, true),
             (&None, &idle, false),
-            (&None, &left, false),
-            (&left, &present, true),
-            (&left, &idle, false),
             (&idle, &present, true),
             (&present, &idle, false),
             (&present, &present, false),
-            (&present, &left, false),
-            (&left_idle, &left, false),
             (&present, &None, false),
         ] {
             let what = Changed::Membership { team_id: team_id(), before: before.clone(), after: after.clone() };

@@ -45,32 +45,65 @@ pub struct MemberChanges {
     pub skills: Option<Tags>,
 }
 
-/// A user's membership of a team, with the figures that routing keeps.
+/// A user's membership of a team, with the counters of routing. A user who is not in the team has a [`Past`] or neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// A copy of the user's profile.
     pub user: User,
-    /// What they know, for skill-based routing.
+    /// The skills of the member, for skill-based routing.
     pub skills: Tags,
-    /// When they joined, or last returned. Members come in this order, ties by user id.
+    /// The time of joining, or of the latest return. Members are sorted by it, then by user id.
     pub joined_at: Timestamp,
-    /// When they left. A membership stays until its team goes, for its figures.
-    pub removed_at: Option<Timestamp>,
+    /// The number of times that the user joined or left the team.
+    pub rev: u64,
     /// The team's turn at this member's latest decision; for a newcomer, the turn at which they joined.
     pub last_turn: u64,
     /// Open tickets of this team assigned to the member.
     pub open_tickets: u64,
-    /// The part of them that is being worked on.
+    /// The number of them that are in progress.
     pub in_progress_tickets: u64,
     /// Tickets of this team that the member resolved.
     pub resolved: Resolved,
 }
 
+/// The counters of a user who is not in a team, and holds or held tickets of it: a former member, or an assignee from outside. It
+/// has no copy of the profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// The user.
+    pub user_id: UserId,
+    /// The number of times that the user joined or left the team.
+    pub rev: u64,
+    /// The team's turn at the user's latest decision; for an assignee from outside, the turn at which their first ticket came.
+    pub last_turn: u64,
+    /// Open tickets of this team assigned to the user.
+    pub open_tickets: u64,
+    /// The number of them that are in progress.
+    pub in_progress_tickets: u64,
+    /// Tickets of this team that the user resolved.
+    pub resolved: Resolved,
+}
+
+impl Past {
+    /// Returns the counters of a user who was never in the team, without tickets yet, at the team's current `turn`.
+    #[must_use]
+    pub fn outside(user_id: UserId, turn: u64) -> Self {
+        Self {
+            user_id,
+            rev: 0,
+            last_turn: turn,
+            open_tickets: 0,
+            in_progress_tickets: 0,
+            resolved: Resolved::default(),
+        }
+    }
+}
+
 impl Member {
-    /// Whether the member can be given a ticket: an active user whose membership is not removed.
+    /// Whether the member can be given a ticket: whether the user is active.
     #[must_use]
     pub fn is_eligible(&self) -> bool {
-        self.removed_at.is_none() && self.user.status == UserStatus::Active
+        self.user.status == UserStatus::Active
     }
 
     /// What the member is in `team`.
@@ -79,35 +112,43 @@ impl Member {
         if team.lead_id == Some(self.user.id) { MemberRole::Lead } else { MemberRole::Member }
     }
 
-    /// The membership that `user` gets by joining, or by returning to the one they left.
+    /// Returns the membership of `user`, who joins, or returns to the team that they left with `past`.
     ///
-    /// A newcomer starts at the team's current `turn`, so that they are not owed the turns of before; a returner keeps
-    /// figures and turn.
+    /// A newcomer starts at the team's current `turn`, so that they are not owed earlier turns. A returning user keeps counters and
+    /// turn.
     ///
     /// # Errors
-    /// [`Error::AlreadyMember`], then [`Error::UserInactive`].
-    pub fn joining(
-        user: User,
-        skills: Tags,
-        previous: Option<&Self>,
-        turn: u64,
-        now: Timestamp,
-    ) -> Result<Self, Error> {
-        if previous.is_some_and(|member| member.removed_at.is_none()) {
-            return Err(Error::AlreadyMember);
-        }
+    /// [`Error::UserInactive`].
+    pub fn joining(user: User, skills: Tags, past: Option<&Past>, turn: u64, now: Timestamp) -> Result<Self, Error> {
         if user.status != UserStatus::Active {
             return Err(Error::UserInactive(UserField::UserId));
         }
+        let newcomer = Past::outside(user.id, turn);
+        let Past { user_id: _, rev, last_turn, open_tickets, in_progress_tickets, resolved } =
+            past.unwrap_or(&newcomer);
         Ok(Self {
             user,
             skills,
             joined_at: now,
-            removed_at: None,
-            last_turn: previous.map_or(turn, |member| member.last_turn),
-            open_tickets: previous.map_or(0, |member| member.open_tickets),
-            in_progress_tickets: previous.map_or(0, |member| member.in_progress_tickets),
-            resolved: previous.map_or_else(Resolved::default, |member| member.resolved),
+            rev: rev + 1,
+            last_turn: *last_turn,
+            open_tickets: *open_tickets,
+            in_progress_tickets: *in_progress_tickets,
+            resolved: *resolved,
         })
+    }
+
+    /// Returns the counters that remain after the member has left the team.
+    #[must_use]
+    pub fn leaving(&self) -> Past {
+        let Self { user, skills: _, joined_at: _, rev, last_turn, open_tickets, in_progress_tickets, resolved } = self;
+        Past {
+            user_id: user.id,
+            rev: rev + 1,
+            last_turn: *last_turn,
+            open_tickets: *open_tickets,
+            in_progress_tickets: *in_progress_tickets,
+            resolved: *resolved,
+        }
     }
 }

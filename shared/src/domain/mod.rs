@@ -39,7 +39,7 @@ pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyEr
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
 pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, TokenKeysError};
 pub use list::{ListTeams, ListTickets, Listed, ListedState, Order, Page, SortBy, TeamPage, TicketPage};
-pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember};
+pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, Past};
 pub use merge::{Merge, TicketVersions};
 pub use pass::{PassTopics, RoutingPass, TopicFilter, TopicHash};
 pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};

@@ -85,12 +85,11 @@ impl User {
     /// Returns the tombstone of a deleted user. It holds no personal data: only the id, the status and a version.
     #[must_use]
     pub fn tombstone(id: UserId, version: i64) -> Self {
-        Self { name: Self::DELETED_NAME.to_owned(), status: UserStatus::Deleted, version, ..Self::placeholder(id) }
+        Self { name: Self::DELETED_NAME.to_owned(), status: UserStatus::Deleted, version, ..Self::blank(id) }
     }
 
-    /// Returns the stand-in for a user without a profile. Its version is the lowest, so that every profile replaces it.
-    #[must_use]
-    pub fn placeholder(id: UserId) -> Self {
+    /// Returns a user of whom only the id is known, at version 0: the base of tombstones and of new profiles.
+    fn blank(id: UserId) -> Self {
         Self {
             id,
             name: String::new(),
@@ -201,7 +200,7 @@ impl Said {
 impl Profile {
     /// Returns the profile of a user without any event: active, with every part unsaid.
     fn unknown(id: UserId) -> Self {
-        let user = User { status: UserStatus::Active, ..User::placeholder(id) };
+        let user = User { status: UserStatus::Active, ..User::blank(id) };
         Self { user, said: Said::default() }
     }
 
@@ -279,7 +278,7 @@ impl Profile {
     }
 }
 
-/// Returns the version of a profile that changes at `at`. It is above the known one, and above 0: placeholders have 0.
+/// Returns the version of a profile that changes at `at`. It is above the known one, and above 0.
 fn next_version(known: Option<&User>, at: Timestamp) -> i64 {
     let at = at.millis().max(1);
     known.map_or(at, |known| at.max(known.version.saturating_add(1)))

@@ -13,7 +13,7 @@ pub(super) struct Rank {
     pub(super) last_turn: u64,
 }
 
-/// A present member, as far as a decision looks at them.
+/// A member, as far as a decision looks at them.
 pub(super) struct Considered<'d> {
     pub(super) seat: &'d Seat,
     pub(super) matched_skills: u64,
@@ -58,7 +58,7 @@ pub struct Choice {
     pub fallback: Option<QueueStrategy>,
     /// How many members there are.
     pub considered: u64,
-    /// How many of them are eligible: active users whose membership is not removed.
+    /// The number of them that are eligible: active users.
     pub eligible: u64,
     /// The best, the best first.
     pub candidates: Vec<Candidate>,
@@ -69,7 +69,8 @@ pub struct Choice {
 pub fn choose(desk: &Desk, topics: &Topics, previous: Option<UserId>) -> Choice {
     let strategy = desk.team.queue_strategy;
     let mut considered: Vec<_> = desk
-        .present()
+        .seats
+        .iter()
         .map(|seat| Considered {
             seat,
             matched_skills: count(topics.matched(&seat.skills)),

@@ -1,15 +1,13 @@
 //! The state that a plan is made over: teams at work and the specialists of each topic, as far as they were read.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::{
-    Folded, Load, LoadDelta, Member, MemberDelta, Resolved, Tags, Team, TeamId, Ticket, Timestamp, User, UserId,
-};
+use crate::domain::{Folded, Load, LoadDelta, Member, MemberDelta, Past, Resolved, Tags, Team, TeamId, Ticket, UserId};
 
 /// A membership, its skills made comparable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seat {
-    /// The membership, a removed one too.
+    /// The membership.
     pub member: Member,
     /// Its skills, folded.
     pub skills: Vec<Folded>,
@@ -23,7 +21,7 @@ impl Seat {
     }
 }
 
-/// A team at work: its load, and everybody who is or was in it.
+/// A team at work: its load, its members, and the other users that a plan has asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desk {
     /// The team.
@@ -32,21 +30,19 @@ pub struct Desk {
     pub specializations: Vec<Folded>,
     /// Its load.
     pub load: Load,
-    /// Its memberships, the removed ones too.
+    /// Its members.
     pub seats: Vec<Seat>,
+    /// The counters of users who are not members, as far as they were read. `None` for a user without counters.
+    pub pasts: BTreeMap<UserId, Option<Past>>,
 }
 
 impl Desk {
     /// The desk of a team.
     #[must_use]
-    pub fn new(team: Team, load: Load, memberships: Vec<Member>) -> Self {
+    pub fn new(team: Team, load: Load, members: Vec<Member>) -> Self {
         let specializations = folded(&team.specializations);
-        Self { team, specializations, load, seats: memberships.into_iter().map(Seat::new).collect() }
-    }
-
-    /// The members.
-    pub fn present(&self) -> impl Iterator<Item = &Seat> {
-        self.seats.iter().filter(|seat| seat.member.removed_at.is_none())
+        let seats = members.into_iter().map(Seat::new).collect();
+        Self { team, specializations, load, seats, pasts: BTreeMap::new() }
     }
 
     /// How many members can be given a ticket.
@@ -55,7 +51,7 @@ impl Desk {
         self.seats.iter().filter(|seat| seat.member.is_eligible()).count()
     }
 
-    /// A user's seat, a removed one too.
+    /// Returns a member's seat.
     #[must_use]
     pub fn seat(&self, user: UserId) -> Option<&Seat> {
         self.seats.iter().find(|seat| seat.member.user.id == user)
@@ -72,18 +68,29 @@ impl Desk {
             *counter = counter.saturating_add_signed(delta);
         }
     }
+
+    /// Moves the counters of a member, or of a user who is not a member.
+    fn count_user(&mut self, user: UserId, delta: MemberDelta) {
+        if let Some(Seat { member, .. }) = self.seat_mut(user) {
+            count_user(&mut member.open_tickets, &mut member.in_progress_tickets, &mut member.resolved, delta);
+        } else if let Some(Some(past)) = self.pasts.get_mut(&user) {
+            count_user(&mut past.open_tickets, &mut past.in_progress_tickets, &mut past.resolved, delta);
+        }
+    }
 }
 
-impl Seat {
-    fn count(&mut self, delta: MemberDelta) {
-        let MemberDelta { open, in_progress, resolved, resolved_ms } = delta;
-        let Member { open_tickets, in_progress_tickets, resolved: Resolved { tickets, total_ms }, .. } =
-            &mut self.member;
-        let counters =
-            [(open_tickets, open), (in_progress_tickets, in_progress), (tickets, resolved), (total_ms, resolved_ms)];
-        for (counter, delta) in counters {
-            *counter = counter.saturating_add_signed(delta);
-        }
+/// Moves the counters of a user in a team.
+fn count_user(
+    open_tickets: &mut u64,
+    in_progress_tickets: &mut u64,
+    Resolved { tickets, total_ms }: &mut Resolved,
+    delta: MemberDelta,
+) {
+    let MemberDelta { open, in_progress, resolved, resolved_ms } = delta;
+    let counters =
+        [(open_tickets, open), (in_progress_tickets, in_progress), (tickets, resolved), (total_ms, resolved_ms)];
+    for (counter, delta) in counters {
+        *counter = counter.saturating_add_signed(delta);
     }
 }
 
@@ -118,6 +125,8 @@ pub struct Missing {
     pub teams: BTreeSet<TeamId>,
     /// Topics whose specialists are wanted.
     pub topics: BTreeSet<Folded>,
+    /// Users of teams whose members they are not, for their counters.
+    pub pasts: BTreeSet<(TeamId, UserId)>,
 }
 
 impl Missing {
@@ -128,14 +137,15 @@ impl Missing {
     /// Whether there is nothing to read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { teams, topics } = self;
-        teams.is_empty() && topics.is_empty()
+        let Self { teams, topics, pasts } = self;
+        teams.is_empty() && topics.is_empty() && pasts.is_empty()
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        let Self { teams, topics } = other;
+        let Self { teams, topics, pasts } = other;
         self.teams.extend(teams);
         self.topics.extend(topics);
+        self.pasts.extend(pasts);
     }
 }
 
@@ -159,21 +169,17 @@ impl Known {
         }
     }
 
-    /// Returns a placeholder membership for an assignee who is not a member. It is created already removed: it carries
-    /// their ticket counters but is never eligible.
-    ///
-    /// It copies no profile. A membership with personal data is only written on condition that its profile is unchanged;
-    /// a copy made here from an earlier read could outlive the erasure of the user.
-    pub(super) fn unseated(desk: &Desk, user: UserId, now: Timestamp) -> Member {
-        Member {
-            user: User::placeholder(user),
-            skills: Tags::default(),
-            joined_at: now,
-            removed_at: Some(now),
-            last_turn: desk.load.turn,
-            open_tickets: 0,
-            in_progress_tickets: 0,
-            resolved: Resolved::default(),
+    /// Adds the counters that were read of users who are not members of teams. Those of the others in `asked` do not exist.
+    pub fn learn_pasts(&mut self, asked: BTreeSet<(TeamId, UserId)>, found: Vec<(TeamId, Past)>) {
+        for (team, user) in asked {
+            if let Some(desk) = self.desk_mut(team) {
+                desk.pasts.insert(user, None);
+            }
+        }
+        for (team, past) in found {
+            if let Some(desk) = self.desk_mut(team) {
+                desk.pasts.insert(past.user_id, Some(past));
+            }
         }
     }
 
@@ -191,8 +197,8 @@ impl Known {
         let members =
             member_before.map(|(team, user, delta)| (team, user, delta.negated())).into_iter().chain(member_after);
         for (team, user, delta) in members {
-            if let Some(seat) = self.desk_mut(team).and_then(|desk| desk.seat_mut(user)) {
-                seat.count(delta);
+            if let Some(desk) = self.desk_mut(team) {
+                desk.count_user(user, delta);
             }
         }
     }

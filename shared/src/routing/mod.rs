@@ -15,7 +15,7 @@ mod specialists;
 
 pub use choose::{Choice, choose};
 pub use known::{Desk, Known, Missing, Seat, TeamState};
-pub use plan::{Decided, LoadWrite, MAX_WRITES, MemberWrite, Plan, Turn, Writes, plan};
+pub use plan::{Counted, Decided, LoadWrite, MAX_WRITES, MemberWrite, Plan, Turn, Writes, plan};
 pub use settle::{Cause, Work};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
     Known, Missing, TeamState, Work,
     settle::{Chosen, Outcome, Settled, settle},
 };
-use crate::domain::{LoadDelta, Member, MemberDelta, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId};
+use crate::domain::{LoadDelta, MemberDelta, Past, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId};
 
 /// The most items that a transaction may write.
 pub const MAX_WRITES: usize = 100;
@@ -34,15 +34,37 @@ pub struct LoadWrite {
     is_entered: bool,
 }
 
-/// What a transaction does to a membership.
+/// The item that holds the counters of a user in a team.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Counted {
+    /// A membership.
+    Member,
+    /// The counters of a user who is not a member.
+    Past,
+    /// Counters to create, on condition that neither they nor a membership exist.
+    New(Past),
+}
+
+/// The change of a user's counters in a team by one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberWrite {
     /// By how much the counters move.
     pub delta: MemberDelta,
     /// The turns of the member's latest decision before and after, if there are any.
     pub turn: Option<Turn>,
-    /// The membership to make, where there is none.
-    pub unseated: Option<Member>,
+    /// The item that holds the counters.
+    pub counted: Counted,
+}
+
+impl MemberWrite {
+    /// Returns the number of items in the transaction: one that creates counters checks that there is no membership.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        match self.counted {
+            Counted::Member | Counted::Past => 1,
+            Counted::New(_) => 2,
+        }
+    }
 }
 
 /// How many tickets were decided about, and how.
@@ -67,7 +89,7 @@ pub struct Writes {
     pub tickets: Vec<(Option<u64>, Ticket)>,
     /// Loads, by team.
     pub loads: BTreeMap<TeamId, LoadWrite>,
-    /// Memberships, by team and user.
+    /// Counters of members and of other users, by team and user.
     pub members: BTreeMap<(TeamId, UserId), MemberWrite>,
     /// The decisions among them.
     pub decided: Decided,
@@ -124,7 +146,7 @@ fn writes(settled: Vec<(usize, Settled, usize)>, known: &Known) -> Vec<Writes> {
     let mut cut = Vec::new();
     let mut current = Writes::default();
     for (position, settled, superseded) in settled {
-        if current.writes_with(&settled) > MAX_WRITES {
+        if current.items_with(&settled) > MAX_WRITES {
             cut.push(std::mem::take(&mut current));
         }
         current.add(position, settled, known);
@@ -138,20 +160,28 @@ fn writes(settled: Vec<(usize, Settled, usize)>, known: &Known) -> Vec<Writes> {
 }
 
 impl Writes {
-    /// How many items it would write, at most, with this ticket too.
-    fn writes_with(&self, settled: &Settled) -> usize {
+    /// Returns the number of items of the transaction, those included that it only checks.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.tickets.len() + self.loads.len() + self.members.values().map(MemberWrite::items).sum::<usize>()
+    }
+
+    /// Returns the largest number of items that it would have with this ticket too.
+    fn items_with(&self, settled: &Settled) -> usize {
         let touched = || settled.before.iter().chain([&settled.after]);
-        let checked = settled.unseated.as_ref().and(settled.after.team_id);
+        let checked = settled.adopted.as_ref().and(settled.after.team_id);
         let loads: BTreeSet<_> = touched().filter_map(|ticket| Some(ticket.adds_to_team()?.0)).chain(checked).collect();
         let members: BTreeSet<_> =
             touched().filter_map(|ticket| ticket.adds_to_member().map(|(team, user, _)| (team, user))).collect();
         let more_loads = loads.iter().filter(|team| !self.loads.contains_key(team)).count();
         let more_members = members.iter().filter(|seat| !self.members.contains_key(seat)).count();
-        self.tickets.len() + 1 + self.loads.len() + more_loads + self.members.len() + more_members
+        // Beside the counters that it creates, it checks that there is no membership.
+        let checks = usize::from(settled.adopted.is_some());
+        self.items() + 1 + more_loads + more_members + checks
     }
 
     fn add(&mut self, position: usize, settled: Settled, known: &Known) {
-        let Settled { before, after, chosen, unseated } = settled;
+        let Settled { before, after, chosen, adopted } = settled;
         let added = |ticket: &Ticket| (ticket.adds_to_team(), ticket.adds_to_member());
         let (left, left_member) = before.as_ref().map(added).unwrap_or_default();
         let (entered, entered_member) = added(&after);
@@ -167,9 +197,9 @@ impl Writes {
         }
         if let Some((team, user, delta)) = entered_member {
             self.count_member(team, user, delta, known);
-            if let (Some(member), Some(write)) = (unseated, self.members.get_mut(&(team, user))) {
-                write.unseated = Some(member);
-                // One that was closed when it was first seen may add nothing to the team, and still no membership may be made
+            if let (Some(past), Some(write)) = (adopted, self.members.get_mut(&(team, user))) {
+                write.counted = Counted::New(past);
+                // One that was closed when it was first seen may add nothing to the team, and still no counters may be created
                 // behind a sweep.
                 self.count_load(team, LoadDelta::default(), true, known);
             }
@@ -206,8 +236,10 @@ impl Writes {
 
     fn count_member(&mut self, team: TeamId, user: UserId, delta: MemberDelta, known: &Known) {
         // Memberships go with their team, figures and all.
-        if matches!(known.teams.get(&team), Some(TeamState::Present(_))) {
-            let none = MemberWrite { delta: MemberDelta::default(), turn: None, unseated: None };
+        if let Some(TeamState::Present(desk)) = known.teams.get(&team) {
+            // Counters that an earlier transaction of the batch creates exist when this one is written.
+            let counted = if desk.seat(user).is_some() { Counted::Member } else { Counted::Past };
+            let none = MemberWrite { delta: MemberDelta::default(), turn: None, counted };
             let write = self.members.entry((team, user)).or_insert(none);
             write.delta = write.delta.plus(delta);
         }
@@ -216,7 +248,7 @@ impl Writes {
     fn drop_what_cancels_out(&mut self) {
         self.loads.retain(|_, write| write.delta != LoadDelta::default() || write.turn.is_some() || write.is_entered);
         self.members.retain(|_, write| {
-            write.delta != MemberDelta::default() || write.turn.is_some() || write.unseated.is_some()
+            write.delta != MemberDelta::default() || write.turn.is_some() || matches!(write.counted, Counted::New(_))
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Choice, Known, Missing, TeamState, choose, specialists};
 use crate::domain::{
-    Decision, EventVersion, Member, Merge, Priority, Reason, TeamId, Ticket, TicketEvent, TicketEventKind, TicketId,
+    Decision, EventVersion, Merge, Past, Priority, Reason, TeamId, Ticket, TicketEvent, TicketEventKind, TicketId,
     TicketState, TicketStatus, TicketVersions, Timestamp, Topics, UserId,
 };
 
@@ -45,8 +45,8 @@ pub(super) struct Settled {
     pub(super) before: Option<Ticket>,
     pub(super) after: Ticket,
     pub(super) chosen: Option<Chosen>,
-    /// The membership that has to be made for its assignee.
-    pub(super) unseated: Option<Member>,
+    /// The counters that have to be created for an assignee who is not a member.
+    pub(super) adopted: Option<Past>,
 }
 
 /// What becomes of a ticket.
@@ -99,17 +99,23 @@ pub(super) fn settle(
     let mut missing = Missing::default();
     for ticket in before.iter().chain([&after]) {
         let counts_in = ticket.adds_to_team().map(|(team, _)| team);
-        let counts_for = ticket.adds_to_member().map(|(team, ..)| team);
-        if let Some(Err(more)) = counts_in.or(counts_for).map(|team| known.team(team)) {
+        let counts_for = ticket.adds_to_member().map(|(team, user, _)| (team, user));
+        if let Some(Err(more)) = counts_in.or(counts_for.map(|(team, _)| team)).map(|team| known.team(team)) {
             missing.add(more);
+        } else if let Some((team, user)) = counts_for
+            && let Some(desk) = known.desk(team)?
+            && desk.seat(user).is_none()
+            && !desk.pasts.contains_key(&user)
+        {
+            missing.pasts.insert((team, user));
         }
     }
     if !missing.is_empty() {
         return Err(missing);
     }
-    let unseated = match after.adds_to_member() {
+    let adopted = match after.adds_to_member() {
         Some((team, user, _)) => match known.desk(team)? {
-            Some(desk) if desk.seat(user).is_none() => Some(Known::unseated(desk, user, now)),
+            Some(desk) if desk.pasts.get(&user) == Some(&None) => Some(Past::outside(user, desk.load.turn)),
             _ => None,
         },
         None => None,
@@ -123,11 +129,11 @@ pub(super) fn settle(
             seat.member.last_turn = turn;
         }
     }
-    if let (Some(member), Some(desk)) = (&unseated, after.team_id.and_then(|team| known.desk_mut(team))) {
-        desk.seats.push(super::Seat::new(member.clone()));
+    if let (Some(past), Some(desk)) = (&adopted, after.team_id.and_then(|team| known.desk_mut(team))) {
+        desk.pasts.insert(past.user_id, Some(past.clone()));
     }
     known.count(before.as_ref(), &after);
-    Ok(Outcome { settled: Some(Settled { before, after, chosen, unseated }), superseded })
+    Ok(Outcome { settled: Some(Settled { before, after, chosen, adopted }), superseded })
 }
 
 /// A ticket on the way from what it was to what it will be.

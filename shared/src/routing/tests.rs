@@ -9,9 +9,11 @@ mod order;
 mod partial;
 mod rotation;
 
-use super::{Cause, Desk, Known, LoadWrite, MAX_WRITES, MemberWrite, Missing, Seat, TeamState, Work, Writes, plan};
+use super::{
+    Cause, Counted, Desk, Known, LoadWrite, MAX_WRITES, MemberWrite, Missing, Seat, TeamState, Work, Writes, plan,
+};
 use crate::domain::{
-    Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId, Priority, QueueStrategy,
+    Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId, Past, Priority, QueueStrategy,
     Reason, Resolved, Tags, Team, TeamId, TeamName, Ticket, TicketEvent, TicketEventKind, TicketId, TicketSnapshot,
     TicketState, TicketStatus, Timestamp, Topics, User, UserId, UserStatus,
 };
@@ -100,11 +102,24 @@ impl World {
                 Err(missing) => missing,
             };
             assert!(!missing.is_empty());
-            let Missing { teams, topics } = missing;
+            let Missing { teams, topics, pasts } = missing;
             for team in teams {
-                let state = self.known.teams.get(&team).cloned().unwrap_or(TeamState::Absent);
+                let mut state = self.known.teams.get(&team).cloned().unwrap_or(TeamState::Absent);
+                if let TeamState::Present(desk) = &mut state {
+                    desk.pasts.clear();
+                }
                 assert_eq!(known.teams.insert(team, state), None, "asked once");
             }
+            for (team, user) in &pasts {
+                assert!(
+                    known.desk(*team).unwrap().unwrap().seat(*user).is_none(),
+                    "only for users who are not members"
+                );
+                assert!(!known.desk(*team).unwrap().unwrap().pasts.contains_key(user), "asked once");
+            }
+            let found = pasts.iter().filter_map(|(team, user)| Some((*team, self.desk(*team).past(*user)?.clone())));
+            let found = found.collect();
+            known.learn_pasts(pasts, found);
             for topic in topics {
                 let knows = |desk: &&Desk| desk.specializations.contains(&topic);
                 let specialists = self.desks().filter(knows).map(|desk| desk.team.id).collect();
@@ -119,7 +134,7 @@ impl World {
         let mut placed: Vec<_> = plan.nothing_to_do.clone();
         for writes in plan.groups.iter().flatten() {
             placed.extend(&writes.work);
-            assert!(writes.tickets.len() + writes.loads.len() + writes.members.len() <= MAX_WRITES);
+            assert!(writes.items() <= MAX_WRITES);
         }
         placed.sort_unstable();
         assert!(placed.iter().copied().eq(0..work.len()), "every ticket is placed once: {placed:?}");
@@ -156,22 +171,30 @@ impl World {
                 load.turn = turn.to;
             }
         }
-        for ((team, user), MemberWrite { delta, turn, unseated }) in &writes.members {
+        for ((team, user), MemberWrite { delta, turn, counted }) in &writes.members {
             let desk = desk_mut(&mut self.known, *team);
-            if let Some(member) = unseated {
-                assert!(desk.seat(*user).is_none() && member.removed_at.is_some());
-                assert_eq!(member.user, User::placeholder(*user), "a placeholder has no personal data");
-                desk.seats.push(Seat::new(member.clone()));
+            if let Counted::New(past) = counted {
+                assert_eq!((past.user_id, desk.seat(*user), desk.past(*user)), (*user, None, None));
+                assert!(writes.loads.contains_key(team), "on condition that the load exists");
+                desk.pasts.insert(*user, Some(past.clone()));
             }
-            let member = &mut desk.seat_mut(*user).expect("a seat").member;
-            add(&mut member.open_tickets, delta.open);
-            add(&mut member.in_progress_tickets, delta.in_progress);
-            add(&mut member.resolved.tickets, delta.resolved);
-            add(&mut member.resolved.total_ms, delta.resolved_ms);
-            if let Some(turn) = turn {
-                assert_eq!(member.last_turn, turn.from);
-                assert_eq!(member.removed_at, None);
-                member.last_turn = turn.to;
+            if *counted == Counted::Member {
+                let member = &mut desk.seat_mut(*user).expect("a member").member;
+                add(&mut member.open_tickets, delta.open);
+                add(&mut member.in_progress_tickets, delta.in_progress);
+                add(&mut member.resolved.tickets, delta.resolved);
+                add(&mut member.resolved.total_ms, delta.resolved_ms);
+                if let Some(turn) = turn {
+                    assert_eq!(member.last_turn, turn.from);
+                    member.last_turn = turn.to;
+                }
+            } else {
+                let past = desk.pasts.get_mut(user).and_then(Option::as_mut).expect("counters");
+                add(&mut past.open_tickets, delta.open);
+                add(&mut past.in_progress_tickets, delta.in_progress);
+                add(&mut past.resolved.tickets, delta.resolved);
+                add(&mut past.resolved.total_ms, delta.resolved_ms);
+                assert_eq!(*turn, None, "only members take turns");
             }
         }
     }
@@ -209,20 +232,32 @@ impl World {
             assert_eq!(load.open_tickets, count(&open), "open of {team:?}");
             assert_eq!(load.waiting_tickets, count(&waiting), "waiting of {team:?}");
             assert_eq!((load.sla_due, load.sla_met), (count(&due), count(&met)), "SLA of {team:?}");
-            for seat in &desk.seats {
-                let Member { user, open_tickets, in_progress_tickets, resolved, .. } = &seat.member;
+            let members = desk.seats.iter().map(|Seat { member, .. }| {
+                (member.user.id, member.open_tickets, member.in_progress_tickets, member.resolved)
+            });
+            let pasts = desk.pasts.values().flatten();
+            let pasts = pasts.map(|past| (past.user_id, past.open_tickets, past.in_progress_tickets, past.resolved));
+            for (user, open_tickets, in_progress_tickets, resolved) in members.chain(pasts) {
                 let count = |matches: &dyn Fn(&Ticket) -> bool| {
-                    of_team().filter(|ticket| ticket.assignee_id == Some(user.id) && matches(ticket)).count() as u64
+                    of_team().filter(|ticket| ticket.assignee_id == Some(user) && matches(ticket)).count() as u64
                 };
-                assert_eq!(*open_tickets, count(&open), "open of {}", user.name);
+                assert_eq!(open_tickets, count(&open), "open of {user:?}");
                 assert_eq!(
-                    *in_progress_tickets,
+                    in_progress_tickets,
                     count(&|ticket| open(ticket) && ticket.status == TicketStatus::InProgress)
                 );
                 let credited = |ticket: &Ticket| ticket.credit().is_some();
-                let of_member = || of_team().filter(|ticket| ticket.assignee_id == Some(user.id));
-                let total_ms = of_member().filter_map(|ticket| Some(ticket.credit()?.resolution_ms)).sum();
-                assert_eq!(*resolved, Resolved { tickets: count(&credited), total_ms });
+                let of_user = || of_team().filter(|ticket| ticket.assignee_id == Some(user));
+                let total_ms = of_user().filter_map(|ticket| Some(ticket.credit()?.resolution_ms)).sum();
+                assert_eq!(resolved, Resolved { tickets: count(&credited), total_ms });
+            }
+            assert!(desk.seats.iter().all(|seat| desk.past(seat.member.user.id).is_none()), "counted twice");
+            for ticket in of_team() {
+                let counts = |user| desk.seat(user).is_some() || desk.past(user).is_some();
+                assert!(
+                    ticket.adds_to_member().is_none_or(|(_, user, _)| counts(user)),
+                    "{ticket:?} counts for no user"
+                );
             }
         }
         for ticket in self.tickets.values() {
@@ -252,6 +287,32 @@ impl World {
 
 fn desk_mut(known: &mut Known, team: TeamId) -> &mut Desk {
     known.desk_mut(team).expect("the team is there")
+}
+
+impl Desk {
+    fn past(&self, user: UserId) -> Option<&Past> {
+        self.pasts.get(&user)?.as_ref()
+    }
+
+    /// Has a member leave, or a user with counters join.
+    fn toggle(&mut self, user: UserId) {
+        if let Some(at) = self.seats.iter().position(|seat| seat.member.user.id == user) {
+            let past = self.seats.remove(at).member.leaving();
+            self.pasts.insert(user, Some(past));
+        } else if let Some(Some(past)) = self.pasts.remove(&user) {
+            let n = user.uuid().as_u128();
+            let joined_at = Timestamp::from_millis(i64::try_from(n).unwrap());
+            let member = Member::joining(self::user(n), Tags::default(), Some(&past), self.load.turn, joined_at);
+            self.seats.push(Seat::new(member.unwrap()));
+        }
+    }
+
+    /// Sets the open tickets of all users to 0.
+    fn zeroed(mut self) -> Self {
+        self.seats.iter_mut().for_each(|seat| seat.member.open_tickets = 0);
+        self.pasts.values_mut().flatten().for_each(|past| past.open_tickets = 0);
+        self
+    }
 }
 
 fn event(ticket: usize, at: i64, team: Option<TeamId>) -> TicketEvent {
@@ -295,18 +356,19 @@ prop_compose! {
         people in vec((0..6_u64, 0..20_u64, select(vec![0_u8, 0, 0, 1, 2]), vec(select(TOPICS.to_vec()), 0..3)), 0..9),
         specializations in vec(select(TOPICS.to_vec()), 0..3),
     ) -> Desk {
+        let left: Vec<_> = (100..).zip(&people).filter(|(_, (.., why_not, _))| *why_not == 2).map(|(n, _)| n).collect();
         let members = people.into_iter().enumerate().map(|(at, (open, last_turn, why_not, skills))| {
             let mut member = member(100 + at as u128, &skills, last_turn);
             member.open_tickets = open;
-            match why_not {
-                1 => member.user.status = UserStatus::Inactive,
-                2 => member.removed_at = Some(NOW),
-                _ => {}
+            if why_not == 1 {
+                member.user.status = UserStatus::Inactive;
             }
             member
         });
         let load = Load { turn: 20, ..Load::default() };
-        Desk::new(team(n, strategy, &specializations), load, members.collect())
+        let mut desk = Desk::new(team(n, strategy, &specializations), load, members.collect());
+        left.into_iter().for_each(|n| desk.toggle(user_id(n)));
+        desk
     }
 }
 
@@ -321,7 +383,7 @@ proptest! {
         let choice = super::choose(&desk, &topics, previous);
         let eligible: Vec<_> = desk.seats.iter().filter(|seat| seat.member.is_eligible()).collect();
         prop_assert_eq!(choice.eligible, eligible.len() as u64);
-        prop_assert_eq!(choice.considered, desk.present().count() as u64);
+        prop_assert_eq!(choice.considered, desk.seats.len() as u64);
         prop_assert_eq!(choice.chosen.is_some(), !eligible.is_empty());
         prop_assert!(choice.candidates.len() <= 3);
         let Some(user) = choice.chosen else { return Ok(()) };
@@ -352,11 +414,7 @@ proptest! {
         desks in (a_desk(1), a_desk(2)),
         tickets in vec((option::of(1..3_u128), vec(select(TOPICS.to_vec()), 0..3), option::of(select(vec![100_u128, 101, 999]))), 1..150),
     ) {
-        let zeroed = |mut desk: Desk| {
-            desk.seats.iter_mut().for_each(|seat| seat.member.open_tickets = 0);
-            desk
-        };
-        let mut at_once = World::with([zeroed(desks.0), zeroed(desks.1)]);
+        let mut at_once = World::with([desks.0.zeroed(), desks.1.zeroed()]);
         let mut one_by_one = at_once.clone();
         let work: Vec<_> = tickets.into_iter().enumerate().map(|(n, (team, topics, assignee))| {
             let mut event = event(n, i64::try_from(n).unwrap(), team.map(team_id));
@@ -377,6 +435,7 @@ proptest! {
             };
             prop_assert_eq!(at_once.desk(team).load, one_by_one.desk(team).load);
             prop_assert_eq!(seats(&at_once), seats(&one_by_one));
+            prop_assert_eq!(&at_once.desk(team).pasts, &one_by_one.desk(team).pasts);
         }
     }
 
@@ -390,8 +449,8 @@ proptest! {
         let mut tickets = 0;
         for (arriving, who, present) in steps {
             let desk = desk_mut(&mut world.known, team_id(1));
-            if who >= 3 {
-                desk.seats[usize::try_from(who).unwrap()].member.removed_at = (!present).then_some(NOW);
+            if who >= 3 && desk.seat(user_id(100 + who)).is_some() != present {
+                desk.toggle(user_id(100 + who));
             }
             world.settle(&new_tickets(tickets..tickets + arriving, team_id(1), |_| Topics::default()));
             tickets += arriving;
@@ -429,7 +488,7 @@ proptest! {
 #[derive(Debug, Clone)]
 enum Step {
     Events(Vec<TicketEvent>),
-    Toggle { team: TeamId, seat: usize },
+    Toggle { team: TeamId, user: UserId },
     Deactivate { team: TeamId, seat: usize, active: bool },
     Delete(TeamId),
     Sweep(TeamId),
@@ -477,7 +536,7 @@ fn a_step() -> impl Strategy<Value = Step> {
     let team = || (1..3_u128).prop_map(team_id);
     prop_oneof![
         8 => vec(an_event(), 1..6).prop_map(Step::Events),
-        1 => (team(), 0..4_usize).prop_map(|(team, seat)| Step::Toggle { team, seat }),
+        1 => (team(), 100..104_u128).prop_map(|(team, n)| Step::Toggle { team, user: user_id(n) }),
         1 => (team(), 0..4_usize, any::<bool>()).prop_map(|(team, seat, active)| Step::Deactivate { team, seat, active }),
         1 => team().prop_map(Step::Delete),
         1 => team().prop_map(Step::Sweep),
@@ -503,9 +562,9 @@ impl World {
                     .collect();
                 self.settle(&work);
             }
-            Step::Toggle { team, seat } => {
-                if let Some(seat) = self.known.desk_mut(team).and_then(|desk| desk.seats.get_mut(seat)) {
-                    seat.member.removed_at = if seat.member.removed_at.is_some() { None } else { Some(NOW) };
+            Step::Toggle { team, user } => {
+                if let Some(desk) = self.known.desk_mut(team) {
+                    desk.toggle(user);
                 }
             }
             Step::Deactivate { team, seat, active } => {
@@ -550,11 +609,7 @@ proptest! {
         desks in (a_desk(1), a_desk(2)),
         steps in vec(a_step(), 1..25),
     ) {
-        let zeroed = |mut desk: Desk| {
-            desk.seats.iter_mut().for_each(|seat| seat.member.open_tickets = 0);
-            desk
-        };
-        let mut world = World::with([zeroed(desks.0), zeroed(desks.1)]);
+        let mut world = World::with([desks.0.zeroed(), desks.1.zeroed()]);
         for step in steps {
             world.take(step.clone());
             if matches!(step, Step::Events(_)) {
@@ -636,17 +691,54 @@ fn the_platforms_echo_of_our_own_decision_changes_nothing_about_it() {
 }
 
 #[test]
-fn somebody_who_is_no_member_gets_a_membership_that_is_removed_from_birth() {
+fn assignee_from_outside_gets_counters_and_no_membership() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
     world.say(1, |event| event.ticket.assignee_id = Some(user_id(999)));
-    let seat = world.desk(team_id(1)).seat(user_id(999)).unwrap();
-    assert!(seat.member.removed_at.is_some() && !seat.member.is_eligible());
-    assert_eq!(seat.member.open_tickets, 1);
-    assert_eq!(world.desk(team_id(1)).load.open_tickets, 1);
+    let desk = world.desk(team_id(1));
+    assert_eq!(desk.seat(user_id(999)), None);
+    assert_eq!(desk.past(user_id(999)), Some(&Past { open_tickets: 1, ..Past::outside(user_id(999), 0) }));
+    assert_eq!(desk.load.open_tickets, 1);
 }
 
 #[test]
-fn no_membership_is_made_unless_its_team_is_there() {
+fn plan_asks_for_counters_of_outsiders_that_a_batch_names() {
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let named = |ticket, user| {
+        let mut event = event(ticket, 1, Some(team_id(1)));
+        event.ticket.assignee_id = Some(user_id(user));
+        Work { ticket_id: ticket_id(ticket), cause: Cause::Events(vec![event]) }
+    };
+    let mut known = Known::default();
+    known.teams.insert(team_id(1), world.known.teams[&team_id(1)].clone());
+    assert!(plan(&[named(0, 100)], &BTreeMap::new(), &known, NOW).is_ok(), "a member is known");
+    let missing = plan(&[named(0, 100), named(1, 999)], &BTreeMap::new(), &known, NOW).unwrap_err();
+    assert_eq!(missing, Missing { pasts: [(team_id(1), user_id(999))].into(), ..Missing::default() });
+    // Both tickets of the batch count in one new item.
+    let plan = world.plan(&[named(0, 999), named(1, 999)]);
+    let writes = &plan.groups[0][0];
+    let write = &writes.members[&(team_id(1), user_id(999))];
+    assert_eq!((write.delta.open, write.items()), (2, 2));
+    assert_eq!(writes.items(), 2 + 1 + 2);
+    world.settle(&[named(0, 999), named(1, 999)]);
+}
+
+#[test]
+fn former_member_keeps_counting_and_returns_with_counters() {
+    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    assert_eq!(world.say(1, |_| {}).assignee_id, Some(user_id(100)));
+    desk_mut(&mut world.known, team_id(1)).toggle(user_id(100));
+    let past = |world: &World| world.desk(team_id(1)).past(user_id(100)).cloned();
+    let left = past(&world).unwrap();
+    assert_eq!((left.open_tickets, left.last_turn, left.rev), (1, 1, 2));
+    world.say(2, |event| event.ticket.status = Some(TicketStatus::Resolved));
+    assert_eq!(past(&world).map(|past| (past.open_tickets, past.resolved.tickets)), Some((0, 1)));
+    desk_mut(&mut world.known, team_id(1)).toggle(user_id(100));
+    let member = &world.desk(team_id(1)).seat(user_id(100)).unwrap().member;
+    assert_eq!((member.last_turn, member.resolved.tickets, member.rev), (1, 1, 3));
+}
+
+#[test]
+fn counters_are_only_created_where_the_load_exists() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
     let closed = |n: usize| {
         let mut event = event(n, 1, Some(team_id(1)));

@@ -1,6 +1,6 @@
-//! Reading teams with what their partition holds: tombstone or load, and memberships.
+//! Reading teams with the items of their partition: tombstone or load, members, and the counters of other users.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Error, Store,
@@ -11,15 +11,15 @@ use super::{
     tickets::Consistency,
 };
 use crate::{
-    domain::{Error as Refused, Load, Member, OrganizationId, Roster, Team, TeamId},
+    domain::{Error as Refused, Load, Member, OrganizationId, Past, Roster, Team, TeamId, UserId},
     routing::{Desk, TeamState},
 };
 
-/// A team with its load and its memberships, removed ones included, in order of joining.
+/// A team with its load and its members in order of joining.
 pub(super) struct TeamRead {
     pub(super) team: Team,
     pub(super) load: Load,
-    pub(super) memberships: Vec<Member>,
+    pub(super) members: Vec<Member>,
 }
 
 /// The state of a team.
@@ -34,7 +34,7 @@ enum Found {
 struct Partition {
     is_gone: bool,
     load: Option<Load>,
-    memberships: Vec<Member>,
+    members: Vec<Member>,
 }
 
 impl Store {
@@ -45,12 +45,11 @@ impl Store {
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
     pub async fn team(&self, org: &OrganizationId, id: TeamId) -> Result<(Roster, Load), Error> {
-        let TeamRead { team, load, mut memberships } = self.team_read(org, id).await?;
-        memberships.retain(|member| member.removed_at.is_none());
-        Ok((Roster { team, members: memberships }, load))
+        let TeamRead { team, load, members } = self.team_read(org, id).await?;
+        Ok((Roster { team, members }, load))
     }
 
-    /// Does the same with the members who left.
+    /// Does the same.
     pub(super) async fn team_read(&self, org: &OrganizationId, id: TeamId) -> Result<TeamRead, Error> {
         match self.find_team(org, id).await? {
             Found::Present(read) => Ok(read),
@@ -73,8 +72,8 @@ impl Store {
     /// Reads the state of a team for a plan. The cost is that of [`Store::desk`].
     pub(super) async fn team_state(&self, org: &OrganizationId, id: TeamId) -> Result<TeamState, Error> {
         Ok(match self.find_team(org, id).await? {
-            Found::Present(TeamRead { team, load, memberships }) => {
-                TeamState::Present(Box::new(Desk::new(team, load, memberships)))
+            Found::Present(TeamRead { team, load, members }) => {
+                TeamState::Present(Box::new(Desk::new(team, load, members)))
             }
             Found::Gone => TeamState::Gone,
             Found::Absent => TeamState::Absent,
@@ -89,10 +88,10 @@ impl Store {
         self.until_current(|| async {
             let key = keys::team(org, id);
             let (team, partition) = tokio::try_join!(self.get(&key), self.partition(org, id))?;
-            let Partition { is_gone, load, memberships } = partition;
+            let Partition { is_gone, load, members } = partition;
             match (team, load) {
                 (Some(team), Some(load)) => {
-                    Ok(Found::Present(TeamRead { team: items::team(org, team)?, load, memberships }))
+                    Ok(Found::Present(TeamRead { team: items::team(org, team)?, load, members }))
                 }
                 (None, None) => Ok(if is_gone { Found::Gone } else { Found::Absent }),
                 (Some(_), None) | (None, Some(_)) => Err(Stale::Outdated),
@@ -101,7 +100,7 @@ impl Store {
         .await
     }
 
-    /// Reads the tombstone or the load of a team, and its memberships in order of joining, strongly consistent. One round trip a
+    /// Reads the tombstone or the load of a team, and its members in order of joining, strongly consistent. One round trip a
     /// megabyte.
     async fn partition(&self, org: &OrganizationId, id: TeamId) -> Result<Partition, Error> {
         let (first, last) = keys::DESK;
@@ -119,18 +118,33 @@ impl Store {
             match items::text(&item, "sk") {
                 Some(sk) if keys::is_gone(sk) => partition.is_gone = true,
                 Some(sk) if keys::is_load(sk) => partition.load = Some(items::load(item)?),
-                _ => partition.memberships.push(items::member(item)?),
+                _ => partition.members.push(items::member(item)?),
             }
         }
-        partition.memberships.sort_by_key(|member| (member.joined_at, member.user.id));
+        partition.members.sort_by_key(|member| (member.joined_at, member.user.id));
         Ok(partition)
     }
 
     /// Reads the members of a team in order of joining, strongly consistent. One round trip a megabyte.
     pub(super) async fn members(&self, org: &OrganizationId, id: TeamId) -> Result<Vec<Member>, Error> {
-        let mut members = self.partition(org, id).await?.memberships;
-        members.retain(|member| member.removed_at.is_none());
-        Ok(members)
+        Ok(self.partition(org, id).await?.members)
+    }
+
+    /// Reads the counters of a user who is not a member of a team, strongly consistent. One round trip.
+    pub(super) async fn past(&self, org: &OrganizationId, team: TeamId, user: UserId) -> Result<Option<Past>, Error> {
+        let item = self.get(&keys::past(org, team, user)).await?;
+        Ok(item.map(items::past).transpose()?.map(|(_, past)| past))
+    }
+
+    /// Reads the counters of users who are not members of teams, strongly consistent; those that do not exist are left out. One
+    /// round trip for each 100, beside each other.
+    pub(super) async fn pasts(
+        &self,
+        org: &OrganizationId,
+        users: &BTreeSet<(TeamId, UserId)>,
+    ) -> Result<Vec<(TeamId, Past)>, Error> {
+        let keys: Vec<_> = users.iter().map(|(team, user)| keys::past(org, *team, *user).attributes()).collect();
+        self.get_all(&keys).await?.into_iter().map(items::past).collect()
     }
 
     /// Reads the loads of teams, eventually consistent. A deleted team has none, and a new one may have none yet. No team may come twice. One round trip for each 100,

@@ -21,9 +21,9 @@ use super::{
 };
 use crate::domain::{
     ApiKey, Candidate, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load, Member, OrganizationId,
-    PassTopics, Priority, Profile, QueueStrategy, Reason, Resolved, RoutingPass, RsaPublicKey, Said, Scope, Tags, Team,
-    TeamId, TeamName, Ticket, TicketState, TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey, TokenKeys,
-    TopicHash, Topics, User, UserId, UserStatus, WhyNot,
+    PassTopics, Past, Priority, Profile, QueueStrategy, Reason, Resolved, RoutingPass, RsaPublicKey, Said, Scope, Tags,
+    Team, TeamId, TeamName, Ticket, TicketState, TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey,
+    TokenKeys, TopicHash, Topics, User, UserId, UserStatus, WhyNot,
 };
 
 /// An item as DynamoDB carries it.
@@ -516,8 +516,7 @@ pub(super) struct MemberItem {
     profile: UserAttributes,
     skills: Vec<String>,
     joined_at: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    removed_at: Option<i64>,
+    rev: u64,
     last_turn: u64,
     open_tickets: u64,
     in_progress_tickets: u64,
@@ -531,7 +530,7 @@ impl MemberItem {
             user,
             skills,
             joined_at,
-            removed_at,
+            rev,
             last_turn,
             open_tickets,
             in_progress_tickets,
@@ -547,7 +546,7 @@ impl MemberItem {
             profile: UserAttributes::new(user),
             skills: skills.as_slice().to_vec(),
             joined_at: joined_at.millis(),
-            removed_at: removed_at.map(Timestamp::millis),
+            rev: *rev,
             last_turn: *last_turn,
             open_tickets: *open_tickets,
             in_progress_tickets: *in_progress_tickets,
@@ -557,7 +556,7 @@ impl MemberItem {
     }
 }
 
-/// The membership that an item holds, a removed one too.
+/// Returns the membership that an item holds.
 pub(super) fn member(item: Item) -> Result<Member, Error> {
     let MemberItem {
         pk: _,
@@ -567,7 +566,7 @@ pub(super) fn member(item: Item) -> Result<Member, Error> {
         profile,
         skills,
         joined_at,
-        removed_at,
+        rev,
         last_turn,
         open_tickets,
         in_progress_tickets,
@@ -579,12 +578,59 @@ pub(super) fn member(item: Item) -> Result<Member, Error> {
         user: profile.into_user(id)?,
         skills: Tags::from_parsed(skills),
         joined_at: Timestamp::from_millis(joined_at),
-        removed_at: removed_at.map(Timestamp::from_millis),
+        rev,
         last_turn,
         open_tickets,
         in_progress_tickets,
         resolved: Resolved { tickets: resolved_tickets, total_ms: resolved_ms },
     })
+}
+
+/// `ORG#o#TEAM#t`, `PAST#u`. It has no index key and no profile, so that copies of profiles and erasure leave it alone.
+#[derive(Serialize, Deserialize)]
+pub(super) struct PastItem {
+    pk: String,
+    sk: String,
+    rev: u64,
+    last_turn: u64,
+    open_tickets: u64,
+    in_progress_tickets: u64,
+    resolved_tickets: u64,
+    resolved_ms: u64,
+}
+
+impl PastItem {
+    pub(super) fn new(organization_id: &OrganizationId, team: TeamId, past: &Past) -> Self {
+        let Past {
+            user_id,
+            rev,
+            last_turn,
+            open_tickets,
+            in_progress_tickets,
+            resolved: Resolved { tickets, total_ms },
+        } = past;
+        let keys::Key { pk, sk } = keys::past(organization_id, team, *user_id);
+        Self {
+            pk,
+            sk,
+            rev: *rev,
+            last_turn: *last_turn,
+            open_tickets: *open_tickets,
+            in_progress_tickets: *in_progress_tickets,
+            resolved_tickets: *tickets,
+            resolved_ms: *total_ms,
+        }
+    }
+}
+
+/// Returns the counters of a user who is not a member, and their team.
+pub(super) fn past(item: Item) -> Result<(TeamId, Past), Error> {
+    let PastItem { pk, sk, rev, last_turn, open_tickets, in_progress_tickets, resolved_tickets, resolved_ms } =
+        from_item(item)?;
+    let team = keys::team_of_partition(&pk).ok_or_else(|| bad("pk"))?;
+    let user_id = keys::past_of(&sk).ok_or_else(|| bad("sk"))?;
+    let resolved = Resolved { tickets: resolved_tickets, total_ms: resolved_ms };
+    Ok((team, Past { user_id, rev, last_turn, open_tickets, in_progress_tickets, resolved }))
 }
 
 /// `ORG#o#TICKET#k`, `TICKET`.
@@ -1199,9 +1245,14 @@ mod tests {
 
         let mut expected =
             Member::joining(alex(), Tags::parse(["VPN"]).unwrap(), None, 7, Timestamp::from_millis(5)).unwrap();
-        expected.removed_at = Some(Timestamp::from_millis(6));
         expected.resolved = Resolved { tickets: 2, total_ms: 99 };
         assert_eq!(member(to_item(MemberItem::new(&org(), operations().id, &expected)).unwrap()).unwrap(), expected);
+
+        let expected = Past { open_tickets: 3, in_progress_tickets: 1, ..expected.leaving() };
+        let item = to_item(PastItem::new(&org(), operations().id, &expected)).unwrap();
+        let attributes: Vec<_> = item.keys().filter(|name| name.starts_with("gsi") || *name == "name").collect();
+        assert_eq!(attributes, [""; 0], "no index key and no profile");
+        assert_eq!(past(item).unwrap(), (operations().id, expected));
 
         let key = |kid: &str| TokenKey {
             kid: Some(kid.to_owned()),

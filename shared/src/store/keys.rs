@@ -24,6 +24,10 @@ const MAX_SORT_KEY_BYTES: usize = 1024;
 pub(super) const TEAMS: &str = "TEAM#";
 /// The prefix of the sort keys of memberships.
 pub(super) const MEMBERS: &str = "MEMBER#";
+/// The prefix of the sort keys of the counters of users who are not members.
+const PASTS: &str = "PAST#";
+/// The range of the sort keys of memberships and of counters of users who are not members, and of nothing else: `$` follows `#`.
+pub(super) const MEMBERS_AND_PASTS: (&str, &str) = (MEMBERS, "PAST$");
 const LOAD: &str = "LOAD";
 const GONE: &str = "GONE";
 /// The first and the last sort key of what routing reads of a team's partition: the tombstone or the load, and the
@@ -155,6 +159,16 @@ pub(super) fn led_team_of(sk: &str) -> Option<TeamId> {
 /// A user's membership of a team.
 pub(super) fn membership(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
     Key::new(team_partition(org, team), format!("{MEMBERS}{}", user.uuid()))
+}
+
+/// The counters of a user in a team that the user is not a member of.
+pub(super) fn past(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
+    Key::new(team_partition(org, team), format!("{PASTS}{}", user.uuid()))
+}
+
+/// An item of a team's partition, by its sort key.
+pub(super) fn of_team(org: &OrganizationId, team: TeamId, sk: &str) -> Key {
+    Key::new(team_partition(org, team), sk)
 }
 
 /// The index key under which a user's memberships are found.
@@ -339,6 +353,11 @@ pub(super) fn topics_of(gsi1sk: &str) -> Option<TopicFilter> {
     TopicFilter::parse(gsi1sk.rsplit('#').next()?)
 }
 
+/// Returns the user of counters of a user who is not a member, by their sort key.
+pub(super) fn past_of(sk: &str) -> Option<UserId> {
+    UserId::parse(sk.strip_prefix(PASTS)?).ok()
+}
+
 /// The ticket of an item, by its partition key.
 pub(super) fn ticket_of(pk: &str) -> Option<TicketId> {
     let (_, id) = pk.strip_prefix("ORG#")?.split_once("#TICKET#")?;
@@ -414,6 +433,7 @@ mod tests {
             (user(&org(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), "USER"),
             (lead(&org(), user_id(), team_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("LEAD#{t}")),
             (membership(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("MEMBER#{u}")),
+            (past(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("PAST#{u}")),
             (membership_by_user(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("TEAM#{t}")),
             (saved_response(&org(), &request("a#TEAM#b"), 0), &format!("ORG#org_9f8e#IDEM#{s}#0#a#TEAM#b"), "IDEM"),
             (saved_response(&org(), &request("1#a"), 12), &format!("ORG#org_9f8e#IDEM#{s}#12#1#a"), "IDEM"),
@@ -488,6 +508,7 @@ mod tests {
         assert_eq!(team_of("ORG"), None);
         assert_eq!(team_of_partition(&organization(&org()).pk), None);
         assert_eq!(led_team_of(&lead(&org(), user_id(), team_id()).sk), Some(team_id()));
+        assert_eq!(past_of(&past(&org(), team_id(), user_id()).sk), Some(user_id()));
         assert_eq!(member_of(&membership(&org(), team_id(), user_id()).sk), Some(user_id()));
         let hash = SecretKey::generate(KeyKind::TtLive, || 7).hash();
         assert_eq!(api_key_hash(&api_key(hash).pk), Some(hash));
@@ -515,6 +536,7 @@ mod tests {
             lead(&org(), user_id(), team_id()),
             specialization(&org(), &Folded::of("TEAM#x"), team_id())[0].clone(),
             specs(&org(), team_id()),
+            past(&org(), team_id(), user_id()),
             Key::new("ORG#org_9f8e", "TEAM#nonsense"),
             Key::new("ORG#", "TEAM#550e8400-e29b-41d4-a716-446655440000"),
             api_key(hash),
@@ -532,6 +554,7 @@ mod tests {
         for key in [gone(&org(), team_id()), load(&org(), team_id()), member] {
             assert!((first..=last).contains(&key.sk.as_str()), "{key:?}");
         }
+        assert!(!(first..=last).contains(&past(&org(), team_id(), user_id()).sk.as_str()));
     }
 
     /// The client's key can hold any visible character.
@@ -549,6 +572,7 @@ mod tests {
             "GONE",
             &format!("#USER#{user}"),
             &format!("MEMBER#{user}"),
+            &format!("PAST#{user}"),
             "ORG#org_9f8e",
             &"#".repeat(IdempotencyKey::MAX_CHARS),
         ] {

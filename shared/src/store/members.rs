@@ -11,7 +11,7 @@ use super::{
     expression,
     expression::{l, n, s},
     idempotency,
-    items::{self, Item, MemberItem},
+    items::{self, Item, MemberItem, PastItem},
     keys,
     leads::move_lead,
     retry::{Failed, Stale},
@@ -19,8 +19,8 @@ use super::{
     transaction::{Refusal, Transaction, Values},
 };
 use crate::domain::{
-    Error as Refused, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, OrganizationId, Roster,
-    Tags, Team, TeamChanges, TeamId, Timestamp, User, UserField, UserId, UserStatus,
+    Error as Refused, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, OrganizationId, Past,
+    Resolved, Roster, Tags, Team, TeamChanges, TeamId, Timestamp, User, UserField, UserId, UserStatus,
 };
 
 /// What removing a member does if the member leads the team.
@@ -36,8 +36,9 @@ impl Store {
     /// Adds a user to a team, or returns one who left. Gives what `answer` makes of the team after it, the new member
     /// included, and keeps that where the request has a key.
     ///
-    /// Two round trips: reads, then a transaction on condition that the user is still active and the profile is still the
-    /// one that the membership copies. One more where a request with a key is refused.
+    /// Two round trips: reads, then a transaction on condition that the user is still active, the profile is still the one that
+    /// the membership copies, and the counters that the user left behind are unchanged. One more where a request with a key is
+    /// refused.
     ///
     /// # Errors
     /// [`Error::Answered`], [`IdempotencyKeyReused`](crate::domain::Error::IdempotencyKeyReused);
@@ -67,18 +68,23 @@ impl Store {
         now: Timestamp,
     ) -> Result<Answer, Stale> {
         let NewMember { user_id, role, skills } = new;
-        let (unused, read, user) =
-            tokio::join!(self.check_unused(org, request, now), self.team_read(org, id), self.user(org, *user_id));
+        let (unused, read, user, past) = tokio::join!(
+            self.check_unused(org, request, now),
+            self.team_read(org, id),
+            self.user(org, *user_id),
+            self.past(org, id, *user_id),
+        );
         // First: the team may have gone since, and the user is a member already.
         unused?;
-        let TeamRead { mut team, load, memberships: mut members } = read?;
-        let user = user?.ok_or(Refused::UserNotFound(UserField::UserId))?;
-        let previous = members.iter().find(|member| member.user.id == *user_id);
-        let member = Member::joining(user, skills.clone(), previous, load.turn, now)?;
+        let TeamRead { mut team, load, mut members } = read?;
+        let (user, past) = (user?.ok_or(Refused::UserNotFound(UserField::UserId))?, past?);
+        if present(&members, *user_id).is_ok() {
+            return Err(Refused::AlreadyMember.into());
+        }
+        let member = Member::joining(user, skills.clone(), past.as_ref(), load.turn, now)?;
         if team.member_count >= MAX_MEMBERS {
             return Err(Refused::TeamFull.into());
         }
-        let returns = previous.is_some();
 
         let mut transaction = Transaction::new(self);
         // Not on condition of the version: of 200 users added at once to one team, most would then run out of time. So the
@@ -106,16 +112,10 @@ impl Store {
         transaction.update(&keys::team(org, id), &joined, Some(&room), values, no_room)?;
         count_eligible(&mut transaction, org, id, 1)?;
         check_profile(&mut transaction, org, &member.user)?;
-        if returns {
-            put_back(&mut transaction, org, id, &member)?;
-        } else {
-            let item = MemberItem::new(org, id, &member);
-            transaction.put(item, "attribute_not_exists(#pk)", None, already_member)?;
-        }
+        put_member(&mut transaction, org, id, &member, past.as_ref())?;
         team.member_count += 1;
         team.version += 1;
         team.updated_at = now;
-        members.retain(|other| other.removed_at.is_none());
         put_among(&mut members, &member);
         let answer = answer(&Roster { team, members }, &member);
         if let Some(request) = request {
@@ -217,7 +217,7 @@ impl Store {
         if let Some(skills) = skills {
             let skills = expression::values([(":skills", l(skills.as_slice()))]);
             let membership = keys::membership(org, after.id, user);
-            transaction.update(&membership, SET_SKILLS, Some(PRESENT), skills, |_| Refusal::Outdated)?;
+            transaction.update(&membership, SET_SKILLS, Some(PRESENT), skills, outdated)?;
         }
         transaction.commit().await
     }
@@ -248,14 +248,13 @@ impl Store {
             Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => refused.item,
             Err(failed) => return Err(failed.into()),
         };
-        let member = item.map(items::member).transpose()?;
-        Ok(member.filter(|member| member.removed_at.is_none()))
+        item.map(items::member).transpose()
     }
 
     /// Removes a member, who keeps the tickets they have.
     ///
-    /// Two round trips: reads, then a transaction of the membership, the team and the load, on condition that the membership's
-    /// status and the team's lead are as read.
+    /// Two round trips: reads, then a transaction on condition that the membership and the team's lead are as read. It moves the
+    /// counters of the membership to a [`Past`](crate::domain::Past).
     ///
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`MemberNotFound`](crate::domain::Error::MemberNotFound),
@@ -298,21 +297,20 @@ impl Store {
         if is_lead {
             move_lead(&mut transaction, org, id, Some(user), None)?;
         }
-        let as_read = format!("{PRESENT} AND #status = :status");
-        let values = expression::values([(":now", n(now.millis())), (":status", s(member.user.status.as_str()))]);
-        let membership = keys::membership(org, id, user);
-        transaction.update(&membership, "SET #removed_at = :now", Some(&as_read), values, |item| match item {
-            Some(item) if !item.contains_key("removed_at") => Refusal::Outdated,
-            _ => Refusal::Because(Refused::MemberNotFound),
+        let (as_read, values) = member_as_read(&member);
+        transaction.delete(&keys::membership(org, id, user), Some(&as_read), Some(values), |item| match item {
+            Some(_) => Refusal::Outdated,
+            None => Refusal::Because(Refused::MemberNotFound),
         })?;
+        transaction.put(PastItem::new(org, id, &member.leaving()), "attribute_not_exists(#pk)", None, outdated)?;
         count_eligible(&mut transaction, org, id, if member.is_eligible() { -1 } else { 0 })?;
         transaction.commit().await
     }
 
     /// Copies a profile into a membership, if that is there and its copy is older.
     ///
-    /// One round trip. A copy that changes whether a present member is eligible costs two: the first attempt, whose condition
-    /// fails, then a transaction with the team's load.
+    /// One round trip. A copy that changes whether the member is eligible costs two: the first attempt, whose condition fails,
+    /// then a transaction with the team's load.
     pub(super) async fn copy_into_membership(
         &self,
         org: &OrganizationId,
@@ -327,32 +325,22 @@ impl Store {
         let update = clear.map_or_else(|| format!("SET {set}"), |attribute| format!("SET {set} REMOVE {attribute}"));
         let is_active = user.status == UserStatus::Active;
         let same_activity = if is_active { "#status = :active" } else { "#status <> :active" };
-        // A copy from an earlier read may arrive after the tombstone. It must not fill a placeholder that routing creates then:
-        // placeholders are removed from the start, so copies of a profile leave out removed memberships.
-        let condition = match user.status {
-            UserStatus::Deleted => {
-                format!("#profile_version < :version AND (attribute_exists(#removed_at) OR {same_activity})")
-            }
-            UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended => {
-                format!("#profile_version < :version AND attribute_not_exists(#removed_at) AND {same_activity}")
-            }
-        };
+        let condition = format!("#profile_version < :version AND {same_activity}");
         let mut single = values.clone();
         single.insert(":active".to_owned(), s(UserStatus::Active.as_str()));
         let key = keys::membership(org, id, user.id);
         let Some(before) = self.update_unless(&key, &update, &condition, single).await? else { return Ok(()) };
         let before = items::member(before)?;
-        let is_older = before.removed_at.is_none() && before.user.version < user.version;
-        if !is_older || before.is_eligible() == is_active {
+        if before.user.version >= user.version || before.is_eligible() == is_active {
             return Ok(());
         }
-        let as_read = format!("{PRESENT} AND #status = :old_status AND #profile_version = :old_version");
+        let as_read = "#status = :old_status AND #profile_version = :old_version";
         values.extend(expression::values([
             (":old_status", s(before.user.status.as_str())),
             (":old_version", n(before.user.version)),
         ]));
         let mut transaction = Transaction::new(self);
-        transaction.update(&key, &update, Some(&as_read), values, outdated)?;
+        transaction.update(&key, &update, Some(as_read), values, outdated)?;
         count_eligible(&mut transaction, org, id, if is_active { 1 } else { -1 })?;
         match transaction.commit().await {
             // The sweep of the deleted team removes the membership.
@@ -362,8 +350,8 @@ impl Store {
     }
 }
 
-/// The condition that a membership is there and not removed.
-const PRESENT: &str = "attribute_exists(#pk) AND attribute_not_exists(#removed_at)";
+/// The condition that a membership exists.
+const PRESENT: &str = "attribute_exists(#pk)";
 const SET_SKILLS: &str = "SET #skills = :skills";
 
 /// The member who is this user.
@@ -428,33 +416,53 @@ fn check_profile(transaction: &mut Transaction<'_>, org: &OrganizationId, user: 
     })
 }
 
-/// Clears the removal of a membership. Its figures are not touched: routing may be counting them at this moment.
-fn put_back(
+/// Creates a membership in place of the counters that the user left behind, which have to be as they were read.
+fn put_member(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
     team: TeamId,
     member: &Member,
+    past: Option<&Past>,
 ) -> Result<(), Error> {
-    let Member {
-        user,
-        skills,
-        joined_at,
-        removed_at: _,
-        last_turn: _,
-        open_tickets: _,
-        in_progress_tickets: _,
-        resolved: _,
-    } = member;
-    let (set, clear, mut values) = copy_of(user);
-    values.extend(expression::values([(":skills", l(skills.as_slice())), (":joined_at", n(joined_at.millis()))]));
-    let remove = clear.map_or_else(String::new, |attribute| format!(", {attribute}"));
-    transaction.update(
-        &keys::membership(org, team, user.id),
-        &format!("SET {set}, #skills = :skills, #joined_at = :joined_at REMOVE #removed_at{remove}"),
-        Some("attribute_exists(#removed_at)"),
-        values,
-        |membership| if membership.is_some() { already_member(membership) } else { Refusal::Outdated },
-    )
+    let absent = "attribute_not_exists(#pk)";
+    transaction.put(MemberItem::new(org, team, member), absent, None, already_member)?;
+    let key = keys::past(org, team, member.user.id);
+    let Some(past) = past else { return transaction.check(&key, absent, None, outdated) };
+    let (as_read, values) = past_as_read(past);
+    transaction.delete(&key, Some(as_read), Some(values), outdated)
+}
+
+/// Returns the condition that counters are as they were read, and its values.
+fn past_as_read(past: &Past) -> (&'static str, Values) {
+    let Past {
+        user_id: _,
+        rev,
+        last_turn,
+        open_tickets,
+        in_progress_tickets,
+        resolved: Resolved { tickets, total_ms },
+    } = past;
+    let values = expression::values([
+        (":rev", n(*rev)),
+        (":last_turn", n(*last_turn)),
+        (":open", n(*open_tickets)),
+        (":in_progress", n(*in_progress_tickets)),
+        (":resolved", n(*tickets)),
+        (":resolved_ms", n(*total_ms)),
+    ]);
+    let as_read = "#rev = :rev AND #last_turn = :last_turn AND #open_tickets = :open \
+                   AND #in_progress_tickets = :in_progress AND #resolved_tickets = :resolved \
+                   AND #resolved_ms = :resolved_ms";
+    (as_read, values)
+}
+
+/// Returns the condition that a membership is as it was read, except for skills and the profile, and its values. The status
+/// counts, since it decides whether the member is eligible.
+fn member_as_read(member: &Member) -> (String, Values) {
+    let stays = Past { rev: member.rev, ..member.leaving() };
+    let (counters, mut values) = past_as_read(&stays);
+    values.insert(":status".to_owned(), s(member.user.status.as_str()));
+    (format!("{counters} AND #status = :status"), values)
 }
 
 /// What makes a membership's copy of a profile equal to it: the attributes to set, the one to remove, and the values.

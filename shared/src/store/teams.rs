@@ -199,7 +199,8 @@ impl Store {
     /// Deletes a team; its name is free at once. Two round trips: reads, then a transaction.
     ///
     /// It leaves a tombstone, `GONE`, with its counts, for a job to sweep. Where there are no open tickets, as many
-    /// memberships as fit are deleted in the same transaction, which is all of them for a team of up to 95.
+    /// memberships as fit are deleted in the same transaction, which is all of them for a team of up to 95. The counters of other
+    /// users are left to the sweep.
     ///
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`VersionMismatch`](crate::domain::Error::VersionMismatch),
@@ -213,7 +214,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), Error> {
         self.until_current(|| async {
-            let TeamRead { team, load, memberships } = self.team_read(org, id).await?;
+            let TeamRead { team, load, members } = self.team_read(org, id).await?;
             if_version.check(team.version)?;
             if on_open_tickets == OnOpenTickets::Refuse && load.open_tickets > 0 {
                 return Err(Refused::OpenTickets(load.open_tickets).into());
@@ -231,7 +232,7 @@ impl Store {
             count_teams(&mut transaction, org, -1)?;
             // Where tickets are left there will be a sweep anyway, and the team is busy: the smaller the transaction, the better.
             let swept = if load.open_tickets == 0 { MAX_ITEMS - transaction.len() } else { 0 };
-            for member in memberships.iter().take(swept) {
+            for member in members.iter().take(swept) {
                 let membership = keys::membership(org, id, member.user.id);
                 transaction.delete(&membership, None, None, |_| Refusal::Outdated)?;
             }

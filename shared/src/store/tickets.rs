@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use super::{
     Error, Store, a_few_at_a_time, expression,
     expression::{n, s},
-    items::{self, Item, MemberItem, TicketItem},
+    items::{self, Item, PastItem, TicketItem},
     keys,
     retry::Stale,
     transaction::{Refusal, Transaction, Values},
@@ -16,10 +16,10 @@ use super::{
 };
 use crate::{
     domain::{
-        Folded, LoadDelta, Member, MemberDelta, OrganizationId, Resolved, TeamId, Ticket, TicketId, Timestamp, UserId,
+        Folded, LoadDelta, MemberDelta, OrganizationId, Past, Resolved, TeamId, Ticket, TicketId, Timestamp, UserId,
         UserStatus,
     },
-    routing::{Known, LoadWrite, MemberWrite, Missing, Turn, Writes},
+    routing::{Counted, Known, LoadWrite, MemberWrite, Missing, Turn, Writes},
 };
 
 /// The most keys that DynamoDB takes in one `BatchGetItem`.
@@ -113,18 +113,20 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn learn(&self, org: &OrganizationId, missing: Missing, known: &mut Known) -> Result<(), Error> {
-        let Missing { teams, topics } = missing;
+        let Missing { teams, topics, pasts } = missing;
         let team = async |id| Ok((id, self.team_state(org, id).await?));
         let topic = async |topic: Folded| {
             let specialists = self.specialists(org, &topic).await?;
             Ok((topic, specialists))
         };
-        let (teams, topics) = tokio::try_join!(
+        let (teams, topics, found) = tokio::try_join!(
             a_few_at_a_time(teams.into_iter().map(team).collect()),
             a_few_at_a_time(topics.into_iter().map(topic).collect()),
+            self.pasts(org, &pasts),
         )?;
         known.teams.extend(teams);
         known.specialists.extend(topics);
+        known.learn_pasts(pasts, found);
         Ok(())
     }
 
@@ -253,17 +255,23 @@ fn write_member(
     user: UserId,
     write: &MemberWrite,
 ) -> Result<(), Error> {
-    let MemberWrite { delta: MemberDelta { open, in_progress, resolved, resolved_ms }, turn, unseated } = write;
-    if let Some(member) = unseated {
-        let count = |delta: &i64| u64::try_from(*delta).unwrap_or(0);
-        let member = Member {
-            open_tickets: count(open),
-            in_progress_tickets: count(in_progress),
-            resolved: Resolved { tickets: count(resolved), total_ms: count(resolved_ms) },
-            ..member.clone()
-        };
-        return transaction.put(MemberItem::new(org, team, &member), "attribute_not_exists(#pk)", None, outdated);
-    }
+    let MemberWrite { delta: MemberDelta { open, in_progress, resolved, resolved_ms }, turn, counted } = write;
+    let key = match counted {
+        Counted::Member => keys::membership(org, team, user),
+        Counted::Past => keys::past(org, team, user),
+        Counted::New(past) => {
+            let count = |delta: &i64| u64::try_from(*delta).unwrap_or(0);
+            let past = Past {
+                open_tickets: count(open),
+                in_progress_tickets: count(in_progress),
+                resolved: Resolved { tickets: count(resolved), total_ms: count(resolved_ms) },
+                ..past.clone()
+            };
+            let absent = "attribute_not_exists(#pk)";
+            transaction.check(&keys::membership(org, team, user), absent, None, outdated)?;
+            return transaction.put(PastItem::new(org, team, &past), absent, None, outdated);
+        }
+    };
     let mut counting = Counting::new([
         ("open_tickets", *open),
         ("in_progress_tickets", *in_progress),
@@ -272,8 +280,8 @@ fn write_member(
     ]);
     if let Some(turn) = turn {
         counting.turn("last_turn", *turn);
-        counting.conditions.push("attribute_not_exists(#removed_at) AND #status = :active".to_owned());
+        counting.conditions.push("#status = :active".to_owned());
         counting.values.insert(":active".to_owned(), s(UserStatus::Active.as_str()));
     }
-    counting.write(transaction, &keys::membership(org, team, user))
+    counting.write(transaction, &key)
 }

@@ -156,7 +156,7 @@ impl Store {
     /// Copies a user's profile into a page of their memberships and takes a deleted user out of every lead. Gives the revision
     /// that was copied and the cursor of the next page, or `None` if there is no such user.
     ///
-    /// A removed membership keeps the profile of the time of its removal, until a tombstone replaces it.
+    /// A former member has no copy of the profile.
     ///
     /// A copy never replaces one of a higher version. The index that finds the memberships may lag behind by a moment. Three
     /// round trips for up to 100 memberships: the profile, the page, and the updates, 25 at a time. After them, for a

@@ -197,25 +197,28 @@ impl Store {
         self.update_if(key, "REMOVE #gsi1pk, #gsi1sk", &condition, expression::values([(":none", n(0))])).await
     }
 
-    /// Deletes up to 100 memberships of a deleted team. True if there may be more. Two round trips.
+    /// Deletes up to 100 memberships and counters of former members of a deleted team. Returns true if there may be more. Two round
+    /// trips.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn delete_memberships(&self, org: &OrganizationId, team: TeamId) -> Result<bool, Error> {
+        let (first, last) = keys::MEMBERS_AND_PASTS;
         let call = self
             .client
             .query()
             .table_name(&*self.table)
             .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :members)")
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
             .expression_attribute_values(":pk", s(keys::team_partition(org, team)))
-            .expression_attribute_values(":members", s(keys::MEMBERS))
+            .expression_attribute_values(":first", s(first))
+            .expression_attribute_values(":last", s(last))
             .projection_expression("sk")
             .limit(i32::try_from(MAX_ITEMS).unwrap_or(i32::MAX));
         let page = self.send(|| call.clone().send()).await?;
         let mut transaction = Transaction::new(self);
-        for user in page.items().iter().filter_map(|item| items::text(item, "sk").and_then(keys::member_of)) {
-            transaction.delete(&keys::membership(org, team, user), None, None, |_| Refusal::Outdated)?;
+        for sk in page.items().iter().filter_map(|item| items::text(item, "sk")) {
+            transaction.delete(&keys::of_team(org, team, sk), None, None, |_| Refusal::Outdated)?;
         }
         if transaction.len() > 0 {
             transaction.commit().await.map_err(Stale::into_error)?;

@@ -182,22 +182,14 @@ fn about_member(
     before: Option<&Member>,
     after: Option<&Member>,
 ) -> Option<Announcement> {
-    let present = |member: &&Member| member.removed_at.is_none();
-    // A membership has no revision, and the clocks of two writers may disagree: a step is at least 1 ms after what it undoes.
-    let after_ms = |at: Timestamp, undone: Option<Timestamp>| match undone {
-        Some(undone) => at.max(Timestamp::from_millis(undone.millis() + 1)),
-        None => at,
-    };
-    let (kind, member, at) = match (before.filter(present), after.filter(present)) {
-        (None, Some(member)) => {
-            let left_at = before.and_then(|member| member.removed_at);
-            ("member.added", member, after_ms(member.joined_at, left_at))
-        }
+    let (kind, member, revision, at) = match (before, after) {
+        (None, Some(member)) => ("member.added", member, member.rev, member.joined_at),
+        // The removal is a revision of its own. The clocks of the request that added the member and of the table may disagree.
         (Some(member), None) => {
-            let left_at = after.and_then(|member| member.removed_at).unwrap_or(change.at);
-            ("member.removed", member, after_ms(left_at, Some(member.joined_at)))
+            let joined_at = Timestamp::from_millis(member.joined_at.millis() + 1);
+            ("member.removed", member, member.rev + 1, change.at.max(joined_at))
         }
-        _ => return None,
+        (Some(_), Some(_)) | (None, None) => return None,
     };
     let user_id = member.user.id.uuid().to_string();
     let subject = format!("teams/{}/members/{user_id}", team_id.uuid());
@@ -209,7 +201,6 @@ fn about_member(
         joined_at: member.joined_at.iso8601_millis(),
         removed_at: (kind == "member.removed").then(|| at.iso8601_millis()),
     };
-    let revision = u64::try_from(at.millis()).unwrap_or(0);
     Some(Announcement::new(change, kind, &Moment { revision, part: 0, at }, subject, data))
 }
 
@@ -410,13 +401,12 @@ mod tests {
 
     #[test]
     fn members_come_and_go() {
-        let left = Member { removed_at: Some(later(2_000)), ..membership() };
         assert_json_snapshot!("member.added", event(&member_changed(None, Some(membership()))));
-        assert_json_snapshot!("member.removed", event(&member_changed(Some(membership()), Some(left))));
+        assert_json_snapshot!("member.removed", event(&member_changed(Some(membership()), None)));
     }
 
     #[test]
-    fn a_member_goes_with_the_team_and_never_before_joining() {
+    fn member_removed_is_never_before_joining() {
         let gone = event(&member_changed(Some(membership()), None));
         assert_eq!((&gone["type"], &gone["time"]), (&"member.removed".into(), &"2025-01-05T08:00:05.123Z".into()));
         let late = Member { joined_at: later(9_000), ..membership() };
@@ -425,29 +415,24 @@ mod tests {
 
     #[test]
     fn returning_is_announced_after_leaving() {
-        let left = Member { removed_at: Some(later(2_000)), ..membership() };
-        let returned = Member { joined_at: later(2_000), ..membership() };
-        let (left_event, returned_event) = (
-            event(&member_changed(Some(membership()), Some(left.clone()))),
-            event(&member_changed(Some(left), Some(returned))),
+        let (user, past) = (membership().user, membership().leaving());
+        let returned = Member::joining(user, Tags::default(), Some(&past), 9, later(2_000)).unwrap();
+        let events = [(None, Some(membership())), (Some(membership()), None), (None, Some(returned))]
+            .map(|(before, after)| event(&member_changed(before, after)));
+        assert_eq!(
+            events.each_ref().map(|event| event["type"].as_str().unwrap()),
+            ["member.added", "member.removed", "member.added"]
         );
-        assert_eq!(returned_event["type"], "member.added");
-        assert!(left_event["sequence"].as_str() < returned_event["sequence"].as_str());
+        let sequences = events.each_ref().map(|event| event["sequence"].as_str().unwrap().parse::<u64>().unwrap());
+        assert_eq!(sequences, [1, 2, 3], "the sequence is the revision of the membership");
     }
 
     #[test]
-    fn figures_copies_and_memberships_born_removed_are_not_announced() {
-        let born_removed = Member { removed_at: Some(MORNING), ..membership() };
+    fn counters_and_copies_of_profiles_are_not_announced() {
         let counted = Member { open_tickets: 4, last_turn: 9, ..membership() };
         let mut copied = membership();
         copied.user.status = UserStatus::Inactive;
-        for (before, after) in [
-            (None, Some(born_removed.clone())),
-            (Some(born_removed.clone()), Some(Member { open_tickets: 1, ..born_removed.clone() })),
-            (Some(born_removed), None),
-            (Some(membership()), Some(counted)),
-            (Some(membership()), Some(copied)),
-        ] {
+        for (before, after) in [(Some(membership()), Some(counted)), (Some(membership()), Some(copied))] {
             assert_eq!(member_changed(before, after), []);
         }
         let load = Changed::Load { team_id: team_id(), before: None, after: Some(Load::default()) };

@@ -6,3 +6,4 @@ mod crash;
 mod faults;
 mod history;
 mod pass;
+mod races;

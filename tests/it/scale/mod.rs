@@ -5,3 +5,4 @@
 mod assignments;
 mod leads;
 mod lists;
+mod team_partition;

@@ -35,8 +35,10 @@ pub struct Books {
     pub teams: BTreeMap<String, Item>,
     pub loads: BTreeMap<String, Item>,
     pub gone: BTreeMap<String, Item>,
-    /// By team and user.
+    /// Memberships, by team and user.
     pub members: BTreeMap<(String, String), Item>,
+    /// Counters of users who are not members, by team and user.
+    pub pasts: BTreeMap<(String, String), Item>,
     pub tickets: BTreeMap<String, Item>,
     /// As they lie in the table, by key.
     pub items: BTreeMap<(String, String), Item>,
@@ -49,7 +51,7 @@ fn has(item: &Item, attribute: &str) -> bool {
 
 /// Whether a member can be given tickets.
 pub fn is_eligible(member: &Item) -> bool {
-    text(member, "status") == "active" && !has(member, "removed_at")
+    text(member, "status") == "active"
 }
 
 impl Books {
@@ -77,6 +79,8 @@ impl Books {
                     books.gone.insert(team.to_owned(), item);
                 } else if let Some(user) = sk.strip_prefix("MEMBER#") {
                     books.members.insert((team.to_owned(), user.to_owned()), item);
+                } else if let Some(user) = sk.strip_prefix("PAST#") {
+                    books.pasts.insert((team.to_owned(), user.to_owned()), item);
                 }
             } else if !rest.is_empty() {
                 // Users, specializations.
@@ -85,6 +89,12 @@ impl Books {
             }
         }
         books
+    }
+
+    /// Returns the items that count tickets of users, of teams that exist.
+    fn counters(&self) -> impl Iterator<Item = (&(String, String), &Item)> {
+        let counters = self.members.iter().chain(&self.pasts);
+        counters.filter(|((team, _), _)| self.teams.contains_key(team))
     }
 
     /// A team's members who can be given tickets.
@@ -156,7 +166,7 @@ impl Books {
             );
             let eligible = usize::try_from(number(load, "eligible"));
             assert_eq!(eligible, Ok(self.eligible(team).len()), "eligible of {team}");
-            let members = self.members.iter().filter(|((of, _), member)| of == team && !has(member, "removed_at"));
+            let members = self.members.keys().filter(|(of, _)| of == team);
             let member_count = usize::try_from(number(&self.teams[team], "member_count"));
             assert_eq!(member_count, Ok(members.count()), "member_count of {team}");
         }
@@ -170,7 +180,15 @@ impl Books {
             let is_known = self.teams.contains_key(*team) || self.gone.contains_key(*team);
             assert!(is_known || *tally == Tally::default(), "tickets of {team}, which never was");
         }
-        for ((team, user), member) in self.members.iter().filter(|((team, _), _)| self.teams.contains_key(team)) {
+        for key in self.pasts.keys() {
+            assert!(!self.members.contains_key(key), "{key:?} is a member and a former member");
+        }
+        for ((team, user), past) in &self.pasts {
+            let attributes: Vec<_> =
+                ["gsi1pk", "gsi1sk", "name", "email"].into_iter().filter(|name| has(past, name)).collect();
+            assert_eq!(attributes, [""; 0], "counters of {user} in {team} have no profile and no index key");
+        }
+        for ((team, user), member) in self.counters() {
             let counted = Share {
                 open: number(member, "open_tickets"),
                 in_progress: number(member, "in_progress_tickets"),
@@ -244,7 +262,8 @@ impl Books {
         }
         for (team, left) in &self.gone {
             assert!(!has(left, "gsi1pk"), "{team} is not swept");
-            assert!(!self.members.keys().any(|(of, _)| of == team), "members of {team}, which is gone");
+            let left = self.members.keys().chain(self.pasts.keys()).find(|(of, _)| of == team);
+            assert_eq!(left, None, "memberships of {team}, which is gone");
         }
     }
 
@@ -259,7 +278,7 @@ impl Books {
             let turns = decisions.get(team).map_or(0, BTreeMap::len);
             assert_eq!(usize::try_from(number(load, "turn")), Ok(turns), "turn of {team}");
         }
-        for ((team, user), member) in self.members.iter().filter(|((team, _), _)| self.teams.contains_key(team)) {
+        for ((team, user), member) in self.counters() {
             let taken = decisions.get(team).into_iter().flatten();
             let latest = taken.filter(|(_, (_, chosen))| chosen == user).map(|(turn, _)| *turn).max();
             // Whoever came later began at the turn that the team was at.

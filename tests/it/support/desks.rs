@@ -223,7 +223,8 @@ impl Desk {
     }
 }
 
-fn profile(n: usize, status: UserStatus) -> User {
+/// Returns the first profile of the user with this number.
+pub fn profile(n: usize, status: UserStatus) -> User {
     User {
         id: user_id(n),
         name: format!("User {n}"),

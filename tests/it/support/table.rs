@@ -21,18 +21,12 @@ pub fn number(item: &Item, attribute: &str) -> i64 {
     number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {attribute} in {item:?}"))
 }
 
-/// A membership item.
+/// A membership, or the counters of a user who is not a member.
 #[derive(Debug, Clone)]
 pub struct Membership {
     pub team: String,
     pub user: String,
     pub item: Item,
-}
-
-impl Membership {
-    pub fn is_present(&self) -> bool {
-        !self.item.contains_key("removed_at")
-    }
 }
 
 /// Everything that the table holds of an organization but its users and keys.
@@ -47,6 +41,8 @@ pub struct Contents {
     pub memberships: Vec<Membership>,
     /// Users and the teams they lead, by the items beside the profiles of the users that were read.
     pub leads: BTreeSet<(String, String)>,
+    /// Counters of users who are not members.
+    pub pasts: Vec<Membership>,
 }
 
 /// The table, read and written raw.
@@ -87,24 +83,64 @@ impl Table {
             .expect("the item is there");
     }
 
-    /// Reads everything of the organization but its users, tickets and credentials. A scan finds tombstones and items of teams that
-    /// never existed as well.
-    pub async fn contents(&self) -> Contents {
-        let mut contents = Contents::default();
-        let own = format!("ORG#{}", self.org);
-        let (teams, users) = (format!("{own}#TEAM#"), format!("{own}#USER#"));
+    /// Reads everything of the organization but its users, tickets and credentials. It scans the table, and so finds tombstones and
+    /// items of teams that never existed.
+    async fn everything(&self) -> Contents {
+        let (own, [teams, users]) = self.prefixes();
         let scan = self
             .client
             .scan()
             .table_name(&self.table)
             .consistent_read(true)
             .filter_expression("pk = :own OR pk = :names OR begins_with(pk, :teams) OR begins_with(pk, :users)")
-            .expression_attribute_values(":own", AttributeValue::S(own.clone()))
             .expression_attribute_values(":names", AttributeValue::S(format!("{own}#NAMES")))
-            .expression_attribute_values(":teams", AttributeValue::S(teams.clone()))
-            .expression_attribute_values(":users", AttributeValue::S(users.clone()));
-        let items: Vec<Item> =
-            scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("the table can be read");
+            .expression_attribute_values(":own", AttributeValue::S(own))
+            .expression_attribute_values(":teams", AttributeValue::S(teams))
+            .expression_attribute_values(":users", AttributeValue::S(users));
+        let items = scan.into_paginator().items().send().collect::<Result<_, _>>().await;
+        self.sorted(items.expect("the table can be read"))
+    }
+
+    /// Reads the same by queries, without the teams that do not exist.
+    pub async fn contents(&self) -> Contents {
+        self.contents_with(&[]).await
+    }
+
+    /// Reads the same by queries, and of the deleted teams only these.
+    pub async fn contents_with(&self, deleted: &[&str]) -> Contents {
+        let (own, [teams, _]) = self.prefixes();
+        let mut items = self.query(&own).await;
+        items.extend(self.query(&format!("{own}#NAMES")).await);
+        let present = items.iter().filter_map(|item| text(item, "sk").strip_prefix("TEAM#").map(str::to_owned));
+        let partitions: BTreeSet<_> = present.chain(deleted.iter().map(|&team| team.to_owned())).collect();
+        for team in partitions {
+            items.extend(self.query(&format!("{teams}{team}")).await);
+        }
+        self.sorted(items)
+    }
+
+    /// The organization's own partition, and the start of those of its teams and of its users.
+    fn prefixes(&self) -> (String, [String; 2]) {
+        let own = format!("ORG#{}", self.org);
+        let others = ["TEAM", "USER"].map(|kind| format!("{own}#{kind}#"));
+        (own, others)
+    }
+
+    async fn query(&self, pk: &str) -> Vec<Item> {
+        let query = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
+        let items = query.into_paginator().items().send().collect::<Result<_, _>>().await;
+        items.expect("the table can be read")
+    }
+
+    fn sorted(&self, items: Vec<Item>) -> Contents {
+        let (_, [teams, users]) = self.prefixes();
+        let mut contents = Contents::default();
         for item in items {
             let (pk, sk) = (text(&item, "pk").to_owned(), text(&item, "sk").to_owned());
             match pk.strip_prefix(&teams) {
@@ -129,8 +165,12 @@ impl Contents {
             // The index of specializations.
             "SPECS" => {}
             _ => {
-                let user = sk.strip_prefix("MEMBER#").unwrap_or_else(|| panic!("an item of no known kind: {item:?}"));
-                self.memberships.push(Membership { team: team.to_owned(), user: user.to_owned(), item });
+                let (list, user) = match (sk.strip_prefix("MEMBER#"), sk.strip_prefix("PAST#")) {
+                    (Some(user), _) => (&mut self.memberships, user),
+                    (None, Some(user)) => (&mut self.pasts, user),
+                    (None, None) => panic!("an item of no known kind: {item:?}"),
+                };
+                list.push(Membership { team: team.to_owned(), user: user.to_owned(), item });
             }
         }
     }
@@ -151,7 +191,7 @@ impl Contents {
 
     /// The users who are in a team, by id.
     pub fn members(&self, team: &str) -> BTreeSet<String> {
-        let present = self.memberships.iter().filter(|membership| membership.team == team && membership.is_present());
+        let present = self.memberships.iter().filter(|membership| membership.team == team);
         present.map(|membership| membership.user.clone()).collect()
     }
 
@@ -159,7 +199,7 @@ impl Contents {
     pub fn skilled(&self, team: &str) -> BTreeSet<String> {
         let skilled = |membership: &&Membership| {
             let skills = membership.item.get("skills").and_then(|skills| skills.as_l().ok());
-            membership.team == team && membership.is_present() && skills.is_some_and(|skills| !skills.is_empty())
+            membership.team == team && skills.is_some_and(|skills| !skills.is_empty())
         };
         self.memberships.iter().filter(skilled).map(|membership| membership.user.clone()).collect()
     }
@@ -189,12 +229,15 @@ impl Contents {
         for (team, item) in &self.teams {
             let members = self.members(team).len();
             assert_eq!(usize::try_from(number(item, "member_count")), Ok(members), "member_count of {team}");
-            let is_eligible =
-                |one: &&Membership| one.team == *team && one.is_present() && text(&one.item, "status") == "active";
+            let is_eligible = |one: &&Membership| one.team == *team && text(&one.item, "status") == "active";
             let eligible = self.memberships.iter().filter(is_eligible).count();
             assert_eq!(usize::try_from(number(&self.loads[team], "eligible")), Ok(eligible), "eligible of {team}");
         }
-        for Membership { team, user, .. } in &self.memberships {
+        for past in &self.pasts {
+            let is_member = self.members(&past.team).contains(&past.user);
+            assert!(!is_member, "{} is a member and a former member of {}", past.user, past.team);
+        }
+        for Membership { team, user, .. } in self.memberships.iter().chain(&self.pasts) {
             let known = self.teams.contains_key(team) || self.gone.contains_key(team);
             assert!(known, "{user} is a member of {team}, which never was");
         }
@@ -203,7 +246,7 @@ impl Contents {
 
 /// Reads the table, asserts that it is sound, and that both contracts show what is in it.
 pub async fn assert_sound(org: &Organization) -> Contents {
-    let contents = Table::of(org).contents().await;
+    let contents = Table::of(org).everything().await;
     contents.assert_sound();
     let led = contents.teams.iter().filter(|(_, item)| item.contains_key("lead_id"));
     let led: BTreeSet<_> = led.map(|(team, item)| (text(item, "lead_id").to_owned(), team.clone())).collect();

@@ -71,11 +71,7 @@ proptest! {
         events in vec(full_snapshot(), 1..6),
         order in vec((any::<prop::sample::Index>(), any::<bool>()), 0..12),
     ) {
-        let zeroed = |mut desk: Desk| {
-            desk.seats.iter_mut().for_each(|seat| seat.member.open_tickets = 0);
-            desk
-        };
-        let mut in_order = World::with([zeroed(desks.0), zeroed(desks.1)]);
+        let mut in_order = World::with([desks.0.zeroed(), desks.1.zeroed()]);
         let mut shuffled = in_order.clone();
         let mut events = events;
         for (n, event) in events.iter_mut().enumerate() {

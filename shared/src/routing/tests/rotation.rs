@@ -14,14 +14,14 @@ struct Taken {
 enum Move {
     Arrive,
     Unassign(usize),
-    Toggle(usize),
+    Toggle(u128),
 }
 
 fn a_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         3 => Just(Move::Arrive),
         3 => (0..40_usize).prop_map(Move::Unassign),
-        1 => (0..5_usize).prop_map(Move::Toggle),
+        1 => (0..5_u128).prop_map(Move::Toggle),
     ]
 }
 
@@ -65,8 +65,7 @@ proptest! {
                 }
                 Move::Unassign(_) => {}
                 Move::Toggle(seat) => {
-                    let member = &mut desk_mut(&mut world.known, team_id(1)).seats[seat].member;
-                    member.removed_at = if member.removed_at.is_some() { None } else { Some(NOW) };
+                    desk_mut(&mut world.known, team_id(1)).toggle(user_id(100 + seat));
                 }
             }
         }

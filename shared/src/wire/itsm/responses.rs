@@ -303,16 +303,8 @@ impl From<&Listed> for TeamSummaryOut {
 
 impl ListedMemberOut {
     fn new(team: &Team, member: &Member) -> Self {
-        let Member {
-            user,
-            skills,
-            joined_at,
-            removed_at: _,
-            last_turn: _,
-            open_tickets,
-            in_progress_tickets,
-            resolved: _,
-        } = member;
+        let Member { user, skills, joined_at, rev: _, last_turn: _, open_tickets, in_progress_tickets, resolved: _ } =
+            member;
         Self {
             profile: UserOut::from(user),
             team_role: member.role_in(team).as_str(),
@@ -329,16 +321,8 @@ const FORMS: Forms<i64> = Forms { team_id, user_id, time: Timestamp::secs };
 
 impl From<&Member> for MemberWorkloadOut {
     fn from(member: &Member) -> Self {
-        let Member {
-            user,
-            skills,
-            joined_at: _,
-            removed_at: _,
-            last_turn: _,
-            open_tickets,
-            in_progress_tickets,
-            resolved,
-        } = member;
+        let Member { user, skills, joined_at: _, rev: _, last_turn: _, open_tickets, in_progress_tickets, resolved } =
+            member;
         Self {
             user_id: user_id(user.id),
             name: user.name.clone(),

@@ -117,16 +117,8 @@ impl From<&Member> for MemberOut {
 
 impl MembershipOut {
     fn new(team: &Team, member: &Member) -> Self {
-        let Member {
-            user: _,
-            skills,
-            joined_at,
-            removed_at: _,
-            last_turn: _,
-            open_tickets,
-            in_progress_tickets,
-            resolved: _,
-        } = member;
+        let Member { user: _, skills, joined_at, rev: _, last_turn: _, open_tickets, in_progress_tickets, resolved: _ } =
+            member;
         Self {
             profile: MemberOut::from(member),
             team_role: member.role_in(team).as_str(),

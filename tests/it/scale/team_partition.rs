@@ -1,0 +1,135 @@
+//! The cost of a team does not depend on the number of users who once held its tickets.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use aws_sdk_dynamodb::Client;
+use insta::assert_snapshot;
+use muster::{
+    domain::{QueueStrategy::RoundRobin, Timestamp},
+    store::Table,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Organization, Stack,
+    desks::{Crew, Desk, NOW, team, user},
+    direct::{self, Invocation},
+    meter::{Meter, Observed},
+    mortal::Instance,
+    queue::assign,
+};
+
+/// The number of the first user who is not a member.
+const OUTSIDER: usize = 10_000;
+
+fn held_by(outsider: usize, status: &str) -> Value {
+    json!({
+        "status": status,
+        "team_id": team(0),
+        "assignee_id": user(OUTSIDER + outsider),
+        "created_at": 1_768_400_000,
+    })
+}
+
+/// A team of two. So many other users each had a ticket of it, which is resolved.
+async fn desk_with_past_assignees(count: usize) -> Desk {
+    let desk = Desk::open(&Stack::with(|_| {}).await, 4, &[Crew::of(RoundRobin, 0..2)]).await;
+    let deps = desk.assignment(&Instance::new(&desk.ledger));
+    for (ago, status) in [(9000, "open"), (8000, "resolved")] {
+        let messages: Vec<_> =
+            (0..count).map(|n| desk.says("updated", &format!("P-{n}"), ago, held_by(n, status))).collect();
+        for batch in messages.chunks(100) {
+            assert_eq!(assign(&deps, batch).await, [0; 0]);
+        }
+    }
+    desk
+}
+
+/// The calls to a desk's table, with a line for the cost of each case.
+struct Metered<'d> {
+    desk: &'d Desk,
+    org: Organization,
+    meter: Meter,
+    http: muster::http::Deps,
+    assignment: muster_assignment::Deps,
+    lines: String,
+}
+
+impl<'d> Metered<'d> {
+    async fn start(desk: &'d Desk) -> Self {
+        let org = desk.stack.organization_of(desk.org.clone(), Vec::new()).await;
+        let meter = Meter::default();
+        let client = Client::from_conf(direct::client_config(&desk.stack).interceptor(meter.clone()).build());
+        let mut http = direct::deps(&desk.stack, client.clone());
+        // The bytes of a number depend on its digits.
+        http.clock = Arc::new(|| Timestamp::from_millis(NOW * 1000 + 123));
+        let assignment = desk.assignment_over(Table::new(client, desk.stack.table.as_str()));
+        let metered = Self { desk, org, meter, http, assignment, lines: String::new() };
+        // The first request reads the key and reports itself; the nine requests after it do neither.
+        metered.invoke(Method::GET, String::new(), None).await;
+        metered.meter.take();
+        metered
+    }
+
+    async fn invoke(&self, method: Method, path: String, body: Option<Value>) {
+        let target = format!("/v1/teams/{}{path}", team(0));
+        let answer = Invocation::new(self.org.itsm.token(), method, target, body).call(&self.http).await;
+        assert!(answer.status.is_success(), "{answer}");
+    }
+
+    fn write(&mut self, case: &str) {
+        let Observed { mut steps, read, written, .. } = self.meter.take();
+        steps.iter_mut().for_each(|step| step.sort());
+        let calls = steps.iter().map(|step| step.join(" + ")).collect::<Vec<_>>().join(", then ");
+        writeln!(self.lines, "{case:<26} | {} | {read:>4} | {written:>4} | {calls}", steps.len())
+            .expect("a text can be written to");
+    }
+
+    async fn request(&mut self, case: &str, method: Method, path: impl Into<String>, body: Option<Value>) {
+        self.invoke(method, path.into(), body).await;
+        self.write(case);
+    }
+
+    async fn ticket(&mut self, case: &str, id: &str, ticket: Value) {
+        let message = self.desk.says("updated", id, 10, ticket);
+        assert_eq!(assign(&self.assignment, &[message]).await, [0; 0]);
+        self.write(case);
+    }
+}
+
+/// Returns a line for each case over a team with so many past assignees.
+async fn costs(past_assignees: usize) -> String {
+    let desk = desk_with_past_assignees(past_assignees).await;
+    let mut metered = Metered::start(&desk).await;
+    let new = json!({ "status": "new", "team_id": team(0), "created_at": 1_768_400_000 });
+    metered.ticket("one decision", "T-1", new).await;
+    metered.ticket("ticket of a past assignee", "P-7", held_by(7, "open")).await;
+    metered.request("get the team", Method::GET, "", None).await;
+    metered.request("members", Method::GET, "/members", None).await;
+    metered.request("workload", Method::GET, "/workload", None).await;
+    let adding = json!({ "user_id": user(2) });
+    metered.request("add a member", Method::POST, "/members", Some(adding)).await;
+    metered.request("remove a member", Method::DELETE, format!("/members/{}", user(2)), None).await;
+    let lines = std::mem::take(&mut metered.lines);
+
+    let books = desk.books().await;
+    books.assert_exact();
+    assert_eq!((books.members.len(), books.pasts.len()), (2, past_assignees + 1), "with the member who left");
+    lines
+}
+
+#[tokio::test]
+async fn past_assignees_cost_a_team_no_unit_and_no_round_trip() {
+    let few = costs(100).await;
+    assert_eq!(few, costs(1000).await);
+    assert_snapshot!(few, @"
+    one decision               | 2 |    4 |    7 | BatchGetItem(2) + GetItem + Query, then TransactWriteItems(3)
+    ticket of a past assignee  | 3 |    5 |    7 | BatchGetItem(2) + GetItem + Query, then BatchGetItem(1), then TransactWriteItems(3)
+    get the team               | 1 |    2 |    0 | GetItem + Query
+    members                    | 1 |    2 |    0 | GetItem + Query
+    workload                   | 1 |    2 |    0 | GetItem + Query
+    add a member               | 2 |    4 |   11 | GetItem + GetItem + GetItem + Query, then TransactWriteItems(5)
+    remove a member            | 2 |    2 |    9 | GetItem + Query, then TransactWriteItems(4)
+    ");
+}
