@@ -1,17 +1,20 @@
 //! Settling tickets: read, plan, write, and again from fresh reads where somebody else was faster.
 
+mod choosing;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use futures_util::{StreamExt, stream};
 use rand::seq::SliceRandom;
+use tokio::sync::Mutex;
 
 use crate::{
     domain::{OrganizationId, TeamId, TicketId, Timestamp},
-    routing::{Cause, Decided, Known, Missing, Plan, Work, plan},
-    store::{self, Stale, Store},
+    routing::{Cause, Choices, Decided, Known, Missing, Plan, TeamChoice, Wanted, Work, plan},
+    store::{self, Stale, Store, Tickets},
     telemetry,
 };
 
@@ -29,7 +32,8 @@ pub enum Failure {
 ///
 /// Each team's tickets are settled by themselves, a few teams at a time, for whoever decides for a team waits for nobody who
 /// decides for another. Two round trips for tickets of one team that fit a transaction: reads beside each other, and the
-/// transaction. Whoever finds that the table has moved on starts again from reads, with full jitter, until the store's deadline.
+/// transaction. Tickets that name no team take five: the tickets, the index of specializations, the loads, the chosen team and
+/// the transaction. Whoever finds that the table has moved on starts again from reads, with full jitter, until the store's deadline.
 pub async fn settle(store: &Store, org: &OrganizationId, work: &[Work], now: Timestamp) -> Vec<Option<Failure>> {
     let mut groups: BTreeMap<Option<TeamId>, Vec<usize>> = BTreeMap::new();
     for (position, work) in work.iter().enumerate() {
@@ -37,7 +41,7 @@ pub async fn settle(store: &Store, org: &OrganizationId, work: &[Work], now: Tim
     }
     let groups = groups.into_iter().map(|(team, positions)| Group { team, positions }).collect();
     let mut failures = vec![None; work.len()];
-    for (position, failure) in (Settling { store, org, work, now }).groups(groups).await {
+    for (position, failure) in (Settling { store, org, work, now, choices: Mutex::default() }).groups(groups).await {
         failures[position] = failure;
     }
     failures
@@ -76,14 +80,24 @@ struct Settling<'s> {
     org: &'s OrganizationId,
     work: &'s [Work],
     now: Timestamp,
+    /// The teams chosen for the tickets that name none. Kept through regrouping and retries, so that a batch chooses once.
+    choices: Mutex<Choices>,
+}
+
+/// The result of planning a group.
+enum Planned {
+    Whole(Plan),
+    /// The group's tickets got different teams, so that they are read and planned anew by team.
+    Apart(Vec<Group>),
+    UnknownOrganization,
 }
 
 impl Settling<'_> {
     /// How many teams are decided for at once. The more there are, the longer lies between what is read and what is written of
     /// each, and the more often somebody else is faster.
     const TEAMS_AT_ONCE: usize = 4;
-    /// The most rounds of reads for one plan. A plan needs at most four: the teams of its tickets, the teams of their topics, those
-    /// teams themselves, and the counters of assignees who are not members.
+    /// The most reads in a row for one plan, counted anew after each choice of teams. A plan needs at most three: the tickets'
+    /// teams, the chosen teams, and the counters of assignees who are not members.
     const MAX_LESSONS: usize = 8;
 
     /// Settles groups in no particular order, so that invocations that begin together do not meet at every team.
@@ -118,8 +132,12 @@ impl Settling<'_> {
     async fn attempt(&self, team: Option<TeamId>, positions: &[usize]) -> Attempt {
         let mut attempt = Attempt::default();
         let Plan { mut groups, nothing_to_do, superseded } = match self.read_and_plan(team, positions).await {
-            Ok(Some(plan)) => plan,
-            Ok(None) => {
+            Ok(Planned::Whole(plan)) => plan,
+            Ok(Planned::Apart(groups)) => {
+                attempt.apart = groups;
+                return attempt;
+            }
+            Ok(Planned::UnknownOrganization) => {
                 let unknown = |&position| (position, Some(Failure::UnknownOrganization));
                 attempt.done.extend(positions.iter().map(unknown));
                 return attempt;
@@ -163,26 +181,61 @@ impl Settling<'_> {
         attempt
     }
 
-    /// Plans a group, reading whatever the plan wants to know. `None` if there is no such organization.
-    async fn read_and_plan(&self, team: Option<TeamId>, positions: &[usize]) -> Result<Option<Plan>, store::Error> {
+    /// Plans a group, and reads what the plan needs.
+    async fn read_and_plan(&self, team: Option<TeamId>, positions: &[usize]) -> Result<Planned, store::Error> {
         let Self { store, org, now, .. } = *self;
         let group: Vec<Work> = positions.iter().map(|&position| self.work[position].clone()).collect();
         let ids: BTreeSet<&TicketId> = group.iter().map(|work| &work.ticket_id).collect();
         // Most often there is nothing else to know.
         let likely = Missing { teams: team.into_iter().collect(), ..Missing::default() };
-        let mut known = Known::default();
+        let mut known = Known { choices: self.choices.lock().await.of(ids.iter().copied()), ..Known::default() };
         let (tickets, learned) = tokio::join!(store.tickets(org, ids), store.learn(org, likely, &mut known));
         let (tickets, ()) = (tickets?, learned?);
         if !tickets.organization_exists {
-            return Ok(None);
+            return Ok(Planned::UnknownOrganization);
         }
-        for _ in 0..Self::MAX_LESSONS {
-            match plan(&group, &tickets.by_id, &known, now) {
-                Ok(plan) => return Ok(Some(plan)),
-                Err(missing) => store.learn(org, missing, &mut known).await?,
+        let mut lessons = 0;
+        while lessons < Self::MAX_LESSONS {
+            let mut missing = match plan(&group, &tickets.by_id, &known, now) {
+                Ok(plan) => return Ok(Planned::Whole(plan)),
+                Err(missing) => missing,
+            };
+            let wanted = std::mem::take(&mut missing.choices);
+            if wanted.is_empty() {
+                lessons += 1;
+            } else {
+                // A ticket rejects each of its candidates once, so this ends.
+                lessons = 0;
+                known.choices.extend(self.choose(&wanted).await?);
+                let groups = self.by_choice(team, positions, &tickets, &known);
+                if groups.len() > 1 {
+                    return Ok(Planned::Apart(groups));
+                }
+            }
+            if !missing.is_empty() {
+                store.learn(org, missing, &mut known).await?;
             }
         }
         Err(store::Error::internal("a plan wants to know ever more"))
+    }
+
+    /// Chooses teams for tickets, one call at a time, so that each ticket of the batch counts for those after it.
+    async fn choose(&self, wanted: &[Wanted]) -> Result<HashMap<TicketId, TeamChoice>, store::Error> {
+        let mut choices = self.choices.lock().await;
+        choosing::choose(self.store, self.org, wanted, &mut choices).await?;
+        Ok(choices.of(wanted.iter().map(|wanted| &wanted.ticket_id)))
+    }
+
+    /// Groups tickets by the team that was chosen for them; the others by their own team, or else the team of their group.
+    fn by_choice(&self, team: Option<TeamId>, positions: &[usize], tickets: &Tickets, known: &Known) -> Vec<Group> {
+        let mut groups: BTreeMap<Option<TeamId>, Vec<usize>> = BTreeMap::new();
+        for &position in positions {
+            let id = &self.work[position].ticket_id;
+            let chosen = known.choices.get(id).and_then(|choice| choice.team);
+            let own = tickets.by_id.get(id).and_then(|ticket| ticket.team_id);
+            groups.entry(chosen.or(own).or(team)).or_default().push(position);
+        }
+        groups.into_iter().map(|(team, positions)| Group { team, positions }).collect()
     }
 }
 

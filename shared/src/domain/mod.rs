@@ -18,6 +18,7 @@ mod list;
 mod member;
 mod merge;
 mod pass;
+mod ring;
 mod team;
 mod text;
 mod ticket;
@@ -42,6 +43,7 @@ pub use list::{ListTeams, ListTickets, Listed, ListedState, Order, Page, SortBy,
 pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, Past};
 pub use merge::{Merge, TicketVersions};
 pub use pass::{PassTopics, RoutingPass, TopicFilter, TopicHash};
+pub use ring::RingPlace;
 pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
 pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
 pub use ticket::{Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics};

@@ -1,8 +1,11 @@
-//! The state that a plan is made over: teams at work and the specialists of each topic, as far as they were read.
+//! The state that a plan is made over: teams at work and the teams chosen for tickets, as far as they were read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::domain::{Folded, Load, LoadDelta, Member, MemberDelta, Past, Resolved, Tags, Team, TeamId, Ticket, UserId};
+use super::specialists::{TeamChoice, Wanted};
+use crate::domain::{
+    Folded, Load, LoadDelta, Member, MemberDelta, Past, Resolved, Tags, Team, TeamId, Ticket, TicketId, UserId,
+};
 
 /// A membership, its skills made comparable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,8 +117,8 @@ pub enum TeamState {
 pub struct Known {
     /// Teams.
     pub teams: HashMap<TeamId, TeamState>,
-    /// The teams that may know of a topic. Whether one does is seen from the team itself.
-    pub specialists: HashMap<Folded, Vec<TeamId>>,
+    /// The teams that were chosen for tickets that name none. The desk shows whether one still matches.
+    pub choices: HashMap<TicketId, TeamChoice>,
 }
 
 /// What has to be read before a plan can be made.
@@ -123,8 +126,8 @@ pub struct Known {
 pub struct Missing {
     /// Teams.
     pub teams: BTreeSet<TeamId>,
-    /// Topics whose specialists are wanted.
-    pub topics: BTreeSet<Folded>,
+    /// Tickets for which a team has to be chosen, in the order of the batch.
+    pub choices: Vec<Wanted>,
     /// Users of teams whose members they are not, for their counters.
     pub pasts: BTreeSet<(TeamId, UserId)>,
 }
@@ -134,17 +137,21 @@ impl Missing {
         Self { teams: [id].into(), ..Self::default() }
     }
 
+    pub(super) fn choice(wanted: Wanted) -> Self {
+        Self { choices: vec![wanted], ..Self::default() }
+    }
+
     /// Whether there is nothing to read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { teams, topics, pasts } = self;
-        teams.is_empty() && topics.is_empty() && pasts.is_empty()
+        let Self { teams, choices, pasts } = self;
+        teams.is_empty() && choices.is_empty() && pasts.is_empty()
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        let Self { teams, topics, pasts } = other;
+        let Self { teams, choices, pasts } = other;
         self.teams.extend(teams);
-        self.topics.extend(topics);
+        self.choices.extend(choices);
         self.pasts.extend(pasts);
     }
 }

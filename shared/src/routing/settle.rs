@@ -330,7 +330,7 @@ impl Draft {
         let (version, ticket) = (self.version.clone(), &mut self.ticket);
         let is_matched = ticket.team_id.is_none() && routes_elsewhere;
         if is_matched {
-            ticket.team_id = specialists::best_team(known, &ticket.topics())?;
+            ticket.team_id = specialists::chosen_team(known, &ticket.id, &ticket.topics())?;
         }
         let desk = match ticket.team_id {
             Some(team) => known.desk(team)?,

@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, HashMap};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use uuid::Uuid;
 
+mod choice;
 mod order;
 mod partial;
 mod rotation;
 
 use super::{
-    Cause, Counted, Desk, Known, LoadWrite, MAX_WRITES, MemberWrite, Missing, Seat, TeamState, Work, Writes, plan,
+    Cause, Choices, Counted, Desk, Known, LoadWrite, MAX_WRITES, MemberWrite, Missing, Seat, Specialist, Specialists,
+    TeamState, Wanted, Work, Writes, candidates, plan,
 };
 use crate::domain::{
     Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId, Past, Priority, QueueStrategy,
-    Reason, Resolved, Tags, Team, TeamId, TeamName, Ticket, TicketEvent, TicketEventKind, TicketId, TicketSnapshot,
-    TicketState, TicketStatus, Timestamp, Topics, User, UserId, UserStatus,
+    Reason, Resolved, RingPlace, Tags, Team, TeamId, TeamName, Ticket, TicketEvent, TicketEventKind, TicketId,
+    TicketSnapshot, TicketState, TicketStatus, Timestamp, Topics, User, UserId, UserStatus,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_736_064_000);
@@ -96,13 +98,14 @@ impl World {
     /// Plans over no more than what the plan asks for.
     fn plan(&self, work: &[Work]) -> super::Plan {
         let mut known = Known::default();
+        let mut choices = Choices::default();
         loop {
             let missing = match plan(work, &self.tickets, &known, NOW) {
                 Ok(plan) => return plan,
                 Err(missing) => missing,
             };
             assert!(!missing.is_empty());
-            let Missing { teams, topics, pasts } = missing;
+            let Missing { teams, choices: wanted, pasts } = missing;
             for team in teams {
                 let mut state = self.known.teams.get(&team).cloned().unwrap_or(TeamState::Absent);
                 if let TeamState::Present(desk) = &mut state {
@@ -120,12 +123,27 @@ impl World {
             let found = pasts.iter().filter_map(|(team, user)| Some((*team, self.desk(*team).past(*user)?.clone())));
             let found = found.collect();
             known.learn_pasts(pasts, found);
-            for topic in topics {
-                let knows = |desk: &&Desk| desk.specializations.contains(&topic);
-                let specialists = self.desks().filter(knows).map(|desk| desk.team.id).collect();
-                known.specialists.insert(topic, specialists);
-            }
+            self.choose(&wanted, &mut choices);
+            known.choices.extend(choices.of(wanted.iter().map(|wanted| &wanted.ticket_id)));
         }
+    }
+
+    /// Chooses teams as the store's index and loads would show them.
+    fn choose(&self, wanted: &[Wanted], choices: &mut Choices) {
+        let page = |topic: &Folded| {
+            let knows = |desk: &&Desk| desk.specializations.contains(topic);
+            let place = |team: TeamId| RingPlace::of(&team.uuid().to_string());
+            let entries = self.desks().filter(knows).map(|desk| desk.team.id);
+            let entries = entries.map(|team| Specialist { place: place(team), team }).collect();
+            Specialists { entries, is_whole: true }
+        };
+        for unknown in choices.unknown(wanted) {
+            let pages: Vec<_> = unknown.topics.as_slice().iter().map(page).collect();
+            choices.consider(unknown, candidates(&unknown.ticket_id, &pages));
+        }
+        let load = |desk: &Desk| (desk.team.id, Load { eligible: desk.eligible() as u64, ..desk.load });
+        choices.learn_loads(choices.missing_loads(wanted), self.desks().map(load).collect());
+        choices.choose(wanted);
     }
 
     /// Plans and writes, and asserts what every plan has to keep.
@@ -412,12 +430,14 @@ proptest! {
     #[test]
     fn a_batch_ends_where_its_tickets_would_have_ended_one_by_one(
         desks in (a_desk(1), a_desk(2)),
-        tickets in vec((option::of(1..3_u128), vec(select(TOPICS.to_vec()), 0..3), option::of(select(vec![100_u128, 101, 999]))), 1..150),
+        // Tickets that name a team and tickets that name none are settled in batches of their own.
+        names_team in any::<bool>(),
+        tickets in vec((1..3_u128, vec(select(TOPICS.to_vec()), 0..3), option::of(select(vec![100_u128, 101, 999]))), 1..150),
     ) {
         let mut at_once = World::with([desks.0.zeroed(), desks.1.zeroed()]);
         let mut one_by_one = at_once.clone();
         let work: Vec<_> = tickets.into_iter().enumerate().map(|(n, (team, topics, assignee))| {
-            let mut event = event(n, i64::try_from(n).unwrap(), team.map(team_id));
+            let mut event = event(n, i64::try_from(n).unwrap(), names_team.then_some(team_id(team)));
             event.ticket.tags = FieldUpdate::Set(Topics::of(topics));
             event.ticket.assignee_id = assignee.map(user_id);
             Work { ticket_id: ticket_id(n), cause: Cause::Events(vec![event]) }
@@ -981,10 +1001,11 @@ fn a_decision_says_who_was_passed_over_and_why() {
 }
 
 #[test]
-fn a_plan_asks_for_the_specialists_of_folded_topics() {
+fn plan_without_a_choice_asks_for_one() {
     let mut event = event(0, 1, None);
     event.ticket.tags = FieldUpdate::Set(Topics::of(["VPN "]));
     let work = [Work { ticket_id: ticket_id(0), cause: Cause::Events(vec![event]) }];
     let missing = plan(&work, &BTreeMap::new(), &Known::default(), NOW).unwrap_err();
-    assert_eq!(missing, Missing { topics: [Folded::of("vpn")].into(), ..Missing::default() });
+    let wanted = Wanted { ticket_id: ticket_id(0), topics: Topics::of(["vpn"]), rejected: None };
+    assert_eq!(missing, Missing { choices: vec![wanted], ..Missing::default() });
 }

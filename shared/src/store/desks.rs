@@ -149,7 +149,7 @@ impl Store {
 
     /// Reads the loads of teams, eventually consistent. A deleted team has none, and a new one may have none yet. No team may come twice. One round trip for each 100,
     /// beside each other.
-    pub(super) async fn loads(
+    pub(crate) async fn loads(
         &self,
         org: &OrganizationId,
         teams: impl Iterator<Item = TeamId>,

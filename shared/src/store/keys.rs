@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    Folded, Idempotency, KeyHash, OrganizationId, Subject, TeamId, Ticket, TicketId, TicketState, Timestamp,
+    Folded, Idempotency, KeyHash, OrganizationId, RingPlace, Subject, TeamId, Ticket, TicketId, TicketState, Timestamp,
     TopicFilter, UserId, hex,
 };
 
@@ -187,25 +187,23 @@ pub(super) fn specialists_partition(org: &OrganizationId, topic: &Folded) -> Str
 /// a place in the first turn to the same place in the second reads each team once, without a second query for the wrap-around.
 pub(super) fn specialization(org: &OrganizationId, topic: &Folded, team: TeamId) -> [Key; 2] {
     let uuid = team.uuid().to_string();
-    let place = ring_place(&uuid);
+    let place = RingPlace::of(&uuid);
     RING_TURNS.map(|turn| Key::new(specialists_partition(org, topic), format!("{turn}#{place}#{uuid}")))
 }
 
 /// The turns of a topic's ring, as sort keys begin with them.
 const RING_TURNS: [u8; 2] = [0, 1];
 
-/// The place of an id on a topic's ring: 8 hex digits of its SHA-256, so that the age of an id has no effect on its place.
-fn ring_place(id: &str) -> String {
-    let hash: [u8; 32] = Sha256::digest(id).into();
-    hex(&hash[..4])
+/// Returns the first sort key of one turn of a topic's ring from a place, and one after the last.
+pub(super) fn ring_turn(start: RingPlace) -> (String, String) {
+    let [first, second] = RING_TURNS.map(|turn| format!("{turn}#{start}"));
+    (first, second)
 }
 
-/// The prefix of the sort keys of a ring's first turn, which has each team once.
-pub(super) const FIRST_TURN: &str = "0#";
-
-/// The team of an entry of a topic's ring, by its sort key.
-pub(super) fn specialist_of(sk: &str) -> Option<TeamId> {
-    TeamId::parse(sk.splitn(3, '#').nth(2)?).ok()
+/// Returns the place and the team of an entry of a topic's ring, by its sort key.
+pub(super) fn specialist_of(sk: &str) -> Option<(RingPlace, TeamId)> {
+    let mut parts = sk.splitn(3, '#').skip(1);
+    Some((RingPlace::parse(parts.next()?)?, TeamId::parse(parts.next()?).ok()?))
 }
 
 /// The topics under which the index has a team.
@@ -620,10 +618,19 @@ mod tests {
         let t = "550e8400-e29b-41d4-a716-446655440000";
         for (turn, Key { pk, sk }) in entries.iter().enumerate() {
             assert_eq!((pk.as_str(), sk.as_str()), ("ORG#org_9f8e#SPEC#vpn", &*format!("{turn}#a3a9e1ed#{t}")));
-            assert_eq!(specialist_of(sk), Some(team_id()));
+            assert_eq!(specialist_of(sk), Some((RingPlace::of(t), team_id())));
         }
-        assert!(entries[0].sk.starts_with(FIRST_TURN));
-        assert_eq!(ring_place("TKT-1").len(), 8);
+    }
+
+    /// From its own place, the place before it and the place after it: one of the two entries, and never both.
+    #[test]
+    fn turn_of_a_ring_has_each_team_once() {
+        let entries = specialization(&org(), &Folded::of("VPN"), team_id());
+        for start in ["00000000", "a3a9e1ec", "a3a9e1ed", "a3a9e1ee", "ffffffff"] {
+            let (first, last) = ring_turn(RingPlace::parse(start).unwrap());
+            let shown = entries.iter().filter(|key| (&first..=&last).contains(&&key.sk)).count();
+            assert_eq!(shown, 1, "{start}");
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod organizations;
 mod passes;
 mod rates;
 mod retry;
+mod specialists;
 mod specializations;
 mod stream;
 mod teams;

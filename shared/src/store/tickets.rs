@@ -16,8 +16,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Folded, LoadDelta, MemberDelta, OrganizationId, Past, Resolved, TeamId, Ticket, TicketId, Timestamp, UserId,
-        UserStatus,
+        LoadDelta, MemberDelta, OrganizationId, Past, Resolved, TeamId, Ticket, TicketId, Timestamp, UserId, UserStatus,
     },
     routing::{Counted, Known, LoadWrite, MemberWrite, Missing, Turn, Writes},
 };
@@ -108,40 +107,18 @@ impl Store {
         Ok(found)
     }
 
-    /// Reads what a plan is missing, all at once. One round trip, and one more for a team that is being deleted.
+    /// Reads the teams that a plan is missing, all at once. One round trip, and one more for a team that is being deleted.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn learn(&self, org: &OrganizationId, missing: Missing, known: &mut Known) -> Result<(), Error> {
-        let Missing { teams, topics, pasts } = missing;
+        let Missing { teams, choices: _, pasts } = missing;
         let team = async |id| Ok((id, self.team_state(org, id).await?));
-        let topic = async |topic: Folded| {
-            let specialists = self.specialists(org, &topic).await?;
-            Ok((topic, specialists))
-        };
-        let (teams, topics, found) = tokio::try_join!(
-            a_few_at_a_time(teams.into_iter().map(team).collect()),
-            a_few_at_a_time(topics.into_iter().map(topic).collect()),
-            self.pasts(org, &pasts),
-        )?;
+        let (teams, found) =
+            tokio::try_join!(a_few_at_a_time(teams.into_iter().map(team).collect()), self.pasts(org, &pasts),)?;
         known.teams.extend(teams);
-        known.specialists.extend(topics);
         known.learn_pasts(pasts, found);
         Ok(())
-    }
-
-    /// The teams that may know of a topic.
-    async fn specialists(&self, org: &OrganizationId, topic: &Folded) -> Result<Vec<TeamId>, Error> {
-        let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND begins_with(sk, :turn)")
-            .expression_attribute_values(":pk", s(keys::specialists_partition(org, topic)))
-            .expression_attribute_values(":turn", s(keys::FIRST_TURN));
-        let found = self.query_all(call).await?;
-        Ok(found.iter().filter_map(|item| items::text(item, "sk").and_then(keys::specialist_of)).collect())
     }
 
     /// Writes tickets and everything that moves with them, on condition that all of it is as it was read. One round trip, one

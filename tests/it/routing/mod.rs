@@ -2,6 +2,7 @@
 //!
 //! The ticket and job queues' functions are handed the events of SQS over the engine, and their end is audited past the store.
 
+mod choice;
 mod crash;
 mod faults;
 mod history;

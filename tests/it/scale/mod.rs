@@ -3,6 +3,7 @@
 //! Each test compares consumed capacity and round trips at two sizes, and never a duration.
 
 mod assignments;
+mod choice;
 mod leads;
 mod lists;
 mod team_partition;
