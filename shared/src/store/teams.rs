@@ -265,9 +265,8 @@ pub(super) fn put_fields<'t>(
         updated_at,
     } = after;
     let key = keys::team(organization_id, *id);
-    let mut set = "SET #name = :name, #queue_strategy = :queue_strategy, #specializations = :specializations, \
-                   #version = :next, #updated_at = :now"
-        .to_owned();
+    let always = "#name = :name, #queue_strategy = :queue_strategy, #specializations = :specializations";
+    let mut set = vec![always.to_owned(), "#version = :next, #updated_at = :now".to_owned()];
     let mut remove = Vec::new();
     let mut values = as_read;
     values.extend(expression::values([
@@ -284,16 +283,17 @@ pub(super) fn put_fields<'t>(
     for (field, value) in optional {
         match value {
             Some(text) => {
-                set += &format!(", #{field} = :{field}");
+                set.push(format!("#{field} = :{field}"));
                 values.insert(format!(":{field}"), s(text));
             }
             None => remove.push(format!("#{field}")),
         }
     }
     if before.specializations != *specializations {
-        set += &format!(", {MARK}");
+        set.push(MARK.to_owned());
         values.extend(mark_values(&key, *updated_at).map(|(name, value)| (name.to_owned(), value)));
     }
+    let set = format!("SET {}", set.join(", "));
     let update = if remove.is_empty() { set } else { format!("{set} REMOVE {}", remove.join(", ")) };
     transaction.update(&key, &update, Some("#version = :version"), values, meaning)
 }

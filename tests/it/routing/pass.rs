@@ -101,8 +101,8 @@ async fn pass_routes_only_tickets_that_share_a_topic() {
     let delayed = perform_undelayed(&desk, &scripted(&desk, &script, 0), vec![index(&desk)]).await;
     assert_eq!(ids_of(&desk, "assigned").await, [id(0), id(1), id(2)]);
     assert_eq!(script.calls(UNROUTED), 1);
-    // Reads of the team, its entries and the pass; and of the three tickets beside the organization.
-    assert_eq!(script.calls(&["BatchGetItem"]), 2 + 1, "the tickets are read again once their team is known");
+    // One reads the team, its entries and the pass. The others read the three tickets beside the organization.
+    assert!(script.calls(&["BatchGetItem"]) <= 3, "no batch of the other tickets is read");
     perform_all(&scripted(&desk, &script, 0), &desk.jobs, delayed).await;
     assert_finished(&desk).await;
 }
