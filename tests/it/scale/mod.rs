@@ -7,3 +7,4 @@ mod choice;
 mod leads;
 mod lists;
 mod team_partition;
+mod tenants;
