@@ -47,7 +47,8 @@ pub struct Template {
     /// Which function is invoked by the clock.
     pub schedules: Vec<Schedule>,
     timeouts: BTreeMap<String, Duration>,
-    timeout: Duration,
+    /// The timeout of functions that have none of their own.
+    pub timeout: Duration,
 }
 
 /// A route and the function behind it.

@@ -39,6 +39,8 @@ pub struct Settings {
     pub visibility_timeout: Option<Duration>,
     /// In place of every batching window.
     pub batching_window: Option<Duration>,
+    /// In place of the timeout of the functions behind the gateway: a debug build on a busy machine is slower than Lambda.
+    pub timeout: Option<Duration>,
     /// In place of the age at which the stream's mapping gives up a record that fails.
     pub max_record_age: Option<Duration>,
 }
@@ -57,6 +59,7 @@ impl Default for Settings {
             handlers: BTreeMap::new(),
             visibility_timeout: None,
             batching_window: None,
+            timeout: None,
             max_record_age: None,
         }
     }
@@ -71,6 +74,9 @@ impl Settings {
         if let Some(window) = self.batching_window {
             template.queue_mappings.iter_mut().for_each(|mapping| mapping.window = window);
             template.stream_mappings.iter_mut().for_each(|mapping| mapping.window = window);
+        }
+        if let Some(timeout) = self.timeout {
+            template.timeout = timeout;
         }
         if let Some(age) = self.max_record_age {
             template.stream_mappings.iter_mut().for_each(|mapping| mapping.max_record_age = Some(age));

@@ -1,5 +1,7 @@
 //! Lists of an organization with 20,000 teams, and the largest responses that the rules allow.
 
+use std::time::Duration;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::domain::Contract::{Itsm, Toptickets};
 use muster_cli::dev::Settings;
@@ -113,7 +115,8 @@ async fn team_with_two_claims_is_listed_once() {
 
 /// A team with the most and the longest of everything, in characters of which JSON needs the most bytes.
 async fn largest_team(wide: &str) -> (Organization, String) {
-    let org = Stack::shared().organization().await;
+    let settings = Settings { timeout: Some(Duration::from_mins(2)), ..Settings::default() };
+    let org = Stack::with_settings(settings).await.organization().await;
     let tags = |chars: usize| (0..50).map(|n| format!("{n:02}{}", wide.repeat(chars))).collect::<Vec<_>>();
     let team = json!({
         "name": wide.repeat(255), "description": wide.repeat(10_000), "specializations": tags(62),
