@@ -385,7 +385,9 @@ prop_compose! {
         });
         let load = Load { turn: 20, ..Load::default() };
         let mut desk = Desk::new(team(n, strategy, &specializations), load, members.collect());
-        left.into_iter().for_each(|n| desk.toggle(user_id(n)));
+        for n in left {
+            desk.toggle(user_id(n));
+        }
         desk
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct TeamRead {
 
 /// The state of a team.
 enum Found {
-    Present(TeamRead),
+    Present(Box<TeamRead>),
     Gone,
     Absent,
 }
@@ -49,10 +49,10 @@ impl Store {
         Ok((Roster { team, members }, load))
     }
 
-    /// Does the same.
+    /// Reads the same as [`Store::team`], for a transaction over it.
     pub(super) async fn team_read(&self, org: &OrganizationId, id: TeamId) -> Result<TeamRead, Error> {
         match self.find_team(org, id).await? {
-            Found::Present(read) => Ok(read),
+            Found::Present(read) => Ok(*read),
             Found::Gone | Found::Absent => Err(Refused::TeamNotFound.into()),
         }
     }
@@ -72,7 +72,8 @@ impl Store {
     /// Reads the state of a team for a plan. The cost is that of [`Store::desk`].
     pub(super) async fn team_state(&self, org: &OrganizationId, id: TeamId) -> Result<TeamState, Error> {
         Ok(match self.find_team(org, id).await? {
-            Found::Present(TeamRead { team, load, members }) => {
+            Found::Present(read) => {
+                let TeamRead { team, load, members } = *read;
                 TeamState::Present(Box::new(Desk::new(team, load, members)))
             }
             Found::Gone => TeamState::Gone,
@@ -91,7 +92,8 @@ impl Store {
             let Partition { is_gone, load, members } = partition;
             match (team, load) {
                 (Some(team), Some(load)) => {
-                    Ok(Found::Present(TeamRead { team: items::team(org, team)?, load, members }))
+                    let team = items::team(org, team)?;
+                    Ok(Found::Present(Box::new(TeamRead { team, load, members })))
                 }
                 (None, None) => Ok(if is_gone { Found::Gone } else { Found::Absent }),
                 (Some(_), None) | (None, Some(_)) => Err(Stale::Outdated),
@@ -147,8 +149,8 @@ impl Store {
         self.get_all(&keys).await?.into_iter().map(items::past).collect()
     }
 
-    /// Reads the loads of teams, eventually consistent. A deleted team has none, and a new one may have none yet. No team may come twice. One round trip for each 100,
-    /// beside each other.
+    /// Reads the loads of teams, eventually consistent. A deleted team has none, and a new one may have none yet. No team may
+    /// come twice. One round trip for each 100, beside each other.
     pub(crate) async fn loads(
         &self,
         org: &OrganizationId,

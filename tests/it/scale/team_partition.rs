@@ -80,7 +80,9 @@ impl<'d> Metered<'d> {
 
     fn write(&mut self, case: &str) {
         let Observed { mut steps, read, written, .. } = self.meter.take();
-        steps.iter_mut().for_each(|step| step.sort());
+        for step in &mut steps {
+            step.sort();
+        }
         let calls = steps.iter().map(|step| step.join(" + ")).collect::<Vec<_>>().join(", then ");
         writeln!(self.lines, "{case:<26} | {} | {read:>4} | {written:>4} | {calls}", steps.len())
             .expect("a text can be written to");

@@ -214,7 +214,9 @@ mod tests {
         /// Receives and deletes messages of which each takes this long.
         fn process(&mut self, count: usize, now: u64, secs: u64) -> Vec<u64> {
             let received = self.receive(count, at(now));
-            received.iter().for_each(|&arrival| self.order.land(arrival, at(now + secs)));
+            for &arrival in &received {
+                self.order.land(arrival, at(now + secs));
+            }
             received
         }
 
@@ -298,7 +300,9 @@ mod tests {
         let received = scene.receive(30, at(0));
         assert_eq!(scene.group_of_next(0), "noisy");
         // Below both measures, and still noisy while there is a backlog.
-        received.iter().for_each(|&arrival| scene.order.land(arrival, at(0)));
+        for &arrival in &received {
+            scene.order.land(arrival, at(0));
+        }
         scene.send("quiet", 1);
         assert_eq!(scene.group_of_next(1), "quiet");
         scene.receive(2, at(1));
@@ -314,7 +318,9 @@ mod tests {
         scene.send("noisy", 60);
         let received = scene.receive(30, at(0));
         scene.order.detect(at(10));
-        received.iter().for_each(|&arrival| scene.order.land(arrival, at(10)));
+        for &arrival in &received {
+            scene.order.land(arrival, at(10));
+        }
         scene.send("quiet", 1);
         assert_eq!(scene.group_of_next(300), "quiet");
         assert_eq!(scene.group_of_next(311), "noisy");

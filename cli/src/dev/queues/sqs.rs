@@ -445,7 +445,7 @@ fn checked(entry: Entry, attributes: BTreeMap<String, Attribute>) -> Result<(Mes
     Ok((Message { group: entry.message_group_id, ..message }, Duration::from_secs(delay)))
 }
 
-/// Whether a standard queue takes this message group. AWS: "SendMessage",
+/// Whether a standard queue takes this message group. AWS: "`SendMessage`",
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
 fn is_group(group: &str) -> bool {
     (1..=MAX_GROUP).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
