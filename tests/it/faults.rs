@@ -27,6 +27,7 @@ use crate::support::{
     Answer, Organization, Stack,
     direct::{self, Invocation},
     faulty::{Fault, Hook, INTERNALS, READS, Script, WRITES},
+    n,
     table::{Table, assert_sound, number, text},
     tickets::assigned,
 };
@@ -558,6 +559,7 @@ async fn a_read_is_tried_again() {
 #[tokio::test]
 async fn what_the_table_puts_off_is_read_again_until_the_time_is_up() {
     let world = World::new().await;
+    world.org.set_load(&world.team, &[("open_tickets", n(1))]).await;
     for contract in Contract::ALL {
         let target = format!("{}/assignments", world.team_path());
         let invocation = Invocation::new(world.token(contract), Method::GET, target, None);

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, Organization, Stack, tickets::assigned, user};
+use crate::support::{Answer, Organization, Stack, n, tickets::assigned, user};
 
 /// What an answer says, but for what names the request itself.
 fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) {
@@ -238,6 +238,8 @@ async fn a_ticket_is_an_organizations_own() {
     a.put_ticket("TKT-1", &assigned(&team_a, &a.users[0], 1)).await;
     b.put_ticket("TKT-1", &assigned(&team_b, &b.users[0], 2)).await;
     a.put_ticket("TKT-2", &assigned(&team_a, &a.users[0], 3)).await;
+    a.set_load(&team_a, &[("open_tickets", n(2))]).await;
+    b.set_load(&team_b, &[("open_tickets", n(1))]).await;
     for (client, other) in a.both().into_iter().zip(b.both()) {
         let bare = |answer: &Answer| {
             let decision = if answer.json["data"].is_object() { &answer.json["data"] } else { &answer.json };

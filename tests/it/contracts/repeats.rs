@@ -71,7 +71,7 @@ async fn teams(org: &Organization) -> usize {
 async fn a_team_is_created_once() {
     let org = Stack::shared().organization().await;
     for (number, client) in org.both().into_iter().enumerate() {
-        let body = json!({ "name": format!("Team {number}"), "description": "\u{1f980} \"quoted\" \u{0}" });
+        let body = json!({ "name": format!("Team {number}"), "description": "\u{1f980} \"quoted\" \n\tnext line" });
         let (key, visible) = (fresh(), ('!'..='~').collect::<String>());
         let first = post(client, "/v1/teams", &key, &body).await;
         created(&first);

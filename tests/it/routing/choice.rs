@@ -61,7 +61,7 @@ impl Desk {
         books
     }
 
-    /// Replaces a team's specializations and leaves its index entries.
+    /// Replaces a team's specializations and marks them as not indexed yet, as a change over the API does.
     async fn set_specializations(&self, n: usize, specializations: &[&str]) {
         let tags = specializations.iter().map(|tag| AttributeValue::S((*tag).to_owned())).collect();
         let client = self.stack.dynamodb();
@@ -70,9 +70,11 @@ impl Desk {
             .table_name(&self.stack.table)
             .key("pk", AttributeValue::S(format!("ORG#{}", self.org)))
             .key("sk", AttributeValue::S(format!("TEAM#{}", team(n))))
-            .update_expression("SET specializations = :tags")
+            .update_expression("SET specializations = :tags, gsi1pk = :shard, gsi1sk = :since")
             .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":tags", AttributeValue::L(tags));
+            .expression_attribute_values(":tags", AttributeValue::L(tags))
+            .expression_attribute_values(":shard", AttributeValue::S("WORK#0".to_owned()))
+            .expression_attribute_values(":since", AttributeValue::S(format!("{:015}#{}", 1, team(n))));
         update.send().await.expect("the team is there");
     }
 }
