@@ -254,7 +254,7 @@ impl Store {
     /// Removes a member, who keeps the tickets they have.
     ///
     /// Two round trips: reads, then a transaction on condition that the membership and the team's lead are as read. It moves the
-    /// counters of the membership to a [`Past`](crate::domain::Past).
+    /// counters of the membership to a [`Past`].
     ///
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`MemberNotFound`](crate::domain::Error::MemberNotFound),
