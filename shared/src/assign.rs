@@ -30,10 +30,10 @@ pub enum Failure {
 /// Settles tickets of one organization, none of which may come twice. Says for each, by position, what kept it from being
 /// settled: then nothing of it was written, or an attempt's outcome is unknown, and it may be tried again either way.
 ///
-/// Each team's tickets are settled by themselves, a few teams at a time, for whoever decides for a team waits for nobody who
-/// decides for another. Two round trips for tickets of one team that fit a transaction: reads beside each other, and the
-/// transaction. Tickets that name no team take five: the tickets, the index of specializations, the loads, the chosen team and
-/// the transaction. Whoever finds that the table has moved on starts again from reads, with full jitter, until the store's deadline.
+/// Each team's tickets are settled by themselves, a few teams at a time: decisions of different teams do not conflict. Two round
+/// trips for tickets of one team that fit a transaction: reads beside each other, and the transaction. Tickets that name no team
+/// take five: the tickets, the index of specializations, the loads, the chosen team and the transaction. On a write conflict a
+/// group is read and planned again, with full-jitter backoff, until the store's deadline (optimistic concurrency).
 pub async fn settle(store: &Store, org: &OrganizationId, work: &[Work], now: Timestamp) -> Vec<Option<Failure>> {
     let mut groups: BTreeMap<Option<TeamId>, Vec<usize>> = BTreeMap::new();
     for (position, work) in work.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! The job queues and the schedule: finishes what one request cannot.
+//! The job queues and the schedule: finishes work that does not fit one request.
 //!
 //! A job does a bounded part of its work and puts the rest on the queue. It may be done twice, late and beside another like it,
-//! for it only brings the table to where it has to be.
+//! because each job is idempotent.
 
 mod routing;
 mod sweep;
