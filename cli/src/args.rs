@@ -18,11 +18,13 @@ pub use browsers::{CorsOrigin, HostName};
 
 /// Teams, memberships and ticket routing for help desks
 ///
-/// `muster dev` runs everything on this machine. The commands for tables, keys, JWKS and users work on the table that --table
-/// names, in AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or wherever --endpoint-url points; those for tickets on a
-/// queue, and those for changes on the bucket of failed records.
+/// `muster dev` runs everything on this machine. The commands for tables, keys, JWKS and users work
+/// on the table that --table names, in AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or
+/// wherever --endpoint-url points; those for tickets on a queue, and those for changes on the
+/// bucket of failed records.
 ///
-/// The exit code is 0 if the command succeeds or its reader closes the pipe, 1 if it fails, and 2 for a usage error.
+/// The exit code is 0 if the command succeeds or its reader closes the pipe, 1 if it fails, and 2
+/// for a usage error.
 #[derive(Debug, Parser)]
 #[command(name = "muster", version)]
 pub struct Arguments {
@@ -82,12 +84,12 @@ pub struct Dev {
     /// Port to serve on; 0 picks a free one
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
-    /// Address to serve on, the table and the queues too, which ask for no credentials. A container reaches that of Docker's
-    /// bridge, such as 172.17.0.1, and not 127.0.0.1
+    /// Address to serve on, the table and the queues too, which ask for no credentials. A container
+    /// reaches that of Docker's bridge, such as 172.17.0.1, and not 127.0.0.1
     #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into(), value_parser = one_address)]
     pub listen: IpAddr,
-    /// Folder that keeps teams, tickets and keys from one start to the next, and what waits in the queues unless it is killed
-    /// [default: one under the user's data directory]
+    /// Folder that keeps teams, tickets and keys from one start to the next, and what waits in the
+    /// queues unless it is killed [default: one under the user's data directory]
     #[arg(long, value_name = "DIR", conflicts_with = "in_memory")]
     pub data_dir: Option<PathBuf>,
     /// Keep nothing: forget everything at the end
@@ -96,15 +98,18 @@ pub struct Dev {
     /// Begin with what the files in events/ name: two teams, and keys that everybody knows
     #[arg(long, requires = "in_memory", conflicts_with = "data_dir")]
     pub samples: bool,
-    /// Write the functions' environment to this file, over what it has, as `sam local --env-vars` takes it
+    /// Write the functions' environment to this file, over what it has, as `sam local --env-vars`
+    /// takes it
     #[arg(long, value_name = "FILE")]
     pub env_vars: Option<PathBuf>,
-    /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * is any. Pages of other origins are
-    /// refused, and no page reaches the table or the queues. Can be given more than once
+    /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * is any.
+    /// Pages of other origins are refused, and no page reaches the table or the queues. Can be
+    /// given more than once
     #[arg(long = "cors-origin", value_name = "URL", value_parser = CorsOrigin::parse)]
     pub cors_origins: Vec<CorsOrigin>,
-    /// Host name that clients may call the stack by, such as host.docker.internal. Without it they use localhost or an IP
-    /// address: that of this machine's loopback interface, or any with --listen. Can be given more than once
+    /// Host name that clients may call the stack by, such as host.docker.internal. Without it they
+    /// use localhost or an IP address: that of this machine's loopback interface, or any with
+    /// --listen. Can be given more than once
     #[arg(long = "allow-host", value_name = "NAME", value_parser = HostName::parse)]
     pub allow_hosts: Vec<HostName>,
     /// Print one line of JSON in place of the greeting, once it serves
@@ -143,7 +148,8 @@ pub struct TableCreate {
 pub enum KeysCommand {
     /// Make a key and show it, this once
     ///
-    /// A key that cannot be printed, because the pipe is closed or the disk is full, is deleted again. The exit code is then 1.
+    /// A key that cannot be printed, because the pipe is closed or the disk is full, is deleted
+    /// again. The exit code is then 1.
     Create(KeysCreate),
     /// List an organization's keys, without the secrets
     List(KeysList),
@@ -166,10 +172,12 @@ pub struct KeysCreate {
     /// Your own words for it
     #[arg(long, value_name = "TEXT", value_parser = line)]
     pub name: Option<String>,
-    /// Where it may be used from: networks and single addresses, such as 192.0.2.0/24,2001:db8::7 [default: anywhere]
+    /// Where it may be used from: networks and single addresses, such as 192.0.2.0/24,2001:db8::7
+    /// [default: anywhere]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',', value_parser = network)]
     pub allow_from: Vec<IpNet>,
-    /// How long it is good for, such as 90m, 12h or 30d [default: until revoked; tt_ro keys 72h at most]
+    /// How long it is good for, such as 90m, 12h or 30d [default: until revoked; tt_ro keys 72h at
+    /// most]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub expires_in: Option<Duration>,
     /// Print one line of JSON
@@ -213,13 +221,15 @@ pub struct KeysRevoke {
 pub enum JwksCommand {
     /// Have tokens verified with the keys of a file, in place of those before
     ///
-    /// The file is a JSON Web Key Set with 1 to 20 public RSA keys of 2048 to 8192 bits for RS256. A token names its key by "kid";
-    /// one that names none is taken if there is one key. Functions that know the keys before believe them for up to 60 seconds,
-    /// so to change keys: set both, wait a minute, sign with the new one, and set it alone when the old tokens have ended.
+    /// The file is a JSON Web Key Set with 1 to 20 public RSA keys of 2048 to 8192 bits for RS256.
+    /// A token names its key by "kid"; one that names none is taken if there is one key. Functions
+    /// that know the keys before believe them for up to 60 seconds, so to change keys: set both,
+    /// wait a minute, sign with the new one, and set it alone when the old tokens have ended.
     Set(JwksSet),
     /// Show what is set
     Show(JwksShow),
-    /// Take no token of an organization any more; functions that know its keys stop within 60 seconds
+    /// Take no token of an organization any more; functions that know its keys stop within 60
+    /// seconds
     Remove(JwksRemove),
 }
 
@@ -273,17 +283,20 @@ pub struct JwksRemove {
 pub enum UsersCommand {
     /// Write the profiles of a file of JSON lines, as what the platform says of its users now
     ///
-    /// Each line is one object. Required fields: "id", "name" (or "full_name"), "email". Optional fields: "role" (agent),
-    /// "avatar_url" and "status" (active, inactive, suspended; or "is_active", true or false). An absent optional field keeps
-    /// its value. The command reports each line that it leaves out, by number: one with an error, with an unknown field, or
-    /// of a user of whom the platform has sent something newer. It imports the other lines and ends with exit code 1. A line
-    /// of a deleted user changes nothing; the command reports it, and that is no failure.
+    /// Each line is one object. Required fields: "id", "name" (or "full_name"), "email". Optional
+    /// fields: "role" (agent), "avatar_url" and "status" (active, inactive, suspended; or
+    /// "is_active", true or false). An absent optional field keeps its value. The command reports
+    /// each line that it leaves out, by number: one with an error, with an unknown field, or of a
+    /// user of whom the platform has sent something newer. It imports the other lines and ends with
+    /// exit code 1. A line of a deleted user changes nothing; the command reports it, and that is
+    /// no failure.
     Import(UsersImport),
     /// Erase the personal data of users, for good
     ///
-    /// Replaces the profile of each user by the tombstone that the event user.deleted makes: the id stays, and both contracts
-    /// show "Deleted user". The user can be unknown to Muster so far. Memberships and leads follow within seconds, by a job.
-    /// Run the command again if that job was lost. docs/operations.md says which copies remain, and for how long.
+    /// Replaces the profile of each user by the tombstone that the event user.deleted makes: the id
+    /// stays, and both contracts show "Deleted user". The user can be unknown to Muster so far.
+    /// Memberships and leads follow within seconds, by a job. Run the command again if that job was
+    /// lost. docs/operations.md says which copies remain, and for how long.
     Erase(UsersErase),
 }
 
@@ -323,34 +336,40 @@ pub struct UsersErase {
 pub enum TicketsCommand {
     /// Check the events of a file of JSON lines, and send nothing
     ///
-    /// Each line is parsed as the function of the queue parses a message. A message with a fault becomes a dead letter: every fault
-    /// of every line is reported, and the exit code is then 1. A warning is a likely mistake in an event that Muster takes: a
-    /// field with a name like that of a documented one, such as "state", "assigned_to" or "group"; an unknown priority; no status
+    /// Each line is parsed as the function of the queue parses a message. A message with a fault
+    /// becomes a dead letter: every fault of every line is reported, and the exit code is then 1. A
+    /// warning is a likely mistake in an event that Muster takes: a field with a name like that of
+    /// a documented one, such as "state", "assigned_to" or "group"; an unknown priority; no status
     /// in the whole file. Warnings do not change the exit code.
     ///
-    /// The check reads no table: it does not see an unknown organization, or an event that is older than another.
+    /// The check reads no table: it does not see an unknown organization, or an event that is older
+    /// than another.
     Check(TicketsCheck),
     /// Send the events of a file of JSON lines to the ticket queue, here or in AWS
     ///
-    /// One CloudEvent a line; blank lines are left out. A line that is not JSON is reported by number and the rest is sent; the
-    /// exit code is then 1. Events are sent many at once, so they need not arrive in the file's order. An event that comes twice
-    /// changes nothing, so a file can be sent again.
+    /// One CloudEvent a line; blank lines are left out. A line that is not JSON is reported by
+    /// number and the rest is sent; the exit code is then 1. Events are sent many at once, so they
+    /// need not arrive in the file's order. An event that comes twice changes nothing, so a file
+    /// can be sent again.
     Send(TicketsSend),
     /// Write a day of ticket events, as a help desk would have them, as JSON lines
     ///
-    /// Tickets come as people do, with a quiet night, a peak in the morning and a dip at lunch (UTC). They are worked on, wait, are
-    /// resolved, closed, sometimes reopened, cancelled or deleted; what is not done when the day ends stays open. The same options
-    /// write the same bytes, --start included.
+    /// Tickets come as people do, with a quiet night, a peak in the morning and a dip at lunch
+    /// (UTC). They are worked on, wait, are resolved, closed, sometimes reopened, cancelled or
+    /// deleted; what is not done when the day ends stays open. The same options write the same
+    /// bytes, --start included.
     Generate(TicketsGenerate),
     /// Send dead letters again: those of tickets, of users or of jobs
     ///
-    /// Dead letters are what could never succeed, which carries its reason, and what failed 10 times. First mend the cause; `muster
-    /// tickets redrive --dry-run` shows what is there. Then each is sent to the queue that gave it up, and deleted once that took it.
-    /// So this can be interrupted anywhere and run again: nothing is lost, and what comes twice changes nothing. What is impossible
-    /// still comes back, with its reason.
+    /// Dead letters are what could never succeed, which carries its reason, and what failed 10
+    /// times. First mend the cause; `muster tickets redrive --dry-run` shows what is there. Then
+    /// each is sent to the queue that gave it up, and deleted once that took it. So this can be
+    /// interrupted anywhere and run again: nothing is lost, and what comes twice changes nothing.
+    /// What is impossible still comes back, with its reason.
     ///
-    /// What is left is unseen by others until the end of the command, or for 5 minutes if it is killed. The exit code is 1 when
-    /// something that should have been sent again was not, and when so much is left that there may be more than was seen.
+    /// What is left is unseen by others until the end of the command, or for 5 minutes if it is
+    /// killed. The exit code is 1 when something that should have been sent again was not, and when
+    /// so much is left that there may be more than was seen.
     Redrive(TicketsRedrive),
 }
 
@@ -363,8 +382,8 @@ pub struct TicketsCheck {
     /// The queue that the events are for
     #[arg(long, value_enum, value_name = "QUEUE", default_value = "tickets")]
     pub queue: QueueName,
-    /// Print one line of JSON for each line with faults or warnings: "line", "event" (its id), "faults", "warnings". The line of
-    /// a warning about the whole file is null
+    /// Print one line of JSON for each line with faults or warnings: "line", "event" (its id),
+    /// "faults", "warnings". The line of a warning about the whole file is null
     #[arg(long)]
     pub json: bool,
 }
@@ -384,8 +403,8 @@ pub struct TicketsSend {
     /// The file; - reads standard input
     #[arg(value_name = "FILE.jsonl")]
     pub file: PathBuf,
-    /// Where to: the address of `muster dev`, or an SQS queue's URL (sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual
-    /// AWS environment
+    /// Where to: the address of `muster dev`, or an SQS queue's URL
+    /// (sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual AWS environment
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
     pub to: Destination,
 }
@@ -393,14 +412,15 @@ pub struct TicketsSend {
 /// `muster tickets redrive`
 #[derive(Debug, Args)]
 pub struct TicketsRedrive {
-    /// The dead letters: an SQS queue's URL, by the usual AWS environment; or the address of `muster dev`, for those of its ticket
-    /// queue
+    /// The dead letters: an SQS queue's URL, by the usual AWS environment; or the address of
+    /// `muster dev`, for those of its ticket queue
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
     pub from: Destination,
     /// Where to, in the same way [default: the queue whose dead letters they are, as SQS knows it]
     #[arg(long, value_name = "URL", value_parser = destination)]
     pub to: Option<Destination>,
-    /// Only those whose reason has this text in it; the reason of what failed is "received too often"
+    /// Only those whose reason has this text in it; the reason of what failed is "received too
+    /// often"
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     /// At most so many
@@ -411,8 +431,9 @@ pub struct TicketsRedrive {
     pub dry_run: bool,
     /// Edit the body of each before it is sent, with the command in VISUAL or EDITOR
     ///
-    /// The function's own parser checks the edited body. Then the body is sent, and that dead letter is deleted. A dead letter
-    /// whose body is unchanged or not valid stays. The command ends when the editor fails, as vi does after :cq.
+    /// The function's own parser checks the edited body. Then the body is sent, and that dead
+    /// letter is deleted. A dead letter whose body is unchanged or not valid stays. The command
+    /// ends when the editor fails, as vi does after :cq.
     #[arg(long, conflicts_with = "dry_run")]
     pub edit: bool,
     /// With --dry-run: print one line of JSON for each, with the whole body
@@ -423,12 +444,15 @@ pub struct TicketsRedrive {
 /// `muster changes`
 #[derive(Debug, Subcommand)]
 pub enum ChangesCommand {
-    /// Replay the bucket of failed records: announce the changes and start the jobs that follow from them
+    /// Replay the bucket of failed records: announce the changes and start the jobs that follow
+    /// from them
     ///
-    /// The bucket has the records of the table's stream that the changes function put aside, and those that Lambda gave up. First
-    /// fix the cause; `muster changes redrive --dry-run` shows the objects with their reasons. Each object is deleted after all of
-    /// its records were announced on the bus and their jobs are on their queues. So this can be interrupted anywhere and run again:
-    /// a second announcement has the same id. This program reads the records, so use the version that has the fix.
+    /// The bucket has the records of the table's stream that the changes function put aside, and
+    /// those that Lambda gave up. First fix the cause; `muster changes redrive --dry-run` shows the
+    /// objects with their reasons. Each object is deleted after all of its records were announced
+    /// on the bus and their jobs are on their queues. So this can be interrupted anywhere and run
+    /// again: a second announcement has the same id. This program reads the records, so use the
+    /// version that has the fix.
     ///
     /// An object with records that still fail is left and reported. The exit code is then 1.
     Redrive(ChangesRedrive),
@@ -449,7 +473,8 @@ pub struct ChangesRedrive {
     /// The URL of the queue of long jobs; that of `muster dev` is known
     #[arg(long, value_name = "URL", env = "LONG_JOBS_QUEUE_URL")]
     pub long_jobs: Option<url::Url>,
-    /// Only objects with keys that begin with this: changes/ are those of the function, aws/lambda/ those of Lambda
+    /// Only objects with keys that begin with this: changes/ are those of the function, aws/lambda/
+    /// those of Lambda
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub prefix: String,
     /// At most so many objects
@@ -472,7 +497,8 @@ pub enum FailedRecords {
     Bucket(String),
 }
 
-/// Where ticket events are sent to. An SQS queue's URL has a path, account and name; the local stack's address has none.
+/// Where ticket events are sent to. An SQS queue's URL has a path, account and name; the local
+/// stack's address has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
     /// A `muster dev`.
@@ -502,7 +528,8 @@ pub struct TicketsGenerate {
     /// Another number is another day
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// When the day begins, such as 2026-03-02T00:00:00Z [default: 24 hours ago, since nobody takes events of the future]
+    /// When the day begins, such as 2026-03-02T00:00:00Z [default: 24 hours ago, since nobody takes
+    /// events of the future]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub start: Option<Timestamp>,
     /// Teams for the tickets to name [default: none, so that specializations route them]
@@ -605,7 +632,13 @@ pub struct ScopeName(pub Scope);
 
 impl ValueEnum for ScopeName {
     fn value_variants<'a>() -> &'a [Self] {
-        const { &[Self(Scope::TeamsRead), Self(Scope::TeamsWrite), Self(Scope::TeamsDelete)] }
+        const {
+            &[
+                Self(Scope::TeamsRead),
+                Self(Scope::TeamsWrite),
+                Self(Scope::TeamsDelete),
+            ]
+        }
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -615,12 +648,15 @@ impl ValueEnum for ScopeName {
 
 fn failed_records(text: &str) -> Result<FailedRecords, String> {
     if text.starts_with("http://") || text.starts_with("https://") {
-        let url = url::Url::parse(text).map_err(|error| format!("the address of `muster dev` is invalid: {error}"))?;
+        let url = url::Url::parse(text)
+            .map_err(|error| format!("the address of `muster dev` is invalid: {error}"))?;
         return Ok(FailedRecords::LocalStack(url));
     }
     // AWS: "General purpose bucket naming rules",
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+    let is_plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.'
+    };
     if (3..=63).contains(&text.len()) && text.bytes().all(is_plain) {
         Ok(FailedRecords::Bucket(text.to_owned()))
     } else {
@@ -629,21 +665,24 @@ fn failed_records(text: &str) -> Result<FailedRecords, String> {
 }
 
 fn organization(text: &str) -> Result<OrganizationId, String> {
-    OrganizationId::parse(text).map_err(|_| "an organization id has 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned())
+    OrganizationId::parse(text)
+        .map_err(|_| "an organization id has 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned())
 }
 
 fn team(text: &str) -> Result<TeamId, String> {
-    TeamId::parse(text).map_err(|_| "a team's id is a UUID, with or without team_ before it".to_owned())
+    TeamId::parse(text)
+        .map_err(|_| "a team's id is a UUID, with or without team_ before it".to_owned())
 }
 
 fn user(text: &str) -> Result<UserId, String> {
-    UserId::parse(text).map_err(|_| "a user's id is a UUID, with or without usr_ before it".to_owned())
+    UserId::parse(text)
+        .map_err(|_| "a user's id is a UUID, with or without usr_ before it".to_owned())
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
     use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-    let moment =
-        OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time is written 2026-03-02T00:00:00Z".to_owned())?;
+    let moment = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "a time is written 2026-03-02T00:00:00Z".to_owned())?;
     Ok(Timestamp::from_secs(moment.unix_timestamp()))
 }
 
@@ -687,7 +726,11 @@ fn line(text: &str) -> Result<String, String> {
 }
 
 fn claim(text: &str) -> Result<String, String> {
-    if text.is_empty() { Err("must not be empty".to_owned()) } else { line(text) }
+    if text.is_empty() {
+        Err("must not be empty".to_owned())
+    } else {
+        line(text)
+    }
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
@@ -703,20 +746,28 @@ fn network(text: &str) -> Result<IpNet, String> {
             network.addr()
         ));
     }
-    // Functions take an IPv4 address for one however it is written, and so must what it is compared with.
+    // Functions take an IPv4 address for one however it is written, and so must what it is compared
+    // with.
     let mapped = match network {
-        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+        IpNet::V6(v6) => v6
+            .addr()
+            .to_ipv4_mapped()
+            .zip(v6.prefix_len().checked_sub(96)),
         IpNet::V4(_) => None,
     };
     match mapped {
-        Some((address, prefix_len)) => IpNet::new(address.into(), prefix_len).map_err(|_| RULE.to_owned()),
+        Some((address, prefix_len)) => {
+            IpNet::new(address.into(), prefix_len).map_err(|_| RULE.to_owned())
+        }
         None => Ok(network),
     }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     const RULE: &str = "a time is a number and a unit: m (minutes), h (hours) or d (days)";
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(RULE)?;
+    let (number, unit) = text
+        .split_at_checked(text.len().saturating_sub(1))
+        .ok_or(RULE)?;
     let number: u32 = number.parse().map_err(|_| RULE)?;
     let unit = match unit {
         "m" => Duration::from_mins(1),
@@ -724,7 +775,11 @@ fn duration(text: &str) -> Result<Duration, String> {
         "d" => Duration::from_hours(24),
         _ => return Err(RULE.to_owned()),
     };
-    if number == 0 { Err("must be more than nothing".to_owned()) } else { Ok(unit * number) }
+    if number == 0 {
+        Err("must be more than nothing".to_owned())
+    } else {
+        Ok(unit * number)
+    }
 }
 
 #[cfg(test)]
@@ -740,17 +795,33 @@ mod tests {
 
     #[test]
     fn a_path_tells_a_queue_from_the_local_stack() {
-        for local in ["http://127.0.0.1:3000", "http://localhost:3000/", "http://[::1]:8080"] {
-            assert!(matches!(destination(local), Ok(Destination::LocalStack(_))), "{local}");
+        for local in [
+            "http://127.0.0.1:3000",
+            "http://localhost:3000/",
+            "http://[::1]:8080",
+        ] {
+            assert!(
+                matches!(destination(local), Ok(Destination::LocalStack(_))),
+                "{local}"
+            );
         }
-        for queue in
-            ["https://sqs.eu-west-1.amazonaws.com/123456789012/tickets", "http://127.0.0.1:4566/000000000000/tickets"]
-        {
-            assert!(matches!(destination(queue), Ok(Destination::Queue(_))), "{queue}");
+        for queue in [
+            "https://sqs.eu-west-1.amazonaws.com/123456789012/tickets",
+            "http://127.0.0.1:4566/000000000000/tickets",
+        ] {
+            assert!(
+                matches!(destination(queue), Ok(Destination::Queue(_))),
+                "{queue}"
+            );
         }
-        for neither in
-            ["", "tickets", "127.0.0.1:3000", "https://127.0.0.1:3000", "ftp://host/queue", "arn:aws:sqs:a:b:c"]
-        {
+        for neither in [
+            "",
+            "tickets",
+            "127.0.0.1:3000",
+            "https://127.0.0.1:3000",
+            "ftp://host/queue",
+            "arn:aws:sqs:a:b:c",
+        ] {
             assert!(destination(neither).is_err(), "{neither}");
         }
     }
@@ -768,7 +839,12 @@ mod tests {
             ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
             ("::ffff:0.0.0.0/96", "0.0.0.0/0"),
         ] {
-            assert_eq!(super::network(text).map(|network| network.to_string()).as_deref(), Ok(network));
+            assert_eq!(
+                super::network(text)
+                    .map(|network| network.to_string())
+                    .as_deref(),
+                Ok(network)
+            );
         }
         for (text, meant) in [
             ("192.0.2.7/24", "192.0.2.0/24"),
@@ -779,7 +855,16 @@ mod tests {
             let error = super::network(text).unwrap_err();
             assert!(error.contains(meant) && error.contains("alone"), "{error}");
         }
-        for bad in ["", " ", "192.0.2.0/33", "192.0.2.0/", "192.0.2/24", "2001:db8::/129", "office", "192.0.2.7:443"] {
+        for bad in [
+            "",
+            " ",
+            "192.0.2.0/33",
+            "192.0.2.0/",
+            "192.0.2/24",
+            "2001:db8::/129",
+            "office",
+            "192.0.2.7:443",
+        ] {
             assert!(super::network(bad).is_err(), "{bad:?}");
         }
     }

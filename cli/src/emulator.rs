@@ -1,4 +1,5 @@
-//! Clients for a DynamoDB-compatible engine, or an emulator of AWS, on this machine, which takes any credentials.
+//! Clients for a DynamoDB-compatible engine, or an emulator of AWS, on this machine, which takes
+//! any credentials.
 
 use std::env;
 
@@ -28,7 +29,9 @@ pub fn sdk_config(url: &str) -> SdkConfig {
         .behavior_version(BehaviorVersion::v2026_01_12())
         .endpoint_url(url)
         .region(Region::from_static("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("local", "local", None, None, "local")))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "local", "local", None, None, "local",
+        )))
         .retry_config(RetryConfig::disabled())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build()
@@ -43,6 +46,8 @@ pub fn is_at(url: &url::Url) -> bool {
         Some(url::Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     };
-    let configured = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"].iter().any(|name| env::var_os(name).is_some());
+    let configured = ["AWS_ACCESS_KEY_ID", "AWS_PROFILE"]
+        .iter()
+        .any(|name| env::var_os(name).is_some());
     loopback && url.scheme() == "http" && !configured
 }

@@ -1,4 +1,5 @@
-//! The command line `muster`: the local stack and the operator's commands. Nothing that is deployed depends on it.
+//! The command line `muster`: the local stack and the operator's commands. Nothing that is deployed
+//! depends on it.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

@@ -1,7 +1,8 @@
 //! Standard output and standard error of every command.
 //!
-//! Commands print through this module alone, so that each of them reports a failed write in the same way. Clippy's
-//! `print_stdout` and `print_stderr` lints refuse `println!` and `eprintln!` in this crate.
+//! Commands print through this module alone, so that each of them reports a failed write in the
+//! same way. Clippy's `print_stdout` and `print_stderr` lints refuse `println!` and `eprintln!` in
+//! this crate.
 
 use std::{
     error::Error,
@@ -21,7 +22,8 @@ pub struct WriteError {
 }
 
 impl WriteError {
-    /// Returns whether the reader closed its end of the pipe, as `head` does after the last line that it prints.
+    /// Returns whether the reader closed its end of the pipe, as `head` does after the last line
+    /// that it prints.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         self.cause.kind() == ErrorKind::BrokenPipe
@@ -53,18 +55,28 @@ pub fn line(text: impl Display) -> Result<(), WriteError> {
 /// # Errors
 /// `fill` fails, or standard output does not accept everything that it wrote.
 pub fn write(fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), WriteError> {
-    // The lock buffers by line. The larger buffer saves a system call for each line of a long output.
+    // The lock buffers by line. The larger buffer saves a system call for each line of a long
+    // output.
     let filled = buffered(io::stdout().lock(), fill);
-    filled.map_err(|cause| WriteError { to: "standard output".to_owned(), cause })
+    filled.map_err(|cause| WriteError {
+        to: "standard output".to_owned(),
+        cause,
+    })
 }
 
 /// Lets `fill` write to a new file through a buffer, and flushes it. An existing file is truncated.
 ///
 /// # Errors
 /// The file cannot be created, `fill` fails, or the file does not accept everything that it wrote.
-pub fn write_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), WriteError> {
+pub fn write_file(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), WriteError> {
     let filled = File::create(path).and_then(|file| buffered(file, fill));
-    filled.map_err(|cause| WriteError { to: path.display().to_string(), cause })
+    filled.map_err(|cause| WriteError {
+        to: path.display().to_string(),
+        cause,
+    })
 }
 
 fn buffered(to: impl Write, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
@@ -73,7 +85,8 @@ fn buffered(to: impl Write, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>)
     buffer.flush()
 }
 
-/// Writes a line to standard error. A failure is ignored, because no stream is left to report it on.
+/// Writes a line to standard error. A failure is ignored, because no stream is left to report it
+/// on.
 pub fn note(text: impl Display) {
     let line = format!("{text}\n");
     let _ = io::stderr().lock().write_all(line.as_bytes());
@@ -90,15 +103,19 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     exit_code(write(|_| error.print()).map_err(anyhow::Error::from))
 }
 
-/// Reports a failed command on standard error and returns the exit code: 0 for success, 1 for failure.
+/// Reports a failed command on standard error and returns the exit code: 0 for success, 1 for
+/// failure.
 ///
-/// A closed pipe is a success, because the reader has all that it wanted. The exit code is 0 and not 141, the code of a
-/// program that SIGPIPE ends: `muster keys list | head -1` then also succeeds in a script with `set -o pipefail`.
+/// A closed pipe is a success, because the reader has all that it wanted. The exit code is 0 and
+/// not 141, the code of a program that SIGPIPE ends: `muster keys list | head -1` then also
+/// succeeds in a script with `set -o pipefail`.
 #[must_use]
 pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.downcast_ref().is_some_and(WriteError::is_closed_pipe) => ExitCode::SUCCESS,
+        Err(error) if error.downcast_ref().is_some_and(WriteError::is_closed_pipe) => {
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             note(format_args!("error: {error:#}"));
             ExitCode::FAILURE

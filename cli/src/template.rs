@@ -1,5 +1,6 @@
-//! What the local stack takes from template.yaml: the table, the queues, which function answers which route, and which is
-//! invoked with what of a queue, of the table's stream, or by a schedule. So local and deployed cannot differ in them.
+//! What the local stack takes from template.yaml: the table, the queues, which function answers
+//! which route, and which is invoked with what of a queue, of the table's stream, or by a schedule.
+//! So local and deployed cannot differ in them.
 
 mod filter;
 mod sources;
@@ -14,8 +15,8 @@ use aws_sdk_dynamodb::{
     operation::create_table::CreateTableError,
     types::{
         AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
-        PointInTimeRecoverySpecification, Projection, ProjectionType, ScalarAttributeType, StreamSpecification,
-        StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
+        PointInTimeRecoverySpecification, Projection, ProjectionType, ScalarAttributeType,
+        StreamSpecification, StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
     },
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -23,7 +24,9 @@ use serde_yaml_ng::Value;
 use tokio::time::Instant;
 
 pub use filter::Filter;
-pub use sources::{MAX_MESSAGE_BYTES, QueueDefinition, QueueMapping, Redrive, Schedule, StreamMapping};
+pub use sources::{
+    MAX_MESSAGE_BYTES, QueueDefinition, QueueMapping, Redrive, Schedule, StreamMapping,
+};
 use sources::{Parameter, resolve};
 
 /// The template that this program was built with.
@@ -131,7 +134,8 @@ struct HttpApiEvent {
     path: Option<String>,
 }
 
-/// The table's properties. A property that is not here fails the parse, so that nobody adds one that only one side knows.
+/// The table's properties. A property that is not here fails the parse, so that nobody adds one
+/// that only one side knows.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct TableDefinition {
@@ -204,7 +208,11 @@ impl Template {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let Document { parameters, globals, resources } = serde_yaml_ng::from_str(text)?;
+        let Document {
+            parameters,
+            globals,
+            resources,
+        } = serde_yaml_ng::from_str(text)?;
         let mut cors = None;
         let mut tables = BTreeMap::new();
         let mut queues = BTreeMap::new();
@@ -213,21 +221,32 @@ impl Template {
             let properties = resolve(properties, &parameters);
             match kind.as_str() {
                 "AWS::DynamoDB::Table" => {
-                    tables.insert(id.clone(), serde_yaml_ng::from_value(properties).with_context(|| id)?);
+                    tables.insert(
+                        id.clone(),
+                        serde_yaml_ng::from_value(properties).with_context(|| id)?,
+                    );
                 }
                 "AWS::Serverless::HttpApi" => {
                     cors = Some(cors_definition(properties).with_context(|| id)?);
                 }
                 "AWS::SQS::Queue" => {
-                    queues.insert(id.clone(), QueueDefinition::parse(properties).with_context(|| id)?);
+                    queues.insert(
+                        id.clone(),
+                        QueueDefinition::parse(properties).with_context(|| id)?,
+                    );
                 }
                 "AWS::Serverless::Function" => {
-                    functions.insert(id.clone(), serde_yaml_ng::from_value(properties).with_context(|| id)?);
+                    functions.insert(
+                        id.clone(),
+                        serde_yaml_ng::from_value(properties).with_context(|| id)?,
+                    );
                 }
                 _ => {}
             }
         }
-        let (table_id, table) = tables.pop_first().context("there is no AWS::DynamoDB::Table")?;
+        let (table_id, table) = tables
+            .pop_first()
+            .context("there is no AWS::DynamoDB::Table")?;
         ensure!(tables.is_empty(), "there is a second AWS::DynamoDB::Table");
         let mut template = Self {
             table,
@@ -241,9 +260,13 @@ impl Template {
             timeout: Duration::from_secs(globals.function.timeout),
         };
         for (id, Function { timeout, events }) in functions {
-            template.timeouts.extend(timeout.map(|timeout| (id.clone(), Duration::from_secs(timeout))));
+            template
+                .timeouts
+                .extend(timeout.map(|timeout| (id.clone(), Duration::from_secs(timeout))));
             for (name, event) in events {
-                template.event(&id, event, &table_id).with_context(|| format!("{id}.{name}"))?;
+                template
+                    .event(&id, event, &table_id)
+                    .with_context(|| format!("{id}.{name}"))?;
             }
         }
         template.check_queues()?;
@@ -255,10 +278,19 @@ impl Template {
         let function = function.to_owned();
         let Typed { kind, properties } = event;
         match kind.as_str() {
-            "HttpApi" => self.routes.push(Route { key: route_key(properties)?, function }),
-            "SQS" => self.queue_mappings.push(QueueMapping::parse(function, properties)?),
-            "DynamoDB" => self.stream_mappings.push(StreamMapping::parse(function, properties, table_id)?),
-            "Schedule" => self.schedules.extend(Schedule::parse(function, properties)?),
+            "HttpApi" => self.routes.push(Route {
+                key: route_key(properties)?,
+                function,
+            }),
+            "SQS" => self
+                .queue_mappings
+                .push(QueueMapping::parse(function, properties)?),
+            "DynamoDB" => self
+                .stream_mappings
+                .push(StreamMapping::parse(function, properties, table_id)?),
+            "Schedule" => self
+                .schedules
+                .extend(Schedule::parse(function, properties)?),
             _ => bail!("the local stack has no events of type {kind}"),
         }
         Ok(())
@@ -267,13 +299,18 @@ impl Template {
     /// Every queue that is named is there, and none is handled by two functions.
     fn check_queues(&self) -> anyhow::Result<()> {
         let mapped = self.queue_mappings.iter().map(|mapping| &mapping.queue);
-        let dead_letters =
-            self.queues.values().filter_map(|queue| queue.redrive.as_ref().map(|redrive| &redrive.queue));
+        let dead_letters = self
+            .queues
+            .values()
+            .filter_map(|queue| queue.redrive.as_ref().map(|redrive| &redrive.queue));
         for queue in mapped.clone().chain(dead_letters) {
             ensure!(self.queues.contains_key(queue), "there is no queue {queue}");
         }
         for queue in mapped.clone() {
-            ensure!(mapped.clone().filter(|other| *other == queue).count() == 1, "{queue} has two consumers");
+            ensure!(
+                mapped.clone().filter(|other| *other == queue).count() == 1,
+                "{queue} has two consumers"
+            );
         }
         Ok(())
     }
@@ -288,26 +325,39 @@ impl Template {
 /// An API's CORS configuration, as it is where there are origins.
 fn cors_definition(properties: Value) -> anyhow::Result<CorsDefinition> {
     let HttpApi { cors_configuration } = serde_yaml_ng::from_value(properties)?;
-    let Value::Tagged(condition) = cors_configuration else { bail!("CorsConfiguration is no !If") };
+    let Value::Tagged(condition) = cors_configuration else {
+        bail!("CorsConfiguration is no !If")
+    };
     ensure!(condition.tag == "If", "CorsConfiguration is no !If");
-    let (_, with_origins, _): (IgnoredAny, Value, IgnoredAny) = serde_yaml_ng::from_value(condition.value)?;
+    let (_, with_origins, _): (IgnoredAny, Value, IgnoredAny) =
+        serde_yaml_ng::from_value(condition.value)?;
     serde_yaml_ng::from_value(with_origins).context("CorsConfiguration")
 }
 
 /// The method and path that an event routes, none for `$default`.
 fn route_key(properties: Value) -> anyhow::Result<Option<(String, String)>> {
     match serde_yaml_ng::from_value(properties)? {
-        HttpApiEvent { method: Some(method), path: Some(path) } => {
-            ensure!(!path.contains('+'), "the local stack has no greedy path parameters");
+        HttpApiEvent {
+            method: Some(method),
+            path: Some(path),
+        } => {
+            ensure!(
+                !path.contains('+'),
+                "the local stack has no greedy path parameters"
+            );
             Ok(Some((method.to_uppercase(), path)))
         }
-        HttpApiEvent { method: None, path: None } => Ok(None),
+        HttpApiEvent {
+            method: None,
+            path: None,
+        } => Ok(None),
         HttpApiEvent { .. } => bail!("a route has both a method and a path, or neither"),
     }
 }
 
 impl TableDefinition {
-    /// Creates the table under this name, unless it exists, and waits until it can be used. True if it was created.
+    /// Creates the table under this name, unless it exists, and waits until it can be used. True if
+    /// it was created.
     ///
     /// Point-in-time recovery is switched on where the service has it: local engines have not.
     ///
@@ -325,14 +375,23 @@ impl TableDefinition {
             _deletion_protection,
         } = self;
         let mut attributes = Vec::new();
-        for Attribute { attribute_name, attribute_type } in attribute_definitions {
+        for Attribute {
+            attribute_name,
+            attribute_type,
+        } in attribute_definitions
+        {
             let attribute = AttributeDefinition::builder()
                 .attribute_name(attribute_name)
                 .attribute_type(ScalarAttributeType::from(attribute_type.as_str()));
             attributes.push(attribute.build()?);
         }
         let mut indexes = Vec::new();
-        for Index { index_name, key_schema, projection } in global_secondary_indexes {
+        for Index {
+            index_name,
+            key_schema,
+            projection,
+        } in global_secondary_indexes
+        {
             let projection = ProjectionType::from(projection.projection_type.as_str());
             let index = GlobalSecondaryIndex::builder()
                 .index_name(index_name)
@@ -342,7 +401,9 @@ impl TableDefinition {
         }
         let stream = StreamSpecification::builder()
             .stream_enabled(true)
-            .stream_view_type(StreamViewType::from(stream_specification.stream_view_type.as_str()));
+            .stream_view_type(StreamViewType::from(
+                stream_specification.stream_view_type.as_str(),
+            ));
         let created = client
             .create_table()
             .table_name(name)
@@ -355,11 +416,22 @@ impl TableDefinition {
             .await;
         let created = match created {
             Ok(_) => true,
-            Err(error) if error.as_service_error().is_some_and(CreateTableError::is_resource_in_use_exception) => false,
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(CreateTableError::is_resource_in_use_exception) =>
+            {
+                false
+            }
             Err(error) => return Err(said(error)),
         };
-        // An earlier run may have been interrupted before what follows, so it is seen to either way.
-        client.wait_until_table_exists().table_name(name).wait(PATIENCE).await?;
+        // An earlier run may have been interrupted before what follows, so it is seen to either
+        // way.
+        client
+            .wait_until_table_exists()
+            .table_name(name)
+            .wait(PATIENCE)
+            .await?;
         expire_items(client, name, time_to_live_specification).await?;
         if point_in_time_recovery_specification.point_in_time_recovery_enabled {
             recover_point_in_time(client, name).await?;
@@ -373,21 +445,51 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Switches time to live on. It is asked first: a second time is an error.
 async fn expire_items(client: &Client, name: &str, ttl: &TimeToLive) -> anyhow::Result<()> {
-    let TimeToLive { attribute_name, enabled } = ttl;
-    let described = client.describe_time_to_live().table_name(name).send().await.map_err(said)?;
-    let current = described.time_to_live_description().and_then(|ttl| ttl.time_to_live_status());
-    if !enabled || matches!(current, Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)) {
+    let TimeToLive {
+        attribute_name,
+        enabled,
+    } = ttl;
+    let described = client
+        .describe_time_to_live()
+        .table_name(name)
+        .send()
+        .await
+        .map_err(said)?;
+    let current = described
+        .time_to_live_description()
+        .and_then(|ttl| ttl.time_to_live_status());
+    if !enabled
+        || matches!(
+            current,
+            Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+        )
+    {
         return Ok(());
     }
-    let on = TimeToLiveSpecification::builder().attribute_name(attribute_name).enabled(true).build()?;
-    client.update_time_to_live().table_name(name).time_to_live_specification(on).send().await.map_err(said)?;
+    let on = TimeToLiveSpecification::builder()
+        .attribute_name(attribute_name)
+        .enabled(true)
+        .build()?;
+    client
+        .update_time_to_live()
+        .table_name(name)
+        .time_to_live_specification(on)
+        .send()
+        .await
+        .map_err(said)?;
     Ok(())
 }
 
-/// Switches point-in-time recovery on, where there is such a thing. A new table refuses it for a while.
+/// Switches point-in-time recovery on, where there is such a thing. A new table refuses it for a
+/// while.
 async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()> {
-    let on = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build()?;
-    let call = client.update_continuous_backups().table_name(name).point_in_time_recovery_specification(on);
+    let on = PointInTimeRecoverySpecification::builder()
+        .point_in_time_recovery_enabled(true)
+        .build()?;
+    let call = client
+        .update_continuous_backups()
+        .table_name(name)
+        .point_in_time_recovery_specification(on);
     let deadline = Instant::now() + PATIENCE;
     loop {
         match call.clone().send().await {
@@ -404,7 +506,9 @@ async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()
 }
 
 /// What the service said, where it said something, in place of how it came.
-fn said<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(error: SdkError<E>) -> anyhow::Error {
+fn said<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(
+    error: SdkError<E>,
+) -> anyhow::Error {
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => anyhow!("{code}: {message}"),
         _ => error.into(),
@@ -412,9 +516,13 @@ fn said<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(err
 }
 
 fn schema(elements: &[KeyElement]) -> anyhow::Result<Vec<KeySchemaElement>> {
-    let element = |KeyElement { attribute_name, key_type }: &KeyElement| {
-        let element =
-            KeySchemaElement::builder().attribute_name(attribute_name).key_type(KeyType::from(key_type.as_str()));
+    let element = |KeyElement {
+                       attribute_name,
+                       key_type,
+                   }: &KeyElement| {
+        let element = KeySchemaElement::builder()
+            .attribute_name(attribute_name)
+            .key_type(KeyType::from(key_type.as_str()));
         Ok(element.build()?)
     };
     elements.iter().map(element).collect()
@@ -431,12 +539,25 @@ mod tests {
     #[test]
     fn the_template_declares_the_routes_that_the_functions_know() {
         let template = Template::load().unwrap();
-        let declared: BTreeSet<_> = template.routes.iter().filter_map(|route| route.key.clone()).collect();
-        let known = ROUTES.map(|(method, path, _)| (method.to_owned(), path.to_owned())).into_iter();
+        let declared: BTreeSet<_> = template
+            .routes
+            .iter()
+            .filter_map(|route| route.key.clone())
+            .collect();
+        let known = ROUTES
+            .map(|(method, path, _)| (method.to_owned(), path.to_owned()))
+            .into_iter();
         let open = OPEN_ROUTES.map(|(method, path, _)| (method.to_owned(), path.to_owned()));
         let known: BTreeSet<_> = known.chain(open).collect();
         assert_eq!(declared, known);
-        assert_eq!(template.routes.iter().filter(|route| route.key.is_none()).count(), 1);
+        assert_eq!(
+            template
+                .routes
+                .iter()
+                .filter(|route| route.key.is_none())
+                .count(),
+            1
+        );
         assert_eq!(template.routes.len(), known.len() + 1);
     }
 

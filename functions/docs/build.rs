@@ -1,6 +1,7 @@
-//! Makes the files that the function serves. The page of `GET /docs` is one HTML document with Swagger UI inlined, and has a
-//! content security policy that allows these scripts and styles alone. The page and the OpenAPI documents are compressed, and
-//! each gets an entity tag for its text and another for its compressed form.
+//! Makes the files that the function serves. The page of `GET /docs` is one HTML document with
+//! Swagger UI inlined, and has a content security policy that allows these scripts and styles
+//! alone. The page and the OpenAPI documents are compressed, and each gets an entity tag for its
+//! text and another for its compressed form.
 
 use std::{
     env,
@@ -19,8 +20,9 @@ use sha2::{Digest, Sha256};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
-/// The archive's folder. The archive lacks the notices of what is bundled in its script, so these stand in `page/`, and
-/// another version needs its own: they are in the npm package `swagger-ui-dist`.
+/// The archive's folder. The archive lacks the notices of what is bundled in its script, so these
+/// stand in `page/`, and another version needs its own: they are in the npm package
+/// `swagger-ui-dist`.
 const VIEWER: &str = "swagger-ui-5.32.6";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -29,14 +31,23 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut page = own("index.html")?;
     let notices = own("swagger-ui-bundle.js.LICENSE.txt")?;
     let mut inline = |element: &str, slot: &str, text: &str| {
-        assert!(!text.contains(&format!("</{element}")), "{slot} would end its element");
-        let (before, after) = page.split_once(&format!("{{{{{slot}}}}}")).expect("index.html has every slot once");
+        assert!(
+            !text.contains(&format!("</{element}")),
+            "{slot} would end its element"
+        );
+        let (before, after) = page
+            .split_once(&format!("{{{{{slot}}}}}"))
+            .expect("index.html has every slot once");
         page = [before, text, after].concat();
         format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)))
     };
     let viewer_style = inline("style", "swagger-ui.css", &viewers("dist/swagger-ui.css")?);
     let style = inline("style", "page.css", &own("page.css")?);
-    let viewer_script = inline("script", "swagger-ui-bundle.js", &(notices + &viewers("dist/swagger-ui-bundle.js")?));
+    let viewer_script = inline(
+        "script",
+        "swagger-ui-bundle.js",
+        &(notices + &viewers("dist/swagger-ui-bundle.js")?),
+    );
     let script = inline("script", "page.js", &own("page.js")?);
     let policy = format!(
         "default-src 'none'; script-src {viewer_script} {script}; style-src {viewer_style} {style}; img-src data:; \
@@ -48,7 +59,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("policy.txt"), policy)?;
     compress(out, "page.html", page.as_bytes())?;
     for document in ["toptickets.json", "itsm.json"] {
-        compress(out, document, &fs::read(Path::new("../../openapi").join(document))?)?;
+        compress(
+            out,
+            document,
+            &fs::read(Path::new("../../openapi").join(document))?,
+        )?;
     }
     Ok(())
 }
@@ -66,7 +81,10 @@ fn compress(out: &Path, name: &str, text: &[u8]) -> Result<(), Box<dyn Error>> {
 
 /// Returns a strong entity tag of some bytes: the first half of their SHA-256, in URL-safe base64.
 fn etag(bytes: &[u8]) -> String {
-    format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16]))
+    format!(
+        "\"{}\"",
+        BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(bytes)[..16])
+    )
 }
 
 /// A file of ours, with the line ends that a browser hashes.
@@ -78,6 +96,8 @@ fn own(name: &str) -> Result<String, Box<dyn Error>> {
 fn viewers(name: &str) -> Result<String, Box<dyn Error>> {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
     let mut text = String::new();
-    archive.by_name(&format!("{VIEWER}/{name}"))?.read_to_string(&mut text)?;
+    archive
+        .by_name(&format!("{VIEWER}/{name}"))?
+        .read_to_string(&mut text)?;
     Ok(text)
 }

@@ -19,11 +19,14 @@ impl Backoff {
 
     /// Pauses for as long as there is time until `deadline`.
     pub(crate) fn until(deadline: Instant) -> Self {
-        Self { deadline, ceiling: Self::FIRST }
+        Self {
+            deadline,
+            ceiling: Self::FIRST,
+        }
     }
 
-    /// Waits for a random part of a ceiling that doubles each time, and counts the attempt that follows. False, at once, if
-    /// the deadline would pass.
+    /// Waits for a random part of a ceiling that doubles each time, and counts the attempt that
+    /// follows. False, at once, if the deadline would pass.
     pub(crate) async fn pause(&mut self) -> bool {
         let pause = self.ceiling.mul_f64(rand::random::<f64>());
         self.ceiling = (self.ceiling * 2).min(Self::LONGEST);
@@ -40,12 +43,17 @@ impl Backoff {
 /// Whether the same call, to any of the services that are called here, may succeed a moment later.
 pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
-        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => true,
+        SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            true
+        }
         SdkError::ServiceError(answer) => {
             answer.raw().status().is_server_error()
                 || answer.err().code().is_some_and(|code| {
                     is_throttling(code)
-                        || matches!(code, "TransactionConflictException" | "TransactionInProgressException")
+                        || matches!(
+                            code,
+                            "TransactionConflictException" | "TransactionInProgressException"
+                        )
                 })
         }
         _ => false,
@@ -57,18 +65,23 @@ pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool
 pub(crate) enum Refusal {
     /// The service may take it a moment later.
     ForNow,
-    /// The service refuses the caller, as for a missing permission or queue. Another attempt of this invocation fails
-    /// too.
+    /// The service refuses the caller, as for a missing permission or queue. Another attempt of
+    /// this invocation fails too.
     Caller,
     /// The item itself is invalid: no caller can have it taken.
     Invalid,
 }
 
-/// The refusal that a failed call means for its items. `invalid` are the codes by which the service says that a call with one
-/// item has an invalid item.
+/// The refusal that a failed call means for its items. `invalid` are the codes by which the service
+/// says that a call with one item has an invalid item.
 pub(crate) fn refusal<E: ProvideErrorMetadata>(error: &SdkError<E>, invalid: &[&str]) -> Refusal {
     // SQS's older protocol has names with a prefix.
-    let code = error.code().unwrap_or_default().rsplit('.').next().unwrap_or_default();
+    let code = error
+        .code()
+        .unwrap_or_default()
+        .rsplit('.')
+        .next()
+        .unwrap_or_default();
     if is_transient(error) {
         Refusal::ForNow
     } else if invalid.contains(&code) {
@@ -82,6 +95,9 @@ pub(crate) fn refusal<E: ProvideErrorMetadata>(error: &SdkError<E>, invalid: &[&
 pub(crate) fn is_throttling(code: &str) -> bool {
     matches!(
         code,
-        "ProvisionedThroughputExceededException" | "RequestLimitExceeded" | "RequestThrottled" | "ThrottlingException"
+        "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "ThrottlingException"
     )
 }

@@ -1,7 +1,8 @@
 //! Objects of an S3 bucket: put, list, get and delete.
 //!
-//! Four calls do not justify `aws-sdk-s3`, which is larger than all other clients together. The changes function would pay for
-//! it at every cold start. The requests are signed and sent by the crates that the other clients link already.
+//! Four calls do not justify `aws-sdk-s3`, which is larger than all other clients together. The
+//! changes function would pay for it at every cold start. The requests are signed and sent by the
+//! crates that the other clients link already.
 
 use std::{convert::Infallible, fmt, time::SystemTime};
 
@@ -31,7 +32,11 @@ use tokio::time::Instant;
 use crate::{backoff::Backoff, telemetry::Calls};
 
 /// The characters that Signature Version 4 escapes in a query: all but the unreserved ones.
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 /// The characters that it escapes in a path.
 const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'/');
 
@@ -75,19 +80,26 @@ impl std::error::Error for Error {}
 
 impl Error {
     fn unsent(cause: impl fmt::Display) -> Self {
-        Self { status: None, cause: cause.to_string() }
+        Self {
+            status: None,
+            cause: cause.to_string(),
+        }
     }
 
     /// The error of a response: S3 writes it as XML, with a code and a message.
     fn of(status: u16, body: &str) -> Self {
         let code = element(body, "Code").unwrap_or("no code");
         let message = element(body, "Message").unwrap_or("no message");
-        Self { status: Some(status), cause: format!("S3 answered {status}, {code}: {message}") }
+        Self {
+            status: Some(status),
+            cause: format!("S3 answered {status}, {code}: {message}"),
+        }
     }
 
     /// Whether the same call may succeed a moment later.
     fn is_transient(&self) -> bool {
-        self.status.is_none_or(|status| status == 429 || status >= 500)
+        self.status
+            .is_none_or(|status| status == 429 || status >= 500)
     }
 }
 
@@ -109,19 +121,31 @@ impl Bucket {
     pub fn new(config: &SdkConfig, name: impl Into<String>) -> Result<Self, Error> {
         let name = name.into();
         let missing = |part| Error::unsent(format!("the AWS configuration has no {part}"));
-        let region = config.region().ok_or_else(|| missing("region"))?.to_string();
+        let region = config
+            .region()
+            .ok_or_else(|| missing("region"))?
+            .to_string();
         let (origin, root) = if let Some(url) = config.endpoint_url() {
             // An emulator has no host for each bucket.
             (url.trim_end_matches('/').to_owned(), format!("/{name}"))
         } else {
             // AWS: "Virtual hosting of general purpose buckets",
             // https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
-            let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-            (format!("https://{name}.s3.{region}.{suffix}"), String::new())
+            let suffix = if region.starts_with("cn-") {
+                "amazonaws.com.cn"
+            } else {
+                "amazonaws.com"
+            };
+            (
+                format!("https://{name}.s3.{region}.{suffix}"),
+                String::new(),
+            )
         };
         Ok(Self {
             http: config.http_client().ok_or_else(|| missing("HTTP client"))?,
-            credentials: config.credentials_provider().ok_or_else(|| missing("credentials"))?,
+            credentials: config
+                .credentials_provider()
+                .ok_or_else(|| missing("credentials"))?,
             region,
             origin,
             root,
@@ -135,7 +159,8 @@ impl Bucket {
         &self.name
     }
 
-    /// Writes an object, in place of the one that has its key. One call, and retries until the deadline.
+    /// Writes an object, in place of the one that has its key. One call, and retries until the
+    /// deadline.
     ///
     /// # Errors
     /// S3 refuses the object, or did not take it by the deadline.
@@ -143,7 +168,13 @@ impl Bucket {
         let mut backoff = Backoff::until(deadline);
         loop {
             let (operation, method) = ("PutObject", "PUT");
-            let call = Call { operation, method, key, query: String::new(), body: body.clone() };
+            let call = Call {
+                operation,
+                method,
+                key,
+                query: String::new(),
+                body: body.clone(),
+            };
             let put = tokio::time::timeout_at(deadline, self.send(call)).await;
             match put.unwrap_or_else(|_| Err(Error::unsent("S3 did not answer in time"))) {
                 Ok(_) => return Ok(()),
@@ -159,9 +190,20 @@ impl Bucket {
     /// S3 refuses or did not answer.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let (operation, method) = ("GetObject", "GET");
-        match self.send(Call { operation, method, key, query: String::new(), body: Vec::new() }).await {
+        match self
+            .send(Call {
+                operation,
+                method,
+                key,
+                query: String::new(),
+                body: Vec::new(),
+            })
+            .await
+        {
             Ok(body) => Ok(Some(body)),
-            Err(error) if error.status == Some(404) && error.cause.contains("NoSuchKey") => Ok(None),
+            Err(error) if error.status == Some(404) && error.cause.contains("NoSuchKey") => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -172,7 +214,15 @@ impl Bucket {
     /// S3 refuses or did not answer.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
         let (operation, method) = ("DeleteObject", "DELETE");
-        self.send(Call { operation, method, key, query: String::new(), body: Vec::new() }).await.map(drop)
+        self.send(Call {
+            operation,
+            method,
+            key,
+            query: String::new(),
+            body: Vec::new(),
+        })
+        .await
+        .map(drop)
     }
 
     /// Lists a page of up to 1,000 keys that begin with a prefix. One call.
@@ -188,7 +238,15 @@ impl Bucket {
         query.push_str("encoding-type=url&list-type=2&prefix=");
         query.extend(escaped(prefix));
         let (operation, method) = ("ListObjectsV2", "GET");
-        let body = self.send(Call { operation, method, key: "", query, body: Vec::new() }).await?;
+        let body = self
+            .send(Call {
+                operation,
+                method,
+                key: "",
+                query,
+                body: Vec::new(),
+            })
+            .await?;
         Ok(keys(&String::from_utf8_lossy(&body)))
     }
 
@@ -216,8 +274,13 @@ impl Bucket {
             })
             .build();
         let answered = operation.invoke(request).await;
-        let (status, body) = answered.map_err(|error| Error::unsent(aws_sdk_sqs::error::DisplayErrorContext(error)))?;
-        if (200..300).contains(&status) { Ok(body) } else { Err(Error::of(status, &String::from_utf8_lossy(&body))) }
+        let (status, body) = answered
+            .map_err(|error| Error::unsent(aws_sdk_sqs::error::DisplayErrorContext(error)))?;
+        if (200..300).contains(&status) {
+            Ok(body)
+        } else {
+            Err(Error::of(status, &String::from_utf8_lossy(&body)))
+        }
     }
 
     /// A request with the headers that Signature Version 4 adds.
@@ -225,7 +288,13 @@ impl Bucket {
     /// AWS: "Authenticating Requests: Using the Authorization Header (AWS Signature Version 4)",
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html>.
     async fn signed(&self, call: Call<'_>) -> Result<Signed, BoxError> {
-        let Call { operation: _, method, key, query, body } = call;
+        let Call {
+            operation: _,
+            method,
+            key,
+            query,
+            body,
+        } = call;
         let mut path = format!("{}/{}", self.root, utf8_percent_encode(key, IN_PATH));
         if !query.is_empty() {
             path.push('?');
@@ -246,10 +315,23 @@ impl Bucket {
             .build()?
             .into();
         let uri = format!("{}{path}", self.origin);
-        let signable = SignableRequest::new(method, &*uri, std::iter::empty(), SignableBody::Bytes(&body))?;
+        let signable = SignableRequest::new(
+            method,
+            &*uri,
+            std::iter::empty(),
+            SignableBody::Bytes(&body),
+        )?;
         let (instructions, _) = sign(signable, &parameters)?.into_parts();
-        let headers = instructions.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Signed { method, path, headers, body })
+        let headers = instructions
+            .headers()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Ok(Signed {
+            method,
+            path,
+            headers,
+            body,
+        })
     }
 }
 
@@ -265,13 +347,21 @@ struct Signed {
 impl fmt::Debug for Signed {
     /// Leaves out the headers, which have the credentials' signature, and the body.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signed").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("Signed")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 
 impl Signed {
     fn into_request(self) -> Result<HttpRequest, BoxError> {
-        let Self { method, path, headers, body } = self;
+        let Self {
+            method,
+            path,
+            headers,
+            body,
+        } = self;
         let mut request = HttpRequest::new(SdkBody::from(body));
         request.set_method(method)?;
         request.set_uri(path)?;
@@ -287,12 +377,18 @@ fn keys(xml: &str) -> Keys {
     let mut found = Vec::new();
     let mut rest = xml;
     while let Some(key) = element(rest, "Key") {
-        found.push(percent_decode_str(&key.replace('+', " ")).decode_utf8_lossy().into_owned());
+        found.push(
+            percent_decode_str(&key.replace('+', " "))
+                .decode_utf8_lossy()
+                .into_owned(),
+        );
         let end = rest.find("</Key>").expect("the element was found") + "</Key>".len();
         rest = &rest[end..];
     }
     let is_truncated = element(xml, "IsTruncated") == Some("true");
-    let next = element(xml, "NextContinuationToken").filter(|_| is_truncated).map(str::to_owned);
+    let next = element(xml, "NextContinuationToken")
+        .filter(|_| is_truncated)
+        .map(str::to_owned);
     Keys { keys: found, next }
 }
 
@@ -313,14 +409,29 @@ mod tests {
                    <Contents><Key>changes/1.json</Key></Contents>\
                    <NextContinuationToken>1/x+y=</NextContinuationToken></ListBucketResult>";
         let keys_of_first = ["aws/lambda/a:b c".to_owned(), "changes/1.json".to_owned()];
-        assert_eq!(keys(xml), Keys { keys: keys_of_first.into(), next: Some("1/x+y=".to_owned()) });
-        assert_eq!(keys("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"), Keys::default());
+        assert_eq!(
+            keys(xml),
+            Keys {
+                keys: keys_of_first.into(),
+                next: Some("1/x+y=".to_owned())
+            }
+        );
+        assert_eq!(
+            keys("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"),
+            Keys::default()
+        );
     }
 
     #[test]
     fn error_names_status_code_and_message() {
-        let error = Error::of(403, "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>");
-        assert_eq!(error.to_string(), "S3 answered 403, AccessDenied: Access Denied");
+        let error = Error::of(
+            403,
+            "<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
+        );
+        assert_eq!(
+            error.to_string(),
+            "S3 answered 403, AccessDenied: Access Denied"
+        );
         assert!(!error.is_transient());
         assert!(Error::of(503, "").is_transient());
         assert!(Error::unsent("no connection").is_transient());

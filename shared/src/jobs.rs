@@ -15,8 +15,9 @@ use crate::{
 
 /// A job queue.
 ///
-/// Jobs of a few round trips have a queue of their own, so that no long job delays them. On each queue the messages of an
-/// organization are a group, so that a busy organization delays its own jobs and no others.
+/// Jobs of a few round trips have a queue of their own, so that no long job delays them. On each
+/// queue the messages of an organization are a group, so that a busy organization delays its own
+/// jobs and no others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// Drains and profile copies, up to [`URGENT_PAGES`] pages of each.
@@ -25,9 +26,11 @@ pub enum Lane {
     Long,
 }
 
-/// The most pages of a drain or a profile copy on the urgent queue. The rest continues on the long queue.
+/// The most pages of a drain or a profile copy on the urgent queue. The rest continues on the long
+/// queue.
 ///
-/// A page of a drain has 90 tickets, and a page of a copy 100 memberships. Most teams and users have fewer than three pages.
+/// A page of a drain has 90 tickets, and a page of a copy 100 memberships. Most teams and users
+/// have fewer than three pages.
 pub const URGENT_PAGES: usize = 3;
 
 /// The message group of jobs that belong to no organization. `#` occurs in no organization id.
@@ -59,10 +62,17 @@ impl JobQueues {
     pub async fn send(&self, jobs: &[JobToSend], deadline: Instant) -> Result<(), NotSent> {
         let send = async |lane, queue: &Queue| {
             let of_lane = jobs.iter().enumerate().filter(|(_, job)| job.lane == lane);
-            let (positions, messages): (Vec<_>, Vec<_>) = of_lane.map(|(at, job)| (at, job.message.clone())).unzip();
-            queue.send(&messages, deadline).await.map_err(|error| error.at(&positions))
+            let (positions, messages): (Vec<_>, Vec<_>) =
+                of_lane.map(|(at, job)| (at, job.message.clone())).unzip();
+            queue
+                .send(&messages, deadline)
+                .await
+                .map_err(|error| error.at(&positions))
         };
-        match tokio::join!(send(Lane::Urgent, &self.urgent), send(Lane::Long, &self.long)) {
+        match tokio::join!(
+            send(Lane::Urgent, &self.urgent),
+            send(Lane::Long, &self.long)
+        ) {
             (Err(urgent), Err(long)) => Err(urgent.and(long)),
             (urgent, long) => urgent.and(long),
         }
@@ -75,10 +85,12 @@ pub struct JobMessage {
     /// The job.
     #[serde(flatten)]
     pub job: Job,
-    /// The number of messages before this one in its chain: 0 for a job that a change or the schedule starts.
+    /// The number of messages before this one in its chain: 0 for a job that a change or the
+    /// schedule starts.
     #[serde(default, skip_serializing_if = "is_first")]
     pub hop: u32,
-    /// Tickets that failed earlier in the chain. A [`Job::SettleTicket`] retries each, so the chain skips them.
+    /// Tickets that failed earlier in the chain. A [`Job::SettleTicket`] retries each, so the chain
+    /// skips them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub retried: BTreeSet<String>,
     /// Whether the chain has used up its pages on the urgent queue and stays on the long queue.
@@ -86,12 +98,18 @@ pub struct JobMessage {
     pub is_rest: bool,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_first(hop: &u32) -> bool {
     *hop == 0
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -100,31 +118,53 @@ impl JobMessage {
     /// The first message of a chain.
     #[must_use]
     pub fn first(job: Job) -> Self {
-        Self { job, hop: 0, retried: BTreeSet::new(), is_rest: false }
+        Self {
+            job,
+            hop: 0,
+            retried: BTreeSet::new(),
+            is_rest: false,
+        }
     }
 
     /// Returns the queue of the message.
     #[must_use]
     pub fn lane(&self) -> Lane {
-        if self.is_rest { Lane::Long } else { self.job.lane() }
+        if self.is_rest {
+            Lane::Long
+        } else {
+            self.job.lane()
+        }
     }
 
     /// Returns the message as its queue takes it, held back for this delay.
     #[must_use]
     pub fn to_send(&self, delay: Duration) -> JobToSend {
-        let group = self.job.organization_id().unwrap_or(NO_ORGANIZATION).to_owned();
-        let message = Message { delay, group: Some(group), ..Message::new(json(self)) };
-        JobToSend { lane: self.lane(), message }
+        let group = self
+            .job
+            .organization_id()
+            .unwrap_or(NO_ORGANIZATION)
+            .to_owned();
+        let message = Message {
+            delay,
+            group: Some(group),
+            ..Message::new(json(self))
+        };
+        JobToSend {
+            lane: self.lane(),
+            message,
+        }
     }
 }
 
 /// A job of a [`JobMessage`].
 ///
-/// Each can be done twice, late, or in any order: it looks at the table as it is, and leaves nothing to do for the next.
+/// Each can be done twice, late, or in any order: it looks at the table as it is, and leaves
+/// nothing to do for the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
-    /// Unassign the open tickets of a deleted team, then remove its memberships and specializations.
+    /// Unassign the open tickets of a deleted team, then remove its memberships and
+    /// specializations.
     SweepTeam {
         /// Whose team.
         organization_id: String,
@@ -144,7 +184,8 @@ pub enum Job {
         #[serde(default)]
         looks: u32,
     },
-    /// Index the topics that a team knows; if the team has come to know topics, start the organization's pass.
+    /// Index the topics that a team knows; if the team has come to know topics, start the
+    /// organization's pass.
     IndexSpecializations {
         /// Whose team.
         organization_id: String,
@@ -180,8 +221,8 @@ pub enum Job {
         /// Whether this is the second look, for memberships that the index did not show yet.
         #[serde(default)]
         second_look: bool,
-        /// The revision of the profile at the beginning of the first look. After the second, the profile is copied if it still
-        /// has this revision.
+        /// The revision of the profile at the beginning of the first look. After the second, the
+        /// profile is copied if it still has this revision.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rev: Option<u64>,
     },
@@ -208,7 +249,8 @@ pub struct PassProgress {
     /// The cursor of the next page; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Whether the pass has come to its end. The next job looks for topics that were merged meanwhile.
+    /// Whether the pass has come to its end. The next job looks for topics that were merged
+    /// meanwhile.
     #[serde(default)]
     pub is_complete: bool,
 }
@@ -239,38 +281,63 @@ impl Job {
     /// The retry of one ticket of a list.
     #[must_use]
     pub fn settle(org: &OrganizationId, ticket: &TicketId, list: FailedOn) -> Self {
-        Self::SettleTicket { organization_id: org.to_string(), ticket_id: ticket.to_string(), list }
+        Self::SettleTicket {
+            organization_id: org.to_string(),
+            ticket_id: ticket.to_string(),
+            list,
+        }
     }
 
     /// The sweep of a team, after so many looks in vain.
     #[must_use]
     pub fn sweep(org: &OrganizationId, team: TeamId, looks: u32) -> Self {
-        Self::SweepTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
+        Self::SweepTeam {
+            organization_id: org.to_string(),
+            team_id: team.uuid().to_string(),
+            looks,
+        }
     }
 
     /// The drain of a team, after so many looks in vain.
     #[must_use]
     pub fn drain(org: &OrganizationId, team: TeamId, looks: u32) -> Self {
-        Self::DrainTeam { organization_id: org.to_string(), team_id: team.uuid().to_string(), looks }
+        Self::DrainTeam {
+            organization_id: org.to_string(),
+            team_id: team.uuid().to_string(),
+            looks,
+        }
     }
 
-    /// The copying of a user's profile. A second look alone is enough where no membership can be new to the index.
+    /// The copying of a user's profile. A second look alone is enough where no membership can be
+    /// new to the index.
     #[must_use]
     pub fn copy_profile(org: &OrganizationId, user: UserId, second_look: bool) -> Self {
         let (organization_id, user_id) = (org.to_string(), user.uuid().to_string());
-        Self::CopyProfile { organization_id, user_id, after: None, second_look, rev: None }
+        Self::CopyProfile {
+            organization_id,
+            user_id,
+            after: None,
+            second_look,
+            rev: None,
+        }
     }
 
     /// The indexing of a team's specializations.
     #[must_use]
     pub fn index_specializations(org: &OrganizationId, team: TeamId) -> Self {
-        Self::IndexSpecializations { organization_id: org.to_string(), team_id: team.uuid().to_string() }
+        Self::IndexSpecializations {
+            organization_id: org.to_string(),
+            team_id: team.uuid().to_string(),
+        }
     }
 
     /// The pass over an organization's unrouted tickets, from its beginning or from where it is.
     #[must_use]
     pub fn route_unrouted(org: &OrganizationId, progress: Option<PassProgress>) -> Self {
-        Self::RouteUnrouted { organization_id: org.to_string(), progress }
+        Self::RouteUnrouted {
+            organization_id: org.to_string(),
+            progress,
+        }
     }
 
     /// Returns the queue on which a chain that starts with this job begins.
@@ -286,16 +353,29 @@ impl Job {
         }
     }
 
-    /// Returns the organization of the job; none for the schedule's, which is for all organizations.
+    /// Returns the organization of the job; none for the schedule's, which is for all
+    /// organizations.
     #[must_use]
     pub fn organization_id(&self) -> Option<&str> {
         match self {
-            Self::SweepTeam { organization_id, .. }
-            | Self::DrainTeam { organization_id, .. }
-            | Self::IndexSpecializations { organization_id, .. }
-            | Self::RouteUnrouted { organization_id, .. }
-            | Self::SettleTicket { organization_id, .. }
-            | Self::CopyProfile { organization_id, .. } => Some(organization_id),
+            Self::SweepTeam {
+                organization_id, ..
+            }
+            | Self::DrainTeam {
+                organization_id, ..
+            }
+            | Self::IndexSpecializations {
+                organization_id, ..
+            }
+            | Self::RouteUnrouted {
+                organization_id, ..
+            }
+            | Self::SettleTicket {
+                organization_id, ..
+            }
+            | Self::CopyProfile {
+                organization_id, ..
+            } => Some(organization_id),
             Self::RestartUnfinished { .. } => None,
         }
     }
@@ -326,11 +406,19 @@ mod tests {
     use super::*;
 
     fn sweep() -> Job {
-        Job::SweepTeam { organization_id: "org".to_owned(), team_id: "t".to_owned(), looks: 3 }
+        Job::SweepTeam {
+            organization_id: "org".to_owned(),
+            team_id: "t".to_owned(),
+            looks: 3,
+        }
     }
 
     fn drain() -> Job {
-        Job::DrainTeam { organization_id: "org".to_owned(), team_id: "t".to_owned(), looks: 0 }
+        Job::DrainTeam {
+            organization_id: "org".to_owned(),
+            team_id: "t".to_owned(),
+            looks: 0,
+        }
     }
 
     #[test]
@@ -343,26 +431,56 @@ mod tests {
 
     #[test]
     fn job_message_keeps_its_place_in_the_chain() {
-        let waiting = Some(Waiting { tickets: 3, teams: 1 });
-        let job = Job::RestartUnfinished { after: Some("{}".to_owned()), waiting };
-        let later = JobMessage { job, hop: 7, retried: ["T-1".to_owned()].into(), is_rest: true };
+        let waiting = Some(Waiting {
+            tickets: 3,
+            teams: 1,
+        });
+        let job = Job::RestartUnfinished {
+            after: Some("{}".to_owned()),
+            waiting,
+        };
+        let later = JobMessage {
+            job,
+            hop: 7,
+            retried: ["T-1".to_owned()].into(),
+            is_rest: true,
+        };
         let body = later.to_send(Duration::ZERO).message.body;
-        assert_eq!(serde_json::from_str::<JobMessage>(&body).unwrap(), later, "{body}");
+        assert_eq!(
+            serde_json::from_str::<JobMessage>(&body).unwrap(),
+            later,
+            "{body}"
+        );
     }
 
     #[test]
     fn job_message_names_its_queue_and_its_group() {
-        let restart = Job::RestartUnfinished { after: None, waiting: None };
+        let restart = Job::RestartUnfinished {
+            after: None,
+            waiting: None,
+        };
         for (job, is_rest, lane, group) in [
             (drain(), false, Lane::Urgent, "org"),
             (drain(), true, Lane::Long, "org"),
             (sweep(), false, Lane::Long, "org"),
             (restart, false, Lane::Long, "#schedule"),
         ] {
-            let sent = JobMessage { is_rest, ..JobMessage::first(job) }.to_send(Duration::from_secs(9));
-            assert_eq!((sent.lane, sent.message.group.as_deref()), (lane, Some(group)), "{}", sent.message.body);
+            let sent = JobMessage {
+                is_rest,
+                ..JobMessage::first(job)
+            }
+            .to_send(Duration::from_secs(9));
+            assert_eq!(
+                (sent.lane, sent.message.group.as_deref()),
+                (lane, Some(group)),
+                "{}",
+                sent.message.body
+            );
             assert_eq!(sent.message.delay, Duration::from_secs(9));
         }
-        assert!(OrganizationId::parse(NO_ORGANIZATION).is_err(), "no organization has this group");
+        assert!(
+            OrganizationId::parse(NO_ORGANIZATION).is_err(),
+            "no organization has this group"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! The wiring that every function's `main` shares: from the environment to what the function depends on, and from the
-//! runtime's events to requests.
+//! The wiring that every function's `main` shares: from the environment to what the function
+//! depends on, and from the runtime's events to requests.
 
 use std::{convert::Infallible, env, fmt, sync::Arc, task, time::Duration};
 
@@ -29,12 +29,16 @@ use crate::{
     telemetry::{Calls, Invocation, Telemetry},
 };
 
-/// The configuration of AWS clients by the usual environment (region, credentials, `AWS_ENDPOINT_URL`).
+/// The configuration of AWS clients by the usual environment (region, credentials,
+/// `AWS_ENDPOINT_URL`).
 ///
-/// Its own retries are off, since whoever calls has a deadline to keep; one attempt may take 3 seconds. TLS is rustls over ring:
-/// smaller than the SDK's default provider, and without its gathering of entropy at start-up.
+/// Its own retries are off, since whoever calls has a deadline to keep; one attempt may take 3
+/// seconds. TLS is rustls over ring: smaller than the SDK's default provider, and without its
+/// gathering of entropy at start-up.
 pub async fn aws_config() -> SdkConfig {
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let http = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(Duration::from_secs(3))
@@ -47,7 +51,8 @@ pub async fn aws_config() -> SdkConfig {
         .await
 }
 
-/// What a function is made of: its environment's variables say which table, queues and bus are its own.
+/// What a function is made of: its environment's variables say which table, queues and bus are its
+/// own.
 ///
 /// The clients share one configuration, and with it the credentials that were resolved.
 #[derive(Debug)]
@@ -58,18 +63,27 @@ pub struct Environment {
 impl Environment {
     /// Reads the configuration of AWS clients.
     pub async fn load() -> Self {
-        Self { config: aws_config().await }
+        Self {
+            config: aws_config().await,
+        }
     }
 
-    /// The table that `TABLE_NAME` names, connected to before the first event needs it. At most 5 seconds.
+    /// The table that `TABLE_NAME` names, connected to before the first event needs it. At most 5
+    /// seconds.
     ///
     /// # Errors
-    /// `TABLE_NAME` is not set. A table out of reach is only logged: the first event may find it back.
+    /// `TABLE_NAME` is not set. A table out of reach is only logged: the first event may find it
+    /// back.
     pub async fn table(&self) -> Result<Table, lambda_http::Error> {
         let name = variable("TABLE_NAME", "name the DynamoDB table")?;
-        let config = aws_sdk_dynamodb::config::Builder::from(&self.config).interceptor(Calls::to_table(&*name));
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.config)
+            .interceptor(Calls::to_table(&*name));
         let table = Table::new(aws_sdk_dynamodb::Client::from_conf(config.build()), name);
-        if let Err(error) = table.until(Instant::now() + Duration::from_secs(5)).warm_up().await {
+        if let Err(error) = table
+            .until(Instant::now() + Duration::from_secs(5))
+            .warm_up()
+            .await
+        {
             tracing::warn!(%error, "could not reach the table ahead of the first event");
         }
         Ok(table)
@@ -80,7 +94,10 @@ impl Environment {
     /// # Errors
     /// `DEAD_LETTER_QUEUE_URL` is not set.
     pub fn dead_letters(&self) -> Result<Queue, lambda_http::Error> {
-        Ok(self.queue(variable("DEAD_LETTER_QUEUE_URL", "be the URL of the queue of dead letters")?))
+        Ok(self.queue(variable(
+            "DEAD_LETTER_QUEUE_URL",
+            "be the URL of the queue of dead letters",
+        )?))
     }
 
     /// The job queues at `JOBS_QUEUE_URL` and `LONG_JOBS_QUEUE_URL`.
@@ -89,8 +106,14 @@ impl Environment {
     /// One of the two is not set.
     pub fn jobs(&self) -> Result<JobQueues, lambda_http::Error> {
         Ok(JobQueues {
-            urgent: self.queue(variable("JOBS_QUEUE_URL", "be the URL of the queue of urgent jobs")?),
-            long: self.queue(variable("LONG_JOBS_QUEUE_URL", "be the URL of the queue of long jobs")?),
+            urgent: self.queue(variable(
+                "JOBS_QUEUE_URL",
+                "be the URL of the queue of urgent jobs",
+            )?),
+            long: self.queue(variable(
+                "LONG_JOBS_QUEUE_URL",
+                "be the URL of the queue of long jobs",
+            )?),
         })
     }
 
@@ -100,8 +123,12 @@ impl Environment {
     /// `EVENT_BUS_NAME` is not set.
     pub fn bus(&self) -> Result<Bus, lambda_http::Error> {
         let name = variable("EVENT_BUS_NAME", "name the EventBridge bus")?;
-        let config = aws_sdk_eventbridge::config::Builder::from(&self.config).interceptor(Calls::to_any());
-        Ok(Bus::new(aws_sdk_eventbridge::Client::from_conf(config.build()), name))
+        let config =
+            aws_sdk_eventbridge::config::Builder::from(&self.config).interceptor(Calls::to_any());
+        Ok(Bus::new(
+            aws_sdk_eventbridge::Client::from_conf(config.build()),
+            name,
+        ))
     }
 
     /// The bucket of failed records that `FAILED_RECORDS_BUCKET` names.
@@ -114,7 +141,8 @@ impl Environment {
     }
 
     fn queue(&self, url: String) -> Queue {
-        let config = aws_sdk_sqs::config::Builder::from(&self.config).interceptor(Calls::to_queue(&*url));
+        let config =
+            aws_sdk_sqs::config::Builder::from(&self.config).interceptor(Calls::to_queue(&*url));
         Queue::new(aws_sdk_sqs::Client::from_conf(config.build()), url)
     }
 }
@@ -127,14 +155,20 @@ fn variable(name: &str, must: &str) -> Result<String, lambda_http::Error> {
 /// What an HTTP function depends on, by its environment.
 ///
 /// # Errors
-/// Those of [`Environment::table`]; `PROXY_SECRET_SHA256` is set to anything else than hashes of SHA-256.
+/// Those of [`Environment::table`]; `PROXY_SECRET_SHA256` is set to anything else than hashes of
+/// SHA-256.
 pub async fn init() -> Result<Deps, lambda_http::Error> {
     let hashes = env::var("PROXY_SECRET_SHA256").unwrap_or_default();
-    let proxy = TrustedProxy::parse(&hashes).map_err(|rule| format!("PROXY_SECRET_SHA256: {rule}"))?;
-    Ok(Deps { proxy, ..Deps::new(Environment::load().await.table().await?) })
+    let proxy =
+        TrustedProxy::parse(&hashes).map_err(|rule| format!("PROXY_SECRET_SHA256: {rule}"))?;
+    Ok(Deps {
+        proxy,
+        ..Deps::new(Environment::load().await.table().await?)
+    })
 }
 
-/// Answers the runtime's events with a handler of HTTP requests, for the life of the function's instance.
+/// Answers the runtime's events with a handler of HTTP requests, for the life of the function's
+/// instance.
 ///
 /// # Errors
 /// The runtime's own.
@@ -143,7 +177,9 @@ where
     H: Service<Request, Response = Response<Body>, Error = Infallible>,
     H::Future: Send + 'h,
 {
-    let escaped = MapRequestLayer::new(|LambdaEvent { payload, context }| LambdaEvent::new(escaped(payload), context));
+    let escaped = MapRequestLayer::new(|LambdaEvent { payload, context }| {
+        LambdaEvent::new(escaped(payload), context)
+    });
     run_events(telemetry, escaped.layer(Adapter::from(handler))).await
 }
 
@@ -151,7 +187,10 @@ where
 ///
 /// # Errors
 /// The runtime's own.
-pub async fn run_events<E, A, H>(telemetry: Arc<Telemetry>, handler: H) -> Result<(), lambda_http::Error>
+pub async fn run_events<E, A, H>(
+    telemetry: Arc<Telemetry>,
+    handler: H,
+) -> Result<(), lambda_http::Error>
 where
     E: DeserializeOwned,
     A: Serialize,
@@ -159,11 +198,15 @@ where
     H::Future: Future<Output = Result<A, H::Error>>,
     H::Error: Into<Diagnostic> + fmt::Debug,
 {
-    let observed = layer_fn(|inner| Observed { telemetry: Arc::clone(&telemetry), inner });
+    let observed = layer_fn(|inner| Observed {
+        telemetry: Arc::clone(&telemetry),
+        inner,
+    });
     Runtime::new(handler).layer(observed).run().await
 }
 
-/// The runtime's handling of an invocation, from parsing its event to handing over the answer, as a part of that invocation.
+/// The runtime's handling of an invocation, from parsing its event to handing over the answer, as a
+/// part of that invocation.
 struct Observed<S> {
     telemetry: Arc<Telemetry>,
     inner: S,
@@ -177,7 +220,10 @@ where
     type Error = S::Error;
     type Future = TaskLocalFuture<Arc<Invocation>, S::Future>;
 
-    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> task::Poll<Result<(), Self::Error>> {
+    fn poll_ready(
+        &mut self,
+        context: &mut task::Context<'_>,
+    ) -> task::Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(context)
     }
 
@@ -188,16 +234,18 @@ where
     }
 }
 
-/// How long there is until the runtime stops the function, by the `deadline` of its context: milliseconds since the epoch. 10
-/// seconds where there is none.
+/// How long there is until the runtime stops the function, by the `deadline` of its context:
+/// milliseconds since the epoch. 10 seconds where there is none.
 ///
-/// The 15 minutes that a function may have at most are no moment, but what an emulator gives in its place: `cargo lambda watch`
-/// says 600,000 of every event.
+/// The 15 minutes that a function may have at most are no moment, but what an emulator gives in its
+/// place: `cargo lambda watch` says 600,000 of every event.
 #[must_use]
 pub fn time_left(deadline: u64) -> Duration {
     const LONGEST_TIMEOUT_MILLIS: i64 = 900_000;
     match i64::try_from(deadline) {
-        Ok(until) if until > LONGEST_TIMEOUT_MILLIS => Timestamp::from_millis(until).since(Timestamp::now()),
+        Ok(until) if until > LONGEST_TIMEOUT_MILLIS => {
+            Timestamp::from_millis(until).since(Timestamp::now())
+        }
         _ => Duration::from_secs(10),
     }
 }
@@ -212,8 +260,9 @@ pub fn request(event: &str) -> Result<Request, serde_json::Error> {
 
 /// Takes out of an event what `lambda_http` panics over when it makes a URI of it.
 ///
-/// The gateway passes a query on as the client wrote it: what may not stand in one is escaped, and what is escaped already
-/// stays, so the query means the same. A scheme that somebody made up is dropped; nothing reads it.
+/// The gateway passes a query on as the client wrote it: what may not stand in one is escaped, and
+/// what is escaped already stays, so the query means the same. A scheme that somebody made up is
+/// dropped; nothing reads it.
 fn escaped(mut payload: LambdaRequest) -> LambdaRequest {
     const NOT_IN_A_QUERY: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
     if let LambdaRequest::ApiGatewayV2(request) = &mut payload {
@@ -231,9 +280,13 @@ mod tests {
 
     #[test]
     fn a_deadline_is_a_moment_or_none() {
-        let in_a_minute = u64::try_from(Timestamp::now().plus(Duration::from_mins(1)).millis()).unwrap();
+        let in_a_minute =
+            u64::try_from(Timestamp::now().plus(Duration::from_mins(1)).millis()).unwrap();
         let left = time_left(in_a_minute);
-        assert!(left <= Duration::from_mins(1) && left > Duration::from_secs(30), "{left:?}");
+        assert!(
+            left <= Duration::from_mins(1) && left > Duration::from_secs(30),
+            "{left:?}"
+        );
         assert_eq!(time_left(in_a_minute - 3_600_000), Duration::ZERO);
         for no_moment in [0, 600_000, 900_000, u64::MAX] {
             assert_eq!(time_left(no_moment), Duration::from_secs(10), "{no_moment}");
@@ -253,11 +306,17 @@ mod tests {
         };
         for (sent, escaped) in [
             ("search=a+b%20c&limit=5", "search=a+b%20c&limit=5"),
-            ("search=\"a b\"<c>#d\u{7f}\n", "search=%22a%20b%22%3Cc%3E%23d%7F%0A"),
+            (
+                "search=\"a b\"<c>#d\u{7f}\n",
+                "search=%22a%20b%22%3Cc%3E%23d%7F%0A",
+            ),
             ("search=caf\u{e9}", "search=caf%C3%A9"),
             ("%zz&%", "%zz&%"),
         ] {
-            assert_eq!(request(&event(sent).to_string()).unwrap().uri().query(), Some(escaped));
+            assert_eq!(
+                request(&event(sent).to_string()).unwrap().uri().query(),
+                Some(escaped)
+            );
         }
     }
 }

@@ -27,12 +27,13 @@ pub struct Message {
     pub delay: Duration,
     /// Text attributes beside the body, name and value.
     pub attributes: Vec<(&'static str, String)>,
-    /// The tenant of the message: the organization. A standard queue delivers the messages of quiet tenants before those of
-    /// noisy ones. At most 128 letters, digits and punctuation characters; every organization id is such a text.
+    /// The tenant of the message: the organization. A standard queue delivers the messages of quiet
+    /// tenants before those of noisy ones. At most 128 letters, digits and punctuation characters;
+    /// every organization id is such a text.
     ///
     /// AWS: "Amazon SQS fair queues",
-    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>, and "Using the message
-    /// group ID with Amazon SQS queues",
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>,
+    /// and "Using the message group ID with Amazon SQS queues",
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagegroupid-property.html>.
     pub group: Option<String>,
 }
@@ -41,18 +42,27 @@ impl Message {
     /// A message without delay, attributes or group.
     #[must_use]
     pub fn new(body: String) -> Self {
-        Self { body, delay: Duration::ZERO, attributes: Vec::new(), group: None }
+        Self {
+            body,
+            delay: Duration::ZERO,
+            attributes: Vec::new(),
+            group: None,
+        }
     }
 
     /// Returns the bytes that SQS counts: the body, and names, types and values of the attributes.
     #[must_use]
     pub fn size(&self) -> usize {
-        let attributes = self.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
+        let attributes = self
+            .attributes
+            .iter()
+            .map(|(name, value)| name.len() + "String".len() + value.len());
         self.body.len() + attributes.sum::<usize>()
     }
 }
 
-/// What could not be sent by the deadline. A part may have been, so whoever sends again may send twice.
+/// What could not be sent by the deadline. A part may have been, so whoever sends again may send
+/// twice.
 #[derive(Debug)]
 pub struct NotSent {
     /// The positions of the messages that may not have been taken, in order.
@@ -64,7 +74,12 @@ pub struct NotSent {
 
 impl fmt::Display for NotSent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} messages could not be sent: {}", self.messages.len(), self.cause)
+        write!(
+            f,
+            "{} messages could not be sent: {}",
+            self.messages.len(),
+            self.cause
+        )
     }
 }
 
@@ -74,8 +89,16 @@ impl NotSent {
     /// Names the messages by their positions in a longer list, of which these were sent in order.
     pub(crate) fn at(self, positions: &[usize]) -> Self {
         Self {
-            messages: self.messages.into_iter().map(|message| positions[message]).collect(),
-            invalid: self.invalid.into_iter().map(|(message, why)| (positions[message], why)).collect(),
+            messages: self
+                .messages
+                .into_iter()
+                .map(|message| positions[message])
+                .collect(),
+            invalid: self
+                .invalid
+                .into_iter()
+                .map(|(message, why)| (positions[message], why))
+                .collect(),
             cause: self.cause,
         }
     }
@@ -102,10 +125,14 @@ impl Queue {
     /// The client's own retries should be off, so that they do not multiply with the queue's.
     #[must_use]
     pub fn new(client: Client, url: impl Into<Arc<str>>) -> Self {
-        Self { client, url: url.into() }
+        Self {
+            client,
+            url: url.into(),
+        }
     }
 
-    /// Sends messages, in as few calls as SQS allows, and again those that SQS refused for the moment, until the deadline.
+    /// Sends messages, in as few calls as SQS allows, and again those that SQS refused for the
+    /// moment, until the deadline.
     ///
     /// # Errors
     /// Those that were not taken by then, or that SQS never takes.
@@ -138,29 +165,48 @@ impl Queue {
             if left.is_empty() || !backoff.pause().await {
                 left.extend(given_up);
                 left.sort_unstable();
-                return Err(NotSent { messages: left, invalid, cause });
+                return Err(NotSent {
+                    messages: left,
+                    invalid,
+                    cause,
+                });
             }
         }
     }
 
-    /// Sends a batch once, and gives the messages that were not taken, each with the reason. Where SQS refuses the whole batch
-    /// as invalid, each message goes in a call of its own, so that one does not stand for the others.
+    /// Sends a batch once, and gives the messages that were not taken, each with the reason. Where
+    /// SQS refuses the whole batch as invalid, each message goes in a call of its own, so that one
+    /// does not stand for the others.
     async fn try_send(
         &self,
         messages: &[Message],
         batch: &[usize],
         deadline: Instant,
     ) -> Vec<(usize, Refusal, String)> {
-        let entries = batch.iter().map(|&position| entry(position, &messages[position])).collect::<Vec<_>>();
-        let call = self.client.send_message_batch().queue_url(&*self.url).set_entries(Some(entries)).send();
+        let entries = batch
+            .iter()
+            .map(|&position| entry(position, &messages[position]))
+            .collect::<Vec<_>>();
+        let call = self
+            .client
+            .send_message_batch()
+            .queue_url(&*self.url)
+            .set_entries(Some(entries))
+            .send();
         let (refusal, cause) = match tokio::time::timeout_at(deadline, call).await {
             Ok(Ok(response)) => {
-                let known = |failed: &BatchResultErrorEntry| failed.id().parse().ok().filter(|id| batch.contains(id));
-                let refused =
-                    |failed: &BatchResultErrorEntry| Some((known(failed)?, entry_refusal(failed), entry_cause(failed)));
+                let known = |failed: &BatchResultErrorEntry| {
+                    failed.id().parse().ok().filter(|id| batch.contains(id))
+                };
+                let refused = |failed: &BatchResultErrorEntry| {
+                    Some((known(failed)?, entry_refusal(failed), entry_cause(failed)))
+                };
                 return response.failed().iter().filter_map(refused).collect();
             }
-            Ok(Err(error)) => (backoff::refusal(&error, INVALID), DisplayErrorContext(error).to_string()),
+            Ok(Err(error)) => (
+                backoff::refusal(&error, INVALID),
+                DisplayErrorContext(error).to_string(),
+            ),
             Err(_) => (Refusal::ForNow, "SQS did not answer in time".to_owned()),
         };
         if refusal == Refusal::Invalid && batch.len() > 1 {
@@ -170,13 +216,21 @@ impl Queue {
             }
             return refused;
         }
-        batch.iter().map(|&position| (position, refusal, cause.clone())).collect()
+        batch
+            .iter()
+            .map(|&position| (position, refusal, cause.clone()))
+            .collect()
     }
 }
 
-/// The codes by which SQS says that a message itself is invalid. AWS: `SendMessage` and `SendMessageBatch`,
+/// The codes by which SQS says that a message itself is invalid. AWS: `SendMessage` and
+/// `SendMessageBatch`,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
-const INVALID: &[&str] = &["BatchRequestTooLong", "InvalidMessageContents", "InvalidParameterValue"];
+const INVALID: &[&str] = &[
+    "BatchRequestTooLong",
+    "InvalidMessageContents",
+    "InvalidParameterValue",
+];
 
 /// The refusal of one message of a batch.
 fn entry_refusal(failed: &BatchResultErrorEntry) -> Refusal {
@@ -199,7 +253,9 @@ fn batches(messages: &[Message], positions: &[usize]) -> Vec<Vec<usize>> {
     for &position in positions {
         let size = messages[position].size();
         match batches.last_mut() {
-            Some(batch) if batch.len() < Queue::MAX_BATCH && bytes + size <= Queue::MAX_BATCH_BYTES => {
+            Some(batch)
+                if batch.len() < Queue::MAX_BATCH && bytes + size <= Queue::MAX_BATCH_BYTES =>
+            {
                 bytes += size;
                 batch.push(position);
             }
@@ -216,10 +272,17 @@ fn entry(position: usize, message: &Message) -> SendMessageBatchRequestEntry {
     let mut entry = SendMessageBatchRequestEntry::builder()
         .id(position.to_string())
         .message_body(&message.body)
-        .delay_seconds(i32::try_from(message.delay.as_secs()).unwrap_or(900).min(900))
+        .delay_seconds(
+            i32::try_from(message.delay.as_secs())
+                .unwrap_or(900)
+                .min(900),
+        )
         .set_message_group_id(message.group.clone());
     for (name, value) in &message.attributes {
-        let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
+        let value = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(value)
+            .build();
         entry = entry.message_attributes(*name, value.expect("it has a data type"));
     }
     entry.build().expect("it has an id and a body")
@@ -242,12 +305,18 @@ mod tests {
         assert_eq!(cut.concat(), positions);
 
         let large = [of(200 * 1024), of(56 * 1024), of(1), of(256 * 1024), of(1)];
-        assert_eq!(batches(&large, &[0, 1, 2, 3, 4]), [vec![0, 1], vec![2], vec![3], vec![4]]);
+        assert_eq!(
+            batches(&large, &[0, 1, 2, 3, 4]),
+            [vec![0, 1], vec![2], vec![3], vec![4]]
+        );
     }
 
     #[test]
     fn attributes_count() {
-        let with = Message { attributes: vec![("reason", "it is not JSON".to_owned())], ..of(3) };
+        let with = Message {
+            attributes: vec![("reason", "it is not JSON".to_owned())],
+            ..of(3)
+        };
         assert_eq!(with.size(), 3 + 6 + 6 + 14);
     }
 }

@@ -16,11 +16,17 @@ use crate::{
     },
 };
 
-const KINDS: [(KeyKind, Speaks); 2] = [(KeyKind::TtAdmin, Speaks::Toptickets), (KeyKind::Itsm, Speaks::Itsm)];
+const KINDS: [(KeyKind, Speaks); 2] = [
+    (KeyKind::TtAdmin, Speaks::Toptickets),
+    (KeyKind::Itsm, Speaks::Itsm),
+];
 
 /// Allows a key these networks.
 fn from(networks: &[&str]) -> impl Fn(&mut ApiKey) {
-    let networks: Vec<_> = networks.iter().map(|network| network.parse().expect("a network")).collect();
+    let networks: Vec<_> = networks
+        .iter()
+        .map(|network| network.parse().expect("a network"))
+        .collect();
     move |key| key.allowed_networks.clone_from(&networks)
 }
 
@@ -28,13 +34,28 @@ fn from(networks: &[&str]) -> impl Fn(&mut ApiKey) {
 fn assert_not_allowed(answer: &Answer, speaks: Speaks, what: &str) {
     assert_answer(answer, speaks, what);
     assert_eq!(answer.status, 403, "{what}: {answer}");
-    assert_eq!(answer.header("www-authenticate"), "", "{what}: the credential is good");
+    assert_eq!(
+        answer.header("www-authenticate"),
+        "",
+        "{what}: the credential is good"
+    );
     if speaks == Speaks::Toptickets {
-        assert_eq!(answer.json, json!({ "detail": "IP address not allowed" }), "{what}");
+        assert_eq!(
+            answer.json,
+            json!({ "detail": "IP address not allowed" }),
+            "{what}"
+        );
     } else {
         let error = &answer.json["error"];
-        assert_eq!((&error["code"], &error["details"]), (&json!("FORBIDDEN"), &Value::Null), "{what}");
-        assert_eq!(error["message"], "The credential may not be used from this address", "{what}");
+        assert_eq!(
+            (&error["code"], &error["details"]),
+            (&json!("FORBIDDEN"), &Value::Null),
+            "{what}"
+        );
+        assert_eq!(
+            error["message"], "The credential may not be used from this address",
+            "{what}"
+        );
     }
 }
 
@@ -42,24 +63,50 @@ fn assert_not_allowed(answer: &Answer, speaks: Speaks, what: &str) {
 async fn a_key_is_refused_from_outside_its_networks() {
     let org = Stack::shared().organization().await;
     let team = org.team("Support").await;
-    let paths = ["/v1/teams".to_owned(), format!("/v1/teams/{team}/members"), format!("/v1/teams/{team}/assignments")];
+    let paths = [
+        "/v1/teams".to_owned(),
+        format!("/v1/teams/{team}/members"),
+        format!("/v1/teams/{team}/assignments"),
+    ];
     for (kind, speaks) in KINDS {
-        for networks in [&[][..], &["127.0.0.1/32"], &["127.0.0.0/8"], &["192.0.2.0/24", "0.0.0.0/0"]] {
+        for networks in [
+            &[][..],
+            &["127.0.0.1/32"],
+            &["127.0.0.0/8"],
+            &["192.0.2.0/24", "0.0.0.0/0"],
+        ] {
             let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
             for path in &paths {
-                assert_eq!(client.get(path).await.status, 200, "{path} from {networks:?}");
+                assert_eq!(
+                    client.get(path).await.status,
+                    200,
+                    "{path} from {networks:?}"
+                );
             }
         }
-        for networks in [&["127.0.0.2/32"][..], &["192.0.2.0/24", "128.0.0.0/1"], &["::1/128"], &["::/0"]] {
+        for networks in [
+            &["127.0.0.2/32"][..],
+            &["192.0.2.0/24", "128.0.0.0/1"],
+            &["::1/128"],
+            &["::/0"],
+        ] {
             let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
             for path in &paths {
-                assert_not_allowed(&client.get(path).await, speaks, &format!("{path} from {networks:?}"));
+                assert_not_allowed(
+                    &client.get(path).await,
+                    speaks,
+                    &format!("{path} from {networks:?}"),
+                );
             }
             let answer = client.post("/v1/teams", json!({ "name": "Never" })).await;
             assert_not_allowed(&answer, speaks, "a write");
         }
     }
-    assert_eq!(org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"], 1, "nothing was written");
+    assert_eq!(
+        org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"],
+        1,
+        "nothing was written"
+    );
 }
 
 #[tokio::test]
@@ -70,17 +117,29 @@ async fn the_address_is_the_one_that_the_gateway_saw() {
         let ask = async |networks: &[&str], source_ip: Value| {
             let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
             let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
-            Invocation { source_ip, ..request }.call(&deps).await
+            Invocation {
+                source_ip,
+                ..request
+            }
+            .call(&deps)
+            .await
         };
         for (networks, source_ip) in [
             (&["192.0.2.0/24"][..], "192.0.2.7"),
             (&["192.0.2.0/24"], "::ffff:192.0.2.7"),
             (&["192.0.2.0/24"], "::FFFF:C000:0207"),
             (&["2001:db8::/32"], "2001:db8::7"),
-            (&["2001:db8::/32"], "2001:0DB8:0000:0000:0000:0000:0000:0007"),
+            (
+                &["2001:db8::/32"],
+                "2001:0DB8:0000:0000:0000:0000:0000:0007",
+            ),
             (&["192.0.2.0/24", "2001:db8::7/128"], "2001:db8::7"),
         ] {
-            assert_eq!(ask(networks, json!(source_ip)).await.status, 200, "{source_ip} from {networks:?}");
+            assert_eq!(
+                ask(networks, json!(source_ip)).await.status,
+                200,
+                "{source_ip} from {networks:?}"
+            );
         }
         for (networks, source_ip) in [
             (&["192.0.2.0/24"][..], json!("192.0.3.7")),
@@ -100,7 +159,11 @@ async fn the_address_is_the_one_that_the_gateway_saw() {
         ] {
             let what = format!("{source_ip} from {networks:?}");
             assert_not_allowed(&ask(networks, source_ip.clone()).await, speaks, &what);
-            assert_eq!(ask(&[], source_ip).await.status, 200, "without networks no address matters");
+            assert_eq!(
+                ask(&[], source_ip).await.status,
+                200,
+                "without networks no address matters"
+            );
         }
     }
 }
@@ -113,7 +176,10 @@ async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
         be5c20c4f218c90721cbe1397b366995510b857dabede01139549e58d949c3e0";
     let org = Stack::shared().organization().await;
     let open = direct::deps(&org.stack, org.stack.dynamodb());
-    let behind = Deps { proxy: TrustedProxy::parse(HASHES).expect("hashes"), ..open.clone() };
+    let behind = Deps {
+        proxy: TrustedProxy::parse(HASHES).expect("hashes"),
+        ..open.clone()
+    };
     for (kind, speaks) in KINDS {
         let ask = async |deps: &Deps, networks: &[&str], headers: &[(&'static str, &str)]| {
             let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
@@ -127,22 +193,49 @@ async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
         };
         let by_proxy = ("x-muster-proxy", SECRET);
         for secret in [SECRET, "test"] {
-            for (viewer, network) in [("192.0.2.7:443", "192.0.2.0/24"), ("2001:db8::7:443", "2001:db8::/32")] {
-                let headers = [("x-muster-proxy", secret), ("cloudfront-viewer-address", viewer)];
-                assert_eq!(ask(&behind, &[network], &headers).await.status, 200, "{viewer} in {network}");
+            for (viewer, network) in [
+                ("192.0.2.7:443", "192.0.2.0/24"),
+                ("2001:db8::7:443", "2001:db8::/32"),
+            ] {
+                let headers = [
+                    ("x-muster-proxy", secret),
+                    ("cloudfront-viewer-address", viewer),
+                ];
+                assert_eq!(
+                    ask(&behind, &[network], &headers).await.status,
+                    200,
+                    "{viewer} in {network}"
+                );
                 let elsewhere = ask(&behind, &["203.0.113.0/24"], &headers).await;
-                assert_not_allowed(&elsewhere, speaks, &format!("{viewer} is not in the network"));
+                assert_not_allowed(
+                    &elsewhere,
+                    speaks,
+                    &format!("{viewer} is not in the network"),
+                );
                 let proxys_own = ask(&behind, &["198.51.100.0/24"], &headers).await;
-                assert_not_allowed(&proxys_own, speaks, "the proxy's address is not the client's");
+                assert_not_allowed(
+                    &proxys_own,
+                    speaks,
+                    "the proxy's address is not the client's",
+                );
             }
         }
-        assert_eq!(ask(&behind, &[], &[by_proxy]).await.status, 200, "without networks no address matters");
+        assert_eq!(
+            ask(&behind, &[], &[by_proxy]).await.status,
+            200,
+            "without networks no address matters"
+        );
         let unknown = ask(&behind, &["0.0.0.0/0", "::/0"], &[by_proxy]).await;
         assert_not_allowed(&unknown, speaks, "the proxy did not write the address");
 
         // A request that bypasses the proxy is refused, with any headers.
         let viewer = ("cloudfront-viewer-address", "192.0.2.7:443");
-        for headers in [&[][..], &[viewer], &[viewer, ("x-muster-proxy", "wrong")], &[viewer, ("x-muster-proxy", "")]] {
+        for headers in [
+            &[][..],
+            &[viewer],
+            &[viewer, ("x-muster-proxy", "wrong")],
+            &[viewer, ("x-muster-proxy", "")],
+        ] {
             for networks in [&[][..], &["192.0.2.0/24"], &["198.51.100.0/24"]] {
                 let answer = ask(&behind, networks, headers).await;
                 assert_not_allowed(&answer, speaks, &format!("{headers:?} from {networks:?}"));
@@ -150,7 +243,11 @@ async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
         }
         // Without a proxy its headers are ignored.
         let headers = [by_proxy, viewer];
-        assert_not_allowed(&ask(&open, &["192.0.2.0/24"], &headers).await, speaks, "no proxy is trusted");
+        assert_not_allowed(
+            &ask(&open, &["192.0.2.0/24"], &headers).await,
+            speaks,
+            "no proxy is trusted",
+        );
         assert_eq!(ask(&open, &["198.51.100.0/24"], &headers).await.status, 200);
     }
 }
@@ -159,8 +256,14 @@ async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
 async fn no_header_stands_for_an_address() {
     let org = Stack::shared().organization().await;
     for (kind, speaks) in KINDS {
-        let elsewhere = org.key_with(kind, &Scope::ALL, from(&["192.0.2.7/32"])).await.0;
-        let here = org.key_with(kind, &Scope::ALL, from(&["127.0.0.1/32"])).await.0;
+        let elsewhere = org
+            .key_with(kind, &Scope::ALL, from(&["192.0.2.7/32"]))
+            .await
+            .0;
+        let here = org
+            .key_with(kind, &Scope::ALL, from(&["127.0.0.1/32"]))
+            .await
+            .0;
         for (name, value) in [
             ("x-forwarded-for", "192.0.2.7"),
             ("x-forwarded-for", "192.0.2.7, 127.0.0.1"),
@@ -192,7 +295,11 @@ async fn the_address_comes_after_the_credential_and_before_the_scope() {
             (Method::PUT, "/v1/teams", None, 405),
             (Method::POST, "/v1/teams", Some(&large), 413),
         ] {
-            assert_eq!(client.ask(&method, path, body).await.status, status, "{method} {path}");
+            assert_eq!(
+                client.ask(&method, path, body).await.status,
+                status,
+                "{method} {path}"
+            );
         }
         for (method, path, body) in [
             (Method::GET, "/v1/teams", None),
@@ -212,7 +319,11 @@ async fn the_address_comes_after_the_credential_and_before_the_scope() {
                 elsewhere(key);
                 spoil(key);
             });
-            assert_eq!(bad.await.0.get("/v1/teams").await.status, 401, "whoever has no credential learns no more");
+            assert_eq!(
+                bad.await.0.get("/v1/teams").await.status,
+                401,
+                "whoever has no credential learns no more"
+            );
         }
     }
 }
@@ -221,7 +332,9 @@ async fn the_address_comes_after_the_credential_and_before_the_scope() {
 #[tokio::test]
 async fn a_network_that_nobody_can_read_opens_a_key_to_nobody() {
     let org = Stack::shared().organization().await;
-    let (client, key) = org.key_with(KeyKind::Itsm, &Scope::ALL, from(&["127.0.0.1/32"])).await;
+    let (client, key) = org
+        .key_with(KeyKind::Itsm, &Scope::ALL, from(&["127.0.0.1/32"]))
+        .await;
     let text = |text: &str| AttributeValue::S(text.to_owned());
     org.stack
         .dynamodb()
@@ -230,10 +343,17 @@ async fn a_network_that_nobody_can_read_opens_a_key_to_nobody() {
         .key("pk", text(&format!("KEY#{}", key.hash)))
         .key("sk", text("KEY"))
         .update_expression("SET allowed_networks = :networks")
-        .expression_attribute_values(":networks", AttributeValue::L(vec![text("127.0.0.1/32"), text("office")]))
+        .expression_attribute_values(
+            ":networks",
+            AttributeValue::L(vec![text("127.0.0.1/32"), text("office")]),
+        )
         .send()
         .await
         .expect("the key is there");
     let answer = client.get("/v1/teams").await;
-    assert_eq!((answer.status.as_u16(), &answer.json["error"]["code"]), (500, &json!("INTERNAL_ERROR")), "{answer}");
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json["error"]["code"]),
+        (500, &json!("INTERNAL_ERROR")),
+        "{answer}"
+    );
 }

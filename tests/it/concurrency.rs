@@ -53,18 +53,28 @@ fn is_conflict(answer: &Answer, sentence: &str) -> bool {
 
 /// Asserts that all but this many were refused by the rule, and gives those that were not.
 fn winners<'a>(answers: &'a [Answer], count: usize, sentence: &str) -> Vec<&'a Answer> {
-    let won: Vec<_> = answers.iter().filter(|answer| answer.status.is_success()).collect();
+    let won: Vec<_> = answers
+        .iter()
+        .filter(|answer| answer.status.is_success())
+        .collect();
     assert_eq!(won.len(), count, "{won:?}");
     for answer in answers {
-        assert!(answer.status.is_success() || is_conflict(answer, sentence), "{answer}");
+        assert!(
+            answer.status.is_success() || is_conflict(answer, sentence),
+            "{answer}"
+        );
     }
     won
 }
 
 /// The id in an answer that is a team, bare.
 fn created(answer: &Answer) -> String {
-    let id = answer.json["id"].as_str().or_else(|| answer.json["data"]["id"].as_str());
-    id.unwrap_or_else(|| panic!("no team: {answer}")).trim_start_matches("team_").to_owned()
+    let id = answer.json["id"]
+        .as_str()
+        .or_else(|| answer.json["data"]["id"].as_str());
+    id.unwrap_or_else(|| panic!("no team: {answer}"))
+        .trim_start_matches("team_")
+        .to_owned()
 }
 
 const TAKEN: &str = "Team name already exists";
@@ -74,9 +84,20 @@ const FULL: &str = "Team is full";
 #[tokio::test]
 async fn of_64_creates_of_one_name_one_wins() {
     let org = organization().await;
-    let spellings = ["Café Support", "CAFÉ SUPPORT", "cafe\u{301} support", "  café Support ", "CAFE\u{301} SUPPORT\t"];
+    let spellings = [
+        "Café Support",
+        "CAFÉ SUPPORT",
+        "cafe\u{301} support",
+        "  café Support ",
+        "CAFE\u{301} SUPPORT\t",
+    ];
     let answers = at_once(&org, 64, |n, client| async move {
-        client.post("/v1/teams", json!({ "name": spellings[n % spellings.len()] })).await
+        client
+            .post(
+                "/v1/teams",
+                json!({ "name": spellings[n % spellings.len()] }),
+            )
+            .await
     })
     .await;
     let winner = created(winners(&answers, 1, TAKEN)[0]);
@@ -101,8 +122,18 @@ async fn of_renames_to_one_name_one_wins_and_the_others_keep_theirs() {
         assert_eq!(text(item, "name"), if won { "The One" } else { &old });
         assert_eq!(number(item, "version"), if won { 2 } else { 1 });
         // The winner's old name is free; a loser's is still its own.
-        let answer = org.itsm.post("/v1/teams", json!({ "name": old.to_uppercase() })).await;
-        assert!(if won { answer.status == 201 } else { is_conflict(&answer, TAKEN) }, "{answer}");
+        let answer = org
+            .itsm
+            .post("/v1/teams", json!({ "name": old.to_uppercase() }))
+            .await;
+        assert!(
+            if won {
+                answer.status == 201
+            } else {
+                is_conflict(&answer, TAKEN)
+            },
+            "{answer}"
+        );
     }
 }
 
@@ -110,25 +141,40 @@ async fn of_renames_to_one_name_one_wins_and_the_others_keep_theirs() {
 async fn a_name_that_is_created_renamed_and_deleted_at_once_has_one_owner() {
     let org = organization().await;
     for round in 0..8 {
-        let [held, other] = [org.team(&format!("Held {round}")).await, org.team(&format!("Other {round}")).await];
+        let [held, other] = [
+            org.team(&format!("Held {round}")).await,
+            org.team(&format!("Other {round}")).await,
+        ];
         let name = json!({ "name": format!("hELD {round}") });
         let answers = at_once(&org, 12, |n, client| {
-            let (path, name) = (team_path(if n % 6 < 4 { &held } else { &other }), name.clone());
+            let (path, name) = (
+                team_path(if n % 6 < 4 { &held } else { &other }),
+                name.clone(),
+            );
             async move {
                 match n % 6 {
                     0 | 1 => client.post("/v1/teams", name).await,
                     2 => client.delete(&path).await,
-                    3 => client.patch(&path, json!({ "name": format!("Free {round}") })).await,
+                    3 => {
+                        client
+                            .patch(&path, json!({ "name": format!("Free {round}") }))
+                            .await
+                    }
                     _ => client.patch(&path, name).await,
                 }
             }
         })
         .await;
         for answer in &answers {
-            let fine = answer.status.is_success() || answer.status == 404 || is_conflict(answer, TAKEN);
+            let fine =
+                answer.status.is_success() || answer.status == 404 || is_conflict(answer, TAKEN);
             assert!(fine, "{answer}");
         }
-        assert_eq!(org.itsm.get(&team_path(&held)).await.status, 404, "its deletion was asked for twice");
+        assert_eq!(
+            org.itsm.get(&team_path(&held)).await.status,
+            404,
+            "its deletion was asked for twice"
+        );
     }
     assert_sound(&org).await;
 }
@@ -153,8 +199,18 @@ async fn of_many_adds_of_one_user_one_wins() {
             async move { client.delete(&path).await }
         })
         .await;
-        assert_eq!(removals.iter().filter(|answer| answer.status == 204).count(), 1);
-        assert!(removals.iter().all(|answer| answer.status == 204 || answer.status == 404));
+        assert_eq!(
+            removals
+                .iter()
+                .filter(|answer| answer.status == 204)
+                .count(),
+            1
+        );
+        assert!(
+            removals
+                .iter()
+                .all(|answer| answer.status == 204 || answer.status == 404)
+        );
     }
     assert!(assert_sound(&org).await.members(&team).is_empty());
 }
@@ -186,11 +242,18 @@ async fn of_many_new_leads_one_leads() {
     }))
     .await;
     for answer in answers {
-        assert_eq!((answer.status.as_u16(), &answer.json["data"]["role"]), (201, &json!("lead")), "{answer}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json["data"]["role"]),
+            (201, &json!("lead")),
+            "{answer}"
+        );
     }
     let contents = assert_sound(&org).await;
     let item = &contents.teams[&team];
-    assert_eq!((contents.members(&team).len(), number(item, "version")), (12, 13));
+    assert_eq!(
+        (contents.members(&team).len(), number(item, "version")),
+        (12, 13)
+    );
     assert!(contents.members(&team).contains(text(item, "lead_id")));
 }
 
@@ -227,7 +290,11 @@ async fn a_storm_of_adds_and_removals_alternates() {
     let contents = assert_sound(&org).await;
     let outcomes = outcomes.into_inner().expect("nobody panicked");
     for (user, (present, _)) in &outcomes {
-        assert_eq!(i64::from(contents.members(&team).contains(user)), *present, "{user}");
+        assert_eq!(
+            i64::from(contents.members(&team).contains(user)),
+            *present,
+            "{user}"
+        );
     }
     let changes: i64 = outcomes.values().map(|(_, changes)| changes).sum();
     assert_eq!(number(&contents.teams[&team], "version"), 1 + changes);
@@ -246,10 +313,19 @@ async fn a_team_that_is_deleted_while_it_changes_is_gone_with_all_it_had() {
                 match n {
                     8 => client.delete(&team_path(team)).await,
                     n if n % 3 == 0 => {
-                        client.patch(&team_path(team), json!({ "name": format!("Renamed {round} {n}") })).await
+                        client
+                            .patch(
+                                &team_path(team),
+                                json!({ "name": format!("Renamed {round} {n}") }),
+                            )
+                            .await
                     }
                     n if n % 3 == 1 => client.delete(&member_path(team, &org.users[n % 2])).await,
-                    n => client.post(&members_path(team), adding(&org.users[n % 11 + 1])).await,
+                    n => {
+                        client
+                            .post(&members_path(team), adding(&org.users[n % 11 + 1]))
+                            .await
+                    }
                 }
             }
         })
@@ -261,8 +337,15 @@ async fn a_team_that_is_deleted_while_it_changes_is_gone_with_all_it_had() {
         let contents = assert_sound(&org).await;
         assert_eq!(contents.teams.keys().collect::<Vec<_>>(), [&kept]);
         assert!(contents.gone.contains_key(&team));
-        let left = contents.memberships.iter().filter(|membership| membership.team == team).count();
-        assert_eq!(left, 0, "memberships of a team that had few enough to go with it");
+        let left = contents
+            .memberships
+            .iter()
+            .filter(|membership| membership.team == team)
+            .count();
+        assert_eq!(
+            left, 0,
+            "memberships of a team that had few enough to go with it"
+        );
     }
 }
 
@@ -308,22 +391,53 @@ impl Wanted {
         }
     }
 
-    /// Every success changes something, so that versions can be counted: descriptions never come twice.
+    /// Every success changes something, so that versions can be counted: descriptions never come
+    /// twice.
     async fn send(self, n: usize, org: &Organization, team: &str) -> Answer {
-        let Self { write, place: _, user, name, contract } = self;
+        let Self {
+            write,
+            place: _,
+            user,
+            name,
+            contract,
+        } = self;
         let client = org.both()[contract];
         let user = &org.users[user];
-        let name = if n.is_multiple_of(2) { format!("Équipe {name}") } else { format!(" e\u{301}QUIPE {name} ") };
+        let name = if n.is_multiple_of(2) {
+            format!("Équipe {name}")
+        } else {
+            format!(" e\u{301}QUIPE {name} ")
+        };
         let description = format!("write {n}");
         match write {
             Write::Create => client.post("/v1/teams", json!({ "name": name })).await,
-            Write::Rename => client.patch(&team_path(team), json!({ "name": name, "description": description })).await,
-            Write::Describe => client.patch(&team_path(team), json!({ "description": description })).await,
+            Write::Rename => {
+                client
+                    .patch(
+                        &team_path(team),
+                        json!({ "name": name, "description": description }),
+                    )
+                    .await
+            }
+            Write::Describe => {
+                client
+                    .patch(&team_path(team), json!({ "description": description }))
+                    .await
+            }
             Write::Delete => client.delete(&team_path(team)).await,
             Write::Add => {
-                let role = if n.is_multiple_of(7) { "lead" } else { "member" };
+                let role = if n.is_multiple_of(7) {
+                    "lead"
+                } else {
+                    "member"
+                };
                 let body = json!({ "user_id": user.id.uuid().to_string(), "role": role });
-                Client::send(client.request(Method::POST, &members_path(team)).json(&body)).await
+                Client::send(
+                    client
+                        .request(Method::POST, &members_path(team))
+                        .json(&body),
+                )
+                .await
             }
             Write::Remove => client.delete(&member_path(team, user)).await,
         }
@@ -334,7 +448,8 @@ impl Wanted {
 async fn after_a_thousand_mixed_writes_everything_adds_up() {
     // The engine slows down as transactions pile up, so these do so on a stack of their own.
     let org = Stack::with(|_| {}).await.organization().await;
-    let places: Vec<_> = join_all((0..PLACES).map(async |n| org.team(&format!("First {n}")).await)).await;
+    let places: Vec<_> =
+        join_all((0..PLACES).map(async |n| org.team(&format!("First {n}")).await)).await;
     let places: Vec<_> = places.into_iter().map(Mutex::new).collect();
     let mut rng = StdRng::seed_from_u64(20_250_105);
     let wanted: Vec<_> = (0..1000).map(|_| Wanted::random(&mut rng)).collect();
@@ -361,7 +476,10 @@ async fn after_a_thousand_mixed_writes_everything_adds_up() {
     let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
     let mut present: BTreeMap<(&str, String), i64> = BTreeMap::new();
     for (Wanted { write, user, .. }, team, answer) in &done {
-        assert!(answer.status.is_success() || answer.status.is_client_error(), "{write:?}: {answer}");
+        assert!(
+            answer.status.is_success() || answer.status.is_client_error(),
+            "{write:?}: {answer}"
+        );
         if !answer.status.is_success() {
             *refused.entry(*write).or_default() += 1;
             continue;
@@ -375,18 +493,39 @@ async fn after_a_thousand_mixed_writes_everything_adds_up() {
             _ => 0,
         };
     }
-    for write in [Write::Create, Write::Rename, Write::Describe, Write::Delete, Write::Add, Write::Remove] {
-        assert!(succeeded.contains_key(&write) && refused.contains_key(&write), "{write:?} was not tried in earnest");
+    for write in [
+        Write::Create,
+        Write::Rename,
+        Write::Describe,
+        Write::Delete,
+        Write::Add,
+        Write::Remove,
+    ] {
+        assert!(
+            succeeded.contains_key(&write) && refused.contains_key(&write),
+            "{write:?} was not tried in earnest"
+        );
     }
     assert_eq!(contents.gone.len(), succeeded[&Write::Delete]);
-    assert_eq!(contents.teams.len(), PLACES + succeeded[&Write::Create] - succeeded[&Write::Delete]);
+    assert_eq!(
+        contents.teams.len(),
+        PLACES + succeeded[&Write::Create] - succeeded[&Write::Delete]
+    );
     for (team, item) in &contents.teams {
-        assert_eq!(number(item, "version"), *versions.get(&**team).unwrap_or(&1), "version of {team}");
+        assert_eq!(
+            number(item, "version"),
+            *versions.get(&**team).unwrap_or(&1),
+            "version of {team}"
+        );
         let members = contents.members(team);
         for user in &org.users {
             let user = user.id.uuid().to_string();
             let expected = present.get(&(&**team, user.clone())).copied().unwrap_or(0);
-            assert_eq!(i64::from(members.contains(&user)), expected, "{user} in {team}");
+            assert_eq!(
+                i64::from(members.contains(&user)),
+                expected,
+                "{user} in {team}"
+            );
         }
     }
 }

@@ -11,17 +11,30 @@ const LOCAL: &str = "http://localhost:5173";
 const FOREIGN: &str = "https://evil.example";
 
 async fn stack(origins: &[&str]) -> Stack {
-    let cors_origins = origins.iter().map(|origin| CorsOrigin::parse(origin).expect("an origin")).collect();
-    Stack::with_settings(Settings { cors_origins, ..Settings::default() }).await
+    let cors_origins = origins
+        .iter()
+        .map(|origin| CorsOrigin::parse(origin).expect("an origin"))
+        .collect();
+    Stack::with_settings(Settings {
+        cors_origins,
+        ..Settings::default()
+    })
+    .await
 }
 
 async fn ask(client: &Client, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
     let request = client.request(method, path);
-    Client::send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+    Client::send(headers.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    }))
+    .await
 }
 
 async fn preflight(client: &Client, path: &str, origin: &str) -> Answer {
-    let headers = [("origin", origin), ("access-control-request-method", "PATCH")];
+    let headers = [
+        ("origin", origin),
+        ("access-control-request-method", "PATCH"),
+    ];
     ask(client, Method::OPTIONS, path, &headers).await
 }
 
@@ -39,9 +52,16 @@ async fn a_preflight_of_a_configured_origin_is_answered_by_the_gateway() {
     for origin in [OURS, LOCAL] {
         for path in ["/v1/teams", "/v1/teams/x/members/y", "/nothing/here"] {
             let answer = preflight(&stranger, path, origin).await;
-            assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""), "{path}");
+            assert_eq!(
+                (answer.status.as_u16(), answer.text.as_str()),
+                (204, ""),
+                "{path}"
+            );
             assert_eq!(answer.header("access-control-allow-origin"), origin);
-            assert_eq!(answer.header("access-control-allow-methods"), "GET,POST,PATCH,DELETE");
+            assert_eq!(
+                answer.header("access-control-allow-methods"),
+                "GET,POST,PATCH,DELETE"
+            );
             assert_eq!(
                 answer.header("access-control-allow-headers"),
                 "authorization,content-type,idempotency-key,if-match,if-none-match"
@@ -58,9 +78,11 @@ async fn answers_to_a_configured_origin_can_be_read_failures_too() {
     let organization = stack(&[OURS]).await.organization().await;
     let from = [("origin", OURS)];
     for client in organization.both() {
-        for (method, path, status) in
-            [(Method::GET, "/v1/teams", 200), (Method::GET, "/v1/teams/x", 404), (Method::PUT, "/v1/teams", 405)]
-        {
+        for (method, path, status) in [
+            (Method::GET, "/v1/teams", 200),
+            (Method::GET, "/v1/teams/x", 404),
+            (Method::PUT, "/v1/teams", 405),
+        ] {
             let answer = ask(client, method, path, &from).await;
             assert_eq!(answer.status, status, "{answer}");
             assert_eq!(answer.header("access-control-allow-origin"), OURS);
@@ -70,9 +92,21 @@ async fn answers_to_a_configured_origin_can_be_read_failures_too() {
             );
             assert_eq!(cors_headers(&answer).len(), 2, "{:?}", answer.headers);
         }
-        let made = client.request(Method::POST, "/v1/teams").header("origin", OURS);
-        let answer = Client::send(made.json(&json!({ "name": format!("Team of {}", client.token().len()) }))).await;
-        assert_eq!((answer.status.as_u16(), answer.header("access-control-allow-origin")), (201, OURS), "{answer}");
+        let made = client
+            .request(Method::POST, "/v1/teams")
+            .header("origin", OURS);
+        let answer = Client::send(
+            made.json(&json!({ "name": format!("Team of {}", client.token().len()) })),
+        )
+        .await;
+        assert_eq!(
+            (
+                answer.status.as_u16(),
+                answer.header("access-control-allow-origin")
+            ),
+            (201, OURS),
+            "{answer}"
+        );
     }
 }
 
@@ -80,11 +114,24 @@ async fn answers_to_a_configured_origin_can_be_read_failures_too() {
 async fn open_file_varies_by_origin_and_exposes_its_etag() {
     let stranger = stack(&[OURS]).await.stranger();
     for path in ["/docs", "/openapi.json"] {
-        let answer = ask(&stranger, Method::GET, path, &[("origin", OURS), ("if-none-match", "*")]).await;
-        assert_eq!((answer.status.as_u16(), answer.header("vary")), (304, "Accept-Encoding, Origin"), "{path}");
+        let answer = ask(
+            &stranger,
+            Method::GET,
+            path,
+            &[("origin", OURS), ("if-none-match", "*")],
+        )
+        .await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("vary")),
+            (304, "Accept-Encoding, Origin"),
+            "{path}"
+        );
         assert_eq!(answer.header("access-control-allow-origin"), OURS, "{path}");
         let exposed = answer.header("access-control-expose-headers");
-        assert!(exposed.split(',').any(|name| name == "etag"), "{path}: {exposed}");
+        assert!(
+            exposed.split(',').any(|name| name == "etag"),
+            "{path}: {exposed}"
+        );
     }
 }
 
@@ -92,20 +139,41 @@ async fn open_file_varies_by_origin_and_exposes_its_etag() {
 async fn another_origin_is_refused_without_headers() {
     let organization = stack(&[OURS]).await.organization().await;
     let client = &organization.itsm;
-    for origin in [FOREIGN, "null", "", "https://desk.example.com.evil.example", "http://desk.example.com"] {
+    for origin in [
+        FOREIGN,
+        "null",
+        "",
+        "https://desk.example.com.evil.example",
+        "http://desk.example.com",
+    ] {
         let answer = preflight(client, "/v1/teams", origin).await;
-        assert_eq!((answer.status.as_u16(), cors_headers(&answer)), (403, vec![]), "{origin}");
+        assert_eq!(
+            (answer.status.as_u16(), cors_headers(&answer)),
+            (403, vec![]),
+            "{origin}"
+        );
         let answer = ask(client, Method::GET, "/v1/teams", &[("origin", origin)]).await;
-        assert_eq!((answer.status.as_u16(), cors_headers(&answer)), (403, vec![]), "{origin}");
+        assert_eq!(
+            (answer.status.as_u16(), cors_headers(&answer)),
+            (403, vec![]),
+            "{origin}"
+        );
     }
     let answer = client.get("/v1/teams").await;
-    assert_eq!((answer.status.as_u16(), cors_headers(&answer)), (200, vec![]), "no page's request");
+    assert_eq!(
+        (answer.status.as_u16(), cors_headers(&answer)),
+        (200, vec![]),
+        "no page's request"
+    );
 }
 
 #[tokio::test]
 async fn options_that_is_no_preflight_is_a_method_like_any_other() {
     let with = stack(&[OURS]).await.stranger();
-    for headers in [[("origin", OURS)], [("access-control-request-method", "GET")]] {
+    for headers in [
+        [("origin", OURS)],
+        [("access-control-request-method", "GET")],
+    ] {
         let answer = ask(&with, Method::OPTIONS, "/v1/teams", &headers).await;
         assert_eq!(answer.status, 405, "{answer}");
         assert_eq!(answer.header("allow"), "GET, POST");
@@ -124,19 +192,31 @@ async fn a_wildcard_admits_all_of_a_scheme_or_all() {
         for origin in admitted {
             let answer = preflight(&stranger, "/v1/teams", origin).await;
             let named = if configured == "*" { "*" } else { origin };
-            assert_eq!(answer.header("access-control-allow-origin"), named, "{configured}");
+            assert_eq!(
+                answer.header("access-control-allow-origin"),
+                named,
+                "{configured}"
+            );
         }
         for origin in refused {
-            assert_eq!(cors_headers(&preflight(&stranger, "/v1/teams", origin).await), [""; 0], "{configured}");
+            assert_eq!(
+                cors_headers(&preflight(&stranger, "/v1/teams", origin).await),
+                [""; 0],
+                "{configured}"
+            );
         }
     }
 }
 
 #[test]
 fn what_no_browser_would_send_is_no_origin() {
-    for origin in
-        ["", "desk.example.com", "https://desk.example.com/", "https://a.example/app", "https://a.example:443"]
-    {
+    for origin in [
+        "",
+        "desk.example.com",
+        "https://desk.example.com/",
+        "https://a.example/app",
+        "https://a.example:443",
+    ] {
         assert!(CorsOrigin::parse(origin).is_err(), "{origin}");
     }
 }

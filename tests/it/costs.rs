@@ -1,7 +1,9 @@
-//! What each request costs: how many round trips in a row, which calls, and the capacity that the table says they consumed.
+//! What each request costs: how many round trips in a row, which calls, and the capacity that the
+//! table says they consumed.
 //!
-//! The columns: contract, case, round trips, read units, write units, calls, a transaction with its number of items. Calls that
-//! are refused report nothing, though AWS bills a failed condition like a write.
+//! The columns: contract, case, round trips, read units, write units, calls, a transaction with its
+//! number of items. Calls that are refused report nothing, though AWS bills a failed condition like
+//! a write.
 
 use std::{collections::HashMap, fmt::Write as _, num::NonZeroUsize, sync::Arc, time::Duration};
 
@@ -58,13 +60,23 @@ impl Metered {
     pub(crate) async fn on(stack: Stack) -> Self {
         let org = stack.organization().await;
         let meter = Meter::default();
-        let config = direct::client_config(&stack).interceptor(meter.clone()).build();
+        let config = direct::client_config(&stack)
+            .interceptor(meter.clone())
+            .build();
         let mut deps = direct::deps(&stack, Client::from_conf(config));
         // The bytes of a number depend on its digits.
         deps.clock = Arc::new(|| Timestamp::from_millis(1_736_064_000_123));
-        let mut metered = Self { org, meter, deps, headers: Vec::new(), lines: String::new() };
+        let mut metered = Self {
+            org,
+            meter,
+            deps,
+            headers: Vec::new(),
+            lines: String::new(),
+        };
         for contract in Contract::ALL {
-            metered.call(contract, Method::GET, "/v1/teams?limit=1", None).await;
+            metered
+                .call(contract, Method::GET, "/v1/teams?limit=1", None)
+                .await;
         }
         metered
     }
@@ -75,20 +87,30 @@ impl Metered {
         self.call(contract, Method::GET, target, None).await
     }
 
-    async fn call(&mut self, contract: Contract, method: Method, target: &str, body: Option<Value>) -> Observed {
+    async fn call(
+        &mut self,
+        contract: Contract,
+        method: Method,
+        target: &str,
+        body: Option<Value>,
+    ) -> Observed {
         *self.meter.observed() = Observed::default();
         let client = match contract {
             Toptickets => &self.org.toptickets,
             Itsm => &self.org.itsm,
         };
         let headers = self.headers.clone();
-        let invocation = Invocation { headers, ..Invocation::new(client.token(), method, target, body) };
+        let invocation = Invocation {
+            headers,
+            ..Invocation::new(client.token(), method, target, body)
+        };
         let answer = invocation.call(&self.deps).await;
         assert!(answer.status.is_success(), "{target}: {answer}");
         self.meter.take()
     }
 
-    /// Makes a request, asserts the round trips that the design allows it, and writes a line of what it cost.
+    /// Makes a request, asserts the round trips that the design allows it, and writes a line of
+    /// what it cost.
     async fn case(
         &mut self,
         round_trips: usize,
@@ -97,26 +119,46 @@ impl Metered {
         (method, target, body): (Method, &str, Option<Value>),
     ) {
         self.deps.rates = Arc::new(self.limits_without_report());
-        let Observed { mut steps, read, written, .. } = self.call(contract, method, target, body).await;
+        let Observed {
+            mut steps,
+            read,
+            written,
+            ..
+        } = self.call(contract, method, target, body).await;
         let contract = contract.as_str();
-        assert_eq!(steps.len(), round_trips, "round trips of {case} under {contract}: {steps:?}");
+        assert_eq!(
+            steps.len(),
+            round_trips,
+            "round trips of {case} under {contract}: {steps:?}"
+        );
         let calls = |step: &mut Vec<String>| {
             step.sort();
             step.join(" + ")
         };
-        let steps = steps.iter_mut().map(calls).collect::<Vec<_>>().join(", then ");
-        writeln!(self.lines, "{contract:<10} | {case:<31} | {round_trips} | {read:>4} | {written:>4} | {steps}")
-            .expect("a text can be written to");
+        let steps = steps
+            .iter_mut()
+            .map(calls)
+            .collect::<Vec<_>>()
+            .join(", then ");
+        writeln!(
+            self.lines,
+            "{contract:<10} | {case:<31} | {round_trips} | {read:>4} | {written:>4} | {steps}"
+        )
+        .expect("a text can be written to");
     }
 
-    /// Limits under which the next request of each client is not reported: the reports have a test of their own.
+    /// Limits under which the next request of each client is not reported: the reports have a test
+    /// of their own.
     fn limits_without_report(&self) -> RateLimits {
         let limits = RateLimits::new(NonZeroUsize::new(4).expect("not zero"));
-        let keys =
-            [&self.org.toptickets, &self.org.itsm].into_iter().filter_map(|client| SecretKey::parse(client.token()));
+        let keys = [&self.org.toptickets, &self.org.itsm]
+            .into_iter()
+            .filter_map(|client| SecretKey::parse(client.token()));
         let users = ["usr_1", "usr_2"].map(|user| Subject::of_token(&self.org.id, user));
         for subject in keys.map(|key| Subject::of_key(key.hash())).chain(users) {
-            limits.admit(subject, u32::MAX, (self.deps.clock)()).expect("it is below the limit");
+            limits
+                .admit(subject, u32::MAX, (self.deps.clock)())
+                .expect("it is below the limit");
         }
         limits
     }
@@ -156,8 +198,11 @@ async fn a_cold_key_costs_one_read() {
     let mut metered = Metered::start().await;
     let team = format!("/v1/teams/{}", metered.org.team("Team").await);
     metered.case(1, "get a team, warm", Itsm, get(&team)).await;
-    metered.deps.keys =
-        direct::deps(&metered.org.stack, Client::from_conf(direct::client_config(&metered.org.stack).build())).keys;
+    metered.deps.keys = direct::deps(
+        &metered.org.stack,
+        Client::from_conf(direct::client_config(&metered.org.stack).build()),
+    )
+    .keys;
     metered.case(2, "get a team, cold", Itsm, get(&team)).await;
     assert_snapshot!(metered.lines, @"
     itsm       | get a team, warm                | 1 |    2 |    0 | GetItem + Query
@@ -165,21 +210,36 @@ async fn a_cold_key_costs_one_read() {
     ");
 }
 
-/// A key that is not in the table is read once in a few seconds, however often it is tried and from however many connections.
+/// A key that is not in the table is read once in a few seconds, however often it is tried and from
+/// however many connections.
 #[tokio::test]
 async fn flood_of_one_bad_key_costs_one_read() {
     let metered = Metered::start().await;
     *metered.meter.observed() = Observed::default();
-    let bad = [stray_key(KeyKind::Itsm), SIGNERS[0].sign(&claims(&metered.org.id, (metered.deps.clock)()))];
+    let bad = [
+        stray_key(KeyKind::Itsm),
+        SIGNERS[0].sign(&claims(&metered.org.id, (metered.deps.clock)())),
+    ];
     for token in &bad {
         let invocation = Invocation::new(token, Method::GET, "/v1/teams", None);
         for _ in 0..3 {
             let answers = join_all((0..20).map(|_| invocation.call(&metered.deps))).await;
-            assert!(answers.iter().all(|answer| answer.status == 401), "{answers:?}");
+            assert!(
+                answers.iter().all(|answer| answer.status == 401),
+                "{answers:?}"
+            );
         }
     }
-    let Observed { steps, read, written, .. } = metered.meter.take();
-    assert_eq!((steps.concat(), written), (vec!["GetItem".to_owned(); 2], 0.0));
+    let Observed {
+        steps,
+        read,
+        written,
+        ..
+    } = metered.meter.take();
+    assert_eq!(
+        (steps.concat(), written),
+        (vec!["GetItem".to_owned(); 2], 0.0)
+    );
     assert!(read <= 2.0, "{read}");
 }
 
@@ -188,15 +248,25 @@ async fn flood_of_one_bad_key_costs_one_read() {
 async fn a_cold_token_costs_one_read() {
     let mut metered = Metered::start().await;
     let team = format!("/v1/teams/{}", metered.org.team("Team").await);
-    metered.org.trust(&[SIGNERS[0].jwk(), SIGNERS[1].jwk()]).await;
+    metered
+        .org
+        .trust(&[SIGNERS[0].jwk(), SIGNERS[1].jwk()])
+        .await;
     let claims = claims(&metered.org.id, (metered.deps.clock)());
-    let by = |user: &str| metered.org.stack.client(&SIGNERS[1].sign(&with(claims.clone(), &json!({ "sub": user }))));
+    let by = |user: &str| {
+        metered
+            .org
+            .stack
+            .client(&SIGNERS[1].sign(&with(claims.clone(), &json!({ "sub": user }))))
+    };
     let [one, another] = ["usr_1", "usr_2"].map(by);
     metered.org.itsm = one;
     metered.case(2, "get a team, cold", Itsm, get(&team)).await;
     metered.case(1, "get a team, warm", Itsm, get(&team)).await;
     metered.org.itsm = another;
-    metered.case(1, "get a team, warm, another user", Itsm, get(&team)).await;
+    metered
+        .case(1, "get a team, warm, another user", Itsm, get(&team))
+        .await;
     assert_snapshot!(metered.lines, @"
     itsm       | get a team, cold                | 2 |    3 |    0 | GetItem, then GetItem + Query
     itsm       | get a team, warm                | 1 |    2 |    0 | GetItem + Query
@@ -204,7 +274,8 @@ async fn a_cold_token_costs_one_read() {
     ");
 }
 
-/// The first request of a key in a minute and then one of every ten bring a report, beside the request's own calls.
+/// The first request of a key in a minute and then one of every ten bring a report, beside the
+/// request's own calls.
 #[tokio::test]
 async fn counting_requests_costs_no_round_trip() {
     let mut metered = Metered::start().await;
@@ -213,9 +284,22 @@ async fn counting_requests_costs_no_round_trip() {
     let (mut reports, mut written) = (0, 0.0);
     for n in 1..=101 {
         let observed = metered.call(Itsm, Method::GET, &team, None).await;
-        assert_eq!(observed.steps.len(), 1, "round trips of request {n}: {:?}", observed.steps);
-        assert_eq!(observed.steps[0].len(), if n % 10 == 1 { 3 } else { 2 }, "request {n}: {:?}", observed.steps);
-        reports += observed.steps[0].iter().filter(|call| *call == "UpdateItem").count();
+        assert_eq!(
+            observed.steps.len(),
+            1,
+            "round trips of request {n}: {:?}",
+            observed.steps
+        );
+        assert_eq!(
+            observed.steps[0].len(),
+            if n % 10 == 1 { 3 } else { 2 },
+            "request {n}: {:?}",
+            observed.steps
+        );
+        reports += observed.steps[0]
+            .iter()
+            .filter(|call| *call == "UpdateItem")
+            .count();
         written += observed.written;
     }
     assert_eq!((reports, written), (11, 11.0), "of 101 requests");
@@ -224,16 +308,23 @@ async fn counting_requests_costs_no_round_trip() {
         metered.call(Itsm, Method::GET, &team, None).await;
     }
     let adding = json!({ "user_id": metered.user(0) });
-    let Observed { steps, .. } = metered.call(Itsm, Method::POST, &format!("{team}/members"), Some(adding)).await;
-    assert_eq!(steps[0].iter().filter(|call| *call == "UpdateItem").count(), 1, "{steps:?}");
+    let Observed { steps, .. } = metered
+        .call(Itsm, Method::POST, &format!("{team}/members"), Some(adding))
+        .await;
+    assert_eq!(
+        steps[0].iter().filter(|call| *call == "UpdateItem").count(),
+        1,
+        "{steps:?}"
+    );
     assert!(steps.len() <= 2, "{steps:?}");
 }
 
 #[tokio::test]
 async fn reading_costs_what_the_design_says() {
     let mut metered = Metered::start().await;
-    // Forty teams of about 300 bytes, the first with three members. A list pays half a unit for each load that it shows, and a
-    // unit for each team that it reads by its key: a page deep in a large organization costs what it shows.
+    // Forty teams of about 300 bytes, the first with three members. A list pays half a unit for
+    // each load that it shows, and a unit for each team that it reads by its key: a page deep in a
+    // large organization costs what it shows.
     let mut teams = Vec::new();
     for n in 0..40 {
         teams.push(metered.org.team(&format!("Team {n:02}")).await);
@@ -243,17 +334,40 @@ async fn reading_costs_what_the_design_says() {
     }
     let team = format!("/v1/teams/{}", teams[0]);
     for contract in Contract::ALL {
-        metered.case(1, "get a team of 3", contract, get(&team)).await;
-        metered.case(1, "members of a team of 3", contract, get(&format!("{team}/members?limit=2"))).await;
+        metered
+            .case(1, "get a team of 3", contract, get(&team))
+            .await;
+        metered
+            .case(
+                1,
+                "members of a team of 3",
+                contract,
+                get(&format!("{team}/members?limit=2")),
+            )
+            .await;
     }
-    metered.case(1, "workload of a team of 3", Itsm, get(&format!("{team}/workload"))).await;
+    metered
+        .case(
+            1,
+            "workload of a team of 3",
+            Itsm,
+            get(&format!("{team}/workload")),
+        )
+        .await;
     for (round_trips, case, query) in [
         (1, "first page of 10", "limit=10"),
         (1, "third page of 10", "limit=10&skip=20"),
         (3, "beyond the first 100", "limit=100&skip=30"),
         (1, "past the end", "skip=1000"),
     ] {
-        metered.case(round_trips, &format!("list, {case}"), Toptickets, get(&format!("/v1/teams?{query}"))).await;
+        metered
+            .case(
+                round_trips,
+                &format!("list, {case}"),
+                Toptickets,
+                get(&format!("/v1/teams?{query}")),
+            )
+            .await;
     }
     for (round_trips, case, query) in [
         (2, "first page of 10", "limit=10"),
@@ -266,7 +380,14 @@ async fn reading_costs_what_the_design_says() {
         (3, "by name, page 2", "limit=10&sortBy=name&page=2"),
         (2, "by update", "limit=10&sortBy=updatedAt"),
     ] {
-        metered.case(round_trips, &format!("list, {case}"), Itsm, get(&format!("/v1/teams?{query}"))).await;
+        metered
+            .case(
+                round_trips,
+                &format!("list, {case}"),
+                Itsm,
+                get(&format!("/v1/teams?{query}")),
+            )
+            .await;
     }
     assert_snapshot!(metered.lines, @"
     toptickets | get a team of 3                 | 1 |    2 |    0 | GetItem + Query
@@ -295,16 +416,37 @@ async fn reading_decisions_costs_what_the_design_says() {
     let mut metered = Metered::start().await;
     let id = metered.org.team("Team").await;
     let list = format!("/v1/teams/{id}/assignments");
-    metered.case(1, "decisions of a team, none", Itsm, get(&list)).await;
+    metered
+        .case(1, "decisions of a team, none", Itsm, get(&list))
+        .await;
     // 300 tickets of about 600 bytes, 20 of which wait.
     for number in 0..300_i64 {
-        let ticket = if number < 20 { waiting(&id, number) } else { assigned(&id, &metered.org.users[0], number) };
-        metered.org.put_ticket(&format!("TKT-{number:03}"), &ticket).await;
+        let ticket = if number < 20 {
+            waiting(&id, number)
+        } else {
+            assigned(&id, &metered.org.users[0], number)
+        };
+        metered
+            .org
+            .put_ticket(&format!("TKT-{number:03}"), &ticket)
+            .await;
     }
-    metered.org.set_load(&id, &[("open_tickets", n(300)), ("waiting_tickets", n(20))]).await;
+    metered
+        .org
+        .set_load(&id, &[("open_tickets", n(300)), ("waiting_tickets", n(20))])
+        .await;
     for contract in Contract::ALL {
-        metered.case(1, "one decision", contract, get("/v1/assignments/TKT-007")).await;
-        metered.case(2, "decisions, first page of 10", contract, get(&format!("{list}?limit=10"))).await;
+        metered
+            .case(1, "one decision", contract, get("/v1/assignments/TKT-007"))
+            .await;
+        metered
+            .case(
+                2,
+                "decisions, first page of 10",
+                contract,
+                get(&format!("{list}?limit=10")),
+            )
+            .await;
     }
     for (round_trips, case, query) in [
         (2, "waiting, page 1", "limit=10&state=waiting"),
@@ -315,7 +457,14 @@ async fn reading_decisions_costs_what_the_design_says() {
         (2, "all at once", "limit=1000"),
         (1, "past the end", "page=1000"),
     ] {
-        metered.case(round_trips, &format!("decisions, {case}"), Itsm, get(&format!("{list}?{query}"))).await;
+        metered
+            .case(
+                round_trips,
+                &format!("decisions, {case}"),
+                Itsm,
+                get(&format!("{list}?{query}")),
+            )
+            .await;
     }
     assert_snapshot!(metered.lines, @"
     itsm       | decisions of a team, none       | 1 |    2 |    0 | GetItem + Query + Query
@@ -337,33 +486,112 @@ async fn reading_decisions_costs_what_the_design_says() {
 async fn writing_teams_costs_what_the_design_says() {
     let mut metered = Metered::start().await;
     let lead = metered.user(0);
-    metered.case(1, "create", Toptickets, post("/v1/teams", json!({ "name": "Bare" }))).await;
-    metered.case(1, "create", Itsm, post("/v1/teams", json!({ "name": "Plain" }))).await;
-    metered.case(1, "create with a lead", Itsm, post("/v1/teams", json!({ "name": "Led", "lead_id": lead }))).await;
+    metered
+        .case(
+            1,
+            "create",
+            Toptickets,
+            post("/v1/teams", json!({ "name": "Bare" })),
+        )
+        .await;
+    metered
+        .case(
+            1,
+            "create",
+            Itsm,
+            post("/v1/teams", json!({ "name": "Plain" })),
+        )
+        .await;
+    metered
+        .case(
+            1,
+            "create with a lead",
+            Itsm,
+            post("/v1/teams", json!({ "name": "Led", "lead_id": lead })),
+        )
+        .await;
     let expert = json!({ "name": "Expert", "specializations": ["vpn"] });
-    metered.case(1, "create with a specialization", Itsm, post("/v1/teams", expert)).await;
+    metered
+        .case(
+            1,
+            "create with a specialization",
+            Itsm,
+            post("/v1/teams", expert),
+        )
+        .await;
 
     for contract in Contract::ALL {
-        let id = metered.org.team(&format!("Team {}", contract.as_str())).await;
+        let id = metered
+            .org
+            .team(&format!("Team {}", contract.as_str()))
+            .await;
         for n in 0..3 {
             metered.org.member(&id, &metered.org.users[n]).await;
         }
         let team = format!("/v1/teams/{id}");
         let described = json!({ "description": "What it is for" });
-        metered.case(1, "patch of the description", contract, patch(&team, described.clone())).await;
-        metered.case(1, "patch that changes nothing", contract, patch(&team, described)).await;
-        metered.case(1, "patch without a known field", contract, patch(&team, json!({ "id": "x" }))).await;
+        metered
+            .case(
+                1,
+                "patch of the description",
+                contract,
+                patch(&team, described.clone()),
+            )
+            .await;
+        metered
+            .case(
+                1,
+                "patch that changes nothing",
+                contract,
+                patch(&team, described),
+            )
+            .await;
+        metered
+            .case(
+                1,
+                "patch without a known field",
+                contract,
+                patch(&team, json!({ "id": "x" })),
+            )
+            .await;
         let renamed = json!({ "name": format!("Crew {}", contract.as_str()) });
-        metered.case(2, "patch of the name", contract, patch(&team, renamed.clone())).await;
-        metered.case(1, "patch to the same name", contract, patch(&team, renamed)).await;
+        metered
+            .case(
+                2,
+                "patch of the name",
+                contract,
+                patch(&team, renamed.clone()),
+            )
+            .await;
+        metered
+            .case(1, "patch to the same name", contract, patch(&team, renamed))
+            .await;
         if contract == Itsm {
             let all = json!({ "description": null, "queue_strategy": "least_busy", "specializations": ["vpn"] });
-            metered.case(1, "patch of all plain fields", contract, patch(&team, all)).await;
+            metered
+                .case(1, "patch of all plain fields", contract, patch(&team, all))
+                .await;
             metered.until_indexed(&id).await;
-            metered.case(2, "patch of the lead", contract, patch(&team, json!({ "lead_id": lead }))).await;
-            metered.case(2, "patch that clears the lead", contract, patch(&team, json!({ "lead_id": null }))).await;
+            metered
+                .case(
+                    2,
+                    "patch of the lead",
+                    contract,
+                    patch(&team, json!({ "lead_id": lead })),
+                )
+                .await;
+            metered
+                .case(
+                    2,
+                    "patch that clears the lead",
+                    contract,
+                    patch(&team, json!({ "lead_id": null })),
+                )
+                .await;
         }
-        metered.case(2, "delete a team of 3", contract, delete(&team)).await;
+        metered
+            .case(2, "delete a team of 3", contract, delete(&team))
+            .await;
     }
     assert_snapshot!(metered.lines, @"
     toptickets | create                          | 1 |    0 |    8 | TransactWriteItems(4)
@@ -388,23 +616,57 @@ async fn writing_teams_costs_what_the_design_says() {
     ");
 }
 
-/// What has to be of a version is read before it is written, by a transaction. A deletion is so anyway.
+/// What has to be of a version is read before it is written, by a transaction. A deletion is so
+/// anyway.
 #[tokio::test]
 async fn changing_a_version_costs_what_the_design_says() {
     let mut metered = Metered::start().await;
     for contract in Contract::ALL {
-        let id = metered.org.team(&format!("Team {}", contract.as_str())).await;
+        let id = metered
+            .org
+            .team(&format!("Team {}", contract.as_str()))
+            .await;
         let team = format!("/v1/teams/{id}");
         let described = json!({ "description": "What it is for" });
         metered.headers = vec![("if-match", "\"1\"".to_owned())];
-        metered.case(2, "patch of the description", contract, patch(&team, described.clone())).await;
+        metered
+            .case(
+                2,
+                "patch of the description",
+                contract,
+                patch(&team, described.clone()),
+            )
+            .await;
         metered.headers = vec![("if-match", "\"2\"".to_owned())];
-        metered.case(1, "patch that changes nothing", contract, patch(&team, described)).await;
-        metered.case(1, "patch without a known field", contract, patch(&team, json!({}))).await;
+        metered
+            .case(
+                1,
+                "patch that changes nothing",
+                contract,
+                patch(&team, described),
+            )
+            .await;
+        metered
+            .case(
+                1,
+                "patch without a known field",
+                contract,
+                patch(&team, json!({})),
+            )
+            .await;
         let renamed = json!({ "name": format!("Crew {}", contract.as_str()) });
-        metered.case(2, "patch of the name", contract, patch(&team, renamed)).await;
+        metered
+            .case(2, "patch of the name", contract, patch(&team, renamed))
+            .await;
         metered.headers = vec![("if-match", "*".to_owned())];
-        metered.case(1, "patch of any version", contract, patch(&team, json!({ "description": null }))).await;
+        metered
+            .case(
+                1,
+                "patch of any version",
+                contract,
+                patch(&team, json!({ "description": null })),
+            )
+            .await;
         metered.headers = vec![("if-match", "\"4\"".to_owned())];
         metered.case(2, "delete", contract, delete(&team)).await;
     }
@@ -424,7 +686,8 @@ async fn changing_a_version_costs_what_the_design_says() {
     ");
 }
 
-/// A saved response costs two write units for each kilobyte of its compressed item. A request that reads anyway reads it in parallel.
+/// A saved response costs two write units for each kilobyte of its compressed item. A request that
+/// reads anyway reads it in parallel.
 #[tokio::test]
 async fn doing_something_once_costs_what_the_design_says() {
     let mut metered = Metered::start().await;
@@ -433,21 +696,46 @@ async fn doing_something_once_costs_what_the_design_says() {
         let name = contract.as_str();
         for (case, body) in [
             ("create", json!({ "name": format!("Plain {name}") })),
-            ("create with a lead", json!({ "name": format!("Led {name}"), "lead_id": lead })),
-            ("create with 9,600 characters", json!({ "name": format!("Long {name}"), "description": described })),
+            (
+                "create with a lead",
+                json!({ "name": format!("Led {name}"), "lead_id": lead }),
+            ),
+            (
+                "create with 9,600 characters",
+                json!({ "name": format!("Long {name}"), "description": described }),
+            ),
         ] {
-            metered.headers = vec![("idempotency-key", format!("{case} {name}").replace(' ', "-"))];
-            metered.case(1, case, contract, post("/v1/teams", body.clone())).await;
-            metered.case(1, "the same again", contract, post("/v1/teams", body)).await;
+            metered.headers = vec![(
+                "idempotency-key",
+                format!("{case} {name}").replace(' ', "-"),
+            )];
+            metered
+                .case(1, case, contract, post("/v1/teams", body.clone()))
+                .await;
+            metered
+                .case(1, "the same again", contract, post("/v1/teams", body))
+                .await;
         }
         let id = metered.org.team(&format!("Team {name}")).await;
         for n in 0..9 {
             metered.org.member(&id, &metered.org.users[n]).await;
         }
-        let (members, adding) = (format!("/v1/teams/{id}/members"), json!({ "user_id": metered.user(9) }));
+        let (members, adding) = (
+            format!("/v1/teams/{id}/members"),
+            json!({ "user_id": metered.user(9) }),
+        );
         metered.headers = vec![("idempotency-key", format!("add-{name}"))];
-        metered.case(2, "add the tenth member", contract, post(&members, adding.clone())).await;
-        metered.case(1, "the same again", contract, post(&members, adding)).await;
+        metered
+            .case(
+                2,
+                "add the tenth member",
+                contract,
+                post(&members, adding.clone()),
+            )
+            .await;
+        metered
+            .case(1, "the same again", contract, post(&members, adding))
+            .await;
     }
     assert_snapshot!(metered.lines, @"
     toptickets | create                          | 1 |    0 |   10 | TransactWriteItems(5)
@@ -469,37 +757,105 @@ async fn doing_something_once_costs_what_the_design_says() {
     ");
 }
 
-/// Removing a member reads the team first, and moves the counters of the membership to an item of their own. Adding a member reads
-/// such an item. In return, a read of the team costs the same whatever the number of its former members.
+/// Removing a member reads the team first, and moves the counters of the membership to an item of
+/// their own. Adding a member reads such an item. In return, a read of the team costs the same
+/// whatever the number of its former members.
 #[tokio::test]
 async fn writing_members_costs_what_the_design_says() {
     let mut metered = Metered::start().await;
     for contract in Contract::ALL {
-        let id = metered.org.team(&format!("Team {}", contract.as_str())).await;
+        let id = metered
+            .org
+            .team(&format!("Team {}", contract.as_str()))
+            .await;
         for n in 0..2 {
             metered.org.member(&id, &metered.org.users[n]).await;
         }
         let members = format!("/v1/teams/{id}/members");
         let (newcomer, lead) = (metered.user(2), metered.user(3));
         let adding = json!({ "user_id": newcomer });
-        metered.case(2, "add a member", contract, post(&members, adding.clone())).await;
+        metered
+            .case(2, "add a member", contract, post(&members, adding.clone()))
+            .await;
         let member = format!("{members}/{newcomer}");
         let (learned, led) = (json!({ "skills": ["vpn"] }), json!({ "role": "lead" }));
-        metered.case(1, "patch of skills", contract, patch(&member, learned.clone())).await;
-        metered.case(1, "patch to the same skills", contract, patch(&member, learned)).await;
-        metered.case(1, "patch without a known field", contract, patch(&member, json!({ "id": "x" }))).await;
-        metered.case(2, "patch that makes the lead", contract, patch(&member, led.clone())).await;
-        metered.case(1, "patch to the same role", contract, patch(&member, led)).await;
+        metered
+            .case(
+                1,
+                "patch of skills",
+                contract,
+                patch(&member, learned.clone()),
+            )
+            .await;
+        metered
+            .case(
+                1,
+                "patch to the same skills",
+                contract,
+                patch(&member, learned),
+            )
+            .await;
+        metered
+            .case(
+                1,
+                "patch without a known field",
+                contract,
+                patch(&member, json!({ "id": "x" })),
+            )
+            .await;
+        metered
+            .case(
+                2,
+                "patch that makes the lead",
+                contract,
+                patch(&member, led.clone()),
+            )
+            .await;
+        metered
+            .case(1, "patch to the same role", contract, patch(&member, led))
+            .await;
         let same_role = json!({ "role": "lead", "skills": ["dns"] });
-        metered.case(2, "patch of skills, same role", contract, patch(&member, same_role)).await;
+        metered
+            .case(
+                2,
+                "patch of skills, same role",
+                contract,
+                patch(&member, same_role),
+            )
+            .await;
         let both = json!({ "role": "member", "skills": [] });
-        metered.case(2, "patch that clears the lead", contract, patch(&member, both)).await;
-        metered.case(2, "remove a member", contract, delete(&member)).await;
-        metered.case(2, "add a member who returns", contract, post(&members, adding)).await;
+        metered
+            .case(
+                2,
+                "patch that clears the lead",
+                contract,
+                patch(&member, both),
+            )
+            .await;
+        metered
+            .case(2, "remove a member", contract, delete(&member))
+            .await;
+        metered
+            .case(
+                2,
+                "add a member who returns",
+                contract,
+                post(&members, adding),
+            )
+            .await;
         let leading = json!({ "user_id": lead, "role": "lead" });
-        metered.case(2, "add a lead", Itsm, post(&members, leading)).await;
+        metered
+            .case(2, "add a lead", Itsm, post(&members, leading))
+            .await;
         if contract == Toptickets {
-            metered.case(2, "remove the lead", contract, delete(&format!("{members}/{lead}"))).await;
+            metered
+                .case(
+                    2,
+                    "remove the lead",
+                    contract,
+                    delete(&format!("{members}/{lead}")),
+                )
+                .await;
         }
     }
     assert_snapshot!(metered.lines, @"
@@ -537,9 +893,10 @@ struct Said {
     ticket: fn(usize) -> Value,
 }
 
-/// Eighty tickets of one team over eight members, with ids as platforms have them: one read of everything and one transaction
-/// with its 80 + 8 + 1 items, while none is longer than a kilobyte. The index has a unit more for each ticket that enters or leaves
-/// it, and two where a later decision moves it there.
+/// Eighty tickets of one team over eight members, with ids as platforms have them: one read of
+/// everything and one transaction with its 80 + 8 + 1 items, while none is longer than a kilobyte.
+/// The index has a unit more for each ticket that enters or leaves it, and two where a later
+/// decision moves it there.
 #[tokio::test]
 async fn routing_eighty_tickets_costs_what_the_design_says() {
     let mut crew = Crew::of(SkillBased, 0..8);
@@ -548,25 +905,74 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
     }
     let desk = Desk::open(&Stack::with(|_| {}).await, 8, &[crew]).await;
     let meter = Meter::default();
-    let config = direct::client_config(&desk.stack).interceptor(meter.clone()).build();
-    let mut deps = desk.assignment_over(Table::new(Client::from_conf(config), desk.stack.table.as_str()));
+    let config = direct::client_config(&desk.stack)
+        .interceptor(meter.clone())
+        .build();
+    let mut deps = desk.assignment_over(Table::new(
+        Client::from_conf(config),
+        desk.stack.table.as_str(),
+    ));
     let (mut lines, mut largest) = (String::new(), 0);
     let cases = [
-        Said { case: "new", round_trips: 2, kind: "created", ticket: |_| json!({ "status": "new" }) },
-        Said { case: "heard of twice", round_trips: 1, kind: "created", ticket: |_| json!({ "status": "new" }) },
-        Said { case: "begun", round_trips: 2, kind: "updated", ticket: |_| json!({ "status": "in_progress" }) },
+        Said {
+            case: "new",
+            round_trips: 2,
+            kind: "created",
+            ticket: |_| json!({ "status": "new" }),
+        },
+        Said {
+            case: "heard of twice",
+            round_trips: 1,
+            kind: "created",
+            ticket: |_| json!({ "status": "new" }),
+        },
+        Said {
+            case: "begun",
+            round_trips: 2,
+            kind: "updated",
+            ticket: |_| json!({ "status": "in_progress" }),
+        },
         Said {
             case: "given to the first",
             round_trips: 2,
             kind: "updated",
             ticket: |_| json!({ "status": "in_progress", "assignee_id": user(0) }),
         },
-        Said { case: "taken back", round_trips: 2, kind: "unassigned", ticket: |_| json!({ "status": "open" }) },
-        Said { case: "closed", round_trips: 2, kind: "updated", ticket: |_| json!({ "status": "resolved" }) },
-        Said { case: "reopened", round_trips: 2, kind: "updated", ticket: |_| json!({ "status": "open" }) },
-        Said { case: "deleted", round_trips: 2, kind: "deleted", ticket: |_| json!({ "status": "open" }) },
+        Said {
+            case: "taken back",
+            round_trips: 2,
+            kind: "unassigned",
+            ticket: |_| json!({ "status": "open" }),
+        },
+        Said {
+            case: "closed",
+            round_trips: 2,
+            kind: "updated",
+            ticket: |_| json!({ "status": "resolved" }),
+        },
+        Said {
+            case: "reopened",
+            round_trips: 2,
+            kind: "updated",
+            ticket: |_| json!({ "status": "open" }),
+        },
+        Said {
+            case: "deleted",
+            round_trips: 2,
+            kind: "deleted",
+            ticket: |_| json!({ "status": "open" }),
+        },
     ];
-    for (step, Said { case, round_trips, kind, ticket }) in cases.into_iter().enumerate() {
+    for (
+        step,
+        Said {
+            case,
+            round_trips,
+            kind,
+            ticket,
+        },
+    ) in cases.into_iter().enumerate()
+    {
         // What is heard twice is the same twice.
         let step = if step == 1 { 0 } else { step };
         let said = |n: usize| {
@@ -582,9 +988,18 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
             ] {
                 ticket[field] = value;
             }
-            let event_id = Uuid::from_u128(0x0123_4567_89ab_4def_8000_0000_0000_0000 + (step * 100 + n) as u128);
+            let event_id = Uuid::from_u128(
+                0x0123_4567_89ab_4def_8000_0000_0000_0000 + (step * 100 + n) as u128,
+            );
             let at = NOW - 5000 + i64::try_from(step * 100 + n).expect("a few");
-            message(&desk.org, kind, &event_id.to_string(), &format!("TKT-2026-{n:06}"), at, ticket)
+            message(
+                &desk.org,
+                kind,
+                &event_id.to_string(),
+                &format!("TKT-2026-{n:06}"),
+                at,
+                ticket,
+            )
         };
         let batch: Vec<_> = (0..80).map(said).collect();
         // The bytes of a number depend on its digits.
@@ -592,16 +1007,35 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
         deps.clock = Arc::new(move || Timestamp::from_millis(now));
         *meter.observed() = Observed::default();
         assert_eq!(assign(&deps, &batch).await, [0; 0]);
-        let Observed { mut steps, read, written, .. } = meter.take();
+        let Observed {
+            mut steps,
+            read,
+            written,
+            ..
+        } = meter.take();
         assert_eq!(steps.len(), round_trips, "round trips of {case}: {steps:?}");
-        let moves = if matches!(case, "given to the first" | "taken back") { 2.0 } else { 1.0 };
-        assert!(written <= 2.0 * (80.0 + 8.0 + 1.0) + moves * 80.0, "{case}: {written} write units");
+        let moves = if matches!(case, "given to the first" | "taken back") {
+            2.0
+        } else {
+            1.0
+        };
+        assert!(
+            written <= 2.0 * (80.0 + 8.0 + 1.0) + moves * 80.0,
+            "{case}: {written} write units"
+        );
         for step in &mut steps {
             step.sort();
         }
-        let steps = steps.iter().map(|step| step.join(" + ")).collect::<Vec<_>>().join(", then ");
-        writeln!(lines, "{case:<18} | {round_trips} | {read:>4} | {written:>4} | {steps}")
-            .expect("a text can be written to");
+        let steps = steps
+            .iter()
+            .map(|step| step.join(" + "))
+            .collect::<Vec<_>>()
+            .join(", then ");
+        writeln!(
+            lines,
+            "{case:<18} | {round_trips} | {read:>4} | {written:>4} | {steps}"
+        )
+        .expect("a text can be written to");
         let books = desk.books().await;
         books.assert_exact();
         largest = largest.max(books.tickets.values().map(size).max().unwrap_or(0));
@@ -620,21 +1054,29 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
     ");
 }
 
-/// A day of 200 tickets as `muster tickets generate` makes it up, for teams of eight: what a ticket costs from its first event to
-/// its last, by how many messages come at once and how many teams they are for. The more there is to do, the less each costs, since
-/// the changes of a membership and of a load are written once for all tickets of a batch. No batch has two events of a ticket, as
-/// if there were many more tickets.
+/// A day of 200 tickets as `muster tickets generate` makes it up, for teams of eight: what a ticket
+/// costs from its first event to its last, by how many messages come at once and how many teams
+/// they are for. The more there is to do, the less each costs, since the changes of a membership
+/// and of a load are written once for all tickets of a batch. No batch has two events of a ticket,
+/// as if there were many more tickets.
 #[tokio::test]
 async fn a_day_costs_what_the_guide_to_scaling_says() {
     const TICKETS: u32 = 200;
     let stack = Stack::with(|_| {}).await;
     let mut lines = String::new();
     for (messages, teams) in [(1, 1), (10, 1), (100, 1), (100, 10)] {
-        let crews: Vec<_> = (0..teams).map(|n| Crew::of(LeastBusy, n * 8..n * 8 + 8)).collect();
+        let crews: Vec<_> = (0..teams)
+            .map(|n| Crew::of(LeastBusy, n * 8..n * 8 + 8))
+            .collect();
         let desk = Desk::open(&stack, teams * 8, &crews).await;
         let meter = Meter::default();
-        let config = direct::client_config(&desk.stack).interceptor(meter.clone()).build();
-        let mut deps = desk.assignment_over(Table::new(Client::from_conf(config), desk.stack.table.as_str()));
+        let config = direct::client_config(&desk.stack)
+            .interceptor(meter.clone())
+            .build();
+        let mut deps = desk.assignment_over(Table::new(
+            Client::from_conf(config),
+            desk.stack.table.as_str(),
+        ));
         // The bytes of a number depend on its digits.
         deps.clock = Arc::new(|| Timestamp::from_millis(NOW * 1000 + 123));
         let day = Day {
@@ -651,7 +1093,9 @@ async fn a_day_costs_what_the_guide_to_scaling_says() {
         let mut heard: HashMap<String, usize> = HashMap::new();
         let nth = |event| {
             let event = serde_json::to_value(event).expect("JSON");
-            let ticket = heard.entry(event["data"]["ticket"]["id"].to_string()).or_default();
+            let ticket = heard
+                .entry(event["data"]["ticket"]["id"].to_string())
+                .or_default();
             *ticket += 1;
             (*ticket, event.to_string())
         };
@@ -661,8 +1105,17 @@ async fn a_day_costs_what_the_guide_to_scaling_says() {
         for batch in events.chunks(messages) {
             assert_eq!(assign(&deps, batch).await, [0; 0]);
         }
-        let Observed { steps, read, written, .. } = meter.take();
-        let transactions = steps.iter().flatten().filter(|call| call.starts_with("TransactWriteItems")).count();
+        let Observed {
+            steps,
+            read,
+            written,
+            ..
+        } = meter.take();
+        let transactions = steps
+            .iter()
+            .flatten()
+            .filter(|call| call.starts_with("TransactWriteItems"))
+            .count();
         let each = |units: f64| units / f64::from(TICKETS);
         writeln!(
             lines,

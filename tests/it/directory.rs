@@ -1,4 +1,5 @@
-//! The user queue: what its events make of profiles, and what profiles make of memberships and leads.
+//! The user queue: what its events make of profiles, and what profiles make of memberships and
+//! leads.
 
 use std::{
     sync::{Arc, Mutex},
@@ -41,7 +42,9 @@ struct DeadLetters {
 impl DeadLetters {
     /// Starts it and gives the queue.
     async fn queue(&self) -> Queue {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let kept = self.clone();
         tokio::spawn(async move {
@@ -66,16 +69,26 @@ impl DeadLetters {
         let entries = request["Entries"].as_array().expect("a batch");
         let mut received = self.received.lock().expect("nobody panicked");
         received.extend(entries.iter().cloned());
-        let taken = |entry: &Value| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""});
+        let taken =
+            |entry: &Value| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""});
         json!({ "Successful": entries.iter().map(taken).collect::<Vec<_>>() })
     }
 
     /// Bodies and reasons, in order of arrival.
     fn received(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        let letter =
-            |entry: &Value| (text(&entry["MessageBody"]), text(&entry["MessageAttributes"]["reason"]["StringValue"]));
-        self.received.lock().expect("nobody panicked").iter().map(letter).collect()
+        let letter = |entry: &Value| {
+            (
+                text(&entry["MessageBody"]),
+                text(&entry["MessageAttributes"]["reason"]["StringValue"]),
+            )
+        };
+        self.received
+            .lock()
+            .expect("nobody panicked")
+            .iter()
+            .map(letter)
+            .collect()
     }
 }
 
@@ -85,7 +98,14 @@ async fn read(connection: &mut tokio::net::TcpStream) -> Option<Value> {
     loop {
         if let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let length = head.split("content-length:").nth(1)?.lines().next()?.trim().parse::<usize>().ok()?;
+            let length = head
+                .split("content-length:")
+                .nth(1)?
+                .lines()
+                .next()?
+                .trim()
+                .parse::<usize>()
+                .ok()?;
             if bytes.len() >= end + 4 + length {
                 return serde_json::from_slice(&bytes[end + 4..]).ok();
             }
@@ -101,12 +121,17 @@ fn queue_at(url: &str) -> Queue {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
         .region(aws_sdk_sqs::config::Region::new("us-east-1"))
-        .credentials_provider(aws_sdk_sqs::config::Credentials::new("k", "s", None, None, "test"))
+        .credentials_provider(aws_sdk_sqs::config::Credentials::new(
+            "k", "s", None, None, "test",
+        ))
         .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
         .http_client(direct::http())
         .endpoint_url(url)
         .build();
-    Queue::new(aws_sdk_sqs::Client::from_conf(config), format!("{url}/000000000000/users-dead"))
+    Queue::new(
+        aws_sdk_sqs::Client::from_conf(config),
+        format!("{url}/000000000000/users-dead"),
+    )
 }
 
 /// An organization, and the function that hears of its users.
@@ -132,7 +157,12 @@ impl Scene {
             dead_letters: dead_letters.queue().await,
             clock: Arc::new(Timestamp::now),
         };
-        Self { org, dead_letters, deps, time: Duration::from_secs(30) }
+        Self {
+            org,
+            dead_letters,
+            deps,
+            time: Duration::from_secs(30),
+        }
     }
 
     /// Has the function hear messages, and gives those that have to come again, by their position.
@@ -147,12 +177,18 @@ impl Scene {
         let records: Vec<_> = bodies.iter().enumerate().map(record).collect();
         let event = serde_json::from_value(json!({ "Records": records })).expect("an SQS event");
         let mut context = Context::default();
-        context.deadline = u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
+        context.deadline =
+            u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
         let deps = self.deps.clone();
         // As a runtime with threads would run it.
-        let handled = tokio::spawn(async move { handle(LambdaEvent::new(event, context), &deps).await });
+        let handled =
+            tokio::spawn(async move { handle(LambdaEvent::new(event, context), &deps).await });
         let Ok(response) = handled.await.expect("it does not panic");
-        response.batch_item_failures.iter().map(|failure| failure.item_identifier.parse().expect("ours")).collect()
+        response
+            .batch_item_failures
+            .iter()
+            .map(|failure| failure.item_identifier.parse().expect("ours"))
+            .collect()
     }
 
     async fn hears_well(&self, bodies: &[String]) {
@@ -164,7 +200,10 @@ impl Scene {
     }
 
     async fn user(&self, id: UserId) -> Option<User> {
-        self.store().user(&self.org.id, id).await.expect("the table answers")
+        self.store()
+            .user(&self.org.id, id)
+            .await
+            .expect("the table answers")
     }
 
     fn store(&self) -> Store {
@@ -176,7 +215,11 @@ impl Scene {
         let (mut after, mut pages) = (None, 1);
         loop {
             let now = Timestamp::now();
-            let page = self.store().copy_profile(&self.org.id, id, after, now).await.expect("it is copied");
+            let page = self
+                .store()
+                .copy_profile(&self.org.id, id, after, now)
+                .await
+                .expect("it is copied");
             after = page.and_then(|page| page.next);
             if after.is_none() {
                 return pages;
@@ -216,20 +259,38 @@ async fn users_come_change_and_go() {
         "id": prefixed, "full_name": "Ann Lee", "email": "ann@acme.example", "is_active": true, "avatar_url": "https://x/a",
     }))]).await;
     let created = scene.user(id).await.expect("she is there");
-    assert_eq!((created.name.as_str(), created.role.as_str()), ("Ann Lee", "agent"));
-    assert_eq!((created.avatar_url.as_deref(), created.status), (Some("https://x/a"), UserStatus::Active));
+    assert_eq!(
+        (created.name.as_str(), created.role.as_str()),
+        ("Ann Lee", "agent")
+    );
+    assert_eq!(
+        (created.avatar_url.as_deref(), created.status),
+        (Some("https://x/a"), UserStatus::Active)
+    );
     let team = scene.org.team("Team").await;
     scene.org.member(&team, &created).await;
 
     scene
-        .hears_well(&[scene.event("user.updated", 2, &json!({"id": prefixed, "name": "Ann Li", "role": "manager"}))])
+        .hears_well(&[scene.event(
+            "user.updated",
+            2,
+            &json!({"id": prefixed, "name": "Ann Li", "role": "manager"}),
+        )])
         .await;
     let updated = scene.user(id).await.expect("she is there");
-    assert_eq!((updated.name.as_str(), updated.email.as_str()), ("Ann Li", "ann@acme.example"));
+    assert_eq!(
+        (updated.name.as_str(), updated.email.as_str()),
+        ("Ann Li", "ann@acme.example")
+    );
     assert!(updated.version > created.version);
 
-    scene.hears_well(&[scene.event("user.deactivated", 3, &said(id, "Ann"))]).await;
-    assert_eq!(scene.user(id).await.expect("she is there").status, UserStatus::Inactive);
+    scene
+        .hears_well(&[scene.event("user.deactivated", 3, &said(id, "Ann"))])
+        .await;
+    assert_eq!(
+        scene.user(id).await.expect("she is there").status,
+        UserStatus::Inactive
+    );
     assert_eq!(scene.dead_letters.received(), []);
 }
 
@@ -237,11 +298,15 @@ async fn users_come_change_and_go() {
 async fn duplicates_and_late_events_change_nothing() {
     let scene = Scene::new().await;
     let id = new_id();
-    let events: Vec<String> = (1..=3).map(|at| scene.event("user.updated", at, &said(id, &format!("n{at}")))).collect();
+    let events: Vec<String> = (1..=3)
+        .map(|at| scene.event("user.updated", at, &said(id, &format!("n{at}"))))
+        .collect();
     scene.hears_well(&events[2..]).await;
     let before = scene.user(id).await;
     scene.hears_well(&events).await;
-    scene.hears_well(&[events[0].clone(), events[2].clone(), events[0].clone()]).await;
+    scene
+        .hears_well(&[events[0].clone(), events[2].clone(), events[0].clone()])
+        .await;
     assert_eq!(scene.user(id).await, before);
     assert_eq!(before.expect("it is there").name, "n3");
 }
@@ -257,18 +322,37 @@ async fn same_second_the_later_event_time_sets_each_part() {
         })
         .to_string()
     };
-    let updated = |id| event("user.updated", "z-9", "2026-03-02T09:00:00.1Z", said(id, "Kim"));
+    let updated = |id| {
+        event(
+            "user.updated",
+            "z-9",
+            "2026-03-02T09:00:00.1Z",
+            said(id, "Kim"),
+        )
+    };
     let only_id = |id: UserId| json!({"id": id.uuid().to_string()});
-    let deactivated = |id| event("user.deactivated", "a-9", "2026-03-02T09:00:00.9Z", only_id(id));
+    let deactivated = |id| {
+        event(
+            "user.deactivated",
+            "a-9",
+            "2026-03-02T09:00:00.9Z",
+            only_id(id),
+        )
+    };
     let ids = [new_id(), new_id(), new_id()];
     scene.hears_well(&[updated(ids[0])]).await;
     scene.hears_well(&[deactivated(ids[0])]).await;
     scene.hears_well(&[deactivated(ids[1])]).await;
     scene.hears_well(&[updated(ids[1])]).await;
-    scene.hears_well(&[deactivated(ids[2]), updated(ids[2])]).await;
+    scene
+        .hears_well(&[deactivated(ids[2]), updated(ids[2])])
+        .await;
     for id in ids {
         let user = scene.user(id).await.expect("the profile exists");
-        assert_eq!((user.name.as_str(), user.status), ("Kim", UserStatus::Inactive));
+        assert_eq!(
+            (user.name.as_str(), user.status),
+            ("Kim", UserStatus::Inactive)
+        );
     }
 }
 
@@ -279,11 +363,20 @@ async fn a_batch_is_folded_in_order_of_versions_and_written_once_a_user() {
     let client = script.client(&org.stack);
     let scene = Scene::over(org, client).await;
     let ids: Vec<UserId> = (0..30).map(|_| new_id()).collect();
-    let at = |second: i64| ids.iter().map(move |&id| (second, said(id, &format!("n{second}"))));
-    let events: Vec<String> =
-        at(2).chain(at(3)).chain(at(1)).map(|(second, user)| scene.event("user.updated", second, &user)).collect();
+    let at = |second: i64| {
+        ids.iter()
+            .map(move |&id| (second, said(id, &format!("n{second}"))))
+    };
+    let events: Vec<String> = at(2)
+        .chain(at(3))
+        .chain(at(1))
+        .map(|(second, user)| scene.event("user.updated", second, &user))
+        .collect();
     scene.hears_well(&events).await;
-    assert_eq!((script.calls(&["GetItem"]), script.calls(&["PutItem"])), (31, 30));
+    assert_eq!(
+        (script.calls(&["GetItem"]), script.calls(&["PutItem"])),
+        (31, 30)
+    );
     for id in ids {
         assert_eq!(scene.user(id).await.expect("it is there").name, "n3");
     }
@@ -303,14 +396,27 @@ async fn poison_leaves_with_its_reason_and_blocks_nobody() {
     ];
     scene.hears_well(&bodies).await;
     assert_eq!(scene.user(id).await.expect("she is there").name, "Ann");
-    assert_eq!(scene.store().user(&unknown, id).await.expect("the table answers"), None);
+    assert_eq!(
+        scene
+            .store()
+            .user(&unknown, id)
+            .await
+            .expect("the table answers"),
+        None
+    );
     let mut received = scene.dead_letters.received();
     received.sort();
     let mut expected = [
-        (0, "not JSON: EOF while parsing an object at line 1 column 1"),
+        (
+            0,
+            "not JSON: EOF while parsing an object at line 1 column 1",
+        ),
         (2, "data.organization_id: there is no such organization"),
         (3, "data.user.id: must be a user's UUID"),
-        (4, "type: must be user.created, user.updated, user.deactivated or user.deleted"),
+        (
+            4,
+            "type: must be user.created, user.updated, user.deactivated or user.deleted",
+        ),
     ]
     .map(|(at, reason): (usize, &str)| (bodies[at].clone(), reason.to_owned()));
     expected.sort();
@@ -323,7 +429,10 @@ async fn poison_that_cannot_be_sent_comes_again_alone() {
     scene.deps.dead_letters = queue_at("http://127.0.0.1:1");
     scene.time = Duration::from_secs(5);
     let id = new_id();
-    let bodies = [scene.event("user.created", 1, &said(id, "Ann")), "[]".to_owned()];
+    let bodies = [
+        scene.event("user.created", 1, &said(id, "Ann")),
+        "[]".to_owned(),
+    ];
     assert_eq!(scene.hears(&bodies).await, [1]);
     assert!(scene.user(id).await.is_some());
 }
@@ -365,8 +474,11 @@ async fn a_lost_answer_or_another_writer_does_no_harm() {
                 let (store, org) = (store.clone(), org.clone());
                 Box::pin(async move {
                     let said = |name: &str| {
-                        let version =
-                            EventVersion { at: Timestamp::from_millis(5), time: None, event_id: String::new() };
+                        let version = EventVersion {
+                            at: Timestamp::from_millis(5),
+                            time: None,
+                            event_id: String::new(),
+                        };
                         let user = UserSnapshot {
                             name: Some(name.to_owned()),
                             role: Some("manager".to_owned()),
@@ -374,15 +486,23 @@ async fn a_lost_answer_or_another_writer_does_no_harm() {
                         };
                         (version, user)
                     };
-                    store.hear_of_user(&org, id, &[said("Other")], Timestamp::now()).await.expect("it is written");
+                    store
+                        .hear_of_user(&org, id, &[said("Other")], Timestamp::now())
+                        .await
+                        .expect("it is written");
                 })
             }))
         };
         script.once(&["PutItem"], fault);
-        scene.hears_well(&[scene.event("user.created", 1, &said(id, "Ann"))]).await;
+        scene
+            .hears_well(&[scene.event("user.created", 1, &said(id, "Ann"))])
+            .await;
         assert!(script.is_played());
         let user = scene.user(id).await.expect("she is there");
-        assert_eq!((user.name.as_str(), user.role.as_str()), ("Ann", if lost { "agent" } else { "manager" }));
+        assert_eq!(
+            (user.name.as_str(), user.role.as_str()),
+            ("Ann", if lost { "agent" } else { "manager" })
+        );
     }
 }
 
@@ -411,17 +531,38 @@ async fn a_changed_profile_is_copied_into_every_membership_and_never_goes_back()
         let team = scene.itsm_team(team).await;
         let member = &team["members"][0];
         assert_eq!(
-            (&member["name"], &member["avatar_url"], &member["status"], &member["email"]),
-            (&json!("Renamed"), &json!("https://x/r"), &json!("suspended"), &json!(user.email)),
+            (
+                &member["name"],
+                &member["avatar_url"],
+                &member["status"],
+                &member["email"]
+            ),
+            (
+                &json!("Renamed"),
+                &json!("https://x/r"),
+                &json!("suspended"),
+                &json!(user.email)
+            ),
         );
     }
     assert_eq!(scene.itsm_team(&teams[0]).await["updated_at"], other);
 
     // An older profile, as a job that came late would have read it.
-    scene.store().put_users(&scene.org.id, std::slice::from_ref(&user)).await.expect("it is written");
+    scene
+        .store()
+        .put_users(&scene.org.id, std::slice::from_ref(&user))
+        .await
+        .expect("it is written");
     assert_eq!(scene.copies(user.id).await, 1);
-    assert_eq!(scene.itsm_team(&teams[0]).await["members"][0]["name"], "Renamed");
-    assert_eq!(scene.copies(new_id()).await, 1, "nobody has nothing to copy");
+    assert_eq!(
+        scene.itsm_team(&teams[0]).await["members"][0]["name"],
+        "Renamed"
+    );
+    assert_eq!(
+        scene.copies(new_id()).await,
+        1,
+        "nobody has nothing to copy"
+    );
 }
 
 #[tokio::test]
@@ -437,10 +578,19 @@ async fn more_memberships_than_a_page_are_copied_page_by_page() {
         }
     }))
     .await;
-    scene.hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&user)}))]).await;
-    assert_eq!(scene.copies(user.id).await, 3, "two of memberships, one of leads");
+    scene
+        .hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&user)}))])
+        .await;
+    assert_eq!(
+        scene.copies(user.id).await,
+        3,
+        "two of memberships, one of leads"
+    );
     for team in &teams {
-        assert_eq!(scene.itsm_team(team).await["members"][0]["status"], "inactive");
+        assert_eq!(
+            scene.itsm_team(team).await["members"][0]["status"],
+            "inactive"
+        );
     }
 }
 
@@ -452,15 +602,31 @@ async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
     let mut teams = Vec::new();
     for (n, who) in [&user, &user, &other].into_iter().enumerate() {
         let team = scene.org.team(&format!("Team {n}")).await;
-        assert_eq!(scene.org.itsm.patch(&format!("/v1/teams/{team}"), lead(who)).await.status, 200);
+        assert_eq!(
+            scene
+                .org
+                .itsm
+                .patch(&format!("/v1/teams/{team}"), lead(who))
+                .await
+                .status,
+            200
+        );
         teams.push(team);
     }
     scene.org.member(&teams[0], &user).await;
-    let before: Vec<Value> = vec![scene.itsm_team(&teams[0]).await, scene.itsm_team(&teams[2]).await];
+    let before: Vec<Value> = vec![
+        scene.itsm_team(&teams[0]).await,
+        scene.itsm_team(&teams[2]).await,
+    ];
 
-    scene.hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&user)}))]).await;
+    scene
+        .hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&user)}))])
+        .await;
     scene.copies(user.id).await;
-    assert_eq!(scene.user(user.id).await.expect("a tombstone stays").status, UserStatus::Deleted);
+    assert_eq!(
+        scene.user(user.id).await.expect("a tombstone stays").status,
+        UserStatus::Deleted
+    );
     for team in &teams[..2] {
         assert_eq!(scene.itsm_team(team).await["lead_id"], Value::Null);
     }
@@ -470,36 +636,112 @@ async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
         "id": id, "name": "Deleted user", "email": "", "role": "agent", "avatar_url": null, "status": "inactive",
     });
     assert_eq!(after["members"], json!([tombstone]));
-    let after_bare = scene.org.toptickets.get(&format!("/v1/teams/{}", teams[0])).await;
+    let after_bare = scene
+        .org
+        .toptickets
+        .get(&format!("/v1/teams/{}", teams[0]))
+        .await;
     let tombstone = json!({"id": bare(&user), "email": "", "full_name": "Deleted user"});
-    assert_eq!(after_bare.json["members"], json!([tombstone]), "{after_bare}");
+    assert_eq!(
+        after_bare.json["members"],
+        json!([tombstone]),
+        "{after_bare}"
+    );
     assert!(after["updated_at"].as_i64() >= before[0]["updated_at"].as_i64());
-    assert_eq!(scene.itsm_team(&teams[2]).await, before[1], "who leads another team leads it still");
-    let workload = scene.org.itsm.get(&format!("/v1/teams/{}/workload", teams[0])).await;
-    assert_eq!(workload.json["data"]["members"][0]["status"], "inactive", "{workload}");
+    assert_eq!(
+        scene.itsm_team(&teams[2]).await,
+        before[1],
+        "who leads another team leads it still"
+    );
+    let workload = scene
+        .org
+        .itsm
+        .get(&format!("/v1/teams/{}/workload", teams[0]))
+        .await;
+    assert_eq!(
+        workload.json["data"]["members"][0]["status"], "inactive",
+        "{workload}"
+    );
 
     // What comes later does not bring them back, and nobody can add them or make them lead.
-    scene.hears_well(&[scene.event("user.updated", 9, &said(user.id, "Back"))]).await;
-    assert_eq!(scene.user(user.id).await.expect("a tombstone stays").status, UserStatus::Deleted);
-    let added = scene.org.itsm.post(&format!("/v1/teams/{}/members", teams[1]), json!({"user_id": bare(&user)})).await;
-    assert_eq!((added.status.as_u16(), &added.json["error"]["details"]["field"]), (422, &json!("user_id")), "{added}");
-    let led = scene.org.itsm.patch(&format!("/v1/teams/{}", teams[1]), lead(&user)).await;
-    assert_eq!((led.status.as_u16(), &led.json["error"]["details"]["field"]), (422, &json!("lead_id")), "{led}");
-    let added =
-        scene.org.toptickets.post(&format!("/v1/teams/{}/members", teams[1]), json!({"user_id": bare(&user)})).await;
-    assert_eq!((added.status.as_u16(), &added.json["detail"]), (422, &json!("User is not active")), "{added}");
+    scene
+        .hears_well(&[scene.event("user.updated", 9, &said(user.id, "Back"))])
+        .await;
+    assert_eq!(
+        scene.user(user.id).await.expect("a tombstone stays").status,
+        UserStatus::Deleted
+    );
+    let added = scene
+        .org
+        .itsm
+        .post(
+            &format!("/v1/teams/{}/members", teams[1]),
+            json!({"user_id": bare(&user)}),
+        )
+        .await;
+    assert_eq!(
+        (
+            added.status.as_u16(),
+            &added.json["error"]["details"]["field"]
+        ),
+        (422, &json!("user_id")),
+        "{added}"
+    );
+    let led = scene
+        .org
+        .itsm
+        .patch(&format!("/v1/teams/{}", teams[1]), lead(&user))
+        .await;
+    assert_eq!(
+        (led.status.as_u16(), &led.json["error"]["details"]["field"]),
+        (422, &json!("lead_id")),
+        "{led}"
+    );
+    let added = scene
+        .org
+        .toptickets
+        .post(
+            &format!("/v1/teams/{}/members", teams[1]),
+            json!({"user_id": bare(&user)}),
+        )
+        .await;
+    assert_eq!(
+        (added.status.as_u16(), &added.json["detail"]),
+        (422, &json!("User is not active")),
+        "{added}"
+    );
 }
 
 #[tokio::test]
 async fn an_organization_begins_with_its_first_key_or_import() {
     let stack = Stack::shared();
-    let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).expect("of the right form");
-    assert!(!stack.store().organization_exists(&id).await.expect("the table answers"));
+    let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
+        .expect("of the right form");
+    assert!(
+        !stack
+            .store()
+            .organization_exists(&id)
+            .await
+            .expect("the table answers")
+    );
     let org = stack.organization_of(id, Vec::new()).await;
-    assert!(stack.store().organization_exists(&org.id).await.expect("the table answers"));
+    assert!(
+        stack
+            .store()
+            .organization_exists(&org.id)
+            .await
+            .expect("the table answers")
+    );
     org.team("Team").await;
-    stack.store().begin_organization(&org.id).await.expect("it is there already");
-    assert_eq!(org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"], 1);
+    stack
+        .store()
+        .begin_organization(&org.id)
+        .await
+        .expect("it is there already");
+    assert_eq!(
+        org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"],
+        1
+    );
 }
 
 /// Table and endpoint of the scene, for the operator's commands.
@@ -512,9 +754,12 @@ fn target(scene: &Scene) -> Target {
 
 /// Runs `muster users import` on a file of these users, each with the name `Imported`.
 async fn imports(scene: &Scene, users: &[&User]) -> Result<(), String> {
-    let line = |user: &&User| json!({"id": bare(user), "name": "Imported", "email": "i@acme.example"}).to_string();
+    let line = |user: &&User| {
+        json!({"id": bare(user), "name": "Imported", "email": "i@acme.example"}).to_string()
+    };
     let file = std::env::temp_dir().join(format!("muster-users-{}.jsonl", Uuid::new_v4()));
-    std::fs::write(&file, users.iter().map(line).collect::<Vec<_>>().join("\n")).expect("a file can be written");
+    std::fs::write(&file, users.iter().map(line).collect::<Vec<_>>().join("\n"))
+        .expect("a file can be written");
     let arguments = UsersImport {
         organization: scene.org.id.clone(),
         file: file.clone(),
@@ -528,7 +773,11 @@ async fn imports(scene: &Scene, users: &[&User]) -> Result<(), String> {
 
 /// Runs `muster users erase` on one user.
 async fn erases(scene: &Scene, user: UserId) {
-    let arguments = UsersErase { organization: scene.org.id.clone(), users: vec![user], target: target(scene) };
+    let arguments = UsersErase {
+        organization: scene.org.id.clone(),
+        users: vec![user],
+        target: target(scene),
+    };
     erase(arguments).await.expect("the user is erased");
 }
 
@@ -536,21 +785,36 @@ async fn erases(scene: &Scene, user: UserId) {
 async fn import_of_a_deleted_user_changes_nothing_and_succeeds() {
     let scene = Scene::new().await;
     let (late, gone) = (scene.org.users[0].clone(), scene.org.users[1].clone());
-    scene.hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&gone)}))]).await;
+    scene
+        .hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&gone)}))])
+        .await;
     let tombstone = scene.user(gone.id).await;
     assert_eq!(imports(&scene, &[&late, &gone]).await, Ok(()));
     assert_eq!(scene.user(gone.id).await, tombstone);
     let imported = scene.user(late.id).await.expect("they are there");
-    assert_eq!((imported.name.as_str(), imported.status), ("Imported", UserStatus::Active));
+    assert_eq!(
+        (imported.name.as_str(), imported.status),
+        ("Imported", UserStatus::Active)
+    );
 
-    // An event from before the import is late; one that is ahead of our clock is later than the next import.
-    scene.hears_well(&[scene.event("user.updated", 9, &said(late.id, "Late"))]).await;
+    // An event from before the import is late; one that is ahead of our clock is later than the
+    // next import.
+    scene
+        .hears_well(&[scene.event("user.updated", 9, &said(late.id, "Late"))])
+        .await;
     assert_eq!(scene.user(late.id).await, Some(imported));
     let ahead = Timestamp::now().secs() + 200 - 1_736_064_000;
-    scene.hears_well(&[scene.event("user.updated", ahead, &said(late.id, "Ahead"))]).await;
-    let refused = imports(&scene, &[&late, &gone]).await.expect_err("a line is left out");
+    scene
+        .hears_well(&[scene.event("user.updated", ahead, &said(late.id, "Ahead"))])
+        .await;
+    let refused = imports(&scene, &[&late, &gone])
+        .await
+        .expect_err("a line is left out");
     assert!(refused.starts_with("1 lines were left out"), "{refused}");
-    assert_eq!(scene.user(late.id).await.expect("they are there").name, "Ahead");
+    assert_eq!(
+        scene.user(late.id).await.expect("they are there").name,
+        "Ahead"
+    );
 }
 
 #[tokio::test]
@@ -563,20 +827,42 @@ async fn erase_makes_the_tombstone_of_known_and_unknown_users() {
         erases(&scene, id).await;
         let first = scene.user(id).await.expect("a tombstone is there");
         assert_eq!(first, User::tombstone(id, first.version));
-        scene.hears_well(&[scene.event("user.created", 1, &said(id, "Back"))]).await;
-        assert_eq!(scene.user(id).await.as_ref(), Some(&first), "events change nothing");
+        scene
+            .hears_well(&[scene.event("user.created", 1, &said(id, "Back"))])
+            .await;
+        assert_eq!(
+            scene.user(id).await.as_ref(),
+            Some(&first),
+            "events change nothing"
+        );
         erases(&scene, id).await;
         let second = scene.user(id).await.expect("a tombstone is there");
-        assert!(second.version > first.version, "a new version starts the copy again");
+        assert!(
+            second.version > first.version,
+            "a new version starts the copy again"
+        );
         assert_eq!(second, User::tombstone(id, second.version));
     }
     scene.copies(known.id).await;
-    assert_eq!(scene.itsm_team(&team).await["members"][0]["name"], "Deleted user");
+    assert_eq!(
+        scene.itsm_team(&team).await["members"][0]["name"],
+        "Deleted user"
+    );
 
     let organization = OrganizationId::parse("misspelt").expect("of the right form");
-    let misspelt = UsersErase { organization, users: vec![unknown], target: target(&scene) };
-    let error = erase(misspelt).await.expect_err("there is no such organization").to_string();
-    assert!(error.contains("misspelt") && error.contains("--organization"), "{error}");
+    let misspelt = UsersErase {
+        organization,
+        users: vec![unknown],
+        target: target(&scene),
+    };
+    let error = erase(misspelt)
+        .await
+        .expect_err("there is no such organization")
+        .to_string();
+    assert!(
+        error.contains("misspelt") && error.contains("--organization"),
+        "{error}"
+    );
 }
 
 /// A former member has counters without a profile, so copies and erasure have nothing to do there.
@@ -593,20 +879,38 @@ async fn former_member_has_no_profile_and_returns_with_the_latest() {
     let left = contents.pasts[0].item.clone();
     let mut attributes: Vec<_> = left.keys().map(String::as_str).collect();
     attributes.sort_unstable();
-    let counters =
-        ["in_progress_tickets", "last_turn", "open_tickets", "pk", "resolved_ms", "resolved_tickets", "rev", "sk"];
+    let counters = [
+        "in_progress_tickets",
+        "last_turn",
+        "open_tickets",
+        "pk",
+        "resolved_ms",
+        "resolved_tickets",
+        "rev",
+        "sk",
+    ];
     assert_eq!(attributes, counters);
 
-    scene.hears_well(&[scene.event("user.updated", 1, &said(user.id, "Renamed"))]).await;
+    scene
+        .hears_well(&[scene.event("user.updated", 1, &said(user.id, "Renamed"))])
+        .await;
     scene.copies(user.id).await;
-    assert_eq!(RawTable::of(&scene.org).contents().await.pasts[0].item, left);
+    assert_eq!(
+        RawTable::of(&scene.org).contents().await.pasts[0].item,
+        left
+    );
     scene.org.member(&team, &user).await;
     let contents = RawTable::of(&scene.org).contents().await;
     assert_eq!((contents.memberships.len(), contents.pasts.len()), (1, 0));
-    assert_eq!(text(&contents.memberships[0].item, "name"), "Renamed", "the profile comes with the return");
+    assert_eq!(
+        text(&contents.memberships[0].item, "name"),
+        "Renamed",
+        "the profile comes with the return"
+    );
 }
 
-/// A copy that changes whether a member is active moves `eligible` of the team's load in the same transaction.
+/// A copy that changes whether a member is active moves `eligible` of the team's load in the same
+/// transaction.
 #[tokio::test]
 async fn copy_of_another_status_moves_eligible_of_each_team() {
     let scene = Scene::new().await;
@@ -633,19 +937,35 @@ async fn copy_of_another_status_moves_eligible_of_each_team() {
     ] {
         let mut profile = said(user.id, &format!("Name {at}"));
         profile["status"] = json!(status);
-        scene.hears_well(&[scene.event("user.updated", at, &profile)]).await;
+        scene
+            .hears_well(&[scene.event("user.updated", at, &profile)])
+            .await;
         // A copy that is repeated changes nothing.
         scene.copies(user.id).await;
         scene.copies(user.id).await;
         assert_eq!(eligible().await, [expected; 2], "{status} at {at}");
         let shown = scene.itsm_team(&one).await;
-        let member =
-            shown["members"].as_array().and_then(|members| members.iter().find(|m| m["id"] == bare_itsm(&user)));
-        assert_eq!(member.expect("a member")["name"], json!(format!("Name {at}")));
+        let member = shown["members"]
+            .as_array()
+            .and_then(|members| members.iter().find(|m| m["id"] == bare_itsm(&user)));
+        assert_eq!(
+            member.expect("a member")["name"],
+            json!(format!("Name {at}"))
+        );
     }
     // An inactive member who leaves does not count, and who is deleted is not eligible.
-    assert_eq!(scene.org.itsm.delete(&format!("/v1/teams/{one}/members/{}", bare(&user))).await.status, 204);
-    scene.hears_well(&[scene.event("user.deleted", 7, &json!({"id": bare(&scene.org.users[1])}))]).await;
+    assert_eq!(
+        scene
+            .org
+            .itsm
+            .delete(&format!("/v1/teams/{one}/members/{}", bare(&user)))
+            .await
+            .status,
+        204
+    );
+    scene
+        .hears_well(&[scene.event("user.deleted", 7, &json!({"id": bare(&scene.org.users[1])}))])
+        .await;
     scene.copies(scene.org.users[1].id).await;
     assert_eq!(eligible().await, [0, 0]);
 }
@@ -656,17 +976,26 @@ fn bare_itsm(user: &User) -> String {
 
 /// Sends an event to the user queue of the stack and waits until the function has handled it.
 async fn sends(org: &Organization, kind: &str, at: i64, user: &Value) {
-    org.stack.send("users", [event_of(&org.id, kind, at, user)]).await;
+    org.stack
+        .send("users", [event_of(&org.id, kind, at, user)])
+        .await;
     org.stack.until_empty("users").await;
 }
 
 /// The whole stack: queue, table, stream and jobs.
 #[tokio::test]
 async fn deleted_user_is_in_no_item_of_the_table() {
-    let org = Stack::impatient(Duration::from_millis(200)).await.organization().await;
+    let org = Stack::impatient(Duration::from_millis(200))
+        .await
+        .organization()
+        .await;
     let (erased, id) = (new_id(), |id: UserId| id.uuid().to_string());
     let (needle, by_command) = (Uuid::new_v4().simple().to_string(), new_id());
-    let needles = [format!("Erika{needle}"), format!("erika@{needle}.example"), format!("{needle}/e.jpg")];
+    let needles = [
+        format!("Erika{needle}"),
+        format!("erika@{needle}.example"),
+        format!("{needle}/e.jpg"),
+    ];
     let profile = |user: UserId| {
         json!({
             "id": id(user), "name": needles[0], "email": needles[1], "role": "manager", "status": "active",
@@ -677,33 +1006,77 @@ async fn deleted_user_is_in_no_item_of_the_table() {
     for user in [erased, by_command] {
         sends(&org, "user.created", 1, &profile(user)).await;
         for team in [&present, &past] {
-            let added = org.itsm.post(&format!("/v1/teams/{team}/members"), json!({"user_id": id(user)})).await;
+            let added = org
+                .itsm
+                .post(
+                    &format!("/v1/teams/{team}/members"),
+                    json!({"user_id": id(user)}),
+                )
+                .await;
             assert_eq!(added.status, 201, "{added}");
         }
-        let removed = org.itsm.delete(&format!("/v1/teams/{past}/members/{}", id(user))).await;
+        let removed = org
+            .itsm
+            .delete(&format!("/v1/teams/{past}/members/{}", id(user)))
+            .await;
         assert_eq!(removed.status, 204, "{removed}");
-        let led = org.itsm.patch(&format!("/v1/teams/{past}"), json!({"lead_id": id(user)})).await;
+        let led = org
+            .itsm
+            .patch(&format!("/v1/teams/{past}"), json!({"lead_id": id(user)}))
+            .await;
         assert_eq!(led.status, 200, "{led}");
     }
-    assert!(items_with(&org, &needles).await >= 4, "the profiles and their copies");
+    assert!(
+        items_with(&org, &needles).await >= 4,
+        "the profiles and their copies"
+    );
 
     sends(&org, "user.deleted", 2, &json!({"id": id(erased)})).await;
-    org.stack.store().erase_user(&org.id, by_command, Timestamp::now()).await.expect("the user is erased");
-    until("no item has personal data", async || items_with(&org, &needles).await == 0).await;
+    org.stack
+        .store()
+        .erase_user(&org.id, by_command, Timestamp::now())
+        .await
+        .expect("the user is erased");
+    until("no item has personal data", async || {
+        items_with(&org, &needles).await == 0
+    })
+    .await;
     until("the lead is cleared", async || {
         org.itsm.get(&format!("/v1/teams/{past}")).await.json["data"]["lead_id"].is_null()
     })
     .await;
-    let members = org.itsm.get(&format!("/v1/teams/{present}")).await.json["data"]["members"].clone();
+    let members =
+        org.itsm.get(&format!("/v1/teams/{present}")).await.json["data"]["members"].clone();
     for member in members.as_array().expect("members") {
-        assert_eq!((&member["name"], &member["role"]), (&json!("Deleted user"), &json!("agent")), "{members}");
+        assert_eq!(
+            (&member["name"], &member["role"]),
+            (&json!("Deleted user"), &json!("agent")),
+            "{members}"
+        );
     }
 }
 
 /// Number of items of the whole table with one of these texts in any attribute.
 async fn items_with(org: &Organization, needles: &[String]) -> usize {
-    let scan = org.stack.dynamodb().scan().table_name(&org.stack.table).consistent_read(true);
-    let items: Vec<Item> =
-        scan.into_paginator().items().send().collect::<Result<_, _>>().await.expect("the table can be read");
-    items.iter().filter(|item| needles.iter().any(|needle| format!("{item:?}").contains(needle))).count()
+    let scan = org
+        .stack
+        .dynamodb()
+        .scan()
+        .table_name(&org.stack.table)
+        .consistent_read(true);
+    let items: Vec<Item> = scan
+        .into_paginator()
+        .items()
+        .send()
+        .collect::<Result<_, _>>()
+        .await
+        .expect("the table can be read");
+    items
+        .iter()
+        .filter(|item| {
+            needles
+                .iter()
+                .any(|needle| format!("{item:?}").contains(needle))
+        })
+        .count()
 }

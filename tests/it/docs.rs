@@ -1,4 +1,5 @@
-//! What the API says of itself: the OpenAPI documents, and the page over them. Both are open to everybody.
+//! What the API says of itself: the OpenAPI documents, and the page over them. Both are open to
+//! everybody.
 
 use std::{convert::Infallible, future::ready, io::Read};
 
@@ -25,7 +26,10 @@ async fn anybody(stack: &Stack) -> Vec<(Client, Speaks)> {
     let mut anybody = vec![
         (stack.stranger(), Speaks::Either),
         (stack.client("nonsense"), Speaks::Either),
-        (stack.client(&stray_key(KeyKind::TtLive)), Speaks::Toptickets),
+        (
+            stack.client(&stray_key(KeyKind::TtLive)),
+            Speaks::Toptickets,
+        ),
         (stack.client(&stray_key(KeyKind::Itsm)), Speaks::Itsm),
         (stack.client("eyJh.eyJz.c2ln"), Speaks::Itsm),
         (org.key(KeyKind::Itsm, &[]).await, Speaks::Itsm),
@@ -48,7 +52,10 @@ async fn anybody_can_read_the_documents() {
             let answer = client.get(&format!("/openapi.json{query}")).await;
             assert_eq!(answer.status, 200, "{query}: {answer}");
             assert_answer(&answer, Speaks::Either, query);
-            assert!(answer.text == document, "{query}: not the document that is checked in");
+            assert!(
+                answer.text == document,
+                "{query}: not the document that is checked in"
+            );
         }
     }
     for document in [TOPTICKETS, ITSM] {
@@ -60,8 +67,17 @@ async fn anybody_can_read_the_documents() {
 #[tokio::test]
 async fn another_contract_is_no_contract() {
     for (client, speaks) in anybody(&Stack::shared()).await {
-        for contract in ["", "ITSM", "servicenow", "%ff", "itsm%20", "toptickets,itsm"] {
-            let answer = client.get(&format!("/openapi.json?contract={contract}")).await;
+        for contract in [
+            "",
+            "ITSM",
+            "servicenow",
+            "%ff",
+            "itsm%20",
+            "toptickets,itsm",
+        ] {
+            let answer = client
+                .get(&format!("/openapi.json?contract={contract}"))
+                .await;
             assert_eq!(answer.status, 400, "{contract}: {answer}");
             assert_answer(&answer, speaks, contract);
             if speaks == Speaks::Toptickets {
@@ -71,7 +87,11 @@ async fn another_contract_is_no_contract() {
             } else {
                 let error = &answer.json["error"];
                 assert_eq!(error["code"], "VALIDATION_ERROR", "{answer}");
-                assert_eq!(error["details"], json!({ "field": "contract", "constraint": "isEnum" }), "{answer}");
+                assert_eq!(
+                    error["details"],
+                    json!({ "field": "contract", "constraint": "isEnum" }),
+                    "{answer}"
+                );
             }
         }
     }
@@ -83,13 +103,29 @@ async fn there_are_no_other_methods_and_no_other_paths() {
         for path in ["/docs", "/openapi.json"] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 let answer = client.ask(&method, path, None).await;
-                assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "GET"), "{method} {path}: {answer}");
+                assert_eq!(
+                    (answer.status.as_u16(), answer.header("allow")),
+                    (405, "GET"),
+                    "{method} {path}: {answer}"
+                );
                 assert_answer(&answer, speaks, format!("{method} {path}"));
             }
             let answer = client.ask(&Method::HEAD, path, None).await;
-            assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, "GET"), "HEAD {path}: {answer}");
+            assert_eq!(
+                (answer.status.as_u16(), answer.header("allow")),
+                (405, "GET"),
+                "HEAD {path}: {answer}"
+            );
         }
-        for path in ["/docs/", "/docs/index.html", "/Docs", "/openapi.json/", "/openapi", "/openapi.yaml", "/v1/docs"] {
+        for path in [
+            "/docs/",
+            "/docs/index.html",
+            "/Docs",
+            "/openapi.json/",
+            "/openapi",
+            "/openapi.yaml",
+            "/v1/docs",
+        ] {
             let answer = client.get(path).await;
             assert_eq!(answer.status, 404, "{path}: {answer}");
             assert_answer(&answer, speaks, path);
@@ -97,7 +133,8 @@ async fn there_are_no_other_methods_and_no_other_paths() {
     }
 }
 
-/// Gets the page as a client that sends this `Accept-Encoding`: the answer's headers, and the page as it came.
+/// Gets the page as a client that sends this `Accept-Encoding`: the answer's headers, and the page
+/// as it came.
 async fn page(client: &Client, accept_encoding: Option<&str>) -> (HeaderMap, Vec<u8>) {
     let mut request = client.request(Method::GET, "/docs?contract=whatever");
     if let Some(accept_encoding) = accept_encoding {
@@ -106,7 +143,14 @@ async fn page(client: &Client, accept_encoding: Option<&str>) -> (HeaderMap, Vec
     let response = request.send().await.expect("the stack answers");
     assert_eq!(response.status(), 200);
     let headers = response.headers().clone();
-    (headers, response.bytes().await.expect("the whole page comes").to_vec())
+    (
+        headers,
+        response
+            .bytes()
+            .await
+            .expect("the whole page comes")
+            .to_vec(),
+    )
 }
 
 #[tokio::test]
@@ -116,13 +160,21 @@ async fn anybody_can_read_the_page() {
         assert_eq!(headers["content-type"], "text/html; charset=utf-8");
         assert_eq!(headers["cache-control"], "public, max-age=300");
         assert_eq!(headers["x-content-type-options"], "nosniff");
-        assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"));
+        assert!(
+            headers["x-request-id"]
+                .to_str()
+                .unwrap()
+                .starts_with("req_")
+        );
         assert!(!headers.contains_key("content-encoding"));
         let plain = String::from_utf8(plain).unwrap();
         assert!(plain.starts_with("<!doctype html>") && plain.ends_with("</html>\n"));
         for contract in Contract::ALL {
             assert!(
-                plain.contains(&format!("href=\"openapi.json?contract={}\"", contract.as_str())),
+                plain.contains(&format!(
+                    "href=\"openapi.json?contract={}\"",
+                    contract.as_str()
+                )),
                 "without scripts"
             );
         }
@@ -137,19 +189,39 @@ async fn the_page_comes_compressed_to_whoever_takes_that() {
     assert_eq!(headers["content-encoding"], "gzip");
     assert_eq!(headers["content-type"], "text/html; charset=utf-8");
     let mut inflated = Vec::new();
-    GzDecoder::new(&*compressed).read_to_end(&mut inflated).expect("the page is gzip");
+    GzDecoder::new(&*compressed)
+        .read_to_end(&mut inflated)
+        .expect("the page is gzip");
     assert!(inflated == plain, "both are the same page");
-    assert!(compressed.len() < plain.len() / 3, "{} of {} bytes", compressed.len(), plain.len());
-    for (accept_encoding, coding) in [("br", None), ("gzip;q=0, *", None), ("br, *;q=0.1", Some("gzip"))] {
+    assert!(
+        compressed.len() < plain.len() / 3,
+        "{} of {} bytes",
+        compressed.len(),
+        plain.len()
+    );
+    for (accept_encoding, coding) in [
+        ("br", None),
+        ("gzip;q=0, *", None),
+        ("br, *;q=0.1", Some("gzip")),
+    ] {
         let (headers, _) = page(&client, Some(accept_encoding)).await;
-        let said = headers.get("content-encoding").map(|coding| coding.to_str().unwrap());
+        let said = headers
+            .get("content-encoding")
+            .map(|coding| coding.to_str().unwrap());
         assert_eq!(said, coding, "{accept_encoding}");
-        assert_eq!(headers["vary"], "Accept-Encoding, Origin", "{accept_encoding}");
+        assert_eq!(
+            headers["vary"], "Accept-Encoding, Origin",
+            "{accept_encoding}"
+        );
     }
 }
 
 /// Every file, as it is asked for.
-const FILES: [&str; 3] = ["/docs", "/openapi.json", "/openapi.json?contract=toptickets"];
+const FILES: [&str; 3] = [
+    "/docs",
+    "/openapi.json",
+    "/openapi.json?contract=toptickets",
+];
 
 /// Gets a file: status, headers and body.
 async fn file(
@@ -158,13 +230,23 @@ async fn file(
     accept_encoding: &str,
     if_none_match: Option<&str>,
 ) -> (u16, HeaderMap, Vec<u8>) {
-    let mut request = client.request(Method::GET, path).header(ACCEPT_ENCODING, accept_encoding);
+    let mut request = client
+        .request(Method::GET, path)
+        .header(ACCEPT_ENCODING, accept_encoding);
     if let Some(tags) = if_none_match {
         request = request.header(IF_NONE_MATCH, tags);
     }
     let response = request.send().await.expect("the stack answers");
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    (status, headers, response.bytes().await.expect("the whole body comes").to_vec())
+    (
+        status,
+        headers,
+        response
+            .bytes()
+            .await
+            .expect("the whole body comes")
+            .to_vec(),
+    )
 }
 
 #[tokio::test]
@@ -175,10 +257,17 @@ async fn every_file_and_encoding_has_its_own_etag() {
         let mut texts = Vec::new();
         for encoding in ["identity", "gzip"] {
             let (status, headers, body) = file(&client, path, encoding, None).await;
-            assert_eq!((status, &headers["cache-control"]), (200, &"public, max-age=300".parse().unwrap()), "{path}");
+            assert_eq!(
+                (status, &headers["cache-control"]),
+                (200, &"public, max-age=300".parse().unwrap()),
+                "{path}"
+            );
             assert_eq!(headers["vary"], "Accept-Encoding, Origin", "{path}");
             let etag = headers["etag"].to_str().unwrap().to_owned();
-            assert!(etag.starts_with('"') && etag.ends_with('"') && etag.len() > 20, "a strong tag: {etag}");
+            assert!(
+                etag.starts_with('"') && etag.ends_with('"') && etag.len() > 20,
+                "a strong tag: {etag}"
+            );
             assert!(!etags.contains(&etag), "{path}, {encoding}: {etag}");
             etags.push(etag);
             let mut text = Vec::new();
@@ -188,7 +277,10 @@ async fn every_file_and_encoding_has_its_own_etag() {
             }
             texts.push(text);
         }
-        assert!(texts[0] == texts[1], "{path}: both encodings are the same text");
+        assert!(
+            texts[0] == texts[1],
+            "{path}: both encodings are the same text"
+        );
     }
 }
 
@@ -199,15 +291,35 @@ async fn client_that_has_a_file_gets_304() {
         for encoding in ["identity", "gzip"] {
             let (_, whole, _) = file(&client, path, encoding, None).await;
             let etag = whole["etag"].to_str().unwrap();
-            for tags in [etag, "*", &format!("W/{etag}"), &format!("\"other\", {etag}")] {
+            for tags in [
+                etag,
+                "*",
+                &format!("W/{etag}"),
+                &format!("\"other\", {etag}"),
+            ] {
                 let (status, headers, body) = file(&client, path, encoding, Some(tags)).await;
                 assert_eq!((status, body.len()), (304, 0), "{path}, {encoding}: {tags}");
                 for repeated in ["etag", "cache-control", "vary"] {
-                    assert_eq!(headers[repeated], whole[repeated], "{path}, {encoding}: {tags}");
+                    assert_eq!(
+                        headers[repeated], whole[repeated],
+                        "{path}, {encoding}: {tags}"
+                    );
                 }
-                assert!(headers["x-request-id"].to_str().unwrap().starts_with("req_"));
-                for described in ["content-type", "content-encoding", "content-security-policy"] {
-                    assert!(!headers.contains_key(described), "{path}, {encoding}: {described}");
+                assert!(
+                    headers["x-request-id"]
+                        .to_str()
+                        .unwrap()
+                        .starts_with("req_")
+                );
+                for described in [
+                    "content-type",
+                    "content-encoding",
+                    "content-security-policy",
+                ] {
+                    assert!(
+                        !headers.contains_key(described),
+                        "{path}, {encoding}: {described}"
+                    );
                 }
             }
         }
@@ -220,13 +332,22 @@ async fn etag_of_another_file_or_encoding_gets_200() {
     for (path, encoding, other_path, other_encoding) in [
         ("/docs", "gzip", "/docs", "identity"),
         ("/docs", "identity", "/docs", "gzip"),
-        ("/openapi.json", "gzip", "/openapi.json?contract=toptickets", "gzip"),
+        (
+            "/openapi.json",
+            "gzip",
+            "/openapi.json?contract=toptickets",
+            "gzip",
+        ),
     ] {
         let (_, other, _) = file(&client, other_path, other_encoding, None).await;
         let etag = other["etag"].to_str().unwrap();
         for tags in [etag, "\"x\"", ""] {
             let (status, headers, body) = file(&client, path, encoding, Some(tags)).await;
-            assert_eq!((status, body.is_empty()), (200, false), "{path}, {encoding}: {tags}");
+            assert_eq!(
+                (status, body.is_empty()),
+                (200, false),
+                "{path}, {encoding}: {tags}"
+            );
             assert_ne!(headers["etag"], other["etag"]);
         }
     }
@@ -248,16 +369,26 @@ async fn the_page_may_run_its_own_scripts_and_reach_the_api_alone() {
     let (headers, page) = page(&Stack::shared().stranger(), None).await;
     let policy = headers["content-security-policy"].to_str().unwrap();
     let directives: Vec<_> = policy.split("; ").collect();
-    for directive in ["default-src 'none'", "connect-src 'self'", "base-uri 'none'", "frame-ancestors 'none'"] {
+    for directive in [
+        "default-src 'none'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ] {
         assert!(directives.contains(&directive), "{policy}");
     }
-    assert!(!policy.contains("unsafe-") && !policy.contains("http"), "{policy}");
+    assert!(
+        !policy.contains("unsafe-") && !policy.contains("http"),
+        "{policy}"
+    );
 
     // Beside its styles and scripts, nothing on the page could load anything.
     let page = String::from_utf8(page).unwrap();
     let (mut markup, mut rest) = (String::new(), page.as_str());
     for element in ["style", "style", "script", "script"] {
-        let (before, after) = rest.split_once(&format!("<{element}>")).expect("both are inline");
+        let (before, after) = rest
+            .split_once(&format!("<{element}>"))
+            .expect("both are inline");
         markup += before;
         (_, rest) = after.split_once(&format!("</{element}>")).expect("it ends");
     }
@@ -277,8 +408,12 @@ async fn invoked(path: &str, accept_encoding: &str) -> Value {
         "requestContext": { "http": { "method": "GET", "path": path }, "requestId": "ThEgAtEwAy=" },
     });
     let payload = serde_json::from_value(event).expect("an event of the gateway");
-    let mut function = Adapter::from(service_fn(|request| ready(Ok::<_, Infallible>(muster_docs::handle(request)))));
-    let Ok(answer) = function.call(LambdaEvent::new(payload, lambda_http::Context::default())).await;
+    let mut function = Adapter::from(service_fn(|request| {
+        ready(Ok::<_, Infallible>(muster_docs::handle(request)))
+    }));
+    let Ok(answer) = function
+        .call(LambdaEvent::new(payload, lambda_http::Context::default()))
+        .await;
     serde_json::to_value(answer).expect("the answer is JSON")
 }
 
@@ -287,21 +422,45 @@ async fn the_gateway_gets_text_as_text_and_gzip_as_base64() {
     use base64::{Engine, prelude::BASE64_STANDARD};
 
     let plain = invoked("/docs", "").await;
-    assert_eq!((&plain["statusCode"], &plain["isBase64Encoded"]), (&json!(200), &json!(false)));
+    assert_eq!(
+        (&plain["statusCode"], &plain["isBase64Encoded"]),
+        (&json!(200), &json!(false))
+    );
     let compressed = invoked("/docs", "gzip").await;
-    assert_eq!((&compressed["statusCode"], &compressed["isBase64Encoded"]), (&json!(200), &json!(true)));
+    assert_eq!(
+        (&compressed["statusCode"], &compressed["isBase64Encoded"]),
+        (&json!(200), &json!(true))
+    );
     assert_eq!(compressed["headers"]["content-encoding"], "gzip");
-    let bytes = BASE64_STANDARD.decode(compressed["body"].as_str().unwrap()).expect("the body is base64");
+    let bytes = BASE64_STANDARD
+        .decode(compressed["body"].as_str().unwrap())
+        .expect("the body is base64");
     let mut inflated = String::new();
-    GzDecoder::new(&*bytes).read_to_string(&mut inflated).expect("the page is gzip");
+    GzDecoder::new(&*bytes)
+        .read_to_string(&mut inflated)
+        .expect("the page is gzip");
     assert!(plain["body"] == *inflated, "both are the same page");
     // Lambda carries 6 MB.
-    assert!(plain.to_string().len() < 3 * 1024 * 1024, "{} bytes", plain.to_string().len());
+    assert!(
+        plain.to_string().len() < 3 * 1024 * 1024,
+        "{} bytes",
+        plain.to_string().len()
+    );
 
     let document = invoked("/openapi.json", "").await;
-    assert_eq!((&document["statusCode"], &document["isBase64Encoded"]), (&json!(200), &json!(false)));
+    assert_eq!(
+        (&document["statusCode"], &document["isBase64Encoded"]),
+        (&json!(200), &json!(false))
+    );
     assert!(document["body"] == *ITSM);
     let document = invoked("/openapi.json", "gzip").await;
-    assert_eq!((&document["statusCode"], &document["isBase64Encoded"]), (&json!(200), &json!(true)));
-    assert_eq!(invoked("/v1/teams", "").await["statusCode"], 404, "what is another function's");
+    assert_eq!(
+        (&document["statusCode"], &document["isBase64Encoded"]),
+        (&json!(200), &json!(true))
+    );
+    assert_eq!(
+        invoked("/v1/teams", "").await["statusCode"],
+        404,
+        "what is another function's"
+    );
 }

@@ -1,5 +1,6 @@
-//! The files in `events/`: all kinds of event that the template declares, each as AWS sends it and as its function answers it.
-//! What that is stands in `tests/events/answers.json`: the status where the answer is HTTP's, and else the answer.
+//! The files in `events/`: all kinds of event that the template declares, each as AWS sends it and
+//! as its function answers it. What that is stands in `tests/events/answers.json`: the status where
+//! the answer is HTTP's, and else the answer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +14,10 @@ use std::{
 
 use lambda_http::{Body, Response};
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, http::Deps, jobs::JobQueues, queue::Queue, store::Table};
+use muster::{
+    bucket::Bucket, bus::Bus, domain::Timestamp, http::Deps, jobs::JobQueues, queue::Queue,
+    store::Table,
+};
 use muster_cli::{
     dev::{Data, LocalStack, Settings},
     emulator,
@@ -36,10 +40,16 @@ fn events() -> BTreeMap<String, Value> {
         }
         for file in fs::read_dir(&folder).expect("the folder can be read") {
             let file = file.expect("the folder can be read").path();
-            let name = file.strip_prefix(&root).expect("it is below").with_extension("");
+            let name = file
+                .strip_prefix(&root)
+                .expect("it is below")
+                .with_extension("");
             let name = name.to_str().expect("a name in UTF-8").to_owned();
             let event = serde_json::from_slice(&fs::read(&file).expect("the file can be read"));
-            events.insert(name.clone(), event.unwrap_or_else(|error| panic!("{name}: {error}")));
+            events.insert(
+                name.clone(),
+                event.unwrap_or_else(|error| panic!("{name}: {error}")),
+            );
         }
     }
     events
@@ -52,14 +62,20 @@ fn function_of(name: &str) -> &str {
 /// What sends an event: a route, a queue, the stream, or a schedule by its input.
 fn sender(event: &Value) -> String {
     let Some(records) = event["Records"].as_array() else {
-        return event["routeKey"].as_str().map_or_else(|| event.to_string(), str::to_owned);
+        return event["routeKey"]
+            .as_str()
+            .map_or_else(|| event.to_string(), str::to_owned);
     };
     let record = &records[0];
     match record["eventSource"].as_str() {
         // Resources have the stack's name, their logical id and something random in their names.
         Some("aws:sqs") => {
-            let name = record["eventSourceARN"].as_str().and_then(|arn| arn.rsplit(':').next());
-            name.and_then(|name| name.split('-').nth(1)).expect("a queue of a stack").to_owned()
+            let name = record["eventSourceARN"]
+                .as_str()
+                .and_then(|arn| arn.rsplit(':').next());
+            name.and_then(|name| name.split('-').nth(1))
+                .expect("a queue of a stack")
+                .to_owned()
         }
         Some("aws:dynamodb") => "the stream".to_owned(),
         other => panic!("nothing here sends {other:?}"),
@@ -70,12 +86,24 @@ fn sender(event: &Value) -> String {
 fn there_is_an_event_of_every_kind_and_each_is_of_a_kind() {
     let template = Template::load().expect("the template can be read");
     let routes = template.routes.iter().map(|route| {
-        let key = route.key.as_ref().map_or_else(|| "$default".to_owned(), |(method, path)| format!("{method} {path}"));
+        let key = route.key.as_ref().map_or_else(
+            || "$default".to_owned(),
+            |(method, path)| format!("{method} {path}"),
+        );
         (&route.function, key)
     });
-    let queues = template.queue_mappings.iter().map(|mapping| (&mapping.function, mapping.queue.clone()));
-    let streams = template.stream_mappings.iter().map(|mapping| (&mapping.function, "the stream".to_owned()));
-    let schedules = template.schedules.iter().map(|schedule| (&schedule.function, schedule.input.to_string()));
+    let queues = template
+        .queue_mappings
+        .iter()
+        .map(|mapping| (&mapping.function, mapping.queue.clone()));
+    let streams = template
+        .stream_mappings
+        .iter()
+        .map(|mapping| (&mapping.function, "the stream".to_owned()));
+    let schedules = template
+        .schedules
+        .iter()
+        .map(|schedule| (&schedule.function, schedule.input.to_string()));
     let declared: BTreeSet<_> = routes
         .chain(queues)
         .chain(streams)
@@ -84,13 +112,22 @@ fn there_is_an_event_of_every_kind_and_each_is_of_a_kind() {
         .collect();
 
     let events = events();
-    let there: BTreeSet<_> = events.iter().map(|(name, event)| (function_of(name).to_owned(), sender(event))).collect();
+    let there: BTreeSet<_> = events
+        .iter()
+        .map(|(name, event)| (function_of(name).to_owned(), sender(event)))
+        .collect();
     assert_eq!(there, declared);
 
     let filters = &template.stream_mappings[0].filters;
-    for (name, event) in events.iter().filter(|(_, event)| sender(event) == "the stream") {
+    for (name, event) in events
+        .iter()
+        .filter(|(_, event)| sender(event) == "the stream")
+    {
         for record in event["Records"].as_array().into_iter().flatten() {
-            assert!(filters.iter().any(|filter| filter.matches(record)), "{name} has what is filtered out: {record}");
+            assert!(
+                filters.iter().any(|filter| filter.matches(record)),
+                "{name} has what is filtered out: {record}"
+            );
         }
     }
 }
@@ -98,8 +135,12 @@ fn there_is_an_event_of_every_kind_and_each_is_of_a_kind() {
 /// An event as its function takes it, with time enough.
 fn lambda<T: DeserializeOwned>(event: &Value) -> LambdaEvent<T> {
     let mut context = Context::default();
-    context.deadline = u64::try_from(Timestamp::now().plus(Duration::from_secs(30)).millis()).expect("a time of today");
-    LambdaEvent::new(T::deserialize(event).expect("the function takes it"), context)
+    context.deadline = u64::try_from(Timestamp::now().plus(Duration::from_secs(30)).millis())
+        .expect("a time of today");
+    LambdaEvent::new(
+        T::deserialize(event).expect("the function takes it"),
+        context,
+    )
 }
 
 /// What is expected of an answer of HTTP.
@@ -115,7 +156,9 @@ fn batch<E: Debug>(answer: Result<impl Serialize, E>) -> Value {
 
 #[tokio::test]
 async fn every_event_is_answered_by_its_function() {
-    let stack = LocalStack::start(0, Data::Samples, Settings::default()).await.expect("a stack starts");
+    let stack = LocalStack::start(0, Data::Samples, Settings::default())
+        .await
+        .expect("a stack starts");
     let aws = emulator::sdk_config(&stack.aws_url);
     let queue = |name: &str| Queue::new(aws_sdk_sqs::Client::new(&aws), stack.queue_url(name));
     let table = Table::new(emulator::client(&stack.dynamodb_url), stack.table.as_str());
@@ -130,47 +173,87 @@ async fn every_event_is_answered_by_its_function() {
         dead_letters: queue("users-dead-letters"),
         clock: Arc::new(Timestamp::now),
     };
-    let job_queues = JobQueues { urgent: queue("jobs"), long: queue("long-jobs") };
+    let job_queues = JobQueues {
+        urgent: queue("jobs"),
+        long: queue("long-jobs"),
+    };
     let changes = muster_changes::Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
         jobs: job_queues.clone(),
         failed_records: Bucket::new(&aws, "failed-records").expect("the configuration is complete"),
     };
-    let jobs = muster_jobs::Deps { table, jobs: job_queues, clock: Arc::new(Timestamp::now), pace: Pace::default() };
+    let jobs = muster_jobs::Deps {
+        table,
+        jobs: job_queues,
+        clock: Arc::new(Timestamp::now),
+        pace: Pace::default(),
+    };
 
     let mut answers = BTreeMap::new();
     let events = events();
     for (name, event) in &events {
-        let request = || muster::lambda::request(&event.to_string()).expect("an event of the gateway");
+        let request =
+            || muster::lambda::request(&event.to_string()).expect("an event of the gateway");
         let answer = match function_of(name) {
             "teams" => status(Box::pin(muster_teams::handle(request(), &http)).await),
             "members" => status(Box::pin(muster_members::handle(request(), &http)).await),
             "workload" => status(Box::pin(muster_workload::handle(request(), &http)).await),
             "docs" => status(Ok(muster_docs::handle(request()))),
-            "assignment" => batch(Box::pin(muster_assignment::handle(lambda(event), &assignment)).await),
-            "directory" => batch(Box::pin(muster_directory::handle(lambda(event), &directory)).await),
+            "assignment" => {
+                batch(Box::pin(muster_assignment::handle(lambda(event), &assignment)).await)
+            }
+            "directory" => {
+                batch(Box::pin(muster_directory::handle(lambda(event), &directory)).await)
+            }
             "changes" => batch(Box::pin(muster_changes::handle(lambda(event), &changes)).await),
             "jobs" => batch(Box::pin(muster_jobs::handle(lambda(event), &jobs)).await),
             unknown => panic!("{unknown} is no function"),
         };
         answers.insert(name.clone(), answer);
     }
-    let expected: BTreeMap<String, Value> = serde_json::from_str(ANSWERS).expect("names and answers");
+    let expected: BTreeMap<String, Value> =
+        serde_json::from_str(ANSWERS).expect("names and answers");
     assert_eq!(answers, expected);
 
-    assert_eq!(stack.failed_records.keys(), [""; 0], "no example has a record that cannot be read");
+    assert_eq!(
+        stack.failed_records.keys(),
+        [""; 0],
+        "no example has a record that cannot be read"
+    );
     for queue in ["tickets", "users"] {
-        let dead_letters = stack.queues.contents(queue).expect("there is such a queue").dead_letters;
-        assert_eq!(dead_letters, [], "what cannot be understood is no failure, but no example either");
+        let dead_letters = stack
+            .queues
+            .contents(queue)
+            .expect("there is such a queue")
+            .dead_letters;
+        assert_eq!(
+            dead_letters,
+            [],
+            "what cannot be understood is no failure, but no example either"
+        );
     }
-    // Each file is named by what it has announced, in its own time: what the other events did is of today.
+    // Each file is named by what it has announced, in its own time: what the other events did is of
+    // today.
     let (announced, _) = stack.events.after(0);
-    let announced = announced.iter().map(|event| serde_json::from_str(event.get()).expect("an event is JSON"));
+    let announced = announced
+        .iter()
+        .map(|event| serde_json::from_str(event.get()).expect("an event is JSON"));
     let of_the_files: BTreeSet<String> = announced
-        .filter(|event: &Value| event["time"].as_str().is_some_and(|time| time.starts_with("2025-01-05")))
-        .map(|event| format!("changes/{}", event["type"].as_str().expect("a type").replace('.', "-")))
+        .filter(|event: &Value| {
+            event["time"]
+                .as_str()
+                .is_some_and(|time| time.starts_with("2025-01-05"))
+        })
+        .map(|event| {
+            format!(
+                "changes/{}",
+                event["type"].as_str().expect("a type").replace('.', "-")
+            )
+        })
         .collect();
-    let named = events.keys().filter(|name| function_of(name) == "changes" && *name != "changes/user-updated");
+    let named = events
+        .keys()
+        .filter(|name| function_of(name) == "changes" && *name != "changes/user-updated");
     assert_eq!(of_the_files, named.cloned().collect());
     stack.stop().await.expect("the stack stops");
 }

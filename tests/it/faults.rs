@@ -1,5 +1,5 @@
-//! A table that throttles, conflicts, breaks off, or loses its answer: a request succeeds exactly once, or says that it could
-//! not be served, in time and in the caller's contract.
+//! A table that throttles, conflicts, breaks off, or loses its answer: a request succeeds exactly
+//! once, or says that it could not be served, in time and in the caller's contract.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,8 @@ use crate::support::{
     tickets::assigned,
 };
 
-/// An organization with one team, which user 1 leads. Where they are needed, users 0 and 1 are in it, and 2 has left it.
+/// An organization with one team, which user 1 leads. Where they are needed, users 0 and 1 are in
+/// it, and 2 has left it.
 struct World {
     org: Organization,
     table: Table,
@@ -44,7 +45,8 @@ struct World {
 /// How long a function has whose table never recovers. The store gives up half a second before.
 const SHORT: Duration = Duration::from_secs(3);
 
-/// A stack of this module's own, replaced now and then: the engine slows down as its table and its transactions grow.
+/// A stack of this module's own, replaced now and then: the engine slows down as its table and its
+/// transactions grow.
 async fn stack() -> Stack {
     static STACK: Mutex<Option<(Stack, usize)>> = Mutex::const_new(None);
     let mut current = STACK.lock().await;
@@ -60,7 +62,10 @@ impl World {
     /// One for any write.
     async fn new() -> Self {
         let world = Self::with(&[(0, "member"), (1, "lead"), (2, "gone")]).await;
-        world.org.put_ticket("TKT-1", &assigned(&world.team, &world.org.users[0], 1)).await;
+        world
+            .org
+            .put_ticket("TKT-1", &assigned(&world.team, &world.org.users[0], 1))
+            .await;
         world
     }
 
@@ -80,28 +85,60 @@ impl World {
         let deps = direct::deps(&org.stack, Script::default().client(&org.stack));
         let (bare, itsm) = (org.toptickets.token(), org.itsm.token());
         let call = async |token: &str, method: Method, target: &str, body: Value| {
-            let answer = Invocation::new(token, method, target, Some(body)).call(&deps).await;
+            let answer = Invocation::new(token, method, target, Some(body))
+                .call(&deps)
+                .await;
             assert!(answer.status.is_success(), "{answer}");
             answer.json
         };
         let lead = id(&org.users[1]);
         call(bare, Method::GET, "/v1/teams", Value::Null).await;
-        let created = call(itsm, Method::POST, "/v1/teams", json!({ "name": "Team", "lead_id": lead })).await;
-        let team = created["data"]["id"].as_str().expect("an id").trim_start_matches("team_").to_owned();
+        let created = call(
+            itsm,
+            Method::POST,
+            "/v1/teams",
+            json!({ "name": "Team", "lead_id": lead }),
+        )
+        .await;
+        let team = created["data"]["id"]
+            .as_str()
+            .expect("an id")
+            .trim_start_matches("team_")
+            .to_owned();
         let members = format!("/v1/teams/{team}/members");
         for (n, role) in users {
             let user = id(&org.users[*n]);
             let role_given = if *role == "lead" { "lead" } else { "member" };
-            call(itsm, Method::POST, &members, json!({ "user_id": user, "role": role_given })).await;
+            call(
+                itsm,
+                Method::POST,
+                &members,
+                json!({ "user_id": user, "role": role_given }),
+            )
+            .await;
             if *role == "gone" {
-                call(itsm, Method::DELETE, &format!("{members}/{user}"), Value::Null).await;
+                call(
+                    itsm,
+                    Method::DELETE,
+                    &format!("{members}/{user}"),
+                    Value::Null,
+                )
+                .await;
             }
         }
-        Self { table: Table::of(&org), org, team, keys: deps.keys }
+        Self {
+            table: Table::of(&org),
+            org,
+            team,
+            keys: deps.keys,
+        }
     }
 
     fn deps(&self, script: &Script) -> Deps {
-        Deps { keys: Arc::clone(&self.keys), ..direct::deps(&self.org.stack, script.client(&self.org.stack)) }
+        Deps {
+            keys: Arc::clone(&self.keys),
+            ..direct::deps(&self.org.stack, script.client(&self.org.stack))
+        }
     }
 
     fn token(&self, contract: Contract) -> &str {
@@ -134,8 +171,16 @@ impl World {
             (text(item, "name").to_owned(), state)
         };
         let gone = contents.gone.len();
-        let left = contents.memberships.iter().filter(|one| contents.gone.contains_key(&one.team)).count();
-        State { teams: contents.teams.iter().map(team).collect(), gone, left }
+        let left = contents
+            .memberships
+            .iter()
+            .filter(|one| contents.gone.contains_key(&one.team))
+            .count();
+        State {
+            teams: contents.teams.iter().map(team).collect(),
+            gone,
+            left,
+        }
     }
 }
 
@@ -233,25 +278,55 @@ impl Write {
         let (team, user) = (world.team_path(), |n| world.user(n));
         let members = format!("{team}/members");
         let (method, target, body) = match self {
-            Self::Create | Self::CreateOnce => (Method::POST, "/v1/teams".to_owned(), json!({ "name": "New" })),
-            Self::CreateWithLead => {
-                (Method::POST, "/v1/teams".to_owned(), json!({ "name": "New", "lead_id": user(3) }))
+            Self::Create | Self::CreateOnce => (
+                Method::POST,
+                "/v1/teams".to_owned(),
+                json!({ "name": "New" }),
+            ),
+            Self::CreateWithLead => (
+                Method::POST,
+                "/v1/teams".to_owned(),
+                json!({ "name": "New", "lead_id": user(3) }),
+            ),
+            Self::Describe | Self::DescribeIf => {
+                (Method::PATCH, team, json!({ "description": "New" }))
             }
-            Self::Describe | Self::DescribeIf => (Method::PATCH, team, json!({ "description": "New" })),
             Self::Rename => (Method::PATCH, team, json!({ "name": "New" })),
             Self::Lead => (Method::PATCH, team, json!({ "lead_id": user(3) })),
             Self::ClearLead => (Method::PATCH, team, json!({ "lead_id": null })),
             Self::Delete | Self::DeleteIf => (Method::DELETE, team, Value::Null),
             Self::Add | Self::AddOnce => (Method::POST, members, json!({ "user_id": user(3) })),
-            Self::AddLead => (Method::POST, members, json!({ "user_id": user(3), "role": "lead" })),
+            Self::AddLead => (
+                Method::POST,
+                members,
+                json!({ "user_id": user(3), "role": "lead" }),
+            ),
             Self::Return => (Method::POST, members, json!({ "user_id": user(2) })),
-            Self::Remove => (Method::DELETE, format!("{members}/{}", user(0)), Value::Null),
-            Self::RemoveLead => (Method::DELETE, format!("{members}/{}", user(1)), Value::Null),
-            Self::Learn => (Method::PATCH, format!("{members}/{}", user(0)), json!({ "skills": ["VPN"] })),
-            Self::Promote => {
-                (Method::PATCH, format!("{members}/{}", user(0)), json!({ "role": "lead", "skills": ["VPN"] }))
-            }
-            Self::Demote => (Method::PATCH, format!("{members}/{}", user(1)), json!({ "role": "member" })),
+            Self::Remove => (
+                Method::DELETE,
+                format!("{members}/{}", user(0)),
+                Value::Null,
+            ),
+            Self::RemoveLead => (
+                Method::DELETE,
+                format!("{members}/{}", user(1)),
+                Value::Null,
+            ),
+            Self::Learn => (
+                Method::PATCH,
+                format!("{members}/{}", user(0)),
+                json!({ "skills": ["VPN"] }),
+            ),
+            Self::Promote => (
+                Method::PATCH,
+                format!("{members}/{}", user(0)),
+                json!({ "role": "lead", "skills": ["VPN"] }),
+            ),
+            Self::Demote => (
+                Method::PATCH,
+                format!("{members}/{}", user(1)),
+                json!({ "role": "member" }),
+            ),
         };
         let body = Some(body).filter(|body| !body.is_null());
         let invocation = Invocation::new(world.token(contract), method, target, body);
@@ -290,16 +365,31 @@ impl Write {
         let user = |n| world.user(n);
         let moves = !matches!(
             self,
-            Self::Create | Self::CreateOnce | Self::CreateWithLead | Self::Delete | Self::DeleteIf | Self::Learn
+            Self::Create
+                | Self::CreateOnce
+                | Self::CreateWithLead
+                | Self::Delete
+                | Self::DeleteIf
+                | Self::Learn
         );
         if moves {
             state.team().version += 1;
         }
         match self {
             Self::Create | Self::CreateOnce | Self::CreateWithLead => {
-                let lead = if self == Self::CreateWithLead { user(3) } else { String::new() };
+                let lead = if self == Self::CreateWithLead {
+                    user(3)
+                } else {
+                    String::new()
+                };
                 let (description, members, skilled) = Default::default();
-                let new = TeamState { description, lead, version: 1, members, skilled };
+                let new = TeamState {
+                    description,
+                    lead,
+                    version: 1,
+                    members,
+                    skilled,
+                };
                 state.teams.insert("New".to_owned(), new);
             }
             Self::Describe | Self::DescribeIf => "New".clone_into(&mut state.team().description),
@@ -335,34 +425,65 @@ impl Write {
 
     /// The `ETag` of its answer, which goes with what it leaves wherever it shows the team.
     fn etag(self, contract: Contract, left: &State) -> String {
-        if matches!(self, Self::Delete | Self::DeleteIf | Self::Remove | Self::RemoveLead) {
+        if matches!(
+            self,
+            Self::Delete | Self::DeleteIf | Self::Remove | Self::RemoveLead
+        ) {
             return String::new();
         }
         let is_members = matches!(
             self,
-            Self::Add | Self::AddOnce | Self::AddLead | Self::Return | Self::Learn | Self::Promote | Self::Demote
+            Self::Add
+                | Self::AddOnce
+                | Self::AddLead
+                | Self::Return
+                | Self::Learn
+                | Self::Promote
+                | Self::Demote
         );
         if is_members && contract == Itsm {
             return String::new();
         }
-        let is_new = matches!(self, Self::Create | Self::CreateOnce | Self::CreateWithLead | Self::Rename);
-        format!("\"{}\"", left.teams[if is_new { "New" } else { "Team" }].version)
+        let is_new = matches!(
+            self,
+            Self::Create | Self::CreateOnce | Self::CreateWithLead | Self::Rename
+        );
+        format!(
+            "\"{}\"",
+            left.teams[if is_new { "New" } else { "Team" }].version
+        )
     }
 
     fn is_transaction(self) -> bool {
         !matches!(self, Self::Describe | Self::ClearLead | Self::Learn)
     }
 
-    /// What a write can fail with that another attempt may change: first what is hard to get right, then the rest.
+    /// What a write can fail with that another attempt may change: first what is hard to get right,
+    /// then the rest.
     fn transient_faults(self) -> (Vec<Fault>, Vec<Fault>) {
         let (conflict, of_its_own) = if self.is_transaction() {
-            let canceled = [Fault::Canceled("ThrottlingError"), Fault::Canceled("ProvisionedThroughputExceeded")];
+            let canceled = [
+                Fault::Canceled("ThrottlingError"),
+                Fault::Canceled("ProvisionedThroughputExceeded"),
+            ];
             let under_way = Fault::Answer(400, "TransactionInProgressException");
-            (Fault::Canceled("TransactionConflict"), canceled.into_iter().chain([under_way]).collect())
+            (
+                Fault::Canceled("TransactionConflict"),
+                canceled.into_iter().chain([under_way]).collect(),
+            )
         } else {
-            (Fault::Answer(400, "TransactionConflictException"), Vec::new())
+            (
+                Fault::Answer(400, "TransactionConflictException"),
+                Vec::new(),
+            )
         };
-        let hard = vec![conflict, Fault::Dropped, Fault::LostToError, Fault::LostToDrop, Fault::LostInPart];
+        let hard = vec![
+            conflict,
+            Fault::Dropped,
+            Fault::LostToError,
+            Fault::LostToDrop,
+            Fault::LostInPart,
+        ];
         let mut plain = vec![
             Fault::Answer(400, "ThrottlingException"),
             Fault::Answer(400, "ProvisionedThroughputExceededException"),
@@ -387,7 +508,10 @@ const FINAL_FAULTS: [Fault; 4] = [
 /// Every way to read something.
 fn reads(world: &World) -> Vec<(Contract, String)> {
     let team = world.team_path();
-    let mut reads = vec![(Itsm, format!("{team}/workload")), (Itsm, "/v1/teams?search=e".to_owned())];
+    let mut reads = vec![
+        (Itsm, format!("{team}/workload")),
+        (Itsm, "/v1/teams?search=e".to_owned()),
+    ];
     for contract in Contract::ALL {
         reads.extend([(contract, team.clone()), (contract, "/v1/teams".to_owned())]);
         reads.extend(["/members", "/assignments"].map(|list| (contract, format!("{team}{list}"))));
@@ -398,7 +522,11 @@ fn reads(world: &World) -> Vec<(Contract, String)> {
 
 /// Runs these in parallel, but not so many that their timers are late.
 async fn each<T, F: Future<Output = ()>>(these: impl IntoIterator<Item = T>, run: impl Fn(T) -> F) {
-    stream::iter(these).map(run).buffer_unordered(32).collect::<()>().await;
+    stream::iter(these)
+        .map(run)
+        .buffer_unordered(32)
+        .collect::<()>()
+        .await;
 }
 
 /// Calls a function and asserts that it answers before it would be stopped.
@@ -415,40 +543,78 @@ async fn call_in_time(invocation: &Invocation, deps: &Deps) -> Answer {
 /// Asserts that a failure of ours is said in the caller's contract, and nothing more.
 pub fn assert_failed(answer: &Answer, contract: Contract, status: u16, what: &str) {
     assert_eq!(answer.status, status, "{what}: {answer}");
-    assert!(!answer.text.contains(INTERNALS) && !answer.text.contains("Exception"), "{what}: {answer}");
-    assert_eq!(answer.header("retry-after").is_empty(), status != 503, "{what}: {:?}", answer.headers);
+    assert!(
+        !answer.text.contains(INTERNALS) && !answer.text.contains("Exception"),
+        "{what}: {answer}"
+    );
+    assert_eq!(
+        answer.header("retry-after").is_empty(),
+        status != 503,
+        "{what}: {:?}",
+        answer.headers
+    );
     assert_eq!(answer.header("content-type"), "application/json");
     match contract {
         Toptickets => {
-            let fields = answer.json.as_object().unwrap_or_else(|| panic!("{what}: {answer}"));
-            assert!(fields.len() == 1 && fields["detail"].is_string(), "{what}: {answer}");
+            let fields = answer
+                .json
+                .as_object()
+                .unwrap_or_else(|| panic!("{what}: {answer}"));
+            assert!(
+                fields.len() == 1 && fields["detail"].is_string(),
+                "{what}: {answer}"
+            );
         }
         Itsm => {
-            let code = if status == 503 { "SERVICE_UNAVAILABLE" } else { "INTERNAL_ERROR" };
-            assert_eq!((&answer.json["success"], &answer.json["error"]["code"]), (&json!(false), &json!(code)));
-            assert_eq!(answer.json["error"]["details"], Value::Null, "{what}: {answer}");
+            let code = if status == 503 {
+                "SERVICE_UNAVAILABLE"
+            } else {
+                "INTERNAL_ERROR"
+            };
+            assert_eq!(
+                (&answer.json["success"], &answer.json["error"]["code"]),
+                (&json!(false), &json!(code))
+            );
+            assert_eq!(
+                answer.json["error"]["details"],
+                Value::Null,
+                "{what}: {answer}"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn a_write_survives_any_one_fault_and_happens_once() {
-    let cases = Write::ALL.into_iter().enumerate().flat_map(|(n, (write, contract))| {
-        let (hard, plain) = write.transient_faults();
-        // Every write meets the hard ones. The plain ones differ in nothing but their names, so each write meets some.
-        let faults = hard.into_iter().chain(plain.into_iter().skip(n % 3).step_by(3));
-        faults.map(move |fault| (write, contract, fault))
-    });
+    let cases = Write::ALL
+        .into_iter()
+        .enumerate()
+        .flat_map(|(n, (write, contract))| {
+            let (hard, plain) = write.transient_faults();
+            // Every write meets the hard ones. The plain ones differ in nothing but their names, so
+            // each write meets some.
+            let faults = hard
+                .into_iter()
+                .chain(plain.into_iter().skip(n % 3).step_by(3));
+            faults.map(move |fault| (write, contract, fault))
+        });
     each(cases, async |(write, contract, fault)| {
         let what = format!("{write:?} under {contract:?}, {fault:?}");
         let (world, script) = (World::of(write).await, Script::default());
         let expected = write.apply(&world, world.state().await);
         script.once(WRITES, fault);
-        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        let answer = write
+            .invocation(&world, contract)
+            .call(&world.deps(&script))
+            .await;
         assert_eq!(answer.status, write.status(), "{what}: {answer}");
         assert!(script.is_played(), "{what}");
         assert_eq!(script.calls(WRITES), 2, "{what}");
-        assert_eq!(answer.header("etag"), write.etag(contract, &expected), "{what}");
+        assert_eq!(
+            answer.header("etag"),
+            write.etag(contract, &expected),
+            "{what}"
+        );
         assert_eq!(world.state().await, expected, "{what}");
     })
     .await;
@@ -461,13 +627,25 @@ async fn a_write_whose_answer_is_lost_again_and_again_happens_once() {
         let what = format!("{write:?} under {contract:?}");
         let (world, script) = (World::of(write).await, Script::default());
         let expected = write.apply(&world, world.state().await);
-        for fault in [Fault::LostToDrop, Fault::LostToError, Fault::LostInPart, Fault::Dropped] {
+        for fault in [
+            Fault::LostToDrop,
+            Fault::LostToError,
+            Fault::LostInPart,
+            Fault::Dropped,
+        ] {
             script.once(WRITES, fault);
         }
-        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        let answer = write
+            .invocation(&world, contract)
+            .call(&world.deps(&script))
+            .await;
         assert_eq!(answer.status, write.status(), "{what}: {answer}");
         assert!(script.is_played(), "{what}");
-        assert_eq!(answer.header("etag"), write.etag(contract, &expected), "{what}");
+        assert_eq!(
+            answer.header("etag"),
+            write.etag(contract, &expected),
+            "{what}"
+        );
         assert_eq!(world.state().await, expected, "{what}");
     })
     .await;
@@ -475,17 +653,26 @@ async fn a_write_whose_answer_is_lost_again_and_again_happens_once() {
 
 #[tokio::test]
 async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
-    let cases = Write::ALL.into_iter().enumerate().flat_map(|(n, (write, contract))| {
-        let (hard, plain) = write.transient_faults();
-        let faults = hard.into_iter().chain(plain).chain([Fault::Silence]);
-        faults.skip(n % 5).step_by(5).map(move |fault| (write, contract, fault))
-    });
+    let cases = Write::ALL
+        .into_iter()
+        .enumerate()
+        .flat_map(|(n, (write, contract))| {
+            let (hard, plain) = write.transient_faults();
+            let faults = hard.into_iter().chain(plain).chain([Fault::Silence]);
+            faults
+                .skip(n % 5)
+                .step_by(5)
+                .map(move |fault| (write, contract, fault))
+        });
     each(cases, async |(write, contract, fault)| {
         let what = format!("{write:?} under {contract:?}, {fault:?}");
         let (world, script) = (World::of(write).await, Script::default());
         let before = world.state().await;
         script.always(WRITES, fault.clone());
-        let invocation = Invocation { time: SHORT, ..write.invocation(&world, contract) };
+        let invocation = Invocation {
+            time: SHORT,
+            ..write.invocation(&world, contract)
+        };
         let answer = call_in_time(&invocation, &world.deps(&script)).await;
         assert_failed(&answer, contract, 503, &what);
         if !matches!(fault, Fault::Silence) {
@@ -493,7 +680,10 @@ async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
         }
         let after = world.state().await;
         // A last attempt may have been given up before it came to anything.
-        let lost = matches!(fault, Fault::LostToError | Fault::LostToDrop | Fault::LostInPart);
+        let lost = matches!(
+            fault,
+            Fault::LostToError | Fault::LostToDrop | Fault::LostInPart
+        );
         let at_most_once = after == before || lost && after == write.apply(&world, before.clone());
         assert!(at_most_once, "{what}: {after:?}, before {before:?}");
     })
@@ -503,15 +693,23 @@ async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
 #[tokio::test]
 async fn a_final_fault_is_answered_at_once_and_without_internals() {
     let cases = Write::ALL.into_iter().flat_map(|(write, contract)| {
-        let canceled = write.is_transaction().then_some(Fault::Canceled("ValidationError"));
-        FINAL_FAULTS.into_iter().chain(canceled).map(move |fault| (write, contract, fault))
+        let canceled = write
+            .is_transaction()
+            .then_some(Fault::Canceled("ValidationError"));
+        FINAL_FAULTS
+            .into_iter()
+            .chain(canceled)
+            .map(move |fault| (write, contract, fault))
     });
     each(cases, async |(write, contract, fault)| {
         let what = format!("{write:?} under {contract:?}, {fault:?}");
         let (world, script) = (World::of(write).await, Script::default());
         let before = world.state().await;
         script.always(WRITES, fault);
-        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        let answer = write
+            .invocation(&world, contract)
+            .call(&world.deps(&script))
+            .await;
         assert_failed(&answer, contract, 500, &what);
         assert_eq!(script.calls(WRITES), 1, "{what}");
         assert_eq!(world.state().await, before, "{what}");
@@ -532,7 +730,9 @@ const READ_FAULTS: [Fault; 6] = [
 #[tokio::test]
 async fn a_read_is_tried_again() {
     let world = World::new().await;
-    let cases = reads(&world).into_iter().flat_map(|read| READ_FAULTS.map(|fault| (read.clone(), fault)));
+    let cases = reads(&world)
+        .into_iter()
+        .flat_map(|read| READ_FAULTS.map(|fault| (read.clone(), fault)));
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
         let invocation = Invocation::new(world.token(contract), Method::GET, &*target, None);
@@ -547,10 +747,18 @@ async fn a_read_is_tried_again() {
             let answer = invocation.call(&world.deps(&script)).await;
             assert!(script.is_played(), "{what}");
             let same = answer.json == expected.json || target.ends_with("/workload");
-            assert!(answer.status == 200 && same, "{what}: {answer}, not {expected}");
+            assert!(
+                answer.status == 200 && same,
+                "{what}: {answer}, not {expected}"
+            );
         }
         cold.once(&["GetItem"], fault.clone());
-        let answer = invocation.call(&direct::deps(&world.org.stack, cold.client(&world.org.stack))).await;
+        let answer = invocation
+            .call(&direct::deps(
+                &world.org.stack,
+                cold.client(&world.org.stack),
+            ))
+            .await;
         assert!(cold.is_played() && answer.status == 200, "{what}: {answer}");
     })
     .await;
@@ -559,7 +767,10 @@ async fn a_read_is_tried_again() {
 #[tokio::test]
 async fn what_the_table_puts_off_is_read_again_until_the_time_is_up() {
     let world = World::new().await;
-    world.org.set_load(&world.team, &[("open_tickets", n(1))]).await;
+    world
+        .org
+        .set_load(&world.team, &[("open_tickets", n(1))])
+        .await;
     for contract in Contract::ALL {
         let target = format!("{}/assignments", world.team_path());
         let invocation = Invocation::new(world.token(contract), Method::GET, target, None);
@@ -567,11 +778,23 @@ async fn what_the_table_puts_off_is_read_again_until_the_time_is_up() {
         let expected = invocation.call(&world.deps(&fine)).await;
         once.once(&["BatchGetItem"], Fault::PutOff);
         let answer = invocation.call(&world.deps(&once)).await;
-        assert_eq!((once.calls(&["BatchGetItem"]), &answer.json), (2, &expected.json), "{answer}");
+        assert_eq!(
+            (once.calls(&["BatchGetItem"]), &answer.json),
+            (2, &expected.json),
+            "{answer}"
+        );
         assert!(answer.text.contains("TKT-1"), "{answer}");
         always.always(&["BatchGetItem"], Fault::PutOff);
-        let short = Invocation { time: SHORT, ..invocation };
-        assert_failed(&call_in_time(&short, &world.deps(&always)).await, contract, 503, "put off for ever");
+        let short = Invocation {
+            time: SHORT,
+            ..invocation
+        };
+        assert_failed(
+            &call_in_time(&short, &world.deps(&always)).await,
+            contract,
+            503,
+            "put off for ever",
+        );
     }
 }
 
@@ -589,12 +812,17 @@ async fn a_write_whose_reads_fail_once_happens_once() {
         Write::DescribeIf,
         Write::AddOnce,
     ];
-    let cases = reading.into_iter().flat_map(|write| (0..4).map(move |nth| (write, nth)));
+    let cases = reading
+        .into_iter()
+        .flat_map(|write| (0..4).map(move |nth| (write, nth)));
     each(cases, async |(write, nth)| {
         let (world, script) = (World::of(write).await, Script::default());
         let expected = write.apply(&world, world.state().await);
         script.nth(READS, nth, READ_FAULTS[nth].clone());
-        let answer = write.invocation(&world, Itsm).call(&world.deps(&script)).await;
+        let answer = write
+            .invocation(&world, Itsm)
+            .call(&world.deps(&script))
+            .await;
         assert_eq!(answer.status, write.status(), "{write:?}: {answer}");
         assert_eq!(world.state().await, expected, "{write:?}");
     })
@@ -605,19 +833,36 @@ async fn a_write_whose_reads_fail_once_happens_once() {
 async fn reads_of_a_table_that_never_recovers_end_in_time() {
     let world = World::new().await;
     let cases = reads(&world).into_iter().flat_map(|read| {
-        let faults = [READ_FAULTS[0].clone(), READ_FAULTS[2].clone(), Fault::Dropped, Fault::Silence];
+        let faults = [
+            READ_FAULTS[0].clone(),
+            READ_FAULTS[2].clone(),
+            Fault::Dropped,
+            Fault::Silence,
+        ];
         faults.map(|fault| (read.clone(), fault))
     });
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
         let script = Script::default();
         script.always(READS, fault);
-        let invocation =
-            Invocation { time: SHORT, ..Invocation::new(world.token(contract), Method::GET, &*target, None) };
-        assert_failed(&call_in_time(&invocation, &world.deps(&script)).await, contract, 503, &what);
+        let invocation = Invocation {
+            time: SHORT,
+            ..Invocation::new(world.token(contract), Method::GET, &*target, None)
+        };
+        assert_failed(
+            &call_in_time(&invocation, &world.deps(&script)).await,
+            contract,
+            503,
+            &what,
+        );
         // The first to fail is the key's read, where the key is not in memory.
         let cold = direct::deps(&world.org.stack, script.client(&world.org.stack));
-        assert_failed(&call_in_time(&invocation, &cold).await, contract, 503, &what);
+        assert_failed(
+            &call_in_time(&invocation, &cold).await,
+            contract,
+            503,
+            &what,
+        );
     })
     .await;
 }
@@ -625,15 +870,25 @@ async fn reads_of_a_table_that_never_recovers_end_in_time() {
 #[tokio::test]
 async fn a_final_fault_of_a_read_is_answered_at_once() {
     let world = World::new().await;
-    let cases = reads(&world).into_iter().flat_map(|read| FINAL_FAULTS.map(|fault| (read.clone(), fault)));
+    let cases = reads(&world)
+        .into_iter()
+        .flat_map(|read| FINAL_FAULTS.map(|fault| (read.clone(), fault)));
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
         let invocation = Invocation::new(world.token(contract), Method::GET, &*target, None);
         let (all, fine) = (Script::default(), Script::default());
         all.always(READS, fault);
         invocation.call(&world.deps(&fine)).await;
-        assert_failed(&invocation.call(&world.deps(&all)).await, contract, 500, &what);
-        assert!(all.calls(READS) <= fine.calls(READS), "{what}: no call is made again");
+        assert_failed(
+            &invocation.call(&world.deps(&all)).await,
+            contract,
+            500,
+            &what,
+        );
+        assert!(
+            all.calls(READS) <= fine.calls(READS),
+            "{what}: no call is made again"
+        );
         let cold = direct::deps(&world.org.stack, all.client(&world.org.stack));
         assert_failed(&invocation.call(&cold).await, contract, 500, &what);
     })
@@ -651,7 +906,12 @@ async fn a_function_that_has_no_time_left_says_so() {
         };
         let script = Script::default();
         script.always(READS, Fault::Silence);
-        assert_failed(&invocation.call(&world.deps(&script)).await, contract, 503, "no time");
+        assert_failed(
+            &invocation.call(&world.deps(&script)).await,
+            contract,
+            503,
+            "no time",
+        );
         assert_eq!(world.state().await, before);
     }
 }
@@ -682,10 +942,21 @@ async fn raced(write: Write, between: impl Fn(&World) -> Hook, then: impl Fn(Con
         let (world, script) = (World::new().await, Script::default());
         let before = world.state().await;
         script.once(WRITES, Fault::After(between(&world)));
-        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        let answer = write
+            .invocation(&world, contract)
+            .call(&world.deps(&script))
+            .await;
         assert!(script.is_played());
         let after = world.state().await;
-        then(contract, Raced { world, before, answer, after });
+        then(
+            contract,
+            Raced {
+                world,
+                before,
+                answer,
+                after,
+            },
+        );
     }
 }
 
@@ -707,15 +978,41 @@ async fn a_rename_keeps_what_was_described_in_between() {
             json!({ "description": "New", "queue_strategy": "least_busy" }),
         )
     };
-    raced(Write::Rename, describe, |_, Raced { world, before, answer, after }| {
-        assert_eq!(answer.status, 200, "{answer}");
-        assert_eq!(after, Write::Rename.apply(&world, Write::Describe.apply(&world, before)));
-    })
+    raced(
+        Write::Rename,
+        describe,
+        |_,
+         Raced {
+             world,
+             before,
+             answer,
+             after,
+         }| {
+            assert_eq!(answer.status, 200, "{answer}");
+            assert_eq!(
+                after,
+                Write::Rename.apply(&world, Write::Describe.apply(&world, before))
+            );
+        },
+    )
     .await;
-    raced(Write::Lead, describe, |_, Raced { world, before, answer, after }| {
-        assert_eq!(answer.status, 200, "{answer}");
-        assert_eq!(after, Write::Lead.apply(&world, Write::Describe.apply(&world, before)));
-    })
+    raced(
+        Write::Lead,
+        describe,
+        |_,
+         Raced {
+             world,
+             before,
+             answer,
+             after,
+         }| {
+            assert_eq!(answer.status, 200, "{answer}");
+            assert_eq!(
+                after,
+                Write::Lead.apply(&world, Write::Describe.apply(&world, before))
+            );
+        },
+    )
     .await;
 }
 
@@ -723,15 +1020,34 @@ async fn a_rename_keeps_what_was_described_in_between() {
 #[tokio::test]
 async fn a_team_changed_in_between_is_no_longer_of_its_version() {
     let describe = |world: &World| {
-        meanwhile(world, Method::PATCH, world.team_path(), json!({ "description": "New", "lead_id": world.user(3) }))
+        meanwhile(
+            world,
+            Method::PATCH,
+            world.team_path(),
+            json!({ "description": "New", "lead_id": world.user(3) }),
+        )
     };
     for write in [Write::DescribeIf, Write::DeleteIf] {
-        raced(write, describe, |contract, Raced { world, before, answer, after }| {
-            assert_eq!((answer.status.as_u16(), answer.header("etag")), (412, ""), "{write:?}, {contract:?}: {answer}");
-            let mut changed = Write::Describe.apply(&world, before);
-            changed.team().lead = world.user(3);
-            assert_eq!(after, changed, "{write:?}");
-        })
+        raced(
+            write,
+            describe,
+            |contract,
+             Raced {
+                 world,
+                 before,
+                 answer,
+                 after,
+             }| {
+                assert_eq!(
+                    (answer.status.as_u16(), answer.header("etag")),
+                    (412, ""),
+                    "{write:?}, {contract:?}: {answer}"
+                );
+                let mut changed = Write::Describe.apply(&world, before);
+                changed.team().lead = world.user(3);
+                assert_eq!(after, changed, "{write:?}");
+            },
+        )
         .await;
     }
 }
@@ -740,7 +1056,12 @@ async fn a_team_changed_in_between_is_no_longer_of_its_version() {
 #[tokio::test]
 async fn another_version_is_said_before_what_the_user_became() {
     let (world, script) = (World::new().await, Script::default());
-    let describe = meanwhile(&world, Method::PATCH, world.team_path(), json!({ "description": "Theirs" }));
+    let describe = meanwhile(
+        &world,
+        Method::PATCH,
+        world.team_path(),
+        json!({ "description": "Theirs" }),
+    );
     let deactivate = profile(&world, 3, |user| user.status = UserStatus::Inactive);
     script.once(
         WRITES,
@@ -752,31 +1073,74 @@ async fn another_version_is_said_before_what_the_user_became() {
             })
         })),
     );
-    let invocation = Write::Lead.invocation(&world, Itsm).with("if-match", "\"5\"");
+    let invocation = Write::Lead
+        .invocation(&world, Itsm)
+        .with("if-match", "\"5\"");
     let answer = invocation.call(&world.deps(&script)).await;
-    assert_eq!((answer.status.as_u16(), script.calls(WRITES)), (412, 1), "{answer}");
+    assert_eq!(
+        (answer.status.as_u16(), script.calls(WRITES)),
+        (412, 1),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
 async fn a_rename_replaces_a_name_given_in_between() {
-    let rename = |world: &World| meanwhile(world, Method::PATCH, world.team_path(), json!({ "name": "Other" }));
-    raced(Write::Rename, rename, |_, Raced { mut before, answer, after, .. }| {
-        assert_eq!(answer.status, 200, "{answer}");
-        before.team().version += 2;
-        assert_eq!((after.teams.len(), &after.teams["New"]), (1, &before.teams["Team"]));
-    })
+    let rename = |world: &World| {
+        meanwhile(
+            world,
+            Method::PATCH,
+            world.team_path(),
+            json!({ "name": "Other" }),
+        )
+    };
+    raced(
+        Write::Rename,
+        rename,
+        |_,
+         Raced {
+             mut before,
+             answer,
+             after,
+             ..
+         }| {
+            assert_eq!(answer.status, 200, "{answer}");
+            before.team().version += 2;
+            assert_eq!(
+                (after.teams.len(), &after.teams["New"]),
+                (1, &before.teams["Team"])
+            );
+        },
+    )
     .await;
 }
 
 #[tokio::test]
 async fn a_name_taken_in_between_is_taken() {
-    let create = |world: &World| meanwhile(world, Method::POST, "/v1/teams".to_owned(), json!({ "name": "nEW" }));
+    let create = |world: &World| {
+        meanwhile(
+            world,
+            Method::POST,
+            "/v1/teams".to_owned(),
+            json!({ "name": "nEW" }),
+        )
+    };
     for write in [Write::Create, Write::Rename] {
-        raced(write, create, |contract, Raced { before, answer, after, .. }| {
-            assert_eq!(answer.status, conflict(contract), "{answer}");
-            assert_eq!(after.teams["Team"], before.teams["Team"]);
-            assert_eq!(after.teams.len(), 2);
-        })
+        raced(
+            write,
+            create,
+            |contract,
+             Raced {
+                 before,
+                 answer,
+                 after,
+                 ..
+             }| {
+                assert_eq!(answer.status, conflict(contract), "{answer}");
+                assert_eq!(after.teams["Team"], before.teams["Team"]);
+                assert_eq!(after.teams.len(), 2);
+            },
+        )
         .await;
     }
 }
@@ -785,14 +1149,30 @@ async fn a_name_taken_in_between_is_taken() {
 async fn a_team_deleted_in_between_is_not_found() {
     let delete = |world: &World| meanwhile(world, Method::DELETE, world.team_path(), Value::Null);
     for (write, _) in Write::ALL {
-        if matches!(write, Write::Create | Write::CreateOnce | Write::CreateWithLead) {
+        if matches!(
+            write,
+            Write::Create | Write::CreateOnce | Write::CreateWithLead
+        ) {
             continue;
         }
-        raced(write, delete, |_, Raced { world, before, answer, after }| {
-            assert_eq!(answer.status, 404, "{write:?}: {answer}");
-            assert!(answer.text.contains("Team not found"), "{write:?}: {answer}");
-            assert_eq!(after, Write::Delete.apply(&world, before), "{write:?}");
-        })
+        raced(
+            write,
+            delete,
+            |_,
+             Raced {
+                 world,
+                 before,
+                 answer,
+                 after,
+             }| {
+                assert_eq!(answer.status, 404, "{write:?}: {answer}");
+                assert!(
+                    answer.text.contains("Team not found"),
+                    "{write:?}: {answer}"
+                );
+                assert_eq!(after, Write::Delete.apply(&world, before), "{write:?}");
+            },
+        )
         .await;
     }
 }
@@ -805,7 +1185,12 @@ fn profile(world: &World, n: usize, change: impl Fn(&mut User)) -> Hook {
     change(&mut user);
     Arc::new(move || {
         let (store, org, user) = (store.clone(), org.clone(), user.clone());
-        Box::pin(async move { store.put_users(&org, &[user]).await.expect("users can be written") })
+        Box::pin(async move {
+            store
+                .put_users(&org, &[user])
+                .await
+                .expect("users can be written")
+        })
     })
 }
 
@@ -819,11 +1204,22 @@ async fn a_user_deactivated_in_between_is_inactive() {
         (Write::CreateWithLead, 3),
         (Write::Promote, 0),
     ] {
-        let deactivate = |world: &World| profile(world, n, |user| user.status = UserStatus::Inactive);
-        raced(write, deactivate, |_, Raced { before, answer, after, .. }| {
-            assert_eq!(answer.status, 422, "{write:?}: {answer}");
-            assert_eq!(after, before, "{write:?}");
-        })
+        let deactivate =
+            |world: &World| profile(world, n, |user| user.status = UserStatus::Inactive);
+        raced(
+            write,
+            deactivate,
+            |_,
+             Raced {
+                 before,
+                 answer,
+                 after,
+                 ..
+             }| {
+                assert_eq!(answer.status, 422, "{write:?}: {answer}");
+                assert_eq!(after, before, "{write:?}");
+            },
+        )
         .await;
     }
 }
@@ -832,11 +1228,21 @@ async fn a_user_deactivated_in_between_is_inactive() {
 async fn a_profile_changed_in_between_is_copied_as_it_became() {
     for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
         let rename = |world: &World| profile(world, n, |user| "Renamed".clone_into(&mut user.name));
-        raced(write, rename, |_, Raced { world, before, answer, after }| {
-            assert_eq!(answer.status, 201, "{write:?}: {answer}");
-            assert!(answer.text.contains("Renamed"), "{write:?}: {answer}");
-            assert_eq!(after, write.apply(&world, before), "{write:?}");
-        })
+        raced(
+            write,
+            rename,
+            |_,
+             Raced {
+                 world,
+                 before,
+                 answer,
+                 after,
+             }| {
+                assert_eq!(answer.status, 201, "{write:?}: {answer}");
+                assert!(answer.text.contains("Renamed"), "{write:?}: {answer}");
+                assert_eq!(after, write.apply(&world, before), "{write:?}");
+            },
+        )
         .await;
     }
 }
@@ -852,77 +1258,161 @@ async fn a_user_added_in_between_is_a_member_already() {
                 json!({ "user_id": world.user(n) }),
             )
         };
-        raced(write, add, |contract, Raced { world, before, answer, after }| {
-            assert_eq!(answer.status, conflict(contract), "{write:?}: {answer}");
-            assert_eq!(after, write.apply(&world, before), "{write:?}");
-        })
+        raced(
+            write,
+            add,
+            |contract,
+             Raced {
+                 world,
+                 before,
+                 answer,
+                 after,
+             }| {
+                assert_eq!(answer.status, conflict(contract), "{write:?}: {answer}");
+                assert_eq!(after, write.apply(&world, before), "{write:?}");
+            },
+        )
         .await;
     }
 }
 
 #[tokio::test]
 async fn a_member_removed_in_between_is_not_found() {
-    for (write, n) in [(Write::Remove, 0), (Write::Add, 0), (Write::Learn, 0), (Write::Promote, 0)] {
+    for (write, n) in [
+        (Write::Remove, 0),
+        (Write::Add, 0),
+        (Write::Learn, 0),
+        (Write::Promote, 0),
+    ] {
         let remove = |world: &World| {
             let member = format!("{}/members/{}", world.team_path(), world.user(n));
             meanwhile(world, Method::DELETE, member, Value::Null)
         };
-        raced(write, remove, |_, Raced { world, before, answer, after }| {
-            let removed = Write::Remove.apply(&world, before);
-            if write == Write::Add {
-                assert_eq!((answer.status.as_u16(), after), (201, write.apply(&world, removed)), "{answer}");
-            } else {
-                assert_eq!((answer.status.as_u16(), after), (404, removed), "{answer}");
-            }
-        })
+        raced(
+            write,
+            remove,
+            |_,
+             Raced {
+                 world,
+                 before,
+                 answer,
+                 after,
+             }| {
+                let removed = Write::Remove.apply(&world, before);
+                if write == Write::Add {
+                    assert_eq!(
+                        (answer.status.as_u16(), after),
+                        (201, write.apply(&world, removed)),
+                        "{answer}"
+                    );
+                } else {
+                    assert_eq!((answer.status.as_u16(), after), (404, removed), "{answer}");
+                }
+            },
+        )
         .await;
     }
 }
 
 #[tokio::test]
 async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
-    let promote =
-        |world: &World| meanwhile(world, Method::PATCH, world.team_path(), json!({ "lead_id": world.user(0) }));
-    raced(Write::Remove, promote, |contract, Raced { world, mut before, answer, after }| {
-        before.team().version += 1;
-        before.team().lead = world.user(0);
-        if contract == Itsm {
-            assert_eq!(answer.status, 409, "{answer}");
-        } else {
-            assert_eq!(answer.status, 204, "{answer}");
-            before = Write::Remove.apply(&world, before);
-            before.team().lead.clear();
-        }
-        assert_eq!(after, before);
-    })
+    let promote = |world: &World| {
+        meanwhile(
+            world,
+            Method::PATCH,
+            world.team_path(),
+            json!({ "lead_id": world.user(0) }),
+        )
+    };
+    raced(
+        Write::Remove,
+        promote,
+        |contract,
+         Raced {
+             world,
+             mut before,
+             answer,
+             after,
+         }| {
+            before.team().version += 1;
+            before.team().lead = world.user(0);
+            if contract == Itsm {
+                assert_eq!(answer.status, 409, "{answer}");
+            } else {
+                assert_eq!(answer.status, 204, "{answer}");
+                before = Write::Remove.apply(&world, before);
+                before.team().lead.clear();
+            }
+            assert_eq!(after, before);
+        },
+    )
     .await;
 }
 
 /// Who leads is decided on the team as it is written, not as it was read.
 #[tokio::test]
 async fn a_lead_named_in_between_is_replaced_or_left_alone() {
-    let lead = |world: &World| meanwhile(world, Method::PATCH, world.team_path(), json!({ "lead_id": world.user(3) }));
-    raced(Write::Promote, lead, |_, Raced { world, before, answer, after }| {
-        assert_eq!(answer.status, 200, "{answer}");
-        assert_eq!(after, Write::Promote.apply(&world, Write::Lead.apply(&world, before)));
-    })
+    let lead = |world: &World| {
+        meanwhile(
+            world,
+            Method::PATCH,
+            world.team_path(),
+            json!({ "lead_id": world.user(3) }),
+        )
+    };
+    raced(
+        Write::Promote,
+        lead,
+        |_,
+         Raced {
+             world,
+             before,
+             answer,
+             after,
+         }| {
+            assert_eq!(answer.status, 200, "{answer}");
+            assert_eq!(
+                after,
+                Write::Promote.apply(&world, Write::Lead.apply(&world, before))
+            );
+        },
+    )
     .await;
-    raced(Write::Demote, lead, |_, Raced { world, before, answer, after }| {
-        assert_eq!(answer.status, 200, "{answer}");
-        // Who leads no more is a member already.
-        assert_eq!(after, Write::Lead.apply(&world, before));
-    })
+    raced(
+        Write::Demote,
+        lead,
+        |_,
+         Raced {
+             world,
+             before,
+             answer,
+             after,
+         }| {
+            assert_eq!(answer.status, 200, "{answer}");
+            // Who leads no more is a member already.
+            assert_eq!(after, Write::Lead.apply(&world, before));
+        },
+    )
     .await;
 }
 
-/// The lead is found out by a first transaction and removed by a second; who leads can change before either.
+/// The lead is found out by a first transaction and removed by a second; who leads can change
+/// before either.
 #[tokio::test]
 async fn a_lead_replaced_in_between_is_removed_and_the_new_one_stays() {
     let (world, script) = (World::new().await, Script::default());
     let before = world.state().await;
-    let replace = meanwhile(&world, Method::PATCH, world.team_path(), json!({ "lead_id": world.user(3) }));
+    let replace = meanwhile(
+        &world,
+        Method::PATCH,
+        world.team_path(),
+        json!({ "lead_id": world.user(3) }),
+    );
     script.once(WRITES, Fault::After(replace));
-    let answer = Write::RemoveLead.invocation(&world, Toptickets).call(&world.deps(&script)).await;
+    let answer = Write::RemoveLead
+        .invocation(&world, Toptickets)
+        .call(&world.deps(&script))
+        .await;
     assert_eq!(answer.status, 204, "{answer}");
     let mut expected = Write::RemoveLead.apply(&world, Write::Lead.apply(&world, before));
     expected.team().lead = world.user(3);
@@ -931,9 +1421,20 @@ async fn a_lead_replaced_in_between_is_removed_and_the_new_one_stays() {
 
 #[tokio::test]
 async fn a_deletion_takes_what_was_added_in_between() {
-    for write in [Write::Add, Write::Return, Write::Describe, Write::Rename, Write::RemoveLead] {
+    for write in [
+        Write::Add,
+        Write::Return,
+        Write::Describe,
+        Write::Rename,
+        Write::RemoveLead,
+    ] {
         let change = |world: &World| {
-            let Invocation { method, target, body, .. } = match write {
+            let Invocation {
+                method,
+                target,
+                body,
+                ..
+            } = match write {
                 Write::RemoveLead => Write::Remove.invocation(world, Itsm),
                 write => write.invocation(world, Itsm),
             };
@@ -941,7 +1442,15 @@ async fn a_deletion_takes_what_was_added_in_between() {
         };
         raced(Write::Delete, change, |_, Raced { answer, after, .. }| {
             assert_eq!(answer.status, 204, "{write:?}: {answer}");
-            assert_eq!(after, State { teams: BTreeMap::new(), gone: 1, left: 0 }, "{write:?}");
+            assert_eq!(
+                after,
+                State {
+                    teams: BTreeMap::new(),
+                    gone: 1,
+                    left: 0
+                },
+                "{write:?}"
+            );
         })
         .await;
     }
@@ -968,38 +1477,77 @@ fn load_number_set(world: &World, attribute: &'static str, number: i64) -> Hook 
 #[tokio::test]
 async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
     let open = |world: &World| load_number_set(world, "open_tickets", 3);
-    raced(Write::Delete, open, |contract, Raced { world, before, answer, after }| {
-        if contract == Itsm {
-            assert_eq!(answer.status, 409, "{answer}");
-            assert_eq!(answer.json["error"]["details"], json!({ "openTickets": 3 }), "{answer}");
-            assert_eq!(after, before);
-        } else {
-            assert_eq!(answer.status, 204, "{answer}");
-            // The memberships stay for as long as their tickets are counted.
-            assert!(after.left > 0, "{after:?}");
-            assert_eq!(after, State { left: after.left, ..Write::Delete.apply(&world, before) });
-        }
-    })
+    raced(
+        Write::Delete,
+        open,
+        |contract,
+         Raced {
+             world,
+             before,
+             answer,
+             after,
+         }| {
+            if contract == Itsm {
+                assert_eq!(answer.status, 409, "{answer}");
+                assert_eq!(
+                    answer.json["error"]["details"],
+                    json!({ "openTickets": 3 }),
+                    "{answer}"
+                );
+                assert_eq!(after, before);
+            } else {
+                assert_eq!(answer.status, 204, "{answer}");
+                // The memberships stay for as long as their tickets are counted.
+                assert!(after.left > 0, "{after:?}");
+                assert_eq!(
+                    after,
+                    State {
+                        left: after.left,
+                        ..Write::Delete.apply(&world, before)
+                    }
+                );
+            }
+        },
+    )
     .await;
 
     let (world, script) = (World::new().await, Script::default());
     script.once(WRITES, Fault::After(open(&world)));
-    Write::Delete.invocation(&world, Toptickets).call(&world.deps(&script)).await;
+    Write::Delete
+        .invocation(&world, Toptickets)
+        .call(&world.deps(&script))
+        .await;
     let contents = world.table.contents_with(&[&world.team]).await;
     assert_eq!(number(&contents.gone[&world.team], "open_tickets"), 3);
 }
 
 #[tokio::test]
 async fn a_team_filled_in_between_is_full() {
-    for (write, contract) in [(Write::Add, Toptickets), (Write::Return, Itsm), (Write::AddLead, Itsm)] {
+    for (write, contract) in [
+        (Write::Add, Toptickets),
+        (Write::Return, Itsm),
+        (Write::AddLead, Itsm),
+    ] {
         let (world, script) = (World::new().await, Script::default());
-        script.once(WRITES, Fault::After(number_set(&world, "member_count", 500)));
-        let answer = write.invocation(&world, contract).call(&world.deps(&script)).await;
+        script.once(
+            WRITES,
+            Fault::After(number_set(&world, "member_count", 500)),
+        );
+        let answer = write
+            .invocation(&world, contract)
+            .call(&world.deps(&script))
+            .await;
         assert_eq!(answer.status, conflict(contract), "{answer}");
-        assert!(answer.text.to_lowercase().contains("team is full"), "{answer}");
+        assert!(
+            answer.text.to_lowercase().contains("team is full"),
+            "{answer}"
+        );
         let contents = world.table.contents().await;
         assert_eq!(
-            (contents.members(&world.team).len(), number(&contents.teams[&world.team], "member_count")),
+            (
+                contents.members(&world.team).len(),
+                number(&contents.teams[&world.team], "member_count")
+            ),
             (2, 500)
         );
     }
@@ -1007,21 +1555,34 @@ async fn a_team_filled_in_between_is_full() {
 
 #[tokio::test]
 async fn a_team_that_never_holds_still_is_unavailable() {
-    each([(Write::Rename, Toptickets), (Write::Lead, Itsm), (Write::Delete, Itsm)], async |(write, contract)| {
-        let (world, script) = (World::new().await, Script::default());
-        let table = Arc::new(Table::of(&world.org));
-        let (team, version) = (world.team.clone(), Arc::new(std::sync::atomic::AtomicI64::new(100)));
-        let change: Hook = Arc::new(move || {
-            let (table, team) = (Arc::clone(&table), team.clone());
-            let version = version.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            Box::pin(async move { table.set_number(&team, "version", version).await })
-        });
-        script.always(WRITES, Fault::After(change));
-        let invocation = Invocation { time: SHORT, ..write.invocation(&world, contract) };
-        let answer = call_in_time(&invocation, &world.deps(&script)).await;
-        assert_failed(&answer, contract, 503, "contention");
-        assert!(script.calls(WRITES) > 1);
-        assert_eq!(assert_sound(&world.org).await.named("Team"), [world.team]);
-    })
+    each(
+        [
+            (Write::Rename, Toptickets),
+            (Write::Lead, Itsm),
+            (Write::Delete, Itsm),
+        ],
+        async |(write, contract)| {
+            let (world, script) = (World::new().await, Script::default());
+            let table = Arc::new(Table::of(&world.org));
+            let (team, version) = (
+                world.team.clone(),
+                Arc::new(std::sync::atomic::AtomicI64::new(100)),
+            );
+            let change: Hook = Arc::new(move || {
+                let (table, team) = (Arc::clone(&table), team.clone());
+                let version = version.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Box::pin(async move { table.set_number(&team, "version", version).await })
+            });
+            script.always(WRITES, Fault::After(change));
+            let invocation = Invocation {
+                time: SHORT,
+                ..write.invocation(&world, contract)
+            };
+            let answer = call_in_time(&invocation, &world.deps(&script)).await;
+            assert_failed(&answer, contract, 503, "contention");
+            assert!(script.calls(WRITES) > 1);
+            assert_eq!(assert_sound(&world.org).await.named("Team"), [world.team]);
+        },
+    )
     .await;
 }

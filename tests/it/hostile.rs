@@ -84,23 +84,47 @@ fn odd_values() -> Vec<String> {
 }
 
 /// The fields of a team and those of a membership, in either contract, and some that nobody reads.
-const TEAM_FIELDS: [&str; 5] = ["name", "description", "lead_id", "queue_strategy", "specializations"];
+const TEAM_FIELDS: [&str; 5] = [
+    "name",
+    "description",
+    "lead_id",
+    "queue_strategy",
+    "specializations",
+];
 const MEMBER_FIELDS: [&str; 3] = ["user_id", "role", "skills"];
 const UNREAD_FIELDS: [&str; 5] = ["id", "members", "created_at", "version", "nobody_knows"];
 
-/// Every field with every odd value that it can have; of the fields that nobody reads a few are enough.
+/// Every field with every odd value that it can have; of the fields that nobody reads a few are
+/// enough.
 fn odd_fields(read: &'static [&str]) -> impl Iterator<Item = (&'static str, String)> {
-    let unread =
-        UNREAD_FIELDS.into_iter().flat_map(|field| odd_values().into_iter().step_by(7).map(move |v| (field, v)));
-    read.iter().flat_map(|field| odd_values().into_iter().map(|value| (*field, value))).chain(unread)
+    let unread = UNREAD_FIELDS
+        .into_iter()
+        .flat_map(|field| odd_values().into_iter().step_by(7).map(move |v| (field, v)));
+    read.iter()
+        .flat_map(|field| odd_values().into_iter().map(|value| (*field, value)))
+        .chain(unread)
 }
 
-fn request(client: &Client, method: Method, path: &str, body: impl Into<reqwest::Body>) -> reqwest::RequestBuilder {
-    client.request(method, path).header("content-type", "application/json").body(body)
+fn request(
+    client: &Client,
+    method: Method,
+    path: &str,
+    body: impl Into<reqwest::Body>,
+) -> reqwest::RequestBuilder {
+    client
+        .request(method, path)
+        .header("content-type", "application/json")
+        .body(body)
 }
 
 /// Sends a body as it is and asserts what holds for every answer.
-async fn send(client: &Client, speaks: Speaks, method: Method, path: &str, body: impl Into<Vec<u8>>) -> Answer {
+async fn send(
+    client: &Client,
+    speaks: Speaks,
+    method: Method,
+    path: &str,
+    body: impl Into<Vec<u8>>,
+) -> Answer {
     let body = body.into();
     let shown: String = String::from_utf8_lossy(&body).chars().take(200).collect();
     let answer = Client::send(request(client, method.clone(), path, body)).await;
@@ -119,12 +143,18 @@ fn unique() -> String {
 }
 
 fn name(answer: &Answer) -> &str {
-    answer.json["name"].as_str().or(answer.json["data"]["name"].as_str()).unwrap_or_default()
+    answer.json["name"]
+        .as_str()
+        .or(answer.json["data"]["name"].as_str())
+        .unwrap_or_default()
 }
 
 /// A created team's id as the contract writes it.
 fn id(answer: &Answer) -> &str {
-    answer.json["id"].as_str().or(answer.json["data"]["id"].as_str()).unwrap_or_default()
+    answer.json["id"]
+        .as_str()
+        .or(answer.json["data"]["id"].as_str())
+        .unwrap_or_default()
 }
 
 /// Asserts that a body was not taken for a JSON object.
@@ -134,10 +164,18 @@ fn assert_malformed(answer: &Answer, speaks: Speaks, what: &str) {
     if speaks == Speaks::Toptickets {
         let expected = json!({ "loc": ["body"], "type": "value_error.jsondecode" });
         let violation = &answer.json["detail"][0];
-        assert_eq!(json!({ "loc": violation["loc"], "type": violation["type"] }), expected, "{what}: {answer}");
+        assert_eq!(
+            json!({ "loc": violation["loc"], "type": violation["type"] }),
+            expected,
+            "{what}: {answer}"
+        );
     } else {
         let error = &answer.json["error"];
-        assert_eq!((&error["code"], &error["details"]), (&json!("VALIDATION_ERROR"), &Value::Null), "{what}: {answer}");
+        assert_eq!(
+            (&error["code"], &error["details"]),
+            (&json!("VALIDATION_ERROR"), &Value::Null),
+            "{what}: {answer}"
+        );
     }
 }
 
@@ -157,10 +195,21 @@ async fn every_type_in_every_field_of_a_new_team() {
     }
     let answer = org.itsm.get("/v1/teams?limit=1000").await;
     let listed = answer.json["data"].as_array().unwrap();
-    let listed: BTreeSet<_> =
-        listed.iter().map(|team| team["id"].as_str().unwrap().trim_start_matches("team_").to_owned()).collect();
+    let listed: BTreeSet<_> = listed
+        .iter()
+        .map(|team| {
+            team["id"]
+                .as_str()
+                .unwrap()
+                .trim_start_matches("team_")
+                .to_owned()
+        })
+        .collect();
     assert_eq!(answer.json["meta"]["pagination"]["total"], created.len());
-    assert_eq!(listed, created, "what was created is there, what was refused is not");
+    assert_eq!(
+        listed, created,
+        "what was created is there, what was refused is not"
+    );
 }
 
 #[tokio::test]
@@ -174,7 +223,11 @@ async fn every_type_in_every_field_of_a_changed_team() {
             let body = format!("{{\"{field}\":{value}}}");
             let answer = send(client, speaks, Method::PATCH, &path, body.clone()).await;
             let after = client.get(&path).await;
-            let expected = if answer.status == 200 { &answer.text } else { &before.text };
+            let expected = if answer.status == 200 {
+                &answer.text
+            } else {
+                &before.text
+            };
             assert_eq!(&after.text, expected, "{body} was answered with {answer}");
             before = after;
         }
@@ -190,14 +243,30 @@ async fn every_type_in_every_field_of_a_new_member() {
         let path = format!("/v1/teams/{team}");
         for (field, value) in odd_fields(&MEMBER_FIELDS) {
             let body = format!("{{\"user_id\":\"{user}\",\"{field}\":{value}}}");
-            let answer = send(client, speaks, Method::POST, &format!("{path}/members"), body.clone()).await;
+            let answer = send(
+                client,
+                speaks,
+                Method::POST,
+                &format!("{path}/members"),
+                body.clone(),
+            )
+            .await;
             let members = client.get(&path).await;
-            let members = members.json["members"].as_array().or(members.json["data"]["members"].as_array());
+            let members = members.json["members"]
+                .as_array()
+                .or(members.json["data"]["members"].as_array());
             let joined = usize::from(answer.status == 201);
-            assert_eq!(members.unwrap().len(), joined, "{body} was answered with {answer}");
+            assert_eq!(
+                members.unwrap().len(),
+                joined,
+                "{body} was answered with {answer}"
+            );
             if joined == 1 {
                 // Under this contract a lead can be removed too.
-                let left = org.toptickets.delete(&format!("{path}/members/{user}")).await;
+                let left = org
+                    .toptickets
+                    .delete(&format!("{path}/members/{user}"))
+                    .await;
                 assert_eq!(left.status, 204, "{left}");
             }
         }
@@ -218,7 +287,10 @@ async fn every_type_in_every_field_of_a_changed_member() {
             let answer = send(client, speaks, Method::PATCH, &path, body.clone()).await;
             let after = client.get(&members).await;
             let changed = answer.status == 200 && ["role", "skills"].contains(&field);
-            assert!(changed || after.text == before.text, "{body} was answered with {answer}");
+            assert!(
+                changed || after.text == before.text,
+                "{body} was answered with {answer}"
+            );
             before = after;
         }
     }
@@ -237,11 +309,19 @@ async fn a_body_nests_128_levels_and_no_more() {
         for levels in [129, 1_000, 100_000] {
             assert_malformed(&post(body(levels)).await, speaks, "nested too deeply");
         }
-        for text in ["[".repeat(100_000), "{\"a\":".repeat(40_000), "{\"name\":".repeat(129) + "1"] {
+        for text in [
+            "[".repeat(100_000),
+            "{\"a\":".repeat(40_000),
+            "{\"name\":".repeat(129) + "1",
+        ] {
             assert_malformed(&post(text).await, speaks, "never closed");
         }
         // Brackets in a text nest nothing.
-        let brackets = format!("{{\"name\":\"{}\",\"description\":\"\\\"{}\"}}", unique(), "[{".repeat(1_000));
+        let brackets = format!(
+            "{{\"name\":\"{}\",\"description\":\"\\\"{}\"}}",
+            unique(),
+            "[{".repeat(1_000)
+        );
         assert_eq!(post(brackets).await.status, 201);
     }
 }
@@ -250,7 +330,13 @@ async fn a_body_nests_128_levels_and_no_more() {
 async fn what_nobody_reads_may_be_anything_that_json_is() {
     let org = Stack::shared().organization().await;
     for (client, speaks) in both(&org) {
-        for value in ["1e999999", &"9".repeat(400), &format!("-0.{}", "1".repeat(400)), r#""\ud800""#, r#""\u0000""#] {
+        for value in [
+            "1e999999",
+            &"9".repeat(400),
+            &format!("-0.{}", "1".repeat(400)),
+            r#""\ud800""#,
+            r#""\u0000""#,
+        ] {
             let body = format!("{{\"name\":\"{}\",\"more\":{value}}}", unique());
             let answer = send(client, speaks, Method::POST, "/v1/teams", body).await;
             assert_eq!(answer.status, 201, "{value}: {answer}");
@@ -325,9 +411,21 @@ async fn of_duplicate_keys_the_last_counts() {
     for (client, speaks) in both(&org) {
         let last = unique();
         let post = async |body: String| send(client, speaks, Method::POST, "/v1/teams", body).await;
-        let answer = post(format!("{{\"name\":7,\"name\":\"first\",\"\\u006eame\":\"{last}\"}}")).await;
-        assert_eq!((answer.status.as_u16(), name(&answer)), (201, &*last), "{answer}");
-        assert_eq!(post(format!("{{\"name\":\"{}\",\"name\":null}}", unique())).await.status, 400);
+        let answer = post(format!(
+            "{{\"name\":7,\"name\":\"first\",\"\\u006eame\":\"{last}\"}}"
+        ))
+        .await;
+        assert_eq!(
+            (answer.status.as_u16(), name(&answer)),
+            (201, &*last),
+            "{answer}"
+        );
+        assert_eq!(
+            post(format!("{{\"name\":\"{}\",\"name\":null}}", unique()))
+                .await
+                .status,
+            400
+        );
     }
 }
 
@@ -347,7 +445,9 @@ async fn a_body_has_at_most_256_kib() {
         for pad in ["x", "🦀"] {
             for content_type in ["application/json", "application/octet-stream"] {
                 let post = async |size: usize| {
-                    let request = client.request(Method::POST, "/v1/teams").header("content-type", content_type);
+                    let request = client
+                        .request(Method::POST, "/v1/teams")
+                        .header("content-type", content_type);
                     Client::send(request.body(body(size, pad))).await
                 };
                 let answer = post(MAX_BODY).await;
@@ -358,24 +458,67 @@ async fn a_body_has_at_most_256_kib() {
             }
         }
         // The size comes before everything that is in it, and before the path's id.
-        let answer = send(client, speaks, Method::PATCH, "/v1/teams/x", vec![b'['; 1_000_000]).await;
+        let answer = send(
+            client,
+            speaks,
+            Method::PATCH,
+            "/v1/teams/x",
+            vec![b'['; 1_000_000],
+        )
+        .await;
         assert_eq!(answer.status, 413, "{answer}");
         // A body that means nothing has no size.
-        assert_eq!(send(client, speaks, Method::GET, "/v1/teams", vec![b'['; MAX_BODY + 1]).await.status, 200);
+        assert_eq!(
+            send(
+                client,
+                speaks,
+                Method::GET,
+                "/v1/teams",
+                vec![b'['; MAX_BODY + 1]
+            )
+            .await
+            .status,
+            200
+        );
         let team = org.team(&unique()).await;
         let path = format!("/v1/teams/{team}");
-        assert_eq!(send(client, speaks, Method::DELETE, &path, vec![0xff; MAX_BODY + 1]).await.status, 204);
+        assert_eq!(
+            send(
+                client,
+                speaks,
+                Method::DELETE,
+                &path,
+                vec![0xff; MAX_BODY + 1]
+            )
+            .await
+            .status,
+            204
+        );
     }
     let stranger = org.stack.stranger();
-    let answer = send(&stranger, Speaks::Either, Method::POST, "/v1/teams", vec![b'['; MAX_BODY + 1]).await;
-    assert_eq!((answer.status.as_u16(), &answer.json["error"]["code"]), (413, &json!("PAYLOAD_TOO_LARGE")));
+    let answer = send(
+        &stranger,
+        Speaks::Either,
+        Method::POST,
+        "/v1/teams",
+        vec![b'['; MAX_BODY + 1],
+    )
+    .await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json["error"]["code"]),
+        (413, &json!("PAYLOAD_TOO_LARGE"))
+    );
 }
 
 #[tokio::test]
 async fn more_than_10_mb_is_refused_by_the_gateway() {
     let org = Stack::shared().organization().await;
     let body = vec![b' '; 10 * 1024 * 1024 + 1];
-    let answer = raw(&org.stack, &http("POST /v1/teams HTTP/1.1", &bearer(&org.itsm), &body)).await;
+    let answer = raw(
+        &org.stack,
+        &http("POST /v1/teams HTTP/1.1", &bearer(&org.itsm), &body),
+    )
+    .await;
     assert_eq!(answer.status, 413, "{answer}");
     assert!(answer.json["message"].is_string(), "{answer}");
 }
@@ -401,15 +544,24 @@ async fn names_come_back_as_they_were_sent() {
         for (client, speaks) in both(&org) {
             let body = json!({ "name": format!(" \u{3000}{name}\t"), "description": name });
             let answer = send(client, speaks, Method::POST, "/v1/teams", body.to_string()).await;
-            assert_eq!((answer.status.as_u16(), self::name(&answer)), (201, &**name), "{answer}");
+            assert_eq!(
+                (answer.status.as_u16(), self::name(&answer)),
+                (201, &**name),
+                "{answer}"
+            );
             let path = format!("/v1/teams/{}", id(&answer));
             for reader in org.both() {
                 let read = reader.get(&path).await;
                 assert_eq!(self::name(&read), name);
-                let description = read.json["description"].as_str().or(read.json["data"]["description"].as_str());
+                let description = read.json["description"]
+                    .as_str()
+                    .or(read.json["data"]["description"].as_str());
                 assert_eq!(description, Some(&**name));
             }
-            let found = org.itsm.request(Method::GET, "/v1/teams").query(&[("search", name)]);
+            let found = org
+                .itsm
+                .request(Method::GET, "/v1/teams")
+                .query(&[("search", name)]);
             let found = Client::send(found).await;
             assert_eq!(found.json["meta"]["pagination"]["total"], 1, "{found}");
             let again = send(client, speaks, Method::POST, "/v1/teams", body.to_string()).await;
@@ -417,13 +569,22 @@ async fn names_come_back_as_they_were_sent() {
             assert_eq!(client.delete(&path).await.status, 204);
         }
     }
-    assert_eq!(org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"], 0);
+    assert_eq!(
+        org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"],
+        0
+    );
 }
 
 #[tokio::test]
 async fn names_are_compared_folded() {
     let org = Stack::shared().organization().await;
-    let post = async |name: &str| org.itsm.post("/v1/teams", json!({ "name": name })).await.status.as_u16();
+    let post = async |name: &str| {
+        org.itsm
+            .post("/v1/teams", json!({ "name": name }))
+            .await
+            .status
+            .as_u16()
+    };
     for (one, other) in [
         ("İ", "i\u{307}"),
         ("\u{212b}", "å"),
@@ -441,7 +602,11 @@ async fn names_are_compared_folded() {
         assert_eq!(post(other).await, 409, "{one} = {other}");
     }
     for (one, other) in [("ı", "i"), ("ä", "a"), ("u v", "uv")] {
-        assert_eq!((post(one).await, post(other).await), (201, 201), "{one} ≠ {other}");
+        assert_eq!(
+            (post(one).await, post(other).await),
+            (201, 201),
+            "{one} ≠ {other}"
+        );
     }
 }
 
@@ -474,7 +639,8 @@ async fn an_id_in_the_path_is_read_in_both_forms_and_no_other() {
         format!("{team}%0a"),
         format!("{team};x=1"),
         team.replace('-', "%252D"),
-        // `%-` is no escape. A bare `%` before random digits can decode to a slash, which is another path.
+        // `%-` is no escape. A bare `%` before random digits can decode to a slash, which is
+        // another path.
         team.replace('-', "%-"),
         team[1..].to_owned(),
         format!("{team}0"),
@@ -496,7 +662,11 @@ async fn an_id_in_the_path_is_read_in_both_forms_and_no_other() {
     for (client, speaks) in both(&org) {
         for id in &good {
             let answer = exchange(client, "GET", &format!("/v1/teams/{id}"), b"").await;
-            assert_eq!((answer.status.as_u16(), name(&answer)), (200, "Support"), "{id}: {answer}");
+            assert_eq!(
+                (answer.status.as_u16(), name(&answer)),
+                (200, "Support"),
+                "{id}: {answer}"
+            );
         }
         for id in &bad {
             for (method, rest, body) in [
@@ -505,7 +675,11 @@ async fn an_id_in_the_path_is_read_in_both_forms_and_no_other() {
                 ("DELETE", "", String::new()),
                 ("POST", "/members", format!("{{\"user_id\":\"{user}\"}}")),
                 ("GET", "/members", String::new()),
-                ("PATCH", &*format!("/members/{user}"), "{\"role\":\"lead\"}".to_owned()),
+                (
+                    "PATCH",
+                    &*format!("/members/{user}"),
+                    "{\"role\":\"lead\"}".to_owned(),
+                ),
                 ("DELETE", &*format!("/members/{user}"), String::new()),
                 ("GET", "/assignments", String::new()),
                 ("GET", "/workload", String::new()),
@@ -513,8 +687,11 @@ async fn an_id_in_the_path_is_read_in_both_forms_and_no_other() {
                 let path = format!("/v1/teams/{id}{rest}");
                 let answer = exchange(client, method, &path, body.as_bytes()).await;
                 assert_answer(&answer, speaks, &path);
-                let missing =
-                    if rest == "/workload" && speaks == Speaks::Toptickets { "Not Found" } else { "Team not found" };
+                let missing = if rest == "/workload" && speaks == Speaks::Toptickets {
+                    "Not Found"
+                } else {
+                    "Team not found"
+                };
                 assert_not_found(&answer, missing, &path);
             }
         }
@@ -534,10 +711,29 @@ async fn a_ticket_id_in_the_path_is_any_text_of_its_alphabet() {
     let org = Stack::shared().organization().await;
     let team = org.team("Support").await;
     let longest = "x".repeat(128);
-    for id in ["TKT-1", "0", "a.b:c_d-e", "...", "members", "workload", &longest] {
+    for id in [
+        "TKT-1",
+        "0",
+        "a.b:c_d-e",
+        "...",
+        "members",
+        "workload",
+        &longest,
+    ] {
         org.put_ticket(id, &assigned(&team, &org.users[0], 1)).await;
     }
-    let good = ["TKT-1", "TKT%2D1", "%54KT-1", "0", "a.b:c_d-e", "a.b%3Ac_d-e", "...", "members", "workload", &longest];
+    let good = [
+        "TKT-1",
+        "TKT%2D1",
+        "%54KT-1",
+        "0",
+        "a.b:c_d-e",
+        "a.b%3Ac_d-e",
+        "...",
+        "members",
+        "workload",
+        &longest,
+    ];
     let bad = [
         "tkt-1",
         "TKT-1%20",
@@ -624,20 +820,33 @@ async fn paths_that_only_look_like_a_route_are_no_route() {
             }
         }
     }
-    assert_eq!(org.itsm.get(&format!("/v1/teams/{team}")).await.status, 200, "still there");
+    assert_eq!(
+        org.itsm.get(&format!("/v1/teams/{team}")).await.status,
+        200,
+        "still there"
+    );
 }
 
-/// API Gateway decodes a path, and cuts it where that makes a query begin, before it looks for a route.
+/// API Gateway decodes a path, and cuts it where that makes a query begin, before it looks for a
+/// route.
 #[tokio::test]
 async fn a_path_is_routed_as_it_decodes() {
     let org = Stack::shared().organization().await;
     let team = org.team("Support").await;
     for (client, _) in both(&org) {
         for path in ["/v1/%74eams", "/v1%2fteams", "/v1/teams%3flimit=x"] {
-            assert_eq!(exchange(client, "GET", path, b"").await.status, 200, "{path}");
+            assert_eq!(
+                exchange(client, "GET", path, b"").await.status,
+                200,
+                "{path}"
+            );
         }
         let answer = exchange(client, "GET", &format!("/v1/teams%2F{team}%3Fx"), b"").await;
-        assert_eq!((answer.status.as_u16(), name(&answer)), (200, "Support"), "{answer}");
+        assert_eq!(
+            (answer.status.as_u16(), name(&answer)),
+            (200, "Support"),
+            "{answer}"
+        );
     }
 }
 
@@ -646,8 +855,17 @@ async fn odd_methods_are_not_allowed() {
     let org = Stack::shared().organization().await;
     let team = org.team("Support").await;
     for (client, speaks) in both(&org) {
-        for method in ["PUT", "HEAD", "TRACE", "get", "Post", "BREW", "PROPFIND", "X-!#$%&'*+.^_`|~", &"M".repeat(500)]
-        {
+        for method in [
+            "PUT",
+            "HEAD",
+            "TRACE",
+            "get",
+            "Post",
+            "BREW",
+            "PROPFIND",
+            "X-!#$%&'*+.^_`|~",
+            &"M".repeat(500),
+        ] {
             for (path, allowed) in [
                 ("/v1/teams".to_owned(), "GET, POST"),
                 (format!("/v1/teams/{team}"), "GET, PATCH, DELETE"),
@@ -660,7 +878,10 @@ async fn odd_methods_are_not_allowed() {
                     assert_eq!(answer.status, 405, "{method} {path}: {answer}");
                     let allow = answer.header("allow");
                     for wanted in allowed.split(", ") {
-                        assert!(allow.split(", ").any(|method| method == wanted), "{method} {path}: {allow}");
+                        assert!(
+                            allow.split(", ").any(|method| method == wanted),
+                            "{method} {path}: {allow}"
+                        );
                     }
                     if method != "HEAD" {
                         assert_answer(&answer, speaks, method);
@@ -706,7 +927,11 @@ async fn queries_are_read_as_forms_whatever_they_hold() {
         ("limit[]=0", 200, 200),
         ("page=&skip=", 400, 400),
         (&format!("page={digits}&skip={digits}"), 200, 200),
-        ("page=9223372036854775807&limit=100&skip=9223372036854775807", 200, 200),
+        (
+            "page=9223372036854775807&limit=100&skip=9223372036854775807",
+            200,
+            200,
+        ),
         ("page=0&skip=-1", 422, 400),
         ("search=%ff", 200, 400),
         ("search=%ed%a0%80", 200, 400),
@@ -727,9 +952,19 @@ async fn queries_are_read_as_forms_whatever_they_hold() {
             assert_answer(&answer, speaks, shown);
             assert_eq!(answer.status, expected, "{shown}: {answer}");
             // The other lists know nothing but pages.
-            let expected = if query.starts_with('s') { 200 } else { expected };
+            let expected = if query.starts_with('s') {
+                200
+            } else {
+                expected
+            };
             for list in ["members", "assignments"] {
-                let answer = exchange(client, "GET", &format!("/v1/teams/{team}/{list}?{query}"), b"").await;
+                let answer = exchange(
+                    client,
+                    "GET",
+                    &format!("/v1/teams/{team}/{list}?{query}"),
+                    b"",
+                )
+                .await;
                 assert_answer(&answer, speaks, shown);
                 assert_eq!(answer.status, expected, "{list}?{shown}: {answer}");
             }
@@ -762,7 +997,11 @@ async fn the_content_type_is_not_looked_at() {
                 })
             };
             let answer = post(json!({ "name": name }).to_string().into_bytes()).await;
-            assert_eq!((answer.status.as_u16(), self::name(&answer)), (201, &*name), "{content_type:?}: {answer}");
+            assert_eq!(
+                (answer.status.as_u16(), self::name(&answer)),
+                (201, &*name),
+                "{content_type:?}: {answer}"
+            );
             for malformed in [&b"name=x"[..], b"\xff\xfe", b"", b"e30="] {
                 let answer = post(malformed.to_vec()).await;
                 assert_answer(&answer, speaks, format!("{content_type:?}"));
@@ -782,15 +1021,66 @@ async fn odd_headers_do_no_harm() {
         (vec![good.as_bytes(), b"X-Odd: caf\xe9 \xff\xfe"], 200),
         (vec![good.as_bytes(), "X-Odd: ☃ 🦀".as_bytes()], 200),
         (vec![good.as_bytes(), b"X-Odd:"], 200),
-        (vec![good.as_bytes(), b"X-Twice: 1", b"X-Twice: 2", b"x-twice: \xff"], 200),
-        (vec![good.as_bytes(), b"Cookie: a=b; c=\xff; ;;=", b"Cookie: x"], 200),
-        (vec![good.as_bytes(), b"X-Forwarded-Proto: no scheme", b"X-Forwarded-For: \xff", b"X-Forwarded-Port: x"], 200),
+        (
+            vec![
+                good.as_bytes(),
+                b"X-Twice: 1",
+                b"X-Twice: 2",
+                b"x-twice: \xff",
+            ],
+            200,
+        ),
+        (
+            vec![good.as_bytes(), b"Cookie: a=b; c=\xff; ;;=", b"Cookie: x"],
+            200,
+        ),
+        (
+            vec![
+                good.as_bytes(),
+                b"X-Forwarded-Proto: no scheme",
+                b"X-Forwarded-For: \xff",
+                b"X-Forwarded-Port: x",
+            ],
+            200,
+        ),
         (vec![good.as_bytes(), b"X-Forwarded-Proto:"], 200),
         (vec![good.as_bytes(), b"X-Forwarded-Host: a b/c"], 200),
-        (vec![good.as_bytes(), b"X-Request-Id: req_mine\xff", b"apigw-requestid: mine"], 200),
-        (vec![good.as_bytes(), b"X-Amzn-Trace-Id: \xff", b"Forwarded: for=\"[::1\""], 200),
-        (vec![good.as_bytes(), b"Accept: \xff", b"Accept-Encoding: br", b"Range: bytes=0-", b"If-None-Match: *"], 200),
-        (vec![good.as_bytes(), b"If-Match: \xff", b"If-Match: \"", b"Idempotency-Key: \xff", b"Idempotency-Key:"], 200),
+        (
+            vec![
+                good.as_bytes(),
+                b"X-Request-Id: req_mine\xff",
+                b"apigw-requestid: mine",
+            ],
+            200,
+        ),
+        (
+            vec![
+                good.as_bytes(),
+                b"X-Amzn-Trace-Id: \xff",
+                b"Forwarded: for=\"[::1\"",
+            ],
+            200,
+        ),
+        (
+            vec![
+                good.as_bytes(),
+                b"Accept: \xff",
+                b"Accept-Encoding: br",
+                b"Range: bytes=0-",
+                b"If-None-Match: *",
+            ],
+            200,
+        ),
+        (
+            vec![
+                good.as_bytes(),
+                b"If-Match: \xff",
+                b"If-Match: \"",
+                b"Idempotency-Key: \xff",
+                b"Idempotency-Key:",
+            ],
+            200,
+        ),
         (vec![good.as_bytes(), b"Expect: 100-continue"], 200),
         (vec![good.as_bytes(), b"Content-Type: \xff"], 200),
         (vec![b"Authorization:"], 401),
@@ -801,22 +1091,39 @@ async fn odd_headers_do_no_harm() {
         (vec![good.as_bytes(), good.as_bytes()], 401),
         (vec![good.as_bytes(), b"Authorization:"], 401),
         (vec![b"Authorization: Bearer itsm_x", good.as_bytes()], 401),
-        (vec![format!("Authorization: Bearer itsm_{long}").as_bytes()], 401),
-        (vec![format!("Authorization: Bearer {long}").as_bytes()], 401),
-        (vec![format!("Authorization: {}", "Bearer ".repeat(1_000)).as_bytes()], 401),
+        (
+            vec![format!("Authorization: Bearer itsm_{long}").as_bytes()],
+            401,
+        ),
+        (
+            vec![format!("Authorization: Bearer {long}").as_bytes()],
+            401,
+        ),
+        (
+            vec![format!("Authorization: {}", "Bearer ".repeat(1_000)).as_bytes()],
+            401,
+        ),
     ] {
-        let shown = headers.iter().map(|header| String::from_utf8_lossy(header)).collect::<Vec<_>>().join(" | ");
+        let shown = headers
+            .iter()
+            .map(|header| String::from_utf8_lossy(header))
+            .collect::<Vec<_>>()
+            .join(" | ");
         let answer = raw(&org.stack, &http("GET /v1/teams HTTP/1.1", &headers, b"")).await;
         assert_eq!(answer.status, expected, "{shown}: {answer}");
         assert!(answer.header("x-request-id").starts_with("req_"), "{shown}");
         if expected == 401 {
             assert_eq!(answer.header("www-authenticate"), "Bearer", "{shown}");
-            assert_eq!(answer.json["error"]["code"], "UNAUTHORIZED", "{shown}: {answer}");
+            assert_eq!(
+                answer.json["error"]["code"], "UNAUTHORIZED",
+                "{shown}: {answer}"
+            );
         }
     }
 }
 
-/// What the HTTP layer or the gateway refuses by itself is theirs to word; that it is answered, and not with a 500, is ours.
+/// What the HTTP layer or the gateway refuses by itself is theirs to word; that it is answered, and
+/// not with a 500, is ours.
 #[tokio::test]
 async fn whatever_comes_over_the_wire_is_answered() {
     let org = Stack::shared().organization().await;
@@ -875,7 +1182,11 @@ async fn whatever_comes_over_the_wire_is_answered() {
     ];
     for host in hosts {
         let line = [b"Host: ", host].concat();
-        let answer = raw(&org.stack, &http("GET /v1/teams HTTP/1.1", &[&line, good], b"")).await;
+        let answer = raw(
+            &org.stack,
+            &http("GET /v1/teams HTTP/1.1", &[&line, good], b""),
+        )
+        .await;
         assert_wire(&answer, &String::from_utf8_lossy(&line));
     }
     let many = vec![&b"X-Many: 1"[..]; 150];
@@ -898,10 +1209,18 @@ async fn whatever_comes_over_the_wire_is_answered() {
         let answer = raw(&org.stack, &http("GET /v1/teams HTTP/1.1", &headers, b"")).await;
         assert_wire(&answer, &String::from_utf8_lossy(headers[0]));
     }
-    let chunked: [&[u8]; 4] =
-        [b"2\r\n{}\r\n0\r\n\r\n", b"0\r\n\r\n", b"zz\r\n{}\r\n0\r\n\r\n", b"2;ext=1\r\n{}\r\n0\r\nX-T: 1\r\n\r\n"];
+    let chunked: [&[u8]; 4] = [
+        b"2\r\n{}\r\n0\r\n\r\n",
+        b"0\r\n\r\n",
+        b"zz\r\n{}\r\n0\r\n\r\n",
+        b"2;ext=1\r\n{}\r\n0\r\nX-T: 1\r\n\r\n",
+    ];
     for body in chunked {
-        let head = http("POST /v1/teams HTTP/1.1", &[b"Transfer-Encoding: chunked", good], b"");
+        let head = http(
+            "POST /v1/teams HTTP/1.1",
+            &[b"Transfer-Encoding: chunked", good],
+            b"",
+        );
         let answer = raw(&org.stack, &[&head, body].concat()).await;
         assert!(answer.status.is_client_error(), "{answer}");
     }
@@ -922,7 +1241,9 @@ fn assert_wire(answer: &Answer, what: &str) {
 
 /// The lines of a head that carry a client's credential.
 fn bearer(client: &Client) -> [&'static [u8]; 1] {
-    [format!("Authorization: Bearer {}", client.token()).leak().as_bytes()]
+    [format!("Authorization: Bearer {}", client.token())
+        .leak()
+        .as_bytes()]
 }
 
 /// What stands for the stack's host until the stack is known.
@@ -931,7 +1252,11 @@ const HOST: &[u8] = b"Host: the-stack\r\n";
 /// A request as it goes over the wire. A host is made up unless the headers have one.
 fn http(line: &str, headers: &[&[u8]], body: &[u8]) -> Vec<u8> {
     let mut request = format!("{line}\r\n").into_bytes();
-    let has = |name: &str| headers.iter().any(|header| header.to_ascii_lowercase().starts_with(name.as_bytes()));
+    let has = |name: &str| {
+        headers
+            .iter()
+            .any(|header| header.to_ascii_lowercase().starts_with(name.as_bytes()))
+    };
     if !has("host:") {
         request.extend(HOST);
     }
@@ -954,7 +1279,15 @@ fn http(line: &str, headers: &[&[u8]], body: &[u8]) -> Vec<u8> {
 async fn exchange(client: &Client, method: &str, path: &str, body: &[u8]) -> Answer {
     let stack = Stack::shared();
     let authorization = format!("Authorization: Bearer {}", client.token());
-    raw(&stack, &http(&format!("{method} {path} HTTP/1.1"), &[authorization.as_bytes()], body)).await
+    raw(
+        &stack,
+        &http(
+            &format!("{method} {path} HTTP/1.1"),
+            &[authorization.as_bytes()],
+            body,
+        ),
+    )
+    .await
 }
 
 /// Sends bytes as they are and reads the answer; fails where there is none.
@@ -962,7 +1295,9 @@ async fn raw(stack: &Stack, request: &[u8]) -> Answer {
     let (host, address) = stack.address();
     let request = naming(request, &host);
     let shown: String = String::from_utf8_lossy(&request[..request.len().min(200)]).into_owned();
-    let socket = TcpStream::connect(address).await.expect("the stack listens");
+    let socket = TcpStream::connect(address)
+        .await
+        .expect("the stack listens");
     let (mut reader, mut writer) = socket.into_split();
     let mut received = Vec::new();
     // A server may answer before it has read everything, and close; what it said until then counts.
@@ -973,14 +1308,22 @@ async fn raw(stack: &Stack, request: &[u8]) -> Answer {
         let _ = reader.read_to_end(&mut received).await;
     };
     let both = async { tokio::join!(write, read) };
-    assert!(tokio::time::timeout(PATIENCE, both).await.is_ok(), "no end of the answer to {shown}");
+    assert!(
+        tokio::time::timeout(PATIENCE, both).await.is_ok(),
+        "no end of the answer to {shown}"
+    );
     parse(&received).unwrap_or_else(|| panic!("no answer to {shown}"))
 }
 
 /// A request of [`http`] for this host, unless it has one of its own.
 fn naming(request: &[u8], host: &str) -> Vec<u8> {
     match request.windows(HOST.len()).position(|bytes| bytes == HOST) {
-        Some(at) => [&request[..at], format!("Host: {host}\r\n").as_bytes(), &request[at + HOST.len()..]].concat(),
+        Some(at) => [
+            &request[..at],
+            format!("Host: {host}\r\n").as_bytes(),
+            &request[at + HOST.len()..],
+        ]
+        .concat(),
         None => request.to_vec(),
     }
 }
@@ -996,11 +1339,19 @@ fn parse(received: &[u8]) -> Option<Answer> {
     let mut headers = HeaderMap::new();
     for line in lines {
         let (name, value) = line.split_once(':')?;
-        headers.append(name.parse::<HeaderName>().ok()?, value.trim().parse::<HeaderValue>().ok()?);
+        headers.append(
+            name.parse::<HeaderName>().ok()?,
+            value.trim().parse::<HeaderValue>().ok()?,
+        );
     }
     let text = String::from_utf8(received[end + 4..].to_vec()).ok()?;
     let json = serde_json::from_str(&text).unwrap_or_default();
-    Some(Answer { status, headers: as_functions_wrote(headers), text, json })
+    Some(Answer {
+        status,
+        headers: as_functions_wrote(headers),
+        text,
+        json,
+    })
 }
 
 /// Paths near the routes and far from them; `{team}` and `{user}` stand for ids that exist.
@@ -1015,8 +1366,11 @@ fn path() -> impl Strategy<Value = String> {
         "[!-~]{0,12}",
         "(%[0-9a-fA-F]{2}|%|[a-z]){0,12}",
     ];
-    let below = prop::collection::vec(segment, 0..4)
-        .prop_map(|segments| segments.iter().fold("/v1/teams".to_owned(), |path, segment| path + "/" + segment));
+    let below = prop::collection::vec(segment, 0..4).prop_map(|segments| {
+        segments
+            .iter()
+            .fold("/v1/teams".to_owned(), |path, segment| path + "/" + segment)
+    });
     prop_oneof![
         8 => Just("/v1/teams".to_owned()),
         4 => Just("/v1/teams/{team}".to_owned()),
@@ -1043,7 +1397,12 @@ fn query() -> impl Strategy<Value = String> {
         Just("x"),
         Just(""),
     ];
-    let value = prop_oneof!["-?[0-9]{0,30}", "(%[0-9a-f]{2}|[a-z+%]){0,20}", "[!-~]{0,20}", Just("name".to_owned())];
+    let value = prop_oneof![
+        "-?[0-9]{0,30}",
+        "(%[0-9a-f]{2}|[a-z+%]){0,20}",
+        "[!-~]{0,20}",
+        Just("name".to_owned())
+    ];
     let pair = (name, value).prop_map(|(name, value)| format!("{name}={value}"));
     prop::collection::vec(pair, 0..5).prop_map(|pairs| pairs.join("&"))
 }
@@ -1072,7 +1431,8 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     };
     let value = leaf.prop_recursive(3, 20, 5, move |inner| {
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..5).prop_map(|items| format!("[{}]", items.join(","))),
+            prop::collection::vec(inner.clone(), 0..5)
+                .prop_map(|items| format!("[{}]", items.join(","))),
             prop::collection::vec((key(), inner), 0..5).prop_map(object),
         ]
     });
@@ -1085,43 +1445,77 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn object(fields: Vec<(String, String)>) -> String {
-    let fields: Vec<_> = fields.into_iter().map(|(key, value)| format!("{key}:{value}")).collect();
+    let fields: Vec<_> = fields
+        .into_iter()
+        .map(|(key, value)| format!("{key}:{value}"))
+        .collect();
     format!("{{{}}}", fields.join(","))
 }
 
 #[test]
 fn no_request_at_all_gives_a_500() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let org = runtime.block_on(Stack::shared().organization());
     let team = runtime.block_on(org.team("Support"));
     let user = org.users[0].id.uuid().to_string();
-    let method = prop::sample::select(&["GET", "POST", "POST", "PATCH", "PATCH", "DELETE", "PUT", "HEAD"][..]);
-    let content_type =
-        prop::sample::select(&["application/json", "text/plain", "application/x-www-form-urlencoded"][..]);
+    let method = prop::sample::select(
+        &[
+            "GET", "POST", "POST", "PATCH", "PATCH", "DELETE", "PUT", "HEAD",
+        ][..],
+    );
+    let content_type = prop::sample::select(
+        &[
+            "application/json",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+        ][..],
+    );
     let request = (any::<bool>(), method, path(), query(), content_type, body());
-    let config = Config { cases: 400, failure_persistence: None, ..Config::default() };
-    let outcome = TestRunner::new(config).run(&request, |(itsm, method, path, query, content_type, body)| {
-        let fill = |text: &str| text.replace("{team}", &team).replace("{user}", &user);
-        let (client, speaks) = if itsm { (&org.itsm, Speaks::Itsm) } else { (&org.toptickets, Speaks::Toptickets) };
-        let target = if query.is_empty() { fill(&path) } else { format!("{}?{query}", fill(&path)) };
-        let body = match String::from_utf8(body) {
-            Ok(text) => fill(&text).into_bytes(),
-            Err(bytes) => bytes.into_bytes(),
-        };
-        let authorization = format!("Authorization: Bearer {}", client.token());
-        let content_type = format!("Content-Type: {content_type}");
-        let line = format!("{method} {target} HTTP/1.1");
-        let bytes = http(&line, &[authorization.as_bytes(), content_type.as_bytes()], &body);
-        let answer = runtime.block_on(raw(&org.stack, &bytes));
-        if answer.status.is_server_error() {
-            return Err(TestCaseError::fail(format!("{line}: {answer}")));
-        }
-        // What the HTTP layer refuses never came to the gateway.
-        if answer.headers.contains_key("apigw-requestid") && method != "HEAD" {
-            assert_answer(&answer, speaks, &line);
-        }
-        Ok(())
-    });
+    let config = Config {
+        cases: 400,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(config).run(
+        &request,
+        |(itsm, method, path, query, content_type, body)| {
+            let fill = |text: &str| text.replace("{team}", &team).replace("{user}", &user);
+            let (client, speaks) = if itsm {
+                (&org.itsm, Speaks::Itsm)
+            } else {
+                (&org.toptickets, Speaks::Toptickets)
+            };
+            let target = if query.is_empty() {
+                fill(&path)
+            } else {
+                format!("{}?{query}", fill(&path))
+            };
+            let body = match String::from_utf8(body) {
+                Ok(text) => fill(&text).into_bytes(),
+                Err(bytes) => bytes.into_bytes(),
+            };
+            let authorization = format!("Authorization: Bearer {}", client.token());
+            let content_type = format!("Content-Type: {content_type}");
+            let line = format!("{method} {target} HTTP/1.1");
+            let bytes = http(
+                &line,
+                &[authorization.as_bytes(), content_type.as_bytes()],
+                &body,
+            );
+            let answer = runtime.block_on(raw(&org.stack, &bytes));
+            if answer.status.is_server_error() {
+                return Err(TestCaseError::fail(format!("{line}: {answer}")));
+            }
+            // What the HTTP layer refuses never came to the gateway.
+            if answer.headers.contains_key("apigw-requestid") && method != "HEAD" {
+                assert_answer(&answer, speaks, &line);
+            }
+            Ok(())
+        },
+    );
     if let Err(error) = outcome {
         panic!("{error}");
     }
@@ -1176,13 +1570,20 @@ async fn invoke(org: &Organization, event: &Value) -> Answer {
     let deps = Deps::new(org.stack.table());
     let response = match event["rawPath"].as_str().unwrap_or_default() {
         path if path.contains("/members") => Box::pin(muster_members::handle(request, &deps)).await,
-        path if path.ends_with("/workload") => Box::pin(muster_workload::handle(request, &deps)).await,
+        path if path.ends_with("/workload") => {
+            Box::pin(muster_workload::handle(request, &deps)).await
+        }
         _ => Box::pin(muster_teams::handle(request, &deps)).await,
     };
     let (parts, body) = response.unwrap_or_else(|never| match never {}).into_parts();
     let text = String::from_utf8(body.as_ref().to_vec()).expect("the answer is text");
     let json = serde_json::from_str(&text).unwrap_or_default();
-    Answer { status: parts.status, headers: parts.headers, text, json }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        text,
+        json,
+    }
 }
 
 #[tokio::test]
@@ -1194,7 +1595,11 @@ async fn events_of_the_gateway_are_served() {
         let body = json!({ "name": name }).to_string();
         let created = invoke(&org, &event("POST", "/v1/teams", token, Some(&body))).await;
         assert_answer(&created, speaks, "POST");
-        assert_eq!((created.status.as_u16(), self::name(&created)), (201, &*name), "{created}");
+        assert_eq!(
+            (created.status.as_u16(), self::name(&created)),
+            (201, &*name),
+            "{created}"
+        );
         assert_eq!(created.header("x-request-id"), "req_ThEgAtEwAy=");
 
         let path = format!("/v1/teams/{}", id(&created));
@@ -1203,8 +1608,18 @@ async fn events_of_the_gateway_are_served() {
             ("GET", path.clone(), None, 200),
             ("PATCH", path.clone(), Some("{\"description\":\"d\"}"), 200),
             ("POST", format!("{path}/members"), Some(&*user), 201),
-            ("DELETE", format!("{path}/members/{}", org.users[0].id.uuid()), None, 204),
-            ("GET", format!("{path}/workload"), None, if speaks == Speaks::Itsm { 200 } else { 404 }),
+            (
+                "DELETE",
+                format!("{path}/members/{}", org.users[0].id.uuid()),
+                None,
+                204,
+            ),
+            (
+                "GET",
+                format!("{path}/workload"),
+                None,
+                if speaks == Speaks::Itsm { 200 } else { 404 },
+            ),
             ("PUT", path.clone(), None, 405),
             ("GET", "/v1/nothing".to_owned(), None, 404),
             ("DELETE", path.clone(), None, 204),
@@ -1228,13 +1643,25 @@ async fn events_carry_bodies_in_either_encoding() {
             event["body"] = body;
             event["isBase64Encoded"] = encoded.into();
             let answer = invoke(&org, &event).await;
-            assert_answer(&answer, speaks, event["body"].to_string().chars().take(80).collect::<String>());
+            assert_answer(
+                &answer,
+                speaks,
+                event["body"]
+                    .to_string()
+                    .chars()
+                    .take(80)
+                    .collect::<String>(),
+            );
             answer
         };
         let name = format!("{} 🦀", unique());
         let body = json!({ "name": name }).to_string();
         let answer = post(BASE64_STANDARD.encode(&body).into(), true).await;
-        assert_eq!((answer.status.as_u16(), self::name(&answer)), (201, &*name), "{answer}");
+        assert_eq!(
+            (answer.status.as_u16(), self::name(&answer)),
+            (201, &*name),
+            "{answer}"
+        );
 
         assert_malformed(
             &post(BASE64_STANDARD.encode(&body).into(), false).await,
@@ -1253,10 +1680,28 @@ async fn events_carry_bodies_in_either_encoding() {
         assert_malformed(&post("".into(), false).await, speaks, "an empty body");
 
         // What counts is the body, not its encoding.
-        let padded = format!("{{\"name\":\"{}\",\"more\":\"{}\"}}", unique(), "x".repeat(MAX_BODY));
-        assert_eq!(post(BASE64_STANDARD.encode(&padded).into(), true).await.status, 413);
-        let fits = format!("{{\"name\":\"{}\",\"more\":\"{}\"}}", unique(), "x".repeat(MAX_BODY - 100));
-        assert_eq!(post(BASE64_STANDARD.encode(&fits).into(), true).await.status, 201);
+        let padded = format!(
+            "{{\"name\":\"{}\",\"more\":\"{}\"}}",
+            unique(),
+            "x".repeat(MAX_BODY)
+        );
+        assert_eq!(
+            post(BASE64_STANDARD.encode(&padded).into(), true)
+                .await
+                .status,
+            413
+        );
+        let fits = format!(
+            "{{\"name\":\"{}\",\"more\":\"{}\"}}",
+            unique(),
+            "x".repeat(MAX_BODY - 100)
+        );
+        assert_eq!(
+            post(BASE64_STANDARD.encode(&fits).into(), true)
+                .await
+                .status,
+            201
+        );
     }
 }
 
@@ -1265,25 +1710,57 @@ async fn events_may_lack_whatever_is_optional() {
     let org = Stack::shared().organization().await;
     let token = org.itsm.token();
     let list = || event("GET", "/v1/teams", token, None);
-    for missing in ["version", "routeKey", "rawQueryString", "cookies", "pathParameters", "body", "isBase64Encoded"] {
+    for missing in [
+        "version",
+        "routeKey",
+        "rawQueryString",
+        "cookies",
+        "pathParameters",
+        "body",
+        "isBase64Encoded",
+    ] {
         let mut event = list();
         event.as_object_mut().unwrap().remove(missing);
         let answer = invoke(&org, &event).await;
         assert_eq!(answer.status, 200, "without {missing}: {answer}");
     }
-    for null in ["version", "routeKey", "rawQueryString", "cookies", "pathParameters", "body"] {
+    for null in [
+        "version",
+        "routeKey",
+        "rawQueryString",
+        "cookies",
+        "pathParameters",
+        "body",
+    ] {
         let mut event = list();
         event[null] = Value::Null;
         assert_eq!(invoke(&org, &event).await.status, 200, "{null} is null");
     }
-    for missing in ["accountId", "apiId", "domainName", "domainPrefix", "requestId", "routeKey", "time", "timeEpoch"] {
+    for missing in [
+        "accountId",
+        "apiId",
+        "domainName",
+        "domainPrefix",
+        "requestId",
+        "routeKey",
+        "time",
+        "timeEpoch",
+    ] {
         let mut event = list();
-        event["requestContext"].as_object_mut().unwrap().remove(missing);
+        event["requestContext"]
+            .as_object_mut()
+            .unwrap()
+            .remove(missing);
         let answer = invoke(&org, &event).await;
         assert_eq!(answer.status, 200, "without {missing}: {answer}");
         assert_answer(&answer, Speaks::Itsm, missing);
     }
-    for key in ["$default", "GET /v1/teams", "ANY /{proxy+}", "POST /v1/teams/{team_id}/members"] {
+    for key in [
+        "$default",
+        "GET /v1/teams",
+        "ANY /{proxy+}",
+        "POST /v1/teams/{team_id}/members",
+    ] {
         let mut event = list();
         event["routeKey"] = key.into();
         event["requestContext"]["routeKey"] = key.into();
@@ -1304,7 +1781,11 @@ async fn events_may_lack_whatever_is_optional() {
         "headers": { "Authorization": format!("Bearer {token}") },
         "requestContext": { "http": { "method": "GET" } },
     });
-    assert_eq!(invoke(&org, &minimal).await.status, 200, "header names in any letter case");
+    assert_eq!(
+        invoke(&org, &minimal).await.status,
+        200,
+        "header names in any letter case"
+    );
 }
 
 #[tokio::test]
@@ -1329,9 +1810,19 @@ async fn events_with_odd_paths_and_queries_are_answered() {
     ] {
         let answer = invoke(&org, &event("GET", path, token, None)).await;
         assert_answer(&answer, Speaks::Itsm, path);
-        assert_eq!((answer.status.as_u16(), &answer.json["error"]["path"]), (404, &json!(path)), "{answer}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json["error"]["path"]),
+            (404, &json!(path)),
+            "{answer}"
+        );
     }
-    for query in ["limit=1", "limit=%31&x=%ff", "a=b=c&&&", "search=a+b%2B", "search={}|^`[]'()!*;:@$,/?~"] {
+    for query in [
+        "limit=1",
+        "limit=%31&x=%ff",
+        "a=b=c&&&",
+        "search=a+b%2B",
+        "search={}|^`[]'()!*;:@$,/?~",
+    ] {
         let mut event = event("GET", "/v1/teams", token, None);
         event["rawQueryString"] = query.into();
         let answer = invoke(&org, &event).await;
@@ -1344,9 +1835,23 @@ async fn events_with_odd_paths_and_queries_are_answered() {
 async fn a_key_of_any_kind_can_be_garbage() {
     let stack = Stack::shared();
     for kind in KeyKind::ALL {
-        for rest in ["", "x", "☃", "a.b.c", "%00", "' OR 1=1 --", "x\tx", &"x".repeat(43), &"x".repeat(5_000)] {
+        for rest in [
+            "",
+            "x",
+            "☃",
+            "a.b.c",
+            "%00",
+            "' OR 1=1 --",
+            "x\tx",
+            &"x".repeat(43),
+            &"x".repeat(5_000),
+        ] {
             let header = format!("Authorization: Bearer {}{rest}", kind.prefix());
-            let answer = raw(&stack, &http("GET /v1/teams HTTP/1.1", &[header.as_bytes()], b"")).await;
+            let answer = raw(
+                &stack,
+                &http("GET /v1/teams HTTP/1.1", &[header.as_bytes()], b""),
+            )
+            .await;
             assert_eq!(answer.status, 401, "{header}: {answer}");
         }
     }

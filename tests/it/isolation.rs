@@ -13,7 +13,12 @@ fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) 
         .headers
         .iter()
         .filter(|(name, _)| !matches!(name.as_str(), "date" | "x-request-id" | "apigw-requestid"))
-        .map(|(name, value)| (name.to_string(), value.to_str().unwrap_or_default().to_owned()))
+        .map(|(name, value)| {
+            (
+                name.to_string(),
+                value.to_str().unwrap_or_default().to_owned(),
+            )
+        })
         .collect();
     headers.sort();
     let mut body = answer.json.clone();
@@ -22,8 +27,14 @@ fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) 
         error.remove("timestamp");
     }
     // The path is said as it was received.
-    let text = ids.iter().fold(body.to_string(), |text, id| text.replace(id, "{id}"));
-    (answer.status.as_u16(), serde_json::from_str(&text).expect("still JSON"), headers)
+    let text = ids
+        .iter()
+        .fold(body.to_string(), |text, id| text.replace(id, "{id}"));
+    (
+        answer.status.as_u16(),
+        serde_json::from_str(&text).expect("still JSON"),
+        headers,
+    )
 }
 
 /// Everything that can be asked about a team and a user.
@@ -32,18 +43,58 @@ fn questions(team: &str, user: &str) -> Vec<(Method, String, Option<Value>)> {
     vec![
         (Method::GET, path.clone(), None),
         (Method::PATCH, path.clone(), Some(json!({}))),
-        (Method::PATCH, path.clone(), Some(json!({ "description": "taken over" }))),
-        (Method::PATCH, path.clone(), Some(json!({ "name": "Taken over" }))),
-        (Method::PATCH, path.clone(), Some(json!({ "lead_id": user }))),
-        (Method::PATCH, path.clone(), Some(json!({ "lead_id": null }))),
+        (
+            Method::PATCH,
+            path.clone(),
+            Some(json!({ "description": "taken over" })),
+        ),
+        (
+            Method::PATCH,
+            path.clone(),
+            Some(json!({ "name": "Taken over" })),
+        ),
+        (
+            Method::PATCH,
+            path.clone(),
+            Some(json!({ "lead_id": user })),
+        ),
+        (
+            Method::PATCH,
+            path.clone(),
+            Some(json!({ "lead_id": null })),
+        ),
         (Method::PATCH, path.clone(), Some(json!({ "name": 7 }))),
-        (Method::POST, format!("{path}/members"), Some(json!({ "user_id": user }))),
-        (Method::POST, format!("{path}/members"), Some(json!({ "user_id": user, "role": "lead" }))),
+        (
+            Method::POST,
+            format!("{path}/members"),
+            Some(json!({ "user_id": user })),
+        ),
+        (
+            Method::POST,
+            format!("{path}/members"),
+            Some(json!({ "user_id": user, "role": "lead" })),
+        ),
         (Method::GET, format!("{path}/members"), None),
-        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({}))),
-        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({ "role": "lead" }))),
-        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({ "role": "member" }))),
-        (Method::PATCH, format!("{path}/members/{user}"), Some(json!({ "skills": ["taken over"] }))),
+        (
+            Method::PATCH,
+            format!("{path}/members/{user}"),
+            Some(json!({})),
+        ),
+        (
+            Method::PATCH,
+            format!("{path}/members/{user}"),
+            Some(json!({ "role": "lead" })),
+        ),
+        (
+            Method::PATCH,
+            format!("{path}/members/{user}"),
+            Some(json!({ "role": "member" })),
+        ),
+        (
+            Method::PATCH,
+            format!("{path}/members/{user}"),
+            Some(json!({ "skills": ["taken over"] })),
+        ),
         (Method::DELETE, format!("{path}/members/{user}"), None),
         (Method::GET, format!("{path}/assignments"), None),
         (Method::GET, format!("{path}/workload"), None),
@@ -57,7 +108,9 @@ async fn seen(org: &Organization, team: &str) -> Vec<String> {
     let mut seen = Vec::new();
     for client in org.both() {
         seen.push(client.get("/v1/teams").await.text);
-        for path in ["", "/members", "/workload", "/assignments"].map(|rest| format!("/v1/teams/{team}{rest}")) {
+        for path in ["", "/members", "/workload", "/assignments"]
+            .map(|rest| format!("/v1/teams/{team}{rest}"))
+        {
             let mut answer = client.get(&path).await.json;
             if let Some(data) = answer.get_mut("data").and_then(Value::as_object_mut) {
                 data.remove("queried_at");
@@ -73,7 +126,11 @@ async fn staffed(org: &Organization, name: &str) -> String {
     let lead = org.users[0].id.uuid().to_string();
     let body = json!({ "name": name, "description": "confidential", "lead_id": lead, "specializations": ["VPN"] });
     let answer = org.itsm.post("/v1/teams", body).await;
-    let team = answer.json["data"]["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("an id").to_owned();
+    let team = answer.json["data"]["id"]
+        .as_str()
+        .and_then(|id| id.strip_prefix("team_"))
+        .expect("an id")
+        .to_owned();
     for user in &org.users[..2] {
         org.member(&team, user).await;
     }
@@ -89,7 +146,8 @@ async fn what_is_anothers_is_what_does_not_exist() {
     let user = a.users[0].id.uuid().to_string();
     let own_user = b.users[0].id.uuid().to_string();
     let [no_team, no_user] = [Uuid::new_v4(), Uuid::new_v4()].map(|id| id.to_string());
-    a.put_ticket("confidential", &assigned(&team, &a.users[0], 1)).await;
+    a.put_ticket("confidential", &assigned(&team, &a.users[0], 1))
+        .await;
     let before = seen(&a, &team).await;
     let bearer = b.bearer().await;
 
@@ -101,25 +159,37 @@ async fn what_is_anothers_is_what_does_not_exist() {
             // Our team, with their user.
             [(&own, &user), (&own, &no_user)],
         ] {
-            let asked = questions(there, their_user).into_iter().zip(questions(nowhere, nobody));
+            let asked = questions(there, their_user)
+                .into_iter()
+                .zip(questions(nowhere, nobody));
             for ((method, path, body), (_, missing_path, missing_body)) in asked {
                 if there == &own && method == Method::DELETE && !path.contains("/members/") {
                     continue;
                 }
                 let theirs = client.ask(&method, &path, body.as_ref()).await;
-                let missing = client.ask(&method, &missing_path, missing_body.as_ref()).await;
+                let missing = client
+                    .ask(&method, &missing_path, missing_body.as_ref())
+                    .await;
                 let what = format!("{method} {path} {body:?}: {theirs}");
                 if there == &own && theirs.status.is_success() {
                     // Nothing of theirs was asked for.
                     continue;
                 }
-                assert_eq!(said(&theirs, [&team, &user]), said(&missing, [&no_team, &no_user]), "{what}");
+                assert_eq!(
+                    said(&theirs, [&team, &user]),
+                    said(&missing, [&no_team, &no_user]),
+                    "{what}"
+                );
                 assert_ne!(theirs.status, 403, "{what}");
                 assert!(!theirs.text.contains("onfidential"), "{what}");
             }
         }
         // In the path as each contract writes it.
-        for id in [format!("team_{team}"), team.to_uppercase(), format!("team%5F{team}")] {
+        for id in [
+            format!("team_{team}"),
+            team.to_uppercase(),
+            format!("team%5F{team}"),
+        ] {
             assert_eq!(client.get(&format!("/v1/teams/{id}")).await.status, 404);
         }
     }
@@ -136,19 +206,42 @@ async fn anothers_user_neither_joins_nor_leads() {
         let user = user.id.uuid().to_string();
         for id in [user.clone(), format!("usr_{user}"), user.to_uppercase()] {
             for client in b.both() {
-                let answer = client.post(&format!("/v1/teams/{own}/members"), json!({ "user_id": id })).await;
+                let answer = client
+                    .post(
+                        &format!("/v1/teams/{own}/members"),
+                        json!({ "user_id": id }),
+                    )
+                    .await;
                 assert_eq!(answer.status, 404, "{answer}");
                 assert_user_not_found(&answer, "user_id");
             }
-            let answer = b.itsm.post("/v1/teams", json!({ "name": Uuid::new_v4().to_string(), "lead_id": id })).await;
+            let answer = b
+                .itsm
+                .post(
+                    "/v1/teams",
+                    json!({ "name": Uuid::new_v4().to_string(), "lead_id": id }),
+                )
+                .await;
             assert_user_not_found(&answer, "lead_id");
-            let answer = b.itsm.patch(&format!("/v1/teams/{own}"), json!({ "lead_id": id })).await;
+            let answer = b
+                .itsm
+                .patch(&format!("/v1/teams/{own}"), json!({ "lead_id": id }))
+                .await;
             assert_user_not_found(&answer, "lead_id");
         }
     }
     let answer = b.itsm.get(&format!("/v1/teams/{own}")).await;
-    assert_eq!((&answer.json["data"]["members"], &answer.json["data"]["lead_id"]), (&json!([]), &Value::Null));
-    assert_eq!(b.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"], 1);
+    assert_eq!(
+        (
+            &answer.json["data"]["members"],
+            &answer.json["data"]["lead_id"]
+        ),
+        (&json!([]), &Value::Null)
+    );
+    assert_eq!(
+        b.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"],
+        1
+    );
 }
 
 #[track_caller]
@@ -156,7 +249,11 @@ fn assert_user_not_found(answer: &Answer, field: &str) {
     assert_eq!(answer.status, 404, "{answer}");
     match answer.json["detail"].as_str() {
         Some(detail) => assert_eq!(detail, "User not found"),
-        None => assert_eq!(answer.json["error"]["details"], json!({ "field": field }), "{answer}"),
+        None => assert_eq!(
+            answer.json["error"]["details"],
+            json!({ "field": field }),
+            "{answer}"
+        ),
     }
 }
 
@@ -170,21 +267,48 @@ async fn lists_searches_and_totals_are_an_organizations_own() {
     let total = async |org: &Organization, query: &str| {
         let answer = org.itsm.get(&format!("/v1/teams?{query}")).await;
         let listed = answer.json["data"].as_array().map_or(0, Vec::len);
-        (answer.json["meta"]["pagination"]["total"].as_u64().unwrap(), listed)
+        (
+            answer.json["meta"]["pagination"]["total"].as_u64().unwrap(),
+            listed,
+        )
     };
-    for query in
-        ["", "search=confidential", "search=c", "sortBy=name", "sortBy=updatedAt&sortOrder=asc", "page=1&limit=1000"]
-    {
+    for query in [
+        "",
+        "search=confidential",
+        "search=c",
+        "sortBy=name",
+        "sortBy=updatedAt&sortOrder=asc",
+        "page=1&limit=1000",
+    ] {
         assert_eq!(total(&b, query).await, (0, 0), "{query}");
         assert_eq!(total(&a, query).await, (5, 5), "{query}");
     }
-    assert_eq!(b.toptickets.get("/v1/teams?limit=100").await.json, json!([]));
+    assert_eq!(
+        b.toptickets.get("/v1/teams?limit=100").await.json,
+        json!([])
+    );
 
     b.team("Confidential 0").await;
     assert_eq!(total(&b, "search=confidential").await, (1, 1));
     assert_eq!(total(&a, "search=confidential").await, (5, 5));
-    assert_eq!(b.toptickets.get("/v1/teams").await.json.as_array().map(Vec::len), Some(1));
-    assert_eq!(a.toptickets.get("/v1/teams").await.json.as_array().map(Vec::len), Some(5));
+    assert_eq!(
+        b.toptickets
+            .get("/v1/teams")
+            .await
+            .json
+            .as_array()
+            .map(Vec::len),
+        Some(1)
+    );
+    assert_eq!(
+        a.toptickets
+            .get("/v1/teams")
+            .await
+            .json
+            .as_array()
+            .map(Vec::len),
+        Some(5)
+    );
 }
 
 #[tokio::test]
@@ -195,15 +319,45 @@ async fn a_name_is_unique_within_an_organization_only() {
     let theirs = b.team("SUPPORT").await;
     for org in [&a, &b] {
         for (client, taken) in org.both().into_iter().zip([422, 409]) {
-            assert_eq!(client.post("/v1/teams", json!({ "name": "support" })).await.status, taken);
+            assert_eq!(
+                client
+                    .post("/v1/teams", json!({ "name": "support" }))
+                    .await
+                    .status,
+                taken
+            );
         }
     }
     // Giving a name up frees it here and not there.
-    assert_eq!(b.itsm.patch(&format!("/v1/teams/{theirs}"), json!({ "name": "Other" })).await.status, 200);
-    assert_eq!(a.itsm.post("/v1/teams", json!({ "name": "Support" })).await.status, 409);
-    assert_eq!(b.itsm.post("/v1/teams", json!({ "name": "Support" })).await.status, 201);
-    assert_eq!(b.itsm.delete(&format!("/v1/teams/{theirs}")).await.status, 204);
-    assert_eq!(a.itsm.get(&format!("/v1/teams/{ours}")).await.json["data"]["name"], "Support");
+    assert_eq!(
+        b.itsm
+            .patch(&format!("/v1/teams/{theirs}"), json!({ "name": "Other" }))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        a.itsm
+            .post("/v1/teams", json!({ "name": "Support" }))
+            .await
+            .status,
+        409
+    );
+    assert_eq!(
+        b.itsm
+            .post("/v1/teams", json!({ "name": "Support" }))
+            .await
+            .status,
+        201
+    );
+    assert_eq!(
+        b.itsm.delete(&format!("/v1/teams/{theirs}")).await.status,
+        204
+    );
+    assert_eq!(
+        a.itsm.get(&format!("/v1/teams/{ours}")).await.json["data"]["name"],
+        "Support"
+    );
 }
 
 #[tokio::test]
@@ -213,20 +367,42 @@ async fn one_user_id_in_two_organizations_is_two_users() {
     let ours = user("Ours", UserStatus::Active);
     let mut theirs = user("Theirs", UserStatus::Active);
     theirs.id = ours.id;
-    stack.store().put_users(&a.id, std::slice::from_ref(&ours)).await.unwrap();
-    stack.store().put_users(&b.id, std::slice::from_ref(&theirs)).await.unwrap();
+    stack
+        .store()
+        .put_users(&a.id, std::slice::from_ref(&ours))
+        .await
+        .unwrap();
+    stack
+        .store()
+        .put_users(&b.id, std::slice::from_ref(&theirs))
+        .await
+        .unwrap();
     let (team_a, team_b) = (a.team("Support").await, b.team("Support").await);
     a.member(&team_a, &ours).await;
     b.member(&team_b, &theirs).await;
     let names = async |org: &Organization, team: &str| {
         let answer = org.toptickets.get(&format!("/v1/teams/{team}")).await;
-        answer.json["members"].as_array().unwrap().iter().map(|member| member["full_name"].clone()).collect::<Vec<_>>()
+        answer.json["members"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|member| member["full_name"].clone())
+            .collect::<Vec<_>>()
     };
-    assert_eq!((names(&a, &team_a).await, names(&b, &team_b).await), (vec![json!("Ours")], vec![json!("Theirs")]));
+    assert_eq!(
+        (names(&a, &team_a).await, names(&b, &team_b).await),
+        (vec![json!("Ours")], vec![json!("Theirs")])
+    );
     let path = format!("/v1/teams/{team_b}/members/{}", ours.id.uuid());
     assert_eq!(a.itsm.delete(&path).await.status, 404);
     assert_eq!(b.itsm.delete(&path).await.status, 204);
-    assert_eq!((names(&a, &team_a).await.len(), names(&b, &team_b).await.len()), (1, 0));
+    assert_eq!(
+        (
+            names(&a, &team_a).await.len(),
+            names(&b, &team_b).await.len()
+        ),
+        (1, 0)
+    );
 }
 
 /// Ticket ids are the platforms' own, so two organizations may well have the same.
@@ -235,15 +411,26 @@ async fn a_ticket_is_an_organizations_own() {
     let stack = Stack::shared();
     let (a, b) = (stack.organization().await, stack.organization().await);
     let (team_a, team_b) = (a.team("Support").await, b.team("Support").await);
-    a.put_ticket("TKT-1", &assigned(&team_a, &a.users[0], 1)).await;
-    b.put_ticket("TKT-1", &assigned(&team_b, &b.users[0], 2)).await;
-    a.put_ticket("TKT-2", &assigned(&team_a, &a.users[0], 3)).await;
+    a.put_ticket("TKT-1", &assigned(&team_a, &a.users[0], 1))
+        .await;
+    b.put_ticket("TKT-1", &assigned(&team_b, &b.users[0], 2))
+        .await;
+    a.put_ticket("TKT-2", &assigned(&team_a, &a.users[0], 3))
+        .await;
     a.set_load(&team_a, &[("open_tickets", n(2))]).await;
     b.set_load(&team_b, &[("open_tickets", n(1))]).await;
     for (client, other) in a.both().into_iter().zip(b.both()) {
         let bare = |answer: &Answer| {
-            let decision = if answer.json["data"].is_object() { &answer.json["data"] } else { &answer.json };
-            decision["team_id"].as_str().expect("a team").trim_start_matches("team_").to_owned()
+            let decision = if answer.json["data"].is_object() {
+                &answer.json["data"]
+            } else {
+                &answer.json
+            };
+            decision["team_id"]
+                .as_str()
+                .expect("a team")
+                .trim_start_matches("team_")
+                .to_owned()
         };
         assert_eq!(bare(&client.get("/v1/assignments/TKT-1").await), team_a);
         assert_eq!(bare(&other.get("/v1/assignments/TKT-1").await), team_b);
@@ -252,11 +439,23 @@ async fn a_ticket_is_an_organizations_own() {
             other.get(&format!("/v1/assignments/{theirs}")).await,
             other.get(&format!("/v1/assignments/{missing}")).await,
         );
-        assert_eq!(said(&answers.0, [theirs, "-"]), said(&answers.1, [missing, "-"]));
+        assert_eq!(
+            said(&answers.0, [theirs, "-"]),
+            said(&answers.1, [missing, "-"])
+        );
         assert_eq!(answers.0.status, 404, "{}", answers.0);
-        assert_eq!(other.get(&format!("/v1/teams/{team_a}/assignments")).await.status, 404);
+        assert_eq!(
+            other
+                .get(&format!("/v1/teams/{team_a}/assignments"))
+                .await
+                .status,
+            404
+        );
         let own = other.get(&format!("/v1/teams/{team_b}/assignments")).await;
-        assert!(own.text.contains("TKT-1") && !own.text.contains("TKT-2"), "{own}");
+        assert!(
+            own.text.contains("TKT-1") && !own.text.contains("TKT-2"),
+            "{own}"
+        );
     }
 }
 
@@ -266,12 +465,23 @@ async fn organizations_whose_ids_begin_alike_are_apart() {
     let stack = Stack::shared();
     let stem = Uuid::new_v4().simple().to_string();
     let mut organizations = Vec::new();
-    for id in [stem.clone(), format!("{stem}_"), format!("{stem}-"), stem.to_uppercase()] {
+    for id in [
+        stem.clone(),
+        format!("{stem}_"),
+        format!("{stem}-"),
+        stem.to_uppercase(),
+    ] {
         let id = OrganizationId::parse(&id).unwrap();
         let users = vec![user("User", UserStatus::Active)];
         stack.store().put_users(&id, &users).await.unwrap();
         let (toptickets, itsm) = (stack.stranger(), stack.stranger());
-        let mut org = Organization { stack: stack.clone(), id, users, toptickets, itsm };
+        let mut org = Organization {
+            stack: stack.clone(),
+            id,
+            users,
+            toptickets,
+            itsm,
+        };
         org.toptickets = org.key(KeyKind::TtAdmin, &Scope::ALL).await;
         org.itsm = org.key(KeyKind::Itsm, &Scope::ALL).await;
         organizations.push(org);
@@ -283,13 +493,26 @@ async fn organizations_whose_ids_begin_alike_are_apart() {
     for (at, org) in organizations.iter().enumerate() {
         let answer = org.itsm.get("/v1/teams").await;
         assert_eq!(answer.json["meta"]["pagination"]["total"], 1, "{answer}");
-        assert_eq!(answer.json["data"][0]["organization_id"], org.id.as_str(), "{answer}");
+        assert_eq!(
+            answer.json["data"][0]["organization_id"],
+            org.id.as_str(),
+            "{answer}"
+        );
         for (other, team) in teams.iter().enumerate() {
             let expected = if other == at { 200 } else { 404 };
-            assert_eq!(org.toptickets.get(&format!("/v1/teams/{team}")).await.status, expected);
+            assert_eq!(
+                org.toptickets
+                    .get(&format!("/v1/teams/{team}"))
+                    .await
+                    .status,
+                expected
+            );
         }
         let keys = stack.store().api_keys(&org.id).await.unwrap();
-        assert!(keys.iter().all(|key| key.organization_id == org.id), "keys are listed apart");
+        assert!(
+            keys.iter().all(|key| key.organization_id == org.id),
+            "keys are listed apart"
+        );
     }
 }
 

@@ -1,4 +1,5 @@
-//! Tokens of the ITSM platform: whom they speak for, what they may do, and everything that makes one no good.
+//! Tokens of the ITSM platform: whom they speak for, what they may do, and everything that makes
+//! one no good.
 
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
@@ -13,7 +14,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    auth::{SECOND, assert_forbidden, assert_unauthorized, endpoints, everything_said, everything_stored, status},
+    auth::{
+        SECOND, assert_forbidden, assert_unauthorized, endpoints, everything_said,
+        everything_stored, status,
+    },
     faults::assert_failed,
     shapes::{Speaks, assert_answer},
     support::{
@@ -37,7 +41,11 @@ fn good(org: &Organization) -> Value {
 }
 
 async fn assert_refused(org: &Organization, token: &str, what: &str) {
-    assert_unauthorized(&org.stack.client(token).get("/v1/teams").await, Speaks::Itsm, what);
+    assert_unauthorized(
+        &org.stack.client(token).get("/v1/teams").await,
+        Speaks::Itsm,
+        what,
+    );
 }
 
 async fn assert_taken(org: &Organization, token: &str, what: &str) {
@@ -58,8 +66,14 @@ async fn a_token_may_do_what_its_permissions_reach() {
         (json!(["teams:read:all"]), &["teams:read"]),
         (json!(["teams:write:org"]), &["teams:write"]),
         (json!(["teams:delete:all"]), &["teams:delete"]),
-        (json!(["tickets:read:own", "teams:delete:org", "teams:read:all"]), &["teams:read", "teams:delete"]),
-        (json!(["teams:read:org", "teams:write:own", "teams:delete:team"]), &["teams:read"]),
+        (
+            json!(["tickets:read:own", "teams:delete:org", "teams:read:all"]),
+            &["teams:read", "teams:delete"],
+        ),
+        (
+            json!(["teams:read:org", "teams:write:own", "teams:delete:team"]),
+            &["teams:read"],
+        ),
         (
             json!([
                 "teams:read:own",
@@ -85,9 +99,14 @@ async fn a_token_may_do_what_its_permissions_reach() {
             &[],
         ),
     ] {
-        let client = org.stack.client(&signer.sign(&with(good(&org), &json!({ "permissions": permissions }))));
-        let team = org.team(&permissions.to_string()[..permissions.to_string().len().min(200)]).await;
-        org.put_ticket("TKT-1", &assigned(&team, &org.users[0], 1)).await;
+        let client = org
+            .stack
+            .client(&signer.sign(&with(good(&org), &json!({ "permissions": permissions }))));
+        let team = org
+            .team(&permissions.to_string()[..permissions.to_string().len().min(200)])
+            .await;
+        org.put_ticket("TKT-1", &assigned(&team, &org.users[0], 1))
+            .await;
         if !scopes.contains(&"teams:write") {
             org.member(&team, &org.users[0]).await;
         }
@@ -120,27 +139,46 @@ async fn only_rs256_is_verified() {
     // The public key taken for a shared secret, in each way in which it might be written down.
     let jwk = signer.jwk();
     let n = URL_SAFE_NO_PAD.decode(jwk["n"].as_str().unwrap()).unwrap();
-    let written = [signer.public_der(), &n, jwk["n"].as_str().unwrap().as_bytes(), jwk.to_string().as_bytes(), b""]
-        .map(<[u8]>::to_vec);
+    let written = [
+        signer.public_der(),
+        &n,
+        jwk["n"].as_str().unwrap().as_bytes(),
+        jwk.to_string().as_bytes(),
+        b"",
+    ]
+    .map(<[u8]>::to_vec);
     for secret in &written {
-        for (alg, algorithm) in
-            [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]
-        {
-            let sign = |message: &[u8]| hmac::sign(&hmac::Key::new(algorithm, secret), message).as_ref().to_vec();
+        for (alg, algorithm) in [
+            ("HS256", hmac::HMAC_SHA256),
+            ("HS384", hmac::HMAC_SHA384),
+            ("HS512", hmac::HMAC_SHA512),
+        ] {
+            let sign = |message: &[u8]| {
+                hmac::sign(&hmac::Key::new(algorithm, secret), message)
+                    .as_ref()
+                    .to_vec()
+            };
             assert_refused(&org, &assemble(&header(alg), &claims, sign), alg).await;
             assert_refused(&org, &assemble(&header("RS256"), &claims, sign), alg).await;
         }
     }
     // The right key, by an algorithm of its family; and by that, called RS256.
-    let others: [(&str, &'static dyn ring::signature::RsaEncoding); 3] =
-        [("RS384", &RSA_PKCS1_SHA384), ("RS512", &RSA_PKCS1_SHA512), ("PS256", &RSA_PSS_SHA256)];
+    let others: [(&str, &'static dyn ring::signature::RsaEncoding); 3] = [
+        ("RS384", &RSA_PKCS1_SHA384),
+        ("RS512", &RSA_PKCS1_SHA512),
+        ("PS256", &RSA_PSS_SHA256),
+    ];
     for (alg, encoding) in others {
         for said in [alg, "RS256"] {
-            let token = assemble(&header(said), &claims, |message| signer.signature(encoding, message));
+            let token = assemble(&header(said), &claims, |message| {
+                signer.signature(encoding, message)
+            });
             assert_refused(&org, &token, &format!("{alg} called {said}")).await;
         }
     }
-    for alg in ["RS384", "RS512", "PS256", "ES256", "EdDSA", "rs256", "RS256 ", "RSA256", "HS256"] {
+    for alg in [
+        "RS384", "RS512", "PS256", "ES256", "EdDSA", "rs256", "RS256 ", "RSA256", "HS256",
+    ] {
         assert_refused(&org, &signer.sign_text(&header(alg), &claims), alg).await;
     }
 }
@@ -158,7 +196,12 @@ async fn a_header_is_taken_as_it_is_meant() {
         // Where else a key could be had is nothing to go by.
         json!({ "alg": "RS256", "kid": "a", "jku": "https://evil.example/jwks", "x5u": "https://evil.example/x5u" }),
     ] {
-        assert_taken(&org, &signer.sign_with(&header, &claims), &header.to_string()).await;
+        assert_taken(
+            &org,
+            &signer.sign_with(&header, &claims),
+            &header.to_string(),
+        )
+        .await;
     }
     for header in [
         json!({}),
@@ -179,12 +222,31 @@ async fn a_header_is_taken_as_it_is_meant() {
         json!("RS256"),
         json!(null),
     ] {
-        assert_refused(&org, &signer.sign_with(&header, &claims), &header.to_string()).await;
+        assert_refused(
+            &org,
+            &signer.sign_with(&header, &claims),
+            &header.to_string(),
+        )
+        .await;
     }
-    for header in ["", "{", "{}}", "{\"alg\":\"RS256\",\"alg\":\"none\",\"kid\":\"a\"}", "\u{0}"] {
+    for header in [
+        "",
+        "{",
+        "{}}",
+        "{\"alg\":\"RS256\",\"alg\":\"none\",\"kid\":\"a\"}",
+        "\u{0}",
+    ] {
         let token = signer.sign_text(header, &claims.to_string());
-        let speaks = if header.is_empty() { Speaks::Either } else { Speaks::Itsm };
-        assert_unauthorized(&org.stack.client(&token).get("/v1/teams").await, speaks, header);
+        let speaks = if header.is_empty() {
+            Speaks::Either
+        } else {
+            Speaks::Itsm
+        };
+        assert_unauthorized(
+            &org.stack.client(&token).get("/v1/teams").await,
+            speaks,
+            header,
+        );
     }
     // A stranger's key, brought along, or under the name of one that is trusted.
     for header in [
@@ -194,14 +256,23 @@ async fn a_header_is_taken_as_it_is_meant() {
         json!({ "alg": "RS256", "kid": "a" }),
         json!({ "alg": "RS256" }),
     ] {
-        assert_refused(&org, &stranger.sign_with(&header, &claims), &header.to_string()).await;
+        assert_refused(
+            &org,
+            &stranger.sign_with(&header, &claims),
+            &header.to_string(),
+        )
+        .await;
     }
 }
 
 #[tokio::test]
 async fn a_key_is_found_by_its_kid() {
     let stack = Stack::shared();
-    let [one, two, none] = [stack.organization().await, stack.organization().await, stack.organization().await];
+    let [one, two, none] = [
+        stack.organization().await,
+        stack.organization().await,
+        stack.organization().await,
+    ];
     let (a, b) = signers();
     let without_kid = |signer: &Signer| with(signer.jwk(), &json!({ "kid": null }));
     one.trust(&[without_kid(a)]).await;
@@ -209,15 +280,35 @@ async fn a_key_is_found_by_its_kid() {
     let nameless = json!({ "alg": "RS256" });
 
     assert_taken(&one, &a.sign_with(&nameless, &good(&one)), "the only key").await;
-    assert_refused(&one, &a.sign(&good(&one)), "the key has no kid, and the token one").await;
+    assert_refused(
+        &one,
+        &a.sign(&good(&one)),
+        "the key has no kid, and the token one",
+    )
+    .await;
     assert_refused(&one, &b.sign_with(&nameless, &good(&one)), "another key").await;
 
     for signer in [a, b] {
         assert_taken(&two, &signer.sign(&good(&two)), "one of two").await;
-        assert_refused(&two, &signer.sign_with(&nameless, &good(&two)), "it could be either").await;
-        assert_refused(&two, &signer.sign_with(&json!({ "alg": "RS256", "kid": "c" }), &good(&two)), "neither").await;
+        assert_refused(
+            &two,
+            &signer.sign_with(&nameless, &good(&two)),
+            "it could be either",
+        )
+        .await;
+        assert_refused(
+            &two,
+            &signer.sign_with(&json!({ "alg": "RS256", "kid": "c" }), &good(&two)),
+            "neither",
+        )
+        .await;
     }
-    assert_refused(&two, &a.sign_with(&b.header(), &good(&two)), "the other's kid").await;
+    assert_refused(
+        &two,
+        &a.sign_with(&b.header(), &good(&two)),
+        "the other's kid",
+    )
+    .await;
     assert_refused(&none, &a.sign(&good(&none)), "an organization without keys").await;
 }
 
@@ -226,8 +317,13 @@ async fn a_token_that_was_changed_is_no_good() {
     let org = Stack::shared().organization().await;
     let (signer, _) = signers();
     org.trust(&[signer.jwk()]).await;
-    let token = signer.sign(&with(good(&org), &json!({ "permissions": ["teams:read:org"] })));
-    let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+    let token = signer.sign(&with(
+        good(&org),
+        &json!({ "permissions": ["teams:read:org"] }),
+    ));
+    let [header, payload, signature] = token.split('.').collect::<Vec<_>>()[..] else {
+        panic!("three parts")
+    };
     assert_taken(&org, &token, "as it was signed").await;
 
     let encode = |part: &[u8]| URL_SAFE_NO_PAD.encode(part);
@@ -238,10 +334,20 @@ async fn a_token_that_was_changed_is_no_good() {
         json!({ "jti": null }),
     ] {
         let changed = encode(with(good(&org), &changes).to_string().as_bytes());
-        assert_refused(&org, &format!("{header}.{changed}.{signature}"), &changes.to_string()).await;
+        assert_refused(
+            &org,
+            &format!("{header}.{changed}.{signature}"),
+            &changes.to_string(),
+        )
+        .await;
     }
     let respelt = encode(format!("{} ", json!({ "alg": "RS256", "kid": "a" })).as_bytes());
-    assert_refused(&org, &format!("{respelt}.{payload}.{signature}"), "the header").await;
+    assert_refused(
+        &org,
+        &format!("{respelt}.{payload}.{signature}"),
+        "the header",
+    )
+    .await;
 
     let bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
     let changed = |at: usize| {
@@ -261,17 +367,26 @@ async fn a_token_that_was_changed_is_no_good() {
         ("zeros", encode(&[0; 256])),
         ("one", encode(&[&[0; 255][..], &[1]].concat())),
         ("ones", encode(&[0xff; 256])),
-        ("another token's", other.rsplit('.').next().unwrap().to_owned()),
+        (
+            "another token's",
+            other.rsplit('.').next().unwrap().to_owned(),
+        ),
         ("padded", format!("{signature}=")),
         ("padded twice", format!("{signature}==")),
-        ("other bits than base64url's", format!("{}_", &signature[..signature.len() - 1])),
+        (
+            "other bits than base64url's",
+            format!("{}_", &signature[..signature.len() - 1]),
+        ),
     ] {
         assert_refused(&org, &format!("{header}.{payload}.{bad}"), what).await;
     }
     for (what, bad) in [
         ("a part more", format!("{token}.{signature}")),
         ("a part less", format!("{header}.{payload}")),
-        ("another alphabet", format!("{header}.{payload}+/.{signature}")),
+        (
+            "another alphabet",
+            format!("{header}.{payload}+/.{signature}"),
+        ),
         ("an empty payload", format!("{header}..{signature}")),
         ("commas", token.replace('.', ",")),
         ("in quotes", format!("\"{token}\"")),
@@ -288,31 +403,81 @@ async fn every_claim_has_to_be_there_and_of_its_type() {
     org.trust(&[signer.jwk()]).await;
     let claims = good(&org);
     for name in ["sub", "organizationId", "permissions", "exp", "jti"] {
-        assert_refused(&org, &signer.sign(&with(claims.clone(), &json!({ name: null }))), name).await;
-        let mut wrong = vec![json!(true), json!({}), json!([7]), json!([null]), json!([["teams:read:org"]])];
-        wrong.push(if name == "exp" { json!("4000000000") } else { json!(4_000_000_000_u64) });
+        assert_refused(
+            &org,
+            &signer.sign(&with(claims.clone(), &json!({ name: null }))),
+            name,
+        )
+        .await;
+        let mut wrong = vec![
+            json!(true),
+            json!({}),
+            json!([7]),
+            json!([null]),
+            json!([["teams:read:org"]]),
+        ];
+        wrong.push(if name == "exp" {
+            json!("4000000000")
+        } else {
+            json!(4_000_000_000_u64)
+        });
         if name == "permissions" {
-            wrong.extend([json!("teams:read:org"), json!(["teams:read:org", 7]), json!({ "teams:read:org": true })]);
+            wrong.extend([
+                json!("teams:read:org"),
+                json!(["teams:read:org", 7]),
+                json!({ "teams:read:org": true }),
+            ]);
         }
         for wrong in wrong {
             let mut claims = claims.clone();
             claims[name] = wrong;
-            assert_refused(&org, &signer.sign(&claims), &format!("{name}: {}", claims[name])).await;
+            assert_refused(
+                &org,
+                &signer.sign(&claims),
+                &format!("{name}: {}", claims[name]),
+            )
+            .await;
         }
         let mut null = claims.clone();
         null[name] = Value::Null;
         assert_refused(&org, &signer.sign(&null), &format!("{name}: null")).await;
-        let twice = claims.to_string().replacen('{', &format!("{{\"{name}\":{},", claims[name]), 1);
-        assert_refused(&org, &signer.sign_text(&signer.header().to_string(), &twice), &format!("{name} twice")).await;
+        let twice = claims
+            .to_string()
+            .replacen('{', &format!("{{\"{name}\":{},", claims[name]), 1);
+        assert_refused(
+            &org,
+            &signer.sign_text(&signer.header().to_string(), &twice),
+            &format!("{name} twice"),
+        )
+        .await;
     }
-    for (name, wrong) in [("nbf", json!("0")), ("nbf", json!([0])), ("iss", json!(7)), ("iss", json!(["a"]))] {
+    for (name, wrong) in [
+        ("nbf", json!("0")),
+        ("nbf", json!([0])),
+        ("iss", json!(7)),
+        ("iss", json!(["a"])),
+    ] {
         let mut claims = claims.clone();
         claims[name] = wrong;
-        assert_refused(&org, &signer.sign(&claims), &format!("{name}: {}", claims[name])).await;
+        assert_refused(
+            &org,
+            &signer.sign(&claims),
+            &format!("{name}: {}", claims[name]),
+        )
+        .await;
     }
     let header = signer.header().to_string();
     let id = org.id.as_str();
-    let list = json!(["usr_1", id, ["teams:read:org"], 4_000_000_000_u64, 0, "1", "iss"]).to_string();
+    let list = json!([
+        "usr_1",
+        id,
+        ["teams:read:org"],
+        4_000_000_000_u64,
+        0,
+        "1",
+        "iss"
+    ])
+    .to_string();
     for payload in [
         "null",
         "7",
@@ -328,20 +493,36 @@ async fn every_claim_has_to_be_there_and_of_its_type() {
     ] {
         assert_refused(&org, &signer.sign_text(&header, payload), payload).await;
     }
-    let nested = format!("{{\"more\":{}1{},{}", "[".repeat(1_000), "]".repeat(1_000), &claims.to_string()[1..]);
+    let nested = format!(
+        "{{\"more\":{}1{},{}",
+        "[".repeat(1_000),
+        "]".repeat(1_000),
+        &claims.to_string()[1..]
+    );
     assert_refused(&org, &signer.sign_text(&header, &nested), "too deep").await;
 
-    for organization in
-        ["", "a b", "a#b", "org_nobody", &org.id.as_str().to_uppercase(), &format!("{id} "), &"x".repeat(65)]
-    {
-        let token = signer.sign(&with(claims.clone(), &json!({ "organizationId": organization })));
+    for organization in [
+        "",
+        "a b",
+        "a#b",
+        "org_nobody",
+        &org.id.as_str().to_uppercase(),
+        &format!("{id} "),
+        &"x".repeat(65),
+    ] {
+        let token = signer.sign(&with(
+            claims.clone(),
+            &json!({ "organizationId": organization }),
+        ));
         assert_refused(&org, &token, organization).await;
     }
     // What else a token says is its own business.
     let more = json!({ "aud": ["anybody"], "iss": "https://anybody.example", "roles": { "a": [1] }, "scope": 7, "iat": "now" });
     assert_taken(&org, &signer.sign(&with(claims.clone(), &more)), "more").await;
-    let permissions: Vec<_> =
-        (0..300).map(|n| format!("resource-{n}:read:org")).chain(["teams:read:org".to_owned()]).collect();
+    let permissions: Vec<_> = (0..300)
+        .map(|n| format!("resource-{n}:read:org"))
+        .chain(["teams:read:org".to_owned()])
+        .collect();
     let long = signer.sign(&with(claims, &json!({ "permissions": permissions })));
     assert!(long.len() > 8_000);
     assert_taken(&org, &long, "as long as the gateway lets one be").await;
@@ -359,30 +540,82 @@ async fn a_token_is_good_for_its_time_and_a_minute_around() {
         stack.client(&signer.sign(&claims))
     };
     for (what, claims, cases) in [
-        ("exp", json!({ "exp": start }), [(-3_600_000, 200), (0, 200), (59_999, 200), (60_000, 401), (3_600_000, 401)]),
+        (
+            "exp",
+            json!({ "exp": start }),
+            [
+                (-3_600_000, 200),
+                (0, 200),
+                (59_999, 200),
+                (60_000, 401),
+                (3_600_000, 401),
+            ],
+        ),
         (
             "exp with a fraction",
             json!({ "exp": 1_900_000_000.25 }),
-            [(0, 200), (250, 200), (60_249, 200), (60_250, 401), (61_000, 401)],
+            [
+                (0, 200),
+                (250, 200),
+                (60_249, 200),
+                (60_250, 401),
+                (61_000, 401),
+            ],
         ),
-        ("nbf", json!({ "nbf": start }), [(-3_600_000, 401), (-60_001, 401), (-60_000, 200), (0, 200), (1_000, 200)]),
+        (
+            "nbf",
+            json!({ "nbf": start }),
+            [
+                (-3_600_000, 401),
+                (-60_001, 401),
+                (-60_000, 200),
+                (0, 200),
+                (1_000, 200),
+            ],
+        ),
         (
             "both",
             json!({ "nbf": start, "exp": start }),
-            [(-60_001, 401), (-60_000, 200), (0, 200), (59_999, 200), (60_000, 401)],
+            [
+                (-60_001, 401),
+                (-60_000, 200),
+                (0, 200),
+                (59_999, 200),
+                (60_000, 401),
+            ],
         ),
-        ("never begun", json!({ "nbf": 1e300, "exp": 1e300 }), [(-1, 401), (0, 401), (1, 401), (2, 401), (3, 401)]),
-        ("never ended", json!({ "exp": u64::MAX }), [(-1, 200), (0, 200), (1, 200), (2, 200), (3, 200)]),
-        ("negative", json!({ "exp": -1 }), [(-1, 401), (0, 401), (1, 401), (2, 401), (3, 401)]),
+        (
+            "never begun",
+            json!({ "nbf": 1e300, "exp": 1e300 }),
+            [(-1, 401), (0, 401), (1, 401), (2, 401), (3, 401)],
+        ),
+        (
+            "never ended",
+            json!({ "exp": u64::MAX }),
+            [(-1, 200), (0, 200), (1, 200), (2, 200), (3, 200)],
+        ),
+        (
+            "negative",
+            json!({ "exp": -1 }),
+            [(-1, 401), (0, 401), (1, 401), (2, 401), (3, 401)],
+        ),
     ] {
         let client = client(claims);
         for (millis, expected) in cases {
             clock.store(start * SECOND + millis, SeqCst);
-            assert_eq!(status(&client).await, expected, "{what}, {millis} ms from it");
+            assert_eq!(
+                status(&client).await,
+                expected,
+                "{what}, {millis} ms from it"
+            );
         }
     }
     clock.store(start * SECOND + 60_000, SeqCst);
-    assert_unauthorized(&client(json!({ "exp": start })).get("/v1/teams").await, Speaks::Itsm, "expired");
+    assert_unauthorized(
+        &client(json!({ "exp": start })).get("/v1/teams").await,
+        Speaks::Itsm,
+        "expired",
+    );
 }
 
 #[tokio::test]
@@ -412,9 +645,15 @@ async fn issuer_and_audience_are_checked_where_they_are_set() {
         (json!({ "aud": { (aud): true } }), false),
         (json!({ "aud": "teams-api another-api" }), false),
     ];
-    for (checked_iss, checked_aud) in [(None, None), (Some(iss), None), (None, Some(aud)), (Some(iss), Some(aud))] {
+    for (checked_iss, checked_aud) in [
+        (None, None),
+        (Some(iss), None),
+        (None, Some(aud)),
+        (Some(iss), Some(aud)),
+    ] {
         let org = stack.organization().await;
-        org.trust_only(&[signer.jwk()], checked_iss, checked_aud).await;
+        org.trust_only(&[signer.jwk()], checked_iss, checked_aud)
+            .await;
         for (issuer, right_iss) in &issuers {
             for (audience, right_aud) in &audiences {
                 let token = signer.sign(&with(with(good(&org), issuer), audience));
@@ -426,8 +665,17 @@ async fn issuer_and_audience_are_checked_where_they_are_set() {
                 }
             }
         }
-        for wrong in [json!([iss]), json!(["https://id.evil.example", iss]), json!({ "iss": iss })] {
-            assert_refused(&org, &signer.sign(&with(good(&org), &json!({ "iss": wrong, "aud": aud }))), "iss").await;
+        for wrong in [
+            json!([iss]),
+            json!(["https://id.evil.example", iss]),
+            json!({ "iss": iss }),
+        ] {
+            assert_refused(
+                &org,
+                &signer.sign(&with(good(&org), &json!({ "iss": wrong, "aud": aud }))),
+                "iss",
+            )
+            .await;
         }
     }
 }
@@ -443,15 +691,38 @@ async fn keys_are_an_organizations_own() {
     ours.team("Ours").await;
     let header = json!({ "alg": "RS256", "kid": "key" });
     for (org, signer, stranger, teams) in [(&ours, a, b, 1), (&theirs, b, a, 0)] {
-        let answer = stack.client(&signer.sign_with(&header, &good(org))).get("/v1/teams").await;
-        assert_eq!(answer.json["data"].as_array().map(Vec::len), Some(teams), "{answer}");
-        assert_refused(org, &stranger.sign_with(&header, &good(org)), "the other's key").await;
-        assert_refused(org, &stranger.sign_with(&json!({ "alg": "RS256" }), &good(org)), "without a kid").await;
+        let answer = stack
+            .client(&signer.sign_with(&header, &good(org)))
+            .get("/v1/teams")
+            .await;
+        assert_eq!(
+            answer.json["data"].as_array().map(Vec::len),
+            Some(teams),
+            "{answer}"
+        );
+        assert_refused(
+            org,
+            &stranger.sign_with(&header, &good(org)),
+            "the other's key",
+        )
+        .await;
+        assert_refused(
+            org,
+            &stranger.sign_with(&json!({ "alg": "RS256" }), &good(org)),
+            "without a kid",
+        )
+        .await;
     }
     // Nothing beside the claim says whose a token is.
     let client = stack.client(&b.sign_with(&header, &good(&theirs)));
-    for (header, value) in [("x-organization-id", ours.id.as_str()), ("organizationid", ours.id.as_str())] {
-        let request = client.request(Method::GET, &format!("/v1/teams?organizationId={}", ours.id));
+    for (header, value) in [
+        ("x-organization-id", ours.id.as_str()),
+        ("organizationid", ours.id.as_str()),
+    ] {
+        let request = client.request(
+            Method::GET,
+            &format!("/v1/teams?organizationId={}", ours.id),
+        );
         let answer = crate::support::Client::send(request.header(header, value)).await;
         assert_eq!(answer.json["data"], json!([]), "{answer}");
     }
@@ -463,21 +734,29 @@ async fn keys_that_were_replaced_are_gone_within_60_seconds() {
     let org = stack.organization().await;
     let (old, new) = signers();
     let start = clock.load(SeqCst);
-    let [by_old, by_new] =
-        [old, new].map(|signer| stack.client(&signer.sign(&claims(&org.id, Timestamp::from_millis(start)))));
+    let [by_old, by_new] = [old, new]
+        .map(|signer| stack.client(&signer.sign(&claims(&org.id, Timestamp::from_millis(start)))));
     let both = async || (status(&by_old).await, status(&by_new).await);
 
     assert_eq!(both().await, (401, 401));
     org.trust(&[old.jwk()]).await;
     clock.store(start + 5 * SECOND - 1, SeqCst);
-    assert_eq!(both().await, (401, 401), "that there were none is remembered for some seconds");
+    assert_eq!(
+        both().await,
+        (401, 401),
+        "that there were none is remembered for some seconds"
+    );
     let start = start + 5 * SECOND;
     clock.store(start, SeqCst);
     assert_eq!(both().await, (200, 401));
 
     // Both, and then the new one alone: nobody notices.
     org.trust(&[old.jwk(), new.jwk()]).await;
-    assert_eq!(both().await, (200, 401), "the function knows the old one yet");
+    assert_eq!(
+        both().await,
+        (200, 401),
+        "the function knows the old one yet"
+    );
     clock.store(start + 60 * SECOND, SeqCst);
     assert_eq!(both().await, (200, 200));
     org.trust(&[new.jwk()]).await;
@@ -495,7 +774,11 @@ async fn keys_that_were_replaced_are_gone_within_60_seconds() {
     assert_eq!(both().await, (401, 200));
     clock.store(start + 180 * SECOND, SeqCst);
     assert_eq!(both().await, (401, 401));
-    assert_eq!(status(&org.itsm).await, 200, "keys of the API are another matter");
+    assert_eq!(
+        status(&org.itsm).await,
+        200,
+        "keys of the API are another matter"
+    );
 }
 
 #[tokio::test]
@@ -507,7 +790,8 @@ async fn an_issuer_that_is_changed_is_believed_anew_within_60_seconds() {
     let client = stack.client(&signer.sign(&claims(&org.id, Timestamp::from_millis(start))));
     org.trust(&[signer.jwk()]).await;
     assert_eq!(status(&client).await, 200);
-    org.trust_only(&[signer.jwk()], Some("https://id.acme.example"), None).await;
+    org.trust_only(&[signer.jwk()], Some("https://id.acme.example"), None)
+        .await;
     clock.store(start + 60 * SECOND - 1, SeqCst);
     assert_eq!(status(&client).await, 200);
     clock.store(start + 60 * SECOND, SeqCst);
@@ -525,7 +809,9 @@ async fn a_table_that_fails_is_not_a_bad_token() {
     let call = async |script: &Script, token: &str| {
         let mut invocation = Invocation::new(token, Method::GET, team.as_str(), None);
         invocation.time = Duration::from_secs(2);
-        invocation.call(&direct::deps(&stack, script.client(&stack))).await
+        invocation
+            .call(&direct::deps(&stack, script.client(&stack)))
+            .await
     };
     for (fault, status) in [
         (Fault::Answer(400, "ThrottlingException"), 503),
@@ -539,13 +825,21 @@ async fn a_table_that_fails_is_not_a_bad_token() {
         script.always(&["GetItem"], fault.clone());
         assert_failed(&call(&script, &token).await, Itsm, status, &what);
         // What needs no key to be seen through is not looked up.
-        let unsigned = assemble(&json!({ "alg": "none" }).to_string(), &good(&org).to_string(), |_| Vec::new());
+        let unsigned = assemble(
+            &json!({ "alg": "none" }).to_string(),
+            &good(&org).to_string(),
+            |_| Vec::new(),
+        );
         assert_unauthorized(&call(&script, &unsigned).await, Speaks::Itsm, &what);
         if status == 503 {
             let script = Script::default();
             script.once(&["GetItem"], fault);
             let answer = call(&script, &token).await;
-            assert_eq!((answer.status.as_u16(), script.is_played()), (200, true), "once: {what}: {answer}");
+            assert_eq!(
+                (answer.status.as_u16(), script.is_played()),
+                (200, true),
+                "once: {what}: {answer}"
+            );
         }
     }
 }
@@ -559,7 +853,9 @@ async fn keys_that_cannot_be_read_are_an_error() {
     org.trust(&[signer.jwk()]).await;
     let update = stack.dynamodb().update_item().table_name(&stack.table);
     let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
-    let update = update.key("pk", text(format!("ORG#{}", org.id))).key("sk", text("JWKS".to_owned()));
+    let update = update
+        .key("pk", text(format!("ORG#{}", org.id)))
+        .key("sk", text("JWKS".to_owned()));
     update
         .update_expression("SET #k[0].n = :n")
         .expression_attribute_names("#k", "keys")
@@ -567,7 +863,10 @@ async fn keys_that_cannot_be_read_are_an_error() {
         .send()
         .await
         .unwrap();
-    let answer = stack.client(&signer.sign(&good(&org))).get("/v1/teams").await;
+    let answer = stack
+        .client(&signer.sign(&good(&org)))
+        .get("/v1/teams")
+        .await;
     assert_failed(&answer, Itsm, 500, "a key too short");
 }
 
@@ -577,16 +876,32 @@ async fn of_a_key_file_only_the_public_keys_are_stored() {
     let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).unwrap();
     assert!(!stack.store().organization_exists(&id).await.unwrap());
     let (toptickets, itsm) = (stack.stranger(), stack.stranger());
-    let org = Organization { stack: stack.clone(), id, users: Vec::new(), toptickets, itsm };
+    let org = Organization {
+        stack: stack.clone(),
+        id,
+        users: Vec::new(),
+        toptickets,
+        itsm,
+    };
     let (a, b) = signers();
     let more = json!({ "use": "sig", "alg": "RS256", "key_ops": ["verify"], "x5c": ["certificate"], "x5t": "thumb", "owner": "somebody" });
-    org.trust_only(&[with(a.jwk(), &more), b.jwk()], Some("https://id.acme.example"), None).await;
-    assert!(stack.store().organization_exists(&org.id).await.unwrap(), "an organization may begin with its tokens");
+    org.trust_only(
+        &[with(a.jwk(), &more), b.jwk()],
+        Some("https://id.acme.example"),
+        None,
+    )
+    .await;
+    assert!(
+        stack.store().organization_exists(&org.id).await.unwrap(),
+        "an organization may begin with its tokens"
+    );
 
     let key = |sk: &str| {
         let text = |text: String| aws_sdk_dynamodb::types::AttributeValue::S(text);
         let get = stack.dynamodb().get_item().table_name(&stack.table);
-        get.key("pk", text(format!("ORG#{}", org.id))).key("sk", text(sk.to_owned())).send()
+        get.key("pk", text(format!("ORG#{}", org.id)))
+            .key("sk", text(sk.to_owned()))
+            .send()
     };
     let item = key("JWKS").await.unwrap().item.expect("the keys are there");
     let mut attributes: Vec<_> = item.keys().map(String::as_str).collect();
@@ -608,12 +923,16 @@ async fn no_answer_and_no_item_ever_holds_a_token() {
     let (signer, stranger) = signers();
     org.trust(&[signer.jwk()]).await;
     let user = org.users[0].id.uuid().to_string();
-    let secret = json!({ "sub": "somebody-whose-name-is-a-secret", "jti": "an-id-that-is-a-secret" });
+    let secret =
+        json!({ "sub": "somebody-whose-name-is-a-secret", "jti": "an-id-that-is-a-secret" });
     let mut said = String::new();
     let mut parts = Vec::new();
     for token in [
         signer.sign(&with(good(&org), &secret)),
-        signer.sign(&with(with(good(&org), &secret), &json!({ "permissions": [] }))),
+        signer.sign(&with(
+            with(good(&org), &secret),
+            &json!({ "permissions": [] }),
+        )),
         signer.sign(&with(with(good(&org), &secret), &json!({ "exp": 1 }))),
         signer.sign(&with(with(good(&org), &secret), &json!({ "exp": "soon" }))),
         stranger.sign(&with(good(&org), &secret)),
@@ -623,7 +942,11 @@ async fn no_answer_and_no_item_ever_holds_a_token() {
         parts.extend(token.split('.').map(str::to_owned));
     }
     said += &everything_stored(&stack).await;
-    for part in parts.iter().map(String::as_str).chain(["somebody-whose-name", "an-id-that"]) {
+    for part in parts
+        .iter()
+        .map(String::as_str)
+        .chain(["somebody-whose-name", "an-id-that"])
+    {
         assert!(!said.contains(part), "{part}");
     }
 }

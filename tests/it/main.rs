@@ -1,7 +1,9 @@
-//! Black-box tests of the whole: real HTTP to the local stack, the functions' own `handle` behind it.
+//! Black-box tests of the whole: real HTTP to the local stack, the functions' own `handle` behind
+//! it.
 //!
-//! The stack is shared by the tests of a process, and each test has organizations of its own, so they run in parallel. What
-//! a test needs to hold still (the clock, ids, calls to the table) it has a stack of its own for.
+//! The stack is shared by the tests of a process, and each test has organizations of its own, so
+//! they run in parallel. What a test needs to hold still (the clock, ids, calls to the table) it
+//! has a stack of its own for.
 
 mod addresses;
 mod auth;

@@ -1,4 +1,5 @@
-//! From a queue to everybody who has to know: the functions behind the queues, the table's stream and the schedule at work together.
+//! From a queue to everybody who has to know: the functions behind the queues, the table's stream
+//! and the schedule at work together.
 
 use std::time::Duration;
 
@@ -28,14 +29,20 @@ fn created(org: &Organization, team: &str, ticket: &str) -> Value {
 }
 
 async fn send(org: &Organization, events: &[Value]) {
-    org.stack.send("tickets", events.iter().map(Value::to_string)).await;
+    org.stack
+        .send("tickets", events.iter().map(Value::to_string))
+        .await;
 }
 
 /// What was announced of an organization, in order.
 fn announced(org: &Organization) -> Vec<Value> {
     let (events, _) = org.stack.announced_after(0);
-    let events = events.iter().map(|event| serde_json::from_str(event).expect("an event is JSON"));
-    events.filter(|event: &Value| event.to_string().contains(org.id.as_str())).collect()
+    let events = events
+        .iter()
+        .map(|event| serde_json::from_str(event).expect("an event is JSON"));
+    events
+        .filter(|event: &Value| event.to_string().contains(org.id.as_str()))
+        .collect()
 }
 
 #[tokio::test]
@@ -48,12 +55,26 @@ async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
 
     let decision = org.toptickets.get("/v1/assignments/T-1").await;
     assert_eq!(decision.json["state"], "assigned", "{decision}");
-    assert_eq!(decision.json["assignee_id"], bare(&org.users[0]), "{decision}");
+    assert_eq!(
+        decision.json["assignee_id"],
+        bare(&org.users[0]),
+        "{decision}"
+    );
     let workload = org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
     assert_eq!(workload.json["data"]["total_open_tickets"], 1, "{workload}");
-    let types = || announced(&org).iter().map(|event| event["type"].as_str().unwrap_or_default().to_owned()).collect();
-    let expected: Vec<String> = ["team.created", "member.added", "ticket.assigned"].map(str::to_owned).to_vec();
-    until("announcements", async || Vec::len(&types()) >= expected.len()).await;
+    let types = || {
+        announced(&org)
+            .iter()
+            .map(|event| event["type"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    let expected: Vec<String> = ["team.created", "member.added", "ticket.assigned"]
+        .map(str::to_owned)
+        .to_vec();
+    until("announcements", async || {
+        Vec::len(&types()) >= expected.len()
+    })
+    .await;
     assert_eq!(types(), expected);
 }
 
@@ -65,7 +86,9 @@ async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
     for user in &org.users[..3] {
         org.member(&team, user).await;
     }
-    let events: Vec<_> = (0..TICKETS).map(|n| created(&org, &team, &format!("T-{n}"))).collect();
+    let events: Vec<_> = (0..TICKETS)
+        .map(|n| created(&org, &team, &format!("T-{n}")))
+        .collect();
     for events in events.chunks(15) {
         send(&org, events).await;
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -74,18 +97,37 @@ async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
     org.stack.until_empty("tickets").await;
     assert_eq!(org.stack.dead_letters("tickets"), []);
     let workload = org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
-    assert_eq!(workload.json["data"]["total_open_tickets"], TICKETS, "{workload}");
-    let members = workload.json["data"]["members"].as_array().expect("members");
-    let shares: Vec<_> = members.iter().map(|member| member["open_tickets"].as_u64().expect("a number")).collect();
+    assert_eq!(
+        workload.json["data"]["total_open_tickets"], TICKETS,
+        "{workload}"
+    );
+    let members = workload.json["data"]["members"]
+        .as_array()
+        .expect("members");
+    let shares: Vec<_> = members
+        .iter()
+        .map(|member| member["open_tickets"].as_u64().expect("a number"))
+        .collect();
     assert_eq!(shares, [TICKETS as u64 / 3; 3], "{workload}");
 }
 
 #[tokio::test]
 async fn what_fails_ten_times_is_a_dead_letter() {
     let stack = Stack::impatient(SOON).await;
-    let nonsense = format!("what is no job is tried again, for a newer version may know it: {}", Uuid::new_v4());
+    let nonsense = format!(
+        "what is no job is tried again, for a newer version may know it: {}",
+        Uuid::new_v4()
+    );
     stack.send("jobs", [nonsense.clone()]).await;
-    let letters = || stack.dead_letters("jobs").into_iter().filter(|letter| letter.body == nonsense);
+    let letters = || {
+        stack
+            .dead_letters("jobs")
+            .into_iter()
+            .filter(|letter| letter.body == nonsense)
+    };
     until("a dead letter", async || letters().next().is_some()).await;
-    assert_eq!(letters().map(|letter| letter.reason).collect::<Vec<_>>(), [None]);
+    assert_eq!(
+        letters().map(|letter| letter.reason).collect::<Vec<_>>(),
+        [None]
+    );
 }

@@ -1,5 +1,5 @@
-//! How many requests a key may make in a clock minute: to the one through one instance, and within the promised bound over
-//! several; and that a table which fails to count refuses nobody.
+//! How many requests a key may make in a clock minute: to the one through one instance, and within
+//! the promised bound over several; and that a table which fails to count refuses nobody.
 
 use std::sync::{Arc, atomic::Ordering::SeqCst};
 
@@ -44,35 +44,64 @@ fn moment() -> i64 {
 
 /// The item that counts a subject's requests of the minute.
 fn count_key(subject: Subject, millis: i64) -> [(&'static str, AttributeValue); 2] {
-    let (pk, sk) = (format!("KEY#{}", subject.hash()), format!("RATE#{}", millis / MINUTE));
+    let (pk, sk) = (
+        format!("KEY#{}", subject.hash()),
+        format!("RATE#{}", millis / MINUTE),
+    );
     [("pk", AttributeValue::S(pk)), ("sk", AttributeValue::S(sk))]
 }
 
 /// What the table counts of a subject's requests in the minute.
 async fn counted(stack: &Stack, subject: Subject, millis: i64) -> Option<Item> {
     let [(pk, partition), (sk, sort)] = count_key(subject, millis);
-    let get = stack.dynamodb().get_item().table_name(&stack.table).key(pk, partition).key(sk, sort);
-    get.consistent_read(true).send().await.expect("the table can be read").item
+    let get = stack
+        .dynamodb()
+        .get_item()
+        .table_name(&stack.table)
+        .key(pk, partition)
+        .key(sk, sort);
+    get.consistent_read(true)
+        .send()
+        .await
+        .expect("the table can be read")
+        .item
 }
 
 /// Has the table count so many requests of other instances.
 async fn count(stack: &Stack, subject: Subject, millis: i64, requests: u64) {
-    let put = stack.dynamodb().put_item().table_name(&stack.table).item("requests", n(requests));
-    let put = count_key(subject, millis).into_iter().fold(put, |put, (name, value)| put.item(name, value));
+    let put = stack
+        .dynamodb()
+        .put_item()
+        .table_name(&stack.table)
+        .item("requests", n(requests));
+    let put = count_key(subject, millis)
+        .into_iter()
+        .fold(put, |put, (name, value)| put.item(name, value));
     put.send().await.expect("the table can be written");
 }
 
 #[track_caller]
 fn assert_limited(answer: &Answer, speaks: Speaks, seconds: u64) {
     assert_answer(answer, speaks, "limited");
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (429, &*seconds.to_string()), "{answer}");
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("retry-after")),
+        (429, &*seconds.to_string()),
+        "{answer}"
+    );
     if speaks == Speaks::Toptickets {
         let detail = format!("Rate limit exceeded. Try again in {seconds} seconds.");
         assert_eq!(answer.json, json!({ "detail": detail }));
     } else {
         let error = &answer.json["error"];
-        assert_eq!((&error["code"], &error["details"]), (&json!("RATE_LIMITED"), &Value::Null), "{answer}");
-        assert_eq!(error["message"], format!("Too many requests; try again in {seconds} seconds"));
+        assert_eq!(
+            (&error["code"], &error["details"]),
+            (&json!("RATE_LIMITED"), &Value::Null),
+            "{answer}"
+        );
+        assert_eq!(
+            error["message"],
+            format!("Too many requests; try again in {seconds} seconds")
+        );
     }
 }
 
@@ -89,21 +118,42 @@ async fn the_201st_request_of_a_minute_is_refused_until_the_next_one() {
     clock.store(start, SeqCst);
     let (client, key) = org.key_with(KeyKind::TtLive, &read, |_| {}).await;
     assert_eq!(until_limited(&client, "/v1/teams").await, 200);
-    let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("it was reported");
+    let stored = counted(&stack, Subject::of_key(key.hash), start)
+        .await
+        .expect("it was reported");
     assert_eq!(number(&stored, "requests"), 191, "1, and then 10 each");
     let kept = number(&stored, "expires_at") - start / 1000;
-    assert!((120..600).contains(&kept), "for some minutes, in seconds: {stored:?}");
+    assert!(
+        (120..600).contains(&kept),
+        "for some minutes, in seconds: {stored:?}"
+    );
 
     assert_limited(&client.get("/v1/teams").await, Speaks::Toptickets, 43);
-    for (later, seconds) in [(700, 42), (701, 42), (1_699, 42), (1_700, 41), (41_700, 1), (42_699, 1)] {
+    for (later, seconds) in [
+        (700, 42),
+        (701, 42),
+        (1_699, 42),
+        (1_700, 41),
+        (41_700, 1),
+        (42_699, 1),
+    ] {
         clock.store(start + later, SeqCst);
         assert_limited(&client.get("/v1/teams").await, Speaks::Toptickets, seconds);
     }
-    let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("it was reported");
-    assert_eq!(number(&stored, "requests"), 191, "what is refused is not counted");
+    let stored = counted(&stack, Subject::of_key(key.hash), start)
+        .await
+        .expect("it was reported");
+    assert_eq!(
+        number(&stored, "requests"),
+        191,
+        "what is refused is not counted"
+    );
 
     // Nobody else is concerned: not another key of the organization, nor one of another.
-    for neighbour in [org.key(KeyKind::TtLive, &read).await, other.key(KeyKind::TtLive, &read).await] {
+    for neighbour in [
+        org.key(KeyKind::TtLive, &read).await,
+        other.key(KeyKind::TtLive, &read).await,
+    ] {
         assert_eq!(neighbour.get("/v1/teams").await.status, 200);
     }
     // Nor another minute, the next or one that a clock which was set back shows again.
@@ -124,8 +174,14 @@ async fn each_kind_of_key_has_its_limit_over_all_instances() {
         count(&stack, Subject::of_key(key.hash), start, limit - 20).await;
         assert_eq!(until_limited(&client, "/v1/teams").await, 20, "{kind:?}");
         assert_limited(&client.get("/v1/teams").await, speaks, 43);
-        let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("it is counted");
-        assert_eq!(number(&stored, "requests").unsigned_abs(), limit - 9, "{kind:?}: 11 of the 20 are reported");
+        let stored = counted(&stack, Subject::of_key(key.hash), start)
+            .await
+            .expect("it is counted");
+        assert_eq!(
+            number(&stored, "requests").unsigned_abs(),
+            limit - 9,
+            "{kind:?}: 11 of the 20 are reported"
+        );
     }
 }
 
@@ -139,13 +195,27 @@ async fn the_tokens_of_a_user_share_a_limit() {
         org.trust(&[SIGNERS[0].jwk()]).await;
     }
     let token = |org: &Organization, sub: &str, jti: &str| {
-        let claims = with(claims(&org.id, Timestamp::from_millis(start)), &json!({ "sub": sub, "jti": jti }));
+        let claims = with(
+            claims(&org.id, Timestamp::from_millis(start)),
+            &json!({ "sub": sub, "jti": jti }),
+        );
         stack.client(&SIGNERS[0].sign(&claims))
     };
     count(&stack, Subject::of_token(&org.id, "alice"), start, 1_980).await;
-    assert_eq!(until_limited(&token(&org, "alice", "1"), "/v1/teams").await, 20);
-    assert_limited(&token(&org, "alice", "2").get("/v1/teams").await, Speaks::Itsm, 43);
-    for neighbour in [token(&org, "bob", "1"), token(&org, "Alice", "1"), token(&other, "alice", "1")] {
+    assert_eq!(
+        until_limited(&token(&org, "alice", "1"), "/v1/teams").await,
+        20
+    );
+    assert_limited(
+        &token(&org, "alice", "2").get("/v1/teams").await,
+        Speaks::Itsm,
+        43,
+    );
+    for neighbour in [
+        token(&org, "bob", "1"),
+        token(&org, "Alice", "1"),
+        token(&other, "alice", "1"),
+    ] {
         assert_eq!(neighbour.get("/v1/teams").await.status, 200);
     }
 }
@@ -155,16 +225,29 @@ async fn the_local_functions_are_instances_of_their_own() {
     let (stack, clock) = Stack::clockwork().await;
     let org = stack.organization().await;
     let team = org.team("Support").await;
-    org.put_ticket("TKT-1", &assigned(&team, &org.users[0], 1)).await;
+    org.put_ticket("TKT-1", &assigned(&team, &org.users[0], 1))
+        .await;
     let start = moment();
     clock.store(start, SeqCst);
-    let (client, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {}).await;
-    let paths = ["/v1/teams".to_owned(), format!("/v1/teams/{team}/members"), "/v1/assignments/TKT-1".to_owned()];
+    let (client, key) = org
+        .key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {})
+        .await;
+    let paths = [
+        "/v1/teams".to_owned(),
+        format!("/v1/teams/{team}/members"),
+        "/v1/assignments/TKT-1".to_owned(),
+    ];
     for path in paths.iter().cycle().take(3 * 10) {
         assert_eq!(client.get(path).await.status, 200);
     }
-    let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("each reports its first request");
-    assert_eq!(number(&stored, "requests"), 3, "none of them has admitted eleven");
+    let stored = counted(&stack, Subject::of_key(key.hash), start)
+        .await
+        .expect("each reports its first request");
+    assert_eq!(
+        number(&stored, "requests"),
+        3,
+        "none of them has admitted eleven"
+    );
     let mut passed = 30;
     for path in paths.iter().cycle() {
         let answer = client.get(path).await;
@@ -191,11 +274,17 @@ fn instances(stack: &Stack, count: usize, millis: i64) -> Vec<Deps> {
 async fn new_instance_hears_of_the_limit_at_its_first_request() {
     let stack = Stack::shared();
     let (org, start) = (stack.organization().await, moment());
-    let (client, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {}).await;
+    let (client, key) = org
+        .key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {})
+        .await;
     count(&stack, Subject::of_key(key.hash), start, 200).await;
     let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
     for instance in instances(&stack, 5, start) {
-        assert_eq!(request.call(&instance).await.status, 200, "it has not heard of the others yet");
+        assert_eq!(
+            request.call(&instance).await.status,
+            200,
+            "it has not heard of the others yet"
+        );
         assert_limited(&request.call(&instance).await, Speaks::Toptickets, 43);
     }
 }
@@ -221,7 +310,10 @@ async fn instances_share_a_keys_limit_within_the_bound() {
             passed
         };
         let passed = if at_once {
-            join_all(instances.iter().map(|deps| serve(deps, 210))).await.into_iter().sum()
+            join_all(instances.iter().map(|deps| serve(deps, 210)))
+                .await
+                .into_iter()
+                .sum()
         } else {
             let mut passed = 0;
             for deps in instances.iter().cycle().take(210 * count) {
@@ -230,7 +322,10 @@ async fn instances_share_a_keys_limit_within_the_bound() {
             passed
         };
         let most = if count == 1 { 200 } else { 200 + 10 * count };
-        assert!((200..=most).contains(&passed), "{passed} passed {count} instances");
+        assert!(
+            (200..=most).contains(&passed),
+            "{passed} passed {count} instances"
+        );
     }
 }
 
@@ -240,7 +335,8 @@ async fn a_client_below_its_limit_is_never_refused() {
     let (org, start) = (stack.organization().await, moment());
     let client = org.key(KeyKind::TtLive, &[Scope::TeamsRead]).await;
     let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
-    // Forty requests through each of five instances, eight at once, so that reports overtake each other.
+    // Forty requests through each of five instances, eight at once, so that reports overtake each
+    // other.
     let instances = instances(&stack, 5, start);
     let serve = async |deps: &Deps| {
         for _ in 0..5 {
@@ -257,7 +353,10 @@ async fn a_table_that_does_not_count_neither_refuses_nor_fails_anybody() {
     let stack = Stack::shared();
     let (org, start) = (stack.organization().await, moment());
     for (fault, requests) in [
-        (Fault::Answer(400, "ProvisionedThroughputExceededException"), 190),
+        (
+            Fault::Answer(400, "ProvisionedThroughputExceededException"),
+            190,
+        ),
         (Fault::Answer(400, "ThrottlingException"), 190),
         (Fault::Answer(400, "AccessDeniedException"), 190),
         (Fault::Answer(500, "InternalServerError"), 190),
@@ -269,24 +368,34 @@ async fn a_table_that_does_not_count_neither_refuses_nor_fails_anybody() {
         // Each of these is waited for.
         (Fault::Silence, 20),
     ] {
-        let (client, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {}).await;
+        let (client, key) = org
+            .key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {})
+            .await;
         let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
         let script = Script::default();
         script.always(COUNTING, fault.clone());
         let instances: Vec<_> = instances(&stack, 2, start)
             .into_iter()
-            .map(|deps| Deps { table: direct::deps(&stack, script.client(&stack)).table, ..deps })
+            .map(|deps| Deps {
+                table: direct::deps(&stack, script.client(&stack)).table,
+                ..deps
+            })
             .collect();
         for n in 0..requests {
-            let answer =
-                timeout(request.time / 2, request.call(&instances[n % 2])).await.expect("nobody waits for long");
+            let answer = timeout(request.time / 2, request.call(&instances[n % 2]))
+                .await
+                .expect("nobody waits for long");
             assert_eq!(answer.status, 200, "{fault:?}, request {n}: {answer}");
         }
         // A report is made once, whatever became of it.
         let later = (requests / 2 - 1) / 10;
         assert_eq!(script.calls(COUNTING), 2 * (1 + later), "{fault:?}");
         if let Some(reported) = counted(&stack, Subject::of_key(key.hash), start).await {
-            assert_eq!(number(&reported, "requests").unsigned_abs(), 2 * (1 + 10 * later as u64), "{fault:?}");
+            assert_eq!(
+                number(&reported, "requests").unsigned_abs(),
+                2 * (1 + 10 * later as u64),
+                "{fault:?}"
+            );
         }
         if requests < 190 {
             continue;
@@ -306,35 +415,73 @@ async fn only_requests_with_a_good_credential_count() {
     let org = stack.organization().await;
     let start = moment();
     clock.store(start, SeqCst);
-    let (revoked, gone) =
-        org.key_with(KeyKind::TtLive, &Scope::ALL, |key| key.revoked_at = Some(Timestamp::from_secs(1))).await;
-    let (client, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {}).await;
+    let (revoked, gone) = org
+        .key_with(KeyKind::TtLive, &Scope::ALL, |key| {
+            key.revoked_at = Some(Timestamp::from_secs(1))
+        })
+        .await;
+    let (client, key) = org
+        .key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {})
+        .await;
     let stray = stack.client(&stray_key(KeyKind::TtLive));
     for _ in 0..25 {
         assert_eq!(revoked.get("/v1/teams").await.status, 401);
         assert_eq!(stray.get("/v1/teams").await.status, 401);
         assert_eq!(client.get("/v1/nothing").await.status, 404);
-        assert_eq!(client.ask(&Method::PUT, "/v1/teams", None).await.status, 405);
+        assert_eq!(
+            client.ask(&Method::PUT, "/v1/teams", None).await.status,
+            405
+        );
     }
-    assert_eq!(counted(&stack, Subject::of_key(gone.hash), start).await, None);
-    assert_eq!(counted(&stack, Subject::of_key(key.hash), start).await, None);
-    let keys = stack.dynamodb().scan().table_name(&stack.table).filter_expression("begins_with(sk, :rate)");
-    let keys = keys.expression_attribute_values(":rate", AttributeValue::S("RATE#".to_owned())).send().await;
-    assert_eq!(keys.expect("the table can be scanned").count(), 0, "an unknown key leaves nothing behind");
+    assert_eq!(
+        counted(&stack, Subject::of_key(gone.hash), start).await,
+        None
+    );
+    assert_eq!(
+        counted(&stack, Subject::of_key(key.hash), start).await,
+        None
+    );
+    let keys = stack
+        .dynamodb()
+        .scan()
+        .table_name(&stack.table)
+        .filter_expression("begins_with(sk, :rate)");
+    let keys = keys
+        .expression_attribute_values(":rate", AttributeValue::S("RATE#".to_owned()))
+        .send()
+        .await;
+    assert_eq!(
+        keys.expect("the table can be scanned").count(),
+        0,
+        "an unknown key leaves nothing behind"
+    );
 
     // What is refused for any later reason counts.
     for _ in 0..5 {
         assert_eq!(client.get("/v1/teams/nonsense").await.status, 404);
         assert_eq!(client.get("/v1/teams?limit=x").await.status, 400);
         assert_eq!(client.get("/v1/teams?limit=1000").await.status, 422);
-        assert_eq!(client.post("/v1/teams", json!({ "name": "x" })).await.status, 403);
+        assert_eq!(
+            client
+                .post("/v1/teams", json!({ "name": "x" }))
+                .await
+                .status,
+            403
+        );
     }
-    let stored = counted(&stack, Subject::of_key(key.hash), start).await.expect("it was reported");
+    let stored = counted(&stack, Subject::of_key(key.hash), start)
+        .await
+        .expect("it was reported");
     assert_eq!(number(&stored, "requests"), 11, "of 20");
 }
 
 /// A key that reached its limit, except for what it is refused for before.
-async fn exhausted(org: &Organization, kind: KeyKind, millis: i64, change: impl FnOnce(&mut ApiKey)) -> Client {
+async fn exhausted(
+    org: &Organization,
+    kind: KeyKind,
+    millis: i64,
+    change: impl FnOnce(&mut ApiKey),
+) -> Client {
     let (client, key) = org.key_with(kind, &[Scope::TeamsRead], change).await;
     count(&org.stack, Subject::of_key(key.hash), millis, 2_000).await;
     client.get("/v1/teams").await;
@@ -347,9 +494,16 @@ async fn the_rate_comes_after_the_address_and_before_the_scope() {
     let org = stack.organization().await;
     let start = moment();
     clock.store(start, SeqCst);
-    for (kind, speaks) in [(KeyKind::TtLive, Speaks::Toptickets), (KeyKind::Itsm, Speaks::Itsm)] {
+    for (kind, speaks) in [
+        (KeyKind::TtLive, Speaks::Toptickets),
+        (KeyKind::Itsm, Speaks::Itsm),
+    ] {
         let fresh = org.key(kind, &[Scope::TeamsRead]).await;
-        assert_eq!(fresh.post("/v1/teams", json!({ "name": "x" })).await.status, 403, "below the limit");
+        assert_eq!(
+            fresh.post("/v1/teams", json!({ "name": "x" })).await.status,
+            403,
+            "below the limit"
+        );
 
         let limited = exhausted(&org, kind, start, |_| {}).await;
         let large = json!({ "name": "x".repeat(256 * 1024) });
@@ -357,7 +511,12 @@ async fn the_rate_comes_after_the_address_and_before_the_scope() {
             (Method::GET, "/v1/nothing", None, 404),
             (Method::PUT, "/v1/teams", None, 405),
             (Method::POST, "/v1/teams", Some(&large), 413),
-            (Method::POST, "/v1/teams", Some(&json!({ "name": "x" })), 429),
+            (
+                Method::POST,
+                "/v1/teams",
+                Some(&json!({ "name": "x" })),
+                429,
+            ),
             (Method::GET, "/v1/teams/nonsense", None, 429),
             (Method::GET, "/v1/teams?limit=x", None, 429),
             (Method::DELETE, "/v1/teams/nonsense", None, 429),
@@ -367,13 +526,27 @@ async fn the_rate_comes_after_the_address_and_before_the_scope() {
         }
         assert_limited(&limited.get("/v1/teams").await, speaks, 43);
 
-        let revoked = exhausted(&org, kind, start, |key| key.revoked_at = Some(Timestamp::from_secs(1))).await;
+        let revoked = exhausted(&org, kind, start, |key| {
+            key.revoked_at = Some(Timestamp::from_secs(1))
+        })
+        .await;
         assert_eq!(revoked.get("/v1/teams").await.status, 401);
     }
-    let elsewhere = |key: &mut ApiKey| key.allowed_networks = vec!["192.0.2.0/24".parse().expect("a network")];
-    let (elsewhere, key) = org.key_with(KeyKind::TtLive, &[Scope::TeamsRead], elsewhere).await;
+    let elsewhere =
+        |key: &mut ApiKey| key.allowed_networks = vec!["192.0.2.0/24".parse().expect("a network")];
+    let (elsewhere, key) = org
+        .key_with(KeyKind::TtLive, &[Scope::TeamsRead], elsewhere)
+        .await;
     for n in 1..=201 {
-        assert_eq!(elsewhere.get("/v1/teams").await.status, 403, "request {n}: the address comes before the rate");
+        assert_eq!(
+            elsewhere.get("/v1/teams").await.status,
+            403,
+            "request {n}: the address comes before the rate"
+        );
     }
-    assert_eq!(counted(&stack, Subject::of_key(key.hash), start).await, None, "and what it refuses does not count");
+    assert_eq!(
+        counted(&stack, Subject::of_key(key.hash), start).await,
+        None,
+        "and what it refuses does not count"
+    );
 }

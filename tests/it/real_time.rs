@@ -16,18 +16,31 @@ async fn a_revoked_key_is_refused_within_60_seconds_and_for_good() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let (client, key) = org.key_with(KeyKind::TtAdmin, &Scope::ALL, |_| {}).await;
-    // Each is served by a function of its own, which knows the key from here on, in as many instances as it has.
+    // Each is served by a function of its own, which knows the key from here on, in as many
+    // instances as it has.
     let paths = [("/v1/teams", 200), ("/v1/assignments/T-1", 404)];
     for (path, status) in paths {
         let answers = join_all((0..8).map(|_| client.get(path))).await;
-        assert!(answers.iter().all(|answer| answer.status == status), "{path}: {answers:?}");
+        assert!(
+            answers.iter().all(|answer| answer.status == status),
+            "{path}: {answers:?}"
+        );
     }
-    assert!(stack.store().revoke_api_key(key.hash, Timestamp::now()).await.expect("the table can be written"));
+    assert!(
+        stack
+            .store()
+            .revoke_api_key(key.hash, Timestamp::now())
+            .await
+            .expect("the table can be written")
+    );
     tokio::time::sleep(Duration::from_mins(1)).await;
     for _ in 0..4 {
         for (path, _) in paths {
             let answers = join_all((0..8).map(|_| client.get(path))).await;
-            assert!(answers.iter().all(|answer| answer.status == 401), "{path}: {answers:?}");
+            assert!(
+                answers.iter().all(|answer| answer.status == 401),
+                "{path}: {answers:?}"
+            );
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -39,7 +52,10 @@ async fn what_one_function_serves_counts_for_all() {
     let team = format!("/v1/teams/{}", org.team("Support").await);
     let elsewhere = [
         (Method::GET, "/v1/assignments/T-1".to_owned()),
-        (Method::DELETE, format!("{team}/members/{}", bare(&org.users[0]))),
+        (
+            Method::DELETE,
+            format!("{team}/members/{}", bare(&org.users[0])),
+        ),
     ];
     for (method, path) in elsewhere {
         // All of it has to happen in one minute: what a minute's end divided is tried again.
@@ -62,9 +78,16 @@ async fn what_one_function_serves_counts_for_all() {
             }
             assert!(tries < 5, "a minute is too short for {LIMIT} requests here");
         };
-        // How far behind it may be depends on how many instances there are of the others: each reports its first request and then every ten.
-        assert!((40..LIMIT).contains(&passed), "{passed} passed after {method} {path}");
-        let seconds: u64 = answer.header("retry-after").parse().expect("a number of seconds");
+        // How far behind it may be depends on how many instances there are of the others: each
+        // reports its first request and then every ten.
+        assert!(
+            (40..LIMIT).contains(&passed),
+            "{passed} passed after {method} {path}"
+        );
+        let seconds: u64 = answer
+            .header("retry-after")
+            .parse()
+            .expect("a number of seconds");
         assert!((1..=60).contains(&seconds), "{answer}");
     }
 }

@@ -1,5 +1,5 @@
-//! A client that was not answered, and sends its request again with the same `Idempotency-Key`: whatever became of the first,
-//! it is done once, and the client is told so.
+//! A client that was not answered, and sends its request again with the same `Idempotency-Key`:
+//! whatever became of the first, it is done once, and the client is told so.
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,9 +54,17 @@ impl World {
         for n in [0, 2] {
             org.member(&team, &org.users[n]).await;
         }
-        let gone = org.itsm.delete(&format!("/v1/teams/{team}/members/{}", bare(&org.users[2]))).await;
+        let gone = org
+            .itsm
+            .delete(&format!("/v1/teams/{team}/members/{}", bare(&org.users[2])))
+            .await;
         assert_eq!(gone.status, 204, "{gone}");
-        Self { org, team, making, contract }
+        Self {
+            org,
+            team,
+            making,
+            contract,
+        }
     }
 
     fn client(&self) -> &Client {
@@ -67,10 +75,16 @@ impl World {
     }
 
     fn path_and_body(&self) -> (String, Value) {
-        let (user, members) = (|n: usize| bare(&self.org.users[n]), format!("/v1/teams/{}/members", self.team));
+        let (user, members) = (
+            |n: usize| bare(&self.org.users[n]),
+            format!("/v1/teams/{}/members", self.team),
+        );
         match self.making {
             Making::Team => ("/v1/teams".to_owned(), json!({ "name": "New" })),
-            Making::LedTeam => ("/v1/teams".to_owned(), json!({ "name": "New", "lead_id": user(3) })),
+            Making::LedTeam => (
+                "/v1/teams".to_owned(),
+                json!({ "name": "New", "lead_id": user(3) }),
+            ),
             Making::Member => (members, json!({ "user_id": user(3) })),
             Making::Lead => (members, json!({ "user_id": user(3), "role": "lead" })),
             Making::Returner => (members, json!({ "user_id": user(2), "skills": ["VPN"] })),
@@ -80,13 +94,17 @@ impl World {
     /// The request, as the gateway hands it to the function.
     fn invocation(&self) -> Invocation {
         let (path, body) = self.path_and_body();
-        Invocation::new(self.client().token(), Method::POST, path, Some(body)).with("idempotency-key", "once")
+        Invocation::new(self.client().token(), Method::POST, path, Some(body))
+            .with("idempotency-key", "once")
     }
 
     /// The same request, to be sent to the stack.
     fn request(&self) -> reqwest::RequestBuilder {
         let (path, body) = self.path_and_body();
-        self.client().request(Method::POST, &path).header("idempotency-key", "once").json(&body)
+        self.client()
+            .request(Method::POST, &path)
+            .header("idempotency-key", "once")
+            .json(&body)
     }
 
     /// Asserts that it was done once.
@@ -94,10 +112,18 @@ impl World {
         let contents = assert_sound(&self.org).await;
         let team = &contents.teams[&self.team];
         if matches!(self.making, Making::Team | Making::LedTeam) {
-            assert_eq!((contents.teams.len(), contents.named("New").len()), (2, 1), "{what}");
+            assert_eq!(
+                (contents.teams.len(), contents.named("New").len()),
+                (2, 1),
+                "{what}"
+            );
             assert_eq!(number(team, "version"), 4, "{what}");
         } else {
-            assert_eq!((contents.teams.len(), contents.members(&self.team).len()), (1, 2), "{what}");
+            assert_eq!(
+                (contents.teams.len(), contents.members(&self.team).len()),
+                (1, 2),
+                "{what}"
+            );
             assert_eq!(number(team, "version"), 5, "{what}");
         }
     }
@@ -107,11 +133,18 @@ impl World {
 #[track_caller]
 fn assert_same(first: &Answer, again: &Answer, what: &str) {
     assert_eq!(first.status, 201, "{what}: {first}");
-    let said = |answer: &Answer| (answer.status, answer.text.clone(), answer.header("etag").to_owned());
+    let said = |answer: &Answer| {
+        (
+            answer.status,
+            answer.text.clone(),
+            answer.header("etag").to_owned(),
+        )
+    };
     assert_eq!(said(again), said(first), "{what}");
 }
 
-/// An instance that is killed at each of its calls in turn, before it is sent or before its answer is seen.
+/// An instance that is killed at each of its calls in turn, before it is sent or before its answer
+/// is seen.
 #[tokio::test]
 async fn what_was_sent_to_an_instance_that_died_is_done_once() {
     let stack = Stack::with(|_| {}).await;
@@ -119,10 +152,17 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
     for (making, contract) in Making::ALL {
         let world = World::new(&stack, making, contract).await;
         let instance = Instance::new(&Ledger::default());
-        let answer = world.invocation().call(&direct::deps(&stack, instance.client(&stack))).await;
+        let answer = world
+            .invocation()
+            .call(&direct::deps(&stack, instance.client(&stack)))
+            .await;
         assert_eq!(answer.status, 201, "{making:?}: {answer}");
-        assert!(instance.calls() >= 2, "a credential is read, and something written");
-        let ends = (0..instance.calls()).flat_map(|call| [(call, Death::Before), (call, Death::After)]);
+        assert!(
+            instance.calls() >= 2,
+            "a credential is read, and something written"
+        );
+        let ends =
+            (0..instance.calls()).flat_map(|call| [(call, Death::Before), (call, Death::After)]);
         cases.extend(ends.map(|end| (making, contract, end)));
     }
     stream::iter(cases)
@@ -132,7 +172,10 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
             let ledger = Ledger::default();
             let instance = Instance::dying(&ledger, Some(end));
             let deps = direct::deps(&stack, instance.client(&stack));
-            assert!(instance.run(world.invocation().call(&deps)).await.is_none(), "{what}: it lived");
+            assert!(
+                instance.run(world.invocation().call(&deps)).await.is_none(),
+                "{what}: it lived"
+            );
             let deps = direct::deps(&stack, Instance::new(&ledger).client(&stack));
             let answer = world.invocation().call(&deps).await;
             for _ in 0..2 {
@@ -151,13 +194,21 @@ fn sent_again(world: &World) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Answ
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let request = world.request();
     let hook: Hook = Arc::new(move || {
-        let (request, sender) = (request.try_clone().expect("the body is in memory"), sender.clone());
-        Box::pin(async move { sender.send(Client::send(request).await).expect("somebody waits") })
+        let (request, sender) = (
+            request.try_clone().expect("the body is in memory"),
+            sender.clone(),
+        );
+        Box::pin(async move {
+            sender
+                .send(Client::send(request).await)
+                .expect("somebody waits")
+        })
     });
     (hook, receiver)
 }
 
-/// Whichever call of the one the other comes before: what it reads then, or is refused for, is the other's doing.
+/// Whichever call of the one the other comes before: what it reads then, or is refused for, is the
+/// other's doing.
 #[tokio::test]
 async fn what_is_sent_twice_at_once_is_done_once() {
     let stack = Stack::with(|_| {}).await;
@@ -170,12 +221,17 @@ async fn what_is_sent_twice_at_once_is_done_once() {
     }
     let raced = stream::iter(cases)
         .map(async |(making, contract, operations, nth)| {
-            let what = format!("{making:?} under {contract:?}, another before call {nth} of {operations:?}");
+            let what = format!(
+                "{making:?} under {contract:?}, another before call {nth} of {operations:?}"
+            );
             let world = World::new(&stack, making, contract).await;
             let (again, mut answers) = sent_again(&world);
             let script = Script::default();
             script.nth(operations, nth, Fault::After(again));
-            let answer = world.invocation().call(&direct::deps(&stack, script.client(&stack))).await;
+            let answer = world
+                .invocation()
+                .call(&direct::deps(&stack, script.client(&stack)))
+                .await;
             if script.is_played() {
                 assert_same(&answers.recv().await.expect("it was sent"), &answer, &what);
             } else {
@@ -190,8 +246,8 @@ async fn what_is_sent_twice_at_once_is_done_once() {
     assert!(raced > 30, "{raced} of them met");
 }
 
-/// A name that stood in the way of both is free by the time the second is sent, so it succeeds; so does the first, which has been
-/// refused and looks once more.
+/// A name that stood in the way of both is free by the time the second is sent, so it succeeds; so
+/// does the first, which has been refused and looks once more.
 #[tokio::test]
 async fn what_was_refused_and_then_granted_is_granted() {
     let stack = Stack::with(|_| {}).await;
@@ -212,9 +268,16 @@ async fn what_was_refused_and_then_granted_is_granted() {
                 })
             })),
         );
-        let answer = world.invocation().call(&direct::deps(&stack, script.client(&stack))).await;
+        let answer = world
+            .invocation()
+            .call(&direct::deps(&stack, script.client(&stack)))
+            .await;
         assert!(script.is_played(), "{answer}");
-        assert_same(&answers.recv().await.expect("it was sent"), &answer, "the name is free");
+        assert_same(
+            &answers.recv().await.expect("it was sent"),
+            &answer,
+            "the name is free",
+        );
         world.assert_done_once("the name is free").await;
     }
 }
@@ -235,10 +298,17 @@ async fn a_refusal_is_said_once_nobody_writes_to_the_key() {
         let before = Table::of(&world.org).contents().await;
         // Who is a member already is seen by reading; a name is taken when it is claimed.
         let looks = usize::from(making == Making::Team);
-        for fault in [Fault::Canceled("TransactionConflict"), Fault::LostToDrop, Fault::Dropped] {
+        for fault in [
+            Fault::Canceled("TransactionConflict"),
+            Fault::LostToDrop,
+            Fault::Dropped,
+        ] {
             let script = Script::default();
             script.nth(WRITES, looks, fault.clone());
-            let answer = world.invocation().call(&direct::deps(&stack, script.client(&stack))).await;
+            let answer = world
+                .invocation()
+                .call(&direct::deps(&stack, script.client(&stack)))
+                .await;
             assert_eq!(answer.status, status, "{fault:?}: {answer}");
             assert_eq!(script.calls(WRITES), looks + 2, "{fault:?}");
         }
@@ -246,8 +316,13 @@ async fn a_refusal_is_said_once_nobody_writes_to_the_key() {
         for _ in 0..1000 {
             script.nth(WRITES, looks, Fault::Canceled("TransactionConflict"));
         }
-        let invocation = Invocation { time: Duration::from_secs(2), ..world.invocation() };
-        let answer = invocation.call(&direct::deps(&stack, script.client(&stack))).await;
+        let invocation = Invocation {
+            time: Duration::from_secs(2),
+            ..world.invocation()
+        };
+        let answer = invocation
+            .call(&direct::deps(&stack, script.client(&stack)))
+            .await;
         assert_eq!(answer.status, 503, "{answer}");
         assert_eq!(Table::of(&world.org).contents().await.teams, before.teams);
     }

@@ -1,6 +1,7 @@
 //! The operations of the local stack's embedded DynamoDB-compatible engine, by name and in JSON.
 //!
-//! A crate of its own, so that development builds optimize it: most of an operation's time goes into reading and writing JSON.
+//! A crate of its own, so that development builds optimize it: most of an operation's time goes
+//! into reading and writing JSON.
 
 pub use dynoxide::{Database, DynoxideError, auth_material, storage::Storage};
 use serde::{Serialize, de::DeserializeOwned};
@@ -60,11 +61,13 @@ fn run<Q: DeserializeOwned, R: Serialize>(
 ) -> Result<String, DynoxideError> {
     let request = serde_json::from_slice(body).map_err(|error| malformed(&error))?;
     let response = operation(request)?;
-    serde_json::to_string(&response).map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+    serde_json::to_string(&response)
+        .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// Returns the error of a request that could not be parsed. The engine's types put the kind of the error before its message where
-/// DynamoDB has a rule for a value; a missing member and a value without a type break a rule too.
+/// Returns the error of a request that could not be parsed. The engine's types put the kind of the
+/// error before its message where DynamoDB has a rule for a value; a missing member and a value
+/// without a type break a rule too.
 fn malformed(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
     match text.split_once(':') {
@@ -87,7 +90,9 @@ mod tests {
 
     fn kind(database: &Database, operation: &str, body: &str) -> &'static str {
         let operation = super::operation(operation).expect("the engine has it");
-        operation(database, body.as_bytes()).expect_err("it is refused").error_type()
+        operation(database, body.as_bytes())
+            .expect_err("it is refused")
+            .error_type()
     }
 
     #[test]
@@ -96,14 +101,38 @@ mod tests {
         for (operation, body, expected) in [
             ("GetItem", "", "SerializationException"),
             ("GetItem", "{", "SerializationException"),
-            ("GetItem", r#"{"TableName": 7, "Key": {}}"#, "SerializationException"),
-            ("GetItem", r#"{"TableName": "muster"}"#, "ValidationException"),
-            ("PutItem", r#"{"TableName": "muster", "Item": {"pk": {"N": "x"}}}"#, "ValidationException"),
-            ("PutItem", r#"{"TableName": "muster", "Item": {"pk": {}}}"#, "ValidationException"),
-            ("GetItem", r#"{"TableName": "muster", "Key": {"pk": {"S": "x"}}}"#, "ResourceNotFoundException"),
+            (
+                "GetItem",
+                r#"{"TableName": 7, "Key": {}}"#,
+                "SerializationException",
+            ),
+            (
+                "GetItem",
+                r#"{"TableName": "muster"}"#,
+                "ValidationException",
+            ),
+            (
+                "PutItem",
+                r#"{"TableName": "muster", "Item": {"pk": {"N": "x"}}}"#,
+                "ValidationException",
+            ),
+            (
+                "PutItem",
+                r#"{"TableName": "muster", "Item": {"pk": {}}}"#,
+                "ValidationException",
+            ),
+            (
+                "GetItem",
+                r#"{"TableName": "muster", "Key": {"pk": {"S": "x"}}}"#,
+                "ResourceNotFoundException",
+            ),
         ] {
             let kind = kind(&database, operation, body);
-            assert_eq!(kind.split_once('#').unwrap().1, expected, "{operation} {body}");
+            assert_eq!(
+                kind.split_once('#').unwrap().1,
+                expected,
+                "{operation} {body}"
+            );
         }
     }
 

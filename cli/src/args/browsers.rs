@@ -1,6 +1,7 @@
 //! Names that `muster dev` admits where a browser might send a request for a page of another site.
 
-/// Origins that an HTTP API's CORS configuration admits: one, all of a scheme (`https://*`), or all (`*`).
+/// Origins that an HTTP API's CORS configuration admits: one, all of a scheme (`https://*`), or all
+/// (`*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorsOrigin(String);
 
@@ -11,7 +12,8 @@ impl CorsOrigin {
     /// It is neither an origin nor one of the wildcards.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_wildcard = matches!(text, "*" | "http://*" | "https://*");
-        let is_origin = || url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
+        let is_origin =
+            || url::Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text);
         if is_wildcard || is_origin() {
             Ok(Self(text.to_owned()))
         } else {
@@ -37,7 +39,8 @@ impl CorsOrigin {
     }
 }
 
-/// A DNS name in the form that browsers send in `Host`: lower case, ASCII, without a dot at its end.
+/// A DNS name in the form that browsers send in `Host`: lower case, ASCII, without a dot at its
+/// end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(String);
 
@@ -53,15 +56,16 @@ impl HostName {
                 .filter(is_name)
                 .map(|name| Self(name.to_owned()))
                 .ok_or_else(Self::rule),
-            Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => {
-                Err("IP addresses are served without it; --listen names the one to serve on".to_owned())
-            }
+            Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => Err(
+                "IP addresses are served without it; --listen names the one to serve on".to_owned(),
+            ),
             Err(_) => Err(Self::rule()),
         }
     }
 
     fn rule() -> String {
-        "it must be a host name, such as host.docker.internal, without scheme, port, path or *".to_owned()
+        "it must be a host name, such as host.docker.internal, without scheme, port, path or *"
+            .to_owned()
     }
 
     /// The name.
@@ -83,17 +87,33 @@ mod tests {
             ("muster_dev", "muster_dev"),
             ("münchen.example", "xn--mnchen-3ya.example"),
         ] {
-            assert_eq!(HostName::parse(text).map(|name| name.0), Ok(name.to_owned()));
+            assert_eq!(
+                HostName::parse(text).map(|name| name.0),
+                Ok(name.to_owned())
+            );
         }
     }
 
     #[test]
     fn host_name_refuses_all_but_names() {
-        for text in ["", ".", "*", "*.example", "a b", "http://desk.local", "desk.local:3000", "desk.local/", "a@b"] {
+        for text in [
+            "",
+            ".",
+            "*",
+            "*.example",
+            "a b",
+            "http://desk.local",
+            "desk.local:3000",
+            "desk.local/",
+            "a@b",
+        ] {
             assert_eq!(HostName::parse(text), Err(HostName::rule()), "{text}");
         }
         for address in ["127.0.0.1", "192.0.2.7", "[::1]", "127.1"] {
-            assert!(HostName::parse(address).is_err_and(|error| error.contains("--listen")), "{address}");
+            assert!(
+                HostName::parse(address).is_err_and(|error| error.contains("--listen")),
+                "{address}"
+            );
         }
     }
 }

@@ -22,8 +22,9 @@ use crate::{args::Target, emulator};
 /// How long a command may wait for one answer of the table, retries included.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The configuration of AWS clients by the usual environment. Without credentials a call would try for as long as it may
-/// before it said so; this says so at once, and that the user may do `otherwise`.
+/// The configuration of AWS clients by the usual environment. Without credentials a call would try
+/// for as long as it may before it said so; this says so at once, and that the user may do
+/// `otherwise`.
 ///
 /// # Errors
 /// The environment has no credentials for AWS.
@@ -34,12 +35,18 @@ async fn aws_config(otherwise: &str) -> anyhow::Result<SdkConfig> {
             "configure AWS credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or {otherwise}"
         )
     };
-    config.credentials_provider().with_context(remedy)?.provide_credentials().await.with_context(remedy)?;
+    config
+        .credentials_provider()
+        .with_context(remedy)?
+        .provide_credentials()
+        .await
+        .with_context(remedy)?;
     Ok(config)
 }
 
 impl Target {
-    /// A client for where the table is. Nobody has to make up credentials for an emulator on this machine.
+    /// A client for where the table is. Nobody has to make up credentials for an emulator on this
+    /// machine.
     ///
     /// # Errors
     /// The environment has no credentials for AWS.
@@ -55,7 +62,10 @@ impl Target {
             builder = builder.endpoint_url(url.as_str());
         }
         if config.region().is_none() {
-            ensure!(self.endpoint_url.is_some(), "set AWS_REGION to the table's region");
+            ensure!(
+                self.endpoint_url.is_some(),
+                "set AWS_REGION to the table's region"
+            );
             builder = builder.region(Region::from_static("us-east-1"));
         }
         Ok(Client::from_conf(builder.build()))
@@ -87,8 +97,15 @@ impl Target {
                 "there is no table {:?} at {place}: name another with --table, or run `muster table create`",
                 self.table
             )
-        } else if said(&["AccessDenied", "UnrecognizedClient", "ExpiredToken", "InvalidSignature"]) {
-            format!("{place} refuses these AWS credentials: check AWS_PROFILE, or what their user may do")
+        } else if said(&[
+            "AccessDenied",
+            "UnrecognizedClient",
+            "ExpiredToken",
+            "InvalidSignature",
+        ]) {
+            format!(
+                "{place} refuses these AWS credentials: check AWS_PROFILE, or what their user may do"
+            )
         } else if said(&["unavailable", "dispatch failure", "timeout"]) {
             format!("check that DynamoDB answers at {place}, and try again")
         } else {

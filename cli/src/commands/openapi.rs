@@ -11,6 +11,12 @@ use crate::{
 ///
 /// # Errors
 /// Standard output cannot be written to.
-pub fn print(&Openapi { contract: ContractName(contract) }: &Openapi) -> anyhow::Result<()> {
-    Ok(output::write(|out| out.write_all(openapi::document(contract).as_bytes()))?)
+pub fn print(
+    &Openapi {
+        contract: ContractName(contract),
+    }: &Openapi,
+) -> anyhow::Result<()> {
+    Ok(output::write(|out| {
+        out.write_all(openapi::document(contract).as_bytes())
+    })?)
 }

@@ -10,7 +10,9 @@ use anyhow::{Context, bail, ensure};
 use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use muster::{
-    domain::{EventVersion, OrganizationId, TextError, Timestamp, User, UserId, UserSnapshot, UserStatus},
+    domain::{
+        EventVersion, OrganizationId, TextError, Timestamp, User, UserId, UserSnapshot, UserStatus,
+    },
     store::Table,
 };
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
@@ -37,7 +39,10 @@ struct Line {
     is_active: Option<bool>,
     /// Every other field, by name.
     #[serde(flatten)]
-    #[expect(clippy::zero_sized_map_values, reason = "serde flattens into a map, and its values are not needed")]
+    #[expect(
+        clippy::zero_sized_map_values,
+        reason = "serde flattens into a map, and its values are not needed"
+    )]
     unknown: BTreeMap<String, IgnoredAny>,
 }
 
@@ -47,32 +52,50 @@ fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D
     Option::deserialize(value).map(Some)
 }
 
-/// Parses one line of the file. An unknown field is an error unless `ignore_unknown`: a misspelt `status` would import an
-/// inactive user as active.
+/// Parses one line of the file. An unknown field is an error unless `ignore_unknown`: a misspelt
+/// `status` would import an inactive user as active.
 fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, String> {
     if !line.trim_start().starts_with('{') {
         return Err("not a JSON object".to_owned());
     }
-    let Line { id, name, email, role, avatar_url, status, is_active, unknown } =
-        serde_json::from_str(line).map_err(|error| {
-            // The position is within a line that the caller names anyway.
-            let message = error.to_string();
-            message.split(" at line ").next().unwrap_or_default().to_owned()
-        })?;
+    let Line {
+        id,
+        name,
+        email,
+        role,
+        avatar_url,
+        status,
+        is_active,
+        unknown,
+    } = serde_json::from_str(line).map_err(|error| {
+        // The position is within a line that the caller names anyway.
+        let message = error.to_string();
+        message
+            .split(" at line ")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    })?;
     if !ignore_unknown && !unknown.is_empty() {
         let names: Vec<_> = unknown.keys().map(|name| format!("{name:?}")).collect();
-        return Err(format!("unknown field {}: correct it, or pass --ignore-unknown", names.join(", ")));
+        return Err(format!(
+            "unknown field {}: correct it, or pass --ignore-unknown",
+            names.join(", ")
+        ));
     }
-    let text = |field: &str, value: &str| User::parse_text(value).map_err(|rule| format!("{field} {rule}"));
+    let text = |field: &str, value: &str| {
+        User::parse_text(value).map_err(|rule| format!("{field} {rule}"))
+    };
     let url = |value: Option<String>| match value.as_deref().map(User::parse_url) {
         None | Some(Err(TextError::Empty)) => Ok(None),
         Some(Ok(url)) => Ok(Some(url)),
         Some(Err(rule)) => Err(format!("avatar_url {rule}")),
     };
     let status = match (status.as_deref(), is_active) {
-        (Some(status), _) => {
-            Some(UserStatus::parse_said(status).ok_or("status must be one of: active, inactive, suspended")?)
-        }
+        (Some(status), _) => Some(
+            UserStatus::parse_said(status)
+                .ok_or("status must be one of: active, inactive, suspended")?,
+        ),
         (None, Some(true)) => Some(UserStatus::Active),
         (None, Some(false)) => Some(UserStatus::Inactive),
         (None, None) => None,
@@ -92,12 +115,18 @@ fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, String> {
 /// # Errors
 /// The file cannot be read, the table fails, or some lines were bad (the others are written).
 pub async fn import(arguments: UsersImport) -> anyhow::Result<()> {
-    let UsersImport { organization, file, ignore_unknown, target } = arguments;
+    let UsersImport {
+        organization,
+        file,
+        ignore_unknown,
+        target,
+    } = arguments;
     let opened = File::open(&file).with_context(|| format!("could not open {}", file.display()))?;
-    let progress = ProgressBar::new(opened.metadata().map_or(0, |metadata| metadata.len())).with_style(
-        ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left  {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let progress = ProgressBar::new(opened.metadata().map_or(0, |metadata| metadata.len()))
+        .with_style(
+            ProgressStyle::with_template("{bar:40} {bytes} of {total_bytes}, {eta} left  {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
     let mut import = Import {
         table: target.table().await?,
         target: &target,
@@ -116,7 +145,9 @@ pub async fn import(arguments: UsersImport) -> anyhow::Result<()> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let read = lines.read_until(b'\n', &mut line).with_context(|| format!("could not read {}", file.display()))?;
+        let read = lines
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("could not read {}", file.display()))?;
         if read == 0 {
             break;
         }
@@ -142,11 +173,19 @@ pub async fn import(arguments: UsersImport) -> anyhow::Result<()> {
     }
     import.flush(&report).await?;
     progress.finish_and_clear();
-    let Import { written, deleted, bad, .. } = import;
+    let Import {
+        written,
+        deleted,
+        bad,
+        ..
+    } = import;
     let printed = output::write(|out| {
         writeln!(out, "Imported {written} users into {organization}.")?;
         if deleted > 0 {
-            writeln!(out, "{deleted} lines are of deleted users and changed nothing.")?;
+            writeln!(
+                out,
+                "{deleted} lines are of deleted users and changed nothing."
+            )?;
         }
         Ok(())
     });
@@ -160,16 +199,31 @@ pub async fn import(arguments: UsersImport) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// There is no such organization, or the table fails; users named before were erased by then.
-pub async fn erase(UsersErase { organization, users, target }: UsersErase) -> anyhow::Result<()> {
+pub async fn erase(
+    UsersErase {
+        organization,
+        users,
+        target,
+    }: UsersErase,
+) -> anyhow::Result<()> {
     let table = target.table().await?;
     let store = || table.until(Instant::now() + PATIENCE);
-    let exists = store().organization_exists(&organization).await.map_err(|error| target.explain(error))?;
+    let exists = store()
+        .organization_exists(&organization)
+        .await
+        .map_err(|error| target.explain(error))?;
     // A misspelt organization would leave the personal data in place without an error.
-    ensure!(exists, "there is no organization {organization} in table {:?}: check --organization", target.table);
+    ensure!(
+        exists,
+        "there is no organization {organization} in table {:?}: check --organization",
+        target.table
+    );
     // A reader that closes its end must not keep the other users from being erased.
     let mut printed = Ok(());
     for user in users {
-        let before = store().erase_user(&organization, user, Timestamp::now()).await;
+        let before = store()
+            .erase_user(&organization, user, Timestamp::now())
+            .await;
         let outcome = match before.map_err(|error| target.explain(error))? {
             Some(UserStatus::Deleted) => "was erased before; its memberships are erased again",
             Some(UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended) => "is erased",
@@ -204,7 +258,10 @@ impl Import<'_> {
     /// Events of the organization are listened to from now on.
     async fn begin(&self) -> anyhow::Result<()> {
         let store = self.table.until(Instant::now() + PATIENCE);
-        store.begin_organization(self.organization).await.map_err(|error| self.target.explain(error))
+        store
+            .begin_organization(self.organization)
+            .await
+            .map_err(|error| self.target.explain(error))
     }
 
     /// Writes the batch, each user by the rules of the users' events.
@@ -214,11 +271,22 @@ impl Import<'_> {
             .into_values()
             .map(|(number, user)| {
                 // Of two batches of one file, too, the later line counts.
-                let version =
-                    EventVersion { at: self.started, time: None, event_id: format!("import, line {number:012}") };
+                let version = EventVersion {
+                    at: self.started,
+                    time: None,
+                    event_id: format!("import, line {number:012}"),
+                };
                 let (store, org) = (&store, self.organization);
                 let now = Timestamp::now();
-                async move { (number, version.clone(), store.hear_of_user(org, user.id, &[(version, user)], now).await) }
+                async move {
+                    (
+                        number,
+                        version.clone(),
+                        store
+                            .hear_of_user(org, user.id, &[(version, user)], now)
+                            .await,
+                    )
+                }
             })
             .collect();
         let mut writes = stream::iter(writes).buffer_unordered(BATCH);
@@ -227,7 +295,10 @@ impl Import<'_> {
             match profile {
                 Some(profile) if profile.user.status == UserStatus::Deleted => {
                     self.deleted += 1;
-                    report(number, "this user is deleted, which is final: the line changes nothing");
+                    report(
+                        number,
+                        "this user is deleted, which is final: the line changes nothing",
+                    );
                 }
                 Some(profile) if profile.said.name.as_ref() != Some(&version) => {
                     self.bad += 1;
@@ -248,18 +319,32 @@ mod tests {
 
     #[test]
     fn a_line_of_either_platform_is_a_user() {
-        let toptickets = format!(r#"{{"id":"{ID}","full_name":" Alice Johnson ","email":"a@b.c","is_active":false}}"#);
+        let toptickets = format!(
+            r#"{{"id":"{ID}","full_name":" Alice Johnson ","email":"a@b.c","is_active":false}}"#
+        );
         let itsm = format!(
             r#"{{"id":"usr_{ID}","name":"Alice Johnson","email":"a@b.c","role":"manager","avatar_url":"https://x/y","status":"suspended"}}"#
         );
         let parse = |line: &str| parse(line, false);
         let user = parse(&toptickets).unwrap();
-        assert_eq!((user.name.as_deref(), user.role.as_deref()), (Some("Alice Johnson"), None));
-        assert_eq!((user.avatar_url, user.status), (None, Some(UserStatus::Inactive)));
+        assert_eq!(
+            (user.name.as_deref(), user.role.as_deref()),
+            (Some("Alice Johnson"), None)
+        );
+        assert_eq!(
+            (user.avatar_url, user.status),
+            (None, Some(UserStatus::Inactive))
+        );
         let user = parse(&itsm).unwrap();
-        assert_eq!((user.role.as_deref(), user.status), (Some("manager"), Some(UserStatus::Suspended)));
+        assert_eq!(
+            (user.role.as_deref(), user.status),
+            (Some("manager"), Some(UserStatus::Suspended))
+        );
         assert_eq!(user.avatar_url, Some(Some("https://x/y".to_owned())));
-        let cleared = parse(&format!(r#"{{"id":"{ID}","name":"A","email":"a@b.c","avatar_url":null}}"#)).unwrap();
+        let cleared = parse(&format!(
+            r#"{{"id":"{ID}","name":"A","email":"a@b.c","avatar_url":null}}"#
+        ))
+        .unwrap();
         assert_eq!((cleared.avatar_url, cleared.status), (Some(None), None));
     }
 
@@ -268,23 +353,39 @@ mod tests {
         let why = |line: &str| parse(line, false).unwrap_err();
         assert!(why("{").contains("EOF"), "{}", why("{"));
         assert_eq!(why(r#"["a","b","c"]"#), "not a JSON object");
-        assert_eq!(why(&format!(r#"{{"id":"{ID}","email":"a@b.c"}}"#)), "missing field `name`");
+        assert_eq!(
+            why(&format!(r#"{{"id":"{ID}","email":"a@b.c"}}"#)),
+            "missing field `name`"
+        );
         assert_eq!(
             why(r#"{"id":"7","name":"A","email":"a@b.c"}"#),
             "id must be a UUID, with or without usr_ before it"
         );
-        assert_eq!(why(&format!(r#"{{"id":"{ID}","name":" ","email":"a@b.c"}}"#)), "name must not be empty");
-        assert!(why(&format!(r#"{{"id":"{ID}","name":"A","email":"a@b.c","status":"away"}}"#)).contains("status"));
+        assert_eq!(
+            why(&format!(r#"{{"id":"{ID}","name":" ","email":"a@b.c"}}"#)),
+            "name must not be empty"
+        );
+        assert!(
+            why(&format!(
+                r#"{{"id":"{ID}","name":"A","email":"a@b.c","status":"away"}}"#
+            ))
+            .contains("status")
+        );
     }
 
     #[test]
     fn unknown_field_is_refused_unless_ignored() {
-        let misspelt = format!(r#"{{"id":"{ID}","name":"A","email":"a@b.c","stauts":"inactive","last login":[{{}}]}}"#);
-        let expected = r#"unknown field "last login", "stauts": correct it, or pass --ignore-unknown"#;
+        let misspelt = format!(
+            r#"{{"id":"{ID}","name":"A","email":"a@b.c","stauts":"inactive","last login":[{{}}]}}"#
+        );
+        let expected =
+            r#"unknown field "last login", "stauts": correct it, or pass --ignore-unknown"#;
         assert_eq!(parse(&misspelt, false).unwrap_err(), expected);
         assert_eq!(parse(&misspelt, true).unwrap().status, None);
 
-        let twice = format!(r#"{{"id":"{ID}","name":"A","email":"a@b.c","status":"active","status":"inactive"}}"#);
+        let twice = format!(
+            r#"{{"id":"{ID}","name":"A","email":"a@b.c","status":"active","status":"inactive"}}"#
+        );
         assert_eq!(parse(&twice, true).unwrap_err(), "duplicate field `status`");
     }
 }

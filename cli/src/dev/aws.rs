@@ -1,5 +1,5 @@
-//! The endpoint of the functions' SQS, EventBridge and S3 clients. A header names the operation of the first two, in AWS's JSON
-//! protocols; a request without that header is one of S3.
+//! The endpoint of the functions' SQS, EventBridge and S3 clients. A header names the operation of
+//! the first two, in AWS's JSON protocols; a request without that header is one of S3.
 
 use axum::{
     Router,
@@ -43,7 +43,11 @@ pub(super) struct Call {
 
 /// Serves the queues, the bus and the bucket.
 pub(super) fn router(queues: Queues, events: Events, failed_records: Objects) -> Router {
-    Router::new().fallback(serve).with_state(Services { queues, events, failed_records })
+    Router::new().fallback(serve).with_state(Services {
+        queues,
+        events,
+        failed_records,
+    })
 }
 
 impl<S: Sync> FromRequest<S> for Call {
@@ -51,12 +55,24 @@ impl<S: Sync> FromRequest<S> for Call {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        let target = parts.headers.get(TARGET).and_then(|target| target.to_str().ok());
+        let target = parts
+            .headers
+            .get(TARGET)
+            .and_then(|target| target.to_str().ok());
         let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
-            return Err(refuse("UnknownOperationException", None, "X-Amz-Target names no operation"));
+            return Err(refuse(
+                "UnknownOperationException",
+                None,
+                "X-Amz-Target names no operation",
+            ));
         };
         let (service, operation) = (service.to_owned(), operation.to_owned());
-        Ok(Self { body: read(body).await?, parts, service, operation })
+        Ok(Self {
+            body: read(body).await?,
+            parts,
+            service,
+            operation,
+        })
     }
 }
 
@@ -67,22 +83,47 @@ async fn read(body: Body) -> Result<Bytes, Response> {
 }
 
 async fn serve(State(services): State<Services>, request: Request) -> Result<Response, Response> {
-    let Services { queues, events, failed_records } = services;
+    let Services {
+        queues,
+        events,
+        failed_records,
+    } = services;
     if !request.headers().contains_key(TARGET) {
         let (parts, body) = request.into_parts();
         return Ok(failed_records.answer(&parts.method, &parts.uri, read(body).await?));
     }
-    let Call { parts: _, service, operation, body } = Call::from_request(request, &()).await?;
+    let Call {
+        parts: _,
+        service,
+        operation,
+        body,
+    } = Call::from_request(request, &()).await?;
     Ok(match &*service {
         "AmazonSQS" => match sqs::answer(&queues, &operation, &body) {
-            Ok(answer) => reply(StatusCode::OK, "application/x-amz-json-1.0", answer.to_string()),
-            Err(Refused { kind, code, message }) => refuse(&format!("com.amazonaws.sqs#{kind}"), Some(code), &message),
+            Ok(answer) => reply(
+                StatusCode::OK,
+                "application/x-amz-json-1.0",
+                answer.to_string(),
+            ),
+            Err(Refused {
+                kind,
+                code,
+                message,
+            }) => refuse(&format!("com.amazonaws.sqs#{kind}"), Some(code), &message),
         },
         "AWSEvents" => match events.answer(&operation, &body) {
-            Ok(answer) => reply(StatusCode::OK, "application/x-amz-json-1.1", answer.to_string()),
+            Ok(answer) => reply(
+                StatusCode::OK,
+                "application/x-amz-json-1.1",
+                answer.to_string(),
+            ),
             Err((code, message)) => refuse(code, None, &message),
         },
-        _ => refuse("UnknownOperationException", None, "only SQS, EventBridge and S3 are here"),
+        _ => refuse(
+            "UnknownOperationException",
+            None,
+            "only SQS, EventBridge and S3 are here",
+        ),
     })
 }
 
@@ -93,9 +134,15 @@ pub(super) fn reply(status: StatusCode, content_type: &'static str, body: String
 /// An error by its name; of SQS also by the name that its older protocol has for it.
 pub(super) fn refuse(kind: &str, code: Option<&str>, message: &str) -> Response {
     let body = json!({ "__type": kind, "message": message });
-    let mut response = reply(StatusCode::BAD_REQUEST, "application/x-amz-json-1.0", body.to_string());
+    let mut response = reply(
+        StatusCode::BAD_REQUEST,
+        "application/x-amz-json-1.0",
+        body.to_string(),
+    );
     if let Some(Ok(code)) = code.map(|code| HeaderValue::from_str(&format!("{code};Sender"))) {
-        response.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), code);
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("x-amzn-query-error"), code);
     }
     response
 }

@@ -1,13 +1,14 @@
-//! What an HTTP API's CORS configuration makes the gateway do: it answers preflights by itself, and adds headers to what the
-//! functions answer.
+//! What an HTTP API's CORS configuration makes the gateway do: it answers preflights by itself, and
+//! adds headers to what the functions answer.
 
 use axum::{
     body::Body,
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
-            ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-            ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+            ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+            ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
         },
         request::Parts,
     },
@@ -30,8 +31,17 @@ impl Cors {
     ///
     /// # Errors
     /// The template has names that cannot stand in a header.
-    pub(super) fn new(definition: &CorsDefinition, origins: Vec<CorsOrigin>) -> anyhow::Result<Option<Self>> {
-        let CorsDefinition { methods, headers, exposed, max_age, .. } = definition;
+    pub(super) fn new(
+        definition: &CorsDefinition,
+        origins: Vec<CorsOrigin>,
+    ) -> anyhow::Result<Option<Self>> {
+        let CorsDefinition {
+            methods,
+            headers,
+            exposed,
+            max_age,
+            ..
+        } = definition;
         let list = |names: &[String]| HeaderValue::try_from(names.join(","));
         Ok((!origins.is_empty()).then_some(Self {
             origins,
@@ -42,8 +52,8 @@ impl Cors {
         }))
     }
 
-    /// The gateway's own answer to a preflight: an OPTIONS request that names an origin and a method. Whether the method and
-    /// the headers that it names will do, the browser sees.
+    /// The gateway's own answer to a preflight: an OPTIONS request that names an origin and a
+    /// method. Whether the method and the headers that it names will do, the browser sees.
     pub(super) fn preflight(&self, request: &Parts) -> Option<Response> {
         let is_preflight = request.method == Method::OPTIONS
             && request.headers.contains_key(ORIGIN)
@@ -68,14 +78,21 @@ impl Cors {
         }
     }
 
-    /// Names the request's origin in the answer, or all where all may, if it is one of the configured ones.
+    /// Names the request's origin in the answer, or all where all may, if it is one of the
+    /// configured ones.
     fn allow(&self, request: &HeaderMap, answer: &mut HeaderMap) -> bool {
         answer.append(VARY, HeaderValue::from_static("origin"));
         let origin = request.get(ORIGIN).and_then(|origin| origin.to_str().ok());
-        let Some(origin) = origin.filter(|origin| self.origins.iter().any(|allowed| allowed.admits(origin))) else {
+        let Some(origin) =
+            origin.filter(|origin| self.origins.iter().any(|allowed| allowed.admits(origin)))
+        else {
             return false;
         };
-        let named = if self.origins.iter().any(CorsOrigin::is_any) { "*" } else { origin };
+        let named = if self.origins.iter().any(CorsOrigin::is_any) {
+            "*"
+        } else {
+            origin
+        };
         HeaderValue::from_str(named).is_ok_and(|named| {
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, named);
             true

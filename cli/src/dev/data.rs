@@ -10,8 +10,8 @@ use anyhow::{Context, anyhow, bail};
 use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The format of the data, that of the table's items included. It changes with every stored format: a folder of another format
-/// is refused, because there is no migration.
+/// The format of the data, that of the table's items included. It changes with every stored format:
+/// a folder of another format is refused, because there is no migration.
 const FORMAT: u32 = 3;
 /// The file that has the format's number.
 const FORMAT_FILE: &str = "format";
@@ -56,11 +56,14 @@ impl Folder {
     /// Opens the folder, or makes it, for its owner alone: it has keys in the clear.
     ///
     /// # Errors
-    /// It cannot be used, is in use, or has data of another format or other files; each error names a remedy.
+    /// It cannot be used, is in use, or has data of another format or other files; each error names
+    /// a remedy.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         let unusable = |error: io::Error| {
-            anyhow!("cannot keep data in {shown} ({error}): pass another --data-dir, or --in-memory")
+            anyhow!(
+                "cannot keep data in {shown} ({error}): pass another --data-dir, or --in-memory"
+            )
         };
         fs::create_dir_all(path).map_err(unusable)?;
         let contents = contents(path).map_err(unusable)?;
@@ -71,7 +74,9 @@ impl Folder {
                  folder away, or pass another --data-dir, or --in-memory"
             ),
             Contents::Foreign => {
-                bail!("{shown} has other files in it: pass a new or empty folder as --data-dir, or pass --in-memory")
+                bail!(
+                    "{shown} has other files in it: pass a new or empty folder as --data-dir, or pass --in-memory"
+                )
             }
         }
         let lock = private().open(path.join(LOCK_FILE)).map_err(unusable)?;
@@ -85,7 +90,10 @@ impl Folder {
             Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
         make_private(path).map_err(unusable)?;
-        let folder = Self { path: path.to_owned(), _lock: lock };
+        let folder = Self {
+            path: path.to_owned(),
+            _lock: lock,
+        };
         if matches!(contents, Contents::Empty) {
             folder.write(FORMAT_FILE, &FORMAT)?;
         }
@@ -102,7 +110,9 @@ impl Folder {
     /// Reads a JSON file of the folder, if it is there.
     pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Option<T>> {
         match fs::read(self.path.join(name)) {
-            Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| name.to_owned()).map(Some),
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .with_context(|| name.to_owned())
+                .map(Some),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error).with_context(|| name.to_owned()),
         }
@@ -123,7 +133,11 @@ impl Folder {
         let folder = self.path.display();
         // The engine goes on to advise about features of its own.
         let why = format!("{why:#}");
-        let why = why.split(". ").next().unwrap_or_default().trim_end_matches('.');
+        let why = why
+            .split(". ")
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('.');
         anyhow!(
             "the data in {folder} is damaged ({why}): move the folder away, or pass another --data-dir, or --in-memory"
         )
@@ -135,7 +149,9 @@ fn contents(folder: &Path) -> io::Result<Contents> {
     match fs::read_to_string(folder.join(FORMAT_FILE)) {
         Ok(number) => {
             let number = number.trim().parse();
-            return number.map(Contents::Format).map_err(|_| io::Error::other("its format is no number"));
+            return number
+                .map(Contents::Format)
+                .map_err(|_| io::Error::other("its format is no number"));
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -148,7 +164,11 @@ fn contents(folder: &Path) -> io::Result<Contents> {
         }
         is_empty &= name == LOCK_FILE || name == UNFINISHED_FORMAT_FILE;
     }
-    Ok(if is_empty { Contents::Empty } else { Contents::Foreign })
+    Ok(if is_empty {
+        Contents::Empty
+    } else {
+        Contents::Foreign
+    })
 }
 
 /// Options that open a file for writing, or make one that only its owner may read.

@@ -62,7 +62,10 @@ pub struct DemoUser {
 const KEYS_FILE: &str = "demo-keys.json";
 
 /// The demo organization first.
-const ORGANIZATIONS: [(&str, &str); 2] = [("org_demo", "acme.example"), ("org_other", "globex.example")];
+const ORGANIZATIONS: [(&str, &str); 2] = [
+    ("org_demo", "acme.example"),
+    ("org_other", "globex.example"),
+];
 
 /// Twelve who are active, one who is inactive, one who is suspended.
 const PEOPLE: [(&str, UserStatus); 14] = [
@@ -83,12 +86,19 @@ const PEOPLE: [(&str, UserStatus); 14] = [
 ];
 
 /// Puts in what is missing of the demo data, and tells what is there.
-pub(super) async fn prepare(store: &Store, folder: Option<&Folder>) -> anyhow::Result<[Organization; 2]> {
-    let kept: Option<BTreeMap<String, DemoKeys>> = folder.map(|folder| folder.read(KEYS_FILE)).transpose()?.flatten();
+pub(super) async fn prepare(
+    store: &Store,
+    folder: Option<&Folder>,
+) -> anyhow::Result<[Organization; 2]> {
+    let kept: Option<BTreeMap<String, DemoKeys>> = folder
+        .map(|folder| folder.read(KEYS_FILE))
+        .transpose()?
+        .flatten();
     let mut kept = kept.unwrap_or_default();
     let mut organizations = Vec::with_capacity(ORGANIZATIONS.len());
     for (at, (id, domain)) in ORGANIZATIONS.into_iter().enumerate() {
-        let organization_id = OrganizationId::parse(id).expect("the demo ids are of the right form");
+        let organization_id =
+            OrganizationId::parse(id).expect("the demo ids are of the right form");
         let keys = kept.remove(id).unwrap_or_default();
         organizations.push(Organization {
             organization_id: id.to_owned(),
@@ -97,20 +107,29 @@ pub(super) async fn prepare(store: &Store, folder: Option<&Folder>) -> anyhow::R
         });
     }
     if let Some(folder) = folder {
-        let keys: BTreeMap<_, _> =
-            organizations.iter().map(|organization| (&organization.organization_id, &organization.keys)).collect();
+        let keys: BTreeMap<_, _> = organizations
+            .iter()
+            .map(|organization| (&organization.organization_id, &organization.keys))
+            .collect();
         folder.write(KEYS_FILE, &keys)?;
     }
-    Ok(organizations.try_into().expect("one for each of ORGANIZATIONS"))
+    Ok(organizations
+        .try_into()
+        .expect("one for each of ORGANIZATIONS"))
 }
 
-async fn prepare_keys(store: &Store, org: &OrganizationId, keys: DemoKeys) -> anyhow::Result<DemoKeys> {
+async fn prepare_keys(
+    store: &Store,
+    org: &OrganizationId,
+    keys: DemoKeys,
+) -> anyhow::Result<DemoKeys> {
     let DemoKeys { toptickets, itsm } = keys;
     let (all, read) = (Scope::ALL.as_slice(), [Scope::TeamsRead].as_slice());
     Ok(DemoKeys {
         toptickets: ContractKeys {
             admin: prepare_key(store, org, toptickets.admin, KeyKind::TtAdmin, all).await?,
-            read_only: prepare_key(store, org, toptickets.read_only, KeyKind::TtReadOnly, read).await?,
+            read_only: prepare_key(store, org, toptickets.read_only, KeyKind::TtReadOnly, read)
+                .await?,
         },
         itsm: ContractKeys {
             admin: prepare_key(store, org, itsm.admin, KeyKind::Itsm, all).await?,
@@ -172,8 +191,13 @@ async fn prepare_users(
 
 /// A user whose id is the same on every machine, so that examples can be copied.
 fn person(organization: usize, at: usize, name: &str, status: UserStatus, domain: &str) -> User {
-    let id = 0x1000_0000_0000_4000_8000_0000_0000_0000 + ((organization as u128) << 64) + at as u128 + 1;
-    let handle: String = name.to_lowercase().chars().map(|c| if c == ' ' { '.' } else { unaccented(c) }).collect();
+    let id =
+        0x1000_0000_0000_4000_8000_0000_0000_0000 + ((organization as u128) << 64) + at as u128 + 1;
+    let handle: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c == ' ' { '.' } else { unaccented(c) })
+        .collect();
     User {
         id: UserId::new(Uuid::from_u128(id)),
         name: name.to_owned(),

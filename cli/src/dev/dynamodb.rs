@@ -14,13 +14,19 @@ use uuid::Uuid;
 
 use super::aws::{self, Call};
 
-/// Serves the operations of DynamoDB and DynamoDB Streams. Each runs on the thread that serves the request.
+/// Serves the operations of DynamoDB and DynamoDB Streams. Each runs on the thread that serves the
+/// request.
 pub(super) fn router(database: Database) -> Router {
     Router::new().fallback(serve).with_state(database)
 }
 
 async fn serve(State(database): State<Database>, call: Call) -> Response {
-    let Call { parts, service, operation, body } = call;
+    let Call {
+        parts,
+        service,
+        operation,
+        body,
+    } = call;
     let known = matches!(&*service, "DynamoDB_20120810" | "DynamoDBStreams_20120810");
     let Some(operation) = muster_engine::operation(&operation).filter(|_| known) else {
         return aws::refuse(
@@ -35,18 +41,24 @@ async fn serve(State(database): State<Database>, call: Call) -> Response {
     match operation(&database, &body) {
         Ok(response) => respond(StatusCode::OK, response),
         Err(error) => {
-            let status = StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let status = StatusCode::from_u16(error.status_code())
+                .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             respond(status, error.to_json())
         }
     }
 }
 
-/// Returns the error of a request without a signature, as DynamoDB words it. The signature itself is not verified.
+/// Returns the error of a request without a signature, as DynamoDB words it. The signature itself
+/// is not verified.
 fn missing_credentials(parts: &Parts) -> Option<String> {
     auth_material::validate(AuthMaterial {
-        authorization: parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()),
+        authorization: parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok()),
         query: parts.uri.query().unwrap_or_default(),
-        has_date_header: parts.headers.contains_key("x-amz-date") || parts.headers.contains_key(header::DATE),
+        has_date_header: parts.headers.contains_key("x-amz-date")
+            || parts.headers.contains_key(header::DATE),
     })
 }
 

@@ -50,15 +50,24 @@ impl Events {
     /// Answers a request for an operation of EventBridge.
     pub(super) fn answer(&self, operation: &str, body: &[u8]) -> Result<Value, Refused> {
         if operation != "PutEvents" {
-            return Err(("UnknownOperationException", format!("the local bus has no {operation}")));
+            return Err((
+                "UnknownOperationException",
+                format!("the local bus has no {operation}"),
+            ));
         }
-        let PutEvents { entries } =
-            serde_json::from_slice(body).map_err(|error| ("SerializationException", error.to_string()))?;
+        let PutEvents { entries } = serde_json::from_slice(body)
+            .map_err(|error| ("SerializationException", error.to_string()))?;
         if entries.is_empty() || entries.len() > MAX_ENTRIES {
-            return Err(("ValidationException", format!("a call has 1 to {MAX_ENTRIES} entries")));
+            return Err((
+                "ValidationException",
+                format!("a call has 1 to {MAX_ENTRIES} entries"),
+            ));
         }
         if entries.iter().any(|entry| entry.size() > MAX_ENTRY_BYTES) {
-            return Err(("ValidationException", format!("an entry has at most {MAX_ENTRY_BYTES} bytes")));
+            return Err((
+                "ValidationException",
+                format!("an entry has at most {MAX_ENTRY_BYTES} bytes"),
+            ));
         }
         let mut failed = 0;
         let mut log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +87,8 @@ impl Events {
         Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
     }
 
-    /// The events after the one of this number, as JSON, and the number of the last of them: up to 10,000 at a time.
+    /// The events after the one of this number, as JSON, and the number of the last of them: up to
+    /// 10,000 at a time.
     #[must_use]
     pub fn after(&self, number: u64) -> (Vec<Box<RawValue>>, u64) {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,12 +111,20 @@ impl Log {
 
 impl Entry {
     fn size(&self) -> usize {
-        [&self.source, &self.detail_type, &self.detail].into_iter().flatten().map(String::len).sum()
+        [&self.source, &self.detail_type, &self.detail]
+            .into_iter()
+            .flatten()
+            .map(String::len)
+            .sum()
     }
 
     /// The event that the entry carries.
     fn event(self) -> Result<Box<RawValue>, Refused> {
-        for (name, value) in [("Source", &self.source), ("DetailType", &self.detail_type), ("Detail", &self.detail)] {
+        for (name, value) in [
+            ("Source", &self.source),
+            ("DetailType", &self.detail_type),
+            ("Detail", &self.detail),
+        ] {
             if value.as_deref().is_none_or(str::is_empty) {
                 return Err(("InvalidArgument", format!("Parameter {name} is not valid.")));
             }
@@ -127,12 +145,18 @@ mod tests {
             .iter()
             .map(|detail| json!({ "Source": "muster", "DetailType": "x", "Detail": detail, "EventBusName": "bus" }))
             .collect();
-        events.answer("PutEvents", json!({ "Entries": entries }).to_string().as_bytes())
+        events.answer(
+            "PutEvents",
+            json!({ "Entries": entries }).to_string().as_bytes(),
+        )
     }
 
     fn shown(events: &Events, after: u64) -> (Vec<String>, u64) {
         let (events, next) = events.after(after);
-        (events.iter().map(|event| event.get().to_owned()).collect(), next)
+        (
+            events.iter().map(|event| event.get().to_owned()).collect(),
+            next,
+        )
     }
 
     #[test]
@@ -143,7 +167,10 @@ mod tests {
         assert_eq!(answer["FailedEntryCount"], 2);
         assert_eq!(answer["Entries"][1]["ErrorCode"], "MalformedDetail");
         assert!(answer["Entries"][3]["EventId"].is_string());
-        assert_eq!(shown(&events, 0), (vec![r#"{"n":1}"#.to_owned(), r#"{"n": 2}"#.to_owned()], 2));
+        assert_eq!(
+            shown(&events, 0),
+            (vec![r#"{"n":1}"#.to_owned(), r#"{"n": 2}"#.to_owned()], 2)
+        );
         assert_eq!(shown(&events, 1), (vec![r#"{"n": 2}"#.to_owned()], 2));
         assert_eq!(shown(&events, 2), (vec![], 2));
         assert_eq!(shown(&events, 7), (vec![], 7), "which never was");
@@ -166,7 +193,13 @@ mod tests {
         }
         let events = Events(Arc::new(Mutex::new(log)));
         let (page, next) = shown(&events, 0);
-        assert_eq!((page.len(), page[0].as_str(), next), (PAGE, "1", PAGE as u64 + 1));
-        assert_eq!(shown(&events, KEPT as u64), (vec![KEPT.to_string()], KEPT as u64 + 1));
+        assert_eq!(
+            (page.len(), page[0].as_str(), next),
+            (PAGE, "1", PAGE as u64 + 1)
+        );
+        assert_eq!(
+            shown(&events, KEPT as u64),
+            (vec![KEPT.to_string()], KEPT as u64 + 1)
+        );
     }
 }

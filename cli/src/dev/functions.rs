@@ -1,12 +1,14 @@
-//! Invoking the functions behind queues, the stream and the schedule as the Lambda service does: with an event's JSON and a
-//! deadline, and apart, so that a panic is the function's own.
+//! Invoking the functions behind queues, the stream and the schedule as the Lambda service does:
+//! with an event's JSON and a deadline, and apart, so that a panic is the function's own.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::BoxFuture;
 use lambda_http::{Context, LambdaEvent};
-use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, jobs::JobQueues, queue::Queue, store::Table};
+use muster::{
+    bucket::Bucket, bus::Bus, domain::Timestamp, jobs::JobQueues, queue::Queue, store::Table,
+};
 use muster_jobs::Pace;
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -15,8 +17,10 @@ use uuid::Uuid;
 use super::Settings;
 use crate::template::Template;
 
-/// A function's handler over JSON: the event's text and the runtime's context go in, the answer comes out.
-pub type Handler = Arc<dyn Fn(String, Context) -> BoxFuture<'static, anyhow::Result<Value>> + Send + Sync>;
+/// A function's handler over JSON: the event's text and the runtime's context go in, the answer
+/// comes out.
+pub type Handler =
+    Arc<dyn Fn(String, Context) -> BoxFuture<'static, anyhow::Result<Value>> + Send + Sync>;
 
 /// A function, ready to be invoked. Cheap to clone.
 #[derive(Clone)]
@@ -49,9 +53,12 @@ macro_rules! handler {
         Arc::new(move |event: String, context| {
             let deps = deps.clone();
             Box::pin(async move {
-                let payload = serde_json::from_str(&event).context("the function takes no such event")?;
+                let payload =
+                    serde_json::from_str(&event).context("the function takes no such event")?;
                 let answer = $handle(LambdaEvent::new(payload, context), &deps).await;
-                Ok(serde_json::to_value(answer.map_err(|error| anyhow!("{error}"))?)?)
+                Ok(serde_json::to_value(
+                    answer.map_err(|error| anyhow!("{error}"))?,
+                )?)
             })
         })
     }};
@@ -59,8 +66,20 @@ macro_rules! handler {
 
 impl Function {
     /// Wires the function with this logical id in the template.
-    pub(super) fn new(id: &str, template: &Template, reach: &Reach, settings: &Settings) -> anyhow::Result<Self> {
-        let Reach { table, bus, jobs, failed_records, ticket_dead_letters, user_dead_letters } = reach;
+    pub(super) fn new(
+        id: &str,
+        template: &Template,
+        reach: &Reach,
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
+        let Reach {
+            table,
+            bus,
+            jobs,
+            failed_records,
+            ticket_dead_letters,
+            user_dead_letters,
+        } = reach;
         let handler: Handler = match (settings.handlers.get(id), id) {
             (Some(handler), _) => Arc::clone(handler),
             (None, "AssignmentFunction") => {
@@ -102,13 +121,21 @@ impl Function {
             }
             (None, unknown) => bail!("the local stack has no function {unknown}"),
         };
-        Ok(Self { name: id.into(), handler, timeout: template.timeout(id) })
+        Ok(Self {
+            name: id.into(),
+            handler,
+            timeout: template.timeout(id),
+        })
     }
 
     /// A function that is only this handler.
     #[cfg(test)]
     pub(super) fn of(handler: Handler) -> Self {
-        Self { name: "test".into(), handler, timeout: Duration::from_secs(10) }
+        Self {
+            name: "test".into(),
+            handler,
+            timeout: Duration::from_secs(10),
+        }
     }
 
     /// Invokes the function with an event. One that is dropped meanwhile is killed where it stands.
@@ -118,8 +145,12 @@ impl Function {
     pub(super) async fn invoke(&self, event: &Value) -> anyhow::Result<Value> {
         let mut context = Context::default();
         context.request_id = Uuid::new_v4().to_string();
-        context.invoked_function_arn = format!("arn:aws:lambda:us-east-1:000000000000:function:{}", self.name);
-        context.deadline = u64::try_from(Timestamp::now().plus(self.timeout).millis()).unwrap_or(u64::MAX);
+        context.invoked_function_arn = format!(
+            "arn:aws:lambda:us-east-1:000000000000:function:{}",
+            self.name
+        );
+        context.deadline =
+            u64::try_from(Timestamp::now().plus(self.timeout).millis()).unwrap_or(u64::MAX);
         let (handler, event) = (Arc::clone(&self.handler), event.to_string());
         // A set, since dropping it aborts what is in it.
         let mut invocation = JoinSet::new();
@@ -149,8 +180,17 @@ pub(super) fn batch_item_failures<'a>(answer: &'a Value) -> anyhow::Result<Vec<&
         Value::Array(failures) => failures,
         _ => bail!("batchItemFailures is no list"),
     };
-    let identifier = |failure: &'a Value| failure.get("itemIdentifier")?.as_str().filter(|id: &&str| !id.is_empty());
-    failures.iter().map(identifier).collect::<Option<_>>().context("an item has no identifier")
+    let identifier = |failure: &'a Value| {
+        failure
+            .get("itemIdentifier")?
+            .as_str()
+            .filter(|id: &&str| !id.is_empty())
+    };
+    failures
+        .iter()
+        .map(identifier)
+        .collect::<Option<_>>()
+        .context("an item has no identifier")
 }
 
 /// The functions by logical id, each made once, with dependencies of its own as when deployed.
@@ -163,7 +203,12 @@ pub(super) struct Functions<'s> {
 
 impl<'s> Functions<'s> {
     pub(super) fn new(template: &'s Template, reach: Reach, settings: &'s Settings) -> Self {
-        Self { made: BTreeMap::new(), template, reach, settings }
+        Self {
+            made: BTreeMap::new(),
+            template,
+            reach,
+            settings,
+        }
     }
 
     /// The function with this logical id.
@@ -189,12 +234,23 @@ mod tests {
     #[test]
     fn an_answer_says_which_items_failed_or_is_a_failure_itself() {
         let none: [&str; 0] = [];
-        for success in [json!(null), json!({}), json!({"batchItemFailures": null}), json!({"batchItemFailures": []})] {
+        for success in [
+            json!(null),
+            json!({}),
+            json!({"batchItemFailures": null}),
+            json!({"batchItemFailures": []}),
+        ] {
             assert_eq!(batch_item_failures(&success).unwrap(), none, "{success}");
         }
-        let answer = json!({"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]});
+        let answer =
+            json!({"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]});
         assert_eq!(batch_item_failures(&answer).unwrap(), ["a", "b"]);
-        for item in [json!({}), json!({"itemIdentifier": ""}), json!({"itemIdentifier": null}), json!("a")] {
+        for item in [
+            json!({}),
+            json!({"itemIdentifier": ""}),
+            json!({"itemIdentifier": null}),
+            json!("a"),
+        ] {
             let failure = json!({"batchItemFailures": [{"itemIdentifier": "a"}, item]});
             assert!(batch_item_failures(&failure).is_err(), "{failure}");
         }

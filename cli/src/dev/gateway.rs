@@ -1,4 +1,5 @@
-//! The gateway: what API Gateway's HTTP API does between a client and a function, payload format 2.0.
+//! The gateway: what API Gateway's HTTP API does between a client and a function, payload format
+//! 2.0.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,14 +23,18 @@ use crate::template::{Route, Template};
 
 /// The most that the gateway takes in a body.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
-/// The most that Lambda takes in the JSON of a function's response (AWS Lambda Developer Guide, "Lambda quotas", invocation
-/// payload, <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+/// The most that Lambda takes in the JSON of a function's response (AWS Lambda Developer Guide,
+/// "Lambda quotas", invocation payload,
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
 const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
 /// The most that the gateway takes in a request line and headers together.
 const MAX_HEAD_BYTES: usize = 10_240;
 
-type Handler =
-    Arc<dyn Fn(lambda_http::Request) -> BoxFuture<'static, lambda_http::Response<lambda_http::Body>> + Send + Sync>;
+type Handler = Arc<
+    dyn Fn(lambda_http::Request) -> BoxFuture<'static, lambda_http::Response<lambda_http::Body>>
+        + Send
+        + Sync,
+>;
 
 /// A function, and how long it may take.
 #[derive(Clone)]
@@ -51,7 +56,11 @@ fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<Handler> {
         ($function:path) => {
             Arc::new(move |request| {
                 let deps = deps.clone();
-                Box::pin(async move { $function(request, &deps).await.unwrap_or_else(|never| match never {}) })
+                Box::pin(async move {
+                    $function(request, &deps)
+                        .await
+                        .unwrap_or_else(|never| match never {})
+                })
             })
         };
     }
@@ -65,25 +74,41 @@ fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<Handler> {
 }
 
 impl Gateway {
-    /// Wires the template's routes to the functions, each with dependencies of its own as when deployed.
-    pub(super) fn new(template: &Template, cors: Option<Cors>, deps: impl Fn() -> Deps) -> anyhow::Result<Self> {
+    /// Wires the template's routes to the functions, each with dependencies of its own as when
+    /// deployed.
+    pub(super) fn new(
+        template: &Template,
+        cors: Option<Cors>,
+        deps: impl Fn() -> Deps,
+    ) -> anyhow::Result<Self> {
         let mut functions = BTreeMap::new();
         let mut routes = Vec::new();
         let mut default = None;
         for Route { key, function: id } in &template.routes {
             if !functions.contains_key(id) {
-                let function = Function { handler: handler(id, deps())?, timeout: template.timeout(id) };
+                let function = Function {
+                    handler: handler(id, deps())?,
+                    timeout: template.timeout(id),
+                };
                 functions.insert(id, function);
             }
             let function = functions[id].clone();
             match key {
                 Some((method, path)) => {
-                    routes.push((method.clone(), path.split('/').map(str::to_owned).collect(), function));
+                    routes.push((
+                        method.clone(),
+                        path.split('/').map(str::to_owned).collect(),
+                        function,
+                    ));
                 }
                 None => default = Some(function),
             }
         }
-        Ok(Self { routes, default: default.context("the template has no $default route")?, cors })
+        Ok(Self {
+            routes,
+            default: default.context("the template has no $default route")?,
+            cors,
+        })
     }
 
     /// Serves everything that nothing else serves.
@@ -97,7 +122,11 @@ impl Gateway {
             if route_method == method
                 && let Some(parameters) = path_parameters(pattern, path)
             {
-                return (format!("{method} {}", pattern.join("/")), parameters, function);
+                return (
+                    format!("{method} {}", pattern.join("/")),
+                    parameters,
+                    function,
+                );
             }
         }
         ("$default".to_owned(), BTreeMap::new(), &self.default)
@@ -111,7 +140,10 @@ fn path_parameters(pattern: &[String], path: &str) -> Option<BTreeMap<String, St
     }
     let mut parameters = BTreeMap::new();
     for (expected, segment) in pattern.iter().zip(segments) {
-        match expected.strip_prefix('{').and_then(|name| name.strip_suffix('}')) {
+        match expected
+            .strip_prefix('{')
+            .and_then(|name| name.strip_suffix('}'))
+        {
             Some(name) if !segment.is_empty() => {
                 parameters.insert(name.to_owned(), segment.to_owned());
             }
@@ -124,7 +156,12 @@ fn path_parameters(pattern: &[String], path: &str) -> Option<BTreeMap<String, St
 
 /// What the gateway says by itself.
 fn message(status: StatusCode, text: &str) -> Response {
-    (status, [(header::CONTENT_TYPE, "application/json")], json!({ "message": text }).to_string()).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/json")],
+        json!({ "message": text }).to_string(),
+    )
+        .into_response()
 }
 
 async fn serve(
@@ -133,7 +170,11 @@ async fn serve(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    if let Some(preflight) = gateway.cors.as_ref().and_then(|cors| cors.preflight(&parts)) {
+    if let Some(preflight) = gateway
+        .cors
+        .as_ref()
+        .and_then(|cors| cors.preflight(&parts))
+    {
         return preflight;
     }
     let mut response = answer(&gateway, client, &parts, body).await;
@@ -146,12 +187,17 @@ async fn serve(
 /// The answer of a function to a request, or the gateway's own where it comes to none.
 async fn answer(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body) -> Response {
     if head_size(parts) > MAX_HEAD_BYTES {
-        return message(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "Request Header Fields Too Large");
+        return message(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "Request Header Fields Too Large",
+        );
     }
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
-    let Some(host) = host(&parts.headers) else { return message(StatusCode::BAD_REQUEST, "Bad Request") };
+    let Some(host) = host(&parts.headers) else {
+        return message(StatusCode::BAD_REQUEST, "Bad Request");
+    };
     let request_id = Uuid::new_v4().to_string();
     let path = decoded(parts.uri.path());
     let (route_key, parameters, function) = gateway.route(parts.method.as_str(), &path);
@@ -188,27 +234,36 @@ async fn answer(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body
     });
     let response = invoke(function, &event, &request_id).await;
     let mut response = response.unwrap_or_else(|error| {
-        tracing::error!(request_id, error = format!("{error:#}"), "the function failed");
+        tracing::error!(
+            request_id,
+            error = format!("{error:#}"),
+            "the function failed"
+        );
         message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
     });
     if let Ok(id) = HeaderValue::from_str(&request_id) {
-        response.headers_mut().insert(HeaderName::from_static("apigw-requestid"), id);
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("apigw-requestid"), id);
     }
     response
 }
 
-/// Invokes a function with an event's JSON, as the Lambda service would: with a deadline, and apart, so that a panic is the
-/// function's own.
+/// Invokes a function with an event's JSON, as the Lambda service would: with a deadline, and
+/// apart, so that a panic is the function's own.
 async fn invoke(function: &Function, event: &Value, request_id: &str) -> anyhow::Result<Response> {
     let mut context = Context::default();
     request_id.clone_into(&mut context.request_id);
-    context.deadline = u64::try_from(Timestamp::now().plus(function.timeout).millis()).unwrap_or(u64::MAX);
+    context.deadline =
+        u64::try_from(Timestamp::now().plus(function.timeout).millis()).unwrap_or(u64::MAX);
     let (handler, event) = (Arc::clone(&function.handler), event.to_string());
     let invocation = tokio::spawn(async move {
         let request = muster::lambda::request(&event)?.with_lambda_context(context);
         anyhow::Ok(handler(request).await)
     });
-    let response = tokio::time::timeout(function.timeout, invocation).await.context("timed out")???;
+    let response = tokio::time::timeout(function.timeout, invocation)
+        .await
+        .context("timed out")???;
     let (parts, body) = response.into_parts();
     let bytes = response_bytes(&parts.headers, parts.status, &body);
     if bytes > MAX_RESPONSE_BYTES {
@@ -227,7 +282,10 @@ async fn invoke(function: &Function, event: &Value, request_id: &str) -> anyhow:
 
 /// Returns the bytes of a function's response in payload format 2.0.
 fn response_bytes(headers: &HeaderMap, status: StatusCode, body: &lambda_http::Body) -> usize {
-    let headers: BTreeMap<_, _> = headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+    let headers: BTreeMap<_, _> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), text(value)))
+        .collect();
     let (is_base64, body) = match body {
         lambda_http::Body::Text(text) => (false, text.as_str().into()),
         lambda_http::Body::Binary(bytes) => (true, BASE64_STANDARD.encode(bytes).into()),
@@ -239,10 +297,15 @@ fn response_bytes(headers: &HeaderMap, status: StatusCode, body: &lambda_http::B
 
 /// The host, if it could stand in a URL; the real gateway would not know any other.
 fn host(headers: &HeaderMap) -> Option<String> {
-    let host = headers.get(header::HOST).map_or_else(|| "localhost".to_owned(), text);
+    let host = headers
+        .get(header::HOST)
+        .map_or_else(|| "localhost".to_owned(), text);
     let url = url::Url::parse(&format!("https://{host}/")).ok()?;
-    (url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty())
-        .then_some(host)
+    (url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty())
+    .then_some(host)
 }
 
 /// The path as API Gateway passes it on: percent-decoded, and cut where that makes a query begin.
@@ -255,38 +318,72 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// Every header once, its values joined by commas. What the gateway says of the connection is its own, whatever was sent.
+/// Every header once, its values joined by commas. What the gateway says of the connection is its
+/// own, whatever was sent.
 fn headers(headers: &HeaderMap, client: SocketAddr) -> BTreeMap<String, String> {
     let sent = headers
         .keys()
         .filter(|name| *name != header::COOKIE)
-        .map(|name| (name.to_string(), headers.get_all(name).iter().map(text).collect::<Vec<_>>().join(",")));
+        .map(|name| {
+            (
+                name.to_string(),
+                headers
+                    .get_all(name)
+                    .iter()
+                    .map(text)
+                    .collect::<Vec<_>>()
+                    .join(","),
+            )
+        });
     let forwarded = [
         ("x-forwarded-for", client.ip().to_string()),
         ("x-forwarded-port", "443".to_owned()),
         ("x-forwarded-proto", "https".to_owned()),
     ];
-    sent.chain(forwarded.map(|(name, value)| (name.to_owned(), value))).collect()
+    sent.chain(forwarded.map(|(name, value)| (name.to_owned(), value)))
+        .collect()
 }
 
 /// The bytes of the request line and of the headers.
 fn head_size(parts: &Parts) -> usize {
     let line = parts.method.as_str().len() + parts.uri.to_string().len();
-    line + parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
+    line + parts
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum::<usize>()
 }
 
 fn cookies(headers: &HeaderMap) -> Vec<String> {
-    let split = |value: &HeaderValue| text(value).split("; ").map(str::to_owned).collect::<Vec<_>>();
-    headers.get_all(header::COOKIE).iter().flat_map(split).collect()
+    let split = |value: &HeaderValue| {
+        text(value)
+            .split("; ")
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .flat_map(split)
+        .collect()
 }
 
-/// The body as it stands in the event: text for the media types that the gateway takes for text, else base64.
+/// The body as it stands in the event: text for the media types that the gateway takes for text,
+/// else base64.
 fn encode(headers: &HeaderMap, body: &Bytes) -> (bool, String) {
-    let content_type = headers.get(header::CONTENT_TYPE).map(text).unwrap_or_default().to_ascii_lowercase();
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map(text)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let is_text = content_type.starts_with("text/")
-        || ["application/json", "application/javascript", "application/xml"]
-            .iter()
-            .any(|textual| content_type.starts_with(textual));
+        || [
+            "application/json",
+            "application/javascript",
+            "application/xml",
+        ]
+        .iter()
+        .any(|textual| content_type.starts_with(textual));
     match std::str::from_utf8(body) {
         Ok(text) if is_text || text.is_empty() => (false, text.to_owned()),
         _ => (true, BASE64_STANDARD.encode(body)),
@@ -306,11 +403,20 @@ mod tests {
             }
             encode(&headers, &Bytes::from_static(body))
         };
-        assert_eq!(encoded(Some("application/json; charset=utf-8"), b"{}"), (false, "{}".to_owned()));
-        assert_eq!(encoded(Some("application/x-www-form-urlencoded"), b"{}"), (true, "e30=".to_owned()));
+        assert_eq!(
+            encoded(Some("application/json; charset=utf-8"), b"{}"),
+            (false, "{}".to_owned())
+        );
+        assert_eq!(
+            encoded(Some("application/x-www-form-urlencoded"), b"{}"),
+            (true, "e30=".to_owned())
+        );
         assert_eq!(encoded(None, b"{}"), (true, "e30=".to_owned()));
         assert_eq!(encoded(None, b""), (false, String::new()));
-        assert_eq!(encoded(Some("text/plain"), b"\xff"), (true, "/w==".to_owned()));
+        assert_eq!(
+            encoded(Some("text/plain"), b"\xff"),
+            (true, "/w==".to_owned())
+        );
     }
 
     /// A function's response with this body, through [`invoke`].
@@ -319,23 +425,33 @@ mod tests {
             let response = lambda_http::Response::new(lambda_http::Body::Text(body.clone()));
             Box::pin(async { response })
         });
-        let function = Function { handler, timeout: Duration::from_secs(9) };
+        let function = Function {
+            handler,
+            timeout: Duration::from_secs(9),
+        };
         let event = json!({
             "version": "2.0", "routeKey": "$default", "rawPath": "/", "rawQueryString": "", "headers": {},
             "requestContext": { "http": { "method": "GET", "path": "/", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1" },
                 "requestId": "r", "routeKey": "$default", "stage": "$default", "timeEpoch": 0 },
             "isBase64Encoded": false,
         });
-        invoke(&function, &event, "r").await.map(|response| response.status())
+        invoke(&function, &event, "r")
+            .await
+            .map(|response| response.status())
     }
 
     #[tokio::test]
     async fn response_over_6_mb_of_escaped_json_fails() {
-        let envelope = r#"{"body":"","cookies":[],"headers":{},"isBase64Encoded":false,"statusCode":200}"#.len();
+        let envelope =
+            r#"{"body":"","cookies":[],"headers":{},"isBase64Encoded":false,"statusCode":200}"#
+                .len();
         let most = MAX_RESPONSE_BYTES - envelope;
         assert_eq!(invoked("x".repeat(most)).await.unwrap(), StatusCode::OK);
         assert!(invoked("x".repeat(most + 1)).await.is_err());
-        assert_eq!(invoked("\"".repeat(most / 2)).await.unwrap(), StatusCode::OK);
+        assert_eq!(
+            invoked("\"".repeat(most / 2)).await.unwrap(),
+            StatusCode::OK
+        );
         assert!(invoked("\"".repeat(most / 2 + 1)).await.is_err());
     }
 
@@ -348,7 +464,10 @@ mod tests {
 
     #[test]
     fn path_parameters_are_named() {
-        let pattern: Vec<String> = "/v1/teams/{team_id}/members".split('/').map(str::to_owned).collect();
+        let pattern: Vec<String> = "/v1/teams/{team_id}/members"
+            .split('/')
+            .map(str::to_owned)
+            .collect();
         let parameters = path_parameters(&pattern, "/v1/teams/7/members").unwrap();
         assert_eq!(parameters["team_id"], "7");
         assert!(path_parameters(&pattern, "/v1/teams//members").is_none());

@@ -1,4 +1,5 @@
-//! Serving routes on a listener. Every listener of the local stack is served here, behind the guard.
+//! Serving routes on a listener. Every listener of the local stack is served here, behind the
+//! guard.
 
 use std::{io, net::SocketAddr};
 
@@ -7,7 +8,8 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::guard::Guard;
 
-/// Serves routes behind the guard until it is told to stop; then lets the requests under way finish.
+/// Serves routes behind the guard until it is told to stop; then lets the requests under way
+/// finish.
 ///
 /// # Errors
 /// The listener failed.
@@ -21,10 +23,14 @@ pub(super) async fn serve(
         // Sends small responses without waiting for the next packet.
         let _ = connection.set_nodelay(true);
     });
-    let service = guard.protect(routes).into_make_service_with_connect_info::<SocketAddr>();
+    let service = guard
+        .protect(routes)
+        .into_make_service_with_connect_info::<SocketAddr>();
     let stopped = async move {
         // A sender that is dropped stops it too.
         let _ = stop.wait_for(|stop| *stop).await;
     };
-    axum::serve(listener, service).with_graceful_shutdown(stopped).await
+    axum::serve(listener, service)
+        .with_graceful_shutdown(stopped)
+        .await
 }

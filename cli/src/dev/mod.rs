@@ -1,5 +1,5 @@
-//! The local stack: an embedded DynamoDB-compatible engine, a gateway, queues, a bus, the table's stream and the schedule, and
-//! the functions' own `handle` between them.
+//! The local stack: an embedded DynamoDB-compatible engine, a gateway, queues, a bus, the table's
+//! stream and the schedule, and the functions' own `handle` between them.
 
 mod aws;
 mod bucket;
@@ -73,7 +73,8 @@ const PREPARATION: Duration = Duration::from_mins(1);
 pub enum Data {
     /// Nowhere.
     Memory,
-    /// Nowhere, and to begin with there is what the files in `events/` name, well-known keys included.
+    /// Nowhere, and to begin with there is what the files in `events/` name, well-known keys
+    /// included.
     Samples,
     /// In this folder.
     Folder(PathBuf),
@@ -126,7 +127,8 @@ impl LocalStack {
     /// Starts a stack on this port, 0 for a free one, and waits until it serves.
     ///
     /// # Errors
-    /// The port is in use or the address is not this machine's, the data folder is in use or damaged; each says what to do.
+    /// The port is in use or the address is not this machine's, the data folder is in use or
+    /// damaged; each says what to do.
     pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
         let template = settings.apply(Template::load()?);
         let address = settings.listen;
@@ -145,7 +147,11 @@ impl LocalStack {
         };
         let guard = Guard::new(address, settings.allow_hosts.clone());
         let has_samples = matches!(data, Data::Samples);
-        let (dynamodb_url, name, engine) = if let Data::Elsewhere { dynamodb_url, table } = data {
+        let (dynamodb_url, name, engine) = if let Data::Elsewhere {
+            dynamodb_url,
+            table,
+        } = data
+        {
             (dynamodb_url, table, None)
         } else {
             let file = folder.as_ref().map(|folder| folder.database());
@@ -153,18 +159,32 @@ impl LocalStack {
             (engine.url().to_owned(), TABLE.to_owned(), Some(engine))
         };
         let client = emulator::client(&dynamodb_url);
-        template.table.create(&client, &name).await.map_err(damaged)?;
+        template
+            .table
+            .create(&client, &name)
+            .await
+            .map_err(damaged)?;
         let table = Table::new(client, name.as_str());
         let preparing = table.until(Instant::now() + PREPARATION);
-        let organizations = demo::prepare(&preparing, folder.as_deref()).await.map_err(damaged)?;
+        let organizations = demo::prepare(&preparing, folder.as_deref())
+            .await
+            .map_err(damaged)?;
         if has_samples {
             samples::put(&preparing, &organizations[0]).await?;
         }
         let position = Position::open(folder.clone()).map_err(damaged)?;
 
-        let (queues, events, failed_records) = (Queues::new(&template), Events::default(), Objects::default());
-        if let Some(kept) =
-            folder.as_ref().map(|folder| folder.read(QUEUES_FILE)).transpose().map_err(damaged)?.flatten()
+        let (queues, events, failed_records) = (
+            Queues::new(&template),
+            Events::default(),
+            Objects::default(),
+        );
+        if let Some(kept) = folder
+            .as_ref()
+            .map(|folder| folder.read(QUEUES_FILE))
+            .transpose()
+            .map_err(damaged)?
+            .flatten()
         {
             queues.restore(kept);
         }
@@ -182,18 +202,31 @@ impl LocalStack {
             let function = functions.get(&mapping.function)?;
             let (mapping, position, stop) = (mapping.clone(), position.clone(), stopping.clone());
             let objects = failed_records.clone();
-            let pump = Pump::open(&dynamodb_url, &name, mapping, function, objects, position, stop);
+            let pump = Pump::open(
+                &dynamodb_url,
+                &name,
+                mapping,
+                function,
+                objects,
+                position,
+                stop,
+            );
             let pump = pump.await.map_err(damaged)?;
             working.push(tokio::spawn(pump.run()));
         }
         for mapping in &template.queue_mappings {
             let function = functions.get(&mapping.function)?;
-            let run = queues::mapping::run(queues.clone(), mapping.clone(), function, stopping.clone());
+            let run =
+                queues::mapping::run(queues.clone(), mapping.clone(), function, stopping.clone());
             working.push(tokio::spawn(run));
         }
         for schedule in &template.schedules {
             let function = functions.get(&schedule.function)?;
-            working.push(tokio::spawn(schedule::run(schedule.clone(), function, stopping.clone())));
+            working.push(tokio::spawn(schedule::run(
+                schedule.clone(),
+                function,
+                stopping.clone(),
+            )));
         }
         let api_guard = guard.with_origins(&settings.cors_origins);
         let cors = Cors::new(&template.cors, settings.cors_origins)?;
@@ -203,8 +236,17 @@ impl LocalStack {
             deps
         })?;
         // Pages of listed origins may call the API, and not the stack's own routes.
-        let own_routes = guard.protect(routes::router(queues.clone(), events.clone(), aws_url.clone()));
-        working.push(serve(listener, api_guard, gateway.router().merge(own_routes), stopping));
+        let own_routes = guard.protect(routes::router(
+            queues.clone(),
+            events.clone(),
+            aws_url.clone(),
+        ));
+        working.push(serve(
+            listener,
+            api_guard,
+            gateway.router().merge(own_routes),
+            stopping,
+        ));
         Ok(Self {
             url,
             dynamodb_url,
@@ -224,8 +266,8 @@ impl LocalStack {
         })
     }
 
-    /// Lets what is under way finish, for up to two seconds, then stops. What is in the queues is kept where there is a data
-    /// folder.
+    /// Lets what is under way finish, for up to two seconds, then stops. What is in the queues is
+    /// kept where there is a data folder.
     ///
     /// # Errors
     /// The engine did not stop, or the folder cannot be written.
@@ -253,11 +295,15 @@ impl LocalStack {
         queues::url(&self.aws_url, name)
     }
 
-    /// The functions' environment here, as `sam local --env-vars` takes it: what they share, and then what differs.
+    /// The functions' environment here, as `sam local --env-vars` takes it: what they share, and
+    /// then what differs.
     #[must_use]
     pub fn env_vars(&self) -> Value {
         let dead_letters = |queue| {
-            let dead_letters = self.queues.dead_letters_of(queue).map(|name| self.queue_url(name));
+            let dead_letters = self
+                .queues
+                .dead_letters_of(queue)
+                .map(|name| self.queue_url(name));
             json!({ "DEAD_LETTER_QUEUE_URL": dead_letters })
         };
         json!({
@@ -304,12 +350,18 @@ fn reach(table: Table, queues: &Queues, aws_url: &str) -> anyhow::Result<Reach> 
     let sqs = aws_sdk_sqs::Client::new(&sdk);
     let queue = |name: &str| Queue::new(sqs.clone(), queues::url(aws_url, name));
     let dead_letters = |name: &str| {
-        queues.dead_letters_of(name).map(queue).with_context(|| format!("the queue {name} has no dead-letter queue"))
+        queues
+            .dead_letters_of(name)
+            .map(queue)
+            .with_context(|| format!("the queue {name} has no dead-letter queue"))
     };
     Ok(Reach {
         table,
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
-        jobs: JobQueues { urgent: queue("jobs"), long: queue("long-jobs") },
+        jobs: JobQueues {
+            urgent: queue("jobs"),
+            long: queue("long-jobs"),
+        },
         failed_records: Bucket::new(&sdk, BUCKET)?,
         ticket_dead_letters: dead_letters("tickets")?,
         user_dead_letters: dead_letters("users")?,
@@ -319,16 +371,25 @@ fn reach(table: Table, queues: &Queues, aws_url: &str) -> anyhow::Result<Reach> 
 /// Why an address cannot be listened on, and what to do.
 fn refused(address: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
     match error.kind() {
-        io::ErrorKind::AddrInUse => anyhow!("port {port} is in use: choose another with --port, or 0 for any free one"),
+        io::ErrorKind::AddrInUse => {
+            anyhow!("port {port} is in use: choose another with --port, or 0 for any free one")
+        }
         io::ErrorKind::AddrNotAvailable => {
             anyhow!("{address} is no address of this machine: choose another with --listen")
         }
-        _ => anyhow!("port {port} cannot be listened on ({error}): choose another with --port, or 0 for any free one"),
+        _ => anyhow!(
+            "port {port} cannot be listened on ({error}): choose another with --port, or 0 for any free one"
+        ),
     }
 }
 
 /// Serves routes on a task of its own.
-fn serve(listener: TcpListener, guard: Guard, routes: Router, stop: watch::Receiver<bool>) -> JoinHandle<()> {
+fn serve(
+    listener: TcpListener,
+    guard: Guard,
+    routes: Router,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         if let Err(error) = listen::serve(listener, guard, routes, stop).await {
             tracing::error!("no longer serving: {error}");
@@ -367,7 +428,17 @@ pub struct Description<'s> {
 /// # Errors
 /// See [`LocalStack::start`]; or the greeting or the file of `--env-vars` cannot be written.
 pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
-    let args::Dev { port, listen, data_dir, in_memory, samples, env_vars, cors_origins, allow_hosts, json } = dev;
+    let args::Dev {
+        port,
+        listen,
+        data_dir,
+        in_memory,
+        samples,
+        env_vars,
+        cors_origins,
+        allow_hosts,
+        json,
+    } = dev;
     let data = match data_dir {
         _ if samples => Data::Samples,
         _ if in_memory => Data::Memory,
@@ -380,7 +451,12 @@ pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
              credentials"
         ));
     }
-    let settings = Settings { listen, cors_origins, allow_hosts, ..Settings::default() };
+    let settings = Settings {
+        listen,
+        cors_origins,
+        allow_hosts,
+        ..Settings::default()
+    };
     let mut interrupted = Interrupts::listen().context("could not listen for Ctrl-C")?;
     let stack = tokio::select! {
         stack = LocalStack::start(port, data.clone(), settings) => stack?,
@@ -392,9 +468,14 @@ pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
         stack.stop().await?;
         return Err(error).with_context(|| format!("{} cannot be written", file.display()));
     }
-    let greeting = if json { serde_json::to_string(&stack.describe())? } else { greeting(&stack, &data) };
-    // The greeting has the addresses and the keys. A stack that could not print them has no user, so it ends. Its keys end
-    // with it, or stay in the data folder for the greeting of the next start.
+    let greeting = if json {
+        serde_json::to_string(&stack.describe())?
+    } else {
+        greeting(&stack, &data)
+    };
+    // The greeting has the addresses and the keys. A stack that could not print them has no user,
+    // so it ends. Its keys end with it, or stay in the data folder for the greeting of the next
+    // start.
     let printed = output::line(greeting);
     if printed.is_ok() {
         interrupted.next().await;
@@ -404,12 +485,24 @@ pub async fn run(dev: args::Dev) -> anyhow::Result<()> {
 }
 
 fn greeting(stack: &LocalStack, data: &Data) -> String {
-    let LocalStack { url, dynamodb_url, aws_url, table, organizations: [demo, _], .. } = stack;
+    let LocalStack {
+        url,
+        dynamodb_url,
+        aws_url,
+        table,
+        organizations: [demo, _],
+        ..
+    } = stack;
     let DemoKeys { toptickets, itsm } = &demo.keys;
     let kept = match data {
         Data::Memory => "in memory, forgotten at the end".to_owned(),
-        Data::Samples => "in memory, forgotten at the end; what the files in events/ name is in it".to_owned(),
-        Data::Folder(folder) => format!("{} (what waits in the queues, when it is ended by Ctrl-C)", folder.display()),
+        Data::Samples => {
+            "in memory, forgotten at the end; what the files in events/ name is in it".to_owned()
+        }
+        Data::Folder(folder) => format!(
+            "{} (what waits in the queues, when it is ended by Ctrl-C)",
+            folder.display()
+        ),
         Data::Elsewhere { dynamodb_url, .. } => format!("where {dynamodb_url} keeps it"),
     };
     let contract = |name: &str, ContractKeys { admin, read_only }: &ContractKeys| {
@@ -436,8 +529,8 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     )
 }
 
-/// Ctrl-C, and the signal by which a process is asked to end. Listened for from the first to the last: one that comes between
-/// two waits is not lost.
+/// Ctrl-C, and the signal by which a process is asked to end. Listened for from the first to the
+/// last: one that comes between two waits is not lost.
 struct Interrupts {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -451,12 +544,17 @@ impl Interrupts {
     #[cfg(unix)]
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
 
     #[cfg(windows)]
     fn listen() -> io::Result<Self> {
-        Ok(Self { interrupt: tokio::signal::windows::ctrl_c()? })
+        Ok(Self {
+            interrupt: tokio::signal::windows::ctrl_c()?,
+        })
     }
 
     async fn next(&mut self) {
@@ -470,16 +568,18 @@ impl Interrupts {
     }
 }
 
-/// Logs to standard error: warnings and worse, unless `RUST_LOG` says otherwise. The SDK warns of every place without
-/// credentials that it tries.
+/// Logs to standard error: warnings and worse, unless `RUST_LOG` says otherwise. The SDK warns of
+/// every place without credentials that it tries.
 pub fn log_to_stderr() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error"));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error"));
     let stderr = io::stderr;
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
         .with_writer(stderr)
-        // The subscriber reports a failed write with `eprintln!`, which panics where standard error is a closed pipe.
+        // The subscriber reports a failed write with `eprintln!`, which panics where standard error
+        // is a closed pipe.
         .log_internal_errors(false)
         .try_init();
 }

@@ -8,10 +8,14 @@ use tokio::{
 use super::functions::Function;
 use crate::template::Schedule;
 
-/// Invokes a function by its schedule until it is told to stop, the first time when the time has passed once. An invocation
-/// that is under way is waited for.
+/// Invokes a function by its schedule until it is told to stop, the first time when the time has
+/// passed once. An invocation that is under way is waited for.
 pub(super) async fn run(schedule: Schedule, function: Function, mut stop: watch::Receiver<bool>) {
-    let Schedule { function: _, every, input } = schedule;
+    let Schedule {
+        function: _,
+        every,
+        input,
+    } = schedule;
     let mut ticks = interval_at(Instant::now() + every, every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
@@ -53,7 +57,10 @@ mod tests {
         let (stop, stopping) = watch::channel(false);
         let running = tokio::spawn(run(schedule, function, stopping));
         for _ in 0..3 {
-            assert_eq!(invocations.recv().await.as_deref(), Some(r#"{"job":"restart_unfinished"}"#));
+            assert_eq!(
+                invocations.recv().await.as_deref(),
+                Some(r#"{"job":"restart_unfinished"}"#)
+            );
         }
         stop.send(true).unwrap();
         running.await.unwrap();

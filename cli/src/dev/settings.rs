@@ -15,7 +15,8 @@ use crate::{
 /// Changes what a function depends on.
 type Adjust<D> = Box<dyn Fn(&mut D) + Send + Sync>;
 
-/// What is other than `muster dev` has it: the table behind the functions, the time, how soon things happen.
+/// What is other than `muster dev` has it: the table behind the functions, the time, how soon
+/// things happen.
 pub struct Settings {
     /// Where everything listens: the API, the engine, the queues and the bus.
     pub listen: IpAddr,
@@ -33,13 +34,15 @@ pub struct Settings {
     pub changes: Adjust<muster_changes::Deps>,
     /// For the function of the job queues.
     pub jobs: Adjust<muster_jobs::Deps>,
-    /// Handlers in place of functions behind queues, the stream and the schedule, by the functions' logical ids.
+    /// Handlers in place of functions behind queues, the stream and the schedule, by the functions'
+    /// logical ids.
     pub handlers: BTreeMap<String, Handler>,
     /// In place of every queue's visibility timeout: how soon messages come again that failed.
     pub visibility_timeout: Option<Duration>,
     /// In place of every batching window.
     pub batching_window: Option<Duration>,
-    /// In place of the timeout of the functions behind the gateway: a debug build on a busy machine is slower than Lambda.
+    /// In place of the timeout of the functions behind the gateway: a debug build on a busy machine
+    /// is slower than Lambda.
     pub timeout: Option<Duration>,
     /// In place of the age at which the stream's mapping gives up a record that fails.
     pub max_record_age: Option<Duration>,
@@ -69,17 +72,29 @@ impl Settings {
     /// The template with these times in it.
     pub(super) fn apply(&self, mut template: Template) -> Template {
         if let Some(timeout) = self.visibility_timeout {
-            template.queues.values_mut().for_each(|queue| queue.visibility_timeout = timeout);
+            template
+                .queues
+                .values_mut()
+                .for_each(|queue| queue.visibility_timeout = timeout);
         }
         if let Some(window) = self.batching_window {
-            template.queue_mappings.iter_mut().for_each(|mapping| mapping.window = window);
-            template.stream_mappings.iter_mut().for_each(|mapping| mapping.window = window);
+            template
+                .queue_mappings
+                .iter_mut()
+                .for_each(|mapping| mapping.window = window);
+            template
+                .stream_mappings
+                .iter_mut()
+                .for_each(|mapping| mapping.window = window);
         }
         if let Some(timeout) = self.timeout {
             template.timeout = timeout;
         }
         if let Some(age) = self.max_record_age {
-            template.stream_mappings.iter_mut().for_each(|mapping| mapping.max_record_age = Some(age));
+            template
+                .stream_mappings
+                .iter_mut()
+                .for_each(|mapping| mapping.max_record_age = Some(age));
         }
         template
     }

@@ -1,5 +1,5 @@
-//! The event source mapping of the table's stream: reads the shards in order, gathers batches, and invokes the function with
-//! them until they are handled or too old.
+//! The event source mapping of the table's stream: reads the shards in order, gathers batches, and
+//! invokes the function with them until they are handled or too old.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,8 @@ use super::{
 };
 use crate::template::StreamMapping;
 
-/// How long to wait before looking again for records: this long after some came, twice as long each time that none did.
+/// How long to wait before looking again for records: this long after some came, twice as long each
+/// time that none did.
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
 /// How long to wait before a batch comes again, the first time and at most.
@@ -33,8 +34,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// The file in the data folder that says how far the stream was handled.
 const FILE: &str = "stream.json";
 
-/// How far a stream was handled. Written down at most once a second and at the end: what a killed stack had handled since
-/// comes again, and functions take records more than once.
+/// How far a stream was handled. Written down at most once a second and at the end: what a killed
+/// stack had handled since comes again, and functions take records more than once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Position {
     handled: Arc<Mutex<Handled>>,
@@ -52,8 +53,15 @@ struct Handled {
 impl Position {
     /// What the folder has, if it has one.
     pub(super) fn open(folder: Option<Arc<Folder>>) -> anyhow::Result<Self> {
-        let kept = folder.as_deref().map(|folder| folder.read(FILE)).transpose()?.flatten();
-        Ok(Self { handled: Arc::new(Mutex::new(kept.unwrap_or_default())), folder })
+        let kept = folder
+            .as_deref()
+            .map(|folder| folder.read(FILE))
+            .transpose()?
+            .flatten();
+        Ok(Self {
+            handled: Arc::new(Mutex::new(kept.unwrap_or_default())),
+            folder,
+        })
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Handled) -> T) -> T {
@@ -64,7 +72,10 @@ impl Position {
     fn of_stream(&self, stream: &str) {
         self.with(|handled| {
             if handled.stream != stream {
-                *handled = Handled { stream: stream.to_owned(), shards: BTreeMap::new() };
+                *handled = Handled {
+                    stream: stream.to_owned(),
+                    shards: BTreeMap::new(),
+                };
             }
         });
     }
@@ -74,7 +85,11 @@ impl Position {
     }
 
     fn set(&self, shard: &str, sequence_number: &str) {
-        self.with(|handled| handled.shards.insert(shard.to_owned(), sequence_number.to_owned()));
+        self.with(|handled| {
+            handled
+                .shards
+                .insert(shard.to_owned(), sequence_number.to_owned())
+        });
     }
 
     /// Writes it down, where there is a folder.
@@ -121,12 +136,31 @@ impl Pump {
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
         let api = Api::new(dynamodb_url)?;
-        let description = api.call("DynamoDB_20120810.DescribeTable", &json!({ "TableName": table })).await?;
-        let stream = description.pointer("/Table/LatestStreamArn").and_then(Value::as_str);
-        let stream = stream.with_context(|| format!("the table {table} has no stream"))?.to_owned();
+        let description = api
+            .call(
+                "DynamoDB_20120810.DescribeTable",
+                &json!({ "TableName": table }),
+            )
+            .await?;
+        let stream = description
+            .pointer("/Table/LatestStreamArn")
+            .and_then(Value::as_str);
+        let stream = stream
+            .with_context(|| format!("the table {table} has no stream"))?
+            .to_owned();
         position.of_stream(&stream);
         let (open, closed) = (BTreeMap::new(), BTreeSet::new());
-        let mut pump = Self { api, stream, mapping, function, failed_records, position, stop, open, closed };
+        let mut pump = Self {
+            api,
+            stream,
+            mapping,
+            function,
+            failed_records,
+            position,
+            stop,
+            open,
+            closed,
+        };
         pump.find_shards().await?;
         for shard in pump.open.keys().cloned().collect::<Vec<_>>() {
             let iterator = pump.iterator(&shard).await?;
@@ -148,15 +182,24 @@ impl Pump {
                     false
                 }
             };
-            wait = if found { SHORTEST_WAIT } else { (wait * 2).min(LONGEST_WAIT) };
+            wait = if found {
+                SHORTEST_WAIT
+            } else {
+                (wait * 2).min(LONGEST_WAIT)
+            };
             if found && saved.elapsed() >= SAVE_EVERY {
                 saved = Instant::now();
                 if let Err(error) = self.position.save() {
-                    tracing::warn!("the position in the table's stream could not be kept: {error:#}");
+                    tracing::warn!(
+                        "the position in the table's stream could not be kept: {error:#}"
+                    );
                 }
             }
             // Gone is whoever could tell: that is the end too.
-            if tokio::time::timeout(wait, stop.wait_for(|stop| *stop)).await.is_ok() {
+            if tokio::time::timeout(wait, stop.wait_for(|stop| *stop))
+                .await
+                .is_ok()
+            {
                 return;
             }
         }
@@ -178,7 +221,12 @@ impl Pump {
             }
             self.position.set(&shard, &last);
         }
-        let ended: Vec<_> = self.open.keys().filter(|shard| self.closed.contains(*shard)).cloned().collect();
+        let ended: Vec<_> = self
+            .open
+            .keys()
+            .filter(|shard| self.closed.contains(*shard))
+            .cloned()
+            .collect();
         if !ended.is_empty() || self.open.is_empty() {
             for shard in ended {
                 self.open.remove(&shard);
@@ -190,14 +238,24 @@ impl Pump {
 
     /// Opens the shards that are new, each after the one that it continues.
     async fn find_shards(&mut self) -> anyhow::Result<()> {
-        let description = self.api.streams("DescribeStream", &json!({ "StreamArn": self.stream })).await?;
-        let shards = description.pointer("/StreamDescription/Shards").and_then(Value::as_array);
+        let description = self
+            .api
+            .streams("DescribeStream", &json!({ "StreamArn": self.stream }))
+            .await?;
+        let shards = description
+            .pointer("/StreamDescription/Shards")
+            .and_then(Value::as_array);
         let shards = shards.context("a stream without shards")?;
-        let id = |shard: &Value, name: &str| shard.get(name).and_then(Value::as_str).map(str::to_owned);
-        let listed: BTreeSet<_> = shards.iter().filter_map(|shard| id(shard, "ShardId")).collect();
+        let id =
+            |shard: &Value, name: &str| shard.get(name).and_then(Value::as_str).map(str::to_owned);
+        let listed: BTreeSet<_> = shards
+            .iter()
+            .filter_map(|shard| id(shard, "ShardId"))
+            .collect();
         for shard in shards {
             let parent = id(shard, "ParentShardId");
-            let waits = parent.is_some_and(|parent| listed.contains(&parent) && !self.closed.contains(&parent));
+            let waits = parent
+                .is_some_and(|parent| listed.contains(&parent) && !self.closed.contains(&parent));
             if let Some(shard) = id(shard, "ShardId")
                 && !waits
                 && !self.closed.contains(&shard)
@@ -225,7 +283,10 @@ impl Pump {
             }
             answer => answer?,
         };
-        answer["ShardIterator"].as_str().map(str::to_owned).context("no iterator came")
+        answer["ShardIterator"]
+            .as_str()
+            .map(str::to_owned)
+            .context("no iterator came")
     }
 
     /// What a shard has now, and what comes within the batching window until a batch is full.
@@ -233,8 +294,16 @@ impl Pump {
         let mut page = self.read(shard).await?;
         let ends = Instant::now() + self.mapping.window;
         let mut stop = self.stop.clone();
-        while !page.records.is_empty() && page.records.len() < self.mapping.batch_size && Instant::now() < ends {
-            if tokio::time::timeout(LONGEST_WAIT.min(ends - Instant::now()), stop.wait_for(|stop| *stop)).await.is_ok()
+        while !page.records.is_empty()
+            && page.records.len() < self.mapping.batch_size
+            && Instant::now() < ends
+        {
+            if tokio::time::timeout(
+                LONGEST_WAIT.min(ends - Instant::now()),
+                stop.wait_for(|stop| *stop),
+            )
+            .await
+            .is_ok()
             {
                 break;
             }
@@ -248,7 +317,10 @@ impl Pump {
     /// What a shard has now.
     async fn read(&mut self, shard: &str) -> anyhow::Result<Page> {
         if self.closed.contains(shard) {
-            return Ok(Page { records: Vec::new(), last: None });
+            return Ok(Page {
+                records: Vec::new(),
+                last: None,
+            });
         }
         let iterator = match self.open.get(shard).cloned().flatten() {
             Some(iterator) => iterator,
@@ -256,7 +328,10 @@ impl Pump {
         };
         // An iterator that failed may have expired.
         self.open.insert(shard.to_owned(), None);
-        let mut answer = self.api.streams("GetRecords", &json!({ "ShardIterator": iterator })).await?;
+        let mut answer = self
+            .api
+            .streams("GetRecords", &json!({ "ShardIterator": iterator }))
+            .await?;
         let next = answer["NextShardIterator"].as_str().map(str::to_owned);
         if next.is_none() {
             self.closed.insert(shard.to_owned());
@@ -265,17 +340,23 @@ impl Pump {
         let Value::Array(records) = answer["Records"].take() else {
             return Err(anyhow!("an answer without records"));
         };
-        let last = records.last().map(|record| sequence_number(record).to_owned());
+        let last = records
+            .last()
+            .map(|record| sequence_number(record).to_owned());
         let arn = &self.stream;
         let taken = |record: &Value| !changes_nothing(record) && self.mapping.takes(record);
         let records = records.into_iter().filter(taken).map(|mut record| {
             record["eventSourceARN"] = json!(arn);
             record
         });
-        Ok(Page { records: records.collect(), last })
+        Ok(Page {
+            records: records.collect(),
+            last,
+        })
     }
 
-    /// Invokes the function with records until it has handled them or they are too old. False if it was told to stop before.
+    /// Invokes the function with records until it has handled them or they are too old. False if it
+    /// was told to stop before.
     async fn handle(&mut self, shard: &str, records: &[Value]) -> bool {
         // The next batch is the last.
         let mut batches = vec![(records, 0)];
@@ -285,13 +366,21 @@ impl Pump {
             }
             let answer = self.function.invoke(&json!({ "Records": batch })).await;
             let reports_failures = self.mapping.reports_failures;
-            let outcome =
-                answer.and_then(|answer| if reports_failures { handled(&answer, batch) } else { Ok(batch.len()) });
+            let outcome = answer.and_then(|answer| {
+                if reports_failures {
+                    handled(&answer, batch)
+                } else {
+                    Ok(batch.len())
+                }
+            });
             let (done, rest) = batch.split_at(outcome.as_ref().copied().unwrap_or_default());
             if let Some(last) = done.last() {
                 self.position.set(shard, sequence_number(last));
             }
-            let why = outcome.map_or_else(|error| format!("{error:#}"), |_| "the function reported it".to_owned());
+            let why = outcome.map_or_else(
+                |error| format!("{error:#}"),
+                |_| "the function reported it".to_owned(),
+            );
             let (given_up, rest) = self.mapping.split_by_age(rest, Timestamp::now());
             if !given_up.is_empty() {
                 self.give_up(shard, given_up, &why);
@@ -306,9 +395,14 @@ impl Pump {
                 batches.push((rest, if done.is_empty() { attempts + 1 } else { 0 }));
             }
             tracing::warn!(records = rest.len(), attempts, "records come again: {why}");
-            let backoff = SHORTEST_BACKOFF.saturating_mul(1 << attempts.min(10)).min(LONGEST_BACKOFF);
+            let backoff = SHORTEST_BACKOFF
+                .saturating_mul(1 << attempts.min(10))
+                .min(LONGEST_BACKOFF);
             let mut stop = self.stop.clone();
-            if tokio::time::timeout(backoff, stop.wait_for(|stop| *stop)).await.is_ok() {
+            if tokio::time::timeout(backoff, stop.wait_for(|stop| *stop))
+                .await
+                .is_ok()
+            {
                 return false;
             }
         }
@@ -318,8 +412,16 @@ impl Pump {
     /// Puts records that are too old into the bucket, in an object as Lambda writes it.
     fn give_up(&self, shard: &str, records: &[Value], why: &str) {
         let now = Timestamp::now();
-        let key = format!("aws/lambda/{}/{shard}/{}-{}", self.mapping.function, now.iso8601(), Uuid::new_v4());
-        let (first, last) = (records.first().map(sequence_number), records.last().map(sequence_number));
+        let key = format!(
+            "aws/lambda/{}/{shard}/{}-{}",
+            self.mapping.function,
+            now.iso8601(),
+            Uuid::new_v4()
+        );
+        let (first, last) = (
+            records.first().map(sequence_number),
+            records.last().map(sequence_number),
+        );
         let object = json!({
             "requestContext": { "functionArn": self.mapping.function, "condition": "RecordAgeExceeded" },
             "version": "1.0",
@@ -345,24 +447,37 @@ impl StreamMapping {
 
     /// Splits records that failed into those that are too old for a retry and the rest.
     ///
-    /// Lambda discards old records before their first attempt too. Here each has one attempt: a laptop may have been asleep.
-    /// AWS: "Lambda parameters for Amazon DynamoDB event source mappings",
-    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html>.
+    /// Lambda discards old records before their first attempt too. Here each has one attempt: a
+    /// laptop may have been asleep. AWS: "Lambda parameters for Amazon DynamoDB event source
+    /// mappings", <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html>.
     fn split_by_age<'r>(&self, records: &'r [Value], now: Timestamp) -> (&'r [Value], &'r [Value]) {
         let is_too_old = |record: &Value| {
-            let created = record.pointer("/dynamodb/ApproximateCreationDateTime").and_then(seconds);
+            let created = record
+                .pointer("/dynamodb/ApproximateCreationDateTime")
+                .and_then(seconds);
             let age = created.map(|seconds| now.since(Timestamp::from_secs(seconds)));
-            self.max_record_age.zip(age).is_some_and(|(max_age, age)| age >= max_age)
+            self.max_record_age
+                .zip(age)
+                .is_some_and(|(max_age, age)| age >= max_age)
         };
         // Records are in the order of their ages.
-        records.split_at(records.iter().take_while(|record| is_too_old(record)).count())
+        records.split_at(
+            records
+                .iter()
+                .take_while(|record| is_too_old(record))
+                .count(),
+        )
     }
 }
 
 /// How many records from the first on were handled.
 fn handled(answer: &Value, batch: &[Value]) -> anyhow::Result<usize> {
     let failures = batch_item_failures(answer)?;
-    let position = |failure: &&str| batch.iter().position(|record| sequence_number(record) == *failure);
+    let position = |failure: &&str| {
+        batch
+            .iter()
+            .position(|record| sequence_number(record) == *failure)
+    };
     let positions: Option<Vec<usize>> = failures.iter().map(position).collect();
     let positions = positions.context("the answer names a record that is not in the batch")?;
     Ok(positions.into_iter().min().unwrap_or(batch.len()))
@@ -370,20 +485,27 @@ fn handled(answer: &Value, batch: &[Value]) -> anyhow::Result<usize> {
 
 /// Whole seconds of a number, which engines write with a fraction or without.
 fn seconds(number: &Value) -> Option<i64> {
-    number.as_i64().or_else(|| number.to_string().split('.').next()?.parse().ok())
+    number
+        .as_i64()
+        .or_else(|| number.to_string().split('.').next()?.parse().ok())
 }
 
 fn sequence_number(record: &Value) -> &str {
-    record.pointer("/dynamodb/SequenceNumber").and_then(Value::as_str).unwrap_or_default()
+    record
+        .pointer("/dynamodb/SequenceNumber")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
-/// A record of a write that left the item as it was. The embedded engine has them; DynamoDB has not.
+/// A record of a write that left the item as it was. The embedded engine has them; DynamoDB has
+/// not.
 fn changes_nothing(record: &Value) -> bool {
     let image = |name: &str| record["dynamodb"].get(name);
     image("OldImage").is_some() && image("OldImage") == image("NewImage")
 }
 
-/// The API of DynamoDB Streams, over HTTP: the SDK's types could not be written into an event as they are.
+/// The API of DynamoDB Streams, over HTTP: the SDK's types could not be written into an event as
+/// they are.
 struct Api {
     http: reqwest::Client,
     url: String,
@@ -391,12 +513,19 @@ struct Api {
 
 impl Api {
     fn new(url: &str) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
-        Ok(Self { http, url: url.to_owned() })
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(10))
+            .build()?;
+        Ok(Self {
+            http,
+            url: url.to_owned(),
+        })
     }
 
     async fn streams(&self, operation: &str, request: &Value) -> anyhow::Result<Value> {
-        self.call(&format!("DynamoDBStreams_20120810.{operation}"), request).await
+        self.call(&format!("DynamoDBStreams_20120810.{operation}"), request)
+            .await
     }
 
     async fn call(&self, target: &str, request: &Value) -> anyhow::Result<Value> {
@@ -414,8 +543,13 @@ impl Api {
             .send()
             .await?;
         let status = response.status();
-        let answer: Value = serde_json::from_slice(&response.bytes().await?).with_context(|| target.to_owned())?;
-        if status.is_success() { Ok(answer) } else { Err(anyhow!("{target}: {status} {answer}")) }
+        let answer: Value =
+            serde_json::from_slice(&response.bytes().await?).with_context(|| target.to_owned())?;
+        if status.is_success() {
+            Ok(answer)
+        } else {
+            Err(anyhow!("{target}: {status} {answer}"))
+        }
     }
 }
 
@@ -449,9 +583,13 @@ mod tests {
             reports_failures: true,
             filters: Vec::new(),
         };
-        let records = [100, 200, 300].map(|seconds| json!({ "dynamodb": { "ApproximateCreationDateTime": seconds } }));
+        let records = [100, 200, 300]
+            .map(|seconds| json!({ "dynamodb": { "ApproximateCreationDateTime": seconds } }));
         let given_up = |age: Option<u64>, now| {
-            mapping(age.map(Duration::from_secs)).split_by_age(&records, Timestamp::from_secs(now)).0.len()
+            mapping(age.map(Duration::from_secs))
+                .split_by_age(&records, Timestamp::from_secs(now))
+                .0
+                .len()
         };
         assert_eq!(given_up(Some(60), 159), 0);
         assert_eq!(given_up(Some(60), 160), 1);
@@ -462,9 +600,16 @@ mod tests {
 
     #[test]
     fn only_equal_images_are_no_change() {
-        let change = |old: Value, new: Value| json!({ "dynamodb": { "OldImage": old, "NewImage": new } });
-        assert!(changes_nothing(&change(json!({"a": {"S": "x"}}), json!({"a": {"S": "x"}}))));
-        assert!(!changes_nothing(&change(json!({"a": {"S": "x"}}), json!({"a": {"S": "y"}}))));
+        let change =
+            |old: Value, new: Value| json!({ "dynamodb": { "OldImage": old, "NewImage": new } });
+        assert!(changes_nothing(&change(
+            json!({"a": {"S": "x"}}),
+            json!({"a": {"S": "x"}})
+        )));
+        assert!(!changes_nothing(&change(
+            json!({"a": {"S": "x"}}),
+            json!({"a": {"S": "y"}})
+        )));
         assert!(!changes_nothing(&json!({ "dynamodb": { "NewImage": {} } })));
         assert!(!changes_nothing(&json!({ "dynamodb": {} })));
     }

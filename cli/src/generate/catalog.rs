@@ -5,7 +5,8 @@ use std::time::Duration;
 use muster::domain::Priority;
 use rand::Rng;
 
-/// What a ticket is about. Categories, subcategories and tags are words that teams have among their specializations.
+/// What a ticket is about. Categories, subcategories and tags are words that teams have among their
+/// specializations.
 #[derive(Debug)]
 pub(super) struct Topic {
     pub category: &'static str,
@@ -15,7 +16,10 @@ pub(super) struct Topic {
 
 /// The topics, each with how many of a hundred tickets are about it.
 pub(super) const TOPICS: [(u32, Topic); 24] = [
-    (13, topic("Access", "Password Reset", &["password", "account"])),
+    (
+        13,
+        topic("Access", "Password Reset", &["password", "account"]),
+    ),
     (5, topic("Access", "MFA", &["mfa", "account"])),
     (5, topic("Access", "Permissions", &["permissions"])),
     (9, topic("Network", "VPN", &["vpn", "remote"])),
@@ -37,17 +41,36 @@ pub(super) const TOPICS: [(u32, Topic); 24] = [
     (2, topic("Billing", "Subscription", &["billing"])),
     (2, topic("Security", "Phishing", &["security", "email"])),
     (1, topic("Security", "Malware", &["security", "laptop"])),
-    (3, topic("Onboarding", "New Employee", &["onboarding", "laptop", "account"])),
+    (
+        3,
+        topic(
+            "Onboarding",
+            "New Employee",
+            &["onboarding", "laptop", "account"],
+        ),
+    ),
     (1, topic("Other", "Question", &[])),
 ];
 
-const fn topic(category: &'static str, subcategory: &'static str, tags: &'static [&'static str]) -> Topic {
-    Topic { category, subcategory, tags }
+const fn topic(
+    category: &'static str,
+    subcategory: &'static str,
+    tags: &'static [&'static str],
+) -> Topic {
+    Topic {
+        category,
+        subcategory,
+        tags,
+    }
 }
 
 /// The priorities, each with how many of a hundred tickets have it.
-pub(super) const PRIORITIES: [(u32, Priority); 4] =
-    [(5, Priority::Critical), (20, Priority::High), (55, Priority::Medium), (20, Priority::Low)];
+pub(super) const PRIORITIES: [(u32, Priority); 4] = [
+    (5, Priority::Critical),
+    (20, Priority::High),
+    (55, Priority::Medium),
+    (20, Priority::Low),
+];
 
 /// How long after its creation a ticket is due.
 pub(super) const fn due_within(priority: Priority) -> Duration {
@@ -59,8 +82,8 @@ pub(super) const fn due_within(priority: Priority) -> Duration {
     })
 }
 
-/// How long it takes to resolve a ticket: log-normal, as such times are, by its median and the deviation of its logarithm.
-/// More than nine of ten tickets are resolved by their due date.
+/// How long it takes to resolve a ticket: log-normal, as such times are, by its median and the
+/// deviation of its logarithm. More than nine of ten tickets are resolved by their due date.
 pub(super) const fn resolution(priority: Priority) -> (Duration, f64) {
     match priority {
         Priority::Critical => (Duration::from_mins(75), 0.8),
@@ -70,8 +93,11 @@ pub(super) const fn resolution(priority: Priority) -> (Duration, f64) {
     }
 }
 
-/// How many tickets come in each hour, in UTC, as parts of their sum: a quiet night, a peak in the morning, a dip at lunch.
-const HOURS: [u64; 24] = [1, 1, 1, 1, 1, 2, 4, 9, 16, 18, 17, 14, 9, 12, 15, 14, 12, 9, 5, 3, 2, 2, 1, 1];
+/// How many tickets come in each hour, in UTC, as parts of their sum: a quiet night, a peak in the
+/// morning, a dip at lunch.
+const HOURS: [u64; 24] = [
+    1, 1, 1, 1, 1, 2, 4, 9, 16, 18, 17, 14, 9, 12, 15, 14, 12, 9, 5, 3, 2, 2, 1, 1,
+];
 const HOUR_MILLIS: u64 = 3_600_000;
 /// What a day's tickets add up to, in parts times milliseconds.
 const TOTAL: u64 = parts_before(HOURS.len() as u64 * HOUR_MILLIS);
@@ -82,17 +108,29 @@ const fn parts_before(moment: u64) -> u64 {
     let mut hour = 0;
     while hour < HOURS.len() {
         let into = moment.saturating_sub(hour as u64 * HOUR_MILLIS);
-        parts += HOURS[hour] * if into < HOUR_MILLIS { into } else { HOUR_MILLIS };
+        parts += HOURS[hour]
+            * if into < HOUR_MILLIS {
+                into
+            } else {
+                HOUR_MILLIS
+            };
         hour += 1;
     }
     parts
 }
 
-/// When the `index`th of so many tickets comes, after the start of a day that begins at this second of a UTC day.
+/// When the `index`th of so many tickets comes, after the start of a day that begins at this second
+/// of a UTC day.
 ///
-/// The day is cut into as many stretches of equal traffic as there are tickets, and each comes somewhere in its own: so the
-/// tickets are in order, and a short day has its morning and its night too.
-pub(super) fn arrival(index: u32, tickets: u32, start_second: u64, random: &mut impl Rng) -> Duration {
+/// The day is cut into as many stretches of equal traffic as there are tickets, and each comes
+/// somewhere in its own: so the tickets are in order, and a short day has its morning and its night
+/// too.
+pub(super) fn arrival(
+    index: u32,
+    tickets: u32,
+    start_second: u64,
+    random: &mut impl Rng,
+) -> Duration {
     let start = start_second * 1000;
     let within = (u64::from(index) * TOTAL + random.random_range(0..TOTAL)) / u64::from(tickets);
     let mut left = (parts_before(start) + within) % TOTAL;
@@ -130,13 +168,28 @@ mod tests {
     #[test]
     fn weights_are_parts_of_a_hundred() {
         assert_eq!(TOPICS.iter().map(|(weight, _)| weight).sum::<u32>(), 100);
-        assert_eq!(PRIORITIES.iter().map(|(weight, _)| weight).sum::<u32>(), 100);
+        assert_eq!(
+            PRIORITIES.iter().map(|(weight, _)| weight).sum::<u32>(),
+            100
+        );
     }
 
     #[test]
     fn what_tickets_are_about_can_be_a_specialization() {
-        for (_, Topic { category, subcategory, tags }) in &TOPICS {
-            let words: Vec<_> = [*category, *subcategory].iter().chain(*tags).map(ToString::to_string).collect();
+        for (
+            _,
+            Topic {
+                category,
+                subcategory,
+                tags,
+            },
+        ) in &TOPICS
+        {
+            let words: Vec<_> = [*category, *subcategory]
+                .iter()
+                .chain(*tags)
+                .map(ToString::to_string)
+                .collect();
             assert!(Tags::parse(words).is_ok(), "{category}, {subcategory}");
         }
     }

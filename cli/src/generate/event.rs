@@ -68,14 +68,24 @@ struct ItsmTicket {
 }
 
 impl Event {
-    /// What a ticket's platform says after the ticket's `step`th change, its creation being the first.
-    pub(super) fn new(organization: &OrganizationId, ticket_id: Uuid, life: &Life, step: usize) -> Self {
+    /// What a ticket's platform says after the ticket's `step`th change, its creation being the
+    /// first.
+    pub(super) fn new(
+        organization: &OrganizationId,
+        ticket_id: Uuid,
+        life: &Life,
+        step: usize,
+    ) -> Self {
         let snapshot = &life.snapshots[step];
         let (source, ticket) = match life.contract {
-            Contract::Toptickets => {
-                ("/toptickets/tickets", Ticket::Toptickets(TopticketsTicket::new(ticket_id, life, snapshot)))
-            }
-            Contract::Itsm => ("/itsm/tickets", Ticket::Itsm(ItsmTicket::new(ticket_id, life, snapshot))),
+            Contract::Toptickets => (
+                "/toptickets/tickets",
+                Ticket::Toptickets(TopticketsTicket::new(ticket_id, life, snapshot)),
+            ),
+            Contract::Itsm => (
+                "/itsm/tickets",
+                Ticket::Itsm(ItsmTicket::new(ticket_id, life, snapshot)),
+            ),
         };
         Self {
             specversion: "1.0",
@@ -89,16 +99,37 @@ impl Event {
             },
             time: snapshot.updated_at.iso8601(),
             datacontenttype: "application/json",
-            data: Data { organization_id: organization.as_str().to_owned(), ticket },
+            data: Data {
+                organization_id: organization.as_str().to_owned(),
+                ticket,
+            },
         }
     }
 }
 
 impl TopticketsTicket {
     fn new(id: Uuid, life: &Life, snapshot: &Snapshot) -> Self {
-        let Life { contract: _, topic, priority, created_at, due_at, snapshots: _ } = life;
-        let Topic { category, subcategory, tags } = topic;
-        let Snapshot { kind: _, status, team, assignee, resolved_at, updated_at } = snapshot;
+        let Life {
+            contract: _,
+            topic,
+            priority,
+            created_at,
+            due_at,
+            snapshots: _,
+        } = life;
+        let Topic {
+            category,
+            subcategory,
+            tags,
+        } = topic;
+        let Snapshot {
+            kind: _,
+            status,
+            team,
+            assignee,
+            resolved_at,
+            updated_at,
+        } = snapshot;
         Self {
             id: id.to_string(),
             status: match status {
@@ -125,9 +156,27 @@ impl TopticketsTicket {
 
 impl ItsmTicket {
     fn new(id: Uuid, life: &Life, snapshot: &Snapshot) -> Self {
-        let Life { contract: _, topic, priority, created_at, due_at, snapshots: _ } = life;
-        let Topic { category, subcategory, tags } = topic;
-        let Snapshot { kind: _, status, team, assignee, resolved_at, updated_at } = snapshot;
+        let Life {
+            contract: _,
+            topic,
+            priority,
+            created_at,
+            due_at,
+            snapshots: _,
+        } = life;
+        let Topic {
+            category,
+            subcategory,
+            tags,
+        } = topic;
+        let Snapshot {
+            kind: _,
+            status,
+            team,
+            assignee,
+            resolved_at,
+            updated_at,
+        } = snapshot;
         Self {
             id: id.to_string(),
             status: status.as_str(),

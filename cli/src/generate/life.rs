@@ -72,7 +72,9 @@ impl Life {
         };
         let mut snapshots = vec![latest];
         for (after, change) in changes(day, team, priority, random) {
-            let updated_at = created_at.plus(after).max(latest.updated_at.plus(Duration::from_secs(1)));
+            let updated_at = created_at
+                .plus(after)
+                .max(latest.updated_at.plus(Duration::from_secs(1)));
             if updated_at >= day.start.plus(DAY) {
                 break;
             }
@@ -95,7 +97,11 @@ impl Life {
 
 impl Snapshot {
     fn then(self, change: Change, updated_at: Timestamp) -> Self {
-        let next = Self { kind: Kind::Updated, updated_at, ..self };
+        let next = Self {
+            kind: Kind::Updated,
+            updated_at,
+            ..self
+        };
         match change {
             Change::Turns(status) => {
                 let resolved_at = match status {
@@ -103,19 +109,42 @@ impl Snapshot {
                     TicketStatus::Closed => self.resolved_at,
                     _ => None,
                 };
-                Self { status, resolved_at, ..next }
+                Self {
+                    status,
+                    resolved_at,
+                    ..next
+                }
             }
-            Change::Goes(user) => Self { assignee: Some(user), ..next },
-            Change::Moves(team) => Self { team: Some(team), assignee: None, ..next },
-            Change::Unassigned => Self { kind: Kind::Unassigned, assignee: None, ..next },
-            Change::Deleted => Self { kind: Kind::Deleted, ..next },
+            Change::Goes(user) => Self {
+                assignee: Some(user),
+                ..next
+            },
+            Change::Moves(team) => Self {
+                team: Some(team),
+                assignee: None,
+                ..next
+            },
+            Change::Unassigned => Self {
+                kind: Kind::Unassigned,
+                assignee: None,
+                ..next
+            },
+            Change::Deleted => Self {
+                kind: Kind::Deleted,
+                ..next
+            },
         }
     }
 }
 
-/// What happens to a ticket in the order in which it does, and how long after its creation. Nothing that comes after a
-/// cancellation or a deletion does happen.
-fn changes(day: &Day, team: Option<TeamId>, priority: Priority, random: &mut impl Rng) -> Vec<(Duration, Change)> {
+/// What happens to a ticket in the order in which it does, and how long after its creation. Nothing
+/// that comes after a cancellation or a deletion does happen.
+fn changes(
+    day: &Day,
+    team: Option<TeamId>,
+    priority: Priority,
+    random: &mut impl Rng,
+) -> Vec<(Duration, Change)> {
     let (median, deviation) = resolution(priority);
     let resolved = log_normal(median, deviation, random).max(Duration::from_mins(3));
     let begun = resolved.mul_f64(random.random_range(0.05..0.4));
@@ -123,15 +152,25 @@ fn changes(day: &Day, team: Option<TeamId>, priority: Priority, random: &mut imp
 
     let mut changes = vec![(begun, Change::Turns(TicketStatus::InProgress))];
     if random.random_bool(0.25) {
-        let waits = if random.random_bool(0.6) { TicketStatus::Pending } else { TicketStatus::OnHold };
+        let waits = if random.random_bool(0.6) {
+            TicketStatus::Pending
+        } else {
+            TicketStatus::OnHold
+        };
         changes.push((between(random, 0.1, 0.5), Change::Turns(waits)));
-        changes.push((between(random, 0.6, 0.9), Change::Turns(TicketStatus::InProgress)));
+        changes.push((
+            between(random, 0.6, 0.9),
+            Change::Turns(TicketStatus::InProgress),
+        ));
     }
     if random.random_bool(0.01) {
         changes.push((between(random, 0.0, 0.5), Change::Deleted));
     }
     if random.random_bool(0.04) {
-        changes.push((between(random, 0.0, 0.8), Change::Turns(TicketStatus::Cancelled)));
+        changes.push((
+            between(random, 0.0, 0.8),
+            Change::Turns(TicketStatus::Cancelled),
+        ));
     }
     if random.random_bool(0.03) {
         changes.push((between(random, 0.0, 0.9), Change::Unassigned));
@@ -160,7 +199,10 @@ fn changes(day: &Day, team: Option<TeamId>, priority: Priority, random: &mut imp
     }
     if random.random_bool(0.9) {
         // When whoever asked says that it works.
-        changes.push((last + log_normal(Duration::from_hours(1), 1.0, random), Change::Turns(TicketStatus::Closed)));
+        changes.push((
+            last + log_normal(Duration::from_hours(1), 1.0, random),
+            Change::Turns(TicketStatus::Closed),
+        ));
     }
 
     for (after, _) in &mut changes {
@@ -172,10 +214,14 @@ fn changes(day: &Day, team: Option<TeamId>, priority: Priority, random: &mut imp
 
 /// Some time between two, such as from half of the way to nine tenths.
 fn between(begin: Duration, end: Duration, from: f64, to: f64, random: &mut impl Rng) -> Duration {
-    begin + end.saturating_sub(begin).mul_f64(random.random_range(from..to))
+    begin
+        + end
+            .saturating_sub(begin)
+            .mul_f64(random.random_range(from..to))
 }
 
-/// A time that is log-normal, by its median and the deviation of its logarithm, cut off at three deviations.
+/// A time that is log-normal, by its median and the deviation of its logarithm, cut off at three
+/// deviations.
 fn log_normal(median: Duration, deviation: f64, random: &mut impl Rng) -> Duration {
     // Box and Muller's way to a normal number.
     let (radius, angle): (f64, f64) = (random.random(), random.random());

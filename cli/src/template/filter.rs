@@ -33,17 +33,26 @@ impl Filter {
     }
 
     fn of(pattern: Value) -> anyhow::Result<Self> {
-        let Value::Object(fields) = pattern else { bail!("a pattern is an object") };
+        let Value::Object(fields) = pattern else {
+            bail!("a pattern is an object")
+        };
         let rule = |(name, rule)| {
             let rule = match rule {
-                Value::Array(alternatives) => {
-                    Rule::OneOf(alternatives.into_iter().map(Alternative::of).collect::<anyhow::Result<_>>()?)
-                }
+                Value::Array(alternatives) => Rule::OneOf(
+                    alternatives
+                        .into_iter()
+                        .map(Alternative::of)
+                        .collect::<anyhow::Result<_>>()?,
+                ),
                 fields => Rule::Fields(Self::of(fields)?),
             };
             Ok((name, rule))
         };
-        fields.into_iter().map(rule).collect::<anyhow::Result<_>>().map(Self)
+        fields
+            .into_iter()
+            .map(rule)
+            .collect::<anyhow::Result<_>>()
+            .map(Self)
     }
 
     /// Whether a record is like that.
@@ -53,7 +62,9 @@ impl Filter {
             let value = record.get(name);
             match rule {
                 Rule::Fields(filter) => filter.matches(value.unwrap_or(&Value::Null)),
-                Rule::OneOf(alternatives) => alternatives.iter().any(|alternative| alternative.matches(value)),
+                Rule::OneOf(alternatives) => alternatives
+                    .iter()
+                    .any(|alternative| alternative.matches(value)),
             }
         })
     }
@@ -61,11 +72,17 @@ impl Filter {
 
 impl Alternative {
     fn of(alternative: Value) -> anyhow::Result<Self> {
-        let Value::Object(comparison) = &alternative else { return Ok(Self::Is(alternative)) };
+        let Value::Object(comparison) = &alternative else {
+            return Ok(Self::Is(alternative));
+        };
         match comparison.iter().collect::<Vec<_>>().as_slice() {
-            [(name, Value::String(prefix))] if *name == "prefix" => Ok(Self::Prefix(prefix.clone())),
+            [(name, Value::String(prefix))] if *name == "prefix" => {
+                Ok(Self::Prefix(prefix.clone()))
+            }
             [(name, Value::Bool(exists))] if *name == "exists" => Ok(Self::Exists(*exists)),
-            [(name, Value::Array(values))] if *name == "anything-but" && values.iter().all(is_plain) => {
+            [(name, Value::Array(values))]
+                if *name == "anything-but" && values.iter().all(is_plain) =>
+            {
                 Ok(Self::AnythingBut(values.clone()))
             }
             _ => bail!("the local stack knows no comparison {alternative}"),
@@ -75,7 +92,9 @@ impl Alternative {
     fn matches(&self, value: Option<&Value>) -> bool {
         match self {
             Self::Is(expected) => value == Some(expected),
-            Self::Prefix(prefix) => value.and_then(Value::as_str).is_some_and(|text| text.starts_with(prefix)),
+            Self::Prefix(prefix) => value
+                .and_then(Value::as_str)
+                .is_some_and(|text| text.starts_with(prefix)),
             Self::Exists(exists) => value.is_some() == *exists,
             Self::AnythingBut(values) => value.is_some_and(|value| !values.contains(value)),
         }
@@ -95,8 +114,14 @@ mod tests {
 
     #[test]
     fn every_field_matches_one_of_its_alternatives() {
-        let filter = Filter::parse(r#"{"name": ["INSERT", "MODIFY"], "keys": {"pk": [{"prefix": "ORG#"}]}}"#).unwrap();
-        assert!(filter.matches(&json!({"name": "INSERT", "keys": {"pk": "ORG#1", "sk": "x"}, "more": 1})));
+        let filter = Filter::parse(
+            r#"{"name": ["INSERT", "MODIFY"], "keys": {"pk": [{"prefix": "ORG#"}]}}"#,
+        )
+        .unwrap();
+        assert!(
+            filter
+                .matches(&json!({"name": "INSERT", "keys": {"pk": "ORG#1", "sk": "x"}, "more": 1}))
+        );
         for record in [
             json!({"name": "REMOVE", "keys": {"pk": "ORG#1"}}),
             json!({"name": "INSERT", "keys": {"pk": "KEY#1"}}),

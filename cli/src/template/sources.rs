@@ -22,20 +22,33 @@ pub(super) struct Parameter {
 /// A value whose references to parameters are replaced by what the parameters are by default.
 pub(super) fn resolve(value: Value, parameters: &BTreeMap<String, Parameter>) -> Value {
     let default = |name: &Value| {
-        let default = name.as_str().and_then(|name| parameters.get(name)).map(|parameter| &parameter.default);
+        let default = name
+            .as_str()
+            .and_then(|name| parameters.get(name))
+            .map(|parameter| &parameter.default);
         default.filter(|default| !default.is_null()).cloned()
     };
     match value {
-        Value::Tagged(tagged) if tagged.tag == "Ref" => default(&tagged.value).unwrap_or_else(|| Value::Tagged(tagged)),
+        Value::Tagged(tagged) if tagged.tag == "Ref" => {
+            default(&tagged.value).unwrap_or_else(|| Value::Tagged(tagged))
+        }
         Value::Tagged(mut tagged) => {
             tagged.value = resolve(tagged.value, parameters);
             Value::Tagged(tagged)
         }
-        Value::Sequence(items) => items.into_iter().map(|item| resolve(item, parameters)).collect(),
+        Value::Sequence(items) => items
+            .into_iter()
+            .map(|item| resolve(item, parameters))
+            .collect(),
         Value::Mapping(fields) => {
-            let reference = (fields.len() == 1).then(|| fields.get("Ref")).flatten().and_then(default);
+            let reference = (fields.len() == 1)
+                .then(|| fields.get("Ref"))
+                .flatten()
+                .and_then(default);
             let resolved = |(name, value)| (name, resolve(value, parameters));
-            reference.unwrap_or_else(|| Value::Mapping(fields.into_iter().map(resolved).collect::<Mapping>()))
+            reference.unwrap_or_else(|| {
+                Value::Mapping(fields.into_iter().map(resolved).collect::<Mapping>())
+            })
         }
         other => other,
     }
@@ -57,7 +70,9 @@ fn get_att(value: &Value, attribute: &str) -> anyhow::Result<String> {
         _ => None,
     }
     .with_context(|| {
-        format!("the local stack knows only a resource of the template here, by !GetAtt Id.{attribute}")
+        format!(
+            "the local stack knows only a resource of the template here, by !GetAtt Id.{attribute}"
+        )
     })?;
     ensure!(named == attribute, "{id}.{named} is not an {attribute}");
     Ok(id.to_owned())
@@ -115,20 +130,38 @@ impl QueueDefinition {
         /// SQS's own defaults: 30 seconds, and 4 days.
         const VISIBILITY: u64 = 30;
         const RETENTION: u64 = 4 * 24 * 60 * 60;
-        let properties = if properties.is_null() { Value::Mapping(Mapping::new()) } else { properties };
+        let properties = if properties.is_null() {
+            Value::Mapping(Mapping::new())
+        } else {
+            properties
+        };
         let properties: QueueProperties = serde_yaml_ng::from_value(properties)?;
-        let is_local_limit = properties.maximum_message_size.is_none_or(|size| size == MAX_MESSAGE_BYTES);
+        let is_local_limit = properties
+            .maximum_message_size
+            .is_none_or(|size| size == MAX_MESSAGE_BYTES);
         ensure!(
             is_local_limit,
             "MaximumMessageSize: the local stack takes up to {MAX_MESSAGE_BYTES} bytes of a message"
         );
-        let redrive = properties.redrive_policy.map(|RedrivePolicy { dead_letter_target_arn, max_receive_count }| {
-            let queue = get_att(&dead_letter_target_arn, "Arn")?;
-            anyhow::Ok(Redrive { queue, max_receives: max_receive_count })
-        });
+        let redrive = properties.redrive_policy.map(
+            |RedrivePolicy {
+                 dead_letter_target_arn,
+                 max_receive_count,
+             }| {
+                let queue = get_att(&dead_letter_target_arn, "Arn")?;
+                anyhow::Ok(Redrive {
+                    queue,
+                    max_receives: max_receive_count,
+                })
+            },
+        );
         Ok(Self {
-            visibility_timeout: Duration::from_secs(properties.visibility_timeout.unwrap_or(VISIBILITY)),
-            retention: Duration::from_secs(properties.message_retention_period.unwrap_or(RETENTION)),
+            visibility_timeout: Duration::from_secs(
+                properties.visibility_timeout.unwrap_or(VISIBILITY),
+            ),
+            retention: Duration::from_secs(
+                properties.message_retention_period.unwrap_or(RETENTION),
+            ),
             redrive: redrive.transpose()?,
         })
     }
@@ -176,15 +209,22 @@ impl QueueMapping {
         /// Lambda begins with five pollers of a queue; more come only under load.
         const CONCURRENCY: usize = 5;
         let event: SqsEvent = serde_yaml_ng::from_value(properties)?;
-        ensure!(event.enabled != Some(false), "the local stack has no mappings that are disabled");
+        ensure!(
+            event.enabled != Some(false),
+            "the local stack has no mappings that are disabled"
+        );
         let batch_size = event.batch_size.unwrap_or(10);
         ensure!(batch_size > 0, "a batch has at least one message");
         Ok(Self {
             function,
             queue: get_att(&event.queue, "Arn")?,
             batch_size,
-            window: Duration::from_secs(event.maximum_batching_window_in_seconds.unwrap_or_default()),
-            concurrency: event.scaling_config.map_or(CONCURRENCY, |scaling| scaling.maximum_concurrency),
+            window: Duration::from_secs(
+                event.maximum_batching_window_in_seconds.unwrap_or_default(),
+            ),
+            concurrency: event
+                .scaling_config
+                .map_or(CONCURRENCY, |scaling| scaling.maximum_concurrency),
             reports_failures: reports_failures(&event.function_response_types)?,
         })
     }
@@ -194,7 +234,10 @@ fn reports_failures(types: &[String]) -> anyhow::Result<bool> {
     match types {
         [] => Ok(false),
         [one] if one == "ReportBatchItemFailures" => Ok(true),
-        _ => bail!("the local stack knows no {} of a function", types.join(", ")),
+        _ => bail!(
+            "the local stack knows no {} of a function",
+            types.join(", ")
+        ),
     }
 }
 
@@ -211,7 +254,8 @@ pub struct StreamMapping {
     pub window: Duration,
     /// Whether a batch that failed comes again in halves.
     pub bisects: bool,
-    /// The age at which a record that fails is given up; without one, a record is retried until it succeeds.
+    /// The age at which a record that fails is given up; without one, a record is retried until it
+    /// succeeds.
     pub max_record_age: Option<Duration>,
     /// Whether the answer names the record from which on the batch failed.
     pub reports_failures: bool,
@@ -256,29 +300,48 @@ struct FilterPattern {
 }
 
 impl StreamMapping {
-    pub(super) fn parse(function: String, properties: Value, table_id: &str) -> anyhow::Result<Self> {
+    pub(super) fn parse(
+        function: String,
+        properties: Value,
+        table_id: &str,
+    ) -> anyhow::Result<Self> {
         let event: DynamoDbEvent = serde_yaml_ng::from_value(properties)?;
         let stream = get_att(&event.stream, "StreamArn")?;
         ensure!(stream == table_id, "{stream} is not the table");
-        ensure!(event.enabled != Some(false), "the local stack has no mappings that are disabled");
+        ensure!(
+            event.enabled != Some(false),
+            "the local stack has no mappings that are disabled"
+        );
         let batch_size = event.batch_size.unwrap_or(100);
         ensure!(batch_size > 0, "a batch has at least one record");
         // Of both limits, -1 says that there is none.
         ensure!(
-            event.maximum_retry_attempts.is_none_or(|attempts| attempts == -1),
+            event
+                .maximum_retry_attempts
+                .is_none_or(|attempts| attempts == -1),
             "the local stack retries records by age alone: MaximumRetryAttempts must be -1"
         );
-        let age = event.maximum_record_age_in_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-        let filters = event.filter_criteria.map(|criteria| criteria.filters).unwrap_or_default();
+        let age = event
+            .maximum_record_age_in_seconds
+            .and_then(|seconds| u64::try_from(seconds).ok());
+        let filters = event
+            .filter_criteria
+            .map(|criteria| criteria.filters)
+            .unwrap_or_default();
         Ok(Self {
             function,
             starting_position: event.starting_position,
             batch_size,
-            window: Duration::from_secs(event.maximum_batching_window_in_seconds.unwrap_or_default()),
+            window: Duration::from_secs(
+                event.maximum_batching_window_in_seconds.unwrap_or_default(),
+            ),
             bisects: event.bisect_batch_on_function_error.unwrap_or(false),
             max_record_age: age.map(Duration::from_secs),
             reports_failures: reports_failures(&event.function_response_types)?,
-            filters: filters.iter().map(|filter| Filter::parse(&filter.pattern)).collect::<anyhow::Result<_>>()?,
+            filters: filters
+                .iter()
+                .map(|filter| Filter::parse(&filter.pattern))
+                .collect::<anyhow::Result<_>>()?,
         })
     }
 }
@@ -315,17 +378,28 @@ impl Schedule {
     /// The schedule, unless it is switched off.
     pub(super) fn parse(function: String, properties: Value) -> anyhow::Result<Option<Self>> {
         let event: ScheduleEvent = serde_yaml_ng::from_value(properties)?;
-        let every = rate(&event.schedule)
-            .with_context(|| format!("the local stack has no schedule {:?}, only rates", event.schedule))?;
+        let every = rate(&event.schedule).with_context(|| {
+            format!(
+                "the local stack has no schedule {:?}, only rates",
+                event.schedule
+            )
+        })?;
         let input = serde_json::from_str(&event.input).context("Input is not JSON")?;
         let off = event.enabled == Some(false) || event.state.as_deref() == Some("DISABLED");
-        Ok((!off).then_some(Self { function, every, input }))
+        Ok((!off).then_some(Self {
+            function,
+            every,
+            input,
+        }))
     }
 }
 
 /// The time in `rate(5 minutes)`.
 fn rate(text: &str) -> Option<Duration> {
-    let (number, unit) = text.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
+    let (number, unit) = text
+        .strip_prefix("rate(")?
+        .strip_suffix(')')?
+        .split_once(' ')?;
     let unit = match unit.strip_suffix('s').unwrap_or(unit) {
         "minute" => 60,
         "hour" => 60 * 60,
@@ -347,29 +421,53 @@ mod tests {
     #[test]
     fn parameters_stand_for_their_defaults() {
         let parameters: BTreeMap<String, Parameter> =
-            serde_yaml_ng::from_str("Size: {Type: Number, Default: 7}\nNone: {Type: String}").unwrap();
-        let resolved =
-            resolve(yaml("[!Ref Size, {Ref: Size}, {a: !Ref Size}, !Ref Other, !GetAtt Size.Arn]"), &parameters);
-        assert_eq!(resolved, yaml("[7, 7, {a: 7}, !Ref Other, !GetAtt Size.Arn]"));
+            serde_yaml_ng::from_str("Size: {Type: Number, Default: 7}\nNone: {Type: String}")
+                .unwrap();
+        let resolved = resolve(
+            yaml("[!Ref Size, {Ref: Size}, {a: !Ref Size}, !Ref Other, !GetAtt Size.Arn]"),
+            &parameters,
+        );
+        assert_eq!(
+            resolved,
+            yaml("[7, 7, {a: 7}, !Ref Other, !GetAtt Size.Arn]")
+        );
         assert_eq!(resolve(yaml("!Ref None"), &parameters), yaml("!Ref None"));
     }
 
     #[test]
     fn a_resource_is_named_in_any_of_the_ways() {
-        for text in ["!GetAtt Queue.Arn", "!GetAtt [Queue, Arn]", "Fn::GetAtt: [Queue, Arn]", "Fn::GetAtt: Queue.Arn"] {
+        for text in [
+            "!GetAtt Queue.Arn",
+            "!GetAtt [Queue, Arn]",
+            "Fn::GetAtt: [Queue, Arn]",
+            "Fn::GetAtt: Queue.Arn",
+        ] {
             assert_eq!(get_att(&yaml(text), "Arn").unwrap(), "Queue", "{text}");
         }
-        for text in ["!GetAtt Queue.Name", "arn:aws:sqs:eu-west-1:123456789012:other", "!Ref Queue"] {
+        for text in [
+            "!GetAtt Queue.Name",
+            "arn:aws:sqs:eu-west-1:123456789012:other",
+            "!Ref Queue",
+        ] {
             assert!(get_att(&yaml(text), "Arn").is_err(), "{text}");
         }
     }
 
     #[test]
     fn rates_are_times() {
-        for (text, seconds) in [("rate(1 minute)", 60), ("rate(5 minutes)", 300), ("rate(2 days)", 172_800)] {
+        for (text, seconds) in [
+            ("rate(1 minute)", 60),
+            ("rate(5 minutes)", 300),
+            ("rate(2 days)", 172_800),
+        ] {
             assert_eq!(rate(text), Some(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["rate(0 minutes)", "cron(0 8 * * ? *)", "rate(5 fortnights)", "rate(5)"] {
+        for text in [
+            "rate(0 minutes)",
+            "cron(0 8 * * ? *)",
+            "rate(5 fortnights)",
+            "rate(5)",
+        ] {
             assert_eq!(rate(text), None, "{text}");
         }
     }
@@ -377,13 +475,29 @@ mod tests {
     #[test]
     fn what_is_not_known_of_a_mapping_is_an_error() {
         let parse = |more: &str| {
-            QueueMapping::parse("F".to_owned(), yaml(&format!("Queue: !GetAtt Queue.Arn\nBatchSize: 100\n{more}")))
+            QueueMapping::parse(
+                "F".to_owned(),
+                yaml(&format!("Queue: !GetAtt Queue.Arn\nBatchSize: 100\n{more}")),
+            )
         };
-        let mapping = parse("ScalingConfig: {MaximumConcurrency: 8}\nFunctionResponseTypes: [ReportBatchItemFailures]");
+        let mapping = parse(
+            "ScalingConfig: {MaximumConcurrency: 8}\nFunctionResponseTypes: [ReportBatchItemFailures]",
+        );
         let mapping = mapping.unwrap();
-        assert_eq!((mapping.batch_size, mapping.concurrency, mapping.reports_failures), (100, 8, true));
-        for more in ["KmsKeyArn: x", "FunctionResponseTypes: [Other]", "ScalingConfig: {Minimum: 1}", "Enabled: false"]
-        {
+        assert_eq!(
+            (
+                mapping.batch_size,
+                mapping.concurrency,
+                mapping.reports_failures
+            ),
+            (100, 8, true)
+        );
+        for more in [
+            "KmsKeyArn: x",
+            "FunctionResponseTypes: [Other]",
+            "ScalingConfig: {Minimum: 1}",
+            "Enabled: false",
+        ] {
             assert!(parse(more).is_err(), "{more}");
         }
     }
@@ -391,19 +505,31 @@ mod tests {
     #[test]
     fn stream_mapping_retries_by_age_alone() {
         let parse = |more: &str| {
-            let text = format!("Stream: !GetAtt Table.StreamArn\nStartingPosition: TRIM_HORIZON\n{more}");
+            let text =
+                format!("Stream: !GetAtt Table.StreamArn\nStartingPosition: TRIM_HORIZON\n{more}");
             StreamMapping::parse("F".to_owned(), yaml(&text), "Table")
         };
         let mapping = parse("MaximumRetryAttempts: -1\nMaximumRecordAgeInSeconds: 21600").unwrap();
         assert_eq!(mapping.max_record_age, Some(Duration::from_hours(6)));
-        assert_eq!(parse("MaximumRecordAgeInSeconds: -1").unwrap().max_record_age, None);
+        assert_eq!(
+            parse("MaximumRecordAgeInSeconds: -1")
+                .unwrap()
+                .max_record_age,
+            None
+        );
         assert!(parse("MaximumRetryAttempts: 20").is_err());
     }
 
     #[test]
     fn a_queue_has_the_defaults_of_sqs() {
         let queue = QueueDefinition::parse(Value::Null).unwrap();
-        assert_eq!((queue.visibility_timeout.as_secs(), queue.retention.as_secs()), (30, 345_600));
+        assert_eq!(
+            (
+                queue.visibility_timeout.as_secs(),
+                queue.retention.as_secs()
+            ),
+            (30, 345_600)
+        );
         assert_eq!(queue.redrive, None);
         assert!(QueueDefinition::parse(yaml("FifoQueue: true")).is_err());
         assert!(QueueDefinition::parse(yaml("MaximumMessageSize: 262144")).is_ok());

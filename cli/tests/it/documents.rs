@@ -10,30 +10,51 @@ const GUIDE: &str = include_str!("../../../docs/operations.md");
 
 #[test]
 fn every_alarm_has_its_row_and_no_other_has() {
-    let template: Value = serde_yaml_ng::from_str(include_str!("../../../template.yaml")).expect("YAML");
+    let template: Value =
+        serde_yaml_ng::from_str(include_str!("../../../template.yaml")).expect("YAML");
     let resources = template["Resources"].as_mapping().expect("resources");
     let is_alarm = |resource: &Value| resource["Type"] == "AWS::CloudWatch::Alarm";
-    let alarms: BTreeSet<_> =
-        resources.iter().filter(|(_, resource)| is_alarm(resource)).filter_map(|(name, _)| name.as_str()).collect();
+    let alarms: BTreeSet<_> = resources
+        .iter()
+        .filter(|(_, resource)| is_alarm(resource))
+        .filter_map(|(name, _)| name.as_str())
+        .collect();
     let named: BTreeSet<_> = GUIDE
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .filter(|name| name.ends_with("Alarm"))
         .collect();
     assert!(!alarms.is_empty());
-    assert_eq!(named, alarms, "the rows of docs/operations.md, and the alarms of template.yaml");
+    assert_eq!(
+        named, alarms,
+        "the rows of docs/operations.md, and the alarms of template.yaml"
+    );
 }
 
-/// The words of a line of shell, as far as the guide uses it: quotes, and variables for what a stack is made of.
+/// The words of a line of shell, as far as the guide uses it: quotes, and variables for what a
+/// stack is made of.
 fn words(line: &str) -> Vec<String> {
     const URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/queue";
     let line = line.split(" #").next().unwrap_or_default();
-    let line = line.split(" | ").next().unwrap_or_default().split(" > ").next().unwrap_or_default();
-    let line = line.replace("$DEAD", URL).replace("$STACK", "muster-prod").replace("$FAILED", "muster-failed");
+    let line = line
+        .split(" | ")
+        .next()
+        .unwrap_or_default()
+        .split(" > ")
+        .next()
+        .unwrap_or_default();
+    let line = line
+        .replace("$DEAD", URL)
+        .replace("$STACK", "muster-prod")
+        .replace("$FAILED", "muster-failed");
     // Of `$(output TicketsQueueUrl)` only the answer is a word.
     let mut plain = String::new();
     for (at, piece) in line.split("$(").enumerate() {
-        let rest = if at == 0 { piece } else { piece.split_once(')').expect("it is closed").1 };
+        let rest = if at == 0 {
+            piece
+        } else {
+            piece.split_once(')').expect("it is closed").1
+        };
         plain += if at == 0 { "" } else { URL };
         plain += rest;
     }
@@ -59,7 +80,14 @@ fn every_command_of_the_guide_is_one() {
             inside = !inside;
         } else if inside && line.starts_with("muster ") {
             let parsed = Arguments::try_parse_from(words(line));
-            assert!(parsed.is_ok(), "{line}\n{}", parsed.err().map(|error| error.to_string()).unwrap_or_default());
+            assert!(
+                parsed.is_ok(),
+                "{line}\n{}",
+                parsed
+                    .err()
+                    .map(|error| error.to_string())
+                    .unwrap_or_default()
+            );
             commands += 1;
         }
     }

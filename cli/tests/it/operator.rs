@@ -33,13 +33,20 @@ fn at(endpoint: &str, arguments: &[&str]) -> Output {
 #[track_caller]
 fn succeeds(dev: &Dev, arguments: &[&str]) -> String {
     let output = on(dev, arguments);
-    assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", stderr(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{arguments:?}: {}",
+        stderr(&output)
+    );
     stdout(&output)
 }
 
 /// The JSON of each line.
 fn json_lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect()
 }
 
 #[test]
@@ -48,33 +55,73 @@ fn a_table_is_created_once() {
     let create = ["table", "create", "--table", "mine"];
     assert_eq!(succeeds(&dev, &create), "Created the table mine.\n");
     assert!(succeeds(&dev, &create).contains("exists already"));
-    assert_eq!(succeeds(&dev, &["keys", "list", "--organization", "org", "--table", "mine"]), "");
+    assert_eq!(
+        succeeds(
+            &dev,
+            &["keys", "list", "--organization", "org", "--table", "mine"]
+        ),
+        ""
+    );
     let mut command = muster(["table", "create", "--endpoint-url", dev.dynamodb_url()]);
     command.env("TABLE_NAME", "from-the-environment");
-    assert_eq!(stdout(&run(command)), "Created the table from-the-environment.\n");
+    assert_eq!(
+        stdout(&run(command)),
+        "Created the table from-the-environment.\n"
+    );
 }
 
 #[tokio::test]
 async fn a_key_is_shown_once_and_works() {
     let dev = Dev::in_memory();
     let organization = dev.text("/organization_id");
-    for (kind, may_write) in
-        [("tt_admin", true), ("tt_live", true), ("tt_agent", false), ("tt_ro", false), ("itsm", true)]
-    {
-        let create = ["keys", "create", "--organization", organization, "--kind", kind, "--name", kind];
+    for (kind, may_write) in [
+        ("tt_admin", true),
+        ("tt_live", true),
+        ("tt_agent", false),
+        ("tt_ro", false),
+        ("itsm", true),
+    ] {
+        let create = [
+            "keys",
+            "create",
+            "--organization",
+            organization,
+            "--kind",
+            kind,
+            "--name",
+            kind,
+        ];
         let output = on(&dev, &create);
         let (key, note) = (stdout(&output), stderr(&output));
         let key = key.strip_suffix('\n').unwrap();
-        assert!(key.starts_with(&format!("{kind}_")) && !key.contains(char::is_whitespace), "the key and nothing else");
+        assert!(
+            key.starts_with(&format!("{kind}_")) && !key.contains(char::is_whitespace),
+            "the key and nothing else"
+        );
         assert!(note.contains("only time") && !note.contains(key), "{note}");
-        assert_eq!(note.contains("until it is revoked"), kind != "tt_ro", "{note}");
+        assert_eq!(
+            note.contains("until it is revoked"),
+            kind != "tt_ro",
+            "{note}"
+        );
 
         assert_eq!(dev.list(key).await.0, StatusCode::OK, "{kind}");
         let written = dev.post(key, "/v1/teams", &json!({ "name": kind })).await.0;
-        assert_eq!(written, if may_write { StatusCode::CREATED } else { StatusCode::FORBIDDEN }, "{kind}");
+        assert_eq!(
+            written,
+            if may_write {
+                StatusCode::CREATED
+            } else {
+                StatusCode::FORBIDDEN
+            },
+            "{kind}"
+        );
 
         for list in [vec!["keys", "list"], vec!["keys", "list", "--json"]] {
-            let listed = succeeds(&dev, &[&list[..], &["--organization", organization]].concat());
+            let listed = succeeds(
+                &dev,
+                &[&list[..], &["--organization", organization]].concat(),
+            );
             assert!(listed.contains(kind), "{listed}");
             assert!(
                 !listed.contains(key) && !listed.contains(&key[kind.len() + 1..]),
@@ -106,21 +153,33 @@ async fn keys_are_described_in_json() {
         "--json",
     ];
     let created = json_lines(&succeeds(&dev, &create));
-    let [created] = &created[..] else { panic!("one line") };
+    let [created] = &created[..] else {
+        panic!("one line")
+    };
     assert_eq!(created["kind"], "tt_live");
     assert_eq!(created["contract"], "toptickets");
     assert_eq!(created["organization_id"], organization);
     assert_eq!(created["scopes"], json!(["teams:read", "teams:delete"]));
-    assert_eq!(created["allowed_networks"], json!(["127.0.0.0/8", "2001:db8::7/128"]));
+    assert_eq!(
+        created["allowed_networks"],
+        json!(["127.0.0.0/8", "2001:db8::7/128"])
+    );
     assert_eq!(created["name"], "it's \"mine\"");
     assert_eq!(created["revoked_at"], Value::Null);
     assert!(created["expires_at"].as_str().unwrap() > created["created_at"].as_str().unwrap());
     let key = created["key"].as_str().unwrap();
     assert_eq!(dev.list(key).await.0, StatusCode::OK);
     let refused = dev.post(key, "/v1/teams", &json!({ "name": "x" })).await;
-    assert_eq!(refused.0, StatusCode::FORBIDDEN, "the scope was not asked for: {refused:?}");
+    assert_eq!(
+        refused.0,
+        StatusCode::FORBIDDEN,
+        "the scope was not asked for: {refused:?}"
+    );
 
-    let listed = json_lines(&succeeds(&dev, &["keys", "list", "--organization", organization, "--json"]));
+    let listed = json_lines(&succeeds(
+        &dev,
+        &["keys", "list", "--organization", organization, "--json"],
+    ));
     let mut expected = created.clone();
     expected.as_object_mut().unwrap().remove("key");
     assert_eq!(listed, [expected]);
@@ -131,16 +190,40 @@ async fn a_key_is_good_from_its_networks_alone() {
     let dev = Dev::in_memory();
     let organization = dev.text("/organization_id");
     let create = |name: &str, allow_from: &[&str]| {
-        let create = ["keys", "create", "--organization", organization, "--kind", "itsm", "--name", name];
+        let create = [
+            "keys",
+            "create",
+            "--organization",
+            organization,
+            "--kind",
+            "itsm",
+            "--name",
+            name,
+        ];
         let output = on(&dev, &[&create[..], allow_from].concat());
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         (stdout(&output).trim_end().to_owned(), stderr(&output))
     };
     for (name, allow_from, from, status) in [
         ("any", &[][..], "anywhere", StatusCode::OK),
-        ("here", &["--allow-from", "127.0.0.1"], "127.0.0.1/32", StatusCode::OK),
-        ("elsewhere", &["--allow-from", "192.0.2.0/24"], "192.0.2.0/24", StatusCode::FORBIDDEN),
-        ("both", &["--allow-from", "192.0.2.0/24,127.0.0.0/8"], "192.0.2.0/24,127.0.0.0/8", StatusCode::OK),
+        (
+            "here",
+            &["--allow-from", "127.0.0.1"],
+            "127.0.0.1/32",
+            StatusCode::OK,
+        ),
+        (
+            "elsewhere",
+            &["--allow-from", "192.0.2.0/24"],
+            "192.0.2.0/24",
+            StatusCode::FORBIDDEN,
+        ),
+        (
+            "both",
+            &["--allow-from", "192.0.2.0/24,127.0.0.0/8"],
+            "192.0.2.0/24,127.0.0.0/8",
+            StatusCode::OK,
+        ),
         (
             "repeated",
             &["--allow-from", "::1", "--allow-from", "2001:db8::/32"],
@@ -152,11 +235,26 @@ async fn a_key_is_good_from_its_networks_alone() {
         assert!(note.ends_with(&format!(", from {from}.\n")), "{note}");
         assert_eq!(dev.list(&key).await.0, status, "{name}");
         let listed = succeeds(&dev, &["keys", "list", "--organization", organization]);
-        let line = listed.lines().find(|line| line.ends_with(&format!(" {name}"))).expect("it is listed");
+        let line = listed
+            .lines()
+            .find(|line| line.ends_with(&format!(" {name}")))
+            .expect("it is listed");
         assert!(line.contains(&format!(" {from} ")), "{listed}");
     }
-    for (network, why) in [("192.0.2.7/24", "192.0.2.0/24"), ("office", "2001:db8::/32")] {
-        let create = ["keys", "create", "--organization", organization, "--kind", "itsm", "--allow-from", network];
+    for (network, why) in [
+        ("192.0.2.7/24", "192.0.2.0/24"),
+        ("office", "2001:db8::/32"),
+    ] {
+        let create = [
+            "keys",
+            "create",
+            "--organization",
+            organization,
+            "--kind",
+            "itsm",
+            "--allow-from",
+            network,
+        ];
         let output = on(&dev, &create);
         assert_eq!(output.status.code(), Some(2), "{network}");
         assert!(stderr(&output).contains(why), "{}", stderr(&output));
@@ -168,25 +266,60 @@ fn a_kind_bounds_the_scopes_and_the_time() {
     let dev = Dev::in_memory();
     for kind in ["tt_ro", "tt_agent"] {
         for scopes in ["teams:write", "teams:read,teams:delete"] {
-            let create = ["keys", "create", "--organization", "o", "--kind", kind, "--scopes", scopes];
+            let create = [
+                "keys",
+                "create",
+                "--organization",
+                "o",
+                "--kind",
+                kind,
+                "--scopes",
+                scopes,
+            ];
             assert_fails(&on(&dev, &create), &[kind, "may not carry", "--kind"]);
         }
     }
-    assert_eq!(succeeds(&dev, &["keys", "list", "--organization", "o"]), "", "nothing was made");
+    assert_eq!(
+        succeeds(&dev, &["keys", "list", "--organization", "o"]),
+        "",
+        "nothing was made"
+    );
 
     let expiry = |expires_in: &[&str]| {
-        let create = ["keys", "create", "--organization", "o", "--kind", "tt_ro", "--json"];
+        let create = [
+            "keys",
+            "create",
+            "--organization",
+            "o",
+            "--kind",
+            "tt_ro",
+            "--json",
+        ];
         let created = json_lines(&succeeds(&dev, &[&create[..], expires_in].concat()));
-        (created[0]["created_at"].clone(), created[0]["expires_at"].clone())
+        (
+            created[0]["created_at"].clone(),
+            created[0]["expires_at"].clone(),
+        )
     };
     // Both are three days, and one moment apart at most: the days of the month say enough.
     let day = |time: &Value| time.as_str().unwrap()[..10].to_owned();
     let (longest, refused) = (expiry(&[]), expiry(&["--expires-in", "365d"]));
     assert_ne!(day(&longest.0), day(&longest.1));
-    assert_eq!(longest.1.as_str().unwrap()[11..], longest.0.as_str().unwrap()[11..], "72 hours to the second");
-    assert_eq!(refused.1.as_str().unwrap()[11..], refused.0.as_str().unwrap()[11..], "72 hours to the second");
+    assert_eq!(
+        longest.1.as_str().unwrap()[11..],
+        longest.0.as_str().unwrap()[11..],
+        "72 hours to the second"
+    );
+    assert_eq!(
+        refused.1.as_str().unwrap()[11..],
+        refused.0.as_str().unwrap()[11..],
+        "72 hours to the second"
+    );
     let (created, shorter) = expiry(&["--expires-in", "24h"]);
-    assert_eq!(shorter.as_str().unwrap()[11..], created.as_str().unwrap()[11..]);
+    assert_eq!(
+        shorter.as_str().unwrap()[11..],
+        created.as_str().unwrap()[11..]
+    );
     assert!(day(&shorter) < day(&longest.1));
 }
 
@@ -194,12 +327,31 @@ fn a_kind_bounds_the_scopes_and_the_time() {
 async fn a_key_is_revoked_by_the_beginning_of_its_id() {
     let dev = Dev::in_memory();
     let organization = dev.text("/organization_id");
-    let create = ["keys", "create", "--organization", organization, "--kind", "itsm", "--json"];
+    let create = [
+        "keys",
+        "create",
+        "--organization",
+        organization,
+        "--kind",
+        "itsm",
+        "--json",
+    ];
     let created = json_lines(&succeeds(&dev, &create)).remove(0);
-    let (id, key) = (created["id"].as_str().unwrap(), created["key"].as_str().unwrap());
-    let revoke = |id: &str, organization: &str| on(&dev, &["keys", "revoke", "--organization", organization, id]);
+    let (id, key) = (
+        created["id"].as_str().unwrap(),
+        created["key"].as_str().unwrap(),
+    );
+    let revoke = |id: &str, organization: &str| {
+        on(
+            &dev,
+            &["keys", "revoke", "--organization", organization, id],
+        )
+    };
 
-    assert_fails(&revoke("zzzz", organization), &["no key", "muster keys list"]);
+    assert_fails(
+        &revoke("zzzz", organization),
+        &["no key", "muster keys list"],
+    );
     assert_fails(&revoke("", organization), &["no key"]);
     assert_fails(&revoke(id, "org_other"), &["no key"]);
     // A key is not repeated, not even one that is nobody's.
@@ -209,25 +361,59 @@ async fn a_key_is_revoked_by_the_beginning_of_its_id() {
     assert!(!stderr(&output).contains(&strange), "{}", stderr(&output));
     // Seventeen keys cannot all differ in the first of sixteen digits.
     for _ in 0..17 {
-        succeeds(&dev, &["keys", "create", "--organization", "org_many", "--kind", "itsm"]);
+        succeeds(
+            &dev,
+            &[
+                "keys",
+                "create",
+                "--organization",
+                "org_many",
+                "--kind",
+                "itsm",
+            ],
+        );
     }
-    let many = json_lines(&succeeds(&dev, &["keys", "list", "--organization", "org_many", "--json"]));
+    let many = json_lines(&succeeds(
+        &dev,
+        &["keys", "list", "--organization", "org_many", "--json"],
+    ));
     let first = |key: &Value| key["id"].as_str().unwrap()[..1].to_owned();
-    let shared = many.iter().map(first).find(|digit| many.iter().filter(|key| first(key) == *digit).count() > 1);
-    assert_fails(&revoke(&shared.unwrap(), "org_many"), &["more than one key"]);
+    let shared = many
+        .iter()
+        .map(first)
+        .find(|digit| many.iter().filter(|key| first(key) == *digit).count() > 1);
+    assert_fails(
+        &revoke(&shared.unwrap(), "org_many"),
+        &["more than one key"],
+    );
 
     // It was never used, so no function remembers it.
     let output = revoke(&id[..12], organization);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains("60 seconds"), "{}", stdout(&output));
+    assert!(
+        stdout(&output).contains("60 seconds"),
+        "{}",
+        stdout(&output)
+    );
     assert_eq!(dev.list(key).await.0, StatusCode::UNAUTHORIZED);
     assert!(stdout(&revoke(id, organization)).contains("revoked already"));
-    assert!(stdout(&revoke(key, organization)).contains("revoked already"), "the key itself names it too");
-    let listed = json_lines(&succeeds(&dev, &["keys", "list", "--organization", organization, "--json"]));
-    let revoked: Vec<_> = listed.iter().filter(|key| !key["revoked_at"].is_null()).collect();
+    assert!(
+        stdout(&revoke(key, organization)).contains("revoked already"),
+        "the key itself names it too"
+    );
+    let listed = json_lines(&succeeds(
+        &dev,
+        &["keys", "list", "--organization", organization, "--json"],
+    ));
+    let revoked: Vec<_> = listed
+        .iter()
+        .filter(|key| !key["revoked_at"].is_null())
+        .collect();
     assert_eq!(revoked.len(), 1);
     assert_eq!(revoked[0]["id"], id);
-    assert!(succeeds(&dev, &["keys", "list", "--organization", organization]).contains("revoked 2"));
+    assert!(
+        succeeds(&dev, &["keys", "list", "--organization", organization]).contains("revoked 2")
+    );
 }
 
 /// An RSA key of this many bits, of which nobody knows the private half.
@@ -237,7 +423,8 @@ pub fn jwk(kid: &str, bits: usize) -> Value {
 
 /// A key that signs, as a JWK, and a token by it for an organization.
 fn signed(organization: &str) -> (Value, String) {
-    let pair = RsaKeyPair::from_pkcs8(include_bytes!("../../../tests/it/fixtures/rsa-a.pk8")).expect("a key");
+    let pair = RsaKeyPair::from_pkcs8(include_bytes!("../../../tests/it/fixtures/rsa-a.pk8"))
+        .expect("a key");
     let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(pair.public());
     let [n, e] = [n, e].map(|number| URL_SAFE_NO_PAD.encode(number));
     let claims = json!({
@@ -250,11 +437,22 @@ fn signed(organization: &str) -> (Value, String) {
         "aud": ["teams-api"],
     });
     let header = json!({ "alg": "RS256", "kid": "a" });
-    let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part.to_string())).join(".");
+    let message = [header, claims]
+        .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
+        .join(".");
     let mut signature = vec![0; pair.public().modulus_len()];
-    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature).expect("the key signs");
+    pair.sign(
+        &RSA_PKCS1_SHA256,
+        &SystemRandom::new(),
+        message.as_bytes(),
+        &mut signature,
+    )
+    .expect("the key signs");
     let jwk = json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": "a", "n": n, "e": e });
-    (jwk, format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    (
+        jwk,
+        format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)),
+    )
 }
 
 #[tokio::test]
@@ -264,11 +462,24 @@ async fn tokens_are_verified_with_the_keys_of_a_file() {
     let (trusted, token) = signed(organization);
     assert_eq!(dev.list(&token).await.0, StatusCode::UNAUTHORIZED);
     let set = |keys: Value, more: &[&str]| {
-        let (_kept, path) = file(format!("\u{feff}{}", json!({ "keys": keys, "cached_until": 7 })));
-        succeeds(&dev, &[&["jwks", "set", "--organization", organization, &path], more].concat())
+        let (_kept, path) = file(format!(
+            "\u{feff}{}",
+            json!({ "keys": keys, "cached_until": 7 })
+        ));
+        succeeds(
+            &dev,
+            &[
+                &["jwks", "set", "--organization", organization, &path],
+                more,
+            ]
+            .concat(),
+        )
     };
     let said = set(json!([trusted, jwk("b", 4096)]), &[]);
-    assert!(said.contains("these 2 keys") && said.contains("60 seconds"), "{said}");
+    assert!(
+        said.contains("these 2 keys") && said.contains("60 seconds"),
+        "{said}"
+    );
     // The function remembers for some seconds that there were none.
     let deadline = Instant::now() + PATIENCE;
     while dev.list(&token).await.0 != StatusCode::OK {
@@ -278,24 +489,58 @@ async fn tokens_are_verified_with_the_keys_of_a_file() {
 
     let show = ["jwks", "show", "--organization", organization];
     let shown = succeeds(&dev, &show);
-    for line in ["Issuer:    any", "Audience:  any", "BITS  KID", "2048  a", "4096  b"] {
-        assert!(shown.lines().any(|shown| shown == line), "{line:?} is not in:\n{shown}");
+    for line in [
+        "Issuer:    any",
+        "Audience:  any",
+        "BITS  KID",
+        "2048  a",
+        "4096  b",
+    ] {
+        assert!(
+            shown.lines().any(|shown| shown == line),
+            "{line:?} is not in:\n{shown}"
+        );
     }
     // What is shown in JSON can be set again, as it is.
     let shown = succeeds(&dev, &[&show[..], &["--json"]].concat());
     let (_kept, path) = file(&shown);
     succeeds(&dev, &["jwks", "set", "--organization", "org_again", &path]);
-    let again = json_lines(&succeeds(&dev, &["jwks", "show", "--organization", "org_again", "--json"])).remove(0);
+    let again = json_lines(&succeeds(
+        &dev,
+        &["jwks", "show", "--organization", "org_again", "--json"],
+    ))
+    .remove(0);
     let shown = json_lines(&shown).remove(0);
-    assert_eq!((&shown["keys"], &shown["issuer"], &shown["audience"]), (&again["keys"], &Value::Null, &Value::Null));
-    assert_eq!((&shown["keys"][0], &shown["organization_id"]), (&trusted, &json!(organization)));
+    assert_eq!(
+        (&shown["keys"], &shown["issuer"], &shown["audience"]),
+        (&again["keys"], &Value::Null, &Value::Null)
+    );
+    assert_eq!(
+        (&shown["keys"][0], &shown["organization_id"]),
+        (&trusted, &json!(organization))
+    );
 
     // The whole is replaced, issuer and audience too.
-    let said = set(json!([trusted]), &["--issuer", "https://id.acme.example", "--audience", "teams-api"]);
+    let said = set(
+        json!([trusted]),
+        &[
+            "--issuer",
+            "https://id.acme.example",
+            "--audience",
+            "teams-api",
+        ],
+    );
     assert!(said.contains("this key"), "{said}");
     let shown = succeeds(&dev, &show);
-    for line in ["Issuer:    https://id.acme.example", "Audience:  teams-api", "2048  a"] {
-        assert!(shown.lines().any(|shown| shown == line), "{line:?} is not in:\n{shown}");
+    for line in [
+        "Issuer:    https://id.acme.example",
+        "Audience:  teams-api",
+        "2048  a",
+    ] {
+        assert!(
+            shown.lines().any(|shown| shown == line),
+            "{line:?} is not in:\n{shown}"
+        );
     }
     assert!(!shown.contains("4096"), "{shown}");
     assert_eq!(dev.list(&token).await.0, StatusCode::OK);
@@ -303,10 +548,17 @@ async fn tokens_are_verified_with_the_keys_of_a_file() {
     let remove = ["jwks", "remove", "--organization", organization];
     assert!(succeeds(&dev, &remove).contains("60 seconds"));
     for gone in [&remove, &show] {
-        assert_fails(&on(&dev, gone), &[organization, "no keys for tokens", "muster jwks set"]);
+        assert_fails(
+            &on(&dev, gone),
+            &[organization, "no keys for tokens", "muster jwks set"],
+        );
     }
     let key = dev.text("/keys/itsm/admin");
-    assert_eq!(dev.list(key).await.0, StatusCode::OK, "keys of the API are another matter");
+    assert_eq!(
+        dev.list(key).await.0,
+        StatusCode::OK,
+        "keys of the API are another matter"
+    );
 }
 
 #[test]
@@ -330,40 +582,91 @@ fn a_file_that_is_no_set_of_public_keys_is_refused() {
         ("-----BEGIN PUBLIC KEY-----".to_owned(), vec!["not JSON"]),
         ("[]".to_owned(), vec!["not a JWKS"]),
         (jwk("a", 2048).to_string(), vec!["not a JWKS", "keys"]),
-        (json!({ "keys": jwk("a", 2048) }).to_string(), vec!["not a JWKS", "keys"]),
+        (
+            json!({ "keys": jwk("a", 2048) }).to_string(),
+            vec!["not a JWKS", "keys"],
+        ),
     ];
     for (keys, words) in [
         (json!([]), vec!["0 keys", "1 to 20"]),
         (json!(many), vec!["21 keys", "1 to 20"]),
         (json!(["a"]), vec!["key 1", "not a JSON object"]),
-        (json!([jwk("a", 2048), jwk("a", 3072)]), vec!["kid", "\"a\""]),
-        (json!([jwk("a", 2048), without("kid")]), vec!["key 2", "no kid"]),
-        (json!([jwk("a", 1024)]), vec!["key 1", "1024 bits", "2048 to 8192"]),
-        (json!([jwk("a", 2048), jwk("b", 8200)]), vec!["key 2", "8200 bits"]),
+        (
+            json!([jwk("a", 2048), jwk("a", 3072)]),
+            vec!["kid", "\"a\""],
+        ),
+        (
+            json!([jwk("a", 2048), without("kid")]),
+            vec!["key 2", "no kid"],
+        ),
+        (
+            json!([jwk("a", 1024)]),
+            vec!["key 1", "1024 bits", "2048 to 8192"],
+        ),
+        (
+            json!([jwk("a", 2048), jwk("b", 8200)]),
+            vec!["key 2", "8200 bits"],
+        ),
         (json!([without("kty")]), vec!["no kty"]),
         (json!([without("n")]), vec!["no n"]),
         (json!([without("e")]), vec!["no e"]),
         (json!([key(json!({ "n": 7 }))]), vec!["n is not a string"]),
-        (json!([key(json!({ "n": "+/+/" }))]), vec!["n must be base64url"]),
-        (json!([key(json!({ "e": "AQAB==" }))]), vec!["e must be base64url"]),
+        (
+            json!([key(json!({ "n": "+/+/" }))]),
+            vec!["n must be base64url"],
+        ),
+        (
+            json!([key(json!({ "e": "AQAB==" }))]),
+            vec!["e must be base64url"],
+        ),
         (json!([key(json!({ "e": "AA" }))]), vec!["e must be odd"]),
-        (json!([key(json!({ "kid": 7 }))]), vec!["kid is not a string"]),
-        (json!([key(json!({ "kid": "a\u{1b}[2J" }))]), vec!["kid", "control"]),
-        (json!([jwk("a", 2048), { "kty": "EC", "crv": "P-256", "x": "x", "y": "y" }]), vec!["key 2", "\"EC\"", "RSA"]),
-        (json!([{ "kty": "OKP", "crv": "Ed25519", "x": "x" }]), vec!["\"OKP\""]),
+        (
+            json!([key(json!({ "kid": 7 }))]),
+            vec!["kid is not a string"],
+        ),
+        (
+            json!([key(json!({ "kid": "a\u{1b}[2J" }))]),
+            vec!["kid", "control"],
+        ),
+        (
+            json!([jwk("a", 2048), { "kty": "EC", "crv": "P-256", "x": "x", "y": "y" }]),
+            vec!["key 2", "\"EC\"", "RSA"],
+        ),
+        (
+            json!([{ "kty": "OKP", "crv": "Ed25519", "x": "x" }]),
+            vec!["\"OKP\""],
+        ),
         (json!([key(json!({ "kty": "rsa" }))]), vec!["\"rsa\""]),
-        (json!([key(json!({ "use": "enc" }))]), vec!["use", "\"enc\"", "\"sig\""]),
-        (json!([key(json!({ "alg": "RS384" }))]), vec!["alg", "\"RS384\"", "\"RS256\""]),
+        (
+            json!([key(json!({ "use": "enc" }))]),
+            vec!["use", "\"enc\"", "\"sig\""],
+        ),
+        (
+            json!([key(json!({ "alg": "RS384" }))]),
+            vec!["alg", "\"RS384\"", "\"RS256\""],
+        ),
         (json!([key(json!({ "alg": "PS256" }))]), vec!["\"PS256\""]),
-        (json!([key(json!({ "alg": "RSA-OAEP" }))]), vec!["\"RSA-OAEP\""]),
+        (
+            json!([key(json!({ "alg": "RSA-OAEP" }))]),
+            vec!["\"RSA-OAEP\""],
+        ),
     ] {
         cases.push((json!({ "keys": keys }).to_string(), words));
     }
     for part in ["d", "p", "q", "dp", "dq", "qi", "oth"] {
-        let keys = json!([jwk("a", 2048), key(json!({ "kid": "b", (part): "c2VjcmV0" }))]);
-        cases.push((json!({ "keys": keys }).to_string(), vec!["key 2", "private", "public keys alone"]));
+        let keys = json!([
+            jwk("a", 2048),
+            key(json!({ "kid": "b", (part): "c2VjcmV0" }))
+        ]);
+        cases.push((
+            json!({ "keys": keys }).to_string(),
+            vec!["key 2", "private", "public keys alone"],
+        ));
     }
-    cases.push((json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }] }).to_string(), vec!["private"]));
+    cases.push((
+        json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }] }).to_string(),
+        vec!["private"],
+    ));
     for (content, words) in cases {
         let (_kept, path) = file(&content);
         let output = on(&dev, &["jwks", "set", "--organization", "o", &path]);
@@ -371,10 +674,22 @@ fn a_file_that_is_no_set_of_public_keys_is_refused() {
         assert!(!stderr(&output).contains("c2VjcmV0"), "{}", stderr(&output));
         assert_eq!(stdout(&output), "");
     }
-    assert_fails(&on(&dev, &["jwks", "set", "--organization", "o", "/no/such/file.json"]), &["/no/such/file.json"]);
+    assert_fails(
+        &on(
+            &dev,
+            &["jwks", "set", "--organization", "o", "/no/such/file.json"],
+        ),
+        &["/no/such/file.json"],
+    );
     let (_kept, path) = file([0xff, 0xfe]);
-    assert_fails(&on(&dev, &["jwks", "set", "--organization", "o", &path]), &[&path, "UTF-8"]);
-    assert_fails(&on(&dev, &["jwks", "show", "--organization", "o"]), &["no keys for tokens"]);
+    assert_fails(
+        &on(&dev, &["jwks", "set", "--organization", "o", &path]),
+        &[&path, "UTF-8"],
+    );
+    assert_fails(
+        &on(&dev, &["jwks", "show", "--organization", "o"]),
+        &["no keys for tokens"],
+    );
 }
 
 /// A file of this content, and its name.
@@ -391,7 +706,8 @@ fn id(n: u32) -> String {
 }
 
 fn line(n: u32) -> String {
-    json!({ "id": id(n), "name": format!("User {n}"), "email": format!("user{n}@acme.example") }).to_string()
+    json!({ "id": id(n), "name": format!("User {n}"), "email": format!("user{n}@acme.example") })
+        .to_string()
 }
 
 /// Adds a user to a new team and gives the answer.
@@ -401,14 +717,24 @@ async fn join(dev: &Dev, user: &str) -> (StatusCode, Value) {
     let name = format!("Team {} of {user}", TEAMS.fetch_add(1, Ordering::Relaxed));
     let (_, created) = dev.post(admin, "/v1/teams", &json!({ "name": name })).await;
     let team = created["data"]["id"].as_str().expect("a team");
-    dev.post(admin, &format!("/v1/teams/{team}/members"), &json!({ "user_id": user })).await
+    dev.post(
+        admin,
+        &format!("/v1/teams/{team}/members"),
+        &json!({ "user_id": user }),
+    )
+    .await
 }
 
 #[tokio::test]
 async fn users_are_imported() {
     let dev = Dev::in_memory();
     let organization = dev.text("/organization_id");
-    let import = |path: &str| on(&dev, &["users", "import", "--organization", organization, path]);
+    let import = |path: &str| {
+        on(
+            &dev,
+            &["users", "import", "--organization", organization, path],
+        )
+    };
     let content = [
         line(1),
         String::new(),
@@ -425,9 +751,18 @@ async fn users_are_imported() {
     let (_kept, path) = file(content.join("\r\n"));
     let output = import(&path);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stdout(&output).contains("Imported 5 users"), "{}", stdout(&output));
-    for (n, status, name) in [(1, 201, "User 1"), (2, 201, "Zoë 🦀"), (3, 422, ""), (4, 422, ""), (5, 201, "Later")]
-    {
+    assert!(
+        stdout(&output).contains("Imported 5 users"),
+        "{}",
+        stdout(&output)
+    );
+    for (n, status, name) in [
+        (1, 201, "User 1"),
+        (2, 201, "Zoë 🦀"),
+        (3, 422, ""),
+        (4, 422, ""),
+        (5, 201, "Later"),
+    ] {
         let (answered, body) = join(&dev, &id(n)).await;
         assert_eq!(answered, status, "{body}");
         if status == 201 {
@@ -435,7 +770,12 @@ async fn users_are_imported() {
         }
     }
     let again = import(&path);
-    assert_eq!(again.status.code(), Some(0), "again does no harm: {}", stderr(&again));
+    assert_eq!(
+        again.status.code(),
+        Some(0),
+        "again does no harm: {}",
+        stderr(&again)
+    );
 
     let (_kept, empty) = file("");
     assert!(stdout(&import(&empty)).contains("Imported 0 users"));
@@ -458,7 +798,8 @@ async fn bad_lines_are_named_and_the_rest_goes_in() {
         json!({ "id": id(3), "name": "A", "email": "a@x.example", "status": "away" }).to_string(),
         json!({ "id": id(3), "name": "A\u{0}B", "email": "a@x.example" }).to_string(),
         json!({ "id": id(3), "name": "x".repeat(256), "email": "a@x.example" }).to_string(),
-        json!({ "id": id(3), "name": "A", "email": "a@x.example", "stauts": "inactive" }).to_string(),
+        json!({ "id": id(3), "name": "A", "email": "a@x.example", "stauts": "inactive" })
+            .to_string(),
         format!("{} {}", line(3), line(3)),
         "[".repeat(100_000),
         line(4),
@@ -467,7 +808,10 @@ async fn bad_lines_are_named_and_the_rest_goes_in() {
     .into_bytes();
     content.extend(b"\n{\"id\":\"\xff\"}\n");
     let (_kept, path) = file(&content);
-    let output = on(&dev, &["users", "import", "--organization", organization, &path]);
+    let output = on(
+        &dev,
+        &["users", "import", "--organization", organization, &path],
+    );
     let said = stderr(&output);
     assert_eq!(output.status.code(), Some(1), "{said}");
     let bad = [2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16];
@@ -477,8 +821,18 @@ async fn bad_lines_are_named_and_the_rest_goes_in() {
         .map(|line| line.split(':').next().unwrap().parse().unwrap())
         .collect();
     assert_eq!(numbers, bad, "{said}");
-    assert!(said.lines().last().unwrap().starts_with(&format!("error: {} lines", bad.len())), "{said}");
-    assert!(stdout(&output).contains("Imported 3 users"), "{}", stdout(&output));
+    assert!(
+        said.lines()
+            .last()
+            .unwrap()
+            .starts_with(&format!("error: {} lines", bad.len())),
+        "{said}"
+    );
+    assert!(
+        stdout(&output).contains("Imported 3 users"),
+        "{}",
+        stdout(&output)
+    );
     for n in [1, 2, 4] {
         assert_eq!(join(&dev, &id(n)).await.0, StatusCode::CREATED);
     }
@@ -496,7 +850,9 @@ async fn users_import_ignores_unknown_fields_on_request() {
     let said = stderr(&refused);
     assert_eq!(refused.status.code(), Some(1), "{said}");
     assert!(
-        said.contains(&format!("{path}:1: unknown field \"last_login\": correct it, or pass --ignore-unknown")),
+        said.contains(&format!(
+            "{path}:1: unknown field \"last_login\": correct it, or pass --ignore-unknown"
+        )),
         "{said}"
     );
     assert_eq!(join(&dev, &id(1)).await.0, StatusCode::NOT_FOUND);
@@ -512,16 +868,41 @@ async fn users_erase_is_final_and_import_says_so() {
     let (_kept, path) = file([line(1), line(2)].join("\n"));
     let import = ["users", "import", "--organization", organization, &path];
     succeeds(&dev, &import);
-    let said = succeeds(&dev, &["users", "erase", "--organization", organization, &id(1), &format!("usr_{}", id(7))]);
-    let expected = format!("{}: is erased.\n{}: had no profile; a tombstone keeps later events out.\n", id(1), id(7));
+    let said = succeeds(
+        &dev,
+        &[
+            "users",
+            "erase",
+            "--organization",
+            organization,
+            &id(1),
+            &format!("usr_{}", id(7)),
+        ],
+    );
+    let expected = format!(
+        "{}: is erased.\n{}: had no profile; a tombstone keeps later events out.\n",
+        id(1),
+        id(7)
+    );
     assert_eq!(said, expected);
-    let again = succeeds(&dev, &["users", "erase", "--organization", organization, &id(1)]);
+    let again = succeeds(
+        &dev,
+        &["users", "erase", "--organization", organization, &id(1)],
+    );
     assert!(again.contains("was erased before"), "{again}");
 
     let output = on(&dev, &import);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
-    assert!(stderr(&output).contains(&format!("{path}:1: this user is deleted")), "{}", stderr(&output));
-    assert!(stdout(&output).contains("Imported 1 users"), "{}", stdout(&output));
+    assert!(
+        stderr(&output).contains(&format!("{path}:1: this user is deleted")),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        stdout(&output).contains("Imported 1 users"),
+        "{}",
+        stdout(&output)
+    );
     assert_eq!(join(&dev, &id(1)).await.0, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
@@ -530,7 +911,10 @@ async fn a_thousand_users_are_imported() {
     let dev = Dev::in_memory();
     let organization = dev.text("/organization_id");
     let (_kept, path) = file((1..=1_000).map(|n| line(n) + "\n").collect::<String>());
-    let said = succeeds(&dev, &["users", "import", "--organization", organization, &path]);
+    let said = succeeds(
+        &dev,
+        &["users", "import", "--organization", organization, &path],
+    );
     assert!(said.contains("Imported 1000 users"), "{said}");
     for n in [1, 25, 26, 999, 1_000] {
         assert_eq!(join(&dev, &id(n)).await.0, StatusCode::CREATED, "user {n}");
@@ -552,8 +936,19 @@ fn a_missing_table_names_the_remedy() {
         vec!["users", "import", &path],
         vec!["users", "erase", &id(1)],
     ] {
-        let output = on(&dev, &[&command[..], &["--organization", "o", "--table", "nowhere"]].concat());
-        assert_fails(&output, &["nowhere", dev.dynamodb_url(), "--table", "muster table create"]);
+        let output = on(
+            &dev,
+            &[&command[..], &["--organization", "o", "--table", "nowhere"]].concat(),
+        );
+        assert_fails(
+            &output,
+            &[
+                "nowhere",
+                dev.dynamodb_url(),
+                "--table",
+                "muster table create",
+            ],
+        );
         assert_eq!(stdout(&output), "", "no key is shown that was not stored");
     }
 }
@@ -562,7 +957,10 @@ fn a_missing_table_names_the_remedy() {
 fn an_unreachable_table_is_said_to_be_one() {
     // Nobody has listened on this port for decades, and no free one is taken from it.
     let endpoint = "http://127.0.0.1:1";
-    let output = at(endpoint, &["keys", "create", "--organization", "o", "--kind", "itsm"]);
+    let output = at(
+        endpoint,
+        &["keys", "create", "--organization", "o", "--kind", "itsm"],
+    );
     assert_fails(&output, &[endpoint, "DynamoDB"]);
     assert_eq!(stdout(&output), "");
     assert_fails(&at(endpoint, &["table", "create"]), &[endpoint, "DynamoDB"]);
@@ -583,7 +981,14 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
         vec!["keys"],
         vec!["keys", "create", "--kind", "itsm"],
         vec!["keys", "create", "--organization", "o"],
-        vec!["keys", "create", "--organization", "o", "--kind", "tt_other"],
+        vec![
+            "keys",
+            "create",
+            "--organization",
+            "o",
+            "--kind",
+            "tt_other",
+        ],
         vec!["keys", "create", "--organization", "a b", "--kind", "itsm"],
         vec!["keys", "create", "--organization", "", "--kind", "itsm"],
         vec!["keys", "list"],
@@ -591,8 +996,24 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
         vec!["jwks"],
         vec!["jwks", "set", "x.json"],
         vec!["jwks", "set", "--organization", "o"],
-        vec!["jwks", "set", "--organization", "o", "--issuer", "", "x.json"],
-        vec!["jwks", "set", "--organization", "o", "--audience", "a\nb", "x.json"],
+        vec![
+            "jwks",
+            "set",
+            "--organization",
+            "o",
+            "--issuer",
+            "",
+            "x.json",
+        ],
+        vec![
+            "jwks",
+            "set",
+            "--organization",
+            "o",
+            "--audience",
+            "a\nb",
+            "x.json",
+        ],
         vec!["jwks", "show"],
         vec!["jwks", "show", "--organization", "o", "x.json"],
         vec!["jwks", "remove"],
@@ -605,27 +1026,74 @@ fn a_command_line_that_makes_no_sense_exits_with_2() {
     for time in ["0d", "5", "h", "-1h", "1w", "1.5h", "", "99999999999h"] {
         senseless.push([&keys[..], &["--expires-in", time]].concat());
     }
-    for networks in ["", "office", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/8,", "10.0.0.0/8 10.1.0.0/16", "::/129"] {
+    for networks in [
+        "",
+        "office",
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "10.0.0.0/8,",
+        "10.0.0.0/8 10.1.0.0/16",
+        "::/129",
+    ] {
         senseless.push([&keys[..], &["--allow-from", networks]].concat());
     }
-    for scopes in ["", "teams:all", "teams:read,,teams:write", "teams:read teams:write"] {
+    for scopes in [
+        "",
+        "teams:all",
+        "teams:read,,teams:write",
+        "teams:read teams:write",
+    ] {
         senseless.push([&keys[..], &["--scopes", scopes]].concat());
     }
     for arguments in senseless {
         let output = run(muster(&arguments));
-        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{arguments:?}: {}",
+            stderr(&output)
+        );
         assert_eq!(stdout(&output), "", "{arguments:?}");
-        assert!(stderr(&output).contains("Usage") || stderr(&output).contains("--help"), "{arguments:?}");
+        assert!(
+            stderr(&output).contains("Usage") || stderr(&output).contains("--help"),
+            "{arguments:?}"
+        );
     }
 }
 
 #[test]
 fn help_says_what_matters() {
     for (command, words) in [
-        (vec![], &["dev", "table", "keys", "jwks", "users", "this machine", "AWS_REGION", "--endpoint-url"][..]),
-        (vec!["dev"], &["--port", "3000", "0 picks", "--data-dir", "--in-memory", "--json", "127.0.0.1"]),
+        (
+            vec![],
+            &[
+                "dev",
+                "table",
+                "keys",
+                "jwks",
+                "users",
+                "this machine",
+                "AWS_REGION",
+                "--endpoint-url",
+            ][..],
+        ),
+        (
+            vec!["dev"],
+            &[
+                "--port",
+                "3000",
+                "0 picks",
+                "--data-dir",
+                "--in-memory",
+                "--json",
+                "127.0.0.1",
+            ],
+        ),
         (vec!["table"], &["create"]),
-        (vec!["table", "create"], &["template.yaml", "--table", "TABLE_NAME", "--endpoint-url"]),
+        (
+            vec!["table", "create"],
+            &["template.yaml", "--table", "TABLE_NAME", "--endpoint-url"],
+        ),
         (vec!["keys"], &["create", "list", "revoke"]),
         (
             vec!["keys", "create"],
@@ -653,8 +1121,14 @@ fn help_says_what_matters() {
                 "once",
             ],
         ),
-        (vec!["keys", "list"], &["--organization", "--json", "without the secrets"]),
-        (vec!["keys", "revoke"], &["KEY-ID", "60 seconds", "first digits"]),
+        (
+            vec!["keys", "list"],
+            &["--organization", "--json", "without the secrets"],
+        ),
+        (
+            vec!["keys", "revoke"],
+            &["KEY-ID", "60 seconds", "first digits"],
+        ),
         (vec!["jwks"], &["set", "show", "remove"]),
         (
             vec!["jwks", "set"],
@@ -695,16 +1169,30 @@ fn help_says_what_matters() {
         ),
         (
             vec!["users", "erase"],
-            &["USER-ID", "for good", "tombstone", "Deleted user", "operations.md", "--organization"],
+            &[
+                "USER-ID",
+                "for good",
+                "tombstone",
+                "Deleted user",
+                "operations.md",
+                "--organization",
+            ],
         ),
     ] {
         let output = run(muster(command.iter().chain([&"--help"])));
         assert_eq!(output.status.code(), Some(0), "{command:?}");
         let help = stdout(&output);
         for word in words {
-            assert!(help.contains(word), "{command:?} --help does not say {word:?}:\n{help}");
+            assert!(
+                help.contains(word),
+                "{command:?} --help does not say {word:?}:\n{help}"
+            );
         }
     }
     let version = run(muster(["--version"]));
-    assert!(stdout(&version).starts_with("muster "), "{}", stdout(&version));
+    assert!(
+        stdout(&version).starts_with("muster "),
+        "{}",
+        stdout(&version)
+    );
 }

@@ -32,17 +32,26 @@ fn closed_pipe() -> Stdio {
 /// A device without free space.
 #[cfg(target_os = "linux")]
 fn full_disk() -> Stdio {
-    File::options().write(true).open("/dev/full").expect("Linux has a full device").into()
+    File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux has a full device")
+        .into()
 }
 
 /// Runs a command with this standard output, and returns its exit code and standard error.
 fn run_to(mut command: Command, stdout: Stdio) -> Output {
-    let mut child = command.stdout(stdout).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut child = command
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
     wait(&mut child);
     child.wait_with_output().expect("it ended")
 }
 
-/// Every command that prints, but for `keys create` and `dev`. Each succeeds whether or not it ran before.
+/// Every command that prints, but for `keys create` and `dev`. Each succeeds whether or not it ran
+/// before.
 fn printing(dev: &Dev, folder: &Path) -> Vec<Command> {
     let file = |name: &str, content: String| {
         let path = folder.join(name);
@@ -75,15 +84,34 @@ fn printing(dev: &Dev, folder: &Path) -> Vec<Command> {
     let others: &[&[&str]] = &[
         &["tickets", "check", &good],
         &["tickets", "send", &events, "--to", url],
-        &["tickets", "generate", "--organization", organization, "--tickets", "1"],
-        &["tickets", "redrive", "--from", url, "--reason", "no letter has this reason"],
+        &[
+            "tickets",
+            "generate",
+            "--organization",
+            organization,
+            "--tickets",
+            "1",
+        ],
+        &[
+            "tickets",
+            "redrive",
+            "--from",
+            url,
+            "--reason",
+            "no letter has this reason",
+        ],
         &["openapi", "itsm"],
         &["--version"],
         &["--help"],
         &["keys", "create", "--help"],
     ];
-    let on_table = on_table.iter().map(|arguments| [arguments, &["--endpoint-url", dev.dynamodb_url()][..]].concat());
-    on_table.chain(others.iter().map(|arguments| arguments.to_vec())).map(muster).collect()
+    let on_table = on_table
+        .iter()
+        .map(|arguments| [arguments, &["--endpoint-url", dev.dynamodb_url()][..]].concat());
+    on_table
+        .chain(others.iter().map(|arguments| arguments.to_vec()))
+        .map(muster)
+        .collect()
 }
 
 #[test]
@@ -92,7 +120,11 @@ fn closed_pipe_ends_every_command_quietly() {
     for command in printing(&dev, folder.path()) {
         let name = format!("{command:?}");
         let output = run_to(command, closed_pipe());
-        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()), "{name}");
+        assert_eq!(
+            (output.status.code(), stderr(&output)),
+            (Some(0), String::new()),
+            "{name}"
+        );
     }
 }
 
@@ -102,10 +134,23 @@ fn full_disk_fails_every_command() {
     let (dev, folder) = (Dev::in_memory(), tempfile::tempdir().expect("a folder"));
     for command in printing(&dev, folder.path()) {
         eprintln!("{command:?}");
-        assert_fails(&run_to(command, full_disk()), &["could not write to standard output", "No space left"]);
+        assert_fails(
+            &run_to(command, full_disk()),
+            &["could not write to standard output", "No space left"],
+        );
     }
-    let day = muster(["tickets", "generate", "--organization", "o", "--output", "/dev/full"]);
-    assert_fails(&run(day), &["could not write to /dev/full", "No space left"]);
+    let day = muster([
+        "tickets",
+        "generate",
+        "--organization",
+        "o",
+        "--output",
+        "/dev/full",
+    ]);
+    assert_fails(
+        &run(day),
+        &["could not write to /dev/full", "No space left"],
+    );
 }
 
 #[test]
@@ -114,11 +159,26 @@ fn closed_pipe_does_not_hide_a_failure() {
     let file = folder.path().join("lines.jsonl");
     fs::write(&file, "no JSON").expect("a file can be written");
     let file = file.to_str().expect("a path in UTF-8");
-    let import = ["users", "import", "--organization", "o", file, "--endpoint-url", dev.dynamodb_url()];
-    for command in [&import[..], &["tickets", "send", file, "--to", dev.text("/url")]] {
+    let import = [
+        "users",
+        "import",
+        "--organization",
+        "o",
+        file,
+        "--endpoint-url",
+        dev.dynamodb_url(),
+    ];
+    for command in [
+        &import[..],
+        &["tickets", "send", file, "--to", dev.text("/url")],
+    ] {
         let output = run_to(muster(command), closed_pipe());
         assert_eq!(output.status.code(), Some(1), "{command:?}");
-        assert!(stderr(&output).contains(":1: not "), "{command:?}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains(":1: not "),
+            "{command:?}: {}",
+            stderr(&output)
+        );
     }
     let output = run_to(muster(["tickets", "check", file]), closed_pipe());
     assert_fails(&output, &["events with faults: 1"]);
@@ -127,7 +187,11 @@ fn closed_pipe_does_not_hide_a_failure() {
 /// The arguments of `keys create` and of `keys list` for the same organization.
 fn keys_of<'a>(endpoint: &'a str, organization: &'a str) -> [Vec<&'a str>; 2] {
     let target = ["--organization", organization, "--endpoint-url", endpoint];
-    [&["keys", "create", "--kind", "itsm"][..], &["keys", "list", "--json"]].map(|verb| [verb, &target[..]].concat())
+    [
+        &["keys", "create", "--kind", "itsm"][..],
+        &["keys", "list", "--json"],
+    ]
+    .map(|verb| [verb, &target[..]].concat())
 }
 
 #[test]
@@ -141,9 +205,18 @@ fn key_that_cannot_be_printed_is_deleted() {
     for output in outputs {
         for json in [None, Some("--json")] {
             let created = run_to(muster(create.iter().copied().chain(json)), output());
-            assert_fails(&created, &["could not write to standard output", "the key is deleted again"]);
+            assert_fails(
+                &created,
+                &[
+                    "could not write to standard output",
+                    "the key is deleted again",
+                ],
+            );
             let listed = run(muster(&list));
-            assert_eq!((listed.status.code(), stdout(&listed)), (Some(0), String::new()));
+            assert_eq!(
+                (listed.status.code(), stdout(&listed)),
+                (Some(0), String::new())
+            );
         }
     }
     // The same command with an output that accepts the secret creates one key.
@@ -156,7 +229,10 @@ async fn without_deletion(State(to): State<String>, headers: HeaderMap, body: By
     let target = headers["x-amz-target"].to_str().expect("text").to_owned();
     if target.ends_with(".DeleteItem") {
         let kind = "com.amazon.coral.service#AccessDeniedException";
-        return (StatusCode::BAD_REQUEST, json!({ "__type": kind, "message": "not for you" }).to_string())
+        return (
+            StatusCode::BAD_REQUEST,
+            json!({ "__type": kind, "message": "not for you" }).to_string(),
+        )
             .into_response();
     }
     let mut request = reqwest::Client::new().post(to).body(body);
@@ -172,30 +248,51 @@ async fn without_deletion(State(to): State<String>, headers: HeaderMap, body: By
 #[tokio::test]
 async fn key_that_cannot_be_deleted_is_named() {
     let dev = Dev::in_memory();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let router = Router::new().route("/", post(without_deletion)).with_state(dev.dynamodb_url().to_owned());
+    let router = Router::new()
+        .route("/", post(without_deletion))
+        .with_state(dev.dynamodb_url().to_owned());
     tokio::spawn(async move { axum::serve(listener, router).await });
     let created = tokio::task::spawn_blocking(move || {
         let [create, _] = keys_of(&url, "org_kept");
         run_to(muster(create), closed_pipe())
     });
     let created = created.await.expect("it does not panic");
-    assert_fails(&created, &["could not be deleted", "muster keys revoke --organization org_kept ", "not for you"]);
+    assert_fails(
+        &created,
+        &[
+            "could not be deleted",
+            "muster keys revoke --organization org_kept ",
+            "not for you",
+        ],
+    );
 
     let [_, list] = keys_of(dev.dynamodb_url(), "org_kept");
     let listed = stdout(&run(muster(list)));
     let listed: Value = serde_json::from_str(&listed).expect("one key");
-    assert!(stderr(&created).contains(listed["id"].as_str().expect("an id")), "{}", stderr(&created));
+    assert!(
+        stderr(&created).contains(listed["id"].as_str().expect("an id")),
+        "{}",
+        stderr(&created)
+    );
 }
 
 #[test]
 fn dev_without_a_greeting_ends() {
     let dev = || muster(["dev", "--in-memory", "--port", "0"]);
     let output = run_to(dev(), closed_pipe());
-    assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(0), String::new())
+    );
     #[cfg(target_os = "linux")]
-    assert_fails(&run_to(dev(), full_disk()), &["could not write to standard output", "No space left"]);
+    assert_fails(
+        &run_to(dev(), full_disk()),
+        &["could not write to standard output", "No space left"],
+    );
 }
 
 #[tokio::test]
@@ -204,8 +301,14 @@ async fn dev_without_a_standard_error_serves() {
     // Every request is logged.
     command.env("RUST_LOG", "trace").stderr(closed_pipe());
     let (child, line) = first_line(&mut command);
-    let dev = Dev { child, description: serde_json::from_str(&line).expect("the first line is JSON") };
-    assert_eq!(dev.list(dev.text("/keys/itsm/admin")).await.0, StatusCode::OK);
+    let dev = Dev {
+        child,
+        description: serde_json::from_str(&line).expect("the first line is JSON"),
+    };
+    assert_eq!(
+        dev.list(dev.text("/keys/itsm/admin")).await.0,
+        StatusCode::OK
+    );
 }
 
 #[test]
@@ -214,9 +317,20 @@ fn notes_without_a_standard_error_are_dropped() {
     let [create, _] = keys_of(dev.dynamodb_url(), "org_quiet");
     let mut command = muster(create);
     let created = command.stderr(closed_pipe()).output().expect("it runs");
-    assert_eq!((created.status.code(), stdout(&created).lines().count()), (Some(0), 1));
+    assert_eq!(
+        (created.status.code(), stdout(&created).lines().count()),
+        (Some(0), 1)
+    );
 
-    let mut command = muster(["keys", "revoke", "--organization", "o", "0", "--endpoint-url", dev.dynamodb_url()]);
+    let mut command = muster([
+        "keys",
+        "revoke",
+        "--organization",
+        "o",
+        "0",
+        "--endpoint-url",
+        dev.dynamodb_url(),
+    ]);
     let failed = command.stderr(closed_pipe()).output().expect("it runs");
     assert_eq!(failed.status.code(), Some(1));
 }

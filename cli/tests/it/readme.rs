@@ -1,4 +1,5 @@
-//! The walk of the README: its `bash` blocks, run in one shell as they stand, print what the page shows.
+//! The walk of the README: its `bash` blocks, run in one shell as they stand, print what the page
+//! shows.
 
 use std::{
     env,
@@ -30,7 +31,8 @@ struct Block {
     output: String,
 }
 
-/// Returns the `bash` blocks of a page in order. The output of a block is the `json` or `text` block that comes next.
+/// Returns the `bash` blocks of a page in order. The output of a block is the `json` or `text`
+/// block that comes next.
 fn blocks(page: &str) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     let mut fences = page.split("\n```");
@@ -38,8 +40,13 @@ fn blocks(page: &str) -> Vec<Block> {
     while let (Some(_prose), Some(fenced)) = (fences.next(), fences.next()) {
         let (language, content) = fenced.split_once('\n').unwrap_or((fenced, ""));
         match (language, blocks.last_mut()) {
-            ("bash", _) => blocks.push(Block { commands: content.to_owned(), output: String::new() }),
-            ("json" | "text", Some(block)) if block.output.is_empty() => content.clone_into(&mut block.output),
+            ("bash", _) => blocks.push(Block {
+                commands: content.to_owned(),
+                output: String::new(),
+            }),
+            ("json" | "text", Some(block)) if block.output.is_empty() => {
+                content.clone_into(&mut block.output)
+            }
             ("json" | "text", _) => panic!("no block of commands precedes this output: {content}"),
             _ => {}
         }
@@ -65,12 +72,18 @@ impl Masked {
         let mut masked = String::new();
         let mut rest = line;
         while let Some(next) = rest.chars().next() {
-            let id = rest.get(..36).filter(|word| is_uuid(word) && !word.starts_with(Self::FIXED));
+            let id = rest
+                .get(..36)
+                .filter(|word| is_uuid(word) && !word.starts_with(Self::FIXED));
             let length = if let Some(id) = id {
-                let known = self.ids.iter().position(|known| known == id).unwrap_or_else(|| {
-                    self.ids.push(id.to_owned());
-                    self.ids.len() - 1
-                });
+                let known = self
+                    .ids
+                    .iter()
+                    .position(|known| known == id)
+                    .unwrap_or_else(|| {
+                        self.ids.push(id.to_owned());
+                        self.ids.len() - 1
+                    });
                 masked.extend(["<id ", &known.to_string(), ">"]);
                 id.len()
             } else {
@@ -92,7 +105,8 @@ fn is_uuid(word: &str) -> bool {
         })
 }
 
-/// Replaces the values of the JSON fields `timestamp` and `…_at`: times in RFC 3339 and Unix seconds.
+/// Replaces the values of the JSON fields `timestamp` and `…_at`: times in RFC 3339 and Unix
+/// seconds.
 fn without_times(line: &str) -> String {
     // A time has neither a brace nor a comma, so it ends where the piece of its field does.
     let masked = |piece: &str| {
@@ -103,19 +117,30 @@ fn without_times(line: &str) -> String {
         is_masked.then(|| format!("{field}\":<time>{}", &rest[value.len()..]))
     };
     let pieces = line.split_inclusive(['{', ',', '}']);
-    pieces.map(|piece| masked(piece).unwrap_or_else(|| piece.to_owned())).collect()
+    pieces
+        .map(|piece| masked(piece).unwrap_or_else(|| piece.to_owned()))
+        .collect()
 }
 
 fn is_time(value: &str) -> bool {
-    let shape: String = value.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let shape: String = value
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
     shape == "0000000000" || shape == "\"0000-00-00T00:00:00Z\""
 }
 
 /// Replaces the figures in `in 0.1 s, 9 a second`.
 fn without_durations(line: &str) -> String {
-    let Some((before, after)) = line.split_once(" in ") else { return line.to_owned() };
-    let Some((seconds, rest)) = after.split_once(" s, ") else { return line.to_owned() };
-    let Some((rate, rest)) = rest.split_once(" a second.") else { return line.to_owned() };
+    let Some((before, after)) = line.split_once(" in ") else {
+        return line.to_owned();
+    };
+    let Some((seconds, rest)) = after.split_once(" s, ") else {
+        return line.to_owned();
+    };
+    let Some((rate, rest)) = rest.split_once(" a second.") else {
+        return line.to_owned();
+    };
     if seconds.parse::<f64>().is_err() || rate.parse::<u64>().is_err() {
         return line.to_owned();
     }
@@ -125,16 +150,31 @@ fn without_durations(line: &str) -> String {
 #[test]
 fn mask_hides_ids_and_times_alone() {
     let mut masked = Masked::default();
-    let (one, two) = ("01a20024-2dce-7152-bc84-89f71c4ce334", "e9fc7e25-3b6b-4c4e-9d26-3cc1d7f3a3f0");
-    assert_eq!(masked.line(&format!("team_{one},/v1/{two}/{one}")), "team_<id 0>,/v1/<id 1>/<id 0>");
+    let (one, two) = (
+        "01a20024-2dce-7152-bc84-89f71c4ce334",
+        "e9fc7e25-3b6b-4c4e-9d26-3cc1d7f3a3f0",
+    );
+    assert_eq!(
+        masked.line(&format!("team_{one},/v1/{two}/{one}")),
+        "team_<id 0>,/v1/<id 1>/<id 0>"
+    );
     for (line, shown) in [
         (
             r#"{"created_at":1795298700,"at":"2026-11-21T22:05:00Z"}"#,
             r#"{"created_at":<time>,"at":"2026-11-21T22:05:00Z"}"#,
         ),
-        (r#"{"timestamp":"2026-11-21T22:05:00Z","path":"/"}"#, r#"{"timestamp":<time>,"path":"/"}"#),
-        (r#"{"a":[{"queried_at":1795298700}],"b_at":null}"#, r#"{"a":[{"queried_at":<time>}],"b_at":null}"#),
-        ("Sent 1 event to x in 0.1 s, 12 a second.", "Sent 1 event to x in <seconds> s, <rate> a second."),
+        (
+            r#"{"timestamp":"2026-11-21T22:05:00Z","path":"/"}"#,
+            r#"{"timestamp":<time>,"path":"/"}"#,
+        ),
+        (
+            r#"{"a":[{"queried_at":1795298700}],"b_at":null}"#,
+            r#"{"a":[{"queried_at":<time>}],"b_at":null}"#,
+        ),
+        (
+            "Sent 1 event to x in 0.1 s, 12 a second.",
+            "Sent 1 event to x in <seconds> s, <rate> a second.",
+        ),
     ] {
         assert_eq!(masked.line(line), shown);
     }
@@ -151,7 +191,10 @@ fn mask_hides_ids_and_times_alone() {
 #[test]
 fn blocks_have_the_output_that_follows() {
     let page = "a\n```sh\nleft out\n```\nb\n```bash\none\ntwo\n```\n\n```json\n{}\n```\nc\n```bash\nthree\n```\nd\n";
-    let block = |commands: &str, output: &str| Block { commands: commands.to_owned(), output: output.to_owned() };
+    let block = |commands: &str, output: &str| Block {
+        commands: commands.to_owned(),
+        output: output.to_owned(),
+    };
     assert_eq!(blocks(page), [block("one\ntwo", "{}"), block("three", "")]);
 }
 
@@ -168,10 +211,14 @@ struct Walk {
 }
 
 impl Walk {
-    /// Starts a stack as the page says, but on a free port. The process ends when the first value is dropped.
+    /// Starts a stack as the page says, but on a free port. The process ends when the first value
+    /// is dropped.
     fn local() -> (Dev, Self) {
         let (child, lines) = lines(&mut muster(["dev", "--in-memory", "--port", "0"]));
-        let dev = Dev { child, description: Value::Null };
+        let dev = Dev {
+            child,
+            description: Value::Null,
+        };
         let mut greeting = String::new();
         for line in lines {
             greeting.extend([&*line, "\n"]);
@@ -179,39 +226,86 @@ impl Walk {
                 break;
             }
         }
-        let url = greeting.split_whitespace().find(|word| word.starts_with("http://"));
+        let url = greeting
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"));
         let addresses = vec![url.expect("the greeting has the address").to_owned()];
-        // On a busy machine a batch of events fails, and is received again after the visibility timeout of three minutes.
-        (dev, Self { addresses, greeting, replaced: Vec::new(), patience: 10 * PATIENCE })
+        // On a busy machine a batch of events fails, and is received again after the visibility
+        // timeout of three minutes.
+        (
+            dev,
+            Self {
+                addresses,
+                greeting,
+                replaced: Vec::new(),
+                patience: 10 * PATIENCE,
+            },
+        )
     }
 
-    /// Uses the deployed stack that the file at this path describes. An operator's commands put the demo organization there.
+    /// Uses the deployed stack that the file at this path describes. An operator's commands put the
+    /// demo organization there.
     fn deployed(path: &Path) -> (Dev, Self) {
         let dev = Dev::in_memory();
         let description = fs::read(path).expect("the description can be read");
-        let description: Value = serde_json::from_slice(&description).expect("the description is JSON");
-        let text = |pointer: &str| description.pointer(pointer).and_then(Value::as_str).expect("it is described");
+        let description: Value =
+            serde_json::from_slice(&description).expect("the description is JSON");
+        let text = |pointer: &str| {
+            description
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .expect("it is described")
+        };
         let operate = |arguments: &[&str]| {
             let organization = ["--organization", dev.text("/organization_id")];
-            let table = ["--table", text("/table"), "--endpoint-url", text("/endpoint_url")];
+            let table = [
+                "--table",
+                text("/table"),
+                "--endpoint-url",
+                text("/endpoint_url"),
+            ];
             let mut command = muster(arguments);
             command.args(organization).args(table);
             let output = run(command);
-            assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+            assert!(
+                output.status.success(),
+                "{arguments:?}: {}",
+                stderr(&output)
+            );
             stdout(&output)
         };
-        let users = dev.description["users"].as_array().expect("the demo has users");
+        let users = dev.description["users"]
+            .as_array()
+            .expect("the demo has users");
         let lines: Vec<_> = users.iter().map(Value::to_string).collect();
         let file = tempfile::NamedTempFile::new().expect("a file can be made");
         fs::write(file.path(), lines.join("\n")).expect("a file can be written");
-        operate(&["users", "import", file.path().to_str().expect("a path in UTF-8")]);
+        operate(&[
+            "users",
+            "import",
+            file.path().to_str().expect("a path in UTF-8"),
+        ]);
         let keys = ["tt_admin", "itsm"].map(|kind| operate(&["keys", "create", "--kind", kind]));
-        let (url, queue) = (text("/url").to_owned(), text("/queues/tickets/url").to_owned());
+        let (url, queue) = (
+            text("/url").to_owned(),
+            text("/queues/tickets/url").to_owned(),
+        );
         // The ticket queue has an address of its own, and no `/_dev/queues`.
         let depths = depths(queue.clone());
-        let replaced = vec![("--to $MUSTER", format!("--to {queue}")), ("$MUSTER/_dev", format!("{depths}/_dev"))];
+        let replaced = vec![
+            ("--to $MUSTER", format!("--to {queue}")),
+            ("$MUSTER/_dev", format!("{depths}/_dev")),
+        ];
         let greeting = format!("{url} {}", keys.concat());
-        (dev, Self { addresses: vec![queue, url], greeting, replaced, patience: 30 * PATIENCE })
+        (
+            dev,
+            Self {
+                addresses: vec![queue, url],
+                greeting,
+                replaced,
+                patience: 30 * PATIENCE,
+            },
+        )
     }
 
     /// Runs the blocks in one shell, and returns the output and the exit code of each.
@@ -221,8 +315,12 @@ impl Walk {
         fs::write(file("muster-dev.txt"), &self.greeting).expect("a file can be written");
         let mut script = String::new();
         for Block { commands, .. } in blocks {
-            let commands =
-                self.replaced.iter().fold(commands.clone(), |commands, (from, to)| commands.replace(from, to));
+            let commands = self
+                .replaced
+                .iter()
+                .fold(commands.clone(), |commands, (from, to)| {
+                    commands.replace(from, to)
+                });
             script.push_str(&commands);
             script.push_str("\nprintf '\\n%s%s\\n' '");
             script.extend([SEPARATOR, "' $?\n"]);
@@ -253,7 +351,10 @@ impl Walk {
         }
         let read = |name: &str| fs::read_to_string(file(name)).expect("the output is UTF-8");
         let (output, errors) = (read("stdout"), read("stderr"));
-        let output = self.addresses.iter().fold(output, |output, address| output.replace(address, ADDRESS));
+        let output = self
+            .addresses
+            .iter()
+            .fold(output, |output, address| output.replace(address, ADDRESS));
         assert!(ended.is_some(), "the walk does not end: {output}\n{errors}");
         assert_eq!(errors, "", "{output}");
         let mut taken = Vec::new();
@@ -270,7 +371,10 @@ impl Walk {
 
 /// The search path, with the program under test first.
 fn path_of_muster() -> OsString {
-    let program = Path::new(env!("CARGO_BIN_EXE_muster")).parent().expect("a folder").to_owned();
+    let program = Path::new(env!("CARGO_BIN_EXE_muster"))
+        .parent()
+        .expect("a folder")
+        .to_owned();
     let others = env::var_os("PATH").unwrap_or_default();
     env::join_paths([program].into_iter().chain(env::split_paths(&others))).expect("folders")
 }
@@ -279,22 +383,36 @@ fn path_of_muster() -> OsString {
 fn depths(queue: String) -> String {
     async fn depth(State(queue): State<String>) -> String {
         let url = url::Url::parse(&queue).expect("the URL of a queue");
-        let sqs = aws_sdk_sqs::Client::new(&emulator::sdk_config(&url.origin().ascii_serialization()));
+        let sqs =
+            aws_sdk_sqs::Client::new(&emulator::sdk_config(&url.origin().ascii_serialization()));
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         ];
-        let asked = sqs.get_queue_attributes().queue_url(queue).set_attribute_names(Some(names.to_vec()));
-        let attributes = asked.send().await.expect("the queue responds").attributes.unwrap_or_default();
+        let asked = sqs
+            .get_queue_attributes()
+            .queue_url(queue)
+            .set_attribute_names(Some(names.to_vec()));
+        let attributes = asked
+            .send()
+            .await
+            .expect("the queue responds")
+            .attributes
+            .unwrap_or_default();
         let [visible, in_flight] = names.map(|name| attributes[&name].clone());
         format!(r#"{{"tickets":{{"visible":{visible},"in_flight":{in_flight}}}}}"#)
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
     listener.set_nonblocking(true).expect("tokio can use it");
-    let router = Router::new().route("/_dev/queues", get(depth)).with_state(queue);
+    let router = Router::new()
+        .route("/_dev/queues", get(depth))
+        .with_state(queue);
     thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
             axum::serve(listener, router).await.expect("it serves");
@@ -320,7 +438,11 @@ fn walk_of_the_readme_prints_its_outputs() {
     for (Block { commands, output }, (actual, code)) in blocks.iter().zip(&taken) {
         assert_eq!(code, "0", "{commands}\n{actual}");
         let expected: Vec<_> = output.trim().lines().map(|line| shown.line(line)).collect();
-        let actual: Vec<_> = actual.trim().lines().map(|line| printed.line(line)).collect();
+        let actual: Vec<_> = actual
+            .trim()
+            .lines()
+            .map(|line| printed.line(line))
+            .collect();
         assert_eq!(actual, expected, "{commands}");
     }
 }

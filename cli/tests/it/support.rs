@@ -41,11 +41,16 @@ pub fn run(command: Command) -> Output {
 
 /// Runs a command to its end, for which it has some time.
 pub fn run_within(mut command: Command, patience: Duration) -> Output {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
     let read = |mut pipe: Box<dyn Read + Send>| {
         thread::spawn(move || {
             let mut bytes = Vec::new();
-            pipe.read_to_end(&mut bytes).expect("the output can be read");
+            pipe.read_to_end(&mut bytes)
+                .expect("the output can be read");
             bytes
         })
     };
@@ -53,7 +58,11 @@ pub fn run_within(mut command: Command, patience: Duration) -> Output {
     let stderr = read(Box::new(child.stderr.take().expect("it is piped")));
     let status = wait_within(&mut child, patience);
     let text = |thread: thread::JoinHandle<Vec<u8>>| thread.join().expect("reading does not panic");
-    Output { status, stdout: text(stdout), stderr: text(stderr) }
+    Output {
+        status,
+        stdout: text(stdout),
+        stderr: text(stderr),
+    }
 }
 
 /// Waits for a child to end; one that does not is killed, and fails the test.
@@ -105,7 +114,10 @@ pub fn assert_fails(output: &Output, words: &[&str]) {
     for word in words {
         assert!(error.contains(word), "{word:?} is not in: {error}");
     }
-    assert!(!error.contains("panicked") && !error.contains("RUST_BACKTRACE"), "{error}");
+    assert!(
+        !error.contains("panicked") && !error.contains("RUST_BACKTRACE"),
+        "{error}"
+    );
 }
 
 /// A `muster dev --json` that serves; killed when it is dropped.
@@ -129,7 +141,10 @@ impl Dev {
     }
 
     pub fn text(&self, pointer: &str) -> &str {
-        self.description.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} is a text"))
+        self.description
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer} is a text"))
     }
 
     pub fn dynamodb_url(&self) -> &str {
@@ -138,13 +153,17 @@ impl Dev {
 
     /// The list of teams as `token` may see it.
     pub async fn list(&self, token: &str) -> (StatusCode, Value) {
-        let request = Client::new().get(format!("{}/v1/teams", self.text("/url"))).bearer_auth(token);
+        let request = Client::new()
+            .get(format!("{}/v1/teams", self.text("/url")))
+            .bearer_auth(token);
         answer(request).await
     }
 
     /// Creates something.
     pub async fn post(&self, token: &str, path: &str, body: &Value) -> (StatusCode, Value) {
-        let request = Client::new().post(format!("{}{path}", self.text("/url"))).bearer_auth(token);
+        let request = Client::new()
+            .post(format!("{}{path}", self.text("/url")))
+            .bearer_auth(token);
         answer(request.json(body)).await
     }
 }
@@ -171,15 +190,24 @@ pub fn first_line(command: &mut Command) -> (Child, String) {
 
 /// Starts a command and gives its lines as they come, each within bounded time.
 pub fn lines(command: &mut Command) -> (Child, impl Iterator<Item = String> + use<>) {
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
     let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for line in stdout.lines() {
-            if sender.send(line.expect("the program writes UTF-8")).is_err() {
+            if sender
+                .send(line.expect("the program writes UTF-8"))
+                .is_err()
+            {
                 return;
             }
         }
     });
-    (child, std::iter::from_fn(move || receiver.recv_timeout(PATIENCE).ok()))
+    (
+        child,
+        std::iter::from_fn(move || receiver.recv_timeout(PATIENCE).ok()),
+    )
 }

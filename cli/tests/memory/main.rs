@@ -1,5 +1,5 @@
-//! The memory that a list of 20,000 teams takes in the function: a program of its own, because it counts all allocations. The
-//! engine is another process.
+//! The memory that a list of 20,000 teams takes in the function: a program of its own, because it
+//! counts all allocations. The engine is another process.
 
 #[path = "../../../tests/it/support/crowd.rs"]
 mod crowd;
@@ -29,16 +29,27 @@ struct Dev(Child, Value);
 impl Dev {
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
-        command.args(["dev", "--in-memory", "--json", "--port", "0"]).stdin(Stdio::null()).stdout(Stdio::piped());
+        command
+            .args(["dev", "--in-memory", "--json", "--port", "0"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("the program writes a line");
-        Self(child, serde_json::from_str(&line).expect("the line is JSON"))
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("the program writes a line");
+        Self(
+            child,
+            serde_json::from_str(&line).expect("the line is JSON"),
+        )
     }
 
     fn text(&self, pointer: &str) -> &str {
-        self.1.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer} is a text"))
+        self.1
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_else(|| panic!("{pointer} is a text"))
     }
 }
 
@@ -50,7 +61,13 @@ impl Drop for Dev {
 }
 
 /// Calls the teams function in this process. Returns the status and the body.
-async fn call(deps: &Deps, token: &str, method: &str, query: &str, body: Option<&Value>) -> (u16, String) {
+async fn call(
+    deps: &Deps,
+    token: &str,
+    method: &str,
+    query: &str,
+    body: Option<&Value>,
+) -> (u16, String) {
     let event = json!({
         "version": "2.0",
         "routeKey": "$default",
@@ -73,34 +90,64 @@ async fn call(deps: &Deps, token: &str, method: &str, query: &str, body: Option<
         "isBase64Encoded": false,
     });
     let mut context = Context::default();
-    context.deadline = u64::try_from(Timestamp::now().plus(Duration::from_secs(30)).millis()).expect("a time of today");
-    let request = muster::lambda::request(&event.to_string()).expect("an event").with_lambda_context(context);
+    context.deadline = u64::try_from(Timestamp::now().plus(Duration::from_secs(30)).millis())
+        .expect("a time of today");
+    let request = muster::lambda::request(&event.to_string())
+        .expect("an event")
+        .with_lambda_context(context);
     let Ok(response) = muster_teams::handle(request, deps).await;
     let (parts, body) = response.into_parts();
-    let Body::Text(text) = body else { panic!("not a text: {body:?}") };
+    let Body::Text(text) = body else {
+        panic!("not a text: {body:?}")
+    };
     (parts.status.as_u16(), text)
 }
 
 #[tokio::test]
 async fn page_of_20_000_teams_takes_below_40_mb() {
     let dev = Dev::start();
-    let (url, table, org) = (dev.text("/dynamodb_url"), dev.text("/table"), dev.text("/organization_id"));
+    let (url, table, org) = (
+        dev.text("/dynamodb_url"),
+        dev.text("/table"),
+        dev.text("/organization_id"),
+    );
     let token = dev.text("/keys/itsm/admin").to_owned();
     let deps = Deps::new(Table::new(emulator::client(url), table));
-    let (status, created) = call(&deps, &token, "POST", "", Some(&json!({ "name": "First" }))).await;
+    let (status, created) =
+        call(&deps, &token, "POST", "", Some(&json!({ "name": "First" }))).await;
     assert_eq!(status, 201, "{created}");
     let created: Value = serde_json::from_str(&created).expect("a body is JSON");
-    let first = created["data"]["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("an id");
-    let raw = Raw { client: emulator::client(url), table: table.to_owned() };
-    raw.put_teams(org, first, (1..TEAMS).map(|n| format!("Team {:05} of 20,000", n * 7_919 % TEAMS))).await;
+    let first = created["data"]["id"]
+        .as_str()
+        .and_then(|id| id.strip_prefix("team_"))
+        .expect("an id");
+    let raw = Raw {
+        client: emulator::client(url),
+        table: table.to_owned(),
+    };
+    raw.put_teams(
+        org,
+        first,
+        (1..TEAMS).map(|n| format!("Team {:05} of 20,000", n * 7_919 % TEAMS)),
+    )
+    .await;
     drop(raw);
 
-    for query in ["search=777", "sortBy=name&page=500", "page=500", "sortBy=updatedAt"] {
+    for query in [
+        "search=777",
+        "sortBy=name&page=500",
+        "page=500",
+        "sortBy=updatedAt",
+    ] {
         let before = ALLOCATIONS.current_usage();
         ALLOCATIONS.reset_peak_usage();
         let (status, page) = call(&deps, &token, "GET", &format!("limit=20&{query}"), None).await;
         let taken = ALLOCATIONS.peak_usage() - before;
-        assert_eq!((status, page.matches("\"queue_strategy\"").count()), (200, 20), "{query}: {page}");
+        assert_eq!(
+            (status, page.matches("\"queue_strategy\"").count()),
+            (200, 20),
+            "{query}: {page}"
+        );
         assert!(taken > 1024, "nothing is counted");
         assert!(taken <= MAX_BYTES, "{query}: {taken} bytes");
     }

@@ -35,29 +35,45 @@ pub struct Deps {
 ///
 /// # Errors
 /// Never: messages that have to come again are named in the answer.
-pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatchResponse, Infallible> {
+pub async fn handle(
+    event: LambdaEvent<SqsEvent>,
+    deps: &Deps,
+) -> Result<SqsBatchResponse, Infallible> {
     let mut batch = Batch::new(event);
     let now = (deps.clock)();
     let store = deps.table.until(batch.deadline());
 
     let mut organizations: BTreeMap<OrganizationId, Tickets> = BTreeMap::new();
-    let parsed: Vec<_> = batch.bodies().map(|body| events::ticket_event(body, now)).collect();
+    let parsed: Vec<_> = batch
+        .bodies()
+        .map(|body| events::ticket_event(body, now))
+        .collect();
     let mut unknown_priorities = 0;
     for (position, message) in parsed.into_iter().enumerate() {
         match message {
-            Ok(TicketMessage { event, has_unknown_priority }) => {
+            Ok(TicketMessage {
+                event,
+                has_unknown_priority,
+            }) => {
                 unknown_priorities += usize::from(has_unknown_priority);
-                organizations.entry(event.organization_id.clone()).or_default().add(position, event);
+                organizations
+                    .entry(event.organization_id.clone())
+                    .or_default()
+                    .add(position, event);
             }
             Err(poison) => batch.poison(position, poison),
         }
     }
     telemetry::record(|measured| measured.unknown_priorities += unknown_priorities);
-    let settled = join_all(organizations.into_iter().map(async |(organization, tickets)| {
-        let (messages, work) = tickets.in_order();
-        let failures = assign::settle(&store, &organization, &work, now).await;
-        (organization, messages.into_iter().zip(failures))
-    }))
+    let settled = join_all(
+        organizations
+            .into_iter()
+            .map(async |(organization, tickets)| {
+                let (messages, work) = tickets.in_order();
+                let failures = assign::settle(&store, &organization, &work, now).await;
+                (organization, messages.into_iter().zip(failures))
+            }),
+    )
     .await;
     for (organization, settled) in settled {
         for (messages, failure) in settled {
@@ -68,7 +84,9 @@ pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatc
                         batch.poison(message, Poison::unknown_organization());
                     }
                 }
-                Some(Failure::Store(error)) => batch.fail(messages, Some(organization.clone()), error),
+                Some(Failure::Store(error)) => {
+                    batch.fail(messages, Some(organization.clone()), error)
+                }
             }
         }
     }
@@ -86,8 +104,8 @@ impl Tickets {
         events.push(event);
     }
 
-    /// Each ticket's events in the order of their versions, and the tickets in the order of their oldest: a queue hands its
-    /// messages out in any.
+    /// Each ticket's events in the order of their versions, and the tickets in the order of their
+    /// oldest: a queue hands its messages out in any.
     fn in_order(self) -> (Vec<Vec<usize>>, Vec<Work>) {
         let mut tickets: Vec<_> = self.0.into_iter().collect();
         for (_, (_, events)) in &mut tickets {
@@ -97,7 +115,15 @@ impl Tickets {
             let oldest = |events: &[TicketEvent]| events.first().map(|event| event.version.clone());
             oldest(a).cmp(&oldest(b))
         });
-        let work = |(ticket_id, (messages, events))| (messages, Work { ticket_id, cause: Cause::Events(events) });
+        let work = |(ticket_id, (messages, events))| {
+            (
+                messages,
+                Work {
+                    ticket_id,
+                    cause: Cause::Events(events),
+                },
+            )
+        };
         tickets.into_iter().map(work).unzip()
     }
 }

@@ -1,4 +1,5 @@
-//! The announcements and jobs that follow from a batch of the stream's records, decided before anything is sent.
+//! The announcements and jobs that follow from a batch of the stream's records, decided before
+//! anything is sent.
 
 use std::collections::BTreeMap;
 
@@ -48,18 +49,29 @@ impl Batch {
     /// # Errors
     /// The reason that the record cannot be read.
     fn add(&mut self, position: usize, record: &RawValue) -> Result<(), String> {
-        let record: EventRecord =
-            serde_json::from_str(record.get()).map_err(|error| format!("not a record of the stream: {error}"))?;
-        if record.user_identity.as_ref().is_some_and(|identity| identity.principal_id == EXPIRY) {
+        let record: EventRecord = serde_json::from_str(record.get())
+            .map_err(|error| format!("not a record of the stream: {error}"))?;
+        if record
+            .user_identity
+            .as_ref()
+            .is_some_and(|identity| identity.principal_id == EXPIRY)
+        {
             return Ok(());
         }
         let record = StreamRecord {
             keys: record.change.keys,
             old_image: record.change.old_image,
             new_image: record.change.new_image,
-            at: Timestamp::from_millis(record.change.approximate_creation_date_time.timestamp_millis()),
+            at: Timestamp::from_millis(
+                record
+                    .change
+                    .approximate_creation_date_time
+                    .timestamp_millis(),
+            ),
         };
-        let Some(change) = record.into_change().map_err(|error| error.to_string())? else { return Ok(()) };
+        let Some(change) = record.into_change().map_err(|error| error.to_string())? else {
+            return Ok(());
+        };
         for announcement in announcements(&change) {
             self.announcements.push(announcement);
             self.announced_by.push(position);

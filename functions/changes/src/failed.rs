@@ -1,7 +1,8 @@
-//! Objects of the bucket of failed records: those that the function writes, and those that Lambda writes.
+//! Objects of the bucket of failed records: those that the function writes, and those that Lambda
+//! writes.
 //!
-//! Both have the batch under `payload`. Lambda writes a batch that it gave up, with the event as text. AWS: "Retain discarded
-//! records for a DynamoDB event source in Lambda",
+//! Both have the batch under `payload`. Lambda writes a batch that it gave up, with the event as
+//! text. AWS: "Retain discarded records for a DynamoDB event source in Lambda",
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html>.
 
 use std::fmt::Write as _;
@@ -28,7 +29,12 @@ pub struct FailedRecord {
 impl FailedRecord {
     /// The object of a record, with the reason that the record failed.
     #[must_use]
-    pub fn new(record: &RawValue, sequence_number: Option<&str>, reason: &str, now: Timestamp) -> Self {
+    pub fn new(
+        record: &RawValue,
+        sequence_number: Option<&str>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Self {
         #[derive(Serialize)]
         struct Object<'r> {
             version: &'static str,
@@ -42,26 +48,37 @@ impl FailedRecord {
             records: [&'r RawValue; 1],
         }
         let payload = Payload { records: [record] };
-        let object = Object { version: "1.0", timestamp: now.iso8601(), reason, payload };
-        let body =
-            serde_json::to_string(&object).unwrap_or_else(|error| json!({ "reason": error.to_string() }).to_string());
-        let is_plain = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let object = Object {
+            version: "1.0",
+            timestamp: now.iso8601(),
+            reason,
+            payload,
+        };
+        let body = serde_json::to_string(&object)
+            .unwrap_or_else(|error| json!({ "reason": error.to_string() }).to_string());
+        let is_plain =
+            |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let name = match sequence_number.filter(is_plain) {
             Some(number) => number.to_owned(),
             // Of a record that has no number, its text stands for it.
             None => digest(record),
         };
-        Self { key: format!("{FOLDER}{name}.json"), body }
+        Self {
+            key: format!("{FOLDER}{name}.json"),
+            body,
+        }
     }
 }
 
 /// The SHA-256 of a record's text, as hexadecimal digits.
 fn digest(record: &RawValue) -> String {
-    Sha256::digest(record.get()).iter().fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Sha256::digest(record.get())
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            // Writing to a text cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// The records of an object, and the reason that they failed.
@@ -90,13 +107,19 @@ impl Failed {
         struct RequestContext {
             condition: Option<String>,
         }
-        let Object { reason, request_context, payload } = serde_json::from_slice(object)?;
+        let Object {
+            reason,
+            request_context,
+            payload,
+        } = serde_json::from_slice(object)?;
         let Event { records } = match serde_json::from_str::<String>(payload.get()) {
             Ok(text) => serde_json::from_str(&text)?,
             Err(_) => serde_json::from_str(payload.get())?,
         };
         let condition = request_context.and_then(|context| context.condition);
-        let reason = reason.or(condition).unwrap_or_else(|| "no reason given".to_owned());
+        let reason = reason
+            .or(condition)
+            .unwrap_or_else(|| "no reason given".to_owned());
         Ok(Self { reason, records })
     }
 }
@@ -121,11 +144,22 @@ mod tests {
     #[test]
     fn failed_record_is_read_back_byte_for_byte() {
         let record = raw(r#"{"dynamodb": {"SequenceNumber":"007",  "X": 1.50}}"#);
-        let object = FailedRecord::new(&record, Some("007"), "it is unreadable", Timestamp::from_secs(0));
+        let object = FailedRecord::new(
+            &record,
+            Some("007"),
+            "it is unreadable",
+            Timestamp::from_secs(0),
+        );
         assert_eq!(object.key, "changes/007.json");
         let Failed { reason, records } = Failed::parse(object.body.as_bytes()).unwrap();
         assert_eq!(reason, "it is unreadable");
-        assert_eq!(records.iter().map(|record| record.get()).collect::<Vec<_>>(), [record.get()]);
+        assert_eq!(
+            records
+                .iter()
+                .map(|record| record.get())
+                .collect::<Vec<_>>(),
+            [record.get()]
+        );
     }
 
     #[test]
@@ -142,7 +176,10 @@ mod tests {
         for payload in [json!(event), serde_json::from_str(event).unwrap()] {
             let object = json!({ "requestContext": context, "version": "1.0", "payload": payload });
             let Failed { reason, records } = Failed::parse(object.to_string().as_bytes()).unwrap();
-            assert_eq!((reason.as_str(), records.len()), ("RetryAttemptsExhausted", 2));
+            assert_eq!(
+                (reason.as_str(), records.len()),
+                ("RetryAttemptsExhausted", 2)
+            );
         }
         assert!(Failed::parse(b"{}").is_err());
     }

@@ -1,8 +1,12 @@
-//! The jobs that follow from a change. Each can be done twice, so a job too many costs a read of the table. A job that is
-//! lost waits for the schedule, since its item is in the index of unfinished work.
+//! The jobs that follow from a change. Each can be done twice, so a job too many costs a read of
+//! the table. A job that is lost waits for the schedule, since its item is in the index of
+//! unfinished work.
 
 use muster::{
-    domain::{Change, Changed, Load, Member, OrganizationId, Team, TeamId, Ticket, TicketState, User, UserId},
+    domain::{
+        Change, Changed, Load, Member, OrganizationId, Team, TeamId, Ticket, TicketState, User,
+        UserId,
+    },
     jobs::Job,
 };
 
@@ -11,21 +15,33 @@ pub(crate) fn jobs(change: &Change) -> Vec<Job> {
     let org = &change.organization_id;
     match &change.what {
         Changed::Team { before, after } => after_team(org, before.as_ref(), after.as_ref()),
-        Changed::Load { team_id, before, after } => after_load(org, *team_id, before.as_ref(), after.as_ref()),
+        Changed::Load {
+            team_id,
+            before,
+            after,
+        } => after_load(org, *team_id, before.as_ref(), after.as_ref()),
         Changed::TeamGone { team_id } => {
             vec![Job::sweep(org, *team_id, 0)]
         }
-        Changed::Membership { team_id, before, after } => {
-            after_membership(org, *team_id, before.as_ref(), after.as_ref())
-        }
-        Changed::User { user_id, before, after } => after_user(org, *user_id, before.as_ref(), after.as_ref()),
+        Changed::Membership {
+            team_id,
+            before,
+            after,
+        } => after_membership(org, *team_id, before.as_ref(), after.as_ref()),
+        Changed::User {
+            user_id,
+            before,
+            after,
+        } => after_user(org, *user_id, before.as_ref(), after.as_ref()),
         Changed::Ticket { before, after } => after_ticket(org, before.as_ref(), after.as_ref()),
     }
 }
 
 /// The specializations of a team are indexed when they change. A deleted team is swept.
 fn after_team(org: &OrganizationId, before: Option<&Team>, after: Option<&Team>) -> Vec<Job> {
-    let Some(after) = after else { return Vec::new() };
+    let Some(after) = after else {
+        return Vec::new();
+    };
     let known = before.map_or(&[][..], |before| before.specializations.as_slice());
     if known == after.specializations.as_slice() {
         return Vec::new();
@@ -33,30 +49,58 @@ fn after_team(org: &OrganizationId, before: Option<&Team>, after: Option<&Team>)
     vec![Job::index_specializations(org, after.id)]
 }
 
-/// Tickets that begin to wait are tried once more: somebody may have become eligible while nobody was found.
-fn after_load(org: &OrganizationId, team: TeamId, before: Option<&Load>, after: Option<&Load>) -> Vec<Job> {
+/// Tickets that begin to wait are tried once more: somebody may have become eligible while nobody
+/// was found.
+fn after_load(
+    org: &OrganizationId,
+    team: TeamId,
+    before: Option<&Load>,
+    after: Option<&Load>,
+) -> Vec<Job> {
     let waiting = |load: Option<&Load>| load.map_or(0, |load| load.waiting_tickets);
-    if waiting(after) > waiting(before) { vec![Job::drain(org, team, 0)] } else { Vec::new() }
+    if waiting(after) > waiting(before) {
+        vec![Job::drain(org, team, 0)]
+    } else {
+        Vec::new()
+    }
 }
 
 /// The same where the count did not rise, since as many stopped to wait in the same moment.
 fn after_ticket(org: &OrganizationId, before: Option<&Ticket>, after: Option<&Ticket>) -> Vec<Job> {
-    let waits_with = |ticket: &Ticket| ticket.team_id.filter(|_| ticket.state == TicketState::Waiting);
+    let waits_with = |ticket: &Ticket| {
+        ticket
+            .team_id
+            .filter(|_| ticket.state == TicketState::Waiting)
+    };
     match (before.and_then(waits_with), after.and_then(waits_with)) {
         (before, Some(team)) if before != Some(team) => vec![Job::drain(org, team, 0)],
         _ => Vec::new(),
     }
 }
 
-/// Somebody who becomes eligible can have what waits. Their profile needs no copying: who joins or returns does so on condition
-/// that it is the latest.
-fn after_membership(org: &OrganizationId, team: TeamId, before: Option<&Member>, after: Option<&Member>) -> Vec<Job> {
+/// Somebody who becomes eligible can have what waits. Their profile needs no copying: who joins or
+/// returns does so on condition that it is the latest.
+fn after_membership(
+    org: &OrganizationId,
+    team: TeamId,
+    before: Option<&Member>,
+    after: Option<&Member>,
+) -> Vec<Job> {
     let is_eligible = |member: Option<&Member>| member.is_some_and(Member::is_eligible);
-    if is_eligible(after) && !is_eligible(before) { vec![Job::drain(org, team, 0)] } else { Vec::new() }
+    if is_eligible(after) && !is_eligible(before) {
+        vec![Job::drain(org, team, 0)]
+    } else {
+        Vec::new()
+    }
 }
 
 /// One look is enough for a new profile: only a user with a profile can be a member.
-fn after_user(org: &OrganizationId, user: UserId, before: Option<&User>, after: Option<&User>) -> Vec<Job> {
+fn after_user(
+    org: &OrganizationId,
+    user: UserId,
+    before: Option<&User>,
+    after: Option<&User>,
+) -> Vec<Job> {
     if before == after {
         return Vec::new();
     }
@@ -80,7 +124,12 @@ mod tests {
     }
 
     fn following(what: Changed) -> Vec<Job> {
-        jobs(&Change { record: "a record".to_owned(), organization_id: org(), at: NOW, what })
+        jobs(&Change {
+            record: "a record".to_owned(),
+            organization_id: org(),
+            at: NOW,
+            what,
+        })
     }
 
     fn alex() -> User {
@@ -112,11 +161,26 @@ mod tests {
         for (before, after, expected) in [
             (None, Some(knowing(&[])), vec![]),
             (None, Some(knowing(&["VPN"])), index.clone()),
-            (Some(knowing(&["VPN"])), Some(knowing(&["DNS"])), index.clone()),
+            (
+                Some(knowing(&["VPN"])),
+                Some(knowing(&["DNS"])),
+                index.clone(),
+            ),
             (Some(knowing(&["VPN"])), Some(knowing(&[])), index.clone()),
             // The write has set a mark, which the job removes.
-            (Some(knowing(&["VPN", "DNS"])), Some(knowing(&["dns", "vpn"])), index),
-            (Some(knowing(&["VPN"])), Some(Team { version: 2, ..knowing(&["VPN"]) }), vec![]),
+            (
+                Some(knowing(&["VPN", "DNS"])),
+                Some(knowing(&["dns", "vpn"])),
+                index,
+            ),
+            (
+                Some(knowing(&["VPN"])),
+                Some(Team {
+                    version: 2,
+                    ..knowing(&["VPN"])
+                }),
+                vec![],
+            ),
             (Some(knowing(&["VPN"])), None, vec![]),
         ] {
             assert_eq!(following(Changed::Team { before, after }), expected);
@@ -126,13 +190,22 @@ mod tests {
     #[test]
     fn a_deleted_team_is_swept() {
         let team = team_id().uuid().to_string();
-        let sweep = Job::SweepTeam { organization_id: "org".to_owned(), team_id: team, looks: 0 };
+        let sweep = Job::SweepTeam {
+            organization_id: "org".to_owned(),
+            team_id: team,
+            looks: 0,
+        };
         assert_eq!(following(Changed::TeamGone { team_id: team_id() }), [sweep]);
     }
 
     #[test]
     fn a_team_is_drained_when_more_wait_than_before() {
-        let load = |waiting_tickets| Some(Load { waiting_tickets, ..Load::default() });
+        let load = |waiting_tickets| {
+            Some(Load {
+                waiting_tickets,
+                ..Load::default()
+            })
+        };
         for (before, after, drains) in [
             (None, load(0), false),
             (None, load(1), true),
@@ -141,10 +214,18 @@ mod tests {
             (load(2), load(1), false),
             (load(2), None, false),
         ] {
-            let jobs = following(Changed::Load { team_id: team_id(), before, after });
+            let jobs = following(Changed::Load {
+                team_id: team_id(),
+                before,
+                after,
+            });
             assert_eq!(
                 jobs,
-                if drains { vec![Job::drain(&org(), team_id(), 0)] } else { vec![] },
+                if drains {
+                    vec![Job::drain(&org(), team_id(), 0)]
+                } else {
+                    vec![]
+                },
                 "{before:?} {after:?}"
             );
         }
@@ -166,15 +247,26 @@ mod tests {
             (&present, &present, false),
             (&present, &None, false),
         ] {
-            let what = Changed::Membership { team_id: team_id(), before: before.clone(), after: after.clone() };
-            let expected = if drains { vec![Job::drain(&org(), team_id(), 0)] } else { vec![] };
+            let what = Changed::Membership {
+                team_id: team_id(),
+                before: before.clone(),
+                after: after.clone(),
+            };
+            let expected = if drains {
+                vec![Job::drain(&org(), team_id(), 0)]
+            } else {
+                vec![]
+            };
             assert_eq!(following(what), expected, "{before:?} {after:?}");
         }
     }
 
     #[test]
     fn a_profile_is_copied_when_it_changes() {
-        let newer = User { version: 4, ..alex() };
+        let newer = User {
+            version: 4,
+            ..alex()
+        };
         let copy = |second_look| Job::copy_profile(&org(), alex().id, second_look);
         for (before, after, expected) in [
             (None, Some(alex()), vec![copy(true)]),
@@ -182,7 +274,14 @@ mod tests {
             (Some(alex()), None, vec![copy(false)]),
             (Some(alex()), Some(alex()), vec![]),
         ] {
-            assert_eq!(following(Changed::User { user_id: alex().id, before, after }), expected);
+            assert_eq!(
+                following(Changed::User {
+                    user_id: alex().id,
+                    before,
+                    after
+                }),
+                expected
+            );
         }
     }
 }

@@ -11,7 +11,10 @@ use muster_changes::{Deps, handle};
 async fn main() -> Result<(), Error> {
     let telemetry = Telemetry::start("changes");
     let environment = Environment::load().await;
-    let deps =
-        Deps { bus: environment.bus()?, jobs: environment.jobs()?, failed_records: environment.failed_records()? };
+    let deps = Deps {
+        bus: environment.bus()?,
+        jobs: environment.jobs()?,
+        failed_records: environment.failed_records()?,
+    };
     lambda::run_events(telemetry, service_fn(|event| handle(event, &deps))).await
 }

@@ -1,7 +1,10 @@
-//! The function as Lambda calls it: the stream's event in, over HTTP to a bus, a queue and a bucket that fail by script, the
-//! response out.
+//! The function as Lambda calls it: the stream's event in, over HTTP to a bus, a queue and a bucket
+//! that fail by script, the response out.
 
-#![expect(clippy::unwrap_used, reason = "what a test's own helpers unwrap fails the test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test's own helpers unwrap fails the test"
+)]
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -70,20 +73,27 @@ impl Aws {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let aws = Self { url, state };
         let serving = aws.clone();
-        let app = Router::new().fallback(move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
-            let Some(target) = headers.get("x-amz-target") else {
-                assert_eq!(method, Method::PUT);
-                assert!(headers["authorization"].to_str().unwrap().starts_with("AWS4-HMAC-SHA256 Credential=test/"));
-                assert_eq!(headers["x-amz-content-sha256"].len(), 64);
-                return serving.state().put_object(uri.path(), body);
-            };
-            let body: Value = serde_json::from_slice(&body).unwrap();
-            match target.to_str().unwrap() {
-                "AWSEvents.PutEvents" => serving.state().put_events(&body),
-                "AmazonSQS.SendMessageBatch" => serving.state().send_message_batch(&body),
-                other => panic!("{other} is not called"),
-            }
-        });
+        let app = Router::new().fallback(
+            move |method: Method, uri: Uri, headers: HeaderMap, body: Bytes| async move {
+                let Some(target) = headers.get("x-amz-target") else {
+                    assert_eq!(method, Method::PUT);
+                    assert!(
+                        headers["authorization"]
+                            .to_str()
+                            .unwrap()
+                            .starts_with("AWS4-HMAC-SHA256 Credential=test/")
+                    );
+                    assert_eq!(headers["x-amz-content-sha256"].len(), 64);
+                    return serving.state().put_object(uri.path(), body);
+                };
+                let body: Value = serde_json::from_slice(&body).unwrap();
+                match target.to_str().unwrap() {
+                    "AWSEvents.PutEvents" => serving.state().put_events(&body),
+                    "AmazonSQS.SendMessageBatch" => serving.state().send_message_batch(&body),
+                    other => panic!("{other} is not called"),
+                }
+            },
+        );
         tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
         aws
     }
@@ -97,15 +107,21 @@ impl Aws {
             .behavior_version(BehaviorVersion::latest())
             .endpoint_url(&self.url)
             .region(Region::from_static("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "test")))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "test", "test", None, None, "test",
+            )))
             .retry_config(RetryConfig::disabled())
             .http_client(Builder::new().build_http())
             .build();
         let sqs = aws_sdk_sqs::Client::new(&config);
-        let queue = |name: &str| Queue::new(sqs.clone(), format!("{}/000000000000/{name}", self.url));
+        let queue =
+            |name: &str| Queue::new(sqs.clone(), format!("{}/000000000000/{name}", self.url));
         Deps {
             bus: Bus::new(aws_sdk_eventbridge::Client::new(&config), "muster"),
-            jobs: JobQueues { urgent: queue("jobs"), long: queue("long-jobs") },
+            jobs: JobQueues {
+                urgent: queue("jobs"),
+                long: queue("long-jobs"),
+            },
             failed_records: Bucket::new(&config, "failed").unwrap(),
         }
     }
@@ -115,13 +131,20 @@ impl Aws {
         let state = self.state();
         let objects = state.objects.iter().map(|(key, body)| {
             let Failed { reason, records } = Failed::parse(body).unwrap();
-            (key.clone(), reason, records.iter().map(|record| serde_json::from_str(record.get()).unwrap()).collect())
+            (
+                key.clone(),
+                reason,
+                records
+                    .iter()
+                    .map(|record| serde_json::from_str(record.get()).unwrap())
+                    .collect(),
+            )
         });
         objects.collect()
     }
 
-    /// Hands a batch of records to the function, and gives the sequence number from which they have to come again; `"all"`
-    /// where it fails.
+    /// Hands a batch of records to the function, and gives the sequence number from which they have
+    /// to come again; `"all"` where it fails.
     async fn handle(&self, records: &[Value], time: Duration) -> Option<String> {
         let payload: Event = serde_json::from_value(json!({ "Records": records })).unwrap();
         let mut context = Context::default();
@@ -132,12 +155,19 @@ impl Aws {
         let answer = serde_json::to_value(response).unwrap();
         let failures = answer["batchItemFailures"].as_array().unwrap();
         assert!(failures.len() <= 1, "the first is enough: {failures:?}");
-        failures.first().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
+        failures
+            .first()
+            .map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned())
     }
 
     fn announced(&self) -> Vec<String> {
-        let said =
-            |event: &Value| format!("{} {}", event["type"].as_str().unwrap(), event["subject"].as_str().unwrap());
+        let said = |event: &Value| {
+            format!(
+                "{} {}",
+                event["type"].as_str().unwrap(),
+                event["subject"].as_str().unwrap()
+            )
+        };
         self.state().announced.iter().map(said).collect()
     }
 
@@ -149,18 +179,28 @@ impl Aws {
 impl State {
     fn put_object(&mut self, path: &str, body: Bytes) -> Response {
         if self.bucket_is_down {
-            return (StatusCode::SERVICE_UNAVAILABLE, "<Error><Code>SlowDown</Code></Error>").into_response();
+            return (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "<Error><Code>SlowDown</Code></Error>",
+            )
+                .into_response();
         }
-        self.objects.insert(path.strip_prefix("/failed/").unwrap().to_owned(), body);
+        self.objects
+            .insert(path.strip_prefix("/failed/").unwrap().to_owned(), body);
         StatusCode::OK.into_response()
     }
 
     fn put_events(&mut self, body: &Value) -> Response {
         let entries = body["Entries"].as_array().unwrap();
         assert!(entries.len() <= 10);
-        let events: Vec<Value> =
-            entries.iter().map(|entry| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap()).collect();
-        let subjects: Vec<String> = events.iter().map(|event| event["subject"].as_str().unwrap().to_owned()).collect();
+        let events: Vec<Value> = entries
+            .iter()
+            .map(|entry| serde_json::from_str(entry["Detail"].as_str().unwrap()).unwrap())
+            .collect();
+        let subjects: Vec<String> = events
+            .iter()
+            .map(|event| event["subject"].as_str().unwrap().to_owned())
+            .collect();
         self.put.push(subjects.clone());
         if self.is_denied {
             return self.deny();
@@ -170,7 +210,10 @@ impl State {
             let body = json!({ "__type": "ThrottlingException", "message": "Rate exceeded" });
             return (StatusCode::BAD_REQUEST, body.to_string()).into_response();
         }
-        if self.invalid_call.is_some_and(|about| subjects.iter().any(|subject| subject == about)) {
+        if self
+            .invalid_call
+            .is_some_and(|about| subjects.iter().any(|subject| subject == about))
+        {
             let body = json!({ "__type": "ValidationException", "message": "by script" });
             return (StatusCode::BAD_REQUEST, body.to_string()).into_response();
         }
@@ -179,7 +222,10 @@ impl State {
             assert_eq!(entry["EventBusName"], "muster");
             assert_eq!(entry["Source"], "muster");
             assert_eq!(entry["DetailType"], event["type"]);
-            let refused = self.refused.iter_mut().find(|(about, _, times)| subject == *about && *times > 0);
+            let refused = self
+                .refused
+                .iter_mut()
+                .find(|(about, _, times)| subject == *about && *times > 0);
             results.push(if let Some((_, code, times)) = refused {
                 *times -= 1;
                 json!({ "ErrorCode": code, "ErrorMessage": "by script" })
@@ -188,8 +234,13 @@ impl State {
                 json!({ "EventId": "11111111-1111-1111-1111-111111111111" })
             });
         }
-        let failed = results.iter().filter(|result| result["ErrorCode"].is_string()).count();
-        json!({ "FailedEntryCount": failed, "Entries": results }).to_string().into_response()
+        let failed = results
+            .iter()
+            .filter(|result| result["ErrorCode"].is_string())
+            .count();
+        json!({ "FailedEntryCount": failed, "Entries": results })
+            .to_string()
+            .into_response()
     }
 
     fn deny(&mut self) -> Response {
@@ -211,18 +262,29 @@ impl State {
             let failed = entries.iter().map(|entry| {
                 json!({ "Id": entry["Id"], "Code": "InvalidMessageContents", "Message": "by script", "SenderFault": true })
             });
-            return json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() }).to_string().into_response();
+            return json!({ "Successful": [], "Failed": failed.collect::<Vec<_>>() })
+                .to_string()
+                .into_response();
         }
         let mut taken = Vec::new();
-        let queue = body["QueueUrl"].as_str().unwrap().rsplit('/').next().unwrap();
+        let queue = body["QueueUrl"]
+            .as_str()
+            .unwrap()
+            .rsplit('/')
+            .next()
+            .unwrap();
         for entry in entries {
-            self.sent_to.push([queue, entry["MessageGroupId"].as_str().unwrap()].map(str::to_owned));
-            self.jobs.push(serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap());
+            self.sent_to
+                .push([queue, entry["MessageGroupId"].as_str().unwrap()].map(str::to_owned));
+            self.jobs
+                .push(serde_json::from_str(entry["MessageBody"].as_str().unwrap()).unwrap());
             taken.push(
                 json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "d41d8cd98f00b204e9800998ecf8427e" }),
             );
         }
-        json!({ "Successful": taken, "Failed": [] }).to_string().into_response()
+        json!({ "Successful": taken, "Failed": [] })
+            .to_string()
+            .into_response()
     }
 }
 
@@ -302,7 +364,9 @@ fn ticket_record(n: usize, id: &str, old: Option<Value>, new: Value) -> Value {
 
 /// So many new tickets, `T0` and on, each assigned.
 fn assigned(count: usize) -> Vec<Value> {
-    (0..count).map(|n| ticket_record(n, &format!("T{n}"), None, ticket(1, Some(USER)))).collect()
+    (0..count)
+        .map(|n| ticket_record(n, &format!("T{n}"), None, ticket(1, Some(USER))))
+        .collect()
 }
 
 fn load_record(n: usize, waiting_before: u32, waiting: u32) -> Value {
@@ -316,7 +380,13 @@ fn load_record(n: usize, waiting_before: u32, waiting: u32) -> Value {
             "eligible": { "N": "0" },
         })
     };
-    record(n, &format!("ORG#org#TEAM#{TEAM}"), "LOAD", Some(load(waiting_before)), Some(load(waiting)))
+    record(
+        n,
+        &format!("ORG#org#TEAM#{TEAM}"),
+        "LOAD",
+        Some(load(waiting_before)),
+        Some(load(waiting)),
+    )
 }
 
 fn unreadable(n: usize) -> Value {
@@ -336,15 +406,24 @@ async fn what_happened_is_announced_in_few_calls_and_starts_each_job_once() {
     assert_eq!(calls, [10, 10, 3]);
     let announced = aws.announced();
     assert_eq!(announced.len(), 23);
-    assert_eq!((&*announced[0], &*announced[22]), ("ticket.assigned tickets/T0", "ticket.waiting tickets/T22"));
-    assert_eq!(aws.jobs(), [json!({ "job": "drain_team", "organization_id": "org", "team_id": TEAM, "looks": 0 })]);
+    assert_eq!(
+        (&*announced[0], &*announced[22]),
+        ("ticket.assigned tickets/T0", "ticket.waiting tickets/T22")
+    );
+    assert_eq!(
+        aws.jobs(),
+        [json!({ "job": "drain_team", "organization_id": "org", "team_id": TEAM, "looks": 0 })]
+    );
     assert_eq!(aws.state().sent_to, [["jobs", "org"]]);
 }
 
 #[tokio::test]
 async fn a_batch_with_nothing_to_say_makes_no_call() {
     // Nobody listens here: a call would fail, and the batch come again.
-    let aws = Aws { url: "http://127.0.0.1:1".to_owned(), state: Arc::default() };
+    let aws = Aws {
+        url: "http://127.0.0.1:1".to_owned(),
+        state: Arc::default(),
+    };
     let same = ticket(4, Some(USER));
     // What has expired is not even read.
     let mut expired = unreadable(4);
@@ -355,7 +434,13 @@ async fn a_batch_with_nothing_to_say_makes_no_call() {
         ticket_record(0, "T1", Some(same.clone()), same),
         ticket_record(1, "T2", Some(ticket(1, Some(USER))), ticket(2, Some(USER))),
         load_record(2, 5, 2),
-        record(3, "ORG#org#NAMES", "NAME#network operations", None, Some(json!({ "team_id": { "S": TEAM } }))),
+        record(
+            3,
+            "ORG#org#NAMES",
+            "NAME#network operations",
+            None,
+            Some(json!({ "team_id": { "S": TEAM } })),
+        ),
         expired,
     ];
     assert_eq!(aws.handle(&records, Duration::from_secs(2)).await, None);
@@ -377,8 +462,11 @@ async fn throttling_passes_and_nothing_taken_is_sent_again() {
 
 #[tokio::test]
 async fn what_happened_to_one_record_arrives_in_order_whatever_fails() {
-    let aws =
-        Aws::start(State { refused: vec![("tickets/T1".to_owned(), "InternalFailure", 3)], ..State::default() }).await;
+    let aws = Aws::start(State {
+        refused: vec![("tickets/T1".to_owned(), "InternalFailure", 3)],
+        ..State::default()
+    })
+    .await;
     let records = [
         ticket_record(0, "T1", None, ticket(1, Some(USER))),
         ticket_record(1, "T2", None, ticket(1, Some(USER))),
@@ -396,11 +484,23 @@ async fn what_happened_to_one_record_arrives_in_order_whatever_fails() {
             "ticket.assigned tickets/T1",
         ]
     );
-    let sequences: Vec<Value> = aws.state().announced.iter().map(|event| event["sequence"].clone()).collect();
-    let about_one: Vec<&str> = sequences[1..].iter().map(|sequence| sequence.as_str().unwrap()).collect();
+    let sequences: Vec<Value> = aws
+        .state()
+        .announced
+        .iter()
+        .map(|event| event["sequence"].clone())
+        .collect();
+    let about_one: Vec<&str> = sequences[1..]
+        .iter()
+        .map(|sequence| sequence.as_str().unwrap())
+        .collect();
     assert!(about_one.is_sorted(), "{about_one:?}");
     for put in &aws.state().put {
-        assert_eq!(put.len(), put.iter().collect::<HashSet<_>>().len(), "two about one record in one call: {put:?}");
+        assert_eq!(
+            put.len(),
+            put.iter().collect::<HashSet<_>>().len(),
+            "two about one record in one call: {put:?}"
+        );
     }
 }
 
@@ -412,22 +512,40 @@ async fn record_refused_by_bus_goes_to_bucket_alone() {
     })
     .await;
     let mut records = assigned(12);
-    records.push(ticket_record(12, "T1", Some(ticket(1, Some(USER))), ticket(2, None)));
+    records.push(ticket_record(
+        12,
+        "T1",
+        Some(ticket(1, Some(USER))),
+        ticket(2, None),
+    ));
     // It does not wait for the deadline: another attempt would change nothing.
     let answered = tokio::time::timeout(Duration::from_secs(10), aws.handle(&records, LONG)).await;
     assert_eq!(answered.unwrap(), None, "nothing is left to retry");
     let announced = aws.announced();
     assert_eq!(announced.len(), 11);
-    assert!(announced.iter().all(|said| !said.ends_with("tickets/T1")), "{announced:?}");
+    assert!(
+        announced.iter().all(|said| !said.ends_with("tickets/T1")),
+        "{announced:?}"
+    );
     assert_eq!(aws.jobs().len(), 1, "the queue has nothing to do with it");
     let reason = "the bus: MalformedDetail: by script".to_owned();
-    let object = |n: usize| (format!("changes/{}.json", sequence_number(n)), reason.clone(), vec![records[n].clone()]);
+    let object = |n: usize| {
+        (
+            format!("changes/{}.json", sequence_number(n)),
+            reason.clone(),
+            vec![records[n].clone()],
+        )
+    };
     assert_eq!(aws.objects(), [object(1), object(12)]);
 }
 
 #[tokio::test]
 async fn call_refused_as_invalid_fails_one_record_only() {
-    let aws = Aws::start(State { invalid_call: Some("tickets/T4"), ..State::default() }).await;
+    let aws = Aws::start(State {
+        invalid_call: Some("tickets/T4"),
+        ..State::default()
+    })
+    .await;
     assert_eq!(aws.handle(&assigned(12), LONG).await, None);
     assert_eq!(aws.announced().len(), 11);
     let objects = aws.objects();
@@ -437,12 +555,23 @@ async fn call_refused_as_invalid_fails_one_record_only() {
 
 #[tokio::test]
 async fn record_refused_by_queue_goes_to_bucket() {
-    let aws = Aws::start(State { messages_are_invalid: true, ..State::default() }).await;
+    let aws = Aws::start(State {
+        messages_are_invalid: true,
+        ..State::default()
+    })
+    .await;
     let records = [assigned(1).remove(0), load_record(1, 0, 2)];
     assert_eq!(aws.handle(&records, LONG).await, None);
     assert_eq!(aws.announced().len(), 1);
     let key = format!("changes/{}.json", sequence_number(1));
-    assert_eq!(aws.objects(), [(key, "the queue: by script".to_owned(), vec![records[1].clone()])]);
+    assert_eq!(
+        aws.objects(),
+        [(
+            key,
+            "the queue: by script".to_owned(),
+            vec![records[1].clone()]
+        )]
+    );
 }
 
 #[tokio::test]
@@ -457,30 +586,49 @@ async fn unreadable_records_go_to_bucket_and_others_go_on() {
     assert_eq!(aws.handle(&records, LONG).await, None);
     assert_eq!(
         aws.announced(),
-        ["ticket.assigned tickets/T0", "ticket.assigned tickets/T1", "ticket.waiting tickets/T3"]
+        [
+            "ticket.assigned tickets/T0",
+            "ticket.assigned tickets/T1",
+            "ticket.waiting tickets/T3"
+        ]
     );
     assert_eq!(aws.jobs().len(), 1, "of the record behind it");
     let objects = aws.objects();
     assert_eq!(objects.len(), 2);
     assert_eq!(
         (&*objects[0].0, &objects[0].2),
-        (&*format!("changes/{}.json", sequence_number(2)), &vec![unreadable(2)])
+        (
+            &*format!("changes/{}.json", sequence_number(2)),
+            &vec![unreadable(2)]
+        )
     );
     assert_eq!(objects[1].2, [odd]);
 
     assert_eq!(aws.handle(&[unreadable(2)], LONG).await, None, "alone too");
-    assert_eq!(aws.objects().len(), 2, "a record that is delivered again has the same object");
+    assert_eq!(
+        aws.objects().len(),
+        2,
+        "a record that is delivered again has the same object"
+    );
 }
 
 #[tokio::test]
 async fn record_that_cannot_be_set_aside_is_retried() {
-    let aws = Aws::start(State { bucket_is_down: true, ..State::default() }).await;
+    let aws = Aws::start(State {
+        bucket_is_down: true,
+        ..State::default()
+    })
+    .await;
     let mut records = assigned(3);
     records[1] = unreadable(1);
     let time = Duration::from_secs(3);
     assert_eq!(aws.handle(&records, time).await, Some(sequence_number(1)));
     assert_eq!(aws.announced().len(), 2, "the others do not wait");
-    assert_eq!(aws.handle(&records[1..], time).await, Some("all".to_owned()), "nothing of this batch is handled");
+    assert_eq!(
+        aws.handle(&records[1..], time).await,
+        Some("all".to_owned()),
+        "nothing of this batch is handled"
+    );
     aws.state().bucket_is_down = false;
     assert_eq!(aws.handle(&records[1..], time).await, None);
     assert_eq!(aws.objects().len(), 1);
@@ -488,27 +636,64 @@ async fn record_that_cannot_be_set_aside_is_retried() {
 
 #[tokio::test]
 async fn jobs_that_cannot_be_started_come_again_with_the_first_record_that_wants_them() {
-    let aws = Aws::start(State { queue_is_down: true, ..State::default() }).await;
+    let aws = Aws::start(State {
+        queue_is_down: true,
+        ..State::default()
+    })
+    .await;
     let mut records = assigned(2);
     records.push(load_record(2, 0, 1));
     records.push(ticket_record(3, "T3", None, ticket(1, None)));
-    assert_eq!(aws.handle(&records, Duration::from_secs(3)).await, Some(sequence_number(2)));
-    assert_eq!(aws.announced().len(), 3, "the bus has nothing to do with it");
+    assert_eq!(
+        aws.handle(&records, Duration::from_secs(3)).await,
+        Some(sequence_number(2))
+    );
+    assert_eq!(
+        aws.announced().len(),
+        3,
+        "the bus has nothing to do with it"
+    );
 }
 
 #[tokio::test]
 async fn what_is_denied_is_not_asked_for_again_and_again() {
-    let aws = Aws::start(State { is_denied: true, ..State::default() }).await;
-    assert_eq!(aws.handle(&[load_record(0, 0, 1), assigned(2).remove(1)], LONG).await, Some("all".to_owned()));
-    assert_eq!(aws.state().denied_calls, 2, "once each, though there was time for more");
-    assert_eq!(aws.objects(), [], "a missing permission is no fault of a record");
+    let aws = Aws::start(State {
+        is_denied: true,
+        ..State::default()
+    })
+    .await;
+    assert_eq!(
+        aws.handle(&[load_record(0, 0, 1), assigned(2).remove(1)], LONG)
+            .await,
+        Some("all".to_owned())
+    );
+    assert_eq!(
+        aws.state().denied_calls,
+        2,
+        "once each, though there was time for more"
+    );
+    assert_eq!(
+        aws.objects(),
+        [],
+        "a missing permission is no fault of a record"
+    );
 }
 
 #[tokio::test]
 async fn a_bus_that_is_away_is_given_up_in_time() {
-    let aws = Aws { url: "http://127.0.0.1:1".to_owned(), state: Arc::default() };
-    let answered = tokio::time::timeout(Duration::from_secs(5), aws.handle(&assigned(3), Duration::from_secs(2))).await;
-    assert_eq!(answered.expect("before the function is stopped"), Some("all".to_owned()));
+    let aws = Aws {
+        url: "http://127.0.0.1:1".to_owned(),
+        state: Arc::default(),
+    };
+    let answered = tokio::time::timeout(
+        Duration::from_secs(5),
+        aws.handle(&assigned(3), Duration::from_secs(2)),
+    )
+    .await;
+    assert_eq!(
+        answered.expect("before the function is stopped"),
+        Some("all".to_owned())
+    );
 }
 
 #[tokio::test]

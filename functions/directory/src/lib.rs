@@ -38,12 +38,16 @@ struct Said {
 
 /// Handles one batch of messages: the events of each user together, and users beside each other.
 ///
-/// Three round trips, one after another: do the organizations exist, what is known of the users, and the writes of what is
-/// news. A user whose profile cannot be written for the moment holds up nobody else.
+/// Three round trips, one after another: do the organizations exist, what is known of the users,
+/// and the writes of what is news. A user whose profile cannot be written for the moment holds up
+/// nobody else.
 ///
 /// # Errors
 /// Never: messages that have to come again are named in the answer.
-pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatchResponse, Infallible> {
+pub async fn handle(
+    event: LambdaEvent<SqsEvent>,
+    deps: &Deps,
+) -> Result<SqsBatchResponse, Infallible> {
     let mut batch = Batch::new(event);
     let store = deps.table.until(batch.deadline());
     let now = (deps.clock)();
@@ -68,7 +72,13 @@ pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatc
         .flat_map(|(org, users)| users.iter().map(move |(&user, said)| (org, user, said)))
         .map(|(org, user, said)| {
             let store = &store;
-            async move { (org, said, store.hear_of_user(org, user, &said.events, now).await) }
+            async move {
+                (
+                    org,
+                    said,
+                    store.hear_of_user(org, user, &said.events, now).await,
+                )
+            }
         })
         .collect();
     let mut heard = stream::iter(heard).buffer_unordered(AT_ONCE);
@@ -80,7 +90,8 @@ pub async fn handle(event: LambdaEvent<SqsEvent>, deps: &Deps) -> Result<SqsBatc
     Ok(batch.finish(&deps.dead_letters).await)
 }
 
-/// Sets aside what is said of organizations that nobody works with here, or of which that cannot be found out for the moment.
+/// Sets aside what is said of organizations that nobody works with here, or of which that cannot be
+/// found out for the moment.
 async fn keep_known(
     store: &Store,
     organizations: &mut HashMap<OrganizationId, HashMap<UserId, Said>>,
@@ -105,7 +116,8 @@ async fn keep_known(
         let positions = users.into_values().flat_map(|said| said.positions);
         match outcome {
             Some(error) => batch.fail(positions, Some(org), error),
-            None => positions.for_each(|position| batch.poison(position, Poison::unknown_organization())),
+            None => positions
+                .for_each(|position| batch.poison(position, Poison::unknown_organization())),
         }
     }
 }

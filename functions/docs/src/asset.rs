@@ -14,12 +14,12 @@ use muster::http::{Reply, if_none_match};
 
 /// Five minutes: the longest time for which a client shows a file of the version before.
 const KEPT: &str = "public, max-age=300";
-/// The header that selects the encoding. `Origin` is listed because the gateway adds CORS headers by it, and a cache must not
-/// give the response for one origin to another.
+/// The header that selects the encoding. `Origin` is listed because the gateway adds CORS headers
+/// by it, and a cache must not give the response for one origin to another.
 const SELECTED_BY: &str = "Accept-Encoding, Origin";
 
-/// A text in the two encodings in which it is served. Each has an entity tag of its own, since a strong tag identifies bytes
-/// (RFC 9110, section 8.8.3).
+/// A text in the two encodings in which it is served. Each has an entity tag of its own, since a
+/// strong tag identifies bytes (RFC 9110, section 8.8.3).
 pub(crate) struct Asset {
     pub(crate) gzip: &'static [u8],
     pub(crate) gzip_etag: &'static str,
@@ -52,24 +52,36 @@ impl From<&HeaderMap> for Conditions {
         Self {
             gzip: headers.get(ACCEPT_ENCODING).is_some_and(accepts_gzip),
             // The gateway joins several headers of one name to one.
-            if_none_match: headers.get(IF_NONE_MATCH).and_then(|header| header.to_str().ok()).map(str::to_owned),
+            if_none_match: headers
+                .get(IF_NONE_MATCH)
+                .and_then(|header| header.to_str().ok())
+                .map(str::to_owned),
         }
     }
 }
 
 impl Asset {
-    /// Returns 200 with the text in the encoding that the client takes, or 304 if the client has it. `described` are the
-    /// headers that describe the text.
+    /// Returns 200 with the text in the encoding that the client takes, or 304 if the client has
+    /// it. `described` are the headers that describe the text.
     ///
-    /// A 304 repeats `Cache-Control`, `ETag` and `Vary` of the 200 and no other header of it (RFC 9110, section 15.4.5).
+    /// A 304 repeats `Cache-Control`, `ETag` and `Vary` of the 200 and no other header of it (RFC
+    /// 9110, section 15.4.5).
     pub(crate) fn reply(&'static self, conditions: &Conditions, described: HeaderMap) -> Reply {
-        let etag = if conditions.gzip { self.gzip_etag } else { self.plain_etag };
+        let etag = if conditions.gzip {
+            self.gzip_etag
+        } else {
+            self.plain_etag
+        };
         let mut headers = HeaderMap::from_iter([
             (CACHE_CONTROL, HeaderValue::from_static(KEPT)),
             (ETAG, HeaderValue::from_static(etag)),
             (VARY, HeaderValue::from_static(SELECTED_BY)),
         ]);
-        if conditions.if_none_match.as_deref().is_some_and(|header| if_none_match(header, etag)) {
+        if conditions
+            .if_none_match
+            .as_deref()
+            .is_some_and(|header| if_none_match(header, etag))
+        {
             return Reply::not_modified(headers);
         }
         headers.extend(described);
@@ -84,20 +96,27 @@ impl Asset {
     fn plain(&self) -> &str {
         self.plain.get_or_init(|| {
             let mut text = String::new();
-            GzDecoder::new(self.gzip).read_to_string(&mut text).expect("the build compressed a text");
+            GzDecoder::new(self.gzip)
+                .read_to_string(&mut text)
+                .expect("the build compressed a text");
             text
         })
     }
 }
 
-/// Whether an `Accept-Encoding` takes gzip: by its own name, else by `*`, and not with a weight of 0. A header that is no list
-/// of codings takes the plain text, which every client takes.
+/// Whether an `Accept-Encoding` takes gzip: by its own name, else by `*`, and not with a weight of
+/// 0. A header that is no list of codings takes the plain text, which every client takes.
 fn accepts_gzip(header: &HeaderValue) -> bool {
     let accepts = |coding: &str| {
         header.to_str().ok()?.split(',').find_map(|item| {
             let (name, weight) = item.split_once(';').unwrap_or((item, "q=1"));
-            let weight = weight.trim_start().strip_prefix(['q', 'Q']).and_then(|weight| weight.strip_prefix('='));
-            let positive = weight.and_then(|weight| weight.trim_end().parse().ok()).is_some_and(|q: f32| q > 0.0);
+            let weight = weight
+                .trim_start()
+                .strip_prefix(['q', 'Q'])
+                .and_then(|weight| weight.strip_prefix('='));
+            let positive = weight
+                .and_then(|weight| weight.trim_end().parse().ok())
+                .is_some_and(|q: f32| q > 0.0);
             name.trim().eq_ignore_ascii_case(coding).then_some(positive)
         })
     };
@@ -111,13 +130,28 @@ mod tests {
     #[test]
     fn gzip_is_taken_where_the_client_says_so() {
         let accepts = |header: &str| accepts_gzip(&HeaderValue::from_str(header).unwrap());
-        for yes in ["gzip", "gzip, deflate, br, zstd", "br;q=1.0, GZIP; q=0.001", "*", "br;q=0, *;Q=0.5", "gzip,*;q=0"]
-        {
+        for yes in [
+            "gzip",
+            "gzip, deflate, br, zstd",
+            "br;q=1.0, GZIP; q=0.001",
+            "*",
+            "br;q=0, *;Q=0.5",
+            "gzip,*;q=0",
+        ] {
             assert!(accepts(yes), "{yes}");
         }
-        for no in
-            ["", "identity", "br", "gzip;q=0", "gzip; q=0.000", "*;q=0", "gzip;q=0, *", "gzip;q=x", "xgzip", "\u{ff}"]
-        {
+        for no in [
+            "",
+            "identity",
+            "br",
+            "gzip;q=0",
+            "gzip; q=0.000",
+            "*;q=0",
+            "gzip;q=0, *",
+            "gzip;q=x",
+            "xgzip",
+            "\u{ff}",
+        ] {
             assert!(!accepts(no), "{no}");
         }
     }

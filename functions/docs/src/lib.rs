@@ -1,5 +1,5 @@
-//! Serves the description of the API to programs and to people: `/openapi.json` and `/docs`. Both take no credential, so this
-//! function can reach no other resource.
+//! Serves the description of the API to programs and to people: `/openapi.json` and `/docs`. Both
+//! take no credential, so this function can reach no other resource.
 
 mod asset;
 
@@ -44,7 +44,10 @@ pub fn handle(request: Request) -> Response<Body> {
 
 fn page_headers() -> HeaderMap {
     HeaderMap::from_iter([
-        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        ),
         (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ])

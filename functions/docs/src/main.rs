@@ -8,5 +8,9 @@ use muster::{lambda, telemetry::Telemetry};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = Telemetry::start("docs");
-    lambda::run(telemetry, service_fn(|request| ready(Ok(muster_docs::handle(request))))).await
+    lambda::run(
+        telemetry,
+        service_fn(|request| ready(Ok(muster_docs::handle(request)))),
+    )
+    .await
 }

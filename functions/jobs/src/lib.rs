@@ -1,7 +1,7 @@
 //! The job queues and the schedule: finishes work that does not fit one request.
 //!
-//! A job does a bounded part of its work and puts the rest on the queue. It may be done twice, late and beside another like it,
-//! because each job is idempotent.
+//! A job does a bounded part of its work and puts the rest on the queue. It may be done twice, late
+//! and beside another like it, because each job is idempotent.
 
 mod routing;
 mod sweep;
@@ -51,30 +51,40 @@ pub struct Pace {
 }
 
 impl Default for Pace {
-    /// 90 entries: as many tickets as fit a transaction beside the load of their team and a few members. Three fifths of the
-    /// time: a page that begins then has the rest to finish.
+    /// 90 entries: as many tickets as fit a transaction beside the load of their team and a few
+    /// members. Three fifths of the time: a page that begins then has the rest to finish.
     fn default() -> Self {
-        Self { page: 90, share: 0.6 }
+        Self {
+            page: 90,
+            share: 0.6,
+        }
     }
 }
 
 /// The most messages of a chain of jobs.
 ///
-/// Lambda's own loop detection stops a chain after about 16 invocations, so the template switches it off for this function.
-/// A sweep of 100,000 tickets takes at most 1,112 messages, one for each page of 90.
-/// AWS: "Use Lambda recursive loop detection to prevent infinite loops",
+/// Lambda's own loop detection stops a chain after about 16 invocations, so the template switches
+/// it off for this function. A sweep of 100,000 tickets takes at most 1,112 messages, one for each
+/// page of 90. AWS: "Use Lambda recursive loop detection to prevent infinite loops",
 /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html>.
 pub const MAX_HOPS: u32 = 2_000;
 
 /// Handles a batch of messages of a job queue, or the schedule's own event, which is a job itself.
 ///
 /// # Errors
-/// The job of the schedule failed: Lambda counts an error, and retries twice. Messages that failed are named in the response
-/// instead.
-pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchResponse, lambda_runtime::Error> {
+/// The job of the schedule failed: Lambda counts an error, and retries twice. Messages that failed
+/// are named in the response instead.
+pub async fn handle(
+    event: LambdaEvent<Value>,
+    deps: &Deps,
+) -> Result<SqsBatchResponse, lambda_runtime::Error> {
     let LambdaEvent { payload, context } = event;
     let is_scheduled = payload.get("Records").is_none();
-    let payload = if is_scheduled { as_message(&payload) } else { payload };
+    let payload = if is_scheduled {
+        as_message(&payload)
+    } else {
+        payload
+    };
     let event = serde_json::from_value::<SqsEvent>(payload).unwrap_or_else(|error| {
         // Nothing can be told of messages that are not there.
         tracing::error!(%error, "not an event of SQS");
@@ -91,7 +101,8 @@ pub async fn handle(event: LambdaEvent<Value>, deps: &Deps) -> Result<SqsBatchRe
     for ((body, positions), outcome) in jobs.into_iter().zip(outcomes) {
         if let Err(error) = outcome {
             if is_scheduled {
-                // The schedule has no queue that redelivers its event, and a response that names it is no error to Lambda.
+                // The schedule has no queue that redelivers its event, and a response that names it
+                // is no error to Lambda.
                 tracing::error!(%error, "the scheduled job failed");
                 return Err("the scheduled job failed".into());
             }
@@ -127,7 +138,9 @@ impl std::fmt::Display for Error {
             Self::Unreadable(why) => write!(f, "not a job: {why}"),
             Self::Store(error) => error.fmt(f),
             Self::Ticket(Failure::Store(error)) => error.fmt(f),
-            Self::Ticket(Failure::UnknownOrganization) => f.write_str("there is no such organization"),
+            Self::Ticket(Failure::UnknownOrganization) => {
+                f.write_str("there is no such organization")
+            }
             Self::NotSent(error) => error.fmt(f),
         }
     }
@@ -172,7 +185,8 @@ struct Run<'w> {
 }
 
 impl<'d> AtWork<'d> {
-    /// The share of the time between [`AtWork::stop`] and the deadline that the store has. The rest is for the queue.
+    /// The share of the time between [`AtWork::stop`] and the deadline that the store has. The rest
+    /// is for the queue.
     const STORE_SHARE: f64 = 0.9;
 
     fn new(deps: &'d Deps, deadline: Instant) -> Self {
@@ -180,7 +194,10 @@ impl<'d> AtWork<'d> {
         let left = deadline.saturating_duration_since(begun);
         // The rest is for work that is begun by then, and for handing on the work that is not.
         let stop = begun + left.mul_f64(deps.pace.share);
-        let store_deadline = stop + deadline.saturating_duration_since(stop).mul_f64(Self::STORE_SHARE);
+        let store_deadline = stop
+            + deadline
+                .saturating_duration_since(stop)
+                .mul_f64(Self::STORE_SHARE);
         Self {
             store: deps.table.until(store_deadline),
             queues: &deps.jobs,
@@ -194,11 +211,28 @@ impl<'d> AtWork<'d> {
 
     /// Does the job of one message.
     async fn perform(&self, body: &str) -> Result<(), Error> {
-        let message: JobMessage = serde_json::from_str(body).map_err(|error| Error::Unreadable(error.to_string()))?;
+        let message: JobMessage =
+            serde_json::from_str(body).map_err(|error| Error::Unreadable(error.to_string()))?;
         let lane = message.lane();
-        let JobMessage { job, hop, retried, is_rest: _ } = message;
-        let retried = retried.iter().map(|id| ticket(id)).collect::<Result<_, _>>()?;
-        Run { at_work: self, hop, retried, lane, pages: 0 }.perform(&job).await
+        let JobMessage {
+            job,
+            hop,
+            retried,
+            is_rest: _,
+        } = message;
+        let retried = retried
+            .iter()
+            .map(|id| ticket(id))
+            .collect::<Result<_, _>>()?;
+        Run {
+            at_work: self,
+            hop,
+            retried,
+            lane,
+            pages: 0,
+        }
+        .perform(&job)
+        .await
     }
 
     /// Returns the time now. The field `now` is the time when the invocation began.
@@ -208,39 +242,76 @@ impl<'d> AtWork<'d> {
 }
 
 impl Run<'_> {
-    /// How often an index is looked at again that does not show yet what the table counts, each time after twice as long, from
-    /// one second on; then the schedule does.
+    /// How often an index is looked at again that does not show yet what the table counts, each
+    /// time after twice as long, from one second on; then the schedule does.
     const MAX_LOOKS: u32 = 8;
-    /// How long after a first look nothing is under way any more that began before it: longer than any function may take.
+    /// How long after a first look nothing is under way any more that began before it: longer than
+    /// any function may take.
     const SECOND_LOOK: Duration = Duration::from_secs(90);
 
     async fn perform(&mut self, job: &Job) -> Result<(), Error> {
         match job {
-            Job::SweepTeam { organization_id, team_id, looks } => {
-                self.sweep_team(&organization(organization_id)?, team(team_id)?, *looks).await
+            Job::SweepTeam {
+                organization_id,
+                team_id,
+                looks,
+            } => {
+                self.sweep_team(&organization(organization_id)?, team(team_id)?, *looks)
+                    .await
             }
-            Job::DrainTeam { organization_id, team_id, looks } => {
-                self.drain_team(&organization(organization_id)?, team(team_id)?, *looks).await
+            Job::DrainTeam {
+                organization_id,
+                team_id,
+                looks,
+            } => {
+                self.drain_team(&organization(organization_id)?, team(team_id)?, *looks)
+                    .await
             }
-            Job::IndexSpecializations { organization_id, team_id } => {
-                self.index_specializations(&organization(organization_id)?, team(team_id)?).await
+            Job::IndexSpecializations {
+                organization_id,
+                team_id,
+            } => {
+                self.index_specializations(&organization(organization_id)?, team(team_id)?)
+                    .await
             }
-            Job::RouteUnrouted { organization_id, progress } => {
-                self.route_unrouted(&organization(organization_id)?, progress.clone()).await
+            Job::RouteUnrouted {
+                organization_id,
+                progress,
+            } => {
+                self.route_unrouted(&organization(organization_id)?, progress.clone())
+                    .await
             }
-            Job::SettleTicket { organization_id, ticket_id, list } => {
-                self.settle_ticket(&organization(organization_id)?, ticket(ticket_id)?, *list).await
+            Job::SettleTicket {
+                organization_id,
+                ticket_id,
+                list,
+            } => {
+                self.settle_ticket(&organization(organization_id)?, ticket(ticket_id)?, *list)
+                    .await
             }
-            Job::CopyProfile { organization_id, user_id, after, second_look, rev } => {
-                let look = Look { after: after.clone(), is_second: *second_look, rev: *rev };
-                self.copy_profile(&organization(organization_id)?, user(user_id)?, look).await
+            Job::CopyProfile {
+                organization_id,
+                user_id,
+                after,
+                second_look,
+                rev,
+            } => {
+                let look = Look {
+                    after: after.clone(),
+                    is_second: *second_look,
+                    rev: *rev,
+                };
+                self.copy_profile(&organization(organization_id)?, user(user_id)?, look)
+                    .await
             }
-            Job::RestartUnfinished { after, waiting } => self.restart_unfinished(after.clone(), *waiting).await,
+            Job::RestartUnfinished { after, waiting } => {
+                self.restart_unfinished(after.clone(), *waiting).await
+            }
         }
     }
 
-    /// Counts a page, and returns whether the message may begin another: there is time, and on the urgent queue there are fewer
-    /// than [`URGENT_PAGES`] so far.
+    /// Counts a page, and returns whether the message may begin another: there is time, and on the
+    /// urgent queue there are fewer than [`URGENT_PAGES`] so far.
     fn goes_on(&mut self) -> bool {
         self.pages += 1;
         let has_pages = self.lane == Lane::Long || self.pages < URGENT_PAGES;
@@ -252,10 +323,12 @@ impl Run<'_> {
         if looks == Self::MAX_LOOKS {
             return Ok(());
         }
-        self.enqueue(vec![job(looks + 1)], Duration::from_secs(1 << looks)).await
+        self.enqueue(vec![job(looks + 1)], Duration::from_secs(1 << looks))
+            .await
     }
 
-    /// Continues this chain on its queue with jobs, unless it has reached [`MAX_HOPS`]: then it ends here.
+    /// Continues this chain on its queue with jobs, unless it has reached [`MAX_HOPS`]: then it
+    /// ends here.
     async fn enqueue(&self, jobs: Vec<Job>, delay: Duration) -> Result<(), Error> {
         let is_rest = self.lane == Lane::Long;
         self.continue_chain(jobs, delay, is_rest).await
@@ -266,8 +339,19 @@ impl Run<'_> {
         self.continue_chain(vec![job], Duration::ZERO, true).await
     }
 
-    async fn continue_chain(&self, jobs: Vec<Job>, delay: Duration, is_rest: bool) -> Result<(), Error> {
-        let Self { at_work, hop, retried, lane: _, pages: _ } = self;
+    async fn continue_chain(
+        &self,
+        jobs: Vec<Job>,
+        delay: Duration,
+        is_rest: bool,
+    ) -> Result<(), Error> {
+        let Self {
+            at_work,
+            hop,
+            retried,
+            lane: _,
+            pages: _,
+        } = self;
         if *hop >= MAX_HOPS {
             tracing::error!(jobs = ?jobs.iter().map(Job::name).collect::<Vec<_>>(), hop, "job chain is too long");
             telemetry::record(|measured| measured.jobs_aborted += jobs.len());
@@ -277,7 +361,13 @@ impl Run<'_> {
         let continued = |job: Job| {
             // A job that starts on the long queue needs no mark to stay there.
             let is_rest = is_rest && job.lane() == Lane::Urgent;
-            JobMessage { job, hop: hop + 1, retried: retried.clone(), is_rest }.to_send(delay)
+            JobMessage {
+                job,
+                hop: hop + 1,
+                retried: retried.clone(),
+                is_rest,
+            }
+            .to_send(delay)
         };
         let messages: Vec<_> = jobs.into_iter().map(continued).collect();
         Ok(at_work.queues.send(&messages, at_work.deadline).await?)
@@ -286,15 +376,29 @@ impl Run<'_> {
     /// Starts a chain with each of these jobs.
     async fn start(&self, jobs: &[Job]) -> Result<(), Error> {
         let messages: Vec<_> = jobs.iter().map(Job::to_send).collect();
-        Ok(self.at_work.queues.send(&messages, self.at_work.deadline).await?)
+        Ok(self
+            .at_work
+            .queues
+            .send(&messages, self.at_work.deadline)
+            .await?)
     }
 
     /// Copies a user's profile into their memberships, page by page.
     ///
-    /// The index may not show yet a membership that began just before the profile changed. So there is a second look, after
-    /// which the profile leaves the index of unfinished work if it has not changed since the first.
-    async fn copy_profile(&mut self, org: &OrganizationId, user: UserId, look: Look) -> Result<(), Error> {
-        let Look { mut after, is_second, rev: mut first_rev } = look;
+    /// The index may not show yet a membership that began just before the profile changed. So there
+    /// is a second look, after which the profile leaves the index of unfinished work if it has not
+    /// changed since the first.
+    async fn copy_profile(
+        &mut self,
+        org: &OrganizationId,
+        user: UserId,
+        look: Look,
+    ) -> Result<(), Error> {
+        let Look {
+            mut after,
+            is_second,
+            rev: mut first_rev,
+        } = look;
         let at_work = self.at_work;
         let store = &at_work.store;
         let rest = |after, second_look, rev| Job::CopyProfile {
@@ -305,11 +409,21 @@ impl Run<'_> {
             rev: Some(rev),
         };
         loop {
-            let Some(page) = store.copy_profile(org, user, after, at_work.now).await? else { return Ok(()) };
-            let CopiedPage { rev, is_marked, next } = page;
+            let Some(page) = store.copy_profile(org, user, after, at_work.now).await? else {
+                return Ok(());
+            };
+            let CopiedPage {
+                rev,
+                is_marked,
+                next,
+            } = page;
             let rev = *first_rev.get_or_insert(rev);
             match next {
-                None if !is_second => return self.enqueue(vec![rest(None, true, rev)], Self::SECOND_LOOK).await,
+                None if !is_second => {
+                    return self
+                        .enqueue(vec![rest(None, true, rev)], Self::SECOND_LOOK)
+                        .await;
+                }
                 None if is_marked => return Ok(store.profile_copied(org, user, rev).await?),
                 None => return Ok(()),
                 Some(_) if !self.goes_on() => {
@@ -320,16 +434,33 @@ impl Run<'_> {
         }
     }
 
-    /// Starts the jobs of all marked loads, and of other marked items once they are older than [`START_AGAIN_AFTER`]; counts
-    /// the waiting tickets. A job that is under way is done twice, which is harmless.
+    /// Starts the jobs of all marked loads, and of other marked items once they are older than
+    /// [`START_AGAIN_AFTER`]; counts the waiting tickets. A job that is under way is done twice,
+    /// which is harmless.
     ///
-    /// What does not fit one invocation goes on in another, which is told how many were counted: only the last tells of all,
-    /// and none where a part could not be counted.
-    async fn restart_unfinished(&mut self, mut after: Option<String>, waiting: Option<Waiting>) -> Result<(), Error> {
-        let mut waiting = if after.is_none() { Some(Waiting::default()) } else { waiting };
+    /// What does not fit one invocation goes on in another, which is told how many were counted:
+    /// only the last tells of all, and none where a part could not be counted.
+    async fn restart_unfinished(
+        &mut self,
+        mut after: Option<String>,
+        waiting: Option<Waiting>,
+    ) -> Result<(), Error> {
+        let mut waiting = if after.is_none() {
+            Some(Waiting::default())
+        } else {
+            waiting
+        };
         loop {
-            let page = self.at_work.store.unfinished(after.as_deref(), self.at_work.pace.page).await?;
-            let restarted: Vec<Job> = page.found.iter().filter_map(|marked| job_of(marked, self.at_work.now)).collect();
+            let page = self
+                .at_work
+                .store
+                .unfinished(after.as_deref(), self.at_work.pace.page)
+                .await?;
+            let restarted: Vec<Job> = page
+                .found
+                .iter()
+                .filter_map(|marked| job_of(marked, self.at_work.now))
+                .collect();
             self.start(&restarted).await?;
             if let Some(before) = waiting {
                 waiting = self.count_waiting(before, &page.found).await;
@@ -340,21 +471,30 @@ impl Run<'_> {
                 return Ok(());
             }
             if !self.goes_on() {
-                return self.enqueue(vec![Job::RestartUnfinished { after, waiting }], Duration::ZERO).await;
+                return self
+                    .enqueue(
+                        vec![Job::RestartUnfinished { after, waiting }],
+                        Duration::ZERO,
+                    )
+                    .await;
             }
         }
     }
 
-    /// Adds who waits to those that were counted before, for the metrics. Work goes on where that cannot be told.
+    /// Adds who waits to those that were counted before, for the metrics. Work goes on where that
+    /// cannot be told.
     async fn count_waiting(&self, before: Waiting, marked: &[Marked]) -> Option<Waiting> {
         let teams = marked.iter().filter_map(|marked| match &marked.unfinished {
             Unfinished::Waiting(org, team) => Some((org, *team)),
-            Unfinished::Gone(..) | Unfinished::Specializations(..) | Unfinished::Profile(..) | Unfinished::Pass(_) => {
-                None
-            }
+            Unfinished::Gone(..)
+            | Unfinished::Specializations(..)
+            | Unfinished::Profile(..)
+            | Unfinished::Pass(_) => None,
         });
         let waiting = self.at_work.store.waiting_tickets(teams).await;
-        let waiting = waiting.inspect_err(|error| tracing::warn!(%error, "who waits was not counted")).ok()?;
+        let waiting = waiting
+            .inspect_err(|error| tracing::warn!(%error, "who waits was not counted"))
+            .ok()?;
         Some(Waiting {
             tickets: before.tickets + waiting.iter().sum::<u64>(),
             teams: before.teams + waiting.len() as u64,
@@ -371,8 +511,9 @@ struct Look {
     rev: Option<u64>,
 }
 
-/// The age from which on the schedule starts unfinished work again. Younger work has a message under way in most cases. A
-/// drain costs one read if it is not due, and waiting tickets are urgent, so that the schedule starts every drain.
+/// The age from which on the schedule starts unfinished work again. Younger work has a message
+/// under way in most cases. A drain costs one read if it is not due, and waiting tickets are
+/// urgent, so that the schedule starts every drain.
 const START_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// Returns the job that finishes an item, if the schedule has to start it by now.
@@ -382,7 +523,9 @@ fn job_of(marked: &Marked, now: Timestamp) -> Option<Job> {
     match unfinished {
         Unfinished::Waiting(org, team) => Some(Job::drain(org, *team, 0)),
         Unfinished::Gone(org, team) => is_old.then(|| Job::sweep(org, *team, 0)),
-        Unfinished::Specializations(org, team) => is_old.then(|| Job::index_specializations(org, *team)),
+        Unfinished::Specializations(org, team) => {
+            is_old.then(|| Job::index_specializations(org, *team))
+        }
         Unfinished::Profile(org, user) => is_old.then(|| Job::copy_profile(org, *user, false)),
         Unfinished::Pass(org) => is_old.then(|| Job::route_unrouted(org, None)),
     }

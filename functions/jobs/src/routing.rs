@@ -15,14 +15,22 @@ use super::{Error, Run};
 impl Run<'_> {
     /// Assigns a team's waiting tickets, the most urgent first, then the oldest.
     ///
-    /// It is over when no ticket waits or no member is eligible, by the table itself. Tickets that jobs of their own retry may
-    /// still wait. Where the index shows fewer than wait, it is looked at again later.
-    pub(super) async fn drain_team(&mut self, org: &OrganizationId, team: TeamId, looks: u32) -> Result<(), Error> {
+    /// It is over when no ticket waits or no member is eligible, by the table itself. Tickets that
+    /// jobs of their own retry may still wait. Where the index shows fewer than wait, it is looked
+    /// at again later.
+    pub(super) async fn drain_team(
+        &mut self,
+        org: &OrganizationId,
+        team: TeamId,
+        looks: u32,
+    ) -> Result<(), Error> {
         let at_work = self.at_work;
         let store = &at_work.store;
         let mut before = None;
         loop {
-            let Some(desk) = store.desk(org, team).await? else { return Ok(()) };
+            let Some(desk) = store.desk(org, team).await? else {
+                return Ok(());
+            };
             let waiting = desk.load.waiting_tickets;
             if waiting == 0 {
                 return Ok(store.nothing_waits(org, team).await?);
@@ -30,21 +38,29 @@ impl Run<'_> {
             if desk.eligible() == 0 {
                 return Ok(());
             }
-            if before.replace(waiting).is_some_and(|before| waiting >= before) {
+            if before
+                .replace(waiting)
+                .is_some_and(|before| waiting >= before)
+            {
                 if waiting <= self.retried.len() as u64 {
                     return Ok(());
                 }
-                return self.look_again(looks, |looks| Job::drain(org, team, looks)).await;
+                return self
+                    .look_again(looks, |looks| Job::drain(org, team, looks))
+                    .await;
             }
-            if !self.settle_list(org, TicketList::Waiting(team), FailedOn::Waiting).await? {
+            if !self
+                .settle_list(org, TicketList::Waiting(team), FailedOn::Waiting)
+                .await?
+            {
                 return self.enqueue_rest(Job::drain(org, team, 0)).await;
             }
         }
     }
 
-    /// Settles all tickets of a list, at least one page that has any to settle. Returns false if the time or the pages are used up
-    /// before the end;
-    /// a later job begins the list again, since settled tickets leave it.
+    /// Settles all tickets of a list, at least one page that has any to settle. Returns false if
+    /// the time or the pages are used up before the end; a later job begins the list again, since
+    /// settled tickets leave it.
     pub(super) async fn settle_list(
         &mut self,
         org: &OrganizationId,
@@ -53,7 +69,9 @@ impl Run<'_> {
     ) -> Result<bool, Error> {
         let mut after = None;
         loop {
-            let SettledPage { next, tickets } = self.settle_page(org, list, after.as_deref(), failed_on).await?;
+            let SettledPage { next, tickets } = self
+                .settle_page(org, list, after.as_deref(), failed_on)
+                .await?;
             if next.is_none() {
                 return Ok(true);
             }
@@ -73,36 +91,51 @@ impl Run<'_> {
         after: Option<&str>,
         failed_on: FailedOn,
     ) -> Result<SettledPage, Error> {
-        let Page { found, next } = self.at_work.store.listed_tickets(org, list, after, self.at_work.pace.page).await?;
+        let Page { found, next } = self
+            .at_work
+            .store
+            .listed_tickets(org, list, after, self.at_work.pace.page)
+            .await?;
         let tickets = self.settle_tickets(org, found, failed_on).await?;
         Ok(SettledPage { next, tickets })
     }
 
-    /// Settles tickets that an index shows, except those that jobs of their own retry. Returns the number of them. Starts a job
-    /// for each ticket that fails.
+    /// Settles tickets that an index shows, except those that jobs of their own retry. Returns the
+    /// number of them. Starts a job for each ticket that fails.
     pub(super) async fn settle_tickets(
         &mut self,
         org: &OrganizationId,
         found: Vec<TicketId>,
         failed_on: FailedOn,
     ) -> Result<usize, Error> {
-        // The index may show one ticket under its old key and its new, and no transaction may write an item twice.
+        // The index may show one ticket under its old key and its new, and no transaction may write
+        // an item twice.
         let mut seen = HashSet::new();
-        let once = found.into_iter().filter(|id| !self.retried.contains(id) && seen.insert(id.clone()));
-        let work: Vec<_> = once.map(|ticket_id| Work { ticket_id, cause: failed_on.into() }).collect();
+        let once = found
+            .into_iter()
+            .filter(|id| !self.retried.contains(id) && seen.insert(id.clone()));
+        let work: Vec<_> = once
+            .map(|ticket_id| Work {
+                ticket_id,
+                cause: failed_on.into(),
+            })
+            .collect();
         let failures = assign::settle(&self.at_work.store, org, &work, self.at_work.now).await;
         let failed = work.iter().zip(failures);
-        let failed: Vec<_> = failed.filter_map(|(work, failure)| Some((&work.ticket_id, failure?))).collect();
+        let failed: Vec<_> = failed
+            .filter_map(|(work, failure)| Some((&work.ticket_id, failure?)))
+            .collect();
         let everything_failed = failed.len() == work.len();
-        self.retry_alone(org, &failed, everything_failed, failed_on).await?;
+        self.retry_alone(org, &failed, everything_failed, failed_on)
+            .await?;
         Ok(work.len())
     }
 
     /// Starts a job for each ticket that failed, and remembers it for the rest of the chain.
     ///
     /// # Errors
-    /// The table is unavailable for everything of a page, or more tickets of this chain failed than [`MAX_RETRIED`]: then the
-    /// queue delivers the whole job again.
+    /// The table is unavailable for everything of a page, or more tickets of this chain failed than
+    /// [`MAX_RETRIED`]: then the queue delivers the whole job again.
     async fn retry_alone(
         &mut self,
         org: &OrganizationId,
@@ -110,17 +143,26 @@ impl Run<'_> {
         everything_failed: bool,
         failed_on: FailedOn,
     ) -> Result<(), Error> {
-        let Some((_, first)) = failed.first() else { return Ok(()) };
-        let is_outage = everything_failed && failed.iter().all(|(_, failure)| !is_about_the_ticket(failure));
+        let Some((_, first)) = failed.first() else {
+            return Ok(());
+        };
+        let is_outage = everything_failed
+            && failed
+                .iter()
+                .all(|(_, failure)| !is_about_the_ticket(failure));
         if is_outage || self.retried.len() + failed.len() > MAX_RETRIED {
             return Err(Error::Ticket(first.clone()));
         }
         let error = Error::Ticket(first.clone());
         let (organization, tickets) = (org.as_str(), failed.len());
         tracing::warn!(organization, tickets, %error, "tickets are retried alone");
-        let jobs: Vec<_> = failed.iter().map(|(id, _)| Job::settle(org, id, failed_on)).collect();
+        let jobs: Vec<_> = failed
+            .iter()
+            .map(|(id, _)| Job::settle(org, id, failed_on))
+            .collect();
         self.start(&jobs).await?;
-        self.retried.extend(failed.iter().map(|(id, _)| (*id).clone()));
+        self.retried
+            .extend(failed.iter().map(|(id, _)| (*id).clone()));
         Ok(())
     }
 
@@ -131,9 +173,16 @@ impl Run<'_> {
         ticket_id: TicketId,
         failed_on: FailedOn,
     ) -> Result<(), Error> {
-        let work = [Work { ticket_id, cause: failed_on.into() }];
+        let work = [Work {
+            ticket_id,
+            cause: failed_on.into(),
+        }];
         let failures = assign::settle(&self.at_work.store, org, &work, self.at_work.now).await;
-        failures.into_iter().flatten().next().map_or(Ok(()), |failure| Err(Error::Ticket(failure)))
+        failures
+            .into_iter()
+            .flatten()
+            .next()
+            .map_or(Ok(()), |failure| Err(Error::Ticket(failure)))
     }
 }
 
@@ -148,7 +197,8 @@ struct SettledPage {
 /// The most tickets that one chain retries alone. More are no fault of single tickets.
 const MAX_RETRIED: usize = 100;
 
-/// Whether a failure is of one ticket: an item that cannot be read. An unavailable table fails every ticket.
+/// Whether a failure is of one ticket: an item that cannot be read. An unavailable table fails
+/// every ticket.
 fn is_about_the_ticket(failure: &Failure) -> bool {
     match failure {
         Failure::UnknownOrganization => false,

@@ -13,30 +13,48 @@ use super::{Error, Run};
 impl Run<'_> {
     /// Removes a deleted team's memberships and specializations, then unassigns its open tickets.
     ///
-    /// It is over when the count of open tickets that the team left is 0. Tickets that jobs of their own retry may still be
-    /// counted; the schedule sweeps the team again. Where the index shows fewer than the count, it is looked at again later.
-    pub(super) async fn sweep_team(&mut self, org: &OrganizationId, team: TeamId, looks: u32) -> Result<(), Error> {
+    /// It is over when the count of open tickets that the team left is 0. Tickets that jobs of
+    /// their own retry may still be counted; the schedule sweeps the team again. Where the index
+    /// shows fewer than the count, it is looked at again later.
+    pub(super) async fn sweep_team(
+        &mut self,
+        org: &OrganizationId,
+        team: TeamId,
+        looks: u32,
+    ) -> Result<(), Error> {
         let at_work = self.at_work;
         let store = &at_work.store;
-        let Some(mut gone) = store.gone(org, team).await? else { return Ok(()) };
+        let Some(mut gone) = store.gone(org, team).await? else {
+            return Ok(());
+        };
         while store.delete_memberships(org, team).await? {
             if !self.goes_on() {
-                return self.enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO).await;
+                return self
+                    .enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO)
+                    .await;
             }
         }
-        store.index_specializations(org, team, at_work.now()).await?;
+        store
+            .index_specializations(org, team, at_work.now())
+            .await?;
         while gone.open_tickets > 0 {
             for list in [TicketList::Assigned(team), TicketList::Waiting(team)] {
                 if !self.settle_list(org, list, FailedOn::TeamGone).await? {
-                    return self.enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO).await;
+                    return self
+                        .enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO)
+                        .await;
                 }
             }
-            let Some(left) = store.gone(org, team).await? else { return Ok(()) };
+            let Some(left) = store.gone(org, team).await? else {
+                return Ok(());
+            };
             if left.open_tickets >= gone.open_tickets {
                 if left.open_tickets <= self.retried.len() as u64 {
                     return Ok(());
                 }
-                return self.look_again(looks, |looks| Job::sweep(org, team, looks)).await;
+                return self
+                    .look_again(looks, |looks| Job::sweep(org, team, looks))
+                    .await;
             }
             gone = left;
         }

@@ -11,19 +11,30 @@ use muster::{
 use super::{Error, Run};
 
 impl Run<'_> {
-    /// Has a team found by the topics it knows now. If the team has come to know topics, starts the organization's pass.
-    pub(super) async fn index_specializations(&self, org: &OrganizationId, team: TeamId) -> Result<(), Error> {
-        let has_merged = self.at_work.store.index_specializations(org, team, self.at_work.now()).await?;
+    /// Has a team found by the topics it knows now. If the team has come to know topics, starts the
+    /// organization's pass.
+    pub(super) async fn index_specializations(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+    ) -> Result<(), Error> {
+        let has_merged = self
+            .at_work
+            .store
+            .index_specializations(org, team, self.at_work.now())
+            .await?;
         if has_merged {
-            self.enqueue(vec![Job::route_unrouted(org, None)], Duration::ZERO).await?;
+            self.enqueue(vec![Job::route_unrouted(org, None)], Duration::ZERO)
+                .await?;
         }
         Ok(())
     }
 
     /// Begins or continues the pass over the organization's unrouted tickets, page by page.
     ///
-    /// One pass runs at a time, by a lease. A job that finds the lease taken ends: the holder of the lease reads the merged topics
-    /// before it lets go. A crash leaves the pass in the index of unfinished work, and the schedule starts it again.
+    /// One pass runs at a time, by a lease. A job that finds the lease taken ends: the holder of
+    /// the lease reads the merged topics before it lets go. A crash leaves the pass in the index of
+    /// unfinished work, and the schedule starts it again.
     pub(super) async fn route_unrouted(
         &mut self,
         org: &OrganizationId,
@@ -34,30 +45,53 @@ impl Run<'_> {
             Some(progress) if progress.is_complete => self.follow_pass(org, progress).await?,
             Some(progress) => Some(progress),
         };
-        let Some(mut progress) = progress else { return Ok(()) };
+        let Some(mut progress) = progress else {
+            return Ok(());
+        };
         loop {
             let at_work = self.at_work;
-            let Some(pass) = at_work.store.renew_lease(org, &progress.owner, self.lease_end()).await? else {
+            let Some(pass) = at_work
+                .store
+                .renew_lease(org, &progress.owner, self.lease_end())
+                .await?
+            else {
                 return Ok(());
             };
             let after = progress.after.as_deref();
-            let Page { found, next } = at_work.store.unrouted_tickets(org, after, at_work.pace.page).await?;
-            let matching = found.into_iter().filter(|(_, filter)| pass.topics.may_match(*filter)).map(|(id, _)| id);
-            self.settle_tickets(org, matching.collect(), FailedOn::Unrouted).await?;
+            let Page { found, next } = at_work
+                .store
+                .unrouted_tickets(org, after, at_work.pace.page)
+                .await?;
+            let matching = found
+                .into_iter()
+                .filter(|(_, filter)| pass.topics.may_match(*filter))
+                .map(|(id, _)| id);
+            self.settle_tickets(org, matching.collect(), FailedOn::Unrouted)
+                .await?;
             progress.after = next;
             if progress.after.is_none() {
                 return self.end_pass(org, progress).await;
             }
             if !self.goes_on() {
-                return self.enqueue(vec![Job::route_unrouted(org, Some(progress))], Duration::ZERO).await;
+                return self
+                    .enqueue(
+                        vec![Job::route_unrouted(org, Some(progress))],
+                        Duration::ZERO,
+                    )
+                    .await;
             }
         }
     }
 
-    /// Takes the lease if a pass is due. If only the last pass is left and may not begin yet, starts a job for that time.
+    /// Takes the lease if a pass is due. If only the last pass is left and may not begin yet,
+    /// starts a job for that time.
     async fn begin_pass(&self, org: &OrganizationId) -> Result<Option<PassProgress>, Error> {
         let (store, now) = (&self.at_work.store, self.at_work.now());
-        let Some(pass) = store.pass(org).await?.filter(|pass| pass.is_unfinished && !pass.is_leased(now)) else {
+        let Some(pass) = store
+            .pass(org)
+            .await?
+            .filter(|pass| pass.is_unfinished && !pass.is_leased(now))
+        else {
             return Ok(None);
         };
         if !pass.has_new_topics() && now < pass.last_pass_at() {
@@ -74,31 +108,62 @@ impl Run<'_> {
         }))
     }
 
-    /// After a complete pass: finishes if it was the last, else pauses. Topics that are merged in the pause share one pass.
+    /// After a complete pass: finishes if it was the last, else pauses. Topics that are merged in
+    /// the pause share one pass.
     async fn end_pass(&self, org: &OrganizationId, progress: PassProgress) -> Result<(), Error> {
         let store = &self.at_work.store;
-        let PassProgress { owner, rev, began_at, .. } = &progress;
-        let Some(pass) = store.cover_pass(org, owner, *rev, self.lease_end()).await? else { return Ok(()) };
+        let PassProgress {
+            owner,
+            rev,
+            began_at,
+            ..
+        } = &progress;
+        let Some(pass) = store.cover_pass(org, owner, *rev, self.lease_end()).await? else {
+            return Ok(());
+        };
         if pass.is_finished_by(*rev, Timestamp::from_millis(*began_at)) {
             match store.finish_pass(org, owner, *rev).await? {
                 Released::Done | Released::Lost => return Ok(()),
                 Released::Merged => {}
             }
         }
-        let paused = PassProgress { is_complete: true, after: None, ..progress };
-        self.enqueue(vec![Job::route_unrouted(org, Some(paused))], RoutingPass::PAUSE).await
+        let paused = PassProgress {
+            is_complete: true,
+            after: None,
+            ..progress
+        };
+        self.enqueue(
+            vec![Job::route_unrouted(org, Some(paused))],
+            RoutingPass::PAUSE,
+        )
+        .await
     }
 
-    /// After the pause that follows a pass: begins a further pass if topics were merged, else ends the lease and leaves the last
-    /// pass to a later job.
-    async fn follow_pass(&self, org: &OrganizationId, progress: PassProgress) -> Result<Option<PassProgress>, Error> {
+    /// After the pause that follows a pass: begins a further pass if topics were merged, else ends
+    /// the lease and leaves the last pass to a later job.
+    async fn follow_pass(
+        &self,
+        org: &OrganizationId,
+        progress: PassProgress,
+    ) -> Result<Option<PassProgress>, Error> {
         let store = &self.at_work.store;
         loop {
             let now = self.at_work.now();
-            let Some(pass) = store.renew_lease(org, &progress.owner, self.lease_end()).await? else { return Ok(None) };
+            let Some(pass) = store
+                .renew_lease(org, &progress.owner, self.lease_end())
+                .await?
+            else {
+                return Ok(None);
+            };
             if pass.has_new_topics() {
                 let began_at = now.millis();
-                return Ok(Some(PassProgress { rev: pass.rev, began_at, after: None, is_complete: false, ..progress }));
+                return Ok(Some(PassProgress {
+                    rev: pass.rev,
+                    began_at,
+                    after: None,
+                    is_complete: false,
+                    ..progress
+                }));
             }
             match store.release_lease(org, &progress.owner, pass.rev).await? {
                 Released::Done => {
@@ -112,11 +177,23 @@ impl Run<'_> {
     }
 
     /// Starts the job that makes the last pass, at the time from which on it may begin.
-    async fn start_last_pass(&self, org: &OrganizationId, pass: &RoutingPass, now: Timestamp) -> Result<(), Error> {
+    async fn start_last_pass(
+        &self,
+        org: &OrganizationId,
+        pass: &RoutingPass,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         // SQS delays by whole seconds.
-        let delay =
-            Duration::from_secs(pass.last_pass_at().since(now).as_millis().div_ceil(1000).try_into().unwrap_or(0));
-        self.enqueue(vec![Job::route_unrouted(org, None)], delay).await
+        let delay = Duration::from_secs(
+            pass.last_pass_at()
+                .since(now)
+                .as_millis()
+                .div_ceil(1000)
+                .try_into()
+                .unwrap_or(0),
+        );
+        self.enqueue(vec![Job::route_unrouted(org, None)], delay)
+            .await
     }
 
     fn lease_end(&self) -> Timestamp {

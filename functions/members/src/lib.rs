@@ -21,7 +21,8 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
             Route::AddMember(team) => add(&call, team).await,
             Route::UpdateMember(team, user) => update(&call, team, user).await,
             Route::RemoveMember(team, user) => remove(&call, team, user).await,
-            // Another function's: the gateway sends it here only if its routes are not the template's.
+            // Another function's: the gateway sends it here only if its routes are not the
+            // template's.
             Route::ListTeams
             | Route::CreateTeam
             | Route::GetTeam(_)
@@ -37,28 +38,47 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
 
 async fn list(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let page = wire::page(call.contract(), &call.query)?;
-    let (roster, _) = call.store.team(&call.principal.organization_id, team).await?;
+    let (roster, _) = call
+        .store
+        .team(&call.principal.organization_id, team)
+        .await?;
     Ok(Reply::ok(wire::members(call.contract(), page, &roster)?))
 }
 
 async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let new = wire::add_member(call.contract(), &call.body)?;
     let answer = |roster: &Roster, member: &Member| {
-        Answer::created(wire::member(call.contract(), roster, member), shown_version(call, roster))
+        Answer::created(
+            wire::member(call.contract(), roster, member),
+            shown_version(call, roster),
+        )
     };
     let org = &call.principal.organization_id;
-    let answer = call.store.add_member(org, team, &new, answer, call.idempotency.as_ref(), call.now).await?;
+    let answer = call
+        .store
+        .add_member(org, team, &new, answer, call.idempotency.as_ref(), call.now)
+        .await?;
     Ok(answer.into())
 }
 
 async fn update(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {
     let changes = wire::update_member(&call.body)?;
-    let (roster, member) =
-        call.store.change_member(&call.principal.organization_id, team, user, &changes, call.now).await?;
-    Ok(Reply::ok(wire::member(call.contract(), &roster, &member)).of_version(shown_version(call, &roster)))
+    let (roster, member) = call
+        .store
+        .change_member(
+            &call.principal.organization_id,
+            team,
+            user,
+            &changes,
+            call.now,
+        )
+        .await?;
+    Ok(Reply::ok(wire::member(call.contract(), &roster, &member))
+        .of_version(shown_version(call, &roster)))
 }
 
-/// The version of the one team that the answer to a change of its roster shows: in ITSM's words it shows none.
+/// The version of the one team that the answer to a change of its roster shows: in ITSM's words it
+/// shows none.
 fn shown_version(call: &Call, roster: &Roster) -> Option<u64> {
     match call.contract() {
         Contract::Toptickets => Some(roster.team.version),
@@ -71,6 +91,14 @@ async fn remove(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error>
         Contract::Toptickets => OnLead::Clear,
         Contract::Itsm => OnLead::Refuse,
     };
-    call.store.remove_member(&call.principal.organization_id, team, user, on_lead, call.now).await?;
+    call.store
+        .remove_member(
+            &call.principal.organization_id,
+            team,
+            user,
+            on_lead,
+            call.now,
+        )
+        .await?;
     Ok(Reply::no_content())
 }

@@ -1,5 +1,5 @@
-//! `/v1/teams` and `/v1/teams/{team_id}`, and the `$default` route: unknown paths and methods are answered here, in the
-//! caller's own contract.
+//! `/v1/teams` and `/v1/teams/{team_id}`, and the `$default` route: unknown paths and methods are
+//! answered here, in the caller's own contract.
 
 use std::convert::Infallible;
 
@@ -23,7 +23,8 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
             Route::GetTeam(id) => get(&call, id).await,
             Route::UpdateTeam(id) => update(&call, id).await,
             Route::DeleteTeam(id) => delete(&call, id).await,
-            // Another function's: the gateway sends it here only if its routes are not the template's.
+            // Another function's: the gateway sends it here only if its routes are not the
+            // template's.
             Route::ListMembers(_)
             | Route::AddMember(_)
             | Route::UpdateMember(..)
@@ -38,7 +39,10 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
 
 async fn list(call: &Call) -> Result<Reply, Error> {
     let list = wire::list_teams(call.contract(), &call.query)?;
-    let page = call.store.list_teams(&call.principal.organization_id, &list).await?;
+    let page = call
+        .store
+        .list_teams(&call.principal.organization_id, &list)
+        .await?;
     Ok(Reply::ok(wire::teams(call.contract(), &list, &page)?))
 }
 
@@ -46,9 +50,17 @@ async fn create(call: &Call) -> Result<Reply, Error> {
     let new = wire::create_team(call.contract(), &call.body)?;
     let id = (call.new_team_id)(call.now);
     let team = Team::create(id, call.principal.organization_id.clone(), new, call.now);
-    let roster = Roster { team, members: Vec::new() };
-    let answer = Answer::created(wire::team(call.contract(), &roster), Some(roster.team.version));
-    call.store.create_team(&roster.team, &answer, call.idempotency.as_ref()).await?;
+    let roster = Roster {
+        team,
+        members: Vec::new(),
+    };
+    let answer = Answer::created(
+        wire::team(call.contract(), &roster),
+        Some(roster.team.version),
+    );
+    call.store
+        .create_team(&roster.team, &answer, call.idempotency.as_ref())
+        .await?;
     Ok(answer.into())
 }
 
@@ -60,7 +72,10 @@ async fn get(call: &Call, id: TeamId) -> Result<Reply, Error> {
 async fn update(call: &Call, id: TeamId) -> Result<Reply, Error> {
     let changes = wire::update_team(call.contract(), &call.body)?;
     let org = &call.principal.organization_id;
-    let roster = call.store.change_team(org, id, &changes, &call.if_version, call.now).await?;
+    let roster = call
+        .store
+        .change_team(org, id, &changes, &call.if_version, call.now)
+        .await?;
     Ok(shown(call, &roster))
 }
 
@@ -70,7 +85,9 @@ async fn delete(call: &Call, id: TeamId) -> Result<Reply, Error> {
         Contract::Itsm => OnOpenTickets::Refuse,
     };
     let org = &call.principal.organization_id;
-    call.store.delete_team(org, id, &call.if_version, on_open_tickets, call.now).await?;
+    call.store
+        .delete_team(org, id, &call.if_version, on_open_tickets, call.now)
+        .await?;
     Ok(Reply::no_content())
 }
 

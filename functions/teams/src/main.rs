@@ -7,5 +7,9 @@ use muster::{lambda, telemetry::Telemetry};
 async fn main() -> Result<(), lambda_http::Error> {
     let telemetry = Telemetry::start("teams");
     let deps = lambda::init().await?;
-    lambda::run(telemetry, service_fn(|request| muster_teams::handle(request, &deps))).await
+    lambda::run(
+        telemetry,
+        service_fn(|request| muster_teams::handle(request, &deps)),
+    )
+    .await
 }

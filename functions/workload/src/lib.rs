@@ -19,7 +19,8 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
             Route::GetWorkload(team) => workload(&call, *team).await,
             Route::ListAssignments(team) => assignments(&call, *team).await,
             Route::GetAssignment(ticket) => assignment(&call, ticket).await,
-            // Another function's: the gateway sends it here only if its routes are not the template's.
+            // Another function's: the gateway sends it here only if its routes are not the
+            // template's.
             Route::ListTeams
             | Route::CreateTeam
             | Route::GetTeam(_)
@@ -35,17 +36,30 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
 }
 
 async fn workload(call: &Call, team: TeamId) -> Result<Reply, Error> {
-    let (roster, load) = call.store.team(&call.principal.organization_id, team).await?;
+    let (roster, load) = call
+        .store
+        .team(&call.principal.organization_id, team)
+        .await?;
     Ok(Reply::ok(wire::workload(&roster, load, call.now)))
 }
 
 async fn assignments(call: &Call, team: TeamId) -> Result<Reply, Error> {
     let list = wire::list_tickets(call.contract(), &call.query)?;
-    let tickets = call.store.open_tickets(&call.principal.organization_id, team, list).await?;
-    Ok(Reply::ok(wire::decisions(call.contract(), list.page, &tickets)?))
+    let tickets = call
+        .store
+        .open_tickets(&call.principal.organization_id, team, list)
+        .await?;
+    Ok(Reply::ok(wire::decisions(
+        call.contract(),
+        list.page,
+        &tickets,
+    )?))
 }
 
 async fn assignment(call: &Call, ticket: &TicketId) -> Result<Reply, Error> {
-    let ticket = call.store.decided_ticket(&call.principal.organization_id, ticket).await?;
+    let ticket = call
+        .store
+        .decided_ticket(&call.principal.organization_id, ticket)
+        .await?;
     Ok(Reply::ok(wire::decision(call.contract(), &ticket)))
 }

@@ -13,14 +13,15 @@ use crate::{
 /// The number of topics whose entries are read at once.
 const TOPICS_AT_ONCE: usize = 25;
 
-/// The number of tickets whose own entries are read at once, where a topic has more teams than a page.
+/// The number of tickets whose own entries are read at once, where a topic has more teams than a
+/// page.
 const TICKETS_AT_ONCE: usize = 8;
 
 /// Chooses a team for each ticket, and records it in the batch's choices.
 ///
-/// Two round trips: the topics' index entries beside each other, then the loads of the candidates. One more if a topic has
-/// more teams than a page has entries, for then each ticket reads a page from its own place. No round trip in place of a team that
-/// was rejected.
+/// Two round trips: the topics' index entries beside each other, then the loads of the candidates.
+/// One more if a topic has more teams than a page has entries, for then each ticket reads a page
+/// from its own place. No round trip in place of a team that was rejected.
 pub(super) async fn choose(
     store: &Store,
     org: &OrganizationId,
@@ -60,7 +61,10 @@ async fn read_candidates<'w>(
             Ok((*wanted, candidates(&wanted.ticket_id, shared.chain(&own))))
         }
     });
-    stream::iter(of_ticket.collect::<Vec<_>>()).buffered(TICKETS_AT_ONCE).try_collect().await
+    stream::iter(of_ticket.collect::<Vec<_>>())
+        .buffered(TICKETS_AT_ONCE)
+        .try_collect()
+        .await
 }
 
 /// The first page that is read of a topic: from the place of one ticket.
@@ -76,13 +80,26 @@ async fn read_first_pages<'w>(
     unknown: &[&'w Wanted],
 ) -> Result<HashMap<&'w Folded, FirstPage<'w>>, store::Error> {
     let mut seen = HashSet::new();
-    let topics = unknown.iter().flat_map(|wanted| wanted.topics.as_slice().iter().map(|topic| (topic, *wanted)));
-    let pages = topics.filter(|(topic, _)| seen.insert(*topic)).map(|(topic, wanted)| async move {
-        let ticket = &wanted.ticket_id;
-        let page = store.specialists(org, topic, RingPlace::of(ticket.as_str())).await?;
-        Ok((topic, FirstPage { ticket, page }))
+    let topics = unknown.iter().flat_map(|wanted| {
+        wanted
+            .topics
+            .as_slice()
+            .iter()
+            .map(|topic| (topic, *wanted))
     });
-    stream::iter(pages.collect::<Vec<_>>()).buffer_unordered(TOPICS_AT_ONCE).try_collect().await
+    let pages = topics
+        .filter(|(topic, _)| seen.insert(*topic))
+        .map(|(topic, wanted)| async move {
+            let ticket = &wanted.ticket_id;
+            let page = store
+                .specialists(org, topic, RingPlace::of(ticket.as_str()))
+                .await?;
+            Ok((topic, FirstPage { ticket, page }))
+        });
+    stream::iter(pages.collect::<Vec<_>>())
+        .buffer_unordered(TOPICS_AT_ONCE)
+        .try_collect()
+        .await
 }
 
 /// Returns the topics of which a ticket needs a page from its own place.

@@ -1,5 +1,5 @@
-//! The keys and issuers that credentials were looked up with in the last minute, and those that were not found in the last
-//! seconds.
+//! The keys and issuers that credentials were looked up with in the last minute, and those that
+//! were not found in the last seconds.
 
 use std::{
     collections::HashMap,
@@ -13,13 +13,15 @@ use lru::LruCache;
 
 use crate::domain::Timestamp;
 
-/// Keeps values that were read for a minute, so that a warm request needs no round trip for its credential and a revocation
-/// takes effect within one.
+/// Keeps values that were read for a minute, so that a warm request needs no round trip for its
+/// credential and a revocation takes effect within one.
 ///
-/// Keeps for a few seconds which keys had no value, so that a flood of one bad credential costs one read. These have a cache of
-/// their own: guesses cannot push out values in use. A new API key works at once, because no client can have sent it before.
+/// Keeps for a few seconds which keys had no value, so that a flood of one bad credential costs one
+/// read. These have a cache of their own: guesses cannot push out values in use. A new API key
+/// works at once, because no client can have sent it before.
 ///
-/// Both are bounded, the least recently used entry going first. Concurrent reads of one key are one read.
+/// Both are bounded, the least recently used entry going first. Concurrent reads of one key are one
+/// read.
 #[derive(Debug)]
 pub struct Cache<K: Hash + Eq, V> {
     entries: Mutex<LruCache<K, (V, Timestamp)>>,
@@ -58,7 +60,9 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         let is_fresh = |read_at: Timestamp, max_age| read_at <= now && now.since(read_at) < max_age;
         let mut entries = lock(&self.entries);
         match entries.get(key) {
-            Some((value, read_at)) if is_fresh(*read_at, Self::MAX_AGE) => return Known::Value(value.clone()),
+            Some((value, read_at)) if is_fresh(*read_at, Self::MAX_AGE) => {
+                return Known::Value(value.clone());
+            }
             Some(_) => {
                 entries.pop(key);
             }
@@ -97,8 +101,9 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         turn
     }
 
-    /// Returns the remembered result for a key, else that of `read`, which is remembered then. Requests that ask for a key while
-    /// it is read wait for that read, and make one of their own only if it fails.
+    /// Returns the remembered result for a key, else that of `read`, which is remembered then.
+    /// Requests that ask for a key while it is read wait for that read, and make one of their own
+    /// only if it fails.
     ///
     /// # Errors
     /// Those of `read`.
@@ -125,7 +130,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     }
 }
 
-/// Locks one of the maps. Each is whole between two statements, so a panic elsewhere leaves it usable.
+/// Locks one of the maps. Each is whole between two statements, so a panic elsewhere leaves it
+/// usable.
 fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
     map.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -151,17 +157,29 @@ mod tests {
     impl Reads {
         fn new(capacity: usize) -> Self {
             let capacity = NonZeroUsize::new(capacity).unwrap();
-            Self { cache: Cache::new(capacity), count: AtomicUsize::new(0) }
+            Self {
+                cache: Cache::new(capacity),
+                count: AtomicUsize::new(0),
+            }
         }
 
-        /// Asks for a key that has this value in the table, and returns the result and the number of reads so far.
-        async fn ask(&self, key: &'static str, millis: i64, stored: Option<u8>) -> (Option<u8>, usize) {
+        /// Asks for a key that has this value in the table, and returns the result and the number
+        /// of reads so far.
+        async fn ask(
+            &self,
+            key: &'static str,
+            millis: i64,
+            stored: Option<u8>,
+        ) -> (Option<u8>, usize) {
             let read = async {
                 self.count.fetch_add(1, Ordering::Relaxed);
                 yield_now().await;
                 Ok::<_, Infallible>(stored)
             };
-            let Ok(found) = self.cache.get_or_read(key, Timestamp::from_millis(millis), read).await;
+            let Ok(found) = self
+                .cache
+                .get_or_read(key, Timestamp::from_millis(millis), read)
+                .await;
             (found, self.count.load(Ordering::Relaxed))
         }
     }
@@ -172,8 +190,16 @@ mod tests {
         assert_eq!(reads.ask("key", 1_000_000, Some(1)).await, (Some(1), 1));
         assert_eq!(reads.ask("key", 1_059_999, Some(2)).await, (Some(1), 1));
         assert_eq!(reads.ask("key", 1_060_000, Some(2)).await, (Some(2), 2));
-        assert_eq!(reads.ask("key", 1_059_999, Some(3)).await, (Some(3), 3), "the clock was set back");
-        assert_eq!(reads.ask("key", 1_119_999, None).await, (None, 4), "a value that is gone");
+        assert_eq!(
+            reads.ask("key", 1_059_999, Some(3)).await,
+            (Some(3), 3),
+            "the clock was set back"
+        );
+        assert_eq!(
+            reads.ask("key", 1_119_999, None).await,
+            (None, 4),
+            "a value that is gone"
+        );
     }
 
     #[tokio::test]
@@ -183,22 +209,40 @@ mod tests {
         assert_eq!(reads.ask("key", 1_004_999, Some(1)).await, (None, 1));
         // A request does not extend the time.
         assert_eq!(reads.ask("key", 1_005_000, Some(1)).await, (Some(1), 2));
-        assert_eq!(reads.ask("key", 1_005_001, None).await, (Some(1), 2), "the value counts");
+        assert_eq!(
+            reads.ask("key", 1_005_001, None).await,
+            (Some(1), 2),
+            "the value counts"
+        );
         let reads = Reads::new(1);
         assert_eq!(reads.ask("key", 1_000_000, None).await, (None, 1));
-        assert_eq!(reads.ask("key", 999_999, Some(1)).await, (Some(1), 2), "the clock was set back");
+        assert_eq!(
+            reads.ask("key", 999_999, Some(1)).await,
+            (Some(1), 2),
+            "the clock was set back"
+        );
     }
 
     #[tokio::test]
     async fn missing_keys_push_out_no_value() {
         let reads = Reads::new(2);
-        for (key, stored) in [("a", Some(1)), ("b", Some(2)), ("x", None), ("y", None), ("z", None)] {
+        for (key, stored) in [
+            ("a", Some(1)),
+            ("b", Some(2)),
+            ("x", None),
+            ("y", None),
+            ("z", None),
+        ] {
             reads.ask(key, 0, stored).await;
         }
         assert_eq!(reads.ask("a", 0, None).await, (Some(1), 5));
         assert_eq!(reads.ask("b", 0, None).await, (Some(2), 5));
         assert_eq!(reads.ask("z", 0, None).await, (None, 5));
-        assert_eq!(reads.ask("x", 0, None).await, (None, 6), "they are bounded too");
+        assert_eq!(
+            reads.ask("x", 0, None).await,
+            (None, 6),
+            "they are bounded too"
+        );
     }
 
     #[tokio::test]
@@ -216,7 +260,9 @@ mod tests {
     async fn failed_read_is_not_remembered() {
         let cache = Cache::new(NonZeroUsize::MIN);
         let now = Timestamp::from_secs(0);
-        let ask = async |found: Result<Option<u8>, &'static str>| cache.get_or_read("key", now, async { found }).await;
+        let ask = async |found: Result<Option<u8>, &'static str>| {
+            cache.get_or_read("key", now, async { found }).await
+        };
         assert_eq!(ask(Err("away")).await, Err("away"));
         assert_eq!(ask(Ok(Some(1))).await, Ok(Some(1)));
         assert_eq!(ask(Err("away")).await, Ok(Some(1)));
@@ -227,21 +273,39 @@ mod tests {
         for stored in [Some(1), None] {
             let reads = Reads::new(1);
             let asked = join_all((0..50).map(|_| reads.ask("key", 0, stored))).await;
-            assert!(asked.iter().all(|(found, count)| (*found, *count) == (stored, 1)), "{asked:?}");
+            assert!(
+                asked
+                    .iter()
+                    .all(|(found, count)| (*found, *count) == (stored, 1)),
+                "{asked:?}"
+            );
         }
         let reads = Reads::new(9);
         let asked = join_all(["a", "b", "a"].map(|key| reads.ask(key, 0, Some(1)))).await;
-        assert_eq!(asked.last(), Some(&(Some(1), 2)), "another key does not wait");
+        assert_eq!(
+            asked.last(),
+            Some(&(Some(1), 2)),
+            "another key does not wait"
+        );
     }
 
     #[tokio::test]
     async fn request_that_is_given_up_lets_the_next_one_read() {
         let reads = Reads::new(1);
         let pending = async { std::future::pending::<Result<Option<u8>, Infallible>>().await };
-        let given_up = reads.cache.get_or_read("key", Timestamp::from_secs(0), pending);
-        assert!(tokio::time::timeout(Duration::from_millis(1), given_up).await.is_err());
+        let given_up = reads
+            .cache
+            .get_or_read("key", Timestamp::from_secs(0), pending);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1), given_up)
+                .await
+                .is_err()
+        );
         assert_eq!(reads.ask("key", 0, Some(1)).await, (Some(1), 1));
         assert_eq!(reads.ask("other", 0, None).await, (None, 2));
-        assert!(lock(&reads.cache.reads).len() <= 1, "reads that ended are forgotten");
+        assert!(
+            lock(&reads.cache.reads).len() <= 1,
+            "reads that ended are forgotten"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! From the credential of a request to whom it speaks for.
 //!
-//! This happens inside each function, not in an authorizer of the gateway: both documents promise bodies of their own for
-//! 401 and 403, which an HTTP API's authorizer cannot render.
+//! This happens inside each function, not in an authorizer of the gateway: both documents promise
+//! bodies of their own for 401 and 403, which an HTTP API's authorizer cannot render.
 
 mod cache;
 mod jwt;
@@ -17,14 +17,18 @@ pub use jwt::Verifier;
 pub use rate::{Exceeded, RateLimits, Report};
 
 use crate::{
-    domain::{ApiKey, Contract, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp, TokenIssuer},
+    domain::{
+        ApiKey, Contract, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp,
+        TokenIssuer,
+    },
     store::{self, Store},
 };
 
 /// The API keys that were seen lately, about 300 bytes each.
 pub type KeyCache = Cache<KeyHash, ApiKey>;
 
-/// What the tokens that were seen lately were verified with, about 500 bytes a key of 2048 bits, and as much for the rest.
+/// What the tokens that were seen lately were verified with, about 500 bytes a key of 2048 bits,
+/// and as much for the rest.
 pub type VerifierCache = Cache<OrganizationId, Arc<Verifier>>;
 
 /// Whom a request speaks for.
@@ -56,7 +60,9 @@ impl Principal {
     pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
         let contains = |address: IpAddr| {
             let address = address.to_canonical();
-            self.allowed_networks.iter().any(|network| network.contains(&address))
+            self.allowed_networks
+                .iter()
+                .any(|network| network.contains(&address))
         };
         self.allowed_networks.is_empty() || address.is_some_and(contains)
     }
@@ -65,7 +71,10 @@ impl Principal {
         Self {
             organization_id: key.organization_id.clone(),
             contract: key.kind.contract(),
-            scopes: Scope::ALL.into_iter().filter(|scope| key.allows(*scope)).collect(),
+            scopes: Scope::ALL
+                .into_iter()
+                .filter(|scope| key.allows(*scope))
+                .collect(),
             allowed_networks: key.allowed_networks.clone(),
             subject: Subject::of_key(key.hash),
             requests_a_minute: key.kind.requests_a_minute(),
@@ -73,7 +82,8 @@ impl Principal {
     }
 }
 
-/// The token of an `Authorization: Bearer <token>` header. The scheme's letter case does not matter.
+/// The token of an `Authorization: Bearer <token>` header. The scheme's letter case does not
+/// matter.
 #[must_use]
 pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
@@ -81,7 +91,8 @@ pub fn bearer(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// The contract that a token's form belongs to, whether the token is good or not: errors are answered in its shape.
+/// The contract that a token's form belongs to, whether the token is good or not: errors are
+/// answered in its shape.
 #[must_use]
 pub fn spoken_contract(token: &str) -> Option<Contract> {
     if token.starts_with("tt_") {
@@ -93,18 +104,20 @@ pub fn spoken_contract(token: &str) -> Option<Contract> {
     }
 }
 
-/// Three parts of base64url between dots, the last of which is empty where nothing is signed: only the ITSM platform issues
-/// such tokens.
+/// Three parts of base64url between dots, the last of which is empty where nothing is signed: only
+/// the ITSM platform issues such tokens.
 fn is_jwt_shaped(token: &str) -> bool {
-    let base64url =
-        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='));
+    let base64url = |part: &str| {
+        part.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='))
+    };
     let parts: Vec<_> = token.split('.').collect();
     matches!(parts[..], [header, claims, _] if !header.is_empty() && !claims.is_empty())
         && parts.into_iter().all(base64url)
 }
 
-/// Resolves a token by its form, as an API key or a JWT; `None` if it is no good. No round trip where what it is resolved with
-/// is in its cache, else one.
+/// Resolves a token by its form, as an API key or a JWT; `None` if it is no good. No round trip
+/// where what it is resolved with is in its cache, else one.
 ///
 /// # Errors
 /// [`store::Error::Unavailable`] or [`store::Error::Internal`].
@@ -118,12 +131,20 @@ pub async fn authenticate(
     if let Some(secret) = SecretKey::parse(token) {
         let hash = secret.hash();
         let key = keys.get_or_read(hash, now, store.api_key(hash)).await?;
-        return Ok(key.filter(|key| key.is_valid(now)).map(|key| Principal::of(&key)));
+        return Ok(key
+            .filter(|key| key.is_valid(now))
+            .map(|key| Principal::of(&key)));
     }
-    let Some(token) = jwt::Unverified::parse(token) else { return Ok(None) };
+    let Some(token) = jwt::Unverified::parse(token) else {
+        return Ok(None);
+    };
     let ready = |issuer: TokenIssuer| Arc::new(Verifier::new(&issuer));
-    let read = store.token_issuer(&token.organization_id).map_ok(|issuer| issuer.map(ready));
-    let verifier = verifiers.get_or_read(token.organization_id.clone(), now, read).await?;
+    let read = store
+        .token_issuer(&token.organization_id)
+        .map_ok(|issuer| issuer.map(ready));
+    let verifier = verifiers
+        .get_or_read(token.organization_id.clone(), now, read)
+        .await?;
     Ok(verifier.and_then(|verifier| verifier.verify(&token, now)))
 }
 
@@ -147,26 +168,63 @@ mod tests {
                 organization_id: OrganizationId::parse("org").unwrap(),
                 contract: Contract::Itsm,
                 scopes: Vec::new(),
-                allowed_networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+                allowed_networks: networks
+                    .iter()
+                    .map(|network| network.parse().unwrap())
+                    .collect(),
                 subject: Subject::of_token(&OrganizationId::parse("org").unwrap(), "sub"),
                 requests_a_minute: 1,
             };
             principal.may_come_from(address.parse().ok())
         };
         for (networks, inside, outside) in [
-            (&["192.0.2.0/24"][..], &["192.0.2.0", "192.0.2.255", "::ffff:192.0.2.7"][..], &["192.0.3.0", "::"][..]),
-            (&["192.0.2.7/32"], &["192.0.2.7", "::ffff:c000:207"], &["192.0.2.6", "192.0.2.8", "::192.0.2.7"]),
-            (&["0.0.0.0/0"], &["0.0.0.0", "255.255.255.255", "::ffff:8.8.8.8"], &["::1", "2001:db8::1"]),
-            (&["2001:db8::/32"], &["2001:db8::", "2001:db8:ffff::1"], &["2001:db9::", "192.0.2.7"]),
-            (&["2001:db8::7/128"], &["2001:db8::7", "2001:0DB8:0:0::7"], &["2001:db8::8", "::ffff:192.0.2.7"]),
-            (&["::/0"], &["::", "2001:db8::1"], &["192.0.2.7", "::ffff:192.0.2.7"]),
-            (&["192.0.2.0/25", "::1/128"], &["192.0.2.127", "::1"], &["192.0.2.128", "::2"]),
+            (
+                &["192.0.2.0/24"][..],
+                &["192.0.2.0", "192.0.2.255", "::ffff:192.0.2.7"][..],
+                &["192.0.3.0", "::"][..],
+            ),
+            (
+                &["192.0.2.7/32"],
+                &["192.0.2.7", "::ffff:c000:207"],
+                &["192.0.2.6", "192.0.2.8", "::192.0.2.7"],
+            ),
+            (
+                &["0.0.0.0/0"],
+                &["0.0.0.0", "255.255.255.255", "::ffff:8.8.8.8"],
+                &["::1", "2001:db8::1"],
+            ),
+            (
+                &["2001:db8::/32"],
+                &["2001:db8::", "2001:db8:ffff::1"],
+                &["2001:db9::", "192.0.2.7"],
+            ),
+            (
+                &["2001:db8::7/128"],
+                &["2001:db8::7", "2001:0DB8:0:0::7"],
+                &["2001:db8::8", "::ffff:192.0.2.7"],
+            ),
+            (
+                &["::/0"],
+                &["::", "2001:db8::1"],
+                &["192.0.2.7", "::ffff:192.0.2.7"],
+            ),
+            (
+                &["192.0.2.0/25", "::1/128"],
+                &["192.0.2.127", "::1"],
+                &["192.0.2.128", "::2"],
+            ),
         ] {
             for address in inside {
                 assert!(may(networks, address), "{address} is in {networks:?}");
                 assert!(may(&[], address));
             }
-            for address in outside.iter().chain(&["", "localhost", "192.0.2.7:443", "[::1]", "192.0.2.7, 192.0.2.7"]) {
+            for address in outside.iter().chain(&[
+                "",
+                "localhost",
+                "192.0.2.7:443",
+                "[::1]",
+                "192.0.2.7, 192.0.2.7",
+            ]) {
                 assert!(!may(networks, address), "{address} is not in {networks:?}");
                 assert!(may(&[], address), "without networks no address matters");
             }
@@ -179,7 +237,16 @@ mod tests {
         assert_eq!(spoken_contract("itsm_nonsense"), Some(Contract::Itsm));
         assert_eq!(spoken_contract("eyJh.eyJz.c2ln"), Some(Contract::Itsm));
         assert_eq!(spoken_contract("eyJh.eyJz."), Some(Contract::Itsm));
-        for unknown in ["sk_live_1", "a.b", "a..b", ".a.b", "..", "a.b.c.d", "a.b.c d", "TT_live_1"] {
+        for unknown in [
+            "sk_live_1",
+            "a.b",
+            "a..b",
+            ".a.b",
+            "..",
+            "a.b.c.d",
+            "a.b.c d",
+            "TT_live_1",
+        ] {
             assert_eq!(spoken_contract(unknown), None, "{unknown}");
         }
     }

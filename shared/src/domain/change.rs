@@ -5,7 +5,8 @@ use super::{Load, Member, OrganizationId, Team, TeamId, Ticket, Timestamp, User,
 /// A change of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Which record, in the store's own words: changes of one have the same name, and come in order.
+    /// Which record, in the store's own words: changes of one have the same name, and come in
+    /// order.
     pub record: String,
     /// Whose it is.
     pub organization_id: OrganizationId,
@@ -17,7 +18,10 @@ pub struct Change {
 
 /// The record before and after. `None` before: it is new. `None` after: it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "each is made once, and a batch of the stream has at most a hundred")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each is made once, and a batch of the stream has at most a hundred"
+)]
 pub enum Changed {
     /// What people edit of a team.
     Team {

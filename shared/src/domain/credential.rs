@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{OrganizationId, Timestamp, hex};
 
-/// Which of the two documented APIs a request speaks. The credential decides; nothing in the URL differs.
+/// Which of the two documented APIs a request speaks. The credential decides; nothing in the URL
+/// differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Contract {
     /// TopTickets.
@@ -79,7 +80,13 @@ pub enum KeyKind {
 
 impl KeyKind {
     /// Every kind of key.
-    pub const ALL: [Self; 5] = [Self::TtAdmin, Self::TtLive, Self::TtAgent, Self::TtReadOnly, Self::Itsm];
+    pub const ALL: [Self; 5] = [
+        Self::TtAdmin,
+        Self::TtLive,
+        Self::TtAgent,
+        Self::TtReadOnly,
+        Self::Itsm,
+    ];
 
     /// What every key of the kind begins with.
     #[must_use]
@@ -93,7 +100,8 @@ impl KeyKind {
         }
     }
 
-    /// The kind's name, as operators and the table write it: the prefix without its last underscore.
+    /// The kind's name, as operators and the table write it: the prefix without its last
+    /// underscore.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.prefix().trim_end_matches('_')
@@ -151,7 +159,11 @@ impl KeyHash {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
-        if digits.len() != 64 || digits.iter().any(|digit| !matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+        if digits.len() != 64
+            || digits
+                .iter()
+                .any(|digit| !matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+        {
             return None;
         }
         let mut hash = [0; 32];
@@ -174,9 +186,11 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// Whose requests are counted together: an API key's, or those of one user of an organization's tokens.
+/// Whose requests are counted together: an API key's, or those of one user of an organization's
+/// tokens.
 ///
-/// A hash in either case, so that subjects of two organizations never meet and none can be told from what is stored.
+/// A hash in either case, so that subjects of two organizations never meet and none can be told
+/// from what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subject(KeyHash);
 
@@ -190,8 +204,11 @@ impl Subject {
     /// The subject of an organization's tokens whose claim `sub` is this.
     #[must_use]
     pub fn of_token(organization_id: &OrganizationId, sub: &str) -> Self {
-        // No organization id has a `#`, so no two pairs are one text; and no API key has one either.
-        Self(KeyHash(Sha256::digest(format!("{organization_id}#{sub}")).into()))
+        // No organization id has a `#`, so no two pairs are one text; and no API key has one
+        // either.
+        Self(KeyHash(
+            Sha256::digest(format!("{organization_id}#{sub}")).into(),
+        ))
     }
 
     /// The hash that stands for it.
@@ -209,7 +226,8 @@ pub struct SecretKey {
 }
 
 impl SecretKey {
-    /// How many base62 characters follow the prefix: the fewest that carry 32 random bytes (43 × log2(62) > 256).
+    /// How many base62 characters follow the prefix: the fewest that carry 32 random bytes (43 ×
+    /// log2(62) > 256).
     pub const RANDOM_CHARS: usize = 43;
 
     const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -218,17 +236,25 @@ impl SecretKey {
     #[must_use]
     pub fn generate(kind: KeyKind, mut random: impl FnMut() -> usize) -> Self {
         let secret = (0..Self::RANDOM_CHARS).map(|_| char::from(Self::BASE62[random() % 62]));
-        Self { kind, text: kind.prefix().chars().chain(secret).collect() }
+        Self {
+            kind,
+            text: kind.prefix().chars().chain(secret).collect(),
+        }
     }
 
     /// Recognizes a key by its prefix and alphabet; `None` for what cannot be one.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let kind = KeyKind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()))?;
+        let kind = KeyKind::ALL
+            .into_iter()
+            .find(|kind| text.starts_with(kind.prefix()))?;
         let secret = &text[kind.prefix().len()..];
         let plausible = (Self::RANDOM_CHARS..=128).contains(&secret.len())
             && secret.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        plausible.then(|| Self { kind, text: text.to_owned() })
+        plausible.then(|| Self {
+            kind,
+            text: text.to_owned(),
+        })
     }
 
     /// What the key is for.
@@ -283,7 +309,10 @@ impl ApiKey {
     /// From when on the key is no longer good, its kind's own limit included.
     #[must_use]
     pub fn expiry(&self) -> Option<Timestamp> {
-        let limit = self.kind.max_lifetime().map(|lifetime| self.created_at.plus(lifetime));
+        let limit = self
+            .kind
+            .max_lifetime()
+            .map(|lifetime| self.created_at.plus(lifetime));
         [self.expires_at, limit].into_iter().flatten().min()
     }
 
@@ -329,7 +358,10 @@ mod tests {
             assert!(secret.reveal().starts_with(kind.prefix()));
             assert_eq!(SecretKey::parse(secret.reveal()), Some(secret.clone()));
             assert_eq!(KeyKind::parse(kind.as_str()), Some(kind));
-            assert_eq!(KeyHash::parse(&secret.hash().to_string()), Some(secret.hash()));
+            assert_eq!(
+                KeyHash::parse(&secret.hash().to_string()),
+                Some(secret.hash())
+            );
             assert_eq!(format!("{secret:?}"), format!("{}…", kind.prefix()));
         }
     }
@@ -337,9 +369,15 @@ mod tests {
     #[test]
     fn what_cannot_be_a_key_is_not_looked_up() {
         let random = "x".repeat(43);
-        for bad in
-            ["", "tt_", "tt_live_", "tt_live_short", &random, &format!("tt_live_{random}!"), &format!("sk_{random}")]
-        {
+        for bad in [
+            "",
+            "tt_",
+            "tt_live_",
+            "tt_live_short",
+            &random,
+            &format!("tt_live_{random}!"),
+            &format!("sk_{random}"),
+        ] {
             assert!(SecretKey::parse(bad).is_none(), "{bad}");
         }
     }
@@ -347,8 +385,14 @@ mod tests {
     #[test]
     fn the_hash_is_sha_256() {
         let key = SecretKey::generate(KeyKind::Itsm, || 0);
-        assert_eq!(key.reveal(), "itsm_0000000000000000000000000000000000000000000");
-        assert_eq!(key.hash().to_string(), "bac93c724e77f73e13d3a3d3af932694f42d1ef4304d15b295694cc23919c982");
+        assert_eq!(
+            key.reveal(),
+            "itsm_0000000000000000000000000000000000000000000"
+        );
+        assert_eq!(
+            key.hash().to_string(),
+            "bac93c724e77f73e13d3a3d3af932694f42d1ef4304d15b295694cc23919c982"
+        );
     }
 
     #[test]

@@ -63,8 +63,8 @@ impl Reason {
 pub enum WhyNot {
     /// Not eligible, for the user's status is this.
     Status(UserStatus),
-    /// Active, but the ticket was just taken from this member. The bound of round robin counts a member that is passed over for
-    /// this reason as not eligible for the decision.
+    /// Active, but the ticket was just taken from this member. The bound of round robin counts a
+    /// member that is passed over for this reason as not eligible for the decision.
     PreviousAssignee,
 }
 
@@ -129,7 +129,8 @@ pub struct Decision {
     pub eligible: u64,
     /// The best of them, at most [`MAX_CANDIDATES`](Self::MAX_CANDIDATES), the best first.
     pub candidates: Vec<Candidate>,
-    /// Whether the ticket names a team that does not exist, and this team was matched by its specializations instead.
+    /// Whether the ticket names a team that does not exist, and this team was matched by its
+    /// specializations instead.
     pub replaces_missing_team: bool,
     /// When it was decided.
     pub decided_at: Timestamp,
@@ -155,7 +156,8 @@ impl Decision {
         }
     }
 
-    /// The reason in one sentence, after another one where the ticket names a team that does not exist.
+    /// The reason in one sentence, after another one where the ticket names a team that does not
+    /// exist.
     #[must_use]
     pub fn sentence(&self) -> String {
         let sentence = self.reason_sentence();
@@ -167,24 +169,46 @@ impl Decision {
     }
 
     fn reason_sentence(&self) -> String {
-        let Self { reason, strategy, fallback, considered, eligible, candidates, .. } = self;
+        let Self {
+            reason,
+            strategy,
+            fallback,
+            considered,
+            eligible,
+            candidates,
+            ..
+        } = self;
         match reason {
             Reason::Strategy => {
-                let of = format!("of {eligible} eligible {}", if *eligible == 1 { "member" } else { "members" });
-                let Some(best) = candidates.first() else { return format!("Chosen {of}.") };
-                let Candidate { open_tickets, last_turn, matched_skills, .. } = best;
+                let of = format!(
+                    "of {eligible} eligible {}",
+                    if *eligible == 1 { "member" } else { "members" }
+                );
+                let Some(best) = candidates.first() else {
+                    return format!("Chosen {of}.");
+                };
+                let Candidate {
+                    open_tickets,
+                    last_turn,
+                    matched_skills,
+                    ..
+                } = best;
                 if *eligible == 1 {
                     return format!("The only eligible member of {considered}.");
                 }
                 match (strategy, fallback) {
                     (_, Some(_)) => {
-                        format!("No skill matches; fewest open tickets ({open_tickets}) {of}, then the longest wait.")
+                        format!(
+                            "No skill matches; fewest open tickets ({open_tickets}) {of}, then the longest wait."
+                        )
                     }
                     (Some(QueueStrategy::SkillBased), None) => format!(
                         "Most matching skills ({matched_skills}) {of}, then fewest open tickets ({open_tickets})."
                     ),
                     (Some(QueueStrategy::LeastBusy), None) => {
-                        format!("Fewest open tickets ({open_tickets}) {of}, then the longest wait for a turn.")
+                        format!(
+                            "Fewest open tickets ({open_tickets}) {of}, then the longest wait for a turn."
+                        )
                     }
                     _ => format!("Longest wait for a turn (since turn {last_turn}) {of}."),
                 }
@@ -193,7 +217,9 @@ impl Decision {
             Reason::Reopened => "Reopened, and back with its previous assignee.".to_owned(),
             Reason::NobodyEligible if *considered == 0 => "The team has no members.".to_owned(),
             Reason::NobodyEligible => format!("None of {considered} members is eligible."),
-            Reason::NoTeamMatches => "No team's specializations match its category, subcategory or tags.".to_owned(),
+            Reason::NoTeamMatches => {
+                "No team's specializations match its category, subcategory or tags.".to_owned()
+            }
             Reason::TeamMissing => "The team that it names does not exist.".to_owned(),
             Reason::TeamDeleted => "Its team was deleted.".to_owned(),
             Reason::SeenClosed => "It was closed before it was ever seen open.".to_owned(),
@@ -210,7 +236,10 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }
-        for why_not in [WhyNot::PreviousAssignee, WhyNot::Status(UserStatus::Inactive)] {
+        for why_not in [
+            WhyNot::PreviousAssignee,
+            WhyNot::Status(UserStatus::Inactive),
+        ] {
             assert_eq!(WhyNot::parse(why_not.as_str()), Some(why_not));
         }
     }

@@ -1,4 +1,5 @@
-//! Why a well-formed request can be refused, in the domain's own words. Each contract says it in its own.
+//! Why a well-formed request can be refused, in the domain's own words. Each contract says it in
+//! its own.
 
 use std::fmt;
 
@@ -24,8 +25,8 @@ impl UserField {
 
 /// A rule of the domain that a request broke.
 ///
-/// The variants stand in the order in which both contracts check them: where several rules are broken at once, the
-/// smallest is the answer.
+/// The variants stand in the order in which both contracts check them: where several rules are
+/// broken at once, the smallest is the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Error {
     /// The `Idempotency-Key` was used before, with another request.
@@ -57,7 +58,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::IdempotencyKeyReused => f.write_str("the idempotency key was used with another request"),
+            Self::IdempotencyKeyReused => {
+                f.write_str("the idempotency key was used with another request")
+            }
             Self::TeamNotFound => f.write_str("the team does not exist"),
             Self::TicketNotFound => f.write_str("the ticket does not exist"),
             Self::VersionMismatch => f.write_str("the team is of another version"),

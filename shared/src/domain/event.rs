@@ -1,8 +1,8 @@
 //! What a platform says happened, parsed.
 
 use super::{
-    EventVersion, FieldUpdate, Folded, OrganizationId, Priority, TeamId, TicketId, TicketStatus, Timestamp, Topics,
-    UserId,
+    EventVersion, FieldUpdate, Folded, OrganizationId, Priority, TeamId, TicketId, TicketStatus,
+    Timestamp, Topics, UserId,
 };
 
 /// What kind of event it is.
@@ -31,8 +31,8 @@ pub struct TicketEvent {
 
 /// A ticket as its platform describes it at the version of the event.
 ///
-/// An absent field keeps its value. `null` clears a field, but says nothing about `status`, `created_at`, the team and the
-/// assignee, for which `None` stands for both.
+/// An absent field keeps its value. `null` clears a field, but says nothing about `status`,
+/// `created_at`, the team and the assignee, for which `None` stands for both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketSnapshot {
     /// Which ticket.

@@ -1,8 +1,9 @@
 //! Unicode case folding of names and tags, by the tables of ICU4X.
 //!
-//! ICU4X publishes its case mappings, normalization forms and properties together, so all three have one version of Unicode.
-//! A later version folds assigned characters in the same way ([Unicode Character Encoding Stability Policies], "Case Folding
-//! Stability" and "Normalization Stability"), so an update of the crates keeps the keys of stored names.
+//! ICU4X publishes its case mappings, normalization forms and properties together, so all three
+//! have one version of Unicode. A later version folds assigned characters in the same way ([Unicode
+//! Character Encoding Stability Policies], "Case Folding Stability" and "Normalization Stability"),
+//! so an update of the crates keeps the keys of stored names.
 //!
 //! [Unicode Character Encoding Stability Policies]: https://www.unicode.org/policies/stability_policy.html
 
@@ -12,19 +13,23 @@ use std::ops::RangeInclusive;
 
 use icu_casemap::{CaseMapper, CaseMapperBorrowed};
 use icu_normalizer::{ComposingNormalizerBorrowed, DecomposingNormalizerBorrowed};
-use icu_properties::{CodePointSetData, CodePointSetDataBorrowed, props::DefaultIgnorableCodePoint};
+use icu_properties::{
+    CodePointSetData, CodePointSetDataBorrowed, props::DefaultIgnorableCodePoint,
+};
 
 const NFC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfc();
 const NFD: DecomposingNormalizerBorrowed<'static> = DecomposingNormalizerBorrowed::new_nfd();
 const NFKC: ComposingNormalizerBorrowed<'static> = ComposingNormalizerBorrowed::new_nfkc();
 const CASE: CaseMapperBorrowed<'static> = CaseMapper::new();
-const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+const IGNORABLE: CodePointSetDataBorrowed<'static> =
+    CodePointSetData::new::<DefaultIgnorableCodePoint>();
 
 /// Returns `toNFKC_Casefold(NFD(text))` of the Unicode Standard (section 3.13, R5 and D147).
 ///
-/// The result has no differences of case, of compatibility forms such as full-width letters, of composition, and of
-/// characters that are ignored by default such as zero-width spaces. Decomposing first makes canonically equivalent texts
-/// equal, whatever the order of their combining marks.
+/// The result has no differences of case, of compatibility forms such as full-width letters, of
+/// composition, and of characters that are ignored by default such as zero-width spaces.
+/// Decomposing first makes canonically equivalent texts equal, whatever the order of their
+/// combining marks.
 pub(super) fn nfkc_casefold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
@@ -36,14 +41,16 @@ pub(super) fn nfkc_casefold(text: &str) -> String {
     NFC.normalize(&mapped).into_owned()
 }
 
-/// Returns the code points that folding removes, in ascending order (property `Default_Ignorable_Code_Point`).
+/// Returns the code points that folding removes, in ascending order (property
+/// `Default_Ignorable_Code_Point`).
 #[cfg(feature = "openapi")]
 pub(crate) fn ignorable_ranges() -> impl Iterator<Item = RangeInclusive<u32>> {
     IGNORABLE.iter_ranges()
 }
 
-/// Returns the property `NFKC_Casefold` of a character: its case is folded, it is normalized and default ignorable code
-/// points are removed, repeatedly until nothing changes (Unicode Standard Annex #44, `NFKC_Casefold`).
+/// Returns the property `NFKC_Casefold` of a character: its case is folded, it is normalized and
+/// default ignorable code points are removed, repeatedly until nothing changes (Unicode Standard
+/// Annex #44, `NFKC_Casefold`).
 fn mapping(character: &str) -> Cow<'_, str> {
     let mut mapping = Cow::Borrowed(character);
     while let Some(next) = changed(&mapping) {
@@ -56,8 +63,14 @@ fn mapping(character: &str) -> Cow<'_, str> {
 fn changed(text: &str) -> Option<String> {
     let folded = CASE.fold_string(text);
     let normalized = NFKC.normalize(&folded);
-    let unchanged = normalized == text && !text.chars().any(|character| IGNORABLE.contains(character));
-    (!unchanged).then(|| normalized.chars().filter(|character| !IGNORABLE.contains(*character)).collect())
+    let unchanged =
+        normalized == text && !text.chars().any(|character| IGNORABLE.contains(character));
+    (!unchanged).then(|| {
+        normalized
+            .chars()
+            .filter(|character| !IGNORABLE.contains(*character))
+            .collect()
+    })
 }
 
 #[cfg(test)]
@@ -91,15 +104,21 @@ mod tests {
     ];
 
     fn is_ignored(character: char) -> bool {
-        IGNORED.iter().any(|(first, last)| (*first..=*last).contains(&character))
+        IGNORED
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&character))
     }
 
-    /// Folds by crates that share neither code nor tables with ICU4X. The crate `caseless` has Unicode 16.0, so the result is
-    /// right for the characters that [`is_known`] returns.
+    /// Folds by crates that share neither code nor tables with ICU4X. The crate `caseless` has
+    /// Unicode 16.0, so the result is right for the characters that [`is_known`] returns.
     fn reference(text: &str) -> String {
         let mapping = |character: char| {
             let step = |text: &str| -> String {
-                text.chars().default_case_fold().nfkc().filter(|character| !is_ignored(*character)).collect()
+                text.chars()
+                    .default_case_fold()
+                    .nfkc()
+                    .filter(|character| !is_ignored(*character))
+                    .collect()
             };
             let mut mapping = step(&character.to_string());
             loop {
@@ -122,16 +141,20 @@ mod tests {
     fn texts() -> impl Strategy<Value = String> {
         let interacting: Vec<char> =
             "aAßẞΣςσΪΐΰᾴᾳͅͺ\u{301}\u{308}\u{323}\u{304}İıſＡｶﾞﷺ가\u{1100}\u{1161}\u{200b}\u{ad} \u{a0}\u{3000}\u{1160}ﬃǅⅣ".chars().collect();
-        let character =
-            prop_oneof![proptest::sample::select(interacting), any::<char>().prop_filter("known", |c| is_known(*c))];
-        proptest::collection::vec(character, 0..12).prop_map(|characters| characters.into_iter().collect())
+        let character = prop_oneof![
+            proptest::sample::select(interacting),
+            any::<char>().prop_filter("known", |c| is_known(*c))
+        ];
+        proptest::collection::vec(character, 0..12)
+            .prop_map(|characters| characters.into_iter().collect())
     }
 
     #[test]
     fn every_character_folds_as_in_the_reference() {
         // Folding keeps characters for private use as they are, and there are 137,468 of them.
-        let tried =
-            |character: &char| is_known(*character) && get_general_category(*character) != GeneralCategory::PrivateUse;
+        let tried = |character: &char| {
+            is_known(*character) && get_general_category(*character) != GeneralCategory::PrivateUse
+        };
         let mut longest = 0;
         for character in (char::MIN..=char::MAX).filter(tried) {
             let text = character.to_string();

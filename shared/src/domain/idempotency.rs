@@ -17,7 +17,8 @@ pub enum IdempotencyKeyError {
     NotVisible,
 }
 
-/// What a client calls a request, to be known by when it sends it again: 1 to 255 visible ASCII characters.
+/// What a client calls a request, to be known by when it sends it again: 1 to 255 visible ASCII
+/// characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
@@ -57,7 +58,12 @@ impl Fingerprint {
     #[must_use]
     pub fn of(contract: Contract, method: &str, path: &str, body: &[u8]) -> Self {
         let mut hash = Sha256::new();
-        for part in [contract.as_str().as_bytes(), method.as_bytes(), path.as_bytes(), body] {
+        for part in [
+            contract.as_str().as_bytes(),
+            method.as_bytes(),
+            path.as_bytes(),
+            body,
+        ] {
             // Each part's length before it, so that no two requests are the same bytes.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -75,7 +81,8 @@ impl fmt::Display for Fingerprint {
 /// Identity of a request that is carried out once, however often it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// Subject of the credential. Each subject has its own keys, because clients may choose the same ones.
+    /// Subject of the credential. Each subject has its own keys, because clients may choose the
+    /// same ones.
     pub subject: Subject,
     /// The client's key for the request.
     pub key: IdempotencyKey,
@@ -111,7 +118,10 @@ mod tests {
     #[test]
     fn a_fingerprint_is_sha_256() {
         let fingerprint = Fingerprint::of(Contract::Itsm, "POST", "/v1/teams", b"{}");
-        assert_eq!(fingerprint.to_string(), "7c3351140257694af26f67040dbbd7f81b59ea7c28758c12819513a91b85f0b1");
+        assert_eq!(
+            fingerprint.to_string(),
+            "7c3351140257694af26f67040dbbd7f81b59ea7c28758c12819513a91b85f0b1"
+        );
     }
 
     #[test]
@@ -126,7 +136,9 @@ mod tests {
             (Contract::Itsm, "POST", "/v1/teams", "{} "),
             (Contract::Itsm, "POST", "/v1/teams", ""),
         ]
-        .map(|(contract, method, path, body)| Fingerprint::of(contract, method, path, body.as_bytes()).to_string());
+        .map(|(contract, method, path, body)| {
+            Fingerprint::of(contract, method, path, body.as_bytes()).to_string()
+        });
         let different: std::collections::HashSet<_> = fingerprints.iter().collect();
         assert_eq!(different.len(), fingerprints.len());
     }

@@ -24,13 +24,22 @@ fn parse_prefixed(text: &str, prefix: &str) -> Result<Uuid, ParseIdError> {
         _ => text,
     };
     // The length rules out the simple, braced and URN forms, which `try_parse` would take too.
-    if bare.len() == HYPHENATED { Uuid::try_parse(bare).map_err(|_| ParseIdError) } else { Err(ParseIdError) }
+    if bare.len() == HYPHENATED {
+        Uuid::try_parse(bare).map_err(|_| ParseIdError)
+    } else {
+        Err(ParseIdError)
+    }
 }
 
-/// Parses an identifier that means nothing here: 1 to `max` ASCII letters, digits and these other characters.
+/// Parses an identifier that means nothing here: 1 to `max` ASCII letters, digits and these other
+/// characters.
 pub(super) fn parse_opaque(text: &str, max: usize, others: &str) -> Result<String, ParseIdError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
-    if (1..=max).contains(&text.len()) && text.chars().all(allowed) { Ok(text.to_owned()) } else { Err(ParseIdError) }
+    if (1..=max).contains(&text.len()) && text.chars().all(allowed) {
+        Ok(text.to_owned())
+    } else {
+        Err(ParseIdError)
+    }
 }
 
 /// A team's identifier: 128 bits, a monotonic UUIDv7 where Muster made it.
@@ -47,7 +56,8 @@ impl TeamId {
         Self(uuid)
     }
 
-    /// Parses `550e8400-e29b-41d4-a716-446655440000` or `team_550e8400-…`, in any letter case and of any UUID version.
+    /// Parses `550e8400-e29b-41d4-a716-446655440000` or `team_550e8400-…`, in any letter case and
+    /// of any UUID version.
     ///
     /// # Errors
     /// Any other text, the `usr_` form included.
@@ -76,7 +86,8 @@ impl UserId {
         Self(uuid)
     }
 
-    /// Parses `123e4567-e89b-12d3-a456-426614174000` or `usr_123e4567-…`, in any letter case and of any UUID version.
+    /// Parses `123e4567-e89b-12d3-a456-426614174000` or `usr_123e4567-…`, in any letter case and of
+    /// any UUID version.
     ///
     /// # Errors
     /// Any other text, the `team_` form included.
@@ -99,7 +110,8 @@ impl OrganizationId {
     /// Parses 1 to 64 characters of `[A-Za-z0-9_-]`.
     ///
     /// # Errors
-    /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the table.
+    /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the
+    /// table.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
         parse_opaque(text, 64, "_-").map(Self)
     }
@@ -128,13 +140,22 @@ mod tests {
         let id = TeamId::parse(BARE).unwrap();
         assert_eq!(TeamId::parse(&format!("team_{BARE}")), Ok(id));
         assert_eq!(TeamId::parse(&BARE.to_uppercase()), Ok(id));
-        assert_eq!(TeamId::parse(&format!("TEAM_{}", BARE.to_uppercase())), Ok(id));
-        assert_eq!(UserId::parse(&format!("usr_{BARE}")).unwrap().uuid(), id.uuid());
+        assert_eq!(
+            TeamId::parse(&format!("TEAM_{}", BARE.to_uppercase())),
+            Ok(id)
+        );
+        assert_eq!(
+            UserId::parse(&format!("usr_{BARE}")).unwrap().uuid(),
+            id.uuid()
+        );
     }
 
     #[test]
     fn any_uuid_version_parses() {
-        for text in ["00000000-0000-0000-0000-000000000000", "f6e5d4c3-b2a1-0987-fedc-ba9876543210"] {
+        for text in [
+            "00000000-0000-0000-0000-000000000000",
+            "f6e5d4c3-b2a1-0987-fedc-ba9876543210",
+        ] {
             assert!(UserId::parse(text).is_ok(), "{text}");
         }
     }
@@ -149,7 +170,14 @@ mod tests {
     #[test]
     fn other_spellings_of_a_uuid_are_refused() {
         let simple = BARE.replace('-', "");
-        for text in ["", "team_", &simple, &format!("{{{BARE}}}"), &format!("urn:uuid:{BARE}"), &format!(" {BARE}")] {
+        for text in [
+            "",
+            "team_",
+            &simple,
+            &format!("{{{BARE}}}"),
+            &format!("urn:uuid:{BARE}"),
+            &format!(" {BARE}"),
+        ] {
             assert!(TeamId::parse(text).is_err(), "{text:?}");
         }
         // 36 bytes that are no UUID, and a boundary in the middle of a character.

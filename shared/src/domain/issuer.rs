@@ -1,4 +1,5 @@
-//! Who issues an organization's tokens (JWTs), and the public keys that tell its tokens from anybody else's.
+//! Who issues an organization's tokens (JWTs), and the public keys that tell its tokens from
+//! anybody else's.
 
 use std::{fmt, ops::RangeInclusive};
 
@@ -42,13 +43,17 @@ impl std::error::Error for RsaKeyError {}
 impl RsaPublicKey {
     const BITS: RangeInclusive<usize> = 2048..=8192;
 
-    /// Parses a key as a JWK (RFC 7518, 6.3.1) writes it: modulus and exponent, big-endian in base64url. Leading zeros, which
-    /// some libraries write against the letter of the RFC, are dropped.
+    /// Parses a key as a JWK (RFC 7518, 6.3.1) writes it: modulus and exponent, big-endian in
+    /// base64url. Leading zeros, which some libraries write against the letter of the RFC, are
+    /// dropped.
     ///
     /// # Errors
     /// The rule that the key breaks.
     pub fn parse(n: &str, e: &str) -> Result<Self, RsaKeyError> {
-        let (n, e) = (number(n).ok_or(RsaKeyError::Encoding("n"))?, number(e).ok_or(RsaKeyError::Encoding("e"))?);
+        let (n, e) = (
+            number(n).ok_or(RsaKeyError::Encoding("n"))?,
+            number(e).ok_or(RsaKeyError::Encoding("e"))?,
+        );
         let key = Self { n, e };
         if !Self::BITS.contains(&key.bits()) {
             return Err(RsaKeyError::Bits(key.bits()));
@@ -56,7 +61,10 @@ impl RsaPublicKey {
         if key.n.last().is_none_or(|byte| byte % 2 == 0) {
             return Err(RsaKeyError::EvenModulus);
         }
-        let exponent = key.e.iter().fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
+        let exponent = key
+            .e
+            .iter()
+            .fold(0_u64, |value, byte| value << 8 | u64::from(*byte));
         if key.e.len() > 5 || exponent % 2 == 0 || !(3..1 << 33).contains(&exponent) {
             return Err(RsaKeyError::Exponent);
         }
@@ -78,13 +86,18 @@ impl RsaPublicKey {
     /// The modulus and the exponent as [`parse`](Self::parse) takes them.
     #[must_use]
     pub fn to_base64url(&self) -> (String, String) {
-        (URL_SAFE_NO_PAD.encode(&self.n), URL_SAFE_NO_PAD.encode(&self.e))
+        (
+            URL_SAFE_NO_PAD.encode(&self.n),
+            URL_SAFE_NO_PAD.encode(&self.e),
+        )
     }
 
     /// How many bits the modulus has.
     #[must_use]
     pub fn bits(&self) -> usize {
-        self.n.first().map_or(0, |first| self.n.len() * 8 - first.leading_zeros() as usize)
+        self.n
+            .first()
+            .map_or(0, |first| self.n.len() * 8 - first.leading_zeros() as usize)
     }
 }
 
@@ -103,8 +116,8 @@ pub struct TokenKey {
     pub key: RsaPublicKey,
 }
 
-/// The keys that an organization's tokens may be signed with: 1 to 20. Where there is more than one, each has a `kid` of its
-/// own.
+/// The keys that an organization's tokens may be signed with: 1 to 20. Where there is more than
+/// one, each has a `kid` of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenKeys(Vec<TokenKey>);
 
@@ -122,8 +135,16 @@ pub enum TokenKeysError {
 impl fmt::Display for TokenKeysError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Count(count) => write!(f, "there are {count} keys, and must be 1 to {}", TokenKeys::MAX),
-            Self::NoKid(at) => write!(f, "key {} has no kid, and must where there are several", at + 1),
+            Self::Count(count) => write!(
+                f,
+                "there are {count} keys, and must be 1 to {}",
+                TokenKeys::MAX
+            ),
+            Self::NoKid(at) => write!(
+                f,
+                "key {} has no kid, and must where there are several",
+                at + 1
+            ),
             Self::SameKid(kid) => write!(f, "two keys have the kid {kid:?}"),
         }
     }
@@ -150,7 +171,9 @@ impl TokenKeys {
         }
         for (at, key) in keys.iter().enumerate() {
             if let Some(kid) = &key.kid
-                && keys[..at].iter().any(|other| other.kid.as_ref() == Some(kid))
+                && keys[..at]
+                    .iter()
+                    .any(|other| other.kid.as_ref() == Some(kid))
             {
                 return Err(TokenKeysError::SameKid(kid.clone()));
             }
@@ -214,16 +237,41 @@ mod tests {
     #[test]
     fn a_component_that_no_key_has_is_refused() {
         let n = modulus(2048, true);
-        assert_eq!(RsaPublicKey::parse(&modulus(2048, false), E), Err(RsaKeyError::EvenModulus));
+        assert_eq!(
+            RsaPublicKey::parse(&modulus(2048, false), E),
+            Err(RsaKeyError::EvenModulus)
+        );
         for bad in ["=", "AQAB====", "AQ AB", "AQAB\n", "+/+/", "é", "A"] {
-            assert_eq!(RsaPublicKey::parse(&n, bad), Err(RsaKeyError::Encoding("e")), "{bad:?}");
-            assert_eq!(RsaPublicKey::parse(bad, E), Err(RsaKeyError::Encoding("n")), "{bad:?}");
+            assert_eq!(
+                RsaPublicKey::parse(&n, bad),
+                Err(RsaKeyError::Encoding("e")),
+                "{bad:?}"
+            );
+            assert_eq!(
+                RsaPublicKey::parse(bad, E),
+                Err(RsaKeyError::Encoding("n")),
+                "{bad:?}"
+            );
         }
         let exponent = |bytes: &[u8]| RsaPublicKey::parse(&n, &URL_SAFE_NO_PAD.encode(bytes));
-        for good in [&[3][..], &[1, 0, 1], &[0, 0, 3], &[1, 0xff, 0xff, 0xff, 0xff]] {
+        for good in [
+            &[3][..],
+            &[1, 0, 1],
+            &[0, 0, 3],
+            &[1, 0xff, 0xff, 0xff, 0xff],
+        ] {
             assert!(exponent(good).is_ok(), "{good:?}");
         }
-        for bad in [&[][..], &[0], &[1], &[2], &[1, 0, 0], &[2, 0, 0, 0, 1], &[0xff; 16], &[0xff; 256]] {
+        for bad in [
+            &[][..],
+            &[0],
+            &[1],
+            &[2],
+            &[1, 0, 0],
+            &[2, 0, 0, 0, 1],
+            &[0xff; 16],
+            &[0xff; 256],
+        ] {
             assert_eq!(exponent(bad), Err(RsaKeyError::Exponent), "{bad:?}");
         }
     }
@@ -231,18 +279,32 @@ mod tests {
     #[test]
     fn a_set_has_1_to_20_keys_that_a_token_can_name() {
         let keys = |kids: &[Option<&str>]| {
-            let key = |kid: Option<&str>| TokenKey { kid: kid.map(str::to_owned), key: parse(2048).unwrap() };
-            TokenKeys::parse(kids.iter().copied().map(key).collect()).map(|keys| keys.as_slice().len())
+            let key = |kid: Option<&str>| TokenKey {
+                kid: kid.map(str::to_owned),
+                key: parse(2048).unwrap(),
+            };
+            TokenKeys::parse(kids.iter().copied().map(key).collect())
+                .map(|keys| keys.as_slice().len())
         };
         let names: Vec<_> = (0..21).map(|n| n.to_string()).collect();
         let names: Vec<_> = names.iter().map(|name| Some(name.as_str())).collect();
-        assert_eq!((keys(&[None]), keys(&names[..1]), keys(&names[..20])), (Ok(1), Ok(1), Ok(20)));
+        assert_eq!(
+            (keys(&[None]), keys(&names[..1]), keys(&names[..20])),
+            (Ok(1), Ok(1), Ok(20))
+        );
         assert_eq!(keys(&[]), Err(TokenKeysError::Count(0)));
         assert_eq!(keys(&names), Err(TokenKeysError::Count(21)));
         assert_eq!(keys(&[Some("a"), None]), Err(TokenKeysError::NoKid(1)));
         assert_eq!(keys(&[None, None]), Err(TokenKeysError::NoKid(0)));
-        assert_eq!(keys(&[Some("a"), Some("b"), Some("a")]), Err(TokenKeysError::SameKid("a".to_owned())));
-        assert_eq!(keys(&[Some("a"), Some("A"), Some("")]), Ok(3), "a kid is any text, compared as it is");
+        assert_eq!(
+            keys(&[Some("a"), Some("b"), Some("a")]),
+            Err(TokenKeysError::SameKid("a".to_owned()))
+        );
+        assert_eq!(
+            keys(&[Some("a"), Some("A"), Some("")]),
+            Ok(3),
+            "a kid is any text, compared as it is"
+        );
     }
 
     proptest! {

@@ -7,7 +7,8 @@ use super::{Folded, Load, Team, TeamId, Ticket};
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// How many to leave out at the start. Wide enough for any page of any size, so that no page number overflows.
+    /// How many to leave out at the start. Wide enough for any page of any size, so that no page
+    /// number overflows.
     pub skip: u128,
     /// How many to answer with at most, at least 1.
     pub limit: usize,
@@ -17,12 +18,16 @@ impl Page {
     /// How many the list has up to the end of this page.
     #[must_use]
     pub fn end(self) -> usize {
-        usize::try_from(self.skip).unwrap_or(usize::MAX).saturating_add(self.limit)
+        usize::try_from(self.skip)
+            .unwrap_or(usize::MAX)
+            .saturating_add(self.limit)
     }
 
     /// Cuts this page out of what the list begins with.
     pub fn cut<L: IntoIterator>(self, list: L) -> Take<Skip<L::IntoIter>> {
-        list.into_iter().skip(usize::try_from(self.skip).unwrap_or(usize::MAX)).take(self.limit)
+        list.into_iter()
+            .skip(usize::try_from(self.skip).unwrap_or(usize::MAX))
+            .take(self.limit)
     }
 }
 
@@ -62,12 +67,14 @@ pub struct ListTeams {
     pub count: bool,
     /// Whether the response shows the teams' loads.
     pub loads: bool,
-    /// The most bytes of texts that a response carries. A page with more is refused, so it need not be read to its end.
+    /// The most bytes of texts that a response carries. A page with more is refused, so it need not
+    /// be read to its end.
     pub max_bytes: usize,
 }
 
 impl ListTeams {
-    /// The end of the pages that are read from the first team on. A later page would read too many teams that it does not show.
+    /// The end of the pages that are read from the first team on. A later page would read too many
+    /// teams that it does not show.
     const MAX_END: usize = 100;
 
     /// Returns whether the page is read from the first team on, in the order of creation.
@@ -83,7 +90,8 @@ impl ListTeams {
         self.search.as_ref().is_none_or(|part| name.contains(part))
     }
 
-    /// Sorts what was found by key, then by id. Returns the ids on this page, and the number of teams on all pages.
+    /// Sorts what was found by key, then by id. Returns the ids on this page, and the number of
+    /// teams on all pages.
     #[must_use]
     pub fn select<K: Ord>(&self, mut found: Vec<(K, TeamId)>) -> (Vec<TeamId>, usize) {
         found.sort_unstable();
@@ -164,21 +172,46 @@ mod tests {
 
     #[test]
     fn first_pages_end_at_100_or_begin_at_0() {
-        for (skip, limit, is_first) in
-            [(0, 20, true), (0, 1000, true), (80, 20, true), (81, 20, false), (1, 100, false), (u128::MAX, 1, false)]
-        {
+        for (skip, limit, is_first) in [
+            (0, 20, true),
+            (0, 1000, true),
+            (80, 20, true),
+            (81, 20, false),
+            (1, 100, false),
+            (u128::MAX, 1, false),
+        ] {
             let list = list(skip, limit, Order::Ascending);
             assert_eq!(list.is_first_page(), is_first, "{skip} {limit}");
-            assert!(!ListTeams { sort_by: SortBy::Name, ..list.clone() }.is_first_page());
-            assert!(!ListTeams { search: Some(Folded::of("x")), ..list }.is_first_page());
+            assert!(
+                !ListTeams {
+                    sort_by: SortBy::Name,
+                    ..list.clone()
+                }
+                .is_first_page()
+            );
+            assert!(
+                !ListTeams {
+                    search: Some(Folded::of("x")),
+                    ..list
+                }
+                .is_first_page()
+            );
         }
     }
 
     #[test]
     fn ties_go_by_id_in_the_direction_of_the_list() {
-        let found = vec![("b", team(1)), ("a", team(3)), ("a", team(2)), ("c", team(4))];
+        let found = vec![
+            ("b", team(1)),
+            ("a", team(3)),
+            ("a", team(2)),
+            ("c", team(4)),
+        ];
         for (order, expected) in [(Order::Ascending, [3, 1]), (Order::Descending, [1, 3])] {
-            assert_eq!(list(1, 2, order).select(found.clone()), (expected.map(team).to_vec(), 4));
+            assert_eq!(
+                list(1, 2, order).select(found.clone()),
+                (expected.map(team).to_vec(), 4)
+            );
         }
         assert_eq!(list(4, 2, Order::Ascending).select(found), (Vec::new(), 4));
     }

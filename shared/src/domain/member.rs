@@ -39,13 +39,15 @@ pub struct NewMember {
 /// What a client gives to change a membership. `None` keeps.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemberChanges {
-    /// As what: a lead replaces the team's lead, and a lead who becomes a member leaves the team without one.
+    /// As what: a lead replaces the team's lead, and a lead who becomes a member leaves the team
+    /// without one.
     pub role: Option<MemberRole>,
     /// What they know, in place of what they knew.
     pub skills: Option<Tags>,
 }
 
-/// A user's membership of a team, with the counters of routing. A user who is not in the team has a [`Past`] or neither.
+/// A user's membership of a team, with the counters of routing. A user who is not in the team has a
+/// [`Past`] or neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// A copy of the user's profile.
@@ -56,7 +58,8 @@ pub struct Member {
     pub joined_at: Timestamp,
     /// The number of times that the user joined or left the team.
     pub rev: u64,
-    /// The team's turn at this member's latest decision; for a newcomer, the turn at which they joined.
+    /// The team's turn at this member's latest decision; for a newcomer, the turn at which they
+    /// joined.
     pub last_turn: u64,
     /// Open tickets of this team assigned to the member.
     pub open_tickets: u64,
@@ -66,15 +69,16 @@ pub struct Member {
     pub resolved: Resolved,
 }
 
-/// The counters of a user who is not in a team, and holds or held tickets of it: a former member, or an assignee from outside. It
-/// has no copy of the profile.
+/// The counters of a user who is not in a team, and holds or held tickets of it: a former member,
+/// or an assignee from outside. It has no copy of the profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
     /// The user.
     pub user_id: UserId,
     /// The number of times that the user joined or left the team.
     pub rev: u64,
-    /// The team's turn at the user's latest decision; for an assignee from outside, the turn at which their first ticket came.
+    /// The team's turn at the user's latest decision; for an assignee from outside, the turn at
+    /// which their first ticket came.
     pub last_turn: u64,
     /// Open tickets of this team assigned to the user.
     pub open_tickets: u64,
@@ -85,7 +89,8 @@ pub struct Past {
 }
 
 impl Past {
-    /// Returns the counters of a user who was never in the team, without tickets yet, at the team's current `turn`.
+    /// Returns the counters of a user who was never in the team, without tickets yet, at the team's
+    /// current `turn`.
     #[must_use]
     pub fn outside(user_id: UserId, turn: u64) -> Self {
         Self {
@@ -109,23 +114,40 @@ impl Member {
     /// What the member is in `team`.
     #[must_use]
     pub fn role_in(&self, team: &Team) -> MemberRole {
-        if team.lead_id == Some(self.user.id) { MemberRole::Lead } else { MemberRole::Member }
+        if team.lead_id == Some(self.user.id) {
+            MemberRole::Lead
+        } else {
+            MemberRole::Member
+        }
     }
 
-    /// Returns the membership of `user`, who joins, or returns to the team that they left with `past`.
+    /// Returns the membership of `user`, who joins, or returns to the team that they left with
+    /// `past`.
     ///
-    /// A newcomer starts at the team's current `turn`, so that they are not owed earlier turns. A returning user keeps counters and
-    /// turn.
+    /// A newcomer starts at the team's current `turn`, so that they are not owed earlier turns. A
+    /// returning user keeps counters and turn.
     ///
     /// # Errors
     /// [`Error::UserInactive`].
-    pub fn joining(user: User, skills: Tags, past: Option<&Past>, turn: u64, now: Timestamp) -> Result<Self, Error> {
+    pub fn joining(
+        user: User,
+        skills: Tags,
+        past: Option<&Past>,
+        turn: u64,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         if user.status != UserStatus::Active {
             return Err(Error::UserInactive(UserField::UserId));
         }
         let newcomer = Past::outside(user.id, turn);
-        let Past { user_id: _, rev, last_turn, open_tickets, in_progress_tickets, resolved } =
-            past.unwrap_or(&newcomer);
+        let Past {
+            user_id: _,
+            rev,
+            last_turn,
+            open_tickets,
+            in_progress_tickets,
+            resolved,
+        } = past.unwrap_or(&newcomer);
         Ok(Self {
             user,
             skills,
@@ -141,7 +163,16 @@ impl Member {
     /// Returns the counters that remain after the member has left the team.
     #[must_use]
     pub fn leaving(&self) -> Past {
-        let Self { user, skills: _, joined_at: _, rev, last_turn, open_tickets, in_progress_tickets, resolved } = self;
+        let Self {
+            user,
+            skills: _,
+            joined_at: _,
+            rev,
+            last_turn,
+            open_tickets,
+            in_progress_tickets,
+            resolved,
+        } = self;
         Past {
             user_id: user.id,
             rev: rev + 1,

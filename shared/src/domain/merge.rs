@@ -2,7 +2,8 @@
 
 use super::{EventVersion, FieldUpdate, Ticket, TicketSnapshot, TicketStatus};
 
-/// The version of the event that last set each field of a ticket; `None` where no event has mentioned the field.
+/// The version of the event that last set each field of a ticket; `None` where no event has
+/// mentioned the field.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TicketVersions {
     /// The version of the status; of a deleted ticket, that of the deletion.
@@ -29,10 +30,31 @@ pub struct TicketVersions {
 
 impl TicketVersions {
     fn all(&self) -> [Option<&EventVersion>; 10] {
-        let Self { status, priority, category, subcategory, tags, created_at, resolved_at, due_at, team, assignee } =
-            self;
-        [status, priority, category, subcategory, tags, created_at, resolved_at, due_at, team, assignee]
-            .map(Option::as_ref)
+        let Self {
+            status,
+            priority,
+            category,
+            subcategory,
+            tags,
+            created_at,
+            resolved_at,
+            due_at,
+            team,
+            assignee,
+        } = self;
+        [
+            status,
+            priority,
+            category,
+            subcategory,
+            tags,
+            created_at,
+            resolved_at,
+            due_at,
+            team,
+            assignee,
+        ]
+        .map(Option::as_ref)
     }
 
     /// Returns the newest version of any field.
@@ -60,10 +82,15 @@ impl<'e> Merge<'e> {
     /// Begins to merge an event of this version.
     #[must_use]
     pub fn new(version: &'e EventVersion) -> Self {
-        Self { version, has_changed: false, has_lost: false }
+        Self {
+            version,
+            has_changed: false,
+            has_lost: false,
+        }
     }
 
-    /// Returns whether the event may set a field, and remembers if a newer event has set the field already.
+    /// Returns whether the event may set a field, and remembers if a newer event has set the field
+    /// already.
     pub fn wins_over(&mut self, version: Option<&EventVersion>) -> bool {
         self.has_lost |= version.is_some_and(|version| version > self.version);
         version.is_none_or(|version| version < self.version)
@@ -75,8 +102,14 @@ impl<'e> Merge<'e> {
         self.has_changed = true;
     }
 
-    /// Sets a field that the event mentions, unless a newer event or this one has set it already. Returns whether it is set.
-    fn set<T>(&mut self, field: &mut T, version: &mut Option<EventVersion>, value: Option<T>) -> bool {
+    /// Sets a field that the event mentions, unless a newer event or this one has set it already.
+    /// Returns whether it is set.
+    fn set<T>(
+        &mut self,
+        field: &mut T,
+        version: &mut Option<EventVersion>,
+        value: Option<T>,
+    ) -> bool {
         let Some(value) = value else { return false };
         let wins = self.wins_over(version.as_ref());
         if wins {
@@ -92,8 +125,9 @@ impl<'e> Merge<'e> {
         self.has_changed
     }
 
-    /// Returns whether the event changed nothing because newer events have set the fields that it mentions. An event that
-    /// still is the version of a field is a duplicate, and is not superseded.
+    /// Returns whether the event changed nothing because newer events have set the fields that it
+    /// mentions. An event that still is the version of a field is a duplicate, and is not
+    /// superseded.
     #[must_use]
     pub fn is_superseded(&self, versions: &TicketVersions) -> bool {
         self.has_lost && !self.has_changed && !versions.contains(self.version)
@@ -101,9 +135,11 @@ impl<'e> Merge<'e> {
 }
 
 impl Ticket {
-    /// Takes over the fields of a snapshot but the team and the assignee, which depend on the teams that exist.
+    /// Takes over the fields of a snapshot but the team and the assignee, which depend on the teams
+    /// that exist.
     ///
-    /// Each field follows the newest event that mentions it, so the order in which events arrive does not matter.
+    /// Each field follows the newest event that mentions it, so the order in which events arrive
+    /// does not matter.
     pub fn merge(&mut self, snapshot: &TicketSnapshot, merge: &mut Merge<'_>) {
         let TicketSnapshot {
             id: _,
@@ -120,7 +156,9 @@ impl Ticket {
         } = snapshot.clone();
         // An open ticket is not resolved, whether or not its platform clears the field.
         let resolved_at = match resolved_at {
-            FieldUpdate::Absent if status.is_some_and(TicketStatus::is_open) => FieldUpdate::Cleared,
+            FieldUpdate::Absent if status.is_some_and(TicketStatus::is_open) => {
+                FieldUpdate::Cleared
+            }
             resolved_at => resolved_at,
         };
         if let Some(status) = status {
@@ -129,11 +167,27 @@ impl Ticket {
         let versions = &mut self.versions;
         let priority = priority.new_value().map(Option::unwrap_or_default);
         merge.set(&mut self.priority, &mut versions.priority, priority);
-        merge.set(&mut self.category, &mut versions.category, category.new_value());
-        merge.set(&mut self.subcategory, &mut versions.subcategory, subcategory.new_value());
-        merge.set(&mut self.tags, &mut versions.tags, tags.new_value().map(Option::unwrap_or_default));
+        merge.set(
+            &mut self.category,
+            &mut versions.category,
+            category.new_value(),
+        );
+        merge.set(
+            &mut self.subcategory,
+            &mut versions.subcategory,
+            subcategory.new_value(),
+        );
+        merge.set(
+            &mut self.tags,
+            &mut versions.tags,
+            tags.new_value().map(Option::unwrap_or_default),
+        );
         merge.set(&mut self.created_at, &mut versions.created_at, created_at);
-        merge.set(&mut self.resolved_at, &mut versions.resolved_at, resolved_at.new_value());
+        merge.set(
+            &mut self.resolved_at,
+            &mut versions.resolved_at,
+            resolved_at.new_value(),
+        );
         merge.set(&mut self.due_at, &mut versions.due_at, due_at.new_value());
         if versions.created_at.is_none() && merge.version.at < self.created_at {
             self.created_at = merge.version.at;

@@ -1,8 +1,10 @@
-//! What Muster is about, with no AWS, no HTTP and no I/O: identifiers, text rules, teams, members, users, tickets, workload.
+//! What Muster is about, with no AWS, no HTTP and no I/O: identifiers, text rules, teams, members,
+//! users, tickets, workload.
 //!
-//! Values with a rule have private fields and a `parse` that enforces it, so a value that exists is a value that is
-//! valid. Records that merely group such values have public fields, so that a conversion can destructure every one of
-//! them and a new field breaks the build until someone decides about it.
+//! Values with a rule have private fields and a `parse` that enforces it, so a value that exists is
+//! a value that is valid. Records that merely group such values have public fields, so that a
+//! conversion can destructure every one of them and a new field breaks the build until someone
+//! decides about it.
 
 mod change;
 mod credential;
@@ -39,14 +41,18 @@ pub(crate) use hex::hex;
 pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyError};
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
 pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, TokenKeysError};
-pub use list::{ListTeams, ListTickets, Listed, ListedState, Order, Page, SortBy, TeamPage, TicketPage};
+pub use list::{
+    ListTeams, ListTickets, Listed, ListedState, Order, Page, SortBy, TeamPage, TicketPage,
+};
 pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, Past};
 pub use merge::{Merge, TicketVersions};
 pub use pass::{PassTopics, RoutingPass, TopicFilter, TopicHash};
 pub use ring::RingPlace;
 pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
 pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
-pub use ticket::{Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics};
+pub use ticket::{
+    Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
+};
 pub use time::Timestamp;
 pub use user::{Profile, Said, User, UserEvent, UserSnapshot, UserStatus};
 pub use version::{EventVersion, FieldUpdate};

@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Folded, Timestamp};
 
-/// A topic as a pass keeps it: the first 64 bits of the SHA-256 of the folded text. Two topics with one hash cost reads and
-/// change no decision.
+/// A topic as a pass keeps it: the first 64 bits of the SHA-256 of the folded text. Two topics with
+/// one hash cost reads and change no decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopicHash(u64);
 
@@ -41,8 +41,8 @@ impl fmt::Display for TopicHash {
 
 /// A Bloom filter of a ticket's topics: 64 bits, at the end of the index key of an unrouted ticket.
 ///
-/// A filter shows every topic of the ticket. It shows another topic for about 3 in 1,000 tickets of three topics, and for
-/// nearly every ticket of 40 topics.
+/// A filter shows every topic of the ticket. It shows another topic for about 3 in 1,000 tickets of
+/// three topics, and for nearly every ticket of 40 topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicFilter(u64);
 
@@ -52,7 +52,11 @@ impl TopicFilter {
     /// Returns the filter of these topics.
     #[must_use]
     pub fn of<'t>(topics: impl IntoIterator<Item = &'t Folded>) -> Self {
-        Self(topics.into_iter().fold(0, |bits, topic| bits | TopicHash::of(topic).bits()))
+        Self(
+            topics
+                .into_iter()
+                .fold(0, |bits, topic| bits | TopicHash::of(topic).bits()),
+        )
     }
 
     /// Parses the text of [`Display`](fmt::Display).
@@ -114,8 +118,8 @@ impl PassTopics {
 
 /// The pass of an organization over its unrouted tickets.
 ///
-/// Topics that teams come to know are merged into it. It stays unfinished until a pass over all of them has begun late enough
-/// after the last merge.
+/// Topics that teams come to know are merged into it. It stays unfinished until a pass over all of
+/// them has begun late enough after the last merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutingPass {
     /// The number of merges so far.
@@ -135,14 +139,16 @@ pub struct RoutingPass {
 impl RoutingPass {
     /// The time after the last merge at which the last pass begins.
     ///
-    /// A merge is stamped before its transaction. The commit may come 60 seconds later, at the end of the jobs function's time.
-    /// A ticket whose topics were looked up before the commit may be written 30 seconds after it, and the index then lags. So the
-    /// last pass begins at least 90 seconds after the commit.
+    /// A merge is stamped before its transaction. The commit may come 60 seconds later, at the end
+    /// of the jobs function's time. A ticket whose topics were looked up before the commit may be
+    /// written 30 seconds after it, and the index then lags. So the last pass begins at least 90
+    /// seconds after the commit.
     pub const LAST_PASS_AFTER: Duration = Duration::from_secs(150);
-    /// The time for which a pass holds its lease without renewing it: longer than one invocation of the jobs function, and
-    /// shorter than the interval of the schedule.
+    /// The time for which a pass holds its lease without renewing it: longer than one invocation of
+    /// the jobs function, and shorter than the interval of the schedule.
     pub const LEASE: Duration = Duration::from_mins(2);
-    /// The pause after a pass before the next one of the same lease. Topics that are merged meanwhile share one pass.
+    /// The pause after a pass before the next one of the same lease. Topics that are merged
+    /// meanwhile share one pass.
     pub const PAUSE: Duration = Duration::from_secs(5);
 
     /// Returns whether another pass holds the lease.
@@ -163,8 +169,8 @@ impl RoutingPass {
         self.merged_at.plus(Self::LAST_PASS_AFTER)
     }
 
-    /// Returns whether a pass over revision `rev` that began at `began_at` was the last: it covers every merge, and began late
-    /// enough.
+    /// Returns whether a pass over revision `rev` that began at `began_at` was the last: it covers
+    /// every merge, and began late enough.
     #[must_use]
     pub fn is_finished_by(&self, rev: u64, began_at: Timestamp) -> bool {
         self.rev == rev && began_at >= self.last_pass_at()
@@ -193,16 +199,28 @@ mod tests {
 
     #[test]
     fn filter_of_three_topics_rarely_shows_another() {
-        let topics = |from: usize| (from..from + 3).map(|n| Folded::of(&format!("topic {n}"))).collect::<Vec<_>>();
+        let topics = |from: usize| {
+            (from..from + 3)
+                .map(|n| Folded::of(&format!("topic {n}")))
+                .collect::<Vec<_>>()
+        };
         let other = TopicHash::of(&Folded::of("vpn"));
-        let shown = (0..10_000).filter(|n| TopicFilter::of(&topics(n * 3)).may_have(other)).count();
+        let shown = (0..10_000)
+            .filter(|n| TopicFilter::of(&topics(n * 3)).may_have(other))
+            .count();
         assert!((1..100).contains(&shown), "{shown} of 10,000");
         assert!(!TopicFilter::of(&[]).may_have(other));
     }
 
     #[test]
     fn only_16_hex_digits_are_a_filter() {
-        for none in ["", "0", "00000000000000000", "000000000000000g", "+000000000000000"] {
+        for none in [
+            "",
+            "0",
+            "00000000000000000",
+            "000000000000000g",
+            "+000000000000000",
+        ] {
             assert_eq!(TopicFilter::parse(none), None, "{none:?}");
         }
     }

@@ -21,8 +21,13 @@ impl RingPlace {
     /// Parses the text form.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let is_hex = text.len() == 8 && text.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-        is_hex.then(|| u32::from_str_radix(text, 16).ok().map(Self)).flatten()
+        let is_hex = text.len() == 8
+            && text
+                .bytes()
+                .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+        is_hex
+            .then(|| u32::from_str_radix(text, 16).ok().map(Self))
+            .flatten()
     }
 
     /// Returns the distance to this place from a start, in the direction of the ring.
@@ -47,7 +52,14 @@ mod tests {
         // printf abc | sha256sum
         assert_eq!(RingPlace::of("abc").to_string(), "ba7816bf");
         assert_eq!(RingPlace::parse("ba7816bf"), Some(RingPlace::of("abc")));
-        for text in ["", "ba7816b", "ba7816bf0", "ba7816bg", "BA7816BF", "+a7816bf"] {
+        for text in [
+            "",
+            "ba7816b",
+            "ba7816bf0",
+            "ba7816bg",
+            "BA7816BF",
+            "+a7816bf",
+        ] {
             assert_eq!(RingPlace::parse(text), None, "{text:?}");
         }
     }
@@ -55,7 +67,10 @@ mod tests {
     #[test]
     fn distance_goes_around_the_ring() {
         let (low, high) = (RingPlace(5), RingPlace(u32::MAX));
-        assert_eq!((high.distance_from(low), low.distance_from(high)), (u32::MAX - 5, 6));
+        assert_eq!(
+            (high.distance_from(low), low.distance_from(high)),
+            (u32::MAX - 5, 6)
+        );
         assert_eq!(low.distance_from(low), 0);
     }
 }

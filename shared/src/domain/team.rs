@@ -1,6 +1,8 @@
 //! Teams: what people edit, and what routing counts.
 
-use super::{Description, Error, Member, OrganizationId, Tags, TeamId, TeamName, Timestamp, UserId};
+use super::{
+    Description, Error, Member, OrganizationId, Tags, TeamId, TeamName, Timestamp, UserId,
+};
 
 /// How a team's tickets are given to its members.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +33,9 @@ impl QueueStrategy {
     /// Parses what [`as_str`](Self::as_str) writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|strategy| strategy.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|strategy| strategy.as_str() == text)
     }
 }
 
@@ -118,8 +122,19 @@ pub struct Team {
 impl Team {
     /// The team that `new` asks for, with no members.
     #[must_use]
-    pub fn create(id: TeamId, organization_id: OrganizationId, new: NewTeam, now: Timestamp) -> Self {
-        let NewTeam { name, description, lead_id, queue_strategy, specializations } = new;
+    pub fn create(
+        id: TeamId,
+        organization_id: OrganizationId,
+        new: NewTeam,
+        now: Timestamp,
+    ) -> Self {
+        let NewTeam {
+            name,
+            description,
+            lead_id,
+            queue_strategy,
+            specializations,
+        } = new;
         Self {
             id,
             organization_id,
@@ -138,7 +153,13 @@ impl Team {
     /// The team after `changes`, or `None` if they change nothing.
     #[must_use]
     pub fn changed(&self, changes: &TeamChanges, now: Timestamp) -> Option<Self> {
-        let TeamChanges { name, description, lead_id, queue_strategy, specializations } = changes.clone();
+        let TeamChanges {
+            name,
+            description,
+            lead_id,
+            queue_strategy,
+            specializations,
+        } = changes.clone();
         let mut team = self.clone();
         team.name = name.unwrap_or(team.name);
         team.description = description.unwrap_or(team.description);
@@ -154,7 +175,8 @@ impl Team {
     }
 }
 
-/// A team's load: the counters of routing. Kept apart from the team, so that an assignment never rewrites a description.
+/// A team's load: the counters of routing. Kept apart from the team, so that an assignment never
+/// rewrites a description.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// How many decisions the team has made.

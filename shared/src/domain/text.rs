@@ -23,16 +23,17 @@ impl fmt::Display for TextError {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong(max) => write!(f, "must have at most {max} characters"),
             Self::Control => f.write_str("must not have control characters"),
-            Self::ControlInLines => {
-                f.write_str("must not have control characters other than tab, line feed and carriage return")
-            }
+            Self::ControlInLines => f.write_str(
+                "must not have control characters other than tab, line feed and carriage return",
+            ),
         }
     }
 }
 
 impl std::error::Error for TextError {}
 
-/// Trims Unicode `White_Space` at both ends, then wants 1 to `max` characters and no control character.
+/// Trims Unicode `White_Space` at both ends, then wants 1 to `max` characters and no control
+/// character.
 pub(super) fn parse_line(text: &str, max: usize) -> Result<&str, TextError> {
     let trimmed = text.trim();
     if trimmed.is_empty() {
@@ -46,15 +47,21 @@ pub(super) fn parse_line(text: &str, max: usize) -> Result<&str, TextError> {
     }
 }
 
-/// Checks a name or tag by the rules of [`parse_line`], and that it does not fold to the empty text.
+/// Checks a name or tag by the rules of [`parse_line`], and that it does not fold to the empty
+/// text.
 fn parse_comparable(text: &str, max: usize) -> Result<&str, TextError> {
-    if Folded::of(text).is_empty() { Err(TextError::Empty) } else { parse_line(text, max) }
+    if Folded::of(text).is_empty() {
+        Err(TextError::Empty)
+    } else {
+        parse_line(text, max)
+    }
 }
 
-/// A name or tag as it is compared: `NFKC_Casefold`, then without white space at its ends and with one space for every run of
-/// white space inside. Two texts that fold alike are one name.
+/// A name or tag as it is compared: `NFKC_Casefold`, then without white space at its ends and with
+/// one space for every run of white space inside. Two texts that fold alike are one name.
 ///
-/// Folding a folded text changes nothing. The folded text can be 18 times as long as the text (U+FDFA).
+/// Folding a folded text changes nothing. The folded text can be 18 times as long as the text
+/// (U+FDFA).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folded(String);
 
@@ -127,8 +134,8 @@ impl TeamName {
     }
 }
 
-/// A team's description: up to 10,000 characters, kept exactly as sent, the empty text too. Its only control characters are tab,
-/// line feed and carriage return.
+/// A team's description: up to 10,000 characters, kept exactly as sent, the empty text too. Its
+/// only control characters are tab, line feed and carriage return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description(String);
 
@@ -169,7 +176,8 @@ pub enum TagsError {
     TooLarge(usize),
 }
 
-/// A team's specializations or a member's skills: up to 50 tags of 1 to 64 characters, in the order they were given.
+/// A team's specializations or a member's skills: up to 50 tags of 1 to 64 characters, in the order
+/// they were given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags(Vec<String>);
 
@@ -178,10 +186,12 @@ impl Tags {
     pub const MAX_TAGS: usize = 50;
     /// The most characters a tag may have.
     pub const MAX_CHARS: usize = 64;
-    /// The most bytes of a member's skills together: UTF-8, with two bytes for each quotation mark and backslash. JSON escapes
-    /// these, so that a response with the skills of 500 members stays bounded.
+    /// The most bytes of a member's skills together: UTF-8, with two bytes for each quotation mark
+    /// and backslash. JSON escapes these, so that a response with the skills of 500 members stays
+    /// bounded.
     pub const MAX_SKILLS_BYTES: usize = 4096;
-    /// The most characters of a folded tag: U+FDFA folds to 18 characters, and every other character to fewer.
+    /// The most characters of a folded tag: U+FDFA folds to 18 characters, and every other
+    /// character to fewer.
     pub const MAX_FOLDED_CHARS: usize = 18 * Self::MAX_CHARS;
 
     /// Trims and checks every tag, then drops the later of two that fold to the same text.
@@ -197,11 +207,15 @@ impl Tags {
                 kept.push(tag.to_owned());
             }
         }
-        if kept.len() > Self::MAX_TAGS { Err(TagsError::TooMany(Self::MAX_TAGS)) } else { Ok(Self(kept)) }
+        if kept.len() > Self::MAX_TAGS {
+            Err(TagsError::TooMany(Self::MAX_TAGS))
+        } else {
+            Ok(Self(kept))
+        }
     }
 
-    /// Wraps tags that were parsed before, such as stored ones. Checking the skills of 500 members again takes seconds of a slow
-    /// CPU, most of it to fold them.
+    /// Wraps tags that were parsed before, such as stored ones. Checking the skills of 500 members
+    /// again takes seconds of a slow CPU, most of it to fold them.
     #[must_use]
     pub fn from_parsed(tags: Vec<String>) -> Self {
         Self(tags)
@@ -212,9 +226,17 @@ impl Tags {
     ///
     /// # Errors
     /// The first rule that is broken.
-    pub fn parse_skills<S: AsRef<str>>(tags: impl IntoIterator<Item = S>) -> Result<Self, TagsError> {
+    pub fn parse_skills<S: AsRef<str>>(
+        tags: impl IntoIterator<Item = S>,
+    ) -> Result<Self, TagsError> {
         let skills = Self::parse(tags)?;
-        let bytes = |tag: &String| tag.len() + tag.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count();
+        let bytes = |tag: &String| {
+            tag.len()
+                + tag
+                    .bytes()
+                    .filter(|byte| matches!(byte, b'"' | b'\\'))
+                    .count()
+        };
         if skills.0.iter().map(bytes).sum::<usize>() > Self::MAX_SKILLS_BYTES {
             Err(TagsError::TooLarge(Self::MAX_SKILLS_BYTES))
         } else {
@@ -242,7 +264,10 @@ mod tests {
         assert_eq!(TeamName::parse("  a  ").unwrap().as_str(), "a");
         for wide in ["x", "é", "🦀"] {
             assert!(TeamName::parse(&wide.repeat(255)).is_ok());
-            assert_eq!(TeamName::parse(&wide.repeat(256)), Err(TextError::TooLong(255)));
+            assert_eq!(
+                TeamName::parse(&wide.repeat(256)),
+                Err(TextError::TooLong(255))
+            );
         }
         // Trimming comes before counting.
         assert!(TeamName::parse(&format!(" {} ", "x".repeat(255))).is_ok());
@@ -280,18 +305,38 @@ mod tests {
 
     #[test]
     fn name_or_tag_that_folds_to_no_text_is_empty() {
-        for invisible in ["\u{200b}", " \u{200b} \u{ad}", "\u{3164}", "\u{200b}\u{2003}", &"\u{200b}".repeat(256)] {
-            assert_eq!(TeamName::parse(invisible), Err(TextError::Empty), "{invisible:?}");
-            assert_eq!(Tags::parse([invisible]), Err(TagsError::Tag(TextError::Empty)), "{invisible:?}");
+        for invisible in [
+            "\u{200b}",
+            " \u{200b} \u{ad}",
+            "\u{3164}",
+            "\u{200b}\u{2003}",
+            &"\u{200b}".repeat(256),
+        ] {
+            assert_eq!(
+                TeamName::parse(invisible),
+                Err(TextError::Empty),
+                "{invisible:?}"
+            );
+            assert_eq!(
+                Tags::parse([invisible]),
+                Err(TagsError::Tag(TextError::Empty)),
+                "{invisible:?}"
+            );
         }
-        assert_eq!(TeamName::parse("Service\u{200b} Desk").unwrap().as_str(), "Service\u{200b} Desk");
+        assert_eq!(
+            TeamName::parse("Service\u{200b} Desk").unwrap().as_str(),
+            "Service\u{200b} Desk"
+        );
     }
 
     #[test]
     fn longest_folded_tag_has_18_times_the_characters() {
         let tag = "\u{fdfa}".repeat(Tags::MAX_CHARS);
         assert!(Tags::parse([&tag]).is_ok());
-        assert_eq!(Folded::of(&tag).as_str().chars().count(), Tags::MAX_FOLDED_CHARS);
+        assert_eq!(
+            Folded::of(&tag).as_str().chars().count(),
+            Tags::MAX_FOLDED_CHARS
+        );
     }
 
     #[test]
@@ -300,7 +345,10 @@ mod tests {
             assert_eq!(Description::parse(text).unwrap().as_str(), text);
         }
         assert!(Description::parse(&"🦀".repeat(10_000)).is_ok());
-        assert_eq!(Description::parse(&"x".repeat(10_001)), Err(TextError::TooLong(10_000)));
+        assert_eq!(
+            Description::parse(&"x".repeat(10_001)),
+            Err(TextError::TooLong(10_000))
+        );
     }
 
     #[test]
@@ -309,7 +357,11 @@ mod tests {
             let text = format!("a{}b", char::from(code));
             match char::from(code) {
                 '\t' | '\n' | '\r' => assert!(Description::parse(&text).is_ok(), "{text:?}"),
-                _ => assert_eq!(Description::parse(&text), Err(TextError::ControlInLines), "{text:?}"),
+                _ => assert_eq!(
+                    Description::parse(&text),
+                    Err(TextError::ControlInLines),
+                    "{text:?}"
+                ),
             }
         }
     }
@@ -335,7 +387,10 @@ mod tests {
             sizes.push(3);
             assert_eq!(skills(&sizes, c), Err(TagsError::TooLarge(4096)), "{c}");
         }
-        assert!(Tags::parse_skills(vec!["x".repeat(64); 100]).is_ok(), "duplicates are dropped first");
+        assert!(
+            Tags::parse_skills(vec!["x".repeat(64); 100]).is_ok(),
+            "duplicates are dropped first"
+        );
     }
 
     #[test]
@@ -343,10 +398,19 @@ mod tests {
         let tags = Tags::parse(["VPN", " vpn ", "Firewall", "Vpn"]).unwrap();
         assert_eq!(tags.as_slice(), ["VPN", "Firewall"]);
         assert!(Tags::parse((0..50).chain(0..50).map(|n| format!("tag {n}"))).is_ok());
-        assert_eq!(Tags::parse((0..51).map(|n| format!("tag {n}"))), Err(TagsError::TooMany(50)));
+        assert_eq!(
+            Tags::parse((0..51).map(|n| format!("tag {n}"))),
+            Err(TagsError::TooMany(50))
+        );
         assert_eq!(Tags::parse([""]), Err(TagsError::Tag(TextError::Empty)));
-        assert_eq!(Tags::parse(["x".repeat(65)]), Err(TagsError::Tag(TextError::TooLong(64))));
-        assert_eq!(Tags::parse(["a\tb"]), Err(TagsError::Tag(TextError::Control)));
+        assert_eq!(
+            Tags::parse(["x".repeat(65)]),
+            Err(TagsError::Tag(TextError::TooLong(64)))
+        );
+        assert_eq!(
+            Tags::parse(["a\tb"]),
+            Err(TagsError::Tag(TextError::Control))
+        );
     }
 
     proptest! {

@@ -1,8 +1,12 @@
-//! Tickets: what is known of one, where it is, and what it adds to the counters of its team and its assignee.
+//! Tickets: what is known of one, where it is, and what it adds to the counters of its team and its
+//! assignee.
 
 use std::{collections::HashSet, fmt};
 
-use super::{Decision, Folded, ParseIdError, Tags, TeamId, TicketVersions, Timestamp, UserId, ids::parse_opaque, word};
+use super::{
+    Decision, Folded, ParseIdError, Tags, TeamId, TicketVersions, Timestamp, UserId,
+    ids::parse_opaque, word,
+};
 
 /// A ticket's identifier, given by the platform that keeps the tickets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,7 +16,8 @@ impl TicketId {
     /// Parses 1 to 128 characters of `[A-Za-z0-9_.:-]`.
     ///
     /// # Errors
-    /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the table.
+    /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the
+    /// table.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
         parse_opaque(text, 128, "_.:-").map(Self)
     }
@@ -126,10 +131,13 @@ impl Priority {
     /// Parses the output of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|priority| priority.as_str() == text)
+        Self::ALL
+            .into_iter()
+            .find(|priority| priority.as_str() == text)
     }
 
-    /// Parses a platform's word for a priority, without regard to case and separators. `urgent` is another word for critical.
+    /// Parses a platform's word for a priority, without regard to case and separators. `urgent` is
+    /// another word for critical.
     #[must_use]
     pub fn parse_said(text: &str) -> Option<Self> {
         match word::canonical(text).as_str() {
@@ -145,19 +153,22 @@ impl Priority {
     }
 }
 
-/// What a ticket is about: its category, subcategory and tags, folded. Compared with what teams and members know.
+/// What a ticket is about: its category, subcategory and tags, folded. Compared with what teams and
+/// members know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Topics(Vec<Folded>);
 
 impl Topics {
     /// The most topics that are kept of a ticket.
     pub const MAX: usize = 100;
-    /// The most bytes that they take together. A category and a subcategory take at most 4,608 bytes each, so the topics of 100
-    /// tickets take less than 3.4 MB of the 4 MB that a transaction may have.
+    /// The most bytes that they take together. A category and a subcategory take at most 4,608
+    /// bytes each, so the topics of 100 tickets take less than 3.4 MB of the 4 MB that a
+    /// transaction may have.
     const MAX_BYTES: usize = 24 * 1024;
 
-    /// Folds the texts, the first different ones up to [`MAX`](Self::MAX) and 24 KiB. Leaves out a text that no tag can match:
-    /// an empty one, and one of more than [`Tags::MAX_FOLDED_CHARS`] characters.
+    /// Folds the texts, the first different ones up to [`MAX`](Self::MAX) and 24 KiB. Leaves out a
+    /// text that no tag can match: an empty one, and one of more than [`Tags::MAX_FOLDED_CHARS`]
+    /// characters.
     #[must_use]
     pub fn of<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
         let mut seen = HashSet::new();
@@ -166,16 +177,23 @@ impl Topics {
             bytes += topic.as_str().len();
             bytes <= Self::MAX_BYTES
         };
-        let folded = texts.into_iter().filter_map(|text| Self::topic(text.as_ref()));
-        let different = folded.filter(|topic| seen.insert(topic.clone())).take(Self::MAX);
+        let folded = texts
+            .into_iter()
+            .filter_map(|text| Self::topic(text.as_ref()));
+        let different = folded
+            .filter(|topic| seen.insert(topic.clone()))
+            .take(Self::MAX);
         Self(different.take_while(|topic| fits(topic)).collect())
     }
 
-    /// Folds one text. Returns `None` for an empty text and for one that is too long to equal a specialization or a skill.
+    /// Folds one text. Returns `None` for an empty text and for one that is too long to equal a
+    /// specialization or a skill.
     #[must_use]
     pub fn topic(text: &str) -> Option<Folded> {
         let topic = Folded::of(text);
-        (1..=Tags::MAX_FOLDED_CHARS).contains(&topic.as_str().chars().count()).then_some(topic)
+        (1..=Tags::MAX_FOLDED_CHARS)
+            .contains(&topic.as_str().chars().count())
+            .then_some(topic)
     }
 
     /// The topics.
@@ -208,7 +226,13 @@ pub enum TicketState {
 
 impl TicketState {
     /// Every state.
-    pub const ALL: [Self; 5] = [Self::Assigned, Self::Waiting, Self::Unrouted, Self::Closed, Self::Deleted];
+    pub const ALL: [Self; 5] = [
+        Self::Assigned,
+        Self::Waiting,
+        Self::Unrouted,
+        Self::Closed,
+        Self::Deleted,
+    ];
 
     /// The state as the table and the contracts write it.
     #[must_use]
@@ -238,10 +262,11 @@ pub struct Credit {
     pub in_time: Option<bool>,
 }
 
-/// A ticket: the fields that its platform reports, each with a version of its own, and the place that Muster gives it.
+/// A ticket: the fields that its platform reports, each with a version of its own, and the place
+/// that Muster gives it.
 ///
-/// A snapshot need not mention every field. An event therefore sets each field that no newer event has mentioned, even if
-/// it is not the newest event of the ticket.
+/// A snapshot need not mention every field. An event therefore sets each field that no newer event
+/// has mentioned, even if it is not the newest event of the ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
     /// Which ticket.
@@ -260,7 +285,8 @@ pub struct Ticket {
     pub subcategory: Option<Folded>,
     /// The tags, folded.
     pub tags: Topics,
-    /// The creation time; the earliest time of any event as long as the platform does not report one.
+    /// The creation time; the earliest time of any event as long as the platform does not report
+    /// one.
     pub created_at: Timestamp,
     /// The resolution time that the platform reports.
     pub resolved_at: Option<Timestamp>,
@@ -319,8 +345,18 @@ impl LoadDelta {
     /// The other way.
     #[must_use]
     pub fn negated(self) -> Self {
-        let Self { open, waiting, sla_met, sla_due } = self;
-        Self { open: -open, waiting: -waiting, sla_met: -sla_met, sla_due: -sla_due }
+        let Self {
+            open,
+            waiting,
+            sla_met,
+            sla_due,
+        } = self;
+        Self {
+            open: -open,
+            waiting: -waiting,
+            sla_met: -sla_met,
+            sla_due: -sla_due,
+        }
     }
 }
 
@@ -339,21 +375,36 @@ impl MemberDelta {
     /// The other way.
     #[must_use]
     pub fn negated(self) -> Self {
-        let Self { open, in_progress, resolved, resolved_ms } = self;
-        Self { open: -open, in_progress: -in_progress, resolved: -resolved, resolved_ms: -resolved_ms }
+        let Self {
+            open,
+            in_progress,
+            resolved,
+            resolved_ms,
+        } = self;
+        Self {
+            open: -open,
+            in_progress: -in_progress,
+            resolved: -resolved,
+            resolved_ms: -resolved_ms,
+        }
     }
 }
 
 impl Ticket {
-    /// Returns the category, the subcategory and the tags, the different ones of them within the limits of [`Topics`].
+    /// Returns the category, the subcategory and the tags, the different ones of them within the
+    /// limits of [`Topics`].
     #[must_use]
     pub fn topics(&self) -> Topics {
-        let fields = self.category.iter().chain(&self.subcategory).chain(self.tags.as_slice());
+        let fields = self
+            .category
+            .iter()
+            .chain(&self.subcategory)
+            .chain(self.tags.as_slice());
         Topics::of(fields.map(Folded::as_str))
     }
 
-    /// Returns the credit of the team and the assignee for a resolved or closed ticket. The resolution time counts, else
-    /// the time of the first close.
+    /// Returns the credit of the team and the assignee for a resolved or closed ticket. The
+    /// resolution time counts, else the time of the first close.
     #[must_use]
     pub fn credit(&self) -> Option<Credit> {
         if self.state == TicketState::Deleted || !self.status.is_resolved() {
@@ -370,13 +421,16 @@ impl Ticket {
     /// Whether it is open.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.state, TicketState::Assigned | TicketState::Waiting | TicketState::Unrouted)
+        matches!(
+            self.state,
+            TicketState::Assigned | TicketState::Waiting | TicketState::Unrouted
+        )
     }
 
     /// What it adds to its team's counters.
     ///
-    /// The counters of a team are the sum of this over its tickets: a change of a ticket moves them by what it adds after,
-    /// less what it added before, and nothing else moves them.
+    /// The counters of a team are the sum of this over its tickets: a change of a ticket moves them
+    /// by what it adds after, less what it added before, and nothing else moves them.
     #[must_use]
     pub fn adds_to_team(&self) -> Option<(TeamId, LoadDelta)> {
         let open = i64::from(self.is_open());
@@ -388,7 +442,9 @@ impl Ticket {
             sla_met: i64::from(in_time == Some(true)),
             sla_due: i64::from(in_time.is_some()),
         };
-        let team = self.team_id.filter(|_| self.state != TicketState::Deleted)?;
+        let team = self
+            .team_id
+            .filter(|_| self.state != TicketState::Deleted)?;
         (delta != LoadDelta::default()).then_some((team, delta))
     }
 
@@ -401,9 +457,14 @@ impl Ticket {
             open: i64::from(assigned),
             in_progress: i64::from(assigned && self.status == TicketStatus::InProgress),
             resolved: i64::from(credit.is_some()),
-            resolved_ms: credit.map_or(0, |credit| i64::try_from(credit.resolution_ms).unwrap_or(i64::MAX)),
+            resolved_ms: credit.map_or(0, |credit| {
+                i64::try_from(credit.resolution_ms).unwrap_or(i64::MAX)
+            }),
         };
-        let (team, user) = self.team_id.zip(self.assignee_id).filter(|_| self.state != TicketState::Deleted)?;
+        let (team, user) = self
+            .team_id
+            .zip(self.assignee_id)
+            .filter(|_| self.state != TicketState::Deleted)?;
         (delta != MemberDelta::default()).then_some((team, user, delta))
     }
 }
@@ -433,14 +494,28 @@ mod tests {
         ] {
             assert_eq!(Priority::parse_said(text), priority, "{text:?}");
         }
-        assert_eq!(Priority::parse("urgent"), None, "the table has one word for each");
+        assert_eq!(
+            Priority::parse("urgent"),
+            None,
+            "the table has one word for each"
+        );
     }
 
     #[test]
     fn topics_match_whatever_the_letter_case() {
-        let topics = Topics::of(["Network", "vpn", "VPN ", "", "\u{200b}", &"x".repeat(18 * 64 + 1)]);
+        let topics = Topics::of([
+            "Network",
+            "vpn",
+            "VPN ",
+            "",
+            "\u{200b}",
+            &"x".repeat(18 * 64 + 1),
+        ]);
         assert_eq!(topics.as_slice().len(), 2);
-        assert_eq!(topics.matched(&["VPN", "DNS", "NETWORK"].map(Folded::of)), 2);
+        assert_eq!(
+            topics.matched(&["VPN", "DNS", "NETWORK"].map(Folded::of)),
+            2
+        );
     }
 
     #[test]
@@ -453,16 +528,28 @@ mod tests {
     fn topics_leave_room_for_a_hundred_tickets_in_one_transaction() {
         let crabs = |n: usize| format!("{n}{}", "🦀".repeat(Tags::MAX_FOLDED_CHARS - 3));
         let topics = Topics::of((100..200).map(crabs));
-        let bytes: usize = topics.as_slice().iter().map(|topic| topic.as_str().len()).sum();
+        let bytes: usize = topics
+            .as_slice()
+            .iter()
+            .map(|topic| topic.as_str().len())
+            .sum();
         assert!((20_000..=24 * 1024).contains(&bytes), "{bytes}");
-        assert_eq!(Topics::of((100..200).map(|n| n.to_string())).as_slice().len(), Topics::MAX);
+        assert_eq!(
+            Topics::of((100..200).map(|n| n.to_string()))
+                .as_slice()
+                .len(),
+            Topics::MAX
+        );
     }
 
     #[test]
     fn words_round_trip() {
         for status in TicketStatus::ALL {
             assert_eq!(TicketStatus::parse(status.as_str()), Some(status));
-            assert_eq!(TicketStatus::parse_said(&status.as_str().to_uppercase().replace('_', " ")), Some(status));
+            assert_eq!(
+                TicketStatus::parse_said(&status.as_str().to_uppercase().replace('_', " ")),
+                Some(status)
+            );
         }
         for state in TicketState::ALL {
             assert_eq!(TicketState::parse(state.as_str()), Some(state));

@@ -12,7 +12,9 @@ impl Timestamp {
     /// The current time by the system's clock.
     #[must_use]
     pub fn now() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
@@ -49,7 +51,10 @@ impl Timestamp {
     /// This much later, or the end of time.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+        Self(
+            self.0
+                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
     }
 
     /// How long after `earlier` this is; zero if it is not.
@@ -58,21 +63,29 @@ impl Timestamp {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// ISO 8601 in UTC and whole seconds: `2025-01-05T08:00:00Z`. Moments outside the years 0 to 9999 are written as the
-    /// nearest end of that range.
+    /// ISO 8601 in UTC and whole seconds: `2025-01-05T08:00:00Z`. Moments outside the years 0 to
+    /// 9999 are written as the nearest end of that range.
     #[must_use]
     pub fn iso8601(self) -> String {
         const YEAR_0: i64 = -62_167_219_200;
         const YEAR_9999: i64 = 253_402_300_799;
         let moment = OffsetDateTime::from_unix_timestamp(self.secs().clamp(YEAR_0, YEAR_9999));
-        // Neither step fails for a second of these years; were one to, the epoch is better than no answer.
-        moment.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(&Rfc3339).unwrap_or_default()
+        // Neither step fails for a second of these years; were one to, the epoch is better than no
+        // answer.
+        moment
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+            .format(&Rfc3339)
+            .unwrap_or_default()
     }
 
     /// The same with milliseconds: `2025-01-05T08:00:00.000Z`.
     #[must_use]
     pub fn iso8601_millis(self) -> String {
-        format!("{}.{:03}Z", self.iso8601().trim_end_matches('Z'), self.0.rem_euclid(1000))
+        format!(
+            "{}.{:03}Z",
+            self.iso8601().trim_end_matches('Z'),
+            self.0.rem_euclid(1000)
+        )
     }
 }
 
@@ -82,18 +95,39 @@ mod tests {
 
     #[test]
     fn iso8601_is_whole_seconds_in_utc() {
-        assert_eq!(Timestamp::from_secs(1_736_064_000).iso8601(), "2025-01-05T08:00:00Z");
-        assert_eq!(Timestamp::from_millis(1_736_064_000_999).iso8601(), "2025-01-05T08:00:00Z");
+        assert_eq!(
+            Timestamp::from_secs(1_736_064_000).iso8601(),
+            "2025-01-05T08:00:00Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(1_736_064_000_999).iso8601(),
+            "2025-01-05T08:00:00Z"
+        );
         assert_eq!(Timestamp::from_millis(-1).iso8601(), "1969-12-31T23:59:59Z");
-        assert_eq!(Timestamp::from_millis(i64::MAX).iso8601(), "9999-12-31T23:59:59Z");
-        assert_eq!(Timestamp::from_millis(i64::MIN).iso8601(), "0000-01-01T00:00:00Z");
+        assert_eq!(
+            Timestamp::from_millis(i64::MAX).iso8601(),
+            "9999-12-31T23:59:59Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(i64::MIN).iso8601(),
+            "0000-01-01T00:00:00Z"
+        );
     }
 
     #[test]
     fn milliseconds_are_always_three_digits() {
-        assert_eq!(Timestamp::from_millis(1_736_064_000_009).iso8601_millis(), "2025-01-05T08:00:00.009Z");
-        assert_eq!(Timestamp::from_secs(1_736_064_000).iso8601_millis(), "2025-01-05T08:00:00.000Z");
-        assert_eq!(Timestamp::from_millis(-1).iso8601_millis(), "1969-12-31T23:59:59.999Z");
+        assert_eq!(
+            Timestamp::from_millis(1_736_064_000_009).iso8601_millis(),
+            "2025-01-05T08:00:00.009Z"
+        );
+        assert_eq!(
+            Timestamp::from_secs(1_736_064_000).iso8601_millis(),
+            "2025-01-05T08:00:00.000Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(-1).iso8601_millis(),
+            "1969-12-31T23:59:59.999Z"
+        );
     }
 
     #[test]

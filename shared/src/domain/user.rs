@@ -11,7 +11,8 @@ pub enum UserStatus {
     Inactive,
     /// The same, by an administrator's hand.
     Suspended,
-    /// Deleted by the platform, which is final. The tombstone keeps late events from bringing the user back.
+    /// Deleted by the platform, which is final. The tombstone keeps late events from bringing the
+    /// user back.
     Deleted,
 }
 
@@ -33,14 +34,20 @@ impl UserStatus {
     /// Parses what [`as_str`](Self::as_str) writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::SAID.into_iter().chain([Self::Deleted]).find(|status| status.as_str() == text)
+        Self::SAID
+            .into_iter()
+            .chain([Self::Deleted])
+            .find(|status| status.as_str() == text)
     }
 
-    /// Parses a platform's word for the status of a user who is there, without regard to case and separators.
+    /// Parses a platform's word for the status of a user who is there, without regard to case and
+    /// separators.
     #[must_use]
     pub fn parse_said(text: &str) -> Option<Self> {
         let word = word::canonical(text);
-        Self::SAID.into_iter().find(|status| status.as_str() == word)
+        Self::SAID
+            .into_iter()
+            .find(|status| status.as_str() == word)
     }
 
     /// The status as the contracts write it: neither has a word for somebody who is gone.
@@ -82,13 +89,20 @@ impl User {
     /// The name under which both contracts show a deleted user.
     pub const DELETED_NAME: &str = "Deleted user";
 
-    /// Returns the tombstone of a deleted user. It holds no personal data: only the id, the status and a version.
+    /// Returns the tombstone of a deleted user. It holds no personal data: only the id, the status
+    /// and a version.
     #[must_use]
     pub fn tombstone(id: UserId, version: i64) -> Self {
-        Self { name: Self::DELETED_NAME.to_owned(), status: UserStatus::Deleted, version, ..Self::blank(id) }
+        Self {
+            name: Self::DELETED_NAME.to_owned(),
+            status: UserStatus::Deleted,
+            version,
+            ..Self::blank(id)
+        }
     }
 
-    /// Returns a user of whom only the id is known, at version 0: the base of tombstones and of new profiles.
+    /// Returns a user of whom only the id is known, at version 0: the base of tombstones and of new
+    /// profiles.
     fn blank(id: UserId) -> Self {
         Self {
             id,
@@ -150,14 +164,21 @@ impl UserSnapshot {
     /// Says nothing but who it is.
     #[must_use]
     pub fn nothing_of(id: UserId) -> Self {
-        Self { id, name: None, email: None, role: None, avatar_url: None, status: None }
+        Self {
+            id,
+            name: None,
+            email: None,
+            role: None,
+            avatar_url: None,
+            status: None,
+        }
     }
 }
 
 /// A profile, and when each part of it was said.
 ///
-/// A part keeps what was said last of it, so that events lead to the same profile in whatever order they come, those that
-/// leave parts out too. What nobody has said yet has a stand-in.
+/// A part keeps what was said last of it, so that events lead to the same profile in whatever order
+/// they come, those that leave parts out too. What nobody has said yet has a stand-in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
     /// What is known.
@@ -186,13 +207,29 @@ impl Said {
     #[must_use]
     pub fn all(version: &EventVersion) -> Self {
         let version = || Some(version.clone());
-        Self { name: version(), email: version(), role: version(), avatar_url: version(), status: version() }
+        Self {
+            name: version(),
+            email: version(),
+            role: version(),
+            avatar_url: version(),
+            status: version(),
+        }
     }
 
     /// Returns whether a part has a newer version than this one, and none has this one.
     fn supersedes(&self, version: &EventVersion) -> bool {
-        let Self { name, email, role, avatar_url, status } = self;
-        let versions = || [name, email, role, avatar_url, status].into_iter().flatten();
+        let Self {
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+        } = self;
+        let versions = || {
+            [name, email, role, avatar_url, status]
+                .into_iter()
+                .flatten()
+        };
         versions().any(|newer| newer > version) && !versions().any(|same| same == version)
     }
 }
@@ -200,25 +237,40 @@ impl Said {
 impl Profile {
     /// Returns the profile of a user without any event: active, with every part unsaid.
     fn unknown(id: UserId) -> Self {
-        let user = User { status: UserStatus::Active, ..User::blank(id) };
-        Self { user, said: Said::default() }
+        let user = User {
+            status: UserStatus::Active,
+            ..User::blank(id)
+        };
+        Self {
+            user,
+            said: Said::default(),
+        }
     }
 
-    /// Erases a user: returns the tombstone that replaces `known`, whether or not there is a profile.
+    /// Erases a user: returns the tombstone that replaces `known`, whether or not there is a
+    /// profile.
     ///
-    /// The tombstone of a deleted user gets a new version as well, so that it is copied into the memberships again. That
-    /// repairs an erasure whose copy was lost.
+    /// The tombstone of a deleted user gets a new version as well, so that it is copied into the
+    /// memberships again. That repairs an erasure whose copy was lost.
     #[must_use]
     pub fn erased(known: Option<&Self>, id: UserId, now: Timestamp) -> Self {
         let known = known.map(|known| &known.user);
-        Self { user: User::tombstone(id, next_version(known, now)), said: Said::default() }
+        Self {
+            user: User::tombstone(id, next_version(known, now)),
+            said: Said::default(),
+        }
     }
 
     /// The profile after what was said, in any order; nothing if none of it is news.
     ///
-    /// The user's version grows only if something changed that is shown, so that nothing else is copied anywhere.
+    /// The user's version grows only if something changed that is shown, so that nothing else is
+    /// copied anywhere.
     #[must_use]
-    pub fn after(known: Option<&Self>, id: UserId, events: &[(EventVersion, UserSnapshot)]) -> Option<Self> {
+    pub fn after(
+        known: Option<&Self>,
+        id: UserId,
+        events: &[(EventVersion, UserSnapshot)],
+    ) -> Option<Self> {
         if events.is_empty() {
             return None;
         }
@@ -233,16 +285,23 @@ impl Profile {
         }
         let known = known.map(|known| &known.user);
         if known != Some(&profile.user) {
-            let latest = events.last().map_or(Timestamp::from_millis(0), |(version, _)| version.at);
+            let latest = events
+                .last()
+                .map_or(Timestamp::from_millis(0), |(version, _)| version.at);
             profile.user.version = next_version(known, latest);
         }
         Some(profile)
     }
 
-    /// Returns how many of these events change nothing because newer ones have set every part that they mention. An event
-    /// that still is the version of a part is a duplicate, and is not counted.
+    /// Returns how many of these events change nothing because newer ones have set every part that
+    /// they mention. An event that still is the version of a part is a duplicate, and is not
+    /// counted.
     #[must_use]
-    pub fn superseded(known: Option<&Self>, id: UserId, events: &[(EventVersion, UserSnapshot)]) -> usize {
+    pub fn superseded(
+        known: Option<&Self>,
+        id: UserId,
+        events: &[(EventVersion, UserSnapshot)],
+    ) -> usize {
         let mut profile = known.cloned().unwrap_or_else(|| Self::unknown(id));
         let mut events: Vec<_> = events.iter().collect();
         events.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -260,20 +319,39 @@ impl Profile {
         if user.status == UserStatus::Deleted {
             return;
         }
-        let UserSnapshot { id, name, email, role, avatar_url, status } = snapshot;
+        let UserSnapshot {
+            id,
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+        } = snapshot;
         if *status == Some(UserStatus::Deleted) {
-            // Deletion is final at any version, so the tombstone needs no versions. Without them, the order of several
-            // deletions makes no difference.
-            *self = Self { user: User::tombstone(*id, user.version), said: Said::default() };
+            // Deletion is final at any version, so the tombstone needs no versions. Without them,
+            // the order of several deletions makes no difference.
+            *self = Self {
+                user: User::tombstone(*id, user.version),
+                said: Said::default(),
+            };
             return;
         }
         set(&mut user.name, &mut said.name, name.as_ref(), version);
         set(&mut user.email, &mut said.email, email.as_ref(), version);
         set(&mut user.role, &mut said.role, role.as_ref(), version);
-        set(&mut user.avatar_url, &mut said.avatar_url, avatar_url.as_ref(), version);
+        set(
+            &mut user.avatar_url,
+            &mut said.avatar_url,
+            avatar_url.as_ref(),
+            version,
+        );
         set(&mut user.status, &mut said.status, status.as_ref(), version);
         if said.name.is_none() {
-            user.name = if user.email.is_empty() { user.id.uuid().to_string() } else { user.email.clone() };
+            user.name = if user.email.is_empty() {
+                user.id.uuid().to_string()
+            } else {
+                user.email.clone()
+            };
         }
     }
 }
@@ -285,7 +363,12 @@ fn next_version(known: Option<&User>, at: Timestamp) -> i64 {
 }
 
 /// Sets a part of a profile to what a later event says of it.
-fn set<T: Clone>(part: &mut T, set_by: &mut Option<EventVersion>, said: Option<&T>, version: &EventVersion) {
+fn set<T: Clone>(
+    part: &mut T,
+    set_by: &mut Option<EventVersion>,
+    said: Option<&T>,
+    version: &EventVersion,
+) {
     if let Some(said) = said
         && set_by.as_ref().is_none_or(|set_by| set_by < version)
     {
@@ -305,7 +388,11 @@ mod tests {
     }
 
     fn at(millis: i64, event_id: &str) -> EventVersion {
-        EventVersion { at: Timestamp::from_millis(millis), time: None, event_id: event_id.to_owned() }
+        EventVersion {
+            at: Timestamp::from_millis(millis),
+            time: None,
+            event_id: event_id.to_owned(),
+        }
     }
 
     fn full(name: &str, status: UserStatus) -> UserSnapshot {
@@ -319,44 +406,102 @@ mod tests {
         }
     }
 
-    fn after(known: Option<&Profile>, version: EventVersion, said: UserSnapshot) -> Option<Profile> {
+    fn after(
+        known: Option<&Profile>,
+        version: EventVersion,
+        said: UserSnapshot,
+    ) -> Option<Profile> {
         Profile::after(known, id(), &[(version, said)])
     }
 
     #[test]
     fn what_is_not_said_stays_and_duplicates_change_nothing() {
         let created = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
-        assert_eq!((created.user.name.as_str(), created.user.version), ("Ann", 5));
-        assert_eq!(after(Some(&created), at(5, "a"), full("Ann", UserStatus::Active)), None);
-        assert_eq!(after(Some(&created), at(4, "b"), full("Old", UserStatus::Inactive)), None);
+        assert_eq!(
+            (created.user.name.as_str(), created.user.version),
+            ("Ann", 5)
+        );
+        assert_eq!(
+            after(Some(&created), at(5, "a"), full("Ann", UserStatus::Active)),
+            None
+        );
+        assert_eq!(
+            after(
+                Some(&created),
+                at(4, "b"),
+                full("Old", UserStatus::Inactive)
+            ),
+            None
+        );
 
-        let said = UserSnapshot { name: Some("Anna".to_owned()), ..UserSnapshot::nothing_of(id()) };
+        let said = UserSnapshot {
+            name: Some("Anna".to_owned()),
+            ..UserSnapshot::nothing_of(id())
+        };
         let renamed = after(Some(&created), at(9, "b"), said).unwrap();
-        assert_eq!(renamed.user, User { name: "Anna".to_owned(), version: 9, ..created.user.clone() });
+        assert_eq!(
+            renamed.user,
+            User {
+                name: "Anna".to_owned(),
+                version: 9,
+                ..created.user.clone()
+            }
+        );
 
-        let said = UserSnapshot { avatar_url: Some(None), ..UserSnapshot::nothing_of(id()) };
-        assert_eq!(after(Some(&renamed), at(10, "c"), said).unwrap().user.avatar_url, None);
+        let said = UserSnapshot {
+            avatar_url: Some(None),
+            ..UserSnapshot::nothing_of(id())
+        };
+        assert_eq!(
+            after(Some(&renamed), at(10, "c"), said)
+                .unwrap()
+                .user
+                .avatar_url,
+            None
+        );
     }
 
     #[test]
     fn of_one_moment_the_larger_event_id_counts_and_versions_grow() {
         let first = after(None, at(5, "a"), full("First", UserStatus::Active)).unwrap();
         let second = after(Some(&first), at(5, "b"), full("Second", UserStatus::Active)).unwrap();
-        assert_eq!((second.user.name.as_str(), second.user.version), ("Second", 6));
-        assert_eq!(after(Some(&second), at(5, "a"), full("First", UserStatus::Active)), None);
+        assert_eq!(
+            (second.user.name.as_str(), second.user.version),
+            ("Second", 6)
+        );
+        assert_eq!(
+            after(Some(&second), at(5, "a"), full("First", UserStatus::Active)),
+            None
+        );
     }
 
     #[test]
     fn superseded_event_is_counted_and_a_duplicate_is_not() {
         let known = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
-        let superseded = |version, said| Profile::superseded(Some(&known), id(), &[(version, said)]);
+        let superseded =
+            |version, said| Profile::superseded(Some(&known), id(), &[(version, said)]);
         assert_eq!(superseded(at(4, "b"), full("Old", UserStatus::Inactive)), 1);
-        assert_eq!(superseded(at(5, "a"), full("Ann", UserStatus::Active)), 0, "a duplicate");
-        assert_eq!(superseded(at(6, "c"), full("New", UserStatus::Active)), 0, "newer");
-        assert_eq!(superseded(at(4, "b"), UserSnapshot::nothing_of(id())), 0, "mentions no part");
+        assert_eq!(
+            superseded(at(5, "a"), full("Ann", UserStatus::Active)),
+            0,
+            "a duplicate"
+        );
+        assert_eq!(
+            superseded(at(6, "c"), full("New", UserStatus::Active)),
+            0,
+            "newer"
+        );
+        assert_eq!(
+            superseded(at(4, "b"), UserSnapshot::nothing_of(id())),
+            0,
+            "mentions no part"
+        );
 
         // Within a batch, the newest event supersedes none that came before it in order.
-        let batch = [(at(7, "e"), full("C", UserStatus::Active)), (at(6, "d"), full("B", UserStatus::Active))];
+        let batch = [
+            (at(7, "e"), full("C", UserStatus::Active)),
+            (at(6, "d"), full("B", UserStatus::Active)),
+        ];
         assert_eq!(Profile::superseded(Some(&known), id(), &batch), 0);
     }
 
@@ -365,58 +510,129 @@ mod tests {
         let created = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
         let seen = after(Some(&created), at(9, "b"), full("Ann", UserStatus::Active)).unwrap();
         assert_eq!(seen.user, created.user);
-        assert_eq!(after(Some(&seen), at(7, "c"), full("Late", UserStatus::Active)), None);
+        assert_eq!(
+            after(Some(&seen), at(7, "c"), full("Late", UserStatus::Active)),
+            None
+        );
     }
 
     #[test]
     fn somebody_of_whom_little_is_said_has_stand_ins() {
-        let off = UserSnapshot { status: Some(UserStatus::Inactive), ..UserSnapshot::nothing_of(id()) };
+        let off = UserSnapshot {
+            status: Some(UserStatus::Inactive),
+            ..UserSnapshot::nothing_of(id())
+        };
         let known = after(None, at(9, "b"), off).unwrap();
-        let User { name, email, role, status, .. } = &known.user;
-        assert_eq!((name.clone(), email.as_str(), role.as_str()), (id().uuid().to_string(), "", "agent"));
+        let User {
+            name,
+            email,
+            role,
+            status,
+            ..
+        } = &known.user;
+        assert_eq!(
+            (name.clone(), email.as_str(), role.as_str()),
+            (id().uuid().to_string(), "", "agent")
+        );
         assert_eq!(*status, UserStatus::Inactive);
 
-        let mail = UserSnapshot { email: Some("a@acme.example".to_owned()), ..UserSnapshot::nothing_of(id()) };
+        let mail = UserSnapshot {
+            email: Some("a@acme.example".to_owned()),
+            ..UserSnapshot::nothing_of(id())
+        };
         let known = after(Some(&known), at(8, "a"), mail).unwrap();
         assert_eq!(known.user.name, "a@acme.example");
 
         // The creation comes late, and tells what the deactivation left out.
         let known = after(Some(&known), at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
-        assert_eq!((known.user.name.as_str(), known.user.status), ("Ann", UserStatus::Inactive));
+        assert_eq!(
+            (known.user.name.as_str(), known.user.status),
+            ("Ann", UserStatus::Inactive)
+        );
     }
 
     #[test]
     fn deletion_is_final_whenever_it_was_said() {
         let created = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
-        let gone = UserSnapshot { status: Some(UserStatus::Deleted), ..UserSnapshot::nothing_of(id()) };
+        let gone = UserSnapshot {
+            status: Some(UserStatus::Deleted),
+            ..UserSnapshot::nothing_of(id())
+        };
         let deleted = after(Some(&created), at(5, "b"), gone.clone()).unwrap();
-        assert_eq!(deleted, Profile { user: User::tombstone(id(), 10), said: Said::default() });
-        assert_eq!(after(Some(&deleted), at(99, "c"), full("Back", UserStatus::Active)), None);
-        assert_eq!(after(None, at(5, "b"), gone.clone()).unwrap().user, User::tombstone(id(), 5));
+        assert_eq!(
+            deleted,
+            Profile {
+                user: User::tombstone(id(), 10),
+                said: Said::default()
+            }
+        );
+        assert_eq!(
+            after(
+                Some(&deleted),
+                at(99, "c"),
+                full("Back", UserStatus::Active)
+            ),
+            None
+        );
+        assert_eq!(
+            after(None, at(5, "b"), gone.clone()).unwrap().user,
+            User::tombstone(id(), 5)
+        );
 
         // In one batch, in any order.
-        let events = [(at(9, "a"), full("Ann", UserStatus::Active)), (at(5, "b"), gone)];
+        let events = [
+            (at(9, "a"), full("Ann", UserStatus::Active)),
+            (at(5, "b"), gone),
+        ];
         for events in [events.clone(), {
             let [first, second] = events;
             [second, first]
         }] {
-            assert_eq!(Profile::after(None, id(), &events).unwrap().user, User::tombstone(id(), 9));
+            assert_eq!(
+                Profile::after(None, id(), &events).unwrap().user,
+                User::tombstone(id(), 9)
+            );
         }
     }
 
     #[test]
     fn erasure_of_any_user_leaves_the_same_tombstone() {
-        let User { name, email, role, avatar_url, status, .. } = User::tombstone(id(), 7);
-        assert_eq!((name.as_str(), email.as_str(), role.as_str(), avatar_url), ("Deleted user", "", "agent", None));
+        let User {
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            ..
+        } = User::tombstone(id(), 7);
+        assert_eq!(
+            (name.as_str(), email.as_str(), role.as_str(), avatar_url),
+            ("Deleted user", "", "agent", None)
+        );
         assert_eq!(status, UserStatus::Deleted);
 
         let now = Timestamp::from_millis(7);
         let known = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
-        let tombstone = |version| Profile { user: User::tombstone(id(), version), said: Said::default() };
-        assert_eq!(Profile::erased(None, id(), now), tombstone(7), "without a profile");
+        let tombstone = |version| Profile {
+            user: User::tombstone(id(), version),
+            said: Said::default(),
+        };
+        assert_eq!(
+            Profile::erased(None, id(), now),
+            tombstone(7),
+            "without a profile"
+        );
         let erased = Profile::erased(Some(&known), id(), now);
-        assert_eq!(erased, tombstone(10), "with a profile from a clock that is ahead");
-        assert_eq!(Profile::erased(Some(&erased), id(), now), tombstone(11), "a second time, to copy it again");
+        assert_eq!(
+            erased,
+            tombstone(10),
+            "with a profile from a clock that is ahead"
+        );
+        assert_eq!(
+            Profile::erased(Some(&erased), id(), now),
+            tombstone(11),
+            "a second time, to copy it again"
+        );
     }
 
     #[test]
@@ -425,7 +641,10 @@ mod tests {
         assert_eq!(UserStatus::Suspended.shown(), "suspended");
         assert_eq!(UserStatus::parse("deleted"), Some(UserStatus::Deleted));
         assert_eq!(UserStatus::parse_said("deleted"), None);
-        assert_eq!(UserStatus::parse_said("Suspended "), Some(UserStatus::Suspended));
+        assert_eq!(
+            UserStatus::parse_said("Suspended "),
+            Some(UserStatus::Suspended)
+        );
     }
 
     prop_compose! {
@@ -445,7 +664,8 @@ mod tests {
     }
 
     proptest! {
-        /// However events are ordered, repeated and cut into batches, the profile is the same in the end.
+        /// However events are ordered, repeated and cut into batches, the profile is the same in
+        /// the end.
         #[test]
         fn order_and_batches_do_not_matter(
             events in proptest::collection::btree_map(0..9_u8, event(), 1..9),

@@ -4,9 +4,9 @@ use super::Timestamp;
 
 /// The version of an event: of two events, the one with the greater version is the newer.
 ///
-/// Versions compare by `at`, then by `time`, then by `event_id`. Platforms write `updated_at` in whole seconds, so two
-/// changes often share it. The `time` of the `CloudEvent` then decides, and a missing `time` sorts first. The id only makes the
-/// order total.
+/// Versions compare by `at`, then by `time`, then by `event_id`. Platforms write `updated_at` in
+/// whole seconds, so two changes often share it. The `time` of the `CloudEvent` then decides, and a
+/// missing `time` sorts first. The id only makes the order total.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventVersion {
     /// The `updated_at` of the snapshot, or the `time` of the event where `updated_at` is absent.
@@ -30,7 +30,8 @@ pub enum FieldUpdate<T> {
 }
 
 impl<T> FieldUpdate<T> {
-    /// Returns the new value of the field, where `Some(None)` clears it and `None` keeps the value that it has.
+    /// Returns the new value of the field, where `Some(None)` clears it and `None` keeps the value
+    /// that it has.
     pub fn new_value(self) -> Option<Option<T>> {
         match self {
             Self::Absent => None,

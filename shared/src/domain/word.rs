@@ -1,9 +1,13 @@
 //! Words of a fixed list, as platforms write them.
 
-/// Returns a word in lower case, with one underscore for each run of white space, hyphens and underscores.
+/// Returns a word in lower case, with one underscore for each run of white space, hyphens and
+/// underscores.
 pub(super) fn canonical(text: &str) -> String {
     let is_separator = |c: char| c.is_whitespace() || matches!(c, '-' | '_');
-    let parts: Vec<_> = text.split(is_separator).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<_> = text
+        .split(is_separator)
+        .filter(|part| !part.is_empty())
+        .collect();
     parts.join("_").to_lowercase()
 }
 
@@ -13,7 +17,13 @@ mod tests {
 
     #[test]
     fn case_and_separators_do_not_matter() {
-        for text in ["in_progress", "In Progress", "IN-PROGRESS", " in \u{a0} progress\n", "In__Progress"] {
+        for text in [
+            "in_progress",
+            "In Progress",
+            "IN-PROGRESS",
+            " in \u{a0} progress\n",
+            "In__Progress",
+        ] {
             assert_eq!(canonical(text), "in_progress", "{text:?}");
         }
         assert_eq!(canonical("inprogress"), "inprogress");

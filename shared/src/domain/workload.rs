@@ -17,7 +17,11 @@ impl Resolved {
     /// The mean time to resolution in hours, to one decimal; `None` for no tickets.
     #[must_use]
     pub fn avg_hours(self) -> Option<f64> {
-        ratio(self.total_ms, self.tickets.saturating_mul(MILLIS_PER_HOUR), 10)
+        ratio(
+            self.total_ms,
+            self.tickets.saturating_mul(MILLIS_PER_HOUR),
+            10,
+        )
     }
 }
 
@@ -26,7 +30,8 @@ impl Resolved {
 pub struct Workload {
     /// Open tickets, over present members, to one decimal; 0 for a team without members.
     pub avg_tickets_per_member: f64,
-    /// The part of the resolved tickets with a due date that met it, to two decimals; `None` for none.
+    /// The part of the resolved tickets with a due date that met it, to two decimals; `None` for
+    /// none.
     pub sla_compliance_rate: Option<f64>,
 }
 
@@ -34,7 +39,14 @@ impl Workload {
     /// Computes the figures of a team with this load and this many present members.
     #[must_use]
     pub fn of(load: Load, members: usize) -> Self {
-        let Load { turn: _, open_tickets, waiting_tickets: _, sla_met, sla_due, eligible: _ } = load;
+        let Load {
+            turn: _,
+            open_tickets,
+            waiting_tickets: _,
+            sla_met,
+            sla_due,
+            eligible: _,
+        } = load;
         let members = u64::try_from(members).unwrap_or(u64::MAX);
         Self {
             avg_tickets_per_member: ratio(open_tickets, members, 10).unwrap_or(0.0),
@@ -43,16 +55,21 @@ impl Workload {
     }
 }
 
-/// `numerator / denominator` in steps of `1 / scale`, halves away from zero; `None` for a denominator of 0.
+/// `numerator / denominator` in steps of `1 / scale`, halves away from zero; `None` for a
+/// denominator of 0.
 ///
-/// Rounded in integers: 0.145 has no exact binary form, and rounding its nearest double would go the wrong way.
+/// Rounded in integers: 0.145 has no exact binary form, and rounding its nearest double would go
+/// the wrong way.
 fn ratio(numerator: u64, denominator: u64, scale: u32) -> Option<f64> {
     if denominator == 0 {
         return None;
     }
     let (numerator, denominator) = (u128::from(numerator), u128::from(denominator));
     let steps = (2 * numerator * u128::from(scale) + denominator) / (2 * denominator);
-    #[expect(clippy::cast_precision_loss, reason = "a figure past 2^53 steps is no figure a person reads")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a figure past 2^53 steps is no figure a person reads"
+    )]
     Some(steps as f64 / f64::from(scale))
 }
 
@@ -80,7 +97,14 @@ mod tests {
     fn nothing_has_no_mean() {
         assert_eq!(ratio(0, 0, 10), None);
         assert_eq!(Resolved::default().avg_hours(), None);
-        assert_eq!(Resolved { tickets: 2, total_ms: 30_240_000 }.avg_hours(), Some(4.2));
+        assert_eq!(
+            Resolved {
+                tickets: 2,
+                total_ms: 30_240_000
+            }
+            .avg_hours(),
+            Some(4.2)
+        );
     }
 
     proptest! {

@@ -1,10 +1,12 @@
-//! Conditional requests (RFC 9110, section 13). A team's entity tag is its version between quotes. Every entity tag is strong.
+//! Conditional requests (RFC 9110, section 13). A team's entity tag is its version between quotes.
+//! Every entity tag is strong.
 
 use crate::domain::IfVersion;
 
 /// The versions that an `If-Match` header lists; several headers come as one list.
 ///
-/// Tags are compared strongly: a weak one matches nothing, and neither does what is no tag of ours, or no tag at all.
+/// Tags are compared strongly: a weak one matches nothing, and neither does what is no tag of ours,
+/// or no tag at all.
 pub(super) fn if_match(header: &str) -> IfVersion {
     if header.trim_matches(WHITE_SPACE) == "*" {
         return IfVersion::Any;
@@ -14,7 +16,8 @@ pub(super) fn if_match(header: &str) -> IfVersion {
 
 /// Returns whether an `If-None-Match` header lists an entity tag; several headers come as one list.
 ///
-/// Tags are compared weakly (RFC 9110, section 13.1.2), because caches on the way may turn a strong tag into a weak one.
+/// Tags are compared weakly (RFC 9110, section 13.1.2), because caches on the way may turn a strong
+/// tag into a weak one.
 #[must_use]
 pub fn if_none_match(header: &str, etag: &str) -> bool {
     header.trim_matches(WHITE_SPACE) == "*"
@@ -40,8 +43,13 @@ const WHITE_SPACE: [char; 2] = [' ', '\t'];
 
 /// The version that an item of the list names, written as `ETag` writes it.
 fn version(item: &str) -> Option<u64> {
-    let tag = item.trim_matches(WHITE_SPACE).strip_prefix('"')?.strip_suffix('"')?;
-    tag.parse().ok().filter(|version: &u64| version.to_string() == tag)
+    let tag = item
+        .trim_matches(WHITE_SPACE)
+        .strip_prefix('"')?
+        .strip_suffix('"')?;
+    tag.parse()
+        .ok()
+        .filter(|version: &u64| version.to_string() == tag)
 }
 
 #[cfg(test)]
@@ -64,7 +72,10 @@ mod tests {
             (r#""3", "4""#, vec![3, 4]),
             (" ,\t\"3\"\t,,\"18446744073709551615\" ,", vec![3, u64::MAX]),
             // A weak tag, a number written otherwise, a number that is none of ours.
-            (r#"W/"3", "03", "+3", " 3", "3 ", "3.0", "٣", "-1", "18446744073709551616""#, vec![]),
+            (
+                r#"W/"3", "03", "+3", " 3", "3 ", "3.0", "٣", "-1", "18446744073709551616""#,
+                vec![],
+            ),
             // Commas and stars inside of quotes, and quotes that do not close.
             (r#""1,2", "a,"3",b", "*", "4""#, vec![4]),
             (r#""3"#, vec![]),
@@ -85,10 +96,26 @@ mod tests {
     #[test]
     fn if_none_match_compares_weakly() {
         let etag = r#""a,b""#;
-        for header in ["*", " * ", r#""a,b""#, r#"W/"a,b""#, r#""x", "a,b""#, "\t\"y\",,W/\"a,b\" ,"] {
+        for header in [
+            "*",
+            " * ",
+            r#""a,b""#,
+            r#"W/"a,b""#,
+            r#""x", "a,b""#,
+            "\t\"y\",,W/\"a,b\" ,",
+        ] {
             assert!(if_none_match(header, etag), "{header}");
         }
-        for header in ["", "a,b", r#""a""#, r#""x", *"#, r#"w/"a,b""#, r#""A,B""#, r#""a,b"#, "W/*"] {
+        for header in [
+            "",
+            "a,b",
+            r#""a""#,
+            r#""x", *"#,
+            r#"w/"a,b""#,
+            r#""A,B""#,
+            r#""a,b"#,
+            "W/*",
+        ] {
             assert!(!if_none_match(header, etag), "{header}");
         }
     }

@@ -1,5 +1,6 @@
-//! One HTTP request from the gateway, the same way in every function: find the route, authenticate, check the address,
-//! the rate and the scope, run the use case, render the answer or the failure in the caller's contract.
+//! One HTTP request from the gateway, the same way in every function: find the route, authenticate,
+//! check the address, the rate and the scope, run the use case, render the answer or the failure in
+//! the caller's contract.
 
 mod conditional;
 mod proxy;
@@ -56,23 +57,29 @@ pub struct Deps {
 }
 
 impl Deps {
-    /// How many API keys an instance remembers: far more than talk to one instance within a minute, for under 4 MB.
+    /// How many API keys an instance remembers: far more than talk to one instance within a minute,
+    /// for under 4 MB.
     const KEYS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-    /// How many organizations' tokens an instance can verify from memory: for under 2 MB at two keys of 2048 bits each, and
-    /// under 25 MB where all have as many and as long ones as they may.
+    /// How many organizations' tokens an instance can verify from memory: for under 2 MB at two
+    /// keys of 2048 bits each, and under 25 MB where all have as many and as long ones as they may.
     const VERIFIERS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
     /// How many subjects' minutes an instance remembers: as many, for under 2 MB.
     const RATES: NonZeroUsize = Self::KEYS;
 
-    /// Works on `table`, by the system's clock and with monotonic UUIDv7 for new teams, so that creation order is id order.
+    /// Works on `table`, by the system's clock and with monotonic UUIDv7 for new teams, so that
+    /// creation order is id order.
     #[must_use]
     pub fn new(table: Table) -> Self {
         let context = std::sync::Mutex::new(ContextV7::new());
         let new_team_id = move |now: Timestamp| {
             let millis = u64::try_from(now.millis()).unwrap_or(0);
             let nanos = u32::try_from(millis % 1000 * 1_000_000).unwrap_or(0);
-            TeamId::new(Uuid::new_v7(uuid::Timestamp::from_unix(&context, millis / 1000, nanos)))
+            TeamId::new(Uuid::new_v7(uuid::Timestamp::from_unix(
+                &context,
+                millis / 1000,
+                nanos,
+            )))
         };
         Self {
             table,
@@ -98,7 +105,8 @@ pub struct Call {
     pub body: Vec<u8>,
     /// Of which versions the team has to be, for the routes that change or delete one.
     pub if_version: IfVersion,
-    /// By what to know the request when it comes again, where the route creates something and the client said so.
+    /// By what to know the request when it comes again, where the route creates something and the
+    /// client said so.
     pub idempotency: Option<Idempotency>,
     /// The table, until shortly before the function's time is up.
     pub store: Store,
@@ -153,7 +161,11 @@ impl From<store::Error> for Error {
 ///
 /// # Errors
 /// Never: every failure is an answer.
-pub async fn serve<U, F>(request: Request, deps: &Deps, use_case: U) -> Result<Response<Body>, Infallible>
+pub async fn serve<U, F>(
+    request: Request,
+    deps: &Deps,
+    use_case: U,
+) -> Result<Response<Body>, Infallible>
 where
     U: FnOnce(Call) -> F,
     F: Future<Output = Result<Reply, Error>>,
@@ -184,8 +196,8 @@ where
     Ok(end(response::render(&received, now, outcome)))
 }
 
-/// Serves one request that takes no credential, with a use case that gets the endpoint and the raw query. A credential that
-/// comes anyway only decides in whose words a failure is said.
+/// Serves one request that takes no credential, with a use case that gets the endpoint and the raw
+/// query. A credential that comes anyway only decides in whose words a failure is said.
 pub fn serve_open(
     request: Request,
     use_case: impl FnOnce(OpenEndpoint, &str) -> Result<Reply, Failure>,
@@ -197,8 +209,8 @@ pub fn serve_open(
     end(response::render(&received, Timestamp::now(), outcome))
 }
 
-/// Tells of a request for the route with this path, or for none that there is: what then stands in its method and path is
-/// anybody's guess, and not told.
+/// Tells of a request for the route with this path, or for none that there is: what then stands in
+/// its method and path is anybody's guess, and not told.
 fn begin(received: &Received, pattern: Option<&str>) {
     telemetry::record(|measured| {
         let key = pattern.map(|pattern| format!("{} {pattern}", received.method));
@@ -221,7 +233,8 @@ fn end(response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// The checks once there is a route, in the order in which the contracts promise them; the first that fails is the answer.
+/// The checks once there is a route, in the order in which the contracts promise them; the first
+/// that fails is the answer.
 async fn answer<U, F>(
     received: &Received,
     found: &Found<'_>,
@@ -242,7 +255,9 @@ where
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
     let principal = principal.ok_or(Failure::Unauthorized)?;
     telemetry::about(&principal.organization_id);
-    let address = deps.proxy.client_address(received.address, &received.proxy)?;
+    let address = deps
+        .proxy
+        .client_address(received.address, &received.proxy)?;
     if !principal.may_come_from(address) {
         return Err(Failure::AddressNotAllowed.into());
     }
@@ -261,13 +276,24 @@ where
             return Err(Failure::MissingScope(scope).into());
         }
         let route = found.route()?;
-        let idempotency = if found.endpoint.creates() { idempotency(received, &principal)? } else { None };
+        let idempotency = if found.endpoint.creates() {
+            idempotency(received, &principal)?
+        } else {
+            None
+        };
         let call = Call {
             route,
             principal,
             query: received.query.clone(),
-            body: if reads_body { received.body().to_vec() } else { Vec::new() },
-            if_version: received.if_match.as_deref().map_or(IfVersion::Any, conditional::if_match),
+            body: if reads_body {
+                received.body().to_vec()
+            } else {
+                Vec::new()
+            },
+            if_version: received
+                .if_match
+                .as_deref()
+                .map_or(IfVersion::Any, conditional::if_match),
             idempotency,
             store: store.clone(),
             now,
@@ -275,16 +301,27 @@ where
         };
         use_case(call).await
     };
-    // Side by side, so that a report takes no time of its own; and both to the end, since Lambda freezes what goes on after
-    // the answer.
+    // Side by side, so that a report takes no time of its own; and both to the end, since Lambda
+    // freezes what goes on after the answer.
     let (answer, ()) = tokio::join!(answered, reported);
     answer
 }
 
 /// Returns the identity by which a retry of the request is recognized, if the client sent a key.
 fn idempotency(received: &Received, principal: &Principal) -> Result<Option<Idempotency>, Invalid> {
-    let Some(header) = &received.idempotency_key else { return Ok(None) };
+    let Some(header) = &received.idempotency_key else {
+        return Ok(None);
+    };
     let key = input::idempotency_key(header)?;
-    let fingerprint = Fingerprint::of(principal.contract, &received.method, &received.path, received.body());
-    Ok(Some(Idempotency { subject: principal.subject, key, fingerprint }))
+    let fingerprint = Fingerprint::of(
+        principal.contract,
+        &received.method,
+        &received.path,
+        received.body(),
+    );
+    Ok(Some(Idempotency {
+        subject: principal.subject,
+        key,
+        fingerprint,
+    }))
 }

@@ -49,30 +49,55 @@ impl Reply {
     /// 200 with a body that `headers` describe, and JSON where they name no content type.
     #[must_use]
     pub fn with_headers(body: Body, headers: HeaderMap) -> Self {
-        Self { headers, ..Self::new(StatusCode::OK, body) }
+        Self {
+            headers,
+            ..Self::new(StatusCode::OK, body)
+        }
     }
 
-    /// 304 without a body. `headers` are those of the 200 that RFC 9110, section 15.4.5, wants repeated.
+    /// 304 without a body. `headers` are those of the 200 that RFC 9110, section 15.4.5, wants
+    /// repeated.
     #[must_use]
     pub fn not_modified(headers: HeaderMap) -> Self {
-        Self { headers, ..Self::new(StatusCode::NOT_MODIFIED, Body::Empty) }
+        Self {
+            headers,
+            ..Self::new(StatusCode::NOT_MODIFIED, Body::Empty)
+        }
     }
 
     fn new(status: StatusCode, body: Body) -> Self {
-        Self { status, body, version: None, headers: HeaderMap::new() }
+        Self {
+            status,
+            body,
+            version: None,
+            headers: HeaderMap::new(),
+        }
     }
 
-    /// The same, whose body shows one team, with the team's version as its `ETag`. `None` where it shows no team.
+    /// The same, whose body shows one team, with the team's version as its `ETag`. `None` where it
+    /// shows no team.
     #[must_use]
     pub fn of_version(self, version: impl Into<Option<u64>>) -> Self {
-        Self { version: version.into(), ..self }
+        Self {
+            version: version.into(),
+            ..self
+        }
     }
 }
 
 impl From<Answer> for Reply {
-    fn from(Answer { status, version, body }: Answer) -> Self {
+    fn from(
+        Answer {
+            status,
+            version,
+            body,
+        }: Answer,
+    ) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-        Self { version, ..Self::new(status, Body::Text(body)) }
+        Self {
+            version,
+            ..Self::new(status, Body::Text(body))
+        }
     }
 }
 
@@ -86,12 +111,20 @@ fn carried_bytes(body: &Body) -> usize {
 
 /// Renders the outcome of a request.
 ///
-/// A body that Lambda would refuse is a failure in the caller's own contract. Stored texts are bounded and lists refuse such
-/// pages, so that only a fault of this program leads here.
-pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply, Failure>) -> Response<Body> {
+/// A body that Lambda would refuse is a failure in the caller's own contract. Stored texts are
+/// bounded and lists refuse such pages, so that only a fault of this program leads here.
+pub(super) fn render(
+    received: &Received,
+    now: Timestamp,
+    outcome: Result<Reply, Failure>,
+) -> Response<Body> {
     let outcome = outcome.and_then(|reply| match carried_bytes(&reply.body) {
         bytes if bytes > MAX_BODY_BYTES => {
-            tracing::error!(gatewayRequestId = received.request_id, bytes, "the response exceeds Lambda's limit");
+            tracing::error!(
+                gatewayRequestId = received.request_id,
+                bytes,
+                "the response exceeds Lambda's limit"
+            );
             Err(Failure::Internal)
         }
         _ => Ok(reply),
@@ -99,7 +132,11 @@ pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply,
     let (reply, failure) = match outcome {
         Ok(reply) => (reply, None),
         Err(failure) => {
-            let occurrence = Occurrence { request_id: &received.request_id, at: now, path: &received.path };
+            let occurrence = Occurrence {
+                request_id: &received.request_id,
+                at: now,
+                path: &received.path,
+            };
             let (status, body) = match received.spoken_contract {
                 Some(Contract::Toptickets) => toptickets::failure(&failure),
                 Some(Contract::Itsm) => itsm::failure(&failure, occurrence, Audience::Itsm),
@@ -114,12 +151,19 @@ pub(super) fn render(received: &Received, now: Timestamp, outcome: Result<Reply,
     *response.status_mut() = reply.status;
     *response.headers_mut() = reply.headers;
     let headers = response.headers_mut();
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     if let Ok(id) = HeaderValue::from_str(&received.request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
-    if !matches!(reply.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
-        headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+    if !matches!(
+        reply.status,
+        StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
+    ) {
+        headers
+            .entry(CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("application/json"));
     }
     if let Some(version) = reply.version
         && let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\""))

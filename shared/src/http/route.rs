@@ -1,8 +1,9 @@
 //! The routes of both contracts.
 //!
-//! template.yaml declares the same ones to the gateway, and a test holds the two together. The function looks at method and
-//! path itself, because the `$default` route has to tell an unknown path from a known one with another method, and because
-//! not every local runner of functions fills in the gateway's route key.
+//! template.yaml declares the same ones to the gateway, and a test holds the two together. The
+//! function looks at method and path itself, because the `$default` route has to tell an unknown
+//! path from a known one with another method, and because not every local runner of functions fills
+//! in the gateway's route key.
 
 use crate::{
     domain::{Contract, Error, Scope, TeamId, TicketId, UserId},
@@ -36,11 +37,27 @@ pub const ROUTES: [(&str, &str, Endpoint); 12] = [
     ("DELETE", "/v1/teams/{team_id}", Endpoint::DeleteTeam),
     ("GET", "/v1/teams/{team_id}/members", Endpoint::ListMembers),
     ("POST", "/v1/teams/{team_id}/members", Endpoint::AddMember),
-    ("PATCH", "/v1/teams/{team_id}/members/{user_id}", Endpoint::UpdateMember),
-    ("DELETE", "/v1/teams/{team_id}/members/{user_id}", Endpoint::RemoveMember),
+    (
+        "PATCH",
+        "/v1/teams/{team_id}/members/{user_id}",
+        Endpoint::UpdateMember,
+    ),
+    (
+        "DELETE",
+        "/v1/teams/{team_id}/members/{user_id}",
+        Endpoint::RemoveMember,
+    ),
     ("GET", "/v1/teams/{team_id}/workload", Endpoint::GetWorkload),
-    ("GET", "/v1/teams/{team_id}/assignments", Endpoint::ListAssignments),
-    ("GET", "/v1/assignments/{ticket_id}", Endpoint::GetAssignment),
+    (
+        "GET",
+        "/v1/teams/{team_id}/assignments",
+        Endpoint::ListAssignments,
+    ),
+    (
+        "GET",
+        "/v1/assignments/{ticket_id}",
+        Endpoint::GetAssignment,
+    ),
 ];
 
 /// What is open to everybody: it describes both contracts and is in neither.
@@ -52,8 +69,10 @@ pub enum OpenEndpoint {
 }
 
 /// Every route that takes no credential: method, path, endpoint.
-pub const OPEN_ROUTES: [(&str, &str, OpenEndpoint); 2] =
-    [("GET", "/openapi.json", OpenEndpoint::GetOpenapi), ("GET", "/docs", OpenEndpoint::GetDocs)];
+pub const OPEN_ROUTES: [(&str, &str, OpenEndpoint); 2] = [
+    ("GET", "/openapi.json", OpenEndpoint::GetOpenapi),
+    ("GET", "/docs", OpenEndpoint::GetDocs),
+];
 
 impl Endpoint {
     /// What a credential needs for it.
@@ -66,9 +85,11 @@ impl Endpoint {
             | Self::GetWorkload
             | Self::ListAssignments
             | Self::GetAssignment => Scope::TeamsRead,
-            Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::UpdateMember | Self::RemoveMember => {
-                Scope::TeamsWrite
-            }
+            Self::CreateTeam
+            | Self::UpdateTeam
+            | Self::AddMember
+            | Self::UpdateMember
+            | Self::RemoveMember => Scope::TeamsWrite,
             Self::DeleteTeam => Scope::TeamsDelete,
         }
     }
@@ -76,10 +97,14 @@ impl Endpoint {
     /// Whether the request's body means anything.
     #[must_use]
     pub fn reads_body(self) -> bool {
-        matches!(self, Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::UpdateMember)
+        matches!(
+            self,
+            Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::UpdateMember
+        )
     }
 
-    /// Whether it makes something new, which a client that has to send its request again does not want twice.
+    /// Whether it makes something new, which a client that has to send its request again does not
+    /// want twice.
     #[must_use]
     pub fn creates(self) -> bool {
         matches!(self, Self::CreateTeam | Self::AddMember)
@@ -114,32 +139,49 @@ pub enum Route {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found<'p> {
     pub(super) endpoint: Endpoint,
-    /// The route's path with its parameters' names, which is safe to log: whoever mistakes a key for an id writes it into
-    /// the path.
+    /// The route's path with its parameters' names, which is safe to log: whoever mistakes a key
+    /// for an id writes it into the path.
     pub(super) pattern: &'static str,
     parameters: Vec<&'p str>,
 }
 
-/// Finds the endpoint of a method and a path among the routes of a contract, or of both where it is not known.
+/// Finds the endpoint of a method and a path among the routes of a contract, or of both where it is
+/// not known.
 ///
 /// # Errors
 /// [`Failure::RouteNotFound`], [`Failure::MethodNotAllowed`].
-pub(super) fn find<'p>(method: &str, path: &'p str, contract: Option<Contract>) -> Result<Found<'p>, Failure> {
+pub(super) fn find<'p>(
+    method: &str,
+    path: &'p str,
+    contract: Option<Contract>,
+) -> Result<Found<'p>, Failure> {
     let mut allowed = Vec::new();
     for (route_method, pattern, endpoint) in ROUTES {
         if contract.is_some_and(|contract| !endpoint.is_in(contract)) {
             continue;
         }
-        let Some(parameters) = parameters(pattern, path) else { continue };
+        let Some(parameters) = parameters(pattern, path) else {
+            continue;
+        };
         if route_method == method {
-            return Ok(Found { endpoint, pattern, parameters });
+            return Ok(Found {
+                endpoint,
+                pattern,
+                parameters,
+            });
         }
         allowed.push(route_method);
     }
     // What is open is another function's, and only its other methods come here.
-    let open = OPEN_ROUTES.iter().filter(|(open_method, open_path, _)| *open_path == path && *open_method != method);
+    let open = OPEN_ROUTES
+        .iter()
+        .filter(|(open_method, open_path, _)| *open_path == path && *open_method != method);
     allowed.extend(open.map(|(method, ..)| *method));
-    Err(if allowed.is_empty() { Failure::RouteNotFound } else { Failure::MethodNotAllowed(allowed) })
+    Err(if allowed.is_empty() {
+        Failure::RouteNotFound
+    } else {
+        Failure::MethodNotAllowed(allowed)
+    })
 }
 
 /// Finds the open endpoint of a method and a path.
@@ -147,8 +189,12 @@ pub(super) fn find<'p>(method: &str, path: &'p str, contract: Option<Contract>) 
 /// # Errors
 /// [`Failure::RouteNotFound`]: all else is another function's.
 pub(super) fn find_open(method: &str, path: &str) -> Result<OpenEndpoint, Failure> {
-    let found = OPEN_ROUTES.iter().find(|(open_method, open_path, _)| (*open_method, *open_path) == (method, path));
-    found.map(|(.., endpoint)| *endpoint).ok_or(Failure::RouteNotFound)
+    let found = OPEN_ROUTES
+        .iter()
+        .find(|(open_method, open_path, _)| (*open_method, *open_path) == (method, path));
+    found
+        .map(|(.., endpoint)| *endpoint)
+        .ok_or(Failure::RouteNotFound)
 }
 
 /// The parameters of a path that matches a pattern, segment by segment. A parameter is never empty.
@@ -170,11 +216,27 @@ impl Found<'_> {
     /// Parses the path's ids.
     ///
     /// # Errors
-    /// A malformed id names nothing: [`Error::TeamNotFound`], [`Error::MemberNotFound`], [`Error::TicketNotFound`].
+    /// A malformed id names nothing: [`Error::TeamNotFound`], [`Error::MemberNotFound`],
+    /// [`Error::TicketNotFound`].
     pub(super) fn route(&self) -> Result<Route, Error> {
-        let team = || self.parameters.first().and_then(|id| TeamId::parse(id).ok()).ok_or(Error::TeamNotFound);
-        let user = || self.parameters.get(1).and_then(|id| UserId::parse(id).ok()).ok_or(Error::MemberNotFound);
-        let ticket = || self.parameters.first().and_then(|id| TicketId::parse(id).ok()).ok_or(Error::TicketNotFound);
+        let team = || {
+            self.parameters
+                .first()
+                .and_then(|id| TeamId::parse(id).ok())
+                .ok_or(Error::TeamNotFound)
+        };
+        let user = || {
+            self.parameters
+                .get(1)
+                .and_then(|id| UserId::parse(id).ok())
+                .ok_or(Error::MemberNotFound)
+        };
+        let ticket = || {
+            self.parameters
+                .first()
+                .and_then(|id| TicketId::parse(id).ok())
+                .ok_or(Error::TicketNotFound)
+        };
         Ok(match self.endpoint {
             Endpoint::ListTeams => Route::ListTeams,
             Endpoint::CreateTeam => Route::CreateTeam,
@@ -201,27 +263,53 @@ mod tests {
     #[test]
     fn every_route_is_found_by_its_own_method_and_path() {
         for (method, pattern, endpoint) in ROUTES {
-            let path = pattern.replace("{team_id}", ID).replace("{user_id}", ID).replace("{ticket_id}", "TKT-1");
-            assert_eq!(find(method, &path, Some(Contract::Itsm)).unwrap().endpoint, endpoint);
+            let path = pattern
+                .replace("{team_id}", ID)
+                .replace("{user_id}", ID)
+                .replace("{ticket_id}", "TKT-1");
+            assert_eq!(
+                find(method, &path, Some(Contract::Itsm)).unwrap().endpoint,
+                endpoint
+            );
             assert_eq!(endpoint.creates(), method == "POST");
         }
     }
 
     #[test]
     fn an_unknown_path_is_not_found() {
-        for path in
-            ["", "/", "/v1", "/v1/teams/", "//v1/teams", "/v1/Teams", &format!("/v1/teams/{ID}/"), "/v1/teams//members"]
-        {
-            assert_eq!(find("GET", path, None), Err(Failure::RouteNotFound), "{path}");
+        for path in [
+            "",
+            "/",
+            "/v1",
+            "/v1/teams/",
+            "//v1/teams",
+            "/v1/Teams",
+            &format!("/v1/teams/{ID}/"),
+            "/v1/teams//members",
+        ] {
+            assert_eq!(
+                find("GET", path, None),
+                Err(Failure::RouteNotFound),
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn another_method_is_told_which_there_are() {
         let allowed = |path: &str| find("PUT", path, None).unwrap_err();
-        assert_eq!(allowed("/v1/teams"), Failure::MethodNotAllowed(vec!["GET", "POST"]));
-        assert_eq!(allowed("/v1/teams/x"), Failure::MethodNotAllowed(vec!["GET", "PATCH", "DELETE"]));
-        assert_eq!(find("HEAD", "/v1/teams", None), Err(Failure::MethodNotAllowed(vec!["GET", "POST"])));
+        assert_eq!(
+            allowed("/v1/teams"),
+            Failure::MethodNotAllowed(vec!["GET", "POST"])
+        );
+        assert_eq!(
+            allowed("/v1/teams/x"),
+            Failure::MethodNotAllowed(vec!["GET", "PATCH", "DELETE"])
+        );
+        assert_eq!(
+            find("HEAD", "/v1/teams", None),
+            Err(Failure::MethodNotAllowed(vec!["GET", "POST"]))
+        );
     }
 
     #[test]
@@ -229,10 +317,20 @@ mod tests {
         for (method, path, endpoint) in OPEN_ROUTES {
             assert_eq!(find_open(method, path), Ok(endpoint));
             for contract in [None, Some(Contract::Toptickets), Some(Contract::Itsm)] {
-                assert_eq!(find("HEAD", path, contract), Err(Failure::MethodNotAllowed(vec![method])));
-                assert_eq!(find(method, path, contract), Err(Failure::RouteNotFound), "another function's");
+                assert_eq!(
+                    find("HEAD", path, contract),
+                    Err(Failure::MethodNotAllowed(vec![method]))
+                );
+                assert_eq!(
+                    find(method, path, contract),
+                    Err(Failure::RouteNotFound),
+                    "another function's"
+                );
             }
-            assert_eq!(find_open(method, &format!("{path}/")), Err(Failure::RouteNotFound));
+            assert_eq!(
+                find_open(method, &format!("{path}/")),
+                Err(Failure::RouteNotFound)
+            );
         }
         assert_eq!(find_open("GET", "/v1/teams"), Err(Failure::RouteNotFound));
     }
@@ -240,8 +338,14 @@ mod tests {
     #[test]
     fn toptickets_has_no_workload() {
         let path = format!("/v1/teams/{ID}/workload");
-        assert_eq!(find("GET", &path, Some(Contract::Toptickets)), Err(Failure::RouteNotFound));
-        assert_eq!(find("PUT", &path, Some(Contract::Toptickets)), Err(Failure::RouteNotFound));
+        assert_eq!(
+            find("GET", &path, Some(Contract::Toptickets)),
+            Err(Failure::RouteNotFound)
+        );
+        assert_eq!(
+            find("PUT", &path, Some(Contract::Toptickets)),
+            Err(Failure::RouteNotFound)
+        );
         assert!(find("GET", &path, None).is_ok());
     }
 
@@ -249,20 +353,42 @@ mod tests {
     fn ids_are_parsed() {
         let route = |path: &str| find("GET", path, None).unwrap().route();
         let id = TeamId::parse(ID).unwrap();
-        assert_eq!(route(&format!("/v1/teams/team_{ID}")), Ok(Route::GetTeam(id)));
+        assert_eq!(
+            route(&format!("/v1/teams/team_{ID}")),
+            Ok(Route::GetTeam(id))
+        );
         // The gateway has decoded the path once already.
-        for malformed in ["x", "%", "%ff", &format!("team%5F{ID}"), &format!("usr_{ID}")] {
-            assert_eq!(route(&format!("/v1/teams/{malformed}")), Err(Error::TeamNotFound), "{malformed}");
+        for malformed in [
+            "x",
+            "%",
+            "%ff",
+            &format!("team%5F{ID}"),
+            &format!("usr_{ID}"),
+        ] {
+            assert_eq!(
+                route(&format!("/v1/teams/{malformed}")),
+                Err(Error::TeamNotFound),
+                "{malformed}"
+            );
         }
         let path = format!("/v1/teams/{ID}/members/x");
-        assert_eq!(find("DELETE", &path, None).unwrap().route(), Err(Error::MemberNotFound));
+        assert_eq!(
+            find("DELETE", &path, None).unwrap().route(),
+            Err(Error::MemberNotFound)
+        );
 
         assert_eq!(
             route("/v1/assignments/TKT:2024.1_a-b"),
-            Ok(Route::GetAssignment(TicketId::parse("TKT:2024.1_a-b").unwrap()))
+            Ok(Route::GetAssignment(
+                TicketId::parse("TKT:2024.1_a-b").unwrap()
+            ))
         );
         for malformed in ["a b", "#", "\u{e9}", &*"x".repeat(129)] {
-            assert_eq!(route(&format!("/v1/assignments/{malformed}")), Err(Error::TicketNotFound), "{malformed}");
+            assert_eq!(
+                route(&format!("/v1/assignments/{malformed}")),
+                Err(Error::TicketNotFound),
+                "{malformed}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The objects of an OpenAPI 3.1 document, as far as these documents use them.
 //!
-//! utoipa has them too, but keeps examples as JSON values and maps by name; here both keep the order in which they were
-//! written, which in the contracts' own documents is for reading.
+//! utoipa has them too, but keeps examples as JSON values and maps by name; here both keep the
+//! order in which they were written, which in the contracts' own documents is for reading.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,12 @@ impl<T> Map<T> {
 
 impl<T, K: Into<String>> FromIterator<(K, T)> for Map<T> {
     fn from_iter<I: IntoIterator<Item = (K, T)>>(members: I) -> Self {
-        Self(members.into_iter().map(|(key, value)| (key.into(), value)).collect())
+        Self(
+            members
+                .into_iter()
+                .map(|(key, value)| (key.into(), value))
+                .collect(),
+        )
     }
 }
 

@@ -19,7 +19,14 @@ pub(super) fn of(status: u16, has_etag: bool) -> Map<RefOr<Header>> {
         .into_iter()
         .chain(has_etag.then_some("ETag"))
         .chain(own)
-        .map(|name| (name, RefOr::Ref { to: format!("#/components/headers/{name}") }))
+        .map(|name| {
+            (
+                name,
+                RefOr::Ref {
+                    to: format!("#/components/headers/{name}"),
+                },
+            )
+        })
         .collect()
 }
 
@@ -28,7 +35,9 @@ pub(super) fn components() -> Map<Header> {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let only = |value: &str| Schema::from(text().enum_values(Some([value])));
     let etag = text().pattern(Some("^\"[0-9]+\"$"));
-    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1));
+    let seconds = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1));
     [
         ("X-Request-Id", "Identifies the request in our logs.", Schema::from(text()), parameters::REQUEST_ID),
         ("Cache-Control", "Answers are not to be kept.", only("no-store"), "no-store"),

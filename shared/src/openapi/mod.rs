@@ -1,8 +1,9 @@
 //! The two contracts as OpenAPI 3.1 documents.
 //!
-//! What can be taken from the code is: paths, scopes and bodies from [`ROUTES`], schemas of answers from the wire types that are
-//! serialized, errors from the functions that render them. A test holds the schemas of requests and their parsers together. The
-//! examples in `openapi/examples` are the contracts' own documents', completed where those leave something out.
+//! What can be taken from the code is: paths, scopes and bodies from [`ROUTES`], schemas of answers
+//! from the wire types that are serialized, errors from the functions that render them. A test
+//! holds the schemas of requests and their parsers together. The examples in `openapi/examples` are
+//! the contracts' own documents', completed where those leave something out.
 
 mod document;
 mod failures;
@@ -25,7 +26,10 @@ pub fn document(contract: Contract) -> String {
     let document = Document {
         openapi: "3.1.0",
         info: info(contract),
-        servers: [Server { url: "/", description: "Where this document comes from." }],
+        servers: [Server {
+            url: "/",
+            description: "Where this document comes from.",
+        }],
         tags: tags(contract),
         paths: paths(contract),
         components: components(contract),
@@ -51,19 +55,37 @@ fn info(contract: Contract) -> Info {
         title,
         summary,
         description,
-        license: License { name: license, identifier: license },
+        license: License {
+            name: license,
+            identifier: license,
+        },
         version: env!("CARGO_PKG_VERSION"),
     }
 }
 
 fn tags(contract: Contract) -> Vec<Tag> {
     let mut tags = vec![
-        Tag { name: "Teams", description: "Groups of agents that tickets are routed to." },
-        Tag { name: "Members", description: "Who is in a team." },
-        Tag { name: "Assignments", description: "Whom a ticket was given to, and why." },
+        Tag {
+            name: "Teams",
+            description: "Groups of agents that tickets are routed to.",
+        },
+        Tag {
+            name: "Members",
+            description: "Who is in a team.",
+        },
+        Tag {
+            name: "Assignments",
+            description: "Whom a ticket was given to, and why.",
+        },
     ];
     if contract == Contract::Itsm {
-        tags.insert(2, Tag { name: "Workload", description: "How busy a team and its members are." });
+        tags.insert(
+            2,
+            Tag {
+                name: "Workload",
+                description: "How busy a team and its members are.",
+            },
+        );
     }
     tags
 }
@@ -74,7 +96,10 @@ fn paths(contract: Contract) -> Map<Map<document::Operation>> {
         if !endpoint.is_in(contract) {
             continue;
         }
-        let operation = (method.to_lowercase(), operations::operation(endpoint, contract, pattern));
+        let operation = (
+            method.to_lowercase(),
+            operations::operation(endpoint, contract, pattern),
+        );
         match paths.last_mut() {
             Some((path, operations)) if path == pattern => operations.0.push(operation),
             _ => paths.push((pattern.to_owned(), Map(vec![operation]))),
@@ -97,8 +122,12 @@ fn components(contract: Contract) -> Components {
 }
 
 fn security_schemes(contract: Contract) -> Map<SecurityScheme> {
-    let bearer =
-        |bearer_format, description| SecurityScheme { kind: "http", scheme: "bearer", bearer_format, description };
+    let bearer = |bearer_format, description| SecurityScheme {
+        kind: "http",
+        scheme: "bearer",
+        bearer_format,
+        description,
+    };
     let schemes = match contract {
         Contract::Toptickets => vec![(
             "apiKey",
@@ -109,7 +138,10 @@ fn security_schemes(contract: Contract) -> Map<SecurityScheme> {
             ),
         )],
         Contract::Itsm => vec![
-            ("apiKey", bearer("itsm_…", "An API key: `itsm_…`, 2,000 requests a minute.")),
+            (
+                "apiKey",
+                bearer("itsm_…", "An API key: `itsm_…`, 2,000 requests a minute."),
+            ),
             (
                 "jwt",
                 bearer(
@@ -138,8 +170,11 @@ fn raw(json: &str) -> Box<RawValue> {
 fn pretty(json: &str) -> String {
     let mut pretty = Vec::new();
     let mut serializer = serde_json::Serializer::pretty(&mut pretty);
-    serde_transcode::transcode(&mut serde_json::Deserializer::from_str(json), &mut serializer)
-        .expect("the document is JSON");
+    serde_transcode::transcode(
+        &mut serde_json::Deserializer::from_str(json),
+        &mut serializer,
+    )
+    .expect("the document is JSON");
     pretty.push(b'\n');
     String::from_utf8(pretty).expect("JSON is UTF-8")
 }

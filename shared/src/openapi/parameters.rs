@@ -14,9 +14,11 @@ pub(super) const REQUEST_ID: &str = "req_JKJaXmPLvHcESHA=";
 /// A team's version in examples.
 pub(super) const ETAG: &str = "\"7\"";
 
-/// The schema of a team's or a user's id in a request: the contract's own form first, though each takes both.
+/// The schema of a team's or a user's id in a request: the contract's own form first, though each
+/// takes both.
 pub(super) fn id(contract: Contract, prefix: &str) -> Object {
-    const UUID: &str = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
+    const UUID: &str =
+        "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
     let text = ObjectBuilder::new().schema_type(Type::String);
     match contract {
         Contract::Toptickets => text.format(Some(SchemaFormat::Custom("uuid".to_owned()))),
@@ -46,20 +48,33 @@ fn example(contract: Contract, parameter: &str) -> &'static str {
 
 /// The names of a path's parameters.
 fn names(pattern: &'static str) -> impl Iterator<Item = &'static str> {
-    pattern.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+    pattern
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
 /// A path with its parameters' values in examples.
 pub(super) fn example_path(contract: Contract, pattern: &'static str) -> String {
-    names(pattern).fold(pattern.to_owned(), |path, name| path.replace(&format!("{{{name}}}"), example(contract, name)))
+    names(pattern).fold(pattern.to_owned(), |path, name| {
+        path.replace(&format!("{{{name}}}"), example(contract, name))
+    })
 }
 
 fn in_path(contract: Contract, pattern: &'static str) -> Vec<Parameter> {
     let parameter = |name| {
         let (description, schema) = match name {
-            "team_id" => ("The team. Its UUID, or `team_` and its UUID.", id(contract, TeamId::PREFIX)),
-            "user_id" => ("The member. Their UUID, or `usr_` and their UUID.", id(contract, UserId::PREFIX)),
-            _ => ("The ticket, by the id that its platform gave it.", ticket_id()),
+            "team_id" => (
+                "The team. Its UUID, or `team_` and its UUID.",
+                id(contract, TeamId::PREFIX),
+            ),
+            "user_id" => (
+                "The member. Their UUID, or `usr_` and their UUID.",
+                id(contract, UserId::PREFIX),
+            ),
+            _ => (
+                "The ticket, by the id that its platform gave it.",
+                ticket_id(),
+            ),
         };
         let schema = schema.into();
         Parameter {
@@ -75,7 +90,10 @@ fn in_path(contract: Contract, pattern: &'static str) -> Vec<Parameter> {
 }
 
 fn ticket_id() -> Object {
-    ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_.:-]{1,128}$")).build()
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[A-Za-z0-9_.:-]{1,128}$"))
+        .build()
 }
 
 const LIMIT_OF_SKIPPED: &str = "The most items to return. A page of more than 6 MB is refused, and the error names the largest \
@@ -86,25 +104,56 @@ const LIMIT_OF_NUMBERED: &str = "The most items on a page. A page of more than 6
 fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
     let parameter = |(name, description, schema): (_, _, ObjectBuilder)| {
         let schema = schema.into();
-        Parameter { name, location: "query", description, required: false, schema, example: None }
+        Parameter {
+            name,
+            location: "query",
+            description,
+            required: false,
+            schema,
+            example: None,
+        }
     };
     let integer = |default: u32, min: u32| {
-        ObjectBuilder::new().schema_type(Type::Integer).default(Some(default.into())).minimum(Some(min))
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .default(Some(default.into()))
+            .minimum(Some(min))
     };
     let mut parameters = match (endpoint, contract) {
-        (Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments, Contract::Toptickets) => vec![
-            ("skip", "How many items to skip. `offset` is accepted for it.", integer(0, 0)),
+        (
+            Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments,
+            Contract::Toptickets,
+        ) => vec![
+            (
+                "skip",
+                "How many items to skip. `offset` is accepted for it.",
+                integer(0, 0),
+            ),
             ("limit", LIMIT_OF_SKIPPED, integer(50, 1).maximum(Some(100))),
         ],
-        (Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments, Contract::Itsm) => vec![
+        (
+            Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments,
+            Contract::Itsm,
+        ) => vec![
             ("page", "The page, from 1.", integer(1, 1)),
-            ("limit", LIMIT_OF_NUMBERED, integer(20, 1).maximum(Some(1000))),
+            (
+                "limit",
+                LIMIT_OF_NUMBERED,
+                integer(20, 1).maximum(Some(1000)),
+            ),
         ],
         _ => vec![],
     };
     if (endpoint, contract) == (Endpoint::ListTeams, Contract::Itsm) {
         let search = ObjectBuilder::new().schema_type(Type::String);
-        parameters.insert(0, ("search", "A part of the name, compared as names are. Empty finds all.", search));
+        parameters.insert(
+            0,
+            (
+                "search",
+                "A part of the name, compared as names are. Empty finds all.",
+                search,
+            ),
+        );
         let by = one_of(["createdAt", "updatedAt", "name"]).default(Some("createdAt".into()));
         parameters.push(("sortBy", "What to sort by.", by));
         let order = one_of(["asc", "desc"]).default(Some("desc".into()));
@@ -139,6 +188,14 @@ fn in_headers(endpoint: Endpoint) -> Option<Parameter> {
         _ => return None,
     };
     let schema = schema.into();
-    // A page that tries requests out fills an example in and sends it: a key that was used before, or a version long past.
-    Some(Parameter { name, location: "header", description, required: false, schema, example: None })
+    // A page that tries requests out fills an example in and sends it: a key that was used before,
+    // or a version long past.
+    Some(Parameter {
+        name,
+        location: "header",
+        description,
+        required: false,
+        schema,
+        example: None,
+    })
 }

@@ -1,21 +1,28 @@
-//! What bodies may say, in the words of the parsers in [`wire`](crate::wire): the same verbs, the same order, and the same names of
-//! values. A test sends both what these schemas refuse and what they take through the parsers.
+//! What bodies may say, in the words of the parsers in [`wire`](crate::wire): the same verbs, the
+//! same order, and the same names of values. A test sends both what these schemas refuse and what
+//! they take through the parsers.
 
 use serde_json::Value;
 use utoipa::openapi::{
     RefOr,
-    schema::{ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, RefBuilder, Schema, SchemaType, Type},
+    schema::{
+        ArrayBuilder, Object, ObjectBuilder, OneOfBuilder, RefBuilder, Schema, SchemaType, Type,
+    },
 };
 
 use super::parameters;
 use crate::{
-    domain::{Contract, Description, MemberRole, QueueStrategy, Tags, TeamName, UserId, ignorable_ranges},
+    domain::{
+        Contract, Description, MemberRole, QueueStrategy, Tags, TeamName, UserId, ignorable_ranges,
+    },
     http::{Endpoint, ROUTES},
 };
 
 /// The schemas of bodies, by name.
 pub(super) fn schemas(contract: Contract) -> impl Iterator<Item = (&'static str, Object)> {
-    ROUTES.into_iter().filter_map(move |(_, _, endpoint)| Some((name(endpoint)?, schema(endpoint, contract)?)))
+    ROUTES
+        .into_iter()
+        .filter_map(move |(_, _, endpoint)| Some((name(endpoint)?, schema(endpoint, contract)?)))
 }
 
 /// What the schema of an endpoint's body is called.
@@ -33,12 +40,17 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
     let is_itsm = contract == Contract::Itsm;
     let fields = match endpoint {
         Endpoint::CreateTeam => {
-            let fields =
-                Fields::new("A team to create.").required("name", team_name()).optional("description", description());
+            let fields = Fields::new("A team to create.")
+                .required("name", team_name())
+                .optional("description", description());
             if is_itsm {
                 fields
                     .optional("lead_id", user_id(contract, LEAD))
-                    .optional_or("queue_strategy", queue_strategy(), QueueStrategy::default().as_str())
+                    .optional_or(
+                        "queue_strategy",
+                        queue_strategy(),
+                        QueueStrategy::default().as_str(),
+                    )
                     .optional("specializations", tags(SPECIALIZATIONS))
             } else {
                 fields
@@ -59,23 +71,29 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
         }
         Endpoint::AddMember => {
             let user = "The user to add: active, and of the same organization.";
-            let fields = Fields::new("A user to add to a team.").required("user_id", user_id(contract, user));
+            let fields = Fields::new("A user to add to a team.")
+                .required("user_id", user_id(contract, user));
             if is_itsm {
-                fields.optional_or("role", member_role(), MemberRole::Member.as_str()).optional("skills", tags(SKILLS))
+                fields
+                    .optional_or("role", member_role(), MemberRole::Member.as_str())
+                    .optional("skills", tags(SKILLS))
             } else {
                 fields
             }
         }
-        Endpoint::UpdateMember => Fields::new("Changes to a membership. What is left out stays as it is.")
-            .change("role", member_role())
-            .change("skills", tags(SKILLS)),
+        Endpoint::UpdateMember => {
+            Fields::new("Changes to a membership. What is left out stays as it is.")
+                .change("role", member_role())
+                .change("skills", tags(SKILLS))
+        }
         _ => return None,
     };
     Some(fields.0.build())
 }
 
 const LEAD: &str = "The user to lead the team: active, and not necessarily a member.";
-const SPECIALIZATIONS: &str = "The team's areas of expertise, by which tickets are routed to it; all of them.";
+const SPECIALIZATIONS: &str =
+    "The team's areas of expertise, by which tickets are routed to it; all of them.";
 const SKILLS: &str = "What the member knows, for skill-based routing; all of it. All skills together have at most 4,096 bytes in \
                       UTF-8, with each quotation mark and backslash counted twice.";
 
@@ -83,7 +101,9 @@ fn team_name() -> RefOr<Schema> {
     let description = "The name, unique within the organization. Names that differ only in letter case, in compatibility forms \
                        such as full-width letters, in invisible characters or in white space are one name. White space \
                        at its ends is dropped; otherwise the name is kept as it is sent.";
-    line(TeamName::MAX_CHARS).description(Some(description)).into()
+    line(TeamName::MAX_CHARS)
+        .description(Some(description))
+        .into()
 }
 
 fn description() -> RefOr<Schema> {
@@ -98,15 +118,23 @@ fn description() -> RefOr<Schema> {
 }
 
 fn user_id(contract: Contract, description: &str) -> RefOr<Schema> {
-    ObjectBuilder::from(parameters::id(contract, UserId::PREFIX)).description(Some(description)).into()
+    ObjectBuilder::from(parameters::id(contract, UserId::PREFIX))
+        .description(Some(description))
+        .into()
 }
 
 fn queue_strategy() -> RefOr<Schema> {
-    named("QueueStrategy", "How tickets are distributed among the members.")
+    named(
+        "QueueStrategy",
+        "How tickets are distributed among the members.",
+    )
 }
 
 fn member_role() -> RefOr<Schema> {
-    named("MemberRole", "What the user is in the team. A `lead` takes the place of the one before.")
+    named(
+        "MemberRole",
+        "What the user is in the team. A `lead` takes the place of the one before.",
+    )
 }
 
 fn tags(description: &str) -> RefOr<Schema> {
@@ -119,11 +147,12 @@ fn tags(description: &str) -> RefOr<Schema> {
         .into()
 }
 
-/// A text without control characters that does not fold to the empty text: one of its characters is neither white space nor
-/// ignored.
+/// A text without control characters that does not fold to the empty text: one of its characters is
+/// neither white space nor ignored.
 ///
-/// The pattern has no characters beyond U+FFFF, which no notation writes for every dialect of regular expressions. So it
-/// takes a text of only such ignored characters (language tags and variation selectors), which the parser refuses.
+/// The pattern has no characters beyond U+FFFF, which no notation writes for every dialect of
+/// regular expressions. So it takes a text of only such ignored characters (language tags and
+/// variation selectors), which the parser refuses.
 fn line(max_chars: usize) -> ObjectBuilder {
     const CONTROL: &str = r"\x00-\x1f\x7f-\x9f";
     let ignored: String = ignorable_ranges()
@@ -137,11 +166,16 @@ fn line(max_chars: usize) -> ObjectBuilder {
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(max_chars))
-        .pattern(Some(format!(r"^[^{CONTROL}]*[^\s{CONTROL}{ignored}][^{CONTROL}]*$")))
+        .pattern(Some(format!(
+            r"^[^{CONTROL}]*[^\s{CONTROL}{ignored}][^{CONTROL}]*$"
+        )))
 }
 
 fn named(name: &str, description: &str) -> RefOr<Schema> {
-    RefBuilder::new().ref_location_from_schema_name(name).description(Some(description)).into()
+    RefBuilder::new()
+        .ref_location_from_schema_name(name)
+        .description(Some(description))
+        .into()
 }
 
 /// A body's fields.
@@ -149,7 +183,11 @@ struct Fields(ObjectBuilder);
 
 impl Fields {
     fn new(description: &str) -> Self {
-        Self(ObjectBuilder::new().schema_type(Type::Object).description(Some(description)))
+        Self(
+            ObjectBuilder::new()
+                .schema_type(Type::Object)
+                .description(Some(description)),
+        )
     }
 
     /// What [`Body::required`](crate::wire::input::Body::required) reads.
@@ -190,7 +228,11 @@ fn or_null(value: RefOr<Schema>, default: Option<Value>) -> RefOr<Schema> {
         }
         value => {
             let null = ObjectBuilder::new().schema_type(Type::Null);
-            OneOfBuilder::new().item(value).item(null).default(default).into()
+            OneOfBuilder::new()
+                .item(value)
+                .item(null)
+                .default(default)
+                .into()
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Schemas: those of the wire types, collected by name, and those of the values that wire types only have the text of.
+//! Schemas: those of the wire types, collected by name, and those of the values that wire types
+//! only have the text of.
 
 use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
 
@@ -6,15 +7,17 @@ use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
         RefOr, Schema,
-        schema::{KnownFormat, Object, ObjectBuilder, Ref as Reference, SchemaFormat, SchemaType, Type},
+        schema::{
+            KnownFormat, Object, ObjectBuilder, Ref as Reference, SchemaFormat, SchemaType, Type,
+        },
     },
 };
 
 use super::failures;
 use crate::{
     domain::{
-        Contract, MemberRole, QueueStrategy, Scope, TeamId, TicketState, TicketStatus, Timestamp, UserId, UserStatus,
-        WhyNot,
+        Contract, MemberRole, QueueStrategy, Scope, TeamId, TicketState, TicketStatus, Timestamp,
+        UserId, UserStatus, WhyNot,
     },
     wire::{itsm, toptickets},
 };
@@ -34,7 +37,11 @@ impl Schemas {
         let mut schemas = Vec::new();
         T::schemas(&mut schemas);
         schemas.push((name.to_owned(), T::schema()));
-        self.0.extend(schemas.into_iter().map(|(name, schema)| (name, with_nulls(schema))));
+        self.0.extend(
+            schemas
+                .into_iter()
+                .map(|(name, schema)| (name, with_nulls(schema))),
+        );
     }
 
     /// Adds a schema that no type has.
@@ -68,13 +75,20 @@ impl Schemas {
     }
 }
 
-/// The same schema of an answer with everything required that may be `null`: it is written as `null`, and not left out.
+/// The same schema of an answer with everything required that may be `null`: it is written as
+/// `null`, and not left out.
 fn with_nulls(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
-            let is_required =
-                |(name, property): &(&String, &RefOr<Schema>)| object.required.contains(name) || is_nullable(property);
-            object.required = object.properties.iter().filter(is_required).map(|(name, _)| name.clone()).collect();
+            let is_required = |(name, property): &(&String, &RefOr<Schema>)| {
+                object.required.contains(name) || is_nullable(property)
+            };
+            object.required = object
+                .properties
+                .iter()
+                .filter(is_required)
+                .map(|(name, _)| name.clone())
+                .collect();
             object.into()
         }
         RefOr::T(Schema::AllOf(mut all)) => {
@@ -106,7 +120,8 @@ fn id(contract: Contract, prefix: &str, of: &str) -> Object {
     match contract {
         Contract::Toptickets => {
             let uuid = SchemaFormat::Custom("uuid".to_owned());
-            text.format(Some(uuid)).description(Some(format!("Identifies a {of}.")))
+            text.format(Some(uuid))
+                .description(Some(format!("Identifies a {of}.")))
         }
         Contract::Itsm => text
             .pattern(Some(format!("^{prefix}{UUID}$")))
@@ -132,13 +147,19 @@ fn timestamp(contract: Contract) -> Object {
 
 /// The schema of one of a few words.
 pub(super) fn one_of(words: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words))
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
 }
 
-/// The schema of a boolean that has one value. The description says which: clients of openapi-generator compare a boolean
-/// with the texts of `enum`, and so refuse every response with one.
+/// The schema of a boolean that has one value. The description says which: clients of
+/// openapi-generator compare a boolean with the texts of `enum`, and so refuse every response with
+/// one.
 fn always(value: bool) -> Object {
-    ObjectBuilder::new().schema_type(Type::Boolean).description(Some(format!("Always `{value}`."))).build()
+    ObjectBuilder::new()
+        .schema_type(Type::Boolean)
+        .description(Some(format!("Always `{value}`.")))
+        .build()
 }
 
 /// The schema of a boolean that is always `true`.
@@ -189,26 +210,45 @@ words!(
     whoever has the fewest open tickets, `skill_based` to whoever has the most skills in common with the ticket.",
     QueueStrategy::ALL.map(QueueStrategy::as_str)
 );
-words!(MemberRole, "What a user is in a team.", [MemberRole::Member, MemberRole::Lead].map(MemberRole::as_str));
+words!(
+    MemberRole,
+    "What a user is in a team.",
+    [MemberRole::Member, MemberRole::Lead].map(MemberRole::as_str)
+);
 words!(
     UserStatus,
     "Whether a user can be given work: only somebody `active` can.",
     UserStatus::SAID.map(UserStatus::as_str)
 );
-words!(TicketStatus, "The status of a ticket.", TicketStatus::ALL.map(TicketStatus::as_str));
+words!(
+    TicketStatus,
+    "The status of a ticket.",
+    TicketStatus::ALL.map(TicketStatus::as_str)
+);
 words!(
     TicketState,
     "Where a ticket stands in routing: `assigned` to somebody, `waiting` with a team in which nobody is eligible, \
     `unrouted` without a team, or `closed`.",
-    TicketState::ALL.into_iter().filter(|state| *state != TicketState::Deleted).map(TicketState::as_str)
+    TicketState::ALL
+        .into_iter()
+        .filter(|state| *state != TicketState::Deleted)
+        .map(TicketState::as_str)
 );
 words!(
     WhyNot,
     "Why a member was passed over: by their status, or because the ticket was just taken from them.",
-    [WhyNot::Status(UserStatus::Inactive), WhyNot::Status(UserStatus::Suspended), WhyNot::PreviousAssignee]
-        .map(WhyNot::as_str)
+    [
+        WhyNot::Status(UserStatus::Inactive),
+        WhyNot::Status(UserStatus::Suspended),
+        WhyNot::PreviousAssignee
+    ]
+    .map(WhyNot::as_str)
 );
-words!(Scope, "Something that a credential may do.", Scope::ALL.map(Scope::as_str));
+words!(
+    Scope,
+    "Something that a credential may do.",
+    Scope::ALL.map(Scope::as_str)
+);
 
 /// The codes of ITSM errors.
 pub(crate) struct ErrorCode;
@@ -220,7 +260,11 @@ words!(Constraint, "A rule of form.", failures::constraints());
 
 /// The names that `TopTickets` errors have for rules of form.
 pub(crate) struct ViolationType;
-words!(ViolationType, "A rule of form.", failures::violation_types());
+words!(
+    ViolationType,
+    "A rule of form.",
+    failures::violation_types()
+);
 
 /// Gives a type that each contract writes in its own way a name to be referred to by.
 macro_rules! by_contract {

@@ -3,9 +3,12 @@
 use std::cmp::Reverse;
 
 use super::{Desk, Seat, least_busy, round_robin, skill_based};
-use crate::domain::{Candidate, Decision, QueueStrategy, Timestamp, Topics, UserId, UserStatus, WhyNot};
+use crate::domain::{
+    Candidate, Decision, QueueStrategy, Timestamp, Topics, UserId, UserStatus, WhyNot,
+};
 
-/// Where a strategy puts a member: the smallest is chosen. What a strategy does not look at is the same for all.
+/// Where a strategy puts a member: the smallest is chosen. What a strategy does not look at is the
+/// same for all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     pub(super) matched_skills: Reverse<u64>,
@@ -21,7 +24,8 @@ pub(super) struct Considered<'d> {
 }
 
 impl Considered<'_> {
-    /// Those who cannot have it come last, after the one from whom it was just taken; ties go to who joined first.
+    /// Those who cannot have it come last, after the one from whom it was just taken; ties go to
+    /// who joined first.
     fn order(&self, strategy: QueueStrategy) -> (u8, Rank, Timestamp, UserId) {
         let last = match self.why_not {
             None => 0,
@@ -64,7 +68,8 @@ pub struct Choice {
     pub candidates: Vec<Candidate>,
 }
 
-/// Chooses a member for a ticket that is about `topics`. `previous`, from whom it was just taken, comes last.
+/// Chooses a member for a ticket that is about `topics`. `previous`, from whom it was just taken,
+/// comes last.
 #[must_use]
 pub fn choose(desk: &Desk, topics: &Topics, previous: Option<UserId>) -> Choice {
     let strategy = desk.team.queue_strategy;
@@ -75,21 +80,33 @@ pub fn choose(desk: &Desk, topics: &Topics, previous: Option<UserId>) -> Choice 
             seat,
             matched_skills: count(topics.matched(&seat.skills)),
             why_not: match seat.member.user.status {
-                UserStatus::Active if previous == Some(seat.member.user.id) => Some(WhyNot::PreviousAssignee),
+                UserStatus::Active if previous == Some(seat.member.user.id) => {
+                    Some(WhyNot::PreviousAssignee)
+                }
                 UserStatus::Active => None,
                 status => Some(WhyNot::Status(status)),
             },
         })
         .collect();
     considered.sort_by_cached_key(|considered| considered.order(strategy));
-    let candidates: Vec<_> = considered.iter().take(Decision::MAX_CANDIDATES).map(Considered::candidate).collect();
+    let candidates: Vec<_> = considered
+        .iter()
+        .take(Decision::MAX_CANDIDATES)
+        .map(Considered::candidate)
+        .collect();
     let best = candidates.first().filter(|best| best.is_eligible());
-    let found_none = strategy == QueueStrategy::SkillBased && best.is_some_and(|best| best.matched_skills == 0);
+    let found_none =
+        strategy == QueueStrategy::SkillBased && best.is_some_and(|best| best.matched_skills == 0);
     Choice {
         chosen: best.map(|best| best.user_id),
         fallback: found_none.then_some(QueueStrategy::LeastBusy),
         considered: count(considered.len()),
-        eligible: count(considered.iter().filter(|considered| considered.seat.member.is_eligible()).count()),
+        eligible: count(
+            considered
+                .iter()
+                .filter(|considered| considered.seat.member.is_eligible())
+                .count(),
+        ),
         candidates,
     }
 }

@@ -1,10 +1,12 @@
-//! The state that a plan is made over: teams at work and the teams chosen for tickets, as far as they were read.
+//! The state that a plan is made over: teams at work and the teams chosen for tickets, as far as
+//! they were read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::specialists::{TeamChoice, Wanted};
 use crate::domain::{
-    Folded, Load, LoadDelta, Member, MemberDelta, Past, Resolved, Tags, Team, TeamId, Ticket, TicketId, UserId,
+    Folded, Load, LoadDelta, Member, MemberDelta, Past, Resolved, Tags, Team, TeamId, Ticket,
+    TicketId, UserId,
 };
 
 /// A membership, its skills made comparable.
@@ -20,7 +22,10 @@ impl Seat {
     /// The seat of a member.
     #[must_use]
     pub fn new(member: Member) -> Self {
-        Self { skills: folded(&member.skills), member }
+        Self {
+            skills: folded(&member.skills),
+            member,
+        }
     }
 }
 
@@ -35,7 +40,8 @@ pub struct Desk {
     pub load: Load,
     /// Its members.
     pub seats: Vec<Seat>,
-    /// The counters of users who are not members, as far as they were read. `None` for a user without counters.
+    /// The counters of users who are not members, as far as they were read. `None` for a user
+    /// without counters.
     pub pasts: BTreeMap<UserId, Option<Past>>,
 }
 
@@ -45,13 +51,22 @@ impl Desk {
     pub fn new(team: Team, load: Load, members: Vec<Member>) -> Self {
         let specializations = folded(&team.specializations);
         let seats = members.into_iter().map(Seat::new).collect();
-        Self { team, specializations, load, seats, pasts: BTreeMap::new() }
+        Self {
+            team,
+            specializations,
+            load,
+            seats,
+            pasts: BTreeMap::new(),
+        }
     }
 
     /// How many members can be given a ticket.
     #[must_use]
     pub fn eligible(&self) -> usize {
-        self.seats.iter().filter(|seat| seat.member.is_eligible()).count()
+        self.seats
+            .iter()
+            .filter(|seat| seat.member.is_eligible())
+            .count()
     }
 
     /// Returns a member's seat.
@@ -61,13 +76,32 @@ impl Desk {
     }
 
     pub(super) fn seat_mut(&mut self, user: UserId) -> Option<&mut Seat> {
-        self.seats.iter_mut().find(|seat| seat.member.user.id == user)
+        self.seats
+            .iter_mut()
+            .find(|seat| seat.member.user.id == user)
     }
 
     fn count(&mut self, delta: LoadDelta) {
-        let LoadDelta { open, waiting, sla_met, sla_due } = delta;
-        let Load { turn: _, open_tickets, waiting_tickets, sla_met: met, sla_due: due, eligible: _ } = &mut self.load;
-        for (counter, delta) in [(open_tickets, open), (waiting_tickets, waiting), (met, sla_met), (due, sla_due)] {
+        let LoadDelta {
+            open,
+            waiting,
+            sla_met,
+            sla_due,
+        } = delta;
+        let Load {
+            turn: _,
+            open_tickets,
+            waiting_tickets,
+            sla_met: met,
+            sla_due: due,
+            eligible: _,
+        } = &mut self.load;
+        for (counter, delta) in [
+            (open_tickets, open),
+            (waiting_tickets, waiting),
+            (met, sla_met),
+            (due, sla_due),
+        ] {
             *counter = counter.saturating_add_signed(delta);
         }
     }
@@ -75,9 +109,19 @@ impl Desk {
     /// Moves the counters of a member, or of a user who is not a member.
     fn count_user(&mut self, user: UserId, delta: MemberDelta) {
         if let Some(Seat { member, .. }) = self.seat_mut(user) {
-            count_user(&mut member.open_tickets, &mut member.in_progress_tickets, &mut member.resolved, delta);
+            count_user(
+                &mut member.open_tickets,
+                &mut member.in_progress_tickets,
+                &mut member.resolved,
+                delta,
+            );
         } else if let Some(Some(past)) = self.pasts.get_mut(&user) {
-            count_user(&mut past.open_tickets, &mut past.in_progress_tickets, &mut past.resolved, delta);
+            count_user(
+                &mut past.open_tickets,
+                &mut past.in_progress_tickets,
+                &mut past.resolved,
+                delta,
+            );
         }
     }
 }
@@ -89,9 +133,18 @@ fn count_user(
     Resolved { tickets, total_ms }: &mut Resolved,
     delta: MemberDelta,
 ) {
-    let MemberDelta { open, in_progress, resolved, resolved_ms } = delta;
-    let counters =
-        [(open_tickets, open), (in_progress_tickets, in_progress), (tickets, resolved), (total_ms, resolved_ms)];
+    let MemberDelta {
+        open,
+        in_progress,
+        resolved,
+        resolved_ms,
+    } = delta;
+    let counters = [
+        (open_tickets, open),
+        (in_progress_tickets, in_progress),
+        (tickets, resolved),
+        (total_ms, resolved_ms),
+    ];
     for (counter, delta) in counters {
         *counter = counter.saturating_add_signed(delta);
     }
@@ -117,7 +170,8 @@ pub enum TeamState {
 pub struct Known {
     /// Teams.
     pub teams: HashMap<TeamId, TeamState>,
-    /// The teams that were chosen for tickets that name none. The desk shows whether one still matches.
+    /// The teams that were chosen for tickets that name none. The desk shows whether one still
+    /// matches.
     pub choices: HashMap<TicketId, TeamChoice>,
 }
 
@@ -134,22 +188,36 @@ pub struct Missing {
 
 impl Missing {
     fn team(id: TeamId) -> Self {
-        Self { teams: [id].into(), ..Self::default() }
+        Self {
+            teams: [id].into(),
+            ..Self::default()
+        }
     }
 
     pub(super) fn choice(wanted: Wanted) -> Self {
-        Self { choices: vec![wanted], ..Self::default() }
+        Self {
+            choices: vec![wanted],
+            ..Self::default()
+        }
     }
 
     /// Whether there is nothing to read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        let Self { teams, choices, pasts } = self;
+        let Self {
+            teams,
+            choices,
+            pasts,
+        } = self;
         teams.is_empty() && choices.is_empty() && pasts.is_empty()
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        let Self { teams, choices, pasts } = other;
+        let Self {
+            teams,
+            choices,
+            pasts,
+        } = other;
         self.teams.extend(teams);
         self.choices.extend(choices);
         self.pasts.extend(pasts);
@@ -176,7 +244,8 @@ impl Known {
         }
     }
 
-    /// Adds the counters that were read of users who are not members of teams. Those of the others in `asked` do not exist.
+    /// Adds the counters that were read of users who are not members of teams. Those of the others
+    /// in `asked` do not exist.
     pub fn learn_pasts(&mut self, asked: BTreeSet<(TeamId, UserId)>, found: Vec<(TeamId, Past)>) {
         for (team, user) in asked {
             if let Some(desk) = self.desk_mut(team) {
@@ -195,14 +264,19 @@ impl Known {
         let was = |ticket: &Ticket| (ticket.adds_to_team(), ticket.adds_to_member());
         let (team_before, member_before) = before.map(was).unwrap_or_default();
         let (team_after, member_after) = was(after);
-        let teams = team_before.map(|(team, delta)| (team, delta.negated())).into_iter().chain(team_after);
+        let teams = team_before
+            .map(|(team, delta)| (team, delta.negated()))
+            .into_iter()
+            .chain(team_after);
         for (team, delta) in teams {
             if let Some(desk) = self.desk_mut(team) {
                 desk.count(delta);
             }
         }
-        let members =
-            member_before.map(|(team, user, delta)| (team, user, delta.negated())).into_iter().chain(member_after);
+        let members = member_before
+            .map(|(team, user, delta)| (team, user, delta.negated()))
+            .into_iter()
+            .chain(member_after);
         for (team, user, delta) in members {
             if let Some(desk) = self.desk_mut(team) {
                 desk.count_user(user, delta);

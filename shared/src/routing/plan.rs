@@ -1,4 +1,5 @@
-//! A batch: every ticket settled, and what that writes, in as few transactions as the table's limit allows.
+//! A batch: every ticket settled, and what that writes, in as few transactions as the table's limit
+//! allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +7,9 @@ use super::{
     Known, Missing, TeamState, Work,
     settle::{Chosen, Outcome, Settled, settle},
 };
-use crate::domain::{LoadDelta, MemberDelta, Past, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId};
+use crate::domain::{
+    LoadDelta, MemberDelta, Past, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId,
+};
 
 /// The most items that a transaction may write.
 pub const MAX_WRITES: usize = 100;
@@ -29,8 +32,8 @@ pub struct LoadWrite {
     pub delta: LoadDelta,
     /// The decisions that it counts, if there are any.
     pub turn: Option<Turn>,
-    /// Whether it has to be written even if nothing moves, since a ticket or a membership comes in on condition that the team is
-    /// there.
+    /// Whether it has to be written even if nothing moves, since a ticket or a membership comes in
+    /// on condition that the team is there.
     is_entered: bool,
 }
 
@@ -57,7 +60,8 @@ pub struct MemberWrite {
 }
 
 impl MemberWrite {
-    /// Returns the number of items in the transaction: one that creates counters checks that there is no membership.
+    /// Returns the number of items in the transaction: one that creates counters checks that there
+    /// is no membership.
     #[must_use]
     pub fn items(&self) -> usize {
         match self.counted {
@@ -98,8 +102,8 @@ pub struct Writes {
 /// What to write for a batch.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// By team: its transactions in order, each made over what the one before leaves. Those of different teams can be written at
-    /// once.
+    /// By team: its transactions in order, each made over what the one before leaves. Those of
+    /// different teams can be written at once.
     pub groups: Vec<Vec<Writes>>,
     /// The positions of what needs no writing.
     pub nothing_to_do: Vec<usize>,
@@ -123,11 +127,20 @@ pub fn plan(
     let mut groups: BTreeMap<Option<TeamId>, Vec<(usize, Settled, usize)>> = BTreeMap::new();
     for (position, work) in work.iter().enumerate() {
         match settle(tickets.get(&work.ticket_id), work, &mut after, now) {
-            Ok(Outcome { settled: Some(settled), superseded }) => {
+            Ok(Outcome {
+                settled: Some(settled),
+                superseded,
+            }) => {
                 let left = settled.before.as_ref().and_then(|before| before.team_id);
-                groups.entry(settled.after.team_id.or(left)).or_default().push((position, settled, superseded));
+                groups
+                    .entry(settled.after.team_id.or(left))
+                    .or_default()
+                    .push((position, settled, superseded));
             }
-            Ok(Outcome { settled: None, superseded }) => {
+            Ok(Outcome {
+                settled: None,
+                superseded,
+            }) => {
                 plan.nothing_to_do.push(position);
                 plan.superseded += superseded;
             }
@@ -137,7 +150,10 @@ pub fn plan(
     if !missing.is_empty() {
         return Err(missing);
     }
-    plan.groups = groups.into_values().map(|settled| writes(settled, known)).collect();
+    plan.groups = groups
+        .into_values()
+        .map(|settled| writes(settled, known))
+        .collect();
     Ok(plan)
 }
 
@@ -163,25 +179,42 @@ impl Writes {
     /// Returns the number of items of the transaction, those included that it only checks.
     #[must_use]
     pub fn items(&self) -> usize {
-        self.tickets.len() + self.loads.len() + self.members.values().map(MemberWrite::items).sum::<usize>()
+        self.tickets.len()
+            + self.loads.len()
+            + self.members.values().map(MemberWrite::items).sum::<usize>()
     }
 
     /// Returns the largest number of items that it would have with this ticket too.
     fn items_with(&self, settled: &Settled) -> usize {
         let touched = || settled.before.iter().chain([&settled.after]);
         let checked = settled.adopted.as_ref().and(settled.after.team_id);
-        let loads: BTreeSet<_> = touched().filter_map(|ticket| Some(ticket.adds_to_team()?.0)).chain(checked).collect();
-        let members: BTreeSet<_> =
-            touched().filter_map(|ticket| ticket.adds_to_member().map(|(team, user, _)| (team, user))).collect();
-        let more_loads = loads.iter().filter(|team| !self.loads.contains_key(team)).count();
-        let more_members = members.iter().filter(|seat| !self.members.contains_key(seat)).count();
+        let loads: BTreeSet<_> = touched()
+            .filter_map(|ticket| Some(ticket.adds_to_team()?.0))
+            .chain(checked)
+            .collect();
+        let members: BTreeSet<_> = touched()
+            .filter_map(|ticket| ticket.adds_to_member().map(|(team, user, _)| (team, user)))
+            .collect();
+        let more_loads = loads
+            .iter()
+            .filter(|team| !self.loads.contains_key(team))
+            .count();
+        let more_members = members
+            .iter()
+            .filter(|seat| !self.members.contains_key(seat))
+            .count();
         // Beside the counters that it creates, it checks that there is no membership.
         let checks = usize::from(settled.adopted.is_some());
         self.items() + 1 + more_loads + more_members + checks
     }
 
     fn add(&mut self, position: usize, settled: Settled, known: &Known) {
-        let Settled { before, after, chosen, adopted } = settled;
+        let Settled {
+            before,
+            after,
+            chosen,
+            adopted,
+        } = settled;
         let added = |ticket: &Ticket| (ticket.adds_to_team(), ticket.adds_to_member());
         let (left, left_member) = before.as_ref().map(added).unwrap_or_default();
         let (entered, entered_member) = added(&after);
@@ -199,17 +232,29 @@ impl Writes {
             self.count_member(team, user, delta, known);
             if let (Some(past), Some(write)) = (adopted, self.members.get_mut(&(team, user))) {
                 write.counted = Counted::New(past);
-                // One that was closed when it was first seen may add nothing to the team, and still no counters may be created
-                // behind a sweep.
+                // One that was closed when it was first seen may add nothing to the team, and still
+                // no counters may be created behind a sweep.
                 self.count_load(team, LoadDelta::default(), true, known);
             }
         }
-        if let Some(Chosen { team, user, turn, last_turn }) = chosen {
+        if let Some(Chosen {
+            team,
+            user,
+            turn,
+            last_turn,
+        }) = chosen
+        {
             if let Some(write) = self.loads.get_mut(&team) {
-                write.turn = Some(Turn { from: write.turn.map_or(turn - 1, |turn| turn.from), to: turn });
+                write.turn = Some(Turn {
+                    from: write.turn.map_or(turn - 1, |turn| turn.from),
+                    to: turn,
+                });
             }
             if let Some(write) = self.members.get_mut(&(team, user)) {
-                write.turn = Some(Turn { from: write.turn.map_or(last_turn, |turn| turn.from), to: turn });
+                write.turn = Some(Turn {
+                    from: write.turn.map_or(last_turn, |turn| turn.from),
+                    to: turn,
+                });
             }
         }
         let place = |ticket: &Ticket| (ticket.state, ticket.team_id);
@@ -225,10 +270,22 @@ impl Writes {
         let (is_gone, delta) = match known.teams.get(&team) {
             Some(TeamState::Present(_)) => (false, delta),
             // Nobody is shown a deleted team's SLA figures.
-            Some(TeamState::Gone) => (true, LoadDelta { sla_met: 0, sla_due: 0, ..delta }),
+            Some(TeamState::Gone) => (
+                true,
+                LoadDelta {
+                    sla_met: 0,
+                    sla_due: 0,
+                    ..delta
+                },
+            ),
             Some(TeamState::Absent) | None => return,
         };
-        let none = LoadWrite { is_gone, delta: LoadDelta::default(), turn: None, is_entered: false };
+        let none = LoadWrite {
+            is_gone,
+            delta: LoadDelta::default(),
+            turn: None,
+            is_entered: false,
+        };
         let write = self.loads.entry(team).or_insert(none);
         write.delta = write.delta.plus(delta);
         write.is_entered |= enters;
@@ -237,18 +294,31 @@ impl Writes {
     fn count_member(&mut self, team: TeamId, user: UserId, delta: MemberDelta, known: &Known) {
         // Memberships go with their team, figures and all.
         if let Some(TeamState::Present(desk)) = known.teams.get(&team) {
-            // Counters that an earlier transaction of the batch creates exist when this one is written.
-            let counted = if desk.seat(user).is_some() { Counted::Member } else { Counted::Past };
-            let none = MemberWrite { delta: MemberDelta::default(), turn: None, counted };
+            // Counters that an earlier transaction of the batch creates exist when this one is
+            // written.
+            let counted = if desk.seat(user).is_some() {
+                Counted::Member
+            } else {
+                Counted::Past
+            };
+            let none = MemberWrite {
+                delta: MemberDelta::default(),
+                turn: None,
+                counted,
+            };
             let write = self.members.entry((team, user)).or_insert(none);
             write.delta = write.delta.plus(delta);
         }
     }
 
     fn drop_what_cancels_out(&mut self) {
-        self.loads.retain(|_, write| write.delta != LoadDelta::default() || write.turn.is_some() || write.is_entered);
+        self.loads.retain(|_, write| {
+            write.delta != LoadDelta::default() || write.turn.is_some() || write.is_entered
+        });
         self.members.retain(|_, write| {
-            write.delta != MemberDelta::default() || write.turn.is_some() || matches!(write.counted, Counted::New(_))
+            write.delta != MemberDelta::default()
+                || write.turn.is_some()
+                || matches!(write.counted, Counted::New(_))
         });
     }
 }

@@ -2,8 +2,9 @@
 
 use super::{Choice, Known, Missing, TeamState, choose, specialists};
 use crate::domain::{
-    Decision, EventVersion, Merge, Past, Priority, Reason, TeamId, Ticket, TicketEvent, TicketEventKind, TicketId,
-    TicketState, TicketStatus, TicketVersions, Timestamp, Topics, UserId,
+    Decision, EventVersion, Merge, Past, Priority, Reason, TeamId, Ticket, TicketEvent,
+    TicketEventKind, TicketId, TicketState, TicketStatus, TicketVersions, Timestamp, Topics,
+    UserId,
 };
 
 /// Why a ticket is looked at.
@@ -54,13 +55,17 @@ pub(super) struct Settled {
 pub(super) struct Outcome {
     /// What to write. `None` if the events change nothing, or nothing can be done yet.
     pub(super) settled: Option<Settled>,
-    /// The number of events that changed nothing because newer ones have set the fields that they mention.
+    /// The number of events that changed nothing because newer ones have set the fields that they
+    /// mention.
     pub(super) superseded: usize,
 }
 
 impl Outcome {
     fn nothing(superseded: usize) -> Self {
-        Self { settled: None, superseded }
+        Self {
+            settled: None,
+            superseded,
+        }
     }
 }
 
@@ -71,7 +76,9 @@ pub(super) fn settle(
     known: &mut Known,
     now: Timestamp,
 ) -> Result<Outcome, Missing> {
-    let Some(mut draft) = Draft::begin(before, work, known, now)? else { return Ok(Outcome::default()) };
+    let Some(mut draft) = Draft::begin(before, work, known, now)? else {
+        return Ok(Outcome::default());
+    };
     match &work.cause {
         Cause::Events(events) => {
             for event in events {
@@ -89,18 +96,29 @@ pub(super) fn settle(
     }
     let routes_elsewhere = work.cause != Cause::TeamGone;
     let chosen = draft.place(known, routes_elsewhere, now)?;
-    let Draft { before, ticket: mut after, superseded, .. } = draft;
-    let still_so = before.as_ref().is_some_and(|before| before.state == after.state && before.team_id == after.team_id);
+    let Draft {
+        before,
+        ticket: mut after,
+        superseded,
+        ..
+    } = draft;
+    let still_so = before
+        .as_ref()
+        .is_some_and(|before| before.state == after.state && before.team_id == after.team_id);
     if still_so && matches!(work.cause, Cause::Waiting | Cause::Unrouted) {
         return Ok(Outcome::default());
     }
     after.rev += 1;
-    // What counts in a team, or counted, is written there: of a closed ticket nothing above has asked for its team.
+    // What counts in a team, or counted, is written there: of a closed ticket nothing above has
+    // asked for its team.
     let mut missing = Missing::default();
     for ticket in before.iter().chain([&after]) {
         let counts_in = ticket.adds_to_team().map(|(team, _)| team);
         let counts_for = ticket.adds_to_member().map(|(team, user, _)| (team, user));
-        if let Some(Err(more)) = counts_in.or(counts_for.map(|(team, _)| team)).map(|team| known.team(team)) {
+        if let Some(Err(more)) = counts_in
+            .or(counts_for.map(|(team, _)| team))
+            .map(|team| known.team(team))
+        {
             missing.add(more);
         } else if let Some((team, user)) = counts_for
             && let Some(desk) = known.desk(team)?
@@ -115,13 +133,17 @@ pub(super) fn settle(
     }
     let adopted = match after.adds_to_member() {
         Some((team, user, _)) => match known.desk(team)? {
-            Some(desk) if desk.pasts.get(&user) == Some(&None) => Some(Past::outside(user, desk.load.turn)),
+            Some(desk) if desk.pasts.get(&user) == Some(&None) => {
+                Some(Past::outside(user, desk.load.turn))
+            }
             _ => None,
         },
         None => None,
     };
     // From here on nothing fails, so that what is known changes whole or not at all.
-    if let Some(Chosen { team, user, turn, .. }) = chosen
+    if let Some(Chosen {
+        team, user, turn, ..
+    }) = chosen
         && let Some(desk) = known.desk_mut(team)
     {
         desk.load.turn = turn;
@@ -129,15 +151,29 @@ pub(super) fn settle(
             seat.member.last_turn = turn;
         }
     }
-    if let (Some(past), Some(desk)) = (&adopted, after.team_id.and_then(|team| known.desk_mut(team))) {
+    if let (Some(past), Some(desk)) = (
+        &adopted,
+        after.team_id.and_then(|team| known.desk_mut(team)),
+    ) {
         desk.pasts.insert(past.user_id, Some(past.clone()));
     }
     known.count(before.as_ref(), &after);
-    Ok(Outcome { settled: Some(Settled { before, after, chosen, adopted }), superseded })
+    Ok(Outcome {
+        settled: Some(Settled {
+            before,
+            after,
+            chosen,
+            adopted,
+        }),
+        superseded,
+    })
 }
 
 /// A ticket on the way from what it was to what it will be.
-#[expect(clippy::struct_excessive_bools, reason = "each is a separate fact of the events, in any combination")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a separate fact of the events, in any combination"
+)]
 struct Draft {
     before: Option<Ticket>,
     ticket: Ticket,
@@ -160,8 +196,14 @@ struct Draft {
 }
 
 impl Draft {
-    /// Starts from the ticket as it is. Returns `None` if there is no ticket, or a deleted one that needs no event merged.
-    fn begin(before: Option<&Ticket>, work: &Work, known: &Known, now: Timestamp) -> Result<Option<Self>, Missing> {
+    /// Starts from the ticket as it is. Returns `None` if there is no ticket, or a deleted one that
+    /// needs no event merged.
+    fn begin(
+        before: Option<&Ticket>,
+        work: &Work,
+        known: &Known,
+        now: Timestamp,
+    ) -> Result<Option<Self>, Missing> {
         let (ticket, version) = match (before, &work.cause) {
             (Some(ticket), Cause::Events(events)) => (ticket.clone(), latest(events).cloned()),
             (Some(ticket), _) if ticket.state == TicketState::Deleted => return Ok(None),
@@ -173,7 +215,11 @@ impl Draft {
             (None, _) => return Ok(None),
         };
         // No event has mentioned a field of the ticket, so any event that does is newer.
-        let oldest = || EventVersion { at: ticket.created_at, time: None, event_id: String::new() };
+        let oldest = || EventVersion {
+            at: ticket.created_at,
+            time: None,
+            event_id: String::new(),
+        };
         let version = version.unwrap_or_else(oldest);
         let mut draft = Self {
             before: before.cloned(),
@@ -184,7 +230,8 @@ impl Draft {
             is_adopted: false,
             is_named: false,
             previous: None,
-            names_missing_team: before.is_some_and(|before| before.decision.reason == Reason::TeamMissing),
+            names_missing_team: before
+                .is_some_and(|before| before.decision.reason == Reason::TeamMissing),
             version,
         };
         if let Some(team) = draft.ticket.team_id.filter(|_| draft.ticket.is_open())
@@ -199,7 +246,12 @@ impl Draft {
 
     /// Merges an event: each field that it mentions, unless a newer event has set that field.
     fn apply(&mut self, event: &TicketEvent, known: &Known) -> Result<(), Missing> {
-        let TicketEvent { organization_id: _, kind, version, ticket: snapshot } = event;
+        let TicketEvent {
+            organization_id: _,
+            kind,
+            version,
+            ticket: snapshot,
+        } = event;
         let ticket = &mut self.ticket;
         if ticket.state == TicketState::Deleted {
             let is_older = ticket.versions.newest() > Some(version);
@@ -239,10 +291,18 @@ impl Draft {
             return Ok(());
         }
         if ticket.team_id != Some(team) {
-            // The assignee in the other team does not come along, unless a later event named the assignee.
+            // The assignee in the other team does not come along, unless a later event named the
+            // assignee.
             let is_ours = ticket.decision.reason != Reason::Adopted;
             let leaves = ticket.team_id.is_some() && ticket.status.is_open();
-            if leaves && (is_ours || ticket.versions.assignee.as_ref().is_none_or(|assignee| assignee < version)) {
+            if leaves
+                && (is_ours
+                    || ticket
+                        .versions
+                        .assignee
+                        .as_ref()
+                        .is_none_or(|assignee| assignee < version))
+            {
                 ticket.assignee_id = None;
                 self.is_adopted = false;
                 self.is_named = false;
@@ -254,7 +314,12 @@ impl Draft {
         Ok(())
     }
 
-    fn apply_assignee(&mut self, kind: TicketEventKind, named: Option<UserId>, merge: &mut Merge<'_>) {
+    fn apply_assignee(
+        &mut self,
+        kind: TicketEventKind,
+        named: Option<UserId>,
+        merge: &mut Merge<'_>,
+    ) {
         let ticket = &mut self.ticket;
         let is_open = ticket.status.is_open();
         self.is_named &= is_open;
@@ -277,7 +342,12 @@ impl Draft {
     }
 
     /// Puts the ticket where what is said of it wants it, and tells whose turn that took.
-    fn place(&mut self, known: &Known, routes_elsewhere: bool, now: Timestamp) -> Result<Option<Chosen>, Missing> {
+    fn place(
+        &mut self,
+        known: &Known,
+        routes_elsewhere: bool,
+        now: Timestamp,
+    ) -> Result<Option<Chosen>, Missing> {
         let ticket = &mut self.ticket;
         if ticket.state == TicketState::Deleted {
             ticket.team_id = None;
@@ -302,14 +372,17 @@ impl Draft {
         }
         if was == Some(TicketState::Closed) && !self.is_adopted {
             let user = ticket.assignee_id.take();
-            let seat = user.and_then(|user| desk?.seat(user)).filter(|seat| seat.member.is_eligible());
+            let seat = user
+                .and_then(|user| desk?.seat(user))
+                .filter(|seat| seat.member.is_eligible());
             if let Some(seat) = seat {
                 ticket.assignee_id = Some(seat.member.user.id);
                 ticket.state = TicketState::Assigned;
                 ticket.decision = Decision::plain(Reason::Reopened, now);
                 return Ok(None);
             }
-            // An event that reopens a ticket and names its assignee is adopted, even if the assignee is not eligible.
+            // An event that reopens a ticket and names its assignee is adopted, even if the
+            // assignee is not eligible.
             if self.is_named {
                 ticket.assignee_id = user;
                 self.is_adopted = true;
@@ -326,7 +399,12 @@ impl Draft {
     }
 
     /// Finds a team and a member for an open ticket that nobody has.
-    fn route(&mut self, known: &Known, routes_elsewhere: bool, now: Timestamp) -> Result<Option<Chosen>, Missing> {
+    fn route(
+        &mut self,
+        known: &Known,
+        routes_elsewhere: bool,
+        now: Timestamp,
+    ) -> Result<Option<Chosen>, Missing> {
         let (version, ticket) = (self.version.clone(), &mut self.ticket);
         let is_matched = ticket.team_id.is_none() && routes_elsewhere;
         if is_matched {
@@ -336,7 +414,10 @@ impl Draft {
             Some(team) => known.desk(team)?,
             None => None,
         };
-        let was = self.before.as_ref().map(|before| (before.state, before.team_id, before.decision.reason));
+        let was = self
+            .before
+            .as_ref()
+            .map(|before| (before.state, before.team_id, before.decision.reason));
         let Some(desk) = desk else {
             let reason = match (routes_elsewhere, self.names_missing_team) {
                 (false, _) => Reason::TeamDeleted,
@@ -350,11 +431,20 @@ impl Draft {
             return Ok(None);
         };
 
-        let Choice { chosen, fallback, considered, eligible, candidates } =
-            choose(desk, &ticket.topics(), self.previous);
+        let Choice {
+            chosen,
+            fallback,
+            considered,
+            eligible,
+            candidates,
+        } = choose(desk, &ticket.topics(), self.previous);
         let turn = chosen.map(|_| desk.load.turn + 1);
         let decision = Decision {
-            reason: if chosen.is_some() { Reason::Strategy } else { Reason::NobodyEligible },
+            reason: if chosen.is_some() {
+                Reason::Strategy
+            } else {
+                Reason::NobodyEligible
+            },
             strategy: Some(desk.team.queue_strategy),
             turn,
             fallback,
@@ -373,12 +463,18 @@ impl Draft {
         };
         ticket.state = TicketState::Assigned;
         ticket.assignee_id = Some(user);
-        // The version never goes back: an assignee that a later event took away must not return with an older snapshot. Where
-        // no member is eligible the version stays, so an assignee that an older snapshot names still counts.
+        // The version never goes back: an assignee that a later event took away must not return
+        // with an older snapshot. Where no member is eligible the version stays, so an assignee
+        // that an older snapshot names still counts.
         ticket.versions.assignee = ticket.versions.assignee.take().max(Some(version));
         ticket.decision = decision;
         let last_turn = desk.seat(user).map_or(0, |seat| seat.member.last_turn);
-        Ok(Some(Chosen { team: desk.team.id, user, turn, last_turn }))
+        Ok(Some(Chosen {
+            team: desk.team.id,
+            user,
+            turn,
+            last_turn,
+        }))
     }
 }
 

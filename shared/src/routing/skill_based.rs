@@ -1,5 +1,5 @@
-//! To whoever has the most skills in common with the ticket; then to the least busy. Where nobody has any, that order alone
-//! decides: a fallback, which the decision records.
+//! To whoever has the most skills in common with the ticket; then to the least busy. Where nobody
+//! has any, that order alone decides: a fallback, which the decision records.
 
 use std::cmp::Reverse;
 
@@ -9,5 +9,8 @@ use super::{
 };
 
 pub(super) fn rank(considered: &Considered<'_>) -> Rank {
-    Rank { matched_skills: Reverse(considered.matched_skills), ..least_busy::rank(considered) }
+    Rank {
+        matched_skills: Reverse(considered.matched_skills),
+        ..least_busy::rank(considered)
+    }
 }

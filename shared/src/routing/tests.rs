@@ -1,4 +1,5 @@
-//! Properties of plans, over a world that applies what is planned and holds it to its own conditions.
+//! Properties of plans, over a world that applies what is planned and holds it to its own
+//! conditions.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -11,13 +12,14 @@ mod partial;
 mod rotation;
 
 use super::{
-    Cause, Choices, Counted, Desk, Known, LoadWrite, MAX_WRITES, MemberWrite, Missing, Seat, Specialist, Specialists,
-    TeamState, Wanted, Work, Writes, candidates, plan,
+    Cause, Choices, Counted, Desk, Known, LoadWrite, MAX_WRITES, MemberWrite, Missing, Seat,
+    Specialist, Specialists, TeamState, Wanted, Work, Writes, candidates, plan,
 };
 use crate::domain::{
-    Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId, Past, Priority, QueueStrategy,
-    Reason, Resolved, RingPlace, Tags, Team, TeamId, TeamName, Ticket, TicketEvent, TicketEventKind, TicketId,
-    TicketSnapshot, TicketState, TicketStatus, Timestamp, Topics, User, UserId, UserStatus,
+    Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId, Past,
+    Priority, QueueStrategy, Reason, Resolved, RingPlace, Tags, Team, TeamId, TeamName, Ticket,
+    TicketEvent, TicketEventKind, TicketId, TicketSnapshot, TicketState, TicketStatus, Timestamp,
+    Topics, User, UserId, UserStatus,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_736_064_000);
@@ -76,7 +78,10 @@ impl World {
     fn with(desks: impl IntoIterator<Item = Desk>) -> Self {
         let mut world = Self::default();
         for desk in desks {
-            world.known.teams.insert(desk.team.id, TeamState::Present(Box::new(desk)));
+            world
+                .known
+                .teams
+                .insert(desk.team.id, TeamState::Present(Box::new(desk)));
         }
         world
     }
@@ -105,9 +110,18 @@ impl World {
                 Err(missing) => missing,
             };
             assert!(!missing.is_empty());
-            let Missing { teams, choices: wanted, pasts } = missing;
+            let Missing {
+                teams,
+                choices: wanted,
+                pasts,
+            } = missing;
             for team in teams {
-                let mut state = self.known.teams.get(&team).cloned().unwrap_or(TeamState::Absent);
+                let mut state = self
+                    .known
+                    .teams
+                    .get(&team)
+                    .cloned()
+                    .unwrap_or(TeamState::Absent);
                 if let TeamState::Present(desk) = &mut state {
                     desk.pasts.clear();
                 }
@@ -118,13 +132,20 @@ impl World {
                     known.desk(*team).unwrap().unwrap().seat(*user).is_none(),
                     "only for users who are not members"
                 );
-                assert!(!known.desk(*team).unwrap().unwrap().pasts.contains_key(user), "asked once");
+                assert!(
+                    !known.desk(*team).unwrap().unwrap().pasts.contains_key(user),
+                    "asked once"
+                );
             }
-            let found = pasts.iter().filter_map(|(team, user)| Some((*team, self.desk(*team).past(*user)?.clone())));
+            let found = pasts
+                .iter()
+                .filter_map(|(team, user)| Some((*team, self.desk(*team).past(*user)?.clone())));
             let found = found.collect();
             known.learn_pasts(pasts, found);
             self.choose(&wanted, &mut choices);
-            known.choices.extend(choices.of(wanted.iter().map(|wanted| &wanted.ticket_id)));
+            known
+                .choices
+                .extend(choices.of(wanted.iter().map(|wanted| &wanted.ticket_id)));
         }
     }
 
@@ -134,15 +155,34 @@ impl World {
             let knows = |desk: &&Desk| desk.specializations.contains(topic);
             let place = |team: TeamId| RingPlace::of(&team.uuid().to_string());
             let entries = self.desks().filter(knows).map(|desk| desk.team.id);
-            let entries = entries.map(|team| Specialist { place: place(team), team }).collect();
-            Specialists { entries, is_whole: true }
+            let entries = entries
+                .map(|team| Specialist {
+                    place: place(team),
+                    team,
+                })
+                .collect();
+            Specialists {
+                entries,
+                is_whole: true,
+            }
         };
         for unknown in choices.unknown(wanted) {
             let pages: Vec<_> = unknown.topics.as_slice().iter().map(page).collect();
             choices.consider(unknown, candidates(&unknown.ticket_id, &pages));
         }
-        let load = |desk: &Desk| (desk.team.id, Load { eligible: desk.eligible() as u64, ..desk.load });
-        choices.learn_loads(choices.missing_loads(wanted), self.desks().map(load).collect());
+        let load = |desk: &Desk| {
+            (
+                desk.team.id,
+                Load {
+                    eligible: desk.eligible() as u64,
+                    ..desk.load
+                },
+            )
+        };
+        choices.learn_loads(
+            choices.missing_loads(wanted),
+            self.desks().map(load).collect(),
+        );
         choices.choose(wanted);
     }
 
@@ -155,7 +195,10 @@ impl World {
             assert!(writes.items() <= MAX_WRITES);
         }
         placed.sort_unstable();
-        assert!(placed.iter().copied().eq(0..work.len()), "every ticket is placed once: {placed:?}");
+        assert!(
+            placed.iter().copied().eq(0..work.len()),
+            "every ticket is placed once: {placed:?}"
+        );
         for writes in plan.groups.iter().flatten() {
             self.apply(writes);
         }
@@ -172,9 +215,23 @@ impl World {
                 self.decide(ticket);
             }
         }
-        let add = |counter: &mut u64, delta: i64| *counter = counter.checked_add_signed(delta).expect("not below zero");
-        for (team, LoadWrite { is_gone, delta, turn, .. }) in &writes.loads {
-            assert!(!is_gone || delta.open <= 0, "a team that was deleted gets no ticket");
+        let add = |counter: &mut u64, delta: i64| {
+            *counter = counter.checked_add_signed(delta).expect("not below zero")
+        };
+        for (
+            team,
+            LoadWrite {
+                is_gone,
+                delta,
+                turn,
+                ..
+            },
+        ) in &writes.loads
+        {
+            assert!(
+                !is_gone || delta.open <= 0,
+                "a team that was deleted gets no ticket"
+            );
             let load = if *is_gone {
                 self.gone.get_mut(team).expect("it left counts")
             } else {
@@ -189,11 +246,25 @@ impl World {
                 load.turn = turn.to;
             }
         }
-        for ((team, user), MemberWrite { delta, turn, counted }) in &writes.members {
+        for (
+            (team, user),
+            MemberWrite {
+                delta,
+                turn,
+                counted,
+            },
+        ) in &writes.members
+        {
             let desk = desk_mut(&mut self.known, *team);
             if let Counted::New(past) = counted {
-                assert_eq!((past.user_id, desk.seat(*user), desk.past(*user)), (*user, None, None));
-                assert!(writes.loads.contains_key(team), "on condition that the load exists");
+                assert_eq!(
+                    (past.user_id, desk.seat(*user), desk.past(*user)),
+                    (*user, None, None)
+                );
+                assert!(
+                    writes.loads.contains_key(team),
+                    "on condition that the load exists"
+                );
                 desk.pasts.insert(*user, Some(past.clone()));
             }
             if *counted == Counted::Member {
@@ -207,7 +278,11 @@ impl World {
                     member.last_turn = turn.to;
                 }
             } else {
-                let past = desk.pasts.get_mut(user).and_then(Option::as_mut).expect("counters");
+                let past = desk
+                    .pasts
+                    .get_mut(user)
+                    .and_then(Option::as_mut)
+                    .expect("counters");
                 add(&mut past.open_tickets, delta.open);
                 add(&mut past.in_progress_tickets, delta.in_progress);
                 add(&mut past.resolved.tickets, delta.resolved);
@@ -228,15 +303,26 @@ impl World {
     /// Recounts every counter from the tickets.
     fn audit(&self) {
         for (&team, state) in &self.known.teams {
-            let of_team = || self.tickets.values().filter(move |ticket| ticket.team_id == Some(team));
-            let count = |matches: &dyn Fn(&Ticket) -> bool| of_team().filter(|ticket| matches(ticket)).count() as u64;
-            let open = |ticket: &Ticket| matches!(ticket.state, TicketState::Assigned | TicketState::Waiting);
+            let of_team = || {
+                self.tickets
+                    .values()
+                    .filter(move |ticket| ticket.team_id == Some(team))
+            };
+            let count = |matches: &dyn Fn(&Ticket) -> bool| {
+                of_team().filter(|ticket| matches(ticket)).count() as u64
+            };
+            let open = |ticket: &Ticket| {
+                matches!(ticket.state, TicketState::Assigned | TicketState::Waiting)
+            };
             let waiting = |ticket: &Ticket| ticket.state == TicketState::Waiting;
             let desk = match state {
                 TeamState::Present(desk) => desk,
                 TeamState::Gone => {
                     let left = self.gone[&team];
-                    assert_eq!((left.open_tickets, left.waiting_tickets), (count(&open), count(&waiting)));
+                    assert_eq!(
+                        (left.open_tickets, left.waiting_tickets),
+                        (count(&open), count(&waiting))
+                    );
                     continue;
                 }
                 TeamState::Absent => {
@@ -244,20 +330,46 @@ impl World {
                     continue;
                 }
             };
-            let due = |ticket: &Ticket| ticket.credit().is_some_and(|credit| credit.in_time.is_some());
-            let met = |ticket: &Ticket| ticket.credit().is_some_and(|credit| credit.in_time == Some(true));
+            let due = |ticket: &Ticket| {
+                ticket
+                    .credit()
+                    .is_some_and(|credit| credit.in_time.is_some())
+            };
+            let met = |ticket: &Ticket| {
+                ticket
+                    .credit()
+                    .is_some_and(|credit| credit.in_time == Some(true))
+            };
             let load = desk.load;
             assert_eq!(load.open_tickets, count(&open), "open of {team:?}");
             assert_eq!(load.waiting_tickets, count(&waiting), "waiting of {team:?}");
-            assert_eq!((load.sla_due, load.sla_met), (count(&due), count(&met)), "SLA of {team:?}");
+            assert_eq!(
+                (load.sla_due, load.sla_met),
+                (count(&due), count(&met)),
+                "SLA of {team:?}"
+            );
             let members = desk.seats.iter().map(|Seat { member, .. }| {
-                (member.user.id, member.open_tickets, member.in_progress_tickets, member.resolved)
+                (
+                    member.user.id,
+                    member.open_tickets,
+                    member.in_progress_tickets,
+                    member.resolved,
+                )
             });
             let pasts = desk.pasts.values().flatten();
-            let pasts = pasts.map(|past| (past.user_id, past.open_tickets, past.in_progress_tickets, past.resolved));
+            let pasts = pasts.map(|past| {
+                (
+                    past.user_id,
+                    past.open_tickets,
+                    past.in_progress_tickets,
+                    past.resolved,
+                )
+            });
             for (user, open_tickets, in_progress_tickets, resolved) in members.chain(pasts) {
                 let count = |matches: &dyn Fn(&Ticket) -> bool| {
-                    of_team().filter(|ticket| ticket.assignee_id == Some(user) && matches(ticket)).count() as u64
+                    of_team()
+                        .filter(|ticket| ticket.assignee_id == Some(user) && matches(ticket))
+                        .count() as u64
                 };
                 assert_eq!(open_tickets, count(&open), "open of {user:?}");
                 assert_eq!(
@@ -266,23 +378,44 @@ impl World {
                 );
                 let credited = |ticket: &Ticket| ticket.credit().is_some();
                 let of_user = || of_team().filter(|ticket| ticket.assignee_id == Some(user));
-                let total_ms = of_user().filter_map(|ticket| Some(ticket.credit()?.resolution_ms)).sum();
-                assert_eq!(resolved, Resolved { tickets: count(&credited), total_ms });
+                let total_ms = of_user()
+                    .filter_map(|ticket| Some(ticket.credit()?.resolution_ms))
+                    .sum();
+                assert_eq!(
+                    resolved,
+                    Resolved {
+                        tickets: count(&credited),
+                        total_ms
+                    }
+                );
             }
-            assert!(desk.seats.iter().all(|seat| desk.past(seat.member.user.id).is_none()), "counted twice");
+            assert!(
+                desk.seats
+                    .iter()
+                    .all(|seat| desk.past(seat.member.user.id).is_none()),
+                "counted twice"
+            );
             for ticket in of_team() {
                 let counts = |user| desk.seat(user).is_some() || desk.past(user).is_some();
                 assert!(
-                    ticket.adds_to_member().is_none_or(|(_, user, _)| counts(user)),
+                    ticket
+                        .adds_to_member()
+                        .is_none_or(|(_, user, _)| counts(user)),
                     "{ticket:?} counts for no user"
                 );
             }
         }
         for ticket in self.tickets.values() {
             match ticket.state {
-                TicketState::Assigned => assert!(ticket.assignee_id.is_some() && ticket.status.is_open()),
-                TicketState::Waiting => assert!(ticket.team_id.is_some() && ticket.assignee_id.is_none()),
-                TicketState::Unrouted => assert!(ticket.team_id.is_none() && ticket.assignee_id.is_none()),
+                TicketState::Assigned => {
+                    assert!(ticket.assignee_id.is_some() && ticket.status.is_open())
+                }
+                TicketState::Waiting => {
+                    assert!(ticket.team_id.is_some() && ticket.assignee_id.is_none())
+                }
+                TicketState::Unrouted => {
+                    assert!(ticket.team_id.is_none() && ticket.assignee_id.is_none())
+                }
                 TicketState::Closed => assert!(!ticket.status.is_open()),
                 TicketState::Deleted => assert_eq!(ticket.credit(), None),
             }
@@ -296,10 +429,19 @@ impl World {
     }
 
     fn in_state(&self, state: TicketState, team: Option<TeamId>, cause: &Cause) -> Vec<Work> {
-        let mut found: Vec<_> =
-            self.tickets.values().filter(|ticket| ticket.state == state && ticket.team_id == team).collect();
+        let mut found: Vec<_> = self
+            .tickets
+            .values()
+            .filter(|ticket| ticket.state == state && ticket.team_id == team)
+            .collect();
         found.sort_by_key(|ticket| (ticket.priority, ticket.created_at, ticket.id.clone()));
-        found.iter().map(|ticket| Work { ticket_id: ticket.id.clone(), cause: cause.clone() }).collect()
+        found
+            .iter()
+            .map(|ticket| Work {
+                ticket_id: ticket.id.clone(),
+                cause: cause.clone(),
+            })
+            .collect()
     }
 }
 
@@ -314,21 +456,36 @@ impl Desk {
 
     /// Has a member leave, or a user with counters join.
     fn toggle(&mut self, user: UserId) {
-        if let Some(at) = self.seats.iter().position(|seat| seat.member.user.id == user) {
+        if let Some(at) = self
+            .seats
+            .iter()
+            .position(|seat| seat.member.user.id == user)
+        {
             let past = self.seats.remove(at).member.leaving();
             self.pasts.insert(user, Some(past));
         } else if let Some(Some(past)) = self.pasts.remove(&user) {
             let n = user.uuid().as_u128();
             let joined_at = Timestamp::from_millis(i64::try_from(n).unwrap());
-            let member = Member::joining(self::user(n), Tags::default(), Some(&past), self.load.turn, joined_at);
+            let member = Member::joining(
+                self::user(n),
+                Tags::default(),
+                Some(&past),
+                self.load.turn,
+                joined_at,
+            );
             self.seats.push(Seat::new(member.unwrap()));
         }
     }
 
     /// Sets the open tickets of all users to 0.
     fn zeroed(mut self) -> Self {
-        self.seats.iter_mut().for_each(|seat| seat.member.open_tickets = 0);
-        self.pasts.values_mut().flatten().for_each(|past| past.open_tickets = 0);
+        self.seats
+            .iter_mut()
+            .for_each(|seat| seat.member.open_tickets = 0);
+        self.pasts
+            .values_mut()
+            .flatten()
+            .for_each(|past| past.open_tickets = 0);
         self
     }
 }
@@ -337,7 +494,11 @@ fn event(ticket: usize, at: i64, team: Option<TeamId>) -> TicketEvent {
     TicketEvent {
         organization_id: OrganizationId::parse("o").unwrap(),
         kind: TicketEventKind::Snapshot,
-        version: EventVersion { at: Timestamp::from_secs(1_736_000_000 + at), time: None, event_id: format!("e{at}") },
+        version: EventVersion {
+            at: Timestamp::from_secs(1_736_000_000 + at),
+            time: None,
+            event_id: format!("e{at}"),
+        },
         ticket: TicketSnapshot {
             status: Some(TicketStatus::New),
             team_id: team,
@@ -348,15 +509,24 @@ fn event(ticket: usize, at: i64, team: Option<TeamId>) -> TicketEvent {
 
 /// Returns an update to a number of seconds after the first event, or to no value.
 fn update(seconds: Option<i64>) -> FieldUpdate<Timestamp> {
-    seconds.map_or(FieldUpdate::Cleared, |at| FieldUpdate::Set(Timestamp::from_secs(1_736_000_000 + at)))
+    seconds.map_or(FieldUpdate::Cleared, |at| {
+        FieldUpdate::Set(Timestamp::from_secs(1_736_000_000 + at))
+    })
 }
 
-fn new_tickets(range: std::ops::Range<usize>, team: TeamId, topics: impl Fn(usize) -> Topics) -> Vec<Work> {
+fn new_tickets(
+    range: std::ops::Range<usize>,
+    team: TeamId,
+    topics: impl Fn(usize) -> Topics,
+) -> Vec<Work> {
     range
         .map(|n| {
             let mut event = event(n, i64::try_from(n).unwrap(), Some(team));
             event.ticket.tags = FieldUpdate::Set(topics(n));
-            Work { ticket_id: ticket_id(n), cause: Cause::Events(vec![event]) }
+            Work {
+                ticket_id: ticket_id(n),
+                cause: Cause::Events(vec![event]),
+            }
         })
         .collect()
 }
@@ -510,8 +680,15 @@ proptest! {
 #[derive(Debug, Clone)]
 enum Step {
     Events(Vec<TicketEvent>),
-    Toggle { team: TeamId, user: UserId },
-    Deactivate { team: TeamId, seat: usize, active: bool },
+    Toggle {
+        team: TeamId,
+        user: UserId,
+    },
+    Deactivate {
+        team: TeamId,
+        seat: usize,
+        active: bool,
+    },
     Delete(TeamId),
     Sweep(TeamId),
     Drain(TeamId),
@@ -573,13 +750,19 @@ impl World {
             Step::Events(events) => {
                 let mut tickets: BTreeMap<TicketId, Vec<TicketEvent>> = BTreeMap::new();
                 for event in events {
-                    tickets.entry(event.ticket.id.clone()).or_default().push(event);
+                    tickets
+                        .entry(event.ticket.id.clone())
+                        .or_default()
+                        .push(event);
                 }
                 let work: Vec<_> = tickets
                     .into_iter()
                     .map(|(ticket_id, mut events)| {
                         events.sort_by(|a, b| a.version.cmp(&b.version));
-                        Work { ticket_id, cause: Cause::Events(events) }
+                        Work {
+                            ticket_id,
+                            cause: Cause::Events(events),
+                        }
                     })
                     .collect();
                 self.settle(&work);
@@ -590,8 +773,16 @@ impl World {
                 }
             }
             Step::Deactivate { team, seat, active } => {
-                if let Some(seat) = self.known.desk_mut(team).and_then(|desk| desk.seats.get_mut(seat)) {
-                    seat.member.user.status = if active { UserStatus::Active } else { UserStatus::Inactive };
+                if let Some(seat) = self
+                    .known
+                    .desk_mut(team)
+                    .and_then(|desk| desk.seats.get_mut(seat))
+                {
+                    seat.member.user.status = if active {
+                        UserStatus::Active
+                    } else {
+                        UserStatus::Inactive
+                    };
                 }
             }
             Step::Delete(team) => self.delete(team),
@@ -624,8 +815,8 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever happens, each counter is what the tickets say, which the world asserts after every step; and whatever was said
-    /// before changes nothing when it is said again.
+    /// Whatever happens, each counter is what the tickets say, which the world asserts after every
+    /// step; and whatever was said before changes nothing when it is said again.
     #[test]
     fn counters_are_what_the_tickets_say(
         desks in (a_desk(1), a_desk(2)),
@@ -644,7 +835,11 @@ proptest! {
 }
 
 fn desk_of(strategy: QueueStrategy, people: u128) -> Desk {
-    Desk::new(team(1, strategy, &["vpn"]), Load::default(), (0..people).map(|n| member(100 + n, &[], 0)).collect())
+    Desk::new(
+        team(1, strategy, &["vpn"]),
+        Load::default(),
+        (0..people).map(|n| member(100 + n, &[], 0)).collect(),
+    )
 }
 
 impl World {
@@ -652,7 +847,10 @@ impl World {
     fn say(&mut self, at: i64, change: impl FnOnce(&mut TicketEvent)) -> Ticket {
         let mut event = event(0, at, Some(team_id(1)));
         change(&mut event);
-        self.settle(&[Work { ticket_id: ticket_id(0), cause: Cause::Events(vec![event]) }]);
+        self.settle(&[Work {
+            ticket_id: ticket_id(0),
+            cause: Cause::Events(vec![event]),
+        }]);
         self.tickets[&ticket_id(0)].clone()
     }
 }
@@ -661,16 +859,30 @@ impl World {
 fn eighty_tickets_of_one_team_are_one_transaction() {
     let world = World::with([desk_of(QueueStrategy::RoundRobin, 8)]);
     let plan = world.plan(&new_tickets(0..80, team_id(1), |_| Topics::default()));
-    let [group] = &plan.groups[..] else { panic!("{} groups", plan.groups.len()) };
-    let [writes] = &group[..] else { panic!("{} transactions", group.len()) };
-    assert_eq!((writes.tickets.len(), writes.members.len(), writes.loads.len()), (80, 8, 1));
+    let [group] = &plan.groups[..] else {
+        panic!("{} groups", plan.groups.len())
+    };
+    let [writes] = &group[..] else {
+        panic!("{} transactions", group.len())
+    };
+    assert_eq!(
+        (
+            writes.tickets.len(),
+            writes.members.len(),
+            writes.loads.len()
+        ),
+        (80, 8, 1)
+    );
 }
 
 #[test]
 fn larger_batches_are_cut_at_the_tables_limit_and_go_on_where_they_were_cut() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 8)]);
     let plan = world.plan(&new_tickets(0..200, team_id(1), |_| Topics::default()));
-    let cut: Vec<_> = plan.groups[0].iter().map(|writes| writes.tickets.len()).collect();
+    let cut: Vec<_> = plan.groups[0]
+        .iter()
+        .map(|writes| writes.tickets.len())
+        .collect();
     assert_eq!(cut, [91, 91, 18]);
     world.settle(&new_tickets(0..200, team_id(1), |_| Topics::default()));
     assert_eq!(world.desk(team_id(1)).load.turn, 200);
@@ -684,13 +896,27 @@ fn closings_of_different_people_net_to_one_write_each() {
         .map(|n| {
             let mut event = event(n, 100, None);
             event.ticket.status = Some(TicketStatus::Closed);
-            Work { ticket_id: ticket_id(n), cause: Cause::Events(vec![event]) }
+            Work {
+                ticket_id: ticket_id(n),
+                cause: Cause::Events(vec![event]),
+            }
         })
         .collect();
     let plan = world.plan(&closing);
     let writes = &plan.groups[0][0];
-    assert_eq!((writes.tickets.len(), writes.members.len(), writes.loads.len()), (10, 2, 1));
-    assert_eq!(writes.loads[&team_id(1)].turn, None, "a closing is no decision");
+    assert_eq!(
+        (
+            writes.tickets.len(),
+            writes.members.len(),
+            writes.loads.len()
+        ),
+        (10, 2, 1)
+    );
+    assert_eq!(
+        writes.loads[&team_id(1)].turn,
+        None,
+        "a closing is no decision"
+    );
 }
 
 #[test]
@@ -698,7 +924,10 @@ fn a_person_who_reassigns_takes_no_turn() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 3)]);
     assert_eq!(world.say(1, |_| {}).assignee_id, Some(user_id(100)));
     let adopted = world.say(2, |event| event.ticket.assignee_id = Some(user_id(102)));
-    assert_eq!((adopted.assignee_id, adopted.decision.reason), (Some(user_id(102)), Reason::Adopted));
+    assert_eq!(
+        (adopted.assignee_id, adopted.decision.reason),
+        (Some(user_id(102)), Reason::Adopted)
+    );
     let desk = world.desk(team_id(1));
     assert_eq!(desk.load.turn, 1);
     assert_eq!(desk.seat(user_id(102)).unwrap().member.last_turn, 0);
@@ -709,7 +938,10 @@ fn the_platforms_echo_of_our_own_decision_changes_nothing_about_it() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 3)]);
     let ours = world.say(1, |_| {});
     let echoed = world.say(2, |event| event.ticket.assignee_id = ours.assignee_id);
-    assert_eq!((echoed.decision, echoed.assignee_id), (ours.decision, ours.assignee_id));
+    assert_eq!(
+        (echoed.decision, echoed.assignee_id),
+        (ours.decision, ours.assignee_id)
+    );
 }
 
 #[test]
@@ -718,7 +950,13 @@ fn assignee_from_outside_gets_counters_and_no_membership() {
     world.say(1, |event| event.ticket.assignee_id = Some(user_id(999)));
     let desk = world.desk(team_id(1));
     assert_eq!(desk.seat(user_id(999)), None);
-    assert_eq!(desk.past(user_id(999)), Some(&Past { open_tickets: 1, ..Past::outside(user_id(999), 0) }));
+    assert_eq!(
+        desk.past(user_id(999)),
+        Some(&Past {
+            open_tickets: 1,
+            ..Past::outside(user_id(999), 0)
+        })
+    );
     assert_eq!(desk.load.open_tickets, 1);
 }
 
@@ -728,13 +966,33 @@ fn plan_asks_for_counters_of_outsiders_that_a_batch_names() {
     let named = |ticket, user| {
         let mut event = event(ticket, 1, Some(team_id(1)));
         event.ticket.assignee_id = Some(user_id(user));
-        Work { ticket_id: ticket_id(ticket), cause: Cause::Events(vec![event]) }
+        Work {
+            ticket_id: ticket_id(ticket),
+            cause: Cause::Events(vec![event]),
+        }
     };
     let mut known = Known::default();
-    known.teams.insert(team_id(1), world.known.teams[&team_id(1)].clone());
-    assert!(plan(&[named(0, 100)], &BTreeMap::new(), &known, NOW).is_ok(), "a member is known");
-    let missing = plan(&[named(0, 100), named(1, 999)], &BTreeMap::new(), &known, NOW).unwrap_err();
-    assert_eq!(missing, Missing { pasts: [(team_id(1), user_id(999))].into(), ..Missing::default() });
+    known
+        .teams
+        .insert(team_id(1), world.known.teams[&team_id(1)].clone());
+    assert!(
+        plan(&[named(0, 100)], &BTreeMap::new(), &known, NOW).is_ok(),
+        "a member is known"
+    );
+    let missing = plan(
+        &[named(0, 100), named(1, 999)],
+        &BTreeMap::new(),
+        &known,
+        NOW,
+    )
+    .unwrap_err();
+    assert_eq!(
+        missing,
+        Missing {
+            pasts: [(team_id(1), user_id(999))].into(),
+            ..Missing::default()
+        }
+    );
     // Both tickets of the batch count in one new item.
     let plan = world.plan(&[named(0, 999), named(1, 999)]);
     let writes = &plan.groups[0][0];
@@ -752,11 +1010,19 @@ fn former_member_keeps_counting_and_returns_with_counters() {
     let past = |world: &World| world.desk(team_id(1)).past(user_id(100)).cloned();
     let left = past(&world).unwrap();
     assert_eq!((left.open_tickets, left.last_turn, left.rev), (1, 1, 2));
-    world.say(2, |event| event.ticket.status = Some(TicketStatus::Resolved));
-    assert_eq!(past(&world).map(|past| (past.open_tickets, past.resolved.tickets)), Some((0, 1)));
+    world.say(2, |event| {
+        event.ticket.status = Some(TicketStatus::Resolved)
+    });
+    assert_eq!(
+        past(&world).map(|past| (past.open_tickets, past.resolved.tickets)),
+        Some((0, 1))
+    );
     desk_mut(&mut world.known, team_id(1)).toggle(user_id(100));
     let member = &world.desk(team_id(1)).seat(user_id(100)).unwrap().member;
-    assert_eq!((member.last_turn, member.resolved.tickets, member.rev), (1, 1, 3));
+    assert_eq!(
+        (member.last_turn, member.resolved.tickets, member.rev),
+        (1, 1, 3)
+    );
 }
 
 #[test]
@@ -766,11 +1032,20 @@ fn counters_are_only_created_where_the_load_exists() {
         let mut event = event(n, 1, Some(team_id(1)));
         event.ticket.status = Some(TicketStatus::Closed);
         event.ticket.assignee_id = Some(user_id(900 + n as u128));
-        Work { ticket_id: ticket_id(n), cause: Cause::Events(vec![event]) }
+        Work {
+            ticket_id: ticket_id(n),
+            cause: Cause::Events(vec![event]),
+        }
     };
     let work: Vec<_> = (0..60).map(closed).collect();
     let plan = world.plan(&work);
-    assert_eq!(plan.groups[0].iter().map(|writes| writes.loads.len()).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(
+        plan.groups[0]
+            .iter()
+            .map(|writes| writes.loads.len())
+            .collect::<Vec<_>>(),
+        [1, 1]
+    );
     world.settle(&work);
 }
 
@@ -790,16 +1065,24 @@ fn an_older_word_still_counts_for_what_it_alone_spoke_of() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
     world.say(5, |event| event.ticket.team_id = None);
     let ticket = world.say(3, |event| event.ticket.status = Some(TicketStatus::OnHold));
-    assert_eq!((ticket.team_id, ticket.status), (Some(team_id(1)), TicketStatus::New));
+    assert_eq!(
+        (ticket.team_id, ticket.status),
+        (Some(team_id(1)), TicketStatus::New)
+    );
     assert_eq!(ticket.state, TicketState::Assigned);
-    assert_eq!(ticket.versions.newest().unwrap().at, Timestamp::from_secs(1_736_000_005));
+    assert_eq!(
+        ticket.versions.newest().unwrap().at,
+        Timestamp::from_secs(1_736_000_005)
+    );
 }
 
 #[test]
 fn what_is_said_of_a_closed_ticket_is_planned_over_the_team_that_is_credited() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
     world.say(1, |_| {});
-    world.say(2, |event| event.ticket.status = Some(TicketStatus::Resolved));
+    world.say(2, |event| {
+        event.ticket.status = Some(TicketStatus::Resolved)
+    });
     for (kind, status) in [
         (TicketEventKind::Deleted, None),
         (TicketEventKind::Snapshot, Some(TicketStatus::Cancelled)),
@@ -807,44 +1090,93 @@ fn what_is_said_of_a_closed_ticket_is_planned_over_the_team_that_is_credited() {
     ] {
         let mut event = event(0, 3, None);
         (event.kind, event.ticket.status) = (kind, status);
-        let work = [Work { ticket_id: ticket_id(0), cause: Cause::Events(vec![event]) }];
+        let work = [Work {
+            ticket_id: ticket_id(0),
+            cause: Cause::Events(vec![event]),
+        }];
         let missing = plan(&work, &world.tickets, &Known::default(), NOW).unwrap_err();
-        assert_eq!(missing, Missing { teams: [team_id(1)].into(), ..Missing::default() });
+        assert_eq!(
+            missing,
+            Missing {
+                teams: [team_id(1)].into(),
+                ..Missing::default()
+            }
+        );
     }
 }
 
 #[test]
 fn what_a_later_event_took_away_does_not_return_with_an_earlier_one() {
-    let other = Desk::new(team(2, QueueStrategy::RoundRobin, &[]), Load::default(), vec![member(200, &[], 0)]);
+    let other = Desk::new(
+        team(2, QueueStrategy::RoundRobin, &[]),
+        Load::default(),
+        vec![member(200, &[], 0)],
+    );
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1), other]);
     assert_eq!(world.say(1, |_| {}).assignee_id, Some(user_id(100)));
-    desk_mut(&mut world.known, team_id(1)).seat_mut(user_id(100)).unwrap().member.user.status = UserStatus::Inactive;
+    desk_mut(&mut world.known, team_id(1))
+        .seat_mut(user_id(100))
+        .unwrap()
+        .member
+        .user
+        .status = UserStatus::Inactive;
     let unassigned = world.say(5, |event| {
         event.kind = TicketEventKind::Unassigned;
         event.ticket.team_id = None;
     });
     assert_eq!(unassigned.state, TicketState::Waiting);
-    assert_eq!(world.say(3, |event| event.ticket.team_id = Some(team_id(2))).assignee_id, Some(user_id(200)));
+    assert_eq!(
+        world
+            .say(3, |event| event.ticket.team_id = Some(team_id(2)))
+            .assignee_id,
+        Some(user_id(200))
+    );
     let stays = world.say(4, |event| {
         event.ticket.team_id = None;
         event.ticket.assignee_id = Some(user_id(100));
     });
-    assert_eq!((stays.team_id, stays.assignee_id), (Some(team_id(2)), Some(user_id(200))));
+    assert_eq!(
+        (stays.team_id, stays.assignee_id),
+        (Some(team_id(2)), Some(user_id(200)))
+    );
 }
 
 #[test]
 fn whoever_an_older_snapshot_names_has_a_ticket_for_which_nobody_was_found() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 0)]);
     assert_eq!(world.say(5, |_| {}).state, TicketState::Waiting);
-    assert_eq!(world.say(3, |event| event.ticket.assignee_id = Some(user_id(100))).assignee_id, Some(user_id(100)));
+    assert_eq!(
+        world
+            .say(3, |event| event.ticket.assignee_id = Some(user_id(100)))
+            .assignee_id,
+        Some(user_id(100))
+    );
 
     // Somebody who was found since stays: that was decided after what the snapshot tells.
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
-    desk_mut(&mut world.known, team_id(1)).seat_mut(user_id(100)).unwrap().member.user.status = UserStatus::Inactive;
+    desk_mut(&mut world.known, team_id(1))
+        .seat_mut(user_id(100))
+        .unwrap()
+        .member
+        .user
+        .status = UserStatus::Inactive;
     assert_eq!(world.say(5, |_| {}).state, TicketState::Waiting);
-    desk_mut(&mut world.known, team_id(1)).seat_mut(user_id(100)).unwrap().member.user.status = UserStatus::Active;
-    world.settle(&[Work { ticket_id: ticket_id(0), cause: Cause::Waiting }]);
-    assert_eq!(world.say(3, |event| event.ticket.assignee_id = Some(user_id(200))).assignee_id, Some(user_id(100)));
+    desk_mut(&mut world.known, team_id(1))
+        .seat_mut(user_id(100))
+        .unwrap()
+        .member
+        .user
+        .status = UserStatus::Active;
+    world.settle(&[Work {
+        ticket_id: ticket_id(0),
+        cause: Cause::Waiting,
+    }]);
+    assert_eq!(
+        world
+            .say(3, |event| event.ticket.assignee_id = Some(user_id(200)))
+            .assignee_id,
+        Some(user_id(100))
+    );
 }
 
 #[test]
@@ -858,7 +1190,10 @@ fn an_unassignment_that_tells_no_facts_leaves_them_to_an_older_snapshot() {
         event.ticket.status = Some(TicketStatus::OnHold);
         event.ticket.priority = FieldUpdate::Set(Priority::High);
     });
-    assert_eq!((told.status, told.priority), (TicketStatus::OnHold, Priority::High));
+    assert_eq!(
+        (told.status, told.priority),
+        (TicketStatus::OnHold, Priority::High)
+    );
     let older = world.say(2, |event| event.ticket.status = Some(TicketStatus::Closed));
     assert_eq!(older.status, TicketStatus::OnHold);
 }
@@ -878,35 +1213,81 @@ fn a_reopened_ticket_returns_to_its_assignee_without_a_turn_if_they_are_eligible
         event.ticket.status = Some(TicketStatus::Resolved);
         event.ticket.due_at = FieldUpdate::Set(event.version.at);
     };
-    assert_eq!(world.say(3, close).credit().unwrap().in_time, Some(true), "the due moment itself is in time");
+    assert_eq!(
+        world.say(3, close).credit().unwrap().in_time,
+        Some(true),
+        "the due moment itself is in time"
+    );
     let reopened = world.say(4, |_| {});
-    assert_eq!((reopened.assignee_id, reopened.decision.reason), (first, Reason::Reopened));
-    assert_eq!(world.desk(team_id(1)).load, Load { turn: 1, open_tickets: 1, ..Load::default() });
+    assert_eq!(
+        (reopened.assignee_id, reopened.decision.reason),
+        (first, Reason::Reopened)
+    );
+    assert_eq!(
+        world.desk(team_id(1)).load,
+        Load {
+            turn: 1,
+            open_tickets: 1,
+            ..Load::default()
+        }
+    );
 
     world.say(5, close);
-    desk_mut(&mut world.known, team_id(1)).seat_mut(user_id(100)).unwrap().member.user.status = UserStatus::Suspended;
+    desk_mut(&mut world.known, team_id(1))
+        .seat_mut(user_id(100))
+        .unwrap()
+        .member
+        .user
+        .status = UserStatus::Suspended;
     assert_eq!(world.say(6, |_| {}).assignee_id, Some(user_id(101)));
 }
 
 #[test]
 fn a_credit_is_what_the_first_close_said_and_cancelling_takes_it_back() {
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
-    world.say(1, |event| event.ticket.created_at = Some(Timestamp::from_secs(1_736_000_000)));
+    world.say(1, |event| {
+        event.ticket.created_at = Some(Timestamp::from_secs(1_736_000_000))
+    });
     let with = |status, resolved_at: Option<i64>| {
         move |event: &mut TicketEvent| {
             event.ticket.status = Some(status);
-            event.ticket.resolved_at = resolved_at.map_or(FieldUpdate::Absent, |at| update(Some(at)));
+            event.ticket.resolved_at =
+                resolved_at.map_or(FieldUpdate::Absent, |at| update(Some(at)));
         }
     };
-    assert_eq!(world.say(9, with(TicketStatus::Resolved, Some(7))).credit().unwrap().resolution_ms, 7000);
-    assert_eq!(world.say(20, with(TicketStatus::Closed, None)).credit().unwrap().resolution_ms, 7000);
-    assert_eq!(world.say(21, with(TicketStatus::Cancelled, None)).credit(), None);
+    assert_eq!(
+        world
+            .say(9, with(TicketStatus::Resolved, Some(7)))
+            .credit()
+            .unwrap()
+            .resolution_ms,
+        7000
+    );
+    assert_eq!(
+        world
+            .say(20, with(TicketStatus::Closed, None))
+            .credit()
+            .unwrap()
+            .resolution_ms,
+        7000
+    );
+    assert_eq!(
+        world.say(21, with(TicketStatus::Cancelled, None)).credit(),
+        None
+    );
 }
 
 #[test]
 fn a_credit_is_the_same_whether_closings_come_in_one_batch_or_one_by_one() {
-    let closings = [(9, TicketStatus::Resolved), (20, TicketStatus::Closed), (30, TicketStatus::Open)];
-    for closings in [&closings[..2], &[closings[0], closings[2], (40, TicketStatus::Resolved)]] {
+    let closings = [
+        (9, TicketStatus::Resolved),
+        (20, TicketStatus::Closed),
+        (30, TicketStatus::Open),
+    ];
+    for closings in [
+        &closings[..2],
+        &[closings[0], closings[2], (40, TicketStatus::Resolved)],
+    ] {
         let events = |(at, status)| {
             let mut event = event(0, at, None);
             event.ticket.status = Some(status);
@@ -917,7 +1298,10 @@ fn a_credit_is_the_same_whether_closings_come_in_one_batch_or_one_by_one() {
             let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
             world.say(1, |_| {});
             for events in batches {
-                world.settle(&[Work { ticket_id: ticket_id(0), cause: Cause::Events(events) }]);
+                world.settle(&[Work {
+                    ticket_id: ticket_id(0),
+                    cause: Cause::Events(events),
+                }]);
             }
             world.tickets[&ticket_id(0)].credit()
         };
@@ -929,14 +1313,24 @@ fn a_credit_is_the_same_whether_closings_come_in_one_batch_or_one_by_one() {
 
 #[test]
 fn a_move_to_another_team_is_routed_there_and_a_team_that_is_not_there_moves_nothing() {
-    let mut other = Desk::new(team(2, QueueStrategy::RoundRobin, &[]), Load::default(), vec![member(200, &[], 0)]);
+    let mut other = Desk::new(
+        team(2, QueueStrategy::RoundRobin, &[]),
+        Load::default(),
+        vec![member(200, &[], 0)],
+    );
     other.load.turn = 4;
     let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1), other]);
     world.say(1, |_| {});
     let stays = world.say(2, |event| event.ticket.team_id = Some(team_id(9)));
-    assert_eq!((stays.team_id, stays.assignee_id), (Some(team_id(1)), Some(user_id(100))));
+    assert_eq!(
+        (stays.team_id, stays.assignee_id),
+        (Some(team_id(1)), Some(user_id(100)))
+    );
     let moved = world.say(3, |event| event.ticket.team_id = Some(team_id(2)));
-    assert_eq!((moved.team_id, moved.assignee_id), (Some(team_id(2)), Some(user_id(200))));
+    assert_eq!(
+        (moved.team_id, moved.assignee_id),
+        (Some(team_id(2)), Some(user_id(200)))
+    );
     assert_eq!(moved.decision.turn, Some(5));
 }
 
@@ -947,9 +1341,15 @@ fn a_team_takes_over_a_ticket_of_no_team_with_its_assignee() {
         event.ticket.team_id = None;
         event.ticket.assignee_id = Some(user_id(101));
     });
-    assert_eq!((theirs.state, theirs.team_id), (TicketState::Assigned, None));
+    assert_eq!(
+        (theirs.state, theirs.team_id),
+        (TicketState::Assigned, None)
+    );
     let ours = world.say(2, |_| {});
-    assert_eq!((ours.team_id, ours.assignee_id), (Some(team_id(1)), Some(user_id(101))));
+    assert_eq!(
+        (ours.team_id, ours.assignee_id),
+        (Some(team_id(1)), Some(user_id(101)))
+    );
 }
 
 #[test]
@@ -959,31 +1359,73 @@ fn a_ticket_reopened_by_a_person_does_not_enter_a_team_that_is_gone() {
     world.say(2, |event| event.ticket.status = Some(TicketStatus::Closed));
     world.delete(team_id(1));
     let reopened = world.say(3, |event| event.ticket.assignee_id = Some(user_id(101)));
-    assert_eq!((reopened.state, reopened.team_id), (TicketState::Assigned, None));
+    assert_eq!(
+        (reopened.state, reopened.team_id),
+        (TicketState::Assigned, None)
+    );
 }
 
 #[test]
 fn a_ticket_that_names_no_team_goes_to_who_knows_most_and_can_take_it() {
     let desk = |n, specializations: &[&str], people: u128, open| {
         let members = (0..people).map(|at| member(n * 10 + at, &[], 0)).collect();
-        let load = Load { open_tickets: open, ..Load::default() };
-        Desk::new(team(n, QueueStrategy::RoundRobin, specializations), load, members)
+        let load = Load {
+            open_tickets: open,
+            ..Load::default()
+        };
+        Desk::new(
+            team(n, QueueStrategy::RoundRobin, specializations),
+            load,
+            members,
+        )
     };
     let routed = |desks: Vec<Desk>| {
         let world = World::with(desks);
         let mut event = event(0, 1, None);
         event.ticket.tags = FieldUpdate::Set(Topics::of(["VPN", "dns"]));
-        let plan = world.plan(&[Work { ticket_id: ticket_id(0), cause: Cause::Events(vec![event]) }]);
+        let plan = world.plan(&[Work {
+            ticket_id: ticket_id(0),
+            cause: Cause::Events(vec![event]),
+        }]);
         plan.groups[0][0].tickets[0].1.clone()
     };
     let to = |desks: Vec<Desk>| routed(desks).team_id;
-    assert_eq!(to(vec![desk(1, &["vpn"], 1, 0), desk(2, &["VPN", "DNS"], 1, 50)]), Some(team_id(2)), "most matches");
-    assert_eq!(to(vec![desk(1, &["vpn", "dns"], 0, 0), desk(2, &["vpn"], 1, 50)]), Some(team_id(2)), "nobody is last");
-    assert_eq!(to(vec![desk(1, &["vpn"], 2, 9), desk(2, &["vpn"], 3, 9)]), Some(team_id(2)), "fewest for each");
-    assert_eq!(to(vec![desk(2, &["vpn"], 1, 9), desk(1, &["vpn"], 1, 9)]), Some(team_id(1)), "the oldest");
-    assert_eq!(to(vec![desk(1, &["vpn"], 0, 0)]), Some(team_id(1)), "it waits with the only one that knows");
+    assert_eq!(
+        to(vec![
+            desk(1, &["vpn"], 1, 0),
+            desk(2, &["VPN", "DNS"], 1, 50)
+        ]),
+        Some(team_id(2)),
+        "most matches"
+    );
+    assert_eq!(
+        to(vec![
+            desk(1, &["vpn", "dns"], 0, 0),
+            desk(2, &["vpn"], 1, 50)
+        ]),
+        Some(team_id(2)),
+        "nobody is last"
+    );
+    assert_eq!(
+        to(vec![desk(1, &["vpn"], 2, 9), desk(2, &["vpn"], 3, 9)]),
+        Some(team_id(2)),
+        "fewest for each"
+    );
+    assert_eq!(
+        to(vec![desk(2, &["vpn"], 1, 9), desk(1, &["vpn"], 1, 9)]),
+        Some(team_id(1)),
+        "the oldest"
+    );
+    assert_eq!(
+        to(vec![desk(1, &["vpn"], 0, 0)]),
+        Some(team_id(1)),
+        "it waits with the only one that knows"
+    );
     let unrouted = routed(vec![desk(1, &["printer"], 1, 0)]);
-    assert_eq!((unrouted.state, unrouted.decision.reason), (TicketState::Unrouted, Reason::NoTeamMatches));
+    assert_eq!(
+        (unrouted.state, unrouted.decision.reason),
+        (TicketState::Unrouted, Reason::NoTeamMatches)
+    );
 }
 
 #[test]
@@ -996,7 +1438,11 @@ fn a_decision_says_who_was_passed_over_and_why() {
         vec![away, member(102, &[], 0)],
     )]);
     let decision = world.say(1, |_| {}).decision;
-    let candidates: Vec<_> = decision.candidates.iter().map(|c: &Candidate| (c.user_id, c.is_eligible())).collect();
+    let candidates: Vec<_> = decision
+        .candidates
+        .iter()
+        .map(|c: &Candidate| (c.user_id, c.is_eligible()))
+        .collect();
     assert_eq!(candidates, [(user_id(102), true), (user_id(101), false)]);
     assert_eq!((decision.considered, decision.eligible), (2, 1));
     assert_eq!(decision.sentence(), "The only eligible member of 2.");
@@ -1006,8 +1452,21 @@ fn a_decision_says_who_was_passed_over_and_why() {
 fn plan_without_a_choice_asks_for_one() {
     let mut event = event(0, 1, None);
     event.ticket.tags = FieldUpdate::Set(Topics::of(["VPN "]));
-    let work = [Work { ticket_id: ticket_id(0), cause: Cause::Events(vec![event]) }];
+    let work = [Work {
+        ticket_id: ticket_id(0),
+        cause: Cause::Events(vec![event]),
+    }];
     let missing = plan(&work, &BTreeMap::new(), &Known::default(), NOW).unwrap_err();
-    let wanted = Wanted { ticket_id: ticket_id(0), topics: Topics::of(["vpn"]), rejected: None };
-    assert_eq!(missing, Missing { choices: vec![wanted], ..Missing::default() });
+    let wanted = Wanted {
+        ticket_id: ticket_id(0),
+        topics: Topics::of(["vpn"]),
+        rejected: None,
+    };
+    assert_eq!(
+        missing,
+        Missing {
+            choices: vec![wanted],
+            ..Missing::default()
+        }
+    );
 }

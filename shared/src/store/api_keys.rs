@@ -17,15 +17,20 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn api_key(&self, hash: KeyHash) -> Result<Option<ApiKey>, Error> {
-        self.get(&keys::api_key(hash)).await?.map(items::api_key).transpose()
+        self.get(&keys::api_key(hash))
+            .await?
+            .map(items::api_key)
+            .transpose()
     }
 
-    /// Writes a key, and begins its organization where this is its first. One round trip: two writes at once.
+    /// Writes a key, and begins its organization where this is its first. One round trip: two
+    /// writes at once.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), Error> {
-        self.put_and_begin(&key.organization_id, ApiKeyItem::new(key)).await
+        self.put_and_begin(&key.organization_id, ApiKeyItem::new(key))
+            .await
     }
 
     /// Deletes a key. No record of it remains, unlike that of a revoked key. One round trip.
@@ -33,13 +38,17 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn delete_api_key(&self, hash: KeyHash) -> Result<(), Error> {
-        let call = self.client.delete_item().table_name(&*self.table).set_key(Some(keys::api_key(hash).attributes()));
+        let call = self
+            .client
+            .delete_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::api_key(hash).attributes()));
         self.send(|| call.clone().send()).await?;
         Ok(())
     }
 
-    /// Reads an organization's keys, the oldest first. The index that lists them may lag behind by a moment. One round trip
-    /// a page of the index, then one a key.
+    /// Reads an organization's keys, the oldest first. The index that lists them may lag behind by
+    /// a moment. One round trip a page of the index, then one a key.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -54,18 +63,23 @@ impl Store {
         let mut found = Vec::new();
         for item in self.query_all(call).await? {
             let hash = items::text(&item, "pk").and_then(keys::api_key_hash);
-            let hash = hash.ok_or_else(|| Error::internal("an index entry under KEYS is not a key's"))?;
+            let hash =
+                hash.ok_or_else(|| Error::internal("an index entry under KEYS is not a key's"))?;
             found.extend(self.api_key(hash).await?);
         }
         Ok(found)
     }
 
-    /// Revokes a key; one that is revoked already stays so from then. False if there is no such key. One round trip.
+    /// Revokes a key; one that is revoked already stays so from then. False if there is no such
+    /// key. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn revoke_api_key(&self, hash: KeyHash, now: Timestamp) -> Result<bool, Error> {
-        let (update, condition) = ("SET #revoked_at = if_not_exists(#revoked_at, :now)", "attribute_exists(#pk)");
+        let (update, condition) = (
+            "SET #revoked_at = if_not_exists(#revoked_at, :now)",
+            "attribute_exists(#pk)",
+        );
         let call = self
             .client
             .update_item()

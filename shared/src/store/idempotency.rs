@@ -1,9 +1,11 @@
 //! Responses to requests with an `Idempotency-Key`, saved under the key.
 //!
-//! The transaction that carries out a request also saves its response, on condition that the key is not in use. So a response is
-//! saved if and only if the request was carried out, and of concurrent duplicates one is carried out.
+//! The transaction that carries out a request also saves its response, on condition that the key is
+//! not in use. So a response is saved if and only if the request was carried out, and of concurrent
+//! duplicates one is carried out.
 //!
-//! The body is compressed. One that is larger than an item is spread over several, all of them written by that transaction.
+//! The body is compressed. One that is larger than an item is spread over several, all of them
+//! written by that transaction.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -26,16 +28,19 @@ use crate::{
     telemetry,
 };
 
-/// How long a response is saved. An older one counts as absent, whether or not TTL has deleted its items.
+/// How long a response is saved. An older one counts as absent, whether or not TTL has deleted its
+/// items.
 const KEPT: Duration = Duration::from_hours(24);
 
-/// The most bytes of a compressed body in one item. The other attributes of the item take under 1 KB.
+/// The most bytes of a compressed body in one item. The other attributes of the item take under 1
+/// KB.
 ///
 /// An item has at most 400 KB (AWS, "Constraints in Amazon DynamoDB",
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
 const MAX_PART_BYTES: usize = 400_000;
 
-/// The most items of one response. They take 3.6 MB, and the rest of the transaction takes under 0.2 MB.
+/// The most items of one response. They take 3.6 MB, and the rest of the transaction takes under
+/// 0.2 MB.
 ///
 /// The items of a transaction have at most 4 MB together (AWS, `TransactWriteItems`,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
@@ -59,7 +64,11 @@ impl Answer {
     /// 201, with a body that may show one team.
     #[must_use]
     pub fn created(body: String, version: Option<u64>) -> Self {
-        Self { status: 201, version, body }
+        Self {
+            status: 201,
+            version,
+            body,
+        }
     }
 }
 
@@ -91,17 +100,30 @@ impl SavedResponse {
 
     /// Returns the response, given the further parts of its body in order.
     fn into_answer(self, further: impl IntoIterator<Item = Vec<u8>>) -> Result<Answer, Error> {
-        let Self { fingerprint: _, status, version, parts: _, mut compressed, expires_at: _ } = self;
+        let Self {
+            fingerprint: _,
+            status,
+            version,
+            parts: _,
+            mut compressed,
+            expires_at: _,
+        } = self;
         compressed.extend(further.into_iter().flatten());
         let body = decompress(&compressed).map_err(Error::internal)?;
-        Ok(Answer { status, version, body })
+        Ok(Answer {
+            status,
+            version,
+            body,
+        })
     }
 }
 
 impl Store {
-    /// Fails if a request's key is in use: with the saved response of the same request, or because that was another request.
+    /// Fails if a request's key is in use: with the saved response of the same request, or because
+    /// that was another request.
     ///
-    /// No round trip without a key, else one. One more for a saved response that is spread over several items.
+    /// No round trip without a key, else one. One more for a saved response that is spread over
+    /// several items.
     ///
     /// # Errors
     /// [`Error::Answered`], [`IdempotencyKeyReused`](crate::domain::Error::IdempotencyKeyReused).
@@ -111,8 +133,12 @@ impl Store {
         request: Option<&Idempotency>,
         now: Timestamp,
     ) -> Result<(), Error> {
-        let Some(request) = request else { return Ok(()) };
-        let Some(item) = self.get(&keys::saved_response(org, request, 0)).await? else { return Ok(()) };
+        let Some(request) = request else {
+            return Ok(());
+        };
+        let Some(item) = self.get(&keys::saved_response(org, request, 0)).await? else {
+            return Ok(());
+        };
         let saved = items::saved_response(item)?;
         if saved.expires_at <= now.secs() {
             return Ok(());
@@ -120,15 +146,16 @@ impl Store {
         if !saved.is_of(request) {
             return Err(Refused::IdempotencyKeyReused.into());
         }
-        let further = (1..saved.parts).map(|part| self.saved_part(org, request, part, saved.expires_at));
+        let further =
+            (1..saved.parts).map(|part| self.saved_part(org, request, part, saved.expires_at));
         let further = try_join_all(further).await?;
         Err(Error::Answered(saved.into_answer(further)?))
     }
 
     /// Reads a further part of a saved response. One round trip.
     ///
-    /// Fails if the part does not belong to the head: the response expired between the two reads, and TTL or another request
-    /// replaced it.
+    /// Fails if the part does not belong to the head: the response expired between the two reads,
+    /// and TTL or another request replaced it.
     async fn saved_part(
         &self,
         org: &OrganizationId,
@@ -136,20 +163,28 @@ impl Store {
         part: usize,
         expires_at: i64,
     ) -> Result<Vec<u8>, Error> {
-        let item = self.get(&keys::saved_response(org, request, part)).await?.ok_or_else(Error::contended)?;
+        let item = self
+            .get(&keys::saved_response(org, request, part))
+            .await?
+            .ok_or_else(Error::contended)?;
         let saved = items::saved_part(item)?;
-        if saved.expires_at == expires_at { Ok(saved.compressed) } else { Err(Error::contended()) }
+        if saved.expires_at == expires_at {
+            Ok(saved.compressed)
+        } else {
+            Err(Error::contended())
+        }
     }
 
-    /// Replaces a refusal by the saved response, where a concurrent duplicate of the request was just carried out and caused
-    /// the refusal.
+    /// Replaces a refusal by the saved response, where a concurrent duplicate of the request was
+    /// just carried out and caused the refusal.
     ///
-    /// Parallel reads, and the conditions of a transaction that meets another one, may see the effect of the duplicate and
-    /// not yet its response. A condition check waits for a writer of the key, so it decides. One round trip where a request
-    /// with a key was refused.
+    /// Parallel reads, and the conditions of a transaction that meets another one, may see the
+    /// effect of the duplicate and not yet its response. A condition check waits for a writer of
+    /// the key, so it decides. One round trip where a request with a key was refused.
     ///
     /// # Errors
-    /// That of `outcome`, [`Error::Answered`], [`IdempotencyKeyReused`](crate::domain::Error::IdempotencyKeyReused).
+    /// That of `outcome`, [`Error::Answered`],
+    /// [`IdempotencyKeyReused`](crate::domain::Error::IdempotencyKeyReused).
     pub(super) async fn unless_answered<T>(
         &self,
         org: &OrganizationId,
@@ -162,7 +197,9 @@ impl Store {
         {
             let key = keys::saved_response(org, request, 0);
             let mut transaction = Transaction::new(self);
-            transaction.check(&key, UNUSED, Some(at(now)), move |item| in_use(item, request))?;
+            transaction.check(&key, UNUSED, Some(at(now)), move |item| {
+                in_use(item, request)
+            })?;
             match transaction.commit().await {
                 Ok(()) => {}
                 Err(Stale::Outdated) => self.check_unused(org, Some(request), now).await?,
@@ -175,8 +212,8 @@ impl Store {
 
 /// Has a transaction save the response that it leads to, on condition that the key is not in use.
 ///
-/// A response that is too large to be saved does not fail the request: the transaction then leaves it out. A retry is a new
-/// request in that case. No response of today's limits is that large.
+/// A response that is too large to be saved does not fail the request: the transaction then leaves
+/// it out. A retry is a new request in that case. No response of today's limits is that large.
 pub(super) fn save<'t>(
     transaction: &mut Transaction<'t>,
     org: &OrganizationId,
@@ -186,13 +223,23 @@ pub(super) fn save<'t>(
 ) -> Result<(), Error> {
     let Some(parts) = compress(&answer.body).ok().and_then(split) else {
         telemetry::record(|measured| measured.responses_not_saved = 1);
-        tracing::warn!(bytes = answer.body.len(), "the response is too large to be saved for its Idempotency-Key");
+        tracing::warn!(
+            bytes = answer.body.len(),
+            "the response is too large to be saved for its Idempotency-Key"
+        );
         return Ok(());
     };
     let expires_at = now.plus(KEPT).secs();
     for (part, compressed) in parts.iter().enumerate().skip(1) {
-        // Without a condition: the condition of the head holds for all parts. One may be left of an expired response.
-        transaction.put_always(ResponsePartItem::new(org, request, part, compressed.clone(), expires_at))?;
+        // Without a condition: the condition of the head holds for all parts. One may be left of an
+        // expired response.
+        transaction.put_always(ResponsePartItem::new(
+            org,
+            request,
+            part,
+            compressed.clone(),
+            expires_at,
+        ))?;
     }
     let head = SavedResponse {
         fingerprint: request.fingerprint.to_string(),
@@ -202,24 +249,32 @@ pub(super) fn save<'t>(
         compressed: parts.into_iter().next().unwrap_or_default(),
         expires_at,
     };
-    transaction.put(ResponseItem::new(org, request, head), UNUSED, Some(at(now)), move |item| in_use(item, request))
+    transaction.put(
+        ResponseItem::new(org, request, head),
+        UNUSED,
+        Some(at(now)),
+        move |item| in_use(item, request),
+    )
 }
 
 fn at(now: Timestamp) -> Values {
     expression::values([(":now", n(now.secs()))])
 }
 
-/// Returns the meaning of a key that is in use. A response that is spread over several items has to be read first.
+/// Returns the meaning of a key that is in use. A response that is spread over several items has to
+/// be read first.
 fn in_use(item: Option<&Item>, request: &Idempotency) -> Refusal {
     match item.cloned().map(items::saved_response) {
         Some(Ok(saved)) if !saved.is_of(request) => Refusal::Because(Refused::IdempotencyKeyReused),
-        Some(Ok(saved)) if saved.parts == 1 => saved.into_answer([]).map_or(Refusal::Outdated, Refusal::Answered),
+        Some(Ok(saved)) if saved.parts == 1 => saved
+            .into_answer([])
+            .map_or(Refusal::Outdated, Refusal::Answered),
         Some(Ok(_) | Err(_)) | None => Refusal::Outdated,
     }
 }
 
-/// Compresses a body as gzip, whose checksum detects a truncated body. At the fastest level, because a function has a fraction
-/// of a processor.
+/// Compresses a body as gzip, whose checksum detects a truncated body. At the fastest level,
+/// because a function has a fraction of a processor.
 fn compress(body: &str) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body.as_bytes())?;
@@ -237,7 +292,10 @@ fn split(compressed: Vec<u8>) -> Option<Vec<Vec<u8>>> {
     if compressed.len() <= MAX_PART_BYTES {
         return Some(vec![compressed]);
     }
-    let parts: Vec<_> = compressed.chunks(MAX_PART_BYTES).map(<[u8]>::to_vec).collect();
+    let parts: Vec<_> = compressed
+        .chunks(MAX_PART_BYTES)
+        .map(<[u8]>::to_vec)
+        .collect();
     (parts.len() <= MAX_PARTS).then_some(parts)
 }
 
@@ -258,28 +316,52 @@ mod tests {
 
     /// A text that hardly compresses.
     fn random_text(chars: usize) -> String {
-        (0..chars).map(|_| char::from_u32(0x2_0000 + rand::random_range(0..0x1_0000)).unwrap()).collect()
+        (0..chars)
+            .map(|_| char::from_u32(0x2_0000 + rand::random_range(0..0x1_0000)).unwrap())
+            .collect()
     }
 
     #[test]
     fn response_survives_compression_and_parts() {
-        for (body, expected) in [(String::new(), 1), ("{}".repeat(500_000), 1), (random_text(300_000), 2)] {
+        for (body, expected) in [
+            (String::new(), 1),
+            ("{}".repeat(500_000), 1),
+            (random_text(300_000), 2),
+        ] {
             let parts = split(compress(&body).unwrap()).unwrap();
-            assert!(parts.len() >= expected && parts.iter().all(|part| part.len() <= MAX_PART_BYTES));
-            let answer = response(&parts).into_answer(parts[1..].iter().cloned()).unwrap();
-            assert_eq!(answer, Answer { status: 201, version: Some(7), body });
+            assert!(
+                parts.len() >= expected && parts.iter().all(|part| part.len() <= MAX_PART_BYTES)
+            );
+            let answer = response(&parts)
+                .into_answer(parts[1..].iter().cloned())
+                .unwrap();
+            assert_eq!(
+                answer,
+                Answer {
+                    status: 201,
+                    version: Some(7),
+                    body
+                }
+            );
         }
     }
 
     #[test]
     fn split_of_a_body_over_the_transaction_limit_is_none() {
-        assert_eq!(split(vec![0; MAX_PARTS * MAX_PART_BYTES]).map(|parts| parts.len()), Some(MAX_PARTS));
+        assert_eq!(
+            split(vec![0; MAX_PARTS * MAX_PART_BYTES]).map(|parts| parts.len()),
+            Some(MAX_PARTS)
+        );
         assert_eq!(split(vec![0; MAX_PARTS * MAX_PART_BYTES + 1]), None);
     }
 
     #[test]
     fn truncated_body_is_an_error() {
         let parts = split(compress(&random_text(1_000)).unwrap()).unwrap();
-        assert!(response(&[parts[0][..1_000].to_vec()]).into_answer([]).is_err());
+        assert!(
+            response(&[parts[0][..1_000].to_vec()])
+                .into_answer([])
+                .is_err()
+        );
     }
 }

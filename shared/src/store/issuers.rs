@@ -15,19 +15,24 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn token_issuer(&self, org: &OrganizationId) -> Result<Option<TokenIssuer>, Error> {
-        self.get(&keys::token_issuer(org)).await?.map(|item| items::token_issuer(org, item)).transpose()
+        self.get(&keys::token_issuer(org))
+            .await?
+            .map(|item| items::token_issuer(org, item))
+            .transpose()
     }
 
-    /// Writes what an organization's tokens are held to, over what was there, and begins the organization where this is its
-    /// first. One round trip: two writes at once.
+    /// Writes what an organization's tokens are held to, over what was there, and begins the
+    /// organization where this is its first. One round trip: two writes at once.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn put_token_issuer(&self, issuer: &TokenIssuer) -> Result<(), Error> {
-        self.put_and_begin(&issuer.organization_id, TokenIssuerItem::new(issuer)).await
+        self.put_and_begin(&issuer.organization_id, TokenIssuerItem::new(issuer))
+            .await
     }
 
-    /// Forgets an organization's issuer, so that none of its tokens is good. False if there was none. One round trip.
+    /// Forgets an organization's issuer, so that none of its tokens is good. False if there was
+    /// none. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].

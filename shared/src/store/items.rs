@@ -1,7 +1,7 @@
 //! What the table's items hold, and the conversions between them and the domain.
 //!
-//! Item types never leave the store. Every conversion names every field, so that a new one breaks the build until
-//! someone decides about it.
+//! Item types never leave the store. Every conversion names every field, so that a new one breaks
+//! the build until someone decides about it.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,16 +20,18 @@ use super::{
     work::Gone,
 };
 use crate::domain::{
-    ApiKey, Candidate, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load, Member, OrganizationId,
-    PassTopics, Past, Priority, Profile, QueueStrategy, Reason, Resolved, RoutingPass, RsaPublicKey, Said, Scope, Tags,
-    Team, TeamId, TeamName, Ticket, TicketState, TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey,
-    TokenKeys, TopicHash, Topics, User, UserId, UserStatus, WhyNot,
+    ApiKey, Candidate, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load,
+    Member, OrganizationId, PassTopics, Past, Priority, Profile, QueueStrategy, Reason, Resolved,
+    RoutingPass, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName, Ticket, TicketState,
+    TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey, TokenKeys, TopicHash, Topics,
+    User, UserId, UserStatus, WhyNot,
 };
 
 /// An item as DynamoDB carries it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// An item that the store's own rules do not allow: written by something else, or by another version of this code.
+/// An item that the store's own rules do not allow: written by something else, or by another
+/// version of this code.
 #[derive(Debug)]
 pub(super) struct BadItem(&'static str);
 
@@ -56,17 +58,25 @@ fn bad(attribute: &'static str) -> Error {
 
 /// The text of an attribute, where it is one.
 pub(super) fn text<'i>(item: &'i Item, attribute: &str) -> Option<&'i str> {
-    item.get(attribute).and_then(|value| value.as_s().ok()).map(String::as_str)
+    item.get(attribute)
+        .and_then(|value| value.as_s().ok())
+        .map(String::as_str)
 }
 
 /// The version of the team that an item holds, read without the rest of it.
 pub(super) fn version(item: &Item) -> Option<u64> {
-    item.get("version").and_then(|value| value.as_n().ok())?.parse().ok()
+    item.get("version")
+        .and_then(|value| value.as_n().ok())?
+        .parse()
+        .ok()
 }
 
 /// The number of members of the team that an item holds, read without the rest of it.
 pub(super) fn member_count(item: &Item) -> Option<u32> {
-    item.get("member_count").and_then(|value| value.as_n().ok())?.parse().ok()
+    item.get("member_count")
+        .and_then(|value| value.as_n().ok())?
+        .parse()
+        .ok()
 }
 
 /// `ORG#o`, `ORG`.
@@ -163,9 +173,18 @@ pub(super) fn team(organization_id: &OrganizationId, item: Item) -> Result<Team,
         id: keys::team_of(&sk).ok_or_else(|| bad("sk"))?,
         organization_id: organization_id.clone(),
         name: TeamName::parse(&name).map_err(|_| bad("name"))?,
-        description: description.as_deref().map(Description::parse).transpose().map_err(|_| bad("description"))?,
-        lead_id: lead_id.as_deref().map(UserId::parse).transpose().map_err(|_| bad("lead_id"))?,
-        queue_strategy: QueueStrategy::parse(&queue_strategy).ok_or_else(|| bad("queue_strategy"))?,
+        description: description
+            .as_deref()
+            .map(Description::parse)
+            .transpose()
+            .map_err(|_| bad("description"))?,
+        lead_id: lead_id
+            .as_deref()
+            .map(UserId::parse)
+            .transpose()
+            .map_err(|_| bad("lead_id"))?,
+        queue_strategy: QueueStrategy::parse(&queue_strategy)
+            .ok_or_else(|| bad("queue_strategy"))?,
         specializations: Tags::from_parsed(specializations),
         member_count,
         version,
@@ -179,10 +198,19 @@ pub(super) const TEAM_UPDATE: &str = "#sk, #name, #updated_at";
 
 /// Returns a team's id, its name as it is shown, and when it was last updated.
 pub(super) fn team_update(item: &Item) -> Result<(TeamId, &str, Timestamp), Error> {
-    let id = text(item, "sk").and_then(keys::team_of).ok_or_else(|| bad("sk"))?;
+    let id = text(item, "sk")
+        .and_then(keys::team_of)
+        .ok_or_else(|| bad("sk"))?;
     let name = text(item, "name").ok_or_else(|| bad("name"))?;
-    let updated_at = item.get("updated_at").and_then(|value| value.as_n().ok()).and_then(|millis| millis.parse().ok());
-    Ok((id, name, Timestamp::from_millis(updated_at.ok_or_else(|| bad("updated_at"))?)))
+    let updated_at = item
+        .get("updated_at")
+        .and_then(|value| value.as_n().ok())
+        .and_then(|millis| millis.parse().ok());
+    Ok((
+        id,
+        name,
+        Timestamp::from_millis(updated_at.ok_or_else(|| bad("updated_at"))?),
+    ))
 }
 
 /// `ORG#o#TEAM#t`, `LOAD`.
@@ -200,16 +228,48 @@ pub(super) struct LoadItem {
 
 impl LoadItem {
     pub(super) fn new(organization_id: &OrganizationId, team: TeamId, load: Load) -> Self {
-        let Load { turn, open_tickets, waiting_tickets, sla_met, sla_due, eligible } = load;
+        let Load {
+            turn,
+            open_tickets,
+            waiting_tickets,
+            sla_met,
+            sla_due,
+            eligible,
+        } = load;
         let keys::Key { pk, sk } = keys::load(organization_id, team);
-        Self { pk, sk, turn, open_tickets, waiting_tickets, sla_met, sla_due, eligible }
+        Self {
+            pk,
+            sk,
+            turn,
+            open_tickets,
+            waiting_tickets,
+            sla_met,
+            sla_due,
+            eligible,
+        }
     }
 }
 
 /// The load that an item holds.
 pub(super) fn load(item: Item) -> Result<Load, Error> {
-    let LoadItem { pk: _, sk: _, turn, open_tickets, waiting_tickets, sla_met, sla_due, eligible } = from_item(item)?;
-    Ok(Load { turn, open_tickets, waiting_tickets, sla_met, sla_due, eligible })
+    let LoadItem {
+        pk: _,
+        sk: _,
+        turn,
+        open_tickets,
+        waiting_tickets,
+        sla_met,
+        sla_due,
+        eligible,
+    } = from_item(item)?;
+    Ok(Load {
+        turn,
+        open_tickets,
+        waiting_tickets,
+        sla_met,
+        sla_due,
+        eligible,
+    })
 }
 
 /// `ORG#o#TEAM#t`, `GONE`.
@@ -228,9 +288,19 @@ pub(super) struct GoneItem {
 
 impl GoneItem {
     pub(super) fn new(team: &Team, load: Load, deleted_at: Timestamp) -> Self {
-        let Load { turn: _, open_tickets, waiting_tickets, sla_met: _, sla_due: _, eligible: _ } = load;
+        let Load {
+            turn: _,
+            open_tickets,
+            waiting_tickets,
+            sla_met: _,
+            sla_due: _,
+            eligible: _,
+        } = load;
         let key = keys::gone(&team.organization_id, team.id);
-        let keys::Key { pk: gsi1pk, sk: gsi1sk } = keys::work(&key, deleted_at);
+        let keys::Key {
+            pk: gsi1pk,
+            sk: gsi1sk,
+        } = keys::work(&key, deleted_at);
         let keys::Key { pk, sk } = key;
         Self {
             pk,
@@ -246,8 +316,15 @@ impl GoneItem {
 
 /// What an item says a deleted team left.
 pub(super) fn gone(item: Item) -> Result<Gone, Error> {
-    let GoneItem { pk: _, sk: _, gsi1pk: _, gsi1sk: _, open_tickets, waiting_tickets: _, deleted_at: _ } =
-        from_item(item)?;
+    let GoneItem {
+        pk: _,
+        sk: _,
+        gsi1pk: _,
+        gsi1sk: _,
+        open_tickets,
+        waiting_tickets: _,
+        deleted_at: _,
+    } = from_item(item)?;
     Ok(Gone { open_tickets })
 }
 
@@ -278,14 +355,30 @@ impl SpecsItem {
     pub(super) fn new(key: keys::Key, indexed: &Indexed) -> Self {
         let keys::Key { pk, sk } = key;
         let Indexed { rev, topics } = indexed;
-        Self { pk, sk, rev: *rev, topics: topics.iter().map(|topic| topic.as_str().to_owned()).collect() }
+        Self {
+            pk,
+            sk,
+            rev: *rev,
+            topics: topics
+                .iter()
+                .map(|topic| topic.as_str().to_owned())
+                .collect(),
+        }
     }
 }
 
 /// The topics under which the index has a team, by an item.
 pub(super) fn specs(item: Item) -> Result<Indexed, Error> {
-    let SpecsItem { pk: _, sk: _, rev, topics } = from_item(item)?;
-    Ok(Indexed { rev, topics: topics.iter().map(|topic| Folded::of(topic)).collect() })
+    let SpecsItem {
+        pk: _,
+        sk: _,
+        rev,
+        topics,
+    } = from_item(item)?;
+    Ok(Indexed {
+        rev,
+        topics: topics.iter().map(|topic| Folded::of(topic)).collect(),
+    })
 }
 
 /// `ORG#o#PASS`, `PASS`.
@@ -308,7 +401,15 @@ struct PassItem {
 
 /// The organization's pass that an item holds.
 pub(super) fn pass(item: Item) -> Result<RoutingPass, Error> {
-    let PassItem { rev, covered, topics, all_topics, merged_at, lease_until, gsi1pk } = from_item(item)?;
+    let PassItem {
+        rev,
+        covered,
+        topics,
+        all_topics,
+        merged_at,
+        lease_until,
+        gsi1pk,
+    } = from_item(item)?;
     let hashes: Option<_> = topics.iter().map(|text| TopicHash::parse(text)).collect();
     let these = PassTopics::These(hashes.ok_or_else(|| bad("topics"))?);
     Ok(RoutingPass {
@@ -336,8 +437,15 @@ impl NameClaimItem {
     pub(super) fn new(team: &Team) -> Self {
         let name = team.name.folded();
         let keys::Key { pk, sk } = keys::name_claim(&team.organization_id, &name);
-        let folded = keys::folded_name_of(&sk).is_none().then(|| name.as_str().to_owned());
-        Self { pk, sk, team_id: team.id.uuid().to_string(), folded }
+        let folded = keys::folded_name_of(&sk)
+            .is_none()
+            .then(|| name.as_str().to_owned());
+        Self {
+            pk,
+            sk,
+            team_id: team.id.uuid().to_string(),
+            folded,
+        }
     }
 }
 
@@ -346,9 +454,13 @@ pub(super) const NAME_CLAIM: &str = "sk, team_id, folded";
 
 /// Returns the team of a name claim and its folded name.
 pub(super) fn name_claim(item: &Item) -> Result<(TeamId, Folded), Error> {
-    let team = text(item, "team_id").and_then(|id| TeamId::parse(id).ok()).ok_or_else(|| bad("team_id"))?;
+    let team = text(item, "team_id")
+        .and_then(|id| TeamId::parse(id).ok())
+        .ok_or_else(|| bad("team_id"))?;
     let folded = text(item, "sk").and_then(keys::folded_name_of);
-    let folded = folded.or_else(|| text(item, "folded").map(Folded::from_folded)).ok_or_else(|| bad("folded"))?;
+    let folded = folded
+        .or_else(|| text(item, "folded").map(Folded::from_folded))
+        .ok_or_else(|| bad("folded"))?;
     Ok((team, folded))
 }
 
@@ -380,14 +492,44 @@ struct UserAttributes {
 
 impl UserAttributes {
     fn new(user: &User) -> Self {
-        let User { id: _, name, email, role, avatar_url, status, version } = user.clone();
-        Self { name, email, role, avatar_url, status: status.as_str().to_owned(), profile_version: version }
+        let User {
+            id: _,
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            version,
+        } = user.clone();
+        Self {
+            name,
+            email,
+            role,
+            avatar_url,
+            status: status.as_str().to_owned(),
+            profile_version: version,
+        }
     }
 
     fn into_user(self, id: UserId) -> Result<User, Error> {
-        let Self { name, email, role, avatar_url, status, profile_version } = self;
+        let Self {
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            profile_version,
+        } = self;
         let status = UserStatus::parse(&status).ok_or_else(|| bad("status"))?;
-        Ok(User { id, name, email, role, avatar_url, status, version: profile_version })
+        Ok(User {
+            id,
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            version: profile_version,
+        })
     }
 }
 
@@ -428,7 +570,13 @@ struct SaidAttribute {
 
 impl SaidAttribute {
     fn new(said: &Said) -> Self {
-        let Said { name, email, role, avatar_url, status } = said;
+        let Said {
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+        } = said;
         let text = |version: &Option<EventVersion>| version.as_ref().map(version_text);
         Self {
             name: text(name),
@@ -440,7 +588,13 @@ impl SaidAttribute {
     }
 
     fn into_said(self) -> Option<Said> {
-        let Self { name, email, role, avatar_url, status } = self;
+        let Self {
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+        } = self;
         let version = |text: Option<String>| match text {
             Some(text) => parse_version(&text).map(Some),
             None => Some(None),
@@ -459,7 +613,15 @@ impl UserItem {
     /// A profile that was not put together from events.
     pub(super) fn new(organization_id: &OrganizationId, user: &User) -> Self {
         let keys::Key { pk, sk } = keys::user(organization_id, user.id);
-        Self { pk, sk, gsi1pk: None, gsi1sk: None, profile: UserAttributes::new(user), rev: 0, said: None }
+        Self {
+            pk,
+            sk,
+            gsi1pk: None,
+            gsi1sk: None,
+            profile: UserAttributes::new(user),
+            rev: 0,
+            said: None,
+        }
     }
 
     /// A profile that is written for the `rev`th time, with a mark if its copies are unfinished.
@@ -471,13 +633,27 @@ impl UserItem {
     ) -> Self {
         let Profile { user, said } = profile;
         let (gsi1pk, gsi1sk) = mark.map(|mark| (mark.pk, mark.sk)).unzip();
-        Self { gsi1pk, gsi1sk, rev, said: Some(SaidAttribute::new(said)), ..Self::new(organization_id, user) }
+        Self {
+            gsi1pk,
+            gsi1sk,
+            rev,
+            said: Some(SaidAttribute::new(said)),
+            ..Self::new(organization_id, user)
+        }
     }
 }
 
 /// The user that an item tells of.
 pub(super) fn user(id: UserId, item: Item) -> Result<User, Error> {
-    let UserItem { pk: _, sk: _, gsi1pk: _, gsi1sk: _, profile, rev: _, said: _ } = from_item(item)?;
+    let UserItem {
+        pk: _,
+        sk: _,
+        gsi1pk: _,
+        gsi1sk: _,
+        profile,
+        rev: _,
+        said: _,
+    } = from_item(item)?;
     profile.into_user(id)
 }
 
@@ -493,16 +669,30 @@ pub(super) struct StoredProfile {
 
 /// The profile that an item holds of the user with this id.
 pub(super) fn profile(id: UserId, item: Item) -> Result<StoredProfile, Error> {
-    let UserItem { pk: _, sk: _, gsi1pk, gsi1sk, profile, rev, said } = from_item(item)?;
+    let UserItem {
+        pk: _,
+        sk: _,
+        gsi1pk,
+        gsi1sk,
+        profile,
+        rev,
+        said,
+    } = from_item(item)?;
     let user = profile.into_user(id)?;
     let said = match said {
         Some(said) => said.into_said().ok_or_else(|| bad("said"))?,
-        None => {
-            Said::all(&EventVersion { at: Timestamp::from_millis(user.version), time: None, event_id: String::new() })
-        }
+        None => Said::all(&EventVersion {
+            at: Timestamp::from_millis(user.version),
+            time: None,
+            event_id: String::new(),
+        }),
     };
     let mark = gsi1pk.zip(gsi1sk).map(|(pk, sk)| keys::Key { pk, sk });
-    Ok(StoredProfile { profile: Profile { user, said }, rev, mark })
+    Ok(StoredProfile {
+        profile: Profile { user, said },
+        rev,
+        mark,
+    })
 }
 
 /// `ORG#o#TEAM#t`, `MEMBER#u`.
@@ -537,7 +727,10 @@ impl MemberItem {
             resolved: Resolved { tickets, total_ms },
         } = member;
         let keys::Key { pk, sk } = keys::membership(organization_id, team, user.id);
-        let keys::Key { pk: gsi1pk, sk: gsi1sk } = keys::membership_by_user(organization_id, team, user.id);
+        let keys::Key {
+            pk: gsi1pk,
+            sk: gsi1sk,
+        } = keys::membership_by_user(organization_id, team, user.id);
         Self {
             pk,
             sk,
@@ -582,11 +775,15 @@ pub(super) fn member(item: Item) -> Result<Member, Error> {
         last_turn,
         open_tickets,
         in_progress_tickets,
-        resolved: Resolved { tickets: resolved_tickets, total_ms: resolved_ms },
+        resolved: Resolved {
+            tickets: resolved_tickets,
+            total_ms: resolved_ms,
+        },
     })
 }
 
-/// `ORG#o#TEAM#t`, `PAST#u`. It has no index key and no profile, so that copies of profiles and erasure leave it alone.
+/// `ORG#o#TEAM#t`, `PAST#u`. It has no index key and no profile, so that copies of profiles and
+/// erasure leave it alone.
 #[derive(Serialize, Deserialize)]
 pub(super) struct PastItem {
     pk: String,
@@ -625,12 +822,33 @@ impl PastItem {
 
 /// Returns the counters of a user who is not a member, and their team.
 pub(super) fn past(item: Item) -> Result<(TeamId, Past), Error> {
-    let PastItem { pk, sk, rev, last_turn, open_tickets, in_progress_tickets, resolved_tickets, resolved_ms } =
-        from_item(item)?;
+    let PastItem {
+        pk,
+        sk,
+        rev,
+        last_turn,
+        open_tickets,
+        in_progress_tickets,
+        resolved_tickets,
+        resolved_ms,
+    } = from_item(item)?;
     let team = keys::team_of_partition(&pk).ok_or_else(|| bad("pk"))?;
     let user_id = keys::past_of(&sk).ok_or_else(|| bad("sk"))?;
-    let resolved = Resolved { tickets: resolved_tickets, total_ms: resolved_ms };
-    Ok((team, Past { user_id, rev, last_turn, open_tickets, in_progress_tickets, resolved }))
+    let resolved = Resolved {
+        tickets: resolved_tickets,
+        total_ms: resolved_ms,
+    };
+    Ok((
+        team,
+        Past {
+            user_id,
+            rev,
+            last_turn,
+            open_tickets,
+            in_progress_tickets,
+            resolved,
+        },
+    ))
 }
 
 /// `ORG#o#TICKET#k`, `TICKET`.
@@ -668,8 +886,9 @@ pub(super) struct TicketItem {
     decision: DecisionAttribute,
 }
 
-/// Writes each version once, after the codes of the fields that have it: `spcbgnrdt#1708790000000#1708790000123#event-1`. One
-/// event often sets most of the fields, and a ticket has to fit a write unit of 1 KB.
+/// Writes each version once, after the codes of the fields that have it:
+/// `spcbgnrdt#1708790000000#1708790000123#event-1`. One event often sets most of the fields, and a
+/// ticket has to fit a write unit of 1 KB.
 fn ticket_version_texts(versions: &TicketVersions) -> Vec<String> {
     let TicketVersions {
         status,
@@ -700,7 +919,10 @@ fn ticket_version_texts(versions: &TicketVersions) -> Vec<String> {
             codes_of.entry(version).or_default().push(code);
         }
     }
-    codes_of.into_iter().map(|(version, codes)| format!("{codes}#{}", version_text(version))).collect()
+    codes_of
+        .into_iter()
+        .map(|(version, codes)| format!("{codes}#{}", version_text(version)))
+        .collect()
 }
 
 fn parse_ticket_versions(texts: &[String]) -> Option<TicketVersions> {
@@ -756,7 +978,8 @@ struct CandidateAttribute {
     why_not: Option<String>,
 }
 
-/// Writes a version as the milliseconds of `at`, those of `time` (empty where it is absent) and the event's id.
+/// Writes a version as the milliseconds of `at`, those of `time` (empty where it is absent) and the
+/// event's id.
 fn version_text(EventVersion { at, time, event_id }: &EventVersion) -> String {
     let time = time.map_or_else(String::new, |time| time.millis().to_string());
     format!("{}#{time}#{event_id}", at.millis())
@@ -766,8 +989,16 @@ fn parse_version(text: &str) -> Option<EventVersion> {
     let (at, rest) = text.split_once('#')?;
     let (time, event_id) = rest.split_once('#')?;
     let moment = |millis: &str| millis.parse().ok().map(Timestamp::from_millis);
-    let time = if time.is_empty() { None } else { Some(moment(time)?) };
-    Some(EventVersion { at: moment(at)?, time, event_id: event_id.to_owned() })
+    let time = if time.is_empty() {
+        None
+    } else {
+        Some(moment(time)?)
+    };
+    Some(EventVersion {
+        at: moment(at)?,
+        time,
+        event_id: event_id.to_owned(),
+    })
 }
 
 impl TicketItem {
@@ -792,7 +1023,9 @@ impl TicketItem {
         } = ticket;
         let folded = |text: &Folded| text.as_str().to_owned();
         let keys::Key { pk, sk } = keys::ticket(organization_id, id);
-        let (gsi1pk, gsi1sk) = keys::ticket_by_state(organization_id, ticket).map(|key| (key.pk, key.sk)).unzip();
+        let (gsi1pk, gsi1sk) = keys::ticket_by_state(organization_id, ticket)
+            .map(|key| (key.pk, key.sk))
+            .unzip();
         Self {
             pk,
             sk,
@@ -866,7 +1099,10 @@ impl DecisionAttribute {
             fallback: strategy_of(fallback)?,
             considered,
             eligible,
-            candidates: candidates.into_iter().map(CandidateAttribute::into_candidate).collect::<Option<_>>()?,
+            candidates: candidates
+                .into_iter()
+                .map(CandidateAttribute::into_candidate)
+                .collect::<Option<_>>()?,
             replaces_missing_team,
             decided_at: Timestamp::from_millis(decided_at),
         })
@@ -875,7 +1111,13 @@ impl DecisionAttribute {
 
 impl CandidateAttribute {
     fn new(candidate: &Candidate) -> Self {
-        let Candidate { user_id, open_tickets, last_turn, matched_skills, why_not } = *candidate;
+        let Candidate {
+            user_id,
+            open_tickets,
+            last_turn,
+            matched_skills,
+            why_not,
+        } = *candidate;
         Self {
             user_id: user_id.uuid().to_string(),
             open_tickets,
@@ -886,7 +1128,13 @@ impl CandidateAttribute {
     }
 
     fn into_candidate(self) -> Option<Candidate> {
-        let Self { user_id, open_tickets, last_turn, matched_skills, why_not } = self;
+        let Self {
+            user_id,
+            open_tickets,
+            last_turn,
+            matched_skills,
+            why_not,
+        } = self;
         Some(Candidate {
             user_id: UserId::parse(&user_id).ok()?,
             open_tickets,
@@ -936,14 +1184,23 @@ pub(super) fn ticket(item: Item) -> Result<Ticket, Error> {
         resolved_at: resolved_at.map(Timestamp::from_millis),
         due_at: due_at.map(Timestamp::from_millis),
         closed_at: closed_at.map(Timestamp::from_millis),
-        team_id: team_id.as_deref().map(TeamId::parse).transpose().map_err(|_| bad("team_id"))?,
-        assignee_id: assignee_id.as_deref().map(UserId::parse).transpose().map_err(|_| bad("assignee_id"))?,
+        team_id: team_id
+            .as_deref()
+            .map(TeamId::parse)
+            .transpose()
+            .map_err(|_| bad("team_id"))?,
+        assignee_id: assignee_id
+            .as_deref()
+            .map(UserId::parse)
+            .transpose()
+            .map_err(|_| bad("assignee_id"))?,
         state: TicketState::parse(&state).ok_or_else(|| bad("state"))?,
         decision: decision.into_decision().ok_or_else(|| bad("decision"))?,
     })
 }
 
-/// `ORG#o#IDEM#<subject>#0#<key>`, `IDEM`: head of a saved response. `expires_at` is the table's TTL attribute, in seconds.
+/// `ORG#o#IDEM#<subject>#0#<key>`, `IDEM`: head of a saved response. `expires_at` is the table's
+/// TTL attribute, in seconds.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ResponseItem {
     pk: String,
@@ -959,20 +1216,57 @@ pub(super) struct ResponseItem {
 }
 
 impl ResponseItem {
-    pub(super) fn new(organization_id: &OrganizationId, request: &Idempotency, saved: SavedResponse) -> Self {
-        let SavedResponse { fingerprint, status, version, parts, compressed, expires_at } = saved;
+    pub(super) fn new(
+        organization_id: &OrganizationId,
+        request: &Idempotency,
+        saved: SavedResponse,
+    ) -> Self {
+        let SavedResponse {
+            fingerprint,
+            status,
+            version,
+            parts,
+            compressed,
+            expires_at,
+        } = saved;
         let keys::Key { pk, sk } = keys::saved_response(organization_id, request, 0);
-        Self { pk, sk, fingerprint, status, version, parts, compressed, expires_at }
+        Self {
+            pk,
+            sk,
+            fingerprint,
+            status,
+            version,
+            parts,
+            compressed,
+            expires_at,
+        }
     }
 }
 
 /// Returns the head of a saved response that an item holds.
 pub(super) fn saved_response(item: Item) -> Result<SavedResponse, Error> {
-    let ResponseItem { pk: _, sk: _, fingerprint, status, version, parts, compressed, expires_at } = from_item(item)?;
-    Ok(SavedResponse { fingerprint, status, version, parts, compressed, expires_at })
+    let ResponseItem {
+        pk: _,
+        sk: _,
+        fingerprint,
+        status,
+        version,
+        parts,
+        compressed,
+        expires_at,
+    } = from_item(item)?;
+    Ok(SavedResponse {
+        fingerprint,
+        status,
+        version,
+        parts,
+        compressed,
+        expires_at,
+    })
 }
 
-/// `ORG#o#IDEM#<subject>#<part>#<key>`, `IDEM`: further part of a saved response, with the expiry of its head.
+/// `ORG#o#IDEM#<subject>#<part>#<key>`, `IDEM`: further part of a saved response, with the expiry
+/// of its head.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ResponsePartItem {
     pk: String,
@@ -991,18 +1285,31 @@ impl ResponsePartItem {
         expires_at: i64,
     ) -> Self {
         let keys::Key { pk, sk } = keys::saved_response(organization_id, request, part);
-        Self { pk, sk, compressed, expires_at }
+        Self {
+            pk,
+            sk,
+            compressed,
+            expires_at,
+        }
     }
 }
 
 /// Returns the further part of a saved response that an item holds.
 pub(super) fn saved_part(item: Item) -> Result<SavedPart, Error> {
-    let ResponsePartItem { pk: _, sk: _, compressed, expires_at } = from_item(item)?;
-    Ok(SavedPart { compressed, expires_at })
+    let ResponsePartItem {
+        pk: _,
+        sk: _,
+        compressed,
+        expires_at,
+    } = from_item(item)?;
+    Ok(SavedPart {
+        compressed,
+        expires_at,
+    })
 }
 
-/// `KEY#<sha256>`, `KEY`. The end of a key's life is not called `expires_at`: that is the table's TTL attribute, and an
-/// expired key stays in the operator's list.
+/// `KEY#<sha256>`, `KEY`. The end of a key's life is not called `expires_at`: that is the table's
+/// TTL attribute, and an expired key stays in the operator's list.
 #[derive(Serialize, Deserialize)]
 pub(super) struct ApiKeyItem {
     pk: String,
@@ -1025,10 +1332,22 @@ pub(super) struct ApiKeyItem {
 
 impl ApiKeyItem {
     pub(super) fn new(key: &ApiKey) -> Self {
-        let ApiKey { hash, kind, organization_id, scopes, allowed_networks, name, created_at, expires_at, revoked_at } =
-            key;
+        let ApiKey {
+            hash,
+            kind,
+            organization_id,
+            scopes,
+            allowed_networks,
+            name,
+            created_at,
+            expires_at,
+            revoked_at,
+        } = key;
         let keys::Key { pk, sk } = keys::api_key(*hash);
-        let keys::Key { pk: gsi1pk, sk: gsi1sk } = keys::api_key_by_organization(organization_id, created_at.millis());
+        let keys::Key {
+            pk: gsi1pk,
+            sk: gsi1sk,
+        } = keys::api_key_by_organization(organization_id, created_at.millis());
         Self {
             pk,
             sk,
@@ -1036,7 +1355,10 @@ impl ApiKeyItem {
             gsi1sk,
             organization_id: organization_id.as_str().to_owned(),
             kind: kind.as_str().to_owned(),
-            scopes: scopes.iter().map(|scope| scope.as_str().to_owned()).collect(),
+            scopes: scopes
+                .iter()
+                .map(|scope| scope.as_str().to_owned())
+                .collect(),
             allowed_networks: allowed_networks.iter().map(IpNet::to_string).collect(),
             name: name.clone(),
             created_at: created_at.millis(),
@@ -1065,9 +1387,13 @@ pub(super) fn api_key(item: Item) -> Result<ApiKey, Error> {
     Ok(ApiKey {
         hash: keys::api_key_hash(&pk).ok_or_else(|| bad("pk"))?,
         kind: KeyKind::parse(&kind).ok_or_else(|| bad("kind"))?,
-        organization_id: OrganizationId::parse(&organization_id).map_err(|_| bad("organization_id"))?,
+        organization_id: OrganizationId::parse(&organization_id)
+            .map_err(|_| bad("organization_id"))?,
         // A scope of some later version grants nothing here.
-        scopes: scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+        scopes: scopes
+            .iter()
+            .filter_map(|scope| Scope::parse(scope))
+            .collect(),
         // A network that cannot be read must not open the key to every address.
         allowed_networks: allowed_networks
             .iter()
@@ -1104,7 +1430,13 @@ struct TokenKeyAttribute {
 
 impl TokenIssuerItem {
     pub(super) fn new(issuer: &TokenIssuer) -> Self {
-        let TokenIssuer { organization_id, keys, issuer, audience, updated_at } = issuer;
+        let TokenIssuer {
+            organization_id,
+            keys,
+            issuer,
+            audience,
+            updated_at,
+        } = issuer;
         let keys::Key { pk, sk } = keys::token_issuer(organization_id);
         Self {
             pk,
@@ -1121,22 +1453,44 @@ impl TokenKeyAttribute {
     fn new(key: &TokenKey) -> Self {
         let TokenKey { kid, key } = key;
         let (n, e) = key.to_base64url();
-        Self { kid: kid.clone(), n, e }
+        Self {
+            kid: kid.clone(),
+            n,
+            e,
+        }
     }
 
     fn into_key(self) -> Option<TokenKey> {
         let Self { kid, n, e } = self;
-        Some(TokenKey { kid, key: RsaPublicKey::parse(&n, &e).ok()? })
+        Some(TokenKey {
+            kid,
+            key: RsaPublicKey::parse(&n, &e).ok()?,
+        })
     }
 }
 
 /// What an item says that the tokens of `organization_id` are held to.
-pub(super) fn token_issuer(organization_id: &OrganizationId, item: Item) -> Result<TokenIssuer, Error> {
-    let TokenIssuerItem { pk: _, sk: _, keys, issuer, audience, updated_at } = from_item(item)?;
-    let keys = keys.into_iter().map(TokenKeyAttribute::into_key).collect::<Option<_>>();
+pub(super) fn token_issuer(
+    organization_id: &OrganizationId,
+    item: Item,
+) -> Result<TokenIssuer, Error> {
+    let TokenIssuerItem {
+        pk: _,
+        sk: _,
+        keys,
+        issuer,
+        audience,
+        updated_at,
+    } = from_item(item)?;
+    let keys = keys
+        .into_iter()
+        .map(TokenKeyAttribute::into_key)
+        .collect::<Option<_>>();
     Ok(TokenIssuer {
         organization_id: organization_id.clone(),
-        keys: keys.and_then(|keys| TokenKeys::parse(keys).ok()).ok_or_else(|| bad("keys"))?,
+        keys: keys
+            .and_then(|keys| TokenKeys::parse(keys).ok())
+            .ok_or_else(|| bad("keys"))?,
         issuer,
         audience,
         updated_at: Timestamp::from_millis(updated_at),
@@ -1205,26 +1559,80 @@ mod tests {
     #[test]
     fn every_record_survives_the_table() {
         let expected = operations();
-        assert_eq!(team(&org(), to_item(TeamItem::new(&expected)).unwrap()).unwrap(), expected);
+        assert_eq!(
+            team(&org(), to_item(TeamItem::new(&expected)).unwrap()).unwrap(),
+            expected
+        );
 
-        let expected = Load { turn: 9, open_tickets: 4, waiting_tickets: 1, sla_met: 2, sla_due: 3, eligible: 5 };
-        assert_eq!(load(to_item(LoadItem::new(&org(), operations().id, expected)).unwrap()).unwrap(), expected);
+        let expected = Load {
+            turn: 9,
+            open_tickets: 4,
+            waiting_tickets: 1,
+            sla_met: 2,
+            sla_due: 3,
+            eligible: 5,
+        };
+        assert_eq!(
+            load(to_item(LoadItem::new(&org(), operations().id, expected)).unwrap()).unwrap(),
+            expected
+        );
 
         let expected = alex();
-        assert_eq!(user(alex().id, to_item(UserItem::new(&org(), &expected)).unwrap()).unwrap(), expected);
+        assert_eq!(
+            user(
+                alex().id,
+                to_item(UserItem::new(&org(), &expected)).unwrap()
+            )
+            .unwrap(),
+            expected
+        );
 
-        let version =
-            |event_id: &str| EventVersion { at: Timestamp::from_millis(3), time: None, event_id: event_id.to_owned() };
-        let imported = profile(alex().id, to_item(UserItem::new(&org(), &expected)).unwrap()).unwrap();
-        let all_said = Profile { user: alex(), said: Said::all(&version("")) };
-        assert_eq!(imported, StoredProfile { profile: all_said, rev: 0, mark: None });
-        let timed = EventVersion { time: Some(Timestamp::from_millis(-4)), ..version("a#b") };
-        let said = Said { name: None, role: Some(timed), ..Said::all(&version("a#b")) };
+        let version = |event_id: &str| EventVersion {
+            at: Timestamp::from_millis(3),
+            time: None,
+            event_id: event_id.to_owned(),
+        };
+        let imported = profile(
+            alex().id,
+            to_item(UserItem::new(&org(), &expected)).unwrap(),
+        )
+        .unwrap();
+        let all_said = Profile {
+            user: alex(),
+            said: Said::all(&version("")),
+        };
+        assert_eq!(
+            imported,
+            StoredProfile {
+                profile: all_said,
+                rev: 0,
+                mark: None
+            }
+        );
+        let timed = EventVersion {
+            time: Some(Timestamp::from_millis(-4)),
+            ..version("a#b")
+        };
+        let said = Said {
+            name: None,
+            role: Some(timed),
+            ..Said::all(&version("a#b"))
+        };
         let expected = Profile { user: alex(), said };
-        let mark = Some(keys::work(&keys::user(&org(), alex().id), Timestamp::from_millis(5)));
+        let mark = Some(keys::work(
+            &keys::user(&org(), alex().id),
+            Timestamp::from_millis(5),
+        ));
         for mark in [None, mark] {
             let item = to_item(UserItem::of_profile(&org(), &expected, 4, mark.clone())).unwrap();
-            assert_eq!(profile(alex().id, item).unwrap(), StoredProfile { profile: expected.clone(), rev: 4, mark });
+            assert_eq!(
+                profile(alex().id, item).unwrap(),
+                StoredProfile {
+                    profile: expected.clone(),
+                    rev: 4,
+                    mark
+                }
+            );
         }
 
         let versions = TicketVersions {
@@ -1239,18 +1647,43 @@ mod tests {
 
         let bounded = ["192.0.2.0/24", "2001:db8::7/128"].map(|network| network.parse().unwrap());
         for networks in [Vec::new(), bounded.into()] {
-            let expected = ApiKey { allowed_networks: networks, ..key_record() };
-            assert_eq!(api_key(to_item(ApiKeyItem::new(&expected)).unwrap()).unwrap(), expected);
+            let expected = ApiKey {
+                allowed_networks: networks,
+                ..key_record()
+            };
+            assert_eq!(
+                api_key(to_item(ApiKeyItem::new(&expected)).unwrap()).unwrap(),
+                expected
+            );
         }
 
-        let mut expected =
-            Member::joining(alex(), Tags::parse(["VPN"]).unwrap(), None, 7, Timestamp::from_millis(5)).unwrap();
-        expected.resolved = Resolved { tickets: 2, total_ms: 99 };
-        assert_eq!(member(to_item(MemberItem::new(&org(), operations().id, &expected)).unwrap()).unwrap(), expected);
+        let mut expected = Member::joining(
+            alex(),
+            Tags::parse(["VPN"]).unwrap(),
+            None,
+            7,
+            Timestamp::from_millis(5),
+        )
+        .unwrap();
+        expected.resolved = Resolved {
+            tickets: 2,
+            total_ms: 99,
+        };
+        assert_eq!(
+            member(to_item(MemberItem::new(&org(), operations().id, &expected)).unwrap()).unwrap(),
+            expected
+        );
 
-        let expected = Past { open_tickets: 3, in_progress_tickets: 1, ..expected.leaving() };
+        let expected = Past {
+            open_tickets: 3,
+            in_progress_tickets: 1,
+            ..expected.leaving()
+        };
         let item = to_item(PastItem::new(&org(), operations().id, &expected)).unwrap();
-        let attributes: Vec<_> = item.keys().filter(|name| name.starts_with("gsi") || *name == "name").collect();
+        let attributes: Vec<_> = item
+            .keys()
+            .filter(|name| name.starts_with("gsi") || *name == "name")
+            .collect();
         assert_eq!(attributes, [""; 0], "no index key and no profile");
         assert_eq!(past(item).unwrap(), (operations().id, expected));
 
@@ -1265,7 +1698,10 @@ mod tests {
             audience: None,
             updated_at: Timestamp::from_millis(7),
         };
-        assert_eq!(token_issuer(&org(), to_item(TokenIssuerItem::new(&expected)).unwrap()).unwrap(), expected);
+        assert_eq!(
+            token_issuer(&org(), to_item(TokenIssuerItem::new(&expected)).unwrap()).unwrap(),
+            expected
+        );
 
         let request = Idempotency {
             subject: Subject::of_key(key_record().hash),
@@ -1283,28 +1719,52 @@ mod tests {
                 expires_at: 9,
             };
             let item = to_item(ResponseItem::new(&org(), &request, head)).unwrap();
-            assert!(item["compressed"].is_b(), "stored as bytes, and not as a list of numbers");
-            let SavedResponse { fingerprint, status, version: read, parts, compressed, expires_at } =
-                saved_response(item).unwrap();
-            assert_eq!((fingerprint, status), (request.fingerprint.to_string(), 201));
-            assert_eq!((read, parts, compressed, expires_at), (version, 2, bytes.clone(), 9));
+            assert!(
+                item["compressed"].is_b(),
+                "stored as bytes, and not as a list of numbers"
+            );
+            let SavedResponse {
+                fingerprint,
+                status,
+                version: read,
+                parts,
+                compressed,
+                expires_at,
+            } = saved_response(item).unwrap();
+            assert_eq!(
+                (fingerprint, status),
+                (request.fingerprint.to_string(), 201)
+            );
+            assert_eq!(
+                (read, parts, compressed, expires_at),
+                (version, 2, bytes.clone(), 9)
+            );
         }
         let item = to_item(ResponsePartItem::new(&org(), &request, 1, bytes.clone(), 9)).unwrap();
         assert!(item["compressed"].is_b());
-        let SavedPart { compressed, expires_at } = saved_part(item).unwrap();
+        let SavedPart {
+            compressed,
+            expires_at,
+        } = saved_part(item).unwrap();
         assert_eq!((compressed, expires_at), (bytes, 9));
     }
 
     #[test]
     fn name_claim_keeps_team_and_folded_name() {
         let claim = |name: &str| {
-            let team = Team { name: TeamName::parse(name).unwrap(), ..operations() };
+            let team = Team {
+                name: TeamName::parse(name).unwrap(),
+                ..operations()
+            };
             to_item(NameClaimItem::new(&team)).unwrap()
         };
         let (short, long) = ("Network Operations", "🦀".repeat(TeamName::MAX_CHARS));
         for (name, keeps_folded) in [(short, false), (&*long, true)] {
             assert_eq!(claim(name).contains_key("folded"), keeps_folded, "{name}");
-            assert_eq!(name_claim(&claim(name)).unwrap(), (operations().id, Folded::of(name)));
+            assert_eq!(
+                name_claim(&claim(name)).unwrap(),
+                (operations().id, Folded::of(name))
+            );
         }
         let mut foreign = claim(&long);
         foreign.remove("folded");
@@ -1314,17 +1774,28 @@ mod tests {
     #[test]
     fn a_network_that_cannot_be_read_opens_a_key_to_nobody() {
         let mut item = to_item(ApiKeyItem::new(&key_record())).unwrap();
-        let networks = ["192.0.2.0/24", "anywhere"].map(|network| AttributeValue::S(network.to_owned()));
-        item.insert("allowed_networks".to_owned(), AttributeValue::L(networks.into()));
-        let Err(Error::Internal(why)) = api_key(item) else { panic!("accepted") };
+        let networks =
+            ["192.0.2.0/24", "anywhere"].map(|network| AttributeValue::S(network.to_owned()));
+        item.insert(
+            "allowed_networks".to_owned(),
+            AttributeValue::L(networks.into()),
+        );
+        let Err(Error::Internal(why)) = api_key(item) else {
+            panic!("accepted")
+        };
         assert!(why.to_string().contains("allowed_networks"), "{why}");
     }
 
     #[test]
     fn a_foreign_item_is_an_error_that_names_the_attribute() {
         let mut item = to_item(TeamItem::new(&operations())).unwrap();
-        item.insert("queue_strategy".to_owned(), AttributeValue::S("by_lot".to_owned()));
-        let Err(Error::Internal(why)) = team(&org(), item) else { panic!("accepted") };
+        item.insert(
+            "queue_strategy".to_owned(),
+            AttributeValue::S("by_lot".to_owned()),
+        );
+        let Err(Error::Internal(why)) = team(&org(), item) else {
+            panic!("accepted")
+        };
         assert!(why.to_string().contains("queue_strategy"), "{why}");
     }
 }

@@ -1,9 +1,9 @@
 //! Every key of the table: the one place where a key string is built or taken apart.
 //!
-//! Each `pk` of the table begins with the organization or with the hash of a key or another subject, so that no query can
-//! reach another tenant; so does each `gsi1pk` but `WORK#x`, which no request reads. The parts are separated by `#`, which no
-//! organization id, UUID or hash can hold; a folded name or tag comes last in its key, and so does a client's key for its
-//! request.
+//! Each `pk` of the table begins with the organization or with the hash of a key or another
+//! subject, so that no query can reach another tenant; so does each `gsi1pk` but `WORK#x`, which no
+//! request reads. The parts are separated by `#`, which no organization id, UUID or hash can hold;
+//! a folded name or tag comes last in its key, and so does a client's key for its request.
 
 use std::collections::HashMap;
 
@@ -11,11 +11,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use crate::domain::{
-    Folded, Idempotency, KeyHash, OrganizationId, RingPlace, Subject, TeamId, Ticket, TicketId, TicketState, Timestamp,
-    TopicFilter, UserId, hex,
+    Folded, Idempotency, KeyHash, OrganizationId, RingPlace, Subject, TeamId, Ticket, TicketId,
+    TicketState, Timestamp, TopicFilter, UserId, hex,
 };
 
-/// The most bytes of a partition key and of a sort key (Amazon `DynamoDB` Developer Guide, "Constraints in Amazon `DynamoDB`",
+/// The most bytes of a partition key and of a sort key (Amazon `DynamoDB` Developer Guide,
+/// "Constraints in Amazon `DynamoDB`",
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
 const MAX_PARTITION_KEY_BYTES: usize = 2048;
 const MAX_SORT_KEY_BYTES: usize = 1024;
@@ -26,12 +27,14 @@ pub(super) const TEAMS: &str = "TEAM#";
 pub(super) const MEMBERS: &str = "MEMBER#";
 /// The prefix of the sort keys of the counters of users who are not members.
 const PASTS: &str = "PAST#";
-/// The range of the sort keys of memberships and of counters of users who are not members, and of nothing else: `$` follows `#`.
+/// The range of the sort keys of memberships and of counters of users who are not members, and of
+/// nothing else: `$` follows `#`.
 pub(super) const MEMBERS_AND_PASTS: (&str, &str) = (MEMBERS, "PAST$");
 const LOAD: &str = "LOAD";
 const GONE: &str = "GONE";
-/// The first and the last sort key of what routing reads of a team's partition: the tombstone or the load, and the
-/// memberships. No other item of the partition has a sort key in this range: `$` follows `#`.
+/// The first and the last sort key of what routing reads of a team's partition: the tombstone or
+/// the load, and the memberships. No other item of the partition has a sort key in this range: `$`
+/// follows `#`.
 pub(super) const DESK: (&str, &str) = (GONE, "MEMBER$");
 /// The prefix of the sort keys of leads.
 pub(super) const LEADS: &str = "LEAD#";
@@ -52,7 +55,10 @@ pub(super) struct Key {
 
 impl Key {
     fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
-        Self { pk: pk.into(), sk: sk.into() }
+        Self {
+            pk: pk.into(),
+            sk: sk.into(),
+        }
     }
 
     /// The key as DynamoDB takes it.
@@ -76,7 +82,10 @@ pub(super) fn organization_partition(org: &OrganizationId) -> String {
 
 /// A team: the fields that people edit.
 pub(super) fn team(org: &OrganizationId, team: TeamId) -> Key {
-    Key::new(organization_partition(org), format!("{TEAMS}{}", team.uuid()))
+    Key::new(
+        organization_partition(org),
+        format!("{TEAMS}{}", team.uuid()),
+    )
 }
 
 /// The partition of a team's load or tombstone, and of its memberships.
@@ -99,37 +108,49 @@ pub(super) fn work_partition(shard: u8) -> String {
     format!("WORK#{shard:x}")
 }
 
-/// The mark of an unfinished item: the index key under which the schedule finds the item. A hash of the item's own key
-/// chooses the shard, so that the writes of many organizations spread over all shards.
+/// The mark of an unfinished item: the index key under which the schedule finds the item. A hash of
+/// the item's own key chooses the shard, so that the writes of many organizations spread over all
+/// shards.
 pub(super) fn work(item: &Key, since: Timestamp) -> Key {
     let Key { pk, sk } = item;
     let hash: [u8; 32] = Sha256::digest(format!("{pk}/{sk}")).into();
-    Key::new(work_partition(hash[0] >> 4), format!("{:015}#{pk}#{sk}", since.millis().max(0)))
+    Key::new(
+        work_partition(hash[0] >> 4),
+        format!("{:015}#{pk}#{sk}", since.millis().max(0)),
+    )
 }
 
 /// The time since when an item is unfinished, by its mark.
 pub(super) fn unfinished_since(gsi1sk: &str) -> Option<Timestamp> {
-    Some(Timestamp::from_millis(gsi1sk.split('#').next()?.parse().ok()?))
+    Some(Timestamp::from_millis(
+        gsi1sk.split('#').next()?.parse().ok()?,
+    ))
 }
 
 /// Returns the partition of an organization's name claims.
 ///
-/// It is apart from the teams, so that a list that reads all names takes no capacity from the reads of teams.
+/// It is apart from the teams, so that a list that reads all names takes no capacity from the reads
+/// of teams.
 pub(super) fn names_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#NAMES")
 }
 
 /// Returns the key of a team's claim on its name.
 pub(super) fn name_claim(org: &OrganizationId, name: &Folded) -> Key {
-    Key::new(names_partition(org), with_folded("NAME", name, MAX_SORT_KEY_BYTES))
+    Key::new(
+        names_partition(org),
+        with_folded("NAME", name, MAX_SORT_KEY_BYTES),
+    )
 }
 
-/// Returns the folded name that the sort key of a name claim holds. `None` for a claim whose key has the name's hash.
+/// Returns the folded name that the sort key of a name claim holds. `None` for a claim whose key
+/// has the name's hash.
 pub(super) fn folded_name_of(sk: &str) -> Option<Folded> {
     sk.strip_prefix("NAME#").map(Folded::from_folded)
 }
 
-/// Returns a key that ends with a folded name or tag, or with its SHA-256 if the key would have more than `max` bytes.
+/// Returns a key that ends with a folded name or tag, or with its SHA-256 if the key would have
+/// more than `max` bytes.
 ///
 /// `HASH` stands before the `#` that begins the text, so no text can imitate a hash.
 fn with_folded(prefix: &str, text: &Folded, max: usize) -> String {
@@ -158,7 +179,10 @@ pub(super) fn led_team_of(sk: &str) -> Option<TeamId> {
 
 /// A user's membership of a team.
 pub(super) fn membership(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
-    Key::new(team_partition(org, team), format!("{MEMBERS}{}", user.uuid()))
+    Key::new(
+        team_partition(org, team),
+        format!("{MEMBERS}{}", user.uuid()),
+    )
 }
 
 /// The counters of a user in a team that the user is not a member of.
@@ -173,7 +197,10 @@ pub(super) fn of_team(org: &OrganizationId, team: TeamId, sk: &str) -> Key {
 
 /// The index key under which a user's memberships are found.
 pub(super) fn membership_by_user(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
-    Key::new(format!("ORG#{org}#USER#{}", user.uuid()), format!("{TEAMS}{}", team.uuid()))
+    Key::new(
+        format!("ORG#{org}#USER#{}", user.uuid()),
+        format!("{TEAMS}{}", team.uuid()),
+    )
 }
 
 /// The partition of the teams that know of a topic.
@@ -183,12 +210,18 @@ pub(super) fn specialists_partition(org: &OrganizationId, topic: &Folded) -> Str
 
 /// The two entries of a team that knows a topic.
 ///
-/// The entries of a topic form a ring: a hash of the team's id is the place, and each team stands in both turns. A query from
-/// a place in the first turn to the same place in the second reads each team once, without a second query for the wrap-around.
+/// The entries of a topic form a ring: a hash of the team's id is the place, and each team stands
+/// in both turns. A query from a place in the first turn to the same place in the second reads each
+/// team once, without a second query for the wrap-around.
 pub(super) fn specialization(org: &OrganizationId, topic: &Folded, team: TeamId) -> [Key; 2] {
     let uuid = team.uuid().to_string();
     let place = RingPlace::of(&uuid);
-    RING_TURNS.map(|turn| Key::new(specialists_partition(org, topic), format!("{turn}#{place}#{uuid}")))
+    RING_TURNS.map(|turn| {
+        Key::new(
+            specialists_partition(org, topic),
+            format!("{turn}#{place}#{uuid}"),
+        )
+    })
 }
 
 /// The turns of a topic's ring, as sort keys begin with them.
@@ -203,7 +236,10 @@ pub(super) fn ring_turn(start: RingPlace) -> (String, String) {
 /// Returns the place and the team of an entry of a topic's ring, by its sort key.
 pub(super) fn specialist_of(sk: &str) -> Option<(RingPlace, TeamId)> {
     let mut parts = sk.splitn(3, '#').skip(1);
-    Some((RingPlace::parse(parts.next()?)?, TeamId::parse(parts.next()?).ok()?))
+    Some((
+        RingPlace::parse(parts.next()?)?,
+        TeamId::parse(parts.next()?).ok()?,
+    ))
 }
 
 /// The topics under which the index has a team.
@@ -211,7 +247,8 @@ pub(super) fn specs(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(team_partition(org, team), "SPECS")
 }
 
-/// The organization's pass over its unrouted tickets. Has a partition of its own, since it is written while others are read.
+/// The organization's pass over its unrouted tickets. Has a partition of its own, since it is
+/// written while others are read.
 pub(super) fn pass(org: &OrganizationId) -> Key {
     Key::new(format!("ORG#{org}#PASS"), "PASS")
 }
@@ -226,32 +263,46 @@ pub(super) fn open_partition(org: &OrganizationId, team: TeamId) -> String {
     format!("ORG#{org}#TEAM#{}#OPEN", team.uuid())
 }
 
-/// The index partition of a team's waiting tickets, in the order in which they are assigned: by priority, then age.
+/// The index partition of a team's waiting tickets, in the order in which they are assigned: by
+/// priority, then age.
 pub(super) fn waiting_partition(org: &OrganizationId, team: TeamId) -> String {
     format!("ORG#{org}#TEAM#{}#WAITING", team.uuid())
 }
 
-/// The index partition of an organization's tickets without a team, by priority, then age. The filter of the topics comes
-/// last, so that a pass reads no ticket without one of its topics.
+/// The index partition of an organization's tickets without a team, by priority, then age. The
+/// filter of the topics comes last, so that a pass reads no ticket without one of its topics.
 pub(super) fn unrouted_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#UNROUTED")
 }
 
-/// The index key under which a ticket is found while it is open. One that is assigned without a team is in no list.
+/// The index key under which a ticket is found while it is open. One that is assigned without a
+/// team is in no list.
 pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<Key> {
     // Zero-padded, so that text order is time order.
     let millis = |at: Timestamp| at.millis().max(0);
-    let by_urgency = || format!("{}#{:015}#{}", ticket.priority.rank(), millis(ticket.created_at), ticket.id);
+    let by_urgency = || {
+        format!(
+            "{}#{:015}#{}",
+            ticket.priority.rank(),
+            millis(ticket.created_at),
+            ticket.id
+        )
+    };
     Some(match (ticket.state, ticket.team_id) {
-        (TicketState::Assigned, Some(team)) => {
-            Key::new(open_partition(org, team), format!("{:015}#{}", millis(ticket.decision.decided_at), ticket.id))
-        }
+        (TicketState::Assigned, Some(team)) => Key::new(
+            open_partition(org, team),
+            format!("{:015}#{}", millis(ticket.decision.decided_at), ticket.id),
+        ),
         (TicketState::Waiting, Some(team)) => Key::new(waiting_partition(org, team), by_urgency()),
         (TicketState::Unrouted, _) => {
             let filter = TopicFilter::of(ticket.topics().as_slice());
-            Key::new(unrouted_partition(org), format!("{}#{filter}", by_urgency()))
+            Key::new(
+                unrouted_partition(org),
+                format!("{}#{filter}", by_urgency()),
+            )
         }
-        (TicketState::Assigned | TicketState::Waiting, None) | (TicketState::Closed | TicketState::Deleted, _) => {
+        (TicketState::Assigned | TicketState::Waiting, None)
+        | (TicketState::Closed | TicketState::Deleted, _) => {
             return None;
         }
     })
@@ -259,11 +310,19 @@ pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<K
 
 /// One item of a saved response. Part 0 is the head, whose condition reserves the client's key.
 ///
-/// Each part has a partition key of its own: one partition takes 1,000 write units a second, and a full part takes 782 in a
-/// transaction. The stream filter of template.yaml leaves out every item with this sort key.
+/// Each part has a partition key of its own: one partition takes 1,000 write units a second, and a
+/// full part takes 782 in a transaction. The stream filter of template.yaml leaves out every item
+/// with this sort key.
 pub(super) fn saved_response(org: &OrganizationId, request: &Idempotency, part: usize) -> Key {
-    let Idempotency { subject, key, fingerprint: _ } = request;
-    Key::new(format!("ORG#{org}#IDEM#{}#{part}#{}", subject.hash(), key.as_str()), "IDEM")
+    let Idempotency {
+        subject,
+        key,
+        fingerprint: _,
+    } = request;
+    Key::new(
+        format!("ORG#{org}#IDEM#{}#{part}#{}", subject.hash(), key.as_str()),
+        "IDEM",
+    )
 }
 
 /// An API key.
@@ -281,7 +340,8 @@ pub(super) fn api_keys_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#KEYS")
 }
 
-/// The index key under which an organization's API key is found. Zero-padded, so that text order is time order.
+/// The index key under which an organization's API key is found. Zero-padded, so that text order is
+/// time order.
 pub(super) fn api_key_by_organization(org: &OrganizationId, created_at_millis: i64) -> Key {
     Key::new(api_keys_partition(org), format!("{created_at_millis:015}"))
 }
@@ -304,7 +364,8 @@ pub(super) enum Entry {
 }
 
 impl Entry {
-    /// Takes a key apart. `None` for every other item: claims, counts, credentials, what a later version keeps.
+    /// Takes a key apart. `None` for every other item: claims, counts, credentials, what a later
+    /// version keeps.
     pub(super) fn parse(pk: &str, sk: &str) -> Option<(OrganizationId, Self)> {
         let (org, rest) = owner(pk)?;
         let entry = if rest.is_empty() {
@@ -330,7 +391,8 @@ impl Entry {
     }
 }
 
-/// An organization's id, and what follows it in a partition key. `None` for what is no organization's.
+/// An organization's id, and what follows it in a partition key. `None` for what is no
+/// organization's.
 fn owner(pk: &str) -> Option<(&str, &str)> {
     let owned = pk.strip_prefix("ORG#")?;
     Some(owned.split_once('#').unwrap_or((owned, "")))
@@ -362,7 +424,8 @@ pub(super) fn ticket_of(pk: &str) -> Option<TicketId> {
     TicketId::parse(id).ok()
 }
 
-/// Returns the team that a sort key names: that of a team, of a specialization, or of a membership in the index of users.
+/// Returns the team that a sort key names: that of a team, of a specialization, or of a membership
+/// in the index of users.
 pub(super) fn team_of(sk: &str) -> Option<TeamId> {
     TeamId::parse(sk.strip_prefix(TEAMS)?).ok()
 }
@@ -391,8 +454,8 @@ pub(super) fn api_key_hash(pk: &str) -> Option<KeyHash> {
 mod tests {
     use super::*;
     use crate::domain::{
-        Contract, Decision, Fingerprint, IdempotencyKey, KeyKind, Priority, Reason, SecretKey, TeamName, TicketStatus,
-        TicketVersions, Topics,
+        Contract, Decision, Fingerprint, IdempotencyKey, KeyKind, Priority, Reason, SecretKey,
+        TeamName, TicketStatus, TicketVersions, Topics,
     };
 
     fn org() -> OrganizationId {
@@ -424,20 +487,72 @@ mod tests {
         let s = Subject::of_token(&org(), "sub").hash();
         for (key, pk, sk) in [
             (organization(&org()), "ORG#org_9f8e", "ORG"),
-            (team(&org(), team_id()), "ORG#org_9f8e", &*format!("TEAM#{t}")),
-            (load(&org(), team_id()), &format!("ORG#org_9f8e#TEAM#{t}"), "LOAD"),
-            (gone(&org(), team_id()), &format!("ORG#org_9f8e#TEAM#{t}"), "GONE"),
-            (name_claim(&org(), &Folded::of(" Café ")), "ORG#org_9f8e#NAMES", "NAME#café"),
-            (user(&org(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), "USER"),
-            (lead(&org(), user_id(), team_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("LEAD#{t}")),
-            (membership(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("MEMBER#{u}")),
-            (past(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#TEAM#{t}"), &format!("PAST#{u}")),
-            (membership_by_user(&org(), team_id(), user_id()), &format!("ORG#org_9f8e#USER#{u}"), &format!("TEAM#{t}")),
-            (saved_response(&org(), &request("a#TEAM#b"), 0), &format!("ORG#org_9f8e#IDEM#{s}#0#a#TEAM#b"), "IDEM"),
-            (saved_response(&org(), &request("1#a"), 12), &format!("ORG#org_9f8e#IDEM#{s}#12#1#a"), "IDEM"),
+            (
+                team(&org(), team_id()),
+                "ORG#org_9f8e",
+                &*format!("TEAM#{t}"),
+            ),
+            (
+                load(&org(), team_id()),
+                &format!("ORG#org_9f8e#TEAM#{t}"),
+                "LOAD",
+            ),
+            (
+                gone(&org(), team_id()),
+                &format!("ORG#org_9f8e#TEAM#{t}"),
+                "GONE",
+            ),
+            (
+                name_claim(&org(), &Folded::of(" Café ")),
+                "ORG#org_9f8e#NAMES",
+                "NAME#café",
+            ),
+            (
+                user(&org(), user_id()),
+                &format!("ORG#org_9f8e#USER#{u}"),
+                "USER",
+            ),
+            (
+                lead(&org(), user_id(), team_id()),
+                &format!("ORG#org_9f8e#USER#{u}"),
+                &format!("LEAD#{t}"),
+            ),
+            (
+                membership(&org(), team_id(), user_id()),
+                &format!("ORG#org_9f8e#TEAM#{t}"),
+                &format!("MEMBER#{u}"),
+            ),
+            (
+                past(&org(), team_id(), user_id()),
+                &format!("ORG#org_9f8e#TEAM#{t}"),
+                &format!("PAST#{u}"),
+            ),
+            (
+                membership_by_user(&org(), team_id(), user_id()),
+                &format!("ORG#org_9f8e#USER#{u}"),
+                &format!("TEAM#{t}"),
+            ),
+            (
+                saved_response(&org(), &request("a#TEAM#b"), 0),
+                &format!("ORG#org_9f8e#IDEM#{s}#0#a#TEAM#b"),
+                "IDEM",
+            ),
+            (
+                saved_response(&org(), &request("1#a"), 12),
+                &format!("ORG#org_9f8e#IDEM#{s}#12#1#a"),
+                "IDEM",
+            ),
             (api_key(hash), &format!("KEY#{hash}"), "KEY"),
-            (rate(Subject::of_key(hash), 28_934_400), &format!("KEY#{hash}"), "RATE#28934400"),
-            (api_key_by_organization(&org(), 1_736_064_000_000), "ORG#org_9f8e#KEYS", "001736064000000"),
+            (
+                rate(Subject::of_key(hash), 28_934_400),
+                &format!("KEY#{hash}"),
+                "RATE#28934400",
+            ),
+            (
+                api_key_by_organization(&org(), 1_736_064_000_000),
+                "ORG#org_9f8e#KEYS",
+                "001736064000000",
+            ),
             (token_issuer(&org()), "ORG#org_9f8e", "JWKS"),
         ] {
             assert_eq!((key.pk.as_str(), key.sk.as_str()), (pk, sk));
@@ -482,9 +597,21 @@ mod tests {
         };
         let team = format!("ORG#org_9f8e#TEAM#{}", team_id().uuid());
         for (state, pk, sk) in [
-            (TicketState::Assigned, format!("{team}#OPEN"), "001736064000123#TKT-1"),
-            (TicketState::Waiting, format!("{team}#WAITING"), "1#001736064000000#TKT-1"),
-            (TicketState::Unrouted, "ORG#org_9f8e#UNROUTED".to_owned(), "1#001736064000000#TKT-1#0000000000000000"),
+            (
+                TicketState::Assigned,
+                format!("{team}#OPEN"),
+                "001736064000123#TKT-1",
+            ),
+            (
+                TicketState::Waiting,
+                format!("{team}#WAITING"),
+                "1#001736064000000#TKT-1",
+            ),
+            (
+                TicketState::Unrouted,
+                "ORG#org_9f8e#UNROUTED".to_owned(),
+                "1#001736064000000#TKT-1#0000000000000000",
+            ),
         ] {
             ticket.state = state;
             assert_eq!(ticket_by_state(&org(), &ticket), Some(Key::new(pk, sk)));
@@ -501,13 +628,25 @@ mod tests {
     #[test]
     fn keys_parse_back() {
         assert_eq!(team_of(&team(&org(), team_id()).sk), Some(team_id()));
-        assert_eq!(team_of_partition(&load(&org(), team_id()).pk), Some(team_id()));
+        assert_eq!(
+            team_of_partition(&load(&org(), team_id()).pk),
+            Some(team_id())
+        );
         assert_eq!(team_of("TEAM#nonsense"), None);
         assert_eq!(team_of("ORG"), None);
         assert_eq!(team_of_partition(&organization(&org()).pk), None);
-        assert_eq!(led_team_of(&lead(&org(), user_id(), team_id()).sk), Some(team_id()));
-        assert_eq!(past_of(&past(&org(), team_id(), user_id()).sk), Some(user_id()));
-        assert_eq!(member_of(&membership(&org(), team_id(), user_id()).sk), Some(user_id()));
+        assert_eq!(
+            led_team_of(&lead(&org(), user_id(), team_id()).sk),
+            Some(team_id())
+        );
+        assert_eq!(
+            past_of(&past(&org(), team_id(), user_id()).sk),
+            Some(user_id())
+        );
+        assert_eq!(
+            member_of(&membership(&org(), team_id(), user_id()).sk),
+            Some(user_id())
+        );
         let hash = SecretKey::generate(KeyKind::TtLive, || 7).hash();
         assert_eq!(api_key_hash(&api_key(hash).pk), Some(hash));
     }
@@ -519,12 +658,19 @@ mod tests {
             (team(&org(), team_id()), Entry::Team(team_id())),
             (load(&org(), team_id()), Entry::Load(team_id())),
             (gone(&org(), team_id()), Entry::Gone(team_id())),
-            (membership(&org(), team_id(), user_id()), Entry::Membership(team_id())),
+            (
+                membership(&org(), team_id(), user_id()),
+                Entry::Membership(team_id()),
+            ),
             (user(&org(), user_id()), Entry::User(user_id())),
             (ticket(&org(), &ticket_id), Entry::Ticket),
             (pass(&org()), Entry::Pass),
         ] {
-            assert_eq!(Entry::parse(&key.pk, &key.sk), Some((org(), entry)), "{key:?}");
+            assert_eq!(
+                Entry::parse(&key.pk, &key.sk),
+                Some((org(), entry)),
+                "{key:?}"
+            );
         }
         let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
         for key in [
@@ -587,18 +733,29 @@ mod tests {
         let template = include_str!("../../../template.yaml");
         for part in [0, 8] {
             let Key { pk: _, sk } = saved_response(&org(), &request("x"), part);
-            assert!(template.contains(&format!(r#""sk": {{"S": [{{"anything-but": ["{sk}"]}}]}}"#)), "{sk}");
+            assert!(
+                template.contains(&format!(r#""sk": {{"S": [{{"anything-but": ["{sk}"]}}]}}"#)),
+                "{sk}"
+            );
         }
     }
 
     #[test]
     fn name_too_long_for_a_sort_key_is_hashed() {
         let crabs = |n| TeamName::parse(&"🦀".repeat(n)).unwrap().folded();
-        let (short, long) = (name_claim(&org(), &crabs(254)).sk, name_claim(&org(), &crabs(255)).sk);
+        let (short, long) = (
+            name_claim(&org(), &crabs(254)).sk,
+            name_claim(&org(), &crabs(255)).sk,
+        );
         assert!(short.starts_with("NAME#🦀") && short.len() <= MAX_SORT_KEY_BYTES);
-        assert_eq!((folded_name_of(&short), folded_name_of(&long)), (Some(crabs(254)), None));
+        assert_eq!(
+            (folded_name_of(&short), folded_name_of(&long)),
+            (Some(crabs(254)), None)
+        );
         assert!(long.starts_with("NAMEHASH#") && long.len() <= MAX_SORT_KEY_BYTES);
-        let longer = TeamName::parse(&"\u{fdfa}".repeat(TeamName::MAX_CHARS)).unwrap().folded();
+        let longer = TeamName::parse(&"\u{fdfa}".repeat(TeamName::MAX_CHARS))
+            .unwrap()
+            .folded();
         assert!(name_claim(&org(), &longer).sk.starts_with("NAMEHASH#"));
     }
 
@@ -606,9 +763,20 @@ mod tests {
     fn tag_too_long_for_a_partition_key_is_hashed() {
         let org = OrganizationId::parse(&"o".repeat(64)).unwrap();
         let tag = |n| Folded::of(&"\u{fdfa}".repeat(n));
-        let (short, long) = (specialists_partition(&org, &tag(59)), specialists_partition(&org, &tag(64)));
-        assert!(short.contains("#SPEC#") && short.len() <= MAX_PARTITION_KEY_BYTES, "{}", short.len());
-        assert!(long.contains("#SPECHASH#") && long.len() <= MAX_PARTITION_KEY_BYTES, "{}", long.len());
+        let (short, long) = (
+            specialists_partition(&org, &tag(59)),
+            specialists_partition(&org, &tag(64)),
+        );
+        assert!(
+            short.contains("#SPEC#") && short.len() <= MAX_PARTITION_KEY_BYTES,
+            "{}",
+            short.len()
+        );
+        assert!(
+            long.contains("#SPECHASH#") && long.len() <= MAX_PARTITION_KEY_BYTES,
+            "{}",
+            long.len()
+        );
         assert_ne!(long, specialists_partition(&org, &tag(63)));
     }
 
@@ -617,18 +785,25 @@ mod tests {
         let entries = specialization(&org(), &Folded::of("VPN"), team_id());
         let t = "550e8400-e29b-41d4-a716-446655440000";
         for (turn, Key { pk, sk }) in entries.iter().enumerate() {
-            assert_eq!((pk.as_str(), sk.as_str()), ("ORG#org_9f8e#SPEC#vpn", &*format!("{turn}#a3a9e1ed#{t}")));
+            assert_eq!(
+                (pk.as_str(), sk.as_str()),
+                ("ORG#org_9f8e#SPEC#vpn", &*format!("{turn}#a3a9e1ed#{t}"))
+            );
             assert_eq!(specialist_of(sk), Some((RingPlace::of(t), team_id())));
         }
     }
 
-    /// From its own place, the place before it and the place after it: one of the two entries, and never both.
+    /// From its own place, the place before it and the place after it: one of the two entries, and
+    /// never both.
     #[test]
     fn turn_of_a_ring_has_each_team_once() {
         let entries = specialization(&org(), &Folded::of("VPN"), team_id());
         for start in ["00000000", "a3a9e1ec", "a3a9e1ed", "a3a9e1ee", "ffffffff"] {
             let (first, last) = ring_turn(RingPlace::parse(start).unwrap());
-            let shown = entries.iter().filter(|key| (&first..=&last).contains(&&key.sk)).count();
+            let shown = entries
+                .iter()
+                .filter(|key| (&first..=&last).contains(&&key.sk))
+                .count();
             assert_eq!(shown, 1, "{start}");
         }
     }
@@ -639,7 +814,10 @@ mod tests {
         let hashed = specialists_partition(&org(), &long);
         for part in ["HASH#", "#", ""] {
             let hash = hashed.rsplit('#').next().unwrap();
-            assert_ne!(specialists_partition(&org(), &Folded::of(&format!("{part}{hash}"))), hashed);
+            assert_ne!(
+                specialists_partition(&org(), &Folded::of(&format!("{part}{hash}"))),
+                hashed
+            );
         }
         assert!(hashed.starts_with("ORG#org_9f8e#SPECHASH#"));
     }

@@ -1,7 +1,7 @@
 //! The teams that a user leads: an item for each, beside the user's profile.
 //!
-//! Every transaction that changes a team's lead moves these items with it, so that a deleted user's teams are found without
-//! reading all teams. A lead need not be a member of the team.
+//! Every transaction that changes a team's lead moves these items with it, so that a deleted user's
+//! teams are found without reading all teams. A lead need not be a member of the team.
 
 use super::{
     Error, Store, a_few_at_a_time, expression,
@@ -17,8 +17,9 @@ use crate::domain::{OrganizationId, TeamId, Timestamp, UserId};
 const LEADS_PER_PAGE: i32 = 100;
 
 impl Store {
-    /// Takes a user out of the lead of a page of teams, after a team; gives the last team of the page if there may be more. Two
-    /// round trips for up to 25 teams: the page, and a transaction for each team beside each other.
+    /// Takes a user out of the lead of a page of teams, after a team; gives the last team of the
+    /// page if there may be more. Two round trips for up to 25 teams: the page, and a transaction
+    /// for each team beside each other.
     pub(super) async fn clear_leads(
         &self,
         org: &OrganizationId,
@@ -39,21 +40,43 @@ impl Store {
         let page = self.send(|| call.clone().send()).await?;
         let team_of = |item: &Item| items::text(item, "sk").and_then(keys::led_team_of);
         let led: Option<Vec<TeamId>> = page.items().iter().map(team_of).collect();
-        let led = led.ok_or_else(|| Error::internal("an item under a user's leads is not a lead"))?;
-        a_few_at_a_time(led.iter().map(|&team| self.clear_lead(org, user, team, now)).collect()).await?;
+        let led =
+            led.ok_or_else(|| Error::internal("an item under a user's leads is not a lead"))?;
+        a_few_at_a_time(
+            led.iter()
+                .map(|&team| self.clear_lead(org, user, team, now))
+                .collect(),
+        )
+        .await?;
         match &page.last_evaluated_key {
             None => Ok(None),
-            Some(last) => team_of(last).map(Some).ok_or_else(|| Error::internal("a page of leads ends with no lead")),
+            Some(last) => team_of(last)
+                .map(Some)
+                .ok_or_else(|| Error::internal("a page of leads ends with no lead")),
         }
     }
 
-    /// Takes a user out of the lead of a team, unless the lead has changed meanwhile. One round trip.
-    async fn clear_lead(&self, org: &OrganizationId, user: UserId, team: TeamId, now: Timestamp) -> Result<(), Error> {
+    /// Takes a user out of the lead of a team, unless the lead has changed meanwhile. One round
+    /// trip.
+    async fn clear_lead(
+        &self,
+        org: &OrganizationId,
+        user: UserId,
+        team: TeamId,
+        now: Timestamp,
+    ) -> Result<(), Error> {
         let mut transaction = Transaction::new(self);
         let lead = s(user.uuid().to_string());
-        let values = expression::values([(":one", n(1)), (":now", n(now.millis())), (":lead", lead)]);
+        let values =
+            expression::values([(":one", n(1)), (":now", n(now.millis())), (":lead", lead)]);
         let update = "SET #version = #version + :one, #updated_at = :now REMOVE #lead_id";
-        transaction.update(&keys::team(org, team), update, Some("#lead_id = :lead"), values, |_| Refusal::Outdated)?;
+        transaction.update(
+            &keys::team(org, team),
+            update,
+            Some("#lead_id = :lead"),
+            values,
+            |_| Refusal::Outdated,
+        )?;
         delete_lead(&mut transaction, org, user, team)?;
         match transaction.commit().await {
             // The transaction that changed the lead has removed the item.
@@ -63,7 +86,8 @@ impl Store {
     }
 }
 
-/// Moves the items of a team's lead from the one before to the one after, in the transaction that changes the lead.
+/// Moves the items of a team's lead from the one before to the one after, in the transaction that
+/// changes the lead.
 pub(super) fn move_lead(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -89,5 +113,7 @@ fn delete_lead(
     user: UserId,
     team: TeamId,
 ) -> Result<(), Error> {
-    transaction.delete(&keys::lead(org, user, team), None, None, |_| Refusal::Outdated)
+    transaction.delete(&keys::lead(org, user, team), None, None, |_| {
+        Refusal::Outdated
+    })
 }

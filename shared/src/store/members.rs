@@ -19,8 +19,9 @@ use super::{
     transaction::{Refusal, Transaction, Values},
 };
 use crate::domain::{
-    Error as Refused, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, OrganizationId, Past,
-    Resolved, Roster, Tags, Team, TeamChanges, TeamId, Timestamp, User, UserField, UserId, UserStatus,
+    Error as Refused, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember,
+    OrganizationId, Past, Resolved, Roster, Tags, Team, TeamChanges, TeamId, Timestamp, User,
+    UserField, UserId, UserStatus,
 };
 
 /// What removing a member does if the member leads the team.
@@ -33,12 +34,12 @@ pub enum OnLead {
 }
 
 impl Store {
-    /// Adds a user to a team, or returns one who left. Gives what `answer` makes of the team after it, the new member
-    /// included, and keeps that where the request has a key.
+    /// Adds a user to a team, or returns one who left. Gives what `answer` makes of the team after
+    /// it, the new member included, and keeps that where the request has a key.
     ///
-    /// Two round trips: reads, then a transaction on condition that the user is still active, the profile is still the one that
-    /// the membership copies, and the counters that the user left behind are unchanged. One more where a request with a key is
-    /// refused.
+    /// Two round trips: reads, then a transaction on condition that the user is still active, the
+    /// profile is still the one that the membership copies, and the counters that the user left
+    /// behind are unchanged. One more where a request with a key is refused.
     ///
     /// # Errors
     /// [`Error::Answered`], [`IdempotencyKeyReused`](crate::domain::Error::IdempotencyKeyReused);
@@ -54,7 +55,9 @@ impl Store {
         request: Option<&Idempotency>,
         now: Timestamp,
     ) -> Result<Answer, Error> {
-        let added = self.until_current(|| self.try_add_member(org, team, new, &answer, request, now)).await;
+        let added = self
+            .until_current(|| self.try_add_member(org, team, new, &answer, request, now))
+            .await;
         self.unless_answered(org, request, now, added).await
     }
 
@@ -67,7 +70,11 @@ impl Store {
         request: Option<&Idempotency>,
         now: Timestamp,
     ) -> Result<Answer, Stale> {
-        let NewMember { user_id, role, skills } = new;
+        let NewMember {
+            user_id,
+            role,
+            skills,
+        } = new;
         let (unused, read, user, past) = tokio::join!(
             self.check_unused(org, request, now),
             self.team_read(org, id),
@@ -76,8 +83,15 @@ impl Store {
         );
         // First: the team may have gone since, and the user is a member already.
         unused?;
-        let TeamRead { mut team, load, mut members } = read?;
-        let (user, past) = (user?.ok_or(Refused::UserNotFound(UserField::UserId))?, past?);
+        let TeamRead {
+            mut team,
+            load,
+            mut members,
+        } = read?;
+        let (user, past) = (
+            user?.ok_or(Refused::UserNotFound(UserField::UserId))?,
+            past?,
+        );
         if present(&members, *user_id).is_ok() {
             return Err(Refused::AlreadyMember.into());
         }
@@ -87,18 +101,25 @@ impl Store {
         }
 
         let mut transaction = Transaction::new(self);
-        // Not on condition of the version: of 200 users added at once to one team, most would then run out of time. So the
-        // answer is the team as it was read, with this member; one added at the same moment may be missing from it. Its version
-        // is the next after the one that was read, with the fields, in one item: whatever else was changed at the same moment makes
-        // the real one larger still, and an `If-Match` of this one then fails where it could overwrite what nobody has seen.
+        // Not on condition of the version: of 200 users added at once to one team, most would then
+        // run out of time. So the answer is the team as it was read, with this member; one added at
+        // the same moment may be missing from it. Its version is the next after the one that was
+        // read, with the fields, in one item: whatever else was changed at the same moment makes
+        // the real one larger still, and an `If-Match` of this one then fails where it could
+        // overwrite what nobody has seen.
         let mut room = "attribute_exists(#pk) AND #member_count < :max".to_owned();
         let mut joined =
             "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now".to_owned();
-        let mut values = expression::values([(":one", n(1)), (":max", n(MAX_MEMBERS)), (":now", n(now.millis()))]);
+        let mut values = expression::values([
+            (":one", n(1)),
+            (":max", n(MAX_MEMBERS)),
+            (":now", n(now.millis())),
+        ]);
         if *role == MemberRole::Lead {
             joined += ", #lead_id = :user";
             values.insert(":user".to_owned(), s(user_id.uuid().to_string()));
-            // The item of the lead before goes in the same transaction, so the lead has to be as it was read.
+            // The item of the lead before goes in the same transaction, so the lead has to be as it
+            // was read.
             match team.lead_id {
                 Some(lead) => {
                     room += " AND #lead_id = :lead";
@@ -125,14 +146,16 @@ impl Store {
         Ok(answer)
     }
 
-    /// Changes a membership; changes that change nothing write nothing. Answers with the team after it.
+    /// Changes a membership; changes that change nothing write nothing. Answers with the team after
+    /// it.
     ///
-    /// A lead who comes or goes moves the team's version and time, for the lead is the team's; skills are the membership's own
-    /// and move neither.
+    /// A lead who comes or goes moves the team's version and time, for the lead is the team's;
+    /// skills are the membership's own and move neither.
     ///
-    /// One round trip for skills: an update beside a query of the team and one of the members. Where a role is given, reads
-    /// first; then, if the lead changes, a transaction on condition that nobody changed the team in between, its roster
-    /// included, and that a new lead is active; else an update of the skills, if those change.
+    /// One round trip for skills: an update beside a query of the team and one of the members.
+    /// Where a role is given, reads first; then, if the lead changes, a transaction on condition
+    /// that nobody changed the team in between, its roster included, and that a new lead is active;
+    /// else an update of the skills, if those change.
     ///
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`MemberNotFound`](crate::domain::Error::MemberNotFound);
@@ -149,17 +172,23 @@ impl Store {
         let MemberChanges { role, skills } = changes;
         let skills = skills.as_ref();
         if let Some(role) = *role {
-            return self.until_current(|| self.change_role(org, team, user, (role, skills), now)).await;
+            return self
+                .until_current(|| self.change_role(org, team, user, (role, skills), now))
+                .await;
         }
         let Some(skills) = skills else {
             let (roster, _) = self.team(org, team).await?;
             let member = present(&roster.members, user)?;
             return Ok((roster, member));
         };
-        let (read, changed) = tokio::join!(self.team(org, team), self.change_skills(org, team, user, skills));
+        let (read, changed) = tokio::join!(
+            self.team(org, team),
+            self.change_skills(org, team, user, skills)
+        );
         let (mut roster, _) = read?;
         let Some(member) = changed? else {
-            // The team may have gone since it was read, and its members with it: then that is the answer.
+            // The team may have gone since it was read, and its members with it: then that is the
+            // answer.
             self.team(org, team).await?;
             return Err(Refused::MemberNotFound.into());
         };
@@ -183,21 +212,29 @@ impl Store {
             (MemberRole::Lead, MemberRole::Member) => Some(None),
             (MemberRole::Member, MemberRole::Member) | (MemberRole::Lead, MemberRole::Lead) => None,
         };
-        let new_lead = TeamChanges { lead_id, ..TeamChanges::default() };
+        let new_lead = TeamChanges {
+            lead_id,
+            ..TeamChanges::default()
+        };
         if let Some(team) = roster.team.changed(&new_lead, now) {
-            self.write_role(org, &roster.team, &team, user, skills).await?;
+            self.write_role(org, &roster.team, &team, user, skills)
+                .await?;
             roster.team = team;
             if let Some(skills) = skills {
                 member.skills = skills.clone();
             }
         } else if let Some(skills) = skills {
-            member = self.change_skills(org, id, user, skills).await?.ok_or(Stale::Outdated)?;
+            member = self
+                .change_skills(org, id, user, skills)
+                .await?
+                .ok_or(Stale::Outdated)?;
         }
         put_among(&mut roster.members, &member);
         Ok((roster, member))
     }
 
-    /// Writes a team whose lead `user` becomes or ceases to be, with the new skills if there are any.
+    /// Writes a team whose lead `user` becomes or ceases to be, with the new skills if there are
+    /// any.
     async fn write_role(
         &self,
         org: &OrganizationId,
@@ -213,7 +250,13 @@ impl Store {
         if after.lead_id == Some(user) {
             check_lead(&mut transaction, org, user, UserField::UserId)?;
         }
-        move_lead(&mut transaction, org, after.id, before.lead_id, after.lead_id)?;
+        move_lead(
+            &mut transaction,
+            org,
+            after.id,
+            before.lead_id,
+            after.lead_id,
+        )?;
         if let Some(skills) = skills {
             let skills = expression::values([(":skills", l(skills.as_slice()))]);
             let membership = keys::membership(org, after.id, user);
@@ -222,7 +265,8 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Updates what a member knows, if it differs. `None` where nobody is present who could know it.
+    /// Updates what a member knows, if it differs. `None` where nobody is present who could know
+    /// it.
     async fn change_skills(
         &self,
         org: &OrganizationId,
@@ -244,8 +288,11 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let item = match self.send(|| call.clone().send()).await {
             Ok(output) => output.attributes,
-            // The membership as it is: equal already, or made so by an earlier attempt of ours whose answer was lost.
-            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => refused.item,
+            // The membership as it is: equal already, or made so by an earlier attempt of ours
+            // whose answer was lost.
+            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => {
+                refused.item
+            }
             Err(failed) => return Err(failed.into()),
         };
         item.map(items::member).transpose()
@@ -253,8 +300,8 @@ impl Store {
 
     /// Removes a member, who keeps the tickets they have.
     ///
-    /// Two round trips: reads, then a transaction on condition that the membership and the team's lead are as read. It moves the
-    /// counters of the membership to a [`Past`].
+    /// Two round trips: reads, then a transaction on condition that the membership and the team's
+    /// lead are as read. It moves the counters of the membership to a [`Past`].
     ///
     /// # Errors
     /// [`TeamNotFound`](crate::domain::Error::TeamNotFound), [`MemberNotFound`](crate::domain::Error::MemberNotFound),
@@ -267,7 +314,8 @@ impl Store {
         on_lead: OnLead,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.until_current(|| self.try_remove_member(org, team, user, on_lead, now)).await
+        self.until_current(|| self.try_remove_member(org, team, user, on_lead, now))
+            .await
     }
 
     async fn try_remove_member(
@@ -289,47 +337,92 @@ impl Store {
         let (left, as_read) = if is_lead {
             (format!("{left} REMOVE #lead_id"), "#lead_id = :user")
         } else {
-            (left.to_owned(), "attribute_exists(#pk) AND (attribute_not_exists(#lead_id) OR #lead_id <> :user)")
+            (
+                left.to_owned(),
+                "attribute_exists(#pk) AND (attribute_not_exists(#lead_id) OR #lead_id <> :user)",
+            )
         };
-        let values =
-            expression::values([(":one", n(1)), (":now", n(now.millis())), (":user", s(user.uuid().to_string()))]);
-        transaction.update(&keys::team(org, id), &left, Some(as_read), values, team_as_read)?;
+        let values = expression::values([
+            (":one", n(1)),
+            (":now", n(now.millis())),
+            (":user", s(user.uuid().to_string())),
+        ]);
+        transaction.update(
+            &keys::team(org, id),
+            &left,
+            Some(as_read),
+            values,
+            team_as_read,
+        )?;
         if is_lead {
             move_lead(&mut transaction, org, id, Some(user), None)?;
         }
         let (as_read, values) = member_as_read(&member);
-        transaction.delete(&keys::membership(org, id, user), Some(&as_read), Some(values), |item| match item {
-            Some(_) => Refusal::Outdated,
-            None => Refusal::Because(Refused::MemberNotFound),
-        })?;
-        transaction.put(PastItem::new(org, id, &member.leaving()), "attribute_not_exists(#pk)", None, outdated)?;
-        count_eligible(&mut transaction, org, id, if member.is_eligible() { -1 } else { 0 })?;
+        transaction.delete(
+            &keys::membership(org, id, user),
+            Some(&as_read),
+            Some(values),
+            |item| match item {
+                Some(_) => Refusal::Outdated,
+                None => Refusal::Because(Refused::MemberNotFound),
+            },
+        )?;
+        transaction.put(
+            PastItem::new(org, id, &member.leaving()),
+            "attribute_not_exists(#pk)",
+            None,
+            outdated,
+        )?;
+        count_eligible(
+            &mut transaction,
+            org,
+            id,
+            if member.is_eligible() { -1 } else { 0 },
+        )?;
         transaction.commit().await
     }
 
     /// Copies a profile into a membership, if that is there and its copy is older.
     ///
-    /// One round trip. A copy that changes whether the member is eligible costs two: the first attempt, whose condition fails,
-    /// then a transaction with the team's load.
+    /// One round trip. A copy that changes whether the member is eligible costs two: the first
+    /// attempt, whose condition fails, then a transaction with the team's load.
     pub(super) async fn copy_into_membership(
         &self,
         org: &OrganizationId,
         user: &User,
         team: TeamId,
     ) -> Result<(), Error> {
-        self.until_current(|| self.try_copy_into_membership(org, user, team)).await
+        self.until_current(|| self.try_copy_into_membership(org, user, team))
+            .await
     }
 
-    async fn try_copy_into_membership(&self, org: &OrganizationId, user: &User, id: TeamId) -> Result<(), Stale> {
+    async fn try_copy_into_membership(
+        &self,
+        org: &OrganizationId,
+        user: &User,
+        id: TeamId,
+    ) -> Result<(), Stale> {
         let (set, clear, mut values) = copy_of(user);
-        let update = clear.map_or_else(|| format!("SET {set}"), |attribute| format!("SET {set} REMOVE {attribute}"));
+        let update = clear.map_or_else(
+            || format!("SET {set}"),
+            |attribute| format!("SET {set} REMOVE {attribute}"),
+        );
         let is_active = user.status == UserStatus::Active;
-        let same_activity = if is_active { "#status = :active" } else { "#status <> :active" };
+        let same_activity = if is_active {
+            "#status = :active"
+        } else {
+            "#status <> :active"
+        };
         let condition = format!("#profile_version < :version AND {same_activity}");
         let mut single = values.clone();
         single.insert(":active".to_owned(), s(UserStatus::Active.as_str()));
         let key = keys::membership(org, id, user.id);
-        let Some(before) = self.update_unless(&key, &update, &condition, single).await? else { return Ok(()) };
+        let Some(before) = self
+            .update_unless(&key, &update, &condition, single)
+            .await?
+        else {
+            return Ok(());
+        };
         let before = items::member(before)?;
         if before.user.version >= user.version || before.is_eligible() == is_active {
             return Ok(());
@@ -356,7 +449,11 @@ const SET_SKILLS: &str = "SET #skills = :skills";
 
 /// The member who is this user.
 fn present(members: &[Member], user: UserId) -> Result<Member, Refused> {
-    members.iter().find(|member| member.user.id == user).cloned().ok_or(Refused::MemberNotFound)
+    members
+        .iter()
+        .find(|member| member.user.id == user)
+        .cloned()
+        .ok_or(Refused::MemberNotFound)
 }
 
 /// Puts a member in their place, and in place of what was read of them before.
@@ -375,21 +472,37 @@ fn outdated(_: Option<&Item>) -> Refusal {
 }
 
 /// Moves the number of eligible members on a team's load, which has to exist.
-fn count_eligible(transaction: &mut Transaction<'_>, org: &OrganizationId, team: TeamId, by: i8) -> Result<(), Error> {
+fn count_eligible(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    team: TeamId,
+    by: i8,
+) -> Result<(), Error> {
     let load = keys::load(org, team);
     if by == 0 {
         return transaction.check(&load, "attribute_exists(#pk)", None, team_as_read);
     }
     // A count that is wrong stops the change that would make it negative.
-    let least = if by < 0 { "#eligible >= :one" } else { "attribute_exists(#pk)" };
+    let least = if by < 0 {
+        "#eligible >= :one"
+    } else {
+        "attribute_exists(#pk)"
+    };
     let mut values = expression::values([(":by", n(by))]);
     if by < 0 {
         values.insert(":one".to_owned(), n(1));
     }
-    transaction.update(&load, "ADD #eligible :by", Some(least), values, team_as_read)
+    transaction.update(
+        &load,
+        "ADD #eligible :by",
+        Some(least),
+        values,
+        team_as_read,
+    )
 }
 
-/// The meaning of a team that takes no further member: it is gone, or full, or has another lead than was read.
+/// The meaning of a team that takes no further member: it is gone, or full, or has another lead
+/// than was read.
 fn no_room(team: Option<&Item>) -> Refusal {
     match team.map(items::member_count) {
         None => Refusal::Because(Refused::TeamNotFound),
@@ -402,21 +515,32 @@ fn already_member(_: Option<&Item>) -> Refusal {
     Refusal::Because(Refused::AlreadyMember)
 }
 
-/// Wants the user active and the profile as it was read, so that its copy is never older than what announced a change.
-fn check_profile(transaction: &mut Transaction<'_>, org: &OrganizationId, user: &User) -> Result<(), Error> {
+/// Wants the user active and the profile as it was read, so that its copy is never older than what
+/// announced a change.
+fn check_profile(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    user: &User,
+) -> Result<(), Error> {
     let active = UserStatus::Active.as_str();
     let values = expression::values([(":active", s(active)), (":version", n(user.version))]);
     let condition = "#status = :active AND #profile_version = :version";
-    transaction.check(&keys::user(org, user.id), condition, Some(values), move |user| match user {
-        None => Refusal::Because(Refused::UserNotFound(UserField::UserId)),
-        Some(user) if items::text(user, "status") != Some(active) => {
-            Refusal::Because(Refused::UserInactive(UserField::UserId))
-        }
-        Some(_) => Refusal::Outdated,
-    })
+    transaction.check(
+        &keys::user(org, user.id),
+        condition,
+        Some(values),
+        move |user| match user {
+            None => Refusal::Because(Refused::UserNotFound(UserField::UserId)),
+            Some(user) if items::text(user, "status") != Some(active) => {
+                Refusal::Because(Refused::UserInactive(UserField::UserId))
+            }
+            Some(_) => Refusal::Outdated,
+        },
+    )
 }
 
-/// Creates a membership in place of the counters that the user left behind, which have to be as they were read.
+/// Creates a membership in place of the counters that the user left behind, which have to be as
+/// they were read.
 fn put_member(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -425,9 +549,16 @@ fn put_member(
     past: Option<&Past>,
 ) -> Result<(), Error> {
     let absent = "attribute_not_exists(#pk)";
-    transaction.put(MemberItem::new(org, team, member), absent, None, already_member)?;
+    transaction.put(
+        MemberItem::new(org, team, member),
+        absent,
+        None,
+        already_member,
+    )?;
     let key = keys::past(org, team, member.user.id);
-    let Some(past) = past else { return transaction.check(&key, absent, None, outdated) };
+    let Some(past) = past else {
+        return transaction.check(&key, absent, None, outdated);
+    };
     let (as_read, values) = past_as_read(past);
     transaction.delete(&key, Some(as_read), Some(values), outdated)
 }
@@ -456,18 +587,30 @@ fn past_as_read(past: &Past) -> (&'static str, Values) {
     (as_read, values)
 }
 
-/// Returns the condition that a membership is as it was read, except for skills and the profile, and its values. The status
-/// counts, since it decides whether the member is eligible.
+/// Returns the condition that a membership is as it was read, except for skills and the profile,
+/// and its values. The status counts, since it decides whether the member is eligible.
 fn member_as_read(member: &Member) -> (String, Values) {
-    let stays = Past { rev: member.rev, ..member.leaving() };
+    let stays = Past {
+        rev: member.rev,
+        ..member.leaving()
+    };
     let (counters, mut values) = past_as_read(&stays);
     values.insert(":status".to_owned(), s(member.user.status.as_str()));
     (format!("{counters} AND #status = :status"), values)
 }
 
-/// What makes a membership's copy of a profile equal to it: the attributes to set, the one to remove, and the values.
+/// What makes a membership's copy of a profile equal to it: the attributes to set, the one to
+/// remove, and the values.
 fn copy_of(user: &User) -> (String, Option<&'static str>, Values) {
-    let User { id: _, name, email, role, avatar_url, status, version } = user;
+    let User {
+        id: _,
+        name,
+        email,
+        role,
+        avatar_url,
+        status,
+        version,
+    } = user;
     let set = "#name = :name, #email = :email, #role = :role, #status = :status, #profile_version = :version";
     let mut values = expression::values([
         (":name", s(name)),

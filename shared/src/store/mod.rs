@@ -1,8 +1,9 @@
 //! The one DynamoDB table, and everything that is read from it or written to it.
 //!
-//! One file per group of accesses; `keys` builds every key, `items` converts every item. An invariant that spans items
-//! is a transaction whose conditions carry it. What is transient (conflicts, throttling, faults of the service or of the
-//! network) is retried with full jitter for as long as the request has time; see [`Table::until`].
+//! One file per group of accesses; `keys` builds every key, `items` converts every item. An
+//! invariant that spans items is a transaction whose conditions carry it. What is transient
+//! (conflicts, throttling, faults of the service or of the network) is retried with full jitter for
+//! as long as the request has time; see [`Table::until`].
 
 mod api_keys;
 mod decisions;
@@ -62,14 +63,21 @@ impl Table {
     /// The client's own retries should be off, so that they do not multiply with the store's.
     #[must_use]
     pub fn new(client: Client, name: impl Into<Arc<str>>) -> Self {
-        Self { client, name: name.into() }
+        Self {
+            client,
+            name: name.into(),
+        }
     }
 
-    /// What the table keeps, for work that has to be done by `deadline`: when it passes, what is still being retried is
-    /// [`Unavailable`](Error::Unavailable).
+    /// What the table keeps, for work that has to be done by `deadline`: when it passes, what is
+    /// still being retried is [`Unavailable`](Error::Unavailable).
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Store {
-        Store { client: self.client.clone(), table: Arc::clone(&self.name), deadline }
+        Store {
+            client: self.client.clone(),
+            table: Arc::clone(&self.name),
+            deadline,
+        }
     }
 }
 
@@ -82,8 +90,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a connection and resolves credentials before the first request needs them, by reading an item that does
-    /// not exist. One round trip.
+    /// Opens a connection and resolves credentials before the first request needs them, by reading
+    /// an item that does not exist. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -93,8 +101,12 @@ impl Store {
 
     /// Reads one item, strongly consistent. One round trip.
     async fn get(&self, key: &keys::Key) -> Result<Option<items::Item>, Error> {
-        let call =
-            self.client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).consistent_read(true);
+        let call = self
+            .client
+            .get_item()
+            .table_name(&*self.table)
+            .set_key(Some(key.attributes()))
+            .consistent_read(true);
         let output = self.send(|| call.clone().send()).await?;
         Ok(output.item)
     }
@@ -104,7 +116,9 @@ impl Store {
         let mut found = Vec::new();
         let mut start = None;
         loop {
-            let page = self.send(|| call.clone().set_exclusive_start_key(start.clone()).send()).await?;
+            let page = self
+                .send(|| call.clone().set_exclusive_start_key(start.clone()).send())
+                .await?;
             found.extend(page.items.unwrap_or_default());
             start = page.last_evaluated_key;
             if start.is_none() {
@@ -121,10 +135,13 @@ impl Store {
         condition: &str,
         values: transaction::Values,
     ) -> Result<(), Error> {
-        self.update_unless(key, update, condition, values).await.map(drop)
+        self.update_unless(key, update, condition, values)
+            .await
+            .map(drop)
     }
 
-    /// Updates an item if a condition holds. Returns the item as it is if the condition fails and there is one. One round trip.
+    /// Updates an item if a condition holds. Returns the item as it is if the condition fails and
+    /// there is one. One round trip.
     async fn update_unless(
         &self,
         key: &keys::Key,
@@ -144,7 +161,9 @@ impl Store {
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match self.send(|| call.clone().send()).await {
             Ok(_) => Ok(None),
-            Err(retry::Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => Ok(refused.item),
+            Err(retry::Failed::Answered(UpdateItemError::ConditionalCheckFailedException(
+                refused,
+            ))) => Ok(refused.item),
             Err(failed) => Err(failed.into()),
         }
     }
@@ -154,6 +173,8 @@ impl Store {
 const AT_ONCE: usize = 25;
 
 /// Awaits calls, [`AT_ONCE`] at a time; the first that fails fails all.
-async fn a_few_at_a_time<T>(calls: Vec<impl Future<Output = Result<T, Error>>>) -> Result<Vec<T>, Error> {
+async fn a_few_at_a_time<T>(
+    calls: Vec<impl Future<Output = Result<T, Error>>>,
+) -> Result<Vec<T>, Error> {
     iter(calls).buffer_unordered(AT_ONCE).try_collect().await
 }

@@ -1,4 +1,5 @@
-//! Organizations: they begin with their first key, team or import, and what belongs to none is not listened to.
+//! Organizations: they begin with their first key, team or import, and what belongs to none is not
+//! listened to.
 
 use serde::Serialize;
 
@@ -32,10 +33,18 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a whole item over what is there, and begins the organization where this is its first. One round trip: two
-    /// writes at once.
-    pub(super) async fn put_and_begin(&self, org: &OrganizationId, item: impl Serialize) -> Result<(), Error> {
-        let call = self.client.put_item().table_name(&*self.table).set_item(Some(items::to_item(item)?));
+    /// Writes a whole item over what is there, and begins the organization where this is its first.
+    /// One round trip: two writes at once.
+    pub(super) async fn put_and_begin(
+        &self,
+        org: &OrganizationId,
+        item: impl Serialize,
+    ) -> Result<(), Error> {
+        let call = self
+            .client
+            .put_item()
+            .table_name(&*self.table)
+            .set_item(Some(items::to_item(item)?));
         let written = async { self.send(|| call.clone().send()).await.map_err(Error::from) };
         tokio::try_join!(self.begin_organization(org), written)?;
         Ok(())

@@ -37,7 +37,8 @@ pub enum Released {
     Lost,
 }
 
-/// The outcome of a conditional update: the item after it, or the item on which the condition failed.
+/// The outcome of a conditional update: the item after it, or the item on which the condition
+/// failed.
 enum Updated {
     Done(Option<Item>),
     Refused(Option<Item>),
@@ -49,11 +50,14 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn pass(&self, org: &OrganizationId) -> Result<Option<RoutingPass>, Error> {
-        self.get(&keys::pass(org)).await?.map(items::pass).transpose()
+        self.get(&keys::pass(org))
+            .await?
+            .map(items::pass)
+            .transpose()
     }
 
-    /// Takes the lease of an unfinished pass until a time. `None` if the pass is finished or another holder has the lease. One
-    /// round trip.
+    /// Takes the lease of an unfinished pass until a time. `None` if the pass is finished or
+    /// another holder has the lease. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -65,19 +69,28 @@ impl Store {
     ) -> Result<Option<Lease>, Error> {
         let owner = Uuid::new_v4().to_string();
         let is_free = "attribute_exists(#gsi1pk) AND (attribute_not_exists(#lease_until) OR #lease_until <= :now)";
-        let values =
-            expression::values([(":owner", s(&owner)), (":until", n(until.millis())), (":now", n(now.millis()))]);
+        let values = expression::values([
+            (":owner", s(&owner)),
+            (":until", n(until.millis())),
+            (":now", n(now.millis())),
+        ]);
         let update = "SET #lease_owner = :owner, #lease_until = :until";
         let item = match self.update_pass(org, update, is_free, values).await? {
             Updated::Done(item) => item,
             // An earlier attempt took the lease, and its response was lost.
             Updated::Refused(item) => item.filter(|item| is_held_by(item, &owner)),
         };
-        item.map(|item| Ok(Lease { owner, pass: items::pass(item)? })).transpose()
+        item.map(|item| {
+            Ok(Lease {
+                owner,
+                pass: items::pass(item)?,
+            })
+        })
+        .transpose()
     }
 
-    /// Extends a lease until a time and gives the pass as it is now. `None` if another holder has taken the lease. One round
-    /// trip.
+    /// Extends a lease until a time and gives the pass as it is now. `None` if another holder has
+    /// taken the lease. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -88,12 +101,19 @@ impl Store {
         until: Timestamp,
     ) -> Result<Option<RoutingPass>, Error> {
         let values = expression::values([(":owner", s(owner)), (":until", n(until.millis()))]);
-        let updated = self.update_pass(org, "SET #lease_until = :until", "#lease_owner = :owner", values).await?;
+        let updated = self
+            .update_pass(
+                org,
+                "SET #lease_until = :until",
+                "#lease_owner = :owner",
+                values,
+            )
+            .await?;
         renewed(updated)
     }
 
-    /// Notes that a complete pass has covered a revision, and extends the lease. `None` if another holder has taken the lease.
-    /// One round trip.
+    /// Notes that a complete pass has covered a revision, and extends the lease. `None` if another
+    /// holder has taken the lease. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -104,36 +124,65 @@ impl Store {
         rev: u64,
         until: Timestamp,
     ) -> Result<Option<RoutingPass>, Error> {
-        let values = expression::values([(":owner", s(owner)), (":until", n(until.millis())), (":rev", n(rev))]);
+        let values = expression::values([
+            (":owner", s(owner)),
+            (":until", n(until.millis())),
+            (":rev", n(rev)),
+        ]);
         let update = "SET #lease_until = :until, #covered = :rev";
-        renewed(self.update_pass(org, update, "#lease_owner = :owner", values).await?)
+        renewed(
+            self.update_pass(org, update, "#lease_owner = :owner", values)
+                .await?,
+        )
     }
 
     /// Ends a lease, unless topics were merged after revision `rev`. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn release_lease(&self, org: &OrganizationId, owner: &str, rev: u64) -> Result<Released, Error> {
-        self.end_lease(org, owner, rev, "REMOVE #lease_owner, #lease_until").await
+    pub async fn release_lease(
+        &self,
+        org: &OrganizationId,
+        owner: &str,
+        rev: u64,
+    ) -> Result<Released, Error> {
+        self.end_lease(org, owner, rev, "REMOVE #lease_owner, #lease_until")
+            .await
     }
 
-    /// Finishes the pass, unless topics were merged after revision `rev`: removes the topics, the mark and the lease. One round
-    /// trip.
+    /// Finishes the pass, unless topics were merged after revision `rev`: removes the topics, the
+    /// mark and the lease. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn finish_pass(&self, org: &OrganizationId, owner: &str, rev: u64) -> Result<Released, Error> {
+    pub async fn finish_pass(
+        &self,
+        org: &OrganizationId,
+        owner: &str,
+        rev: u64,
+    ) -> Result<Released, Error> {
         let update = "REMOVE #lease_owner, #lease_until, #topics, #all_topics, #gsi1pk, #gsi1sk";
         self.end_lease(org, owner, rev, update).await
     }
 
-    async fn end_lease(&self, org: &OrganizationId, owner: &str, rev: u64, update: &str) -> Result<Released, Error> {
+    async fn end_lease(
+        &self,
+        org: &OrganizationId,
+        owner: &str,
+        rev: u64,
+        update: &str,
+    ) -> Result<Released, Error> {
         let values = expression::values([(":owner", s(owner)), (":rev", n(rev))]);
-        Ok(match self.update_pass(org, update, "#lease_owner = :owner AND #rev = :rev", values).await? {
-            Updated::Done(_) => Released::Done,
-            Updated::Refused(Some(item)) if is_held_by(&item, owner) => Released::Merged,
-            Updated::Refused(_) => Released::Lost,
-        })
+        Ok(
+            match self
+                .update_pass(org, update, "#lease_owner = :owner AND #rev = :rev", values)
+                .await?
+            {
+                Updated::Done(_) => Released::Done,
+                Updated::Refused(Some(item)) if is_held_by(&item, owner) => Released::Merged,
+                Updated::Refused(_) => Released::Lost,
+            },
+        )
     }
 
     async fn update_pass(
@@ -175,8 +224,8 @@ fn is_held_by(pass: &Item, owner: &str) -> bool {
     items::text(pass, "lease_owner") == Some(owner)
 }
 
-/// Merges topics into the organization's pass and marks the pass as unfinished, in a transaction. `read` is the pass as it was
-/// read, which decides whether the topics still fit.
+/// Merges topics into the organization's pass and marks the pass as unfinished, in a transaction.
+/// `read` is the pass as it was read, which decides whether the topics still fit.
 pub(super) fn merge_topics(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -186,7 +235,8 @@ pub(super) fn merge_topics(
 ) -> Result<(), Error> {
     let key = keys::pass(org);
     let mut values = expression::values([(":one", n(1)), (":now", n(now.millis()))]);
-    values.extend(mark_values(&key, now).map(|(placeholder, value)| (placeholder.to_owned(), value)));
+    values
+        .extend(mark_values(&key, now).map(|(placeholder, value)| (placeholder.to_owned(), value)));
     let merged = format!("SET #merged_at = :now, {MARK}");
     if read.is_none_or(|pass| pass.topics.has_room_for(topics.len())) {
         let texts = topics.iter().map(ToString::to_string).collect();

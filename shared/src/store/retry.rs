@@ -15,13 +15,16 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// Why the store did not do what it was asked to.
 #[derive(Debug)]
 pub enum Error {
-    /// It was done before, for the same request with the same `Idempotency-Key`, which was answered so. Nothing was written.
+    /// It was done before, for the same request with the same `Idempotency-Key`, which was answered
+    /// so. Nothing was written.
     Answered(Answer),
     /// A rule of the domain forbids it. Nothing was written.
     Refused(domain::Error),
-    /// The table is throttling, in conflict or out of reach, and the time is up. A write may have happened or not.
+    /// The table is throttling, in conflict or out of reach, and the time is up. A write may have
+    /// happened or not.
     Unavailable(BoxError),
-    /// The table answered what it never should: missing permissions, a missing table, an item of another shape.
+    /// The table answered what it never should: missing permissions, a missing table, an item of
+    /// another shape.
     Internal(BoxError),
 }
 
@@ -42,7 +45,9 @@ impl fmt::Display for Error {
             Self::Answered(_) => f.write_str("it was done before"),
             Self::Refused(error) => error.fmt(f),
             Self::Unavailable(cause) => write!(f, "the table is unavailable: {}", chain(&**cause)),
-            Self::Internal(cause) => write!(f, "the table answered unexpectedly: {}", chain(&**cause)),
+            Self::Internal(cause) => {
+                write!(f, "the table answered unexpectedly: {}", chain(&**cause))
+            }
         }
     }
 }
@@ -116,7 +121,8 @@ impl Store {
         Backoff::until(self.deadline)
     }
 
-    /// Makes a call until it is answered with something that another attempt would not change, or the time is up.
+    /// Makes a call until it is answered with something that another attempt would not change, or
+    /// the time is up.
     pub(super) async fn send<T, E, F>(&self, call: impl Fn() -> F) -> Result<T, Failed<E>>
     where
         F: Future<Output = Result<T, SdkError<E>>>,
@@ -159,8 +165,12 @@ impl Store {
         }
     }
 
-    /// Repeats a decision that another writer made stale, from fresh reads, until it stands or the time is up.
-    pub(super) async fn until_current<T, F>(&self, mut decide: impl FnMut() -> F) -> Result<T, Error>
+    /// Repeats a decision that another writer made stale, from fresh reads, until it stands or the
+    /// time is up.
+    pub(super) async fn until_current<T, F>(
+        &self,
+        mut decide: impl FnMut() -> F,
+    ) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Stale>>,
     {

@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl Store {
-    /// Reads the teams that the index lists under a topic, from a place on the ring: at most [`MAX_ENTRIES`], each team once,
-    /// strongly consistent. One round trip.
+    /// Reads the teams that the index lists under a topic, from a place on the ring: at most
+    /// [`MAX_ENTRIES`], each team once, strongly consistent. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -37,7 +37,14 @@ impl Store {
             .limit(i32::try_from(MAX_ENTRIES).unwrap_or(i32::MAX));
         let page = self.send(|| call.clone().send()).await?;
         let specialist = |item: &Item| items::text(item, "sk").and_then(keys::specialist_of);
-        let entries = page.items().iter().filter_map(specialist).map(|(place, team)| Specialist { place, team });
-        Ok(Specialists { entries: entries.collect(), is_whole: page.last_evaluated_key.is_none() })
+        let entries = page
+            .items()
+            .iter()
+            .filter_map(specialist)
+            .map(|(place, team)| Specialist { place, team });
+        Ok(Specialists {
+            entries: entries.collect(),
+            is_whole: page.last_evaluated_key.is_none(),
+        })
     }
 }

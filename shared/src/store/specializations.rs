@@ -13,8 +13,8 @@ use super::{
 };
 use crate::domain::{Folded, OrganizationId, RoutingPass, Team, TeamId, Timestamp, TopicHash};
 
-/// The most topics that one transaction adds or removes: two entries each, beside the team, its `SPECS` item and the pass, in
-/// 100 items.
+/// The most topics that one transaction adds or removes: two entries each, beside the team, its
+/// `SPECS` item and the pass, in 100 items.
 const TOPICS_PER_TRANSACTION: usize = 48;
 
 /// A team's entries in the index, as its `SPECS` item has them.
@@ -49,11 +49,12 @@ enum Change<'t> {
 }
 
 impl Store {
-    /// Makes a team found by the topics it knows, and by no other; a deleted team by none. Returns whether topics were merged
-    /// into the organization's pass.
+    /// Makes a team found by the topics it knows, and by no other; a deleted team by none. Returns
+    /// whether topics were merged into the organization's pass.
     ///
-    /// Two round trips for each 48 topics that differ: reads beside each other, and a transaction. A transaction
-    /// merges the topics it adds, so that no crash separates an entry from its merge. The last one removes the team's mark.
+    /// Two round trips for each 48 topics that differ: reads beside each other, and a transaction.
+    /// A transaction merges the topics it adds, so that no crash separates an entry from its merge.
+    /// The last one removes the team's mark.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -65,7 +66,9 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut has_merged = false;
         loop {
-            let part = self.until_current(|| self.index_part(org, team, now)).await?;
+            let part = self
+                .until_current(|| self.index_part(org, team, now))
+                .await?;
             has_merged |= part.has_merged;
             if part.is_last {
                 return Ok(has_merged);
@@ -74,16 +77,28 @@ impl Store {
     }
 
     /// Indexes up to 48 topics of a team. Two round trips, one if there is nothing to change.
-    async fn index_part(&self, org: &OrganizationId, id: TeamId, now: Timestamp) -> Result<Part, Stale> {
+    async fn index_part(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        now: Timestamp,
+    ) -> Result<Part, Stale> {
         let read = self.read_specializations(org, id).await?;
-        let wanted: BTreeSet<Folded> =
-            read.team.iter().flat_map(|team| team.specializations.as_slice()).map(|tag| Folded::of(tag)).collect();
+        let wanted: BTreeSet<Folded> = read
+            .team
+            .iter()
+            .flat_map(|team| team.specializations.as_slice())
+            .map(|tag| Folded::of(tag))
+            .collect();
         let added = wanted.difference(&read.indexed.topics).map(Change::Add);
         let removed = read.indexed.topics.difference(&wanted).map(Change::Remove);
         let mut changes: Vec<Change<'_>> = added.chain(removed).collect();
         let is_last = changes.len() <= TOPICS_PER_TRANSACTION;
         if changes.is_empty() && !read.is_marked {
-            return Ok(Part { has_merged: false, is_last });
+            return Ok(Part {
+                has_merged: false,
+                is_last,
+            });
         }
         changes.truncate(TOPICS_PER_TRANSACTION);
 
@@ -97,13 +112,21 @@ impl Store {
             merge_topics(&mut transaction, org, read.pass.as_ref(), &merged, now)?;
         }
         transaction.commit().await?;
-        Ok(Part { has_merged: !merged.is_empty(), is_last })
+        Ok(Part {
+            has_merged: !merged.is_empty(),
+            is_last,
+        })
     }
 
     /// Reads a team, its entries and the organization's pass, strongly consistent. One round trip.
     async fn read_specializations(&self, org: &OrganizationId, id: TeamId) -> Result<Read, Error> {
         let keys = [keys::team(org, id), keys::specs(org, id), keys::pass(org)];
-        let mut read = Read { team: None, is_marked: false, indexed: Indexed::default(), pass: None };
+        let mut read = Read {
+            team: None,
+            is_marked: false,
+            indexed: Indexed::default(),
+            pass: None,
+        };
         for item in self.get_all(&keys.each_ref().map(Key::attributes)).await? {
             let is = |key: &Key| items::text(&item, "sk") == Some(&key.sk);
             if is(&keys[0]) {
@@ -135,13 +158,20 @@ fn hold_team(
     let as_read = "#version = :version";
     let version = expression::values([(":version", n(team.version))]);
     if read.is_marked && is_last {
-        transaction.update(&key, "REMOVE #gsi1pk, #gsi1sk", Some(as_read), version, outdated)
+        transaction.update(
+            &key,
+            "REMOVE #gsi1pk, #gsi1sk",
+            Some(as_read),
+            version,
+            outdated,
+        )
     } else {
         transaction.check(&key, as_read, Some(version), outdated)
     }
 }
 
-/// Writes and removes a team's entries, and keeps in `SPECS` which there are. Returns the topics that are new.
+/// Writes and removes a team's entries, and keeps in `SPECS` which there are. Returns the topics
+/// that are new.
 fn index(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -149,7 +179,10 @@ fn index(
     before: &Indexed,
     changes: &[Change<'_>],
 ) -> Result<Vec<TopicHash>, Error> {
-    let mut after = Indexed { rev: before.rev + 1, topics: before.topics.clone() };
+    let mut after = Indexed {
+        rev: before.rev + 1,
+        topics: before.topics.clone(),
+    };
     let mut merged = Vec::new();
     for change in changes {
         match change {
@@ -169,12 +202,18 @@ fn index(
         }
     }
     let key = keys::specs(org, id);
-    let as_read = if before.rev == 0 { "attribute_not_exists(#pk)" } else { "#rev = :rev" };
+    let as_read = if before.rev == 0 {
+        "attribute_not_exists(#pk)"
+    } else {
+        "#rev = :rev"
+    };
     let rev = (before.rev > 0).then(|| expression::values([(":rev", n(before.rev))]));
     if after.topics.is_empty() {
         transaction.delete(&key, Some(as_read), rev, |_| Refusal::Outdated)?;
     } else {
-        transaction.put(SpecsItem::new(key, &after), as_read, rev, |_| Refusal::Outdated)?;
+        transaction.put(SpecsItem::new(key, &after), as_read, rev, |_| {
+            Refusal::Outdated
+        })?;
     }
     Ok(merged)
 }

@@ -32,12 +32,19 @@ impl StreamRecord {
     /// # Errors
     /// [`Error::Internal`]: an image is not as this version writes it, or the stream carries none.
     pub fn into_change(self) -> Result<Option<Change>, Error> {
-        let Self { keys, old_image, new_image, at } = self;
+        let Self {
+            keys,
+            old_image,
+            new_image,
+            at,
+        } = self;
         let keys = Item::from(keys);
         let (Some(pk), Some(sk)) = (items::text(&keys, "pk"), items::text(&keys, "sk")) else {
             return Err(Error::internal("a record of the stream has no key"));
         };
-        let Some((organization_id, entry)) = Entry::parse(pk, sk) else { return Ok(None) };
+        let Some((organization_id, entry)) = Entry::parse(pk, sk) else {
+            return Ok(None);
+        };
         if old_image.is_empty() && new_image.is_empty() {
             return Err(Error::internal("a record of the stream has neither image"));
         }
@@ -46,7 +53,10 @@ impl StreamRecord {
             Entry::Pass => return Ok(None),
             Entry::Team(_) => {
                 let team = |item| items::team(&organization_id, item);
-                Changed::Team { before: old.map(team).transpose()?, after: new.map(team).transpose()? }
+                Changed::Team {
+                    before: old.map(team).transpose()?,
+                    after: new.map(team).transpose()?,
+                }
             }
             Entry::Load(team_id) => Changed::Load {
                 team_id,
@@ -63,7 +73,11 @@ impl StreamRecord {
             },
             Entry::User(user_id) => {
                 let user = |item| items::user(user_id, item);
-                Changed::User { user_id, before: old.map(user).transpose()?, after: new.map(user).transpose()? }
+                Changed::User {
+                    user_id,
+                    before: old.map(user).transpose()?,
+                    after: new.map(user).transpose()?,
+                }
             }
             Entry::Ticket => Changed::Ticket {
                 before: old.map(items::ticket).transpose()?,
@@ -71,7 +85,12 @@ impl StreamRecord {
             },
         };
         let record = format!("{pk}/{sk}");
-        Ok(Some(Change { record, organization_id, at, what }))
+        Ok(Some(Change {
+            record,
+            organization_id,
+            at,
+            what,
+        }))
     }
 }
 
@@ -91,7 +110,12 @@ mod tests {
     fn record(pk: &str, sk: &str, old: Value, new: Value) -> StreamRecord {
         let item = |value| serde_json::from_value(value).unwrap();
         let keys = item(json!({ "pk": { "S": pk }, "sk": { "S": sk } }));
-        StreamRecord { keys, old_image: item(old), new_image: item(new), at: Timestamp::from_secs(9) }
+        StreamRecord {
+            keys,
+            old_image: item(old),
+            new_image: item(new),
+            at: Timestamp::from_secs(9),
+        }
     }
 
     fn partition() -> String {
@@ -114,8 +138,14 @@ mod tests {
 
     #[test]
     fn a_record_is_what_it_was_and_what_it_is() {
-        let counts =
-            |waiting_tickets| Load { turn: 7, open_tickets: 5, waiting_tickets, sla_met: 0, sla_due: 0, eligible: 3 };
+        let counts = |waiting_tickets| Load {
+            turn: 7,
+            open_tickets: 5,
+            waiting_tickets,
+            sla_met: 0,
+            sla_due: 0,
+            eligible: 3,
+        };
         let expected = Change {
             record: format!("ORG#org#TEAM#{TEAM}/LOAD"),
             organization_id: OrganizationId::parse("org").unwrap(),
@@ -126,9 +156,18 @@ mod tests {
                 after: Some(counts(2)),
             },
         };
-        assert_eq!(record(&partition(), "LOAD", load(0), load(2)).into_change().unwrap(), Some(expected));
-        let Some(Change { what: Changed::Load { before, after, .. }, .. }) =
-            record(&partition(), "LOAD", load(1), json!({})).into_change().unwrap()
+        assert_eq!(
+            record(&partition(), "LOAD", load(0), load(2))
+                .into_change()
+                .unwrap(),
+            Some(expected)
+        );
+        let Some(Change {
+            what: Changed::Load { before, after, .. },
+            ..
+        }) = record(&partition(), "LOAD", load(1), json!({}))
+            .into_change()
+            .unwrap()
         else {
             panic!("a load is a load")
         };
@@ -138,7 +177,11 @@ mod tests {
     #[test]
     fn a_team_is_gone_once() {
         let gone = json!({ "pk": { "S": partition() }, "sk": { "S": "GONE" } });
-        let change = |old, new| record(&partition(), "GONE", old, new).into_change().unwrap();
+        let change = |old, new| {
+            record(&partition(), "GONE", old, new)
+                .into_change()
+                .unwrap()
+        };
         assert!(change(json!({}), gone.clone()).is_some());
         assert_eq!(change(gone.clone(), gone.clone()), None);
         assert_eq!(change(gone, json!({})), None);
@@ -148,14 +191,28 @@ mod tests {
     fn other_items_are_never_looked_into() {
         let anything = json!({ "x": { "BOOL": true } });
         for sk in ["ORG", "NAME#network operations", "NAMEHASH#00"] {
-            assert_eq!(record("ORG#org", sk, anything.clone(), anything.clone()).into_change().unwrap(), None);
+            assert_eq!(
+                record("ORG#org", sk, anything.clone(), anything.clone())
+                    .into_change()
+                    .unwrap(),
+                None
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
-        let foreign = json!({ "pk": { "S": partition() }, "sk": { "S": "LOAD" }, "turn": { "S": "seven" } });
-        assert!(record(&partition(), "LOAD", load(1), foreign).into_change().is_err());
-        assert!(record(&partition(), "LOAD", json!({}), json!({})).into_change().is_err());
+        let foreign =
+            json!({ "pk": { "S": partition() }, "sk": { "S": "LOAD" }, "turn": { "S": "seven" } });
+        assert!(
+            record(&partition(), "LOAD", load(1), foreign)
+                .into_change()
+                .is_err()
+        );
+        assert!(
+            record(&partition(), "LOAD", json!({}), json!({}))
+                .into_change()
+                .is_err()
+        );
     }
 }

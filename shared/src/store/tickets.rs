@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     domain::{
-        LoadDelta, MemberDelta, OrganizationId, Past, Resolved, TeamId, Ticket, TicketId, Timestamp, UserId, UserStatus,
+        LoadDelta, MemberDelta, OrganizationId, Past, Resolved, TeamId, Ticket, TicketId,
+        Timestamp, UserId, UserStatus,
     },
     routing::{Counted, Known, LoadWrite, MemberWrite, Missing, Turn, Writes},
 };
@@ -40,8 +41,8 @@ pub struct Tickets {
 }
 
 impl Store {
-    /// Reads tickets and whether their organization exists, strongly consistent. One round trip for up to 99 tickets, and
-    /// beside each other one for each further 100.
+    /// Reads tickets and whether their organization exists, strongly consistent. One round trip for
+    /// up to 99 tickets, and beside each other one for each further 100.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -56,7 +57,10 @@ impl Store {
             .chain(ids.into_iter().map(|id| keys::ticket(org, id).attributes()))
             .collect();
         let read = self.get_all(&keys).await?;
-        let mut tickets = Tickets { organization_exists: false, by_id: BTreeMap::new() };
+        let mut tickets = Tickets {
+            organization_exists: false,
+            by_id: BTreeMap::new(),
+        };
         for item in read {
             if items::text(&item, "sk") == Some(&organization.sk) {
                 tickets.organization_exists = true;
@@ -68,9 +72,12 @@ impl Store {
         Ok(tickets)
     }
 
-    /// Reads items, strongly consistent, in no order; those that do not exist are left out. No key may come twice. One round trip
-    /// for each 100, beside each other.
-    pub(super) async fn get_all(&self, keys: &[HashMap<String, AttributeValue>]) -> Result<Vec<Item>, Error> {
+    /// Reads items, strongly consistent, in no order; those that do not exist are left out. No key
+    /// may come twice. One round trip for each 100, beside each other.
+    pub(super) async fn get_all(
+        &self,
+        keys: &[HashMap<String, AttributeValue>],
+    ) -> Result<Vec<Item>, Error> {
         self.read_all(keys, Consistency::Strong).await
     }
 
@@ -80,11 +87,16 @@ impl Store {
         keys: &[HashMap<String, AttributeValue>],
         consistency: Consistency,
     ) -> Result<Vec<Item>, Error> {
-        let read = try_join_all(keys.chunks(MAX_KEYS).map(|keys| self.batch_get(keys.to_vec(), consistency))).await?;
+        let read = try_join_all(
+            keys.chunks(MAX_KEYS)
+                .map(|keys| self.batch_get(keys.to_vec(), consistency)),
+        )
+        .await?;
         Ok(read.into_iter().flatten().collect())
     }
 
-    /// Reads up to 100 items, in no order. One round trip, and one more for each part that the table puts off.
+    /// Reads up to 100 items, in no order. One round trip, and one more for each part that the
+    /// table puts off.
     async fn batch_get(
         &self,
         keys: Vec<HashMap<String, AttributeValue>>,
@@ -93,38 +105,76 @@ impl Store {
         let mut backoff = self.backoff();
         let mut found = Vec::with_capacity(keys.len());
         let is_strong = consistency == Consistency::Strong;
-        let wanted = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(is_strong).build();
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(is_strong)
+            .build();
         let mut wanted = Some(wanted.map_err(Error::internal)?);
         while let Some(keys) = wanted {
-            let call = self.client.batch_get_item().request_items(&*self.table, keys);
+            let call = self
+                .client
+                .batch_get_item()
+                .request_items(&*self.table, keys);
             let output = self.send(|| call.clone().send()).await?;
-            found.extend(output.responses.and_then(|mut tables| tables.remove(&*self.table)).unwrap_or_default());
-            wanted = output.unprocessed_keys.and_then(|mut tables| tables.remove(&*self.table));
+            found.extend(
+                output
+                    .responses
+                    .and_then(|mut tables| tables.remove(&*self.table))
+                    .unwrap_or_default(),
+            );
+            wanted = output
+                .unprocessed_keys
+                .and_then(|mut tables| tables.remove(&*self.table));
             if wanted.is_some() && !backoff.pause().await {
-                return Err(Error::Unavailable("the table put off a part of the batch until the time was up".into()));
+                return Err(Error::Unavailable(
+                    "the table put off a part of the batch until the time was up".into(),
+                ));
             }
         }
         Ok(found)
     }
 
-    /// Reads the teams that a plan is missing, all at once. One round trip, and one more for a team that is being deleted.
+    /// Reads the teams that a plan is missing, all at once. One round trip, and one more for a team
+    /// that is being deleted.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn learn(&self, org: &OrganizationId, missing: Missing, known: &mut Known) -> Result<(), Error> {
-        let Missing { teams, choices: _, pasts } = missing;
+    pub async fn learn(
+        &self,
+        org: &OrganizationId,
+        missing: Missing,
+        known: &mut Known,
+    ) -> Result<(), Error> {
+        let Missing {
+            teams,
+            choices: _,
+            pasts,
+        } = missing;
         let team = async |id| Ok((id, self.team_state(org, id).await?));
-        let (teams, found) =
-            tokio::try_join!(a_few_at_a_time(teams.into_iter().map(team).collect()), self.pasts(org, &pasts),)?;
+        let (teams, found) = tokio::try_join!(
+            a_few_at_a_time(teams.into_iter().map(team).collect()),
+            self.pasts(org, &pasts),
+        )?;
         known.teams.extend(teams);
         known.learn_pasts(pasts, found);
         Ok(())
     }
 
-    /// Writes tickets and everything that moves with them, on condition that all of it is as it was read. One round trip, one
-    /// transaction. `now` marks the loads in which tickets begin to wait.
-    pub(crate) async fn write(&self, org: &OrganizationId, writes: &Writes, now: Timestamp) -> Result<(), Stale> {
-        let Writes { work: _, tickets, loads, members, decided: _ } = writes;
+    /// Writes tickets and everything that moves with them, on condition that all of it is as it was
+    /// read. One round trip, one transaction. `now` marks the loads in which tickets begin to wait.
+    pub(crate) async fn write(
+        &self,
+        org: &OrganizationId,
+        writes: &Writes,
+        now: Timestamp,
+    ) -> Result<(), Stale> {
+        let Writes {
+            work: _,
+            tickets,
+            loads,
+            members,
+            decided: _,
+        } = writes;
         let mut transaction = Transaction::new(self);
         for (rev, ticket) in tickets {
             let item = TicketItem::new(org, ticket);
@@ -150,7 +200,8 @@ fn outdated(_: Option<&Item>) -> Refusal {
     Refusal::Outdated
 }
 
-/// An update of counters: none goes below zero, so that a figure that is wrong stops what would make it worse.
+/// An update of counters: none goes below zero, so that a figure that is wrong stops what would
+/// make it worse.
 struct Counting {
     set: Vec<String>,
     add: Vec<String>,
@@ -170,8 +221,12 @@ impl Counting {
             counting.add.push(format!("#{counter} :{counter}"));
             counting.values.insert(format!(":{counter}"), n(delta));
             if delta < 0 {
-                counting.conditions.push(format!("#{counter} >= :least_{counter}"));
-                counting.values.insert(format!(":least_{counter}"), n(delta.unsigned_abs()));
+                counting
+                    .conditions
+                    .push(format!("#{counter} >= :least_{counter}"));
+                counting
+                    .values
+                    .insert(format!(":least_{counter}"), n(delta.unsigned_abs()));
             }
         }
         counting
@@ -186,14 +241,28 @@ impl Counting {
     }
 
     fn write(self, transaction: &mut Transaction<'_>, key: &keys::Key) -> Result<(), Error> {
-        let Self { set, add, conditions, values } = self;
+        let Self {
+            set,
+            add,
+            conditions,
+            values,
+        } = self;
         let clause = |word: &str, parts: &[String]| {
-            if parts.is_empty() { String::new() } else { format!("{word} {} ", parts.join(", ")) }
+            if parts.is_empty() {
+                String::new()
+            } else {
+                format!("{word} {} ", parts.join(", "))
+            }
         };
         let update = clause("SET", &set) + &clause("ADD", &add);
         let condition = conditions.join(" AND ");
         if update.is_empty() {
-            transaction.check(key, &condition, (!values.is_empty()).then_some(values), outdated)
+            transaction.check(
+                key,
+                &condition,
+                (!values.is_empty()).then_some(values),
+                outdated,
+            )
         } else {
             transaction.update(key, update.trim_end(), Some(&condition), values, outdated)
         }
@@ -207,8 +276,18 @@ fn write_load(
     write: LoadWrite,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let LoadDelta { open, waiting, sla_met, sla_due } = write.delta;
-    let counters = [("open_tickets", open), ("waiting_tickets", waiting), ("sla_met", sla_met), ("sla_due", sla_due)];
+    let LoadDelta {
+        open,
+        waiting,
+        sla_met,
+        sla_due,
+    } = write.delta;
+    let counters = [
+        ("open_tickets", open),
+        ("waiting_tickets", waiting),
+        ("sla_met", sla_met),
+        ("sla_due", sla_due),
+    ];
     let mut counting = Counting::new(counters);
     if write.is_gone {
         return counting.write(transaction, &keys::gone(org, team));
@@ -217,10 +296,13 @@ fn write_load(
         counting.turn("turn", turn);
     }
     if waiting > 0 {
-        // The message that starts the drain may be lost. The schedule starts every marked load again.
+        // The message that starts the drain may be lost. The schedule starts every marked load
+        // again.
         counting.set.push(MARK.to_owned());
         let values = mark_values(&keys::load(org, team), now);
-        counting.values.extend(values.map(|(placeholder, value)| (placeholder.to_owned(), value)));
+        counting
+            .values
+            .extend(values.map(|(placeholder, value)| (placeholder.to_owned(), value)));
     }
     counting.write(transaction, &keys::load(org, team))
 }
@@ -232,7 +314,17 @@ fn write_member(
     user: UserId,
     write: &MemberWrite,
 ) -> Result<(), Error> {
-    let MemberWrite { delta: MemberDelta { open, in_progress, resolved, resolved_ms }, turn, counted } = write;
+    let MemberWrite {
+        delta:
+            MemberDelta {
+                open,
+                in_progress,
+                resolved,
+                resolved_ms,
+            },
+        turn,
+        counted,
+    } = write;
     let key = match counted {
         Counted::Member => keys::membership(org, team, user),
         Counted::Past => keys::past(org, team, user),
@@ -241,7 +333,10 @@ fn write_member(
             let past = Past {
                 open_tickets: count(open),
                 in_progress_tickets: count(in_progress),
-                resolved: Resolved { tickets: count(resolved), total_ms: count(resolved_ms) },
+                resolved: Resolved {
+                    tickets: count(resolved),
+                    total_ms: count(resolved_ms),
+                },
                 ..past.clone()
             };
             let absent = "attribute_not_exists(#pk)";
@@ -258,7 +353,9 @@ fn write_member(
     if let Some(turn) = turn {
         counting.turn("last_turn", *turn);
         counting.conditions.push("#status = :active".to_owned());
-        counting.values.insert(":active".to_owned(), s(UserStatus::Active.as_str()));
+        counting
+            .values
+            .insert(":active".to_owned(), s(UserStatus::Active.as_str()));
     }
     counting.write(transaction, &key)
 }

@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::{
     error::BuildError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+        AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
+        TransactWriteItem, Update,
     },
 };
 use serde::Serialize;
@@ -20,9 +21,9 @@ use super::{
 };
 use crate::domain;
 
-/// What a failed condition means. Where several fail at once the smallest counts: that it was done before, for then the others
-/// may fail for no other reason; then a rule that is broken for good before a mere change of what was read, and of the rules
-/// the one that the contracts check first.
+/// What a failed condition means. Where several fail at once the smallest counts: that it was done
+/// before, for then the others may fail for no other reason; then a rule that is broken for good
+/// before a mere change of what was read, and of the rules the one that the contracts check first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Refusal {
     /// The same request was granted before, and answered so.
@@ -51,7 +52,11 @@ pub(super) const MAX_ITEMS: usize = 100;
 
 impl<'t> Transaction<'t> {
     pub(super) fn new(store: &'t Store) -> Self {
-        Self { store, writes: Vec::new(), meanings: Vec::new() }
+        Self {
+            store,
+            writes: Vec::new(),
+            meanings: Vec::new(),
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -73,14 +78,26 @@ impl<'t> Transaction<'t> {
             .set_expression_attribute_names(expression::names([condition]))
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        self.push(TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build(), meaning);
+        self.push(
+            TransactWriteItem::builder()
+                .put(put.build().map_err(incomplete)?)
+                .build(),
+            meaning,
+        );
         Ok(())
     }
 
     /// Writes a whole item over what is there.
     pub(super) fn put_always(&mut self, item: impl Serialize) -> Result<(), Error> {
-        let put = Put::builder().table_name(&*self.store.table).set_item(Some(items::to_item(item)?));
-        self.push(TransactWriteItem::builder().put(put.build().map_err(incomplete)?).build(), |_| Refusal::Outdated);
+        let put = Put::builder()
+            .table_name(&*self.store.table)
+            .set_item(Some(items::to_item(item)?));
+        self.push(
+            TransactWriteItem::builder()
+                .put(put.build().map_err(incomplete)?)
+                .build(),
+            |_| Refusal::Outdated,
+        );
         Ok(())
     }
 
@@ -98,10 +115,17 @@ impl<'t> Transaction<'t> {
             .set_key(Some(key.attributes()))
             .update_expression(update)
             .set_condition_expression(condition.map(str::to_owned))
-            .set_expression_attribute_names(expression::names(std::iter::once(update).chain(condition)))
+            .set_expression_attribute_names(expression::names(
+                std::iter::once(update).chain(condition),
+            ))
             .set_expression_attribute_values(Some(values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        self.push(TransactWriteItem::builder().update(update.build().map_err(incomplete)?).build(), meaning);
+        self.push(
+            TransactWriteItem::builder()
+                .update(update.build().map_err(incomplete)?)
+                .build(),
+            meaning,
+        );
         Ok(())
     }
 
@@ -120,7 +144,12 @@ impl<'t> Transaction<'t> {
             .set_expression_attribute_names(expression::names(condition))
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        self.push(TransactWriteItem::builder().delete(delete.build().map_err(incomplete)?).build(), meaning);
+        self.push(
+            TransactWriteItem::builder()
+                .delete(delete.build().map_err(incomplete)?)
+                .build(),
+            meaning,
+        );
         Ok(())
     }
 
@@ -139,19 +168,32 @@ impl<'t> Transaction<'t> {
             .set_expression_attribute_names(expression::names([condition]))
             .set_expression_attribute_values(values)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        self.push(TransactWriteItem::builder().condition_check(check.build().map_err(incomplete)?).build(), meaning);
+        self.push(
+            TransactWriteItem::builder()
+                .condition_check(check.build().map_err(incomplete)?)
+                .build(),
+            meaning,
+        );
         Ok(())
     }
 
-    fn push(&mut self, write: TransactWriteItem, meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't) {
+    fn push(
+        &mut self,
+        write: TransactWriteItem,
+        meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
+    ) {
         self.writes.push(write);
         self.meanings.push(Box::new(meaning));
     }
 
-    /// Commits. One round trip, and one more for each transient failure: every attempt carries the same token, so that a
-    /// commit whose answer was lost is not made twice.
+    /// Commits. One round trip, and one more for each transient failure: every attempt carries the
+    /// same token, so that a commit whose answer was lost is not made twice.
     pub(super) async fn commit(self) -> Result<(), Stale> {
-        let Self { store, writes, meanings } = self;
+        let Self {
+            store,
+            writes,
+            meanings,
+        } = self;
         debug_assert!(writes.len() <= MAX_ITEMS, "{} items", writes.len());
         let call = store
             .client
@@ -160,7 +202,9 @@ impl<'t> Transaction<'t> {
             .set_transact_items(Some(writes));
         let canceled = match store.send_unless(|| call.clone().send(), is_conflict).await {
             Ok(_) => return Ok(()),
-            Err(Failed::Answered(TransactWriteItemsError::TransactionCanceledException(canceled))) => canceled,
+            Err(Failed::Answered(TransactWriteItemsError::TransactionCanceledException(
+                canceled,
+            ))) => canceled,
             Err(failed) => return Err(Stale::Error(failed.into())),
         };
         let refusal = canceled
@@ -181,12 +225,23 @@ impl<'t> Transaction<'t> {
 
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
 
-/// Whether a transaction was canceled by nothing but other writers or a lack of capacity. A failed condition beside them
-/// is final all the same: it was checked against what is committed.
+/// Whether a transaction was canceled by nothing but other writers or a lack of capacity. A failed
+/// condition beside them is final all the same: it was checked against what is committed.
 fn is_conflict(error: &TransactWriteItemsError) -> bool {
-    let TransactWriteItemsError::TransactionCanceledException(canceled) = error else { return false };
-    let codes = || canceled.cancellation_reasons().iter().filter_map(|reason| reason.code());
-    let contended = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+    let TransactWriteItemsError::TransactionCanceledException(canceled) = error else {
+        return false;
+    };
+    let codes = || {
+        canceled
+            .cancellation_reasons()
+            .iter()
+            .filter_map(|reason| reason.code())
+    };
+    let contended = [
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+    ];
     codes().all(|code| code != CONDITION_FAILED) && codes().any(|code| contended.contains(&code))
 }
 

@@ -15,7 +15,10 @@ use super::{
     retry::{Failed, Stale},
 };
 use crate::{
-    domain::{EventVersion, OrganizationId, Profile, TeamId, Timestamp, User, UserId, UserSnapshot, UserStatus},
+    domain::{
+        EventVersion, OrganizationId, Profile, TeamId, Timestamp, User, UserId, UserSnapshot,
+        UserStatus,
+    },
     telemetry,
 };
 
@@ -28,11 +31,15 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn user(&self, org: &OrganizationId, id: UserId) -> Result<Option<User>, Error> {
-        self.get(&keys::user(org, id)).await?.map(|item| items::user(id, item)).transpose()
+        self.get(&keys::user(org, id))
+            .await?
+            .map(|item| items::user(id, item))
+            .transpose()
     }
 
-    /// Writes up to [`MAX_USERS_PER_BATCH`](Self::MAX_USERS_PER_BATCH) profiles over what is there, whoever said that, and
-    /// begins the organization. No id may come twice. Two round trips, and one more for each part that the table puts off.
+    /// Writes up to [`MAX_USERS_PER_BATCH`](Self::MAX_USERS_PER_BATCH) profiles over what is there,
+    /// whoever said that, and begins the organization. No id may come twice. Two round trips, and
+    /// one more for each part that the table puts off.
     ///
     /// Sets no mark: meant for users without memberships, whose profile has no copies.
     ///
@@ -43,27 +50,38 @@ impl Store {
         let mut requests = Vec::with_capacity(users.len());
         for user in users {
             let item = items::to_item(UserItem::new(org, user))?;
-            let put = PutRequest::builder().set_item(Some(item)).build().map_err(Error::internal)?;
+            let put = PutRequest::builder()
+                .set_item(Some(item))
+                .build()
+                .map_err(Error::internal)?;
             requests.push(WriteRequest::builder().put_request(put).build());
         }
         let mut backoff = self.backoff();
         while !requests.is_empty() {
-            let call = self.client.batch_write_item().request_items(&*self.table, requests);
+            let call = self
+                .client
+                .batch_write_item()
+                .request_items(&*self.table, requests);
             let output = self.send(|| call.clone().send()).await?;
-            requests = output.unprocessed_items.and_then(|mut items| items.remove(&*self.table)).unwrap_or_default();
+            requests = output
+                .unprocessed_items
+                .and_then(|mut items| items.remove(&*self.table))
+                .unwrap_or_default();
             if !requests.is_empty() && !backoff.pause().await {
-                return Err(Error::Unavailable("the table put off a part of the batch until the time was up".into()));
+                return Err(Error::Unavailable(
+                    "the table put off a part of the batch until the time was up".into(),
+                ));
             }
         }
         Ok(())
     }
 
-    /// Makes a profile agree with what was said of the user, by the rules of [`Profile::after`]; gives the profile as it
-    /// then is, where there is one.
+    /// Makes a profile agree with what was said of the user, by the rules of [`Profile::after`];
+    /// gives the profile as it then is, where there is one.
     ///
-    /// One round trip where none of it is news, else two: a read, then a write on condition that nobody wrote in between.
-    /// One write unit a kilobyte. A change of a known profile marks it at `now` until its copies are done, which costs about 3
-    /// write units more.
+    /// One round trip where none of it is news, else two: a read, then a write on condition that
+    /// nobody wrote in between. One write unit a kilobyte. A change of a known profile marks it at
+    /// `now` until its copies are done, which costs about 3 write units more.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -75,7 +93,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Profile>, Error> {
         self.until_current(|| async {
-            let known = self.get(&keys::user(org, id)).await?.map(|item| items::profile(id, item)).transpose()?;
+            let known = self
+                .get(&keys::user(org, id))
+                .await?
+                .map(|item| items::profile(id, item))
+                .transpose()?;
             let before = known.as_ref().map(|known| &known.profile);
             let superseded = Profile::superseded(before, id, events);
             let profile = match Profile::after(before, id, events) {
@@ -91,8 +113,9 @@ impl Store {
         .await
     }
 
-    /// Replaces a user's profile by the tombstone of [`Profile::erased`], whether or not there is a profile. Returns the
-    /// status before. The copies in memberships follow by the job that the write starts.
+    /// Replaces a user's profile by the tombstone of [`Profile::erased`], whether or not there is a
+    /// profile. Returns the status before. The copies in memberships follow by the job that the
+    /// write starts.
     ///
     /// Two round trips: a read, then a write on condition that the profile is unchanged.
     ///
@@ -105,9 +128,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<UserStatus>, Error> {
         self.until_current(|| async {
-            let known = self.get(&keys::user(org, id)).await?.map(|item| items::profile(id, item)).transpose()?;
+            let known = self
+                .get(&keys::user(org, id))
+                .await?
+                .map(|item| items::profile(id, item))
+                .transpose()?;
             let before = known.as_ref().map(|known| &known.profile);
-            self.put_profile(org, &Profile::erased(before, id, now), known.as_ref(), now).await?;
+            self.put_profile(org, &Profile::erased(before, id, now), known.as_ref(), now)
+                .await?;
             Ok(known.map(|known| known.profile.user.status))
         })
         .await
@@ -115,8 +143,9 @@ impl Store {
 
     /// Writes a profile if the known one is unchanged, or still not there.
     ///
-    /// A change that memberships copy sets a mark, and a mark keeps its time while it stands. A new profile needs none: a
-    /// membership copies a profile only on condition of its version, so no copy is older than a user's first profile.
+    /// A change that memberships copy sets a mark, and a mark keeps its time while it stands. A new
+    /// profile needs none: a membership copies a profile only on condition of its version, so no
+    /// copy is older than a user's first profile.
     async fn put_profile(
         &self,
         org: &OrganizationId,
@@ -133,10 +162,18 @@ impl Store {
         let (condition, values) = match rev {
             None => ("attribute_not_exists(#pk)", None),
             // Not put together from events yet.
-            Some(0) => ("attribute_exists(#pk) AND (attribute_not_exists(#rev) OR #rev = :rev)", Some(0)),
+            Some(0) => (
+                "attribute_exists(#pk) AND (attribute_not_exists(#rev) OR #rev = :rev)",
+                Some(0),
+            ),
             Some(rev) => ("#rev = :rev", Some(rev)),
         };
-        let item = items::to_item(UserItem::of_profile(org, profile, rev.unwrap_or(0).saturating_add(1), mark))?;
+        let item = items::to_item(UserItem::of_profile(
+            org,
+            profile,
+            rev.unwrap_or(0).saturating_add(1),
+            mark,
+        ))?;
         let call = self
             .client
             .put_item()
@@ -144,23 +181,29 @@ impl Store {
             .set_item(Some(item))
             .condition_expression(condition)
             .set_expression_attribute_names(expression::names([condition]))
-            .set_expression_attribute_values(values.map(|rev| expression::values([(":rev", n(rev))])));
+            .set_expression_attribute_values(
+                values.map(|rev| expression::values([(":rev", n(rev))])),
+            );
         match self.send(|| call.clone().send()).await {
             Ok(_) => Ok(()),
             // An attempt of ours whose answer was lost is found out by the next read.
-            Err(Failed::Answered(PutItemError::ConditionalCheckFailedException(_))) => Err(Stale::Outdated),
+            Err(Failed::Answered(PutItemError::ConditionalCheckFailedException(_))) => {
+                Err(Stale::Outdated)
+            }
             Err(failed) => Err(Stale::Error(failed.into())),
         }
     }
 
-    /// Copies a user's profile into a page of their memberships and takes a deleted user out of every lead. Gives the revision
-    /// that was copied and the cursor of the next page, or `None` if there is no such user.
+    /// Copies a user's profile into a page of their memberships and takes a deleted user out of
+    /// every lead. Gives the revision that was copied and the cursor of the next page, or `None` if
+    /// there is no such user.
     ///
     /// A former member has no copy of the profile.
     ///
-    /// A copy never replaces one of a higher version. The index that finds the memberships may lag behind by a moment. Three
-    /// round trips for up to 100 memberships: the profile, the page, and the updates, 25 at a time. After them, for a
-    /// deleted user, two for up to 25 teams that the user leads: a lead need not be a member.
+    /// A copy never replaces one of a higher version. The index that finds the memberships may lag
+    /// behind by a moment. Three round trips for up to 100 memberships: the profile, the page, and
+    /// the updates, 25 at a time. After them, for a deleted user, two for up to 25 teams that the
+    /// user leads: a lead need not be a member.
     ///
     /// # Errors
     /// [`Error::Unavailable`] (a part may have been written) or [`Error::Internal`], also for an `after` that is none.
@@ -173,34 +216,59 @@ impl Store {
     ) -> Result<Option<CopiedPage>, Error> {
         let page = match after.as_deref() {
             None => Page::Memberships(None),
-            Some(text) => {
-                Page::parse(text).ok_or_else(|| Error::internal("no page of a user's copies begins there"))?
-            }
+            Some(text) => Page::parse(text)
+                .ok_or_else(|| Error::internal("no page of a user's copies begins there"))?,
         };
-        let Some(item) = self.get(&keys::user(org, id)).await? else { return Ok(None) };
-        let StoredProfile { profile: Profile { user, said: _ }, rev, mark } = items::profile(id, item)?;
+        let Some(item) = self.get(&keys::user(org, id)).await? else {
+            return Ok(None);
+        };
+        let StoredProfile {
+            profile: Profile { user, said: _ },
+            rev,
+            mark,
+        } = items::profile(id, item)?;
         let next = match page {
             Page::Memberships(after) => {
                 let next = self.copy_into_memberships(org, &user, after).await?;
                 next.map(|last| Page::Memberships(Some(last)))
                     .or_else(|| (user.status == UserStatus::Deleted).then_some(Page::Leads(None)))
             }
-            Page::Leads(after) => self.clear_leads(org, id, after, now).await?.map(|last| Page::Leads(Some(last))),
+            Page::Leads(after) => self
+                .clear_leads(org, id, after, now)
+                .await?
+                .map(|last| Page::Leads(Some(last))),
         };
-        Ok(Some(CopiedPage { rev, is_marked: mark.is_some(), next: next.map(|page| page.to_string()) }))
+        Ok(Some(CopiedPage {
+            rev,
+            is_marked: mark.is_some(),
+            next: next.map(|page| page.to_string()),
+        }))
     }
 
-    /// Removes the mark of a profile whose copies are done, unless the profile was written after revision `rev`. One round trip.
+    /// Removes the mark of a profile whose copies are done, unless the profile was written after
+    /// revision `rev`. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn profile_copied(&self, org: &OrganizationId, id: UserId, rev: u64) -> Result<(), Error> {
+    pub async fn profile_copied(
+        &self,
+        org: &OrganizationId,
+        id: UserId,
+        rev: u64,
+    ) -> Result<(), Error> {
         let values = expression::values([(":rev", n(rev))]);
         let is_copied = "attribute_exists(#gsi1pk) AND #rev = :rev";
-        self.update_if(&keys::user(org, id), "REMOVE #gsi1pk, #gsi1sk", is_copied, values).await
+        self.update_if(
+            &keys::user(org, id),
+            "REMOVE #gsi1pk, #gsi1sk",
+            is_copied,
+            values,
+        )
+        .await
     }
 
-    /// Copies a profile into the memberships after a team's; gives the last team's if there may be more.
+    /// Copies a profile into the memberships after a team's; gives the last team's if there may be
+    /// more.
     async fn copy_into_memberships(
         &self,
         org: &OrganizationId,
@@ -225,12 +293,23 @@ impl Store {
             .limit(MEMBERSHIPS_PER_PAGE)
             .set_exclusive_start_key(start);
         let page = self.send(|| call.clone().send()).await?;
-        let teams: Option<Vec<TeamId>> =
-            page.items().iter().map(|item| items::text(item, "gsi1sk").and_then(keys::team_of)).collect();
-        let teams = teams.ok_or_else(|| Error::internal("an index entry under a user is not a membership's"))?;
-        let copies: Vec<_> = teams.iter().map(|&team| self.copy_into_membership(org, user, team)).collect();
+        let teams: Option<Vec<TeamId>> = page
+            .items()
+            .iter()
+            .map(|item| items::text(item, "gsi1sk").and_then(keys::team_of))
+            .collect();
+        let teams = teams
+            .ok_or_else(|| Error::internal("an index entry under a user is not a membership's"))?;
+        let copies: Vec<_> = teams
+            .iter()
+            .map(|&team| self.copy_into_membership(org, user, team))
+            .collect();
         a_few_at_a_time(copies).await?;
-        Ok(if page.last_evaluated_key.is_some() { teams.last().copied() } else { None })
+        Ok(if page.last_evaluated_key.is_some() {
+            teams.last().copied()
+        } else {
+            None
+        })
     }
 }
 
@@ -260,7 +339,11 @@ enum Page {
 impl Page {
     fn parse(text: &str) -> Option<Self> {
         let (kind, team) = text.split_once('/')?;
-        let team = if team.is_empty() { None } else { Some(TeamId::parse(team).ok()?) };
+        let team = if team.is_empty() {
+            None
+        } else {
+            Some(TeamId::parse(team).ok()?)
+        };
         match kind {
             "memberships" => Some(Self::Memberships(team)),
             "leads" => Some(Self::Leads(team)),
@@ -287,7 +370,10 @@ mod tests {
     #[test]
     fn pages_survive_a_message() {
         let team = TeamId::parse("550e8400-e29b-41d4-a716-446655440000").unwrap();
-        for page in [None, Some(team)].into_iter().flat_map(|team| [Page::Memberships(team), Page::Leads(team)]) {
+        for page in [None, Some(team)]
+            .into_iter()
+            .flat_map(|team| [Page::Memberships(team), Page::Leads(team)])
+        {
             assert_eq!(Page::parse(&page.to_string()), Some(page));
         }
         for none in ["", "leads", "members/", "leads/x"] {

@@ -1,4 +1,5 @@
-//! The calls of AWS services: each a line of the log at the level of debugging, and a part of the trace where there is one.
+//! The calls of AWS services: each a line of the log at the level of debugging, and a part of the
+//! trace where there is one.
 
 use std::time::{Instant, SystemTime};
 
@@ -19,8 +20,8 @@ use serde::Deserialize;
 use super::{present, xray::Call};
 use crate::backoff::is_throttling;
 
-/// Tells of each call that a client makes. Costs two clock readings and a datagram where the invocation is traced, and nothing
-/// where neither that nor debugging wants to know.
+/// Tells of each call that a client makes. Costs two clock readings and a datagram where the
+/// invocation is traced, and nothing where neither that nor debugging wants to know.
 ///
 /// A call that its caller gave up waiting for is not told of; the caller says so.
 #[derive(Debug, Clone, Default)]
@@ -33,13 +34,19 @@ impl Calls {
     /// Those to a DynamoDB table.
     #[must_use]
     pub fn to_table(name: impl Into<String>) -> Self {
-        Self { table_name: Some(name.into()), queue_url: None }
+        Self {
+            table_name: Some(name.into()),
+            queue_url: None,
+        }
     }
 
     /// Those to an SQS queue.
     #[must_use]
     pub fn to_queue(url: impl Into<String>) -> Self {
-        Self { queue_url: Some(url.into()), table_name: None }
+        Self {
+            queue_url: Some(url.into()),
+            table_name: None,
+        }
     }
 
     /// Those to anything else.
@@ -73,7 +80,10 @@ impl Intercept for Calls {
     ) -> Result<(), BoxError> {
         let is_sampled = || present().is_some_and(|invocation| invocation.sampled().is_some());
         if tracing::enabled!(tracing::Level::DEBUG) || is_sampled() {
-            cfg.interceptor_state().store_put(Begun { at: SystemTime::now(), by_the_clock: Instant::now() });
+            cfg.interceptor_state().store_put(Begun {
+                at: SystemTime::now(),
+                by_the_clock: Instant::now(),
+            });
         }
         Ok(())
     }
@@ -84,7 +94,9 @@ impl Intercept for Calls {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let (Some(begun), Some(operation)) = (cfg.load::<Begun>(), cfg.load::<Metadata>()) else { return Ok(()) };
+        let (Some(begun), Some(operation)) = (cfg.load::<Begun>(), cfg.load::<Metadata>()) else {
+            return Ok(());
+        };
         let response = context.response();
         let error_code = response.and_then(error_code);
         let call = Call {
@@ -109,15 +121,18 @@ impl Intercept for Calls {
             awsRequestId = call.request_id,
             "called"
         );
-        if let Some((trace, daemon)) = present().as_ref().and_then(|invocation| invocation.sampled()) {
+        if let Some((trace, daemon)) = present()
+            .as_ref()
+            .and_then(|invocation| invocation.sampled())
+        {
             daemon.send(trace, &call);
         }
         Ok(())
     }
 }
 
-/// The code of an error, in the JSON protocols: the last part of its shape's id. Of the rest of the body, which may quote
-/// items, nothing is read.
+/// The code of an error, in the JSON protocols: the last part of its shape's id. Of the rest of the
+/// body, which may quote items, nothing is read.
 fn error_code(response: &HttpResponse) -> Option<String> {
     #[derive(Deserialize)]
     struct Shape {

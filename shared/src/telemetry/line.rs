@@ -16,8 +16,8 @@ use serde_json::Value;
 use super::present;
 use crate::domain::Timestamp;
 
-/// Formats an event as a JSON object with `timestamp`, `level`, `message`, the event's own fields, and of the present
-/// invocation `requestId`, `traceId` and, once it is known, `organization`.
+/// Formats an event as a JSON object with `timestamp`, `level`, `message`, the event's own fields,
+/// and of the present invocation `requestId`, `traceId` and, once it is known, `organization`.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonLines;
 
@@ -42,26 +42,44 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
 {
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
         let mut fields = Fields(BTreeMap::new());
         event.record(&mut fields);
         let Fields(mut fields) = fields;
         let message = fields.remove("message");
         let invocation = present();
-        if let Some(organization) = invocation.as_ref().and_then(|invocation| invocation.organization.get()) {
-            fields.entry("organization").or_insert_with(|| organization.as_str().into());
+        if let Some(organization) = invocation
+            .as_ref()
+            .and_then(|invocation| invocation.organization.get())
+        {
+            fields
+                .entry("organization")
+                .or_insert_with(|| organization.as_str().into());
         }
         let metadata = event.metadata();
         let line = Line {
             timestamp: Timestamp::now().iso8601_millis(),
             level: metadata.level().as_str(),
             message,
-            request_id: invocation.as_ref().map(|invocation| &*invocation.request_id),
-            trace_id: invocation.as_ref().and_then(|invocation| Some(&*invocation.trace.as_ref()?.root)),
+            request_id: invocation
+                .as_ref()
+                .map(|invocation| &*invocation.request_id),
+            trace_id: invocation
+                .as_ref()
+                .and_then(|invocation| Some(&*invocation.trace.as_ref()?.root)),
             target: metadata.target(),
             fields,
         };
-        writeln!(writer, "{}", serde_json::to_string(&line).map_err(|_| fmt::Error)?)
+        writeln!(
+            writer,
+            "{}",
+            serde_json::to_string(&line).map_err(|_| fmt::Error)?
+        )
     }
 }
 

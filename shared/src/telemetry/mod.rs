@@ -1,8 +1,9 @@
-//! What a function tells of itself: lines of its log, metrics, and the calls of a trace, each with the invocation that it
-//! belongs to.
+//! What a function tells of itself: lines of its log, metrics, and the calls of a trace, each with
+//! the invocation that it belongs to.
 //!
-//! An invocation is known to whatever runs in its task, so that neither a use case nor the store hands it on. Where there is
-//! none, as in the local stack, nothing is recorded, and it costs nothing.
+//! An invocation is known to whatever runs in its task, so that neither a use case nor the store
+//! hands it on. Where there is none, as in the local stack, nothing is recorded, and it costs
+//! nothing.
 
 mod calls;
 mod emf;
@@ -43,8 +44,8 @@ pub fn record(change: impl FnOnce(&mut Measured)) {
     let _ = PRESENT.try_with(|invocation| change(&mut invocation.measured()));
 }
 
-/// Tells whose data the present invocation works on, if there is one. A batch of messages may be of several organizations, and
-/// is of none here.
+/// Tells whose data the present invocation works on, if there is one. A batch of messages may be of
+/// several organizations, and is of none here.
 pub fn about(organization: &OrganizationId) {
     // It stays the first's: a request is of one.
     let _ = PRESENT.try_with(|invocation| invocation.organization.set(organization.clone()));
@@ -66,15 +67,18 @@ pub struct Measured {
     pub tickets_unrouted: usize,
     /// Tickets that began to wait with a team in which nobody was eligible.
     pub tickets_begun_waiting: usize,
-    /// Who waits, where the invocation was the last to look: tickets, and the teams that they wait with.
+    /// Who waits, where the invocation was the last to look: tickets, and the teams that they wait
+    /// with.
     pub waiting: Option<Waiting>,
-    /// Events that changed nothing because newer ones have set what they mention. An exact duplicate is not among them.
+    /// Events that changed nothing because newer ones have set what they mention. An exact
+    /// duplicate is not among them.
     pub superseded_events: usize,
     /// Attempts beyond the first, at calls and at decisions that somebody else made stale.
     pub retries: usize,
     /// Messages that were sent to a queue of dead letters.
     pub dead_letters: usize,
-    /// Responses that were too large to be saved for their `Idempotency-Key`: one or none in an invocation.
+    /// Responses that were too large to be saved for their `Idempotency-Key`: one or none in an
+    /// invocation.
     pub responses_not_saved: usize,
     /// Messages or stream records that the response names as failed, so that they are redelivered.
     pub handed_back: usize,
@@ -113,21 +117,25 @@ pub struct Waiting {
 pub struct Deployment {
     /// The stack's name.
     pub stack: String,
-    /// The function's version, by which the alarm of a deployment finds the failures of the new one.
+    /// The function's version, by which the alarm of a deployment finds the failures of the new
+    /// one.
     pub version: String,
-    /// The log level of a line of metrics. Lambda drops lines below the level that the function is configured for.
+    /// The log level of a line of metrics. Lambda drops lines below the level that the function is
+    /// configured for.
     pub level: &'static str,
 }
 
 impl Deployment {
-    /// Reads `STACK_NAME`, `AWS_LAMBDA_FUNCTION_VERSION` and `AWS_LAMBDA_LOG_LEVEL` through `variable`. `None` without a
-    /// stack's name.
+    /// Reads `STACK_NAME`, `AWS_LAMBDA_FUNCTION_VERSION` and `AWS_LAMBDA_LOG_LEVEL` through
+    /// `variable`. `None` without a stack's name.
     #[must_use]
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let stack = variable("STACK_NAME").filter(|stack| !stack.is_empty())?;
-        let version = variable("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".to_owned());
-        // AWS, "Log-level filtering": a JSON line without a level counts as INFO, and each line below the configured
-        // level is dropped. So metrics take the configured level where it is stricter than INFO.
+        let version =
+            variable("AWS_LAMBDA_FUNCTION_VERSION").unwrap_or_else(|| "$LATEST".to_owned());
+        // AWS, "Log-level filtering": a JSON line without a level counts as INFO, and each line
+        // below the configured level is dropped. So metrics take the configured level where it is
+        // stricter than INFO.
         // https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html
         let level = match variable("AWS_LAMBDA_LOG_LEVEL").as_deref() {
             Some("WARN") => "WARN",
@@ -135,7 +143,11 @@ impl Deployment {
             Some("FATAL") => "FATAL",
             _ => "INFO",
         };
-        Some(Self { stack, version, level })
+        Some(Self {
+            stack,
+            version,
+            level,
+        })
     }
 }
 
@@ -151,22 +163,31 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts logging to the standard output, and reads from the environment what else is wanted: metrics where `STACK_NAME`
-    /// is set, traces where Lambda's `AWS_XRAY_DAEMON_ADDRESS` is.
+    /// Starts logging to the standard output, and reads from the environment what else is wanted:
+    /// metrics where `STACK_NAME` is set, traces where Lambda's `AWS_XRAY_DAEMON_ADDRESS` is.
     ///
     /// # Panics
     /// Logging was started before.
     #[must_use]
     pub fn start(function: &'static str) -> Arc<Self> {
-        subscriber().event_format(JsonLines).with_env_filter(filter()).with_writer(io::stdout).init();
+        subscriber()
+            .event_format(JsonLines)
+            .with_env_filter(filter())
+            .with_writer(io::stdout)
+            .init();
         panic::set_hook(Box::new(|panic| {
             // Without its message, which may quote whatever was being worked on.
-            tracing::error!(location = panic.location().map(tracing::field::display), "panicked");
+            tracing::error!(
+                location = panic.location().map(tracing::field::display),
+                "panicked"
+            );
         }));
-        let daemon = env::var("AWS_XRAY_DAEMON_ADDRESS").ok().and_then(|address| {
-            let not_traced = |error: &io::Error| tracing::warn!(%error, "calls are not traced");
-            Daemon::at(&address).inspect_err(not_traced).ok()
-        });
+        let daemon = env::var("AWS_XRAY_DAEMON_ADDRESS")
+            .ok()
+            .and_then(|address| {
+                let not_traced = |error: &io::Error| tracing::warn!(%error, "calls are not traced");
+                Daemon::at(&address).inspect_err(not_traced).ok()
+            });
         let deployment = Deployment::from_environment(|name| env::var(name).ok());
         Self::new(function, deployment, daemon, |line| {
             // Nobody is left to be told of an output that is closed.
@@ -174,7 +195,8 @@ impl Telemetry {
         })
     }
 
-    /// Telemetry of a function by its logical name. The metrics of a deployment go to `write_metrics`, a line each time.
+    /// Telemetry of a function by its logical name. The metrics of a deployment go to
+    /// `write_metrics`, a line each time.
     #[must_use]
     pub fn new(
         function: &'static str,
@@ -183,7 +205,13 @@ impl Telemetry {
         write_metrics: impl Fn(&str) + Send + Sync + 'static,
     ) -> Arc<Self> {
         let write_metrics = Box::new(write_metrics);
-        Arc::new(Self { function, deployment, daemon, write_metrics, is_warm: AtomicBool::new(false) })
+        Arc::new(Self {
+            function,
+            deployment,
+            daemon,
+            write_metrics,
+            is_warm: AtomicBool::new(false),
+        })
     }
 
     /// Begins an invocation.
@@ -210,19 +238,29 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-/// What is logged: by `RUST_LOG`, else from the level on that Lambda is configured for, else what is informational or worse.
+/// What is logged: by `RUST_LOG`, else from the level on that Lambda is configured for, else what
+/// is informational or worse.
 ///
-/// Lambda's `TRACE` is no more than `DEBUG`: Muster has nothing to add there, but the runtime would write whole events,
-/// credentials included, and the SDK whole requests.
+/// Lambda's `TRACE` is no more than `DEBUG`: Muster has nothing to add there, but the runtime would
+/// write whole events, credentials included, and the SDK whole requests.
 fn filter() -> EnvFilter {
-    let level = env::var("AWS_LAMBDA_LOG_LEVEL").ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let level = env::var("AWS_LAMBDA_LOG_LEVEL")
+        .ok()
+        .and_then(|level| level.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
     let level = level.min(LevelFilter::DEBUG);
     // What the runtime says of a handler's panic or error is known by then, with where and why.
-    let repeated = "lambda_runtime::layers::panic=off".parse().expect("a target and a level");
-    EnvFilter::builder().with_default_directive(level.into()).from_env_lossy().add_directive(repeated)
+    let repeated = "lambda_runtime::layers::panic=off"
+        .parse()
+        .expect("a target and a level");
+    EnvFilter::builder()
+        .with_default_directive(level.into())
+        .from_env_lossy()
+        .add_directive(repeated)
 }
 
-/// One invocation of a function. When it is over, by whatever end, its metrics are written: at most one line.
+/// One invocation of a function. When it is over, by whatever end, its metrics are written: at most
+/// one line.
 #[derive(Debug)]
 pub struct Invocation {
     telemetry: Arc<Telemetry>,
@@ -230,7 +268,8 @@ pub struct Invocation {
     trace: Option<Trace>,
     is_first: bool,
     began: Instant,
-    /// Apart from what is measured: every line of the log looks for it, even one that is written while something is counted.
+    /// Apart from what is measured: every line of the log looks for it, even one that is written
+    /// while something is counted.
     organization: OnceLock<OrganizationId>,
     measured: Mutex<Measured>,
 }
@@ -253,7 +292,10 @@ impl Invocation {
 
     /// Its trace, and the daemon that takes it, if it is one of those that are traced.
     fn sampled(&self) -> Option<(&Trace, &Daemon)> {
-        self.trace.as_ref().filter(|trace| trace.is_sampled).zip(self.telemetry.daemon.as_ref())
+        self.trace
+            .as_ref()
+            .filter(|trace| trace.is_sampled)
+            .zip(self.telemetry.daemon.as_ref())
     }
 }
 
@@ -261,7 +303,8 @@ impl Drop for Invocation {
     fn drop(&mut self) {
         let took = self.began.elapsed();
         if let Some(deployment) = &self.telemetry.deployment
-            && let Some(line) = emf::line(self, deployment, &self.measured(), took, Timestamp::now())
+            && let Some(line) =
+                emf::line(self, deployment, &self.measured(), took, Timestamp::now())
         {
             (self.telemetry.write_metrics)(&line);
         }

@@ -23,10 +23,17 @@ impl Trace {
     /// Reads `Root=1-…;Parent=…;Sampled=1`. `None` if it names no trace.
     pub(super) fn parse(header: &str) -> Option<Self> {
         let part = |name: &str| {
-            let mut parts = header.split(';').filter_map(|part| part.trim().split_once('='));
+            let mut parts = header
+                .split(';')
+                .filter_map(|part| part.trim().split_once('='));
             parts.find_map(|(part, value)| (part == name).then_some(value))
         };
-        let id = |id: &&str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        let id = |id: &&str| {
+            !id.is_empty()
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+        };
         let root = part("Root").filter(id)?;
         let parent = part("Parent").filter(id);
         Some(Self {
@@ -66,8 +73,12 @@ impl Daemon {
             start_time: seconds(call.began),
             end_time: seconds(call.began) + call.took.as_secs_f64(),
             aws: call,
-            http: call.status.map(|status| Http { response: Response { status } }),
-            error: call.status.is_some_and(|status| (400..500).contains(&status)),
+            http: call.status.map(|status| Http {
+                response: Response { status },
+            }),
+            error: call
+                .status
+                .is_some_and(|status| (400..500).contains(&status)),
             throttle: call.is_throttled,
             fault: call.status.is_none_or(|status| status >= 500),
         };
@@ -133,7 +144,9 @@ struct Response {
 }
 
 fn seconds(time: SystemTime) -> f64 {
-    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs_f64()
 }
 
 #[cfg(test)]
@@ -143,13 +156,26 @@ mod tests {
     #[test]
     fn a_header_names_a_trace_and_whether_it_is_kept() {
         let trace = |root: &str, parent: &str, is_sampled| {
-            Some(Trace { root: root.to_owned(), parent: parent.to_owned(), is_sampled })
+            Some(Trace {
+                root: root.to_owned(),
+                parent: parent.to_owned(),
+                is_sampled,
+            })
         };
         let root = "1-5759e988-bd862e3fe1be46a994272793";
         for (header, parsed) in [
-            (format!("Root={root};Parent=53995c3f42cd8ad8;Sampled=1"), trace(root, "53995c3f42cd8ad8", true)),
-            (format!("Root={root};Parent=53995c3f42cd8ad8;Sampled=0"), trace(root, "53995c3f42cd8ad8", false)),
-            (format!("Sampled=1; Parent=1f;Lineage=a:1|b:0;Root={root}"), trace(root, "1f", true)),
+            (
+                format!("Root={root};Parent=53995c3f42cd8ad8;Sampled=1"),
+                trace(root, "53995c3f42cd8ad8", true),
+            ),
+            (
+                format!("Root={root};Parent=53995c3f42cd8ad8;Sampled=0"),
+                trace(root, "53995c3f42cd8ad8", false),
+            ),
+            (
+                format!("Sampled=1; Parent=1f;Lineage=a:1|b:0;Root={root}"),
+                trace(root, "1f", true),
+            ),
             // Under nothing that is kept.
             (format!("Root={root};Sampled=1"), trace(root, "", false)),
             (format!("Root={root}"), trace(root, "", false)),

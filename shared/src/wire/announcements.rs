@@ -1,13 +1,14 @@
 //! What the rest of the company hears: CloudEvents 1.0 about teams, members and tickets.
 //!
-//! Everything in one follows from the record of the change, so a record that comes again says the same, `id` included. Times
-//! have milliseconds: a ticket can be assigned twice within one second.
+//! Everything in one follows from the record of the change, so a record that comes again says the
+//! same, `id` included. Times have milliseconds: a ticket can be assigned twice within one second.
 
 use serde::Serialize;
 
 use super::json;
 use crate::domain::{
-    Change, Changed, Decision, Description, Member, QueueStrategy, Team, TeamId, Ticket, TicketState, Timestamp,
+    Change, Changed, Decision, Description, Member, QueueStrategy, Team, TeamId, Ticket,
+    TicketState, Timestamp,
 };
 
 /// Who announces.
@@ -50,7 +51,13 @@ struct Moment {
 }
 
 impl Announcement {
-    fn new(change: &Change, kind: &'static str, moment: &Moment, subject: String, data: impl Serialize) -> Self {
+    fn new(
+        change: &Change,
+        kind: &'static str,
+        moment: &Moment,
+        subject: String,
+        data: impl Serialize,
+    ) -> Self {
         let Moment { revision, part, at } = *moment;
         // Orders as text, within a record. A part comes after the whole: "7" < "7.1" < "8".
         let mut sequence = format!("{revision:020}");
@@ -68,19 +75,34 @@ impl Announcement {
             datacontenttype: "application/json",
             data,
         });
-        Self { record: change.record.clone(), kind, at, event }
+        Self {
+            record: change.record.clone(),
+            kind,
+            at,
+            event,
+        }
     }
 }
 
-/// What a change has to be announced as. Nothing, for counters, copies of profiles, and changes that change nothing.
+/// What a change has to be announced as. Nothing, for counters, copies of profiles, and changes
+/// that change nothing.
 #[must_use]
 pub fn announcements(change: &Change) -> Vec<Announcement> {
     match &change.what {
-        Changed::Team { before, after } => about_team(change, before.as_ref(), after.as_ref()).into_iter().collect(),
-        Changed::Membership { team_id, before, after } => {
-            about_member(change, *team_id, before.as_ref(), after.as_ref()).into_iter().collect()
-        }
-        Changed::Ticket { before, after: Some(after) } => about_ticket(change, before.as_ref(), after),
+        Changed::Team { before, after } => about_team(change, before.as_ref(), after.as_ref())
+            .into_iter()
+            .collect(),
+        Changed::Membership {
+            team_id,
+            before,
+            after,
+        } => about_member(change, *team_id, before.as_ref(), after.as_ref())
+            .into_iter()
+            .collect(),
+        Changed::Ticket {
+            before,
+            after: Some(after),
+        } => about_ticket(change, before.as_ref(), after),
         Changed::Ticket { after: None, .. }
         | Changed::Load { .. }
         | Changed::TeamGone { .. }
@@ -132,16 +154,37 @@ impl<'a> TeamData<'a> {
     }
 }
 
-fn about_team(change: &Change, before: Option<&Team>, after: Option<&Team>) -> Option<Announcement> {
+fn about_team(
+    change: &Change,
+    before: Option<&Team>,
+    after: Option<&Team>,
+) -> Option<Announcement> {
     let (kind, team, revision, at) = match (before, after) {
         (None, Some(team)) => ("team.created", team, team.version, team.created_at),
-        (Some(before), Some(team)) if is_edited(before, team) => ("team.updated", team, team.version, team.updated_at),
+        (Some(before), Some(team)) if is_edited(before, team) => {
+            ("team.updated", team, team.version, team.updated_at)
+        }
         // The deletion is a revision of its own, after the last that was written.
-        (Some(team), None) => ("team.deleted", team, team.version + 1, change.at.max(team.updated_at)),
+        (Some(team), None) => (
+            "team.deleted",
+            team,
+            team.version + 1,
+            change.at.max(team.updated_at),
+        ),
         _ => return None,
     };
-    let moment = Moment { revision, part: 0, at };
-    Some(Announcement::new(change, kind, &moment, format!("teams/{}", team.id.uuid()), TeamData::new(team)))
+    let moment = Moment {
+        revision,
+        part: 0,
+        at,
+    };
+    Some(Announcement::new(
+        change,
+        kind,
+        &moment,
+        format!("teams/{}", team.id.uuid()),
+        TeamData::new(team),
+    ))
 }
 
 /// Whether a field moved that people edit, not only the number of members.
@@ -184,10 +227,16 @@ fn about_member(
 ) -> Option<Announcement> {
     let (kind, member, revision, at) = match (before, after) {
         (None, Some(member)) => ("member.added", member, member.rev, member.joined_at),
-        // The removal is a revision of its own. The clocks of the request that added the member and of the table may disagree.
+        // The removal is a revision of its own. The clocks of the request that added the member and
+        // of the table may disagree.
         (Some(member), None) => {
             let joined_at = Timestamp::from_millis(member.joined_at.millis() + 1);
-            ("member.removed", member, member.rev + 1, change.at.max(joined_at))
+            (
+                "member.removed",
+                member,
+                member.rev + 1,
+                change.at.max(joined_at),
+            )
         }
         (Some(_), Some(_)) | (None, None) => return None,
     };
@@ -201,7 +250,17 @@ fn about_member(
         joined_at: member.joined_at.iso8601_millis(),
         removed_at: (kind == "member.removed").then(|| at.iso8601_millis()),
     };
-    Some(Announcement::new(change, kind, &Moment { revision, part: 0, at }, subject, data))
+    Some(Announcement::new(
+        change,
+        kind,
+        &Moment {
+            revision,
+            part: 0,
+            at,
+        },
+        subject,
+        data,
+    ))
 }
 
 #[derive(Serialize)]
@@ -218,7 +277,8 @@ struct TicketData<'a> {
     decision: DecisionData,
 }
 
-/// Why the ticket is where it is. Who else was considered, and how busy they are, is for those who may ask the API.
+/// Why the ticket is where it is. Who else was considered, and how busy they are, is for those who
+/// may ask the API.
 #[derive(Serialize)]
 struct DecisionData {
     strategy: Option<&'static str>,
@@ -256,15 +316,17 @@ impl DecisionData {
 }
 
 fn about_ticket(change: &Change, before: Option<&Ticket>, after: &Ticket) -> Vec<Announcement> {
-    let held =
-        |ticket: &Ticket| (ticket.state == TicketState::Assigned).then_some((ticket.team_id, ticket.assignee_id));
+    let held = |ticket: &Ticket| {
+        (ticket.state == TicketState::Assigned).then_some((ticket.team_id, ticket.assignee_id))
+    };
     let waits = |ticket: &Ticket| (ticket.state == TicketState::Waiting).then_some(ticket.team_id);
     let is_unrouted = |ticket: &Ticket| ticket.state == TicketState::Unrouted;
     let (was, is) = (before.and_then(held), held(after));
 
     // Whoever took it from somebody has to hear that there was nobody else to give it to.
     let turn = after.decision.turn;
-    let is_given_again = turn.is_some() && before.is_some_and(|before| before.decision.turn != turn);
+    let is_given_again =
+        turn.is_some() && before.is_some_and(|before| before.decision.turn != turn);
 
     let mut kinds = Vec::new();
     if is.is_some() && (is != was || is_given_again) {
@@ -280,14 +342,22 @@ fn about_ticket(change: &Change, before: Option<&Ticket>, after: &Ticket) -> Vec
         kinds.push("ticket.unrouted");
     }
     let announce = |(part, kind)| {
-        let moment = Moment { revision: after.rev, part, at: after.decision.decided_at };
+        let moment = Moment {
+            revision: after.rev,
+            part,
+            at: after.decision.decided_at,
+        };
         let data = TicketData {
             organization_id: change.organization_id.as_str(),
             ticket_id: after.id.as_str(),
             team_id: after.team_id.map(|id| id.uuid().to_string()),
             assignee_id: after.assignee_id.map(|id| id.uuid().to_string()),
-            previous_team_id: before.and_then(|before| before.team_id).map(|id| id.uuid().to_string()),
-            previous_assignee_id: before.and_then(|before| before.assignee_id).map(|id| id.uuid().to_string()),
+            previous_team_id: before
+                .and_then(|before| before.team_id)
+                .map(|id| id.uuid().to_string()),
+            previous_assignee_id: before
+                .and_then(|before| before.assignee_id)
+                .map(|id| id.uuid().to_string()),
             state: after.state.as_str(),
             status: after.status.as_str(),
             priority: after.priority.as_str(),
@@ -305,8 +375,8 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Candidate, Load, NewTeam, OrganizationId, Priority, Reason, Tags, TeamName, TicketId, TicketStatus,
-        TicketVersions, Topics, User, UserId, UserStatus,
+        Candidate, Load, NewTeam, OrganizationId, Priority, Reason, Tags, TeamName, TicketId,
+        TicketStatus, TicketVersions, Topics, User, UserId, UserStatus,
     };
 
     const MORNING: Timestamp = Timestamp::from_millis(1_736_064_000_123);
@@ -332,16 +402,34 @@ mod tests {
     }
 
     fn said(record: &str, what: Changed) -> Vec<Announcement> {
-        announcements(&Change { record: record.to_owned(), organization_id: org(), at: later(5_000), what })
+        announcements(&Change {
+            record: record.to_owned(),
+            organization_id: org(),
+            at: later(5_000),
+            what,
+        })
     }
 
     fn kinds(announcements: &[Announcement]) -> Vec<&'static str> {
-        announcements.iter().map(|announcement| announcement.kind).collect()
+        announcements
+            .iter()
+            .map(|announcement| announcement.kind)
+            .collect()
     }
 
     /// The one event that was announced.
     fn event(announcements: &[Announcement]) -> Value {
-        let [Announcement { record, kind, at: _, event }] = announcements else { panic!("{announcements:?}") };
+        let [
+            Announcement {
+                record,
+                kind,
+                at: _,
+                event,
+            },
+        ] = announcements
+        else {
+            panic!("{announcements:?}")
+        };
         let event: Value = serde_json::from_str(event).unwrap();
         assert_eq!(event["type"], *kind);
         assert!(event["id"].as_str().unwrap().starts_with(record));
@@ -360,25 +448,49 @@ mod tests {
     }
 
     fn team_changed(before: Option<Team>, after: Option<Team>) -> Vec<Announcement> {
-        said("ORG#org/TEAM#a1b2c3d4-e5f6-7890-abcd-ef1234567890", Changed::Team { before, after })
+        said(
+            "ORG#org/TEAM#a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            Changed::Team { before, after },
+        )
     }
 
     #[test]
     fn teams_come_change_and_go() {
-        assert_json_snapshot!("team.created", event(&team_changed(None, Some(operations()))));
-        let mut renamed = Team { version: 2, updated_at: later(1_000), ..operations() };
+        assert_json_snapshot!(
+            "team.created",
+            event(&team_changed(None, Some(operations())))
+        );
+        let mut renamed = Team {
+            version: 2,
+            updated_at: later(1_000),
+            ..operations()
+        };
         renamed.name = TeamName::parse("NetOps").unwrap();
-        assert_json_snapshot!("team.updated", event(&team_changed(Some(operations()), Some(renamed.clone()))));
+        assert_json_snapshot!(
+            "team.updated",
+            event(&team_changed(Some(operations()), Some(renamed.clone())))
+        );
         assert_json_snapshot!("team.deleted", event(&team_changed(Some(renamed), None)));
     }
 
     #[test]
     fn a_change_of_roster_is_no_edit() {
-        let joined = Team { member_count: 1, version: 2, updated_at: later(1_000), ..operations() };
+        let joined = Team {
+            member_count: 1,
+            version: 2,
+            updated_at: later(1_000),
+            ..operations()
+        };
         assert_eq!(team_changed(Some(operations()), Some(joined.clone())), []);
         assert_eq!(team_changed(Some(operations()), Some(operations())), []);
-        let led = Team { lead_id: Some(robin()), ..joined };
-        assert_eq!(kinds(&team_changed(Some(operations()), Some(led))), ["team.updated"]);
+        let led = Team {
+            lead_id: Some(robin()),
+            ..joined
+        };
+        assert_eq!(
+            kinds(&team_changed(Some(operations()), Some(led))),
+            ["team.updated"]
+        );
     }
 
     fn membership() -> Member {
@@ -396,49 +508,99 @@ mod tests {
 
     fn member_changed(before: Option<Member>, after: Option<Member>) -> Vec<Announcement> {
         let record = "ORG#org#TEAM#a1b2c3d4-e5f6-7890-abcd-ef1234567890/MEMBER#f6e5d4c3-b2a1-0987-fedc-ba9876543210";
-        said(record, Changed::Membership { team_id: team_id(), before, after })
+        said(
+            record,
+            Changed::Membership {
+                team_id: team_id(),
+                before,
+                after,
+            },
+        )
     }
 
     #[test]
     fn members_come_and_go() {
-        assert_json_snapshot!("member.added", event(&member_changed(None, Some(membership()))));
-        assert_json_snapshot!("member.removed", event(&member_changed(Some(membership()), None)));
+        assert_json_snapshot!(
+            "member.added",
+            event(&member_changed(None, Some(membership())))
+        );
+        assert_json_snapshot!(
+            "member.removed",
+            event(&member_changed(Some(membership()), None))
+        );
     }
 
     #[test]
     fn member_removed_is_never_before_joining() {
         let gone = event(&member_changed(Some(membership()), None));
-        assert_eq!((&gone["type"], &gone["time"]), (&"member.removed".into(), &"2025-01-05T08:00:05.123Z".into()));
-        let late = Member { joined_at: later(9_000), ..membership() };
-        assert_eq!(event(&member_changed(Some(late), None))["time"], "2025-01-05T08:00:09.124Z");
+        assert_eq!(
+            (&gone["type"], &gone["time"]),
+            (&"member.removed".into(), &"2025-01-05T08:00:05.123Z".into())
+        );
+        let late = Member {
+            joined_at: later(9_000),
+            ..membership()
+        };
+        assert_eq!(
+            event(&member_changed(Some(late), None))["time"],
+            "2025-01-05T08:00:09.124Z"
+        );
     }
 
     #[test]
     fn returning_is_announced_after_leaving() {
         let (user, past) = (membership().user, membership().leaving());
-        let returned = Member::joining(user, Tags::default(), Some(&past), 9, later(2_000)).unwrap();
-        let events = [(None, Some(membership())), (Some(membership()), None), (None, Some(returned))]
-            .map(|(before, after)| event(&member_changed(before, after)));
+        let returned =
+            Member::joining(user, Tags::default(), Some(&past), 9, later(2_000)).unwrap();
+        let events = [
+            (None, Some(membership())),
+            (Some(membership()), None),
+            (None, Some(returned)),
+        ]
+        .map(|(before, after)| event(&member_changed(before, after)));
         assert_eq!(
-            events.each_ref().map(|event| event["type"].as_str().unwrap()),
+            events
+                .each_ref()
+                .map(|event| event["type"].as_str().unwrap()),
             ["member.added", "member.removed", "member.added"]
         );
-        let sequences = events.each_ref().map(|event| event["sequence"].as_str().unwrap().parse::<u64>().unwrap());
-        assert_eq!(sequences, [1, 2, 3], "the sequence is the revision of the membership");
+        let sequences = events
+            .each_ref()
+            .map(|event| event["sequence"].as_str().unwrap().parse::<u64>().unwrap());
+        assert_eq!(
+            sequences,
+            [1, 2, 3],
+            "the sequence is the revision of the membership"
+        );
     }
 
     #[test]
     fn counters_and_copies_of_profiles_are_not_announced() {
-        let counted = Member { open_tickets: 4, last_turn: 9, ..membership() };
+        let counted = Member {
+            open_tickets: 4,
+            last_turn: 9,
+            ..membership()
+        };
         let mut copied = membership();
         copied.user.status = UserStatus::Inactive;
-        for (before, after) in [(Some(membership()), Some(counted)), (Some(membership()), Some(copied))] {
+        for (before, after) in [
+            (Some(membership()), Some(counted)),
+            (Some(membership()), Some(copied)),
+        ] {
             assert_eq!(member_changed(before, after), []);
         }
-        let load = Changed::Load { team_id: team_id(), before: None, after: Some(Load::default()) };
+        let load = Changed::Load {
+            team_id: team_id(),
+            before: None,
+            after: Some(Load::default()),
+        };
         assert_eq!(said("load", load), []);
         assert_eq!(said("gone", Changed::TeamGone { team_id: team_id() }), []);
-        let user = Changed::User { user_id: alex(), before: None, after: Some(membership().user) };
+        let user = Changed::User {
+            user_id: alex(),
+            before: None,
+            after: Some(membership().user),
+        };
         assert_eq!(said("user", user), []);
     }
 
@@ -461,13 +623,20 @@ mod tests {
                 ..Decision::plain(Reason::Strategy, later(10))
             },
             TicketState::Unrouted => Decision::plain(Reason::NoTeamMatches, later(20)),
-            _ => Decision { considered: 3, ..Decision::plain(Reason::NobodyEligible, later(30)) },
+            _ => Decision {
+                considered: 3,
+                ..Decision::plain(Reason::NobodyEligible, later(30))
+            },
         };
         Ticket {
             id: TicketId::parse("TKT-1").unwrap(),
             rev,
             versions: TicketVersions::default(),
-            status: if state == TicketState::Closed { TicketStatus::Closed } else { TicketStatus::Open },
+            status: if state == TicketState::Closed {
+                TicketStatus::Closed
+            } else {
+                TicketStatus::Open
+            },
             priority: Priority::High,
             category: None,
             subcategory: None,
@@ -484,24 +653,45 @@ mod tests {
     }
 
     fn ticket_changed(before: Option<Ticket>, after: Ticket) -> Vec<Announcement> {
-        said("ORG#org#TICKET#TKT-1/TICKET", Changed::Ticket { before, after: Some(after) })
+        said(
+            "ORG#org#TICKET#TKT-1/TICKET",
+            Changed::Ticket {
+                before,
+                after: Some(after),
+            },
+        )
     }
 
     use TicketState::{Assigned, Closed, Deleted, Unrouted, Waiting};
 
     #[test]
     fn tickets_find_somebody_or_wait() {
-        let reassigned = Ticket { assignee_id: Some(robin()), ..ticket(Assigned, 2) };
-        assert_json_snapshot!("ticket.assigned", event(&ticket_changed(Some(reassigned), ticket(Assigned, 3))));
-        assert_json_snapshot!("ticket.waiting", event(&ticket_changed(None, ticket(Waiting, 1))));
-        assert_json_snapshot!("ticket.unrouted", event(&ticket_changed(None, ticket(Unrouted, 1))));
+        let reassigned = Ticket {
+            assignee_id: Some(robin()),
+            ..ticket(Assigned, 2)
+        };
+        assert_json_snapshot!(
+            "ticket.assigned",
+            event(&ticket_changed(Some(reassigned), ticket(Assigned, 3)))
+        );
+        assert_json_snapshot!(
+            "ticket.waiting",
+            event(&ticket_changed(None, ticket(Waiting, 1)))
+        );
+        assert_json_snapshot!(
+            "ticket.unrouted",
+            event(&ticket_changed(None, ticket(Unrouted, 1)))
+        );
     }
 
     #[test]
     fn a_ticket_that_loses_its_assignee_says_so_before_where_it_is_now() {
         let announced = ticket_changed(Some(ticket(Assigned, 1)), ticket(Unrouted, 2));
         assert_eq!(kinds(&announced), ["ticket.unassigned", "ticket.unrouted"]);
-        let events: Vec<Value> = announced.iter().map(|one| serde_json::from_str(&one.event).unwrap()).collect();
+        let events: Vec<Value> = announced
+            .iter()
+            .map(|one| serde_json::from_str(&one.event).unwrap())
+            .collect();
         assert!(events[0]["sequence"].as_str() < events[1]["sequence"].as_str());
         assert_json_snapshot!("ticket.unassigned", events[0]);
     }
@@ -512,38 +702,81 @@ mod tests {
             let last: Value = serde_json::from_str(&announced.last().unwrap().event).unwrap();
             last["sequence"].as_str().unwrap().to_owned()
         };
-        let two_parts = sequence(ticket_changed(Some(ticket(Assigned, 8)), ticket(Waiting, 9)));
-        let next = sequence(ticket_changed(Some(ticket(Waiting, 9)), ticket(Assigned, 10)));
+        let two_parts = sequence(ticket_changed(
+            Some(ticket(Assigned, 8)),
+            ticket(Waiting, 9),
+        ));
+        let next = sequence(ticket_changed(
+            Some(ticket(Waiting, 9)),
+            ticket(Assigned, 10),
+        ));
         assert!(two_parts < next, "{two_parts} {next}");
     }
 
     #[test]
     fn what_each_change_of_a_ticket_is_announced_as() {
-        let moved = |state, rev| Ticket { team_id: Some(TeamId::new(robin().uuid())), ..ticket(state, rev) };
-        let busy = Ticket { status: TicketStatus::InProgress, ..ticket(Assigned, 2) };
+        let moved = |state, rev| Ticket {
+            team_id: Some(TeamId::new(robin().uuid())),
+            ..ticket(state, rev)
+        };
+        let busy = Ticket {
+            status: TicketStatus::InProgress,
+            ..ticket(Assigned, 2)
+        };
         let mut again = ticket(Assigned, 2);
         again.decision.turn = Some(9);
-        let was_hers = Ticket { assignee_id: Some(alex()), ..ticket(Closed, 2) };
+        let was_hers = Ticket {
+            assignee_id: Some(alex()),
+            ..ticket(Closed, 2)
+        };
         let cases = vec![
             (None, ticket(Assigned, 1), &["ticket.assigned"][..]),
             (None, ticket(Closed, 1), &[]),
             (None, ticket(Deleted, 1), &[]),
             (Some(ticket(Assigned, 1)), busy, &[]),
             (Some(ticket(Assigned, 1)), again, &["ticket.assigned"]),
-            (Some(ticket(Assigned, 1)), moved(Assigned, 2), &["ticket.assigned"]),
+            (
+                Some(ticket(Assigned, 1)),
+                moved(Assigned, 2),
+                &["ticket.assigned"],
+            ),
             (Some(ticket(Assigned, 1)), was_hers.clone(), &[]),
             (Some(ticket(Assigned, 1)), ticket(Deleted, 2), &[]),
             (Some(was_hers), ticket(Assigned, 3), &["ticket.assigned"]),
-            (Some(ticket(Closed, 1)), ticket(Waiting, 2), &["ticket.waiting"]),
+            (
+                Some(ticket(Closed, 1)),
+                ticket(Waiting, 2),
+                &["ticket.waiting"],
+            ),
             (Some(ticket(Waiting, 1)), ticket(Waiting, 2), &[]),
-            (Some(ticket(Waiting, 1)), moved(Waiting, 2), &["ticket.waiting"]),
-            (Some(ticket(Waiting, 1)), ticket(Assigned, 2), &["ticket.assigned"]),
-            (Some(ticket(Waiting, 1)), ticket(Unrouted, 2), &["ticket.unrouted"]),
+            (
+                Some(ticket(Waiting, 1)),
+                moved(Waiting, 2),
+                &["ticket.waiting"],
+            ),
+            (
+                Some(ticket(Waiting, 1)),
+                ticket(Assigned, 2),
+                &["ticket.assigned"],
+            ),
+            (
+                Some(ticket(Waiting, 1)),
+                ticket(Unrouted, 2),
+                &["ticket.unrouted"],
+            ),
             (Some(ticket(Unrouted, 1)), ticket(Unrouted, 2), &[]),
-            (Some(ticket(Assigned, 1)), ticket(Waiting, 2), &["ticket.unassigned", "ticket.waiting"]),
+            (
+                Some(ticket(Assigned, 1)),
+                ticket(Waiting, 2),
+                &["ticket.unassigned", "ticket.waiting"],
+            ),
         ];
         for (before, after, expected) in cases {
-            let context = format!("{:?} to {:?}", before.as_ref().map(|ticket| ticket.state), after.state);
+            let context = format!(
+                "{:?} to {:?}",
+                before.as_ref().map(|ticket| ticket.state),
+                after.state
+            );
             assert_eq!(kinds(&ticket_changed(before, after)), expected, "{context}");
         }
     }

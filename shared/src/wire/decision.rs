@@ -1,9 +1,11 @@
-//! A decision, explained. Neither document has it, so its fields are the same in both contracts; ids and times are written as
-//! each of them writes them.
+//! A decision, explained. Neither document has it, so its fields are the same in both contracts;
+//! ids and times are written as each of them writes them.
 
 use serde::Serialize;
 
-use crate::domain::{Candidate, Decision, QueueStrategy, TeamId, Ticket, Timestamp, UserId, WhyNot};
+use crate::domain::{
+    Candidate, Decision, QueueStrategy, TeamId, Ticket, Timestamp, UserId, WhyNot,
+};
 #[cfg(feature = "openapi")]
 use crate::domain::{TicketState, TicketStatus};
 
@@ -114,7 +116,10 @@ impl<T> DecisionOut<T> {
             fallback: fallback.map(QueueStrategy::as_str),
             considered: *considered,
             eligible: *eligible,
-            candidates: candidates.iter().map(|candidate| CandidateOut::new(candidate, forms)).collect(),
+            candidates: candidates
+                .iter()
+                .map(|candidate| CandidateOut::new(candidate, forms))
+                .collect(),
             decided_at: (forms.time)(*decided_at),
         }
     }
@@ -122,7 +127,13 @@ impl<T> DecisionOut<T> {
 
 impl CandidateOut {
     fn new<T>(candidate: &Candidate, forms: &Forms<T>) -> Self {
-        let Candidate { user_id, open_tickets, last_turn, matched_skills, why_not } = *candidate;
+        let Candidate {
+            user_id,
+            open_tickets,
+            last_turn,
+            matched_skills,
+            why_not,
+        } = *candidate;
         Self {
             user_id: (forms.user_id)(user_id),
             open_tickets,

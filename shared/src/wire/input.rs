@@ -1,7 +1,8 @@
-//! Reading what a client sent, by the rules that both contracts share: JSON bodies and query strings.
+//! Reading what a client sent, by the rules that both contracts share: JSON bodies and query
+//! strings.
 //!
-//! A body is read one level deep: the value of every field stays raw JSON until somebody asks for it, so that a number too
-//! large for any type in a field that nobody reads is not an error.
+//! A body is read one level deep: the value of every field stays raw JSON until somebody asks for
+//! it, so that a number too large for any type in a field that nobody reads is not an error.
 
 use std::{collections::HashMap, fmt};
 
@@ -9,8 +10,8 @@ use percent_encoding::percent_decode;
 use serde_json::value::RawValue;
 
 use crate::domain::{
-    Description, IdempotencyKey, IdempotencyKeyError, ListedState, MemberRole, QueueStrategy, Tags, TagsError,
-    TeamName, TextError, UserId,
+    Description, IdempotencyKey, IdempotencyKeyError, ListedState, MemberRole, QueueStrategy, Tags,
+    TagsError, TeamName, TextError, UserId,
 };
 
 /// The most bytes a body may have.
@@ -106,9 +107,9 @@ impl fmt::Display for Rule {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong(max) => write!(f, "must have at most {max} characters"),
             Self::Control => f.write_str("must not have control characters"),
-            Self::ControlInLines => {
-                f.write_str("must not have control characters other than tab, line feed and carriage return")
-            }
+            Self::ControlInLines => f.write_str(
+                "must not have control characters other than tab, line feed and carriage return",
+            ),
             Self::NotVisible => f.write_str("must have visible ASCII characters only"),
             Self::TooSmall(min) => write!(f, "must be at least {min}"),
             Self::TooLarge(max) => write!(f, "must be at most {max}"),
@@ -118,7 +119,10 @@ impl fmt::Display for Rule {
                 "must have at most {max} bytes together, in UTF-8 with each quotation mark and backslash counted twice"
             ),
             Self::PageTooLarge(largest) => {
-                write!(f, "must be at most {largest} for this page, because a larger response would exceed 6 MB")
+                write!(
+                    f,
+                    "must be at most {largest} for this page, because a larger response would exceed 6 MB"
+                )
             }
             Self::Unsupported => f.write_str("is not supported"),
         }
@@ -174,7 +178,11 @@ pub enum Invalid {
 /// The rule it breaks.
 pub fn idempotency_key(header: &str) -> Result<IdempotencyKey, Invalid> {
     IdempotencyKey::parse(header).map_err(|error| {
-        let violation = Violation { location: Location::Header, field: "Idempotency-Key", rule: error.into() };
+        let violation = Violation {
+            location: Location::Header,
+            field: "Idempotency-Key",
+            rule: error.into(),
+        };
         Invalid::Violations(vec![violation])
     })
 }
@@ -201,7 +209,10 @@ impl<'b> Body<'b> {
             return Err(Invalid::Malformed);
         }
         let fields = serde_json::from_str(text).map_err(|_| Invalid::Malformed)?;
-        Ok(Self { fields, violations: Vec::new() })
+        Ok(Self {
+            fields,
+            violations: Vec::new(),
+        })
     }
 
     /// A field that must be there.
@@ -279,7 +290,11 @@ impl<'b> Body<'b> {
     }
 
     fn broken(&mut self, field: &'static str, rule: Rule) -> Broken {
-        self.violations.push(Violation { location: Location::Body, field, rule });
+        self.violations.push(Violation {
+            location: Location::Body,
+            field,
+            rule,
+        });
         Broken
     }
 }
@@ -288,7 +303,8 @@ fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
 }
 
-/// How deeply objects and arrays nest. Counts brackets outside of strings, so it holds for malformed text too.
+/// How deeply objects and arrays nest. Counts brackets outside of strings, so it holds for
+/// malformed text too.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut bytes = text.bytes();
@@ -334,7 +350,10 @@ pub fn description(value: &RawValue) -> Result<Description, Rule> {
 /// # Errors
 /// The rule it breaks: whatever is not a UUID in a text is not a UUID.
 pub fn user_id(value: &RawValue) -> Result<UserId, Rule> {
-    string(value).ok().and_then(|text| UserId::parse(&text).ok()).ok_or(Rule::NotUuid)
+    string(value)
+        .ok()
+        .and_then(|text| UserId::parse(&text).ok())
+        .ok_or(Rule::NotUuid)
 }
 
 /// A queue strategy.
@@ -342,8 +361,14 @@ pub fn user_id(value: &RawValue) -> Result<UserId, Rule> {
 /// # Errors
 /// The rule it breaks.
 pub fn queue_strategy(value: &RawValue) -> Result<QueueStrategy, Rule> {
-    let strategy = string(value).ok().and_then(|text| QueueStrategy::parse(&text));
-    strategy.ok_or(Rule::NotOneOf(&["round_robin", "least_busy", "skill_based"]))
+    let strategy = string(value)
+        .ok()
+        .and_then(|text| QueueStrategy::parse(&text));
+    strategy.ok_or(Rule::NotOneOf(&[
+        "round_robin",
+        "least_busy",
+        "skill_based",
+    ]))
 }
 
 /// A member's role in a team.
@@ -385,7 +410,10 @@ pub fn skills(value: &RawValue) -> Result<Tags, Rule> {
 
 fn strings(value: &RawValue) -> Result<Vec<String>, Rule> {
     let values: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| Rule::NotList)?;
-    values.into_iter().map(|value| string(value).map_err(|_| Rule::NotStrings)).collect()
+    values
+        .into_iter()
+        .map(|value| string(value).map_err(|_| Rule::NotStrings))
+        .collect()
 }
 
 /// A query string's parameters, and the rules they broke so far.
@@ -396,12 +424,16 @@ pub struct Query {
 }
 
 impl Query {
-    /// Decodes a raw query string as a form: `+` is a space, and of duplicates the last counts. A `%` that begins no escape
-    /// stands for itself; a value that is not UTF-8 is an error where it is read.
+    /// Decodes a raw query string as a form: `+` is a space, and of duplicates the last counts. A
+    /// `%` that begins no escape stands for itself; a value that is not UTF-8 is an error where it
+    /// is read.
     #[must_use]
     pub fn parse(raw: &str) -> Self {
         let decode = |text: &str| {
-            let bytes: Vec<u8> = text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
+            let bytes: Vec<u8> = text
+                .bytes()
+                .map(|byte| if byte == b'+' { b' ' } else { byte })
+                .collect();
             String::from_utf8(percent_decode(&bytes).collect()).ok()
         };
         let parameters = raw
@@ -410,7 +442,10 @@ impl Query {
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .filter_map(|(name, value)| Some((decode(name)?, decode(value))))
             .collect();
-        Self { parameters, violations: Vec::new() }
+        Self {
+            parameters,
+            violations: Vec::new(),
+        }
     }
 
     /// Whether a parameter was given.
@@ -423,10 +458,19 @@ impl Query {
     ///
     /// # Errors
     /// It broke a rule.
-    pub fn integer(&mut self, parameter: &'static str, default: i64, min: i64, max: i64) -> Result<usize, Broken> {
+    pub fn integer(
+        &mut self,
+        parameter: &'static str,
+        default: i64,
+        min: i64,
+        max: i64,
+    ) -> Result<usize, Broken> {
         let number = match self.parameters.get(parameter) {
             None => Ok(default),
-            Some(text) => text.as_deref().and_then(parse_integer).ok_or(Rule::NotInteger),
+            Some(text) => text
+                .as_deref()
+                .and_then(parse_integer)
+                .ok_or(Rule::NotInteger),
         };
         number
             .and_then(|number| match number {
@@ -460,20 +504,30 @@ impl Query {
         values: &[T],
         default: T,
     ) -> Result<T, Broken> {
-        let Some(text) = self.parameters.get(parameter) else { return Ok(default) };
-        let found = words.iter().zip(values).find(|(word, _)| text.as_deref() == Some(**word));
+        let Some(text) = self.parameters.get(parameter) else {
+            return Ok(default);
+        };
+        let found = words
+            .iter()
+            .zip(values)
+            .find(|(word, _)| text.as_deref() == Some(**word));
         match found {
             Some((_, value)) => Ok(*value),
             None => Err(self.broken(parameter, Rule::NotOneOf(words))),
         }
     }
 
-    /// A parameter that is refused rather than ignored, because a client that sends it relies on it.
+    /// A parameter that is refused rather than ignored, because a client that sends it relies on
+    /// it.
     ///
     /// # Errors
     /// It was given.
     pub fn refuse(&mut self, parameter: &'static str) -> Result<(), Broken> {
-        if self.has(parameter) { Err(self.broken(parameter, Rule::Unsupported)) } else { Ok(()) }
+        if self.has(parameter) {
+            Err(self.broken(parameter, Rule::Unsupported))
+        } else {
+            Ok(())
+        }
     }
 
     /// What was wrong, once a parameter said [`Broken`].
@@ -483,12 +537,17 @@ impl Query {
     }
 
     fn broken(&mut self, parameter: &'static str, rule: Rule) -> Broken {
-        self.violations.push(Violation { location: Location::Query, field: parameter, rule });
+        self.violations.push(Violation {
+            location: Location::Query,
+            field: parameter,
+            rule,
+        });
         Broken
     }
 }
 
-/// An optional sign and decimal digits, as many as there are; what no `i64` holds becomes the nearest that one does.
+/// An optional sign and decimal digits, as many as there are; what no `i64` holds becomes the
+/// nearest that one does.
 fn parse_integer(text: &str) -> Option<i64> {
     let (sign, digits) = match text.as_bytes() {
         [b'-', digits @ ..] => (-1, digits),
@@ -497,7 +556,11 @@ fn parse_integer(text: &str) -> Option<i64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    let append = |number: i64, digit: &u8| number.saturating_mul(10).saturating_add(sign * i64::from(digit - b'0'));
+    let append = |number: i64, digit: &u8| {
+        number
+            .saturating_mul(10)
+            .saturating_add(sign * i64::from(digit - b'0'))
+    };
     Some(digits.iter().fold(0, append))
 }
 
@@ -509,22 +572,52 @@ mod tests {
 
     #[test]
     fn a_body_is_a_json_object_and_nothing_else() {
-        for malformed in
-            ["", " ", "null", "[]", "1", "\"x\"", "{", "{}{}", "{\"a\":}", "{\"a\":01}", "{'a':1}", "\u{feff}{}"]
-        {
-            assert_eq!(Body::parse(malformed.as_bytes()).unwrap_err(), Invalid::Malformed, "{malformed:?}");
+        for malformed in [
+            "",
+            " ",
+            "null",
+            "[]",
+            "1",
+            "\"x\"",
+            "{",
+            "{}{}",
+            "{\"a\":}",
+            "{\"a\":01}",
+            "{'a':1}",
+            "\u{feff}{}",
+        ] {
+            assert_eq!(
+                Body::parse(malformed.as_bytes()).unwrap_err(),
+                Invalid::Malformed,
+                "{malformed:?}"
+            );
         }
-        assert_eq!(Body::parse(b"{\"a\":\"\xff\"}").unwrap_err(), Invalid::Malformed);
+        assert_eq!(
+            Body::parse(b"{\"a\":\"\xff\"}").unwrap_err(),
+            Invalid::Malformed
+        );
         assert!(Body::parse(b" {\"a\":1e999999, \"a\": -0.0} ").is_ok());
     }
 
     #[test]
     fn a_body_nests_128_levels_and_no_more() {
-        let nested = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels - 1), "]".repeat(levels - 1));
+        let nested = |levels: usize| {
+            format!(
+                "{{\"a\":{}{}}}",
+                "[".repeat(levels - 1),
+                "]".repeat(levels - 1)
+            )
+        };
         assert!(Body::parse(nested(128).as_bytes()).is_ok());
-        assert_eq!(Body::parse(nested(129).as_bytes()).unwrap_err(), Invalid::Malformed);
+        assert_eq!(
+            Body::parse(nested(129).as_bytes()).unwrap_err(),
+            Invalid::Malformed
+        );
         assert!(Body::parse(format!("{{\"a\":\"{}\\\"[\"}}", "[".repeat(1000)).as_bytes()).is_ok());
-        assert_eq!(Body::parse("[".repeat(200_000).as_bytes()).unwrap_err(), Invalid::Malformed);
+        assert_eq!(
+            Body::parse("[".repeat(200_000).as_bytes()).unwrap_err(),
+            Invalid::Malformed
+        );
     }
 
     #[test]
@@ -541,14 +634,49 @@ mod tests {
             let ok = read(&mut body);
             (ok, body.violations.first().map(|violation| violation.rule))
         };
-        assert_eq!(rule(Box::new(|b| b.required("absent", team_name).is_ok())), (false, Some(Rule::Missing)));
-        assert_eq!(rule(Box::new(|b| b.required("null", team_name).is_ok())), (false, Some(Rule::Null)));
-        assert_eq!(rule(Box::new(|b| b.required("number", team_name).is_ok())), (false, Some(Rule::NotString)));
-        assert_eq!(rule(Box::new(|b| b.optional("null", team_name).unwrap().is_none())), (true, None));
-        assert_eq!(rule(Box::new(|b| b.change("absent", team_name).unwrap().is_none())), (true, None));
-        assert_eq!(rule(Box::new(|b| b.change("null", team_name).is_ok())), (false, Some(Rule::Null)));
-        assert_eq!(rule(Box::new(|b| b.clearable("null", description).unwrap() == Some(None))), (true, None));
-        assert_eq!(rule(Box::new(|b| b.clearable("absent", description).unwrap().is_none())), (true, None));
+        assert_eq!(
+            rule(Box::new(|b| b.required("absent", team_name).is_ok())),
+            (false, Some(Rule::Missing))
+        );
+        assert_eq!(
+            rule(Box::new(|b| b.required("null", team_name).is_ok())),
+            (false, Some(Rule::Null))
+        );
+        assert_eq!(
+            rule(Box::new(|b| b.required("number", team_name).is_ok())),
+            (false, Some(Rule::NotString))
+        );
+        assert_eq!(
+            rule(Box::new(|b| b
+                .optional("null", team_name)
+                .unwrap()
+                .is_none())),
+            (true, None)
+        );
+        assert_eq!(
+            rule(Box::new(|b| b
+                .change("absent", team_name)
+                .unwrap()
+                .is_none())),
+            (true, None)
+        );
+        assert_eq!(
+            rule(Box::new(|b| b.change("null", team_name).is_ok())),
+            (false, Some(Rule::Null))
+        );
+        assert_eq!(
+            rule(Box::new(
+                |b| b.clearable("null", description).unwrap() == Some(None)
+            )),
+            (true, None)
+        );
+        assert_eq!(
+            rule(Box::new(|b| b
+                .clearable("absent", description)
+                .unwrap()
+                .is_none())),
+            (true, None)
+        );
     }
 
     #[test]
@@ -560,26 +688,37 @@ mod tests {
 
     #[test]
     fn queries_are_decoded_as_forms() {
-        let mut query = Query::parse("search=a+b%2Bc%zz&&search=caf%C3%A9+%26&empty=&bare&bad=%ff&%ff=1");
+        let mut query =
+            Query::parse("search=a+b%2Bc%zz&&search=caf%C3%A9+%26&empty=&bare&bad=%ff&%ff=1");
         assert_eq!(query.text("search").unwrap(), "café &");
         assert_eq!(query.text("empty").unwrap(), "");
         assert_eq!(query.text("bare").unwrap(), "");
         assert!(query.text("bad").is_err());
-        assert_eq!(Query::parse("a=1+b%2Bc%zz%4").text("a").unwrap(), "1 b+c%zz%4");
+        assert_eq!(
+            Query::parse("a=1+b%2Bc%zz%4").text("a").unwrap(),
+            "1 b+c%zz%4"
+        );
     }
 
     #[test]
     fn numbers_have_bounds_and_any_length() {
         let read = |text: &str| {
             let mut query = Query::parse(&format!("n={text}"));
-            query.integer("n", 7, 1, 100).map_err(|_| query.violations[0].rule)
+            query
+                .integer("n", 7, 1, 100)
+                .map_err(|_| query.violations[0].rule)
         };
         assert_eq!(read("1"), Ok(1));
         assert_eq!(read("00000000000000000000000000100"), Ok(100));
         assert_eq!(read("%2B5"), Ok(5));
         assert_eq!(read(&"9".repeat(400)), Err(Rule::TooLarge(100)));
-        assert_eq!(read(&format!("-{}", "9".repeat(400))), Err(Rule::TooSmall(1)));
-        for no_number in ["", "x", "1.0", "1e2", "+5", "%205", "-", "--1", "٣", "%ff", "0x10"] {
+        assert_eq!(
+            read(&format!("-{}", "9".repeat(400))),
+            Err(Rule::TooSmall(1))
+        );
+        for no_number in [
+            "", "x", "1.0", "1e2", "+5", "%205", "-", "--1", "٣", "%ff", "0x10",
+        ] {
             assert_eq!(read(no_number), Err(Rule::NotInteger), "{no_number:?}");
         }
         assert_eq!(Query::parse("").integer("n", 7, 1, 100).unwrap(), 7);

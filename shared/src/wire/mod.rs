@@ -1,8 +1,8 @@
 //! The two wire contracts: what a request of each may say, and how each is answered.
 //!
 //! [`toptickets`] and [`itsm`] hold the shapes of their own document, side by side and under the same names; conversions to
-//! and from the domain stand beside them. [`input`] reads bodies and query strings by the rules that both share. The
-//! functions of this module only choose the contract.
+//! and from the domain stand beside them. [`input`] reads bodies and query strings by the rules
+//! that both share. The functions of this module only choose the contract.
 
 pub mod announcements;
 pub mod events;
@@ -17,12 +17,13 @@ pub(crate) mod page;
 pub use failure::{Failure, Occurrence};
 
 use crate::domain::{
-    Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, Page, Roster, TeamChanges,
-    TeamPage, Ticket, TicketPage, Timestamp,
+    Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, Page,
+    Roster, TeamChanges, TeamPage, Ticket, TicketPage, Timestamp,
 };
 use input::{Body, Broken, Invalid, Query};
 
-/// Parses the query of `GET /v1/teams`. The parsed page knows everything that its answer has to repeat.
+/// Parses the query of `GET /v1/teams`. The parsed page knows everything that its answer has to
+/// repeat.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -55,13 +56,21 @@ pub fn page(contract: Contract, query: &str) -> Result<Page, Invalid> {
     }
 }
 
-/// Parses the query of `GET /openapi.json`: the contract whose document is asked for, ITSM's unless it says another.
+/// Parses the query of `GET /openapi.json`: the contract whose document is asked for, ITSM's unless
+/// it says another.
 ///
 /// # Errors
 /// The parameter that breaks a rule.
 pub fn documented_contract(query: &str) -> Result<Contract, Invalid> {
     let mut query = Query::parse(query);
-    query.one_of("contract", &["toptickets", "itsm"], &Contract::ALL, Contract::Itsm).map_err(|Broken| query.invalid())
+    query
+        .one_of(
+            "contract",
+            &["toptickets", "itsm"],
+            &Contract::ALL,
+            Contract::Itsm,
+        )
+        .map_err(|Broken| query.invalid())
 }
 
 /// Parses the body of `POST /v1/teams`.
@@ -97,7 +106,8 @@ pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, Invalid>
     }
 }
 
-/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`. Neither document has it, so both contracts read the same.
+/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`. Neither document has it, so both
+/// contracts read the same.
 ///
 /// # Errors
 /// The fields that break a rule.
@@ -105,7 +115,9 @@ pub fn update_member(body: &[u8]) -> Result<MemberChanges, Invalid> {
     let mut body = Body::parse(body)?;
     let role = body.change("role", input::member_role);
     let skills = body.change("skills", input::skills);
-    let (Ok(role), Ok(skills)) = (role, skills) else { return Err(body.invalid()) };
+    let (Ok(role), Ok(skills)) = (role, skills) else {
+        return Err(body.invalid());
+    };
     Ok(MemberChanges { role, skills })
 }
 
@@ -175,7 +187,8 @@ pub fn decisions(contract: Contract, page: Page, tickets: &TicketPage) -> Result
     }
 }
 
-/// Serializes what cannot fail to serialize: the wire types have text keys and no maps of anything else.
+/// Serializes what cannot fail to serialize: the wire types have text keys and no maps of anything
+/// else.
 pub(crate) fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("wire types are structs of text, numbers and lists")
 }

@@ -7,17 +7,21 @@ use super::input::{Invalid, Location, Rule, Violation};
 
 /// The most bytes of a response body in the JSON of the event that carries it.
 ///
-/// Lambda allows 6 MB for the whole event (AWS Lambda Developer Guide, "Lambda quotas", invocation payload,
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). 64 KiB remain for the status and the headers.
+/// Lambda allows 6 MB for the whole event (AWS Lambda Developer Guide, "Lambda quotas", invocation
+/// payload, <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). 64 KiB
+/// remain for the status and the headers.
 pub(crate) const MAX_BODY_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 
-/// The most bytes of a list's items in that JSON. 1 KiB of the body remains for the envelope around them.
+/// The most bytes of a list's items in that JSON. 1 KiB of the body remains for the envelope around
+/// them.
 pub(super) const MAX_ITEMS_BYTES: usize = MAX_BODY_BYTES - 1024;
 
-/// Returns the bytes of a text in a JSON string as `serde_json` writes it, without the quotation marks around it.
+/// Returns the bytes of a text in a JSON string as `serde_json` writes it, without the quotation
+/// marks around it.
 ///
-/// An event carries a body as a JSON string, so that a body of JSON is escaped a second time (Amazon API Gateway Developer Guide,
-/// "Create AWS Lambda proxy integrations for HTTP APIs in API Gateway", response format,
+/// An event carries a body as a JSON string, so that a body of JSON is escaped a second time
+/// (Amazon API Gateway Developer Guide, "Create AWS Lambda proxy integrations for HTTP APIs in API
+/// Gateway", response format,
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
 pub(crate) fn escaped_bytes(text: &str) -> usize {
     let beyond_one = |byte: u8| match byte {
@@ -33,8 +37,11 @@ pub(crate) fn escaped_bytes(text: &str) -> usize {
 ///
 /// # Errors
 /// [`Rule::PageTooLarge`] of the parameter `limit` if a response cannot carry all of them. The rule has the number of the first
-/// items that fit. It is at least 1, because the largest item of each list fits: a test renders them.
-pub(super) fn serialize<T: Serialize>(items: impl IntoIterator<Item = T>) -> Result<Vec<Box<RawValue>>, Invalid> {
+/// items that fit. It is at least 1, because the largest item of each list fits: a test renders
+/// them.
+pub(super) fn serialize<T: Serialize>(
+    items: impl IntoIterator<Item = T>,
+) -> Result<Vec<Box<RawValue>>, Invalid> {
     let (mut serialized, mut bytes) = (Vec::new(), 0);
     for item in items {
         let item = to_raw_value(&item).expect("wire types are structs of text, numbers and lists");
@@ -42,7 +49,11 @@ pub(super) fn serialize<T: Serialize>(items: impl IntoIterator<Item = T>) -> Res
         bytes += escaped_bytes(item.get()) + comma;
         if bytes > MAX_ITEMS_BYTES {
             let rule = Rule::PageTooLarge(serialized.len());
-            return Err(Invalid::Violations(vec![Violation { location: Location::Query, field: "limit", rule }]));
+            return Err(Invalid::Violations(vec![Violation {
+                location: Location::Query,
+                field: "limit",
+                rule,
+            }]));
         }
         serialized.push(item);
     }
@@ -54,9 +65,9 @@ mod tests {
     use super::*;
     use crate::{
         domain::{
-            Contract, Description, ListTeams, Listed, Load, MAX_MEMBERS, Member, Order, OrganizationId, Page,
-            QueueStrategy, Resolved, Roster, SortBy, Tags, Team, TeamId, TeamName, TeamPage, Timestamp, User, UserId,
-            UserStatus,
+            Contract, Description, ListTeams, Listed, Load, MAX_MEMBERS, Member, Order,
+            OrganizationId, Page, QueueStrategy, Resolved, Roster, SortBy, Tags, Team, TeamId,
+            TeamName, TeamPage, Timestamp, User, UserId, UserStatus,
         },
         wire::{self, json},
     };
@@ -76,7 +87,10 @@ mod tests {
             let tag = |n| format!("{n:02}{}", wide.repeat(chars));
             Tags::parse_skills((0..Tags::MAX_TAGS).map(tag))
         };
-        (0..Tags::MAX_CHARS - 2).rev().find_map(|chars| skills(chars).ok()).unwrap()
+        (0..Tags::MAX_CHARS - 2)
+            .rev()
+            .find_map(|chars| skills(chars).ok())
+            .unwrap()
     }
 
     fn team(wide: &str) -> Team {
@@ -108,8 +122,16 @@ mod tests {
         };
         let now = Timestamp::from_secs(253_402_300_799);
         let joined = Member::joining(user, skills(wide), None, 0, now).unwrap();
-        let resolved = Resolved { tickets: 1, total_ms: u64::MAX };
-        Member { open_tickets: u64::MAX, in_progress_tickets: u64::MAX, resolved, ..joined }
+        let resolved = Resolved {
+            tickets: 1,
+            total_ms: u64::MAX,
+        };
+        Member {
+            open_tickets: u64::MAX,
+            in_progress_tickets: u64::MAX,
+            resolved,
+            ..joined
+        }
     }
 
     fn list(limit: usize) -> ListTeams {
@@ -125,19 +147,44 @@ mod tests {
     }
 
     fn teams(contract: Contract, wide: &str, limit: usize) -> Result<String, Invalid> {
-        let load = Load { open_tickets: u64::MAX, ..Load::default() };
-        let teams = vec![Listed { team: team(wide), load }; limit];
-        wire::teams(contract, &list(limit), &TeamPage { teams, total: usize::MAX })
+        let load = Load {
+            open_tickets: u64::MAX,
+            ..Load::default()
+        };
+        let teams = vec![
+            Listed {
+                team: team(wide),
+                load
+            };
+            limit
+        ];
+        wire::teams(
+            contract,
+            &list(limit),
+            &TeamPage {
+                teams,
+                total: usize::MAX,
+            },
+        )
     }
 
     fn roster(wide: &str) -> Roster {
-        Roster { team: team(wide), members: vec![member(wide); MAX_MEMBERS as usize] }
+        Roster {
+            team: team(wide),
+            members: vec![member(wide); MAX_MEMBERS as usize],
+        }
     }
 
     fn largest(refused: Result<String, Invalid>) -> usize {
         match refused {
             Err(Invalid::Violations(violations)) => match violations[..] {
-                [Violation { location: Location::Query, field: "limit", rule: Rule::PageTooLarge(largest) }] => largest,
+                [
+                    Violation {
+                        location: Location::Query,
+                        field: "limit",
+                        rule: Rule::PageTooLarge(largest),
+                    },
+                ] => largest,
                 _ => panic!("{violations:?}"),
             },
             other => panic!("{other:?}"),
@@ -147,14 +194,24 @@ mod tests {
     #[test]
     fn escaped_bytes_are_those_of_serde_json() {
         let controls: String = (0..0x20_u8).chain([0x7f]).map(char::from).collect();
-        for text in ["", "plain", "{\"a\":\"\\\\\"}", "two\nlines", "caf\u{e9} \u{85}\u{2028}🦀", &controls] {
+        for text in [
+            "",
+            "plain",
+            "{\"a\":\"\\\\\"}",
+            "two\nlines",
+            "caf\u{e9} \u{85}\u{2028}🦀",
+            &controls,
+        ] {
             assert_eq!(escaped_bytes(text), json(&text).len() - 2, "{text:?}");
         }
     }
 
     #[test]
     fn largest_limit_that_is_named_fits_and_one_more_does_not() {
-        for (contract, wide) in Contract::ALL.into_iter().flat_map(|contract| WIDE.map(|wide| (contract, wide))) {
+        for (contract, wide) in Contract::ALL
+            .into_iter()
+            .flat_map(|contract| WIDE.map(|wide| (contract, wide)))
+        {
             let limit = largest(teams(contract, wide, 1000));
             assert!(limit > 100, "{limit}");
             let body = teams(contract, wide, limit).unwrap();
@@ -175,19 +232,36 @@ mod tests {
     fn largest_pages_of_toptickets_always_fit() {
         for wide in WIDE {
             assert!(teams(Contract::Toptickets, wide, 100).is_ok());
-            assert!(wire::members(Contract::Toptickets, Page { skip: 0, limit: 100 }, &roster(wide)).is_ok());
+            assert!(
+                wire::members(
+                    Contract::Toptickets,
+                    Page {
+                        skip: 0,
+                        limit: 100
+                    },
+                    &roster(wide)
+                )
+                .is_ok()
+            );
         }
     }
 
     #[test]
     fn largest_responses_without_a_limit_fit() {
         let now = Timestamp::from_secs(253_402_300_799);
-        let load = Load { open_tickets: u64::MAX, ..Load::default() };
+        let load = Load {
+            open_tickets: u64::MAX,
+            ..Load::default()
+        };
         for wide in WIDE {
             let roster = roster(wide);
             let [toptickets, itsm] = Contract::ALL.map(|contract| wire::team(contract, &roster));
             for body in [toptickets, itsm, wire::workload(&roster, load, now)] {
-                assert!(escaped_bytes(&body) <= MAX_BODY_BYTES, "{} bytes of {wide}", escaped_bytes(&body));
+                assert!(
+                    escaped_bytes(&body) <= MAX_BODY_BYTES,
+                    "{} bytes of {wide}",
+                    escaped_bytes(&body)
+                );
             }
             assert!(teams(Contract::Itsm, wide, 20).is_ok());
             assert!(wire::members(Contract::Itsm, Page { skip: 0, limit: 20 }, &roster).is_ok());

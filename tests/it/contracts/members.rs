@@ -1,4 +1,5 @@
-//! A team's members, listed and changed: what contracts.md adds to the documents. The goldens are Muster's own.
+//! A team's members, listed and changed: what contracts.md adds to the documents. The goldens are
+//! Muster's own.
 
 use muster::domain::{OrganizationId, User, UserId, UserStatus};
 use serde_json::{Value, json};
@@ -22,15 +23,29 @@ async fn technical_support(scene: &Scene) -> Organization {
     };
     let avatar = Some("https://cdn.example.com/avatars/agent1.jpg");
     let users = vec![
-        person("123e4567-e89b-12d3-a456-426614174000", "Alice Johnson", "agent1@company.com", avatar),
-        person("234f5678-e90c-12d3-b456-526714174111", "Bob Smith", "agent2@company.com", None),
+        person(
+            "123e4567-e89b-12d3-a456-426614174000",
+            "Alice Johnson",
+            "agent1@company.com",
+            avatar,
+        ),
+        person(
+            "234f5678-e90c-12d3-b456-526714174111",
+            "Bob Smith",
+            "agent2@company.com",
+            None,
+        ),
     ];
     let org = OrganizationId::parse("org_9f8e7d6c5b4a").expect("an organization's id");
     let org = scene.stack.organization_of(org, users).await;
     scene.next_team(TEAM);
     org.team("Technical Support").await;
-    let body = json!({ "user_id": bare(&org.users[0]), "role": "lead", "skills": ["VPN", "Cisco"] });
-    let added = org.itsm.post(&format!("/v1/teams/{TEAM}/members"), body).await;
+    let body =
+        json!({ "user_id": bare(&org.users[0]), "role": "lead", "skills": ["VPN", "Cisco"] });
+    let added = org
+        .itsm
+        .post(&format!("/v1/teams/{TEAM}/members"), body)
+        .await;
     assert_eq!(added.status, 201, "{added}");
     scene.set(1_736_519_400);
     org.member(TEAM, &org.users[1]).await;
@@ -45,22 +60,40 @@ async fn members_are_listed_with_what_they_are_in_the_team() {
     org.set_membership(TEAM, &org.users[0], &figures).await;
     let path = format!("/v1/teams/{TEAM}/members");
     let listed = org.toptickets.get(&path).await;
-    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("toptickets/list_members.json")));
+    assert_eq!(
+        (listed.status.as_u16(), &listed.text),
+        (200, &golden!("toptickets/list_members.json"))
+    );
     let listed = org.itsm.get(&path).await;
-    assert_eq!((listed.status.as_u16(), &listed.text), (200, &golden!("itsm/list_members.json")));
+    assert_eq!(
+        (listed.status.as_u16(), &listed.text),
+        (200, &golden!("itsm/list_members.json"))
+    );
 }
 
 /// A list's items.
 fn items(answer: &Answer) -> &Vec<Value> {
-    answer.json.as_array().or_else(|| answer.json["data"].as_array()).unwrap_or_else(|| panic!("no list: {answer}"))
+    answer
+        .json
+        .as_array()
+        .or_else(|| answer.json["data"].as_array())
+        .unwrap_or_else(|| panic!("no list: {answer}"))
 }
 
 /// The members on a page, by their place among the organization's users.
 async fn listed(org: &Organization, client: &Client, team: &str, query: &str) -> Vec<usize> {
-    let answer = client.get(&format!("/v1/teams/{team}/members?{query}")).await;
+    let answer = client
+        .get(&format!("/v1/teams/{team}/members?{query}"))
+        .await;
     let place = |member: &Value| {
-        let id = member["id"].as_str().unwrap_or_default().trim_start_matches("usr_");
-        org.users.iter().position(|user| bare(user) == id).expect("a known user")
+        let id = member["id"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_start_matches("usr_");
+        org.users
+            .iter()
+            .position(|user| bare(user) == id)
+            .expect("a known user")
     };
     items(&answer).iter().map(place).collect()
 }
@@ -82,7 +115,11 @@ async fn members_are_listed_in_the_order_in_which_they_joined_page_by_page() {
         ("skip=99999999999999999999999999", &[]),
         ("page=2&search=x&sortBy=x&cursor=x", &[4, 2, 0, 3, 1]),
     ] {
-        assert_eq!(listed(&org, &org.toptickets, &team, query).await, expected, "{query}");
+        assert_eq!(
+            listed(&org, &org.toptickets, &team, query).await,
+            expected,
+            "{query}"
+        );
     }
     for (query, expected, pagination) in [
         ("", &[4, 2, 0, 3, 1][..], (1, 20, 1, false)),
@@ -90,12 +127,23 @@ async fn members_are_listed_in_the_order_in_which_they_joined_page_by_page() {
         ("limit=2&page=2", &[0, 3], (2, 2, 3, true)),
         ("limit=2&page=3", &[1], (3, 2, 3, false)),
         ("limit=2&page=4", &[], (4, 2, 3, false)),
-        ("limit=1000&search=x&sortBy=x&skip=1", &[4, 2, 0, 3, 1], (1, 1000, 1, false)),
+        (
+            "limit=1000&search=x&sortBy=x&skip=1",
+            &[4, 2, 0, 3, 1],
+            (1, 1000, 1, false),
+        ),
     ] {
-        assert_eq!(listed(&org, &org.itsm, &team, query).await, expected, "{query}");
+        assert_eq!(
+            listed(&org, &org.itsm, &team, query).await,
+            expected,
+            "{query}"
+        );
         let (page, limit, pages, more) = pagination;
         let expected = json!({ "page": page, "limit": limit, "total": 5, "totalPages": pages, "hasMore": more });
-        let answer = org.itsm.get(&format!("/v1/teams/{team}/members?{query}")).await;
+        let answer = org
+            .itsm
+            .get(&format!("/v1/teams/{team}/members?{query}"))
+            .await;
         assert_eq!(answer.json["meta"]["pagination"], expected, "{query}");
     }
 }
@@ -104,7 +152,13 @@ async fn members_are_listed_in_the_order_in_which_they_joined_page_by_page() {
 async fn who_left_is_not_listed_and_who_returns_comes_last() {
     let org = ticking().await.organization().await;
     let team = org.team("Team").await;
-    assert_eq!(org.toptickets.get(&format!("/v1/teams/{team}/members")).await.text, "[]");
+    assert_eq!(
+        org.toptickets
+            .get(&format!("/v1/teams/{team}/members"))
+            .await
+            .text,
+        "[]"
+    );
     for at in [0, 1] {
         org.member(&team, &org.users[at]).await;
     }
@@ -121,12 +175,25 @@ async fn a_change_answers_as_adding_does() {
     let org = technical_support(&scene).await;
     scene.set(1_736_600_000);
     let path = format!("/v1/teams/{TEAM}/members/{}", bare(&org.users[1]));
-    let changed = org.itsm.patch(&path, json!({ "role": "lead", "skills": ["DNS", "WAN"] })).await;
-    assert_eq!((changed.status.as_u16(), &changed.text), (200, &golden!("itsm/update_member.json")));
-    let changed = org.toptickets.patch(&path, json!({ "role": "member" })).await;
+    let changed = org
+        .itsm
+        .patch(&path, json!({ "role": "lead", "skills": ["DNS", "WAN"] }))
+        .await;
+    assert_eq!(
+        (changed.status.as_u16(), &changed.text),
+        (200, &golden!("itsm/update_member.json"))
+    );
+    let changed = org
+        .toptickets
+        .patch(&path, json!({ "role": "member" }))
+        .await;
     let team = org.toptickets.get(&format!("/v1/teams/{TEAM}")).await;
     assert_eq!((changed.status.as_u16(), &changed.text), (200, &team.text));
-    assert_eq!(changed.json["members"].as_array().map(Vec::len), Some(2), "{changed}");
+    assert_eq!(
+        changed.json["members"].as_array().map(Vec::len),
+        Some(2),
+        "{changed}"
+    );
 }
 
 /// A team of the users 0 and 1 of which 0 leads.
@@ -137,23 +204,46 @@ async fn led() -> (Organization, String) {
         org.member(&team, &org.users[at]).await;
     }
     let lead = json!({ "lead_id": bare(&org.users[0]) });
-    assert_eq!(org.itsm.patch(&format!("/v1/teams/{team}"), lead).await.status, 200);
+    assert_eq!(
+        org.itsm
+            .patch(&format!("/v1/teams/{team}"), lead)
+            .await
+            .status,
+        200
+    );
     (org, team)
 }
 
-/// The team's lead by their place, and what each of the first two members knows and is, as the lists say.
+/// The team's lead by their place, and what each of the first two members knows and is, as the
+/// lists say.
 async fn roles(org: &Organization, team: &str) -> (Option<usize>, Vec<(String, Value)>) {
     let lead = org.itsm.get(&format!("/v1/teams/{team}")).await.json["data"]["lead_id"].clone();
-    let lead = lead.as_str().map(|id| org.users.iter().position(|user| id.ends_with(&bare(user))).expect("a user"));
-    let members = org.toptickets.get(&format!("/v1/teams/{team}/members")).await;
-    let role = |member: &Value| (member["team_role"].as_str().unwrap_or_default().to_owned(), member["skills"].clone());
+    let lead = lead.as_str().map(|id| {
+        org.users
+            .iter()
+            .position(|user| id.ends_with(&bare(user)))
+            .expect("a user")
+    });
+    let members = org
+        .toptickets
+        .get(&format!("/v1/teams/{team}/members"))
+        .await;
+    let role = |member: &Value| {
+        (
+            member["team_role"].as_str().unwrap_or_default().to_owned(),
+            member["skills"].clone(),
+        )
+    };
     (lead, items(&members).iter().map(role).collect())
 }
 
 /// What moves with the team: its version and its time.
 async fn version(org: &Organization, team: &str) -> (i64, i64) {
     let contents = Table::of(org).contents().await;
-    (number(&contents.teams[team], "version"), number(&contents.teams[team], "updated_at"))
+    (
+        number(&contents.teams[team], "version"),
+        number(&contents.teams[team], "updated_at"),
+    )
 }
 
 #[tokio::test]
@@ -173,11 +263,20 @@ async fn a_role_makes_and_unmakes_the_lead_under_both_contracts() {
         patch(1, json!({ "role": "lead" })).await;
         // Who is no lead is a member already.
         patch(0, json!({ "role": "member" })).await;
-        assert_eq!((lead().await, version(&org, &team).await.0), (Some(1), start + 1));
+        assert_eq!(
+            (lead().await, version(&org, &team).await.0),
+            (Some(1), start + 1)
+        );
         patch(1, json!({ "role": "member" })).await;
-        assert_eq!((lead().await, version(&org, &team).await.0), (None, start + 2));
+        assert_eq!(
+            (lead().await, version(&org, &team).await.0),
+            (None, start + 2)
+        );
         patch(0, json!({ "role": "lead", "skills": [client.token()] })).await;
-        let lead_and_member = vec![("lead".to_owned(), json!([client.token()])), ("member".to_owned(), json!([]))];
+        let lead_and_member = vec![
+            ("lead".to_owned(), json!([client.token()])),
+            ("member".to_owned(), json!([])),
+        ];
         assert_eq!(roles(&org, &team).await, (Some(0), lead_and_member));
         assert_eq!(version(&org, &team).await.0, start + 3);
     }
@@ -189,16 +288,30 @@ async fn skills_are_replaced_and_are_not_the_teams() {
     let path = format!("/v1/teams/{team}/members/{}", bare(&org.users[1]));
     let before = version(&org, &team).await;
     for (client, skills, kept) in [
-        (&org.toptickets, json!([" VPN ", "dns", "vpn"]), json!(["VPN", "dns"])),
+        (
+            &org.toptickets,
+            json!([" VPN ", "dns", "vpn"]),
+            json!(["VPN", "dns"]),
+        ),
         (&org.itsm, json!(["dns", "VPN"]), json!(["dns", "VPN"])),
         (&org.toptickets, json!([]), json!([])),
         (&org.itsm, json!(["Cisco"]), json!(["Cisco"])),
     ] {
-        let answer = client.patch(&path, json!({ "skills": skills, "user_id": 7, "added_at": null })).await;
+        let answer = client
+            .patch(
+                &path,
+                json!({ "skills": skills, "user_id": 7, "added_at": null }),
+            )
+            .await;
         assert_eq!(answer.status, 200, "{answer}");
-        assert_eq!(roles(&org, &team).await.1[1], ("member".to_owned(), kept.clone()));
+        assert_eq!(
+            roles(&org, &team).await.1[1],
+            ("member".to_owned(), kept.clone())
+        );
         // Beside a role that is no change, too.
-        let answer = client.patch(&path, json!({ "skills": ["else"], "role": "member" })).await;
+        let answer = client
+            .patch(&path, json!({ "skills": ["else"], "role": "member" }))
+            .await;
         assert_eq!(answer.status, 200, "{answer}");
         assert_eq!(roles(&org, &team).await.1[1].1, json!(["else"]));
     }
@@ -209,7 +322,13 @@ async fn skills_are_replaced_and_are_not_the_teams() {
 async fn what_changes_nothing_moves_nothing() {
     let (org, team) = led().await;
     let paths = [0, 1].map(|at| format!("/v1/teams/{team}/members/{}", bare(&org.users[at])));
-    assert_eq!(org.itsm.patch(&paths[1], json!({ "skills": ["VPN"] })).await.status, 200);
+    assert_eq!(
+        org.itsm
+            .patch(&paths[1], json!({ "skills": ["VPN"] }))
+            .await
+            .status,
+        200
+    );
     let before = (version(&org, &team).await, roles(&org, &team).await);
     for client in org.both() {
         for (path, body) in [
@@ -224,28 +343,63 @@ async fn what_changes_nothing_moves_nothing() {
             assert_eq!(answer.status, 200, "{body}: {answer}");
         }
     }
-    assert_eq!((version(&org, &team).await, roles(&org, &team).await), before);
+    assert_eq!(
+        (version(&org, &team).await, roles(&org, &team).await),
+        before
+    );
 }
 
 #[tokio::test]
 async fn a_member_who_is_inactive_can_learn_but_not_begin_to_lead() {
     let (org, team) = led().await;
-    let inactive = |user: &User| User { status: UserStatus::Inactive, version: 2, ..user.clone() };
+    let inactive = |user: &User| User {
+        status: UserStatus::Inactive,
+        version: 2,
+        ..user.clone()
+    };
     let users = [inactive(&org.users[0]), inactive(&org.users[1])];
-    org.stack.store().put_users(&org.id, &users).await.expect("users can be written");
-    let [lead, member] = [0, 1].map(|at| format!("/v1/teams/{team}/members/{}", bare(&org.users[at])));
+    org.stack
+        .store()
+        .put_users(&org.id, &users)
+        .await
+        .expect("users can be written");
+    let [lead, member] =
+        [0, 1].map(|at| format!("/v1/teams/{team}/members/{}", bare(&org.users[at])));
     for client in org.both() {
-        let refused = client.patch(&member, json!({ "role": "lead", "skills": ["VPN"] })).await;
+        let refused = client
+            .patch(&member, json!({ "role": "lead", "skills": ["VPN"] }))
+            .await;
         assert_eq!(refused.status, 422, "{refused}");
         assert_eq!(
             roles(&org, &team).await,
-            (Some(0), vec![("lead".to_owned(), json!([])), ("member".to_owned(), json!([]))])
+            (
+                Some(0),
+                vec![
+                    ("lead".to_owned(), json!([])),
+                    ("member".to_owned(), json!([]))
+                ]
+            )
         );
         // The lead stays the lead, whatever their status.
-        assert_eq!(client.patch(&lead, json!({ "role": "lead" })).await.status, 200);
+        assert_eq!(
+            client.patch(&lead, json!({ "role": "lead" })).await.status,
+            200
+        );
     }
-    assert_eq!(org.itsm.patch(&member, json!({ "skills": ["VPN"] })).await.status, 200);
-    assert_eq!(org.toptickets.patch(&lead, json!({ "role": "member" })).await.status, 200);
+    assert_eq!(
+        org.itsm
+            .patch(&member, json!({ "skills": ["VPN"] }))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        org.toptickets
+            .patch(&lead, json!({ "role": "member" }))
+            .await
+            .status,
+        200
+    );
     assert_eq!(roles(&org, &team).await.0, None);
 }
 
@@ -254,13 +408,36 @@ async fn what_was_resolved_and_counted_is_not_touched() {
     let org = Stack::shared().organization().await;
     let team = org.team("Team").await;
     org.member(&team, &org.users[0]).await;
-    let figures = [("open_tickets", n(5)), ("in_progress_tickets", n(3)), ("last_turn", n(9)), ("resolved_ms", n(7))];
+    let figures = [
+        ("open_tickets", n(5)),
+        ("in_progress_tickets", n(3)),
+        ("last_turn", n(9)),
+        ("resolved_ms", n(7)),
+    ];
     org.set_membership(&team, &org.users[0], &figures).await;
     let path = format!("/v1/teams/{team}/members/{}", bare(&org.users[0]));
-    assert_eq!(org.itsm.patch(&path, json!({ "skills": ["VPN"], "role": "lead" })).await.status, 200);
-    assert_eq!(org.itsm.patch(&path, json!({ "skills": ["DNS"] })).await.status, 200);
+    assert_eq!(
+        org.itsm
+            .patch(&path, json!({ "skills": ["VPN"], "role": "lead" }))
+            .await
+            .status,
+        200
+    );
+    assert_eq!(
+        org.itsm
+            .patch(&path, json!({ "skills": ["DNS"] }))
+            .await
+            .status,
+        200
+    );
     let contents = Table::of(&org).contents().await;
     let item = &contents.memberships[0].item;
-    let figures = ["open_tickets", "in_progress_tickets", "last_turn", "resolved_ms"].map(|name| number(item, name));
+    let figures = [
+        "open_tickets",
+        "in_progress_tickets",
+        "last_turn",
+        "resolved_ms",
+    ]
+    .map(|name| number(item, name));
     assert_eq!(figures, [5, 3, 9, 7]);
 }

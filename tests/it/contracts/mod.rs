@@ -51,7 +51,8 @@ fn minified(json: &str) -> String {
     json.chars().filter(is_kept).collect()
 }
 
-/// A stack of one's own whose clock stands still until it is moved, and whose next team id can be chosen.
+/// A stack of one's own whose clock stands still until it is moved, and whose next team id can be
+/// chosen.
 struct Scene {
     stack: Stack,
     secs: Arc<AtomicI64>,
@@ -75,7 +76,11 @@ impl Scene {
             }
         })
         .await;
-        Self { stack, secs, next_team }
+        Self {
+            stack,
+            secs,
+            next_team,
+        }
     }
 
     /// Moves the clock.
@@ -90,8 +95,8 @@ impl Scene {
     }
 }
 
-/// A stack whose clock moves on by a second each time it is read, so that whatever is done later is seen to be later. Where the
-/// clock cannot be moved, clients take their time.
+/// A stack whose clock moves on by a second each time it is read, so that whatever is done later is
+/// seen to be later. Where the clock cannot be moved, clients take their time.
 async fn ticking() -> Stack {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
     if let Some(stack) = Stack::deployed() {
@@ -108,21 +113,32 @@ async fn ticking() -> Stack {
     STACK.get_or_init(start).await.clone()
 }
 
-/// Checks everything that all TopTickets errors share, and gives the status and what the detail says: its text, or
-/// a line `loc: type` for each item.
+/// Checks everything that all TopTickets errors share, and gives the status and what the detail
+/// says: its text, or a line `loc: type` for each item.
 #[track_caller]
 fn toptickets_error(answer: &Answer) -> (u16, String) {
     has_error_headers(answer);
     let detail = &answer.json["detail"];
     let (exact, said) = match detail.as_array() {
-        None => (detail.to_string(), detail.as_str().expect("a text or a list").to_owned()),
+        None => (
+            detail.to_string(),
+            detail.as_str().expect("a text or a list").to_owned(),
+        ),
         Some(items) => {
             let read = |item: &Value| {
                 let [loc, msg, kind] = ["loc", "msg", "type"].map(|key| &item[key]);
                 assert!(msg.as_str().is_some_and(|msg| !msg.is_empty()), "{answer}");
-                let path: Vec<_> = loc.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+                let path: Vec<_> = loc
+                    .as_array()
+                    .expect("a list")
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .collect();
                 let exact = format!(r#"{{"loc":{loc},"msg":{msg},"type":{kind}}}"#);
-                (exact, format!("{}: {}", path.join("."), kind.as_str().expect("a text")))
+                (
+                    exact,
+                    format!("{}: {}", path.join("."), kind.as_str().expect("a text")),
+                )
             };
             let (exact, said): (Vec<_>, Vec<_>) = items.iter().map(read).unzip();
             (format!("[{}]", exact.join(",")), said.join("\n"))
@@ -145,36 +161,72 @@ fn itsm_error_beside(answer: &Answer, path: &str, beside: &str) -> (u16, String,
     let error = &answer.json["error"];
     let [code, message, details, request_id, timestamp] =
         ["code", "message", "details", "requestId", "timestamp"].map(|key| &error[key]);
-    assert!(message.as_str().is_some_and(|message| !message.is_empty()), "{answer}");
+    assert!(
+        message.as_str().is_some_and(|message| !message.is_empty()),
+        "{answer}"
+    );
     assert!(details.is_object() || details.is_null(), "{answer}");
     assert_eq!(request_id, answer.header("x-request-id"));
     let timestamp = timestamp.as_str().expect("a text");
-    let shape: String = timestamp.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let shape: String = timestamp
+        .chars()
+        .map(|c| if c.is_ascii_digit() { '0' } else { c })
+        .collect();
     assert_eq!(shape, "0000-00-00T00:00:00Z");
     // The order of fields within the details is theirs.
-    let from_details = answer.text.split_once(r#""details":"#).and_then(|(_, rest)| rest.split_once(r#","requestId""#));
+    let from_details = answer
+        .text
+        .split_once(r#""details":"#)
+        .and_then(|(_, rest)| rest.split_once(r#","requestId""#));
     let details_text = from_details.expect("details and a request id").0;
     let path = Value::from(path);
     let expected = format!(
         r#"{{"success":false,"error":{{"code":{code},"message":{message},"details":{details_text},"requestId":{request_id},"timestamp":"{timestamp}","path":{path}}}{beside}}}"#
     );
     assert_eq!(answer.text, expected);
-    (answer.status.as_u16(), code.as_str().expect("a text").to_owned(), details.clone())
+    (
+        answer.status.as_u16(),
+        code.as_str().expect("a text").to_owned(),
+        details.clone(),
+    )
 }
 
 #[track_caller]
 fn has_error_headers(answer: &Answer) {
-    assert!(answer.status.is_client_error() || answer.status.is_server_error(), "{answer}");
-    assert_eq!(answer.header("content-type"), "application/json", "{answer}");
+    assert!(
+        answer.status.is_client_error() || answer.status.is_server_error(),
+        "{answer}"
+    );
+    assert_eq!(
+        answer.header("content-type"),
+        "application/json",
+        "{answer}"
+    );
     has_common_headers(answer);
-    assert_eq!(answer.header("www-authenticate"), if answer.status == 401 { "Bearer" } else { "" }, "{answer}");
-    assert_eq!(answer.headers.contains_key("allow"), answer.status == 405, "{answer}");
-    assert_eq!(answer.headers.contains_key("retry-after"), answer.status == 503, "{answer}");
+    assert_eq!(
+        answer.header("www-authenticate"),
+        if answer.status == 401 { "Bearer" } else { "" },
+        "{answer}"
+    );
+    assert_eq!(
+        answer.headers.contains_key("allow"),
+        answer.status == 405,
+        "{answer}"
+    );
+    assert_eq!(
+        answer.headers.contains_key("retry-after"),
+        answer.status == 503,
+        "{answer}"
+    );
 }
 
 /// Checks what all answers have.
 #[track_caller]
 fn has_common_headers(answer: &Answer) {
     assert_eq!(answer.header("cache-control"), "no-store", "{answer}");
-    assert_eq!(answer.header("x-request-id"), format!("req_{}", answer.header("apigw-requestid")), "{answer}");
+    assert_eq!(
+        answer.header("x-request-id"),
+        format!("req_{}", answer.header("apigw-requestid")),
+        "{answer}"
+    );
 }

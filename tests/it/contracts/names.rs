@@ -19,7 +19,10 @@ async fn found(org: &Organization, search: &str) -> Vec<String> {
     let answer = Client::send(org.itsm.request(Method::GET, "/v1/teams").query(&query)).await;
     assert_eq!(answer.status, 200, "{answer}");
     let teams = answer.json["data"].as_array().expect("a list");
-    teams.iter().map(|team| team["name"].as_str().expect("a name").to_owned()).collect()
+    teams
+        .iter()
+        .map(|team| team["name"].as_str().expect("a name").to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -27,7 +30,10 @@ async fn name_in_another_form_is_taken() {
     let org = organization().await;
     for (name, others) in [
         // The capitals decompose: no single character is the capital of U+0390.
-        ("Πρωτε\u{390}νη", &["ΠΡΩΤΕΪ\u{301}ΝΗ", "Πρωτεϊ\u{301}νη"] as &[_]),
+        (
+            "Πρωτε\u{390}νη",
+            &["ΠΡΩΤΕΪ\u{301}ΝΗ", "Πρωτεϊ\u{301}νη"] as &[_],
+        ),
         (
             "Service Desk",
             &[
@@ -45,9 +51,19 @@ async fn name_in_another_form_is_taken() {
         assert_eq!(create(&org, name).await.status, 201, "{name:?}");
         for other in others {
             let answer = create(&org, other).await;
-            assert_eq!((answer.status.as_u16(), &answer.json["error"]["code"]), (409, &json!("CONFLICT")), "{other:?}");
-            let answer = org.toptickets.post("/v1/teams", json!({ "name": other })).await;
-            assert_eq!((answer.status.as_u16(), &answer.json["detail"]), (422, &json!("Team name already exists")));
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json["error"]["code"]),
+                (409, &json!("CONFLICT")),
+                "{other:?}"
+            );
+            let answer = org
+                .toptickets
+                .post("/v1/teams", json!({ "name": other }))
+                .await;
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json["detail"]),
+                (422, &json!("Team name already exists"))
+            );
             assert_eq!(found(&org, other).await, [name], "{other:?}");
         }
     }
@@ -56,9 +72,17 @@ async fn name_in_another_form_is_taken() {
 #[tokio::test]
 async fn name_is_returned_as_it_was_written() {
     let org = organization().await;
-    for name in ["Ｓｅｒｖｉｃｅ\u{3000}Ｄｅｓｋ", "Night\u{200b}  Shift", "ΠΡΩΤΕΪ\u{301}ΝΗ"] {
+    for name in [
+        "Ｓｅｒｖｉｃｅ\u{3000}Ｄｅｓｋ",
+        "Night\u{200b}  Shift",
+        "ΠΡΩΤΕΪ\u{301}ΝΗ",
+    ] {
         let answer = create(&org, name).await;
-        assert_eq!((answer.status.as_u16(), &answer.json["data"]["name"]), (201, &json!(name)), "{answer}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json["data"]["name"]),
+            (201, &json!(name)),
+            "{answer}"
+        );
         assert_eq!(found(&org, name).await, [name]);
     }
 }
@@ -78,20 +102,50 @@ async fn name_or_tag_that_folds_to_no_text_is_refused() {
         let tags = json!(["VPN", text]);
         for (method, path, body, field) in [
             ("POST", "/v1/teams", json!({ "name": text }), "name"),
-            ("POST", "/v1/teams", json!({ "name": "Tags", "specializations": tags }), "specializations"),
-            ("PATCH", &format!("/v1/teams/{team}"), json!({ "name": text }), "name"),
-            ("POST", &members, with(&member, "skills", tags.clone()), "skills"),
+            (
+                "POST",
+                "/v1/teams",
+                json!({ "name": "Tags", "specializations": tags }),
+                "specializations",
+            ),
+            (
+                "PATCH",
+                &format!("/v1/teams/{team}"),
+                json!({ "name": text }),
+                "name",
+            ),
+            (
+                "POST",
+                &members,
+                with(&member, "skills", tags.clone()),
+                "skills",
+            ),
         ] {
             let method = method.parse().expect("a method");
             let answer = org.itsm.ask(&method, path, Some(&body)).await;
             let details = json!({ "field": field, "constraint": "isNotEmpty" });
-            assert_eq!((answer.status.as_u16(), &answer.json["error"]["details"]), (400, &details), "{answer}");
+            assert_eq!(
+                (answer.status.as_u16(), &answer.json["error"]["details"]),
+                (400, &details),
+                "{answer}"
+            );
         }
-        let answer = org.toptickets.post("/v1/teams", json!({ "name": text })).await;
+        let answer = org
+            .toptickets
+            .post("/v1/teams", json!({ "name": text }))
+            .await;
         let detail = &answer.json["detail"][0];
-        assert_eq!((answer.status.as_u16(), &detail["loc"]), (422, &json!(["body", "name"])), "{answer}");
+        assert_eq!(
+            (answer.status.as_u16(), &detail["loc"]),
+            (422, &json!(["body", "name"])),
+            "{answer}"
+        );
         assert_eq!(detail["type"], "value_error.any_str.min_length", "{answer}");
-        assert_eq!(found(&org, text).await, ["Visible"], "an empty search finds every team");
+        assert_eq!(
+            found(&org, text).await,
+            ["Visible"],
+            "an empty search finds every team"
+        );
     }
 }
 

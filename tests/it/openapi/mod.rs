@@ -1,5 +1,5 @@
-//! The OpenAPI documents: that they are current, and that they say what the contracts say. That they describe every answer, each
-//! test's client checks with every answer that it gets.
+//! The OpenAPI documents: that they are current, and that they say what the contracts say. That
+//! they describe every answer, each test's client checks with every answer that it gets.
 
 mod parameters;
 mod requests;
@@ -19,12 +19,20 @@ use crate::support::{
 };
 
 fn operation(contract: Contract, id: &str) -> &'static Operation {
-    let operation = Document::of(contract).operations().iter().find(|operation| operation.json["operationId"] == id);
+    let operation = Document::of(contract)
+        .operations()
+        .iter()
+        .find(|operation| operation.json["operationId"] == id);
     operation.unwrap_or_else(|| panic!("no {id} in {}", contract.as_str()))
 }
 
 fn texts(value: &Value) -> Vec<&str> {
-    value.as_array().expect("a list").iter().map(|item| item.as_str().expect("a text")).collect()
+    value
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|item| item.as_str().expect("a text"))
+        .collect()
 }
 
 fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -67,7 +75,11 @@ fn no_boolean_has_enum_or_const() {
         assert_eq!(found, [""; 0], "{}", contract.as_str());
     }
     let mut found = Vec::new();
-    restricted_booleans(&json!({ "oneOf": [{ "type": "boolean", "enum": [true] }] }), "", &mut found);
+    restricted_booleans(
+        &json!({ "oneOf": [{ "type": "boolean", "enum": [true] }] }),
+        "",
+        &mut found,
+    );
     assert_eq!(found, ["/oneOf/0"]);
 }
 
@@ -85,8 +97,12 @@ fn each_operation_needs_the_scope_that_the_contracts_say() {
                     .flat_map(members)
                     .flat_map(|(_, scopes)| texts(scopes))
                     .collect();
-                let [scope] = Vec::from_iter(scopes)[..] else { panic!("{}", operation.json) };
-                let said = operation.json["description"].as_str().expect("a description");
+                let [scope] = Vec::from_iter(scopes)[..] else {
+                    panic!("{}", operation.json)
+                };
+                let said = operation.json["description"]
+                    .as_str()
+                    .expect("a description");
                 assert!(said.contains(&format!("`{scope}`")), "{said}");
                 (format!("{} {}", operation.method, operation.path), scope)
             })
@@ -100,14 +116,20 @@ fn each_operation_needs_the_scope_that_the_contracts_say() {
             ("GET /v1/teams/{team_id}/members", "teams:read"),
             ("POST /v1/teams/{team_id}/members", "teams:write"),
             ("PATCH /v1/teams/{team_id}/members/{user_id}", "teams:write"),
-            ("DELETE /v1/teams/{team_id}/members/{user_id}", "teams:write"),
+            (
+                "DELETE /v1/teams/{team_id}/members/{user_id}",
+                "teams:write",
+            ),
             ("GET /v1/teams/{team_id}/assignments", "teams:read"),
             ("GET /v1/assignments/{ticket_id}", "teams:read"),
         ]);
         if contract == Itsm {
             expected.insert("GET /v1/teams/{team_id}/workload", "teams:read");
         }
-        let expected = expected.into_iter().map(|(route, scope)| (route.to_owned(), scope)).collect();
+        let expected = expected
+            .into_iter()
+            .map(|(route, scope)| (route.to_owned(), scope))
+            .collect();
         assert_eq!(needed, expected, "{}", contract.as_str());
     }
 }
@@ -116,9 +138,15 @@ fn each_operation_needs_the_scope_that_the_contracts_say() {
 fn media_types(document: &Document, mut with: impl FnMut(&str, &Value)) {
     for operation in document.operations() {
         let id = operation.json["operationId"].as_str().expect("an id");
-        with(id, &operation.json["requestBody"]["content"]["application/json"]);
+        with(
+            id,
+            &operation.json["requestBody"]["content"]["application/json"],
+        );
         for (status, response) in members(&operation.json["responses"]) {
-            with(&format!("{id} {status}"), &document.resolve(response)["content"]["application/json"]);
+            with(
+                &format!("{id} {status}"),
+                &document.resolve(response)["content"]["application/json"],
+            );
         }
     }
     for (name, response) in members(&document.json["components"]["responses"]) {
@@ -132,14 +160,23 @@ fn every_body_has_examples_and_they_are_as_described() {
         let document = Document::of(contract);
         let mut count = 0;
         media_types(document, |place, media_type| {
-            let Some(schema) = media_type.get("schema") else { return };
+            let Some(schema) = media_type.get("schema") else {
+                return;
+            };
             let validator = document.closed_validator(schema);
             for (name, example) in members(&media_type["examples"]) {
-                let valid = validator.validate(&example["value"]).map_err(|error| error.to_string());
+                let valid = validator
+                    .validate(&example["value"])
+                    .map_err(|error| error.to_string());
                 assert_eq!(valid, Ok(()), "{place}, {name} in {}", contract.as_str());
                 count += 1;
             }
-            assert!(media_type["examples"].as_object().is_some_and(|examples| !examples.is_empty()), "{place}");
+            assert!(
+                media_type["examples"]
+                    .as_object()
+                    .is_some_and(|examples| !examples.is_empty()),
+                "{place}"
+            );
         });
         assert!(count > 50, "{count}");
     }
@@ -154,21 +191,34 @@ fn errors(contract: Contract) -> BTreeSet<String> {
             let (detail, error) = (&example["value"]["detail"], &example["value"]["error"]);
             let said: Vec<_> = match (detail, error) {
                 (Value::String(text), _) => vec![text.clone()],
-                (Value::Array(items), _) => {
-                    items.iter().map(|item| item["type"].as_str().expect("a text").to_owned()).collect()
-                }
+                (Value::Array(items), _) => items
+                    .iter()
+                    .map(|item| item["type"].as_str().expect("a text").to_owned())
+                    .collect(),
                 _ => {
-                    let details: Vec<_> = members(&error["details"]).map(|(name, _)| name.as_str()).collect();
-                    vec![format!("{} {}", error["code"].as_str().unwrap_or_default(), details.join(","))]
+                    let details: Vec<_> = members(&error["details"])
+                        .map(|(name, _)| name.as_str())
+                        .collect();
+                    vec![format!(
+                        "{} {}",
+                        error["code"].as_str().unwrap_or_default(),
+                        details.join(",")
+                    )]
                 }
             };
-            errors.extend(said.iter().map(|said| format!("{status} {said}").trim().to_owned()));
+            errors.extend(
+                said.iter()
+                    .map(|said| format!("{status} {said}").trim().to_owned()),
+            );
         }
     };
     for operation in document.operations() {
         for (status, response) in members(&operation.json["responses"]) {
             if status.starts_with(['4', '5']) {
-                note(status, &document.resolve(response)["content"]["application/json"]);
+                note(
+                    status,
+                    &document.resolve(response)["content"]["application/json"],
+                );
             }
         }
     }
@@ -243,23 +293,56 @@ fn statuses(contract: Contract, id: &str) -> Vec<u16> {
     let all: Vec<u16> = members(&operation(contract, id).json["responses"])
         .map(|(status, _)| status.parse().expect("a status"))
         .collect();
-    assert!(common.iter().all(|status| all.contains(status)), "{id}: {all:?}");
-    all.into_iter().filter(|status| !common.contains(status)).collect()
+    assert!(
+        common.iter().all(|status| all.contains(status)),
+        "{id}: {all:?}"
+    );
+    all.into_iter()
+        .filter(|status| !common.contains(status))
+        .collect()
 }
 
 #[test]
 fn each_operation_answers_with_its_statuses() {
     for (id, toptickets, itsm) in [
         ("list_teams", &[200, 400, 422][..], &[200, 400][..]),
-        ("create_team", &[201, 400, 413, 422], &[201, 400, 404, 409, 413, 422]),
+        (
+            "create_team",
+            &[201, 400, 413, 422],
+            &[201, 400, 404, 409, 413, 422],
+        ),
         ("get_team", &[200, 404, 405], &[200, 404, 405]),
-        ("update_team", &[200, 400, 404, 405, 412, 413, 422], &[200, 400, 404, 405, 409, 412, 413, 422]),
-        ("delete_team", &[204, 404, 405, 412], &[204, 404, 405, 409, 412]),
-        ("list_members", &[200, 400, 404, 405, 422], &[200, 400, 404, 405]),
-        ("add_member", &[201, 400, 404, 405, 413, 422], &[201, 400, 404, 405, 409, 413, 422]),
-        ("update_member", &[200, 400, 404, 405, 413, 422], &[200, 400, 404, 405, 413, 422]),
+        (
+            "update_team",
+            &[200, 400, 404, 405, 412, 413, 422],
+            &[200, 400, 404, 405, 409, 412, 413, 422],
+        ),
+        (
+            "delete_team",
+            &[204, 404, 405, 412],
+            &[204, 404, 405, 409, 412],
+        ),
+        (
+            "list_members",
+            &[200, 400, 404, 405, 422],
+            &[200, 400, 404, 405],
+        ),
+        (
+            "add_member",
+            &[201, 400, 404, 405, 413, 422],
+            &[201, 400, 404, 405, 409, 413, 422],
+        ),
+        (
+            "update_member",
+            &[200, 400, 404, 405, 413, 422],
+            &[200, 400, 404, 405, 413, 422],
+        ),
         ("remove_member", &[204, 404, 405], &[204, 404, 405, 409]),
-        ("list_assignments", &[200, 400, 404, 405, 422], &[200, 400, 404, 405]),
+        (
+            "list_assignments",
+            &[200, 400, 404, 405, 422],
+            &[200, 400, 404, 405],
+        ),
         ("get_assignment", &[200, 404, 405], &[200, 404, 405]),
     ] {
         assert_eq!(statuses(Toptickets, id), toptickets, "{id} in toptickets");
@@ -273,14 +356,22 @@ fn answers_have_the_headers_that_the_contracts_say() {
     for contract in Contract::ALL {
         let document = Document::of(contract);
         let with_one_team: &[&str] = match contract {
-            Toptickets => &["create_team", "get_team", "update_team", "add_member", "update_member"],
+            Toptickets => &[
+                "create_team",
+                "get_team",
+                "update_team",
+                "add_member",
+                "update_member",
+            ],
             Itsm => &["create_team", "get_team", "update_team"],
         };
         for operation in document.operations() {
             let id = operation.json["operationId"].as_str().expect("an id");
             for (status, response) in members(&operation.json["responses"]) {
                 let response = document.resolve(response);
-                let names: Vec<_> = members(&response["headers"]).map(|(name, _)| name.as_str()).collect();
+                let names: Vec<_> = members(&response["headers"])
+                    .map(|(name, _)| name.as_str())
+                    .collect();
                 let own = match status.as_str() {
                     "200" | "201" => with_one_team.contains(&id).then_some("ETag"),
                     "401" => Some("WWW-Authenticate"),
@@ -291,7 +382,11 @@ fn answers_have_the_headers_that_the_contracts_say() {
                 let mut expected = vec!["X-Request-Id", "Cache-Control"];
                 expected.extend(own);
                 expected.sort_unstable();
-                assert_eq!(BTreeSet::from_iter(names), BTreeSet::from_iter(expected), "{id} {status}");
+                assert_eq!(
+                    BTreeSet::from_iter(names),
+                    BTreeSet::from_iter(expected),
+                    "{id} {status}"
+                );
             }
         }
     }
@@ -301,28 +396,70 @@ fn answers_have_the_headers_that_the_contracts_say() {
 async fn an_answer_that_is_not_as_described_is_noticed() {
     let org = Stack::shared().organization().await;
     for (contract, client) in Contract::ALL.into_iter().zip(org.both()) {
-        let asked = |method: Method, path: &str| Asked { method, path: path.to_owned(), contract };
+        let asked = |method: Method, path: &str| Asked {
+            method,
+            path: path.to_owned(),
+            contract,
+        };
         let answer = client.get("/v1/teams?limit=1").await;
         let list = asked(Method::GET, "/v1/teams");
         assert_eq!(list.undescribed(&answer), None);
-        assert_eq!(asked(Method::POST, "/v1/teams").undescribed(&answer).as_deref(), Some("the status"));
-        assert_eq!(asked(Method::GET, "/v1/elsewhere").undescribed(&answer).as_deref(), Some("the status"));
-        assert!(asked(Method::GET, "/v1/assignments/x").undescribed(&answer).is_some());
+        assert_eq!(
+            asked(Method::POST, "/v1/teams")
+                .undescribed(&answer)
+                .as_deref(),
+            Some("the status")
+        );
+        assert_eq!(
+            asked(Method::GET, "/v1/elsewhere")
+                .undescribed(&answer)
+                .as_deref(),
+            Some("the status")
+        );
+        assert!(
+            asked(Method::GET, "/v1/assignments/x")
+                .undescribed(&answer)
+                .is_some()
+        );
 
         let with = |change: fn(&mut Answer)| {
-            let Answer { status, headers, text, json } = &answer;
-            let mut changed =
-                Answer { status: *status, headers: headers.clone(), text: text.clone(), json: json.clone() };
+            let Answer {
+                status,
+                headers,
+                text,
+                json,
+            } = &answer;
+            let mut changed = Answer {
+                status: *status,
+                headers: headers.clone(),
+                text: text.clone(),
+                json: json.clone(),
+            };
             change(&mut changed);
             list.undescribed(&changed)
         };
-        let etag = with(|answer| drop(answer.headers.insert("etag", HeaderValue::from_static("\"1\""))));
+        let etag = with(|answer| {
+            drop(
+                answer
+                    .headers
+                    .insert("etag", HeaderValue::from_static("\"1\"")),
+            )
+        });
         assert_eq!(etag.as_deref(), Some("the header ETag"));
         let cached = with(|answer| drop(answer.headers.remove("cache-control")));
         assert!(cached.is_some_and(|what| what.starts_with("the header Cache-Control")));
-        let html = with(|answer| drop(answer.headers.insert("content-type", HeaderValue::from_static("text/html"))));
+        let html = with(|answer| {
+            drop(
+                answer
+                    .headers
+                    .insert("content-type", HeaderValue::from_static("text/html")),
+            )
+        });
         assert_eq!(html.as_deref(), Some("the content type"));
-        assert!(with(|answer| answer.json = json!({ "success": true, "data": [], "more": 1 })).is_some());
+        assert!(
+            with(|answer| answer.json = json!({ "success": true, "data": [], "more": 1 }))
+                .is_some()
+        );
         assert!(with(|answer| answer.json = json!([{ "id": "x" }])).is_some());
     }
 }
@@ -334,7 +471,12 @@ fn nothing_is_described_that_nobody_mentions() {
         let text = document.json.to_string();
         for kind in ["schemas", "headers", "responses"] {
             for (name, component) in members(&document.json["components"][kind]) {
-                assert!(component.as_object().is_some_and(|component| !component.is_empty()), "{name} says nothing");
+                assert!(
+                    component
+                        .as_object()
+                        .is_some_and(|component| !component.is_empty()),
+                    "{name} says nothing"
+                );
                 let mentioned = text.contains(&format!(r##""#/components/{kind}/{name}""##));
                 assert!(mentioned, "{name} in {}", contract.as_str());
             }

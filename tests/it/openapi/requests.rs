@@ -1,7 +1,8 @@
 //! The documents' schemas of bodies and their parsers say the same.
 //!
-//! Each field is tried with many values, and the schema's verdict on the body has to be the parser's. That the values try every
-//! rule is checked too: without any one of a schema's rules, its verdict on some value would be another.
+//! Each field is tried with many values, and the schema's verdict on the body has to be the
+//! parser's. That the values try every rule is checked too: without any one of a schema's rules,
+//! its verdict on some value would be another.
 
 use muster::{
     domain::Contract,
@@ -82,7 +83,9 @@ fn values() -> Vec<Value> {
     ];
     values.extend([64, 65, 255, 256, 10_000, 10_001].map(|length| json!("🦀".repeat(length))));
     values.extend([64, 65].map(|length| json!(["🦀".repeat(length)])));
-    values.extend([50, 51].map(|length| json!((0..length).map(|n| format!("tag {n}")).collect::<Vec<_>>())));
+    values.extend(
+        [50, 51].map(|length| json!((0..length).map(|n| format!("tag {n}")).collect::<Vec<_>>())),
+    );
     values
 }
 
@@ -101,9 +104,22 @@ fn with(required: &Map<String, Value>, field: &str, value: &Value) -> Value {
 }
 
 fn required(schema: &Value) -> Map<String, Value> {
-    let good = |name: &str| if name == "user_id" { json!(UUID) } else { json!("x") };
-    let names = schema["required"].as_array().map(Vec::as_slice).unwrap_or_default();
-    names.iter().filter_map(Value::as_str).map(|name| (name.to_owned(), good(name))).collect()
+    let good = |name: &str| {
+        if name == "user_id" {
+            json!(UUID)
+        } else {
+            json!("x")
+        }
+    };
+    let names = schema["required"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    names
+        .iter()
+        .filter_map(Value::as_str)
+        .map(|name| (name.to_owned(), good(name)))
+        .collect()
 }
 
 #[test]
@@ -167,7 +183,10 @@ fn rules(schema: &Value, place: &str, rules_found: &mut Vec<String>) {
 /// A schema with what its references lead to in their place.
 fn inlined(schema: &Value, document: &Document) -> Value {
     match document.resolve(schema) {
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), inlined(value, document))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), inlined(value, document)))
+            .collect(),
         Value::Array(items) => items.iter().map(|item| inlined(item, document)).collect(),
         value => value.clone(),
     }
@@ -182,13 +201,19 @@ fn the_values_above_try_every_rule() {
             let required = required(&schema);
             let bodies: Vec<_> = members(&schema["properties"])
                 .flat_map(|(field, _)| {
-                    values().into_iter().map(|value| with(&required, field, &value)).collect::<Vec<_>>()
+                    values()
+                        .into_iter()
+                        .map(|value| with(&required, field, &value))
+                        .collect::<Vec<_>>()
                 })
                 .chain([json!({}), json!([])])
                 .collect();
             let verdicts = |schema: &Value| {
                 let validator = document.validator(schema);
-                bodies.iter().map(|body| validator.is_valid(body)).collect::<Vec<_>>()
+                bodies
+                    .iter()
+                    .map(|body| validator.is_valid(body))
+                    .collect::<Vec<_>>()
             };
             let described = verdicts(&schema);
             let mut places = Vec::new();
@@ -197,17 +222,28 @@ fn the_values_above_try_every_rule() {
             for place in places {
                 let (parent, rule) = place.rsplit_once('/').expect("a rule is somewhere");
                 let mut without = schema.clone();
-                without.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object").remove(rule);
-                // Said twice, for those who read the one or the other: the pattern wants a character too, and so does a word.
-                let implied = rule == "minLength" || rule == "type" && parent_has(&schema, parent, "enum");
-                assert!(implied || verdicts(&without) != described, "nothing above breaks {place} of {id}");
+                without
+                    .pointer_mut(parent)
+                    .and_then(Value::as_object_mut)
+                    .expect("an object")
+                    .remove(rule);
+                // Said twice, for those who read the one or the other: the pattern wants a
+                // character too, and so does a word.
+                let implied =
+                    rule == "minLength" || rule == "type" && parent_has(&schema, parent, "enum");
+                assert!(
+                    implied || verdicts(&without) != described,
+                    "nothing above breaks {place} of {id}"
+                );
             }
         }
     }
 }
 
 fn parent_has(schema: &Value, parent: &str, rule: &str) -> bool {
-    schema.pointer(parent).is_some_and(|parent| parent.get(rule).is_some())
+    schema
+        .pointer(parent)
+        .is_some_and(|parent| parent.get(rule).is_some())
 }
 
 #[test]
@@ -218,16 +254,36 @@ fn a_schema_names_the_fields_that_its_parser_reads_in_their_order() {
         .flat_map(|(_, schema)| members(&schema["properties"]))
         .map(|(name, _)| name.as_str())
         .collect();
-    names.extend(["queueStrategy", "leadId", "userId", "tags", "members", "status", "email"]);
+    names.extend([
+        "queueStrategy",
+        "leadId",
+        "userId",
+        "tags",
+        "members",
+        "status",
+        "email",
+    ]);
     // No field may have this.
-    let everything: Value = names.into_iter().map(|name| (name.to_owned(), json!({}))).collect::<Map<_, _>>().into();
+    let everything: Value = names
+        .into_iter()
+        .map(|name| (name.to_owned(), json!({})))
+        .collect::<Map<_, _>>()
+        .into();
     for contract in Contract::ALL {
         for id in BODIES {
             let Err(Invalid::Violations(violations)) = parse(contract, id, &everything) else {
                 panic!("{id} takes objects for fields");
             };
-            let read: Vec<_> = violations.iter().map(|Violation { field, .. }| *field).collect();
-            assert_eq!(read, in_order(contract, id), "{id} in {}", contract.as_str());
+            let read: Vec<_> = violations
+                .iter()
+                .map(|Violation { field, .. }| *field)
+                .collect();
+            assert_eq!(
+                read,
+                in_order(contract, id),
+                "{id} in {}",
+                contract.as_str()
+            );
         }
     }
 }
@@ -236,9 +292,16 @@ fn a_schema_names_the_fields_that_its_parser_reads_in_their_order() {
 fn in_order(contract: Contract, id: &str) -> Vec<&'static str> {
     let reference =
         operation(contract, id).json["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
-    let name = reference.and_then(|reference| reference.rsplit('/').next()).expect("the name of a schema");
-    let (_, text) = Document::of(contract).text.split_once(&format!(r#""{name}": {{"#)).expect("the schema");
-    let mut fields: Vec<_> = members(&schema(contract, id)["properties"]).map(|(field, _)| field.as_str()).collect();
+    let name = reference
+        .and_then(|reference| reference.rsplit('/').next())
+        .expect("the name of a schema");
+    let (_, text) = Document::of(contract)
+        .text
+        .split_once(&format!(r#""{name}": {{"#))
+        .expect("the schema");
+    let mut fields: Vec<_> = members(&schema(contract, id)["properties"])
+        .map(|(field, _)| field.as_str())
+        .collect();
     fields.sort_by_key(|field| text.find(&format!(r#""{field}": {{"#)));
     fields
 }
@@ -251,5 +314,9 @@ fn an_id_in_the_other_contracts_form_is_taken_too() {
             assert_eq!(parse(contract, "add_member", body), Ok(()), "{body}");
         }
     }
-    assert!(Document::of(Contract::Itsm).validator(schema(Contract::Itsm, "add_member")).is_valid(&prefixed));
+    assert!(
+        Document::of(Contract::Itsm)
+            .validator(schema(Contract::Itsm, "add_member"))
+            .is_valid(&prefixed)
+    );
 }

@@ -1,4 +1,5 @@
-//! The team of a ticket that names none: a choice over the index and the loads, which the team as read then confirms.
+//! The team of a ticket that names none: a choice over the index and the loads, which the team as
+//! read then confirms.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,10 @@ const TRANSACTION: &[&str] = &["TransactWriteItems"];
 
 /// Teams with one member each, all with the same specializations.
 async fn equal_teams(stack: &Stack, teams: usize, specializations: &[&'static str]) -> Desk {
-    let crew = |n: usize| Crew { specializations: specializations.to_vec(), ..Crew::of(RoundRobin, [n]) };
+    let crew = |n: usize| Crew {
+        specializations: specializations.to_vec(),
+        ..Crew::of(RoundRobin, [n])
+    };
     Desk::open(stack, teams, &(0..teams).map(crew).collect::<Vec<_>>()).await
 }
 
@@ -30,8 +34,14 @@ fn about(topic: &str) -> Value {
 
 /// New tickets about VPNs, in the order of their numbers.
 fn tickets(desk: &Desk, count: usize) -> Vec<String> {
-    let said =
-        |n: usize| desk.says("created", &format!("T-{n:02}"), 500 - i64::try_from(n).expect("a few"), about("vpn"));
+    let said = |n: usize| {
+        desk.says(
+            "created",
+            &format!("T-{n:02}"),
+            500 - i64::try_from(n).expect("a few"),
+            about("vpn"),
+        )
+    };
     (0..count).map(said).collect()
 }
 
@@ -40,7 +50,10 @@ fn assigned(books: &Books) -> BTreeMap<String, Vec<String>> {
     let mut teams: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (id, ticket) in &books.tickets {
         assert_eq!(text(ticket, "state"), "assigned", "{ticket:?}");
-        teams.entry(text(ticket, "team_id").to_owned()).or_default().push(id.clone());
+        teams
+            .entry(text(ticket, "team_id").to_owned())
+            .or_default()
+            .push(id.clone());
     }
     teams
 }
@@ -51,7 +64,10 @@ fn counts(books: &Books) -> Vec<usize> {
 
 impl Desk {
     fn over(&self, script: &Script) -> muster_assignment::Deps {
-        self.assignment_over(Table::new(script.client(&self.stack), self.stack.table.as_str()))
+        self.assignment_over(Table::new(
+            script.client(&self.stack),
+            self.stack.table.as_str(),
+        ))
     }
 
     /// Reads the books and holds the counters to them.
@@ -61,9 +77,13 @@ impl Desk {
         books
     }
 
-    /// Replaces a team's specializations and marks them as not indexed yet, as a change over the API does.
+    /// Replaces a team's specializations and marks them as not indexed yet, as a change over the
+    /// API does.
     async fn set_specializations(&self, n: usize, specializations: &[&str]) {
-        let tags = specializations.iter().map(|tag| AttributeValue::S((*tag).to_owned())).collect();
+        let tags = specializations
+            .iter()
+            .map(|tag| AttributeValue::S((*tag).to_owned()))
+            .collect();
         let client = self.stack.dynamodb();
         let update = client
             .update_item()
@@ -74,7 +94,10 @@ impl Desk {
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":tags", AttributeValue::L(tags))
             .expression_attribute_values(":shard", AttributeValue::S("WORK#0".to_owned()))
-            .expression_attribute_values(":since", AttributeValue::S(format!("{:015}#{}", 1, team(n))));
+            .expression_attribute_values(
+                ":since",
+                AttributeValue::S(format!("{:015}#{}", 1, team(n))),
+            );
         update.send().await.expect("the team is there");
     }
 }
@@ -82,10 +105,19 @@ impl Desk {
 #[tokio::test]
 async fn batch_without_teams_spreads_as_one_by_one() {
     let stack = Stack::with(|_| {}).await;
-    let (at_once, one_by_one) = tokio::join!(equal_teams(&stack, 5, &["VPN"]), equal_teams(&stack, 5, &["VPN"]));
-    assert_eq!(assign(&at_once.over(&Script::default()), &tickets(&at_once, 30)).await, [0; 0]);
+    let (at_once, one_by_one) = tokio::join!(
+        equal_teams(&stack, 5, &["VPN"]),
+        equal_teams(&stack, 5, &["VPN"])
+    );
+    assert_eq!(
+        assign(&at_once.over(&Script::default()), &tickets(&at_once, 30)).await,
+        [0; 0]
+    );
     for message in tickets(&one_by_one, 30) {
-        assert_eq!(assign(&one_by_one.over(&Script::default()), &[message]).await, [0; 0]);
+        assert_eq!(
+            assign(&one_by_one.over(&Script::default()), &[message]).await,
+            [0; 0]
+        );
     }
     let (at_once, one_by_one) = (at_once.exact_books().await, one_by_one.exact_books().await);
     assert_eq!(assigned(&at_once), assigned(&one_by_one));
@@ -104,7 +136,10 @@ async fn team_deleted_after_the_choice_yields_to_the_next() {
         };
         // The first team that is read, after the index and the loads.
         script.once(GET, Fault::After(std::sync::Arc::new(delete)));
-        assert_eq!(assign(&desk.over(&script), &tickets(&desk, said)).await, [0; 0]);
+        assert_eq!(
+            assign(&desk.over(&script), &tickets(&desk, said)).await,
+            [0; 0]
+        );
         assert!(script.is_played());
         let books = desk.exact_books().await;
         assert!(!assigned(&books).contains_key(&team(0)));
@@ -118,12 +153,26 @@ async fn team_that_no_longer_matches_yields_to_the_next() {
     let desk = equal_teams(&stack, 3, &["VPN", "DNS"]).await;
     desk.set_specializations(0, &["Printer"]).await;
     desk.set_specializations(1, &["DNS"]).await;
-    let messages = [desk.says("created", "T-vpn", 30, about("vpn")), desk.says("created", "T-dns", 20, about("dns"))];
-    assert_eq!(assign(&desk.over(&Script::default()), &messages).await, [0; 0]);
+    let messages = [
+        desk.says("created", "T-vpn", 30, about("vpn")),
+        desk.says("created", "T-dns", 20, about("dns")),
+    ];
+    assert_eq!(
+        assign(&desk.over(&Script::default()), &messages).await,
+        [0; 0]
+    );
     let books = desk.exact_books().await;
     let by_team = assigned(&books);
-    assert_eq!(by_team.get(&team(2)).map(Vec::as_slice), Some(&["T-vpn".to_owned()][..]), "{by_team:?}");
-    assert_eq!(by_team.get(&team(1)).map(Vec::as_slice), Some(&["T-dns".to_owned()][..]), "{by_team:?}");
+    assert_eq!(
+        by_team.get(&team(2)).map(Vec::as_slice),
+        Some(&["T-vpn".to_owned()][..]),
+        "{by_team:?}"
+    );
+    assert_eq!(
+        by_team.get(&team(1)).map(Vec::as_slice),
+        Some(&["T-dns".to_owned()][..]),
+        "{by_team:?}"
+    );
 }
 
 #[tokio::test]
@@ -133,9 +182,19 @@ async fn ticket_is_unrouted_if_no_listed_team_matches() {
     for n in 0..12 {
         desk.set_specializations(n, &["Printer"]).await;
     }
-    assert_eq!(assign(&desk.over(&Script::default()), &tickets(&desk, 3)).await, [0; 0]);
+    assert_eq!(
+        assign(&desk.over(&Script::default()), &tickets(&desk, 3)).await,
+        [0; 0]
+    );
     let books = desk.exact_books().await;
-    assert!(books.tickets.values().all(|ticket| text(ticket, "state") == "unrouted"), "{:?}", books.tickets);
+    assert!(
+        books
+            .tickets
+            .values()
+            .all(|ticket| text(ticket, "state") == "unrouted"),
+        "{:?}",
+        books.tickets
+    );
 }
 
 #[tokio::test]
@@ -146,7 +205,10 @@ async fn retries_keep_the_choice() {
     for _ in 0..3 {
         script.once(TRANSACTION, Fault::Canceled("TransactionConflict"));
     }
-    assert_eq!(assign(&desk.over(&script), &tickets(&desk, 20)).await, [0; 0]);
+    assert_eq!(
+        assign(&desk.over(&script), &tickets(&desk, 20)).await,
+        [0; 0]
+    );
     assert!(script.is_played());
     let books = desk.exact_books().await;
     assert_eq!(counts(&books), [5; 4]);

@@ -1,5 +1,5 @@
-//! An instance that is killed at each of its calls in turn, before it is sent or before its answer is seen: once its messages have
-//! come again, the table holds what it would have held.
+//! An instance that is killed at each of its calls in turn, before it is sent or before its answer
+//! is seen: once its messages have come again, the table holds what it would have held.
 
 use std::time::Duration;
 
@@ -25,13 +25,17 @@ async fn desk(stack: &Stack) -> Desk {
     let mut experts = Crew::of(SkillBased, [5, 6]);
     experts.specializations = vec!["vpn", "sso"];
     experts.members[1].1 = vec!["VPN"];
-    let crews = [Crew::of(RoundRobin, 0..3), Crew::of(RoundRobin, 3..5), Crew::of(RoundRobin, []), experts];
+    let crews = [
+        Crew::of(RoundRobin, 0..3),
+        Crew::of(RoundRobin, 3..5),
+        Crew::of(RoundRobin, []),
+        experts,
+    ];
     Desk::open(stack, 12, &crews).await
 }
 
 fn in_team(n: usize, with: &Value) -> Value {
-    let mut ticket =
-        json!({ "status": "open", "team_id": team(n), "created_at": 1_768_400_000, "due_at": 1_768_500_000 });
+    let mut ticket = json!({ "status": "open", "team_id": team(n), "created_at": 1_768_400_000, "due_at": 1_768_500_000 });
     for (field, value) in with.as_object().into_iter().flatten() {
         ticket[field] = value.clone();
     }
@@ -58,13 +62,17 @@ struct Deed<P, A> {
 }
 
 impl<P: AsyncFn(&Desk), A: AsyncFn(&Desk, &Instance, &[String])> Deed<P, A> {
-    /// Does it with an instance that may die over it, again with one that lives, and reads how it ended.
+    /// Does it with an instance that may die over it, again with one that lives, and reads how it
+    /// ended.
     async fn outcome(&self, stack: &Stack, end: Option<(usize, Death)>) -> (Desk, Books, usize) {
         let desk = desk(stack).await;
         (self.prepare)(&desk).await;
         let messages = (self.messages)(&desk);
         let instance = Instance::dying(&desk.ledger, end);
-        let lived = instance.run((self.act)(&desk, &instance, &messages)).await.is_some();
+        let lived = instance
+            .run((self.act)(&desk, &instance, &messages))
+            .await
+            .is_some();
         if end.is_some() {
             assert!(!lived, "it did not come to call {end:?}");
             // What the dead one sent may yet arrive.
@@ -80,7 +88,8 @@ impl<P: AsyncFn(&Desk), A: AsyncFn(&Desk, &Instance, &[String])> Deed<P, A> {
         let (desk, books, calls) = self.outcome(&stack, None).await;
         assert!(calls > 3, "{calls} calls");
         let expected = books.normalized(&desk.org);
-        let ends = (0..calls).flat_map(|call| [Death::Before, Death::After].map(|death| (call, death)));
+        let ends =
+            (0..calls).flat_map(|call| [Death::Before, Death::After].map(|death| (call, death)));
         stream::iter(ends)
             .map(async |end| {
                 let (desk, books, _) = self.outcome(&stack, Some(end)).await;
@@ -89,9 +98,15 @@ impl<P: AsyncFn(&Desk), A: AsyncFn(&Desk, &Instance, &[String])> Deed<P, A> {
                     .keys()
                     .chain(actual.keys())
                     .filter(|key| expected.get(*key) != actual.get(*key))
-                    .map(|key| format!("{key}:\n  {:?}\n  {:?}", expected.get(key), actual.get(key)))
+                    .map(|key| {
+                        format!("{key}:\n  {:?}\n  {:?}", expected.get(key), actual.get(key))
+                    })
                     .collect();
-                assert!(differs.is_empty(), "killed at {end:?} of {calls} calls:\n{}", differs.join("\n"));
+                assert!(
+                    differs.is_empty(),
+                    "killed at {end:?} of {calls} calls:\n{}",
+                    differs.join("\n")
+                );
             })
             .buffer_unordered(4)
             .collect::<()>()
@@ -131,13 +146,34 @@ const EVERYTHING: [(&str, &str); 14] = [
 async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
         prepare: async |desk: &Desk| {
-            let known = ["given", "given-to-a-stranger", "closed", "reopened", "deleted", "taken-back"];
-            let mut messages: Vec<_> =
-                known.iter().zip(5000..).map(|(id, ago)| desk.says("created", id, 10_000 - ago, open_in(0))).collect();
-            // Out of a team where the batch decides nothing: the teams are decided each by itself, and the figures that a decision
-            // considered, though not its right to be made, depend on whether what leaves its team has left.
-            messages.push(desk.says("created", "moved", 6000, in_team(2, &json!({ "assignee_id": user(9) }))));
-            messages.push(desk.says("updated", "reopened", 3000, in_team(0, &json!({ "status": "resolved" }))));
+            let known = [
+                "given",
+                "given-to-a-stranger",
+                "closed",
+                "reopened",
+                "deleted",
+                "taken-back",
+            ];
+            let mut messages: Vec<_> = known
+                .iter()
+                .zip(5000..)
+                .map(|(id, ago)| desk.says("created", id, 10_000 - ago, open_in(0)))
+                .collect();
+            // Out of a team where the batch decides nothing: the teams are decided each by itself,
+            // and the figures that a decision considered, though not its right to be made, depend
+            // on whether what leaves its team has left.
+            messages.push(desk.says(
+                "created",
+                "moved",
+                6000,
+                in_team(2, &json!({ "assignee_id": user(9) })),
+            ));
+            messages.push(desk.says(
+                "updated",
+                "reopened",
+                3000,
+                in_team(0, &json!({ "status": "resolved" })),
+            ));
             settle(desk, &messages).await;
         },
         messages: |desk| {
@@ -146,14 +182,24 @@ async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
             vec![
                 desk.says("updated", "moved", 100, open_in(1)),
                 desk.says("created", "new-1", 99, open_in(0)),
-                desk.says("created", "new-2", 98, in_team(0, &json!({ "status": "in_progress" }))),
+                desk.says(
+                    "created",
+                    "new-2",
+                    98,
+                    in_team(0, &json!({ "status": "in_progress" })),
+                ),
                 desk.says("created", "new-in-1", 97, open_in(1)),
                 desk.says("created", "vpn", 96, unteamed("VPN")),
                 desk.says("created", "unknown", 95, unteamed("parking")),
                 desk.says("created", "waits", 94, open_in(2)),
                 desk.says("updated", "given", 93, given(9)),
                 desk.says("updated", "given-to-a-stranger", 92, given(STRANGER)),
-                desk.says("updated", "closed", 91, in_team(0, &json!({ "status": "resolved" }))),
+                desk.says(
+                    "updated",
+                    "closed",
+                    91,
+                    in_team(0, &json!({ "status": "resolved" })),
+                ),
                 desk.says("updated", "reopened", 90, open_in(0)),
                 desk.says("deleted", "deleted", 89, open_in(0)),
                 desk.says("unassigned", "taken-back", 88, open_in(0)),
@@ -166,19 +212,34 @@ async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
     };
     let (desk, books) = deed.ends_the_same_wherever_it_dies().await;
     for (id, state) in EVERYTHING {
-        assert_eq!(text(&books.tickets[id], "state"), state, "{id}: {:?}", books.tickets[id]);
+        assert_eq!(
+            text(&books.tickets[id], "state"),
+            state,
+            "{id}: {:?}",
+            books.tickets[id]
+        );
     }
     assert_eq!(books.tickets.len(), EVERYTHING.len());
     let letters = desk.dead_letters.take();
-    assert_eq!((letters.len(), &*letters[0].body), (1, "{ this is no event"));
-    assert!(letters[0].attributes["reason"].starts_with("not JSON"), "{letters:?}");
+    assert_eq!(
+        (letters.len(), &*letters[0].body),
+        (1, "{ this is no event")
+    );
+    assert!(
+        letters[0].attributes["reason"].starts_with("not JSON"),
+        "{letters:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_batch_of_several_transactions_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
         prepare: async |_: &Desk| {},
-        messages: |desk| (0..120).map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(0))).collect(),
+        messages: |desk| {
+            (0..120)
+                .map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(0)))
+                .collect()
+        },
         act: assigns,
     };
     let (_, books) = deed.ends_the_same_wherever_it_dies().await;
@@ -189,8 +250,9 @@ async fn a_batch_of_several_transactions_ends_the_same_wherever_it_is_killed() {
 async fn a_drain_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
         prepare: async |desk: &Desk| {
-            let waiting: Vec<_> =
-                (0..12).map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(2))).collect();
+            let waiting: Vec<_> = (0..12)
+                .map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(2)))
+                .collect();
             settle(desk, &waiting).await;
             desk.join(2, 7, &[]).await;
             desk.join(2, 8, &[]).await;
@@ -202,16 +264,27 @@ async fn a_drain_ends_the_same_wherever_it_is_killed() {
     };
     let (_, books) = deed.ends_the_same_wherever_it_dies().await;
     books.assert_at_rest();
-    assert!(books.tickets.values().all(|ticket| text(ticket, "state") == "assigned"));
+    assert!(
+        books
+            .tickets
+            .values()
+            .all(|ticket| text(ticket, "state") == "assigned")
+    );
 }
 
 #[tokio::test]
 async fn a_sweep_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
         prepare: async |desk: &Desk| {
-            let mut tickets: Vec<_> =
-                (0..101).map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(3))).collect();
-            tickets.push(desk.says("updated", "T-0", 1, in_team(3, &json!({ "status": "closed" }))));
+            let mut tickets: Vec<_> = (0..101)
+                .map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(3)))
+                .collect();
+            tickets.push(desk.says(
+                "updated",
+                "T-0",
+                1,
+                in_team(3, &json!({ "status": "closed" })),
+            ));
             settle(desk, &tickets).await;
             desk.delete(3).await;
         },
@@ -222,9 +295,16 @@ async fn a_sweep_ends_the_same_wherever_it_is_killed() {
     };
     let (_, books) = deed.ends_the_same_wherever_it_dies().await;
     books.assert_at_rest();
-    let unrouted = books.tickets.values().filter(|ticket| text(ticket, "state") == "unrouted").count();
+    let unrouted = books
+        .tickets
+        .values()
+        .filter(|ticket| text(ticket, "state") == "unrouted")
+        .count();
     assert_eq!(unrouted, 100, "all but the closed one");
-    assert!(!books.items.keys().any(|(pk, _)| pk.contains("#SPEC#")), "nothing is known of a team that is gone");
+    assert!(
+        !books.items.keys().any(|(pk, _)| pk.contains("#SPEC#")),
+        "nothing is known of a team that is gone"
+    );
 }
 
 /// Time is short enough that most invocations end in the middle, and grows, so that it ends.
@@ -232,8 +312,12 @@ async fn a_sweep_ends_the_same_wherever_it_is_killed() {
 async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
     let stack = Stack::with(|_| {}).await;
     let desk = desk(&stack).await;
-    let waiting: Vec<_> = (0..200).map(|n| desk.says("created", &format!("W-{n}"), 900 - n, open_in(2))).collect();
-    let doomed: Vec<_> = (0..200).map(|n| desk.says("created", &format!("D-{n}"), 900 - n, open_in(1))).collect();
+    let waiting: Vec<_> = (0..200)
+        .map(|n| desk.says("created", &format!("W-{n}"), 900 - n, open_in(2)))
+        .collect();
+    let doomed: Vec<_> = (0..200)
+        .map(|n| desk.says("created", &format!("D-{n}"), 900 - n, open_in(1)))
+        .collect();
     settle(&desk, &waiting).await;
     settle(&desk, &doomed).await;
     desk.join(2, 7, &[]).await;
@@ -241,16 +325,34 @@ async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
     let mut jobs = vec![json!({ "job": "restart_unfinished" }).to_string()];
     let (mut time, mut handed_on) = (4, 0);
     while let Some(job) = jobs.pop() {
-        // A large page may fill all the time that a job has. Of small ones, some fit before it stops.
-        let pace = Pace { page: 10, ..Pace::default() };
-        let deps = Deps { pace, ..desk.jobs(&Instance::new(&desk.ledger)) };
-        let failed = perform_within(&deps, std::slice::from_ref(&job), Duration::from_millis(time)).await;
+        // A large page may fill all the time that a job has. Of small ones, some fit before it
+        // stops.
+        let pace = Pace {
+            page: 10,
+            ..Pace::default()
+        };
+        let deps = Deps {
+            pace,
+            ..desk.jobs(&Instance::new(&desk.ledger))
+        };
+        let failed = perform_within(
+            &deps,
+            std::slice::from_ref(&job),
+            Duration::from_millis(time),
+        )
+        .await;
         jobs.extend(failed.iter().map(|_| job.clone()));
         let sent = desk.jobs.take();
-        handed_on += sent.iter().filter(|sent| without_hop(&sent.body) == without_hop(&job)).count();
+        handed_on += sent
+            .iter()
+            .filter(|sent| without_hop(&sent.body) == without_hop(&job))
+            .count();
         jobs.extend(sent.into_iter().map(|sent| sent.body));
         time += 4;
-        assert!(time < u64::try_from(LONG.as_millis()).expect("a minute"), "jobs without an end: {jobs:?}");
+        assert!(
+            time < u64::try_from(LONG.as_millis()).expect("a minute"),
+            "jobs without an end: {jobs:?}"
+        );
     }
     let books = desk.audit().await;
     books.assert_at_rest();
@@ -275,7 +377,10 @@ async fn a_queue_that_is_away_delays_jobs() {
     desk.jobs.has_room_for(Some(0));
     let restart = [json!({ "job": "restart_unfinished" }).to_string()];
     let deps = desk.jobs(&Instance::new(&desk.ledger));
-    assert_eq!(perform_within(&deps, &restart, Duration::from_secs(1)).await, [0]);
+    assert_eq!(
+        perform_within(&deps, &restart, Duration::from_secs(1)).await,
+        [0]
+    );
     desk.jobs.has_room_for(None);
     performs(&desk, &Instance::new(&desk.ledger), &restart).await;
     desk.audit().await.assert_at_rest();

@@ -1,9 +1,12 @@
-//! A table that throttles, conflicts, puts off or loses answers: a batch still ends right, or says in time what has to come again.
+//! A table that throttles, conflicts, puts off or loses answers: a batch still ends right, or says
+//! in time what has to come again.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::{
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::FinalizerInterceptorContextMut},
+    config::{
+        ConfigBag, Intercept, RuntimeComponents, interceptors::FinalizerInterceptorContextMut,
+    },
     error::BoxError,
     operation::batch_get_item::BatchGetItemOutput,
     types::KeysAndAttributes,
@@ -27,7 +30,12 @@ const QUERY: &[&str] = &["Query"];
 const MANY: &[&str] = &["BatchGetItem"];
 
 async fn desk(stack: &Stack) -> Desk {
-    Desk::open(stack, 6, &[Crew::of(RoundRobin, 0..3), Crew::of(RoundRobin, 3..6)]).await
+    Desk::open(
+        stack,
+        6,
+        &[Crew::of(RoundRobin, 0..3), Crew::of(RoundRobin, 3..6)],
+    )
+    .await
 }
 
 fn new_in(n: usize) -> Value {
@@ -36,12 +44,24 @@ fn new_in(n: usize) -> Value {
 
 /// Thirty new tickets in two teams.
 fn batch(desk: &Desk) -> Vec<String> {
-    (0..30).map(|n| desk.says("created", &format!("T-{n}"), 500 - n, new_in(usize::from(n % 3 == 0)))).collect()
+    (0..30)
+        .map(|n| {
+            desk.says(
+                "created",
+                &format!("T-{n}"),
+                500 - n,
+                new_in(usize::from(n % 3 == 0)),
+            )
+        })
+        .collect()
 }
 
 impl Desk {
     fn scripted(&self, script: &Script) -> muster_assignment::Deps {
-        self.assignment_over(Table::new(script.client(&self.stack), self.stack.table.as_str()))
+        self.assignment_over(Table::new(
+            script.client(&self.stack),
+            self.stack.table.as_str(),
+        ))
     }
 }
 
@@ -50,12 +70,27 @@ async fn assert_decided_once(desk: &Desk, what: &str) {
     let books = desk.books().await;
     books.assert_exact();
     assert_eq!(books.tickets.len(), 30, "{what}");
-    assert!(books.tickets.values().all(|ticket| text(ticket, "state") == "assigned"), "{what}");
+    assert!(
+        books
+            .tickets
+            .values()
+            .all(|ticket| text(ticket, "state") == "assigned"),
+        "{what}"
+    );
     for (n, turns) in [(0, 20), (1, 10)] {
-        assert_eq!(text(&books.teams[&team(n)], "queue_strategy"), "round_robin");
+        assert_eq!(
+            text(&books.teams[&team(n)], "queue_strategy"),
+            "round_robin"
+        );
         let turn = books.loads[&team(n)]["turn"].as_n().expect("a number");
         assert_eq!(*turn, turns.to_string(), "{what}");
-        let given = |member| books.tickets.values().filter(|ticket| text(ticket, "assignee_id") == member).count();
+        let given = |member| {
+            books
+                .tickets
+                .values()
+                .filter(|ticket| text(ticket, "assignee_id") == member)
+                .count()
+        };
         let mut counts: Vec<_> = books.eligible(&team(n)).into_iter().map(given).collect();
         counts.sort_unstable();
         assert_eq!(counts, if n == 0 { [6, 7, 7] } else { [3, 3, 4] }, "{what}");
@@ -68,18 +103,30 @@ async fn what_passes_does_no_harm() {
     let throttled = |exception| Fault::Answer(400, exception);
     let mut cases = vec![
         (TRANSACTION, throttled("ThrottlingException")),
-        (TRANSACTION, throttled("ProvisionedThroughputExceededException")),
+        (
+            TRANSACTION,
+            throttled("ProvisionedThroughputExceededException"),
+        ),
         (TRANSACTION, throttled("TransactionInProgressException")),
         (TRANSACTION, throttled("RequestLimitExceeded")),
         (QUERY, throttled("ProvisionedThroughputExceededException")),
         (MANY, throttled("ProvisionedThroughputExceededException")),
         (MANY, Fault::PutOff),
     ];
-    for reason in ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"] {
+    for reason in [
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+    ] {
         cases.push((TRANSACTION, Fault::Canceled(reason)));
     }
     for calls in [TRANSACTION, QUERY, MANY] {
-        let lost = [Fault::LostToError, Fault::LostToDrop, Fault::LostInPart, Fault::Dropped];
+        let lost = [
+            Fault::LostToError,
+            Fault::LostToDrop,
+            Fault::LostInPart,
+            Fault::Dropped,
+        ];
         cases.extend(lost.map(|fault| (calls, fault)));
     }
     for (calls, fault) in cases {
@@ -94,7 +141,11 @@ async fn what_passes_does_no_harm() {
                 script.nth(calls, spared, fault.clone());
             }
             let what = format!("{fault:?} at {calls:?} {at:?}");
-            assert_eq!(assign(&desk.scripted(&script), &batch(&desk)).await, [0; 0], "{what}");
+            assert_eq!(
+                assign(&desk.scripted(&script), &batch(&desk)).await,
+                [0; 0],
+                "{what}"
+            );
             assert!(script.is_played(), "{what}");
             assert_decided_once(&desk, &what).await;
         }
@@ -110,7 +161,10 @@ async fn what_does_not_pass_comes_again_in_time() {
         (TRANSACTION, Fault::Answer(400, "ThrottlingException")),
         (TRANSACTION, Fault::LostToError),
         (TRANSACTION, Fault::Silence),
-        (QUERY, Fault::Answer(400, "ProvisionedThroughputExceededException")),
+        (
+            QUERY,
+            Fault::Answer(400, "ProvisionedThroughputExceededException"),
+        ),
         (MANY, Fault::Answer(500, "InternalServerError")),
         (MANY, Fault::PutOff),
         (MANY, Fault::Silence),
@@ -122,13 +176,32 @@ async fn what_does_not_pass_comes_again_in_time() {
         messages.insert(7, "{ this is no event".to_owned());
         let what = format!("{fault:?} at {calls:?}");
         let deps = desk.scripted(&script);
-        let assigned = timeout(time + Duration::from_secs(10), assign_within(&deps, &messages, time));
-        let failed = assigned.await.unwrap_or_else(|_| panic!("{what}: there is an end to it"));
-        assert!(failed.iter().copied().eq((0..31).filter(|&n| n != 7)), "{what}: {failed:?}");
-        assert_eq!(desk.dead_letters.take().len(), 1, "{what}: poison waits for nobody");
+        let assigned = timeout(
+            time + Duration::from_secs(10),
+            assign_within(&deps, &messages, time),
+        );
+        let failed = assigned
+            .await
+            .unwrap_or_else(|_| panic!("{what}: there is an end to it"));
+        assert!(
+            failed.iter().copied().eq((0..31).filter(|&n| n != 7)),
+            "{what}: {failed:?}"
+        );
+        assert_eq!(
+            desk.dead_letters.take().len(),
+            1,
+            "{what}: poison waits for nobody"
+        );
         desk.books().await.assert_exact();
-        let again: Vec<_> = failed.iter().map(|&position| messages[position].clone()).collect();
-        assert_eq!(assign(&desk.assignment(&Instance::new(&Ledger::default())), &again).await, [0; 0], "{what}");
+        let again: Vec<_> = failed
+            .iter()
+            .map(|&position| messages[position].clone())
+            .collect();
+        assert_eq!(
+            assign(&desk.assignment(&Instance::new(&Ledger::default())), &again).await,
+            [0; 0],
+            "{what}"
+        );
         assert_decided_once(&desk, &what).await;
     }
 }
@@ -148,8 +221,12 @@ impl Intercept for PutsOffHalf {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(Ok(output)) = context.output_or_error_mut() else { return Ok(()) };
-        let Some(output) = output.downcast_mut::<BatchGetItemOutput>() else { return Ok(()) };
+        let Some(Ok(output)) = context.output_or_error_mut() else {
+            return Ok(());
+        };
+        let Some(output) = output.downcast_mut::<BatchGetItemOutput>() else {
+            return Ok(());
+        };
         for (table, found) in output.responses.iter_mut().flatten() {
             let later = found.split_off(found.len().div_ceil(2));
             if later.is_empty() {
@@ -159,7 +236,10 @@ impl Intercept for PutsOffHalf {
                 item.retain(|name, _| name == "pk" || name == "sk");
                 item
             });
-            let keys = KeysAndAttributes::builder().set_keys(Some(keys.collect())).consistent_read(true).build()?;
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(keys.collect()))
+                .consistent_read(true)
+                .build()?;
             output.unprocessed_keys = Some([(table.clone(), keys)].into());
         }
         Ok(())
@@ -171,13 +251,30 @@ async fn what_is_put_off_is_read_again() {
     let stack = Stack::with(|_| {}).await;
     let desk = desk(&stack).await;
     let messages = batch(&desk);
-    assert_eq!(assign(&desk.scripted(&Script::default()), &messages).await, [0; 0]);
-    let config = direct::client_config(&stack).interceptor(PutsOffHalf).build();
-    let table = Table::new(aws_sdk_dynamodb::Client::from_conf(config), stack.table.as_str());
+    assert_eq!(
+        assign(&desk.scripted(&Script::default()), &messages).await,
+        [0; 0]
+    );
+    let config = direct::client_config(&stack)
+        .interceptor(PutsOffHalf)
+        .build();
+    let table = Table::new(
+        aws_sdk_dynamodb::Client::from_conf(config),
+        stack.table.as_str(),
+    );
     // All of it is no news; and what was not read would be new.
-    assert_eq!(assign(&desk.assignment_over(table), &messages).await, [0; 0]);
+    assert_eq!(
+        assign(&desk.assignment_over(table), &messages).await,
+        [0; 0]
+    );
     assert_decided_once(&desk, "put off by halves").await;
-    assert!(desk.books().await.tickets.values().all(|ticket| number(ticket, "rev") == 1));
+    assert!(
+        desk.books()
+            .await
+            .tickets
+            .values()
+            .all(|ticket| number(ticket, "rev") == 1)
+    );
 }
 
 /// One team's transactions fail for good, the other's do not.
@@ -191,12 +288,21 @@ async fn what_fails_takes_nothing_else_with_it() {
     let messages = batch(&desk);
     let failed = assign(&desk.scripted(&script), &messages).await;
     let of_one = |rest: fn(usize) -> bool| (0..30).filter(|&n| rest(n)).collect::<Vec<_>>();
-    assert!(failed == of_one(|n| n % 3 == 0) || failed == of_one(|n| n % 3 != 0), "{failed:?}");
+    assert!(
+        failed == of_one(|n| n % 3 == 0) || failed == of_one(|n| n % 3 != 0),
+        "{failed:?}"
+    );
     let books = desk.books().await;
     books.assert_exact();
     assert_eq!(books.tickets.len(), 30 - failed.len());
-    let again: Vec<_> = failed.iter().map(|&position| messages[position].clone()).collect();
-    assert_eq!(assign(&desk.scripted(&Script::default()), &again).await, [0; 0]);
+    let again: Vec<_> = failed
+        .iter()
+        .map(|&position| messages[position].clone())
+        .collect();
+    assert_eq!(
+        assign(&desk.scripted(&Script::default()), &again).await,
+        [0; 0]
+    );
     assert_decided_once(&desk, "after a failure").await;
 }
 

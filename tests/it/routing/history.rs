@@ -20,12 +20,15 @@ use crate::support::{
     table::{number, text},
 };
 
-const TOPICS: [&str; 12] =
-    ["vpn", "dns", "mail", "printer", "sso", "wifi", "laptop", "payroll", "hiring", "badge", "backup", "legal"];
+const TOPICS: [&str; 12] = [
+    "vpn", "dns", "mail", "printer", "sso", "wifi", "laptop", "payroll", "hiring", "badge",
+    "backup", "legal",
+];
 const TEAMS: usize = 40;
 const USERS: usize = 120;
-/// In rotation, the same members all day, and nobody is ever passed over: a ticket that is taken back from its assignee goes to
-/// the next one but takes a turn, so elsewhere the counts of decisions may differ by more.
+/// In rotation, the same members all day, and nobody is ever passed over: a ticket that is taken
+/// back from its assignee goes to the next one but takes a turn, so elsewhere the counts of
+/// decisions may differ by more.
 const CALM: std::ops::Range<usize> = 0..12;
 /// Somebody leaves it and comes back.
 const CHANGING: usize = 13;
@@ -45,14 +48,19 @@ fn crews() -> Vec<Crew> {
                 _ => SkillBased,
             };
             let members = (n * 3..n * 3 + 6).map(|user| (user % USERS, Vec::new()));
-            let mut crew = Crew { members: members.collect(), ..Crew::of(strategy, []) };
+            let mut crew = Crew {
+                members: members.collect(),
+                ..Crew::of(strategy, [])
+            };
             for (_, skills) in &mut crew.members {
                 skills.extend(TOPICS.choose_multiple(&mut rng, 2));
             }
             match n {
                 // All but the last topic, of which no team knows anything.
                 LATE => crew.members.clear(),
-                16.. if n != DOOMED => crew.specializations.extend(TOPICS[..11].choose_multiple(&mut rng, 2)),
+                16.. if n != DOOMED => crew
+                    .specializations
+                    .extend(TOPICS[..11].choose_multiple(&mut rng, 2)),
                 _ => {}
             }
             crew
@@ -69,13 +77,19 @@ struct Handing {
     killed: u32,
 }
 
-/// Has concurrent workers take batches of a desk's messages until none is left; what fails, or was in the hands of an instance
-/// that was killed, goes back. Between batches, the roster changes. Gives the number of killed instances.
+/// Has concurrent workers take batches of a desk's messages until none is left; what fails, or was
+/// in the hands of an instance that was killed, goes back. Between batches, the roster changes.
+/// Gives the number of killed instances.
 async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usize {
     let total = messages.len();
     // Messages, and how many batches are under way.
     let list = Mutex::new((VecDeque::from(messages), 0));
-    let changes = Mutex::new(VecDeque::from([(30, "leave"), (50, "delete"), (60, "return"), (70, "join")]));
+    let changes = Mutex::new(VecDeque::from([
+        (30, "leave"),
+        (50, "delete"),
+        (60, "return"),
+        (70, "join"),
+    ]));
     let work = async |worker: u64| {
         let mut rng = StdRng::seed_from_u64(worker);
         let mut deaths = 0;
@@ -109,9 +123,12 @@ async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usiz
                 _ => {}
             }
             let death = *[Death::Before, Death::After].choose(&mut rng).expect("two");
-            let end = (rng.random_range(0..100) < handing.killed).then(|| (rng.random_range(0..60), death));
+            let end = (rng.random_range(0..100) < handing.killed)
+                .then(|| (rng.random_range(0..60), death));
             let instance = Instance::dying(&desk.ledger, end);
-            let failed = instance.run(assign(&desk.assignment(&instance), &batch)).await;
+            let failed = instance
+                .run(assign(&desk.assignment(&instance), &batch))
+                .await;
             deaths += usize::from(failed.is_none());
             let again = failed.unwrap_or_else(|| (0..batch.len()).collect());
             let (list, under_way) = &mut *list.lock().expect("nobody panicked");
@@ -119,7 +136,10 @@ async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usiz
             *under_way -= 1;
         }
     };
-    join_all((0..handing.workers).map(work)).await.into_iter().sum()
+    join_all((0..handing.workers).map(work))
+        .await
+        .into_iter()
+        .sum()
 }
 
 /// Holds every ticket to what was said of it.
@@ -129,14 +149,21 @@ fn assert_none_is_lost(books: &Books, heard: &BTreeMap<String, Heard>, desk: &De
         let id = ticket.rsplit('#').next().unwrap_or_default().to_owned();
         *decisions.entry(id).or_default() += 1;
     }
-    assert!(books.tickets.keys().eq(heard.keys()), "every ticket is known, and no other");
+    assert!(
+        books.tickets.keys().eq(heard.keys()),
+        "every ticket is known, and no other"
+    );
     let mut plain = 0;
     for (id, heard) in heard {
         let item = &books.tickets[id];
         let taken = decisions.get(id).copied().unwrap_or(0);
-        // After the deletion of its team, a later event that names the team has the ticket matched by specializations.
+        // After the deletion of its team, a later event that names the team has the ticket matched
+        // by specializations.
         let rematched = usize::from(heard.named.contains(&team(DOOMED)));
-        assert!(taken <= heard.decisions + rematched, "{id} was decided {taken} times: {heard:?} {item:?}");
+        assert!(
+            taken <= heard.decisions + rematched,
+            "{id} was decided {taken} times: {heard:?} {item:?}"
+        );
         if heard.is_deleted {
             assert_eq!(text(item, "state"), "deleted", "{id}: {heard:?}");
             continue;
@@ -150,9 +177,16 @@ fn assert_none_is_lost(books: &Books, heard: &BTreeMap<String, Heard>, desk: &De
                     && version.ends_with(&format!("#{event_id}"))
             })
         };
-        let versions: Vec<_> =
-            item["versions"].as_l().expect("a list").iter().filter_map(|text| text.as_s().ok()).collect();
-        assert!(versions.iter().copied().any(is_newest), "{id}: {heard:?} {versions:?}");
+        let versions: Vec<_> = item["versions"]
+            .as_l()
+            .expect("a list")
+            .iter()
+            .filter_map(|text| text.as_s().ok())
+            .collect();
+        assert!(
+            versions.iter().copied().any(is_newest),
+            "{id}: {heard:?} {versions:?}"
+        );
         assert_eq!(text(item, "status"), heard.status, "{id}");
         if heard.named.contains(&team(DOOMED)) {
             continue;
@@ -162,11 +196,22 @@ fn assert_none_is_lost(books: &Books, heard: &BTreeMap<String, Heard>, desk: &De
         }
         if heard.is_plain {
             plain += 1;
-            assert_eq!((taken, text(item, "state")), (1, "assigned"), "{id}: {heard:?}");
-            assert!(heard.named.contains(text(item, "team_id")), "{id}: {item:?}");
+            assert_eq!(
+                (taken, text(item, "state")),
+                (1, "assigned"),
+                "{id}: {heard:?}"
+            );
+            assert!(
+                heard.named.contains(text(item, "team_id")),
+                "{id}: {item:?}"
+            );
         }
     }
-    assert!(plain * 20 > heard.len(), "{plain} tickets of {} are to be decided once", heard.len());
+    assert!(
+        plain * 20 > heard.len(),
+        "{plain} tickets of {} are to be decided once",
+        heard.len()
+    );
 }
 
 async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
@@ -176,9 +221,22 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     let desk = Desk::open(&stack, USERS, &crews).await;
     let calm: Vec<_> = CALM.collect();
     let rough: Vec<_> = (CALM.end..TEAMS).collect();
-    let plan = DayPlan { seed, events, rough: &rough, calm: &calm, users: USERS, crews: &crews, topics: &TOPICS };
-    let Day { mut messages, heard } = plan.make(&desk.org);
-    let poison: Vec<_> = (0..20).map(|n| format!("{{ this is no event: {n}")).collect();
+    let plan = DayPlan {
+        seed,
+        events,
+        rough: &rough,
+        calm: &calm,
+        users: USERS,
+        crews: &crews,
+        topics: &TOPICS,
+    };
+    let Day {
+        mut messages,
+        heard,
+    } = plan.make(&desk.org);
+    let poison: Vec<_> = (0..20)
+        .map(|n| format!("{{ this is no event: {n}"))
+        .collect();
     for (n, poison) in poison.iter().enumerate() {
         messages.insert(n * messages.len() / 20, poison.clone());
     }
@@ -199,7 +257,12 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
 
     books.assert_at_rest();
     assert_none_is_lost(&books, &heard, &desk);
-    let mut letters: Vec<_> = desk.dead_letters.take().into_iter().map(|Sent { body, .. }| body).collect();
+    let mut letters: Vec<_> = desk
+        .dead_letters
+        .take()
+        .into_iter()
+        .map(|Sent { body, .. }| body)
+        .collect();
     letters.sort();
     letters.dedup();
     let mut poison = poison;
@@ -207,22 +270,39 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     assert_eq!(letters, poison);
     for n in CALM {
         let (fewest, most) = books.spread(&team(n), &desk.ledger);
-        assert!(most > 0 && most - fewest <= 1, "decisions in team {n}: {fewest} to {most}");
+        assert!(
+            most > 0 && most - fewest <= 1,
+            "decisions in team {n}: {fewest} to {most}"
+        );
     }
     assert!(books.gone.contains_key(&team(DOOMED)));
-    assert!(number(&books.loads[&team(LATE)], "turn") > 0, "what waited was assigned");
+    assert!(
+        number(&books.loads[&team(LATE)], "turn") > 0,
+        "what waited was assigned"
+    );
     deaths
 }
 
 #[tokio::test]
 async fn a_day_of_20_000_events_ends_exact() {
-    let handing = Handing { workers: 8, sizes: 100..=100, killed: 0 };
+    let handing = Handing {
+        workers: 8,
+        sizes: 100..=100,
+        killed: 0,
+    };
     live_through(20_000, 2026, handing).await;
 }
 
 #[tokio::test]
 async fn a_history_of_instances_that_are_killed_ends_exact() {
-    let handing = Handing { workers: 8, sizes: 1..=50, killed: 40 };
+    let handing = Handing {
+        workers: 8,
+        sizes: 1..=50,
+        killed: 40,
+    };
     let deaths = live_through(2000, 31, handing).await;
-    assert!(deaths >= 10, "only {deaths} instances were killed over their work");
+    assert!(
+        deaths >= 10,
+        "only {deaths} instances were killed over their work"
+    );
 }

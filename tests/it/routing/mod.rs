@@ -1,6 +1,8 @@
-//! Routing held to the design's invariants: whatever is duplicated, reordered, throttled, or killed between any two calls.
+//! Routing held to the design's invariants: whatever is duplicated, reordered, throttled, or killed
+//! between any two calls.
 //!
-//! The ticket and job queues' functions are handed the events of SQS over the engine, and their end is audited past the store.
+//! The ticket and job queues' functions are handed the events of SQS over the engine, and their end
+//! is audited past the store.
 
 mod choice;
 mod crash;

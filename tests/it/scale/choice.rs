@@ -22,10 +22,13 @@ use crate::support::{
     table::{Item, text},
 };
 
-/// An organization in which this many teams know VPNs: the first with a member, and copies of the second, which has none.
+/// An organization in which this many teams know VPNs: the first with a member, and copies of the
+/// second, which has none.
 async fn desk_of(stack: &Stack, teams: usize) -> Desk {
-    let specialists =
-        |members: &[usize]| Crew { specializations: vec!["VPN"], ..Crew::of(RoundRobin, members.to_vec()) };
+    let specialists = |members: &[usize]| Crew {
+        specializations: vec!["VPN"],
+        ..Crew::of(RoundRobin, members.to_vec())
+    };
     let desk = Desk::open(stack, 1, &[specialists(&[0]), specialists(&[])]).await;
     let books = desk.books().await;
     let original = team(1);
@@ -35,23 +38,40 @@ async fn desk_of(stack: &Stack, teams: usize) -> Desk {
         .filter(|((pk, sk), _)| pk.contains(&original) || sk.contains(&original))
         .map(|(_, item)| item)
         .collect();
-    assert!(items.len() >= 4, "a team, its load and two entries of the index: {items:?}");
+    assert!(
+        items.len() >= 4,
+        "a team, its load and two entries of the index: {items:?}"
+    );
     let copies = (2..teams).flat_map(|n| items.iter().map(move |item| copy(item, n)));
     let requests: Vec<_> = copies
         .map(|item| {
-            let put = PutRequest::builder().set_item(Some(item)).build().expect("an item");
+            let put = PutRequest::builder()
+                .set_item(Some(item))
+                .build()
+                .expect("an item");
             WriteRequest::builder().put_request(put).build()
         })
         .collect();
     let client = desk.stack.dynamodb();
     let write = |requests: &[WriteRequest]| {
-        let write = client.batch_write_item().request_items(&desk.stack.table, requests.to_vec());
+        let write = client
+            .batch_write_item()
+            .request_items(&desk.stack.table, requests.to_vec());
         async move {
-            let left = write.send().await.expect("items can be written").unprocessed_items.unwrap_or_default();
+            let left = write
+                .send()
+                .await
+                .expect("items can be written")
+                .unprocessed_items
+                .unwrap_or_default();
             assert!(left.is_empty(), "{left:?}");
         }
     };
-    stream::iter(requests.chunks(25)).map(write).buffer_unordered(8).collect::<()>().await;
+    stream::iter(requests.chunks(25))
+        .map(write)
+        .buffer_unordered(8)
+        .collect::<()>()
+        .await;
     desk
 }
 
@@ -61,42 +81,66 @@ fn copy(item: &Item, n: usize) -> Item {
     let places = [&original, &copied].map(|team| RingPlace::of(team).to_string());
     let renamed = |value: &AttributeValue| match value {
         AttributeValue::S(text) => AttributeValue::S(
-            text.replace(&original, &copied).replace(&format!("#{}#", places[0]), &format!("#{}#", places[1])),
+            text.replace(&original, &copied)
+                .replace(&format!("#{}#", places[0]), &format!("#{}#", places[1])),
         ),
         other => other.clone(),
     };
-    item.iter().map(|(name, value)| (name.clone(), renamed(value))).collect::<HashMap<_, _>>()
+    item.iter()
+        .map(|(name, value)| (name.clone(), renamed(value)))
+        .collect::<HashMap<_, _>>()
 }
 
 /// The message of a new ticket about VPNs.
 fn ticket(desk: &Desk, id: &str) -> String {
-    desk.says("created", id, 100, json!({ "status": "new", "category": "vpn", "created_at": 1_768_400_000 }))
+    desk.says(
+        "created",
+        id,
+        100,
+        json!({ "status": "new", "category": "vpn", "created_at": 1_768_400_000 }),
+    )
 }
 
 /// The round trips, the read units and the write units of one ticket.
 async fn cost(desk: &Desk, id: &str) -> (Vec<Vec<String>>, f64, f64) {
     let meter = Meter::default();
-    let config = direct::client_config(&desk.stack).interceptor(meter.clone()).build();
-    let deps = desk.assignment_over(Table::new(Client::from_conf(config), desk.stack.table.as_str()));
+    let config = direct::client_config(&desk.stack)
+        .interceptor(meter.clone())
+        .build();
+    let deps = desk.assignment_over(Table::new(
+        Client::from_conf(config),
+        desk.stack.table.as_str(),
+    ));
     assert_eq!(assign(&deps, &[ticket(desk, id)]).await, [0; 0]);
-    let Observed { mut steps, read, written, .. } = meter.take();
+    let Observed {
+        mut steps,
+        read,
+        written,
+        ..
+    } = meter.take();
     for step in &mut steps {
         step.sort();
     }
     (steps, read, written)
 }
 
-/// Finds a ticket id whose place on the ring precedes that of the first team by at most, or at least, this part of the ring.
+/// Finds a ticket id whose place on the ring precedes that of the first team by at most, or at
+/// least, this part of the ring.
 fn id_with(distance: impl Fn(u32) -> bool) -> String {
     let first = RingPlace::of(&team(0));
     let mut ids = (0..100_000).map(|n| format!("INC-{n:06}"));
-    ids.find(|id| distance(first.distance_from(RingPlace::of(id)))).expect("one of many")
+    ids.find(|id| distance(first.distance_from(RingPlace::of(id))))
+        .expect("one of many")
 }
 
 #[tokio::test]
 async fn choice_among_1000_teams_costs_as_among_100() {
     let stack = Stack::with(|_| {}).await;
-    let (small, large, larger) = tokio::join!(desk_of(&stack, 100), desk_of(&stack, 1_000), desk_of(&stack, 1_300));
+    let (small, large, larger) = tokio::join!(
+        desk_of(&stack, 100),
+        desk_of(&stack, 1_000),
+        desk_of(&stack, 1_300)
+    );
     let id = id_with(|distance| distance < u32::MAX / 2_000);
     let expected: Vec<Vec<String>> = [
         &["BatchGetItem(2)"][..],
@@ -110,16 +154,27 @@ async fn choice_among_1000_teams_costs_as_among_100() {
     let (steps, read_of_100, written) = cost(&small, &id).await;
     assert_eq!(steps, expected);
     // The figures of the guide to scaling, but for the length of the organization's id.
-    assert!((55.0..=59.0).contains(&read_of_100), "{read_of_100} read units among 100 teams");
+    assert!(
+        (55.0..=59.0).contains(&read_of_100),
+        "{read_of_100} read units among 100 teams"
+    );
     for desk in [&large, &larger] {
         let (steps, read, written_among_many) = cost(desk, &id).await;
         assert_eq!((steps, written_among_many), (expected.clone(), written));
-        // The loads cost the same. One page of the index has 1,000 entries of about 100 bytes, at one unit for each 4 KB.
-        assert!(read <= read_of_100 + 900.0 * 110.0 / 4096.0 + 1.0, "{read} read units, {read_of_100} among 100 teams");
+        // The loads cost the same. One page of the index has 1,000 entries of about 100 bytes, at
+        // one unit for each 4 KB.
+        assert!(
+            read <= read_of_100 + 900.0 * 110.0 / 4096.0 + 1.0,
+            "{read} read units, {read_of_100} among 100 teams"
+        );
     }
     for desk in [&small, &large, &larger] {
         let books = desk.books().await;
-        assert_eq!(text(&books.tickets[&id], "team_id"), team(0), "the team with a member is among those compared");
+        assert_eq!(
+            text(&books.tickets[&id], "team_id"),
+            team(0),
+            "the team with a member is among those compared"
+        );
     }
 }
 
@@ -128,13 +183,20 @@ async fn choice_among_1000_teams_costs_as_among_100() {
 async fn team_beyond_the_compared_ones_is_not_found() {
     let stack = Stack::with(|_| {}).await;
     let desk = desk_of(&stack, 1_300).await;
-    let (near, far) = (id_with(|distance| distance < u32::MAX / 40), id_with(|distance| distance > u32::MAX / 2));
+    let (near, far) = (
+        id_with(|distance| distance < u32::MAX / 40),
+        id_with(|distance| distance > u32::MAX / 2),
+    );
     for id in [&near, &far] {
         cost(&desk, id).await;
     }
     let books = desk.books().await;
-    let place =
-        |id: &str| (text(&books.tickets[id], "state").to_owned(), text(&books.tickets[id], "team_id") == team(0));
+    let place = |id: &str| {
+        (
+            text(&books.tickets[id], "state").to_owned(),
+            text(&books.tickets[id], "team_id") == team(0),
+        )
+    };
     assert_eq!(place(&near), ("assigned".to_owned(), true));
     // The only team with an eligible member is not among the compared ones.
     assert_eq!(place(&far), ("waiting".to_owned(), false));
@@ -146,20 +208,38 @@ async fn batch_among_1300_teams_reads_one_page_a_ticket() {
     let stack = Stack::with(|_| {}).await;
     let desk = desk_of(&stack, 1_300).await;
     let meter = Meter::default();
-    let config = direct::client_config(&desk.stack).interceptor(meter.clone()).build();
-    let deps = desk.assignment_over(Table::new(Client::from_conf(config), desk.stack.table.as_str()));
+    let config = direct::client_config(&desk.stack)
+        .interceptor(meter.clone())
+        .build();
+    let deps = desk.assignment_over(Table::new(
+        Client::from_conf(config),
+        desk.stack.table.as_str(),
+    ));
     let batch: Vec<_> = (0..10).map(|n| ticket(&desk, &format!("T-{n}"))).collect();
     assert_eq!(assign(&deps, &batch).await, [0; 0]);
     let steps = meter.take().steps;
-    // The tickets, a page for the first of them, the pages of the others, the loads of at most 100 teams for each.
+    // The tickets, a page for the first of them, the pages of the others, the loads of at most 100
+    // teams for each.
     assert_eq!(steps[0], ["BatchGetItem(11)"]);
     assert_eq!(steps[1], ["Query"]);
     assert_eq!(steps[2], vec!["Query"; 9]);
-    let loads = |call: &String| call.strip_prefix("BatchGetItem(")?.strip_suffix(')')?.parse::<usize>().ok();
-    let read: usize = steps[3].iter().map(|call| loads(call).unwrap_or_else(|| panic!("not loads: {call}"))).sum();
+    let loads = |call: &String| {
+        call.strip_prefix("BatchGetItem(")?
+            .strip_suffix(')')?
+            .parse::<usize>()
+            .ok()
+    };
+    let read: usize = steps[3]
+        .iter()
+        .map(|call| loads(call).unwrap_or_else(|| panic!("not loads: {call}")))
+        .sum();
     assert!(read <= 1_000, "{read} loads");
     let books = desk.exact_books().await;
     assert_eq!(books.tickets.len(), 10);
-    let teams: std::collections::BTreeSet<_> = books.tickets.values().map(|ticket| text(ticket, "team_id")).collect();
+    let teams: std::collections::BTreeSet<_> = books
+        .tickets
+        .values()
+        .map(|ticket| text(ticket, "team_id"))
+        .collect();
     assert_eq!(teams.len(), 10, "each went to another of the equal teams");
 }

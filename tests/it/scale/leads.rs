@@ -3,7 +3,10 @@
 use aws_sdk_dynamodb::Client;
 use futures_util::{StreamExt as _, stream};
 use muster::{
-    domain::{IfVersion, NewTeam, QueueStrategy::RoundRobin, Tags, Team, TeamChanges, TeamId, TeamName, Timestamp},
+    domain::{
+        IfVersion, NewTeam, QueueStrategy::RoundRobin, Tags, Team, TeamChanges, TeamId, TeamName,
+        Timestamp,
+    },
     store::{Answer, Store, Table},
 };
 use uuid::Uuid;
@@ -30,33 +33,67 @@ async fn add_teams(desk: &Desk, count: u128) {
             };
             let id = TeamId::new(Uuid::from_u128((1 << 100) + n));
             let team = Team::create(id, org.clone(), new, Timestamp::from_secs(NOW));
-            store.create_team(&team, &Answer::created(String::new(), None), None).await.expect("a team can be made");
+            store
+                .create_team(&team, &Answer::created(String::new(), None), None)
+                .await
+                .expect("a team can be made");
         }
     };
-    stream::iter(0..count).map(create).buffer_unordered(16).collect::<()>().await;
+    stream::iter(0..count)
+        .map(create)
+        .buffer_unordered(16)
+        .collect::<()>()
+        .await;
 }
 
-/// Makes a user the lead of the first team, who is no member of it, and clears the lead as the copy of a deletion does. Gives
-/// the cost of the copy.
+/// Makes a user the lead of the first team, who is no member of it, and clears the lead as the copy
+/// of a deletion does. Gives the cost of the copy.
 async fn clear(desk: &Desk, store: &Store, meter: &Meter, user: usize) -> (usize, f64, f64) {
     let now = Timestamp::from_secs(NOW);
-    let changes = TeamChanges { lead_id: Some(Some(user_id(user))), ..TeamChanges::default() };
-    let led = desk.stack.store().change_team(&desk.org, team_id(0), &changes, &IfVersion::Any, now).await;
-    assert_eq!(led.expect("the user can lead").team.lead_id, Some(user_id(user)));
+    let changes = TeamChanges {
+        lead_id: Some(Some(user_id(user))),
+        ..TeamChanges::default()
+    };
+    let led = desk
+        .stack
+        .store()
+        .change_team(&desk.org, team_id(0), &changes, &IfVersion::Any, now)
+        .await;
+    assert_eq!(
+        led.expect("the user can lead").team.lead_id,
+        Some(user_id(user))
+    );
     desk.audit().await;
-    desk.stack.store().erase_user(&desk.org, user_id(user), now).await.expect("the user is erased");
+    desk.stack
+        .store()
+        .erase_user(&desk.org, user_id(user), now)
+        .await
+        .expect("the user is erased");
 
     meter.take();
     let mut after = None;
     loop {
-        let page = store.copy_profile(&desk.org, user_id(user), after, now).await.expect("it is copied");
+        let page = store
+            .copy_profile(&desk.org, user_id(user), after, now)
+            .await
+            .expect("it is copied");
         after = page.and_then(|page| page.next);
         if after.is_none() {
             break;
         }
     }
-    let Observed { steps, read, written, .. } = meter.take();
-    let (roster, _) = desk.stack.store().team(&desk.org, team_id(0)).await.expect("the team is there");
+    let Observed {
+        steps,
+        read,
+        written,
+        ..
+    } = meter.take();
+    let (roster, _) = desk
+        .stack
+        .store()
+        .team(&desk.org, team_id(0))
+        .await
+        .expect("the team is there");
     assert_eq!(roster.team.lead_id, None);
     desk.audit().await;
     (steps.len(), read, written)
@@ -66,7 +103,9 @@ async fn clear(desk: &Desk, store: &Store, meter: &Meter, user: usize) -> (usize
 async fn clearing_leads_costs_the_same_in_1000_teams() {
     let desk = Desk::open(&Stack::shared(), 2, &[Crew::of(RoundRobin, [])]).await;
     let meter = Meter::default();
-    let config = direct::client_config(&desk.stack).interceptor(meter.clone()).build();
+    let config = direct::client_config(&desk.stack)
+        .interceptor(meter.clone())
+        .build();
     let table = Table::new(Client::from_conf(config), desk.stack.table.as_str());
     let store = table.until(tokio::time::Instant::now() + std::time::Duration::from_mins(5));
     let few = clear(&desk, &store, &meter, 0).await;

@@ -28,12 +28,17 @@ fn name(number: usize) -> String {
 async fn metered(teams: usize) -> Metered {
     let metered = Metered::on(Stack::with_settings(Settings::default()).await).await;
     let first = metered.org.team("First").await;
-    raw(&metered.org).put_teams(metered.org.id.as_str(), &first, (1..teams).map(name)).await;
+    raw(&metered.org)
+        .put_teams(metered.org.id.as_str(), &first, (1..teams).map(name))
+        .await;
     metered
 }
 
 fn raw(org: &Organization) -> Raw {
-    Raw { client: org.stack.dynamodb(), table: org.stack.table.clone() }
+    Raw {
+        client: org.stack.dynamodb(),
+        table: org.stack.table.clone(),
+    }
 }
 
 #[tokio::test]
@@ -49,15 +54,36 @@ async fn page_of_20_000_teams_costs_below_800_units() {
         (Toptickets, "limit=20&skip=10000", 5),
     ] {
         let target = format!("/v1/teams?{query}");
-        let client = if contract == Itsm { &metered.org.itsm } else { &metered.org.toptickets };
+        let client = if contract == Itsm {
+            &metered.org.itsm
+        } else {
+            &metered.org.toptickets
+        };
         let page = client.get(&target).await;
-        let data = page.json["data"].as_array().or(page.json.as_array()).map(Vec::len);
-        assert_eq!((page.status.as_u16(), data), (200, Some(20)), "{query}: {page}");
-        let Observed { steps, read, written, .. } = metered.get(contract, &target).await;
+        let data = page.json["data"]
+            .as_array()
+            .or(page.json.as_array())
+            .map(Vec::len);
+        assert_eq!(
+            (page.status.as_u16(), data),
+            (200, Some(20)),
+            "{query}: {page}"
+        );
+        let Observed {
+            steps,
+            read,
+            written,
+            ..
+        } = metered.get(contract, &target).await;
         assert!(read <= 800.0, "{query}: {read} units");
         assert!(written < 1.0, "{query}: {written} units");
         assert!(steps.len() <= round_trips, "{query}: {steps:?}");
-        assert!(steps.last().is_some_and(|calls| calls[0] == "BatchGetItem(20)"), "{query}: {steps:?}");
+        assert!(
+            steps
+                .last()
+                .is_some_and(|calls| calls[0] == "BatchGetItem(20)"),
+            "{query}: {steps:?}"
+        );
     }
 }
 
@@ -70,12 +96,21 @@ async fn page_past_the_end_reads_the_count_alone() {
         (Itsm, "limit=1000&page=2&sortBy=updatedAt"),
         (Toptickets, "limit=20&skip=300"),
     ] {
-        let Observed { steps, read, .. } = metered.get(contract, &format!("/v1/teams?{query}")).await;
-        assert_eq!((steps, read), (vec![vec!["GetItem".to_owned()]], 1.0), "{query}");
+        let Observed { steps, read, .. } =
+            metered.get(contract, &format!("/v1/teams?{query}")).await;
+        assert_eq!(
+            (steps, read),
+            (vec![vec!["GetItem".to_owned()]], 1.0),
+            "{query}"
+        );
     }
     let page = metered.org.itsm.get("/v1/teams?limit=20&page=16").await;
-    let pagination = json!({ "page": 16, "limit": 20, "total": 300, "totalPages": 15, "hasMore": false });
-    assert_eq!((&page.json["data"], &page.json["meta"]["pagination"]), (&json!([]), &pagination));
+    let pagination =
+        json!({ "page": 16, "limit": 20, "total": 300, "totalPages": 15, "hasMore": false });
+    assert_eq!(
+        (&page.json["data"], &page.json["meta"]["pagination"]),
+        (&json!([]), &pagination)
+    );
 }
 
 /// A search knows its total only from the names.
@@ -85,10 +120,14 @@ async fn search_past_its_end_reads_names_and_no_team() {
     let target = "/v1/teams?limit=20&search=of+20&page=16";
     let Observed { steps, .. } = metered.get(Itsm, target).await;
     assert_eq!(steps, [["Query"]]);
-    assert_eq!(metered.org.itsm.get(target).await.json["meta"]["pagination"]["total"], 299);
+    assert_eq!(
+        metered.org.itsm.get(target).await.json["meta"]["pagination"]["total"],
+        299
+    );
 }
 
-/// A rename during the read of the names can show a team's former claim and its new one. A deletion can show a claim alone.
+/// A rename during the read of the names can show a team's former claim and its new one. A deletion
+/// can show a claim alone.
 #[tokio::test]
 async fn team_with_two_claims_is_listed_once() {
     let org = Stack::shared().organization().await;
@@ -99,36 +138,63 @@ async fn team_with_two_claims_is_listed_once() {
     let (raw, names) = (raw(&org), format!("ORG#{}#NAMES", org.id));
     let claim = raw.get(&names, "NAME#alpha").await;
     let deleted = Uuid::from_u128(7).to_string();
-    let (renamed, dangling) = ([("sk", s("NAME#omega"))], [("sk", s("NAME#delta")), ("team_id", s(deleted))]);
-    raw.put(vec![with(&claim, renamed), with(&claim, dangling)]).await;
+    let (renamed, dangling) = (
+        [("sk", s("NAME#omega"))],
+        [("sk", s("NAME#delta")), ("team_id", s(deleted))],
+    );
+    raw.put(vec![with(&claim, renamed), with(&claim, dangling)])
+        .await;
     for (query, expected) in [
         ("sortBy=name&sortOrder=asc", ["Beta", "Gamma", "Alpha"]),
         ("sortBy=name&sortOrder=desc", ["Alpha", "Gamma", "Beta"]),
         ("search=a&sortOrder=asc", ["Alpha", "Beta", "Gamma"]),
     ] {
         let page = org.itsm.get(&format!("/v1/teams?{query}")).await;
-        let listed: Vec<_> = page.json["data"].as_array().expect("a list").iter().map(|team| &team["name"]).collect();
+        let listed: Vec<_> = page.json["data"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|team| &team["name"])
+            .collect();
         assert_eq!(listed, expected, "{query}: {page}");
-        assert_eq!(page.json["meta"]["pagination"]["total"], 4, "{query}: the total is what the filter found");
+        assert_eq!(
+            page.json["meta"]["pagination"]["total"], 4,
+            "{query}: the total is what the filter found"
+        );
     }
 }
 
-/// A team with the most and the longest of everything, in characters of which JSON needs the most bytes.
+/// A team with the most and the longest of everything, in characters of which JSON needs the most
+/// bytes.
 async fn largest_team(wide: &str) -> (Organization, String) {
-    let settings = Settings { timeout: Some(Duration::from_mins(2)), ..Settings::default() };
+    let settings = Settings {
+        timeout: Some(Duration::from_mins(2)),
+        ..Settings::default()
+    };
     let org = Stack::with_settings(settings).await.organization().await;
-    let tags = |chars: usize| (0..50).map(|n| format!("{n:02}{}", wide.repeat(chars))).collect::<Vec<_>>();
+    let tags = |chars: usize| {
+        (0..50)
+            .map(|n| format!("{n:02}{}", wide.repeat(chars)))
+            .collect::<Vec<_>>()
+    };
     let team = json!({
         "name": wide.repeat(255), "description": wide.repeat(10_000), "specializations": tags(62),
         "lead_id": bare(&org.users[0]),
     });
     let created = org.itsm.post("/v1/teams", team).await;
     assert_eq!(created.status, 201, "{created}");
-    let id = created.json["data"]["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("an id").to_owned();
+    let id = created.json["data"]["id"]
+        .as_str()
+        .and_then(|id| id.strip_prefix("team_"))
+        .expect("an id")
+        .to_owned();
     // 4,096 bytes together are 81 for each of 50 skills.
     let bytes = if wide == "\"" { 2 } else { wide.len() };
     let member = json!({ "user_id": bare(&org.users[0]), "skills": tags(79 / bytes) });
-    let joined = org.itsm.post(&format!("/v1/teams/{id}/members"), member).await;
+    let joined = org
+        .itsm
+        .post(&format!("/v1/teams/{id}/members"), member)
+        .await;
     assert_eq!(joined.status, 201, "{joined}");
     let line = || s(wide.repeat(255));
     let profile = [
@@ -136,17 +202,28 @@ async fn largest_team(wide: &str) -> (Organization, String) {
         ("email", line()),
         ("role", line()),
         ("avatar_url", s(wide.repeat(2048))),
-        ("in_progress_tickets", AttributeValue::N(i64::MAX.to_string())),
+        (
+            "in_progress_tickets",
+            AttributeValue::N(i64::MAX.to_string()),
+        ),
         ("open_tickets", AttributeValue::N(i64::MAX.to_string())),
     ];
     let (raw, partition) = (raw(&org), format!("ORG#{}#TEAM#{id}", org.id));
-    let member = with(&raw.get(&partition, &format!("MEMBER#{}", bare(&org.users[0]))).await, profile);
+    let member = with(
+        &raw.get(&partition, &format!("MEMBER#{}", bare(&org.users[0])))
+            .await,
+        profile,
+    );
     let other = |_| {
         let user = Uuid::new_v4();
-        let keys = [("sk", s(format!("MEMBER#{user}"))), ("gsi1pk", s(format!("ORG#{}#USER#{user}", org.id)))];
+        let keys = [
+            ("sk", s(format!("MEMBER#{user}"))),
+            ("gsi1pk", s(format!("ORG#{}#USER#{user}", org.id))),
+        ];
         with(&member, keys)
     };
-    raw.put((1..500).map(other).chain([member.clone()]).collect()).await;
+    raw.put((1..500).map(other).chain([member.clone()]).collect())
+        .await;
     (org, id)
 }
 
@@ -164,13 +241,33 @@ async fn largest_team_fits_into_responses_without_limit() {
             (&org.itsm, "/v1/teams".to_owned(), 1),
         ] {
             let response = client.get(&path).await;
-            assert_eq!(response.status, 200, "{path}: {}", &response.text[..response.text.len().min(300)]);
+            assert_eq!(
+                response.status,
+                200,
+                "{path}: {}",
+                &response.text[..response.text.len().min(300)]
+            );
             let json = &response.json;
-            let shown = [&json["members"], &json["data"]["members"], &json["data"], json];
-            let shown = shown.into_iter().find_map(|list| list.as_array()).expect("a list").len();
+            let shown = [
+                &json["members"],
+                &json["data"]["members"],
+                &json["data"],
+                json,
+            ];
+            let shown = shown
+                .into_iter()
+                .find_map(|list| list.as_array())
+                .expect("a list")
+                .len();
             assert_eq!(shown, members, "{path}");
         }
-        let changed = org.itsm.patch(&format!("/v1/teams/{id}"), json!({ "queue_strategy": "least_busy" })).await;
+        let changed = org
+            .itsm
+            .patch(
+                &format!("/v1/teams/{id}"),
+                json!({ "queue_strategy": "least_busy" }),
+            )
+            .await;
         assert_eq!(changed.status, 200, "an answer with the whole team");
     }
 }
@@ -181,13 +278,42 @@ async fn members_over_6_mb_name_the_largest_limit_that_fits() {
     let members = format!("/v1/teams/{id}/members");
     let refused = org.itsm.get(&format!("{members}?limit=1000")).await;
     let error = &refused.json["error"];
-    assert_eq!((refused.status.as_u16(), &error["code"]), (400, &json!("VALIDATION_ERROR")), "{refused}");
-    assert_eq!(error["details"], json!({ "field": "limit", "constraint": "max" }));
+    assert_eq!(
+        (refused.status.as_u16(), &error["code"]),
+        (400, &json!("VALIDATION_ERROR")),
+        "{refused}"
+    );
+    assert_eq!(
+        error["details"],
+        json!({ "field": "limit", "constraint": "max" })
+    );
     let message = error["message"].as_str().expect("a text");
-    let named = message.strip_prefix("limit must be at most ").and_then(|rest| rest.split(' ').next());
-    let limit: usize = named.and_then(|number| number.parse().ok()).expect("a number");
+    let named = message
+        .strip_prefix("limit must be at most ")
+        .and_then(|rest| rest.split(' ').next());
+    let limit: usize = named
+        .and_then(|number| number.parse().ok())
+        .expect("a number");
     let page = org.itsm.get(&format!("{members}?limit={limit}")).await;
-    assert_eq!((page.status.as_u16(), page.json["data"].as_array().map(Vec::len)), (200, Some(limit)));
-    assert_eq!(org.itsm.get(&format!("{members}?limit={}", limit + 1)).await.status, 400);
-    assert_eq!(org.toptickets.get(&format!("{members}?limit=100")).await.status, 200);
+    assert_eq!(
+        (
+            page.status.as_u16(),
+            page.json["data"].as_array().map(Vec::len)
+        ),
+        (200, Some(limit))
+    );
+    assert_eq!(
+        org.itsm
+            .get(&format!("{members}?limit={}", limit + 1))
+            .await
+            .status,
+        400
+    );
+    assert_eq!(
+        org.toptickets
+            .get(&format!("{members}?limit=100"))
+            .await
+            .status,
+        200
+    );
 }

@@ -37,8 +37,9 @@ async fn desk_with_past_assignees(count: usize) -> Desk {
     let desk = Desk::open(&Stack::with(|_| {}).await, 4, &[Crew::of(RoundRobin, 0..2)]).await;
     let deps = desk.assignment(&Instance::new(&desk.ledger));
     for (ago, status) in [(9000, "open"), (8000, "resolved")] {
-        let messages: Vec<_> =
-            (0..count).map(|n| desk.says("updated", &format!("P-{n}"), ago, held_by(n, status))).collect();
+        let messages: Vec<_> = (0..count)
+            .map(|n| desk.says("updated", &format!("P-{n}"), ago, held_by(n, status)))
+            .collect();
         for batch in messages.chunks(100) {
             assert_eq!(assign(&deps, batch).await, [0; 0]);
         }
@@ -58,15 +59,30 @@ struct Metered<'d> {
 
 impl<'d> Metered<'d> {
     async fn start(desk: &'d Desk) -> Self {
-        let org = desk.stack.organization_of(desk.org.clone(), Vec::new()).await;
+        let org = desk
+            .stack
+            .organization_of(desk.org.clone(), Vec::new())
+            .await;
         let meter = Meter::default();
-        let client = Client::from_conf(direct::client_config(&desk.stack).interceptor(meter.clone()).build());
+        let client = Client::from_conf(
+            direct::client_config(&desk.stack)
+                .interceptor(meter.clone())
+                .build(),
+        );
         let mut http = direct::deps(&desk.stack, client.clone());
         // The bytes of a number depend on its digits.
         http.clock = Arc::new(|| Timestamp::from_millis(NOW * 1000 + 123));
         let assignment = desk.assignment_over(Table::new(client, desk.stack.table.as_str()));
-        let metered = Self { desk, org, meter, http, assignment, lines: String::new() };
-        // The first request reads the key and reports itself; the nine requests after it do neither.
+        let metered = Self {
+            desk,
+            org,
+            meter,
+            http,
+            assignment,
+            lines: String::new(),
+        };
+        // The first request reads the key and reports itself; the nine requests after it do
+        // neither.
         metered.invoke(Method::GET, String::new(), None).await;
         metered.meter.take();
         metered
@@ -74,21 +90,42 @@ impl<'d> Metered<'d> {
 
     async fn invoke(&self, method: Method, path: String, body: Option<Value>) {
         let target = format!("/v1/teams/{}{path}", team(0));
-        let answer = Invocation::new(self.org.itsm.token(), method, target, body).call(&self.http).await;
+        let answer = Invocation::new(self.org.itsm.token(), method, target, body)
+            .call(&self.http)
+            .await;
         assert!(answer.status.is_success(), "{answer}");
     }
 
     fn write(&mut self, case: &str) {
-        let Observed { mut steps, read, written, .. } = self.meter.take();
+        let Observed {
+            mut steps,
+            read,
+            written,
+            ..
+        } = self.meter.take();
         for step in &mut steps {
             step.sort();
         }
-        let calls = steps.iter().map(|step| step.join(" + ")).collect::<Vec<_>>().join(", then ");
-        writeln!(self.lines, "{case:<26} | {} | {read:>4} | {written:>4} | {calls}", steps.len())
-            .expect("a text can be written to");
+        let calls = steps
+            .iter()
+            .map(|step| step.join(" + "))
+            .collect::<Vec<_>>()
+            .join(", then ");
+        writeln!(
+            self.lines,
+            "{case:<26} | {} | {read:>4} | {written:>4} | {calls}",
+            steps.len()
+        )
+        .expect("a text can be written to");
     }
 
-    async fn request(&mut self, case: &str, method: Method, path: impl Into<String>, body: Option<Value>) {
+    async fn request(
+        &mut self,
+        case: &str,
+        method: Method,
+        path: impl Into<String>,
+        body: Option<Value>,
+    ) {
         self.invoke(method, path.into(), body).await;
         self.write(case);
     }
@@ -106,18 +143,37 @@ async fn costs(past_assignees: usize) -> String {
     let mut metered = Metered::start(&desk).await;
     let new = json!({ "status": "new", "team_id": team(0), "created_at": 1_768_400_000 });
     metered.ticket("one decision", "T-1", new).await;
-    metered.ticket("ticket of a past assignee", "P-7", held_by(7, "open")).await;
+    metered
+        .ticket("ticket of a past assignee", "P-7", held_by(7, "open"))
+        .await;
     metered.request("get the team", Method::GET, "", None).await;
-    metered.request("members", Method::GET, "/members", None).await;
-    metered.request("workload", Method::GET, "/workload", None).await;
+    metered
+        .request("members", Method::GET, "/members", None)
+        .await;
+    metered
+        .request("workload", Method::GET, "/workload", None)
+        .await;
     let adding = json!({ "user_id": user(2) });
-    metered.request("add a member", Method::POST, "/members", Some(adding)).await;
-    metered.request("remove a member", Method::DELETE, format!("/members/{}", user(2)), None).await;
+    metered
+        .request("add a member", Method::POST, "/members", Some(adding))
+        .await;
+    metered
+        .request(
+            "remove a member",
+            Method::DELETE,
+            format!("/members/{}", user(2)),
+            None,
+        )
+        .await;
     let lines = std::mem::take(&mut metered.lines);
 
     let books = desk.books().await;
     books.assert_exact();
-    assert_eq!((books.members.len(), books.pasts.len()), (2, past_assignees + 1), "with the member who left");
+    assert_eq!(
+        (books.members.len(), books.pasts.len()),
+        (2, past_assignees + 1),
+        "with the member who left"
+    );
     lines
 }
 

@@ -61,21 +61,34 @@ impl Log {
     fn begin(&self, event: &Value) {
         let now = Timestamp::now().millis();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let records = event["Records"].as_array().into_iter().flatten().map(|record| {
-            let body: Value = serde_json::from_str(record["body"].as_str().unwrap_or_default()).unwrap_or_default();
-            Begun {
-                organization: text(&body["organization_id"]),
-                job: text(&body["job"]),
-                sent: text(&record["attributes"]["SentTimestamp"]).parse().unwrap_or_default(),
-                begun: now,
-            }
-        });
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(records);
+        let records = event["Records"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|record| {
+                let body: Value = serde_json::from_str(record["body"].as_str().unwrap_or_default())
+                    .unwrap_or_default();
+                Begun {
+                    organization: text(&body["organization_id"]),
+                    job: text(&body["job"]),
+                    sent: text(&record["attributes"]["SentTimestamp"])
+                        .parse()
+                        .unwrap_or_default(),
+                    begun: now,
+                }
+            });
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend(records);
     }
 
     fn of(&self, organization: &str) -> Vec<Begun> {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        log.iter().filter(|begun| begun.organization == organization).cloned().collect()
+        log.iter()
+            .filter(|begun| begun.organization == organization)
+            .cloned()
+            .collect()
     }
 }
 
@@ -95,47 +108,81 @@ impl Scene {
             Arc::new(move |event, context| {
                 let (log, deps) = (log.clone(), Arc::clone(&deps));
                 Box::pin(async move {
-                    let Some(deps) = deps.get() else { return Err(io::Error::other("too early").into()) };
+                    let Some(deps) = deps.get() else {
+                        return Err(io::Error::other("too early").into());
+                    };
                     let event: Value = serde_json::from_str(&event)?;
                     log.begin(&event);
-                    let response = muster_jobs::handle(LambdaEvent::new(event, context), deps).await;
-                    Ok(serde_json::to_value(response.map_err(|error| io::Error::other(error.to_string()))?)?)
+                    let response =
+                        muster_jobs::handle(LambdaEvent::new(event, context), deps).await;
+                    Ok(serde_json::to_value(
+                        response.map_err(|error| io::Error::other(error.to_string()))?,
+                    )?)
                 })
             })
         };
-        let settings = Settings { handlers: [("JobsFunction".to_owned(), handler)].into(), ..Settings::default() };
-        let stack = LocalStack::start(0, Data::Memory, settings).await.expect("a stack starts");
+        let settings = Settings {
+            handlers: [("JobsFunction".to_owned(), handler)].into(),
+            ..Settings::default()
+        };
+        let stack = LocalStack::start(0, Data::Memory, settings)
+            .await
+            .expect("a stack starts");
         let sqs = aws_sdk_sqs::Client::new(&emulator::sdk_config(&stack.aws_url));
         let queue = |name: &str| Queue::new(sqs.clone(), stack.queue_url(name));
         let made = deps.set(Deps {
             table: Table::new(emulator::client(&stack.dynamodb_url), stack.table.as_str()),
-            jobs: JobQueues { urgent: queue("jobs"), long: queue("long-jobs") },
+            jobs: JobQueues {
+                urgent: queue("jobs"),
+                long: queue("long-jobs"),
+            },
             clock: Arc::new(Timestamp::now),
             pace: Pace::default(),
         });
         assert!(made.is_ok(), "they are made once");
-        let org = |at: usize| OrganizationId::parse(&stack.organizations[at].organization_id).expect("a demo id");
+        let org = |at: usize| {
+            OrganizationId::parse(&stack.organizations[at].organization_id).expect("a demo id")
+        };
         let (noisy, quiet) = (org(0), org(1));
-        Self { stack, log, noisy, quiet }
+        Self {
+            stack,
+            log,
+            noisy,
+            quiet,
+        }
     }
 
     /// Sends a request with the key of an organization, by its place.
     async fn ask(&self, org: usize, method: Method, path: &str, body: &Value) -> Value {
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.stack.url));
-        let request = request.bearer_auth(&self.stack.organizations[org].keys.itsm.admin).json(body);
+        let request = request
+            .bearer_auth(&self.stack.organizations[org].keys.itsm.admin)
+            .json(body);
         let response = request.send().await.expect("the stack responds");
-        assert!(response.status().is_success(), "{path}: {}", response.status());
+        assert!(
+            response.status().is_success(),
+            "{path}: {}",
+            response.status()
+        );
         response.json().await.expect("the response is JSON")
     }
 
     async fn team(&self, org: usize, name: &str) -> String {
-        let team = self.ask(org, Method::POST, "/v1/teams", &json!({ "name": name })).await;
+        let team = self
+            .ask(org, Method::POST, "/v1/teams", &json!({ "name": name }))
+            .await;
         team["data"]["id"].as_str().expect("an id").to_owned()
     }
 
     async fn join(&self, org: usize, team: &str, user: usize) {
         let user = &self.stack.organizations[org].users[user].id;
-        self.ask(org, Method::POST, &format!("/v1/teams/{team}/members"), &json!({ "user_id": user })).await;
+        self.ask(
+            org,
+            Method::POST,
+            &format!("/v1/teams/{team}/members"),
+            &json!({ "user_id": user }),
+        )
+        .await;
     }
 
     /// Sends tickets of an organization, each for its team, and waits until they are routed.
@@ -155,7 +202,12 @@ impl Scene {
     async fn send(&self, queue: &str, events: &[Value]) {
         let url = format!("{}/_dev/queues/{queue}", self.stack.url);
         for events in events.chunks(500) {
-            let sent = reqwest::Client::new().post(&url).json(&events).send().await.expect("the stack responds");
+            let sent = reqwest::Client::new()
+                .post(&url)
+                .json(&events)
+                .send()
+                .await
+                .expect("the stack responds");
             assert!(sent.status().is_success(), "{}", sent.status());
         }
     }
@@ -184,7 +236,13 @@ impl Scene {
             .key("sk", AttributeValue::S(sk.clone()));
         let deadline = Instant::now() + Duration::from_mins(3);
         loop {
-            let item = get.clone().send().await.expect("the table can be read").item.unwrap_or_default();
+            let item = get
+                .clone()
+                .send()
+                .await
+                .expect("the table can be read")
+                .item
+                .unwrap_or_default();
             if text(&item, attribute) == expected {
                 return;
             }
@@ -194,35 +252,52 @@ impl Scene {
     }
 
     fn depth(&self, queue: &str) -> usize {
-        let contents = self.stack.queues.contents(queue).expect("there is such a queue");
+        let contents = self
+            .stack
+            .queues
+            .contents(queue)
+            .expect("there is such a queue");
         contents.visible + contents.in_flight
     }
 
-    /// Makes the noise, whose urgent jobs are held back until all of it is there. Gives their number.
+    /// Makes the noise, whose urgent jobs are held back until all of it is there. Gives their
+    /// number.
     async fn make(&self, noise: &Noise) -> usize {
         let names: Vec<_> = (0..noise.teams).map(|n| format!("Noisy {n}")).collect();
-        let teams: Vec<_> = stream::iter(&names).then(|name| self.team(0, name)).collect().await;
+        let teams: Vec<_> = stream::iter(&names)
+            .then(|name| self.team(0, name))
+            .collect()
+            .await;
         let waiting = teams.iter().map(|team| Some(team.as_str()));
         let tickets: Vec<_> = waiting.chain((0..noise.unrouted).map(|_| None)).collect();
         self.tickets(&self.noisy, &tickets).await;
-        let users: Vec<_> = (0..noise.users).map(|_| Uuid::new_v4().to_string()).collect();
+        let users: Vec<_> = (0..noise.users)
+            .map(|_| Uuid::new_v4().to_string())
+            .collect();
         self.change_profiles(&users, 0).await;
         until("the first copies", async || self.depth("jobs") == 0).await;
 
         self.stack.queues.pause("jobs");
-        let changes: Vec<_> =
-            (0..noise.specializations).map(|n| (&teams[n % teams.len()], format!("topic {n}"))).collect();
+        let changes: Vec<_> = (0..noise.specializations)
+            .map(|n| (&teams[n % teams.len()], format!("topic {n}")))
+            .collect();
         let change = async |(team, topic): (&String, String)| {
             let body = json!({ "specializations": [topic] });
-            self.ask(0, Method::PATCH, &format!("/v1/teams/{team}"), &body).await;
+            self.ask(0, Method::PATCH, &format!("/v1/teams/{team}"), &body)
+                .await;
         };
         stream::iter(changes).for_each_concurrent(8, change).await;
         for round in 1..=noise.rounds {
             self.change_profiles(&users, round).await;
         }
-        stream::iter(&teams).for_each_concurrent(8, |team| self.join(0, team, 0)).await;
+        stream::iter(&teams)
+            .for_each_concurrent(8, |team| self.join(0, team, 0))
+            .await;
         let jobs = noise.users * noise.rounds + noise.teams;
-        until("all urgent jobs of the noise", async || self.depth("jobs") >= jobs).await;
+        until("all urgent jobs of the noise", async || {
+            self.depth("jobs") >= jobs
+        })
+        .await;
         jobs
     }
 }
@@ -236,35 +311,57 @@ fn event(kind: &str, data: &Value) -> Value {
     json!({ "specversion": "1.0", "id": Uuid::new_v4().to_string(), "source": "/desk", "type": kind, "data": data })
 }
 
-/// Has one organization make noise, and changes a member and a profile of another organization meanwhile. Returns the number of
-/// the noisy organization's jobs that begin between the sending and the effect of one of the other's jobs, the larger of the two.
-/// Prints it with the milliseconds.
+/// Has one organization make noise, and changes a member and a profile of another organization
+/// meanwhile. Returns the number of the noisy organization's jobs that begin between the sending
+/// and the effect of one of the other's jobs, the larger of the two. Prints it with the
+/// milliseconds.
 async fn jobs_ahead_of_the_quiet_organization(noise: Noise) -> usize {
     let scene = Scene::start().await;
-    let [drained, copied] = [scene.team(1, "Drained").await, scene.team(1, "Copied").await];
+    let [drained, copied] = [
+        scene.team(1, "Drained").await,
+        scene.team(1, "Copied").await,
+    ];
     scene.join(1, &copied, 1).await;
     scene.tickets(&scene.quiet, &[Some(&drained)]).await;
     let jobs = scene.make(&noise).await;
 
     let before = scene.log.of(scene.noisy.as_str()).len();
     scene.stack.queues.resume("jobs");
-    until("busy consumers", async || scene.log.of(scene.noisy.as_str()).len() >= before + NEXT_JOBS).await;
+    until("busy consumers", async || {
+        scene.log.of(scene.noisy.as_str()).len() >= before + NEXT_JOBS
+    })
+    .await;
     let changed = Timestamp::now().millis();
     let suspended_user = &scene.stack.organizations[1].users[1].id;
     let user = json!({ "id": suspended_user, "status": "suspended", "updated_at": changed / 1000 });
-    let suspended = [event("user.updated", &json!({ "organization_id": scene.quiet.as_str(), "user": user }))];
+    let suspended = [event(
+        "user.updated",
+        &json!({ "organization_id": scene.quiet.as_str(), "user": user }),
+    )];
     tokio::join!(scene.join(1, &drained, 2), scene.send("users", &suspended));
 
-    let ticket = (format!("ORG#{0}#TICKET#{0}-0", scene.quiet), "TICKET".to_owned());
-    let member = (format!("ORG#{}#TEAM#{}", scene.quiet, bare(&copied)), format!("MEMBER#{suspended_user}"));
+    let ticket = (
+        format!("ORG#{0}#TICKET#{0}-0", scene.quiet),
+        "TICKET".to_owned(),
+    );
+    let member = (
+        format!("ORG#{}#TEAM#{}", scene.quiet, bare(&copied)),
+        format!("MEMBER#{suspended_user}"),
+    );
     let done = async |item, attribute, expected| {
         scene.until(item, attribute, expected).await;
         Timestamp::now().millis()
     };
-    let (assigned, suspended) = tokio::join!(done(&ticket, "state", "assigned"), done(&member, "status", "suspended"));
+    let (assigned, suspended) = tokio::join!(
+        done(&ticket, "state", "assigned"),
+        done(&member, "status", "suspended")
+    );
     let left = scene.depth("jobs");
 
-    let (quiet, noisy) = (scene.log.of(scene.quiet.as_str()), scene.log.of(scene.noisy.as_str()));
+    let (quiet, noisy) = (
+        scene.log.of(scene.quiet.as_str()),
+        scene.log.of(scene.noisy.as_str()),
+    );
     let ahead = [("drain_team", assigned), ("copy_profile", suspended)].map(|(job, done)| {
         let of_change = quiet.iter().filter(|begun| begun.job == job && begun.sent >= changed);
         let sent = of_change.map(|begun| begun.sent).min().expect("the job began");
@@ -277,7 +374,10 @@ async fn jobs_ahead_of_the_quiet_organization(noise: Noise) -> usize {
         ahead
     });
     println!("of {jobs} urgent jobs and what they continued, {left} were left");
-    assert!(left > 2 * NEXT_JOBS, "the backlog was consumed before: {left}");
+    assert!(
+        left > 2 * NEXT_JOBS,
+        "the backlog was consumed before: {left}"
+    );
     scene.stack.stop().await.expect("the stack stops");
     ahead.into_iter().max().unwrap_or_default()
 }
@@ -285,16 +385,34 @@ async fn jobs_ahead_of_the_quiet_organization(noise: Noise) -> usize {
 /// The small scenario, always run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn quiet_organization_does_not_wait_for_a_noisy_one() {
-    let noise = Noise { specializations: 150, unrouted: 30, users: 500, rounds: 1, teams: 20 };
+    let noise = Noise {
+        specializations: 150,
+        unrouted: 30,
+        users: 500,
+        rounds: 1,
+        teams: 20,
+    };
     let ahead = jobs_ahead_of_the_quiet_organization(noise).await;
-    assert!(ahead < NEXT_JOBS, "{ahead} jobs of the noisy organization began first");
+    assert!(
+        ahead < NEXT_JOBS,
+        "{ahead} jobs of the noisy organization began first"
+    );
 }
 
 /// The whole scenario, by the command in docs/development.md.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "takes several minutes"]
 async fn quiet_organization_does_not_wait_for_20000_changes() {
-    let noise = Noise { specializations: 1_500, unrouted: 300, users: 2_000, rounds: 10, teams: 20 };
+    let noise = Noise {
+        specializations: 1_500,
+        unrouted: 300,
+        users: 2_000,
+        rounds: 10,
+        teams: 20,
+    };
     let ahead = jobs_ahead_of_the_quiet_organization(noise).await;
-    assert!(ahead < NEXT_JOBS, "{ahead} jobs of the noisy organization began first");
+    assert!(
+        ahead < NEXT_JOBS,
+        "{ahead} jobs of the noisy organization began first"
+    );
 }

@@ -60,8 +60,17 @@ impl Books {
         let client = aws_sdk_dynamodb::Client::from_conf(direct::client_config(stack).build());
         let mut books = Self::default();
         let (own, prefix) = (format!("ORG#{org}"), format!("ORG#{org}#"));
-        let items = client.scan().table_name(&stack.table).consistent_read(true).into_paginator().items().send();
-        let items: Vec<Item> = items.collect::<Result<_, _>>().await.expect("the table can be read");
+        let items = client
+            .scan()
+            .table_name(&stack.table)
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
+        let items: Vec<Item> = items
+            .collect::<Result<_, _>>()
+            .await
+            .expect("the table can be read");
         for item in items {
             let (pk, sk) = (text(&item, "pk").to_owned(), text(&item, "sk").to_owned());
             let rest = match pk.strip_prefix(&prefix) {
@@ -78,7 +87,9 @@ impl Books {
                 } else if sk == "GONE" {
                     books.gone.insert(team.to_owned(), item);
                 } else if let Some(user) = sk.strip_prefix("MEMBER#") {
-                    books.members.insert((team.to_owned(), user.to_owned()), item);
+                    books
+                        .members
+                        .insert((team.to_owned(), user.to_owned()), item);
                 } else if let Some(user) = sk.strip_prefix("PAST#") {
                     books.pasts.insert((team.to_owned(), user.to_owned()), item);
                 }
@@ -99,7 +110,10 @@ impl Books {
 
     /// A team's members who can be given tickets.
     pub fn eligible(&self, team: &str) -> Vec<&str> {
-        let of_team = self.members.iter().filter(|((of, _), member)| of == team && is_eligible(member));
+        let of_team = self
+            .members
+            .iter()
+            .filter(|((of, _), member)| of == team && is_eligible(member));
         of_team.map(|((_, user), _)| user.as_str()).collect()
     }
 
@@ -113,8 +127,14 @@ impl Books {
             let is_over = matches!(status, "resolved" | "closed" | "cancelled");
             match state {
                 "assigned" => assert!(!is_over && !assignee.is_empty(), "{id}: {ticket:?}"),
-                "waiting" => assert!(!is_over && assignee.is_empty() && !team.is_empty(), "{id}: {ticket:?}"),
-                "unrouted" => assert!(!is_over && assignee.is_empty() && team.is_empty(), "{id}: {ticket:?}"),
+                "waiting" => assert!(
+                    !is_over && assignee.is_empty() && !team.is_empty(),
+                    "{id}: {ticket:?}"
+                ),
+                "unrouted" => assert!(
+                    !is_over && assignee.is_empty() && team.is_empty(),
+                    "{id}: {ticket:?}"
+                ),
                 "closed" => assert!(is_over, "{id}: {ticket:?}"),
                 "deleted" => assert!(team.is_empty() && assignee.is_empty(), "{id}: {ticket:?}"),
                 other => panic!("{id} is {other}"),
@@ -126,16 +146,24 @@ impl Books {
                 _ => String::new(),
             };
             let indexed = text(ticket, "gsi1pk");
-            assert!(indexed.ends_with(&index) && indexed.is_empty() == index.is_empty(), "{id} is in {indexed}");
+            assert!(
+                indexed.ends_with(&index) && indexed.is_empty() == index.is_empty(),
+                "{id} is in {indexed}"
+            );
             let time = |name: &str| has(ticket, name).then(|| number(ticket, name));
             let resolved_at = time("resolved_at").or(time("closed_at"));
             let is_credited = state != "deleted" && matches!(status, "resolved" | "closed");
-            assert!(!is_credited || resolved_at.is_some(), "credit of {id}: {ticket:?}");
+            assert!(
+                !is_credited || resolved_at.is_some(),
+                "credit of {id}: {ticket:?}"
+            );
             let resolved_at = resolved_at.filter(|_| is_credited);
             if team.is_empty() {
                 continue;
             }
-            let in_time = resolved_at.zip(time("due_at")).map(|(resolved_at, due_at)| resolved_at <= due_at);
+            let in_time = resolved_at
+                .zip(time("due_at"))
+                .map(|(resolved_at, due_at)| resolved_at <= due_at);
             let tally = teams.entry(team).or_default();
             tally.open += i64::from(matches!(state, "assigned" | "waiting"));
             tally.waiting += i64::from(state == "waiting");
@@ -148,10 +176,14 @@ impl Books {
             share.open += i64::from(state == "assigned");
             share.in_progress += i64::from(state == "assigned" && status == "in_progress");
             share.resolved += i64::from(resolved_at.is_some());
-            share.resolved_ms += resolved_at.map_or(0, |at| (at - number(ticket, "created_at")).max(0));
+            share.resolved_ms +=
+                resolved_at.map_or(0, |at| (at - number(ticket, "created_at")).max(0));
         }
 
-        assert!(self.teams.keys().eq(self.loads.keys()), "each team has a load");
+        assert!(
+            self.teams.keys().eq(self.loads.keys()),
+            "each team has a load"
+        );
         for (team, load) in &self.loads {
             let counted = Tally {
                 open: number(load, "open_tickets"),
@@ -159,34 +191,59 @@ impl Books {
                 sla_met: number(load, "sla_met"),
                 sla_due: number(load, "sla_due"),
             };
-            assert_eq!(counted, teams.get(team.as_str()).copied().unwrap_or_default(), "counters of team {team}");
+            assert_eq!(
+                counted,
+                teams.get(team.as_str()).copied().unwrap_or_default(),
+                "counters of team {team}"
+            );
             assert!(
                 counted.waiting == 0 || text(load, "gsi1pk").starts_with("WORK#"),
                 "{team} is not found by the schedule"
             );
             let eligible = usize::try_from(number(load, "eligible"));
-            assert_eq!(eligible, Ok(self.eligible(team).len()), "eligible of {team}");
+            assert_eq!(
+                eligible,
+                Ok(self.eligible(team).len()),
+                "eligible of {team}"
+            );
             let members = self.members.keys().filter(|(of, _)| of == team);
             let member_count = usize::try_from(number(&self.teams[team], "member_count"));
             assert_eq!(member_count, Ok(members.count()), "member_count of {team}");
         }
         for (team, left) in &self.gone {
             let tally = teams.get(team.as_str()).copied().unwrap_or_default();
-            let counted = (number(left, "open_tickets"), number(left, "waiting_tickets"));
+            let counted = (
+                number(left, "open_tickets"),
+                number(left, "waiting_tickets"),
+            );
             assert_eq!(counted, (tally.open, tally.waiting), "what {team} left");
-            assert!(counted.0 == 0 || text(left, "gsi1pk").starts_with("WORK#"), "{team} is not found by the schedule");
+            assert!(
+                counted.0 == 0 || text(left, "gsi1pk").starts_with("WORK#"),
+                "{team} is not found by the schedule"
+            );
         }
         for (team, tally) in &teams {
             let is_known = self.teams.contains_key(*team) || self.gone.contains_key(*team);
-            assert!(is_known || *tally == Tally::default(), "tickets of {team}, which never was");
+            assert!(
+                is_known || *tally == Tally::default(),
+                "tickets of {team}, which never was"
+            );
         }
         for key in self.pasts.keys() {
-            assert!(!self.members.contains_key(key), "{key:?} is a member and a former member");
+            assert!(
+                !self.members.contains_key(key),
+                "{key:?} is a member and a former member"
+            );
         }
         for ((team, user), past) in &self.pasts {
-            let attributes: Vec<_> =
-                ["gsi1pk", "gsi1sk", "name", "email"].into_iter().filter(|name| has(past, name)).collect();
-            assert_eq!(attributes, [""; 0], "counters of {user} in {team} have no profile and no index key");
+            let attributes: Vec<_> = ["gsi1pk", "gsi1sk", "name", "email"]
+                .into_iter()
+                .filter(|name| has(past, name))
+                .collect();
+            assert_eq!(
+                attributes, [""; 0],
+                "counters of {user} in {team} have no profile and no index key"
+            );
         }
         for ((team, user), member) in self.counters() {
             let counted = Share {
@@ -195,19 +252,25 @@ impl Books {
                 resolved: number(member, "resolved_tickets"),
                 resolved_ms: number(member, "resolved_ms"),
             };
-            let share = shares.remove(&(team.as_str(), user.as_str())).unwrap_or_default();
+            let share = shares
+                .remove(&(team.as_str(), user.as_str()))
+                .unwrap_or_default();
             assert_eq!(counted, share, "counters of {user} in {team}");
         }
         self.assert_leads();
         self.assert_specializations();
-        shares.retain(|(team, _), share| self.teams.contains_key(*team) && *share != Share::default());
+        shares.retain(|(team, _), share| {
+            self.teams.contains_key(*team) && *share != Share::default()
+        });
         assert!(shares.is_empty(), "tickets of nobody: {shares:?}");
     }
 
     /// Each lead of a team has an item beside the user's profile, and no other user has one.
     fn assert_leads(&self) {
         let led = self.teams.iter().filter(|(_, team)| has(team, "lead_id"));
-        let led: BTreeSet<_> = led.map(|(id, team)| (text(team, "lead_id").to_owned(), id.clone())).collect();
+        let led: BTreeSet<_> = led
+            .map(|(id, team)| (text(team, "lead_id").to_owned(), id.clone()))
+            .collect();
         let leads = self.items.keys().filter_map(|(pk, sk)| {
             let (_, user) = pk.split_once("#USER#")?;
             Some((user.to_owned(), sk.strip_prefix("LEAD#")?.to_owned()))
@@ -215,22 +278,41 @@ impl Books {
         assert_eq!(leads.collect::<BTreeSet<_>>(), led, "items of leads");
     }
 
-    /// The index has each team without a mark by its topics, in both turns, and no other; the topics are those of `SPECS`.
+    /// The index has each team without a mark by its topics, in both turns, and no other; the
+    /// topics are those of `SPECS`.
     fn assert_specializations(&self) {
         for (id, team) in self.teams.iter().filter(|(_, team)| !has(team, "gsi1pk")) {
             let known = self.topics(id, "specializations");
-            assert_eq!(self.indexed(id), [known.clone(), known].concat(), "topics of {id}: {team:?}");
+            assert_eq!(
+                self.indexed(id),
+                [known.clone(), known].concat(),
+                "topics of {id}: {team:?}"
+            );
         }
-        for id in self.gone.iter().filter(|(_, gone)| !has(gone, "gsi1pk")).map(|(id, _)| id) {
+        for id in self
+            .gone
+            .iter()
+            .filter(|(_, gone)| !has(gone, "gsi1pk"))
+            .map(|(id, _)| id)
+        {
             assert_eq!(self.indexed(id), [""; 0], "topics of {id}, which is gone");
         }
     }
 
     /// The folded specializations of a team.
     fn topics(&self, team: &str, attribute: &str) -> Vec<String> {
-        let tags = self.teams[team].get(attribute).and_then(|tags| tags.as_l().ok()).into_iter().flatten();
-        let mut topics: Vec<_> =
-            tags.map(|tag| Folded::of(tag.as_s().expect("a tag is a text")).as_str().to_owned()).collect();
+        let tags = self.teams[team]
+            .get(attribute)
+            .and_then(|tags| tags.as_l().ok())
+            .into_iter()
+            .flatten();
+        let mut topics: Vec<_> = tags
+            .map(|tag| {
+                Folded::of(tag.as_s().expect("a tag is a text"))
+                    .as_str()
+                    .to_owned()
+            })
+            .collect();
         topics.sort();
         topics
     }
@@ -238,49 +320,74 @@ impl Books {
     /// The topics of a team's entries in the index, the first turn before the second.
     fn indexed(&self, team: &str) -> Vec<String> {
         let entries = self.items.keys().filter(|(_, sk)| sk.ends_with(team));
-        let mut entries: Vec<_> =
-            entries.filter_map(|(pk, sk)| Some((sk.chars().next()?, pk.split_once("#SPEC#")?.1.to_owned()))).collect();
+        let mut entries: Vec<_> = entries
+            .filter_map(|(pk, sk)| {
+                Some((sk.chars().next()?, pk.split_once("#SPEC#")?.1.to_owned()))
+            })
+            .collect();
         entries.sort();
         entries.into_iter().map(|(_, topic)| topic).collect()
     }
 
-    /// Nothing is left to do: no team that is gone has a ticket, none waits beside somebody eligible, and the schedule finds
-    /// nothing but what nobody can do.
+    /// Nothing is left to do: no team that is gone has a ticket, none waits beside somebody
+    /// eligible, and the schedule finds nothing but what nobody can do.
     pub fn assert_at_rest(&self) {
         let mut waiting = HashSet::new();
         for (id, ticket) in &self.tickets {
             let team = text(ticket, "team_id");
             let is_open = matches!(text(ticket, "state"), "assigned" | "waiting");
-            assert!(!is_open || team.is_empty() || self.teams.contains_key(team), "{id} is in {team}, which is gone");
+            assert!(
+                !is_open || team.is_empty() || self.teams.contains_key(team),
+                "{id} is in {team}, which is gone"
+            );
             if text(ticket, "state") == "waiting" {
                 assert_eq!(self.eligible(team), [""; 0], "{id} waits in {team}");
                 waiting.insert(team);
             }
         }
         for (team, load) in &self.loads {
-            assert_eq!(has(load, "gsi1pk"), waiting.contains(team.as_str()), "{team} in the index of work");
+            assert_eq!(
+                has(load, "gsi1pk"),
+                waiting.contains(team.as_str()),
+                "{team} in the index of work"
+            );
         }
         for (team, left) in &self.gone {
             assert!(!has(left, "gsi1pk"), "{team} is not swept");
-            let left = self.members.keys().chain(self.pasts.keys()).find(|(of, _)| of == team);
+            let left = self
+                .members
+                .keys()
+                .chain(self.pasts.keys())
+                .find(|(of, _)| of == team);
             assert_eq!(left, None, "memberships of {team}, which is gone");
         }
     }
 
-    /// Each turn of each team was taken by one decision, and each member's latest is where the ledger has it.
+    /// Each turn of each team was taken by one decision, and each member's latest is where the
+    /// ledger has it.
     pub fn assert_turns(&self, ledger: &Ledger) {
         let decisions = ledger.decisions();
         for (team, turns) in &decisions {
             let count = u64::try_from(turns.len()).expect("a few");
-            assert!(turns.keys().copied().eq(1..=count), "a turn of {team} was taken by nothing");
+            assert!(
+                turns.keys().copied().eq(1..=count),
+                "a turn of {team} was taken by nothing"
+            );
         }
         for (team, load) in &self.loads {
             let turns = decisions.get(team).map_or(0, BTreeMap::len);
-            assert_eq!(usize::try_from(number(load, "turn")), Ok(turns), "turn of {team}");
+            assert_eq!(
+                usize::try_from(number(load, "turn")),
+                Ok(turns),
+                "turn of {team}"
+            );
         }
         for ((team, user), member) in self.counters() {
             let taken = decisions.get(team).into_iter().flatten();
-            let latest = taken.filter(|(_, (_, chosen))| chosen == user).map(|(turn, _)| *turn).max();
+            let latest = taken
+                .filter(|(_, (_, chosen))| chosen == user)
+                .map(|(turn, _)| *turn)
+                .max();
             // Whoever came later began at the turn that the team was at.
             if let Some(latest) = latest {
                 assert!(
@@ -294,14 +401,24 @@ impl Books {
     /// How many decisions each eligible member of a team got, the fewest and the most.
     pub fn spread(&self, team: &str, ledger: &Ledger) -> (usize, usize) {
         let decisions = ledger.decisions();
-        let mut counts: BTreeMap<&str, usize> = self.eligible(team).into_iter().map(|user| (user, 0)).collect();
+        let mut counts: BTreeMap<&str, usize> = self
+            .eligible(team)
+            .into_iter()
+            .map(|user| (user, 0))
+            .collect();
         for (_, (_, chosen)) in decisions.get(team).into_iter().flatten() {
-            *counts.get_mut(chosen.as_str()).expect("only members who were there all along") += 1;
+            *counts
+                .get_mut(chosen.as_str())
+                .expect("only members who were there all along") += 1;
         }
-        (counts.values().copied().min().unwrap_or(0), counts.values().copied().max().unwrap_or(0))
+        (
+            counts.values().copied().min().unwrap_or(0),
+            counts.values().copied().max().unwrap_or(0),
+        )
     }
 
-    /// The items with what may differ between two ways to one end taken out: the organization's id, and each revision.
+    /// The items with what may differ between two ways to one end taken out: the organization's id,
+    /// and each revision.
     pub fn normalized(&self, org: &OrganizationId) -> BTreeMap<String, String> {
         let mut normalized = BTreeMap::new();
         let work = AttributeValue::S("WORK".to_owned());
@@ -315,7 +432,8 @@ impl Books {
             if let Some(mark) = item.get_mut(&"gsi1pk".to_owned()).filter(|pk| is_mark(pk)) {
                 *mark = &work;
             }
-            let [key, item] = [format!("{pk} {sk}"), describe(item)].map(|text| text.replace(org.as_str(), "org"));
+            let [key, item] = [format!("{pk} {sk}"), describe(item)]
+                .map(|text| text.replace(org.as_str(), "org"));
             normalized.insert(key, item);
         }
         normalized
@@ -324,7 +442,9 @@ impl Books {
 
 /// An item's size in bytes as DynamoDB bills it: the names and values of its attributes.
 pub fn size(item: &Item) -> usize {
-    item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
+    item.iter()
+        .map(|(name, value)| name.len() + value_size(value))
+        .sum()
 }
 
 fn value_size(value: &AttributeValue) -> usize {
@@ -332,7 +452,12 @@ fn value_size(value: &AttributeValue) -> usize {
         AttributeValue::S(text) => text.len(),
         // Two digits a byte, and one for the exponent.
         AttributeValue::N(number) => number.trim_end_matches('0').len().div_ceil(2) + 1,
-        AttributeValue::L(list) => 3 + list.iter().map(|value| 1 + value_size(value)).sum::<usize>(),
+        AttributeValue::L(list) => {
+            3 + list
+                .iter()
+                .map(|value| 1 + value_size(value))
+                .sum::<usize>()
+        }
         AttributeValue::M(map) => 3 + map.len() + size(map),
         _ => 1,
     }
@@ -340,14 +465,21 @@ fn value_size(value: &AttributeValue) -> usize {
 
 /// An item as a text in which the order of attributes is that of their names.
 fn describe(item: BTreeMap<&String, &AttributeValue>) -> String {
-    let attribute = |(name, value): (&String, &AttributeValue)| format!("{name}: {}", value_text(value));
-    item.into_iter().map(attribute).collect::<Vec<_>>().join(", ")
+    let attribute =
+        |(name, value): (&String, &AttributeValue)| format!("{name}: {}", value_text(value));
+    item.into_iter()
+        .map(attribute)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn value_text(value: &AttributeValue) -> String {
     match value {
         AttributeValue::M(map) => format!("{{{}}}", describe(map.iter().collect())),
-        AttributeValue::L(list) => format!("[{}]", list.iter().map(value_text).collect::<Vec<_>>().join(", ")),
+        AttributeValue::L(list) => format!(
+            "[{}]",
+            list.iter().map(value_text).collect::<Vec<_>>().join(", ")
+        ),
         AttributeValue::S(text) => text.clone(),
         AttributeValue::N(number) => number.clone(),
         other => format!("{other:?}"),

@@ -23,7 +23,11 @@ use super::{RUNTIME, Stack, until};
 #[derive(Clone)]
 pub enum Behind {
     /// In this process, where they can be paused, and what works on them be killed.
-    Local { queue_urls: BTreeMap<&'static str, String>, queues: Queues, events: Events },
+    Local {
+        queue_urls: BTreeMap<&'static str, String>,
+        queues: Queues,
+        events: Events,
+    },
     /// Wherever it was deployed.
     Deployed(Arc<Deployed>),
 }
@@ -47,26 +51,47 @@ struct Inbox(Arc<Mutex<Vec<Message>>>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub body: String,
-    /// What the function said that gave it up; not there for a message that was received too often, nor over the bus.
+    /// What the function said that gave it up; not there for a message that was received too often,
+    /// nor over the bus.
     pub reason: Option<String>,
 }
 
 impl Behind {
     /// What stands behind a stack in this process.
     pub fn local(stack: &LocalStack) -> Self {
-        let queue_urls = ["tickets", "users", "jobs", "long-jobs"].map(|name| (name, stack.queue_url(name))).into();
-        Self::Local { queue_urls, queues: stack.queues.clone(), events: stack.events.clone() }
+        let queue_urls = ["tickets", "users", "jobs", "long-jobs"]
+            .map(|name| (name, stack.queue_url(name)))
+            .into();
+        Self::Local {
+            queue_urls,
+            queues: stack.queues.clone(),
+            events: stack.events.clone(),
+        }
     }
 }
 
 impl Deployed {
     /// The queues of a description, by their names on the local stack.
     pub fn of(description: &Value) -> Self {
-        let text = |value: &Value| value.as_str().expect("the description has a text for each").to_owned();
-        let queues =
-            description["queues"].as_object().expect("the description has queues").iter().map(|(name, queue)| {
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .expect("the description has a text for each")
+                .to_owned()
+        };
+        let queues = description["queues"]
+            .as_object()
+            .expect("the description has queues")
+            .iter()
+            .map(|(name, queue)| {
                 let dead_letters = Inbox::of(text(&queue["dead_letters_url"]), |_| None);
-                (name.clone(), Queue { url: text(&queue["url"]), dead_letters })
+                (
+                    name.clone(),
+                    Queue {
+                        url: text(&queue["url"]),
+                        dead_letters,
+                    },
+                )
             });
         let queues = queues.collect();
         // What is announced twice, as it may be, has the same id.
@@ -75,42 +100,67 @@ impl Deployed {
             Some(envelope.pointer("/detail/id")?.to_string())
         };
         let announcements = Inbox::of(text(&description["announcements_url"]), id);
-        Self { queues, announcements }
+        Self {
+            queues,
+            announcements,
+        }
     }
 
     fn queue(&self, name: &str) -> &Queue {
-        self.queues.get(name).unwrap_or_else(|| panic!("there is no queue of {name}"))
+        self.queues
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no queue of {name}"))
     }
 }
 
 /// How many messages of a queue wait, are under way, and are for later.
 async fn counts(queue_url: &str) -> [u64; 3] {
-    let get = client(queue_url).get_queue_attributes().queue_url(queue_url);
-    let answer = get.attribute_names(QueueAttributeName::All).send().await.expect("the queue tells how full it is");
+    let get = client(queue_url)
+        .get_queue_attributes()
+        .queue_url(queue_url);
+    let answer = get
+        .attribute_names(QueueAttributeName::All)
+        .send()
+        .await
+        .expect("the queue tells how full it is");
     let attributes = answer.attributes.expect("the queue has attributes");
     [
         QueueAttributeName::ApproximateNumberOfMessages,
         QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
         QueueAttributeName::ApproximateNumberOfMessagesDelayed,
     ]
-    .map(|name| attributes.get(&name).and_then(|count| count.parse().ok()).expect("the queue has this count"))
+    .map(|name| {
+        attributes
+            .get(&name)
+            .and_then(|count| count.parse().ok())
+            .expect("the queue has this count")
+    })
 }
 
-/// A client for the queue at a URL, over connections of its own: they end with the runtime of the test that made them.
+/// A client for the queue at a URL, over connections of its own: they end with the runtime of the
+/// test that made them.
 fn client(queue_url: &str) -> Client {
-    let endpoint = Url::parse(queue_url).expect("a queue has a URL").origin().ascii_serialization();
+    let endpoint = Url::parse(queue_url)
+        .expect("a queue has a URL")
+        .origin()
+        .ascii_serialization();
     Client::new(&emulator::sdk_config(&endpoint))
 }
 
 impl Inbox {
-    /// Takes whatever comes to a queue, until the process ends; of messages that have an id, the first of each.
+    /// Takes whatever comes to a queue, until the process ends; of messages that have an id, the
+    /// first of each.
     fn of(url: String, id: fn(&str) -> Option<String>) -> Self {
         let inbox = Self::default();
         let mut ids = HashSet::new();
         let (sqs, filled) = (client(&url), inbox.clone());
         RUNTIME.spawn(async move {
             loop {
-                let receive = sqs.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
+                let receive = sqs
+                    .receive_message()
+                    .queue_url(&url)
+                    .max_number_of_messages(10)
+                    .wait_time_seconds(1);
                 let received = receive.message_attribute_names("All").send().await;
                 let Ok(received) = received else {
                     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -119,12 +169,26 @@ impl Inbox {
                 for message in received.messages.unwrap_or_default() {
                     let receipt = message.receipt_handle.unwrap_or_default();
                     let attributes = message.message_attributes.unwrap_or_default();
-                    let reason = attributes.get("reason").and_then(MessageAttributeValue::string_value);
-                    let message = Message { body: message.body.unwrap_or_default(), reason: reason.map(str::to_owned) };
+                    let reason = attributes
+                        .get("reason")
+                        .and_then(MessageAttributeValue::string_value);
+                    let message = Message {
+                        body: message.body.unwrap_or_default(),
+                        reason: reason.map(str::to_owned),
+                    };
                     if id(&message.body).is_none_or(|id| ids.insert(id)) {
-                        filled.0.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+                        filled
+                            .0
+                            .lock()
+                            .unwrap_or_else(PoisonError::into_inner)
+                            .push(message);
                     }
-                    sqs.delete_message().queue_url(&url).receipt_handle(receipt).send().await.ok();
+                    sqs.delete_message()
+                        .queue_url(&url)
+                        .receipt_handle(receipt)
+                        .send()
+                        .await
+                        .ok();
                 }
             }
         });
@@ -133,7 +197,11 @@ impl Inbox {
 
     fn after(&self, number: u64) -> Vec<Message> {
         let messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        messages.iter().skip(usize::try_from(number).unwrap_or(usize::MAX)).cloned().collect()
+        messages
+            .iter()
+            .skip(usize::try_from(number).unwrap_or(usize::MAX))
+            .cloned()
+            .collect()
     }
 }
 
@@ -145,10 +213,15 @@ impl Stack {
         let messages: Vec<_> = messages.into_iter().collect();
         for batch in messages.chunks(10) {
             let entries = batch.iter().enumerate().map(|(id, body)| {
-                let entry = SendMessageBatchRequestEntry::builder().id(id.to_string()).message_body(body);
+                let entry = SendMessageBatchRequestEntry::builder()
+                    .id(id.to_string())
+                    .message_body(body);
                 entry.build().expect("it has an id and a body")
             });
-            let send = sqs.send_message_batch().queue_url(&url).set_entries(Some(entries.collect()));
+            let send = sqs
+                .send_message_batch()
+                .queue_url(&url)
+                .set_entries(Some(entries.collect()));
             let sent = send.send().await.expect("the queue takes messages");
             assert!(sent.failed().is_empty(), "{sent:?}");
         }
@@ -177,8 +250,14 @@ impl Stack {
     pub fn dead_letters(&self, queue: &str) -> Vec<Message> {
         match &self.behind {
             Behind::Local { queues, .. } => {
-                let letters = queues.contents(queue).expect("there is such a queue").dead_letters.into_iter();
-                letters.map(|DeadLetter { body, reason, .. }| Message { body, reason }).collect()
+                let letters = queues
+                    .contents(queue)
+                    .expect("there is such a queue")
+                    .dead_letters
+                    .into_iter();
+                letters
+                    .map(|DeadLetter { body, reason, .. }| Message { body, reason })
+                    .collect()
             }
             Behind::Deployed(deployed) => deployed.queue(queue).dead_letters.after(0),
         }
@@ -189,13 +268,17 @@ impl Stack {
         match &self.behind {
             Behind::Local { events, .. } => {
                 let (events, last) = events.after(number);
-                (events.iter().map(|event| event.get().to_owned()).collect(), last)
+                (
+                    events.iter().map(|event| event.get().to_owned()).collect(),
+                    last,
+                )
             }
             Behind::Deployed(deployed) => {
                 let envelopes = deployed.announcements.after(number);
                 let last = number + envelopes.len() as u64;
                 let detail = |envelope: &Message| {
-                    let envelope: Value = serde_json::from_str(&envelope.body).expect("an event is JSON");
+                    let envelope: Value =
+                        serde_json::from_str(&envelope.body).expect("an event is JSON");
                     envelope["detail"].to_string()
                 };
                 (envelopes.iter().map(detail).collect(), last)
@@ -208,7 +291,9 @@ impl Stack {
         match &self.behind {
             Behind::Local { queues, .. } => queues,
             Behind::Deployed(_) => {
-                panic!("nobody can pause the queues of a deployed stack, nor kill what works on them")
+                panic!(
+                    "nobody can pause the queues of a deployed stack, nor kill what works on them"
+                )
             }
         }
     }

@@ -34,29 +34,45 @@ pub struct Raw {
 impl Raw {
     /// Reads an item that exists.
     pub async fn get(&self, pk: &str, sk: &str) -> Item {
-        let get = self.client.get_item().table_name(&self.table).key("pk", s(pk)).key("sk", s(sk));
-        get.send().await.expect("the table can be read").item.unwrap_or_else(|| panic!("no {pk} {sk}"))
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", s(pk))
+            .key("sk", s(sk));
+        get.send()
+            .await
+            .expect("the table can be read")
+            .item
+            .unwrap_or_else(|| panic!("no {pk} {sk}"))
     }
 
     /// Writes items, 25 a call.
     pub async fn put(&self, items: Vec<Item>) {
         let write = |items: &[Item]| {
             let put = |item: &Item| {
-                let put = PutRequest::builder().set_item(Some(item.clone())).build().expect("it has an item");
+                let put = PutRequest::builder()
+                    .set_item(Some(item.clone()))
+                    .build()
+                    .expect("it has an item");
                 WriteRequest::builder().put_request(put).build()
             };
             let call = self.client.batch_write_item();
-            call.request_items(&self.table, items.iter().map(put).collect()).send()
+            call.request_items(&self.table, items.iter().map(put).collect())
+                .send()
         };
         let mut written = iter(items.chunks(25).map(write)).buffer_unordered(8);
         while let Some(output) = written.try_next().await.expect("the table can be written") {
-            assert!(output.unprocessed_items().is_none_or(HashMap::is_empty), "{output:?}");
+            assert!(
+                output.unprocessed_items().is_none_or(HashMap::is_empty),
+                "{output:?}"
+            );
         }
     }
 
-    /// Makes teams of these names in an organization that has one team, which is named `First`. Their ids ascend, after the
-    /// first one's if that has a UUIDv7. They have no loads, as an eventually consistent read finds new teams: a read of an
-    /// absent item costs as much.
+    /// Makes teams of these names in an organization that has one team, which is named `First`.
+    /// Their ids ascend, after the first one's if that has a UUIDv7. They have no loads, as an
+    /// eventually consistent read finds new teams: a read of an absent item costs as much.
     pub async fn put_teams(&self, org: &str, first: &str, names: impl Iterator<Item = String>) {
         let (organization, names_partition) = (format!("ORG#{org}"), format!("ORG#{org}#NAMES"));
         let count = self.get(&organization, "ORG").await;
@@ -66,11 +82,23 @@ impl Raw {
         for (at, name) in (0_u128..).zip(names) {
             let id = Uuid::from_u128(0x0200_0000_0000_7000_8000_0000_0000_0000 + at).to_string();
             let folded = TeamName::parse(&name).expect("a valid name").folded();
-            items.push(with(&team, [("sk", s(format!("TEAM#{id}"))), ("name", s(name))]));
-            items.push(with(&claim, [("sk", s(format!("NAME#{}", folded.as_str()))), ("team_id", s(id))]));
+            items.push(with(
+                &team,
+                [("sk", s(format!("TEAM#{id}"))), ("name", s(name))],
+            ));
+            items.push(with(
+                &claim,
+                [
+                    ("sk", s(format!("NAME#{}", folded.as_str()))),
+                    ("team_id", s(id)),
+                ],
+            ));
             teams += 1;
         }
-        items.push(with(&count, [("team_count", AttributeValue::N(teams.to_string()))]));
+        items.push(with(
+            &count,
+            [("team_count", AttributeValue::N(teams.to_string()))],
+        ));
         self.put(items).await;
     }
 }

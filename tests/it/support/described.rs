@@ -1,5 +1,6 @@
-//! Every answer that a client of the tests gets is held against the OpenAPI document of the contract it is in: its status is one
-//! that the operation has, its body fits the schema with nothing beside it, and its headers are those that are promised.
+//! Every answer that a client of the tests gets is held against the OpenAPI document of the
+//! contract it is in: its status is one that the operation has, its body fits the schema with
+//! nothing beside it, and its headers are those that are promised.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -39,7 +40,8 @@ struct Response {
     headers: BTreeMap<String, Validator>,
 }
 
-/// The headers that say something of their answer, so that an answer that does not promise them must not have them.
+/// The headers that say something of their answer, so that an answer that does not promise them
+/// must not have them.
 const TELLING: [&str; 4] = ["ETag", "Retry-After", "WWW-Authenticate", "Allow"];
 
 impl Document {
@@ -60,22 +62,39 @@ impl Document {
         let json: Value = serde_json::from_str(text).expect("the document is JSON");
         let mut closed = json["components"].clone();
         close(&mut closed, &json);
-        let mut document = Self { text, json, closed, operations: Vec::new(), elsewhere: BTreeMap::new() };
+        let mut document = Self {
+            text,
+            json,
+            closed,
+            operations: Vec::new(),
+            elsewhere: BTreeMap::new(),
+        };
         let paths = document.json["paths"].as_object().expect("paths").clone();
         for (path, item) in paths {
             for (method, json) in item.as_object().expect("operations").clone() {
                 let responses = json["responses"].as_object().expect("responses").iter();
                 let responses = responses
-                    .map(|(status, response)| (status.parse().expect("a status"), document.response(response)))
+                    .map(|(status, response)| {
+                        (
+                            status.parse().expect("a status"),
+                            document.response(response),
+                        )
+                    })
                     .collect();
                 let method = method.to_uppercase();
-                document.operations.push(Operation { method, path: path.clone(), json, responses });
+                document.operations.push(Operation {
+                    method,
+                    path: path.clone(),
+                    json,
+                    responses,
+                });
             }
         }
         // What an operation answers to a path that is not its own is what every path is answered.
         let get_team = &document.json["paths"]["/v1/teams/{team_id}"]["get"]["responses"];
         document.elsewhere = BTreeMap::from(
-            [(404, "404"), (405, "405")].map(|(status, text)| (status, document.response(&get_team[text]))),
+            [(404, "404"), (405, "405")]
+                .map(|(status, text)| (status, document.response(&get_team[text]))),
         );
         document
     }
@@ -107,7 +126,12 @@ impl Document {
         Response {
             body: (!body.is_null()).then(|| self.closed_validator(body)),
             headers: headers
-                .map(|(name, header)| (name.clone(), self.validator(&self.resolve(header)["schema"])))
+                .map(|(name, header)| {
+                    (
+                        name.clone(),
+                        self.validator(&self.resolve(header)["schema"]),
+                    )
+                })
                 .collect(),
         }
     }
@@ -119,18 +143,26 @@ impl Document {
                 && pattern
                     .split('/')
                     .zip(path.split('/'))
-                    .all(|(expected, segment)| expected == segment || expected.starts_with('{') && !segment.is_empty())
+                    .all(|(expected, segment)| {
+                        expected == segment || expected.starts_with('{') && !segment.is_empty()
+                    })
         };
-        self.operations.iter().find(|operation| operation.method == method && fits(&operation.path))
+        self.operations
+            .iter()
+            .find(|operation| operation.method == method && fits(&operation.path))
     }
 }
 
 fn validator(schema: &Value, components: &Value) -> Validator {
     let whole = json!({ "allOf": [schema], "components": components });
-    jsonschema::options().should_validate_formats(true).build(&whole).expect("a schema")
+    jsonschema::options()
+        .should_validate_formats(true)
+        .build(&whole)
+        .expect("a schema")
 }
 
-/// Refuses in every object what it does not name. What consists of several is put together for that.
+/// Refuses in every object what it does not name. What consists of several is put together for
+/// that.
 fn close(schema: &mut Value, document: &Value) {
     if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
         let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -156,7 +188,9 @@ fn close(schema: &mut Value, document: &Value) {
 /// What stands where a `$ref` points to, or the value itself.
 fn follow<'v>(value: &'v Value, document: &'v Value) -> &'v Value {
     match value["$ref"].as_str() {
-        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect("references lead somewhere"),
+        Some(reference) => document
+            .pointer(reference.trim_start_matches('#'))
+            .expect("references lead somewhere"),
         None => value,
     }
 }
@@ -173,47 +207,85 @@ pub struct Asked {
 impl Asked {
     /// What a request asks for.
     pub fn of(request: &Request) -> Self {
-        let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = authorization.and_then(|value| value.split_whitespace().last()).unwrap_or_default();
+        let authorization = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let token = authorization
+            .and_then(|value| value.split_whitespace().last())
+            .unwrap_or_default();
         // Whoever shows no contract is answered in the ITSM platform's.
-        let contract = if token.starts_with("tt_") { Contract::Toptickets } else { Contract::Itsm };
-        Self { method: request.method().clone(), path: request.url().path().to_owned(), contract }
+        let contract = if token.starts_with("tt_") {
+            Contract::Toptickets
+        } else {
+            Contract::Itsm
+        };
+        Self {
+            method: request.method().clone(),
+            path: request.url().path().to_owned(),
+            contract,
+        }
     }
 
     /// Wants the answer to be one that the document describes.
     #[track_caller]
     pub fn describes(&self, answer: &Answer) {
-        let Self { method, path, contract } = self;
+        let Self {
+            method,
+            path,
+            contract,
+        } = self;
         let undescribed = self.undescribed(answer);
-        assert_eq!(undescribed, None, "{method} {path} in {}: {answer}", contract.as_str());
+        assert_eq!(
+            undescribed,
+            None,
+            "{method} {path} in {}: {answer}",
+            contract.as_str()
+        );
     }
 
-    /// What of an answer the document does not describe. Of what the gateway answers by itself, and of what is open to everybody,
-    /// it describes nothing.
+    /// What of an answer the document does not describe. Of what the gateway answers by itself, and
+    /// of what is open to everybody, it describes nothing.
     pub fn undescribed(&self, answer: &Answer) -> Option<String> {
-        let Self { method, path, contract } = self;
+        let Self {
+            method,
+            path,
+            contract,
+        } = self;
         let is_open = OPEN_ROUTES.iter().any(|(_, open, _)| open == path);
         // The gateway decodes the path, which this does not.
-        if !answer.headers.contains_key("x-request-id") || method == Method::HEAD || is_open || path.contains('%') {
+        if !answer.headers.contains_key("x-request-id")
+            || method == Method::HEAD
+            || is_open
+            || path.contains('%')
+        {
             return None;
         }
         let document = Document::of(*contract);
-        let responses =
-            document.operation(method.as_str(), path).map_or(&document.elsewhere, |operation| &operation.responses);
+        let responses = document
+            .operation(method.as_str(), path)
+            .map_or(&document.elsewhere, |operation| &operation.responses);
         let Some(Response { body, headers }) = responses.get(&answer.status.as_u16()) else {
             return Some("the status".to_owned());
         };
-        let content_type = if body.is_some() { "application/json" } else { "" };
+        let content_type = if body.is_some() {
+            "application/json"
+        } else {
+            ""
+        };
         if answer.header("content-type") != content_type {
             return Some("the content type".to_owned());
         }
-        let is_told = |name: &&&str| !headers.contains_key(**name) && answer.headers.contains_key(**name);
+        let is_told =
+            |name: &&&str| !headers.contains_key(**name) && answer.headers.contains_key(**name);
         if let Some(name) = TELLING.iter().find(is_told) {
             return Some(format!("the header {name}"));
         }
         for (name, schema) in headers {
             let text = answer.header(name);
-            let value = text.parse().map_or_else(|_| json!(text), |number: u64| json!(number));
+            let value = text
+                .parse()
+                .map_or_else(|_| json!(text), |number: u64| json!(number));
             if let Err(error) = schema.validate(&value) {
                 return Some(format!("the header {name}: {error}"));
             }

@@ -1,4 +1,5 @@
-//! Help desks at work: organizations whose ids are always the same, what their platforms say of tickets, and a seeded day of it.
+//! Help desks at work: organizations whose ids are always the same, what their platforms say of
+//! tickets, and a seeded day of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,8 +8,8 @@ use std::{
 
 use muster::{
     domain::{
-        IfVersion, MemberRole, NewMember, NewTeam, OrganizationId, QueueStrategy, Tags, Team, TeamId, TeamName,
-        Timestamp, User, UserId, UserStatus,
+        IfVersion, MemberRole, NewMember, NewTeam, OrganizationId, QueueStrategy, Tags, Team,
+        TeamId, TeamName, Timestamp, User, UserId, UserStatus,
     },
     store::{Answer, OnLead, OnOpenTickets, Table},
 };
@@ -46,18 +47,26 @@ impl Crew {
     /// A team of these users, of whom nobody knows anything.
     pub fn of(strategy: QueueStrategy, members: impl IntoIterator<Item = usize>) -> Self {
         let members = members.into_iter().map(|user| (user, Vec::new())).collect();
-        Self { strategy, specializations: Vec::new(), members }
+        Self {
+            strategy,
+            specializations: Vec::new(),
+            members,
+        }
     }
 }
 
 /// The team with this number.
 pub fn team_id(n: usize) -> TeamId {
-    TeamId::new(Uuid::from_u128(0x019b_b000_0000_7000_8000_0000_0000_0000 + n as u128))
+    TeamId::new(Uuid::from_u128(
+        0x019b_b000_0000_7000_8000_0000_0000_0000 + n as u128,
+    ))
 }
 
 /// The user with this number.
 pub fn user_id(n: usize) -> UserId {
-    UserId::new(Uuid::from_u128(0x5ca1_ab1e_0000_4000_8000_0000_0000_0000 + n as u128))
+    UserId::new(Uuid::from_u128(
+        0x5ca1_ab1e_0000_4000_8000_0000_0000_0000 + n as u128,
+    ))
 }
 
 /// A team's id as events and items have it.
@@ -80,13 +89,22 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// An organization with these teams, by number, and so many active users. It has a table of its own in the stack's engine,
-    /// which the stack's functions do not work on: what is done to it, a test has done.
+    /// An organization with these teams, by number, and so many active users. It has a table of its
+    /// own in the stack's engine, which the stack's functions do not work on: what is done to it, a
+    /// test has done.
     pub async fn open(stack: &Stack, users: usize, crews: &[Crew]) -> Self {
-        let stack = Stack { table: format!("muster-{}", Uuid::new_v4()), ..stack.clone() };
+        let stack = Stack {
+            table: format!("muster-{}", Uuid::new_v4()),
+            ..stack.clone()
+        };
         let template = Template::load().expect("the template can be read");
-        template.table.create(&stack.dynamodb(), &stack.table).await.expect("a table can be made");
-        let org = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).expect("of the right form");
+        template
+            .table
+            .create(&stack.dynamodb(), &stack.table)
+            .await
+            .expect("a table can be made");
+        let org = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
+            .expect("of the right form");
         let desk = Self {
             stack,
             org,
@@ -97,7 +115,10 @@ impl Desk {
         let store = desk.stack.store();
         let profiles: Vec<_> = (0..users).map(|n| profile(n, UserStatus::Active)).collect();
         for profiles in profiles.chunks(25) {
-            store.put_users(&desk.org, profiles).await.expect("users can be written");
+            store
+                .put_users(&desk.org, profiles)
+                .await
+                .expect("users can be written");
         }
         let long_ago = Timestamp::from_secs(NOW - 100_000);
         for (n, crew) in crews.iter().enumerate() {
@@ -109,8 +130,14 @@ impl Desk {
                 specializations: Tags::parse(&crew.specializations).expect("a few tags"),
             };
             let team = Team::create(team_id(n), desk.org.clone(), new, long_ago);
-            store.create_team(&team, &unsaid(), None).await.expect("a team can be made");
-            store.index_specializations(&desk.org, team_id(n), long_ago).await.expect("a team can be found");
+            store
+                .create_team(&team, &unsaid(), None)
+                .await
+                .expect("a team can be made");
+            store
+                .index_specializations(&desk.org, team_id(n), long_ago)
+                .await
+                .expect("a team can be found");
             for (user, skills) in &crew.members {
                 desk.join(n, *user, skills).await;
             }
@@ -121,25 +148,41 @@ impl Desk {
     /// Adds a user to a team.
     pub async fn join(&self, team: usize, user: usize, skills: &[&str]) {
         let skills = Tags::parse(skills).expect("a few tags");
-        let new = NewMember { user_id: user_id(user), role: MemberRole::Member, skills };
+        let new = NewMember {
+            user_id: user_id(user),
+            role: MemberRole::Member,
+            skills,
+        };
         // In the order of their numbers, so that it is the same every time.
-        let at = Timestamp::from_millis((NOW - 90_000) * 1000 + i64::try_from(user).expect("a few"));
-        let joined = self.stack.store().add_member(&self.org, team_id(team), &new, |_, _| unsaid(), None, at).await;
+        let at =
+            Timestamp::from_millis((NOW - 90_000) * 1000 + i64::try_from(user).expect("a few"));
+        let joined = self
+            .stack
+            .store()
+            .add_member(&self.org, team_id(team), &new, |_, _| unsaid(), None, at)
+            .await;
         joined.expect("a user can join");
     }
 
     /// Removes a user from a team.
     pub async fn leave(&self, team: usize, user: usize) {
         let now = Timestamp::from_secs(NOW);
-        let left = self.stack.store().remove_member(&self.org, team_id(team), user_id(user), OnLead::Clear, now).await;
+        let left = self
+            .stack
+            .store()
+            .remove_member(&self.org, team_id(team), user_id(user), OnLead::Clear, now)
+            .await;
         left.expect("a member can leave");
     }
 
-    /// Deletes a team, whatever it holds, so long before [`NOW`] that the schedule starts its sweep.
+    /// Deletes a team, whatever it holds, so long before [`NOW`] that the schedule starts its
+    /// sweep.
     pub async fn delete(&self, team: usize) {
         let now = Timestamp::from_secs(NOW - 600);
         let (store, unassign) = (self.stack.store(), OnOpenTickets::Unassign);
-        let deleted = store.delete_team(&self.org, team_id(team), &IfVersion::Any, unassign, now).await;
+        let deleted = store
+            .delete_team(&self.org, team_id(team), &IfVersion::Any, unassign, now)
+            .await;
         deleted.expect("a team can be deleted");
     }
 
@@ -148,17 +191,38 @@ impl Desk {
         let team = self::team(team);
         let books = self.books().await;
         let entries = |pk: &str, sk: &str| {
-            topics.iter().any(|topic| pk.ends_with(&format!("#SPEC#{topic}"))) && sk.ends_with(&team)
+            topics
+                .iter()
+                .any(|topic| pk.ends_with(&format!("#SPEC#{topic}")))
+                && sk.ends_with(&team)
         };
-        let is_indexed = |pk: &str, sk: &str| entries(pk, sk) || sk == "SPECS" && pk.ends_with(&team);
-        let indexed: Vec<_> = books.items.keys().filter(|(pk, sk)| is_indexed(pk, sk)).collect();
+        let is_indexed =
+            |pk: &str, sk: &str| entries(pk, sk) || sk == "SPECS" && pk.ends_with(&team);
+        let indexed: Vec<_> = books
+            .items
+            .keys()
+            .filter(|(pk, sk)| is_indexed(pk, sk))
+            .collect();
         assert_eq!(indexed.len(), 2 * topics.len() + 1, "{indexed:?}");
         let key = |text: &String| aws_sdk_dynamodb::types::AttributeValue::S(text.clone());
         for (pk, sk) in indexed {
-            let delete = self.stack.dynamodb().delete_item().table_name(&self.stack.table);
-            delete.key("pk", key(pk)).key("sk", key(sk)).send().await.expect("an item can be deleted");
+            let delete = self
+                .stack
+                .dynamodb()
+                .delete_item()
+                .table_name(&self.stack.table);
+            delete
+                .key("pk", key(pk))
+                .key("sk", key(sk))
+                .send()
+                .await
+                .expect("an item can be deleted");
         }
-        let marking = self.stack.dynamodb().update_item().table_name(&self.stack.table);
+        let marking = self
+            .stack
+            .dynamodb()
+            .update_item()
+            .table_name(&self.stack.table);
         marking
             .key("pk", key(&format!("ORG#{}", self.org)))
             .key("sk", key(&format!("TEAM#{team}")))
@@ -182,13 +246,22 @@ impl Desk {
     /// The same over any table.
     pub fn assignment_over(&self, table: Table) -> muster_assignment::Deps {
         let clock = Arc::new(|| Timestamp::from_secs(NOW));
-        muster_assignment::Deps { table, dead_letters: self.dead_letters.queue(), clock }
+        muster_assignment::Deps {
+            table,
+            dead_letters: self.dead_letters.queue(),
+            clock,
+        }
     }
 
     /// What this instance of the job queue's function depends on.
     pub fn jobs(&self, instance: &Instance) -> muster_jobs::Deps {
         let clock = Arc::new(|| Timestamp::from_secs(NOW));
-        muster_jobs::Deps { table: self.table(instance), jobs: self.jobs.job_queues(), clock, pace: Pace::default() }
+        muster_jobs::Deps {
+            table: self.table(instance),
+            jobs: self.jobs.job_queues(),
+            clock,
+            pace: Pace::default(),
+        }
     }
 
     /// Has the schedule start whatever is unfinished, and performs jobs until none is left.
@@ -199,7 +272,10 @@ impl Desk {
     /// The same at another time.
     pub async fn finish_at(&self, now: Timestamp) {
         let restart = json!({ "job": "restart_unfinished" }).to_string();
-        let deps = muster_jobs::Deps { clock: Arc::new(move || now), ..self.jobs(&Instance::new(&self.ledger)) };
+        let deps = muster_jobs::Deps {
+            clock: Arc::new(move || now),
+            ..self.jobs(&Instance::new(&self.ledger))
+        };
         perform_all(&deps, &self.jobs, vec![restart]).await;
     }
 
@@ -209,7 +285,8 @@ impl Desk {
         Books::read(&self.stack, &self.org).await
     }
 
-    /// Reads the books and holds them to every invariant that does not depend on whether jobs are done.
+    /// Reads the books and holds them to every invariant that does not depend on whether jobs are
+    /// done.
     pub async fn audit(&self) -> Books {
         let books = self.books().await;
         books.assert_exact();
@@ -219,7 +296,14 @@ impl Desk {
 
     /// What a platform says of a ticket at a time, in seconds before [`NOW`].
     pub fn says(&self, kind: &str, id: &str, ago: i64, ticket: Value) -> String {
-        message(&self.org, kind, &format!("{id}-{ago}"), id, NOW - ago, ticket)
+        message(
+            &self.org,
+            kind,
+            &format!("{id}-{ago}"),
+            id,
+            NOW - ago,
+            ticket,
+        )
     }
 }
 
@@ -237,7 +321,14 @@ pub fn profile(n: usize, status: UserStatus) -> User {
 }
 
 /// A message of the ticket queue.
-pub fn message(org: &OrganizationId, kind: &str, event_id: &str, id: &str, at: i64, mut ticket: Value) -> String {
+pub fn message(
+    org: &OrganizationId,
+    kind: &str,
+    event_id: &str,
+    id: &str,
+    at: i64,
+    mut ticket: Value,
+) -> String {
     ticket["id"] = id.into();
     ticket["updated_at"] = at.into();
     json!({
@@ -289,7 +380,8 @@ pub struct DayPlan<'p> {
 }
 
 impl DayPlan<'_> {
-    /// A day's messages: at least as many events as are wanted, a tenth of them twice, each up to a minute late.
+    /// A day's messages: at least as many events as are wanted, a tenth of them twice, each up to a
+    /// minute late.
     pub fn make(&self, org: &OrganizationId) -> Day {
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut heard = BTreeMap::new();
@@ -309,7 +401,10 @@ impl DayPlan<'_> {
             heard.insert(id, life.heard);
         }
         delivered.sort();
-        Day { messages: delivered.into_iter().map(|(_, body)| body).collect(), heard }
+        Day {
+            messages: delivered.into_iter().map(|(_, body)| body).collect(),
+            heard,
+        }
     }
 }
 
@@ -331,11 +426,13 @@ impl<'p> Life<'p> {
         // A ticket that may be taken back names a team where that may happen, always.
         let team = if is_calm {
             let anywhere = [plan.calm, plan.rough].concat();
-            rng.random_bool(0.7).then(|| *anywhere.choose(rng).expect("a few teams"))
+            rng.random_bool(0.7)
+                .then(|| *anywhere.choose(rng).expect("a few teams"))
         } else {
             plan.rough.choose(rng).copied()
         };
-        // Teams sit around the world: each has its own eight hours, and most tickets in the middle of them.
+        // Teams sit around the world: each has its own eight hours, and most tickets in the middle
+        // of them.
         let shift = team.unwrap_or_else(|| rng.random_range(0..5)) % 5;
         let noon = (0..3).map(|_| rng.random_range(0..9600)).sum::<i64>();
         let at = NOW - 86_400 + i64::try_from(shift).expect("one of five") * 14_400 + noon;
@@ -359,14 +456,25 @@ impl<'p> Life<'p> {
             adopted_by: None,
             named: BTreeSet::new(),
         };
-        Self { plan, org, id, at, ticket, is_calm, said: Vec::new(), heard }
+        Self {
+            plan,
+            org,
+            id,
+            at,
+            ticket,
+            is_calm,
+            said: Vec::new(),
+            heard,
+        }
     }
 
     fn say(&mut self, kind: &str, rng: &mut StdRng) {
         if self.at > NOW {
             return;
         }
-        let event_id = uuid::Builder::from_random_bytes(rng.random()).into_uuid().to_string();
+        let event_id = uuid::Builder::from_random_bytes(rng.random())
+            .into_uuid()
+            .to_string();
         self.heard.version = (self.at, event_id.clone());
         let is_over = |status: &str| matches!(status, "resolved" | "closed" | "cancelled");
         let status = self.ticket["status"].as_str().unwrap_or_default();
@@ -374,10 +482,23 @@ impl<'p> Life<'p> {
         self.heard.decisions += usize::from(is_over(&self.heard.status) && !is_over(status));
         status.clone_into(&mut self.heard.status);
         self.heard.is_deleted |= kind == "deleted";
-        self.heard.is_plain &= matches!(&*self.heard.status, "new" | "open" | "in_progress") && kind != "deleted";
+        self.heard.is_plain &=
+            matches!(&*self.heard.status, "new" | "open" | "in_progress") && kind != "deleted";
         self.heard.adopted_by = self.ticket["assignee_id"].as_str().map(str::to_owned);
-        self.heard.named.extend(self.ticket["team_id"].as_str().map(str::to_owned));
-        self.said.push((self.at, message(self.org, kind, &event_id, &self.id, self.at, self.ticket.clone())));
+        self.heard
+            .named
+            .extend(self.ticket["team_id"].as_str().map(str::to_owned));
+        self.said.push((
+            self.at,
+            message(
+                self.org,
+                kind,
+                &event_id,
+                &self.id,
+                self.at,
+                self.ticket.clone(),
+            ),
+        ));
         // A platform that only repeats what it was told says no more of it.
         self.ticket["assignee_id"] = Value::Null;
         self.at += rng.random_range(20..9000);
@@ -399,7 +520,11 @@ impl<'p> Life<'p> {
                     continue;
                 }
                 48..53 => {
-                    let teams = if self.is_calm { self.plan.calm } else { self.plan.rough };
+                    let teams = if self.is_calm {
+                        self.plan.calm
+                    } else {
+                        self.plan.rough
+                    };
                     self.ticket["team_id"] = teams.choose(rng).map(|&n| team(n)).into();
                     self.heard.decisions += 1;
                     self.heard.is_plain = false;
@@ -437,8 +562,12 @@ impl<'p> Life<'p> {
     /// A person gives it to somebody: mostly of its team, now and then of another, or unheard of.
     fn give(&mut self, rng: &mut StdRng) {
         self.heard.is_plain = false;
-        let crew = self.ticket["team_id"].as_str().and_then(|id| (0..self.plan.crews.len()).find(|&n| team(n) == id));
-        let colleague = crew.and_then(|n| self.plan.crews[n].members.choose(rng)).map(|(n, _)| *n);
+        let crew = self.ticket["team_id"]
+            .as_str()
+            .and_then(|id| (0..self.plan.crews.len()).find(|&n| team(n) == id));
+        let colleague = crew
+            .and_then(|n| self.plan.crews[n].members.choose(rng))
+            .map(|(n, _)| *n);
         let somebody = match rng.random_range(0..100) {
             0..2 => 900_000 + rng.random_range(0..20),
             2..8 => rng.random_range(0..self.plan.users),

@@ -1,4 +1,5 @@
-//! The functions' own `handle`, called with the gateway's events over a DynamoDB client of the test's own.
+//! The functions' own `handle`, called with the gateway's events over a DynamoDB client of the
+//! test's own.
 
 use std::time::Duration;
 
@@ -52,7 +53,12 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    pub fn new(token: &str, method: Method, target: impl Into<String>, body: Option<Value>) -> Self {
+    pub fn new(
+        token: &str,
+        method: Method,
+        target: impl Into<String>,
+        body: Option<Value>,
+    ) -> Self {
         Self {
             token: token.to_owned(),
             method,
@@ -72,7 +78,15 @@ impl Invocation {
 
     /// The event, payload format 2.0.
     fn event(&self) -> Value {
-        let Self { token, method, target, body, headers, source_ip, time: _ } = self;
+        let Self {
+            token,
+            method,
+            target,
+            body,
+            headers,
+            source_ip,
+            time: _,
+        } = self;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let mut event = json!({
             "version": "2.0",
@@ -116,7 +130,8 @@ impl Invocation {
     /// Calls the function that the template routes this to.
     pub async fn call(&self, deps: &Deps) -> Answer {
         let mut context = Context::default();
-        context.deadline = u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
+        context.deadline =
+            u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
         let request = muster::lambda::request(&self.event().to_string())
             .expect("the event is as the gateway writes it")
             .with_lambda_context(context);
@@ -135,6 +150,11 @@ impl Invocation {
             other => panic!("not a text: {other:?}"),
         };
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer { status: parts.status, headers: parts.headers, text, json }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text,
+            json,
+        }
     }
 }

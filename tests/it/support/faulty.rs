@@ -121,37 +121,73 @@ impl Script {
 
     /// Has this happen to one such call, after so many that go well.
     pub fn nth(&self, operations: &'static [&'static str], spared: usize, fault: Fault) {
-        self.state(|state| state.rules.push(Rule { operations, spared, times: 1, fault }));
+        self.state(|state| {
+            state.rules.push(Rule {
+                operations,
+                spared,
+                times: 1,
+                fault,
+            })
+        });
     }
 
     /// Has this happen to every such call.
     pub fn always(&self, operations: &'static [&'static str], fault: Fault) {
-        self.state(|state| state.rules.push(Rule { operations, spared: 0, times: usize::MAX, fault }));
+        self.state(|state| {
+            state.rules.push(Rule {
+                operations,
+                spared: 0,
+                times: usize::MAX,
+                fault,
+            })
+        });
     }
 
     /// Whether everything that was to happen did.
     pub fn is_played(&self) -> bool {
-        self.state(|state| state.rules.iter().all(|rule| rule.times == 0 || rule.times == usize::MAX))
+        self.state(|state| {
+            state
+                .rules
+                .iter()
+                .all(|rule| rule.times == 0 || rule.times == usize::MAX)
+        })
     }
 
     /// How many of these operations were called.
     pub fn calls(&self, operations: &[&str]) -> usize {
-        self.state(|state| state.calls.iter().filter(|call| operations.contains(&&***call)).count())
+        self.state(|state| {
+            state
+                .calls
+                .iter()
+                .filter(|call| operations.contains(&&***call))
+                .count()
+        })
     }
 
     /// A client to whose calls this happens.
     pub fn client(&self, stack: &Stack) -> Client {
-        let http = Http { script: self.clone(), real: direct::http() };
+        let http = Http {
+            script: self.clone(),
+            real: direct::http(),
+        };
         let told = Calls::to_table(stack.table.as_str());
-        Client::from_conf(direct::client_config(stack).http_client(http).interceptor(told).build())
+        Client::from_conf(
+            direct::client_config(stack)
+                .http_client(http)
+                .interceptor(told)
+                .build(),
+        )
     }
 
     /// Records a call and tells what happens to it.
     fn next(&self, operations: &[String]) -> Option<Fault> {
         self.state(|state| {
             state.calls.extend(operations.iter().cloned());
-            let is_about =
-                |rule: &&mut Rule| operations.iter().any(|operation| rule.operations.contains(&&**operation));
+            let is_about = |rule: &&mut Rule| {
+                operations
+                    .iter()
+                    .any(|operation| rule.operations.contains(&&**operation))
+            };
             for rule in state.rules.iter_mut().filter(is_about) {
                 if rule.spared > 0 {
                     rule.spared -= 1;
@@ -173,9 +209,16 @@ struct Http {
 }
 
 impl HttpClient for Http {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         let real = self.real.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { script: self.script.clone(), real })
+        SharedHttpConnector::new(Connector {
+            script: self.script.clone(),
+            real,
+        })
     }
 }
 
@@ -189,17 +232,23 @@ impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (fault, real) = (self.script.next(&operations(&request)), self.real.clone());
         HttpConnectorFuture::new(async move {
-            let Some(fault) = fault else { return real.call(request).await };
+            let Some(fault) = fault else {
+                return real.call(request).await;
+            };
             let copy = || request.try_clone().expect("the body is in memory");
             match fault {
                 Fault::Answer(status, exception) => Ok(answer(status, &failure(exception))),
                 Fault::Canceled(reason) => {
                     let body = request.body().bytes().unwrap_or_default();
                     let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
-                    let items = body["TransactItems"].as_array().expect("only transactions are canceled").len();
+                    let items = body["TransactItems"]
+                        .as_array()
+                        .expect("only transactions are canceled")
+                        .len();
                     let mut canceled = failure("TransactionCanceledException");
-                    canceled["CancellationReasons"] =
-                        (0..items).map(|n| json!({ "Code": if n == 0 { reason } else { "None" } })).collect();
+                    canceled["CancellationReasons"] = (0..items)
+                        .map(|n| json!({ "Code": if n == 0 { reason } else { "None" } }))
+                        .collect();
                     Ok(answer(400, &canceled))
                 }
                 Fault::Dropped => elsewhere(&real, request, &CLOSER).await,
@@ -221,9 +270,15 @@ impl HttpConnector for Connector {
                 Fault::PutOff => {
                     let body = request.body().bytes().unwrap_or_default();
                     let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
-                    Ok(answer(200, &json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] })))
+                    Ok(answer(
+                        200,
+                        &json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] }),
+                    ))
                 }
-                Fault::Lagging => Ok(answer(200, &json!({ "Items": [], "Count": 0, "ScannedCount": 0 }))),
+                Fault::Lagging => Ok(answer(
+                    200,
+                    &json!({ "Items": [], "Count": 0, "ScannedCount": 0 }),
+                )),
                 Fault::After(hook) => {
                     hook().await;
                     real.call(request).await
@@ -233,16 +288,28 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The operations by which rules name a request: the one that it calls, and one for queries of unrouted tickets. A report of requests is [`COUNTING`], and not one of [`WRITES`]: the first request of a
-/// key to an instance makes one, beside the calls that a test has in view.
+/// The operations by which rules name a request: the one that it calls, and one for queries of
+/// unrouted tickets. A report of requests is [`COUNTING`], and not one of [`WRITES`]: the first
+/// request of a key to an instance makes one, beside the calls that a test has in view.
 fn operations(request: &HttpRequest) -> Vec<String> {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();
-    let body: Value = serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
-    let sort_key = body.pointer("/Key/sk/S").and_then(Value::as_str).unwrap_or_default();
+    let body: Value =
+        serde_json::from_slice(request.body().bytes().unwrap_or_default()).unwrap_or_default();
+    let sort_key = body
+        .pointer("/Key/sk/S")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let counts = operation == "UpdateItem" && sort_key.starts_with("RATE#");
-    let partition = body.pointer("/ExpressionAttributeValues/:pk/S").and_then(Value::as_str).unwrap_or_default();
-    let mut operations = vec![if counts { COUNTING[0].to_owned() } else { operation.to_owned() }];
+    let partition = body
+        .pointer("/ExpressionAttributeValues/:pk/S")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let mut operations = vec![if counts {
+        COUNTING[0].to_owned()
+    } else {
+        operation.to_owned()
+    }];
     if operation == "Query" && partition.ends_with("#UNROUTED") {
         operations.push(UNROUTED[0].to_owned());
     }
@@ -254,7 +321,10 @@ fn failure(exception: &str) -> Value {
 }
 
 fn answer(status: u16, body: &Value) -> HttpResponse {
-    HttpResponse::new(StatusCode::try_from(status).expect("a status"), body.to_string().into())
+    HttpResponse::new(
+        StatusCode::try_from(status).expect("a status"),
+        body.to_string().into(),
+    )
 }
 
 /// Sends a request to another address, for the failure that a real connection has.
@@ -275,8 +345,7 @@ static BREAKER: LazyLock<String> = LazyLock::new(|| {
     listen(|mut connection| {
         // The first read waits for the request; most of it, or all.
         let _ = connection.read(&mut [0; 4096]);
-        let answer =
-            "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 500\r\n\r\n{\"Attri";
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 500\r\n\r\n{\"Attri";
         let _ = connection.write_all(answer.as_bytes());
         let _ = connection.shutdown(Shutdown::Write);
         // Closing with the request unread would reset the connection before the answer is seen.

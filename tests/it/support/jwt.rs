@@ -31,7 +31,10 @@ pub struct Signer {
 
 impl Signer {
     fn new(kid: &'static str, pkcs8: &[u8]) -> Self {
-        Self { kid, pair: RsaKeyPair::from_pkcs8(pkcs8).expect("a fixture is a key") }
+        Self {
+            kid,
+            pair: RsaKeyPair::from_pkcs8(pkcs8).expect("a fixture is a key"),
+        }
     }
 
     /// The public half, by its kid.
@@ -68,20 +71,26 @@ impl Signer {
 
     /// A token of these two texts.
     pub fn sign_text(&self, header: &str, claims: &str) -> String {
-        assemble(header, claims, |message| self.signature(&RSA_PKCS1_SHA256, message))
+        assemble(header, claims, |message| {
+            self.signature(&RSA_PKCS1_SHA256, message)
+        })
     }
 
     /// A message's signature by some padding and hash.
     pub fn signature(&self, encoding: &'static dyn RsaEncoding, message: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.pair.public().modulus_len()];
-        self.pair.sign(encoding, &SystemRandom::new(), message, &mut signature).expect("the key signs");
+        self.pair
+            .sign(encoding, &SystemRandom::new(), message, &mut signature)
+            .expect("the key signs");
         signature
     }
 }
 
 /// A token of this header and these claims, with whatever `sign` makes of them as its signature.
 pub fn assemble(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
-    let message = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+    let message = [header, claims]
+        .map(|part| URL_SAFE_NO_PAD.encode(part))
+        .join(".");
     let signature = URL_SAFE_NO_PAD.encode(sign(message.as_bytes()));
     format!("{message}.{signature}")
 }
@@ -127,12 +136,18 @@ impl Organization {
             audience: audience.map(str::to_owned),
             updated_at: Timestamp::now(),
         };
-        self.stack.store().put_token_issuer(&issuer).await.expect("keys can be written");
+        self.stack
+            .store()
+            .put_token_issuer(&issuer)
+            .await
+            .expect("keys can be written");
     }
 
-    /// A client with a token that may do everything now, of the first of the [`SIGNERS`], which is trusted from here on.
+    /// A client with a token that may do everything now, of the first of the [`SIGNERS`], which is
+    /// trusted from here on.
     pub async fn bearer(&self) -> Client {
         self.trust(&[SIGNERS[0].jwk()]).await;
-        self.stack.client(&SIGNERS[0].sign(&claims(&self.id, Timestamp::now())))
+        self.stack
+            .client(&SIGNERS[0].sign(&claims(&self.id, Timestamp::now())))
     }
 }

@@ -1,4 +1,5 @@
-//! The cost of calls to the table: round trips in sequence, and the capacity that the table reports.
+//! The cost of calls to the table: round trips in sequence, and the capacity that the table
+//! reports.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,7 +33,8 @@ pub struct Observed {
     pub written: f64,
 }
 
-/// Records the calls of a client, and requests the table's report of the capacity that they consume.
+/// Records the calls of a client, and requests the table's report of the capacity that they
+/// consume.
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Arc<Mutex<Observed>>);
 
@@ -63,8 +65,14 @@ impl Intercept for Meter {
         } else if input.downcast_ref::<QueryInput>().is_some() {
             "Query".to_owned()
         } else if let Some(input) = input.downcast_ref::<BatchGetItemInput>() {
-            let requested = input.request_items().into_iter().flat_map(|tables| tables.values());
-            format!("BatchGetItem({})", requested.map(|request| request.keys().len()).sum::<usize>())
+            let requested = input
+                .request_items()
+                .into_iter()
+                .flat_map(|tables| tables.values());
+            format!(
+                "BatchGetItem({})",
+                requested.map(|request| request.keys().len()).sum::<usize>()
+            )
         } else if input.downcast_ref::<UpdateItemInput>().is_some() {
             "UpdateItem".to_owned()
         } else if let Some(input) = input.downcast_ref::<TransactWriteItemsInput>() {
@@ -77,7 +85,11 @@ impl Intercept for Meter {
             observed.steps.push(Vec::new());
         }
         observed.under_way += 1;
-        observed.steps.last_mut().ok_or("no step was begun")?.push(call);
+        observed
+            .steps
+            .last_mut()
+            .ok_or("no step was begun")?
+            .push(call);
         Ok(())
     }
 
@@ -110,7 +122,9 @@ impl Intercept for Meter {
     ) -> Result<(), BoxError> {
         let mut observed = self.observed();
         observed.under_way -= 1;
-        let Some(Ok(output)) = context.output_or_error() else { return Ok(()) };
+        let Some(Ok(output)) = context.output_or_error() else {
+            return Ok(());
+        };
         // GetItem and Query are used for nothing but reading.
         let (mut read, mut written): (Vec<&ConsumedCapacity>, Vec<_>) = (Vec::new(), Vec::new());
         if let Some(output) = output.downcast_ref::<GetItemOutput>() {
@@ -127,7 +141,12 @@ impl Intercept for Meter {
         if read.is_empty() && written.is_empty() {
             return Err("the table did not report what it consumed".into());
         }
-        let units = |reported: Vec<&ConsumedCapacity>| reported.iter().filter_map(|c| c.capacity_units()).sum::<f64>();
+        let units = |reported: Vec<&ConsumedCapacity>| {
+            reported
+                .iter()
+                .filter_map(|c| c.capacity_units())
+                .sum::<f64>()
+        };
         observed.read += units(read);
         observed.written += units(written);
         Ok(())

@@ -1,4 +1,5 @@
-//! What tests share: a stack, organizations with keys and users, and a client that says what it got.
+//! What tests share: a stack, organizations with keys and users, and a client that says what it
+//! got.
 
 pub mod audit;
 pub mod behind;
@@ -47,7 +48,8 @@ use tokio::{runtime::Runtime, time::Instant};
 use uuid::Uuid;
 
 /// The runtime that stacks live on. A test's own ends with the test.
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
+static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
 
 static STACK: LazyLock<Stack> =
     LazyLock::new(|| Stack::deployed().unwrap_or_else(|| start_blocking(Settings::default())));
@@ -57,7 +59,12 @@ static DEPLOYED: LazyLock<Option<Stack>> = LazyLock::new(|| {
     let path = env::var_os("MUSTER_TEST_DEPLOYED")?;
     let description = fs::read_to_string(path).expect("the description can be read");
     let description: Value = serde_json::from_str(&description).expect("the description is JSON");
-    let text = |name: &str| description[name].as_str().unwrap_or_else(|| panic!("no {name} described")).to_owned();
+    let text = |name: &str| {
+        description[name]
+            .as_str()
+            .unwrap_or_else(|| panic!("no {name} described"))
+            .to_owned()
+    };
     Some(Stack {
         url: text("url"),
         dynamodb_url: text("endpoint_url"),
@@ -85,9 +92,15 @@ fn start_blocking(settings: Settings) -> Stack {
     RUNTIME.spawn(async move {
         // Each stack has a table of its own, whatever engine there is.
         let table = format!("muster-{}", Uuid::new_v4());
-        let data = env::var("MUSTER_TEST_DYNAMODB_URL")
-            .map_or(Data::Memory, |dynamodb_url| Data::Elsewhere { dynamodb_url, table });
-        let stack = LocalStack::start(0, data, settings).await.expect("a stack starts");
+        let data = env::var("MUSTER_TEST_DYNAMODB_URL").map_or(Data::Memory, |dynamodb_url| {
+            Data::Elsewhere {
+                dynamodb_url,
+                table,
+            }
+        });
+        let stack = LocalStack::start(0, data, settings)
+            .await
+            .expect("a stack starts");
         let started = Stack {
             url: stack.url.clone(),
             dynamodb_url: stack.dynamodb_url.clone(),
@@ -113,12 +126,18 @@ impl Stack {
         DEPLOYED.clone()
     }
 
-    /// A stack of one's own, whose functions behind the gateway depend on what `adjust` makes of it.
+    /// A stack of one's own, whose functions behind the gateway depend on what `adjust` makes of
+    /// it.
     pub async fn with(adjust: impl Fn(&mut Deps) + Send + Sync + 'static) -> Self {
-        Self::with_settings(Settings { http: Box::new(adjust), ..Settings::default() }).await
+        Self::with_settings(Settings {
+            http: Box::new(adjust),
+            ..Settings::default()
+        })
+        .await
     }
 
-    /// A stack of one's own, and the clock that its functions behind the gateway go by: milliseconds, set by hand.
+    /// A stack of one's own, and the clock that its functions behind the gateway go by:
+    /// milliseconds, set by hand.
     pub async fn clockwork() -> (Self, Arc<AtomicI64>) {
         let clock = Arc::new(AtomicI64::new(Timestamp::now().millis()));
         let shown = Arc::clone(&clock);
@@ -130,8 +149,8 @@ impl Stack {
         (stack, clock)
     }
 
-    /// A stack whose batches do not wait to fill, and whose messages come again soon if they failed: the deployed one, or one
-    /// of one's own.
+    /// A stack whose batches do not wait to fill, and whose messages come again soon if they
+    /// failed: the deployed one, or one of one's own.
     pub async fn impatient(visibility_timeout: Duration) -> Self {
         match Self::deployed() {
             Some(stack) => stack,
@@ -145,23 +164,33 @@ impl Stack {
             Stack::deployed().is_none(),
             "this test needs a stack of its own, so tests/deployed/local has to name it or its module"
         );
-        tokio::task::spawn_blocking(|| start_blocking(settings)).await.expect("starting does not panic")
+        tokio::task::spawn_blocking(|| start_blocking(settings))
+            .await
+            .expect("starting does not panic")
     }
 
-    /// The same, whose clients wait so long before each request: what is done later is seen to be later.
+    /// The same, whose clients wait so long before each request: what is done later is seen to be
+    /// later.
     pub fn at_a_pace_of(self, pace: Duration) -> Self {
         Self { pace, ..self }
     }
 
-    /// The name of the API's host, and its address on this machine: not every resolver knows that a name is this machine's.
+    /// The name of the API's host, and its address on this machine: not every resolver knows that a
+    /// name is this machine's.
     pub fn address(&self) -> (String, SocketAddr) {
         let url = Url::parse(&self.url).expect("the stack has a URL");
-        let (host, port) = (url.host_str().expect("it has a host"), url.port().expect("it has a port of its own"));
-        (host.to_owned(), SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        let (host, port) = (
+            url.host_str().expect("it has a host"),
+            url.port().expect("it has a port of its own"),
+        );
+        (
+            host.to_owned(),
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+        )
     }
 
-    /// The table, written past the API, over connections of its own: they end with the test's runtime, and the stack's
-    /// functions must not be handed one of them.
+    /// The table, written past the API, over connections of its own: they end with the test's
+    /// runtime, and the stack's functions must not be handed one of them.
     pub fn store(&self) -> Store {
         self.table().until(Instant::now() + Duration::from_secs(30))
     }
@@ -181,9 +210,11 @@ impl Stack {
         Client::new(self, Some(token))
     }
 
-    /// A new organization with 12 active users, one inactive and one suspended, and a key of full scope for each contract.
+    /// A new organization with 12 active users, one inactive and one suspended, and a key of full
+    /// scope for each contract.
     pub async fn organization(&self) -> Organization {
-        let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).expect("of the right form");
+        let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
+            .expect("of the right form");
         let users: Vec<User> = (0..14)
             .map(|n| {
                 let status = match n {
@@ -199,9 +230,17 @@ impl Stack {
 
     /// An organization of this id with up to 25 users, and a key of full scope for each contract.
     pub async fn organization_of(&self, id: OrganizationId, users: Vec<User>) -> Organization {
-        self.store().put_users(&id, &users).await.expect("users can be written");
-        let mut organization =
-            Organization { toptickets: self.stranger(), itsm: self.stranger(), stack: self.clone(), id, users };
+        self.store()
+            .put_users(&id, &users)
+            .await
+            .expect("users can be written");
+        let mut organization = Organization {
+            toptickets: self.stranger(),
+            itsm: self.stranger(),
+            stack: self.clone(),
+            id,
+            users,
+        };
         organization.toptickets = organization.key(KeyKind::TtAdmin, &Scope::ALL).await;
         organization.itsm = organization.key(KeyKind::Itsm, &Scope::ALL).await;
         organization
@@ -222,10 +261,12 @@ pub fn impatient(visibility_timeout: Duration) -> Settings {
     }
 }
 
-/// How long something is waited for before it is in vain: longer than anything takes, on a machine that has much else to do,
-/// or as many seconds as `MUSTER_TEST_PATIENCE` says, where it is to be seen that something does not come.
+/// How long something is waited for before it is in vain: longer than anything takes, on a machine
+/// that has much else to do, or as many seconds as `MUSTER_TEST_PATIENCE` says, where it is to be
+/// seen that something does not come.
 fn patience() -> Duration {
-    let seconds = env::var("MUSTER_TEST_PATIENCE").map(|seconds| seconds.parse().expect("a number of seconds"));
+    let seconds = env::var("MUSTER_TEST_PATIENCE")
+        .map(|seconds| seconds.parse().expect("a number of seconds"));
     Duration::from_secs(seconds.unwrap_or(180))
 }
 
@@ -244,7 +285,10 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 /// A token of a key's form that is no key: nobody stored it.
 pub fn stray_key(kind: KeyKind) -> String {
     let nobody = OrganizationId::parse("nobody").expect("of the right form");
-    issue(kind, nobody, Vec::new(), Timestamp::now()).0.reveal().to_owned()
+    issue(kind, nobody, Vec::new(), Timestamp::now())
+        .0
+        .reveal()
+        .to_owned()
 }
 
 /// A user with a random id.
@@ -287,7 +331,11 @@ impl Organization {
     ) -> (Client, ApiKey) {
         let (secret, mut key) = issue(kind, self.id.clone(), scopes.to_vec(), Timestamp::now());
         change(&mut key);
-        self.stack.store().put_api_key(&key).await.expect("a key can be written");
+        self.stack
+            .store()
+            .put_api_key(&key)
+            .await
+            .expect("a key can be written");
         (self.stack.client(secret.reveal()), key)
     }
 
@@ -298,23 +346,47 @@ impl Organization {
 
     /// Sets attributes of a team's item, past the API.
     pub async fn set_team(&self, team: &str, attributes: &[(&str, AttributeValue)]) {
-        self.set(format!("ORG#{}", self.id), format!("TEAM#{team}"), attributes).await;
+        self.set(
+            format!("ORG#{}", self.id),
+            format!("TEAM#{team}"),
+            attributes,
+        )
+        .await;
     }
 
     /// Sets attributes of a team's load, past the API.
     pub async fn set_load(&self, team: &str, attributes: &[(&str, AttributeValue)]) {
-        self.set(format!("ORG#{}#TEAM#{team}", self.id), "LOAD".to_owned(), attributes).await;
+        self.set(
+            format!("ORG#{}#TEAM#{team}", self.id),
+            "LOAD".to_owned(),
+            attributes,
+        )
+        .await;
     }
 
     /// Sets attributes of a membership, past the API.
-    pub async fn set_membership(&self, team: &str, user: &User, attributes: &[(&str, AttributeValue)]) {
-        let (pk, sk) = (format!("ORG#{}#TEAM#{team}", self.id), format!("MEMBER#{}", user.id.uuid()));
+    pub async fn set_membership(
+        &self,
+        team: &str,
+        user: &User,
+        attributes: &[(&str, AttributeValue)],
+    ) {
+        let (pk, sk) = (
+            format!("ORG#{}#TEAM#{team}", self.id),
+            format!("MEMBER#{}", user.id.uuid()),
+        );
         self.set(pk, sk, attributes).await;
     }
 
-    /// Sets the revision of a ticket, past the API: one that is no number makes the ticket unreadable.
+    /// Sets the revision of a ticket, past the API: one that is no number makes the ticket
+    /// unreadable.
     pub async fn set_rev(&self, ticket: &str, rev: AttributeValue) {
-        self.set(format!("ORG#{}#TICKET#{ticket}", self.id), "TICKET".to_owned(), &[("rev", rev)]).await;
+        self.set(
+            format!("ORG#{}#TICKET#{ticket}", self.id),
+            "TICKET".to_owned(),
+            &[("rev", rev)],
+        )
+        .await;
     }
 
     async fn set(&self, pk: String, sk: String, attributes: &[(&str, AttributeValue)]) {
@@ -333,21 +405,32 @@ impl Organization {
                 .expression_attribute_names(format!("#a{at}"), *name)
                 .expression_attribute_values(format!(":a{at}"), value.clone());
         }
-        update.update_expression(format!("SET {}", set.join(", "))).send().await.expect("the item exists");
+        update
+            .update_expression(format!("SET {}", set.join(", ")))
+            .send()
+            .await
+            .expect("the item exists");
     }
 
     /// Creates a team over ITSM and gives its bare id.
     pub async fn team(&self, name: &str) -> String {
         let answer = self.itsm.post("/v1/teams", json!({ "name": name })).await;
         assert_eq!(answer.status, 201, "{answer}");
-        answer.json["data"]["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("a prefixed id").to_owned()
+        answer.json["data"]["id"]
+            .as_str()
+            .and_then(|id| id.strip_prefix("team_"))
+            .expect("a prefixed id")
+            .to_owned()
     }
 
     /// Adds a user to a team over ITSM.
     pub async fn member(&self, team: &str, user: &User) {
         let answer = self
             .itsm
-            .post(&format!("/v1/teams/{team}/members"), json!({ "user_id": user.id.uuid().to_string() }))
+            .post(
+                &format!("/v1/teams/{team}/members"),
+                json!({ "user_id": user.id.uuid().to_string() }),
+            )
             .await;
         assert_eq!(answer.status, 201, "{answer}");
     }
@@ -370,7 +453,12 @@ impl Client {
             http = http.resolve(&host, address);
         }
         let http = http.build().expect("a client can be made");
-        Self { http, url: stack.url.clone(), token: token.map(str::to_owned), pace: stack.pace }
+        Self {
+            http,
+            url: stack.url.clone(),
+            token: token.map(str::to_owned),
+            pace: stack.pace,
+        }
     }
 
     /// The token.
@@ -403,7 +491,8 @@ impl Client {
         self.ask(&Method::PATCH, path, Some(&body)).await
     }
 
-    /// How many of at most so many requests in a row are answered with 200 before one is limited, and what that one is told.
+    /// How many of at most so many requests in a row are answered with 200 before one is limited,
+    /// and what that one is told.
     pub async fn until_limited(&self, path: &str, at_most: u64) -> (u64, Answer) {
         for passed in 0..at_most {
             let answer = self.get(path).await;
@@ -426,16 +515,25 @@ impl Client {
         .await
     }
 
-    /// Sends a request and reads the whole answer, which has to be one that the OpenAPI documents describe.
+    /// Sends a request and reads the whole answer, which has to be one that the OpenAPI documents
+    /// describe.
     pub async fn send(request: reqwest::RequestBuilder) -> Answer {
         let (http, request) = request.build_split();
         let request = request.expect("a request that can be sent");
         let asked = Asked::of(&request);
         let response = http.execute(request).await.expect("the stack answers");
-        let (status, headers) = (response.status(), as_functions_wrote(response.headers().clone()));
+        let (status, headers) = (
+            response.status(),
+            as_functions_wrote(response.headers().clone()),
+        );
         let text = response.text().await.expect("the answer is text");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let answer = Answer { status, headers, text, json };
+        let answer = Answer {
+            status,
+            headers,
+            text,
+            json,
+        };
         asked.describes(&answer);
         answer
     }
@@ -476,7 +574,10 @@ pub struct Answer {
 impl Answer {
     /// A header's value, or the empty text.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 }
 

@@ -1,4 +1,5 @@
-//! A function's instance that is killed at one of its calls, and a ledger of every transaction that the table took.
+//! A function's instance that is killed at one of its calls, and a ledger of every transaction that
+//! the table took.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -27,7 +28,8 @@ pub enum Death {
     After,
 }
 
-/// The decisions of one transaction for one team: the turns it took, and the tickets that took them.
+/// The decisions of one transaction for one team: the turns it took, and the tickets that took
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
     pub team: String,
@@ -65,7 +67,13 @@ impl Ledger {
     /// Every team's decisions, by turn: the ticket and the member. Each turn was taken once.
     pub fn decisions(&self) -> HashMap<String, BTreeMap<u64, (String, String)>> {
         let mut teams: HashMap<String, BTreeMap<u64, _>> = HashMap::new();
-        for Taken { team, from, to, decisions } in &self.written().taken {
+        for Taken {
+            team,
+            from,
+            to,
+            decisions,
+        } in &self.written().taken
+        {
             let turns = teams.entry(team.clone()).or_default();
             assert_eq!(
                 u64::try_from(decisions.len()),
@@ -74,7 +82,10 @@ impl Ledger {
             );
             for (turn, ticket, member) in decisions {
                 let before = turns.insert(*turn, (ticket.clone(), member.clone()));
-                assert_eq!(before, None, "turn {turn} of {team} was taken before {ticket} took it");
+                assert_eq!(
+                    before, None,
+                    "turn {turn} of {team} was taken before {ticket} took it"
+                );
             }
         }
         teams
@@ -93,19 +104,36 @@ impl Ledger {
 
     fn record(&self, request: &Value) {
         let mut written = self.written();
-        let token = request["ClientRequestToken"].as_str().unwrap_or_default().to_owned();
+        let token = request["ClientRequestToken"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if !written.tokens.insert(token) {
             return;
         }
         written.transactions += 1;
-        let writes = request["TransactItems"].as_array().cloned().unwrap_or_default();
-        let number = |value: &Value| value["N"].as_str().and_then(|number| number.parse::<u64>().ok());
+        let writes = request["TransactItems"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let number = |value: &Value| {
+            value["N"]
+                .as_str()
+                .and_then(|number| number.parse::<u64>().ok())
+        };
         for write in &writes {
             let update = &write["Update"];
             let key = |attribute: &str| update["Key"][attribute]["S"].as_str().unwrap_or_default();
-            let Some((_, team)) = key("pk").split_once("#TEAM#").filter(|_| key("sk") == "LOAD") else { continue };
+            let Some((_, team)) = key("pk")
+                .split_once("#TEAM#")
+                .filter(|_| key("sk") == "LOAD")
+            else {
+                continue;
+            };
             let values = &update["ExpressionAttributeValues"];
-            let Some((from, to)) = number(&values[":from"]).zip(number(&values[":to"])) else { continue };
+            let Some((from, to)) = number(&values[":from"]).zip(number(&values[":to"])) else {
+                continue;
+            };
             let decision = |write: &Value| {
                 let ticket = &write["Put"]["Item"];
                 let decision = &ticket["decision"]["M"];
@@ -113,12 +141,18 @@ impl Ledger {
                     && ticket["team_id"]["S"] == team
                     && ticket["state"]["S"] == "assigned"
                     && decision["reason"]["S"] == "strategy";
-                let turn = number(&decision["turn"]).filter(|turn| is_one && (from + 1..=to).contains(turn))?;
+                let turn = number(&decision["turn"])
+                    .filter(|turn| is_one && (from + 1..=to).contains(turn))?;
                 let text = |value: &Value| value["S"].as_str().unwrap_or_default().to_owned();
                 Some((turn, text(&ticket["pk"]), text(&ticket["assignee_id"])))
             };
             let decisions = writes.iter().filter_map(decision).collect();
-            written.taken.push(Taken { team: team.to_owned(), from, to, decisions });
+            written.taken.push(Taken {
+                team: team.to_owned(),
+                from,
+                to,
+                decisions,
+            });
         }
     }
 }
@@ -146,12 +180,22 @@ impl Instance {
     /// One that dies at a call, counted from 0.
     pub fn dying(ledger: &Ledger, end: Option<(usize, Death)>) -> Self {
         let (real, ledger) = (direct::http(), ledger.clone());
-        Self(Arc::new(Life { ledger, real, calls: Mutex::default(), end, dead: Notify::new() }))
+        Self(Arc::new(Life {
+            ledger,
+            real,
+            calls: Mutex::default(),
+            end,
+            dead: Notify::new(),
+        }))
     }
 
     /// Its client.
     pub fn client(&self, stack: &Stack) -> Client {
-        Client::from_conf(direct::client_config(stack).http_client(self.clone()).build())
+        Client::from_conf(
+            direct::client_config(stack)
+                .http_client(self.clone())
+                .build(),
+        )
     }
 
     /// How many calls it made.
@@ -163,7 +207,8 @@ impl Instance {
         self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a part of its work. `None` if it died over it: then nothing of it goes on but the calls that were sent.
+    /// Runs a part of its work. `None` if it died over it: then nothing of it goes on but the calls
+    /// that were sent.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             // The end comes before whatever else would be done.
@@ -175,9 +220,16 @@ impl Instance {
 }
 
 impl HttpClient for Instance {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         let real = self.0.real.http_connector(settings, components);
-        SharedHttpConnector::new(Connector { instance: self.clone(), real })
+        SharedHttpConnector::new(Connector {
+            instance: self.clone(),
+            real,
+        })
     }
 }
 
@@ -195,14 +247,21 @@ impl HttpConnector for Connector {
             *calls += 1;
             *calls - 1
         };
-        let death = life.end.filter(|(at, _)| call >= *at).map(|(at, death)| (call == at, death));
+        let death = life
+            .end
+            .filter(|(at, _)| call >= *at)
+            .map(|(at, death)| (call == at, death));
         if let Some((_, Death::Before) | (false, Death::After)) = death {
             life.dead.notify_one();
             return HttpConnectorFuture::new(std::future::pending());
         }
-        let is_transaction =
-            request.headers().get("x-amz-target").is_some_and(|target| target.ends_with(".TransactWriteItems"));
-        let body = is_transaction.then(|| request.body().bytes().map(<[u8]>::to_vec)).flatten();
+        let is_transaction = request
+            .headers()
+            .get("x-amz-target")
+            .is_some_and(|target| target.ends_with(".TransactWriteItems"));
+        let body = is_transaction
+            .then(|| request.body().bytes().map(<[u8]>::to_vec))
+            .flatten();
         let (ledger, real) = (life.ledger.clone(), self.real.clone());
         ledger.written().under_way += 1;
         // On a task of its own: a call that was sent arrives, whether or not its sender lives.
@@ -220,7 +279,9 @@ impl HttpConnector for Connector {
             answer
         });
         HttpConnectorFuture::new(async move {
-            let answer = sent.await.map_err(|error| ConnectorError::other(error.into(), None))?;
+            let answer = sent
+                .await
+                .map_err(|error| ConnectorError::other(error.into(), None))?;
             if death.is_some() {
                 life.dead.notify_one();
                 return std::future::pending().await;

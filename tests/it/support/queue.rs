@@ -1,4 +1,5 @@
-//! Batches as the queues hand them to the functions, and a queue that keeps what the functions send.
+//! Batches as the queues hand them to the functions, and a queue that keeps what the functions
+//! send.
 
 use std::{
     collections::HashMap,
@@ -14,7 +15,9 @@ use aws_sdk_sqs::config::{
     retry::RetryConfig,
 };
 use aws_smithy_runtime_api::{
-    client::http::{HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector},
+    client::http::{
+        HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    },
     http::StatusCode,
 };
 use lambda_runtime::{Context, LambdaEvent};
@@ -58,7 +61,10 @@ impl Recorder {
 
     /// The job queues, `jobs` and `long-jobs`, as functions send to them.
     pub fn job_queues(&self) -> JobQueues {
-        JobQueues { urgent: self.queue_of("jobs"), long: self.queue_of("long-jobs") }
+        JobQueues {
+            urgent: self.queue_of("jobs"),
+            long: self.queue_of("long-jobs"),
+        }
     }
 
     fn queue_of(&self, name: &str) -> Queue {
@@ -70,7 +76,10 @@ impl Recorder {
             .retry_config(RetryConfig::disabled())
             .http_client(self.clone())
             .build();
-        Queue::new(aws_sdk_sqs::Client::from_conf(config), format!("http://sqs.example/000000000000/{name}"))
+        Queue::new(
+            aws_sdk_sqs::Client::from_conf(config),
+            format!("http://sqs.example/000000000000/{name}"),
+        )
     }
 
     /// What was sent since this was last asked.
@@ -85,32 +94,48 @@ impl Recorder {
 }
 
 impl HttpClient for Recorder {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
+    fn http_connector(
+        &self,
+        _: &HttpConnectorSettings,
+        _: &RuntimeComponents,
+    ) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
     }
 }
 
 impl HttpConnector for Recorder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        assert_eq!(request.headers().get("x-amz-target"), Some("AmazonSQS.SendMessageBatch"));
-        let body: Value = serde_json::from_slice(request.body().bytes().expect("the body is in memory"))
-            .expect("the SDK writes JSON");
+        assert_eq!(
+            request.headers().get("x-amz-target"),
+            Some("AmazonSQS.SendMessageBatch")
+        );
+        let body: Value =
+            serde_json::from_slice(request.body().bytes().expect("the body is in memory"))
+                .expect("the SDK writes JSON");
         let (mut taken, mut refused) = (Vec::new(), Vec::new());
         let mut state = self.state();
         for entry in body["Entries"].as_array().expect("a batch has entries") {
             if state.room == Some(0) {
-                refused.push(json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }));
+                refused.push(
+                    json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }),
+                );
                 continue;
             }
             state.room = state.room.map(|room| room - 1);
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let attributes = entry["MessageAttributes"].as_object().into_iter().flatten();
             state.sent.push(Sent {
-                queue: text(&body["QueueUrl"]).rsplit('/').next().unwrap_or_default().to_owned(),
+                queue: text(&body["QueueUrl"])
+                    .rsplit('/')
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned(),
                 body: text(&entry["MessageBody"]),
                 group: entry["MessageGroupId"].as_str().map(str::to_owned),
                 delay: Duration::from_secs(entry["DelaySeconds"].as_u64().unwrap_or_default()),
-                attributes: attributes.map(|(name, value)| (name.clone(), text(&value["StringValue"]))).collect(),
+                attributes: attributes
+                    .map(|(name, value)| (name.clone(), text(&value["StringValue"])))
+                    .collect(),
             });
             taken.push(json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" }));
         }
@@ -140,7 +165,8 @@ fn sqs_event(bodies: &[String]) -> Value {
 /// What Lambda says of an invocation that has so long.
 pub fn context(time: Duration) -> Context {
     let mut context = Context::default();
-    context.deadline = u64::try_from(Timestamp::now().plus(time).millis()).expect("a time of today");
+    context.deadline =
+        u64::try_from(Timestamp::now().plus(time).millis()).expect("a time of today");
     context
 }
 
@@ -148,11 +174,23 @@ pub fn context(time: Duration) -> Context {
 fn failed<E: Debug>(answer: Result<SqsBatchResponse, E>) -> Vec<usize> {
     let answer = answer.expect("a batch is no error");
     let failures = answer.batch_item_failures.iter();
-    failures.map(|failure| failure.item_identifier.parse().expect("one of the messages")).collect()
+    failures
+        .map(|failure| {
+            failure
+                .item_identifier
+                .parse()
+                .expect("one of the messages")
+        })
+        .collect()
 }
 
-/// Hands a batch to the ticket queue's function, which has so long. Gives the positions of what comes again.
-pub async fn assign_within(deps: &muster_assignment::Deps, bodies: &[String], time: Duration) -> Vec<usize> {
+/// Hands a batch to the ticket queue's function, which has so long. Gives the positions of what
+/// comes again.
+pub async fn assign_within(
+    deps: &muster_assignment::Deps,
+    bodies: &[String],
+    time: Duration,
+) -> Vec<usize> {
     let payload = serde_json::from_value(sqs_event(bodies)).expect("the event is as SQS writes it");
     failed(muster_assignment::handle(LambdaEvent::new(payload, context(time)), deps).await)
 }
@@ -162,19 +200,29 @@ pub async fn assign(deps: &muster_assignment::Deps, bodies: &[String]) -> Vec<us
     assign_within(deps, bodies, LONG).await
 }
 
-/// Hands a batch to the user queue's function, which has so long. Gives the positions of what comes again.
-pub async fn hear_within(deps: &muster_directory::Deps, bodies: &[String], time: Duration) -> Vec<usize> {
+/// Hands a batch to the user queue's function, which has so long. Gives the positions of what comes
+/// again.
+pub async fn hear_within(
+    deps: &muster_directory::Deps,
+    bodies: &[String],
+    time: Duration,
+) -> Vec<usize> {
     let payload = serde_json::from_value(sqs_event(bodies)).expect("the event is as SQS writes it");
     failed(muster_directory::handle(LambdaEvent::new(payload, context(time)), deps).await)
 }
 
-/// Hands jobs to the function of the job queues, which has so long. Gives the positions of what comes again.
-pub async fn perform_within(deps: &muster_jobs::Deps, jobs: &[String], time: Duration) -> Vec<usize> {
+/// Hands jobs to the function of the job queues, which has so long. Gives the positions of what
+/// comes again.
+pub async fn perform_within(
+    deps: &muster_jobs::Deps,
+    jobs: &[String],
+    time: Duration,
+) -> Vec<usize> {
     failed(muster_jobs::handle(LambdaEvent::new(sqs_event(jobs), context(time)), deps).await)
 }
 
-/// Performs jobs and the jobs that they send to either queue until none is left. Delays pass at once: the functions' clock
-/// moves by them.
+/// Performs jobs and the jobs that they send to either queue until none is left. Delays pass at
+/// once: the functions' clock moves by them.
 pub async fn perform_all(deps: &muster_jobs::Deps, recorder: &Recorder, jobs: Vec<String>) {
     let (mut jobs, mut waited) = (jobs, Duration::ZERO);
     // What an index shows late is looked at again and again; none here does.
@@ -186,7 +234,10 @@ pub async fn perform_all(deps: &muster_jobs::Deps, recorder: &Recorder, jobs: Ve
             return;
         }
         let (clock, waited) = (Arc::clone(&deps.clock), waited);
-        let deps = muster_jobs::Deps { clock: Arc::new(move || clock().plus(waited)), ..deps.clone() };
+        let deps = muster_jobs::Deps {
+            clock: Arc::new(move || clock().plus(waited)),
+            ..deps.clone()
+        };
         let batch: Vec<_> = jobs.drain(..jobs.len().min(10)).collect();
         let failed = perform_within(&deps, &batch, LONG).await;
         jobs.extend(failed.into_iter().map(|position| batch[position].clone()));

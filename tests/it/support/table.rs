@@ -1,4 +1,5 @@
-//! The table as it lies, read past the store, and what has to be true of it whenever nothing is under way.
+//! The table as it lies, read past the store, and what has to be true of it whenever nothing is
+//! under way.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -12,13 +13,17 @@ pub type Item = HashMap<String, AttributeValue>;
 
 /// An item's text, or the empty one.
 pub fn text<'i>(item: &'i Item, attribute: &str) -> &'i str {
-    item.get(attribute).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
+    item.get(attribute)
+        .and_then(|value| value.as_s().ok())
+        .map_or("", String::as_str)
 }
 
 /// An item's number.
 pub fn number(item: &Item, attribute: &str) -> i64 {
     let number = item.get(attribute).and_then(|value| value.as_n().ok());
-    number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no {attribute} in {item:?}"))
+    number
+        .and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("no {attribute} in {item:?}"))
 }
 
 /// A membership, or the counters of a user who is not a member.
@@ -55,17 +60,33 @@ pub struct Table {
 impl Table {
     pub fn of(org: &Organization) -> Self {
         let client = Client::from_conf(direct::client_config(&org.stack).build());
-        Self { client, table: org.stack.table.clone(), org: org.id.as_str().to_owned() }
+        Self {
+            client,
+            table: org.stack.table.clone(),
+            org: org.id.as_str().to_owned(),
+        }
     }
 
     /// Sets a number of a team's item.
     pub async fn set_number(&self, team: &str, attribute: &str, number: i64) {
-        self.set(format!("ORG#{}", self.org), format!("TEAM#{team}"), attribute, number).await;
+        self.set(
+            format!("ORG#{}", self.org),
+            format!("TEAM#{team}"),
+            attribute,
+            number,
+        )
+        .await;
     }
 
     /// Sets a number of a team's load.
     pub async fn set_load_number(&self, team: &str, attribute: &str, number: i64) {
-        self.set(format!("ORG#{}#TEAM#{team}", self.org), "LOAD".to_owned(), attribute, number).await;
+        self.set(
+            format!("ORG#{}#TEAM#{team}", self.org),
+            "LOAD".to_owned(),
+            attribute,
+            number,
+        )
+        .await;
     }
 
     async fn set(&self, pk: String, sk: String, attribute: &str, number: i64) {
@@ -83,8 +104,8 @@ impl Table {
             .expect("the item is there");
     }
 
-    /// Reads everything of the organization but its users, tickets and credentials. It scans the table, and so finds tombstones and
-    /// items of teams that never existed.
+    /// Reads everything of the organization but its users, tickets and credentials. It scans the
+    /// table, and so finds tombstones and items of teams that never existed.
     async fn everything(&self) -> Contents {
         let (own, [teams, users]) = self.prefixes();
         let scan = self
@@ -92,12 +113,19 @@ impl Table {
             .scan()
             .table_name(&self.table)
             .consistent_read(true)
-            .filter_expression("pk = :own OR pk = :names OR begins_with(pk, :teams) OR begins_with(pk, :users)")
+            .filter_expression(
+                "pk = :own OR pk = :names OR begins_with(pk, :teams) OR begins_with(pk, :users)",
+            )
             .expression_attribute_values(":names", AttributeValue::S(format!("{own}#NAMES")))
             .expression_attribute_values(":own", AttributeValue::S(own))
             .expression_attribute_values(":teams", AttributeValue::S(teams))
             .expression_attribute_values(":users", AttributeValue::S(users));
-        let items = scan.into_paginator().items().send().collect::<Result<_, _>>().await;
+        let items = scan
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await;
         self.sorted(items.expect("the table can be read"))
     }
 
@@ -111,8 +139,12 @@ impl Table {
         let (own, [teams, _]) = self.prefixes();
         let mut items = self.query(&own).await;
         items.extend(self.query(&format!("{own}#NAMES")).await);
-        let present = items.iter().filter_map(|item| text(item, "sk").strip_prefix("TEAM#").map(str::to_owned));
-        let partitions: BTreeSet<_> = present.chain(deleted.iter().map(|&team| team.to_owned())).collect();
+        let present = items
+            .iter()
+            .filter_map(|item| text(item, "sk").strip_prefix("TEAM#").map(str::to_owned));
+        let partitions: BTreeSet<_> = present
+            .chain(deleted.iter().map(|&team| team.to_owned()))
+            .collect();
         for team in partitions {
             items.extend(self.query(&format!("{teams}{team}")).await);
         }
@@ -134,7 +166,12 @@ impl Table {
             .consistent_read(true)
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()));
-        let items = query.into_paginator().items().send().collect::<Result<_, _>>().await;
+        let items = query
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await;
         items.expect("the table can be read")
     }
 
@@ -146,7 +183,9 @@ impl Table {
             match pk.strip_prefix(&teams) {
                 Some(team) => contents.add_of_team(team, &sk, item),
                 None if pk.starts_with(&users) => {
-                    let led = sk.strip_prefix("LEAD#").map(|team| (pk[users.len()..].to_owned(), team.to_owned()));
+                    let led = sk
+                        .strip_prefix("LEAD#")
+                        .map(|team| (pk[users.len()..].to_owned(), team.to_owned()));
                     contents.leads.extend(led);
                 }
                 None => contents.add_own(&sk, item),
@@ -170,7 +209,11 @@ impl Contents {
                     (None, Some(user)) => (&mut self.pasts, user),
                     (None, None) => panic!("an item of no known kind: {item:?}"),
                 };
-                list.push(Membership { team: team.to_owned(), user: user.to_owned(), item });
+                list.push(Membership {
+                    team: team.to_owned(),
+                    user: user.to_owned(),
+                    item,
+                });
             }
         }
     }
@@ -180,8 +223,11 @@ impl Contents {
         if sk == "ORG" {
             self.team_count = number(&item, "team_count");
         } else if sk.starts_with("NAME") {
-            let name = sk.strip_prefix("NAME#").unwrap_or_else(|| text(&item, "folded"));
-            self.claims.insert(name.to_owned(), text(&item, "team_id").to_owned());
+            let name = sk
+                .strip_prefix("NAME#")
+                .unwrap_or_else(|| text(&item, "folded"));
+            self.claims
+                .insert(name.to_owned(), text(&item, "team_id").to_owned());
         } else if let Some(team) = sk.strip_prefix("TEAM#") {
             self.teams.insert(team.to_owned(), item);
         } else {
@@ -191,22 +237,35 @@ impl Contents {
 
     /// The users who are in a team, by id.
     pub fn members(&self, team: &str) -> BTreeSet<String> {
-        let present = self.memberships.iter().filter(|membership| membership.team == team);
+        let present = self
+            .memberships
+            .iter()
+            .filter(|membership| membership.team == team);
         present.map(|membership| membership.user.clone()).collect()
     }
 
     /// Those of them who have skills.
     pub fn skilled(&self, team: &str) -> BTreeSet<String> {
         let skilled = |membership: &&Membership| {
-            let skills = membership.item.get("skills").and_then(|skills| skills.as_l().ok());
+            let skills = membership
+                .item
+                .get("skills")
+                .and_then(|skills| skills.as_l().ok());
             membership.team == team && skills.is_some_and(|skills| !skills.is_empty())
         };
-        self.memberships.iter().filter(skilled).map(|membership| membership.user.clone()).collect()
+        self.memberships
+            .iter()
+            .filter(skilled)
+            .map(|membership| membership.user.clone())
+            .collect()
     }
 
     /// The teams with this name.
     pub fn named(&self, name: &str) -> Vec<String> {
-        let named = self.teams.iter().filter(|(_, item)| text(item, "name") == name);
+        let named = self
+            .teams
+            .iter()
+            .filter(|(_, item)| text(item, "name") == name);
         named.map(|(team, _)| team.clone()).collect()
     }
 
@@ -214,8 +273,15 @@ impl Contents {
     pub fn assert_sound(&self) {
         let teams: BTreeSet<_> = self.teams.keys().collect();
         assert_eq!(teams, self.loads.keys().collect(), "teams and their loads");
-        assert!(self.gone.keys().all(|team| !self.teams.contains_key(team)), "a team is there or gone");
-        assert_eq!(usize::try_from(self.team_count), Ok(self.teams.len()), "the organization's count of teams");
+        assert!(
+            self.gone.keys().all(|team| !self.teams.contains_key(team)),
+            "a team is there or gone"
+        );
+        assert_eq!(
+            usize::try_from(self.team_count),
+            Ok(self.teams.len()),
+            "the organization's count of teams"
+        );
         let names: BTreeSet<(String, &str)> = self
             .teams
             .iter()
@@ -224,18 +290,35 @@ impl Contents {
                 (name.folded().as_str().to_owned(), team.as_str())
             })
             .collect();
-        let claims = self.claims.iter().map(|(name, team)| (name.clone(), team.as_str())).collect();
+        let claims = self
+            .claims
+            .iter()
+            .map(|(name, team)| (name.clone(), team.as_str()))
+            .collect();
         assert_eq!(names, claims, "names of teams and claims on names");
         for (team, item) in &self.teams {
             let members = self.members(team).len();
-            assert_eq!(usize::try_from(number(item, "member_count")), Ok(members), "member_count of {team}");
-            let is_eligible = |one: &&Membership| one.team == *team && text(&one.item, "status") == "active";
+            assert_eq!(
+                usize::try_from(number(item, "member_count")),
+                Ok(members),
+                "member_count of {team}"
+            );
+            let is_eligible =
+                |one: &&Membership| one.team == *team && text(&one.item, "status") == "active";
             let eligible = self.memberships.iter().filter(is_eligible).count();
-            assert_eq!(usize::try_from(number(&self.loads[team], "eligible")), Ok(eligible), "eligible of {team}");
+            assert_eq!(
+                usize::try_from(number(&self.loads[team], "eligible")),
+                Ok(eligible),
+                "eligible of {team}"
+            );
         }
         for past in &self.pasts {
             let is_member = self.members(&past.team).contains(&past.user);
-            assert!(!is_member, "{} is a member and a former member of {}", past.user, past.team);
+            assert!(
+                !is_member,
+                "{} is a member and a former member of {}",
+                past.user, past.team
+            );
         }
         for Membership { team, user, .. } in self.memberships.iter().chain(&self.pasts) {
             let known = self.teams.contains_key(team) || self.gone.contains_key(team);
@@ -248,41 +331,74 @@ impl Contents {
 pub async fn assert_sound(org: &Organization) -> Contents {
     let contents = Table::of(org).everything().await;
     contents.assert_sound();
-    let led = contents.teams.iter().filter(|(_, item)| item.contains_key("lead_id"));
-    let led: BTreeSet<_> = led.map(|(team, item)| (text(item, "lead_id").to_owned(), team.clone())).collect();
+    let led = contents
+        .teams
+        .iter()
+        .filter(|(_, item)| item.contains_key("lead_id"));
+    let led: BTreeSet<_> = led
+        .map(|(team, item)| (text(item, "lead_id").to_owned(), team.clone()))
+        .collect();
     assert_eq!(contents.leads, led, "items of leads");
 
     let mut listed = BTreeMap::new();
     for page in 1.. {
-        let answer = org.itsm.get(&format!("/v1/teams?limit=7&page={page}")).await;
+        let answer = org
+            .itsm
+            .get(&format!("/v1/teams?limit=7&page={page}"))
+            .await;
         assert_eq!(answer.status, 200, "{answer}");
         let pagination = &answer.json["meta"]["pagination"];
         assert_eq!(pagination["total"], contents.teams.len(), "{answer}");
         for team in answer.json["data"].as_array().expect("a list") {
-            let id = team["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("an id").to_owned();
-            assert!(listed.insert(id, team.clone()).is_none(), "{team} is on two pages");
+            let id = team["id"]
+                .as_str()
+                .and_then(|id| id.strip_prefix("team_"))
+                .expect("an id")
+                .to_owned();
+            assert!(
+                listed.insert(id, team.clone()).is_none(),
+                "{team} is on two pages"
+            );
         }
         if pagination["hasMore"] == Value::Bool(false) {
             break;
         }
     }
-    assert!(listed.keys().eq(contents.teams.keys()), "listed over ITSM: {:?}", listed.keys());
+    assert!(
+        listed.keys().eq(contents.teams.keys()),
+        "listed over ITSM: {:?}",
+        listed.keys()
+    );
 
     let mut listed_bare = Vec::new();
     for skip in (0..).step_by(7) {
-        let answer = org.toptickets.get(&format!("/v1/teams?limit=7&skip={skip}")).await;
+        let answer = org
+            .toptickets
+            .get(&format!("/v1/teams?limit=7&skip={skip}"))
+            .await;
         let page = answer.json.as_array().expect("a list");
-        listed_bare.extend(page.iter().map(|team| team["id"].as_str().expect("an id").to_owned()));
+        listed_bare.extend(
+            page.iter()
+                .map(|team| team["id"].as_str().expect("an id").to_owned()),
+        );
         if page.len() < 7 {
             break;
         }
     }
-    assert!(listed_bare.iter().eq(contents.teams.keys()), "listed over TopTickets: {listed_bare:?}");
+    assert!(
+        listed_bare.iter().eq(contents.teams.keys()),
+        "listed over TopTickets: {listed_bare:?}"
+    );
 
     for (id, item) in &contents.teams {
         let bare = org.toptickets.get(&format!("/v1/teams/{id}")).await;
-        let shown = bare.json["members"].as_array().unwrap_or_else(|| panic!("a team is shown: {bare}"));
-        let shown: BTreeSet<_> = shown.iter().map(|user| user["id"].as_str().unwrap_or_default().to_owned()).collect();
+        let shown = bare.json["members"]
+            .as_array()
+            .unwrap_or_else(|| panic!("a team is shown: {bare}"));
+        let shown: BTreeSet<_> = shown
+            .iter()
+            .map(|user| user["id"].as_str().unwrap_or_default().to_owned())
+            .collect();
         assert_eq!(shown, contents.members(id), "members of {id}");
         assert_eq!(bare.json["name"], text(item, "name"), "name of {id}");
         assert_eq!(listed[id]["member_count"], shown.len(), "{}", listed[id]);

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Organization, bare};
 
-/// A ticket's item without its keys: assigned by rotation to a user, who was the only eligible member.
+/// A ticket's item without its keys: assigned by rotation to a user, who was the only eligible
+/// member.
 pub fn assigned(team: &str, user: &User, decided_at_millis: i64) -> Value {
     json!({
         "rev": 1,
@@ -55,13 +56,27 @@ pub fn waiting(team: &str, decided_at_millis: i64) -> Value {
 /// The key under which the index has a ticket.
 fn indexed(org: &Organization, id: &str, ticket: &Value) -> Option<(String, String)> {
     let team = ticket["team_id"].as_str().unwrap_or_default();
-    let decided_at = ticket["decision"]["decided_at"].as_i64().expect("a decision has a time");
-    let rank = ["critical", "high", "medium", "low"].iter().position(|priority| ticket["priority"] == *priority);
-    let urgency = format!("{}#{:015}#{id}", rank.expect("a priority"), ticket["created_at"].as_i64().expect("a time"));
+    let decided_at = ticket["decision"]["decided_at"]
+        .as_i64()
+        .expect("a decision has a time");
+    let rank = ["critical", "high", "medium", "low"]
+        .iter()
+        .position(|priority| ticket["priority"] == *priority);
+    let urgency = format!(
+        "{}#{:015}#{id}",
+        rank.expect("a priority"),
+        ticket["created_at"].as_i64().expect("a time")
+    );
     match ticket["state"].as_str().expect("a ticket has a state") {
-        "assigned" => Some((format!("ORG#{}#TEAM#{team}#OPEN", org.id), format!("{decided_at:015}#{id}"))),
+        "assigned" => Some((
+            format!("ORG#{}#TEAM#{team}#OPEN", org.id),
+            format!("{decided_at:015}#{id}"),
+        )),
         "waiting" => Some((format!("ORG#{}#TEAM#{team}#WAITING", org.id), urgency)),
-        "unrouted" => Some((format!("ORG#{}#UNROUTED", org.id), format!("{urgency}#{:016x}", u64::MAX))),
+        "unrouted" => Some((
+            format!("ORG#{}#UNROUTED", org.id),
+            format!("{urgency}#{:016x}", u64::MAX),
+        )),
         _ => None,
     }
 }
@@ -74,15 +89,23 @@ impl Organization {
 
     /// The same, found by the index as what it was.
     pub async fn put_ticket_indexed_as(&self, id: &str, ticket: &Value, was: &Value) {
-        let AttributeValue::M(mut item) = attribute(ticket) else { panic!("no item: {ticket}") };
-        let mut key = |name: &str, text: String| item.insert(name.to_owned(), AttributeValue::S(text));
+        let AttributeValue::M(mut item) = attribute(ticket) else {
+            panic!("no item: {ticket}")
+        };
+        let mut key =
+            |name: &str, text: String| item.insert(name.to_owned(), AttributeValue::S(text));
         key("pk", format!("ORG#{}#TICKET#{id}", self.id));
         key("sk", "TICKET".to_owned());
         if let Some((gsi1pk, gsi1sk)) = indexed(self, id, was) {
             key("gsi1pk", gsi1pk);
             key("gsi1sk", gsi1sk);
         }
-        let put = self.stack.dynamodb().put_item().table_name(&self.stack.table).set_item(Some(item));
+        let put = self
+            .stack
+            .dynamodb()
+            .put_item()
+            .table_name(&self.stack.table)
+            .set_item(Some(item));
         put.send().await.expect("an item can be written");
     }
 }
@@ -96,7 +119,9 @@ fn attribute(value: &Value) -> AttributeValue {
         Value::String(text) => AttributeValue::S(text.clone()),
         Value::Array(items) => AttributeValue::L(items.iter().map(attribute).collect()),
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| (name.clone(), attribute(value)));
+            let fields = fields
+                .iter()
+                .map(|(name, value)| (name.clone(), attribute(value)));
             AttributeValue::M(fields.collect::<HashMap<_, _>>())
         }
     }

@@ -28,7 +28,10 @@ struct Written(Arc<Mutex<String>>);
 
 impl Written {
     fn push(&self, text: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_str(text);
     }
 }
 
@@ -61,22 +64,42 @@ impl Listener {
             .with_writer(move || lines.clone())
             .set_default();
         let write_metrics = move |line: &str| metrics.push(&format!("{line}\n"));
-        let deployment = Deployment { stack: "test".to_owned(), version: "7".to_owned(), level: "INFO" };
+        let deployment = Deployment {
+            stack: "test".to_owned(),
+            version: "7".to_owned(),
+            level: "INFO",
+        };
         let telemetry = Telemetry::new(function, Some(deployment), daemon, write_metrics);
-        Self { written, telemetry, _guard: guard }
+        Self {
+            written,
+            telemetry,
+            _guard: guard,
+        }
     }
 
     /// Has something run as an invocation, which is traced or not. Gives its request id too.
     pub async fn invoke<F: Future>(&self, is_sampled: bool, run: F) -> (String, F::Output) {
         let mut context = Context::default();
         context.request_id = Uuid::new_v4().to_string();
-        context.xray_trace_id = Some(format!("Root={ROOT};Parent={PARENT};Sampled={}", u8::from(is_sampled)));
-        (context.request_id.clone(), self.telemetry.invocation(&context).observe(run).await)
+        context.xray_trace_id = Some(format!(
+            "Root={ROOT};Parent={PARENT};Sampled={}",
+            u8::from(is_sampled)
+        ));
+        (
+            context.request_id.clone(),
+            self.telemetry.invocation(&context).observe(run).await,
+        )
     }
 
     /// What was written since this was last asked.
     pub fn text(&self) -> String {
-        std::mem::take(&mut *self.written.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(
+            &mut *self
+                .written
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// The same, line by line: of the log, and of metrics.
@@ -87,8 +110,11 @@ impl Listener {
 
 /// Lines of the log and of metrics, every one an object, and as its format has it.
 pub fn lines(text: &str) -> (Vec<Value>, Vec<Value>) {
-    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")));
-    let (metrics, log): (Vec<Value>, Vec<Value>) = lines.partition(|line: &Value| line.get("_aws").is_some());
+    let lines = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")));
+    let (metrics, log): (Vec<Value>, Vec<Value>) =
+        lines.partition(|line: &Value| line.get("_aws").is_some());
     for line in &log {
         for field in ["timestamp", "level", "message"] {
             assert!(line[field].is_string(), "{field} of {line}");
@@ -102,7 +128,9 @@ pub fn lines(text: &str) -> (Vec<Value>, Vec<Value>) {
 fn assert_embedded(line: &Value) {
     assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
     let members: BTreeSet<&String> = line.as_object().expect("an object").keys().collect();
-    let directives = line["_aws"]["CloudWatchMetrics"].as_array().expect("a list");
+    let directives = line["_aws"]["CloudWatchMetrics"]
+        .as_array()
+        .expect("a list");
     assert!(!directives.is_empty(), "{line}");
     let mut names = BTreeSet::new();
     for directive in directives {
@@ -114,16 +142,27 @@ fn assert_embedded(line: &Value) {
             let set = set.as_array().expect("a list");
             assert!(set.len() <= 30, "{line}");
             for dimension in set {
-                let value = line[dimension.as_str().expect("a name")].as_str().expect("a dimension's value is a text");
-                assert!((1..=1024).contains(&value.len()) && value.is_ascii(), "{dimension} of {line}");
+                let value = line[dimension.as_str().expect("a name")]
+                    .as_str()
+                    .expect("a dimension's value is a text");
+                assert!(
+                    (1..=1024).contains(&value.len()) && value.is_ascii(),
+                    "{dimension} of {line}"
+                );
             }
         }
         let metrics = directive["Metrics"].as_array().expect("a list");
         assert!((1..=100).contains(&metrics.len()), "{line}");
         for metric in metrics {
             let name = metric["Name"].as_str().expect("a name");
-            assert!(members.contains(&name.to_owned()) && line[name].is_number(), "{name} of {line}");
-            assert!(["Count", "Milliseconds"].contains(&metric["Unit"].as_str().expect("a unit")), "{line}");
+            assert!(
+                members.contains(&name.to_owned()) && line[name].is_number(),
+                "{name} of {line}"
+            );
+            assert!(
+                ["Count", "Milliseconds"].contains(&metric["Unit"].as_str().expect("a unit")),
+                "{line}"
+            );
             assert!(names.insert(name), "{name} is counted twice: {line}");
         }
     }
@@ -136,7 +175,9 @@ pub struct Xray(UdpSocket);
 impl Xray {
     pub fn listen() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
-        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a time");
+        socket
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("a time");
         Self(socket)
     }
 

@@ -23,7 +23,12 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
     let xray = Xray::listen();
     let daemon = Daemon::at(&xray.address()).expect("an address");
     let listener = Listener::to("teams", "info", Some(daemon));
-    let get = Invocation::new(org.itsm.token(), Method::GET, format!("/v1/teams/{team}"), None);
+    let get = Invocation::new(
+        org.itsm.token(),
+        Method::GET,
+        format!("/v1/teams/{team}"),
+        None,
+    );
 
     let (_, answer) = listener.invoke(false, get.call(&deps)).await;
     assert_eq!(answer.status, 200, "{answer}");
@@ -39,31 +44,63 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
     assert_eq!(answer.status, 200, "{answer}");
     let calls: Vec<Value> = (0..3).map(|_| xray.next()).collect();
     assert!(xray.is_silent());
-    let mut operations: Vec<_> = calls.iter().filter_map(|call| call["aws"]["operation"].as_str()).collect();
+    let mut operations: Vec<_> = calls
+        .iter()
+        .filter_map(|call| call["aws"]["operation"].as_str())
+        .collect();
     operations.sort_unstable();
     assert_eq!(operations, ["GetItem", "Query", "Query"]);
     let mut ids = BTreeSet::new();
     for call in &calls {
-        let told = ["trace_id", "parent_id", "type", "namespace", "name"].map(|field| call[field].as_str());
-        assert_eq!(told, [ROOT, PARENT, "subsegment", "aws", "DynamoDB"].map(Some), "{call}");
+        let told = ["trace_id", "parent_id", "type", "namespace", "name"]
+            .map(|field| call[field].as_str());
+        assert_eq!(
+            told,
+            [ROOT, PARENT, "subsegment", "aws", "DynamoDB"].map(Some),
+            "{call}"
+        );
         assert_eq!(call["aws"]["table_name"], stack.table.as_str());
         let id = call["id"].as_str().expect("an id");
-        assert!(id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && ids.insert(id), "{call}");
-        let [start, end] = ["start_time", "end_time"].map(|field| call[field].as_f64().expect("a time"));
+        assert!(
+            id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && ids.insert(id),
+            "{call}"
+        );
+        let [start, end] =
+            ["start_time", "end_time"].map(|field| call[field].as_f64().expect("a time"));
         assert!(start <= end, "{call}");
         assert_eq!(call["fault"], false);
     }
-    let throttled: Vec<_> = calls.iter().filter(|call| call["throttle"] == true).collect();
+    let throttled: Vec<_> = calls
+        .iter()
+        .filter(|call| call["throttle"] == true)
+        .collect();
     assert_eq!(throttled.len(), 1, "{calls:?}");
-    assert_eq!((&throttled[0]["error"], &throttled[0]["http"]["response"]["status"]), (&json!(true), &json!(400)));
+    assert_eq!(
+        (
+            &throttled[0]["error"],
+            &throttled[0]["http"]["response"]["status"]
+        ),
+        (&json!(true), &json!(400))
+    );
 
     // Nobody answers.
     script.always(READS, Fault::Refused);
-    let (_, answer) =
-        listener.invoke(true, Invocation { time: std::time::Duration::from_millis(1_500), ..get }.call(&deps)).await;
+    let (_, answer) = listener
+        .invoke(
+            true,
+            Invocation {
+                time: std::time::Duration::from_millis(1_500),
+                ..get
+            }
+            .call(&deps),
+        )
+        .await;
     assert_eq!(answer.status, 503, "{answer}");
     let call = xray.next();
-    assert_eq!([&call["fault"], &call["error"], &call["throttle"]], [&json!(true), &json!(false), &json!(false)]);
+    assert_eq!(
+        [&call["fault"], &call["error"], &call["throttle"]],
+        [&json!(true), &json!(false), &json!(false)]
+    );
     assert_eq!(call.get("http"), None);
 }
 
@@ -79,7 +116,10 @@ async fn a_call_is_a_line_for_whoever_debugs() {
     let (request_id, answer) = listener.invoke(false, list.call(&deps)).await;
     assert_eq!(answer.status, 200, "{answer}");
     let (log, _) = listener.lines();
-    let calls: Vec<_> = log.iter().filter(|line| line["message"] == "called").collect();
+    let calls: Vec<_> = log
+        .iter()
+        .filter(|line| line["message"] == "called")
+        .collect();
     // The report of the key's first request stands beside the others, in any place.
     let counts = |call: &&Value| call["operation"] == "UpdateItem";
     assert_eq!(calls.iter().copied().filter(counts).count(), 1, "{calls:?}");
@@ -90,10 +130,23 @@ async fn a_call_is_a_line_for_whoever_debugs() {
         .map(|call| (call["operation"].as_str(), call["error"].as_str()))
         .collect();
     let key = (Some("GetItem"), None);
-    assert_eq!(said, [key, (Some("Query"), Some("ThrottlingException")), (Some("Query"), None)]);
+    assert_eq!(
+        said,
+        [
+            key,
+            (Some("Query"), Some("ThrottlingException")),
+            (Some("Query"), None)
+        ]
+    );
     for call in calls {
-        assert_eq!([&call["service"], &call["table"]], [&json!("DynamoDB"), &json!(stack.table)]);
+        assert_eq!(
+            [&call["service"], &call["table"]],
+            [&json!("DynamoDB"), &json!(stack.table)]
+        );
         assert_eq!(call["requestId"], request_id);
-        assert!(call["milliseconds"].is_f64() && call["status"].is_u64(), "{call}");
+        assert!(
+            call["milliseconds"].is_f64() && call["status"].is_u64(),
+            "{call}"
+        );
     }
 }

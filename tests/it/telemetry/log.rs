@@ -3,7 +3,9 @@
 use std::{sync::mpsc, thread, time::Duration};
 
 use lambda_runtime::LambdaEvent;
-use muster::{bucket::Bucket, bus::Bus, domain::OrganizationId, jobs::JobQueues, queue::Queue, telemetry};
+use muster::{
+    bucket::Bucket, bus::Bus, domain::OrganizationId, jobs::JobQueues, queue::Queue, telemetry,
+};
 use muster_changes::Deps;
 use muster_cli::{
     dev::{Data, LocalStack, Settings},
@@ -27,47 +29,81 @@ fn a_change_that_logs_holds_up_nobody() {
                 measured.retries += 1;
             });
         };
-        Runtime::new().expect("a runtime can be made").block_on(listener.invoke(false, told));
+        Runtime::new()
+            .expect("a runtime can be made")
+            .block_on(listener.invoke(false, told));
         sender.send(listener.lines()).expect("the test waits");
     });
-    let (log, metrics) = done.recv_timeout(Duration::from_mins(1)).expect("it comes to an end");
-    assert_eq!((&log[0]["message"], &log[0]["organization"]), (&json!("told in between"), &json!("acme")));
-    assert_eq!((&metrics[0]["Retries"], &metrics[0]["organization"]), (&json!(1), &json!("acme")));
+    let (log, metrics) = done
+        .recv_timeout(Duration::from_mins(1))
+        .expect("it comes to an end");
+    assert_eq!(
+        (&log[0]["message"], &log[0]["organization"]),
+        (&json!("told in between"), &json!("acme"))
+    );
+    assert_eq!(
+        (&metrics[0]["Retries"], &metrics[0]["organization"]),
+        (&json!(1), &json!("acme"))
+    );
 }
 
 /// The job queues at these URLs.
 fn job_queues(sqs: &aws_sdk_sqs::Client, url: impl Fn(&str) -> String) -> JobQueues {
     let queue = |name| Queue::new(sqs.clone(), url(name));
-    JobQueues { urgent: queue("jobs"), long: queue("long-jobs") }
+    JobQueues {
+        urgent: queue("jobs"),
+        long: queue("long-jobs"),
+    }
 }
 
-/// A batch of changes of which one cannot be read, while neither the bus nor the queue nor the bucket answers.
+/// A batch of changes of which one cannot be read, while neither the bus nor the queue nor the
+/// bucket answers.
 #[tokio::test]
 async fn what_comes_again_from_the_stream_has_its_causes() {
     let aws = emulator::sdk_config("http://127.0.0.1:1");
     let deps = Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
-        jobs: job_queues(&aws_sdk_sqs::Client::new(&aws), |name| format!("http://127.0.0.1:1/000000000000/{name}")),
+        jobs: job_queues(&aws_sdk_sqs::Client::new(&aws), |name| {
+            format!("http://127.0.0.1:1/000000000000/{name}")
+        }),
         failed_records: Bucket::new(&aws, "failed").expect("the configuration is complete"),
     };
     let listener = Listener::to("changes", "info", None);
     let mut event: Value =
-        serde_json::from_str(include_str!("../../../events/changes/team-created.json")).expect("an event is JSON");
+        serde_json::from_str(include_str!("../../../events/changes/team-created.json"))
+            .expect("an event is JSON");
     let records = event["Records"].as_array_mut().expect("a list");
-    let pk = records[0]["dynamodb"]["Keys"]["pk"]["S"].as_str().expect("a partition key");
+    let pk = records[0]["dynamodb"]["Keys"]["pk"]["S"]
+        .as_str()
+        .expect("a partition key");
     let organization = pk.strip_prefix("ORG#").expect("a team's item").to_owned();
     let mut unreadable = records[0].clone();
     unreadable["dynamodb"]["NewImage"] = json!({});
     records.push(unreadable);
     let event = serde_json::from_value(event).expect("the function takes it");
     let context = context(Duration::from_secs(2));
-    let (request_id, answer) =
-        listener.invoke(false, muster_changes::handle(LambdaEvent::new(event, context), &deps)).await;
+    let (request_id, answer) = listener
+        .invoke(
+            false,
+            muster_changes::handle(LambdaEvent::new(event, context), &deps),
+        )
+        .await;
     assert!(answer.is_err(), "{answer:?}");
     let [line] = <[Value; 1]>::try_from(listener.lines().0).expect("one line");
     let told = ["level", "message", "requestId"].map(|field| line[field].as_str());
-    assert_eq!(told, ["ERROR", "from this record on the stream has to come again", &request_id].map(Some));
-    assert_eq!(line["organization"], organization, "of the first that comes again");
+    assert_eq!(
+        told,
+        [
+            "ERROR",
+            "from this record on the stream has to come again",
+            &request_id
+        ]
+        .map(Some)
+    );
+    assert_eq!(
+        line["organization"], organization,
+        "of the first that comes again"
+    );
     let error = line["error"].as_str().expect("a cause");
     for cause in [
         "neither image) could not be put into the bucket: ",
@@ -81,25 +117,39 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
 /// A record that cannot be read, and a bucket that takes it.
 #[tokio::test]
 async fn record_set_aside_is_logged_and_counted() {
-    let stack = LocalStack::start(0, Data::Memory, Settings::default()).await.expect("a stack starts");
+    let stack = LocalStack::start(0, Data::Memory, Settings::default())
+        .await
+        .expect("a stack starts");
     let aws = emulator::sdk_config(&stack.aws_url);
     let deps = Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
-        jobs: job_queues(&aws_sdk_sqs::Client::new(&aws), |name| stack.queue_url(name)),
+        jobs: job_queues(&aws_sdk_sqs::Client::new(&aws), |name| {
+            stack.queue_url(name)
+        }),
         failed_records: Bucket::new(&aws, "failed-records").expect("the configuration is complete"),
     };
     let mut event: Value =
-        serde_json::from_str(include_str!("../../../events/changes/team-created.json")).expect("an event is JSON");
+        serde_json::from_str(include_str!("../../../events/changes/team-created.json"))
+            .expect("an event is JSON");
     event["Records"][0]["dynamodb"]["NewImage"] = json!({});
     let event = serde_json::from_value(event).expect("the function takes it");
     let listener = Listener::to("changes", "info", None);
-    let handled = muster_changes::handle(LambdaEvent::new(event, context(Duration::from_secs(20))), &deps);
+    let handled = muster_changes::handle(
+        LambdaEvent::new(event, context(Duration::from_secs(20))),
+        &deps,
+    );
     let (_, response) = listener.invoke(false, handled).await;
     assert!(response.is_ok(), "{response:?}");
     let (log, metrics) = listener.lines();
     let [line] = <[Value; 1]>::try_from(log).expect("one line");
-    assert_eq!((&line["level"], &line["message"]), (&json!("ERROR"), &json!("record set aside")));
-    assert_eq!(stack.failed_records.keys(), [line["object"].as_str().expect("a key")]);
+    assert_eq!(
+        (&line["level"], &line["message"]),
+        (&json!("ERROR"), &json!("record set aside"))
+    );
+    assert_eq!(
+        stack.failed_records.keys(),
+        [line["object"].as_str().expect("a key")]
+    );
     assert_eq!(metrics[0]["FailedRecords"], 1, "{metrics:?}");
     stack.stop().await.expect("the stack stops");
 }

@@ -1,4 +1,5 @@
-//! A function as Lambda runs it: a process that asks the runtime's API for events, and whose output is its log.
+//! A function as Lambda runs it: a process that asks the runtime's API for events, and whose output
+//! is its log.
 
 use std::{
     collections::VecDeque,
@@ -47,24 +48,41 @@ struct Api {
 }
 
 async fn next(State(api): State<Arc<Api>>) -> Response {
-    let event = api.events.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let event = api
+        .events
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .pop_front();
     let Some((id, trace, event)) = event else {
         api.is_done.notify_one();
         return std::future::pending().await;
     };
-    let deadline = Timestamp::now().plus(Duration::from_secs(10)).millis().to_string();
+    let deadline = Timestamp::now()
+        .plus(Duration::from_secs(10))
+        .millis()
+        .to_string();
     let headers = [
         ("lambda-runtime-aws-request-id", id.to_owned()),
         ("lambda-runtime-deadline-ms", deadline),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:000000000000:function:teams".to_owned()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:us-east-1:000000000000:function:teams".to_owned(),
+        ),
         ("lambda-runtime-trace-id", trace),
     ];
     (headers, event).into_response()
 }
 
-async fn answered(State(api): State<Arc<Api>>, Path((id, kind)): Path<(String, String)>, body: Bytes) -> StatusCode {
+async fn answered(
+    State(api): State<Arc<Api>>,
+    Path((id, kind)): Path<(String, String)>,
+    body: Bytes,
+) -> StatusCode {
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    api.answers.lock().unwrap_or_else(PoisonError::into_inner).push((id, kind, body));
+    api.answers
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push((id, kind, body));
     StatusCode::ACCEPTED
 }
 
@@ -92,11 +110,21 @@ struct Ran {
     answers: Vec<(String, String, Value)>,
 }
 
-/// Has the function answer events in a process of its own, which has these variables besides. It is a test that runs itself.
-async fn run(stack: &Stack, events: impl IntoIterator<Item = Event>, variables: &[(&str, &str)]) -> Ran {
+/// Has the function answer events in a process of its own, which has these variables besides. It is
+/// a test that runs itself.
+async fn run(
+    stack: &Stack,
+    events: impl IntoIterator<Item = Event>,
+    variables: &[(&str, &str)],
+) -> Ran {
     let api = Arc::new(Api::default());
-    api.events.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
+    api.events
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend(events);
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("some port is free");
     let address = listener.local_addr().expect("it is bound").to_string();
     let app = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
@@ -105,7 +133,10 @@ async fn run(stack: &Stack, events: impl IntoIterator<Item = Event>, variables: 
     let serving = tokio::spawn(async move { axum::serve(listener, app).await });
 
     let mut function = Command::new(env::current_exe().expect("this test"))
-        .args(["--exact", "telemetry::process::all_that_a_process_writes_is_json_lines_of_its_invocations"])
+        .args([
+            "--exact",
+            "telemetry::process::all_that_a_process_writes_is_json_lines_of_its_invocations",
+        ])
         .args(["--nocapture", "--test-threads=2"])
         .env_clear()
         .envs([
@@ -127,19 +158,31 @@ async fn run(stack: &Stack, events: impl IntoIterator<Item = Event>, variables: 
         .spawn()
         .expect("this test runs");
     // Read as it is written: a full pipe would hold up the function.
-    let (mut stdout, mut stderr) = (function.stdout.take().expect("piped"), function.stderr.take().expect("piped"));
+    let (mut stdout, mut stderr) = (
+        function.stdout.take().expect("piped"),
+        function.stderr.take().expect("piped"),
+    );
     let reading = tokio::spawn(async move {
         let (mut output, mut errors) = (String::new(), String::new());
-        let read = tokio::join!(stdout.read_to_string(&mut output), stderr.read_to_string(&mut errors));
+        let read = tokio::join!(
+            stdout.read_to_string(&mut output),
+            stderr.read_to_string(&mut errors)
+        );
         assert!(matches!(read, (Ok(_), Ok(_))), "no text: {read:?}");
         (output, errors)
     });
-    tokio::time::timeout(Duration::from_mins(1), api.is_done.notified()).await.expect("all is answered");
+    tokio::time::timeout(Duration::from_mins(1), api.is_done.notified())
+        .await
+        .expect("all is answered");
     function.kill().await.expect("it was running");
     serving.abort();
     let (output, errors) = reading.await.expect("a text each");
     let answers = std::mem::take(&mut *api.answers.lock().unwrap_or_else(PoisonError::into_inner));
-    Ran { output, errors, answers }
+    Ran {
+        output,
+        errors,
+        answers,
+    }
 }
 
 /// This test runs itself once more, as the function.
@@ -152,46 +195,119 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
     let org = stack.organization().await;
     let (token, stray) = (org.itsm.token(), stray_key(muster::domain::KeyKind::TtLive));
     let trace = |n: usize, sampled: u8| (format!("1-5759e988-{n:024x}"), sampled);
-    let header = |(root, sampled): (String, u8)| format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}");
+    let header = |(root, sampled): (String, u8)| {
+        format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}")
+    };
     let events = [
         ("good", header(trace(1, 0)), event(token, "/v1/teams")),
         ("sampled", header(trace(2, 1)), event(token, "/v1/teams")),
         ("stray", header(trace(3, 0)), event(&stray, "/v1/teams")),
         ("panics", header(trace(4, 0)), event(token, "/panic")),
-        ("strange", header(trace(5, 0)), json!({ "token": token }).to_string()),
+        (
+            "strange",
+            header(trace(5, 0)),
+            json!({ "token": token }).to_string(),
+        ),
         ("again", header(trace(6, 0)), event(token, "/v1/teams")),
     ];
     let xray = Xray::listen();
-    let Ran { output, errors, answers } = run(&stack, events, &[("AWS_XRAY_DAEMON_ADDRESS", &xray.address())]).await;
+    let Ran {
+        output,
+        errors,
+        answers,
+    } = run(
+        &stack,
+        events,
+        &[("AWS_XRAY_DAEMON_ADDRESS", &xray.address())],
+    )
+    .await;
 
     for secret in [token, &stray, SECRET] {
-        assert!(!output.contains(secret) && !errors.contains(secret), "{output}{errors}");
+        assert!(
+            !output.contains(secret) && !errors.contains(secret),
+            "{output}{errors}"
+        );
     }
     assert_eq!(errors, "");
     // What the test's own harness says is no function's.
-    let output: String = output.split_inclusive('\n').filter(|line| line.starts_with('{')).collect();
+    let output: String = output
+        .split_inclusive('\n')
+        .filter(|line| line.starts_with('{'))
+        .collect();
     let (log, metrics) = lines(&output);
-    let told: Vec<_> = metrics.iter().map(|line| (line["requestId"].as_str(), line["status"].as_u64())).collect();
-    let expected = [("good", Some(200)), ("sampled", Some(200)), ("stray", Some(401)), ("again", Some(200))];
-    assert_eq!(told, expected.map(|(id, status)| (Some(id), status)), "{output}");
-    let cold: Vec<_> = metrics.iter().map(|line| line.get("ColdStart").is_some()).collect();
+    let told: Vec<_> = metrics
+        .iter()
+        .map(|line| (line["requestId"].as_str(), line["status"].as_u64()))
+        .collect();
+    let expected = [
+        ("good", Some(200)),
+        ("sampled", Some(200)),
+        ("stray", Some(401)),
+        ("again", Some(200)),
+    ];
+    assert_eq!(
+        told,
+        expected.map(|(id, status)| (Some(id), status)),
+        "{output}"
+    );
+    let cold: Vec<_> = metrics
+        .iter()
+        .map(|line| line.get("ColdStart").is_some())
+        .collect();
     assert_eq!(cold, [true, false, false, false]);
-    assert!(metrics.iter().all(|line| line["Stack"] == "helpdesk" && line["Function"] == "teams"), "{output}");
+    assert!(
+        metrics
+            .iter()
+            .all(|line| line["Stack"] == "helpdesk" && line["Function"] == "teams"),
+        "{output}"
+    );
 
     // One line for each that failed, with where it belongs.
-    let told: Vec<_> = log.iter().map(|line| (line["requestId"].as_str(), line["traceId"].as_str())).collect();
+    let told: Vec<_> = log
+        .iter()
+        .map(|line| (line["requestId"].as_str(), line["traceId"].as_str()))
+        .collect();
     let (fourth, fifth) = (trace(4, 0).0, trace(5, 0).0);
-    assert_eq!(told, [(Some("panics"), Some(&*fourth)), (Some("strange"), Some(&*fifth))], "{output}");
+    assert_eq!(
+        told,
+        [
+            (Some("panics"), Some(&*fourth)),
+            (Some("strange"), Some(&*fifth))
+        ],
+        "{output}"
+    );
     assert_eq!(log[0]["message"], "panicked");
-    assert!(log[0]["location"].as_str().is_some_and(|location| location.contains("process.rs")), "{output}");
+    assert!(
+        log[0]["location"]
+            .as_str()
+            .is_some_and(|location| location.contains("process.rs")),
+        "{output}"
+    );
 
-    let kinds: Vec<_> = answers.iter().map(|(id, kind, _)| (id.as_str(), kind.as_str())).collect();
+    let kinds: Vec<_> = answers
+        .iter()
+        .map(|(id, kind, _)| (id.as_str(), kind.as_str()))
+        .collect();
     let ok = ["good", "sampled", "stray"].map(|id| (id, "response"));
-    assert_eq!(kinds, [&ok[..], &[("panics", "error"), ("strange", "error"), ("again", "response")]].concat());
+    assert_eq!(
+        kinds,
+        [
+            &ok[..],
+            &[
+                ("panics", "error"),
+                ("strange", "error"),
+                ("again", "response")
+            ]
+        ]
+        .concat()
+    );
 
     let call = xray.next();
     assert_eq!(call["trace_id"], trace(2, 1).0);
-    assert_eq!((&call["name"], &call["aws"]["table_name"]), (&json!("DynamoDB"), &json!(stack.table)));
+    assert_eq!(
+        (&call["name"], &call["aws"]["table_name"]),
+        (&json!("DynamoDB"), &json!(stack.table))
+    );
 }
 
 /// The runtime and the SDK are at work only here, and have the most to say.
@@ -204,33 +320,56 @@ async fn no_level_of_lambdas_has_a_process_write_a_credential() {
         let events = [
             ("good", String::new(), event(org.itsm.token(), "/v1/teams")),
             ("stray", String::new(), event(&stray, "/v1/teams")),
-            ("strange", String::new(), json!({ "token": stray }).to_string()),
+            (
+                "strange",
+                String::new(),
+                json!({ "token": stray }).to_string(),
+            ),
         ];
-        let Ran { output, errors, answers } = run(&stack, events, &[("AWS_LAMBDA_LOG_LEVEL", level)]).await;
+        let Ran {
+            output,
+            errors,
+            answers,
+        } = run(&stack, events, &[("AWS_LAMBDA_LOG_LEVEL", level)]).await;
         assert_eq!(answers.len(), 3);
         for told in ["called", "lambda_runtime", "aws_smithy_runtime"] {
-            assert!(output.contains(told), "{level} is not told of {told}: {output}");
+            assert!(
+                output.contains(told),
+                "{level} is not told of {told}: {output}"
+            );
         }
         for secret in [org.itsm.token(), &stray, SECRET, "Signature="] {
-            assert!(!output.contains(secret) && !errors.contains(secret), "{secret} is told at {level}");
+            assert!(
+                !output.contains(secret) && !errors.contains(secret),
+                "{secret} is told at {level}"
+            );
         }
     }
 }
 
 /// Drops the lines that Lambda would, with the function's log level at `level`.
 ///
-/// AWS, "Log-level filtering": a line without a level, or without a timestamp in RFC 3339, counts as INFO.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
+/// AWS, "Log-level filtering": a line without a level, or without a timestamp in RFC 3339, counts
+/// as INFO. <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
 fn filtered(output: &str, level: &str) -> String {
     const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
     let severity = |level: &str| LEVELS.iter().position(|known| *known == level);
     let passes = |line: &&str| {
         let line: Value = serde_json::from_str(line).expect("a line is JSON");
-        let is_dated = line["timestamp"].as_str().is_some_and(|at| at.contains('T') && at.ends_with('Z'));
-        let own = line["level"].as_str().filter(|_| is_dated).and_then(severity);
+        let is_dated = line["timestamp"]
+            .as_str()
+            .is_some_and(|at| at.contains('T') && at.ends_with('Z'));
+        let own = line["level"]
+            .as_str()
+            .filter(|_| is_dated)
+            .and_then(severity);
         own.or(severity("INFO")) >= severity(level)
     };
-    output.split_inclusive('\n').filter(|line| line.starts_with('{')).filter(passes).collect()
+    output
+        .split_inclusive('\n')
+        .filter(|line| line.starts_with('{'))
+        .filter(passes)
+        .collect()
 }
 
 #[tokio::test]
@@ -245,11 +384,15 @@ async fn metrics_pass_lambdas_filter_at_every_log_level() {
         let (_, metrics) = lines(&filtered(&output, level));
         let told: Vec<_> = metrics.iter().map(|line| line["status"].as_u64()).collect();
         assert_eq!(told, [Some(200), Some(401)], "{level}: {output}");
-        assert!(metrics.iter().all(|line| line["Version"] == "$LATEST"), "{output}");
+        assert!(
+            metrics.iter().all(|line| line["Version"] == "$LATEST"),
+            "{output}"
+        );
     }
 }
 
-/// The function of teams, which panics where it is asked to, with whatever it works on in its message: while it counts, too.
+/// The function of teams, which panics where it is asked to, with whatever it works on in its
+/// message: while it counts, too.
 async fn be_a_function() {
     let telemetry = Telemetry::start("teams");
     let deps = lambda::init().await.expect("the environment is complete");
@@ -257,5 +400,7 @@ async fn be_a_function() {
         telemetry::record(|_| assert!(request.uri().path() != "/panic", "{:?}", request.headers()));
         muster_teams::handle(request, &deps).await
     };
-    lambda::run(telemetry, service_fn(handle)).await.expect("the API answers");
+    lambda::run(telemetry, service_fn(handle))
+        .await
+        .expect("the API answers");
 }

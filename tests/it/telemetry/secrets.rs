@@ -44,7 +44,10 @@ async fn no_line_holds_a_credential_or_a_profile() {
     ];
     let faults: [(&'static [&'static str], Option<Fault>); 6] = [
         (READS, None),
-        (&["Query"], Some(Fault::Answer(400, "AccessDeniedException"))),
+        (
+            &["Query"],
+            Some(Fault::Answer(400, "AccessDeniedException")),
+        ),
         (READS, Some(Fault::Answer(400, "ValidationException"))),
         (READS, Some(Fault::Refused)),
         (WRITES, Some(Fault::Canceled("ValidationError"))),
@@ -56,7 +59,11 @@ async fn no_line_holds_a_credential_or_a_profile() {
         let script = Script::default();
         // What is tried until the time is up needs no more of it than what is told of it.
         let is_endless = matches!(fault, Some(Fault::Refused | Fault::Answer(500, _)));
-        let most = if is_endless { Duration::from_millis(560) } else { Duration::MAX };
+        let most = if is_endless {
+            Duration::from_millis(560)
+        } else {
+            Duration::MAX
+        };
         if let Some(fault) = fault {
             script.always(operations, fault);
         }
@@ -69,10 +76,22 @@ async fn no_line_holds_a_credential_or_a_profile() {
                 (Method::GET, format!("/v1/teams/{team}"), None),
                 (Method::GET, format!("/v1/teams/{token}"), None),
                 (Method::GET, format!("/v1/{token}?token={token}"), None),
-                (Method::GET, format!("/v1/teams?search={token}&page={token}"), None),
-                (Method::from_bytes(token.replace('\u{e9}', "").as_bytes()).expect("a method"), token.clone(), None),
+                (
+                    Method::GET,
+                    format!("/v1/teams?search={token}&page={token}"),
+                    None,
+                ),
+                (
+                    Method::from_bytes(token.replace('\u{e9}', "").as_bytes()).expect("a method"),
+                    token.clone(),
+                    None,
+                ),
                 (Method::POST, "/v1/teams".to_owned(), Some(body)),
-                (Method::POST, format!("/v1/teams/{team}/members"), Some(joins)),
+                (
+                    Method::POST,
+                    format!("/v1/teams/{team}/members"),
+                    Some(joins),
+                ),
                 (Method::POST, "/v1/teams".to_owned(), Some(json!(token))),
             ] {
                 let deps = direct::deps(&stack, script.client(&stack));
@@ -81,13 +100,19 @@ async fn no_line_holds_a_credential_or_a_profile() {
                     .with("if-match", token)
                     .with("x-amzn-trace-id", token)
                     .with("cookie", token);
-                let invocation = Invocation { time: invocation.time.min(most), ..invocation };
+                let invocation = Invocation {
+                    time: invocation.time.min(most),
+                    ..invocation
+                };
                 listener.invoke(true, invocation.call(&deps)).await;
                 told += &listener.text();
             }
         }
     }
-    assert!(told.contains("AccessDenied") && told.contains("called") && told.contains("\"status\":201"), "{told}");
+    assert!(
+        told.contains("AccessDenied") && told.contains("called") && told.contains("\"status\":201"),
+        "{told}"
+    );
     for token in &tokens {
         // No part of one either, such as a signature.
         for secret in token.split('.').filter(|part| part.len() > 3) {
@@ -132,7 +157,11 @@ async fn no_line_holds_what_an_event_says_of_a_person() {
     ];
     let listener = Listener::to("directory", EVERYTHING, None);
     let mut told = String::new();
-    for fault in [Some(Fault::Answer(400, "ValidationException")), Some(Fault::Refused), None] {
+    for fault in [
+        Some(Fault::Answer(400, "ValidationException")),
+        Some(Fault::Refused),
+        None,
+    ] {
         let script = Script::default();
         let is_faulty = fault.is_some();
         if let Some(fault) = fault {
@@ -143,11 +172,16 @@ async fn no_line_holds_what_an_event_says_of_a_person() {
             dead_letters: Recorder::default().queue(),
             clock: Arc::new(Timestamp::now),
         };
-        let (_, failed) = listener.invoke(false, hear_within(&deps, &bodies, Duration::from_secs(5))).await;
+        let (_, failed) = listener
+            .invoke(false, hear_within(&deps, &bodies, Duration::from_secs(5)))
+            .await;
         assert_eq!(failed.is_empty(), !is_faulty, "{failed:?}");
         told += &listener.text();
     }
-    assert!(told.contains("poison") && told.contains("data.user."), "{told}");
+    assert!(
+        told.contains("poison") && told.contains("data.user."),
+        "{told}"
+    );
     for secret in ["Ada", "Secret", "secret.example"] {
         assert!(!told.contains(secret), "{secret} is told: {told}");
     }

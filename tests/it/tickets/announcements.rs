@@ -5,13 +5,23 @@ use serde_json::{Value, json};
 use super::{Place, Scene, Words, kinds, until};
 
 fn texts<'e>(events: &'e [Value], field: &str) -> Vec<&'e str> {
-    events.iter().map(|event| event[field].as_str().unwrap_or_else(|| panic!("no {field} in {event}"))).collect()
+    events
+        .iter()
+        .map(|event| {
+            event[field]
+                .as_str()
+                .unwrap_or_else(|| panic!("no {field} in {event}"))
+        })
+        .collect()
 }
 
 /// Whatever is announced of one item: its ids are its own, and its sequence grows.
 fn assert_in_order(events: &[Value]) {
     let sequences = texts(events, "sequence");
-    assert!(sequences.windows(2).all(|pair| pair[0] < pair[1]), "{sequences:?}");
+    assert!(
+        sequences.windows(2).all(|pair| pair[0] < pair[1]),
+        "{sequences:?}"
+    );
     let mut ids = texts(events, "id");
     ids.sort_unstable();
     ids.dedup();
@@ -19,7 +29,11 @@ fn assert_in_order(events: &[Value]) {
     let times = texts(events, "time");
     assert!(times.is_sorted(), "{times:?}");
     for event in events {
-        assert_eq!((&event["specversion"], &event["source"]), (&json!("1.0"), &json!("muster")), "{event}");
+        assert_eq!(
+            (&event["specversion"], &event["source"]),
+            (&json!("1.0"), &json!("muster")),
+            "{event}"
+        );
         assert_eq!(event["datacontenttype"], "application/json", "{event}");
     }
 }
@@ -36,19 +50,35 @@ async fn a_team_is_announced_when_it_comes_is_edited_and_goes() {
     patch(json!({})).await;
     scene.join(&team, 1, &[]).await;
     scene.send(&[scene.ticket("a").team(&team).created()]).await;
-    scene.send(&[scene.ticket("a").team(&team).status("closed").updated()]).await;
+    scene
+        .send(&[scene.ticket("a").team(&team).status("closed").updated()])
+        .await;
     patch(json!({ "specializations": ["VPN"], "queue_strategy": "least_busy" })).await;
     patch(json!({ "lead_id": scene.user(1) })).await;
     assert_eq!(scene.org.toptickets.delete(&path).await.status, 204);
 
     let subject = format!("teams/{team}");
     let announced = scene.announced_of(&subject).await;
-    let expected = ["team.created", "team.updated", "team.updated", "team.updated", "team.deleted"];
+    let expected = [
+        "team.created",
+        "team.updated",
+        "team.updated",
+        "team.updated",
+        "team.deleted",
+    ];
     assert_eq!(kinds(&announced), expected);
     assert_in_order(&announced);
     for event in &announced {
-        let revision: u64 = event["sequence"].as_str().unwrap().parse().expect("a number");
-        let id = format!("ORG#{}/TEAM#{team}/{revision}/{}", scene.org.id, event["type"].as_str().unwrap());
+        let revision: u64 = event["sequence"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .expect("a number");
+        let id = format!(
+            "ORG#{}/TEAM#{team}/{revision}/{}",
+            scene.org.id,
+            event["type"].as_str().unwrap()
+        );
         assert_eq!(event["id"], id);
     }
     assert_eq!(announced[0]["data"]["name"], "Before");
@@ -67,27 +97,57 @@ async fn a_member_is_announced_when_they_come_go_and_return() {
         let subject = format!("teams/{team}/members/{}", scene.user(0));
         // Neither tickets nor profiles, skills or leads are news of a membership.
         assert_eq!(scene.assigned(&team, ["a", "b"]).await, scene.users([0, 1]));
-        scene.user_event("user.updated", 0, json!({ "name": "Somebody Else" })).await;
-        until("the copy", async || scene.workload(&team).await["members"][0]["name"] == "Somebody Else").await;
+        scene
+            .user_event("user.updated", 0, json!({ "name": "Somebody Else" }))
+            .await;
+        until("the copy", async || {
+            scene.workload(&team).await["members"][0]["name"] == "Somebody Else"
+        })
+        .await;
         let path = format!("/v1/teams/{team}/members/{}", scene.user(0));
-        let answer = scene.org.itsm.patch(&path, json!({ "skills": ["VPN"], "role": "lead" })).await;
+        let answer = scene
+            .org
+            .itsm
+            .patch(&path, json!({ "skills": ["VPN"], "role": "lead" }))
+            .await;
         assert_eq!(answer.status, 200, "{answer}");
-        assert_eq!(scene.org.itsm.patch(&path, json!({ "role": "member" })).await.status, 200);
+        assert_eq!(
+            scene
+                .org
+                .itsm
+                .patch(&path, json!({ "role": "member" }))
+                .await
+                .status,
+            200
+        );
         scene.leave(&team, 0).await;
         scene.join(&team, 0, &[]).await;
 
         let announced = scene.announced_of(&subject).await;
-        assert_eq!(kinds(&announced), ["member.added", "member.removed", "member.added"]);
+        assert_eq!(
+            kinds(&announced),
+            ["member.added", "member.removed", "member.added"]
+        );
         assert_in_order(&announced);
         for event in &announced {
-            let revision: u64 = event["sequence"].as_str().unwrap().parse().expect("a number");
+            let revision: u64 = event["sequence"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .expect("a number");
             let kind = event["type"].as_str().unwrap();
             let item = format!("ORG#{}#TEAM#{team}/MEMBER#{}", scene.org.id, scene.user(0));
             assert_eq!(event["id"], format!("{item}/{revision}/{kind}"));
-            assert_eq!((&event["data"]["team_id"], &event["data"]["user_id"]), (&json!(team), &json!(scene.user(0))));
+            assert_eq!(
+                (&event["data"]["team_id"], &event["data"]["user_id"]),
+                (&json!(team), &json!(scene.user(0)))
+            );
         }
         let removed_at = |n: usize| announced[n]["data"]["removed_at"].is_string();
-        assert_eq!([removed_at(0), removed_at(1), removed_at(2)], [false, true, false]);
+        assert_eq!(
+            [removed_at(0), removed_at(1), removed_at(2)],
+            [false, true, false]
+        );
         assert_eq!(announced[1]["data"]["name"], "Somebody Else");
     }
 }
@@ -97,11 +157,22 @@ async fn the_members_of_a_deleted_team_are_announced_as_removed() {
     let scene = Scene::new(Words::TopTickets).await;
     let team = scene.team("Leaving", [0, 1]).await;
     scene.leave(&team, 1).await;
-    assert_eq!(scene.org.toptickets.delete(&format!("/v1/teams/{team}")).await.status, 204);
+    assert_eq!(
+        scene
+            .org
+            .toptickets
+            .delete(&format!("/v1/teams/{team}"))
+            .await
+            .status,
+        204
+    );
     for n in 0..2 {
         // Whoever had left is not announced twice.
         let subject = format!("teams/{team}/members/{}", scene.user(n));
-        until("removed", async || scene.announced_of(&subject).await.len() == 2).await;
+        until("removed", async || {
+            scene.announced_of(&subject).await.len() == 2
+        })
+        .await;
         let announced = scene.announced_of(&subject).await;
         assert_eq!(kinds(&announced), ["member.added", "member.removed"]);
         assert_in_order(&announced);
@@ -118,17 +189,35 @@ async fn a_ticket_is_announced_wherever_it_goes_and_not_while_it_stays() {
         let ticket = || scene.ticket("a").status("in_progress");
         scene.send(&[ticket().team(&team).created()]).await;
         scene.join(&team, 0, &[]).await;
-        scene.until_placed("a", &Place::assigned(&team, &first)).await;
+        scene
+            .until_placed("a", &Place::assigned(&team, &first))
+            .await;
         scene.join(&team, 1, &[]).await;
         // It stays where it is.
-        scene.send(&[ticket().team(&team).status("pending").priority("low").updated()]).await;
+        scene
+            .send(&[ticket()
+                .team(&team)
+                .status("pending")
+                .priority("low")
+                .updated()])
+            .await;
         scene.send(&[ticket().unassigned()]).await;
         scene.send(&[ticket().assignee(&first).updated()]).await;
         scene.leave(&team, 0).await;
         scene.leave(&team, 1).await;
         scene.send(&[ticket().unassigned()]).await;
-        scene.send(&[ticket().team(&other).priority("critical").updated()]).await;
-        assert_eq!(scene.org.toptickets.delete(&format!("/v1/teams/{other}")).await.status, 204);
+        scene
+            .send(&[ticket().team(&other).priority("critical").updated()])
+            .await;
+        assert_eq!(
+            scene
+                .org
+                .toptickets
+                .delete(&format!("/v1/teams/{other}"))
+                .await
+                .status,
+            204
+        );
         scene.until_placed("a", &Place::unrouted()).await;
         scene.send(&[ticket().status("closed").updated()]).await;
         scene.send(&[ticket().status("open").updated()]).await;
@@ -154,11 +243,17 @@ async fn a_ticket_is_announced_wherever_it_goes_and_not_while_it_stays() {
             .map(|event| {
                 let data = |field: &str| event["data"][field].as_str().map(str::to_owned);
                 let kind = event["type"].as_str().expect("a type");
-                (kind, data("team_id"), data("assignee_id"), data("previous_assignee_id"))
+                (
+                    kind,
+                    data("team_id"),
+                    data("assignee_id"),
+                    data("previous_assignee_id"),
+                )
             })
             .collect();
         let text = |id: Option<&String>| id.cloned();
-        let expected = expected.map(|(kind, team, who, previous)| (kind, text(team), text(who), text(previous)));
+        let expected = expected
+            .map(|(kind, team, who, previous)| (kind, text(team), text(who), text(previous)));
         assert_eq!(told, expected);
         assert_in_order(&announced);
 
@@ -167,9 +262,17 @@ async fn a_ticket_is_announced_wherever_it_goes_and_not_while_it_stays() {
         assert_eq!(format!("{}.1", sequences[4]), sequences[5]);
         for event in &announced {
             let sequence = event["sequence"].as_str().unwrap();
-            let revision: u64 = sequence.split('.').next().unwrap().parse().expect("a number");
+            let revision: u64 = sequence
+                .split('.')
+                .next()
+                .unwrap()
+                .parse()
+                .expect("a number");
             let kind = event["type"].as_str().unwrap();
-            assert_eq!(event["id"], format!("ORG#{}#TICKET#a/TICKET/{revision}/{kind}", scene.org.id));
+            assert_eq!(
+                event["id"],
+                format!("ORG#{}#TICKET#a/TICKET/{revision}/{kind}", scene.org.id)
+            );
         }
         assert_eq!(announced[6]["data"]["priority"], "critical");
         assert_eq!(announced[6]["data"]["previous_team_id"], team);

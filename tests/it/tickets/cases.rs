@@ -1,7 +1,7 @@
 //! Inputs that real platforms and client libraries produce, each with the outcome it must have.
 //!
-//! `fixtures/cases/events.json` has events of both queues, `fixtures/cases/http.json` requests. Each case has an organization
-//! and teams of its own. `fixtures/README.md` describes the format.
+//! `fixtures/cases/events.json` has events of both queues, `fixtures/cases/http.json` requests.
+//! Each case has an organization and teams of its own. `fixtures/README.md` describes the format.
 
 use std::fs;
 
@@ -20,14 +20,19 @@ fn cases(file: &str, item: &str) -> Vec<Value> {
     let path = format!("{}/it/fixtures/cases/{file}", env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(path).expect("the fixtures are part of the repository");
     let cases: Vec<Value> = serde_json::from_str(&text).expect("the fixtures are JSON");
-    let cases: Vec<_> = cases.into_iter().filter(|case| case["item"] == item).collect();
+    let cases: Vec<_> = cases
+        .into_iter()
+        .filter(|case| case["item"] == item)
+        .collect();
     assert!(!cases.is_empty(), "{file} has no case of {item}");
     cases
 }
 
 /// The id of the ticket that a case is about.
 fn ticket_of(case: &Value) -> &str {
-    case["expect"]["ticket"].as_str().expect("the case names a ticket")
+    case["expect"]["ticket"]
+        .as_str()
+        .expect("the case names a ticket")
 }
 
 /// A case's organization, and the teams that its placeholders name.
@@ -50,7 +55,10 @@ impl Fixture {
         values.extend((0..10).map(|n| (format!("{{uuid:{n}}}"), numbered(n).to_string())));
         values.extend((0..2).map(|n| (format!("{{user{}}}", n + 1), scene.user(n))));
         if mentions("{team}") {
-            values.push(("{team}".to_owned(), scene.specialists("Specialists", &["Topic-A"], [0, 1]).await));
+            values.push((
+                "{team}".to_owned(),
+                scene.specialists("Specialists", &["Topic-A"], [0, 1]).await,
+            ));
         }
         if mentions("{gone}") {
             let gone = scene.team("Gone", []).await;
@@ -62,7 +70,12 @@ impl Fixture {
             let solo = scene.team("Solo", [2]).await;
             scene.user_event("user.deactivated", 2, json!({})).await;
             let fixture = Self { scene, values };
-            fixture.until_member(&solo, &json!({ "id": fixture.scene.user(2), "status": "inactive" })).await;
+            fixture
+                .until_member(
+                    &solo,
+                    &json!({ "id": fixture.scene.user(2), "status": "inactive" }),
+                )
+                .await;
             let Self { scene, mut values } = fixture;
             values.push(("{solo}".to_owned(), solo));
             return Self { scene, values };
@@ -71,16 +84,24 @@ impl Fixture {
     }
 
     fn value(&self, name: &str) -> &str {
-        let value = self.values.iter().find(|(placeholder, _)| placeholder == name);
+        let value = self
+            .values
+            .iter()
+            .find(|(placeholder, _)| placeholder == name);
         &value.unwrap_or_else(|| panic!("no value for {name}")).1
     }
 
     /// Replaces the placeholders of a text.
     fn filled(&self, text: &str) -> String {
-        self.values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+        self.values
+            .iter()
+            .fold(text.to_owned(), |text, (name, value)| {
+                text.replace(name, value)
+            })
     }
 
-    /// Replaces the placeholders of a value. `{"text of": x}` becomes the JSON text of `x`, and `{"base64 of": x}` its base64.
+    /// Replaces the placeholders of a value. `{"text of": x}` becomes the JSON text of `x`, and
+    /// `{"base64 of": x}` its base64.
     fn resolve(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => json!(self.filled(text)),
@@ -88,7 +109,10 @@ impl Fixture {
             Value::Object(fields) => match (fields.get("text of"), fields.get("base64 of")) {
                 (Some(inner), _) => json!(self.resolve(inner).to_string()),
                 (_, Some(inner)) => json!(BASE64_STANDARD.encode(self.resolve(inner).to_string())),
-                _ => fields.iter().map(|(name, value)| (name.clone(), self.resolve(value))).collect(),
+                _ => fields
+                    .iter()
+                    .map(|(name, value)| (name.clone(), self.resolve(value)))
+                    .collect(),
             },
             other => other.clone(),
         }
@@ -100,10 +124,17 @@ impl Fixture {
         for step in case["events"].as_array().expect("a case has events") {
             match step.as_str() {
                 None => self.scene.send_to(queue, &[self.resolve(step)]).await,
-                Some("activate") => self.scene.user_event("user.updated", 2, json!({ "is_active": true })).await,
+                Some("activate") => {
+                    self.scene
+                        .user_event("user.updated", 2, json!({ "is_active": true }))
+                        .await
+                }
                 Some(join) => {
-                    let team = join.strip_prefix("join ").unwrap_or_else(|| panic!("an unknown step: {join}"));
-                    self.join(&case["expect"]["member"]["id"], self.value(team)).await;
+                    let team = join
+                        .strip_prefix("join ")
+                        .unwrap_or_else(|| panic!("an unknown step: {join}"));
+                    self.join(&case["expect"]["member"]["id"], self.value(team))
+                        .await;
                 }
             }
         }
@@ -112,13 +143,21 @@ impl Fixture {
     /// Adds the user of the case to a team.
     async fn join(&self, user: &Value, team: &str) {
         let body = json!({ "user_id": self.resolve(user) });
-        let joined = self.scene.org.itsm.post(&format!("/v1/teams/{team}/members"), body).await;
+        let joined = self
+            .scene
+            .org
+            .itsm
+            .post(&format!("/v1/teams/{team}/members"), body)
+            .await;
         assert_eq!(joined.status, 201, "{joined}");
     }
 
     /// Holds what the API, the queues and the table show to what the case expects.
     async fn check(&self, case: &Value) {
-        for (name, expected) in case["expect"].as_object().expect("a case expects something") {
+        for (name, expected) in case["expect"]
+            .as_object()
+            .expect("a case expects something")
+        {
             let expected = self.resolve(expected);
             match name.as_str() {
                 "ticket" => {}
@@ -127,16 +166,22 @@ impl Fixture {
                     assert_has(&decision, &expected, "the assignment");
                 }
                 "each" => {
-                    for (ticket, expected) in expected.as_object().expect("an assignment for each ticket") {
+                    for (ticket, expected) in
+                        expected.as_object().expect("an assignment for each ticket")
+                    {
                         assert_has(&self.scene.decision(ticket).await, expected, ticket);
                     }
                 }
-                "turns_taken" => assert_eq!(self.scene.decision(ticket_of(case)).await["turn"], expected),
+                "turns_taken" => {
+                    assert_eq!(self.scene.decision(ticket_of(case)).await["turn"], expected)
+                }
                 "workload" => {
                     let workload = self.scene.workload(self.value("{team}")).await;
                     assert_has(&workload, &expected, "the workload");
                 }
-                "member_hours" => assert_eq!(self.hours(case).await, expected, "hours of the assignee"),
+                "member_hours" => {
+                    assert_eq!(self.hours(case).await, expected, "hours of the assignee")
+                }
                 "order" => self.check_order(&expected).await,
                 "dead_letter" => self.check_dead_letter(case, &expected).await,
                 "member" => self.until_member(self.value("{team}"), &expected).await,
@@ -150,18 +195,29 @@ impl Fixture {
         let assignee = self.scene.decision(ticket_of(case)).await["assignee_id"].clone();
         let workload = self.scene.workload(self.value("{team}")).await;
         let mut members = workload["members"].as_array().expect("members").iter();
-        members.find(|member| member["user_id"] == assignee).expect("a member has it")["avg_resolution_hours"].clone()
+        members
+            .find(|member| member["user_id"] == assignee)
+            .expect("a member has it")["avg_resolution_hours"]
+            .clone()
     }
 
     /// Waits until all tickets have an assignee, and compares the order of their turns.
     async fn check_order(&self, expected: &Value) {
-        let tickets: Vec<_> =
-            expected.as_array().expect("tickets").iter().map(|id| id.as_str().expect("an id")).collect();
+        let tickets: Vec<_> = expected
+            .as_array()
+            .expect("tickets")
+            .iter()
+            .map(|id| id.as_str().expect("an id"))
+            .collect();
         let mut turns = Vec::new();
         for ticket in tickets {
             let is_assigned = async || self.scene.decision(ticket).await["state"] == "assigned";
             until(ticket, is_assigned).await;
-            turns.push(self.scene.decision(ticket).await["turn"].as_u64().expect("a turn"));
+            turns.push(
+                self.scene.decision(ticket).await["turn"]
+                    .as_u64()
+                    .expect("a turn"),
+            );
         }
         assert!(turns.is_sorted(), "{expected} have the turns {turns:?}");
     }
@@ -169,7 +225,15 @@ impl Fixture {
     async fn check_dead_letter(&self, case: &Value, expected: &Value) {
         let queue = case["queue"].as_str().expect("a case names its queue");
         let ours = |letter: &Message| letter.body.contains(self.scene.org.id.as_str());
-        let letters = || self.scene.org.stack.dead_letters(queue).into_iter().filter(ours).collect::<Vec<_>>();
+        let letters = || {
+            self.scene
+                .org
+                .stack
+                .dead_letters(queue)
+                .into_iter()
+                .filter(ours)
+                .collect::<Vec<_>>()
+        };
         let Some(parts) = expected.as_array() else {
             assert_eq!(letters(), []);
             return;
@@ -188,25 +252,50 @@ impl Fixture {
     async fn until_member(&self, team: &str, expected: &Value) {
         let shown = async || {
             let team = self.scene.org.itsm.get(&format!("/v1/teams/{team}")).await;
-            let members = team.json["data"]["members"].as_array().expect("members").clone();
+            let members = team.json["data"]["members"]
+                .as_array()
+                .expect("members")
+                .clone();
             let id = format!("usr_{}", expected["id"].as_str().expect("an id"));
-            members.into_iter().find(|member| member["id"] == id).expect("a member")
+            members
+                .into_iter()
+                .find(|member| member["id"] == id)
+                .expect("a member")
         };
         let mut rest = expected.clone();
         rest.as_object_mut().expect("an object").remove("id");
-        until(&format!("a member with {rest}"), async || has(&shown().await, &rest)).await;
+        until(&format!("a member with {rest}"), async || {
+            has(&shown().await, &rest)
+        })
+        .await;
     }
 
     /// Waits until no attribute of an item of the organization has any of these texts.
     async fn until_forgotten(&self, texts: &Value) {
-        let texts: Vec<_> =
-            texts.as_array().expect("texts").iter().map(|text| text.as_str().expect("a text")).collect();
+        let texts: Vec<_> = texts
+            .as_array()
+            .expect("texts")
+            .iter()
+            .map(|text| text.as_str().expect("a text"))
+            .collect();
         let stack = &self.scene.org.stack;
         let remembered = async || {
-            let items = stack.dynamodb().scan().table_name(&stack.table).into_paginator().items().send();
-            let items: Vec<_> = items.collect::<Result<_, _>>().await.expect("the table can be read");
+            let items = stack
+                .dynamodb()
+                .scan()
+                .table_name(&stack.table)
+                .into_paginator()
+                .items()
+                .send();
+            let items: Vec<_> = items
+                .collect::<Result<_, _>>()
+                .await
+                .expect("the table can be read");
             let ours = |pk: &str| pk.split('#').nth(1) == Some(self.scene.org.id.as_str());
-            let mut ours = items.into_iter().filter(|item| ours(text(item, "pk"))).map(|item| format!("{item:?}"));
+            let mut ours = items
+                .into_iter()
+                .filter(|item| ours(text(item, "pk")))
+                .map(|item| format!("{item:?}"));
             ours.any(|item| texts.iter().any(|text| item.contains(text)))
         };
         until("no trace in the table", async || !remembered().await).await;
@@ -215,7 +304,11 @@ impl Fixture {
 
 /// Whether each field of the expected object has the expected value.
 fn has(shown: &Value, expected: &Value) -> bool {
-    expected.as_object().expect("an object").iter().all(|(name, value)| shown.get(name) == Some(value))
+    expected
+        .as_object()
+        .expect("an object")
+        .iter()
+        .all(|(name, value)| shown.get(name) == Some(value))
 }
 
 #[track_caller]
@@ -276,8 +369,15 @@ async fn deleted_user_leaves_no_personal_data() {
 async fn check_requests(scene: &Scene, case: &Value) {
     for step in case["steps"].as_array().expect("a case has steps") {
         let is_toptickets = step["as"] == "toptickets";
-        let client = if is_toptickets { &scene.org.toptickets } else { &scene.org.itsm };
-        let (method, path) = step["request"].as_str().and_then(|request| request.split_once(' ')).expect("a request");
+        let client = if is_toptickets {
+            &scene.org.toptickets
+        } else {
+            &scene.org.itsm
+        };
+        let (method, path) = step["request"]
+            .as_str()
+            .and_then(|request| request.split_once(' '))
+            .expect("a request");
         let mut request = client.request(method.parse::<Method>().expect("a method"), path);
         for (name, value) in step["headers"].as_object().into_iter().flatten() {
             request = request.header(name, value.as_str().expect("a text"));
@@ -286,11 +386,27 @@ async fn check_requests(scene: &Scene, case: &Value) {
             request = request.json(&step["body"]);
         }
         let response = Client::send(request).await;
-        assert_eq!(json!(response.status.as_u16()), step["status"], "{step}: {response}");
+        assert_eq!(
+            json!(response.status.as_u16()),
+            step["status"],
+            "{step}: {response}"
+        );
         let holds = |expected: &Value, shown: &Value| expected.is_null() || expected == shown;
-        assert!(holds(&step["found"], &response.json["meta"]["pagination"]["total"]), "{step}: {response}");
-        assert!(holds(&step["field"], &response.json["error"]["details"]), "{step}: {response}");
-        assert!(holds(&step["violation"], &response.json["detail"][0]["type"]), "{step}: {response}");
+        assert!(
+            holds(
+                &step["found"],
+                &response.json["meta"]["pagination"]["total"]
+            ),
+            "{step}: {response}"
+        );
+        assert!(
+            holds(&step["field"], &response.json["error"]["details"]),
+            "{step}: {response}"
+        );
+        assert!(
+            holds(&step["violation"], &response.json["detail"][0]["type"]),
+            "{step}: {response}"
+        );
         if step["data"].is_object() {
             assert_has(&response.json["data"], &step["data"], "the response");
         }
@@ -317,7 +433,10 @@ async fn check_routed(scene: &Scene, then: &Value) {
     scene.send(&[ticket.created()]).await;
     let teams = scene.org.itsm.get("/v1/teams").await;
     let mut teams = teams.json["data"].as_array().expect("teams").iter();
-    let team = teams.find(|team| team["name"] == then["routed_to"]).expect("the team")["id"].clone();
+    let team = teams
+        .find(|team| team["name"] == then["routed_to"])
+        .expect("the team")["id"]
+        .clone();
     let id = then["ticket"]["id"].as_str().expect("an id");
     let is_routed = async || {
         let decision = scene.org.itsm.get(&format!("/v1/assignments/{id}")).await;

@@ -1,4 +1,5 @@
-//! The forms in which a source can write an event: envelopes, encodings, ids, times and empty texts.
+//! The forms in which a source can write an event: envelopes, encodings, ids, times and empty
+//! texts.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -58,13 +59,19 @@ async fn every_envelope_and_encoding_is_read() {
 #[tokio::test]
 async fn integer_id_is_the_ticket_of_its_text() {
     let (scene, place) = sent(Words::TopTickets, |scene, team| {
-        let numbered = scene.ticket("35436").team(team).with("id", 35_436).created();
+        let numbered = scene
+            .ticket("35436")
+            .team(team)
+            .with("id", 35_436)
+            .created();
         let resolved = scene.ticket("7").team(team).with("id", 7).created();
         vec![numbered, resolved]
     })
     .await;
     assert_eq!(scene.place("35436").await, place);
-    scene.send(&[scene.ticket("7").status("resolved").resolved(60).updated()]).await;
+    scene
+        .send(&[scene.ticket("7").status("resolved").resolved(60).updated()])
+        .await;
     assert_eq!(scene.place("7").await.state, "closed");
 }
 
@@ -72,10 +79,19 @@ async fn integer_id_is_the_ticket_of_its_text() {
 async fn times_have_any_form_of_rfc_3339() {
     let (scene, place) = sent(Words::TopTickets, |scene, team| {
         let at = |id: &str, created: &str, updated: &str| {
-            scene.ticket(id).team(team).with("created_at", created).with("updated_at", updated).created()
+            scene
+                .ticket(id)
+                .team(team)
+                .with("created_at", created)
+                .with("updated_at", updated)
+                .created()
         };
         vec![
-            at("offset", "2025-01-05T19:59:59.123456789+11:00", "2025-01-05T14:30:00.5+05:30"),
+            at(
+                "offset",
+                "2025-01-05T19:59:59.123456789+11:00",
+                "2025-01-05T14:30:00.5+05:30",
+            ),
             at("lower", "2025-01-05t08:00:00z", "2025-01-05 09:00:00Z"),
             at("leap", "2016-12-31T23:59:60Z", "2025-01-05T09:00:00-00:00"),
         ]
@@ -102,7 +118,9 @@ async fn empty_texts_are_absent() {
         "priority",
     ];
     let (scene, place) = sent(Words::Itsm, |scene, team| {
-        fields.map(|field| scene.ticket(field).team(team).with(field, "").created()).to_vec()
+        fields
+            .map(|field| scene.ticket(field).team(team).with(field, "").created())
+            .to_vec()
     })
     .await;
     for field in fields {

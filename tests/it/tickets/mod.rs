@@ -1,6 +1,7 @@
 //! Every rule of tickets, from the queues to what the API shows and the bus hears.
 //!
-//! What one platform says in other words than the other, or is told in another form, is tried in the words of both.
+//! What one platform says in other words than the other, or is told in another form, is tried in
+//! the words of both.
 
 mod adoption;
 mod announcements;
@@ -35,7 +36,8 @@ use crate::support::{
     until,
 };
 
-/// The moment that every event counts its seconds from: early enough that none is ahead of the clock.
+/// The moment that every event counts its seconds from: early enough that none is ahead of the
+/// clock.
 const MORNING: i64 = 1_736_064_000;
 
 /// When a message that failed comes again, where that can be chosen.
@@ -113,7 +115,12 @@ impl Scene {
     }
 
     fn of(org: Organization, words: Words) -> Self {
-        Self { org, words, seconds: AtomicI64::new(0), heard: Mutex::default() }
+        Self {
+            org,
+            words,
+            seconds: AtomicI64::new(0),
+            heard: Mutex::default(),
+        }
     }
 
     /// A user's id without a prefix.
@@ -127,10 +134,15 @@ impl Scene {
 
     /// A team with this strategy and these specializations: its id without a prefix.
     async fn team_of(&self, name: &str, strategy: &str, specializations: &[&str]) -> String {
-        let body = json!({ "name": name, "queue_strategy": strategy, "specializations": specializations });
+        let body =
+            json!({ "name": name, "queue_strategy": strategy, "specializations": specializations });
         let answer = self.org.itsm.post("/v1/teams", body).await;
         assert_eq!(answer.status, 201, "{answer}");
-        answer.json["data"]["id"].as_str().and_then(|id| id.strip_prefix("team_")).expect("a prefixed id").to_owned()
+        answer.json["data"]["id"]
+            .as_str()
+            .and_then(|id| id.strip_prefix("team_"))
+            .expect("a prefixed id")
+            .to_owned()
     }
 
     /// A team in which it goes round, with these users in it.
@@ -143,7 +155,12 @@ impl Scene {
     }
 
     /// A team that knows of these topics, once tickets can find it.
-    async fn specialists<const N: usize>(&self, name: &str, topics: &[&str], members: [usize; N]) -> String {
+    async fn specialists<const N: usize>(
+        &self,
+        name: &str,
+        topics: &[&str],
+        members: [usize; N],
+    ) -> String {
         let team = self.team_of(name, "round_robin", topics).await;
         for n in members {
             self.join(&team, n, &[]).await;
@@ -162,30 +179,60 @@ impl Scene {
     /// Whether a team is found by a topic.
     async fn is_known(&self, team: &str, topic: &str) -> bool {
         let pk = format!("ORG#{}#SPEC#{}", self.org.id, topic.to_lowercase());
-        let query = self.org.stack.dynamodb().query().table_name(&self.org.stack.table).consistent_read(true);
-        let query =
-            query.key_condition_expression("pk = :pk").expression_attribute_values(":pk", AttributeValue::S(pk));
-        let entries = query.send().await.expect("the table can be read").items.unwrap_or_default();
-        entries.iter().any(|entry| text(entry, "sk").ends_with(team))
+        let query = self
+            .org
+            .stack
+            .dynamodb()
+            .query()
+            .table_name(&self.org.stack.table)
+            .consistent_read(true);
+        let query = query
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk));
+        let entries = query
+            .send()
+            .await
+            .expect("the table can be read")
+            .items
+            .unwrap_or_default();
+        entries
+            .iter()
+            .any(|entry| text(entry, "sk").ends_with(team))
     }
 
     async fn join(&self, team: &str, n: usize, skills: &[&str]) {
         let body = json!({ "user_id": self.user(n), "skills": skills });
-        let answer = self.org.itsm.post(&format!("/v1/teams/{team}/members"), body).await;
+        let answer = self
+            .org
+            .itsm
+            .post(&format!("/v1/teams/{team}/members"), body)
+            .await;
         assert_eq!(answer.status, 201, "{answer}");
     }
 
     async fn leave(&self, team: &str, n: usize) {
-        let answer = self.org.itsm.delete(&format!("/v1/teams/{team}/members/{}", self.user(n))).await;
+        let answer = self
+            .org
+            .itsm
+            .delete(&format!("/v1/teams/{team}/members/{}", self.user(n)))
+            .await;
         assert_eq!(answer.status, 204, "{answer}");
     }
 
     /// What the platform says of a ticket that it opened in the morning, from now on.
     fn ticket(&self, id: &str) -> Ticket {
         let fields = json!({ "id": id, "status": "open", "created_at": self.words.time(0) });
-        let Value::Object(fields) = fields else { unreachable!("an object") };
-        Ticket { words: self.words, organization: self.org.id.to_string(), fields, event_id: None, event_time: None }
-            .at(self.seconds.fetch_add(10, SeqCst) + 10)
+        let Value::Object(fields) = fields else {
+            unreachable!("an object")
+        };
+        Ticket {
+            words: self.words,
+            organization: self.org.id.to_string(),
+            fields,
+            event_id: None,
+            event_time: None,
+        }
+        .at(self.seconds.fetch_add(10, SeqCst) + 10)
     }
 
     /// Sends events and waits until the queue is empty, so all of them have been handled.
@@ -194,7 +241,10 @@ impl Scene {
     }
 
     async fn send_to(&self, queue: &str, events: &[Value]) {
-        self.org.stack.send(queue, events.iter().map(Value::to_string)).await;
+        self.org
+            .stack
+            .send(queue, events.iter().map(Value::to_string))
+            .await;
         self.handled(queue).await;
     }
 
@@ -224,7 +274,14 @@ impl Scene {
     async fn get(&self, path: &str) -> Value {
         let answer = self.client().get(path).await;
         assert_eq!(answer.status, 200, "{answer}");
-        bare_ids(self.words, if self.words == Words::Itsm { answer.json["data"].clone() } else { answer.json })
+        bare_ids(
+            self.words,
+            if self.words == Words::Itsm {
+                answer.json["data"].clone()
+            } else {
+                answer.json
+            },
+        )
     }
 
     async fn decision(&self, ticket: &str) -> Value {
@@ -232,7 +289,10 @@ impl Scene {
     }
 
     async fn no_decision(&self, ticket: &str) -> Answer {
-        let answer = self.client().get(&format!("/v1/assignments/{ticket}")).await;
+        let answer = self
+            .client()
+            .get(&format!("/v1/assignments/{ticket}"))
+            .await;
         assert_eq!(answer.status, 404, "{answer}");
         answer
     }
@@ -241,44 +301,72 @@ impl Scene {
     async fn place(&self, ticket: &str) -> Place {
         let decision = self.decision(ticket).await;
         let text = |field: &str| decision[field].as_str().map(str::to_owned);
-        Place { state: text("state").expect("a state"), team: text("team_id"), assignee: text("assignee_id") }
+        Place {
+            state: text("state").expect("a state"),
+            team: text("team_id"),
+            assignee: text("assignee_id"),
+        }
     }
 
     /// Who has these tickets.
     async fn assignees<const N: usize>(&self, tickets: [&str; N]) -> Vec<String> {
         let mut assignees = Vec::new();
         for ticket in tickets {
-            assignees.push(self.place(ticket).await.assignee.unwrap_or_else(|| panic!("nobody has {ticket}")));
+            assignees.push(
+                self.place(ticket)
+                    .await
+                    .assignee
+                    .unwrap_or_else(|| panic!("nobody has {ticket}")),
+            );
         }
         assignees
     }
 
     /// Has a team's tickets given out, and tells to whom.
     async fn assigned<const N: usize>(&self, team: &str, tickets: [&str; N]) -> Vec<String> {
-        let events: Vec<_> = tickets.iter().map(|id| self.ticket(id).team(team).created()).collect();
+        let events: Vec<_> = tickets
+            .iter()
+            .map(|id| self.ticket(id).team(team).created())
+            .collect();
         self.send(&events).await;
         self.assignees(tickets).await
     }
 
     /// A team's workload, as ITSM is told of it.
     async fn workload(&self, team: &str) -> Value {
-        let answer = self.org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
+        let answer = self
+            .org
+            .itsm
+            .get(&format!("/v1/teams/{team}/workload"))
+            .await;
         assert_eq!(answer.status, 200, "{answer}");
         bare_ids(Words::Itsm, answer.json["data"].clone())
     }
 
-    /// A team's open tickets, and each present member's open tickets and those in progress, in the order of joining.
+    /// A team's open tickets, and each present member's open tickets and those in progress, in the
+    /// order of joining.
     async fn load(&self, team: &str) -> (u64, Vec<(u64, u64)>) {
         let workload = self.workload(team).await;
         let number = |value: &Value| value.as_u64().expect("a count");
-        let figures = |member: &Value| (number(&member["open_tickets"]), number(&member["in_progress_tickets"]));
+        let figures = |member: &Value| {
+            (
+                number(&member["open_tickets"]),
+                number(&member["in_progress_tickets"]),
+            )
+        };
         let members = workload["members"].as_array().expect("members");
-        (number(&workload["total_open_tickets"]), members.iter().map(figures).collect())
+        (
+            number(&workload["total_open_tickets"]),
+            members.iter().map(figures).collect(),
+        )
     }
 
     /// Waits until a ticket is where it has to end up.
     async fn until_placed(&self, ticket: &str, place: &Place) {
-        until(&format!("{ticket} {place}"), async || self.place(ticket).await == *place).await;
+        until(&format!("{ticket} {place}"), async || {
+            self.place(ticket).await == *place
+        })
+        .await;
     }
 
     /// Looks at everything that was announced of the organization so far, in order.
@@ -290,8 +378,12 @@ impl Scene {
             if events.is_empty() {
                 return look(ours);
             }
-            let events = events.iter().filter(|event| event.contains(self.org.id.as_str()));
-            ours.extend(events.map(|event| serde_json::from_str::<Value>(event).expect("an event is JSON")));
+            let events = events
+                .iter()
+                .filter(|event| event.contains(self.org.id.as_str()));
+            ours.extend(
+                events.map(|event| serde_json::from_str::<Value>(event).expect("an event is JSON")),
+            );
             *next = after;
         }
     }
@@ -299,14 +391,26 @@ impl Scene {
     /// What was announced of one subject, once everything that has happened so far is announced.
     async fn announced_of(&self, subject: &str) -> Vec<Value> {
         let about = |event: &Value, subject: &str| event["subject"] == *subject;
-        // The stream's batches are announced one after the other, though within one only what is about the same thing keeps its
-        // order. So whatever comes before a first marker is out when a second is, which was made after the first was heard of.
+        // The stream's batches are announced one after the other, though within one only what is
+        // about the same thing keeps its order. So whatever comes before a first marker is out when
+        // a second is, which was made after the first was heard of.
         for _ in 0..2 {
-            let marker = self.org.team(&format!("Marker {}", self.seconds.fetch_add(1, SeqCst))).await;
+            let marker = self
+                .org
+                .team(&format!("Marker {}", self.seconds.fetch_add(1, SeqCst)))
+                .await;
             let marker = format!("teams/{marker}");
-            until("the marker", async || self.announced(|all| all.iter().any(|event| about(event, &marker)))).await;
+            until("the marker", async || {
+                self.announced(|all| all.iter().any(|event| about(event, &marker)))
+            })
+            .await;
         }
-        self.announced(|all| all.iter().filter(|event| about(event, subject)).cloned().collect())
+        self.announced(|all| {
+            all.iter()
+                .filter(|event| about(event, subject))
+                .cloned()
+                .collect()
+        })
     }
 }
 
@@ -314,7 +418,12 @@ impl Stack {
     /// An item as it lies in the table.
     async fn item(&self, pk: &str, sk: &str) -> Option<Item> {
         let key = |text: &str| AttributeValue::S(text.to_owned());
-        let get = self.dynamodb().get_item().table_name(&self.table).key("pk", key(pk)).key("sk", key(sk));
+        let get = self
+            .dynamodb()
+            .get_item()
+            .table_name(&self.table)
+            .key("pk", key(pk))
+            .key("sk", key(sk));
         get.send().await.expect("the table can be read").item
     }
 }
@@ -329,25 +438,45 @@ struct Place {
 
 impl Place {
     fn assigned(team: &str, user: &str) -> Self {
-        Self { state: "assigned".to_owned(), team: Some(team.to_owned()), assignee: Some(user.to_owned()) }
+        Self {
+            state: "assigned".to_owned(),
+            team: Some(team.to_owned()),
+            assignee: Some(user.to_owned()),
+        }
     }
 
     fn waiting(team: &str) -> Self {
-        Self { state: "waiting".to_owned(), team: Some(team.to_owned()), assignee: None }
+        Self {
+            state: "waiting".to_owned(),
+            team: Some(team.to_owned()),
+            assignee: None,
+        }
     }
 
     fn unrouted() -> Self {
-        Self { state: "unrouted".to_owned(), team: None, assignee: None }
+        Self {
+            state: "unrouted".to_owned(),
+            team: None,
+            assignee: None,
+        }
     }
 
     fn closed(team: Option<&str>, user: Option<&str>) -> Self {
-        Self { state: "closed".to_owned(), team: team.map(str::to_owned), assignee: user.map(str::to_owned) }
+        Self {
+            state: "closed".to_owned(),
+            team: team.map(str::to_owned),
+            assignee: user.map(str::to_owned),
+        }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "is {} in {:?} to {:?}", self.state, self.team, self.assignee)
+        write!(
+            f,
+            "is {} in {:?} to {:?}",
+            self.state, self.team, self.assignee
+        )
     }
 }
 
@@ -370,7 +499,11 @@ impl Ticket {
 
     /// The platform's own name of a field.
     fn named(self, toptickets: &str, itsm: &str, value: impl Into<Value>) -> Self {
-        let name = if self.words == Words::Itsm { itsm } else { toptickets };
+        let name = if self.words == Words::Itsm {
+            itsm
+        } else {
+            toptickets
+        };
         self.with(name, value)
     }
 
@@ -380,7 +513,11 @@ impl Ticket {
 
     /// `critical` is what the other platform calls `urgent`.
     fn priority(self, priority: &str) -> Self {
-        let word = if priority == "critical" && self.words == Words::TopTickets { "urgent" } else { priority };
+        let word = if priority == "critical" && self.words == Words::TopTickets {
+            "urgent"
+        } else {
+            priority
+        };
         self.with("priority", word)
     }
 
@@ -421,7 +558,11 @@ impl Ticket {
 
     /// Sets the time of the event, in milliseconds after [`MORNING`].
     fn sent_at(mut self, millis: i64) -> Self {
-        self.event_time = Some(Timestamp::from_millis(MORNING * 1000 + millis).iso8601_millis().into());
+        self.event_time = Some(
+            Timestamp::from_millis(MORNING * 1000 + millis)
+                .iso8601_millis()
+                .into(),
+        );
         self
     }
 
@@ -438,8 +579,16 @@ impl Ticket {
     }
 
     fn event(self, kind: &str) -> Value {
-        let Self { words: _, organization, fields, event_id, event_time } = self;
-        let time = event_time.or_else(|| fields.get("updated_at").cloned()).unwrap_or_default();
+        let Self {
+            words: _,
+            organization,
+            fields,
+            event_id,
+            event_time,
+        } = self;
+        let time = event_time
+            .or_else(|| fields.get("updated_at").cloned())
+            .unwrap_or_default();
         let event_id = event_id.unwrap_or_else(|| format!("{}@{time}.{kind}", fields["id"]));
         json!({
             "specversion": "1.0", "id": event_id, "source": "/desk", "type": kind, "time": time,
@@ -475,20 +624,32 @@ fn bare_ids(words: Words, value: Value) -> Value {
                     _ => return (name, bare_ids(words, value)),
                 };
                 let id = value.as_str().map(|id| match words {
-                    Words::Itsm => id.strip_prefix(prefix).unwrap_or_else(|| panic!("{name} is {id}")).to_owned(),
+                    Words::Itsm => id
+                        .strip_prefix(prefix)
+                        .unwrap_or_else(|| panic!("{name} is {id}"))
+                        .to_owned(),
                     Words::TopTickets => id.to_owned(),
                 });
-                assert!(id.as_ref().is_none_or(|id| id.len() == 36), "{name} is {id:?}");
+                assert!(
+                    id.as_ref().is_none_or(|id| id.len() == 36),
+                    "{name} is {id:?}"
+                );
                 (name, json!(id))
             };
             Value::Object(fields.into_iter().map(field).collect())
         }
-        Value::Array(values) => values.into_iter().map(|value| bare_ids(words, value)).collect(),
+        Value::Array(values) => values
+            .into_iter()
+            .map(|value| bare_ids(words, value))
+            .collect(),
         other => other,
     }
 }
 
 /// The kinds of some announcements.
 fn kinds(announcements: &[Value]) -> Vec<&str> {
-    announcements.iter().map(|event| event["type"].as_str().expect("a type")).collect()
+    announcements
+        .iter()
+        .map(|event| event["type"].as_str().expect("a type"))
+        .collect()
 }

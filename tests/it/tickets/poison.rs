@@ -15,12 +15,20 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
     let with = |pointer: &str, value: Value| {
         let mut event = good();
         let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
-        event.pointer_mut(parent).and_then(Value::as_object_mut).expect("there").insert(field.to_owned(), value);
+        event
+            .pointer_mut(parent)
+            .and_then(Value::as_object_mut)
+            .expect("there")
+            .insert(field.to_owned(), value);
         event.to_string()
     };
     let ticket = |field: &str, value: Value| with(&format!("/data/ticket/{field}"), value);
     let ahead = Timestamp::now().plus(Duration::from_hours(1));
-    let ahead = if words == Words::Itsm { json!(ahead.secs()) } else { json!(ahead.iso8601()) };
+    let ahead = if words == Words::Itsm {
+        json!(ahead.secs())
+    } else {
+        json!(ahead.iso8601())
+    };
     let (team_field, user_field, due_field) = match words {
         Words::TopTickets => ("team_id", "assignee_id", "due_at"),
         Words::Itsm => ("assigned_team_id", "assigned_user_id", "due_date"),
@@ -35,7 +43,8 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
         "resolved_at": "2020-04-02 14:03:31",
     });
     let kinds = "type: must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted";
-    let statuses = "must be one of new, open, in_progress, pending, on_hold, resolved, closed, cancelled";
+    let statuses =
+        "must be one of new, open, in_progress, pending, on_hold, resolved, closed, cancelled";
     let moment = "must be a time in ISO 8601 or in Unix seconds";
     let several_faults = [
         of("updated_at", moment),
@@ -45,20 +54,45 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
     ]
     .join("; ");
     vec![
-        (json!("just a text").to_string(), "not a CloudEvent: not a JSON object".to_owned()),
-        (json!([good()]).to_string(), "not a CloudEvent: not a JSON object".to_owned()),
+        (
+            json!("just a text").to_string(),
+            "not a CloudEvent: not a JSON object".to_owned(),
+        ),
+        (
+            json!([good()]).to_string(),
+            "not a CloudEvent: not a JSON object".to_owned(),
+        ),
         (
             json!({ "hello": "world" }).to_string(),
-            "specversion: is required; id: is required; type: is required; data: is required".to_owned(),
+            "specversion: is required; id: is required; type: is required; data: is required"
+                .to_owned(),
         ),
-        (json!({ "detail-type": "x", "detail": 7 }).to_string(), "detail: must be a CloudEvent".to_owned()),
-        (with("/specversion", json!("0.3")), "specversion: must be 1.0".to_owned()),
-        (with("/id", json!("")), "id: must have 1 to 256 bytes".to_owned()),
+        (
+            json!({ "detail-type": "x", "detail": 7 }).to_string(),
+            "detail: must be a CloudEvent".to_owned(),
+        ),
+        (
+            with("/specversion", json!("0.3")),
+            "specversion: must be 1.0".to_owned(),
+        ),
+        (
+            with("/id", json!("")),
+            "id: must have 1 to 256 bytes".to_owned(),
+        ),
         (with("/type", json!("ticket.merged")), kinds.to_owned()),
         (with("/type", json!("user.created")), kinds.to_owned()),
-        (with("/data", json!("x")), "data: must be an object".to_owned()),
-        (with("/data/ticket", Value::Null), "data.ticket: is required".to_owned()),
-        (with("/data/organization_id", Value::Null), "data.organization_id: is required".to_owned()),
+        (
+            with("/data", json!("x")),
+            "data: must be an object".to_owned(),
+        ),
+        (
+            with("/data/ticket", Value::Null),
+            "data.ticket: is required".to_owned(),
+        ),
+        (
+            with("/data/organization_id", Value::Null),
+            "data.organization_id: is required".to_owned(),
+        ),
         (
             with("/data/organization_id", json!("a b")),
             "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned(),
@@ -67,16 +101,40 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
             with("/data/organization_id", json!("nobody")),
             "data.organization_id: there is no such organization".to_owned(),
         ),
-        (ticket("id", json!("a b")), of("id", "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -")),
-        (ticket("id", json!(7.5)), of("id", "must be a string or an integer of up to 64 bits")),
+        (
+            ticket("id", json!("a b")),
+            of("id", "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -"),
+        ),
+        (
+            ticket("id", json!(7.5)),
+            of("id", "must be a string or an integer of up to 64 bits"),
+        ),
         (ticket("status", json!("lost")), of("status", statuses)),
-        (ticket("priority", json!(4)), of("priority", "must be a string")),
-        (ticket(team_field, json!("nowhere")), of(team_field, "must be a team's UUID")),
-        (ticket(user_field, json!("nobody")), of(user_field, "must be a user's UUID")),
-        (ticket("tags", json!("VPN")), of("tags", "must be an array of strings")),
+        (
+            ticket("priority", json!(4)),
+            of("priority", "must be a string"),
+        ),
+        (
+            ticket(team_field, json!("nowhere")),
+            of(team_field, "must be a team's UUID"),
+        ),
+        (
+            ticket(user_field, json!("nobody")),
+            of(user_field, "must be a user's UUID"),
+        ),
+        (
+            ticket("tags", json!("VPN")),
+            of("tags", "must be an array of strings"),
+        ),
         (ticket(due_field, json!("soon")), of(due_field, moment)),
-        (ticket("updated_at", ahead), of("updated_at", "is more than 5 minutes in the future")),
-        (timeless.to_string(), of("updated_at", "is required where the event has no time")),
+        (
+            ticket("updated_at", ahead),
+            of("updated_at", "is more than 5 minutes in the future"),
+        ),
+        (
+            timeless.to_string(),
+            of("updated_at", "is required where the event has no time"),
+        ),
         (several.to_string(), several_faults),
     ]
 }
@@ -94,13 +152,26 @@ async fn a_dead_letter_says_what_is_wrong_with_it() {
         scene.org.stack.send("tickets", bodies).await;
         scene.handled("tickets").await;
 
-        let letter =
-            |body: &String| scene.org.stack.dead_letters("tickets").into_iter().find(|letter| letter.body == *body);
+        let letter = |body: &String| {
+            scene
+                .org
+                .stack
+                .dead_letters("tickets")
+                .into_iter()
+                .find(|letter| letter.body == *body)
+        };
         for (body, reason) in &expected {
             until(body, async || letter(body).is_some()).await;
-            assert_eq!(letter(body).and_then(|letter| letter.reason).as_ref(), Some(reason), "{body}");
+            assert_eq!(
+                letter(body).and_then(|letter| letter.reason).as_ref(),
+                Some(reason),
+                "{body}"
+            );
         }
-        assert_eq!(scene.place("good").await, Place::assigned(&team, &scene.user(0)));
+        assert_eq!(
+            scene.place("good").await,
+            Place::assigned(&team, &scene.user(0))
+        );
     }
 }
 
@@ -114,10 +185,20 @@ async fn sns_subscription_message_is_a_dead_letter() {
     })
     .to_string();
     scene.org.stack.send("tickets", [body.clone()]).await;
-    let letter = || scene.org.stack.dead_letters("tickets").into_iter().find(|letter| letter.body == body);
+    let letter = || {
+        scene
+            .org
+            .stack
+            .dead_letters("tickets")
+            .into_iter()
+            .find(|letter| letter.body == body)
+    };
     until("a dead letter", async || letter().is_some()).await;
     let reason = letter().and_then(|letter| letter.reason).expect("a reason");
-    assert!(reason.starts_with("Type: SubscriptionConfirmation of SNS is no event"), "{reason}");
+    assert!(
+        reason.starts_with("Type: SubscriptionConfirmation of SNS is no event"),
+        "{reason}"
+    );
 }
 
 #[tokio::test]
@@ -129,10 +210,22 @@ async fn a_dead_letter_of_a_user_says_what_is_wrong_with_it() {
     })
     .to_string();
     scene.org.stack.send("users", [nobody.clone()]).await;
-    let letters = || scene.org.stack.dead_letters("users").into_iter().filter(|letter| letter.body == nobody);
+    let letters = || {
+        scene
+            .org
+            .stack
+            .dead_letters("users")
+            .into_iter()
+            .filter(|letter| letter.body == nobody)
+    };
     until("a dead letter", async || letters().next().is_some()).await;
-    let reasons: Vec<_> = letters().map(|letter| letter.reason.unwrap_or_default()).collect();
-    assert!(matches!(&*reasons, [reason] if reason.starts_with("data.user.id: ")), "{reasons:?}");
+    let reasons: Vec<_> = letters()
+        .map(|letter| letter.reason.unwrap_or_default())
+        .collect();
+    assert!(
+        matches!(&*reasons, [reason] if reason.starts_with("data.user.id: ")),
+        "{reasons:?}"
+    );
 }
 
 #[tokio::test]
@@ -142,16 +235,27 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
         let scene = Scene::on(&stack, words).await;
         let team = scene.team("One", [0]).await;
         let mut expected = broken(&scene, &team);
-        expected.push(("{\"specversion\": \"1.0\",".to_owned(), "not JSON: ".to_owned()));
+        expected.push((
+            "{\"specversion\": \"1.0\",".to_owned(),
+            "not JSON: ".to_owned(),
+        ));
 
-        // Held back until all are there, they come as one batch: one of the good ones after each of the others.
+        // Held back until all are there, they come as one batch: one of the good ones after each of
+        // the others.
         stack.queues().pause("tickets");
         for (n, (body, _)) in expected.iter().enumerate() {
             let good = scene.ticket(&format!("good-{n}")).team(&team).created();
             for body in [body.clone(), good.to_string()] {
                 // As it stands: a list would be many messages.
-                let body = if body.starts_with('[') { format!("[{body}]") } else { body };
-                let request = stack.stranger().request(reqwest::Method::POST, "/_dev/queues/tickets").body(body);
+                let body = if body.starts_with('[') {
+                    format!("[{body}]")
+                } else {
+                    body
+                };
+                let request = stack
+                    .stranger()
+                    .request(reqwest::Method::POST, "/_dev/queues/tickets")
+                    .body(body);
                 let answer = Client::send(request.header("content-type", "application/json")).await;
                 assert_eq!(answer.json, json!({ "accepted": 1 }), "{answer}");
             }
@@ -160,13 +264,18 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
         scene.handled("tickets").await;
 
         let shown = stack.stranger().get("/_dev/queues").await;
-        let letters = shown.json["tickets"]["dead_letters"].as_array().expect("a list");
+        let letters = shown.json["tickets"]["dead_letters"]
+            .as_array()
+            .expect("a list");
         assert_eq!(letters.len(), expected.len(), "{shown}");
         for (body, reason) in &expected {
             let letter = letters.iter().find(|letter| letter["body"] == *body);
             let letter = letter.unwrap_or_else(|| panic!("not among the dead letters: {body}"));
             let said = letter["reason"].as_str().expect("a reason");
-            assert!(said == reason || said.starts_with("not JSON: ") && reason == "not JSON: ", "{said}, not {reason}");
+            assert!(
+                said == reason || said.starts_with("not JSON: ") && reason == "not JSON: ",
+                "{said}, not {reason}"
+            );
             assert_eq!(letter["receives"], 0, "put there by the function: {letter}");
         }
         for n in 0..expected.len() {

@@ -10,7 +10,9 @@ async fn round_robin_goes_in_the_order_of_joining_and_then_in_rotation() {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
         let team = scene.team("Rotation", [2, 0, 1]).await;
-        let assignees = scene.assigned(&team, ["a", "b", "c", "d", "e", "f", "g"]).await;
+        let assignees = scene
+            .assigned(&team, ["a", "b", "c", "d", "e", "f", "g"])
+            .await;
         assert_eq!(assignees, scene.users([2, 0, 1, 2, 0, 1, 2]));
         // The turn advances once for each decision, and for nothing else.
         for (turn, ticket) in (1..).zip(["a", "b", "c", "d", "e", "f", "g"]) {
@@ -23,10 +25,16 @@ async fn round_robin_goes_in_the_order_of_joining_and_then_in_rotation() {
 async fn a_newcomer_starts_at_the_current_turn() {
     let scene = Scene::new(Words::Itsm).await;
     let team = scene.team("Rotation", [0, 1]).await;
-    assert_eq!(scene.assigned(&team, ["a", "b", "c", "d"]).await, scene.users([0, 1, 0, 1]));
+    assert_eq!(
+        scene.assigned(&team, ["a", "b", "c", "d"]).await,
+        scene.users([0, 1, 0, 1])
+    );
     scene.join(&team, 2, &[]).await;
     // The newcomer is not owed the turns of before, and joined after whoever had the latest.
-    assert_eq!(scene.assigned(&team, ["e", "f", "g", "h"]).await, scene.users([0, 1, 2, 0]));
+    assert_eq!(
+        scene.assigned(&team, ["e", "f", "g", "h"]).await,
+        scene.users([0, 1, 2, 0])
+    );
 }
 
 #[tokio::test]
@@ -41,7 +49,10 @@ async fn a_removal_and_a_return_shift_nobodys_turn() {
     scene.join(&team, 0, &[]).await;
     scene.join(&team, 1, &[]).await;
     // Everybody's latest turn is still their own: 1, 2, 3, 4.
-    assert_eq!(scene.assigned(&team, ["e", "f", "g", "h", "i"]).await, scene.users([0, 1, 2, 3, 0]));
+    assert_eq!(
+        scene.assigned(&team, ["e", "f", "g", "h", "i"]).await,
+        scene.users([0, 1, 2, 3, 0])
+    );
 }
 
 #[tokio::test]
@@ -49,9 +60,15 @@ async fn a_long_absence_is_not_made_up_for() {
     let scene = Scene::new(Words::Itsm).await;
     let team = scene.team("Rotation", [0, 1]).await;
     scene.leave(&team, 0).await;
-    assert_eq!(scene.assigned(&team, ["a", "b", "c", "d"]).await, scene.users([1, 1, 1, 1]));
+    assert_eq!(
+        scene.assigned(&team, ["a", "b", "c", "d"]).await,
+        scene.users([1, 1, 1, 1])
+    );
     scene.join(&team, 0, &[]).await;
-    assert_eq!(scene.assigned(&team, ["e", "f", "g"]).await, scene.users([0, 1, 0]));
+    assert_eq!(
+        scene.assigned(&team, ["e", "f", "g"]).await,
+        scene.users([0, 1, 0])
+    );
 }
 
 #[tokio::test]
@@ -62,20 +79,33 @@ async fn least_busy_goes_by_the_figure_that_workload_shows_and_then_in_rotation(
         for n in 0..3 {
             scene.join(&team, n, &[]).await;
         }
-        assert_eq!(scene.assigned(&team, ["a", "b", "c", "d"]).await, scene.users([0, 1, 2, 0]));
-        scene.send(&[scene.ticket("b").status("resolved").updated()]).await;
+        assert_eq!(
+            scene.assigned(&team, ["a", "b", "c", "d"]).await,
+            scene.users([0, 1, 2, 0])
+        );
+        scene
+            .send(&[scene.ticket("b").status("resolved").updated()])
+            .await;
         assert_eq!(scene.load(&team).await, (3, vec![(2, 0), (0, 0), (1, 0)]));
         assert_eq!(scene.assigned(&team, ["e"]).await, scene.users([1]));
 
         let decision = scene.decision("e").await;
         let shown = |field: &str| {
             let candidates = decision["candidates"].as_array().expect("candidates");
-            candidates.iter().map(|candidate| candidate[field].clone()).collect::<Vec<_>>()
+            candidates
+                .iter()
+                .map(|candidate| candidate[field].clone())
+                .collect::<Vec<_>>()
         };
         assert_eq!(shown("user_id"), scene.users([1, 2, 0]));
-        assert_eq!(shown("open_tickets"), [0, 1, 2], "as the workload showed before");
+        assert_eq!(
+            shown("open_tickets"),
+            [0, 1, 2],
+            "as the workload showed before"
+        );
         assert_eq!(shown("last_turn"), [2, 3, 4]);
-        let reason = "Fewest open tickets (0) of 3 eligible members, then the longest wait for a turn.";
+        let reason =
+            "Fewest open tickets (0) of 3 eligible members, then the longest wait for a turn.";
         assert_eq!(decision["reason"], reason);
         // One each, so the turns decide: 3 for user 2, 5 for user 1.
         assert_eq!(scene.assigned(&team, ["f"]).await, scene.users([2]));
@@ -87,17 +117,29 @@ async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_lette
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
         let team = scene.team_of("Skilled", "skill_based", &[]).await;
-        for (n, skills) in [(0, ["VPN", "Ärger"]), (1, ["dns", "Network"]), (2, ["Printer", "network"])] {
+        for (n, skills) in [
+            (0, ["VPN", "Ärger"]),
+            (1, ["dns", "Network"]),
+            (2, ["Printer", "network"]),
+        ] {
             scene.join(&team, n, &skills).await;
         }
         let about = |id: &str, category: Value, subcategory: Value, tags: Value| {
             let ticket = scene.ticket(id).team(&team).with("category", category);
-            ticket.with("subcategory", subcategory).with("tags", tags).created()
+            ticket
+                .with("subcategory", subcategory)
+                .with("tags", tags)
+                .created()
         };
         scene
             .send(&[
                 about("category", json!("vpn"), Value::Null, Value::Null),
-                about("subcategory", json!("Hardware"), json!("PRINTER"), json!([])),
+                about(
+                    "subcategory",
+                    json!("Hardware"),
+                    json!("PRINTER"),
+                    json!([]),
+                ),
                 about("tags", Value::Null, Value::Null, json!(["x", "DNS"])),
                 about("case", json!("ÄRGER"), Value::Null, json!([])),
                 about("most", json!("network"), json!("printer"), json!(["vpn"])),
@@ -106,12 +148,22 @@ async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_lette
         let tickets = ["category", "subcategory", "tags", "case", "most"];
         assert_eq!(scene.assignees(tickets).await, scene.users([0, 2, 1, 0, 2]));
         let decision = scene.decision("most").await;
-        assert_eq!((&decision["strategy"], &decision["fallback"]), (&json!("skill_based"), &Value::Null));
+        assert_eq!(
+            (&decision["strategy"], &decision["fallback"]),
+            (&json!("skill_based"), &Value::Null)
+        );
         assert_eq!(decision["candidates"][0]["matched_skills"], 2, "{decision}");
         assert_eq!(decision["candidates"][1]["matched_skills"], 1, "{decision}");
 
         // The same skills: whoever has fewer open tickets, here user 1 with one against two.
-        scene.send(&[about("least_busy", json!("NETWORK"), Value::Null, json!([]))]).await;
+        scene
+            .send(&[about(
+                "least_busy",
+                json!("NETWORK"),
+                Value::Null,
+                json!([]),
+            )])
+            .await;
         assert_eq!(scene.assignees(["least_busy"]).await, scene.users([1]));
     }
 }
@@ -122,10 +174,18 @@ async fn skill_in_another_form_matches() {
     let team = scene.team_of("Skilled", "skill_based", &[]).await;
     scene.join(&team, 0, &["VPN"]).await;
     scene.join(&team, 1, &["SD-WAN \u{ff21}"]).await;
-    scene.send(&[scene.ticket("wide").team(&team).about("sd-wan a").created()]).await;
+    scene
+        .send(&[scene.ticket("wide").team(&team).about("sd-wan a").created()])
+        .await;
     assert_eq!(scene.assignees(["wide"]).await, scene.users([1]));
     let decision = scene.decision("wide").await;
-    assert_eq!((&decision["candidates"][0]["matched_skills"], &decision["fallback"]), (&json!(1), &Value::Null));
+    assert_eq!(
+        (
+            &decision["candidates"][0]["matched_skills"],
+            &decision["fallback"]
+        ),
+        (&json!(1), &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -135,11 +195,18 @@ async fn where_no_skill_matches_the_least_busy_gets_it_and_the_fallback_is_recor
         let team = scene.team_of("Skilled", "skill_based", &[]).await;
         scene.join(&team, 0, &["VPN"]).await;
         scene.join(&team, 1, &[]).await;
-        scene.send(&[scene.ticket("a").team(&team).about("vpn").created()]).await;
-        scene.send(&[scene.ticket("b").team(&team).about("coffee").created()]).await;
+        scene
+            .send(&[scene.ticket("a").team(&team).about("vpn").created()])
+            .await;
+        scene
+            .send(&[scene.ticket("b").team(&team).about("coffee").created()])
+            .await;
         assert_eq!(scene.assignees(["a", "b"]).await, scene.users([0, 1]));
         let decision = scene.decision("b").await;
-        assert_eq!((&decision["strategy"], &decision["fallback"]), (&json!("skill_based"), &json!("least_busy")));
+        assert_eq!(
+            (&decision["strategy"], &decision["fallback"]),
+            (&json!("skill_based"), &json!("least_busy"))
+        );
         let reason = "No skill matches; fewest open tickets (0) of 2 eligible members, then the longest wait.";
         assert_eq!(decision["reason"], reason);
     }
@@ -151,9 +218,18 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
         let scene = Scene::new(words).await;
         let team = scene.team("Four", [0, 1, 2, 3]).await;
         scene.user_event("user.deactivated", 1, json!({})).await;
-        until("the copy", async || scene.workload(&team).await["members"][1]["status"] == "inactive").await;
+        until("the copy", async || {
+            scene.workload(&team).await["members"][1]["status"] == "inactive"
+        })
+        .await;
         let before = Timestamp::now().secs() - 60;
-        scene.send(&[scene.ticket("a").team(&team).status("in_progress").created()]).await;
+        scene
+            .send(&[scene
+                .ticket("a")
+                .team(&team)
+                .status("in_progress")
+                .created()])
+            .await;
         let decision = scene.decision("a").await;
 
         let candidate = |n: usize, status: Value| {
@@ -172,10 +248,18 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
         });
         assert_eq!(decision, expected);
         match words {
-            Words::Itsm => assert!(decision["decided_at"].as_i64().is_some_and(|at| at > before), "{decision}"),
+            Words::Itsm => assert!(
+                decision["decided_at"]
+                    .as_i64()
+                    .is_some_and(|at| at > before),
+                "{decision}"
+            ),
             Words::TopTickets => {
                 let at = decision["decided_at"].as_str().expect("a text");
-                assert!(at > Timestamp::from_secs(before).iso8601().as_str() && at.ends_with('Z'), "{at}");
+                assert!(
+                    at > Timestamp::from_secs(before).iso8601().as_str() && at.ends_with('Z'),
+                    "{at}"
+                );
             }
         }
 
@@ -183,8 +267,15 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
         scene.leave(&team, 3).await;
         scene.send(&[scene.ticket("b").team(&team).created()]).await;
         let decision = scene.decision("b").await;
-        assert_eq!((&decision["considered"], &decision["eligible"]), (&json!(3), &json!(2)));
-        assert_eq!(decision["candidates"][2], candidate(1, json!("inactive")), "{decision}");
+        assert_eq!(
+            (&decision["considered"], &decision["eligible"]),
+            (&json!(3), &json!(2))
+        );
+        assert_eq!(
+            decision["candidates"][2],
+            candidate(1, json!("inactive")),
+            "{decision}"
+        );
         let listed = scene.get(&format!("/v1/teams/{team}/assignments")).await;
         assert_eq!(listed[0], decision, "newest first: {listed}");
     }
@@ -194,8 +285,14 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
 async fn a_sole_eligible_member_takes_all() {
     let scene = Scene::new(Words::Itsm).await;
     let team = scene.team("Alone", [0]).await;
-    assert_eq!(scene.assigned(&team, ["a", "b", "c"]).await, scene.users([0, 0, 0]));
-    assert_eq!(scene.decision("c").await["reason"], "The only eligible member of 1.");
+    assert_eq!(
+        scene.assigned(&team, ["a", "b", "c"]).await,
+        scene.users([0, 0, 0])
+    );
+    assert_eq!(
+        scene.decision("c").await["reason"],
+        "The only eligible member of 1."
+    );
 }
 
 #[tokio::test]
@@ -203,7 +300,15 @@ async fn one_batch_is_routed_in_the_order_of_the_events_versions() {
     let scene = Scene::new(Words::TopTickets).await;
     let team = scene.team("Rotation", [0, 1, 2]).await;
     let at = |id: &str, seconds: i64| scene.ticket(id).team(&team).at(seconds).created();
-    scene.send(&[at("third", 30), at("first", 10), at("second", 20)]).await;
-    assert_eq!(scene.assignees(["first", "second", "third"]).await, scene.users([0, 1, 2]));
-    assert_eq!(scene.place("third").await, Place::assigned(&team, &scene.user(2)));
+    scene
+        .send(&[at("third", 30), at("first", 10), at("second", 20)])
+        .await;
+    assert_eq!(
+        scene.assignees(["first", "second", "third"]).await,
+        scene.users([0, 1, 2])
+    );
+    assert_eq!(
+        scene.place("third").await,
+        Place::assigned(&team, &scene.user(2))
+    );
 }

@@ -13,7 +13,9 @@ async fn a_duplicate_changes_nothing() {
         let scene = Scene::new(words).await;
         let team = scene.team("Rotation", [0, 1]).await;
         let event = scene.ticket("a").team(&team).created();
-        scene.send(&[event.clone(), event.clone(), event.clone()]).await;
+        scene
+            .send(&[event.clone(), event.clone(), event.clone()])
+            .await;
         let decision = scene.decision("a").await;
         for _ in 0..2 {
             scene.send(std::slice::from_ref(&event)).await;
@@ -32,10 +34,26 @@ async fn an_older_snapshot_changes_nothing() {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
         let team = scene.team("Rotation", [0, 1]).await;
-        scene.send(&[scene.ticket("a").team(&team).status("in_progress").at(100).updated()]).await;
+        scene
+            .send(&[scene
+                .ticket("a")
+                .team(&team)
+                .status("in_progress")
+                .at(100)
+                .updated()])
+            .await;
         let decision = scene.decision("a").await;
-        scene.send(&[scene.ticket("a").team(&team).status("closed").at(99).updated()]).await;
-        scene.send(&[scene.ticket("a").status("open").at(50).created()]).await;
+        scene
+            .send(&[scene
+                .ticket("a")
+                .team(&team)
+                .status("closed")
+                .at(99)
+                .updated()])
+            .await;
+        scene
+            .send(&[scene.ticket("a").status("open").at(50).created()])
+            .await;
         assert_eq!(scene.decision("a").await, decision);
         assert_eq!(scene.load(&team).await, (1, vec![(1, 1), (0, 0)]));
     }
@@ -47,21 +65,51 @@ async fn an_older_event_counts_where_it_alone_spoke_of_the_team_or_the_assignee(
         let scene = Scene::new(words).await;
         let team = scene.team("Rotation", [0, 1]).await;
         // The newest says only that it is in progress; what came before it comes after it.
-        scene.send(&[scene.ticket("a").status("in_progress").at(100).updated()]).await;
+        scene
+            .send(&[scene.ticket("a").status("in_progress").at(100).updated()])
+            .await;
         assert_eq!(scene.place("a").await, Place::unrouted());
-        scene.send(&[scene.ticket("a").team(&team).at(50).updated()]).await;
-        assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(0)));
+        scene
+            .send(&[scene.ticket("a").team(&team).at(50).updated()])
+            .await;
+        assert_eq!(
+            scene.place("a").await,
+            Place::assigned(&team, &scene.user(0))
+        );
         assert_eq!(scene.decision("a").await["status"], "in_progress");
 
-        // Our own decision has the version of the event that asked for it: who was named before that lost.
-        scene.send(&[scene.ticket("b").team(&team).at(100).created()]).await;
-        assert_eq!(scene.place("b").await, Place::assigned(&team, &scene.user(1)));
-        scene.send(&[scene.ticket("b").assignee(&scene.user(0)).at(90).updated()]).await;
-        assert_eq!(scene.place("b").await, Place::assigned(&team, &scene.user(1)));
+        // Our own decision has the version of the event that asked for it: who was named before
+        // that lost.
+        scene
+            .send(&[scene.ticket("b").team(&team).at(100).created()])
+            .await;
+        assert_eq!(
+            scene.place("b").await,
+            Place::assigned(&team, &scene.user(1))
+        );
+        scene
+            .send(&[scene.ticket("b").assignee(&scene.user(0)).at(90).updated()])
+            .await;
+        assert_eq!(
+            scene.place("b").await,
+            Place::assigned(&team, &scene.user(1))
+        );
         // Named after it, though in an event that is not the newest, they count.
-        scene.send(&[scene.ticket("b").status("pending").at(300).updated()]).await;
-        scene.send(&[scene.ticket("b").assignee(&scene.user(0)).at(200).status("open").updated()]).await;
-        assert_eq!(scene.place("b").await, Place::assigned(&team, &scene.user(0)));
+        scene
+            .send(&[scene.ticket("b").status("pending").at(300).updated()])
+            .await;
+        scene
+            .send(&[scene
+                .ticket("b")
+                .assignee(&scene.user(0))
+                .at(200)
+                .status("open")
+                .updated()])
+            .await;
+        assert_eq!(
+            scene.place("b").await,
+            Place::assigned(&team, &scene.user(0))
+        );
         assert_eq!(scene.decision("b").await["status"], "pending");
     }
 }
@@ -71,15 +119,29 @@ async fn an_older_event_that_alone_spoke_of_the_assignee_counts_where_nobody_cou
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
         let team = scene.team("Nobody", []).await;
-        let events = [scene.ticket("waits").team(&team).at(100).updated(), scene.ticket("unrouted").at(100).updated()];
+        let events = [
+            scene.ticket("waits").team(&team).at(100).updated(),
+            scene.ticket("unrouted").at(100).updated(),
+        ];
         scene.send(&events).await;
         assert_eq!(scene.place("waits").await, Place::waiting(&team));
         assert_eq!(scene.place("unrouted").await, Place::unrouted());
         // Nobody has set the assignee since.
-        let named = |id: &str| scene.ticket(id).team(&team).assignee(&scene.user(0)).at(50).updated();
+        let named = |id: &str| {
+            scene
+                .ticket(id)
+                .team(&team)
+                .assignee(&scene.user(0))
+                .at(50)
+                .updated()
+        };
         scene.send(&[named("waits"), named("unrouted")]).await;
         for ticket in ["waits", "unrouted"] {
-            assert_eq!(scene.place(ticket).await, Place::assigned(&team, &scene.user(0)), "{ticket}");
+            assert_eq!(
+                scene.place(ticket).await,
+                Place::assigned(&team, &scene.user(0)),
+                "{ticket}"
+            );
         }
     }
 }
@@ -88,8 +150,15 @@ async fn an_older_event_that_alone_spoke_of_the_assignee_counts_where_nobody_cou
 async fn of_one_moment_the_larger_event_id_counts() {
     let scene = Scene::new(Words::Itsm).await;
     let team = scene.team("Rotation", [0, 1]).await;
-    let says =
-        |status: &str, event_id: &str| scene.ticket("a").team(&team).status(status).at(100).said_by(event_id).updated();
+    let says = |status: &str, event_id: &str| {
+        scene
+            .ticket("a")
+            .team(&team)
+            .status(status)
+            .at(100)
+            .said_by(event_id)
+            .updated()
+    };
     scene.send(&[says("open", "e-2")]).await;
     scene.send(&[says("closed", "e-1")]).await;
     assert_eq!(scene.decision("a").await["status"], "open");
@@ -104,19 +173,46 @@ async fn same_second_the_later_event_time_wins() {
         let team = scene.team("Rotation", [0, 1]).await;
         let event = |id: &str| scene.ticket(id).team(&team).at(100);
         // The ids sort against the times, and the later event arrives last or first.
-        let opened = |id: &str| event(id).status("in_progress").sent_at(100_100).said_by("z-1").created();
-        let resolved = |id: &str| event(id).status("resolved").resolved(100).sent_at(100_900).said_by("a-1").updated();
+        let opened = |id: &str| {
+            event(id)
+                .status("in_progress")
+                .sent_at(100_100)
+                .said_by("z-1")
+                .created()
+        };
+        let resolved = |id: &str| {
+            event(id)
+                .status("resolved")
+                .resolved(100)
+                .sent_at(100_900)
+                .said_by("a-1")
+                .updated()
+        };
         scene.send(&[opened("last")]).await;
         scene.send(&[resolved("last")]).await;
         scene.send(&[resolved("first")]).await;
         scene.send(&[opened("first")]).await;
-        scene.send(&[resolved("together"), opened("together")]).await;
+        scene
+            .send(&[resolved("together"), opened("together")])
+            .await;
         for ticket in ["last", "first", "together"] {
-            assert_eq!(scene.decision(ticket).await["status"], "resolved", "{ticket}");
+            assert_eq!(
+                scene.decision(ticket).await["status"],
+                "resolved",
+                "{ticket}"
+            );
         }
-        // An event without a time sorts before those with one, and after those with an earlier `updated_at`.
+        // An event without a time sorts before those with one, and after those with an earlier
+        // `updated_at`.
         let timeless = |id: &str, at: i64| {
-            scene.ticket(id).team(&team).status("pending").at(at).without_event_time().said_by("zz-1").updated()
+            scene
+                .ticket(id)
+                .team(&team)
+                .status("pending")
+                .at(at)
+                .without_event_time()
+                .said_by("zz-1")
+                .updated()
         };
         scene.send(&[timeless("last", 100)]).await;
         assert_eq!(scene.decision("last").await["status"], "resolved");
@@ -129,10 +225,31 @@ async fn same_second_the_later_event_time_wins() {
 async fn same_second_unassignment_after_creation_counts() {
     let scene = Scene::new(Words::Itsm).await;
     let team = scene.team("Rotation", [0, 1]).await;
-    scene.send(&[scene.ticket("a").team(&team).at(100).sent_at(100_000).said_by("z-1").created()]).await;
-    assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(0)));
-    scene.send(&[scene.ticket("a").at(100).sent_at(100_500).said_by("a-1").unassigned()]).await;
-    assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(1)));
+    scene
+        .send(&[scene
+            .ticket("a")
+            .team(&team)
+            .at(100)
+            .sent_at(100_000)
+            .said_by("z-1")
+            .created()])
+        .await;
+    assert_eq!(
+        scene.place("a").await,
+        Place::assigned(&team, &scene.user(0))
+    );
+    scene
+        .send(&[scene
+            .ticket("a")
+            .at(100)
+            .sent_at(100_500)
+            .said_by("a-1")
+            .unassigned()])
+        .await;
+    assert_eq!(
+        scene.place("a").await,
+        Place::assigned(&team, &scene.user(1))
+    );
     assert_eq!(scene.decision("a").await["turn"], 2);
 }
 
@@ -141,10 +258,22 @@ async fn event_time_in_the_future_is_no_fault_beside_updated_at() {
     let scene = Scene::new(Words::TopTickets).await;
     let team = scene.team("Rotation", [0]).await;
     let far = Timestamp::now().millis() - MORNING * 1000 + 3_600_000_000;
-    scene.send(&[scene.ticket("a").team(&team).at(100).sent_at(far).created()]).await;
-    assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(0)));
+    scene
+        .send(&[scene.ticket("a").team(&team).at(100).sent_at(far).created()])
+        .await;
+    assert_eq!(
+        scene.place("a").await,
+        Place::assigned(&team, &scene.user(0))
+    );
     // It decides between equal `updated_at` only.
-    scene.send(&[scene.ticket("a").status("pending").at(101).sent_at(0).updated()]).await;
+    scene
+        .send(&[scene
+            .ticket("a")
+            .status("pending")
+            .at(101)
+            .sent_at(0)
+            .updated()])
+        .await;
     assert_eq!(scene.decision("a").await["status"], "pending");
 }
 
@@ -152,17 +281,41 @@ async fn event_time_in_the_future_is_no_fault_beside_updated_at() {
 async fn events_out_of_order_end_as_events_in_order() {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
-        let [first, second] = [scene.team("First", [0]).await, scene.team("Second", [1, 2]).await];
+        let [first, second] = [
+            scene.team("First", [0]).await,
+            scene.team("Second", [1, 2]).await,
+        ];
         let events = |id: &str| {
             [
                 scene.ticket(id).team(&first).opened(0).at(10).created(),
                 scene.ticket(id).team(&second).opened(0).at(20).updated(),
-                scene.ticket(id).team(&second).assignee(&scene.user(2)).opened(0).at(30).updated(),
-                scene.ticket(id).status("resolved").opened(0).at(40).updated(),
-                scene.ticket(id).status("in_progress").opened(0).at(50).updated(),
+                scene
+                    .ticket(id)
+                    .team(&second)
+                    .assignee(&scene.user(2))
+                    .opened(0)
+                    .at(30)
+                    .updated(),
+                scene
+                    .ticket(id)
+                    .status("resolved")
+                    .opened(0)
+                    .at(40)
+                    .updated(),
+                scene
+                    .ticket(id)
+                    .status("in_progress")
+                    .opened(0)
+                    .at(50)
+                    .updated(),
             ]
         };
-        let orders = [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 4, 0, 3, 1], [1, 0, 4, 2, 3]];
+        let orders = [
+            [0, 1, 2, 3, 4],
+            [4, 3, 2, 1, 0],
+            [2, 4, 0, 3, 1],
+            [1, 0, 4, 2, 3],
+        ];
         for (n, order) in orders.into_iter().enumerate() {
             let [apart, together] = ["apart", "together"].map(|how| format!("{how}-{n}"));
             let events = |id: &str| order.map(|at| events(id)[at].clone());
@@ -171,8 +324,16 @@ async fn events_out_of_order_end_as_events_in_order() {
             }
             scene.send(&events(&together)).await;
             for ticket in [apart, together] {
-                assert_eq!(scene.place(&ticket).await, Place::assigned(&second, &scene.user(2)), "{ticket} {order:?}");
-                assert_eq!(scene.decision(&ticket).await["status"], "in_progress", "{ticket}");
+                assert_eq!(
+                    scene.place(&ticket).await,
+                    Place::assigned(&second, &scene.user(2)),
+                    "{ticket} {order:?}"
+                );
+                assert_eq!(
+                    scene.decision(&ticket).await["status"],
+                    "in_progress",
+                    "{ticket}"
+                );
             }
         }
         assert_eq!(scene.load(&first).await, (0, vec![(0, 0)]));
@@ -186,7 +347,12 @@ async fn without_updated_at_the_events_time_is_its_version() {
         let scene = Scene::new(words).await;
         let team = scene.team("Rotation", [0]).await;
         let timeless = |status: &str, at: i64| {
-            let mut event = scene.ticket("a").team(&team).status(status).at(at).updated();
+            let mut event = scene
+                .ticket("a")
+                .team(&team)
+                .status(status)
+                .at(at)
+                .updated();
             event["data"]["ticket"]["updated_at"] = Value::Null;
             event
         };
@@ -211,11 +377,24 @@ async fn times_are_read_in_iso_8601_and_in_unix_seconds() {
         ("open", json!(1_736_064_004.25)),
     ];
     for (status, at) in forms {
-        scene.send(&[scene.ticket("a").team(&team).status(status).with("updated_at", at.clone()).updated()]).await;
+        scene
+            .send(&[scene
+                .ticket("a")
+                .team(&team)
+                .status(status)
+                .with("updated_at", at.clone())
+                .updated()])
+            .await;
         assert_eq!(scene.decision("a").await["status"], status, "{at}");
     }
     let millisecond_before = json!("2025-01-05T08:00:04.249Z");
-    scene.send(&[scene.ticket("a").status("closed").with("updated_at", millisecond_before).updated()]).await;
+    scene
+        .send(&[scene
+            .ticket("a")
+            .status("closed")
+            .with("updated_at", millisecond_before)
+            .updated()])
+        .await;
     assert_eq!(scene.decision("a").await["status"], "open");
 }
 
@@ -224,8 +403,17 @@ async fn an_event_may_be_a_little_ahead_of_our_clock() {
     let scene = Scene::new(Words::TopTickets).await;
     let team = scene.team("Rotation", [0]).await;
     let ahead = Timestamp::now().plus(Duration::from_mins(4)).iso8601();
-    scene.send(&[scene.ticket("a").team(&team).with("updated_at", ahead).created()]).await;
-    assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(0)));
+    scene
+        .send(&[scene
+            .ticket("a")
+            .team(&team)
+            .with("updated_at", ahead)
+            .created()])
+        .await;
+    assert_eq!(
+        scene.place("a").await,
+        Place::assigned(&team, &scene.user(0))
+    );
 }
 
 #[tokio::test]
@@ -240,7 +428,10 @@ async fn an_event_bridge_envelope_is_looked_through() {
             "resources": [], "detail": event,
         });
         scene.send(&[envelope]).await;
-        assert_eq!(scene.place("a").await, Place::assigned(&team, &scene.user(0)));
+        assert_eq!(
+            scene.place("a").await,
+            Place::assigned(&team, &scene.user(0))
+        );
     }
 }
 
@@ -249,14 +440,35 @@ async fn deletion_is_final() {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
         let team = scene.team("Rotation", [0]).await;
-        scene.send(&[scene.ticket("a").team(&team).status("in_progress").at(10).created()]).await;
+        scene
+            .send(&[scene
+                .ticket("a")
+                .team(&team)
+                .status("in_progress")
+                .at(10)
+                .created()])
+            .await;
         scene.send(&[scene.ticket("a").at(20).deleted()]).await;
         scene.no_decision("a").await;
         assert_eq!(scene.load(&team).await, (0, vec![(0, 0)]));
         // Not even by what is said after it, and not by a deletion that comes first.
-        scene.send(&[scene.ticket("a").team(&team).at(30).updated(), scene.ticket("b").at(20).deleted()]).await;
-        scene.send(&[scene.ticket("b").team(&team).at(10).created()]).await;
-        scene.send(&[scene.ticket("b").team(&team).assignee(&scene.user(0)).at(40).updated()]).await;
+        scene
+            .send(&[
+                scene.ticket("a").team(&team).at(30).updated(),
+                scene.ticket("b").at(20).deleted(),
+            ])
+            .await;
+        scene
+            .send(&[scene.ticket("b").team(&team).at(10).created()])
+            .await;
+        scene
+            .send(&[scene
+                .ticket("b")
+                .team(&team)
+                .assignee(&scene.user(0))
+                .at(40)
+                .updated()])
+            .await;
         let answer = scene.no_decision("a").await;
         match words {
             Words::TopTickets => assert_eq!(answer.json, json!({ "detail": "Ticket not found" })),

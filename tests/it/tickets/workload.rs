@@ -16,21 +16,45 @@ use super::{Scene, Words, until};
 use crate::support::{Stack, user};
 
 #[tokio::test]
-async fn open_is_what_is_not_resolved_closed_or_cancelled_and_in_progress_the_part_with_that_status() {
+async fn open_is_what_is_not_resolved_closed_or_cancelled_and_in_progress_the_part_with_that_status()
+ {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
         let team = scene.team("One", [0]).await;
-        let statuses =
-            ["new", "open", "in_progress", "pending", "on_hold", "in_progress", "resolved", "closed", "cancelled"];
-        let ticket = |(n, status): (usize, &&str)| scene.ticket(&format!("t{n}")).team(&team).status(status);
-        let events: Vec<_> = statuses.iter().enumerate().map(|case| ticket(case).created()).collect();
+        let statuses = [
+            "new",
+            "open",
+            "in_progress",
+            "pending",
+            "on_hold",
+            "in_progress",
+            "resolved",
+            "closed",
+            "cancelled",
+        ];
+        let ticket =
+            |(n, status): (usize, &&str)| scene.ticket(&format!("t{n}")).team(&team).status(status);
+        let events: Vec<_> = statuses
+            .iter()
+            .enumerate()
+            .map(|case| ticket(case).created())
+            .collect();
         scene.send(&events).await;
         assert_eq!(scene.load(&team).await, (6, vec![(6, 2)]));
         // One status after the other, for all of them.
-        let later: Vec<_> = statuses.iter().rev().enumerate().map(|case| ticket(case).updated()).collect();
+        let later: Vec<_> = statuses
+            .iter()
+            .rev()
+            .enumerate()
+            .map(|case| ticket(case).updated())
+            .collect();
         scene.send(&later).await;
         assert_eq!(scene.load(&team).await, (6, vec![(6, 2)]));
-        let all = |status| (0..9).map(|n| ticket((n, &status)).updated()).collect::<Vec<_>>();
+        let all = |status| {
+            (0..9)
+                .map(|n| ticket((n, &status)).updated())
+                .collect::<Vec<_>>()
+        };
         scene.send(&all("in_progress")).await;
         assert_eq!(scene.load(&team).await, (9, vec![(9, 9)]));
         scene.send(&all("closed")).await;
@@ -42,43 +66,81 @@ async fn open_is_what_is_not_resolved_closed_or_cancelled_and_in_progress_the_pa
 async fn the_figures_hold_right_after_every_change() {
     for words in Words::BOTH {
         let scene = Scene::new(words).await;
-        let [team, other] = [scene.team("Figures", [0, 1]).await, scene.team("Other", [0]).await];
+        let [team, other] = [
+            scene.team("Figures", [0, 1]).await,
+            scene.team("Other", [0]).await,
+        ];
         let ticket = |id: &str| scene.ticket(id).team(&team).status("in_progress");
-        scene.send(&["a", "b", "c", "d"].map(|id| ticket(id).created())).await;
+        scene
+            .send(&["a", "b", "c", "d"].map(|id| ticket(id).created()))
+            .await;
         assert_eq!(scene.load(&team).await, (4, vec![(2, 2), (2, 2)]));
         // Reassignment.
-        scene.send(&[ticket("a").assignee(&scene.user(1)).updated()]).await;
+        scene
+            .send(&[ticket("a").assignee(&scene.user(1)).updated()])
+            .await;
         assert_eq!(scene.load(&team).await, (4, vec![(1, 1), (3, 3)]));
         // Closing and reopening.
-        scene.send(&[scene.ticket("b").status("resolved").updated()]).await;
+        scene
+            .send(&[scene.ticket("b").status("resolved").updated()])
+            .await;
         assert_eq!(scene.load(&team).await, (3, vec![(1, 1), (2, 2)]));
-        scene.send(&[scene.ticket("b").status("open").updated()]).await;
+        scene
+            .send(&[scene.ticket("b").status("open").updated()])
+            .await;
         assert_eq!(scene.load(&team).await, (4, vec![(1, 1), (3, 2)]));
         // A removed member's tickets stay in the total, and nobody shows them.
         scene.leave(&team, 1).await;
         assert_eq!(scene.load(&team).await, (4, vec![(1, 1)]));
-        assert_eq!(scene.workload(&team).await["avg_tickets_per_member"].as_f64(), Some(4.0));
+        assert_eq!(
+            scene.workload(&team).await["avg_tickets_per_member"].as_f64(),
+            Some(4.0)
+        );
         // They change there too.
-        scene.send(&[scene.ticket("b").status("closed").updated()]).await;
+        scene
+            .send(&[scene.ticket("b").status("closed").updated()])
+            .await;
         assert_eq!(scene.load(&team).await, (3, vec![(1, 1)]));
         // The return shows what is theirs; joined anew, they come last.
         scene.join(&team, 1, &["VPN"]).await;
         assert_eq!(scene.load(&team).await, (3, vec![(1, 1), (2, 2)]));
         // Figures are each team's own.
         assert_eq!(scene.load(&other).await, (0, vec![(0, 0)]));
-        scene.send(&[scene.ticket("o").team(&other).created()]).await;
+        scene
+            .send(&[scene.ticket("o").team(&other).created()])
+            .await;
         assert_eq!(scene.load(&team).await, (3, vec![(1, 1), (2, 2)]));
         // A user who is deactivated.
         scene.user_event("user.deactivated", 0, json!({})).await;
-        until("the copy", async || scene.workload(&team).await["members"][0]["status"] == "inactive").await;
+        until("the copy", async || {
+            scene.workload(&team).await["members"][0]["status"] == "inactive"
+        })
+        .await;
         assert_eq!(scene.load(&team).await, (3, vec![(1, 1), (2, 2)]));
         // The members' list says the same.
         let members = scene.get(&format!("/v1/teams/{team}/members")).await;
-        let figures = |n: usize| ["open_tickets", "in_progress_tickets"].map(|field| members[n][field].clone());
-        assert_eq!([figures(0), figures(1)], [[json!(1), json!(1)], [json!(2), json!(2)]]);
+        let figures = |n: usize| {
+            ["open_tickets", "in_progress_tickets"].map(|field| members[n][field].clone())
+        };
+        assert_eq!(
+            [figures(0), figures(1)],
+            [[json!(1), json!(1)], [json!(2), json!(2)]]
+        );
         // The deletion of the team.
-        assert_eq!(scene.org.toptickets.delete(&format!("/v1/teams/{team}")).await.status, 204);
-        let answer = scene.org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
+        assert_eq!(
+            scene
+                .org
+                .toptickets
+                .delete(&format!("/v1/teams/{team}"))
+                .await
+                .status,
+            204
+        );
+        let answer = scene
+            .org
+            .itsm
+            .get(&format!("/v1/teams/{team}/workload"))
+            .await;
         assert_eq!(answer.status, 404, "{answer}");
         assert_eq!(scene.load(&other).await, (1, vec![(1, 0)]));
     }
@@ -93,7 +155,10 @@ const QUERIED_AT: i64 = 1_708_790_400;
 
 /// A stack whose API has this clock, and gives a team the document's id.
 async fn of_the_document(secs: &Arc<AtomicI64>) -> Stack {
-    let (team, secs) = (TeamId::parse(NETWORK).expect("a team's id"), Arc::clone(secs));
+    let (team, secs) = (
+        TeamId::parse(NETWORK).expect("a team's id"),
+        Arc::clone(secs),
+    );
     Stack::with_settings(Settings {
         http: Box::new(move |deps| {
             let secs = Arc::clone(&secs);
@@ -109,13 +174,25 @@ async fn of_the_document(secs: &Arc<AtomicI64>) -> Stack {
 #[tokio::test]
 async fn the_documents_workload_follows_from_ticket_events_alone() {
     let secs = Arc::new(AtomicI64::new(QUERIED_AT - 60));
-    let person = |id, name| User { id: UserId::parse(id).expect("a user's id"), ..user(name, UserStatus::Active) };
+    let person = |id, name| User {
+        id: UserId::parse(id).expect("a user's id"),
+        ..user(name, UserStatus::Active)
+    };
     let mut users = vec![person(ALEX, "Alex Rivera"), person(JESSICA, "Jessica Chen")];
     users.extend((2..8).map(|n| user(&format!("User {n}"), UserStatus::Active)));
     let org = OrganizationId::parse("org_9f8e7d6c5b4a").expect("an organization's id");
-    let org = of_the_document(&secs).await.organization_of(org, users).await;
+    let org = of_the_document(&secs)
+        .await
+        .organization_of(org, users)
+        .await;
     let scene = Scene::of(org, Words::Itsm);
-    let team = scene.team_of("Network Operations", "least_busy", &["VPN", "Firewall", "DNS", "WAN", "LAN"]).await;
+    let team = scene
+        .team_of(
+            "Network Operations",
+            "least_busy",
+            &["VPN", "Firewall", "DNS", "WAN", "LAN"],
+        )
+        .await;
     assert_eq!(team, NETWORK);
     for n in 0..8 {
         let skills: &[&str] = match n {
@@ -130,37 +207,68 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
 
     // A hundred tickets resolved, 91 of them in time: Alex took 4.2 hours in the mean, Jessica 3.8.
     let resolved = |n: i64| {
-        let (who, minutes) =
-            [(ALEX, 242), (JESSICA, 218), (ALEX, 262), (JESSICA, 238)][usize::try_from(n % 4).unwrap()];
+        let (who, minutes) = [(ALEX, 242), (JESSICA, 218), (ALEX, 262), (JESSICA, 238)]
+            [usize::try_from(n % 4).unwrap()];
         let took = minutes * 60;
         let due = if n < 91 { took } else { took - 1 };
-        let ticket = scene.ticket(&format!("r{n}")).team(&team).assignee(who).status("resolved");
+        let ticket = scene
+            .ticket(&format!("r{n}"))
+            .team(&team)
+            .assignee(who)
+            .status("resolved");
         ticket.at(5 * 3600).resolved(took).due(due).created()
     };
-    scene.send(&(0..100).map(resolved).collect::<Vec<_>>()).await;
+    scene
+        .send(&(0..100).map(resolved).collect::<Vec<_>>())
+        .await;
 
-    // What persons gave to Alex and Jessica, then what the strategy gives to everybody else, who has less.
+    // What persons gave to Alex and Jessica, then what the strategy gives to everybody else, who
+    // has less.
     let open = |id: String, status: &str| scene.ticket(&id).team(&team).status(status);
     let given = |who: &str, statuses: &[&str]| {
-        let ticket = |(n, status): (usize, &&str)| open(format!("{who}-{n}"), status).assignee(who).created();
+        let ticket = |(n, status): (usize, &&str)| {
+            open(format!("{who}-{n}"), status).assignee(who).created()
+        };
         statuses.iter().enumerate().map(ticket).collect::<Vec<_>>()
     };
     let work = "in_progress";
-    scene.send(&given(ALEX, &[work, work, work, "open", "pending"])).await;
+    scene
+        .send(&given(ALEX, &[work, work, work, "open", "pending"]))
+        .await;
     scene.send(&given(JESSICA, &[work, "on_hold"])).await;
-    scene.send(&(0..12).map(|n| open(format!("n{n}"), "new").created()).collect::<Vec<_>>()).await;
+    scene
+        .send(
+            &(0..12)
+                .map(|n| open(format!("n{n}"), "new").created())
+                .collect::<Vec<_>>(),
+        )
+        .await;
     assert_eq!(scene.load(&team).await.1[2..], [(2, 0); 6]);
-    let last = (0..4).map(|n| open(format!("l{n}"), "new").assignee(&scene.user(2 + n)).created());
+    let last = (0..4).map(|n| {
+        open(format!("l{n}"), "new")
+            .assignee(&scene.user(2 + n))
+            .created()
+    });
     scene.send(&last.collect::<Vec<_>>()).await;
 
-    let mut answer = scene.org.itsm.get(&format!("/v1/teams/team_{NETWORK}/workload")).await.json;
+    let mut answer = scene
+        .org
+        .itsm
+        .get(&format!("/v1/teams/team_{NETWORK}/workload"))
+        .await
+        .json;
     let members = answer["data"]["members"].as_array_mut().expect("members");
     assert_eq!(members.len(), 8);
     // The document prints the first two of them.
     members.truncate(2);
-    let document: Value =
-        serde_json::from_str(include_str!("../../../openapi/examples/itsm/get_workload.json")).unwrap();
+    let document: Value = serde_json::from_str(include_str!(
+        "../../../openapi/examples/itsm/get_workload.json"
+    ))
+    .unwrap();
     assert_eq!(answer, document);
     let listed = scene.org.itsm.get("/v1/teams").await.json["data"][0].clone();
-    assert_eq!((&listed["open_tickets"], &listed["member_count"]), (&json!(23), &json!(8)));
+    assert_eq!(
+        (&listed["open_tickets"], &listed["member_count"]),
+        (&json!(23), &json!(8))
+    );
 }

@@ -25,13 +25,23 @@ pub async fn check(TicketsCheck { file, queue, json }: TicketsCheck) -> anyhow::
     };
     let name = lines::name(&file);
     let now = Timestamp::now();
-    let mut report = Report { name: &name, json, ..Report::default() };
+    let mut report = Report {
+        name: &name,
+        json,
+        ..Report::default()
+    };
     let mut printed = Ok(());
     while let Some(line) = lines.recv().await {
-        let Line { number, event } = line.map_err(|error| anyhow!(error).context(format!("could not read {name}")))?;
+        let Line { number, event } =
+            line.map_err(|error| anyhow!(error).context(format!("could not read {name}")))?;
         let checked = match event {
             Ok(body) => events::check(queue, &body, now),
-            Err(fault) => Checked { event_id: None, faults: vec![fault], warnings: Vec::new(), has_status: None },
+            Err(fault) => Checked {
+                event_id: None,
+                faults: vec![fault],
+                warnings: Vec::new(),
+                has_status: None,
+            },
         };
         let findings = report.line(number, &checked);
         // The exit code is that of the whole file, also where its findings cannot be printed.
@@ -40,7 +50,10 @@ pub async fn check(TicketsCheck { file, queue, json }: TicketsCheck) -> anyhow::
     progress.finish_and_clear();
     printed = printed.and_then(|()| print(&report.end()));
     if report.with_faults > 0 {
-        bail!("events with faults: {}; correct them, since each would become a dead letter", report.with_faults);
+        bail!(
+            "events with faults: {}; correct them, since each would become a dead letter",
+            report.with_faults
+        );
     }
     Ok(printed?)
 }
@@ -65,7 +78,12 @@ struct Report<'f> {
 impl Report<'_> {
     /// Counts the findings of a line and returns their text, which is empty where there are none.
     fn line(&mut self, number: u64, checked: &Checked) -> String {
-        let Checked { event_id, faults, warnings, has_status } = checked;
+        let Checked {
+            event_id,
+            faults,
+            warnings,
+            has_status,
+        } = checked;
         self.events += 1;
         self.with_faults += u64::from(!faults.is_empty());
         self.with_warnings += u64::from(!warnings.is_empty());
@@ -78,18 +96,36 @@ impl Report<'_> {
             let findings = json!({ "line": number, "event": event_id, "faults": faults, "warnings": warnings });
             return format!("{findings}\n");
         }
-        let faults = faults.iter().map(|fault| format!("{}:{number}: {fault}\n", self.name));
-        faults.chain(warnings.iter().map(|warning| format!("{}:{number}: warning: {warning}\n", self.name))).collect()
+        let faults = faults
+            .iter()
+            .map(|fault| format!("{}:{number}: {fault}\n", self.name));
+        faults
+            .chain(
+                warnings
+                    .iter()
+                    .map(|warning| format!("{}:{number}: warning: {warning}\n", self.name)),
+            )
+            .collect()
     }
 
     /// Returns the findings about the whole file.
     fn end(&self) -> String {
-        let Self { name, json, events, with_faults, with_warnings, need_status, have_status } = self;
+        let Self {
+            name,
+            json,
+            events,
+            with_faults,
+            with_warnings,
+            need_status,
+            have_status,
+        } = self;
         let mut text = String::new();
         if *need_status > 0 && *have_status == 0 {
-            let warning = "no event has data.ticket.status, and a ticket without a status counts as new";
+            let warning =
+                "no event has data.ticket.status, and a ticket without a status counts as new";
             text = if *json {
-                let findings = json!({ "line": null, "event": null, "faults": [], "warnings": [warning] });
+                let findings =
+                    json!({ "line": null, "event": null, "faults": [], "warnings": [warning] });
                 format!("{findings}\n")
             } else {
                 format!("{name}: warning: {warning}\n")
@@ -112,37 +148,81 @@ mod tests {
 
     fn checked(faults: &[&str], warnings: &[&str], has_status: Option<bool>) -> Checked {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        Checked { event_id: Some("e-1".to_owned()), faults: owned(faults), warnings: owned(warnings), has_status }
+        Checked {
+            event_id: Some("e-1".to_owned()),
+            faults: owned(faults),
+            warnings: owned(warnings),
+            has_status,
+        }
     }
 
     #[test]
     fn findings_stand_behind_file_and_line() {
-        let mut report = Report { name: "f.jsonl", ..Report::default() };
+        let mut report = Report {
+            name: "f.jsonl",
+            ..Report::default()
+        };
         assert_eq!(report.line(1, &checked(&[], &[], Some(true))), "");
-        let text = report.line(3, &checked(&["a: is required", "b: must be c"], &["d: is not read"], Some(false)));
-        assert_eq!(text, "f.jsonl:3: a: is required\nf.jsonl:3: b: must be c\nf.jsonl:3: warning: d: is not read\n");
-        assert_eq!(report.end(), "Checked 2 events: 1 with faults, 1 with warnings.\n");
+        let text = report.line(
+            3,
+            &checked(
+                &["a: is required", "b: must be c"],
+                &["d: is not read"],
+                Some(false),
+            ),
+        );
+        assert_eq!(
+            text,
+            "f.jsonl:3: a: is required\nf.jsonl:3: b: must be c\nf.jsonl:3: warning: d: is not read\n"
+        );
+        assert_eq!(
+            report.end(),
+            "Checked 2 events: 1 with faults, 1 with warnings.\n"
+        );
         assert_eq!(report.with_faults, 1);
     }
 
     #[test]
     fn file_without_any_status_is_a_warning() {
-        let mut report = Report { name: "f.jsonl", ..Report::default() };
+        let mut report = Report {
+            name: "f.jsonl",
+            ..Report::default()
+        };
         report.line(1, &checked(&[], &[], None));
-        assert_eq!(report.end(), "Checked 1 event: 0 with faults, 0 with warnings.\n");
+        assert_eq!(
+            report.end(),
+            "Checked 1 event: 0 with faults, 0 with warnings.\n"
+        );
         report.line(2, &checked(&[], &[], Some(false)));
-        assert!(report.end().starts_with("f.jsonl: warning: no event has data.ticket.status"), "{}", report.end());
+        assert!(
+            report
+                .end()
+                .starts_with("f.jsonl: warning: no event has data.ticket.status"),
+            "{}",
+            report.end()
+        );
         report.line(3, &checked(&[], &[], Some(true)));
         assert!(!report.end().contains("warning:"), "{}", report.end());
     }
 
     #[test]
     fn json_is_one_line_for_each_line_with_findings() {
-        let mut report = Report { name: "f.jsonl", json: true, ..Report::default() };
+        let mut report = Report {
+            name: "f.jsonl",
+            json: true,
+            ..Report::default()
+        };
         assert_eq!(report.line(1, &checked(&[], &[], Some(false))), "");
-        let line: Value = serde_json::from_str(&report.line(2, &checked(&["a"], &[], Some(false)))).unwrap();
-        assert_eq!(line, json!({ "line": 2, "event": "e-1", "faults": ["a"], "warnings": [] }));
+        let line: Value =
+            serde_json::from_str(&report.line(2, &checked(&["a"], &[], Some(false)))).unwrap();
+        assert_eq!(
+            line,
+            json!({ "line": 2, "event": "e-1", "faults": ["a"], "warnings": [] })
+        );
         let end: Value = serde_json::from_str(&report.end()).unwrap();
-        assert_eq!((&end["line"], end["warnings"].as_array().map(Vec::len)), (&Value::Null, Some(1)));
+        assert_eq!(
+            (&end["line"], end["warnings"].as_array().map(Vec::len)),
+            (&Value::Null, Some(1))
+        );
     }
 }

@@ -65,37 +65,56 @@ impl Opened {
         match self {
             Self::LocalStack { client, url } => {
                 for (at, body) in bodies(events) {
-                    post(client, url, body)
-                        .await
-                        .map_err(|cause| Failed { events: (at..events.len()).collect(), cause })?;
+                    post(client, url, body).await.map_err(|cause| Failed {
+                        events: (at..events.len()).collect(),
+                        cause,
+                    })?;
                 }
                 Ok(())
             }
             Self::Queue(queue) => {
-                let messages: Vec<_> = events.iter().map(|event| grouped(event.clone(), None)).collect();
+                let messages: Vec<_> = events
+                    .iter()
+                    .map(|event| grouped(event.clone(), None))
+                    .collect();
                 let sent = queue.send(&messages, Instant::now() + PATIENCE).await;
-                sent.map_err(|error| Failed { events: error.messages.clone(), cause: error.into() })
+                sent.map_err(|error| Failed {
+                    events: error.messages.clone(),
+                    cause: error.into(),
+                })
             }
         }
     }
 }
 
-/// A message with the organization of its event as its group, or with this group where the event names none. The local stack's
-/// own route does the same.
+/// A message with the organization of its event as its group, or with this group where the event
+/// names none. The local stack's own route does the same.
 pub(super) fn grouped(body: String, otherwise: Option<String>) -> Message {
-    let group = organization_in(&body).as_ref().map(OrganizationId::to_string).or(otherwise);
-    Message { group, ..Message::new(body) }
+    let group = organization_in(&body)
+        .as_ref()
+        .map(OrganizationId::to_string)
+        .or(otherwise);
+    Message {
+        group,
+        ..Message::new(body)
+    }
 }
 
 async fn local_stack(url: &Url) -> anyhow::Result<Opened> {
     let client = local_client()?;
     ask_local_stack(&client, url, "/_dev/queues", "--to").await?;
-    Ok(Opened::LocalStack { client, url: route(url, "/_dev/queues/tickets") })
+    Ok(Opened::LocalStack {
+        client,
+        url: route(url, "/_dev/queues/tickets"),
+    })
 }
 
 fn local_client() -> anyhow::Result<reqwest::Client> {
     // A proxy has no business with this machine's own addresses.
-    Ok(reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?)
+    Ok(reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(30))
+        .build()?)
 }
 
 /// Asks a local stack, whose address this option gave.
@@ -105,7 +124,11 @@ async fn ask_local_stack(
     path: &str,
     option: &str,
 ) -> anyhow::Result<reqwest::Response> {
-    let answer = client.get(route(url, path)).send().await.map_err(|error| unreachable(url, option, error))?;
+    let answer = client
+        .get(route(url, path))
+        .send()
+        .await
+        .map_err(|error| unreachable(url, option, error))?;
     ensure!(
         answer.status().is_success(),
         "what answers at {url} ({}) is no local stack with a ticket queue: start `muster dev`, or name another with \
@@ -128,7 +151,10 @@ pub(super) struct Located {
 /// There is none; says what to do.
 pub(super) async fn locate(url: &Url, option: &str) -> anyhow::Result<Located> {
     let answer = ask_local_stack(&local_client()?, url, "/_dev/queues/tickets", option).await?;
-    answer.json().await.map_err(|error| unreachable(url, option, error))
+    answer
+        .json()
+        .await
+        .map_err(|error| unreachable(url, option, error))
 }
 
 fn route(url: &Url, path: &str) -> Url {
@@ -170,33 +196,57 @@ async fn post(client: &reqwest::Client, url: &Url, events: Vec<&str>) -> anyhow:
         accepted: usize,
     }
     let body = format!("[{}]", events.join(","));
-    let answer = client.post(url.clone()).header("content-type", "application/json").body(body).send().await;
+    let answer = client
+        .post(url.clone())
+        .header("content-type", "application/json")
+        .body(body)
+        .send()
+        .await;
     let answer = answer.map_err(|error| unreachable(url, "--to", error))?;
     let status = answer.status();
-    let text = answer.text().await.map_err(|error| unreachable(url, "--to", error))?;
+    let text = answer
+        .text()
+        .await
+        .map_err(|error| unreachable(url, "--to", error))?;
     if status != StatusCode::ACCEPTED {
         bail!("{url} answered {status}: {}", text.trim());
     }
     let Answer { accepted } =
         serde_json::from_str(&text).with_context(|| format!("{url} answered: {}", text.trim()))?;
-    ensure!(accepted == events.len(), "{url} took {accepted} of {} events", events.len());
+    ensure!(
+        accepted == events.len(),
+        "{url} took {accepted} of {} events",
+        events.len()
+    );
     Ok(())
 }
 
 async fn queue(url: &Url) -> anyhow::Result<Opened> {
-    let client =
-        Client::from_conf(sqs(url, "send to a local stack: start `muster dev`, and leave out --to").await?.build());
+    let client = Client::from_conf(
+        sqs(
+            url,
+            "send to a local stack: start `muster dev`, and leave out --to",
+        )
+        .await?
+        .build(),
+    );
     attributes(&client, url).await?;
     Ok(Opened::Queue(Queue::new(client, url.as_str())))
 }
 
-/// The configuration of a client for this queue. Without credentials for it the user may do `otherwise`.
+/// The configuration of a client for this queue. Without credentials for it the user may do
+/// `otherwise`.
 ///
 /// # Errors
 /// It is a FIFO queue, or the environment has no credentials for AWS.
-pub(super) async fn sqs(url: &Url, otherwise: &str) -> anyhow::Result<aws_sdk_sqs::config::Builder> {
+pub(super) async fn sqs(
+    url: &Url,
+    otherwise: &str,
+) -> anyhow::Result<aws_sdk_sqs::config::Builder> {
     ensure!(
-        url.path().rsplit_once('.').is_none_or(|(_, ending)| ending != "fifo"),
+        url.path()
+            .rsplit_once('.')
+            .is_none_or(|(_, ending)| ending != "fifo"),
         "{url} is a FIFO queue: Muster's are standard ones, since it puts events in order itself"
     );
     let config = if emulator::is_at(url) {
@@ -207,7 +257,9 @@ pub(super) async fn sqs(url: &Url, otherwise: &str) -> anyhow::Result<aws_sdk_sq
     let mut builder = aws_sdk_sqs::config::Builder::from(&config);
     match region(url) {
         Some(region) => builder = builder.region(Region::new(region.to_owned())),
-        None if config.region().is_none() => builder = builder.region(Region::from_static("us-east-1")),
+        None if config.region().is_none() => {
+            builder = builder.region(Region::from_static("us-east-1"))
+        }
         None => {}
     }
     if !is_public(url) {
@@ -216,16 +268,29 @@ pub(super) async fn sqs(url: &Url, otherwise: &str) -> anyhow::Result<aws_sdk_sq
     Ok(builder)
 }
 
-/// A queue's attributes, with one call; none where they are kept from this user, or an emulator knows of none.
+/// A queue's attributes, with one call; none where they are kept from this user, or an emulator
+/// knows of none.
 ///
 /// # Errors
-/// The queue is not there, or does not take what this environment has for credentials; says what to do.
-pub(super) async fn attributes(client: &Client, url: &Url) -> anyhow::Result<HashMap<QueueAttributeName, String>> {
-    let asked = client.get_queue_attributes().queue_url(url.as_str()).attribute_names(QueueAttributeName::All);
+/// The queue is not there, or does not take what this environment has for credentials; says what to
+/// do.
+pub(super) async fn attributes(
+    client: &Client,
+    url: &Url,
+) -> anyhow::Result<HashMap<QueueAttributeName, String>> {
+    let asked = client
+        .get_queue_attributes()
+        .queue_url(url.as_str())
+        .attribute_names(QueueAttributeName::All);
     match asked.send().await {
         Ok(answer) => Ok(answer.attributes.unwrap_or_default()),
         // Whoever may only send may send, and an emulator need not know the question.
-        Err(error) if matches!(code(&error), "AccessDenied" | "AccessDeniedException" | "UnsupportedOperation") => {
+        Err(error)
+            if matches!(
+                code(&error),
+                "AccessDenied" | "AccessDeniedException" | "UnsupportedOperation"
+            ) =>
+        {
             Ok(HashMap::new())
         }
         Err(error) => Err(explain(url, error)),
@@ -234,7 +299,12 @@ pub(super) async fn attributes(client: &Client, url: &Url) -> anyhow::Result<Has
 
 /// The code of what SQS says, without its older names' prefix.
 fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
-    error.code().unwrap_or_default().rsplit('.').next().unwrap_or_default()
+    error
+        .code()
+        .unwrap_or_default()
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
 }
 
 /// Says what went wrong with a queue, and what to do about it.
@@ -248,7 +318,9 @@ where
             "there is no queue {url}: look at the outputs of the deployed stack, and at the region and account in the URL"
         ),
         "AccessDenied" | "AccessDeniedException" => {
-            format!("{url} does not let this user do that: docs/operations.md says what a command needs")
+            format!(
+                "{url} does not let this user do that: docs/operations.md says what a command needs"
+            )
         }
         "InvalidClientTokenId"
         | "UnrecognizedClientException"
@@ -256,7 +328,9 @@ where
         | "ExpiredTokenException"
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException" => {
-            format!("{url} refuses these AWS credentials: check AWS_PROFILE, or what their user may do")
+            format!(
+                "{url} refuses these AWS credentials: check AWS_PROFILE, or what their user may do"
+            )
         }
         _ => format!("check that SQS answers at {url}, and try again"),
     };
@@ -267,17 +341,24 @@ where
     anyhow!(cause).context(remedy)
 }
 
-/// The region that a URL of AWS names: `sqs.eu-west-1.amazonaws.com`, and the names of VPC endpoints.
+/// The region that a URL of AWS names: `sqs.eu-west-1.amazonaws.com`, and the names of VPC
+/// endpoints.
 fn region(url: &Url) -> Option<&str> {
-    let host = url.domain().filter(|host| host.contains(".amazonaws.com"))?;
-    let mut labels = host.split('.').skip_while(|label| !matches!(*label, "sqs" | "sqs-fips"));
+    let host = url
+        .domain()
+        .filter(|host| host.contains(".amazonaws.com"))?;
+    let mut labels = host
+        .split('.')
+        .skip_while(|label| !matches!(*label, "sqs" | "sqs-fips"));
     labels.nth(1)
 }
 
-/// Whether this is where the SDK finds the queue by its region, or by what the environment says in place of it.
+/// Whether this is where the SDK finds the queue by its region, or by what the environment says in
+/// place of it.
 fn is_public(url: &Url) -> bool {
     let host = url.domain().unwrap_or_default();
-    region(url).is_some_and(|region| host.trim_end_matches(".cn") == format!("sqs.{region}.amazonaws.com"))
+    region(url)
+        .is_some_and(|region| host.trim_end_matches(".cn") == format!("sqs.{region}.amazonaws.com"))
 }
 
 #[cfg(test)]
@@ -287,12 +368,32 @@ mod tests {
     #[test]
     fn the_url_tells_the_region() {
         for (url, of, public) in [
-            ("https://sqs.eu-west-1.amazonaws.com/1/t", Some("eu-west-1"), true),
-            ("https://sqs.cn-north-1.amazonaws.com.cn/1/t", Some("cn-north-1"), true),
-            ("https://sqs-fips.us-east-2.amazonaws.com/1/t", Some("us-east-2"), false),
-            ("https://vpce-0a-b.sqs.us-east-1.vpce.amazonaws.com/1/t", Some("us-east-1"), false),
+            (
+                "https://sqs.eu-west-1.amazonaws.com/1/t",
+                Some("eu-west-1"),
+                true,
+            ),
+            (
+                "https://sqs.cn-north-1.amazonaws.com.cn/1/t",
+                Some("cn-north-1"),
+                true,
+            ),
+            (
+                "https://sqs-fips.us-east-2.amazonaws.com/1/t",
+                Some("us-east-2"),
+                false,
+            ),
+            (
+                "https://vpce-0a-b.sqs.us-east-1.vpce.amazonaws.com/1/t",
+                Some("us-east-1"),
+                false,
+            ),
             ("http://127.0.0.1:4566/1/t", None, false),
-            ("http://sqs.us-east-1.localhost.localstack.cloud:4566/1/t", None, false),
+            (
+                "http://sqs.us-east-1.localhost.localstack.cloud:4566/1/t",
+                None,
+                false,
+            ),
         ] {
             let url = Url::parse(url).unwrap();
             assert_eq!((region(&url), is_public(&url)), (of, public), "{url}");
@@ -302,10 +403,18 @@ mod tests {
     #[test]
     fn large_events_travel_alone() {
         let of = |bytes: usize| "x".repeat(bytes);
-        let events = [of(200 * 1024), of(50 * 1024), of(10 * 1024), of(256 * 1024), of(1)];
+        let events = [
+            of(200 * 1024),
+            of(50 * 1024),
+            of(10 * 1024),
+            of(256 * 1024),
+            of(1),
+        ];
         let cut = bodies(&events);
         assert_eq!(
-            cut.iter().map(|(at, body)| (*at, body.len())).collect::<Vec<_>>(),
+            cut.iter()
+                .map(|(at, body)| (*at, body.len()))
+                .collect::<Vec<_>>(),
             [(0, 2), (2, 1), (3, 1), (4, 1)]
         );
         assert!(bodies(&[]).is_empty());

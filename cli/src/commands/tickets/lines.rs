@@ -29,7 +29,11 @@ pub(super) struct Line {
 
 /// Returns the name of a file for messages to the user.
 pub(super) fn name(path: &Path) -> String {
-    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+    if path.as_os_str() == "-" {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
 }
 
 /// Begins to read a file, or standard input for `-`, and shows how far it is on a terminal.
@@ -37,11 +41,17 @@ pub(super) fn name(path: &Path) -> String {
 /// # Errors
 /// The file cannot be opened. What cannot be read later comes in place of a line, and is the last.
 pub(super) fn read(path: &Path) -> anyhow::Result<(mpsc::Receiver<io::Result<Line>>, ProgressBar)> {
-    let style = |template| ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let style = |template| {
+        ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    };
     let (input, progress): (Box<dyn Read + Send>, _) = if path.as_os_str() == "-" {
-        (Box::new(io::stdin()), ProgressBar::no_length().with_style(style("{spinner} {elapsed}  {msg}")))
+        (
+            Box::new(io::stdin()),
+            ProgressBar::no_length().with_style(style("{spinner} {elapsed}  {msg}")),
+        )
     } else {
-        let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+        let file =
+            File::open(path).with_context(|| format!("could not open {}", path.display()))?;
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let style = style("{bar:40} {bytes} of {total_bytes}, {eta} left  {msg}");
         (Box::new(file), ProgressBar::new(bytes).with_style(style))
@@ -92,7 +102,10 @@ fn parse(line: Vec<u8>) -> Result<String, String> {
         serde_json::from_str::<IgnoredAny>(&text).map_err(|error| {
             // The position is within a line that the caller names anyway.
             let message = error.to_string();
-            format!("not JSON: {}", message.split(" at line ").next().unwrap_or_default())
+            format!(
+                "not JSON: {}",
+                message.split(" at line ").next().unwrap_or_default()
+            )
         })?;
     }
     Ok(text)
@@ -108,7 +121,10 @@ mod tests {
         assert_eq!(parse(" {\"a\":1} \r\n"), Ok("{\"a\":1}".to_owned()));
         assert_eq!(parse("\u{feff}[]"), Ok("[]".to_owned()));
         assert_eq!(parse(" \t\r\n"), Ok(String::new()));
-        assert_eq!(parse("{\"a\""), Err("not JSON: EOF while parsing an object".to_owned()));
+        assert_eq!(
+            parse("{\"a\""),
+            Err("not JSON: EOF while parsing an object".to_owned())
+        );
         assert!(parse("{} {}").unwrap_err().contains("trailing characters"));
         assert_eq!(super::parse(vec![0xff]), Err("not UTF-8".to_owned()));
     }
@@ -116,7 +132,12 @@ mod tests {
     #[test]
     fn a_line_may_have_256_kib_and_what_is_longer_is_not_kept() {
         let of = |bytes: usize| format!("{:?}", "x".repeat(bytes - 2));
-        let text = format!("{}\r\n{}\n{}\n1\n2", of(MAX_BYTES), of(MAX_BYTES + 1), of(1_000_000));
+        let text = format!(
+            "{}\r\n{}\n{}\n1\n2",
+            of(MAX_BYTES),
+            of(MAX_BYTES + 1),
+            of(1_000_000)
+        );
         let mut input = BufReader::with_capacity(100, text.as_bytes());
         let mut lines = Vec::new();
         while let Some(line) = next(&mut input).unwrap() {

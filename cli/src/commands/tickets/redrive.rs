@@ -31,11 +31,12 @@ use crate::{
     output::{self, WriteError},
 };
 
-/// How long others do not see what is looked at here: longer than a look at what a queue may have in flight, and short enough to
-/// wait for when this is killed.
+/// How long others do not see what is looked at here: longer than a look at what a queue may have
+/// in flight, and short enough to wait for when this is killed.
 const UNSEEN: Duration = Duration::from_mins(5);
 
-/// How many receives that bring nothing say that nothing is left. SQS may overlook something in one.
+/// How many receives that bring nothing say that nothing is left. SQS may overlook something in
+/// one.
 const EMPTY_RECEIVES: u32 = 3;
 
 /// What to do without credentials for AWS.
@@ -44,19 +45,39 @@ const OTHERWISE: &str = "look at a local stack: start `muster dev`, and leave ou
 /// Sends dead letters again.
 ///
 /// # Errors
-/// A queue is not there or fails, or somebody interrupts; what was sent until then is sent, and the rest is left.
+/// A queue is not there or fails, or somebody interrupts; what was sent until then is sent, and the
+/// rest is left.
 pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
-    let TicketsRedrive { from, to, reason, limit, dry_run, edit, json } = arguments;
+    let TicketsRedrive {
+        from,
+        to,
+        reason,
+        limit,
+        dry_run,
+        edit,
+        json,
+    } = arguments;
     let editor = edit.then(Editor::from_env).transpose()?;
     let dead_letters = DeadLetters::open(&from).await?;
-    let goal = if dry_run { Goal::Show { json } } else { Goal::send(&dead_letters, to.as_ref(), editor).await? };
+    let goal = if dry_run {
+        Goal::Show { json }
+    } else {
+        Goal::send(&dead_letters, to.as_ref(), editor).await?
+    };
     let style = ProgressStyle::with_template("{spinner} {elapsed}  {msg}");
     // The editor has the terminal for itself.
-    let progress = if edit { ProgressBar::hidden() } else { ProgressBar::no_length() };
+    let progress = if edit {
+        ProgressBar::hidden()
+    } else {
+        ProgressBar::no_length()
+    };
     let progress = progress.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
     let mut look = Look {
         dead_letters,
-        choice: Choice { reason, sent: HashSet::new() },
+        choice: Choice {
+            reason,
+            sent: HashSet::new(),
+        },
         held: HashMap::new(),
         any: false,
         done: 0,
@@ -72,7 +93,10 @@ pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
     let printed = match &goal {
         Goal::Show { .. } => {
             if !look.any && outcome.is_ok() {
-                output::note(format_args!("No such dead letters in {}.", look.dead_letters.url));
+                output::note(format_args!(
+                    "No such dead letters in {}.",
+                    look.dead_letters.url
+                ));
             }
             Ok(())
         }
@@ -80,7 +104,11 @@ pub async fn redrive(arguments: TicketsRedrive) -> anyhow::Result<()> {
     };
     // A failure to send is reported rather than a failure to print the summary.
     outcome?;
-    ensure!(look.invalid == 0, "dead letters left because their edited bodies are not valid: {}", look.invalid);
+    ensure!(
+        look.invalid == 0,
+        "dead letters left because their edited bodies are not valid: {}",
+        look.invalid
+    );
     Ok(printed?)
 }
 
@@ -115,13 +143,20 @@ impl Goal {
         ensure!(to != dead_letters.url, "--from and --to are the same queue");
         let client = Client::from_conf(config.build());
         destination::attributes(&client, &to).await?;
-        Ok(Self::Send { queue: Queue::new(client, to.as_str()), to, editor })
+        Ok(Self::Send {
+            queue: Queue::new(client, to.as_str()),
+            to,
+            editor,
+        })
     }
 
-    /// The most letters to receive at once. The editor opens one at a time, and the others stay visible until their turn.
+    /// The most letters to receive at once. The editor opens one at a time, and the others stay
+    /// visible until their turn.
     fn batch(&self) -> u64 {
         match self {
-            Self::Send { editor: Some(_), .. } => 1,
+            Self::Send {
+                editor: Some(_), ..
+            } => 1,
             Self::Send { editor: None, .. } | Self::Show { .. } => 10,
         }
     }
@@ -140,8 +175,8 @@ impl Interrupt {
     }
 }
 
-/// A queue's URL, and the configuration of a client for it. A local stack, whose queue `which` chooses, says where the queue is,
-/// and nothing that this environment says of AWS is meant for it.
+/// A queue's URL, and the configuration of a client for it. A local stack, whose queue `which`
+/// chooses, says where the queue is, and nothing that this environment says of AWS is meant for it.
 async fn find(
     destination: &Destination,
     option: &str,
@@ -160,7 +195,8 @@ async fn find(
 /// Which dead letters to send again.
 struct Choice {
     reason: Option<String>,
-    /// Hashes of the bodies that were sent. One whose hash is another's is left, which is all that comes of it.
+    /// Hashes of the bodies that were sent. One whose hash is another's is left, which is all that
+    /// comes of it.
     sent: HashSet<u64>,
 }
 
@@ -168,7 +204,8 @@ struct Choice {
 enum Verdict {
     Chosen,
     OtherReason,
-    /// It was sent already, so it is impossible still; or there were two. Sending it again now might never end.
+    /// It was sent already, so it is impossible still; or there were two. Sending it again now
+    /// might never end.
     CameBack,
 }
 
@@ -182,7 +219,11 @@ impl Choice {
     fn of(&self, body: &str, reason: &str) -> Verdict {
         if self.sent.contains(&hash(body)) {
             Verdict::CameBack
-        } else if self.reason.as_ref().is_some_and(|wanted| !reason.contains(wanted)) {
+        } else if self
+            .reason
+            .as_ref()
+            .is_some_and(|wanted| !reason.contains(wanted))
+        {
             Verdict::OtherReason
         } else {
             Verdict::Chosen
@@ -212,11 +253,12 @@ struct Look {
 impl Look {
     /// Receives what there is, and does with what is chosen what it is for.
     ///
-    /// What is held is seen again once its time is up, among what was not seen yet, since SQS keeps no order. It is hidden again.
+    /// What is held is seen again once its time is up, among what was not seen yet, since SQS keeps
+    /// no order. It is hidden again.
     ///
     /// # Errors
-    /// Something fails, somebody interrupts, or so much is held that it comes again faster than a look at all of it takes: then
-    /// the end is never seen.
+    /// Something fails, somebody interrupts, or so much is held that it comes again faster than a
+    /// look at all of it takes: then the end is never seen.
     async fn through(&mut self, goal: &Goal, limit: Option<u64>) -> anyhow::Result<()> {
         // Looked at between two batches: one that is begun is finished.
         let mut interrupt = Interrupt::listen();
@@ -227,7 +269,10 @@ impl Look {
             if room == 0 {
                 return Ok(());
             }
-            ensure!(!interrupt.has_come(), "interrupted: what was not sent again is left as it was");
+            ensure!(
+                !interrupt.has_come(),
+                "interrupted: what was not sent again is left as it was"
+            );
             let letters = self.dead_letters.receive(room.min(goal.batch())).await?;
             if letters.is_empty() {
                 empty_receives += 1;
@@ -236,8 +281,9 @@ impl Look {
                 }
                 continue;
             }
-            let (again, new): (Vec<_>, Vec<_>) =
-                letters.into_iter().partition(|letter| self.held.contains_key(&letter.id));
+            let (again, new): (Vec<_>, Vec<_>) = letters
+                .into_iter()
+                .partition(|letter| self.held.contains_key(&letter.id));
             for letter in &again {
                 self.hold(letter);
             }
@@ -256,15 +302,25 @@ impl Look {
             self.any |= !chosen.is_empty();
             match goal {
                 Goal::Show { json } => self.show(&chosen, *json)?,
-                Goal::Send { queue, editor: None, .. } => {
+                Goal::Send {
+                    queue,
+                    editor: None,
+                    ..
+                } => {
                     let unchanged = |letter: Letter| (letter.body.clone(), letter);
-                    self.send(queue, chosen.into_iter().map(unchanged).collect()).await?;
+                    self.send(queue, chosen.into_iter().map(unchanged).collect())
+                        .await?;
                 }
-                Goal::Send { queue, editor: Some(editor), .. } => {
+                Goal::Send {
+                    queue,
+                    editor: Some(editor),
+                    ..
+                } => {
                     for letter in chosen {
                         self.edit(queue, editor, letter).await?;
                     }
-                    // The terminal sends Ctrl-C to the editor too, for which it need not be the end.
+                    // The terminal sends Ctrl-C to the editor too, for which it need not be the
+                    // end.
                     interrupt = Interrupt::listen();
                 }
             }
@@ -311,12 +367,24 @@ impl Look {
                 } else {
                     if self.done == 0 {
                         let (event, organization, about) = ("EVENT", "ORGANIZATION", "ABOUT");
-                        writeln!(out, "{event:36}  {organization:16}  {about:44}  {:>8}  REASON", "RECEIVES")?;
+                        writeln!(
+                            out,
+                            "{event:36}  {organization:16}  {about:44}  {:>8}  REASON",
+                            "RECEIVES"
+                        )?;
                     }
-                    let About { event, organization, subject } = about;
+                    let About {
+                        event,
+                        organization,
+                        subject,
+                    } = about;
                     let (event, organization) = (shown(&event), shown(&organization));
                     let (subject, reason) = (shown(&subject), shown(&letter.reason));
-                    writeln!(out, "{event:36}  {organization:16}  {subject:44}  {:>8}  {reason}", letter.receives)?;
+                    writeln!(
+                        out,
+                        "{event:36}  {organization:16}  {subject:44}  {:>8}  {reason}",
+                        letter.receives
+                    )?;
                 }
                 self.done += 1;
             }
@@ -331,30 +399,48 @@ impl Look {
     async fn edit(&mut self, queue: &Queue, editor: &Editor, letter: Letter) -> anyhow::Result<()> {
         // Held from now on, it is visible again at the end of the command unless it is deleted.
         self.hold(&letter);
-        let About { event: _, organization, subject } = About::of(&letter.body);
+        let About {
+            event: _,
+            organization,
+            subject,
+        } = About::of(&letter.body);
         let subject = subject.unwrap_or_else(|| "event".to_owned());
-        let title = format!("{} of organization {}", shown(&subject), shown(&organization));
+        let title = format!(
+            "{} of organization {}",
+            shown(&subject),
+            shown(&organization)
+        );
         let notes = [
             format!("Dead letter: {title}"),
             format!("Reason: {}", shown(&letter.reason)),
             "Save and close to send the edited body. Close without a change to leave the dead letter.".to_owned(),
             "Lines at the top that begin with # are dropped.".to_owned(),
         ];
-        // SQS hides a message for at most 12 hours after its receive. Amazon SQS Developer Guide, "Amazon SQS visibility timeout":
+        // SQS hides a message for at most 12 hours after its receive. Amazon SQS Developer Guide,
+        // "Amazon SQS visibility timeout":
         // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
         let hide = async || {
             let receipts: Vec<_> = self.held.values().cloned().collect();
-            // The letter is at worst received by others meanwhile, and an event that arrives twice changes nothing.
+            // The letter is at worst received by others meanwhile, and an event that arrives twice
+            // changes nothing.
             if let Err(error) = self.dead_letters.hide(&receipts, UNSEEN).await {
-                output::note(format_args!("note: other consumers may receive this dead letter: {error:#}"));
+                output::note(format_args!(
+                    "note: other consumers may receive this dead letter: {error:#}"
+                ));
             }
         };
         let stopped = "stopped: this dead letter and those after it are left as they were";
-        match repeated(UNSEEN / 2, editor.edit(&notes, &letter.body), hide).await.context(stopped)? {
+        match repeated(UNSEEN / 2, editor.edit(&notes, &letter.body), hide)
+            .await
+            .context(stopped)?
+        {
             Edited::Unchanged => self.unchanged += 1,
             Edited::Invalid { reason, file } => {
                 self.invalid += 1;
-                output::note(format_args!("{title} is left: {reason}; the edited text is in {}", file.display()));
+                output::note(format_args!(
+                    "{title} is left: {reason}; the edited text is in {}",
+                    file.display()
+                ));
             }
             Edited::Valid { body, folder } => {
                 self.held.remove(&letter.id);
@@ -376,9 +462,17 @@ impl Look {
             .map(|(body, letter)| (destination::grouped(body, letter.group.clone()), letter))
             .unzip();
         let not_sent = queue.send(&messages, Instant::now() + PATIENCE).await.err();
-        let is_sent = |at: usize| not_sent.as_ref().is_none_or(|error| !error.messages.contains(&at));
-        let sent: Vec<_> =
-            letters.iter().enumerate().filter(|(at, _)| is_sent(*at)).map(|(_, letter)| letter).collect();
+        let is_sent = |at: usize| {
+            not_sent
+                .as_ref()
+                .is_none_or(|error| !error.messages.contains(&at))
+        };
+        let sent: Vec<_> = letters
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| is_sent(*at))
+            .map(|(_, letter)| letter)
+            .collect();
         self.done += sent.len() as u64;
         let deleted = self.dead_letters.delete(&sent).await;
         for (at, letter) in letters.iter().enumerate() {
@@ -386,15 +480,22 @@ impl Look {
                 self.hold(letter);
             }
         }
-        self.choice.sent.extend(messages.iter().map(|message| hash(&message.body)));
-        self.progress.set_message(format!("{} sent again", self.done));
+        self.choice
+            .sent
+            .extend(messages.iter().map(|message| hash(&message.body)));
+        self.progress
+            .set_message(format!("{} sent again", self.done));
         self.progress.tick();
         if let Some(error) = not_sent {
-            return Err(anyhow!(error).context("stopped: what was not sent again is left as it was"));
+            return Err(
+                anyhow!(error).context("stopped: what was not sent again is left as it was")
+            );
         }
         deleted.map_err(|error| {
             let advice = "they come twice when this is run again, which changes nothing";
-            error.context(format!("stopped: some were sent again and could not be deleted; {advice}"))
+            error.context(format!(
+                "stopped: some were sent again and could not be deleted; {advice}"
+            ))
         })
     }
 
@@ -403,27 +504,43 @@ impl Look {
         let receipts: Vec<_> = self.held.drain().map(|(_, receipt)| receipt).collect();
         if let Err(error) = self.dead_letters.hide(&receipts, Duration::ZERO).await {
             let minutes = UNSEEN.as_secs() / 60;
-            output::note(format_args!("note: what is left is seen again in {minutes} minutes only: {error:#}"));
+            output::note(format_args!(
+                "note: what is left is seen again in {minutes} minutes only: {error:#}"
+            ));
         }
     }
 
     fn summary(&self, to: &Url, limit: Option<u64>) -> String {
         let Self {
-            dead_letters: DeadLetters { url: from, .. }, done, other_reason, came_back, unchanged, invalid, ..
+            dead_letters: DeadLetters { url: from, .. },
+            done,
+            other_reason,
+            came_back,
+            unchanged,
+            invalid,
+            ..
         } = self;
-        let letters = if *done == 1 { "dead letter" } else { "dead letters" };
+        let letters = if *done == 1 {
+            "dead letter"
+        } else {
+            "dead letters"
+        };
         let mut said = vec![format!("Sent {done} {letters} again, from {from} to {to}.")];
         if *other_reason > 0 {
             said.push(format!("Left for another reason: {other_reason}."));
         }
         if *came_back > 0 {
-            said.push(format!("Left since they came back at once, or were there twice: {came_back}."));
+            said.push(format!(
+                "Left since they came back at once, or were there twice: {came_back}."
+            ));
         }
         if *unchanged > 0 {
             said.push(format!("Left unchanged: {unchanged}."));
         }
         if *invalid > 0 {
-            said.push(format!("Left because the edited body is not valid: {invalid}."));
+            said.push(format!(
+                "Left because the edited body is not valid: {invalid}."
+            ));
         }
         if limit == Some(self.handled()) {
             said.push("There may be more than this limit.".to_owned());
@@ -433,7 +550,11 @@ impl Look {
 }
 
 /// Waits for `work`, and calls `call` again and again meanwhile.
-async fn repeated<T>(period: Duration, work: impl Future<Output = T>, mut call: impl AsyncFnMut()) -> T {
+async fn repeated<T>(
+    period: Duration,
+    work: impl Future<Output = T>,
+    mut call: impl AsyncFnMut(),
+) -> T {
     let mut work = std::pin::pin!(work);
     loop {
         match tokio::time::timeout(period, &mut work).await {
@@ -449,12 +570,24 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_not_sent_again() {
-        let mut choice = Choice { reason: Some("status".to_owned()), sent: HashSet::new() };
-        assert_eq!(choice.of("a", "data.ticket.status: must be one of new"), Verdict::Chosen);
+        let mut choice = Choice {
+            reason: Some("status".to_owned()),
+            sent: HashSet::new(),
+        };
+        assert_eq!(
+            choice.of("a", "data.ticket.status: must be one of new"),
+            Verdict::Chosen
+        );
         assert_eq!(choice.of("a", "received too often"), Verdict::OtherReason);
         choice.sent.insert(hash("a"));
-        assert_eq!(choice.of("a", "data.ticket.status: must be one of new"), Verdict::CameBack);
-        assert_eq!(choice.of("b", "data.ticket.status: must be one of new"), Verdict::Chosen);
+        assert_eq!(
+            choice.of("a", "data.ticket.status: must be one of new"),
+            Verdict::CameBack
+        );
+        assert_eq!(
+            choice.of("b", "data.ticket.status: must be one of new"),
+            Verdict::Chosen
+        );
         choice.reason = None;
         assert_eq!(choice.of("b", "received too often"), Verdict::Chosen);
     }
@@ -465,6 +598,9 @@ mod tests {
         let work = tokio::time::sleep(Duration::from_millis(50));
         repeated(period, work, async || calls += 1).await;
         assert!(calls >= 2, "{calls}");
-        repeated(Duration::from_mins(1), async {}, async || panic!("the work ended before")).await;
+        repeated(Duration::from_mins(1), async {}, async || {
+            panic!("the work ended before")
+        })
+        .await;
     }
 }

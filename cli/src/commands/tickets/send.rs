@@ -20,7 +20,8 @@ const IN_FLIGHT: usize = 16;
 /// Sends the events of a file. What is read of it at once is bounded, whatever its size.
 ///
 /// # Errors
-/// The file cannot be read, the queue does not take them, or some lines were bad (the others are sent).
+/// The file cannot be read, the queue does not take them, or some lines were bad (the others are
+/// sent).
 pub async fn send(TicketsSend { file, to }: TicketsSend) -> anyhow::Result<()> {
     let (mut lines, progress) = lines::read(&file)?;
     let name = lines::name(&file);
@@ -76,7 +77,11 @@ pub async fn send(TicketsSend { file, to }: TicketsSend) -> anyhow::Result<()> {
     progress.finish_and_clear();
     let complete = stopped.is_none() && unreadable.is_none();
     // A failure to send is reported rather than a failure to print this.
-    let printed = if sent > 0 || complete { output::line(summary(sent, &to, began)) } else { Ok(()) };
+    let printed = if sent > 0 || complete {
+        output::line(summary(sent, &to, began))
+    } else {
+        Ok(())
+    };
     if let Some((line, cause)) = stopped {
         let advice = "send it again, since an event that comes twice changes nothing";
         return Err(cause.context(format!("stopped at line {line} of {name}: {advice}")));
@@ -85,7 +90,9 @@ pub async fn send(TicketsSend { file, to }: TicketsSend) -> anyhow::Result<()> {
         return Err(anyhow!(error).context(format!("could not read {name}")));
     }
     if refused > 0 {
-        bail!("lines left out: {refused}; mend them and send the file again, which does no harm to the rest");
+        bail!(
+            "lines left out: {refused}; mend them and send the file again, which does no harm to the rest"
+        );
     }
     Ok(printed?)
 }
@@ -94,5 +101,8 @@ fn summary(sent: u64, to: &Destination, began: Instant) -> String {
     let took = began.elapsed();
     let rate = u128::from(sent) * 1000 / took.as_millis().max(1);
     let events = if sent == 1 { "event" } else { "events" };
-    format!("Sent {sent} {events} to {to} in {:.1} s, {rate} a second.", took.as_secs_f64())
+    format!(
+        "Sent {sent} {events} to {to} in {:.1} s, {rate} a second.",
+        took.as_secs_f64()
+    )
 }

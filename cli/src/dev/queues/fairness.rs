@@ -1,10 +1,12 @@
 //! The order in which a queue delivers, as SQS fair queues have it. Pure: the time is passed in.
 //!
-//! A queue delivers its messages in the order in which they became visible, but those of noisy groups after those of quiet ones.
+//! A queue delivers its messages in the order in which they became visible, but those of noisy
+//! groups after those of quiet ones.
 //!
 //! AWS: "Amazon SQS fair queues",
-//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>, and "How Amazon SQS fair
-//! queues work", <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>.
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>,
+//! and "How Amazon SQS fair queues work",
+//! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues-detailed.html>.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -13,16 +15,19 @@ use std::{
 
 use muster::domain::Timestamp;
 
-/// The group of a message. Each message without one is a tenant of its own, and never noisy: it has no backlog.
+/// The group of a message. Each message without one is a tenant of its own, and never noisy: it has
+/// no backlog.
 type Group = Option<String>;
 
 /// The least number of a noisy group's messages in flight, by the measure of concurrency.
 const MIN_IN_FLIGHT: usize = 30;
 
-/// The share that a noisy group exceeds, of all messages in flight or of the recent processing time: a tenth.
+/// The share that a noisy group exceeds, of all messages in flight or of the recent processing
+/// time: a tenth.
 const SHARE: u32 = 10;
 
-/// The time after which processing is not recent any more, and after which a noisy group without a message in flight is quiet.
+/// The time after which processing is not recent any more, and after which a noisy group without a
+/// message in flight is quiet.
 ///
 /// AWS documents the second, and does not say how long processing counts as recent.
 const RECENT: Duration = Duration::from_mins(5);
@@ -30,7 +35,8 @@ const RECENT: Duration = Duration::from_mins(5);
 /// The visible messages and those in flight, by arrival, with their groups.
 #[derive(Debug, Default)]
 pub struct FairOrder {
-    /// The visible messages of each group that has any, each with its place among those of all groups.
+    /// The visible messages of each group that has any, each with its place among those of all
+    /// groups.
     visible: BTreeMap<Group, VecDeque<(u64, u64)>>,
     /// The number of visible messages.
     count: usize,
@@ -60,13 +66,20 @@ impl FairOrder {
         let place = self.places;
         self.places += 1;
         self.count += 1;
-        self.visible.entry(group.clone()).or_default().push_back((place, arrival));
+        self.visible
+            .entry(group.clone())
+            .or_default()
+            .push_back((place, arrival));
     }
 
     /// Removes a visible message, if it is one.
     pub fn hide(&mut self, group: &Group, arrival: u64) {
-        let Some(messages) = self.visible.get_mut(group) else { return };
-        let Some(at) = messages.iter().position(|(_, visible)| *visible == arrival) else { return };
+        let Some(messages) = self.visible.get_mut(group) else {
+            return;
+        };
+        let Some(at) = messages.iter().position(|(_, visible)| *visible == arrival) else {
+            return;
+        };
         messages.remove(at);
         self.count -= 1;
         if messages.is_empty() {
@@ -79,17 +92,27 @@ impl FairOrder {
         self.count
     }
 
-    /// Returns the next message to deliver. Of several noisy groups, the one with the fewest messages in flight is first.
+    /// Returns the next message to deliver. Of several noisy groups, the one with the fewest
+    /// messages in flight is first.
     pub fn next(&self) -> Option<u64> {
         let first = |messages: &VecDeque<(u64, u64)>| messages.front().copied();
-        let (noisy, quiet): (Vec<_>, Vec<_>) = self
-            .visible
-            .iter()
-            .partition(|(group, _)| group.as_ref().is_some_and(|group| self.noisy.contains_key(group)));
-        let quiet = quiet.into_iter().filter_map(|(_, messages)| first(messages)).min();
+        let (noisy, quiet): (Vec<_>, Vec<_>) = self.visible.iter().partition(|(group, _)| {
+            group
+                .as_ref()
+                .is_some_and(|group| self.noisy.contains_key(group))
+        });
+        let quiet = quiet
+            .into_iter()
+            .filter_map(|(_, messages)| first(messages))
+            .min();
         let fewest = |group: &Group| group.as_ref().map_or(0, |group| self.in_flight_of(group));
-        let noisy = noisy.into_iter().filter_map(|(group, messages)| Some((fewest(group), first(messages)?))).min();
-        quiet.or(noisy.map(|(_, first)| first)).map(|(_, arrival)| arrival)
+        let noisy = noisy
+            .into_iter()
+            .filter_map(|(group, messages)| Some((fewest(group), first(messages)?)))
+            .min();
+        quiet
+            .or(noisy.map(|(_, first)| first))
+            .map(|(_, arrival)| arrival)
     }
 
     /// Takes a visible message into flight.
@@ -103,7 +126,9 @@ impl FairOrder {
 
     /// Ends the flight of a message, if it is in flight, and counts its processing time.
     pub fn land(&mut self, arrival: u64, now: Timestamp) {
-        let Some((group, since)) = self.in_flight.remove(&arrival) else { return };
+        let Some((group, since)) = self.in_flight.remove(&arrival) else {
+            return;
+        };
         if let Some(group) = &group {
             if let Some(count) = self.in_flight_by_group.get_mut(group) {
                 *count -= 1;
@@ -132,11 +157,16 @@ impl FairOrder {
         let Self { visible, noisy, .. } = self;
         // A group whose backlog is consumed is quiet.
         let backlogs: Vec<_> = visible.keys().flatten().collect();
-        noisy.retain(|group, last| backlogs.binary_search(&group).is_ok() && last.plus(RECENT) > now);
+        noisy.retain(|group, last| {
+            backlogs.binary_search(&group).is_ok() && last.plus(RECENT) > now
+        });
     }
 
     fn in_flight_of(&self, group: &str) -> usize {
-        self.in_flight_by_group.get(group).copied().unwrap_or_default()
+        self.in_flight_by_group
+            .get(group)
+            .copied()
+            .unwrap_or_default()
     }
 
     fn has_many_in_flight(&self, group: &str) -> bool {
@@ -159,7 +189,10 @@ impl Processing {
             && end.plus(RECENT) < now
         {
             self.total -= *time;
-            if let Some(sum) = group.as_ref().and_then(|group| self.by_group.get_mut(group)) {
+            if let Some(sum) = group
+                .as_ref()
+                .and_then(|group| self.by_group.get_mut(group))
+            {
                 *sum -= *time;
             }
             self.parts.pop_front();
@@ -168,7 +201,9 @@ impl Processing {
     }
 
     fn is_mostly_of(&self, group: &str) -> bool {
-        self.by_group.get(group).is_some_and(|sum| *sum * SHARE > self.total)
+        self.by_group
+            .get(group)
+            .is_some_and(|sum| *sum * SHARE > self.total)
     }
 }
 
@@ -205,7 +240,8 @@ mod tests {
             for _ in 0..count {
                 self.order.detect(now);
                 let Some(next) = self.order.next() else { break };
-                self.order.take(&self.groups[usize::try_from(next).unwrap()], next, now);
+                self.order
+                    .take(&self.groups[usize::try_from(next).unwrap()], next, now);
                 received.push(next);
             }
             received
@@ -223,7 +259,9 @@ mod tests {
         fn group_of_next(&mut self, now: u64) -> String {
             self.order.detect(at(now));
             let next = self.order.next().expect("a message is visible");
-            self.groups[usize::try_from(next).unwrap()].clone().unwrap_or_default()
+            self.groups[usize::try_from(next).unwrap()]
+                .clone()
+                .unwrap_or_default()
         }
     }
 
@@ -288,9 +326,17 @@ mod tests {
         scene.receive(31, at(0));
         scene.send("second", 80);
         scene.receive(30, at(0));
-        assert_eq!(scene.group_of_next(0), "second", "30 against 31, though its messages are younger");
+        assert_eq!(
+            scene.group_of_next(0),
+            "second",
+            "30 against 31, though its messages are younger"
+        );
         scene.receive(1, at(0));
-        assert_eq!(scene.group_of_next(0), "first", "31 each, and the oldest message is first");
+        assert_eq!(
+            scene.group_of_next(0),
+            "first",
+            "31 each, and the oldest message is first"
+        );
     }
 
     #[test]

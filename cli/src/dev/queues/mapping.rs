@@ -1,4 +1,5 @@
-//! The event source mapping of a queue: gathers batches, invokes the function with them, and deletes what it handled.
+//! The event source mapping of a queue: gathers batches, invokes the function with them, and
+//! deletes what it handled.
 
 use std::collections::BTreeSet;
 
@@ -24,8 +25,14 @@ use crate::{
 /// The most that Lambda takes in one event, in bytes of the messages.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// Consumes a queue until it is told to stop; then waits for what is under way. Aborted, it kills that too.
-pub async fn run(queues: Queues, mapping: QueueMapping, function: Function, mut stop: watch::Receiver<bool>) {
+/// Consumes a queue until it is told to stop; then waits for what is under way. Aborted, it kills
+/// that too.
+pub async fn run(
+    queues: Queues,
+    mapping: QueueMapping,
+    function: Function,
+    mut stop: watch::Receiver<bool>,
+) {
     let queue = name(&mapping.queue);
     let held = queues.held(&queue);
     let mut consumers = held.consumers.subscribe();
@@ -41,12 +48,18 @@ pub async fn run(queues: Queues, mapping: QueueMapping, function: Function, mut 
             invocations.abort_all();
         }
         let free = invocations.len() < mapping.concurrency && !paused;
-        let next = if free { next(&queues, &queue, &mapping, &mut gathering, now) } else { Next::Wait(None) };
+        let next = if free {
+            next(&queues, &queue, &mapping, &mut gathering, now)
+        } else {
+            Next::Wait(None)
+        };
         let until = match next {
             Next::Batch(batch) => {
                 let (queues, queue, function) = (queues.clone(), queue.clone(), function.clone());
                 let reports_failures = mapping.reports_failures;
-                invocations.spawn(async move { handle(&queues, &queue, &function, batch, reports_failures).await });
+                invocations.spawn(async move {
+                    handle(&queues, &queue, &function, batch, reports_failures).await
+                });
                 continue;
             }
             Next::Wait(until) => until.map(|until| Instant::now() + until.since(now)),
@@ -90,10 +103,23 @@ fn next(
     Next::Batch(queue.receive(mapping.batch_size, MAX_EVENT_BYTES, now))
 }
 
-/// Invokes the function with a batch, and deletes what it handled. What it did not comes again by itself.
-async fn handle(queues: &Queues, name: &str, function: &Function, batch: Vec<Received>, reports_failures: bool) {
+/// Invokes the function with a batch, and deletes what it handled. What it did not comes again by
+/// itself.
+async fn handle(
+    queues: &Queues,
+    name: &str,
+    function: &Function,
+    batch: Vec<Received>,
+    reports_failures: bool,
+) {
     let answer = function.invoke(&event(name, &batch)).await;
-    let failed = answer.and_then(|answer| if reports_failures { failed(&answer, &batch) } else { Ok(BTreeSet::new()) });
+    let failed = answer.and_then(|answer| {
+        if reports_failures {
+            failed(&answer, &batch)
+        } else {
+            Ok(BTreeSet::new())
+        }
+    });
     match failed {
         Ok(failed) => {
             let (mut queue, now) = (queues.held(name).queue(), Timestamp::now());
@@ -104,7 +130,11 @@ async fn handle(queues: &Queues, name: &str, function: &Function, batch: Vec<Rec
             }
         }
         Err(error) => {
-            tracing::error!(queue = name, messages = batch.len(), "a batch failed and comes again: {error:#}");
+            tracing::error!(
+                queue = name,
+                messages = batch.len(),
+                "a batch failed and comes again: {error:#}"
+            );
         }
     }
     // What failed is to be woken for when it is due.
@@ -120,7 +150,10 @@ fn failed(answer: &Value, batch: &[Received]) -> anyhow::Result<BTreeSet<usize>>
         .filter(|(_, received)| failures.contains(received.message.id.as_str()))
         .map(|(at, _)| at)
         .collect();
-    ensure!(failed.len() == failures.len(), "the answer names a message that is not in the batch");
+    ensure!(
+        failed.len() == failures.len(),
+        "the answer names a message that is not in the batch"
+    );
     Ok(failed)
 }
 

@@ -18,8 +18,9 @@ use tokio::sync::{Notify, watch};
 use crate::template::{QueueDefinition, Template};
 use queue::{Attributes, Message, Queue};
 
-/// Why a message is dead: what the function said that gave it up, else that it failed until SQS gave it up. How often does not
-/// belong to it, since whoever looks at dead letters receives them too.
+/// Why a message is dead: what the function said that gave it up, else that it failed until SQS
+/// gave it up. How often does not belong to it, since whoever looks at dead letters receives them
+/// too.
 pub(crate) fn reason_of(given: Option<&str>) -> &str {
     given.unwrap_or("received too often")
 }
@@ -27,8 +28,8 @@ pub(crate) fn reason_of(given: Option<&str>) -> &str {
 /// The account that everything local belongs to.
 const ACCOUNT: &str = "000000000000";
 
-/// Every queue of the template, by name: `tickets` is its `TicketsQueue`, and `tickets-dead-letters` its
-/// `TicketsDeadLetters`. Cheap to clone.
+/// Every queue of the template, by name: `tickets` is its `TicketsQueue`, and
+/// `tickets-dead-letters` its `TicketsDeadLetters`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queues(Arc<BTreeMap<String, Held>>);
 
@@ -65,7 +66,8 @@ pub struct Contents {
 pub struct DeadLetter {
     /// Its text.
     pub body: String,
-    /// What the function said that put it there; none for a message that was received too often, which is what its JSON says.
+    /// What the function said that put it there; none for a message that was received too often,
+    /// which is what its JSON says.
     #[serde(serialize_with = "serialize_reason")]
     pub reason: Option<String>,
     /// How often it was received, among the dead letters too.
@@ -73,7 +75,10 @@ pub struct DeadLetter {
 }
 
 #[expect(clippy::ref_option, reason = "serde hands a field over by reference")]
-fn serialize_reason<S: Serializer>(reason: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_reason<S: Serializer>(
+    reason: &Option<String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(reason_of(reason.as_deref()))
 }
 
@@ -88,24 +93,39 @@ impl Queues {
             let attributes = Attributes {
                 visibility_timeout: definition.visibility_timeout,
                 retention: definition.retention,
-                max_receives: definition.redrive.as_ref().map(|redrive| redrive.max_receives),
+                max_receives: definition
+                    .redrive
+                    .as_ref()
+                    .map(|redrive| redrive.max_receives),
             };
             Held {
                 queue: Mutex::new(Queue::new(attributes)),
                 changed: Notify::new(),
-                dead_letters: definition.redrive.as_ref().map(|redrive| name(&redrive.queue)),
+                dead_letters: definition
+                    .redrive
+                    .as_ref()
+                    .map(|redrive| name(&redrive.queue)),
                 consumers: watch::Sender::new(Consumers::default()),
             }
         };
-        Self(Arc::new(template.queues.iter().map(|(id, definition)| (name(id), held(definition))).collect()))
+        Self(Arc::new(
+            template
+                .queues
+                .iter()
+                .map(|(id, definition)| (name(id), held(definition)))
+                .collect(),
+        ))
     }
 
-    /// Holds back what has not been received yet, until [`resume`](Self::resume). What is under way goes on.
+    /// Holds back what has not been received yet, until [`resume`](Self::resume). What is under way
+    /// goes on.
     ///
     /// # Panics
     /// There is no such queue.
     pub fn pause(&self, name: &str) {
-        self.held(name).consumers.send_modify(|consumers| consumers.paused = true);
+        self.held(name)
+            .consumers
+            .send_modify(|consumers| consumers.paused = true);
     }
 
     /// Goes on after [`pause`](Self::pause).
@@ -113,15 +133,20 @@ impl Queues {
     /// # Panics
     /// There is no such queue.
     pub fn resume(&self, name: &str) {
-        self.held(name).consumers.send_modify(|consumers| consumers.paused = false);
+        self.held(name)
+            .consumers
+            .send_modify(|consumers| consumers.paused = false);
     }
 
-    /// Kills what works on a queue's messages, wherever it stands. They come again after the visibility timeout.
+    /// Kills what works on a queue's messages, wherever it stands. They come again after the
+    /// visibility timeout.
     ///
     /// # Panics
     /// There is no such queue.
     pub fn kill(&self, name: &str) {
-        self.held(name).consumers.send_modify(|consumers| consumers.kills += 1);
+        self.held(name)
+            .consumers
+            .send_modify(|consumers| consumers.kills += 1);
     }
 
     /// What waits in a queue, and what it gave up; none if there is no such queue.
@@ -135,22 +160,40 @@ impl Queues {
             (queue.visible() + queue.delayed(), queue.in_flight())
         };
         let dead_letter = |message: &Message| {
-            let reason = message.attributes.get("reason").map(|reason| reason.value.clone());
-            DeadLetter { body: message.body.clone(), reason, receives: message.receives }
+            let reason = message
+                .attributes
+                .get("reason")
+                .map(|reason| reason.value.clone());
+            DeadLetter {
+                body: message.body.clone(),
+                reason,
+                receives: message.receives,
+            }
         };
-        let dead_letters = held
-            .dead_letters
-            .as_ref()
-            .map(|dead_letters| self.held(dead_letters).queue().messages().map(dead_letter).collect());
-        Some(Contents { visible, in_flight, dead_letters: dead_letters.unwrap_or_default() })
+        let dead_letters = held.dead_letters.as_ref().map(|dead_letters| {
+            self.held(dead_letters)
+                .queue()
+                .messages()
+                .map(dead_letter)
+                .collect()
+        });
+        Some(Contents {
+            visible,
+            in_flight,
+            dead_letters: dead_letters.unwrap_or_default(),
+        })
     }
 
     /// The names of the queues that something consumes, which have dead letters.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|(_, held)| held.dead_letters.is_some()).map(|(name, _)| name.as_str())
+        self.0
+            .iter()
+            .filter(|(_, held)| held.dead_letters.is_some())
+            .map(|(name, _)| name.as_str())
     }
 
-    /// The name of the queue that keeps a queue's dead letters; none if there is no such queue, or it gives none up.
+    /// The name of the queue that keeps a queue's dead letters; none if there is no such queue, or
+    /// it gives none up.
     pub(super) fn dead_letters_of(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.dead_letters.as_deref()
     }
@@ -158,7 +201,10 @@ impl Queues {
     /// The names of the queues whose dead letters go to this one.
     fn sources_of(&self, dead_letters: &str) -> impl Iterator<Item = &str> {
         let of = move |held: &Held| held.dead_letters.as_deref() == Some(dead_letters);
-        self.0.iter().filter(move |(_, held)| of(held)).map(|(name, _)| name.as_str())
+        self.0
+            .iter()
+            .filter(move |(_, held)| of(held))
+            .map(|(name, _)| name.as_str())
     }
 
     fn get(&self, name: &str) -> Option<&Held> {
@@ -166,12 +212,20 @@ impl Queues {
     }
 
     fn held(&self, name: &str) -> &Held {
-        self.0.get(name).unwrap_or_else(|| panic!("there is no queue {name}"))
+        self.0
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no queue {name}"))
     }
 
     /// Puts messages in, each to be seen after its delay. False if there is no such queue.
-    pub(super) fn send(&self, name: &str, messages: impl IntoIterator<Item = (Message, Duration)>) -> bool {
-        let Some(held) = self.get(name) else { return false };
+    pub(super) fn send(
+        &self,
+        name: &str,
+        messages: impl IntoIterator<Item = (Message, Duration)>,
+    ) -> bool {
+        let Some(held) = self.get(name) else {
+            return false;
+        };
         let now = Timestamp::now();
         {
             let mut queue = held.queue();
@@ -188,21 +242,34 @@ impl Queues {
         let held = self.held(name);
         let dead = held.queue().advance(now);
         if let Some(dead_letters) = &held.dead_letters {
-            self.send(dead_letters, dead.into_iter().map(|message| (message, Duration::ZERO)));
+            self.send(
+                dead_letters,
+                dead.into_iter().map(|message| (message, Duration::ZERO)),
+            );
         }
     }
 
     /// Everything that is in the queues.
     pub(super) fn keep(&self) -> Kept {
         let messages = |held: &Held| held.queue().messages().cloned().collect();
-        Kept(self.0.iter().map(|(name, held)| (name.clone(), messages(held))).collect())
+        Kept(
+            self.0
+                .iter()
+                .map(|(name, held)| (name.clone(), messages(held)))
+                .collect(),
+        )
     }
 
     /// Puts in what was kept. What was delayed or in flight is to be seen at once.
     pub(super) fn restore(&self, Kept(kept): Kept) {
         for (name, messages) in kept {
             // A queue that is no longer in the template has nobody who waits for it.
-            self.send(&name, messages.into_iter().map(|message| (message, Duration::ZERO)));
+            self.send(
+                &name,
+                messages
+                    .into_iter()
+                    .map(|message| (message, Duration::ZERO)),
+            );
         }
     }
 }

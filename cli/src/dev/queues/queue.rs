@@ -1,4 +1,5 @@
-//! One queue as SQS standard queues are: who may see which message when. Pure: the time is passed in.
+//! One queue as SQS standard queues are: who may see which message when. Pure: the time is passed
+//! in.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -75,11 +76,17 @@ impl Message {
 
 /// What a body counts together with its attributes: names, types and values.
 pub fn size(body: &str, attributes: &BTreeMap<String, Attribute>) -> usize {
-    let attributes = attributes.iter().map(|(name, Attribute { data_type, value })| {
-        // Base64 has four characters for three bytes.
-        let value = if data_type.starts_with("Binary") { value.len() / 4 * 3 } else { value.len() };
-        name.len() + data_type.len() + value
-    });
+    let attributes = attributes
+        .iter()
+        .map(|(name, Attribute { data_type, value })| {
+            // Base64 has four characters for three bytes.
+            let value = if data_type.starts_with("Binary") {
+                value.len() / 4 * 3
+            } else {
+                value.len()
+            };
+            name.len() + data_type.len() + value
+        });
     body.len() + attributes.sum::<usize>()
 }
 
@@ -100,7 +107,12 @@ pub struct NoReceipt;
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { queue, arrival, receives, until } = self;
+        let Self {
+            queue,
+            arrival,
+            receives,
+            until,
+        } = self;
         write!(f, "{queue}.{arrival}.{receives}.{}", until.millis())
     }
 }
@@ -171,16 +183,29 @@ impl Queue {
         self.messages.insert(arrival, message);
     }
 
-    /// Lets be seen what is due, and takes out what has been received too often: those messages are returned.
+    /// Lets be seen what is due, and takes out what has been received too often: those messages are
+    /// returned.
     ///
-    /// SQS moves them when they would be received once more, which nobody can tell from here: they are not seen either way.
+    /// SQS moves them when they would be received once more, which nobody can tell from here: they
+    /// are not seen either way.
     pub fn advance(&mut self, now: Timestamp) -> Vec<Message> {
-        let Attributes { visibility_timeout: _, retention, max_receives } = self.attributes;
+        let Attributes {
+            visibility_timeout: _,
+            retention,
+            max_receives,
+        } = self.attributes;
         let mut dead = Vec::new();
-        for due in [take_due(&mut self.delayed, now), take_due(&mut self.in_flight, now)].concat() {
+        for due in [
+            take_due(&mut self.delayed, now),
+            take_due(&mut self.in_flight, now),
+        ]
+        .concat()
+        {
             self.order.land(due, now);
             // What was deleted is in no set, so it is there.
-            let Some(message) = self.messages.get(&due) else { continue };
+            let Some(message) = self.messages.get(&due) else {
+                continue;
+            };
             if max_receives.is_some_and(|max| message.receives >= max) {
                 dead.extend(self.messages.remove(&due));
             } else {
@@ -199,8 +224,9 @@ impl Queue {
         dead
     }
 
-    /// Receives up to so many messages of up to so many bytes together, at least one if there is one. Others do not see them
-    /// for the queue's visibility timeout. Messages of quiet groups are first, as [`FairOrder`] has it.
+    /// Receives up to so many messages of up to so many bytes together, at least one if there is
+    /// one. Others do not see them for the queue's visibility timeout. Messages of quiet groups are
+    /// first, as [`FairOrder`] has it.
     pub fn receive(&mut self, max: usize, max_bytes: usize, now: Timestamp) -> Vec<Received> {
         self.receive_unseen_for(self.attributes.visibility_timeout, max, max_bytes, now)
     }
@@ -229,20 +255,37 @@ impl Queue {
             message.first_received.get_or_insert(now.millis());
             let until = now.plus(visibility_timeout);
             self.in_flight.insert((until, arrival));
-            let receipt = Receipt { queue: self.id, arrival, receives: message.receives, until };
-            received.push(Received { receipt, message: message.clone() });
+            let receipt = Receipt {
+                queue: self.id,
+                arrival,
+                receives: message.receives,
+                until,
+            };
+            received.push(Received {
+                receipt,
+                message: message.clone(),
+            });
         }
         received
     }
 
-    /// Deletes a message that was received, unless it was received again since. True if it was there.
+    /// Deletes a message that was received, unless it was received again since. True if it was
+    /// there.
     pub fn delete(&mut self, receipt: Receipt, now: Timestamp) -> bool {
-        let Receipt { queue: _, arrival, receives: _, until } = receipt;
+        let Receipt {
+            queue: _,
+            arrival,
+            receives: _,
+            until,
+        } = receipt;
         if !self.is_latest(receipt) {
             return false;
         }
-        let Some(message) = self.messages.remove(&arrival) else { return false };
-        // The message is in flight, perhaps until another time than the receipt's, or visible again.
+        let Some(message) = self.messages.remove(&arrival) else {
+            return false;
+        };
+        // The message is in flight, perhaps until another time than the receipt's, or visible
+        // again.
         self.order.land(arrival, now);
         if !self.in_flight.remove(&(until, arrival)) {
             self.in_flight.retain(|(_, flying)| *flying != arrival);
@@ -251,11 +294,15 @@ impl Queue {
         true
     }
 
-    /// Has a message that was received be seen again after this time, and no sooner or later. False if it is not in flight, or
-    /// was received again since.
+    /// Has a message that was received be seen again after this time, and no sooner or later. False
+    /// if it is not in flight, or was received again since.
     pub fn see_again_in(&mut self, time: Duration, receipt: Receipt, now: Timestamp) -> bool {
         let arrival = receipt.arrival;
-        let flying = self.in_flight.iter().find(|(_, flying)| *flying == arrival).copied();
+        let flying = self
+            .in_flight
+            .iter()
+            .find(|(_, flying)| *flying == arrival)
+            .copied();
         match flying {
             Some(flying) if self.is_latest(receipt) => {
                 self.in_flight.remove(&flying);
@@ -267,8 +314,20 @@ impl Queue {
     }
 
     /// Whether a receipt is of the last receive of a message that is here.
-    fn is_latest(&self, Receipt { queue, arrival, receives, until: _ }: Receipt) -> bool {
-        queue == self.id && self.messages.get(&arrival).is_some_and(|message| message.receives == receives)
+    fn is_latest(
+        &self,
+        Receipt {
+            queue,
+            arrival,
+            receives,
+            until: _,
+        }: Receipt,
+    ) -> bool {
+        queue == self.id
+            && self
+                .messages
+                .get(&arrival)
+                .is_some_and(|message| message.receives == receives)
     }
 
     /// After how many receives a message goes to the dead-letter queue.
@@ -294,7 +353,10 @@ impl Queue {
     /// When something becomes visible next by itself.
     pub fn due(&self) -> Option<Timestamp> {
         let first = |set: &BTreeSet<(Timestamp, u64)>| set.first().map(|(time, _)| *time);
-        first(&self.delayed).into_iter().chain(first(&self.in_flight)).min()
+        first(&self.delayed)
+            .into_iter()
+            .chain(first(&self.in_flight))
+            .min()
     }
 
     /// Everything in it, in the order of arrival.
@@ -306,7 +368,10 @@ impl Queue {
 /// Takes out what is due.
 fn take_due(waiting: &mut BTreeSet<(Timestamp, u64)>, now: Timestamp) -> Vec<u64> {
     let later = waiting.split_off(&(now, u64::MAX));
-    std::mem::replace(waiting, later).into_iter().map(|(_, arrival)| arrival).collect()
+    std::mem::replace(waiting, later)
+        .into_iter()
+        .map(|(_, arrival)| arrival)
+        .collect()
 }
 
 #[cfg(test)]
@@ -317,7 +382,11 @@ mod tests {
     const VISIBILITY: Duration = Duration::from_secs(30);
 
     fn queue(max_receives: Option<u32>) -> Queue {
-        Queue::new(Attributes { visibility_timeout: VISIBILITY, retention: Duration::from_hours(1), max_receives })
+        Queue::new(Attributes {
+            visibility_timeout: VISIBILITY,
+            retention: Duration::from_hours(1),
+            max_receives,
+        })
     }
 
     fn at(secs: u64) -> Timestamp {
@@ -325,11 +394,18 @@ mod tests {
     }
 
     fn send(queue: &mut Queue, body: &str, delay: u64, now: Timestamp) {
-        queue.send(Message::new(body.to_owned(), BTreeMap::new(), now), Duration::from_secs(delay), now);
+        queue.send(
+            Message::new(body.to_owned(), BTreeMap::new(), now),
+            Duration::from_secs(delay),
+            now,
+        );
     }
 
     fn bodies(received: &[Received]) -> Vec<&str> {
-        received.iter().map(|received| received.message.body.as_str()).collect()
+        received
+            .iter()
+            .map(|received| received.message.body.as_str())
+            .collect()
     }
 
     #[test]
@@ -340,7 +416,10 @@ mod tests {
         }
         let first = queue.receive(2, usize::MAX, at(1));
         assert_eq!(bodies(&first), ["a", "b"]);
-        assert_eq!((queue.visible(), queue.in_flight(), queue.due()), (1, 2, Some(at(31))));
+        assert_eq!(
+            (queue.visible(), queue.in_flight(), queue.due()),
+            (1, 2, Some(at(31)))
+        );
         assert!(queue.delete(first[0].receipt, at(0)));
         assert!(!queue.delete(first[0].receipt, at(0)), "once");
 
@@ -349,13 +428,22 @@ mod tests {
         assert!(queue.advance(at(31)).is_empty());
         let again = queue.receive(10, usize::MAX, at(31));
         assert_eq!(bodies(&again), ["c", "b"]);
-        assert_eq!(again.iter().map(|received| received.message.receives).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(
+            again
+                .iter()
+                .map(|received| received.message.receives)
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
         assert_eq!(again[1].message.first_received, Some(at(1).millis()));
         assert_eq!(again[1].message.id, first[1].message.id);
 
         assert!(!queue.delete(first[1].receipt, at(0)), "an older receipt");
         assert!(queue.delete(again[1].receipt, at(0)) && queue.delete(again[0].receipt, at(0)));
-        assert_eq!((queue.visible(), queue.in_flight(), queue.due()), (0, 0, None));
+        assert_eq!(
+            (queue.visible(), queue.in_flight(), queue.due()),
+            (0, 0, None)
+        );
         assert_eq!(queue.messages().count(), 0);
     }
 
@@ -383,11 +471,23 @@ mod tests {
         assert!(queue.see_again_in(Duration::ZERO, received[0].receipt, at(299)));
         assert!(queue.see_again_in(Duration::from_mins(1), received[1].receipt, at(299)));
         queue.advance(at(300));
-        assert!(!queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)), "no longer in flight");
+        assert!(
+            !queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)),
+            "no longer in flight"
+        );
         assert_eq!(bodies(&queue.receive(10, usize::MAX, at(300))), ["a"]);
-        assert!(!queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)), "received again");
-        assert!(queue.delete(received[1].receipt, at(0)), "whenever it is seen again");
-        assert_eq!((queue.visible(), queue.in_flight(), queue.messages().count()), (0, 1, 1));
+        assert!(
+            !queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)),
+            "received again"
+        );
+        assert!(
+            queue.delete(received[1].receipt, at(0)),
+            "whenever it is seen again"
+        );
+        assert_eq!(
+            (queue.visible(), queue.in_flight(), queue.messages().count()),
+            (0, 1, 1)
+        );
     }
 
     #[test]
@@ -409,7 +509,13 @@ mod tests {
         let receipt = queue.receive(1, usize::MAX, at(0))[0].receipt;
         assert_eq!(receipt.to_string().parse(), Ok(receipt));
         let of = receipt.queue;
-        for none in ["", "1.2.3.4", &format!("{of}.1.2"), &format!("{of}.1.2.x"), &format!("{of}.1.2.3.4")] {
+        for none in [
+            "",
+            "1.2.3.4",
+            &format!("{of}.1.2"),
+            &format!("{of}.1.2.x"),
+            &format!("{of}.1.2.3.4"),
+        ] {
             assert_eq!(none.parse::<Receipt>(), Err(NoReceipt), "{none}");
         }
     }
@@ -419,7 +525,10 @@ mod tests {
         let mut queue = queue(None);
         send(&mut queue, "late", 5, at(0));
         send(&mut queue, "now", 0, at(0));
-        assert_eq!((queue.visible(), queue.delayed(), queue.due()), (1, 1, Some(at(5))));
+        assert_eq!(
+            (queue.visible(), queue.delayed(), queue.due()),
+            (1, 1, Some(at(5)))
+        );
         assert_eq!(bodies(&queue.receive(10, usize::MAX, at(4))), ["now"]);
         queue.advance(at(5));
         assert_eq!(queue.delayed(), 0);
@@ -433,7 +542,11 @@ mod tests {
         for receive in 0..10 {
             let now = at(receive * 30);
             assert!(queue.advance(now).is_empty(), "receive {receive}");
-            assert_eq!(queue.receive(1, usize::MAX, now).len(), 1, "receive {receive}");
+            assert_eq!(
+                queue.receive(1, usize::MAX, now).len(),
+                1,
+                "receive {receive}"
+            );
         }
         assert!(queue.advance(at(299)).is_empty());
         let dead = queue.advance(at(300));

@@ -42,16 +42,28 @@ pub struct Refused {
 
 impl Refused {
     fn new(kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, code, message: message.into() }
+        Self {
+            kind,
+            code,
+            message: message.into(),
+        }
     }
 
     fn parameter(message: impl Into<String>) -> Self {
-        Self::new("InvalidParameterValueException", "InvalidParameterValue", message)
+        Self::new(
+            "InvalidParameterValueException",
+            "InvalidParameterValue",
+            message,
+        )
     }
 
     /// What a batch says of an entry that is refused.
     fn of_entry(self, id: &str) -> Value {
-        let Self { kind: _, code, message } = self;
+        let Self {
+            kind: _,
+            code,
+            message,
+        } = self;
         json!({ "Id": id, "SenderFault": true, "Code": code, "Message": message })
     }
 }
@@ -166,8 +178,13 @@ pub fn answer(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, Re
 }
 
 fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Refused> {
-    serde_json::from_slice(body)
-        .map_err(|error| Refused::new("SerializationException", "MalformedInput", error.to_string()))
+    serde_json::from_slice(body).map_err(|error| {
+        Refused::new(
+            "SerializationException",
+            "MalformedInput",
+            error.to_string(),
+        )
+    })
 }
 
 fn send(queues: &Queues, request: SendMessage) -> Result<Value, Refused> {
@@ -182,13 +199,21 @@ fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, Refus
     let queue = existing(queues, &request.queue_url)?;
     let entries = request.entries;
     check_batch(entries.iter().map(|entry| &*entry.id))?;
-    let messages: Vec<_> = entries.into_iter().map(|entry| (entry.id, entry.entry.attributes_and_body())).collect();
-    let bytes: usize = messages.iter().map(|(_, (attributes, entry))| size(&entry.message_body, attributes)).sum();
+    let messages: Vec<_> = entries
+        .into_iter()
+        .map(|entry| (entry.id, entry.entry.attributes_and_body()))
+        .collect();
+    let bytes: usize = messages
+        .iter()
+        .map(|(_, (attributes, entry))| size(&entry.message_body, attributes))
+        .sum();
     if bytes > MAX_BYTES {
         return Err(Refused::new(
             "BatchRequestTooLong",
             "AWS.SimpleQueueService.BatchRequestTooLong",
-            format!("Batch requests cannot be longer than {MAX_BYTES} bytes. You have sent {bytes} bytes."),
+            format!(
+                "Batch requests cannot be longer than {MAX_BYTES} bytes. You have sent {bytes} bytes."
+            ),
         ));
     }
     let (mut successful, mut failed, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
@@ -221,7 +246,9 @@ fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), Re
         return Err(Refused::new(
             "TooManyEntriesInBatchRequest",
             "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
-            format!("Maximum number of entries per request are {MAX_BATCH}. You have sent {count}."),
+            format!(
+                "Maximum number of entries per request are {MAX_BATCH}. You have sent {count}."
+            ),
         ));
     }
     if ids.collect::<BTreeSet<_>>().len() < count {
@@ -234,13 +261,19 @@ fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), Re
     Ok(())
 }
 
-/// Receives what there is, without waiting for more: all of it is here, so nothing can be overlooked.
+/// Receives what there is, without waiting for more: all of it is here, so nothing can be
+/// overlooked.
 fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, Refused> {
     let name = existing(queues, &request.queue_url)?;
     if !(1..=MAX_BATCH).contains(&request.max_number_of_messages) {
-        return Err(Refused::parameter(format!("MaxNumberOfMessages must be from 1 to {MAX_BATCH}.")));
+        return Err(Refused::parameter(format!(
+            "MaxNumberOfMessages must be from 1 to {MAX_BATCH}."
+        )));
     }
-    let unseen = request.visibility_timeout.map(visibility_timeout).transpose()?;
+    let unseen = request
+        .visibility_timeout
+        .map(visibility_timeout)
+        .transpose()?;
     let now = Timestamp::now();
     queues.advance(name, now);
     let held = queues.held(name);
@@ -253,8 +286,15 @@ fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, Refused> 
     };
     // Who consumes the queue is to wake when they are due.
     held.changed.notify_one();
-    let messages: Vec<_> = received.iter().map(|received| describe_received(received, request)).collect();
-    Ok(if messages.is_empty() { json!({}) } else { json!({ "Messages": messages }) })
+    let messages: Vec<_> = received
+        .iter()
+        .map(|received| describe_received(received, request))
+        .collect();
+    Ok(if messages.is_empty() {
+        json!({})
+    } else {
+        json!({ "Messages": messages })
+    })
 }
 
 /// What a receiver is told of a message: of its attributes those that it named.
@@ -268,10 +308,16 @@ fn describe_received(Received { receipt, message }: &Received, request: &Receive
     let system = [
         ("ApproximateReceiveCount", message.receives.to_string()),
         ("SentTimestamp", message.sent.to_string()),
-        ("ApproximateFirstReceiveTimestamp", message.first_received.unwrap_or(message.sent).to_string()),
+        (
+            "ApproximateFirstReceiveTimestamp",
+            message.first_received.unwrap_or(message.sent).to_string(),
+        ),
         ("SenderId", ACCOUNT.to_owned()),
     ];
-    let group = message.group.iter().map(|group| ("MessageGroupId", group.clone()));
+    let group = message
+        .group
+        .iter()
+        .map(|group| ("MessageGroupId", group.clone()));
     let system: BTreeMap<_, _> = system
         .into_iter()
         .chain(group)
@@ -291,7 +337,11 @@ fn describe_received(Received { receipt, message }: &Received, request: &Receive
         told["MessageAttributes"] = attributes
             .into_iter()
             .map(|(name, Attribute { data_type, value })| {
-                let kind = if data_type.starts_with("Binary") { "BinaryValue" } else { "StringValue" };
+                let kind = if data_type.starts_with("Binary") {
+                    "BinaryValue"
+                } else {
+                    "StringValue"
+                };
                 (name, json!({ "DataType": data_type, kind: value }))
             })
             .collect();
@@ -306,7 +356,9 @@ fn is_named(names: &[String], name: &str) -> bool {
 
 fn visibility_timeout(seconds: u64) -> Result<Duration, Refused> {
     if seconds > MAX_VISIBILITY_TIMEOUT {
-        return Err(Refused::parameter(format!("VisibilityTimeout must be from 0 to {MAX_VISIBILITY_TIMEOUT}.")));
+        return Err(Refused::parameter(format!(
+            "VisibilityTimeout must be from 0 to {MAX_VISIBILITY_TIMEOUT}."
+        )));
     }
     Ok(Duration::from_secs(seconds))
 }
@@ -315,7 +367,10 @@ fn delete_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, Refuse
     let queue = existing(queues, &request.queue_url)?;
     each_receipt(request, |entry| {
         // What is gone already is deleted.
-        queues.held(queue).queue().delete(receipt(entry)?, Timestamp::now());
+        queues
+            .held(queue)
+            .queue()
+            .delete(receipt(entry)?, Timestamp::now());
         Ok(())
     })
 }
@@ -330,7 +385,11 @@ fn change_visibility_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Va
             Ok(())
         } else {
             let code = "AWS.SimpleQueueService.MessageNotInflight";
-            Err(Refused::new("MessageNotInflight", code, "The message is not in flight."))
+            Err(Refused::new(
+                "MessageNotInflight",
+                code,
+                "The message is not in flight.",
+            ))
         }
     });
     queues.advance(name, now);
@@ -356,11 +415,16 @@ fn each_receipt(
 
 fn receipt(entry: &ReceiptEntry) -> Result<Receipt, Refused> {
     entry.receipt_handle.parse().map_err(|NoReceipt| {
-        Refused::new("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", "The input receipt handle is invalid.")
+        Refused::new(
+            "ReceiptHandleIsInvalid",
+            "ReceiptHandleIsInvalid",
+            "The input receipt handle is invalid.",
+        )
     })
 }
 
-/// The attributes of a queue that are asked for here: how much is in it, and where its dead letters go.
+/// The attributes of a queue that are asked for here: how much is in it, and where its dead letters
+/// go.
 fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, Refused> {
     let name = existing(queues, &request.queue_url)?;
     queues.advance(name, Timestamp::now());
@@ -375,16 +439,31 @@ fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, Re
         ("ApproximateNumberOfMessagesNotVisible", queue.in_flight()),
         ("ApproximateNumberOfMessagesDelayed", queue.delayed()),
     ];
-    let attributes = counts.into_iter().map(|(name, count)| (name, count.to_string())).chain(redrive);
-    let attributes: BTreeMap<_, _> = attributes.filter(|(name, _)| is_named(&request.attribute_names, name)).collect();
-    Ok(if attributes.is_empty() { json!({}) } else { json!({ "Attributes": attributes }) })
+    let attributes = counts
+        .into_iter()
+        .map(|(name, count)| (name, count.to_string()))
+        .chain(redrive);
+    let attributes: BTreeMap<_, _> = attributes
+        .filter(|(name, _)| is_named(&request.attribute_names, name))
+        .collect();
+    Ok(if attributes.is_empty() {
+        json!({})
+    } else {
+        json!({ "Attributes": attributes })
+    })
 }
 
 /// The queues whose dead letters go to this one, by URLs as the caller wrote its own.
-fn dead_letter_sources(queues: &Queues, request: &ListDeadLetterSourceQueues) -> Result<Value, Refused> {
+fn dead_letter_sources(
+    queues: &Queues,
+    request: &ListDeadLetterSourceQueues,
+) -> Result<Value, Refused> {
     let name = existing(queues, &request.queue_url)?;
     let base = &request.queue_url[..request.queue_url.len() - name.len()];
-    let sources: Vec<_> = queues.sources_of(name).map(|source| format!("{base}{source}")).collect();
+    let sources: Vec<_> = queues
+        .sources_of(name)
+        .map(|source| format!("{base}{source}"))
+        .collect();
     Ok(json!({ "queueUrls": sources }))
 }
 
@@ -403,11 +482,21 @@ fn existing<'u>(queues: &Queues, url: &'u str) -> Result<&'u str, Refused> {
 impl Entry {
     fn attributes_and_body(mut self) -> (BTreeMap<String, Attribute>, Self) {
         let attributes = self.message_attributes.take().unwrap_or_default();
-        let attribute = |AttributeValue { data_type, string_value, binary_value }| Attribute {
+        let attribute = |AttributeValue {
+                             data_type,
+                             string_value,
+                             binary_value,
+                         }| Attribute {
             data_type,
             value: string_value.or(binary_value).unwrap_or_default(),
         };
-        (attributes.into_iter().map(|(name, value)| (name, attribute(value))).collect(), self)
+        (
+            attributes
+                .into_iter()
+                .map(|(name, value)| (name, attribute(value)))
+                .collect(),
+            self,
+        )
     }
 }
 
@@ -417,32 +506,54 @@ fn message(entry: Entry) -> Result<(Message, Duration), Refused> {
 }
 
 /// A message that SQS would take, and its delay.
-fn checked(entry: Entry, attributes: BTreeMap<String, Attribute>) -> Result<(Message, Duration), Refused> {
+fn checked(
+    entry: Entry,
+    attributes: BTreeMap<String, Attribute>,
+) -> Result<(Message, Duration), Refused> {
     let delay = entry.delay_seconds.unwrap_or_default();
     if delay > MAX_DELAY {
-        return Err(Refused::parameter(format!("DelaySeconds must be from 0 to {MAX_DELAY}.")));
+        return Err(Refused::parameter(format!(
+            "DelaySeconds must be from 0 to {MAX_DELAY}."
+        )));
     }
     if attributes.len() > MAX_ATTRIBUTES {
-        return Err(Refused::parameter(format!("A message has at most {MAX_ATTRIBUTES} attributes.")));
+        return Err(Refused::parameter(format!(
+            "A message has at most {MAX_ATTRIBUTES} attributes."
+        )));
     }
     for (name, Attribute { data_type, value }) in &attributes {
         if value.is_empty() {
-            return Err(Refused::parameter(format!("The attribute {name} must have a value.")));
+            return Err(Refused::parameter(format!(
+                "The attribute {name} must have a value."
+            )));
         }
         let kind = data_type.split('.').next().unwrap_or_default();
-        let known = matches!(kind, "String" | "Number") || kind == "Binary" && BASE64_STANDARD.decode(value).is_ok();
+        let known = matches!(kind, "String" | "Number")
+            || kind == "Binary" && BASE64_STANDARD.decode(value).is_ok();
         if !known {
-            return Err(Refused::parameter(format!("The attribute {name} is of no known type.")));
+            return Err(Refused::parameter(format!(
+                "The attribute {name} is of no known type."
+            )));
         }
     }
-    if entry.message_group_id.as_ref().is_some_and(|group| !is_group(group)) {
+    if entry
+        .message_group_id
+        .as_ref()
+        .is_some_and(|group| !is_group(group))
+    {
         return Err(Refused::parameter(format!(
             "MessageGroupId must have 1 to {MAX_GROUP} letters, digits and punctuation characters."
         )));
     }
     check(&entry.message_body, &attributes)?;
     let message = Message::new(entry.message_body, attributes, Timestamp::now());
-    Ok((Message { group: entry.message_group_id, ..message }, Duration::from_secs(delay)))
+    Ok((
+        Message {
+            group: entry.message_group_id,
+            ..message
+        },
+        Duration::from_secs(delay),
+    ))
 }
 
 /// Whether a standard queue takes this message group. AWS: "`SendMessage`",
@@ -461,7 +572,9 @@ pub fn check(body: &str, attributes: &BTreeMap<String, Attribute>) -> Result<(),
         ));
     }
     if size(body, attributes) > MAX_BYTES {
-        return Err(Refused::parameter(format!("A message must be shorter than {MAX_BYTES} bytes.")));
+        return Err(Refused::parameter(format!(
+            "A message must be shorter than {MAX_BYTES} bytes."
+        )));
     }
     // The characters of XML 1.0.
     let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
@@ -477,7 +590,8 @@ pub fn check(body: &str, attributes: &BTreeMap<String, Attribute>) -> Result<(),
 
 /// What a sender is told of a message.
 fn describe(message: &Message) -> Value {
-    let mut sent = json!({ "MessageId": message.id, "MD5OfMessageBody": md5_of_body(&message.body) });
+    let mut sent =
+        json!({ "MessageId": message.id, "MD5OfMessageBody": md5_of_body(&message.body) });
     if !message.attributes.is_empty() {
         sent["MD5OfMessageAttributes"] = json!(md5_of_attributes(&message.attributes));
     }
@@ -489,8 +603,8 @@ pub fn md5_of_body(body: &str) -> String {
     format!("{:x}", md5::compute(body))
 }
 
-/// The digest of attributes: of their names, types and values in the names' order, each behind its length, and one byte before
-/// the value that says how it is carried.
+/// The digest of attributes: of their names, types and values in the names' order, each behind its
+/// length, and one byte before the value that says how it is carried.
 pub fn md5_of_attributes(attributes: &BTreeMap<String, Attribute>) -> String {
     let mut encoded = Vec::new();
     let mut put = |bytes: &[u8], carried: Option<u8>| {

@@ -15,7 +15,8 @@ const SKEW: Duration = Duration::from_mins(1);
 /// How many requests one user's tokens may make in a clock minute.
 const REQUESTS_A_MINUTE: u32 = 2_000;
 
-/// The claims that every token has, and those that are looked at where it has them. No `Debug`: they are nobody's to print.
+/// The claims that every token has, and those that are looked at where it has them. No `Debug`:
+/// they are nobody's to print.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     sub: String,
@@ -37,7 +38,10 @@ pub(super) struct Claims {
 struct NumericDate(f64);
 
 impl NumericDate {
-    #[expect(clippy::cast_possible_truncation, reason = "what is out of range becomes the nearest end of time")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is out of range becomes the nearest end of time"
+    )]
     fn timestamp(self) -> Timestamp {
         Timestamp::from_millis((self.0 * 1000.0).round() as i64)
     }
@@ -45,18 +49,36 @@ impl NumericDate {
 
 impl Claims {
     /// Whom the token speaks for, if it is a token of this organization and good at `now`.
-    pub(super) fn principal(self, organization_id: &OrganizationId, now: Timestamp) -> Option<Principal> {
-        let Self { sub, organization_id: claimed, permissions, exp, nbf, _jti: _, _iss: _ } = self;
+    pub(super) fn principal(
+        self,
+        organization_id: &OrganizationId,
+        now: Timestamp,
+    ) -> Option<Principal> {
+        let Self {
+            sub,
+            organization_id: claimed,
+            permissions,
+            exp,
+            nbf,
+            _jti: _,
+            _iss: _,
+        } = self;
         let has_begun = nbf.is_none_or(|nbf| nbf.timestamp() <= now.plus(SKEW));
         let has_ended = exp.timestamp().plus(SKEW) <= now;
         if claimed != organization_id.as_str() || !has_begun || has_ended {
             return None;
         }
-        let granted: Vec<_> = permissions.iter().filter_map(|permission| granted(permission)).collect();
+        let granted: Vec<_> = permissions
+            .iter()
+            .filter_map(|permission| granted(permission))
+            .collect();
         Some(Principal {
             organization_id: organization_id.clone(),
             contract: Contract::Itsm,
-            scopes: Scope::ALL.into_iter().filter(|scope| granted.contains(scope)).collect(),
+            scopes: Scope::ALL
+                .into_iter()
+                .filter(|scope| granted.contains(scope))
+                .collect(),
             subject: Subject::of_token(organization_id, &sub),
             allowed_networks: Vec::new(),
             requests_a_minute: REQUESTS_A_MINUTE,
@@ -64,10 +86,15 @@ impl Claims {
     }
 }
 
-/// The scope that a permission `resource:action:scope` stands for: none, unless it reaches all of the organization.
+/// The scope that a permission `resource:action:scope` stands for: none, unless it reaches all of
+/// the organization.
 fn granted(permission: &str) -> Option<Scope> {
     let (scope, reach) = permission.rsplit_once(':')?;
-    if matches!(reach, "org" | "all") { Scope::parse(scope) } else { None }
+    if matches!(reach, "org" | "all") {
+        Scope::parse(scope)
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -97,7 +124,9 @@ mod tests {
     }
 
     fn principal_at(claims: &Value, now: Timestamp) -> Option<Principal> {
-        serde_json::from_str::<Claims>(&claims.to_string()).ok()?.principal(&org(), now)
+        serde_json::from_str::<Claims>(&claims.to_string())
+            .ok()?
+            .principal(&org(), now)
     }
 
     fn principal(claims: &Value) -> Option<Principal> {
@@ -115,9 +144,17 @@ mod tests {
             requests_a_minute: 2_000,
         };
         assert_eq!(principal(&good()), Some(expected));
-        assert_eq!(principal(&with(&json!({ "organizationId": "other" }))), None);
-        let more = json!({ "iss": "anybody", "aud": 7, "name": "Alex", "nbf": null, "iat": "yesterday" });
-        assert_eq!(principal(&with(&more)), principal(&good()), "what is not looked at may be anything");
+        assert_eq!(
+            principal(&with(&json!({ "organizationId": "other" }))),
+            None
+        );
+        let more =
+            json!({ "iss": "anybody", "aud": 7, "name": "Alex", "nbf": null, "iat": "yesterday" });
+        assert_eq!(
+            principal(&with(&more)),
+            principal(&good()),
+            "what is not looked at may be anything"
+        );
     }
 
     #[test]
@@ -126,8 +163,19 @@ mod tests {
             let mut claims = good();
             claims.as_object_mut().unwrap().remove(name);
             assert_eq!(principal(&claims), None, "without {name}");
-            for wrong in [json!(null), json!(true), json!({}), json!([7]), json!([[]]), json!([null])] {
-                assert_eq!(principal(&with(&json!({ name: wrong }))), None, "{name}: {wrong}");
+            for wrong in [
+                json!(null),
+                json!(true),
+                json!({}),
+                json!([7]),
+                json!([[]]),
+                json!([null]),
+            ] {
+                assert_eq!(
+                    principal(&with(&json!({ name: wrong }))),
+                    None,
+                    "{name}: {wrong}"
+                );
             }
             if name != "exp" {
                 assert_eq!(principal(&with(&json!({ name: 7 }))), None, "{name}");
@@ -135,25 +183,48 @@ mod tests {
             if !["sub", "organizationId", "jti"].contains(&name) {
                 assert_eq!(principal(&with(&json!({ name: "1000" }))), None, "{name}");
             }
-            let twice = good().to_string().replacen('{', &format!("{{\"{name}\":{},", good()[name]), 1);
-            assert!(serde_json::from_str::<Claims>(&twice).is_err(), "{name} twice");
+            let twice =
+                good()
+                    .to_string()
+                    .replacen('{', &format!("{{\"{name}\":{},", good()[name]), 1);
+            assert!(
+                serde_json::from_str::<Claims>(&twice).is_err(),
+                "{name} twice"
+            );
         }
-        for (name, wrong) in [("nbf", json!("900")), ("nbf", json!([900])), ("iss", json!(["a"])), ("iss", json!(7))] {
-            assert_eq!(principal(&with(&json!({ name: wrong }))), None, "{name}: {wrong}");
+        for (name, wrong) in [
+            ("nbf", json!("900")),
+            ("nbf", json!([900])),
+            ("iss", json!(["a"])),
+            ("iss", json!(7)),
+        ] {
+            assert_eq!(
+                principal(&with(&json!({ name: wrong }))),
+                None,
+                "{name}: {wrong}"
+            );
         }
     }
 
     #[test]
     fn a_token_is_good_until_a_minute_after_its_end() {
-        let at =
-            |exp: Value, millis| principal_at(&with(&json!({ "exp": exp })), Timestamp::from_millis(millis)).is_some();
+        let at = |exp: Value, millis| {
+            principal_at(
+                &with(&json!({ "exp": exp })),
+                Timestamp::from_millis(millis),
+            )
+            .is_some()
+        };
         assert!(at(json!(1000), 1_059_999));
         assert!(!at(json!(1000), 1_060_000));
         assert!(at(json!(1000.5), 1_060_499));
         assert!(!at(json!(1000.5), 1_060_500));
         assert!(at(json!(1000), 0));
         for (never, always) in [(0.0, 1e300), (-1.0, f64::MAX), (-1e300, 253_402_300_800.0)] {
-            assert!(!at(json!(never), 60_000) && at(json!(always), 253_402_300_799_999), "{never} {always}");
+            assert!(
+                !at(json!(never), 60_000) && at(json!(always), 253_402_300_799_999),
+                "{never} {always}"
+            );
         }
         assert!(at(json!(u64::MAX), i64::MAX - 1) && !at(json!(i64::MIN), 0));
     }
@@ -174,7 +245,11 @@ mod tests {
 
     #[test]
     fn a_permission_counts_if_it_reaches_the_whole_organization() {
-        let scopes = |permissions: &[&str]| principal(&with(&json!({ "permissions": permissions }))).unwrap().scopes;
+        let scopes = |permissions: &[&str]| {
+            principal(&with(&json!({ "permissions": permissions })))
+                .unwrap()
+                .scopes
+        };
         assert_eq!(scopes(&[]), []);
         assert_eq!(scopes(&["teams:read:all"]), [Scope::TeamsRead]);
         assert_eq!(
@@ -211,7 +286,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever else a token may do, its scopes are those of which it has a permission for the whole organization.
+        /// Whatever else a token may do, its scopes are those of which it has a permission for the
+        /// whole organization.
         #[test]
         fn scopes_follow_from_permissions(
             permissions in prop::collection::vec("(teams|tickets):(read|write|delete|all)(:(org|all|own|team|)){0,2}|.{0,12}", 0..8),
@@ -234,7 +310,8 @@ mod tests {
             }
         }
 
-        /// One user of two organizations is two subjects, and nobody speaks for any organization but the one asked about.
+        /// One user of two organizations is two subjects, and nobody speaks for any organization
+        /// but the one asked about.
         #[test]
         fn a_principal_is_the_organizations_own(sub in ".{0,40}", claimed in "[a-z]{1,3}", org in "[a-z]{1,3}") {
             let claims = with(&json!({ "sub": sub, "organizationId": claimed }));

@@ -1,8 +1,9 @@
 //! The cryptography of tokens: RS256 by ring, verified and never signed.
 //!
-//! jsonwebtoken leaves the choice of cryptography to its user. Its own two choices would bring the `rsa` crate, whose timing
-//! leak (RUSTSEC-2023-0071) no release mends, or aws-lc, a second C library as large as all of TLS. ring is linked for TLS
-//! already. That RS256 is all there is here also means that no header can ask for anything else.
+//! jsonwebtoken leaves the choice of cryptography to its user. Its own two choices would bring the
+//! `rsa` crate, whose timing leak (RUSTSEC-2023-0071) no release mends, or aws-lc, a second C
+//! library as large as all of TLS. ring is linked for TLS already. That RS256 is all there is here
+//! also means that no header can ask for anything else.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind,
@@ -19,8 +20,8 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes this what jsonwebtoken verifies with, in all of the process: the library knows no smaller place. To be called before
-/// anything is verified, any number of times.
+/// Makes this what jsonwebtoken verifies with, in all of the process: the library knows no smaller
+/// place. To be called before anything is verified, any number of times.
 pub(super) fn install() {
     // It fails where there is one already, which is this one: nothing else here installs any.
     let _ = PROVIDER.install_default();
@@ -32,7 +33,10 @@ impl Rs256 {
     fn new(algorithm: Algorithm, key: &DecodingKey) -> Result<Self> {
         match (algorithm, key.kind()) {
             (Algorithm::RS256, DecodingKeyKind::RsaModulusExponent { n, e }) => {
-                Ok(Self(RsaPublicKeyComponents { n: n.clone(), e: e.clone() }))
+                Ok(Self(RsaPublicKeyComponents {
+                    n: n.clone(),
+                    e: e.clone(),
+                }))
             }
             (Algorithm::RS256, _) => Err(ErrorKind::InvalidKeyFormat.into()),
             _ => Err(ErrorKind::UnsupportedAlgorithm.into()),
@@ -41,8 +45,14 @@ impl Rs256 {
 }
 
 impl Verifier<Vec<u8>> for Rs256 {
-    fn verify(&self, message: &[u8], signature: &Vec<u8>) -> std::result::Result<(), signature::Error> {
-        self.0.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).map_err(|_| signature::Error::new())
+    fn verify(
+        &self,
+        message: &[u8],
+        signature: &Vec<u8>,
+    ) -> std::result::Result<(), signature::Error> {
+        self.0
+            .verify(&RSA_PKCS1_2048_8192_SHA256, message, signature)
+            .map_err(|_| signature::Error::new())
     }
 }
 

@@ -5,34 +5,62 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::*;
 use crate::{
     domain::RingPlace,
-    routing::{Choices, MAX_ENTRIES, MAX_TEAMS, Specialist, Specialists, TeamCandidate, Wanted, candidates},
+    routing::{
+        Choices, MAX_ENTRIES, MAX_TEAMS, Specialist, Specialists, TeamCandidate, Wanted, candidates,
+    },
 };
 
 fn specialist(n: u128) -> Specialist {
-    Specialist { place: RingPlace::of(&team_id(n).uuid().to_string()), team: team_id(n) }
+    Specialist {
+        place: RingPlace::of(&team_id(n).uuid().to_string()),
+        team: team_id(n),
+    }
 }
 
 fn whole_page(teams: impl IntoIterator<Item = u128>) -> Specialists {
-    Specialists { entries: teams.into_iter().map(specialist).collect(), is_whole: true }
+    Specialists {
+        entries: teams.into_iter().map(specialist).collect(),
+        is_whole: true,
+    }
 }
 
 fn wanted(ticket: usize, rejected: Option<u128>) -> Wanted {
-    Wanted { ticket_id: ticket_id(ticket), topics: Topics::of(["vpn"]), rejected: rejected.map(team_id) }
+    Wanted {
+        ticket_id: ticket_id(ticket),
+        topics: Topics::of(["vpn"]),
+        rejected: rejected.map(team_id),
+    }
 }
 
 fn load(open_tickets: u64, eligible: u64) -> Load {
-    Load { open_tickets, eligible, ..Load::default() }
+    Load {
+        open_tickets,
+        eligible,
+        ..Load::default()
+    }
 }
 
-/// The choices of a batch over teams with these loads, of which each matches as many topics as given.
+/// The choices of a batch over teams with these loads, of which each matches as many topics as
+/// given.
 fn choices(tickets: usize, teams: &[(Load, usize)]) -> Choices {
     let ids = (0..teams.len()).map(|n| team_id(n as u128));
     let mut choices = Choices::default();
     for ticket in 0..tickets {
-        let matching = ids.clone().zip(teams).map(|(team, (_, matched))| TeamCandidate { team, matched: *matched });
+        let matching = ids
+            .clone()
+            .zip(teams)
+            .map(|(team, (_, matched))| TeamCandidate {
+                team,
+                matched: *matched,
+            });
         choices.consider(&wanted(ticket, None), matching.collect());
     }
-    choices.learn_loads(ids.clone().collect(), ids.zip(teams).map(|(team, (load, _))| (team, *load)).collect());
+    choices.learn_loads(
+        ids.clone().collect(),
+        ids.zip(teams)
+            .map(|(team, (load, _))| (team, *load))
+            .collect(),
+    );
     choices
 }
 
@@ -47,8 +75,8 @@ prop_compose! {
 }
 
 proptest! {
-    /// No other team has an eligible member where the chosen one has none, or matches more topics, or has fewer open tickets
-    /// for each eligible member, or else a smaller id.
+    /// No other team has an eligible member where the chosen one has none, or matches more topics,
+    /// or has fewer open tickets for each eligible member, or else a smaller id.
     #[test]
     fn chosen_team_is_the_best_in_each_rule(teams in vec(a_team(), 1..12)) {
         let mut choices = choices(1, &teams);
@@ -63,7 +91,8 @@ proptest! {
         prop_assert_eq!(best, team_id(first as u128));
     }
 
-    /// The tickets of a batch end where they would have ended one by one, each over the loads that the others left.
+    /// The tickets of a batch end where they would have ended one by one, each over the loads that
+    /// the others left.
     #[test]
     fn batch_chooses_as_its_tickets_one_by_one(teams in vec(a_team(), 1..8), tickets in 1..40_usize) {
         let mut at_once = choices(tickets, &teams);
@@ -79,7 +108,8 @@ proptest! {
         }
     }
 
-    /// A team that is gone is as good as never listed: its tickets go where they would have gone, and count there.
+    /// A team that is gone is as good as never listed: its tickets go where they would have gone,
+    /// and count there.
     #[test]
     fn rejected_team_leaves_no_trace(teams in vec(a_team(), 2..8), tickets in 1..20_usize) {
         let mut choices_with = choices(tickets, &teams);
@@ -128,7 +158,10 @@ fn page_of(ticket: &TicketId, ring: &[Specialist]) -> Specialists {
     let start = RingPlace::of(ticket.as_str());
     let at = ring.partition_point(|entry| entry.place < start);
     let turn = ring[at..].iter().chain(&ring[..at]).take(MAX_ENTRIES);
-    Specialists { entries: turn.copied().collect(), is_whole: ring.len() <= MAX_ENTRIES }
+    Specialists {
+        entries: turn.copied().collect(),
+        is_whole: ring.len() <= MAX_ENTRIES,
+    }
 }
 
 /// Of 5,000 teams each is compared about equally often, the old ones no more than the new ones.
@@ -147,12 +180,28 @@ fn each_of_5000_teams_gets_its_share() {
         }
     }
     let mean = TICKETS * MAX_TEAMS / usize::try_from(TEAMS).unwrap();
-    assert_eq!(looked_at.len(), usize::try_from(TEAMS).unwrap(), "each team is looked at");
-    let (least, most) = (looked_at.values().min().unwrap(), looked_at.values().max().unwrap());
-    assert!(*least * 4 > mean && *most < mean * 2, "{least} to {most} around {mean}");
-    let older: usize = looked_at.range(..team_id(TEAMS / 2)).map(|(_, count)| count).sum();
+    assert_eq!(
+        looked_at.len(),
+        usize::try_from(TEAMS).unwrap(),
+        "each team is looked at"
+    );
+    let (least, most) = (
+        looked_at.values().min().unwrap(),
+        looked_at.values().max().unwrap(),
+    );
+    assert!(
+        *least * 4 > mean && *most < mean * 2,
+        "{least} to {most} around {mean}"
+    );
+    let older: usize = looked_at
+        .range(..team_id(TEAMS / 2))
+        .map(|(_, count)| count)
+        .sum();
     let all = TICKETS * MAX_TEAMS;
-    assert!((all * 48 / 100..all * 52 / 100).contains(&older), "{older} of {all}");
+    assert!(
+        (all * 48 / 100..all * 52 / 100).contains(&older),
+        "{older} of {all}"
+    );
 }
 
 /// Of the teams of a whole page, too, the ticket decides which are compared.
@@ -160,7 +209,10 @@ fn each_of_5000_teams_gets_its_share() {
 fn teams_of_a_whole_page_are_compared_from_the_tickets_place() {
     let page = whole_page(0..500);
     let looked_at = |ticket| -> BTreeSet<_> {
-        candidates(&ticket_id(ticket), [&page]).into_iter().map(|candidate| candidate.team).collect()
+        candidates(&ticket_id(ticket), [&page])
+            .into_iter()
+            .map(|candidate| candidate.team)
+            .collect()
     };
     let all: BTreeSet<_> = (0..100).flat_map(looked_at).collect();
     assert_eq!(all.len(), 500);
@@ -170,22 +222,42 @@ fn teams_of_a_whole_page_are_compared_from_the_tickets_place() {
 fn tickets_spread_over_equal_teams() {
     let teams = vec![(load(3, 2), 1); 8];
     let mut choices = choices(80, &teams);
-    choices.choose(&(0..80).map(|ticket| wanted(ticket, None)).collect::<Vec<_>>());
+    choices.choose(
+        &(0..80)
+            .map(|ticket| wanted(ticket, None))
+            .collect::<Vec<_>>(),
+    );
     let mut counts: HashMap<_, usize> = HashMap::new();
     for ticket in 0..80 {
         *counts.entry(chosen(&choices, ticket)).or_default() += 1;
     }
-    assert!(counts.len() == 8 && counts.values().all(|count| *count == 10), "{counts:?}");
+    assert!(
+        counts.len() == 8 && counts.values().all(|count| *count == 10),
+        "{counts:?}"
+    );
 }
 
 #[test]
 fn team_without_a_load_is_not_chosen() {
     let mut choices = Choices::default();
-    let matching = [0, 1].map(|n| TeamCandidate { team: team_id(n), matched: 1 });
+    let matching = [0, 1].map(|n| TeamCandidate {
+        team: team_id(n),
+        matched: 1,
+    });
     choices.consider(&wanted(0, None), matching.to_vec());
-    assert_eq!(choices.missing_loads(&[wanted(0, None)]), [team_id(0), team_id(1)].into());
-    choices.learn_loads([team_id(0), team_id(1)].into(), [(team_id(1), load(9, 1))].into());
-    assert_eq!(choices.missing_loads(&[wanted(0, None)]), BTreeSet::new(), "a team is read once in a batch");
+    assert_eq!(
+        choices.missing_loads(&[wanted(0, None)]),
+        [team_id(0), team_id(1)].into()
+    );
+    choices.learn_loads(
+        [team_id(0), team_id(1)].into(),
+        [(team_id(1), load(9, 1))].into(),
+    );
+    assert_eq!(
+        choices.missing_loads(&[wanted(0, None)]),
+        BTreeSet::new(),
+        "a team is read once in a batch"
+    );
     choices.choose(&[wanted(0, None)]);
     assert_eq!(chosen(&choices, 0), Some(team_id(1)));
     choices.choose(&[wanted(0, Some(1))]);
@@ -196,7 +268,10 @@ fn team_without_a_load_is_not_chosen() {
 fn other_topics_need_other_candidates() {
     let mut choices = choices(1, &[(load(0, 1), 1)]);
     choices.choose(&[wanted(0, None)]);
-    let changed = Wanted { topics: Topics::of(["dns"]), ..wanted(0, None) };
+    let changed = Wanted {
+        topics: Topics::of(["dns"]),
+        ..wanted(0, None)
+    };
     assert_eq!(choices.unknown(&[wanted(0, None)]), Vec::<&Wanted>::new());
     assert_eq!(choices.unknown(std::slice::from_ref(&changed)), [&changed]);
     choices.consider(&changed, Vec::new());

@@ -41,17 +41,22 @@ impl World {
     fn hear(&mut self, mut events: Vec<TicketEvent>) {
         if !events.is_empty() {
             events.sort_by(|a, b| a.version.cmp(&b.version));
-            self.settle(&[Work { ticket_id: ticket_id(0), cause: Cause::Events(events) }]);
+            self.settle(&[Work {
+                ticket_id: ticket_id(0),
+                cause: Cause::Events(events),
+            }]);
         }
     }
 }
 
-/// Returns what does not depend on Muster's own decisions: the reported fields, the credit, the named team and assignee, and
-/// the SLA counters of the teams.
+/// Returns what does not depend on Muster's own decisions: the reported fields, the credit, the
+/// named team and assignee, and the SLA counters of the teams.
 fn outcome(world: &World) -> impl PartialEq + std::fmt::Debug + use<> {
     let ticket = &world.tickets[&ticket_id(0)];
     let sla = TEAMS.map(|team| {
-        let Load { sla_met, sla_due, .. } = world.desk(team_id(team)).load;
+        let Load {
+            sla_met, sla_due, ..
+        } = world.desk(team_id(team)).load;
         (sla_met, sla_due)
     });
     (

@@ -31,13 +31,22 @@ impl World {
         let id = event.ticket.id.clone();
         let previous = self.tickets.get(&id).and_then(|ticket| ticket.assignee_id);
         let turn = self.desk(team_id(1)).load.turn;
-        let seats = self.desk(team_id(1)).seats.iter().filter(|seat| seat.member.is_eligible());
+        let seats = self
+            .desk(team_id(1))
+            .seats
+            .iter()
+            .filter(|seat| seat.member.is_eligible());
         let mut eligible: BTreeSet<_> = seats.map(|seat| seat.member.user.id).collect();
-        self.settle(&[Work { ticket_id: id.clone(), cause: Cause::Events(vec![event]) }]);
+        self.settle(&[Work {
+            ticket_id: id.clone(),
+            cause: Cause::Events(vec![event]),
+        }]);
         if self.desk(team_id(1)).load.turn == turn {
             return None;
         }
-        let chosen = self.tickets[&id].assignee_id.expect("a decision chooses a member");
+        let chosen = self.tickets[&id]
+            .assignee_id
+            .expect("a decision chooses a member");
         // The previous assignee, when passed over, was not eligible for this decision.
         eligible.retain(|user| Some(*user) != previous || *user == chosen);
         Some(Taken { chosen, eligible })
@@ -47,7 +56,8 @@ impl World {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// In each period, the numbers of decisions differ by at most one between two members that were eligible for all of them.
+    /// In each period, the numbers of decisions differ by at most one between two members that were
+    /// eligible for all of them.
     #[test]
     fn round_robin_differs_by_one_between_eligible_members(moves in vec(a_move(), 1..80)) {
         let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 5)]);
@@ -70,7 +80,8 @@ proptest! {
             }
         }
         for (a, b) in (100..105).flat_map(|a| (100..a).map(move |b| (user_id(a), user_id(b)))) {
-            // The lead of `a` since the last decision for which one of them was not eligible, and its extremes.
+            // The lead of `a` since the last decision for which one of them was not eligible, and
+            // its extremes.
             let (mut lead, mut least, mut most) = (0_i64, 0_i64, 0_i64);
             for Taken { chosen, eligible } in &taken {
                 if eligible.contains(&a) && eligible.contains(&b) {

@@ -21,7 +21,8 @@ pub struct Checked {
     pub event_id: Option<String>,
     /// Every fault. A message with a fault becomes a dead letter.
     pub faults: Vec<String>,
-    /// Likely mistakes. Muster takes the message, but probably not with the meaning that its source intends.
+    /// Likely mistakes. Muster takes the message, but probably not with the meaning that its source
+    /// intends.
     pub warnings: Vec<String>,
     /// Whether the event has a status; `None` for an event that needs none.
     pub has_status: Option<bool>,
@@ -37,8 +38,17 @@ const fn field(names: &'static [&'static str], similar: &'static [&'static str])
     Field { names, similar }
 }
 
-const UPDATED_AT: Field =
-    field(&["updated_at"], &["updated", "updated_on", "modified", "modified_at", "last_modified", "last_updated"]);
+const UPDATED_AT: Field = field(
+    &["updated_at"],
+    &[
+        "updated",
+        "updated_on",
+        "modified",
+        "modified_at",
+        "last_modified",
+        "last_updated",
+    ],
+);
 
 const EVENT: &[Field] = &[
     field(&["specversion"], &[]),
@@ -49,12 +59,18 @@ const EVENT: &[Field] = &[
 ];
 
 const TICKET_DATA: &[Field] = &[
-    field(&["organization_id"], &["organization", "org", "org_id", "tenant", "tenant_id"]),
+    field(
+        &["organization_id"],
+        &["organization", "org", "org_id", "tenant", "tenant_id"],
+    ),
     field(&["ticket"], &["tickets", "incident", "issue", "case"]),
 ];
 
 const USER_DATA: &[Field] = &[
-    field(&["organization_id"], &["organization", "org", "org_id", "tenant", "tenant_id"]),
+    field(
+        &["organization_id"],
+        &["organization", "org", "org_id", "tenant", "tenant_id"],
+    ),
     field(&["user"], &["users", "agent", "member"]),
 ];
 
@@ -67,25 +83,69 @@ const TICKET: &[Field] = &[
     field(&["tags"], &["tag", "labels", "keywords"]),
     field(
         &["team_id", "assigned_team_id"],
-        &["team", "assigned_team", "group", "group_id", "assignment_group", "queue"],
+        &[
+            "team",
+            "assigned_team",
+            "group",
+            "group_id",
+            "assignment_group",
+            "queue",
+        ],
     ),
     field(
         &["assignee_id", "assigned_user_id"],
-        &["assigned_to", "assignee", "assigned_user", "agent", "agent_id", "owner", "owner_id"],
+        &[
+            "assigned_to",
+            "assignee",
+            "assigned_user",
+            "agent",
+            "agent_id",
+            "owner",
+            "owner_id",
+        ],
     ),
     field(&["created_at"], &["created", "created_on", "opened_at"]),
     UPDATED_AT,
-    field(&["resolved_at"], &["resolved", "resolved_on", "resolution_date", "solved_at", "closed_at", "completed_at"]),
-    field(&["due_at", "due_date"], &["due", "due_on", "due_by", "deadline"]),
+    field(
+        &["resolved_at"],
+        &[
+            "resolved",
+            "resolved_on",
+            "resolution_date",
+            "solved_at",
+            "closed_at",
+            "completed_at",
+        ],
+    ),
+    field(
+        &["due_at", "due_date"],
+        &["due", "due_on", "due_by", "deadline"],
+    ),
 ];
 
 const USER: &[Field] = &[
     field(&["id"], &["user_id", "uuid"]),
-    field(&["name", "full_name"], &["display_name", "username", "user_name"]),
+    field(
+        &["name", "full_name"],
+        &["display_name", "username", "user_name"],
+    ),
     field(&["email"], &["mail", "email_address"]),
     field(&["role"], &["roles", "user_role"]),
-    field(&["avatar_url"], &["avatar", "picture", "photo", "photo_url", "image", "image_url"]),
-    field(&["status", "is_active"], &["state", "active", "enabled", "is_enabled", "disabled"]),
+    field(
+        &["avatar_url"],
+        &[
+            "avatar",
+            "picture",
+            "photo",
+            "photo_url",
+            "image",
+            "image_url",
+        ],
+    ),
+    field(
+        &["status", "is_active"],
+        &["state", "active", "enabled", "is_enabled", "disabled"],
+    ),
     UPDATED_AT,
 ];
 
@@ -112,11 +172,19 @@ pub fn check(queue: EventQueue, body: &str, now: Timestamp) -> Checked {
 
     // A message without an event has its fault already.
     let event = event_in(body).unwrap_or_default();
-    let kind = event.get("type").and_then(Value::as_str).unwrap_or_default();
+    let kind = event
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if kind.starts_with(other_kinds) {
-        warnings.push(format!("type: {} belongs on the other queue", kind.escape_debug()));
+        warnings.push(format!(
+            "type: {} belongs on the other queue",
+            kind.escape_debug()
+        ));
     }
-    let inner = |parent: Option<&Value>, name: &str| parent.and_then(|parent| parent.get(name)?.as_object().cloned());
+    let inner = |parent: Option<&Value>, name: &str| {
+        parent.and_then(|parent| parent.get(name)?.as_object().cloned())
+    };
     let data = event.get("data");
     let described = inner(data, object);
     similar_fields("", &event, EVENT, &mut warnings);
@@ -125,7 +193,11 @@ pub fn check(queue: EventQueue, body: &str, now: Timestamp) -> Checked {
     }
     if let Some(described) = &described {
         // An event of a deletion needs the id alone.
-        let fields = if kind.ends_with(".deleted") { &fields[..1] } else { fields };
+        let fields = if kind.ends_with(".deleted") {
+            &fields[..1]
+        } else {
+            fields
+        };
         similar_fields(&format!("data.{object}."), described, fields, &mut warnings);
     }
     let is_snapshot = queue == EventQueue::Tickets && !kind.ends_with(".deleted");
@@ -133,43 +205,67 @@ pub fn check(queue: EventQueue, body: &str, now: Timestamp) -> Checked {
         event_id: event.get("id").and_then(Value::as_str).map(str::to_owned),
         faults,
         warnings,
-        has_status: described.filter(|_| is_snapshot).map(|ticket| has_value(&ticket, "status")),
+        has_status: described
+            .filter(|_| is_snapshot)
+            .map(|ticket| has_value(&ticket, "status")),
     }
 }
 
 fn has_value(object: &Map<String, Value>, name: &str) -> bool {
-    object.get(name).is_some_and(|value| !value.is_null() && !is_blank(value))
+    object
+        .get(name)
+        .is_some_and(|value| !value.is_null() && !is_blank(value))
 }
 
 /// Warns of each field with a name similar to that of a known field which is not there.
-fn similar_fields(path: &str, object: &Map<String, Value>, fields: &[Field], warnings: &mut Vec<String>) {
+fn similar_fields(
+    path: &str,
+    object: &Map<String, Value>,
+    fields: &[Field],
+    warnings: &mut Vec<String>,
+) {
     let is_known = |name: &str| fields.iter().any(|field| field.names.contains(&name));
-    let missing: Vec<_> =
-        fields.iter().filter(|field| !field.names.iter().any(|name| has_value(object, name))).collect();
-    for name in object.keys().filter(|name| !is_known(name) && has_value(object, name)) {
+    let missing: Vec<_> = fields
+        .iter()
+        .filter(|field| !field.names.iter().any(|name| has_value(object, name)))
+        .collect();
+    for name in object
+        .keys()
+        .filter(|name| !is_known(name) && has_value(object, name))
+    {
         if let Some(field) = missing.iter().find(|field| field.is_like(name)) {
             let names = field.names.join(" or ");
-            warnings.push(format!("{path}{}: is not read, the field is named {names}", name.escape_debug()));
+            warnings.push(format!(
+                "{path}{}: is not read, the field is named {names}",
+                name.escape_debug()
+            ));
         }
     }
 }
 
 impl Field {
-    /// Returns whether a name is one of the similar names, is written in another style (`dueDate`), or has one typing error.
+    /// Returns whether a name is one of the similar names, is written in another style (`dueDate`),
+    /// or has one typing error.
     fn is_like(&self, name: &str) -> bool {
         let name = letters(name);
         self.similar.iter().any(|similar| letters(similar) == name)
-            || self.names.iter().any(|known| is_close(&letters(known), &name))
+            || self
+                .names
+                .iter()
+                .any(|known| is_close(&letters(known), &name))
     }
 }
 
 /// Returns the letters and digits of a name, in lower case.
 fn letters(name: &str) -> Vec<char> {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    name.chars()
+        .filter(|c| c.is_alphanumeric())
+        .flat_map(char::to_lowercase)
+        .collect()
 }
 
-/// Returns whether two names are equal, or long enough to differ by one letter: another, one more, one less, or two of them
-/// exchanged.
+/// Returns whether two names are equal, or long enough to differ by one letter: another, one more,
+/// one less, or two of them exchanged.
 fn is_close(a: &[char], b: &[char]) -> bool {
     const SHORTEST: usize = 5;
     if a == b || a.len().min(b.len()) < SHORTEST {
@@ -177,7 +273,12 @@ fn is_close(a: &[char], b: &[char]) -> bool {
     }
     let same_start = a.iter().zip(b).take_while(|(a, b)| a == b).count();
     let (a, b) = (&a[same_start..], &b[same_start..]);
-    let same_end = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let same_end = a
+        .iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
     match (&a[..a.len() - same_end], &b[..b.len() - same_end]) {
         ([] | [_], [] | [_]) => true,
         ([a1, a2], [b1, b2]) => a1 == b2 && a2 == b1,
@@ -193,7 +294,10 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_736_067_600);
 
-    #[expect(clippy::needless_pass_by_value, reason = "every caller makes the fields")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "every caller makes the fields"
+    )]
     fn event(kind: &str, object: &str, fields: Value) -> Value {
         json!({
             "specversion": "1.0", "id": "e-1", "source": "/desk", "type": kind, "time": "2025-01-05T08:00:00Z",
@@ -209,7 +313,10 @@ mod tests {
     }
 
     fn ticket(fields: Value) -> Checked {
-        check(EventQueue::Tickets, &event("ticket.created", "ticket", fields).to_string())
+        check(
+            EventQueue::Tickets,
+            &event("ticket.created", "ticket", fields).to_string(),
+        )
     }
 
     #[test]
@@ -219,8 +326,12 @@ mod tests {
             "team_id": "550e8400-e29b-41d4-a716-446655440000", "team": "Network", "closed_at": null, "group": null,
             "resolved_at": "2025-01-05T07:30:00Z",
         }));
-        let expected =
-            Checked { event_id: Some("e-1".to_owned()), faults: vec![], warnings: vec![], has_status: Some(true) };
+        let expected = Checked {
+            event_id: Some("e-1".to_owned()),
+            faults: vec![],
+            warnings: vec![],
+            has_status: Some(true),
+        };
         assert_eq!(good, expected);
     }
 
@@ -241,13 +352,24 @@ mod tests {
         ] {
             let found = ticket(json!({ "id": "T-1", name: "x" }));
             let warning = format!("data.ticket.{name}: is not read, the field is named {meant}");
-            assert_eq!((found.faults.len(), found.warnings), (0, vec![warning]), "{name}");
+            assert_eq!(
+                (found.faults.len(), found.warnings),
+                (0, vec![warning]),
+                "{name}"
+            );
         }
         for unlike in ["subject", "description", "tagged", "stat", "staging", "ids"] {
-            assert_eq!(ticket(json!({ "id": "T-1", unlike: "x" })).warnings, [""; 0], "{unlike}");
+            assert_eq!(
+                ticket(json!({ "id": "T-1", unlike: "x" })).warnings,
+                [""; 0],
+                "{unlike}"
+            );
         }
         let hostile = ticket(json!({ "id": "T-1", "st\u{1b}ate": "open" }));
-        assert_eq!(hostile.warnings, ["data.ticket.st\\u{1b}ate: is not read, the field is named status"]);
+        assert_eq!(
+            hostile.warnings,
+            ["data.ticket.st\\u{1b}ate: is not read, the field is named status"]
+        );
     }
 
     #[test]
@@ -257,7 +379,13 @@ mod tests {
             "data": { "organizationId": "acme", "incident": {} },
         });
         let found = check(EventQueue::Tickets, &body.to_string());
-        assert_eq!(found.faults, ["data.organization_id: is required", "data.ticket: is required"]);
+        assert_eq!(
+            found.faults,
+            [
+                "data.organization_id: is required",
+                "data.ticket: is required"
+            ]
+        );
         assert_eq!(
             found.warnings,
             [
@@ -274,31 +402,55 @@ mod tests {
         let unknown = ticket(json!({ "id": "T-1", "status": "new", "priority": "P1" }));
         assert_eq!(
             unknown.warnings,
-            ["data.ticket.priority: is none of critical, urgent, high, medium and low, so it counts as medium"]
+            [
+                "data.ticket.priority: is none of critical, urgent, high, medium and low, so it counts as medium"
+            ]
         );
-        let user = event("user.created", "user", json!({ "id": "123e4567-e89b-12d3-a456-426614174000" })).to_string();
+        let user = event(
+            "user.created",
+            "user",
+            json!({ "id": "123e4567-e89b-12d3-a456-426614174000" }),
+        )
+        .to_string();
         let wrong = check(EventQueue::Tickets, &user);
         assert_eq!(wrong.faults.len(), 2, "{wrong:?}");
-        assert_eq!(wrong.warnings, ["type: user.created belongs on the other queue"]);
+        assert_eq!(
+            wrong.warnings,
+            ["type: user.created belongs on the other queue"]
+        );
         let right = check(EventQueue::Users, &user);
-        assert_eq!((right.faults.len(), right.warnings.len(), right.has_status), (0, 0, None));
+        assert_eq!(
+            (right.faults.len(), right.warnings.len(), right.has_status),
+            (0, 0, None)
+        );
     }
 
     #[test]
     fn only_snapshots_of_tickets_need_a_status() {
         let has_status = |kind: &str, fields: Value| {
-            check(EventQueue::Tickets, &event(kind, "ticket", fields).to_string()).has_status
+            check(
+                EventQueue::Tickets,
+                &event(kind, "ticket", fields).to_string(),
+            )
+            .has_status
         };
-        assert_eq!(has_status("ticket.created", json!({ "id": "T-1", "status": "" })), Some(false));
-        assert_eq!(has_status("ticket.updated", json!({ "id": "T-1", "status": "lost" })), Some(true));
+        assert_eq!(
+            has_status("ticket.created", json!({ "id": "T-1", "status": "" })),
+            Some(false)
+        );
+        assert_eq!(
+            has_status("ticket.updated", json!({ "id": "T-1", "status": "lost" })),
+            Some(true)
+        );
         assert_eq!(has_status("ticket.deleted", json!({ "id": "T-1" })), None);
         assert_eq!(check(EventQueue::Tickets, "{").has_status, None);
     }
 
     #[test]
     fn users_have_fields_of_their_own() {
-        let user =
-            |kind: &str, fields: Value| check(EventQueue::Users, &event(kind, "user", fields).to_string()).warnings;
+        let user = |kind: &str, fields: Value| {
+            check(EventQueue::Users, &event(kind, "user", fields).to_string()).warnings
+        };
         let fields = json!({ "id": "123e4567-e89b-12d3-a456-426614174000", "displayName": "Ann", "active": true });
         assert_eq!(
             user("user.updated", fields.clone()),

@@ -1,7 +1,8 @@
 //! The envelopes that AWS services put around an event, and the encoding of its data.
 //!
-//! An EventBridge rule and an SNS topic without raw message delivery each wrap the event. A rule can have a topic as its
-//! target, so a message can have both envelopes. AWS: "Amazon SNS raw message delivery",
+//! An EventBridge rule and an SNS topic without raw message delivery each wrap the event. A rule
+//! can have a topic as its target, so a message can have both envelopes. AWS: "Amazon SNS raw
+//! message delivery",
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html>.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,8 +13,8 @@ use super::fault::{Fault, Poison};
 /// The most envelopes around one event: EventBridge and SNS, in either order.
 const MAX_ENVELOPES: usize = 2;
 
-/// Returns the event in a message without its envelopes, with `data_base64` decoded into `data` where that is possible.
-/// Checks no other field.
+/// Returns the event in a message without its envelopes, with `data_base64` decoded into `data`
+/// where that is possible. Checks no other field.
 ///
 /// # Errors
 /// The message holds no JSON object, or an envelope without an event.
@@ -26,7 +27,8 @@ pub fn event_in(body: &str) -> Result<Map<String, Value>, Poison> {
 
 /// Returns the event in a message without its envelopes.
 pub(super) fn unwrapped(body: &str) -> Result<Map<String, Value>, Poison> {
-    let value: Value = serde_json::from_str(body).map_err(|error| Fault::general(format_args!("not JSON: {error}")))?;
+    let value: Value = serde_json::from_str(body)
+        .map_err(|error| Fault::general(format_args!("not JSON: {error}")))?;
     let Value::Object(mut object) = value else {
         return Err(Fault::general("not a CloudEvent: not a JSON object").into());
     };
@@ -64,9 +66,9 @@ impl Envelope {
             Some("SubscriptionConfirmation") => Self::SnsConfirmation(
                 "SubscriptionConfirmation of SNS is no event: confirm the subscription at its SubscribeURL",
             ),
-            Some("UnsubscribeConfirmation") => {
-                Self::SnsConfirmation("UnsubscribeConfirmation of SNS is no event: the subscription has ended")
-            }
+            Some("UnsubscribeConfirmation") => Self::SnsConfirmation(
+                "UnsubscribeConfirmation of SNS is no event: the subscription has ended",
+            ),
             _ if object.contains_key("detail-type") => Self::EventBridge,
             _ => Self::None,
         }
@@ -86,8 +88,9 @@ fn message(notification: &Map<String, Value>) -> Result<Map<String, Value>, Faul
     event.ok_or_else(|| Fault::new("Message", "must be the JSON text of a CloudEvent"))
 }
 
-/// Decodes `data_base64` of a `CloudEvent`, the encoding of data that its source holds as bytes, into `data`.
-/// Section 3.1 of the JSON event format: <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
+/// Decodes `data_base64` of a `CloudEvent`, the encoding of data that its source holds as bytes,
+/// into `data`. Section 3.1 of the JSON event format:
+/// <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 pub(super) fn decode_data(event: &mut Map<String, Value>) -> Result<(), Fault> {
     const FIELD: &str = "data_base64";
     let encoded = match event.get(FIELD) {
@@ -99,8 +102,8 @@ pub(super) fn decode_data(event: &mut Map<String, Value>) -> Result<(), Fault> {
     }
     let bytes = encoded.as_str().and_then(|text| STANDARD.decode(text).ok());
     let bytes = bytes.ok_or_else(|| Fault::new(FIELD, "must be base64"))?;
-    let data: Map<String, Value> =
-        serde_json::from_slice(&bytes).map_err(|_| Fault::new(FIELD, "must be the base64 of a JSON object"))?;
+    let data: Map<String, Value> = serde_json::from_slice(&bytes)
+        .map_err(|_| Fault::new(FIELD, "must be the base64 of a JSON object"))?;
     event.remove(FIELD);
     event.insert("data".to_owned(), Value::Object(data));
     Ok(())
@@ -133,52 +136,83 @@ mod tests {
     }
 
     fn opened(body: &Value) -> Result<Value, String> {
-        event_in(&body.to_string()).map(Value::Object).map_err(|poison| poison.to_string())
+        event_in(&body.to_string())
+            .map(Value::Object)
+            .map_err(|poison| poison.to_string())
     }
 
     #[test]
     fn envelopes_nest_once_in_either_order() {
         let event = event();
         let once = [in_sns(&event), in_event_bridge(&event)];
-        let twice = [in_sns(&in_event_bridge(&event)), in_event_bridge(&in_sns(&event))];
+        let twice = [
+            in_sns(&in_event_bridge(&event)),
+            in_event_bridge(&in_sns(&event)),
+        ];
         for body in once.iter().chain(&twice).chain([&event]) {
             assert_eq!(opened(body), Ok(event.clone()), "{body}");
         }
         let reason = Err("not a CloudEvent: it is in more than 2 envelopes".to_owned());
-        for body in twice.iter().flat_map(|body| [in_sns(body), in_event_bridge(body)]) {
+        for body in twice
+            .iter()
+            .flat_map(|body| [in_sns(body), in_event_bridge(body)])
+        {
             assert_eq!(opened(&body), reason, "{body}");
         }
     }
 
     #[test]
     fn envelope_without_an_event_is_a_fault() {
-        let subscription =
-            "Type: SubscriptionConfirmation of SNS is no event: confirm the subscription at its SubscribeURL";
+        let subscription = "Type: SubscriptionConfirmation of SNS is no event: confirm the subscription at its SubscribeURL";
         let text = "Message: must be the JSON text of a CloudEvent";
         for (body, reason) in [
-            (json!({ "Type": "SubscriptionConfirmation", "Token": "t", "Message": "You have chosen" }), subscription),
+            (
+                json!({ "Type": "SubscriptionConfirmation", "Token": "t", "Message": "You have chosen" }),
+                subscription,
+            ),
             (
                 json!({ "Type": "UnsubscribeConfirmation", "Token": "t" }),
                 "Type: UnsubscribeConfirmation of SNS is no event: the subscription has ended",
             ),
-            (in_event_bridge(&json!({ "Type": "SubscriptionConfirmation" })), subscription),
-            (json!({ "Type": "Notification", "Message": "Disk full" }), text),
+            (
+                in_event_bridge(&json!({ "Type": "SubscriptionConfirmation" })),
+                subscription,
+            ),
+            (
+                json!({ "Type": "Notification", "Message": "Disk full" }),
+                text,
+            ),
             (json!({ "Type": "Notification", "Message": "[]" }), text),
             (json!({ "Type": "Notification", "Message": {} }), text),
             (json!({ "Type": "Notification" }), text),
-            (json!({ "detail-type": "x" }), "detail: must be a CloudEvent"),
-            (json!({ "detail-type": "x", "detail": "{}" }), "detail: must be a CloudEvent"),
+            (
+                json!({ "detail-type": "x" }),
+                "detail: must be a CloudEvent",
+            ),
+            (
+                json!({ "detail-type": "x", "detail": "{}" }),
+                "detail: must be a CloudEvent",
+            ),
             (json!([]), "not a CloudEvent: not a JSON object"),
         ] {
             assert_eq!(opened(&body), Err(reason.to_owned()), "{body}");
         }
-        assert!(event_in("{").unwrap_err().to_string().starts_with("not JSON: "));
+        assert!(
+            event_in("{")
+                .unwrap_err()
+                .to_string()
+                .starts_with("not JSON: ")
+        );
     }
 
     #[test]
     fn event_with_specversion_is_no_envelope() {
         let mut event = event();
-        for (field, value) in [("Type", json!("Notification")), ("detail-type", json!("x")), ("detail", json!({}))] {
+        for (field, value) in [
+            ("Type", json!("Notification")),
+            ("detail-type", json!("x")),
+            ("detail", json!({})),
+        ] {
             event[field] = value;
         }
         assert_eq!(opened(&event), Ok(event.clone()));
@@ -187,20 +221,34 @@ mod tests {
     #[test]
     fn data_base64_replaces_absent_data_only() {
         let decoded = |fields: Value| {
-            let Value::Object(mut event) = fields else { unreachable!("an object") };
+            let Value::Object(mut event) = fields else {
+                unreachable!("an object")
+            };
             let outcome = decode_data(&mut event).map_err(|fault| fault.to_string());
             outcome.map(|()| Value::Object(event))
         };
         let encoded = STANDARD.encode(r#"{"a":"é"}"#);
         let data = Ok(json!({ "data": { "a": "é" } }));
         assert_eq!(decoded(json!({ "data_base64": encoded })), data);
-        assert_eq!(decoded(json!({ "data_base64": encoded, "data": null })), data);
-        assert_eq!(decoded(json!({ "data_base64": null, "data": 1 })), Ok(json!({ "data_base64": null, "data": 1 })));
+        assert_eq!(
+            decoded(json!({ "data_base64": encoded, "data": null })),
+            data
+        );
+        assert_eq!(
+            decoded(json!({ "data_base64": null, "data": 1 })),
+            Ok(json!({ "data_base64": null, "data": 1 }))
+        );
         for (event, reason) in [
-            (json!({ "data_base64": encoded, "data": {} }), "data_base64: must not stand beside data"),
+            (
+                json!({ "data_base64": encoded, "data": {} }),
+                "data_base64: must not stand beside data",
+            ),
             (json!({ "data_base64": "%" }), "data_base64: must be base64"),
             (json!({ "data_base64": {} }), "data_base64: must be base64"),
-            (json!({ "data_base64": STANDARD.encode("[]") }), "data_base64: must be the base64 of a JSON object"),
+            (
+                json!({ "data_base64": STANDARD.encode("[]") }),
+                "data_base64: must be the base64 of a JSON object",
+            ),
             (
                 json!({ "data_base64": STANDARD.encode(b"\"\xff\"") }),
                 "data_base64: must be the base64 of a JSON object",

@@ -120,7 +120,11 @@ mod tests {
         };
         assert_eq!(reason(2).to_string(), "f0: is required; f1: is required");
         assert!(reason(10).to_string().ends_with("; f9: is required"));
-        assert!(reason(13).to_string().ends_with("; f9: is required; and 3 more"));
+        assert!(
+            reason(13)
+                .to_string()
+                .ends_with("; f9: is required; and 3 more")
+        );
         assert_eq!(reason(13).faults().len(), 13);
     }
 

@@ -15,7 +15,10 @@ pub(super) struct Fields<'e> {
 impl<'e> Fields<'e> {
     /// The attributes of an event.
     pub(super) fn of_event(values: &'e Map<String, Value>) -> Self {
-        Self { path: String::new(), values }
+        Self {
+            path: String::new(),
+            values,
+        }
     }
 
     /// Returns a fault of a field.
@@ -24,17 +27,25 @@ impl<'e> Fields<'e> {
     }
 
     fn path_of(&self, field: &str) -> String {
-        if self.path.is_empty() { field.to_owned() } else { format!("{}.{field}", self.path) }
+        if self.path.is_empty() {
+            field.to_owned()
+        } else {
+            format!("{}.{field}", self.path)
+        }
     }
 
     fn get(&self, field: &str) -> Option<&'e Value> {
         self.values.get(field).filter(|value| !value.is_null())
     }
 
-    /// Returns the first of these names that has a value, with the value. An empty text is no value: both platforms' exports
-    /// write one for a field without a value.
+    /// Returns the first of these names that has a value, with the value. An empty text is no
+    /// value: both platforms' exports write one for a field without a value.
     fn first<'n>(&self, names: &[&'n str]) -> Option<(&'n str, &'e Value)> {
-        let value = |name: &&'n str| self.get(name).filter(|value| !is_blank(value)).map(|value| (*name, value));
+        let value = |name: &&'n str| {
+            self.get(name)
+                .filter(|value| !is_blank(value))
+                .map(|value| (*name, value))
+        };
         names.iter().find_map(value)
     }
 
@@ -44,21 +55,31 @@ impl<'e> Fields<'e> {
     }
 
     /// Reads a field that the event must have.
-    pub(super) fn required<T>(&self, field: &str, parse: impl FnOnce(&Value) -> Result<T, String>) -> Result<T, Fault> {
-        let value = self.get(field).ok_or_else(|| self.fault(field, "is required"))?;
+    pub(super) fn required<T>(
+        &self,
+        field: &str,
+        parse: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Result<T, Fault> {
+        let value = self
+            .get(field)
+            .ok_or_else(|| self.fault(field, "is required"))?;
         parse(value).map_err(|rule| self.fault(field, rule))
     }
 
     /// Reads an object that the event must have.
     pub(super) fn object(&self, field: &str) -> Result<Self, Fault> {
         match self.get(field) {
-            Some(Value::Object(values)) => Ok(Self { path: self.path_of(field), values }),
+            Some(Value::Object(values)) => Ok(Self {
+                path: self.path_of(field),
+                values,
+            }),
             Some(_) => Err(self.fault(field, "must be an object")),
             None => Err(self.fault(field, "is required")),
         }
     }
 
-    /// Reads an optional field by either platform's name for it. `null` and an empty text are the same as absent.
+    /// Reads an optional field by either platform's name for it. `null` and an empty text are the
+    /// same as absent.
     pub(super) fn optional<T>(
         &self,
         names: &[&str],
@@ -68,7 +89,8 @@ impl<'e> Fields<'e> {
         self.first(names).map(read).transpose()
     }
 
-    /// Reads an optional field that `null` clears. Where both platforms' names are there, a value counts before `null`.
+    /// Reads an optional field that `null` clears. Where both platforms' names are there, a value
+    /// counts before `null`.
     pub(super) fn update<T>(
         &self,
         names: &[&str],
@@ -90,12 +112,17 @@ pub(super) fn is_blank(value: &Value) -> bool {
 
 /// Parses a text.
 pub(super) fn text(value: &Value) -> Result<String, String> {
-    value.as_str().map(str::to_owned).ok_or_else(|| "must be a string".to_owned())
+    value
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| "must be a string".to_owned())
 }
 
 /// Parses a list of texts.
 pub(super) fn texts(value: &Value) -> Result<Vec<String>, String> {
-    let texts = value.as_array().and_then(|values| values.iter().map(|value| text(value).ok()).collect());
+    let texts = value
+        .as_array()
+        .and_then(|values| values.iter().map(|value| text(value).ok()).collect());
     texts.ok_or_else(|| "must be an array of strings".to_owned())
 }
 

@@ -1,7 +1,8 @@
-//! The events that arrive on the queues: CloudEvents 1.0 in JSON, bare or in the envelopes of EventBridge and SNS.
+//! The events that arrive on the queues: CloudEvents 1.0 in JSON, bare or in the envelopes of
+//! EventBridge and SNS.
 //!
-//! Both platforms' names for a field are read. A message that can never succeed is [`Poison`]: it names each fault and belongs
-//! in the dead-letter queue.
+//! Both platforms' names for a field are read. A message that can never succeed is [`Poison`]: it
+//! names each fault and belongs in the dead-letter queue.
 
 mod check;
 mod envelope;
@@ -23,7 +24,8 @@ pub use fault::Poison;
 pub use ticket::{TicketMessage, ticket_event, ticket_id_text};
 pub use user::user_event;
 
-/// Returns the organization that the event in a message names, if it names one. It is the message's group on a queue.
+/// Returns the organization that the event in a message names, if it names one. It is the message's
+/// group on a queue.
 #[must_use]
 pub fn organization_in(message: &str) -> Option<OrganizationId> {
     let event = event_in(message).ok()?;
@@ -33,12 +35,14 @@ pub fn organization_in(message: &str) -> Option<OrganizationId> {
 /// The most bytes that an event's id may have: it is kept with every field that the event sets.
 const MAX_EVENT_ID_BYTES: usize = 256;
 
-/// The time by which an event may be ahead of this clock. One of next year would win over every other until then.
+/// The time by which an event may be ahead of this clock. One of next year would win over every
+/// other until then.
 const MAX_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// Parses a message: the attributes of the `CloudEvent`, then the object in its data.
 ///
-/// `kind` parses the event's type. `read` parses the fields of the object; its kind is `None` where that is a fault.
+/// `kind` parses the event's type. `read` parses the fields of the object; its kind is `None` where
+/// that is a fault.
 fn parse<K: Copy, T>(
     body: &str,
     object: &str,
@@ -74,26 +78,47 @@ fn parse_event<K: Copy, T>(
     faults.required(attributes.required("specversion", spec_version));
     let id = faults.required(attributes.required("id", event_id));
     let kind = faults.required(attributes.required("type", |value| kind(&text(value)?)));
-    let data = if has_data { faults.required(attributes.object("data")) } else { None };
-    let organization_id =
-        data.as_ref().and_then(|data| faults.required(data.required("organization_id", organization_id)));
-    let Some(fields) = data.as_ref().and_then(|data| faults.required(data.object(object))) else {
+    let data = if has_data {
+        faults.required(attributes.object("data"))
+    } else {
+        None
+    };
+    let organization_id = data
+        .as_ref()
+        .and_then(|data| faults.required(data.required("organization_id", organization_id)));
+    let Some(fields) = data
+        .as_ref()
+        .and_then(|data| faults.required(data.object(object)))
+    else {
         faults.required(attributes.optional(&["time"], moment));
         return None;
     };
     let version = version(&attributes, &fields, id, now, faults);
     let object = read(&fields, kind, faults);
-    Some(Event { kind: kind?, organization_id: organization_id?, version: version?, object: object? })
+    Some(Event {
+        kind: kind?,
+        organization_id: organization_id?,
+        version: version?,
+        object: object?,
+    })
 }
 
 fn spec_version(value: &Value) -> Result<(), String> {
-    if value == "1.0" { Ok(()) } else { Err("must be 1.0".to_owned()) }
+    if value == "1.0" {
+        Ok(())
+    } else {
+        Err("must be 1.0".to_owned())
+    }
 }
 
 fn event_id(value: &Value) -> Result<String, String> {
     let id = text(value)?;
     let rule = || format!("must have 1 to {MAX_EVENT_ID_BYTES} bytes");
-    if (1..=MAX_EVENT_ID_BYTES).contains(&id.len()) { Ok(id) } else { Err(rule()) }
+    if (1..=MAX_EVENT_ID_BYTES).contains(&id.len()) {
+        Ok(id)
+    } else {
+        Err(rule())
+    }
 }
 
 fn organization_id(value: &Value) -> Result<OrganizationId, String> {
@@ -111,18 +136,31 @@ fn version(
 ) -> Option<EventVersion> {
     let not_ahead = |value: &Value| {
         let at = moment(value)?;
-        if at > now.plus(MAX_AHEAD) { Err("is more than 5 minutes in the future".to_owned()) } else { Ok(at) }
+        if at > now.plus(MAX_AHEAD) {
+            Err("is more than 5 minutes in the future".to_owned())
+        } else {
+            Ok(at)
+        }
     };
     let updated_at = faults.required(fields.optional(&["updated_at"], not_ahead));
     let time = match updated_at {
         Some(None) => attributes.optional(&["time"], not_ahead),
-        // It decides between events of one `updated_at` alone, so it cannot outvote others until it has come.
+        // It decides between events of one `updated_at` alone, so it cannot outvote others until it
+        // has come.
         Some(Some(_)) | None => attributes.optional(&["time"], moment),
     };
     let time = faults.required(time);
     match (updated_at?, time?) {
-        (Some(at), time) => Some(EventVersion { at, time, event_id: id? }),
-        (None, Some(at)) => Some(EventVersion { at, time: Some(at), event_id: id? }),
+        (Some(at), time) => Some(EventVersion {
+            at,
+            time,
+            event_id: id?,
+        }),
+        (None, Some(at)) => Some(EventVersion {
+            at,
+            time: Some(at),
+            event_id: id?,
+        }),
         (None, None) => {
             faults.add(fields.fault("updated_at", "is required where the event has no time"));
             None
@@ -166,8 +204,12 @@ mod tests {
 
     fn object(names: &'static [&'static str]) -> impl Strategy<Value = Value> {
         let field = (proptest::sample::select(names), value());
-        proptest::collection::vec(field, 0..names.len() + 1)
-            .prop_map(|fields| fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+        proptest::collection::vec(field, 0..names.len() + 1).prop_map(|fields| {
+            fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()
+        })
     }
 
     const ATTRIBUTES: &[&str] = &["specversion", "id", "type", "time", "data", "data_base64"];
@@ -195,7 +237,8 @@ mod tests {
     ];
 
     proptest! {
-        /// A refused message has faults, each with the path of a field, and a reason that fits beside any body.
+        /// A refused message has faults, each with the path of a field, and a reason that fits
+        /// beside any body.
         #[test]
         fn any_event_is_parsed_or_refused_with_faults(
             event in object(ATTRIBUTES),

@@ -8,8 +8,8 @@ use super::{
     fields::{Fields, moment, team_id, text, texts, user_id},
 };
 use crate::domain::{
-    FieldUpdate, Folded, Priority, TicketEvent, TicketEventKind, TicketId, TicketSnapshot, TicketStatus, Timestamp,
-    Topics,
+    FieldUpdate, Folded, Priority, TicketEvent, TicketEventKind, TicketId, TicketSnapshot,
+    TicketStatus, Timestamp, Topics,
 };
 
 /// A parsed message of the ticket queue.
@@ -26,9 +26,24 @@ pub struct TicketMessage {
 /// # Errors
 /// The faults for which the message can never succeed.
 pub fn ticket_event(body: &str, now: Timestamp) -> Result<TicketMessage, Poison> {
-    let event = super::parse(body, "ticket", now, kind, |fields, _, faults| snapshot(fields, faults))?;
-    let super::Event { kind, organization_id, version, object: (ticket, has_unknown_priority) } = event;
-    Ok(TicketMessage { event: TicketEvent { organization_id, kind, version, ticket }, has_unknown_priority })
+    let event = super::parse(body, "ticket", now, kind, |fields, _, faults| {
+        snapshot(fields, faults)
+    })?;
+    let super::Event {
+        kind,
+        organization_id,
+        version,
+        object: (ticket, has_unknown_priority),
+    } = event;
+    Ok(TicketMessage {
+        event: TicketEvent {
+            organization_id,
+            kind,
+            version,
+            ticket,
+        },
+        has_unknown_priority,
+    })
 }
 
 fn kind(text: &str) -> Result<TicketEventKind, String> {
@@ -36,7 +51,10 @@ fn kind(text: &str) -> Result<TicketEventKind, String> {
         "ticket.created" | "ticket.updated" => Ok(TicketEventKind::Snapshot),
         "ticket.unassigned" => Ok(TicketEventKind::Unassigned),
         "ticket.deleted" => Ok(TicketEventKind::Deleted),
-        _ => Err("must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted".to_owned()),
+        _ => Err(
+            "must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted"
+                .to_owned(),
+        ),
     }
 }
 
@@ -49,7 +67,8 @@ fn snapshot(fields: &Fields<'_>, faults: &mut Faults) -> Option<(TicketSnapshot,
     let subcategory = faults.optional(fields.update(&["subcategory"], text));
     let tags = faults.optional(fields.update(&["tags"], |value| texts(value).map(Topics::of)));
     let team_id = faults.optional(fields.optional(&["team_id", "assigned_team_id"], team_id));
-    let assignee_id = faults.optional(fields.optional(&["assignee_id", "assigned_user_id"], user_id));
+    let assignee_id =
+        faults.optional(fields.optional(&["assignee_id", "assigned_user_id"], user_id));
     let created_at = faults.optional(fields.optional(&["created_at"], moment));
     let resolved_at = faults.optional(fields.update(&["resolved_at"], moment));
     let due_at = faults.optional(fields.update(&["due_at", "due_date"], moment));
@@ -87,7 +106,9 @@ fn topic(text: FieldUpdate<String>) -> FieldUpdate<Folded> {
     match text {
         FieldUpdate::Absent => FieldUpdate::Absent,
         FieldUpdate::Cleared => FieldUpdate::Cleared,
-        FieldUpdate::Set(text) => Topics::topic(&text).map_or(FieldUpdate::Cleared, FieldUpdate::Set),
+        FieldUpdate::Set(text) => {
+            Topics::topic(&text).map_or(FieldUpdate::Cleared, FieldUpdate::Set)
+        }
     }
 }
 
@@ -104,12 +125,21 @@ pub fn ticket_id_text(value: &Value) -> Option<String> {
 
 fn ticket_id(value: &Value) -> Result<TicketId, String> {
     let text = ticket_id_text(value).ok_or("must be a string or an integer of up to 64 bits")?;
-    TicketId::parse(&text).map_err(|_| "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -".to_owned())
+    TicketId::parse(&text)
+        .map_err(|_| "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -".to_owned())
 }
 
 fn status(value: &Value) -> Result<TicketStatus, String> {
-    let rule = || format!("must be one of {}", TicketStatus::ALL.map(TicketStatus::as_str).join(", "));
-    value.as_str().and_then(TicketStatus::parse_said).ok_or_else(rule)
+    let rule = || {
+        format!(
+            "must be one of {}",
+            TicketStatus::ALL.map(TicketStatus::as_str).join(", ")
+        )
+    };
+    value
+        .as_str()
+        .and_then(TicketStatus::parse_said)
+        .ok_or_else(rule)
 }
 
 #[cfg(test)]
@@ -192,11 +222,15 @@ mod tests {
         let mut encoded = event();
         let data = encoded["data"].take();
         encoded["data_base64"] = json!(STANDARD.encode(data.to_string()));
-        let notification = json!({"Type": "Notification", "MessageId": "m", "Message": encoded.to_string()});
+        let notification =
+            json!({"Type": "Notification", "MessageId": "m", "Message": encoded.to_string()});
         assert_eq!(parse(&encoded), parse(&event()));
         assert_eq!(parse(&notification), parse(&event()));
         encoded["data_base64"] = json!("%");
-        assert_eq!(parse(&encoded), Err("data_base64: must be base64".to_owned()));
+        assert_eq!(
+            parse(&encoded),
+            Err("data_base64: must be base64".to_owned())
+        );
     }
 
     #[test]
@@ -212,10 +246,21 @@ mod tests {
             event["data"]["ticket"]["id"] = id;
             assert_eq!(parse(&event).unwrap().ticket.id.as_str(), text);
         }
-        for id in ["18446744073709551616", "1.0", "1e3", "-0", "true", "[1]", "{}"] {
+        for id in [
+            "18446744073709551616",
+            "1.0",
+            "1e3",
+            "-0",
+            "true",
+            "[1]",
+            "{}",
+        ] {
             let body = event().to_string().replace("\"T-1\"", id);
             let reason = ticket_event(&body, now()).unwrap_err().to_string();
-            assert_eq!(reason, "data.ticket.id: must be a string or an integer of up to 64 bits", "{id}");
+            assert_eq!(
+                reason, "data.ticket.id: must be a string or an integer of up to 64 bits",
+                "{id}"
+            );
         }
     }
 
@@ -251,15 +296,31 @@ mod tests {
                 "due_at": empty, "due_date": 1_736_146_800, "tags": [empty, "VPN"],
             });
             let ticket = parse(&event).unwrap().ticket;
-            assert_eq!((ticket.team_id, ticket.assignee_id), (TeamId::parse(TEAM).ok(), UserId::parse(USER).ok()));
-            assert_eq!(ticket.due_at, FieldUpdate::Set(Timestamp::from_secs(1_736_146_800)));
+            assert_eq!(
+                (ticket.team_id, ticket.assignee_id),
+                (TeamId::parse(TEAM).ok(), UserId::parse(USER).ok())
+            );
+            assert_eq!(
+                ticket.due_at,
+                FieldUpdate::Set(Timestamp::from_secs(1_736_146_800))
+            );
             assert_eq!(ticket.tags, FieldUpdate::Set(Topics::of(["vpn"])));
             event["time"] = json!(empty);
-            assert!(parse(&event).unwrap_err().contains("updated_at: is required"));
+            assert!(
+                parse(&event)
+                    .unwrap_err()
+                    .contains("updated_at: is required")
+            );
         }
         for (field, reason) in [
-            ("id", "data.ticket.id: must have 1 to 128 characters of A-Z a-z 0-9 _ . : -"),
-            ("organization_id", "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -"),
+            (
+                "id",
+                "data.ticket.id: must have 1 to 128 characters of A-Z a-z 0-9 _ . : -",
+            ),
+            (
+                "organization_id",
+                "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -",
+            ),
         ] {
             let body = match field {
                 "id" => event().to_string().replace("T-1", ""),
@@ -299,7 +360,11 @@ mod tests {
                 ticket.tags == Cleared,
                 ticket.resolved_at == Cleared,
             ];
-            assert_eq!(cleared.into_iter().filter(|cleared| *cleared).count(), 1, "{field}");
+            assert_eq!(
+                cleared.into_iter().filter(|cleared| *cleared).count(),
+                1,
+                "{field}"
+            );
         }
     }
 
@@ -313,7 +378,11 @@ mod tests {
             ("On  Hold", TicketStatus::OnHold),
             ("Closed", TicketStatus::Closed),
         ] {
-            assert_eq!(with("status", json!(word)).event.ticket.status, Some(status), "{word}");
+            assert_eq!(
+                with("status", json!(word)).event.ticket.status,
+                Some(status),
+                "{word}"
+            );
         }
         for (word, priority, is_unknown) in [
             ("URGENT", Priority::Critical, false),
@@ -323,7 +392,11 @@ mod tests {
             ("4", Priority::Medium, true),
         ] {
             let message = with("priority", json!(word));
-            assert_eq!(message.event.ticket.priority, FieldUpdate::Set(priority), "{word}");
+            assert_eq!(
+                message.event.ticket.priority,
+                FieldUpdate::Set(priority),
+                "{word}"
+            );
             assert_eq!(message.has_unknown_priority, is_unknown, "{word}");
         }
         assert!(!with("priority", Value::Null).has_unknown_priority);
@@ -337,10 +410,14 @@ mod tests {
             "resolved_at": "2020-04-02 14:03:31",
         });
         let reason = parse(&event).unwrap_err();
-        let named: Vec<_> = reason.split("; ").map(|fault| fault.split(':').next().unwrap()).collect();
+        let named: Vec<_> = reason
+            .split("; ")
+            .map(|fault| fault.split(':').next().unwrap())
+            .collect();
         assert_eq!(
             named,
-            ["updated_at", "status", "assignee_id", "resolved_at"].map(|field| format!("data.ticket.{field}"))
+            ["updated_at", "status", "assignee_id", "resolved_at"]
+                .map(|field| format!("data.ticket.{field}"))
         );
         assert_eq!(
             parse(&json!({"specversion": "1.0", "time": "noon", "data": {}})).unwrap_err(),
@@ -351,22 +428,34 @@ mod tests {
 
     #[test]
     fn the_version_is_the_tickets_own_time_or_else_the_events() {
-        assert_eq!(parse(&event()).unwrap().version.at, Timestamp::from_secs(1_736_064_000));
+        assert_eq!(
+            parse(&event()).unwrap().version.at,
+            Timestamp::from_secs(1_736_064_000)
+        );
         let mut timeless = event();
         timeless["time"] = Value::Null;
         let needed = "data.ticket.updated_at: is required where the event has no time";
         assert_eq!(parse(&timeless), Err(needed.to_owned()));
         timeless["time"] = json!("noon");
-        assert_eq!(parse(&timeless), Err("time: must be a time in ISO 8601 or in Unix seconds".to_owned()));
+        assert_eq!(
+            parse(&timeless),
+            Err("time: must be a time in ISO 8601 or in Unix seconds".to_owned())
+        );
     }
 
     #[test]
     fn time_ahead_of_the_clock_is_a_fault_only_as_version() {
         let mut ahead = event();
         ahead["time"] = json!("2099-01-01T00:00:00Z");
-        assert_eq!(parse(&ahead), Err("time: is more than 5 minutes in the future".to_owned()));
+        assert_eq!(
+            parse(&ahead),
+            Err("time: is more than 5 minutes in the future".to_owned())
+        );
         ahead["data"]["ticket"]["updated_at"] = json!("2025-01-05T07:30:00Z");
-        assert_eq!(parse(&ahead).unwrap().version.at, Timestamp::from_secs(1_736_062_200));
+        assert_eq!(
+            parse(&ahead).unwrap().version.at,
+            Timestamp::from_secs(1_736_062_200)
+        );
     }
 
     #[test]
@@ -374,7 +463,12 @@ mod tests {
         let with = |pointer: &str, value: Value| {
             let mut event = event();
             let (parent, field) = pointer.rsplit_once('/').unwrap();
-            event.pointer_mut(parent).unwrap().as_object_mut().unwrap().insert(field.to_owned(), value);
+            event
+                .pointer_mut(parent)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .insert(field.to_owned(), value);
             parse(&event).unwrap_err()
         };
         for (pointer, value, reason) in [
@@ -393,17 +487,41 @@ mod tests {
                 "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -",
             ),
             ("/data/ticket", Value::Null, "data.ticket: is required"),
-            ("/data/ticket/id", json!(7.5), "data.ticket.id: must be a string or an integer of up to 64 bits"),
-            ("/data/ticket/priority", json!(4), "data.ticket.priority: must be a string"),
-            ("/data/ticket/id", json!("#"), "data.ticket.id: must have 1 to 128 characters of A-Z a-z 0-9 _ . : -"),
+            (
+                "/data/ticket/id",
+                json!(7.5),
+                "data.ticket.id: must be a string or an integer of up to 64 bits",
+            ),
+            (
+                "/data/ticket/priority",
+                json!(4),
+                "data.ticket.priority: must be a string",
+            ),
+            (
+                "/data/ticket/id",
+                json!("#"),
+                "data.ticket.id: must have 1 to 128 characters of A-Z a-z 0-9 _ . : -",
+            ),
             (
                 "/data/ticket/status",
                 json!("lost"),
                 "data.ticket.status: must be one of new, open, in_progress, pending, on_hold, resolved, closed, cancelled",
             ),
-            ("/data/ticket/team_id", json!("usr_1"), "data.ticket.team_id: must be a team's UUID"),
-            ("/data/ticket/assigned_user_id", json!("bob"), "data.ticket.assigned_user_id: must be a user's UUID"),
-            ("/data/ticket/tags", json!(["a", 1]), "data.ticket.tags: must be an array of strings"),
+            (
+                "/data/ticket/team_id",
+                json!("usr_1"),
+                "data.ticket.team_id: must be a team's UUID",
+            ),
+            (
+                "/data/ticket/assigned_user_id",
+                json!("bob"),
+                "data.ticket.assigned_user_id: must be a user's UUID",
+            ),
+            (
+                "/data/ticket/tags",
+                json!(["a", 1]),
+                "data.ticket.tags: must be an array of strings",
+            ),
             (
                 "/data/ticket/due_date",
                 json!("soon"),
@@ -414,11 +532,23 @@ mod tests {
                 json!(1_736_067_600 + 301),
                 "data.ticket.updated_at: is more than 5 minutes in the future",
             ),
-            ("/time", json!("2099-01-01T00:00:00Z"), "time: is more than 5 minutes in the future"),
+            (
+                "/time",
+                json!("2099-01-01T00:00:00Z"),
+                "time: is more than 5 minutes in the future",
+            ),
         ] {
             assert_eq!(with(pointer, value), reason);
         }
-        assert!(ticket_event("{", now()).unwrap_err().to_string().starts_with("not JSON: "));
-        assert_eq!(parse(&json!([])), Err("not a CloudEvent: not a JSON object".to_owned()));
+        assert!(
+            ticket_event("{", now())
+                .unwrap_err()
+                .to_string()
+                .starts_with("not JSON: ")
+        );
+        assert_eq!(
+            parse(&json!([])),
+            Err("not a CloudEvent: not a JSON object".to_owned())
+        );
     }
 }

@@ -1,12 +1,14 @@
 //! Times as platforms write them.
 
 use serde_json::Value;
-use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, format_description::well_known::Iso8601};
+use time::{
+    Date, Month, OffsetDateTime, PrimitiveDateTime, Time, format_description::well_known::Iso8601,
+};
 
 use crate::domain::Timestamp;
 
-/// Parses RFC 3339, ISO 8601 (in UTC without an offset, midnight without a time) or Unix seconds, to the millisecond.
-/// Only the years 0 to 9999 are moments that a ticket can have.
+/// Parses RFC 3339, ISO 8601 (in UTC without an offset, midnight without a time) or Unix seconds,
+/// to the millisecond. Only the years 0 to 9999 are moments that a ticket can have.
 pub(super) fn parse(value: &Value) -> Option<Timestamp> {
     const YEAR_0: i64 = -62_167_219_200_000;
     const YEAR_9999: i64 = 253_402_300_799_999;
@@ -21,28 +23,55 @@ pub(super) fn parse(value: &Value) -> Option<Timestamp> {
         }
         _ => return None,
     };
-    (YEAR_0..=YEAR_9999).contains(&millis).then(|| Timestamp::from_millis(millis))
+    (YEAR_0..=YEAR_9999)
+        .contains(&millis)
+        .then(|| Timestamp::from_millis(millis))
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "what is out of range is refused before")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what is out of range is refused before"
+)]
 fn fraction(seconds: f64) -> Option<i64> {
     let millis = (seconds * 1000.0).round();
     (millis.abs() < 1e15).then_some(millis as i64)
 }
 
-/// Parses a `date-time` of RFC 3339, section 5.6: letters in either case, a space in place of `T`, any fraction of a second,
-/// second 60. Returns milliseconds since the Unix epoch.
+/// Parses a `date-time` of RFC 3339, section 5.6: letters in either case, a space in place of `T`,
+/// any fraction of a second, second 60. Returns milliseconds since the Unix epoch.
 ///
-/// A leap second is the last millisecond of its minute, so that no later moment comes before it. The date is not compared
-/// with the list of leap seconds, which grows after a program is built.
+/// A leap second is the last millisecond of its minute, so that no later moment comes before it.
+/// The date is not compared with the list of leap seconds, which grows after a program is built.
 fn rfc3339(text: &str) -> Option<i64> {
     let (head, rest) = text.as_bytes().split_first_chunk::<19>()?;
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T' | b't' | b' ', h1, h2, b':', n1, n2, b':', s1, s2] = head
+    let &[
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        m1,
+        m2,
+        b'-',
+        d1,
+        d2,
+        b'T' | b't' | b' ',
+        h1,
+        h2,
+        b':',
+        n1,
+        n2,
+        b':',
+        s1,
+        s2,
+    ] = head
     else {
         return None;
     };
     let (fraction, offset) = match rest {
-        [b'.', rest @ ..] => rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
+        [b'.', rest @ ..] => {
+            rest.split_at(rest.iter().take_while(|byte| byte.is_ascii_digit()).count())
+        }
         offset => (&b"0"[..], offset),
     };
     if fraction.is_empty() {
@@ -59,13 +88,23 @@ fn rfc3339(text: &str) -> Option<i64> {
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
             let (hours, minutes) = (two_digits(h1, h2)?, two_digits(m1, m2)?);
             let minutes = i64::from(hours) * 60 + i64::from(minutes);
-            (hours < 24 && two_digits(m1, m2)? < 60).then_some(if sign == b'-' { -minutes } else { minutes })?
+            (hours < 24 && two_digits(m1, m2)? < 60).then_some(if sign == b'-' {
+                -minutes
+            } else {
+                minutes
+            })?
         }
         _ => return None,
     };
     let year = i32::from(two_digits(y1, y2)?) * 100 + i32::from(two_digits(y3, y4)?);
-    let date = Date::from_calendar_date(year, Month::try_from(two_digits(m1, m2)?).ok()?, two_digits(d1, d2)?).ok()?;
-    let time = Time::from_hms_milli(two_digits(h1, h2)?, two_digits(n1, n2)?, second, millis).ok()?;
+    let date = Date::from_calendar_date(
+        year,
+        Month::try_from(two_digits(m1, m2)?).ok()?,
+        two_digits(d1, d2)?,
+    )
+    .ok()?;
+    let time =
+        Time::from_hms_milli(two_digits(h1, h2)?, two_digits(n1, n2)?, second, millis).ok()?;
     let local = date.with_time(time).assume_utc();
     Some(local.unix_timestamp() * 1000 + i64::from(millis) - offset * 60_000)
 }
@@ -76,9 +115,16 @@ fn two_digits(tens: u8, units: u8) -> Option<u8> {
 
 fn iso8601(text: &str) -> Option<i64> {
     let moment = OffsetDateTime::parse(text, &Iso8601::DEFAULT).ok();
-    let moment =
-        moment.or_else(|| PrimitiveDateTime::parse(text, &Iso8601::DEFAULT).ok().map(PrimitiveDateTime::assume_utc));
-    let moment = moment.or_else(|| Date::parse(text, &Iso8601::DEFAULT).ok().map(|date| date.midnight().assume_utc()));
+    let moment = moment.or_else(|| {
+        PrimitiveDateTime::parse(text, &Iso8601::DEFAULT)
+            .ok()
+            .map(PrimitiveDateTime::assume_utc)
+    });
+    let moment = moment.or_else(|| {
+        Date::parse(text, &Iso8601::DEFAULT)
+            .ok()
+            .map(|date| date.midnight().assume_utc())
+    });
     i64::try_from(moment?.unix_timestamp_nanos().div_euclid(1_000_000)).ok()
 }
 
@@ -119,7 +165,10 @@ mod tests {
         for (text, expected) in [
             ("2025-01-05t08:00:00z", Some(1_736_064_000_000)),
             ("2025-01-05 08:00:00Z", Some(1_736_064_000_000)),
-            ("2025-01-05 19:00:00.123456789123+11:00", Some(1_736_064_000_123)),
+            (
+                "2025-01-05 19:00:00.123456789123+11:00",
+                Some(1_736_064_000_123),
+            ),
             ("2025-01-05T13:30:00.5+05:30", Some(1_736_064_000_500)),
             ("2025-01-05T08:00:00-00:00", Some(1_736_064_000_000)),
             ("1990-12-31T23:59:60Z", Some(662_687_999_999)),
@@ -137,8 +186,15 @@ mod tests {
         ] {
             assert_eq!(rfc3339(text), expected, "{text}");
         }
-        assert_eq!(parse(&json!(" 2025-01-05 08:00:00z ")), Some(Timestamp::from_millis(1_736_064_000_000)));
-        assert_eq!(parse(&json!("2020-04-02 14:03:31")), None, "without an offset it may be in any zone");
+        assert_eq!(
+            parse(&json!(" 2025-01-05 08:00:00z ")),
+            Some(Timestamp::from_millis(1_736_064_000_000))
+        );
+        assert_eq!(
+            parse(&json!("2020-04-02 14:03:31")),
+            None,
+            "without an offset it may be in any zone"
+        );
     }
 
     proptest! {
@@ -171,7 +227,8 @@ mod tests {
             prop_assert_eq!(parse(&json!(text)), Some(Timestamp::from_millis(expected)), "{}", text);
         }
 
-        /// Texts of the grammar's form, many of them no date or no time: the reference takes what this takes.
+        /// Texts of the grammar's form, many of them no date or no time: the reference takes what
+        /// this takes.
         #[test]
         fn times_agree_with_the_reference(
             text in "[12][0-9]{3}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-5][0-9](\\.[0-9]{0,9})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])?",

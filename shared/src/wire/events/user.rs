@@ -19,15 +19,24 @@ enum Kind {
 
 /// Parses the body of a message on the user queue.
 ///
-/// Of a deleted user only the id is read. A platform has no other word for a user without a picture than an `avatar_url` that
-/// is `null` or empty.
+/// Of a deleted user only the id is read. A platform has no other word for a user without a picture
+/// than an `avatar_url` that is `null` or empty.
 ///
 /// # Errors
 /// The faults for which the message can never succeed.
 pub fn user_event(body: &str, now: Timestamp) -> Result<UserEvent, Poison> {
     let event = super::parse(body, "user", now, kind, read)?;
-    let super::Event { kind: _, organization_id, version, object: user } = event;
-    Ok(UserEvent { organization_id, version, user })
+    let super::Event {
+        kind: _,
+        organization_id,
+        version,
+        object: user,
+    } = event;
+    Ok(UserEvent {
+        organization_id,
+        version,
+        user,
+    })
 }
 
 fn kind(text: &str) -> Result<Kind, String> {
@@ -43,14 +52,19 @@ fn read(fields: &Fields<'_>, kind: Option<Kind>, faults: &mut Faults) -> Option<
     let id = faults.required(fields.required("id", user_id));
     match kind {
         Some(Kind::Snapshot) | None => snapshot(fields, id, faults),
-        // A deactivated user is inactive, whatever else the event says, unless it says that they are suspended.
+        // A deactivated user is inactive, whatever else the event says, unless it says that they
+        // are suspended.
         Some(Kind::Deactivated) => snapshot(fields, id, faults).map(|user| match user.status {
             Some(UserStatus::Suspended) => user,
-            _ => UserSnapshot { status: Some(UserStatus::Inactive), ..user },
+            _ => UserSnapshot {
+                status: Some(UserStatus::Inactive),
+                ..user
+            },
         }),
-        Some(Kind::Deleted) => {
-            Some(UserSnapshot { status: Some(UserStatus::Deleted), ..UserSnapshot::nothing_of(id?) })
-        }
+        Some(Kind::Deleted) => Some(UserSnapshot {
+            status: Some(UserStatus::Deleted),
+            ..UserSnapshot::nothing_of(id?)
+        }),
     }
 }
 
@@ -60,7 +74,14 @@ fn snapshot(fields: &Fields<'_>, id: Option<UserId>, faults: &mut Faults) -> Opt
     let role = faults.optional(fields.optional(&["role"], line));
     let avatar_url = faults.optional(avatar_url(fields));
     let status = faults.optional(status(fields));
-    Some(UserSnapshot { id: id?, name, email, role, avatar_url, status })
+    Some(UserSnapshot {
+        id: id?,
+        name,
+        email,
+        role,
+        avatar_url,
+        status,
+    })
 }
 
 fn line(value: &Value) -> Result<String, String> {
@@ -71,14 +92,26 @@ fn line(value: &Value) -> Result<String, String> {
 fn avatar_url(fields: &Fields<'_>) -> Result<Option<Option<String>>, Fault> {
     let url = |value: &Value| User::parse_url(&text(value)?).map_err(|rule| rule.to_string());
     let read = fields.optional(&["avatar_url"], url)?;
-    Ok(if fields.has("avatar_url") { Some(read) } else { None })
+    Ok(if fields.has("avatar_url") {
+        Some(read)
+    } else {
+        None
+    })
 }
 
 /// Reads the status by either platform's field; `status` counts where both are there.
 fn status(fields: &Fields<'_>) -> Result<Option<UserStatus>, Fault> {
     let word = |value: &Value| {
-        let rule = || format!("must be one of {}", UserStatus::SAID.map(UserStatus::as_str).join(", "));
-        value.as_str().and_then(UserStatus::parse_said).ok_or_else(rule)
+        let rule = || {
+            format!(
+                "must be one of {}",
+                UserStatus::SAID.map(UserStatus::as_str).join(", ")
+            )
+        };
+        value
+            .as_str()
+            .and_then(UserStatus::parse_said)
+            .ok_or_else(rule)
     };
     if let Some(status) = fields.optional(&["status"], word)? {
         return Ok(Some(status));
@@ -149,8 +182,15 @@ mod tests {
 
     #[test]
     fn what_is_absent_was_not_said() {
-        let said = parse("user.updated", &json!({"id": USER, "name": null, "email": " ", "role": ""})).unwrap();
-        assert_eq!(said.user, UserSnapshot::nothing_of(UserId::parse(USER).unwrap()));
+        let said = parse(
+            "user.updated",
+            &json!({"id": USER, "name": null, "email": " ", "role": ""}),
+        )
+        .unwrap();
+        assert_eq!(
+            said.user,
+            UserSnapshot::nothing_of(UserId::parse(USER).unwrap())
+        );
         assert_eq!(said.version.at, Timestamp::from_secs(1_736_064_000));
         for none in [Value::Null, json!(""), json!("  ")] {
             let said = parse("user.updated", &json!({"id": USER, "avatar_url": none})).unwrap();
@@ -165,12 +205,32 @@ mod tests {
             ("user.created", json!({}), None),
             ("user.updated", json!({"is_active": false}), Some(Inactive)),
             ("user.updated", json!({"is_active": true}), Some(Active)),
-            ("user.updated", json!({"is_active": true, "status": "suspended"}), Some(Suspended)),
+            (
+                "user.updated",
+                json!({"is_active": true, "status": "suspended"}),
+                Some(Suspended),
+            ),
             ("user.deactivated", json!({}), Some(Inactive)),
-            ("user.deactivated", json!({"is_active": true}), Some(Inactive)),
-            ("user.deactivated", json!({"status": "active"}), Some(Inactive)),
-            ("user.deactivated", json!({"status": "suspended"}), Some(Suspended)),
-            ("user.deleted", json!({"status": "nonsense", "name": 7}), Some(Deleted)),
+            (
+                "user.deactivated",
+                json!({"is_active": true}),
+                Some(Inactive),
+            ),
+            (
+                "user.deactivated",
+                json!({"status": "active"}),
+                Some(Inactive),
+            ),
+            (
+                "user.deactivated",
+                json!({"status": "suspended"}),
+                Some(Suspended),
+            ),
+            (
+                "user.deleted",
+                json!({"status": "nonsense", "name": 7}),
+                Some(Deleted),
+            ),
         ] {
             assert_eq!(status(kind, said.clone()), expected, "{kind} {said}");
         }
@@ -180,12 +240,29 @@ mod tests {
     fn empty_text_is_absent_but_for_the_picture() {
         let nothing = UserSnapshot::nothing_of(UserId::parse(USER).unwrap());
         for empty in ["", " \t"] {
-            for field in ["name", "full_name", "email", "role", "status", "is_active", "updated_at"] {
-                assert_eq!(parse("user.updated", &json!({"id": USER, field: empty})).unwrap().user, nothing, "{field}");
+            for field in [
+                "name",
+                "full_name",
+                "email",
+                "role",
+                "status",
+                "is_active",
+                "updated_at",
+            ] {
+                assert_eq!(
+                    parse("user.updated", &json!({"id": USER, field: empty}))
+                        .unwrap()
+                        .user,
+                    nothing,
+                    "{field}"
+                );
             }
             let said = json!({"id": USER, "name": empty, "full_name": "Ann", "status": empty, "is_active": false});
             let user = parse("user.updated", &said).unwrap().user;
-            assert_eq!((user.name.as_deref(), user.status), (Some("Ann"), Some(UserStatus::Inactive)));
+            assert_eq!(
+                (user.name.as_deref(), user.status),
+                (Some("Ann"), Some(UserStatus::Inactive))
+            );
             assert_eq!(
                 parse("user.updated", &json!({"id": empty})).unwrap_err(),
                 "data.user.id: must be a user's UUID"
@@ -195,8 +272,14 @@ mod tests {
 
     #[test]
     fn status_compares_without_case() {
-        assert_eq!(status("user.updated", json!({"status": "SUSPENDED"})), Some(UserStatus::Suspended));
-        assert_eq!(status("user.updated", json!({"status": " Active"})), Some(UserStatus::Active));
+        assert_eq!(
+            status("user.updated", json!({"status": "SUSPENDED"})),
+            Some(UserStatus::Suspended)
+        );
+        assert_eq!(
+            status("user.updated", json!({"status": " Active"})),
+            Some(UserStatus::Active)
+        );
     }
 
     #[test]
@@ -205,22 +288,56 @@ mod tests {
             ("id", json!(null), "data.user.id: is required"),
             ("id", json!("bob"), "data.user.id: must be a user's UUID"),
             ("name", json!(7), "data.user.name: must be a string"),
-            ("full_name", json!("a\u{0}b"), "data.user.full_name: must not have control characters"),
-            ("email", json!("x".repeat(256)), "data.user.email: must have at most 255 characters"),
+            (
+                "full_name",
+                json!("a\u{0}b"),
+                "data.user.full_name: must not have control characters",
+            ),
+            (
+                "email",
+                json!("x".repeat(256)),
+                "data.user.email: must have at most 255 characters",
+            ),
             ("role", json!(["agent"]), "data.user.role: must be a string"),
-            ("avatar_url", json!("x".repeat(2049)), "data.user.avatar_url: must have at most 2048 characters"),
-            ("status", json!("deleted"), "data.user.status: must be one of active, inactive, suspended"),
-            ("is_active", json!("yes"), "data.user.is_active: must be true or false"),
-            ("updated_at", json!(1_736_067_600 + 301), "data.user.updated_at: is more than 5 minutes in the future"),
+            (
+                "avatar_url",
+                json!("x".repeat(2049)),
+                "data.user.avatar_url: must have at most 2048 characters",
+            ),
+            (
+                "status",
+                json!("deleted"),
+                "data.user.status: must be one of active, inactive, suspended",
+            ),
+            (
+                "is_active",
+                json!("yes"),
+                "data.user.is_active: must be true or false",
+            ),
+            (
+                "updated_at",
+                json!(1_736_067_600 + 301),
+                "data.user.updated_at: is more than 5 minutes in the future",
+            ),
         ] {
             let mut user = json!({"id": USER});
             user[field] = value;
             assert_eq!(parse("user.updated", &user).unwrap_err(), reason);
         }
         let kinds = "type: must be user.created, user.updated, user.deactivated or user.deleted";
-        assert_eq!(parse("ticket.created", &json!({"id": USER})).unwrap_err(), kinds);
-        assert_eq!(parse("user.deleted", &Value::Null).unwrap_err(), "data.user: is required");
-        let faults = parse("user.updated", &json!({"name": 7, "role": 8, "status": "on"})).unwrap_err();
+        assert_eq!(
+            parse("ticket.created", &json!({"id": USER})).unwrap_err(),
+            kinds
+        );
+        assert_eq!(
+            parse("user.deleted", &Value::Null).unwrap_err(),
+            "data.user: is required"
+        );
+        let faults = parse(
+            "user.updated",
+            &json!({"name": 7, "role": 8, "status": "on"}),
+        )
+        .unwrap_err();
         assert_eq!(faults.split("; ").count(), 4, "{faults}");
     }
 }

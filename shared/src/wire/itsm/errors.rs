@@ -21,7 +21,8 @@ use crate::{
 pub enum Audience {
     /// A client of this contract.
     Itsm,
-    /// A client that has not shown which contract it speaks: the envelope carries a `detail` beside it.
+    /// A client that has not shown which contract it speaks: the envelope carries a `detail` beside
+    /// it.
     Unknown,
 }
 
@@ -31,7 +32,8 @@ struct ErrorOut<'r> {
     #[cfg_attr(feature = "openapi", schema(schema_with = openapi::no))]
     success: bool,
     error: ErrorBody<'r>,
-    /// What the other contract's clients read, where the credential does not say which contract its owner speaks.
+    /// What the other contract's clients read, where the credential does not say which contract its
+    /// owner speaks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     detail: Option<String>,
@@ -57,7 +59,8 @@ struct ErrorBody<'r> {
     path: &'r str,
 }
 
-/// What a client's program may want to know beyond the code. Which fields there are goes with the code.
+/// What a client's program may want to know beyond the code. Which fields there are goes with the
+/// code.
 #[derive(Serialize, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorDetails))]
 #[serde(rename_all = "camelCase")]
@@ -90,7 +93,11 @@ pub(crate) fn error_schemas(schemas: &mut Schemas) {
 #[must_use]
 pub fn failure(failure: &Failure, occurrence: Occurrence<'_>, audience: Audience) -> (u16, String) {
     let (status, code) = status_and_code(failure);
-    let Occurrence { request_id, at, path } = occurrence;
+    let Occurrence {
+        request_id,
+        at,
+        path,
+    } = occurrence;
     let error = ErrorBody {
         code,
         message: message(failure),
@@ -100,7 +107,14 @@ pub fn failure(failure: &Failure, occurrence: Occurrence<'_>, audience: Audience
         path,
     };
     let detail = (audience == Audience::Unknown).then(|| toptickets::plain(failure).1);
-    (status, json(&ErrorOut { success: false, error, detail }))
+    (
+        status,
+        json(&ErrorOut {
+            success: false,
+            error,
+            detail,
+        }),
+    )
 }
 
 pub(crate) fn status_and_code(failure: &Failure) -> (u16, &'static str) {
@@ -115,10 +129,15 @@ pub(crate) fn status_and_code(failure: &Failure) -> (u16, &'static str) {
         Failure::RateLimited { .. } => (429, "RATE_LIMITED"),
         Failure::Invalid(_) => (400, "VALIDATION_ERROR"),
         Failure::Refused(error) => match error {
-            Error::TeamNotFound | Error::TicketNotFound | Error::UserNotFound(_) | Error::MemberNotFound => NOT_FOUND,
-            Error::NameTaken | Error::AlreadyMember | Error::TeamFull | Error::LeadRemoval | Error::OpenTickets(_) => {
-                CONFLICT
-            }
+            Error::TeamNotFound
+            | Error::TicketNotFound
+            | Error::UserNotFound(_)
+            | Error::MemberNotFound => NOT_FOUND,
+            Error::NameTaken
+            | Error::AlreadyMember
+            | Error::TeamFull
+            | Error::LeadRemoval
+            | Error::OpenTickets(_) => CONFLICT,
             Error::UserInactive(_) => (422, "UNPROCESSABLE_ENTITY"),
             Error::VersionMismatch => (412, "PRECONDITION_FAILED"),
             Error::IdempotencyKeyReused => (422, "IDEMPOTENCY_KEY_REUSED"),
@@ -135,16 +154,24 @@ fn message(failure: &Failure) -> String {
         Failure::BodyTooLarge => "The request body is too large".to_owned(),
         Failure::Unauthorized => "Missing or invalid credentials".to_owned(),
         Failure::AddressNotAllowed => "The credential may not be used from this address".to_owned(),
-        Failure::RateLimited { retry_after } => format!("Too many requests; try again in {retry_after} seconds"),
-        Failure::MissingScope(scope) => format!("The credential lacks the scope {}", scope.as_str()),
+        Failure::RateLimited { retry_after } => {
+            format!("Too many requests; try again in {retry_after} seconds")
+        }
+        Failure::MissingScope(scope) => {
+            format!("The credential lacks the scope {}", scope.as_str())
+        }
         Failure::Invalid(Invalid::Malformed) => "The request body must be a JSON object".to_owned(),
         Failure::Invalid(Invalid::Violations(violations)) => violations.first().map_or_else(
             || "The request is invalid".to_owned(),
             |Violation { field, rule, .. }| format!("{field} {rule}"),
         ),
         Failure::Refused(error) => match error {
-            Error::IdempotencyKeyReused => "The Idempotency-Key was used with another request".to_owned(),
-            Error::VersionMismatch => "If-Match does not list the team's present ETag, quotes included".to_owned(),
+            Error::IdempotencyKeyReused => {
+                "The Idempotency-Key was used with another request".to_owned()
+            }
+            Error::VersionMismatch => {
+                "If-Match does not list the team's present ETag, quotes included".to_owned()
+            }
             Error::TeamNotFound => "Team not found".to_owned(),
             Error::TicketNotFound => "Ticket not found".to_owned(),
             Error::UserNotFound(_) => "User not found".to_owned(),
@@ -153,10 +180,16 @@ fn message(failure: &Failure) -> String {
             Error::AlreadyMember => "The user is already a member of the team".to_owned(),
             Error::UserInactive(_) => "The user is not active".to_owned(),
             Error::TeamFull => "The team is full".to_owned(),
-            Error::LeadRemoval => "The team lead cannot be removed; designate a new lead first".to_owned(),
-            Error::OpenTickets(open) => format!("The team still has {open} open tickets; reassign them first"),
+            Error::LeadRemoval => {
+                "The team lead cannot be removed; designate a new lead first".to_owned()
+            }
+            Error::OpenTickets(open) => {
+                format!("The team still has {open} open tickets; reassign them first")
+            }
         },
-        Failure::Unavailable => "The service is temporarily unavailable; try again shortly".to_owned(),
+        Failure::Unavailable => {
+            "The service is temporarily unavailable; try again shortly".to_owned()
+        }
         Failure::Internal => "An internal error occurred".to_owned(),
     }
 }
@@ -164,18 +197,31 @@ fn message(failure: &Failure) -> String {
 fn details(failure: &Failure) -> Option<Details> {
     let none = Details::default();
     match failure {
-        Failure::MissingScope(scope) => Some(Details { required_scope: Some(scope.as_str()), ..none }),
-        Failure::Invalid(Invalid::Violations(violations)) => {
-            violations.first().map(|Violation { location: _, field, rule }| Details {
+        Failure::MissingScope(scope) => Some(Details {
+            required_scope: Some(scope.as_str()),
+            ..none
+        }),
+        Failure::Invalid(Invalid::Violations(violations)) => violations.first().map(
+            |Violation {
+                 location: _,
+                 field,
+                 rule,
+             }| Details {
                 field: Some(field),
                 constraint: Some(constraint(*rule)),
                 ..none
+            },
+        ),
+        Failure::Refused(Error::UserNotFound(field) | Error::UserInactive(field)) => {
+            Some(Details {
+                field: Some(field.name()),
+                ..none
             })
         }
-        Failure::Refused(Error::UserNotFound(field) | Error::UserInactive(field)) => {
-            Some(Details { field: Some(field.name()), ..none })
-        }
-        Failure::Refused(Error::OpenTickets(open)) => Some(Details { open_tickets: Some(*open), ..none }),
+        Failure::Refused(Error::OpenTickets(open)) => Some(Details {
+            open_tickets: Some(*open),
+            ..none
+        }),
         Failure::RouteNotFound
         | Failure::MethodNotAllowed(_)
         | Failure::BodyTooLarge

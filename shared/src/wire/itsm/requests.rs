@@ -1,14 +1,18 @@
 //! What an ITSM client may send.
 
 use crate::{
-    domain::{Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, SortBy, TeamChanges},
+    domain::{
+        Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, SortBy,
+        TeamChanges,
+    },
     wire::{
         input::{self, Body, Broken, Invalid, Query},
         page::MAX_ITEMS_BYTES,
     },
 };
 
-/// `GET /v1/teams`: `search`, `page`, `limit`, `sortBy` and `sortOrder`, newest first unless told otherwise.
+/// `GET /v1/teams`: `search`, `page`, `limit`, `sortBy` and `sortOrder`, newest first unless told
+/// otherwise.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -17,11 +21,18 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
     let search = query.text("search");
     let page = numbered(&mut query);
     let sorts = [SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
-    let sort_by = query.one_of("sortBy", &["createdAt", "updatedAt", "name"], &sorts, SortBy::CreatedAt);
+    let sort_by = query.one_of(
+        "sortBy",
+        &["createdAt", "updatedAt", "name"],
+        &sorts,
+        SortBy::CreatedAt,
+    );
     let orders = [Order::Ascending, Order::Descending];
     let order = query.one_of("sortOrder", &["asc", "desc"], &orders, Order::Descending);
     let cursor = query.refuse("cursor");
-    let (Ok(search), Ok(page), Ok(sort_by), Ok(order), Ok(())) = (search, page, sort_by, order, cursor) else {
+    let (Ok(search), Ok(page), Ok(sort_by), Ok(order), Ok(())) =
+        (search, page, sort_by, order, cursor)
+    else {
         return Err(query.invalid());
     };
     let search = Folded::of(&search);
@@ -36,7 +47,8 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
     })
 }
 
-/// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state. `cursor` is refused, as it is for teams.
+/// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state. `cursor` is
+/// refused, as it is for teams.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -45,11 +57,14 @@ pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
     let page = numbered(&mut query);
     let state = input::listed_state(&mut query);
     let cursor = query.refuse("cursor");
-    let (Ok(page), Ok(state), Ok(())) = (page, state, cursor) else { return Err(query.invalid()) };
+    let (Ok(page), Ok(state), Ok(())) = (page, state, cursor) else {
+        return Err(query.invalid());
+    };
     Ok(ListTickets { page, state })
 }
 
-/// A list that is neither searched nor sorted: `page` and `limit`. `cursor` is refused, as it is for teams.
+/// A list that is neither searched nor sorted: `page` and `limit`. `cursor` is refused, as it is
+/// for teams.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -57,7 +72,9 @@ pub fn page(query: &str) -> Result<Page, Invalid> {
     let mut query = Query::parse(query);
     let page = numbered(&mut query);
     let cursor = query.refuse("cursor");
-    let (Ok(page), Ok(())) = (page, cursor) else { return Err(query.invalid()) };
+    let (Ok(page), Ok(())) = (page, cursor) else {
+        return Err(query.invalid());
+    };
     Ok(page)
 }
 
@@ -66,7 +83,10 @@ fn numbered(query: &mut Query) -> Result<Page, Broken> {
     let page = query.integer("page", 1, 1, i64::MAX);
     let limit = query.integer("limit", 20, 1, 1000);
     let (page, limit) = (page?, limit?);
-    Ok(Page { skip: (page - 1) as u128 * limit as u128, limit })
+    Ok(Page {
+        skip: (page - 1) as u128 * limit as u128,
+        limit,
+    })
 }
 
 /// `POST /v1/teams`.
@@ -110,7 +130,13 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
     else {
         return Err(body.invalid());
     };
-    Ok(TeamChanges { name, description, lead_id, queue_strategy, specializations })
+    Ok(TeamChanges {
+        name,
+        description,
+        lead_id,
+        queue_strategy,
+        specializations,
+    })
 }
 
 /// `POST /v1/teams/{id}/members`.
@@ -122,6 +148,12 @@ pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
     let user_id = body.required("user_id", input::user_id);
     let role = body.optional("role", input::member_role);
     let skills = body.optional("skills", input::skills);
-    let (Ok(user_id), Ok(role), Ok(skills)) = (user_id, role, skills) else { return Err(body.invalid()) };
-    Ok(NewMember { user_id, role: role.unwrap_or(MemberRole::Member), skills: skills.unwrap_or_default() })
+    let (Ok(user_id), Ok(role), Ok(skills)) = (user_id, role, skills) else {
+        return Err(body.invalid());
+    };
+    Ok(NewMember {
+        user_id,
+        role: role.unwrap_or(MemberRole::Member),
+        skills: skills.unwrap_or_default(),
+    })
 }

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::{team_id, user_id};
 use crate::{
     domain::{
-        ListTeams, Listed, Load, Member, Page, Resolved, Roster, Team, TeamPage, Ticket, TicketPage, Timestamp, User,
-        Workload,
+        ListTeams, Listed, Load, Member, Page, Resolved, Roster, Team, TeamPage, Ticket,
+        TicketPage, Timestamp, User, Workload,
     },
     wire::{
         count,
@@ -196,7 +196,8 @@ struct WorkloadOut {
     /// How tickets are distributed among the members.
     #[cfg_attr(feature = "openapi", schema(value_type = QueueStrategy))]
     queue_strategy: &'static str,
-    /// Open tickets of the team, those that wait for somebody and those of removed members included.
+    /// Open tickets of the team, those that wait for somebody and those of removed members
+    /// included.
     total_open_tickets: u64,
     /// How many members the team has.
     total_members: u64,
@@ -204,7 +205,8 @@ struct WorkloadOut {
     avg_tickets_per_member: f64,
     /// The members and their part of the work.
     members: Vec<MemberWorkloadOut>,
-    /// The part of the resolved tickets with a due date that were resolved by it, to two decimals; `null` while there is none.
+    /// The part of the resolved tickets with a due date that were resolved by it, to two decimals;
+    /// `null` while there is none.
     sla_compliance_rate: Option<f64>,
     /// When these figures were true.
     #[cfg_attr(feature = "openapi", schema(value_type = Timestamp))]
@@ -223,8 +225,8 @@ struct MemberWorkloadOut {
     open_tickets: u64,
     /// The part of them that is in progress.
     in_progress_tickets: u64,
-    /// The mean time from creation to resolution of the tickets of this team that the member resolved, in hours to one
-    /// decimal; `null` while there is none.
+    /// The mean time from creation to resolution of the tickets of this team that the member
+    /// resolved, in hours to one decimal; `null` while there is none.
     avg_resolution_hours: Option<f64>,
     /// Whether the member can be given work.
     #[cfg_attr(feature = "openapi", schema(value_type = UserStatus))]
@@ -253,7 +255,10 @@ impl From<&Roster> for TeamOut {
             name: name.as_str().to_owned(),
             description: description.as_ref().map(|text| text.as_str().to_owned()),
             lead_id: lead_id.map(user_id),
-            members: members.iter().map(|member| UserOut::from(&member.user)).collect(),
+            members: members
+                .iter()
+                .map(|member| UserOut::from(&member.user))
+                .collect(),
             queue_strategy: queue_strategy.as_str(),
             specializations: specializations.as_slice().to_vec(),
             created_at: created_at.secs(),
@@ -265,8 +270,23 @@ impl From<&Roster> for TeamOut {
 
 impl From<&User> for UserOut {
     fn from(user: &User) -> Self {
-        let User { id, name, email, role, avatar_url, status, version: _ } = user.clone();
-        Self { id: user_id(id), name, email, role, avatar_url, status: status.shown() }
+        let User {
+            id,
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            version: _,
+        } = user.clone();
+        Self {
+            id: user_id(id),
+            name,
+            email,
+            role,
+            avatar_url,
+            status: status.shown(),
+        }
     }
 }
 
@@ -303,8 +323,16 @@ impl From<&Listed> for TeamSummaryOut {
 
 impl ListedMemberOut {
     fn new(team: &Team, member: &Member) -> Self {
-        let Member { user, skills, joined_at, rev: _, last_turn: _, open_tickets, in_progress_tickets, resolved: _ } =
-            member;
+        let Member {
+            user,
+            skills,
+            joined_at,
+            rev: _,
+            last_turn: _,
+            open_tickets,
+            in_progress_tickets,
+            resolved: _,
+        } = member;
         Self {
             profile: UserOut::from(user),
             team_role: member.role_in(team).as_str(),
@@ -317,12 +345,24 @@ impl ListedMemberOut {
 }
 
 /// Ids prefixed, times in Unix seconds.
-const FORMS: Forms<i64> = Forms { team_id, user_id, time: Timestamp::secs };
+const FORMS: Forms<i64> = Forms {
+    team_id,
+    user_id,
+    time: Timestamp::secs,
+};
 
 impl From<&Member> for MemberWorkloadOut {
     fn from(member: &Member) -> Self {
-        let Member { user, skills, joined_at: _, rev: _, last_turn: _, open_tickets, in_progress_tickets, resolved } =
-            member;
+        let Member {
+            user,
+            skills,
+            joined_at: _,
+            rev: _,
+            last_turn: _,
+            open_tickets,
+            in_progress_tickets,
+            resolved,
+        } = member;
         Self {
             user_id: user_id(user.id),
             name: user.name.clone(),
@@ -359,7 +399,11 @@ pub fn team(roster: &Roster) -> String {
 /// # Errors
 /// `limit`, if a response cannot carry the page.
 pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
-    paginated(page.teams.iter().map(TeamSummaryOut::from), list.page, page.total)
+    paginated(
+        page.teams.iter().map(TeamSummaryOut::from),
+        list.page,
+        page.total,
+    )
 }
 
 /// A page of a team's members.
@@ -367,7 +411,9 @@ pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
 /// # Errors
 /// `limit`, if a response cannot carry the page.
 pub fn members(page: Page, Roster { team, members }: &Roster) -> Result<String, Invalid> {
-    let items = page.cut(members).map(|member| ListedMemberOut::new(team, member));
+    let items = page
+        .cut(members)
+        .map(|member| ListedMemberOut::new(team, member));
     paginated(items, page, members.len())
 }
 
@@ -381,8 +427,17 @@ pub fn decision(ticket: &Ticket) -> String {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn decisions(page: Page, TicketPage { tickets, total }: &TicketPage) -> Result<String, Invalid> {
-    paginated(tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)), page, *total)
+pub fn decisions(
+    page: Page,
+    TicketPage { tickets, total }: &TicketPage,
+) -> Result<String, Invalid> {
+    paginated(
+        tickets
+            .iter()
+            .map(|ticket| DecisionOut::new(ticket, &FORMS)),
+        page,
+        *total,
+    )
 }
 
 /// A membership of a team.
@@ -402,7 +457,10 @@ pub fn membership(team: &Team, member: &Member) -> String {
 /// A team's workload at `now`.
 #[must_use]
 pub fn workload(Roster { team, members }: &Roster, load: Load, now: Timestamp) -> String {
-    let Workload { avg_tickets_per_member, sla_compliance_rate } = Workload::of(load, members.len());
+    let Workload {
+        avg_tickets_per_member,
+        sla_compliance_rate,
+    } = Workload::of(load, members.len());
     success(WorkloadOut {
         team_id: team_id(team.id),
         team_name: team.name.as_str().to_owned(),
@@ -417,12 +475,25 @@ pub fn workload(Roster { team, members }: &Roster, load: Load, now: Timestamp) -
 }
 
 fn success(data: impl Serialize) -> String {
-    json(&Success { success: true, data })
+    json(&Success {
+        success: true,
+        data,
+    })
 }
 
-fn paginated<T: Serialize>(items: impl Iterator<Item = T>, page: Page, total: usize) -> Result<String, Invalid> {
+fn paginated<T: Serialize>(
+    items: impl Iterator<Item = T>,
+    page: Page,
+    total: usize,
+) -> Result<String, Invalid> {
     let data = page::serialize(items)?;
-    Ok(json(&Paginated { success: true, data, meta: Meta { pagination: Pagination::of(page, total) } }))
+    Ok(json(&Paginated {
+        success: true,
+        data,
+        meta: Meta {
+            pagination: Pagination::of(page, total),
+        },
+    }))
 }
 
 /// The schemas of everything above.

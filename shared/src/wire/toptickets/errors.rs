@@ -27,7 +27,8 @@ struct ErrorOut {
 enum Detail {
     /// One sentence.
     Text(String),
-    /// The rules of form that the request breaks: the answer to a value that cannot be read, or is out of its bounds.
+    /// The rules of form that the request breaks: the answer to a value that cannot be read, or is
+    /// out of its bounds.
     Violations(Vec<ViolationOut>),
 }
 
@@ -75,10 +76,19 @@ pub(in crate::wire) fn plain(failure: &Failure) -> (u16, String) {
         Failure::Unauthorized => (401, "Invalid API key"),
         Failure::AddressNotAllowed => (403, "IP address not allowed"),
         Failure::RateLimited { retry_after } => {
-            return (429, format!("Rate limit exceeded. Try again in {retry_after} seconds."));
+            return (
+                429,
+                format!("Rate limit exceeded. Try again in {retry_after} seconds."),
+            );
         }
         Failure::MissingScope(scope) => {
-            return (403, format!("Insufficient permissions. Required scope: {}", scope.as_str()));
+            return (
+                403,
+                format!(
+                    "Insufficient permissions. Required scope: {}",
+                    scope.as_str()
+                ),
+            );
         }
         Failure::Invalid(_) => (400, "Invalid request"),
         Failure::Refused(error) => match error {
@@ -102,34 +112,60 @@ pub(in crate::wire) fn plain(failure: &Failure) -> (u16, String) {
     (status, text.to_owned())
 }
 
-/// Everything that cannot be read is said first, with 400; only a request that can be read has constraints to break, 422.
+/// Everything that cannot be read is said first, with 400; only a request that can be read has
+/// constraints to break, 422.
 fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
     let violations = match invalid {
         Invalid::Malformed => {
             let msg = "the body must be a JSON object".to_owned();
-            return (400, vec![ViolationOut { loc: vec![Location::Body.as_str()], msg, kind: MALFORMED }]);
+            return (
+                400,
+                vec![ViolationOut {
+                    loc: vec![Location::Body.as_str()],
+                    msg,
+                    kind: MALFORMED,
+                }],
+            );
         }
         Invalid::Violations(violations) => violations,
     };
     let of_status = |wanted: u16| {
         violations
             .iter()
-            .map(|Violation { location, field, rule }| {
-                let (status, kind) = kind(*location, *rule);
-                (status, ViolationOut { loc: vec![location.as_str(), field], msg: format!("{field} {rule}"), kind })
-            })
+            .map(
+                |Violation {
+                     location,
+                     field,
+                     rule,
+                 }| {
+                    let (status, kind) = kind(*location, *rule);
+                    (
+                        status,
+                        ViolationOut {
+                            loc: vec![location.as_str(), field],
+                            msg: format!("{field} {rule}"),
+                            kind,
+                        },
+                    )
+                },
+            )
             .filter(|(status, _)| *status == wanted)
             .map(|(_, violation)| violation)
             .collect::<Vec<_>>()
     };
     let unreadable = of_status(400);
-    if unreadable.is_empty() { (422, of_status(422)) } else { (400, unreadable) }
+    if unreadable.is_empty() {
+        (422, of_status(422))
+    } else {
+        (400, unreadable)
+    }
 }
 
 /// The type of a body that is no JSON object.
 pub(crate) const MALFORMED: &str = "value_error.jsondecode";
 
-/// The status and the type of a broken rule. A header is well-formed or it is not, whichever part of its one rule it breaks.
+/// The status and the type of a broken rule. A header is well-formed or it is not, whichever part
+/// of its one rule it breaks.
 pub(crate) fn kind(location: Location, rule: Rule) -> (u16, &'static str) {
     match rule {
         _ if location == Location::Header => (400, "type_error.string"),

@@ -1,9 +1,10 @@
-//! What a TopTickets client may send. `lead_id`, `queue_strategy` and `specializations` are not in this document, so here
-//! they are unknown fields like any other.
+//! What a TopTickets client may send. `lead_id`, `queue_strategy` and `specializations` are not in
+//! this document, so here they are unknown fields like any other.
 
 use crate::{
     domain::{
-        ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, QueueStrategy, SortBy, Tags, TeamChanges,
+        ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, QueueStrategy, SortBy,
+        Tags, TeamChanges,
     },
     wire::{
         input::{self, Body, Broken, Invalid, Query},
@@ -36,7 +37,9 @@ pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
     let mut query = Query::parse(query);
     let page = skipped(&mut query);
     let state = input::listed_state(&mut query);
-    let (Ok(page), Ok(state)) = (page, state) else { return Err(query.invalid()) };
+    let (Ok(page), Ok(state)) = (page, state) else {
+        return Err(query.invalid());
+    };
     Ok(ListTickets { page, state })
 }
 
@@ -51,11 +54,18 @@ pub fn page(query: &str) -> Result<Page, Invalid> {
 
 /// `skip` or `offset`, and `limit`.
 fn skipped(query: &mut Query) -> Result<Page, Broken> {
-    let skip = if query.has("offset") && !query.has("skip") { "offset" } else { "skip" };
+    let skip = if query.has("offset") && !query.has("skip") {
+        "offset"
+    } else {
+        "skip"
+    };
     let skip = query.integer(skip, 0, 0, i64::MAX);
     let limit = query.integer("limit", 50, 1, 100);
     let (skip, limit) = (skip?, limit?);
-    Ok(Page { skip: skip as u128, limit })
+    Ok(Page {
+        skip: skip as u128,
+        limit,
+    })
 }
 
 /// `POST /v1/teams`.
@@ -66,7 +76,9 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
     let mut body = Body::parse(body)?;
     let name = body.required("name", input::team_name);
     let description = body.optional("description", input::description);
-    let (Ok(name), Ok(description)) = (name, description) else { return Err(body.invalid()) };
+    let (Ok(name), Ok(description)) = (name, description) else {
+        return Err(body.invalid());
+    };
     Ok(NewTeam {
         name,
         description,
@@ -84,8 +96,14 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
     let mut body = Body::parse(body)?;
     let name = body.change("name", input::team_name);
     let description = body.clearable("description", input::description);
-    let (Ok(name), Ok(description)) = (name, description) else { return Err(body.invalid()) };
-    Ok(TeamChanges { name, description, ..TeamChanges::default() })
+    let (Ok(name), Ok(description)) = (name, description) else {
+        return Err(body.invalid());
+    };
+    Ok(TeamChanges {
+        name,
+        description,
+        ..TeamChanges::default()
+    })
 }
 
 /// `POST /v1/teams/{id}/members`.
@@ -94,6 +112,12 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
 /// The fields that break a rule.
 pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
     let mut body = Body::parse(body)?;
-    let Ok(user_id) = body.required("user_id", input::user_id) else { return Err(body.invalid()) };
-    Ok(NewMember { user_id, role: MemberRole::Member, skills: Tags::default() })
+    let Ok(user_id) = body.required("user_id", input::user_id) else {
+        return Err(body.invalid());
+    };
+    Ok(NewMember {
+        user_id,
+        role: MemberRole::Member,
+        skills: Tags::default(),
+    })
 }

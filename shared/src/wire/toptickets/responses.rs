@@ -8,7 +8,10 @@ use crate::{
     openapi::{Ref, Schemas},
 };
 use crate::{
-    domain::{Listed, Member, Page, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp, User, UserId},
+    domain::{
+        Listed, Member, Page, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp, User,
+        UserId,
+    },
     wire::{
         decision::{DecisionOut, Forms},
         input::Invalid,
@@ -110,15 +113,35 @@ impl From<&Roster> for TeamOut {
 
 impl From<&Member> for MemberOut {
     fn from(member: &Member) -> Self {
-        let User { id, name, email, role: _, avatar_url: _, status: _, version: _ } = &member.user;
-        Self { id: id.uuid().to_string(), email: email.clone(), full_name: name.clone() }
+        let User {
+            id,
+            name,
+            email,
+            role: _,
+            avatar_url: _,
+            status: _,
+            version: _,
+        } = &member.user;
+        Self {
+            id: id.uuid().to_string(),
+            email: email.clone(),
+            full_name: name.clone(),
+        }
     }
 }
 
 impl MembershipOut {
     fn new(team: &Team, member: &Member) -> Self {
-        let Member { user: _, skills, joined_at, rev: _, last_turn: _, open_tickets, in_progress_tickets, resolved: _ } =
-            member;
+        let Member {
+            user: _,
+            skills,
+            joined_at,
+            rev: _,
+            last_turn: _,
+            open_tickets,
+            in_progress_tickets,
+            resolved: _,
+        } = member;
         Self {
             profile: MemberOut::from(member),
             team_role: member.role_in(team).as_str(),
@@ -180,7 +203,10 @@ pub fn teams(page: &TeamPage) -> Result<String, Invalid> {
 /// # Errors
 /// `limit`, if a response cannot carry the page.
 pub fn members(page: Page, Roster { team, members }: &Roster) -> Result<String, Invalid> {
-    array(page.cut(members).map(|member| MembershipOut::new(team, member)))
+    array(
+        page.cut(members)
+            .map(|member| MembershipOut::new(team, member)),
+    )
 }
 
 /// A ticket's latest decision.
@@ -194,7 +220,11 @@ pub fn decision(ticket: &Ticket) -> String {
 /// # Errors
 /// `limit`, if a response cannot carry the page.
 pub fn decisions(page: &TicketPage) -> Result<String, Invalid> {
-    array(page.tickets.iter().map(|ticket| DecisionOut::new(ticket, &FORMS)))
+    array(
+        page.tickets
+            .iter()
+            .map(|ticket| DecisionOut::new(ticket, &FORMS)),
+    )
 }
 
 fn array<T: Serialize>(items: impl Iterator<Item = T>) -> Result<String, Invalid> {

@@ -27,7 +27,8 @@ pub(super) enum Edited {
     Unchanged,
     /// The function would refuse the body. The file keeps the edited text.
     Invalid { reason: String, file: PathBuf },
-    /// A body that the function accepts. The file keeps the edited text until the folder is dropped.
+    /// A body that the function accepts. The file keeps the edited text until the folder is
+    /// dropped.
     Valid { body: String, folder: TempDir },
 }
 
@@ -37,30 +38,39 @@ impl Editor {
     /// # Errors
     /// Neither is set.
     pub(super) fn from_env() -> anyhow::Result<Self> {
-        let set = |name| env::var(name).ok().filter(|command| !command.trim().is_empty());
+        let set = |name| {
+            env::var(name)
+                .ok()
+                .filter(|command| !command.trim().is_empty())
+        };
         match set("VISUAL").or_else(|| set("EDITOR")) {
             Some(command) => Ok(Self { command }),
             None => bail!("--edit needs an editor: set EDITOR to its command, such as EDITOR=vi"),
         }
     }
 
-    /// Lets the operator edit a body, and checks the result. The file that the editor opens begins with `notes`.
+    /// Lets the operator edit a body, and checks the result. The file that the editor opens begins
+    /// with `notes`.
     ///
     /// # Errors
     /// The editor cannot be started or fails, or the file cannot be written or read.
     pub(super) async fn edit(&self, notes: &[String], body: &str) -> anyhow::Result<Edited> {
         let text = with_notes(notes, body);
-        // Only the operator may read this folder. An editor that replaces the file, or saves a copy beside it, does so in there.
-        let folder = TempDir::with_prefix("muster-").context("could not make a folder for the text")?;
+        // Only the operator may read this folder. An editor that replaces the file, or saves a copy
+        // beside it, does so in there.
+        let folder =
+            TempDir::with_prefix("muster-").context("could not make a folder for the text")?;
         let file = folder.path().join("dead-letter.json");
         fs::write(&file, &text).with_context(|| format!("could not write {}", file.display()))?;
         let (command, opened) = (self.command.clone(), file.clone());
         let status = tokio::task::spawn_blocking(move || open(&command, &opened)).await?;
-        let status = status.with_context(|| format!("the editor {:?} did not start", self.command))?;
+        let status =
+            status.with_context(|| format!("the editor {:?} did not start", self.command))?;
         if !status.success() {
             bail!("the editor {:?} failed ({status})", self.command);
         }
-        let saved = fs::read_to_string(&file).with_context(|| format!("could not read {}", file.display()))?;
+        let saved = fs::read_to_string(&file)
+            .with_context(|| format!("could not read {}", file.display()))?;
         if saved == text {
             return Ok(Edited::Unchanged);
         }
@@ -68,7 +78,10 @@ impl Editor {
             Ok(body) => Ok(Edited::Valid { body, folder }),
             Err(reason) => {
                 let _kept = folder.keep();
-                Ok(Edited::Invalid { reason: reason.to_string(), file })
+                Ok(Edited::Invalid {
+                    reason: reason.to_string(),
+                    file,
+                })
             }
         }
     }
@@ -78,34 +91,58 @@ impl Editor {
 #[cfg(unix)]
 fn open(command: &str, file: &Path) -> std::io::Result<ExitStatus> {
     // The shell splits the command into words, such as `code --wait`. The file stays one word.
-    Command::new("sh").args(["-c", &format!("{command} \"$@\""), command]).arg(file).status()
+    Command::new("sh")
+        .args(["-c", &format!("{command} \"$@\""), command])
+        .arg(file)
+        .status()
 }
 
 /// Runs the editor on a file, and waits for its end.
 #[cfg(windows)]
 fn open(command: &str, file: &Path) -> std::io::Result<ExitStatus> {
-    Command::new("cmd").arg("/C").args(command.split_whitespace()).arg(file).status()
+    Command::new("cmd")
+        .arg("/C")
+        .args(command.split_whitespace())
+        .arg(file)
+        .status()
 }
 
-/// Returns the text for the editor: the notes as lines that begin with `#`, and the body with one member a line.
+/// Returns the text for the editor: the notes as lines that begin with `#`, and the body with one
+/// member a line.
 fn with_notes(notes: &[String], body: &str) -> String {
     let is_json = serde_json::from_str::<IgnoredAny>(body).is_ok();
-    let body = if is_json { reformat(body, Layout::Indented) } else { body.to_owned() };
-    let lines: Vec<_> = notes.iter().map(|note| format!("# {note}")).chain([body, String::new()]).collect();
+    let body = if is_json {
+        reformat(body, Layout::Indented)
+    } else {
+        body.to_owned()
+    };
+    let lines: Vec<_> = notes
+        .iter()
+        .map(|note| format!("# {note}"))
+        .chain([body, String::new()])
+        .collect();
     lines.join("\n")
 }
 
-/// Returns the body in a text that was edited, in one line. The parser that accepts it is the one of the function.
+/// Returns the body in a text that was edited, in one line. The parser that accepts it is the one
+/// of the function.
 ///
 /// # Errors
 /// The function would refuse the body.
 fn accepted(saved: &str, now: Timestamp) -> Result<String, Poison> {
     // JSON never begins with `#`.
     let is_note = |line: &&str| line.starts_with('#') || line.trim().is_empty();
-    let notes: usize = saved.split_inclusive('\n').take_while(is_note).map(str::len).sum();
+    let notes: usize = saved
+        .split_inclusive('\n')
+        .take_while(is_note)
+        .map(str::len)
+        .sum();
     let body = saved[notes..].trim();
     let event = event_in(body)?;
-    let is_of_user = event.get("type").and_then(Value::as_str).is_some_and(|kind| kind.starts_with("user."));
+    let is_of_user = event
+        .get("type")
+        .and_then(Value::as_str)
+        .is_some_and(|kind| kind.starts_with("user."));
     if is_of_user {
         user_event(body, now)?;
     } else {
@@ -120,8 +157,8 @@ enum Layout {
     OneLine,
 }
 
-/// Changes the white space between the tokens of a JSON text. Every token keeps its spelling: a parsed and printed number could
-/// lose digits.
+/// Changes the white space between the tokens of a JSON text. Every token keeps its spelling: a
+/// parsed and printed number could lose digits.
 fn reformat(json: &str, layout: Layout) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut depth, mut is_in_string, mut is_escaped) = (0_usize, false, false);
@@ -159,7 +196,11 @@ fn reformat(json: &str, layout: Layout) -> String {
                 out.push(c);
                 new_line(&mut out, depth);
             }
-            ':' => out.push_str(if layout == Layout::Indented { ": " } else { ":" }),
+            ':' => out.push_str(if layout == Layout::Indented {
+                ": "
+            } else {
+                ":"
+            }),
             _ => {
                 is_in_string = c == '"';
                 out.push(c);
@@ -176,7 +217,8 @@ mod tests {
     use super::*;
 
     fn ticket(status: &str) -> Value {
-        let ticket = json!({ "id": "INC-1", "status": status, "updated_at": "2025-03-03T09:00:00Z" });
+        let ticket =
+            json!({ "id": "INC-1", "status": status, "updated_at": "2025-03-03T09:00:00Z" });
         let data = json!({ "organization_id": "acme", "ticket": ticket });
         json!({ "specversion": "1.0", "id": "1", "source": "/desk", "type": "ticket.created", "data": data })
     }
@@ -190,7 +232,8 @@ mod tests {
             "{\n  \"a\": [\n    1.10,\n    12345678901234567890123,\n    {},\n    []\n  ],\n  \"b, \\\" c\\\\\": {\n    \
              \"d\": \"{[:,]}\",\n    \"d\": null\n  }\n}"
         );
-        let one_line = r#"{"a":[1.10,12345678901234567890123,{},[]],"b, \" c\\":{"d":"{[:,]}","d":null}}"#;
+        let one_line =
+            r#"{"a":[1.10,12345678901234567890123,{},[]],"b, \" c\\":{"d":"{[:,]}","d":null}}"#;
         assert_eq!(reformat(&indented, Layout::OneLine), one_line);
         assert_eq!(reformat(one_line, Layout::OneLine), one_line);
     }
@@ -198,8 +241,14 @@ mod tests {
     #[test]
     fn body_without_json_is_shown_as_it_is() {
         let notes = ["one".to_owned(), "two".to_owned()];
-        assert_eq!(with_notes(&notes, "{\"a\": oops"), "# one\n# two\n{\"a\": oops\n");
-        assert_eq!(with_notes(&notes, "{\"a\":1}"), "# one\n# two\n{\n  \"a\": 1\n}\n");
+        assert_eq!(
+            with_notes(&notes, "{\"a\": oops"),
+            "# one\n# two\n{\"a\": oops\n"
+        );
+        assert_eq!(
+            with_notes(&notes, "{\"a\":1}"),
+            "# one\n# two\n{\n  \"a\": 1\n}\n"
+        );
     }
 
     #[test]
@@ -207,14 +256,23 @@ mod tests {
         let now = Timestamp::from_secs(1_800_000_000);
         let accepted = |body: &Value| accepted(&format!("# note\n\n#\n{body:#}\n\n"), now);
         assert_eq!(accepted(&ticket("new")), Ok(ticket("new").to_string()));
-        assert!(accepted(&ticket("lost")).unwrap_err().to_string().contains("data.ticket.status"));
+        assert!(
+            accepted(&ticket("lost"))
+                .unwrap_err()
+                .to_string()
+                .contains("data.ticket.status")
+        );
         let user = json!({ "id": "10000000-0000-4000-8000-000000000001", "updated_at": "2025-03-03T09:00:00Z" });
         let data = json!({ "organization_id": "acme", "user": user });
-        let mut event =
-            json!({ "specversion": "1.0", "id": "1", "source": "/hr", "type": "user.deleted", "data": data });
+        let mut event = json!({ "specversion": "1.0", "id": "1", "source": "/hr", "type": "user.deleted", "data": data });
         assert_eq!(accepted(&event), Ok(event.to_string()));
         event["data"]["user"]["id"] = json!("alex");
-        assert!(accepted(&event).unwrap_err().to_string().contains("data.user.id"));
+        assert!(
+            accepted(&event)
+                .unwrap_err()
+                .to_string()
+                .contains("data.user.id")
+        );
         assert!(accepted(&json!({ "job": "drain_team" })).is_err());
         for text in ["", "# note", "no JSON", "[]"] {
             assert!(super::accepted(text, now).is_err(), "{text:?}");

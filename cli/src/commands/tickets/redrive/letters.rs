@@ -8,8 +8,8 @@ use aws_sdk_sqs::{
     config::{self, retry::RetryConfig, timeout::TimeoutConfig},
     error::ProvideErrorMetadata,
     types::{
-        ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
-        QueueAttributeName,
+        ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+        MessageSystemAttributeName, QueueAttributeName,
     },
 };
 use muster::wire::events::{event_in, ticket_id_text};
@@ -37,15 +37,24 @@ impl DeadLetters {
     /// It is not, or has dead letters itself: then somebody took one end for the other.
     pub(super) async fn open(from: &Destination) -> anyhow::Result<Self> {
         let (url, config) = find(from, "--from", |located| located.dead_letters_url).await?;
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(PATIENCE).build();
-        let retrying = config.clone().retry_config(RetryConfig::standard()).timeout_config(timeouts);
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(PATIENCE)
+            .build();
+        let retrying = config
+            .clone()
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts);
         let client = Client::from_conf(retrying.build());
         let attributes = destination::attributes(&client, &url).await?;
         ensure!(
             !attributes.contains_key(&QueueAttributeName::RedrivePolicy),
             "{url} is no queue of dead letters, since it gives up its own to another: name that one with --from"
         );
-        Ok(Self { client, url, config })
+        Ok(Self {
+            client,
+            url,
+            config,
+        })
     }
 
     /// The queue that gave these up, as SQS knows it.
@@ -53,9 +62,18 @@ impl DeadLetters {
     /// # Errors
     /// There is none or more than one, or this user may not ask.
     pub(super) async fn source(&self) -> anyhow::Result<Url> {
-        let Self { client, url, config: _ } = self;
-        let answer = client.list_dead_letter_source_queues().queue_url(url.as_str()).send().await;
-        // The queue answers, so it is the question that this user may not ask, or an emulator does not know.
+        let Self {
+            client,
+            url,
+            config: _,
+        } = self;
+        let answer = client
+            .list_dead_letter_source_queues()
+            .queue_url(url.as_str())
+            .send()
+            .await;
+        // The queue answers, so it is the question that this user may not ask, or an emulator does
+        // not know.
         let sources = answer.map_err(|error| {
             let cause = anyhow!("{}", error.message().unwrap_or("SQS did not answer").to_owned());
             cause.context(format!(
@@ -66,16 +84,20 @@ impl DeadLetters {
         match &sources[..] {
             [source] => Ok(Url::parse(source)?),
             [] => bail!("no queue gives up its dead letters to {url}: say with --to where they go"),
-            _ => bail!("several queues give up their dead letters to {url}: say with --to where they go"),
+            _ => bail!(
+                "several queues give up their dead letters to {url}: say with --to where they go"
+            ),
         }
     }
 
-    /// Receives up to so many, and seldom none though something is left. Nobody else sees them for [`UNSEEN`].
+    /// Receives up to so many, and seldom none though something is left. Nobody else sees them for
+    /// [`UNSEEN`].
     pub(super) async fn receive(&self, max: u64) -> anyhow::Result<Vec<Letter>> {
         let request = self.client.receive_message().queue_url(self.url.as_str());
         let answer = request
             .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX).min(10))
-            // A receive that does not wait asks a part of SQS's servers, and may come back empty beside what others have.
+            // A receive that does not wait asks a part of SQS's servers, and may come back empty
+            // beside what others have.
             .wait_time_seconds(1)
             .visibility_timeout(i32::try_from(UNSEEN.as_secs())?)
             .message_attribute_names("reason")
@@ -84,7 +106,12 @@ impl DeadLetters {
             .send()
             .await;
         let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
-        Ok(answer.messages.unwrap_or_default().into_iter().map(Letter::from).collect())
+        Ok(answer
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .map(Letter::from)
+            .collect())
     }
 
     /// Deletes what was sent again.
@@ -96,8 +123,15 @@ impl DeadLetters {
             let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string());
             entry.receipt_handle(&letter.receipt).build()
         };
-        let entries = letters.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
-        let request = self.client.delete_message_batch().queue_url(self.url.as_str());
+        let entries = letters
+            .iter()
+            .enumerate()
+            .map(entry)
+            .collect::<Result<_, _>>()?;
+        let request = self
+            .client
+            .delete_message_batch()
+            .queue_url(self.url.as_str());
         let answer = request.set_entries(Some(entries)).send().await;
         let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
         match answer.failed.first() {
@@ -106,19 +140,31 @@ impl DeadLetters {
         }
     }
 
-    /// Hides these letters from other consumers for a time from now on. Zero makes them visible at once. One call for ten.
+    /// Hides these letters from other consumers for a time from now on. Zero makes them visible at
+    /// once. One call for ten.
     ///
     /// # Errors
-    /// SQS does not respond, or refuses a call. A letter that others received or deleted meanwhile is left out silently.
+    /// SQS does not respond, or refuses a call. A letter that others received or deleted meanwhile
+    /// is left out silently.
     pub(super) async fn hide(&self, receipts: &[String], time: Duration) -> anyhow::Result<()> {
         let time = i32::try_from(time.as_secs())?;
         for receipts in receipts.chunks(10) {
             let entry = |(at, receipt): (usize, &String)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(at.to_string());
-                entry.receipt_handle(receipt).visibility_timeout(time).build()
+                entry
+                    .receipt_handle(receipt)
+                    .visibility_timeout(time)
+                    .build()
             };
-            let entries = receipts.iter().enumerate().map(entry).collect::<Result<_, _>>()?;
-            let request = self.client.change_message_visibility_batch().queue_url(self.url.as_str());
+            let entries = receipts
+                .iter()
+                .enumerate()
+                .map(entry)
+                .collect::<Result<_, _>>()?;
+            let request = self
+                .client
+                .change_message_visibility_batch()
+                .queue_url(self.url.as_str());
             request.set_entries(Some(entries)).send().await?;
         }
         Ok(())
@@ -130,7 +176,8 @@ pub(super) struct Letter {
     pub(super) id: String,
     pub(super) receipt: String,
     pub(super) body: String,
-    /// Why it is there: what the function said that put it there, else that it was received too often.
+    /// Why it is there: what the function said that put it there, else that it was received too
+    /// often.
     pub(super) reason: String,
     pub(super) receives: u32,
     /// The message group, which goes with the letter.
@@ -139,11 +186,18 @@ pub(super) struct Letter {
 
 impl From<aws_sdk_sqs::types::Message> for Letter {
     fn from(message: aws_sdk_sqs::types::Message) -> Self {
-        let system = |name| message.attributes.as_ref().and_then(|system| system.get(&name));
+        let system = |name| {
+            message
+                .attributes
+                .as_ref()
+                .and_then(|system| system.get(&name))
+        };
         let receives = system(MessageSystemAttributeName::ApproximateReceiveCount);
         let receives = receives.and_then(|count| count.parse().ok()).unwrap_or(0);
         let group = system(MessageSystemAttributeName::MessageGroupId).cloned();
-        let reason = message.message_attributes.and_then(|mut attributes| attributes.remove("reason")?.string_value);
+        let reason = message
+            .message_attributes
+            .and_then(|mut attributes| attributes.remove("reason")?.string_value);
         Self {
             id: message.message_id.unwrap_or_default(),
             receipt: message.receipt_handle.unwrap_or_default(),
@@ -156,8 +210,22 @@ impl From<aws_sdk_sqs::types::Message> for Letter {
 }
 
 impl Letter {
-    pub(super) fn describe(&self, About { event, organization, subject }: &About) -> Value {
-        let Self { id: _, receipt: _, body, reason, receives, group: _ } = self;
+    pub(super) fn describe(
+        &self,
+        About {
+            event,
+            organization,
+            subject,
+        }: &About,
+    ) -> Value {
+        let Self {
+            id: _,
+            receipt: _,
+            body,
+            reason,
+            receives,
+            group: _,
+        } = self;
         json!({
             "event": event,
             "organization": organization,
@@ -180,9 +248,17 @@ pub(super) struct About {
 impl About {
     pub(super) fn of(body: &str) -> Self {
         let event = Value::Object(event_in(body).unwrap_or_default());
-        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        let text = |pointer: &str| {
+            event
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
         let named = |name: &str, pointer: &str| {
-            event.pointer(pointer).and_then(ticket_id_text).map(|id| format!("{name} {id}"))
+            event
+                .pointer(pointer)
+                .and_then(ticket_id_text)
+                .map(|id| format!("{name} {id}"))
         };
         Self {
             event: text("/id"),
@@ -197,7 +273,15 @@ impl About {
 /// A text of somebody else's for a terminal, which could take some characters for orders.
 pub(super) fn shown<'t>(text: impl Into<Option<&'t String>>) -> String {
     let text = text.into().map_or("-", String::as_str);
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -207,24 +291,43 @@ mod tests {
     #[test]
     fn a_body_says_what_it_is_about() {
         let about = |body: Value| {
-            let About { event, organization, subject } = About::of(&body.to_string());
+            let About {
+                event,
+                organization,
+                subject,
+            } = About::of(&body.to_string());
             [event, organization, subject].map(Option::unwrap_or_default)
         };
         let ticket = json!({ "id": "1", "data": { "organization_id": "acme", "ticket": { "id": "INC-1" } } });
         assert_eq!(about(ticket.clone()), ["1", "acme", "ticket INC-1"]);
-        let wrapped = json!({ "id": "envelope", "detail-type": "ticket.created", "detail": ticket });
+        let wrapped =
+            json!({ "id": "envelope", "detail-type": "ticket.created", "detail": ticket });
         assert_eq!(about(wrapped), ["1", "acme", "ticket INC-1"]);
         let mut numbered = ticket.clone();
         numbered["data"]["ticket"]["id"] = json!(35436);
         assert_eq!(about(numbered), ["1", "acme", "ticket 35436"]);
         let mut bare = ticket;
-        (bare["specversion"], bare["detail"]) = (json!("1.0"), json!({ "id": "an attribute of the sender's own" }));
+        (bare["specversion"], bare["detail"]) = (
+            json!("1.0"),
+            json!({ "id": "an attribute of the sender's own" }),
+        );
         assert_eq!(about(bare), ["1", "acme", "ticket INC-1"]);
-        let user = json!({ "id": "2", "data": { "organization_id": "acme", "user": { "id": "u" } } });
+        let user =
+            json!({ "id": "2", "data": { "organization_id": "acme", "user": { "id": "u" } } });
         assert_eq!(about(user), ["2", "acme", "user u"]);
-        assert_eq!(about(json!({ "job": "drain_team", "organization_id": "acme" })), ["", "acme", "job drain_team"]);
+        assert_eq!(
+            about(json!({ "job": "drain_team", "organization_id": "acme" })),
+            ["", "acme", "job drain_team"]
+        );
         assert_eq!(about(json!([1])), ["", "", ""]);
-        assert_eq!(About::of("no JSON"), About { event: None, organization: None, subject: None });
+        assert_eq!(
+            About::of("no JSON"),
+            About {
+                event: None,
+                organization: None,
+                subject: None
+            }
+        );
     }
 
     #[test]
