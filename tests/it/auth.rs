@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     shapes::{Speaks, assert_answer},
-    support::{Answer, Client, Organization, Stack, stray_key, tickets::assigned},
+    support::{Answer, Client, Organization, Stack, stray_key, ticket_items::assigned},
 };
 
 /// Each kind of key by what it begins with, what it speaks, and whether it can do no more than

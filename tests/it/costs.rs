@@ -28,23 +28,23 @@ use uuid::Uuid;
 
 use crate::support::{
     Organization, Stack,
-    audit::size,
-    desks::{Crew, Desk, NOW, message, team, team_id, user},
+    cost_meter::{CostMeter, ObservedCost},
     direct::{self, Invocation},
     jwt::{SIGNERS, claims, with},
-    meter::{Meter, Observed},
     n,
-    queue::assign,
+    org::{NOW, OrgFixture, TeamFixture, team, team_id, ticket_message, user},
+    sqs::invoke_assignment,
     stray_key,
     table::Table as RawTable,
-    tickets::{assigned, waiting},
+    table_audit::size,
+    ticket_items::{assigned, waiting},
     until,
 };
 
 /// An organization whose functions are metered, and a line for each case.
 pub(crate) struct Metered {
     pub(crate) org: Organization,
-    meter: Meter,
+    meter: CostMeter,
     deps: Deps,
     /// Headers of the requests to come.
     headers: Vec<(&'static str, String)>,
@@ -59,7 +59,7 @@ impl Metered {
     /// Starts with an organization on this stack.
     pub(crate) async fn on(stack: Stack) -> Self {
         let org = stack.organization().await;
-        let meter = Meter::default();
+        let meter = CostMeter::default();
         let config = direct::client_config(&stack)
             .interceptor(meter.clone())
             .build();
@@ -82,7 +82,7 @@ impl Metered {
     }
 
     /// Reads a page, and returns its cost without the report to the rate limits.
-    pub(crate) async fn get(&mut self, contract: Contract, target: &str) -> Observed {
+    pub(crate) async fn get(&mut self, contract: Contract, target: &str) -> ObservedCost {
         self.deps.rates = Arc::new(self.limits_without_report());
         self.call(contract, Method::GET, target, None).await
     }
@@ -93,8 +93,8 @@ impl Metered {
         method: Method,
         target: &str,
         body: Option<Value>,
-    ) -> Observed {
-        *self.meter.observed() = Observed::default();
+    ) -> ObservedCost {
+        *self.meter.observed() = ObservedCost::default();
         let client = match contract {
             Toptickets => &self.org.toptickets,
             Itsm => &self.org.itsm,
@@ -119,7 +119,7 @@ impl Metered {
         (method, target, body): (Method, &str, Option<Value>),
     ) {
         self.deps.rates = Arc::new(self.limits_without_report());
-        let Observed {
+        let ObservedCost {
             mut steps,
             read,
             written,
@@ -215,7 +215,7 @@ async fn a_cold_key_costs_one_read() {
 #[tokio::test]
 async fn flood_of_one_bad_key_costs_one_read() {
     let metered = Metered::start().await;
-    *metered.meter.observed() = Observed::default();
+    *metered.meter.observed() = ObservedCost::default();
     let bad = [
         stray_key(KeyKind::Itsm),
         SIGNERS[0].sign(&claims(&metered.org.id, (metered.deps.clock)())),
@@ -230,7 +230,7 @@ async fn flood_of_one_bad_key_costs_one_read() {
             );
         }
     }
-    let Observed {
+    let ObservedCost {
         steps,
         read,
         written,
@@ -308,7 +308,7 @@ async fn counting_requests_costs_no_round_trip() {
         metered.call(Itsm, Method::GET, &team, None).await;
     }
     let adding = json!({ "user_id": metered.user(0) });
-    let Observed { steps, .. } = metered
+    let ObservedCost { steps, .. } = metered
         .call(Itsm, Method::POST, &format!("{team}/members"), Some(adding))
         .await;
     assert_eq!(
@@ -899,18 +899,18 @@ struct Said {
 /// decision moves it there.
 #[tokio::test]
 async fn routing_eighty_tickets_costs_what_the_design_says() {
-    let mut crew = Crew::of(SkillBased, 0..8);
-    for (_, skills) in &mut crew.members {
+    let mut team_fixture = TeamFixture::of(SkillBased, 0..8);
+    for (_, skills) in &mut team_fixture.members {
         skills.extend(["networking", "vpn"]);
     }
-    let desk = Desk::open(&Stack::with(|_| {}).await, 8, &[crew]).await;
-    let meter = Meter::default();
-    let config = direct::client_config(&desk.stack)
+    let org = OrgFixture::open(&Stack::with(|_| {}).await, 8, &[team_fixture]).await;
+    let meter = CostMeter::default();
+    let config = direct::client_config(&org.stack)
         .interceptor(meter.clone())
         .build();
-    let mut deps = desk.assignment_over(Table::new(
+    let mut deps = org.assignment_over(Table::new(
         Client::from_conf(config),
-        desk.stack.table.as_str(),
+        org.stack.table.as_str(),
     ));
     let (mut lines, mut largest) = (String::new(), 0);
     let cases = [
@@ -992,8 +992,8 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
                 0x0123_4567_89ab_4def_8000_0000_0000_0000 + (step * 100 + n) as u128,
             );
             let at = NOW - 5000 + i64::try_from(step * 100 + n).expect("a few");
-            message(
-                &desk.org,
+            ticket_message(
+                &org.id,
                 kind,
                 &event_id.to_string(),
                 &format!("TKT-2026-{n:06}"),
@@ -1005,9 +1005,9 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
         // The bytes of a number depend on its digits.
         let now = NOW * 1000 + 123 + i64::try_from(step).expect("a few");
         deps.clock = Arc::new(move || Timestamp::from_millis(now));
-        *meter.observed() = Observed::default();
-        assert_eq!(assign(&deps, &batch).await, [0; 0]);
-        let Observed {
+        *meter.observed() = ObservedCost::default();
+        assert_eq!(invoke_assignment(&deps, &batch).await, [0; 0]);
+        let ObservedCost {
             mut steps,
             read,
             written,
@@ -1036,9 +1036,9 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
             "{case:<18} | {round_trips} | {read:>4} | {written:>4} | {steps}"
         )
         .expect("a text can be written to");
-        let books = desk.books().await;
-        books.assert_exact();
-        largest = largest.max(books.tickets.values().map(size).max().unwrap_or(0));
+        let audit = org.read_table().await;
+        audit.assert_exact();
+        largest = largest.max(audit.tickets.values().map(size).max().unwrap_or(0));
     }
     writeln!(lines, "the largest ticket takes {largest} bytes").expect("a text can be written to");
     assert_snapshot!(lines, @"
@@ -1065,22 +1065,22 @@ async fn a_day_costs_what_the_guide_to_scaling_says() {
     let stack = Stack::with(|_| {}).await;
     let mut lines = String::new();
     for (messages, teams) in [(1, 1), (10, 1), (100, 1), (100, 10)] {
-        let crews: Vec<_> = (0..teams)
-            .map(|n| Crew::of(LeastBusy, n * 8..n * 8 + 8))
+        let team_fixtures: Vec<_> = (0..teams)
+            .map(|n| TeamFixture::of(LeastBusy, n * 8..n * 8 + 8))
             .collect();
-        let desk = Desk::open(&stack, teams * 8, &crews).await;
-        let meter = Meter::default();
-        let config = direct::client_config(&desk.stack)
+        let org = OrgFixture::open(&stack, teams * 8, &team_fixtures).await;
+        let meter = CostMeter::default();
+        let config = direct::client_config(&org.stack)
             .interceptor(meter.clone())
             .build();
-        let mut deps = desk.assignment_over(Table::new(
+        let mut deps = org.assignment_over(Table::new(
             Client::from_conf(config),
-            desk.stack.table.as_str(),
+            org.stack.table.as_str(),
         ));
         // The bytes of a number depend on its digits.
         deps.clock = Arc::new(|| Timestamp::from_millis(NOW * 1000 + 123));
         let day = Day {
-            organization: desk.org.clone(),
+            organization: org.id.clone(),
             contract: None,
             start: Timestamp::from_secs(NOW - 86_400),
             tickets: TICKETS,
@@ -1103,9 +1103,9 @@ async fn a_day_costs_what_the_guide_to_scaling_says() {
         events.sort_by_key(|(nth, _)| *nth);
         let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
         for batch in events.chunks(messages) {
-            assert_eq!(assign(&deps, batch).await, [0; 0]);
+            assert_eq!(invoke_assignment(&deps, batch).await, [0; 0]);
         }
-        let Observed {
+        let ObservedCost {
             steps,
             read,
             written,

@@ -28,7 +28,7 @@ use uuid::Uuid;
 use crate::support::{
     Organization, Stack, bare,
     direct::{self, client_config},
-    faulty::{Fault, Script},
+    fault_injection::{Fault, FaultScript},
     table::{Item, Table as RawTable, number, text},
     until,
 };
@@ -135,7 +135,7 @@ fn queue_at(url: &str) -> Queue {
 }
 
 /// An organization, and the function that hears of its users.
-struct Scene {
+struct DirectoryFixture {
     org: Organization,
     dead_letters: DeadLetters,
     deps: Deps,
@@ -143,7 +143,7 @@ struct Scene {
     time: Duration,
 }
 
-impl Scene {
+impl DirectoryFixture {
     async fn new() -> Self {
         let org = Stack::shared().organization().await;
         let client = Client::from_conf(client_config(&org.stack).build());
@@ -166,7 +166,7 @@ impl Scene {
     }
 
     /// Has the function hear messages, and gives those that have to come again, by their position.
-    async fn hears(&self, bodies: &[String]) -> Vec<usize> {
+    async fn handle_batch(&self, bodies: &[String]) -> Vec<usize> {
         let record = |(at, body): (usize, &String)| {
             json!({
                 "messageId": at.to_string(), "receiptHandle": "r", "body": body, "md5OfBody": "", "awsRegion": "us-east-1",
@@ -191,8 +191,8 @@ impl Scene {
             .collect()
     }
 
-    async fn hears_well(&self, bodies: &[String]) {
-        assert_eq!(self.hears(bodies).await, [0_usize; 0]);
+    async fn handle_all(&self, bodies: &[String]) {
+        assert_eq!(self.handle_batch(bodies).await, [0_usize; 0]);
     }
 
     fn event(&self, kind: &str, at: i64, user: &Value) -> String {
@@ -246,19 +246,19 @@ fn new_id() -> UserId {
     UserId::new(Uuid::new_v4())
 }
 
-fn said(id: UserId, name: &str) -> Value {
+fn user_fields(id: UserId, name: &str) -> Value {
     json!({"id": id.uuid().to_string(), "name": name, "email": format!("{name}@acme.example"), "status": "active"})
 }
 
 #[tokio::test]
 async fn users_come_change_and_go() {
-    let scene = Scene::new().await;
+    let fixture = DirectoryFixture::new().await;
     let id = new_id();
     let prefixed = format!("usr_{}", id.uuid());
-    scene.hears_well(&[scene.event("user.created", 1, &json!({
+    fixture.handle_all(&[fixture.event("user.created", 1, &json!({
         "id": prefixed, "full_name": "Ann Lee", "email": "ann@acme.example", "is_active": true, "avatar_url": "https://x/a",
     }))]).await;
-    let created = scene.user(id).await.expect("she is there");
+    let created = fixture.user(id).await.expect("she is there");
     assert_eq!(
         (created.name.as_str(), created.role.as_str()),
         ("Ann Lee", "agent")
@@ -267,58 +267,58 @@ async fn users_come_change_and_go() {
         (created.avatar_url.as_deref(), created.status),
         (Some("https://x/a"), UserStatus::Active)
     );
-    let team = scene.org.team("Team").await;
-    scene.org.member(&team, &created).await;
+    let team = fixture.org.team("Team").await;
+    fixture.org.member(&team, &created).await;
 
-    scene
-        .hears_well(&[scene.event(
+    fixture
+        .handle_all(&[fixture.event(
             "user.updated",
             2,
             &json!({"id": prefixed, "name": "Ann Li", "role": "manager"}),
         )])
         .await;
-    let updated = scene.user(id).await.expect("she is there");
+    let updated = fixture.user(id).await.expect("she is there");
     assert_eq!(
         (updated.name.as_str(), updated.email.as_str()),
         ("Ann Li", "ann@acme.example")
     );
     assert!(updated.version > created.version);
 
-    scene
-        .hears_well(&[scene.event("user.deactivated", 3, &said(id, "Ann"))])
+    fixture
+        .handle_all(&[fixture.event("user.deactivated", 3, &user_fields(id, "Ann"))])
         .await;
     assert_eq!(
-        scene.user(id).await.expect("she is there").status,
+        fixture.user(id).await.expect("she is there").status,
         UserStatus::Inactive
     );
-    assert_eq!(scene.dead_letters.received(), []);
+    assert_eq!(fixture.dead_letters.received(), []);
 }
 
 #[tokio::test]
 async fn duplicates_and_late_events_change_nothing() {
-    let scene = Scene::new().await;
+    let fixture = DirectoryFixture::new().await;
     let id = new_id();
     let events: Vec<String> = (1..=3)
-        .map(|at| scene.event("user.updated", at, &said(id, &format!("n{at}"))))
+        .map(|at| fixture.event("user.updated", at, &user_fields(id, &format!("n{at}"))))
         .collect();
-    scene.hears_well(&events[2..]).await;
-    let before = scene.user(id).await;
-    scene.hears_well(&events).await;
-    scene
-        .hears_well(&[events[0].clone(), events[2].clone(), events[0].clone()])
+    fixture.handle_all(&events[2..]).await;
+    let before = fixture.user(id).await;
+    fixture.handle_all(&events).await;
+    fixture
+        .handle_all(&[events[0].clone(), events[2].clone(), events[0].clone()])
         .await;
-    assert_eq!(scene.user(id).await, before);
+    assert_eq!(fixture.user(id).await, before);
     assert_eq!(before.expect("it is there").name, "n3");
 }
 
 #[tokio::test]
 async fn same_second_the_later_event_time_sets_each_part() {
-    let scene = Scene::new().await;
+    let fixture = DirectoryFixture::new().await;
     let event = |kind: &str, event_id: &str, time: &str, mut user: Value| {
         user["updated_at"] = json!("2026-03-02T09:00:00Z");
         json!({
             "specversion": "1.0", "id": event_id, "source": "desk", "type": kind, "time": time,
-            "data": {"organization_id": scene.org.id.as_str(), "user": user},
+            "data": {"organization_id": fixture.org.id.as_str(), "user": user},
         })
         .to_string()
     };
@@ -327,7 +327,7 @@ async fn same_second_the_later_event_time_sets_each_part() {
             "user.updated",
             "z-9",
             "2026-03-02T09:00:00.1Z",
-            said(id, "Kim"),
+            user_fields(id, "Kim"),
         )
     };
     let only_id = |id: UserId| json!({"id": id.uuid().to_string()});
@@ -340,15 +340,15 @@ async fn same_second_the_later_event_time_sets_each_part() {
         )
     };
     let ids = [new_id(), new_id(), new_id()];
-    scene.hears_well(&[updated(ids[0])]).await;
-    scene.hears_well(&[deactivated(ids[0])]).await;
-    scene.hears_well(&[deactivated(ids[1])]).await;
-    scene.hears_well(&[updated(ids[1])]).await;
-    scene
-        .hears_well(&[deactivated(ids[2]), updated(ids[2])])
+    fixture.handle_all(&[updated(ids[0])]).await;
+    fixture.handle_all(&[deactivated(ids[0])]).await;
+    fixture.handle_all(&[deactivated(ids[1])]).await;
+    fixture.handle_all(&[updated(ids[1])]).await;
+    fixture
+        .handle_all(&[deactivated(ids[2]), updated(ids[2])])
         .await;
     for id in ids {
-        let user = scene.user(id).await.expect("the profile exists");
+        let user = fixture.user(id).await.expect("the profile exists");
         assert_eq!(
             (user.name.as_str(), user.status),
             ("Kim", UserStatus::Inactive)
@@ -359,52 +359,52 @@ async fn same_second_the_later_event_time_sets_each_part() {
 #[tokio::test]
 async fn a_batch_is_folded_in_order_of_versions_and_written_once_a_user() {
     let org = Stack::shared().organization().await;
-    let script = Script::default();
+    let script = FaultScript::default();
     let client = script.client(&org.stack);
-    let scene = Scene::over(org, client).await;
+    let fixture = DirectoryFixture::over(org, client).await;
     let ids: Vec<UserId> = (0..30).map(|_| new_id()).collect();
     let at = |second: i64| {
         ids.iter()
-            .map(move |&id| (second, said(id, &format!("n{second}"))))
+            .map(move |&id| (second, user_fields(id, &format!("n{second}"))))
     };
     let events: Vec<String> = at(2)
         .chain(at(3))
         .chain(at(1))
-        .map(|(second, user)| scene.event("user.updated", second, &user))
+        .map(|(second, user)| fixture.event("user.updated", second, &user))
         .collect();
-    scene.hears_well(&events).await;
+    fixture.handle_all(&events).await;
     assert_eq!(
         (script.calls(&["GetItem"]), script.calls(&["PutItem"])),
         (31, 30)
     );
     for id in ids {
-        assert_eq!(scene.user(id).await.expect("it is there").name, "n3");
+        assert_eq!(fixture.user(id).await.expect("it is there").name, "n3");
     }
 }
 
 #[tokio::test]
 async fn poison_leaves_with_its_reason_and_blocks_nobody() {
-    let scene = Scene::new().await;
+    let fixture = DirectoryFixture::new().await;
     let id = new_id();
     let unknown = OrganizationId::parse("nobody-here").expect("of the right form");
     let bodies = [
         "{".to_owned(),
-        scene.event("user.created", 1, &said(id, "Ann")),
-        event_of(&unknown, "user.created", 1, &said(id, "Ann")),
-        scene.event("user.created", 1, &json!({"id": "bob"})),
-        scene.event("user.merged", 1, &said(id, "Ann")),
+        fixture.event("user.created", 1, &user_fields(id, "Ann")),
+        event_of(&unknown, "user.created", 1, &user_fields(id, "Ann")),
+        fixture.event("user.created", 1, &json!({"id": "bob"})),
+        fixture.event("user.merged", 1, &user_fields(id, "Ann")),
     ];
-    scene.hears_well(&bodies).await;
-    assert_eq!(scene.user(id).await.expect("she is there").name, "Ann");
+    fixture.handle_all(&bodies).await;
+    assert_eq!(fixture.user(id).await.expect("she is there").name, "Ann");
     assert_eq!(
-        scene
+        fixture
             .store()
             .user(&unknown, id)
             .await
             .expect("the table answers"),
         None
     );
-    let mut received = scene.dead_letters.received();
+    let mut received = fixture.dead_letters.received();
     received.sort();
     let mut expected = [
         (
@@ -425,55 +425,55 @@ async fn poison_leaves_with_its_reason_and_blocks_nobody() {
 
 #[tokio::test]
 async fn poison_that_cannot_be_sent_comes_again_alone() {
-    let mut scene = Scene::new().await;
-    scene.deps.dead_letters = queue_at("http://127.0.0.1:1");
-    scene.time = Duration::from_secs(5);
+    let mut fixture = DirectoryFixture::new().await;
+    fixture.deps.dead_letters = queue_at("http://127.0.0.1:1");
+    fixture.time = Duration::from_secs(5);
     let id = new_id();
     let bodies = [
-        scene.event("user.created", 1, &said(id, "Ann")),
+        fixture.event("user.created", 1, &user_fields(id, "Ann")),
         "[]".to_owned(),
     ];
-    assert_eq!(scene.hears(&bodies).await, [1]);
-    assert!(scene.user(id).await.is_some());
+    assert_eq!(fixture.handle_batch(&bodies).await, [1]);
+    assert!(fixture.user(id).await.is_some());
 }
 
 #[tokio::test]
 async fn what_fails_for_the_moment_comes_again_and_the_rest_is_done() {
     let org = Stack::shared().organization().await;
-    let script = Script::default();
+    let script = FaultScript::default();
     let client = script.client(&org.stack);
-    let mut scene = Scene::over(org, client).await;
-    scene.time = Duration::from_secs(5);
-    let known = scene.org.users[0].id;
+    let mut fixture = DirectoryFixture::over(org, client).await;
+    fixture.time = Duration::from_secs(5);
+    let known = fixture.org.users[0].id;
     let bodies = [
-        scene.event("user.updated", 1, &said(known, "Old")),
+        fixture.event("user.updated", 1, &user_fields(known, "Old")),
         "{".to_owned(),
-        scene.event("user.updated", 2, &said(known, "New")),
+        fixture.event("user.updated", 2, &user_fields(known, "New")),
     ];
-    script.always(&["PutItem"], Fault::Answer(400, "ThrottlingException"));
-    assert_eq!(scene.hears(&bodies).await, [0, 2]);
-    assert_eq!(scene.dead_letters.received().len(), 1);
+    script.always(&["PutItem"], Fault::Respond(400, "ThrottlingException"));
+    assert_eq!(fixture.handle_batch(&bodies).await, [0, 2]);
+    assert_eq!(fixture.dead_letters.received().len(), 1);
 
-    script.always(&["GetItem"], Fault::Silence);
-    assert_eq!(scene.hears(&bodies).await, [0, 2]);
+    script.always(&["GetItem"], Fault::NoResponse);
+    assert_eq!(fixture.handle_batch(&bodies).await, [0, 2]);
 }
 
 #[tokio::test]
 async fn a_lost_answer_or_another_writer_does_no_harm() {
     for lost in [true, false] {
         let org = Stack::shared().organization().await;
-        let script = Script::default();
+        let script = FaultScript::default();
         let client = script.client(&org.stack);
-        let scene = Scene::over(org, client).await;
+        let fixture = DirectoryFixture::over(org, client).await;
         let id = new_id();
         let fault = if lost {
-            Fault::LostToDrop
+            Fault::ResponseDropped
         } else {
-            let (store, org) = (scene.store(), scene.org.id.clone());
-            Fault::After(Arc::new(move || {
+            let (store, org) = (fixture.store(), fixture.org.id.clone());
+            Fault::RunFirst(Arc::new(move || {
                 let (store, org) = (store.clone(), org.clone());
                 Box::pin(async move {
-                    let said = |name: &str| {
+                    let user_fields = |name: &str| {
                         let version = EventVersion {
                             at: Timestamp::from_millis(5),
                             time: None,
@@ -487,18 +487,18 @@ async fn a_lost_answer_or_another_writer_does_no_harm() {
                         (version, user)
                     };
                     store
-                        .hear_of_user(&org, id, &[said("Other")], Timestamp::now())
+                        .hear_of_user(&org, id, &[user_fields("Other")], Timestamp::now())
                         .await
                         .expect("it is written");
                 })
             }))
         };
         script.once(&["PutItem"], fault);
-        scene
-            .hears_well(&[scene.event("user.created", 1, &said(id, "Ann"))])
+        fixture
+            .handle_all(&[fixture.event("user.created", 1, &user_fields(id, "Ann"))])
             .await;
-        assert!(script.is_played());
-        let user = scene.user(id).await.expect("she is there");
+        assert!(script.is_consumed());
+        let user = fixture.user(id).await.expect("she is there");
         assert_eq!(
             (user.name.as_str(), user.role.as_str()),
             ("Ann", if lost { "agent" } else { "manager" })
@@ -508,17 +508,17 @@ async fn a_lost_answer_or_another_writer_does_no_harm() {
 
 #[tokio::test]
 async fn a_changed_profile_is_copied_into_every_membership_and_never_goes_back() {
-    let scene = Scene::new().await;
-    let user = scene.org.users[0].clone();
+    let fixture = DirectoryFixture::new().await;
+    let user = fixture.org.users[0].clone();
     let mut teams = Vec::new();
     for n in 0..3 {
-        let team = scene.org.team(&format!("Team {n}")).await;
-        scene.org.member(&team, &user).await;
+        let team = fixture.org.team(&format!("Team {n}")).await;
+        fixture.org.member(&team, &user).await;
         teams.push(team);
     }
-    let other = scene.itsm_team(&teams[0]).await["updated_at"].clone();
-    scene
-        .hears_well(&[scene.event(
+    let other = fixture.itsm_team(&teams[0]).await["updated_at"].clone();
+    fixture
+        .handle_all(&[fixture.event(
             "user.updated",
             1,
             &json!({
@@ -526,9 +526,9 @@ async fn a_changed_profile_is_copied_into_every_membership_and_never_goes_back()
             }),
         )])
         .await;
-    assert_eq!(scene.copies(user.id).await, 1);
+    assert_eq!(fixture.copies(user.id).await, 1);
     for team in &teams {
-        let team = scene.itsm_team(team).await;
+        let team = fixture.itsm_team(team).await;
         let member = &team["members"][0];
         assert_eq!(
             (
@@ -545,21 +545,21 @@ async fn a_changed_profile_is_copied_into_every_membership_and_never_goes_back()
             ),
         );
     }
-    assert_eq!(scene.itsm_team(&teams[0]).await["updated_at"], other);
+    assert_eq!(fixture.itsm_team(&teams[0]).await["updated_at"], other);
 
     // An older profile, as a job that came late would have read it.
-    scene
+    fixture
         .store()
-        .put_users(&scene.org.id, std::slice::from_ref(&user))
+        .put_users(&fixture.org.id, std::slice::from_ref(&user))
         .await
         .expect("it is written");
-    assert_eq!(scene.copies(user.id).await, 1);
+    assert_eq!(fixture.copies(user.id).await, 1);
     assert_eq!(
-        scene.itsm_team(&teams[0]).await["members"][0]["name"],
+        fixture.itsm_team(&teams[0]).await["members"][0]["name"],
         "Renamed"
     );
     assert_eq!(
-        scene.copies(new_id()).await,
+        fixture.copies(new_id()).await,
         1,
         "nobody has nothing to copy"
     );
@@ -567,10 +567,10 @@ async fn a_changed_profile_is_copied_into_every_membership_and_never_goes_back()
 
 #[tokio::test]
 async fn more_memberships_than_a_page_are_copied_page_by_page() {
-    let scene = Scene::new().await;
-    let user = scene.org.users[0].clone();
+    let fixture = DirectoryFixture::new().await;
+    let user = fixture.org.users[0].clone();
     let teams = futures_util::future::join_all((0..105).map(|n| {
-        let (org, user) = (&scene.org, &user);
+        let (org, user) = (&fixture.org, &user);
         async move {
             let team = org.team(&format!("Team {n}")).await;
             org.member(&team, user).await;
@@ -578,17 +578,17 @@ async fn more_memberships_than_a_page_are_copied_page_by_page() {
         }
     }))
     .await;
-    scene
-        .hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&user)}))])
+    fixture
+        .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&user)}))])
         .await;
     assert_eq!(
-        scene.copies(user.id).await,
+        fixture.copies(user.id).await,
         3,
         "two of memberships, one of leads"
     );
     for team in &teams {
         assert_eq!(
-            scene.itsm_team(team).await["members"][0]["status"],
+            fixture.itsm_team(team).await["members"][0]["status"],
             "inactive"
         );
     }
@@ -596,14 +596,14 @@ async fn more_memberships_than_a_page_are_copied_page_by_page() {
 
 #[tokio::test]
 async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
-    let scene = Scene::new().await;
-    let (user, other) = (scene.org.users[0].clone(), scene.org.users[1].clone());
+    let fixture = DirectoryFixture::new().await;
+    let (user, other) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
     let lead = |lead: &User| json!({"lead_id": bare(lead)});
     let mut teams = Vec::new();
     for (n, who) in [&user, &user, &other].into_iter().enumerate() {
-        let team = scene.org.team(&format!("Team {n}")).await;
+        let team = fixture.org.team(&format!("Team {n}")).await;
         assert_eq!(
-            scene
+            fixture
                 .org
                 .itsm
                 .patch(&format!("/v1/teams/{team}"), lead(who))
@@ -613,30 +613,34 @@ async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
         );
         teams.push(team);
     }
-    scene.org.member(&teams[0], &user).await;
+    fixture.org.member(&teams[0], &user).await;
     let before: Vec<Value> = vec![
-        scene.itsm_team(&teams[0]).await,
-        scene.itsm_team(&teams[2]).await,
+        fixture.itsm_team(&teams[0]).await,
+        fixture.itsm_team(&teams[2]).await,
     ];
 
-    scene
-        .hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&user)}))])
+    fixture
+        .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&user)}))])
         .await;
-    scene.copies(user.id).await;
+    fixture.copies(user.id).await;
     assert_eq!(
-        scene.user(user.id).await.expect("a tombstone stays").status,
+        fixture
+            .user(user.id)
+            .await
+            .expect("a tombstone stays")
+            .status,
         UserStatus::Deleted
     );
     for team in &teams[..2] {
-        assert_eq!(scene.itsm_team(team).await["lead_id"], Value::Null);
+        assert_eq!(fixture.itsm_team(team).await["lead_id"], Value::Null);
     }
-    let after = scene.itsm_team(&teams[0]).await;
+    let after = fixture.itsm_team(&teams[0]).await;
     let id = format!("usr_{}", bare(&user));
     let tombstone = json!({
         "id": id, "name": "Deleted user", "email": "", "role": "agent", "avatar_url": null, "status": "inactive",
     });
     assert_eq!(after["members"], json!([tombstone]));
-    let after_bare = scene
+    let after_bare = fixture
         .org
         .toptickets
         .get(&format!("/v1/teams/{}", teams[0]))
@@ -649,11 +653,11 @@ async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
     );
     assert!(after["updated_at"].as_i64() >= before[0]["updated_at"].as_i64());
     assert_eq!(
-        scene.itsm_team(&teams[2]).await,
+        fixture.itsm_team(&teams[2]).await,
         before[1],
         "who leads another team leads it still"
     );
-    let workload = scene
+    let workload = fixture
         .org
         .itsm
         .get(&format!("/v1/teams/{}/workload", teams[0]))
@@ -664,14 +668,18 @@ async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
     );
 
     // What comes later does not bring them back, and nobody can add them or make them lead.
-    scene
-        .hears_well(&[scene.event("user.updated", 9, &said(user.id, "Back"))])
+    fixture
+        .handle_all(&[fixture.event("user.updated", 9, &user_fields(user.id, "Back"))])
         .await;
     assert_eq!(
-        scene.user(user.id).await.expect("a tombstone stays").status,
+        fixture
+            .user(user.id)
+            .await
+            .expect("a tombstone stays")
+            .status,
         UserStatus::Deleted
     );
-    let added = scene
+    let added = fixture
         .org
         .itsm
         .post(
@@ -687,7 +695,7 @@ async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
         (422, &json!("user_id")),
         "{added}"
     );
-    let led = scene
+    let led = fixture
         .org
         .itsm
         .patch(&format!("/v1/teams/{}", teams[1]), lead(&user))
@@ -697,7 +705,7 @@ async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
         (422, &json!("lead_id")),
         "{led}"
     );
-    let added = scene
+    let added = fixture
         .org
         .toptickets
         .post(
@@ -745,15 +753,15 @@ async fn an_organization_begins_with_its_first_key_or_import() {
 }
 
 /// Table and endpoint of the scene, for the operator's commands.
-fn target(scene: &Scene) -> Target {
+fn target(fixture: &DirectoryFixture) -> Target {
     Target {
-        table: scene.org.stack.table.clone(),
-        endpoint_url: Some(scene.org.stack.dynamodb_url.parse().expect("a URL")),
+        table: fixture.org.stack.table.clone(),
+        endpoint_url: Some(fixture.org.stack.dynamodb_url.parse().expect("a URL")),
     }
 }
 
 /// Runs `muster users import` on a file of these users, each with the name `Imported`.
-async fn imports(scene: &Scene, users: &[&User]) -> Result<(), String> {
+async fn imports(fixture: &DirectoryFixture, users: &[&User]) -> Result<(), String> {
     let line = |user: &&User| {
         json!({"id": bare(user), "name": "Imported", "email": "i@acme.example"}).to_string()
     };
@@ -761,10 +769,10 @@ async fn imports(scene: &Scene, users: &[&User]) -> Result<(), String> {
     std::fs::write(&file, users.iter().map(line).collect::<Vec<_>>().join("\n"))
         .expect("a file can be written");
     let arguments = UsersImport {
-        organization: scene.org.id.clone(),
+        organization: fixture.org.id.clone(),
         file: file.clone(),
         ignore_unknown: false,
-        target: target(scene),
+        target: target(fixture),
     };
     let outcome = import(arguments).await;
     std::fs::remove_file(file).expect("it is there");
@@ -772,26 +780,26 @@ async fn imports(scene: &Scene, users: &[&User]) -> Result<(), String> {
 }
 
 /// Runs `muster users erase` on one user.
-async fn erases(scene: &Scene, user: UserId) {
+async fn erases(fixture: &DirectoryFixture, user: UserId) {
     let arguments = UsersErase {
-        organization: scene.org.id.clone(),
+        organization: fixture.org.id.clone(),
         users: vec![user],
-        target: target(scene),
+        target: target(fixture),
     };
     erase(arguments).await.expect("the user is erased");
 }
 
 #[tokio::test]
 async fn import_of_a_deleted_user_changes_nothing_and_succeeds() {
-    let scene = Scene::new().await;
-    let (late, gone) = (scene.org.users[0].clone(), scene.org.users[1].clone());
-    scene
-        .hears_well(&[scene.event("user.deleted", 1, &json!({"id": bare(&gone)}))])
+    let fixture = DirectoryFixture::new().await;
+    let (late, gone) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
+    fixture
+        .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&gone)}))])
         .await;
-    let tombstone = scene.user(gone.id).await;
-    assert_eq!(imports(&scene, &[&late, &gone]).await, Ok(()));
-    assert_eq!(scene.user(gone.id).await, tombstone);
-    let imported = scene.user(late.id).await.expect("they are there");
+    let tombstone = fixture.user(gone.id).await;
+    assert_eq!(imports(&fixture, &[&late, &gone]).await, Ok(()));
+    assert_eq!(fixture.user(gone.id).await, tombstone);
+    let imported = fixture.user(late.id).await.expect("they are there");
     assert_eq!(
         (imported.name.as_str(), imported.status),
         ("Imported", UserStatus::Active)
@@ -799,53 +807,53 @@ async fn import_of_a_deleted_user_changes_nothing_and_succeeds() {
 
     // An event from before the import is late; one that is ahead of our clock is later than the
     // next import.
-    scene
-        .hears_well(&[scene.event("user.updated", 9, &said(late.id, "Late"))])
+    fixture
+        .handle_all(&[fixture.event("user.updated", 9, &user_fields(late.id, "Late"))])
         .await;
-    assert_eq!(scene.user(late.id).await, Some(imported));
+    assert_eq!(fixture.user(late.id).await, Some(imported));
     let ahead = Timestamp::now().secs() + 200 - 1_736_064_000;
-    scene
-        .hears_well(&[scene.event("user.updated", ahead, &said(late.id, "Ahead"))])
+    fixture
+        .handle_all(&[fixture.event("user.updated", ahead, &user_fields(late.id, "Ahead"))])
         .await;
-    let refused = imports(&scene, &[&late, &gone])
+    let refused = imports(&fixture, &[&late, &gone])
         .await
         .expect_err("a line is left out");
     assert!(refused.starts_with("1 lines were left out"), "{refused}");
     assert_eq!(
-        scene.user(late.id).await.expect("they are there").name,
+        fixture.user(late.id).await.expect("they are there").name,
         "Ahead"
     );
 }
 
 #[tokio::test]
 async fn erase_makes_the_tombstone_of_known_and_unknown_users() {
-    let scene = Scene::new().await;
-    let (known, unknown) = (scene.org.users[0].clone(), new_id());
-    let team = scene.org.team("Team").await;
-    scene.org.member(&team, &known).await;
+    let fixture = DirectoryFixture::new().await;
+    let (known, unknown) = (fixture.org.users[0].clone(), new_id());
+    let team = fixture.org.team("Team").await;
+    fixture.org.member(&team, &known).await;
     for id in [known.id, unknown] {
-        erases(&scene, id).await;
-        let first = scene.user(id).await.expect("a tombstone is there");
+        erases(&fixture, id).await;
+        let first = fixture.user(id).await.expect("a tombstone is there");
         assert_eq!(first, User::tombstone(id, first.version));
-        scene
-            .hears_well(&[scene.event("user.created", 1, &said(id, "Back"))])
+        fixture
+            .handle_all(&[fixture.event("user.created", 1, &user_fields(id, "Back"))])
             .await;
         assert_eq!(
-            scene.user(id).await.as_ref(),
+            fixture.user(id).await.as_ref(),
             Some(&first),
             "events change nothing"
         );
-        erases(&scene, id).await;
-        let second = scene.user(id).await.expect("a tombstone is there");
+        erases(&fixture, id).await;
+        let second = fixture.user(id).await.expect("a tombstone is there");
         assert!(
             second.version > first.version,
             "a new version starts the copy again"
         );
         assert_eq!(second, User::tombstone(id, second.version));
     }
-    scene.copies(known.id).await;
+    fixture.copies(known.id).await;
     assert_eq!(
-        scene.itsm_team(&team).await["members"][0]["name"],
+        fixture.itsm_team(&team).await["members"][0]["name"],
         "Deleted user"
     );
 
@@ -853,7 +861,7 @@ async fn erase_makes_the_tombstone_of_known_and_unknown_users() {
     let misspelt = UsersErase {
         organization,
         users: vec![unknown],
-        target: target(&scene),
+        target: target(&fixture),
     };
     let error = erase(misspelt)
         .await
@@ -868,13 +876,13 @@ async fn erase_makes_the_tombstone_of_known_and_unknown_users() {
 /// A former member has counters without a profile, so copies and erasure have nothing to do there.
 #[tokio::test]
 async fn former_member_has_no_profile_and_returns_with_the_latest() {
-    let scene = Scene::new().await;
-    let user = scene.org.users[0].clone();
-    let team = scene.org.team("Team").await;
-    scene.org.member(&team, &user).await;
+    let fixture = DirectoryFixture::new().await;
+    let user = fixture.org.users[0].clone();
+    let team = fixture.org.team("Team").await;
+    fixture.org.member(&team, &user).await;
     let member = format!("/v1/teams/{team}/members/{}", bare(&user));
-    assert_eq!(scene.org.itsm.delete(&member).await.status, 204);
-    let contents = RawTable::of(&scene.org).contents().await;
+    assert_eq!(fixture.org.itsm.delete(&member).await.status, 204);
+    let contents = RawTable::of(&fixture.org).contents().await;
     assert_eq!((contents.memberships.len(), contents.pasts.len()), (0, 1));
     let left = contents.pasts[0].item.clone();
     let mut attributes: Vec<_> = left.keys().map(String::as_str).collect();
@@ -891,16 +899,16 @@ async fn former_member_has_no_profile_and_returns_with_the_latest() {
     ];
     assert_eq!(attributes, counters);
 
-    scene
-        .hears_well(&[scene.event("user.updated", 1, &said(user.id, "Renamed"))])
+    fixture
+        .handle_all(&[fixture.event("user.updated", 1, &user_fields(user.id, "Renamed"))])
         .await;
-    scene.copies(user.id).await;
+    fixture.copies(user.id).await;
     assert_eq!(
-        RawTable::of(&scene.org).contents().await.pasts[0].item,
+        RawTable::of(&fixture.org).contents().await.pasts[0].item,
         left
     );
-    scene.org.member(&team, &user).await;
-    let contents = RawTable::of(&scene.org).contents().await;
+    fixture.org.member(&team, &user).await;
+    let contents = RawTable::of(&fixture.org).contents().await;
     assert_eq!((contents.memberships.len(), contents.pasts.len()), (1, 0));
     assert_eq!(
         text(&contents.memberships[0].item, "name"),
@@ -913,15 +921,18 @@ async fn former_member_has_no_profile_and_returns_with_the_latest() {
 /// transaction.
 #[tokio::test]
 async fn copy_of_another_status_moves_eligible_of_each_team() {
-    let scene = Scene::new().await;
-    let user = scene.org.users[0].clone();
-    let [one, another] = [scene.org.team("One").await, scene.org.team("Another").await];
+    let fixture = DirectoryFixture::new().await;
+    let user = fixture.org.users[0].clone();
+    let [one, another] = [
+        fixture.org.team("One").await,
+        fixture.org.team("Another").await,
+    ];
     for team in [&one, &another] {
-        scene.org.member(team, &user).await;
-        scene.org.member(team, &scene.org.users[1]).await;
+        fixture.org.member(team, &user).await;
+        fixture.org.member(team, &fixture.org.users[1]).await;
     }
     let eligible = async || {
-        let contents = RawTable::of(&scene.org).contents().await;
+        let contents = RawTable::of(&fixture.org).contents().await;
         contents.assert_sound();
         [&one, &another].map(|team| number(&contents.loads[team], "eligible"))
     };
@@ -935,16 +946,16 @@ async fn copy_of_another_status_moves_eligible_of_each_team() {
         (5, "active", 2),
         (6, "inactive", 1),
     ] {
-        let mut profile = said(user.id, &format!("Name {at}"));
+        let mut profile = user_fields(user.id, &format!("Name {at}"));
         profile["status"] = json!(status);
-        scene
-            .hears_well(&[scene.event("user.updated", at, &profile)])
+        fixture
+            .handle_all(&[fixture.event("user.updated", at, &profile)])
             .await;
         // A copy that is repeated changes nothing.
-        scene.copies(user.id).await;
-        scene.copies(user.id).await;
+        fixture.copies(user.id).await;
+        fixture.copies(user.id).await;
         assert_eq!(eligible().await, [expected; 2], "{status} at {at}");
-        let shown = scene.itsm_team(&one).await;
+        let shown = fixture.itsm_team(&one).await;
         let member = shown["members"]
             .as_array()
             .and_then(|members| members.iter().find(|m| m["id"] == bare_itsm(&user)));
@@ -955,7 +966,7 @@ async fn copy_of_another_status_moves_eligible_of_each_team() {
     }
     // An inactive member who leaves does not count, and who is deleted is not eligible.
     assert_eq!(
-        scene
+        fixture
             .org
             .itsm
             .delete(&format!("/v1/teams/{one}/members/{}", bare(&user)))
@@ -963,10 +974,14 @@ async fn copy_of_another_status_moves_eligible_of_each_team() {
             .status,
         204
     );
-    scene
-        .hears_well(&[scene.event("user.deleted", 7, &json!({"id": bare(&scene.org.users[1])}))])
+    fixture
+        .handle_all(&[fixture.event(
+            "user.deleted",
+            7,
+            &json!({"id": bare(&fixture.org.users[1])}),
+        )])
         .await;
-    scene.copies(scene.org.users[1].id).await;
+    fixture.copies(fixture.org.users[1].id).await;
     assert_eq!(eligible().await, [0, 0]);
 }
 

@@ -26,15 +26,15 @@ use tokio::{
 use crate::support::{
     Answer, Organization, Stack,
     direct::{self, Invocation},
-    faulty::{Fault, Hook, INTERNALS, READS, Script, WRITES},
+    fault_injection::{Fault, FaultScript, Hook, INTERNALS, READS, WRITES},
     n,
     table::{Table, assert_sound, number, text},
-    tickets::assigned,
+    ticket_items::assigned,
 };
 
 /// An organization with one team, which user 1 leads. Where they are needed, users 0 and 1 are in
 /// it, and 2 has left it.
-struct World {
+struct FaultFixture {
     org: Organization,
     table: Table,
     team: String,
@@ -58,15 +58,15 @@ async fn stack() -> Stack {
     stack
 }
 
-impl World {
+impl FaultFixture {
     /// One for any write.
     async fn new() -> Self {
-        let world = Self::with(&[(0, "member"), (1, "lead"), (2, "gone")]).await;
-        world
+        let fixture = Self::with(&[(0, "member"), (1, "lead"), (2, "gone")]).await;
+        fixture
             .org
-            .put_ticket("TKT-1", &assigned(&world.team, &world.org.users[0], 1))
+            .put_ticket("TKT-1", &assigned(&fixture.team, &fixture.org.users[0], 1))
             .await;
-        world
+        fixture
     }
 
     /// One with no more than this write needs: setting up is most of what these tests do.
@@ -82,7 +82,7 @@ impl World {
 
     async fn with(users: &[(usize, &str)]) -> Self {
         let org = stack().await.organization().await;
-        let deps = direct::deps(&org.stack, Script::default().client(&org.stack));
+        let deps = direct::deps(&org.stack, FaultScript::default().client(&org.stack));
         let (bare, itsm) = (org.toptickets.token(), org.itsm.token());
         let call = async |token: &str, method: Method, target: &str, body: Value| {
             let answer = Invocation::new(token, method, target, Some(body))
@@ -134,7 +134,7 @@ impl World {
         }
     }
 
-    fn deps(&self, script: &Script) -> Deps {
+    fn deps(&self, script: &FaultScript) -> Deps {
         Deps {
             keys: Arc::clone(&self.keys),
             ..direct::deps(&self.org.stack, script.client(&self.org.stack))
@@ -274,8 +274,8 @@ impl Write {
         (Self::AddOnce, Itsm),
     ];
 
-    fn invocation(self, world: &World, contract: Contract) -> Invocation {
-        let (team, user) = (world.team_path(), |n| world.user(n));
+    fn invocation(self, fixture: &FaultFixture, contract: Contract) -> Invocation {
+        let (team, user) = (fixture.team_path(), |n| fixture.user(n));
         let members = format!("{team}/members");
         let (method, target, body) = match self {
             Self::Create | Self::CreateOnce => (
@@ -329,7 +329,7 @@ impl Write {
             ),
         };
         let body = Some(body).filter(|body| !body.is_null());
-        let invocation = Invocation::new(world.token(contract), method, target, body);
+        let invocation = Invocation::new(fixture.token(contract), method, target, body);
         match self {
             // The version of a team that was just created, and of one whose roster was filled.
             Self::DescribeIf | Self::DeleteIf => invocation.with("if-match", "\"1\", \"5\""),
@@ -361,8 +361,8 @@ impl Write {
     }
 
     /// What it does, done once.
-    fn apply(self, world: &World, mut state: State) -> State {
-        let user = |n| world.user(n);
+    fn apply(self, fixture: &FaultFixture, mut state: State) -> State {
+        let user = |n| fixture.user(n);
         let moves = !matches!(
             self,
             Self::Create
@@ -466,31 +466,31 @@ impl Write {
                 Fault::Canceled("ThrottlingError"),
                 Fault::Canceled("ProvisionedThroughputExceeded"),
             ];
-            let under_way = Fault::Answer(400, "TransactionInProgressException");
+            let under_way = Fault::Respond(400, "TransactionInProgressException");
             (
                 Fault::Canceled("TransactionConflict"),
                 canceled.into_iter().chain([under_way]).collect(),
             )
         } else {
             (
-                Fault::Answer(400, "TransactionConflictException"),
+                Fault::Respond(400, "TransactionConflictException"),
                 Vec::new(),
             )
         };
         let hard = vec![
             conflict,
-            Fault::Dropped,
-            Fault::LostToError,
-            Fault::LostToDrop,
-            Fault::LostInPart,
+            Fault::ConnectionClosed,
+            Fault::ResponseReplaced,
+            Fault::ResponseDropped,
+            Fault::ResponseTruncated,
         ];
         let mut plain = vec![
-            Fault::Answer(400, "ThrottlingException"),
-            Fault::Answer(400, "ProvisionedThroughputExceededException"),
-            Fault::Answer(400, "RequestLimitExceeded"),
-            Fault::Answer(500, "InternalServerError"),
-            Fault::Answer(503, "ServiceUnavailable"),
-            Fault::Refused,
+            Fault::Respond(400, "ThrottlingException"),
+            Fault::Respond(400, "ProvisionedThroughputExceededException"),
+            Fault::Respond(400, "RequestLimitExceeded"),
+            Fault::Respond(500, "InternalServerError"),
+            Fault::Respond(503, "ServiceUnavailable"),
+            Fault::ConnectionRefused,
         ];
         plain.extend(of_its_own);
         (hard, plain)
@@ -499,15 +499,15 @@ impl Write {
 
 /// What no other attempt would change.
 const FINAL_FAULTS: [Fault; 4] = [
-    Fault::Answer(400, "AccessDeniedException"),
-    Fault::Answer(400, "ResourceNotFoundException"),
-    Fault::Answer(400, "ValidationException"),
-    Fault::Answer(400, "UnrecognizedClientException"),
+    Fault::Respond(400, "AccessDeniedException"),
+    Fault::Respond(400, "ResourceNotFoundException"),
+    Fault::Respond(400, "ValidationException"),
+    Fault::Respond(400, "UnrecognizedClientException"),
 ];
 
 /// Every way to read something.
-fn reads(world: &World) -> Vec<(Contract, String)> {
-    let team = world.team_path();
+fn reads(fixture: &FaultFixture) -> Vec<(Contract, String)> {
+    let team = fixture.team_path();
     let mut reads = vec![
         (Itsm, format!("{team}/workload")),
         (Itsm, "/v1/teams?search=e".to_owned()),
@@ -600,22 +600,22 @@ async fn a_write_survives_any_one_fault_and_happens_once() {
         });
     each(cases, async |(write, contract, fault)| {
         let what = format!("{write:?} under {contract:?}, {fault:?}");
-        let (world, script) = (World::of(write).await, Script::default());
-        let expected = write.apply(&world, world.state().await);
+        let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
+        let expected = write.apply(&fixture, fixture.state().await);
         script.once(WRITES, fault);
         let answer = write
-            .invocation(&world, contract)
-            .call(&world.deps(&script))
+            .invocation(&fixture, contract)
+            .call(&fixture.deps(&script))
             .await;
         assert_eq!(answer.status, write.status(), "{what}: {answer}");
-        assert!(script.is_played(), "{what}");
+        assert!(script.is_consumed(), "{what}");
         assert_eq!(script.calls(WRITES), 2, "{what}");
         assert_eq!(
             answer.header("etag"),
             write.etag(contract, &expected),
             "{what}"
         );
-        assert_eq!(world.state().await, expected, "{what}");
+        assert_eq!(fixture.state().await, expected, "{what}");
     })
     .await;
 }
@@ -625,28 +625,28 @@ async fn a_write_survives_any_one_fault_and_happens_once() {
 async fn a_write_whose_answer_is_lost_again_and_again_happens_once() {
     each(Write::ALL, async |(write, contract)| {
         let what = format!("{write:?} under {contract:?}");
-        let (world, script) = (World::of(write).await, Script::default());
-        let expected = write.apply(&world, world.state().await);
+        let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
+        let expected = write.apply(&fixture, fixture.state().await);
         for fault in [
-            Fault::LostToDrop,
-            Fault::LostToError,
-            Fault::LostInPart,
-            Fault::Dropped,
+            Fault::ResponseDropped,
+            Fault::ResponseReplaced,
+            Fault::ResponseTruncated,
+            Fault::ConnectionClosed,
         ] {
             script.once(WRITES, fault);
         }
         let answer = write
-            .invocation(&world, contract)
-            .call(&world.deps(&script))
+            .invocation(&fixture, contract)
+            .call(&fixture.deps(&script))
             .await;
         assert_eq!(answer.status, write.status(), "{what}: {answer}");
-        assert!(script.is_played(), "{what}");
+        assert!(script.is_consumed(), "{what}");
         assert_eq!(
             answer.header("etag"),
             write.etag(contract, &expected),
             "{what}"
         );
-        assert_eq!(world.state().await, expected, "{what}");
+        assert_eq!(fixture.state().await, expected, "{what}");
     })
     .await;
 }
@@ -658,7 +658,7 @@ async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
         .enumerate()
         .flat_map(|(n, (write, contract))| {
             let (hard, plain) = write.transient_faults();
-            let faults = hard.into_iter().chain(plain).chain([Fault::Silence]);
+            let faults = hard.into_iter().chain(plain).chain([Fault::NoResponse]);
             faults
                 .skip(n % 5)
                 .step_by(5)
@@ -666,25 +666,26 @@ async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
         });
     each(cases, async |(write, contract, fault)| {
         let what = format!("{write:?} under {contract:?}, {fault:?}");
-        let (world, script) = (World::of(write).await, Script::default());
-        let before = world.state().await;
+        let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
+        let before = fixture.state().await;
         script.always(WRITES, fault.clone());
         let invocation = Invocation {
             time: SHORT,
-            ..write.invocation(&world, contract)
+            ..write.invocation(&fixture, contract)
         };
-        let answer = call_in_time(&invocation, &world.deps(&script)).await;
+        let answer = call_in_time(&invocation, &fixture.deps(&script)).await;
         assert_failed(&answer, contract, 503, &what);
-        if !matches!(fault, Fault::Silence) {
+        if !matches!(fault, Fault::NoResponse) {
             assert!(script.calls(WRITES) > 1, "{what}: tried again");
         }
-        let after = world.state().await;
+        let after = fixture.state().await;
         // A last attempt may have been given up before it came to anything.
         let lost = matches!(
             fault,
-            Fault::LostToError | Fault::LostToDrop | Fault::LostInPart
+            Fault::ResponseReplaced | Fault::ResponseDropped | Fault::ResponseTruncated
         );
-        let at_most_once = after == before || lost && after == write.apply(&world, before.clone());
+        let at_most_once =
+            after == before || lost && after == write.apply(&fixture, before.clone());
         assert!(at_most_once, "{what}: {after:?}, before {before:?}");
     })
     .await;
@@ -703,49 +704,51 @@ async fn a_final_fault_is_answered_at_once_and_without_internals() {
     });
     each(cases, async |(write, contract, fault)| {
         let what = format!("{write:?} under {contract:?}, {fault:?}");
-        let (world, script) = (World::of(write).await, Script::default());
-        let before = world.state().await;
+        let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
+        let before = fixture.state().await;
         script.always(WRITES, fault);
         let answer = write
-            .invocation(&world, contract)
-            .call(&world.deps(&script))
+            .invocation(&fixture, contract)
+            .call(&fixture.deps(&script))
             .await;
         assert_failed(&answer, contract, 500, &what);
         assert_eq!(script.calls(WRITES), 1, "{what}");
-        assert_eq!(world.state().await, before, "{what}");
+        assert_eq!(fixture.state().await, before, "{what}");
     })
     .await;
 }
 
 /// What a read can fail with that another attempt may change.
 const READ_FAULTS: [Fault; 6] = [
-    Fault::Answer(400, "ThrottlingException"),
-    Fault::Answer(400, "ProvisionedThroughputExceededException"),
-    Fault::Answer(500, "InternalServerError"),
-    Fault::Dropped,
-    Fault::LostToDrop,
-    Fault::LostInPart,
+    Fault::Respond(400, "ThrottlingException"),
+    Fault::Respond(400, "ProvisionedThroughputExceededException"),
+    Fault::Respond(500, "InternalServerError"),
+    Fault::ConnectionClosed,
+    Fault::ResponseDropped,
+    Fault::ResponseTruncated,
 ];
 
 #[tokio::test]
 async fn a_read_is_tried_again() {
-    let world = World::new().await;
-    let cases = reads(&world)
+    let fixture = FaultFixture::new().await;
+    let cases = reads(&fixture)
         .into_iter()
         .flat_map(|read| READ_FAULTS.map(|fault| (read.clone(), fault)));
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
-        let invocation = Invocation::new(world.token(contract), Method::GET, &*target, None);
-        let expected = invocation.call(&world.deps(&Script::default())).await;
+        let invocation = Invocation::new(fixture.token(contract), Method::GET, &*target, None);
+        let expected = invocation
+            .call(&fixture.deps(&FaultScript::default()))
+            .await;
         assert_eq!(expected.status, 200, "{what}: {expected}");
         // Each read on its own; by a key that is not in memory, that of the key too.
-        let (warm, cold) = (Script::default(), Script::default());
-        invocation.call(&world.deps(&warm)).await;
+        let (warm, cold) = (FaultScript::default(), FaultScript::default());
+        invocation.call(&fixture.deps(&warm)).await;
         for nth in 0..warm.calls(READS) {
-            let script = Script::default();
+            let script = FaultScript::default();
             script.nth(READS, nth, fault.clone());
-            let answer = invocation.call(&world.deps(&script)).await;
-            assert!(script.is_played(), "{what}");
+            let answer = invocation.call(&fixture.deps(&script)).await;
+            assert!(script.is_consumed(), "{what}");
             let same = answer.json == expected.json || target.ends_with("/workload");
             assert!(
                 answer.status == 200 && same,
@@ -755,42 +758,49 @@ async fn a_read_is_tried_again() {
         cold.once(&["GetItem"], fault.clone());
         let answer = invocation
             .call(&direct::deps(
-                &world.org.stack,
-                cold.client(&world.org.stack),
+                &fixture.org.stack,
+                cold.client(&fixture.org.stack),
             ))
             .await;
-        assert!(cold.is_played() && answer.status == 200, "{what}: {answer}");
+        assert!(
+            cold.is_consumed() && answer.status == 200,
+            "{what}: {answer}"
+        );
     })
     .await;
 }
 
 #[tokio::test]
 async fn what_the_table_puts_off_is_read_again_until_the_time_is_up() {
-    let world = World::new().await;
-    world
+    let fixture = FaultFixture::new().await;
+    fixture
         .org
-        .set_load(&world.team, &[("open_tickets", n(1))])
+        .set_load(&fixture.team, &[("open_tickets", n(1))])
         .await;
     for contract in Contract::ALL {
-        let target = format!("{}/assignments", world.team_path());
-        let invocation = Invocation::new(world.token(contract), Method::GET, target, None);
-        let (fine, once, always) = (Script::default(), Script::default(), Script::default());
-        let expected = invocation.call(&world.deps(&fine)).await;
-        once.once(&["BatchGetItem"], Fault::PutOff);
-        let answer = invocation.call(&world.deps(&once)).await;
+        let target = format!("{}/assignments", fixture.team_path());
+        let invocation = Invocation::new(fixture.token(contract), Method::GET, target, None);
+        let (fine, once, always) = (
+            FaultScript::default(),
+            FaultScript::default(),
+            FaultScript::default(),
+        );
+        let expected = invocation.call(&fixture.deps(&fine)).await;
+        once.once(&["BatchGetItem"], Fault::Unprocessed);
+        let answer = invocation.call(&fixture.deps(&once)).await;
         assert_eq!(
             (once.calls(&["BatchGetItem"]), &answer.json),
             (2, &expected.json),
             "{answer}"
         );
         assert!(answer.text.contains("TKT-1"), "{answer}");
-        always.always(&["BatchGetItem"], Fault::PutOff);
+        always.always(&["BatchGetItem"], Fault::Unprocessed);
         let short = Invocation {
             time: SHORT,
             ..invocation
         };
         assert_failed(
-            &call_in_time(&short, &world.deps(&always)).await,
+            &call_in_time(&short, &fixture.deps(&always)).await,
             contract,
             503,
             "put off for ever",
@@ -816,47 +826,47 @@ async fn a_write_whose_reads_fail_once_happens_once() {
         .into_iter()
         .flat_map(|write| (0..4).map(move |nth| (write, nth)));
     each(cases, async |(write, nth)| {
-        let (world, script) = (World::of(write).await, Script::default());
-        let expected = write.apply(&world, world.state().await);
+        let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
+        let expected = write.apply(&fixture, fixture.state().await);
         script.nth(READS, nth, READ_FAULTS[nth].clone());
         let answer = write
-            .invocation(&world, Itsm)
-            .call(&world.deps(&script))
+            .invocation(&fixture, Itsm)
+            .call(&fixture.deps(&script))
             .await;
         assert_eq!(answer.status, write.status(), "{write:?}: {answer}");
-        assert_eq!(world.state().await, expected, "{write:?}");
+        assert_eq!(fixture.state().await, expected, "{write:?}");
     })
     .await;
 }
 
 #[tokio::test]
 async fn reads_of_a_table_that_never_recovers_end_in_time() {
-    let world = World::new().await;
-    let cases = reads(&world).into_iter().flat_map(|read| {
+    let fixture = FaultFixture::new().await;
+    let cases = reads(&fixture).into_iter().flat_map(|read| {
         let faults = [
             READ_FAULTS[0].clone(),
             READ_FAULTS[2].clone(),
-            Fault::Dropped,
-            Fault::Silence,
+            Fault::ConnectionClosed,
+            Fault::NoResponse,
         ];
         faults.map(|fault| (read.clone(), fault))
     });
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
-        let script = Script::default();
+        let script = FaultScript::default();
         script.always(READS, fault);
         let invocation = Invocation {
             time: SHORT,
-            ..Invocation::new(world.token(contract), Method::GET, &*target, None)
+            ..Invocation::new(fixture.token(contract), Method::GET, &*target, None)
         };
         assert_failed(
-            &call_in_time(&invocation, &world.deps(&script)).await,
+            &call_in_time(&invocation, &fixture.deps(&script)).await,
             contract,
             503,
             &what,
         );
         // The first to fail is the key's read, where the key is not in memory.
-        let cold = direct::deps(&world.org.stack, script.client(&world.org.stack));
+        let cold = direct::deps(&fixture.org.stack, script.client(&fixture.org.stack));
         assert_failed(
             &call_in_time(&invocation, &cold).await,
             contract,
@@ -869,18 +879,18 @@ async fn reads_of_a_table_that_never_recovers_end_in_time() {
 
 #[tokio::test]
 async fn a_final_fault_of_a_read_is_answered_at_once() {
-    let world = World::new().await;
-    let cases = reads(&world)
+    let fixture = FaultFixture::new().await;
+    let cases = reads(&fixture)
         .into_iter()
         .flat_map(|read| FINAL_FAULTS.map(|fault| (read.clone(), fault)));
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
-        let invocation = Invocation::new(world.token(contract), Method::GET, &*target, None);
-        let (all, fine) = (Script::default(), Script::default());
+        let invocation = Invocation::new(fixture.token(contract), Method::GET, &*target, None);
+        let (all, fine) = (FaultScript::default(), FaultScript::default());
         all.always(READS, fault);
-        invocation.call(&world.deps(&fine)).await;
+        invocation.call(&fixture.deps(&fine)).await;
         assert_failed(
-            &invocation.call(&world.deps(&all)).await,
+            &invocation.call(&fixture.deps(&all)).await,
             contract,
             500,
             &what,
@@ -889,7 +899,7 @@ async fn a_final_fault_of_a_read_is_answered_at_once() {
             all.calls(READS) <= fine.calls(READS),
             "{what}: no call is made again"
         );
-        let cold = direct::deps(&world.org.stack, all.client(&world.org.stack));
+        let cold = direct::deps(&fixture.org.stack, all.client(&fixture.org.stack));
         assert_failed(&invocation.call(&cold).await, contract, 500, &what);
     })
     .await;
@@ -897,28 +907,33 @@ async fn a_final_fault_of_a_read_is_answered_at_once() {
 
 #[tokio::test]
 async fn a_function_that_has_no_time_left_says_so() {
-    let world = World::new().await;
+    let fixture = FaultFixture::new().await;
     for contract in Contract::ALL {
-        let before = world.state().await;
+        let before = fixture.state().await;
         let invocation = Invocation {
             time: Duration::from_millis(400),
-            ..Invocation::new(world.token(contract), Method::GET, world.team_path(), None)
+            ..Invocation::new(
+                fixture.token(contract),
+                Method::GET,
+                fixture.team_path(),
+                None,
+            )
         };
-        let script = Script::default();
-        script.always(READS, Fault::Silence);
+        let script = FaultScript::default();
+        script.always(READS, Fault::NoResponse);
         assert_failed(
-            &invocation.call(&world.deps(&script)).await,
+            &invocation.call(&fixture.deps(&script)).await,
             contract,
             503,
             "no time",
         );
-        assert_eq!(world.state().await, before);
+        assert_eq!(fixture.state().await, before);
     }
 }
 
 /// Something that another client does over ITSM, to happen in between.
-fn meanwhile(world: &World, method: Method, target: String, body: Value) -> Hook {
-    let client = world.org.itsm.clone();
+fn meanwhile(fixture: &FaultFixture, method: Method, target: String, body: Value) -> Hook {
+    let client = fixture.org.itsm.clone();
     Arc::new(move || {
         let request = client.request(method.clone(), &target).json(&body);
         Box::pin(async move {
@@ -930,28 +945,32 @@ fn meanwhile(world: &World, method: Method, target: String, body: Value) -> Hook
 
 /// A request between whose reads and whose writing something happened.
 struct Raced {
-    world: World,
+    fixture: FaultFixture,
     before: State,
     answer: Answer,
     after: State,
 }
 
 /// Makes a write, with something in between; both contracts, one after the other.
-async fn raced(write: Write, between: impl Fn(&World) -> Hook, then: impl Fn(Contract, Raced)) {
+async fn raced(
+    write: Write,
+    between: impl Fn(&FaultFixture) -> Hook,
+    then: impl Fn(Contract, Raced),
+) {
     for (_, contract) in Write::ALL.into_iter().filter(|(one, _)| *one == write) {
-        let (world, script) = (World::new().await, Script::default());
-        let before = world.state().await;
-        script.once(WRITES, Fault::After(between(&world)));
+        let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
+        let before = fixture.state().await;
+        script.once(WRITES, Fault::RunFirst(between(&fixture)));
         let answer = write
-            .invocation(&world, contract)
-            .call(&world.deps(&script))
+            .invocation(&fixture, contract)
+            .call(&fixture.deps(&script))
             .await;
-        assert!(script.is_played());
-        let after = world.state().await;
+        assert!(script.is_consumed());
+        let after = fixture.state().await;
         then(
             contract,
             Raced {
-                world,
+                fixture,
                 before,
                 answer,
                 after,
@@ -970,11 +989,11 @@ fn conflict(contract: Contract) -> u16 {
 
 #[tokio::test]
 async fn a_rename_keeps_what_was_described_in_between() {
-    let describe = |world: &World| {
+    let describe = |fixture: &FaultFixture| {
         meanwhile(
-            world,
+            fixture,
             Method::PATCH,
-            world.team_path(),
+            fixture.team_path(),
             json!({ "description": "New", "queue_strategy": "least_busy" }),
         )
     };
@@ -983,7 +1002,7 @@ async fn a_rename_keeps_what_was_described_in_between() {
         describe,
         |_,
          Raced {
-             world,
+             fixture,
              before,
              answer,
              after,
@@ -991,7 +1010,7 @@ async fn a_rename_keeps_what_was_described_in_between() {
             assert_eq!(answer.status, 200, "{answer}");
             assert_eq!(
                 after,
-                Write::Rename.apply(&world, Write::Describe.apply(&world, before))
+                Write::Rename.apply(&fixture, Write::Describe.apply(&fixture, before))
             );
         },
     )
@@ -1001,7 +1020,7 @@ async fn a_rename_keeps_what_was_described_in_between() {
         describe,
         |_,
          Raced {
-             world,
+             fixture,
              before,
              answer,
              after,
@@ -1009,7 +1028,7 @@ async fn a_rename_keeps_what_was_described_in_between() {
             assert_eq!(answer.status, 200, "{answer}");
             assert_eq!(
                 after,
-                Write::Lead.apply(&world, Write::Describe.apply(&world, before))
+                Write::Lead.apply(&fixture, Write::Describe.apply(&fixture, before))
             );
         },
     )
@@ -1019,12 +1038,12 @@ async fn a_rename_keeps_what_was_described_in_between() {
 /// Whoever read the version that was asked for is no better off than whoever asked.
 #[tokio::test]
 async fn a_team_changed_in_between_is_no_longer_of_its_version() {
-    let describe = |world: &World| {
+    let describe = |fixture: &FaultFixture| {
         meanwhile(
-            world,
+            fixture,
             Method::PATCH,
-            world.team_path(),
-            json!({ "description": "New", "lead_id": world.user(3) }),
+            fixture.team_path(),
+            json!({ "description": "New", "lead_id": fixture.user(3) }),
         )
     };
     for write in [Write::DescribeIf, Write::DeleteIf] {
@@ -1033,7 +1052,7 @@ async fn a_team_changed_in_between_is_no_longer_of_its_version() {
             describe,
             |contract,
              Raced {
-                 world,
+                 fixture,
                  before,
                  answer,
                  after,
@@ -1043,8 +1062,8 @@ async fn a_team_changed_in_between_is_no_longer_of_its_version() {
                     (412, ""),
                     "{write:?}, {contract:?}: {answer}"
                 );
-                let mut changed = Write::Describe.apply(&world, before);
-                changed.team().lead = world.user(3);
+                let mut changed = Write::Describe.apply(&fixture, before);
+                changed.team().lead = fixture.user(3);
                 assert_eq!(after, changed, "{write:?}");
             },
         )
@@ -1055,17 +1074,17 @@ async fn a_team_changed_in_between_is_no_longer_of_its_version() {
 /// What else went wrong at the same time is the business of whoever has seen the team as it is.
 #[tokio::test]
 async fn another_version_is_said_before_what_the_user_became() {
-    let (world, script) = (World::new().await, Script::default());
+    let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
     let describe = meanwhile(
-        &world,
+        &fixture,
         Method::PATCH,
-        world.team_path(),
+        fixture.team_path(),
         json!({ "description": "Theirs" }),
     );
-    let deactivate = profile(&world, 3, |user| user.status = UserStatus::Inactive);
+    let deactivate = profile(&fixture, 3, |user| user.status = UserStatus::Inactive);
     script.once(
         WRITES,
-        Fault::After(Arc::new(move || {
+        Fault::RunFirst(Arc::new(move || {
             let (describe, deactivate) = (describe(), deactivate());
             Box::pin(async move {
                 describe.await;
@@ -1074,9 +1093,9 @@ async fn another_version_is_said_before_what_the_user_became() {
         })),
     );
     let invocation = Write::Lead
-        .invocation(&world, Itsm)
+        .invocation(&fixture, Itsm)
         .with("if-match", "\"5\"");
-    let answer = invocation.call(&world.deps(&script)).await;
+    let answer = invocation.call(&fixture.deps(&script)).await;
     assert_eq!(
         (answer.status.as_u16(), script.calls(WRITES)),
         (412, 1),
@@ -1086,11 +1105,11 @@ async fn another_version_is_said_before_what_the_user_became() {
 
 #[tokio::test]
 async fn a_rename_replaces_a_name_given_in_between() {
-    let rename = |world: &World| {
+    let rename = |fixture: &FaultFixture| {
         meanwhile(
-            world,
+            fixture,
             Method::PATCH,
-            world.team_path(),
+            fixture.team_path(),
             json!({ "name": "Other" }),
         )
     };
@@ -1117,9 +1136,9 @@ async fn a_rename_replaces_a_name_given_in_between() {
 
 #[tokio::test]
 async fn a_name_taken_in_between_is_taken() {
-    let create = |world: &World| {
+    let create = |fixture: &FaultFixture| {
         meanwhile(
-            world,
+            fixture,
             Method::POST,
             "/v1/teams".to_owned(),
             json!({ "name": "nEW" }),
@@ -1147,7 +1166,9 @@ async fn a_name_taken_in_between_is_taken() {
 
 #[tokio::test]
 async fn a_team_deleted_in_between_is_not_found() {
-    let delete = |world: &World| meanwhile(world, Method::DELETE, world.team_path(), Value::Null);
+    let delete = |fixture: &FaultFixture| {
+        meanwhile(fixture, Method::DELETE, fixture.team_path(), Value::Null)
+    };
     for (write, _) in Write::ALL {
         if matches!(
             write,
@@ -1160,7 +1181,7 @@ async fn a_team_deleted_in_between_is_not_found() {
             delete,
             |_,
              Raced {
-                 world,
+                 fixture,
                  before,
                  answer,
                  after,
@@ -1170,7 +1191,7 @@ async fn a_team_deleted_in_between_is_not_found() {
                     answer.text.contains("Team not found"),
                     "{write:?}: {answer}"
                 );
-                assert_eq!(after, Write::Delete.apply(&world, before), "{write:?}");
+                assert_eq!(after, Write::Delete.apply(&fixture, before), "{write:?}");
             },
         )
         .await;
@@ -1178,9 +1199,9 @@ async fn a_team_deleted_in_between_is_not_found() {
 }
 
 /// Writes a user's profile past the API, as the directory does.
-fn profile(world: &World, n: usize, change: impl Fn(&mut User)) -> Hook {
-    let (store, org) = (world.org.stack.store(), world.org.id.clone());
-    let mut user = world.org.users[n].clone();
+fn profile(fixture: &FaultFixture, n: usize, change: impl Fn(&mut User)) -> Hook {
+    let (store, org) = (fixture.org.stack.store(), fixture.org.id.clone());
+    let mut user = fixture.org.users[n].clone();
     user.version += 1;
     change(&mut user);
     Arc::new(move || {
@@ -1205,7 +1226,7 @@ async fn a_user_deactivated_in_between_is_inactive() {
         (Write::Promote, 0),
     ] {
         let deactivate =
-            |world: &World| profile(world, n, |user| user.status = UserStatus::Inactive);
+            |fixture: &FaultFixture| profile(fixture, n, |user| user.status = UserStatus::Inactive);
         raced(
             write,
             deactivate,
@@ -1227,20 +1248,22 @@ async fn a_user_deactivated_in_between_is_inactive() {
 #[tokio::test]
 async fn a_profile_changed_in_between_is_copied_as_it_became() {
     for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
-        let rename = |world: &World| profile(world, n, |user| "Renamed".clone_into(&mut user.name));
+        let rename = |fixture: &FaultFixture| {
+            profile(fixture, n, |user| "Renamed".clone_into(&mut user.name))
+        };
         raced(
             write,
             rename,
             |_,
              Raced {
-                 world,
+                 fixture,
                  before,
                  answer,
                  after,
              }| {
                 assert_eq!(answer.status, 201, "{write:?}: {answer}");
                 assert!(answer.text.contains("Renamed"), "{write:?}: {answer}");
-                assert_eq!(after, write.apply(&world, before), "{write:?}");
+                assert_eq!(after, write.apply(&fixture, before), "{write:?}");
             },
         )
         .await;
@@ -1250,12 +1273,12 @@ async fn a_profile_changed_in_between_is_copied_as_it_became() {
 #[tokio::test]
 async fn a_user_added_in_between_is_a_member_already() {
     for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
-        let add = |world: &World| {
+        let add = |fixture: &FaultFixture| {
             meanwhile(
-                world,
+                fixture,
                 Method::POST,
-                format!("{}/members", world.team_path()),
-                json!({ "user_id": world.user(n) }),
+                format!("{}/members", fixture.team_path()),
+                json!({ "user_id": fixture.user(n) }),
             )
         };
         raced(
@@ -1263,13 +1286,13 @@ async fn a_user_added_in_between_is_a_member_already() {
             add,
             |contract,
              Raced {
-                 world,
+                 fixture,
                  before,
                  answer,
                  after,
              }| {
                 assert_eq!(answer.status, conflict(contract), "{write:?}: {answer}");
-                assert_eq!(after, write.apply(&world, before), "{write:?}");
+                assert_eq!(after, write.apply(&fixture, before), "{write:?}");
             },
         )
         .await;
@@ -1284,25 +1307,25 @@ async fn a_member_removed_in_between_is_not_found() {
         (Write::Learn, 0),
         (Write::Promote, 0),
     ] {
-        let remove = |world: &World| {
-            let member = format!("{}/members/{}", world.team_path(), world.user(n));
-            meanwhile(world, Method::DELETE, member, Value::Null)
+        let remove = |fixture: &FaultFixture| {
+            let member = format!("{}/members/{}", fixture.team_path(), fixture.user(n));
+            meanwhile(fixture, Method::DELETE, member, Value::Null)
         };
         raced(
             write,
             remove,
             |_,
              Raced {
-                 world,
+                 fixture,
                  before,
                  answer,
                  after,
              }| {
-                let removed = Write::Remove.apply(&world, before);
+                let removed = Write::Remove.apply(&fixture, before);
                 if write == Write::Add {
                     assert_eq!(
                         (answer.status.as_u16(), after),
-                        (201, write.apply(&world, removed)),
+                        (201, write.apply(&fixture, removed)),
                         "{answer}"
                     );
                 } else {
@@ -1316,12 +1339,12 @@ async fn a_member_removed_in_between_is_not_found() {
 
 #[tokio::test]
 async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
-    let promote = |world: &World| {
+    let promote = |fixture: &FaultFixture| {
         meanwhile(
-            world,
+            fixture,
             Method::PATCH,
-            world.team_path(),
-            json!({ "lead_id": world.user(0) }),
+            fixture.team_path(),
+            json!({ "lead_id": fixture.user(0) }),
         )
     };
     raced(
@@ -1329,18 +1352,18 @@ async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
         promote,
         |contract,
          Raced {
-             world,
+             fixture,
              mut before,
              answer,
              after,
          }| {
             before.team().version += 1;
-            before.team().lead = world.user(0);
+            before.team().lead = fixture.user(0);
             if contract == Itsm {
                 assert_eq!(answer.status, 409, "{answer}");
             } else {
                 assert_eq!(answer.status, 204, "{answer}");
-                before = Write::Remove.apply(&world, before);
+                before = Write::Remove.apply(&fixture, before);
                 before.team().lead.clear();
             }
             assert_eq!(after, before);
@@ -1352,12 +1375,12 @@ async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
 /// Who leads is decided on the team as it is written, not as it was read.
 #[tokio::test]
 async fn a_lead_named_in_between_is_replaced_or_left_alone() {
-    let lead = |world: &World| {
+    let lead = |fixture: &FaultFixture| {
         meanwhile(
-            world,
+            fixture,
             Method::PATCH,
-            world.team_path(),
-            json!({ "lead_id": world.user(3) }),
+            fixture.team_path(),
+            json!({ "lead_id": fixture.user(3) }),
         )
     };
     raced(
@@ -1365,7 +1388,7 @@ async fn a_lead_named_in_between_is_replaced_or_left_alone() {
         lead,
         |_,
          Raced {
-             world,
+             fixture,
              before,
              answer,
              after,
@@ -1373,7 +1396,7 @@ async fn a_lead_named_in_between_is_replaced_or_left_alone() {
             assert_eq!(answer.status, 200, "{answer}");
             assert_eq!(
                 after,
-                Write::Promote.apply(&world, Write::Lead.apply(&world, before))
+                Write::Promote.apply(&fixture, Write::Lead.apply(&fixture, before))
             );
         },
     )
@@ -1383,14 +1406,14 @@ async fn a_lead_named_in_between_is_replaced_or_left_alone() {
         lead,
         |_,
          Raced {
-             world,
+             fixture,
              before,
              answer,
              after,
          }| {
             assert_eq!(answer.status, 200, "{answer}");
             // Who leads no more is a member already.
-            assert_eq!(after, Write::Lead.apply(&world, before));
+            assert_eq!(after, Write::Lead.apply(&fixture, before));
         },
     )
     .await;
@@ -1400,23 +1423,23 @@ async fn a_lead_named_in_between_is_replaced_or_left_alone() {
 /// before either.
 #[tokio::test]
 async fn a_lead_replaced_in_between_is_removed_and_the_new_one_stays() {
-    let (world, script) = (World::new().await, Script::default());
-    let before = world.state().await;
+    let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
+    let before = fixture.state().await;
     let replace = meanwhile(
-        &world,
+        &fixture,
         Method::PATCH,
-        world.team_path(),
-        json!({ "lead_id": world.user(3) }),
+        fixture.team_path(),
+        json!({ "lead_id": fixture.user(3) }),
     );
-    script.once(WRITES, Fault::After(replace));
+    script.once(WRITES, Fault::RunFirst(replace));
     let answer = Write::RemoveLead
-        .invocation(&world, Toptickets)
-        .call(&world.deps(&script))
+        .invocation(&fixture, Toptickets)
+        .call(&fixture.deps(&script))
         .await;
     assert_eq!(answer.status, 204, "{answer}");
-    let mut expected = Write::RemoveLead.apply(&world, Write::Lead.apply(&world, before));
-    expected.team().lead = world.user(3);
-    assert_eq!(world.state().await, expected);
+    let mut expected = Write::RemoveLead.apply(&fixture, Write::Lead.apply(&fixture, before));
+    expected.team().lead = fixture.user(3);
+    assert_eq!(fixture.state().await, expected);
 }
 
 #[tokio::test]
@@ -1428,17 +1451,17 @@ async fn a_deletion_takes_what_was_added_in_between() {
         Write::Rename,
         Write::RemoveLead,
     ] {
-        let change = |world: &World| {
+        let change = |fixture: &FaultFixture| {
             let Invocation {
                 method,
                 target,
                 body,
                 ..
             } = match write {
-                Write::RemoveLead => Write::Remove.invocation(world, Itsm),
-                write => write.invocation(world, Itsm),
+                Write::RemoveLead => Write::Remove.invocation(fixture, Itsm),
+                write => write.invocation(fixture, Itsm),
             };
-            meanwhile(world, method, target, body.unwrap_or_default())
+            meanwhile(fixture, method, target, body.unwrap_or_default())
         };
         raced(Write::Delete, change, |_, Raced { answer, after, .. }| {
             assert_eq!(answer.status, 204, "{write:?}: {answer}");
@@ -1457,8 +1480,8 @@ async fn a_deletion_takes_what_was_added_in_between() {
 }
 
 /// Sets a number of the team's item.
-fn number_set(world: &World, attribute: &'static str, number: i64) -> Hook {
-    let (table, team) = (Arc::new(Table::of(&world.org)), world.team.clone());
+fn number_set(fixture: &FaultFixture, attribute: &'static str, number: i64) -> Hook {
+    let (table, team) = (Arc::new(Table::of(&fixture.org)), fixture.team.clone());
     Arc::new(move || {
         let (table, team) = (Arc::clone(&table), team.clone());
         Box::pin(async move { table.set_number(&team, attribute, number).await })
@@ -1466,8 +1489,8 @@ fn number_set(world: &World, attribute: &'static str, number: i64) -> Hook {
 }
 
 /// Sets a number of the team's load.
-fn load_number_set(world: &World, attribute: &'static str, number: i64) -> Hook {
-    let (table, team) = (Arc::new(Table::of(&world.org)), world.team.clone());
+fn load_number_set(fixture: &FaultFixture, attribute: &'static str, number: i64) -> Hook {
+    let (table, team) = (Arc::new(Table::of(&fixture.org)), fixture.team.clone());
     Arc::new(move || {
         let (table, team) = (Arc::clone(&table), team.clone());
         Box::pin(async move { table.set_load_number(&team, attribute, number).await })
@@ -1476,13 +1499,13 @@ fn load_number_set(world: &World, attribute: &'static str, number: i64) -> Hook 
 
 #[tokio::test]
 async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
-    let open = |world: &World| load_number_set(world, "open_tickets", 3);
+    let open = |fixture: &FaultFixture| load_number_set(fixture, "open_tickets", 3);
     raced(
         Write::Delete,
         open,
         |contract,
          Raced {
-             world,
+             fixture,
              before,
              answer,
              after,
@@ -1503,7 +1526,7 @@ async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
                     after,
                     State {
                         left: after.left,
-                        ..Write::Delete.apply(&world, before)
+                        ..Write::Delete.apply(&fixture, before)
                     }
                 );
             }
@@ -1511,14 +1534,14 @@ async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
     )
     .await;
 
-    let (world, script) = (World::new().await, Script::default());
-    script.once(WRITES, Fault::After(open(&world)));
+    let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
+    script.once(WRITES, Fault::RunFirst(open(&fixture)));
     Write::Delete
-        .invocation(&world, Toptickets)
-        .call(&world.deps(&script))
+        .invocation(&fixture, Toptickets)
+        .call(&fixture.deps(&script))
         .await;
-    let contents = world.table.contents_with(&[&world.team]).await;
-    assert_eq!(number(&contents.gone[&world.team], "open_tickets"), 3);
+    let contents = fixture.table.contents_with(&[&fixture.team]).await;
+    assert_eq!(number(&contents.gone[&fixture.team], "open_tickets"), 3);
 }
 
 #[tokio::test]
@@ -1528,25 +1551,25 @@ async fn a_team_filled_in_between_is_full() {
         (Write::Return, Itsm),
         (Write::AddLead, Itsm),
     ] {
-        let (world, script) = (World::new().await, Script::default());
+        let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
         script.once(
             WRITES,
-            Fault::After(number_set(&world, "member_count", 500)),
+            Fault::RunFirst(number_set(&fixture, "member_count", 500)),
         );
         let answer = write
-            .invocation(&world, contract)
-            .call(&world.deps(&script))
+            .invocation(&fixture, contract)
+            .call(&fixture.deps(&script))
             .await;
         assert_eq!(answer.status, conflict(contract), "{answer}");
         assert!(
             answer.text.to_lowercase().contains("team is full"),
             "{answer}"
         );
-        let contents = world.table.contents().await;
+        let contents = fixture.table.contents().await;
         assert_eq!(
             (
-                contents.members(&world.team).len(),
-                number(&contents.teams[&world.team], "member_count")
+                contents.members(&fixture.team).len(),
+                number(&contents.teams[&fixture.team], "member_count")
             ),
             (2, 500)
         );
@@ -1562,10 +1585,10 @@ async fn a_team_that_never_holds_still_is_unavailable() {
             (Write::Delete, Itsm),
         ],
         async |(write, contract)| {
-            let (world, script) = (World::new().await, Script::default());
-            let table = Arc::new(Table::of(&world.org));
+            let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
+            let table = Arc::new(Table::of(&fixture.org));
             let (team, version) = (
-                world.team.clone(),
+                fixture.team.clone(),
                 Arc::new(std::sync::atomic::AtomicI64::new(100)),
             );
             let change: Hook = Arc::new(move || {
@@ -1573,15 +1596,18 @@ async fn a_team_that_never_holds_still_is_unavailable() {
                 let version = version.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 Box::pin(async move { table.set_number(&team, "version", version).await })
             });
-            script.always(WRITES, Fault::After(change));
+            script.always(WRITES, Fault::RunFirst(change));
             let invocation = Invocation {
                 time: SHORT,
-                ..write.invocation(&world, contract)
+                ..write.invocation(&fixture, contract)
             };
-            let answer = call_in_time(&invocation, &world.deps(&script)).await;
+            let answer = call_in_time(&invocation, &fixture.deps(&script)).await;
             assert_failed(&answer, contract, 503, "contention");
             assert!(script.calls(WRITES) > 1);
-            assert_eq!(assert_sound(&world.org).await.named("Team"), [world.team]);
+            assert_eq!(
+                assert_sound(&fixture.org).await.named("Team"),
+                [fixture.team]
+            );
         },
     )
     .await;

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use crate::{
     shapes::{Speaks, assert_answer},
-    support::{Answer, Client, Organization, Stack, as_functions_wrote, tickets::assigned},
+    support::{Answer, Client, Organization, Stack, as_functions_wrote, ticket_items::assigned},
 };
 
 /// The most bytes of a body.

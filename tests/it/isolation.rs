@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, Organization, Stack, n, tickets::assigned, user};
+use crate::support::{Answer, Organization, Stack, n, ticket_items::assigned, user};
 
 /// What an answer says, but for what names the request itself.
 fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) {

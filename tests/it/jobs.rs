@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    desks::{Crew, Desk, NOW, team, team_id, user},
-    faulty::{Fault, Script, WRITES},
-    mortal::Instance,
-    queue::{Sent, assign, perform_all, perform_within},
+    crash::Instance,
+    fault_injection::{Fault, FaultScript, WRITES},
+    org::{NOW, OrgFixture, TeamFixture, team, team_id, user},
+    sqs::{Sent, invoke_assignment, invoke_jobs_within, run_jobs},
     table::text,
     told::Listener,
 };
@@ -26,25 +26,25 @@ const LONG: Duration = Duration::from_mins(1);
 const BAD: &str = "T-0000";
 
 /// A desk with one team and its tickets, of which [`BAD`] is unreadable in the table.
-struct Scene {
-    desk: Desk,
+struct JobFixture {
+    org: OrgFixture,
     tickets: usize,
     /// The revision of [`BAD`] before it is made unreadable.
     rev: AttributeValue,
 }
 
-impl Scene {
+impl JobFixture {
     /// A team of these users, and tickets about VPNs. They name the team, or match its
     /// specializations once it is found by them.
     async fn new(members: std::ops::Range<usize>, tickets: usize, names_team: bool) -> Self {
         let specializations = if names_team { Vec::new() } else { vec!["vpn"] };
-        let crew = Crew {
+        let team_fixture = TeamFixture {
             specializations,
-            ..Crew::of(RoundRobin, members)
+            ..TeamFixture::of(RoundRobin, members)
         };
-        let desk = Desk::open(&Stack::shared(), 3, &[crew]).await;
+        let org = OrgFixture::open(&Stack::shared(), 3, &[team_fixture]).await;
         if !names_team {
-            desk.unindex(0, &["vpn"]).await;
+            org.unindex(0, &["vpn"]).await;
         }
         let team = names_team.then(|| team(0));
         let bodies: Vec<_> = (0..tickets)
@@ -52,22 +52,18 @@ impl Scene {
                 let ticket = json!({
                     "status": "new", "team_id": team, "category": "vpn", "created_at": NOW - 50_000 + i64::try_from(n).expect("a few"),
                 });
-                desk.says("created", &format!("T-{n:04}"), 500, ticket)
+                org.ticket_event("created", &format!("T-{n:04}"), 500, ticket)
             })
             .collect();
-        let deps = desk.assignment(&Instance::new(&desk.ledger));
+        let deps = org.assignment(&Instance::new(&org.transaction_log));
         for bodies in bodies.chunks(100) {
-            assert_eq!(assign(&deps, bodies).await, [0; 0]);
+            assert_eq!(invoke_assignment(&deps, bodies).await, [0; 0]);
         }
-        let get = desk
-            .stack
-            .dynamodb()
-            .get_item()
-            .table_name(&desk.stack.table);
+        let get = org.stack.dynamodb().get_item().table_name(&org.stack.table);
         let get = get
             .key(
                 "pk",
-                AttributeValue::S(format!("ORG#{}#TICKET#{BAD}", desk.org)),
+                AttributeValue::S(format!("ORG#{}#TICKET#{BAD}", org.id)),
             )
             .key("sk", AttributeValue::S("TICKET".to_owned()));
         let item = get
@@ -77,29 +73,29 @@ impl Scene {
             .item
             .expect("there is such a ticket");
         let rev = item["rev"].clone();
-        Self { desk, tickets, rev }
+        Self { org, tickets, rev }
     }
 
     fn jobs(&self) -> Deps {
-        self.desk.jobs(&Instance::new(&self.desk.ledger))
+        self.org.jobs(&Instance::new(&self.org.transaction_log))
     }
 
     fn job(&self, name: &str) -> String {
-        json!({ "job": name, "organization_id": self.desk.org.as_str(), "team_id": team(0) })
+        json!({ "job": name, "organization_id": self.org.id.as_str(), "team_id": team(0) })
             .to_string()
     }
 
     async fn set_rev(&self, ticket: &str, rev: AttributeValue) {
         let update = self
-            .desk
+            .org
             .stack
             .dynamodb()
             .update_item()
-            .table_name(&self.desk.stack.table);
+            .table_name(&self.org.stack.table);
         update
             .key(
                 "pk",
-                AttributeValue::S(format!("ORG#{}#TICKET#{ticket}", self.desk.org)),
+                AttributeValue::S(format!("ORG#{}#TICKET#{ticket}", self.org.id)),
             )
             .key("sk", AttributeValue::S("TICKET".to_owned()))
             .condition_expression("attribute_exists(pk)")
@@ -123,11 +119,11 @@ impl Scene {
     /// Performs a job, which succeeds, and gives the jobs that it put on the queue.
     async fn perform(&self, deps: &Deps, job: &str) -> Vec<Value> {
         assert_eq!(
-            perform_within(deps, &[job.to_owned()], LONG).await,
+            invoke_jobs_within(deps, &[job.to_owned()], LONG).await,
             [0; 0],
             "{job}"
         );
-        let sent = self.desk.jobs.take().into_iter();
+        let sent = self.org.jobs.take().into_iter();
         sent.map(|sent| serde_json::from_str(&sent.body).expect("a job is JSON"))
             .collect()
     }
@@ -137,15 +133,15 @@ impl Scene {
         let mut count = 0;
         for n in 1..self.tickets {
             let get = self
-                .desk
+                .org
                 .stack
                 .dynamodb()
                 .get_item()
-                .table_name(&self.desk.stack.table);
+                .table_name(&self.org.stack.table);
             let get = get
                 .key(
                     "pk",
-                    AttributeValue::S(format!("ORG#{}#TICKET#T-{n:04}", self.desk.org)),
+                    AttributeValue::S(format!("ORG#{}#TICKET#T-{n:04}", self.org.id)),
                 )
                 .key("sk", AttributeValue::S("TICKET".to_owned()));
             let item = get
@@ -160,18 +156,18 @@ impl Scene {
     }
 
     fn retry(&self, list: &str) -> Value {
-        json!({ "job": "settle_ticket", "organization_id": self.desk.org.as_str(), "ticket_id": BAD, "list": list })
+        json!({ "job": "settle_ticket", "organization_id": self.org.id.as_str(), "ticket_id": BAD, "list": list })
     }
 
     /// Delivers the retry of the unreadable ticket, which fails until the ticket is repaired.
     async fn assert_retried_alone(&self, retry: &Value) {
         let retry = retry.to_string();
         assert_eq!(
-            perform_within(&self.jobs(), std::slice::from_ref(&retry), LONG).await,
+            invoke_jobs_within(&self.jobs(), std::slice::from_ref(&retry), LONG).await,
             [0],
             "still unreadable"
         );
-        assert!(self.desk.jobs.take().is_empty(), "SQS delivers it again");
+        assert!(self.org.jobs.take().is_empty(), "SQS delivers it again");
         self.repair().await;
         self.perform(&self.jobs(), &retry).await;
     }
@@ -179,15 +175,15 @@ impl Scene {
     /// Whether the tombstone of team 0 is in the index of work.
     async fn is_in_work(&self) -> bool {
         let get = self
-            .desk
+            .org
             .stack
             .dynamodb()
             .get_item()
-            .table_name(&self.desk.stack.table);
+            .table_name(&self.org.stack.table);
         let get = get
             .key(
                 "pk",
-                AttributeValue::S(format!("ORG#{}#TEAM#{}", self.desk.org, team(0))),
+                AttributeValue::S(format!("ORG#{}#TEAM#{}", self.org.id, team(0))),
             )
             .key("sk", AttributeValue::S("GONE".to_owned()));
         get.send()
@@ -201,56 +197,58 @@ impl Scene {
 
 #[tokio::test]
 async fn unrouted_pass_continues_past_unreadable_ticket() {
-    let scene = Scene::new(0..3, 51, false).await;
-    assert_eq!(scene.count("unrouted").await, 50);
-    scene.corrupt().await;
+    let fixture = JobFixture::new(0..3, 51, false).await;
+    assert_eq!(fixture.count("unrouted").await, 50);
+    fixture.corrupt().await;
     let now = Timestamp::from_secs(NOW);
-    let indexed = scene
-        .desk
+    let indexed = fixture
+        .org
         .stack
         .store()
-        .index_specializations(&scene.desk.org, team_id(0), now)
+        .index_specializations(&fixture.org.id, team_id(0), now)
         .await;
     assert!(indexed.expect("a team is found"), "a topic is merged");
 
-    let sent = scene
-        .perform(&scene.jobs(), &scene.job("route_unrouted"))
+    let sent = fixture
+        .perform(&fixture.jobs(), &fixture.job("route_unrouted"))
         .await;
-    assert_eq!(scene.count("assigned").await, 50);
+    assert_eq!(fixture.count("assigned").await, 50);
     let (retries, others): (Vec<_>, Vec<_>) = sent
         .into_iter()
         .partition(|job| job["job"] == "settle_ticket");
-    assert_eq!(retries, [scene.retry("unrouted")]);
+    assert_eq!(retries, [fixture.retry("unrouted")]);
     let [next] = <[Value; 1]>::try_from(others).expect("one continuation");
     assert_eq!(
         (&next["job"], &next["retried"]),
         (&json!("route_unrouted"), &json!([BAD]))
     );
-    perform_all(&scene.jobs(), &scene.desk.jobs, vec![next.to_string()]).await;
+    run_jobs(&fixture.jobs(), &fixture.org.jobs, vec![next.to_string()]).await;
 
-    scene.assert_retried_alone(&retries[0]).await;
-    scene.desk.audit().await;
+    fixture.assert_retried_alone(&retries[0]).await;
+    fixture.org.assert_consistent().await;
 }
 
 #[tokio::test]
 async fn drain_continues_past_unreadable_ticket() {
-    let scene = Scene::new(0..0, 51, true).await;
-    assert_eq!(scene.count("waiting").await, 50);
-    scene.corrupt().await;
-    scene.desk.join(0, 0, &[]).await;
+    let fixture = JobFixture::new(0..0, 51, true).await;
+    assert_eq!(fixture.count("waiting").await, 50);
+    fixture.corrupt().await;
+    fixture.org.join(0, 0, &[]).await;
 
-    let sent = scene.perform(&scene.jobs(), &scene.job("drain_team")).await;
-    assert_eq!(scene.count("assigned").await, 50);
+    let sent = fixture
+        .perform(&fixture.jobs(), &fixture.job("drain_team"))
+        .await;
+    assert_eq!(fixture.count("assigned").await, 50);
     assert_eq!(
         sent,
-        [scene.retry("waiting")],
+        [fixture.retry("waiting")],
         "and no further look at the list"
     );
 
-    scene.assert_retried_alone(&sent[0]).await;
-    let books = scene.desk.audit().await;
+    fixture.assert_retried_alone(&sent[0]).await;
+    let audit = fixture.org.assert_consistent().await;
     assert!(
-        books
+        audit
             .tickets
             .values()
             .all(|ticket| text(ticket, "state") == "assigned")
@@ -259,43 +257,45 @@ async fn drain_continues_past_unreadable_ticket() {
 
 #[tokio::test]
 async fn sweep_continues_past_unreadable_ticket() {
-    let scene = Scene::new(0..3, 51, true).await;
-    assert_eq!(scene.count("assigned").await, 50);
-    scene.corrupt().await;
-    scene.desk.delete(0).await;
+    let fixture = JobFixture::new(0..3, 51, true).await;
+    assert_eq!(fixture.count("assigned").await, 50);
+    fixture.corrupt().await;
+    fixture.org.delete(0).await;
 
-    let sent = scene.perform(&scene.jobs(), &scene.job("sweep_team")).await;
-    assert_eq!(scene.count("unrouted").await, 50);
+    let sent = fixture
+        .perform(&fixture.jobs(), &fixture.job("sweep_team"))
+        .await;
+    assert_eq!(fixture.count("unrouted").await, 50);
     assert_eq!(
         sent,
-        [scene.retry("team_gone")],
+        [fixture.retry("team_gone")],
         "and no further look at the list"
     );
-    assert!(scene.is_in_work().await, "one ticket is left");
+    assert!(fixture.is_in_work().await, "one ticket is left");
 
-    scene.assert_retried_alone(&sent[0]).await;
-    scene.desk.finish().await;
-    assert!(!scene.is_in_work().await);
-    scene.desk.audit().await;
+    fixture.assert_retried_alone(&sent[0]).await;
+    fixture.org.finish().await;
+    assert!(!fixture.is_in_work().await);
+    fixture.org.assert_consistent().await;
 }
 
 #[tokio::test]
 async fn chain_of_drains_retries_failed_ticket_once() {
-    let scene = Scene::new(0..0, 20, true).await;
-    scene.corrupt().await;
-    scene.desk.join(0, 0, &[]).await;
+    let fixture = JobFixture::new(0..0, 20, true).await;
+    fixture.corrupt().await;
+    fixture.org.join(0, 0, &[]).await;
     let deps = Deps {
         pace: Pace {
             page: 1,
             share: 0.0,
         },
-        ..scene.jobs()
+        ..fixture.jobs()
     };
 
-    let (mut left, mut retries, mut hops) = (vec![scene.job("drain_team")], 0, 0);
+    let (mut left, mut retries, mut hops) = (vec![fixture.job("drain_team")], 0, 0);
     while let Some(job) = left.pop() {
         hops += 1;
-        for sent in scene.perform(&deps, &job).await {
+        for sent in fixture.perform(&deps, &job).await {
             if sent["job"] == "settle_ticket" {
                 retries += 1
             } else {
@@ -303,41 +303,41 @@ async fn chain_of_drains_retries_failed_ticket_once() {
             }
         }
     }
-    assert_eq!((scene.count("assigned").await, retries), (19, 1));
+    assert_eq!((fixture.count("assigned").await, retries), (19, 1));
     assert!((19..40).contains(&hops), "{hops}");
 }
 
 #[tokio::test]
 async fn drain_after_3_pages_continues_on_the_long_queue() {
-    let scene = Scene::new(0..0, 6, true).await;
-    scene.desk.join(0, 0, &[]).await;
+    let fixture = JobFixture::new(0..0, 6, true).await;
+    fixture.org.join(0, 0, &[]).await;
     let deps = Deps {
         pace: Pace {
             page: 1,
             ..Pace::default()
         },
-        ..scene.jobs()
+        ..fixture.jobs()
     };
     assert_eq!(
-        perform_within(&deps, &[scene.job("drain_team")], LONG).await,
+        invoke_jobs_within(&deps, &[fixture.job("drain_team")], LONG).await,
         [0; 0]
     );
-    let [rest] = <[Sent; 1]>::try_from(scene.desk.jobs.take()).expect("the rest is one job");
-    assert_eq!(waiting(&scene).await, 6 - URGENT_PAGES);
+    let [rest] = <[Sent; 1]>::try_from(fixture.org.jobs.take()).expect("the rest is one job");
+    assert_eq!(waiting(&fixture).await, 6 - URGENT_PAGES);
     assert_eq!(
         (rest.queue.as_str(), rest.group.as_deref()),
-        ("long-jobs", Some(scene.desk.org.as_str()))
+        ("long-jobs", Some(fixture.org.id.as_str()))
     );
 
     // There it has as many pages as its time allows.
-    assert_eq!(scene.perform(&deps, &rest.body).await, [json!(null); 0]);
-    assert_eq!(waiting(&scene).await, 0);
-    scene.desk.audit().await;
+    assert_eq!(fixture.perform(&deps, &rest.body).await, [json!(null); 0]);
+    assert_eq!(waiting(&fixture).await, 0);
+    fixture.org.assert_consistent().await;
 }
 
-async fn waiting(scene: &Scene) -> usize {
-    let books = scene.desk.audit().await;
-    books
+async fn waiting(fixture: &JobFixture) -> usize {
+    let audit = fixture.org.assert_consistent().await;
+    audit
         .tickets
         .values()
         .filter(|ticket| text(ticket, "state") == "waiting")
@@ -345,14 +345,14 @@ async fn waiting(scene: &Scene) -> usize {
 }
 
 /// Writes the membership of user 0 in team 0 again for further teams, up to this number.
-async fn multiply_membership(desk: &Desk, teams: usize) {
-    let client = desk.stack.dynamodb();
+async fn multiply_membership(org: &OrgFixture, teams: usize) {
+    let client = org.stack.dynamodb();
     let get = client
         .get_item()
-        .table_name(&desk.stack.table)
+        .table_name(&org.stack.table)
         .key(
             "pk",
-            AttributeValue::S(format!("ORG#{}#TEAM#{}", desk.org, team(0))),
+            AttributeValue::S(format!("ORG#{}#TEAM#{}", org.id, team(0))),
         )
         .key("sk", AttributeValue::S(format!("MEMBER#{}", user(0))));
     let membership = get
@@ -372,7 +372,7 @@ async fn multiply_membership(desk: &Desk, teams: usize) {
             .collect();
         let put = client
             .put_item()
-            .table_name(&desk.stack.table)
+            .table_name(&org.stack.table)
             .set_item(Some(item));
         put.send().await.expect("the table can be written");
     }
@@ -382,22 +382,22 @@ async fn multiply_membership(desk: &Desk, teams: usize) {
 #[tokio::test]
 async fn copy_after_3_pages_continues_on_the_long_queue() {
     const TEAMS: usize = 100 * URGENT_PAGES + 1;
-    let desk = Desk::open(&Stack::shared(), 1, &[Crew::of(RoundRobin, [0])]).await;
-    multiply_membership(&desk, TEAMS).await;
-    let deps = desk.jobs(&Instance::new(&desk.ledger));
+    let org = OrgFixture::open(&Stack::shared(), 1, &[TeamFixture::of(RoundRobin, [0])]).await;
+    multiply_membership(&org, TEAMS).await;
+    let deps = org.jobs(&Instance::new(&org.transaction_log));
     let copy =
-        json!({ "job": "copy_profile", "organization_id": desk.org.as_str(), "user_id": user(0) });
+        json!({ "job": "copy_profile", "organization_id": org.id.as_str(), "user_id": user(0) });
     assert_eq!(
-        perform_within(&deps, &[copy.to_string()], LONG).await,
+        invoke_jobs_within(&deps, &[copy.to_string()], LONG).await,
         [0; 0]
     );
-    let [rest] = <[Sent; 1]>::try_from(desk.jobs.take()).expect("the rest is one job");
+    let [rest] = <[Sent; 1]>::try_from(org.jobs.take()).expect("the rest is one job");
     assert_eq!(
         (rest.queue.as_str(), rest.group.as_deref()),
-        ("long-jobs", Some(desk.org.as_str()))
+        ("long-jobs", Some(org.id.as_str()))
     );
-    assert_eq!(perform_within(&deps, &[rest.body], LONG).await, [0; 0]);
-    let [second_look] = <[Sent; 1]>::try_from(desk.jobs.take()).expect("a second look");
+    assert_eq!(invoke_jobs_within(&deps, &[rest.body], LONG).await, [0; 0]);
+    let [second_look] = <[Sent; 1]>::try_from(org.jobs.take()).expect("a second look");
     assert_eq!(
         second_look.queue, "long-jobs",
         "a chain that has moved stays"
@@ -406,25 +406,25 @@ async fn copy_after_3_pages_continues_on_the_long_queue() {
 
 #[tokio::test]
 async fn job_fails_whole_while_table_is_unavailable() {
-    let scene = Scene::new(0..0, 3, true).await;
-    scene.desk.join(0, 0, &[]).await;
-    let script = Script::default();
-    script.always(WRITES, Fault::Answer(400, "ThrottlingException"));
+    let fixture = JobFixture::new(0..0, 3, true).await;
+    fixture.org.join(0, 0, &[]).await;
+    let script = FaultScript::default();
+    script.always(WRITES, Fault::Respond(400, "ThrottlingException"));
     let table = Table::new(
-        script.client(&scene.desk.stack),
-        scene.desk.stack.table.as_str(),
+        script.client(&fixture.org.stack),
+        fixture.org.stack.table.as_str(),
     );
     let deps = Deps {
         table,
-        ..scene.jobs()
+        ..fixture.jobs()
     };
-    let drain = [scene.job("drain_team")];
+    let drain = [fixture.job("drain_team")];
     assert_eq!(
-        perform_within(&deps, &drain, Duration::from_secs(3)).await,
+        invoke_jobs_within(&deps, &drain, Duration::from_secs(3)).await,
         [0]
     );
     assert!(
-        scene.desk.jobs.take().is_empty(),
+        fixture.org.jobs.take().is_empty(),
         "no ticket is retried alone"
     );
 }
@@ -433,19 +433,19 @@ async fn job_fails_whole_while_table_is_unavailable() {
 #[tokio::test]
 async fn sweep_of_100000_tickets_fits_the_hop_limit() {
     let pages = 100_000_usize.div_ceil(Pace::default().page);
-    let scene = Scene::new(0..3, pages, true).await;
-    scene.desk.delete(0).await;
+    let fixture = JobFixture::new(0..3, pages, true).await;
+    fixture.org.delete(0).await;
     let deps = Deps {
         pace: Pace {
             page: 1,
             share: 0.0,
         },
-        ..scene.jobs()
+        ..fixture.jobs()
     };
 
-    let (mut left, mut hops) = (vec![scene.job("sweep_team")], Vec::new());
+    let (mut left, mut hops) = (vec![fixture.job("sweep_team")], Vec::new());
     while let Some(job) = left.pop() {
-        let sent = scene.perform(&deps, &job).await;
+        let sent = fixture.perform(&deps, &job).await;
         hops.extend(
             sent.iter()
                 .map(|job| job["hop"].as_u64().expect("a continuation has a hop")),
@@ -461,27 +461,27 @@ async fn sweep_of_100000_tickets_fits_the_hop_limit() {
         "{} hops",
         hops.len()
     );
-    assert!(!scene.is_in_work().await, "the sweep is done");
-    assert_eq!(scene.count("unrouted").await, pages - 1);
+    assert!(!fixture.is_in_work().await, "the sweep is done");
+    assert_eq!(fixture.count("unrouted").await, pages - 1);
 }
 
 #[tokio::test]
 async fn job_beyond_hop_limit_ends_and_restarts_at_hop_0() {
-    let scene = Scene::new(0..3, 5, true).await;
-    scene.desk.delete(0).await;
+    let fixture = JobFixture::new(0..3, 5, true).await;
+    fixture.org.delete(0).await;
     let deps = Deps {
         pace: Pace {
             page: 1,
             share: 0.0,
         },
-        ..scene.jobs()
+        ..fixture.jobs()
     };
-    let mut job: Value = serde_json::from_str(&scene.job("sweep_team")).expect("a job is JSON");
+    let mut job: Value = serde_json::from_str(&fixture.job("sweep_team")).expect("a job is JSON");
     job["hop"] = json!(MAX_HOPS);
 
     let listener = Listener::to("jobs", "info", None);
     let (_, sent) = listener
-        .invoke(false, scene.perform(&deps, &job.to_string()))
+        .invoke(false, fixture.perform(&deps, &job.to_string()))
         .await;
     assert_eq!(sent, [json!(null); 0], "the chain ends");
     let (log, metrics) = listener.lines();
@@ -492,8 +492,8 @@ async fn job_beyond_hop_limit_ends_and_restarts_at_hop_0() {
     assert_eq!(error["message"], "job chain is too long");
     assert_eq!(metrics[0]["JobsAborted"], 1, "{metrics:?}");
 
-    assert!(scene.is_in_work().await, "the schedule finds it");
-    let sent = scene
+    assert!(fixture.is_in_work().await, "the schedule finds it");
+    let sent = fixture
         .perform(&deps, &json!({ "job": "restart_unfinished" }).to_string())
         .await;
     let sweep = sent
@@ -501,6 +501,6 @@ async fn job_beyond_hop_limit_ends_and_restarts_at_hop_0() {
         .find(|job| job["job"] == "sweep_team")
         .expect("the sweep starts again");
     assert_eq!(sweep.get("hop"), None, "at hop 0");
-    scene.desk.finish().await;
-    assert!(!scene.is_in_work().await);
+    fixture.org.finish().await;
+    assert!(!fixture.is_in_work().await);
 }

@@ -23,10 +23,10 @@ use crate::{
     support::{
         Organization, Stack,
         direct::{self, Invocation},
-        faulty::{Fault, Script},
+        fault_injection::{Fault, FaultScript},
         jwt::{SIGNERS, Signer, assemble, claims, with},
         table::text,
-        tickets::assigned,
+        ticket_items::assigned,
     },
 };
 
@@ -806,7 +806,7 @@ async fn a_table_that_fails_is_not_a_bad_token() {
     org.trust(&[signer.jwk()]).await;
     let token = signer.sign(&good(&org));
     let team = format!("/v1/teams/{}", org.team("Team").await);
-    let call = async |script: &Script, token: &str| {
+    let call = async |script: &FaultScript, token: &str| {
         let mut invocation = Invocation::new(token, Method::GET, team.as_str(), None);
         invocation.time = Duration::from_secs(2);
         invocation
@@ -814,14 +814,14 @@ async fn a_table_that_fails_is_not_a_bad_token() {
             .await
     };
     for (fault, status) in [
-        (Fault::Answer(400, "ThrottlingException"), 503),
-        (Fault::Answer(500, "InternalServerError"), 503),
-        (Fault::Refused, 503),
-        (Fault::Answer(400, "AccessDeniedException"), 500),
-        (Fault::Answer(400, "ResourceNotFoundException"), 500),
+        (Fault::Respond(400, "ThrottlingException"), 503),
+        (Fault::Respond(500, "InternalServerError"), 503),
+        (Fault::ConnectionRefused, 503),
+        (Fault::Respond(400, "AccessDeniedException"), 500),
+        (Fault::Respond(400, "ResourceNotFoundException"), 500),
     ] {
         let what = format!("{fault:?}");
-        let script = Script::default();
+        let script = FaultScript::default();
         script.always(&["GetItem"], fault.clone());
         assert_failed(&call(&script, &token).await, Itsm, status, &what);
         // What needs no key to be seen through is not looked up.
@@ -832,11 +832,11 @@ async fn a_table_that_fails_is_not_a_bad_token() {
         );
         assert_unauthorized(&call(&script, &unsigned).await, Speaks::Itsm, &what);
         if status == 503 {
-            let script = Script::default();
+            let script = FaultScript::default();
             script.once(&["GetItem"], fault);
             let answer = call(&script, &token).await;
             assert_eq!(
-                (answer.status.as_u16(), script.is_played()),
+                (answer.status.as_u16(), script.is_consumed()),
                 (200, true),
                 "once: {what}: {answer}"
             );

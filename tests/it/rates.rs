@@ -18,11 +18,11 @@ use crate::{
     support::{
         Answer, Client, Organization, Stack,
         direct::{self, Invocation},
-        faulty::{COUNTING, Fault, Script},
+        fault_injection::{COUNTING, Fault, FaultScript},
         jwt::{SIGNERS, claims, with},
         n, stray_key,
         table::{Item, number},
-        tickets::assigned,
+        ticket_items::assigned,
     },
 };
 
@@ -265,7 +265,7 @@ async fn the_local_functions_are_instances_of_their_own() {
 fn instances(stack: &Stack, count: usize, millis: i64) -> Vec<Deps> {
     let instance = || Deps {
         clock: Arc::new(move || Timestamp::from_millis(millis)),
-        ..direct::deps(stack, Script::default().client(stack))
+        ..direct::deps(stack, FaultScript::default().client(stack))
     };
     std::iter::repeat_with(instance).take(count).collect()
 }
@@ -354,25 +354,25 @@ async fn a_table_that_does_not_count_neither_refuses_nor_fails_anybody() {
     let (org, start) = (stack.organization().await, moment());
     for (fault, requests) in [
         (
-            Fault::Answer(400, "ProvisionedThroughputExceededException"),
+            Fault::Respond(400, "ProvisionedThroughputExceededException"),
             190,
         ),
-        (Fault::Answer(400, "ThrottlingException"), 190),
-        (Fault::Answer(400, "AccessDeniedException"), 190),
-        (Fault::Answer(500, "InternalServerError"), 190),
-        (Fault::Dropped, 190),
-        (Fault::Refused, 190),
-        (Fault::LostToError, 190),
-        (Fault::LostToDrop, 190),
-        (Fault::LostInPart, 190),
+        (Fault::Respond(400, "ThrottlingException"), 190),
+        (Fault::Respond(400, "AccessDeniedException"), 190),
+        (Fault::Respond(500, "InternalServerError"), 190),
+        (Fault::ConnectionClosed, 190),
+        (Fault::ConnectionRefused, 190),
+        (Fault::ResponseReplaced, 190),
+        (Fault::ResponseDropped, 190),
+        (Fault::ResponseTruncated, 190),
         // Each of these is waited for.
-        (Fault::Silence, 20),
+        (Fault::NoResponse, 20),
     ] {
         let (client, key) = org
             .key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {})
             .await;
         let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
-        let script = Script::default();
+        let script = FaultScript::default();
         script.always(COUNTING, fault.clone());
         let instances: Vec<_> = instances(&stack, 2, start)
             .into_iter()

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Answer, Client, Organization, Stack, bare,
+    crash::{CrashPoint, Instance, TransactionLog},
     direct::{self, Invocation},
-    faulty::{Fault, Hook, Script, WRITES},
-    mortal::{Death, Instance, Ledger},
+    fault_injection::{Fault, FaultScript, Hook, WRITES},
     table::{Table, assert_sound, number},
 };
 
@@ -40,14 +40,14 @@ impl Making {
 }
 
 /// An organization with one team, of whose members user 0 is one and user 2 was.
-struct World {
+struct RetryFixture {
     org: Organization,
     team: String,
     making: Making,
     contract: Contract,
 }
 
-impl World {
+impl RetryFixture {
     async fn new(stack: &Stack, making: Making, contract: Contract) -> Self {
         let org = stack.organization().await;
         let team = org.team("Team").await;
@@ -150,9 +150,9 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
     let stack = Stack::with(|_| {}).await;
     let mut cases = Vec::new();
     for (making, contract) in Making::ALL {
-        let world = World::new(&stack, making, contract).await;
-        let instance = Instance::new(&Ledger::default());
-        let answer = world
+        let fixture = RetryFixture::new(&stack, making, contract).await;
+        let instance = Instance::new(&TransactionLog::default());
+        let answer = fixture
             .invocation()
             .call(&direct::deps(&stack, instance.client(&stack)))
             .await;
@@ -161,28 +161,35 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
             instance.calls() >= 2,
             "a credential is read, and something written"
         );
-        let ends =
-            (0..instance.calls()).flat_map(|call| [(call, Death::Before), (call, Death::After)]);
+        let ends = (0..instance.calls()).flat_map(|call| {
+            [
+                (call, CrashPoint::BeforeCall),
+                (call, CrashPoint::AfterCall),
+            ]
+        });
         cases.extend(ends.map(|end| (making, contract, end)));
     }
     stream::iter(cases)
         .map(async |(making, contract, end)| {
             let what = format!("{making:?} under {contract:?}, killed at {end:?}");
-            let world = World::new(&stack, making, contract).await;
-            let ledger = Ledger::default();
-            let instance = Instance::dying(&ledger, Some(end));
+            let fixture = RetryFixture::new(&stack, making, contract).await;
+            let transaction_log = TransactionLog::default();
+            let instance = Instance::crashing(&transaction_log, Some(end));
             let deps = direct::deps(&stack, instance.client(&stack));
             assert!(
-                instance.run(world.invocation().call(&deps)).await.is_none(),
+                instance
+                    .run(fixture.invocation().call(&deps))
+                    .await
+                    .is_none(),
                 "{what}: it lived"
             );
-            let deps = direct::deps(&stack, Instance::new(&ledger).client(&stack));
-            let answer = world.invocation().call(&deps).await;
+            let deps = direct::deps(&stack, Instance::new(&transaction_log).client(&stack));
+            let answer = fixture.invocation().call(&deps).await;
             for _ in 0..2 {
-                assert_same(&answer, &world.invocation().call(&deps).await, &what);
+                assert_same(&answer, &fixture.invocation().call(&deps).await, &what);
             }
-            ledger.settle().await;
-            world.assert_done_once(&what).await;
+            transaction_log.settle().await;
+            fixture.assert_done_once(&what).await;
         })
         .buffer_unordered(4)
         .collect::<()>()
@@ -190,9 +197,9 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
 }
 
 /// The same request, sent by the client once more and answered.
-fn sent_again(world: &World) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Answer>) {
+fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Answer>) {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-    let request = world.request();
+    let request = fixture.request();
     let hook: Hook = Arc::new(move || {
         let (request, sender) = (
             request.try_clone().expect("the body is in memory"),
@@ -224,21 +231,21 @@ async fn what_is_sent_twice_at_once_is_done_once() {
             let what = format!(
                 "{making:?} under {contract:?}, another before call {nth} of {operations:?}"
             );
-            let world = World::new(&stack, making, contract).await;
-            let (again, mut answers) = sent_again(&world);
-            let script = Script::default();
-            script.nth(operations, nth, Fault::After(again));
-            let answer = world
+            let fixture = RetryFixture::new(&stack, making, contract).await;
+            let (again, mut answers) = sent_again(&fixture);
+            let script = FaultScript::default();
+            script.nth(operations, nth, Fault::RunFirst(again));
+            let answer = fixture
                 .invocation()
                 .call(&direct::deps(&stack, script.client(&stack)))
                 .await;
-            if script.is_played() {
+            if script.is_consumed() {
                 assert_same(&answers.recv().await.expect("it was sent"), &answer, &what);
             } else {
                 assert_eq!(answer.status, 201, "{what}: {answer}");
             }
-            world.assert_done_once(&what).await;
-            usize::from(script.is_played())
+            fixture.assert_done_once(&what).await;
+            usize::from(script.is_consumed())
         })
         .buffer_unordered(4)
         .fold(0, async |sum, played| sum + played)
@@ -252,15 +259,15 @@ async fn what_is_sent_twice_at_once_is_done_once() {
 async fn what_was_refused_and_then_granted_is_granted() {
     let stack = Stack::with(|_| {}).await;
     for contract in Contract::ALL {
-        let world = World::new(&stack, Making::Team, contract).await;
-        let taken = world.org.team("new").await;
-        let (again, mut answers) = sent_again(&world);
-        let (client, path) = (world.org.toptickets.clone(), format!("/v1/teams/{taken}"));
-        let script = Script::default();
+        let fixture = RetryFixture::new(&stack, Making::Team, contract).await;
+        let taken = fixture.org.team("new").await;
+        let (again, mut answers) = sent_again(&fixture);
+        let (client, path) = (fixture.org.toptickets.clone(), format!("/v1/teams/{taken}"));
+        let script = FaultScript::default();
         script.nth(
             WRITES,
             1,
-            Fault::After(Arc::new(move || {
+            Fault::RunFirst(Arc::new(move || {
                 let (again, client, path) = (again(), client.clone(), path.clone());
                 Box::pin(async move {
                     assert_eq!(client.delete(&path).await.status, 204);
@@ -268,17 +275,17 @@ async fn what_was_refused_and_then_granted_is_granted() {
                 })
             })),
         );
-        let answer = world
+        let answer = fixture
             .invocation()
             .call(&direct::deps(&stack, script.client(&stack)))
             .await;
-        assert!(script.is_played(), "{answer}");
+        assert!(script.is_consumed(), "{answer}");
         assert_same(
             &answers.recv().await.expect("it was sent"),
             &answer,
             "the name is free",
         );
-        world.assert_done_once("the name is free").await;
+        fixture.assert_done_once("the name is free").await;
     }
 }
 
@@ -292,38 +299,41 @@ async fn a_refusal_is_said_once_nobody_writes_to_the_key() {
         (Making::Member, Toptickets, 422),
         (Making::Member, Itsm, 409),
     ] {
-        let world = World::new(&stack, making, contract).await;
-        world.org.team("new").await;
-        world.org.member(&world.team, &world.org.users[3]).await;
-        let before = Table::of(&world.org).contents().await;
+        let fixture = RetryFixture::new(&stack, making, contract).await;
+        fixture.org.team("new").await;
+        fixture
+            .org
+            .member(&fixture.team, &fixture.org.users[3])
+            .await;
+        let before = Table::of(&fixture.org).contents().await;
         // Who is a member already is seen by reading; a name is taken when it is claimed.
         let looks = usize::from(making == Making::Team);
         for fault in [
             Fault::Canceled("TransactionConflict"),
-            Fault::LostToDrop,
-            Fault::Dropped,
+            Fault::ResponseDropped,
+            Fault::ConnectionClosed,
         ] {
-            let script = Script::default();
+            let script = FaultScript::default();
             script.nth(WRITES, looks, fault.clone());
-            let answer = world
+            let answer = fixture
                 .invocation()
                 .call(&direct::deps(&stack, script.client(&stack)))
                 .await;
             assert_eq!(answer.status, status, "{fault:?}: {answer}");
             assert_eq!(script.calls(WRITES), looks + 2, "{fault:?}");
         }
-        let script = Script::default();
+        let script = FaultScript::default();
         for _ in 0..1000 {
             script.nth(WRITES, looks, Fault::Canceled("TransactionConflict"));
         }
         let invocation = Invocation {
             time: Duration::from_secs(2),
-            ..world.invocation()
+            ..fixture.invocation()
         };
         let answer = invocation
             .call(&direct::deps(&stack, script.client(&stack)))
             .await;
         assert_eq!(answer.status, 503, "{answer}");
-        assert_eq!(Table::of(&world.org).contents().await.teams, before.teams);
+        assert_eq!(Table::of(&fixture.org).contents().await.teams, before.teams);
     }
 }

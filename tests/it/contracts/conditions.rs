@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::errors::said;
 use crate::support::{
-    Answer, Client, Organization, Stack, bare, n, table::assert_sound, tickets::assigned,
+    Answer, Client, Organization, Stack, bare, n, table::assert_sound, ticket_items::assigned,
 };
 
 const MISMATCH: [&str; 2] = ["412 Precondition failed", "412 PRECONDITION_FAILED"];

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Scene, golden, itsm_error, toptickets_error};
 use crate::support::{
     Answer, Client, Organization, Stack, bare, n,
-    tickets::{assigned, waiting},
+    ticket_items::{assigned, waiting},
     user,
 };
 

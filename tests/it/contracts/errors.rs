@@ -19,7 +19,9 @@ use uuid::Uuid;
 use super::{
     Scene, has_common_headers, has_error_headers, itsm_error, itsm_error_beside, toptickets_error,
 };
-use crate::support::{Answer, Client, Organization, Stack, bare, n, stray_key, tickets::assigned};
+use crate::support::{
+    Answer, Client, Organization, Stack, bare, n, stray_key, ticket_items::assigned,
+};
 
 /// What an error says in the contract of the client that got it.
 #[track_caller]

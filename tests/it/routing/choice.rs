@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    audit::Books,
-    desks::{Crew, Desk, team},
-    faulty::{Fault, Script},
-    queue::assign,
+    fault_injection::{Fault, FaultScript},
+    org::{OrgFixture, TeamFixture, team},
+    sqs::invoke_assignment,
     table::text,
+    table_audit::TableAudit,
 };
 
 const GET: &[&str] = &["GetItem"];
 const TRANSACTION: &[&str] = &["TransactWriteItems"];
 
 /// Teams with one member each, all with the same specializations.
-async fn equal_teams(stack: &Stack, teams: usize, specializations: &[&'static str]) -> Desk {
-    let crew = |n: usize| Crew {
+async fn equal_teams(stack: &Stack, teams: usize, specializations: &[&'static str]) -> OrgFixture {
+    let team = |n: usize| TeamFixture {
         specializations: specializations.to_vec(),
-        ..Crew::of(RoundRobin, [n])
+        ..TeamFixture::of(RoundRobin, [n])
     };
-    Desk::open(stack, teams, &(0..teams).map(crew).collect::<Vec<_>>()).await
+    OrgFixture::open(stack, teams, &(0..teams).map(team).collect::<Vec<_>>()).await
 }
 
 fn about(topic: &str) -> Value {
@@ -33,9 +33,9 @@ fn about(topic: &str) -> Value {
 }
 
 /// New tickets about VPNs, in the order of their numbers.
-fn tickets(desk: &Desk, count: usize) -> Vec<String> {
+fn tickets(org: &OrgFixture, count: usize) -> Vec<String> {
     let said = |n: usize| {
-        desk.says(
+        org.ticket_event(
             "created",
             &format!("T-{n:02}"),
             500 - i64::try_from(n).expect("a few"),
@@ -46,9 +46,9 @@ fn tickets(desk: &Desk, count: usize) -> Vec<String> {
 }
 
 /// The assigned tickets of each team.
-fn assigned(books: &Books) -> BTreeMap<String, Vec<String>> {
+fn assigned(audit: &TableAudit) -> BTreeMap<String, Vec<String>> {
     let mut teams: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (id, ticket) in &books.tickets {
+    for (id, ticket) in &audit.tickets {
         assert_eq!(text(ticket, "state"), "assigned", "{ticket:?}");
         teams
             .entry(text(ticket, "team_id").to_owned())
@@ -58,12 +58,12 @@ fn assigned(books: &Books) -> BTreeMap<String, Vec<String>> {
     teams
 }
 
-fn counts(books: &Books) -> Vec<usize> {
-    assigned(books).values().map(Vec::len).collect()
+fn counts(audit: &TableAudit) -> Vec<usize> {
+    assigned(audit).values().map(Vec::len).collect()
 }
 
-impl Desk {
-    fn over(&self, script: &Script) -> muster_assignment::Deps {
+impl OrgFixture {
+    fn over(&self, script: &FaultScript) -> muster_assignment::Deps {
         self.assignment_over(Table::new(
             script.client(&self.stack),
             self.stack.table.as_str(),
@@ -71,10 +71,10 @@ impl Desk {
     }
 
     /// Reads the books and holds the counters to them.
-    pub async fn exact_books(&self) -> Books {
-        let books = self.books().await;
-        books.assert_exact();
-        books
+    pub async fn exact_books(&self) -> TableAudit {
+        let audit = self.read_table().await;
+        audit.assert_exact();
+        audit
     }
 
     /// Replaces a team's specializations and marks them as not indexed yet, as a change over the
@@ -88,7 +88,7 @@ impl Desk {
         let update = client
             .update_item()
             .table_name(&self.stack.table)
-            .key("pk", AttributeValue::S(format!("ORG#{}", self.org)))
+            .key("pk", AttributeValue::S(format!("ORG#{}", self.id)))
             .key("sk", AttributeValue::S(format!("TEAM#{}", team(n))))
             .update_expression("SET specializations = :tags, gsi1pk = :shard, gsi1sk = :since")
             .condition_expression("attribute_exists(pk)")
@@ -110,12 +110,16 @@ async fn batch_without_teams_spreads_as_one_by_one() {
         equal_teams(&stack, 5, &["VPN"])
     );
     assert_eq!(
-        assign(&at_once.over(&Script::default()), &tickets(&at_once, 30)).await,
+        invoke_assignment(
+            &at_once.over(&FaultScript::default()),
+            &tickets(&at_once, 30)
+        )
+        .await,
         [0; 0]
     );
     for message in tickets(&one_by_one, 30) {
         assert_eq!(
-            assign(&one_by_one.over(&Script::default()), &[message]).await,
+            invoke_assignment(&one_by_one.over(&FaultScript::default()), &[message]).await,
             [0; 0]
         );
     }
@@ -128,41 +132,41 @@ async fn batch_without_teams_spreads_as_one_by_one() {
 async fn team_deleted_after_the_choice_yields_to_the_next() {
     let stack = Stack::with(|_| {}).await;
     for (teams, said, expected) in [(2, 1, vec![1]), (3, 12, vec![6, 6])] {
-        let desk = std::sync::Arc::new(equal_teams(&stack, teams, &["VPN"]).await);
-        let (script, deleting) = (Script::default(), std::sync::Arc::clone(&desk));
+        let org = std::sync::Arc::new(equal_teams(&stack, teams, &["VPN"]).await);
+        let (script, deleting) = (FaultScript::default(), std::sync::Arc::clone(&org));
         let delete = move || -> futures_util::future::BoxFuture<'static, ()> {
-            let desk = std::sync::Arc::clone(&deleting);
-            Box::pin(async move { desk.delete(0).await })
+            let org = std::sync::Arc::clone(&deleting);
+            Box::pin(async move { org.delete(0).await })
         };
         // The first team that is read, after the index and the loads.
-        script.once(GET, Fault::After(std::sync::Arc::new(delete)));
+        script.once(GET, Fault::RunFirst(std::sync::Arc::new(delete)));
         assert_eq!(
-            assign(&desk.over(&script), &tickets(&desk, said)).await,
+            invoke_assignment(&org.over(&script), &tickets(&org, said)).await,
             [0; 0]
         );
-        assert!(script.is_played());
-        let books = desk.exact_books().await;
-        assert!(!assigned(&books).contains_key(&team(0)));
-        assert_eq!(counts(&books), expected);
+        assert!(script.is_consumed());
+        let audit = org.exact_books().await;
+        assert!(!assigned(&audit).contains_key(&team(0)));
+        assert_eq!(counts(&audit), expected);
     }
 }
 
 #[tokio::test]
 async fn team_that_no_longer_matches_yields_to_the_next() {
     let stack = Stack::with(|_| {}).await;
-    let desk = equal_teams(&stack, 3, &["VPN", "DNS"]).await;
-    desk.set_specializations(0, &["Printer"]).await;
-    desk.set_specializations(1, &["DNS"]).await;
+    let org = equal_teams(&stack, 3, &["VPN", "DNS"]).await;
+    org.set_specializations(0, &["Printer"]).await;
+    org.set_specializations(1, &["DNS"]).await;
     let messages = [
-        desk.says("created", "T-vpn", 30, about("vpn")),
-        desk.says("created", "T-dns", 20, about("dns")),
+        org.ticket_event("created", "T-vpn", 30, about("vpn")),
+        org.ticket_event("created", "T-dns", 20, about("dns")),
     ];
     assert_eq!(
-        assign(&desk.over(&Script::default()), &messages).await,
+        invoke_assignment(&org.over(&FaultScript::default()), &messages).await,
         [0; 0]
     );
-    let books = desk.exact_books().await;
-    let by_team = assigned(&books);
+    let audit = org.exact_books().await;
+    let by_team = assigned(&audit);
     assert_eq!(
         by_team.get(&team(2)).map(Vec::as_slice),
         Some(&["T-vpn".to_owned()][..]),
@@ -178,40 +182,40 @@ async fn team_that_no_longer_matches_yields_to_the_next() {
 #[tokio::test]
 async fn ticket_is_unrouted_if_no_listed_team_matches() {
     let stack = Stack::with(|_| {}).await;
-    let desk = equal_teams(&stack, 12, &["VPN"]).await;
+    let org = equal_teams(&stack, 12, &["VPN"]).await;
     for n in 0..12 {
-        desk.set_specializations(n, &["Printer"]).await;
+        org.set_specializations(n, &["Printer"]).await;
     }
     assert_eq!(
-        assign(&desk.over(&Script::default()), &tickets(&desk, 3)).await,
+        invoke_assignment(&org.over(&FaultScript::default()), &tickets(&org, 3)).await,
         [0; 0]
     );
-    let books = desk.exact_books().await;
+    let audit = org.exact_books().await;
     assert!(
-        books
+        audit
             .tickets
             .values()
             .all(|ticket| text(ticket, "state") == "unrouted"),
         "{:?}",
-        books.tickets
+        audit.tickets
     );
 }
 
 #[tokio::test]
 async fn retries_keep_the_choice() {
     let stack = Stack::with(|_| {}).await;
-    let desk = equal_teams(&stack, 4, &["VPN"]).await;
-    let script = Script::default();
+    let org = equal_teams(&stack, 4, &["VPN"]).await;
+    let script = FaultScript::default();
     for _ in 0..3 {
         script.once(TRANSACTION, Fault::Canceled("TransactionConflict"));
     }
     assert_eq!(
-        assign(&desk.over(&script), &tickets(&desk, 20)).await,
+        invoke_assignment(&org.over(&script), &tickets(&org, 20)).await,
         [0; 0]
     );
-    assert!(script.is_played());
-    let books = desk.exact_books().await;
-    assert_eq!(counts(&books), [5; 4]);
+    assert!(script.is_consumed());
+    let audit = org.exact_books().await;
+    assert_eq!(counts(&audit), [5; 4]);
     // One index page serves the batch, beside one query for each team that is read.
     let teams_read = script.calls(GET);
     assert_eq!(script.calls(&["Query"]), teams_read + 1);

@@ -10,28 +10,28 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    audit::Books,
-    desks::{Crew, Desk, team, user},
-    mortal::{Death, Instance},
-    queue::{LONG, assign, perform_all, perform_within},
+    crash::{CrashPoint, Instance},
+    org::{OrgFixture, TeamFixture, team, user},
+    sqs::{LONG, invoke_assignment, invoke_jobs_within, run_jobs},
     table::text,
+    table_audit::TableAudit,
 };
 
 /// Somebody whom no organization has heard of.
 const STRANGER: usize = 900_000;
 
 /// A team of three and one of two in rotation, one that is empty, and one that knows something.
-async fn desk(stack: &Stack) -> Desk {
-    let mut experts = Crew::of(SkillBased, [5, 6]);
+async fn org_fixture(stack: &Stack) -> OrgFixture {
+    let mut experts = TeamFixture::of(SkillBased, [5, 6]);
     experts.specializations = vec!["vpn", "sso"];
     experts.members[1].1 = vec!["VPN"];
-    let crews = [
-        Crew::of(RoundRobin, 0..3),
-        Crew::of(RoundRobin, 3..5),
-        Crew::of(RoundRobin, []),
+    let teams = [
+        TeamFixture::of(RoundRobin, 0..3),
+        TeamFixture::of(RoundRobin, 3..5),
+        TeamFixture::of(RoundRobin, []),
         experts,
     ];
-    Desk::open(stack, 12, &crews).await
+    OrgFixture::open(stack, 12, &teams).await
 }
 
 fn in_team(n: usize, with: &Value) -> Value {
@@ -46,9 +46,9 @@ fn open_in(n: usize) -> Value {
     in_team(n, &json!({}))
 }
 
-async fn settle(desk: &Desk, messages: &[String]) {
-    let deps = desk.assignment(&Instance::new(&desk.ledger));
-    assert_eq!(assign(&deps, messages).await, [0; 0]);
+async fn settle(org: &OrgFixture, messages: &[String]) {
+    let deps = org.assignment(&Instance::new(&org.transaction_log));
+    assert_eq!(invoke_assignment(&deps, messages).await, [0; 0]);
 }
 
 /// How something that an instance does over a prepared desk ends.
@@ -56,44 +56,49 @@ struct Deed<P, A> {
     /// Brings a desk to where it begins.
     prepare: P,
     /// The messages that it is handed.
-    messages: fn(&Desk) -> Vec<String>,
+    messages: fn(&OrgFixture) -> Vec<String>,
     /// Handles them.
     act: A,
 }
 
-impl<P: AsyncFn(&Desk), A: AsyncFn(&Desk, &Instance, &[String])> Deed<P, A> {
+impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Deed<P, A> {
     /// Does it with an instance that may die over it, again with one that lives, and reads how it
     /// ended.
-    async fn outcome(&self, stack: &Stack, end: Option<(usize, Death)>) -> (Desk, Books, usize) {
-        let desk = desk(stack).await;
-        (self.prepare)(&desk).await;
-        let messages = (self.messages)(&desk);
-        let instance = Instance::dying(&desk.ledger, end);
+    async fn outcome(
+        &self,
+        stack: &Stack,
+        end: Option<(usize, CrashPoint)>,
+    ) -> (OrgFixture, TableAudit, usize) {
+        let org = org_fixture(stack).await;
+        (self.prepare)(&org).await;
+        let messages = (self.messages)(&org);
+        let instance = Instance::crashing(&org.transaction_log, end);
         let lived = instance
-            .run((self.act)(&desk, &instance, &messages))
+            .run((self.act)(&org, &instance, &messages))
             .await
             .is_some();
         if end.is_some() {
             assert!(!lived, "it did not come to call {end:?}");
             // What the dead one sent may yet arrive.
-            (self.act)(&desk, &Instance::new(&desk.ledger), &messages).await;
+            (self.act)(&org, &Instance::new(&org.transaction_log), &messages).await;
         }
-        let books = desk.audit().await;
-        (desk, books, instance.calls())
+        let audit = org.assert_consistent().await;
+        (org, audit, instance.calls())
     }
 
     /// Kills an instance at each of its calls, and compares every end with that of one that lived.
-    async fn ends_the_same_wherever_it_dies(&self) -> (Desk, Books) {
+    async fn ends_the_same_wherever_it_dies(&self) -> (OrgFixture, TableAudit) {
         let stack = Stack::with(|_| {}).await;
-        let (desk, books, calls) = self.outcome(&stack, None).await;
+        let (org, audit, calls) = self.outcome(&stack, None).await;
         assert!(calls > 3, "{calls} calls");
-        let expected = books.normalized(&desk.org);
-        let ends =
-            (0..calls).flat_map(|call| [Death::Before, Death::After].map(|death| (call, death)));
+        let expected = audit.normalized(&org.id);
+        let ends = (0..calls).flat_map(|call| {
+            [CrashPoint::BeforeCall, CrashPoint::AfterCall].map(|crash_point| (call, crash_point))
+        });
         stream::iter(ends)
             .map(async |end| {
-                let (desk, books, _) = self.outcome(&stack, Some(end)).await;
-                let actual = books.normalized(&desk.org);
+                let (org, audit, _) = self.outcome(&stack, Some(end)).await;
+                let actual = audit.normalized(&org.id);
                 let differs: Vec<_> = expected
                     .keys()
                     .chain(actual.keys())
@@ -111,17 +116,20 @@ impl<P: AsyncFn(&Desk), A: AsyncFn(&Desk, &Instance, &[String])> Deed<P, A> {
             .buffer_unordered(4)
             .collect::<()>()
             .await;
-        (desk, books)
+        (org, audit)
     }
 }
 
-async fn assigns(desk: &Desk, instance: &Instance, messages: &[String]) {
-    assert_eq!(assign(&desk.assignment(instance), messages).await, [0; 0]);
+async fn assigns(org: &OrgFixture, instance: &Instance, messages: &[String]) {
+    assert_eq!(
+        invoke_assignment(&org.assignment(instance), messages).await,
+        [0; 0]
+    );
 }
 
 /// Performs jobs and what they put on the queue, also what an instance put there before it died.
-async fn performs(desk: &Desk, instance: &Instance, jobs: &[String]) {
-    perform_all(&desk.jobs(instance), &desk.jobs, jobs.to_vec()).await;
+async fn performs(org: &OrgFixture, instance: &Instance, jobs: &[String]) {
+    run_jobs(&org.jobs(instance), &org.jobs, jobs.to_vec()).await;
 }
 
 /// What is done to a ticket, and where that leaves it.
@@ -145,7 +153,7 @@ const EVERYTHING: [(&str, &str); 14] = [
 #[tokio::test]
 async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
-        prepare: async |desk: &Desk| {
+        prepare: async |org: &OrgFixture| {
             let known = [
                 "given",
                 "given-to-a-stranger",
@@ -157,70 +165,70 @@ async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
             let mut messages: Vec<_> = known
                 .iter()
                 .zip(5000..)
-                .map(|(id, ago)| desk.says("created", id, 10_000 - ago, open_in(0)))
+                .map(|(id, ago)| org.ticket_event("created", id, 10_000 - ago, open_in(0)))
                 .collect();
             // Out of a team where the batch decides nothing: the teams are decided each by itself,
             // and the figures that a decision considered, though not its right to be made, depend
             // on whether what leaves its team has left.
-            messages.push(desk.says(
+            messages.push(org.ticket_event(
                 "created",
                 "moved",
                 6000,
                 in_team(2, &json!({ "assignee_id": user(9) })),
             ));
-            messages.push(desk.says(
+            messages.push(org.ticket_event(
                 "updated",
                 "reopened",
                 3000,
                 in_team(0, &json!({ "status": "resolved" })),
             ));
-            settle(desk, &messages).await;
+            settle(org, &messages).await;
         },
-        messages: |desk| {
+        messages: |org| {
             let unteamed = |category: &str| json!({ "status": "new", "category": category });
             let given = |n| in_team(0, &json!({ "assignee_id": user(n) }));
             vec![
-                desk.says("updated", "moved", 100, open_in(1)),
-                desk.says("created", "new-1", 99, open_in(0)),
-                desk.says(
+                org.ticket_event("updated", "moved", 100, open_in(1)),
+                org.ticket_event("created", "new-1", 99, open_in(0)),
+                org.ticket_event(
                     "created",
                     "new-2",
                     98,
                     in_team(0, &json!({ "status": "in_progress" })),
                 ),
-                desk.says("created", "new-in-1", 97, open_in(1)),
-                desk.says("created", "vpn", 96, unteamed("VPN")),
-                desk.says("created", "unknown", 95, unteamed("parking")),
-                desk.says("created", "waits", 94, open_in(2)),
-                desk.says("updated", "given", 93, given(9)),
-                desk.says("updated", "given-to-a-stranger", 92, given(STRANGER)),
-                desk.says(
+                org.ticket_event("created", "new-in-1", 97, open_in(1)),
+                org.ticket_event("created", "vpn", 96, unteamed("VPN")),
+                org.ticket_event("created", "unknown", 95, unteamed("parking")),
+                org.ticket_event("created", "waits", 94, open_in(2)),
+                org.ticket_event("updated", "given", 93, given(9)),
+                org.ticket_event("updated", "given-to-a-stranger", 92, given(STRANGER)),
+                org.ticket_event(
                     "updated",
                     "closed",
                     91,
                     in_team(0, &json!({ "status": "resolved" })),
                 ),
-                desk.says("updated", "reopened", 90, open_in(0)),
-                desk.says("deleted", "deleted", 89, open_in(0)),
-                desk.says("unassigned", "taken-back", 88, open_in(0)),
-                desk.says("created", "new-3", 87, open_in(0)),
-                desk.says("created", "new-3", 87, open_in(0)),
+                org.ticket_event("updated", "reopened", 90, open_in(0)),
+                org.ticket_event("deleted", "deleted", 89, open_in(0)),
+                org.ticket_event("unassigned", "taken-back", 88, open_in(0)),
+                org.ticket_event("created", "new-3", 87, open_in(0)),
+                org.ticket_event("created", "new-3", 87, open_in(0)),
                 "{ this is no event".to_owned(),
             ]
         },
         act: assigns,
     };
-    let (desk, books) = deed.ends_the_same_wherever_it_dies().await;
+    let (org, audit) = deed.ends_the_same_wherever_it_dies().await;
     for (id, state) in EVERYTHING {
         assert_eq!(
-            text(&books.tickets[id], "state"),
+            text(&audit.tickets[id], "state"),
             state,
             "{id}: {:?}",
-            books.tickets[id]
+            audit.tickets[id]
         );
     }
-    assert_eq!(books.tickets.len(), EVERYTHING.len());
-    let letters = desk.dead_letters.take();
+    assert_eq!(audit.tickets.len(), EVERYTHING.len());
+    let letters = org.dead_letters.take();
     assert_eq!(
         (letters.len(), &*letters[0].body),
         (1, "{ this is no event")
@@ -234,38 +242,38 @@ async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
 #[tokio::test]
 async fn a_batch_of_several_transactions_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
-        prepare: async |_: &Desk| {},
-        messages: |desk| {
+        prepare: async |_: &OrgFixture| {},
+        messages: |org| {
             (0..120)
-                .map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(0)))
+                .map(|n| org.ticket_event("created", &format!("T-{n}"), 500 - n, open_in(0)))
                 .collect()
         },
         act: assigns,
     };
-    let (_, books) = deed.ends_the_same_wherever_it_dies().await;
-    assert_eq!(books.tickets.len(), 120);
+    let (_, audit) = deed.ends_the_same_wherever_it_dies().await;
+    assert_eq!(audit.tickets.len(), 120);
 }
 
 #[tokio::test]
 async fn a_drain_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
-        prepare: async |desk: &Desk| {
+        prepare: async |org: &OrgFixture| {
             let waiting: Vec<_> = (0..12)
-                .map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(2)))
+                .map(|n| org.ticket_event("created", &format!("T-{n}"), 500 - n, open_in(2)))
                 .collect();
-            settle(desk, &waiting).await;
-            desk.join(2, 7, &[]).await;
-            desk.join(2, 8, &[]).await;
+            settle(org, &waiting).await;
+            org.join(2, 7, &[]).await;
+            org.join(2, 8, &[]).await;
         },
-        messages: |desk| {
-            vec![json!({ "job": "drain_team", "organization_id": desk.org.as_str(), "team_id": team(2) }).to_string()]
+        messages: |org| {
+            vec![json!({ "job": "drain_team", "organization_id": org.id.as_str(), "team_id": team(2) }).to_string()]
         },
         act: performs,
     };
-    let (_, books) = deed.ends_the_same_wherever_it_dies().await;
-    books.assert_at_rest();
+    let (_, audit) = deed.ends_the_same_wherever_it_dies().await;
+    audit.assert_at_rest();
     assert!(
-        books
+        audit
             .tickets
             .values()
             .all(|ticket| text(ticket, "state") == "assigned")
@@ -275,34 +283,34 @@ async fn a_drain_ends_the_same_wherever_it_is_killed() {
 #[tokio::test]
 async fn a_sweep_ends_the_same_wherever_it_is_killed() {
     let deed = Deed {
-        prepare: async |desk: &Desk| {
+        prepare: async |org: &OrgFixture| {
             let mut tickets: Vec<_> = (0..101)
-                .map(|n| desk.says("created", &format!("T-{n}"), 500 - n, open_in(3)))
+                .map(|n| org.ticket_event("created", &format!("T-{n}"), 500 - n, open_in(3)))
                 .collect();
-            tickets.push(desk.says(
+            tickets.push(org.ticket_event(
                 "updated",
                 "T-0",
                 1,
                 in_team(3, &json!({ "status": "closed" })),
             ));
-            settle(desk, &tickets).await;
-            desk.delete(3).await;
+            settle(org, &tickets).await;
+            org.delete(3).await;
         },
-        messages: |desk| {
-            vec![json!({ "job": "sweep_team", "organization_id": desk.org.as_str(), "team_id": team(3) }).to_string()]
+        messages: |org| {
+            vec![json!({ "job": "sweep_team", "organization_id": org.id.as_str(), "team_id": team(3) }).to_string()]
         },
         act: performs,
     };
-    let (_, books) = deed.ends_the_same_wherever_it_dies().await;
-    books.assert_at_rest();
-    let unrouted = books
+    let (_, audit) = deed.ends_the_same_wherever_it_dies().await;
+    audit.assert_at_rest();
+    let unrouted = audit
         .tickets
         .values()
         .filter(|ticket| text(ticket, "state") == "unrouted")
         .count();
     assert_eq!(unrouted, 100, "all but the closed one");
     assert!(
-        !books.items.keys().any(|(pk, _)| pk.contains("#SPEC#")),
+        !audit.items.keys().any(|(pk, _)| pk.contains("#SPEC#")),
         "nothing is known of a team that is gone"
     );
 }
@@ -311,17 +319,17 @@ async fn a_sweep_ends_the_same_wherever_it_is_killed() {
 #[tokio::test]
 async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
     let stack = Stack::with(|_| {}).await;
-    let desk = desk(&stack).await;
+    let org = org_fixture(&stack).await;
     let waiting: Vec<_> = (0..200)
-        .map(|n| desk.says("created", &format!("W-{n}"), 900 - n, open_in(2)))
+        .map(|n| org.ticket_event("created", &format!("W-{n}"), 900 - n, open_in(2)))
         .collect();
     let doomed: Vec<_> = (0..200)
-        .map(|n| desk.says("created", &format!("D-{n}"), 900 - n, open_in(1)))
+        .map(|n| org.ticket_event("created", &format!("D-{n}"), 900 - n, open_in(1)))
         .collect();
-    settle(&desk, &waiting).await;
-    settle(&desk, &doomed).await;
-    desk.join(2, 7, &[]).await;
-    desk.delete(1).await;
+    settle(&org, &waiting).await;
+    settle(&org, &doomed).await;
+    org.join(2, 7, &[]).await;
+    org.delete(1).await;
     let mut jobs = vec![json!({ "job": "restart_unfinished" }).to_string()];
     let (mut time, mut handed_on) = (4, 0);
     while let Some(job) = jobs.pop() {
@@ -333,16 +341,16 @@ async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
         };
         let deps = Deps {
             pace,
-            ..desk.jobs(&Instance::new(&desk.ledger))
+            ..org.jobs(&Instance::new(&org.transaction_log))
         };
-        let failed = perform_within(
+        let failed = invoke_jobs_within(
             &deps,
             std::slice::from_ref(&job),
             Duration::from_millis(time),
         )
         .await;
         jobs.extend(failed.iter().map(|_| job.clone()));
-        let sent = desk.jobs.take();
+        let sent = org.jobs.take();
         handed_on += sent
             .iter()
             .filter(|sent| without_hop(&sent.body) == without_hop(&job))
@@ -354,8 +362,8 @@ async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
             "jobs without an end: {jobs:?}"
         );
     }
-    let books = desk.audit().await;
-    books.assert_at_rest();
+    let audit = org.assert_consistent().await;
+    audit.assert_at_rest();
     assert!(handed_on > 0, "every job had time enough");
 }
 
@@ -371,17 +379,17 @@ fn without_hop(job: &str) -> Value {
 #[tokio::test]
 async fn a_queue_that_is_away_delays_jobs() {
     let stack = Stack::with(|_| {}).await;
-    let desk = desk(&stack).await;
-    settle(&desk, &[desk.says("created", "T-1", 50, open_in(2))]).await;
-    desk.join(2, 7, &[]).await;
-    desk.jobs.has_room_for(Some(0));
+    let org = org_fixture(&stack).await;
+    settle(&org, &[org.ticket_event("created", "T-1", 50, open_in(2))]).await;
+    org.join(2, 7, &[]).await;
+    org.jobs.set_capacity(Some(0));
     let restart = [json!({ "job": "restart_unfinished" }).to_string()];
-    let deps = desk.jobs(&Instance::new(&desk.ledger));
+    let deps = org.jobs(&Instance::new(&org.transaction_log));
     assert_eq!(
-        perform_within(&deps, &restart, Duration::from_secs(1)).await,
+        invoke_jobs_within(&deps, &restart, Duration::from_secs(1)).await,
         [0]
     );
-    desk.jobs.has_room_for(None);
-    performs(&desk, &Instance::new(&desk.ledger), &restart).await;
-    desk.audit().await.assert_at_rest();
+    org.jobs.set_capacity(None);
+    performs(&org, &Instance::new(&org.transaction_log), &restart).await;
+    org.assert_consistent().await.assert_at_rest();
 }

@@ -17,11 +17,11 @@ use tokio::time::timeout;
 
 use crate::support::{
     Stack,
-    desks::{Crew, Desk, team},
+    crash::{Instance, TransactionLog},
     direct,
-    faulty::{Fault, Script},
-    mortal::{Instance, Ledger},
-    queue::{assign, assign_within},
+    fault_injection::{Fault, FaultScript},
+    org::{OrgFixture, TeamFixture, team},
+    sqs::{invoke_assignment, invoke_assignment_within},
     table::{number, text},
 };
 
@@ -29,11 +29,14 @@ const TRANSACTION: &[&str] = &["TransactWriteItems"];
 const QUERY: &[&str] = &["Query"];
 const MANY: &[&str] = &["BatchGetItem"];
 
-async fn desk(stack: &Stack) -> Desk {
-    Desk::open(
+async fn org_fixture(stack: &Stack) -> OrgFixture {
+    OrgFixture::open(
         stack,
         6,
-        &[Crew::of(RoundRobin, 0..3), Crew::of(RoundRobin, 3..6)],
+        &[
+            TeamFixture::of(RoundRobin, 0..3),
+            TeamFixture::of(RoundRobin, 3..6),
+        ],
     )
     .await
 }
@@ -43,10 +46,10 @@ fn new_in(n: usize) -> Value {
 }
 
 /// Thirty new tickets in two teams.
-fn batch(desk: &Desk) -> Vec<String> {
+fn batch(org: &OrgFixture) -> Vec<String> {
     (0..30)
         .map(|n| {
-            desk.says(
+            org.ticket_event(
                 "created",
                 &format!("T-{n}"),
                 500 - n,
@@ -56,8 +59,8 @@ fn batch(desk: &Desk) -> Vec<String> {
         .collect()
 }
 
-impl Desk {
-    fn scripted(&self, script: &Script) -> muster_assignment::Deps {
+impl OrgFixture {
+    fn scripted(&self, script: &FaultScript) -> muster_assignment::Deps {
         self.assignment_over(Table::new(
             script.client(&self.stack),
             self.stack.table.as_str(),
@@ -66,12 +69,12 @@ impl Desk {
 }
 
 /// Every ticket was decided once, in the order of arrival.
-async fn assert_decided_once(desk: &Desk, what: &str) {
-    let books = desk.books().await;
-    books.assert_exact();
-    assert_eq!(books.tickets.len(), 30, "{what}");
+async fn assert_decided_once(org: &OrgFixture, what: &str) {
+    let audit = org.read_table().await;
+    audit.assert_exact();
+    assert_eq!(audit.tickets.len(), 30, "{what}");
     assert!(
-        books
+        audit
             .tickets
             .values()
             .all(|ticket| text(ticket, "state") == "assigned"),
@@ -79,19 +82,19 @@ async fn assert_decided_once(desk: &Desk, what: &str) {
     );
     for (n, turns) in [(0, 20), (1, 10)] {
         assert_eq!(
-            text(&books.teams[&team(n)], "queue_strategy"),
+            text(&audit.teams[&team(n)], "queue_strategy"),
             "round_robin"
         );
-        let turn = books.loads[&team(n)]["turn"].as_n().expect("a number");
+        let turn = audit.loads[&team(n)]["turn"].as_n().expect("a number");
         assert_eq!(*turn, turns.to_string(), "{what}");
         let given = |member| {
-            books
+            audit
                 .tickets
                 .values()
                 .filter(|ticket| text(ticket, "assignee_id") == member)
                 .count()
         };
-        let mut counts: Vec<_> = books.eligible(&team(n)).into_iter().map(given).collect();
+        let mut counts: Vec<_> = audit.eligible(&team(n)).into_iter().map(given).collect();
         counts.sort_unstable();
         assert_eq!(counts, if n == 0 { [6, 7, 7] } else { [3, 3, 4] }, "{what}");
     }
@@ -100,7 +103,7 @@ async fn assert_decided_once(desk: &Desk, what: &str) {
 #[tokio::test]
 async fn what_passes_does_no_harm() {
     let stack = Stack::with(|_| {}).await;
-    let throttled = |exception| Fault::Answer(400, exception);
+    let throttled = |exception| Fault::Respond(400, exception);
     let mut cases = vec![
         (TRANSACTION, throttled("ThrottlingException")),
         (
@@ -111,7 +114,7 @@ async fn what_passes_does_no_harm() {
         (TRANSACTION, throttled("RequestLimitExceeded")),
         (QUERY, throttled("ProvisionedThroughputExceededException")),
         (MANY, throttled("ProvisionedThroughputExceededException")),
-        (MANY, Fault::PutOff),
+        (MANY, Fault::Unprocessed),
     ];
     for reason in [
         "TransactionConflict",
@@ -122,10 +125,10 @@ async fn what_passes_does_no_harm() {
     }
     for calls in [TRANSACTION, QUERY, MANY] {
         let lost = [
-            Fault::LostToError,
-            Fault::LostToDrop,
-            Fault::LostInPart,
-            Fault::Dropped,
+            Fault::ResponseReplaced,
+            Fault::ResponseDropped,
+            Fault::ResponseTruncated,
+            Fault::ConnectionClosed,
         ];
         cases.extend(lost.map(|fault| (calls, fault)));
     }
@@ -135,19 +138,19 @@ async fn what_passes_does_no_harm() {
             if calls == MANY && at == [1] {
                 continue;
             }
-            let desk = desk(&stack).await;
-            let script = Script::default();
+            let org = org_fixture(&stack).await;
+            let script = FaultScript::default();
             for &spared in at {
                 script.nth(calls, spared, fault.clone());
             }
             let what = format!("{fault:?} at {calls:?} {at:?}");
             assert_eq!(
-                assign(&desk.scripted(&script), &batch(&desk)).await,
+                invoke_assignment(&org.scripted(&script), &batch(&org)).await,
                 [0; 0],
                 "{what}"
             );
-            assert!(script.is_played(), "{what}");
-            assert_decided_once(&desk, &what).await;
+            assert!(script.is_consumed(), "{what}");
+            assert_decided_once(&org, &what).await;
         }
     }
 }
@@ -158,27 +161,27 @@ async fn what_does_not_pass_comes_again_in_time() {
     let time = Duration::from_millis(1500);
     for (calls, fault) in [
         (TRANSACTION, Fault::Canceled("TransactionConflict")),
-        (TRANSACTION, Fault::Answer(400, "ThrottlingException")),
-        (TRANSACTION, Fault::LostToError),
-        (TRANSACTION, Fault::Silence),
+        (TRANSACTION, Fault::Respond(400, "ThrottlingException")),
+        (TRANSACTION, Fault::ResponseReplaced),
+        (TRANSACTION, Fault::NoResponse),
         (
             QUERY,
-            Fault::Answer(400, "ProvisionedThroughputExceededException"),
+            Fault::Respond(400, "ProvisionedThroughputExceededException"),
         ),
-        (MANY, Fault::Answer(500, "InternalServerError")),
-        (MANY, Fault::PutOff),
-        (MANY, Fault::Silence),
+        (MANY, Fault::Respond(500, "InternalServerError")),
+        (MANY, Fault::Unprocessed),
+        (MANY, Fault::NoResponse),
     ] {
-        let desk = desk(&stack).await;
-        let script = Script::default();
+        let org = org_fixture(&stack).await;
+        let script = FaultScript::default();
         script.always(calls, fault.clone());
-        let mut messages = batch(&desk);
+        let mut messages = batch(&org);
         messages.insert(7, "{ this is no event".to_owned());
         let what = format!("{fault:?} at {calls:?}");
-        let deps = desk.scripted(&script);
+        let deps = org.scripted(&script);
         let assigned = timeout(
             time + Duration::from_secs(10),
-            assign_within(&deps, &messages, time),
+            invoke_assignment_within(&deps, &messages, time),
         );
         let failed = assigned
             .await
@@ -188,21 +191,25 @@ async fn what_does_not_pass_comes_again_in_time() {
             "{what}: {failed:?}"
         );
         assert_eq!(
-            desk.dead_letters.take().len(),
+            org.dead_letters.take().len(),
             1,
             "{what}: poison waits for nobody"
         );
-        desk.books().await.assert_exact();
+        org.read_table().await.assert_exact();
         let again: Vec<_> = failed
             .iter()
             .map(|&position| messages[position].clone())
             .collect();
         assert_eq!(
-            assign(&desk.assignment(&Instance::new(&Ledger::default())), &again).await,
+            invoke_assignment(
+                &org.assignment(&Instance::new(&TransactionLog::default())),
+                &again
+            )
+            .await,
             [0; 0],
             "{what}"
         );
-        assert_decided_once(&desk, &what).await;
+        assert_decided_once(&org, &what).await;
     }
 }
 
@@ -249,10 +256,10 @@ impl Intercept for PutsOffHalf {
 #[tokio::test]
 async fn what_is_put_off_is_read_again() {
     let stack = Stack::with(|_| {}).await;
-    let desk = desk(&stack).await;
-    let messages = batch(&desk);
+    let org = org_fixture(&stack).await;
+    let messages = batch(&org);
     assert_eq!(
-        assign(&desk.scripted(&Script::default()), &messages).await,
+        invoke_assignment(&org.scripted(&FaultScript::default()), &messages).await,
         [0; 0]
     );
     let config = direct::client_config(&stack)
@@ -264,12 +271,12 @@ async fn what_is_put_off_is_read_again() {
     );
     // All of it is no news; and what was not read would be new.
     assert_eq!(
-        assign(&desk.assignment_over(table), &messages).await,
+        invoke_assignment(&org.assignment_over(table), &messages).await,
         [0; 0]
     );
-    assert_decided_once(&desk, "put off by halves").await;
+    assert_decided_once(&org, "put off by halves").await;
     assert!(
-        desk.books()
+        org.read_table()
             .await
             .tickets
             .values()
@@ -281,45 +288,45 @@ async fn what_is_put_off_is_read_again() {
 #[tokio::test]
 async fn what_fails_takes_nothing_else_with_it() {
     let stack = Stack::with(|_| {}).await;
-    let desk = desk(&stack).await;
-    let script = Script::default();
+    let org = org_fixture(&stack).await;
+    let script = FaultScript::default();
     // Those of both teams are sent at once; the first is answered by what no attempt changes.
-    script.once(TRANSACTION, Fault::Answer(400, "ValidationException"));
-    let messages = batch(&desk);
-    let failed = assign(&desk.scripted(&script), &messages).await;
+    script.once(TRANSACTION, Fault::Respond(400, "ValidationException"));
+    let messages = batch(&org);
+    let failed = invoke_assignment(&org.scripted(&script), &messages).await;
     let of_one = |rest: fn(usize) -> bool| (0..30).filter(|&n| rest(n)).collect::<Vec<_>>();
     assert!(
         failed == of_one(|n| n % 3 == 0) || failed == of_one(|n| n % 3 != 0),
         "{failed:?}"
     );
-    let books = desk.books().await;
-    books.assert_exact();
-    assert_eq!(books.tickets.len(), 30 - failed.len());
+    let audit = org.read_table().await;
+    audit.assert_exact();
+    assert_eq!(audit.tickets.len(), 30 - failed.len());
     let again: Vec<_> = failed
         .iter()
         .map(|&position| messages[position].clone())
         .collect();
     assert_eq!(
-        assign(&desk.scripted(&Script::default()), &again).await,
+        invoke_assignment(&org.scripted(&FaultScript::default()), &again).await,
         [0; 0]
     );
-    assert_decided_once(&desk, "after a failure").await;
+    assert_decided_once(&org, "after a failure").await;
 }
 
 /// A dead-letter queue that is away: poison comes again, and nothing else does.
 #[tokio::test]
 async fn poison_that_cannot_be_sent_away_comes_again_alone() {
     let stack = Stack::with(|_| {}).await;
-    let desk = desk(&stack).await;
-    let mut messages = batch(&desk);
+    let org = org_fixture(&stack).await;
+    let mut messages = batch(&org);
     messages.insert(0, "not JSON".to_owned());
-    messages.push(desk.says("merged", "T-99", 5, new_in(0)));
-    desk.dead_letters.has_room_for(Some(1));
-    let deps = desk.scripted(&Script::default());
-    let failed = assign_within(&deps, &messages, Duration::from_secs(5)).await;
+    messages.push(org.ticket_event("merged", "T-99", 5, new_in(0)));
+    org.dead_letters.set_capacity(Some(1));
+    let deps = org.scripted(&FaultScript::default());
+    let failed = invoke_assignment_within(&deps, &messages, Duration::from_secs(5)).await;
     assert_eq!(failed, [31]);
-    desk.dead_letters.has_room_for(None);
-    assert_eq!(assign(&deps, &messages[31..]).await, [0; 0]);
-    assert_eq!(desk.dead_letters.take().len(), 2);
-    assert_decided_once(&desk, "beside poison").await;
+    org.dead_letters.set_capacity(None);
+    assert_eq!(invoke_assignment(&deps, &messages[31..]).await, [0; 0]);
+    assert_eq!(org.dead_letters.take().len(), 2);
+    assert_decided_once(&org, "beside poison").await;
 }

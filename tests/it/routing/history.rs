@@ -13,11 +13,11 @@ use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use crate::support::{
     Stack,
-    audit::Books,
-    desks::{Crew, Day, DayPlan, Desk, Heard, team},
-    mortal::{Death, Instance},
-    queue::{Sent, assign},
+    crash::{CrashPoint, Instance},
+    org::{OrgFixture, Scenario, ScenarioPlan, TeamFixture, TicketHistory, team},
+    sqs::{Sent, invoke_assignment},
     table::{number, text},
+    table_audit::TableAudit,
 };
 
 const TOPICS: [&str; 12] = [
@@ -38,7 +38,7 @@ const DOOMED: usize = 38;
 const LATE: usize = 39;
 
 /// Forty teams of six, of every strategy.
-fn crews() -> Vec<Crew> {
+fn teams() -> Vec<TeamFixture> {
     let mut rng = StdRng::seed_from_u64(40);
     (0..TEAMS)
         .map(|n| {
@@ -48,22 +48,22 @@ fn crews() -> Vec<Crew> {
                 _ => SkillBased,
             };
             let members = (n * 3..n * 3 + 6).map(|user| (user % USERS, Vec::new()));
-            let mut crew = Crew {
+            let mut team = TeamFixture {
                 members: members.collect(),
-                ..Crew::of(strategy, [])
+                ..TeamFixture::of(strategy, [])
             };
-            for (_, skills) in &mut crew.members {
+            for (_, skills) in &mut team.members {
                 skills.extend(TOPICS.choose_multiple(&mut rng, 2));
             }
             match n {
                 // All but the last topic, of which no team knows anything.
-                LATE => crew.members.clear(),
-                16.. if n != DOOMED => crew
+                LATE => team.members.clear(),
+                16.. if n != DOOMED => team
                     .specializations
                     .extend(TOPICS[..11].choose_multiple(&mut rng, 2)),
                 _ => {}
             }
-            crew
+            team
         })
         .collect()
 }
@@ -80,7 +80,7 @@ struct Handing {
 /// Has concurrent workers take batches of a desk's messages until none is left; what fails, or was
 /// in the hands of an instance that was killed, goes back. Between batches, the roster changes.
 /// Gives the number of killed instances.
-async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usize {
+async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) -> usize {
     let total = messages.len();
     // Messages, and how many batches are under way.
     let list = Mutex::new((VecDeque::from(messages), 0));
@@ -92,7 +92,7 @@ async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usiz
     ]));
     let work = async |worker: u64| {
         let mut rng = StdRng::seed_from_u64(worker);
-        let mut deaths = 0;
+        let mut crashes = 0;
         loop {
             let (batch, done, is_over) = {
                 let (list, under_way) = &mut *list.lock().expect("nobody panicked");
@@ -103,7 +103,7 @@ async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usiz
                 (batch, 100 * (total - list.len()) / total, is_over)
             };
             if is_over {
-                return deaths;
+                return crashes;
             }
             if batch.is_empty() {
                 // Others may yet give some back.
@@ -116,20 +116,22 @@ async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usiz
                 if is_due { changes.pop_front() } else { None }
             };
             match change.map(|(_, change)| change) {
-                Some("leave") => desk.leave(CHANGING, CHANGING * 3).await,
-                Some("delete") => desk.delete(DOOMED).await,
-                Some("return") => desk.join(CHANGING, CHANGING * 3, &[]).await,
-                Some("join") => desk.join(LATE, 7, &["vpn"]).await,
+                Some("leave") => org.leave(CHANGING, CHANGING * 3).await,
+                Some("delete") => org.delete(DOOMED).await,
+                Some("return") => org.join(CHANGING, CHANGING * 3, &[]).await,
+                Some("join") => org.join(LATE, 7, &["vpn"]).await,
                 _ => {}
             }
-            let death = *[Death::Before, Death::After].choose(&mut rng).expect("two");
+            let crash_point = *[CrashPoint::BeforeCall, CrashPoint::AfterCall]
+                .choose(&mut rng)
+                .expect("two");
             let end = (rng.random_range(0..100) < handing.killed)
-                .then(|| (rng.random_range(0..60), death));
-            let instance = Instance::dying(&desk.ledger, end);
+                .then(|| (rng.random_range(0..60), crash_point));
+            let instance = Instance::crashing(&org.transaction_log, end);
             let failed = instance
-                .run(assign(&desk.assignment(&instance), &batch))
+                .run(invoke_assignment(&org.assignment(&instance), &batch))
                 .await;
-            deaths += usize::from(failed.is_none());
+            crashes += usize::from(failed.is_none());
             let again = failed.unwrap_or_else(|| (0..batch.len()).collect());
             let (list, under_way) = &mut *list.lock().expect("nobody panicked");
             list.extend(again.into_iter().map(|position| batch[position].clone()));
@@ -143,19 +145,23 @@ async fn hand_out(desk: &Desk, messages: Vec<String>, handing: &Handing) -> usiz
 }
 
 /// Holds every ticket to what was said of it.
-fn assert_none_is_lost(books: &Books, heard: &BTreeMap<String, Heard>, desk: &Desk) {
+fn assert_none_is_lost(
+    audit: &TableAudit,
+    heard: &BTreeMap<String, TicketHistory>,
+    org: &OrgFixture,
+) {
     let mut decisions: HashMap<String, usize> = HashMap::new();
-    for (_, (ticket, _)) in desk.ledger.decisions().into_values().flatten() {
+    for (_, (ticket, _)) in org.transaction_log.decisions().into_values().flatten() {
         let id = ticket.rsplit('#').next().unwrap_or_default().to_owned();
         *decisions.entry(id).or_default() += 1;
     }
     assert!(
-        books.tickets.keys().eq(heard.keys()),
+        audit.tickets.keys().eq(heard.keys()),
         "every ticket is known, and no other"
     );
     let mut plain = 0;
     for (id, heard) in heard {
-        let item = &books.tickets[id];
+        let item = &audit.tickets[id];
         let taken = decisions.get(id).copied().unwrap_or(0);
         // After the deletion of its team, a later event that names the team has the ticket matched
         // by specializations.
@@ -217,23 +223,23 @@ fn assert_none_is_lost(books: &Books, heard: &BTreeMap<String, Heard>, desk: &De
 async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     // The engine slows down as transactions pile up, so these do so on a stack of their own.
     let stack = Stack::with(|_| {}).await;
-    let crews = crews();
-    let desk = Desk::open(&stack, USERS, &crews).await;
+    let teams = teams();
+    let org = OrgFixture::open(&stack, USERS, &teams).await;
     let calm: Vec<_> = CALM.collect();
     let rough: Vec<_> = (CALM.end..TEAMS).collect();
-    let plan = DayPlan {
+    let plan = ScenarioPlan {
         seed,
         events,
         rough: &rough,
         calm: &calm,
         users: USERS,
-        crews: &crews,
+        teams: &teams,
         topics: &TOPICS,
     };
-    let Day {
+    let Scenario {
         mut messages,
         heard,
-    } = plan.make(&desk.org);
+    } = plan.make(&org.id);
     let poison: Vec<_> = (0..20)
         .map(|n| format!("{{ this is no event: {n}"))
         .collect();
@@ -242,22 +248,22 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     }
     let began = Instant::now();
     let count = messages.len();
-    let deaths = hand_out(&desk, messages, &handing).await;
+    let crashes = hand_out(&org, messages, &handing).await;
     let handed_out = began.elapsed();
-    desk.audit().await;
-    desk.finish().await;
-    let books = desk.audit().await;
-    let (made, refused) = desk.ledger.transactions();
+    org.assert_consistent().await;
+    org.finish().await;
+    let audit = org.assert_consistent().await;
+    let (made, refused) = org.transaction_log.transactions();
     eprintln!(
-        "{count} messages about {} tickets in {handed_out:?}, {made} transactions, {refused} refused, {deaths} deaths; \
+        "{count} messages about {} tickets in {handed_out:?}, {made} transactions, {refused} refused, {crashes} deaths; \
          all in {:?}",
         heard.len(),
         began.elapsed()
     );
 
-    books.assert_at_rest();
-    assert_none_is_lost(&books, &heard, &desk);
-    let mut letters: Vec<_> = desk
+    audit.assert_at_rest();
+    assert_none_is_lost(&audit, &heard, &org);
+    let mut letters: Vec<_> = org
         .dead_letters
         .take()
         .into_iter()
@@ -269,18 +275,18 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     poison.sort();
     assert_eq!(letters, poison);
     for n in CALM {
-        let (fewest, most) = books.spread(&team(n), &desk.ledger);
+        let (fewest, most) = audit.spread(&team(n), &org.transaction_log);
         assert!(
             most > 0 && most - fewest <= 1,
             "decisions in team {n}: {fewest} to {most}"
         );
     }
-    assert!(books.gone.contains_key(&team(DOOMED)));
+    assert!(audit.gone.contains_key(&team(DOOMED)));
     assert!(
-        number(&books.loads[&team(LATE)], "turn") > 0,
+        number(&audit.loads[&team(LATE)], "turn") > 0,
         "what waited was assigned"
     );
-    deaths
+    crashes
 }
 
 #[tokio::test]
@@ -300,9 +306,9 @@ async fn a_history_of_instances_that_are_killed_ends_exact() {
         sizes: 1..=50,
         killed: 40,
     };
-    let deaths = live_through(2000, 31, handing).await;
+    let crashes = live_through(2000, 31, handing).await;
     assert!(
-        deaths >= 10,
-        "only {deaths} instances were killed over their work"
+        crashes >= 10,
+        "only {crashes} instances were killed over their work"
     );
 }

@@ -12,30 +12,30 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    desks::{Crew, Desk, NOW, team, team_id},
-    faulty::{Fault, Script, UNROUTED},
-    mortal::{Death, Instance},
-    queue::{LONG, assign, perform_all, perform_within},
+    crash::{CrashPoint, Instance},
+    fault_injection::{Fault, FaultScript, UNROUTED},
+    org::{NOW, OrgFixture, TeamFixture, team, team_id},
+    sqs::{LONG, invoke_assignment, invoke_jobs_within, run_jobs},
     table::{number, text},
 };
 
 /// A team of one member with these specializations.
-async fn desk(stack: &Stack, specializations: &[&'static str]) -> Desk {
-    let crew = Crew {
+async fn org_fixture(stack: &Stack, specializations: &[&'static str]) -> OrgFixture {
+    let team = TeamFixture {
         specializations: specializations.to_vec(),
-        ..Crew::of(RoundRobin, [0])
+        ..TeamFixture::of(RoundRobin, [0])
     };
-    let desk = Desk::open(stack, 1, &[crew]).await;
+    let org = OrgFixture::open(stack, 1, &[team]).await;
     // The topics of the new team have been passed over long ago.
-    desk.finish().await;
-    desk
+    org.finish().await;
+    org
 }
 
 /// Has tickets of a category arrive.
-async fn arrive(desk: &Desk, category: &str, ids: std::ops::Range<usize>) {
+async fn arrive(org: &OrgFixture, category: &str, ids: std::ops::Range<usize>) {
     let tickets: Vec<_> = ids
         .map(|n| {
-            desk.says(
+            org.ticket_event(
                 "created",
                 &format!("T-{n:03}"),
                 900,
@@ -44,52 +44,56 @@ async fn arrive(desk: &Desk, category: &str, ids: std::ops::Range<usize>) {
         })
         .collect();
     assert_eq!(
-        assign(&desk.assignment(&Instance::new(&desk.ledger)), &tickets).await,
+        invoke_assignment(
+            &org.assignment(&Instance::new(&org.transaction_log)),
+            &tickets
+        )
+        .await,
         [0; 0]
     );
 }
 
 /// Changes the specializations of the team, as a PATCH does, so many seconds after [`NOW`].
-async fn specialize(desk: &Desk, specializations: &[&str], seconds: i64) {
+async fn specialize(org: &OrgFixture, specializations: &[&str], seconds: i64) {
     let tags = Tags::parse(specializations).expect("a few tags");
     let changes = TeamChanges {
         specializations: Some(tags),
         ..TeamChanges::default()
     };
     let now = Timestamp::from_secs(NOW + seconds);
-    let changed = desk
+    let changed = org
         .stack
         .store()
-        .change_team(&desk.org, team_id(0), &changes, &IfVersion::Any, now)
+        .change_team(&org.id, team_id(0), &changes, &IfVersion::Any, now)
         .await;
     changed.expect("the team can be changed");
 }
 
-fn index(desk: &Desk) -> String {
-    json!({ "job": "index_specializations", "organization_id": desk.org.as_str(), "team_id": team(0) }).to_string()
+fn index(org: &OrgFixture) -> String {
+    json!({ "job": "index_specializations", "organization_id": org.id.as_str(), "team_id": team(0) }).to_string()
 }
 
 /// The jobs function over a script, at a time in seconds after [`NOW`].
-fn scripted(desk: &Desk, script: &Script, seconds: i64) -> Deps {
-    let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
+fn scripted(org: &OrgFixture, script: &FaultScript, seconds: i64) -> Deps {
+    let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
     let clock = Arc::new(move || Timestamp::from_secs(NOW + seconds));
     Deps {
         table,
         clock,
-        ..desk.jobs(&Instance::new(&desk.ledger))
+        ..org.jobs(&Instance::new(&org.transaction_log))
     }
 }
 
 /// Performs jobs and the jobs that they send without a delay. Gives those with a delay.
-async fn perform_undelayed(desk: &Desk, deps: &Deps, jobs: Vec<String>) -> Vec<String> {
+async fn perform_undelayed(org: &OrgFixture, deps: &Deps, jobs: Vec<String>) -> Vec<String> {
     let (mut jobs, mut delayed) = (jobs, Vec::new());
     while let Some(job) = jobs.pop() {
         assert_eq!(
-            perform_within(deps, std::slice::from_ref(&job), LONG).await,
+            invoke_jobs_within(deps, std::slice::from_ref(&job), LONG).await,
             [0; 0],
             "{job}"
         );
-        for sent in desk.jobs.take() {
+        for sent in org.jobs.take() {
             if sent.delay.is_zero() {
                 jobs.push(sent.body)
             } else {
@@ -102,10 +106,10 @@ async fn perform_undelayed(desk: &Desk, deps: &Deps, jobs: Vec<String>) -> Vec<S
 
 /// The ids of the tickets in a state, once every counter is recounted. Decisions over a script are
 /// in no ledger.
-async fn ids_of(desk: &Desk, state: &str) -> Vec<String> {
-    let books = desk.books().await;
-    books.assert_exact();
-    books
+async fn ids_of(org: &OrgFixture, state: &str) -> Vec<String> {
+    let audit = org.read_table().await;
+    audit.assert_exact();
+    audit
         .tickets
         .iter()
         .filter(|(_, ticket)| text(ticket, "state") == state)
@@ -118,9 +122,9 @@ fn id(n: usize) -> String {
 }
 
 /// The pass has no topics, no lease and no mark left, and covers all merges.
-async fn assert_finished(desk: &Desk) {
-    let books = desk.books().await;
-    let pass = &books.items[&(format!("ORG#{}#PASS", desk.org), "PASS".to_owned())];
+async fn assert_finished(org: &OrgFixture) {
+    let audit = org.read_table().await;
+    let pass = &audit.items[&(format!("ORG#{}#PASS", org.id), "PASS".to_owned())];
     for attribute in [
         "topics",
         "all_topics",
@@ -132,7 +136,7 @@ async fn assert_finished(desk: &Desk) {
         assert!(!pass.contains_key(attribute), "{attribute}: {pass:?}");
     }
     assert_eq!(number(pass, "rev"), number(pass, "covered"), "{pass:?}");
-    let marked: Vec<_> = books
+    let marked: Vec<_> = audit
         .teams
         .values()
         .filter(|team| team.contains_key("gsi1pk"))
@@ -142,13 +146,13 @@ async fn assert_finished(desk: &Desk) {
 
 #[tokio::test]
 async fn pass_routes_only_tickets_that_share_a_topic() {
-    let desk = desk(&Stack::shared(), &[]).await;
-    arrive(&desk, "vpn", 0..3).await;
-    arrive(&desk, "parking", 3..30).await;
-    specialize(&desk, &["VPN"], 0).await;
-    let script = Script::default();
-    let delayed = perform_undelayed(&desk, &scripted(&desk, &script, 0), vec![index(&desk)]).await;
-    assert_eq!(ids_of(&desk, "assigned").await, [id(0), id(1), id(2)]);
+    let org = org_fixture(&Stack::shared(), &[]).await;
+    arrive(&org, "vpn", 0..3).await;
+    arrive(&org, "parking", 3..30).await;
+    specialize(&org, &["VPN"], 0).await;
+    let script = FaultScript::default();
+    let delayed = perform_undelayed(&org, &scripted(&org, &script, 0), vec![index(&org)]).await;
+    assert_eq!(ids_of(&org, "assigned").await, [id(0), id(1), id(2)]);
     assert_eq!(script.calls(UNROUTED), 1);
     // One reads the team, its entries and the pass. The others read the three tickets beside the
     // organization.
@@ -156,70 +160,70 @@ async fn pass_routes_only_tickets_that_share_a_topic() {
         script.calls(&["BatchGetItem"]) <= 3,
         "no batch of the other tickets is read"
     );
-    perform_all(&scripted(&desk, &script, 0), &desk.jobs, delayed).await;
-    assert_finished(&desk).await;
+    run_jobs(&scripted(&org, &script, 0), &org.jobs, delayed).await;
+    assert_finished(&org).await;
 }
 
 #[tokio::test]
 async fn topic_merged_during_page_2_gets_a_further_pass() {
-    let desk = Arc::new(desk(&Stack::shared(), &[]).await);
-    arrive(&desk, "dns", 0..10).await;
-    arrive(&desk, "vpn", 10..30).await;
-    specialize(&desk, &["VPN"], 0).await;
-    let script = Script::default();
-    let (inner, merging) = (Arc::clone(&desk), Script::default());
+    let org = Arc::new(org_fixture(&Stack::shared(), &[]).await);
+    arrive(&org, "dns", 0..10).await;
+    arrive(&org, "vpn", 10..30).await;
+    specialize(&org, &["VPN"], 0).await;
+    let script = FaultScript::default();
+    let (inner, merging) = (Arc::clone(&org), FaultScript::default());
     let merge = move || {
-        let (desk, script) = (Arc::clone(&inner), merging.clone());
+        let (org, script) = (Arc::clone(&inner), merging.clone());
         async move {
-            specialize(&desk, &["VPN", "DNS"], 0).await;
-            let store = scripted(&desk, &script, 0)
+            specialize(&org, &["VPN", "DNS"], 0).await;
+            let store = scripted(&org, &script, 0)
                 .table
                 .until(tokio::time::Instant::now() + LONG);
             let indexed = store
-                .index_specializations(&desk.org, team_id(0), Timestamp::from_secs(NOW))
+                .index_specializations(&org.id, team_id(0), Timestamp::from_secs(NOW))
                 .await;
             assert!(indexed.expect("the team is indexed"), "a topic is merged");
         }
         .boxed()
     };
-    script.nth(UNROUTED, 1, Fault::After(Arc::new(merge)));
+    script.nth(UNROUTED, 1, Fault::RunFirst(Arc::new(merge)));
     let deps = Deps {
         pace: Pace {
             page: 10,
             ..Pace::default()
         },
-        ..scripted(&desk, &script, 0)
+        ..scripted(&org, &script, 0)
     };
-    let delayed = perform_undelayed(&desk, &deps, vec![index(&desk)]).await;
-    assert!(script.is_played());
+    let delayed = perform_undelayed(&org, &deps, vec![index(&org)]).await;
+    assert!(script.is_consumed());
     assert_eq!(
-        ids_of(&desk, "unrouted").await,
+        ids_of(&org, "unrouted").await,
         (0..10).map(id).collect::<Vec<_>>(),
         "page 1 was passed before"
     );
     let [further] = <[String; 1]>::try_from(delayed).expect("one continuation");
-    let later = scripted(&desk, &script, 5);
-    let delayed = perform_undelayed(&desk, &later, vec![further]).await;
-    assert_eq!(ids_of(&desk, "unrouted").await, [""; 0]);
-    perform_all(&later, &desk.jobs, delayed).await;
-    assert_finished(&desk).await;
+    let later = scripted(&org, &script, 5);
+    let delayed = perform_undelayed(&org, &later, vec![further]).await;
+    assert_eq!(ids_of(&org, "unrouted").await, [""; 0]);
+    run_jobs(&later, &org.jobs, delayed).await;
+    assert_finished(&org).await;
 }
 
 #[tokio::test]
 async fn ticket_held_before_its_write_is_routed_by_the_last_pass() {
-    let desk = Arc::new(desk(&Stack::shared(), &[]).await);
-    let script = Script::default();
-    let inner = Arc::clone(&desk);
+    let org = Arc::new(org_fixture(&Stack::shared(), &[]).await);
+    let script = FaultScript::default();
+    let inner = Arc::clone(&org);
     let hold = move || {
-        let desk = Arc::clone(&inner);
+        let org = Arc::clone(&inner);
         async move {
-            specialize(&desk, &["VPN"], 0).await;
-            let deps = desk.jobs(&Instance::new(&desk.ledger));
+            specialize(&org, &["VPN"], 0).await;
+            let deps = org.jobs(&Instance::new(&org.transaction_log));
             // The first pass, the pause after it, and the end of the lease.
-            let pause = perform_undelayed(&desk, &deps, vec![index(&desk)]).await;
-            let last = perform_undelayed(&desk, &deps, pause).await;
+            let pause = perform_undelayed(&org, &deps, vec![index(&org)]).await;
+            let last = perform_undelayed(&org, &deps, pause).await;
             assert_eq!(last.len(), 1, "{last:?}");
-            desk.jobs
+            org.jobs
                 .queue()
                 .send(&last.into_iter().map(message).collect::<Vec<_>>(), soon())
                 .await
@@ -227,30 +231,35 @@ async fn ticket_held_before_its_write_is_routed_by_the_last_pass() {
         }
         .boxed()
     };
-    script.once(&["TransactWriteItems"], Fault::After(Arc::new(hold)));
-    let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
-    let ticket = desk.says(
+    script.once(&["TransactWriteItems"], Fault::RunFirst(Arc::new(hold)));
+    let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
+    let ticket = org.ticket_event(
         "created",
         "T-000",
         100,
         json!({ "status": "new", "category": "vpn" }),
     );
     assert_eq!(
-        assign(&desk.assignment_over(table), &[ticket]).await,
+        invoke_assignment(&org.assignment_over(table), &[ticket]).await,
         [0; 0]
     );
-    assert!(script.is_played());
+    assert!(script.is_consumed());
     assert_eq!(
-        ids_of(&desk, "unrouted").await,
+        ids_of(&org, "unrouted").await,
         [id(0)],
         "written after the first pass"
     );
 
-    let last = desk.jobs.take().into_iter().map(|sent| sent.body).collect();
+    let last = org.jobs.take().into_iter().map(|sent| sent.body).collect();
     let at = i64::try_from(RoutingPass::LAST_PASS_AFTER.as_secs()).expect("minutes");
-    perform_all(&scripted(&desk, &Script::default(), at), &desk.jobs, last).await;
-    assert_eq!(ids_of(&desk, "assigned").await, [id(0)]);
-    assert_finished(&desk).await;
+    run_jobs(
+        &scripted(&org, &FaultScript::default(), at),
+        &org.jobs,
+        last,
+    )
+    .await;
+    assert_eq!(ids_of(&org, "assigned").await, [id(0)]);
+    assert_finished(&org).await;
 }
 
 fn message(body: String) -> muster::queue::Message {
@@ -263,22 +272,22 @@ fn soon() -> tokio::time::Instant {
 
 #[tokio::test]
 async fn ticket_behind_a_lagging_index_is_routed_by_the_last_pass() {
-    let desk = desk(&Stack::shared(), &[]).await;
-    arrive(&desk, "vpn", 0..3).await;
-    specialize(&desk, &["VPN"], 0).await;
-    let script = Script::default();
-    script.once(UNROUTED, Fault::Lagging);
-    let deps = scripted(&desk, &script, 0);
-    let pause = perform_undelayed(&desk, &deps, vec![index(&desk)]).await;
-    let last = perform_undelayed(&desk, &deps, pause).await;
-    assert!(script.is_played());
-    assert_eq!(ids_of(&desk, "unrouted").await.len(), 3);
+    let org = org_fixture(&Stack::shared(), &[]).await;
+    arrive(&org, "vpn", 0..3).await;
+    specialize(&org, &["VPN"], 0).await;
+    let script = FaultScript::default();
+    script.once(UNROUTED, Fault::StaleIndex);
+    let deps = scripted(&org, &script, 0);
+    let pause = perform_undelayed(&org, &deps, vec![index(&org)]).await;
+    let last = perform_undelayed(&org, &deps, pause).await;
+    assert!(script.is_consumed());
+    assert_eq!(ids_of(&org, "unrouted").await.len(), 3);
     // A message that comes early is put off, and does not pass.
-    let last = perform_undelayed(&desk, &scripted(&desk, &script, 149), last).await;
+    let last = perform_undelayed(&org, &scripted(&org, &script, 149), last).await;
     assert_eq!((last.len(), script.calls(UNROUTED)), (1, 1));
-    perform_all(&scripted(&desk, &script, 150), &desk.jobs, last).await;
-    assert_eq!(ids_of(&desk, "assigned").await.len(), 3);
-    assert_finished(&desk).await;
+    run_jobs(&scripted(&org, &script, 150), &org.jobs, last).await;
+    assert_eq!(ids_of(&org, "assigned").await.len(), 3);
+    assert_finished(&org).await;
 }
 
 /// Whether the dead instance's message is delivered again or lost, the schedule after ten minutes
@@ -286,41 +295,43 @@ async fn ticket_behind_a_lagging_index_is_routed_by_the_last_pass() {
 #[tokio::test]
 async fn pass_killed_at_any_call_ends_with_the_schedule() {
     let stack = Stack::with(|_| {}).await;
-    let run = async |end: Option<(usize, Death)>| {
-        let desk = desk(&stack, &[]).await;
-        arrive(&desk, "vpn", 0..6).await;
-        arrive(&desk, "parking", 6..8).await;
-        specialize(&desk, &["VPN"], 0).await;
-        let instance = Instance::dying(&desk.ledger, end);
+    let run = async |end: Option<(usize, CrashPoint)>| {
+        let org = org_fixture(&stack, &[]).await;
+        arrive(&org, "vpn", 0..6).await;
+        arrive(&org, "parking", 6..8).await;
+        specialize(&org, &["VPN"], 0).await;
+        let instance = Instance::crashing(&org.transaction_log, end);
         let deps = Deps {
             pace: Pace {
                 page: 3,
                 ..Pace::default()
             },
-            ..desk.jobs(&instance)
+            ..org.jobs(&instance)
         };
         let lived = instance
-            .run(perform_all(&deps, &desk.jobs, vec![index(&desk)]))
+            .run(run_jobs(&deps, &org.jobs, vec![index(&org)]))
             .await
             .is_some();
         assert_eq!(lived, end.is_none(), "it did not come to call {end:?}");
         if end.is_some() {
             if end.is_some_and(|(call, _)| call % 2 == 0) {
-                desk.jobs.take();
+                org.jobs.take();
             }
-            desk.finish_at(Timestamp::from_secs(NOW + 900)).await;
+            org.finish_at(Timestamp::from_secs(NOW + 900)).await;
         }
         assert_eq!(
-            ids_of(&desk, "assigned").await,
+            ids_of(&org, "assigned").await,
             (0..6).map(id).collect::<Vec<_>>(),
             "killed at {end:?}"
         );
-        assert_finished(&desk).await;
+        assert_finished(&org).await;
         instance.calls()
     };
     let calls = run(None).await;
     assert!(calls > 15, "{calls} calls");
-    let ends = (0..calls).flat_map(|call| [Death::Before, Death::After].map(|death| (call, death)));
+    let ends = (0..calls).flat_map(|call| {
+        [CrashPoint::BeforeCall, CrashPoint::AfterCall].map(|crash_point| (call, crash_point))
+    });
     stream::iter(ends)
         .map(|end| run(Some(end)))
         .buffer_unordered(4)
@@ -330,101 +341,102 @@ async fn pass_killed_at_any_call_ends_with_the_schedule() {
 
 #[tokio::test]
 async fn lost_stream_record_delays_the_index_to_the_schedule() {
-    let desk = desk(&Stack::shared(), &[]).await;
-    arrive(&desk, "vpn", 0..1).await;
-    specialize(&desk, &["VPN"], 0).await;
-    desk.finish_at(Timestamp::from_secs(NOW + 299)).await;
+    let org = org_fixture(&Stack::shared(), &[]).await;
+    arrive(&org, "vpn", 0..1).await;
+    specialize(&org, &["VPN"], 0).await;
+    org.finish_at(Timestamp::from_secs(NOW + 299)).await;
     assert_eq!(
-        ids_of(&desk, "unrouted").await,
+        ids_of(&org, "unrouted").await,
         [id(0)],
         "a message may be under way"
     );
-    desk.finish_at(Timestamp::from_secs(NOW + 300)).await;
-    assert_eq!(ids_of(&desk, "assigned").await, [id(0)]);
-    assert_finished(&desk).await;
+    org.finish_at(Timestamp::from_secs(NOW + 300)).await;
+    assert_eq!(ids_of(&org, "assigned").await, [id(0)]);
+    assert_finished(&org).await;
 }
 
 #[tokio::test]
 async fn many_changes_of_specializations_share_passes() {
     const CHANGES: usize = 60;
-    let desk = desk(&Stack::shared(), &[]).await;
-    arrive(&desk, "topic 59", 0..1).await;
-    let (script, mut delayed) = (Script::default(), Vec::new());
+    let org = org_fixture(&Stack::shared(), &[]).await;
+    arrive(&org, "topic 59", 0..1).await;
+    let (script, mut delayed) = (FaultScript::default(), Vec::new());
     for n in 0..CHANGES {
         let known: Vec<_> = (n.saturating_sub(9)..=n)
             .map(|n| format!("topic {n}"))
             .collect();
         let known: Vec<_> = known.iter().map(String::as_str).collect();
-        specialize(&desk, &known, 0).await;
-        delayed.extend(
-            perform_undelayed(&desk, &scripted(&desk, &script, 0), vec![index(&desk)]).await,
-        );
+        specialize(&org, &known, 0).await;
+        delayed
+            .extend(perform_undelayed(&org, &scripted(&org, &script, 0), vec![index(&org)]).await);
     }
     assert_eq!(
         (script.calls(UNROUTED), delayed.len()),
         (1, 1),
         "one pass holds the lease"
     );
-    perform_all(&scripted(&desk, &script, 0), &desk.jobs, delayed).await;
+    run_jobs(&scripted(&org, &script, 0), &org.jobs, delayed).await;
     assert_eq!(
         script.calls(UNROUTED),
         3,
         "the first, one for all later topics, and the last"
     );
-    assert_eq!(ids_of(&desk, "assigned").await, [id(0)]);
-    assert_finished(&desk).await;
+    assert_eq!(ids_of(&org, "assigned").await, [id(0)]);
+    assert_finished(&org).await;
 }
 
 #[tokio::test]
 async fn change_without_a_new_topic_starts_no_pass() {
-    let desk = desk(&Stack::shared(), &["VPN", "DNS"]).await;
-    let deps = desk.jobs(&Instance::new(&desk.ledger));
+    let org = org_fixture(&Stack::shared(), &["VPN", "DNS"]).await;
+    let deps = org.jobs(&Instance::new(&org.transaction_log));
     for known in [&["DNS"][..], &["dns"], &[]] {
-        specialize(&desk, known, 0).await;
-        assert_eq!(perform_within(&deps, &[index(&desk)], LONG).await, [0; 0]);
-        assert_eq!(desk.jobs.take(), [], "{known:?}");
-        assert_finished(&desk).await;
+        specialize(&org, known, 0).await;
+        assert_eq!(
+            invoke_jobs_within(&deps, &[index(&org)], LONG).await,
+            [0; 0]
+        );
+        assert_eq!(org.jobs.take(), [], "{known:?}");
+        assert_finished(&org).await;
     }
-    desk.books().await.assert_exact();
+    org.read_table().await.assert_exact();
 }
 
 #[tokio::test]
 async fn more_than_200_topics_become_all() {
-    let desk = desk(&Stack::shared(), &[]).await;
-    arrive(&desk, "topic 0", 0..1).await;
-    let store = desk.stack.store();
+    let org = org_fixture(&Stack::shared(), &[]).await;
+    arrive(&org, "topic 0", 0..1).await;
+    let store = org.stack.store();
     for n in 0..5 {
         let known: Vec<_> = (n * 50..n * 50 + 50)
             .map(|n| format!("topic {n}"))
             .collect();
         specialize(
-            &desk,
+            &org,
             &known.iter().map(String::as_str).collect::<Vec<_>>(),
             0,
         )
         .await;
         let indexed = store
-            .index_specializations(&desk.org, team_id(0), Timestamp::from_secs(NOW))
+            .index_specializations(&org.id, team_id(0), Timestamp::from_secs(NOW))
             .await;
         assert!(indexed.expect("the team is indexed"));
         let pass = store
-            .pass(&desk.org)
+            .pass(&org.id)
             .await
             .expect("it can be read")
             .expect("there is one");
         let has_all = pass.topics == muster::domain::PassTopics::All;
         assert_eq!(has_all, n == 4, "{pass:?}");
     }
-    desk.audit().await;
-    let start =
-        json!({ "job": "route_unrouted", "organization_id": desk.org.as_str() }).to_string();
-    perform_all(
-        &desk.jobs(&Instance::new(&desk.ledger)),
-        &desk.jobs,
+    org.assert_consistent().await;
+    let start = json!({ "job": "route_unrouted", "organization_id": org.id.as_str() }).to_string();
+    run_jobs(
+        &org.jobs(&Instance::new(&org.transaction_log)),
+        &org.jobs,
         vec![start],
     )
     .await;
-    assert_finished(&desk).await;
-    let unknown: Value = json!(ids_of(&desk, "unrouted").await);
+    assert_finished(&org).await;
+    let unknown: Value = json!(ids_of(&org, "unrouted").await);
     assert_eq!(unknown, json!([id(0)]), "the team knows the last 50 topics");
 }

@@ -18,12 +18,12 @@ use tokio::time::Instant;
 
 use crate::support::{
     Stack,
-    audit::Books,
-    desks::{Crew, Desk, NOW, profile, team, team_id, user, user_id},
-    faulty::{Fault, Hook, Script},
-    mortal::Instance,
-    queue::assign,
+    crash::Instance,
+    fault_injection::{Fault, FaultScript, Hook},
+    org::{NOW, OrgFixture, TeamFixture, profile, team, team_id, user, user_id},
+    sqs::invoke_assignment,
     table::{number, text},
+    table_audit::TableAudit,
 };
 
 const TRANSACTION: &[&str] = &["TransactWriteItems"];
@@ -156,71 +156,76 @@ fn given(to: usize) -> Value {
     in_team(&json!({ "assignee_id": user(to) }))
 }
 
-async fn desk() -> Arc<Desk> {
-    let desk = Desk::open(&Stack::with(|_| {}).await, 8, &[Crew::of(RoundRobin, 0..4)]).await;
+async fn org_fixture() -> Arc<OrgFixture> {
+    let org = OrgFixture::open(
+        &Stack::with(|_| {}).await,
+        8,
+        &[TeamFixture::of(RoundRobin, 0..4)],
+    )
+    .await;
     let holders = [0, LEAVING, LEFT, OUTSIDE];
     let held: Vec<_> = holders
         .iter()
-        .map(|&user| desk.says("created", &format!("of-{user}"), 900, given(user)))
+        .map(|&user| org.ticket_event("created", &format!("of-{user}"), 900, given(user)))
         .collect();
     assert_eq!(
-        assign(&desk.assignment(&Instance::new(&desk.ledger)), &held).await,
+        invoke_assignment(&org.assignment(&Instance::new(&org.transaction_log)), &held).await,
         [0; 0]
     );
-    desk.leave(0, LEFT).await;
-    desk.audit().await;
-    Arc::new(desk)
+    org.leave(0, LEFT).await;
+    org.assert_consistent().await;
+    Arc::new(org)
 }
 
 /// A batch with decisions, tickets given to members and other users, and tickets that are closed.
-fn batch(desk: &Desk) -> Vec<String> {
+fn batch(org: &OrgFixture) -> Vec<String> {
     let closed = in_team(&json!({ "status": "resolved" }));
     vec![
-        desk.says("created", "new-1", 500, in_team(&json!({}))),
-        desk.says(
+        org.ticket_event("created", "new-1", 500, in_team(&json!({}))),
+        org.ticket_event(
             "created",
             "new-2",
             499,
             in_team(&json!({ "status": "in_progress" })),
         ),
-        desk.says("created", "new-3", 498, in_team(&json!({}))),
-        desk.says("created", "given-newcomer", 497, given(NEWCOMER)),
-        desk.says("created", "given-left", 496, given(LEFT)),
-        desk.says("created", "given-outside", 495, given(OUTSIDE)),
-        desk.says("updated", "of-1", 494, closed.clone()),
-        desk.says("updated", "of-3", 493, closed),
-        desk.says("unassigned", "of-0", 492, in_team(&json!({}))),
+        org.ticket_event("created", "new-3", 498, in_team(&json!({}))),
+        org.ticket_event("created", "given-newcomer", 497, given(NEWCOMER)),
+        org.ticket_event("created", "given-left", 496, given(LEFT)),
+        org.ticket_event("created", "given-outside", 495, given(OUTSIDE)),
+        org.ticket_event("updated", "of-1", 494, closed.clone()),
+        org.ticket_event("updated", "of-3", 493, closed),
+        org.ticket_event("unassigned", "of-0", 492, in_team(&json!({}))),
     ]
 }
 
 /// Returns a client's store over the desk's table.
-fn store(desk: &Desk, script: &Script) -> Store {
-    let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
+fn store(org: &OrgFixture, script: &FaultScript) -> Store {
+    let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
     table.until(Instant::now() + Duration::from_secs(20))
 }
 
 /// Holds a desk to its tickets, finishes the jobs, and holds it to them again.
-async fn assert_recounted(desk: &Desk, change: Change) -> Books {
-    let books = desk.books().await;
-    books.assert_exact();
-    desk.finish().await;
-    let books = desk.books().await;
-    books.assert_exact();
-    books.assert_at_rest();
-    let members: Vec<&str> = books
+async fn assert_recounted(org: &OrgFixture, change: Change) -> TableAudit {
+    let audit = org.read_table().await;
+    audit.assert_exact();
+    org.finish().await;
+    let audit = org.read_table().await;
+    audit.assert_exact();
+    audit.assert_at_rest();
+    let members: Vec<&str> = audit
         .members
         .keys()
         .map(|(_, user)| user.as_str())
         .collect();
     let expected: Vec<_> = change.members().iter().map(|&n| user(n)).collect();
     assert_eq!(members, expected, "{change:?}");
-    books
+    audit
 }
 
 /// Asserts the outcome that does not depend on the order of a batch and a change.
-fn assert_outcome(books: &Books, change: Change) {
-    let state = |id: &str| text(&books.tickets[id], "state");
-    for (id, ticket) in &books.tickets {
+fn assert_outcome(audit: &TableAudit, change: Change) {
+    let state = |id: &str| text(&audit.tickets[id], "state");
+    for (id, ticket) in &audit.tickets {
         let expected = match (id.as_str(), change) {
             ("of-1" | "of-3", _) => "closed",
             // A ticket that a person gave stays with the user, whether or not the team was there.
@@ -232,7 +237,7 @@ fn assert_outcome(books: &Books, change: Change) {
     }
     let counts = |n: usize| {
         let key = (team(0), user(n));
-        let (member, past) = (books.members.get(&key), books.pasts.get(&key));
+        let (member, past) = (audit.members.get(&key), audit.pasts.get(&key));
         member.or(past).map(|item| {
             (
                 number(item, "open_tickets"),
@@ -254,52 +259,52 @@ fn assert_outcome(books: &Books, change: Change) {
 #[tokio::test]
 async fn change_between_read_and_write_of_a_decision() {
     for change in Change::ALL {
-        let (desk, script) = (desk().await, Script::default());
-        let in_between = Arc::clone(&desk);
+        let (org, script) = (org_fixture().await, FaultScript::default());
+        let in_between = Arc::clone(&org);
         let hook: Hook = Arc::new(move || {
-            let desk = Arc::clone(&in_between);
+            let org = Arc::clone(&in_between);
             Box::pin(async move {
                 change
-                    .make(&desk.stack.store(), &desk.org)
+                    .make(&org.stack.store(), &org.id)
                     .await
                     .expect("nothing is in its way")
             })
         });
-        script.once(TRANSACTION, Fault::After(hook));
-        let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
+        script.once(TRANSACTION, Fault::RunFirst(hook));
+        let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
         assert_eq!(
-            assign(&desk.assignment_over(table), &batch(&desk)).await,
+            invoke_assignment(&org.assignment_over(table), &batch(&org)).await,
             [0; 0],
             "{change:?}"
         );
-        assert!(script.is_played());
-        let books = assert_recounted(&desk, change).await;
-        assert_outcome(&books, change);
+        assert!(script.is_consumed());
+        let audit = assert_recounted(&org, change).await;
+        assert_outcome(&audit, change);
     }
 }
 
 #[tokio::test]
 async fn decision_between_read_and_write_of_a_change() {
     for change in Change::ALL {
-        let (desk, script) = (desk().await, Script::default());
-        let in_between = Arc::clone(&desk);
+        let (org, script) = (org_fixture().await, FaultScript::default());
+        let in_between = Arc::clone(&org);
         let hook: Hook = Arc::new(move || {
-            let desk = Arc::clone(&in_between);
+            let org = Arc::clone(&in_between);
             Box::pin(async move {
-                let deps = desk.assignment_over(desk.stack.table());
-                assert_eq!(assign(&deps, &batch(&desk)).await, [0; 0]);
+                let deps = org.assignment_over(org.stack.table());
+                assert_eq!(invoke_assignment(&deps, &batch(&org)).await, [0; 0]);
             })
         });
-        script.once(TRANSACTION, Fault::After(hook));
+        script.once(TRANSACTION, Fault::RunFirst(hook));
         change
-            .make(&store(&desk, &script), &desk.org)
+            .make(&store(&org, &script), &org.id)
             .await
             .expect("it is made from fresh reads");
-        assert!(script.is_played(), "{change:?}");
-        let books = assert_recounted(&desk, change).await;
+        assert!(script.is_consumed(), "{change:?}");
+        let audit = assert_recounted(&org, change).await;
         if change == Change::Leave {
             let key = (team(0), user(LEAVING));
-            let past = &books.pasts[&key];
+            let past = &audit.pasts[&key];
             assert!(
                 number(past, "open_tickets") + number(past, "resolved_tickets") >= 1,
                 "{past:?}"
@@ -313,11 +318,11 @@ async fn decision_between_read_and_write_of_a_change() {
 #[tokio::test]
 async fn storm_of_changes_and_decisions_ends_exact() {
     const USERS: usize = 8;
-    let desk = Arc::new(
-        Desk::open(
+    let org = Arc::new(
+        OrgFixture::open(
             &Stack::with(|_| {}).await,
             USERS,
-            &[Crew::of(LeastBusy, 0..4)],
+            &[TeamFixture::of(LeastBusy, 0..4)],
         )
         .await,
     );
@@ -327,17 +332,17 @@ async fn storm_of_changes_and_decisions_ends_exact() {
         .collect();
     stream::iter(steps)
         .map(|(n, who, kind)| {
-            let desk = Arc::clone(&desk);
+            let org = Arc::clone(&org);
             async move {
-                let (store, org) = (desk.stack.store(), &desk.org);
+                let (store, id) = (org.stack.store(), &org.id);
                 let outcome = match kind {
-                    0..25 => join(&store, org, who).await,
-                    25..45 => leave(&store, org, who).await,
+                    0..25 => join(&store, id, who).await,
+                    25..45 => leave(&store, id, who).await,
                     45..60 => {
                         let status = [UserStatus::Active, UserStatus::Suspended][n % 2];
                         set_status(
                             &store,
-                            org,
+                            id,
                             who,
                             status,
                             i64::try_from(n).expect("a few") + 2,
@@ -347,11 +352,25 @@ async fn storm_of_changes_and_decisions_ends_exact() {
                     _ => {
                         let ago = 1000 - i64::try_from(n).expect("a few");
                         let messages = [
-                            desk.says("created", &format!("new-{n}"), ago, in_team(&json!({}))),
-                            desk.says("updated", &format!("given-{}", n % 20), ago, given(who)),
+                            org.ticket_event(
+                                "created",
+                                &format!("new-{n}"),
+                                ago,
+                                in_team(&json!({})),
+                            ),
+                            org.ticket_event(
+                                "updated",
+                                &format!("given-{}", n % 20),
+                                ago,
+                                given(who),
+                            ),
                         ];
                         assert_eq!(
-                            assign(&desk.assignment(&Instance::new(&desk.ledger)), &messages).await,
+                            invoke_assignment(
+                                &org.assignment(&Instance::new(&org.transaction_log)),
+                                &messages
+                            )
+                            .await,
                             [0; 0]
                         );
                         Ok(())
@@ -368,22 +387,22 @@ async fn storm_of_changes_and_decisions_ends_exact() {
         .await;
     // Copies that another copy overtook are made again by the stream.
     join_all((0..USERS).map(async |n| {
-        let copied = desk
+        let copied = org
             .stack
             .store()
-            .copy_profile(&desk.org, user_id(n), None, Timestamp::from_secs(NOW))
+            .copy_profile(&org.id, user_id(n), None, Timestamp::from_secs(NOW))
             .await;
         copied.expect("a profile can be copied");
     }))
     .await;
-    let books = desk.audit().await;
+    let audit = org.assert_consistent().await;
     assert!(
-        !books.members.is_empty() && !books.pasts.is_empty(),
+        !audit.members.is_empty() && !audit.pasts.is_empty(),
         "{} and {}",
-        books.members.len(),
-        books.pasts.len()
+        audit.members.len(),
+        audit.pasts.len()
     );
-    desk.delete(0).await;
-    desk.finish().await;
-    desk.audit().await.assert_at_rest();
+    org.delete(0).await;
+    org.finish().await;
+    org.assert_consistent().await.assert_at_rest();
 }

@@ -12,11 +12,12 @@ use muster::{
 use reqwest::Method;
 
 use crate::support::{
-    Organization, Stack, direct,
+    Organization, Stack,
+    cost_meter::{CostMeter, ObservedCost},
+    direct,
     direct::Invocation,
-    meter::{Meter, Observed},
     n,
-    tickets::{assigned, waiting},
+    ticket_items::{assigned, waiting},
 };
 
 /// A team with as many waiting tickets, beside 30 assigned ones.
@@ -53,7 +54,7 @@ async fn team_of(org: &Organization, waiting_tickets: u64) -> String {
 /// The list under the ITSM contract, metered.
 struct List {
     org: Organization,
-    meter: Meter,
+    meter: CostMeter,
     deps: Deps,
 }
 
@@ -61,7 +62,7 @@ impl List {
     async fn start() -> Self {
         let stack = Stack::shared();
         let org = stack.organization().await;
-        let meter = Meter::default();
+        let meter = CostMeter::default();
         let config = direct::client_config(&stack)
             .interceptor(meter.clone())
             .build();
@@ -73,7 +74,7 @@ impl List {
         list
     }
 
-    async fn invoke(&mut self, target: &str) -> Observed {
+    async fn invoke(&mut self, target: &str) -> ObservedCost {
         // The first request of a key in a minute brings a report, and then one of every ten.
         let limits = RateLimits::new(NonZeroUsize::MIN);
         let key = SecretKey::parse(self.org.itsm.token()).expect("a key");
@@ -91,7 +92,7 @@ impl List {
 
     /// The cost of a page: the calls of each round trip, and the read units.
     async fn cost(&mut self, team: &str, query: &str) -> (Vec<Vec<String>>, f64) {
-        let Observed {
+        let ObservedCost {
             mut steps, read, ..
         } = self
             .invoke(&format!("/v1/teams/{team}/assignments?{query}"))

@@ -15,24 +15,24 @@ use serde_json::json;
 
 use crate::support::{
     Stack,
-    desks::{Crew, Desk, team},
+    cost_meter::{CostMeter, ObservedCost},
     direct,
-    meter::{Meter, Observed},
-    queue::assign,
+    org::{OrgFixture, TeamFixture, team},
+    sqs::invoke_assignment,
     table::{Item, text},
 };
 
 /// An organization in which this many teams know VPNs: the first with a member, and copies of the
 /// second, which has none.
-async fn desk_of(stack: &Stack, teams: usize) -> Desk {
-    let specialists = |members: &[usize]| Crew {
+async fn desk_of(stack: &Stack, teams: usize) -> OrgFixture {
+    let specialists = |members: &[usize]| TeamFixture {
         specializations: vec!["VPN"],
-        ..Crew::of(RoundRobin, members.to_vec())
+        ..TeamFixture::of(RoundRobin, members.to_vec())
     };
-    let desk = Desk::open(stack, 1, &[specialists(&[0]), specialists(&[])]).await;
-    let books = desk.books().await;
+    let org = OrgFixture::open(stack, 1, &[specialists(&[0]), specialists(&[])]).await;
+    let audit = org.read_table().await;
     let original = team(1);
-    let items: Vec<&Item> = books
+    let items: Vec<&Item> = audit
         .items
         .iter()
         .filter(|((pk, sk), _)| pk.contains(&original) || sk.contains(&original))
@@ -52,11 +52,11 @@ async fn desk_of(stack: &Stack, teams: usize) -> Desk {
             WriteRequest::builder().put_request(put).build()
         })
         .collect();
-    let client = desk.stack.dynamodb();
+    let client = org.stack.dynamodb();
     let write = |requests: &[WriteRequest]| {
         let write = client
             .batch_write_item()
-            .request_items(&desk.stack.table, requests.to_vec());
+            .request_items(&org.stack.table, requests.to_vec());
         async move {
             let left = write
                 .send()
@@ -72,7 +72,7 @@ async fn desk_of(stack: &Stack, teams: usize) -> Desk {
         .buffer_unordered(8)
         .collect::<()>()
         .await;
-    desk
+    org
 }
 
 /// An item of the second team, as this team has it.
@@ -92,8 +92,8 @@ fn copy(item: &Item, n: usize) -> Item {
 }
 
 /// The message of a new ticket about VPNs.
-fn ticket(desk: &Desk, id: &str) -> String {
-    desk.says(
+fn ticket(org: &OrgFixture, id: &str) -> String {
+    org.ticket_event(
         "created",
         id,
         100,
@@ -102,17 +102,17 @@ fn ticket(desk: &Desk, id: &str) -> String {
 }
 
 /// The round trips, the read units and the write units of one ticket.
-async fn cost(desk: &Desk, id: &str) -> (Vec<Vec<String>>, f64, f64) {
-    let meter = Meter::default();
-    let config = direct::client_config(&desk.stack)
+async fn cost(org: &OrgFixture, id: &str) -> (Vec<Vec<String>>, f64, f64) {
+    let meter = CostMeter::default();
+    let config = direct::client_config(&org.stack)
         .interceptor(meter.clone())
         .build();
-    let deps = desk.assignment_over(Table::new(
+    let deps = org.assignment_over(Table::new(
         Client::from_conf(config),
-        desk.stack.table.as_str(),
+        org.stack.table.as_str(),
     ));
-    assert_eq!(assign(&deps, &[ticket(desk, id)]).await, [0; 0]);
-    let Observed {
+    assert_eq!(invoke_assignment(&deps, &[ticket(org, id)]).await, [0; 0]);
+    let ObservedCost {
         mut steps,
         read,
         written,
@@ -158,8 +158,8 @@ async fn choice_among_1000_teams_costs_as_among_100() {
         (55.0..=59.0).contains(&read_of_100),
         "{read_of_100} read units among 100 teams"
     );
-    for desk in [&large, &larger] {
-        let (steps, read, written_among_many) = cost(desk, &id).await;
+    for org in [&large, &larger] {
+        let (steps, read, written_among_many) = cost(org, &id).await;
         assert_eq!((steps, written_among_many), (expected.clone(), written));
         // The loads cost the same. One page of the index has 1,000 entries of about 100 bytes, at
         // one unit for each 4 KB.
@@ -168,10 +168,10 @@ async fn choice_among_1000_teams_costs_as_among_100() {
             "{read} read units, {read_of_100} among 100 teams"
         );
     }
-    for desk in [&small, &large, &larger] {
-        let books = desk.books().await;
+    for org in [&small, &large, &larger] {
+        let audit = org.read_table().await;
         assert_eq!(
-            text(&books.tickets[&id], "team_id"),
+            text(&audit.tickets[&id], "team_id"),
             team(0),
             "the team with a member is among those compared"
         );
@@ -182,19 +182,19 @@ async fn choice_among_1000_teams_costs_as_among_100() {
 #[tokio::test]
 async fn team_beyond_the_compared_ones_is_not_found() {
     let stack = Stack::with(|_| {}).await;
-    let desk = desk_of(&stack, 1_300).await;
+    let org = desk_of(&stack, 1_300).await;
     let (near, far) = (
         id_with(|distance| distance < u32::MAX / 40),
         id_with(|distance| distance > u32::MAX / 2),
     );
     for id in [&near, &far] {
-        cost(&desk, id).await;
+        cost(&org, id).await;
     }
-    let books = desk.books().await;
+    let audit = org.read_table().await;
     let place = |id: &str| {
         (
-            text(&books.tickets[id], "state").to_owned(),
-            text(&books.tickets[id], "team_id") == team(0),
+            text(&audit.tickets[id], "state").to_owned(),
+            text(&audit.tickets[id], "team_id") == team(0),
         )
     };
     assert_eq!(place(&near), ("assigned".to_owned(), true));
@@ -206,17 +206,17 @@ async fn team_beyond_the_compared_ones_is_not_found() {
 #[tokio::test]
 async fn batch_among_1300_teams_reads_one_page_a_ticket() {
     let stack = Stack::with(|_| {}).await;
-    let desk = desk_of(&stack, 1_300).await;
-    let meter = Meter::default();
-    let config = direct::client_config(&desk.stack)
+    let org = desk_of(&stack, 1_300).await;
+    let meter = CostMeter::default();
+    let config = direct::client_config(&org.stack)
         .interceptor(meter.clone())
         .build();
-    let deps = desk.assignment_over(Table::new(
+    let deps = org.assignment_over(Table::new(
         Client::from_conf(config),
-        desk.stack.table.as_str(),
+        org.stack.table.as_str(),
     ));
-    let batch: Vec<_> = (0..10).map(|n| ticket(&desk, &format!("T-{n}"))).collect();
-    assert_eq!(assign(&deps, &batch).await, [0; 0]);
+    let batch: Vec<_> = (0..10).map(|n| ticket(&org, &format!("T-{n}"))).collect();
+    assert_eq!(invoke_assignment(&deps, &batch).await, [0; 0]);
     let steps = meter.take().steps;
     // The tickets, a page for the first of them, the pages of the others, the loads of at most 100
     // teams for each.
@@ -234,9 +234,9 @@ async fn batch_among_1300_teams_reads_one_page_a_ticket() {
         .map(|call| loads(call).unwrap_or_else(|| panic!("not loads: {call}")))
         .sum();
     assert!(read <= 1_000, "{read} loads");
-    let books = desk.exact_books().await;
-    assert_eq!(books.tickets.len(), 10);
-    let teams: std::collections::BTreeSet<_> = books
+    let audit = org.exact_books().await;
+    assert_eq!(audit.tickets.len(), 10);
+    let teams: std::collections::BTreeSet<_> = audit
         .tickets
         .values()
         .map(|ticket| text(ticket, "team_id"))

@@ -13,16 +13,16 @@ use uuid::Uuid;
 
 use crate::support::{
     Stack,
-    desks::{Crew, Desk, NOW, team_id, user_id},
+    cost_meter::{CostMeter, ObservedCost},
     direct,
-    meter::{Meter, Observed},
+    org::{NOW, OrgFixture, TeamFixture, team_id, user_id},
 };
 
 /// Creates so many teams without a lead.
-async fn add_teams(desk: &Desk, count: u128) {
-    let store = desk.stack.store();
+async fn add_teams(org: &OrgFixture, count: u128) {
+    let store = org.stack.store();
     let create = |n| {
-        let (store, org) = (&store, &desk.org);
+        let (store, org) = (&store, &org.id);
         async move {
             let new = NewTeam {
                 name: TeamName::parse(&format!("Other {n}")).expect("a name"),
@@ -48,25 +48,30 @@ async fn add_teams(desk: &Desk, count: u128) {
 
 /// Makes a user the lead of the first team, who is no member of it, and clears the lead as the copy
 /// of a deletion does. Gives the cost of the copy.
-async fn clear(desk: &Desk, store: &Store, meter: &Meter, user: usize) -> (usize, f64, f64) {
+async fn clear(
+    org: &OrgFixture,
+    store: &Store,
+    meter: &CostMeter,
+    user: usize,
+) -> (usize, f64, f64) {
     let now = Timestamp::from_secs(NOW);
     let changes = TeamChanges {
         lead_id: Some(Some(user_id(user))),
         ..TeamChanges::default()
     };
-    let led = desk
+    let led = org
         .stack
         .store()
-        .change_team(&desk.org, team_id(0), &changes, &IfVersion::Any, now)
+        .change_team(&org.id, team_id(0), &changes, &IfVersion::Any, now)
         .await;
     assert_eq!(
         led.expect("the user can lead").team.lead_id,
         Some(user_id(user))
     );
-    desk.audit().await;
-    desk.stack
+    org.assert_consistent().await;
+    org.stack
         .store()
-        .erase_user(&desk.org, user_id(user), now)
+        .erase_user(&org.id, user_id(user), now)
         .await
         .expect("the user is erased");
 
@@ -74,7 +79,7 @@ async fn clear(desk: &Desk, store: &Store, meter: &Meter, user: usize) -> (usize
     let mut after = None;
     loop {
         let page = store
-            .copy_profile(&desk.org, user_id(user), after, now)
+            .copy_profile(&org.id, user_id(user), after, now)
             .await
             .expect("it is copied");
         after = page.and_then(|page| page.next);
@@ -82,35 +87,35 @@ async fn clear(desk: &Desk, store: &Store, meter: &Meter, user: usize) -> (usize
             break;
         }
     }
-    let Observed {
+    let ObservedCost {
         steps,
         read,
         written,
         ..
     } = meter.take();
-    let (roster, _) = desk
+    let (roster, _) = org
         .stack
         .store()
-        .team(&desk.org, team_id(0))
+        .team(&org.id, team_id(0))
         .await
         .expect("the team is there");
     assert_eq!(roster.team.lead_id, None);
-    desk.audit().await;
+    org.assert_consistent().await;
     (steps.len(), read, written)
 }
 
 #[tokio::test]
 async fn clearing_leads_costs_the_same_in_1000_teams() {
-    let desk = Desk::open(&Stack::shared(), 2, &[Crew::of(RoundRobin, [])]).await;
-    let meter = Meter::default();
-    let config = direct::client_config(&desk.stack)
+    let org = OrgFixture::open(&Stack::shared(), 2, &[TeamFixture::of(RoundRobin, [])]).await;
+    let meter = CostMeter::default();
+    let config = direct::client_config(&org.stack)
         .interceptor(meter.clone())
         .build();
-    let table = Table::new(Client::from_conf(config), desk.stack.table.as_str());
+    let table = Table::new(Client::from_conf(config), org.stack.table.as_str());
     let store = table.until(tokio::time::Instant::now() + std::time::Duration::from_mins(5));
-    let few = clear(&desk, &store, &meter, 0).await;
-    add_teams(&desk, 1000).await;
-    let many = clear(&desk, &store, &meter, 1).await;
+    let few = clear(&org, &store, &meter, 0).await;
+    add_teams(&org, 1000).await;
+    let many = clear(&org, &store, &meter, 1).await;
     assert_eq!(many, few, "round trips, read units, write units");
     assert!(few.1 <= 4.0, "{few:?}");
 }

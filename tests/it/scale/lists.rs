@@ -12,8 +12,8 @@ use crate::{
     costs::Metered,
     support::{
         Organization, Stack, bare,
+        cost_meter::ObservedCost,
         crowd::{Raw, s, with},
-        meter::Observed,
     },
 };
 
@@ -69,7 +69,7 @@ async fn page_of_20_000_teams_costs_below_800_units() {
             (200, Some(20)),
             "{query}: {page}"
         );
-        let Observed {
+        let ObservedCost {
             steps,
             read,
             written,
@@ -96,7 +96,7 @@ async fn page_past_the_end_reads_the_count_alone() {
         (Itsm, "limit=1000&page=2&sortBy=updatedAt"),
         (Toptickets, "limit=20&skip=300"),
     ] {
-        let Observed { steps, read, .. } =
+        let ObservedCost { steps, read, .. } =
             metered.get(contract, &format!("/v1/teams?{query}")).await;
         assert_eq!(
             (steps, read),
@@ -118,7 +118,7 @@ async fn page_past_the_end_reads_the_count_alone() {
 async fn search_past_its_end_reads_names_and_no_team() {
     let mut metered = metered(300).await;
     let target = "/v1/teams?limit=20&search=of+20&page=16";
-    let Observed { steps, .. } = metered.get(Itsm, target).await;
+    let ObservedCost { steps, .. } = metered.get(Itsm, target).await;
     assert_eq!(steps, [["Query"]]);
     assert_eq!(
         metered.org.itsm.get(target).await.json["meta"]["pagination"]["total"],

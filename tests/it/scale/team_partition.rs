@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Organization, Stack,
-    desks::{Crew, Desk, NOW, team, user},
+    cost_meter::{CostMeter, ObservedCost},
+    crash::Instance,
     direct::{self, Invocation},
-    meter::{Meter, Observed},
-    mortal::Instance,
-    queue::assign,
+    org::{NOW, OrgFixture, TeamFixture, team, user},
+    sqs::invoke_assignment,
 };
 
 /// The number of the first user who is not a member.
@@ -33,48 +33,53 @@ fn held_by(outsider: usize, status: &str) -> Value {
 }
 
 /// A team of two. So many other users each had a ticket of it, which is resolved.
-async fn desk_with_past_assignees(count: usize) -> Desk {
-    let desk = Desk::open(&Stack::with(|_| {}).await, 4, &[Crew::of(RoundRobin, 0..2)]).await;
-    let deps = desk.assignment(&Instance::new(&desk.ledger));
+async fn desk_with_past_assignees(count: usize) -> OrgFixture {
+    let fixture = OrgFixture::open(
+        &Stack::with(|_| {}).await,
+        4,
+        &[TeamFixture::of(RoundRobin, 0..2)],
+    )
+    .await;
+    let deps = fixture.assignment(&Instance::new(&fixture.transaction_log));
     for (ago, status) in [(9000, "open"), (8000, "resolved")] {
         let messages: Vec<_> = (0..count)
-            .map(|n| desk.says("updated", &format!("P-{n}"), ago, held_by(n, status)))
+            .map(|n| fixture.ticket_event("updated", &format!("P-{n}"), ago, held_by(n, status)))
             .collect();
         for batch in messages.chunks(100) {
-            assert_eq!(assign(&deps, batch).await, [0; 0]);
+            assert_eq!(invoke_assignment(&deps, batch).await, [0; 0]);
         }
     }
-    desk
+    fixture
 }
 
 /// The calls to a desk's table, with a line for the cost of each case.
 struct Metered<'d> {
-    desk: &'d Desk,
+    fixture: &'d OrgFixture,
     org: Organization,
-    meter: Meter,
+    meter: CostMeter,
     http: muster::http::Deps,
     assignment: muster_assignment::Deps,
     lines: String,
 }
 
 impl<'d> Metered<'d> {
-    async fn start(desk: &'d Desk) -> Self {
-        let org = desk
+    async fn start(fixture: &'d OrgFixture) -> Self {
+        let org = fixture
             .stack
-            .organization_of(desk.org.clone(), Vec::new())
+            .organization_of(fixture.id.clone(), Vec::new())
             .await;
-        let meter = Meter::default();
+        let meter = CostMeter::default();
         let client = Client::from_conf(
-            direct::client_config(&desk.stack)
+            direct::client_config(&fixture.stack)
                 .interceptor(meter.clone())
                 .build(),
         );
-        let mut http = direct::deps(&desk.stack, client.clone());
+        let mut http = direct::deps(&fixture.stack, client.clone());
         // The bytes of a number depend on its digits.
         http.clock = Arc::new(|| Timestamp::from_millis(NOW * 1000 + 123));
-        let assignment = desk.assignment_over(Table::new(client, desk.stack.table.as_str()));
+        let assignment = fixture.assignment_over(Table::new(client, fixture.stack.table.as_str()));
         let metered = Self {
-            desk,
+            fixture,
             org,
             meter,
             http,
@@ -97,7 +102,7 @@ impl<'d> Metered<'d> {
     }
 
     fn write(&mut self, case: &str) {
-        let Observed {
+        let ObservedCost {
             mut steps,
             read,
             written,
@@ -131,16 +136,19 @@ impl<'d> Metered<'d> {
     }
 
     async fn ticket(&mut self, case: &str, id: &str, ticket: Value) {
-        let message = self.desk.says("updated", id, 10, ticket);
-        assert_eq!(assign(&self.assignment, &[message]).await, [0; 0]);
+        let message = self.fixture.ticket_event("updated", id, 10, ticket);
+        assert_eq!(
+            invoke_assignment(&self.assignment, &[message]).await,
+            [0; 0]
+        );
         self.write(case);
     }
 }
 
 /// Returns a line for each case over a team with so many past assignees.
 async fn costs(past_assignees: usize) -> String {
-    let desk = desk_with_past_assignees(past_assignees).await;
-    let mut metered = Metered::start(&desk).await;
+    let fixture = desk_with_past_assignees(past_assignees).await;
+    let mut metered = Metered::start(&fixture).await;
     let new = json!({ "status": "new", "team_id": team(0), "created_at": 1_768_400_000 });
     metered.ticket("one decision", "T-1", new).await;
     metered
@@ -167,10 +175,10 @@ async fn costs(past_assignees: usize) -> String {
         .await;
     let lines = std::mem::take(&mut metered.lines);
 
-    let books = desk.books().await;
-    books.assert_exact();
+    let audit = fixture.read_table().await;
+    audit.assert_exact();
     assert_eq!(
-        (books.members.len(), books.pasts.len()),
+        (audit.members.len(), audit.pasts.len()),
         (2, past_assignees + 1),
         "with the member who left"
     );

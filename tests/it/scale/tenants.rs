@@ -31,7 +31,7 @@ use crate::support::{table::text, until};
 const NEXT_JOBS: usize = 50;
 
 /// The work that one organization makes.
-struct Noise {
+struct NoisyLoad {
     /// The changes of its teams' specializations.
     specializations: usize,
     /// Its tickets without a team, which each pass looks at.
@@ -45,7 +45,7 @@ struct Noise {
 
 /// A message of a job queue, as the jobs function got it.
 #[derive(Debug, Clone)]
-struct Begun {
+struct JobStart {
     organization: String,
     job: String,
     /// The times at which it was sent and begun, in milliseconds since the epoch.
@@ -55,9 +55,9 @@ struct Begun {
 
 /// The messages that the jobs function got.
 #[derive(Debug, Clone, Default)]
-struct Log(Arc<Mutex<Vec<Begun>>>);
+struct JobLog(Arc<Mutex<Vec<JobStart>>>);
 
-impl Log {
+impl JobLog {
     fn begin(&self, event: &Value) {
         let now = Timestamp::now().millis();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -68,7 +68,7 @@ impl Log {
             .map(|record| {
                 let body: Value = serde_json::from_str(record["body"].as_str().unwrap_or_default())
                     .unwrap_or_default();
-                Begun {
+                JobStart {
                     organization: text(&body["organization_id"]),
                     job: text(&body["job"]),
                     sent: text(&record["attributes"]["SentTimestamp"])
@@ -83,7 +83,7 @@ impl Log {
             .extend(records);
     }
 
-    fn of(&self, organization: &str) -> Vec<Begun> {
+    fn of(&self, organization: &str) -> Vec<JobStart> {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         log.iter()
             .filter(|begun| begun.organization == organization)
@@ -93,16 +93,16 @@ impl Log {
 }
 
 /// A stack whose jobs function notes each message.
-struct Scene {
+struct TenantFixture {
     stack: LocalStack,
-    log: Log,
+    log: JobLog,
     noisy: OrganizationId,
     quiet: OrganizationId,
 }
 
-impl Scene {
+impl TenantFixture {
     async fn start() -> Self {
-        let (log, deps) = (Log::default(), Arc::new(OnceLock::<Deps>::new()));
+        let (log, deps) = (JobLog::default(), Arc::new(OnceLock::<Deps>::new()));
         let handler: Handler = {
             let (log, deps) = (log.clone(), Arc::clone(&deps));
             Arc::new(move |event, context| {
@@ -262,7 +262,7 @@ impl Scene {
 
     /// Makes the noise, whose urgent jobs are held back until all of it is there. Gives their
     /// number.
-    async fn make(&self, noise: &Noise) -> usize {
+    async fn make(&self, noise: &NoisyLoad) -> usize {
         let names: Vec<_> = (0..noise.teams).map(|n| format!("Noisy {n}")).collect();
         let teams: Vec<_> = stream::iter(&names)
             .then(|name| self.team(0, name))
@@ -315,52 +315,55 @@ fn event(kind: &str, data: &Value) -> Value {
 /// meanwhile. Returns the number of the noisy organization's jobs that begin between the sending
 /// and the effect of one of the other's jobs, the larger of the two. Prints it with the
 /// milliseconds.
-async fn jobs_ahead_of_the_quiet_organization(noise: Noise) -> usize {
-    let scene = Scene::start().await;
+async fn jobs_ahead_of_the_quiet_organization(noise: NoisyLoad) -> usize {
+    let fixture = TenantFixture::start().await;
     let [drained, copied] = [
-        scene.team(1, "Drained").await,
-        scene.team(1, "Copied").await,
+        fixture.team(1, "Drained").await,
+        fixture.team(1, "Copied").await,
     ];
-    scene.join(1, &copied, 1).await;
-    scene.tickets(&scene.quiet, &[Some(&drained)]).await;
-    let jobs = scene.make(&noise).await;
+    fixture.join(1, &copied, 1).await;
+    fixture.tickets(&fixture.quiet, &[Some(&drained)]).await;
+    let jobs = fixture.make(&noise).await;
 
-    let before = scene.log.of(scene.noisy.as_str()).len();
-    scene.stack.queues.resume("jobs");
+    let before = fixture.log.of(fixture.noisy.as_str()).len();
+    fixture.stack.queues.resume("jobs");
     until("busy consumers", async || {
-        scene.log.of(scene.noisy.as_str()).len() >= before + NEXT_JOBS
+        fixture.log.of(fixture.noisy.as_str()).len() >= before + NEXT_JOBS
     })
     .await;
     let changed = Timestamp::now().millis();
-    let suspended_user = &scene.stack.organizations[1].users[1].id;
+    let suspended_user = &fixture.stack.organizations[1].users[1].id;
     let user = json!({ "id": suspended_user, "status": "suspended", "updated_at": changed / 1000 });
     let suspended = [event(
         "user.updated",
-        &json!({ "organization_id": scene.quiet.as_str(), "user": user }),
+        &json!({ "organization_id": fixture.quiet.as_str(), "user": user }),
     )];
-    tokio::join!(scene.join(1, &drained, 2), scene.send("users", &suspended));
+    tokio::join!(
+        fixture.join(1, &drained, 2),
+        fixture.send("users", &suspended)
+    );
 
     let ticket = (
-        format!("ORG#{0}#TICKET#{0}-0", scene.quiet),
+        format!("ORG#{0}#TICKET#{0}-0", fixture.quiet),
         "TICKET".to_owned(),
     );
     let member = (
-        format!("ORG#{}#TEAM#{}", scene.quiet, bare(&copied)),
+        format!("ORG#{}#TEAM#{}", fixture.quiet, bare(&copied)),
         format!("MEMBER#{suspended_user}"),
     );
     let done = async |item, attribute, expected| {
-        scene.until(item, attribute, expected).await;
+        fixture.until(item, attribute, expected).await;
         Timestamp::now().millis()
     };
     let (assigned, suspended) = tokio::join!(
         done(&ticket, "state", "assigned"),
         done(&member, "status", "suspended")
     );
-    let left = scene.depth("jobs");
+    let left = fixture.depth("jobs");
 
     let (quiet, noisy) = (
-        scene.log.of(scene.quiet.as_str()),
-        scene.log.of(scene.noisy.as_str()),
+        fixture.log.of(fixture.quiet.as_str()),
+        fixture.log.of(fixture.noisy.as_str()),
     );
     let ahead = [("drain_team", assigned), ("copy_profile", suspended)].map(|(job, done)| {
         let of_change = quiet.iter().filter(|begun| begun.job == job && begun.sent >= changed);
@@ -378,14 +381,14 @@ async fn jobs_ahead_of_the_quiet_organization(noise: Noise) -> usize {
         left > 2 * NEXT_JOBS,
         "the backlog was consumed before: {left}"
     );
-    scene.stack.stop().await.expect("the stack stops");
+    fixture.stack.stop().await.expect("the stack stops");
     ahead.into_iter().max().unwrap_or_default()
 }
 
 /// The small scenario, always run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn quiet_organization_does_not_wait_for_a_noisy_one() {
-    let noise = Noise {
+    let noise = NoisyLoad {
         specializations: 150,
         unrouted: 30,
         users: 500,
@@ -403,7 +406,7 @@ async fn quiet_organization_does_not_wait_for_a_noisy_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "takes several minutes"]
 async fn quiet_organization_does_not_wait_for_20000_changes() {
-    let noise = Noise {
+    let noise = NoisyLoad {
         specializations: 1_500,
         unrouted: 300,
         users: 2_000,

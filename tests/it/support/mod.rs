@@ -1,19 +1,19 @@
 //! What tests share: a stack, organizations with keys and users, and a client that says what it
 //! got.
 
-pub mod audit;
-pub mod behind;
+pub mod backend;
+pub mod cost_meter;
+pub mod crash;
 pub mod crowd;
 pub mod described;
-pub mod desks;
 pub mod direct;
-pub mod faulty;
+pub mod fault_injection;
 pub mod jwt;
-pub mod meter;
-pub mod mortal;
-pub mod queue;
+pub mod org;
+pub mod sqs;
 pub mod table;
-pub mod tickets;
+pub mod table_audit;
+pub mod ticket_items;
 pub mod told;
 
 use std::{
@@ -27,7 +27,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use behind::{Behind, Deployed};
+use backend::{Backend, DeployedQueues};
 use described::Asked;
 use muster::{
     domain::{ApiKey, KeyKind, OrganizationId, Scope, Timestamp, User, UserId, UserStatus},
@@ -70,7 +70,7 @@ static DEPLOYED: LazyLock<Option<Stack>> = LazyLock::new(|| {
         dynamodb_url: text("endpoint_url"),
         table: text("table"),
         pace: Duration::ZERO,
-        behind: Behind::Deployed(Arc::new(Deployed::of(&description))),
+        backend: Backend::Deployed(Arc::new(DeployedQueues::of(&description))),
     })
 });
 
@@ -84,7 +84,7 @@ pub struct Stack {
     /// The table's name there.
     pub table: String,
     pace: Duration,
-    behind: Behind,
+    backend: Backend,
 }
 
 fn start_blocking(settings: Settings) -> Stack {
@@ -106,7 +106,7 @@ fn start_blocking(settings: Settings) -> Stack {
             dynamodb_url: stack.dynamodb_url.clone(),
             table: stack.table.clone(),
             pace: Duration::ZERO,
-            behind: Behind::local(&stack),
+            backend: Backend::local(&stack),
         };
         // Dropping it would stop it.
         std::mem::forget(stack);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Stack,
     direct::{self, Invocation},
-    faulty::{Fault, READS, Script},
+    fault_injection::{Fault, FaultScript, READS},
     told::{Listener, PARENT, ROOT, Xray},
 };
 
@@ -18,7 +18,7 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
     let stack = Stack::shared();
     let org = stack.organization().await;
     let team = org.team("Traced").await;
-    let script = Script::default();
+    let script = FaultScript::default();
     let deps = direct::deps(&stack, script.client(&stack));
     let xray = Xray::listen();
     let daemon = Daemon::at(&xray.address()).expect("an address");
@@ -39,7 +39,7 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
     assert!(xray.is_silent());
 
     // The team beside its partition, whose query is throttled once.
-    script.once(&["Query"], Fault::Answer(400, "ThrottlingException"));
+    script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
     let (_, answer) = listener.invoke(true, get.call(&deps)).await;
     assert_eq!(answer.status, 200, "{answer}");
     let calls: Vec<Value> = (0..3).map(|_| xray.next()).collect();
@@ -84,7 +84,7 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
     );
 
     // Nobody answers.
-    script.always(READS, Fault::Refused);
+    script.always(READS, Fault::ConnectionRefused);
     let (_, answer) = listener
         .invoke(
             true,
@@ -108,8 +108,8 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
 async fn a_call_is_a_line_for_whoever_debugs() {
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let script = Script::default();
-    script.once(&["Query"], Fault::Answer(400, "ThrottlingException"));
+    let script = FaultScript::default();
+    script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
     let deps = direct::deps(&stack, script.client(&stack));
     let listener = Listener::to("teams", "muster=debug", None);
     let list = Invocation::new(org.toptickets.token(), Method::GET, "/v1/teams", None);

@@ -14,7 +14,7 @@ use muster_cli::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::support::{queue::context, told::Listener};
+use crate::support::{sqs::context, told::Listener};
 
 /// What happens while something is counted is told too.
 #[test]

@@ -15,10 +15,13 @@ use uuid::Uuid;
 
 use crate::support::{
     Stack, bare,
-    desks::{Crew, Desk, NOW, team},
     direct::{self, Invocation},
-    faulty::{Fault, Script, WRITES},
-    queue::{assign, assign_within, context, hear_within, perform_within},
+    fault_injection::{Fault, FaultScript, WRITES},
+    org::{NOW, OrgFixture, TeamFixture, team},
+    sqs::{
+        context, invoke_assignment, invoke_assignment_within, invoke_directory_within,
+        invoke_jobs_within,
+    },
     told::{Listener, ROOT},
 };
 
@@ -58,7 +61,7 @@ async fn a_request_ends_with_one_line() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let team = org.team("Told").await;
-    let deps = direct::deps(&stack, Script::default().client(&stack));
+    let deps = direct::deps(&stack, FaultScript::default().client(&stack));
     let listener = Listener::to("teams", "info", None);
     let get = Invocation::new(
         org.itsm.token(),
@@ -123,7 +126,7 @@ async fn a_request_ends_with_one_line() {
 async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let script = Script::default();
+    let script = FaultScript::default();
     let deps = direct::deps(&stack, script.client(&stack));
     let (itsm, toptickets) = (org.itsm.token(), org.toptickets.token());
     let missing = format!("/v1/teams/{}", bare(&org.users[0]));
@@ -223,7 +226,7 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
     }
 
     // Our failures are told of in the log too, once.
-    script.always(&["Query"], Fault::Answer(400, "AccessDeniedException"));
+    script.always(&["Query"], Fault::Respond(400, "AccessDeniedException"));
     let request = Invocation::new(itsm, Method::GET, "/v1/teams", None);
     let (request_id, answer) = listener.invoke(false, request.call(&deps)).await;
     assert_eq!(answer.status, 500, "{answer}");
@@ -289,17 +292,17 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
 #[tokio::test]
 async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     // Team 0 has members, team 1 has none, and nobody knows of printers.
-    let crews = [
-        Crew::of(QueueStrategy::RoundRobin, [0, 1]),
-        Crew::of(QueueStrategy::LeastBusy, []),
+    let teams = [
+        TeamFixture::of(QueueStrategy::RoundRobin, [0, 1]),
+        TeamFixture::of(QueueStrategy::LeastBusy, []),
     ];
-    let desk = Desk::open(&Stack::shared(), 2, &crews).await;
-    let script = Script::default();
-    let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
-    let deps = desk.assignment_over(table.clone());
+    let org = OrgFixture::open(&Stack::shared(), 2, &teams).await;
+    let script = FaultScript::default();
+    let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
+    let deps = org.assignment_over(table.clone());
     let listener = Listener::to("assignment", "info", None);
 
-    let ticket = |id: &str, ticket: Value| desk.says("created", id, 100, ticket);
+    let ticket = |id: &str, ticket: Value| org.ticket_event("created", id, 100, ticket);
     let mut bodies: Vec<_> = (0..5)
         .map(|n| ticket(&format!("T-{n}"), json!({ "team_id": team(0) })))
         .collect();
@@ -312,10 +315,12 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     bodies.extend((8..10).map(|n| ticket(&format!("T-{n}"), json!({ "category": "printers" }))));
     bodies.push("{".to_owned());
     bodies.push(ticket("T-poison", json!({ "status": "lost" })));
-    script.once(WRITES, Fault::Answer(400, "ThrottlingException"));
+    script.once(WRITES, Fault::Respond(400, "ThrottlingException"));
     script.once(WRITES, Fault::Canceled("ConditionalCheckFailed"));
 
-    let (request_id, failed) = listener.invoke(false, assign(&deps, &bodies)).await;
+    let (request_id, failed) = listener
+        .invoke(false, invoke_assignment(&deps, &bodies))
+        .await;
     assert_eq!(failed, [0; 0]);
     let (log, metrics) = listener.lines();
     let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
@@ -366,7 +371,7 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     // What was decided is no decision any more.
     let known_priorities = [&bodies[..5], &bodies[8..10]].concat();
     let (_, failed) = listener
-        .invoke(false, assign(&deps, &known_priorities))
+        .invoke(false, invoke_assignment(&deps, &known_priorities))
         .await;
     assert_eq!(failed, [0; 0]);
     assert_eq!(
@@ -379,7 +384,7 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
     let jobs = muster_jobs::Deps {
         table,
-        jobs: desk.jobs.job_queues(),
+        jobs: org.jobs.job_queues(),
         clock,
         pace: Pace::default(),
     };
@@ -388,7 +393,7 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
         let (_, failed) = listener
             .invoke(
                 false,
-                perform_within(&jobs, &restart, Duration::from_mins(1)),
+                invoke_jobs_within(&jobs, &restart, Duration::from_mins(1)),
             )
             .await;
         assert_eq!(failed, [0; 0]);
@@ -403,8 +408,8 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
         [line["TicketsWaiting"].clone(), line["TeamsWaiting"].clone()]
     };
     assert_eq!(looks().await, [json!(3), json!(1)]);
-    desk.join(1, 0, &[]).await;
-    let drained = desk
+    org.join(1, 0, &[]).await;
+    let drained = org
         .jobs
         .take()
         .into_iter()
@@ -413,7 +418,7 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     let (_, failed) = listener
         .invoke(
             false,
-            perform_within(&jobs, &drained, Duration::from_mins(1)),
+            invoke_jobs_within(&jobs, &drained, Duration::from_mins(1)),
         )
         .await;
     assert_eq!(failed, [0; 0]);
@@ -427,20 +432,20 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
 
 #[tokio::test]
 async fn superseded_events_are_counted_and_duplicates_are_not() {
-    let desk = Desk::open(
+    let org = OrgFixture::open(
         &Stack::shared(),
         1,
-        &[Crew::of(QueueStrategy::RoundRobin, [0])],
+        &[TeamFixture::of(QueueStrategy::RoundRobin, [0])],
     )
     .await;
-    let table = Table::new(desk.stack.dynamodb(), desk.stack.table.as_str());
+    let table = Table::new(org.stack.dynamodb(), org.stack.table.as_str());
     let by_function = json!([["Stack"], ["Stack", "Function"]]);
 
-    let deps = desk.assignment_over(table.clone());
+    let deps = org.assignment_over(table.clone());
     let listener = Listener::to("assignment", "info", None);
     // The fixed creation time keeps an older event from changing it.
     let event = |ago| {
-        desk.says(
+        org.ticket_event(
             "updated",
             "T-0",
             ago,
@@ -455,7 +460,9 @@ async fn superseded_events_are_counted_and_duplicates_are_not() {
         // versions.
         (vec![event(50), event(60)], Value::Null),
     ] {
-        let (_, failed) = listener.invoke(false, assign(&deps, &batch)).await;
+        let (_, failed) = listener
+            .invoke(false, invoke_assignment(&deps, &batch))
+            .await;
         assert_eq!(failed, [0; 0]);
         let lines = listener.lines().1;
         assert_eq!(
@@ -474,14 +481,14 @@ async fn superseded_events_are_counted_and_duplicates_are_not() {
     let listener = Listener::to("directory", "info", None);
     let deps = muster_directory::Deps {
         table,
-        dead_letters: desk.dead_letters.queue(),
+        dead_letters: org.dead_letters.queue(),
         clock: std::sync::Arc::new(|| Timestamp::from_secs(NOW)),
     };
     let event = |at: i64| {
         let user = json!({ "id": Uuid::from_u128(77).to_string(), "name": "Kim", "status": "active", "updated_at": at });
         json!({
             "specversion": "1.0", "id": format!("e-{at}"), "source": "desk", "type": "user.updated",
-            "data": { "organization_id": desk.org.as_str(), "user": user },
+            "data": { "organization_id": org.id.as_str(), "user": user },
         })
         .to_string()
     };
@@ -491,7 +498,10 @@ async fn superseded_events_are_counted_and_duplicates_are_not() {
         (vec![event(5), event(4)], json!(1)),
     ] {
         let (_, failed) = listener
-            .invoke(false, hear_within(&deps, &batch, Duration::from_mins(1)))
+            .invoke(
+                false,
+                invoke_directory_within(&deps, &batch, Duration::from_mins(1)),
+            )
             .await;
         assert_eq!(failed, [0; 0]);
         let lines = listener.lines().1;
@@ -508,13 +518,13 @@ async fn superseded_events_are_counted_and_duplicates_are_not() {
 #[tokio::test]
 async fn who_waits_is_told_once_all_are_counted() {
     const TEAMS: usize = 100;
-    let crews: Vec<_> = (0..TEAMS)
-        .map(|_| Crew::of(QueueStrategy::RoundRobin, []))
+    let teams: Vec<_> = (0..TEAMS)
+        .map(|_| TeamFixture::of(QueueStrategy::RoundRobin, []))
         .collect();
-    let desk = Desk::open(&Stack::shared(), 0, &crews).await;
+    let org = OrgFixture::open(&Stack::shared(), 0, &teams).await;
     let bodies: Vec<_> = (0..TEAMS)
         .map(|n| {
-            desk.says(
+            org.ticket_event(
                 "created",
                 &format!("T-{n}"),
                 100,
@@ -522,22 +532,25 @@ async fn who_waits_is_told_once_all_are_counted() {
             )
         })
         .collect();
-    let table = Table::new(desk.stack.dynamodb(), desk.stack.table.as_str());
-    assert_eq!(assign(&desk.assignment_over(table), &bodies).await, [0; 0]);
+    let table = Table::new(org.stack.dynamodb(), org.stack.table.as_str());
+    assert_eq!(
+        invoke_assignment(&org.assignment_over(table), &bodies).await,
+        [0; 0]
+    );
 
     let listener = Listener::to("jobs", "info", None);
     // Gives what was told of who waits, and what is left of the job.
-    let performs = async |job: &str, script: &Script, time: u64| {
-        let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
+    let performs = async |job: &str, script: &FaultScript, time: u64| {
+        let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
         let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
         let deps = muster_jobs::Deps {
             table,
-            jobs: desk.jobs.job_queues(),
+            jobs: org.jobs.job_queues(),
             clock,
             pace: Pace::default(),
         };
         let jobs = [job.to_owned()];
-        let performed = perform_within(&deps, &jobs, Duration::from_secs(time));
+        let performed = invoke_jobs_within(&deps, &jobs, Duration::from_secs(time));
         assert_eq!(listener.invoke(false, performed).await.1, [0; 0]);
         let told: Vec<_> = listener
             .lines()
@@ -545,29 +558,29 @@ async fn who_waits_is_told_once_all_are_counted() {
             .iter()
             .filter_map(|line| line["TicketsWaiting"].as_u64())
             .collect();
-        let sent = desk.jobs.take().into_iter().map(|sent| sent.body);
+        let sent = org.jobs.take().into_iter().map(|sent| sent.body);
         (
             told,
             sent.filter(|body| body.contains("restart_unfinished"))
                 .collect::<Vec<_>>(),
         )
     };
-    let slow = |script: &Script| {
+    let slow = |script: &FaultScript| {
         let pause = || tokio::time::sleep(Duration::from_secs(4)).boxed();
-        script.once(&["Query"], Fault::After(std::sync::Arc::new(pause)));
+        script.once(&["Query"], Fault::RunFirst(std::sync::Arc::new(pause)));
     };
     let restart = json!({ "job": "restart_unfinished" }).to_string();
 
     // What does not fit one invocation is not told before the last.
-    let script = Script::default();
+    let script = FaultScript::default();
     slow(&script);
     let (told, left) = performs(&restart, &script, 8).await;
     assert_eq!((told.len(), left.len()), (0, 1), "{told:?} {left:?}");
-    let (told, done) = performs(&left[0], &Script::default(), 60).await;
+    let (told, done) = performs(&left[0], &FaultScript::default(), 60).await;
     assert_eq!((told, done.len()), (vec![TEAMS as u64], 0));
     // It may come twice.
     assert_eq!(
-        performs(&left[0], &Script::default(), 60).await.0,
+        performs(&left[0], &FaultScript::default(), 60).await.0,
         [TEAMS as u64]
     );
 
@@ -579,44 +592,47 @@ async fn who_waits_is_told_once_all_are_counted() {
         .expect("an object")
         .retain(|name, _| name == "job" || name == "after");
     assert_eq!(
-        performs(&formerly.to_string(), &Script::default(), 60)
+        performs(&formerly.to_string(), &FaultScript::default(), 60)
             .await
             .0,
         [0; 0]
     );
-    let script = Script::default();
+    let script = FaultScript::default();
     script.once(
         &["BatchGetItem"],
-        Fault::Answer(400, "AccessDeniedException"),
+        Fault::Respond(400, "AccessDeniedException"),
     );
     assert_eq!(performs(&restart, &script, 60).await.0, [0; 0]);
     slow(&script);
     script.once(
         &["BatchGetItem"],
-        Fault::Answer(400, "AccessDeniedException"),
+        Fault::Respond(400, "AccessDeniedException"),
     );
     let left = performs(&restart, &script, 8).await.1;
-    assert_eq!(performs(&left[0], &Script::default(), 60).await.0, [0; 0]);
+    assert_eq!(
+        performs(&left[0], &FaultScript::default(), 60).await.0,
+        [0; 0]
+    );
 }
 
 #[tokio::test]
 async fn a_batch_says_once_whose_messages_come_again_and_why() {
-    let desk = Desk::open(
+    let org = OrgFixture::open(
         &Stack::shared(),
         1,
-        &[Crew::of(QueueStrategy::RoundRobin, [0])],
+        &[TeamFixture::of(QueueStrategy::RoundRobin, [0])],
     )
     .await;
-    let script = Script::default();
-    script.always(WRITES, Fault::Answer(400, "AccessDeniedException"));
-    let deps = desk.assignment_over(Table::new(
-        script.client(&desk.stack),
-        desk.stack.table.as_str(),
+    let script = FaultScript::default();
+    script.always(WRITES, Fault::Respond(400, "AccessDeniedException"));
+    let deps = org.assignment_over(Table::new(
+        script.client(&org.stack),
+        org.stack.table.as_str(),
     ));
     let listener = Listener::to("assignment", "info", None);
     let bodies: Vec<_> = (0..3)
         .map(|n| {
-            desk.says(
+            org.ticket_event(
                 "created",
                 &format!("T-{n}"),
                 100,
@@ -625,7 +641,10 @@ async fn a_batch_says_once_whose_messages_come_again_and_why() {
         })
         .collect();
     let (_, failed) = listener
-        .invoke(false, assign_within(&deps, &bodies, Duration::from_secs(5)))
+        .invoke(
+            false,
+            invoke_assignment_within(&deps, &bodies, Duration::from_secs(5)),
+        )
         .await;
     assert_eq!(failed, [0, 1, 2]);
     let (log, metrics) = listener.lines();
@@ -651,7 +670,7 @@ async fn a_batch_says_once_whose_messages_come_again_and_why() {
     let [error, batch] = <[Value; 2]>::try_from(log).expect("two lines");
     let told =
         ["level", "message", "organization"].map(|field| error[field].as_str().unwrap_or_default());
-    assert_eq!(told, ["ERROR", "messages come again", desk.org.as_str()]);
+    assert_eq!(told, ["ERROR", "messages come again", org.id.as_str()]);
     assert!(
         error["error"]
             .as_str()
@@ -668,7 +687,7 @@ async fn a_batch_says_once_whose_messages_come_again_and_why() {
 async fn unavailable_table_does_not_count_against_version() {
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let script = Script::default();
+    let script = FaultScript::default();
     let deps = direct::deps(&stack, script.client(&stack));
     let listener = Listener::to("teams", "info", None);
     let get = Invocation::new(org.itsm.token(), Method::GET, "/v1/teams", None);
@@ -676,7 +695,7 @@ async fn unavailable_table_does_not_count_against_version() {
     assert_eq!(listener.invoke(false, get.call(&deps)).await.1.status, 200);
     listener.text();
 
-    script.always(&["Query"], Fault::Answer(400, "ThrottlingException"));
+    script.always(&["Query"], Fault::Respond(400, "ThrottlingException"));
     let (_, answer) = listener.invoke(false, get.call(&deps)).await;
     assert_eq!(answer.status, 503, "{answer}");
     let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
@@ -689,13 +708,13 @@ async fn unavailable_table_does_not_count_against_version() {
 
 #[tokio::test]
 async fn scheduled_job_failure_is_an_error_of_the_function() {
-    let desk = Desk::open(&Stack::shared(), 0, &[]).await;
-    let script = Script::default();
-    let table = Table::new(script.client(&desk.stack), desk.stack.table.as_str());
+    let org = OrgFixture::open(&Stack::shared(), 0, &[]).await;
+    let script = FaultScript::default();
+    let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
     let clock = std::sync::Arc::new(|| Timestamp::from_secs(NOW));
     let deps = muster_jobs::Deps {
         table,
-        jobs: desk.jobs.job_queues(),
+        jobs: org.jobs.job_queues(),
         clock,
         pace: Pace::default(),
     };
@@ -721,7 +740,7 @@ async fn scheduled_job_failure_is_an_error_of_the_function() {
         "a complete pass writes the heartbeat: {metrics:?}"
     );
 
-    script.always(&["Query"], Fault::Answer(400, "AccessDeniedException"));
+    script.always(&["Query"], Fault::Respond(400, "AccessDeniedException"));
     let (response, (log, metrics)) = scheduled().await;
     assert_eq!(response, Err("the scheduled job failed".to_owned()));
     assert_eq!(
@@ -743,7 +762,7 @@ async fn scheduled_job_failure_is_an_error_of_the_function() {
 
     // The same job as a message of the queue is handed back.
     let jobs = [restart.to_string()];
-    let performed = perform_within(&deps, &jobs, Duration::from_mins(1));
+    let performed = invoke_jobs_within(&deps, &jobs, Duration::from_mins(1));
     assert_eq!(listener.invoke(false, performed).await.1, [0]);
     let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
     assert_eq!(line["MessagesHandedBack"], 1);

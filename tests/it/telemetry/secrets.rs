@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use crate::support::{
     Stack, bare,
     direct::{self, Invocation},
-    faulty::{Fault, READS, Script, WRITES},
+    fault_injection::{Fault, FaultScript, READS, WRITES},
     jwt::{SIGNERS, claims},
-    queue::{Recorder, hear_within},
+    sqs::{SqsRecorder, invoke_directory_within},
     stray_key,
     told::Listener,
 };
@@ -46,19 +46,22 @@ async fn no_line_holds_a_credential_or_a_profile() {
         (READS, None),
         (
             &["Query"],
-            Some(Fault::Answer(400, "AccessDeniedException")),
+            Some(Fault::Respond(400, "AccessDeniedException")),
         ),
-        (READS, Some(Fault::Answer(400, "ValidationException"))),
-        (READS, Some(Fault::Refused)),
+        (READS, Some(Fault::Respond(400, "ValidationException"))),
+        (READS, Some(Fault::ConnectionRefused)),
         (WRITES, Some(Fault::Canceled("ValidationError"))),
-        (WRITES, Some(Fault::Answer(500, "InternalServerError"))),
+        (WRITES, Some(Fault::Respond(500, "InternalServerError"))),
     ];
     let listener = Listener::to("teams", EVERYTHING, None);
     let mut told = String::new();
     for (operations, fault) in faults {
-        let script = Script::default();
+        let script = FaultScript::default();
         // What is tried until the time is up needs no more of it than what is told of it.
-        let is_endless = matches!(fault, Some(Fault::Refused | Fault::Answer(500, _)));
+        let is_endless = matches!(
+            fault,
+            Some(Fault::ConnectionRefused | Fault::Respond(500, _))
+        );
         let most = if is_endless {
             Duration::from_millis(560)
         } else {
@@ -158,22 +161,25 @@ async fn no_line_holds_what_an_event_says_of_a_person() {
     let listener = Listener::to("directory", EVERYTHING, None);
     let mut told = String::new();
     for fault in [
-        Some(Fault::Answer(400, "ValidationException")),
-        Some(Fault::Refused),
+        Some(Fault::Respond(400, "ValidationException")),
+        Some(Fault::ConnectionRefused),
         None,
     ] {
-        let script = Script::default();
+        let script = FaultScript::default();
         let is_faulty = fault.is_some();
         if let Some(fault) = fault {
             script.always(&["PutItem", "TransactWriteItems", "UpdateItem"], fault);
         }
         let deps = muster_directory::Deps {
             table: Table::new(script.client(&stack), stack.table.as_str()),
-            dead_letters: Recorder::default().queue(),
+            dead_letters: SqsRecorder::default().queue(),
             clock: Arc::new(Timestamp::now),
         };
         let (_, failed) = listener
-            .invoke(false, hear_within(&deps, &bodies, Duration::from_secs(5)))
+            .invoke(
+                false,
+                invoke_directory_within(&deps, &bodies, Duration::from_secs(5)),
+            )
             .await;
         assert_eq!(failed.is_empty(), !is_faulty, "{failed:?}");
         told += &listener.text();

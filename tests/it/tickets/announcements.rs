@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Place, Scene, Words, kinds, until};
+use super::{Placement, Platform, PlatformFixture, kinds, until};
 
 fn texts<'e>(events: &'e [Value], field: &str) -> Vec<&'e str> {
     events
@@ -40,25 +40,28 @@ fn assert_in_order(events: &[Value]) {
 
 #[tokio::test]
 async fn a_team_is_announced_when_it_comes_is_edited_and_goes() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Before", [0]).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Before", [0]).await;
     let path = format!("/v1/teams/{team}");
-    let patch = async |body: Value| assert_eq!(scene.org.itsm.patch(&path, body).await.status, 200);
+    let patch =
+        async |body: Value| assert_eq!(fixture.org.itsm.patch(&path, body).await.status, 200);
     patch(json!({ "name": "After" })).await;
     // What changes nothing is not announced, nor are counters: of members, and of tickets.
     patch(json!({ "name": "After" })).await;
     patch(json!({})).await;
-    scene.join(&team, 1, &[]).await;
-    scene.send(&[scene.ticket("a").team(&team).created()]).await;
-    scene
-        .send(&[scene.ticket("a").team(&team).status("closed").updated()])
+    fixture.join(&team, 1, &[]).await;
+    fixture
+        .send(&[fixture.ticket("a").team(&team).created()])
+        .await;
+    fixture
+        .send(&[fixture.ticket("a").team(&team).status("closed").updated()])
         .await;
     patch(json!({ "specializations": ["VPN"], "queue_strategy": "least_busy" })).await;
-    patch(json!({ "lead_id": scene.user(1) })).await;
-    assert_eq!(scene.org.toptickets.delete(&path).await.status, 204);
+    patch(json!({ "lead_id": fixture.user(1) })).await;
+    assert_eq!(fixture.org.toptickets.delete(&path).await.status, 204);
 
     let subject = format!("teams/{team}");
-    let announced = scene.announced_of(&subject).await;
+    let announced = fixture.announced_of(&subject).await;
     let expected = [
         "team.created",
         "team.updated",
@@ -76,7 +79,7 @@ async fn a_team_is_announced_when_it_comes_is_edited_and_goes() {
             .expect("a number");
         let id = format!(
             "ORG#{}/TEAM#{team}/{revision}/{}",
-            scene.org.id,
+            fixture.org.id,
             event["type"].as_str().unwrap()
         );
         assert_eq!(event["id"], id);
@@ -85,34 +88,37 @@ async fn a_team_is_announced_when_it_comes_is_edited_and_goes() {
     assert_eq!(announced[1]["data"]["name"], "After");
     assert_eq!(announced[2]["data"]["specializations"], json!(["VPN"]));
     assert_eq!(announced[2]["data"]["queue_strategy"], "least_busy");
-    assert_eq!(announced[3]["data"]["lead_id"], scene.user(1));
+    assert_eq!(announced[3]["data"]["lead_id"], fixture.user(1));
     assert_eq!(announced[4]["data"]["member_count"], 2);
 }
 
 #[tokio::test]
 async fn a_member_is_announced_when_they_come_go_and_return() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Roster", [0, 1]).await;
-        let subject = format!("teams/{team}/members/{}", scene.user(0));
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Roster", [0, 1]).await;
+        let subject = format!("teams/{team}/members/{}", fixture.user(0));
         // Neither tickets nor profiles, skills or leads are news of a membership.
-        assert_eq!(scene.assigned(&team, ["a", "b"]).await, scene.users([0, 1]));
-        scene
+        assert_eq!(
+            fixture.assigned(&team, ["a", "b"]).await,
+            fixture.users([0, 1])
+        );
+        fixture
             .user_event("user.updated", 0, json!({ "name": "Somebody Else" }))
             .await;
         until("the copy", async || {
-            scene.workload(&team).await["members"][0]["name"] == "Somebody Else"
+            fixture.workload(&team).await["members"][0]["name"] == "Somebody Else"
         })
         .await;
-        let path = format!("/v1/teams/{team}/members/{}", scene.user(0));
-        let answer = scene
+        let path = format!("/v1/teams/{team}/members/{}", fixture.user(0));
+        let answer = fixture
             .org
             .itsm
             .patch(&path, json!({ "skills": ["VPN"], "role": "lead" }))
             .await;
         assert_eq!(answer.status, 200, "{answer}");
         assert_eq!(
-            scene
+            fixture
                 .org
                 .itsm
                 .patch(&path, json!({ "role": "member" }))
@@ -120,10 +126,10 @@ async fn a_member_is_announced_when_they_come_go_and_return() {
                 .status,
             200
         );
-        scene.leave(&team, 0).await;
-        scene.join(&team, 0, &[]).await;
+        fixture.leave(&team, 0).await;
+        fixture.join(&team, 0, &[]).await;
 
-        let announced = scene.announced_of(&subject).await;
+        let announced = fixture.announced_of(&subject).await;
         assert_eq!(
             kinds(&announced),
             ["member.added", "member.removed", "member.added"]
@@ -136,11 +142,15 @@ async fn a_member_is_announced_when_they_come_go_and_return() {
                 .parse()
                 .expect("a number");
             let kind = event["type"].as_str().unwrap();
-            let item = format!("ORG#{}#TEAM#{team}/MEMBER#{}", scene.org.id, scene.user(0));
+            let item = format!(
+                "ORG#{}#TEAM#{team}/MEMBER#{}",
+                fixture.org.id,
+                fixture.user(0)
+            );
             assert_eq!(event["id"], format!("{item}/{revision}/{kind}"));
             assert_eq!(
                 (&event["data"]["team_id"], &event["data"]["user_id"]),
-                (&json!(team), &json!(scene.user(0)))
+                (&json!(team), &json!(fixture.user(0)))
             );
         }
         let removed_at = |n: usize| announced[n]["data"]["removed_at"].is_string();
@@ -154,11 +164,11 @@ async fn a_member_is_announced_when_they_come_go_and_return() {
 
 #[tokio::test]
 async fn the_members_of_a_deleted_team_are_announced_as_removed() {
-    let scene = Scene::new(Words::TopTickets).await;
-    let team = scene.team("Leaving", [0, 1]).await;
-    scene.leave(&team, 1).await;
+    let fixture = PlatformFixture::new(Platform::TopTickets).await;
+    let team = fixture.team("Leaving", [0, 1]).await;
+    fixture.leave(&team, 1).await;
     assert_eq!(
-        scene
+        fixture
             .org
             .toptickets
             .delete(&format!("/v1/teams/{team}"))
@@ -168,12 +178,12 @@ async fn the_members_of_a_deleted_team_are_announced_as_removed() {
     );
     for n in 0..2 {
         // Whoever had left is not announced twice.
-        let subject = format!("teams/{team}/members/{}", scene.user(n));
+        let subject = format!("teams/{team}/members/{}", fixture.user(n));
         until("removed", async || {
-            scene.announced_of(&subject).await.len() == 2
+            fixture.announced_of(&subject).await.len() == 2
         })
         .await;
-        let announced = scene.announced_of(&subject).await;
+        let announced = fixture.announced_of(&subject).await;
         assert_eq!(kinds(&announced), ["member.added", "member.removed"]);
         assert_in_order(&announced);
     }
@@ -181,36 +191,36 @@ async fn the_members_of_a_deleted_team_are_announced_as_removed() {
 
 #[tokio::test]
 async fn a_ticket_is_announced_wherever_it_goes_and_not_while_it_stays() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", []).await;
-        let other = scene.team("Other", [2]).await;
-        let (first, second) = (scene.user(0), scene.user(1));
-        let ticket = || scene.ticket("a").status("in_progress");
-        scene.send(&[ticket().team(&team).created()]).await;
-        scene.join(&team, 0, &[]).await;
-        scene
-            .until_placed("a", &Place::assigned(&team, &first))
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", []).await;
+        let other = fixture.team("Other", [2]).await;
+        let (first, second) = (fixture.user(0), fixture.user(1));
+        let ticket = || fixture.ticket("a").status("in_progress");
+        fixture.send(&[ticket().team(&team).created()]).await;
+        fixture.join(&team, 0, &[]).await;
+        fixture
+            .until_placed("a", &Placement::assigned(&team, &first))
             .await;
-        scene.join(&team, 1, &[]).await;
+        fixture.join(&team, 1, &[]).await;
         // It stays where it is.
-        scene
+        fixture
             .send(&[ticket()
                 .team(&team)
                 .status("pending")
                 .priority("low")
                 .updated()])
             .await;
-        scene.send(&[ticket().unassigned()]).await;
-        scene.send(&[ticket().assignee(&first).updated()]).await;
-        scene.leave(&team, 0).await;
-        scene.leave(&team, 1).await;
-        scene.send(&[ticket().unassigned()]).await;
-        scene
+        fixture.send(&[ticket().unassigned()]).await;
+        fixture.send(&[ticket().assignee(&first).updated()]).await;
+        fixture.leave(&team, 0).await;
+        fixture.leave(&team, 1).await;
+        fixture.send(&[ticket().unassigned()]).await;
+        fixture
             .send(&[ticket().team(&other).priority("critical").updated()])
             .await;
         assert_eq!(
-            scene
+            fixture
                 .org
                 .toptickets
                 .delete(&format!("/v1/teams/{other}"))
@@ -218,13 +228,13 @@ async fn a_ticket_is_announced_wherever_it_goes_and_not_while_it_stays() {
                 .status,
             204
         );
-        scene.until_placed("a", &Place::unrouted()).await;
-        scene.send(&[ticket().status("closed").updated()]).await;
-        scene.send(&[ticket().status("open").updated()]).await;
-        scene.send(&[ticket().deleted()]).await;
+        fixture.until_placed("a", &Placement::unrouted()).await;
+        fixture.send(&[ticket().status("closed").updated()]).await;
+        fixture.send(&[ticket().status("open").updated()]).await;
+        fixture.send(&[ticket().deleted()]).await;
 
-        let announced = scene.announced_of("tickets/a").await;
-        let person = scene.user(2);
+        let announced = fixture.announced_of("tickets/a").await;
+        let person = fixture.user(2);
         let expected = [
             ("ticket.waiting", Some(&team), None, None),
             ("ticket.assigned", Some(&team), Some(&first), None),
@@ -271,7 +281,7 @@ async fn a_ticket_is_announced_wherever_it_goes_and_not_while_it_stays() {
             let kind = event["type"].as_str().unwrap();
             assert_eq!(
                 event["id"],
-                format!("ORG#{}#TICKET#a/TICKET/{revision}/{kind}", scene.org.id)
+                format!("ORG#{}#TICKET#a/TICKET/{revision}/{kind}", fixture.org.id)
             );
         }
         assert_eq!(announced[6]["data"]["priority"], "critical");

@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Scene, Words, until};
-use crate::support::{Client, behind::Message, table::text};
+use super::{Platform, PlatformFixture, until};
+use crate::support::{Client, backend::Message, table::text};
 
 const EVENTS: &str = "events.json";
 const HTTP: &str = "http.json";
@@ -36,8 +36,8 @@ fn ticket_of(case: &Value) -> &str {
 }
 
 /// A case's organization, and the teams that its placeholders name.
-struct Fixture {
-    scene: Scene,
+struct FieldCase {
+    fixture: PlatformFixture,
     /// Each placeholder with its value.
     values: Vec<(String, String)>,
 }
@@ -47,40 +47,45 @@ fn numbered(n: u128) -> Uuid {
     Uuid::from_u128(0x6f1e_1d00_0000_4000_8000_0000_0000_0000 + n)
 }
 
-impl Fixture {
+impl FieldCase {
     async fn of(case: &Value) -> Self {
-        let scene = Scene::new(Words::TopTickets).await;
+        let fixture = PlatformFixture::new(Platform::TopTickets).await;
         let mentions = |name: &str| case.to_string().contains(name);
-        let mut values = vec![("{org}".to_owned(), scene.org.id.to_string())];
+        let mut values = vec![("{org}".to_owned(), fixture.org.id.to_string())];
         values.extend((0..10).map(|n| (format!("{{uuid:{n}}}"), numbered(n).to_string())));
-        values.extend((0..2).map(|n| (format!("{{user{}}}", n + 1), scene.user(n))));
+        values.extend((0..2).map(|n| (format!("{{user{}}}", n + 1), fixture.user(n))));
         if mentions("{team}") {
             values.push((
                 "{team}".to_owned(),
-                scene.specialists("Specialists", &["Topic-A"], [0, 1]).await,
+                fixture
+                    .specialists("Specialists", &["Topic-A"], [0, 1])
+                    .await,
             ));
         }
         if mentions("{gone}") {
-            let gone = scene.team("Gone", []).await;
-            let deleted = scene.org.itsm.delete(&format!("/v1/teams/{gone}")).await;
+            let gone = fixture.team("Gone", []).await;
+            let deleted = fixture.org.itsm.delete(&format!("/v1/teams/{gone}")).await;
             assert_eq!(deleted.status, 204, "{deleted}");
             values.push(("{gone}".to_owned(), gone));
         }
         if mentions("{solo}") {
-            let solo = scene.team("Solo", [2]).await;
-            scene.user_event("user.deactivated", 2, json!({})).await;
-            let fixture = Self { scene, values };
+            let solo = fixture.team("Solo", [2]).await;
+            fixture.user_event("user.deactivated", 2, json!({})).await;
+            let fixture = Self { fixture, values };
             fixture
                 .until_member(
                     &solo,
-                    &json!({ "id": fixture.scene.user(2), "status": "inactive" }),
+                    &json!({ "id": fixture.fixture.user(2), "status": "inactive" }),
                 )
                 .await;
-            let Self { scene, mut values } = fixture;
+            let Self {
+                fixture,
+                mut values,
+            } = fixture;
             values.push(("{solo}".to_owned(), solo));
-            return Self { scene, values };
+            return Self { fixture, values };
         }
-        Self { scene, values }
+        Self { fixture, values }
     }
 
     fn value(&self, name: &str) -> &str {
@@ -123,9 +128,9 @@ impl Fixture {
         let queue = case["queue"].as_str().expect("a case names its queue");
         for step in case["events"].as_array().expect("a case has events") {
             match step.as_str() {
-                None => self.scene.send_to(queue, &[self.resolve(step)]).await,
+                None => self.fixture.send_to(queue, &[self.resolve(step)]).await,
                 Some("activate") => {
-                    self.scene
+                    self.fixture
                         .user_event("user.updated", 2, json!({ "is_active": true }))
                         .await
                 }
@@ -144,7 +149,7 @@ impl Fixture {
     async fn join(&self, user: &Value, team: &str) {
         let body = json!({ "user_id": self.resolve(user) });
         let joined = self
-            .scene
+            .fixture
             .org
             .itsm
             .post(&format!("/v1/teams/{team}/members"), body)
@@ -162,21 +167,24 @@ impl Fixture {
             match name.as_str() {
                 "ticket" => {}
                 "assignment" => {
-                    let decision = self.scene.decision(ticket_of(case)).await;
+                    let decision = self.fixture.decision(ticket_of(case)).await;
                     assert_has(&decision, &expected, "the assignment");
                 }
                 "each" => {
                     for (ticket, expected) in
                         expected.as_object().expect("an assignment for each ticket")
                     {
-                        assert_has(&self.scene.decision(ticket).await, expected, ticket);
+                        assert_has(&self.fixture.decision(ticket).await, expected, ticket);
                     }
                 }
                 "turns_taken" => {
-                    assert_eq!(self.scene.decision(ticket_of(case)).await["turn"], expected)
+                    assert_eq!(
+                        self.fixture.decision(ticket_of(case)).await["turn"],
+                        expected
+                    )
                 }
                 "workload" => {
-                    let workload = self.scene.workload(self.value("{team}")).await;
+                    let workload = self.fixture.workload(self.value("{team}")).await;
                     assert_has(&workload, &expected, "the workload");
                 }
                 "member_hours" => {
@@ -192,8 +200,8 @@ impl Fixture {
     }
 
     async fn hours(&self, case: &Value) -> Value {
-        let assignee = self.scene.decision(ticket_of(case)).await["assignee_id"].clone();
-        let workload = self.scene.workload(self.value("{team}")).await;
+        let assignee = self.fixture.decision(ticket_of(case)).await["assignee_id"].clone();
+        let workload = self.fixture.workload(self.value("{team}")).await;
         let mut members = workload["members"].as_array().expect("members").iter();
         members
             .find(|member| member["user_id"] == assignee)
@@ -211,10 +219,10 @@ impl Fixture {
             .collect();
         let mut turns = Vec::new();
         for ticket in tickets {
-            let is_assigned = async || self.scene.decision(ticket).await["state"] == "assigned";
+            let is_assigned = async || self.fixture.decision(ticket).await["state"] == "assigned";
             until(ticket, is_assigned).await;
             turns.push(
-                self.scene.decision(ticket).await["turn"]
+                self.fixture.decision(ticket).await["turn"]
                     .as_u64()
                     .expect("a turn"),
             );
@@ -224,9 +232,9 @@ impl Fixture {
 
     async fn check_dead_letter(&self, case: &Value, expected: &Value) {
         let queue = case["queue"].as_str().expect("a case names its queue");
-        let ours = |letter: &Message| letter.body.contains(self.scene.org.id.as_str());
+        let ours = |letter: &Message| letter.body.contains(self.fixture.org.id.as_str());
         let letters = || {
-            self.scene
+            self.fixture
                 .org
                 .stack
                 .dead_letters(queue)
@@ -251,7 +259,12 @@ impl Fixture {
 
     async fn until_member(&self, team: &str, expected: &Value) {
         let shown = async || {
-            let team = self.scene.org.itsm.get(&format!("/v1/teams/{team}")).await;
+            let team = self
+                .fixture
+                .org
+                .itsm
+                .get(&format!("/v1/teams/{team}"))
+                .await;
             let members = team.json["data"]["members"]
                 .as_array()
                 .expect("members")
@@ -278,7 +291,7 @@ impl Fixture {
             .iter()
             .map(|text| text.as_str().expect("a text"))
             .collect();
-        let stack = &self.scene.org.stack;
+        let stack = &self.fixture.org.stack;
         let remembered = async || {
             let items = stack
                 .dynamodb()
@@ -291,7 +304,7 @@ impl Fixture {
                 .collect::<Result<_, _>>()
                 .await
                 .expect("the table can be read");
-            let ours = |pk: &str| pk.split('#').nth(1) == Some(self.scene.org.id.as_str());
+            let ours = |pk: &str| pk.split('#').nth(1) == Some(self.fixture.org.id.as_str());
             let mut ours = items
                 .into_iter()
                 .filter(|item| ours(text(item, "pk")))
@@ -319,7 +332,7 @@ fn assert_has(shown: &Value, expected: &Value, what: &str) {
 async fn check_events(item: &str) {
     for case in cases(EVENTS, item) {
         println!("case: {}", case["name"]);
-        let fixture = Fixture::of(&case).await;
+        let fixture = FieldCase::of(&case).await;
         fixture.perform(&case).await;
         fixture.check(&case).await;
     }
@@ -366,13 +379,13 @@ async fn deleted_user_leaves_no_personal_data() {
 }
 
 /// Sends the requests of a case and compares the responses.
-async fn check_requests(scene: &Scene, case: &Value) {
+async fn check_requests(fixture: &PlatformFixture, case: &Value) {
     for step in case["steps"].as_array().expect("a case has steps") {
         let is_toptickets = step["as"] == "toptickets";
         let client = if is_toptickets {
-            &scene.org.toptickets
+            &fixture.org.toptickets
         } else {
-            &scene.org.itsm
+            &fixture.org.itsm
         };
         let (method, path) = step["request"]
             .as_str()
@@ -416,22 +429,22 @@ async fn check_requests(scene: &Scene, case: &Value) {
 async fn check_http(item: &str) {
     for case in cases(HTTP, item) {
         println!("case: {}", case["name"]);
-        let scene = Scene::new(Words::TopTickets).await;
-        check_requests(&scene, &case).await;
+        let fixture = PlatformFixture::new(Platform::TopTickets).await;
+        check_requests(&fixture, &case).await;
         if let Some(then) = case.get("then") {
-            check_routed(&scene, then).await;
+            check_routed(&fixture, then).await;
         }
     }
 }
 
 /// Sends a ticket and waits until it is with the team of this name.
-async fn check_routed(scene: &Scene, then: &Value) {
-    let mut ticket = scene.ticket(then["ticket"]["id"].as_str().expect("an id"));
+async fn check_routed(fixture: &PlatformFixture, then: &Value) {
+    let mut ticket = fixture.ticket(then["ticket"]["id"].as_str().expect("an id"));
     for (field, value) in then["ticket"].as_object().expect("a ticket") {
         ticket = ticket.with(field, value.clone());
     }
-    scene.send(&[ticket.created()]).await;
-    let teams = scene.org.itsm.get("/v1/teams").await;
+    fixture.send(&[ticket.created()]).await;
+    let teams = fixture.org.itsm.get("/v1/teams").await;
     let mut teams = teams.json["data"].as_array().expect("teams").iter();
     let team = teams
         .find(|team| team["name"] == then["routed_to"])
@@ -439,7 +452,7 @@ async fn check_routed(scene: &Scene, then: &Value) {
         .clone();
     let id = then["ticket"]["id"].as_str().expect("an id");
     let is_routed = async || {
-        let decision = scene.org.itsm.get(&format!("/v1/assignments/{id}")).await;
+        let decision = fixture.org.itsm.get(&format!("/v1/assignments/{id}")).await;
         let data = &decision.json["data"];
         data["team_id"] == team && data["state"] == then["state"]
     };

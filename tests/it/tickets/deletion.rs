@@ -4,43 +4,43 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{Place, Scene, Words, kinds, own_stack, until};
+use super::{Placement, Platform, PlatformFixture, kinds, own_stack, until};
 use crate::support::table::{Table, number};
 
 #[tokio::test]
 async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticket_unrouted_and_announced()
  {
     const TICKETS: usize = 5000;
-    let scene = Scene::on(&own_stack().await, Words::TopTickets).await;
-    let team = scene.team_of("Large", "least_busy", &["VPN"]).await;
+    let fixture = PlatformFixture::on(&own_stack().await, Platform::TopTickets).await;
+    let team = fixture.team_of("Large", "least_busy", &["VPN"]).await;
     for n in 0..8 {
-        scene.join(&team, n, &[]).await;
+        fixture.join(&team, n, &[]).await;
     }
     let ids: Vec<String> = (0..TICKETS).map(|n| format!("T-{n}")).collect();
     for ids in ids.chunks(100) {
-        scene
+        fixture
             .send(
                 &ids.iter()
-                    .map(|id| scene.ticket(id).team(&team).created())
+                    .map(|id| fixture.ticket(id).team(&team).created())
                     .collect::<Vec<_>>(),
             )
             .await;
     }
     assert_eq!(
-        scene.load(&team).await,
+        fixture.load(&team).await,
         (TICKETS as u64, vec![(TICKETS as u64 / 8, 0); 8])
     );
 
-    let answer = scene
+    let answer = fixture
         .org
         .toptickets
         .delete(&format!("/v1/teams/{team}"))
         .await;
     assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
     // The name is free at once, and the team is gone for everybody.
-    let again = scene.team_of("Large", "round_robin", &[]).await;
+    let again = fixture.team_of("Large", "round_robin", &[]).await;
     assert_eq!(
-        scene
+        fixture
             .org
             .toptickets
             .get(&format!("/v1/teams/{team}"))
@@ -54,13 +54,13 @@ async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticke
             .as_str()
             .is_some_and(|subject| subject.starts_with("tickets/"))
     };
-    let of_tickets = || scene.announced(|all| all.iter().filter(is_tickets).count());
+    let of_tickets = || fixture.announced(|all| all.iter().filter(is_tickets).count());
     until("every ticket announced", async || {
         of_tickets() >= 3 * TICKETS
     })
     .await;
     let mut announced = HashMap::<String, Vec<String>>::new();
-    scene.announced(|all| {
+    fixture.announced(|all| {
         for event in all.iter().filter(is_tickets) {
             let (ticket, kind) = (
                 event["data"]["ticket_id"].as_str().unwrap(),
@@ -80,49 +80,49 @@ async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticke
         );
     }
     for id in ids.iter().step_by(499) {
-        assert_eq!(scene.place(id).await, Place::unrouted(), "{id}");
+        assert_eq!(fixture.placement(id).await, Placement::unrouted(), "{id}");
         assert_eq!(
-            scene.decision(id).await["reason"],
+            fixture.decision(id).await["reason"],
             "Its team was deleted.",
             "{id}"
         );
     }
-    let table = Table::of(&scene.org);
+    let table = Table::of(&fixture.org);
     until("every membership deleted", async || {
         let contents = table.contents_with(&[&team]).await;
         contents.memberships.is_empty() && contents.pasts.is_empty()
     })
     .await;
     until("nothing left", async || {
-        let gone = scene
+        let gone = fixture
             .org
             .stack
-            .item(&format!("ORG#{}#TEAM#{team}", scene.org.id), "GONE")
+            .item(&format!("ORG#{}#TEAM#{team}", fixture.org.id), "GONE")
             .await;
         gone.is_some_and(|gone| !gone.contains_key("gsi1pk"))
     })
     .await;
-    assert!(!scene.is_known(&team, "vpn").await);
-    assert_eq!(scene.load(&again).await, (0, vec![]));
+    assert!(!fixture.is_indexed(&team, "vpn").await);
+    assert_eq!(fixture.load(&again).await, (0, vec![]));
     table.contents_with(&[&team]).await.assert_sound();
 }
 
 #[tokio::test]
 async fn nothing_is_given_to_a_team_that_is_being_deleted() {
-    for words in Words::BOTH {
-        let scene = Scene::on(&own_stack().await, words).await;
-        let team = scene.team_of("Leaving", "round_robin", &["VPN"]).await;
-        scene.join(&team, 0, &[]).await;
-        scene.until_known(&team, "vpn").await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::on(&own_stack().await, platform).await;
+        let team = fixture.team_of("Leaving", "round_robin", &["VPN"]).await;
+        fixture.join(&team, 0, &[]).await;
+        fixture.until_indexed(&team, "vpn").await;
         let events: Vec<_> = (0..20)
-            .map(|n| scene.ticket(&format!("t{n}")).team(&team).created())
+            .map(|n| fixture.ticket(&format!("t{n}")).team(&team).created())
             .collect();
-        scene.send(&events).await;
+        fixture.send(&events).await;
 
         // The sweep does not begin while its queue is held, so the team is on its way all the time.
-        scene.org.stack.queues().pause("long-jobs");
+        fixture.org.stack.queues().pause("long-jobs");
         assert_eq!(
-            scene
+            fixture
                 .org
                 .toptickets
                 .delete(&format!("/v1/teams/{team}"))
@@ -131,47 +131,51 @@ async fn nothing_is_given_to_a_team_that_is_being_deleted() {
             204
         );
         let events = [
-            scene.ticket("named").team(&team).created(),
-            scene.ticket("known").about("vpn").created(),
-            scene
+            fixture.ticket("named").team(&team).created(),
+            fixture.ticket("known").about("vpn").created(),
+            fixture
                 .ticket("person")
                 .team(&team)
-                .assignee(&scene.user(0))
+                .assignee(&fixture.user(0))
                 .created(),
-            scene
+            fixture
                 .ticket("t0")
                 .team(&team)
                 .status("in_progress")
                 .updated(),
-            scene.ticket("t1").unassigned(),
-            scene.ticket("t2").status("resolved").updated(),
-            scene.ticket("t3").deleted(),
+            fixture.ticket("t1").unassigned(),
+            fixture.ticket("t2").status("resolved").updated(),
+            fixture.ticket("t3").deleted(),
         ];
-        scene.send(&events).await;
+        fixture.send(&events).await;
         for ticket in ["named", "known", "t0", "t1"] {
-            assert_eq!(scene.place(ticket).await, Place::unrouted(), "{ticket}");
+            assert_eq!(
+                fixture.placement(ticket).await,
+                Placement::unrouted(),
+                "{ticket}"
+            );
         }
         // A person may give it to somebody; the team does not have it all the same.
-        assert_eq!(scene.place("person").await.team, None);
-        assert_eq!(scene.place("t2").await.state, "closed");
-        scene.no_decision("t3").await;
+        assert_eq!(fixture.placement("person").await.team, None);
+        assert_eq!(fixture.placement("t2").await.state, "closed");
+        fixture.missing_decision("t3").await;
 
-        scene.org.stack.queues().resume("long-jobs");
-        scene.until_placed("t19", &Place::unrouted()).await;
+        fixture.org.stack.queues().resume("long-jobs");
+        fixture.until_placed("t19", &Placement::unrouted()).await;
         for n in 4..20 {
-            scene
-                .until_placed(&format!("t{n}"), &Place::unrouted())
+            fixture
+                .until_placed(&format!("t{n}"), &Placement::unrouted())
                 .await;
             assert_eq!(
-                scene.decision(&format!("t{n}")).await["reason"],
+                fixture.decision(&format!("t{n}")).await["reason"],
                 "Its team was deleted."
             );
         }
         let gone = async || {
-            scene
+            fixture
                 .org
                 .stack
-                .item(&format!("ORG#{}#TEAM#{team}", scene.org.id), "GONE")
+                .item(&format!("ORG#{}#TEAM#{team}", fixture.org.id), "GONE")
                 .await
                 .expect("what it left")
         };
@@ -180,7 +184,7 @@ async fn nothing_is_given_to_a_team_that_is_being_deleted() {
         })
         .await;
         assert_eq!(number(&gone().await, "open_tickets"), 0);
-        Table::of(&scene.org)
+        Table::of(&fixture.org)
             .contents_with(&[&team])
             .await
             .assert_sound();
@@ -189,18 +193,18 @@ async fn nothing_is_given_to_a_team_that_is_being_deleted() {
 
 #[tokio::test]
 async fn the_deletion_itself_routes_nothing_elsewhere_and_the_next_event_does() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team_of("Leaving", "round_robin", &[]).await;
-        let other = scene.team_of("Staying", "round_robin", &["VPN"]).await;
-        scene.until_known(&other, "vpn").await;
-        scene.join(&team, 0, &[]).await;
-        scene.join(&other, 1, &[]).await;
-        scene
-            .send(&[scene.ticket("a").team(&team).about("vpn").created()])
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team_of("Leaving", "round_robin", &[]).await;
+        let other = fixture.team_of("Staying", "round_robin", &["VPN"]).await;
+        fixture.until_indexed(&other, "vpn").await;
+        fixture.join(&team, 0, &[]).await;
+        fixture.join(&other, 1, &[]).await;
+        fixture
+            .send(&[fixture.ticket("a").team(&team).about("vpn").created()])
             .await;
         assert_eq!(
-            scene
+            fixture
                 .org
                 .toptickets
                 .delete(&format!("/v1/teams/{team}"))
@@ -208,15 +212,15 @@ async fn the_deletion_itself_routes_nothing_elsewhere_and_the_next_event_does() 
                 .status,
             204
         );
-        scene.until_placed("a", &Place::unrouted()).await;
-        scene
-            .send(&[scene.ticket("a").about("vpn").updated()])
+        fixture.until_placed("a", &Placement::unrouted()).await;
+        fixture
+            .send(&[fixture.ticket("a").about("vpn").updated()])
             .await;
         assert_eq!(
-            scene.place("a").await,
-            Place::assigned(&other, &scene.user(1))
+            fixture.placement("a").await,
+            Placement::assigned(&other, &fixture.user(1))
         );
-        let announced = scene.announced_of("tickets/a").await;
+        let announced = fixture.announced_of("tickets/a").await;
         let expected = [
             "ticket.assigned",
             "ticket.unassigned",
@@ -229,19 +233,19 @@ async fn the_deletion_itself_routes_nothing_elsewhere_and_the_next_event_does() 
 
 #[tokio::test]
 async fn waiting_tickets_of_a_deleted_team_are_unrouted_and_closed_ones_stay_closed() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Leaving", []).await;
-        let closed = scene
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Leaving", []).await;
+        let closed = fixture
             .ticket("closed")
             .team(&team)
-            .assignee(&scene.user(0))
+            .assignee(&fixture.user(0))
             .status("resolved");
-        scene
-            .send(&[scene.ticket("a").team(&team).created(), closed.created()])
+        fixture
+            .send(&[fixture.ticket("a").team(&team).created(), closed.created()])
             .await;
         assert_eq!(
-            scene
+            fixture
                 .org
                 .toptickets
                 .delete(&format!("/v1/teams/{team}"))
@@ -249,54 +253,54 @@ async fn waiting_tickets_of_a_deleted_team_are_unrouted_and_closed_ones_stay_clo
                 .status,
             204
         );
-        scene.until_placed("a", &Place::unrouted()).await;
+        fixture.until_placed("a", &Placement::unrouted()).await;
         assert_eq!(
-            kinds(&scene.announced_of("tickets/a").await),
+            kinds(&fixture.announced_of("tickets/a").await),
             ["ticket.waiting", "ticket.unrouted"]
         );
-        assert_eq!(scene.place("closed").await.state, "closed");
+        assert_eq!(fixture.placement("closed").await.state, "closed");
         // Reopened, it finds its team gone.
-        scene
-            .send(&[scene.ticket("closed").status("open").updated()])
+        fixture
+            .send(&[fixture.ticket("closed").status("open").updated()])
             .await;
-        assert_eq!(scene.place("closed").await, Place::unrouted());
+        assert_eq!(fixture.placement("closed").await, Placement::unrouted());
     }
 }
 
 #[tokio::test]
 async fn itsm_keeps_a_team_that_still_holds_open_tickets() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Busy", [0]).await;
-    scene
-        .send(&["a", "b", "c"].map(|id| scene.ticket(id).team(&team).created()))
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Busy", [0]).await;
+    fixture
+        .send(&["a", "b", "c"].map(|id| fixture.ticket(id).team(&team).created()))
         .await;
     let path = format!("/v1/teams/{team}");
-    let answer = scene.org.itsm.delete(&path).await;
+    let answer = fixture.org.itsm.delete(&path).await;
     assert_eq!(answer.status, 409, "{answer}");
     let error = &answer.json["error"];
     assert_eq!(
         (&error["code"], &error["details"]),
         (&json!("CONFLICT"), &json!({ "openTickets": 3 }))
     );
-    scene
-        .send(&["a", "b"].map(|id| scene.ticket(id).status("closed").updated()))
+    fixture
+        .send(&["a", "b"].map(|id| fixture.ticket(id).status("closed").updated()))
         .await;
     assert_eq!(
-        scene.org.itsm.delete(&path).await.json["error"]["details"]["openTickets"],
+        fixture.org.itsm.delete(&path).await.json["error"]["details"]["openTickets"],
         1
     );
     assert_eq!(
-        scene.assigned(&team, ["d"]).await,
-        scene.users([0]),
+        fixture.assigned(&team, ["d"]).await,
+        fixture.users([0]),
         "it is as it was"
     );
-    scene
-        .send(&["c", "d"].map(|id| scene.ticket(id).status("cancelled").updated()))
+    fixture
+        .send(&["c", "d"].map(|id| fixture.ticket(id).status("cancelled").updated()))
         .await;
-    assert_eq!(scene.org.itsm.delete(&path).await.status, 204);
-    assert_eq!(scene.org.itsm.get(&path).await.status, 404);
-    assert_eq!(scene.place("a").await.state, "closed");
-    let of_the_team = scene.announced_of(&format!("teams/{team}")).await;
+    assert_eq!(fixture.org.itsm.delete(&path).await.status, 204);
+    assert_eq!(fixture.org.itsm.get(&path).await.status, 404);
+    assert_eq!(fixture.placement("a").await.state, "closed");
+    let of_the_team = fixture.announced_of(&format!("teams/{team}")).await;
     assert_eq!(kinds(&of_the_team), ["team.created", "team.deleted"]);
-    assert_eq!(scene.announced_of("tickets/a").await.len(), 1);
+    assert_eq!(fixture.announced_of("tickets/a").await.len(), 1);
 }

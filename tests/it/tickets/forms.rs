@@ -4,7 +4,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use super::{Place, Scene, Words};
+use super::{Placement, Platform, PlatformFixture};
 
 fn in_event_bridge(event: &Value) -> Value {
     json!({
@@ -29,19 +29,22 @@ fn in_base64(event: &Value) -> Value {
 }
 
 /// A scene with a team of one member, in which each of these events is sent.
-async fn sent(words: Words, events: impl FnOnce(&Scene, &str) -> Vec<Value>) -> (Scene, Place) {
-    let scene = Scene::new(words).await;
-    let team = scene.team("One", [0]).await;
-    let events = events(&scene, &team);
-    scene.send(&events).await;
-    let place = Place::assigned(&team, &scene.user(0));
-    (scene, place)
+async fn sent(
+    platform: Platform,
+    events: impl FnOnce(&PlatformFixture, &str) -> Vec<Value>,
+) -> (PlatformFixture, Placement) {
+    let fixture = PlatformFixture::new(platform).await;
+    let team = fixture.team("One", [0]).await;
+    let events = events(&fixture, &team);
+    fixture.send(&events).await;
+    let place = Placement::assigned(&team, &fixture.user(0));
+    (fixture, place)
 }
 
 #[tokio::test]
 async fn every_envelope_and_encoding_is_read() {
-    let (scene, place) = sent(Words::Itsm, |scene, team| {
-        let event = |id: &str| scene.ticket(id).team(team).created();
+    let (fixture, place) = sent(Platform::Itsm, |fixture, team| {
+        let event = |id: &str| fixture.ticket(id).team(team).created();
         vec![
             in_base64(&event("base64")),
             in_event_bridge(&event("bridge")),
@@ -52,34 +55,38 @@ async fn every_envelope_and_encoding_is_read() {
     })
     .await;
     for id in ["base64", "bridge", "sns", "bridge-in-sns", "sns-in-bridge"] {
-        assert_eq!(scene.place(id).await, place, "{id}");
+        assert_eq!(fixture.placement(id).await, place, "{id}");
     }
 }
 
 #[tokio::test]
 async fn integer_id_is_the_ticket_of_its_text() {
-    let (scene, place) = sent(Words::TopTickets, |scene, team| {
-        let numbered = scene
+    let (fixture, place) = sent(Platform::TopTickets, |fixture, team| {
+        let numbered = fixture
             .ticket("35436")
             .team(team)
             .with("id", 35_436)
             .created();
-        let resolved = scene.ticket("7").team(team).with("id", 7).created();
+        let resolved = fixture.ticket("7").team(team).with("id", 7).created();
         vec![numbered, resolved]
     })
     .await;
-    assert_eq!(scene.place("35436").await, place);
-    scene
-        .send(&[scene.ticket("7").status("resolved").resolved(60).updated()])
+    assert_eq!(fixture.placement("35436").await, place);
+    fixture
+        .send(&[fixture
+            .ticket("7")
+            .status("resolved")
+            .resolved(60)
+            .updated()])
         .await;
-    assert_eq!(scene.place("7").await.state, "closed");
+    assert_eq!(fixture.placement("7").await.state, "closed");
 }
 
 #[tokio::test]
 async fn times_have_any_form_of_rfc_3339() {
-    let (scene, place) = sent(Words::TopTickets, |scene, team| {
+    let (fixture, place) = sent(Platform::TopTickets, |fixture, team| {
         let at = |id: &str, created: &str, updated: &str| {
-            scene
+            fixture
                 .ticket(id)
                 .team(team)
                 .with("created_at", created)
@@ -98,7 +105,7 @@ async fn times_have_any_form_of_rfc_3339() {
     })
     .await;
     for id in ["offset", "lower", "leap"] {
-        assert_eq!(scene.place(id).await, place, "{id}");
+        assert_eq!(fixture.placement(id).await, place, "{id}");
     }
 }
 
@@ -117,13 +124,13 @@ async fn empty_texts_are_absent() {
         "tags",
         "priority",
     ];
-    let (scene, place) = sent(Words::Itsm, |scene, team| {
+    let (fixture, place) = sent(Platform::Itsm, |fixture, team| {
         fields
-            .map(|field| scene.ticket(field).team(team).with(field, "").created())
+            .map(|field| fixture.ticket(field).team(team).with(field, "").created())
             .to_vec()
     })
     .await;
     for field in fields {
-        assert_eq!(scene.place(field).await, place, "{field}");
+        assert_eq!(fixture.placement(field).await, place, "{field}");
     }
 }

@@ -56,12 +56,12 @@ async fn own_stack() -> Stack {
 
 /// Whose words an event is in, and who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Words {
+enum Platform {
     TopTickets,
     Itsm,
 }
 
-impl Words {
+impl Platform {
     const BOTH: [Self; 2] = [Self::TopTickets, Self::Itsm];
 
     fn team(self, id: &str) -> String {
@@ -88,36 +88,36 @@ impl Words {
 }
 
 /// An organization, one platform's words, and the platform's clock.
-struct Scene {
+struct PlatformFixture {
     org: Organization,
-    words: Words,
+    platform: Platform,
     seconds: AtomicI64,
-    heard: Mutex<Heard>,
+    heard: Mutex<AnnouncementLog>,
 }
 
 /// What the bus announced of an organization, as far as it was read.
 #[derive(Default)]
-struct Heard {
+struct AnnouncementLog {
     ours: Vec<Value>,
     /// The number of the last that was read.
     next: u64,
 }
 
-impl Scene {
-    async fn new(words: Words) -> Self {
-        Self::on(&stack().await, words).await
+impl PlatformFixture {
+    async fn new(platform: Platform) -> Self {
+        Self::on(&stack().await, platform).await
     }
 
-    async fn on(stack: &Stack, words: Words) -> Self {
+    async fn on(stack: &Stack, platform: Platform) -> Self {
         // Shown where a test fails.
-        println!("in the words of {words:?}");
-        Self::of(stack.organization().await, words)
+        println!("in the words of {platform:?}");
+        Self::of(stack.organization().await, platform)
     }
 
-    fn of(org: Organization, words: Words) -> Self {
+    fn of(org: Organization, platform: Platform) -> Self {
         Self {
             org,
-            words,
+            platform,
             seconds: AtomicI64::new(0),
             heard: Mutex::default(),
         }
@@ -166,18 +166,18 @@ impl Scene {
             self.join(&team, n, &[]).await;
         }
         for topic in topics {
-            self.until_known(&team, topic).await;
+            self.until_indexed(&team, topic).await;
         }
         team
     }
 
     /// Waits until a team is found by a topic.
-    async fn until_known(&self, team: &str, topic: &str) {
-        until(topic, async || self.is_known(team, topic).await).await;
+    async fn until_indexed(&self, team: &str, topic: &str) {
+        until(topic, async || self.is_indexed(team, topic).await).await;
     }
 
     /// Whether a team is found by a topic.
-    async fn is_known(&self, team: &str, topic: &str) -> bool {
+    async fn is_indexed(&self, team: &str, topic: &str) -> bool {
         let pk = format!("ORG#{}#SPEC#{}", self.org.id, topic.to_lowercase());
         let query = self
             .org
@@ -220,13 +220,13 @@ impl Scene {
     }
 
     /// What the platform says of a ticket that it opened in the morning, from now on.
-    fn ticket(&self, id: &str) -> Ticket {
-        let fields = json!({ "id": id, "status": "open", "created_at": self.words.time(0) });
+    fn ticket(&self, id: &str) -> TicketEvent {
+        let fields = json!({ "id": id, "status": "open", "created_at": self.platform.time(0) });
         let Value::Object(fields) = fields else {
             unreachable!("an object")
         };
-        Ticket {
-            words: self.words,
+        TicketEvent {
+            platform: self.platform,
             organization: self.org.id.to_string(),
             fields,
             event_id: None,
@@ -245,16 +245,16 @@ impl Scene {
             .stack
             .send(queue, events.iter().map(Value::to_string))
             .await;
-        self.handled(queue).await;
+        self.until_handled(queue).await;
     }
 
-    async fn handled(&self, queue: &str) {
+    async fn until_handled(&self, queue: &str) {
         self.org.stack.until_empty(queue).await;
     }
 
     /// Sends what one user's platform says of them now.
     async fn user_event(&self, kind: &str, n: usize, mut said: Value) {
-        said["id"] = json!(self.words.user(&self.user(n)));
+        said["id"] = json!(self.platform.user(&self.user(n)));
         let event = json!({
             "specversion": "1.0", "id": format!("{kind}.{n}"), "source": "/desk", "type": kind,
             "time": Timestamp::now().iso8601_millis(),
@@ -264,9 +264,9 @@ impl Scene {
     }
 
     fn client(&self) -> &Client {
-        match self.words {
-            Words::TopTickets => &self.org.toptickets,
-            Words::Itsm => &self.org.itsm,
+        match self.platform {
+            Platform::TopTickets => &self.org.toptickets,
+            Platform::Itsm => &self.org.itsm,
         }
     }
 
@@ -275,8 +275,8 @@ impl Scene {
         let answer = self.client().get(path).await;
         assert_eq!(answer.status, 200, "{answer}");
         bare_ids(
-            self.words,
-            if self.words == Words::Itsm {
+            self.platform,
+            if self.platform == Platform::Itsm {
                 answer.json["data"].clone()
             } else {
                 answer.json
@@ -288,7 +288,7 @@ impl Scene {
         self.get(&format!("/v1/assignments/{ticket}")).await
     }
 
-    async fn no_decision(&self, ticket: &str) -> Answer {
+    async fn missing_decision(&self, ticket: &str) -> Answer {
         let answer = self
             .client()
             .get(&format!("/v1/assignments/{ticket}"))
@@ -298,10 +298,10 @@ impl Scene {
     }
 
     /// Where a ticket is: its state, team and assignee.
-    async fn place(&self, ticket: &str) -> Place {
+    async fn placement(&self, ticket: &str) -> Placement {
         let decision = self.decision(ticket).await;
         let text = |field: &str| decision[field].as_str().map(str::to_owned);
-        Place {
+        Placement {
             state: text("state").expect("a state"),
             team: text("team_id"),
             assignee: text("assignee_id"),
@@ -313,7 +313,7 @@ impl Scene {
         let mut assignees = Vec::new();
         for ticket in tickets {
             assignees.push(
-                self.place(ticket)
+                self.placement(ticket)
                     .await
                     .assignee
                     .unwrap_or_else(|| panic!("nobody has {ticket}")),
@@ -340,7 +340,7 @@ impl Scene {
             .get(&format!("/v1/teams/{team}/workload"))
             .await;
         assert_eq!(answer.status, 200, "{answer}");
-        bare_ids(Words::Itsm, answer.json["data"].clone())
+        bare_ids(Platform::Itsm, answer.json["data"].clone())
     }
 
     /// A team's open tickets, and each present member's open tickets and those in progress, in the
@@ -362,9 +362,9 @@ impl Scene {
     }
 
     /// Waits until a ticket is where it has to end up.
-    async fn until_placed(&self, ticket: &str, place: &Place) {
+    async fn until_placed(&self, ticket: &str, place: &Placement) {
         until(&format!("{ticket} {place}"), async || {
-            self.place(ticket).await == *place
+            self.placement(ticket).await == *place
         })
         .await;
     }
@@ -372,7 +372,7 @@ impl Scene {
     /// Looks at everything that was announced of the organization so far, in order.
     fn announced<T>(&self, look: impl FnOnce(&[Value]) -> T) -> T {
         let mut heard = self.heard.lock().expect("nobody panics with it");
-        let Heard { ours, next } = &mut *heard;
+        let AnnouncementLog { ours, next } = &mut *heard;
         loop {
             let (events, after) = self.org.stack.announced_after(*next);
             if events.is_empty() {
@@ -430,13 +430,13 @@ impl Stack {
 
 /// Where a ticket is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+struct Placement {
     state: String,
     team: Option<String>,
     assignee: Option<String>,
 }
 
-impl Place {
+impl Placement {
     fn assigned(team: &str, user: &str) -> Self {
         Self {
             state: "assigned".to_owned(),
@@ -470,7 +470,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -482,8 +482,8 @@ impl fmt::Display for Place {
 
 /// What a platform says of a ticket, and when.
 #[derive(Debug, Clone)]
-struct Ticket {
-    words: Words,
+struct TicketEvent {
+    platform: Platform,
     organization: String,
     fields: Map<String, Value>,
     event_id: Option<String>,
@@ -491,7 +491,7 @@ struct Ticket {
     event_time: Option<Value>,
 }
 
-impl Ticket {
+impl TicketEvent {
     fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(field.to_owned(), value.into());
         self
@@ -499,7 +499,7 @@ impl Ticket {
 
     /// The platform's own name of a field.
     fn named(self, toptickets: &str, itsm: &str, value: impl Into<Value>) -> Self {
-        let name = if self.words == Words::Itsm {
+        let name = if self.platform == Platform::Itsm {
             itsm
         } else {
             toptickets
@@ -513,7 +513,7 @@ impl Ticket {
 
     /// `critical` is what the other platform calls `urgent`.
     fn priority(self, priority: &str) -> Self {
-        let word = if priority == "critical" && self.words == Words::TopTickets {
+        let word = if priority == "critical" && self.platform == Platform::TopTickets {
             "urgent"
         } else {
             priority
@@ -526,33 +526,33 @@ impl Ticket {
     }
 
     fn team(self, team: &str) -> Self {
-        let id = self.words.team(team);
+        let id = self.platform.team(team);
         self.named("team_id", "assigned_team_id", id)
     }
 
     fn assignee(self, user: &str) -> Self {
-        let id = self.words.user(user);
+        let id = self.platform.user(user);
         self.named("assignee_id", "assigned_user_id", id)
     }
 
     /// When it was changed last, in seconds after [`MORNING`].
     fn at(self, after: i64) -> Self {
-        let time = self.words.time(after);
+        let time = self.platform.time(after);
         self.with("updated_at", time)
     }
 
     fn opened(self, after: i64) -> Self {
-        let time = self.words.time(after);
+        let time = self.platform.time(after);
         self.with("created_at", time)
     }
 
     fn resolved(self, after: i64) -> Self {
-        let time = self.words.time(after);
+        let time = self.platform.time(after);
         self.with("resolved_at", time)
     }
 
     fn due(self, after: i64) -> Self {
-        let time = self.words.time(after);
+        let time = self.platform.time(after);
         self.named("due_at", "due_date", time)
     }
 
@@ -573,14 +573,14 @@ impl Ticket {
     }
 
     /// The event's own id, which orders what is said of one moment.
-    fn said_by(mut self, event_id: &str) -> Self {
+    fn event_id(mut self, event_id: &str) -> Self {
         self.event_id = Some(event_id.to_owned());
         self
     }
 
     fn event(self, kind: &str) -> Value {
         let Self {
-            words: _,
+            platform: _,
             organization,
             fields,
             event_id,
@@ -614,21 +614,21 @@ impl Ticket {
 }
 
 /// A value with the prefixes taken off its ids, which have to be those of the contract.
-fn bare_ids(words: Words, value: Value) -> Value {
+fn bare_ids(platform: Platform, value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let field = |(name, value): (String, Value)| {
                 let prefix = match name.as_str() {
                     "team_id" => "team_",
                     "user_id" | "assignee_id" => "usr_",
-                    _ => return (name, bare_ids(words, value)),
+                    _ => return (name, bare_ids(platform, value)),
                 };
-                let id = value.as_str().map(|id| match words {
-                    Words::Itsm => id
+                let id = value.as_str().map(|id| match platform {
+                    Platform::Itsm => id
                         .strip_prefix(prefix)
                         .unwrap_or_else(|| panic!("{name} is {id}"))
                         .to_owned(),
-                    Words::TopTickets => id.to_owned(),
+                    Platform::TopTickets => id.to_owned(),
                 });
                 assert!(
                     id.as_ref().is_none_or(|id| id.len() == 36),
@@ -640,7 +640,7 @@ fn bare_ids(words: Words, value: Value) -> Value {
         }
         Value::Array(values) => values
             .into_iter()
-            .map(|value| bare_ids(words, value))
+            .map(|value| bare_ids(platform, value))
             .collect(),
         other => other,
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use muster::domain::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Place, Scene, Words, own_stack, until};
+use super::{Placement, Platform, PlatformFixture, own_stack, until};
 use crate::support::Client;
 
 /// What is wrong with an event, and the reason that its dead letter has.
-fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
-    let words = scene.words;
-    let good = || scene.ticket("poison").team(team).created();
+fn broken(fixture: &PlatformFixture, team: &str) -> Vec<(String, String)> {
+    let platform = fixture.platform;
+    let good = || fixture.ticket("poison").team(team).created();
     let with = |pointer: &str, value: Value| {
         let mut event = good();
         let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
@@ -24,20 +24,20 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
     };
     let ticket = |field: &str, value: Value| with(&format!("/data/ticket/{field}"), value);
     let ahead = Timestamp::now().plus(Duration::from_hours(1));
-    let ahead = if words == Words::Itsm {
+    let ahead = if platform == Platform::Itsm {
         json!(ahead.secs())
     } else {
         json!(ahead.iso8601())
     };
-    let (team_field, user_field, due_field) = match words {
-        Words::TopTickets => ("team_id", "assignee_id", "due_at"),
-        Words::Itsm => ("assigned_team_id", "assigned_user_id", "due_date"),
+    let (team_field, user_field, due_field) = match platform {
+        Platform::TopTickets => ("team_id", "assignee_id", "due_at"),
+        Platform::Itsm => ("assigned_team_id", "assigned_user_id", "due_date"),
     };
-    let mut timeless = scene.ticket("poison").team(team).created();
+    let mut timeless = fixture.ticket("poison").team(team).created();
     timeless["time"] = Value::Null;
     timeless["data"]["ticket"]["updated_at"] = Value::Null;
     let of = |field: &str, rule: &str| format!("data.ticket.{field}: {rule}");
-    let mut several = scene.ticket("poison").created();
+    let mut several = fixture.ticket("poison").created();
     several["data"]["ticket"] = json!({
         "id": "poison", "status": "To Do", "updated_at": "yesterday", "assignee_id": 235_324,
         "resolved_at": "2020-04-02 14:03:31",
@@ -141,19 +141,19 @@ fn broken(scene: &Scene, team: &str) -> Vec<(String, String)> {
 
 #[tokio::test]
 async fn a_dead_letter_says_what_is_wrong_with_it() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("One", [0]).await;
-        let mut expected = broken(&scene, &team);
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("One", [0]).await;
+        let mut expected = broken(&fixture, &team);
         // The others cannot be told from those of other tests.
-        expected.retain(|(body, _)| body.contains(scene.org.id.as_str()));
-        let good = scene.ticket("good").team(&team).created().to_string();
+        expected.retain(|(body, _)| body.contains(fixture.org.id.as_str()));
+        let good = fixture.ticket("good").team(&team).created().to_string();
         let bodies = expected.iter().map(|(body, _)| body.clone()).chain([good]);
-        scene.org.stack.send("tickets", bodies).await;
-        scene.handled("tickets").await;
+        fixture.org.stack.send("tickets", bodies).await;
+        fixture.until_handled("tickets").await;
 
         let letter = |body: &String| {
-            scene
+            fixture
                 .org
                 .stack
                 .dead_letters("tickets")
@@ -169,24 +169,24 @@ async fn a_dead_letter_says_what_is_wrong_with_it() {
             );
         }
         assert_eq!(
-            scene.place("good").await,
-            Place::assigned(&team, &scene.user(0))
+            fixture.placement("good").await,
+            Placement::assigned(&team, &fixture.user(0))
         );
     }
 }
 
 #[tokio::test]
 async fn sns_subscription_message_is_a_dead_letter() {
-    let scene = Scene::new(Words::Itsm).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
     let body = json!({
-        "Type": "SubscriptionConfirmation", "MessageId": scene.org.id.as_str(), "Token": "t",
+        "Type": "SubscriptionConfirmation", "MessageId": fixture.org.id.as_str(), "Token": "t",
         "TopicArn": "arn:aws:sns:eu-west-1:123456789012:tickets", "Message": "You have chosen to subscribe",
         "SubscribeURL": "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription",
     })
     .to_string();
-    scene.org.stack.send("tickets", [body.clone()]).await;
+    fixture.org.stack.send("tickets", [body.clone()]).await;
     let letter = || {
-        scene
+        fixture
             .org
             .stack
             .dead_letters("tickets")
@@ -203,15 +203,15 @@ async fn sns_subscription_message_is_a_dead_letter() {
 
 #[tokio::test]
 async fn a_dead_letter_of_a_user_says_what_is_wrong_with_it() {
-    let scene = Scene::new(Words::Itsm).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
     let nobody = json!({
         "specversion": "1.0", "id": "1", "source": "/desk", "type": "user.created", "time": "2025-01-06T08:00:00Z",
-        "data": { "organization_id": scene.org.id.as_str(), "user": { "name": "Nobody" } },
+        "data": { "organization_id": fixture.org.id.as_str(), "user": { "name": "Nobody" } },
     })
     .to_string();
-    scene.org.stack.send("users", [nobody.clone()]).await;
+    fixture.org.stack.send("users", [nobody.clone()]).await;
     let letters = || {
-        scene
+        fixture
             .org
             .stack
             .dead_letters("users")
@@ -230,11 +230,11 @@ async fn a_dead_letter_of_a_user_says_what_is_wrong_with_it() {
 
 #[tokio::test]
 async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_through() {
-    for words in Words::BOTH {
+    for platform in Platform::BOTH {
         let stack = own_stack().await;
-        let scene = Scene::on(&stack, words).await;
-        let team = scene.team("One", [0]).await;
-        let mut expected = broken(&scene, &team);
+        let fixture = PlatformFixture::on(&stack, platform).await;
+        let team = fixture.team("One", [0]).await;
+        let mut expected = broken(&fixture, &team);
         expected.push((
             "{\"specversion\": \"1.0\",".to_owned(),
             "not JSON: ".to_owned(),
@@ -244,7 +244,7 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
         // the others.
         stack.queues().pause("tickets");
         for (n, (body, _)) in expected.iter().enumerate() {
-            let good = scene.ticket(&format!("good-{n}")).team(&team).created();
+            let good = fixture.ticket(&format!("good-{n}")).team(&team).created();
             for body in [body.clone(), good.to_string()] {
                 // As it stands: a list would be many messages.
                 let body = if body.starts_with('[') {
@@ -261,7 +261,7 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
             }
         }
         stack.queues().resume("tickets");
-        scene.handled("tickets").await;
+        fixture.until_handled("tickets").await;
 
         let shown = stack.stranger().get("/_dev/queues").await;
         let letters = shown.json["tickets"]["dead_letters"]
@@ -279,11 +279,14 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
             assert_eq!(letter["receives"], 0, "put there by the function: {letter}");
         }
         for n in 0..expected.len() {
-            let place = Place::assigned(&team, &scene.user(0));
-            assert_eq!(scene.place(&format!("good-{n}")).await, place);
+            let place = Placement::assigned(&team, &fixture.user(0));
+            assert_eq!(fixture.placement(&format!("good-{n}")).await, place);
         }
-        assert_eq!(scene.load(&team).await.0, expected.len() as u64);
-        scene.no_decision("poison").await;
-        assert_eq!(scene.announced_of("tickets/poison").await, [json!(null); 0]);
+        assert_eq!(fixture.load(&team).await.0, expected.len() as u64);
+        fixture.missing_decision("poison").await;
+        assert_eq!(
+            fixture.announced_of("tickets/poison").await,
+            [json!(null); 0]
+        );
     }
 }

@@ -3,93 +3,96 @@
 use muster::domain::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Place, Scene, Words, until};
+use super::{Placement, Platform, PlatformFixture, until};
 
 #[tokio::test]
 async fn round_robin_goes_in_the_order_of_joining_and_then_in_rotation() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", [2, 0, 1]).await;
-        let assignees = scene
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", [2, 0, 1]).await;
+        let assignees = fixture
             .assigned(&team, ["a", "b", "c", "d", "e", "f", "g"])
             .await;
-        assert_eq!(assignees, scene.users([2, 0, 1, 2, 0, 1, 2]));
+        assert_eq!(assignees, fixture.users([2, 0, 1, 2, 0, 1, 2]));
         // The turn advances once for each decision, and for nothing else.
         for (turn, ticket) in (1..).zip(["a", "b", "c", "d", "e", "f", "g"]) {
-            assert_eq!(scene.decision(ticket).await["turn"], turn);
+            assert_eq!(fixture.decision(ticket).await["turn"], turn);
         }
     }
 }
 
 #[tokio::test]
 async fn a_newcomer_starts_at_the_current_turn() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Rotation", [0, 1]).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Rotation", [0, 1]).await;
     assert_eq!(
-        scene.assigned(&team, ["a", "b", "c", "d"]).await,
-        scene.users([0, 1, 0, 1])
+        fixture.assigned(&team, ["a", "b", "c", "d"]).await,
+        fixture.users([0, 1, 0, 1])
     );
-    scene.join(&team, 2, &[]).await;
+    fixture.join(&team, 2, &[]).await;
     // The newcomer is not owed the turns of before, and joined after whoever had the latest.
     assert_eq!(
-        scene.assigned(&team, ["e", "f", "g", "h"]).await,
-        scene.users([0, 1, 2, 0])
+        fixture.assigned(&team, ["e", "f", "g", "h"]).await,
+        fixture.users([0, 1, 2, 0])
     );
 }
 
 #[tokio::test]
 async fn a_removal_and_a_return_shift_nobodys_turn() {
-    let scene = Scene::new(Words::TopTickets).await;
-    let team = scene.team("Rotation", [0, 1, 2, 3]).await;
-    assert_eq!(scene.assigned(&team, ["a", "b"]).await, scene.users([0, 1]));
-    scene.leave(&team, 1).await;
-    assert_eq!(scene.assigned(&team, ["c"]).await, scene.users([2]));
-    scene.leave(&team, 0).await;
-    assert_eq!(scene.assigned(&team, ["d"]).await, scene.users([3]));
-    scene.join(&team, 0, &[]).await;
-    scene.join(&team, 1, &[]).await;
+    let fixture = PlatformFixture::new(Platform::TopTickets).await;
+    let team = fixture.team("Rotation", [0, 1, 2, 3]).await;
+    assert_eq!(
+        fixture.assigned(&team, ["a", "b"]).await,
+        fixture.users([0, 1])
+    );
+    fixture.leave(&team, 1).await;
+    assert_eq!(fixture.assigned(&team, ["c"]).await, fixture.users([2]));
+    fixture.leave(&team, 0).await;
+    assert_eq!(fixture.assigned(&team, ["d"]).await, fixture.users([3]));
+    fixture.join(&team, 0, &[]).await;
+    fixture.join(&team, 1, &[]).await;
     // Everybody's latest turn is still their own: 1, 2, 3, 4.
     assert_eq!(
-        scene.assigned(&team, ["e", "f", "g", "h", "i"]).await,
-        scene.users([0, 1, 2, 3, 0])
+        fixture.assigned(&team, ["e", "f", "g", "h", "i"]).await,
+        fixture.users([0, 1, 2, 3, 0])
     );
 }
 
 #[tokio::test]
 async fn a_long_absence_is_not_made_up_for() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Rotation", [0, 1]).await;
-    scene.leave(&team, 0).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Rotation", [0, 1]).await;
+    fixture.leave(&team, 0).await;
     assert_eq!(
-        scene.assigned(&team, ["a", "b", "c", "d"]).await,
-        scene.users([1, 1, 1, 1])
+        fixture.assigned(&team, ["a", "b", "c", "d"]).await,
+        fixture.users([1, 1, 1, 1])
     );
-    scene.join(&team, 0, &[]).await;
+    fixture.join(&team, 0, &[]).await;
     assert_eq!(
-        scene.assigned(&team, ["e", "f", "g"]).await,
-        scene.users([0, 1, 0])
+        fixture.assigned(&team, ["e", "f", "g"]).await,
+        fixture.users([0, 1, 0])
     );
 }
 
 #[tokio::test]
 async fn least_busy_goes_by_the_figure_that_workload_shows_and_then_in_rotation() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team_of("Busy", "least_busy", &[]).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team_of("Busy", "least_busy", &[]).await;
         for n in 0..3 {
-            scene.join(&team, n, &[]).await;
+            fixture.join(&team, n, &[]).await;
         }
         assert_eq!(
-            scene.assigned(&team, ["a", "b", "c", "d"]).await,
-            scene.users([0, 1, 2, 0])
+            fixture.assigned(&team, ["a", "b", "c", "d"]).await,
+            fixture.users([0, 1, 2, 0])
         );
-        scene
-            .send(&[scene.ticket("b").status("resolved").updated()])
+        fixture
+            .send(&[fixture.ticket("b").status("resolved").updated()])
             .await;
-        assert_eq!(scene.load(&team).await, (3, vec![(2, 0), (0, 0), (1, 0)]));
-        assert_eq!(scene.assigned(&team, ["e"]).await, scene.users([1]));
+        assert_eq!(fixture.load(&team).await, (3, vec![(2, 0), (0, 0), (1, 0)]));
+        assert_eq!(fixture.assigned(&team, ["e"]).await, fixture.users([1]));
 
-        let decision = scene.decision("e").await;
+        let decision = fixture.decision("e").await;
         let shown = |field: &str| {
             let candidates = decision["candidates"].as_array().expect("candidates");
             candidates
@@ -97,7 +100,7 @@ async fn least_busy_goes_by_the_figure_that_workload_shows_and_then_in_rotation(
                 .map(|candidate| candidate[field].clone())
                 .collect::<Vec<_>>()
         };
-        assert_eq!(shown("user_id"), scene.users([1, 2, 0]));
+        assert_eq!(shown("user_id"), fixture.users([1, 2, 0]));
         assert_eq!(
             shown("open_tickets"),
             [0, 1, 2],
@@ -108,30 +111,30 @@ async fn least_busy_goes_by_the_figure_that_workload_shows_and_then_in_rotation(
             "Fewest open tickets (0) of 3 eligible members, then the longest wait for a turn.";
         assert_eq!(decision["reason"], reason);
         // One each, so the turns decide: 3 for user 2, 5 for user 1.
-        assert_eq!(scene.assigned(&team, ["f"]).await, scene.users([2]));
+        assert_eq!(fixture.assigned(&team, ["f"]).await, fixture.users([2]));
     }
 }
 
 #[tokio::test]
 async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_letter_case() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team_of("Skilled", "skill_based", &[]).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team_of("Skilled", "skill_based", &[]).await;
         for (n, skills) in [
             (0, ["VPN", "Ärger"]),
             (1, ["dns", "Network"]),
             (2, ["Printer", "network"]),
         ] {
-            scene.join(&team, n, &skills).await;
+            fixture.join(&team, n, &skills).await;
         }
         let about = |id: &str, category: Value, subcategory: Value, tags: Value| {
-            let ticket = scene.ticket(id).team(&team).with("category", category);
+            let ticket = fixture.ticket(id).team(&team).with("category", category);
             ticket
                 .with("subcategory", subcategory)
                 .with("tags", tags)
                 .created()
         };
-        scene
+        fixture
             .send(&[
                 about("category", json!("vpn"), Value::Null, Value::Null),
                 about(
@@ -146,8 +149,11 @@ async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_lette
             ])
             .await;
         let tickets = ["category", "subcategory", "tags", "case", "most"];
-        assert_eq!(scene.assignees(tickets).await, scene.users([0, 2, 1, 0, 2]));
-        let decision = scene.decision("most").await;
+        assert_eq!(
+            fixture.assignees(tickets).await,
+            fixture.users([0, 2, 1, 0, 2])
+        );
+        let decision = fixture.decision("most").await;
         assert_eq!(
             (&decision["strategy"], &decision["fallback"]),
             (&json!("skill_based"), &Value::Null)
@@ -156,7 +162,7 @@ async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_lette
         assert_eq!(decision["candidates"][1]["matched_skills"], 1, "{decision}");
 
         // The same skills: whoever has fewer open tickets, here user 1 with one against two.
-        scene
+        fixture
             .send(&[about(
                 "least_busy",
                 json!("NETWORK"),
@@ -164,21 +170,25 @@ async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_lette
                 json!([]),
             )])
             .await;
-        assert_eq!(scene.assignees(["least_busy"]).await, scene.users([1]));
+        assert_eq!(fixture.assignees(["least_busy"]).await, fixture.users([1]));
     }
 }
 
 #[tokio::test]
 async fn skill_in_another_form_matches() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team_of("Skilled", "skill_based", &[]).await;
-    scene.join(&team, 0, &["VPN"]).await;
-    scene.join(&team, 1, &["SD-WAN \u{ff21}"]).await;
-    scene
-        .send(&[scene.ticket("wide").team(&team).about("sd-wan a").created()])
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team_of("Skilled", "skill_based", &[]).await;
+    fixture.join(&team, 0, &["VPN"]).await;
+    fixture.join(&team, 1, &["SD-WAN \u{ff21}"]).await;
+    fixture
+        .send(&[fixture
+            .ticket("wide")
+            .team(&team)
+            .about("sd-wan a")
+            .created()])
         .await;
-    assert_eq!(scene.assignees(["wide"]).await, scene.users([1]));
-    let decision = scene.decision("wide").await;
+    assert_eq!(fixture.assignees(["wide"]).await, fixture.users([1]));
+    let decision = fixture.decision("wide").await;
     assert_eq!(
         (
             &decision["candidates"][0]["matched_skills"],
@@ -190,19 +200,19 @@ async fn skill_in_another_form_matches() {
 
 #[tokio::test]
 async fn where_no_skill_matches_the_least_busy_gets_it_and_the_fallback_is_recorded() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team_of("Skilled", "skill_based", &[]).await;
-        scene.join(&team, 0, &["VPN"]).await;
-        scene.join(&team, 1, &[]).await;
-        scene
-            .send(&[scene.ticket("a").team(&team).about("vpn").created()])
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team_of("Skilled", "skill_based", &[]).await;
+        fixture.join(&team, 0, &["VPN"]).await;
+        fixture.join(&team, 1, &[]).await;
+        fixture
+            .send(&[fixture.ticket("a").team(&team).about("vpn").created()])
             .await;
-        scene
-            .send(&[scene.ticket("b").team(&team).about("coffee").created()])
+        fixture
+            .send(&[fixture.ticket("b").team(&team).about("coffee").created()])
             .await;
-        assert_eq!(scene.assignees(["a", "b"]).await, scene.users([0, 1]));
-        let decision = scene.decision("b").await;
+        assert_eq!(fixture.assignees(["a", "b"]).await, fixture.users([0, 1]));
+        let decision = fixture.decision("b").await;
         assert_eq!(
             (&decision["strategy"], &decision["fallback"]),
             (&json!("skill_based"), &json!("least_busy"))
@@ -214,32 +224,32 @@ async fn where_no_skill_matches_the_least_busy_gets_it_and_the_fallback_is_recor
 
 #[tokio::test]
 async fn a_decision_has_every_field_that_the_contracts_name() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Four", [0, 1, 2, 3]).await;
-        scene.user_event("user.deactivated", 1, json!({})).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Four", [0, 1, 2, 3]).await;
+        fixture.user_event("user.deactivated", 1, json!({})).await;
         until("the copy", async || {
-            scene.workload(&team).await["members"][1]["status"] == "inactive"
+            fixture.workload(&team).await["members"][1]["status"] == "inactive"
         })
         .await;
         let before = Timestamp::now().secs() - 60;
-        scene
-            .send(&[scene
+        fixture
+            .send(&[fixture
                 .ticket("a")
                 .team(&team)
                 .status("in_progress")
                 .created()])
             .await;
-        let decision = scene.decision("a").await;
+        let decision = fixture.decision("a").await;
 
         let candidate = |n: usize, status: Value| {
             json!({
-                "user_id": scene.user(n), "open_tickets": 0, "last_turn": 0, "matched_skills": 0,
+                "user_id": fixture.user(n), "open_tickets": 0, "last_turn": 0, "matched_skills": 0,
                 "eligible": status == Value::Null, "why_not": status,
             })
         };
         let expected = json!({
-            "ticket_id": "a", "team_id": team, "assignee_id": scene.user(0), "state": "assigned", "status": "in_progress",
+            "ticket_id": "a", "team_id": team, "assignee_id": fixture.user(0), "state": "assigned", "status": "in_progress",
             "strategy": "round_robin", "turn": 1,
             "reason": "Longest wait for a turn (since turn 0) of 3 eligible members.",
             "fallback": null, "considered": 4, "eligible": 3,
@@ -247,14 +257,14 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
             "decided_at": decision["decided_at"],
         });
         assert_eq!(decision, expected);
-        match words {
-            Words::Itsm => assert!(
+        match platform {
+            Platform::Itsm => assert!(
                 decision["decided_at"]
                     .as_i64()
                     .is_some_and(|at| at > before),
                 "{decision}"
             ),
-            Words::TopTickets => {
+            Platform::TopTickets => {
                 let at = decision["decided_at"].as_str().expect("a text");
                 assert!(
                     at > Timestamp::from_secs(before).iso8601().as_str() && at.ends_with('Z'),
@@ -264,9 +274,11 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
         }
 
         // Whoever cannot have it comes last, and it is said why.
-        scene.leave(&team, 3).await;
-        scene.send(&[scene.ticket("b").team(&team).created()]).await;
-        let decision = scene.decision("b").await;
+        fixture.leave(&team, 3).await;
+        fixture
+            .send(&[fixture.ticket("b").team(&team).created()])
+            .await;
+        let decision = fixture.decision("b").await;
         assert_eq!(
             (&decision["considered"], &decision["eligible"]),
             (&json!(3), &json!(2))
@@ -276,39 +288,39 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
             candidate(1, json!("inactive")),
             "{decision}"
         );
-        let listed = scene.get(&format!("/v1/teams/{team}/assignments")).await;
+        let listed = fixture.get(&format!("/v1/teams/{team}/assignments")).await;
         assert_eq!(listed[0], decision, "newest first: {listed}");
     }
 }
 
 #[tokio::test]
 async fn a_sole_eligible_member_takes_all() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Alone", [0]).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Alone", [0]).await;
     assert_eq!(
-        scene.assigned(&team, ["a", "b", "c"]).await,
-        scene.users([0, 0, 0])
+        fixture.assigned(&team, ["a", "b", "c"]).await,
+        fixture.users([0, 0, 0])
     );
     assert_eq!(
-        scene.decision("c").await["reason"],
+        fixture.decision("c").await["reason"],
         "The only eligible member of 1."
     );
 }
 
 #[tokio::test]
 async fn one_batch_is_routed_in_the_order_of_the_events_versions() {
-    let scene = Scene::new(Words::TopTickets).await;
-    let team = scene.team("Rotation", [0, 1, 2]).await;
-    let at = |id: &str, seconds: i64| scene.ticket(id).team(&team).at(seconds).created();
-    scene
+    let fixture = PlatformFixture::new(Platform::TopTickets).await;
+    let team = fixture.team("Rotation", [0, 1, 2]).await;
+    let at = |id: &str, seconds: i64| fixture.ticket(id).team(&team).at(seconds).created();
+    fixture
         .send(&[at("third", 30), at("first", 10), at("second", 20)])
         .await;
     assert_eq!(
-        scene.assignees(["first", "second", "third"]).await,
-        scene.users([0, 1, 2])
+        fixture.assignees(["first", "second", "third"]).await,
+        fixture.users([0, 1, 2])
     );
     assert_eq!(
-        scene.place("third").await,
-        Place::assigned(&team, &scene.user(2))
+        fixture.placement("third").await,
+        Placement::assigned(&team, &fixture.user(2))
     );
 }

@@ -5,141 +5,145 @@ use std::time::Duration;
 use muster::domain::Timestamp;
 use serde_json::{Value, json};
 
-use super::{MORNING, Place, Scene, Words};
+use super::{MORNING, Placement, Platform, PlatformFixture};
 
 #[tokio::test]
 async fn a_duplicate_changes_nothing() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", [0, 1]).await;
-        let event = scene.ticket("a").team(&team).created();
-        scene
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", [0, 1]).await;
+        let event = fixture.ticket("a").team(&team).created();
+        fixture
             .send(&[event.clone(), event.clone(), event.clone()])
             .await;
-        let decision = scene.decision("a").await;
+        let decision = fixture.decision("a").await;
         for _ in 0..2 {
-            scene.send(std::slice::from_ref(&event)).await;
+            fixture.send(std::slice::from_ref(&event)).await;
         }
-        assert_eq!(scene.decision("a").await, decision);
+        assert_eq!(fixture.decision("a").await, decision);
         // Nobody's turn went by.
-        assert_eq!(scene.assigned(&team, ["b"]).await, scene.users([1]));
-        assert_eq!(scene.decision("b").await["turn"], 2);
-        assert_eq!(scene.load(&team).await, (2, vec![(1, 0), (1, 0)]));
-        assert_eq!(scene.announced_of("tickets/a").await.len(), 1);
+        assert_eq!(fixture.assigned(&team, ["b"]).await, fixture.users([1]));
+        assert_eq!(fixture.decision("b").await["turn"], 2);
+        assert_eq!(fixture.load(&team).await, (2, vec![(1, 0), (1, 0)]));
+        assert_eq!(fixture.announced_of("tickets/a").await.len(), 1);
     }
 }
 
 #[tokio::test]
 async fn an_older_snapshot_changes_nothing() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", [0, 1]).await;
-        scene
-            .send(&[scene
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", [0, 1]).await;
+        fixture
+            .send(&[fixture
                 .ticket("a")
                 .team(&team)
                 .status("in_progress")
                 .at(100)
                 .updated()])
             .await;
-        let decision = scene.decision("a").await;
-        scene
-            .send(&[scene
+        let decision = fixture.decision("a").await;
+        fixture
+            .send(&[fixture
                 .ticket("a")
                 .team(&team)
                 .status("closed")
                 .at(99)
                 .updated()])
             .await;
-        scene
-            .send(&[scene.ticket("a").status("open").at(50).created()])
+        fixture
+            .send(&[fixture.ticket("a").status("open").at(50).created()])
             .await;
-        assert_eq!(scene.decision("a").await, decision);
-        assert_eq!(scene.load(&team).await, (1, vec![(1, 1), (0, 0)]));
+        assert_eq!(fixture.decision("a").await, decision);
+        assert_eq!(fixture.load(&team).await, (1, vec![(1, 1), (0, 0)]));
     }
 }
 
 #[tokio::test]
 async fn an_older_event_counts_where_it_alone_spoke_of_the_team_or_the_assignee() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", [0, 1]).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", [0, 1]).await;
         // The newest says only that it is in progress; what came before it comes after it.
-        scene
-            .send(&[scene.ticket("a").status("in_progress").at(100).updated()])
+        fixture
+            .send(&[fixture.ticket("a").status("in_progress").at(100).updated()])
             .await;
-        assert_eq!(scene.place("a").await, Place::unrouted());
-        scene
-            .send(&[scene.ticket("a").team(&team).at(50).updated()])
+        assert_eq!(fixture.placement("a").await, Placement::unrouted());
+        fixture
+            .send(&[fixture.ticket("a").team(&team).at(50).updated()])
             .await;
         assert_eq!(
-            scene.place("a").await,
-            Place::assigned(&team, &scene.user(0))
+            fixture.placement("a").await,
+            Placement::assigned(&team, &fixture.user(0))
         );
-        assert_eq!(scene.decision("a").await["status"], "in_progress");
+        assert_eq!(fixture.decision("a").await["status"], "in_progress");
 
         // Our own decision has the version of the event that asked for it: who was named before
         // that lost.
-        scene
-            .send(&[scene.ticket("b").team(&team).at(100).created()])
+        fixture
+            .send(&[fixture.ticket("b").team(&team).at(100).created()])
             .await;
         assert_eq!(
-            scene.place("b").await,
-            Place::assigned(&team, &scene.user(1))
+            fixture.placement("b").await,
+            Placement::assigned(&team, &fixture.user(1))
         );
-        scene
-            .send(&[scene.ticket("b").assignee(&scene.user(0)).at(90).updated()])
+        fixture
+            .send(&[fixture
+                .ticket("b")
+                .assignee(&fixture.user(0))
+                .at(90)
+                .updated()])
             .await;
         assert_eq!(
-            scene.place("b").await,
-            Place::assigned(&team, &scene.user(1))
+            fixture.placement("b").await,
+            Placement::assigned(&team, &fixture.user(1))
         );
         // Named after it, though in an event that is not the newest, they count.
-        scene
-            .send(&[scene.ticket("b").status("pending").at(300).updated()])
+        fixture
+            .send(&[fixture.ticket("b").status("pending").at(300).updated()])
             .await;
-        scene
-            .send(&[scene
+        fixture
+            .send(&[fixture
                 .ticket("b")
-                .assignee(&scene.user(0))
+                .assignee(&fixture.user(0))
                 .at(200)
                 .status("open")
                 .updated()])
             .await;
         assert_eq!(
-            scene.place("b").await,
-            Place::assigned(&team, &scene.user(0))
+            fixture.placement("b").await,
+            Placement::assigned(&team, &fixture.user(0))
         );
-        assert_eq!(scene.decision("b").await["status"], "pending");
+        assert_eq!(fixture.decision("b").await["status"], "pending");
     }
 }
 
 #[tokio::test]
 async fn an_older_event_that_alone_spoke_of_the_assignee_counts_where_nobody_could_be_found() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Nobody", []).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Nobody", []).await;
         let events = [
-            scene.ticket("waits").team(&team).at(100).updated(),
-            scene.ticket("unrouted").at(100).updated(),
+            fixture.ticket("waits").team(&team).at(100).updated(),
+            fixture.ticket("unrouted").at(100).updated(),
         ];
-        scene.send(&events).await;
-        assert_eq!(scene.place("waits").await, Place::waiting(&team));
-        assert_eq!(scene.place("unrouted").await, Place::unrouted());
+        fixture.send(&events).await;
+        assert_eq!(fixture.placement("waits").await, Placement::waiting(&team));
+        assert_eq!(fixture.placement("unrouted").await, Placement::unrouted());
         // Nobody has set the assignee since.
         let named = |id: &str| {
-            scene
+            fixture
                 .ticket(id)
                 .team(&team)
-                .assignee(&scene.user(0))
+                .assignee(&fixture.user(0))
                 .at(50)
                 .updated()
         };
-        scene.send(&[named("waits"), named("unrouted")]).await;
+        fixture.send(&[named("waits"), named("unrouted")]).await;
         for ticket in ["waits", "unrouted"] {
             assert_eq!(
-                scene.place(ticket).await,
-                Place::assigned(&team, &scene.user(0)),
+                fixture.placement(ticket).await,
+                Placement::assigned(&team, &fixture.user(0)),
                 "{ticket}"
             );
         }
@@ -148,36 +152,36 @@ async fn an_older_event_that_alone_spoke_of_the_assignee_counts_where_nobody_cou
 
 #[tokio::test]
 async fn of_one_moment_the_larger_event_id_counts() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Rotation", [0, 1]).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Rotation", [0, 1]).await;
     let says = |status: &str, event_id: &str| {
-        scene
+        fixture
             .ticket("a")
             .team(&team)
             .status(status)
             .at(100)
-            .said_by(event_id)
+            .event_id(event_id)
             .updated()
     };
-    scene.send(&[says("open", "e-2")]).await;
-    scene.send(&[says("closed", "e-1")]).await;
-    assert_eq!(scene.decision("a").await["status"], "open");
-    scene.send(&[says("in_progress", "e-3")]).await;
-    assert_eq!(scene.decision("a").await["status"], "in_progress");
+    fixture.send(&[says("open", "e-2")]).await;
+    fixture.send(&[says("closed", "e-1")]).await;
+    assert_eq!(fixture.decision("a").await["status"], "open");
+    fixture.send(&[says("in_progress", "e-3")]).await;
+    assert_eq!(fixture.decision("a").await["status"], "in_progress");
 }
 
 #[tokio::test]
 async fn same_second_the_later_event_time_wins() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", [0, 1]).await;
-        let event = |id: &str| scene.ticket(id).team(&team).at(100);
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", [0, 1]).await;
+        let event = |id: &str| fixture.ticket(id).team(&team).at(100);
         // The ids sort against the times, and the later event arrives last or first.
         let opened = |id: &str| {
             event(id)
                 .status("in_progress")
                 .sent_at(100_100)
-                .said_by("z-1")
+                .event_id("z-1")
                 .created()
         };
         let resolved = |id: &str| {
@@ -185,19 +189,19 @@ async fn same_second_the_later_event_time_wins() {
                 .status("resolved")
                 .resolved(100)
                 .sent_at(100_900)
-                .said_by("a-1")
+                .event_id("a-1")
                 .updated()
         };
-        scene.send(&[opened("last")]).await;
-        scene.send(&[resolved("last")]).await;
-        scene.send(&[resolved("first")]).await;
-        scene.send(&[opened("first")]).await;
-        scene
+        fixture.send(&[opened("last")]).await;
+        fixture.send(&[resolved("last")]).await;
+        fixture.send(&[resolved("first")]).await;
+        fixture.send(&[opened("first")]).await;
+        fixture
             .send(&[resolved("together"), opened("together")])
             .await;
         for ticket in ["last", "first", "together"] {
             assert_eq!(
-                scene.decision(ticket).await["status"],
+                fixture.decision(ticket).await["status"],
                 "resolved",
                 "{ticket}"
             );
@@ -205,104 +209,109 @@ async fn same_second_the_later_event_time_wins() {
         // An event without a time sorts before those with one, and after those with an earlier
         // `updated_at`.
         let timeless = |id: &str, at: i64| {
-            scene
+            fixture
                 .ticket(id)
                 .team(&team)
                 .status("pending")
                 .at(at)
                 .without_event_time()
-                .said_by("zz-1")
+                .event_id("zz-1")
                 .updated()
         };
-        scene.send(&[timeless("last", 100)]).await;
-        assert_eq!(scene.decision("last").await["status"], "resolved");
-        scene.send(&[timeless("last", 101)]).await;
-        assert_eq!(scene.decision("last").await["status"], "pending");
+        fixture.send(&[timeless("last", 100)]).await;
+        assert_eq!(fixture.decision("last").await["status"], "resolved");
+        fixture.send(&[timeless("last", 101)]).await;
+        assert_eq!(fixture.decision("last").await["status"], "pending");
     }
 }
 
 #[tokio::test]
 async fn same_second_unassignment_after_creation_counts() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Rotation", [0, 1]).await;
-    scene
-        .send(&[scene
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Rotation", [0, 1]).await;
+    fixture
+        .send(&[fixture
             .ticket("a")
             .team(&team)
             .at(100)
             .sent_at(100_000)
-            .said_by("z-1")
+            .event_id("z-1")
             .created()])
         .await;
     assert_eq!(
-        scene.place("a").await,
-        Place::assigned(&team, &scene.user(0))
+        fixture.placement("a").await,
+        Placement::assigned(&team, &fixture.user(0))
     );
-    scene
-        .send(&[scene
+    fixture
+        .send(&[fixture
             .ticket("a")
             .at(100)
             .sent_at(100_500)
-            .said_by("a-1")
+            .event_id("a-1")
             .unassigned()])
         .await;
     assert_eq!(
-        scene.place("a").await,
-        Place::assigned(&team, &scene.user(1))
+        fixture.placement("a").await,
+        Placement::assigned(&team, &fixture.user(1))
     );
-    assert_eq!(scene.decision("a").await["turn"], 2);
+    assert_eq!(fixture.decision("a").await["turn"], 2);
 }
 
 #[tokio::test]
 async fn event_time_in_the_future_is_no_fault_beside_updated_at() {
-    let scene = Scene::new(Words::TopTickets).await;
-    let team = scene.team("Rotation", [0]).await;
+    let fixture = PlatformFixture::new(Platform::TopTickets).await;
+    let team = fixture.team("Rotation", [0]).await;
     let far = Timestamp::now().millis() - MORNING * 1000 + 3_600_000_000;
-    scene
-        .send(&[scene.ticket("a").team(&team).at(100).sent_at(far).created()])
+    fixture
+        .send(&[fixture
+            .ticket("a")
+            .team(&team)
+            .at(100)
+            .sent_at(far)
+            .created()])
         .await;
     assert_eq!(
-        scene.place("a").await,
-        Place::assigned(&team, &scene.user(0))
+        fixture.placement("a").await,
+        Placement::assigned(&team, &fixture.user(0))
     );
     // It decides between equal `updated_at` only.
-    scene
-        .send(&[scene
+    fixture
+        .send(&[fixture
             .ticket("a")
             .status("pending")
             .at(101)
             .sent_at(0)
             .updated()])
         .await;
-    assert_eq!(scene.decision("a").await["status"], "pending");
+    assert_eq!(fixture.decision("a").await["status"], "pending");
 }
 
 #[tokio::test]
 async fn events_out_of_order_end_as_events_in_order() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
         let [first, second] = [
-            scene.team("First", [0]).await,
-            scene.team("Second", [1, 2]).await,
+            fixture.team("First", [0]).await,
+            fixture.team("Second", [1, 2]).await,
         ];
         let events = |id: &str| {
             [
-                scene.ticket(id).team(&first).opened(0).at(10).created(),
-                scene.ticket(id).team(&second).opened(0).at(20).updated(),
-                scene
+                fixture.ticket(id).team(&first).opened(0).at(10).created(),
+                fixture.ticket(id).team(&second).opened(0).at(20).updated(),
+                fixture
                     .ticket(id)
                     .team(&second)
-                    .assignee(&scene.user(2))
+                    .assignee(&fixture.user(2))
                     .opened(0)
                     .at(30)
                     .updated(),
-                scene
+                fixture
                     .ticket(id)
                     .status("resolved")
                     .opened(0)
                     .at(40)
                     .updated(),
-                scene
+                fixture
                     .ticket(id)
                     .status("in_progress")
                     .opened(0)
@@ -320,34 +329,34 @@ async fn events_out_of_order_end_as_events_in_order() {
             let [apart, together] = ["apart", "together"].map(|how| format!("{how}-{n}"));
             let events = |id: &str| order.map(|at| events(id)[at].clone());
             for event in events(&apart) {
-                scene.send(&[event]).await;
+                fixture.send(&[event]).await;
             }
-            scene.send(&events(&together)).await;
+            fixture.send(&events(&together)).await;
             for ticket in [apart, together] {
                 assert_eq!(
-                    scene.place(&ticket).await,
-                    Place::assigned(&second, &scene.user(2)),
+                    fixture.placement(&ticket).await,
+                    Placement::assigned(&second, &fixture.user(2)),
                     "{ticket} {order:?}"
                 );
                 assert_eq!(
-                    scene.decision(&ticket).await["status"],
+                    fixture.decision(&ticket).await["status"],
                     "in_progress",
                     "{ticket}"
                 );
             }
         }
-        assert_eq!(scene.load(&first).await, (0, vec![(0, 0)]));
-        assert_eq!(scene.load(&second).await, (8, vec![(0, 0), (8, 8)]));
+        assert_eq!(fixture.load(&first).await, (0, vec![(0, 0)]));
+        assert_eq!(fixture.load(&second).await, (8, vec![(0, 0), (8, 8)]));
     }
 }
 
 #[tokio::test]
 async fn without_updated_at_the_events_time_is_its_version() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", [0]).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", [0]).await;
         let timeless = |status: &str, at: i64| {
-            let mut event = scene
+            let mut event = fixture
                 .ticket("a")
                 .team(&team)
                 .status(status)
@@ -356,18 +365,18 @@ async fn without_updated_at_the_events_time_is_its_version() {
             event["data"]["ticket"]["updated_at"] = Value::Null;
             event
         };
-        scene.send(&[timeless("in_progress", 100)]).await;
-        scene.send(&[timeless("closed", 99)]).await;
-        assert_eq!(scene.decision("a").await["status"], "in_progress");
-        scene.send(&[timeless("pending", 101)]).await;
-        assert_eq!(scene.decision("a").await["status"], "pending");
+        fixture.send(&[timeless("in_progress", 100)]).await;
+        fixture.send(&[timeless("closed", 99)]).await;
+        assert_eq!(fixture.decision("a").await["status"], "in_progress");
+        fixture.send(&[timeless("pending", 101)]).await;
+        assert_eq!(fixture.decision("a").await["status"], "pending");
     }
 }
 
 #[tokio::test]
 async fn times_are_read_in_iso_8601_and_in_unix_seconds() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Rotation", [0]).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Rotation", [0]).await;
     // Each a second after the one before, in another form.
     let forms = [
         ("open", json!("2025-01-05T08:00:00Z")),
@@ -377,104 +386,106 @@ async fn times_are_read_in_iso_8601_and_in_unix_seconds() {
         ("open", json!(1_736_064_004.25)),
     ];
     for (status, at) in forms {
-        scene
-            .send(&[scene
+        fixture
+            .send(&[fixture
                 .ticket("a")
                 .team(&team)
                 .status(status)
                 .with("updated_at", at.clone())
                 .updated()])
             .await;
-        assert_eq!(scene.decision("a").await["status"], status, "{at}");
+        assert_eq!(fixture.decision("a").await["status"], status, "{at}");
     }
     let millisecond_before = json!("2025-01-05T08:00:04.249Z");
-    scene
-        .send(&[scene
+    fixture
+        .send(&[fixture
             .ticket("a")
             .status("closed")
             .with("updated_at", millisecond_before)
             .updated()])
         .await;
-    assert_eq!(scene.decision("a").await["status"], "open");
+    assert_eq!(fixture.decision("a").await["status"], "open");
 }
 
 #[tokio::test]
 async fn an_event_may_be_a_little_ahead_of_our_clock() {
-    let scene = Scene::new(Words::TopTickets).await;
-    let team = scene.team("Rotation", [0]).await;
+    let fixture = PlatformFixture::new(Platform::TopTickets).await;
+    let team = fixture.team("Rotation", [0]).await;
     let ahead = Timestamp::now().plus(Duration::from_mins(4)).iso8601();
-    scene
-        .send(&[scene
+    fixture
+        .send(&[fixture
             .ticket("a")
             .team(&team)
             .with("updated_at", ahead)
             .created()])
         .await;
     assert_eq!(
-        scene.place("a").await,
-        Place::assigned(&team, &scene.user(0))
+        fixture.placement("a").await,
+        Placement::assigned(&team, &fixture.user(0))
     );
 }
 
 #[tokio::test]
 async fn an_event_bridge_envelope_is_looked_through() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", [0]).await;
-        let event = scene.ticket("a").team(&team).created();
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", [0]).await;
+        let event = fixture.ticket("a").team(&team).created();
         let envelope = json!({
             "version": "0", "id": "17793124-05d4-b198-2fde-7ededc63b103", "detail-type": "ticket.created",
             "source": "desk", "account": "123456789012", "time": "2025-01-05T08:00:00Z", "region": "us-east-1",
             "resources": [], "detail": event,
         });
-        scene.send(&[envelope]).await;
+        fixture.send(&[envelope]).await;
         assert_eq!(
-            scene.place("a").await,
-            Place::assigned(&team, &scene.user(0))
+            fixture.placement("a").await,
+            Placement::assigned(&team, &fixture.user(0))
         );
     }
 }
 
 #[tokio::test]
 async fn deletion_is_final() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Rotation", [0]).await;
-        scene
-            .send(&[scene
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Rotation", [0]).await;
+        fixture
+            .send(&[fixture
                 .ticket("a")
                 .team(&team)
                 .status("in_progress")
                 .at(10)
                 .created()])
             .await;
-        scene.send(&[scene.ticket("a").at(20).deleted()]).await;
-        scene.no_decision("a").await;
-        assert_eq!(scene.load(&team).await, (0, vec![(0, 0)]));
+        fixture.send(&[fixture.ticket("a").at(20).deleted()]).await;
+        fixture.missing_decision("a").await;
+        assert_eq!(fixture.load(&team).await, (0, vec![(0, 0)]));
         // Not even by what is said after it, and not by a deletion that comes first.
-        scene
+        fixture
             .send(&[
-                scene.ticket("a").team(&team).at(30).updated(),
-                scene.ticket("b").at(20).deleted(),
+                fixture.ticket("a").team(&team).at(30).updated(),
+                fixture.ticket("b").at(20).deleted(),
             ])
             .await;
-        scene
-            .send(&[scene.ticket("b").team(&team).at(10).created()])
+        fixture
+            .send(&[fixture.ticket("b").team(&team).at(10).created()])
             .await;
-        scene
-            .send(&[scene
+        fixture
+            .send(&[fixture
                 .ticket("b")
                 .team(&team)
-                .assignee(&scene.user(0))
+                .assignee(&fixture.user(0))
                 .at(40)
                 .updated()])
             .await;
-        let answer = scene.no_decision("a").await;
-        match words {
-            Words::TopTickets => assert_eq!(answer.json, json!({ "detail": "Ticket not found" })),
-            Words::Itsm => assert_eq!(answer.json["error"]["code"], "NOT_FOUND", "{answer}"),
+        let answer = fixture.missing_decision("a").await;
+        match platform {
+            Platform::TopTickets => {
+                assert_eq!(answer.json, json!({ "detail": "Ticket not found" }))
+            }
+            Platform::Itsm => assert_eq!(answer.json["error"]["code"], "NOT_FOUND", "{answer}"),
         }
-        scene.no_decision("b").await;
-        assert_eq!(scene.load(&team).await, (0, vec![(0, 0)]));
+        fixture.missing_decision("b").await;
+        assert_eq!(fixture.load(&team).await, (0, vec![(0, 0)]));
     }
 }

@@ -3,16 +3,16 @@
 
 use serde_json::{Value, json};
 
-use super::{Place, Scene, Words, until};
+use super::{Placement, Platform, PlatformFixture, until};
 
-impl Scene {
+impl PlatformFixture {
     /// Says that a user is active or not, in the platform's words, and waits until the team shows
     /// it.
     async fn says_active(&self, team: &str, n: usize, active: bool) {
         let status = if active { "active" } else { "inactive" };
-        let said = match self.words {
-            Words::TopTickets => json!({ "is_active": active }),
-            Words::Itsm => json!({ "status": status }),
+        let said = match self.platform {
+            Platform::TopTickets => json!({ "is_active": active }),
+            Platform::Itsm => json!({ "status": status }),
         };
         self.user_event("user.updated", n, said).await;
         until(status, async || self.status(team, n).await == status).await;
@@ -32,35 +32,35 @@ impl Scene {
 
 #[tokio::test]
 async fn where_nobody_is_eligible_a_ticket_waits_with_its_team() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Nobody", []).await;
-        scene
-            .send(&[scene
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Nobody", []).await;
+        fixture
+            .send(&[fixture
                 .ticket("a")
                 .team(&team)
                 .status("in_progress")
                 .created()])
             .await;
-        assert_eq!(scene.place("a").await, Place::waiting(&team));
-        let decision = scene.decision("a").await;
+        assert_eq!(fixture.placement("a").await, Placement::waiting(&team));
+        let decision = fixture.decision("a").await;
         assert_eq!(decision["reason"], "The team has no members.");
         assert_eq!(
             (&decision["strategy"], &decision["turn"]),
             (&json!("round_robin"), &Value::Null)
         );
 
-        let team = scene.team("Idle", [0]).await;
-        scene.says_active(&team, 0, false).await;
-        scene
-            .send(&[scene
+        let team = fixture.team("Idle", [0]).await;
+        fixture.says_active(&team, 0, false).await;
+        fixture
+            .send(&[fixture
                 .ticket("b")
                 .team(&team)
                 .status("in_progress")
                 .created()])
             .await;
-        assert_eq!(scene.place("b").await, Place::waiting(&team));
-        let decision = scene.decision("b").await;
+        assert_eq!(fixture.placement("b").await, Placement::waiting(&team));
+        let decision = fixture.decision("b").await;
         assert_eq!(decision["reason"], "None of 1 members is eligible.");
         assert_eq!(
             (&decision["considered"], &decision["eligible"]),
@@ -68,13 +68,13 @@ async fn where_nobody_is_eligible_a_ticket_waits_with_its_team() {
         );
         assert_eq!(decision["candidates"][0]["why_not"], "inactive");
         // In the team's total, and nobody's own.
-        assert_eq!(scene.load(&team).await, (1, vec![(0, 0)]));
-        assert_eq!(kinds_of(&scene, "b").await, ["ticket.waiting"]);
+        assert_eq!(fixture.load(&team).await, (1, vec![(0, 0)]));
+        assert_eq!(kinds_of(&fixture, "b").await, ["ticket.waiting"]);
     }
 }
 
-async fn kinds_of(scene: &Scene, ticket: &str) -> Vec<String> {
-    let announced = scene.announced_of(&format!("tickets/{ticket}")).await;
+async fn kinds_of(fixture: &PlatformFixture, ticket: &str) -> Vec<String> {
+    let announced = fixture.announced_of(&format!("tickets/{ticket}")).await;
     super::kinds(&announced)
         .into_iter()
         .map(str::to_owned)
@@ -83,11 +83,11 @@ async fn kinds_of(scene: &Scene, ticket: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn waiting_tickets_are_assigned_by_priority_and_then_by_age_once_somebody_joins() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Nobody", []).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Nobody", []).await;
         let ticket = |id: &str, priority: &str, opened: i64| {
-            scene
+            fixture
                 .ticket(id)
                 .team(&team)
                 .priority(priority)
@@ -102,18 +102,18 @@ async fn waiting_tickets_are_assigned_by_priority_and_then_by_age_once_somebody_
             ticket("newer", "critical", 500),
             ticket("older", "critical", 400),
         ];
-        scene.send(&events).await;
-        assert_eq!(scene.load(&team).await, (6, vec![]));
-        scene.join(&team, 0, &[]).await;
+        fixture.send(&events).await;
+        assert_eq!(fixture.load(&team).await, (6, vec![]));
+        fixture.join(&team, 0, &[]).await;
         until("everything given out", async || {
-            scene.load(&team).await == (6, vec![(6, 0)])
+            fixture.load(&team).await == (6, vec![(6, 0)])
         })
         .await;
         for (turn, ticket) in (1..).zip(["older", "newer", "high", "unknown", "medium", "low"]) {
-            assert_eq!(scene.decision(ticket).await["turn"], turn, "{ticket}");
+            assert_eq!(fixture.decision(ticket).await["turn"], turn, "{ticket}");
         }
         assert_eq!(
-            kinds_of(&scene, "low").await,
+            kinds_of(&fixture, "low").await,
             ["ticket.waiting", "ticket.assigned"]
         );
     }
@@ -121,163 +121,185 @@ async fn waiting_tickets_are_assigned_by_priority_and_then_by_age_once_somebody_
 
 #[tokio::test]
 async fn waiting_tickets_are_assigned_when_a_member_returns() {
-    let scene = Scene::new(Words::TopTickets).await;
-    let team = scene.team("Leaves", [0]).await;
-    assert_eq!(scene.assigned(&team, ["a"]).await, scene.users([0]));
-    scene.leave(&team, 0).await;
-    scene.send(&[scene.ticket("b").team(&team).created()]).await;
-    assert_eq!(scene.place("b").await, Place::waiting(&team));
-    assert_eq!(scene.load(&team).await, (2, vec![]));
-    scene.join(&team, 0, &[]).await;
-    scene
-        .until_placed("b", &Place::assigned(&team, &scene.user(0)))
+    let fixture = PlatformFixture::new(Platform::TopTickets).await;
+    let team = fixture.team("Leaves", [0]).await;
+    assert_eq!(fixture.assigned(&team, ["a"]).await, fixture.users([0]));
+    fixture.leave(&team, 0).await;
+    fixture
+        .send(&[fixture.ticket("b").team(&team).created()])
         .await;
-    assert_eq!(scene.load(&team).await, (2, vec![(2, 0)]));
+    assert_eq!(fixture.placement("b").await, Placement::waiting(&team));
+    assert_eq!(fixture.load(&team).await, (2, vec![]));
+    fixture.join(&team, 0, &[]).await;
+    fixture
+        .until_placed("b", &Placement::assigned(&team, &fixture.user(0)))
+        .await;
+    assert_eq!(fixture.load(&team).await, (2, vec![(2, 0)]));
 }
 
 #[tokio::test]
 async fn waiting_tickets_are_assigned_when_a_user_is_active_again() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let [one, other] = [scene.team("One", [0]).await, scene.team("Other", [0]).await];
-        scene.user_event("user.deactivated", 0, json!({})).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let [one, other] = [
+            fixture.team("One", [0]).await,
+            fixture.team("Other", [0]).await,
+        ];
+        fixture.user_event("user.deactivated", 0, json!({})).await;
         for team in [&one, &other] {
             until("the copy", async || {
-                scene.status(team, 0).await == "inactive"
+                fixture.status(team, 0).await == "inactive"
             })
             .await;
         }
-        scene
+        fixture
             .send(&[
-                scene.ticket("a").team(&one).created(),
-                scene.ticket("b").team(&other).created(),
+                fixture.ticket("a").team(&one).created(),
+                fixture.ticket("b").team(&other).created(),
             ])
             .await;
         assert_eq!(
-            (scene.place("a").await, scene.place("b").await),
-            (Place::waiting(&one), Place::waiting(&other))
+            (fixture.placement("a").await, fixture.placement("b").await),
+            (Placement::waiting(&one), Placement::waiting(&other))
         );
-        scene.says_active(&one, 0, true).await;
-        scene
-            .until_placed("a", &Place::assigned(&one, &scene.user(0)))
+        fixture.says_active(&one, 0, true).await;
+        fixture
+            .until_placed("a", &Placement::assigned(&one, &fixture.user(0)))
             .await;
-        scene
-            .until_placed("b", &Place::assigned(&other, &scene.user(0)))
+        fixture
+            .until_placed("b", &Placement::assigned(&other, &fixture.user(0)))
             .await;
     }
 }
 
 #[tokio::test]
 async fn profile_copy_is_done_with_for_the_moment() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Copies", [0]).await;
-    scene.says_active(&team, 0, false).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Copies", [0]).await;
+    fixture.says_active(&team, 0, false).await;
     // The second look waits on the queue for its time.
     until("nothing to do now", async || {
-        scene.org.stack.has_nothing_due("jobs").await
+        fixture.org.stack.is_idle("jobs").await
     })
     .await;
 }
 
 #[tokio::test]
 async fn what_waits_is_spread_by_the_strategy() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("Spread", [0, 1, 2]).await;
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("Spread", [0, 1, 2]).await;
     for n in 0..3 {
-        scene.user_event("user.deactivated", n, json!({})).await;
+        fixture.user_event("user.deactivated", n, json!({})).await;
     }
     until("the copies", async || {
-        let workload = scene.workload(&team).await;
+        let workload = fixture.workload(&team).await;
         workload["members"]
             .as_array()
             .is_some_and(|all| all.iter().all(|member| member["status"] == "inactive"))
     })
     .await;
     let events: Vec<_> = (0..12)
-        .map(|n| scene.ticket(&format!("t{n}")).team(&team).created())
+        .map(|n| fixture.ticket(&format!("t{n}")).team(&team).created())
         .collect();
-    scene.send(&events).await;
-    assert_eq!(scene.load(&team).await, (12, vec![(0, 0), (0, 0), (0, 0)]));
-    scene.says_active(&team, 1, true).await;
+    fixture.send(&events).await;
+    assert_eq!(
+        fixture.load(&team).await,
+        (12, vec![(0, 0), (0, 0), (0, 0)])
+    );
+    fixture.says_active(&team, 1, true).await;
     until("everything given out", async || {
-        scene.load(&team).await.1[1].0 == 12
+        fixture.load(&team).await.1[1].0 == 12
     })
     .await;
     // The next come to those who come next.
-    scene.says_active(&team, 0, true).await;
-    scene.says_active(&team, 2, true).await;
+    fixture.says_active(&team, 0, true).await;
+    fixture.says_active(&team, 2, true).await;
     assert_eq!(
-        scene.assigned(&team, ["a", "b", "c"]).await,
-        scene.users([0, 2, 1])
+        fixture.assigned(&team, ["a", "b", "c"]).await,
+        fixture.users([0, 2, 1])
     );
 }
 
 #[tokio::test]
 async fn a_deactivated_user_gets_nothing_new_stays_a_member_and_keeps_what_they_have() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Two", [0, 1]).await;
-        let status = |id: &str| scene.ticket(id).team(&team).status("in_progress").created();
-        scene.send(&[status("a"), status("b")]).await;
-        scene.user_event("user.deactivated", 0, json!({})).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Two", [0, 1]).await;
+        let status = |id: &str| {
+            fixture
+                .ticket(id)
+                .team(&team)
+                .status("in_progress")
+                .created()
+        };
+        fixture.send(&[status("a"), status("b")]).await;
+        fixture.user_event("user.deactivated", 0, json!({})).await;
         until("the copy", async || {
-            scene.status(&team, 0).await == "inactive"
+            fixture.status(&team, 0).await == "inactive"
         })
         .await;
-        assert_eq!(scene.assigned(&team, ["c", "d"]).await, scene.users([1, 1]));
         assert_eq!(
-            scene.place("a").await,
-            Place::assigned(&team, &scene.user(0))
+            fixture.assigned(&team, ["c", "d"]).await,
+            fixture.users([1, 1])
         );
-        assert_eq!(scene.load(&team).await, (4, vec![(1, 1), (3, 1)]));
-        assert_eq!(scene.workload(&team).await["total_members"], 2);
+        assert_eq!(
+            fixture.placement("a").await,
+            Placement::assigned(&team, &fixture.user(0))
+        );
+        assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 1)]));
+        assert_eq!(fixture.workload(&team).await["total_members"], 2);
         // The workload right after the activation: the same, and the next turn is theirs.
-        scene.says_active(&team, 0, true).await;
-        assert_eq!(scene.load(&team).await, (4, vec![(1, 1), (3, 1)]));
-        assert_eq!(scene.assigned(&team, ["e"]).await, scene.users([0]));
+        fixture.says_active(&team, 0, true).await;
+        assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 1)]));
+        assert_eq!(fixture.assigned(&team, ["e"]).await, fixture.users([0]));
     }
 }
 
 #[tokio::test]
 async fn a_deleted_user_is_shown_as_inactive_and_keeps_what_they_have() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("Two", [0, 1]).await;
-        assert_eq!(scene.assigned(&team, ["a"]).await, scene.users([0]));
-        scene.user_event("user.deleted", 0, json!({})).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("Two", [0, 1]).await;
+        assert_eq!(fixture.assigned(&team, ["a"]).await, fixture.users([0]));
+        fixture.user_event("user.deleted", 0, json!({})).await;
         until("the copy", async || {
-            scene.status(&team, 0).await == "inactive"
+            fixture.status(&team, 0).await == "inactive"
         })
         .await;
-        assert_eq!(scene.assigned(&team, ["b", "c"]).await, scene.users([1, 1]));
-        assert_eq!(scene.load(&team).await, (3, vec![(1, 0), (2, 0)]));
+        assert_eq!(
+            fixture.assigned(&team, ["b", "c"]).await,
+            fixture.users([1, 1])
+        );
+        assert_eq!(fixture.load(&team).await, (3, vec![(1, 0), (2, 0)]));
         // Nobody comes back from that.
-        scene
+        fixture
             .user_event(
                 "user.updated",
                 0,
                 json!({ "status": "active", "is_active": true }),
             )
             .await;
-        assert_eq!(scene.assigned(&team, ["d"]).await, scene.users([1]));
+        assert_eq!(fixture.assigned(&team, ["d"]).await, fixture.users([1]));
     }
 }
 
 #[tokio::test]
 async fn a_suspended_user_is_not_eligible_either() {
-    let scene = Scene::new(Words::Itsm).await;
-    let team = scene.team("One", [0]).await;
-    scene
+    let fixture = PlatformFixture::new(Platform::Itsm).await;
+    let team = fixture.team("One", [0]).await;
+    fixture
         .user_event("user.updated", 0, json!({ "status": "suspended" }))
         .await;
     until("the copy", async || {
-        scene.status(&team, 0).await == "suspended"
+        fixture.status(&team, 0).await == "suspended"
     })
     .await;
-    scene.send(&[scene.ticket("a").team(&team).created()]).await;
-    assert_eq!(scene.place("a").await, Place::waiting(&team));
+    fixture
+        .send(&[fixture.ticket("a").team(&team).created()])
+        .await;
+    assert_eq!(fixture.placement("a").await, Placement::waiting(&team));
     assert_eq!(
-        scene.decision("a").await["candidates"][0]["why_not"],
+        fixture.decision("a").await["candidates"][0]["why_not"],
         "suspended"
     );
 }

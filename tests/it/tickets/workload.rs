@@ -12,15 +12,15 @@ use muster::domain::{OrganizationId, TeamId, Timestamp, User, UserId, UserStatus
 use muster_cli::dev::Settings;
 use serde_json::{Value, json};
 
-use super::{Scene, Words, until};
+use super::{Platform, PlatformFixture, until};
 use crate::support::{Stack, user};
 
 #[tokio::test]
 async fn open_is_what_is_not_resolved_closed_or_cancelled_and_in_progress_the_part_with_that_status()
  {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
-        let team = scene.team("One", [0]).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
+        let team = fixture.team("One", [0]).await;
         let statuses = [
             "new",
             "open",
@@ -32,15 +32,16 @@ async fn open_is_what_is_not_resolved_closed_or_cancelled_and_in_progress_the_pa
             "closed",
             "cancelled",
         ];
-        let ticket =
-            |(n, status): (usize, &&str)| scene.ticket(&format!("t{n}")).team(&team).status(status);
+        let ticket = |(n, status): (usize, &&str)| {
+            fixture.ticket(&format!("t{n}")).team(&team).status(status)
+        };
         let events: Vec<_> = statuses
             .iter()
             .enumerate()
             .map(|case| ticket(case).created())
             .collect();
-        scene.send(&events).await;
-        assert_eq!(scene.load(&team).await, (6, vec![(6, 2)]));
+        fixture.send(&events).await;
+        assert_eq!(fixture.load(&team).await, (6, vec![(6, 2)]));
         // One status after the other, for all of them.
         let later: Vec<_> = statuses
             .iter()
@@ -48,77 +49,77 @@ async fn open_is_what_is_not_resolved_closed_or_cancelled_and_in_progress_the_pa
             .enumerate()
             .map(|case| ticket(case).updated())
             .collect();
-        scene.send(&later).await;
-        assert_eq!(scene.load(&team).await, (6, vec![(6, 2)]));
+        fixture.send(&later).await;
+        assert_eq!(fixture.load(&team).await, (6, vec![(6, 2)]));
         let all = |status| {
             (0..9)
                 .map(|n| ticket((n, &status)).updated())
                 .collect::<Vec<_>>()
         };
-        scene.send(&all("in_progress")).await;
-        assert_eq!(scene.load(&team).await, (9, vec![(9, 9)]));
-        scene.send(&all("closed")).await;
-        assert_eq!(scene.load(&team).await, (0, vec![(0, 0)]));
+        fixture.send(&all("in_progress")).await;
+        assert_eq!(fixture.load(&team).await, (9, vec![(9, 9)]));
+        fixture.send(&all("closed")).await;
+        assert_eq!(fixture.load(&team).await, (0, vec![(0, 0)]));
     }
 }
 
 #[tokio::test]
 async fn the_figures_hold_right_after_every_change() {
-    for words in Words::BOTH {
-        let scene = Scene::new(words).await;
+    for platform in Platform::BOTH {
+        let fixture = PlatformFixture::new(platform).await;
         let [team, other] = [
-            scene.team("Figures", [0, 1]).await,
-            scene.team("Other", [0]).await,
+            fixture.team("Figures", [0, 1]).await,
+            fixture.team("Other", [0]).await,
         ];
-        let ticket = |id: &str| scene.ticket(id).team(&team).status("in_progress");
-        scene
+        let ticket = |id: &str| fixture.ticket(id).team(&team).status("in_progress");
+        fixture
             .send(&["a", "b", "c", "d"].map(|id| ticket(id).created()))
             .await;
-        assert_eq!(scene.load(&team).await, (4, vec![(2, 2), (2, 2)]));
+        assert_eq!(fixture.load(&team).await, (4, vec![(2, 2), (2, 2)]));
         // Reassignment.
-        scene
-            .send(&[ticket("a").assignee(&scene.user(1)).updated()])
+        fixture
+            .send(&[ticket("a").assignee(&fixture.user(1)).updated()])
             .await;
-        assert_eq!(scene.load(&team).await, (4, vec![(1, 1), (3, 3)]));
+        assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 3)]));
         // Closing and reopening.
-        scene
-            .send(&[scene.ticket("b").status("resolved").updated()])
+        fixture
+            .send(&[fixture.ticket("b").status("resolved").updated()])
             .await;
-        assert_eq!(scene.load(&team).await, (3, vec![(1, 1), (2, 2)]));
-        scene
-            .send(&[scene.ticket("b").status("open").updated()])
+        assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
+        fixture
+            .send(&[fixture.ticket("b").status("open").updated()])
             .await;
-        assert_eq!(scene.load(&team).await, (4, vec![(1, 1), (3, 2)]));
+        assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 2)]));
         // A removed member's tickets stay in the total, and nobody shows them.
-        scene.leave(&team, 1).await;
-        assert_eq!(scene.load(&team).await, (4, vec![(1, 1)]));
+        fixture.leave(&team, 1).await;
+        assert_eq!(fixture.load(&team).await, (4, vec![(1, 1)]));
         assert_eq!(
-            scene.workload(&team).await["avg_tickets_per_member"].as_f64(),
+            fixture.workload(&team).await["avg_tickets_per_member"].as_f64(),
             Some(4.0)
         );
         // They change there too.
-        scene
-            .send(&[scene.ticket("b").status("closed").updated()])
+        fixture
+            .send(&[fixture.ticket("b").status("closed").updated()])
             .await;
-        assert_eq!(scene.load(&team).await, (3, vec![(1, 1)]));
+        assert_eq!(fixture.load(&team).await, (3, vec![(1, 1)]));
         // The return shows what is theirs; joined anew, they come last.
-        scene.join(&team, 1, &["VPN"]).await;
-        assert_eq!(scene.load(&team).await, (3, vec![(1, 1), (2, 2)]));
+        fixture.join(&team, 1, &["VPN"]).await;
+        assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
         // Figures are each team's own.
-        assert_eq!(scene.load(&other).await, (0, vec![(0, 0)]));
-        scene
-            .send(&[scene.ticket("o").team(&other).created()])
+        assert_eq!(fixture.load(&other).await, (0, vec![(0, 0)]));
+        fixture
+            .send(&[fixture.ticket("o").team(&other).created()])
             .await;
-        assert_eq!(scene.load(&team).await, (3, vec![(1, 1), (2, 2)]));
+        assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
         // A user who is deactivated.
-        scene.user_event("user.deactivated", 0, json!({})).await;
+        fixture.user_event("user.deactivated", 0, json!({})).await;
         until("the copy", async || {
-            scene.workload(&team).await["members"][0]["status"] == "inactive"
+            fixture.workload(&team).await["members"][0]["status"] == "inactive"
         })
         .await;
-        assert_eq!(scene.load(&team).await, (3, vec![(1, 1), (2, 2)]));
+        assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
         // The members' list says the same.
-        let members = scene.get(&format!("/v1/teams/{team}/members")).await;
+        let members = fixture.get(&format!("/v1/teams/{team}/members")).await;
         let figures = |n: usize| {
             ["open_tickets", "in_progress_tickets"].map(|field| members[n][field].clone())
         };
@@ -128,7 +129,7 @@ async fn the_figures_hold_right_after_every_change() {
         );
         // The deletion of the team.
         assert_eq!(
-            scene
+            fixture
                 .org
                 .toptickets
                 .delete(&format!("/v1/teams/{team}"))
@@ -136,13 +137,13 @@ async fn the_figures_hold_right_after_every_change() {
                 .status,
             204
         );
-        let answer = scene
+        let answer = fixture
             .org
             .itsm
             .get(&format!("/v1/teams/{team}/workload"))
             .await;
         assert_eq!(answer.status, 404, "{answer}");
-        assert_eq!(scene.load(&other).await, (1, vec![(1, 0)]));
+        assert_eq!(fixture.load(&other).await, (1, vec![(1, 0)]));
     }
 }
 
@@ -185,8 +186,8 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
         .await
         .organization_of(org, users)
         .await;
-    let scene = Scene::of(org, Words::Itsm);
-    let team = scene
+    let fixture = PlatformFixture::of(org, Platform::Itsm);
+    let team = fixture
         .team_of(
             "Network Operations",
             "least_busy",
@@ -200,7 +201,7 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
             1 => &["DNS", "WAN", "LAN"],
             _ => &[],
         };
-        scene.join(&team, n, skills).await;
+        fixture.join(&team, n, skills).await;
         secs.fetch_add(1, SeqCst);
     }
     secs.store(QUERIED_AT, SeqCst);
@@ -211,20 +212,20 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
             [usize::try_from(n % 4).unwrap()];
         let took = minutes * 60;
         let due = if n < 91 { took } else { took - 1 };
-        let ticket = scene
+        let ticket = fixture
             .ticket(&format!("r{n}"))
             .team(&team)
             .assignee(who)
             .status("resolved");
         ticket.at(5 * 3600).resolved(took).due(due).created()
     };
-    scene
+    fixture
         .send(&(0..100).map(resolved).collect::<Vec<_>>())
         .await;
 
     // What persons gave to Alex and Jessica, then what the strategy gives to everybody else, who
     // has less.
-    let open = |id: String, status: &str| scene.ticket(&id).team(&team).status(status);
+    let open = |id: String, status: &str| fixture.ticket(&id).team(&team).status(status);
     let given = |who: &str, statuses: &[&str]| {
         let ticket = |(n, status): (usize, &&str)| {
             open(format!("{who}-{n}"), status).assignee(who).created()
@@ -232,26 +233,26 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
         statuses.iter().enumerate().map(ticket).collect::<Vec<_>>()
     };
     let work = "in_progress";
-    scene
+    fixture
         .send(&given(ALEX, &[work, work, work, "open", "pending"]))
         .await;
-    scene.send(&given(JESSICA, &[work, "on_hold"])).await;
-    scene
+    fixture.send(&given(JESSICA, &[work, "on_hold"])).await;
+    fixture
         .send(
             &(0..12)
                 .map(|n| open(format!("n{n}"), "new").created())
                 .collect::<Vec<_>>(),
         )
         .await;
-    assert_eq!(scene.load(&team).await.1[2..], [(2, 0); 6]);
+    assert_eq!(fixture.load(&team).await.1[2..], [(2, 0); 6]);
     let last = (0..4).map(|n| {
         open(format!("l{n}"), "new")
-            .assignee(&scene.user(2 + n))
+            .assignee(&fixture.user(2 + n))
             .created()
     });
-    scene.send(&last.collect::<Vec<_>>()).await;
+    fixture.send(&last.collect::<Vec<_>>()).await;
 
-    let mut answer = scene
+    let mut answer = fixture
         .org
         .itsm
         .get(&format!("/v1/teams/team_{NETWORK}/workload"))
@@ -266,7 +267,7 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
     ))
     .unwrap();
     assert_eq!(answer, document);
-    let listed = scene.org.itsm.get("/v1/teams").await.json["data"][0].clone();
+    let listed = fixture.org.itsm.get("/v1/teams").await.json["data"][0].clone();
     assert_eq!(
         (&listed["open_tickets"], &listed["member_count"]),
         (&json!(23), &json!(8))

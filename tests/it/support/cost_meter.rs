@@ -24,7 +24,7 @@ use aws_sdk_dynamodb::{
 
 /// The calls in steps, one for each round trip: calls of one step run in parallel.
 #[derive(Debug, Default)]
-pub struct Observed {
+pub struct ObservedCost {
     pub steps: Vec<Vec<String>>,
     under_way: usize,
     /// Read units.
@@ -36,20 +36,20 @@ pub struct Observed {
 /// Records the calls of a client, and requests the table's report of the capacity that they
 /// consume.
 #[derive(Debug, Clone, Default)]
-pub struct Meter(Arc<Mutex<Observed>>);
+pub struct CostMeter(Arc<Mutex<ObservedCost>>);
 
-impl Meter {
-    pub fn observed(&self) -> MutexGuard<'_, Observed> {
+impl CostMeter {
+    pub fn observed(&self) -> MutexGuard<'_, ObservedCost> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the calls since the last reset, and resets the record.
-    pub fn take(&self) -> Observed {
+    pub fn take(&self) -> ObservedCost {
         std::mem::take(&mut *self.observed())
     }
 }
 
-impl Intercept for Meter {
+impl Intercept for CostMeter {
     fn name(&self) -> &'static str {
         "Meter"
     }

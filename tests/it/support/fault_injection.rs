@@ -37,43 +37,43 @@ pub type Hook = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 #[derive(Clone)]
 pub enum Fault {
     /// It is answered with this status and exception, and not made.
-    Answer(u16, &'static str),
+    Respond(u16, &'static str),
     /// A transaction is canceled for this reason, its first item's.
     Canceled(&'static str),
     /// The connection is closed before the call is made.
-    Dropped,
+    ConnectionClosed,
     /// Nobody listens.
-    Refused,
+    ConnectionRefused,
     /// It is not made, and never answered.
-    Silence,
+    NoResponse,
     /// It is made, and its answer replaced by a 500.
-    LostToError,
+    ResponseReplaced,
     /// It is made, and the connection closed before it is answered.
-    LostToDrop,
+    ResponseDropped,
     /// It is made, and only a part of the answer arrives.
-    LostInPart,
+    ResponseTruncated,
     /// A batch is answered with nothing but that all of it should be asked for again.
-    PutOff,
+    Unprocessed,
     /// A query is answered as by an index that lags behind the table: with no items.
-    Lagging,
+    StaleIndex,
     /// Something else happens first; then it is made.
-    After(Hook),
+    RunFirst(Hook),
 }
 
 impl fmt::Debug for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Answer(status, exception) => write!(f, "{status} {exception}"),
+            Self::Respond(status, exception) => write!(f, "{status} {exception}"),
             Self::Canceled(reason) => write!(f, "canceled: {reason}"),
-            Self::Dropped => f.write_str("dropped"),
-            Self::Refused => f.write_str("refused"),
-            Self::Silence => f.write_str("silence"),
-            Self::LostToError => f.write_str("answer lost to an error"),
-            Self::LostToDrop => f.write_str("answer lost to a drop"),
-            Self::LostInPart => f.write_str("answer lost in part"),
-            Self::PutOff => f.write_str("put off"),
-            Self::Lagging => f.write_str("lagging"),
-            Self::After(_) => f.write_str("after something else"),
+            Self::ConnectionClosed => f.write_str("dropped"),
+            Self::ConnectionRefused => f.write_str("refused"),
+            Self::NoResponse => f.write_str("silence"),
+            Self::ResponseReplaced => f.write_str("answer lost to an error"),
+            Self::ResponseDropped => f.write_str("answer lost to a drop"),
+            Self::ResponseTruncated => f.write_str("answer lost in part"),
+            Self::Unprocessed => f.write_str("put off"),
+            Self::StaleIndex => f.write_str("lagging"),
+            Self::RunFirst(_) => f.write_str("after something else"),
         }
     }
 }
@@ -83,7 +83,7 @@ impl fmt::Debug for Fault {
 struct Rule {
     operations: &'static [&'static str],
     /// How many such calls go well before.
-    spared: usize,
+    skipped: usize,
     /// How many it happens to.
     times: usize,
     fault: Fault,
@@ -98,7 +98,7 @@ struct State {
 
 /// The script of one client.
 #[derive(Debug, Clone, Default)]
-pub struct Script(Arc<Mutex<State>>);
+pub struct FaultScript(Arc<Mutex<State>>);
 
 /// Every operation that changes something.
 pub const WRITES: &[&str] = &["TransactWriteItems", "UpdateItem"];
@@ -109,7 +109,7 @@ pub const READS: &[&str] = &["BatchGetItem", "GetItem", "Query"];
 /// Queries of the list of unrouted tickets, which are also a `Query`.
 pub const UNROUTED: &[&str] = &["Query of unrouted tickets"];
 
-impl Script {
+impl FaultScript {
     fn state<T>(&self, of: impl FnOnce(&mut State) -> T) -> T {
         of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -120,11 +120,11 @@ impl Script {
     }
 
     /// Has this happen to one such call, after so many that go well.
-    pub fn nth(&self, operations: &'static [&'static str], spared: usize, fault: Fault) {
+    pub fn nth(&self, operations: &'static [&'static str], skipped: usize, fault: Fault) {
         self.state(|state| {
             state.rules.push(Rule {
                 operations,
-                spared,
+                skipped,
                 times: 1,
                 fault,
             })
@@ -136,7 +136,7 @@ impl Script {
         self.state(|state| {
             state.rules.push(Rule {
                 operations,
-                spared: 0,
+                skipped: 0,
                 times: usize::MAX,
                 fault,
             })
@@ -144,7 +144,7 @@ impl Script {
     }
 
     /// Whether everything that was to happen did.
-    pub fn is_played(&self) -> bool {
+    pub fn is_consumed(&self) -> bool {
         self.state(|state| {
             state
                 .rules
@@ -189,8 +189,8 @@ impl Script {
                     .any(|operation| rule.operations.contains(&&**operation))
             };
             for rule in state.rules.iter_mut().filter(is_about) {
-                if rule.spared > 0 {
-                    rule.spared -= 1;
+                if rule.skipped > 0 {
+                    rule.skipped -= 1;
                 } else if rule.times > 0 {
                     rule.times -= usize::from(rule.times != usize::MAX);
                     return Some(rule.fault.clone());
@@ -204,7 +204,7 @@ impl Script {
 /// The SDK's HTTP, with the script between.
 #[derive(Debug)]
 struct Http {
-    script: Script,
+    script: FaultScript,
     real: SharedHttpClient,
 }
 
@@ -224,7 +224,7 @@ impl HttpClient for Http {
 
 #[derive(Debug)]
 struct Connector {
-    script: Script,
+    script: FaultScript,
     real: SharedHttpConnector,
 }
 
@@ -237,7 +237,7 @@ impl HttpConnector for Connector {
             };
             let copy = || request.try_clone().expect("the body is in memory");
             match fault {
-                Fault::Answer(status, exception) => Ok(answer(status, &failure(exception))),
+                Fault::Respond(status, exception) => Ok(response(status, &error_body(exception))),
                 Fault::Canceled(reason) => {
                     let body = request.body().bytes().unwrap_or_default();
                     let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
@@ -245,41 +245,41 @@ impl HttpConnector for Connector {
                         .as_array()
                         .expect("only transactions are canceled")
                         .len();
-                    let mut canceled = failure("TransactionCanceledException");
+                    let mut canceled = error_body("TransactionCanceledException");
                     canceled["CancellationReasons"] = (0..items)
                         .map(|n| json!({ "Code": if n == 0 { reason } else { "None" } }))
                         .collect();
-                    Ok(answer(400, &canceled))
+                    Ok(response(400, &canceled))
                 }
-                Fault::Dropped => elsewhere(&real, request, &CLOSER).await,
+                Fault::ConnectionClosed => send_to(&real, request, &CLOSING_SERVER).await,
                 // Port 1 is tcpmux, which has been served nowhere for decades.
-                Fault::Refused => elsewhere(&real, request, "http://127.0.0.1:1").await,
-                Fault::Silence => std::future::pending().await,
-                Fault::LostToError => {
+                Fault::ConnectionRefused => send_to(&real, request, "http://127.0.0.1:1").await,
+                Fault::NoResponse => std::future::pending().await,
+                Fault::ResponseReplaced => {
                     real.call(copy()).await?;
-                    Ok(answer(500, &failure("InternalServerError")))
+                    Ok(response(500, &error_body("InternalServerError")))
                 }
-                Fault::LostToDrop => {
+                Fault::ResponseDropped => {
                     real.call(copy()).await?;
-                    elsewhere(&real, request, &CLOSER).await
+                    send_to(&real, request, &CLOSING_SERVER).await
                 }
-                Fault::LostInPart => {
+                Fault::ResponseTruncated => {
                     real.call(copy()).await?;
-                    elsewhere(&real, request, &BREAKER).await
+                    send_to(&real, request, &TRUNCATING_SERVER).await
                 }
-                Fault::PutOff => {
+                Fault::Unprocessed => {
                     let body = request.body().bytes().unwrap_or_default();
                     let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
-                    Ok(answer(
+                    Ok(response(
                         200,
                         &json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] }),
                     ))
                 }
-                Fault::Lagging => Ok(answer(
+                Fault::StaleIndex => Ok(response(
                     200,
                     &json!({ "Items": [], "Count": 0, "ScannedCount": 0 }),
                 )),
-                Fault::After(hook) => {
+                Fault::RunFirst(hook) => {
                     hook().await;
                     real.call(request).await
                 }
@@ -316,11 +316,11 @@ fn operations(request: &HttpRequest) -> Vec<String> {
     operations
 }
 
-fn failure(exception: &str) -> Value {
+fn error_body(exception: &str) -> Value {
     json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{exception}"), "message": INTERNALS })
 }
 
-fn answer(status: u16, body: &Value) -> HttpResponse {
+fn response(status: u16, body: &Value) -> HttpResponse {
     HttpResponse::new(
         StatusCode::try_from(status).expect("a status"),
         body.to_string().into(),
@@ -328,7 +328,7 @@ fn answer(status: u16, body: &Value) -> HttpResponse {
 }
 
 /// Sends a request to another address, for the failure that a real connection has.
-async fn elsewhere(
+async fn send_to(
     real: &SharedHttpConnector,
     mut request: HttpRequest,
     url: &str,
@@ -338,10 +338,10 @@ async fn elsewhere(
 }
 
 /// Takes connections and closes them.
-static CLOSER: LazyLock<String> = LazyLock::new(|| listen(drop));
+static CLOSING_SERVER: LazyLock<String> = LazyLock::new(|| listen(drop));
 
 /// Takes connections, begins to answer, and closes them.
-static BREAKER: LazyLock<String> = LazyLock::new(|| {
+static TRUNCATING_SERVER: LazyLock<String> = LazyLock::new(|| {
     listen(|mut connection| {
         // The first read waits for the request; most of it, or all.
         let _ = connection.read(&mut [0; 4096]);

@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use muster::domain::{Folded, OrganizationId};
 
 use super::{
-    Stack, direct,
-    mortal::Ledger,
+    Stack,
+    crash::TransactionLog,
+    direct,
     table::{Item, number, text},
 };
 
@@ -31,7 +32,7 @@ struct Share {
 
 /// Everything that the table holds of an organization's teams and tickets. Ids are bare.
 #[derive(Debug, Default)]
-pub struct Books {
+pub struct TableAudit {
     pub teams: BTreeMap<String, Item>,
     pub loads: BTreeMap<String, Item>,
     pub gone: BTreeMap<String, Item>,
@@ -54,11 +55,11 @@ pub fn is_eligible(member: &Item) -> bool {
     text(member, "status") == "active"
 }
 
-impl Books {
+impl TableAudit {
     /// Reads the whole table, page by page, and keeps what is the organization's.
     pub async fn read(stack: &Stack, org: &OrganizationId) -> Self {
         let client = aws_sdk_dynamodb::Client::from_conf(direct::client_config(stack).build());
-        let mut books = Self::default();
+        let mut audit = Self::default();
         let (own, prefix) = (format!("ORG#{org}"), format!("ORG#{org}#"));
         let items = client
             .scan()
@@ -78,28 +79,28 @@ impl Books {
                 None if pk == own => "",
                 None => continue,
             };
-            books.items.insert((pk.clone(), sk.clone()), item.clone());
+            audit.items.insert((pk.clone(), sk.clone()), item.clone());
             if let Some(ticket) = rest.strip_prefix("TICKET#") {
-                books.tickets.insert(ticket.to_owned(), item);
+                audit.tickets.insert(ticket.to_owned(), item);
             } else if let Some(team) = rest.strip_prefix("TEAM#") {
                 if sk == "LOAD" {
-                    books.loads.insert(team.to_owned(), item);
+                    audit.loads.insert(team.to_owned(), item);
                 } else if sk == "GONE" {
-                    books.gone.insert(team.to_owned(), item);
+                    audit.gone.insert(team.to_owned(), item);
                 } else if let Some(user) = sk.strip_prefix("MEMBER#") {
-                    books
+                    audit
                         .members
                         .insert((team.to_owned(), user.to_owned()), item);
                 } else if let Some(user) = sk.strip_prefix("PAST#") {
-                    books.pasts.insert((team.to_owned(), user.to_owned()), item);
+                    audit.pasts.insert((team.to_owned(), user.to_owned()), item);
                 }
             } else if !rest.is_empty() {
                 // Users, specializations.
             } else if let Some(team) = sk.strip_prefix("TEAM#") {
-                books.teams.insert(team.to_owned(), item);
+                audit.teams.insert(team.to_owned(), item);
             }
         }
-        books
+        audit
     }
 
     /// Returns the items that count tickets of users, of teams that exist.
@@ -365,8 +366,8 @@ impl Books {
 
     /// Each turn of each team was taken by one decision, and each member's latest is where the
     /// ledger has it.
-    pub fn assert_turns(&self, ledger: &Ledger) {
-        let decisions = ledger.decisions();
+    pub fn assert_turns(&self, transaction_log: &TransactionLog) {
+        let decisions = transaction_log.decisions();
         for (team, turns) in &decisions {
             let count = u64::try_from(turns.len()).expect("a few");
             assert!(
@@ -399,8 +400,8 @@ impl Books {
     }
 
     /// How many decisions each eligible member of a team got, the fewest and the most.
-    pub fn spread(&self, team: &str, ledger: &Ledger) -> (usize, usize) {
-        let decisions = ledger.decisions();
+    pub fn spread(&self, team: &str, transaction_log: &TransactionLog) -> (usize, usize) {
+        let decisions = transaction_log.decisions();
         let mut counts: BTreeMap<&str, usize> = self
             .eligible(team)
             .into_iter()

@@ -21,29 +21,29 @@ use uuid::Uuid;
 
 use super::{
     Stack,
-    audit::Books,
-    mortal::{Instance, Ledger},
-    queue::{Recorder, perform_all},
+    crash::{Instance, TransactionLog},
+    sqs::{SqsRecorder, run_jobs},
+    table_audit::TableAudit,
 };
 
 /// The functions' time, in Unix seconds: just after the end of the seeded day.
 pub const NOW: i64 = 1_768_435_200;
 
 /// The answer to somebody who does not ask over HTTP.
-fn unsaid() -> Answer {
+fn no_response() -> Answer {
     Answer::created(String::new(), None)
 }
 
 /// A team to make.
 #[derive(Debug, Clone)]
-pub struct Crew {
+pub struct TeamFixture {
     pub strategy: QueueStrategy,
     pub specializations: Vec<&'static str>,
     /// Users by number, each with skills.
     pub members: Vec<(usize, Vec<&'static str>)>,
 }
 
-impl Crew {
+impl TeamFixture {
     /// A team of these users, of whom nobody knows anything.
     pub fn of(strategy: QueueStrategy, members: impl IntoIterator<Item = usize>) -> Self {
         let members = members.into_iter().map(|user| (user, Vec::new())).collect();
@@ -80,19 +80,19 @@ pub fn user(n: usize) -> String {
 }
 
 /// An organization, its functions and their queues.
-pub struct Desk {
+pub struct OrgFixture {
     pub stack: Stack,
-    pub org: OrganizationId,
-    pub ledger: Ledger,
-    pub dead_letters: Recorder,
-    pub jobs: Recorder,
+    pub id: OrganizationId,
+    pub transaction_log: TransactionLog,
+    pub dead_letters: SqsRecorder,
+    pub jobs: SqsRecorder,
 }
 
-impl Desk {
+impl OrgFixture {
     /// An organization with these teams, by number, and so many active users. It has a table of its
     /// own in the stack's engine, which the stack's functions do not work on: what is done to it, a
     /// test has done.
-    pub async fn open(stack: &Stack, users: usize, crews: &[Crew]) -> Self {
+    pub async fn open(stack: &Stack, users: usize, teams: &[TeamFixture]) -> Self {
         let stack = Stack {
             table: format!("muster-{}", Uuid::new_v4()),
             ..stack.clone()
@@ -103,46 +103,46 @@ impl Desk {
             .create(&stack.dynamodb(), &stack.table)
             .await
             .expect("a table can be made");
-        let org = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
+        let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
             .expect("of the right form");
-        let desk = Self {
+        let org = Self {
             stack,
-            org,
-            ledger: Ledger::default(),
-            dead_letters: Recorder::default(),
-            jobs: Recorder::default(),
+            id,
+            transaction_log: TransactionLog::default(),
+            dead_letters: SqsRecorder::default(),
+            jobs: SqsRecorder::default(),
         };
-        let store = desk.stack.store();
+        let store = org.stack.store();
         let profiles: Vec<_> = (0..users).map(|n| profile(n, UserStatus::Active)).collect();
         for profiles in profiles.chunks(25) {
             store
-                .put_users(&desk.org, profiles)
+                .put_users(&org.id, profiles)
                 .await
                 .expect("users can be written");
         }
         let long_ago = Timestamp::from_secs(NOW - 100_000);
-        for (n, crew) in crews.iter().enumerate() {
+        for (n, team_fixture) in teams.iter().enumerate() {
             let new = NewTeam {
                 name: TeamName::parse(&format!("Team {n}")).expect("a name"),
                 description: None,
                 lead_id: None,
-                queue_strategy: crew.strategy,
-                specializations: Tags::parse(&crew.specializations).expect("a few tags"),
+                queue_strategy: team_fixture.strategy,
+                specializations: Tags::parse(&team_fixture.specializations).expect("a few tags"),
             };
-            let team = Team::create(team_id(n), desk.org.clone(), new, long_ago);
+            let team = Team::create(team_id(n), org.id.clone(), new, long_ago);
             store
-                .create_team(&team, &unsaid(), None)
+                .create_team(&team, &no_response(), None)
                 .await
                 .expect("a team can be made");
             store
-                .index_specializations(&desk.org, team_id(n), long_ago)
+                .index_specializations(&org.id, team_id(n), long_ago)
                 .await
                 .expect("a team can be found");
-            for (user, skills) in &crew.members {
-                desk.join(n, *user, skills).await;
+            for (user, skills) in &team_fixture.members {
+                org.join(n, *user, skills).await;
             }
         }
-        desk
+        org
     }
 
     /// Adds a user to a team.
@@ -159,7 +159,14 @@ impl Desk {
         let joined = self
             .stack
             .store()
-            .add_member(&self.org, team_id(team), &new, |_, _| unsaid(), None, at)
+            .add_member(
+                &self.id,
+                team_id(team),
+                &new,
+                |_, _| no_response(),
+                None,
+                at,
+            )
             .await;
         joined.expect("a user can join");
     }
@@ -170,7 +177,7 @@ impl Desk {
         let left = self
             .stack
             .store()
-            .remove_member(&self.org, team_id(team), user_id(user), OnLead::Clear, now)
+            .remove_member(&self.id, team_id(team), user_id(user), OnLead::Clear, now)
             .await;
         left.expect("a member can leave");
     }
@@ -181,7 +188,7 @@ impl Desk {
         let now = Timestamp::from_secs(NOW - 600);
         let (store, unassign) = (self.stack.store(), OnOpenTickets::Unassign);
         let deleted = store
-            .delete_team(&self.org, team_id(team), &IfVersion::Any, unassign, now)
+            .delete_team(&self.id, team_id(team), &IfVersion::Any, unassign, now)
             .await;
         deleted.expect("a team can be deleted");
     }
@@ -189,7 +196,7 @@ impl Desk {
     /// Removes a team from the index of specializations, as if it had not been indexed yet.
     pub async fn unindex(&self, team: usize, topics: &[&str]) {
         let team = self::team(team);
-        let books = self.books().await;
+        let audit = self.read_table().await;
         let entries = |pk: &str, sk: &str| {
             topics
                 .iter()
@@ -198,7 +205,7 @@ impl Desk {
         };
         let is_indexed =
             |pk: &str, sk: &str| entries(pk, sk) || sk == "SPECS" && pk.ends_with(&team);
-        let indexed: Vec<_> = books
+        let indexed: Vec<_> = audit
             .items
             .keys()
             .filter(|(pk, sk)| is_indexed(pk, sk))
@@ -224,7 +231,7 @@ impl Desk {
             .update_item()
             .table_name(&self.stack.table);
         marking
-            .key("pk", key(&format!("ORG#{}", self.org)))
+            .key("pk", key(&format!("ORG#{}", self.id)))
             .key("sk", key(&format!("TEAM#{team}")))
             .update_expression("SET gsi1pk = :pk, gsi1sk = :sk")
             .expression_attribute_values(":pk", key(&"WORK#0".to_owned()))
@@ -274,30 +281,30 @@ impl Desk {
         let restart = json!({ "job": "restart_unfinished" }).to_string();
         let deps = muster_jobs::Deps {
             clock: Arc::new(move || now),
-            ..self.jobs(&Instance::new(&self.ledger))
+            ..self.jobs(&Instance::new(&self.transaction_log))
         };
-        perform_all(&deps, &self.jobs, vec![restart]).await;
+        run_jobs(&deps, &self.jobs, vec![restart]).await;
     }
 
     /// What the table holds once no call is under way.
-    pub async fn books(&self) -> Books {
-        self.ledger.settle().await;
-        Books::read(&self.stack, &self.org).await
+    pub async fn read_table(&self) -> TableAudit {
+        self.transaction_log.settle().await;
+        TableAudit::read(&self.stack, &self.id).await
     }
 
     /// Reads the books and holds them to every invariant that does not depend on whether jobs are
     /// done.
-    pub async fn audit(&self) -> Books {
-        let books = self.books().await;
-        books.assert_exact();
-        books.assert_turns(&self.ledger);
-        books
+    pub async fn assert_consistent(&self) -> TableAudit {
+        let audit = self.read_table().await;
+        audit.assert_exact();
+        audit.assert_turns(&self.transaction_log);
+        audit
     }
 
     /// What a platform says of a ticket at a time, in seconds before [`NOW`].
-    pub fn says(&self, kind: &str, id: &str, ago: i64, ticket: Value) -> String {
-        message(
-            &self.org,
+    pub fn ticket_event(&self, kind: &str, id: &str, ago: i64, ticket: Value) -> String {
+        ticket_message(
+            &self.id,
             kind,
             &format!("{id}-{ago}"),
             id,
@@ -321,7 +328,7 @@ pub fn profile(n: usize, status: UserStatus) -> User {
 }
 
 /// A message of the ticket queue.
-pub fn message(
+pub fn ticket_message(
     org: &OrganizationId,
     kind: &str,
     event_id: &str,
@@ -344,7 +351,7 @@ pub fn message(
 
 /// What is known of a ticket from all that was said of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Heard {
+pub struct TicketHistory {
     /// The latest version: time in seconds, event id.
     pub version: (i64, String),
     /// The latest word on its status.
@@ -361,35 +368,35 @@ pub struct Heard {
 }
 
 /// A seeded stream of messages about tickets, and what they say.
-pub struct Day {
+pub struct Scenario {
     /// As the queue delivers them.
     pub messages: Vec<String>,
-    pub heard: BTreeMap<String, Heard>,
+    pub heard: BTreeMap<String, TicketHistory>,
 }
 
 /// What a seeded day is made of.
-pub struct DayPlan<'p> {
+pub struct ScenarioPlan<'p> {
     pub seed: u64,
     pub events: usize,
     /// Teams where a ticket may be taken back from its assignee.
     pub rough: &'p [usize],
     pub calm: &'p [usize],
     pub users: usize,
-    pub crews: &'p [Crew],
+    pub teams: &'p [TeamFixture],
     pub topics: &'p [&'static str],
 }
 
-impl DayPlan<'_> {
+impl ScenarioPlan<'_> {
     /// A day's messages: at least as many events as are wanted, a tenth of them twice, each up to a
     /// minute late.
-    pub fn make(&self, org: &OrganizationId) -> Day {
+    pub fn make(&self, org: &OrganizationId) -> Scenario {
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut heard = BTreeMap::new();
         let mut delivered: Vec<(i64, String)> = Vec::new();
         let mut events = 0;
         while events < self.events {
             let id = format!("TKT-2026-{:06}", heard.len());
-            let mut life = Life::new(self, org, id.clone(), &mut rng);
+            let mut life = TicketLifecycle::new(self, org, id.clone(), &mut rng);
             life.live(&mut rng);
             for (at, body) in &life.said {
                 delivered.push((at * 1000 + rng.random_range(0..60_000), body.clone()));
@@ -401,7 +408,7 @@ impl DayPlan<'_> {
             heard.insert(id, life.heard);
         }
         delivered.sort();
-        Day {
+        Scenario {
             messages: delivered.into_iter().map(|(_, body)| body).collect(),
             heard,
         }
@@ -409,19 +416,24 @@ impl DayPlan<'_> {
 }
 
 /// One ticket's day, as its platform sees it.
-struct Life<'p> {
-    plan: &'p DayPlan<'p>,
+struct TicketLifecycle<'p> {
+    plan: &'p ScenarioPlan<'p>,
     org: &'p OrganizationId,
     id: String,
     at: i64,
     ticket: Value,
     is_calm: bool,
     said: Vec<(i64, String)>,
-    heard: Heard,
+    heard: TicketHistory,
 }
 
-impl<'p> Life<'p> {
-    fn new(plan: &'p DayPlan<'p>, org: &'p OrganizationId, id: String, rng: &mut StdRng) -> Self {
+impl<'p> TicketLifecycle<'p> {
+    fn new(
+        plan: &'p ScenarioPlan<'p>,
+        org: &'p OrganizationId,
+        id: String,
+        rng: &mut StdRng,
+    ) -> Self {
         let is_calm = rng.random_bool(0.6);
         // A ticket that may be taken back names a team where that may happen, always.
         let team = if is_calm {
@@ -447,7 +459,7 @@ impl<'p> Life<'p> {
             "due_at": rng.random_bool(0.8).then(|| at + rng.random_range(600..30_000)),
             "team_id": team.map(self::team),
         });
-        let heard = Heard {
+        let heard = TicketHistory {
             version: (at, String::new()),
             status: String::new(),
             is_deleted: false,
@@ -490,7 +502,7 @@ impl<'p> Life<'p> {
             .extend(self.ticket["team_id"].as_str().map(str::to_owned));
         self.said.push((
             self.at,
-            message(
+            ticket_message(
                 self.org,
                 kind,
                 &event_id,
@@ -562,11 +574,11 @@ impl<'p> Life<'p> {
     /// A person gives it to somebody: mostly of its team, now and then of another, or unheard of.
     fn give(&mut self, rng: &mut StdRng) {
         self.heard.is_plain = false;
-        let crew = self.ticket["team_id"]
+        let team_fixture = self.ticket["team_id"]
             .as_str()
-            .and_then(|id| (0..self.plan.crews.len()).find(|&n| team(n) == id));
-        let colleague = crew
-            .and_then(|n| self.plan.crews[n].members.choose(rng))
+            .and_then(|id| (0..self.plan.teams.len()).find(|&n| team(n) == id));
+        let colleague = team_fixture
+            .and_then(|n| self.plan.teams[n].members.choose(rng))
             .map(|(n, _)| *n);
         let somebody = match rng.random_range(0..100) {
             0..2 => 900_000 + rng.random_range(0..20),

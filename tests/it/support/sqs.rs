@@ -47,9 +47,9 @@ struct State {
 
 /// A queue that keeps what it is sent, in place of SQS: between the SDK's client and the network.
 #[derive(Debug, Clone, Default)]
-pub struct Recorder(Arc<Mutex<State>>);
+pub struct SqsRecorder(Arc<Mutex<State>>);
 
-impl Recorder {
+impl SqsRecorder {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -88,12 +88,12 @@ impl Recorder {
     }
 
     /// Takes so many further messages, or all.
-    pub fn has_room_for(&self, messages: Option<usize>) {
+    pub fn set_capacity(&self, messages: Option<usize>) {
         self.state().room = messages;
     }
 }
 
-impl HttpClient for Recorder {
+impl HttpClient for SqsRecorder {
     fn http_connector(
         &self,
         _: &HttpConnectorSettings,
@@ -103,7 +103,7 @@ impl HttpClient for Recorder {
     }
 }
 
-impl HttpConnector for Recorder {
+impl HttpConnector for SqsRecorder {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         assert_eq!(
             request.headers().get("x-amz-target"),
@@ -186,7 +186,7 @@ fn failed<E: Debug>(answer: Result<SqsBatchResponse, E>) -> Vec<usize> {
 
 /// Hands a batch to the ticket queue's function, which has so long. Gives the positions of what
 /// comes again.
-pub async fn assign_within(
+pub async fn invoke_assignment_within(
     deps: &muster_assignment::Deps,
     bodies: &[String],
     time: Duration,
@@ -196,13 +196,13 @@ pub async fn assign_within(
 }
 
 /// The same, with time enough.
-pub async fn assign(deps: &muster_assignment::Deps, bodies: &[String]) -> Vec<usize> {
-    assign_within(deps, bodies, LONG).await
+pub async fn invoke_assignment(deps: &muster_assignment::Deps, bodies: &[String]) -> Vec<usize> {
+    invoke_assignment_within(deps, bodies, LONG).await
 }
 
 /// Hands a batch to the user queue's function, which has so long. Gives the positions of what comes
 /// again.
-pub async fn hear_within(
+pub async fn invoke_directory_within(
     deps: &muster_directory::Deps,
     bodies: &[String],
     time: Duration,
@@ -213,7 +213,7 @@ pub async fn hear_within(
 
 /// Hands jobs to the function of the job queues, which has so long. Gives the positions of what
 /// comes again.
-pub async fn perform_within(
+pub async fn invoke_jobs_within(
     deps: &muster_jobs::Deps,
     jobs: &[String],
     time: Duration,
@@ -223,7 +223,7 @@ pub async fn perform_within(
 
 /// Performs jobs and the jobs that they send to either queue until none is left. Delays pass at
 /// once: the functions' clock moves by them.
-pub async fn perform_all(deps: &muster_jobs::Deps, recorder: &Recorder, jobs: Vec<String>) {
+pub async fn run_jobs(deps: &muster_jobs::Deps, recorder: &SqsRecorder, jobs: Vec<String>) {
     let (mut jobs, mut waited) = (jobs, Duration::ZERO);
     // What an index shows late is looked at again and again; none here does.
     for _ in 0..1000 {
@@ -239,7 +239,7 @@ pub async fn perform_all(deps: &muster_jobs::Deps, recorder: &Recorder, jobs: Ve
             ..deps.clone()
         };
         let batch: Vec<_> = jobs.drain(..jobs.len().min(10)).collect();
-        let failed = perform_within(&deps, &batch, LONG).await;
+        let failed = invoke_jobs_within(&deps, &batch, LONG).await;
         jobs.extend(failed.into_iter().map(|position| batch[position].clone()));
     }
     panic!("jobs without an end: {jobs:?}");

@@ -21,7 +21,7 @@ use super::{RUNTIME, Stack, until};
 
 /// Where messages go in, and where announcements come out.
 #[derive(Clone)]
-pub enum Behind {
+pub enum Backend {
     /// In this process, where they can be paused, and what works on them be killed.
     Local {
         queue_urls: BTreeMap<&'static str, String>,
@@ -29,11 +29,11 @@ pub enum Behind {
         events: Events,
     },
     /// Wherever it was deployed.
-    Deployed(Arc<Deployed>),
+    Deployed(Arc<DeployedQueues>),
 }
 
 /// The queues of a deployed stack.
-pub struct Deployed {
+pub struct DeployedQueues {
     queues: BTreeMap<String, Queue>,
     announcements: Inbox,
 }
@@ -56,7 +56,7 @@ pub struct Message {
     pub reason: Option<String>,
 }
 
-impl Behind {
+impl Backend {
     /// What stands behind a stack in this process.
     pub fn local(stack: &LocalStack) -> Self {
         let queue_urls = ["tickets", "users", "jobs", "long-jobs"]
@@ -70,7 +70,7 @@ impl Behind {
     }
 }
 
-impl Deployed {
+impl DeployedQueues {
     /// The queues of a description, by their names on the local stack.
     pub fn of(description: &Value) -> Self {
         let text = |value: &Value| {
@@ -228,9 +228,9 @@ impl Stack {
     }
 
     fn queue_url(&self, name: &str) -> String {
-        match &self.behind {
-            Behind::Local { queue_urls, .. } => queue_urls[name].clone(),
-            Behind::Deployed(deployed) => deployed.queue(name).url.clone(),
+        match &self.backend {
+            Backend::Local { queue_urls, .. } => queue_urls[name].clone(),
+            Backend::Deployed(deployed) => deployed.queue(name).url.clone(),
         }
     }
 
@@ -241,15 +241,15 @@ impl Stack {
     }
 
     /// Whether nothing on a queue is to be handled now: what is left, if anything, is for later.
-    pub async fn has_nothing_due(&self, queue: &str) -> bool {
+    pub async fn is_idle(&self, queue: &str) -> bool {
         let [waiting, under_way, _] = counts(&self.queue_url(queue)).await;
         waiting + under_way == 0
     }
 
     /// What a queue gave up, as far as it is known.
     pub fn dead_letters(&self, queue: &str) -> Vec<Message> {
-        match &self.behind {
-            Behind::Local { queues, .. } => {
+        match &self.backend {
+            Backend::Local { queues, .. } => {
                 let letters = queues
                     .contents(queue)
                     .expect("there is such a queue")
@@ -259,21 +259,21 @@ impl Stack {
                     .map(|DeadLetter { body, reason, .. }| Message { body, reason })
                     .collect()
             }
-            Behind::Deployed(deployed) => deployed.queue(queue).dead_letters.after(0),
+            Backend::Deployed(deployed) => deployed.queue(queue).dead_letters.after(0),
         }
     }
 
     /// What was announced after the event of this number, and the number of the last of it.
     pub fn announced_after(&self, number: u64) -> (Vec<String>, u64) {
-        match &self.behind {
-            Behind::Local { events, .. } => {
+        match &self.backend {
+            Backend::Local { events, .. } => {
                 let (events, last) = events.after(number);
                 (
                     events.iter().map(|event| event.get().to_owned()).collect(),
                     last,
                 )
             }
-            Behind::Deployed(deployed) => {
+            Backend::Deployed(deployed) => {
                 let envelopes = deployed.announcements.after(number);
                 let last = number + envelopes.len() as u64;
                 let detail = |envelope: &Message| {
@@ -288,9 +288,9 @@ impl Stack {
 
     /// The queues, where they can be paused, and what works on them be killed.
     pub fn queues(&self) -> &Queues {
-        match &self.behind {
-            Behind::Local { queues, .. } => queues,
-            Behind::Deployed(_) => {
+        match &self.backend {
+            Backend::Local { queues, .. } => queues,
+            Backend::Deployed(_) => {
                 panic!(
                     "nobody can pause the queues of a deployed stack, nor kill what works on them"
                 )

@@ -21,17 +21,17 @@ use super::{Stack, direct};
 
 /// How an instance dies at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Death {
-    /// Before the call is sent.
-    Before,
-    /// After it took effect, and before its answer is seen.
-    After,
+pub enum CrashPoint {
+    /// BeforeCall the call is sent.
+    BeforeCall,
+    /// AfterCall it took effect, and before its answer is seen.
+    AfterCall,
 }
 
 /// The decisions of one transaction for one team: the turns it took, and the tickets that took
 /// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
+pub struct TurnRange {
     pub team: String,
     pub from: u64,
     pub to: u64,
@@ -40,10 +40,10 @@ pub struct Taken {
 }
 
 #[derive(Debug, Default)]
-struct Written {
+struct Records {
     /// Tokens of the transactions that are in, for one that is sent again is not made again.
     tokens: HashSet<String>,
-    taken: Vec<Taken>,
+    taken: Vec<TurnRange>,
     transactions: usize,
     refused: usize,
     under_way: usize,
@@ -51,10 +51,10 @@ struct Written {
 
 /// What the table took, whether or not whoever sent it lived to see the answer.
 #[derive(Debug, Clone, Default)]
-pub struct Ledger(Arc<(Mutex<Written>, Notify)>);
+pub struct TransactionLog(Arc<(Mutex<Records>, Notify)>);
 
-impl Ledger {
-    fn written(&self) -> MutexGuard<'_, Written> {
+impl TransactionLog {
+    fn written(&self) -> MutexGuard<'_, Records> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,7 +67,7 @@ impl Ledger {
     /// Every team's decisions, by turn: the ticket and the member. Each turn was taken once.
     pub fn decisions(&self) -> HashMap<String, BTreeMap<u64, (String, String)>> {
         let mut teams: HashMap<String, BTreeMap<u64, _>> = HashMap::new();
-        for Taken {
+        for TurnRange {
             team,
             from,
             to,
@@ -147,7 +147,7 @@ impl Ledger {
                 Some((turn, text(&ticket["pk"]), text(&ticket["assignee_id"])))
             };
             let decisions = writes.iter().filter_map(decision).collect();
-            written.taken.push(Taken {
+            written.taken.push(TurnRange {
                 team: team.to_owned(),
                 from,
                 to,
@@ -159,33 +159,36 @@ impl Ledger {
 
 /// One instance of a function, between its SDK's client and the table.
 #[derive(Debug, Clone)]
-pub struct Instance(Arc<Life>);
+pub struct Instance(Arc<InstanceState>);
 
 #[derive(Debug)]
-struct Life {
-    ledger: Ledger,
+struct InstanceState {
+    transaction_log: TransactionLog,
     real: SharedHttpClient,
     calls: Mutex<usize>,
     /// At which call it dies, from 0.
-    end: Option<(usize, Death)>,
-    dead: Notify,
+    crash_at: Option<(usize, CrashPoint)>,
+    crashed: Notify,
 }
 
 impl Instance {
     /// One that lives.
-    pub fn new(ledger: &Ledger) -> Self {
-        Self::dying(ledger, None)
+    pub fn new(transaction_log: &TransactionLog) -> Self {
+        Self::crashing(transaction_log, None)
     }
 
     /// One that dies at a call, counted from 0.
-    pub fn dying(ledger: &Ledger, end: Option<(usize, Death)>) -> Self {
-        let (real, ledger) = (direct::http(), ledger.clone());
-        Self(Arc::new(Life {
-            ledger,
+    pub fn crashing(
+        transaction_log: &TransactionLog,
+        crash_at: Option<(usize, CrashPoint)>,
+    ) -> Self {
+        let (real, transaction_log) = (direct::http(), transaction_log.clone());
+        Self(Arc::new(InstanceState {
+            transaction_log,
             real,
             calls: Mutex::default(),
-            end,
-            dead: Notify::new(),
+            crash_at,
+            crashed: Notify::new(),
         }))
     }
 
@@ -213,7 +216,7 @@ impl Instance {
         tokio::select! {
             // The end comes before whatever else would be done.
             biased;
-            () = self.0.dead.notified() => None,
+            () = self.0.crashed.notified() => None,
             done = work => Some(done),
         }
     }
@@ -241,18 +244,18 @@ struct Connector {
 
 impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let life = Arc::clone(&self.instance.0);
+        let state = Arc::clone(&self.instance.0);
         let call = {
             let mut calls = self.instance.calls_made();
             *calls += 1;
             *calls - 1
         };
-        let death = life
-            .end
+        let crash_point = state
+            .crash_at
             .filter(|(at, _)| call >= *at)
-            .map(|(at, death)| (call == at, death));
-        if let Some((_, Death::Before) | (false, Death::After)) = death {
-            life.dead.notify_one();
+            .map(|(at, crash_point)| (call == at, crash_point));
+        if let Some((_, CrashPoint::BeforeCall) | (false, CrashPoint::AfterCall)) = crash_point {
+            state.crashed.notify_one();
             return HttpConnectorFuture::new(std::future::pending());
         }
         let is_transaction = request
@@ -262,28 +265,29 @@ impl HttpConnector for Connector {
         let body = is_transaction
             .then(|| request.body().bytes().map(<[u8]>::to_vec))
             .flatten();
-        let (ledger, real) = (life.ledger.clone(), self.real.clone());
-        ledger.written().under_way += 1;
+        let (transaction_log, real) = (state.transaction_log.clone(), self.real.clone());
+        transaction_log.written().under_way += 1;
         // On a task of its own: a call that was sent arrives, whether or not its sender lives.
         let sent = tokio::spawn(async move {
             let answer = real.call(request).await;
             if let (Some(body), Ok(answer)) = (body, &answer) {
                 if answer.status().is_success() {
-                    ledger.record(&serde_json::from_slice(&body).expect("the SDK writes JSON"));
+                    transaction_log
+                        .record(&serde_json::from_slice(&body).expect("the SDK writes JSON"));
                 } else {
-                    ledger.written().refused += 1;
+                    transaction_log.written().refused += 1;
                 }
             }
-            ledger.written().under_way -= 1;
-            ledger.0.1.notify_waiters();
+            transaction_log.written().under_way -= 1;
+            transaction_log.0.1.notify_waiters();
             answer
         });
         HttpConnectorFuture::new(async move {
             let answer = sent
                 .await
                 .map_err(|error| ConnectorError::other(error.into(), None))?;
-            if death.is_some() {
-                life.dead.notify_one();
+            if crash_point.is_some() {
+                state.crashed.notify_one();
                 return std::future::pending().await;
             }
             answer
