@@ -200,7 +200,7 @@ def check_costs(templates):
 def check_sam_version():
     """The version that README.md asks for is no newer than the one that is tested."""
     asked = re.search(r"version ([\d.]+) or newer", Path("README.md").read_text())[1]
-    tested = re.search(r"^sam_version=([\d.]+)$", Path(".ci/sam").read_text(), re.MULTILINE)[1]
+    tested = re.search(r"^sam_version=([\d.]+)$", Path("scripts/lib/sam.sh").read_text(), re.MULTILINE)[1]
     numbers = [tuple(map(int, version.split("."))) for version in (asked, tested)]
     assert numbers[0] <= numbers[1], f"README.md asks for {asked}, and {tested} is tested"
 
