@@ -9,10 +9,10 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    shapes::{Speaks, assert_answer},
+    shapes::{Speaks, assert_response},
     support::{
-        Answer, Client, Stack,
-        direct::{self, Invocation},
+        Client, Response, Stack,
+        invoke::{self, Invocation},
     },
 };
 
@@ -31,22 +31,22 @@ fn from(networks: &[&str]) -> impl Fn(&mut ApiKey) {
 }
 
 #[track_caller]
-fn assert_not_allowed(answer: &Answer, speaks: Speaks, what: &str) {
-    assert_answer(answer, speaks, what);
-    assert_eq!(answer.status, 403, "{what}: {answer}");
+fn assert_not_allowed(response: &Response, speaks: Speaks, what: &str) {
+    assert_response(response, speaks, what);
+    assert_eq!(response.status, 403, "{what}: {response}");
     assert_eq!(
-        answer.header("www-authenticate"),
+        response.header("www-authenticate"),
         "",
         "{what}: the credential is good"
     );
     if speaks == Speaks::Toptickets {
         assert_eq!(
-            answer.json,
+            response.json,
             json!({ "detail": "IP address not allowed" }),
             "{what}"
         );
     } else {
-        let error = &answer.json["error"];
+        let error = &response.json["error"];
         assert_eq!(
             (&error["code"], &error["details"]),
             (&json!("FORBIDDEN"), &Value::Null),
@@ -98,8 +98,8 @@ async fn a_key_is_refused_from_outside_its_networks() {
                     &format!("{path} from {networks:?}"),
                 );
             }
-            let answer = client.post("/v1/teams", json!({ "name": "Never" })).await;
-            assert_not_allowed(&answer, speaks, "a write");
+            let response = client.post("/v1/teams", json!({ "name": "Never" })).await;
+            assert_not_allowed(&response, speaks, "a write");
         }
     }
     assert_eq!(
@@ -112,7 +112,7 @@ async fn a_key_is_refused_from_outside_its_networks() {
 #[tokio::test]
 async fn the_address_is_the_one_that_the_gateway_saw() {
     let org = Stack::shared().organization().await;
-    let deps = direct::deps(&org.stack, org.stack.dynamodb());
+    let deps = invoke::deps(&org.stack, org.stack.dynamodb());
     for (kind, speaks) in KINDS {
         let ask = async |networks: &[&str], source_ip: Value| {
             let client = org.key_with(kind, &Scope::ALL, from(networks)).await.0;
@@ -175,7 +175,7 @@ async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
     const HASHES: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08,\
         be5c20c4f218c90721cbe1397b366995510b857dabede01139549e58d949c3e0";
     let org = Stack::shared().organization().await;
-    let open = direct::deps(&org.stack, org.stack.dynamodb());
+    let open = invoke::deps(&org.stack, org.stack.dynamodb());
     let behind = Deps {
         proxy: TrustedProxy::parse(HASHES).expect("hashes"),
         ..open.clone()
@@ -237,8 +237,8 @@ async fn viewer_address_of_a_trusted_proxy_is_the_clients() {
             &[viewer, ("x-muster-proxy", "")],
         ] {
             for networks in [&[][..], &["192.0.2.0/24"], &["198.51.100.0/24"]] {
-                let answer = ask(&behind, networks, headers).await;
-                assert_not_allowed(&answer, speaks, &format!("{headers:?} from {networks:?}"));
+                let response = ask(&behind, networks, headers).await;
+                assert_not_allowed(&response, speaks, &format!("{headers:?} from {networks:?}"));
             }
         }
         // Without a proxy its headers are ignored.
@@ -296,7 +296,7 @@ async fn the_address_comes_after_the_credential_and_before_the_scope() {
             (Method::POST, "/v1/teams", Some(&large), 413),
         ] {
             assert_eq!(
-                client.ask(&method, path, body).await.status,
+                client.call(&method, path, body).await.status,
                 status,
                 "{method} {path}"
             );
@@ -308,8 +308,8 @@ async fn the_address_comes_after_the_credential_and_before_the_scope() {
             (Method::POST, "/v1/teams", Some(&json!({ "name": 7 }))),
             (Method::DELETE, "/v1/teams/nonsense", None),
         ] {
-            let answer = client.ask(&method, path, body).await;
-            assert_not_allowed(&answer, speaks, &format!("{method} {path}"));
+            let response = client.call(&method, path, body).await;
+            assert_not_allowed(&response, speaks, &format!("{method} {path}"));
         }
         for spoil in [
             |key: &mut ApiKey| key.revoked_at = Some(Timestamp::from_secs(1)),
@@ -350,10 +350,10 @@ async fn a_network_that_nobody_can_read_opens_a_key_to_nobody() {
         .send()
         .await
         .expect("the key is there");
-    let answer = client.get("/v1/teams").await;
+    let response = client.get("/v1/teams").await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.json["error"]["code"]),
+        (response.status.as_u16(), &response.json["error"]["code"]),
         (500, &json!("INTERNAL_ERROR")),
-        "{answer}"
+        "{response}"
     );
 }

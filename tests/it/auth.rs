@@ -9,8 +9,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    shapes::{Speaks, assert_answer},
-    support::{Answer, Client, Organization, Stack, stray_key, ticket_items::assigned},
+    shapes::{Speaks, assert_response},
+    support::{Client, Organization, Response, Stack, ticket_items::assigned, unknown_key},
 };
 
 /// Each kind of key by what it begins with, what it speaks, and whether it can do no more than
@@ -116,19 +116,19 @@ async fn a_key_may_do_what_its_kind_and_its_scopes_both_allow() {
             }
             for (method, path, body, needed) in endpoints(&team, &user, &format!("{what} too")) {
                 let what = format!("{what}: {method} {path}");
-                let answer = client.ask(&method, &path, body.as_ref()).await;
-                assert_answer(&answer, speaks, &what);
+                let response = client.call(&method, &path, body.as_ref()).await;
+                assert_response(&response, speaks, &what);
                 let carried = scopes.iter().any(|scope| scope.as_str() == needed);
                 if !is_in(&path, speaks) {
                     assert_eq!(
-                        (answer.status.as_u16(), &answer.json["detail"]),
+                        (response.status.as_u16(), &response.json["detail"]),
                         (404, &json!("Not Found")),
                         "{what}"
                     );
                 } else if carried && (!reads_only || needed == "teams:read") {
-                    assert!(answer.status.is_success(), "{what}: {answer}");
+                    assert!(response.status.is_success(), "{what}: {response}");
                 } else {
-                    assert_forbidden(&answer, speaks, needed, &what);
+                    assert_forbidden(&response, speaks, needed, &what);
                 }
             }
         }
@@ -136,14 +136,14 @@ async fn a_key_may_do_what_its_kind_and_its_scopes_both_allow() {
 }
 
 #[track_caller]
-pub fn assert_forbidden(answer: &Answer, speaks: Speaks, scope: &str, what: &str) {
-    assert_eq!(answer.status, 403, "{what}: {answer}");
+pub fn assert_forbidden(response: &Response, speaks: Speaks, scope: &str, what: &str) {
+    assert_eq!(response.status, 403, "{what}: {response}");
     if speaks == Speaks::Toptickets {
         let expected =
             json!({ "detail": format!("Insufficient permissions. Required scope: {scope}") });
-        assert_eq!(answer.json, expected, "{what}");
+        assert_eq!(response.json, expected, "{what}");
     } else {
-        let error = &answer.json["error"];
+        let error = &response.json["error"];
         assert_eq!(error["code"], "FORBIDDEN", "{what}");
         assert_eq!(
             error["details"],
@@ -152,7 +152,7 @@ pub fn assert_forbidden(answer: &Answer, speaks: Speaks, scope: &str, what: &str
         );
     }
     assert_eq!(
-        answer.header("www-authenticate"),
+        response.header("www-authenticate"),
         "",
         "{what}: the credential is good"
     );
@@ -176,10 +176,10 @@ async fn what_is_refused_for_its_scope_changes_nothing_and_tells_nothing() {
                 .filter(|e| is_in(&e.1, speaks))
             {
                 let body = json!({ "name": 7, "user_id": 7, "skills": 7 });
-                let answer = client
-                    .ask(&method, &format!("{path}?limit=x"), Some(&body))
+                let response = client
+                    .call(&method, &format!("{path}?limit=x"), Some(&body))
                     .await;
-                assert_forbidden(&answer, speaks, needed, &format!("{method} {path}"));
+                assert_forbidden(&response, speaks, needed, &format!("{method} {path}"));
             }
         }
     }
@@ -195,15 +195,15 @@ async fn what_is_refused_for_its_scope_changes_nothing_and_tells_nothing() {
 
 /// A 401 by the words of both documents.
 #[track_caller]
-pub fn assert_unauthorized(answer: &Answer, speaks: Speaks, what: &str) {
-    assert_answer(answer, speaks, what);
-    assert_eq!(answer.status, 401, "{what}: {answer}");
-    assert_eq!(answer.header("www-authenticate"), "Bearer", "{what}");
+pub fn assert_unauthorized(response: &Response, speaks: Speaks, what: &str) {
+    assert_response(response, speaks, what);
+    assert_eq!(response.status, 401, "{what}: {response}");
+    assert_eq!(response.header("www-authenticate"), "Bearer", "{what}");
     if speaks != Speaks::Itsm {
-        assert_eq!(answer.json["detail"], "Invalid API key", "{what}");
+        assert_eq!(response.json["detail"], "Invalid API key", "{what}");
     }
     if speaks != Speaks::Toptickets {
-        let error = &answer.json["error"];
+        let error = &response.json["error"];
         assert_eq!(
             (&error["code"], &error["details"]),
             (&json!("UNAUTHORIZED"), &Value::Null),
@@ -222,7 +222,7 @@ async fn a_bad_credential_is_refused_in_the_shape_of_its_form() {
         let random = &good[prefix.len()..];
         tokens.extend(
             [
-                stray_key(kind),
+                unknown_key(kind),
                 prefix.to_owned(),
                 format!("{prefix}short"),
                 format!("{prefix}{}", "x".repeat(500)),
@@ -255,8 +255,8 @@ async fn a_bad_credential_is_refused_in_the_shape_of_its_form() {
         .map(|(token, speaks)| (token.to_owned(), speaks)),
     );
     for (token, speaks) in tokens {
-        let answer = stack.client(&token).get("/v1/teams").await;
-        assert_unauthorized(&answer, speaks, &token);
+        let response = stack.client(&token).get("/v1/teams").await;
+        assert_unauthorized(&response, speaks, &token);
     }
 }
 
@@ -266,12 +266,12 @@ async fn only_a_bearer_token_is_a_credential() {
     let org = stack.organization().await;
     let send = async |header: &str| {
         let request = stack
-            .stranger()
+            .anonymous()
             .request(Method::GET, "/v1/teams")
             .header("authorization", header);
         Client::send(request).await
     };
-    for client in org.both() {
+    for client in org.clients() {
         let token = client.token();
         for good in [
             format!("bearer {token}"),
@@ -289,12 +289,12 @@ async fn only_a_bearer_token_is_a_credential() {
             format!("Bearer, Bearer {token}"),
             format!("\"Bearer {token}\""),
         ] {
-            let answer = send(&bad).await;
-            assert_eq!(answer.status, 401, "{bad}: {answer}");
-            assert_eq!(answer.header("www-authenticate"), "Bearer", "{bad}");
+            let response = send(&bad).await;
+            assert_eq!(response.status, 401, "{bad}: {response}");
+            assert_eq!(response.header("www-authenticate"), "Bearer", "{bad}");
         }
         let elsewhere = stack
-            .stranger()
+            .anonymous()
             .request(Method::GET, &format!("/v1/teams?access_token={token}"));
         assert_unauthorized(
             &Client::send(elsewhere.header("x-api-key", token)).await,
@@ -322,12 +322,12 @@ async fn every_endpoint_wants_a_credential() {
     let user = org.users[0].id.uuid().to_string();
     let before = org.itsm.get(&format!("/v1/teams/{team}")).await.text;
     let clients = [
-        (stack.stranger(), Speaks::Either),
+        (stack.anonymous(), Speaks::Either),
         (
-            stack.client(&stray_key(KeyKind::TtAdmin)),
+            stack.client(&unknown_key(KeyKind::TtAdmin)),
             Speaks::Toptickets,
         ),
-        (stack.client(&stray_key(KeyKind::Itsm)), Speaks::Itsm),
+        (stack.client(&unknown_key(KeyKind::Itsm)), Speaks::Itsm),
     ];
     for (client, speaks) in &clients {
         for id in [&team, "nonsense"] {
@@ -335,15 +335,15 @@ async fn every_endpoint_wants_a_credential() {
                 .into_iter()
                 .filter(|e| is_in(&e.1, *speaks))
             {
-                let answer = client.ask(&method, &path, body.as_ref()).await;
-                assert_unauthorized(&answer, *speaks, &format!("{method} {path}"));
+                let response = client.call(&method, &path, body.as_ref()).await;
+                assert_unauthorized(&response, *speaks, &format!("{method} {path}"));
             }
         }
         // The route is found first.
         assert_eq!(client.get("/v1/nothing").await.status, 404);
-        let answer = client.ask(&Method::PUT, "/v1/teams", None).await;
-        assert_answer(&answer, *speaks, "PUT");
-        assert_eq!(answer.status, 405);
+        let response = client.call(&Method::PUT, "/v1/teams", None).await;
+        assert_response(&response, *speaks, "PUT");
+        assert_eq!(response.status, 405);
     }
     assert_eq!(
         org.itsm.get(&format!("/v1/teams/{team}")).await.text,
@@ -365,7 +365,7 @@ async fn new_key_works_at_once() {
 
 #[tokio::test]
 async fn unknown_key_is_remembered_for_five_seconds() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let start = clock.load(Ordering::SeqCst);
     let (secret, issued) = issue(
@@ -402,7 +402,7 @@ const HOUR: i64 = 3600 * SECOND;
 
 #[tokio::test]
 async fn a_key_ends_when_it_says_even_while_it_is_remembered() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let start = clock.load(Ordering::SeqCst);
     let end = Timestamp::from_millis(start + 30 * SECOND);
@@ -421,7 +421,7 @@ async fn a_key_ends_when_it_says_even_while_it_is_remembered() {
 
 #[tokio::test]
 async fn a_read_only_key_ends_after_72_hours_whatever_is_stored() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let start = clock.load(Ordering::SeqCst);
     let in_a_year = Some(Timestamp::from_millis(start + 365 * 24 * HOUR));
@@ -465,7 +465,7 @@ async fn a_read_only_key_ends_after_72_hours_whatever_is_stored() {
 
 #[tokio::test]
 async fn a_revocation_bites_within_60_seconds() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let team = org.team("Support").await;
     for (kind, _, speaks, _) in KINDS {
@@ -480,10 +480,10 @@ async fn a_revocation_bites_within_60_seconds() {
                 .unwrap()
         );
         if speaks == Speaks::Itsm {
-            let answer = client.get(&format!("/v1/teams/{team}/workload")).await;
+            let response = client.get(&format!("/v1/teams/{team}/workload")).await;
             assert_eq!(
-                answer.status, 401,
-                "a function that never saw the key does not take it: {answer}"
+                response.status, 401,
+                "a function that never saw the key does not take it: {response}"
             );
         }
         clock.store(start + 60 * SECOND, Ordering::SeqCst);
@@ -498,7 +498,7 @@ async fn a_revocation_bites_within_60_seconds() {
 
 #[tokio::test]
 async fn use_does_not_keep_a_revoked_key_alive() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let (client, key) = org.key_with(KeyKind::Itsm, &Scope::ALL, |_| {}).await;
     let start = clock.load(Ordering::SeqCst);
@@ -518,7 +518,7 @@ async fn use_does_not_keep_a_revoked_key_alive() {
 
 #[tokio::test]
 async fn a_key_that_was_looked_up_is_remembered_for_a_minute() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let (client, key) = org.key_with(KeyKind::TtLive, &Scope::ALL, |_| {}).await;
     let start = clock.load(Ordering::SeqCst);
@@ -546,16 +546,17 @@ pub async fn everything_said(client: &Client, team: &str, user: &str) -> String 
     for id in [&nobody, "nonsense", team] {
         for (method, path, body, _) in endpoints(id, user, "Said") {
             for query in ["", "?limit=x&page=x&skip=x"] {
-                let answer = client
-                    .ask(&method, &format!("{path}{query}"), body.as_ref())
+                let response = client
+                    .call(&method, &format!("{path}{query}"), body.as_ref())
                     .await;
-                writeln!(said, "{:?} {}", answer.headers, answer.text).expect("a text takes all");
+                writeln!(said, "{:?} {}", response.headers, response.text)
+                    .expect("a text takes all");
             }
         }
-        let answer = client
-            .ask(&Method::PUT, &format!("/v1/teams/{id}"), None)
+        let response = client
+            .call(&Method::PUT, &format!("/v1/teams/{id}"), None)
             .await;
-        writeln!(said, "{:?} {}", answer.headers, answer.text).expect("a text takes all");
+        writeln!(said, "{:?} {}", response.headers, response.text).expect("a text takes all");
     }
     said
 }
@@ -571,7 +572,7 @@ async fn no_answer_ever_holds_a_key() {
             org.key(kind, &Scope::ALL).await,
             org.key(kind, &[]).await,
             org.key_with(kind, &Scope::ALL, revoked).await.0,
-            stack.client(&stray_key(kind)),
+            stack.client(&unknown_key(kind)),
             stack.client(&format!("{prefix}not-a-key-at-all-but-somebodys-secret")),
         ] {
             let team = org.team(client.token()[..20].trim()).await;
@@ -601,7 +602,7 @@ async fn of_a_key_only_its_hash_is_stored() {
             client.token().to_owned(),
             key.hash.to_string(),
         ));
-        let unknown = stack.client(&stray_key(kind));
+        let unknown = stack.client(&unknown_key(kind));
         everything_said(&unknown, &team, &user).await;
         keys.push((
             unknown.token()[prefix.len()..].to_owned(),
@@ -648,32 +649,32 @@ async fn a_key_speaks_one_contract_and_for_one_organization() {
     let (org, other) = (stack.organization().await, stack.organization().await);
     org.team("Ours").await;
     for (kind, _, speaks, _) in KINDS {
-        let answer = org
+        let response = org
             .key(kind, &[Scope::TeamsRead])
             .await
             .get("/v1/teams")
             .await;
         let teams = if speaks == Speaks::Itsm {
-            &answer.json["data"]
+            &response.json["data"]
         } else {
-            &answer.json
+            &response.json
         };
         assert_eq!(
             teams.as_array().map(Vec::len),
             Some(1),
-            "{kind:?}: {answer}"
+            "{kind:?}: {response}"
         );
-        let answer = other
+        let response = other
             .key(kind, &[Scope::TeamsRead])
             .await
             .get("/v1/teams")
             .await;
         let teams = if speaks == Speaks::Itsm {
-            &answer.json["data"]
+            &response.json["data"]
         } else {
-            &answer.json
+            &response.json
         };
-        assert_eq!(teams, &json!([]), "{kind:?}: {answer}");
+        assert_eq!(teams, &json!([]), "{kind:?}: {response}");
     }
     assert_same_contract(&org).await;
 }
@@ -688,13 +689,13 @@ async fn assert_same_contract(org: &Organization) {
         ] {
             let request =
                 client.request(Method::GET, "/v1/teams?contract=itsm&contract=toptickets");
-            let answer = Client::send(
+            let response = Client::send(
                 request
                     .header("accept", accept)
                     .header("x-contract", accept),
             )
             .await;
-            assert_eq!(answer.json.is_array(), is_array, "{accept}: {answer}");
+            assert_eq!(response.json.is_array(), is_array, "{accept}: {response}");
         }
     }
 }

@@ -9,8 +9,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Client, Organization, Stack,
-    table::{Table, assert_sound, number, text},
+    Client, Organization, Response, Stack,
+    table::{OrgTable, assert_sound, number, text},
 };
 
 async fn organization() -> Organization {
@@ -34,45 +34,45 @@ fn adding(user: &User) -> Value {
 }
 
 /// Makes the same kind of request many times at once, half of them under each contract.
-async fn at_once<F: Future<Output = Answer>>(
+async fn at_once<F: Future<Output = Response>>(
     org: &Organization,
     times: usize,
     request: impl Fn(usize, Client) -> F,
-) -> Vec<Answer> {
-    join_all((0..times).map(|n| request(n, org.both()[n % 2].clone()))).await
+) -> Vec<Response> {
+    join_all((0..times).map(|n| request(n, org.clients()[n % 2].clone()))).await
 }
 
 /// Whether a rule refused it, in the caller's contract: in this sentence under TopTickets.
-fn is_conflict(answer: &Answer, sentence: &str) -> bool {
-    match answer.status.as_u16() {
-        409 => answer.json["error"]["code"] == "CONFLICT",
-        422 => answer.json == json!({ "detail": sentence }),
+fn is_conflict(response: &Response, sentence: &str) -> bool {
+    match response.status.as_u16() {
+        409 => response.json["error"]["code"] == "CONFLICT",
+        422 => response.json == json!({ "detail": sentence }),
         _ => false,
     }
 }
 
 /// Asserts that all but this many were refused by the rule, and gives those that were not.
-fn winners<'a>(answers: &'a [Answer], count: usize, sentence: &str) -> Vec<&'a Answer> {
-    let won: Vec<_> = answers
+fn winners<'a>(responses: &'a [Response], count: usize, sentence: &str) -> Vec<&'a Response> {
+    let won: Vec<_> = responses
         .iter()
-        .filter(|answer| answer.status.is_success())
+        .filter(|response| response.status.is_success())
         .collect();
     assert_eq!(won.len(), count, "{won:?}");
-    for answer in answers {
+    for response in responses {
         assert!(
-            answer.status.is_success() || is_conflict(answer, sentence),
-            "{answer}"
+            response.status.is_success() || is_conflict(response, sentence),
+            "{response}"
         );
     }
     won
 }
 
-/// The id in an answer that is a team, bare.
-fn created(answer: &Answer) -> String {
-    let id = answer.json["id"]
+/// The id in a response that is a team, bare.
+fn created(response: &Response) -> String {
+    let id = response.json["id"]
         .as_str()
-        .or_else(|| answer.json["data"]["id"].as_str());
-    id.unwrap_or_else(|| panic!("no team: {answer}"))
+        .or_else(|| response.json["data"]["id"].as_str());
+    id.unwrap_or_else(|| panic!("no team: {response}"))
         .trim_start_matches("team_")
         .to_owned()
 }
@@ -91,7 +91,7 @@ async fn of_64_creates_of_one_name_one_wins() {
         "  café Support ",
         "CAFE\u{301} SUPPORT\t",
     ];
-    let answers = at_once(&org, 64, |n, client| async move {
+    let responses = at_once(&org, 64, |n, client| async move {
         client
             .post(
                 "/v1/teams",
@@ -100,7 +100,7 @@ async fn of_64_creates_of_one_name_one_wins() {
             .await
     })
     .await;
-    let winner = created(winners(&answers, 1, TAKEN)[0]);
+    let winner = created(winners(&responses, 1, TAKEN)[0]);
     let contents = assert_sound(&org).await;
     assert_eq!(contents.teams.keys().collect::<Vec<_>>(), [&winner]);
 }
@@ -109,12 +109,12 @@ async fn of_64_creates_of_one_name_one_wins() {
 async fn of_renames_to_one_name_one_wins_and_the_others_keep_theirs() {
     let org = organization().await;
     let teams = join_all((0..16).map(async |n| org.team(&format!("Team {n}")).await)).await;
-    let answers = at_once(&org, 16, |n, client| {
+    let responses = at_once(&org, 16, |n, client| {
         let path = team_path(&teams[n]);
         async move { client.patch(&path, json!({ "name": "The One" })).await }
     })
     .await;
-    let winner = created(winners(&answers, 1, TAKEN)[0]);
+    let winner = created(winners(&responses, 1, TAKEN)[0]);
     let contents = assert_sound(&org).await;
     for (n, team) in teams.iter().enumerate() {
         let (old, item) = (format!("Team {n}"), &contents.teams[team]);
@@ -122,17 +122,17 @@ async fn of_renames_to_one_name_one_wins_and_the_others_keep_theirs() {
         assert_eq!(text(item, "name"), if won { "The One" } else { &old });
         assert_eq!(number(item, "version"), if won { 2 } else { 1 });
         // The winner's old name is free; a loser's is still its own.
-        let answer = org
+        let response = org
             .itsm
             .post("/v1/teams", json!({ "name": old.to_uppercase() }))
             .await;
         assert!(
             if won {
-                answer.status == 201
+                response.status == 201
             } else {
-                is_conflict(&answer, TAKEN)
+                is_conflict(&response, TAKEN)
             },
-            "{answer}"
+            "{response}"
         );
     }
 }
@@ -146,7 +146,7 @@ async fn a_name_that_is_created_renamed_and_deleted_at_once_has_one_owner() {
             org.team(&format!("Other {round}")).await,
         ];
         let name = json!({ "name": format!("hELD {round}") });
-        let answers = at_once(&org, 12, |n, client| {
+        let responses = at_once(&org, 12, |n, client| {
             let (path, name) = (
                 team_path(if n % 6 < 4 { &held } else { &other }),
                 name.clone(),
@@ -165,10 +165,11 @@ async fn a_name_that_is_created_renamed_and_deleted_at_once_has_one_owner() {
             }
         })
         .await;
-        for answer in &answers {
-            let fine =
-                answer.status.is_success() || answer.status == 404 || is_conflict(answer, TAKEN);
-            assert!(fine, "{answer}");
+        for response in &responses {
+            let fine = response.status.is_success()
+                || response.status == 404
+                || is_conflict(response, TAKEN);
+            assert!(fine, "{response}");
         }
         assert_eq!(
             org.itsm.get(&team_path(&held)).await.status,
@@ -186,12 +187,12 @@ async fn of_many_adds_of_one_user_one_wins() {
     let user = &org.users[0];
     // The second time as somebody who was there before.
     for round in 1..=2 {
-        let answers = at_once(&org, 32, |_, client| {
+        let responses = at_once(&org, 32, |_, client| {
             let path = members_path(&team);
             async move { client.post(&path, adding(user)).await }
         })
         .await;
-        winners(&answers, 1, MEMBER_ALREADY);
+        winners(&responses, 1, MEMBER_ALREADY);
         let contents = assert_sound(&org).await;
         assert_eq!(number(&contents.teams[&team], "version"), 2 * round);
         let removals = at_once(&org, 16, |_, client| {
@@ -202,14 +203,14 @@ async fn of_many_adds_of_one_user_one_wins() {
         assert_eq!(
             removals
                 .iter()
-                .filter(|answer| answer.status == 204)
+                .filter(|response| response.status == 204)
                 .count(),
             1
         );
         assert!(
             removals
                 .iter()
-                .all(|answer| answer.status == 204 || answer.status == 404)
+                .all(|response| response.status == 204 || response.status == 404)
         );
     }
     assert!(assert_sound(&org).await.members(&team).is_empty());
@@ -219,14 +220,14 @@ async fn of_many_adds_of_one_user_one_wins() {
 async fn a_nearly_full_team_takes_as_many_as_fit() {
     let org = organization().await;
     let team = org.team("Team").await;
-    let table = Table::of(&org);
+    let table = OrgTable::of(&org);
     table.set_number(&team, "member_count", 498).await;
-    let answers = at_once(&org, 12, |n, client| {
+    let responses = at_once(&org, 12, |n, client| {
         let (path, body) = (members_path(&team), adding(&org.users[n]));
         async move { client.post(&path, body).await }
     })
     .await;
-    winners(&answers, 2, FULL);
+    winners(&responses, 2, FULL);
     let contents = table.contents().await;
     assert_eq!(number(&contents.teams[&team], "member_count"), 500);
     assert_eq!(contents.members(&team).len(), 2);
@@ -236,16 +237,16 @@ async fn a_nearly_full_team_takes_as_many_as_fit() {
 async fn of_many_new_leads_one_leads() {
     let org = organization().await;
     let team = org.team("Team").await;
-    let answers = join_all(org.users[..12].iter().map(async |user| {
+    let responses = join_all(org.users[..12].iter().map(async |user| {
         let body = json!({ "user_id": user.id.uuid().to_string(), "role": "lead" });
         org.itsm.post(&members_path(&team), body).await
     }))
     .await;
-    for answer in answers {
+    for response in responses {
         assert_eq!(
-            (answer.status.as_u16(), &answer.json["data"]["role"]),
+            (response.status.as_u16(), &response.json["data"]["role"]),
             (201, &json!("lead")),
-            "{answer}"
+            "{response}"
         );
     }
     let contents = assert_sound(&org).await;
@@ -267,23 +268,23 @@ async fn a_storm_of_adds_and_removals_alternates() {
         let (team, org, outcomes) = (&team, &org, &outcomes);
         async move {
             let user = &org.users[n % 4];
-            let answer = if n % 3 == 0 {
+            let response = if n % 3 == 0 {
                 client.delete(&member_path(team, user)).await
             } else {
                 client.post(&members_path(team), adding(user)).await
             };
-            let change = match answer.status.as_u16() {
+            let change = match response.status.as_u16() {
                 201 => 1,
                 204 => -1,
                 404 => 0,
-                _ if is_conflict(&answer, MEMBER_ALREADY) => 0,
-                _ => panic!("{answer}"),
+                _ if is_conflict(&response, MEMBER_ALREADY) => 0,
+                _ => panic!("{response}"),
             };
             let mut outcomes = outcomes.lock().expect("nobody panicked");
             let (present, changes) = outcomes.entry(user.id.uuid().to_string()).or_insert((0, 0));
             *present += change;
             *changes += i64::abs(change);
-            answer
+            response
         }
     })
     .await;
@@ -307,7 +308,7 @@ async fn a_team_that_is_deleted_while_it_changes_is_gone_with_all_it_had() {
     for round in 0..6 {
         let team = org.team(&format!("Doomed {round}")).await;
         org.member(&team, &org.users[0]).await;
-        let answers = at_once(&org, 17, |n, client| {
+        let responses = at_once(&org, 17, |n, client| {
             let (team, org) = (&team, &org);
             async move {
                 match n {
@@ -330,9 +331,9 @@ async fn a_team_that_is_deleted_while_it_changes_is_gone_with_all_it_had() {
             }
         })
         .await;
-        assert_eq!(answers[8].status, 204, "{}", answers[8]);
-        for answer in &answers {
-            assert!(!answer.status.is_server_error(), "{answer}");
+        assert_eq!(responses[8].status, 204, "{}", responses[8]);
+        for response in &responses {
+            assert!(!response.status.is_server_error(), "{response}");
         }
         let contents = assert_sound(&org).await;
         assert_eq!(contents.teams.keys().collect::<Vec<_>>(), [&kept]);
@@ -393,7 +394,7 @@ impl Wanted {
 
     /// Every success changes something, so that versions can be counted: descriptions never come
     /// twice.
-    async fn send(self, n: usize, org: &Organization, team: &str) -> Answer {
+    async fn send(self, n: usize, org: &Organization, team: &str) -> Response {
         let Self {
             write,
             place: _,
@@ -401,7 +402,7 @@ impl Wanted {
             name,
             contract,
         } = self;
-        let client = org.both()[contract];
+        let client = org.clients()[contract];
         let user = &org.users[user];
         let name = if n.is_multiple_of(2) {
             format!("Équipe {name}")
@@ -459,11 +460,11 @@ async fn after_a_thousand_mixed_writes_everything_adds_up() {
             let (org, place) = (&org, &places[wanted.place]);
             async move {
                 let team = place.lock().expect("nobody panicked").clone();
-                let answer = wanted.send(n, org, &team).await;
-                if wanted.write == Write::Create && answer.status == 201 {
-                    *place.lock().expect("nobody panicked") = created(&answer);
+                let response = wanted.send(n, org, &team).await;
+                if wanted.write == Write::Create && response.status == 201 {
+                    *place.lock().expect("nobody panicked") = created(&response);
                 }
-                (wanted, team, answer)
+                (wanted, team, response)
             }
         })
         .buffer_unordered(32)
@@ -475,12 +476,12 @@ async fn after_a_thousand_mixed_writes_everything_adds_up() {
     let mut refused: BTreeMap<Write, usize> = BTreeMap::new();
     let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
     let mut present: BTreeMap<(&str, String), i64> = BTreeMap::new();
-    for (Wanted { write, user, .. }, team, answer) in &done {
+    for (Wanted { write, user, .. }, team, response) in &done {
         assert!(
-            answer.status.is_success() || answer.status.is_client_error(),
-            "{write:?}: {answer}"
+            response.status.is_success() || response.status.is_client_error(),
+            "{write:?}: {response}"
         );
-        if !answer.status.is_success() {
+        if !response.status.is_success() {
             *refused.entry(*write).or_default() += 1;
             continue;
         }

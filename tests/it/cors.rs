@@ -4,7 +4,7 @@ use muster_cli::{args::CorsOrigin, dev::Settings};
 use reqwest::{Method, header::HeaderName};
 use serde_json::json;
 
-use crate::support::{Answer, Client, Stack};
+use crate::support::{Client, Response, Stack};
 
 const OURS: &str = "https://desk.example.com";
 const LOCAL: &str = "http://localhost:5173";
@@ -22,7 +22,7 @@ async fn stack(origins: &[&str]) -> Stack {
     .await
 }
 
-async fn ask(client: &Client, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+async fn ask(client: &Client, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
     let request = client.request(method, path);
     Client::send(headers.iter().fold(request, |request, (name, value)| {
         request.header(*name, *value)
@@ -30,7 +30,7 @@ async fn ask(client: &Client, method: Method, path: &str, headers: &[(&str, &str
     .await
 }
 
-async fn preflight(client: &Client, path: &str, origin: &str) -> Answer {
+async fn preflight(client: &Client, path: &str, origin: &str) -> Response {
     let headers = [
         ("origin", origin),
         ("access-control-request-method", "PATCH"),
@@ -38,9 +38,9 @@ async fn preflight(client: &Client, path: &str, origin: &str) -> Answer {
     ask(client, Method::OPTIONS, path, &headers).await
 }
 
-/// The names of an answer's CORS headers, sorted.
-fn cors_headers(answer: &Answer) -> Vec<&str> {
-    let mut names: Vec<_> = answer.headers.keys().map(HeaderName::as_str).collect();
+/// The names of a response's CORS headers, sorted.
+fn cors_headers(response: &Response) -> Vec<&str> {
+    let mut names: Vec<_> = response.headers.keys().map(HeaderName::as_str).collect();
     names.retain(|name| name.starts_with("access-control-"));
     names.sort_unstable();
     names
@@ -48,27 +48,27 @@ fn cors_headers(answer: &Answer) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_preflight_of_a_configured_origin_is_answered_by_the_gateway() {
-    let stranger = stack(&[OURS, LOCAL]).await.stranger();
+    let stranger = stack(&[OURS, LOCAL]).await.anonymous();
     for origin in [OURS, LOCAL] {
         for path in ["/v1/teams", "/v1/teams/x/members/y", "/nothing/here"] {
-            let answer = preflight(&stranger, path, origin).await;
+            let response = preflight(&stranger, path, origin).await;
             assert_eq!(
-                (answer.status.as_u16(), answer.text.as_str()),
+                (response.status.as_u16(), response.text.as_str()),
                 (204, ""),
                 "{path}"
             );
-            assert_eq!(answer.header("access-control-allow-origin"), origin);
+            assert_eq!(response.header("access-control-allow-origin"), origin);
             assert_eq!(
-                answer.header("access-control-allow-methods"),
+                response.header("access-control-allow-methods"),
                 "GET,POST,PATCH,DELETE"
             );
             assert_eq!(
-                answer.header("access-control-allow-headers"),
+                response.header("access-control-allow-headers"),
                 "authorization,content-type,idempotency-key,if-match,if-none-match"
             );
-            assert_eq!(answer.header("access-control-max-age"), "3600");
-            assert_eq!(answer.header("vary"), "origin");
-            assert_eq!(answer.header("x-request-id"), "", "no function was asked");
+            assert_eq!(response.header("access-control-max-age"), "3600");
+            assert_eq!(response.header("vary"), "origin");
+            assert_eq!(response.header("x-request-id"), "", "no function was asked");
         }
     }
 }
@@ -77,44 +77,44 @@ async fn a_preflight_of_a_configured_origin_is_answered_by_the_gateway() {
 async fn answers_to_a_configured_origin_can_be_read_failures_too() {
     let organization = stack(&[OURS]).await.organization().await;
     let from = [("origin", OURS)];
-    for client in organization.both() {
+    for client in organization.clients() {
         for (method, path, status) in [
             (Method::GET, "/v1/teams", 200),
             (Method::GET, "/v1/teams/x", 404),
             (Method::PUT, "/v1/teams", 405),
         ] {
-            let answer = ask(client, method, path, &from).await;
-            assert_eq!(answer.status, status, "{answer}");
-            assert_eq!(answer.header("access-control-allow-origin"), OURS);
+            let response = ask(client, method, path, &from).await;
+            assert_eq!(response.status, status, "{response}");
+            assert_eq!(response.header("access-control-allow-origin"), OURS);
             assert_eq!(
-                answer.header("access-control-expose-headers"),
+                response.header("access-control-expose-headers"),
                 "allow,etag,retry-after,www-authenticate,x-amzn-remapped-www-authenticate,x-request-id"
             );
-            assert_eq!(cors_headers(&answer).len(), 2, "{:?}", answer.headers);
+            assert_eq!(cors_headers(&response).len(), 2, "{:?}", response.headers);
         }
         let made = client
             .request(Method::POST, "/v1/teams")
             .header("origin", OURS);
-        let answer = Client::send(
+        let response = Client::send(
             made.json(&json!({ "name": format!("Team of {}", client.token().len()) })),
         )
         .await;
         assert_eq!(
             (
-                answer.status.as_u16(),
-                answer.header("access-control-allow-origin")
+                response.status.as_u16(),
+                response.header("access-control-allow-origin")
             ),
             (201, OURS),
-            "{answer}"
+            "{response}"
         );
     }
 }
 
 #[tokio::test]
 async fn open_file_varies_by_origin_and_exposes_its_etag() {
-    let stranger = stack(&[OURS]).await.stranger();
+    let stranger = stack(&[OURS]).await.anonymous();
     for path in ["/docs", "/openapi.json"] {
-        let answer = ask(
+        let response = ask(
             &stranger,
             Method::GET,
             path,
@@ -122,12 +122,16 @@ async fn open_file_varies_by_origin_and_exposes_its_etag() {
         )
         .await;
         assert_eq!(
-            (answer.status.as_u16(), answer.header("vary")),
+            (response.status.as_u16(), response.header("vary")),
             (304, "Accept-Encoding, Origin"),
             "{path}"
         );
-        assert_eq!(answer.header("access-control-allow-origin"), OURS, "{path}");
-        let exposed = answer.header("access-control-expose-headers");
+        assert_eq!(
+            response.header("access-control-allow-origin"),
+            OURS,
+            "{path}"
+        );
+        let exposed = response.header("access-control-expose-headers");
         assert!(
             exposed.split(',').any(|name| name == "etag"),
             "{path}: {exposed}"
@@ -146,22 +150,22 @@ async fn another_origin_is_refused_without_headers() {
         "https://desk.example.com.evil.example",
         "http://desk.example.com",
     ] {
-        let answer = preflight(client, "/v1/teams", origin).await;
+        let response = preflight(client, "/v1/teams", origin).await;
         assert_eq!(
-            (answer.status.as_u16(), cors_headers(&answer)),
+            (response.status.as_u16(), cors_headers(&response)),
             (403, vec![]),
             "{origin}"
         );
-        let answer = ask(client, Method::GET, "/v1/teams", &[("origin", origin)]).await;
+        let response = ask(client, Method::GET, "/v1/teams", &[("origin", origin)]).await;
         assert_eq!(
-            (answer.status.as_u16(), cors_headers(&answer)),
+            (response.status.as_u16(), cors_headers(&response)),
             (403, vec![]),
             "{origin}"
         );
     }
-    let answer = client.get("/v1/teams").await;
+    let response = client.get("/v1/teams").await;
     assert_eq!(
-        (answer.status.as_u16(), cors_headers(&answer)),
+        (response.status.as_u16(), cors_headers(&response)),
         (200, vec![]),
         "no page's request"
     );
@@ -169,15 +173,15 @@ async fn another_origin_is_refused_without_headers() {
 
 #[tokio::test]
 async fn options_that_is_no_preflight_is_a_method_like_any_other() {
-    let with = stack(&[OURS]).await.stranger();
+    let with = stack(&[OURS]).await.anonymous();
     for headers in [
         [("origin", OURS)],
         [("access-control-request-method", "GET")],
     ] {
-        let answer = ask(&with, Method::OPTIONS, "/v1/teams", &headers).await;
-        assert_eq!(answer.status, 405, "{answer}");
-        assert_eq!(answer.header("allow"), "GET, POST");
-        assert_eq!(answer.header("access-control-allow-methods"), "");
+        let response = ask(&with, Method::OPTIONS, "/v1/teams", &headers).await;
+        assert_eq!(response.status, 405, "{response}");
+        assert_eq!(response.header("allow"), "GET, POST");
+        assert_eq!(response.header("access-control-allow-methods"), "");
     }
 }
 
@@ -188,12 +192,12 @@ async fn a_wildcard_admits_all_of_a_scheme_or_all() {
         ("http://*", &[LOCAL], &[OURS]),
         ("*", &[OURS, LOCAL, FOREIGN], &[]),
     ] {
-        let stranger = stack(&[configured]).await.stranger();
+        let stranger = stack(&[configured]).await.anonymous();
         for origin in admitted {
-            let answer = preflight(&stranger, "/v1/teams", origin).await;
+            let response = preflight(&stranger, "/v1/teams", origin).await;
             let named = if configured == "*" { "*" } else { origin };
             assert_eq!(
-                answer.header("access-control-allow-origin"),
+                response.header("access-control-allow-origin"),
                 named,
                 "{configured}"
             );

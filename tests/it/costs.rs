@@ -29,16 +29,15 @@ use uuid::Uuid;
 use crate::support::{
     Organization, Stack,
     cost_meter::{CostMeter, ObservedCost},
-    direct::{self, Invocation},
+    invoke::{self, Invocation},
     jwt::{SIGNERS, claims, with},
     n,
     org::{NOW, OrgFixture, TeamFixture, team, team_id, ticket_message, user},
     sqs::invoke_assignment,
-    stray_key,
-    table::Table as RawTable,
+    table::OrgTable,
     table_audit::size,
     ticket_items::{assigned, waiting},
-    until,
+    unknown_key, wait_until,
 };
 
 /// An organization whose functions are metered, and a line for each case.
@@ -60,10 +59,10 @@ impl Metered {
     pub(crate) async fn on(stack: Stack) -> Self {
         let org = stack.organization().await;
         let meter = CostMeter::default();
-        let config = direct::client_config(&stack)
+        let config = invoke::client_config(&stack)
             .interceptor(meter.clone())
             .build();
-        let mut deps = direct::deps(&stack, Client::from_conf(config));
+        let mut deps = invoke::deps(&stack, Client::from_conf(config));
         // The bytes of a number depend on its digits.
         deps.clock = Arc::new(|| Timestamp::from_millis(1_736_064_000_123));
         let mut metered = Self {
@@ -104,8 +103,8 @@ impl Metered {
             headers,
             ..Invocation::new(client.token(), method, target, body)
         };
-        let answer = invocation.call(&self.deps).await;
-        assert!(answer.status.is_success(), "{target}: {answer}");
+        let response = invocation.call(&self.deps).await;
+        assert!(response.status.is_success(), "{target}: {response}");
         self.meter.take()
     }
 
@@ -165,8 +164,8 @@ impl Metered {
 
     /// Waits until a team has no mark: removing the mark with the team costs a unit more.
     async fn until_indexed(&self, team: &str) {
-        until("the team is indexed", async || {
-            !RawTable::of(&self.org).contents().await.teams[team].contains_key("gsi1pk")
+        wait_until("the team is indexed", async || {
+            !OrgTable::of(&self.org).contents().await.teams[team].contains_key("gsi1pk")
         })
         .await;
     }
@@ -198,9 +197,9 @@ async fn a_cold_key_costs_one_read() {
     let mut metered = Metered::start().await;
     let team = format!("/v1/teams/{}", metered.org.team("Team").await);
     metered.case(1, "get a team, warm", Itsm, get(&team)).await;
-    metered.deps.keys = direct::deps(
+    metered.deps.keys = invoke::deps(
         &metered.org.stack,
-        Client::from_conf(direct::client_config(&metered.org.stack).build()),
+        Client::from_conf(invoke::client_config(&metered.org.stack).build()),
     )
     .keys;
     metered.case(2, "get a team, cold", Itsm, get(&team)).await;
@@ -217,16 +216,16 @@ async fn flood_of_one_bad_key_costs_one_read() {
     let metered = Metered::start().await;
     *metered.meter.observed() = ObservedCost::default();
     let bad = [
-        stray_key(KeyKind::Itsm),
+        unknown_key(KeyKind::Itsm),
         SIGNERS[0].sign(&claims(&metered.org.id, (metered.deps.clock)())),
     ];
     for token in &bad {
         let invocation = Invocation::new(token, Method::GET, "/v1/teams", None);
         for _ in 0..3 {
-            let answers = join_all((0..20).map(|_| invocation.call(&metered.deps))).await;
+            let responses = join_all((0..20).map(|_| invocation.call(&metered.deps))).await;
             assert!(
-                answers.iter().all(|answer| answer.status == 401),
-                "{answers:?}"
+                responses.iter().all(|response| response.status == 401),
+                "{responses:?}"
             );
         }
     }
@@ -905,7 +904,7 @@ async fn routing_eighty_tickets_costs_what_the_design_says() {
     }
     let org = OrgFixture::open(&Stack::with(|_| {}).await, 8, &[team_fixture]).await;
     let meter = CostMeter::default();
-    let config = direct::client_config(&org.stack)
+    let config = invoke::client_config(&org.stack)
         .interceptor(meter.clone())
         .build();
     let mut deps = org.assignment_over(Table::new(
@@ -1070,7 +1069,7 @@ async fn a_day_costs_what_the_guide_to_scaling_says() {
             .collect();
         let org = OrgFixture::open(&stack, teams * 8, &team_fixtures).await;
         let meter = CostMeter::default();
-        let config = direct::client_config(&org.stack)
+        let config = invoke::client_config(&org.stack)
             .interceptor(meter.clone())
             .build();
         let mut deps = org.assignment_over(Table::new(

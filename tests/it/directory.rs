@@ -27,10 +27,10 @@ use uuid::Uuid;
 
 use crate::support::{
     Organization, Stack, bare,
-    direct::{self, client_config},
     fault_injection::{Fault, FaultScript},
-    table::{Item, Table as RawTable, number, text},
-    until,
+    invoke::{self, client_config},
+    table::{Item, OrgTable, number, text},
+    wait_until,
 };
 
 /// An SQS that keeps what it is sent, or refuses it.
@@ -52,9 +52,9 @@ impl DeadLetters {
                 let kept = kept.clone();
                 tokio::spawn(async move {
                     while let Some(request) = read(&mut connection).await {
-                        let answer = kept.answer(&request).to_string();
+                        let response = kept.response(&request).to_string();
                         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";
-                        let response = format!("{head} {}\r\n\r\n{answer}", answer.len());
+                        let response = format!("{head} {}\r\n\r\n{response}", response.len());
                         if connection.write_all(response.as_bytes()).await.is_err() {
                             return;
                         }
@@ -65,7 +65,7 @@ impl DeadLetters {
         queue_at(&url)
     }
 
-    fn answer(&self, request: &Value) -> Value {
+    fn response(&self, request: &Value) -> Value {
         let entries = request["Entries"].as_array().expect("a batch");
         let mut received = self.received.lock().expect("nobody panicked");
         received.extend(entries.iter().cloned());
@@ -125,7 +125,7 @@ fn queue_at(url: &str) -> Queue {
             "k", "s", None, None, "test",
         ))
         .retry_config(aws_sdk_sqs::config::retry::RetryConfig::disabled())
-        .http_client(direct::http())
+        .http_client(invoke::http())
         .endpoint_url(url)
         .build();
     Queue::new(
@@ -882,7 +882,7 @@ async fn former_member_has_no_profile_and_returns_with_the_latest() {
     fixture.org.member(&team, &user).await;
     let member = format!("/v1/teams/{team}/members/{}", bare(&user));
     assert_eq!(fixture.org.itsm.delete(&member).await.status, 204);
-    let contents = RawTable::of(&fixture.org).contents().await;
+    let contents = OrgTable::of(&fixture.org).contents().await;
     assert_eq!((contents.memberships.len(), contents.pasts.len()), (0, 1));
     let left = contents.pasts[0].item.clone();
     let mut attributes: Vec<_> = left.keys().map(String::as_str).collect();
@@ -904,11 +904,11 @@ async fn former_member_has_no_profile_and_returns_with_the_latest() {
         .await;
     fixture.copies(user.id).await;
     assert_eq!(
-        RawTable::of(&fixture.org).contents().await.pasts[0].item,
+        OrgTable::of(&fixture.org).contents().await.pasts[0].item,
         left
     );
     fixture.org.member(&team, &user).await;
-    let contents = RawTable::of(&fixture.org).contents().await;
+    let contents = OrgTable::of(&fixture.org).contents().await;
     assert_eq!((contents.memberships.len(), contents.pasts.len()), (1, 0));
     assert_eq!(
         text(&contents.memberships[0].item, "name"),
@@ -932,7 +932,7 @@ async fn copy_of_another_status_moves_eligible_of_each_team() {
         fixture.org.member(team, &fixture.org.users[1]).await;
     }
     let eligible = async || {
-        let contents = RawTable::of(&fixture.org).contents().await;
+        let contents = OrgTable::of(&fixture.org).contents().await;
         contents.assert_sound();
         [&one, &another].map(|team| number(&contents.loads[team], "eligible"))
     };
@@ -1000,7 +1000,7 @@ async fn sends(org: &Organization, kind: &str, at: i64, user: &Value) {
 /// The whole stack: queue, table, stream and jobs.
 #[tokio::test]
 async fn deleted_user_is_in_no_item_of_the_table() {
-    let org = Stack::impatient(Duration::from_millis(200))
+    let org = Stack::with_fast_delivery(Duration::from_millis(200))
         .await
         .organization()
         .await;
@@ -1052,11 +1052,11 @@ async fn deleted_user_is_in_no_item_of_the_table() {
         .erase_user(&org.id, by_command, Timestamp::now())
         .await
         .expect("the user is erased");
-    until("no item has personal data", async || {
+    wait_until("no item has personal data", async || {
         items_with(&org, &needles).await == 0
     })
     .await;
-    until("the lead is cleared", async || {
+    wait_until("the lead is cleared", async || {
         org.itsm.get(&format!("/v1/teams/{past}")).await.json["data"]["lead_id"].is_null()
     })
     .await;

@@ -13,8 +13,8 @@ use reqwest::{
 use serde_json::{Value, json};
 
 use crate::{
-    shapes::{Speaks, assert_answer},
-    support::{Client, Stack, stray_key},
+    shapes::{Speaks, assert_response},
+    support::{Client, Stack, unknown_key},
 };
 
 const TOPTICKETS: &str = include_str!("../../openapi/toptickets.json");
@@ -24,17 +24,17 @@ const ITSM: &str = include_str!("../../openapi/itsm.json");
 async fn anybody(stack: &Stack) -> Vec<(Client, Speaks)> {
     let org = stack.organization().await;
     let mut anybody = vec![
-        (stack.stranger(), Speaks::Either),
+        (stack.anonymous(), Speaks::Either),
         (stack.client("nonsense"), Speaks::Either),
         (
-            stack.client(&stray_key(KeyKind::TtLive)),
+            stack.client(&unknown_key(KeyKind::TtLive)),
             Speaks::Toptickets,
         ),
-        (stack.client(&stray_key(KeyKind::Itsm)), Speaks::Itsm),
+        (stack.client(&unknown_key(KeyKind::Itsm)), Speaks::Itsm),
         (stack.client("eyJh.eyJz.c2ln"), Speaks::Itsm),
         (org.key(KeyKind::Itsm, &[]).await, Speaks::Itsm),
     ];
-    anybody.extend(org.both().into_iter().cloned().zip(Speaks::BOTH));
+    anybody.extend(org.clients().into_iter().cloned().zip(Speaks::BOTH));
     anybody
 }
 
@@ -49,11 +49,11 @@ async fn anybody_can_read_the_documents() {
             ("?contract=top%74ickets&page=x", TOPTICKETS),
             ("?Contract=toptickets&&=", ITSM),
         ] {
-            let answer = client.get(&format!("/openapi.json{query}")).await;
-            assert_eq!(answer.status, 200, "{query}: {answer}");
-            assert_answer(&answer, Speaks::Either, query);
+            let response = client.get(&format!("/openapi.json{query}")).await;
+            assert_eq!(response.status, 200, "{query}: {response}");
+            assert_response(&response, Speaks::Either, query);
             assert!(
-                answer.text == document,
+                response.text == document,
                 "{query}: not the document that is checked in"
             );
         }
@@ -75,22 +75,22 @@ async fn another_contract_is_no_contract() {
             "itsm%20",
             "toptickets,itsm",
         ] {
-            let answer = client
+            let response = client
                 .get(&format!("/openapi.json?contract={contract}"))
                 .await;
-            assert_eq!(answer.status, 400, "{contract}: {answer}");
-            assert_answer(&answer, speaks, contract);
+            assert_eq!(response.status, 400, "{contract}: {response}");
+            assert_response(&response, speaks, contract);
             if speaks == Speaks::Toptickets {
-                let violation = &answer.json["detail"][0];
-                assert_eq!(violation["loc"], json!(["query", "contract"]), "{answer}");
-                assert_eq!(violation["type"], "type_error.enum", "{answer}");
+                let violation = &response.json["detail"][0];
+                assert_eq!(violation["loc"], json!(["query", "contract"]), "{response}");
+                assert_eq!(violation["type"], "type_error.enum", "{response}");
             } else {
-                let error = &answer.json["error"];
-                assert_eq!(error["code"], "VALIDATION_ERROR", "{answer}");
+                let error = &response.json["error"];
+                assert_eq!(error["code"], "VALIDATION_ERROR", "{response}");
                 assert_eq!(
                     error["details"],
                     json!({ "field": "contract", "constraint": "isEnum" }),
-                    "{answer}"
+                    "{response}"
                 );
             }
         }
@@ -102,19 +102,19 @@ async fn there_are_no_other_methods_and_no_other_paths() {
     for (client, speaks) in anybody(&Stack::shared()).await {
         for path in ["/docs", "/openapi.json"] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
-                let answer = client.ask(&method, path, None).await;
+                let response = client.call(&method, path, None).await;
                 assert_eq!(
-                    (answer.status.as_u16(), answer.header("allow")),
+                    (response.status.as_u16(), response.header("allow")),
                     (405, "GET"),
-                    "{method} {path}: {answer}"
+                    "{method} {path}: {response}"
                 );
-                assert_answer(&answer, speaks, format!("{method} {path}"));
+                assert_response(&response, speaks, format!("{method} {path}"));
             }
-            let answer = client.ask(&Method::HEAD, path, None).await;
+            let response = client.call(&Method::HEAD, path, None).await;
             assert_eq!(
-                (answer.status.as_u16(), answer.header("allow")),
+                (response.status.as_u16(), response.header("allow")),
                 (405, "GET"),
-                "HEAD {path}: {answer}"
+                "HEAD {path}: {response}"
             );
         }
         for path in [
@@ -126,14 +126,14 @@ async fn there_are_no_other_methods_and_no_other_paths() {
             "/openapi.yaml",
             "/v1/docs",
         ] {
-            let answer = client.get(path).await;
-            assert_eq!(answer.status, 404, "{path}: {answer}");
-            assert_answer(&answer, speaks, path);
+            let response = client.get(path).await;
+            assert_eq!(response.status, 404, "{path}: {response}");
+            assert_response(&response, speaks, path);
         }
     }
 }
 
-/// Gets the page as a client that sends this `Accept-Encoding`: the answer's headers, and the page
+/// Gets the page as a client that sends this `Accept-Encoding`: the response's headers, and the page
 /// as it came.
 async fn page(client: &Client, accept_encoding: Option<&str>) -> (HeaderMap, Vec<u8>) {
     let mut request = client.request(Method::GET, "/docs?contract=whatever");
@@ -183,7 +183,7 @@ async fn anybody_can_read_the_page() {
 
 #[tokio::test]
 async fn the_page_comes_compressed_to_whoever_takes_that() {
-    let client = Stack::shared().stranger();
+    let client = Stack::shared().anonymous();
     let (_, plain) = page(&client, Some("identity")).await;
     let (headers, compressed) = page(&client, Some("gzip, deflate, br, zstd")).await;
     assert_eq!(headers["content-encoding"], "gzip");
@@ -251,7 +251,7 @@ async fn file(
 
 #[tokio::test]
 async fn every_file_and_encoding_has_its_own_etag() {
-    let client = Stack::shared().stranger();
+    let client = Stack::shared().anonymous();
     let mut etags = Vec::new();
     for path in FILES {
         let mut texts = Vec::new();
@@ -286,7 +286,7 @@ async fn every_file_and_encoding_has_its_own_etag() {
 
 #[tokio::test]
 async fn client_that_has_a_file_gets_304() {
-    let client = Stack::shared().stranger();
+    let client = Stack::shared().anonymous();
     for path in FILES {
         for encoding in ["identity", "gzip"] {
             let (_, whole, _) = file(&client, path, encoding, None).await;
@@ -328,7 +328,7 @@ async fn client_that_has_a_file_gets_304() {
 
 #[tokio::test]
 async fn etag_of_another_file_or_encoding_gets_200() {
-    let client = Stack::shared().stranger();
+    let client = Stack::shared().anonymous();
     for (path, encoding, other_path, other_encoding) in [
         ("/docs", "gzip", "/docs", "identity"),
         ("/docs", "identity", "/docs", "gzip"),
@@ -355,7 +355,7 @@ async fn etag_of_another_file_or_encoding_gets_200() {
 
 #[tokio::test]
 async fn failure_of_a_file_is_not_cached() {
-    let client = Stack::shared().stranger();
+    let client = Stack::shared().anonymous();
     for path in ["/openapi.json?contract=x", "/docs/"] {
         let (status, headers, _) = file(&client, path, "gzip", Some("*")).await;
         assert!(matches!(status, 400 | 404), "{path}: {status}");
@@ -366,7 +366,7 @@ async fn failure_of_a_file_is_not_cached() {
 
 #[tokio::test]
 async fn the_page_may_run_its_own_scripts_and_reach_the_api_alone() {
-    let (headers, page) = page(&Stack::shared().stranger(), None).await;
+    let (headers, page) = page(&Stack::shared().anonymous(), None).await;
     let policy = headers["content-security-policy"].to_str().unwrap();
     let directives: Vec<_> = policy.split("; ").collect();
     for directive in [
@@ -398,7 +398,7 @@ async fn the_page_may_run_its_own_scripts_and_reach_the_api_alone() {
     }
 }
 
-/// Invokes the function as the runtime does, and gives the answer as the gateway gets it.
+/// Invokes the function as the runtime does, and gives the response as the gateway gets it.
 async fn invoked(path: &str, accept_encoding: &str) -> Value {
     let event = json!({
         "version": "2.0",
@@ -411,10 +411,10 @@ async fn invoked(path: &str, accept_encoding: &str) -> Value {
     let mut function = Adapter::from(service_fn(|request| {
         ready(Ok::<_, Infallible>(muster_docs::handle(request)))
     }));
-    let Ok(answer) = function
+    let Ok(response) = function
         .call(LambdaEvent::new(payload, lambda_http::Context::default()))
         .await;
-    serde_json::to_value(answer).expect("the answer is JSON")
+    serde_json::to_value(response).expect("the response is JSON")
 }
 
 #[tokio::test]

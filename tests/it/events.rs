@@ -1,6 +1,6 @@
 //! The files in `events/`: all kinds of event that the template declares, each as AWS sends it and
 //! as its function answers it. What that is stands in `tests/events/answers.json`: the status where
-//! the answer is HTTP's, and else the answer.
+//! the response is HTTP's, and else the response.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -143,15 +143,15 @@ fn lambda<T: DeserializeOwned>(event: &Value) -> LambdaEvent<T> {
     )
 }
 
-/// What is expected of an answer of HTTP.
+/// What is expected of a response of HTTP.
 fn status(response: Result<Response<Body>, Infallible>) -> Value {
     let Ok(response) = response;
     json!(response.status().as_u16())
 }
 
-/// What is expected of any other answer.
-fn batch<E: Debug>(answer: Result<impl Serialize, E>) -> Value {
-    json!(answer.expect("the batch is handled"))
+/// What is expected of any other response.
+fn batch<E: Debug>(response: Result<impl Serialize, E>) -> Value {
+    json!(response.expect("the batch is handled"))
 }
 
 #[tokio::test]
@@ -189,12 +189,12 @@ async fn every_event_is_answered_by_its_function() {
         pace: Pace::default(),
     };
 
-    let mut answers = BTreeMap::new();
+    let mut responses = BTreeMap::new();
     let events = events();
     for (name, event) in &events {
         let request =
             || muster::lambda::request(&event.to_string()).expect("an event of the gateway");
-        let answer = match function_of(name) {
+        let response = match function_of(name) {
             "teams" => status(Box::pin(muster_teams::handle(request(), &http)).await),
             "members" => status(Box::pin(muster_members::handle(request(), &http)).await),
             "workload" => status(Box::pin(muster_workload::handle(request(), &http)).await),
@@ -209,11 +209,11 @@ async fn every_event_is_answered_by_its_function() {
             "jobs" => batch(Box::pin(muster_jobs::handle(lambda(event), &jobs)).await),
             unknown => panic!("{unknown} is no function"),
         };
-        answers.insert(name.clone(), answer);
+        responses.insert(name.clone(), response);
     }
     let expected: BTreeMap<String, Value> =
         serde_json::from_str(ANSWERS).expect("names and answers");
-    assert_eq!(answers, expected);
+    assert_eq!(responses, expected);
 
     assert_eq!(
         stack.failed_records.keys(),

@@ -1,4 +1,4 @@
-//! A table that throttles, conflicts, breaks off, or loses its answer: a request succeeds exactly
+//! A table that throttles, conflicts, breaks off, or loses its response: a request succeeds exactly
 //! once, or says that it could not be served, in time and in the caller's contract.
 
 use std::{
@@ -24,11 +24,11 @@ use tokio::{
 };
 
 use crate::support::{
-    Answer, Organization, Stack,
-    direct::{self, Invocation},
+    Organization, Response, Stack,
     fault_injection::{Fault, FaultScript, Hook, INTERNALS, READS, WRITES},
+    invoke::{self, Invocation},
     n,
-    table::{Table, assert_sound, number, text},
+    table::{OrgTable, assert_sound, number, text},
     ticket_items::assigned,
 };
 
@@ -36,7 +36,7 @@ use crate::support::{
 /// it, and 2 has left it.
 struct FaultFixture {
     org: Organization,
-    table: Table,
+    table: OrgTable,
     team: String,
     /// Holds both contracts' keys, so that the calls of a request are those of its route.
     keys: Arc<KeyCache>,
@@ -82,14 +82,14 @@ impl FaultFixture {
 
     async fn with(users: &[(usize, &str)]) -> Self {
         let org = stack().await.organization().await;
-        let deps = direct::deps(&org.stack, FaultScript::default().client(&org.stack));
+        let deps = invoke::deps(&org.stack, FaultScript::default().client(&org.stack));
         let (bare, itsm) = (org.toptickets.token(), org.itsm.token());
         let call = async |token: &str, method: Method, target: &str, body: Value| {
-            let answer = Invocation::new(token, method, target, Some(body))
+            let response = Invocation::new(token, method, target, Some(body))
                 .call(&deps)
                 .await;
-            assert!(answer.status.is_success(), "{answer}");
-            answer.json
+            assert!(response.status.is_success(), "{response}");
+            response.json
         };
         let lead = id(&org.users[1]);
         call(bare, Method::GET, "/v1/teams", Value::Null).await;
@@ -127,7 +127,7 @@ impl FaultFixture {
             }
         }
         Self {
-            table: Table::of(&org),
+            table: OrgTable::of(&org),
             org,
             team,
             keys: deps.keys,
@@ -137,7 +137,7 @@ impl FaultFixture {
     fn deps(&self, script: &FaultScript) -> Deps {
         Deps {
             keys: Arc::clone(&self.keys),
-            ..direct::deps(&self.org.stack, script.client(&self.org.stack))
+            ..invoke::deps(&self.org.stack, script.client(&self.org.stack))
         }
     }
 
@@ -423,7 +423,7 @@ impl Write {
         state
     }
 
-    /// The `ETag` of its answer, which goes with what it leaves wherever it shows the team.
+    /// The `ETag` of its response, which goes with what it leaves wherever it shows the team.
     fn etag(self, contract: Contract, left: &State) -> String {
         if matches!(
             self,
@@ -530,39 +530,39 @@ async fn each<T, F: Future<Output = ()>>(these: impl IntoIterator<Item = T>, run
 }
 
 /// Calls a function and asserts that it answers before it would be stopped.
-async fn call_in_time(invocation: &Invocation, deps: &Deps) -> Answer {
+async fn call_in_time(invocation: &Invocation, deps: &Deps) -> Response {
     let stopped = Instant::now() + invocation.time;
     tokio::select! {
-        // On a machine so busy that both are late, the answer counts.
+        // On a machine so busy that both are late, the response counts.
         biased;
-        answer = invocation.call(deps) => answer,
+        response = invocation.call(deps) => response,
         () = sleep_until(stopped) => panic!("stopped before it answered: {invocation:?}"),
     }
 }
 
 /// Asserts that a failure of ours is said in the caller's contract, and nothing more.
-pub fn assert_failed(answer: &Answer, contract: Contract, status: u16, what: &str) {
-    assert_eq!(answer.status, status, "{what}: {answer}");
+pub fn assert_failed(response: &Response, contract: Contract, status: u16, what: &str) {
+    assert_eq!(response.status, status, "{what}: {response}");
     assert!(
-        !answer.text.contains(INTERNALS) && !answer.text.contains("Exception"),
-        "{what}: {answer}"
+        !response.text.contains(INTERNALS) && !response.text.contains("Exception"),
+        "{what}: {response}"
     );
     assert_eq!(
-        answer.header("retry-after").is_empty(),
+        response.header("retry-after").is_empty(),
         status != 503,
         "{what}: {:?}",
-        answer.headers
+        response.headers
     );
-    assert_eq!(answer.header("content-type"), "application/json");
+    assert_eq!(response.header("content-type"), "application/json");
     match contract {
         Toptickets => {
-            let fields = answer
+            let fields = response
                 .json
                 .as_object()
-                .unwrap_or_else(|| panic!("{what}: {answer}"));
+                .unwrap_or_else(|| panic!("{what}: {response}"));
             assert!(
                 fields.len() == 1 && fields["detail"].is_string(),
-                "{what}: {answer}"
+                "{what}: {response}"
             );
         }
         Itsm => {
@@ -572,13 +572,13 @@ pub fn assert_failed(answer: &Answer, contract: Contract, status: u16, what: &st
                 "INTERNAL_ERROR"
             };
             assert_eq!(
-                (&answer.json["success"], &answer.json["error"]["code"]),
+                (&response.json["success"], &response.json["error"]["code"]),
                 (&json!(false), &json!(code))
             );
             assert_eq!(
-                answer.json["error"]["details"],
+                response.json["error"]["details"],
                 Value::Null,
-                "{what}: {answer}"
+                "{what}: {response}"
             );
         }
     }
@@ -603,15 +603,15 @@ async fn a_write_survives_any_one_fault_and_happens_once() {
         let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
         let expected = write.apply(&fixture, fixture.state().await);
         script.once(WRITES, fault);
-        let answer = write
+        let response = write
             .invocation(&fixture, contract)
             .call(&fixture.deps(&script))
             .await;
-        assert_eq!(answer.status, write.status(), "{what}: {answer}");
+        assert_eq!(response.status, write.status(), "{what}: {response}");
         assert!(script.is_consumed(), "{what}");
         assert_eq!(script.calls(WRITES), 2, "{what}");
         assert_eq!(
-            answer.header("etag"),
+            response.header("etag"),
             write.etag(contract, &expected),
             "{what}"
         );
@@ -635,14 +635,14 @@ async fn a_write_whose_answer_is_lost_again_and_again_happens_once() {
         ] {
             script.once(WRITES, fault);
         }
-        let answer = write
+        let response = write
             .invocation(&fixture, contract)
             .call(&fixture.deps(&script))
             .await;
-        assert_eq!(answer.status, write.status(), "{what}: {answer}");
+        assert_eq!(response.status, write.status(), "{what}: {response}");
         assert!(script.is_consumed(), "{what}");
         assert_eq!(
-            answer.header("etag"),
+            response.header("etag"),
             write.etag(contract, &expected),
             "{what}"
         );
@@ -673,8 +673,8 @@ async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
             time: SHORT,
             ..write.invocation(&fixture, contract)
         };
-        let answer = call_in_time(&invocation, &fixture.deps(&script)).await;
-        assert_failed(&answer, contract, 503, &what);
+        let response = call_in_time(&invocation, &fixture.deps(&script)).await;
+        assert_failed(&response, contract, 503, &what);
         if !matches!(fault, Fault::NoResponse) {
             assert!(script.calls(WRITES) > 1, "{what}: tried again");
         }
@@ -707,11 +707,11 @@ async fn a_final_fault_is_answered_at_once_and_without_internals() {
         let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
         let before = fixture.state().await;
         script.always(WRITES, fault);
-        let answer = write
+        let response = write
             .invocation(&fixture, contract)
             .call(&fixture.deps(&script))
             .await;
-        assert_failed(&answer, contract, 500, &what);
+        assert_failed(&response, contract, 500, &what);
         assert_eq!(script.calls(WRITES), 1, "{what}");
         assert_eq!(fixture.state().await, before, "{what}");
     })
@@ -747,24 +747,24 @@ async fn a_read_is_tried_again() {
         for nth in 0..warm.calls(READS) {
             let script = FaultScript::default();
             script.nth(READS, nth, fault.clone());
-            let answer = invocation.call(&fixture.deps(&script)).await;
+            let response = invocation.call(&fixture.deps(&script)).await;
             assert!(script.is_consumed(), "{what}");
-            let same = answer.json == expected.json || target.ends_with("/workload");
+            let same = response.json == expected.json || target.ends_with("/workload");
             assert!(
-                answer.status == 200 && same,
-                "{what}: {answer}, not {expected}"
+                response.status == 200 && same,
+                "{what}: {response}, not {expected}"
             );
         }
         cold.once(&["GetItem"], fault.clone());
-        let answer = invocation
-            .call(&direct::deps(
+        let response = invocation
+            .call(&invoke::deps(
                 &fixture.org.stack,
                 cold.client(&fixture.org.stack),
             ))
             .await;
         assert!(
-            cold.is_consumed() && answer.status == 200,
-            "{what}: {answer}"
+            cold.is_consumed() && response.status == 200,
+            "{what}: {response}"
         );
     })
     .await;
@@ -787,13 +787,13 @@ async fn what_the_table_puts_off_is_read_again_until_the_time_is_up() {
         );
         let expected = invocation.call(&fixture.deps(&fine)).await;
         once.once(&["BatchGetItem"], Fault::Unprocessed);
-        let answer = invocation.call(&fixture.deps(&once)).await;
+        let response = invocation.call(&fixture.deps(&once)).await;
         assert_eq!(
-            (once.calls(&["BatchGetItem"]), &answer.json),
+            (once.calls(&["BatchGetItem"]), &response.json),
             (2, &expected.json),
-            "{answer}"
+            "{response}"
         );
-        assert!(answer.text.contains("TKT-1"), "{answer}");
+        assert!(response.text.contains("TKT-1"), "{response}");
         always.always(&["BatchGetItem"], Fault::Unprocessed);
         let short = Invocation {
             time: SHORT,
@@ -829,11 +829,11 @@ async fn a_write_whose_reads_fail_once_happens_once() {
         let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
         let expected = write.apply(&fixture, fixture.state().await);
         script.nth(READS, nth, READ_FAULTS[nth].clone());
-        let answer = write
+        let response = write
             .invocation(&fixture, Itsm)
             .call(&fixture.deps(&script))
             .await;
-        assert_eq!(answer.status, write.status(), "{write:?}: {answer}");
+        assert_eq!(response.status, write.status(), "{write:?}: {response}");
         assert_eq!(fixture.state().await, expected, "{write:?}");
     })
     .await;
@@ -866,7 +866,7 @@ async fn reads_of_a_table_that_never_recovers_end_in_time() {
             &what,
         );
         // The first to fail is the key's read, where the key is not in memory.
-        let cold = direct::deps(&fixture.org.stack, script.client(&fixture.org.stack));
+        let cold = invoke::deps(&fixture.org.stack, script.client(&fixture.org.stack));
         assert_failed(
             &call_in_time(&invocation, &cold).await,
             contract,
@@ -899,7 +899,7 @@ async fn a_final_fault_of_a_read_is_answered_at_once() {
             all.calls(READS) <= fine.calls(READS),
             "{what}: no call is made again"
         );
-        let cold = direct::deps(&fixture.org.stack, all.client(&fixture.org.stack));
+        let cold = invoke::deps(&fixture.org.stack, all.client(&fixture.org.stack));
         assert_failed(&invocation.call(&cold).await, contract, 500, &what);
     })
     .await;
@@ -937,8 +937,8 @@ fn meanwhile(fixture: &FaultFixture, method: Method, target: String, body: Value
     Arc::new(move || {
         let request = client.request(method.clone(), &target).json(&body);
         Box::pin(async move {
-            let answer = crate::support::Client::send(request).await;
-            assert!(answer.status.is_success(), "in between: {answer}");
+            let response = crate::support::Client::send(request).await;
+            assert!(response.status.is_success(), "in between: {response}");
         })
     })
 }
@@ -947,7 +947,7 @@ fn meanwhile(fixture: &FaultFixture, method: Method, target: String, body: Value
 struct Raced {
     fixture: FaultFixture,
     before: State,
-    answer: Answer,
+    response: Response,
     after: State,
 }
 
@@ -961,7 +961,7 @@ async fn raced(
         let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
         let before = fixture.state().await;
         script.once(WRITES, Fault::RunFirst(between(&fixture)));
-        let answer = write
+        let response = write
             .invocation(&fixture, contract)
             .call(&fixture.deps(&script))
             .await;
@@ -972,7 +972,7 @@ async fn raced(
             Raced {
                 fixture,
                 before,
-                answer,
+                response,
                 after,
             },
         );
@@ -1004,10 +1004,10 @@ async fn a_rename_keeps_what_was_described_in_between() {
          Raced {
              fixture,
              before,
-             answer,
+             response,
              after,
          }| {
-            assert_eq!(answer.status, 200, "{answer}");
+            assert_eq!(response.status, 200, "{response}");
             assert_eq!(
                 after,
                 Write::Rename.apply(&fixture, Write::Describe.apply(&fixture, before))
@@ -1022,10 +1022,10 @@ async fn a_rename_keeps_what_was_described_in_between() {
          Raced {
              fixture,
              before,
-             answer,
+             response,
              after,
          }| {
-            assert_eq!(answer.status, 200, "{answer}");
+            assert_eq!(response.status, 200, "{response}");
             assert_eq!(
                 after,
                 Write::Lead.apply(&fixture, Write::Describe.apply(&fixture, before))
@@ -1054,13 +1054,13 @@ async fn a_team_changed_in_between_is_no_longer_of_its_version() {
              Raced {
                  fixture,
                  before,
-                 answer,
+                 response,
                  after,
              }| {
                 assert_eq!(
-                    (answer.status.as_u16(), answer.header("etag")),
+                    (response.status.as_u16(), response.header("etag")),
                     (412, ""),
-                    "{write:?}, {contract:?}: {answer}"
+                    "{write:?}, {contract:?}: {response}"
                 );
                 let mut changed = Write::Describe.apply(&fixture, before);
                 changed.team().lead = fixture.user(3);
@@ -1095,11 +1095,11 @@ async fn another_version_is_said_before_what_the_user_became() {
     let invocation = Write::Lead
         .invocation(&fixture, Itsm)
         .with("if-match", "\"5\"");
-    let answer = invocation.call(&fixture.deps(&script)).await;
+    let response = invocation.call(&fixture.deps(&script)).await;
     assert_eq!(
-        (answer.status.as_u16(), script.calls(WRITES)),
+        (response.status.as_u16(), script.calls(WRITES)),
         (412, 1),
-        "{answer}"
+        "{response}"
     );
 }
 
@@ -1119,11 +1119,11 @@ async fn a_rename_replaces_a_name_given_in_between() {
         |_,
          Raced {
              mut before,
-             answer,
+             response,
              after,
              ..
          }| {
-            assert_eq!(answer.status, 200, "{answer}");
+            assert_eq!(response.status, 200, "{response}");
             before.team().version += 2;
             assert_eq!(
                 (after.teams.len(), &after.teams["New"]),
@@ -1151,11 +1151,11 @@ async fn a_name_taken_in_between_is_taken() {
             |contract,
              Raced {
                  before,
-                 answer,
+                 response,
                  after,
                  ..
              }| {
-                assert_eq!(answer.status, conflict(contract), "{answer}");
+                assert_eq!(response.status, conflict(contract), "{response}");
                 assert_eq!(after.teams["Team"], before.teams["Team"]);
                 assert_eq!(after.teams.len(), 2);
             },
@@ -1183,13 +1183,13 @@ async fn a_team_deleted_in_between_is_not_found() {
              Raced {
                  fixture,
                  before,
-                 answer,
+                 response,
                  after,
              }| {
-                assert_eq!(answer.status, 404, "{write:?}: {answer}");
+                assert_eq!(response.status, 404, "{write:?}: {response}");
                 assert!(
-                    answer.text.contains("Team not found"),
-                    "{write:?}: {answer}"
+                    response.text.contains("Team not found"),
+                    "{write:?}: {response}"
                 );
                 assert_eq!(after, Write::Delete.apply(&fixture, before), "{write:?}");
             },
@@ -1233,11 +1233,11 @@ async fn a_user_deactivated_in_between_is_inactive() {
             |_,
              Raced {
                  before,
-                 answer,
+                 response,
                  after,
                  ..
              }| {
-                assert_eq!(answer.status, 422, "{write:?}: {answer}");
+                assert_eq!(response.status, 422, "{write:?}: {response}");
                 assert_eq!(after, before, "{write:?}");
             },
         )
@@ -1258,11 +1258,11 @@ async fn a_profile_changed_in_between_is_copied_as_it_became() {
              Raced {
                  fixture,
                  before,
-                 answer,
+                 response,
                  after,
              }| {
-                assert_eq!(answer.status, 201, "{write:?}: {answer}");
-                assert!(answer.text.contains("Renamed"), "{write:?}: {answer}");
+                assert_eq!(response.status, 201, "{write:?}: {response}");
+                assert!(response.text.contains("Renamed"), "{write:?}: {response}");
                 assert_eq!(after, write.apply(&fixture, before), "{write:?}");
             },
         )
@@ -1288,10 +1288,10 @@ async fn a_user_added_in_between_is_a_member_already() {
              Raced {
                  fixture,
                  before,
-                 answer,
+                 response,
                  after,
              }| {
-                assert_eq!(answer.status, conflict(contract), "{write:?}: {answer}");
+                assert_eq!(response.status, conflict(contract), "{write:?}: {response}");
                 assert_eq!(after, write.apply(&fixture, before), "{write:?}");
             },
         )
@@ -1318,18 +1318,22 @@ async fn a_member_removed_in_between_is_not_found() {
              Raced {
                  fixture,
                  before,
-                 answer,
+                 response,
                  after,
              }| {
                 let removed = Write::Remove.apply(&fixture, before);
                 if write == Write::Add {
                     assert_eq!(
-                        (answer.status.as_u16(), after),
+                        (response.status.as_u16(), after),
                         (201, write.apply(&fixture, removed)),
-                        "{answer}"
+                        "{response}"
                     );
                 } else {
-                    assert_eq!((answer.status.as_u16(), after), (404, removed), "{answer}");
+                    assert_eq!(
+                        (response.status.as_u16(), after),
+                        (404, removed),
+                        "{response}"
+                    );
                 }
             },
         )
@@ -1354,15 +1358,15 @@ async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
          Raced {
              fixture,
              mut before,
-             answer,
+             response,
              after,
          }| {
             before.team().version += 1;
             before.team().lead = fixture.user(0);
             if contract == Itsm {
-                assert_eq!(answer.status, 409, "{answer}");
+                assert_eq!(response.status, 409, "{response}");
             } else {
-                assert_eq!(answer.status, 204, "{answer}");
+                assert_eq!(response.status, 204, "{response}");
                 before = Write::Remove.apply(&fixture, before);
                 before.team().lead.clear();
             }
@@ -1390,10 +1394,10 @@ async fn a_lead_named_in_between_is_replaced_or_left_alone() {
          Raced {
              fixture,
              before,
-             answer,
+             response,
              after,
          }| {
-            assert_eq!(answer.status, 200, "{answer}");
+            assert_eq!(response.status, 200, "{response}");
             assert_eq!(
                 after,
                 Write::Promote.apply(&fixture, Write::Lead.apply(&fixture, before))
@@ -1408,10 +1412,10 @@ async fn a_lead_named_in_between_is_replaced_or_left_alone() {
          Raced {
              fixture,
              before,
-             answer,
+             response,
              after,
          }| {
-            assert_eq!(answer.status, 200, "{answer}");
+            assert_eq!(response.status, 200, "{response}");
             // Who leads no more is a member already.
             assert_eq!(after, Write::Lead.apply(&fixture, before));
         },
@@ -1432,11 +1436,11 @@ async fn a_lead_replaced_in_between_is_removed_and_the_new_one_stays() {
         json!({ "lead_id": fixture.user(3) }),
     );
     script.once(WRITES, Fault::RunFirst(replace));
-    let answer = Write::RemoveLead
+    let response = Write::RemoveLead
         .invocation(&fixture, Toptickets)
         .call(&fixture.deps(&script))
         .await;
-    assert_eq!(answer.status, 204, "{answer}");
+    assert_eq!(response.status, 204, "{response}");
     let mut expected = Write::RemoveLead.apply(&fixture, Write::Lead.apply(&fixture, before));
     expected.team().lead = fixture.user(3);
     assert_eq!(fixture.state().await, expected);
@@ -1463,25 +1467,32 @@ async fn a_deletion_takes_what_was_added_in_between() {
             };
             meanwhile(fixture, method, target, body.unwrap_or_default())
         };
-        raced(Write::Delete, change, |_, Raced { answer, after, .. }| {
-            assert_eq!(answer.status, 204, "{write:?}: {answer}");
-            assert_eq!(
-                after,
-                State {
-                    teams: BTreeMap::new(),
-                    gone: 1,
-                    left: 0
-                },
-                "{write:?}"
-            );
-        })
+        raced(
+            Write::Delete,
+            change,
+            |_,
+             Raced {
+                 response, after, ..
+             }| {
+                assert_eq!(response.status, 204, "{write:?}: {response}");
+                assert_eq!(
+                    after,
+                    State {
+                        teams: BTreeMap::new(),
+                        gone: 1,
+                        left: 0
+                    },
+                    "{write:?}"
+                );
+            },
+        )
         .await;
     }
 }
 
 /// Sets a number of the team's item.
 fn number_set(fixture: &FaultFixture, attribute: &'static str, number: i64) -> Hook {
-    let (table, team) = (Arc::new(Table::of(&fixture.org)), fixture.team.clone());
+    let (table, team) = (Arc::new(OrgTable::of(&fixture.org)), fixture.team.clone());
     Arc::new(move || {
         let (table, team) = (Arc::clone(&table), team.clone());
         Box::pin(async move { table.set_number(&team, attribute, number).await })
@@ -1490,7 +1501,7 @@ fn number_set(fixture: &FaultFixture, attribute: &'static str, number: i64) -> H
 
 /// Sets a number of the team's load.
 fn load_number_set(fixture: &FaultFixture, attribute: &'static str, number: i64) -> Hook {
-    let (table, team) = (Arc::new(Table::of(&fixture.org)), fixture.team.clone());
+    let (table, team) = (Arc::new(OrgTable::of(&fixture.org)), fixture.team.clone());
     Arc::new(move || {
         let (table, team) = (Arc::clone(&table), team.clone());
         Box::pin(async move { table.set_load_number(&team, attribute, number).await })
@@ -1507,19 +1518,19 @@ async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
          Raced {
              fixture,
              before,
-             answer,
+             response,
              after,
          }| {
             if contract == Itsm {
-                assert_eq!(answer.status, 409, "{answer}");
+                assert_eq!(response.status, 409, "{response}");
                 assert_eq!(
-                    answer.json["error"]["details"],
+                    response.json["error"]["details"],
                     json!({ "openTickets": 3 }),
-                    "{answer}"
+                    "{response}"
                 );
                 assert_eq!(after, before);
             } else {
-                assert_eq!(answer.status, 204, "{answer}");
+                assert_eq!(response.status, 204, "{response}");
                 // The memberships stay for as long as their tickets are counted.
                 assert!(after.left > 0, "{after:?}");
                 assert_eq!(
@@ -1556,14 +1567,14 @@ async fn a_team_filled_in_between_is_full() {
             WRITES,
             Fault::RunFirst(number_set(&fixture, "member_count", 500)),
         );
-        let answer = write
+        let response = write
             .invocation(&fixture, contract)
             .call(&fixture.deps(&script))
             .await;
-        assert_eq!(answer.status, conflict(contract), "{answer}");
+        assert_eq!(response.status, conflict(contract), "{response}");
         assert!(
-            answer.text.to_lowercase().contains("team is full"),
-            "{answer}"
+            response.text.to_lowercase().contains("team is full"),
+            "{response}"
         );
         let contents = fixture.table.contents().await;
         assert_eq!(
@@ -1586,7 +1597,7 @@ async fn a_team_that_never_holds_still_is_unavailable() {
         ],
         async |(write, contract)| {
             let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
-            let table = Arc::new(Table::of(&fixture.org));
+            let table = Arc::new(OrgTable::of(&fixture.org));
             let (team, version) = (
                 fixture.team.clone(),
                 Arc::new(std::sync::atomic::AtomicI64::new(100)),
@@ -1601,8 +1612,8 @@ async fn a_team_that_never_holds_still_is_unavailable() {
                 time: SHORT,
                 ..write.invocation(&fixture, contract)
             };
-            let answer = call_in_time(&invocation, &fixture.deps(&script)).await;
-            assert_failed(&answer, contract, 503, "contention");
+            let response = call_in_time(&invocation, &fixture.deps(&script)).await;
+            assert_failed(&response, contract, 503, "contention");
             assert!(script.calls(WRITES) > 1);
             assert_eq!(
                 assert_sound(&fixture.org).await.named("Team"),

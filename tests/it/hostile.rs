@@ -20,8 +20,10 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    shapes::{Speaks, assert_answer},
-    support::{Answer, Client, Organization, Stack, as_functions_wrote, ticket_items::assigned},
+    shapes::{Speaks, assert_response},
+    support::{
+        Client, Organization, Response, Stack, original_header_names, ticket_items::assigned,
+    },
 };
 
 /// The most bytes of a body.
@@ -117,24 +119,24 @@ fn request(
         .body(body)
 }
 
-/// Sends a body as it is and asserts what holds for every answer.
+/// Sends a body as it is and asserts what holds for every response.
 async fn send(
     client: &Client,
     speaks: Speaks,
     method: Method,
     path: &str,
     body: impl Into<Vec<u8>>,
-) -> Answer {
+) -> Response {
     let body = body.into();
     let shown: String = String::from_utf8_lossy(&body).chars().take(200).collect();
-    let answer = Client::send(request(client, method.clone(), path, body)).await;
-    assert_answer(&answer, speaks, format!("{method} {path} {shown}"));
-    answer
+    let response = Client::send(request(client, method.clone(), path, body)).await;
+    assert_response(&response, speaks, format!("{method} {path} {shown}"));
+    response
 }
 
 /// The clients of both contracts, each with what it speaks.
 fn both(org: &Organization) -> impl Iterator<Item = (&Client, Speaks)> {
-    org.both().into_iter().zip(Speaks::BOTH)
+    org.clients().into_iter().zip(Speaks::BOTH)
 }
 
 /// A text that is in no other request.
@@ -142,39 +144,39 @@ fn unique() -> String {
     Uuid::new_v4().to_string()
 }
 
-fn name(answer: &Answer) -> &str {
-    answer.json["name"]
+fn name(response: &Response) -> &str {
+    response.json["name"]
         .as_str()
-        .or(answer.json["data"]["name"].as_str())
+        .or(response.json["data"]["name"].as_str())
         .unwrap_or_default()
 }
 
 /// A created team's id as the contract writes it.
-fn id(answer: &Answer) -> &str {
-    answer.json["id"]
+fn id(response: &Response) -> &str {
+    response.json["id"]
         .as_str()
-        .or(answer.json["data"]["id"].as_str())
+        .or(response.json["data"]["id"].as_str())
         .unwrap_or_default()
 }
 
 /// Asserts that a body was not taken for a JSON object.
 #[track_caller]
-fn assert_malformed(answer: &Answer, speaks: Speaks, what: &str) {
-    assert_eq!(answer.status, 400, "{what}: {answer}");
+fn assert_malformed(response: &Response, speaks: Speaks, what: &str) {
+    assert_eq!(response.status, 400, "{what}: {response}");
     if speaks == Speaks::Toptickets {
         let expected = json!({ "loc": ["body"], "type": "value_error.jsondecode" });
-        let violation = &answer.json["detail"][0];
+        let violation = &response.json["detail"][0];
         assert_eq!(
             json!({ "loc": violation["loc"], "type": violation["type"] }),
             expected,
-            "{what}: {answer}"
+            "{what}: {response}"
         );
     } else {
-        let error = &answer.json["error"];
+        let error = &response.json["error"];
         assert_eq!(
             (&error["code"], &error["details"]),
             (&json!("VALIDATION_ERROR"), &Value::Null),
-            "{what}: {answer}"
+            "{what}: {response}"
         );
     }
 }
@@ -187,14 +189,14 @@ async fn every_type_in_every_field_of_a_new_team() {
         for (field, value) in odd_fields(&TEAM_FIELDS) {
             // Of duplicate keys the last counts, so an odd name stands for the good one.
             let body = format!("{{\"name\":\"{}\",\"{field}\":{value}}}", unique());
-            let answer = send(client, speaks, Method::POST, "/v1/teams", body).await;
-            if answer.status == 201 {
-                created.insert(id(&answer).trim_start_matches("team_").to_owned());
+            let response = send(client, speaks, Method::POST, "/v1/teams", body).await;
+            if response.status == 201 {
+                created.insert(id(&response).trim_start_matches("team_").to_owned());
             }
         }
     }
-    let answer = org.itsm.get("/v1/teams?limit=1000").await;
-    let listed = answer.json["data"].as_array().unwrap();
+    let response = org.itsm.get("/v1/teams?limit=1000").await;
+    let listed = response.json["data"].as_array().unwrap();
     let listed: BTreeSet<_> = listed
         .iter()
         .map(|team| {
@@ -205,7 +207,7 @@ async fn every_type_in_every_field_of_a_new_team() {
                 .to_owned()
         })
         .collect();
-    assert_eq!(answer.json["meta"]["pagination"]["total"], created.len());
+    assert_eq!(response.json["meta"]["pagination"]["total"], created.len());
     assert_eq!(
         listed, created,
         "what was created is there, what was refused is not"
@@ -221,14 +223,14 @@ async fn every_type_in_every_field_of_a_changed_team() {
         let mut before = client.get(&path).await;
         for (field, value) in odd_fields(&TEAM_FIELDS) {
             let body = format!("{{\"{field}\":{value}}}");
-            let answer = send(client, speaks, Method::PATCH, &path, body.clone()).await;
+            let response = send(client, speaks, Method::PATCH, &path, body.clone()).await;
             let after = client.get(&path).await;
-            let expected = if answer.status == 200 {
-                &answer.text
+            let expected = if response.status == 200 {
+                &response.text
             } else {
                 &before.text
             };
-            assert_eq!(&after.text, expected, "{body} was answered with {answer}");
+            assert_eq!(&after.text, expected, "{body} was answered with {response}");
             before = after;
         }
     }
@@ -243,7 +245,7 @@ async fn every_type_in_every_field_of_a_new_member() {
         let path = format!("/v1/teams/{team}");
         for (field, value) in odd_fields(&MEMBER_FIELDS) {
             let body = format!("{{\"user_id\":\"{user}\",\"{field}\":{value}}}");
-            let answer = send(
+            let response = send(
                 client,
                 speaks,
                 Method::POST,
@@ -255,11 +257,11 @@ async fn every_type_in_every_field_of_a_new_member() {
             let members = members.json["members"]
                 .as_array()
                 .or(members.json["data"]["members"].as_array());
-            let joined = usize::from(answer.status == 201);
+            let joined = usize::from(response.status == 201);
             assert_eq!(
                 members.unwrap().len(),
                 joined,
-                "{body} was answered with {answer}"
+                "{body} was answered with {response}"
             );
             if joined == 1 {
                 // Under this contract a lead can be removed too.
@@ -284,12 +286,12 @@ async fn every_type_in_every_field_of_a_changed_member() {
         let mut before = client.get(&members).await;
         for (field, value) in odd_fields(&MEMBER_FIELDS) {
             let body = format!("{{\"{field}\":{value}}}");
-            let answer = send(client, speaks, Method::PATCH, &path, body.clone()).await;
+            let response = send(client, speaks, Method::PATCH, &path, body.clone()).await;
             let after = client.get(&members).await;
-            let changed = answer.status == 200 && ["role", "skills"].contains(&field);
+            let changed = response.status == 200 && ["role", "skills"].contains(&field);
             assert!(
                 changed || after.text == before.text,
-                "{body} was answered with {answer}"
+                "{body} was answered with {response}"
             );
             before = after;
         }
@@ -338,8 +340,8 @@ async fn what_nobody_reads_may_be_anything_that_json_is() {
             r#""\u0000""#,
         ] {
             let body = format!("{{\"name\":\"{}\",\"more\":{value}}}", unique());
-            let answer = send(client, speaks, Method::POST, "/v1/teams", body).await;
-            assert_eq!(answer.status, 201, "{value}: {answer}");
+            let response = send(client, speaks, Method::POST, "/v1/teams", body).await;
+            assert_eq!(response.status, 201, "{value}: {response}");
         }
     }
 }
@@ -398,8 +400,8 @@ async fn a_body_is_one_json_object_in_utf_8() {
                 (Method::PATCH, format!("/v1/teams/{team}")),
                 (Method::POST, format!("/v1/teams/{team}/members")),
             ] {
-                let answer = send(client, speaks, method, &path, body.clone()).await;
-                assert_malformed(&answer, speaks, &shown);
+                let response = send(client, speaks, method, &path, body.clone()).await;
+                assert_malformed(&response, speaks, &shown);
             }
         }
     }
@@ -411,14 +413,14 @@ async fn of_duplicate_keys_the_last_counts() {
     for (client, speaks) in both(&org) {
         let last = unique();
         let post = async |body: String| send(client, speaks, Method::POST, "/v1/teams", body).await;
-        let answer = post(format!(
+        let response = post(format!(
             "{{\"name\":7,\"name\":\"first\",\"\\u006eame\":\"{last}\"}}"
         ))
         .await;
         assert_eq!(
-            (answer.status.as_u16(), name(&answer)),
+            (response.status.as_u16(), name(&response)),
             (201, &*last),
-            "{answer}"
+            "{response}"
         );
         assert_eq!(
             post(format!("{{\"name\":\"{}\",\"name\":null}}", unique()))
@@ -450,15 +452,15 @@ async fn a_body_has_at_most_256_kib() {
                         .header("content-type", content_type);
                     Client::send(request.body(body(size, pad))).await
                 };
-                let answer = post(MAX_BODY).await;
-                assert_eq!(answer.status, 201, "{content_type} {pad}: {answer}");
-                let answer = post(MAX_BODY + 1).await;
-                assert_answer(&answer, speaks, content_type);
-                assert_eq!(answer.status, 413, "{content_type} {pad}: {answer}");
+                let response = post(MAX_BODY).await;
+                assert_eq!(response.status, 201, "{content_type} {pad}: {response}");
+                let response = post(MAX_BODY + 1).await;
+                assert_response(&response, speaks, content_type);
+                assert_eq!(response.status, 413, "{content_type} {pad}: {response}");
             }
         }
         // The size comes before everything that is in it, and before the path's id.
-        let answer = send(
+        let response = send(
             client,
             speaks,
             Method::PATCH,
@@ -466,7 +468,7 @@ async fn a_body_has_at_most_256_kib() {
             vec![b'['; 1_000_000],
         )
         .await;
-        assert_eq!(answer.status, 413, "{answer}");
+        assert_eq!(response.status, 413, "{response}");
         // A body that means nothing has no size.
         assert_eq!(
             send(
@@ -495,8 +497,8 @@ async fn a_body_has_at_most_256_kib() {
             204
         );
     }
-    let stranger = org.stack.stranger();
-    let answer = send(
+    let stranger = org.stack.anonymous();
+    let response = send(
         &stranger,
         Speaks::Either,
         Method::POST,
@@ -505,7 +507,7 @@ async fn a_body_has_at_most_256_kib() {
     )
     .await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.json["error"]["code"]),
+        (response.status.as_u16(), &response.json["error"]["code"]),
         (413, &json!("PAYLOAD_TOO_LARGE"))
     );
 }
@@ -514,13 +516,13 @@ async fn a_body_has_at_most_256_kib() {
 async fn more_than_10_mb_is_refused_by_the_gateway() {
     let org = Stack::shared().organization().await;
     let body = vec![b' '; 10 * 1024 * 1024 + 1];
-    let answer = raw(
+    let response = raw(
         &org.stack,
         &http("POST /v1/teams HTTP/1.1", &bearer(&org.itsm), &body),
     )
     .await;
-    assert_eq!(answer.status, 413, "{answer}");
-    assert!(answer.json["message"].is_string(), "{answer}");
+    assert_eq!(response.status, 413, "{response}");
+    assert!(response.json["message"].is_string(), "{response}");
 }
 
 #[tokio::test]
@@ -543,14 +545,14 @@ async fn names_come_back_as_they_were_sent() {
     for name in &names {
         for (client, speaks) in both(&org) {
             let body = json!({ "name": format!(" \u{3000}{name}\t"), "description": name });
-            let answer = send(client, speaks, Method::POST, "/v1/teams", body.to_string()).await;
+            let response = send(client, speaks, Method::POST, "/v1/teams", body.to_string()).await;
             assert_eq!(
-                (answer.status.as_u16(), self::name(&answer)),
+                (response.status.as_u16(), self::name(&response)),
                 (201, &**name),
-                "{answer}"
+                "{response}"
             );
-            let path = format!("/v1/teams/{}", id(&answer));
-            for reader in org.both() {
+            let path = format!("/v1/teams/{}", id(&response));
+            for reader in org.clients() {
                 let read = reader.get(&path).await;
                 assert_eq!(self::name(&read), name);
                 let description = read.json["description"]
@@ -661,11 +663,11 @@ async fn an_id_in_the_path_is_read_in_both_forms_and_no_other() {
     let user = org.users[0].id.uuid();
     for (client, speaks) in both(&org) {
         for id in &good {
-            let answer = exchange(client, "GET", &format!("/v1/teams/{id}"), b"").await;
+            let response = exchange(client, "GET", &format!("/v1/teams/{id}"), b"").await;
             assert_eq!(
-                (answer.status.as_u16(), name(&answer)),
+                (response.status.as_u16(), name(&response)),
                 (200, "Support"),
-                "{id}: {answer}"
+                "{id}: {response}"
             );
         }
         for id in &bad {
@@ -685,22 +687,22 @@ async fn an_id_in_the_path_is_read_in_both_forms_and_no_other() {
                 ("GET", "/workload", String::new()),
             ] {
                 let path = format!("/v1/teams/{id}{rest}");
-                let answer = exchange(client, method, &path, body.as_bytes()).await;
-                assert_answer(&answer, speaks, &path);
+                let response = exchange(client, method, &path, body.as_bytes()).await;
+                assert_response(&response, speaks, &path);
                 let missing = if rest == "/workload" && speaks == Speaks::Toptickets {
                     "Not Found"
                 } else {
                     "Team not found"
                 };
-                assert_not_found(&answer, missing, &path);
+                assert_not_found(&response, missing, &path);
             }
         }
         for id in bad.iter().filter(|id| !id.starts_with("usr_")) {
             let path = format!("/v1/teams/{team}/members/{id}");
             for (method, body) in [("DELETE", &b""[..]), ("PATCH", b"{}")] {
-                let answer = exchange(client, method, &path, body).await;
-                assert_answer(&answer, speaks, &path);
-                assert_eq!(answer.status, 404, "{path}: {answer}");
+                let response = exchange(client, method, &path, body).await;
+                assert_response(&response, speaks, &path);
+                assert_eq!(response.status, 404, "{path}: {response}");
             }
         }
     }
@@ -755,24 +757,24 @@ async fn a_ticket_id_in_the_path_is_any_text_of_its_alphabet() {
     for (client, speaks) in both(&org) {
         for id in good {
             let path = format!("/v1/assignments/{id}");
-            let answer = exchange(client, "GET", &path, b"").await;
-            assert_answer(&answer, speaks, &path);
-            assert_eq!(answer.status, 200, "{path}: {answer}");
+            let response = exchange(client, "GET", &path, b"").await;
+            assert_response(&response, speaks, &path);
+            assert_eq!(response.status, 200, "{path}: {response}");
         }
         for id in bad {
             let path = format!("/v1/assignments/{id}");
-            let answer = exchange(client, "GET", &path, b"").await;
-            assert_answer(&answer, speaks, &path);
-            assert_not_found(&answer, "Ticket not found", &path);
+            let response = exchange(client, "GET", &path, b"").await;
+            assert_response(&response, speaks, &path);
+            assert_not_found(&response, "Ticket not found", &path);
         }
     }
 }
 
 /// A 404; under TopTickets with these words.
 #[track_caller]
-fn assert_not_found(answer: &Answer, words: &str, what: &str) {
-    assert_eq!(answer.status, 404, "{what}: {answer}");
-    if let Some(detail) = answer.json["detail"].as_str() {
+fn assert_not_found(response: &Response, words: &str, what: &str) {
+    assert_eq!(response.status, 404, "{what}: {response}");
+    if let Some(detail) = response.json["detail"].as_str() {
         assert_eq!(detail, words, "{what}");
     }
 }
@@ -814,9 +816,9 @@ async fn paths_that_only_look_like_a_route_are_no_route() {
     for (client, speaks) in both(&org) {
         for path in &paths {
             for method in ["GET", "POST", "DELETE"] {
-                let answer = exchange(client, method, path, b"").await;
-                assert_answer(&answer, speaks, path);
-                assert_not_found(&answer, "Not Found", path);
+                let response = exchange(client, method, path, b"").await;
+                assert_response(&response, speaks, path);
+                assert_not_found(&response, "Not Found", path);
             }
         }
     }
@@ -841,11 +843,11 @@ async fn a_path_is_routed_as_it_decodes() {
                 "{path}"
             );
         }
-        let answer = exchange(client, "GET", &format!("/v1/teams%2F{team}%3Fx"), b"").await;
+        let response = exchange(client, "GET", &format!("/v1/teams%2F{team}%3Fx"), b"").await;
         assert_eq!(
-            (answer.status.as_u16(), name(&answer)),
+            (response.status.as_u16(), name(&response)),
             (200, "Support"),
-            "{answer}"
+            "{response}"
         );
     }
 }
@@ -872,11 +874,11 @@ async fn odd_methods_are_not_allowed() {
                 (format!("/v1/teams/{team}/members"), "POST"),
                 (format!("/v1/teams/{team}/members/{team}"), "DELETE"),
             ] {
-                let answer = exchange(client, method, &path, b"").await;
+                let response = exchange(client, method, &path, b"").await;
                 // What the HTTP layer does not take for a request never comes to the gateway.
-                if answer.headers.contains_key("apigw-requestid") {
-                    assert_eq!(answer.status, 405, "{method} {path}: {answer}");
-                    let allow = answer.header("allow");
+                if response.headers.contains_key("apigw-requestid") {
+                    assert_eq!(response.status, 405, "{method} {path}: {response}");
+                    let allow = response.header("allow");
                     for wanted in allowed.split(", ") {
                         assert!(
                             allow.split(", ").any(|method| method == wanted),
@@ -884,10 +886,10 @@ async fn odd_methods_are_not_allowed() {
                         );
                     }
                     if method != "HEAD" {
-                        assert_answer(&answer, speaks, method);
+                        assert_response(&response, speaks, method);
                     }
                 } else {
-                    assert_eq!(answer.status, 400, "{method} {path}: {answer}");
+                    assert_eq!(response.status, 400, "{method} {path}: {response}");
                 }
             }
         }
@@ -948,9 +950,9 @@ async fn queries_are_read_as_forms_whatever_they_hold() {
     ] {
         for ((client, speaks), expected) in both(&org).zip([toptickets, itsm]) {
             let shown = &query[..query.len().min(60)];
-            let answer = exchange(client, "GET", &format!("/v1/teams?{query}"), b"").await;
-            assert_answer(&answer, speaks, shown);
-            assert_eq!(answer.status, expected, "{shown}: {answer}");
+            let response = exchange(client, "GET", &format!("/v1/teams?{query}"), b"").await;
+            assert_response(&response, speaks, shown);
+            assert_eq!(response.status, expected, "{shown}: {response}");
             // The other lists know nothing but pages.
             let expected = if query.starts_with('s') {
                 200
@@ -958,15 +960,15 @@ async fn queries_are_read_as_forms_whatever_they_hold() {
                 expected
             };
             for list in ["members", "assignments"] {
-                let answer = exchange(
+                let response = exchange(
                     client,
                     "GET",
                     &format!("/v1/teams/{team}/{list}?{query}"),
                     b"",
                 )
                 .await;
-                assert_answer(&answer, speaks, shown);
-                assert_eq!(answer.status, expected, "{list}?{shown}: {answer}");
+                assert_response(&response, speaks, shown);
+                assert_eq!(response.status, expected, "{list}?{shown}: {response}");
             }
         }
     }
@@ -996,16 +998,16 @@ async fn the_content_type_is_not_looked_at() {
                     None => request,
                 })
             };
-            let answer = post(json!({ "name": name }).to_string().into_bytes()).await;
+            let response = post(json!({ "name": name }).to_string().into_bytes()).await;
             assert_eq!(
-                (answer.status.as_u16(), self::name(&answer)),
+                (response.status.as_u16(), self::name(&response)),
                 (201, &*name),
-                "{content_type:?}: {answer}"
+                "{content_type:?}: {response}"
             );
             for malformed in [&b"name=x"[..], b"\xff\xfe", b"", b"e30="] {
-                let answer = post(malformed.to_vec()).await;
-                assert_answer(&answer, speaks, format!("{content_type:?}"));
-                assert_malformed(&answer, speaks, &format!("{content_type:?}"));
+                let response = post(malformed.to_vec()).await;
+                assert_response(&response, speaks, format!("{content_type:?}"));
+                assert_malformed(&response, speaks, &format!("{content_type:?}"));
             }
         }
     }
@@ -1109,14 +1111,17 @@ async fn odd_headers_do_no_harm() {
             .map(|header| String::from_utf8_lossy(header))
             .collect::<Vec<_>>()
             .join(" | ");
-        let answer = raw(&org.stack, &http("GET /v1/teams HTTP/1.1", &headers, b"")).await;
-        assert_eq!(answer.status, expected, "{shown}: {answer}");
-        assert!(answer.header("x-request-id").starts_with("req_"), "{shown}");
+        let response = raw(&org.stack, &http("GET /v1/teams HTTP/1.1", &headers, b"")).await;
+        assert_eq!(response.status, expected, "{shown}: {response}");
+        assert!(
+            response.header("x-request-id").starts_with("req_"),
+            "{shown}"
+        );
         if expected == 401 {
-            assert_eq!(answer.header("www-authenticate"), "Bearer", "{shown}");
+            assert_eq!(response.header("www-authenticate"), "Bearer", "{shown}");
             assert_eq!(
-                answer.json["error"]["code"], "UNAUTHORIZED",
-                "{shown}: {answer}"
+                response.json["error"]["code"], "UNAUTHORIZED",
+                "{shown}: {response}"
             );
         }
     }
@@ -1159,8 +1164,8 @@ async fn whatever_comes_over_the_wire_is_answered() {
         format!("{} / HTTP/1.1", "M".repeat(70_000)),
     ];
     for line in lines {
-        let answer = raw(&org.stack, &http(&line, &[good], b"")).await;
-        assert_wire(&answer, &line);
+        let response = raw(&org.stack, &http(&line, &[good], b"")).await;
+        assert_wire(&response, &line);
     }
     let hosts: [&[u8]; 16] = [
         b"",
@@ -1182,12 +1187,12 @@ async fn whatever_comes_over_the_wire_is_answered() {
     ];
     for host in hosts {
         let line = [b"Host: ", host].concat();
-        let answer = raw(
+        let response = raw(
             &org.stack,
             &http("GET /v1/teams HTTP/1.1", &[&line, good], b""),
         )
         .await;
-        assert_wire(&answer, &String::from_utf8_lossy(&line));
+        assert_wire(&response, &String::from_utf8_lossy(&line));
     }
     let many = vec![&b"X-Many: 1"[..]; 150];
     let long = [b"X-Long: ".to_vec(), vec![b'x'; 100_000]].concat();
@@ -1206,8 +1211,8 @@ async fn whatever_comes_over_the_wire_is_answered() {
         many,
         vec![&long, good],
     ] {
-        let answer = raw(&org.stack, &http("GET /v1/teams HTTP/1.1", &headers, b"")).await;
-        assert_wire(&answer, &String::from_utf8_lossy(headers[0]));
+        let response = raw(&org.stack, &http("GET /v1/teams HTTP/1.1", &headers, b"")).await;
+        assert_wire(&response, &String::from_utf8_lossy(headers[0]));
     }
     let chunked: [&[u8]; 4] = [
         b"2\r\n{}\r\n0\r\n\r\n",
@@ -1221,21 +1226,21 @@ async fn whatever_comes_over_the_wire_is_answered() {
             &[b"Transfer-Encoding: chunked", good],
             b"",
         );
-        let answer = raw(&org.stack, &[&head, body].concat()).await;
-        assert!(answer.status.is_client_error(), "{answer}");
+        let response = raw(&org.stack, &[&head, body].concat()).await;
+        assert!(response.status.is_client_error(), "{response}");
     }
     assert_eq!(org.itsm.get("/v1/teams").await.status, 200, "it serves on");
 }
 
 #[track_caller]
-fn assert_wire(answer: &Answer, what: &str) {
+fn assert_wire(response: &Response, what: &str) {
     let shown: String = what.chars().take(80).collect();
-    assert!(answer.status.as_u16() < 500, "{shown}: {answer}");
-    let from_function = answer.headers.contains_key("x-request-id");
+    assert!(response.status.as_u16() < 500, "{shown}: {response}");
+    let from_function = response.headers.contains_key("x-request-id");
     if from_function {
-        assert_answer(answer, Speaks::Itsm, shown);
-    } else if answer.headers.contains_key("apigw-requestid") {
-        assert!(answer.json["message"].is_string(), "{shown}: {answer}");
+        assert_response(response, Speaks::Itsm, shown);
+    } else if response.headers.contains_key("apigw-requestid") {
+        assert!(response.json["message"].is_string(), "{shown}: {response}");
     }
 }
 
@@ -1276,7 +1281,7 @@ fn http(line: &str, headers: &[&[u8]], body: &[u8]) -> Vec<u8> {
 }
 
 /// Sends a method and a path as they are, which reqwest would tidy up.
-async fn exchange(client: &Client, method: &str, path: &str, body: &[u8]) -> Answer {
+async fn exchange(client: &Client, method: &str, path: &str, body: &[u8]) -> Response {
     let stack = Stack::shared();
     let authorization = format!("Authorization: Bearer {}", client.token());
     raw(
@@ -1290,8 +1295,8 @@ async fn exchange(client: &Client, method: &str, path: &str, body: &[u8]) -> Ans
     .await
 }
 
-/// Sends bytes as they are and reads the answer; fails where there is none.
-async fn raw(stack: &Stack, request: &[u8]) -> Answer {
+/// Sends bytes as they are and reads the response; fails where there is none.
+async fn raw(stack: &Stack, request: &[u8]) -> Response {
     let (host, address) = stack.address();
     let request = naming(request, &host);
     let shown: String = String::from_utf8_lossy(&request[..request.len().min(200)]).into_owned();
@@ -1300,7 +1305,7 @@ async fn raw(stack: &Stack, request: &[u8]) -> Answer {
         .expect("the stack listens");
     let (mut reader, mut writer) = socket.into_split();
     let mut received = Vec::new();
-    // A server may answer before it has read everything, and close; what it said until then counts.
+    // A server may response before it has read everything, and close; what it said until then counts.
     let write = async {
         let _ = writer.write_all(&request).await;
     };
@@ -1310,9 +1315,9 @@ async fn raw(stack: &Stack, request: &[u8]) -> Answer {
     let both = async { tokio::join!(write, read) };
     assert!(
         tokio::time::timeout(PATIENCE, both).await.is_ok(),
-        "no end of the answer to {shown}"
+        "no end of the response to {shown}"
     );
-    parse(&received).unwrap_or_else(|| panic!("no answer to {shown}"))
+    parse(&received).unwrap_or_else(|| panic!("no response to {shown}"))
 }
 
 /// A request of [`http`] for this host, unless it has one of its own.
@@ -1328,7 +1333,7 @@ fn naming(request: &[u8], host: &str) -> Vec<u8> {
     }
 }
 
-fn parse(received: &[u8]) -> Option<Answer> {
+fn parse(received: &[u8]) -> Option<Response> {
     let end = received.windows(4).position(|bytes| bytes == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&received[..end]).ok()?;
     let mut lines = head.split("\r\n");
@@ -1346,9 +1351,9 @@ fn parse(received: &[u8]) -> Option<Answer> {
     }
     let text = String::from_utf8(received[end + 4..].to_vec()).ok()?;
     let json = serde_json::from_str(&text).unwrap_or_default();
-    Some(Answer {
+    Some(Response {
         status,
-        headers: as_functions_wrote(headers),
+        headers: original_header_names(headers),
         text,
         json,
     })
@@ -1505,13 +1510,13 @@ fn no_request_at_all_gives_a_500() {
                 &[authorization.as_bytes(), content_type.as_bytes()],
                 &body,
             );
-            let answer = runtime.block_on(raw(&org.stack, &bytes));
-            if answer.status.is_server_error() {
-                return Err(TestCaseError::fail(format!("{line}: {answer}")));
+            let response = runtime.block_on(raw(&org.stack, &bytes));
+            if response.status.is_server_error() {
+                return Err(TestCaseError::fail(format!("{line}: {response}")));
             }
             // What the HTTP layer refuses never came to the gateway.
-            if answer.headers.contains_key("apigw-requestid") && method != "HEAD" {
-                assert_answer(&answer, speaks, &line);
+            if response.headers.contains_key("apigw-requestid") && method != "HEAD" {
+                assert_response(&response, speaks, &line);
             }
             Ok(())
         },
@@ -1565,7 +1570,7 @@ fn event(method: &str, path: &str, token: &str, body: Option<&str>) -> Value {
 }
 
 /// Invokes a function with an event, as its `main` does.
-async fn invoke(org: &Organization, event: &Value) -> Answer {
+async fn invoke(org: &Organization, event: &Value) -> Response {
     let request = muster::lambda::request(&event.to_string()).expect("an event of the gateway");
     let deps = Deps::new(org.stack.table());
     let response = match event["rawPath"].as_str().unwrap_or_default() {
@@ -1576,9 +1581,9 @@ async fn invoke(org: &Organization, event: &Value) -> Answer {
         _ => Box::pin(muster_teams::handle(request, &deps)).await,
     };
     let (parts, body) = response.unwrap_or_else(|never| match never {}).into_parts();
-    let text = String::from_utf8(body.as_ref().to_vec()).expect("the answer is text");
+    let text = String::from_utf8(body.as_ref().to_vec()).expect("the response is text");
     let json = serde_json::from_str(&text).unwrap_or_default();
-    Answer {
+    Response {
         status: parts.status,
         headers: parts.headers,
         text,
@@ -1594,7 +1599,7 @@ async fn events_of_the_gateway_are_served() {
         let name = format!("{} 🦀", unique());
         let body = json!({ "name": name }).to_string();
         let created = invoke(&org, &event("POST", "/v1/teams", token, Some(&body))).await;
-        assert_answer(&created, speaks, "POST");
+        assert_response(&created, speaks, "POST");
         assert_eq!(
             (created.status.as_u16(), self::name(&created)),
             (201, &*name),
@@ -1625,9 +1630,9 @@ async fn events_of_the_gateway_are_served() {
             ("DELETE", path.clone(), None, 204),
             ("GET", path.clone(), None, 404),
         ] {
-            let answer = invoke(&org, &event(method, &path, token, body)).await;
-            assert_answer(&answer, speaks, format!("{method} {path}"));
-            assert_eq!(answer.status, expected, "{method} {path}: {answer}");
+            let response = invoke(&org, &event(method, &path, token, body)).await;
+            assert_response(&response, speaks, format!("{method} {path}"));
+            assert_eq!(response.status, expected, "{method} {path}: {response}");
         }
     }
 }
@@ -1642,9 +1647,9 @@ async fn events_carry_bodies_in_either_encoding() {
             let mut event = event("POST", "/v1/teams", client.token(), None);
             event["body"] = body;
             event["isBase64Encoded"] = encoded.into();
-            let answer = invoke(&org, &event).await;
-            assert_answer(
-                &answer,
+            let response = invoke(&org, &event).await;
+            assert_response(
+                &response,
                 speaks,
                 event["body"]
                     .to_string()
@@ -1652,15 +1657,15 @@ async fn events_carry_bodies_in_either_encoding() {
                     .take(80)
                     .collect::<String>(),
             );
-            answer
+            response
         };
         let name = format!("{} 🦀", unique());
         let body = json!({ "name": name }).to_string();
-        let answer = post(BASE64_STANDARD.encode(&body).into(), true).await;
+        let response = post(BASE64_STANDARD.encode(&body).into(), true).await;
         assert_eq!(
-            (answer.status.as_u16(), self::name(&answer)),
+            (response.status.as_u16(), self::name(&response)),
             (201, &*name),
-            "{answer}"
+            "{response}"
         );
 
         assert_malformed(
@@ -1721,8 +1726,8 @@ async fn events_may_lack_whatever_is_optional() {
     ] {
         let mut event = list();
         event.as_object_mut().unwrap().remove(missing);
-        let answer = invoke(&org, &event).await;
-        assert_eq!(answer.status, 200, "without {missing}: {answer}");
+        let response = invoke(&org, &event).await;
+        assert_eq!(response.status, 200, "without {missing}: {response}");
     }
     for null in [
         "version",
@@ -1751,9 +1756,9 @@ async fn events_may_lack_whatever_is_optional() {
             .as_object_mut()
             .unwrap()
             .remove(missing);
-        let answer = invoke(&org, &event).await;
-        assert_eq!(answer.status, 200, "without {missing}: {answer}");
-        assert_answer(&answer, Speaks::Itsm, missing);
+        let response = invoke(&org, &event).await;
+        assert_eq!(response.status, 200, "without {missing}: {response}");
+        assert_response(&response, Speaks::Itsm, missing);
     }
     for key in [
         "$default",
@@ -1769,9 +1774,9 @@ async fn events_may_lack_whatever_is_optional() {
 
     let mut no_headers = list();
     no_headers["headers"] = json!({});
-    let answer = invoke(&org, &no_headers).await;
-    assert_answer(&answer, Speaks::Either, "no headers");
-    assert_eq!(answer.status, 401, "{answer}");
+    let response = invoke(&org, &no_headers).await;
+    assert_response(&response, Speaks::Either, "no headers");
+    assert_eq!(response.status, 401, "{response}");
     no_headers.as_object_mut().unwrap().remove("headers");
     assert_eq!(invoke(&org, &no_headers).await.status, 401);
 
@@ -1808,12 +1813,12 @@ async fn events_with_odd_paths_and_queries_are_answered() {
         "/v1/teams/a#b",
         "/v1/teams/@:x",
     ] {
-        let answer = invoke(&org, &event("GET", path, token, None)).await;
-        assert_answer(&answer, Speaks::Itsm, path);
+        let response = invoke(&org, &event("GET", path, token, None)).await;
+        assert_response(&response, Speaks::Itsm, path);
         assert_eq!(
-            (answer.status.as_u16(), &answer.json["error"]["path"]),
+            (response.status.as_u16(), &response.json["error"]["path"]),
             (404, &json!(path)),
-            "{answer}"
+            "{response}"
         );
     }
     for query in [
@@ -1825,9 +1830,9 @@ async fn events_with_odd_paths_and_queries_are_answered() {
     ] {
         let mut event = event("GET", "/v1/teams", token, None);
         event["rawQueryString"] = query.into();
-        let answer = invoke(&org, &event).await;
-        assert_answer(&answer, Speaks::Itsm, query);
-        assert_eq!(answer.status, 200, "{query}: {answer}");
+        let response = invoke(&org, &event).await;
+        assert_response(&response, Speaks::Itsm, query);
+        assert_eq!(response.status, 200, "{query}: {response}");
     }
 }
 
@@ -1847,12 +1852,12 @@ async fn a_key_of_any_kind_can_be_garbage() {
             &"x".repeat(5_000),
         ] {
             let header = format!("Authorization: Bearer {}{rest}", kind.prefix());
-            let answer = raw(
+            let response = raw(
                 &stack,
                 &http("GET /v1/teams HTTP/1.1", &[header.as_bytes()], b""),
             )
             .await;
-            assert_eq!(answer.status, 401, "{header}: {answer}");
+            assert_eq!(response.status, 401, "{header}: {response}");
         }
     }
 }

@@ -5,11 +5,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, Organization, Stack, n, ticket_items::assigned, user};
+use crate::support::{Organization, Response, Stack, n, ticket_items::assigned, user};
 
-/// What an answer says, but for what names the request itself.
-fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) {
-    let mut headers: Vec<_> = answer
+/// What a response says, but for what names the request itself.
+fn said(response: &Response, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) {
+    let mut headers: Vec<_> = response
         .headers
         .iter()
         .filter(|(name, _)| !matches!(name.as_str(), "date" | "x-request-id" | "apigw-requestid"))
@@ -21,7 +21,7 @@ fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) 
         })
         .collect();
     headers.sort();
-    let mut body = answer.json.clone();
+    let mut body = response.json.clone();
     if let Some(error) = body.get_mut("error").and_then(Value::as_object_mut) {
         error.remove("requestId");
         error.remove("timestamp");
@@ -31,7 +31,7 @@ fn said(answer: &Answer, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) 
         .iter()
         .fold(body.to_string(), |text, id| text.replace(id, "{id}"));
     (
-        answer.status.as_u16(),
+        response.status.as_u16(),
         serde_json::from_str(&text).expect("still JSON"),
         headers,
     )
@@ -106,16 +106,16 @@ fn questions(team: &str, user: &str) -> Vec<(Method, String, Option<Value>)> {
 /// Everything that an organization's own clients see of it.
 async fn seen(org: &Organization, team: &str) -> Vec<String> {
     let mut seen = Vec::new();
-    for client in org.both() {
+    for client in org.clients() {
         seen.push(client.get("/v1/teams").await.text);
         for path in ["", "/members", "/workload", "/assignments"]
             .map(|rest| format!("/v1/teams/{team}{rest}"))
         {
-            let mut answer = client.get(&path).await.json;
-            if let Some(data) = answer.get_mut("data").and_then(Value::as_object_mut) {
+            let mut response = client.get(&path).await.json;
+            if let Some(data) = response.get_mut("data").and_then(Value::as_object_mut) {
                 data.remove("queried_at");
             }
-            seen.push(answer.to_string());
+            seen.push(response.to_string());
         }
     }
     seen
@@ -125,8 +125,8 @@ async fn seen(org: &Organization, team: &str) -> Vec<String> {
 async fn staffed(org: &Organization, name: &str) -> String {
     let lead = org.users[0].id.uuid().to_string();
     let body = json!({ "name": name, "description": "confidential", "lead_id": lead, "specializations": ["VPN"] });
-    let answer = org.itsm.post("/v1/teams", body).await;
-    let team = answer.json["data"]["id"]
+    let response = org.itsm.post("/v1/teams", body).await;
+    let team = response.json["data"]["id"]
         .as_str()
         .and_then(|id| id.strip_prefix("team_"))
         .expect("an id")
@@ -151,7 +151,7 @@ async fn what_is_anothers_is_what_does_not_exist() {
     let before = seen(&a, &team).await;
     let bearer = b.bearer().await;
 
-    for client in b.both().into_iter().chain([&bearer]) {
+    for client in b.clients().into_iter().chain([&bearer]) {
         for [(there, their_user), (nowhere, nobody)] in [
             // Their team, with each kind of user.
             [(&team, &user), (&no_team, &no_user)],
@@ -166,9 +166,9 @@ async fn what_is_anothers_is_what_does_not_exist() {
                 if there == &own && method == Method::DELETE && !path.contains("/members/") {
                     continue;
                 }
-                let theirs = client.ask(&method, &path, body.as_ref()).await;
+                let theirs = client.call(&method, &path, body.as_ref()).await;
                 let missing = client
-                    .ask(&method, &missing_path, missing_body.as_ref())
+                    .call(&method, &missing_path, missing_body.as_ref())
                     .await;
                 let what = format!("{method} {path} {body:?}: {theirs}");
                 if there == &own && theirs.status.is_success() {
@@ -205,36 +205,36 @@ async fn anothers_user_neither_joins_nor_leads() {
     for user in [&a.users[0], &a.users[12], &a.users[13]] {
         let user = user.id.uuid().to_string();
         for id in [user.clone(), format!("usr_{user}"), user.to_uppercase()] {
-            for client in b.both() {
-                let answer = client
+            for client in b.clients() {
+                let response = client
                     .post(
                         &format!("/v1/teams/{own}/members"),
                         json!({ "user_id": id }),
                     )
                     .await;
-                assert_eq!(answer.status, 404, "{answer}");
-                assert_user_not_found(&answer, "user_id");
+                assert_eq!(response.status, 404, "{response}");
+                assert_user_not_found(&response, "user_id");
             }
-            let answer = b
+            let response = b
                 .itsm
                 .post(
                     "/v1/teams",
                     json!({ "name": Uuid::new_v4().to_string(), "lead_id": id }),
                 )
                 .await;
-            assert_user_not_found(&answer, "lead_id");
-            let answer = b
+            assert_user_not_found(&response, "lead_id");
+            let response = b
                 .itsm
                 .patch(&format!("/v1/teams/{own}"), json!({ "lead_id": id }))
                 .await;
-            assert_user_not_found(&answer, "lead_id");
+            assert_user_not_found(&response, "lead_id");
         }
     }
-    let answer = b.itsm.get(&format!("/v1/teams/{own}")).await;
+    let response = b.itsm.get(&format!("/v1/teams/{own}")).await;
     assert_eq!(
         (
-            &answer.json["data"]["members"],
-            &answer.json["data"]["lead_id"]
+            &response.json["data"]["members"],
+            &response.json["data"]["lead_id"]
         ),
         (&json!([]), &Value::Null)
     );
@@ -245,14 +245,14 @@ async fn anothers_user_neither_joins_nor_leads() {
 }
 
 #[track_caller]
-fn assert_user_not_found(answer: &Answer, field: &str) {
-    assert_eq!(answer.status, 404, "{answer}");
-    match answer.json["detail"].as_str() {
+fn assert_user_not_found(response: &Response, field: &str) {
+    assert_eq!(response.status, 404, "{response}");
+    match response.json["detail"].as_str() {
         Some(detail) => assert_eq!(detail, "User not found"),
         None => assert_eq!(
-            answer.json["error"]["details"],
+            response.json["error"]["details"],
             json!({ "field": field }),
-            "{answer}"
+            "{response}"
         ),
     }
 }
@@ -265,10 +265,12 @@ async fn lists_searches_and_totals_are_an_organizations_own() {
         a.team(&format!("Confidential {n}")).await;
     }
     let total = async |org: &Organization, query: &str| {
-        let answer = org.itsm.get(&format!("/v1/teams?{query}")).await;
-        let listed = answer.json["data"].as_array().map_or(0, Vec::len);
+        let response = org.itsm.get(&format!("/v1/teams?{query}")).await;
+        let listed = response.json["data"].as_array().map_or(0, Vec::len);
         (
-            answer.json["meta"]["pagination"]["total"].as_u64().unwrap(),
+            response.json["meta"]["pagination"]["total"]
+                .as_u64()
+                .unwrap(),
             listed,
         )
     };
@@ -318,7 +320,7 @@ async fn a_name_is_unique_within_an_organization_only() {
     let ours = a.team("Support").await;
     let theirs = b.team("SUPPORT").await;
     for org in [&a, &b] {
-        for (client, taken) in org.both().into_iter().zip([422, 409]) {
+        for (client, taken) in org.clients().into_iter().zip([422, 409]) {
             assert_eq!(
                 client
                     .post("/v1/teams", json!({ "name": "support" }))
@@ -381,8 +383,8 @@ async fn one_user_id_in_two_organizations_is_two_users() {
     a.member(&team_a, &ours).await;
     b.member(&team_b, &theirs).await;
     let names = async |org: &Organization, team: &str| {
-        let answer = org.toptickets.get(&format!("/v1/teams/{team}")).await;
-        answer.json["members"]
+        let response = org.toptickets.get(&format!("/v1/teams/{team}")).await;
+        response.json["members"]
             .as_array()
             .unwrap()
             .iter()
@@ -419,12 +421,12 @@ async fn a_ticket_is_an_organizations_own() {
         .await;
     a.set_load(&team_a, &[("open_tickets", n(2))]).await;
     b.set_load(&team_b, &[("open_tickets", n(1))]).await;
-    for (client, other) in a.both().into_iter().zip(b.both()) {
-        let bare = |answer: &Answer| {
-            let decision = if answer.json["data"].is_object() {
-                &answer.json["data"]
+    for (client, other) in a.clients().into_iter().zip(b.clients()) {
+        let bare = |response: &Response| {
+            let decision = if response.json["data"].is_object() {
+                &response.json["data"]
             } else {
-                &answer.json
+                &response.json
             };
             decision["team_id"]
                 .as_str()
@@ -435,15 +437,15 @@ async fn a_ticket_is_an_organizations_own() {
         assert_eq!(bare(&client.get("/v1/assignments/TKT-1").await), team_a);
         assert_eq!(bare(&other.get("/v1/assignments/TKT-1").await), team_b);
         let [theirs, missing] = ["TKT-2", "TKT-3"];
-        let answers = (
+        let responses = (
             other.get(&format!("/v1/assignments/{theirs}")).await,
             other.get(&format!("/v1/assignments/{missing}")).await,
         );
         assert_eq!(
-            said(&answers.0, [theirs, "-"]),
-            said(&answers.1, [missing, "-"])
+            said(&responses.0, [theirs, "-"]),
+            said(&responses.1, [missing, "-"])
         );
-        assert_eq!(answers.0.status, 404, "{}", answers.0);
+        assert_eq!(responses.0.status, 404, "{}", responses.0);
         assert_eq!(
             other
                 .get(&format!("/v1/teams/{team_a}/assignments"))
@@ -474,7 +476,7 @@ async fn organizations_whose_ids_begin_alike_are_apart() {
         let id = OrganizationId::parse(&id).unwrap();
         let users = vec![user("User", UserStatus::Active)];
         stack.store().put_users(&id, &users).await.unwrap();
-        let (toptickets, itsm) = (stack.stranger(), stack.stranger());
+        let (toptickets, itsm) = (stack.anonymous(), stack.anonymous());
         let mut org = Organization {
             stack: stack.clone(),
             id,
@@ -491,12 +493,15 @@ async fn organizations_whose_ids_begin_alike_are_apart() {
         teams.push(staffed_by_one(org).await);
     }
     for (at, org) in organizations.iter().enumerate() {
-        let answer = org.itsm.get("/v1/teams").await;
-        assert_eq!(answer.json["meta"]["pagination"]["total"], 1, "{answer}");
+        let response = org.itsm.get("/v1/teams").await;
         assert_eq!(
-            answer.json["data"][0]["organization_id"],
+            response.json["meta"]["pagination"]["total"], 1,
+            "{response}"
+        );
+        assert_eq!(
+            response.json["data"][0]["organization_id"],
             org.id.as_str(),
-            "{answer}"
+            "{response}"
         );
         for (other, team) in teams.iter().enumerate() {
             let expected = if other == at { 200 } else { 404 };

@@ -15,10 +15,10 @@ use crate::support::{
     Stack,
     crash::Instance,
     fault_injection::{Fault, FaultScript, WRITES},
+    log_capture::LogCapture,
     org::{NOW, OrgFixture, TeamFixture, team, team_id, user},
     sqs::{Sent, invoke_assignment, invoke_jobs_within, run_jobs},
     table::text,
-    told::Listener,
 };
 const LONG: Duration = Duration::from_mins(1);
 
@@ -479,7 +479,7 @@ async fn job_beyond_hop_limit_ends_and_restarts_at_hop_0() {
     let mut job: Value = serde_json::from_str(&fixture.job("sweep_team")).expect("a job is JSON");
     job["hop"] = json!(MAX_HOPS);
 
-    let listener = Listener::to("jobs", "info", None);
+    let listener = LogCapture::to("jobs", "info", None);
     let (_, sent) = listener
         .invoke(false, fixture.perform(&deps, &job.to_string()))
         .await;

@@ -19,11 +19,11 @@ use crate::{
         everything_stored, status,
     },
     faults::assert_failed,
-    shapes::{Speaks, assert_answer},
+    shapes::{Speaks, assert_response},
     support::{
         Organization, Stack,
-        direct::{self, Invocation},
         fault_injection::{Fault, FaultScript},
+        invoke::{self, Invocation},
         jwt::{SIGNERS, Signer, assemble, claims, with},
         table::text,
         ticket_items::assigned,
@@ -49,9 +49,9 @@ async fn assert_refused(org: &Organization, token: &str, what: &str) {
 }
 
 async fn assert_taken(org: &Organization, token: &str, what: &str) {
-    let answer = org.stack.client(token).get("/v1/teams").await;
-    assert_answer(&answer, Speaks::Itsm, what);
-    assert_eq!(answer.status, 200, "{what}: {answer}");
+    let response = org.stack.client(token).get("/v1/teams").await;
+    assert_response(&response, Speaks::Itsm, what);
+    assert_eq!(response.status, 200, "{what}: {response}");
 }
 
 #[tokio::test]
@@ -112,12 +112,12 @@ async fn a_token_may_do_what_its_permissions_reach() {
         }
         for (method, path, body, needed) in endpoints(&team, &user, &Uuid::new_v4().to_string()) {
             let what = format!("{permissions}: {method} {path}");
-            let answer = client.ask(&method, &path, body.as_ref()).await;
-            assert_answer(&answer, Speaks::Itsm, &what);
+            let response = client.call(&method, &path, body.as_ref()).await;
+            assert_response(&response, Speaks::Itsm, &what);
             if scopes.contains(&needed) {
-                assert!(answer.status.is_success(), "{what}: {answer}");
+                assert!(response.status.is_success(), "{what}: {response}");
             } else {
-                assert_forbidden(&answer, Speaks::Itsm, needed, &what);
+                assert_forbidden(&response, Speaks::Itsm, needed, &what);
             }
         }
     }
@@ -391,8 +391,8 @@ async fn a_token_that_was_changed_is_no_good() {
         ("commas", token.replace('.', ",")),
         ("in quotes", format!("\"{token}\"")),
     ] {
-        let answer = org.stack.client(&bad).get("/v1/teams").await;
-        assert_unauthorized(&answer, Speaks::Either, what);
+        let response = org.stack.client(&bad).get("/v1/teams").await;
+        assert_unauthorized(&response, Speaks::Either, what);
     }
 }
 
@@ -530,7 +530,7 @@ async fn every_claim_has_to_be_there_and_of_its_type() {
 
 #[tokio::test]
 async fn a_token_is_good_for_its_time_and_a_minute_around() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let (signer, _) = signers();
     org.trust(&[signer.jwk()]).await;
@@ -691,14 +691,14 @@ async fn keys_are_an_organizations_own() {
     ours.team("Ours").await;
     let header = json!({ "alg": "RS256", "kid": "key" });
     for (org, signer, stranger, teams) in [(&ours, a, b, 1), (&theirs, b, a, 0)] {
-        let answer = stack
+        let response = stack
             .client(&signer.sign_with(&header, &good(org)))
             .get("/v1/teams")
             .await;
         assert_eq!(
-            answer.json["data"].as_array().map(Vec::len),
+            response.json["data"].as_array().map(Vec::len),
             Some(teams),
-            "{answer}"
+            "{response}"
         );
         assert_refused(
             org,
@@ -723,14 +723,14 @@ async fn keys_are_an_organizations_own() {
             Method::GET,
             &format!("/v1/teams?organizationId={}", ours.id),
         );
-        let answer = crate::support::Client::send(request.header(header, value)).await;
-        assert_eq!(answer.json["data"], json!([]), "{answer}");
+        let response = crate::support::Client::send(request.header(header, value)).await;
+        assert_eq!(response.json["data"], json!([]), "{response}");
     }
 }
 
 #[tokio::test]
 async fn keys_that_were_replaced_are_gone_within_60_seconds() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let (old, new) = signers();
     let start = clock.load(SeqCst);
@@ -783,7 +783,7 @@ async fn keys_that_were_replaced_are_gone_within_60_seconds() {
 
 #[tokio::test]
 async fn an_issuer_that_is_changed_is_believed_anew_within_60_seconds() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let (signer, _) = signers();
     let start = clock.load(SeqCst);
@@ -810,7 +810,7 @@ async fn a_table_that_fails_is_not_a_bad_token() {
         let mut invocation = Invocation::new(token, Method::GET, team.as_str(), None);
         invocation.time = Duration::from_secs(2);
         invocation
-            .call(&direct::deps(&stack, script.client(&stack)))
+            .call(&invoke::deps(&stack, script.client(&stack)))
             .await
     };
     for (fault, status) in [
@@ -834,11 +834,11 @@ async fn a_table_that_fails_is_not_a_bad_token() {
         if status == 503 {
             let script = FaultScript::default();
             script.once(&["GetItem"], fault);
-            let answer = call(&script, &token).await;
+            let response = call(&script, &token).await;
             assert_eq!(
-                (answer.status.as_u16(), script.is_consumed()),
+                (response.status.as_u16(), script.is_consumed()),
                 (200, true),
-                "once: {what}: {answer}"
+                "once: {what}: {response}"
             );
         }
     }
@@ -863,11 +863,11 @@ async fn keys_that_cannot_be_read_are_an_error() {
         .send()
         .await
         .unwrap();
-    let answer = stack
+    let response = stack
         .client(&signer.sign(&good(&org)))
         .get("/v1/teams")
         .await;
-    assert_failed(&answer, Itsm, 500, "a key too short");
+    assert_failed(&response, Itsm, 500, "a key too short");
 }
 
 #[tokio::test]
@@ -875,7 +875,7 @@ async fn of_a_key_file_only_the_public_keys_are_stored() {
     let stack = Stack::shared();
     let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).unwrap();
     assert!(!stack.store().organization_exists(&id).await.unwrap());
-    let (toptickets, itsm) = (stack.stranger(), stack.stranger());
+    let (toptickets, itsm) = (stack.anonymous(), stack.anonymous());
     let org = Organization {
         stack: stack.clone(),
         id,

@@ -7,7 +7,7 @@ use muster::domain::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Organization, Stack, bare, until};
+use crate::support::{Organization, Stack, bare, wait_until};
 
 /// When a message that failed comes again, where that can be chosen.
 const SOON: Duration = Duration::from_millis(200);
@@ -47,7 +47,7 @@ fn announced(org: &Organization) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
-    let org = Stack::impatient(SOON).await.organization().await;
+    let org = Stack::with_fast_delivery(SOON).await.organization().await;
     let team = org.team("Support").await;
     org.member(&team, &org.users[0]).await;
     send(&org, &[created(&org, &team, "T-1")]).await;
@@ -71,7 +71,7 @@ async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
     let expected: Vec<String> = ["team.created", "member.added", "ticket.assigned"]
         .map(str::to_owned)
         .to_vec();
-    until("announcements", async || {
+    wait_until("announcements", async || {
         Vec::len(&types()) >= expected.len()
     })
     .await;
@@ -81,7 +81,7 @@ async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
 #[tokio::test]
 async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
     const TICKETS: usize = 150;
-    let org = Stack::impatient(LATER).await.organization().await;
+    let org = Stack::with_fast_delivery(LATER).await.organization().await;
     let team = org.team("Support").await;
     for user in &org.users[..3] {
         org.member(&team, user).await;
@@ -113,7 +113,7 @@ async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
 
 #[tokio::test]
 async fn what_fails_ten_times_is_a_dead_letter() {
-    let stack = Stack::impatient(SOON).await;
+    let stack = Stack::with_fast_delivery(SOON).await;
     let nonsense = format!(
         "what is no job is tried again, for a newer version may know it: {}",
         Uuid::new_v4()
@@ -125,7 +125,7 @@ async fn what_fails_ten_times_is_a_dead_letter() {
             .into_iter()
             .filter(|letter| letter.body == nonsense)
     };
-    until("a dead letter", async || letters().next().is_some()).await;
+    wait_until("a dead letter", async || letters().next().is_some()).await;
     assert_eq!(
         letters().map(|letter| letter.reason).collect::<Vec<_>>(),
         [None]

@@ -14,15 +14,16 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::{
-    shapes::{Speaks, assert_answer},
+    shapes::{Speaks, assert_response},
     support::{
-        Answer, Client, Organization, Stack,
-        direct::{self, Invocation},
+        Client, Organization, Response, Stack,
         fault_injection::{COUNTING, Fault, FaultScript},
+        invoke::{self, Invocation},
         jwt::{SIGNERS, claims, with},
-        n, stray_key,
+        n,
         table::{Item, number},
         ticket_items::assigned,
+        unknown_key,
     },
 };
 
@@ -81,22 +82,22 @@ async fn count(stack: &Stack, subject: Subject, millis: i64, requests: u64) {
 }
 
 #[track_caller]
-fn assert_limited(answer: &Answer, speaks: Speaks, seconds: u64) {
-    assert_answer(answer, speaks, "limited");
+fn assert_limited(response: &Response, speaks: Speaks, seconds: u64) {
+    assert_response(response, speaks, "limited");
     assert_eq!(
-        (answer.status.as_u16(), answer.header("retry-after")),
+        (response.status.as_u16(), response.header("retry-after")),
         (429, &*seconds.to_string()),
-        "{answer}"
+        "{response}"
     );
     if speaks == Speaks::Toptickets {
         let detail = format!("Rate limit exceeded. Try again in {seconds} seconds.");
-        assert_eq!(answer.json, json!({ "detail": detail }));
+        assert_eq!(response.json, json!({ "detail": detail }));
     } else {
-        let error = &answer.json["error"];
+        let error = &response.json["error"];
         assert_eq!(
             (&error["code"], &error["details"]),
             (&json!("RATE_LIMITED"), &Value::Null),
-            "{answer}"
+            "{response}"
         );
         assert_eq!(
             error["message"],
@@ -112,7 +113,7 @@ async fn until_limited(client: &Client, path: &str) -> u64 {
 
 #[tokio::test]
 async fn the_201st_request_of_a_minute_is_refused_until_the_next_one() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let (org, other) = (stack.organization().await, stack.organization().await);
     let (start, read) = (moment(), [Scope::TeamsRead]);
     clock.store(start, SeqCst);
@@ -165,7 +166,7 @@ async fn the_201st_request_of_a_minute_is_refused_until_the_next_one() {
 
 #[tokio::test]
 async fn each_kind_of_key_has_its_limit_over_all_instances() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let start = moment();
     clock.store(start, SeqCst);
@@ -187,7 +188,7 @@ async fn each_kind_of_key_has_its_limit_over_all_instances() {
 
 #[tokio::test]
 async fn the_tokens_of_a_user_share_a_limit() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let (org, other) = (stack.organization().await, stack.organization().await);
     let start = moment();
     clock.store(start, SeqCst);
@@ -222,7 +223,7 @@ async fn the_tokens_of_a_user_share_a_limit() {
 
 #[tokio::test]
 async fn the_local_functions_are_instances_of_their_own() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let team = org.team("Support").await;
     org.put_ticket("TKT-1", &assigned(&team, &org.users[0], 1))
@@ -250,12 +251,12 @@ async fn the_local_functions_are_instances_of_their_own() {
     );
     let mut passed = 30;
     for path in paths.iter().cycle() {
-        let answer = client.get(path).await;
-        if answer.status == 429 {
-            assert_limited(&answer, Speaks::Toptickets, 43);
+        let response = client.get(path).await;
+        if response.status == 429 {
+            assert_limited(&response, Speaks::Toptickets, 43);
             break;
         }
-        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(response.status, 200, "{response}");
         passed += 1;
     }
     assert!((200..=230).contains(&passed), "{passed} passed");
@@ -265,7 +266,7 @@ async fn the_local_functions_are_instances_of_their_own() {
 fn instances(stack: &Stack, count: usize, millis: i64) -> Vec<Deps> {
     let instance = || Deps {
         clock: Arc::new(move || Timestamp::from_millis(millis)),
-        ..direct::deps(stack, FaultScript::default().client(stack))
+        ..invoke::deps(stack, FaultScript::default().client(stack))
     };
     std::iter::repeat_with(instance).take(count).collect()
 }
@@ -301,10 +302,10 @@ async fn instances_share_a_keys_limit_within_the_bound() {
         let serve = async |deps: &Deps, requests: usize| {
             let mut passed = 0;
             for _ in 0..requests {
-                let answer = request.call(deps).await;
-                match answer.status.as_u16() {
+                let response = request.call(deps).await;
+                match response.status.as_u16() {
                     200 => passed += 1,
-                    _ => assert_limited(&answer, Speaks::Toptickets, 43),
+                    _ => assert_limited(&response, Speaks::Toptickets, 43),
                 }
             }
             passed
@@ -340,8 +341,8 @@ async fn a_client_below_its_limit_is_never_refused() {
     let instances = instances(&stack, 5, start);
     let serve = async |deps: &Deps| {
         for _ in 0..5 {
-            for answer in join_all((0..8).map(|_| request.call(deps))).await {
-                assert_eq!(answer.status, 200, "{answer}");
+            for response in join_all((0..8).map(|_| request.call(deps))).await {
+                assert_eq!(response.status, 200, "{response}");
             }
         }
     };
@@ -377,15 +378,15 @@ async fn a_table_that_does_not_count_neither_refuses_nor_fails_anybody() {
         let instances: Vec<_> = instances(&stack, 2, start)
             .into_iter()
             .map(|deps| Deps {
-                table: direct::deps(&stack, script.client(&stack)).table,
+                table: invoke::deps(&stack, script.client(&stack)).table,
                 ..deps
             })
             .collect();
         for n in 0..requests {
-            let answer = timeout(request.time / 2, request.call(&instances[n % 2]))
+            let response = timeout(request.time / 2, request.call(&instances[n % 2]))
                 .await
                 .expect("nobody waits for long");
-            assert_eq!(answer.status, 200, "{fault:?}, request {n}: {answer}");
+            assert_eq!(response.status, 200, "{fault:?}, request {n}: {response}");
         }
         // A report is made once, whatever became of it.
         let later = (requests / 2 - 1) / 10;
@@ -411,7 +412,7 @@ async fn a_table_that_does_not_count_neither_refuses_nor_fails_anybody() {
 
 #[tokio::test]
 async fn only_requests_with_a_good_credential_count() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let start = moment();
     clock.store(start, SeqCst);
@@ -423,13 +424,13 @@ async fn only_requests_with_a_good_credential_count() {
     let (client, key) = org
         .key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {})
         .await;
-    let stray = stack.client(&stray_key(KeyKind::TtLive));
+    let stray = stack.client(&unknown_key(KeyKind::TtLive));
     for _ in 0..25 {
         assert_eq!(revoked.get("/v1/teams").await.status, 401);
         assert_eq!(stray.get("/v1/teams").await.status, 401);
         assert_eq!(client.get("/v1/nothing").await.status, 404);
         assert_eq!(
-            client.ask(&Method::PUT, "/v1/teams", None).await.status,
+            client.call(&Method::PUT, "/v1/teams", None).await.status,
             405
         );
     }
@@ -490,7 +491,7 @@ async fn exhausted(
 
 #[tokio::test]
 async fn the_rate_comes_after_the_address_and_before_the_scope() {
-    let (stack, clock) = Stack::clockwork().await;
+    let (stack, clock) = Stack::with_clock().await;
     let org = stack.organization().await;
     let start = moment();
     clock.store(start, SeqCst);
@@ -521,8 +522,8 @@ async fn the_rate_comes_after_the_address_and_before_the_scope() {
             (Method::GET, "/v1/teams?limit=x", None, 429),
             (Method::DELETE, "/v1/teams/nonsense", None, 429),
         ] {
-            let answer = limited.ask(&method, path, body).await;
-            assert_eq!(answer.status, status, "{method} {path}: {answer}");
+            let response = limited.call(&method, path, body).await;
+            assert_eq!(response.status, status, "{method} {path}: {response}");
         }
         assert_limited(&limited.get("/v1/teams").await, speaks, 43);
 

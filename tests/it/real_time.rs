@@ -20,10 +20,10 @@ async fn a_revoked_key_is_refused_within_60_seconds_and_for_good() {
     // instances as it has.
     let paths = [("/v1/teams", 200), ("/v1/assignments/T-1", 404)];
     for (path, status) in paths {
-        let answers = join_all((0..8).map(|_| client.get(path))).await;
+        let responses = join_all((0..8).map(|_| client.get(path))).await;
         assert!(
-            answers.iter().all(|answer| answer.status == status),
-            "{path}: {answers:?}"
+            responses.iter().all(|response| response.status == status),
+            "{path}: {responses:?}"
         );
     }
     assert!(
@@ -36,10 +36,10 @@ async fn a_revoked_key_is_refused_within_60_seconds_and_for_good() {
     tokio::time::sleep(Duration::from_mins(1)).await;
     for _ in 0..4 {
         for (path, _) in paths {
-            let answers = join_all((0..8).map(|_| client.get(path))).await;
+            let responses = join_all((0..8).map(|_| client.get(path))).await;
             assert!(
-                answers.iter().all(|answer| answer.status == 401),
-                "{path}: {answers:?}"
+                responses.iter().all(|response| response.status == 401),
+                "{path}: {responses:?}"
             );
         }
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -60,7 +60,7 @@ async fn what_one_function_serves_counts_for_all() {
     for (method, path) in elsewhere {
         // All of it has to happen in one minute: what a minute's end divided is tried again.
         let mut tries = 0;
-        let (passed, answer) = loop {
+        let (passed, response) = loop {
             let client = org.key(KeyKind::TtLive, &Scope::ALL).await;
             let into_the_minute = Timestamp::now().millis().rem_euclid(60_000).unsigned_abs();
             if into_the_minute > 20_000 {
@@ -68,8 +68,8 @@ async fn what_one_function_serves_counts_for_all() {
             }
             let minute = Timestamp::now().minute();
             for _ in 0..LIMIT - 40 {
-                let answer = client.ask(&method, &path, None).await;
-                assert_eq!(answer.status, 404, "{answer}");
+                let response = client.call(&method, &path, None).await;
+                assert_eq!(response.status, 404, "{response}");
             }
             let limited = client.until_limited(&team, 2 * LIMIT + 1).await;
             tries += 1;
@@ -84,10 +84,10 @@ async fn what_one_function_serves_counts_for_all() {
             (40..LIMIT).contains(&passed),
             "{passed} passed after {method} {path}"
         );
-        let seconds: u64 = answer
+        let seconds: u64 = response
             .header("retry-after")
             .parse()
             .expect("a number of seconds");
-        assert!((1..=60).contains(&seconds), "{answer}");
+        assert!((1..=60).contains(&seconds), "{response}");
     }
 }

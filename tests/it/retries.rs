@@ -9,11 +9,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Client, Organization, Stack, bare,
+    Client, Organization, Response, Stack, bare,
     crash::{CrashPoint, Instance, TransactionLog},
-    direct::{self, Invocation},
     fault_injection::{Fault, FaultScript, Hook, WRITES},
-    table::{Table, assert_sound, number},
+    invoke::{self, Invocation},
+    table::{OrgTable, assert_sound, number},
 };
 
 /// Every way to make something new.
@@ -131,19 +131,19 @@ impl RetryFixture {
 
 /// Asserts that two answers are one.
 #[track_caller]
-fn assert_same(first: &Answer, again: &Answer, what: &str) {
+fn assert_same(first: &Response, again: &Response, what: &str) {
     assert_eq!(first.status, 201, "{what}: {first}");
-    let said = |answer: &Answer| {
+    let said = |response: &Response| {
         (
-            answer.status,
-            answer.text.clone(),
-            answer.header("etag").to_owned(),
+            response.status,
+            response.text.clone(),
+            response.header("etag").to_owned(),
         )
     };
     assert_eq!(said(again), said(first), "{what}");
 }
 
-/// An instance that is killed at each of its calls in turn, before it is sent or before its answer
+/// An instance that is killed at each of its calls in turn, before it is sent or before its response
 /// is seen.
 #[tokio::test]
 async fn what_was_sent_to_an_instance_that_died_is_done_once() {
@@ -152,11 +152,11 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
     for (making, contract) in Making::ALL {
         let fixture = RetryFixture::new(&stack, making, contract).await;
         let instance = Instance::new(&TransactionLog::default());
-        let answer = fixture
+        let response = fixture
             .invocation()
-            .call(&direct::deps(&stack, instance.client(&stack)))
+            .call(&invoke::deps(&stack, instance.client(&stack)))
             .await;
-        assert_eq!(answer.status, 201, "{making:?}: {answer}");
+        assert_eq!(response.status, 201, "{making:?}: {response}");
         assert!(
             instance.calls() >= 2,
             "a credential is read, and something written"
@@ -175,7 +175,7 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
             let fixture = RetryFixture::new(&stack, making, contract).await;
             let transaction_log = TransactionLog::default();
             let instance = Instance::crashing(&transaction_log, Some(end));
-            let deps = direct::deps(&stack, instance.client(&stack));
+            let deps = invoke::deps(&stack, instance.client(&stack));
             assert!(
                 instance
                     .run(fixture.invocation().call(&deps))
@@ -183,10 +183,10 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
                     .is_none(),
                 "{what}: it lived"
             );
-            let deps = direct::deps(&stack, Instance::new(&transaction_log).client(&stack));
-            let answer = fixture.invocation().call(&deps).await;
+            let deps = invoke::deps(&stack, Instance::new(&transaction_log).client(&stack));
+            let response = fixture.invocation().call(&deps).await;
             for _ in 0..2 {
-                assert_same(&answer, &fixture.invocation().call(&deps).await, &what);
+                assert_same(&response, &fixture.invocation().call(&deps).await, &what);
             }
             transaction_log.settle().await;
             fixture.assert_done_once(&what).await;
@@ -197,7 +197,7 @@ async fn what_was_sent_to_an_instance_that_died_is_done_once() {
 }
 
 /// The same request, sent by the client once more and answered.
-fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Answer>) {
+fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Response>) {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let request = fixture.request();
     let hook: Hook = Arc::new(move || {
@@ -232,17 +232,21 @@ async fn what_is_sent_twice_at_once_is_done_once() {
                 "{making:?} under {contract:?}, another before call {nth} of {operations:?}"
             );
             let fixture = RetryFixture::new(&stack, making, contract).await;
-            let (again, mut answers) = sent_again(&fixture);
+            let (again, mut responses) = sent_again(&fixture);
             let script = FaultScript::default();
             script.nth(operations, nth, Fault::RunFirst(again));
-            let answer = fixture
+            let response = fixture
                 .invocation()
-                .call(&direct::deps(&stack, script.client(&stack)))
+                .call(&invoke::deps(&stack, script.client(&stack)))
                 .await;
             if script.is_consumed() {
-                assert_same(&answers.recv().await.expect("it was sent"), &answer, &what);
+                assert_same(
+                    &responses.recv().await.expect("it was sent"),
+                    &response,
+                    &what,
+                );
             } else {
-                assert_eq!(answer.status, 201, "{what}: {answer}");
+                assert_eq!(response.status, 201, "{what}: {response}");
             }
             fixture.assert_done_once(&what).await;
             usize::from(script.is_consumed())
@@ -261,7 +265,7 @@ async fn what_was_refused_and_then_granted_is_granted() {
     for contract in Contract::ALL {
         let fixture = RetryFixture::new(&stack, Making::Team, contract).await;
         let taken = fixture.org.team("new").await;
-        let (again, mut answers) = sent_again(&fixture);
+        let (again, mut responses) = sent_again(&fixture);
         let (client, path) = (fixture.org.toptickets.clone(), format!("/v1/teams/{taken}"));
         let script = FaultScript::default();
         script.nth(
@@ -275,14 +279,14 @@ async fn what_was_refused_and_then_granted_is_granted() {
                 })
             })),
         );
-        let answer = fixture
+        let response = fixture
             .invocation()
-            .call(&direct::deps(&stack, script.client(&stack)))
+            .call(&invoke::deps(&stack, script.client(&stack)))
             .await;
-        assert!(script.is_consumed(), "{answer}");
+        assert!(script.is_consumed(), "{response}");
         assert_same(
-            &answers.recv().await.expect("it was sent"),
-            &answer,
+            &responses.recv().await.expect("it was sent"),
+            &response,
             "the name is free",
         );
         fixture.assert_done_once("the name is free").await;
@@ -305,7 +309,7 @@ async fn a_refusal_is_said_once_nobody_writes_to_the_key() {
             .org
             .member(&fixture.team, &fixture.org.users[3])
             .await;
-        let before = Table::of(&fixture.org).contents().await;
+        let before = OrgTable::of(&fixture.org).contents().await;
         // Who is a member already is seen by reading; a name is taken when it is claimed.
         let looks = usize::from(making == Making::Team);
         for fault in [
@@ -315,11 +319,11 @@ async fn a_refusal_is_said_once_nobody_writes_to_the_key() {
         ] {
             let script = FaultScript::default();
             script.nth(WRITES, looks, fault.clone());
-            let answer = fixture
+            let response = fixture
                 .invocation()
-                .call(&direct::deps(&stack, script.client(&stack)))
+                .call(&invoke::deps(&stack, script.client(&stack)))
                 .await;
-            assert_eq!(answer.status, status, "{fault:?}: {answer}");
+            assert_eq!(response.status, status, "{fault:?}: {response}");
             assert_eq!(script.calls(WRITES), looks + 2, "{fault:?}");
         }
         let script = FaultScript::default();
@@ -330,10 +334,13 @@ async fn a_refusal_is_said_once_nobody_writes_to_the_key() {
             time: Duration::from_secs(2),
             ..fixture.invocation()
         };
-        let answer = invocation
-            .call(&direct::deps(&stack, script.client(&stack)))
+        let response = invocation
+            .call(&invoke::deps(&stack, script.client(&stack)))
             .await;
-        assert_eq!(answer.status, 503, "{answer}");
-        assert_eq!(Table::of(&fixture.org).contents().await.teams, before.teams);
+        assert_eq!(response.status, 503, "{response}");
+        assert_eq!(
+            OrgTable::of(&fixture.org).contents().await.teams,
+            before.teams
+        );
     }
 }

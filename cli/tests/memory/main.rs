@@ -1,8 +1,8 @@
 //! The memory that a list of 20,000 teams takes in the function: a program of its own, because it
 //! counts all allocations. The engine is another process.
 
-#[path = "../../../tests/it/support/crowd.rs"]
-mod crowd;
+#[path = "../../../tests/it/support/raw_table.rs"]
+mod raw_table;
 
 use std::{
     io::{BufRead, BufReader},
@@ -10,11 +10,11 @@ use std::{
     time::Duration,
 };
 
-use crowd::Raw;
 use lambda_http::{Body, Context, RequestExt};
 use muster::{domain::Timestamp, http::Deps, store::Table};
 use muster_cli::emulator;
 use peak_alloc::PeakAlloc;
+use raw_table::RawTable;
 use serde_json::{Value, json};
 
 #[global_allocator]
@@ -121,7 +121,7 @@ async fn page_of_20_000_teams_takes_below_40_mb() {
         .as_str()
         .and_then(|id| id.strip_prefix("team_"))
         .expect("an id");
-    let raw = Raw {
+    let raw = RawTable {
         client: emulator::client(url),
         table: table.to_owned(),
     };

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::errors::said;
 use crate::support::{
-    Answer, Client, Organization, Stack, bare, n, table::assert_sound, ticket_items::assigned,
+    Client, Organization, Response, Stack, bare, n, table::assert_sound, ticket_items::assigned,
 };
 
 const MISMATCH: [&str; 2] = ["412 Precondition failed", "412 PRECONDITION_FAILED"];
@@ -45,7 +45,7 @@ async fn send(
     path: &str,
     conditions: &[&str],
     body: &Value,
-) -> Answer {
+) -> Response {
     Client::send(conditional(client, method, path, conditions, body)).await
 }
 
@@ -76,7 +76,7 @@ fn change() -> Value {
 #[tokio::test]
 async fn answers_that_show_one_team_say_its_version() {
     let org = Stack::shared().organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let shows_team = number == 0;
         let created = client
             .post("/v1/teams", json!({ "name": format!("Team {number}") }))
@@ -135,13 +135,13 @@ async fn answers_that_show_one_team_say_its_version() {
         ] {
             let before = etag(&org, &team).await;
             let what = format!("{method} {path} {body}");
-            let answer = client
-                .ask(&method, path, Some(&body).filter(|body| !body.is_null()))
+            let response = client
+                .call(&method, path, Some(&body).filter(|body| !body.is_null()))
                 .await;
-            assert!(answer.status.is_success(), "{what}: {answer}");
+            assert!(response.status.is_success(), "{what}: {response}");
             let after = etag(&org, &team).await;
             assert_eq!(
-                answer.header("etag"),
+                response.header("etag"),
                 if is_team { &after } else { "" },
                 "{what}"
             );
@@ -159,11 +159,11 @@ async fn other_answers_say_no_version() {
         .await;
     let team = format!("/v1/teams/{team}");
     let (members, assignments) = (format!("{team}/members"), format!("{team}/assignments"));
-    for client in org.both() {
+    for client in org.clients() {
         for path in ["/v1/teams", &members, &assignments, "/v1/assignments/TKT-1"] {
-            let answer = client.get(path).await;
+            let response = client.get(path).await;
             assert_eq!(
-                (answer.status.as_u16(), answer.header("etag")),
+                (response.status.as_u16(), response.header("etag")),
                 (200, ""),
                 "{path}"
             );
@@ -268,14 +268,14 @@ async fn the_version_moves_with_fields_lead_and_roster_and_with_nothing_else() {
                 .expect("a version")
         };
         let before = version().await;
-        let answer = org
+        let response = org
             .itsm
-            .ask(&method, path, Some(&body).filter(|body| !body.is_null()))
+            .call(&method, path, Some(&body).filter(|body| !body.is_null()))
             .await;
         assert_eq!(
             version().await,
             before + moves,
-            "{method} {path} {body}: {answer}"
+            "{method} {path} {body}: {response}"
         );
     }
 
@@ -348,7 +348,7 @@ async fn a_change_is_made_if_the_version_is_listed() {
     let org = Stack::shared().organization().await;
     let team = format!("/v1/teams/{}", org.team("Team").await);
     for (conditions, matches) in CONDITIONS {
-        for (client, mismatch) in org.both().into_iter().zip(MISMATCH) {
+        for (client, mismatch) in org.clients().into_iter().zip(MISMATCH) {
             // A plain field, a name, and nothing at all.
             for body in [
                 change(),
@@ -358,18 +358,18 @@ async fn a_change_is_made_if_the_version_is_listed() {
                 let before = etag(&org, &team).await;
                 let headers = for_version(conditions, &before);
                 let headers: Vec<_> = headers.iter().map(String::as_str).collect();
-                let answer = send(client, Method::PATCH, &team, &headers, &body).await;
+                let response = send(client, Method::PATCH, &team, &headers, &body).await;
                 let after = etag(&org, &team).await;
                 if matches {
                     assert_eq!(
-                        (answer.status.as_u16(), answer.header("etag")),
+                        (response.status.as_u16(), response.header("etag")),
                         (200, &*after),
-                        "{headers:?} {answer}"
+                        "{headers:?} {response}"
                     );
                     assert_eq!(after == before, body == json!({}), "{headers:?}");
                 } else {
                     assert_eq!(
-                        said(client, &team, &answer),
+                        said(client, &team, &response),
                         mismatch,
                         "{headers:?} on {before}"
                     );
@@ -384,21 +384,21 @@ async fn a_change_is_made_if_the_version_is_listed() {
 async fn a_team_is_deleted_if_the_version_is_listed() {
     let org = Stack::shared().organization().await;
     for (conditions, matches) in CONDITIONS {
-        for (client, mismatch) in org.both().into_iter().zip(MISMATCH) {
+        for (client, mismatch) in org.clients().into_iter().zip(MISMATCH) {
             let team = format!("/v1/teams/{}", org.team(&Uuid::new_v4().to_string()).await);
             let headers = for_version(conditions, &etag(&org, &team).await);
             let headers: Vec<_> = headers.iter().map(String::as_str).collect();
-            let answer = send(client, Method::DELETE, &team, &headers, &Value::Null).await;
+            let response = send(client, Method::DELETE, &team, &headers, &Value::Null).await;
             let left = client.get(&team).await.status.as_u16();
             if matches {
                 assert_eq!(
-                    (answer.status.as_u16(), left),
+                    (response.status.as_u16(), left),
                     (204, 404),
-                    "{headers:?}: {answer}"
+                    "{headers:?}: {response}"
                 );
             } else {
                 assert_eq!(
-                    (&*said(client, &team, &answer), left),
+                    (&*said(client, &team, &response), left),
                     (mismatch, 200),
                     "{headers:?}"
                 );
@@ -413,7 +413,7 @@ async fn a_version_that_was_overtaken_is_stale_for_ever() {
     let org = Stack::shared().organization().await;
     let id = org.team("Team").await;
     let team = format!("/v1/teams/{id}");
-    for (client, mismatch) in org.both().into_iter().zip(MISMATCH) {
+    for (client, mismatch) in org.clients().into_iter().zip(MISMATCH) {
         let seen = etag(&org, &team).await;
         // The roster is part of what was seen.
         org.member(&id, &org.users[0]).await;
@@ -423,16 +423,16 @@ async fn a_version_that_was_overtaken_is_stale_for_ever() {
             } else {
                 Value::Null
             };
-            let answer = send(client, method, &team, &[&*seen], &body).await;
-            assert_eq!(said(client, &team, &answer), mismatch);
+            let response = send(client, method, &team, &[&*seen], &body).await;
+            assert_eq!(said(client, &team, &response), mismatch);
         }
         // Not even by coming back to what it was.
         let removed = client
             .delete(&format!("{team}/members/{}", bare(&org.users[0])))
             .await;
         assert_eq!(removed.status, 204, "{removed}");
-        let answer = send(client, Method::PATCH, &team, &[&*seen], &json!({})).await;
-        assert_eq!(said(client, &team, &answer), mismatch);
+        let response = send(client, Method::PATCH, &team, &[&*seen], &json!({})).await;
+        assert_eq!(said(client, &team, &response), mismatch);
         let current = etag(&org, &team).await;
         assert_eq!(
             send(client, Method::PATCH, &team, &[&*current], &change())
@@ -456,7 +456,7 @@ async fn the_version_is_checked_after_the_team_and_before_what_is_asked_for() {
         "400 body.name: type_error.string",
         "400 VALIDATION_ERROR name isString",
     ];
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         for (method, path, condition, body, expected) in [
             (Method::PATCH, &missing, "*", change(), not_found),
             (Method::PATCH, &missing, "\"1\"", change(), not_found),
@@ -487,9 +487,9 @@ async fn the_version_is_checked_after_the_team_and_before_what_is_asked_for() {
             ),
             (Method::DELETE, &other, "\"9\"", Value::Null, MISMATCH),
         ] {
-            let answer = send(client, method.clone(), path, &[condition], &body).await;
+            let response = send(client, method.clone(), path, &[condition], &body).await;
             assert_eq!(
-                said(client, path, &answer),
+                said(client, path, &response),
                 expected[number],
                 "{method} {path} {condition} {body}"
             );
@@ -500,7 +500,7 @@ async fn the_version_is_checked_after_the_team_and_before_what_is_asked_for() {
         bare(&org.users[12]),
         bare(&org.users[0]),
     ] {
-        let answer = send(
+        let response = send(
             &org.itsm,
             Method::PATCH,
             &team,
@@ -508,10 +508,10 @@ async fn the_version_is_checked_after_the_team_and_before_what_is_asked_for() {
             &json!({ "lead_id": lead }),
         )
         .await;
-        assert_eq!(said(&org.itsm, &team, &answer), MISMATCH[1]);
+        assert_eq!(said(&org.itsm, &team, &response), MISMATCH[1]);
     }
     // What else is wrong is said to whoever has seen the present version.
-    let answer = send(
+    let response = send(
         &org.itsm,
         Method::PATCH,
         &team,
@@ -520,10 +520,10 @@ async fn the_version_is_checked_after_the_team_and_before_what_is_asked_for() {
     )
     .await;
     assert_eq!(
-        said(&org.itsm, &team, &answer),
+        said(&org.itsm, &team, &response),
         r#"422 UNPROCESSABLE_ENTITY {"field":"lead_id"}"#
     );
-    let answer = send(
+    let response = send(
         &org.toptickets,
         Method::PATCH,
         &team,
@@ -532,17 +532,17 @@ async fn the_version_is_checked_after_the_team_and_before_what_is_asked_for() {
     )
     .await;
     assert_eq!(
-        said(&org.toptickets, &team, &answer),
+        said(&org.toptickets, &team, &response),
         "422 Team name already exists"
     );
-    let answer = send(&org.itsm, Method::DELETE, &other, &["\"1\""], &Value::Null).await;
+    let response = send(&org.itsm, Method::DELETE, &other, &["\"1\""], &Value::Null).await;
     assert_eq!(
-        said(&org.itsm, &other, &answer),
+        said(&org.itsm, &other, &response),
         r#"409 CONFLICT {"openTickets":1}"#
     );
-    let answer = send(&reader, Method::PATCH, &team, &["\"9\""], &change()).await;
+    let response = send(&reader, Method::PATCH, &team, &["\"9\""], &change()).await;
     assert_eq!(
-        said(&reader, &team, &answer),
+        said(&reader, &team, &response),
         "403 Insufficient permissions. Required scope: teams:write"
     );
 }
@@ -550,7 +550,7 @@ async fn the_version_is_checked_after_the_team_and_before_what_is_asked_for() {
 #[tokio::test]
 async fn elsewhere_a_condition_means_nothing() {
     let org = Stack::shared().organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let id = org.team(&format!("Team {number}")).await;
         let (team, members) = (format!("/v1/teams/{id}"), format!("/v1/teams/{id}/members"));
         let member = format!("{members}/{}", bare(&org.users[0]));
@@ -578,8 +578,8 @@ async fn elsewhere_a_condition_means_nothing() {
             (Method::GET, "/v1/teams", Value::Null, 200),
             (Method::DELETE, &member, Value::Null, 204),
         ] {
-            let answer = send(client, method.clone(), path, &["\"7777\""], &body).await;
-            assert_eq!(answer.status, status, "{method} {path}: {answer}");
+            let response = send(client, method.clone(), path, &["\"7777\""], &body).await;
+            assert_eq!(response.status, status, "{method} {path}: {response}");
         }
     }
 }
@@ -591,9 +591,9 @@ async fn at_once(
     request: impl Fn(usize) -> (Method, String, Value),
     condition: &str,
 ) -> usize {
-    let answers = join_all((0..16).map(async |number| {
+    let responses = join_all((0..16).map(async |number| {
         let (method, path, body) = request(number);
-        let client = org.both()[number % 2];
+        let client = org.clients()[number % 2];
         (
             number,
             path.clone(),
@@ -601,21 +601,21 @@ async fn at_once(
         )
     }))
     .await;
-    let lost = answers
+    let lost = responses
         .iter()
-        .filter(|(_, _, answer)| !answer.status.is_success());
-    for (number, path, answer) in lost.clone() {
-        let expected = if answer.status == 404 {
+        .filter(|(_, _, response)| !response.status.is_success());
+    for (number, path, response) in lost.clone() {
+        let expected = if response.status == 404 {
             "404"
         } else {
             MISMATCH[number % 2]
         };
         assert!(
-            said(org.both()[number % 2], path, answer).starts_with(expected),
-            "{answer}"
+            said(org.clients()[number % 2], path, response).starts_with(expected),
+            "{response}"
         );
     }
-    answers.len() - lost.count()
+    responses.len() - lost.count()
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Scene, golden, itsm_error, toptickets_error};
 use crate::support::{
-    Answer, Client, Organization, Stack, bare, n,
+    Client, Organization, Response, Stack, bare, n,
     ticket_items::{assigned, waiting},
     user,
 };
@@ -56,14 +56,14 @@ async fn a_decision_is_explained() {
         "/v1/assignments/TKT-2024:001",
         "/v1/assignments/TKT%2D2024%3A001?x=y",
     ] {
-        let answer = org.toptickets.get(path).await;
+        let response = org.toptickets.get(path).await;
         assert_eq!(
-            (answer.status.as_u16(), &answer.text),
+            (response.status.as_u16(), &response.text),
             (200, &golden!("toptickets/get_assignment.json"))
         );
-        let answer = org.itsm.get(path).await;
+        let response = org.itsm.get(path).await;
         assert_eq!(
-            (answer.status.as_u16(), &answer.text),
+            (response.status.as_u16(), &response.text),
             (200, &golden!("itsm/get_assignment.json"))
         );
     }
@@ -122,16 +122,16 @@ async fn a_decision_says_where_the_ticket_is() {
         ),
     ] {
         org.put_ticket(id, &ticket).await;
-        let answer = org.itsm.get(&format!("/v1/assignments/{id}")).await;
-        let data = &answer.json["data"];
+        let response = org.itsm.get(&format!("/v1/assignments/{id}")).await;
+        let data = &response.json["data"];
         let said = ["team_id", "assignee_id", "strategy", "turn", "reason"]
             .map(|field| data[field].clone());
         assert_eq!(
             (json!(said), &data["state"]),
             (expected, &json!(id)),
-            "{answer}"
+            "{response}"
         );
-        assert_eq!(data["status"], ticket["status"], "{answer}");
+        assert_eq!(data["status"], ticket["status"], "{response}");
     }
 }
 
@@ -160,22 +160,22 @@ async fn decisions_of_a_team_are_listed_assigned_first() {
 
 /// The tickets on a page.
 async fn listed(client: &Client, team: &str, query: &str) -> Vec<String> {
-    let answer = client
+    let response = client
         .get(&format!("/v1/teams/{team}/assignments?{query}"))
         .await;
-    let items = answer
+    let items = response
         .json
         .as_array()
-        .or_else(|| answer.json["data"].as_array());
-    let items = items.unwrap_or_else(|| panic!("no list: {answer}"));
+        .or_else(|| response.json["data"].as_array());
+    let items = items.unwrap_or_else(|| panic!("no list: {response}"));
     items
         .iter()
         .map(|item| item["ticket_id"].as_str().expect("a text").to_owned())
         .collect()
 }
 
-fn pagination(answer: &Answer) -> &Value {
-    &answer.json["meta"]["pagination"]
+fn pagination(response: &Response) -> &Value {
+    &response.json["meta"]["pagination"]
 }
 
 #[tokio::test]
@@ -252,11 +252,11 @@ async fn open_tickets_are_listed_page_by_page() {
         ),
     ];
     for (query, expected) in pages {
-        let answer = org
+        let response = org
             .itsm
             .get(&format!("/v1/teams/{team}/assignments?{query}"))
             .await;
-        assert_eq!(pagination(&answer), &expected, "{query}");
+        assert_eq!(pagination(&response), &expected, "{query}");
     }
     let past_the_end = org
         .itsm
@@ -286,19 +286,19 @@ async fn unknown_state_of_assignments_is_refused() {
         "assigned,waiting",
     ] {
         let path = format!("/v1/teams/{team}/assignments");
-        let answer = org.toptickets.get(&format!("{path}?state={state}")).await;
+        let response = org.toptickets.get(&format!("{path}?state={state}")).await;
         assert_eq!(
-            toptickets_error(&answer),
+            toptickets_error(&response),
             (400, "query.state: type_error.enum".to_owned()),
             "{state}"
         );
-        let answer = org
+        let response = org
             .itsm
             .get(&format!("{path}?state={state}&cursor=x"))
             .await;
         let details = json!({ "field": "state", "constraint": "isEnum" });
         assert_eq!(
-            itsm_error(&answer, &path),
+            itsm_error(&response, &path),
             (400, "VALIDATION_ERROR".to_owned(), details),
             "{state}"
         );

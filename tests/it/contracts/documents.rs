@@ -7,7 +7,7 @@ use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::Value;
 
 use super::{Scene, example, golden, minified};
-use crate::support::{Answer, Client, Organization, bare, n, user};
+use crate::support::{Client, Organization, Response, bare, n, user};
 
 const NETWORK: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
 const SECURITY: &str = "c3d4e5f6-a7b8-9012-cdef-123456789012";
@@ -60,7 +60,7 @@ async fn people(scene: &Scene) -> Organization {
 }
 
 /// Sends a body as it stands.
-async fn send(client: &Client, method: Method, path: &str, body: &str) -> Answer {
+async fn send(client: &Client, method: Method, path: &str, body: &str) -> Response {
     Client::send(
         client
             .request(method, path)
@@ -81,18 +81,18 @@ async fn network_operations(scene: &Scene, org: &Organization) {
         "queue_strategy": "least_busy",
         "specializations": ["VPN", "Firewall", "DNS", "WAN", "LAN"]
     }"#;
-    let answer = send(&org.itsm, Method::POST, "/v1/teams", body).await;
-    assert_eq!(answer.status, 201, "{answer}");
+    let response = send(&org.itsm, Method::POST, "/v1/teams", body).await;
+    assert_eq!(response.status, 201, "{response}");
 }
 
 /// Makes the TopTickets document's team at the time the document says.
-async fn technical_support(scene: &Scene, org: &Organization, description: &str) -> Answer {
+async fn technical_support(scene: &Scene, org: &Organization, description: &str) -> Response {
     scene.set(1_736_064_000);
     scene.next_team(TECHNICAL);
     let body = format!(r#"{{"name": "Technical Support", "description": "{description}"}}"#);
-    let answer = send(&org.toptickets, Method::POST, "/v1/teams", &body).await;
-    assert_eq!(answer.status, 201, "{answer}");
-    answer
+    let response = send(&org.toptickets, Method::POST, "/v1/teams", &body).await;
+    assert_eq!(response.status, 201, "{response}");
+    response
 }
 
 #[tokio::test]
@@ -124,14 +124,14 @@ async fn itsm_lists_teams() {
     let (begin, end) = golden
         .split_once("//...")
         .expect("the document leaves something out");
-    let answer = org.itsm.get("/v1/teams?limit=10").await;
-    assert!(answer.text.ends_with(end), "{answer}");
+    let response = org.itsm.get("/v1/teams?limit=10").await;
+    assert!(response.text.ends_with(end), "{response}");
     let team = begin
         .split_once('[')
         .and_then(|(_, list)| list.split_once(",{"))
         .expect("two teams")
         .0;
-    assert!(answer.text.contains(team), "{answer}");
+    assert!(response.text.contains(team), "{response}");
 }
 
 #[tokio::test]
@@ -152,9 +152,9 @@ async fn itsm_creates_a_team() {
     let org = people(&scene).await;
     scene.next_team(SECURITY);
     let body = example!("itsm/create_team.request.json");
-    let answer = send(&org.itsm, Method::POST, "/v1/teams", body).await;
+    let response = send(&org.itsm, Method::POST, "/v1/teams", body).await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.text),
+        (response.status.as_u16(), &response.text),
         (201, &golden!("itsm/create_team.json"))
     );
 }
@@ -167,9 +167,9 @@ async fn itsm_retrieves_a_team() {
     org.member(NETWORK, &org.users[0]).await;
     scene.set(1_708_784_100);
     org.member(NETWORK, &org.users[1]).await;
-    let answer = org.itsm.get(&format!("/v1/teams/team_{NETWORK}")).await;
+    let response = org.itsm.get(&format!("/v1/teams/team_{NETWORK}")).await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.text),
+        (response.status.as_u16(), &response.text),
         (200, &golden!("itsm/get_team.json"))
     );
 }
@@ -182,16 +182,16 @@ async fn itsm_updates_a_team() {
     org.member(NETWORK, &org.users[0]).await;
     scene.set(1_708_790_500);
     let body = example!("itsm/update_team.request.json");
-    let answer = send(
+    let response = send(
         &org.itsm,
         Method::PATCH,
         &format!("/v1/teams/team_{NETWORK}"),
         body,
     )
     .await;
-    // The document's answer leaves `avatar_url` out, unlike its GET. Muster always has it.
+    // The document's response leaves `avatar_url` out, unlike its GET. Muster always has it.
     assert_eq!(
-        (answer.status.as_u16(), &answer.text),
+        (response.status.as_u16(), &response.text),
         (200, &golden!("itsm/update_team.json"))
     );
 }
@@ -203,8 +203,11 @@ async fn itsm_deletes_a_team() {
     scene.next_team(SECURITY);
     org.team("Security Operations").await;
     let path = format!("/v1/teams/team_{SECURITY}");
-    let answer = org.itsm.delete(&path).await;
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+    let response = org.itsm.delete(&path).await;
+    assert_eq!(
+        (response.status.as_u16(), response.text.as_str()),
+        (204, "")
+    );
     assert_eq!(org.itsm.get(&path).await.status, 404);
 }
 
@@ -215,7 +218,7 @@ async fn itsm_adds_a_member() {
     network_operations(&scene, &org).await;
     scene.set(1_708_790_400);
     let body = example!("itsm/add_member.request.json");
-    let answer = send(
+    let response = send(
         &org.itsm,
         Method::POST,
         &format!("/v1/teams/team_{NETWORK}/members"),
@@ -223,7 +226,7 @@ async fn itsm_adds_a_member() {
     )
     .await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.text),
+        (response.status.as_u16(), &response.text),
         (201, &golden!("itsm/add_member.json"))
     );
 }
@@ -238,8 +241,11 @@ async fn itsm_removes_a_member() {
         "/v1/teams/team_{NETWORK}/members/usr_{}",
         bare(&org.users[2])
     );
-    let answer = org.itsm.delete(&path).await;
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+    let response = org.itsm.delete(&path).await;
+    assert_eq!(
+        (response.status.as_u16(), response.text.as_str()),
+        (204, "")
+    );
     assert_eq!(org.itsm.delete(&path).await.status, 404);
 }
 
@@ -261,14 +267,14 @@ async fn itsm_shows_the_workload() {
             r#"{{"user_id": "{}", "skills": {skills}}}"#,
             bare(&org.users[at])
         );
-        let answer = send(
+        let response = send(
             &org.itsm,
             Method::POST,
             &format!("/v1/teams/{NETWORK}/members"),
             &body,
         )
         .await;
-        assert_eq!(answer.status, 201, "{answer}");
+        assert_eq!(response.status, 201, "{response}");
     }
     org.set_load(
         NETWORK,
@@ -289,7 +295,7 @@ async fn itsm_shows_the_workload() {
         org.set_membership(NETWORK, &org.users[at], &figures).await;
     }
     scene.set(1_708_790_400);
-    let answer = org
+    let response = org
         .itsm
         .get(&format!("/v1/teams/team_{NETWORK}/workload"))
         .await;
@@ -297,12 +303,12 @@ async fn itsm_shows_the_workload() {
     // The document counts eight members and prints two; the other six follow them here.
     let golden = golden!("itsm/get_workload.json");
     let (begin, end) = golden.rsplit_once(r#"],"sla"#).expect("the members' end");
-    assert!(answer.text.starts_with(begin), "{answer}\n{golden}");
-    assert!(answer.text.ends_with(end), "{answer}\n{golden}");
+    assert!(response.text.starts_with(begin), "{response}\n{golden}");
+    assert!(response.text.ends_with(end), "{response}\n{golden}");
     assert_eq!(
-        answer.json["data"]["members"].as_array().map(Vec::len),
+        response.json["data"]["members"].as_array().map(Vec::len),
         Some(8),
-        "{answer}"
+        "{response}"
     );
 }
 
@@ -388,7 +394,7 @@ async fn toptickets_shows_the_team_object_wherever_it_answers_with_one() {
     let created = technical_support(&scene, &org, "Handles technical issues and bug reports").await;
     assert_eq!(created.text, format!(r#"{begin}"members":[]{unchanged}"#));
 
-    // The document prints no answer to this; with Muster it is the team object.
+    // The document prints no response to this; with Muster it is the team object.
     let body = format!(r#"{{"user_id": "{}"}}"#, bare(&org.users[3]));
     let added = send(&org.toptickets, Method::POST, &members, &body).await;
     assert_eq!(
@@ -430,9 +436,9 @@ async fn toptickets_lists_teams() {
             .status,
         201
     );
-    let answer = org.toptickets.get("/v1/teams").await;
+    let response = org.toptickets.get("/v1/teams").await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.text),
+        (response.status.as_u16(), &response.text),
         (200, &golden!("toptickets/list_teams.json"))
     );
 }
@@ -447,9 +453,9 @@ async fn toptickets_removes_a_member_and_deletes_a_team() {
         format!("/v1/teams/{TECHNICAL}/members/{}", bare(&org.users[3])),
         format!("/v1/teams/{TECHNICAL}"),
     ] {
-        let answer = org.toptickets.delete(&path).await;
+        let response = org.toptickets.delete(&path).await;
         assert_eq!(
-            (answer.status.as_u16(), answer.text.as_str()),
+            (response.status.as_u16(), response.text.as_str()),
             (204, ""),
             "{path}"
         );
@@ -463,7 +469,7 @@ async fn either_form_of_an_id_names_the_same_thing_under_either_contract() {
     let org = people(&scene).await;
     network_operations(&scene, &org).await;
     let alex = bare(&org.users[0]);
-    for client in org.both() {
+    for client in org.clients() {
         let bare = client.get(&format!("/v1/teams/{NETWORK}")).await;
         assert_eq!(bare.status, 200, "{bare}");
         let upper = NETWORK.to_uppercase();
@@ -472,9 +478,9 @@ async fn either_form_of_an_id_names_the_same_thing_under_either_contract() {
             upper.clone(),
             format!("TEAM_{upper}"),
         ] {
-            let answer = client.get(&format!("/v1/teams/{form}")).await;
+            let response = client.get(&format!("/v1/teams/{form}")).await;
             assert_eq!(
-                (answer.status.as_u16(), &answer.text),
+                (response.status.as_u16(), &response.text),
                 (200, &bare.text),
                 "{form}"
             );
@@ -516,7 +522,7 @@ async fn a_client_that_sends_back_what_it_read_changes_nothing() {
     org.member(NETWORK, &org.users[0]).await;
     scene.set(1_708_790_500);
     let path = format!("/v1/teams/team_{NETWORK}");
-    for client in org.both() {
+    for client in org.clients() {
         let read = client.get(&path).await;
         let whole = if read.json["data"].is_object() {
             &read.json["data"]

@@ -20,25 +20,25 @@ use super::{
     Scene, has_common_headers, has_error_headers, itsm_error, itsm_error_beside, toptickets_error,
 };
 use crate::support::{
-    Answer, Client, Organization, Stack, bare, n, stray_key, ticket_items::assigned,
+    Client, Organization, Response, Stack, bare, n, ticket_items::assigned, unknown_key,
 };
 
 /// What an error says in the contract of the client that got it.
 #[track_caller]
-pub(super) fn said(client: &Client, path: &str, answer: &Answer) -> String {
+pub(super) fn said(client: &Client, path: &str, response: &Response) -> String {
     assert!(
-        !answer.text.contains(client.token()),
-        "the key is in {answer}"
+        !response.text.contains(client.token()),
+        "the key is in {response}"
     );
     if client.token().starts_with("tt_") {
-        let (status, detail) = toptickets_error(answer);
+        let (status, detail) = toptickets_error(response);
         return format!("{status} {detail}");
     }
-    let (status, code, details) = itsm_error(answer, path.split('?').next().unwrap_or_default());
+    let (status, code, details) = itsm_error(response, path.split('?').next().unwrap_or_default());
     match details.as_object() {
         None => format!("{status} {code}"),
         Some(fields) if code == "VALIDATION_ERROR" => {
-            assert_eq!(fields.len(), 2, "{answer}");
+            assert_eq!(fields.len(), 2, "{response}");
             let text = |key: &str| {
                 fields
                     .get(key)
@@ -57,7 +57,7 @@ async fn ask(
     method: &Method,
     path: &str,
     body: impl Into<reqwest::Body>,
-) -> Answer {
+) -> Response {
     Client::send(client.request(method.clone(), path).body(body)).await
 }
 
@@ -69,14 +69,14 @@ async fn refused(
     body: impl AsRef<[u8]>,
     expected: [&str; 2],
 ) {
-    for (client, expected) in org.both().into_iter().zip(expected) {
-        let answer = ask(client, method, path, body.as_ref().to_vec()).await;
+    for (client, expected) in org.clients().into_iter().zip(expected) {
+        let response = ask(client, method, path, body.as_ref().to_vec()).await;
         let shown = String::from_utf8_lossy(body.as_ref())
             .chars()
             .take(80)
             .collect::<String>();
         assert_eq!(
-            said(client, path, &answer),
+            said(client, path, &response),
             expected,
             "{method} {path} {shown}"
         );
@@ -132,11 +132,11 @@ async fn a_body_that_is_no_json_object_is_malformed() {
 #[tokio::test]
 async fn an_error_tells_when_it_happened_in_whole_seconds() {
     let scene = Scene::at(1_736_064_000).await;
-    let client = scene.stack.client(&stray_key(KeyKind::Itsm));
-    let answer = client.get("/v1/teams").await;
+    let client = scene.stack.client(&unknown_key(KeyKind::Itsm));
+    let response = client.get("/v1/teams").await;
     assert_eq!(
-        answer.json["error"]["timestamp"], "2025-01-05T08:00:00Z",
-        "{answer}"
+        response.json["error"]["timestamp"], "2025-01-05T08:00:00Z",
+        "{response}"
     );
 }
 
@@ -144,24 +144,24 @@ async fn an_error_tells_when_it_happened_in_whole_seconds() {
 async fn what_nobody_reads_may_be_any_json() {
     let org = Stack::shared().organization().await;
     let team = format!("/v1/teams/{}", org.team("Team").await);
-    for client in org.both() {
+    for client in org.clients() {
         let body = r#" {"pad": 1e999999, "members": -0.0e-0, "": {"name": 5}, "updated_at": "\ud800", "id": [[]]} "#;
-        let answer = ask(client, &Method::PATCH, &team, body.to_owned()).await;
-        assert_eq!(answer.status, 200, "{answer}");
+        let response = ask(client, &Method::PATCH, &team, body.to_owned()).await;
+        assert_eq!(response.status, 200, "{response}");
     }
 }
 
 #[tokio::test]
 async fn a_body_of_128_levels_is_read() {
     let org = Stack::shared().organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let nested = format!(
             r#"{{"name":"Team {number}","a":{}{}}}"#,
             "[".repeat(127),
             "]".repeat(127)
         );
-        let answer = ask(client, &Method::POST, "/v1/teams", nested).await;
-        assert_eq!(answer.status, 201, "{answer}");
+        let response = ask(client, &Method::POST, "/v1/teams", nested).await;
+        assert_eq!(response.status, 201, "{response}");
     }
 }
 
@@ -386,10 +386,14 @@ async fn a_bad_field_that_only_itsm_has_is_named_there_and_means_nothing_to_topt
             (Method::POST, "/v1/teams", &named),
             (Method::PATCH, &*team, &fields),
         ] {
-            let answer = ask(&org.itsm, &method, path, body.clone()).await;
-            assert_eq!(said(&org.itsm, path, &answer), expected, "{method} {body}");
-            let answer = ask(&org.toptickets, &method, path, body.clone()).await;
-            assert!(answer.status.is_success(), "{method} {body}: {answer}");
+            let response = ask(&org.itsm, &method, path, body.clone()).await;
+            assert_eq!(
+                said(&org.itsm, path, &response),
+                expected,
+                "{method} {body}"
+            );
+            let response = ask(&org.toptickets, &method, path, body.clone()).await;
+            assert!(response.status.is_success(), "{method} {body}: {response}");
         }
     }
 }
@@ -399,9 +403,9 @@ async fn null_is_an_error_in_a_change_of_what_cannot_be_cleared() {
     let org = Stack::shared().organization().await;
     let team = format!("/v1/teams/{}", org.team("Team").await);
     for field in ["name", "queue_strategy", "specializations"] {
-        let answer = org.itsm.patch(&team, json!({ field: null })).await;
+        let response = org.itsm.patch(&team, json!({ field: null })).await;
         assert_eq!(
-            said(&org.itsm, &team, &answer),
+            said(&org.itsm, &team, &response),
             format!("400 VALIDATION_ERROR {field} isDefined")
         );
     }
@@ -464,12 +468,12 @@ async fn a_bad_member_is_named() {
         ),
         ("skills", skills(1), "maxLength"),
     ] {
-        let answer = org
+        let response = org
             .itsm
             .post(&members, json!({ "user_id": id, field: value }))
             .await;
         assert_eq!(
-            said(&org.itsm, &members, &answer),
+            said(&org.itsm, &members, &response),
             format!("400 VALIDATION_ERROR {field} {constraint}")
         );
     }
@@ -503,20 +507,20 @@ async fn skills_of_4_kib_are_kept() {
     let org = Stack::shared().organization().await;
     let members = format!("/v1/teams/{}/members", org.team("Team").await);
     let id = bare(&org.users[0]);
-    let answer = org
+    let response = org
         .itsm
         .post(&members, json!({ "user_id": id, "skills": skills(0) }))
         .await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.json["data"]["skills"]),
+        (response.status.as_u16(), &response.json["data"]["skills"]),
         (201, &skills(0)),
-        "{answer}"
+        "{response}"
     );
-    for client in org.both() {
-        let answer = client
+    for client in org.clients() {
+        let response = client
             .patch(&format!("{members}/{id}"), json!({ "skills": skills(0) }))
             .await;
-        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(response.status, 200, "{response}");
     }
 }
 
@@ -713,10 +717,10 @@ async fn a_bad_parameter_of_an_itsm_list_is_named() {
     }
     // Which constraint that breaks is nowhere said.
     for list in &lists {
-        let answer = org.itsm.get(&format!("{list}?cursor=")).await;
+        let response = org.itsm.get(&format!("{list}?cursor=")).await;
         assert!(
-            said(&org.itsm, list, &answer).starts_with("400 VALIDATION_ERROR cursor "),
-            "{answer}"
+            said(&org.itsm, list, &response).starts_with("400 VALIDATION_ERROR cursor "),
+            "{response}"
         );
     }
 }
@@ -725,7 +729,7 @@ async fn a_bad_parameter_of_an_itsm_list_is_named() {
 async fn a_bad_credential_is_refused_in_the_shape_that_its_form_tells() {
     let org = Stack::shared().organization().await;
     let mut bad: Vec<Client> = KeyKind::ALL
-        .map(|kind| org.stack.client(&stray_key(kind)))
+        .map(|kind| org.stack.client(&unknown_key(kind)))
         .into();
     let malformed = [
         "tt_",
@@ -770,8 +774,13 @@ async fn a_bad_credential_is_refused_in_the_shape_that_its_form_tells() {
             "401 UNAUTHORIZED"
         };
         for (method, path) in [(Method::GET, "/v1/teams"), (Method::DELETE, "/v1/teams/x")] {
-            let answer = ask(&client, &method, path, "").await;
-            assert_eq!(said(&client, path, &answer), expected, "{}", client.token());
+            let response = ask(&client, &method, path, "").await;
+            assert_eq!(
+                said(&client, path, &response),
+                expected,
+                "{}",
+                client.token()
+            );
         }
     }
 }
@@ -781,15 +790,15 @@ async fn a_credential_of_no_known_form_is_refused_in_a_shape_that_both_clients_r
     let stack = Stack::shared();
     let beside = r#","detail":"Invalid API key""#;
     let unauthorized = (401, "UNAUTHORIZED".to_owned(), json!(null));
-    let answer = stack.stranger().get("/v1/teams?limit=1").await;
+    let response = stack.anonymous().get("/v1/teams?limit=1").await;
     assert_eq!(
-        itsm_error_beside(&answer, "/v1/teams", beside),
+        itsm_error_beside(&response, "/v1/teams", beside),
         unauthorized
     );
     let with = async |header: &str| {
         Client::send(
             stack
-                .stranger()
+                .anonymous()
                 .request(Method::GET, "/v1/teams")
                 .header(AUTHORIZATION, header),
         )
@@ -810,10 +819,10 @@ async fn a_credential_of_no_known_form_is_refused_in_a_shape_that_both_clients_r
         );
     }
     // A form is known whatever scheme stands before it, or none.
-    let basic = format!("Basic {}", stray_key(KeyKind::Itsm));
+    let basic = format!("Basic {}", unknown_key(KeyKind::Itsm));
     assert_eq!(itsm_error(&with(&basic).await, "/v1/teams"), unauthorized);
     assert_eq!(
-        toptickets_error(&with(&stray_key(KeyKind::TtAdmin)).await),
+        toptickets_error(&with(&unknown_key(KeyKind::TtAdmin)).await),
         (401, "Invalid API key".to_owned())
     );
     // What is found out before the credential says so in both ways.
@@ -835,9 +844,9 @@ async fn a_credential_of_no_known_form_is_refused_in_a_shape_that_both_clients_r
             "Request body too large",
         ),
     ] {
-        let answer = ask(&stack.stranger(), &method, path, body).await;
+        let response = ask(&stack.anonymous(), &method, path, body).await;
         let (_, said, details) =
-            itsm_error_beside(&answer, path, &format!(r#","detail":"{detail}""#));
+            itsm_error_beside(&response, path, &format!(r#","detail":"{detail}""#));
         assert_eq!(
             (said.as_str(), details),
             (code, json!(null)),
@@ -891,14 +900,14 @@ async fn a_credential_without_the_scope_is_told_which_one_it_lacks() {
             .filter(|(_, _, scope)| *scope == needed)
         {
             let path = path.replace("{team}", &team).replace("{user}", &user);
-            let answer = ask(&itsm, &method, &path, "").await;
+            let response = ask(&itsm, &method, &path, "").await;
             let expected = format!(r#"403 FORBIDDEN {{"requiredScope":"{scope}"}}"#);
-            assert_eq!(said(&itsm, &path, &answer), expected, "{method} {path}");
+            assert_eq!(said(&itsm, &path, &response), expected, "{method} {path}");
             if !path.ends_with("/workload") {
-                let answer = ask(&toptickets, &method, &path, "").await;
+                let response = ask(&toptickets, &method, &path, "").await;
                 let expected = format!("403 Insufficient permissions. Required scope: {scope}");
                 assert_eq!(
-                    said(&toptickets, &path, &answer),
+                    said(&toptickets, &path, &response),
                     expected,
                     "{method} {path}"
                 );
@@ -922,10 +931,10 @@ async fn one_scope_is_enough_for_what_it_names() {
         {
             let path = path.replace("{team}", &team).replace("{user}", &user);
             for client in &clients {
-                let answer = ask(client, &method, &path, "").await;
+                let response = ask(client, &method, &path, "").await;
                 assert!(
-                    ![401, 403].contains(&answer.status.as_u16()),
-                    "{method} {path}: {answer}"
+                    ![401, 403].contains(&response.status.as_u16()),
+                    "{method} {path}: {response}"
                 );
             }
         }
@@ -938,9 +947,9 @@ async fn a_key_for_reading_never_writes_whatever_its_record_says() {
     for kind in [KeyKind::TtAgent, KeyKind::TtReadOnly] {
         let client = org.key(kind, &Scope::ALL).await;
         assert_eq!(client.get("/v1/teams").await.status, 200);
-        let answer = client.post("/v1/teams", json!({ "name": "Team" })).await;
+        let response = client.post("/v1/teams", json!({ "name": "Team" })).await;
         let expected = "403 Insufficient permissions. Required scope: teams:write";
-        assert_eq!(said(&client, "/v1/teams", &answer), expected);
+        assert_eq!(said(&client, "/v1/teams", &response), expected);
         let path = format!("/v1/teams/{}", unknown());
         let expected = "403 Insufficient permissions. Required scope: teams:delete";
         assert_eq!(said(&client, &path, &client.delete(&path).await), expected);
@@ -1009,7 +1018,7 @@ async fn another_method_is_told_which_ones_there_are() {
             ["405 Method Not Allowed", "405 METHOD_NOT_ALLOWED"],
         )
         .await;
-        for client in org.both() {
+        for client in org.clients() {
             assert_eq!(
                 ask(client, &method, path, "").await.header("allow"),
                 allowed,
@@ -1040,28 +1049,28 @@ async fn another_method_is_told_which_ones_there_are() {
         );
     }
     let workload = format!("{team}/workload");
-    let answer = ask(&org.itsm, &Method::POST, &workload, "").await;
+    let response = ask(&org.itsm, &Method::POST, &workload, "").await;
     assert_eq!(
-        said(&org.itsm, &workload, &answer),
+        said(&org.itsm, &workload, &response),
         "405 METHOD_NOT_ALLOWED"
     );
-    assert_eq!(answer.header("allow"), "GET");
+    assert_eq!(response.header("allow"), "GET");
 }
 
 #[tokio::test]
 async fn head_is_another_method() {
     let org = Stack::shared().organization().await;
     let team = org.team("Team").await;
-    for client in org.both() {
+    for client in org.clients() {
         for path in ["/v1/teams", &format!("/v1/teams/{team}")] {
-            let answer = ask(client, &Method::HEAD, path, "").await;
+            let response = ask(client, &Method::HEAD, path, "").await;
             // HTTP allows no body here, so the headers have to say it.
             assert_eq!(
-                (answer.status.as_u16(), answer.text.as_str()),
+                (response.status.as_u16(), response.text.as_str()),
                 (405, ""),
                 "{path}"
             );
-            has_error_headers(&answer);
+            has_error_headers(&response);
         }
     }
 }
@@ -1075,9 +1084,9 @@ async fn toptickets_knows_no_workload() {
         "/v1/teams/not-an-id/workload".to_owned(),
     ] {
         for method in [Method::GET, Method::POST] {
-            let answer = ask(&org.toptickets, &method, &path, "").await;
+            let response = ask(&org.toptickets, &method, &path, "").await;
             assert_eq!(
-                said(&org.toptickets, &path, &answer),
+                said(&org.toptickets, &path, &response),
                 "404 Not Found",
                 "{method} {path}"
             );
@@ -1095,8 +1104,8 @@ async fn the_path_is_given_as_received_without_the_query() {
         ("/v1/teams/TEAM_%C3%A9", "/v1/teams/TEAM_é"),
         ("/no%zzwhere", "/no%zzwhere"),
     ] {
-        let answer = org.itsm.get(&format!("{sent}?page=2&secret=1")).await;
-        assert_eq!(itsm_error(&answer, received).0, 404);
+        let response = org.itsm.get(&format!("{sent}?page=2&secret=1")).await;
+        assert_eq!(itsm_error(&response, received).0, 404);
     }
 }
 
@@ -1112,7 +1121,7 @@ async fn a_body_of_256_kib_is_read_and_one_byte_more_is_too_large() {
             &format!(r#""pad": "{}"#, "x".repeat(size - empty.len())),
         )
     };
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let (name, user) = (
             format!(r#""name": "Big {number}""#),
             bare(&org.users[number]),
@@ -1125,11 +1134,11 @@ async fn a_body_of_256_kib_is_read_and_one_byte_more_is_too_large() {
         ] {
             let (fits, large) = (sized(256 * 1024, fields), sized(256 * 1024 + 1, fields));
             assert_eq!((fits.len(), large.len()), (262_144, 262_145));
-            let answer = ask(client, &method, path, large).await;
+            let response = ask(client, &method, path, large).await;
             let expected = ["413 Request body too large", "413 PAYLOAD_TOO_LARGE"][number];
-            assert_eq!(said(client, path, &answer), expected, "{method} {path}");
-            let answer = ask(client, &method, path, fits).await;
-            assert!(answer.status.is_success(), "{method} {path}: {answer}");
+            assert_eq!(said(client, path, &response), expected, "{method} {path}");
+            let response = ask(client, &method, path, fits).await;
+            assert!(response.status.is_success(), "{method} {path}: {response}");
         }
     }
 }
@@ -1137,7 +1146,7 @@ async fn a_body_of_256_kib_is_read_and_one_byte_more_is_too_large() {
 #[tokio::test]
 async fn a_body_where_none_is_expected_is_ignored() {
     let org = Stack::shared().organization().await;
-    for (client, name) in org.both().into_iter().zip(["One", "Two"]) {
+    for (client, name) in org.clients().into_iter().zip(["One", "Two"]) {
         let path = format!("/v1/teams/{}", org.team(name).await);
         let large = "{".repeat(300_000);
         assert_eq!(
@@ -1225,9 +1234,9 @@ async fn what_is_not_there_is_not_found() {
         .await;
         let lead = format!(r#"{{"name": "Led", "lead_id": "{id}"}}"#);
         for (method, path) in [(Method::POST, "/v1/teams"), (Method::PATCH, &*team)] {
-            let answer = ask(&org.itsm, &method, path, lead.clone()).await;
+            let response = ask(&org.itsm, &method, path, lead.clone()).await;
             assert_eq!(
-                said(&org.itsm, path, &answer),
+                said(&org.itsm, path, &response),
                 r#"404 NOT_FOUND {"field":"lead_id"}"#,
                 "{method}"
             );
@@ -1308,17 +1317,17 @@ async fn a_ticket_that_is_not_there_is_not_found() {
     ] {
         let path = format!("/v1/assignments/{id}");
         for (client, expected) in org
-            .both()
+            .clients()
             .into_iter()
             .zip(["404 Ticket not found", "404 NOT_FOUND"])
         {
-            let answer = client.get(&path).await;
+            let response = client.get(&path).await;
             if id == "%2F" {
                 // A slash makes another path, which nobody knows.
-                assert_eq!(answer.status, 404, "{answer}");
-            } else if let Some(detail) = answer.json["detail"].as_str() {
+                assert_eq!(response.status, 404, "{response}");
+            } else if let Some(detail) = response.json["detail"].as_str() {
                 assert_eq!(
-                    format!("{} {detail}", answer.status.as_u16()),
+                    format!("{} {detail}", response.status.as_u16()),
                     expected,
                     "{id}"
                 );
@@ -1326,12 +1335,15 @@ async fn a_ticket_that_is_not_there_is_not_found() {
                 assert_eq!(
                     format!(
                         "{} {}",
-                        answer.status.as_u16(),
-                        answer.json["error"]["code"].as_str().unwrap()
+                        response.status.as_u16(),
+                        response.json["error"]["code"].as_str().unwrap()
                     ),
                     expected
                 );
-                assert_eq!(answer.json["error"]["message"], "Ticket not found", "{id}");
+                assert_eq!(
+                    response.json["error"]["message"], "Ticket not found",
+                    "{id}"
+                );
             }
         }
     }
@@ -1382,9 +1394,9 @@ async fn a_rule_that_is_broken_is_named() {
             bare(&org.users[inactive])
         );
         for (method, path) in [(Method::POST, "/v1/teams"), (Method::PATCH, &*team)] {
-            let answer = ask(&org.itsm, &method, path, lead.clone()).await;
+            let response = ask(&org.itsm, &method, path, lead.clone()).await;
             let expected = r#"422 UNPROCESSABLE_ENTITY {"field":"lead_id"}"#;
-            assert_eq!(said(&org.itsm, path, &answer), expected, "{method}");
+            assert_eq!(said(&org.itsm, path, &response), expected, "{method}");
         }
     }
     let left = User {
@@ -1439,14 +1451,17 @@ async fn a_team_with_open_tickets_is_kept_by_itsm_and_deleted_by_toptickets() {
     org.set_load(&team, &[("open_tickets", n(3)), ("waiting_tickets", n(1))])
         .await;
     let path = format!("/v1/teams/{team}");
-    let answer = org.itsm.delete(&path).await;
+    let response = org.itsm.delete(&path).await;
     assert_eq!(
-        said(&org.itsm, &path, &answer),
+        said(&org.itsm, &path, &response),
         r#"409 CONFLICT {"openTickets":3}"#
     );
     assert_eq!(org.itsm.get(&path).await.status, 200);
-    let answer = org.toptickets.delete(&path).await;
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+    let response = org.toptickets.delete(&path).await;
+    assert_eq!(
+        (response.status.as_u16(), response.text.as_str()),
+        (204, "")
+    );
     assert_eq!(org.itsm.get(&path).await.status, 404);
 }
 
@@ -1596,8 +1611,8 @@ async fn of_route_size_credential_scope_and_path_the_first_that_fails_answers() 
         ),
     ] {
         for (client, expected) in clients.iter().zip(expected) {
-            let answer = ask(client, &method, path, body.to_owned()).await;
-            assert_eq!(said(client, path, &answer), expected, "{order}");
+            let response = ask(client, &method, path, body.to_owned()).await;
+            assert_eq!(said(client, path, &response), expected, "{order}");
         }
     }
 }
@@ -1715,7 +1730,7 @@ async fn of_team_lead_and_name_the_first_that_fails_answers() {
             "404 NOT_FOUND",
         ),
     ] {
-        let answer = ask(
+        let response = ask(
             &org.itsm,
             &method,
             path,
@@ -1723,7 +1738,7 @@ async fn of_team_lead_and_name_the_first_that_fails_answers() {
         )
         .await;
         assert_eq!(
-            said(&org.itsm, path, &answer),
+            said(&org.itsm, path, &response),
             expected,
             "{order}, {method}"
         );
@@ -1734,7 +1749,7 @@ async fn of_team_lead_and_name_the_first_that_fails_answers() {
 async fn a_success_has_the_headers_of_its_kind() {
     let org = Stack::shared().organization().await;
     let user = bare(&org.users[0]);
-    for (client, name) in org.both().into_iter().zip(["One", "Two"]) {
+    for (client, name) in org.clients().into_iter().zip(["One", "Two"]) {
         let created = client.post("/v1/teams", json!({ "name": name })).await;
         let id = created.json["id"]
             .as_str()
@@ -1749,25 +1764,25 @@ async fn a_success_has_the_headers_of_its_kind() {
                 .post(&format!("{team}/members"), json!({ "user_id": user }))
                 .await,
         ];
-        for (answer, status) in std::iter::once(&created)
+        for (response, status) in std::iter::once(&created)
             .chain(&with_body)
             .zip([201, 200, 200, 200, 201])
         {
             assert_eq!(
-                (answer.status.as_u16(), answer.header("content-type")),
+                (response.status.as_u16(), response.header("content-type")),
                 (status, "application/json")
             );
-            has_common_headers(answer);
+            has_common_headers(response);
         }
         for path in [format!("{team}/members/{user}"), team] {
-            let answer = client.delete(&path).await;
+            let response = client.delete(&path).await;
             assert_eq!(
-                (answer.status.as_u16(), answer.text.as_str()),
+                (response.status.as_u16(), response.text.as_str()),
                 (204, ""),
                 "{path}"
             );
-            assert!(!answer.headers.contains_key("content-type"), "{path}");
-            has_common_headers(&answer);
+            assert!(!response.headers.contains_key("content-type"), "{path}");
+            has_common_headers(&response);
         }
     }
 }
@@ -1779,8 +1794,8 @@ async fn misled(dynamodb_url: String, table: &'static str) -> Stack {
 
 /// Wants an error that says nothing of what is behind it.
 #[track_caller]
-fn keeps_to_itself(answer: &Answer) {
-    let text = answer.text.to_lowercase();
+fn keeps_to_itself(response: &Response) {
+    let text = response.text.to_lowercase();
     for internal in [
         "dynamo",
         "table",
@@ -1791,7 +1806,7 @@ fn keeps_to_itself(answer: &Answer) {
         "127.0.0.1",
         "queue_strategy",
     ] {
-        assert!(!text.contains(internal), "{internal} is in {answer}");
+        assert!(!text.contains(internal), "{internal} is in {response}");
     }
 }
 
@@ -1802,17 +1817,17 @@ async fn what_is_our_fault_is_a_500_that_tells_nothing() {
         (KeyKind::TtAdmin, "500 "),
         (KeyKind::Itsm, "500 INTERNAL_ERROR"),
     ] {
-        let client = stack.client(&stray_key(kind));
-        let answer = client.get("/v1/teams").await;
+        let client = stack.client(&unknown_key(kind));
+        let response = client.get("/v1/teams").await;
         assert!(
-            said(&client, "/v1/teams", &answer).starts_with(expected),
-            "{answer}"
+            said(&client, "/v1/teams", &response).starts_with(expected),
+            "{response}"
         );
-        keeps_to_itself(&answer);
+        keeps_to_itself(&response);
     }
-    let answer = stack.stranger().get("/v1/teams").await;
+    let response = stack.anonymous().get("/v1/teams").await;
     assert_eq!(
-        answer.status, 401,
+        response.status, 401,
         "nobody asks the table about no credential"
     );
 }
@@ -1827,13 +1842,17 @@ async fn an_item_that_cannot_be_read_is_a_500_that_tells_nothing() {
     )
     .await;
     let path = format!("/v1/teams/{team}");
-    for (client, expected) in org.both().into_iter().zip(["500 ", "500 INTERNAL_ERROR"]) {
-        let answer = client.get(&path).await;
+    for (client, expected) in org
+        .clients()
+        .into_iter()
+        .zip(["500 ", "500 INTERNAL_ERROR"])
+    {
+        let response = client.get(&path).await;
         assert!(
-            said(client, &path, &answer).starts_with(expected),
-            "{answer}"
+            said(client, &path, &response).starts_with(expected),
+            "{response}"
         );
-        keeps_to_itself(&answer);
+        keeps_to_itself(&response);
     }
 }
 
@@ -1842,7 +1861,7 @@ async fn a_table_out_of_reach_is_a_503_that_says_when_to_come_again() {
     // Nobody listens on this port, and no test can be given it by chance.
     let stack = misled("http://127.0.0.1:1".to_owned(), "muster").await;
     let [toptickets, itsm] =
-        [KeyKind::TtAdmin, KeyKind::Itsm].map(|kind| stack.client(&stray_key(kind)));
+        [KeyKind::TtAdmin, KeyKind::Itsm].map(|kind| stack.client(&unknown_key(kind)));
     // The store tries again for as long as a function may run.
     let (first, second) = tokio::join!(toptickets.get("/v1/teams"), itsm.get("/v1/teams"));
     assert!(
@@ -1850,14 +1869,14 @@ async fn a_table_out_of_reach_is_a_503_that_says_when_to_come_again() {
         "{first}"
     );
     assert_eq!(said(&itsm, "/v1/teams", &second), "503 SERVICE_UNAVAILABLE");
-    for answer in [first, second] {
+    for response in [first, second] {
         assert!(
-            answer
+            response
                 .header("retry-after")
                 .parse::<u32>()
                 .is_ok_and(|secs| secs > 0),
-            "{answer}"
+            "{response}"
         );
-        keeps_to_itself(&answer);
+        keeps_to_itself(&response);
     }
 }

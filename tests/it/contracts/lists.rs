@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::{sync::OnceCell, task::JoinSet};
 
 use super::Scene;
-use crate::support::{Answer, Client, Organization, Stack, bare, n};
+use crate::support::{Client, Organization, Response, Stack, bare, n};
 
 const CROWD: usize = 120;
 
@@ -20,8 +20,8 @@ async fn create_concurrently(org: &Organization, bodies: impl IntoIterator<Item 
         let client = org.itsm.clone();
         clients.spawn(async move {
             for body in bodies {
-                let answer = client.post("/v1/teams", body).await;
-                assert_eq!(answer.status, 201, "{answer}");
+                let response = client.post("/v1/teams", body).await;
+                assert_eq!(response.status, 201, "{response}");
             }
         });
     }
@@ -53,7 +53,7 @@ async fn crowd() -> [Client; 2] {
             (0..CROWD).map(|number| json!({ "name": name(number) })),
         )
         .await;
-        org.both().map(|client| client.token().to_owned())
+        org.clients().map(|client| client.token().to_owned())
     };
     // The clients are the caller's own: connections end with the test that opened them.
     TOKENS
@@ -64,29 +64,29 @@ async fn crowd() -> [Client; 2] {
 }
 
 /// Asks for a list that has to come.
-async fn list(client: &Client, query: &str) -> Answer {
-    let answer = client.get(&format!("/v1/teams?{query}")).await;
-    assert_eq!(answer.status, 200, "{query}: {answer}");
-    answer
+async fn list(client: &Client, query: &str) -> Response {
+    let response = client.get(&format!("/v1/teams?{query}")).await;
+    assert_eq!(response.status, 200, "{query}: {response}");
+    response
 }
 
-fn items(answer: &Answer) -> &Vec<Value> {
-    answer
+fn items(response: &Response) -> &Vec<Value> {
+    response
         .json
         .as_array()
-        .or_else(|| answer.json["data"].as_array())
+        .or_else(|| response.json["data"].as_array())
         .expect("a list")
 }
 
 /// A field of every item.
-fn all(answer: &Answer, field: &str) -> Vec<String> {
+fn all(response: &Response, field: &str) -> Vec<String> {
     let text = |item: &Value| item[field].as_str().expect("a text").to_owned();
-    items(answer).iter().map(text).collect()
+    items(response).iter().map(text).collect()
 }
 
 /// Total, pages in all, and whether there are more.
-fn totals(answer: &Answer) -> (u64, u64, bool) {
-    let pagination = &answer.json["meta"]["pagination"];
+fn totals(response: &Response) -> (u64, u64, bool) {
+    let pagination = &response.json["meta"]["pagination"];
     let number = |key: &str| pagination[key].as_u64().expect("a number");
     (
         number("total"),
@@ -203,9 +203,9 @@ async fn itsm_shows_the_twenty_newest_unless_told_otherwise() {
             true,
         ),
     ] {
-        let answer = list(&itsm, query).await;
-        assert_eq!(all(&answer, "id"), expected, "{query}");
-        assert_eq!(totals(&answer), (120, pages, more), "{query}");
+        let response = list(&itsm, query).await;
+        assert_eq!(all(&response, "id"), expected, "{query}");
+        assert_eq!(totals(&response), (120, pages, more), "{query}");
     }
 }
 
@@ -384,10 +384,10 @@ async fn a_search_is_for_a_literal_part_of_the_folded_name() {
         ("nothing&search=axb", &["axb"]),
         ("axb&search=", &names),
     ] {
-        let answer = list(&org.itsm, &format!("search={search}&sortOrder=asc")).await;
-        assert_eq!(all(&answer, "name"), found, "{search}");
+        let response = list(&org.itsm, &format!("search={search}&sortOrder=asc")).await;
+        assert_eq!(all(&response, "name"), found, "{search}");
         assert_eq!(
-            totals(&answer),
+            totals(&response),
             (found.len() as u64, u64::from(!found.is_empty()), false),
             "{search}"
         );
@@ -424,7 +424,7 @@ async fn a_team_is_listed_from_its_creation_to_its_deletion() {
     );
     other.team("Another organization's").await;
     for number in 1..=5 {
-        let client = org.both()[number % 2];
+        let client = org.clients()[number % 2];
         let created = client
             .post("/v1/teams", json!({ "name": format!("Team {number}") }))
             .await;
@@ -437,7 +437,7 @@ async fn a_team_is_listed_from_its_creation_to_its_deletion() {
     for left in (0..5).rev() {
         let newest = all(&list(&org.itsm, "limit=1").await, "id").remove(0);
         assert_eq!(
-            org.both()[left % 2]
+            org.clients()[left % 2]
                 .delete(&format!("/v1/teams/{newest}"))
                 .await
                 .status,
@@ -486,8 +486,8 @@ async fn a_list_counts_members_and_open_tickets() {
         "sortBy=name",
         "sortBy=updatedAt&search=o&sortOrder=desc",
     ] {
-        let answer = list(&org.itsm, query).await;
-        let mut counts: Vec<_> = items(&answer)
+        let response = list(&org.itsm, query).await;
+        let mut counts: Vec<_> = items(&response)
             .iter()
             .map(|team| {
                 (
@@ -519,9 +519,9 @@ async fn a_list_longer_than_one_read_of_the_table_is_whole() {
         "limit=100&sortBy=name",
         "limit=100&search=team",
     ] {
-        let answer = list(&org.itsm, query).await;
+        let response = list(&org.itsm, query).await;
         assert_eq!(
-            (items(&answer).len(), totals(&answer)),
+            (items(&response).len(), totals(&response)),
             (40, (40, 1, false)),
             "{query}"
         );
@@ -543,9 +543,9 @@ async fn a_list_shows_what_either_contract_made() {
             json!({ "name": "Led", "lead_id": bare(&org.users[0]), "description": "" }),
         )
         .await;
-    let answer = list(&org.itsm, "sortOrder=asc").await;
+    let response = list(&org.itsm, "sortOrder=asc").await;
     let fields = |at: usize| {
-        let team = &items(&answer)[at];
+        let team = &items(&response)[at];
         [
             "lead_id",
             "description",
@@ -563,21 +563,25 @@ async fn a_list_shows_what_either_contract_made() {
         fields(1),
         [lead, json!(""), json!("round_robin"), json!([])]
     );
-    let answer = list(&org.toptickets, "").await;
-    assert_eq!(items(&answer)[0]["description"], Value::Null, "{answer}");
-    assert_eq!(items(&answer)[1]["description"], "", "{answer}");
+    let response = list(&org.toptickets, "").await;
+    assert_eq!(
+        items(&response)[0]["description"],
+        Value::Null,
+        "{response}"
+    );
+    assert_eq!(items(&response)[1]["description"], "", "{response}");
 }
 
 /// The largest limit that the refusal of a page names.
-fn named_limit(answer: &Answer) -> usize {
-    let error = &answer.json["error"];
+fn named_limit(response: &Response) -> usize {
+    let error = &response.json["error"];
     let details = json!({ "field": "limit", "constraint": "max" });
     assert_eq!(
-        (answer.status.as_u16(), &error["code"]),
+        (response.status.as_u16(), &error["code"]),
         (400, &json!("VALIDATION_ERROR")),
-        "{answer}"
+        "{response}"
     );
-    assert_eq!(error["details"], details, "{answer}");
+    assert_eq!(error["details"], details, "{response}");
     let message = error["message"].as_str().expect("a text");
     let named = message
         .strip_prefix("limit must be at most ")

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Scene, golden, ticking};
 use crate::support::{
-    Answer, Client, Organization, Stack, bare, n,
-    table::{Table, number},
+    Client, Organization, Response, Stack, bare, n,
+    table::{OrgTable, number},
     user,
 };
 
@@ -72,17 +72,17 @@ async fn members_are_listed_with_what_they_are_in_the_team() {
 }
 
 /// A list's items.
-fn items(answer: &Answer) -> &Vec<Value> {
-    answer
+fn items(response: &Response) -> &Vec<Value> {
+    response
         .json
         .as_array()
-        .or_else(|| answer.json["data"].as_array())
-        .unwrap_or_else(|| panic!("no list: {answer}"))
+        .or_else(|| response.json["data"].as_array())
+        .unwrap_or_else(|| panic!("no list: {response}"))
 }
 
 /// The members on a page, by their place among the organization's users.
 async fn listed(org: &Organization, client: &Client, team: &str, query: &str) -> Vec<usize> {
-    let answer = client
+    let response = client
         .get(&format!("/v1/teams/{team}/members?{query}"))
         .await;
     let place = |member: &Value| {
@@ -95,7 +95,7 @@ async fn listed(org: &Organization, client: &Client, team: &str, query: &str) ->
             .position(|user| bare(user) == id)
             .expect("a known user")
     };
-    items(&answer).iter().map(place).collect()
+    items(&response).iter().map(place).collect()
 }
 
 #[tokio::test]
@@ -140,11 +140,11 @@ async fn members_are_listed_in_the_order_in_which_they_joined_page_by_page() {
         );
         let (page, limit, pages, more) = pagination;
         let expected = json!({ "page": page, "limit": limit, "total": 5, "totalPages": pages, "hasMore": more });
-        let answer = org
+        let response = org
             .itsm
             .get(&format!("/v1/teams/{team}/members?{query}"))
             .await;
-        assert_eq!(answer.json["meta"]["pagination"], expected, "{query}");
+        assert_eq!(response.json["meta"]["pagination"], expected, "{query}");
     }
 }
 
@@ -239,7 +239,7 @@ async fn roles(org: &Organization, team: &str) -> (Option<usize>, Vec<(String, V
 
 /// What moves with the team: its version and its time.
 async fn version(org: &Organization, team: &str) -> (i64, i64) {
-    let contents = Table::of(org).contents().await;
+    let contents = OrgTable::of(org).contents().await;
     (
         number(&contents.teams[team], "version"),
         number(&contents.teams[team], "updated_at"),
@@ -249,11 +249,11 @@ async fn version(org: &Organization, team: &str) -> (i64, i64) {
 #[tokio::test]
 async fn a_role_makes_and_unmakes_the_lead_under_both_contracts() {
     let (org, team) = led().await;
-    for client in org.both() {
+    for client in org.clients() {
         let patch = async |at: usize, body: Value| {
             let path = format!("/v1/teams/{team}/members/{}", bare(&org.users[at]));
-            let answer = client.patch(&path, body).await;
-            assert_eq!(answer.status, 200, "{answer}");
+            let response = client.patch(&path, body).await;
+            assert_eq!(response.status, 200, "{response}");
         };
         let lead = async || roles(&org, &team).await.0;
         let (start, _) = version(&org, &team).await;
@@ -297,22 +297,22 @@ async fn skills_are_replaced_and_are_not_the_teams() {
         (&org.toptickets, json!([]), json!([])),
         (&org.itsm, json!(["Cisco"]), json!(["Cisco"])),
     ] {
-        let answer = client
+        let response = client
             .patch(
                 &path,
                 json!({ "skills": skills, "user_id": 7, "added_at": null }),
             )
             .await;
-        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(response.status, 200, "{response}");
         assert_eq!(
             roles(&org, &team).await.1[1],
             ("member".to_owned(), kept.clone())
         );
         // Beside a role that is no change, too.
-        let answer = client
+        let response = client
             .patch(&path, json!({ "skills": ["else"], "role": "member" }))
             .await;
-        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(response.status, 200, "{response}");
         assert_eq!(roles(&org, &team).await.1[1].1, json!(["else"]));
     }
     assert_eq!(version(&org, &team).await, before);
@@ -330,7 +330,7 @@ async fn what_changes_nothing_moves_nothing() {
         200
     );
     let before = (version(&org, &team).await, roles(&org, &team).await);
-    for client in org.both() {
+    for client in org.clients() {
         for (path, body) in [
             (&paths[0], json!({})),
             (&paths[0], json!({ "role": "lead" })),
@@ -339,8 +339,8 @@ async fn what_changes_nothing_moves_nothing() {
             (&paths[1], json!({ "skills": ["VPN"] })),
             (&paths[1], json!({ "role": "member", "skills": ["VPN"] })),
         ] {
-            let answer = client.patch(path, body.clone()).await;
-            assert_eq!(answer.status, 200, "{body}: {answer}");
+            let response = client.patch(path, body.clone()).await;
+            assert_eq!(response.status, 200, "{body}: {response}");
         }
     }
     assert_eq!(
@@ -365,7 +365,7 @@ async fn a_member_who_is_inactive_can_learn_but_not_begin_to_lead() {
         .expect("users can be written");
     let [lead, member] =
         [0, 1].map(|at| format!("/v1/teams/{team}/members/{}", bare(&org.users[at])));
-    for client in org.both() {
+    for client in org.clients() {
         let refused = client
             .patch(&member, json!({ "role": "lead", "skills": ["VPN"] }))
             .await;
@@ -430,7 +430,7 @@ async fn what_was_resolved_and_counted_is_not_touched() {
             .status,
         200
     );
-    let contents = Table::of(&org).contents().await;
+    let contents = OrgTable::of(&org).contents().await;
     let item = &contents.memberships[0].item;
     let figures = [
         "open_tickets",

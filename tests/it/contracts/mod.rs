@@ -22,7 +22,7 @@ use muster::domain::{TeamId, Timestamp};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::support::{Answer, Stack};
+use crate::support::{Response, Stack};
 
 /// An example of the OpenAPI documents, as it stands in them.
 macro_rules! example {
@@ -100,7 +100,7 @@ impl Scene {
 async fn ticking() -> Stack {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
     if let Some(stack) = Stack::deployed() {
-        return stack.at_a_pace_of(Duration::from_millis(1_010));
+        return stack.with_request_delay(Duration::from_millis(1_010));
     }
     let start = || async {
         let secs = Arc::new(AtomicI64::new(1_700_000_000));
@@ -116,9 +116,9 @@ async fn ticking() -> Stack {
 /// Checks everything that all TopTickets errors share, and gives the status and what the detail
 /// says: its text, or a line `loc: type` for each item.
 #[track_caller]
-fn toptickets_error(answer: &Answer) -> (u16, String) {
-    has_error_headers(answer);
-    let detail = &answer.json["detail"];
+fn toptickets_error(response: &Response) -> (u16, String) {
+    has_error_headers(response);
+    let detail = &response.json["detail"];
     let (exact, said) = match detail.as_array() {
         None => (
             detail.to_string(),
@@ -127,7 +127,10 @@ fn toptickets_error(answer: &Answer) -> (u16, String) {
         Some(items) => {
             let read = |item: &Value| {
                 let [loc, msg, kind] = ["loc", "msg", "type"].map(|key| &item[key]);
-                assert!(msg.as_str().is_some_and(|msg| !msg.is_empty()), "{answer}");
+                assert!(
+                    msg.as_str().is_some_and(|msg| !msg.is_empty()),
+                    "{response}"
+                );
                 let path: Vec<_> = loc
                     .as_array()
                     .expect("a list")
@@ -144,29 +147,29 @@ fn toptickets_error(answer: &Answer) -> (u16, String) {
             (format!("[{}]", exact.join(",")), said.join("\n"))
         }
     };
-    assert_eq!(answer.text, format!(r#"{{"detail":{exact}}}"#));
-    (answer.status.as_u16(), said)
+    assert_eq!(response.text, format!(r#"{{"detail":{exact}}}"#));
+    (response.status.as_u16(), said)
 }
 
 /// Checks everything that all ITSM errors share, and gives the status, the code and the details.
 #[track_caller]
-fn itsm_error(answer: &Answer, path: &str) -> (u16, String, Value) {
-    itsm_error_beside(answer, path, "")
+fn itsm_error(response: &Response, path: &str) -> (u16, String, Value) {
+    itsm_error_beside(response, path, "")
 }
 
 /// The same for an envelope with something after it.
 #[track_caller]
-fn itsm_error_beside(answer: &Answer, path: &str, beside: &str) -> (u16, String, Value) {
-    has_error_headers(answer);
-    let error = &answer.json["error"];
+fn itsm_error_beside(response: &Response, path: &str, beside: &str) -> (u16, String, Value) {
+    has_error_headers(response);
+    let error = &response.json["error"];
     let [code, message, details, request_id, timestamp] =
         ["code", "message", "details", "requestId", "timestamp"].map(|key| &error[key]);
     assert!(
         message.as_str().is_some_and(|message| !message.is_empty()),
-        "{answer}"
+        "{response}"
     );
-    assert!(details.is_object() || details.is_null(), "{answer}");
-    assert_eq!(request_id, answer.header("x-request-id"));
+    assert!(details.is_object() || details.is_null(), "{response}");
+    assert_eq!(request_id, response.header("x-request-id"));
     let timestamp = timestamp.as_str().expect("a text");
     let shape: String = timestamp
         .chars()
@@ -174,7 +177,7 @@ fn itsm_error_beside(answer: &Answer, path: &str, beside: &str) -> (u16, String,
         .collect();
     assert_eq!(shape, "0000-00-00T00:00:00Z");
     // The order of fields within the details is theirs.
-    let from_details = answer
+    let from_details = response
         .text
         .split_once(r#""details":"#)
         .and_then(|(_, rest)| rest.split_once(r#","requestId""#));
@@ -183,50 +186,50 @@ fn itsm_error_beside(answer: &Answer, path: &str, beside: &str) -> (u16, String,
     let expected = format!(
         r#"{{"success":false,"error":{{"code":{code},"message":{message},"details":{details_text},"requestId":{request_id},"timestamp":"{timestamp}","path":{path}}}{beside}}}"#
     );
-    assert_eq!(answer.text, expected);
+    assert_eq!(response.text, expected);
     (
-        answer.status.as_u16(),
+        response.status.as_u16(),
         code.as_str().expect("a text").to_owned(),
         details.clone(),
     )
 }
 
 #[track_caller]
-fn has_error_headers(answer: &Answer) {
+fn has_error_headers(response: &Response) {
     assert!(
-        answer.status.is_client_error() || answer.status.is_server_error(),
-        "{answer}"
+        response.status.is_client_error() || response.status.is_server_error(),
+        "{response}"
     );
     assert_eq!(
-        answer.header("content-type"),
+        response.header("content-type"),
         "application/json",
-        "{answer}"
+        "{response}"
     );
-    has_common_headers(answer);
+    has_common_headers(response);
     assert_eq!(
-        answer.header("www-authenticate"),
-        if answer.status == 401 { "Bearer" } else { "" },
-        "{answer}"
-    );
-    assert_eq!(
-        answer.headers.contains_key("allow"),
-        answer.status == 405,
-        "{answer}"
+        response.header("www-authenticate"),
+        if response.status == 401 { "Bearer" } else { "" },
+        "{response}"
     );
     assert_eq!(
-        answer.headers.contains_key("retry-after"),
-        answer.status == 503,
-        "{answer}"
+        response.headers.contains_key("allow"),
+        response.status == 405,
+        "{response}"
+    );
+    assert_eq!(
+        response.headers.contains_key("retry-after"),
+        response.status == 503,
+        "{response}"
     );
 }
 
 /// Checks what all answers have.
 #[track_caller]
-fn has_common_headers(answer: &Answer) {
-    assert_eq!(answer.header("cache-control"), "no-store", "{answer}");
+fn has_common_headers(response: &Response) {
+    assert_eq!(response.header("cache-control"), "no-store", "{response}");
     assert_eq!(
-        answer.header("x-request-id"),
-        format!("req_{}", answer.header("apigw-requestid")),
-        "{answer}"
+        response.header("x-request-id"),
+        format!("req_{}", response.header("apigw-requestid")),
+        "{response}"
     );
 }

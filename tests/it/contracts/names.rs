@@ -3,22 +3,22 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Client, Organization, Stack};
+use crate::support::{Client, Organization, Response, Stack};
 
 async fn organization() -> Organization {
     Stack::shared().organization().await
 }
 
-async fn create(org: &Organization, name: &str) -> Answer {
+async fn create(org: &Organization, name: &str) -> Response {
     org.itsm.post("/v1/teams", json!({ "name": name })).await
 }
 
 /// The names of the teams that a search finds.
 async fn found(org: &Organization, search: &str) -> Vec<String> {
     let query = [("search", search), ("sortOrder", "asc")];
-    let answer = Client::send(org.itsm.request(Method::GET, "/v1/teams").query(&query)).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    let teams = answer.json["data"].as_array().expect("a list");
+    let response = Client::send(org.itsm.request(Method::GET, "/v1/teams").query(&query)).await;
+    assert_eq!(response.status, 200, "{response}");
+    let teams = response.json["data"].as_array().expect("a list");
     teams
         .iter()
         .map(|team| team["name"].as_str().expect("a name").to_owned())
@@ -50,18 +50,18 @@ async fn name_in_another_form_is_taken() {
     ] {
         assert_eq!(create(&org, name).await.status, 201, "{name:?}");
         for other in others {
-            let answer = create(&org, other).await;
+            let response = create(&org, other).await;
             assert_eq!(
-                (answer.status.as_u16(), &answer.json["error"]["code"]),
+                (response.status.as_u16(), &response.json["error"]["code"]),
                 (409, &json!("CONFLICT")),
                 "{other:?}"
             );
-            let answer = org
+            let response = org
                 .toptickets
                 .post("/v1/teams", json!({ "name": other }))
                 .await;
             assert_eq!(
-                (answer.status.as_u16(), &answer.json["detail"]),
+                (response.status.as_u16(), &response.json["detail"]),
                 (422, &json!("Team name already exists"))
             );
             assert_eq!(found(&org, other).await, [name], "{other:?}");
@@ -77,11 +77,11 @@ async fn name_is_returned_as_it_was_written() {
         "Night\u{200b}  Shift",
         "ΠΡΩΤΕΪ\u{301}ΝΗ",
     ] {
-        let answer = create(&org, name).await;
+        let response = create(&org, name).await;
         assert_eq!(
-            (answer.status.as_u16(), &answer.json["data"]["name"]),
+            (response.status.as_u16(), &response.json["data"]["name"]),
             (201, &json!(name)),
-            "{answer}"
+            "{response}"
         );
         assert_eq!(found(&org, name).await, [name]);
     }
@@ -122,25 +122,28 @@ async fn name_or_tag_that_folds_to_no_text_is_refused() {
             ),
         ] {
             let method = method.parse().expect("a method");
-            let answer = org.itsm.ask(&method, path, Some(&body)).await;
+            let response = org.itsm.call(&method, path, Some(&body)).await;
             let details = json!({ "field": field, "constraint": "isNotEmpty" });
             assert_eq!(
-                (answer.status.as_u16(), &answer.json["error"]["details"]),
+                (response.status.as_u16(), &response.json["error"]["details"]),
                 (400, &details),
-                "{answer}"
+                "{response}"
             );
         }
-        let answer = org
+        let response = org
             .toptickets
             .post("/v1/teams", json!({ "name": text }))
             .await;
-        let detail = &answer.json["detail"][0];
+        let detail = &response.json["detail"][0];
         assert_eq!(
-            (answer.status.as_u16(), &detail["loc"]),
+            (response.status.as_u16(), &detail["loc"]),
             (422, &json!(["body", "name"])),
-            "{answer}"
+            "{response}"
         );
-        assert_eq!(detail["type"], "value_error.any_str.min_length", "{answer}");
+        assert_eq!(
+            detail["type"], "value_error.any_str.min_length",
+            "{response}"
+        );
         assert_eq!(
             found(&org, text).await,
             ["Visible"],

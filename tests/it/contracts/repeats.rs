@@ -20,8 +20,8 @@ use uuid::Uuid;
 
 use super::{Scene, errors::said};
 use crate::support::{
-    Answer, Client, Organization, Stack, bare, jwt,
-    table::{Item, Table, assert_sound, number, text},
+    Client, Organization, Response, Stack, bare, jwt,
+    table::{Item, OrgTable, assert_sound, number, text},
     user,
 };
 
@@ -34,7 +34,7 @@ fn fresh() -> String {
 }
 
 /// Posts with a key.
-async fn post(client: &Client, path: &str, key: &str, body: &Value) -> Answer {
+async fn post(client: &Client, path: &str, key: &str, body: &Value) -> Response {
     Client::send(
         client
             .request(Method::POST, path)
@@ -46,7 +46,7 @@ async fn post(client: &Client, path: &str, key: &str, body: &Value) -> Answer {
 
 /// Asserts that two answers differ in nothing but the ids of their requests.
 #[track_caller]
-fn assert_same(first: &Answer, again: &Answer) {
+fn assert_same(first: &Response, again: &Response) {
     assert_eq!((first.status, &first.text), (again.status, &again.text));
     for header in ["etag", "content-type", "cache-control"] {
         assert_eq!(first.header(header), again.header(header), "{header}");
@@ -55,11 +55,11 @@ fn assert_same(first: &Answer, again: &Answer) {
 }
 
 /// The bare id of the team that was created.
-fn created(answer: &Answer) -> String {
-    assert_eq!(answer.status, 201, "{answer}");
-    let id = answer.json["id"]
+fn created(response: &Response) -> String {
+    assert_eq!(response.status, 201, "{response}");
+    let id = response.json["id"]
         .as_str()
-        .or_else(|| answer.json["data"]["id"].as_str());
+        .or_else(|| response.json["data"]["id"].as_str());
     id.expect("an id").trim_start_matches("team_").to_owned()
 }
 
@@ -72,13 +72,13 @@ fn members(team: &str) -> String {
 }
 
 async fn teams(org: &Organization) -> usize {
-    Table::of(org).contents().await.teams.len()
+    OrgTable::of(org).contents().await.teams.len()
 }
 
 #[tokio::test]
 async fn a_team_is_created_once() {
     let org = Stack::shared().organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let body = json!({ "name": format!("Team {number}"), "description": "\u{1f980} \"quoted\" \n\tnext line" });
         let (key, visible) = (fresh(), ('!'..='~').collect::<String>());
         let first = post(client, "/v1/teams", &key, &body).await;
@@ -110,7 +110,7 @@ const TAKEN: [&str; 2] = ["422 Team name already exists", "409 CONFLICT"];
 #[tokio::test]
 async fn a_member_is_added_once() {
     let org = Stack::shared().organization().await;
-    for client in org.both() {
+    for client in org.clients() {
         let team = org.team(&fresh()).await;
         let members = members(&team);
         org.member(&team, &org.users[0]).await;
@@ -119,13 +119,13 @@ async fn a_member_is_added_once() {
             let key = fresh();
             let first = post(client, &members, &key, &body).await;
             assert_eq!(first.status, 201, "{first}");
-            // What happens in between is not in the first answer, and not in the next.
+            // What happens in between is not in the first response, and not in the next.
             org.member(&team, &org.users[at + 2]).await;
             for _ in 0..3 {
                 assert_same(&first, &post(client, &members, &key, &body).await);
             }
         }
-        let contents = Table::of(&org).contents().await;
+        let contents = OrgTable::of(&org).contents().await;
         assert_eq!(
             (
                 contents.members(&team).len(),
@@ -141,7 +141,7 @@ async fn a_member_is_added_once() {
 #[tokio::test]
 async fn a_member_who_left_does_not_return_by_what_was_sent_before() {
     let org = Stack::shared().organization().await;
-    for client in org.both() {
+    for client in org.clients() {
         let team = org.team(&fresh()).await;
         let (members, body) = (members(&team), adding(&org.users[0]));
         let [key, later] = [fresh(), fresh()];
@@ -150,17 +150,23 @@ async fn a_member_who_left_does_not_return_by_what_was_sent_before() {
         let member = format!("{members}/{}", bare(&org.users[0]));
         assert_eq!(client.delete(&member).await.status, 204);
         assert_same(&first, &post(client, &members, &key, &body).await);
-        assert!(Table::of(&org).contents().await.members(&team).is_empty());
+        assert!(
+            OrgTable::of(&org)
+                .contents()
+                .await
+                .members(&team)
+                .is_empty()
+        );
         assert_eq!(post(client, &members, &later, &body).await.status, 201);
         assert_same(&first, &post(client, &members, &key, &body).await);
-        assert_eq!(Table::of(&org).contents().await.members(&team).len(), 1);
+        assert_eq!(OrgTable::of(&org).contents().await.members(&team).len(), 1);
     }
 }
 
 #[tokio::test]
 async fn the_first_answer_stands_whatever_happened_since() {
     let org = Stack::shared().organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let lead = &org.users[number];
         let new = json!({ "name": format!("Team {number}"), "lead_id": bare(lead) });
         let (creation, addition) = (fresh(), fresh());
@@ -212,7 +218,7 @@ async fn the_first_answer_stands_whatever_happened_since() {
 #[tokio::test]
 async fn a_key_is_good_for_one_request() {
     let org = Stack::shared().organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let body = json!({ "name": format!("Team {number}") });
         let (creation, addition) = (fresh(), fresh());
         let first = post(client, "/v1/teams", &creation, &body).await;
@@ -220,7 +226,7 @@ async fn a_key_is_good_for_one_request() {
         let (path, adding) = (members(&team), adding(&org.users[0]));
         let joined = post(client, &path, &addition, &adding).await;
         assert_eq!(joined.status, 201, "{joined}");
-        let before = Table::of(&org).contents().await.teams;
+        let before = OrgTable::of(&org).contents().await.teams;
 
         let shouted = path
             .to_uppercase()
@@ -253,10 +259,10 @@ async fn a_key_is_good_for_one_request() {
             // The same team, said otherwise.
             (client, &shouted, &addition, adding.clone()),
         ] {
-            let answer = post(client, path, key, &body).await;
+            let response = post(client, path, key, &body).await;
             let contract = usize::from(client.token().starts_with("itsm_"));
             assert_eq!(
-                said(client, path, &answer),
+                said(client, path, &response),
                 REUSED[contract],
                 "{path} {body}"
             );
@@ -271,7 +277,7 @@ async fn a_key_is_good_for_one_request() {
             REUSED[number]
         );
 
-        assert_eq!(Table::of(&org).contents().await.teams, before);
+        assert_eq!(OrgTable::of(&org).contents().await.teams, before);
         assert_same(&first, &post(client, "/v1/teams", &creation, &body).await);
         assert_same(&joined, &post(client, &path, &addition, &adding).await);
     }
@@ -280,7 +286,7 @@ async fn a_key_is_good_for_one_request() {
 #[tokio::test]
 async fn what_was_refused_is_not_kept() {
     let org = Stack::shared().organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let (creation, addition) = (fresh(), fresh());
         let (name, free) = (
             json!({ "name": format!("Taken {number}") }),
@@ -298,8 +304,8 @@ async fn what_was_refused_is_not_kept() {
             (name.clone(), TAKEN),
             (name.clone(), TAKEN),
         ] {
-            let answer = post(client, "/v1/teams", &creation, &body).await;
-            assert_eq!(said(client, "/v1/teams", &answer), expected[number]);
+            let response = post(client, "/v1/teams", &creation, &body).await;
+            assert_eq!(said(client, "/v1/teams", &response), expected[number]);
         }
         // Another request, too: nothing was done under the key.
         let first = post(client, "/v1/teams", &creation, &free).await;
@@ -339,8 +345,8 @@ async fn what_was_refused_is_not_kept() {
                 ],
             ),
         ] {
-            let answer = post(client, path, &addition, &json!({ "user_id": user })).await;
-            assert_eq!(said(client, path, &answer), expected[number]);
+            let response = post(client, path, &addition, &json!({ "user_id": user })).await;
+            assert_eq!(said(client, path, &response), expected[number]);
         }
         // The very request that was refused succeeds once nothing is in its way.
         let body = adding(&org.users[1]);
@@ -375,14 +381,14 @@ async fn a_key_is_1_to_255_visible_ascii_characters() {
         (b"a, b", "isPrintable"),
         (&[b'x', 0xa0], "isPrintable"),
     ];
-    for client in org.both() {
+    for client in org.clients() {
         for (path, body) in [
             ("/v1/teams", json!({ "name": "New" })),
             (&*members, adding(&org.users[0])),
         ] {
             for (key, constraint) in keys {
                 let key = HeaderValue::from_bytes(key).expect("a header's value");
-                let answer = Client::send(
+                let response = Client::send(
                     client
                         .request(Method::POST, path)
                         .header(KEY, &key)
@@ -394,7 +400,7 @@ async fn a_key_is_1_to_255_visible_ascii_characters() {
                 } else {
                     format!("400 VALIDATION_ERROR Idempotency-Key {constraint}")
                 };
-                assert_eq!(said(client, path, &answer), expected, "{path} {key:?}");
+                assert_eq!(said(client, path, &response), expected, "{path} {key:?}");
             }
         }
     }
@@ -420,12 +426,12 @@ async fn a_bad_key_is_said_after_the_credential_and_the_path_and_before_the_body
         "400 header.Idempotency-Key: type_error.string",
         "400 VALIDATION_ERROR Idempotency-Key isPrintable",
     ];
-    let answer = post(&reader, "/v1/teams", "a b", &json!({})).await;
+    let response = post(&reader, "/v1/teams", "a b", &json!({})).await;
     assert_eq!(
-        said(&reader, "/v1/teams", &answer),
+        said(&reader, "/v1/teams", &response),
         "403 Insufficient permissions. Required scope: teams:write"
     );
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         let not_found = ["404 Team not found", "404 NOT_FOUND"];
         for (path, expected) in [
             (&*members("x"), not_found),
@@ -433,8 +439,8 @@ async fn a_bad_key_is_said_after_the_credential_and_the_path_and_before_the_body
             ("/v1/teams", bad_key),
             ("/v1/teams", bad_key),
         ] {
-            let answer = post(client, path, "a b", &json!({ "name": 1 })).await;
-            assert_eq!(said(client, path, &answer), expected[number], "{path}");
+            let response = post(client, path, "a b", &json!({ "name": 1 })).await;
+            assert_eq!(said(client, path, &response), expected[number], "{path}");
         }
     }
 }
@@ -447,36 +453,36 @@ async fn elsewhere_a_key_means_nothing() {
     let team = format!("/v1/teams/{id}");
     let member = format!("{team}/members/{}", bare(&org.users[0]));
     for key in ["", "a b", "the same"] {
-        for client in org.both() {
+        for client in org.clients() {
             for (method, path, body) in [
                 (Method::GET, &*team, Value::Null),
                 (Method::GET, "/v1/teams", Value::Null),
                 (Method::PATCH, &team, json!({ "description": fresh() })),
                 (Method::PATCH, &member, json!({ "skills": [fresh()] })),
             ] {
-                let answer = Client::send(
+                let response = Client::send(
                     client
                         .request(method.clone(), path)
                         .header(KEY, key)
                         .json(&body),
                 )
                 .await;
-                assert_eq!(answer.status, 200, "{method} {path}: {answer}");
-                let shown = answer
+                assert_eq!(response.status, 200, "{method} {path}: {response}");
+                let shown = response
                     .text
                     .contains(body["description"].as_str().unwrap_or_default());
-                assert!(shown, "{method} {path} was done: {answer}");
+                assert!(shown, "{method} {path} was done: {response}");
             }
         }
     }
     for (path, status) in [(&member, 204), (&member, 404), (&team, 204), (&team, 404)] {
-        let answer = Client::send(
+        let response = Client::send(
             org.toptickets
                 .request(Method::DELETE, path)
                 .header(KEY, "the same"),
         )
         .await;
-        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(response.status, status, "{path}");
     }
 }
 
@@ -486,7 +492,7 @@ async fn an_answer_is_kept_for_24_hours() {
     let day = 24 * 60 * 60;
     let scene = Scene::at(start).await;
     let org = scene.stack.organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         scene.set(start);
         let body = json!({ "name": format!("Team {number}") });
         let (creation, addition) = (fresh(), fresh());
@@ -586,7 +592,7 @@ async fn a_key_is_the_organizations_own() {
     let key = format!("_#IDEM#{}", fresh());
     let mut created_ids = Vec::new();
     for org in &orgs {
-        for client in org.both() {
+        for client in org.clients() {
             let (key, body) = (
                 format!("{key}{}", &client.token()[..3]),
                 json!({ "name": client.token()[..3] }),
@@ -701,7 +707,7 @@ async fn saved_response_goes_to_its_subject_alone() {
     now.fetch_add(3_600_000, SeqCst);
     assert_eq!(post(&expiring, "/v1/teams", &key, &own).await.status, 401);
     assert_eq!(
-        post(&stack.stranger(), "/v1/teams", &key, &body)
+        post(&stack.anonymous(), "/v1/teams", &key, &body)
             .await
             .status,
         401
@@ -716,31 +722,31 @@ async fn saved_response_goes_to_its_subject_alone() {
 #[tokio::test]
 async fn of_16_of_the_same_at_once_one_is_done_and_all_are_answered_alike() {
     let org = Stack::shared().organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         for round in 0..4 {
             let before = teams(&org).await;
             let (key, body) = (
                 fresh(),
                 json!({ "name": format!("Team {number} of round {round}") }),
             );
-            let answers =
+            let responses =
                 join_all((0..16).map(async |_| post(client, "/v1/teams", &key, &body).await)).await;
-            let team = created(&answers[0]);
-            answers[1..]
+            let team = created(&responses[0]);
+            responses[1..]
                 .iter()
-                .for_each(|answer| assert_same(&answers[0], answer));
+                .for_each(|response| assert_same(&responses[0], response));
             assert_eq!(teams(&org).await, before + 1);
 
             let (path, key) = (members(&team), fresh());
             let mut body = adding(&org.users[round]);
             body["role"] = json!(if round % 2 == 0 { "lead" } else { "member" });
-            let answers =
+            let responses =
                 join_all((0..16).map(async |_| post(client, &path, &key, &body).await)).await;
-            assert_eq!(answers[0].status, 201, "{}", answers[0]);
-            answers[1..]
+            assert_eq!(responses[0].status, 201, "{}", responses[0]);
+            responses[1..]
                 .iter()
-                .for_each(|answer| assert_same(&answers[0], answer));
-            let contents = Table::of(&org).contents().await;
+                .for_each(|response| assert_same(&responses[0], response));
+            let contents = OrgTable::of(&org).contents().await;
             assert_eq!(
                 (
                     contents.members(&team).len(),
@@ -764,8 +770,8 @@ async fn of_different_requests_with_one_key_one_is_done() {
     let org = Stack::shared().organization().await;
     let team = org.team("Team").await;
     for round in 0..4 {
-        let (before, key) = (Table::of(&org).contents().await, fresh());
-        let answers = join_all((0..16).map(async |n| {
+        let (before, key) = (OrgTable::of(&org).contents().await, fresh());
+        let responses = join_all((0..16).map(async |n| {
             let (path, body) = match n % 2 {
                 0 => (
                     "/v1/teams".to_owned(),
@@ -773,13 +779,13 @@ async fn of_different_requests_with_one_key_one_is_done() {
                 ),
                 _ => (members(&team), adding(&org.users[round])),
             };
-            (n, post(org.both()[round % 2], &path, &key, &body).await)
+            (n, post(org.clients()[round % 2], &path, &key, &body).await)
         }))
         .await;
         // Each creation is sent once, and the addition eight times.
-        let done: Vec<_> = answers
+        let done: Vec<_> = responses
             .iter()
-            .filter(|(_, answer)| answer.status == 201)
+            .filter(|(_, response)| response.status == 201)
             .collect();
         let kinds: std::collections::BTreeSet<_> = done.iter().map(|(n, _)| n % 2).collect();
         assert_eq!(kinds.len(), 1, "{done:?}");
@@ -788,10 +794,13 @@ async fn of_different_requests_with_one_key_one_is_done() {
             if done[0].0 % 2 == 0 { 1 } else { 8 },
             "{done:?}"
         );
-        for (_, answer) in answers.iter().filter(|(_, answer)| answer.status != 201) {
-            assert_eq!(answer.status, 422, "{answer}");
+        for (_, response) in responses
+            .iter()
+            .filter(|(_, response)| response.status != 201)
+        {
+            assert_eq!(response.status, 422, "{response}");
         }
-        let after = Table::of(&org).contents().await;
+        let after = OrgTable::of(&org).contents().await;
         let (joined, made) = (
             after.members(&team).len() - before.members(&team).len(),
             after.teams.len(),
@@ -817,7 +826,7 @@ fn random_name() -> String {
 /// Fills a team that has one member up to `members`, past the API: each is a copy of the first with
 /// another user.
 async fn fill(org: &Organization, team: &str, members: usize) {
-    let first = Table::of(org)
+    let first = OrgTable::of(org)
         .contents()
         .await
         .memberships
@@ -849,7 +858,7 @@ async fn fill(org: &Organization, team: &str, members: usize) {
         let output = write.send().await.expect("memberships can be written");
         assert!(output.unprocessed_items.is_none_or(|rest| rest.is_empty()));
     }
-    Table::of(org)
+    OrgTable::of(org)
         .set_number(team, "member_count", i64::try_from(members).expect("few"))
         .await;
 }
@@ -902,9 +911,12 @@ async fn response_larger_than_an_item_is_saved() {
         &post(&org.toptickets, &path, &key, &adding(&last)).await,
     );
     let key = fresh();
-    let answer = post(&org.itsm, &path, &key, &adding(&last)).await;
-    assert_eq!(answer.status, 201, "{answer}");
-    assert_same(&answer, &post(&org.itsm, &path, &key, &adding(&last)).await);
+    let response = post(&org.itsm, &path, &key, &adding(&last)).await;
+    assert_eq!(response.status, 201, "{response}");
+    assert_same(
+        &response,
+        &post(&org.itsm, &path, &key, &adding(&last)).await,
+    );
 }
 
 /// Concurrent duplicates whose response is spread over several items: those that lose read all the
@@ -916,15 +928,18 @@ async fn concurrent_duplicates_share_a_spread_response() {
     org.member(&team, &org.users[0]).await;
     fill(&org, &team, 499).await;
     let (key, path) = (fresh(), members(&team));
-    let answers = join_all(
+    let responses = join_all(
         (0..4).map(async |_| post(&org.toptickets, &path, &key, &adding(&org.users[1])).await),
     )
     .await;
-    assert_eq!(answers[0].status, 201);
-    answers[1..]
+    assert_eq!(responses[0].status, 201);
+    responses[1..]
         .iter()
-        .for_each(|answer| assert_same(&answers[0], answer));
-    assert_eq!(Table::of(&org).contents().await.members(&team).len(), 500);
+        .for_each(|response| assert_same(&responses[0], response));
+    assert_eq!(
+        OrgTable::of(&org).contents().await.members(&team).len(),
+        500
+    );
 }
 
 /// No response of today's limits is too large to be saved, so this one is made up.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::ticking;
-use crate::support::{Answer, Client, Organization, bare, n, until};
+use crate::support::{Client, Organization, Response, bare, n, wait_until};
 
 /// An organization on the stack whose clock moves with every request.
 async fn organization() -> Organization {
@@ -14,37 +14,37 @@ async fn organization() -> Organization {
 
 /// A team as ITSM shows it.
 async fn shown(org: &Organization, team: &str) -> Value {
-    let answer = org.itsm.get(&format!("/v1/teams/{team}")).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    answer.json["data"].clone()
+    let response = org.itsm.get(&format!("/v1/teams/{team}")).await;
+    assert_eq!(response.status, 200, "{response}");
+    response.json["data"].clone()
 }
 
 /// Creates a team over ITSM and gives it as it was answered.
 async fn created(org: &Organization, body: Value) -> Value {
-    let answer = org.itsm.post("/v1/teams", body).await;
-    assert_eq!(answer.status, 201, "{answer}");
-    answer.json["data"].clone()
+    let response = org.itsm.post("/v1/teams", body).await;
+    assert_eq!(response.status, 201, "{response}");
+    response.json["data"].clone()
 }
 
 /// Changes a team over ITSM and gives it as it was answered, which is as it is from then on.
 async fn changed(org: &Organization, team: &str, body: Value) -> Value {
-    let answer = org.itsm.patch(&format!("/v1/teams/{team}"), body).await;
-    assert_eq!(answer.status, 200, "{answer}");
-    assert_eq!(shown(org, team).await, answer.json["data"]);
-    answer.json["data"].clone()
+    let response = org.itsm.patch(&format!("/v1/teams/{team}"), body).await;
+    assert_eq!(response.status, 200, "{response}");
+    assert_eq!(shown(org, team).await, response.json["data"]);
+    response.json["data"].clone()
 }
 
 /// Adds a member over ITSM and gives the membership.
 async fn joined(org: &Organization, team: &str, body: Value) -> Value {
-    let answer = org
+    let response = org
         .itsm
         .post(&format!("/v1/teams/{team}/members"), body)
         .await;
-    assert_eq!(answer.status, 201, "{answer}");
-    answer.json["data"].clone()
+    assert_eq!(response.status, 201, "{response}");
+    response.json["data"].clone()
 }
 
-async fn remove(client: &Client, team: &str, user: &User) -> Answer {
+async fn remove(client: &Client, team: &str, user: &User) -> Response {
     client
         .delete(&format!("/v1/teams/{team}/members/{}", bare(user)))
         .await
@@ -111,16 +111,16 @@ async fn a_name_is_trimmed_and_otherwise_kept_as_sent() {
 #[tokio::test]
 async fn a_name_has_up_to_255_characters_whatever_their_bytes() {
     let org = organization().await;
-    for client in org.both() {
+    for client in org.clients() {
         for wide in ["x", "é", "🦀"] {
             let name = format!(" {} ", wide.repeat(255));
-            let answer = client.post("/v1/teams", json!({ "name": name })).await;
-            assert_eq!(answer.status, 201, "{answer}");
+            let response = client.post("/v1/teams", json!({ "name": name })).await;
+            assert_eq!(response.status, 201, "{response}");
             let again = org.itsm.post("/v1/teams", json!({ "name": name })).await;
             assert_eq!(again.status, 409, "however long, it is taken: {again}");
-            let id = answer.json["id"]
+            let id = response.json["id"]
                 .as_str()
-                .or_else(|| answer.json["data"]["id"].as_str())
+                .or_else(|| response.json["data"]["id"].as_str())
                 .expect("an id");
             assert_eq!(client.delete(&format!("/v1/teams/{id}")).await.status, 204);
         }
@@ -174,7 +174,7 @@ async fn of_many_who_want_a_name_at_once_one_gets_it() {
     let mut rivals = JoinSet::new();
     for number in 0..6 {
         let (client, name) = (
-            org.both()[number % 2].clone(),
+            org.clients()[number % 2].clone(),
             ["Wanted", "WANTED", " wanted"][number % 3],
         );
         rivals.spawn(async move {
@@ -276,7 +276,7 @@ async fn a_name_that_was_refused_is_not_taken_and_the_old_one_is_kept() {
 #[tokio::test]
 async fn a_deleted_team_frees_its_name_under_either_contract() {
     let org = organization().await;
-    for client in org.both() {
+    for client in org.clients() {
         let team = org.team("Again").await;
         changed(&org, &team, json!({ "name": "AGAIN" })).await;
         assert_eq!(
@@ -304,10 +304,10 @@ async fn description_is_kept_as_sent() {
         "Cafe\u{301} 👩\u{200d}👧",
         "\"\\/ null",
     ] {
-        for client in org.both() {
+        for client in org.clients() {
             let path = format!("/v1/teams/{team}");
-            let answer = client.patch(&path, json!({ "description": text })).await;
-            assert_eq!(answer.status, 200, "{answer}");
+            let response = client.patch(&path, json!({ "description": text })).await;
+            assert_eq!(response.status, 200, "{response}");
             assert_eq!(org.toptickets.get(&path).await.json["description"], text);
             assert_eq!(shown(&org, &team).await["description"], text);
         }
@@ -325,7 +325,7 @@ async fn a_description_has_up_to_10_000_characters_whatever_their_bytes() {
 #[tokio::test]
 async fn no_description_reads_as_null_and_an_empty_one_does_not() {
     let org = organization().await;
-    for (number, client) in org.both().into_iter().enumerate() {
+    for (number, client) in org.clients().into_iter().enumerate() {
         for (sent, read) in [
             (json!({}), json!(null)),
             (json!({ "description": null }), json!(null)),
@@ -333,13 +333,13 @@ async fn no_description_reads_as_null_and_an_empty_one_does_not() {
         ] {
             let mut body = sent.clone();
             body["name"] = json!(format!("{number} {sent}"));
-            let answer = client.post("/v1/teams", body).await;
-            let team = if answer.json["data"].is_object() {
-                &answer.json["data"]
+            let response = client.post("/v1/teams", body).await;
+            let team = if response.json["data"].is_object() {
+                &response.json["data"]
             } else {
-                &answer.json
+                &response.json
             };
-            assert_eq!(team["description"], read, "{answer}");
+            assert_eq!(team["description"], read, "{response}");
         }
     }
 }
@@ -349,7 +349,7 @@ async fn a_change_of_the_description_keeps_clears_or_replaces_it() {
     let org = organization().await;
     let team = org.team("Team").await;
     let path = format!("/v1/teams/{team}");
-    for client in org.both() {
+    for client in org.clients() {
         for (change, read) in [
             (json!({ "description": "Text" }), json!("Text")),
             (json!({}), json!("Text")),
@@ -402,11 +402,11 @@ async fn a_change_that_changes_nothing_moves_nothing() {
         team.clone(),
     ] {
         assert_eq!(changed(&org, &id, change.clone()).await, team, "{change}");
-        let answer = org
+        let response = org
             .toptickets
             .patch(&format!("/v1/teams/{id}"), change.clone())
             .await;
-        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(response.status, 200, "{response}");
         assert_eq!(shown(&org, &id).await, team, "{change}");
     }
 }
@@ -466,15 +466,15 @@ async fn a_change_of_roster_moves_the_time_of_the_update() {
             .as_i64()
             .expect("a time")
     };
-    for client in org.both() {
+    for client in org.clients() {
         let start = time().await;
-        let answer = client
+        let response = client
             .post(
                 &format!("/v1/teams/{id}/members"),
                 json!({ "user_id": bare(&org.users[0]) }),
             )
             .await;
-        assert_eq!(answer.status, 201, "{answer}");
+        assert_eq!(response.status, 201, "{response}");
         let with_member = time().await;
         assert_eq!(remove(client, &id, &org.users[0]).await.status, 204);
         let without = time().await;
@@ -516,11 +516,11 @@ async fn toptickets_neither_sets_nor_clears_what_only_itsm_has() {
     let (id, team) = full_team(&org).await;
     let foreign =
         json!({ "lead_id": null, "queue_strategy": "skill_based", "specializations": [] });
-    let answer = org
+    let response = org
         .toptickets
         .patch(&format!("/v1/teams/{id}"), foreign.clone())
         .await;
-    assert_eq!(answer.status, 200, "{answer}");
+    assert_eq!(response.status, 200, "{response}");
     assert_eq!(shown(&org, &id).await, team);
 
     let mut body = foreign;
@@ -593,14 +593,14 @@ async fn a_body_is_read_whatever_it_is_said_to_be() {
     .into_iter()
     .enumerate()
     {
-        for client in org.both() {
+        for client in org.clients() {
             let body =
                 json!({ "name": format!("Team {number} {}", &client.token()[..4]) }).to_string();
             let request = client
                 .request(reqwest::Method::POST, "/v1/teams")
                 .header("content-type", content_type);
-            let answer = Client::send(request.body(body)).await;
-            assert_eq!(answer.status, 201, "{content_type}: {answer}");
+            let response = Client::send(request.body(body)).await;
+            assert_eq!(response.status, 201, "{content_type}: {response}");
         }
     }
 }
@@ -694,7 +694,7 @@ async fn a_lead_who_went_inactive_may_stay_and_no_inactive_user_may_become_one()
     let (id, _) = full_team(&org).await;
     set_status(&org, 0, UserStatus::Inactive).await;
     // The profile is copied into the membership soon after.
-    until("the copy", async || {
+    wait_until("the copy", async || {
         shown(&org, &id).await["members"][0]["status"] == "inactive"
     })
     .await;
@@ -709,9 +709,9 @@ async fn a_lead_who_went_inactive_may_stay_and_no_inactive_user_may_become_one()
     assert_eq!(changed(&org, &id, change.clone()).await["name"], "Renamed");
 
     changed(&org, &id, json!({ "lead_id": null })).await;
-    let answer = org.itsm.patch(&format!("/v1/teams/{id}"), change).await;
+    let response = org.itsm.patch(&format!("/v1/teams/{id}"), change).await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.json["error"]["details"]),
+        (response.status.as_u16(), &response.json["error"]["details"]),
         (422, &json!({ "field": "lead_id" }))
     );
 }
@@ -838,7 +838,7 @@ async fn members_come_everywhere_in_the_order_in_which_they_joined() {
         roster(&changed(&org, &id, json!({ "name": "Renamed" })).await),
         left
     );
-    let answer = org
+    let response = org
         .toptickets
         .post(
             &format!("/v1/teams/{id}/members"),
@@ -846,7 +846,7 @@ async fn members_come_everywhere_in_the_order_in_which_they_joined() {
         )
         .await;
     assert_eq!(
-        roster(&answer.json),
+        roster(&response.json),
         [2, 0, 5, 3, 9],
         "who returns has joined last"
     );
@@ -920,7 +920,7 @@ async fn who_left_and_went_inactive_cannot_return() {
     org.member(&id, &org.users[0]).await;
     assert_eq!(remove(&org.itsm, &id, &org.users[0]).await.status, 204);
     set_status(&org, 0, UserStatus::Suspended).await;
-    let answer = org
+    let response = org
         .itsm
         .post(
             &format!("/v1/teams/{id}/members"),
@@ -928,7 +928,7 @@ async fn who_left_and_went_inactive_cannot_return() {
         )
         .await;
     assert_eq!(
-        (answer.status.as_u16(), &answer.json["error"]["details"]),
+        (response.status.as_u16(), &response.json["error"]["details"]),
         (422, &json!({ "field": "user_id" }))
     );
 }
@@ -950,7 +950,7 @@ async fn of_many_who_add_the_same_user_at_once_one_does() {
     let mut rivals = JoinSet::new();
     for number in 0..6 {
         let (client, path) = (
-            org.both()[number % 2].clone(),
+            org.clients()[number % 2].clone(),
             format!("/v1/teams/{id}/members"),
         );
         let body = json!({ "user_id": bare(&org.users[0]) });
@@ -978,7 +978,7 @@ async fn members_who_are_added_and_removed_at_once_are_counted_exactly() {
     let mut writers = JoinSet::new();
     for at in 0..8 {
         let (client, user, path) = (
-            org.both()[at % 2].clone(),
+            org.clients()[at % 2].clone(),
             bare(&org.users[at]),
             format!("/v1/teams/{id}/members"),
         );
@@ -1022,7 +1022,7 @@ async fn a_member_who_went_inactive_is_shown_as_such() {
 #[tokio::test]
 async fn a_deleted_team_is_gone_with_everything_in_it() {
     let org = organization().await;
-    for client in org.both() {
+    for client in org.clients() {
         let id = org.team("Team").await;
         for at in 0..3 {
             org.member(&id, &org.users[at]).await;

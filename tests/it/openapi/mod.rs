@@ -1,5 +1,5 @@
 //! The OpenAPI documents: that they are current, and that they say what the contracts say. That
-//! they describe every answer, each test's client checks with every answer that it gets.
+//! they describe every response, each test's client checks with every response that it gets.
 
 mod parameters;
 mod requests;
@@ -14,8 +14,8 @@ use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Stack,
-    described::{Asked, Document, Operation},
+    Response, Stack,
+    openapi_check::{Document, Operation, SentRequest},
 };
 
 fn operation(contract: Contract, id: &str) -> &'static Operation {
@@ -287,7 +287,7 @@ fn every_error_of_itsm_is_described() {
     assert_eq!(Vec::from_iter(errors(Itsm)), expected);
 }
 
-/// The statuses that an operation can answer with, without those that all can.
+/// The statuses that an operation can response with, without those that all can.
 fn statuses(contract: Contract, id: &str) -> Vec<u16> {
     let common = [401, 403, 429, 500, 503];
     let all: Vec<u16> = members(&operation(contract, id).json["responses"])
@@ -395,72 +395,72 @@ fn answers_have_the_headers_that_the_contracts_say() {
 #[tokio::test]
 async fn an_answer_that_is_not_as_described_is_noticed() {
     let org = Stack::shared().organization().await;
-    for (contract, client) in Contract::ALL.into_iter().zip(org.both()) {
-        let asked = |method: Method, path: &str| Asked {
+    for (contract, client) in Contract::ALL.into_iter().zip(org.clients()) {
+        let asked = |method: Method, path: &str| SentRequest {
             method,
             path: path.to_owned(),
             contract,
         };
-        let answer = client.get("/v1/teams?limit=1").await;
+        let response = client.get("/v1/teams?limit=1").await;
         let list = asked(Method::GET, "/v1/teams");
-        assert_eq!(list.undescribed(&answer), None);
+        assert_eq!(list.mismatch(&response), None);
         assert_eq!(
             asked(Method::POST, "/v1/teams")
-                .undescribed(&answer)
+                .mismatch(&response)
                 .as_deref(),
             Some("the status")
         );
         assert_eq!(
             asked(Method::GET, "/v1/elsewhere")
-                .undescribed(&answer)
+                .mismatch(&response)
                 .as_deref(),
             Some("the status")
         );
         assert!(
             asked(Method::GET, "/v1/assignments/x")
-                .undescribed(&answer)
+                .mismatch(&response)
                 .is_some()
         );
 
-        let with = |change: fn(&mut Answer)| {
-            let Answer {
+        let with = |change: fn(&mut Response)| {
+            let Response {
                 status,
                 headers,
                 text,
                 json,
-            } = &answer;
-            let mut changed = Answer {
+            } = &response;
+            let mut changed = Response {
                 status: *status,
                 headers: headers.clone(),
                 text: text.clone(),
                 json: json.clone(),
             };
             change(&mut changed);
-            list.undescribed(&changed)
+            list.mismatch(&changed)
         };
-        let etag = with(|answer| {
+        let etag = with(|response| {
             drop(
-                answer
+                response
                     .headers
                     .insert("etag", HeaderValue::from_static("\"1\"")),
             )
         });
         assert_eq!(etag.as_deref(), Some("the header ETag"));
-        let cached = with(|answer| drop(answer.headers.remove("cache-control")));
+        let cached = with(|response| drop(response.headers.remove("cache-control")));
         assert!(cached.is_some_and(|what| what.starts_with("the header Cache-Control")));
-        let html = with(|answer| {
+        let html = with(|response| {
             drop(
-                answer
+                response
                     .headers
                     .insert("content-type", HeaderValue::from_static("text/html")),
             )
         });
         assert_eq!(html.as_deref(), Some("the content type"));
         assert!(
-            with(|answer| answer.json = json!({ "success": true, "data": [], "more": 1 }))
+            with(|response| response.json = json!({ "success": true, "data": [], "more": 1 }))
                 .is_some()
         );
-        assert!(with(|answer| answer.json = json!([{ "id": "x" }])).is_some());
+        assert!(with(|response| response.json = json!([{ "id": "x" }])).is_some());
     }
 }
 

@@ -1,4 +1,4 @@
-//! An instance that is killed at each of its calls in turn, before it is sent or before its answer
+//! An instance that is killed at each of its calls in turn, before it is sent or before its response
 //! is seen: once its messages have come again, the table holds what it would have held.
 
 use std::time::Duration;

@@ -18,8 +18,8 @@ use tokio::time::timeout;
 use crate::support::{
     Stack,
     crash::{Instance, TransactionLog},
-    direct,
     fault_injection::{Fault, FaultScript},
+    invoke,
     org::{OrgFixture, TeamFixture, team},
     sqs::{invoke_assignment, invoke_assignment_within},
     table::{number, text},
@@ -262,7 +262,7 @@ async fn what_is_put_off_is_read_again() {
         invoke_assignment(&org.scripted(&FaultScript::default()), &messages).await,
         [0; 0]
     );
-    let config = direct::client_config(&stack)
+    let config = invoke::client_config(&stack)
         .interceptor(PutsOffHalf)
         .build();
     let table = Table::new(

@@ -100,13 +100,13 @@ async fn join(store: &Store, org: &OrganizationId, user: usize) -> Result<(), Er
         role: MemberRole::Member,
         skills: Tags::default(),
     };
-    let answer = |_: &_, _: &_| Answer::created(String::new(), None);
+    let response = |_: &_, _: &_| Answer::created(String::new(), None);
     store
         .add_member(
             org,
             team_id(0),
             &new,
-            answer,
+            response,
             None,
             Timestamp::from_secs(NOW),
         )

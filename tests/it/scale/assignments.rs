@@ -14,8 +14,8 @@ use reqwest::Method;
 use crate::support::{
     Organization, Stack,
     cost_meter::{CostMeter, ObservedCost},
-    direct,
-    direct::Invocation,
+    invoke,
+    invoke::Invocation,
     n,
     ticket_items::{assigned, waiting},
 };
@@ -63,10 +63,10 @@ impl List {
         let stack = Stack::shared();
         let org = stack.organization().await;
         let meter = CostMeter::default();
-        let config = direct::client_config(&stack)
+        let config = invoke::client_config(&stack)
             .interceptor(meter.clone())
             .build();
-        let mut deps = direct::deps(&stack, Client::from_conf(config));
+        let mut deps = invoke::deps(&stack, Client::from_conf(config));
         deps.clock = Arc::new(|| Timestamp::from_millis(1_736_064_000_123));
         let mut list = Self { org, meter, deps };
         // Reads the API key into memory.
@@ -83,10 +83,10 @@ impl List {
             .expect("it is below the limit");
         self.deps.rates = Arc::new(limits);
         self.meter.take();
-        let answer = Invocation::new(self.org.itsm.token(), Method::GET, target, None)
+        let response = Invocation::new(self.org.itsm.token(), Method::GET, target, None)
             .call(&self.deps)
             .await;
-        assert!(answer.status.is_success(), "{target}: {answer}");
+        assert!(response.status.is_success(), "{target}: {response}");
         self.meter.take()
     }
 

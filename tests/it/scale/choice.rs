@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::support::{
     Stack,
     cost_meter::{CostMeter, ObservedCost},
-    direct,
+    invoke,
     org::{OrgFixture, TeamFixture, team},
     sqs::invoke_assignment,
     table::{Item, text},
@@ -104,7 +104,7 @@ fn ticket(org: &OrgFixture, id: &str) -> String {
 /// The round trips, the read units and the write units of one ticket.
 async fn cost(org: &OrgFixture, id: &str) -> (Vec<Vec<String>>, f64, f64) {
     let meter = CostMeter::default();
-    let config = direct::client_config(&org.stack)
+    let config = invoke::client_config(&org.stack)
         .interceptor(meter.clone())
         .build();
     let deps = org.assignment_over(Table::new(
@@ -208,7 +208,7 @@ async fn batch_among_1300_teams_reads_one_page_a_ticket() {
     let stack = Stack::with(|_| {}).await;
     let org = desk_of(&stack, 1_300).await;
     let meter = CostMeter::default();
-    let config = direct::client_config(&org.stack)
+    let config = invoke::client_config(&org.stack)
         .interceptor(meter.clone())
         .build();
     let deps = org.assignment_over(Table::new(

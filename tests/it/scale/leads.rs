@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::support::{
     Stack,
     cost_meter::{CostMeter, ObservedCost},
-    direct,
+    invoke,
     org::{NOW, OrgFixture, TeamFixture, team_id, user_id},
 };
 
@@ -108,7 +108,7 @@ async fn clear(
 async fn clearing_leads_costs_the_same_in_1000_teams() {
     let org = OrgFixture::open(&Stack::shared(), 2, &[TeamFixture::of(RoundRobin, [])]).await;
     let meter = CostMeter::default();
-    let config = direct::client_config(&org.stack)
+    let config = invoke::client_config(&org.stack)
         .interceptor(meter.clone())
         .build();
     let table = Table::new(Client::from_conf(config), org.stack.table.as_str());

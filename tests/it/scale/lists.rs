@@ -13,7 +13,7 @@ use crate::{
     support::{
         Organization, Stack, bare,
         cost_meter::ObservedCost,
-        crowd::{Raw, s, with},
+        raw_table::{RawTable, s, with},
     },
 };
 
@@ -34,8 +34,8 @@ async fn metered(teams: usize) -> Metered {
     metered
 }
 
-fn raw(org: &Organization) -> Raw {
-    Raw {
+fn raw(org: &Organization) -> RawTable {
+    RawTable {
         client: org.stack.dynamodb(),
         table: org.stack.table.clone(),
     }
@@ -268,7 +268,7 @@ async fn largest_team_fits_into_responses_without_limit() {
                 json!({ "queue_strategy": "least_busy" }),
             )
             .await;
-        assert_eq!(changed.status, 200, "an answer with the whole team");
+        assert_eq!(changed.status, 200, "a response with the whole team");
     }
 }
 

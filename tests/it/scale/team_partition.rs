@@ -15,7 +15,7 @@ use crate::support::{
     Organization, Stack,
     cost_meter::{CostMeter, ObservedCost},
     crash::Instance,
-    direct::{self, Invocation},
+    invoke::{self, Invocation},
     org::{NOW, OrgFixture, TeamFixture, team, user},
     sqs::invoke_assignment,
 };
@@ -70,11 +70,11 @@ impl<'d> Metered<'d> {
             .await;
         let meter = CostMeter::default();
         let client = Client::from_conf(
-            direct::client_config(&fixture.stack)
+            invoke::client_config(&fixture.stack)
                 .interceptor(meter.clone())
                 .build(),
         );
-        let mut http = direct::deps(&fixture.stack, client.clone());
+        let mut http = invoke::deps(&fixture.stack, client.clone());
         // The bytes of a number depend on its digits.
         http.clock = Arc::new(|| Timestamp::from_millis(NOW * 1000 + 123));
         let assignment = fixture.assignment_over(Table::new(client, fixture.stack.table.as_str()));
@@ -95,10 +95,10 @@ impl<'d> Metered<'d> {
 
     async fn invoke(&self, method: Method, path: String, body: Option<Value>) {
         let target = format!("/v1/teams/{}{path}", team(0));
-        let answer = Invocation::new(self.org.itsm.token(), method, target, body)
+        let response = Invocation::new(self.org.itsm.token(), method, target, body)
             .call(&self.http)
             .await;
-        assert!(answer.status.is_success(), "{answer}");
+        assert!(response.status.is_success(), "{response}");
     }
 
     fn write(&mut self, case: &str) {

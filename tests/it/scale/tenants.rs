@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::support::{table::text, until};
+use crate::support::{table::text, wait_until};
 
 /// The most jobs of the noisy organization that begin before the other organization's are done.
 const NEXT_JOBS: usize = 50;
@@ -195,7 +195,7 @@ impl TenantFixture {
             event("ticket.created", &json!({ "organization_id": org.as_str(), "ticket": ticket }))
         });
         self.send("tickets", &events.collect::<Vec<_>>()).await;
-        until("routed tickets", async || self.depth("tickets") == 0).await;
+        wait_until("routed tickets", async || self.depth("tickets") == 0).await;
     }
 
     /// Puts events on a queue.
@@ -222,7 +222,7 @@ impl TenantFixture {
             event("user.updated", &json!({ "organization_id": self.noisy.as_str(), "user": user }))
         });
         self.send("users", &events.collect::<Vec<_>>()).await;
-        until("written profiles", async || self.depth("users") == 0).await;
+        wait_until("written profiles", async || self.depth("users") == 0).await;
     }
 
     /// Waits until an item has this text in an attribute, and reads it every few milliseconds.
@@ -275,7 +275,7 @@ impl TenantFixture {
             .map(|_| Uuid::new_v4().to_string())
             .collect();
         self.change_profiles(&users, 0).await;
-        until("the first copies", async || self.depth("jobs") == 0).await;
+        wait_until("the first copies", async || self.depth("jobs") == 0).await;
 
         self.stack.queues.pause("jobs");
         let changes: Vec<_> = (0..noise.specializations)
@@ -294,7 +294,7 @@ impl TenantFixture {
             .for_each_concurrent(8, |team| self.join(0, team, 0))
             .await;
         let jobs = noise.users * noise.rounds + noise.teams;
-        until("all urgent jobs of the noise", async || {
+        wait_until("all urgent jobs of the noise", async || {
             self.depth("jobs") >= jobs
         })
         .await;
@@ -327,7 +327,7 @@ async fn jobs_ahead_of_the_quiet_organization(noise: NoisyLoad) -> usize {
 
     let before = fixture.log.of(fixture.noisy.as_str()).len();
     fixture.stack.queues.resume("jobs");
-    until("busy consumers", async || {
+    wait_until("busy consumers", async || {
         fixture.log.of(fixture.noisy.as_str()).len() >= before + NEXT_JOBS
     })
     .await;

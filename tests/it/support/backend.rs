@@ -17,7 +17,7 @@ use muster_cli::{
 use reqwest::Url;
 use serde_json::Value;
 
-use super::{RUNTIME, Stack, until};
+use super::{RUNTIME, Stack, wait_until};
 
 /// Where messages go in, and where announcements come out.
 #[derive(Clone)]
@@ -118,12 +118,12 @@ async fn counts(queue_url: &str) -> [u64; 3] {
     let get = client(queue_url)
         .get_queue_attributes()
         .queue_url(queue_url);
-    let answer = get
+    let response = get
         .attribute_names(QueueAttributeName::All)
         .send()
         .await
         .expect("the queue tells how full it is");
-    let attributes = answer.attributes.expect("the queue has attributes");
+    let attributes = response.attributes.expect("the queue has attributes");
     [
         QueueAttributeName::ApproximateNumberOfMessages,
         QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
@@ -237,7 +237,7 @@ impl Stack {
     /// Waits until everything on a queue was handled, or given up.
     pub async fn until_empty(&self, queue: &str) {
         let url = self.queue_url(queue);
-        until("an empty queue", async || counts(&url).await == [0; 3]).await;
+        wait_until("an empty queue", async || counts(&url).await == [0; 3]).await;
     }
 
     /// Whether nothing on a queue is to be handled now: what is left, if anything, is for later.

@@ -17,14 +17,14 @@ use aws_smithy_runtime_api::client::{
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{Stack, direct};
+use super::{Stack, invoke};
 
 /// How an instance dies at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashPoint {
     /// BeforeCall the call is sent.
     BeforeCall,
-    /// AfterCall it took effect, and before its answer is seen.
+    /// AfterCall it took effect, and before its response is seen.
     AfterCall,
 }
 
@@ -49,7 +49,7 @@ struct Records {
     under_way: usize,
 }
 
-/// What the table took, whether or not whoever sent it lived to see the answer.
+/// What the table took, whether or not whoever sent it lived to see the response.
 #[derive(Debug, Clone, Default)]
 pub struct TransactionLog(Arc<(Mutex<Records>, Notify)>);
 
@@ -182,7 +182,7 @@ impl Instance {
         transaction_log: &TransactionLog,
         crash_at: Option<(usize, CrashPoint)>,
     ) -> Self {
-        let (real, transaction_log) = (direct::http(), transaction_log.clone());
+        let (real, transaction_log) = (invoke::http(), transaction_log.clone());
         Self(Arc::new(InstanceState {
             transaction_log,
             real,
@@ -195,7 +195,7 @@ impl Instance {
     /// Its client.
     pub fn client(&self, stack: &Stack) -> Client {
         Client::from_conf(
-            direct::client_config(stack)
+            invoke::client_config(stack)
                 .http_client(self.clone())
                 .build(),
         )
@@ -269,9 +269,9 @@ impl HttpConnector for Connector {
         transaction_log.written().under_way += 1;
         // On a task of its own: a call that was sent arrives, whether or not its sender lives.
         let sent = tokio::spawn(async move {
-            let answer = real.call(request).await;
-            if let (Some(body), Ok(answer)) = (body, &answer) {
-                if answer.status().is_success() {
+            let response = real.call(request).await;
+            if let (Some(body), Ok(response)) = (body, &response) {
+                if response.status().is_success() {
                     transaction_log
                         .record(&serde_json::from_slice(&body).expect("the SDK writes JSON"));
                 } else {
@@ -280,17 +280,17 @@ impl HttpConnector for Connector {
             }
             transaction_log.written().under_way -= 1;
             transaction_log.0.1.notify_waiters();
-            answer
+            response
         });
         HttpConnectorFuture::new(async move {
-            let answer = sent
+            let response = sent
                 .await
                 .map_err(|error| ConnectorError::other(error.into(), None))?;
             if crash_point.is_some() {
                 state.crashed.notify_one();
                 return std::future::pending().await;
             }
-            answer
+            response
         })
     }
 }

@@ -25,9 +25,9 @@ use futures_util::future::BoxFuture;
 use muster::telemetry::Calls;
 use serde_json::{Value, json};
 
-use super::{Stack, direct};
+use super::{Stack, invoke};
 
-/// What every scripted answer says, and no client may ever read.
+/// What every scripted response says, and no client may ever read.
 pub const INTERNALS: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/muster";
 
 /// Something that happens in between.
@@ -46,11 +46,11 @@ pub enum Fault {
     ConnectionRefused,
     /// It is not made, and never answered.
     NoResponse,
-    /// It is made, and its answer replaced by a 500.
+    /// It is made, and its response replaced by a 500.
     ResponseReplaced,
     /// It is made, and the connection closed before it is answered.
     ResponseDropped,
-    /// It is made, and only a part of the answer arrives.
+    /// It is made, and only a part of the response arrives.
     ResponseTruncated,
     /// A batch is answered with nothing but that all of it should be asked for again.
     Unprocessed,
@@ -68,9 +68,9 @@ impl fmt::Debug for Fault {
             Self::ConnectionClosed => f.write_str("dropped"),
             Self::ConnectionRefused => f.write_str("refused"),
             Self::NoResponse => f.write_str("silence"),
-            Self::ResponseReplaced => f.write_str("answer lost to an error"),
-            Self::ResponseDropped => f.write_str("answer lost to a drop"),
-            Self::ResponseTruncated => f.write_str("answer lost in part"),
+            Self::ResponseReplaced => f.write_str("response lost to an error"),
+            Self::ResponseDropped => f.write_str("response lost to a drop"),
+            Self::ResponseTruncated => f.write_str("response lost in part"),
             Self::Unprocessed => f.write_str("put off"),
             Self::StaleIndex => f.write_str("lagging"),
             Self::RunFirst(_) => f.write_str("after something else"),
@@ -168,11 +168,11 @@ impl FaultScript {
     pub fn client(&self, stack: &Stack) -> Client {
         let http = Http {
             script: self.clone(),
-            real: direct::http(),
+            real: invoke::http(),
         };
         let told = Calls::to_table(stack.table.as_str());
         Client::from_conf(
-            direct::client_config(stack)
+            invoke::client_config(stack)
                 .http_client(http)
                 .interceptor(told)
                 .build(),
@@ -340,15 +340,15 @@ async fn send_to(
 /// Takes connections and closes them.
 static CLOSING_SERVER: LazyLock<String> = LazyLock::new(|| listen(drop));
 
-/// Takes connections, begins to answer, and closes them.
+/// Takes connections, begins to response, and closes them.
 static TRUNCATING_SERVER: LazyLock<String> = LazyLock::new(|| {
     listen(|mut connection| {
         // The first read waits for the request; most of it, or all.
         let _ = connection.read(&mut [0; 4096]);
-        let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 500\r\n\r\n{\"Attri";
-        let _ = connection.write_all(answer.as_bytes());
+        let response = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 500\r\n\r\n{\"Attri";
+        let _ = connection.write_all(response.as_bytes());
         let _ = connection.shutdown(Shutdown::Write);
-        // Closing with the request unread would reset the connection before the answer is seen.
+        // Closing with the request unread would reset the connection before the response is seen.
         let _ = std::io::copy(&mut connection, &mut std::io::sink());
     })
 });

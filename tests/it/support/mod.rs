@@ -4,17 +4,17 @@
 pub mod backend;
 pub mod cost_meter;
 pub mod crash;
-pub mod crowd;
-pub mod described;
-pub mod direct;
 pub mod fault_injection;
+pub mod invoke;
 pub mod jwt;
+pub mod log_capture;
+pub mod openapi_check;
 pub mod org;
+pub mod raw_table;
 pub mod sqs;
 pub mod table;
 pub mod table_audit;
 pub mod ticket_items;
-pub mod told;
 
 use std::{
     env, fmt, fs,
@@ -28,7 +28,6 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use backend::{Backend, DeployedQueues};
-use described::Asked;
 use muster::{
     domain::{ApiKey, KeyKind, OrganizationId, Scope, Timestamp, User, UserId, UserStatus},
     http::Deps,
@@ -39,6 +38,7 @@ use muster_cli::{
     dev::{Data, LocalStack, Settings},
     emulator,
 };
+use openapi_check::SentRequest;
 use reqwest::{
     Method, StatusCode, Url,
     header::{HeaderMap, WWW_AUTHENTICATE},
@@ -69,7 +69,7 @@ static DEPLOYED: LazyLock<Option<Stack>> = LazyLock::new(|| {
         url: text("url"),
         dynamodb_url: text("endpoint_url"),
         table: text("table"),
-        pace: Duration::ZERO,
+        request_delay: Duration::ZERO,
         backend: Backend::Deployed(Arc::new(DeployedQueues::of(&description))),
     })
 });
@@ -83,7 +83,7 @@ pub struct Stack {
     pub dynamodb_url: String,
     /// The table's name there.
     pub table: String,
-    pace: Duration,
+    request_delay: Duration,
     backend: Backend,
 }
 
@@ -105,7 +105,7 @@ fn start_blocking(settings: Settings) -> Stack {
             url: stack.url.clone(),
             dynamodb_url: stack.dynamodb_url.clone(),
             table: stack.table.clone(),
-            pace: Duration::ZERO,
+            request_delay: Duration::ZERO,
             backend: Backend::local(&stack),
         };
         // Dropping it would stop it.
@@ -138,7 +138,7 @@ impl Stack {
 
     /// A stack of one's own, and the clock that its functions behind the gateway go by:
     /// milliseconds, set by hand.
-    pub async fn clockwork() -> (Self, Arc<AtomicI64>) {
+    pub async fn with_clock() -> (Self, Arc<AtomicI64>) {
         let clock = Arc::new(AtomicI64::new(Timestamp::now().millis()));
         let shown = Arc::clone(&clock);
         let stack = Self::with(move |deps| {
@@ -151,10 +151,10 @@ impl Stack {
 
     /// A stack whose batches do not wait to fill, and whose messages come again soon if they
     /// failed: the deployed one, or one of one's own.
-    pub async fn impatient(visibility_timeout: Duration) -> Self {
+    pub async fn with_fast_delivery(visibility_timeout: Duration) -> Self {
         match Self::deployed() {
             Some(stack) => stack,
-            None => Self::with_settings(impatient(visibility_timeout)).await,
+            None => Self::with_settings(fast_delivery(visibility_timeout)).await,
         }
     }
 
@@ -171,8 +171,11 @@ impl Stack {
 
     /// The same, whose clients wait so long before each request: what is done later is seen to be
     /// later.
-    pub fn at_a_pace_of(self, pace: Duration) -> Self {
-        Self { pace, ..self }
+    pub fn with_request_delay(self, request_delay: Duration) -> Self {
+        Self {
+            request_delay,
+            ..self
+        }
     }
 
     /// The name of the API's host, and its address on this machine: not every resolver knows that a
@@ -201,7 +204,7 @@ impl Stack {
     }
 
     /// A client that nobody knows.
-    pub fn stranger(&self) -> Client {
+    pub fn anonymous(&self) -> Client {
         Client::new(self, None)
     }
 
@@ -235,8 +238,8 @@ impl Stack {
             .await
             .expect("users can be written");
         let mut organization = Organization {
-            toptickets: self.stranger(),
-            itsm: self.stranger(),
+            toptickets: self.anonymous(),
+            itsm: self.anonymous(),
             stack: self.clone(),
             id,
             users,
@@ -253,7 +256,7 @@ impl Stack {
 }
 
 /// Settings by which no batch waits to fill, and a message that failed comes again after this long.
-pub fn impatient(visibility_timeout: Duration) -> Settings {
+pub fn fast_delivery(visibility_timeout: Duration) -> Settings {
     Settings {
         visibility_timeout: Some(visibility_timeout),
         batching_window: Some(Duration::ZERO),
@@ -271,7 +274,7 @@ fn patience() -> Duration {
 }
 
 /// Waits until something holds.
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + patience();
     let mut wait = Duration::from_millis(2);
     while !holds().await {
@@ -283,7 +286,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// A token of a key's form that is no key: nobody stored it.
-pub fn stray_key(kind: KeyKind) -> String {
+pub fn unknown_key(kind: KeyKind) -> String {
     let nobody = OrganizationId::parse("nobody").expect("of the right form");
     issue(kind, nobody, Vec::new(), Timestamp::now())
         .0
@@ -340,7 +343,7 @@ impl Organization {
     }
 
     /// The client for a contract by its name.
-    pub fn both(&self) -> [&Client; 2] {
+    pub fn clients(&self) -> [&Client; 2] {
         [&self.toptickets, &self.itsm]
     }
 
@@ -414,9 +417,9 @@ impl Organization {
 
     /// Creates a team over ITSM and gives its bare id.
     pub async fn team(&self, name: &str) -> String {
-        let answer = self.itsm.post("/v1/teams", json!({ "name": name })).await;
-        assert_eq!(answer.status, 201, "{answer}");
-        answer.json["data"]["id"]
+        let response = self.itsm.post("/v1/teams", json!({ "name": name })).await;
+        assert_eq!(response.status, 201, "{response}");
+        response.json["data"]["id"]
             .as_str()
             .and_then(|id| id.strip_prefix("team_"))
             .expect("a prefixed id")
@@ -425,14 +428,14 @@ impl Organization {
 
     /// Adds a user to a team over ITSM.
     pub async fn member(&self, team: &str, user: &User) {
-        let answer = self
+        let response = self
             .itsm
             .post(
                 &format!("/v1/teams/{team}/members"),
                 json!({ "user_id": user.id.uuid().to_string() }),
             )
             .await;
-        assert_eq!(answer.status, 201, "{answer}");
+        assert_eq!(response.status, 201, "{response}");
     }
 }
 
@@ -442,7 +445,7 @@ pub struct Client {
     http: reqwest::Client,
     url: String,
     token: Option<String>,
-    pace: Duration,
+    request_delay: Duration,
 }
 
 impl Client {
@@ -457,7 +460,7 @@ impl Client {
             http,
             url: stack.url.clone(),
             token: token.map(str::to_owned),
-            pace: stack.pace,
+            request_delay: stack.request_delay,
         }
     }
 
@@ -475,38 +478,38 @@ impl Client {
         }
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
-        self.ask(&Method::GET, path, None).await
+    pub async fn get(&self, path: &str) -> Response {
+        self.call(&Method::GET, path, None).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
-        self.ask(&Method::DELETE, path, None).await
+    pub async fn delete(&self, path: &str) -> Response {
+        self.call(&Method::DELETE, path, None).await
     }
 
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.ask(&Method::POST, path, Some(&body)).await
+    pub async fn post(&self, path: &str, body: Value) -> Response {
+        self.call(&Method::POST, path, Some(&body)).await
     }
 
-    pub async fn patch(&self, path: &str, body: Value) -> Answer {
-        self.ask(&Method::PATCH, path, Some(&body)).await
+    pub async fn patch(&self, path: &str, body: Value) -> Response {
+        self.call(&Method::PATCH, path, Some(&body)).await
     }
 
     /// How many of at most so many requests in a row are answered with 200 before one is limited,
     /// and what that one is told.
-    pub async fn until_limited(&self, path: &str, at_most: u64) -> (u64, Answer) {
+    pub async fn until_limited(&self, path: &str, at_most: u64) -> (u64, Response) {
         for passed in 0..at_most {
-            let answer = self.get(path).await;
-            if answer.status == 429 {
-                return (passed, answer);
+            let response = self.get(path).await;
+            if response.status == 429 {
+                return (passed, response);
             }
-            assert_eq!(answer.status, 200, "request {passed}: {answer}");
+            assert_eq!(response.status, 200, "request {passed}: {response}");
         }
         panic!("nothing is limited")
     }
 
     /// A request with a JSON body, or without.
-    pub async fn ask(&self, method: &Method, path: &str, body: Option<&Value>) -> Answer {
-        tokio::time::sleep(self.pace).await;
+    pub async fn call(&self, method: &Method, path: &str, body: Option<&Value>) -> Response {
+        tokio::time::sleep(self.request_delay).await;
         let request = self.request(method.clone(), path);
         Self::send(match body {
             Some(body) => request.json(body),
@@ -515,27 +518,27 @@ impl Client {
         .await
     }
 
-    /// Sends a request and reads the whole answer, which has to be one that the OpenAPI documents
+    /// Sends a request and reads the whole response, which has to be one that the OpenAPI documents
     /// describe.
-    pub async fn send(request: reqwest::RequestBuilder) -> Answer {
+    pub async fn send(request: reqwest::RequestBuilder) -> Response {
         let (http, request) = request.build_split();
         let request = request.expect("a request that can be sent");
-        let asked = Asked::of(&request);
+        let asked = SentRequest::of(&request);
         let response = http.execute(request).await.expect("the stack answers");
         let (status, headers) = (
             response.status(),
-            as_functions_wrote(response.headers().clone()),
+            original_header_names(response.headers().clone()),
         );
-        let text = response.text().await.expect("the answer is text");
+        let text = response.text().await.expect("the response is text");
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        let answer = Answer {
+        let response = Response {
             status,
             headers,
             text,
             json,
         };
-        asked.describes(&answer);
-        answer
+        asked.assert_described(&response);
+        response
     }
 }
 
@@ -543,7 +546,7 @@ impl Client {
 ///
 /// AWS, "Amazon API Gateway important notes":
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html>
-pub fn as_functions_wrote(mut headers: HeaderMap) -> HeaderMap {
+pub fn original_header_names(mut headers: HeaderMap) -> HeaderMap {
     if let Some(challenge) = headers.remove("x-amzn-remapped-www-authenticate") {
         headers.insert(WWW_AUTHENTICATE, challenge);
     }
@@ -562,7 +565,7 @@ pub fn n(number: u64) -> AttributeValue {
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
     /// The body as it came, where field order matters.
@@ -571,7 +574,7 @@ pub struct Answer {
     pub json: Value,
 }
 
-impl Answer {
+impl Response {
     /// A header's value, or the empty text.
     pub fn header(&self, name: &str) -> &str {
         self.headers
@@ -581,7 +584,7 @@ impl Answer {
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.status, self.text)
     }

@@ -29,7 +29,7 @@ use super::{
 /// The functions' time, in Unix seconds: just after the end of the seeded day.
 pub const NOW: i64 = 1_768_435_200;
 
-/// The answer to somebody who does not ask over HTTP.
+/// The response to somebody who does not ask over HTTP.
 fn no_response() -> Answer {
     Answer::created(String::new(), None)
 }

@@ -139,9 +139,9 @@ impl HttpConnector for SqsRecorder {
             });
             taken.push(json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" }));
         }
-        let answer = json!({ "Successful": taken, "Failed": refused }).to_string();
+        let response = json!({ "Successful": taken, "Failed": refused }).to_string();
         let status = StatusCode::try_from(200).expect("a status");
-        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, answer.into())))
+        HttpConnectorFuture::ready(Ok(HttpResponse::new(status, response.into())))
     }
 }
 
@@ -171,9 +171,9 @@ pub fn context(time: Duration) -> Context {
 }
 
 /// The positions of the messages that come again.
-fn failed<E: Debug>(answer: Result<SqsBatchResponse, E>) -> Vec<usize> {
-    let answer = answer.expect("a batch is no error");
-    let failures = answer.batch_item_failures.iter();
+fn failed<E: Debug>(response: Result<SqsBatchResponse, E>) -> Vec<usize> {
+    let response = response.expect("a batch is no error");
+    let failures = response.batch_item_failures.iter();
     failures
         .map(|failure| {
             failure

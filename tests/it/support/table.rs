@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use muster::domain::TeamName;
 use serde_json::Value;
 
-use super::{Organization, direct};
+use super::{Organization, invoke};
 
 pub type Item = HashMap<String, AttributeValue>;
 
@@ -36,7 +36,7 @@ pub struct Membership {
 
 /// Everything that the table holds of an organization but its users and keys.
 #[derive(Debug, Default)]
-pub struct Contents {
+pub struct TableContents {
     pub team_count: i64,
     pub teams: BTreeMap<String, Item>,
     pub loads: BTreeMap<String, Item>,
@@ -51,15 +51,15 @@ pub struct Contents {
 }
 
 /// The table, read and written raw.
-pub struct Table {
+pub struct OrgTable {
     client: Client,
     table: String,
     org: String,
 }
 
-impl Table {
+impl OrgTable {
     pub fn of(org: &Organization) -> Self {
-        let client = Client::from_conf(direct::client_config(&org.stack).build());
+        let client = Client::from_conf(invoke::client_config(&org.stack).build());
         Self {
             client,
             table: org.stack.table.clone(),
@@ -106,7 +106,7 @@ impl Table {
 
     /// Reads everything of the organization but its users, tickets and credentials. It scans the
     /// table, and so finds tombstones and items of teams that never existed.
-    async fn everything(&self) -> Contents {
+    async fn everything(&self) -> TableContents {
         let (own, [teams, users]) = self.prefixes();
         let scan = self
             .client
@@ -130,12 +130,12 @@ impl Table {
     }
 
     /// Reads the same by queries, without the teams that do not exist.
-    pub async fn contents(&self) -> Contents {
+    pub async fn contents(&self) -> TableContents {
         self.contents_with(&[]).await
     }
 
     /// Reads the same by queries, and of the deleted teams only these.
-    pub async fn contents_with(&self, deleted: &[&str]) -> Contents {
+    pub async fn contents_with(&self, deleted: &[&str]) -> TableContents {
         let (own, [teams, _]) = self.prefixes();
         let mut items = self.query(&own).await;
         items.extend(self.query(&format!("{own}#NAMES")).await);
@@ -175,9 +175,9 @@ impl Table {
         items.expect("the table can be read")
     }
 
-    fn sorted(&self, items: Vec<Item>) -> Contents {
+    fn sorted(&self, items: Vec<Item>) -> TableContents {
         let (_, [teams, users]) = self.prefixes();
-        let mut contents = Contents::default();
+        let mut contents = TableContents::default();
         for item in items {
             let (pk, sk) = (text(&item, "pk").to_owned(), text(&item, "sk").to_owned());
             match pk.strip_prefix(&teams) {
@@ -195,7 +195,7 @@ impl Table {
     }
 }
 
-impl Contents {
+impl TableContents {
     /// Adds an item of a team's partition.
     fn add_of_team(&mut self, team: &str, sk: &str, item: Item) {
         match sk {
@@ -328,8 +328,8 @@ impl Contents {
 }
 
 /// Reads the table, asserts that it is sound, and that both contracts show what is in it.
-pub async fn assert_sound(org: &Organization) -> Contents {
-    let contents = Table::of(org).everything().await;
+pub async fn assert_sound(org: &Organization) -> TableContents {
+    let contents = OrgTable::of(org).everything().await;
     contents.assert_sound();
     let led = contents
         .teams
@@ -342,14 +342,14 @@ pub async fn assert_sound(org: &Organization) -> Contents {
 
     let mut listed = BTreeMap::new();
     for page in 1.. {
-        let answer = org
+        let response = org
             .itsm
             .get(&format!("/v1/teams?limit=7&page={page}"))
             .await;
-        assert_eq!(answer.status, 200, "{answer}");
-        let pagination = &answer.json["meta"]["pagination"];
-        assert_eq!(pagination["total"], contents.teams.len(), "{answer}");
-        for team in answer.json["data"].as_array().expect("a list") {
+        assert_eq!(response.status, 200, "{response}");
+        let pagination = &response.json["meta"]["pagination"];
+        assert_eq!(pagination["total"], contents.teams.len(), "{response}");
+        for team in response.json["data"].as_array().expect("a list") {
             let id = team["id"]
                 .as_str()
                 .and_then(|id| id.strip_prefix("team_"))
@@ -372,11 +372,11 @@ pub async fn assert_sound(org: &Organization) -> Contents {
 
     let mut listed_bare = Vec::new();
     for skip in (0..).step_by(7) {
-        let answer = org
+        let response = org
             .toptickets
             .get(&format!("/v1/teams?limit=7&skip={skip}"))
             .await;
-        let page = answer.json.as_array().expect("a list");
+        let page = response.json.as_array().expect("a list");
         listed_bare.extend(
             page.iter()
                 .map(|team| team["id"].as_str().expect("an id").to_owned()),

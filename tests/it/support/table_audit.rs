@@ -8,7 +8,7 @@ use muster::domain::{Folded, OrganizationId};
 use super::{
     Stack,
     crash::TransactionLog,
-    direct,
+    invoke,
     table::{Item, number, text},
 };
 
@@ -58,7 +58,7 @@ pub fn is_eligible(member: &Item) -> bool {
 impl TableAudit {
     /// Reads the whole table, page by page, and keeps what is the organization's.
     pub async fn read(stack: &Stack, org: &OrganizationId) -> Self {
-        let client = aws_sdk_dynamodb::Client::from_conf(direct::client_config(stack).build());
+        let client = aws_sdk_dynamodb::Client::from_conf(invoke::client_config(stack).build());
         let mut audit = Self::default();
         let (own, prefix) = (format!("ORG#{org}"), format!("ORG#{org}#"));
         let items = client

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    direct::{self, Invocation},
     fault_injection::{Fault, FaultScript, READS},
-    told::{Listener, PARENT, ROOT, Xray},
+    invoke::{self, Invocation},
+    log_capture::{LogCapture, PARENT, ROOT, XrayDaemon},
 };
 
 #[tokio::test]
@@ -19,10 +19,10 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
     let org = stack.organization().await;
     let team = org.team("Traced").await;
     let script = FaultScript::default();
-    let deps = direct::deps(&stack, script.client(&stack));
-    let xray = Xray::listen();
+    let deps = invoke::deps(&stack, script.client(&stack));
+    let xray = XrayDaemon::listen();
     let daemon = Daemon::at(&xray.address()).expect("an address");
-    let listener = Listener::to("teams", "info", Some(daemon));
+    let listener = LogCapture::to("teams", "info", Some(daemon));
     let get = Invocation::new(
         org.itsm.token(),
         Method::GET,
@@ -30,8 +30,8 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
         None,
     );
 
-    let (_, answer) = listener.invoke(false, get.call(&deps)).await;
-    assert_eq!(answer.status, 200, "{answer}");
+    let (_, response) = listener.invoke(false, get.call(&deps)).await;
+    assert_eq!(response.status, 200, "{response}");
     assert!(xray.is_silent(), "it was not sampled");
 
     // Outside of an invocation there is no trace.
@@ -40,8 +40,8 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
 
     // The team beside its partition, whose query is throttled once.
     script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
-    let (_, answer) = listener.invoke(true, get.call(&deps)).await;
-    assert_eq!(answer.status, 200, "{answer}");
+    let (_, response) = listener.invoke(true, get.call(&deps)).await;
+    assert_eq!(response.status, 200, "{response}");
     let calls: Vec<Value> = (0..3).map(|_| xray.next()).collect();
     assert!(xray.is_silent());
     let mut operations: Vec<_> = calls
@@ -85,7 +85,7 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
 
     // Nobody answers.
     script.always(READS, Fault::ConnectionRefused);
-    let (_, answer) = listener
+    let (_, response) = listener
         .invoke(
             true,
             Invocation {
@@ -95,7 +95,7 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
             .call(&deps),
         )
         .await;
-    assert_eq!(answer.status, 503, "{answer}");
+    assert_eq!(response.status, 503, "{response}");
     let call = xray.next();
     assert_eq!(
         [&call["fault"], &call["error"], &call["throttle"]],
@@ -110,11 +110,11 @@ async fn a_call_is_a_line_for_whoever_debugs() {
     let org = stack.organization().await;
     let script = FaultScript::default();
     script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
-    let deps = direct::deps(&stack, script.client(&stack));
-    let listener = Listener::to("teams", "muster=debug", None);
+    let deps = invoke::deps(&stack, script.client(&stack));
+    let listener = LogCapture::to("teams", "muster=debug", None);
     let list = Invocation::new(org.toptickets.token(), Method::GET, "/v1/teams", None);
-    let (request_id, answer) = listener.invoke(false, list.call(&deps)).await;
-    assert_eq!(answer.status, 200, "{answer}");
+    let (request_id, response) = listener.invoke(false, list.call(&deps)).await;
+    assert_eq!(response.status, 200, "{response}");
     let (log, _) = listener.lines();
     let calls: Vec<_> = log
         .iter()

@@ -14,14 +14,14 @@ use muster_cli::{
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use crate::support::{sqs::context, told::Listener};
+use crate::support::{log_capture::LogCapture, sqs::context};
 
 /// What happens while something is counted is told too.
 #[test]
 fn a_change_that_logs_holds_up_nobody() {
     let (sender, done) = mpsc::channel();
     thread::spawn(move || {
-        let listener = Listener::to("teams", "info", None);
+        let listener = LogCapture::to("teams", "info", None);
         let told = async {
             telemetry::about(&OrganizationId::parse("acme").expect("of the right form"));
             telemetry::record(|measured| {
@@ -68,7 +68,7 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
         }),
         failed_records: Bucket::new(&aws, "failed").expect("the configuration is complete"),
     };
-    let listener = Listener::to("changes", "info", None);
+    let listener = LogCapture::to("changes", "info", None);
     let mut event: Value =
         serde_json::from_str(include_str!("../../../events/changes/team-created.json"))
             .expect("an event is JSON");
@@ -82,13 +82,13 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
     records.push(unreadable);
     let event = serde_json::from_value(event).expect("the function takes it");
     let context = context(Duration::from_secs(2));
-    let (request_id, answer) = listener
+    let (request_id, response) = listener
         .invoke(
             false,
             muster_changes::handle(LambdaEvent::new(event, context), &deps),
         )
         .await;
-    assert!(answer.is_err(), "{answer:?}");
+    assert!(response.is_err(), "{response:?}");
     let [line] = <[Value; 1]>::try_from(listener.lines().0).expect("one line");
     let told = ["level", "message", "requestId"].map(|field| line[field].as_str());
     assert_eq!(
@@ -133,7 +133,7 @@ async fn record_set_aside_is_logged_and_counted() {
             .expect("an event is JSON");
     event["Records"][0]["dynamodb"]["NewImage"] = json!({});
     let event = serde_json::from_value(event).expect("the function takes it");
-    let listener = Listener::to("changes", "info", None);
+    let listener = LogCapture::to("changes", "info", None);
     let handled = muster_changes::handle(
         LambdaEvent::new(event, context(Duration::from_secs(20))),
         &deps,

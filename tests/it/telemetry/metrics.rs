@@ -15,14 +15,14 @@ use uuid::Uuid;
 
 use crate::support::{
     Stack, bare,
-    direct::{self, Invocation},
     fault_injection::{Fault, FaultScript, WRITES},
+    invoke::{self, Invocation},
+    log_capture::{LogCapture, ROOT},
     org::{NOW, OrgFixture, TeamFixture, team},
     sqs::{
         context, invoke_assignment, invoke_assignment_within, invoke_directory_within,
         invoke_jobs_within,
     },
-    told::{Listener, ROOT},
 };
 
 /// A line of metrics without what is different every time.
@@ -61,8 +61,8 @@ async fn a_request_ends_with_one_line() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let team = org.team("Told").await;
-    let deps = direct::deps(&stack, FaultScript::default().client(&stack));
-    let listener = Listener::to("teams", "info", None);
+    let deps = invoke::deps(&stack, FaultScript::default().client(&stack));
+    let listener = LogCapture::to("teams", "info", None);
     let get = Invocation::new(
         org.itsm.token(),
         Method::GET,
@@ -70,8 +70,8 @@ async fn a_request_ends_with_one_line() {
         None,
     );
 
-    let (request_id, answer) = listener.invoke(false, get.call(&deps)).await;
-    assert_eq!(answer.status, 200, "{answer}");
+    let (request_id, response) = listener.invoke(false, get.call(&deps)).await;
+    assert_eq!(response.status, 200, "{response}");
     let (log, metrics) = listener.lines();
     assert_eq!(
         log,
@@ -100,14 +100,14 @@ async fn a_request_ends_with_one_line() {
         "ColdStart": 1,
         "status": 200,
         "requestId": request_id,
-        "gatewayRequestId": answer.header("x-request-id"),
+        "gatewayRequestId": response.header("x-request-id"),
         "traceId": ROOT,
         "organization": org.id.as_str(),
     });
     assert_eq!(steady(line), expected);
 
     // The instance is warm from here on.
-    let (request_id, answer) = listener.invoke(false, get.call(&deps)).await;
+    let (request_id, response) = listener.invoke(false, get.call(&deps)).await;
     let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
     expected["_aws"]["CloudWatchMetrics"]
         .as_array_mut()
@@ -118,7 +118,7 @@ async fn a_request_ends_with_one_line() {
         .expect("an object")
         .remove("ColdStart");
     expected["requestId"] = request_id.into();
-    expected["gatewayRequestId"] = answer.header("x-request-id").into();
+    expected["gatewayRequestId"] = response.header("x-request-id").into();
     assert_eq!(steady(line), expected);
 }
 
@@ -127,10 +127,10 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let script = FaultScript::default();
-    let deps = direct::deps(&stack, script.client(&stack));
+    let deps = invoke::deps(&stack, script.client(&stack));
     let (itsm, toptickets) = (org.itsm.token(), org.toptickets.token());
     let missing = format!("/v1/teams/{}", bare(&org.users[0]));
-    let listener = Listener::to("teams", "info", None);
+    let listener = LogCapture::to("teams", "info", None);
     for (token, method, target, route, contract, status) in [
         (itsm, Method::GET, "/v1/teams", "GET /v1/teams", "itsm", 200),
         (
@@ -185,7 +185,7 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
         (itsm, Method::PUT, "/v1/teams", "$default", "itsm", 405),
     ] {
         let request = Invocation::new(token, method, target, None);
-        let (_, answer) = listener.invoke(false, request.call(&deps)).await;
+        let (_, response) = listener.invoke(false, request.call(&deps)).await;
         let (log, metrics) = listener.lines();
         assert_eq!(
             log,
@@ -193,7 +193,7 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
             "the client's own mistakes are not ours: {target}"
         );
         let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
-        assert_eq!(answer.status, status, "{answer}");
+        assert_eq!(response.status, status, "{response}");
         let told = [
             &line["Route"],
             &line["Contract"],
@@ -228,8 +228,8 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
     // Our failures are told of in the log too, once.
     script.always(&["Query"], Fault::Respond(400, "AccessDeniedException"));
     let request = Invocation::new(itsm, Method::GET, "/v1/teams", None);
-    let (request_id, answer) = listener.invoke(false, request.call(&deps)).await;
-    assert_eq!(answer.status, 500, "{answer}");
+    let (request_id, response) = listener.invoke(false, request.call(&deps)).await;
+    assert_eq!(response.status, 500, "{response}");
     let (log, metrics) = listener.lines();
     let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
     assert_eq!(
@@ -251,7 +251,7 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
         "gatewayRequestId",
     ];
     let told = told.map(|field| line[field].as_str().unwrap_or_default());
-    let gateway_id = answer.header("x-request-id");
+    let gateway_id = response.header("x-request-id");
     assert_eq!(
         told,
         [
@@ -300,7 +300,7 @@ async fn decisions_retries_and_dead_letters_are_counted_where_they_happen() {
     let script = FaultScript::default();
     let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
     let deps = org.assignment_over(table.clone());
-    let listener = Listener::to("assignment", "info", None);
+    let listener = LogCapture::to("assignment", "info", None);
 
     let ticket = |id: &str, ticket: Value| org.ticket_event("created", id, 100, ticket);
     let mut bodies: Vec<_> = (0..5)
@@ -442,7 +442,7 @@ async fn superseded_events_are_counted_and_duplicates_are_not() {
     let by_function = json!([["Stack"], ["Stack", "Function"]]);
 
     let deps = org.assignment_over(table.clone());
-    let listener = Listener::to("assignment", "info", None);
+    let listener = LogCapture::to("assignment", "info", None);
     // The fixed creation time keeps an older event from changing it.
     let event = |ago| {
         org.ticket_event(
@@ -478,7 +478,7 @@ async fn superseded_events_are_counted_and_duplicates_are_not() {
         }
     }
 
-    let listener = Listener::to("directory", "info", None);
+    let listener = LogCapture::to("directory", "info", None);
     let deps = muster_directory::Deps {
         table,
         dead_letters: org.dead_letters.queue(),
@@ -538,7 +538,7 @@ async fn who_waits_is_told_once_all_are_counted() {
         [0; 0]
     );
 
-    let listener = Listener::to("jobs", "info", None);
+    let listener = LogCapture::to("jobs", "info", None);
     // Gives what was told of who waits, and what is left of the job.
     let performs = async |job: &str, script: &FaultScript, time: u64| {
         let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
@@ -629,7 +629,7 @@ async fn a_batch_says_once_whose_messages_come_again_and_why() {
         script.client(&org.stack),
         org.stack.table.as_str(),
     ));
-    let listener = Listener::to("assignment", "info", None);
+    let listener = LogCapture::to("assignment", "info", None);
     let bodies: Vec<_> = (0..3)
         .map(|n| {
             org.ticket_event(
@@ -688,16 +688,16 @@ async fn unavailable_table_does_not_count_against_version() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let script = FaultScript::default();
-    let deps = direct::deps(&stack, script.client(&stack));
-    let listener = Listener::to("teams", "info", None);
+    let deps = invoke::deps(&stack, script.client(&stack));
+    let listener = LogCapture::to("teams", "info", None);
     let get = Invocation::new(org.itsm.token(), Method::GET, "/v1/teams", None);
     // The credential is read before the table fails.
     assert_eq!(listener.invoke(false, get.call(&deps)).await.1.status, 200);
     listener.text();
 
     script.always(&["Query"], Fault::Respond(400, "ThrottlingException"));
-    let (_, answer) = listener.invoke(false, get.call(&deps)).await;
-    assert_eq!(answer.status, 503, "{answer}");
+    let (_, response) = listener.invoke(false, get.call(&deps)).await;
+    assert_eq!(response.status, 503, "{response}");
     let [line] = <[Value; 1]>::try_from(listener.lines().1).expect("one line");
     assert_eq!(
         (&line["Failures"], line.get("FailedInvocations")),
@@ -718,7 +718,7 @@ async fn scheduled_job_failure_is_an_error_of_the_function() {
         clock,
         pace: Pace::default(),
     };
-    let listener = Listener::to("jobs", "info", None);
+    let listener = LogCapture::to("jobs", "info", None);
     let restart = json!({ "job": "restart_unfinished" });
     let scheduled = async || {
         let event = LambdaEvent::new(restart.clone(), context(Duration::from_mins(1)));

@@ -27,8 +27,9 @@ use serde_json::{Value, json};
 use tokio::{io::AsyncReadExt as _, net::TcpListener, process::Command, sync::Notify};
 
 use crate::support::{
-    Stack, stray_key,
-    told::{Xray, lines},
+    Stack,
+    log_capture::{XrayDaemon, lines},
+    unknown_key,
 };
 
 /// An invocation: its request id, the header of its trace, and its event.
@@ -42,7 +43,7 @@ const SECRET: &str = "never-to-be-told";
 struct Api {
     events: Mutex<VecDeque<Event>>,
     /// The answers, `response` or `error`, by request id.
-    answers: Mutex<Vec<(String, String, Value)>>,
+    responses: Mutex<Vec<(String, String, Value)>>,
     /// There was nothing left to hand out.
     is_done: Notify,
 }
@@ -79,7 +80,7 @@ async fn answered(
     body: Bytes,
 ) -> StatusCode {
     let body = serde_json::from_slice(&body).unwrap_or_default();
-    api.answers
+    api.responses
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push((id, kind, body));
@@ -107,10 +108,10 @@ fn event(token: &str, path: &str) -> String {
 struct Ran {
     output: String,
     errors: String,
-    answers: Vec<(String, String, Value)>,
+    responses: Vec<(String, String, Value)>,
 }
 
-/// Has the function answer events in a process of its own, which has these variables besides. It is
+/// Has the function response events in a process of its own, which has these variables besides. It is
 /// a test that runs itself.
 async fn run(
     stack: &Stack,
@@ -177,11 +178,12 @@ async fn run(
     function.kill().await.expect("it was running");
     serving.abort();
     let (output, errors) = reading.await.expect("a text each");
-    let answers = std::mem::take(&mut *api.answers.lock().unwrap_or_else(PoisonError::into_inner));
+    let responses =
+        std::mem::take(&mut *api.responses.lock().unwrap_or_else(PoisonError::into_inner));
     Ran {
         output,
         errors,
-        answers,
+        responses,
     }
 }
 
@@ -193,7 +195,10 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
     }
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let (token, stray) = (org.itsm.token(), stray_key(muster::domain::KeyKind::TtLive));
+    let (token, stray) = (
+        org.itsm.token(),
+        unknown_key(muster::domain::KeyKind::TtLive),
+    );
     let trace = |n: usize, sampled: u8| (format!("1-5759e988-{n:024x}"), sampled);
     let header = |(root, sampled): (String, u8)| {
         format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}")
@@ -210,11 +215,11 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
         ),
         ("again", header(trace(6, 0)), event(token, "/v1/teams")),
     ];
-    let xray = Xray::listen();
+    let xray = XrayDaemon::listen();
     let Ran {
         output,
         errors,
-        answers,
+        responses,
     } = run(
         &stack,
         events,
@@ -284,7 +289,7 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
         "{output}"
     );
 
-    let kinds: Vec<_> = answers
+    let kinds: Vec<_> = responses
         .iter()
         .map(|(id, kind, _)| (id.as_str(), kind.as_str()))
         .collect();
@@ -315,7 +320,7 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
 async fn no_level_of_lambdas_has_a_process_write_a_credential() {
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let stray = stray_key(muster::domain::KeyKind::TtLive);
+    let stray = unknown_key(muster::domain::KeyKind::TtLive);
     for level in ["TRACE", "DEBUG"] {
         let events = [
             ("good", String::new(), event(org.itsm.token(), "/v1/teams")),
@@ -329,9 +334,9 @@ async fn no_level_of_lambdas_has_a_process_write_a_credential() {
         let Ran {
             output,
             errors,
-            answers,
+            responses,
         } = run(&stack, events, &[("AWS_LAMBDA_LOG_LEVEL", level)]).await;
-        assert_eq!(answers.len(), 3);
+        assert_eq!(responses.len(), 3);
         for told in ["called", "lambda_runtime", "aws_smithy_runtime"] {
             assert!(
                 output.contains(told),
@@ -376,7 +381,7 @@ fn filtered(output: &str, level: &str) -> String {
 async fn metrics_pass_lambdas_filter_at_every_log_level() {
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let stray = stray_key(muster::domain::KeyKind::TtLive);
+    let stray = unknown_key(muster::domain::KeyKind::TtLive);
     for level in ["INFO", "WARN", "ERROR", "FATAL"] {
         let events = [("good", org.itsm.token()), ("stray", &stray)]
             .map(|(id, token)| (id, String::new(), event(token, "/v1/teams")));

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack, bare,
-    direct::{self, Invocation},
     fault_injection::{Fault, FaultScript, READS, WRITES},
+    invoke::{self, Invocation},
     jwt::{SIGNERS, claims},
+    log_capture::LogCapture,
     sqs::{SqsRecorder, invoke_directory_within},
-    stray_key,
-    told::Listener,
+    unknown_key,
 };
 
 /// All that a function can be had to log by Lambda's configuration: what the SDK says too.
@@ -33,8 +33,8 @@ async fn no_line_holds_a_credential_or_a_profile() {
     let tokens = [
         org.itsm.token().to_owned(),
         org.toptickets.token().to_owned(),
-        stray_key(KeyKind::TtAdmin),
-        stray_key(KeyKind::Itsm),
+        unknown_key(KeyKind::TtAdmin),
+        unknown_key(KeyKind::Itsm),
         SIGNERS[0].sign(&claims),
         SIGNERS[1].sign(&claims),
         "tt_admin_half".to_owned(),
@@ -53,7 +53,7 @@ async fn no_line_holds_a_credential_or_a_profile() {
         (WRITES, Some(Fault::Canceled("ValidationError"))),
         (WRITES, Some(Fault::Respond(500, "InternalServerError"))),
     ];
-    let listener = Listener::to("teams", EVERYTHING, None);
+    let listener = LogCapture::to("teams", EVERYTHING, None);
     let mut told = String::new();
     for (operations, fault) in faults {
         let script = FaultScript::default();
@@ -97,7 +97,7 @@ async fn no_line_holds_a_credential_or_a_profile() {
                 ),
                 (Method::POST, "/v1/teams".to_owned(), Some(json!(token))),
             ] {
-                let deps = direct::deps(&stack, script.client(&stack));
+                let deps = invoke::deps(&stack, script.client(&stack));
                 let invocation = Invocation::new(token, method, target, body)
                     .with("idempotency-key", token)
                     .with("if-match", token)
@@ -158,7 +158,7 @@ async fn no_line_holds_what_an_event_says_of_a_person() {
         good[..good.len() - 1].to_owned(),
         "Ada Secret".to_owned(),
     ];
-    let listener = Listener::to("directory", EVERYTHING, None);
+    let listener = LogCapture::to("directory", EVERYTHING, None);
     let mut told = String::new();
     for fault in [
         Some(Fault::Respond(400, "ValidationException")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Placement, Platform, PlatformFixture, kinds, until};
+use super::{Placement, Platform, PlatformFixture, kinds, wait_until};
 
 fn texts<'e>(events: &'e [Value], field: &str) -> Vec<&'e str> {
     events
@@ -106,17 +106,17 @@ async fn a_member_is_announced_when_they_come_go_and_return() {
         fixture
             .user_event("user.updated", 0, json!({ "name": "Somebody Else" }))
             .await;
-        until("the copy", async || {
+        wait_until("the copy", async || {
             fixture.workload(&team).await["members"][0]["name"] == "Somebody Else"
         })
         .await;
         let path = format!("/v1/teams/{team}/members/{}", fixture.user(0));
-        let answer = fixture
+        let response = fixture
             .org
             .itsm
             .patch(&path, json!({ "skills": ["VPN"], "role": "lead" }))
             .await;
-        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(response.status, 200, "{response}");
         assert_eq!(
             fixture
                 .org
@@ -179,7 +179,7 @@ async fn the_members_of_a_deleted_team_are_announced_as_removed() {
     for n in 0..2 {
         // Whoever had left is not announced twice.
         let subject = format!("teams/{team}/members/{}", fixture.user(n));
-        until("removed", async || {
+        wait_until("removed", async || {
             fixture.announced_of(&subject).await.len() == 2
         })
         .await;

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Platform, PlatformFixture, until};
+use super::{Platform, PlatformFixture, wait_until};
 use crate::support::{Client, backend::Message, table::text};
 
 const EVENTS: &str = "events.json";
@@ -220,7 +220,7 @@ impl FieldCase {
         let mut turns = Vec::new();
         for ticket in tickets {
             let is_assigned = async || self.fixture.decision(ticket).await["state"] == "assigned";
-            until(ticket, is_assigned).await;
+            wait_until(ticket, is_assigned).await;
             turns.push(
                 self.fixture.decision(ticket).await["turn"]
                     .as_u64()
@@ -247,7 +247,7 @@ impl FieldCase {
             return;
         };
         // A deployed queue delivers its dead letters a moment later.
-        until("a dead letter", async || !letters().is_empty()).await;
+        wait_until("a dead letter", async || !letters().is_empty()).await;
         let letters = letters();
         assert_eq!(letters.len(), 1, "{letters:?}");
         let reason = letters[0].reason.as_deref().expect("a reason");
@@ -277,7 +277,7 @@ impl FieldCase {
         };
         let mut rest = expected.clone();
         rest.as_object_mut().expect("an object").remove("id");
-        until(&format!("a member with {rest}"), async || {
+        wait_until(&format!("a member with {rest}"), async || {
             has(&shown().await, &rest)
         })
         .await;
@@ -311,7 +311,7 @@ impl FieldCase {
                 .map(|item| format!("{item:?}"));
             ours.any(|item| texts.iter().any(|text| item.contains(text)))
         };
-        until("no trace in the table", async || !remembered().await).await;
+        wait_until("no trace in the table", async || !remembered().await).await;
     }
 }
 
@@ -456,7 +456,7 @@ async fn check_routed(fixture: &PlatformFixture, then: &Value) {
         let data = &decision.json["data"];
         data["team_id"] == team && data["state"] == then["state"]
     };
-    until("the ticket is routed", is_routed).await;
+    wait_until("the ticket is routed", is_routed).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Placement, Platform, PlatformFixture, TicketEvent, until};
+use super::{Placement, Platform, PlatformFixture, TicketEvent, wait_until};
 
 const HOUR: i64 = 3600;
 
@@ -263,7 +263,7 @@ async fn a_reopened_ticket_whose_assignee_is_not_eligible_is_routed() {
             json!({ "is_active": false })
         };
         fixture.user_event("user.updated", 2, said).await;
-        until("the copy", async || {
+        wait_until("the copy", async || {
             fixture.workload(&idle).await["members"][0]["status"] == "inactive"
         })
         .await;

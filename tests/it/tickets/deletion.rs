@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::{Placement, Platform, PlatformFixture, kinds, own_stack, until};
-use crate::support::table::{Table, number};
+use super::{Placement, Platform, PlatformFixture, kinds, own_stack, wait_until};
+use crate::support::table::{OrgTable, number};
 
 #[tokio::test]
 async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticket_unrouted_and_announced()
@@ -31,12 +31,15 @@ async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticke
         (TICKETS as u64, vec![(TICKETS as u64 / 8, 0); 8])
     );
 
-    let answer = fixture
+    let response = fixture
         .org
         .toptickets
         .delete(&format!("/v1/teams/{team}"))
         .await;
-    assert_eq!((answer.status.as_u16(), answer.text.as_str()), (204, ""));
+    assert_eq!(
+        (response.status.as_u16(), response.text.as_str()),
+        (204, "")
+    );
     // The name is free at once, and the team is gone for everybody.
     let again = fixture.team_of("Large", "round_robin", &[]).await;
     assert_eq!(
@@ -55,7 +58,7 @@ async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticke
             .is_some_and(|subject| subject.starts_with("tickets/"))
     };
     let of_tickets = || fixture.announced(|all| all.iter().filter(is_tickets).count());
-    until("every ticket announced", async || {
+    wait_until("every ticket announced", async || {
         of_tickets() >= 3 * TICKETS
     })
     .await;
@@ -87,13 +90,13 @@ async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticke
             "{id}"
         );
     }
-    let table = Table::of(&fixture.org);
-    until("every membership deleted", async || {
+    let table = OrgTable::of(&fixture.org);
+    wait_until("every membership deleted", async || {
         let contents = table.contents_with(&[&team]).await;
         contents.memberships.is_empty() && contents.pasts.is_empty()
     })
     .await;
-    until("nothing left", async || {
+    wait_until("nothing left", async || {
         let gone = fixture
             .org
             .stack
@@ -179,12 +182,12 @@ async fn nothing_is_given_to_a_team_that_is_being_deleted() {
                 .await
                 .expect("what it left")
         };
-        until("nothing left", async || {
+        wait_until("nothing left", async || {
             !gone().await.contains_key("gsi1pk")
         })
         .await;
         assert_eq!(number(&gone().await, "open_tickets"), 0);
-        Table::of(&fixture.org)
+        OrgTable::of(&fixture.org)
             .contents_with(&[&team])
             .await
             .assert_sound();
@@ -275,9 +278,9 @@ async fn itsm_keeps_a_team_that_still_holds_open_tickets() {
         .send(&["a", "b", "c"].map(|id| fixture.ticket(id).team(&team).created()))
         .await;
     let path = format!("/v1/teams/{team}");
-    let answer = fixture.org.itsm.delete(&path).await;
-    assert_eq!(answer.status, 409, "{answer}");
-    let error = &answer.json["error"];
+    let response = fixture.org.itsm.delete(&path).await;
+    assert_eq!(response.status, 409, "{response}");
+    let error = &response.json["error"];
     assert_eq!(
         (&error["code"], &error["details"]),
         (&json!("CONFLICT"), &json!({ "openTickets": 3 }))

@@ -31,9 +31,9 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 use crate::support::{
-    Answer, Client, Organization, Stack, bare, impatient,
+    Client, Organization, Response, Stack, bare, fast_delivery,
     table::{Item, text},
-    until,
+    wait_until,
 };
 
 /// The moment that every event counts its seconds from: early enough that none is ahead of the
@@ -46,12 +46,15 @@ const SOON: Duration = Duration::from_secs(10);
 /// The stack that these tests share, in which nobody waits for a batch to fill.
 async fn stack() -> Stack {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
-    STACK.get_or_init(|| Stack::impatient(SOON)).await.clone()
+    STACK
+        .get_or_init(|| Stack::with_fast_delivery(SOON))
+        .await
+        .clone()
 }
 
 /// One of a test's own.
 async fn own_stack() -> Stack {
-    Stack::with_settings(impatient(SOON)).await
+    Stack::with_settings(fast_delivery(SOON)).await
 }
 
 /// Whose words an event is in, and who asks.
@@ -136,9 +139,9 @@ impl PlatformFixture {
     async fn team_of(&self, name: &str, strategy: &str, specializations: &[&str]) -> String {
         let body =
             json!({ "name": name, "queue_strategy": strategy, "specializations": specializations });
-        let answer = self.org.itsm.post("/v1/teams", body).await;
-        assert_eq!(answer.status, 201, "{answer}");
-        answer.json["data"]["id"]
+        let response = self.org.itsm.post("/v1/teams", body).await;
+        assert_eq!(response.status, 201, "{response}");
+        response.json["data"]["id"]
             .as_str()
             .and_then(|id| id.strip_prefix("team_"))
             .expect("a prefixed id")
@@ -173,7 +176,7 @@ impl PlatformFixture {
 
     /// Waits until a team is found by a topic.
     async fn until_indexed(&self, team: &str, topic: &str) {
-        until(topic, async || self.is_indexed(team, topic).await).await;
+        wait_until(topic, async || self.is_indexed(team, topic).await).await;
     }
 
     /// Whether a team is found by a topic.
@@ -202,21 +205,21 @@ impl PlatformFixture {
 
     async fn join(&self, team: &str, n: usize, skills: &[&str]) {
         let body = json!({ "user_id": self.user(n), "skills": skills });
-        let answer = self
+        let response = self
             .org
             .itsm
             .post(&format!("/v1/teams/{team}/members"), body)
             .await;
-        assert_eq!(answer.status, 201, "{answer}");
+        assert_eq!(response.status, 201, "{response}");
     }
 
     async fn leave(&self, team: &str, n: usize) {
-        let answer = self
+        let response = self
             .org
             .itsm
             .delete(&format!("/v1/teams/{team}/members/{}", self.user(n)))
             .await;
-        assert_eq!(answer.status, 204, "{answer}");
+        assert_eq!(response.status, 204, "{response}");
     }
 
     /// What the platform says of a ticket that it opened in the morning, from now on.
@@ -272,14 +275,14 @@ impl PlatformFixture {
 
     /// What the platform's contract answers, out of its envelope, its ids as they are inside.
     async fn get(&self, path: &str) -> Value {
-        let answer = self.client().get(path).await;
-        assert_eq!(answer.status, 200, "{answer}");
+        let response = self.client().get(path).await;
+        assert_eq!(response.status, 200, "{response}");
         bare_ids(
             self.platform,
             if self.platform == Platform::Itsm {
-                answer.json["data"].clone()
+                response.json["data"].clone()
             } else {
-                answer.json
+                response.json
             },
         )
     }
@@ -288,13 +291,13 @@ impl PlatformFixture {
         self.get(&format!("/v1/assignments/{ticket}")).await
     }
 
-    async fn missing_decision(&self, ticket: &str) -> Answer {
-        let answer = self
+    async fn missing_decision(&self, ticket: &str) -> Response {
+        let response = self
             .client()
             .get(&format!("/v1/assignments/{ticket}"))
             .await;
-        assert_eq!(answer.status, 404, "{answer}");
-        answer
+        assert_eq!(response.status, 404, "{response}");
+        response
     }
 
     /// Where a ticket is: its state, team and assignee.
@@ -334,13 +337,13 @@ impl PlatformFixture {
 
     /// A team's workload, as ITSM is told of it.
     async fn workload(&self, team: &str) -> Value {
-        let answer = self
+        let response = self
             .org
             .itsm
             .get(&format!("/v1/teams/{team}/workload"))
             .await;
-        assert_eq!(answer.status, 200, "{answer}");
-        bare_ids(Platform::Itsm, answer.json["data"].clone())
+        assert_eq!(response.status, 200, "{response}");
+        bare_ids(Platform::Itsm, response.json["data"].clone())
     }
 
     /// A team's open tickets, and each present member's open tickets and those in progress, in the
@@ -363,7 +366,7 @@ impl PlatformFixture {
 
     /// Waits until a ticket is where it has to end up.
     async fn until_placed(&self, ticket: &str, place: &Placement) {
-        until(&format!("{ticket} {place}"), async || {
+        wait_until(&format!("{ticket} {place}"), async || {
             self.placement(ticket).await == *place
         })
         .await;
@@ -400,7 +403,7 @@ impl PlatformFixture {
                 .team(&format!("Marker {}", self.seconds.fetch_add(1, SeqCst)))
                 .await;
             let marker = format!("teams/{marker}");
-            until("the marker", async || {
+            wait_until("the marker", async || {
                 self.announced(|all| all.iter().any(|event| about(event, &marker)))
             })
             .await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster::domain::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Placement, Platform, PlatformFixture, own_stack, until};
+use super::{Placement, Platform, PlatformFixture, own_stack, wait_until};
 use crate::support::Client;
 
 /// What is wrong with an event, and the reason that its dead letter has.
@@ -161,7 +161,7 @@ async fn a_dead_letter_says_what_is_wrong_with_it() {
                 .find(|letter| letter.body == *body)
         };
         for (body, reason) in &expected {
-            until(body, async || letter(body).is_some()).await;
+            wait_until(body, async || letter(body).is_some()).await;
             assert_eq!(
                 letter(body).and_then(|letter| letter.reason).as_ref(),
                 Some(reason),
@@ -193,7 +193,7 @@ async fn sns_subscription_message_is_a_dead_letter() {
             .into_iter()
             .find(|letter| letter.body == body)
     };
-    until("a dead letter", async || letter().is_some()).await;
+    wait_until("a dead letter", async || letter().is_some()).await;
     let reason = letter().and_then(|letter| letter.reason).expect("a reason");
     assert!(
         reason.starts_with("Type: SubscriptionConfirmation of SNS is no event"),
@@ -218,7 +218,7 @@ async fn a_dead_letter_of_a_user_says_what_is_wrong_with_it() {
             .into_iter()
             .filter(|letter| letter.body == nobody)
     };
-    until("a dead letter", async || letters().next().is_some()).await;
+    wait_until("a dead letter", async || letters().next().is_some()).await;
     let reasons: Vec<_> = letters()
         .map(|letter| letter.reason.unwrap_or_default())
         .collect();
@@ -253,17 +253,18 @@ async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_throu
                     body
                 };
                 let request = stack
-                    .stranger()
+                    .anonymous()
                     .request(reqwest::Method::POST, "/_dev/queues/tickets")
                     .body(body);
-                let answer = Client::send(request.header("content-type", "application/json")).await;
-                assert_eq!(answer.json, json!({ "accepted": 1 }), "{answer}");
+                let response =
+                    Client::send(request.header("content-type", "application/json")).await;
+                assert_eq!(response.json, json!({ "accepted": 1 }), "{response}");
             }
         }
         stack.queues().resume("tickets");
         fixture.until_handled("tickets").await;
 
-        let shown = stack.stranger().get("/_dev/queues").await;
+        let shown = stack.anonymous().get("/_dev/queues").await;
         let letters = shown.json["tickets"]["dead_letters"]
             .as_array()
             .expect("a list");

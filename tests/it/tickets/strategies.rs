@@ -3,7 +3,7 @@
 use muster::domain::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Placement, Platform, PlatformFixture, until};
+use super::{Placement, Platform, PlatformFixture, wait_until};
 
 #[tokio::test]
 async fn round_robin_goes_in_the_order_of_joining_and_then_in_rotation() {
@@ -228,7 +228,7 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Four", [0, 1, 2, 3]).await;
         fixture.user_event("user.deactivated", 1, json!({})).await;
-        until("the copy", async || {
+        wait_until("the copy", async || {
             fixture.workload(&team).await["members"][1]["status"] == "inactive"
         })
         .await;

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Placement, Platform, PlatformFixture, TicketEvent, until};
+use super::{Placement, Platform, PlatformFixture, TicketEvent, wait_until};
 
 #[tokio::test]
 async fn a_ticket_without_a_team_goes_to_the_team_that_knows_most_of_it() {
@@ -169,7 +169,7 @@ async fn unrouted_tickets_are_tried_again_when_a_team_is_created_and_when_specia
             .until_placed("a", &Placement::assigned(&team, &fixture.user(0)))
             .await;
 
-        let answer = fixture
+        let response = fixture
             .org
             .itsm
             .patch(
@@ -177,7 +177,7 @@ async fn unrouted_tickets_are_tried_again_when_a_team_is_created_and_when_specia
                 json!({ "specializations": ["dns"] }),
             )
             .await;
-        assert_eq!(answer.status, 200, "{answer}");
+        assert_eq!(response.status, 200, "{response}");
         fixture
             .until_placed("b", &Placement::assigned(&team, &fixture.user(0)))
             .await;
@@ -199,7 +199,7 @@ async fn what_tries_them_again_is_done_with_for_the_moment() {
     let team = fixture.team_of("Network", "round_robin", &["VPN"]).await;
     fixture.until_placed("a", &Placement::waiting(&team)).await;
     // A second look is left for later, when the index shows all.
-    until("nothing to do now", async || {
+    wait_until("nothing to do now", async || {
         fixture.org.stack.is_idle("long-jobs").await
     })
     .await;
@@ -237,12 +237,12 @@ async fn missing_or_deleted_team_counts_as_no_team() {
         let team = fixture.specialists("Network", &["VPN"], [0]).await;
         let named = fixture.team("Named", [1]).await;
         let deleted = fixture.team("Deleted", []).await;
-        let answer = fixture
+        let response = fixture
             .org
             .itsm
             .delete(&format!("/v1/teams/{deleted}"))
             .await;
-        assert_eq!(answer.status, 204, "{answer}");
+        assert_eq!(response.status, 204, "{response}");
         for (ticket, missing) in [("never", Uuid::new_v4().to_string()), ("deleted", deleted)] {
             fixture
                 .send(&[fixture
@@ -403,7 +403,7 @@ async fn unreadable_ticket_keeps_no_other_from_a_new_team() {
         .collect();
     fixture.send(&events).await;
     // The stream has brought all of them, so the next record stands at the head of a batch.
-    until("every ticket announced", async || {
+    wait_until("every ticket announced", async || {
         fixture.announced(|all| all.len() >= ids.len())
     })
     .await;

@@ -478,12 +478,12 @@ async fn deletion_is_final() {
                 .at(40)
                 .updated()])
             .await;
-        let answer = fixture.missing_decision("a").await;
+        let response = fixture.missing_decision("a").await;
         match platform {
             Platform::TopTickets => {
-                assert_eq!(answer.json, json!({ "detail": "Ticket not found" }))
+                assert_eq!(response.json, json!({ "detail": "Ticket not found" }))
             }
-            Platform::Itsm => assert_eq!(answer.json["error"]["code"], "NOT_FOUND", "{answer}"),
+            Platform::Itsm => assert_eq!(response.json["error"]["code"], "NOT_FOUND", "{response}"),
         }
         fixture.missing_decision("b").await;
         assert_eq!(fixture.load(&team).await, (0, vec![(0, 0)]));

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Placement, Platform, PlatformFixture, until};
+use super::{Placement, Platform, PlatformFixture, wait_until};
 
 impl PlatformFixture {
     /// Says that a user is active or not, in the platform's words, and waits until the team shows
@@ -15,7 +15,7 @@ impl PlatformFixture {
             Platform::Itsm => json!({ "status": status }),
         };
         self.user_event("user.updated", n, said).await;
-        until(status, async || self.status(team, n).await == status).await;
+        wait_until(status, async || self.status(team, n).await == status).await;
     }
 
     /// A member's status, as the workload shows it.
@@ -105,7 +105,7 @@ async fn waiting_tickets_are_assigned_by_priority_and_then_by_age_once_somebody_
         fixture.send(&events).await;
         assert_eq!(fixture.load(&team).await, (6, vec![]));
         fixture.join(&team, 0, &[]).await;
-        until("everything given out", async || {
+        wait_until("everything given out", async || {
             fixture.load(&team).await == (6, vec![(6, 0)])
         })
         .await;
@@ -147,7 +147,7 @@ async fn waiting_tickets_are_assigned_when_a_user_is_active_again() {
         ];
         fixture.user_event("user.deactivated", 0, json!({})).await;
         for team in [&one, &other] {
-            until("the copy", async || {
+            wait_until("the copy", async || {
                 fixture.status(team, 0).await == "inactive"
             })
             .await;
@@ -178,7 +178,7 @@ async fn profile_copy_is_done_with_for_the_moment() {
     let team = fixture.team("Copies", [0]).await;
     fixture.says_active(&team, 0, false).await;
     // The second look waits on the queue for its time.
-    until("nothing to do now", async || {
+    wait_until("nothing to do now", async || {
         fixture.org.stack.is_idle("jobs").await
     })
     .await;
@@ -191,7 +191,7 @@ async fn what_waits_is_spread_by_the_strategy() {
     for n in 0..3 {
         fixture.user_event("user.deactivated", n, json!({})).await;
     }
-    until("the copies", async || {
+    wait_until("the copies", async || {
         let workload = fixture.workload(&team).await;
         workload["members"]
             .as_array()
@@ -207,7 +207,7 @@ async fn what_waits_is_spread_by_the_strategy() {
         (12, vec![(0, 0), (0, 0), (0, 0)])
     );
     fixture.says_active(&team, 1, true).await;
-    until("everything given out", async || {
+    wait_until("everything given out", async || {
         fixture.load(&team).await.1[1].0 == 12
     })
     .await;
@@ -234,7 +234,7 @@ async fn a_deactivated_user_gets_nothing_new_stays_a_member_and_keeps_what_they_
         };
         fixture.send(&[status("a"), status("b")]).await;
         fixture.user_event("user.deactivated", 0, json!({})).await;
-        until("the copy", async || {
+        wait_until("the copy", async || {
             fixture.status(&team, 0).await == "inactive"
         })
         .await;
@@ -262,7 +262,7 @@ async fn a_deleted_user_is_shown_as_inactive_and_keeps_what_they_have() {
         let team = fixture.team("Two", [0, 1]).await;
         assert_eq!(fixture.assigned(&team, ["a"]).await, fixture.users([0]));
         fixture.user_event("user.deleted", 0, json!({})).await;
-        until("the copy", async || {
+        wait_until("the copy", async || {
             fixture.status(&team, 0).await == "inactive"
         })
         .await;
@@ -290,7 +290,7 @@ async fn a_suspended_user_is_not_eligible_either() {
     fixture
         .user_event("user.updated", 0, json!({ "status": "suspended" }))
         .await;
-    until("the copy", async || {
+    wait_until("the copy", async || {
         fixture.status(&team, 0).await == "suspended"
     })
     .await;

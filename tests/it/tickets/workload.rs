@@ -12,7 +12,7 @@ use muster::domain::{OrganizationId, TeamId, Timestamp, User, UserId, UserStatus
 use muster_cli::dev::Settings;
 use serde_json::{Value, json};
 
-use super::{Platform, PlatformFixture, until};
+use super::{Platform, PlatformFixture, wait_until};
 use crate::support::{Stack, user};
 
 #[tokio::test]
@@ -113,7 +113,7 @@ async fn the_figures_hold_right_after_every_change() {
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
         // A user who is deactivated.
         fixture.user_event("user.deactivated", 0, json!({})).await;
-        until("the copy", async || {
+        wait_until("the copy", async || {
             fixture.workload(&team).await["members"][0]["status"] == "inactive"
         })
         .await;
@@ -137,12 +137,12 @@ async fn the_figures_hold_right_after_every_change() {
                 .status,
             204
         );
-        let answer = fixture
+        let response = fixture
             .org
             .itsm
             .get(&format!("/v1/teams/{team}/workload"))
             .await;
-        assert_eq!(answer.status, 404, "{answer}");
+        assert_eq!(response.status, 404, "{response}");
         assert_eq!(fixture.load(&other).await, (1, vec![(1, 0)]));
     }
 }
@@ -252,13 +252,13 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
     });
     fixture.send(&last.collect::<Vec<_>>()).await;
 
-    let mut answer = fixture
+    let mut response = fixture
         .org
         .itsm
         .get(&format!("/v1/teams/team_{NETWORK}/workload"))
         .await
         .json;
-    let members = answer["data"]["members"].as_array_mut().expect("members");
+    let members = response["data"]["members"].as_array_mut().expect("members");
     assert_eq!(members.len(), 8);
     // The document prints the first two of them.
     members.truncate(2);
@@ -266,7 +266,7 @@ async fn the_documents_workload_follows_from_ticket_events_alone() {
         "../../../openapi/examples/itsm/get_workload.json"
     ))
     .unwrap();
-    assert_eq!(answer, document);
+    assert_eq!(response, document);
     let listed = fixture.org.itsm.get("/v1/teams").await.json["data"][0].clone();
     assert_eq!(
         (&listed["open_tickets"], &listed["member_count"]),

@@ -1,4 +1,4 @@
-//! Every answer that a client of the tests gets is held against the OpenAPI document of the
+//! Every response that a client of the tests gets is held against the OpenAPI document of the
 //! contract it is in: its status is one that the operation has, its body fits the schema with
 //! nothing beside it, and its headers are those that are promised.
 
@@ -9,7 +9,7 @@ use muster::{domain::Contract, http::OPEN_ROUTES};
 use reqwest::{Method, Request, header::AUTHORIZATION};
 use serde_json::{Map, Value, json};
 
-use super::Answer;
+use super::Response;
 
 /// The documents as they are checked in.
 static DOCUMENTS: LazyLock<[Document; 2]> = LazyLock::new(|| Contract::ALL.map(Document::load));
@@ -22,7 +22,7 @@ pub struct Document {
     closed: Value,
     operations: Vec<Operation>,
     /// The answers to requests that have no operation.
-    elsewhere: BTreeMap<u16, Response>,
+    elsewhere: BTreeMap<u16, ExpectedResponse>,
 }
 
 /// An operation of a document.
@@ -30,17 +30,17 @@ pub struct Operation {
     pub method: String,
     pub path: String,
     pub json: Value,
-    responses: BTreeMap<u16, Response>,
+    responses: BTreeMap<u16, ExpectedResponse>,
 }
 
-/// What an answer of one status is like.
-struct Response {
+/// What a response of one status is like.
+struct ExpectedResponse {
     /// The body's schema, where there is a body.
     body: Option<Validator>,
     headers: BTreeMap<String, Validator>,
 }
 
-/// The headers that say something of their answer, so that an answer that does not promise them
+/// The headers that say something of their response, so that a response that does not promise them
 /// must not have them.
 const TELLING: [&str; 4] = ["ETag", "Retry-After", "WWW-Authenticate", "Allow"];
 
@@ -119,11 +119,11 @@ impl Document {
         validator(schema, &self.closed)
     }
 
-    fn response(&self, response: &Value) -> Response {
+    fn response(&self, response: &Value) -> ExpectedResponse {
         let response = self.resolve(response);
         let headers = response["headers"].as_object().expect("headers").iter();
         let body = &response["content"]["application/json"]["schema"];
-        Response {
+        ExpectedResponse {
             body: (!body.is_null()).then(|| self.closed_validator(body)),
             headers: headers
                 .map(|(name, header)| {
@@ -195,16 +195,16 @@ fn follow<'v>(value: &'v Value, document: &'v Value) -> &'v Value {
     }
 }
 
-/// A request, as far as it decides what its answer may be like.
-pub struct Asked {
+/// A request, as far as it decides what its response may be like.
+pub struct SentRequest {
     pub method: Method,
     /// As it was sent, without the query.
     pub path: String,
-    /// The one that the answer is in.
+    /// The one that the response is in.
     pub contract: Contract,
 }
 
-impl Asked {
+impl SentRequest {
     /// What a request asks for.
     pub fn of(request: &Request) -> Self {
         let authorization = request
@@ -227,26 +227,26 @@ impl Asked {
         }
     }
 
-    /// Wants the answer to be one that the document describes.
+    /// Wants the response to be one that the document describes.
     #[track_caller]
-    pub fn describes(&self, answer: &Answer) {
+    pub fn assert_described(&self, response: &Response) {
         let Self {
             method,
             path,
             contract,
         } = self;
-        let undescribed = self.undescribed(answer);
+        let mismatch = self.mismatch(response);
         assert_eq!(
-            undescribed,
+            mismatch,
             None,
-            "{method} {path} in {}: {answer}",
+            "{method} {path} in {}: {response}",
             contract.as_str()
         );
     }
 
-    /// What of an answer the document does not describe. Of what the gateway answers by itself, and
+    /// What of a response the document does not describe. Of what the gateway answers by itself, and
     /// of what is open to everybody, it describes nothing.
-    pub fn undescribed(&self, answer: &Answer) -> Option<String> {
+    pub fn mismatch(&self, response: &Response) -> Option<String> {
         let Self {
             method,
             path,
@@ -254,7 +254,7 @@ impl Asked {
         } = self;
         let is_open = OPEN_ROUTES.iter().any(|(_, open, _)| open == path);
         // The gateway decodes the path, which this does not.
-        if !answer.headers.contains_key("x-request-id")
+        if !response.headers.contains_key("x-request-id")
             || method == Method::HEAD
             || is_open
             || path.contains('%')
@@ -265,7 +265,8 @@ impl Asked {
         let responses = document
             .operation(method.as_str(), path)
             .map_or(&document.elsewhere, |operation| &operation.responses);
-        let Some(Response { body, headers }) = responses.get(&answer.status.as_u16()) else {
+        let Some(ExpectedResponse { body, headers }) = responses.get(&response.status.as_u16())
+        else {
             return Some("the status".to_owned());
         };
         let content_type = if body.is_some() {
@@ -273,16 +274,16 @@ impl Asked {
         } else {
             ""
         };
-        if answer.header("content-type") != content_type {
+        if response.header("content-type") != content_type {
             return Some("the content type".to_owned());
         }
         let is_told =
-            |name: &&&str| !headers.contains_key(**name) && answer.headers.contains_key(**name);
+            |name: &&&str| !headers.contains_key(**name) && response.headers.contains_key(**name);
         if let Some(name) = TELLING.iter().find(is_told) {
             return Some(format!("the header {name}"));
         }
         for (name, schema) in headers {
-            let text = answer.header(name);
+            let text = response.header(name);
             let value = text
                 .parse()
                 .map_or_else(|_| json!(text), |number: u64| json!(number));
@@ -292,10 +293,10 @@ impl Asked {
         }
         match body {
             Some(body) => {
-                let error = body.iter_errors(&answer.json).next()?;
+                let error = body.iter_errors(&response.json).next()?;
                 Some(format!("{}: {error}", error.instance_path()))
             }
-            None => (!answer.text.is_empty()).then(|| "the body".to_owned()),
+            None => (!response.text.is_empty()).then(|| "the body".to_owned()),
         }
     }
 }

@@ -14,7 +14,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Answer, Stack};
+use super::{Response, Stack};
 
 /// What the functions depend on, for the stack's table over this client.
 pub fn deps(stack: &Stack, client: Client) -> Deps {
@@ -128,7 +128,7 @@ impl Invocation {
     }
 
     /// Calls the function that the template routes this to.
-    pub async fn call(&self, deps: &Deps) -> Answer {
+    pub async fn call(&self, deps: &Deps) -> Response {
         let mut context = Context::default();
         context.deadline =
             u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
@@ -150,7 +150,7 @@ impl Invocation {
             other => panic!("not a text: {other:?}"),
         };
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Answer {
+        Response {
             status: parts.status,
             headers: parts.headers,
             text,

@@ -47,13 +47,13 @@ impl io::Write for Written {
 }
 
 /// An instance of a function that tells a test, on the test's own thread.
-pub struct Listener {
+pub struct LogCapture {
     written: Written,
     telemetry: Arc<Telemetry>,
     _guard: DefaultGuard,
 }
 
-impl Listener {
+impl LogCapture {
     /// Listens to what a function says, of a stack `test`, from this level on.
     pub fn to(function: &'static str, level: &str, daemon: Option<Daemon>) -> Self {
         let written = Written::default();
@@ -170,9 +170,9 @@ fn assert_embedded(line: &Value) {
 }
 
 /// In place of X-Ray's daemon.
-pub struct Xray(UdpSocket);
+pub struct XrayDaemon(UdpSocket);
 
-impl Xray {
+impl XrayDaemon {
     pub fn listen() -> Self {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
         socket

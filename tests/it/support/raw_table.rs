@@ -26,12 +26,12 @@ pub fn with<const N: usize>(item: &Item, attributes: [(&str, AttributeValue); N]
 }
 
 /// A table, read and written raw.
-pub struct Raw {
+pub struct RawTable {
     pub client: Client,
     pub table: String,
 }
 
-impl Raw {
+impl RawTable {
     /// Reads an item that exists.
     pub async fn get(&self, pk: &str, sk: &str) -> Item {
         let get = self
