@@ -3,10 +3,9 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-pub mod args;
 pub mod commands;
-pub mod dev;
 pub mod emulator;
-pub mod generate;
+pub mod local;
 pub mod output;
-pub mod template;
+pub mod sam;
+pub mod scenario;

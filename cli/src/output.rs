@@ -8,10 +8,12 @@ use std::{
     error::Error,
     fmt::{self, Display},
     fs::File,
-    io::{self, BufWriter, ErrorKind, Write},
+    io::{self, BufWriter, ErrorKind, IsTerminal, Write},
     path::Path,
     process::ExitCode,
 };
+
+use tracing_subscriber::EnvFilter;
 
 /// The failure to write the output of a command.
 #[derive(Debug)]
@@ -121,4 +123,20 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Logs to standard error: warnings and worse, unless `RUST_LOG` says otherwise. The SDK warns of
+/// every place without credentials that it tries.
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error"));
+    let stderr = io::stderr;
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(stderr().is_terminal())
+        .with_writer(stderr)
+        // The subscriber reports a failed write with `eprintln!`, which panics where standard error
+        // is a closed pipe.
+        .log_internal_errors(false)
+        .try_init();
 }

@@ -1,6 +1,6 @@
 //! Pages of configured origins may call the API from a browser, and no others.
 
-use muster_cli::{args::CorsOrigin, dev::Settings};
+use muster_cli::local::{CorsOrigin, Settings};
 use reqwest::{Method, header::HeaderName};
 use serde_json::json;
 

@@ -21,7 +21,7 @@ use muster::{
     http::Deps,
     store::Table,
 };
-use muster_cli::generate::Day;
+use muster_cli::scenario::Day;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;

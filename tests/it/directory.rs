@@ -13,9 +13,9 @@ use muster::{
     queue::Queue,
     store::{Store, Table},
 };
-use muster_cli::{
-    args::{Target, UsersErase, UsersImport},
-    commands::users::{erase, import},
+use muster_cli::commands::{
+    TableTarget,
+    users::{Erase, Import},
 };
 use muster_directory::{Deps, handle};
 use serde_json::{Value, json};
@@ -753,8 +753,8 @@ async fn an_organization_begins_with_its_first_key_or_import() {
 }
 
 /// Table and endpoint of the scene, for the operator's commands.
-fn target(fixture: &DirectoryFixture) -> Target {
-    Target {
+fn target(fixture: &DirectoryFixture) -> TableTarget {
+    TableTarget {
         table: fixture.org.stack.table.clone(),
         endpoint_url: Some(fixture.org.stack.dynamodb_url.parse().expect("a URL")),
     }
@@ -768,25 +768,25 @@ async fn imports(fixture: &DirectoryFixture, users: &[&User]) -> Result<(), Stri
     let file = std::env::temp_dir().join(format!("muster-users-{}.jsonl", Uuid::new_v4()));
     std::fs::write(&file, users.iter().map(line).collect::<Vec<_>>().join("\n"))
         .expect("a file can be written");
-    let arguments = UsersImport {
+    let arguments = Import {
         organization: fixture.org.id.clone(),
         file: file.clone(),
         ignore_unknown: false,
         target: target(fixture),
     };
-    let outcome = import(arguments).await;
+    let outcome = arguments.run().await;
     std::fs::remove_file(file).expect("it is there");
     outcome.map_err(|error| error.to_string())
 }
 
 /// Runs `muster users erase` on one user.
 async fn erases(fixture: &DirectoryFixture, user: UserId) {
-    let arguments = UsersErase {
+    let arguments = Erase {
         organization: fixture.org.id.clone(),
         users: vec![user],
         target: target(fixture),
     };
-    erase(arguments).await.expect("the user is erased");
+    arguments.run().await.expect("the user is erased");
 }
 
 #[tokio::test]
@@ -858,12 +858,13 @@ async fn erase_makes_the_tombstone_of_known_and_unknown_users() {
     );
 
     let organization = OrganizationId::parse("misspelt").expect("of the right form");
-    let misspelt = UsersErase {
+    let misspelt = Erase {
         organization,
         users: vec![unknown],
         target: target(&fixture),
     };
-    let error = erase(misspelt)
+    let error = misspelt
+        .run()
         .await
         .expect_err("there is no such organization")
         .to_string();

@@ -19,9 +19,9 @@ use muster::{
     store::Table,
 };
 use muster_cli::{
-    dev::{Data, LocalStack, Settings},
     emulator,
-    template::Template,
+    local::{Data, LocalStack, Settings},
+    sam::Template,
 };
 use muster_jobs::Pace;
 use serde::{Serialize, de::DeserializeOwned};

@@ -1,116 +1,107 @@
-//! The operator's commands, on any table and any ticket queue.
+//! The commands: each file has a command's arguments and its `run`. The doc comments of arguments are
+//! the help texts, which have no Markdown.
+#![expect(clippy::doc_markdown, reason = "backticks would show in a terminal")]
 
+mod aws;
 pub mod changes;
+pub mod dev;
 pub mod jwks;
 pub mod keys;
-pub mod openapi;
+mod openapi;
 pub mod table;
+mod target;
 pub mod tickets;
 pub mod users;
+mod values;
 
-use std::{env, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use aws_config::SdkConfig;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sdk_dynamodb::{Client, config::Region};
-use muster::store::{Store, Table};
-use tokio::time::Instant;
+use clap::{Parser, Subcommand};
 
-use crate::{args::Target, emulator};
+use changes::Changes;
+pub use dev::Dev;
+use jwks::Jwks;
+use keys::Keys;
+use openapi::Openapi;
+use table::Table;
+pub use target::TableTarget;
+use tickets::Tickets;
+use users::Users;
 
 /// How long a command may wait for one answer of the table, retries included.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The configuration of AWS clients by the usual environment. Without credentials a call would try
-/// for as long as it may before it said so; this says so at once, and that the user may do
-/// `otherwise`.
+/// Teams, memberships and ticket routing for help desks
 ///
-/// # Errors
-/// The environment has no credentials for AWS.
-async fn aws_config(otherwise: &str) -> anyhow::Result<SdkConfig> {
-    let config = muster::lambda::aws_config().await;
-    let remedy = || {
-        format!(
-            "configure AWS credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or {otherwise}"
-        )
-    };
-    config
-        .credentials_provider()
-        .with_context(remedy)?
-        .provide_credentials()
-        .await
-        .with_context(remedy)?;
-    Ok(config)
+/// `muster dev` runs everything on this machine. The commands for tables, keys, JWKS and users work
+/// on the table that --table names, in AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or
+/// wherever --endpoint-url points; those for tickets on a queue, and those for changes on the
+/// bucket of failed records.
+///
+/// The exit code is 0 if the command succeeds or its reader closes the pipe, 1 if it fails, and 2
+/// for a usage error.
+#[derive(Debug, Parser)]
+#[command(name = "muster", version)]
+pub struct Cli {
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
 }
 
-impl Target {
-    /// A client for where the table is. Nobody has to make up credentials for an emulator on this
-    /// machine.
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole service on this machine, with a demo organization
+    Dev(Dev),
+    /// Work on the DynamoDB table
+    #[command(subcommand)]
+    Table(Table),
+    /// Make, list and revoke API keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Say which keys the ITSM platform signs an organization's tokens with
+    #[command(subcommand)]
+    Jwks(Jwks),
+    /// Work on user profiles
+    #[command(subcommand)]
+    Users(Users),
+    /// Make up ticket events, check them, send them, and send dead letters again
+    #[command(subcommand)]
+    Tickets(Tickets),
+    /// Announce changes of the table again that failed
+    #[command(subcommand)]
+    Changes(Changes),
+    /// Print a contract's OpenAPI document
+    Openapi(Openapi),
+}
+
+impl Cli {
+    /// Runs the command.
     ///
     /// # Errors
-    /// The environment has no credentials for AWS.
-    async fn client(&self) -> anyhow::Result<Client> {
-        if let Some(url) = &self.endpoint_url
-            && emulator::is_at(url)
-        {
-            return Ok(emulator::client(url.as_str()));
+    /// The command fails; the error says what to do.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Dev(dev) => dev.run().await,
+            Command::Table(table) => table.run().await,
+            Command::Keys(keys) => keys.run().await,
+            Command::Jwks(jwks) => jwks.run().await,
+            Command::Users(users) => users.run().await,
+            Command::Tickets(tickets) => tickets.run().await,
+            Command::Changes(changes) => changes.run().await,
+            Command::Openapi(openapi) => openapi.run(),
         }
-        let config = aws_config("name a local DynamoDB with --endpoint-url").await?;
-        let mut builder = aws_sdk_dynamodb::config::Builder::from(&config);
-        if let Some(url) = &self.endpoint_url {
-            builder = builder.endpoint_url(url.as_str());
-        }
-        if config.region().is_none() {
-            ensure!(
-                self.endpoint_url.is_some(),
-                "set AWS_REGION to the table's region"
-            );
-            builder = builder.region(Region::from_static("us-east-1"));
-        }
-        Ok(Client::from_conf(builder.build()))
     }
+}
 
-    async fn table(&self) -> anyhow::Result<Table> {
-        Ok(Table::new(self.client().await?, self.table.as_str()))
-    }
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
 
-    /// The table, for one step of a command.
-    async fn store(&self) -> anyhow::Result<Store> {
-        Ok(self.table().await?.until(Instant::now() + PATIENCE))
-    }
+    use super::*;
 
-    /// Says what went wrong with the table, and what to do about it.
-    fn explain(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
-        let error = error.into();
-        let place = self
-            .endpoint_url
-            .as_ref()
-            .map(ToString::to_string)
-            .or_else(|| env::var("AWS_ENDPOINT_URL_DYNAMODB").ok())
-            .or_else(|| env::var("AWS_ENDPOINT_URL").ok())
-            .unwrap_or_else(|| "AWS".to_owned());
-        let cause = format!("{error:#}");
-        let said = |words: &[&str]| words.iter().any(|word| cause.contains(word));
-        let remedy = if said(&["ResourceNotFoundException"]) {
-            format!(
-                "there is no table {:?} at {place}: name another with --table, or run `muster table create`",
-                self.table
-            )
-        } else if said(&[
-            "AccessDenied",
-            "UnrecognizedClient",
-            "ExpiredToken",
-            "InvalidSignature",
-        ]) {
-            format!(
-                "{place} refuses these AWS credentials: check AWS_PROFILE, or what their user may do"
-            )
-        } else if said(&["unavailable", "dispatch failure", "timeout"]) {
-            format!("check that DynamoDB answers at {place}, and try again")
-        } else {
-            return error;
-        };
-        error.context(remedy)
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
     }
 }

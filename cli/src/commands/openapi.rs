@@ -1,22 +1,43 @@
 //! `muster openapi`: the contracts as OpenAPI documents.
 
-use muster::openapi;
+use clap::{Args, ValueEnum};
+use muster::{domain::Contract, openapi};
 
-use crate::{
-    args::{ContractName, Openapi},
-    output,
-};
+use crate::output;
 
-/// Prints a contract's document.
-///
-/// # Errors
-/// Standard output cannot be written to.
-pub fn print(
-    &Openapi {
-        contract: ContractName(contract),
-    }: &Openapi,
-) -> anyhow::Result<()> {
-    Ok(output::write(|out| {
-        out.write_all(openapi::document(contract).as_bytes())
-    })?)
+/// `muster openapi`
+#[derive(Debug, Args)]
+pub struct Openapi {
+    /// Which contract
+    #[arg(value_enum)]
+    pub contract: ContractName,
+}
+
+impl Openapi {
+    /// Prints the contract's document.
+    ///
+    /// # Errors
+    /// Standard output cannot be written to.
+    pub(super) fn run(self) -> anyhow::Result<()> {
+        let Self {
+            contract: ContractName(contract),
+        } = self;
+        Ok(output::write(|out| {
+            out.write_all(openapi::document(contract).as_bytes())
+        })?)
+    }
+}
+
+/// The contracts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ContractName(pub Contract);
+
+impl ValueEnum for ContractName {
+    fn value_variants<'a>() -> &'a [Self] {
+        const { &[Self(Contract::Toptickets), Self(Contract::Itsm)] }
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.as_str()))
+    }
 }

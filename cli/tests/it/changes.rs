@@ -12,8 +12,8 @@ use std::{
 use muster::domain::Timestamp;
 use muster_changes::failed::FailedRecord;
 use muster_cli::{
-    dev::{Data, LocalStack, Settings},
     emulator,
+    local::{Data, LocalStack, Settings},
 };
 use serde_json::{Value, json, value::RawValue};
 

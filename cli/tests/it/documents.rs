@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::Parser;
-use muster_cli::args::Arguments;
+use muster_cli::commands::Cli;
 use serde_yaml_ng::Value;
 
 const GUIDE: &str = include_str!("../../../docs/operations.md");
@@ -79,7 +79,7 @@ fn every_command_of_the_guide_is_one() {
         if line.starts_with("```") {
             inside = !inside;
         } else if inside && line.starts_with("muster ") {
-            let parsed = Arguments::try_parse_from(words(line));
+            let parsed = Cli::try_parse_from(words(line));
             assert!(
                 parsed.is_ok(),
                 "{line}\n{}",

@@ -21,8 +21,8 @@ use aws_sdk_sqs::{
 };
 use futures_util::future::BoxFuture;
 use muster_cli::{
-    dev::{Contents, Data, DeadLetter, Handler, LocalStack, Settings},
     emulator,
+    local::{Contents, Data, DeadLetter, Handler, LocalStack, Settings},
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -19,8 +19,8 @@ use axum::{
     routing::post,
 };
 use muster_cli::{
-    dev::{Data, LocalStack, Settings},
     emulator,
+    local::{Data, LocalStack, Settings},
 };
 use serde_json::{Value, json};
 

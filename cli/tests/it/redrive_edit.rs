@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use muster_cli::dev::{Data, LocalStack};
+use muster_cli::local::{Data, LocalStack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::domain::Contract::{Itsm, Toptickets};
-use muster_cli::dev::Settings;
+use muster_cli::local::Settings;
 use serde_json::json;
 use uuid::Uuid;
 

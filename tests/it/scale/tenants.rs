@@ -16,8 +16,8 @@ use muster::{
     store::Table,
 };
 use muster_cli::{
-    dev::{Data, Handler, LocalStack, Settings},
     emulator,
+    local::{Data, Handler, LocalStack, Settings},
 };
 use muster_jobs::{Deps, Pace};
 use reqwest::Method;

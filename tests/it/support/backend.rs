@@ -11,8 +11,8 @@ use aws_sdk_sqs::{
     types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
 };
 use muster_cli::{
-    dev::{DeadLetter, Events, LocalStack, Queues},
     emulator,
+    local::{DeadLetter, Events, LocalStack, Queues},
 };
 use reqwest::Url;
 use serde_json::Value;

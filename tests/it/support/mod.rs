@@ -35,8 +35,8 @@ use muster::{
 };
 use muster_cli::{
     commands::keys::issue,
-    dev::{Data, LocalStack, Settings},
     emulator,
+    local::{Data, LocalStack, Settings},
 };
 use openapi_check::SentRequest;
 use reqwest::{

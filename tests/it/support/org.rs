@@ -13,7 +13,7 @@ use muster::{
     },
     store::{Answer, OnLead, OnOpenTickets, Table},
 };
-use muster_cli::template::Template;
+use muster_cli::sam::Template;
 use muster_jobs::Pace;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};

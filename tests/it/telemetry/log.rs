@@ -8,8 +8,8 @@ use muster::{
 };
 use muster_changes::Deps;
 use muster_cli::{
-    dev::{Data, LocalStack, Settings},
     emulator,
+    local::{Data, LocalStack, Settings},
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

@@ -9,7 +9,7 @@ use std::{
 };
 
 use muster::domain::{OrganizationId, TeamId, Timestamp, User, UserId, UserStatus};
-use muster_cli::dev::Settings;
+use muster_cli::local::Settings;
 use serde_json::{Value, json};
 
 use super::{Platform, PlatformFixture, wait_until};

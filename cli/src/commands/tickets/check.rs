@@ -1,6 +1,9 @@
 //! `muster tickets check`.
 
+use std::path::PathBuf;
+
 use anyhow::{anyhow, bail};
+use clap::{Args, ValueEnum};
 use muster::{
     domain::Timestamp,
     wire::events::{self, Checked, EventQueue},
@@ -8,54 +11,78 @@ use muster::{
 use serde_json::json;
 
 use super::lines::{self, Line};
-use crate::{
-    args::{QueueName, TicketsCheck},
-    output::{self, WriteError},
-};
+use crate::output::{self, WriteError};
 
-/// Checks the events of a file, line by line, and prints the findings.
-///
-/// # Errors
-/// The file cannot be read, standard output cannot be written to, or an event has faults.
-pub async fn check(TicketsCheck { file, queue, json }: TicketsCheck) -> anyhow::Result<()> {
-    let (mut lines, progress) = lines::read(&file)?;
-    let queue = match queue {
-        QueueName::Tickets => EventQueue::Tickets,
-        QueueName::Users => EventQueue::Users,
-    };
-    let name = lines::name(&file);
-    let now = Timestamp::now();
-    let mut report = Report {
-        name: &name,
-        json,
-        ..Report::default()
-    };
-    let mut printed = Ok(());
-    while let Some(line) = lines.recv().await {
-        let Line { number, event } =
-            line.map_err(|error| anyhow!(error).context(format!("could not read {name}")))?;
-        let checked = match event {
-            Ok(body) => events::check(queue, &body, now),
-            Err(fault) => Checked {
-                event_id: None,
-                faults: vec![fault],
-                warnings: Vec::new(),
-                has_status: None,
-            },
+/// `muster tickets check`
+#[derive(Debug, Args)]
+pub struct Check {
+    /// The file; - reads standard input
+    #[arg(value_name = "FILE.jsonl")]
+    pub file: PathBuf,
+    /// The queue that the events are for
+    #[arg(long, value_enum, value_name = "QUEUE", default_value = "tickets")]
+    pub queue: QueueName,
+    /// Print one line of JSON for each line with faults or warnings: "line", "event" (its id),
+    /// "faults", "warnings". The line of a warning about the whole file is null
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The queues that take events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum QueueName {
+    /// Events of tickets
+    Tickets,
+    /// Events of users
+    Users,
+}
+
+impl Check {
+    /// Checks the events of a file, line by line, and prints the findings.
+    ///
+    /// # Errors
+    /// The file cannot be read, standard output cannot be written to, or an event has faults.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self { file, queue, json } = self;
+        let (mut lines, progress) = lines::read(&file)?;
+        let queue = match queue {
+            QueueName::Tickets => EventQueue::Tickets,
+            QueueName::Users => EventQueue::Users,
         };
-        let findings = report.line(number, &checked);
-        // The exit code is that of the whole file, also where its findings cannot be printed.
-        printed = printed.and_then(|()| progress.suspend(|| print(&findings)));
+        let name = lines::name(&file);
+        let now = Timestamp::now();
+        let mut report = Report {
+            name: &name,
+            json,
+            ..Report::default()
+        };
+        let mut printed = Ok(());
+        while let Some(line) = lines.recv().await {
+            let Line { number, event } =
+                line.map_err(|error| anyhow!(error).context(format!("could not read {name}")))?;
+            let checked = match event {
+                Ok(body) => events::check(queue, &body, now),
+                Err(fault) => Checked {
+                    event_id: None,
+                    faults: vec![fault],
+                    warnings: Vec::new(),
+                    has_status: None,
+                },
+            };
+            let findings = report.line(number, &checked);
+            // The exit code is that of the whole file, also where its findings cannot be printed.
+            printed = printed.and_then(|()| progress.suspend(|| print(&findings)));
+        }
+        progress.finish_and_clear();
+        printed = printed.and_then(|()| print(&report.end()));
+        if report.with_faults > 0 {
+            bail!(
+                "events with faults: {}; correct them, since each would become a dead letter",
+                report.with_faults
+            );
+        }
+        Ok(printed?)
     }
-    progress.finish_and_clear();
-    printed = printed.and_then(|()| print(&report.end()));
-    if report.with_faults > 0 {
-        bail!(
-            "events with faults: {}; correct them, since each would become a dead letter",
-            report.with_faults
-        );
-    }
-    Ok(printed?)
 }
 
 fn print(text: &str) -> Result<(), WriteError> {

@@ -1,6 +1,6 @@
 //! Where events go to, or come back from: an SQS queue, or the local stack's.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use aws_sdk_sqs::{
@@ -19,8 +19,41 @@ use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::super::{PATIENCE, aws_config};
-use crate::{args::Destination, emulator};
+use crate::{
+    commands::{PATIENCE, aws},
+    emulator,
+};
+
+/// Where ticket events are sent to. An SQS queue's URL has a path, account and name; the local
+/// stack's address has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// A `muster dev`.
+    LocalStack(url::Url),
+    /// An SQS queue, or an emulator's.
+    Queue(url::Url),
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LocalStack(url) => f.write_str(&url.origin().ascii_serialization()),
+            Self::Queue(url) => url.fmt(f),
+        }
+    }
+}
+
+pub(super) fn destination(text: &str) -> Result<Destination, String> {
+    const RULE: &str = "neither an address of `muster dev`, such as http://127.0.0.1:3000, nor a queue's URL, such as \
+                        https://sqs.eu-west-1.amazonaws.com/123456789012/tickets";
+    let url = url::Url::parse(text).map_err(|_| RULE)?;
+    let has_path = url.path().len() > 1;
+    match url.scheme() {
+        "http" if !has_path => Ok(Destination::LocalStack(url)),
+        "http" | "https" if has_path => Ok(Destination::Queue(url)),
+        _ => Err(RULE.to_owned()),
+    }
+}
 
 /// A queue that answers. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -252,13 +285,13 @@ pub(super) async fn sqs(
     let config = if emulator::is_at(url) {
         emulator::sdk_config(&url.origin().ascii_serialization())
     } else {
-        aws_config(otherwise).await?
+        aws::sdk_config(otherwise).await?
     };
     let mut builder = aws_sdk_sqs::config::Builder::from(&config);
     match region(url) {
         Some(region) => builder = builder.region(Region::new(region.to_owned())),
         None if config.region().is_none() => {
-            builder = builder.region(Region::from_static("us-east-1"))
+            builder = builder.region(Region::from_static("us-east-1"));
         }
         None => {}
     }
@@ -364,6 +397,39 @@ fn is_public(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_tells_a_queue_from_the_local_stack() {
+        for local in [
+            "http://127.0.0.1:3000",
+            "http://localhost:3000/",
+            "http://[::1]:8080",
+        ] {
+            assert!(
+                matches!(destination(local), Ok(Destination::LocalStack(_))),
+                "{local}"
+            );
+        }
+        for queue in [
+            "https://sqs.eu-west-1.amazonaws.com/123456789012/tickets",
+            "http://127.0.0.1:4566/000000000000/tickets",
+        ] {
+            assert!(
+                matches!(destination(queue), Ok(Destination::Queue(_))),
+                "{queue}"
+            );
+        }
+        for neither in [
+            "",
+            "tickets",
+            "127.0.0.1:3000",
+            "https://127.0.0.1:3000",
+            "ftp://host/queue",
+            "arn:aws:sqs:a:b:c",
+        ] {
+            assert!(destination(neither).is_err(), "{neither}");
+        }
+    }
 
     #[test]
     fn the_url_tells_the_region() {

@@ -2,62 +2,125 @@
 
 use std::{
     io::{self, Write},
+    path::PathBuf,
     time::Duration,
 };
 
-use muster::domain::Timestamp;
+use clap::{Args, ValueEnum};
+use muster::domain::{Contract, OrganizationId, TeamId, Timestamp, UserId};
 
 use crate::{
-    args::TicketsGenerate,
-    generate::{DAY, Day},
+    commands::values,
     output,
+    scenario::{DAY, Day},
 };
 
 /// How far ahead of the clock an event may be; what is further ahead is refused.
 const TAKEN_AHEAD: Duration = Duration::from_mins(5);
 
-/// Writes a day of ticket events.
-///
-/// # Errors
-/// The file or standard output cannot be written.
-pub fn generate(arguments: &TicketsGenerate) -> anyhow::Result<()> {
-    let TicketsGenerate {
-        organization,
-        tickets,
-        seed,
-        start,
-        teams,
-        users,
-        contract,
-        duplicates,
-        shuffle,
-        output: file,
-    } = arguments;
-    let now = Timestamp::now();
-    let start = start.unwrap_or_else(|| Timestamp::from_secs(now.secs() - 24 * 3600));
-    if start.plus(DAY) > now.plus(TAKEN_AHEAD) {
-        let end = start.plus(DAY).iso8601();
-        output::note(format_args!(
-            "note: this day ends at {end}, and events more than 5 minutes ahead of the clock are not taken"
-        ));
+/// `muster tickets generate`
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// Whose tickets
+    #[arg(long, value_name = "ID", value_parser = values::organization)]
+    pub organization: OrganizationId,
+    /// How many tickets are created; about four events come of each
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub tickets: u32,
+    /// Another number is another day
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// When the day begins, such as 2026-03-02T00:00:00Z [default: 24 hours ago, since nobody takes
+    /// events of the future]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub start: Option<Timestamp>,
+    /// Teams for the tickets to name [default: none, so that specializations route them]
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', value_parser = values::team)]
+    pub teams: Vec<TeamId>,
+    /// Users whom people reassign some tickets to [default: nobody is named]
+    #[arg(long, value_name = "ID,…", value_delimiter = ',', value_parser = values::user)]
+    pub users: Vec<UserId>,
+    /// Whose field names and words the tickets have
+    #[arg(long, value_enum, default_value_t = TicketContract::Mixed)]
+    pub contract: TicketContract,
+    /// How many of a hundred events come twice
+    #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub duplicates: u8,
+    /// Let events come out of order, within this many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=86_400))]
+    pub shuffle: u32,
+    /// Write to this file, over what it has [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The contract whose words tickets have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TicketContract {
+    /// team_id, assignee_id, due_at, urgent; times in ISO 8601
+    Toptickets,
+    /// assigned_team_id, assigned_user_id, due_date, critical; times in Unix seconds
+    Itsm,
+    /// Some tickets of each
+    Mixed,
+}
+
+impl TicketContract {
+    /// The contract, if it is one.
+    #[must_use]
+    pub fn contract(self) -> Option<Contract> {
+        match self {
+            Self::Toptickets => Some(Contract::Toptickets),
+            Self::Itsm => Some(Contract::Itsm),
+            Self::Mixed => None,
+        }
     }
-    let day = Day {
-        organization: organization.clone(),
-        contract: contract.contract(),
-        start,
-        tickets: *tickets,
-        teams: teams.clone(),
-        users: users.clone(),
-        seed: *seed,
-        duplicates: *duplicates,
-        shuffle: Duration::from_secs((*shuffle).into()),
-    };
-    let write = |to: &mut dyn Write| write(&day, to);
-    match file.as_deref().filter(|path| path.as_os_str() != "-") {
-        Some(path) => output::write_file(path, write)?,
-        None => output::write(write)?,
+}
+
+impl Generate {
+    /// Writes a day of ticket events.
+    ///
+    /// # Errors
+    /// The file or standard output cannot be written.
+    pub fn run(self) -> anyhow::Result<()> {
+        let Self {
+            organization,
+            tickets,
+            seed,
+            start,
+            teams,
+            users,
+            contract,
+            duplicates,
+            shuffle,
+            output: file,
+        } = &self;
+        let now = Timestamp::now();
+        let start = start.unwrap_or_else(|| Timestamp::from_secs(now.secs() - 24 * 3600));
+        if start.plus(DAY) > now.plus(TAKEN_AHEAD) {
+            let end = start.plus(DAY).iso8601();
+            output::note(format_args!(
+                "note: this day ends at {end}, and events more than 5 minutes ahead of the clock are not taken"
+            ));
+        }
+        let day = Day {
+            organization: organization.clone(),
+            contract: contract.contract(),
+            start,
+            tickets: *tickets,
+            teams: teams.clone(),
+            users: users.clone(),
+            seed: *seed,
+            duplicates: *duplicates,
+            shuffle: Duration::from_secs((*shuffle).into()),
+        };
+        let write = |to: &mut dyn Write| write(&day, to);
+        match file.as_deref().filter(|path| path.as_os_str() != "-") {
+            Some(path) => output::write_file(path, write)?,
+            None => output::write(write)?,
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn write(day: &Day, mut to: &mut dyn Write) -> io::Result<()> {
@@ -66,4 +129,11 @@ fn write(day: &Day, mut to: &mut dyn Write) -> io::Result<()> {
         to.write_all(b"\n")?;
     }
     Ok(())
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+    let moment = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| "a time is written 2026-03-02T00:00:00Z".to_owned())?;
+    Ok(Timestamp::from_secs(moment.unix_timestamp()))
 }

@@ -1,100 +1,176 @@
 //! `muster tickets send`.
 
-use std::time::Instant;
+use std::{io, path::PathBuf, time::Instant};
 
 use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
 use super::{
-    destination::{Failed, Opened},
+    destination::{Destination, Failed, Opened, destination},
     lines::{self, Line},
 };
-use crate::{
-    args::{Destination, TicketsSend},
-    output,
-};
+use crate::output;
 
 /// How many calls are under way at once.
 const IN_FLIGHT: usize = 16;
 
-/// Sends the events of a file. What is read of it at once is bounded, whatever its size.
-///
-/// # Errors
-/// The file cannot be read, the queue does not take them, or some lines were bad (the others are
-/// sent).
-pub async fn send(TicketsSend { file, to }: TicketsSend) -> anyhow::Result<()> {
-    let (mut lines, progress) = lines::read(&file)?;
-    let name = lines::name(&file);
-    let queue = Opened::new(&to).await?;
-    let began = Instant::now();
-    let mut sending = JoinSet::new();
-    let mut read = Vec::new();
-    let (mut sent, mut refused) = (0_u64, 0_u64);
-    // The first line that was not sent, and why. Nothing is read after it.
-    let mut stopped: Option<(u64, anyhow::Error)> = None;
-    let mut unreadable = None;
-    let mut reading = true;
-    while reading || !sending.is_empty() {
-        tokio::select! {
-            Some(batch) = sending.join_next() => {
-                let (numbers, outcome): (Vec<u64>, Result<(), Failed>) = batch.context("sending failed")?;
-                let failed = outcome.err();
-                let failures = failed.as_ref().map_or(0, |failed| failed.events.len());
-                sent += (numbers.len() - failures) as u64;
-                progress.set_message(format!("{sent} events"));
-                if let Some(Failed { events, cause }) = failed {
-                    reading = false;
-                    let first = events.iter().map(|&event| numbers[event]).min().unwrap_or_default();
-                    if stopped.as_ref().is_none_or(|(line, _)| first < *line) {
-                        stopped = Some((first, cause));
-                    }
+/// `muster tickets send`
+#[derive(Debug, Args)]
+pub struct Send {
+    /// The file; - reads standard input
+    #[arg(value_name = "FILE.jsonl")]
+    pub file: PathBuf,
+    /// Where to: the address of `muster dev`, or an SQS queue's URL
+    /// (sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual AWS environment
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
+    pub to: Destination,
+}
+
+impl Send {
+    /// Sends the events of the file. Memory is bounded, however long the file is.
+    ///
+    /// # Errors
+    /// The file cannot be read, the queue does not accept the events, or some lines are not JSON
+    /// (the others are sent).
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let Self { file, to } = self;
+        let (mut lines, progress) = lines::read(&file)?;
+        let queue = Opened::new(&to).await?;
+        let began = Instant::now();
+        let mut transfer = Transfer::new(lines::name(&file), progress);
+        let (mut sending, mut read) = (JoinSet::new(), Vec::new());
+        while transfer.is_reading || !sending.is_empty() {
+            tokio::select! {
+                Some(batch) = sending.join_next() => {
+                    let (numbers, outcome): (Vec<u64>, Result<(), Failed>) =
+                        batch.context("sending failed")?;
+                    transfer.record(&numbers, outcome);
                 }
-            }
-            // As many as there are: lines that come slowly are sent as they come.
-            count = lines.recv_many(&mut read, queue.batch()), if reading && sending.len() < IN_FLIGHT => {
-                reading = count > 0;
-                let (mut numbers, mut events) = (Vec::with_capacity(count), Vec::with_capacity(count));
-                for line in read.drain(..) {
-                    match line {
-                        Ok(Line { number, event: Ok(event) }) => {
-                            numbers.push(number);
-                            events.push(event);
-                        }
-                        Ok(Line { number, event: Err(why) }) => {
-                            refused += 1;
-                            progress.suspend(|| output::note(format_args!("{name}:{number}: {why}")));
-                        }
-                        Err(error) => unreadable = Some(error),
+                // `recv_many` returns as soon as one line is there, so lines of a slow input are
+                // not held back until a batch is full.
+                count = lines.recv_many(&mut read, queue.batch()),
+                    if transfer.is_reading && sending.len() < IN_FLIGHT =>
+                {
+                    transfer.is_reading = count > 0;
+                    let (numbers, events) = transfer.accept(read.drain(..));
+                    if !events.is_empty() {
+                        let queue = queue.clone();
+                        sending.spawn(async move { (numbers, queue.send(&events).await) });
                     }
-                }
-                if !events.is_empty() {
-                    let queue = queue.clone();
-                    sending.spawn(async move { (numbers, queue.send(&events).await) });
                 }
             }
         }
+        transfer.finish(&to, began)
     }
-    progress.finish_and_clear();
-    let complete = stopped.is_none() && unreadable.is_none();
-    // A failure to send is reported rather than a failure to print this.
-    let printed = if sent > 0 || complete {
-        output::line(summary(sent, &to, began))
-    } else {
-        Ok(())
-    };
-    if let Some((line, cause)) = stopped {
-        let advice = "send it again, since an event that comes twice changes nothing";
-        return Err(cause.context(format!("stopped at line {line} of {name}: {advice}")));
+}
+
+/// The state of a file that is sent.
+struct Transfer {
+    /// The name of the file, for messages.
+    name: String,
+    progress: ProgressBar,
+    is_reading: bool,
+    /// The number of events that were sent.
+    sent: u64,
+    /// The number of lines that are not events.
+    rejected: u64,
+    /// The first line that was not sent, and the cause. Reading stops there.
+    stopped: Option<(u64, anyhow::Error)>,
+    unreadable: Option<io::Error>,
+}
+
+impl Transfer {
+    fn new(name: String, progress: ProgressBar) -> Self {
+        Self {
+            name,
+            progress,
+            is_reading: true,
+            sent: 0,
+            rejected: 0,
+            stopped: None,
+            unreadable: None,
+        }
     }
-    if let Some(error) = unreadable {
-        return Err(anyhow!(error).context(format!("could not read {name}")));
+
+    /// Counts the events of a batch, and stops reading if some of them failed.
+    fn record(&mut self, numbers: &[u64], outcome: Result<(), Failed>) {
+        let failed = outcome.err();
+        let failures = failed.as_ref().map_or(0, |failed| failed.events.len());
+        self.sent += (numbers.len() - failures) as u64;
+        self.progress.set_message(format!("{} events", self.sent));
+        let Some(Failed { events, cause }) = failed else {
+            return;
+        };
+        self.is_reading = false;
+        let first = events.iter().map(|&event| numbers[event]).min();
+        let first = first.unwrap_or_default();
+        // Batches are sent concurrently, and a later one can fail before an earlier one.
+        if self.stopped.as_ref().is_none_or(|(line, _)| first < *line) {
+            self.stopped = Some((first, cause));
+        }
     }
-    if refused > 0 {
-        bail!(
-            "lines left out: {refused}; mend them and send the file again, which does no harm to the rest"
-        );
+
+    /// Returns the events of these lines with their line numbers, and reports the other lines.
+    fn accept(&mut self, lines: impl Iterator<Item = io::Result<Line>>) -> (Vec<u64>, Vec<String>) {
+        let (mut numbers, mut events) = (Vec::new(), Vec::new());
+        for line in lines {
+            match line {
+                Ok(Line {
+                    number,
+                    event: Ok(event),
+                }) => {
+                    numbers.push(number);
+                    events.push(event);
+                }
+                Ok(Line {
+                    number,
+                    event: Err(why),
+                }) => {
+                    self.rejected += 1;
+                    let name = &self.name;
+                    self.progress
+                        .suspend(|| output::note(format_args!("{name}:{number}: {why}")));
+                }
+                Err(error) => self.unreadable = Some(error),
+            }
+        }
+        (numbers, events)
     }
-    Ok(printed?)
+
+    /// Prints the summary. A failure to send takes precedence over a failure to print.
+    fn finish(self, to: &Destination, began: Instant) -> anyhow::Result<()> {
+        let Self {
+            name,
+            progress,
+            is_reading: _,
+            sent,
+            rejected,
+            stopped,
+            unreadable,
+        } = self;
+        progress.finish_and_clear();
+        let complete = stopped.is_none() && unreadable.is_none();
+        let printed = if sent > 0 || complete {
+            output::line(summary(sent, to, began))
+        } else {
+            Ok(())
+        };
+        if let Some((line, cause)) = stopped {
+            let advice = "send it again, since an event that comes twice changes nothing";
+            return Err(cause.context(format!("stopped at line {line} of {name}: {advice}")));
+        }
+        if let Some(error) = unreadable {
+            return Err(anyhow!(error).context(format!("could not read {name}")));
+        }
+        if rejected > 0 {
+            bail!(
+                "lines left out: {rejected}; mend them and send the file again, which does no harm to the rest"
+            );
+        }
+        Ok(printed?)
+    }
 }
 
 fn summary(sent: u64, to: &Destination, began: Instant) -> String {

@@ -17,10 +17,10 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    super::{super::PATIENCE, destination},
+    super::destination::{self, Destination},
     UNSEEN, find,
 };
-use crate::{args::Destination, dev};
+use crate::{commands::PATIENCE, local};
 
 /// A queue of dead letters that answers.
 pub(super) struct DeadLetters {
@@ -202,7 +202,7 @@ impl From<aws_sdk_sqs::types::Message> for Letter {
             id: message.message_id.unwrap_or_default(),
             receipt: message.receipt_handle.unwrap_or_default(),
             body: message.body.unwrap_or_default(),
-            reason: dev::reason_of(reason.as_deref()).to_owned(),
+            reason: local::reason_of(reason.as_deref()).to_owned(),
             receives,
             group,
         }

@@ -1,0 +1,383 @@
+//! `muster changes redrive`.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use clap::Args;
+use muster::{bucket::Bucket, bus::Bus, jobs::JobQueues, queue::Queue};
+use muster_changes::{
+    Unhandled, announce,
+    failed::{Failed, item_of},
+};
+use reqwest::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::{task::JoinHandle, time::Instant};
+use url::Url;
+
+use crate::{
+    commands::aws,
+    emulator,
+    output::{self, WriteError},
+};
+
+/// How long the announcements and jobs of one object may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// `muster changes redrive`
+#[derive(Debug, Args)]
+pub struct Redrive {
+    /// The bucket's name, by the usual AWS environment; or the address of `muster dev`
+    #[arg(long, value_name = "BUCKET", default_value = "http://127.0.0.1:3000", value_parser = failed_records)]
+    pub from: FailedRecords,
+    /// The event bus to announce on; that of `muster dev` is known
+    #[arg(long, value_name = "NAME", env = "EVENT_BUS_NAME")]
+    pub bus: Option<String>,
+    /// The URL of the queue of urgent jobs; that of `muster dev` is known
+    #[arg(long, value_name = "URL", env = "JOBS_QUEUE_URL")]
+    pub jobs: Option<url::Url>,
+    /// The URL of the queue of long jobs; that of `muster dev` is known
+    #[arg(long, value_name = "URL", env = "LONG_JOBS_QUEUE_URL")]
+    pub long_jobs: Option<url::Url>,
+    /// Only objects with keys that begin with this: changes/ are those of the function, aws/lambda/
+    /// those of Lambda
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub prefix: String,
+    /// At most so many objects
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub limit: Option<u64>,
+    /// Show the objects without sending or deleting
+    #[arg(long)]
+    pub dry_run: bool,
+    /// With --dry-run: print one line of JSON for each object, with its records
+    #[arg(long, requires = "dry_run")]
+    pub json: bool,
+}
+
+/// The place of failed records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FailedRecords {
+    /// A `muster dev`.
+    LocalStack(url::Url),
+    /// An S3 bucket, by name.
+    Bucket(String),
+}
+
+fn failed_records(text: &str) -> Result<FailedRecords, String> {
+    if text.starts_with("http://") || text.starts_with("https://") {
+        let url = url::Url::parse(text)
+            .map_err(|error| format!("the address of `muster dev` is invalid: {error}"))?;
+        return Ok(FailedRecords::LocalStack(url));
+    }
+    // AWS: "General purpose bucket naming rules",
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    let is_plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.'
+    };
+    if (3..=63).contains(&text.len()) && text.bytes().all(is_plain) {
+        Ok(FailedRecords::Bucket(text.to_owned()))
+    } else {
+        Err("a bucket name has 3 to 63 characters of a-z 0-9 . -".to_owned())
+    }
+}
+
+impl Redrive {
+    /// Announces the records of the bucket of failed records, starts their jobs, and deletes the
+    /// objects.
+    ///
+    /// # Errors
+    /// The bucket, the bus or the queue fails, an object still fails, or the user interrupts. An object
+    /// is deleted only after all of its records were handled.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self {
+            from,
+            bus,
+            jobs,
+            long_jobs,
+            prefix,
+            limit,
+            dry_run,
+            json,
+        } = self;
+        let (bucket, target) = open(&from, bus, [jobs, long_jobs], dry_run).await?;
+        let goal = match target {
+            Some(target) => Goal::Replay(target),
+            None => Goal::Show { json },
+        };
+        let interrupted = tokio::spawn(tokio::signal::ctrl_c());
+        let mut replay = Replay {
+            bucket,
+            goal,
+            objects: 0,
+            records: 0,
+            left: 0,
+        };
+        let outcome = replay.through(&prefix, limit, &interrupted).await;
+        replay.conclude(outcome)
+    }
+}
+
+/// The bus and the job queues that the records go to.
+struct Target {
+    bus: Bus,
+    jobs: JobQueues,
+}
+
+/// The work on each object.
+enum Goal {
+    Show { json: bool },
+    Replay(Target),
+}
+
+/// The bucket, and the bus and the job queues, urgent and long, unless this is a dry run.
+async fn open(
+    from: &FailedRecords,
+    bus: Option<String>,
+    jobs: [Option<Url>; 2],
+    dry_run: bool,
+) -> anyhow::Result<(Bucket, Option<Target>)> {
+    let (config, bucket, bus, jobs) = match from {
+        FailedRecords::LocalStack(url) => {
+            let Located {
+                aws_url,
+                bucket,
+                bus,
+                jobs_queue_url,
+                long_jobs_queue_url,
+            } = locate(url).await?;
+            (
+                emulator::sdk_config(&aws_url),
+                bucket,
+                Some(bus),
+                [jobs_queue_url, long_jobs_queue_url].map(Some),
+            )
+        }
+        FailedRecords::Bucket(name) => {
+            let config =
+                aws::sdk_config("redrive a local stack: start `muster dev`, and leave out --from")
+                    .await?;
+            ensure!(
+                config.region().is_some(),
+                "set AWS_REGION to the region of the bucket"
+            );
+            (
+                config,
+                name.clone(),
+                bus,
+                jobs.map(|url| url.map(String::from)),
+            )
+        }
+    };
+    let bucket = Bucket::new(&config, bucket)?;
+    if dry_run {
+        return Ok((bucket, None));
+    }
+    let bus = bus.context(
+        "the event bus is missing: name it with --bus (the stack's output EventBusName)",
+    )?;
+    let [urgent, long] = jobs;
+    let urgent = urgent
+        .context("the queue of urgent jobs is missing: give its URL with --jobs (the stack's output JobsQueueUrl)")?;
+    let long = long.context(
+        "the queue of long jobs is missing: give its URL with --long-jobs (the stack's output LongJobsQueueUrl)",
+    )?;
+    let bus = Bus::new(aws_sdk_eventbridge::Client::new(&config), bus);
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    let jobs = JobQueues {
+        urgent: Queue::new(sqs.clone(), urgent),
+        long: Queue::new(sqs, long),
+    };
+    Ok((bucket, Some(Target { bus, jobs })))
+}
+
+/// The addresses that a local stack gives.
+#[derive(Debug, Deserialize)]
+struct Located {
+    aws_url: String,
+    bucket: String,
+    bus: String,
+    jobs_queue_url: String,
+    long_jobs_queue_url: String,
+}
+
+async fn locate(stack: &Url) -> anyhow::Result<Located> {
+    let mut url = stack.clone();
+    url.set_path("/_dev/failed-records");
+    // A proxy has no business with this machine's own addresses.
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()?;
+    let response = client.get(url).send().await.map_err(|error| {
+        let remedy = format!(
+            "no server answers at {stack}: start `muster dev`, or name a bucket with --from"
+        );
+        anyhow::Error::from(error.without_url()).context(remedy)
+    })?;
+    ensure!(
+        response.status() == StatusCode::OK,
+        "the server at {stack} ({}) is no local stack: start `muster dev`, or name a bucket with --from",
+        response.status()
+    );
+    Ok(response.json().await.map_err(reqwest::Error::without_url)?)
+}
+
+/// A pass over the objects of the bucket.
+struct Replay {
+    bucket: Bucket,
+    goal: Goal,
+    /// The objects that were shown, or replayed and deleted.
+    objects: u64,
+    /// Their records.
+    records: usize,
+    /// The objects that failed again, or cannot be read.
+    left: u64,
+}
+
+impl Replay {
+    /// Works on the objects with a prefix, up to a limit.
+    async fn through<T>(
+        &mut self,
+        prefix: &str,
+        limit: Option<u64>,
+        interrupted: &JoinHandle<T>,
+    ) -> anyhow::Result<()> {
+        let mut token = None;
+        loop {
+            let page = self.bucket.list(prefix, token.as_deref()).await;
+            let page = page.with_context(|| {
+                format!("the bucket {} could not be listed", self.bucket.name())
+            })?;
+            for key in &page.keys {
+                if limit.is_some_and(|limit| self.objects + self.left >= limit) {
+                    return Ok(());
+                }
+                ensure!(
+                    !interrupted.is_finished(),
+                    "interrupted: the other objects are left as they were"
+                );
+                self.object(key).await?;
+            }
+            token = page.next;
+            if token.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Works on one object.
+    async fn object(&mut self, key: &str) -> anyhow::Result<()> {
+        // Another redrive may have been faster.
+        let Some(body) = self
+            .bucket
+            .get(key)
+            .await
+            .with_context(|| format!("{key} could not be read"))?
+        else {
+            return Ok(());
+        };
+        let failed = match Failed::parse(&body) {
+            Ok(failed) => failed,
+            Err(error) => {
+                output::note(format_args!(
+                    "{key}: not an object of failed records: {error}"
+                ));
+                self.left += 1;
+                return Ok(());
+            }
+        };
+        match &self.goal {
+            Goal::Show { json } => show(key, &failed, *json)?,
+            Goal::Replay(Target { bus, jobs }) => {
+                let deadline = Instant::now() + PATIENCE;
+                let Unhandled {
+                    failed: still_failed,
+                    later,
+                } = announce(&failed.records, bus, jobs, deadline).await;
+                if let Some(cause) = later.values().next() {
+                    bail!("stopped at {key}, which is left with all behind it: {cause}");
+                }
+                if let Some((position, reason)) = still_failed.first_key_value() {
+                    let item = failed
+                        .records
+                        .get(*position)
+                        .and_then(|record| item_of(record));
+                    let item = item.unwrap_or_else(|| "an unknown item".to_owned());
+                    output::note(format_args!(
+                        "{key}: {} of {} records fail, {item}: {reason}",
+                        still_failed.len(),
+                        failed.records.len()
+                    ));
+                    self.left += 1;
+                    return Ok(());
+                }
+                let deleted = self.bucket.delete(key).await;
+                deleted.with_context(|| {
+                    format!(
+                        "{key} was replayed and could not be deleted: a second replay is harmless"
+                    )
+                })?;
+            }
+        }
+        self.objects += 1;
+        self.records += failed.records.len();
+        Ok(())
+    }
+
+    /// Prints the result, and makes objects that are left an error.
+    fn conclude(&self, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
+        let Self {
+            bucket,
+            goal,
+            objects,
+            records,
+            left,
+        } = self;
+        let printed = match (goal, &outcome) {
+            (Goal::Show { .. }, Ok(())) if *objects + *left == 0 => {
+                output::note(format_args!("No such objects in {}.", bucket.name()));
+                Ok(())
+            }
+            (Goal::Show { .. }, _) => Ok(()),
+            (Goal::Replay(_), _) => output::line(format_args!(
+                "Replayed {records} records of {objects} objects from {}.",
+                bucket.name()
+            )),
+        };
+        outcome?;
+        ensure!(
+            *left == 0,
+            "{left} objects are left: see the reasons above, and run the fixed version of this command"
+        );
+        Ok(printed?)
+    }
+}
+
+/// Prints an object: a line of text, or of JSON.
+fn show(key: &str, failed: &Failed, as_json: bool) -> Result<(), WriteError> {
+    let Failed { reason, records } = failed;
+    if as_json {
+        return output::line(json!({ "key": key, "reason": reason, "records": records }));
+    }
+    let items: Vec<_> = records
+        .iter()
+        .filter_map(|record| item_of(record))
+        .collect();
+    let first = items.first().map_or("an unknown item", String::as_str);
+    let others = if records.len() > 1 {
+        format!(" and {} more", records.len() - 1)
+    } else {
+        String::new()
+    };
+    output::line(format_args!(
+        "{key}  {}",
+        line(&format!("{first}{others}: {reason}"))
+    ))
+}
+
+/// A text as one line, without control characters.
+fn line(text: &str) -> String {
+    text.chars()
+        .map(|char| if char.is_control() { ' ' } else { char })
+        .collect()
+}

@@ -1,0 +1,96 @@
+//! JSON Web Key Sets (RFC 7517).
+
+use anyhow::{Context, bail, ensure};
+use muster::domain::{RsaPublicKey, TokenIssuer, TokenKey, TokenKeys};
+use serde_json::{Map, Value, json};
+
+/// The members of a JWK that only whoever signs may have, of an RSA key and of any other (RFC 7518,
+/// 6).
+const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
+
+/// Reads a JSON Web Key Set (RFC 7517) of keys that RS256 can be verified with.
+///
+/// # Errors
+/// It is none, or has a key for anything else, or a private part of one. No value is repeated but
+/// for a key's `kid`, `kty`, `use` and `alg`.
+pub fn parse(text: &str) -> anyhow::Result<TokenKeys> {
+    let set: Value = serde_json::from_str(text).context("not JSON")?;
+    let Some(Value::Array(keys)) = set.get("keys") else {
+        bail!("not a JWKS: it has no array \"keys\"")
+    };
+    let key = |(at, key)| parse_key(key).with_context(|| format!("key {}", at + 1));
+    Ok(TokenKeys::parse(
+        keys.iter().enumerate().map(key).collect::<Result<_, _>>()?,
+    )?)
+}
+
+fn parse_key(key: &Value) -> anyhow::Result<TokenKey> {
+    let Value::Object(key) = key else {
+        bail!("not a JSON object")
+    };
+    if let Some(part) = PRIVATE.iter().find(|part| key.contains_key(**part)) {
+        bail!(
+            "{part:?} is a private part, with which anybody could sign tokens: give the public keys alone"
+        );
+    }
+    let kty = required(key, "kty")?;
+    ensure!(
+        kty == "RSA",
+        "kty is {kty:?}, and RS256 takes \"RSA\" alone"
+    );
+    for (member, value) in [("use", "sig"), ("alg", "RS256")] {
+        let said = text(key, member)?.unwrap_or(value);
+        ensure!(
+            said == value,
+            "{member} is {said:?}, and must be {value:?} or left out"
+        );
+    }
+    let kid = text(key, "kid")?;
+    ensure!(
+        !kid.is_some_and(|kid| kid.contains(char::is_control)),
+        "kid must not have control characters"
+    );
+    let rsa = RsaPublicKey::parse(required(key, "n")?, required(key, "e")?)?;
+    Ok(TokenKey {
+        kid: kid.map(str::to_owned),
+        key: rsa,
+    })
+}
+
+fn text<'k>(key: &'k Map<String, Value>, member: &str) -> anyhow::Result<Option<&'k str>> {
+    match key.get(member) {
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => bail!("{member} is not a string"),
+        None => Ok(None),
+    }
+}
+
+fn required<'k>(key: &'k Map<String, Value>, member: &str) -> anyhow::Result<&'k str> {
+    text(key, member)?.with_context(|| format!("it has no {member}"))
+}
+
+/// What is stored, as a JWKS that [`parse`] reads again, with what is said beside it.
+pub(super) fn describe(issuer: &TokenIssuer) -> Value {
+    let TokenIssuer {
+        organization_id,
+        keys,
+        issuer,
+        audience,
+        updated_at,
+    } = issuer;
+    let jwk = |TokenKey { kid, key }: &TokenKey| {
+        let (n, e) = key.to_base64url();
+        let mut jwk = json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "n": n, "e": e });
+        if let Some(kid) = kid {
+            jwk["kid"] = kid.as_str().into();
+        }
+        jwk
+    };
+    json!({
+        "organization_id": organization_id.as_str(),
+        "issuer": issuer,
+        "audience": audience,
+        "updated_at": updated_at.iso8601(),
+        "keys": keys.as_slice().iter().map(jwk).collect::<Vec<_>>(),
+    })
+}

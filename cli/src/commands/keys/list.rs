@@ -1,0 +1,81 @@
+//! `muster keys list`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use muster::domain::{ApiKey, OrganizationId};
+
+use super::description::{ID_DIGITS, describe, id, origin, scopes, state};
+use crate::{
+    commands::{TableTarget, values},
+    output,
+};
+
+/// `muster keys list`
+#[derive(Debug, Args)]
+pub struct List {
+    /// Whose keys
+    #[arg(long, value_name = "ID", value_parser = values::organization)]
+    pub organization: OrganizationId,
+    /// Print one line of JSON a key
+    #[arg(long)]
+    pub json: bool,
+    /// Which table.
+    #[command(flatten)]
+    pub target: TableTarget,
+}
+
+impl List {
+    /// Lists an organization's keys.
+    ///
+    /// # Errors
+    /// The table's.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self {
+            organization,
+            json,
+            target,
+        } = self;
+        let keys = target
+            .store()
+            .await?
+            .api_keys(&organization)
+            .await
+            .map_err(|error| target.explain(error))?;
+        if json {
+            return Ok(output::write(|out| {
+                keys.iter()
+                    .try_for_each(|key| writeln!(out, "{}", describe(key)))
+            })?);
+        }
+        if keys.is_empty() {
+            output::note(format_args!(
+                "The organization {organization} has no keys. `muster keys create` makes one."
+            ));
+            return Ok(());
+        }
+        Ok(output::write(|out| write_list(out, &keys))?)
+    }
+}
+
+fn write_list(out: &mut dyn Write, keys: &[ApiKey]) -> io::Result<()> {
+    writeln!(
+        out,
+        "{:ID_DIGITS$}  {:8}  {:20}  {:34}  {:36}  {:18}  NAME",
+        "ID", "KIND", "CREATED", "STATE", "SCOPES", "FROM"
+    )?;
+    for key in keys {
+        writeln!(
+            out,
+            "{}  {:8}  {}  {:34}  {:36}  {:18}  {}",
+            id(key),
+            key.kind.as_str(),
+            key.created_at.iso8601(),
+            state(key),
+            scopes(key).join(","),
+            origin(key),
+            key.name.as_deref().unwrap_or("-")
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! `muster keys`.
+
+mod create;
+mod description;
+mod list;
+mod revoke;
+
+use clap::Subcommand;
+
+pub use create::{Create, issue};
+pub use list::List;
+pub use revoke::Revoke;
+
+/// `muster keys`
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key and show it, this once
+    ///
+    /// A key that cannot be printed, because the pipe is closed or the disk is full, is deleted
+    /// again. The exit code is then 1.
+    Create(Create),
+    /// List an organization's keys, without the secrets
+    List(List),
+    /// Revoke a key; functions that know it stop taking it within 60 seconds
+    Revoke(Revoke),
+}
+
+impl Keys {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// See the command.
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Create(create) => create.run().await,
+            Self::List(list) => list.run().await,
+            Self::Revoke(revoke) => revoke.run().await,
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `muster table create`.
+
+use clap::Args;
+
+use crate::{commands::TableTarget, output, sam::Template};
+
+/// `muster table create`
+#[derive(Debug, Args)]
+pub struct Create {
+    /// Which table.
+    #[command(flatten)]
+    pub target: TableTarget,
+}
+
+impl Create {
+    /// Creates the table.
+    ///
+    /// # Errors
+    /// DynamoDB's, or the output cannot be written.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self { target } = self;
+        let created = Template::load()?
+            .table
+            .create(&target.client().await?, &target.table)
+            .await
+            .map_err(|error| target.explain(error))?;
+        let table = &target.table;
+        Ok(output::line(if created {
+            format!("Created the table {table}.")
+        } else {
+            format!("The table {table} exists already.")
+        })?)
+    }
+}

@@ -1,0 +1,230 @@
+//! `muster users import`.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use futures_util::{StreamExt as _, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+use muster::{
+    domain::{EventVersion, OrganizationId, Timestamp, UserId, UserSnapshot, UserStatus},
+    store::Table,
+};
+use tokio::time::Instant;
+
+use super::line::parse;
+use crate::{
+    commands::{PATIENCE, TableTarget, values},
+    output,
+};
+
+/// How many users are written at once.
+const BATCH: usize = 25;
+
+/// `muster users import`
+#[derive(Debug, Args)]
+pub struct Import {
+    /// Whose users
+    #[arg(long, value_name = "ID", value_parser = values::organization)]
+    pub organization: OrganizationId,
+    /// The file
+    #[arg(value_name = "FILE.jsonl")]
+    pub file: PathBuf,
+    /// Accept lines with unknown fields, and ignore those fields
+    #[arg(long)]
+    pub ignore_unknown: bool,
+    /// Which table.
+    #[command(flatten)]
+    pub target: TableTarget,
+}
+
+impl Import {
+    /// Writes the profiles of the file.
+    ///
+    /// # Errors
+    /// The file cannot be read, the table fails, or some lines were bad (the others are written).
+    pub async fn run(self) -> anyhow::Result<()> {
+        let Self {
+            organization,
+            file,
+            ignore_unknown,
+            target,
+        } = self;
+        let opened =
+            File::open(&file).with_context(|| format!("could not open {}", file.display()))?;
+        let progress = ProgressBar::new(opened.metadata().map_or(0, |metadata| metadata.len()))
+            .with_style(
+                ProgressStyle::with_template(
+                    "{bar:40} {bytes} of {total_bytes}, {eta} left  {msg}",
+                )
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+        let mut importer = Importer {
+            table: target.table().await?,
+            target: &target,
+            organization: &organization,
+            started: Timestamp::now(),
+            batch: HashMap::new(),
+            written: 0,
+            deleted: 0,
+            bad: 0,
+        };
+        importer.begin().await?;
+        let lines = BufReader::new(progress.wrap_read(opened));
+        importer
+            .import(lines, &file, ignore_unknown, &progress)
+            .await?;
+        progress.finish_and_clear();
+        importer.finish()
+    }
+}
+
+/// Profiles on their way to the table.
+struct Importer<'i> {
+    table: Table,
+    target: &'i TableTarget,
+    organization: &'i OrganizationId,
+    /// The moment for which the file speaks: what was said later stands.
+    started: Timestamp,
+    /// By id, with the number of the line; the later line of a user counts.
+    batch: HashMap<UserId, (usize, UserSnapshot)>,
+    /// Number of users written.
+    written: usize,
+    /// Number of lines without effect, because their user is deleted.
+    deleted: usize,
+    /// Number of lines that were left out.
+    bad: usize,
+}
+
+impl Importer<'_> {
+    /// Events of the organization are listened to from now on.
+    async fn begin(&self) -> anyhow::Result<()> {
+        let store = self.table.until(Instant::now() + PATIENCE);
+        store
+            .begin_organization(self.organization)
+            .await
+            .map_err(|error| self.target.explain(error))
+    }
+
+    /// Imports the lines of the file.
+    async fn import(
+        &mut self,
+        mut lines: impl BufRead,
+        file: &Path,
+        ignore_unknown: bool,
+        progress: &ProgressBar,
+    ) -> anyhow::Result<()> {
+        let report = |number: usize, why: &str| {
+            progress.suspend(|| output::note(format_args!("{}:{number}: {why}", file.display())));
+        };
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            let read = lines
+                .read_until(b'\n', &mut line)
+                .with_context(|| format!("could not read {}", file.display()))?;
+            if read == 0 {
+                break;
+            }
+            let parsed = match std::str::from_utf8(&line) {
+                Ok(text) if text.trim().is_empty() => continue,
+                // Some editors begin a file with a byte order mark.
+                Ok(text) => parse(text.trim_start_matches('\u{feff}'), ignore_unknown),
+                Err(_) => Err("not UTF-8".to_owned()),
+            };
+            match parsed {
+                Ok(user) => {
+                    self.batch.insert(user.id, (number, user));
+                }
+                Err(why) => {
+                    self.bad += 1;
+                    report(number, &why);
+                }
+            }
+            if self.batch.len() == BATCH {
+                self.flush(&report).await?;
+            }
+            progress.set_message(format!("{} users", self.written));
+        }
+        self.flush(&report).await
+    }
+
+    /// Prints the summary.
+    ///
+    /// # Errors
+    /// Some lines were bad, or standard output cannot be written to.
+    fn finish(self) -> anyhow::Result<()> {
+        let Self {
+            organization,
+            written,
+            deleted,
+            bad,
+            ..
+        } = self;
+        let printed = output::write(|out| {
+            writeln!(out, "Imported {written} users into {organization}.")?;
+            if deleted > 0 {
+                writeln!(
+                    out,
+                    "{deleted} lines are of deleted users and changed nothing."
+                )?;
+            }
+            Ok(())
+        });
+        if bad > 0 {
+            bail!("{bad} lines were left out: correct them, and import the file again");
+        }
+        Ok(printed?)
+    }
+
+    /// Writes the batch, each user by the rules of the users' events.
+    async fn flush(&mut self, report: &impl Fn(usize, &str)) -> anyhow::Result<()> {
+        let store = self.table.until(Instant::now() + PATIENCE);
+        let writes: Vec<_> = std::mem::take(&mut self.batch)
+            .into_values()
+            .map(|(number, user)| {
+                // Of two batches of one file, too, the later line counts.
+                let version = EventVersion {
+                    at: self.started,
+                    time: None,
+                    event_id: format!("import, line {number:012}"),
+                };
+                let (store, org) = (&store, self.organization);
+                let now = Timestamp::now();
+                async move {
+                    (
+                        number,
+                        version.clone(),
+                        store
+                            .hear_of_user(org, user.id, &[(version, user)], now)
+                            .await,
+                    )
+                }
+            })
+            .collect();
+        let mut writes = stream::iter(writes).buffer_unordered(BATCH);
+        while let Some((number, version, outcome)) = writes.next().await {
+            let profile = outcome.map_err(|error| self.target.explain(error))?;
+            match profile {
+                Some(profile) if profile.user.status == UserStatus::Deleted => {
+                    self.deleted += 1;
+                    report(
+                        number,
+                        "this user is deleted, which is final: the line changes nothing",
+                    );
+                }
+                Some(profile) if profile.said.name.as_ref() != Some(&version) => {
+                    self.bad += 1;
+                    report(number, "the platform has sent something newer of this user");
+                }
+                _ => self.written += 1,
+            }
+        }
+        Ok(())
+    }
+}

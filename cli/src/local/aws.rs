@@ -1,0 +1,145 @@
+//! The endpoint of the functions' SQS, EventBridge and S3 clients. A header names the operation of
+//! the first two, in AWS's JSON protocols; a request without that header is one of S3.
+
+use axum::{
+    Router,
+    body::{Body, Bytes, to_bytes},
+    extract::{FromRequest, Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use super::{
+    eventbridge::Events,
+    s3::Objects,
+    sqs::{self, Queues, Refused},
+};
+
+/// More than ten entries of the largest kind, escaped.
+const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+/// The header that names the service and the operation of AWS's JSON protocols.
+const TARGET: &str = "x-amz-target";
+
+#[derive(Clone)]
+struct Services {
+    queues: Queues,
+    events: Events,
+    failed_records: Objects,
+}
+
+/// A call of an AWS service in one of its JSON protocols.
+pub(super) struct Call {
+    pub(super) parts: Parts,
+    /// The service's name and version, as `X-Amz-Target` has them.
+    pub(super) service: String,
+    pub(super) operation: String,
+    pub(super) body: Bytes,
+}
+
+/// Serves the queues, the bus and the bucket.
+pub(super) fn router(queues: Queues, events: Events, failed_records: Objects) -> Router {
+    Router::new().fallback(serve).with_state(Services {
+        queues,
+        events,
+        failed_records,
+    })
+}
+
+impl<S: Sync> FromRequest<S> for Call {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let target = parts
+            .headers
+            .get(TARGET)
+            .and_then(|target| target.to_str().ok());
+        let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
+            return Err(refuse(
+                "UnknownOperationException",
+                None,
+                "X-Amz-Target names no operation",
+            ));
+        };
+        let (service, operation) = (service.to_owned(), operation.to_owned());
+        Ok(Self {
+            body: read(body).await?,
+            parts,
+            service,
+            operation,
+        })
+    }
+}
+
+/// Reads the body of a request, within the limit.
+async fn read(body: Body) -> Result<Bytes, Response> {
+    let too_large = |_| refuse("RequestEntityTooLarge", None, "the request is too large");
+    to_bytes(body, MAX_BODY_BYTES).await.map_err(too_large)
+}
+
+async fn serve(State(services): State<Services>, request: Request) -> Result<Response, Response> {
+    let Services {
+        queues,
+        events,
+        failed_records,
+    } = services;
+    if !request.headers().contains_key(TARGET) {
+        let (parts, body) = request.into_parts();
+        return Ok(failed_records.answer(&parts.method, &parts.uri, read(body).await?));
+    }
+    let Call {
+        parts: _,
+        service,
+        operation,
+        body,
+    } = Call::from_request(request, &()).await?;
+    Ok(match &*service {
+        "AmazonSQS" => match sqs::answer(&queues, &operation, &body) {
+            Ok(answer) => reply(
+                StatusCode::OK,
+                "application/x-amz-json-1.0",
+                answer.to_string(),
+            ),
+            Err(Refused {
+                kind,
+                code,
+                message,
+            }) => refuse(&format!("com.amazonaws.sqs#{kind}"), Some(code), &message),
+        },
+        "AWSEvents" => match events.answer(&operation, &body) {
+            Ok(answer) => reply(
+                StatusCode::OK,
+                "application/x-amz-json-1.1",
+                answer.to_string(),
+            ),
+            Err((code, message)) => refuse(code, None, &message),
+        },
+        _ => refuse(
+            "UnknownOperationException",
+            None,
+            "only SQS, EventBridge and S3 are here",
+        ),
+    })
+}
+
+pub(super) fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
+}
+
+/// An error by its name; of SQS also by the name that its older protocol has for it.
+pub(super) fn refuse(kind: &str, code: Option<&str>, message: &str) -> Response {
+    let body = json!({ "__type": kind, "message": message });
+    let mut response = reply(
+        StatusCode::BAD_REQUEST,
+        "application/x-amz-json-1.0",
+        body.to_string(),
+    );
+    if let Some(Ok(code)) = code.map(|code| HeaderValue::from_str(&format!("{code};Sender"))) {
+        response
+            .headers_mut()
+            .insert(HeaderName::from_static("x-amzn-query-error"), code);
+    }
+    response
+}

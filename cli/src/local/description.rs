@@ -1,0 +1,73 @@
+//! The stack as `muster dev --json` and `muster dev --env-vars` describe it.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{BUS, DemoKeys, DemoUser, LocalStack, Organization, s3::BUCKET};
+
+/// Everything a program needs to use a local stack.
+#[derive(Debug, Serialize)]
+pub struct Description<'s> {
+    url: &'s str,
+    dynamodb_url: &'s str,
+    aws_url: &'s str,
+    tickets_queue_url: String,
+    users_queue_url: String,
+    jobs_queue_url: String,
+    long_jobs_queue_url: String,
+    table: &'s str,
+    organization_id: &'s str,
+    keys: &'s DemoKeys,
+    users: &'s [DemoUser],
+    other_organization: &'s Organization,
+}
+
+impl LocalStack {
+    /// The functions' environment here, as `sam local --env-vars` takes it: what they share, and
+    /// then what differs.
+    #[must_use]
+    pub fn env_vars(&self) -> Value {
+        let dead_letters = |queue| {
+            let dead_letters = self
+                .queues
+                .dead_letters_of(queue)
+                .map(|name| self.queue_url(name));
+            json!({ "DEAD_LETTER_QUEUE_URL": dead_letters })
+        };
+        json!({
+            "Parameters": {
+                "AWS_ENDPOINT_URL": self.aws_url,
+                "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb_url,
+                "EVENT_BUS_NAME": BUS,
+                "FAILED_RECORDS_BUCKET": BUCKET,
+                "JOBS_QUEUE_URL": self.queue_url("jobs"),
+                "LONG_JOBS_QUEUE_URL": self.queue_url("long-jobs"),
+                "PROXY_SECRET_SHA256": "",
+                "STACK_NAME": "local",
+                "TABLE_NAME": self.table,
+            },
+            "AssignmentFunction": dead_letters("tickets"),
+            "DirectoryFunction": dead_letters("users"),
+        })
+    }
+
+    /// What `muster dev --json` prints.
+    #[must_use]
+    pub fn describe(&self) -> Description<'_> {
+        let [demo, other_organization] = &self.organizations;
+        Description {
+            url: &self.url,
+            dynamodb_url: &self.dynamodb_url,
+            aws_url: &self.aws_url,
+            tickets_queue_url: self.queue_url("tickets"),
+            users_queue_url: self.queue_url("users"),
+            jobs_queue_url: self.queue_url("jobs"),
+            long_jobs_queue_url: self.queue_url("long-jobs"),
+            table: &self.table,
+            organization_id: &demo.organization_id,
+            keys: &demo.keys,
+            users: &demo.users,
+            other_organization,
+        }
+    }
+}

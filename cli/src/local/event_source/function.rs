@@ -1,0 +1,264 @@
+//! Invoking the functions behind queues, the stream and the schedule as the Lambda service does:
+//! with an event's JSON and a deadline, and apart, so that a panic is the function's own.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow, bail};
+use futures_util::future::BoxFuture;
+use lambda_http::{Context, LambdaEvent};
+use muster::{
+    bucket::Bucket, bus::Bus, domain::Timestamp, jobs::JobQueues, queue::Queue, store::Table,
+};
+use muster_jobs::Pace;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::{local::Settings, sam::Template};
+
+/// A function's handler over JSON: the event's text and the runtime's context go in, the answer
+/// comes out.
+pub type Handler =
+    Arc<dyn Fn(String, Context) -> BoxFuture<'static, anyhow::Result<Value>> + Send + Sync>;
+
+/// A function, ready to be invoked. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::local) struct Function {
+    name: Arc<str>,
+    handler: Handler,
+    timeout: Duration,
+}
+
+/// What the functions reach that are behind queues, the stream and the schedule.
+pub(in crate::local) struct Reach {
+    /// The table.
+    pub table: Table,
+    /// Where changes are announced.
+    pub bus: Bus,
+    /// The job queues.
+    pub jobs: JobQueues,
+    /// The bucket of failed records.
+    pub failed_records: Bucket,
+    /// Where the ticket queue's poison goes.
+    pub ticket_dead_letters: Queue,
+    /// Where the user queue's poison goes.
+    pub user_dead_letters: Queue,
+}
+
+/// A handler of a function's own `handle`, and what it depends on.
+macro_rules! handler {
+    ($handle:path, $deps:expr) => {{
+        let deps = $deps;
+        Arc::new(move |event: String, context| {
+            let deps = deps.clone();
+            Box::pin(async move {
+                let payload =
+                    serde_json::from_str(&event).context("the function takes no such event")?;
+                let answer = $handle(LambdaEvent::new(payload, context), &deps).await;
+                Ok(serde_json::to_value(
+                    answer.map_err(|error| anyhow!("{error}"))?,
+                )?)
+            })
+        })
+    }};
+}
+
+impl Function {
+    /// Wires the function with this logical id in the template.
+    pub(in crate::local) fn new(
+        id: &str,
+        template: &Template,
+        reach: &Reach,
+        settings: &Settings,
+    ) -> anyhow::Result<Self> {
+        let Reach {
+            table,
+            bus,
+            jobs,
+            failed_records,
+            ticket_dead_letters,
+            user_dead_letters,
+        } = reach;
+        let handler: Handler = match (settings.handlers.get(id), id) {
+            (Some(handler), _) => Arc::clone(handler),
+            (None, "AssignmentFunction") => {
+                let mut deps = muster_assignment::Deps {
+                    table: table.clone(),
+                    dead_letters: ticket_dead_letters.clone(),
+                    clock: Arc::new(Timestamp::now),
+                };
+                (settings.assignment)(&mut deps);
+                handler!(muster_assignment::handle, deps)
+            }
+            (None, "DirectoryFunction") => {
+                let mut deps = muster_directory::Deps {
+                    table: table.clone(),
+                    dead_letters: user_dead_letters.clone(),
+                    clock: Arc::new(Timestamp::now),
+                };
+                (settings.directory)(&mut deps);
+                handler!(muster_directory::handle, deps)
+            }
+            (None, "ChangesFunction") => {
+                let mut deps = muster_changes::Deps {
+                    bus: bus.clone(),
+                    jobs: jobs.clone(),
+                    failed_records: failed_records.clone(),
+                };
+                (settings.changes)(&mut deps);
+                handler!(muster_changes::handle, deps)
+            }
+            (None, "JobsFunction") => {
+                let mut deps = muster_jobs::Deps {
+                    table: table.clone(),
+                    jobs: jobs.clone(),
+                    clock: Arc::new(Timestamp::now),
+                    pace: Pace::default(),
+                };
+                (settings.jobs)(&mut deps);
+                handler!(muster_jobs::handle, deps)
+            }
+            (None, unknown) => bail!("the local stack has no function {unknown}"),
+        };
+        Ok(Self {
+            name: id.into(),
+            handler,
+            timeout: template.timeout(id),
+        })
+    }
+
+    /// A function that is only this handler.
+    #[cfg(test)]
+    pub(in crate::local) fn of(handler: Handler) -> Self {
+        Self {
+            name: "test".into(),
+            handler,
+            timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Invokes the function with an event. One that is dropped meanwhile is killed where it stands.
+    ///
+    /// # Errors
+    /// It failed, panicked, or took too long.
+    pub(in crate::local) async fn invoke(&self, event: &Value) -> anyhow::Result<Value> {
+        let mut context = Context::default();
+        context.request_id = Uuid::new_v4().to_string();
+        context.invoked_function_arn = format!(
+            "arn:aws:lambda:us-east-1:000000000000:function:{}",
+            self.name
+        );
+        context.deadline =
+            u64::try_from(Timestamp::now().plus(self.timeout).millis()).unwrap_or(u64::MAX);
+        let (handler, event) = (Arc::clone(&self.handler), event.to_string());
+        // A set, since dropping it aborts what is in it.
+        let mut invocation = JoinSet::new();
+        invocation.spawn(async move { handler(event, context).await });
+        match tokio::time::timeout(self.timeout, invocation.join_next()).await {
+            Ok(Some(Ok(answer))) => answer,
+            Ok(Some(Err(error))) => Err(anyhow!(error)),
+            Ok(None) => Err(anyhow!("nothing was invoked")),
+            Err(_) => Err(anyhow!("it took longer than {} s", self.timeout.as_secs())),
+        }
+        .with_context(|| self.name.to_string())
+    }
+}
+
+/// The items of a batch that an answer says failed.
+///
+/// # Errors
+/// The answer does not say it as it should, which Lambda takes for a failure of all.
+pub(in crate::local) fn batch_item_failures<'a>(answer: &'a Value) -> anyhow::Result<Vec<&'a str>> {
+    let failures = match answer {
+        Value::Null => return Ok(Vec::new()),
+        Value::Object(answer) => answer.get("batchItemFailures").unwrap_or(&Value::Null),
+        _ => bail!("the answer is no object"),
+    };
+    let failures = match failures {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(failures) => failures,
+        _ => bail!("batchItemFailures is no list"),
+    };
+    let identifier = |failure: &'a Value| {
+        failure
+            .get("itemIdentifier")?
+            .as_str()
+            .filter(|id: &&str| !id.is_empty())
+    };
+    failures
+        .iter()
+        .map(identifier)
+        .collect::<Option<_>>()
+        .context("an item has no identifier")
+}
+
+/// The functions by logical id, each made once, with dependencies of its own as when deployed.
+pub(in crate::local) struct Functions<'s> {
+    made: BTreeMap<String, Function>,
+    template: &'s Template,
+    reach: Reach,
+    settings: &'s Settings,
+}
+
+impl<'s> Functions<'s> {
+    pub(in crate::local) fn new(
+        template: &'s Template,
+        reach: Reach,
+        settings: &'s Settings,
+    ) -> Self {
+        Self {
+            made: BTreeMap::new(),
+            template,
+            reach,
+            settings,
+        }
+    }
+
+    /// The function with this logical id.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(in crate::local) fn get(&mut self, id: &str) -> anyhow::Result<Function> {
+        if let Some(function) = self.made.get(id) {
+            return Ok(function.clone());
+        }
+        let function = Function::new(id, self.template, &self.reach, self.settings)?;
+        self.made.insert(id.to_owned(), function.clone());
+        Ok(function)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_says_which_items_failed_or_is_a_failure_itself() {
+        let none: [&str; 0] = [];
+        for success in [
+            json!(null),
+            json!({}),
+            json!({"batchItemFailures": null}),
+            json!({"batchItemFailures": []}),
+        ] {
+            assert_eq!(batch_item_failures(&success).unwrap(), none, "{success}");
+        }
+        let answer =
+            json!({"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]});
+        assert_eq!(batch_item_failures(&answer).unwrap(), ["a", "b"]);
+        for item in [
+            json!({}),
+            json!({"itemIdentifier": ""}),
+            json!({"itemIdentifier": null}),
+            json!("a"),
+        ] {
+            let failure = json!({"batchItemFailures": [{"itemIdentifier": "a"}, item]});
+            assert!(batch_item_failures(&failure).is_err(), "{failure}");
+        }
+        for failure in [json!([]), json!("ok"), json!({"batchItemFailures": "a"})] {
+            assert!(batch_item_failures(&failure).is_err(), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The event sources of the functions: SQS queues, the table's stream and schedules.
+
+mod function;
+mod schedule;
+mod sqs;
+mod stream;
+
+pub use function::Handler;
+pub(super) use function::{Functions, Reach};
+pub(super) use schedule::run as run_schedule;
+pub(super) use sqs::run as run_queue;
+pub(super) use stream::{Position, Pump};

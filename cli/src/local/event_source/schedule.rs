@@ -1,0 +1,72 @@
+//! Schedules: functions that are invoked again and again.
+
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval_at},
+};
+
+use super::function::Function;
+use crate::sam::Schedule;
+
+/// Invokes a function by its schedule until it is told to stop, the first time when the time has
+/// passed once. An invocation that is under way is waited for.
+pub(in crate::local) async fn run(
+    schedule: Schedule,
+    function: Function,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Schedule {
+        function: _,
+        every,
+        input,
+    } = schedule;
+    let mut ticks = interval_at(Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            // Gone is whoever could tell: that is the end too.
+            _ = stop.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = function.invoke(&input).await {
+            tracing::error!("a scheduled invocation failed: {error:#}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use anyhow::bail;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_schedule_goes_on_until_it_is_stopped_whatever_comes_of_it() {
+        let (invoked, mut invocations) = tokio::sync::mpsc::unbounded_channel();
+        let function = Function::of(Arc::new(move |event, _| {
+            let sent = invoked.send(event);
+            Box::pin(async move {
+                sent.expect("the test listens");
+                bail!("in vain")
+            })
+        }));
+        let schedule = Schedule {
+            function: "F".to_owned(),
+            every: Duration::from_millis(5),
+            input: json!({ "job": "restart_unfinished" }),
+        };
+        let (stop, stopping) = watch::channel(false);
+        let running = tokio::spawn(run(schedule, function, stopping));
+        for _ in 0..3 {
+            assert_eq!(
+                invocations.recv().await.as_deref(),
+                Some(r#"{"job":"restart_unfinished"}"#)
+            );
+        }
+        stop.send(true).unwrap();
+        running.await.unwrap();
+    }
+}

@@ -1,0 +1,496 @@
+//! The event source mapping of the table's stream: reads the shards in order, gathers batches, and
+//! invokes the function with them until they are handled or too old.
+
+mod api;
+mod checkpoint;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use muster::domain::Timestamp;
+use serde_json::{Value, json};
+use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
+
+use super::function::{Function, batch_item_failures};
+use crate::{local::s3::Objects, sam::StreamMapping};
+use api::Api;
+pub(in crate::local) use checkpoint::Position;
+
+/// How long to wait before looking again for records: this long after some came, twice as long each
+/// time that none did.
+const SHORTEST_WAIT: Duration = Duration::from_millis(20);
+const LONGEST_WAIT: Duration = Duration::from_millis(200);
+/// How long to wait before a batch comes again, the first time and at most.
+const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
+/// How often the position is written down, at most.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
+
+/// Reads one table's stream.
+pub(in crate::local) struct Pump {
+    api: Api,
+    stream: String,
+    mapping: StreamMapping,
+    function: Function,
+    failed_records: Objects,
+    position: Position,
+    stop: watch::Receiver<bool>,
+    /// The shards that are read, with where to go on; none where that has to be asked for.
+    open: BTreeMap<String, Option<String>>,
+    /// The shards that were read to their end.
+    closed: BTreeSet<String>,
+}
+
+/// Records of a shard.
+struct Page {
+    /// Those that the function is to get.
+    records: Vec<Value>,
+    /// The sequence number of the last, whoever is to get it.
+    last: Option<String>,
+}
+
+impl Pump {
+    /// Finds the stream of a table, and where to begin.
+    pub(in crate::local) async fn open(
+        dynamodb_url: &str,
+        table: &str,
+        mapping: StreamMapping,
+        function: Function,
+        failed_records: Objects,
+        position: Position,
+        stop: watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        let api = Api::new(dynamodb_url)?;
+        let description = api
+            .call(
+                "DynamoDB_20120810.DescribeTable",
+                &json!({ "TableName": table }),
+            )
+            .await?;
+        let stream = description
+            .pointer("/Table/LatestStreamArn")
+            .and_then(Value::as_str);
+        let stream = stream
+            .with_context(|| format!("the table {table} has no stream"))?
+            .to_owned();
+        position.of_stream(&stream);
+        let (open, closed) = (BTreeMap::new(), BTreeSet::new());
+        let mut pump = Self {
+            api,
+            stream,
+            mapping,
+            function,
+            failed_records,
+            position,
+            stop,
+            open,
+            closed,
+        };
+        pump.find_shards().await?;
+        for shard in pump.open.keys().cloned().collect::<Vec<_>>() {
+            let iterator = pump.iterator(&shard).await?;
+            pump.open.insert(shard, Some(iterator));
+        }
+        Ok(pump)
+    }
+
+    /// Reads until it is told to stop. A batch that is with the function is waited for.
+    pub(in crate::local) async fn run(mut self) {
+        let mut wait = SHORTEST_WAIT;
+        let mut saved = Instant::now();
+        let mut stop = self.stop.clone();
+        while !*stop.borrow() {
+            let found = match self.round().await {
+                Ok(found) => found,
+                Err(error) => {
+                    tracing::warn!("the table's stream could not be read: {error:#}");
+                    false
+                }
+            };
+            wait = if found {
+                SHORTEST_WAIT
+            } else {
+                (wait * 2).min(LONGEST_WAIT)
+            };
+            if found && saved.elapsed() >= SAVE_EVERY {
+                saved = Instant::now();
+                if let Err(error) = self.position.save() {
+                    tracing::warn!(
+                        "the position in the table's stream could not be kept: {error:#}"
+                    );
+                }
+            }
+            // Gone is whoever could tell: that is the end too.
+            if tokio::time::timeout(wait, stop.wait_for(|stop| *stop))
+                .await
+                .is_ok()
+            {
+                return;
+            }
+        }
+    }
+
+    /// Handles what each shard has now. True if there was something.
+    async fn round(&mut self) -> anyhow::Result<bool> {
+        let mut found = false;
+        for shard in self.open.keys().cloned().collect::<Vec<_>>() {
+            let Page { records, last } = self.gather(&shard).await?;
+            let Some(last) = last else { continue };
+            found = true;
+            for batch in records.chunks(self.mapping.batch_size) {
+                if !self.handle(&shard, batch).await {
+                    // Read on from what was handled, if ever.
+                    self.open.insert(shard, None);
+                    return Ok(found);
+                }
+            }
+            self.position.set(&shard, &last);
+        }
+        let ended: Vec<_> = self
+            .open
+            .keys()
+            .filter(|shard| self.closed.contains(*shard))
+            .cloned()
+            .collect();
+        if !ended.is_empty() || self.open.is_empty() {
+            for shard in ended {
+                self.open.remove(&shard);
+            }
+            self.find_shards().await?;
+        }
+        Ok(found)
+    }
+
+    /// Opens the shards that are new, each after the one that it continues.
+    async fn find_shards(&mut self) -> anyhow::Result<()> {
+        let description = self
+            .api
+            .streams("DescribeStream", &json!({ "StreamArn": self.stream }))
+            .await?;
+        let shards = description
+            .pointer("/StreamDescription/Shards")
+            .and_then(Value::as_array);
+        let shards = shards.context("a stream without shards")?;
+        let id =
+            |shard: &Value, name: &str| shard.get(name).and_then(Value::as_str).map(str::to_owned);
+        let listed: BTreeSet<_> = shards
+            .iter()
+            .filter_map(|shard| id(shard, "ShardId"))
+            .collect();
+        for shard in shards {
+            let parent = id(shard, "ParentShardId");
+            let waits = parent
+                .is_some_and(|parent| listed.contains(&parent) && !self.closed.contains(&parent));
+            if let Some(shard) = id(shard, "ShardId")
+                && !waits
+                && !self.closed.contains(&shard)
+            {
+                self.open.entry(shard).or_default();
+            }
+        }
+        Ok(())
+    }
+
+    /// Where to go on in a shard: after what was handled, else where the mapping begins.
+    async fn iterator(&self, shard: &str) -> anyhow::Result<String> {
+        let mut request = json!({ "StreamArn": self.stream, "ShardId": shard });
+        if let Some(handled) = self.position.get(shard) {
+            request["ShardIteratorType"] = json!("AFTER_SEQUENCE_NUMBER");
+            request["SequenceNumber"] = json!(handled);
+        } else {
+            request["ShardIteratorType"] = json!(self.mapping.starting_position);
+        }
+        let answer = match self.api.streams("GetShardIterator", &request).await {
+            // What was handled last may be older than what the stream still has.
+            Err(_) if request.get("SequenceNumber").is_some() => {
+                let start = json!({ "StreamArn": self.stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
+                self.api.streams("GetShardIterator", &start).await?
+            }
+            answer => answer?,
+        };
+        answer["ShardIterator"]
+            .as_str()
+            .map(str::to_owned)
+            .context("no iterator came")
+    }
+
+    /// What a shard has now, and what comes within the batching window until a batch is full.
+    async fn gather(&mut self, shard: &str) -> anyhow::Result<Page> {
+        let mut page = self.read(shard).await?;
+        let ends = Instant::now() + self.mapping.window;
+        let mut stop = self.stop.clone();
+        while !page.records.is_empty()
+            && page.records.len() < self.mapping.batch_size
+            && Instant::now() < ends
+        {
+            if tokio::time::timeout(
+                LONGEST_WAIT.min(ends - Instant::now()),
+                stop.wait_for(|stop| *stop),
+            )
+            .await
+            .is_ok()
+            {
+                break;
+            }
+            let more = self.read(shard).await?;
+            page.records.extend(more.records);
+            page.last = more.last.or(page.last);
+        }
+        Ok(page)
+    }
+
+    /// What a shard has now.
+    async fn read(&mut self, shard: &str) -> anyhow::Result<Page> {
+        if self.closed.contains(shard) {
+            return Ok(Page {
+                records: Vec::new(),
+                last: None,
+            });
+        }
+        let iterator = match self.open.get(shard).cloned().flatten() {
+            Some(iterator) => iterator,
+            None => self.iterator(shard).await?,
+        };
+        // An iterator that failed may have expired.
+        self.open.insert(shard.to_owned(), None);
+        let mut answer = self
+            .api
+            .streams("GetRecords", &json!({ "ShardIterator": iterator }))
+            .await?;
+        let next = answer["NextShardIterator"].as_str().map(str::to_owned);
+        if next.is_none() {
+            self.closed.insert(shard.to_owned());
+        }
+        self.open.insert(shard.to_owned(), next);
+        let Value::Array(records) = answer["Records"].take() else {
+            return Err(anyhow!("an answer without records"));
+        };
+        let last = records
+            .last()
+            .map(|record| sequence_number(record).to_owned());
+        let arn = &self.stream;
+        let taken = |record: &Value| !changes_nothing(record) && self.mapping.takes(record);
+        let records = records.into_iter().filter(taken).map(|mut record| {
+            record["eventSourceARN"] = json!(arn);
+            record
+        });
+        Ok(Page {
+            records: records.collect(),
+            last,
+        })
+    }
+
+    /// Invokes the function with records until it has handled them or they are too old. False if it
+    /// was told to stop before.
+    async fn handle(&mut self, shard: &str, records: &[Value]) -> bool {
+        // The next batch is the last.
+        let mut batches = vec![(records, 0)];
+        while let Some((batch, attempts)) = batches.pop() {
+            if *self.stop.borrow() {
+                return false;
+            }
+            let answer = self.function.invoke(&json!({ "Records": batch })).await;
+            let reports_failures = self.mapping.reports_failures;
+            let outcome = answer.and_then(|answer| {
+                if reports_failures {
+                    handled(&answer, batch)
+                } else {
+                    Ok(batch.len())
+                }
+            });
+            let (done, rest) = batch.split_at(outcome.as_ref().copied().unwrap_or_default());
+            if let Some(last) = done.last() {
+                self.position.set(shard, sequence_number(last));
+            }
+            let why = outcome.map_or_else(
+                |error| format!("{error:#}"),
+                |_| "the function reported it".to_owned(),
+            );
+            let (given_up, rest) = self.mapping.split_by_age(rest, Timestamp::now());
+            if !given_up.is_empty() {
+                self.give_up(shard, given_up, &why);
+            }
+            if rest.is_empty() {
+                continue;
+            }
+            if done.is_empty() && rest.len() > 1 && self.mapping.bisects {
+                let (first_half, second_half) = rest.split_at(rest.len() / 2);
+                batches.extend([(second_half, attempts + 1), (first_half, attempts + 1)]);
+            } else {
+                batches.push((rest, if done.is_empty() { attempts + 1 } else { 0 }));
+            }
+            tracing::warn!(records = rest.len(), attempts, "records come again: {why}");
+            let backoff = SHORTEST_BACKOFF
+                .saturating_mul(1 << attempts.min(10))
+                .min(LONGEST_BACKOFF);
+            let mut stop = self.stop.clone();
+            if tokio::time::timeout(backoff, stop.wait_for(|stop| *stop))
+                .await
+                .is_ok()
+            {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Puts records that are too old into the bucket, in an object as Lambda writes it.
+    fn give_up(&self, shard: &str, records: &[Value], why: &str) {
+        let now = Timestamp::now();
+        let key = format!(
+            "aws/lambda/{}/{shard}/{}-{}",
+            self.mapping.function,
+            now.iso8601(),
+            Uuid::new_v4()
+        );
+        let (first, last) = (
+            records.first().map(sequence_number),
+            records.last().map(sequence_number),
+        );
+        let object = json!({
+            "requestContext": { "functionArn": self.mapping.function, "condition": "RecordAgeExceeded" },
+            "version": "1.0",
+            "timestamp": now.iso8601(),
+            "DDBStreamBatchInfo": {
+                "shardId": shard,
+                "startSequenceNumber": first,
+                "endSequenceNumber": last,
+                "batchSize": records.len(),
+                "streamArn": self.stream,
+            },
+            "payload": json!({ "Records": records }).to_string(),
+        });
+        tracing::error!(records = records.len(), key, "records are given up: {why}");
+        self.failed_records.put(key, object.to_string().into());
+    }
+}
+
+impl StreamMapping {
+    fn takes(&self, record: &Value) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
+    }
+
+    /// Splits records that failed into those that are too old for a retry and the rest.
+    ///
+    /// Lambda discards old records before their first attempt too. Here each has one attempt: a
+    /// laptop may have been asleep. AWS: "Lambda parameters for Amazon DynamoDB event source
+    /// mappings", <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html>.
+    fn split_by_age<'r>(&self, records: &'r [Value], now: Timestamp) -> (&'r [Value], &'r [Value]) {
+        let is_too_old = |record: &Value| {
+            let created = record
+                .pointer("/dynamodb/ApproximateCreationDateTime")
+                .and_then(seconds);
+            let age = created.map(|seconds| now.since(Timestamp::from_secs(seconds)));
+            self.max_record_age
+                .zip(age)
+                .is_some_and(|(max_age, age)| age >= max_age)
+        };
+        // Records are in the order of their ages.
+        records.split_at(
+            records
+                .iter()
+                .take_while(|record| is_too_old(record))
+                .count(),
+        )
+    }
+}
+
+/// How many records from the first on were handled.
+fn handled(answer: &Value, batch: &[Value]) -> anyhow::Result<usize> {
+    let failures = batch_item_failures(answer)?;
+    let position = |failure: &&str| {
+        batch
+            .iter()
+            .position(|record| sequence_number(record) == *failure)
+    };
+    let positions: Option<Vec<usize>> = failures.iter().map(position).collect();
+    let positions = positions.context("the answer names a record that is not in the batch")?;
+    Ok(positions.into_iter().min().unwrap_or(batch.len()))
+}
+
+/// Whole seconds of a number, which engines write with a fraction or without.
+fn seconds(number: &Value) -> Option<i64> {
+    number
+        .as_i64()
+        .or_else(|| number.to_string().split('.').next()?.parse().ok())
+}
+
+fn sequence_number(record: &Value) -> &str {
+    record
+        .pointer("/dynamodb/SequenceNumber")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// A record of a write that left the item as it was. The embedded engine has them; DynamoDB has
+/// not.
+fn changes_nothing(record: &Value) -> bool {
+    let image = |name: &str| record["dynamodb"].get(name);
+    image("OldImage").is_some() && image("OldImage") == image("NewImage")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(sequence_number: &str) -> Value {
+        json!({ "dynamodb": { "SequenceNumber": sequence_number } })
+    }
+
+    #[test]
+    fn a_batch_is_handled_up_to_the_first_failure() {
+        let batch = ["1", "2", "3"].map(record);
+        let failures = |ids: &[&str]| json!({ "batchItemFailures": ids.iter().map(|id| json!({ "itemIdentifier": id })).collect::<Vec<_>>() });
+        assert_eq!(handled(&failures(&[]), &batch).unwrap(), 3);
+        assert_eq!(handled(&failures(&["3", "2"]), &batch).unwrap(), 1);
+        assert_eq!(handled(&failures(&["1"]), &batch).unwrap(), 0);
+        assert!(handled(&failures(&["2", "7"]), &batch).is_err());
+    }
+
+    #[test]
+    fn only_records_beyond_the_age_are_given_up() {
+        let mapping = |max_record_age| StreamMapping {
+            function: "F".to_owned(),
+            starting_position: "TRIM_HORIZON".to_owned(),
+            batch_size: 100,
+            window: Duration::ZERO,
+            bisects: true,
+            max_record_age,
+            reports_failures: true,
+            filters: Vec::new(),
+        };
+        let records = [100, 200, 300]
+            .map(|seconds| json!({ "dynamodb": { "ApproximateCreationDateTime": seconds } }));
+        let given_up = |age: Option<u64>, now| {
+            mapping(age.map(Duration::from_secs))
+                .split_by_age(&records, Timestamp::from_secs(now))
+                .0
+                .len()
+        };
+        assert_eq!(given_up(Some(60), 159), 0);
+        assert_eq!(given_up(Some(60), 160), 1);
+        assert_eq!(given_up(Some(60), 300), 2);
+        assert_eq!(given_up(Some(60), 360), 3);
+        assert_eq!(given_up(None, 1_000_000), 0, "no age, no end");
+    }
+
+    #[test]
+    fn only_equal_images_are_no_change() {
+        let change =
+            |old: Value, new: Value| json!({ "dynamodb": { "OldImage": old, "NewImage": new } });
+        assert!(changes_nothing(&change(
+            json!({"a": {"S": "x"}}),
+            json!({"a": {"S": "x"}})
+        )));
+        assert!(!changes_nothing(&change(
+            json!({"a": {"S": "x"}}),
+            json!({"a": {"S": "y"}})
+        )));
+        assert!(!changes_nothing(&json!({ "dynamodb": { "NewImage": {} } })));
+        assert!(!changes_nothing(&json!({ "dynamodb": {} })));
+    }
+}

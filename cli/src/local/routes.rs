@@ -1,0 +1,274 @@
+//! The local stack's own routes: they feed the queues, and show what is in them and what was
+//! announced.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use axum::{
+    Router,
+    body::to_bytes,
+    extract::{Path, RawQuery, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use muster::{
+    domain::{OrganizationId, Timestamp},
+    wire::events::organization_in,
+};
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+
+use super::{
+    BUS,
+    eventbridge::Events,
+    s3::BUCKET,
+    sqs::{self, Contents, Message, Queues},
+};
+
+/// The most that is taken in a body.
+const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// The queues that can be fed; the functions feed the others themselves.
+const FED: [&str; 2] = ["tickets", "users"];
+
+#[derive(Clone)]
+struct Local {
+    queues: Queues,
+    events: Events,
+    /// The address of SQS, EventBridge and S3.
+    aws_url: String,
+}
+
+/// The routes. They take no key, as the table takes no credentials.
+pub(super) fn router(queues: Queues, events: Events, aws_url: String) -> Router {
+    Router::new()
+        .route("/_dev/queues", get(show_queues))
+        .route("/_dev/queues/{name}", get(locate_queue).post(send))
+        .route("/_dev/events", get(show_events))
+        .route("/_dev/failed-records", get(locate_failed_records))
+        .with_state(Local {
+            queues,
+            events,
+            aws_url,
+        })
+}
+
+fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn refuse(status: StatusCode, message: &str) -> Response {
+    json_response(status, &json!({ "message": message }))
+}
+
+/// Puts messages into a queue, all or none: a list's items, else the body as it is, JSON or not, so
+/// that poison can be tried. The organization of an event is its message group, as `muster tickets
+/// send` has it for a queue of SQS.
+async fn send(
+    State(Local { queues, .. }): State<Local>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    if !FED.contains(&name.as_str()) {
+        return refuse(StatusCode::NOT_FOUND, "Not Found");
+    }
+    if !is_json(request.headers()) {
+        let message =
+            "the Content-Type must be application/json, or another type whose name ends in +json";
+        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+    }
+    let Ok(body) = to_bytes(request.into_body(), MAX_BODY_BYTES).await else {
+        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+    };
+    let bodies = bodies(&String::from_utf8_lossy(&body));
+    let no_attributes = BTreeMap::new();
+    if let Some(refused) = bodies
+        .iter()
+        .find_map(|body| sqs::check(body, &no_attributes).err())
+    {
+        return refuse(StatusCode::BAD_REQUEST, &refused.message);
+    }
+    let now = Timestamp::now();
+    let accepted = bodies.len();
+    let messages = bodies.into_iter().map(|body| {
+        let group = organization_in(&body)
+            .as_ref()
+            .map(OrganizationId::to_string);
+        (
+            Message {
+                group,
+                ..Message::new(body, BTreeMap::new(), now)
+            },
+            Duration::ZERO,
+        )
+    });
+    queues.send(&name, messages);
+    json_response(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
+}
+
+/// Whether the content type is JSON's. A browser lets a page of another origin send one only if a
+/// preflight request allows it (Fetch Standard, CORS-safelisted request-header), so that an HTML
+/// form reaches no queue.
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(only), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let essence = only
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+    match essence.split_once('/') {
+        Some(("application", "json")) => true,
+        Some((kind, subtype)) => {
+            subtype.len() > "+json".len()
+                && subtype.ends_with("+json")
+                && [kind, subtype]
+                    .iter()
+                    .all(|name| name.bytes().all(is_token))
+        }
+        None => false,
+    }
+}
+
+/// The messages in a body.
+fn bodies(text: &str) -> Vec<String> {
+    match serde_json::from_str::<Vec<&RawValue>>(text) {
+        Ok(items) => items
+            .into_iter()
+            .map(|item| item.get().to_owned())
+            .collect(),
+        Err(_) => vec![
+            serde_json::from_str::<&RawValue>(text)
+                .map_or(text, RawValue::get)
+                .to_owned(),
+        ],
+    }
+}
+
+async fn show_queues(State(Local { queues, .. }): State<Local>) -> Response {
+    let contents: BTreeMap<String, Contents> = queues
+        .names()
+        .filter_map(|name| Some((name.replace('-', "_"), queues.contents(name)?)))
+        .collect();
+    json_response(StatusCode::OK, &contents)
+}
+
+/// Where a queue and its dead letters are, as SQS. The name is the one that [`show_queues`] has.
+async fn locate_queue(
+    State(Local {
+        queues, aws_url, ..
+    }): State<Local>,
+    Path(name): Path<String>,
+) -> Response {
+    let name = name.replace('_', "-");
+    let Some(dead_letters) = queues.dead_letters_of(&name) else {
+        return refuse(StatusCode::NOT_FOUND, "Not Found");
+    };
+    let (url, dead_letters_url) = (sqs::url(&aws_url, &name), sqs::url(&aws_url, dead_letters));
+    json_response(
+        StatusCode::OK,
+        &json!({ "url": url, "dead_letters_url": dead_letters_url }),
+    )
+}
+
+/// The bucket of failed records, and the bus and the job queues for a replay.
+async fn locate_failed_records(State(Local { aws_url, .. }): State<Local>) -> Response {
+    let [jobs, long_jobs] = ["jobs", "long-jobs"].map(|name| sqs::url(&aws_url, name));
+    let located = json!({
+        "aws_url": aws_url,
+        "bucket": BUCKET,
+        "bus": BUS,
+        "jobs_queue_url": jobs,
+        "long_jobs_queue_url": long_jobs,
+    });
+    json_response(StatusCode::OK, &located)
+}
+
+#[derive(Serialize)]
+struct Shown {
+    events: Vec<Box<RawValue>>,
+    next: u64,
+}
+
+async fn show_events(
+    State(Local { events, .. }): State<Local>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let query = query.unwrap_or_default();
+    let after = url::form_urlencoded::parse(query.as_bytes())
+        .filter(|(name, _)| name == "after")
+        .last();
+    let Ok(after) = after.map_or(Ok(0), |(_, number)| number.parse()) else {
+        return refuse(
+            StatusCode::BAD_REQUEST,
+            "after must be the number of an event",
+        );
+    };
+    let (events, next) = events.after(after);
+    json_response(StatusCode::OK, &Shown { events, next })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_type_of_a_post_is_json() {
+        let is_json = |types: &[&str]| {
+            is_json(
+                &types
+                    .iter()
+                    .map(|value| (header::CONTENT_TYPE, value.parse().unwrap()))
+                    .collect(),
+            )
+        };
+        for json in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/cloudevents-batch+json",
+            "a/b+json",
+        ] {
+            assert!(is_json(&[json]), "{json}");
+        }
+        for other in [
+            "",
+            "text/plain",
+            "text/plain; a=application/json",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=+json",
+            "application/jsonp",
+            "application/+json",
+            "text/plain,application/json",
+            "text/plain, a/b+json",
+            "json",
+        ] {
+            assert!(!is_json(&[other]), "{other}");
+        }
+        assert!(!is_json(&[]));
+        assert!(
+            !is_json(&["application/json", "text/plain"]),
+            "two types are none"
+        );
+    }
+
+    #[test]
+    fn a_list_is_many_messages_and_anything_else_is_one() {
+        assert_eq!(
+            bodies(r#" [{"a": 1.0} , "b", [3]] "#),
+            [r#"{"a": 1.0}"#, r#""b""#, "[3]"]
+        );
+        assert_eq!(bodies(" {\"a\":  [1]}\n"), ["{\"a\":  [1]}"]);
+        assert_eq!(bodies("no JSON, [1]"), ["no JSON, [1]"]);
+        assert_eq!(bodies("[1, 2"), ["[1, 2"]);
+        assert_eq!(bodies("[]"), [""; 0]);
+    }
+}

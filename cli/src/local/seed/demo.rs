@@ -1,0 +1,216 @@
+//! The demo data: two organizations with users and a key for each contract.
+
+use std::collections::BTreeMap;
+
+use muster::{
+    domain::{KeyKind, OrganizationId, Scope, SecretKey, Timestamp, User, UserId, UserStatus},
+    store::Store,
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{commands::keys::issue, local::data_dir::Folder};
+
+/// An organization with everything one needs to try it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Organization {
+    /// Its id.
+    pub organization_id: String,
+    /// Its keys.
+    pub keys: DemoKeys,
+    /// Its users.
+    pub users: Vec<DemoUser>,
+}
+
+/// The keys of an organization.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct DemoKeys {
+    /// Keys that speak TopTickets.
+    pub toptickets: ContractKeys,
+    /// Keys that speak ITSM.
+    pub itsm: ContractKeys,
+}
+
+/// The keys for one contract.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct ContractKeys {
+    /// May do everything.
+    pub admin: String,
+    /// May read.
+    pub read_only: String,
+}
+
+/// A user, as `muster dev --json` shows one and `muster users import` takes one.
+#[derive(Debug, Clone, Serialize)]
+pub struct DemoUser {
+    /// The bare UUID.
+    pub id: String,
+    /// The full name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+    /// What they are called where they work.
+    pub role: String,
+    /// Where their picture is.
+    pub avatar_url: Option<String>,
+    /// The status.
+    pub status: &'static str,
+}
+
+/// The file that keeps the demo keys in the clear, since the table has only their hashes.
+const KEYS_FILE: &str = "demo-keys.json";
+
+/// The demo organization first.
+const ORGANIZATIONS: [(&str, &str); 2] = [
+    ("org_demo", "acme.example"),
+    ("org_other", "globex.example"),
+];
+
+/// Twelve who are active, one who is inactive, one who is suspended.
+const PEOPLE: [(&str, UserStatus); 14] = [
+    ("Alex Rivera", UserStatus::Active),
+    ("Jessica Chen", UserStatus::Active),
+    ("Sam Patel", UserStatus::Active),
+    ("Alice Johnson", UserStatus::Active),
+    ("Bob Smith", UserStatus::Active),
+    ("Nadia Haddad", UserStatus::Active),
+    ("Tomás Ferreira", UserStatus::Active),
+    ("Mei Tanaka", UserStatus::Active),
+    ("Olu Adeyemi", UserStatus::Active),
+    ("Ingrid Lund", UserStatus::Active),
+    ("Pavel Novák", UserStatus::Active),
+    ("Grace Kim", UserStatus::Active),
+    ("Dana Whitfield", UserStatus::Inactive),
+    ("Victor Moreau", UserStatus::Suspended),
+];
+
+/// Puts in what is missing of the demo data, and tells what is there.
+pub(in crate::local) async fn prepare(
+    store: &Store,
+    folder: Option<&Folder>,
+) -> anyhow::Result<[Organization; 2]> {
+    let kept: Option<BTreeMap<String, DemoKeys>> = folder
+        .map(|folder| folder.read(KEYS_FILE))
+        .transpose()?
+        .flatten();
+    let mut kept = kept.unwrap_or_default();
+    let mut organizations = Vec::with_capacity(ORGANIZATIONS.len());
+    for (at, (id, domain)) in ORGANIZATIONS.into_iter().enumerate() {
+        let organization_id =
+            OrganizationId::parse(id).expect("the demo ids are of the right form");
+        let keys = kept.remove(id).unwrap_or_default();
+        organizations.push(Organization {
+            organization_id: id.to_owned(),
+            keys: prepare_keys(store, &organization_id, keys).await?,
+            users: prepare_users(store, &organization_id, at, domain).await?,
+        });
+    }
+    if let Some(folder) = folder {
+        let keys: BTreeMap<_, _> = organizations
+            .iter()
+            .map(|organization| (&organization.organization_id, &organization.keys))
+            .collect();
+        folder.write(KEYS_FILE, &keys)?;
+    }
+    Ok(organizations
+        .try_into()
+        .expect("one for each of ORGANIZATIONS"))
+}
+
+async fn prepare_keys(
+    store: &Store,
+    org: &OrganizationId,
+    keys: DemoKeys,
+) -> anyhow::Result<DemoKeys> {
+    let DemoKeys { toptickets, itsm } = keys;
+    let (all, read) = (Scope::ALL.as_slice(), [Scope::TeamsRead].as_slice());
+    Ok(DemoKeys {
+        toptickets: ContractKeys {
+            admin: prepare_key(store, org, toptickets.admin, KeyKind::TtAdmin, all).await?,
+            read_only: prepare_key(store, org, toptickets.read_only, KeyKind::TtReadOnly, read)
+                .await?,
+        },
+        itsm: ContractKeys {
+            admin: prepare_key(store, org, itsm.admin, KeyKind::Itsm, all).await?,
+            read_only: prepare_key(store, org, itsm.read_only, KeyKind::Itsm, read).await?,
+        },
+    })
+}
+
+/// Keeps a key that is still good, or makes another: read-only keys of TopTickets last 72 hours.
+async fn prepare_key(
+    store: &Store,
+    org: &OrganizationId,
+    kept: String,
+    kind: KeyKind,
+    scopes: &[Scope],
+) -> anyhow::Result<String> {
+    let now = Timestamp::now();
+    if let Some(secret) = SecretKey::parse(&kept)
+        && let Some(key) = store.api_key(secret.hash()).await?
+        && key.is_valid(now)
+    {
+        return Ok(kept);
+    }
+    let (secret, mut key) = issue(kind, org.clone(), scopes.to_vec(), now);
+    key.name = Some("muster dev".to_owned());
+    store.put_api_key(&key).await?;
+    Ok(secret.reveal().to_owned())
+}
+
+/// Keeps the users that are there: somebody may have changed them.
+async fn prepare_users(
+    store: &Store,
+    org: &OrganizationId,
+    organization: usize,
+    domain: &str,
+) -> anyhow::Result<Vec<DemoUser>> {
+    let mut users = Vec::with_capacity(PEOPLE.len());
+    let mut missing = Vec::new();
+    for (at, (name, status)) in PEOPLE.into_iter().enumerate() {
+        let user = person(organization, at, name, status, domain);
+        let user = if let Some(kept) = store.user(org, user.id).await? {
+            kept
+        } else {
+            missing.push(user.clone());
+            user
+        };
+        users.push(DemoUser {
+            id: user.id.uuid().to_string(),
+            name: user.name,
+            email: user.email,
+            role: user.role,
+            avatar_url: user.avatar_url,
+            status: user.status.shown(),
+        });
+    }
+    store.put_users(org, &missing).await?;
+    Ok(users)
+}
+
+/// A user whose id is the same on every machine, so that examples can be copied.
+fn person(organization: usize, at: usize, name: &str, status: UserStatus, domain: &str) -> User {
+    let id =
+        0x1000_0000_0000_4000_8000_0000_0000_0000 + ((organization as u128) << 64) + at as u128 + 1;
+    let handle: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c == ' ' { '.' } else { unaccented(c) })
+        .collect();
+    User {
+        id: UserId::new(Uuid::from_u128(id)),
+        name: name.to_owned(),
+        email: format!("{handle}@{domain}"),
+        role: "agent".to_owned(),
+        avatar_url: Some(format!("https://cdn.{domain}/avatars/{handle}.jpg")),
+        status,
+        version: 1,
+    }
+}
+
+fn unaccented(c: char) -> char {
+    match c {
+        'á' => 'a',
+        other => other,
+    }
+}

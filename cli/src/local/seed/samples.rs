@@ -1,0 +1,79 @@
+//! What the files in `events/` name: keys and teams that are the same everywhere, for data that is
+//! thrown away.
+
+use muster::{
+    domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Team, TeamId, Timestamp},
+    store::{Answer, Store},
+    wire,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::demo::Organization;
+
+/// A key for each contract. Everybody knows them, so no table may take them that outlives the
+/// process.
+const KEYS: [&str; 2] = [
+    "tt_admin_EverybodyKnowsThisKeyItOpensNothingButSamples",
+    "itsm_EverybodyKnowsThisKeyItOpensNothingButSamples",
+];
+
+/// The first team's id; the next follow it.
+const FIRST_TEAM: u128 = 0x2000_0000_0000_4000_8000_0000_0000_0001;
+
+/// The teams in the ITSM platform's words, each with how many of the first users are its members.
+/// The second is there to be deleted.
+fn teams() -> [(Value, usize); 2] {
+    let network = json!({
+        "name": "Network",
+        "description": "Whatever has a cable",
+        "queue_strategy": "least_busy",
+        "specializations": ["VPN", "DNS"],
+    });
+    [(network, 3), (json!({ "name": "Fax" }), 1)]
+}
+
+/// Puts the samples into an organization that has its users and nothing more.
+pub(in crate::local) async fn put(
+    store: &Store,
+    Organization {
+        organization_id,
+        users,
+        ..
+    }: &Organization,
+) -> anyhow::Result<()> {
+    const RULES: &str = "the samples keep the rules";
+    let org = OrganizationId::parse(organization_id)?;
+    let now = Timestamp::now();
+    for key in KEYS {
+        let secret = SecretKey::parse(key).expect(RULES);
+        let key = ApiKey {
+            hash: secret.hash(),
+            kind: secret.kind(),
+            organization_id: org.clone(),
+            scopes: Scope::ALL.to_vec(),
+            allowed_networks: Vec::new(),
+            name: Some("events/".to_owned()),
+            created_at: now,
+            expires_at: None,
+            revoked_at: None,
+        };
+        store.put_api_key(&key).await?;
+    }
+    let answer = || Answer::created(String::new(), None);
+    for (id, (team, members)) in (FIRST_TEAM..).zip(teams()) {
+        let id = TeamId::new(Uuid::from_u128(id));
+        let new = wire::create_team(Contract::Itsm, team.to_string().as_bytes()).expect(RULES);
+        store
+            .create_team(&Team::create(id, org.clone(), new, now), &answer(), None)
+            .await?;
+        for user in &users[..members] {
+            let member = json!({ "user_id": user.id, "skills": ["VPN"] });
+            let new = wire::add_member(Contract::Itsm, member.to_string().as_bytes()).expect(RULES);
+            store
+                .add_member(&org, id, &new, |_, _| answer(), None, now)
+                .await?;
+        }
+    }
+    Ok(())
+}

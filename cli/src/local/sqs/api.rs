@@ -1,0 +1,415 @@
+//! The part of SQS's protocol that senders use, and whoever looks after dead letters, in JSON.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use muster::domain::Timestamp;
+use serde_json::{Value, json};
+
+use super::{
+    ACCOUNT, Queues, arn,
+    message::{
+        Attribute, MAX_BYTES, Message, NoReceipt, Receipt, Received, check, md5_of_attributes,
+        md5_of_body, size,
+    },
+    request::{
+        Entry, GetQueueAttributes, ListDeadLetterSourceQueues, ReceiptBatch, ReceiptEntry,
+        ReceiveMessage, Refused, SendMessage, SendMessageBatch, parse,
+    },
+};
+
+/// The most messages of a batch.
+const MAX_BATCH: usize = 10;
+/// The most attributes of a message.
+const MAX_ATTRIBUTES: usize = 10;
+/// The longest delay in seconds.
+const MAX_DELAY: u64 = 900;
+/// The most characters of a message group.
+const MAX_GROUP: usize = 128;
+/// The longest that a message may be unseen, in seconds.
+const MAX_VISIBILITY_TIMEOUT: u64 = 12 * 3600;
+
+/// Answers a request for an operation of SQS.
+pub fn answer(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, Refused> {
+    match operation {
+        "SendMessage" => send(queues, parse(body)?),
+        "SendMessageBatch" => send_batch(queues, parse(body)?),
+        "ReceiveMessage" => receive(queues, &parse(body)?),
+        "DeleteMessageBatch" => delete_batch(queues, &parse(body)?),
+        "ChangeMessageVisibilityBatch" => change_visibility_batch(queues, &parse(body)?),
+        "GetQueueAttributes" => attributes(queues, &parse(body)?),
+        "ListDeadLetterSourceQueues" => dead_letter_sources(queues, &parse(body)?),
+        unknown => Err(Refused::new(
+            "UnsupportedOperation",
+            "AWS.SimpleQueueService.UnsupportedOperation",
+            format!("the local queues have no {unknown}"),
+        )),
+    }
+}
+
+fn send(queues: &Queues, request: SendMessage) -> Result<Value, Refused> {
+    let queue = existing(queues, &request.queue_url)?;
+    let (message, delay) = message(request.entry)?;
+    let sent = describe(&message);
+    queues.send(queue, [(message, delay)]);
+    Ok(sent)
+}
+
+fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, Refused> {
+    let queue = existing(queues, &request.queue_url)?;
+    let entries = request.entries;
+    check_batch(entries.iter().map(|entry| &*entry.id))?;
+    let messages: Vec<_> = entries
+        .into_iter()
+        .map(|entry| (entry.id, entry.entry.attributes_and_body()))
+        .collect();
+    let bytes: usize = messages
+        .iter()
+        .map(|(_, (attributes, entry))| size(&entry.message_body, attributes))
+        .sum();
+    if bytes > MAX_BYTES {
+        return Err(Refused::new(
+            "BatchRequestTooLong",
+            "AWS.SimpleQueueService.BatchRequestTooLong",
+            format!(
+                "Batch requests cannot be longer than {MAX_BYTES} bytes. You have sent {bytes} bytes."
+            ),
+        ));
+    }
+    let (mut successful, mut failed, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, (attributes, entry)) in messages {
+        match checked(entry, attributes) {
+            Ok((message, delay)) => {
+                let mut sent = describe(&message);
+                sent["Id"] = json!(id);
+                successful.push(sent);
+                accepted.push((message, delay));
+            }
+            Err(refused) => failed.push(refused.of_entry(&id)),
+        }
+    }
+    queues.send(queue, accepted);
+    Ok(json!({ "Successful": successful, "Failed": failed }))
+}
+
+/// Whether SQS would take a batch with these ids.
+fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), Refused> {
+    let count = ids.len();
+    if count == 0 {
+        return Err(Refused::new(
+            "EmptyBatchRequest",
+            "AWS.SimpleQueueService.EmptyBatchRequest",
+            "There should be at least one entry in the request.",
+        ));
+    }
+    if count > MAX_BATCH {
+        return Err(Refused::new(
+            "TooManyEntriesInBatchRequest",
+            "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+            format!(
+                "Maximum number of entries per request are {MAX_BATCH}. You have sent {count}."
+            ),
+        ));
+    }
+    if ids.collect::<BTreeSet<_>>().len() < count {
+        return Err(Refused::new(
+            "BatchEntryIdsNotDistinct",
+            "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+            "Two entries have the same id.",
+        ));
+    }
+    Ok(())
+}
+
+/// Receives what there is, without waiting for more: all of it is here, so nothing can be
+/// overlooked.
+fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, Refused> {
+    let name = existing(queues, &request.queue_url)?;
+    if !(1..=MAX_BATCH).contains(&request.max_number_of_messages) {
+        return Err(Refused::parameter(format!(
+            "MaxNumberOfMessages must be from 1 to {MAX_BATCH}."
+        )));
+    }
+    let unseen = request
+        .visibility_timeout
+        .map(visibility_timeout)
+        .transpose()?;
+    let now = Timestamp::now();
+    queues.advance(name, now);
+    let held = queues.held(name);
+    let received = {
+        let (mut queue, most) = (held.queue(), request.max_number_of_messages);
+        match unseen {
+            Some(unseen) => queue.receive_unseen_for(unseen, most, usize::MAX, now),
+            None => queue.receive(most, usize::MAX, now),
+        }
+    };
+    // Who consumes the queue is to wake when they are due.
+    held.changed.notify_one();
+    let messages: Vec<_> = received
+        .iter()
+        .map(|received| describe_received(received, request))
+        .collect();
+    Ok(if messages.is_empty() {
+        json!({})
+    } else {
+        json!({ "Messages": messages })
+    })
+}
+
+/// What a receiver is told of a message: of its attributes those that it named.
+fn describe_received(Received { receipt, message }: &Received, request: &ReceiveMessage) -> Value {
+    let mut told = json!({
+        "MessageId": message.id,
+        "ReceiptHandle": receipt.to_string(),
+        "Body": message.body,
+        "MD5OfBody": md5_of_body(&message.body),
+    });
+    let system = [
+        ("ApproximateReceiveCount", message.receives.to_string()),
+        ("SentTimestamp", message.sent.to_string()),
+        (
+            "ApproximateFirstReceiveTimestamp",
+            message.first_received.unwrap_or(message.sent).to_string(),
+        ),
+        ("SenderId", ACCOUNT.to_owned()),
+    ];
+    let group = message
+        .group
+        .iter()
+        .map(|group| ("MessageGroupId", group.clone()));
+    let system: BTreeMap<_, _> = system
+        .into_iter()
+        .chain(group)
+        .filter(|(name, _)| is_named(&request.message_system_attribute_names, name))
+        .collect();
+    if !system.is_empty() {
+        told["Attributes"] = json!(system);
+    }
+    let attributes: BTreeMap<String, Attribute> = message
+        .attributes
+        .iter()
+        .filter(|(name, _)| is_named(&request.message_attribute_names, name))
+        .map(|(name, attribute)| (name.clone(), attribute.clone()))
+        .collect();
+    if !attributes.is_empty() {
+        told["MD5OfMessageAttributes"] = json!(md5_of_attributes(&attributes));
+        told["MessageAttributes"] = attributes
+            .into_iter()
+            .map(|(name, Attribute { data_type, value })| {
+                let kind = if data_type.starts_with("Binary") {
+                    "BinaryValue"
+                } else {
+                    "StringValue"
+                };
+                (name, json!({ "DataType": data_type, kind: value }))
+            })
+            .collect();
+    }
+    told
+}
+
+/// Whether an attribute is among those that were asked for.
+fn is_named(names: &[String], name: &str) -> bool {
+    names.iter().any(|named| named == name || named == "All")
+}
+
+fn visibility_timeout(seconds: u64) -> Result<Duration, Refused> {
+    if seconds > MAX_VISIBILITY_TIMEOUT {
+        return Err(Refused::parameter(format!(
+            "VisibilityTimeout must be from 0 to {MAX_VISIBILITY_TIMEOUT}."
+        )));
+    }
+    Ok(Duration::from_secs(seconds))
+}
+
+fn delete_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, Refused> {
+    let queue = existing(queues, &request.queue_url)?;
+    each_receipt(request, |entry| {
+        // What is gone already is deleted.
+        queues
+            .held(queue)
+            .queue()
+            .delete(receipt(entry)?, Timestamp::now());
+        Ok(())
+    })
+}
+
+fn change_visibility_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, Refused> {
+    let name = existing(queues, &request.queue_url)?;
+    let held = queues.held(name);
+    let now = Timestamp::now();
+    let answer = each_receipt(request, |entry| {
+        let time = visibility_timeout(entry.visibility_timeout)?;
+        if held.queue().see_again_in(time, receipt(entry)?, now) {
+            Ok(())
+        } else {
+            let code = "AWS.SimpleQueueService.MessageNotInflight";
+            Err(Refused::new(
+                "MessageNotInflight",
+                code,
+                "The message is not in flight.",
+            ))
+        }
+    });
+    queues.advance(name, now);
+    held.changed.notify_one();
+    answer
+}
+
+/// Does something by each receipt of a batch, and answers what became of them.
+fn each_receipt(
+    request: &ReceiptBatch,
+    mut done: impl FnMut(&ReceiptEntry) -> Result<(), Refused>,
+) -> Result<Value, Refused> {
+    check_batch(request.entries.iter().map(|entry| &*entry.id))?;
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for entry in &request.entries {
+        match done(entry) {
+            Ok(()) => successful.push(json!({ "Id": entry.id })),
+            Err(refused) => failed.push(refused.of_entry(&entry.id)),
+        }
+    }
+    Ok(json!({ "Successful": successful, "Failed": failed }))
+}
+
+fn receipt(entry: &ReceiptEntry) -> Result<Receipt, Refused> {
+    entry.receipt_handle.parse().map_err(|NoReceipt| {
+        Refused::new(
+            "ReceiptHandleIsInvalid",
+            "ReceiptHandleIsInvalid",
+            "The input receipt handle is invalid.",
+        )
+    })
+}
+
+/// The attributes of a queue that are asked for here: how much is in it, and where its dead letters
+/// go.
+fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, Refused> {
+    let name = existing(queues, &request.queue_url)?;
+    queues.advance(name, Timestamp::now());
+    let held = queues.held(name);
+    let queue = held.queue();
+    let redrive = held.dead_letters.as_ref().zip(queue.max_receives()).map(|(dead_letters, max_receives)| {
+        let policy = json!({ "deadLetterTargetArn": arn(dead_letters), "maxReceiveCount": max_receives });
+        ("RedrivePolicy", policy.to_string())
+    });
+    let counts = [
+        ("ApproximateNumberOfMessages", queue.visible()),
+        ("ApproximateNumberOfMessagesNotVisible", queue.in_flight()),
+        ("ApproximateNumberOfMessagesDelayed", queue.delayed()),
+    ];
+    let attributes = counts
+        .into_iter()
+        .map(|(name, count)| (name, count.to_string()))
+        .chain(redrive);
+    let attributes: BTreeMap<_, _> = attributes
+        .filter(|(name, _)| is_named(&request.attribute_names, name))
+        .collect();
+    Ok(if attributes.is_empty() {
+        json!({})
+    } else {
+        json!({ "Attributes": attributes })
+    })
+}
+
+/// The queues whose dead letters go to this one, by URLs as the caller wrote its own.
+fn dead_letter_sources(
+    queues: &Queues,
+    request: &ListDeadLetterSourceQueues,
+) -> Result<Value, Refused> {
+    let name = existing(queues, &request.queue_url)?;
+    let base = &request.queue_url[..request.queue_url.len() - name.len()];
+    let sources: Vec<_> = queues
+        .sources_of(name)
+        .map(|source| format!("{base}{source}"))
+        .collect();
+    Ok(json!({ "queueUrls": sources }))
+}
+
+/// The name of the queue at a URL.
+fn existing<'u>(queues: &Queues, url: &'u str) -> Result<&'u str, Refused> {
+    let name = url.rsplit('/').next().unwrap_or_default();
+    queues.get(name).map(|_| name).ok_or_else(|| {
+        Refused::new(
+            "QueueDoesNotExist",
+            "AWS.SimpleQueueService.NonExistentQueue",
+            "The specified queue does not exist.",
+        )
+    })
+}
+
+fn message(entry: Entry) -> Result<(Message, Duration), Refused> {
+    let (attributes, entry) = entry.attributes_and_body();
+    checked(entry, attributes)
+}
+
+/// A message that SQS would take, and its delay.
+fn checked(
+    entry: Entry,
+    attributes: BTreeMap<String, Attribute>,
+) -> Result<(Message, Duration), Refused> {
+    let delay = entry.delay_seconds.unwrap_or_default();
+    if delay > MAX_DELAY {
+        return Err(Refused::parameter(format!(
+            "DelaySeconds must be from 0 to {MAX_DELAY}."
+        )));
+    }
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err(Refused::parameter(format!(
+            "A message has at most {MAX_ATTRIBUTES} attributes."
+        )));
+    }
+    for (name, Attribute { data_type, value }) in &attributes {
+        if value.is_empty() {
+            return Err(Refused::parameter(format!(
+                "The attribute {name} must have a value."
+            )));
+        }
+        let kind = data_type.split('.').next().unwrap_or_default();
+        let known = matches!(kind, "String" | "Number")
+            || kind == "Binary" && BASE64_STANDARD.decode(value).is_ok();
+        if !known {
+            return Err(Refused::parameter(format!(
+                "The attribute {name} is of no known type."
+            )));
+        }
+    }
+    if entry
+        .message_group_id
+        .as_ref()
+        .is_some_and(|group| !is_group(group))
+    {
+        return Err(Refused::parameter(format!(
+            "MessageGroupId must have 1 to {MAX_GROUP} letters, digits and punctuation characters."
+        )));
+    }
+    check(&entry.message_body, &attributes)?;
+    let message = Message::new(entry.message_body, attributes, Timestamp::now());
+    Ok((
+        Message {
+            group: entry.message_group_id,
+            ..message
+        },
+        Duration::from_secs(delay),
+    ))
+}
+
+/// Whether a standard queue takes this message group. AWS: "`SendMessage`",
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
+fn is_group(group: &str) -> bool {
+    (1..=MAX_GROUP).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// What a sender is told of a message.
+fn describe(message: &Message) -> Value {
+    let mut sent =
+        json!({ "MessageId": message.id, "MD5OfMessageBody": md5_of_body(&message.body) });
+    if !message.attributes.is_empty() {
+        sent["MD5OfMessageAttributes"] = json!(md5_of_attributes(&message.attributes));
+    }
+    sent
+}

@@ -1,0 +1,184 @@
+//! Messages of SQS: their size, digests and receipts.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use muster::domain::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::request::Refused;
+use crate::sam::MAX_MESSAGE_BYTES;
+
+/// The most bytes of a message, and of all messages of a batch.
+pub const MAX_BYTES: usize = MAX_MESSAGE_BYTES;
+
+/// An attribute beside a message's body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    /// `String`, `Number` or `Binary`, perhaps with a label of the sender's own behind a dot.
+    pub data_type: String,
+    /// The value as it stands in JSON: binary ones in base64.
+    pub value: String,
+}
+
+/// A message that somebody sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// The id that the sender was told.
+    pub id: String,
+    /// The text.
+    pub body: String,
+    /// By name.
+    pub attributes: BTreeMap<String, Attribute>,
+    /// When it was sent, in milliseconds since the epoch.
+    pub sent: i64,
+    /// When it was first received, in milliseconds since the epoch.
+    pub first_received: Option<i64>,
+    /// How often it was received.
+    pub receives: u32,
+    /// The message group: the tenant.
+    #[serde(default)]
+    pub group: Option<String>,
+}
+
+impl Message {
+    /// A message that is sent now, without a group.
+    pub fn new(body: String, attributes: BTreeMap<String, Attribute>, now: Timestamp) -> Self {
+        Self {
+            id: Uuid::new_v4().to_string(),
+            body,
+            attributes,
+            sent: now.millis(),
+            first_received: None,
+            receives: 0,
+            group: None,
+        }
+    }
+
+    /// What it counts against the limits of SQS, in bytes.
+    pub fn size(&self) -> usize {
+        size(&self.body, &self.attributes)
+    }
+}
+
+/// What a body counts together with its attributes: names, types and values.
+pub fn size(body: &str, attributes: &BTreeMap<String, Attribute>) -> usize {
+    let attributes = attributes
+        .iter()
+        .map(|(name, Attribute { data_type, value })| {
+            // Base64 has four characters for three bytes.
+            let value = if data_type.starts_with("Binary") {
+                value.len() / 4 * 3
+            } else {
+                value.len()
+            };
+            name.len() + data_type.len() + value
+        });
+    body.len() + attributes.sum::<usize>()
+}
+
+/// Whether SQS would take this body.
+pub fn check(body: &str, attributes: &BTreeMap<String, Attribute>) -> Result<(), Refused> {
+    if body.is_empty() {
+        return Err(Refused::new(
+            "MissingRequiredParameterException",
+            "MissingParameter",
+            "A message must have a body.",
+        ));
+    }
+    if size(body, attributes) > MAX_BYTES {
+        return Err(Refused::parameter(format!(
+            "A message must be shorter than {MAX_BYTES} bytes."
+        )));
+    }
+    // The characters of XML 1.0.
+    let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    if !body.chars().all(taken) {
+        return Err(Refused::new(
+            "InvalidMessageContents",
+            "InvalidMessageContents",
+            "The message has a character that SQS does not take.",
+        ));
+    }
+    Ok(())
+}
+
+/// The digest of a body.
+pub fn md5_of_body(body: &str) -> String {
+    format!("{:x}", md5::compute(body))
+}
+
+/// The digest of attributes: of their names, types and values in the names' order, each behind its
+/// length, and one byte before the value that says how it is carried.
+pub fn md5_of_attributes(attributes: &BTreeMap<String, Attribute>) -> String {
+    let mut encoded = Vec::new();
+    let mut put = |bytes: &[u8], carried: Option<u8>| {
+        encoded.extend(carried);
+        // No message is longer than 256 KiB.
+        encoded.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
+        encoded.extend(bytes);
+    };
+    for (name, Attribute { data_type, value }) in attributes {
+        put(name.as_bytes(), None);
+        put(data_type.as_bytes(), None);
+        if data_type.starts_with("Binary") {
+            put(&BASE64_STANDARD.decode(value).unwrap_or_default(), Some(2));
+        } else {
+            put(value.as_bytes(), Some(1));
+        }
+    }
+    format!("{:x}", md5::compute(encoded))
+}
+
+/// One receive of a message. An older one no longer deletes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// Arrivals are counted from 0 in each.
+    pub(super) queue: Uuid,
+    pub(super) arrival: u64,
+    pub(super) receives: u32,
+    /// When the message is seen again.
+    pub(super) until: Timestamp,
+}
+
+/// A text that is no receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoReceipt;
+
+impl fmt::Display for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            queue,
+            arrival,
+            receives,
+            until,
+        } = self;
+        write!(f, "{queue}.{arrival}.{receives}.{}", until.millis())
+    }
+}
+
+impl FromStr for Receipt {
+    type Err = NoReceipt;
+
+    fn from_str(text: &str) -> Result<Self, NoReceipt> {
+        let mut parts = text.splitn(4, '.');
+        let mut next = || parts.next().ok_or(NoReceipt);
+        let (queue, arrival, receives, until) = (next()?, next()?, next()?, next()?);
+        Ok(Self {
+            queue: queue.parse().map_err(|_| NoReceipt)?,
+            arrival: arrival.parse().map_err(|_| NoReceipt)?,
+            receives: receives.parse().map_err(|_| NoReceipt)?,
+            until: Timestamp::from_millis(until.parse().map_err(|_| NoReceipt)?),
+        })
+    }
+}
+
+/// A message as its receiver gets it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// Deletes it.
+    pub receipt: Receipt,
+    /// The message, this receive counted.
+    pub message: Message,
+}

@@ -1,0 +1,169 @@
+//! Requests of SQS's JSON protocol, and their errors.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::message::Attribute;
+
+/// What SQS refuses, by the codes of its two protocols and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The error's name in the JSON protocol.
+    pub kind: &'static str,
+    /// Its older name, which clients still match.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl Refused {
+    pub(super) fn new(kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            code,
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn parameter(message: impl Into<String>) -> Self {
+        Self::new(
+            "InvalidParameterValueException",
+            "InvalidParameterValue",
+            message,
+        )
+    }
+
+    /// What a batch says of an entry that is refused.
+    pub(super) fn of_entry(self, id: &str) -> Value {
+        let Self {
+            kind: _,
+            code,
+            message,
+        } = self;
+        json!({ "Id": id, "SenderFault": true, "Code": code, "Message": message })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SendMessage {
+    pub(super) queue_url: String,
+    #[serde(flatten)]
+    pub(super) entry: Entry,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct SendMessageBatch {
+    pub(super) queue_url: String,
+    pub(super) entries: Vec<BatchEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct BatchEntry {
+    pub(super) id: String,
+    #[serde(flatten)]
+    pub(super) entry: Entry,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Entry {
+    pub(super) message_body: String,
+    #[serde(default)]
+    pub(super) delay_seconds: Option<u64>,
+    #[serde(default)]
+    pub(super) message_attributes: Option<BTreeMap<String, AttributeValue>>,
+    #[serde(default)]
+    pub(super) message_group_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct AttributeValue {
+    pub(super) data_type: String,
+    pub(super) string_value: Option<String>,
+    pub(super) binary_value: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ReceiveMessage {
+    pub(super) queue_url: String,
+    #[serde(default = "one")]
+    pub(super) max_number_of_messages: usize,
+    pub(super) visibility_timeout: Option<u64>,
+    #[serde(default)]
+    pub(super) message_attribute_names: Vec<String>,
+    #[serde(default)]
+    pub(super) message_system_attribute_names: Vec<String>,
+}
+
+fn one() -> usize {
+    1
+}
+
+/// `DeleteMessageBatch`, and `ChangeMessageVisibilityBatch`, whose entries have a time too.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ReceiptBatch {
+    pub(super) queue_url: String,
+    pub(super) entries: Vec<ReceiptEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ReceiptEntry {
+    pub(super) id: String,
+    pub(super) receipt_handle: String,
+    #[serde(default)]
+    pub(super) visibility_timeout: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct GetQueueAttributes {
+    pub(super) queue_url: String,
+    #[serde(default)]
+    pub(super) attribute_names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ListDeadLetterSourceQueues {
+    pub(super) queue_url: String,
+}
+
+pub(super) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Refused> {
+    serde_json::from_slice(body).map_err(|error| {
+        Refused::new(
+            "SerializationException",
+            "MalformedInput",
+            error.to_string(),
+        )
+    })
+}
+
+impl Entry {
+    pub(super) fn attributes_and_body(mut self) -> (BTreeMap<String, Attribute>, Self) {
+        let attributes = self.message_attributes.take().unwrap_or_default();
+        let attribute = |AttributeValue {
+                             data_type,
+                             string_value,
+                             binary_value,
+                         }| Attribute {
+            data_type,
+            value: string_value.or(binary_value).unwrap_or_default(),
+        };
+        (
+            attributes
+                .into_iter()
+                .map(|(name, value)| (name, attribute(value)))
+                .collect(),
+            self,
+        )
+    }
+}

@@ -1,0 +1,457 @@
+//! A local stack, from its start to its end.
+
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow};
+use axum::Router;
+use muster::{bucket::Bucket, bus::Bus, http::Deps, jobs::JobQueues, queue::Queue, store::Table};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    BUS, Events, Objects, Organization, Queues, Settings, aws,
+    cors::Cors,
+    data_dir::Folder,
+    engine::Engine,
+    event_source::{Functions, Position, Pump, Reach, run_queue, run_schedule},
+    gateway::Gateway,
+    guard::Guard,
+    listen, routes,
+    s3::BUCKET,
+    seed, sqs,
+};
+use crate::{emulator, sam::Template};
+
+/// The table's name in the embedded engine.
+const TABLE: &str = "muster";
+
+/// How long the stack may take to prepare its table.
+const PREPARATION: Duration = Duration::from_mins(1);
+
+/// The file in the data folder that keeps what was in the queues when the stack was stopped.
+const QUEUES_FILE: &str = "queues.json";
+
+/// How long what is under way may take to finish when the stack is stopped.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Where the local stack keeps its data.
+#[derive(Debug, Clone)]
+pub enum Data {
+    /// Nowhere.
+    Memory,
+    /// Nowhere, and to begin with there is what the files in `events/` name, well-known keys
+    /// included.
+    Samples,
+    /// In this folder.
+    Folder(PathBuf),
+    /// In a table of another engine than the embedded one.
+    Elsewhere {
+        /// Where that engine listens.
+        dynamodb_url: String,
+        /// The table's name.
+        table: String,
+    },
+}
+
+impl Data {
+    /// Returns the folder that `muster dev` keeps its data in by default.
+    ///
+    /// # Errors
+    /// There is no home directory.
+    pub fn default_folder() -> anyhow::Result<PathBuf> {
+        Folder::default_path()
+    }
+}
+
+/// A local stack that serves.
+pub struct LocalStack {
+    /// Where the gateway listens.
+    pub url: String,
+    /// Where DynamoDB listens.
+    pub dynamodb_url: String,
+    /// Where the queues and the bus listen, as SQS and EventBridge.
+    pub aws_url: String,
+    /// The table's name.
+    pub table: String,
+    /// The demo organization, and another beside it.
+    pub organizations: [Organization; 2],
+    /// The queues.
+    pub queues: Queues,
+    /// What was announced.
+    pub events: Events,
+    /// The bucket of failed records.
+    pub failed_records: Objects,
+    engine: Option<Engine>,
+    /// Told to the gateway and all that invokes functions.
+    stop: watch::Sender<bool>,
+    /// Those, who finish what they have begun.
+    working: Vec<JoinHandle<()>>,
+    /// Told to the queues and the bus, which are needed until then.
+    stop_aws: watch::Sender<bool>,
+    aws: JoinHandle<()>,
+    position: Position,
+    folder: Option<Arc<Folder>>,
+}
+
+impl LocalStack {
+    /// Starts a stack on this port, 0 for a free one, and waits until it serves.
+    ///
+    /// # Errors
+    /// The port is in use or the address is not this machine's, the data folder is in use or
+    /// damaged; each says what to do.
+    pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
+        let template = settings.apply(Template::load()?);
+        let address = settings.listen;
+        let listener = TcpListener::bind(SocketAddr::from((address, port)))
+            .await
+            .map_err(|error| refused(address, port, &error))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let guard = Guard::new(address, settings.allow_hosts.clone());
+
+        let folder = open_data(&data)?;
+        let damaged = |error| damaged(folder.as_deref(), error);
+        let engine = open_engine(&data, address, &guard, folder.as_deref()).map_err(damaged)?;
+        let client = emulator::client(&engine.url);
+        let table = Table::new(client, engine.table.as_str());
+        let organizations = prepare_table(&data, &template, &engine, &table, folder.as_deref())
+            .await
+            .map_err(damaged)?;
+        let position = Position::open(folder.clone()).map_err(damaged)?;
+        let services = Services::start(&template, address, &guard, folder.as_deref()).await?;
+
+        let (stop, stopping) = watch::channel(false);
+        let reach = reach(table.clone(), &services)?;
+        let functions = Functions::new(&template, reach, &settings);
+        let sources = Sources {
+            template: &template,
+            functions,
+            services: &services,
+            position: &position,
+            stopping: &stopping,
+        };
+        let mut working = sources.spawn(&engine).await.map_err(damaged)?;
+        let gateway = serve_api(
+            listener, &template, settings, &guard, &table, &services, stopping,
+        )?;
+        working.push(gateway);
+
+        let Services {
+            queues,
+            events,
+            failed_records,
+            url: aws_url,
+            stop: stop_aws,
+            server: aws,
+        } = services;
+        Ok(Self {
+            url,
+            dynamodb_url: engine.url,
+            aws_url,
+            table: engine.table,
+            organizations,
+            queues,
+            events,
+            failed_records,
+            engine: engine.embedded,
+            stop,
+            working,
+            stop_aws,
+            aws,
+            position,
+            folder,
+        })
+    }
+
+    /// Lets what is under way finish, for up to two seconds, then stops. What is in the queues is
+    /// kept where there is a data folder.
+    ///
+    /// # Errors
+    /// The engine did not stop, or the folder cannot be written.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + FAREWELL;
+        let _ = self.stop.send(true);
+        for working in self.working {
+            end(working, deadline).await;
+        }
+        let _ = self.stop_aws.send(true);
+        end(self.aws, deadline).await;
+        if let Some(folder) = &self.folder {
+            folder.write(QUEUES_FILE, &self.queues.keep())?;
+        }
+        self.position.save()?;
+        match self.engine {
+            Some(engine) => engine.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// A queue's URL.
+    #[must_use]
+    pub fn queue_url(&self, name: &str) -> String {
+        sqs::url(&self.aws_url, name)
+    }
+}
+
+/// Opens the data folder, if the data is kept in one.
+fn open_data(data: &Data) -> anyhow::Result<Option<Arc<Folder>>> {
+    match data {
+        Data::Folder(path) => Ok(Some(Arc::new(Folder::open(path)?))),
+        Data::Memory | Data::Samples | Data::Elsewhere { .. } => Ok(None),
+    }
+}
+
+/// Returns the error of data that cannot be used.
+fn damaged(folder: Option<&Folder>, error: anyhow::Error) -> anyhow::Error {
+    match folder {
+        Some(folder) => folder.damaged(&error),
+        None => error,
+    }
+}
+
+/// The engine that the table is in.
+struct TableEngine {
+    url: String,
+    table: String,
+    /// The embedded engine, unless the table is in another one.
+    embedded: Option<Engine>,
+}
+
+/// Starts the embedded engine, unless the data is in another one.
+fn open_engine(
+    data: &Data,
+    address: IpAddr,
+    guard: &Guard,
+    folder: Option<&Folder>,
+) -> anyhow::Result<TableEngine> {
+    if let Data::Elsewhere {
+        dynamodb_url,
+        table,
+    } = data
+    {
+        return Ok(TableEngine {
+            url: dynamodb_url.clone(),
+            table: table.clone(),
+            embedded: None,
+        });
+    }
+    let file = folder.map(Folder::database);
+    let engine = Engine::start(address, guard.clone(), file.as_deref())?;
+    Ok(TableEngine {
+        url: engine.url().to_owned(),
+        table: TABLE.to_owned(),
+        embedded: Some(engine),
+    })
+}
+
+/// Creates the table, and puts in the demo data and the samples that are missing.
+async fn prepare_table(
+    data: &Data,
+    template: &Template,
+    engine: &TableEngine,
+    table: &Table,
+    folder: Option<&Folder>,
+) -> anyhow::Result<[Organization; 2]> {
+    let client = emulator::client(&engine.url);
+    template.table.create(&client, &engine.table).await?;
+    let store = table.until(Instant::now() + PREPARATION);
+    let organizations = seed::prepare(&store, folder).await?;
+    if matches!(data, Data::Samples) {
+        seed::put_samples(&store, &organizations[0]).await?;
+    }
+    Ok(organizations)
+}
+
+/// The emulated SQS, EventBridge and S3, which are served at one endpoint.
+struct Services {
+    queues: Queues,
+    events: Events,
+    failed_records: Objects,
+    url: String,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
+}
+
+impl Services {
+    /// Serves the services on a free port. The queues have what they had when the stack was stopped.
+    async fn start(
+        template: &Template,
+        address: IpAddr,
+        guard: &Guard,
+        folder: Option<&Folder>,
+    ) -> anyhow::Result<Self> {
+        let queues = Queues::new(template);
+        let kept = folder
+            .map(|folder| folder.read(QUEUES_FILE))
+            .transpose()
+            .map_err(|error| damaged(folder, error))?
+            .flatten();
+        if let Some(kept) = kept {
+            queues.restore(kept);
+        }
+        let (events, failed_records) = (Events::default(), Objects::default());
+        let listener = TcpListener::bind(SocketAddr::from((address, 0))).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let (stop, stopping) = watch::channel(false);
+        let router = aws::router(queues.clone(), events.clone(), failed_records.clone());
+        let server = serve(listener, guard.clone(), router, stopping);
+        Ok(Self {
+            queues,
+            events,
+            failed_records,
+            url,
+            stop,
+            server,
+        })
+    }
+}
+
+/// The event sources of the template, before they run.
+struct Sources<'s> {
+    template: &'s Template,
+    functions: Functions<'s>,
+    services: &'s Services,
+    position: &'s Position,
+    stopping: &'s watch::Receiver<bool>,
+}
+
+impl Sources<'_> {
+    /// Runs each event source on a task of its own.
+    async fn spawn(self, engine: &TableEngine) -> anyhow::Result<Vec<JoinHandle<()>>> {
+        let Self {
+            template,
+            mut functions,
+            services,
+            position,
+            stopping,
+        } = self;
+        let mut tasks = Vec::new();
+        for mapping in &template.stream_mappings {
+            let pump = Pump::open(
+                &engine.url,
+                &engine.table,
+                mapping.clone(),
+                functions.get(&mapping.function)?,
+                services.failed_records.clone(),
+                position.clone(),
+                stopping.clone(),
+            );
+            tasks.push(tokio::spawn(pump.await?.run()));
+        }
+        for mapping in &template.queue_mappings {
+            let function = functions.get(&mapping.function)?;
+            let queues = services.queues.clone();
+            let run = run_queue(queues, mapping.clone(), function, stopping.clone());
+            tasks.push(tokio::spawn(run));
+        }
+        for schedule in &template.schedules {
+            let function = functions.get(&schedule.function)?;
+            let run = run_schedule(schedule.clone(), function, stopping.clone());
+            tasks.push(tokio::spawn(run));
+        }
+        Ok(tasks)
+    }
+}
+
+/// Serves the API, and the stack's own routes beside it.
+fn serve_api(
+    listener: TcpListener,
+    template: &Template,
+    settings: Settings,
+    guard: &Guard,
+    table: &Table,
+    services: &Services,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<JoinHandle<()>> {
+    let api_guard = guard.with_origins(&settings.cors_origins);
+    let cors = Cors::new(&template.cors, settings.cors_origins)?;
+    let gateway = Gateway::new(template, cors, || {
+        let mut deps = Deps::new(table.clone());
+        (settings.http)(&mut deps);
+        deps
+    })?;
+    // Pages of listed origins may call the API, and not the stack's own routes.
+    let own_routes = guard.clone().protect(routes::router(
+        services.queues.clone(),
+        services.events.clone(),
+        services.url.clone(),
+    ));
+    let router = gateway.router().merge(own_routes);
+    Ok(serve(listener, api_guard, router, stopping))
+}
+
+/// What the functions reach: the table, and the queues and the bus at this endpoint.
+fn reach(table: Table, services: &Services) -> anyhow::Result<Reach> {
+    let Services {
+        queues,
+        url: aws_url,
+        ..
+    } = services;
+    let sdk = emulator::sdk_config(aws_url);
+    let sqs = aws_sdk_sqs::Client::new(&sdk);
+    let queue = |name: &str| Queue::new(sqs.clone(), sqs::url(aws_url, name));
+    let dead_letters = |name: &str| {
+        queues
+            .dead_letters_of(name)
+            .map(queue)
+            .with_context(|| format!("the queue {name} has no dead-letter queue"))
+    };
+    Ok(Reach {
+        table,
+        bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
+        jobs: JobQueues {
+            urgent: queue("jobs"),
+            long: queue("long-jobs"),
+        },
+        failed_records: Bucket::new(&sdk, BUCKET)?,
+        ticket_dead_letters: dead_letters("tickets")?,
+        user_dead_letters: dead_letters("users")?,
+    })
+}
+
+/// Why an address cannot be listened on, and what to do.
+fn refused(address: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            anyhow!("port {port} is in use: choose another with --port, or 0 for any free one")
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            anyhow!("{address} is no address of this machine: choose another with --listen")
+        }
+        _ => anyhow!(
+            "port {port} cannot be listened on ({error}): choose another with --port, or 0 for any free one"
+        ),
+    }
+}
+
+/// Serves routes on a task of its own.
+fn serve(
+    listener: TcpListener,
+    guard: Guard,
+    routes: Router,
+    stop: watch::Receiver<bool>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        if let Err(error) = listen::serve(listener, guard, routes, stop).await {
+            tracing::error!("no longer serving: {error}");
+        }
+    })
+}
+
+/// Waits for a task's end until the deadline, then aborts it.
+async fn end(mut task: JoinHandle<()>, deadline: Instant) {
+    if timeout_at(deadline, &mut task).await.is_err() {
+        task.abort();
+        // What it held is gone when this returns.
+        let _ = task.await;
+    }
+}

@@ -1,0 +1,329 @@
+//! What the local stack takes from template.yaml: the table, the queues, which function answers
+//! which route, and which is invoked with what of a queue, of the table's stream, or by a schedule.
+//! So local and deployed cannot differ in them.
+
+mod filter;
+mod sources;
+mod table;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::{Context, bail, ensure};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_yaml_ng::Value;
+
+pub use filter::Filter;
+pub use sources::{
+    MAX_MESSAGE_BYTES, QueueDefinition, QueueMapping, Redrive, Schedule, StreamMapping,
+};
+use sources::{Parameter, resolve};
+pub use table::TableDefinition;
+
+/// The template that this program was built with.
+const TEMPLATE: &str = include_str!("../../../template.yaml");
+
+/// A SAM template, as far as it is used here.
+#[derive(Debug)]
+pub struct Template {
+    /// The table.
+    pub table: TableDefinition,
+    /// What the gateway tells browsers, where any origins are configured.
+    pub cors: CorsDefinition,
+    /// The routes that the gateway declares.
+    pub routes: Vec<Route>,
+    /// The queues by logical id.
+    pub queues: BTreeMap<String, QueueDefinition>,
+    /// Which function handles what is in which queue.
+    pub queue_mappings: Vec<QueueMapping>,
+    /// Which function handles the records of the table's stream.
+    pub stream_mappings: Vec<StreamMapping>,
+    /// Which function is invoked by the clock.
+    pub schedules: Vec<Schedule>,
+    timeouts: BTreeMap<String, Duration>,
+    /// The timeout of functions that have none of their own.
+    pub timeout: Duration,
+}
+
+/// A route and the function behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Method and path; none for `$default`.
+    pub key: Option<(String, String)>,
+    /// The function's logical id.
+    pub function: String,
+}
+
+/// The gateway's CORS configuration but for the origins, which are whoever deploys it's to name.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct CorsDefinition {
+    #[serde(rename = "AllowOrigins")]
+    _origins: IgnoredAny,
+    /// The methods that a page may use.
+    #[serde(rename = "AllowMethods")]
+    pub methods: Vec<String>,
+    /// The headers that it may send.
+    #[serde(rename = "AllowHeaders")]
+    pub headers: Vec<String>,
+    /// The headers that it may read.
+    #[serde(rename = "ExposeHeaders")]
+    pub exposed: Vec<String>,
+    /// How many seconds a browser may go by what it was told.
+    pub max_age: u32,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApi {
+    cors_configuration: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Document {
+    #[serde(default)]
+    parameters: BTreeMap<String, Parameter>,
+    globals: Globals,
+    resources: BTreeMap<String, Typed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Globals {
+    function: GlobalFunction,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct GlobalFunction {
+    timeout: u64,
+}
+
+/// A resource, or an event of a function: what it is, and how.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Typed {
+    #[serde(rename = "Type")]
+    kind: String,
+    #[serde(default)]
+    properties: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Function {
+    timeout: Option<u64>,
+    #[serde(default)]
+    events: BTreeMap<String, Typed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HttpApiEvent {
+    method: Option<String>,
+    path: Option<String>,
+}
+
+impl Template {
+    /// Reads the template that this program was built with.
+    ///
+    /// # Errors
+    /// It uses something that the local stack does not know.
+    pub fn load() -> anyhow::Result<Self> {
+        Self::parse(TEMPLATE).context("template.yaml")
+    }
+
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let Document {
+            parameters,
+            globals,
+            resources,
+        } = serde_yaml_ng::from_str(text)?;
+        let mut cors = None;
+        let mut tables = BTreeMap::new();
+        let mut queues = BTreeMap::new();
+        let mut functions = BTreeMap::new();
+        for (id, Typed { kind, properties }) in resources {
+            let properties = resolve(properties, &parameters);
+            match kind.as_str() {
+                "AWS::DynamoDB::Table" => {
+                    tables.insert(
+                        id.clone(),
+                        serde_yaml_ng::from_value(properties).with_context(|| id)?,
+                    );
+                }
+                "AWS::Serverless::HttpApi" => {
+                    cors = Some(cors_definition(properties).with_context(|| id)?);
+                }
+                "AWS::SQS::Queue" => {
+                    queues.insert(
+                        id.clone(),
+                        QueueDefinition::parse(properties).with_context(|| id)?,
+                    );
+                }
+                "AWS::Serverless::Function" => {
+                    functions.insert(
+                        id.clone(),
+                        serde_yaml_ng::from_value(properties).with_context(|| id)?,
+                    );
+                }
+                _ => {}
+            }
+        }
+        let (table_id, table) = tables
+            .pop_first()
+            .context("there is no AWS::DynamoDB::Table")?;
+        ensure!(tables.is_empty(), "there is a second AWS::DynamoDB::Table");
+        let mut template = Self {
+            table,
+            cors: cors.context("there is no AWS::Serverless::HttpApi")?,
+            routes: Vec::new(),
+            queues,
+            queue_mappings: Vec::new(),
+            stream_mappings: Vec::new(),
+            schedules: Vec::new(),
+            timeouts: BTreeMap::new(),
+            timeout: Duration::from_secs(globals.function.timeout),
+        };
+        for (id, Function { timeout, events }) in functions {
+            template
+                .timeouts
+                .extend(timeout.map(|timeout| (id.clone(), Duration::from_secs(timeout))));
+            for (name, event) in events {
+                template
+                    .event(&id, event, &table_id)
+                    .with_context(|| format!("{id}.{name}"))?;
+            }
+        }
+        template.check_queues()?;
+        Ok(template)
+    }
+
+    /// Takes in an event of a function.
+    fn event(&mut self, function: &str, event: Typed, table_id: &str) -> anyhow::Result<()> {
+        let function = function.to_owned();
+        let Typed { kind, properties } = event;
+        match kind.as_str() {
+            "HttpApi" => self.routes.push(Route {
+                key: route_key(properties)?,
+                function,
+            }),
+            "SQS" => self
+                .queue_mappings
+                .push(QueueMapping::parse(function, properties)?),
+            "DynamoDB" => self
+                .stream_mappings
+                .push(StreamMapping::parse(function, properties, table_id)?),
+            "Schedule" => self
+                .schedules
+                .extend(Schedule::parse(function, properties)?),
+            _ => bail!("the local stack has no events of type {kind}"),
+        }
+        Ok(())
+    }
+
+    /// Every queue that is named is there, and none is handled by two functions.
+    fn check_queues(&self) -> anyhow::Result<()> {
+        let mapped = self.queue_mappings.iter().map(|mapping| &mapping.queue);
+        let dead_letters = self
+            .queues
+            .values()
+            .filter_map(|queue| queue.redrive.as_ref().map(|redrive| &redrive.queue));
+        for queue in mapped.clone().chain(dead_letters) {
+            ensure!(self.queues.contains_key(queue), "there is no queue {queue}");
+        }
+        for queue in mapped.clone() {
+            ensure!(
+                mapped.clone().filter(|other| *other == queue).count() == 1,
+                "{queue} has two consumers"
+            );
+        }
+        Ok(())
+    }
+
+    /// How long an invocation of this function may take.
+    #[must_use]
+    pub fn timeout(&self, function: &str) -> Duration {
+        self.timeouts.get(function).copied().unwrap_or(self.timeout)
+    }
+}
+
+/// An API's CORS configuration, as it is where there are origins.
+fn cors_definition(properties: Value) -> anyhow::Result<CorsDefinition> {
+    let HttpApi { cors_configuration } = serde_yaml_ng::from_value(properties)?;
+    let Value::Tagged(condition) = cors_configuration else {
+        bail!("CorsConfiguration is no !If")
+    };
+    ensure!(condition.tag == "If", "CorsConfiguration is no !If");
+    let (_, with_origins, _): (IgnoredAny, Value, IgnoredAny) =
+        serde_yaml_ng::from_value(condition.value)?;
+    serde_yaml_ng::from_value(with_origins).context("CorsConfiguration")
+}
+
+/// The method and path that an event routes, none for `$default`.
+fn route_key(properties: Value) -> anyhow::Result<Option<(String, String)>> {
+    match serde_yaml_ng::from_value(properties)? {
+        HttpApiEvent {
+            method: Some(method),
+            path: Some(path),
+        } => {
+            ensure!(
+                !path.contains('+'),
+                "the local stack has no greedy path parameters"
+            );
+            Ok(Some((method.to_uppercase(), path)))
+        }
+        HttpApiEvent {
+            method: None,
+            path: None,
+        } => Ok(None),
+        HttpApiEvent { .. } => bail!("a route has both a method and a path, or neither"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use muster::http::{OPEN_ROUTES, ROUTES};
+
+    use super::*;
+
+    #[test]
+    fn the_template_declares_the_routes_that_the_functions_know() {
+        let template = Template::load().unwrap();
+        let declared: BTreeSet<_> = template
+            .routes
+            .iter()
+            .filter_map(|route| route.key.clone())
+            .collect();
+        let known = ROUTES
+            .map(|(method, path, _)| (method.to_owned(), path.to_owned()))
+            .into_iter();
+        let open = OPEN_ROUTES.map(|(method, path, _)| (method.to_owned(), path.to_owned()));
+        let known: BTreeSet<_> = known.chain(open).collect();
+        assert_eq!(declared, known);
+        assert_eq!(
+            template
+                .routes
+                .iter()
+                .filter(|route| route.key.is_none())
+                .count(),
+            1
+        );
+        assert_eq!(template.routes.len(), known.len() + 1);
+    }
+
+    #[test]
+    fn what_the_local_stack_does_not_know_is_an_error() {
+        let template = |properties: &str| {
+            TEMPLATE.replace(
+                "      BillingMode: PAY_PER_REQUEST\n",
+                &format!("      BillingMode: PAY_PER_REQUEST\n{properties}"),
+            )
+        };
+        assert!(Template::parse(&template("")).is_ok());
+        let error = Template::parse(&template("      TableClass: STANDARD\n")).unwrap_err();
+        assert!(format!("{error:#}").contains("TableClass"), "{error:#}");
+    }
+}

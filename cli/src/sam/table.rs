@@ -1,0 +1,255 @@
+//! The table of a template.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use aws_sdk_dynamodb::{
+    Client,
+    client::Waiters,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::create_table::CreateTableError,
+    types::{
+        AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType,
+        PointInTimeRecoverySpecification, Projection, ProjectionType, ScalarAttributeType,
+        StreamSpecification, StreamViewType, TimeToLiveSpecification, TimeToLiveStatus,
+    },
+};
+use serde::{Deserialize, de::IgnoredAny};
+use tokio::time::Instant;
+
+/// The table's properties. A property that is not here fails the parse, so that nobody adds one
+/// that only one side knows.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct TableDefinition {
+    billing_mode: String,
+    attribute_definitions: Vec<Attribute>,
+    key_schema: Vec<KeyElement>,
+    global_secondary_indexes: Vec<Index>,
+    stream_specification: Stream,
+    time_to_live_specification: TimeToLive,
+    point_in_time_recovery_specification: PointInTimeRecovery,
+    // A stack's stage decides about it; who makes a table by hand deletes it by hand.
+    #[serde(rename = "DeletionProtectionEnabled")]
+    _deletion_protection: IgnoredAny,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Attribute {
+    attribute_name: String,
+    attribute_type: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct KeyElement {
+    attribute_name: String,
+    key_type: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Index {
+    index_name: String,
+    key_schema: Vec<KeyElement>,
+    projection: IndexProjection,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct IndexProjection {
+    projection_type: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Stream {
+    stream_view_type: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct TimeToLive {
+    attribute_name: String,
+    enabled: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct PointInTimeRecovery {
+    point_in_time_recovery_enabled: bool,
+}
+
+impl TableDefinition {
+    /// Creates the table under this name, unless it exists, and waits until it can be used. True if
+    /// it was created.
+    ///
+    /// Point-in-time recovery is switched on where the service has it: local engines have not.
+    ///
+    /// # Errors
+    /// DynamoDB's.
+    pub async fn create(&self, client: &Client, name: &str) -> anyhow::Result<bool> {
+        let Self {
+            billing_mode,
+            attribute_definitions,
+            key_schema,
+            global_secondary_indexes,
+            stream_specification,
+            time_to_live_specification,
+            point_in_time_recovery_specification,
+            _deletion_protection,
+        } = self;
+        let mut attributes = Vec::new();
+        for Attribute {
+            attribute_name,
+            attribute_type,
+        } in attribute_definitions
+        {
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(attribute_name)
+                .attribute_type(ScalarAttributeType::from(attribute_type.as_str()));
+            attributes.push(attribute.build()?);
+        }
+        let mut indexes = Vec::new();
+        for Index {
+            index_name,
+            key_schema,
+            projection,
+        } in global_secondary_indexes
+        {
+            let projection = ProjectionType::from(projection.projection_type.as_str());
+            let index = GlobalSecondaryIndex::builder()
+                .index_name(index_name)
+                .set_key_schema(Some(schema(key_schema)?))
+                .projection(Projection::builder().projection_type(projection).build());
+            indexes.push(index.build()?);
+        }
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::from(
+                stream_specification.stream_view_type.as_str(),
+            ));
+        let created = client
+            .create_table()
+            .table_name(name)
+            .billing_mode(BillingMode::from(billing_mode.as_str()))
+            .set_attribute_definitions(Some(attributes))
+            .set_key_schema(Some(schema(key_schema)?))
+            .set_global_secondary_indexes(Some(indexes))
+            .stream_specification(stream.build()?)
+            .send()
+            .await;
+        let created = match created {
+            Ok(_) => true,
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(CreateTableError::is_resource_in_use_exception) =>
+            {
+                false
+            }
+            Err(error) => return Err(said(error)),
+        };
+        // An earlier run may have been interrupted before what follows, so it is seen to either
+        // way.
+        client
+            .wait_until_table_exists()
+            .table_name(name)
+            .wait(PATIENCE)
+            .await?;
+        expire_items(client, name, time_to_live_specification).await?;
+        if point_in_time_recovery_specification.point_in_time_recovery_enabled {
+            recover_point_in_time(client, name).await?;
+        }
+        Ok(created)
+    }
+}
+
+/// How long a new table may take until it can be used, and until it can be backed up.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Switches time to live on. It is asked first: a second time is an error.
+async fn expire_items(client: &Client, name: &str, ttl: &TimeToLive) -> anyhow::Result<()> {
+    let TimeToLive {
+        attribute_name,
+        enabled,
+    } = ttl;
+    let described = client
+        .describe_time_to_live()
+        .table_name(name)
+        .send()
+        .await
+        .map_err(said)?;
+    let current = described
+        .time_to_live_description()
+        .and_then(|ttl| ttl.time_to_live_status());
+    if !enabled
+        || matches!(
+            current,
+            Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling)
+        )
+    {
+        return Ok(());
+    }
+    let on = TimeToLiveSpecification::builder()
+        .attribute_name(attribute_name)
+        .enabled(true)
+        .build()?;
+    client
+        .update_time_to_live()
+        .table_name(name)
+        .time_to_live_specification(on)
+        .send()
+        .await
+        .map_err(said)?;
+    Ok(())
+}
+
+/// Switches point-in-time recovery on, where there is such a thing. A new table refuses it for a
+/// while.
+async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()> {
+    let on = PointInTimeRecoverySpecification::builder()
+        .point_in_time_recovery_enabled(true)
+        .build()?;
+    let call = client
+        .update_continuous_backups()
+        .table_name(name)
+        .point_in_time_recovery_specification(on);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match call.clone().send().await {
+            Ok(_) => return Ok(()),
+            Err(error) => match error.code() {
+                Some("UnknownOperationException") => return Ok(()),
+                Some("ContinuousBackupsUnavailableException") if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                }
+                _ => return Err(said(error)),
+            },
+        }
+    }
+}
+
+/// What the service said, where it said something, in place of how it came.
+fn said<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(
+    error: SdkError<E>,
+) -> anyhow::Error {
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => anyhow!("{code}: {message}"),
+        _ => error.into(),
+    }
+}
+
+fn schema(elements: &[KeyElement]) -> anyhow::Result<Vec<KeySchemaElement>> {
+    let element = |KeyElement {
+                       attribute_name,
+                       key_type,
+                   }: &KeyElement| {
+        let element = KeySchemaElement::builder()
+            .attribute_name(attribute_name)
+            .key_type(KeyType::from(key_type.as_str()));
+        Ok(element.build()?)
+    };
+    elements.iter().map(element).collect()
+}

@@ -1,0 +1,195 @@
+//! An event as it is written: by CloudEvents, around a ticket in either platform's words.
+
+use muster::domain::{Contract, OrganizationId, Priority, TeamId, TicketStatus, Timestamp, UserId};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    catalog::Topic,
+    lifecycle::{Kind, Life, Snapshot},
+};
+
+/// A ticket event, by CloudEvents 1.0; in JSON it has its fields always in the same order.
+#[derive(Debug, Clone, Serialize)]
+pub struct Event {
+    specversion: &'static str,
+    id: String,
+    source: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    time: String,
+    datacontenttype: &'static str,
+    data: Data,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Data {
+    organization_id: String,
+    ticket: Ticket,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(untagged)]
+enum Ticket {
+    Toptickets(TopticketsTicket),
+    Itsm(ItsmTicket),
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct TopticketsTicket {
+    id: String,
+    status: &'static str,
+    priority: &'static str,
+    category: &'static str,
+    subcategory: &'static str,
+    tags: &'static [&'static str],
+    team_id: Option<String>,
+    assignee_id: Option<String>,
+    created_at: String,
+    updated_at: String,
+    resolved_at: Option<String>,
+    due_at: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct ItsmTicket {
+    id: String,
+    status: &'static str,
+    priority: &'static str,
+    category: &'static str,
+    subcategory: &'static str,
+    tags: &'static [&'static str],
+    assigned_team_id: Option<String>,
+    assigned_user_id: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+    resolved_at: Option<i64>,
+    due_date: i64,
+}
+
+impl Event {
+    /// What a ticket's platform says after the ticket's `step`th change, its creation being the
+    /// first.
+    pub(super) fn new(
+        organization: &OrganizationId,
+        ticket_id: Uuid,
+        life: &Life,
+        step: usize,
+    ) -> Self {
+        let snapshot = &life.snapshots[step];
+        let (source, ticket) = match life.contract {
+            Contract::Toptickets => (
+                "/toptickets/tickets",
+                Ticket::Toptickets(TopticketsTicket::new(ticket_id, life, snapshot)),
+            ),
+            Contract::Itsm => (
+                "/itsm/tickets",
+                Ticket::Itsm(ItsmTicket::new(ticket_id, life, snapshot)),
+            ),
+        };
+        Self {
+            specversion: "1.0",
+            id: format!("{ticket_id}.{}", step + 1),
+            source,
+            kind: match snapshot.kind {
+                Kind::Created => "ticket.created",
+                Kind::Updated => "ticket.updated",
+                Kind::Unassigned => "ticket.unassigned",
+                Kind::Deleted => "ticket.deleted",
+            },
+            time: snapshot.updated_at.iso8601(),
+            datacontenttype: "application/json",
+            data: Data {
+                organization_id: organization.as_str().to_owned(),
+                ticket,
+            },
+        }
+    }
+}
+
+impl TopticketsTicket {
+    fn new(id: Uuid, life: &Life, snapshot: &Snapshot) -> Self {
+        let Life {
+            contract: _,
+            topic,
+            priority,
+            created_at,
+            due_at,
+            snapshots: _,
+        } = life;
+        let Topic {
+            category,
+            subcategory,
+            tags,
+        } = topic;
+        let Snapshot {
+            kind: _,
+            status,
+            team,
+            assignee,
+            resolved_at,
+            updated_at,
+        } = snapshot;
+        Self {
+            id: id.to_string(),
+            status: match status {
+                // TopTickets has no other word than for a ticket that was reopened.
+                TicketStatus::New => "open",
+                other => other.as_str(),
+            },
+            priority: match priority {
+                Priority::Critical => "urgent",
+                other => other.as_str(),
+            },
+            category,
+            subcategory,
+            tags,
+            team_id: team.map(|team| team.uuid().to_string()),
+            assignee_id: assignee.map(|user| user.uuid().to_string()),
+            created_at: created_at.iso8601(),
+            updated_at: updated_at.iso8601(),
+            resolved_at: resolved_at.map(Timestamp::iso8601),
+            due_at: due_at.iso8601(),
+        }
+    }
+}
+
+impl ItsmTicket {
+    fn new(id: Uuid, life: &Life, snapshot: &Snapshot) -> Self {
+        let Life {
+            contract: _,
+            topic,
+            priority,
+            created_at,
+            due_at,
+            snapshots: _,
+        } = life;
+        let Topic {
+            category,
+            subcategory,
+            tags,
+        } = topic;
+        let Snapshot {
+            kind: _,
+            status,
+            team,
+            assignee,
+            resolved_at,
+            updated_at,
+        } = snapshot;
+        Self {
+            id: id.to_string(),
+            status: status.as_str(),
+            priority: priority.as_str(),
+            category,
+            subcategory,
+            tags,
+            assigned_team_id: team.map(|team| format!("{}{}", TeamId::PREFIX, team.uuid())),
+            assigned_user_id: assignee.map(|user| format!("{}{}", UserId::PREFIX, user.uuid())),
+            created_at: created_at.secs(),
+            updated_at: updated_at.secs(),
+            resolved_at: resolved_at.map(Timestamp::secs),
+            due_date: due_at.secs(),
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! A help desk's day, made up: ticket events as either platform sends them.
+//!
+//! Everything is a pure function of a [`Day`]: the same day is the same events, byte for byte, on
+//! every machine. Each ticket draws from a stream of random numbers of its own, so an event can be
+//! written without keeping the others: what is kept of an event until its turn is 16 bytes.
+
+mod catalog;
+mod event;
+mod lifecycle;
+
+use std::time::Duration;
+
+use muster::domain::{Contract, OrganizationId, TeamId, Timestamp, UserId};
+use rand::Rng;
+use rand_chacha::{
+    ChaCha8Rng,
+    rand_core::{RngCore, SeedableRng},
+};
+use uuid::Uuid;
+
+pub use event::Event;
+use lifecycle::Life;
+
+/// How long a day is.
+pub const DAY: Duration = Duration::from_hours(24);
+
+/// What a day is like.
+#[derive(Debug, Clone)]
+pub struct Day {
+    /// Whose tickets.
+    pub organization: OrganizationId,
+    /// Whose field names and words the tickets have; `None`: of either, ticket by ticket.
+    pub contract: Option<Contract>,
+    /// When it begins, in whole seconds. It lasts 24 hours, and nothing happens after them: what is
+    /// not resolved by then stays open. Arrivals follow the hours of UTC, whichever the day begins
+    /// with.
+    pub start: Timestamp,
+    /// How many tickets are created; about four events come of each.
+    pub tickets: u32,
+    /// The teams that tickets name, each as often as another; empty: none is named, so that tickets
+    /// are routed by what they are about.
+    pub teams: Vec<TeamId>,
+    /// Whom people reassign tickets to; empty: nobody does, and no ticket names an assignee.
+    pub users: Vec<UserId>,
+    /// Another seed is another day. The ids of tickets and events depend on `start` too, so that
+    /// tomorrow's tickets are not today's.
+    pub seed: u64,
+    /// How many of a hundred events come twice, 0 to 100.
+    pub duplicates: u8,
+    /// The longest that an event is under way: events, and second copies of them, arrive out of
+    /// order within this time.
+    pub shuffle: Duration,
+}
+
+/// An event on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Delivery {
+    /// When it arrives, in milliseconds after the day's start.
+    arrives: u32,
+    ticket: u32,
+    /// Which snapshot of its ticket it carries.
+    step: u32,
+}
+
+/// What random numbers are for. Each purpose has its own, so that a day delivered in another way is
+/// the same day.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Life,
+    Delivery,
+    Id,
+}
+
+impl Day {
+    /// The events, in the order in which they arrive.
+    ///
+    /// Takes about a microsecond an event before the first, and a few at each.
+    #[must_use]
+    pub fn events(&self) -> impl ExactSizeIterator<Item = Event> {
+        self.deliveries()
+            .into_iter()
+            .map(|Delivery { ticket, step, .. }| {
+                let life = self.life(ticket);
+                Event::new(
+                    &self.organization,
+                    self.ticket_id(ticket),
+                    &life,
+                    step as usize,
+                )
+            })
+    }
+
+    fn deliveries(&self) -> Vec<Delivery> {
+        let longest = u32::try_from(self.shuffle.as_millis())
+            .unwrap_or(u32::MAX / 4)
+            .min(u32::MAX / 4);
+        let mut deliveries = Vec::new();
+        for ticket in 0..self.tickets {
+            let mut random = self.random(Purpose::Delivery, ticket);
+            for (step, snapshot) in (0..).zip(&self.life(ticket).snapshots) {
+                let sent = snapshot.updated_at.since(self.start).as_millis();
+                let sent = u32::try_from(sent).expect("a day has fewer than 2^32 milliseconds");
+                let arrives = sent + random.random_range(0..=longest);
+                deliveries.push(Delivery {
+                    arrives,
+                    ticket,
+                    step,
+                });
+                if random.random_range(0..100) < self.duplicates {
+                    let arrives = arrives.max(sent + random.random_range(0..=longest));
+                    deliveries.push(Delivery {
+                        arrives,
+                        ticket,
+                        step,
+                    });
+                }
+            }
+        }
+        deliveries.sort_unstable();
+        deliveries
+    }
+
+    fn life(&self, ticket: u32) -> Life {
+        Life::new(self, ticket, &mut self.random(Purpose::Life, ticket))
+    }
+
+    fn ticket_id(&self, ticket: u32) -> Uuid {
+        let mut bytes = [0; 16];
+        self.random(Purpose::Id, ticket).fill_bytes(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
+    /// A ticket's random numbers for one purpose. A named algorithm, since `rand` may change its
+    /// own from version to version.
+    fn random(&self, purpose: Purpose, ticket: u32) -> ChaCha8Rng {
+        let mut seed = [0; 32];
+        seed[..8].copy_from_slice(&self.seed.to_le_bytes());
+        if let Purpose::Id = purpose {
+            seed[8..16].copy_from_slice(&self.start.secs().to_le_bytes());
+        }
+        seed[16] = purpose as u8;
+        let mut random = ChaCha8Rng::from_seed(seed);
+        random.set_stream(ticket.into());
+        random
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{HashMap, HashSet};
+
+    use muster::wire::events::ticket_event;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// 2026-03-02T00:00:00Z, a Monday.
+    const MONDAY: i64 = 1_772_409_600;
+
+    fn day(tickets: u32) -> Day {
+        Day {
+            organization: OrganizationId::parse("org_demo").unwrap(),
+            contract: None,
+            start: Timestamp::from_secs(MONDAY),
+            tickets,
+            teams: Vec::new(),
+            users: Vec::new(),
+            seed: 1,
+            duplicates: 0,
+            shuffle: Duration::ZERO,
+        }
+    }
+
+    fn json(day: &Day) -> Vec<Value> {
+        day.events()
+            .map(|event| serde_json::to_value(event).unwrap())
+            .collect()
+    }
+
+    /// A time of either contract, in seconds.
+    fn seconds(time: &Value) -> i64 {
+        use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+        match time {
+            Value::String(text) => OffsetDateTime::parse(text, &Rfc3339)
+                .unwrap()
+                .unix_timestamp(),
+            number => number.as_i64().expect("a time"),
+        }
+    }
+
+    fn share(part: usize, whole: usize) -> f64 {
+        f64::from(u32::try_from(part).unwrap()) / f64::from(u32::try_from(whole).unwrap())
+    }
+
+    #[test]
+    fn the_same_day_is_the_same_events() {
+        let day = Day {
+            duplicates: 10,
+            shuffle: Duration::from_mins(1),
+            ..day(200)
+        };
+        assert_eq!(json(&day), json(&day));
+        assert_eq!(day.events().len(), json(&day).len());
+        assert_ne!(
+            json(&day),
+            json(&Day {
+                seed: 2,
+                ..day.clone()
+            })
+        );
+
+        // The same day a week later: other tickets with the same fates.
+        let later = Day {
+            start: Timestamp::from_secs(MONDAY + 7 * 86_400),
+            ..day.clone()
+        };
+        let kinds = |day: &Day| {
+            json(day)
+                .iter()
+                .map(|event| event["type"].clone())
+                .collect::<Vec<_>>()
+        };
+        let ids = |day: &Day| {
+            json(day)
+                .iter()
+                .map(|event| event["id"].to_string())
+                .collect::<HashSet<_>>()
+        };
+        assert_eq!(kinds(&day), kinds(&later));
+        assert!(ids(&day).is_disjoint(&ids(&later)));
+    }
+
+    #[test]
+    fn each_ticket_begins_moves_forward_and_stays_within_the_day() {
+        let teams: Vec<_> = (0..3).map(|n| TeamId::new(Uuid::from_u128(n))).collect();
+        let users: Vec<_> = (0..3).map(|n| UserId::new(Uuid::from_u128(n))).collect();
+        let mut latest: HashMap<String, i64> = HashMap::new();
+        let mut created = 0;
+        let mut before = 0;
+        for event in json(&Day {
+            teams,
+            users,
+            ..day(2_000)
+        }) {
+            let ticket = &event["data"]["ticket"];
+            let at = seconds(&ticket["updated_at"]);
+            assert_eq!(seconds(&event["time"]), at);
+            assert!(
+                before <= at && (MONDAY..MONDAY + 86_400).contains(&at),
+                "{event}"
+            );
+            before = at;
+            let earlier = latest.insert(ticket["id"].as_str().unwrap().to_owned(), at);
+            assert!(earlier.is_none_or(|earlier| earlier < at), "{event}");
+            assert_eq!(earlier.is_none(), event["type"] == "ticket.created");
+            created += usize::from(earlier.is_none());
+            let done = ["resolved", "closed"]
+                .iter()
+                .any(|status| ticket["status"] == *status);
+            assert_eq!(!ticket["resolved_at"].is_null(), done, "{event}");
+        }
+        assert_eq!(created, 2_000);
+    }
+
+    #[test]
+    fn every_event_is_understood() {
+        let (teams, users) = (
+            vec![TeamId::new(Uuid::nil())],
+            vec![UserId::new(Uuid::nil())],
+        );
+        for event in (Day {
+            teams,
+            users,
+            ..day(1_000)
+        })
+        .events()
+        {
+            let body = serde_json::to_string(&event).unwrap();
+            let message = ticket_event(&body, Timestamp::from_secs(MONDAY).plus(DAY)).expect(&body);
+            let ticket = message.event.ticket;
+            assert!(
+                ticket.due_at.new_value().flatten() > ticket.created_at && ticket.team_id.is_some(),
+                "{body}"
+            );
+            assert!(!message.has_unknown_priority, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_day_has_a_help_desk_s_proportions() {
+        let users = vec![UserId::new(Uuid::nil())];
+        let events = json(&Day {
+            users,
+            ..day(5_000)
+        });
+        let count = |predicate: &dyn Fn(&Value) -> bool| {
+            events.iter().filter(|event| predicate(event)).count()
+        };
+        let status =
+            |status: &'static str| count(&|event| event["data"]["ticket"]["status"] == status);
+        let kind = |kind: &'static str| count(&|event| event["type"] == kind);
+
+        assert!(
+            (3.5..4.5).contains(&share(events.len(), 5_000)),
+            "{} events",
+            events.len()
+        );
+        assert!((0.005..0.02).contains(&share(kind("ticket.deleted"), 5_000)));
+        assert!((0.01..0.05).contains(&share(kind("ticket.unassigned"), 5_000)));
+        assert!((0.02..0.06).contains(&share(status("cancelled"), 5_000)));
+        assert!(
+            (0.6..0.95).contains(&share(status("resolved"), 5_000)),
+            "{}",
+            status("resolved")
+        );
+        assert!(
+            (0.4..0.8).contains(&share(status("closed"), 5_000)),
+            "{}",
+            status("closed")
+        );
+        assert!(status("pending") > 100 && status("on_hold") > 100);
+
+        let hours = |hours: std::ops::Range<i64>| {
+            let during =
+                |event: &Value| hours.contains(&((seconds(&event["time"]) - MONDAY) / 3600));
+            count(&|event| event["type"] == "ticket.created" && during(event))
+        };
+        assert!(hours(0..6) < hours(9..10) / 2, "the night is quiet");
+        assert!(
+            hours(12..13) < hours(10..11) && hours(12..13) < hours(14..15),
+            "people have lunch"
+        );
+
+        let created: Vec<_> = events
+            .iter()
+            .filter(|event| event["type"] == "ticket.created")
+            .collect();
+        let critical = |event: &&&Value| {
+            let priority = &event["data"]["ticket"]["priority"];
+            priority == "critical" || priority == "urgent"
+        };
+        assert!((0.03..0.08).contains(&share(
+            created.iter().filter(critical).count(),
+            created.len()
+        )));
+        let itsm = created
+            .iter()
+            .filter(|event| event["source"] == "/itsm/tickets")
+            .count();
+        assert!((0.45..0.55).contains(&share(itsm, created.len())));
+    }
+
+    #[test]
+    fn most_tickets_are_resolved_by_their_due_date_and_urgent_ones_first() {
+        let mut hours: HashMap<String, Vec<f64>> = HashMap::new();
+        let mut met = 0;
+        let mut resolved = 0;
+        for event in json(&Day {
+            contract: Some(Contract::Itsm),
+            ..day(5_000)
+        }) {
+            let ticket = &event["data"]["ticket"];
+            if ticket["status"] == "resolved" {
+                let at = seconds(&ticket["resolved_at"]);
+                resolved += 1;
+                met += usize::from(at <= seconds(&ticket["due_date"]));
+                let took = u32::try_from(at - seconds(&ticket["created_at"])).unwrap();
+                hours
+                    .entry(ticket["priority"].to_string())
+                    .or_default()
+                    .push(f64::from(took) / 3600.0);
+            }
+        }
+        assert!(
+            (0.8..0.99).contains(&share(met, resolved)),
+            "{met} of {resolved}"
+        );
+        let median = |priority: &str| {
+            let mut hours = hours[&format!("{priority:?}")].clone();
+            hours.sort_by(f64::total_cmp);
+            hours[hours.len() / 2]
+        };
+        assert!(median("critical") < median("high") && median("high") < median("medium"));
+    }
+
+    #[test]
+    fn only_who_and_what_was_named_is_named() {
+        let (teams, users) = (
+            vec![TeamId::new(Uuid::from_u128(7))],
+            vec![UserId::new(Uuid::from_u128(8))],
+        );
+        for contract in Contract::ALL {
+            let (team, user, of) = match contract {
+                Contract::Toptickets => ("team_id", "assignee_id", ["", ""]),
+                Contract::Itsm => ("assigned_team_id", "assigned_user_id", ["team_", "usr_"]),
+            };
+            let nobody = Day {
+                contract: Some(contract),
+                ..day(500)
+            };
+            for event in json(&nobody) {
+                let ticket = &event["data"]["ticket"];
+                assert_eq!(
+                    (ticket.get(team), ticket.get(user)),
+                    (Some(&Value::Null), Some(&Value::Null))
+                );
+            }
+            let somebody = Day {
+                teams: teams.clone(),
+                users: users.clone(),
+                ..nobody
+            };
+            let mut reassigned = 0;
+            for event in json(&somebody) {
+                let ticket = &event["data"]["ticket"];
+                assert_eq!(ticket[team], format!("{}{}", of[0], teams[0].uuid()));
+                if !ticket[user].is_null() {
+                    assert_eq!(ticket[user], format!("{}{}", of[1], users[0].uuid()));
+                    assert_ne!(event["type"], "ticket.unassigned");
+                    reassigned += 1;
+                }
+            }
+            assert!(reassigned > 10, "{reassigned}");
+        }
+    }
+
+    #[test]
+    fn another_delivery_is_the_same_day() {
+        let straight = json(&day(1_000));
+        let shuffled = json(&Day {
+            duplicates: 10,
+            shuffle: Duration::from_mins(1),
+            ..day(1_000)
+        });
+        let by_id = |events: &[Value]| -> HashMap<String, Value> {
+            events
+                .iter()
+                .map(|event| (event["id"].to_string(), event.clone()))
+                .collect()
+        };
+        assert_eq!(
+            by_id(&straight).len(),
+            straight.len(),
+            "an id is one event's"
+        );
+        assert_eq!(
+            by_id(&straight),
+            by_id(&shuffled),
+            "a copy has its event's id, and is the same"
+        );
+        let duplicates = share(shuffled.len() - straight.len(), straight.len());
+        assert!((0.07..0.13).contains(&duplicates), "{duplicates}");
+
+        let times: Vec<i64> = shuffled
+            .iter()
+            .map(|event| seconds(&event["time"]))
+            .collect();
+        assert!(!times.is_sorted());
+        let mut newest = 0;
+        for time in times {
+            newest = newest.max(time);
+            assert!(newest - time <= 60, "more than a minute late");
+        }
+        let doubled = json(&Day {
+            duplicates: 100,
+            ..day(20)
+        });
+        assert_eq!(doubled.len(), 2 * json(&day(20)).len());
+        assert!(doubled.chunks(2).all(|pair| pair[0] == pair[1]));
+    }
+
+    #[test]
+    fn a_day_may_begin_at_any_time_and_have_no_tickets() {
+        for start in [MONDAY + 1, MONDAY + 12 * 3600 + 59, MONDAY + 86_399] {
+            let events = json(&Day {
+                start: Timestamp::from_secs(start),
+                ..day(300)
+            });
+            let times: Vec<i64> = events
+                .iter()
+                .map(|event| seconds(&event["time"]) - start)
+                .collect();
+            assert!(
+                times.is_sorted() && times.iter().all(|time| (0..86_400).contains(time)),
+                "{start}"
+            );
+        }
+        assert_eq!(day(0).events().len(), 0);
+    }
+}
