@@ -6,7 +6,7 @@ const { readFileSync, readdirSync } = require('node:fs');
 const { join } = require('node:path');
 const { chromium } = require('playwright-core');
 
-// Folders of build outputs and of installed packages. Folders whose names begin with a dot are left out as well.
+// Folders of build outputs and of installed packages. Hidden folders are left out as well.
 const OUTPUTS = ['target', 'node_modules'];
 
 /** The paths of all Markdown files below a folder. */

@@ -1,6 +1,6 @@
-//! The files in `events/`: all kinds of event that the template declares, each as AWS sends it and
-//! as its function answers it. What that is stands in `tests/events/answers.json`: the status where
-//! the response is HTTP's, and else the response.
+//! The files in `events/`: all kinds of event that the template declares, each as AWS sends it.
+//! `tests/events/responses.json` has the expected response of the function: the status of an HTTP
+//! response, or else the response itself.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ use muster_jobs::Pace;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-const ANSWERS: &str = include_str!("../events/answers.json");
+const ANSWERS: &str = include_str!("../events/responses.json");
 
 /// The events by function and name, such as `teams/list-itsm`.
 fn events() -> BTreeMap<String, Value> {
