@@ -83,7 +83,7 @@ fn sender(event: &Value) -> String {
 }
 
 #[test]
-fn there_is_an_event_of_every_kind_and_each_is_of_a_kind() {
+fn event_files_cover_every_declared_event_source() {
     let template = Template::load().expect("the template can be read");
     let routes = template.routes.iter().map(|route| {
         let key = route.key.as_ref().map_or_else(
@@ -155,7 +155,7 @@ fn batch<E: Debug>(response: Result<impl Serialize, E>) -> Value {
 }
 
 #[tokio::test]
-async fn every_event_is_answered_by_its_function() {
+async fn every_event_file_gets_its_expected_response() {
     let stack = LocalStack::start(0, Data::Samples, Settings::default())
         .await
         .expect("a stack starts");

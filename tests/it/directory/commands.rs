@@ -12,7 +12,7 @@ use super::{DirectoryFixture, new_id, user_fields};
 use crate::support::{Stack, bare};
 
 #[tokio::test]
-async fn an_organization_begins_with_its_first_key_or_import() {
+async fn organization_exists_after_its_first_key_or_import() {
     let stack = Stack::shared();
     let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
         .expect("of the right form");
@@ -81,7 +81,7 @@ async fn erases(fixture: &DirectoryFixture, user: UserId) {
 }
 
 #[tokio::test]
-async fn import_of_a_deleted_user_changes_nothing_and_succeeds() {
+async fn import_of_deleted_user_succeeds_without_change() {
     let fixture = DirectoryFixture::new().await;
     let (late, gone) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
     fixture
@@ -117,7 +117,7 @@ async fn import_of_a_deleted_user_changes_nothing_and_succeeds() {
 }
 
 #[tokio::test]
-async fn erase_makes_the_tombstone_of_known_and_unknown_users() {
+async fn erase_creates_tombstone_of_known_and_unknown_users() {
     let fixture = DirectoryFixture::new().await;
     let (known, unknown) = (fixture.org.users[0].clone(), new_id());
     let team = fixture.org.team("Team").await;

@@ -10,7 +10,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_changed_profile_is_copied_into_every_membership_and_never_goes_back() {
+async fn profile_change_is_copied_and_never_reverted() {
     let fixture = DirectoryFixture::new().await;
     let user = fixture.org.users[0].clone();
     let mut teams = Vec::new();
@@ -69,7 +69,7 @@ async fn a_changed_profile_is_copied_into_every_membership_and_never_goes_back()
 }
 
 #[tokio::test]
-async fn more_memberships_than_a_page_are_copied_page_by_page() {
+async fn memberships_beyond_one_page_are_copied_by_page() {
     let fixture = DirectoryFixture::new().await;
     let user = fixture.org.users[0].clone();
     let teams = futures_util::future::join_all((0..105).map(|n| {
@@ -144,7 +144,7 @@ async fn former_member_has_no_profile_and_returns_with_the_latest() {
 /// A copy that changes whether a member is active moves `eligible` of the team's load in the same
 /// transaction.
 #[tokio::test]
-async fn copy_of_another_status_moves_eligible_of_each_team() {
+async fn copy_of_new_status_updates_eligible_of_each_team() {
     let fixture = DirectoryFixture::new().await;
     let user = fixture.org.users[0].clone();
     let [one, another] = [

@@ -10,7 +10,7 @@ use super::{DirectoryFixture, event_of, new_id, user_fields};
 use crate::support::{Organization, Stack, bare, table::Item, wait_until};
 
 #[tokio::test]
-async fn a_deleted_user_is_inactive_everywhere_and_leads_nothing_for_good() {
+async fn deleted_user_is_inactive_and_leads_no_team() {
     let fixture = DirectoryFixture::new().await;
     let (user, other) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
     let lead = |lead: &User| json!({"lead_id": bare(lead)});

@@ -7,7 +7,7 @@ use super::{DirectoryFixture, new_id, user_fields};
 use crate::support::{Stack, fault_injection::FaultScript};
 
 #[tokio::test]
-async fn users_come_change_and_go() {
+async fn user_events_create_update_and_deactivate_a_profile() {
     let fixture = DirectoryFixture::new().await;
     let id = new_id();
     let prefixed = format!("usr_{}", id.uuid());
@@ -51,7 +51,7 @@ async fn users_come_change_and_go() {
 }
 
 #[tokio::test]
-async fn duplicates_and_late_events_change_nothing() {
+async fn duplicate_and_late_events_change_no_profile() {
     let fixture = DirectoryFixture::new().await;
     let id = new_id();
     let events: Vec<String> = (1..=3)
@@ -68,7 +68,7 @@ async fn duplicates_and_late_events_change_nothing() {
 }
 
 #[tokio::test]
-async fn same_second_the_later_event_time_sets_each_part() {
+async fn same_second_later_event_time_sets_each_field() {
     let fixture = DirectoryFixture::new().await;
     let event = |kind: &str, event_id: &str, time: &str, mut user: Value| {
         user["updated_at"] = json!("2026-03-02T09:00:00Z");
@@ -113,7 +113,7 @@ async fn same_second_the_later_event_time_sets_each_part() {
 }
 
 #[tokio::test]
-async fn a_batch_is_folded_in_order_of_versions_and_written_once_a_user() {
+async fn batch_writes_each_user_once_in_version_order() {
     let org = Stack::shared().organization().await;
     let script = FaultScript::default();
     let client = script.client(&org.stack);

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn poison_leaves_with_its_reason_and_blocks_nobody() {
+async fn poison_is_dead_lettered_with_its_reason() {
     let fixture = DirectoryFixture::new().await;
     let id = new_id();
     let unknown = OrganizationId::parse("nobody-here").expect("of the right form");
@@ -53,7 +53,7 @@ async fn poison_leaves_with_its_reason_and_blocks_nobody() {
 }
 
 #[tokio::test]
-async fn poison_that_cannot_be_sent_comes_again_alone() {
+async fn poison_without_dead_letter_queue_fails_alone() {
     let mut fixture = DirectoryFixture::new().await;
     fixture.deps.dead_letters = queue_at("http://127.0.0.1:1");
     fixture.time = Duration::from_secs(5);
@@ -67,7 +67,7 @@ async fn poison_that_cannot_be_sent_comes_again_alone() {
 }
 
 #[tokio::test]
-async fn what_fails_for_the_moment_comes_again_and_the_rest_is_done() {
+async fn transient_fault_fails_only_its_messages() {
     let org = Stack::shared().organization().await;
     let script = FaultScript::default();
     let client = script.client(&org.stack);
@@ -88,7 +88,7 @@ async fn what_fails_for_the_moment_comes_again_and_the_rest_is_done() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_or_another_writer_does_no_harm() {
+async fn lost_response_or_concurrent_writer_is_harmless() {
     for lost in [true, false] {
         let org = Stack::shared().organization().await;
         let script = FaultScript::default();

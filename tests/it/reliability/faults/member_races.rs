@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_user_deactivated_in_between_is_inactive() {
+async fn concurrently_deactivated_user_is_rejected() {
     for (write, n) in [
         (Write::Add, 3),
         (Write::AddLead, 3),
@@ -44,7 +44,7 @@ async fn a_user_deactivated_in_between_is_inactive() {
 }
 
 #[tokio::test]
-async fn a_profile_changed_in_between_is_copied_as_it_became() {
+async fn concurrently_changed_profile_is_copied_as_changed() {
     for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
         let rename = |fixture: &FaultFixture| {
             profile(fixture, n, |user| "Renamed".clone_into(&mut user.name))
@@ -65,7 +65,7 @@ async fn a_profile_changed_in_between_is_copied_as_it_became() {
 }
 
 #[tokio::test]
-async fn a_user_added_in_between_is_a_member_already() {
+async fn concurrently_added_user_is_a_conflict() {
     for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
         let add = |fixture: &FaultFixture| {
             meanwhile(
@@ -90,7 +90,7 @@ async fn a_user_added_in_between_is_a_member_already() {
 }
 
 #[tokio::test]
-async fn a_member_removed_in_between_is_not_found() {
+async fn concurrently_removed_member_is_not_found() {
     for (write, n) in [
         (Write::Remove, 0),
         (Write::Add, 0),
@@ -128,7 +128,7 @@ async fn a_member_removed_in_between_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
+async fn concurrently_promoted_member_is_treated_as_lead() {
     let promote = |fixture: &FaultFixture| {
         meanwhile(
             fixture,
@@ -160,7 +160,7 @@ async fn a_member_who_became_the_lead_in_between_is_treated_as_one() {
 
 /// Who leads is decided on the team as it is written, not as it was read.
 #[tokio::test]
-async fn a_lead_named_in_between_is_replaced_or_left_alone() {
+async fn concurrently_named_lead_is_replaced_or_kept() {
     let lead = |fixture: &FaultFixture| {
         meanwhile(
             fixture,
@@ -200,7 +200,7 @@ async fn a_lead_named_in_between_is_replaced_or_left_alone() {
 /// The lead is found out by a first transaction and removed by a second; who leads can change
 /// before either.
 #[tokio::test]
-async fn a_lead_replaced_in_between_is_removed_and_the_new_one_stays() {
+async fn removal_of_replaced_lead_keeps_the_new_lead() {
     let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
     let before = fixture.state().await;
     let replace = meanwhile(
@@ -221,7 +221,7 @@ async fn a_lead_replaced_in_between_is_removed_and_the_new_one_stays() {
 }
 
 #[tokio::test]
-async fn a_team_filled_in_between_is_full() {
+async fn concurrently_filled_team_is_full() {
     for (write, contract) in [
         (Write::Add, Toptickets),
         (Write::Return, Itsm),

@@ -28,7 +28,7 @@ fn reads(fixture: &FaultFixture) -> Vec<(Contract, String)> {
 }
 
 #[tokio::test]
-async fn a_read_is_tried_again() {
+async fn read_with_transient_fault_is_retried() {
     let fixture = FaultFixture::new().await;
     let cases = reads(&fixture)
         .into_iter()
@@ -70,7 +70,7 @@ async fn a_read_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_the_table_puts_off_is_read_again_until_the_time_is_up() {
+async fn unprocessed_keys_are_read_again_until_the_deadline() {
     let fixture = FaultFixture::new().await;
     fixture
         .org
@@ -108,7 +108,7 @@ async fn what_the_table_puts_off_is_read_again_until_the_time_is_up() {
 }
 
 #[tokio::test]
-async fn reads_of_a_table_that_never_recovers_end_in_time() {
+async fn read_with_persistent_fault_returns_503_in_time() {
     let fixture = FaultFixture::new().await;
     let cases = reads(&fixture).into_iter().flat_map(|read| {
         let faults = [
@@ -146,7 +146,7 @@ async fn reads_of_a_table_that_never_recovers_end_in_time() {
 }
 
 #[tokio::test]
-async fn a_final_fault_of_a_read_is_answered_at_once() {
+async fn read_with_permanent_fault_returns_500_without_retry() {
     let fixture = FaultFixture::new().await;
     let cases = reads(&fixture)
         .into_iter()
@@ -174,7 +174,7 @@ async fn a_final_fault_of_a_read_is_answered_at_once() {
 }
 
 #[tokio::test]
-async fn a_function_that_has_no_time_left_says_so() {
+async fn invocation_without_time_left_returns_503() {
     let fixture = FaultFixture::new().await;
     for contract in Contract::ALL {
         let before = fixture.state().await;

@@ -21,7 +21,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_rename_keeps_what_was_described_in_between() {
+async fn update_after_concurrent_edit_keeps_the_edit() {
     let describe = |fixture: &FaultFixture| {
         meanwhile(
             fixture,
@@ -62,7 +62,7 @@ async fn a_rename_keeps_what_was_described_in_between() {
 
 /// Whoever read the version that was asked for is no better off than whoever asked.
 #[tokio::test]
-async fn a_team_changed_in_between_is_no_longer_of_its_version() {
+async fn if_match_after_concurrent_edit_returns_412() {
     let describe = |fixture: &FaultFixture| {
         meanwhile(
             fixture,
@@ -94,7 +94,7 @@ async fn a_team_changed_in_between_is_no_longer_of_its_version() {
 
 /// What else went wrong at the same time is the business of whoever has seen the team as it is.
 #[tokio::test]
-async fn another_version_is_said_before_what_the_user_became() {
+async fn stale_version_is_reported_before_an_inactive_user() {
     let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
     let describe = meanwhile(
         &fixture,
@@ -125,7 +125,7 @@ async fn another_version_is_said_before_what_the_user_became() {
 }
 
 #[tokio::test]
-async fn a_rename_replaces_a_name_given_in_between() {
+async fn rename_replaces_a_concurrent_rename() {
     let rename = |fixture: &FaultFixture| {
         meanwhile(
             fixture,
@@ -152,7 +152,7 @@ async fn a_rename_replaces_a_name_given_in_between() {
 }
 
 #[tokio::test]
-async fn a_name_taken_in_between_is_taken() {
+async fn name_taken_concurrently_is_a_conflict() {
     let create = |fixture: &FaultFixture| {
         meanwhile(
             fixture,
@@ -178,7 +178,7 @@ async fn a_name_taken_in_between_is_taken() {
 }
 
 #[tokio::test]
-async fn a_team_deleted_in_between_is_not_found() {
+async fn write_to_concurrently_deleted_team_returns_404() {
     let delete = |fixture: &FaultFixture| {
         meanwhile(fixture, Method::DELETE, fixture.team_path(), Value::Null)
     };
@@ -208,7 +208,7 @@ async fn a_team_deleted_in_between_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_deletion_takes_what_was_added_in_between() {
+async fn delete_includes_concurrent_changes() {
     for write in [
         Write::Add,
         Write::Return,
@@ -248,7 +248,7 @@ async fn a_deletion_takes_what_was_added_in_between() {
 }
 
 #[tokio::test]
-async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
+async fn ticket_opened_during_delete_is_rejected_or_swept() {
     let open = |fixture: &FaultFixture| load_number_set(fixture, "open_tickets", 3);
     raced(Write::Delete, open, |contract, raced| {
         let Raced {
@@ -291,7 +291,7 @@ async fn a_ticket_opened_in_between_keeps_the_team_or_is_left_to_the_sweep() {
 }
 
 #[tokio::test]
-async fn a_team_that_never_holds_still_is_unavailable() {
+async fn team_under_constant_change_returns_503() {
     each(
         [
             (Write::Rename, Toptickets),

@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_write_survives_any_one_fault_and_happens_once() {
+async fn write_with_one_transient_fault_happens_once() {
     let cases = Write::ALL
         .into_iter()
         .enumerate()
@@ -48,7 +48,7 @@ async fn a_write_survives_any_one_fault_and_happens_once() {
 
 /// Whatever is lost, and however often: it happened once.
 #[tokio::test]
-async fn a_write_whose_answer_is_lost_again_and_again_happens_once() {
+async fn write_with_repeatedly_lost_responses_happens_once() {
     each(Write::ALL, async |(write, contract)| {
         let what = format!("{write:?} under {contract:?}");
         let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
@@ -78,7 +78,7 @@ async fn a_write_whose_answer_is_lost_again_and_again_happens_once() {
 }
 
 #[tokio::test]
-async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
+async fn write_with_persistent_fault_returns_503_in_time() {
     let cases = Write::ALL
         .into_iter()
         .enumerate()
@@ -118,7 +118,7 @@ async fn a_write_to_a_table_that_never_recovers_says_so_in_time() {
 }
 
 #[tokio::test]
-async fn a_final_fault_is_answered_at_once_and_without_internals() {
+async fn write_with_permanent_fault_returns_500_without_retry() {
     let cases = Write::ALL.into_iter().flat_map(|(write, contract)| {
         let canceled = write
             .is_transaction()
@@ -145,7 +145,7 @@ async fn a_final_fault_is_answered_at_once_and_without_internals() {
 }
 
 #[tokio::test]
-async fn a_write_whose_reads_fail_once_happens_once() {
+async fn write_with_one_failed_read_happens_once() {
     let reading = [
         Write::Describe,
         Write::Rename,
