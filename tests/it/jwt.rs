@@ -18,7 +18,7 @@ use crate::{
         SECOND, assert_forbidden, assert_unauthorized, endpoints, everything_said,
         everything_stored, status,
     },
-    reliability::faults::assert_failed,
+    faults::assert_failed,
     shapes::{Speaks, assert_response},
     support::{
         Organization, Stack,

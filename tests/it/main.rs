@@ -7,11 +7,14 @@
 
 mod addresses;
 mod auth;
+mod concurrency;
 mod contracts;
 mod cors;
 mod costs;
 mod directory;
 mod docs;
+mod events;
+mod faults;
 mod hostile;
 mod isolation;
 mod jobs;
@@ -20,11 +23,11 @@ mod openapi;
 mod pipeline;
 mod rates;
 mod real_time;
-mod reliability;
+mod retries;
 mod routing;
-mod sample_events;
 mod scale;
 mod shapes;
 mod support;
 mod telemetry;
 mod tickets;
+mod unfinished;

@@ -19,6 +19,7 @@ static FILES: LazyLock<Vec<String>> = LazyLock::new(|| {
     // A file that is deleted, but not committed, is tracked still.
     files.retain(|path| root().join(path).is_file());
     files.sort();
+    files.dedup();
     files
 });
 

@@ -1,11 +1,11 @@
-/** The walk of docs/tutorial.md through the TopTickets contract, by the types of openapi-typescript. */
+/** The README's walk through the TopTickets contract, by the client that was generated from its document. */
 
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { paths } from "./toptickets.js";
-import { expectData, expectError, withKey, stack, userId } from "./support.js";
+import { expectData, expectError, showing, stack, userId } from "./support.js";
 
-const client = createClient<paths>(withKey(stack.keys.toptickets.admin));
+const client = createClient<paths>(showing(stack.keys.toptickets.admin));
 const alice = userId("Alice Johnson");
 
 // A team, and its first member.
@@ -30,7 +30,7 @@ assert.deepEqual(
 );
 assert.deepEqual(expectData(200, await client.GET("/v1/teams/{team_id}", { params: { path } })), joined);
 
-// Lists have pages.
+// Lists come a page at a time.
 const page = expectData(200, await client.GET("/v1/teams", { params: { query: { limit: 10 } } }));
 assert.deepEqual(
   page.map(({ id, created_at }) => [id, created_at]),
@@ -38,7 +38,7 @@ assert.deepEqual(
 );
 assert.deepEqual(expectData(200, await client.GET("/v1/teams", { params: { query: { skip: 1 } } })), []);
 
-// An absent field of a change stays, and null clears one.
+// What is left out of a change stays, and what is null goes.
 const changed = expectData(
   200,
   await client.PATCH("/v1/teams/{team_id}", { params: { path }, body: { description: null } }),
@@ -60,7 +60,7 @@ assert.deepEqual(
   [[alice, "lead", ["VPN"]]],
 );
 
-// An ETag makes a change conditional on the version that was read.
+// A version keeps one change from undoing another that it has not seen.
 const read = await client.GET("/v1/teams/{team_id}", { params: { path } });
 const rename = {
   params: { path, header: { "If-Match": read.response.headers.get("ETag") ?? "" } },
@@ -71,7 +71,7 @@ assert.equal(renamed.name, "Technical Help");
 const late = expectError(412, await client.PATCH("/v1/teams/{team_id}", rename));
 assert.equal(late.detail, "Precondition failed");
 
-// An idempotency key makes a retry safe.
+// A key of the client's own keeps what is sent twice from being done twice.
 const params = { header: { "Idempotency-Key": "first" } };
 const other = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
 const again = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
@@ -79,7 +79,7 @@ assert.deepEqual(again, other);
 const reused = expectError(422, await client.POST("/v1/teams", { params, body: { name: "Helpers" } }));
 assert.equal(reused.detail, "Idempotency-Key reused");
 
-// Errors are a sentence, or a list of all violated rules.
+// Failures are answers too: a sentence, or every rule of form that was broken.
 const taken = expectError(422, await client.POST("/v1/teams", { body: { name: " TECHNICAL help" } }));
 assert.equal(taken.detail, "Team name already exists");
 
@@ -90,19 +90,19 @@ assert.deepEqual(
   [[["body", "name"], "value_error.any_str.min_length"]],
 );
 
-const absent = { team_id: "00000000-0000-0000-0000-000000000000" };
-const unknown = expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: absent } }));
+const nobody = { team_id: "00000000-0000-0000-0000-000000000000" };
+const unknown = expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: nobody } }));
 assert.equal(unknown.detail, "Team not found");
 
-const reader = createClient<paths>(withKey(stack.keys.toptickets.read_only));
+const reader = createClient<paths>(showing(stack.keys.toptickets.read_only));
 const forbidden = expectError(403, await reader.DELETE("/v1/teams/{team_id}", { params: { path } }));
 assert.equal(forbidden.detail, "Insufficient permissions. Required scope: teams:delete");
 
-const stranger = createClient<paths>(withKey("tt_live_of_nobody"));
+const stranger = createClient<paths>(showing("tt_live_of_nobody"));
 const unauthorized = expectError(401, await stranger.GET("/v1/teams"));
 assert.equal(unauthorized.detail, "Invalid API key");
 
-// The member is removed, and the teams are deleted.
+// The end of all of them.
 const removal = { params: { path: memberPath } };
 expectData(204, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));
 const gone = expectError(404, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));

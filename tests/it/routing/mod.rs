@@ -5,6 +5,7 @@
 //! is audited past the store.
 
 mod choice;
+mod crash;
 mod faults;
 mod history;
 mod pass;

@@ -8,7 +8,8 @@ use super::{Placement, Platform, PlatformFixture, kinds, own_stack, wait_until};
 use crate::support::table::{OrgTable, number};
 
 #[tokio::test]
-async fn delete_of_team_with_5000_tickets_unroutes_every_ticket() {
+async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticket_unrouted_and_announced()
+ {
     const TICKETS: usize = 5000;
     let fixture = PlatformFixture::on(&own_stack().await, Platform::TopTickets).await;
     let team = fixture.team_of("Large", "least_busy", &["VPN"]).await;
@@ -110,7 +111,7 @@ async fn delete_of_team_with_5000_tickets_unroutes_every_ticket() {
 }
 
 #[tokio::test]
-async fn team_being_deleted_gets_no_ticket() {
+async fn nothing_is_given_to_a_team_that_is_being_deleted() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::on(&own_stack().await, platform).await;
         let team = fixture.team_of("Leaving", "round_robin", &["VPN"]).await;
@@ -194,7 +195,7 @@ async fn team_being_deleted_gets_no_ticket() {
 }
 
 #[tokio::test]
-async fn ticket_of_deleted_team_is_routed_by_its_next_event() {
+async fn the_deletion_itself_routes_nothing_elsewhere_and_the_next_event_does() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team_of("Leaving", "round_robin", &[]).await;
@@ -234,7 +235,7 @@ async fn ticket_of_deleted_team_is_routed_by_its_next_event() {
 }
 
 #[tokio::test]
-async fn deleted_team_unroutes_waiting_and_keeps_closed_tickets() {
+async fn waiting_tickets_of_a_deleted_team_are_unrouted_and_closed_ones_stay_closed() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Leaving", []).await;
@@ -270,7 +271,7 @@ async fn deleted_team_unroutes_waiting_and_keeps_closed_tickets() {
 }
 
 #[tokio::test]
-async fn itsm_delete_of_team_with_open_tickets_is_rejected() {
+async fn itsm_keeps_a_team_that_still_holds_open_tickets() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Busy", [0]).await;
     fixture

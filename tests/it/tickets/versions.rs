@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{MORNING, Placement, Platform, PlatformFixture};
 
 #[tokio::test]
-async fn duplicate_event_changes_no_state() {
+async fn a_duplicate_changes_nothing() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -30,7 +30,7 @@ async fn duplicate_event_changes_no_state() {
 }
 
 #[tokio::test]
-async fn older_snapshot_changes_no_state() {
+async fn an_older_snapshot_changes_nothing() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -60,7 +60,7 @@ async fn older_snapshot_changes_no_state() {
 }
 
 #[tokio::test]
-async fn older_event_sets_fields_that_no_newer_event_set() {
+async fn an_older_event_counts_where_it_alone_spoke_of_the_team_or_the_assignee() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -119,7 +119,7 @@ async fn older_event_sets_fields_that_no_newer_event_set() {
 }
 
 #[tokio::test]
-async fn older_event_sets_assignee_of_unassigned_ticket() {
+async fn an_older_event_that_alone_spoke_of_the_assignee_counts_where_nobody_could_be_found() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Nobody", []).await;
@@ -151,7 +151,7 @@ async fn older_event_sets_assignee_of_unassigned_ticket() {
 }
 
 #[tokio::test]
-async fn equal_times_compare_by_event_id() {
+async fn of_one_moment_the_larger_event_id_counts() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0, 1]).await;
     let says = |status: &str, event_id: &str| {
@@ -226,7 +226,7 @@ async fn same_second_the_later_event_time_wins() {
 }
 
 #[tokio::test]
-async fn same_second_unassignment_after_creation_applies() {
+async fn same_second_unassignment_after_creation_counts() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0, 1]).await;
     fixture
@@ -258,7 +258,7 @@ async fn same_second_unassignment_after_creation_applies() {
 }
 
 #[tokio::test]
-async fn future_event_time_with_updated_at_is_accepted() {
+async fn event_time_in_the_future_is_no_fault_beside_updated_at() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Rotation", [0]).await;
     let far = Timestamp::now().millis() - MORNING * 1000 + 3_600_000_000;
@@ -287,7 +287,7 @@ async fn future_event_time_with_updated_at_is_accepted() {
 }
 
 #[tokio::test]
-async fn events_out_of_order_end_as_in_order() {
+async fn events_out_of_order_end_as_events_in_order() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let [first, second] = [
@@ -351,7 +351,7 @@ async fn events_out_of_order_end_as_in_order() {
 }
 
 #[tokio::test]
-async fn event_without_updated_at_uses_its_own_time() {
+async fn without_updated_at_the_events_time_is_its_version() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0]).await;
@@ -374,7 +374,7 @@ async fn event_without_updated_at_uses_its_own_time() {
 }
 
 #[tokio::test]
-async fn times_are_read_in_iso_8601_and_unix_seconds() {
+async fn times_are_read_in_iso_8601_and_in_unix_seconds() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0]).await;
     // Each a second after the one before, in another form.
@@ -408,7 +408,7 @@ async fn times_are_read_in_iso_8601_and_unix_seconds() {
 }
 
 #[tokio::test]
-async fn event_4_minutes_ahead_of_the_clock_is_accepted() {
+async fn an_event_may_be_a_little_ahead_of_our_clock() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Rotation", [0]).await;
     let ahead = Timestamp::now().plus(Duration::from_mins(4)).iso8601();
@@ -426,7 +426,7 @@ async fn event_4_minutes_ahead_of_the_clock_is_accepted() {
 }
 
 #[tokio::test]
-async fn event_bridge_envelope_is_unwrapped() {
+async fn an_event_bridge_envelope_is_looked_through() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0]).await;
@@ -445,7 +445,7 @@ async fn event_bridge_envelope_is_unwrapped() {
 }
 
 #[tokio::test]
-async fn deleted_ticket_stays_deleted() {
+async fn deletion_is_final() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0]).await;
