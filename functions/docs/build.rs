@@ -1,7 +1,7 @@
-//! Makes the files that the function serves. The page of `GET /docs` is one HTML document with
-//! Swagger UI inlined, and has a content security policy that allows these scripts and styles
-//! alone. The page and the OpenAPI documents are compressed, and each gets an entity tag for its
-//! text and another for its compressed form.
+//! Builds the files that the function serves. The page of `GET /docs` is one HTML document with
+//! Swagger UI inlined, and its content security policy allows only these scripts and styles. The
+//! page and the OpenAPI documents are compressed. Each has one entity tag for its text and another
+//! for its compressed form.
 
 use std::{
     env,
@@ -20,9 +20,9 @@ use sha2::{Digest, Sha256};
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 use zip::ZipArchive;
 
-/// The archive's folder. The archive lacks the notices of what is bundled in its script, so these
-/// stand in `page/`, and another version needs its own: they are in the npm package
-/// `swagger-ui-dist`.
+/// The folder of Swagger UI in the archive. The archive lacks the license notices of the packages
+/// that are bundled in its script, so `page/` has them. Another version needs its own notices, from
+/// the npm package `swagger-ui-dist`.
 const VIEWER: &str = "swagger-ui-5.32.6";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Writes a text compressed, and the entity tags of both forms.
+/// Writes the compressed text and the entity tags of both forms.
 fn compress(out: &Path, name: &str, text: &[u8]) -> Result<(), Box<dyn Error>> {
     let mut compressed = GzEncoder::new(Vec::new(), Compression::best());
     compressed.write_all(text)?;
@@ -87,12 +87,12 @@ fn etag(bytes: &[u8]) -> String {
     )
 }
 
-/// A file of ours, with the line ends that a browser hashes.
+/// Reads a file of `page/`, with the line ends that a browser hashes.
 fn own(name: &str) -> Result<String, Box<dyn Error>> {
     Ok(fs::read_to_string(Path::new("page").join(name))?.replace("\r\n", "\n"))
 }
 
-/// A file of the viewer.
+/// Reads a file of Swagger UI.
 fn viewers(name: &str) -> Result<String, Box<dyn Error>> {
     let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
     let mut text = String::new();

@@ -1,5 +1,5 @@
-// Uses the documentation page as a person would. Takes the browser's path, and on standard input what `muster dev --json`
-// printed.
+// Uses the documentation page as a person does. Takes the path of the browser, and on standard input the output of
+// `muster dev --json`.
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -8,26 +8,26 @@ const { chromium } = require('playwright-core');
 
 const stack = JSON.parse(readFileSync(0, 'utf8'));
 
-/** A page that can reach the stack and nothing else, and what went wrong on it. */
+/** Opens a page that can reach only the stack. Returns it with a list that receives its errors. */
 async function open(browser, options) {
   const context = await browser.newContext(options);
-  const wrong = [];
+  const errors = [];
   await context.route('**/*', (route) => {
     if (new URL(route.request().url()).origin === stack.url) return route.continue();
-    wrong.push(`asked for ${route.request().url()}`);
+    errors.push(`asked for ${route.request().url()}`);
     return route.abort();
   });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
-  page.on('websocket', (socket) => wrong.push(`opened ${socket.url()}`));
-  page.on('pageerror', (error) => wrong.push(error.message));
+  page.on('websocket', (socket) => errors.push(`opened ${socket.url()}`));
+  page.on('pageerror', (error) => errors.push(error.message));
   page.on('console', (message) => {
-    if (message.type() === 'error') wrong.push(message.text());
+    if (message.type() === 'error') errors.push(message.text());
   });
-  return { page, wrong };
+  return { page, errors };
 }
 
-/** The operations of a contract's document, as the page names them. */
+/** Returns the operations of a contract's document, in the form of the page. */
 async function documented(contract) {
   const response = await fetch(`${stack.url}/openapi.json?contract=${contract}`);
   const { paths } = await response.json();
@@ -36,7 +36,7 @@ async function documented(contract) {
     methods.filter((method) => method in item).map((method) => `${method.toUpperCase()} ${path}`));
 }
 
-/** The operations that the page shows. */
+/** Returns the operations that the page shows. */
 async function shown(page) {
   await page.locator('.opblock').first().waitFor();
   return page.locator('.opblock').evaluateAll((operations) => operations.map((operation) => {
@@ -53,24 +53,24 @@ async function authorize(page, key) {
   await apiKey.locator('.btn-done').click();
 }
 
-/** Executes an operation, with a body or without, and gives the status and the body that the page then shows. */
+/** Executes an operation, with or without a body. Returns the status and the body that the page shows. */
 async function execute(page, method, path, body) {
   const operation = page.locator(`.opblock-${method}`, { has: page.locator(`[data-path="${path}"]`) });
   if (!(await operation.getAttribute('class')).includes('is-open')) {
     await operation.locator('.opblock-summary-control').click();
   }
   if (body !== undefined) await operation.locator('textarea').fill(JSON.stringify(body));
-  const answered = page.waitForResponse((response) => response.request().method() === method.toUpperCase());
+  const awaited = page.waitForResponse((received) => received.request().method() === method.toUpperCase());
   await operation.locator('.execute').click();
-  const requestId = (await answered).headers()['x-request-id'];
-  const answer = operation.locator('.live-responses-table', { hasText: requestId });
-  const status = await answer.locator('.response .response-col_status').innerText();
-  return { status: Number.parseInt(status, 10), body: JSON.parse(await answer.locator('code').first().innerText()) };
+  const requestId = (await awaited).headers()['x-request-id'];
+  const response = operation.locator('.live-responses-table', { hasText: requestId });
+  const status = await response.locator('.response .response-col_status').innerText();
+  return { status: Number.parseInt(status, 10), body: JSON.parse(await response.locator('code').first().innerText()) };
 }
 
-/** Reads a contract on the page, and lists and creates teams from there. */
+/** Reads a contract on the page, and lists and creates teams with the page. */
 async function walk(browser, { contract, label, key, teams, team }) {
-  const { page, wrong } = await open(browser);
+  const { page, errors } = await open(browser);
   await page.goto(`${stack.url}/docs`);
   await page.getByRole('navigation').getByRole('link', { name: label }).click();
   assert.equal(await page.locator('[aria-current]').innerText(), label);
@@ -89,16 +89,16 @@ async function walk(browser, { contract, label, key, teams, team }) {
 
   await page.reload();
   await page.locator('.auth-wrapper .btn.authorize.unlocked').waitFor();
-  const kept = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]);
-  assert.deepEqual(kept, [0, 0, ''], 'the key is gone');
-  assert.deepEqual(wrong, []);
+  const stored = await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]);
+  assert.deepEqual(stored, [0, 0, ''], 'the page stores no key');
+  assert.deepEqual(errors, []);
   await page.context().close();
   console.log(`browser: ${label}: ${operations.length} operations shown, teams listed and created`);
 }
 
-/** What the page's policy is there for: a script that got in does not run, and nothing is sent elsewhere. */
+/** Checks the content security policy: an injected script does not run, and no request leaves the stack. */
 async function confined(browser) {
-  const { page, wrong } = await open(browser);
+  const { page, errors } = await open(browser);
   await page.goto(`${stack.url}/docs`);
   const [ran, sent] = await page.evaluate(async () => {
     const script = document.createElement('script');
@@ -107,26 +107,26 @@ async function confined(browser) {
     return [window.ran === true, await fetch('https://elsewhere.example/').then(() => true, () => false)];
   });
   assert.deepEqual([ran, sent], [false, false]);
-  assert.ok(wrong.length >= 2 && wrong.every((text) => text.includes('Content Security Policy')), wrong.join('\n'));
+  assert.ok(errors.length >= 2 && errors.every((text) => text.includes('Content Security Policy')), errors.join('\n'));
   await page.context().close();
-  console.log('browser: foreign scripts and addresses are refused');
+  console.log('browser: the policy blocks injected scripts and foreign addresses');
 }
 
 async function withoutScripts(browser) {
-  const { page, wrong } = await open(browser, { javaScriptEnabled: false });
+  const { page, errors } = await open(browser, { javaScriptEnabled: false });
   await page.goto(`${stack.url}/docs`);
   assert.match(await page.locator('body').innerText(), /Muster[^]*needs JavaScript/);
   await page.locator('p a', { hasText: 'TopTickets' }).click();
   assert.match(await page.locator('body').innerText(), /"openapi": ?"3\.1\./);
-  assert.deepEqual(wrong, []);
+  assert.deepEqual(errors, []);
   await page.context().close();
-  console.log('browser: without JavaScript, the documents are a click away');
+  console.log('browser: without JavaScript, the page links to the documents');
 }
 
 (async () => {
   const browser = await chromium.launch({
     executablePath: process.argv[2],
-    // No name resolves, whoever asks.
+    // No host name resolves.
     args: ['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'],
   });
   try {

@@ -1,6 +1,6 @@
-"""Describes a deployed stack for the black-box tests, as JSON, once what they need stands beside it.
+"""Prepares a deployed stack for the black-box tests, and prints its description as JSON.
 
-describe.py STACK: a queue that hears what the bus announces, and messages that come again soon after they failed.
+describe.py STACK: creates a queue that receives the announcements, and shortens the visibility timeouts of the queues.
 """
 
 import json
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-# What a test waits for a message to come again, ten times over until it is a dead letter: seconds.
+# Seconds until a failed message is redelivered. A test waits for ten receives, after which the message is a dead letter.
 VISIBILITY_TIMEOUT = 3
 
 stack = sys.argv[1]
@@ -46,7 +46,7 @@ pattern = json.dumps({"source": ["muster"]})
 events.put_rule(Name="announcements", EventBusName=bus, EventPattern=pattern)
 events.put_targets(Rule="announcements", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
 
-# The gateway of the emulator knows an API by its name's first part.
+# The emulator finds the API by the first label of the host name.
 api_id = urlsplit(outputs["ApiUrl"]).hostname.split(".")[0]
 print(
     json.dumps(

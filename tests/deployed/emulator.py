@@ -1,6 +1,6 @@
-"""Starts MiniStack 1.5.33, an emulator of AWS, with what it lacks to run the template as it is.
+"""Starts MiniStack 1.5.33, an emulator of AWS, with the additions that the unchanged template requires.
 
-Each part says what AWS does and the emulator does not. None changes what is deployed.
+The comment of each part states a behavior of AWS that the emulator lacks. No part changes the deployed stack.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ HANDLERS = provisioners._RESOURCE_HANDLERS
 
 
 def checked(response):
-    """The body of an answer of the emulator's own, which has to be a success."""
+    """Returns the body of a response of the emulator, which must be a success."""
     status, _, body = response
     if status >= 400:
         raise ValueError(body)
@@ -26,20 +26,20 @@ def checked(response):
 
 
 def created_by(resource_type, create, update=None):
-    """Has resources of a type made, and changed, by functions that are given what did so before."""
+    """Replaces the functions that create and update resources of a type. The new ones get the former ones as an argument."""
     handler = HANDLERS[resource_type]
-    made_before = handler["create"]
-    handler["create"] = lambda *arguments: create(made_before, *arguments)
+    original_create = handler["create"]
+    handler["create"] = lambda *arguments: create(original_create, *arguments)
     if update:
-        changed_before = handler["update"]
-        handler["update"] = lambda *arguments, **options: update(changed_before, *arguments, **options)
+        original_update = handler["update"]
+        handler["update"] = lambda *arguments, **options: update(original_update, *arguments, **options)
 
 
-# Without it each small answer to a function waits 40 ms for an acknowledgement.
+# With Nagle's algorithm, each small response to a function waits 40 ms for an acknowledgement.
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 
 
-# --- The API: SAM hands all routes over in an OpenAPI body, which the emulator drops ---------------------------------
+# --- The API: SAM passes all routes in an OpenAPI body, which the emulator ignores -----------------------------------
 
 
 def import_body(api_id, body):
@@ -84,8 +84,8 @@ def update_api(update, api_id, old, new, stack_name, logical_id=None):
 created_by("AWS::ApiGatewayV2::Api", create_api, update_api)
 
 
-# The gateway tells a client its request's id in a header, adds no content type to what has none, and renames WWW-Authenticate.
-# The functions write the names of headers in small letters, so the emulator's own can be told by its capitals.
+# The gateway sends the request id in a header, adds no content type to a response without one, and renames WWW-Authenticate.
+# The functions write header names in lowercase, so a capitalized Content-Type is the emulator's.
 
 request_id = contextvars.ContextVar("request_id", default=None)
 make_uuid = apigateway.new_uuid
@@ -116,7 +116,7 @@ def create_table(create, logical_id, properties, stack_name):
     name, attributes = create(logical_id, properties, stack_name)
     specification = properties.get("TimeToLiveSpecification")
     if specification:
-        # From a template a truth comes as a text.
+        # The emulator reads a boolean of a template as text.
         enabled = str(specification["Enabled"]).lower() == "true"
         specification = {"AttributeName": specification["AttributeName"], "Enabled": enabled}
         checked(dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": specification}))
@@ -126,7 +126,7 @@ def create_table(create, logical_id, properties, stack_name):
 created_by("AWS::DynamoDB::Table", create_table)
 
 
-# --- Alarms: those on an expression over metrics are refused. They are taken, and never evaluated ---------------------
+# --- Alarms: the emulator rejects alarms on metric math. They are accepted here, and never evaluated ------------------
 
 
 def create_alarm(create, logical_id, properties, stack_name):
@@ -149,21 +149,21 @@ def alarm(name):
 created_by("AWS::CloudWatch::Alarm", create_alarm, update_alarm)
 
 
-# --- Lambda: each environment has processors of its own, so however many requests come at once, each is served in its time.
-# Here all share those of this machine, beside the emulator itself, and a burst of cold starts alone would take longer than
-# the functions may. Requests wait for their turn before their time runs, and messages on their queue; there are as many as two
-# processors serve, since a container may see more of them than it has.
+# --- Lambda: each execution environment has its own CPU share, so concurrent requests do not slow each other down. Here all of
+# them share the processors of this machine with the emulator, and a burst of cold starts alone would exceed the timeouts of the
+# functions. So a request waits for a slot before its time starts, and messages wait on their queue. The slots suit two
+# processors, because a container may show more processors than it has.
 
-turns = threading.BoundedSemaphore(4)
+slots = threading.BoundedSemaphore(4)
 execute = lambda_svc._execute_function_provided_warm
 
 
-def execute_in_turn(function, event, request_id):
-    with turns if "requestContext" in event else contextlib.nullcontext():
+def execute_in_slot(function, event, request_id):
+    with slots if "requestContext" in event else contextlib.nullcontext():
         return execute(function, event, request_id)
 
 
-lambda_svc._execute_function_provided_warm = execute_in_turn
+lambda_svc._execute_function_provided_warm = execute_in_slot
 
 batches_at_once = lambda_svc._sqs_esm_concurrency
 lambda_svc._sqs_esm_concurrency = lambda *arguments: min(2, batches_at_once(*arguments))
@@ -175,7 +175,7 @@ evaluate = iam_evaluator.evaluate
 
 
 def evaluate_as_aws(context, *arguments, **options):
-    # A batch is no action of its own.
+    # SQS authorizes a batch by the action of a single message.
     if context.action == "sqs:SendMessageBatch":
         context.action = "sqs:SendMessage"
     return evaluate(context, *arguments, **options)
@@ -183,7 +183,7 @@ def evaluate_as_aws(context, *arguments, **options):
 
 iam_evaluator.evaluate = evaluate_as_aws
 
-# Lambda reads a queue or a stream in the name of the function's role; the emulator reads and asks nobody.
+# Lambda reads a queue or a stream with the function's role. The emulator reads without a check of permissions.
 
 READING = {
     "sqs": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
@@ -214,13 +214,13 @@ def allowed_mappings():
 
 lambda_svc._iter_all_esms = allowed_mappings
 
-# The emulator listens on loopback without TLS, and queues and bucket deny whatever comes without. What they would make of a
-# request over plain HTTP is not tried here.
+# The emulator listens on loopback without TLS, and the policies of queues and bucket deny requests without TLS. So each
+# request counts as one with TLS, and these statements are not tested here.
 pin_request_origin = iam_evaluator.pin_request_origin
 iam_evaluator.pin_request_origin = lambda source_ip, secure_transport: pin_request_origin(source_ip, True)
 
 
-from ministack.app import main  # noqa: E402 - it takes the names above as they are when it is imported
+from ministack.app import main  # noqa: E402 - the import reads the names that are replaced above
 
 sys.argv[0] = "ministack"
 main()

@@ -1,9 +1,9 @@
-"""Takes each action out of each policy of a deployed stack, one at a time, and sees the test break that needs it.
+"""Removes each action from each policy of a deployed stack, one at a time, and expects the test that needs it to fail.
 
-least_privilege.py STACK [NAME]: of all, or of those with this in their names
+least_privilege.py STACK [NAME]: all actions, or those with this text in their names
 
-Which test that is, least_privilege.txt says. It has a line for each action, and none for one that no policy has; an action without a
-test says why. What failed meanwhile has to be handled once the action is back.
+least_privilege.txt has a line for each action of the policies, and no others: the action's test, or the reason why it has
+none. After an action is restored, the messages that failed without it must be processed.
 """
 
 import json
@@ -15,7 +15,8 @@ from pathlib import Path
 
 import boto3
 
-# How long a test may wait in vain, the shortest first: little enough that no message is given up: seconds.
+# Seconds after which a waiting test fails, in the order in which they are tried. They are so few that no message becomes a
+# dead letter.
 PATIENCE = [5, 10, 20]
 TABLE = Path(__file__).with_name("least_privilege.txt")
 
@@ -31,7 +32,7 @@ def attributes_of(queue):
     return sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])["Attributes"]
 
 
-# Not those of dead letters, which nobody handles.
+# Without the dead-letter queues, which have no consumer.
 queues = [url for url in urls if "RedrivePolicy" in attributes_of(url)]
 
 
@@ -40,23 +41,23 @@ def as_list(value):
 
 
 def kind(arn):
-    """What an ARN stands for, as the table has it: the logical id of what it is or is in, and an index."""
+    """Returns the name of an ARN in least_privilege.txt: the logical id of its resource, and an index."""
     service = arn.split(":")[2]
     for resource in resources:
-        # The queue and the log group of one function may have one name.
+        # The queue and the log group of a function may have the same name.
         if resource["ResourceType"].split("::")[1].lower() != service:
             continue
         physical = resource["PhysicalResourceId"].rsplit("/", 1)[-1]
         if arn.endswith((f":{physical}", f"/{physical}")):
             return resource["LogicalResourceId"]
         if f"/{physical}/" in arn or f":{physical}/" in arn:
-            # A stream is named after the moment when it was made.
+            # The ARN of a stream ends with its creation time.
             return resource["LogicalResourceId"] + arn.rsplit(physical, 1)[1].split("/stream/")[0].replace("/*", "")
     return arn
 
 
 def permissions():
-    """Every action that the role of a function is allowed: its name in the table, and how to take it away."""
+    """Yields each action of the functions' roles: its name in least_privilege.txt, and the data to remove it."""
     for resource in resources:
         if resource["ResourceType"] != "AWS::IAM::Role":
             continue
@@ -87,12 +88,12 @@ def passes(tests, patience):
     environment = {**os.environ, "RUST_BACKTRACE": "0", "MUSTER_TEST_PATIENCE": str(patience)}
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     if f"running {len(tests)} test" not in result.stdout:
-        sys.exit(f"there is no such test, or it does not build: {' '.join(tests)}\n{result.stdout}{result.stderr}")
+        sys.exit(f"the test does not exist, or does not build: {' '.join(tests)}\n{result.stdout}{result.stderr}")
     return result.returncode == 0, result.stdout
 
 
 def until_handled(name):
-    """Waits until all queues are empty: what failed is tried again, and now nothing is missing."""
+    """Waits until all queues are empty: with the action restored, failed messages succeed when they are redelivered."""
     deadline = time.monotonic() + 600
     counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     while True:
@@ -104,7 +105,7 @@ def until_handled(name):
         if not left:
             return
         if time.monotonic() > deadline:
-            sys.exit(f"{name}: it is allowed again, and still there is left: {left}")
+            sys.exit(f"{name}: the action is restored, but messages are left: {left}")
         time.sleep(0.2)
 
 
@@ -119,19 +120,19 @@ for line in TABLE.read_text().splitlines():
 
 found = dict(permissions())
 if unknown := sorted(found.keys() - table.keys() - reasons.keys()):
-    sys.exit("least_privilege.txt does not say which test needs: " + "; ".join(unknown))
+    sys.exit("least_privilege.txt has no line for these actions: " + "; ".join(unknown))
 if stale := sorted((table.keys() | reasons.keys()) - found.keys()):
-    sys.exit("least_privilege.txt has what no policy allows: " + "; ".join(stale))
+    sys.exit("no policy has these actions of least_privilege.txt: " + "; ".join(stale))
 
 wanted = sys.argv[2] if len(sys.argv) > 2 else ""
 tried = {name: test for name, test in table.items() if wanted in name}
-# A test that is too slow would break whatever is allowed, and show nothing.
+# A test that is too slow fails with all permissions, and its failure proves no need for an action.
 for patience in PATIENCE:
     passed, output = passes(sorted(set(tried.values())), patience)
     if passed:
         break
 else:
-    sys.exit(f"with everything allowed:\n{output}")
+    sys.exit(f"tests fail with all permissions:\n{output}")
 
 unneeded = []
 for name, test in tried.items():
@@ -145,9 +146,9 @@ for name, test in tried.items():
     if passed:
         unneeded.append(f"{name}: {test}")
 if unneeded:
-    sys.exit("these tests pass without:\n" + "\n".join(unneeded))
+    sys.exit("these tests pass without their action:\n" + "\n".join(unneeded))
 if changed := [name for name, permission in permissions() if permission != found[name]]:
-    sys.exit("these are not what they were: " + "; ".join(changed))
-print(f"deployed: without any of {len(tried)} actions a test breaks, given {patience} s; not tried here:")
+    sys.exit("these policies were not restored: " + "; ".join(changed))
+print(f"deployed: without each of {len(tried)} actions a test fails, with a patience of {patience} s; not tried:")
 for name, reason in reasons.items():
     print(f"deployed:   {name} {reason}")

@@ -1,7 +1,7 @@
-"""Reads everything that the functions of a deployed stack have logged.
+"""Checks all log lines of the functions of a deployed stack.
 
-logs.py STACK: each line is JSON that says which invocation it is about, the metrics that the dashboard shows are there, and nothing
-is a credential.
+logs.py STACK: each line is JSON and names its invocation, the metrics of the dashboard are present, and no line has a
+credential.
 """
 
 import collections
@@ -13,7 +13,7 @@ import boto3
 
 # The lines that Lambda itself writes.
 PLATFORM = re.compile(r"(START|END|REPORT|INIT_START) ")
-# Keys and tokens, and the hash that stands for a key in the table.
+# Keys and tokens, and the hash by which the table stores a key.
 CREDENTIAL = re.compile(r"\b(tt_(live|admin|agent|ro)_|itsm_)\w{16,}|\beyJ[\w-]{8,}\.[\w-]+\.|\b[0-9a-f]{64}\b")
 METRICS = {"Latency", "Failures", "TicketsAssigned", "TicketsUnrouted", "TicketsBegunWaiting", "DeadLetters", "ColdStart"}
 
@@ -29,16 +29,16 @@ for group in logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{stack}-"
             if found := CREDENTIAL.search(line):
                 sys.exit(f"{name} has a credential: {line.replace(found[0], found[0][:12] + '...')}")
             try:
-                said = json.loads(line)
+                fields = json.loads(line)
             except ValueError:
                 sys.exit(f"{name} has a line that is no JSON: {line}")
             functions[name.rsplit("-", 1)[-1]] += 1
-            if "_aws" in said:
-                metrics.update(metric["Name"] for kind in said["_aws"]["CloudWatchMetrics"] for metric in kind["Metrics"])
-            elif missing := {"timestamp", "level", "message"} - said.keys():
+            if "_aws" in fields:
+                metrics.update(metric["Name"] for kind in fields["_aws"]["CloudWatchMetrics"] for metric in kind["Metrics"])
+            elif missing := {"timestamp", "level", "message"} - fields.keys():
                 sys.exit(f"{name} has a line without {sorted(missing)}: {line}")
-            if "requestId" not in said and said.get("level") != "WARN":
-                sys.exit(f"{name} has a line that says of no invocation: {line}")
+            if "requestId" not in fields and fields.get("level") != "WARN":
+                sys.exit(f"{name} has a line without an invocation: {line}")
 if missing := METRICS - metrics.keys():
-    sys.exit(f"nobody counted {sorted(missing)}; there are {dict(metrics)}")
+    sys.exit(f"no line has the metrics {sorted(missing)}; found: {dict(metrics)}")
 print(f"deployed: {sum(functions.values())} lines of {len(functions)} functions are JSON, and none has a credential")

@@ -1,7 +1,7 @@
-"""Runs each function in AWS's runtime interface emulator and hands it the files of events/.
+"""Runs each function in AWS's runtime interface emulator and invokes it with the files of events/.
 
 invoke.py FOLDER PROGRAMS, with the description of a local stack on standard input. The folder has the emulator, the stack's
-env.json, and room for logs. The programs are `teams` and so on, or `TeamsFunction/bootstrap` and so on.
+env.json, and gets the logs. The programs are `teams` and so on, or `TeamsFunction/bootstrap` and so on.
 """
 
 import json
@@ -16,10 +16,10 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 ROOT = Path(__file__).parents[2]
-# Longer than a program takes to start on a busy machine.
+# Seconds; a program starts faster even on a busy machine.
 PATIENCE = 60
 
-# A proxy has no business with this machine's own addresses.
+# Requests to this machine must not use a proxy.
 http = build_opener(ProxyHandler({}))
 
 
@@ -35,28 +35,28 @@ def program(programs: Path, function: str) -> Path:
 
 
 def environment(env_vars: dict, function: str) -> dict:
-    """What `sam local` would make of env.json for a function, and credentials, which nobody looks at."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    """Returns the environment that `sam local` makes from env.json for a function, with placeholder credentials."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     aws = {"AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-    return {**kept, **aws, **env_vars["Parameters"], **env_vars.get(f"{function.title()}Function", {})}
+    return {**inherited, **aws, **env_vars["Parameters"], **env_vars.get(f"{function.title()}Function", {})}
 
 
 def invoke(url: str, event: bytes) -> object:
-    """The function's answer. Until the emulator listens, it is tried again."""
+    """Returns the function's response. Retries until the emulator listens."""
     request = Request(url, event, {"content-type": "application/json"})
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            with http.open(request, timeout=PATIENCE) as answer:
-                return json.load(answer)
+            with http.open(request, timeout=PATIENCE) as response:
+                return json.load(response)
         except URLError as error:
             if not isinstance(error.reason, ConnectionRefusedError) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 
 
-def answers(folder: Path, programs: Path, function: str, events: list[Path]):
-    """The answers to these events of one instance of a function."""
+def responses(folder: Path, programs: Path, function: str, events: list[Path]):
+    """Yields each event with its response, from one execution environment of the function."""
     port, env_vars = free_port(), json.loads((folder / "env.json").read_text())
     command = [
         folder / "emulator",
@@ -67,7 +67,7 @@ def answers(folder: Path, programs: Path, function: str, events: list[Path]):
         program(programs, function),
     ]
     with open(folder / f"{function}.log", "wb") as log:
-        # A group of its own, so that the function's program ends with the emulator.
+        # In a new process group, so that the function's program ends with the emulator.
         emulator = subprocess.Popen(
             command, env=environment(env_vars, function), stdout=log, stderr=log, start_new_session=True
         )
@@ -81,17 +81,17 @@ def answers(folder: Path, programs: Path, function: str, events: list[Path]):
 
 def main(folder: Path, programs: Path) -> bool:
     stack = json.load(sys.stdin)
-    expected = json.loads((ROOT / "tests/events/answers.json").read_text())
+    expected = json.loads((ROOT / "tests/events/responses.json").read_text())
     as_expected = True
-    # In the order of their names: a ticket is created before somebody asks for it.
+    # In the order of their names, so that a ticket is created before it is read.
     for function in sorted({name.split("/")[0] for name in expected}):
         events = [ROOT / "events" / f"{name}.json" for name in sorted(expected) if name.startswith(f"{function}/")]
         failed = False
-        for event, answer in answers(folder, programs, function, events):
+        for event, response in responses(folder, programs, function, events):
             name = event.relative_to(ROOT / "events").with_suffix("").as_posix()
-            if answer.get("statusCode", answer) != expected[name]:
+            if response.get("statusCode", response) != expected[name]:
                 failed = True
-                print(f"{name} is answered with {json.dumps(answer)}", file=sys.stderr)
+                print(f"the response to {name} is {json.dumps(response)}", file=sys.stderr)
         if failed:
             print((folder / f"{function}.log").read_text(errors="replace")[-4000:], file=sys.stderr)
             as_expected = False

@@ -18,7 +18,7 @@ use crate::{
         SECOND, assert_forbidden, assert_unauthorized, endpoints, everything_said,
         everything_stored, status,
     },
-    faults::assert_failed,
+    reliability::faults::assert_failed,
     shapes::{Speaks, assert_response},
     support::{
         Organization, Stack,

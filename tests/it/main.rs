@@ -7,14 +7,11 @@
 
 mod addresses;
 mod auth;
-mod concurrency;
 mod contracts;
 mod cors;
 mod costs;
 mod directory;
 mod docs;
-mod events;
-mod faults;
 mod hostile;
 mod isolation;
 mod jobs;
@@ -23,11 +20,11 @@ mod openapi;
 mod pipeline;
 mod rates;
 mod real_time;
-mod retries;
+mod reliability;
 mod routing;
+mod sample_events;
 mod scale;
 mod shapes;
 mod support;
 mod telemetry;
 mod tickets;
-mod unfinished;

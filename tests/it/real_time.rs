@@ -12,7 +12,7 @@ use crate::support::{Stack, bare};
 const LIMIT: u64 = 200;
 
 #[tokio::test]
-async fn a_revoked_key_is_refused_within_60_seconds_and_for_good() {
+async fn revoked_key_is_rejected_after_60_seconds() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let (client, key) = org.key_with(KeyKind::TtAdmin, &Scope::ALL, |_| {}).await;
@@ -47,7 +47,7 @@ async fn a_revoked_key_is_refused_within_60_seconds_and_for_good() {
 }
 
 #[tokio::test]
-async fn what_one_function_serves_counts_for_all() {
+async fn rate_limit_counts_requests_of_all_functions() {
     let org = Stack::shared().organization().await;
     let team = format!("/v1/teams/{}", org.team("Support").await);
     let elsewhere = [

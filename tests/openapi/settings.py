@@ -1,4 +1,4 @@
-"""Prints schemathesis's settings for one contract and a local stack, on which it first makes what there is to be found.
+"""Creates teams and tickets on a local stack, and prints the settings of schemathesis for one contract.
 
 Takes the contract's name and the line that `muster dev --json` prints.
 """
@@ -16,14 +16,14 @@ users = [user["id"] for user in stack["users"] if user["status"] == "active"]
 def ask(method, path, body=None):
     request = urllib.request.Request(url + path, method=method, headers={
         "Authorization": f"Bearer {key}", "Content-Type": "application/json"})
-    with urllib.request.urlopen(request, json.dumps(body).encode() if body is not None else None) as answer:
-        text = answer.read()
-    answer = json.loads(text) if text else None
-    return answer["data"] if contract == "itsm" and isinstance(answer, dict) and "data" in answer else answer
+    with urllib.request.urlopen(request, json.dumps(body).encode() if body is not None else None) as response:
+        text = response.read()
+    body = json.loads(text) if text else None
+    return body["data"] if contract == "itsm" and isinstance(body, dict) and "data" in body else body
 
 
 def team(name):
-    """Makes a team with two members."""
+    """Creates a team with two members."""
     made = ask("POST", "/v1/teams", {"name": f"{contract}: {name}"})["id"]
     for user in users[:2]:
         ask("POST", f"/v1/teams/{made}/members", {"user_id": user})
@@ -31,7 +31,7 @@ def team(name):
 
 
 def ticket(number, team):
-    """Sends a ticket to a team."""
+    """Sends a ticket of a team."""
     made = f"{contract}-{number}"
     ask("POST", "/_dev/queues/tickets", {
         "specversion": "1.0",
@@ -46,18 +46,18 @@ def ticket(number, team):
     return made
 
 
-kept = [team(f"kept {n}") for n in range(4)]
+stable = [team(f"stable {n}") for n in range(4)]
 doomed = [team(f"doomed {n}") for n in range(20)]
-tickets = [ticket(n, kept[n % len(kept)]) for n in range(8)]
+tickets = [ticket(n, stable[n % len(stable)]) for n in range(8)]
 deadline = time.monotonic() + 30
-while len(ask("GET", f"/v1/teams/{kept[-1]}/assignments")) < len(tickets) / len(kept):
+while len(ask("GET", f"/v1/teams/{stable[-1]}/assignments")) < len(tickets) / len(stable):
     if time.monotonic() > deadline:
-        sys.exit("the tickets do not arrive")
+        sys.exit("the tickets were not assigned within 30 seconds")
     time.sleep(0.1)
 
-# Of a well-formed request, the state of things may still say that it is too late, or that a name is taken. Under TopTickets
-# 422 says both that and a broken bound; that the document has the very bounds of the parsers, a test of the workspace says.
-answers = ["2xx", 401, 403, 404, 409, 412, 422, 429]
+# A valid request may still fail because of the stack's state, for example because a name is taken. TopTickets uses 422 both for
+# that and for an exceeded bound; a test of the workspace checks that the document has the bounds of the parsers.
+statuses = ["2xx", 401, 403, 404, 409, 412, 422, 429]
 
 print(f"""
 base-url = {json.dumps(url)}
@@ -70,21 +70,21 @@ bearer = {json.dumps(key)}
 
 [dictionaries]
 users = {{ values = {json.dumps(users)} }}
-kept = {{ values = {json.dumps(kept)} }}
+stable = {{ values = {json.dumps(stable)} }}
 doomed = {{ values = {json.dumps(doomed)} }}
 tickets = {{ values = {json.dumps(tickets)} }}
 
 [parameters]
-"path.team_id" = {{ dictionary = "kept", probability = 0.7 }}
+"path.team_id" = {{ dictionary = "stable", probability = 0.7 }}
 "path.user_id" = {{ dictionary = "users", probability = 0.7 }}
 "path.ticket_id" = {{ dictionary = "tickets", probability = 0.7 }}
 "body.user_id" = {{ dictionary = "users", probability = 0.7 }}
 "body.lead_id" = {{ dictionary = "users", probability = 0.7 }}
 
 [checks.positive_data_acceptance]
-expected-statuses = {json.dumps(answers)}
+expected-statuses = {json.dumps(statuses)}
 
-# It takes the id of a new team for a member's; and a creation that is answered again may be of a team that was deleted since.
+# This check takes the id of a new team for that of a member. Also, a replayed creation may be of a team that was deleted since.
 [checks.ensure_resource_availability]
 enabled = false
 

@@ -1,6 +1,6 @@
 'use strict';
 
-// The contract that the address names is shown, ITSM where it names none, as /openapi.json does.
+// Shows the contract of the query parameter, or ITSM by default, as /openapi.json does.
 const named = new URLSearchParams(location.search).get('contract');
 const contract = named === 'toptickets' ? named : 'itsm';
 
@@ -9,13 +9,13 @@ link.setAttribute('aria-current', 'page');
 document.title = `${link.textContent} – Muster API`;
 
 SwaggerUIBundle({
-  // Relative, so that it is found under any prefix that the page itself is served under.
+  // A relative URL works under any prefix of the page's own URL.
   url: `openapi.json?contract=${contract}`,
   dom_id: '#operations',
   deepLinking: true,
   tryItOutEnabled: true,
-  // A key is pasted into the page, and gone with it.
+  // The page does not store the key.
   persistAuthorization: false,
-  // Nothing is sent anywhere else.
+  // No request goes to the public validator of Swagger.
   validatorUrl: null,
 });

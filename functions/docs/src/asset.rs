@@ -1,4 +1,4 @@
-//! Files that the build compresses, as responses that clients can keep and validate.
+//! Files that the build compresses, as responses that clients can cache and revalidate.
 
 use std::{io::Read, sync::OnceLock};
 
@@ -12,19 +12,19 @@ use lambda_http::{
 };
 use muster::http::{Reply, if_none_match};
 
-/// Five minutes: the longest time for which a client shows a file of the version before.
-const KEPT: &str = "public, max-age=300";
+/// Five minutes: the maximum time for which a client shows a file of the previous version.
+const CACHING: &str = "public, max-age=300";
 /// The header that selects the encoding. `Origin` is listed because the gateway adds CORS headers
-/// by it, and a cache must not give the response for one origin to another.
+/// by it, and a cache must not serve the response for one origin to another.
 const SELECTED_BY: &str = "Accept-Encoding, Origin";
 
-/// A text in the two encodings in which it is served. Each has an entity tag of its own, since a
-/// strong tag identifies bytes (RFC 9110, section 8.8.3).
+/// A text in the two encodings in which it is served. Each has its own entity tag, because a strong
+/// tag identifies bytes (RFC 9110, section 8.8.3).
 pub(crate) struct Asset {
     pub(crate) gzip: &'static [u8],
     pub(crate) gzip_etag: &'static str,
     pub(crate) plain_etag: &'static str,
-    /// The text, from the first request that takes no gzip.
+    /// The text, after the first request that does not accept gzip.
     pub(crate) plain: OnceLock<String>,
 }
 
@@ -51,7 +51,7 @@ impl From<&HeaderMap> for Conditions {
     fn from(headers: &HeaderMap) -> Self {
         Self {
             gzip: headers.get(ACCEPT_ENCODING).is_some_and(accepts_gzip),
-            // The gateway joins several headers of one name to one.
+            // The gateway joins repeated headers into one.
             if_none_match: headers
                 .get(IF_NONE_MATCH)
                 .and_then(|header| header.to_str().ok())
@@ -61,8 +61,8 @@ impl From<&HeaderMap> for Conditions {
 }
 
 impl Asset {
-    /// Returns 200 with the text in the encoding that the client takes, or 304 if the client has
-    /// it. `described` are the headers that describe the text.
+    /// Returns 200 with the text in an encoding that the client accepts, or 304 if the client has
+    /// the text. `described` are the headers that describe the text.
     ///
     /// A 304 repeats `Cache-Control`, `ETag` and `Vary` of the 200 and no other header of it (RFC
     /// 9110, section 15.4.5).
@@ -73,7 +73,7 @@ impl Asset {
             self.plain_etag
         };
         let mut headers = HeaderMap::from_iter([
-            (CACHE_CONTROL, HeaderValue::from_static(KEPT)),
+            (CACHE_CONTROL, HeaderValue::from_static(CACHING)),
             (ETAG, HeaderValue::from_static(etag)),
             (VARY, HeaderValue::from_static(SELECTED_BY)),
         ]);
@@ -92,7 +92,7 @@ impl Asset {
         Reply::with_headers(Body::from(self.plain()), headers)
     }
 
-    /// Returns the text, which the first call inflates.
+    /// Returns the text. The first call decompresses it.
     fn plain(&self) -> &str {
         self.plain.get_or_init(|| {
             let mut text = String::new();
@@ -104,8 +104,8 @@ impl Asset {
     }
 }
 
-/// Whether an `Accept-Encoding` takes gzip: by its own name, else by `*`, and not with a weight of
-/// 0. A header that is no list of codings takes the plain text, which every client takes.
+/// Returns true if an `Accept-Encoding` accepts gzip: by name, else by `*`, and not with a weight
+/// of 0. A malformed header gets the plain text, which every client accepts.
 fn accepts_gzip(header: &HeaderValue) -> bool {
     let accepts = |coding: &str| {
         header.to_str().ok()?.split(',').find_map(|item| {

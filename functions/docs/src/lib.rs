@@ -1,5 +1,5 @@
-//! Serves the description of the API to programs and to people: `/openapi.json` and `/docs`. Both
-//! take no credential, so this function can reach no other resource.
+//! Serves the OpenAPI documents, `/openapi.json`, and the documentation page, `/docs`. Both take no
+//! credential, so this function has no access to other resources.
 
 mod asset;
 
@@ -25,7 +25,7 @@ const POLICY: &str = include_str!(concat!(env!("OUT_DIR"), "/policy.txt"));
 static TOPTICKETS: Asset = asset!("toptickets.json");
 static ITSM: Asset = asset!("itsm.json");
 
-/// Answers one request: every failure is a response.
+/// Handles one request. Infallible: every failure is a response.
 #[must_use]
 pub fn handle(request: Request) -> Response<Body> {
     let conditions = Conditions::from(request.headers());

@@ -1,4 +1,4 @@
-"""The README's walk through the ITSM contract by the client that openapi-generator makes of its document."""
+"""The walk of docs/tutorial.md through the ITSM contract, by the client of openapi-generator."""
 
 from collections.abc import Callable
 
@@ -32,12 +32,12 @@ stack = Stack.of("itsm")
 
 
 def client_of(key: str) -> ApiClient:
-    """A client that presents this key."""
+    """Returns a client with this key."""
     return ApiClient(Configuration(host=stack.url, access_token=key))
 
 
 def error(status: int, call: Callable[[], object]) -> ErrorBody:
-    """The error that a call is refused with."""
+    """Returns the error of a call that must fail."""
     return expect_refusal(status, Error, ApiException, call).error
 
 
@@ -94,7 +94,7 @@ stack.send("ticket.created", ticket)
 
 
 def decision_in(state: TicketState) -> Decision:
-    """The decision about the ticket, once it has this state."""
+    """Waits until the ticket has this state, and returns its decision."""
 
     def ask() -> Decision | None:
         try:
@@ -123,7 +123,7 @@ equal((workload.total_open_tickets, workload.total_members, workload.avg_tickets
 equal([(each.user_id, each.open_tickets) for each in workload.members], [(alice, 0), (sam, 1)])
 equal(workload.sla_compliance_rate, None)
 
-# Errors have a code, and details where there are any.
+# Errors have a code, and some have details.
 refusal = error(409, lambda: members.remove_member(team.id, sam))
 equal((refusal.code, refusal.details), (ErrorCode.CONFLICT, None))
 equal(refusal.path, f"/v1/teams/{team.id}/members/{sam}")
@@ -136,7 +136,7 @@ namesake = TeamCreate(name=" TECHNICAL support")
 refusal = error(409, lambda: teams.create_team(namesake))
 equal((refusal.code, refusal.message), (ErrorCode.CONFLICT, "A team with this name already exists"))
 
-# The client itself refuses an empty name, so this one is made without its checks.
+# The client itself rejects an empty name, so this model is built without its checks.
 refusal = error(400, lambda: teams.create_team(TeamCreate.model_construct(name="")))
 assert refusal.details is not None
 equal(refusal.code, ErrorCode.VALIDATION_ERROR)

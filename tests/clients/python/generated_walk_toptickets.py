@@ -1,4 +1,4 @@
-"""The README's walk through the TopTickets contract by the client that openapi-generator makes of its document."""
+"""The walk of docs/tutorial.md through the TopTickets contract, by the client of openapi-generator."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -24,12 +24,12 @@ stack = Stack.of("toptickets")
 
 
 def client_of(key: str) -> ApiClient:
-    """A client that presents this key."""
+    """Returns a client with this key."""
     return ApiClient(Configuration(host=stack.url, access_token=key))
 
 
 def detail(status: int, call: Callable[[], object]) -> object:
-    """The detail that a call is refused with: a sentence, or a list of violations."""
+    """Returns the detail of a call that must fail: a sentence, or a list of violations."""
     return expect_refusal(status, Error, ApiException, call).detail.actual_instance
 
 
@@ -69,9 +69,9 @@ equal(teams.create_team(workplace, idempotency_key="first"), other)
 reused = detail(422, lambda: teams.create_team(TeamCreate(name="Helpers"), idempotency_key="first"))
 equal(reused, "Idempotency-Key reused")
 
-# Errors are a sentence, or every rule of form that the request breaks.
+# Errors are a sentence, or a list of all violated rules.
 equal(detail(422, lambda: teams.create_team(TeamCreate(name=" TECHNICAL help"))), "Team name already exists")
-# The client itself refuses an empty name, so this one is made without its checks.
+# The client itself rejects an empty name, so this model is built without its checks.
 violations = detail(422, lambda: teams.create_team(TeamCreate.model_construct(name="")))
 assert isinstance(violations, list)
 equal(

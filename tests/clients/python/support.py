@@ -1,4 +1,4 @@
-"""What the walks share: the stack that they walk on, and ways to say what has to come."""
+"""The stack and the assertions that the walks share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar, cast
 
 Kind = TypeVar("Kind")
 
-# How long what follows from a ticket may take.
+# Seconds until the effects of a ticket must be visible.
 PATIENCE = 30.0
 
 
@@ -28,7 +28,7 @@ class Stack:
 
     @classmethod
     def of(cls, contract: str) -> Stack:
-        """The stack that standard input describes, and its keys for a contract."""
+        """Reads the stack's description from standard input, and selects its keys for a contract."""
         described = json.load(sys.stdin)
         keys = described["keys"][contract]
         user_ids = {user["name"]: user["id"] for user in described["users"]}
@@ -53,12 +53,12 @@ class Stack:
 
 
 def equal(shown: object, expected: object) -> None:
-    """Two values that have to be the same."""
-    assert shown == expected, f"{shown}\nin place of {expected}"
+    """Asserts that two values are equal."""
+    assert shown == expected, f"{shown}\ninstead of {expected}"
 
 
-class Answer(Protocol):
-    """What the generated functions answer with, in either client."""
+class ParsedResponse(Protocol):
+    """The response of a generated function, in either client."""
 
     @property
     def status_code(self) -> int: ...
@@ -67,27 +67,27 @@ class Answer(Protocol):
     def parsed(self) -> object: ...
 
 
-def expect(status: int, kind: type[Kind], answer: Answer) -> Kind:
-    """The model that an answer was parsed into, which has to be of this kind."""
-    assert answer.status_code == status, f"{answer.status_code} in place of {status}: {answer.parsed}"
-    assert isinstance(answer.parsed, kind), f"{answer.parsed}\nin place of a {kind.__name__}"
-    return answer.parsed
+def expect(status: int, kind: type[Kind], response: ParsedResponse) -> Kind:
+    """Returns the parsed model of a response, which must have this status and kind."""
+    assert response.status_code == status, f"{response.status_code} instead of {status}: {response.parsed}"
+    assert isinstance(response.parsed, kind), f"{response.parsed}\ninstead of a {kind.__name__}"
+    return response.parsed
 
 
-def expect_list(status: int, kind: type[Kind], answer: Answer) -> list[Kind]:
-    """The models that an answer was parsed into, each of which has to be of this kind."""
-    items = expect(status, list, answer)
-    assert all(isinstance(item, kind) for item in items), f"{items}\nin place of a list of {kind.__name__}"
+def expect_list(status: int, kind: type[Kind], response: ParsedResponse) -> list[Kind]:
+    """Returns the parsed models of a response, each of which must be of this kind."""
+    items = expect(status, list, response)
+    assert all(isinstance(item, kind) for item in items), f"{items}\ninstead of a list of {kind.__name__}"
     return items
 
 
-def expect_nothing(answer: Answer) -> None:
-    """An answer without a body."""
-    expect(204, type(None), answer)
+def expect_no_content(response: ParsedResponse) -> None:
+    """Asserts that a response has no body."""
+    expect(204, type(None), response)
 
 
 class Refusal(Protocol):
-    """The part of openapi-generator's `ApiException` that tells of the response."""
+    """The part of openapi-generator's `ApiException` that describes the response."""
 
     @property
     def status(self) -> int | None: ...
@@ -99,30 +99,30 @@ class Refusal(Protocol):
 def expect_refusal(
     status: int, kind: type[Kind], raised: type[Exception], call: Callable[[], object]
 ) -> Kind:
-    """The model of an error response, for which clients of openapi-generator raise an exception of type `raised`."""
+    """Returns the model of an error response, which clients of openapi-generator raise as an exception of type `raised`."""
     try:
         returned = call()
     except raised as refusal:
         return refused(status, kind, cast(Refusal, refusal))
-    raise AssertionError(f"{returned}\nin place of {status}")
+    raise AssertionError(f"{returned}\ninstead of {status}")
 
 
 def refused(status: int, kind: type[Kind], refusal: Refusal) -> Kind:
-    assert refusal.status == status, f"{refusal.status} in place of {status}: {refusal.data}"
-    assert isinstance(refusal.data, kind), f"{refusal.data}\nin place of a {kind.__name__}"
+    assert refusal.status == status, f"{refusal.status} instead of {status}: {refusal.data}"
+    assert isinstance(refusal.data, kind), f"{refusal.data}\ninstead of a {kind.__name__}"
     return refusal.data
 
 
 def header(headers: Mapping[str, str] | None, name: str) -> str:
-    """A header's value. Clients of openapi-generator keep names in the case in which they were sent."""
+    """Returns a header's value. Clients of openapi-generator do not change the case of header names."""
     [value] = [value for each, value in (headers or {}).items() if each.lower() == name]
     return value
 
 
 def eventually(ask: Callable[[], Kind | None]) -> Kind:
-    """What a question is answered with in the end: what comes of tickets comes a moment later."""
+    """Repeats a query until it has a result, because the effects of a ticket are asynchronous."""
     deadline = time.monotonic() + PATIENCE
-    while (answer := ask()) is None:
-        assert time.monotonic() < deadline, "what had to come of a ticket did not"
+    while (result := ask()) is None:
+        assert time.monotonic() < deadline, "the ticket had no effect in time"
         time.sleep(0.05)
-    return answer
+    return result

@@ -1,4 +1,4 @@
-"""The README's walk through the ITSM contract, and its ticket, by the client that was generated from its document."""
+"""The walk of docs/tutorial.md through the ITSM contract, with a ticket, by the client of openapi-python-client."""
 
 from itsm import AuthenticatedClient
 from itsm.api.assignments import get_assignment, list_assignments
@@ -29,7 +29,7 @@ from itsm.models import (
     WorkloadResponse,
 )
 
-from support import Stack, equal, eventually, expect, expect_nothing
+from support import Stack, equal, eventually, expect, expect_no_content
 
 stack = Stack.of("itsm")
 client = AuthenticatedClient(stack.url, stack.admin_key)
@@ -40,17 +40,17 @@ new = TeamCreate(name="Technical Support", description="Handles technical issues
 team = expect(201, TeamResponse, create_team.sync_detailed(client=client, body=new)).data
 equal((team.queue_strategy, team.lead_id, team.members), (QueueStrategy.ROUND_ROBIN, None, []))
 
-# A version keeps one change from undoing another that it has not seen.
+# An ETag makes a change conditional on the version that was read.
 changes = TeamUpdate(queue_strategy=QueueStrategy.SKILL_BASED, specializations=["VPN", "DNS"])
 etag = get_team.sync_detailed(team.id, client=client).headers["ETag"]
-answer = update_team.sync_detailed(team.id, client=client, body=changes, if_match=etag)
-changed = expect(200, TeamResponse, answer).data
+response = update_team.sync_detailed(team.id, client=client, body=changes, if_match=etag)
+changed = expect(200, TeamResponse, response).data
 equal((changed.queue_strategy, changed.specializations), (QueueStrategy.SKILL_BASED, ["VPN", "DNS"]))
 equal((changed.name, changed.description), (team.name, team.description))
 late = update_team.sync_detailed(team.id, client=client, body=changes, if_match=etag)
 equal(expect(412, Error, late).error.code, ErrorCode.PRECONDITION_FAILED)
 
-# Two members, one of whom leads.
+# Two members, one of them the lead.
 member = MemberAdd(user_id=alice)
 added = expect(201, MembershipResponse, add_member.sync_detailed(team.id, client=client, body=member)).data
 equal((added.name, added.role, added.skills), ("Alice Johnson", MemberRole.MEMBER, []))
@@ -60,7 +60,7 @@ added = expect(201, MembershipResponse, add_member.sync_detailed(team.id, client
 equal((added.user_id, added.role, added.skills), (sam, MemberRole.LEAD, ["VPN", "Cisco"]))
 equal(expect(200, TeamResponse, get_team.sync_detailed(team.id, client=client)).data.lead_id, sam)
 
-# A key of the client's own keeps what is sent twice from being done twice.
+# An idempotency key makes a retry safe.
 workplace = TeamCreate(name="Workplace")
 first = create_team.sync_detailed(client=client, body=workplace, idempotency_key="first")
 other = expect(201, TeamResponse, first).data
@@ -69,7 +69,7 @@ equal(expect(201, TeamResponse, again).data, other)
 reused = create_team.sync_detailed(client=client, body=TeamCreate(name="Helpers"), idempotency_key="first")
 equal(expect(422, Error, reused).error.code, ErrorCode.IDEMPOTENCY_KEY_REUSED)
 
-# Lists come a page at a time, and say how many there are.
+# Lists have pages and totals.
 page = expect(200, TeamListResponse, list_teams.sync_detailed(client=client, page=2, limit=1))
 equal([summary.id for summary in page.data], [team.id])
 pagination = page.meta.pagination
@@ -79,7 +79,7 @@ found = expect(200, TeamListResponse, list_teams.sync_detailed(client=client, se
 equal([(summary.id, summary.member_count) for summary in found.data], [(other.id, 0)])
 equal(found.meta.pagination.total, 1)
 
-# A ticket that needs somebody who knows VPNs, and what was decided about it.
+# A ticket that needs a member with the skill VPN, and its decision.
 ticket = {
     "id": "INC-1",
     "status": "new",
@@ -92,11 +92,11 @@ stack.send("ticket.created", ticket)
 
 
 def decision_in(state: TicketState) -> Decision:
-    """The decision about the ticket, once it has this state."""
+    """Waits until the ticket has this state, and returns its decision."""
 
     def ask() -> Decision | None:
-        answer = get_assignment.sync_detailed("INC-1", client=client).parsed
-        return answer.data if isinstance(answer, DecisionResponse) and answer.data.state == state else None
+        response = get_assignment.sync_detailed("INC-1", client=client).parsed
+        return response.data if isinstance(response, DecisionResponse) and response.data.state == state else None
 
     return eventually(ask)
 
@@ -120,7 +120,7 @@ equal((workload.total_open_tickets, workload.total_members, workload.avg_tickets
 equal([(each.user_id, each.open_tickets) for each in workload.members], [(alice, 0), (sam, 1)])
 equal(workload.sla_compliance_rate, None)
 
-# Failures are answers too: a code for programs, and often what they want to know beyond it.
+# Errors have a code, and some have details.
 error = expect(409, Error, remove_member.sync_detailed(team.id, sam, client=client)).error
 equal((error.code, error.details), (ErrorCode.CONFLICT, None))
 equal(error.path, f"/v1/teams/{team.id}/members/{sam}")
@@ -136,8 +136,8 @@ error = expect(400, Error, create_team.sync_detailed(client=client, body=TeamCre
 equal(error.code, ErrorCode.VALIDATION_ERROR)
 equal(error.details, ErrorDetails(field="name", constraint=Constraint.ISNOTEMPTY))
 
-nobody = "team_00000000-0000-0000-0000-000000000000"
-error = expect(404, Error, get_team.sync_detailed(nobody, client=client)).error
+absent = "team_00000000-0000-0000-0000-000000000000"
+error = expect(404, Error, get_team.sync_detailed(absent, client=client)).error
 equal((error.code, error.message), (ErrorCode.NOT_FOUND, "Team not found"))
 
 reader = AuthenticatedClient(stack.url, stack.read_only_key)
@@ -148,7 +148,7 @@ stranger = AuthenticatedClient(stack.url, "itsm_of_nobody")
 error = expect(401, Error, list_teams.sync_detailed(client=stranger)).error
 equal(error.code, ErrorCode.UNAUTHORIZED)
 
-# The end of all of them.
+# The ticket is resolved, and the teams are deleted.
 resolved = {**ticket, "status": "resolved", "updated_at": "2025-03-03T10:00:00Z"}
 stack.send("ticket.updated", resolved)
 equal(decision_in(TicketState.CLOSED).status, TicketStatus.RESOLVED)
@@ -156,9 +156,9 @@ equal(decision_in(TicketState.CLOSED).status, TicketStatus.RESOLVED)
 step_down = MemberUpdate(role=MemberRole.MEMBER)
 demoted = update_member.sync_detailed(team.id, sam, client=client, body=step_down)
 equal(expect(200, MembershipResponse, demoted).data.role, MemberRole.MEMBER)
-expect_nothing(remove_member.sync_detailed(team.id, sam, client=client))
+expect_no_content(remove_member.sync_detailed(team.id, sam, client=client))
 error = expect(404, Error, remove_member.sync_detailed(team.id, sam, client=client)).error
 equal(error.code, ErrorCode.NOT_FOUND)
 for each in (team, other):
-    expect_nothing(delete_team.sync_detailed(each.id, client=client))
+    expect_no_content(delete_team.sync_detailed(each.id, client=client))
     expect(404, Error, get_team.sync_detailed(each.id, client=client))

@@ -1,4 +1,4 @@
-"""The README's walk through the TopTickets contract, by the client that was generated from its document."""
+"""The walk of docs/tutorial.md through the TopTickets contract, by the client of openapi-python-client."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from toptickets.models import (
     ViolationType,
 )
 
-from support import Stack, equal, expect, expect_list, expect_nothing
+from support import Stack, equal, expect, expect_list, expect_no_content
 
 stack = Stack.of("toptickets")
 client = AuthenticatedClient(stack.url, stack.admin_key)
@@ -39,12 +39,12 @@ joined = expect(201, Team, add_member.sync_detailed(team.id, client=client, body
 equal([(member.id, member.full_name) for member in joined.members], [(alice, "Alice Johnson")])
 equal(joined, expect(200, Team, get_team.sync_detailed(team.id, client=client)))
 
-# Lists come a page at a time.
+# Lists have pages.
 page = expect_list(200, TeamSummary, list_teams.sync_detailed(client=client, limit=10))
 equal([(summary.id, summary.created_at) for summary in page], [(team.id, team.created_at)])
 equal(expect_list(200, TeamSummary, list_teams.sync_detailed(client=client, skip=1)), [])
 
-# What is left out of a change stays, and what is null goes.
+# An absent field of a change stays, and null clears one.
 changed = expect(200, Team, update_team.sync_detailed(team.id, client=client, body=TeamUpdate(description=None)))
 equal((changed.name, changed.description), ("Technical Support", None))
 
@@ -53,7 +53,7 @@ expect(200, Team, update_member.sync_detailed(team.id, alice, client=client, bod
 [membership] = expect_list(200, TeamMember, list_members.sync_detailed(team.id, client=client))
 equal((membership.id, membership.team_role, membership.skills), (alice, MemberRole.LEAD, ["VPN"]))
 
-# A version keeps one change from undoing another that it has not seen.
+# An ETag makes a change conditional on the version that was read.
 rename = TeamUpdate(name="Technical Help")
 etag = get_team.sync_detailed(team.id, client=client).headers["ETag"]
 renamed = expect(200, Team, update_team.sync_detailed(team.id, client=client, body=rename, if_match=etag))
@@ -61,7 +61,7 @@ equal(renamed.name, "Technical Help")
 late = expect(412, Error, update_team.sync_detailed(team.id, client=client, body=rename, if_match=etag))
 equal(late.detail, "Precondition failed")
 
-# A key of the client's own keeps what is sent twice from being done twice.
+# An idempotency key makes a retry safe.
 body_of_other = TeamCreate(name="Workplace")
 other = expect(201, Team, create_team.sync_detailed(client=client, body=body_of_other, idempotency_key="first"))
 again = create_team.sync_detailed(client=client, body=body_of_other, idempotency_key="first")
@@ -69,7 +69,7 @@ equal(expect(201, Team, again), other)
 reused = create_team.sync_detailed(client=client, body=TeamCreate(name="Helpers"), idempotency_key="first")
 equal(expect(422, Error, reused).detail, "Idempotency-Key reused")
 
-# Failures are answers too: a sentence, or every rule of form that was broken.
+# Errors are a sentence, or a list of all violated rules.
 taken = expect(422, Error, create_team.sync_detailed(client=client, body=TeamCreate(name=" TECHNICAL help")))
 equal(taken.detail, "Team name already exists")
 
@@ -90,10 +90,10 @@ equal(forbidden.detail, "Insufficient permissions. Required scope: teams:delete"
 stranger = AuthenticatedClient(stack.url, "tt_live_of_nobody")
 equal(expect(401, Error, list_teams.sync_detailed(client=stranger)).detail, "Invalid API key")
 
-# The end of all of them.
-expect_nothing(remove_member.sync_detailed(team.id, alice, client=client))
+# The member is removed, and the teams are deleted.
+expect_no_content(remove_member.sync_detailed(team.id, alice, client=client))
 gone = expect(404, Error, remove_member.sync_detailed(team.id, alice, client=client))
 equal(gone.detail, "Member not found")
 for each in (team, other):
-    expect_nothing(delete_team.sync_detailed(each.id, client=client))
+    expect_no_content(delete_team.sync_detailed(each.id, client=client))
     expect(404, Error, get_team.sync_detailed(each.id, client=client))

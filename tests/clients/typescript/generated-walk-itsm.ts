@@ -1,4 +1,4 @@
-/** The README's walk through the ITSM contract by the client that openapi-generator makes of its document. */
+/** The walk of docs/tutorial.md through the ITSM contract, by the client of openapi-generator. */
 
 import assert from "node:assert/strict";
 import {
@@ -15,12 +15,12 @@ import {
 } from "./generated-itsm/index.js";
 import { eventually, expectRefusal, send, stack, userId } from "./support.js";
 
-/** The settings of a client that presents this key. */
+/** Returns the settings of a client with this key. */
 function presenting(accessToken: string): Configuration {
   return new Configuration({ basePath: stack.url, accessToken });
 }
 
-/** The error that a call is refused with. */
+/** Returns the error of a call that must fail. */
 async function error(status: number, call: Promise<unknown>): Promise<ErrorBody> {
   return ModelErrorFromJSON(await expectRefusal(status, ResponseError, call)).error;
 }
@@ -90,7 +90,7 @@ const ticket = {
 };
 send("ticket.created", ticket);
 
-/** The decision about the ticket, once it has this state. */
+/** Waits until the ticket has this state, and returns its decision. */
 function decisionIn(state: TicketState): Promise<Decision> {
   return eventually(async () => {
     const response = await assignments.getAssignment({ ticketId: ticket.id }).catch((refusal: unknown) => {
@@ -125,7 +125,7 @@ const { data: workload } = await new WorkloadApi(configuration).getWorkload({ te
 assert.deepEqual([workload.totalOpenTickets, workload.totalMembers, workload.avgTicketsPerMember], [1, 2, 0.5]);
 assert.equal(workload.slaComplianceRate, null);
 
-// Errors have a code, and details where there are any.
+// Errors have a code, and some have details.
 const leads = await error(409, members.removeMember({ teamId, userId: sam }));
 assert.deepEqual([leads.code, leads.details], ["CONFLICT", null]);
 assert.equal(leads.path, `/v1/teams/${teamId}/members/${sam}`);

@@ -1,4 +1,4 @@
-/** The README's walk through the TopTickets contract by the client that openapi-generator makes of its document. */
+/** The walk of docs/tutorial.md through the TopTickets contract, by the client of openapi-generator. */
 
 import assert from "node:assert/strict";
 import {
@@ -10,12 +10,12 @@ import {
 } from "./generated-toptickets/index.js";
 import { expectRefusal, stack, userId } from "./support.js";
 
-/** The settings of a client that presents this key. */
+/** Returns the settings of a client with this key. */
 function presenting(accessToken: string): Configuration {
   return new Configuration({ basePath: stack.url, accessToken });
 }
 
-/** The detail that a call is refused with: a sentence, or a list of violations. */
+/** Returns the detail of a call that must fail: a sentence, or a list of violations. */
 async function detail(status: number, call: Promise<unknown>): Promise<unknown> {
   return ModelErrorFromJSON(await expectRefusal(status, ResponseError, call)).detail;
 }
@@ -73,7 +73,7 @@ assert.deepEqual(await teams.createTeam(workplace), other);
 const reused = await detail(422, teams.createTeam({ idempotencyKey: "first", teamCreate: { name: "Helpers" } }));
 assert.equal(reused, "Idempotency-Key reused");
 
-// Errors are a sentence, or every rule of form that the request breaks.
+// Errors are a sentence, or a list of all violated rules.
 const taken = await detail(422, teams.createTeam({ teamCreate: { name: " TECHNICAL help" } }));
 assert.equal(taken, "Team name already exists");
 const violations = await detail(422, teams.createTeam({ teamCreate: { name: "" } }));

@@ -1,4 +1,4 @@
-/** What the walks share: the stack that they walk on, and ways to say what has to come. */
+/** The stack and the assertions that the walks share. */
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -19,7 +19,7 @@ interface Stack {
   users: { id: string; name: string }[];
 }
 
-/** A snapshot of a ticket, as far as it is of interest here. */
+/** The fields of a ticket that the walks use. */
 interface Ticket {
   id: string;
   status: string;
@@ -29,14 +29,14 @@ interface Ticket {
   updated_at: string;
 }
 
-/** How long what follows from a ticket may take, in milliseconds. */
+/** Milliseconds until the effects of a ticket must be visible. */
 const PATIENCE = 30_000;
 
 /** The stack that standard input describes. */
 export const stack = JSON.parse(readFileSync(0, "utf8")) as Stack;
 
-/** What a client that shows this key to the stack is made with. */
-export function showing(key: string) {
+/** Returns the options of a client with this key. */
+export function withKey(key: string) {
   return { baseUrl: stack.url, headers: { Authorization: `Bearer ${key}` } };
 }
 
@@ -59,51 +59,51 @@ export function send(type: string, ticket: Ticket): void {
   execFileSync("muster", ["tickets", "send", "-", "--to", stack.url], { input: JSON.stringify(event) });
 }
 
-/** What the generated clients answer with. */
-interface Answer<Data, Failure> {
+/** The result of a call of a generated client. */
+interface Result<Data, Failure> {
   data?: Data;
   error?: Failure;
   response: Response;
 }
 
-/** The data of a success that has to have this status. */
-export function expectData<Data>(status: number, { data, error, response }: Answer<Data, unknown>): Data {
-  assert(response.status === status, `${response.status} in place of ${status}: ${JSON.stringify(error ?? data)}`);
+/** Returns the data of a success, which must have this status. */
+export function expectData<Data>(status: number, { data, error, response }: Result<Data, unknown>): Data {
+  assert(response.status === status, `${response.status} instead of ${status}: ${JSON.stringify(error ?? data)}`);
   return data as Data;
 }
 
-/** The error of a failure that has to have this status. */
-export function expectError<Failure>(status: number, { data, error, response }: Answer<unknown, Failure>): Failure {
-  assert(response.status === status, `${response.status} in place of ${status}: ${JSON.stringify(error ?? data)}`);
+/** Returns the error of a failure, which must have this status. */
+export function expectError<Failure>(status: number, { data, error, response }: Result<unknown, Failure>): Failure {
+  assert(response.status === status, `${response.status} instead of ${status}: ${JSON.stringify(error ?? data)}`);
   return error as Failure;
 }
 
 /** The exception that clients of openapi-generator throw for an error response. */
 type ResponseError = Error & { response: Response };
 
-/** The body of the error response, of this status, that a call is refused with. */
+/** Returns the body of the error response of a call that must fail with this status. */
 export async function expectRefusal(
   status: number,
   kind: new (response: Response) => ResponseError,
   call: Promise<unknown>,
 ): Promise<unknown> {
   const refusal = await call.then(
-    (data: unknown) => assert.fail(`${JSON.stringify(data)} in place of ${status}`),
+    (data: unknown) => assert.fail(`${JSON.stringify(data)} instead of ${status}`),
     (reason: unknown) => reason,
   );
   assert(refusal instanceof kind, String(refusal));
   const body: unknown = await refusal.response.json();
-  assert(refusal.response.status === status, `${refusal.response.status} in place of ${status}: ${JSON.stringify(body)}`);
+  assert(refusal.response.status === status, `${refusal.response.status} instead of ${status}: ${JSON.stringify(body)}`);
   return body;
 }
 
-/** What a question is answered with in the end: what comes of tickets comes a moment later. */
+/** Repeats a query until it has a result, because the effects of a ticket are asynchronous. */
 export async function eventually<T>(ask: () => Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + PATIENCE;
   for (;;) {
-    const answer = await ask();
-    if (answer !== undefined) return answer;
-    assert(Date.now() < deadline, "what had to come of a ticket did not");
+    const result = await ask();
+    if (result !== undefined) return result;
+    assert(Date.now() < deadline, "the ticket had no effect in time");
     await sleep(50);
   }
 }

@@ -1,14 +1,14 @@
-/** The README's walk through the ITSM contract, and its ticket, by the client that was generated from its document. */
+/** The walk of docs/tutorial.md through the ITSM contract, with a ticket, by the types of openapi-typescript. */
 
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { components, paths } from "./itsm.js";
-import { eventually, expectData, expectError, send, showing, stack, userId } from "./support.js";
+import { eventually, expectData, expectError, send, withKey, stack, userId } from "./support.js";
 
 type Decision = components["schemas"]["Decision"];
 type TicketState = components["schemas"]["TicketState"];
 
-const client = createClient<paths>(showing(stack.keys.itsm.admin));
+const client = createClient<paths>(withKey(stack.keys.itsm.admin));
 const alice = `usr_${userId("Alice Johnson")}`;
 const sam = `usr_${userId("Sam Patel")}`;
 
@@ -23,7 +23,7 @@ assert.equal(team.queue_strategy, "round_robin");
 assert.equal(team.lead_id, null);
 assert.deepEqual(team.members, []);
 
-// A version keeps one change from undoing another that it has not seen.
+// An ETag makes a change conditional on the version that was read.
 const path = { team_id: team.id };
 const read = await client.GET("/v1/teams/{team_id}", { params: { path } });
 const ifMatch = { path, header: { "If-Match": read.response.headers.get("ETag") ?? "" } };
@@ -43,7 +43,7 @@ const { error: late } = expectError(
 );
 assert.equal(late.code, "PRECONDITION_FAILED");
 
-// Two members, one of whom leads.
+// Two members, one of them the lead.
 const { data: member } = expectData(
   201,
   await client.POST("/v1/teams/{team_id}/members", { params: { path }, body: { user_id: alice } }),
@@ -61,7 +61,7 @@ assert.deepEqual([lead.user_id, lead.role, lead.skills], [sam, "lead", ["VPN", "
 const { data: led } = expectData(200, await client.GET("/v1/teams/{team_id}", { params: { path } }));
 assert.equal(led.lead_id, sam);
 
-// A key of the client's own keeps what is sent twice from being done twice.
+// An idempotency key makes a retry safe.
 const params = { header: { "Idempotency-Key": "first" } };
 const { data: other } = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
 const { data: again } = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
@@ -69,7 +69,7 @@ assert.deepEqual(again, other);
 const { error: reused } = expectError(422, await client.POST("/v1/teams", { params, body: { name: "Helpers" } }));
 assert.equal(reused.code, "IDEMPOTENCY_KEY_REUSED");
 
-// Lists come a page at a time, and say how many there are.
+// Lists have pages and totals.
 const page = expectData(200, await client.GET("/v1/teams", { params: { query: { page: 2, limit: 1 } } }));
 assert.deepEqual(
   page.data.map(({ id }) => id),
@@ -84,7 +84,7 @@ assert.deepEqual(
 );
 assert.equal(found.meta.pagination.total, 1);
 
-// A ticket that needs somebody who knows VPNs, and what was decided about it.
+// A ticket that needs a member with the skill VPN, and its decision.
 const ticket = {
   id: "INC-1",
   status: "new",
@@ -95,7 +95,7 @@ const ticket = {
 };
 send("ticket.created", ticket);
 
-/** The decision about the ticket, once it has this state. */
+/** Waits until the ticket has this state, and returns its decision. */
 function decisionIn(state: TicketState): Promise<Decision> {
   return eventually(async () => {
     const { data } = await client.GET("/v1/assignments/{ticket_id}", { params: { path: { ticket_id: ticket.id } } });
@@ -138,7 +138,7 @@ assert.deepEqual(
 );
 assert.equal(workload.sla_compliance_rate, null);
 
-// Failures are answers too: a code for programs, and often what they want to know beyond it.
+// Errors have a code, and some have details.
 const samsPath = { ...path, user_id: sam };
 const { error: leads } = expectError(
   409,
@@ -158,19 +158,19 @@ const { error: invalid } = expectError(400, await client.POST("/v1/teams", { bod
 assert.equal(invalid.code, "VALIDATION_ERROR");
 assert.deepEqual(invalid.details, { field: "name", constraint: "isNotEmpty" });
 
-const nobody = { team_id: "team_00000000-0000-0000-0000-000000000000" };
-const { error: unknown } = expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: nobody } }));
+const absent = { team_id: "team_00000000-0000-0000-0000-000000000000" };
+const { error: unknown } = expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: absent } }));
 assert.deepEqual([unknown.code, unknown.message], ["NOT_FOUND", "Team not found"]);
 
-const reader = createClient<paths>(showing(stack.keys.itsm.read_only));
+const reader = createClient<paths>(withKey(stack.keys.itsm.read_only));
 const { error: forbidden } = expectError(403, await reader.POST("/v1/teams", namesake));
 assert.deepEqual([forbidden.code, forbidden.details], ["FORBIDDEN", { requiredScope: "teams:write" }]);
 
-const stranger = createClient<paths>(showing("itsm_of_nobody"));
+const stranger = createClient<paths>(withKey("itsm_of_nobody"));
 const { error: unauthorized } = expectError(401, await stranger.GET("/v1/teams"));
 assert.equal(unauthorized.code, "UNAUTHORIZED");
 
-// The end of all of them.
+// The ticket is resolved, and the teams are deleted.
 send("ticket.updated", { ...ticket, status: "resolved", updated_at: "2025-03-03T10:00:00Z" });
 assert.equal((await decisionIn("closed")).status, "resolved");
 

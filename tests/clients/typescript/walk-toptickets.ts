@@ -1,11 +1,11 @@
-/** The README's walk through the TopTickets contract, by the client that was generated from its document. */
+/** The walk of docs/tutorial.md through the TopTickets contract, by the types of openapi-typescript. */
 
 import assert from "node:assert/strict";
 import createClient from "openapi-fetch";
 import type { paths } from "./toptickets.js";
-import { expectData, expectError, showing, stack, userId } from "./support.js";
+import { expectData, expectError, withKey, stack, userId } from "./support.js";
 
-const client = createClient<paths>(showing(stack.keys.toptickets.admin));
+const client = createClient<paths>(withKey(stack.keys.toptickets.admin));
 const alice = userId("Alice Johnson");
 
 // A team, and its first member.
@@ -30,7 +30,7 @@ assert.deepEqual(
 );
 assert.deepEqual(expectData(200, await client.GET("/v1/teams/{team_id}", { params: { path } })), joined);
 
-// Lists come a page at a time.
+// Lists have pages.
 const page = expectData(200, await client.GET("/v1/teams", { params: { query: { limit: 10 } } }));
 assert.deepEqual(
   page.map(({ id, created_at }) => [id, created_at]),
@@ -38,7 +38,7 @@ assert.deepEqual(
 );
 assert.deepEqual(expectData(200, await client.GET("/v1/teams", { params: { query: { skip: 1 } } })), []);
 
-// What is left out of a change stays, and what is null goes.
+// An absent field of a change stays, and null clears one.
 const changed = expectData(
   200,
   await client.PATCH("/v1/teams/{team_id}", { params: { path }, body: { description: null } }),
@@ -60,7 +60,7 @@ assert.deepEqual(
   [[alice, "lead", ["VPN"]]],
 );
 
-// A version keeps one change from undoing another that it has not seen.
+// An ETag makes a change conditional on the version that was read.
 const read = await client.GET("/v1/teams/{team_id}", { params: { path } });
 const rename = {
   params: { path, header: { "If-Match": read.response.headers.get("ETag") ?? "" } },
@@ -71,7 +71,7 @@ assert.equal(renamed.name, "Technical Help");
 const late = expectError(412, await client.PATCH("/v1/teams/{team_id}", rename));
 assert.equal(late.detail, "Precondition failed");
 
-// A key of the client's own keeps what is sent twice from being done twice.
+// An idempotency key makes a retry safe.
 const params = { header: { "Idempotency-Key": "first" } };
 const other = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
 const again = expectData(201, await client.POST("/v1/teams", { params, body: { name: "Workplace" } }));
@@ -79,7 +79,7 @@ assert.deepEqual(again, other);
 const reused = expectError(422, await client.POST("/v1/teams", { params, body: { name: "Helpers" } }));
 assert.equal(reused.detail, "Idempotency-Key reused");
 
-// Failures are answers too: a sentence, or every rule of form that was broken.
+// Errors are a sentence, or a list of all violated rules.
 const taken = expectError(422, await client.POST("/v1/teams", { body: { name: " TECHNICAL help" } }));
 assert.equal(taken.detail, "Team name already exists");
 
@@ -90,19 +90,19 @@ assert.deepEqual(
   [[["body", "name"], "value_error.any_str.min_length"]],
 );
 
-const nobody = { team_id: "00000000-0000-0000-0000-000000000000" };
-const unknown = expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: nobody } }));
+const absent = { team_id: "00000000-0000-0000-0000-000000000000" };
+const unknown = expectError(404, await client.GET("/v1/teams/{team_id}", { params: { path: absent } }));
 assert.equal(unknown.detail, "Team not found");
 
-const reader = createClient<paths>(showing(stack.keys.toptickets.read_only));
+const reader = createClient<paths>(withKey(stack.keys.toptickets.read_only));
 const forbidden = expectError(403, await reader.DELETE("/v1/teams/{team_id}", { params: { path } }));
 assert.equal(forbidden.detail, "Insufficient permissions. Required scope: teams:delete");
 
-const stranger = createClient<paths>(showing("tt_live_of_nobody"));
+const stranger = createClient<paths>(withKey("tt_live_of_nobody"));
 const unauthorized = expectError(401, await stranger.GET("/v1/teams"));
 assert.equal(unauthorized.detail, "Invalid API key");
 
-// The end of all of them.
+// The member is removed, and the teams are deleted.
 const removal = { params: { path: memberPath } };
 expectData(204, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));
 const gone = expectError(404, await client.DELETE("/v1/teams/{team_id}/members/{user_id}", removal));

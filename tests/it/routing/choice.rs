@@ -103,7 +103,7 @@ impl OrgFixture {
 }
 
 #[tokio::test]
-async fn batch_without_teams_spreads_as_one_by_one() {
+async fn batch_without_teams_spreads_like_single_events() {
     let stack = Stack::with(|_| {}).await;
     let (at_once, one_by_one) = tokio::join!(
         equal_teams(&stack, 5, &["VPN"]),

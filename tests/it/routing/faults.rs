@@ -101,7 +101,7 @@ async fn assert_decided_once(org: &OrgFixture, what: &str) {
 }
 
 #[tokio::test]
-async fn what_passes_does_no_harm() {
+async fn transient_fault_changes_no_decision() {
     let stack = Stack::with(|_| {}).await;
     let throttled = |exception| Fault::Respond(400, exception);
     let mut cases = vec![
@@ -156,7 +156,7 @@ async fn what_passes_does_no_harm() {
 }
 
 #[tokio::test]
-async fn what_does_not_pass_comes_again_in_time() {
+async fn persistent_fault_fails_the_messages_in_time() {
     let stack = Stack::with(|_| {}).await;
     let time = Duration::from_millis(1500);
     for (calls, fault) in [
@@ -254,7 +254,7 @@ impl Intercept for PutsOffHalf {
 }
 
 #[tokio::test]
-async fn what_is_put_off_is_read_again() {
+async fn unprocessed_keys_are_read_again() {
     let stack = Stack::with(|_| {}).await;
     let org = org_fixture(&stack).await;
     let messages = batch(&org);
@@ -286,7 +286,7 @@ async fn what_is_put_off_is_read_again() {
 
 /// One team's transactions fail for good, the other's do not.
 #[tokio::test]
-async fn what_fails_takes_nothing_else_with_it() {
+async fn failed_transaction_fails_only_its_team() {
     let stack = Stack::with(|_| {}).await;
     let org = org_fixture(&stack).await;
     let script = FaultScript::default();
@@ -315,7 +315,7 @@ async fn what_fails_takes_nothing_else_with_it() {
 
 /// A dead-letter queue that is away: poison comes again, and nothing else does.
 #[tokio::test]
-async fn poison_that_cannot_be_sent_away_comes_again_alone() {
+async fn poison_without_dead_letter_queue_fails_alone() {
     let stack = Stack::with(|_| {}).await;
     let org = org_fixture(&stack).await;
     let mut messages = batch(&org);

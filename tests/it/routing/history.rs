@@ -290,7 +290,7 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
 }
 
 #[tokio::test]
-async fn a_day_of_20_000_events_ends_exact() {
+async fn day_of_20000_events_leaves_exact_counters() {
     let handing = Handing {
         workers: 8,
         sizes: 100..=100,
@@ -300,7 +300,7 @@ async fn a_day_of_20_000_events_ends_exact() {
 }
 
 #[tokio::test]
-async fn a_history_of_instances_that_are_killed_ends_exact() {
+async fn killed_instances_leave_exact_counters() {
     let handing = Handing {
         workers: 8,
         sizes: 1..=50,

@@ -5,7 +5,6 @@
 //! is audited past the store.
 
 mod choice;
-mod crash;
 mod faults;
 mod history;
 mod pass;

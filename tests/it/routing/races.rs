@@ -257,7 +257,7 @@ fn assert_outcome(audit: &TableAudit, change: Change) {
 }
 
 #[tokio::test]
-async fn change_between_read_and_write_of_a_decision() {
+async fn change_during_a_decision_leaves_exact_counters() {
     for change in Change::ALL {
         let (org, script) = (org_fixture().await, FaultScript::default());
         let in_between = Arc::clone(&org);
@@ -284,7 +284,7 @@ async fn change_between_read_and_write_of_a_decision() {
 }
 
 #[tokio::test]
-async fn decision_between_read_and_write_of_a_change() {
+async fn decision_during_a_change_leaves_exact_counters() {
     for change in Change::ALL {
         let (org, script) = (org_fixture().await, FaultScript::default());
         let in_between = Arc::clone(&org);
@@ -316,7 +316,7 @@ async fn decision_between_read_and_write_of_a_change() {
 
 /// Joins, leaves, returns, changes of status and batches at once, and at last a deletion.
 #[tokio::test]
-async fn storm_of_changes_and_decisions_ends_exact() {
+async fn concurrent_changes_and_decisions_stay_exact() {
     const USERS: usize = 8;
     let org = Arc::new(
         OrgFixture::open(

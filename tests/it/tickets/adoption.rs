@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Placement, Platform, PlatformFixture, kinds};
 
 #[tokio::test]
-async fn an_assignee_whom_a_person_named_is_adopted_without_a_turn() {
+async fn assignee_named_by_person_is_adopted_without_turn() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1, 2]).await;
@@ -43,7 +43,7 @@ async fn an_assignee_whom_a_person_named_is_adopted_without_a_turn() {
 }
 
 #[tokio::test]
-async fn what_one_batch_takes_and_gives_comes_out_even() {
+async fn batch_that_closes_and_assigns_leaves_exact_counters() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0]).await;
@@ -65,7 +65,7 @@ async fn what_one_batch_takes_and_gives_comes_out_even() {
 }
 
 #[tokio::test]
-async fn a_new_ticket_may_have_an_assignee_already() {
+async fn new_ticket_with_assignee_is_adopted() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -95,7 +95,7 @@ async fn a_new_ticket_may_have_an_assignee_already() {
 }
 
 #[tokio::test]
-async fn tickets_of_somebody_who_is_no_member_or_unknown_count_in_the_team_alone() {
+async fn ticket_of_non_member_counts_in_team_load_only() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0]).await;
@@ -164,7 +164,7 @@ async fn tickets_of_somebody_who_is_no_member_or_unknown_count_in_the_team_alone
 }
 
 #[tokio::test]
-async fn the_platforms_echo_of_our_decision_changes_nothing() {
+async fn echo_of_a_decision_changes_no_state() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -192,7 +192,7 @@ async fn the_platforms_echo_of_our_decision_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_unassigned_ticket_is_routed_again_and_the_previous_assignee_comes_last() {
+async fn unassigned_ticket_ranks_previous_assignee_last() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1, 2]).await;
@@ -227,7 +227,7 @@ async fn an_unassigned_ticket_is_routed_again_and_the_previous_assignee_comes_la
 }
 
 #[tokio::test]
-async fn the_only_eligible_member_gets_an_unassigned_ticket_back_and_it_is_announced_again() {
+async fn only_eligible_member_gets_unassigned_ticket_back() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Alone", [0]).await;
@@ -253,7 +253,7 @@ async fn the_only_eligible_member_gets_an_unassigned_ticket_back_and_it_is_annou
 }
 
 #[tokio::test]
-async fn an_unassignment_that_is_older_than_the_assignment_takes_nothing_away() {
+async fn unassignment_older_than_assignment_is_ignored() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0, 1]).await;
     fixture
@@ -282,7 +282,7 @@ async fn an_unassignment_that_is_older_than_the_assignment_takes_nothing_away() 
 }
 
 #[tokio::test]
-async fn an_unassigned_ticket_whose_team_has_nobody_else_eligible_waits() {
+async fn unassigned_ticket_without_eligible_member_waits() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Alone", [0]).await;
     fixture
@@ -304,7 +304,7 @@ async fn an_unassigned_ticket_whose_team_has_nobody_else_eligible_waits() {
 }
 
 #[tokio::test]
-async fn a_person_may_assign_a_waiting_or_an_unrouted_ticket_and_somebody_inactive() {
+async fn person_assigns_open_tickets_to_an_inactive_user() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Nobody", []).await;

@@ -39,7 +39,7 @@ fn assert_in_order(events: &[Value]) {
 }
 
 #[tokio::test]
-async fn a_team_is_announced_when_it_comes_is_edited_and_goes() {
+async fn team_create_update_and_delete_are_announced() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Before", [0]).await;
     let path = format!("/v1/teams/{team}");
@@ -93,7 +93,7 @@ async fn a_team_is_announced_when_it_comes_is_edited_and_goes() {
 }
 
 #[tokio::test]
-async fn a_member_is_announced_when_they_come_go_and_return() {
+async fn member_add_remove_and_return_are_announced() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Roster", [0, 1]).await;
@@ -163,7 +163,7 @@ async fn a_member_is_announced_when_they_come_go_and_return() {
 }
 
 #[tokio::test]
-async fn the_members_of_a_deleted_team_are_announced_as_removed() {
+async fn members_of_deleted_team_are_announced_as_removed() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Leaving", [0, 1]).await;
     fixture.leave(&team, 1).await;
@@ -190,7 +190,7 @@ async fn the_members_of_a_deleted_team_are_announced_as_removed() {
 }
 
 #[tokio::test]
-async fn a_ticket_is_announced_wherever_it_goes_and_not_while_it_stays() {
+async fn ticket_is_announced_only_when_its_placement_changes() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", []).await;

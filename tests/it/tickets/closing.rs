@@ -28,7 +28,7 @@ impl PlatformFixture {
 }
 
 #[tokio::test]
-async fn resolved_and_closed_tickets_are_credited_and_cancelled_ones_are_not() {
+async fn resolved_and_closed_are_credited_but_not_cancelled() {
     /// What the last event says, besides its status.
     type Says = fn(TicketEvent) -> TicketEvent;
     let cases: [(&str, Says, Value, Value); 8] = [
@@ -108,7 +108,7 @@ async fn resolved_and_closed_tickets_are_credited_and_cancelled_ones_are_not() {
 }
 
 #[tokio::test]
-async fn whoever_has_it_at_the_close_is_credited_with_it() {
+async fn assignee_at_close_gets_the_credit() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Two", [0, 1]).await;
     fixture
@@ -130,7 +130,7 @@ async fn whoever_has_it_at_the_close_is_credited_with_it() {
 }
 
 #[tokio::test]
-async fn from_resolved_to_closed_the_credit_stays_what_it_was() {
+async fn closing_a_resolved_ticket_keeps_its_credit() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("One", [0]).await;
@@ -150,7 +150,7 @@ async fn from_resolved_to_closed_the_credit_stays_what_it_was() {
 }
 
 #[tokio::test]
-async fn reopening_cancelling_and_deleting_take_the_credit_back() {
+async fn reopen_cancel_and_delete_revoke_the_credit() {
     type Ends = fn(TicketEvent) -> Value;
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
@@ -211,7 +211,7 @@ async fn reopening_cancelling_and_deleting_take_the_credit_back() {
 }
 
 #[tokio::test]
-async fn a_reopened_ticket_goes_to_the_same_assignee_and_takes_no_turn() {
+async fn reopened_ticket_returns_to_assignee_without_turn() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Two", [0, 1]).await;
@@ -247,7 +247,7 @@ async fn a_reopened_ticket_goes_to_the_same_assignee_and_takes_no_turn() {
 }
 
 #[tokio::test]
-async fn a_reopened_ticket_whose_assignee_is_not_eligible_is_routed() {
+async fn reopened_ticket_of_ineligible_assignee_is_routed() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let [left, idle] = [
@@ -286,7 +286,7 @@ async fn a_reopened_ticket_whose_assignee_is_not_eligible_is_routed() {
 }
 
 #[tokio::test]
-async fn a_ticket_first_seen_closed_is_credited_if_its_team_exists() {
+async fn ticket_first_seen_closed_is_credited_in_existing_team() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("One", [0]).await;
@@ -350,7 +350,7 @@ async fn a_ticket_first_seen_closed_is_credited_if_its_team_exists() {
 }
 
 #[tokio::test]
-async fn a_waiting_ticket_that_is_closed_waits_no_longer() {
+async fn closed_waiting_ticket_is_not_assigned() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Nobody", []).await;

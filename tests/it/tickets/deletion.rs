@@ -8,8 +8,7 @@ use super::{Placement, Platform, PlatformFixture, kinds, own_stack, wait_until};
 use crate::support::table::{OrgTable, number};
 
 #[tokio::test]
-async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticket_unrouted_and_announced()
- {
+async fn delete_of_team_with_5000_tickets_unroutes_every_ticket() {
     const TICKETS: usize = 5000;
     let fixture = PlatformFixture::on(&own_stack().await, Platform::TopTickets).await;
     let team = fixture.team_of("Large", "least_busy", &["VPN"]).await;
@@ -111,7 +110,7 @@ async fn a_team_with_5000_open_tickets_is_deleted_in_one_request_and_every_ticke
 }
 
 #[tokio::test]
-async fn nothing_is_given_to_a_team_that_is_being_deleted() {
+async fn team_being_deleted_gets_no_ticket() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::on(&own_stack().await, platform).await;
         let team = fixture.team_of("Leaving", "round_robin", &["VPN"]).await;
@@ -195,7 +194,7 @@ async fn nothing_is_given_to_a_team_that_is_being_deleted() {
 }
 
 #[tokio::test]
-async fn the_deletion_itself_routes_nothing_elsewhere_and_the_next_event_does() {
+async fn ticket_of_deleted_team_is_routed_by_its_next_event() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team_of("Leaving", "round_robin", &[]).await;
@@ -235,7 +234,7 @@ async fn the_deletion_itself_routes_nothing_elsewhere_and_the_next_event_does() 
 }
 
 #[tokio::test]
-async fn waiting_tickets_of_a_deleted_team_are_unrouted_and_closed_ones_stay_closed() {
+async fn deleted_team_unroutes_waiting_and_keeps_closed_tickets() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Leaving", []).await;
@@ -271,7 +270,7 @@ async fn waiting_tickets_of_a_deleted_team_are_unrouted_and_closed_ones_stay_clo
 }
 
 #[tokio::test]
-async fn itsm_keeps_a_team_that_still_holds_open_tickets() {
+async fn itsm_delete_of_team_with_open_tickets_is_rejected() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Busy", [0]).await;
     fixture

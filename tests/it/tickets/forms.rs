@@ -60,7 +60,7 @@ async fn every_envelope_and_encoding_is_read() {
 }
 
 #[tokio::test]
-async fn integer_id_is_the_ticket_of_its_text() {
+async fn integer_id_names_the_same_ticket_as_its_text() {
     let (fixture, place) = sent(Platform::TopTickets, |fixture, team| {
         let numbered = fixture
             .ticket("35436")
@@ -83,7 +83,7 @@ async fn integer_id_is_the_ticket_of_its_text() {
 }
 
 #[tokio::test]
-async fn times_have_any_form_of_rfc_3339() {
+async fn every_form_of_rfc_3339_time_is_read() {
     let (fixture, place) = sent(Platform::TopTickets, |fixture, team| {
         let at = |id: &str, created: &str, updated: &str| {
             fixture

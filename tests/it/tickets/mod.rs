@@ -1,14 +1,15 @@
-//! Every rule of tickets, from the queues to what the API shows and the bus hears.
+//! The rules of tickets, from the queues to the responses of the API and the announcements.
 //!
-//! What one platform says in other words than the other, or is told in another form, is tried in
-//! the words of both.
+//! Where the two platforms write an event in different words or forms, the test runs for both.
 
 mod adoption;
 mod announcements;
 mod cases;
 mod closing;
 mod deletion;
+mod event;
 mod forms;
+mod placement;
 mod poison;
 mod strategies;
 mod unrouted;
@@ -17,7 +18,6 @@ mod waiting;
 mod workload;
 
 use std::{
-    fmt,
     sync::{
         Mutex,
         atomic::{AtomicI64, Ordering::SeqCst},
@@ -27,9 +27,10 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster::domain::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use self::{event::TicketEvent, placement::Placement};
 use crate::support::{
     Client, Organization, Response, Stack, bare, fast_delivery,
     table::{Item, text},
@@ -428,191 +429,6 @@ impl Stack {
             .key("pk", key(pk))
             .key("sk", key(sk));
         get.send().await.expect("the table can be read").item
-    }
-}
-
-/// Where a ticket is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Placement {
-    state: String,
-    team: Option<String>,
-    assignee: Option<String>,
-}
-
-impl Placement {
-    fn assigned(team: &str, user: &str) -> Self {
-        Self {
-            state: "assigned".to_owned(),
-            team: Some(team.to_owned()),
-            assignee: Some(user.to_owned()),
-        }
-    }
-
-    fn waiting(team: &str) -> Self {
-        Self {
-            state: "waiting".to_owned(),
-            team: Some(team.to_owned()),
-            assignee: None,
-        }
-    }
-
-    fn unrouted() -> Self {
-        Self {
-            state: "unrouted".to_owned(),
-            team: None,
-            assignee: None,
-        }
-    }
-
-    fn closed(team: Option<&str>, user: Option<&str>) -> Self {
-        Self {
-            state: "closed".to_owned(),
-            team: team.map(str::to_owned),
-            assignee: user.map(str::to_owned),
-        }
-    }
-}
-
-impl fmt::Display for Placement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "is {} in {:?} to {:?}",
-            self.state, self.team, self.assignee
-        )
-    }
-}
-
-/// What a platform says of a ticket, and when.
-#[derive(Debug, Clone)]
-struct TicketEvent {
-    platform: Platform,
-    organization: String,
-    fields: Map<String, Value>,
-    event_id: Option<String>,
-    /// The time of the event, where it is not `updated_at`.
-    event_time: Option<Value>,
-}
-
-impl TicketEvent {
-    fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
-        self.fields.insert(field.to_owned(), value.into());
-        self
-    }
-
-    /// The platform's own name of a field.
-    fn named(self, toptickets: &str, itsm: &str, value: impl Into<Value>) -> Self {
-        let name = if self.platform == Platform::Itsm {
-            itsm
-        } else {
-            toptickets
-        };
-        self.with(name, value)
-    }
-
-    fn status(self, status: &str) -> Self {
-        self.with("status", status)
-    }
-
-    /// `critical` is what the other platform calls `urgent`.
-    fn priority(self, priority: &str) -> Self {
-        let word = if priority == "critical" && self.platform == Platform::TopTickets {
-            "urgent"
-        } else {
-            priority
-        };
-        self.with("priority", word)
-    }
-
-    fn about(self, category: &str) -> Self {
-        self.with("category", category)
-    }
-
-    fn team(self, team: &str) -> Self {
-        let id = self.platform.team(team);
-        self.named("team_id", "assigned_team_id", id)
-    }
-
-    fn assignee(self, user: &str) -> Self {
-        let id = self.platform.user(user);
-        self.named("assignee_id", "assigned_user_id", id)
-    }
-
-    /// When it was changed last, in seconds after [`MORNING`].
-    fn at(self, after: i64) -> Self {
-        let time = self.platform.time(after);
-        self.with("updated_at", time)
-    }
-
-    fn opened(self, after: i64) -> Self {
-        let time = self.platform.time(after);
-        self.with("created_at", time)
-    }
-
-    fn resolved(self, after: i64) -> Self {
-        let time = self.platform.time(after);
-        self.with("resolved_at", time)
-    }
-
-    fn due(self, after: i64) -> Self {
-        let time = self.platform.time(after);
-        self.named("due_at", "due_date", time)
-    }
-
-    /// Sets the time of the event, in milliseconds after [`MORNING`].
-    fn sent_at(mut self, millis: i64) -> Self {
-        self.event_time = Some(
-            Timestamp::from_millis(MORNING * 1000 + millis)
-                .iso8601_millis()
-                .into(),
-        );
-        self
-    }
-
-    /// Leaves the time of the event out.
-    fn without_event_time(mut self) -> Self {
-        self.event_time = Some(Value::Null);
-        self
-    }
-
-    /// The event's own id, which orders what is said of one moment.
-    fn event_id(mut self, event_id: &str) -> Self {
-        self.event_id = Some(event_id.to_owned());
-        self
-    }
-
-    fn event(self, kind: &str) -> Value {
-        let Self {
-            platform: _,
-            organization,
-            fields,
-            event_id,
-            event_time,
-        } = self;
-        let time = event_time
-            .or_else(|| fields.get("updated_at").cloned())
-            .unwrap_or_default();
-        let event_id = event_id.unwrap_or_else(|| format!("{}@{time}.{kind}", fields["id"]));
-        json!({
-            "specversion": "1.0", "id": event_id, "source": "/desk", "type": kind, "time": time,
-            "data": { "organization_id": organization, "ticket": fields },
-        })
-    }
-
-    fn created(self) -> Value {
-        self.event("ticket.created")
-    }
-
-    fn updated(self) -> Value {
-        self.event("ticket.updated")
-    }
-
-    fn unassigned(self) -> Value {
-        self.event("ticket.unassigned")
-    }
-
-    fn deleted(self) -> Value {
-        self.event("ticket.deleted")
     }
 }
 

@@ -140,7 +140,7 @@ fn broken(fixture: &PlatformFixture, team: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test]
-async fn a_dead_letter_says_what_is_wrong_with_it() {
+async fn dead_letter_names_the_fault_of_a_ticket_event() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("One", [0]).await;
@@ -202,7 +202,7 @@ async fn sns_subscription_message_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_dead_letter_of_a_user_says_what_is_wrong_with_it() {
+async fn dead_letter_names_the_fault_of_a_user_event() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let nobody = json!({
         "specversion": "1.0", "id": "1", "source": "/desk", "type": "user.created", "time": "2025-01-06T08:00:00Z",
@@ -229,7 +229,7 @@ async fn a_dead_letter_of_a_user_says_what_is_wrong_with_it() {
 }
 
 #[tokio::test]
-async fn poison_goes_to_the_dead_letters_with_its_reason_and_the_others_go_through() {
+async fn poison_does_not_block_the_rest_of_its_batch() {
     for platform in Platform::BOTH {
         let stack = own_stack().await;
         let fixture = PlatformFixture::on(&stack, platform).await;

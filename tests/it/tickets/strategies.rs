@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Placement, Platform, PlatformFixture, wait_until};
 
 #[tokio::test]
-async fn round_robin_goes_in_the_order_of_joining_and_then_in_rotation() {
+async fn round_robin_starts_in_order_of_joining_and_rotates() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [2, 0, 1]).await;
@@ -22,7 +22,7 @@ async fn round_robin_goes_in_the_order_of_joining_and_then_in_rotation() {
 }
 
 #[tokio::test]
-async fn a_newcomer_starts_at_the_current_turn() {
+async fn new_member_starts_at_the_current_turn() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0, 1]).await;
     assert_eq!(
@@ -38,7 +38,7 @@ async fn a_newcomer_starts_at_the_current_turn() {
 }
 
 #[tokio::test]
-async fn a_removal_and_a_return_shift_nobodys_turn() {
+async fn removal_and_return_keep_the_turns_of_others() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Rotation", [0, 1, 2, 3]).await;
     assert_eq!(
@@ -59,7 +59,7 @@ async fn a_removal_and_a_return_shift_nobodys_turn() {
 }
 
 #[tokio::test]
-async fn a_long_absence_is_not_made_up_for() {
+async fn returning_member_does_not_catch_up() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0, 1]).await;
     fixture.leave(&team, 0).await;
@@ -75,7 +75,7 @@ async fn a_long_absence_is_not_made_up_for() {
 }
 
 #[tokio::test]
-async fn least_busy_goes_by_the_figure_that_workload_shows_and_then_in_rotation() {
+async fn least_busy_ranks_by_open_tickets_then_rotation() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team_of("Busy", "least_busy", &[]).await;
@@ -116,7 +116,7 @@ async fn least_busy_goes_by_the_figure_that_workload_shows_and_then_in_rotation(
 }
 
 #[tokio::test]
-async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_letter_case() {
+async fn skill_based_matches_category_subcategory_and_tags() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team_of("Skilled", "skill_based", &[]).await;
@@ -175,7 +175,7 @@ async fn skill_based_counts_skills_in_category_subcategory_and_tags_in_any_lette
 }
 
 #[tokio::test]
-async fn skill_in_another_form_matches() {
+async fn skill_in_another_unicode_form_matches() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team_of("Skilled", "skill_based", &[]).await;
     fixture.join(&team, 0, &["VPN"]).await;
@@ -199,7 +199,7 @@ async fn skill_in_another_form_matches() {
 }
 
 #[tokio::test]
-async fn where_no_skill_matches_the_least_busy_gets_it_and_the_fallback_is_recorded() {
+async fn skill_based_without_match_falls_back_to_least_busy() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team_of("Skilled", "skill_based", &[]).await;
@@ -223,7 +223,7 @@ async fn where_no_skill_matches_the_least_busy_gets_it_and_the_fallback_is_recor
 }
 
 #[tokio::test]
-async fn a_decision_has_every_field_that_the_contracts_name() {
+async fn decision_has_every_field_of_the_contracts() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Four", [0, 1, 2, 3]).await;
@@ -294,7 +294,7 @@ async fn a_decision_has_every_field_that_the_contracts_name() {
 }
 
 #[tokio::test]
-async fn a_sole_eligible_member_takes_all() {
+async fn only_eligible_member_gets_every_ticket() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Alone", [0]).await;
     assert_eq!(
@@ -308,7 +308,7 @@ async fn a_sole_eligible_member_takes_all() {
 }
 
 #[tokio::test]
-async fn one_batch_is_routed_in_the_order_of_the_events_versions() {
+async fn batch_is_routed_in_the_order_of_event_versions() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Rotation", [0, 1, 2]).await;
     let at = |id: &str, seconds: i64| fixture.ticket(id).team(&team).at(seconds).created();

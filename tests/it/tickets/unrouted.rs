@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Placement, Platform, PlatformFixture, TicketEvent, wait_until};
 
 #[tokio::test]
-async fn a_ticket_without_a_team_goes_to_the_team_that_knows_most_of_it() {
+async fn ticket_without_team_goes_to_team_with_most_matches() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let network = fixture
@@ -89,7 +89,7 @@ async fn tag_too_long_for_its_key_still_finds_its_team() {
 }
 
 #[tokio::test]
-async fn teams_with_nobody_eligible_come_last() {
+async fn team_without_eligible_member_ranks_last() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let empty = fixture.specialists("Knows all", &["VPN", "DNS"], []).await;
     let some = fixture.specialists("Knows some", &["VPN"], [0]).await;
@@ -112,8 +112,7 @@ async fn teams_with_nobody_eligible_come_last() {
 }
 
 #[tokio::test]
-async fn of_equals_the_team_with_the_fewest_open_tickets_for_each_eligible_member_and_then_the_oldest()
- {
+async fn equal_matches_rank_by_tickets_per_member_then_age() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let older = fixture.specialists("Older", &["VPN"], [0]).await;
     let larger = fixture.specialists("Larger", &["VPN"], [1, 2, 3]).await;
@@ -132,7 +131,7 @@ async fn of_equals_the_team_with_the_fewest_open_tickets_for_each_eligible_membe
 }
 
 #[tokio::test]
-async fn an_unrouted_ticket_is_tried_again_at_its_next_event() {
+async fn unrouted_ticket_is_routed_by_its_next_event() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.specialists("Network", &["VPN"], [0]).await;
@@ -151,7 +150,7 @@ async fn an_unrouted_ticket_is_tried_again_at_its_next_event() {
 }
 
 #[tokio::test]
-async fn unrouted_tickets_are_tried_again_when_a_team_is_created_and_when_specializations_change() {
+async fn new_team_and_new_specialization_route_unrouted_tickets() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         fixture
@@ -191,7 +190,7 @@ async fn unrouted_tickets_are_tried_again_when_a_team_is_created_and_when_specia
 }
 
 #[tokio::test]
-async fn what_tries_them_again_is_done_with_for_the_moment() {
+async fn pass_over_unrouted_tickets_leaves_no_due_message() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     fixture
         .send(&[fixture.ticket("a").about("vpn").created()])
@@ -273,7 +272,7 @@ async fn missing_or_deleted_team_counts_as_no_team() {
 }
 
 #[tokio::test]
-async fn a_team_that_does_not_exist_named_later_moves_nothing() {
+async fn missing_team_in_a_later_event_moves_no_ticket() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -293,7 +292,7 @@ async fn a_team_that_does_not_exist_named_later_moves_nothing() {
 }
 
 #[tokio::test]
-async fn a_snapshot_that_names_another_team_moves_the_ticket_and_routes_it_there() {
+async fn event_with_another_team_moves_the_ticket() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let [from, to] = [
@@ -328,7 +327,7 @@ async fn a_snapshot_that_names_another_team_moves_the_ticket_and_routes_it_there
 }
 
 #[tokio::test]
-async fn a_waiting_ticket_moves_too() {
+async fn waiting_ticket_moves_to_another_team() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let [from, to] = [
         fixture.team("From", []).await,
@@ -352,7 +351,7 @@ async fn a_waiting_ticket_moves_too() {
 }
 
 #[tokio::test]
-async fn what_another_organization_has_is_not_there() {
+async fn ids_of_another_organization_are_unknown() {
     for platform in Platform::BOTH {
         let (ours, theirs) = (
             PlatformFixture::new(platform).await,
@@ -394,7 +393,7 @@ async fn what_another_organization_has_is_not_there() {
 
 /// Also the record of the stream cannot be read, behind which stand those of the new team.
 #[tokio::test]
-async fn unreadable_ticket_keeps_no_other_from_a_new_team() {
+async fn unreadable_ticket_does_not_block_routing_to_new_team() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let ids: Vec<String> = (0..51).map(|n| format!("T-{n:02}")).collect();
     let events: Vec<_> = ids

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{MORNING, Placement, Platform, PlatformFixture};
 
 #[tokio::test]
-async fn a_duplicate_changes_nothing() {
+async fn duplicate_event_changes_no_state() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -30,7 +30,7 @@ async fn a_duplicate_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_older_snapshot_changes_nothing() {
+async fn older_snapshot_changes_no_state() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -60,7 +60,7 @@ async fn an_older_snapshot_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_older_event_counts_where_it_alone_spoke_of_the_team_or_the_assignee() {
+async fn older_event_sets_fields_that_no_newer_event_set() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
@@ -119,7 +119,7 @@ async fn an_older_event_counts_where_it_alone_spoke_of_the_team_or_the_assignee(
 }
 
 #[tokio::test]
-async fn an_older_event_that_alone_spoke_of_the_assignee_counts_where_nobody_could_be_found() {
+async fn older_event_sets_assignee_of_unassigned_ticket() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Nobody", []).await;
@@ -151,7 +151,7 @@ async fn an_older_event_that_alone_spoke_of_the_assignee_counts_where_nobody_cou
 }
 
 #[tokio::test]
-async fn of_one_moment_the_larger_event_id_counts() {
+async fn equal_times_compare_by_event_id() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0, 1]).await;
     let says = |status: &str, event_id: &str| {
@@ -226,7 +226,7 @@ async fn same_second_the_later_event_time_wins() {
 }
 
 #[tokio::test]
-async fn same_second_unassignment_after_creation_counts() {
+async fn same_second_unassignment_after_creation_applies() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0, 1]).await;
     fixture
@@ -258,7 +258,7 @@ async fn same_second_unassignment_after_creation_counts() {
 }
 
 #[tokio::test]
-async fn event_time_in_the_future_is_no_fault_beside_updated_at() {
+async fn future_event_time_with_updated_at_is_accepted() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Rotation", [0]).await;
     let far = Timestamp::now().millis() - MORNING * 1000 + 3_600_000_000;
@@ -287,7 +287,7 @@ async fn event_time_in_the_future_is_no_fault_beside_updated_at() {
 }
 
 #[tokio::test]
-async fn events_out_of_order_end_as_events_in_order() {
+async fn events_out_of_order_end_as_in_order() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let [first, second] = [
@@ -351,7 +351,7 @@ async fn events_out_of_order_end_as_events_in_order() {
 }
 
 #[tokio::test]
-async fn without_updated_at_the_events_time_is_its_version() {
+async fn event_without_updated_at_uses_its_own_time() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0]).await;
@@ -374,7 +374,7 @@ async fn without_updated_at_the_events_time_is_its_version() {
 }
 
 #[tokio::test]
-async fn times_are_read_in_iso_8601_and_in_unix_seconds() {
+async fn times_are_read_in_iso_8601_and_unix_seconds() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0]).await;
     // Each a second after the one before, in another form.
@@ -408,7 +408,7 @@ async fn times_are_read_in_iso_8601_and_in_unix_seconds() {
 }
 
 #[tokio::test]
-async fn an_event_may_be_a_little_ahead_of_our_clock() {
+async fn event_4_minutes_ahead_of_the_clock_is_accepted() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Rotation", [0]).await;
     let ahead = Timestamp::now().plus(Duration::from_mins(4)).iso8601();
@@ -426,7 +426,7 @@ async fn an_event_may_be_a_little_ahead_of_our_clock() {
 }
 
 #[tokio::test]
-async fn an_event_bridge_envelope_is_looked_through() {
+async fn event_bridge_envelope_is_unwrapped() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0]).await;
@@ -445,7 +445,7 @@ async fn an_event_bridge_envelope_is_looked_through() {
 }
 
 #[tokio::test]
-async fn deletion_is_final() {
+async fn deleted_ticket_stays_deleted() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0]).await;

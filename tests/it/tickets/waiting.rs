@@ -31,7 +31,7 @@ impl PlatformFixture {
 }
 
 #[tokio::test]
-async fn where_nobody_is_eligible_a_ticket_waits_with_its_team() {
+async fn ticket_without_eligible_member_waits_with_its_team() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Nobody", []).await;
@@ -82,7 +82,7 @@ async fn kinds_of(fixture: &PlatformFixture, ticket: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn waiting_tickets_are_assigned_by_priority_and_then_by_age_once_somebody_joins() {
+async fn waiting_tickets_are_assigned_by_priority_then_age() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Nobody", []).await;
@@ -173,7 +173,7 @@ async fn waiting_tickets_are_assigned_when_a_user_is_active_again() {
 }
 
 #[tokio::test]
-async fn profile_copy_is_done_with_for_the_moment() {
+async fn profile_copy_leaves_no_due_message() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Copies", [0]).await;
     fixture.says_active(&team, 0, false).await;
@@ -185,7 +185,7 @@ async fn profile_copy_is_done_with_for_the_moment() {
 }
 
 #[tokio::test]
-async fn what_waits_is_spread_by_the_strategy() {
+async fn drain_assigns_waiting_tickets_by_the_strategy() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Spread", [0, 1, 2]).await;
     for n in 0..3 {
@@ -221,7 +221,7 @@ async fn what_waits_is_spread_by_the_strategy() {
 }
 
 #[tokio::test]
-async fn a_deactivated_user_gets_nothing_new_stays_a_member_and_keeps_what_they_have() {
+async fn deactivated_user_keeps_tickets_and_gets_no_new_one() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Two", [0, 1]).await;
@@ -256,7 +256,7 @@ async fn a_deactivated_user_gets_nothing_new_stays_a_member_and_keeps_what_they_
 }
 
 #[tokio::test]
-async fn a_deleted_user_is_shown_as_inactive_and_keeps_what_they_have() {
+async fn deleted_user_is_inactive_and_keeps_tickets() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Two", [0, 1]).await;
@@ -284,7 +284,7 @@ async fn a_deleted_user_is_shown_as_inactive_and_keeps_what_they_have() {
 }
 
 #[tokio::test]
-async fn a_suspended_user_is_not_eligible_either() {
+async fn suspended_user_is_not_eligible() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("One", [0]).await;
     fixture

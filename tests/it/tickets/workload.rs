@@ -16,8 +16,7 @@ use super::{Platform, PlatformFixture, wait_until};
 use crate::support::{Stack, user};
 
 #[tokio::test]
-async fn open_is_what_is_not_resolved_closed_or_cancelled_and_in_progress_the_part_with_that_status()
- {
+async fn workload_counts_open_and_in_progress_by_status() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("One", [0]).await;
@@ -64,7 +63,7 @@ async fn open_is_what_is_not_resolved_closed_or_cancelled_and_in_progress_the_pa
 }
 
 #[tokio::test]
-async fn the_figures_hold_right_after_every_change() {
+async fn workload_is_exact_after_every_change() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let [team, other] = [
@@ -173,7 +172,7 @@ async fn of_the_document(secs: &Arc<AtomicI64>) -> Stack {
 }
 
 #[tokio::test]
-async fn the_documents_workload_follows_from_ticket_events_alone() {
+async fn documented_workload_follows_from_ticket_events() {
     let secs = Arc::new(AtomicI64::new(QUERIED_AT - 60));
     let person = |id, name| User {
         id: UserId::parse(id).expect("a user's id"),

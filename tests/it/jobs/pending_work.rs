@@ -188,7 +188,7 @@ async fn lost_profile_copy_is_started_by_the_schedule() {
 }
 
 #[tokio::test]
-async fn profile_changed_between_looks_keeps_its_mark() {
+async fn profile_changed_between_reads_keeps_its_mark() {
     let org = OrgFixture::open(&Stack::shared(), 1, &[TeamFixture::of(RoundRobin, [0])]).await;
     let deps = org.jobs(&Instance::new(&org.transaction_log));
     hear(&org, user_id(0), UserStatus::Suspended, 0).await;
@@ -225,7 +225,7 @@ async fn profile_changed_between_looks_keeps_its_mark() {
 }
 
 #[tokio::test]
-async fn new_profile_is_not_unfinished() {
+async fn new_profile_has_no_pending_work() {
     let org = OrgFixture::open(&Stack::shared(), 0, &[]).await;
     org.stack
         .store()

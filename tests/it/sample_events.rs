@@ -1,6 +1,6 @@
-//! The files in `events/`: all kinds of event that the template declares, each as AWS sends it and
-//! as its function answers it. What that is stands in `tests/events/answers.json`: the status where
-//! the response is HTTP's, and else the response.
+//! The files in `events/`: all kinds of event that the template declares, each as AWS sends it.
+//! `tests/events/responses.json` has the expected response of the function: the status of an HTTP
+//! response, or else the response itself.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,7 +27,7 @@ use muster_jobs::Pace;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-const ANSWERS: &str = include_str!("../events/answers.json");
+const ANSWERS: &str = include_str!("../events/responses.json");
 
 /// The events by function and name, such as `teams/list-itsm`.
 fn events() -> BTreeMap<String, Value> {
@@ -83,7 +83,7 @@ fn sender(event: &Value) -> String {
 }
 
 #[test]
-fn there_is_an_event_of_every_kind_and_each_is_of_a_kind() {
+fn event_files_cover_every_declared_event_source() {
     let template = Template::load().expect("the template can be read");
     let routes = template.routes.iter().map(|route| {
         let key = route.key.as_ref().map_or_else(
@@ -155,7 +155,7 @@ fn batch<E: Debug>(response: Result<impl Serialize, E>) -> Value {
 }
 
 #[tokio::test]
-async fn every_event_is_answered_by_its_function() {
+async fn every_event_file_gets_its_expected_response() {
     let stack = LocalStack::start(0, Data::Samples, Settings::default())
         .await
         .expect("a stack starts");

@@ -82,7 +82,7 @@ const MEMBER_ALREADY: &str = "User is already a member";
 const FULL: &str = "Team is full";
 
 #[tokio::test]
-async fn of_64_creates_of_one_name_one_wins() {
+async fn concurrent_creates_of_one_name_have_one_winner() {
     let org = organization().await;
     let spellings = [
         "Café Support",
@@ -106,7 +106,7 @@ async fn of_64_creates_of_one_name_one_wins() {
 }
 
 #[tokio::test]
-async fn of_renames_to_one_name_one_wins_and_the_others_keep_theirs() {
+async fn concurrent_renames_to_one_name_have_one_winner() {
     let org = organization().await;
     let teams = join_all((0..16).map(async |n| org.team(&format!("Team {n}")).await)).await;
     let responses = at_once(&org, 16, |n, client| {
@@ -138,7 +138,7 @@ async fn of_renames_to_one_name_one_wins_and_the_others_keep_theirs() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_created_renamed_and_deleted_at_once_has_one_owner() {
+async fn concurrently_changed_name_has_one_owner() {
     let org = organization().await;
     for round in 0..8 {
         let [held, other] = [
@@ -181,7 +181,7 @@ async fn a_name_that_is_created_renamed_and_deleted_at_once_has_one_owner() {
 }
 
 #[tokio::test]
-async fn of_many_adds_of_one_user_one_wins() {
+async fn concurrent_adds_of_one_user_have_one_winner() {
     let org = organization().await;
     let team = org.team("Team").await;
     let user = &org.users[0];
@@ -217,7 +217,7 @@ async fn of_many_adds_of_one_user_one_wins() {
 }
 
 #[tokio::test]
-async fn a_nearly_full_team_takes_as_many_as_fit() {
+async fn nearly_full_team_accepts_only_the_free_places() {
     let org = organization().await;
     let team = org.team("Team").await;
     let table = OrgTable::of(&org);
@@ -234,7 +234,7 @@ async fn a_nearly_full_team_takes_as_many_as_fit() {
 }
 
 #[tokio::test]
-async fn of_many_new_leads_one_leads() {
+async fn concurrent_new_leads_leave_one_lead() {
     let org = organization().await;
     let team = org.team("Team").await;
     let responses = join_all(org.users[..12].iter().map(async |user| {
@@ -260,7 +260,7 @@ async fn of_many_new_leads_one_leads() {
 
 /// What happened to one user in one team: each success is the other one's undoing.
 #[tokio::test]
-async fn a_storm_of_adds_and_removals_alternates() {
+async fn concurrent_adds_and_removals_alternate() {
     let org = organization().await;
     let team = org.team("Team").await;
     let outcomes = Mutex::new(BTreeMap::new());
@@ -302,7 +302,7 @@ async fn a_storm_of_adds_and_removals_alternates() {
 }
 
 #[tokio::test]
-async fn a_team_that_is_deleted_while_it_changes_is_gone_with_all_it_had() {
+async fn team_deleted_during_changes_leaves_no_membership() {
     let org = organization().await;
     let kept = org.team("Kept").await;
     for round in 0..6 {
@@ -446,7 +446,7 @@ impl Wanted {
 }
 
 #[tokio::test]
-async fn after_a_thousand_mixed_writes_everything_adds_up() {
+async fn thousand_mixed_writes_leave_an_exact_table() {
     // The engine slows down as transactions pile up, so these do so on a stack of their own.
     let org = Stack::with(|_| {}).await.organization().await;
     let places: Vec<_> =

@@ -151,7 +151,7 @@ const EVERYTHING: [(&str, &str); 14] = [
 ];
 
 #[tokio::test]
-async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
+async fn mixed_batch_killed_at_any_call_ends_the_same() {
     let deed = Deed {
         prepare: async |org: &OrgFixture| {
             let known = [
@@ -240,7 +240,7 @@ async fn a_batch_of_everything_ends_the_same_wherever_it_is_killed() {
 }
 
 #[tokio::test]
-async fn a_batch_of_several_transactions_ends_the_same_wherever_it_is_killed() {
+async fn batch_of_several_transactions_killed_ends_the_same() {
     let deed = Deed {
         prepare: async |_: &OrgFixture| {},
         messages: |org| {
@@ -255,7 +255,7 @@ async fn a_batch_of_several_transactions_ends_the_same_wherever_it_is_killed() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_the_same_wherever_it_is_killed() {
+async fn drain_killed_at_any_call_ends_the_same() {
     let deed = Deed {
         prepare: async |org: &OrgFixture| {
             let waiting: Vec<_> = (0..12)
@@ -281,7 +281,7 @@ async fn a_drain_ends_the_same_wherever_it_is_killed() {
 }
 
 #[tokio::test]
-async fn a_sweep_ends_the_same_wherever_it_is_killed() {
+async fn sweep_killed_at_any_call_ends_the_same() {
     let deed = Deed {
         prepare: async |org: &OrgFixture| {
             let mut tickets: Vec<_> = (0..101)
@@ -317,7 +317,7 @@ async fn a_sweep_ends_the_same_wherever_it_is_killed() {
 
 /// Time is short enough that most invocations end in the middle, and grows, so that it ends.
 #[tokio::test]
-async fn jobs_that_are_given_hardly_any_time_hand_on_what_is_left() {
+async fn job_with_little_time_continues_in_a_follow_up() {
     let stack = Stack::with(|_| {}).await;
     let org = org_fixture(&stack).await;
     let waiting: Vec<_> = (0..200)
@@ -377,7 +377,7 @@ fn without_hop(job: &str) -> Value {
 
 /// What a job puts on the queue, and the queue refuses, is not lost: the job itself comes again.
 #[tokio::test]
-async fn a_queue_that_is_away_delays_jobs() {
+async fn unavailable_job_queue_delays_jobs() {
     let stack = Stack::with(|_| {}).await;
     let org = org_fixture(&stack).await;
     settle(&org, &[org.ticket_event("created", "T-1", 50, open_in(2))]).await;

@@ -146,7 +146,7 @@ fn assert_same(first: &Response, again: &Response, what: &str) {
 /// An instance that is killed at each of its calls in turn, before it is sent or before its response
 /// is seen.
 #[tokio::test]
-async fn what_was_sent_to_an_instance_that_died_is_done_once() {
+async fn retry_after_an_instance_crash_happens_once() {
     let stack = Stack::with(|_| {}).await;
     let mut cases = Vec::new();
     for (making, contract) in Making::ALL {
@@ -217,7 +217,7 @@ fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedRece
 /// Whichever call of the one the other comes before: what it reads then, or is refused for, is the
 /// other's doing.
 #[tokio::test]
-async fn what_is_sent_twice_at_once_is_done_once() {
+async fn concurrent_duplicate_requests_happen_once() {
     let stack = Stack::with(|_| {}).await;
     let mut cases = Vec::new();
     for (making, contract) in Making::ALL {
@@ -260,7 +260,7 @@ async fn what_is_sent_twice_at_once_is_done_once() {
 /// A name that stood in the way of both is free by the time the second is sent, so it succeeds; so
 /// does the first, which has been refused and looks once more.
 #[tokio::test]
-async fn what_was_refused_and_then_granted_is_granted() {
+async fn rejected_request_returns_response_of_its_duplicate() {
     let stack = Stack::with(|_| {}).await;
     for contract in Contract::ALL {
         let fixture = RetryFixture::new(&stack, Making::Team, contract).await;
@@ -295,7 +295,7 @@ async fn what_was_refused_and_then_granted_is_granted() {
 
 /// The last look at a key waits for a transaction that is under way.
 #[tokio::test]
-async fn a_refusal_is_said_once_nobody_writes_to_the_key() {
+async fn rejection_waits_for_transactions_on_the_key() {
     let stack = Stack::with(|_| {}).await;
     for (making, contract, status) in [
         (Making::Team, Toptickets, 422),

@@ -1,0 +1,166 @@
+//! The commands `muster users import` and `muster users erase`.
+
+use muster::domain::{OrganizationId, Timestamp, User, UserId, UserStatus};
+use muster_cli::commands::{
+    TableTarget,
+    users::{Erase, Import},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{DirectoryFixture, new_id, user_fields};
+use crate::support::{Stack, bare};
+
+#[tokio::test]
+async fn organization_exists_after_its_first_key_or_import() {
+    let stack = Stack::shared();
+    let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
+        .expect("of the right form");
+    assert!(
+        !stack
+            .store()
+            .organization_exists(&id)
+            .await
+            .expect("the table answers")
+    );
+    let org = stack.organization_of(id, Vec::new()).await;
+    assert!(
+        stack
+            .store()
+            .organization_exists(&org.id)
+            .await
+            .expect("the table answers")
+    );
+    org.team("Team").await;
+    stack
+        .store()
+        .begin_organization(&org.id)
+        .await
+        .expect("it is there already");
+    assert_eq!(
+        org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"],
+        1
+    );
+}
+
+/// Table and endpoint of the scene, for the operator's commands.
+fn target(fixture: &DirectoryFixture) -> TableTarget {
+    TableTarget {
+        table: fixture.org.stack.table.clone(),
+        endpoint_url: Some(fixture.org.stack.dynamodb_url.parse().expect("a URL")),
+    }
+}
+
+/// Runs `muster users import` on a file of these users, each with the name `Imported`.
+async fn imports(fixture: &DirectoryFixture, users: &[&User]) -> Result<(), String> {
+    let line = |user: &&User| {
+        json!({"id": bare(user), "name": "Imported", "email": "i@acme.example"}).to_string()
+    };
+    let file = std::env::temp_dir().join(format!("muster-users-{}.jsonl", Uuid::new_v4()));
+    std::fs::write(&file, users.iter().map(line).collect::<Vec<_>>().join("\n"))
+        .expect("a file can be written");
+    let arguments = Import {
+        organization: fixture.org.id.clone(),
+        file: file.clone(),
+        ignore_unknown: false,
+        target: target(fixture),
+    };
+    let outcome = arguments.run().await;
+    std::fs::remove_file(file).expect("it is there");
+    outcome.map_err(|error| error.to_string())
+}
+
+/// Runs `muster users erase` on one user.
+async fn erases(fixture: &DirectoryFixture, user: UserId) {
+    let arguments = Erase {
+        organization: fixture.org.id.clone(),
+        users: vec![user],
+        target: target(fixture),
+    };
+    arguments.run().await.expect("the user is erased");
+}
+
+#[tokio::test]
+async fn import_of_deleted_user_succeeds_without_change() {
+    let fixture = DirectoryFixture::new().await;
+    let (late, gone) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
+    fixture
+        .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&gone)}))])
+        .await;
+    let tombstone = fixture.user(gone.id).await;
+    assert_eq!(imports(&fixture, &[&late, &gone]).await, Ok(()));
+    assert_eq!(fixture.user(gone.id).await, tombstone);
+    let imported = fixture.user(late.id).await.expect("they are there");
+    assert_eq!(
+        (imported.name.as_str(), imported.status),
+        ("Imported", UserStatus::Active)
+    );
+
+    // An event from before the import is late; one that is ahead of our clock is later than the
+    // next import.
+    fixture
+        .handle_all(&[fixture.event("user.updated", 9, &user_fields(late.id, "Late"))])
+        .await;
+    assert_eq!(fixture.user(late.id).await, Some(imported));
+    let ahead = Timestamp::now().secs() + 200 - 1_736_064_000;
+    fixture
+        .handle_all(&[fixture.event("user.updated", ahead, &user_fields(late.id, "Ahead"))])
+        .await;
+    let refused = imports(&fixture, &[&late, &gone])
+        .await
+        .expect_err("a line is left out");
+    assert!(refused.starts_with("1 lines were left out"), "{refused}");
+    assert_eq!(
+        fixture.user(late.id).await.expect("they are there").name,
+        "Ahead"
+    );
+}
+
+#[tokio::test]
+async fn erase_creates_tombstone_of_known_and_unknown_users() {
+    let fixture = DirectoryFixture::new().await;
+    let (known, unknown) = (fixture.org.users[0].clone(), new_id());
+    let team = fixture.org.team("Team").await;
+    fixture.org.member(&team, &known).await;
+    for id in [known.id, unknown] {
+        erases(&fixture, id).await;
+        let first = fixture.user(id).await.expect("a tombstone is there");
+        assert_eq!(first, User::tombstone(id, first.version));
+        fixture
+            .handle_all(&[fixture.event("user.created", 1, &user_fields(id, "Back"))])
+            .await;
+        assert_eq!(
+            fixture.user(id).await.as_ref(),
+            Some(&first),
+            "events change nothing"
+        );
+        erases(&fixture, id).await;
+        let second = fixture.user(id).await.expect("a tombstone is there");
+        assert!(
+            second.version > first.version,
+            "a new version starts the copy again"
+        );
+        assert_eq!(second, User::tombstone(id, second.version));
+    }
+    fixture.copies(known.id).await;
+    assert_eq!(
+        fixture.itsm_team(&team).await["members"][0]["name"],
+        "Deleted user"
+    );
+
+    let organization = OrganizationId::parse("misspelt").expect("of the right form");
+    let misspelt = Erase {
+        organization,
+        users: vec![unknown],
+        target: target(&fixture),
+    };
+    let error = misspelt
+        .run()
+        .await
+        .expect_err("there is no such organization")
+        .to_string();
+    assert!(
+        error.contains("misspelt") && error.contains("--organization"),
+        "{error}"
+    );
+}

@@ -1,0 +1,139 @@
+//! The directory function: user events become profiles, and profiles become copies in memberships.
+
+mod commands;
+mod copies;
+mod dead_letter_server;
+mod deletion;
+mod events;
+mod failures;
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::Client;
+use lambda_http::{Context, LambdaEvent};
+use muster::{
+    domain::{OrganizationId, Timestamp, User, UserId},
+    store::{Store, Table},
+};
+use muster_directory::{Deps, handle};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use self::dead_letter_server::DeadLetters;
+use crate::support::{Organization, Stack, invoke::client_config};
+
+/// An organization, and the function that hears of its users.
+struct DirectoryFixture {
+    org: Organization,
+    dead_letters: DeadLetters,
+    deps: Deps,
+    /// How long an invocation has.
+    time: Duration,
+}
+
+impl DirectoryFixture {
+    async fn new() -> Self {
+        let org = Stack::shared().organization().await;
+        let client = Client::from_conf(client_config(&org.stack).build());
+        Self::over(org, client).await
+    }
+
+    async fn over(org: Organization, client: Client) -> Self {
+        let dead_letters = DeadLetters::default();
+        let deps = Deps {
+            table: Table::new(client, org.stack.table.as_str()),
+            dead_letters: dead_letters.queue().await,
+            clock: Arc::new(Timestamp::now),
+        };
+        Self {
+            org,
+            dead_letters,
+            deps,
+            time: Duration::from_secs(30),
+        }
+    }
+
+    /// Has the function hear messages, and gives those that have to come again, by their position.
+    async fn handle_batch(&self, bodies: &[String]) -> Vec<usize> {
+        let record = |(at, body): (usize, &String)| {
+            json!({
+                "messageId": at.to_string(), "receiptHandle": "r", "body": body, "md5OfBody": "", "awsRegion": "us-east-1",
+                "attributes": {"ApproximateReceiveCount": "1"}, "messageAttributes": {}, "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:users",
+            })
+        };
+        let records: Vec<_> = bodies.iter().enumerate().map(record).collect();
+        let event = serde_json::from_value(json!({ "Records": records })).expect("an SQS event");
+        let mut context = Context::default();
+        context.deadline =
+            u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
+        let deps = self.deps.clone();
+        // As a runtime with threads would run it.
+        let handled =
+            tokio::spawn(async move { handle(LambdaEvent::new(event, context), &deps).await });
+        let Ok(response) = handled.await.expect("it does not panic");
+        response
+            .batch_item_failures
+            .iter()
+            .map(|failure| failure.item_identifier.parse().expect("ours"))
+            .collect()
+    }
+
+    async fn handle_all(&self, bodies: &[String]) {
+        assert_eq!(self.handle_batch(bodies).await, [0_usize; 0]);
+    }
+
+    fn event(&self, kind: &str, at: i64, user: &Value) -> String {
+        event_of(&self.org.id, kind, at, user)
+    }
+
+    async fn user(&self, id: UserId) -> Option<User> {
+        self.store()
+            .user(&self.org.id, id)
+            .await
+            .expect("the table answers")
+    }
+
+    fn store(&self) -> Store {
+        self.org.stack.store()
+    }
+
+    /// Copies a user's profile, page by page, and gives the number of pages.
+    async fn copies(&self, id: UserId) -> usize {
+        let (mut after, mut pages) = (None, 1);
+        loop {
+            let now = Timestamp::now();
+            let page = self
+                .store()
+                .copy_profile(&self.org.id, id, after, now)
+                .await
+                .expect("it is copied");
+            after = page.and_then(|page| page.next);
+            if after.is_none() {
+                return pages;
+            }
+            pages += 1;
+        }
+    }
+
+    async fn itsm_team(&self, team: &str) -> Value {
+        self.org.itsm.get(&format!("/v1/teams/{team}")).await.json["data"].clone()
+    }
+}
+
+/// An event of a moment of its own, in seconds, whose id is that moment's.
+fn event_of(org: &OrganizationId, kind: &str, at: i64, user: &Value) -> String {
+    json!({
+        "specversion": "1.0", "id": format!("e{at}"), "source": "desk", "type": kind, "time": 1_736_064_000 + at,
+        "data": {"organization_id": org.as_str(), "user": user},
+    })
+    .to_string()
+}
+
+fn new_id() -> UserId {
+    UserId::new(Uuid::new_v4())
+}
+
+fn user_fields(id: UserId, name: &str) -> Value {
+    json!({"id": id.uuid().to_string(), "name": name, "email": format!("{name}@acme.example"), "status": "active"})
+}

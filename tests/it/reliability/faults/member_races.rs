@@ -1,0 +1,253 @@
+//! Requests for a member that another client changes between the reads and the write.
+
+use muster::domain::{
+    Contract::{Itsm, Toptickets},
+    UserStatus,
+};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{
+    FaultFixture,
+    races::{Raced, conflict, meanwhile, number_set, profile, raced},
+    write::Write,
+};
+use crate::support::{
+    fault_injection::{Fault, FaultScript, WRITES},
+    table::number,
+};
+
+#[tokio::test]
+async fn concurrently_deactivated_user_is_rejected() {
+    for (write, n) in [
+        (Write::Add, 3),
+        (Write::AddLead, 3),
+        (Write::Return, 2),
+        (Write::Lead, 3),
+        (Write::CreateWithLead, 3),
+        (Write::Promote, 0),
+    ] {
+        let deactivate =
+            |fixture: &FaultFixture| profile(fixture, n, |user| user.status = UserStatus::Inactive);
+        raced(write, deactivate, |_, raced| {
+            let Raced {
+                before,
+                response,
+                after,
+                ..
+            } = raced;
+            assert_eq!(response.status, 422, "{write:?}: {response}");
+            assert_eq!(after, before, "{write:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn concurrently_changed_profile_is_copied_as_changed() {
+    for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
+        let rename = |fixture: &FaultFixture| {
+            profile(fixture, n, |user| "Renamed".clone_into(&mut user.name))
+        };
+        raced(write, rename, |_, raced| {
+            let Raced {
+                fixture,
+                before,
+                response,
+                after,
+            } = raced;
+            assert_eq!(response.status, 201, "{write:?}: {response}");
+            assert!(response.text.contains("Renamed"), "{write:?}: {response}");
+            assert_eq!(after, write.apply(&fixture, before), "{write:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn concurrently_added_user_is_a_conflict() {
+    for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
+        let add = |fixture: &FaultFixture| {
+            meanwhile(
+                fixture,
+                Method::POST,
+                format!("{}/members", fixture.team_path()),
+                json!({ "user_id": fixture.user(n) }),
+            )
+        };
+        raced(write, add, |contract, raced| {
+            let Raced {
+                fixture,
+                before,
+                response,
+                after,
+            } = raced;
+            assert_eq!(response.status, conflict(contract), "{write:?}: {response}");
+            assert_eq!(after, write.apply(&fixture, before), "{write:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn concurrently_removed_member_is_not_found() {
+    for (write, n) in [
+        (Write::Remove, 0),
+        (Write::Add, 0),
+        (Write::Learn, 0),
+        (Write::Promote, 0),
+    ] {
+        let remove = |fixture: &FaultFixture| {
+            let member = format!("{}/members/{}", fixture.team_path(), fixture.user(n));
+            meanwhile(fixture, Method::DELETE, member, Value::Null)
+        };
+        raced(write, remove, |_, raced| {
+            let Raced {
+                fixture,
+                before,
+                response,
+                after,
+            } = raced;
+            let removed = Write::Remove.apply(&fixture, before);
+            if write == Write::Add {
+                assert_eq!(
+                    (response.status.as_u16(), after),
+                    (201, write.apply(&fixture, removed)),
+                    "{response}"
+                );
+            } else {
+                assert_eq!(
+                    (response.status.as_u16(), after),
+                    (404, removed),
+                    "{response}"
+                );
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn concurrently_promoted_member_is_treated_as_lead() {
+    let promote = |fixture: &FaultFixture| {
+        meanwhile(
+            fixture,
+            Method::PATCH,
+            fixture.team_path(),
+            json!({ "lead_id": fixture.user(0) }),
+        )
+    };
+    raced(Write::Remove, promote, |contract, raced| {
+        let Raced {
+            fixture,
+            mut before,
+            response,
+            after,
+        } = raced;
+        before.team().version += 1;
+        before.team().lead = fixture.user(0);
+        if contract == Itsm {
+            assert_eq!(response.status, 409, "{response}");
+        } else {
+            assert_eq!(response.status, 204, "{response}");
+            before = Write::Remove.apply(&fixture, before);
+            before.team().lead.clear();
+        }
+        assert_eq!(after, before);
+    })
+    .await;
+}
+
+/// Who leads is decided on the team as it is written, not as it was read.
+#[tokio::test]
+async fn concurrently_named_lead_is_replaced_or_kept() {
+    let lead = |fixture: &FaultFixture| {
+        meanwhile(
+            fixture,
+            Method::PATCH,
+            fixture.team_path(),
+            json!({ "lead_id": fixture.user(3) }),
+        )
+    };
+    raced(Write::Promote, lead, |_, raced| {
+        let Raced {
+            fixture,
+            before,
+            response,
+            after,
+        } = raced;
+        assert_eq!(response.status, 200, "{response}");
+        assert_eq!(
+            after,
+            Write::Promote.apply(&fixture, Write::Lead.apply(&fixture, before))
+        );
+    })
+    .await;
+    raced(Write::Demote, lead, |_, raced| {
+        let Raced {
+            fixture,
+            before,
+            response,
+            after,
+        } = raced;
+        assert_eq!(response.status, 200, "{response}");
+        // Who leads no more is a member already.
+        assert_eq!(after, Write::Lead.apply(&fixture, before));
+    })
+    .await;
+}
+
+/// The lead is found out by a first transaction and removed by a second; who leads can change
+/// before either.
+#[tokio::test]
+async fn removal_of_replaced_lead_keeps_the_new_lead() {
+    let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
+    let before = fixture.state().await;
+    let replace = meanwhile(
+        &fixture,
+        Method::PATCH,
+        fixture.team_path(),
+        json!({ "lead_id": fixture.user(3) }),
+    );
+    script.once(WRITES, Fault::RunFirst(replace));
+    let response = Write::RemoveLead
+        .invocation(&fixture, Toptickets)
+        .call(&fixture.deps(&script))
+        .await;
+    assert_eq!(response.status, 204, "{response}");
+    let mut expected = Write::RemoveLead.apply(&fixture, Write::Lead.apply(&fixture, before));
+    expected.team().lead = fixture.user(3);
+    assert_eq!(fixture.state().await, expected);
+}
+
+#[tokio::test]
+async fn concurrently_filled_team_is_full() {
+    for (write, contract) in [
+        (Write::Add, Toptickets),
+        (Write::Return, Itsm),
+        (Write::AddLead, Itsm),
+    ] {
+        let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
+        script.once(
+            WRITES,
+            Fault::RunFirst(number_set(&fixture, "member_count", 500)),
+        );
+        let response = write
+            .invocation(&fixture, contract)
+            .call(&fixture.deps(&script))
+            .await;
+        assert_eq!(response.status, conflict(contract), "{response}");
+        assert!(
+            response.text.to_lowercase().contains("team is full"),
+            "{response}"
+        );
+        let contents = fixture.table.contents().await;
+        assert_eq!(
+            (
+                contents.members(&fixture.team).len(),
+                number(&contents.teams[&fixture.team], "member_count")
+            ),
+            (2, 500)
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Changes of another client between the reads and the write of a request.
+
+use std::sync::Arc;
+
+use muster::domain::{
+    Contract::{self, Itsm, Toptickets},
+    User,
+};
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{FaultFixture, State, write::Write};
+use crate::support::{
+    Response,
+    fault_injection::{Fault, FaultScript, Hook, WRITES},
+    table::OrgTable,
+};
+
+/// Something that another client does over ITSM, to happen in between.
+pub(super) fn meanwhile(
+    fixture: &FaultFixture,
+    method: Method,
+    target: String,
+    body: Value,
+) -> Hook {
+    let client = fixture.org.itsm.clone();
+    Arc::new(move || {
+        let request = client.request(method.clone(), &target).json(&body);
+        Box::pin(async move {
+            let response = crate::support::Client::send(request).await;
+            assert!(response.status.is_success(), "in between: {response}");
+        })
+    })
+}
+
+/// A request between whose reads and whose writing something happened.
+pub(super) struct Raced {
+    pub(super) fixture: FaultFixture,
+    pub(super) before: State,
+    pub(super) response: Response,
+    pub(super) after: State,
+}
+
+/// Makes a write, with something in between; both contracts, one after the other.
+pub(super) async fn raced(
+    write: Write,
+    between: impl Fn(&FaultFixture) -> Hook,
+    then: impl Fn(Contract, Raced),
+) {
+    for (_, contract) in Write::ALL.into_iter().filter(|(one, _)| *one == write) {
+        let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
+        let before = fixture.state().await;
+        script.once(WRITES, Fault::RunFirst(between(&fixture)));
+        let response = write
+            .invocation(&fixture, contract)
+            .call(&fixture.deps(&script))
+            .await;
+        assert!(script.is_consumed());
+        let after = fixture.state().await;
+        then(
+            contract,
+            Raced {
+                fixture,
+                before,
+                response,
+                after,
+            },
+        );
+    }
+}
+
+/// The status of a business rule that a request broke.
+pub(super) fn conflict(contract: Contract) -> u16 {
+    match contract {
+        Toptickets => 422,
+        Itsm => 409,
+    }
+}
+
+/// Writes a user's profile past the API, as the directory does.
+pub(super) fn profile(fixture: &FaultFixture, n: usize, change: impl Fn(&mut User)) -> Hook {
+    let (store, org) = (fixture.org.stack.store(), fixture.org.id.clone());
+    let mut user = fixture.org.users[n].clone();
+    user.version += 1;
+    change(&mut user);
+    Arc::new(move || {
+        let (store, org, user) = (store.clone(), org.clone(), user.clone());
+        Box::pin(async move {
+            store
+                .put_users(&org, &[user])
+                .await
+                .expect("users can be written")
+        })
+    })
+}
+
+/// Sets a number of the team's item.
+pub(super) fn number_set(fixture: &FaultFixture, attribute: &'static str, number: i64) -> Hook {
+    let (table, team) = (Arc::new(OrgTable::of(&fixture.org)), fixture.team.clone());
+    Arc::new(move || {
+        let (table, team) = (Arc::clone(&table), team.clone());
+        Box::pin(async move { table.set_number(&team, attribute, number).await })
+    })
+}
+
+/// Sets a number of the team's load.
+pub(super) fn load_number_set(
+    fixture: &FaultFixture,
+    attribute: &'static str,
+    number: i64,
+) -> Hook {
+    let (table, team) = (Arc::new(OrgTable::of(&fixture.org)), fixture.team.clone());
+    Arc::new(move || {
+        let (table, team) = (Arc::clone(&table), team.clone());
+        Box::pin(async move { table.set_load_number(&team, attribute, number).await })
+    })
+}

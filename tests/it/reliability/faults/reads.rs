@@ -1,0 +1,200 @@
+//! Reads against a faulty table.
+
+use std::time::Duration;
+
+use muster::domain::Contract::{self, Itsm};
+use reqwest::Method;
+
+use super::{FINAL_FAULTS, FaultFixture, READ_FAULTS, SHORT, assert_failed, call_in_time, each};
+use crate::support::{
+    fault_injection::{Fault, FaultScript, READS},
+    invoke::{self, Invocation},
+    n,
+};
+
+/// Every way to read something.
+fn reads(fixture: &FaultFixture) -> Vec<(Contract, String)> {
+    let team = fixture.team_path();
+    let mut reads = vec![
+        (Itsm, format!("{team}/workload")),
+        (Itsm, "/v1/teams?search=e".to_owned()),
+    ];
+    for contract in Contract::ALL {
+        reads.extend([(contract, team.clone()), (contract, "/v1/teams".to_owned())]);
+        reads.extend(["/members", "/assignments"].map(|list| (contract, format!("{team}{list}"))));
+        reads.push((contract, "/v1/assignments/TKT-1".to_owned()));
+    }
+    reads
+}
+
+#[tokio::test]
+async fn read_with_transient_fault_is_retried() {
+    let fixture = FaultFixture::new().await;
+    let cases = reads(&fixture)
+        .into_iter()
+        .flat_map(|read| READ_FAULTS.map(|fault| (read.clone(), fault)));
+    each(cases, async |((contract, target), fault)| {
+        let what = format!("{target} under {contract:?}, {fault:?}");
+        let invocation = Invocation::new(fixture.token(contract), Method::GET, &*target, None);
+        let expected = invocation
+            .call(&fixture.deps(&FaultScript::default()))
+            .await;
+        assert_eq!(expected.status, 200, "{what}: {expected}");
+        // Each read on its own; by a key that is not in memory, that of the key too.
+        let (warm, cold) = (FaultScript::default(), FaultScript::default());
+        invocation.call(&fixture.deps(&warm)).await;
+        for nth in 0..warm.calls(READS) {
+            let script = FaultScript::default();
+            script.nth(READS, nth, fault.clone());
+            let response = invocation.call(&fixture.deps(&script)).await;
+            assert!(script.is_consumed(), "{what}");
+            let same = response.json == expected.json || target.ends_with("/workload");
+            assert!(
+                response.status == 200 && same,
+                "{what}: {response}, not {expected}"
+            );
+        }
+        cold.once(&["GetItem"], fault.clone());
+        let response = invocation
+            .call(&invoke::deps(
+                &fixture.org.stack,
+                cold.client(&fixture.org.stack),
+            ))
+            .await;
+        assert!(
+            cold.is_consumed() && response.status == 200,
+            "{what}: {response}"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn unprocessed_keys_are_read_again_until_the_deadline() {
+    let fixture = FaultFixture::new().await;
+    fixture
+        .org
+        .set_load(&fixture.team, &[("open_tickets", n(1))])
+        .await;
+    for contract in Contract::ALL {
+        let target = format!("{}/assignments", fixture.team_path());
+        let invocation = Invocation::new(fixture.token(contract), Method::GET, target, None);
+        let (fine, once, always) = (
+            FaultScript::default(),
+            FaultScript::default(),
+            FaultScript::default(),
+        );
+        let expected = invocation.call(&fixture.deps(&fine)).await;
+        once.once(&["BatchGetItem"], Fault::Unprocessed);
+        let response = invocation.call(&fixture.deps(&once)).await;
+        assert_eq!(
+            (once.calls(&["BatchGetItem"]), &response.json),
+            (2, &expected.json),
+            "{response}"
+        );
+        assert!(response.text.contains("TKT-1"), "{response}");
+        always.always(&["BatchGetItem"], Fault::Unprocessed);
+        let short = Invocation {
+            time: SHORT,
+            ..invocation
+        };
+        assert_failed(
+            &call_in_time(&short, &fixture.deps(&always)).await,
+            contract,
+            503,
+            "put off for ever",
+        );
+    }
+}
+
+#[tokio::test]
+async fn read_with_persistent_fault_returns_503_in_time() {
+    let fixture = FaultFixture::new().await;
+    let cases = reads(&fixture).into_iter().flat_map(|read| {
+        let faults = [
+            READ_FAULTS[0].clone(),
+            READ_FAULTS[2].clone(),
+            Fault::ConnectionClosed,
+            Fault::NoResponse,
+        ];
+        faults.map(|fault| (read.clone(), fault))
+    });
+    each(cases, async |((contract, target), fault)| {
+        let what = format!("{target} under {contract:?}, {fault:?}");
+        let script = FaultScript::default();
+        script.always(READS, fault);
+        let invocation = Invocation {
+            time: SHORT,
+            ..Invocation::new(fixture.token(contract), Method::GET, &*target, None)
+        };
+        assert_failed(
+            &call_in_time(&invocation, &fixture.deps(&script)).await,
+            contract,
+            503,
+            &what,
+        );
+        // The first to fail is the key's read, where the key is not in memory.
+        let cold = invoke::deps(&fixture.org.stack, script.client(&fixture.org.stack));
+        assert_failed(
+            &call_in_time(&invocation, &cold).await,
+            contract,
+            503,
+            &what,
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn read_with_permanent_fault_returns_500_without_retry() {
+    let fixture = FaultFixture::new().await;
+    let cases = reads(&fixture)
+        .into_iter()
+        .flat_map(|read| FINAL_FAULTS.map(|fault| (read.clone(), fault)));
+    each(cases, async |((contract, target), fault)| {
+        let what = format!("{target} under {contract:?}, {fault:?}");
+        let invocation = Invocation::new(fixture.token(contract), Method::GET, &*target, None);
+        let (all, fine) = (FaultScript::default(), FaultScript::default());
+        all.always(READS, fault);
+        invocation.call(&fixture.deps(&fine)).await;
+        assert_failed(
+            &invocation.call(&fixture.deps(&all)).await,
+            contract,
+            500,
+            &what,
+        );
+        assert!(
+            all.calls(READS) <= fine.calls(READS),
+            "{what}: no call is made again"
+        );
+        let cold = invoke::deps(&fixture.org.stack, all.client(&fixture.org.stack));
+        assert_failed(&invocation.call(&cold).await, contract, 500, &what);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn invocation_without_time_left_returns_503() {
+    let fixture = FaultFixture::new().await;
+    for contract in Contract::ALL {
+        let before = fixture.state().await;
+        let invocation = Invocation {
+            time: Duration::from_millis(400),
+            ..Invocation::new(
+                fixture.token(contract),
+                Method::GET,
+                fixture.team_path(),
+                None,
+            )
+        };
+        let script = FaultScript::default();
+        script.always(READS, Fault::NoResponse);
+        assert_failed(
+            &invocation.call(&fixture.deps(&script)).await,
+            contract,
+            503,
+            "no time",
+        );
+        assert_eq!(fixture.state().await, before);
+    }
+}
