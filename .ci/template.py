@@ -82,7 +82,7 @@ def check_canary(template):
 
 def check_alarms(template):
     """Each alarm also reports the return to OK, and its metrics exist."""
-    written = set(re.findall(r'\("(\w+)", "(?:Count|Milliseconds)"\)', Path("shared/src/telemetry/emf.rs").read_text()))
+    written = set(re.findall(r'\("(\w+)", "(?:Count|Milliseconds)"\)', Path("shared/service/src/telemetry/emf.rs").read_text()))
     alarms = {name: alarm["Properties"] for name, alarm in of_type(template, "AWS::CloudWatch::Alarm").items()}
     for name, alarm in alarms.items():
         assert alarm.get("AlarmActions") == alarm.get("OKActions"), f"{name} does not report its return to OK"

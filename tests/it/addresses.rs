@@ -1,10 +1,8 @@
 //! Keys that are good from some networks alone.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::{
-    domain::{ApiKey, KeyKind, Scope, Timestamp},
-    http::{Deps, TrustedProxy},
-};
+use muster_domain::{ApiKey, KeyKind, Scope, Timestamp};
+use muster_service::http::{Deps, TrustedProxy};
 use reqwest::Method;
 use serde_json::{Value, json};
 

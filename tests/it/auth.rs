@@ -3,8 +3,8 @@
 
 use std::{fmt::Write, sync::atomic::Ordering};
 
-use muster::domain::{KeyKind, Scope, Timestamp};
 use muster_cli::commands::keys::issue;
+use muster_domain::{KeyKind, Scope, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -428,7 +428,7 @@ async fn a_read_only_key_ends_after_72_hours_whatever_is_stored() {
     for stored in [None, in_a_year] {
         clock.store(start, Ordering::SeqCst);
         let issue = async |kind: KeyKind| {
-            let change = |key: &mut muster::domain::ApiKey| {
+            let change = |key: &mut muster_domain::ApiKey| {
                 (key.created_at, key.expires_at) = (Timestamp::from_millis(start), stored);
             };
             org.key_with(kind, &Scope::ALL, change).await.0
@@ -567,7 +567,7 @@ async fn no_answer_ever_holds_a_key() {
     for (kind, prefix, ..) in KINDS {
         let org = stack.organization().await;
         let user = org.users[0].id.uuid().to_string();
-        let revoked = |key: &mut muster::domain::ApiKey| key.revoked_at = Some(Timestamp::now());
+        let revoked = |key: &mut muster_domain::ApiKey| key.revoked_at = Some(Timestamp::now());
         for client in [
             org.key(kind, &Scope::ALL).await,
             org.key(kind, &[]).await,

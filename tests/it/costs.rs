@@ -10,18 +10,14 @@ use std::{collections::HashMap, fmt::Write as _, num::NonZeroUsize, sync::Arc, t
 use aws_sdk_dynamodb::Client;
 use futures_util::future::join_all;
 use insta::assert_snapshot;
-use muster::{
-    auth::RateLimits,
-    domain::{
-        Contract::{self, Itsm, Toptickets},
-        KeyKind,
-        QueueStrategy::{LeastBusy, SkillBased},
-        SecretKey, Subject, Timestamp,
-    },
-    http::Deps,
-    store::Table,
-};
 use muster_cli::scenario::Day;
+use muster_domain::{
+    Contract::{self, Itsm, Toptickets},
+    KeyKind,
+    QueueStrategy::{LeastBusy, SkillBased},
+    SecretKey, Subject, Timestamp,
+};
+use muster_service::{auth::RateLimits, http::Deps, store::Table};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -5,7 +5,7 @@ use std::{convert::Infallible, future::ready, io::Read};
 
 use flate2::read::GzDecoder;
 use lambda_http::{Adapter, LambdaEvent, Service, service_fn};
-use muster::domain::{Contract, KeyKind};
+use muster_domain::{Contract, KeyKind};
 use reqwest::{
     Method,
     header::{ACCEPT_ENCODING, HeaderMap, IF_NONE_MATCH},
@@ -133,8 +133,8 @@ async fn there_are_no_other_methods_and_no_other_paths() {
     }
 }
 
-/// Gets the page as a client that sends this `Accept-Encoding`: the response's headers, and the page
-/// as it came.
+/// Gets the page as a client that sends this `Accept-Encoding`: the response's headers, and the
+/// page as it came.
 async fn page(client: &Client, accept_encoding: Option<&str>) -> (HeaderMap, Vec<u8>) {
     let mut request = client.request(Method::GET, "/docs?contract=whatever");
     if let Some(accept_encoding) = accept_encoding {

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use muster::domain::KeyKind;
-use muster::http::Deps;
+use muster_domain::KeyKind;
+use muster_service::http::Deps;
 use proptest::{
     prelude::*,
     test_runner::{Config, TestCaseError, TestRunner},
@@ -1305,7 +1305,8 @@ async fn raw(stack: &Stack, request: &[u8]) -> Response {
         .expect("the stack listens");
     let (mut reader, mut writer) = socket.into_split();
     let mut received = Vec::new();
-    // A server may response before it has read everything, and close; what it said until then counts.
+    // A server may response before it has read everything, and close; what it said until then
+    // counts.
     let write = async {
         let _ = writer.write_all(&request).await;
     };
@@ -1571,7 +1572,8 @@ fn event(method: &str, path: &str, token: &str, body: Option<&str>) -> Value {
 
 /// Invokes a function with an event, as its `main` does.
 async fn invoke(org: &Organization, event: &Value) -> Response {
-    let request = muster::lambda::request(&event.to_string()).expect("an event of the gateway");
+    let request =
+        muster_service::lambda::request(&event.to_string()).expect("an event of the gateway");
     let deps = Deps::new(org.stack.table());
     let response = match event["rawPath"].as_str().unwrap_or_default() {
         path if path.contains("/members") => Box::pin(muster_members::handle(request, &deps)).await,

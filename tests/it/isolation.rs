@@ -1,6 +1,6 @@
 //! Tenants: what belongs to another organization does not exist.
 
-use muster::domain::{KeyKind, OrganizationId, Scope, UserStatus};
+use muster_domain::{KeyKind, OrganizationId, Scope, UserStatus};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -4,7 +4,7 @@
 use std::{sync::atomic::Ordering::SeqCst, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use muster::domain::{Contract::Itsm, OrganizationId, Timestamp};
+use muster_domain::{Contract::Itsm, OrganizationId, Timestamp};
 use reqwest::Method;
 use ring::{
     hmac,

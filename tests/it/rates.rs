@@ -5,10 +5,8 @@ use std::sync::{Arc, atomic::Ordering::SeqCst};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::join_all;
-use muster::{
-    domain::{ApiKey, KeyKind, Scope, Subject, Timestamp},
-    http::Deps,
-};
+use muster_domain::{ApiKey, KeyKind, Scope, Subject, Timestamp};
+use muster_service::http::Deps;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;

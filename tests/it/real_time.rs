@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use muster::domain::{KeyKind, Scope, Timestamp};
+use muster_domain::{KeyKind, Scope, Timestamp};
 use reqwest::Method;
 
 use crate::support::{Stack, bare};

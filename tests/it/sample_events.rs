@@ -14,16 +14,19 @@ use std::{
 
 use lambda_http::{Body, Response};
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{
-    bucket::Bucket, bus::Bus, domain::Timestamp, http::Deps, jobs::JobQueues, queue::Queue,
-    store::Table,
-};
 use muster_cli::{
     emulator,
     local::{Data, LocalStack, Settings},
     sam::Template,
 };
+use muster_domain::Timestamp;
 use muster_jobs::Pace;
+use muster_service::{
+    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    http::Deps,
+    jobs::JobQueues,
+    store::Table,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -192,8 +195,9 @@ async fn every_event_file_gets_its_expected_response() {
     let mut responses = BTreeMap::new();
     let events = events();
     for (name, event) in &events {
-        let request =
-            || muster::lambda::request(&event.to_string()).expect("an event of the gateway");
+        let request = || {
+            muster_service::lambda::request(&event.to_string()).expect("an event of the gateway")
+        };
         let response = match function_of(name) {
             "teams" => status(Box::pin(muster_teams::handle(request(), &http)).await),
             "members" => status(Box::pin(muster_members::handle(request(), &http)).await),

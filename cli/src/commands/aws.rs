@@ -11,7 +11,7 @@ use aws_credential_types::provider::ProvideCredentials;
 /// # Errors
 /// The environment has no credentials for AWS.
 pub(super) async fn sdk_config(otherwise: &str) -> anyhow::Result<SdkConfig> {
-    let config = muster::lambda::aws_config().await;
+    let config = muster_service::lambda::aws_config().await;
     let remedy = || {
         format!(
             "configure AWS credentials (AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY), or {otherwise}"

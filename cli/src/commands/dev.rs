@@ -104,9 +104,9 @@ impl Dev {
         } else {
             greeting(&stack, &data)
         };
-        // The greeting has the addresses and the keys. A stack that could not print them has no user,
-        // so it ends. Its keys end with it, or stay in the data folder for the greeting of the next
-        // start.
+        // The greeting has the addresses and the keys. A stack that could not print them has no
+        // user, so it ends. Its keys end with it, or stay in the data folder for the greeting of
+        // the next start.
         let printed = output::line(greeting);
         if printed.is_ok() {
             interrupted.next().await;

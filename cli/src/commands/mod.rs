@@ -1,5 +1,5 @@
-//! The commands: each file has a command's arguments and its `run`. The doc comments of arguments are
-//! the help texts, which have no Markdown.
+//! The commands: each file has a command's arguments and its `run`. The doc comments of arguments
+//! are the help texts, which have no Markdown.
 #![expect(clippy::doc_markdown, reason = "backticks would show in a terminal")]
 
 mod aws;

@@ -1,7 +1,8 @@
 //! `muster openapi`: the contracts as OpenAPI documents.
 
 use clap::{Args, ValueEnum};
-use muster::{domain::Contract, openapi};
+use muster_contracts::openapi;
+use muster_domain::Contract;
 
 use crate::output;
 

@@ -5,7 +5,7 @@ use std::env;
 use anyhow::ensure;
 use aws_sdk_dynamodb::{Client, config::Region};
 use clap::Args;
-use muster::store::{Store, Table};
+use muster_service::store::{Store, Table};
 use tokio::time::Instant;
 
 use super::{PATIENCE, aws};

@@ -1,6 +1,6 @@
 //! Parsers of values that several commands take.
 
-use muster::domain::{OrganizationId, TeamId, UserId};
+use muster_domain::{OrganizationId, TeamId, UserId};
 
 pub(super) fn organization(text: &str) -> Result<OrganizationId, String> {
     OrganizationId::parse(text)

@@ -14,7 +14,8 @@ use axum::{
 use base64::{Engine, prelude::BASE64_STANDARD};
 use futures_util::future::BoxFuture;
 use lambda_http::{Context, RequestExt};
-use muster::{domain::Timestamp, http::Deps};
+use muster_domain::Timestamp;
+use muster_service::http::Deps;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -258,7 +259,7 @@ async fn invoke(function: &Function, event: &Value, request_id: &str) -> anyhow:
         u64::try_from(Timestamp::now().plus(function.timeout).millis()).unwrap_or(u64::MAX);
     let (handler, event) = (Arc::clone(&function.handler), event.to_string());
     let invocation = tokio::spawn(async move {
-        let request = muster::lambda::request(&event)?.with_lambda_context(context);
+        let request = muster_service::lambda::request(&event)?.with_lambda_context(context);
         anyhow::Ok(handler(request).await)
     });
     let response = tokio::time::timeout(function.timeout, invocation)

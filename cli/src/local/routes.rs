@@ -11,10 +11,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use muster::{
-    domain::{OrganizationId, Timestamp},
-    wire::events::organization_in,
-};
+use muster_contracts::events::organization_in;
+use muster_domain::{OrganizationId, Timestamp};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};
 

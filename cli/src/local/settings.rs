@@ -22,7 +22,7 @@ pub struct Settings {
     /// Names that clients may call the stack by, beside `localhost`.
     pub allow_hosts: Vec<HostName>,
     /// For each function behind the gateway.
-    pub http: Adjust<muster::http::Deps>,
+    pub http: Adjust<muster_service::http::Deps>,
     /// For the ticket queue's function.
     pub assignment: Adjust<muster_assignment::Deps>,
     /// For the user queue's function.

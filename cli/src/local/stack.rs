@@ -10,7 +10,12 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use axum::Router;
-use muster::{bucket::Bucket, bus::Bus, http::Deps, jobs::JobQueues, queue::Queue, store::Table};
+use muster_service::{
+    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    http::Deps,
+    jobs::JobQueues,
+    store::Table,
+};
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -282,7 +287,8 @@ struct Services {
 }
 
 impl Services {
-    /// Serves the services on a free port. The queues have what they had when the stack was stopped.
+    /// Serves the services on a free port. The queues have what they had when the stack was
+    /// stopped.
     async fn start(
         template: &Template,
         address: IpAddr,

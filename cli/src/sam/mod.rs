@@ -285,7 +285,7 @@ fn route_key(properties: Value) -> anyhow::Result<Option<(String, String)>> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use muster::http::{OPEN_ROUTES, ROUTES};
+    use muster_contracts::route::{OPEN_ROUTES, ROUTES};
 
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster::domain::Priority;
+use muster_domain::Priority;
 use rand::Rng;
 
 /// What a ticket is about. Categories, subcategories and tags are words that teams have among their
@@ -161,7 +161,7 @@ pub(super) fn pick<'o, T>(options: &'o [(u32, T)], random: &mut impl Rng) -> &'o
 
 #[cfg(test)]
 mod tests {
-    use muster::domain::Tags;
+    use muster_domain::Tags;
 
     use super::*;
 

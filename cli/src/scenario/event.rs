@@ -1,6 +1,6 @@
 //! An event as it is written: by CloudEvents, around a ticket in either platform's words.
 
-use muster::domain::{Contract, OrganizationId, Priority, TeamId, TicketStatus, Timestamp, UserId};
+use muster_domain::{Contract, OrganizationId, Priority, TeamId, TicketStatus, Timestamp, UserId};
 use serde::Serialize;
 use uuid::Uuid;
 

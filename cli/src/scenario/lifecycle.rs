@@ -2,7 +2,7 @@
 
 use std::{f64::consts::TAU, time::Duration};
 
-use muster::domain::{Contract, Priority, TeamId, TicketStatus, Timestamp, UserId};
+use muster_domain::{Contract, Priority, TeamId, TicketStatus, Timestamp, UserId};
 use rand::Rng;
 
 use super::{

@@ -10,7 +10,7 @@ mod lifecycle;
 
 use std::time::Duration;
 
-use muster::domain::{Contract, OrganizationId, TeamId, Timestamp, UserId};
+use muster_domain::{Contract, OrganizationId, TeamId, Timestamp, UserId};
 use rand::Rng;
 use rand_chacha::{
     ChaCha8Rng,
@@ -149,7 +149,7 @@ impl Day {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use muster::wire::events::ticket_event;
+    use muster_contracts::events::ticket_event;
     use serde_json::Value;
 
     use super::*;

@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use muster::domain::Timestamp;
 use muster_changes::failed::FailedRecord;
 use muster_cli::{
     emulator,
     local::{Data, LocalStack, Settings},
 };
+use muster_domain::Timestamp;
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{
@@ -64,8 +64,10 @@ fn announced(stack: &LocalStack) -> Vec<String> {
 
 /// Puts an object into the bucket of a stack, as the function and Lambda do.
 async fn put(stack: &LocalStack, key: &str, body: String) {
-    let bucket =
-        muster::bucket::Bucket::new(&emulator::sdk_config(&stack.aws_url), "failed-records");
+    let bucket = muster_service::aws::bucket::Bucket::new(
+        &emulator::sdk_config(&stack.aws_url),
+        "failed-records",
+    );
     let soon = tokio::time::Instant::now() + Duration::from_secs(20);
     let bucket = bucket.expect("the configuration is complete");
     bucket

@@ -83,7 +83,7 @@ fn a_day_is_over_unless_somebody_says_when_it_begins() {
         "--contract",
         "itsm",
     ]);
-    let now = muster::domain::Timestamp::now().secs();
+    let now = muster_domain::Timestamp::now().secs();
     for event in events(&output) {
         let ticket = &event["data"]["ticket"];
         assert_eq!(event["data"]["organization_id"], "o");

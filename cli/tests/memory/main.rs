@@ -11,8 +11,9 @@ use std::{
 };
 
 use lambda_http::{Body, Context, RequestExt};
-use muster::{domain::Timestamp, http::Deps, store::Table};
 use muster_cli::emulator;
+use muster_domain::Timestamp;
+use muster_service::{http::Deps, store::Table};
 use peak_alloc::PeakAlloc;
 use raw_table::RawTable;
 use serde_json::{Value, json};
@@ -92,7 +93,7 @@ async fn call(
     let mut context = Context::default();
     context.deadline = u64::try_from(Timestamp::now().plus(Duration::from_secs(30)).millis())
         .expect("a time of today");
-    let request = muster::lambda::request(&event.to_string())
+    let request = muster_service::lambda::request(&event.to_string())
         .expect("an event")
         .with_lambda_context(context);
     let Ok(response) = muster_teams::handle(request, deps).await;

@@ -8,16 +8,16 @@ use std::{
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
-use muster::{
-    assign::{self, Failure},
-    domain::{OrganizationId, TicketEvent, TicketId},
-    http::Clock,
-    queue::Queue,
+use muster_contracts::events::{self, Poison, TicketMessage};
+use muster_domain::{
+    Clock, OrganizationId, TicketEvent, TicketId,
     routing::{Cause, Work},
-    sqs::Batch,
+};
+use muster_service::{
+    assign::{self, Failure},
+    aws::{queue::Queue, sqs::Batch},
     store::Table,
     telemetry,
-    wire::events::{self, Poison, TicketMessage},
 };
 
 /// What the function depends on. One for the life of its instance.
@@ -85,7 +85,7 @@ pub async fn handle(
                     }
                 }
                 Some(Failure::Store(error)) => {
-                    batch.fail(messages, Some(organization.clone()), error)
+                    batch.fail(messages, Some(organization.clone()), error);
                 }
             }
         }

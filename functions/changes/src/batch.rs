@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use aws_lambda_events::dynamodb::EventRecord;
-use muster::{
-    domain::Timestamp,
-    jobs::{Job, JobToSend},
-    store::StreamRecord,
-    wire::announcements::{Announcement, announcements},
+use muster_contracts::{
+    announcements::{Announcement, announcements},
+    jobs::Job,
 };
+use muster_domain::Timestamp;
+use muster_service::{jobs::JobToSend, store::StreamRecord};
 use serde_json::value::RawValue;
 
 use crate::jobs::jobs;
@@ -87,6 +87,6 @@ impl Batch {
 
     /// The messages that start the jobs.
     pub(crate) fn messages(&self) -> Vec<JobToSend> {
-        self.jobs.iter().map(Job::to_send).collect()
+        self.jobs.iter().cloned().map(JobToSend::first).collect()
     }
 }

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 use sha2::{Digest, Sha256};

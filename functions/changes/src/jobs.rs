@@ -2,12 +2,9 @@
 //! the table. A job that is lost waits for the schedule, since its item is in the index of
 //! unfinished work.
 
-use muster::{
-    domain::{
-        Change, Changed, Load, Member, OrganizationId, Team, TeamId, Ticket, TicketState, User,
-        UserId,
-    },
-    jobs::Job,
+use muster_contracts::jobs::Job;
+use muster_domain::{
+    Change, Changed, Load, Member, OrganizationId, Team, TeamId, Ticket, TicketState, User, UserId,
 };
 
 /// The jobs that follow from a change.
@@ -109,7 +106,7 @@ fn after_user(
 
 #[cfg(test)]
 mod tests {
-    use muster::domain::{NewTeam, QueueStrategy, Tags, TeamName, Timestamp, UserStatus};
+    use muster_domain::{NewTeam, QueueStrategy, Tags, TeamName, Timestamp, UserStatus};
 
     use super::*;
 

@@ -12,12 +12,11 @@ use std::{
 use aws_lambda_events::streams::{DynamoDbBatchItemFailure, DynamoDbEventResponse};
 use futures_util::{StreamExt, stream};
 use lambda_runtime::{Error, LambdaEvent};
-use muster::{
-    bucket::Bucket,
-    bus::Bus,
-    domain::{OrganizationId, Timestamp},
+use muster_domain::{OrganizationId, Timestamp};
+use muster_service::{
+    aws::{bucket::Bucket, bus::Bus},
+    deadline,
     jobs::JobQueues,
-    lambda,
     store::organization_of,
     telemetry,
 };
@@ -87,7 +86,7 @@ pub async fn handle(
         payload: Event { records },
         context,
     } = event;
-    let left = lambda::time_left(context.deadline).saturating_sub(MARGIN);
+    let left = deadline::time_left(context.deadline).saturating_sub(MARGIN);
     let deadline = Instant::now() + left;
 
     let Unhandled { failed, mut later } = announce(

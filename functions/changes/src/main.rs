@@ -1,11 +1,11 @@
 //! The function's entry point: wiring only.
 
 use lambda_runtime::{Error, service_fn};
-use muster::{
+use muster_changes::{Deps, handle};
+use muster_service::{
     lambda::{self, Environment},
     telemetry::Telemetry,
 };
-use muster_changes::{Deps, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -23,8 +23,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{bucket::Bucket, bus::Bus, domain::Timestamp, jobs::JobQueues, queue::Queue};
 use muster_changes::{Deps, Event, failed::Failed, handle};
+use muster_domain::Timestamp;
+use muster_service::{
+    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    jobs::JobQueues,
+};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

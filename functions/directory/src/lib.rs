@@ -5,13 +5,11 @@ use std::{collections::HashMap, convert::Infallible};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::{StreamExt as _, stream};
 use lambda_runtime::LambdaEvent;
-use muster::{
-    domain::{EventVersion, OrganizationId, UserId, UserSnapshot},
-    http::Clock,
-    queue::Queue,
-    sqs::Batch,
+use muster_contracts::events::{Poison, user_event};
+use muster_domain::{Clock, EventVersion, OrganizationId, UserId, UserSnapshot};
+use muster_service::{
+    aws::{queue::Queue, sqs::Batch},
     store::{Store, Table},
-    wire::events::{Poison, user_event},
 };
 
 /// What the function depends on. One for the life of its instance.

@@ -10,7 +10,7 @@ use lambda_http::{
         header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, VARY},
     },
 };
-use muster::http::{Reply, if_none_match};
+use muster_service::http::{Reply, if_none_match};
 
 /// Five minutes: the maximum time for which a client shows a file of the previous version.
 const CACHING: &str = "public, max-age=300";

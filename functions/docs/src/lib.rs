@@ -10,11 +10,9 @@ use lambda_http::{
         header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
     },
 };
-use muster::{
-    domain::Contract,
-    http::{self, OpenEndpoint},
-    wire,
-};
+use muster_contracts::route::OpenEndpoint;
+use muster_domain::Contract;
+use muster_service::http;
 
 use asset::{Asset, Conditions, asset};
 
@@ -31,7 +29,7 @@ pub fn handle(request: Request) -> Response<Body> {
     let conditions = Conditions::from(request.headers());
     http::serve_open(request, |endpoint, query| match endpoint {
         OpenEndpoint::GetOpenapi => {
-            let document = match wire::documented_contract(query)? {
+            let document = match muster_contracts::documented_contract(query)? {
                 Contract::Toptickets => &TOPTICKETS,
                 Contract::Itsm => &ITSM,
             };

@@ -3,7 +3,7 @@
 use std::future::ready;
 
 use lambda_http::service_fn;
-use muster::{lambda, telemetry::Telemetry};
+use muster_service::{lambda, telemetry::Telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {

@@ -15,15 +15,14 @@ use std::{
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
-use muster::{
+use muster_contracts::jobs::{Job, JobMessage, Lane, URGENT_PAGES, WaitingTotals};
+use muster_domain::{Clock, OrganizationId, TeamId, TicketId, Timestamp, UserId};
+use muster_service::{
     assign::Failure,
-    domain::{OrganizationId, TeamId, TicketId, Timestamp, UserId},
-    http::Clock,
-    jobs::{Job, JobMessage, JobQueues, Lane, URGENT_PAGES},
-    queue::NotSent,
-    sqs::Batch,
+    aws::{queue::NotSent, sqs::Batch},
+    jobs::{JobQueues, JobToSend},
     store::{self, CopiedPage, Marked, Store, Table, Unfinished},
-    telemetry::{self, Waiting},
+    telemetry,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -361,13 +360,13 @@ impl Run<'_> {
         let continued = |job: Job| {
             // A job that starts on the long queue needs no mark to stay there.
             let is_rest = is_rest && job.lane() == Lane::Urgent;
-            JobMessage {
+            let message = JobMessage {
                 job,
                 hop: hop + 1,
                 retried: retried.clone(),
                 is_rest,
-            }
-            .to_send(delay)
+            };
+            JobToSend::delayed(&message, delay)
         };
         let messages: Vec<_> = jobs.into_iter().map(continued).collect();
         Ok(at_work.queues.send(&messages, at_work.deadline).await?)
@@ -375,7 +374,7 @@ impl Run<'_> {
 
     /// Starts a chain with each of these jobs.
     async fn start(&self, jobs: &[Job]) -> Result<(), Error> {
-        let messages: Vec<_> = jobs.iter().map(Job::to_send).collect();
+        let messages: Vec<_> = jobs.iter().cloned().map(JobToSend::first).collect();
         Ok(self
             .at_work
             .queues
@@ -443,10 +442,10 @@ impl Run<'_> {
     async fn restart_unfinished(
         &mut self,
         mut after: Option<String>,
-        waiting: Option<Waiting>,
+        waiting: Option<WaitingTotals>,
     ) -> Result<(), Error> {
         let mut waiting = if after.is_none() {
-            Some(Waiting::default())
+            Some(WaitingTotals::default())
         } else {
             waiting
         };
@@ -483,7 +482,11 @@ impl Run<'_> {
 
     /// Adds who waits to those that were counted before, for the metrics. Work goes on where that
     /// cannot be told.
-    async fn count_waiting(&self, before: Waiting, marked: &[Marked]) -> Option<Waiting> {
+    async fn count_waiting(
+        &self,
+        before: WaitingTotals,
+        marked: &[Marked],
+    ) -> Option<WaitingTotals> {
         let teams = marked.iter().filter_map(|marked| match &marked.unfinished {
             Unfinished::Waiting(org, team) => Some((org, *team)),
             Unfinished::Gone(..)
@@ -495,7 +498,7 @@ impl Run<'_> {
         let waiting = waiting
             .inspect_err(|error| tracing::warn!(%error, "who waits was not counted"))
             .ok()?;
-        Some(Waiting {
+        Some(WaitingTotals {
             tickets: before.tickets + waiting.iter().sum::<u64>(),
             teams: before.teams + waiting.len() as u64,
         })

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use lambda_runtime::{Error, service_fn};
-use muster::{
-    domain::Timestamp,
+use muster_domain::Timestamp;
+use muster_jobs::{Deps, Pace, handle};
+use muster_service::{
     lambda::{self, Environment},
     telemetry::Telemetry,
 };
-use muster_jobs::{Deps, Pace, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use muster::{
+use muster_contracts::jobs::{FailedOn, Job};
+use muster_domain::{OrganizationId, TeamId, TicketId, routing::Work};
+use muster_service::{
     assign::{self, Failure},
-    domain::{OrganizationId, TeamId, TicketId},
-    jobs::{FailedOn, Job},
-    routing::Work,
     store::{self, Page, TicketList},
 };
 

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use muster::{
-    domain::{OrganizationId, TeamId},
-    jobs::{FailedOn, Job},
-    store::TicketList,
-};
+use muster_contracts::jobs::{FailedOn, Job};
+use muster_domain::{OrganizationId, TeamId};
+use muster_service::store::TicketList;
 
 use super::{Error, Run};
 

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use muster::{
-    domain::{OrganizationId, RoutingPass, TeamId, Timestamp},
-    jobs::{FailedOn, Job, PassProgress},
-    store::{Page, Released},
-};
+use muster_contracts::jobs::{FailedOn, Job, PassProgress};
+use muster_domain::{OrganizationId, RoutingPass, TeamId, Timestamp};
+use muster_service::store::{Page, Released};
 
 use super::{Error, Run};
 

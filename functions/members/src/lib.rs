@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use muster::{
-    domain::{Contract, Member, Roster, TeamId, UserId},
-    http::{self, Call, Deps, Error, Reply, Route},
+use muster_contracts::{Failure, route::Route};
+use muster_domain::{Contract, Member, Roster, TeamId, UserId};
+use muster_service::{
+    http::{self, Call, Deps, Error, Reply},
     store::{Answer, OnLead},
-    wire::{self, Failure},
 };
 
 /// Answers one request.
@@ -37,19 +37,23 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
 }
 
 async fn list(call: &Call, team: TeamId) -> Result<Reply, Error> {
-    let page = wire::page(call.contract(), &call.query)?;
+    let page = muster_contracts::page(call.contract(), &call.query)?;
     let (roster, _) = call
         .store
         .team(&call.principal.organization_id, team)
         .await?;
-    Ok(Reply::ok(wire::members(call.contract(), page, &roster)?))
+    Ok(Reply::ok(muster_contracts::members(
+        call.contract(),
+        page,
+        &roster,
+    )?))
 }
 
 async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
-    let new = wire::add_member(call.contract(), &call.body)?;
+    let new = muster_contracts::add_member(call.contract(), &call.body)?;
     let answer = |roster: &Roster, member: &Member| {
         Answer::created(
-            wire::member(call.contract(), roster, member),
+            muster_contracts::member(call.contract(), roster, member),
             shown_version(call, roster),
         )
     };
@@ -62,7 +66,7 @@ async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
 }
 
 async fn update(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {
-    let changes = wire::update_member(&call.body)?;
+    let changes = muster_contracts::update_member(&call.body)?;
     let (roster, member) = call
         .store
         .change_member(
@@ -73,8 +77,10 @@ async fn update(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error>
             call.now,
         )
         .await?;
-    Ok(Reply::ok(wire::member(call.contract(), &roster, &member))
-        .of_version(shown_version(call, &roster)))
+    Ok(
+        Reply::ok(muster_contracts::member(call.contract(), &roster, &member))
+            .of_version(shown_version(call, &roster)),
+    )
 }
 
 /// The version of the one team that the answer to a change of its roster shows: in ITSM's words it

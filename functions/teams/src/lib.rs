@@ -4,11 +4,11 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use muster::{
-    domain::{Contract, Roster, Team, TeamId},
-    http::{self, Call, Deps, Error, Reply, Route},
+use muster_contracts::{Failure, route::Route};
+use muster_domain::{Contract, Roster, Team, TeamId};
+use muster_service::{
+    http::{self, Call, Deps, Error, Reply},
     store::{Answer, OnOpenTickets},
-    wire::{self, Failure},
 };
 
 /// Answers one request.
@@ -38,16 +38,20 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
 }
 
 async fn list(call: &Call) -> Result<Reply, Error> {
-    let list = wire::list_teams(call.contract(), &call.query)?;
+    let list = muster_contracts::list_teams(call.contract(), &call.query)?;
     let page = call
         .store
         .list_teams(&call.principal.organization_id, &list)
         .await?;
-    Ok(Reply::ok(wire::teams(call.contract(), &list, &page)?))
+    Ok(Reply::ok(muster_contracts::teams(
+        call.contract(),
+        &list,
+        &page,
+    )?))
 }
 
 async fn create(call: &Call) -> Result<Reply, Error> {
-    let new = wire::create_team(call.contract(), &call.body)?;
+    let new = muster_contracts::create_team(call.contract(), &call.body)?;
     let id = (call.new_team_id)(call.now);
     let team = Team::create(id, call.principal.organization_id.clone(), new, call.now);
     let roster = Roster {
@@ -55,7 +59,7 @@ async fn create(call: &Call) -> Result<Reply, Error> {
         members: Vec::new(),
     };
     let answer = Answer::created(
-        wire::team(call.contract(), &roster),
+        muster_contracts::team(call.contract(), &roster),
         Some(roster.team.version),
     );
     call.store
@@ -70,7 +74,7 @@ async fn get(call: &Call, id: TeamId) -> Result<Reply, Error> {
 }
 
 async fn update(call: &Call, id: TeamId) -> Result<Reply, Error> {
-    let changes = wire::update_team(call.contract(), &call.body)?;
+    let changes = muster_contracts::update_team(call.contract(), &call.body)?;
     let org = &call.principal.organization_id;
     let roster = call
         .store
@@ -93,5 +97,5 @@ async fn delete(call: &Call, id: TeamId) -> Result<Reply, Error> {
 
 /// 200 with a team, and the version by which it can be changed on condition.
 fn shown(call: &Call, roster: &Roster) -> Reply {
-    Reply::ok(wire::team(call.contract(), roster)).of_version(roster.team.version)
+    Reply::ok(muster_contracts::team(call.contract(), roster)).of_version(roster.team.version)
 }

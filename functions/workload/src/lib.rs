@@ -3,11 +3,9 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use muster::{
-    domain::{TeamId, TicketId},
-    http::{self, Call, Deps, Error, Reply, Route},
-    wire::{self, Failure},
-};
+use muster_contracts::{Failure, route::Route};
+use muster_domain::{TeamId, TicketId};
+use muster_service::http::{self, Call, Deps, Error, Reply};
 
 /// Answers one request.
 ///
@@ -40,16 +38,18 @@ async fn workload(call: &Call, team: TeamId) -> Result<Reply, Error> {
         .store
         .team(&call.principal.organization_id, team)
         .await?;
-    Ok(Reply::ok(wire::workload(&roster, load, call.now)))
+    Ok(Reply::ok(muster_contracts::workload(
+        &roster, load, call.now,
+    )))
 }
 
 async fn assignments(call: &Call, team: TeamId) -> Result<Reply, Error> {
-    let list = wire::list_tickets(call.contract(), &call.query)?;
+    let list = muster_contracts::list_tickets(call.contract(), &call.query)?;
     let tickets = call
         .store
         .open_tickets(&call.principal.organization_id, team, list)
         .await?;
-    Ok(Reply::ok(wire::decisions(
+    Ok(Reply::ok(muster_contracts::decisions(
         call.contract(),
         list.page,
         &tickets,
@@ -61,5 +61,8 @@ async fn assignment(call: &Call, ticket: &TicketId) -> Result<Reply, Error> {
         .store
         .decided_ticket(&call.principal.organization_id, ticket)
         .await?;
-    Ok(Reply::ok(wire::decision(call.contract(), &ticket)))
+    Ok(Reply::ok(muster_contracts::decision(
+        call.contract(),
+        &ticket,
+    )))
 }

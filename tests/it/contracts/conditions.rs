@@ -1,7 +1,7 @@
 //! `ETag` and `If-Match`: a client that says which version it has seen never overwrites another.
 
 use futures_util::future::join_all;
-use muster::domain::{KeyKind, Scope, User, UserStatus};
+use muster_domain::{KeyKind, Scope, User, UserStatus};
 use reqwest::{
     Method, RequestBuilder,
     header::{HeaderMap, HeaderValue, IF_MATCH},

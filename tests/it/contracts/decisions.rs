@@ -1,7 +1,7 @@
 //! Decisions, one and a team's: what contracts.md adds to the documents. The goldens are Muster's
 //! own.
 
-use muster::domain::{OrganizationId, User, UserId, UserStatus};
+use muster_domain::{OrganizationId, User, UserId, UserStatus};
 use serde_json::{Value, json};
 
 use super::{Scene, golden, itsm_error, toptickets_error};

@@ -2,7 +2,7 @@
 //! which our OpenAPI documents show; answers are compared with them as text, so that the order of
 //! fields counts too.
 
-use muster::domain::{OrganizationId, User, UserId, UserStatus};
+use muster_domain::{OrganizationId, User, UserId, UserStatus};
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::Value;
 

@@ -7,11 +7,9 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::{
-    domain::{KeyKind, Scope, Timestamp, User, UserStatus},
-    store::Table,
-};
 use muster_cli::emulator;
+use muster_domain::{KeyKind, Scope, Timestamp, User, UserStatus};
+use muster_service::store::Table;
 use reqwest::{Method, header::AUTHORIZATION};
 use serde_json::json;
 use uuid::Uuid;
@@ -746,8 +744,7 @@ async fn a_bad_credential_is_refused_in_the_shape_that_its_form_tells() {
         KeyKind::TtAgent,
         KeyKind::Itsm,
     ] {
-        let past =
-            |key: &mut muster::domain::ApiKey| key.expires_at = Some(Timestamp::from_secs(1));
+        let past = |key: &mut muster_domain::ApiKey| key.expires_at = Some(Timestamp::from_secs(1));
         bad.push(org.key_with(kind, &Scope::ALL, past).await.0);
         bad.push(
             org.key_with(kind, &Scope::ALL, |key| {
@@ -757,7 +754,7 @@ async fn a_bad_credential_is_refused_in_the_shape_that_its_form_tells() {
             .0,
         );
     }
-    let old = |key: &mut muster::domain::ApiKey| {
+    let old = |key: &mut muster_domain::ApiKey| {
         let age = i64::try_from(Duration::from_hours(73).as_millis()).expect("short");
         key.created_at = Timestamp::from_millis(key.created_at.millis() - age);
         key.expires_at = Some(Timestamp::now().plus(Duration::from_hours(1)));

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use muster::domain::{TeamId, Timestamp};
+use muster_domain::{TeamId, Timestamp};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 

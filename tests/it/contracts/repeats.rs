@@ -7,13 +7,11 @@ use std::sync::{
 
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures_util::future::join_all;
-use muster::{
-    domain::{
-        Contract, Fingerprint, Idempotency, IdempotencyKey, KeyKind, NewTeam, OrganizationId,
-        QueueStrategy, Scope, Subject, Tags, Team, TeamId, TeamName, Timestamp, User, UserStatus,
-    },
-    store::Answer as StoredAnswer,
+use muster_domain::{
+    Contract, Fingerprint, Idempotency, IdempotencyKey, KeyKind, NewTeam, OrganizationId,
+    QueueStrategy, Scope, Subject, Tags, Team, TeamId, TeamName, Timestamp, User, UserStatus,
 };
+use muster_service::store::Answer as StoredAnswer;
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;

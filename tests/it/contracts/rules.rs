@@ -1,6 +1,6 @@
 //! The rules behind both contracts, one a test.
 
-use muster::domain::{KeyKind, Scope, User, UserStatus};
+use muster_domain::{KeyKind, Scope, User, UserStatus};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

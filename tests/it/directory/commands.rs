@@ -1,10 +1,10 @@
 //! The commands `muster users import` and `muster users erase`.
 
-use muster::domain::{OrganizationId, Timestamp, User, UserId, UserStatus};
 use muster_cli::commands::{
     TableTarget,
     users::{Erase, Import},
 };
+use muster_domain::{OrganizationId, Timestamp, User, UserId, UserStatus};
 use serde_json::json;
 use uuid::Uuid;
 

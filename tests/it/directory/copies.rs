@@ -1,6 +1,6 @@
 //! Copies of a profile in the memberships of its user.
 
-use muster::domain::User;
+use muster_domain::User;
 use serde_json::json;
 
 use super::{DirectoryFixture, new_id, user_fields};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster::domain::{Timestamp, User, UserId, UserStatus};
+use muster_domain::{Timestamp, User, UserId, UserStatus};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -1,6 +1,6 @@
 //! User events, their order and their batches.
 
-use muster::domain::{UserId, UserStatus};
+use muster_domain::{UserId, UserStatus};
 use serde_json::{Value, json};
 
 use super::{DirectoryFixture, new_id, user_fields};

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use muster::domain::{EventVersion, OrganizationId, Timestamp, UserSnapshot};
+use muster_domain::{EventVersion, OrganizationId, Timestamp, UserSnapshot};
 use serde_json::json;
 
 use super::{DirectoryFixture, dead_letter_server::queue_at, event_of, new_id, user_fields};

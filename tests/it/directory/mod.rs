@@ -11,11 +11,9 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::Client;
 use lambda_http::{Context, LambdaEvent};
-use muster::{
-    domain::{OrganizationId, Timestamp, User, UserId},
-    store::{Store, Table},
-};
 use muster_directory::{Deps, handle};
+use muster_domain::{OrganizationId, Timestamp, User, UserId};
+use muster_service::store::{Store, Table};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -1,7 +1,8 @@
 //! Chains of follow-up messages: their queue and their limit.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::{domain::QueueStrategy::RoundRobin, jobs::URGENT_PAGES};
+use muster_contracts::jobs::URGENT_PAGES;
+use muster_domain::QueueStrategy::RoundRobin;
 use muster_jobs::{Deps, MAX_HOPS, Pace};
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ mod pending_work;
 mod unreadable_tickets;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::domain::QueueStrategy::RoundRobin;
+use muster_domain::QueueStrategy::RoundRobin;
 use muster_jobs::Deps;
 use serde_json::{Value, json};
 

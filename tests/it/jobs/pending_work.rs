@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use muster::domain::{
+use muster_domain::{
     EventVersion, QueueStrategy::RoundRobin, Timestamp, UserId, UserSnapshot, UserStatus,
 };
 use muster_jobs::Deps;

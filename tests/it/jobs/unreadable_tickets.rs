@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use muster::{domain::Timestamp, store::Table};
+use muster_domain::Timestamp;
 use muster_jobs::{Deps, Pace};
+use muster_service::store::Table;
 use serde_json::{Value, json};
 
 use super::{BAD, JobFixture};

@@ -6,10 +6,8 @@ mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster::{
-    domain::{Contract, Contract::Itsm, Contract::Toptickets},
-    openapi,
-};
+use muster_contracts::openapi;
+use muster_domain::Contract::{self, Itsm, Toptickets};
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 

@@ -1,9 +1,7 @@
 //! The documents' parameters and their parsers say the same.
 
-use muster::{
-    domain::{Contract, TeamId, TicketId, UserId},
-    wire::{self, input::idempotency_key},
-};
+use muster_contracts::input::idempotency_key;
+use muster_domain::{Contract, TeamId, TicketId, UserId};
 use serde_json::{Value, json};
 
 use super::{Document, Operation, members, operation};
@@ -23,13 +21,13 @@ fn parameters<'o>(operation: &'o Operation, location: &str) -> Vec<&'o Value> {
 /// What the endpoint's parser makes of a query, or `None` if it takes it amiss.
 fn parsed(contract: Contract, id: &str, query: &str) -> Option<String> {
     match id {
-        "list_teams" => wire::list_teams(contract, query)
+        "list_teams" => muster_contracts::list_teams(contract, query)
             .ok()
             .map(|list| format!("{list:?}")),
-        "list_assignments" => wire::list_tickets(contract, query)
+        "list_assignments" => muster_contracts::list_tickets(contract, query)
             .ok()
             .map(|list| format!("{list:?}")),
-        _ => wire::page(contract, query)
+        _ => muster_contracts::page(contract, query)
             .ok()
             .map(|page| format!("{page:?}")),
     }

@@ -4,13 +4,8 @@
 //! parser's. That the values try every rule is checked too: without any one of a schema's rules,
 //! its verdict on some value would be another.
 
-use muster::{
-    domain::Contract,
-    wire::{
-        self,
-        input::{Invalid, Violation},
-    },
-};
+use muster_contracts::input::{Invalid, Violation};
+use muster_domain::Contract;
 use serde_json::{Map, Value, json};
 
 use super::{Document, members, operation};
@@ -24,10 +19,10 @@ fn parse(contract: Contract, id: &str, body: &Value) -> Result<(), Invalid> {
     let body = body.to_string();
     let body = body.as_bytes();
     match id {
-        "create_team" => wire::create_team(contract, body).map(drop),
-        "update_team" => wire::update_team(contract, body).map(drop),
-        "add_member" => wire::add_member(contract, body).map(drop),
-        _ => wire::update_member(body).map(drop),
+        "create_team" => muster_contracts::create_team(contract, body).map(drop),
+        "update_team" => muster_contracts::update_team(contract, body).map(drop),
+        "add_member" => muster_contracts::add_member(contract, body).map(drop),
+        _ => muster_contracts::update_member(body).map(drop),
     }
 }
 

@@ -1,10 +1,10 @@
-//! An instance that is killed at each of its calls in turn, before it is sent or before its response
-//! is seen: once its messages have come again, the table holds what it would have held.
+//! An instance that is killed at each of its calls in turn, before it is sent or before its
+//! response is seen: once its messages have come again, the table holds what it would have held.
 
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use muster::domain::QueueStrategy::{RoundRobin, SkillBased};
+use muster_domain::QueueStrategy::{RoundRobin, SkillBased};
 use muster_jobs::{Deps, Pace};
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use muster::domain::Contract::{self, Itsm, Toptickets};
+use muster_domain::Contract::{self, Itsm, Toptickets};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -143,8 +143,8 @@ fn assert_same(first: &Response, again: &Response, what: &str) {
     assert_eq!(said(again), said(first), "{what}");
 }
 
-/// An instance that is killed at each of its calls in turn, before it is sent or before its response
-/// is seen.
+/// An instance that is killed at each of its calls in turn, before it is sent or before its
+/// response is seen.
 #[tokio::test]
 async fn retry_after_an_instance_crash_happens_once() {
     let stack = Stack::with(|_| {}).await;

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::{domain::QueueStrategy::RoundRobin, store::Table};
+use muster_domain::QueueStrategy::RoundRobin;
+use muster_service::store::Table;
 use serde_json::{Value, json};
 
 use crate::support::{

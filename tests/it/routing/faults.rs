@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::{
     operation::batch_get_item::BatchGetItemOutput,
     types::KeysAndAttributes,
 };
-use muster::{domain::QueueStrategy::RoundRobin, store::Table};
+use muster_domain::QueueStrategy::RoundRobin;
+use muster_service::store::Table;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use muster::domain::QueueStrategy::{LeastBusy, RoundRobin, SkillBased};
+use muster_domain::QueueStrategy::{LeastBusy, RoundRobin, SkillBased};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
 use crate::support::{

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use muster::{
-    domain::{IfVersion, QueueStrategy::RoundRobin, RoutingPass, Tags, TeamChanges, Timestamp},
-    store::Table,
+use muster_domain::{
+    IfVersion, QueueStrategy::RoundRobin, RoutingPass, Tags, TeamChanges, Timestamp,
 };
 use muster_jobs::{Deps, Pace};
+use muster_service::store::Table;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -262,8 +262,8 @@ async fn ticket_held_before_its_write_is_routed_by_the_last_pass() {
     assert_finished(&org).await;
 }
 
-fn message(body: String) -> muster::queue::Message {
-    muster::queue::Message::new(body)
+fn message(body: String) -> muster_service::aws::queue::Message {
+    muster_service::aws::queue::Message::new(body)
 }
 
 fn soon() -> tokio::time::Instant {
@@ -425,7 +425,7 @@ async fn more_than_200_topics_become_all() {
             .await
             .expect("it can be read")
             .expect("there is one");
-        let has_all = pass.topics == muster::domain::PassTopics::All;
+        let has_all = pass.topics == muster_domain::PassTopics::All;
         assert_eq!(has_all, n == 4, "{pass:?}");
     }
     org.assert_consistent().await;

@@ -4,14 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all, stream};
-use muster::{
-    domain::{
-        IfVersion, MemberRole, NewMember, OrganizationId,
-        QueueStrategy::{LeastBusy, RoundRobin},
-        Tags, Timestamp, UserStatus,
-    },
-    store::{Answer, Error, OnLead, OnOpenTickets, Store, Table},
+use muster_domain::{
+    IfVersion, MemberRole, NewMember, OrganizationId,
+    QueueStrategy::{LeastBusy, RoundRobin},
+    Tags, Timestamp, UserStatus,
 };
+use muster_service::store::{Answer, Error, OnLead, OnOpenTickets, Store, Table};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -133,7 +131,7 @@ async fn set_status(
     status: UserStatus,
     version: i64,
 ) -> Result<(), Error> {
-    let user = muster::domain::User {
+    let user = muster_domain::User {
         version,
         ..profile(user, status)
     };

@@ -4,11 +4,8 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use aws_sdk_dynamodb::Client;
 use futures_util::{StreamExt, stream};
-use muster::{
-    auth::RateLimits,
-    domain::{SecretKey, Subject, Timestamp},
-    http::Deps,
-};
+use muster_domain::{SecretKey, Subject, Timestamp};
+use muster_service::{auth::RateLimits, http::Deps};
 use reqwest::Method;
 
 use crate::support::{

@@ -7,10 +7,8 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, PutRequest, WriteRequest},
 };
 use futures_util::{StreamExt, stream};
-use muster::{
-    domain::{QueueStrategy::RoundRobin, RingPlace},
-    store::Table,
-};
+use muster_domain::{QueueStrategy::RoundRobin, RingPlace};
+use muster_service::store::Table;
 use serde_json::json;
 
 use crate::support::{

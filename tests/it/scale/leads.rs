@@ -2,13 +2,11 @@
 
 use aws_sdk_dynamodb::Client;
 use futures_util::{StreamExt as _, stream};
-use muster::{
-    domain::{
-        IfVersion, NewTeam, QueueStrategy::RoundRobin, Tags, Team, TeamChanges, TeamId, TeamName,
-        Timestamp,
-    },
-    store::{Answer, Store, Table},
+use muster_domain::{
+    IfVersion, NewTeam, QueueStrategy::RoundRobin, Tags, Team, TeamChanges, TeamId, TeamName,
+    Timestamp,
 };
+use muster_service::store::{Answer, Store, Table};
 use uuid::Uuid;
 
 use crate::support::{

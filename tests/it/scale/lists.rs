@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::domain::Contract::{Itsm, Toptickets};
 use muster_cli::local::Settings;
+use muster_domain::Contract::{Itsm, Toptickets};
 use serde_json::json;
 use uuid::Uuid;
 

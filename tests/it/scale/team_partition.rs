@@ -4,10 +4,8 @@ use std::{fmt::Write as _, sync::Arc};
 
 use aws_sdk_dynamodb::Client;
 use insta::assert_snapshot;
-use muster::{
-    domain::{QueueStrategy::RoundRobin, Timestamp},
-    store::Table,
-};
+use muster_domain::{QueueStrategy::RoundRobin, Timestamp};
+use muster_service::store::Table;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -57,7 +55,7 @@ struct Metered<'d> {
     fixture: &'d OrgFixture,
     org: Organization,
     meter: CostMeter,
-    http: muster::http::Deps,
+    http: muster_service::http::Deps,
     assignment: muster_assignment::Deps,
     lines: String,
 }

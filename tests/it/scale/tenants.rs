@@ -9,17 +9,13 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, stream};
 use lambda_runtime::LambdaEvent;
-use muster::{
-    domain::{OrganizationId, Timestamp},
-    jobs::JobQueues,
-    queue::Queue,
-    store::Table,
-};
 use muster_cli::{
     emulator,
     local::{Data, Handler, LocalStack, Settings},
 };
+use muster_domain::{OrganizationId, Timestamp};
 use muster_jobs::{Deps, Pace};
+use muster_service::{aws::queue::Queue, jobs::JobQueues, store::Table};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;

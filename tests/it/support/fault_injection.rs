@@ -22,7 +22,7 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use futures_util::future::BoxFuture;
-use muster::telemetry::Calls;
+use muster_service::telemetry::Calls;
 use serde_json::{Value, json};
 
 use super::{Stack, invoke};

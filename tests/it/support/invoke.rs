@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::{
     config::{Builder, SharedHttpClient},
 };
 use lambda_http::{Body, Context, RequestExt};
-use muster::{domain::Timestamp, http::Deps, store::Table};
 use muster_cli::emulator;
+use muster_domain::Timestamp;
+use muster_service::{http::Deps, store::Table};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -132,7 +133,7 @@ impl Invocation {
         let mut context = Context::default();
         context.deadline =
             u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
-        let request = muster::lambda::request(&self.event().to_string())
+        let request = muster_service::lambda::request(&self.event().to_string())
             .expect("the event is as the gateway writes it")
             .with_lambda_context(context);
         let path = request.raw_http_path().to_owned();

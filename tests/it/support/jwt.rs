@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use muster::domain::{OrganizationId, Timestamp, TokenIssuer};
 use muster_cli::commands::jwks;
+use muster_domain::{OrganizationId, Timestamp, TokenIssuer};
 use ring::{
     rand::SystemRandom,
     rsa::PublicKeyComponents,

@@ -12,7 +12,7 @@ use lambda_http::{
     Context,
     tracing::subscriber::{EnvFilter, fmt, util::SubscriberInitExt as _},
 };
-use muster::telemetry::{Daemon, Deployment, JsonLines, Telemetry};
+use muster_service::telemetry::{Daemon, Deployment, JsonLines, Telemetry};
 use serde_json::Value;
 use tracing::dispatcher::DefaultGuard;
 use uuid::Uuid;

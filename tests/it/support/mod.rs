@@ -28,15 +28,15 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use backend::{Backend, DeployedQueues};
-use muster::{
-    domain::{ApiKey, KeyKind, OrganizationId, Scope, Timestamp, User, UserId, UserStatus},
-    http::Deps,
-    store::{Store, Table},
-};
 use muster_cli::{
     commands::keys::issue,
     emulator,
     local::{Data, LocalStack, Settings},
+};
+use muster_domain::{ApiKey, KeyKind, OrganizationId, Scope, Timestamp, User, UserId, UserStatus};
+use muster_service::{
+    http::Deps,
+    store::{Store, Table},
 };
 use openapi_check::SentRequest;
 use reqwest::{

@@ -5,7 +5,8 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use jsonschema::Validator;
-use muster::{domain::Contract, http::OPEN_ROUTES};
+use muster_contracts::route::OPEN_ROUTES;
+use muster_domain::Contract;
 use reqwest::{Method, Request, header::AUTHORIZATION};
 use serde_json::{Map, Value, json};
 
@@ -244,8 +245,8 @@ impl SentRequest {
         );
     }
 
-    /// What of a response the document does not describe. Of what the gateway answers by itself, and
-    /// of what is open to everybody, it describes nothing.
+    /// What of a response the document does not describe. Of what the gateway answers by itself,
+    /// and of what is open to everybody, it describes nothing.
     pub fn mismatch(&self, response: &Response) -> Option<String> {
         let Self {
             method,

@@ -6,15 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use muster::{
-    domain::{
-        IfVersion, MemberRole, NewMember, NewTeam, OrganizationId, QueueStrategy, Tags, Team,
-        TeamId, TeamName, Timestamp, User, UserId, UserStatus,
-    },
-    store::{Answer, OnLead, OnOpenTickets, Table},
-};
 use muster_cli::sam::Template;
+use muster_domain::{
+    IfVersion, MemberRole, NewMember, NewTeam, OrganizationId, QueueStrategy, Tags, Team, TeamId,
+    TeamName, Timestamp, User, UserId, UserStatus,
+};
 use muster_jobs::Pace;
+use muster_service::store::{Answer, OnLead, OnOpenTickets, Table};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, PutRequest, WriteRequest},
 };
 use futures_util::{StreamExt, TryStreamExt, stream::iter};
-use muster::domain::TeamName;
+use muster_domain::TeamName;
 use uuid::Uuid;
 
 /// An item of the table.

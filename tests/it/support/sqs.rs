@@ -21,7 +21,8 @@ use aws_smithy_runtime_api::{
     http::StatusCode,
 };
 use lambda_runtime::{Context, LambdaEvent};
-use muster::{domain::Timestamp, jobs::JobQueues, queue::Queue};
+use muster_domain::Timestamp;
+use muster_service::{aws::queue::Queue, jobs::JobQueues};
 use serde_json::{Value, json};
 
 /// How long a function has, unless a test says otherwise.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
-use muster::domain::TeamName;
+use muster_domain::TeamName;
 use serde_json::Value;
 
 use super::{Organization, invoke};

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::domain::{Folded, OrganizationId};
+use muster_domain::{Folded, OrganizationId};
 
 use super::{
     Stack,

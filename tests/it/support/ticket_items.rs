@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::domain::User;
+use muster_domain::User;
 use serde_json::{Value, json};
 
 use super::{Organization, bare};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use muster::telemetry::Daemon;
+use muster_service::telemetry::Daemon;
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -3,13 +3,16 @@
 use std::{sync::mpsc, thread, time::Duration};
 
 use lambda_runtime::LambdaEvent;
-use muster::{
-    bucket::Bucket, bus::Bus, domain::OrganizationId, jobs::JobQueues, queue::Queue, telemetry,
-};
 use muster_changes::Deps;
 use muster_cli::{
     emulator,
     local::{Data, LocalStack, Settings},
+};
+use muster_domain::OrganizationId;
+use muster_service::{
+    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    jobs::JobQueues,
+    telemetry,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

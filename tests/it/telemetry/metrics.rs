@@ -4,11 +4,9 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
 use lambda_runtime::LambdaEvent;
-use muster::{
-    domain::{QueueStrategy, Timestamp},
-    store::Table,
-};
+use muster_domain::{QueueStrategy, Timestamp};
 use muster_jobs::Pace;
+use muster_service::store::Table;
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -214,7 +212,7 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
             "rawPath": path,
             "requestContext": { "http": { "method": "GET", "path": path } },
         });
-        let request = muster::lambda::request(&event.to_string()).expect("an event");
+        let request = muster_service::lambda::request(&event.to_string()).expect("an event");
         listener
             .invoke(false, async { muster_docs::handle(request) })
             .await;
@@ -272,8 +270,9 @@ async fn a_request_counts_for_its_route_and_contract_whatever_its_answer() {
         "headers": { "authorization": format!("Bearer {itsm}") },
         "requestContext": { "http": { "method": "GET", "path": "/v1/teams" } },
     });
-    let request = muster::lambda::request(&event.to_string()).expect("an event");
-    let panics = muster::http::serve(request, &deps, |_| async { panic!("not a word of this") });
+    let request = muster_service::lambda::request(&event.to_string()).expect("an event");
+    let panics =
+        muster_service::http::serve(request, &deps, |_| async { panic!("not a word of this") });
     let (_, outcome) = listener
         .invoke(false, AssertUnwindSafe(panics).catch_unwind())
         .await;

@@ -18,9 +18,9 @@ use axum::{
     routing::{get, post},
 };
 use lambda_http::{Request, service_fn};
-use muster::{
-    domain::Timestamp,
-    lambda,
+use muster_domain::Timestamp;
+use muster_service::{
+    http, lambda,
     telemetry::{self, Telemetry},
 };
 use serde_json::{Value, json};
@@ -111,8 +111,8 @@ struct Ran {
     responses: Vec<(String, String, Value)>,
 }
 
-/// Has the function response events in a process of its own, which has these variables besides. It is
-/// a test that runs itself.
+/// Has the function response events in a process of its own, which has these variables besides. It
+/// is a test that runs itself.
 async fn run(
     stack: &Stack,
     events: impl IntoIterator<Item = Event>,
@@ -197,7 +197,7 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
     let org = stack.organization().await;
     let (token, stray) = (
         org.itsm.token(),
-        unknown_key(muster::domain::KeyKind::TtLive),
+        unknown_key(muster_domain::KeyKind::TtLive),
     );
     let trace = |n: usize, sampled: u8| (format!("1-5759e988-{n:024x}"), sampled);
     let header = |(root, sampled): (String, u8)| {
@@ -320,7 +320,7 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
 async fn no_level_of_lambdas_has_a_process_write_a_credential() {
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let stray = unknown_key(muster::domain::KeyKind::TtLive);
+    let stray = unknown_key(muster_domain::KeyKind::TtLive);
     for level in ["TRACE", "DEBUG"] {
         let events = [
             ("good", String::new(), event(org.itsm.token(), "/v1/teams")),
@@ -381,7 +381,7 @@ fn filtered(output: &str, level: &str) -> String {
 async fn metrics_pass_lambdas_filter_at_every_log_level() {
     let stack = Stack::shared();
     let org = stack.organization().await;
-    let stray = unknown_key(muster::domain::KeyKind::TtLive);
+    let stray = unknown_key(muster_domain::KeyKind::TtLive);
     for level in ["INFO", "WARN", "ERROR", "FATAL"] {
         let events = [("good", org.itsm.token()), ("stray", &stray)]
             .map(|(id, token)| (id, String::new(), event(token, "/v1/teams")));
@@ -400,7 +400,7 @@ async fn metrics_pass_lambdas_filter_at_every_log_level() {
 /// message: while it counts, too.
 async fn be_a_function() {
     let telemetry = Telemetry::start("teams");
-    let deps = lambda::init().await.expect("the environment is complete");
+    let deps = http::init().await.expect("the environment is complete");
     let handle = async |request: Request| {
         telemetry::record(|_| assert!(request.uri().path() != "/panic", "{:?}", request.headers()));
         muster_teams::handle(request, &deps).await

@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use muster::{
-    domain::{KeyKind, Timestamp},
-    store::Table,
-};
+use muster_domain::{KeyKind, Timestamp};
+use muster_service::store::Table;
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Builder of ticket events.
 
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{MORNING, Platform};

@@ -26,7 +26,7 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 

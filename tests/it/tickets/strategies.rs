@@ -1,6 +1,6 @@
 //! Which member of a team, by each of the strategies, and what the decision tells of it.
 
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Placement, Platform, PlatformFixture, wait_until};

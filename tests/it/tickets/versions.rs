@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde_json::{Value, json};
 
 use super::{MORNING, Placement, Platform, PlatformFixture};

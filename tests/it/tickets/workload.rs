@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-use muster::domain::{OrganizationId, TeamId, Timestamp, User, UserId, UserStatus};
 use muster_cli::local::Settings;
+use muster_domain::{OrganizationId, TeamId, Timestamp, User, UserId, UserStatus};
 use serde_json::{Value, json};
 
 use super::{Platform, PlatformFixture, wait_until};

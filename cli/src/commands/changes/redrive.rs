@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use muster::{bucket::Bucket, bus::Bus, jobs::JobQueues, queue::Queue};
 use muster_changes::{
     Unhandled, announce,
     failed::{Failed, item_of},
+};
+use muster_service::{
+    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    jobs::JobQueues,
 };
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -86,8 +89,8 @@ impl Redrive {
     /// objects.
     ///
     /// # Errors
-    /// The bucket, the bus or the queue fails, an object still fails, or the user interrupts. An object
-    /// is deleted only after all of its records were handled.
+    /// The bucket, the bus or the queue fails, an object still fails, or the user interrupts. An
+    /// object is deleted only after all of its records were handled.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             from,

@@ -1,7 +1,7 @@
 //! JSON Web Key Sets (RFC 7517).
 
 use anyhow::{Context, bail, ensure};
-use muster::domain::{RsaPublicKey, TokenIssuer, TokenKey, TokenKeys};
+use muster_domain::{RsaPublicKey, TokenIssuer, TokenKey, TokenKeys};
 use serde_json::{Map, Value, json};
 
 /// The members of a JWK that only whoever signs may have, of an RSA key and of any other (RFC 7518,

@@ -6,7 +6,7 @@ mod set;
 mod show;
 
 use clap::Subcommand;
-use muster::domain::OrganizationId;
+use muster_domain::OrganizationId;
 
 pub use key_set::parse;
 pub use remove::Remove;

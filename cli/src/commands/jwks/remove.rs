@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use muster::domain::OrganizationId;
+use muster_domain::OrganizationId;
 
 use super::none;
 use crate::{

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use muster::domain::{OrganizationId, Timestamp, TokenIssuer};
+use muster_domain::{OrganizationId, Timestamp, TokenIssuer};
 
 use super::parse;
 use crate::{

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use muster::domain::{OrganizationId, TokenKey};
+use muster_domain::{OrganizationId, TokenKey};
 
 use super::{key_set::describe, none};
 use crate::{

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, error::Error as _, net::IpAddr, time::Duration}
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
-use muster::domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp};
+use muster_domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp};
 
 use super::description::{id, origin, validity, with_secret};
 use crate::{

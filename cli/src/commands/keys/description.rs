@@ -1,7 +1,7 @@
 //! A key as the commands show it, without the secret.
 
 use ipnet::IpNet;
-use muster::domain::{ApiKey, SecretKey, Timestamp};
+use muster_domain::{ApiKey, SecretKey, Timestamp};
 use serde_json::json;
 
 /// How many digits of its hash name a key in lists: enough to tell any two keys apart.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use clap::Args;
-use muster::domain::{ApiKey, OrganizationId};
+use muster_domain::{ApiKey, OrganizationId};
 
 use super::description::{ID_DIGITS, describe, id, origin, scopes, state};
 use crate::{

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
-use muster::domain::{ApiKey, OrganizationId, SecretKey, Timestamp};
+use muster_domain::{ApiKey, OrganizationId, SecretKey, Timestamp};
 
 use super::description::id;
 use crate::{

@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
-use muster::{
-    domain::Timestamp,
-    wire::events::{self, Checked, EventQueue},
-};
+use muster_contracts::events::{self, Checked, EventQueue};
+use muster_domain::Timestamp;
 use serde_json::json;
 
 use super::lines::{self, Line};

@@ -9,11 +9,9 @@ use aws_sdk_sqs::{
     error::{ProvideErrorMetadata, SdkError},
     types::QueueAttributeName,
 };
-use muster::{
-    domain::OrganizationId,
-    queue::{Message, Queue},
-    wire::events::organization_in,
-};
+use muster_contracts::events::organization_in;
+use muster_domain::OrganizationId;
+use muster_service::aws::queue::{Message, Queue};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;

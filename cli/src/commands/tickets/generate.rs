@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use muster::domain::{Contract, OrganizationId, TeamId, Timestamp, UserId};
+use muster_domain::{Contract, OrganizationId, TeamId, Timestamp, UserId};
 
 use crate::{
     commands::values,

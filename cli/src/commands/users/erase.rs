@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 use clap::Args;
-use muster::domain::{OrganizationId, Timestamp, UserId, UserStatus};
+use muster_domain::{OrganizationId, Timestamp, UserId, UserStatus};
 use tokio::time::Instant;
 
 use crate::{

@@ -11,10 +11,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use muster::{
-    domain::{EventVersion, OrganizationId, Timestamp, UserId, UserSnapshot, UserStatus},
-    store::Table,
-};
+use muster_domain::{EventVersion, OrganizationId, Timestamp, UserId, UserSnapshot, UserStatus};
+use muster_service::store::Table;
 use tokio::time::Instant;
 
 use super::line::parse;

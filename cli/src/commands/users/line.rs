@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use muster::domain::{TextError, User, UserId, UserSnapshot, UserStatus};
+use muster_domain::{TextError, User, UserId, UserSnapshot, UserStatus};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 /// A user as either platform writes one.

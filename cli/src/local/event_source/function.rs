@@ -6,10 +6,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Context as _, anyhow, bail};
 use futures_util::future::BoxFuture;
 use lambda_http::{Context, LambdaEvent};
-use muster::{
-    bucket::Bucket, bus::Bus, domain::Timestamp, jobs::JobQueues, queue::Queue, store::Table,
-};
+use muster_domain::Timestamp;
 use muster_jobs::Pace;
+use muster_service::{
+    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    jobs::JobQueues,
+    store::Table,
+};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use uuid::Uuid;

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::ensure;
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use muster::{
-    domain::{KeyKind, OrganizationId, Scope, SecretKey, Timestamp, User, UserId, UserStatus},
-    store::Store,
+use muster_domain::{
+    KeyKind, OrganizationId, Scope, SecretKey, Timestamp, User, UserId, UserStatus,
 };
+use muster_service::store::Store;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -1,11 +1,8 @@
 //! What the files in `events/` name: keys and teams that are the same everywhere, for data that is
 //! thrown away.
 
-use muster::{
-    domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Team, TeamId, Timestamp},
-    store::{Answer, Store},
-    wire,
-};
+use muster_domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Team, TeamId, Timestamp};
+use muster_service::store::{Answer, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -63,13 +60,15 @@ pub(in crate::local) async fn put(
     let answer = || Answer::created(String::new(), None);
     for (id, (team, members)) in (FIRST_TEAM..).zip(teams()) {
         let id = TeamId::new(Uuid::from_u128(id));
-        let new = wire::create_team(Contract::Itsm, team.to_string().as_bytes()).expect(RULES);
+        let new = muster_contracts::create_team(Contract::Itsm, team.to_string().as_bytes())
+            .expect(RULES);
         store
             .create_team(&Team::create(id, org.clone(), new, now), &answer(), None)
             .await?;
         for user in &users[..members] {
             let member = json!({ "user_id": user.id, "skills": ["VPN"] });
-            let new = wire::add_member(Contract::Itsm, member.to_string().as_bytes()).expect(RULES);
+            let new = muster_contracts::add_member(Contract::Itsm, member.to_string().as_bytes())
+                .expect(RULES);
             store
                 .add_member(&org, id, &new, |_, _| answer(), None, now)
                 .await?;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde_json::{Value, json};
 
 use super::{

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 
 /// The group of a message. Each message without one is a tenant of its own, and never noisy: it has
 /// no backlog.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

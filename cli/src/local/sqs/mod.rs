@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use tokio::sync::{Notify, watch};
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use uuid::Uuid;
 
 use super::{

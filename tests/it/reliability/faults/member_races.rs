@@ -1,6 +1,6 @@
 //! Requests for a member that another client changes between the reads and the write.
 
-use muster::domain::{
+use muster_domain::{
     Contract::{Itsm, Toptickets},
     UserStatus,
 };

@@ -16,14 +16,11 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream};
-use muster::{
-    auth::KeyCache,
-    domain::{
-        Contract::{self, Itsm, Toptickets},
-        User,
-    },
-    http::Deps,
+use muster_domain::{
+    Contract::{self, Itsm, Toptickets},
+    User,
 };
+use muster_service::{auth::KeyCache, http::Deps};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::{

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use muster::domain::{
+use muster_domain::{
     Contract::{self, Itsm, Toptickets},
     User,
 };

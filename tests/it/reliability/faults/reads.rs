@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster::domain::Contract::{self, Itsm};
+use muster_domain::Contract::{self, Itsm};
 use reqwest::Method;
 
 use super::{FINAL_FAULTS, FaultFixture, READ_FAULTS, SHORT, assert_failed, call_in_time, each};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use muster::domain::{
+use muster_domain::{
     Contract::{Itsm, Toptickets},
     UserStatus,
 };

@@ -1,6 +1,6 @@
 //! Every write of the API, with its request and its effect.
 
-use muster::domain::Contract::{self, Itsm, Toptickets};
+use muster_domain::Contract::{self, Itsm, Toptickets};
 use reqwest::Method;
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Writes against a faulty table.
 
-use muster::domain::Contract::Itsm;
+use muster_domain::Contract::Itsm;
 
 use super::{
     FINAL_FAULTS, FaultFixture, READ_FAULTS, SHORT, assert_failed, call_in_time, each, write::Write,

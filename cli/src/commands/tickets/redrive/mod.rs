@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow, ensure};
 use aws_sdk_sqs::{Client, config};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use muster::queue::Queue;
+use muster_service::aws::queue::Queue;
 use tokio::{task::JoinHandle, time::Instant};
 use url::Url;
 
@@ -76,8 +76,8 @@ impl Redrive {
     /// Sends dead letters again.
     ///
     /// # Errors
-    /// A queue is not there or fails, or somebody interrupts; what was sent until then is sent, and the
-    /// rest is left.
+    /// A queue is not there or fails, or somebody interrupts; what was sent until then is sent, and
+    /// the rest is left.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             from,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow};
-use muster::domain::Timestamp;
+use muster_domain::Timestamp;
 use serde_json::{Value, json};
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;

@@ -1,0 +1,258 @@
+//! How the ITSM platform says that something went wrong: an envelope with a code.
+
+use serde::Serialize;
+
+#[cfg(feature = "openapi")]
+use crate::schema::{self, Schemas};
+use crate::{
+    Failure, Occurrence,
+    input::{Invalid, Rule, Violation},
+    json, toptickets,
+};
+use muster_domain::Error;
+
+/// Whom an error answer has to be readable for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// A client of this contract.
+    Itsm,
+    /// A client that has not shown which contract it speaks: the envelope carries a `detail` beside
+    /// it.
+    Unknown,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
+struct ErrorOut<'r> {
+    #[cfg_attr(feature = "openapi", schema(schema_with = schema::no))]
+    success: bool,
+    error: ErrorBody<'r>,
+    /// What the other contract's clients read, where the credential does not say which contract its
+    /// owner speaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    detail: Option<String>,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorBody))]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody<'r> {
+    /// What went wrong, for programs.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::ErrorCode))]
+    code: &'static str,
+    /// What went wrong, in words.
+    message: String,
+    /// What a program may want to know beyond the code.
+    details: Option<Details>,
+    /// The request's id, to be named when asking for help; the header `X-Request-Id` says the same.
+    request_id: &'r str,
+    /// When it went wrong.
+    #[cfg_attr(feature = "openapi", schema(format = DateTime))]
+    timestamp: String,
+    /// The path as received, without the query.
+    path: &'r str,
+}
+
+/// What a client's program may want to know beyond the code. Which fields there are goes with the
+/// code.
+#[derive(Serialize, Default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorDetails))]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    /// The scope that the credential lacks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Scope>, nullable = false))]
+    required_scope: Option<&'static str>,
+    /// The field or parameter that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    field: Option<&'static str>,
+    /// The rule of form that the field breaks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Constraint>, nullable = false))]
+    constraint: Option<&'static str>,
+    /// How many open tickets the team still holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(nullable = false))]
+    open_tickets: Option<u64>,
+}
+
+/// The schema of every error.
+#[cfg(feature = "openapi")]
+pub(crate) fn error_schemas(schemas: &mut Schemas) {
+    schemas.add::<ErrorOut<'_>>();
+}
+
+/// The status and the body of a failure.
+#[must_use]
+pub fn failure(failure: &Failure, occurrence: Occurrence<'_>, audience: Audience) -> (u16, String) {
+    let (status, code) = status_and_code(failure);
+    let Occurrence {
+        request_id,
+        at,
+        path,
+    } = occurrence;
+    let error = ErrorBody {
+        code,
+        message: message(failure),
+        details: details(failure),
+        request_id,
+        timestamp: at.iso8601(),
+        path,
+    };
+    let detail = (audience == Audience::Unknown).then(|| toptickets::plain(failure).1);
+    (
+        status,
+        json(&ErrorOut {
+            success: false,
+            error,
+            detail,
+        }),
+    )
+}
+
+pub(crate) fn status_and_code(failure: &Failure) -> (u16, &'static str) {
+    const NOT_FOUND: (u16, &str) = (404, "NOT_FOUND");
+    const CONFLICT: (u16, &str) = (409, "CONFLICT");
+    match failure {
+        Failure::RouteNotFound => NOT_FOUND,
+        Failure::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED"),
+        Failure::BodyTooLarge => (413, "PAYLOAD_TOO_LARGE"),
+        Failure::Unauthorized => (401, "UNAUTHORIZED"),
+        Failure::AddressNotAllowed | Failure::MissingScope(_) => (403, "FORBIDDEN"),
+        Failure::RateLimited { .. } => (429, "RATE_LIMITED"),
+        Failure::Invalid(_) => (400, "VALIDATION_ERROR"),
+        Failure::Refused(error) => match error {
+            Error::TeamNotFound
+            | Error::TicketNotFound
+            | Error::UserNotFound(_)
+            | Error::MemberNotFound => NOT_FOUND,
+            Error::NameTaken
+            | Error::AlreadyMember
+            | Error::TeamFull
+            | Error::LeadRemoval
+            | Error::OpenTickets(_) => CONFLICT,
+            Error::UserInactive(_) => (422, "UNPROCESSABLE_ENTITY"),
+            Error::VersionMismatch => (412, "PRECONDITION_FAILED"),
+            Error::IdempotencyKeyReused => (422, "IDEMPOTENCY_KEY_REUSED"),
+        },
+        Failure::Unavailable => (503, "SERVICE_UNAVAILABLE"),
+        Failure::Internal => (500, "INTERNAL_ERROR"),
+    }
+}
+
+fn message(failure: &Failure) -> String {
+    match failure {
+        Failure::RouteNotFound => "The requested resource does not exist".to_owned(),
+        Failure::MethodNotAllowed(_) => "The resource does not have this method".to_owned(),
+        Failure::BodyTooLarge => "The request body is too large".to_owned(),
+        Failure::Unauthorized => "Missing or invalid credentials".to_owned(),
+        Failure::AddressNotAllowed => "The credential may not be used from this address".to_owned(),
+        Failure::RateLimited { retry_after } => {
+            format!("Too many requests; try again in {retry_after} seconds")
+        }
+        Failure::MissingScope(scope) => {
+            format!("The credential lacks the scope {}", scope.as_str())
+        }
+        Failure::Invalid(Invalid::Malformed) => "The request body must be a JSON object".to_owned(),
+        Failure::Invalid(Invalid::Violations(violations)) => violations.first().map_or_else(
+            || "The request is invalid".to_owned(),
+            |Violation { field, rule, .. }| format!("{field} {rule}"),
+        ),
+        Failure::Refused(error) => match error {
+            Error::IdempotencyKeyReused => {
+                "The Idempotency-Key was used with another request".to_owned()
+            }
+            Error::VersionMismatch => {
+                "If-Match does not list the team's present ETag, quotes included".to_owned()
+            }
+            Error::TeamNotFound => "Team not found".to_owned(),
+            Error::TicketNotFound => "Ticket not found".to_owned(),
+            Error::UserNotFound(_) => "User not found".to_owned(),
+            Error::MemberNotFound => "The user is not a member of the team".to_owned(),
+            Error::NameTaken => "A team with this name already exists".to_owned(),
+            Error::AlreadyMember => "The user is already a member of the team".to_owned(),
+            Error::UserInactive(_) => "The user is not active".to_owned(),
+            Error::TeamFull => "The team is full".to_owned(),
+            Error::LeadRemoval => {
+                "The team lead cannot be removed; designate a new lead first".to_owned()
+            }
+            Error::OpenTickets(open) => {
+                format!("The team still has {open} open tickets; reassign them first")
+            }
+        },
+        Failure::Unavailable => {
+            "The service is temporarily unavailable; try again shortly".to_owned()
+        }
+        Failure::Internal => "An internal error occurred".to_owned(),
+    }
+}
+
+fn details(failure: &Failure) -> Option<Details> {
+    let none = Details::default();
+    match failure {
+        Failure::MissingScope(scope) => Some(Details {
+            required_scope: Some(scope.as_str()),
+            ..none
+        }),
+        Failure::Invalid(Invalid::Violations(violations)) => violations.first().map(
+            |Violation {
+                 location: _,
+                 field,
+                 rule,
+             }| Details {
+                field: Some(field),
+                constraint: Some(constraint(*rule)),
+                ..none
+            },
+        ),
+        Failure::Refused(Error::UserNotFound(field) | Error::UserInactive(field)) => {
+            Some(Details {
+                field: Some(field.name()),
+                ..none
+            })
+        }
+        Failure::Refused(Error::OpenTickets(open)) => Some(Details {
+            open_tickets: Some(*open),
+            ..none
+        }),
+        Failure::RouteNotFound
+        | Failure::MethodNotAllowed(_)
+        | Failure::BodyTooLarge
+        | Failure::Unauthorized
+        | Failure::AddressNotAllowed
+        | Failure::RateLimited { .. }
+        | Failure::Invalid(Invalid::Malformed)
+        | Failure::Refused(
+            Error::IdempotencyKeyReused
+            | Error::VersionMismatch
+            | Error::TeamNotFound
+            | Error::TicketNotFound
+            | Error::MemberNotFound
+            | Error::NameTaken
+            | Error::AlreadyMember
+            | Error::TeamFull
+            | Error::LeadRemoval,
+        )
+        | Failure::Unavailable
+        | Failure::Internal => None,
+    }
+}
+
+pub(crate) fn constraint(rule: Rule) -> &'static str {
+    match rule {
+        Rule::Missing | Rule::Null => "isDefined",
+        Rule::NotString | Rule::NotStrings => "isString",
+        Rule::NotInteger => "isInt",
+        Rule::NotList => "isArray",
+        Rule::NotUuid => "isUuid",
+        Rule::NotOneOf(_) | Rule::Unsupported => "isEnum",
+        Rule::Empty => "isNotEmpty",
+        Rule::TooLong(_) | Rule::TooManyBytes(_) => "maxLength",
+        Rule::Control | Rule::ControlInLines | Rule::NotVisible => "isPrintable",
+        Rule::TooSmall(_) => "min",
+        Rule::TooLarge(_) | Rule::PageTooLarge(_) => "max",
+        Rule::TooManyItems(_) => "arrayMaxSize",
+    }
+}

@@ -1,0 +1,157 @@
+//! What an ITSM client may send.
+
+use crate::{
+    input::{self, Body, Broken, Invalid, Query},
+    page::MAX_ITEMS_BYTES,
+};
+use muster_domain::{
+    Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, SortBy,
+    TeamChanges,
+};
+
+/// `GET /v1/teams`: `search`, `page`, `limit`, `sortBy` and `sortOrder`, newest first unless told
+/// otherwise.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
+    let mut query = Query::parse(query);
+    let search = query.text("search");
+    let page = numbered(&mut query);
+    let sorts = [SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
+    let sort_by = query.one_of(
+        "sortBy",
+        &["createdAt", "updatedAt", "name"],
+        &sorts,
+        SortBy::CreatedAt,
+    );
+    let orders = [Order::Ascending, Order::Descending];
+    let order = query.one_of("sortOrder", &["asc", "desc"], &orders, Order::Descending);
+    let cursor = query.refuse("cursor");
+    let (Ok(search), Ok(page), Ok(sort_by), Ok(order), Ok(())) =
+        (search, page, sort_by, order, cursor)
+    else {
+        return Err(query.invalid());
+    };
+    let search = Folded::of(&search);
+    Ok(ListTeams {
+        page,
+        search: (!search.is_empty()).then_some(search),
+        sort_by,
+        order,
+        count: true,
+        loads: true,
+        max_bytes: MAX_ITEMS_BYTES,
+    })
+}
+
+/// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state. `cursor` is
+/// refused, as it is for teams.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
+    let mut query = Query::parse(query);
+    let page = numbered(&mut query);
+    let state = input::listed_state(&mut query);
+    let cursor = query.refuse("cursor");
+    let (Ok(page), Ok(state), Ok(())) = (page, state, cursor) else {
+        return Err(query.invalid());
+    };
+    Ok(ListTickets { page, state })
+}
+
+/// A list that is neither searched nor sorted: `page` and `limit`. `cursor` is refused, as it is
+/// for teams.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn page(query: &str) -> Result<Page, Invalid> {
+    let mut query = Query::parse(query);
+    let page = numbered(&mut query);
+    let cursor = query.refuse("cursor");
+    let (Ok(page), Ok(())) = (page, cursor) else {
+        return Err(query.invalid());
+    };
+    Ok(page)
+}
+
+/// `page` and `limit`.
+fn numbered(query: &mut Query) -> Result<Page, Broken> {
+    let page = query.integer("page", 1, 1, i64::MAX);
+    let limit = query.integer("limit", 20, 1, 1000);
+    let (page, limit) = (page?, limit?);
+    Ok(Page {
+        skip: (page - 1) as u128 * limit as u128,
+        limit,
+    })
+}
+
+/// `POST /v1/teams`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
+    let mut body = Body::parse(body)?;
+    let name = body.required("name", input::team_name);
+    let description = body.optional("description", input::description);
+    let lead_id = body.optional("lead_id", input::user_id);
+    let queue_strategy = body.optional("queue_strategy", input::queue_strategy);
+    let specializations = body.optional("specializations", input::specializations);
+    let (Ok(name), Ok(description), Ok(lead_id), Ok(queue_strategy), Ok(specializations)) =
+        (name, description, lead_id, queue_strategy, specializations)
+    else {
+        return Err(body.invalid());
+    };
+    Ok(NewTeam {
+        name,
+        description,
+        lead_id,
+        queue_strategy: queue_strategy.unwrap_or_default(),
+        specializations: specializations.unwrap_or_default(),
+    })
+}
+
+/// `PATCH /v1/teams/{id}`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
+    let mut body = Body::parse(body)?;
+    let name = body.change("name", input::team_name);
+    let description = body.clearable("description", input::description);
+    let lead_id = body.clearable("lead_id", input::user_id);
+    let queue_strategy = body.change("queue_strategy", input::queue_strategy);
+    let specializations = body.change("specializations", input::specializations);
+    let (Ok(name), Ok(description), Ok(lead_id), Ok(queue_strategy), Ok(specializations)) =
+        (name, description, lead_id, queue_strategy, specializations)
+    else {
+        return Err(body.invalid());
+    };
+    Ok(TeamChanges {
+        name,
+        description,
+        lead_id,
+        queue_strategy,
+        specializations,
+    })
+}
+
+/// `POST /v1/teams/{id}/members`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
+    let mut body = Body::parse(body)?;
+    let user_id = body.required("user_id", input::user_id);
+    let role = body.optional("role", input::member_role);
+    let skills = body.optional("skills", input::skills);
+    let (Ok(user_id), Ok(role), Ok(skills)) = (user_id, role, skills) else {
+        return Err(body.invalid());
+    };
+    Ok(NewMember {
+        user_id,
+        role: role.unwrap_or(MemberRole::Member),
+        skills: skills.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,504 @@
+//! What an ITSM client gets: `{"success": true, "data": …}`, fields in the document's order.
+
+use serde::Serialize;
+
+use super::{team_id, user_id};
+#[cfg(feature = "openapi")]
+use crate::schema::{self, Ref, Schemas};
+use crate::{
+    count,
+    decision::{DecisionOut, Forms},
+    input::Invalid,
+    json, page,
+};
+use muster_domain::{
+    ListTeams, Listed, Load, Member, Page, Resolved, Roster, Team, TeamPage, Ticket, TicketPage,
+    Timestamp, User, Workload,
+};
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+struct Success<T> {
+    #[cfg_attr(feature = "openapi", schema(schema_with = schema::yes))]
+    success: bool,
+    data: T,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+struct Paginated<T> {
+    #[cfg_attr(feature = "openapi", schema(schema_with = schema::yes))]
+    success: bool,
+    data: Vec<T>,
+    meta: Meta,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Meta))]
+struct Meta {
+    /// Where the page stands among all.
+    pagination: Pagination,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Pagination))]
+#[serde(rename_all = "camelCase")]
+struct Pagination {
+    /// This page, from 1.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64))]
+    page: u128,
+    /// The most items that a page has.
+    limit: u64,
+    /// How many items there are on all pages.
+    total: u64,
+    /// How many pages there are; 0 for no items.
+    total_pages: u64,
+    /// Whether a page follows.
+    has_more: bool,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Team))]
+struct TeamOut {
+    /// Unique identifier of the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::TeamId))]
+    id: String,
+    /// The name, unique within the organization.
+    name: String,
+    /// The team's purpose and responsibilities.
+    description: Option<String>,
+    /// The user who leads the team, if there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::UserId>))]
+    lead_id: Option<String>,
+    /// The members, in the order in which they joined.
+    members: Vec<UserOut>,
+    /// How tickets are distributed among the members.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::QueueStrategy))]
+    queue_strategy: &'static str,
+    /// The team's areas of expertise, by which tickets are routed to it.
+    specializations: Vec<String>,
+    /// When the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    created_at: i64,
+    /// When the team's fields, its lead or its members last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    updated_at: i64,
+    /// The organization that the team belongs to.
+    organization_id: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Member))]
+struct UserOut {
+    /// Unique identifier of the user.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
+    id: String,
+    /// The name people see.
+    name: String,
+    /// The address people write to; empty while it is not known.
+    email: String,
+    /// The role of the user on the platform, such as `agent`.
+    role: String,
+    /// Where the picture of the user is.
+    avatar_url: Option<String>,
+    /// Whether the user can be given work.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::UserStatus))]
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TeamSummary))]
+struct TeamSummaryOut {
+    /// Unique identifier of the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::TeamId))]
+    id: String,
+    /// The name, unique within the organization.
+    name: String,
+    /// The team's purpose and responsibilities.
+    description: Option<String>,
+    /// The user who leads the team, if there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::UserId>))]
+    lead_id: Option<String>,
+    /// How tickets are distributed among the members.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::QueueStrategy))]
+    queue_strategy: &'static str,
+    /// The team's areas of expertise, by which tickets are routed to it.
+    specializations: Vec<String>,
+    /// How many members the team has.
+    member_count: u32,
+    /// How many open tickets the team holds.
+    open_tickets: u64,
+    /// When the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    created_at: i64,
+    /// When the team's fields, its lead or its members last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    updated_at: i64,
+    /// The organization that the team belongs to.
+    organization_id: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Membership))]
+struct MembershipOut {
+    /// The team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::TeamId))]
+    team_id: String,
+    /// The user.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
+    user_id: String,
+    /// The name people see.
+    name: String,
+    /// The address people write to; empty while it is not known.
+    email: String,
+    /// What the user is in this team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::MemberRole))]
+    role: &'static str,
+    /// What the user knows, for skill-based routing.
+    skills: Vec<String>,
+    /// When the user joined the team, or last returned.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    added_at: i64,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TeamMember))]
+struct ListedMemberOut {
+    #[serde(flatten)]
+    profile: UserOut,
+    /// What the member is in this team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::MemberRole))]
+    team_role: &'static str,
+    /// What the member knows, for skill-based routing.
+    skills: Vec<String>,
+    /// Open tickets of this team that are assigned to the member.
+    open_tickets: u64,
+    /// The part of them that is in progress.
+    in_progress_tickets: u64,
+    /// When the member joined, or last returned.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    added_at: i64,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Workload))]
+struct WorkloadOut {
+    /// The team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::TeamId))]
+    team_id: String,
+    /// The name of the team.
+    team_name: String,
+    /// How tickets are distributed among the members.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::QueueStrategy))]
+    queue_strategy: &'static str,
+    /// Open tickets of the team, those that wait for somebody and those of removed members
+    /// included.
+    total_open_tickets: u64,
+    /// How many members the team has.
+    total_members: u64,
+    /// Open tickets for each member, to one decimal; 0 for a team without members.
+    avg_tickets_per_member: f64,
+    /// The members and their part of the work.
+    members: Vec<MemberWorkloadOut>,
+    /// The part of the resolved tickets with a due date that were resolved by it, to two decimals;
+    /// `null` while there is none.
+    sla_compliance_rate: Option<f64>,
+    /// When these figures were true.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    queried_at: i64,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = MemberWorkload))]
+struct MemberWorkloadOut {
+    /// The member.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
+    user_id: String,
+    /// The name people see.
+    name: String,
+    /// Open tickets of this team that are assigned to the member.
+    open_tickets: u64,
+    /// The part of them that is in progress.
+    in_progress_tickets: u64,
+    /// The mean time from creation to resolution of the tickets of this team that the member
+    /// resolved, in hours to one decimal; `null` while there is none.
+    avg_resolution_hours: Option<f64>,
+    /// Whether the member can be given work.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::UserStatus))]
+    status: &'static str,
+    /// What the member knows, for skill-based routing.
+    skills: Vec<String>,
+}
+
+impl From<&Roster> for TeamOut {
+    fn from(Roster { team, members }: &Roster) -> Self {
+        let Team {
+            id,
+            organization_id,
+            name,
+            description,
+            lead_id,
+            queue_strategy,
+            specializations,
+            member_count: _,
+            version: _,
+            created_at,
+            updated_at,
+        } = team;
+        Self {
+            id: team_id(*id),
+            name: name.as_str().to_owned(),
+            description: description.as_ref().map(|text| text.as_str().to_owned()),
+            lead_id: lead_id.map(user_id),
+            members: members
+                .iter()
+                .map(|member| UserOut::from(&member.user))
+                .collect(),
+            queue_strategy: queue_strategy.as_str(),
+            specializations: specializations.as_slice().to_vec(),
+            created_at: created_at.secs(),
+            updated_at: updated_at.secs(),
+            organization_id: organization_id.as_str().to_owned(),
+        }
+    }
+}
+
+impl From<&User> for UserOut {
+    fn from(user: &User) -> Self {
+        let User {
+            id,
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            version: _,
+        } = user.clone();
+        Self {
+            id: user_id(id),
+            name,
+            email,
+            role,
+            avatar_url,
+            status: status.shown(),
+        }
+    }
+}
+
+impl From<&Listed> for TeamSummaryOut {
+    fn from(Listed { team, load }: &Listed) -> Self {
+        let Team {
+            id,
+            organization_id,
+            name,
+            description,
+            lead_id,
+            queue_strategy,
+            specializations,
+            member_count,
+            version: _,
+            created_at,
+            updated_at,
+        } = team;
+        Self {
+            id: team_id(*id),
+            name: name.as_str().to_owned(),
+            description: description.as_ref().map(|text| text.as_str().to_owned()),
+            lead_id: lead_id.map(user_id),
+            queue_strategy: queue_strategy.as_str(),
+            specializations: specializations.as_slice().to_vec(),
+            member_count: *member_count,
+            open_tickets: load.open_tickets,
+            created_at: created_at.secs(),
+            updated_at: updated_at.secs(),
+            organization_id: organization_id.as_str().to_owned(),
+        }
+    }
+}
+
+impl ListedMemberOut {
+    fn new(team: &Team, member: &Member) -> Self {
+        let Member {
+            user,
+            skills,
+            joined_at,
+            rev: _,
+            last_turn: _,
+            open_tickets,
+            in_progress_tickets,
+            resolved: _,
+        } = member;
+        Self {
+            profile: UserOut::from(user),
+            team_role: member.role_in(team).as_str(),
+            skills: skills.as_slice().to_vec(),
+            open_tickets: *open_tickets,
+            in_progress_tickets: *in_progress_tickets,
+            added_at: joined_at.secs(),
+        }
+    }
+}
+
+/// Ids prefixed, times in Unix seconds.
+const FORMS: Forms<i64> = Forms {
+    team_id,
+    user_id,
+    time: Timestamp::secs,
+};
+
+impl From<&Member> for MemberWorkloadOut {
+    fn from(member: &Member) -> Self {
+        let Member {
+            user,
+            skills,
+            joined_at: _,
+            rev: _,
+            last_turn: _,
+            open_tickets,
+            in_progress_tickets,
+            resolved,
+        } = member;
+        Self {
+            user_id: user_id(user.id),
+            name: user.name.clone(),
+            open_tickets: *open_tickets,
+            in_progress_tickets: *in_progress_tickets,
+            avg_resolution_hours: Resolved::avg_hours(*resolved),
+            status: user.status.shown(),
+            skills: skills.as_slice().to_vec(),
+        }
+    }
+}
+
+impl Pagination {
+    fn of(Page { skip, limit }: Page, total: usize) -> Self {
+        let (limit, total) = (count(limit), count(total));
+        Self {
+            page: skip / u128::from(limit) + 1,
+            limit,
+            total,
+            total_pages: total.div_ceil(limit),
+            has_more: skip + u128::from(limit) < u128::from(total),
+        }
+    }
+}
+
+/// The team object.
+#[must_use]
+pub fn team(roster: &Roster) -> String {
+    success(TeamOut::from(roster))
+}
+
+/// A page of team summaries.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
+    paginated(
+        page.teams.iter().map(TeamSummaryOut::from),
+        list.page,
+        page.total,
+    )
+}
+
+/// A page of a team's members.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn members(page: Page, Roster { team, members }: &Roster) -> Result<String, Invalid> {
+    let items = page
+        .cut(members)
+        .map(|member| ListedMemberOut::new(team, member));
+    paginated(items, page, members.len())
+}
+
+/// A ticket's latest decision.
+#[must_use]
+pub fn decision(ticket: &Ticket) -> String {
+    success(DecisionOut::new(ticket, &FORMS))
+}
+
+/// A page of tickets' latest decisions.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn decisions(
+    page: Page,
+    TicketPage { tickets, total }: &TicketPage,
+) -> Result<String, Invalid> {
+    paginated(
+        tickets
+            .iter()
+            .map(|ticket| DecisionOut::new(ticket, &FORMS)),
+        page,
+        *total,
+    )
+}
+
+/// A membership of a team.
+#[must_use]
+pub fn membership(team: &Team, member: &Member) -> String {
+    success(MembershipOut {
+        team_id: team_id(team.id),
+        user_id: user_id(member.user.id),
+        name: member.user.name.clone(),
+        email: member.user.email.clone(),
+        role: member.role_in(team).as_str(),
+        skills: member.skills.as_slice().to_vec(),
+        added_at: member.joined_at.secs(),
+    })
+}
+
+/// A team's workload at `now`.
+#[must_use]
+pub fn workload(Roster { team, members }: &Roster, load: Load, now: Timestamp) -> String {
+    let Workload {
+        avg_tickets_per_member,
+        sla_compliance_rate,
+    } = Workload::of(load, members.len());
+    success(WorkloadOut {
+        team_id: team_id(team.id),
+        team_name: team.name.as_str().to_owned(),
+        queue_strategy: team.queue_strategy.as_str(),
+        total_open_tickets: load.open_tickets,
+        total_members: count(members.len()),
+        avg_tickets_per_member,
+        members: members.iter().map(MemberWorkloadOut::from).collect(),
+        sla_compliance_rate,
+        queried_at: now.secs(),
+    })
+}
+
+fn success(data: impl Serialize) -> String {
+    json(&Success {
+        success: true,
+        data,
+    })
+}
+
+fn paginated<T: Serialize>(
+    items: impl Iterator<Item = T>,
+    page: Page,
+    total: usize,
+) -> Result<String, Invalid> {
+    let data = page::serialize(items)?;
+    Ok(json(&Paginated {
+        success: true,
+        data,
+        meta: Meta {
+            pagination: Pagination::of(page, total),
+        },
+    }))
+}
+
+/// The schemas of everything above.
+#[cfg(feature = "openapi")]
+pub(crate) fn schemas(schemas: &mut Schemas) {
+    schemas.add_as::<Success<Ref<TeamOut>>>("TeamResponse");
+    schemas.add_as::<Paginated<Ref<TeamSummaryOut>>>("TeamListResponse");
+    schemas.add_as::<Success<Ref<MembershipOut>>>("MembershipResponse");
+    schemas.add_as::<Paginated<Ref<ListedMemberOut>>>("MemberListResponse");
+    schemas.add_as::<Success<Ref<WorkloadOut>>>("WorkloadResponse");
+    schemas.add_as::<Success<Ref<DecisionOut<Ref<schema::Timestamp>>>>>("DecisionResponse");
+    schemas.add_as::<Paginated<Ref<DecisionOut<Ref<schema::Timestamp>>>>>("DecisionListResponse");
+}

@@ -1,0 +1,207 @@
+//! The two wire contracts: what a request of each may say, and how each is answered.
+//!
+//! [`toptickets`] and [`itsm`] hold the shapes of their own document, side by side and under the same names; conversions to
+//! and from the domain stand beside them. [`input`] reads bodies and query strings by the rules
+//! that both share. The functions of this module only choose the contract.
+
+pub mod announcements;
+pub mod events;
+pub mod input;
+pub mod itsm;
+pub mod jobs;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+pub mod route;
+#[cfg(feature = "openapi")]
+pub(crate) mod schema;
+pub mod toptickets;
+
+mod decision;
+mod failure;
+pub mod page;
+
+pub use failure::{Failure, Occurrence};
+
+use input::{Body, Broken, Invalid, Query};
+use muster_domain::{
+    Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, Page,
+    Roster, TeamChanges, TeamPage, Ticket, TicketPage, Timestamp,
+};
+
+/// Parses the query of `GET /v1/teams`. The parsed page knows everything that its answer has to
+/// repeat.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_teams(contract: Contract, query: &str) -> Result<ListTeams, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::list_teams(query),
+        Contract::Itsm => itsm::list_teams(query),
+    }
+}
+
+/// Parses the query of `GET /v1/teams/{id}/assignments`.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_tickets(contract: Contract, query: &str) -> Result<ListTickets, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::list_tickets(query),
+        Contract::Itsm => itsm::list_tickets(query),
+    }
+}
+
+/// Parses the query of a list that knows nothing but pages.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn page(contract: Contract, query: &str) -> Result<Page, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::page(query),
+        Contract::Itsm => itsm::page(query),
+    }
+}
+
+/// Parses the query of `GET /openapi.json`: the contract whose document is asked for, ITSM's unless
+/// it says another.
+///
+/// # Errors
+/// The parameter that breaks a rule.
+pub fn documented_contract(query: &str) -> Result<Contract, Invalid> {
+    let mut query = Query::parse(query);
+    query
+        .one_of(
+            "contract",
+            &["toptickets", "itsm"],
+            &Contract::ALL,
+            Contract::Itsm,
+        )
+        .map_err(|Broken| query.invalid())
+}
+
+/// Parses the body of `POST /v1/teams`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn create_team(contract: Contract, body: &[u8]) -> Result<NewTeam, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::create_team(body),
+        Contract::Itsm => itsm::create_team(body),
+    }
+}
+
+/// Parses the body of `PATCH /v1/teams/{id}`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn update_team(contract: Contract, body: &[u8]) -> Result<TeamChanges, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::update_team(body),
+        Contract::Itsm => itsm::update_team(body),
+    }
+}
+
+/// Parses the body of `POST /v1/teams/{id}/members`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::add_member(body),
+        Contract::Itsm => itsm::add_member(body),
+    }
+}
+
+/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`. Neither document has it, so both
+/// contracts read the same.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn update_member(body: &[u8]) -> Result<MemberChanges, Invalid> {
+    let mut body = Body::parse(body)?;
+    let role = body.change("role", input::member_role);
+    let skills = body.change("skills", input::skills);
+    let (Ok(role), Ok(skills)) = (role, skills) else {
+        return Err(body.invalid());
+    };
+    Ok(MemberChanges { role, skills })
+}
+
+/// Renders one team.
+#[must_use]
+pub fn team(contract: Contract, roster: &Roster) -> String {
+    match contract {
+        Contract::Toptickets => toptickets::team(roster),
+        Contract::Itsm => itsm::team(roster),
+    }
+}
+
+/// Renders one page of teams.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn teams(contract: Contract, list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::teams(page),
+        Contract::Itsm => itsm::teams(list, page),
+    }
+}
+
+/// Renders one page of a team's members.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn members(contract: Contract, page: Page, roster: &Roster) -> Result<String, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::members(page, roster),
+        Contract::Itsm => itsm::members(page, roster),
+    }
+}
+
+/// Renders the answer to adding `member` to the team, or to changing the membership.
+#[must_use]
+pub fn member(contract: Contract, roster: &Roster, member: &Member) -> String {
+    match contract {
+        Contract::Toptickets => toptickets::team(roster),
+        Contract::Itsm => itsm::membership(&roster.team, member),
+    }
+}
+
+/// Renders a team's workload, which only the ITSM document knows.
+#[must_use]
+pub fn workload(roster: &Roster, load: Load, now: Timestamp) -> String {
+    itsm::workload(roster, load, now)
+}
+
+/// Renders the latest decision about a ticket.
+#[must_use]
+pub fn decision(contract: Contract, ticket: &Ticket) -> String {
+    match contract {
+        Contract::Toptickets => toptickets::decision(ticket),
+        Contract::Itsm => itsm::decision(ticket),
+    }
+}
+
+/// Renders one page of a team's open tickets, each with its latest decision.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn decisions(contract: Contract, page: Page, tickets: &TicketPage) -> Result<String, Invalid> {
+    match contract {
+        Contract::Toptickets => toptickets::decisions(tickets),
+        Contract::Itsm => itsm::decisions(page, tickets),
+    }
+}
+
+/// Serializes a wire type.
+///
+/// # Panics
+/// Never for a wire type: it has text keys and no maps of anything else.
+pub fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).expect("wire types are structs of text, numbers and lists")
+}
+
+/// A list length as JSON can carry it.
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,180 @@
+//! The two contracts as OpenAPI 3.1 documents.
+//!
+//! What can be taken from the code is: paths, scopes and bodies from [`ROUTES`], schemas of answers
+//! from the wire types that are serialized, errors from the functions that render them. A test
+//! holds the schemas of requests and their parsers together. The examples in `openapi/examples` are
+//! the contracts' own documents', completed where those leave something out.
+
+mod document;
+mod failures;
+mod headers;
+mod operations;
+mod parameters;
+mod requests;
+mod schemas;
+
+use serde_json::value::RawValue;
+use utoipa::openapi::{RefOr, Schema, schema::Ref as Reference};
+
+use crate::route::ROUTES;
+use document::{Components, Document, Info, License, Map, SecurityScheme, Server, Tag};
+use muster_domain::Contract;
+
+/// The document of a contract, as pretty-printed JSON that ends with a new line.
+#[must_use]
+pub fn document(contract: Contract) -> String {
+    let document = Document {
+        openapi: "3.1.0",
+        info: info(contract),
+        servers: [Server {
+            url: "/",
+            description: "Where this document comes from.",
+        }],
+        tags: tags(contract),
+        paths: paths(contract),
+        components: components(contract),
+    };
+    pretty(&crate::json(&document))
+}
+
+fn info(contract: Contract) -> Info {
+    let (title, summary, description) = match contract {
+        Contract::Toptickets => (
+            "Muster: Teams for TopTickets",
+            "Teams, their members and the routing of tickets, under the TopTickets contract.",
+            include_str!("toptickets.md"),
+        ),
+        Contract::Itsm => (
+            "Muster: Teams for the ITSM platform",
+            "Teams, their members, their workload and the routing of tickets, under the ITSM contract.",
+            include_str!("itsm.md"),
+        ),
+    };
+    let license = env!("CARGO_PKG_LICENSE");
+    Info {
+        title,
+        summary,
+        description,
+        license: License {
+            name: license,
+            identifier: license,
+        },
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
+
+fn tags(contract: Contract) -> Vec<Tag> {
+    let mut tags = vec![
+        Tag {
+            name: "Teams",
+            description: "Groups of agents that tickets are routed to.",
+        },
+        Tag {
+            name: "Members",
+            description: "Who is in a team.",
+        },
+        Tag {
+            name: "Assignments",
+            description: "Whom a ticket was given to, and why.",
+        },
+    ];
+    if contract == Contract::Itsm {
+        tags.insert(
+            2,
+            Tag {
+                name: "Workload",
+                description: "How busy a team and its members are.",
+            },
+        );
+    }
+    tags
+}
+
+fn paths(contract: Contract) -> Map<Map<document::Operation>> {
+    let mut paths: Vec<(String, Map<document::Operation>)> = Vec::new();
+    for (method, pattern, endpoint) in ROUTES {
+        if !endpoint.is_in(contract) {
+            continue;
+        }
+        let operation = (
+            method.to_lowercase(),
+            operations::operation(endpoint, contract, pattern),
+        );
+        match paths.last_mut() {
+            Some((path, operations)) if path == pattern => operations.0.push(operation),
+            _ => paths.push((pattern.to_owned(), Map(vec![operation]))),
+        }
+    }
+    Map(paths)
+}
+
+fn components(contract: Contract) -> Components {
+    let mut schemas = schemas::of_responses(contract);
+    for (name, schema) in requests::schemas(contract) {
+        schemas.insert(name, schema);
+    }
+    Components {
+        schemas: schemas.into_map(),
+        responses: failures::components(contract),
+        headers: headers::components(),
+        security_schemes: security_schemes(contract),
+    }
+}
+
+fn security_schemes(contract: Contract) -> Map<SecurityScheme> {
+    let bearer = |bearer_format, description| SecurityScheme {
+        kind: "http",
+        scheme: "bearer",
+        bearer_format,
+        description,
+    };
+    let schemes = match contract {
+        Contract::Toptickets => vec![(
+            "apiKey",
+            bearer(
+                "tt_…",
+                "An API key: `tt_admin_…` (2,000 requests a minute), `tt_live_…` (200), `tt_agent_…` (200, reading only) or \
+                 `tt_ro_…` (200, reading only, for 72 hours).",
+            ),
+        )],
+        Contract::Itsm => vec![
+            (
+                "apiKey",
+                bearer("itsm_…", "An API key: `itsm_…`, 2,000 requests a minute."),
+            ),
+            (
+                "jwt",
+                bearer(
+                    "JWT",
+                    "A token signed with RS256, with the claims `sub`, `organizationId`, `permissions`, `exp` and `jti`. A \
+                     permission `teams:read:org` or `teams:read:all` is the scope `teams:read`. 2,000 requests a minute for \
+                     each `sub`.",
+                ),
+            ),
+        ],
+    };
+    schemes.into_iter().collect()
+}
+
+/// A reference to a schema among the components.
+fn reference(name: &str) -> RefOr<Schema> {
+    Reference::from_schema_name(name).into()
+}
+
+/// JSON that is written as it stands.
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.trim().to_owned()).expect("examples are JSON")
+}
+
+/// The same JSON with white space for reading.
+fn pretty(json: &str) -> String {
+    let mut pretty = Vec::new();
+    let mut serializer = serde_json::Serializer::pretty(&mut pretty);
+    serde_transcode::transcode(
+        &mut serde_json::Deserializer::from_str(json),
+        &mut serializer,
+    )
+    .expect("the document is JSON");
+    pretty.push(b'\n');
+    String::from_utf8(pretty).expect("JSON is UTF-8")
+}

@@ -1,0 +1,200 @@
+//! The parameters of requests: in the path, the query and the headers.
+
+use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaFormat, Type};
+
+use super::document::Parameter;
+use crate::route::Endpoint;
+use crate::schema::one_of;
+use muster_domain::{Contract, IdempotencyKey, TeamId, UserId};
+
+/// A request's id in examples.
+pub(super) const REQUEST_ID: &str = "req_JKJaXmPLvHcESHA=";
+
+/// A team's version in examples.
+pub(super) const ETAG: &str = "\"7\"";
+
+/// The schema of a team's or a user's id in a request: the contract's own form first, though each
+/// takes both.
+pub(super) fn id(contract: Contract, prefix: &str) -> Object {
+    const UUID: &str =
+        "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    match contract {
+        Contract::Toptickets => text.format(Some(SchemaFormat::Custom("uuid".to_owned()))),
+        Contract::Itsm => text.pattern(Some(format!("^({prefix})?{UUID}$"))),
+    }
+    .build()
+}
+
+/// What an endpoint takes beside a body.
+pub(super) fn of(endpoint: Endpoint, contract: Contract, pattern: &'static str) -> Vec<Parameter> {
+    let mut parameters = in_path(contract, pattern);
+    parameters.extend(in_query(endpoint, contract));
+    parameters.extend(in_headers(endpoint));
+    parameters
+}
+
+/// The value that a path's parameter has in examples.
+fn example(contract: Contract, parameter: &str) -> &'static str {
+    match (contract, parameter) {
+        (Contract::Toptickets, "team_id") => "550e8400-e29b-41d4-a716-446655440000",
+        (Contract::Toptickets, "user_id") => "123e4567-e89b-12d3-a456-426614174000",
+        (Contract::Itsm, "team_id") => "team_a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+        (Contract::Itsm, "user_id") => "usr_f6e5d4c3-b2a1-0987-fedc-ba9876543210",
+        _ => "TKT-2024:001",
+    }
+}
+
+/// The names of a path's parameters.
+fn names(pattern: &'static str) -> impl Iterator<Item = &'static str> {
+    pattern
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+}
+
+/// A path with its parameters' values in examples.
+pub(super) fn example_path(contract: Contract, pattern: &'static str) -> String {
+    names(pattern).fold(pattern.to_owned(), |path, name| {
+        path.replace(&format!("{{{name}}}"), example(contract, name))
+    })
+}
+
+fn in_path(contract: Contract, pattern: &'static str) -> Vec<Parameter> {
+    let parameter = |name| {
+        let (description, schema) = match name {
+            "team_id" => (
+                "The team. Its UUID, or `team_` and its UUID.",
+                id(contract, TeamId::PREFIX),
+            ),
+            "user_id" => (
+                "The member. Their UUID, or `usr_` and their UUID.",
+                id(contract, UserId::PREFIX),
+            ),
+            _ => (
+                "The ticket, by the id that its platform gave it.",
+                ticket_id(),
+            ),
+        };
+        let schema = schema.into();
+        Parameter {
+            name,
+            location: "path",
+            description,
+            required: true,
+            schema,
+            example: Some(example(contract, name)),
+        }
+    };
+    names(pattern).map(parameter).collect()
+}
+
+fn ticket_id() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[A-Za-z0-9_.:-]{1,128}$"))
+        .build()
+}
+
+const LIMIT_OF_SKIPPED: &str = "The most items to return. A page of more than 6 MB is refused, and the error names the largest \
+                                `limit` that fits.";
+const LIMIT_OF_NUMBERED: &str = "The most items on a page. A page of more than 6 MB is refused, and the error names the \
+                                 largest `limit` that fits.";
+
+fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
+    let parameter = |(name, description, schema): (_, _, ObjectBuilder)| {
+        let schema = schema.into();
+        Parameter {
+            name,
+            location: "query",
+            description,
+            required: false,
+            schema,
+            example: None,
+        }
+    };
+    let integer = |default: u32, min: u32| {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .default(Some(default.into()))
+            .minimum(Some(min))
+    };
+    let mut parameters = match (endpoint, contract) {
+        (
+            Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments,
+            Contract::Toptickets,
+        ) => vec![
+            (
+                "skip",
+                "How many items to skip. `offset` is accepted for it.",
+                integer(0, 0),
+            ),
+            ("limit", LIMIT_OF_SKIPPED, integer(50, 1).maximum(Some(100))),
+        ],
+        (
+            Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments,
+            Contract::Itsm,
+        ) => vec![
+            ("page", "The page, from 1.", integer(1, 1)),
+            (
+                "limit",
+                LIMIT_OF_NUMBERED,
+                integer(20, 1).maximum(Some(1000)),
+            ),
+        ],
+        _ => vec![],
+    };
+    if (endpoint, contract) == (Endpoint::ListTeams, Contract::Itsm) {
+        let search = ObjectBuilder::new().schema_type(Type::String);
+        parameters.insert(
+            0,
+            (
+                "search",
+                "A part of the name, compared as names are. Empty finds all.",
+                search,
+            ),
+        );
+        let by = one_of(["createdAt", "updatedAt", "name"]).default(Some("createdAt".into()));
+        parameters.push(("sortBy", "What to sort by.", by));
+        let order = one_of(["asc", "desc"]).default(Some("desc".into()));
+        parameters.push(("sortOrder", "Which end comes first.", order));
+    }
+    if endpoint == Endpoint::ListAssignments {
+        let state = one_of(["assigned", "waiting"]);
+        parameters.push((
+            "state",
+            "The state of the tickets to list. Without it, tickets of both states are listed.",
+            state,
+        ));
+    }
+    parameters.into_iter().map(parameter).collect()
+}
+
+fn in_headers(endpoint: Endpoint) -> Option<Parameter> {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let (name, description, schema) = match endpoint {
+        Endpoint::UpdateTeam | Endpoint::DeleteTeam => (
+            "If-Match",
+            "The `ETag` of the team as it was read, quotes included, such as `\"7\"`; several with commas between; or `*`. The \
+             request is done only if one of them is the team's present version.",
+            text,
+        ),
+        endpoint if endpoint.creates() => (
+            "Idempotency-Key",
+            "A text of the client's own, a UUID for example. A request that comes again with the same one within 24 hours is \
+             not done again: the answer is the first one's.",
+            text.pattern(Some(format!("^[!-~]{{1,{}}}$", IdempotencyKey::MAX_CHARS))),
+        ),
+        _ => return None,
+    };
+    let schema = schema.into();
+    // A page that tries requests out fills an example in and sends it: a key that was used before,
+    // or a version long past.
+    Some(Parameter {
+        name,
+        location: "header",
+        description,
+        required: false,
+        schema,
+        example: None,
+    })
+}

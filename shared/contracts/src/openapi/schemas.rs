@@ -1,0 +1,80 @@
+//! The schemas of one document.
+
+use muster_domain::{Contract, TeamId, UserId};
+use utoipa::{
+    ToSchema,
+    openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type},
+};
+
+use super::failures;
+use crate::{
+    itsm,
+    schema::{self, Schemas, one_of},
+    toptickets,
+};
+
+/// Returns the schemas of all responses of a contract.
+pub(super) fn of_responses(contract: Contract) -> Schemas {
+    let mut schemas = Schemas::default();
+    match contract {
+        Contract::Toptickets => {
+            toptickets::schemas(&mut schemas);
+            toptickets::error_schemas(&mut schemas);
+            let types = one_of(failures::violation_types()).description(Some("A rule of form."));
+            schemas.insert(&schema::ViolationType::name(), types);
+        }
+        Contract::Itsm => {
+            itsm::schemas(&mut schemas);
+            itsm::error_schemas(&mut schemas);
+            let codes = one_of(failures::codes()).description(Some("What went wrong."));
+            schemas.insert(&schema::ErrorCode::name(), codes);
+            let constraints = one_of(failures::constraints()).description(Some("A rule of form."));
+            schemas.insert(&schema::Constraint::name(), constraints);
+        }
+    }
+    // In place of what the types themselves, which are those of both contracts, could say.
+    schemas.insert(
+        &schema::TeamId::name(),
+        id(contract, TeamId::PREFIX, "team"),
+    );
+    schemas.insert(
+        &schema::UserId::name(),
+        id(contract, UserId::PREFIX, "user"),
+    );
+    schemas.insert(&schema::Timestamp::name(), timestamp(contract));
+    schemas
+}
+
+/// The pattern of a UUID as both contracts write it.
+const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
+
+/// The schema of an id in an answer.
+fn id(contract: Contract, prefix: &str, of: &str) -> Object {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    match contract {
+        Contract::Toptickets => {
+            let uuid = SchemaFormat::Custom("uuid".to_owned());
+            text.format(Some(uuid))
+                .description(Some(format!("Identifies a {of}.")))
+        }
+        Contract::Itsm => text
+            .pattern(Some(format!("^{prefix}{UUID}$")))
+            .description(Some(format!("Identifies a {of}: `{prefix}` and a UUID."))),
+    }
+    .build()
+}
+
+/// The schema of a time in an answer.
+fn timestamp(contract: Contract) -> Object {
+    match contract {
+        Contract::Toptickets => ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("A time in UTC, to the second.")),
+        Contract::Itsm => ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .description(Some("A time in whole seconds since 1970-01-01T00:00:00Z.")),
+    }
+    .build()
+}

@@ -1,0 +1,393 @@
+//! The routes of both contracts.
+//!
+//! template.yaml declares the same ones to the gateway, and a test holds the two together. The
+//! function looks at method and path itself, because the `$default` route has to tell an unknown
+//! path from a known one with another method, and because not every local runner of functions fills
+//! in the gateway's route key.
+
+use crate::Failure;
+use muster_domain::{Contract, Error, Scope, TeamId, TicketId, UserId};
+
+/// One operation of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum Endpoint {
+    ListTeams,
+    CreateTeam,
+    GetTeam,
+    UpdateTeam,
+    DeleteTeam,
+    ListMembers,
+    AddMember,
+    UpdateMember,
+    RemoveMember,
+    GetWorkload,
+    ListAssignments,
+    GetAssignment,
+}
+
+/// Every route: method, path with its parameters in braces, endpoint.
+pub const ROUTES: [(&str, &str, Endpoint); 12] = [
+    ("GET", "/v1/teams", Endpoint::ListTeams),
+    ("POST", "/v1/teams", Endpoint::CreateTeam),
+    ("GET", "/v1/teams/{team_id}", Endpoint::GetTeam),
+    ("PATCH", "/v1/teams/{team_id}", Endpoint::UpdateTeam),
+    ("DELETE", "/v1/teams/{team_id}", Endpoint::DeleteTeam),
+    ("GET", "/v1/teams/{team_id}/members", Endpoint::ListMembers),
+    ("POST", "/v1/teams/{team_id}/members", Endpoint::AddMember),
+    (
+        "PATCH",
+        "/v1/teams/{team_id}/members/{user_id}",
+        Endpoint::UpdateMember,
+    ),
+    (
+        "DELETE",
+        "/v1/teams/{team_id}/members/{user_id}",
+        Endpoint::RemoveMember,
+    ),
+    ("GET", "/v1/teams/{team_id}/workload", Endpoint::GetWorkload),
+    (
+        "GET",
+        "/v1/teams/{team_id}/assignments",
+        Endpoint::ListAssignments,
+    ),
+    (
+        "GET",
+        "/v1/assignments/{ticket_id}",
+        Endpoint::GetAssignment,
+    ),
+];
+
+/// What is open to everybody: it describes both contracts and is in neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum OpenEndpoint {
+    GetOpenapi,
+    GetDocs,
+}
+
+/// Every route that takes no credential: method, path, endpoint.
+pub const OPEN_ROUTES: [(&str, &str, OpenEndpoint); 2] = [
+    ("GET", "/openapi.json", OpenEndpoint::GetOpenapi),
+    ("GET", "/docs", OpenEndpoint::GetDocs),
+];
+
+impl Endpoint {
+    /// What a credential needs for it.
+    #[must_use]
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::ListTeams
+            | Self::GetTeam
+            | Self::ListMembers
+            | Self::GetWorkload
+            | Self::ListAssignments
+            | Self::GetAssignment => Scope::TeamsRead,
+            Self::CreateTeam
+            | Self::UpdateTeam
+            | Self::AddMember
+            | Self::UpdateMember
+            | Self::RemoveMember => Scope::TeamsWrite,
+            Self::DeleteTeam => Scope::TeamsDelete,
+        }
+    }
+
+    /// Whether the request's body means anything.
+    #[must_use]
+    pub fn reads_body(self) -> bool {
+        matches!(
+            self,
+            Self::CreateTeam | Self::UpdateTeam | Self::AddMember | Self::UpdateMember
+        )
+    }
+
+    /// Whether it makes something new, which a client that has to send its request again does not
+    /// want twice.
+    #[must_use]
+    pub fn creates(self) -> bool {
+        matches!(self, Self::CreateTeam | Self::AddMember)
+    }
+
+    /// Whether `contract` has it.
+    #[must_use]
+    pub fn is_in(self, contract: Contract) -> bool {
+        contract == Contract::Itsm || self != Self::GetWorkload
+    }
+}
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum Route {
+    ListTeams,
+    CreateTeam,
+    GetTeam(TeamId),
+    UpdateTeam(TeamId),
+    DeleteTeam(TeamId),
+    ListMembers(TeamId),
+    AddMember(TeamId),
+    UpdateMember(TeamId, UserId),
+    RemoveMember(TeamId, UserId),
+    GetWorkload(TeamId),
+    ListAssignments(TeamId),
+    GetAssignment(TicketId),
+}
+
+/// An endpoint, and the text that stood for each of its path parameters.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RouteMatch<'p> {
+    /// The endpoint.
+    pub endpoint: Endpoint,
+    /// The route's path with its parameters' names, which is safe to log: whoever mistakes a key
+    /// for an id writes it into the path.
+    pub pattern: &'static str,
+    parameters: Vec<&'p str>,
+}
+
+/// Finds the endpoint of a method and a path among the routes of a contract, or of both where it is
+/// not known.
+///
+/// # Errors
+/// [`Failure::RouteNotFound`], [`Failure::MethodNotAllowed`].
+pub fn find<'p>(
+    method: &str,
+    path: &'p str,
+    contract: Option<Contract>,
+) -> Result<RouteMatch<'p>, Failure> {
+    let mut allowed = Vec::new();
+    for (route_method, pattern, endpoint) in ROUTES {
+        if contract.is_some_and(|contract| !endpoint.is_in(contract)) {
+            continue;
+        }
+        let Some(parameters) = parameters(pattern, path) else {
+            continue;
+        };
+        if route_method == method {
+            return Ok(RouteMatch {
+                endpoint,
+                pattern,
+                parameters,
+            });
+        }
+        allowed.push(route_method);
+    }
+    // What is open is another function's, and only its other methods come here.
+    let open = OPEN_ROUTES
+        .iter()
+        .filter(|(open_method, open_path, _)| *open_path == path && *open_method != method);
+    allowed.extend(open.map(|(method, ..)| *method));
+    Err(if allowed.is_empty() {
+        Failure::RouteNotFound
+    } else {
+        Failure::MethodNotAllowed(allowed)
+    })
+}
+
+/// Finds the open endpoint of a method and a path.
+///
+/// # Errors
+/// [`Failure::RouteNotFound`]: all else is another function's.
+pub fn find_open(method: &str, path: &str) -> Result<OpenEndpoint, Failure> {
+    let found = OPEN_ROUTES
+        .iter()
+        .find(|(open_method, open_path, _)| (*open_method, *open_path) == (method, path));
+    found
+        .map(|(.., endpoint)| *endpoint)
+        .ok_or(Failure::RouteNotFound)
+}
+
+/// The parameters of a path that matches a pattern, segment by segment. A parameter is never empty.
+fn parameters<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
+    let mut parameters = Vec::new();
+    let mut segments = path.split('/');
+    for expected in pattern.split('/') {
+        let segment = segments.next()?;
+        if expected.starts_with('{') && !segment.is_empty() {
+            parameters.push(segment);
+        } else if expected != segment {
+            return None;
+        }
+    }
+    segments.next().is_none().then_some(parameters)
+}
+
+impl RouteMatch<'_> {
+    /// Parses the path's ids.
+    ///
+    /// # Errors
+    /// A malformed id names nothing: [`Error::TeamNotFound`], [`Error::MemberNotFound`],
+    /// [`Error::TicketNotFound`].
+    pub fn route(&self) -> Result<Route, Error> {
+        let team = || {
+            self.parameters
+                .first()
+                .and_then(|id| TeamId::parse(id).ok())
+                .ok_or(Error::TeamNotFound)
+        };
+        let user = || {
+            self.parameters
+                .get(1)
+                .and_then(|id| UserId::parse(id).ok())
+                .ok_or(Error::MemberNotFound)
+        };
+        let ticket = || {
+            self.parameters
+                .first()
+                .and_then(|id| TicketId::parse(id).ok())
+                .ok_or(Error::TicketNotFound)
+        };
+        Ok(match self.endpoint {
+            Endpoint::ListTeams => Route::ListTeams,
+            Endpoint::CreateTeam => Route::CreateTeam,
+            Endpoint::GetTeam => Route::GetTeam(team()?),
+            Endpoint::UpdateTeam => Route::UpdateTeam(team()?),
+            Endpoint::DeleteTeam => Route::DeleteTeam(team()?),
+            Endpoint::ListMembers => Route::ListMembers(team()?),
+            Endpoint::AddMember => Route::AddMember(team()?),
+            Endpoint::UpdateMember => Route::UpdateMember(team()?, user()?),
+            Endpoint::RemoveMember => Route::RemoveMember(team()?, user()?),
+            Endpoint::GetWorkload => Route::GetWorkload(team()?),
+            Endpoint::ListAssignments => Route::ListAssignments(team()?),
+            Endpoint::GetAssignment => Route::GetAssignment(ticket()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "550e8400-e29b-41d4-a716-446655440000";
+
+    #[test]
+    fn every_route_is_found_by_its_own_method_and_path() {
+        for (method, pattern, endpoint) in ROUTES {
+            let path = pattern
+                .replace("{team_id}", ID)
+                .replace("{user_id}", ID)
+                .replace("{ticket_id}", "TKT-1");
+            assert_eq!(
+                find(method, &path, Some(Contract::Itsm)).unwrap().endpoint,
+                endpoint
+            );
+            assert_eq!(endpoint.creates(), method == "POST");
+        }
+    }
+
+    #[test]
+    fn an_unknown_path_is_not_found() {
+        for path in [
+            "",
+            "/",
+            "/v1",
+            "/v1/teams/",
+            "//v1/teams",
+            "/v1/Teams",
+            &format!("/v1/teams/{ID}/"),
+            "/v1/teams//members",
+        ] {
+            assert_eq!(
+                find("GET", path, None),
+                Err(Failure::RouteNotFound),
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_method_is_told_which_there_are() {
+        let allowed = |path: &str| find("PUT", path, None).unwrap_err();
+        assert_eq!(
+            allowed("/v1/teams"),
+            Failure::MethodNotAllowed(vec!["GET", "POST"])
+        );
+        assert_eq!(
+            allowed("/v1/teams/x"),
+            Failure::MethodNotAllowed(vec!["GET", "PATCH", "DELETE"])
+        );
+        assert_eq!(
+            find("HEAD", "/v1/teams", None),
+            Err(Failure::MethodNotAllowed(vec!["GET", "POST"]))
+        );
+    }
+
+    #[test]
+    fn what_is_open_is_found_by_whoever_serves_it() {
+        for (method, path, endpoint) in OPEN_ROUTES {
+            assert_eq!(find_open(method, path), Ok(endpoint));
+            for contract in [None, Some(Contract::Toptickets), Some(Contract::Itsm)] {
+                assert_eq!(
+                    find("HEAD", path, contract),
+                    Err(Failure::MethodNotAllowed(vec![method]))
+                );
+                assert_eq!(
+                    find(method, path, contract),
+                    Err(Failure::RouteNotFound),
+                    "another function's"
+                );
+            }
+            assert_eq!(
+                find_open(method, &format!("{path}/")),
+                Err(Failure::RouteNotFound)
+            );
+        }
+        assert_eq!(find_open("GET", "/v1/teams"), Err(Failure::RouteNotFound));
+    }
+
+    #[test]
+    fn toptickets_has_no_workload() {
+        let path = format!("/v1/teams/{ID}/workload");
+        assert_eq!(
+            find("GET", &path, Some(Contract::Toptickets)),
+            Err(Failure::RouteNotFound)
+        );
+        assert_eq!(
+            find("PUT", &path, Some(Contract::Toptickets)),
+            Err(Failure::RouteNotFound)
+        );
+        assert!(find("GET", &path, None).is_ok());
+    }
+
+    #[test]
+    fn ids_are_parsed() {
+        let route = |path: &str| find("GET", path, None).unwrap().route();
+        let id = TeamId::parse(ID).unwrap();
+        assert_eq!(
+            route(&format!("/v1/teams/team_{ID}")),
+            Ok(Route::GetTeam(id))
+        );
+        // The gateway has decoded the path once already.
+        for malformed in [
+            "x",
+            "%",
+            "%ff",
+            &format!("team%5F{ID}"),
+            &format!("usr_{ID}"),
+        ] {
+            assert_eq!(
+                route(&format!("/v1/teams/{malformed}")),
+                Err(Error::TeamNotFound),
+                "{malformed}"
+            );
+        }
+        let path = format!("/v1/teams/{ID}/members/x");
+        assert_eq!(
+            find("DELETE", &path, None).unwrap().route(),
+            Err(Error::MemberNotFound)
+        );
+
+        assert_eq!(
+            route("/v1/assignments/TKT:2024.1_a-b"),
+            Ok(Route::GetAssignment(
+                TicketId::parse("TKT:2024.1_a-b").unwrap()
+            ))
+        );
+        for malformed in ["a b", "#", "\u{e9}", &*"x".repeat(129)] {
+            assert_eq!(
+                route(&format!("/v1/assignments/{malformed}")),
+                Err(Error::TicketNotFound),
+                "{malformed}"
+            );
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! Schemas of the wire types: those that their derives collect, and markers for values that a wire
+//! type has as text.
+//!
+//! utoipa's traits cannot be implemented for the types of another crate. A marker has the name of
+//! the domain type, so that the schema has it too.
+
+use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
+
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{Object, ObjectBuilder, Ref as Reference, SchemaType, Type},
+    },
+};
+
+/// The schemas of one document, by name.
+#[derive(Default)]
+pub(crate) struct Schemas(BTreeMap<String, RefOr<Schema>>);
+
+impl Schemas {
+    /// Adds a type under its own name, and all that it mentions.
+    pub(crate) fn add<T: ToSchema>(&mut self) {
+        self.add_as::<T>(&T::name());
+    }
+
+    /// The same under another name.
+    pub(crate) fn add_as<T: ToSchema>(&mut self, name: &str) {
+        let mut schemas = Vec::new();
+        T::schemas(&mut schemas);
+        schemas.push((name.to_owned(), T::schema()));
+        self.0.extend(
+            schemas
+                .into_iter()
+                .map(|(name, schema)| (name, with_nulls(schema))),
+        );
+    }
+
+    /// Adds a schema that no type has.
+    pub(crate) fn insert(&mut self, name: &str, schema: impl Into<RefOr<Schema>>) {
+        self.0.insert(name.to_owned(), schema.into());
+    }
+
+    /// All of them.
+    pub(crate) fn into_map(self) -> BTreeMap<String, RefOr<Schema>> {
+        self.0
+    }
+}
+
+/// The same schema of an answer with everything required that may be `null`: it is written as
+/// `null`, and not left out.
+fn with_nulls(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            let is_required = |(name, property): &(&String, &RefOr<Schema>)| {
+                object.required.contains(name) || is_nullable(property)
+            };
+            object.required = object
+                .properties
+                .iter()
+                .filter(is_required)
+                .map(|(name, _)| name.clone())
+                .collect();
+            object.into()
+        }
+        RefOr::T(Schema::AllOf(mut all)) => {
+            all.items = all.items.into_iter().map(with_nulls).collect();
+            RefOr::T(Schema::AllOf(all))
+        }
+        schema => schema,
+    }
+}
+
+fn is_nullable(property: &RefOr<Schema>) -> bool {
+    match property {
+        RefOr::T(Schema::Object(object)) => match &object.schema_type {
+            SchemaType::Type(of) => *of == Type::Null,
+            SchemaType::Array(any) => any.contains(&Type::Null),
+            SchemaType::AnyValue => false,
+        },
+        RefOr::T(Schema::OneOf(one)) => one.items.iter().any(is_nullable),
+        _ => false,
+    }
+}
+
+/// The schema of one of a few words.
+pub(crate) fn one_of(words: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+}
+
+/// The schema of a boolean that has one value. The description says which: clients of
+/// openapi-generator compare a boolean with the texts of `enum`, and so refuse every response with
+/// one.
+fn always(value: bool) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Boolean)
+        .description(Some(format!("Always `{value}`.")))
+        .build()
+}
+
+/// The schema of a boolean that is always `true`.
+pub(crate) fn yes() -> Object {
+    always(true)
+}
+
+/// The schema of a boolean that is always `false`.
+pub(crate) fn no() -> Object {
+    always(false)
+}
+
+/// Stands for `T` in a generic type, and is only named there.
+pub(crate) struct Ref<T>(PhantomData<T>);
+
+impl<T: ToSchema> PartialSchema for Ref<T> {
+    fn schema() -> RefOr<Schema> {
+        Reference::from_schema_name(T::name()).into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Ref<T> {
+    fn name() -> Cow<'static, str> {
+        T::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
+/// Declares a marker whose values are a few words.
+macro_rules! words {
+    ($name:ident, $description:literal, $words:expr) => {
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                one_of($words).description(Some($description)).into()
+            }
+        }
+        impl ToSchema for $name {}
+    };
+}
+
+words!(
+    QueueStrategy,
+    "How tickets are distributed among the members of a team: `round_robin` in rotation, `least_busy` to \
+    whoever has the fewest open tickets, `skill_based` to whoever has the most skills in common with the ticket.",
+    muster_domain::QueueStrategy::ALL.map(muster_domain::QueueStrategy::as_str)
+);
+words!(
+    MemberRole,
+    "What a user is in a team.",
+    [
+        muster_domain::MemberRole::Member,
+        muster_domain::MemberRole::Lead
+    ]
+    .map(muster_domain::MemberRole::as_str)
+);
+words!(
+    UserStatus,
+    "Whether a user can be given work: only somebody `active` can.",
+    muster_domain::UserStatus::SAID.map(muster_domain::UserStatus::as_str)
+);
+words!(
+    TicketStatus,
+    "The status of a ticket.",
+    muster_domain::TicketStatus::ALL.map(muster_domain::TicketStatus::as_str)
+);
+words!(
+    TicketState,
+    "Where a ticket stands in routing: `assigned` to somebody, `waiting` with a team in which nobody is eligible, \
+    `unrouted` without a team, or `closed`.",
+    muster_domain::TicketState::ALL
+        .into_iter()
+        .filter(|state| *state != muster_domain::TicketState::Deleted)
+        .map(muster_domain::TicketState::as_str)
+);
+words!(
+    WhyNot,
+    "Why a member was passed over: by their status, or because the ticket was just taken from them.",
+    [
+        muster_domain::WhyNot::Status(muster_domain::UserStatus::Inactive),
+        muster_domain::WhyNot::Status(muster_domain::UserStatus::Suspended),
+        muster_domain::WhyNot::PreviousAssignee
+    ]
+    .map(muster_domain::WhyNot::as_str)
+);
+words!(
+    Scope,
+    "Something that a credential may do.",
+    muster_domain::Scope::ALL.map(muster_domain::Scope::as_str)
+);
+
+/// Declares a marker for a reference by name. The document adds the schema: it depends on the
+/// contract.
+macro_rules! named {
+    ($($name:ident),*) => {$(
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().into()
+            }
+        }
+        impl ToSchema for $name {}
+    )*};
+}
+
+named!(
+    TeamId,
+    UserId,
+    Timestamp,
+    ErrorCode,
+    Constraint,
+    ViolationType
+);

@@ -1,0 +1,121 @@
+//! What a TopTickets client may send. `lead_id`, `queue_strategy` and `specializations` are not in
+//! this document, so here they are unknown fields like any other.
+
+use crate::{
+    input::{self, Body, Broken, Invalid, Query},
+    page::MAX_ITEMS_BYTES,
+};
+use muster_domain::{
+    ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, QueueStrategy, SortBy,
+    Tags, TeamChanges,
+};
+
+/// `GET /v1/teams`: a page, oldest first.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
+    let page = page(query)?;
+    Ok(ListTeams {
+        page,
+        search: None,
+        sort_by: SortBy::CreatedAt,
+        order: Order::Ascending,
+        count: false,
+        loads: false,
+        max_bytes: MAX_ITEMS_BYTES,
+    })
+}
+
+/// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
+    let mut query = Query::parse(query);
+    let page = skipped(&mut query);
+    let state = input::listed_state(&mut query);
+    let (Ok(page), Ok(state)) = (page, state) else {
+        return Err(query.invalid());
+    };
+    Ok(ListTickets { page, state })
+}
+
+/// Every list's page: `skip` (`offset` is accepted for it) and `limit`.
+///
+/// # Errors
+/// The parameters that break a rule.
+pub fn page(query: &str) -> Result<Page, Invalid> {
+    let mut query = Query::parse(query);
+    skipped(&mut query).map_err(|Broken| query.invalid())
+}
+
+/// `skip` or `offset`, and `limit`.
+fn skipped(query: &mut Query) -> Result<Page, Broken> {
+    let skip = if query.has("offset") && !query.has("skip") {
+        "offset"
+    } else {
+        "skip"
+    };
+    let skip = query.integer(skip, 0, 0, i64::MAX);
+    let limit = query.integer("limit", 50, 1, 100);
+    let (skip, limit) = (skip?, limit?);
+    Ok(Page {
+        skip: skip as u128,
+        limit,
+    })
+}
+
+/// `POST /v1/teams`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
+    let mut body = Body::parse(body)?;
+    let name = body.required("name", input::team_name);
+    let description = body.optional("description", input::description);
+    let (Ok(name), Ok(description)) = (name, description) else {
+        return Err(body.invalid());
+    };
+    Ok(NewTeam {
+        name,
+        description,
+        lead_id: None,
+        queue_strategy: QueueStrategy::default(),
+        specializations: Tags::default(),
+    })
+}
+
+/// `PATCH /v1/teams/{id}`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
+    let mut body = Body::parse(body)?;
+    let name = body.change("name", input::team_name);
+    let description = body.clearable("description", input::description);
+    let (Ok(name), Ok(description)) = (name, description) else {
+        return Err(body.invalid());
+    };
+    Ok(TeamChanges {
+        name,
+        description,
+        ..TeamChanges::default()
+    })
+}
+
+/// `POST /v1/teams/{id}/members`.
+///
+/// # Errors
+/// The fields that break a rule.
+pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
+    let mut body = Body::parse(body)?;
+    let Ok(user_id) = body.required("user_id", input::user_id) else {
+        return Err(body.invalid());
+    };
+    Ok(NewMember {
+        user_id,
+        role: MemberRole::Member,
+        skills: Tags::default(),
+    })
+}

@@ -1,0 +1,236 @@
+//! What a TopTickets client gets: the bare object or array, fields in the document's order.
+
+use serde::Serialize;
+
+#[cfg(feature = "openapi")]
+use crate::schema::{self, Ref, Schemas};
+use crate::{
+    decision::{DecisionOut, Forms},
+    input::Invalid,
+    json, page,
+};
+use muster_domain::{
+    Listed, Member, Page, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp, User,
+    UserId,
+};
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Team))]
+struct TeamOut {
+    /// Unique identifier of the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::TeamId))]
+    id: String,
+    /// The name, unique within the organization.
+    name: String,
+    /// What the team is for.
+    description: Option<String>,
+    /// The members, in the order in which they joined.
+    members: Vec<MemberOut>,
+    /// When the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    created_at: String,
+    /// When the team's fields or its members last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    updated_at: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Member))]
+struct MemberOut {
+    /// Unique identifier of the user.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
+    id: String,
+    /// The address people write to; empty while it is not known.
+    email: String,
+    /// The name people see.
+    full_name: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TeamMember))]
+struct MembershipOut {
+    #[serde(flatten)]
+    profile: MemberOut,
+    /// What the member is in this team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::MemberRole))]
+    team_role: &'static str,
+    /// What the member knows, for skill-based routing.
+    skills: Vec<String>,
+    /// Open tickets of this team that are assigned to the member.
+    open_tickets: u64,
+    /// The part of them that is in progress.
+    in_progress_tickets: u64,
+    /// When the member joined, or last returned.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    added_at: String,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = TeamSummary))]
+struct TeamSummaryOut {
+    /// Unique identifier of the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::TeamId))]
+    id: String,
+    /// The name, unique within the organization.
+    name: String,
+    /// What the team is for.
+    description: Option<String>,
+    /// When the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
+    created_at: String,
+}
+
+impl From<&Roster> for TeamOut {
+    fn from(Roster { team, members }: &Roster) -> Self {
+        let Team {
+            id,
+            organization_id: _,
+            name,
+            description,
+            lead_id: _,
+            queue_strategy: _,
+            specializations: _,
+            member_count: _,
+            version: _,
+            created_at,
+            updated_at,
+        } = team;
+        Self {
+            id: id.uuid().to_string(),
+            name: name.as_str().to_owned(),
+            description: description.as_ref().map(|text| text.as_str().to_owned()),
+            members: members.iter().map(MemberOut::from).collect(),
+            created_at: created_at.iso8601(),
+            updated_at: updated_at.iso8601(),
+        }
+    }
+}
+
+impl From<&Member> for MemberOut {
+    fn from(member: &Member) -> Self {
+        let User {
+            id,
+            name,
+            email,
+            role: _,
+            avatar_url: _,
+            status: _,
+            version: _,
+        } = &member.user;
+        Self {
+            id: id.uuid().to_string(),
+            email: email.clone(),
+            full_name: name.clone(),
+        }
+    }
+}
+
+impl MembershipOut {
+    fn new(team: &Team, member: &Member) -> Self {
+        let Member {
+            user: _,
+            skills,
+            joined_at,
+            rev: _,
+            last_turn: _,
+            open_tickets,
+            in_progress_tickets,
+            resolved: _,
+        } = member;
+        Self {
+            profile: MemberOut::from(member),
+            team_role: member.role_in(team).as_str(),
+            skills: skills.as_slice().to_vec(),
+            open_tickets: *open_tickets,
+            in_progress_tickets: *in_progress_tickets,
+            added_at: joined_at.iso8601(),
+        }
+    }
+}
+
+/// Ids bare, times in ISO 8601.
+const FORMS: Forms<String> = Forms {
+    team_id: |id: TeamId| id.uuid().to_string(),
+    user_id: |id: UserId| id.uuid().to_string(),
+    time: Timestamp::iso8601,
+};
+
+impl From<&Listed> for TeamSummaryOut {
+    fn from(Listed { team, load: _ }: &Listed) -> Self {
+        let Team {
+            id,
+            organization_id: _,
+            name,
+            description,
+            lead_id: _,
+            queue_strategy: _,
+            specializations: _,
+            member_count: _,
+            version: _,
+            created_at,
+            updated_at: _,
+        } = team;
+        Self {
+            id: id.uuid().to_string(),
+            name: name.as_str().to_owned(),
+            description: description.as_ref().map(|text| text.as_str().to_owned()),
+            created_at: created_at.iso8601(),
+        }
+    }
+}
+
+/// The team object.
+#[must_use]
+pub fn team(roster: &Roster) -> String {
+    json(&TeamOut::from(roster))
+}
+
+/// An array of team summaries.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn teams(page: &TeamPage) -> Result<String, Invalid> {
+    array(page.teams.iter().map(TeamSummaryOut::from))
+}
+
+/// An array of memberships.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn members(page: Page, Roster { team, members }: &Roster) -> Result<String, Invalid> {
+    array(
+        page.cut(members)
+            .map(|member| MembershipOut::new(team, member)),
+    )
+}
+
+/// A ticket's latest decision.
+#[must_use]
+pub fn decision(ticket: &Ticket) -> String {
+    json(&DecisionOut::new(ticket, &FORMS))
+}
+
+/// An array of tickets' latest decisions.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn decisions(page: &TicketPage) -> Result<String, Invalid> {
+    array(
+        page.tickets
+            .iter()
+            .map(|ticket| DecisionOut::new(ticket, &FORMS)),
+    )
+}
+
+fn array<T: Serialize>(items: impl Iterator<Item = T>) -> Result<String, Invalid> {
+    Ok(json(&page::serialize(items)?))
+}
+
+/// The schemas of everything above.
+#[cfg(feature = "openapi")]
+pub(crate) fn schemas(schemas: &mut Schemas) {
+    schemas.add::<TeamOut>();
+    schemas.add::<TeamSummaryOut>();
+    schemas.add::<MembershipOut>();
+    schemas.add::<DecisionOut<Ref<schema::Timestamp>>>();
+}

@@ -1,0 +1,59 @@
+//! What Muster is about, with no AWS, no HTTP and no I/O: identifiers, text rules, teams, members,
+//! users, tickets, workload.
+//!
+//! Values with a rule have private fields and a `parse` that enforces it, so a value that exists is
+//! a value that is valid. Records that merely group such values have public fields, so that a
+//! conversion can destructure every one of them and a new field breaks the build until someone
+//! decides about it.
+
+mod change;
+mod credential;
+mod decision;
+mod error;
+mod event;
+mod fold;
+mod hex;
+mod idempotency;
+mod ids;
+mod issuer;
+mod list;
+mod member;
+mod merge;
+mod pass;
+mod ring;
+pub mod routing;
+mod team;
+mod text;
+mod ticket;
+mod time;
+mod user;
+mod version;
+mod word;
+mod workload;
+
+pub use change::{Change, Changed};
+pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey, Subject};
+pub use decision::{Candidate, Decision, Reason, WhyNot};
+pub use error::{Error, UserField};
+pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};
+pub use fold::ignorable_ranges;
+pub use hex::hex;
+pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyError};
+pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
+pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, TokenKeysError};
+pub use list::{
+    ListTeams, ListTickets, Listed, ListedState, Order, Page, SortBy, TeamPage, TicketPage,
+};
+pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, Past};
+pub use merge::{Merge, TicketVersions};
+pub use pass::{PassTopics, RoutingPass, TopicFilter, TopicHash};
+pub use ring::RingPlace;
+pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
+pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
+pub use ticket::{
+    Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
+};
+pub use time::{Clock, Timestamp};
+pub use user::{Profile, Said, User, UserEvent, UserSnapshot, UserStatus};
+pub use version::{EventVersion, FieldUpdate};
+pub use workload::{Resolved, Workload};

@@ -1,0 +1,311 @@
+//! The keys and issuers that credentials were looked up with in the last minute, and those that
+//! were not found in the last seconds.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use lru::LruCache;
+
+use muster_domain::Timestamp;
+
+/// Keeps values that were read for a minute, so that a warm request needs no round trip for its
+/// credential and a revocation takes effect within one.
+///
+/// Keeps for a few seconds which keys had no value, so that a flood of one bad credential costs one
+/// read. These have a cache of their own: guesses cannot push out values in use. A new API key
+/// works at once, because no client can have sent it before.
+///
+/// Both are bounded, the least recently used entry going first. Concurrent reads of one key are one
+/// read.
+#[derive(Debug)]
+pub struct Cache<K: Hash + Eq, V> {
+    entries: Mutex<LruCache<K, (V, Timestamp)>>,
+    missing: Mutex<LruCache<K, Timestamp>>,
+    reads: Mutex<HashMap<K, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// The state of a key in the cache.
+enum Known<V> {
+    Value(V),
+    Missing,
+    Unknown,
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
+    /// How long a value is believed to be as it was read.
+    pub const MAX_AGE: Duration = Duration::from_mins(1);
+    /// How long a key is believed to have no value.
+    pub const MAX_AGE_MISSING: Duration = Duration::from_secs(5);
+
+    /// The most keys without a value that are remembered, about 100 bytes each.
+    const MISSING: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
+
+    /// Returns a cache of up to `capacity` values.
+    #[must_use]
+    pub fn new(capacity: NonZeroUsize) -> Self {
+        Self {
+            entries: Mutex::new(LruCache::new(capacity)),
+            missing: Mutex::new(LruCache::new(capacity.min(Self::MISSING))),
+            reads: Mutex::default(),
+        }
+    }
+
+    fn get(&self, key: &K, now: Timestamp) -> Known<V> {
+        // A clock that was set back makes an entry's age unknown: then it is read again.
+        let is_fresh = |read_at: Timestamp, max_age| read_at <= now && now.since(read_at) < max_age;
+        let mut entries = lock(&self.entries);
+        match entries.get(key) {
+            Some((value, read_at)) if is_fresh(*read_at, Self::MAX_AGE) => {
+                return Known::Value(value.clone());
+            }
+            Some(_) => {
+                entries.pop(key);
+            }
+            None => {}
+        }
+        drop(entries);
+        let mut missing = lock(&self.missing);
+        match missing.get(key) {
+            Some(read_at) if is_fresh(*read_at, Self::MAX_AGE_MISSING) => Known::Missing,
+            Some(_) => {
+                missing.pop(key);
+                Known::Unknown
+            }
+            None => Known::Unknown,
+        }
+    }
+
+    /// Remembers the result of a read.
+    fn put(&self, key: K, found: Option<V>, now: Timestamp) {
+        if let Some(value) = found {
+            lock(&self.entries).put(key, (value, now));
+        } else {
+            lock(&self.missing).put(key, now);
+        }
+    }
+
+    /// Returns the lock that the reads of a key take one after the other.
+    fn turn(&self, key: &K) -> Arc<tokio::sync::Mutex<()>> {
+        let mut reads = lock(&self.reads);
+        if let Some(turn) = reads.get(key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        reads.retain(|_, read| read.strong_count() > 0);
+        let turn = Arc::default();
+        reads.insert(key.clone(), Arc::downgrade(&turn));
+        turn
+    }
+
+    /// Returns the remembered result for a key, else that of `read`, which is remembered then.
+    /// Requests that ask for a key while it is read wait for that read, and make one of their own
+    /// only if it fails.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub async fn get_or_read<E>(
+        &self,
+        key: K,
+        now: Timestamp,
+        read: impl Future<Output = Result<Option<V>, E>>,
+    ) -> Result<Option<V>, E> {
+        let turn = match self.get(&key, now) {
+            Known::Value(value) => return Ok(Some(value)),
+            Known::Missing => return Ok(None),
+            Known::Unknown => self.turn(&key),
+        };
+        let _turn = turn.lock().await;
+        match self.get(&key, now) {
+            Known::Value(value) => return Ok(Some(value)),
+            Known::Missing => return Ok(None),
+            Known::Unknown => {}
+        }
+        let found = read.await?;
+        self.put(key, found.clone(), now);
+        Ok(found)
+    }
+}
+
+/// Locks one of the maps. Each is whole between two statements, so a panic elsewhere leaves it
+/// usable.
+fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
+    map.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures_util::future::join_all;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    /// The results of reads of one cache, and their number.
+    struct Reads {
+        cache: Cache<&'static str, u8>,
+        count: AtomicUsize,
+    }
+
+    impl Reads {
+        fn new(capacity: usize) -> Self {
+            let capacity = NonZeroUsize::new(capacity).unwrap();
+            Self {
+                cache: Cache::new(capacity),
+                count: AtomicUsize::new(0),
+            }
+        }
+
+        /// Asks for a key that has this value in the table, and returns the result and the number
+        /// of reads so far.
+        async fn ask(
+            &self,
+            key: &'static str,
+            millis: i64,
+            stored: Option<u8>,
+        ) -> (Option<u8>, usize) {
+            let read = async {
+                self.count.fetch_add(1, Ordering::Relaxed);
+                yield_now().await;
+                Ok::<_, Infallible>(stored)
+            };
+            let Ok(found) = self
+                .cache
+                .get_or_read(key, Timestamp::from_millis(millis), read)
+                .await;
+            (found, self.count.load(Ordering::Relaxed))
+        }
+    }
+
+    #[tokio::test]
+    async fn value_is_kept_for_less_than_a_minute() {
+        let reads = Reads::new(1);
+        assert_eq!(reads.ask("key", 1_000_000, Some(1)).await, (Some(1), 1));
+        assert_eq!(reads.ask("key", 1_059_999, Some(2)).await, (Some(1), 1));
+        assert_eq!(reads.ask("key", 1_060_000, Some(2)).await, (Some(2), 2));
+        assert_eq!(
+            reads.ask("key", 1_059_999, Some(3)).await,
+            (Some(3), 3),
+            "the clock was set back"
+        );
+        assert_eq!(
+            reads.ask("key", 1_119_999, None).await,
+            (None, 4),
+            "a value that is gone"
+        );
+    }
+
+    #[tokio::test]
+    async fn missing_key_is_kept_for_less_than_five_seconds() {
+        let reads = Reads::new(1);
+        assert_eq!(reads.ask("key", 1_000_000, None).await, (None, 1));
+        assert_eq!(reads.ask("key", 1_004_999, Some(1)).await, (None, 1));
+        // A request does not extend the time.
+        assert_eq!(reads.ask("key", 1_005_000, Some(1)).await, (Some(1), 2));
+        assert_eq!(
+            reads.ask("key", 1_005_001, None).await,
+            (Some(1), 2),
+            "the value counts"
+        );
+        let reads = Reads::new(1);
+        assert_eq!(reads.ask("key", 1_000_000, None).await, (None, 1));
+        assert_eq!(
+            reads.ask("key", 999_999, Some(1)).await,
+            (Some(1), 2),
+            "the clock was set back"
+        );
+    }
+
+    #[tokio::test]
+    async fn missing_keys_push_out_no_value() {
+        let reads = Reads::new(2);
+        for (key, stored) in [
+            ("a", Some(1)),
+            ("b", Some(2)),
+            ("x", None),
+            ("y", None),
+            ("z", None),
+        ] {
+            reads.ask(key, 0, stored).await;
+        }
+        assert_eq!(reads.ask("a", 0, None).await, (Some(1), 5));
+        assert_eq!(reads.ask("b", 0, None).await, (Some(2), 5));
+        assert_eq!(reads.ask("z", 0, None).await, (None, 5));
+        assert_eq!(
+            reads.ask("x", 0, None).await,
+            (None, 6),
+            "they are bounded too"
+        );
+    }
+
+    #[tokio::test]
+    async fn least_recently_used_value_goes_first() {
+        let reads = Reads::new(2);
+        for key in ["a", "b", "a", "c"] {
+            reads.ask(key, 0, Some(1)).await;
+        }
+        assert_eq!(reads.ask("a", 0, Some(1)).await.1, 3);
+        assert_eq!(reads.ask("c", 0, Some(1)).await.1, 3);
+        assert_eq!(reads.ask("b", 0, Some(1)).await.1, 4);
+    }
+
+    #[tokio::test]
+    async fn failed_read_is_not_remembered() {
+        let cache = Cache::new(NonZeroUsize::MIN);
+        let now = Timestamp::from_secs(0);
+        let ask = async |found: Result<Option<u8>, &'static str>| {
+            cache.get_or_read("key", now, async { found }).await
+        };
+        assert_eq!(ask(Err("away")).await, Err("away"));
+        assert_eq!(ask(Ok(Some(1))).await, Ok(Some(1)));
+        assert_eq!(ask(Err("away")).await, Ok(Some(1)));
+    }
+
+    #[tokio::test]
+    async fn concurrent_requests_for_one_key_share_a_read() {
+        for stored in [Some(1), None] {
+            let reads = Reads::new(1);
+            let asked = join_all((0..50).map(|_| reads.ask("key", 0, stored))).await;
+            assert!(
+                asked
+                    .iter()
+                    .all(|(found, count)| (*found, *count) == (stored, 1)),
+                "{asked:?}"
+            );
+        }
+        let reads = Reads::new(9);
+        let asked = join_all(["a", "b", "a"].map(|key| reads.ask(key, 0, Some(1)))).await;
+        assert_eq!(
+            asked.last(),
+            Some(&(Some(1), 2)),
+            "another key does not wait"
+        );
+    }
+
+    #[tokio::test]
+    async fn request_that_is_given_up_lets_the_next_one_read() {
+        let reads = Reads::new(1);
+        let pending = async { std::future::pending::<Result<Option<u8>, Infallible>>().await };
+        let given_up = reads
+            .cache
+            .get_or_read("key", Timestamp::from_secs(0), pending);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(1), given_up)
+                .await
+                .is_err()
+        );
+        assert_eq!(reads.ask("key", 0, Some(1)).await, (Some(1), 1));
+        assert_eq!(reads.ask("other", 0, None).await, (None, 2));
+        assert!(
+            lock(&reads.cache.reads).len() <= 1,
+            "reads that ended are forgotten"
+        );
+    }
+}

@@ -1,0 +1,196 @@
+//! Tokens of the ITSM platform: JWTs (RFC 7519) that are signed with RS256.
+//!
+//! Why a token is no good is said to nobody: the client learns that it is not, and a log must not
+//! hold what is in it.
+
+mod claims;
+mod rs256;
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation, dangerous::insecure_decode_claims, decode, decode_header,
+};
+use serde_json::{Map, Value};
+
+use self::claims::Claims;
+use super::Principal;
+use muster_domain::{OrganizationId, Timestamp, TokenIssuer, TokenKey};
+
+/// A token's own word on whose it is and which key signed it: enough to look for the key, and
+/// nothing to be believed.
+pub(super) struct Unverified<'t> {
+    token: &'t str,
+    kid: Option<String>,
+    pub(super) organization_id: OrganizationId,
+}
+
+impl<'t> Unverified<'t> {
+    /// Reads a token that is to be verified with RS256; `None` for any other text. What asks for
+    /// another algorithm is not looked at further.
+    pub(super) fn parse(token: &'t str) -> Option<Self> {
+        let header = decode_header(token).ok()?;
+        // `crit` names extensions without which a token must not be taken (RFC 7515, 4.1.11). The
+        // library overlooks it, and none is known here.
+        if header.alg != Algorithm::RS256 || header.crit.is_some() {
+            return None;
+        }
+        // An object: serde would also read `Claims` out of a list.
+        let claims: Map<String, Value> = insecure_decode_claims(token).ok()?;
+        let organization_id =
+            OrganizationId::parse(claims.get("organizationId")?.as_str()?).ok()?;
+        Some(Self {
+            token,
+            kid: header.kid,
+            organization_id,
+        })
+    }
+}
+
+/// What an organization's tokens are verified with, made ready once for as long as it is
+/// remembered.
+pub struct Verifier {
+    organization_id: OrganizationId,
+    keys: Vec<(Option<String>, DecodingKey)>,
+    validation: Validation,
+}
+
+impl Verifier {
+    /// Makes an issuer's keys and rules ready.
+    #[must_use]
+    pub fn new(issuer: &TokenIssuer) -> Self {
+        rs256::install();
+        let TokenIssuer {
+            organization_id,
+            keys,
+            issuer,
+            audience,
+            updated_at: _,
+        } = issuer;
+        let mut validation = Validation::new(Algorithm::RS256);
+        // The library would ask the system's clock. `Claims::principal` compares with the request's
+        // own time.
+        validation.validate_exp = false;
+        // Of a claim that is to be checked the library also has to be told that it must be there.
+        if let Some(issuer) = issuer {
+            validation.set_issuer(&[issuer]);
+            validation.required_spec_claims.insert("iss".to_owned());
+        }
+        validation.validate_aud = audience.is_some();
+        if let Some(audience) = audience {
+            validation.set_audience(&[audience]);
+            validation.required_spec_claims.insert("aud".to_owned());
+        }
+        let ready = |TokenKey { kid, key }: &TokenKey| {
+            (
+                kid.clone(),
+                DecodingKey::from_rsa_raw_components(key.n(), key.e()),
+            )
+        };
+        Self {
+            organization_id: organization_id.clone(),
+            keys: keys.as_slice().iter().map(ready).collect(),
+            validation,
+        }
+    }
+
+    /// Whom a token speaks for; `None` if it is no good at `now`.
+    pub(super) fn verify(&self, token: &Unverified<'_>, now: Timestamp) -> Option<Principal> {
+        let key = self.key(token.kid.as_deref())?;
+        let claims = decode::<Claims>(token.token, key, &self.validation)
+            .ok()?
+            .claims;
+        claims.principal(&self.organization_id, now)
+    }
+
+    /// The key that a token names; for one that names none, the only key there is.
+    fn key(&self, kid: Option<&str>) -> Option<&DecodingKey> {
+        match (kid, &self.keys[..]) {
+            (None, [(_, only)]) => Some(only),
+            (None, _) => None,
+            (kid, keys) => keys
+                .iter()
+                .find(|(known, _)| known.as_deref() == kid)
+                .map(|(_, key)| key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    use proptest::prelude::*;
+    use ring::{
+        rand::SystemRandom,
+        rsa::PublicKeyComponents,
+        signature::{RSA_PKCS1_SHA256, RsaKeyPair},
+    };
+    use serde_json::json;
+
+    use super::*;
+    use muster_domain::{RsaPublicKey, TokenKeys};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_736_064_000);
+
+    /// What tokens are verified with, and a token that is good.
+    fn verifier_and_token() -> (Verifier, String) {
+        let pair =
+            RsaKeyPair::from_pkcs8(include_bytes!("../../../../../tests/it/fixtures/rsa-a.pk8"))
+                .unwrap();
+        let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(pair.public());
+        let [n, e] = [n, e].map(|number| URL_SAFE_NO_PAD.encode(number));
+        let issuer = TokenIssuer {
+            organization_id: OrganizationId::parse("org").unwrap(),
+            keys: TokenKeys::parse(vec![TokenKey {
+                kid: None,
+                key: RsaPublicKey::parse(&n, &e).unwrap(),
+            }])
+            .unwrap(),
+            issuer: None,
+            audience: None,
+            updated_at: NOW,
+        };
+        let claims = json!({ "sub": "1", "organizationId": "org", "permissions": [], "exp": NOW.secs(), "jti": "1" });
+        let message = [json!({ "alg": "RS256" }), claims]
+            .map(|part| URL_SAFE_NO_PAD.encode(part.to_string()))
+            .join(".");
+        let mut signature = vec![0; pair.public().modulus_len()];
+        pair.sign(
+            &RSA_PKCS1_SHA256,
+            &SystemRandom::new(),
+            message.as_bytes(),
+            &mut signature,
+        )
+        .unwrap();
+        (
+            Verifier::new(&issuer),
+            format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)),
+        )
+    }
+
+    fn verify(verifier: &Verifier, token: &str) -> Option<Principal> {
+        verifier.verify(&Unverified::parse(token)?, NOW)
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_with_any_one_character_changed_is_no_good(at in any::<prop::sample::Index>(), by in "[A-Za-z0-9_.=-]") {
+            let (verifier, token) = verifier_and_token();
+            prop_assert!(verify(&verifier, &token).is_some());
+            let at = at.index(token.len());
+            let changed = [&token[..at], &by, &token[at + 1..]].concat();
+            prop_assert_eq!(verify(&verifier, &changed).is_some(), changed == token);
+        }
+
+        #[test]
+        fn no_text_makes_reading_a_token_panic(
+            header in r#"\{"alg":"(RS256|none)"(,"kid":.{0,5})?\}|.{0,20}"#,
+            claims in r#"\{"organizationId":"[a-z]{0,3}".{0,9}\}|.{0,20}"#,
+            rest in ".{0,9}",
+        ) {
+            let (verifier, _) = verifier_and_token();
+            let [header, claims] = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part));
+            for token in [format!("{header}.{claims}.{rest}"), format!("{header}.{claims}"), rest] {
+                prop_assert!(verify(&verifier, &token).is_none());
+            }
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Muster's service crate: requests and batches against one DynamoDB table, on AWS Lambda.
+//!
+//! Dependencies point one way. [`store`] keeps the domain in the table. [`auth`] resolves a
+//! credential. [`http`] puts these together for one request, [`assign`] for one batch of tickets.
+//! [`lambda`] connects a function to its runtime. [`aws`] and [`jobs`] send and receive messages.
+//! [`telemetry`] has logs, metrics and traces. Wire types never reach the store, and item types
+//! never leave it.
+
+pub mod assign;
+pub mod auth;
+pub mod aws;
+mod aws_error;
+pub mod deadline;
+pub mod http;
+pub mod jobs;
+pub mod lambda;
+pub mod store;
+pub mod telemetry;

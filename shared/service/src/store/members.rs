@@ -1,0 +1,629 @@
+//! Memberships: reading, adding, changing and removing members.
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+
+use super::{
+    Answer, Error, Store,
+    desks::TeamRead,
+    expression,
+    expression::{l, n, s},
+    idempotency,
+    items::{self, Item, MemberItem, PastItem},
+    keys,
+    leads::move_lead,
+    retry::{Failed, Stale},
+    teams::{check_lead, put_fields, team_as_read},
+    transaction::{Refusal, Transaction, Values},
+};
+use muster_domain::{
+    Error as Refused, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember,
+    OrganizationId, Past, Resolved, Roster, Tags, Team, TeamChanges, TeamId, Timestamp, User,
+    UserField, UserId, UserStatus,
+};
+
+/// What removing a member does if the member leads the team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnLead {
+    /// The team has no lead any more.
+    Clear,
+    /// The member stays: [`LeadRemoval`](muster_domain::Error::LeadRemoval).
+    Refuse,
+}
+
+impl Store {
+    /// Adds a user to a team, or returns one who left. Gives what `answer` makes of the team after
+    /// it, the new member included, and keeps that where the request has a key.
+    ///
+    /// Two round trips: reads, then a transaction on condition that the user is still active, the
+    /// profile is still the one that the membership copies, and the counters that the user left
+    /// behind are unchanged. One more where a request with a key is refused.
+    ///
+    /// # Errors
+    /// [`Error::Answered`], [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused);
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`UserNotFound`](muster_domain::Error::UserNotFound),
+    /// [`AlreadyMember`](muster_domain::Error::AlreadyMember), [`UserInactive`](muster_domain::Error::UserInactive),
+    /// [`TeamFull`](muster_domain::Error::TeamFull), [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn add_member(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        new: &NewMember,
+        answer: impl Fn(&Roster, &Member) -> Answer + Send + Sync,
+        request: Option<&Idempotency>,
+        now: Timestamp,
+    ) -> Result<Answer, Error> {
+        let added = self
+            .until_current(|| self.try_add_member(org, team, new, &answer, request, now))
+            .await;
+        self.unless_answered(org, request, now, added).await
+    }
+
+    async fn try_add_member(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        new: &NewMember,
+        answer: &(impl Fn(&Roster, &Member) -> Answer + Send + Sync),
+        request: Option<&Idempotency>,
+        now: Timestamp,
+    ) -> Result<Answer, Stale> {
+        let NewMember {
+            user_id,
+            role,
+            skills,
+        } = new;
+        let (unused, read, user, past) = tokio::join!(
+            self.check_unused(org, request, now),
+            self.team_read(org, id),
+            self.user(org, *user_id),
+            self.past(org, id, *user_id),
+        );
+        // First: the team may have gone since, and the user is a member already.
+        unused?;
+        let TeamRead {
+            mut team,
+            load,
+            mut members,
+        } = read?;
+        let (user, past) = (
+            user?.ok_or(Refused::UserNotFound(UserField::UserId))?,
+            past?,
+        );
+        if present(&members, *user_id).is_ok() {
+            return Err(Refused::AlreadyMember.into());
+        }
+        let member = Member::joining(user, skills.clone(), past.as_ref(), load.turn, now)?;
+        if team.member_count >= MAX_MEMBERS {
+            return Err(Refused::TeamFull.into());
+        }
+
+        let mut transaction = Transaction::new(self);
+        // Not on condition of the version: of 200 users added at once to one team, most would then
+        // run out of time. So the answer is the team as it was read, with this member; one added at
+        // the same moment may be missing from it. Its version is the next after the one that was
+        // read, with the fields, in one item: whatever else was changed at the same moment makes
+        // the real one larger still, and an `If-Match` of this one then fails where it could
+        // overwrite what nobody has seen.
+        let mut room = "attribute_exists(#pk) AND #member_count < :max".to_owned();
+        let mut joined =
+            "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now".to_owned();
+        let mut values = expression::values([
+            (":one", n(1)),
+            (":max", n(MAX_MEMBERS)),
+            (":now", n(now.millis())),
+        ]);
+        if *role == MemberRole::Lead {
+            joined += ", #lead_id = :user";
+            values.insert(":user".to_owned(), s(user_id.uuid().to_string()));
+            // The item of the lead before goes in the same transaction, so the lead has to be as it
+            // was read.
+            match team.lead_id {
+                Some(lead) => {
+                    room += " AND #lead_id = :lead";
+                    values.insert(":lead".to_owned(), s(lead.uuid().to_string()));
+                }
+                None => room += " AND attribute_not_exists(#lead_id)",
+            }
+            move_lead(&mut transaction, org, id, team.lead_id, Some(*user_id))?;
+            team.lead_id = Some(*user_id);
+        }
+        transaction.update(&keys::team(org, id), &joined, Some(&room), values, no_room)?;
+        count_eligible(&mut transaction, org, id, 1)?;
+        check_profile(&mut transaction, org, &member.user)?;
+        put_member(&mut transaction, org, id, &member, past.as_ref())?;
+        team.member_count += 1;
+        team.version += 1;
+        team.updated_at = now;
+        put_among(&mut members, &member);
+        let answer = answer(&Roster { team, members }, &member);
+        if let Some(request) = request {
+            idempotency::save(&mut transaction, org, request, &answer, now)?;
+        }
+        transaction.commit().await?;
+        Ok(answer)
+    }
+
+    /// Changes a membership; changes that change nothing write nothing. Answers with the team after
+    /// it.
+    ///
+    /// A lead who comes or goes moves the team's version and time, for the lead is the team's;
+    /// skills are the membership's own and move neither.
+    ///
+    /// One round trip for skills: an update beside a query of the team and one of the members.
+    /// Where a role is given, reads first; then, if the lead changes, a transaction on condition
+    /// that nobody changed the team in between, its roster included, and that a new lead is active;
+    /// else an update of the skills, if those change.
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`MemberNotFound`](muster_domain::Error::MemberNotFound);
+    /// [`UserInactive`](muster_domain::Error::UserInactive) or [`UserNotFound`](muster_domain::Error::UserNotFound) for a
+    /// new lead, of the `user_id` that the path names; [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn change_member(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        user: UserId,
+        changes: &MemberChanges,
+        now: Timestamp,
+    ) -> Result<(Roster, Member), Error> {
+        let MemberChanges { role, skills } = changes;
+        let skills = skills.as_ref();
+        if let Some(role) = *role {
+            return self
+                .until_current(|| self.change_role(org, team, user, (role, skills), now))
+                .await;
+        }
+        let Some(skills) = skills else {
+            let (roster, _) = self.team(org, team).await?;
+            let member = present(&roster.members, user)?;
+            return Ok((roster, member));
+        };
+        let (read, changed) = tokio::join!(
+            self.team(org, team),
+            self.change_skills(org, team, user, skills)
+        );
+        let (mut roster, _) = read?;
+        let Some(member) = changed? else {
+            // The team may have gone since it was read, and its members with it: then that is the
+            // answer.
+            self.team(org, team).await?;
+            return Err(Refused::MemberNotFound.into());
+        };
+        put_among(&mut roster.members, &member);
+        Ok((roster, member))
+    }
+
+    async fn change_role(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        user: UserId,
+        (role, skills): (MemberRole, Option<&Tags>),
+        now: Timestamp,
+    ) -> Result<(Roster, Member), Stale> {
+        let (mut roster, _) = self.team(org, id).await?;
+        let mut member = present(&roster.members, user)?;
+        let skills = skills.filter(|skills| **skills != member.skills);
+        let lead_id = match (member.role_in(&roster.team), role) {
+            (MemberRole::Member, MemberRole::Lead) => Some(Some(user)),
+            (MemberRole::Lead, MemberRole::Member) => Some(None),
+            (MemberRole::Member, MemberRole::Member) | (MemberRole::Lead, MemberRole::Lead) => None,
+        };
+        let new_lead = TeamChanges {
+            lead_id,
+            ..TeamChanges::default()
+        };
+        if let Some(team) = roster.team.changed(&new_lead, now) {
+            self.write_role(org, &roster.team, &team, user, skills)
+                .await?;
+            roster.team = team;
+            if let Some(skills) = skills {
+                member.skills = skills.clone();
+            }
+        } else if let Some(skills) = skills {
+            member = self
+                .change_skills(org, id, user, skills)
+                .await?
+                .ok_or(Stale::Outdated)?;
+        }
+        put_among(&mut roster.members, &member);
+        Ok((roster, member))
+    }
+
+    /// Writes a team whose lead `user` becomes or ceases to be, with the new skills if there are
+    /// any.
+    async fn write_role(
+        &self,
+        org: &OrganizationId,
+        before: &Team,
+        after: &Team,
+        user: UserId,
+        skills: Option<&Tags>,
+    ) -> Result<(), Stale> {
+        let mut transaction = Transaction::new(self);
+        // Whoever leaves the team moves its version, so this also holds the member in it.
+        let version = expression::values([(":version", n(before.version))]);
+        put_fields(&mut transaction, before, after, version, team_as_read)?;
+        if after.lead_id == Some(user) {
+            check_lead(&mut transaction, org, user, UserField::UserId)?;
+        }
+        move_lead(
+            &mut transaction,
+            org,
+            after.id,
+            before.lead_id,
+            after.lead_id,
+        )?;
+        if let Some(skills) = skills {
+            let skills = expression::values([(":skills", l(skills.as_slice()))]);
+            let membership = keys::membership(org, after.id, user);
+            transaction.update(&membership, SET_SKILLS, Some(PRESENT), skills, outdated)?;
+        }
+        transaction.commit().await
+    }
+
+    /// Updates what a member knows, if it differs. `None` where nobody is present who could know
+    /// it.
+    async fn change_skills(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        user: UserId,
+        skills: &Tags,
+    ) -> Result<Option<Member>, Error> {
+        let condition = format!("{PRESENT} AND #skills <> :skills");
+        let call = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::membership(org, team, user).attributes()))
+            .update_expression(SET_SKILLS)
+            .condition_expression(&condition)
+            .set_expression_attribute_names(expression::names([SET_SKILLS, &condition]))
+            .expression_attribute_values(":skills", l(skills.as_slice()))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let item = match self.send(|| call.clone().send()).await {
+            Ok(output) => output.attributes,
+            // The membership as it is: equal already, or made so by an earlier attempt of ours
+            // whose answer was lost.
+            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => {
+                refused.item
+            }
+            Err(failed) => return Err(failed.into()),
+        };
+        item.map(items::member).transpose()
+    }
+
+    /// Removes a member, who keeps the tickets they have.
+    ///
+    /// Two round trips: reads, then a transaction on condition that the membership and the team's
+    /// lead are as read. It moves the counters of the membership to a [`Past`].
+    ///
+    /// # Errors
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`MemberNotFound`](muster_domain::Error::MemberNotFound),
+    /// [`LeadRemoval`](muster_domain::Error::LeadRemoval), [`Error::Unavailable`], [`Error::Internal`].
+    pub async fn remove_member(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        user: UserId,
+        on_lead: OnLead,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        self.until_current(|| self.try_remove_member(org, team, user, on_lead, now))
+            .await
+    }
+
+    async fn try_remove_member(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        user: UserId,
+        on_lead: OnLead,
+        now: Timestamp,
+    ) -> Result<(), Stale> {
+        let (Roster { team, members }, _) = self.team(org, id).await?;
+        let member = present(&members, user)?;
+        let is_lead = team.lead_id == Some(user);
+        if is_lead && on_lead == OnLead::Refuse {
+            return Err(Refused::LeadRemoval.into());
+        }
+        let mut transaction = Transaction::new(self);
+        let left = "SET #member_count = #member_count - :one, #version = #version + :one, #updated_at = :now";
+        let (left, as_read) = if is_lead {
+            (format!("{left} REMOVE #lead_id"), "#lead_id = :user")
+        } else {
+            (
+                left.to_owned(),
+                "attribute_exists(#pk) AND (attribute_not_exists(#lead_id) OR #lead_id <> :user)",
+            )
+        };
+        let values = expression::values([
+            (":one", n(1)),
+            (":now", n(now.millis())),
+            (":user", s(user.uuid().to_string())),
+        ]);
+        transaction.update(
+            &keys::team(org, id),
+            &left,
+            Some(as_read),
+            values,
+            team_as_read,
+        )?;
+        if is_lead {
+            move_lead(&mut transaction, org, id, Some(user), None)?;
+        }
+        let (as_read, values) = member_as_read(&member);
+        transaction.delete(
+            &keys::membership(org, id, user),
+            Some(&as_read),
+            Some(values),
+            |item| match item {
+                Some(_) => Refusal::Outdated,
+                None => Refusal::Because(Refused::MemberNotFound),
+            },
+        )?;
+        transaction.put(
+            PastItem::new(org, id, &member.leaving()),
+            "attribute_not_exists(#pk)",
+            None,
+            outdated,
+        )?;
+        count_eligible(
+            &mut transaction,
+            org,
+            id,
+            if member.is_eligible() { -1 } else { 0 },
+        )?;
+        transaction.commit().await
+    }
+
+    /// Copies a profile into a membership, if that is there and its copy is older.
+    ///
+    /// One round trip. A copy that changes whether the member is eligible costs two: the first
+    /// attempt, whose condition fails, then a transaction with the team's load.
+    pub(super) async fn copy_into_membership(
+        &self,
+        org: &OrganizationId,
+        user: &User,
+        team: TeamId,
+    ) -> Result<(), Error> {
+        self.until_current(|| self.try_copy_into_membership(org, user, team))
+            .await
+    }
+
+    async fn try_copy_into_membership(
+        &self,
+        org: &OrganizationId,
+        user: &User,
+        id: TeamId,
+    ) -> Result<(), Stale> {
+        let (set, clear, mut values) = copy_of(user);
+        let update = clear.map_or_else(
+            || format!("SET {set}"),
+            |attribute| format!("SET {set} REMOVE {attribute}"),
+        );
+        let is_active = user.status == UserStatus::Active;
+        let same_activity = if is_active {
+            "#status = :active"
+        } else {
+            "#status <> :active"
+        };
+        let condition = format!("#profile_version < :version AND {same_activity}");
+        let mut single = values.clone();
+        single.insert(":active".to_owned(), s(UserStatus::Active.as_str()));
+        let key = keys::membership(org, id, user.id);
+        let Some(before) = self
+            .update_unless(&key, &update, &condition, single)
+            .await?
+        else {
+            return Ok(());
+        };
+        let before = items::member(before)?;
+        if before.user.version >= user.version || before.is_eligible() == is_active {
+            return Ok(());
+        }
+        let as_read = "#status = :old_status AND #profile_version = :old_version";
+        values.extend(expression::values([
+            (":old_status", s(before.user.status.as_str())),
+            (":old_version", n(before.user.version)),
+        ]));
+        let mut transaction = Transaction::new(self);
+        transaction.update(&key, &update, Some(as_read), values, outdated)?;
+        count_eligible(&mut transaction, org, id, if is_active { 1 } else { -1 })?;
+        match transaction.commit().await {
+            // The sweep of the deleted team removes the membership.
+            Err(Stale::Error(Error::Refused(Refused::TeamNotFound))) => Ok(()),
+            outcome => outcome,
+        }
+    }
+}
+
+/// The condition that a membership exists.
+const PRESENT: &str = "attribute_exists(#pk)";
+const SET_SKILLS: &str = "SET #skills = :skills";
+
+/// The member who is this user.
+fn present(members: &[Member], user: UserId) -> Result<Member, Refused> {
+    members
+        .iter()
+        .find(|member| member.user.id == user)
+        .cloned()
+        .ok_or(Refused::MemberNotFound)
+}
+
+/// Puts a member in their place, and in place of what was read of them before.
+fn put_among(members: &mut Vec<Member>, member: &Member) {
+    members.retain(|other| other.user.id != member.user.id);
+    members.push(member.clone());
+    sort_by_joining(members);
+}
+
+fn sort_by_joining(members: &mut [Member]) {
+    members.sort_by_key(|member| (member.joined_at, member.user.id));
+}
+
+fn outdated(_: Option<&Item>) -> Refusal {
+    Refusal::Outdated
+}
+
+/// Moves the number of eligible members on a team's load, which has to exist.
+fn count_eligible(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    team: TeamId,
+    by: i8,
+) -> Result<(), Error> {
+    let load = keys::load(org, team);
+    if by == 0 {
+        return transaction.check(&load, "attribute_exists(#pk)", None, team_as_read);
+    }
+    // A count that is wrong stops the change that would make it negative.
+    let least = if by < 0 {
+        "#eligible >= :one"
+    } else {
+        "attribute_exists(#pk)"
+    };
+    let mut values = expression::values([(":by", n(by))]);
+    if by < 0 {
+        values.insert(":one".to_owned(), n(1));
+    }
+    transaction.update(
+        &load,
+        "ADD #eligible :by",
+        Some(least),
+        values,
+        team_as_read,
+    )
+}
+
+/// The meaning of a team that takes no further member: it is gone, or full, or has another lead
+/// than was read.
+fn no_room(team: Option<&Item>) -> Refusal {
+    match team.map(items::member_count) {
+        None => Refusal::Because(Refused::TeamNotFound),
+        Some(Some(count)) if count < MAX_MEMBERS => Refusal::Outdated,
+        Some(_) => Refusal::Because(Refused::TeamFull),
+    }
+}
+
+fn already_member(_: Option<&Item>) -> Refusal {
+    Refusal::Because(Refused::AlreadyMember)
+}
+
+/// Wants the user active and the profile as it was read, so that its copy is never older than what
+/// announced a change.
+fn check_profile(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    user: &User,
+) -> Result<(), Error> {
+    let active = UserStatus::Active.as_str();
+    let values = expression::values([(":active", s(active)), (":version", n(user.version))]);
+    let condition = "#status = :active AND #profile_version = :version";
+    transaction.check(
+        &keys::user(org, user.id),
+        condition,
+        Some(values),
+        move |user| match user {
+            None => Refusal::Because(Refused::UserNotFound(UserField::UserId)),
+            Some(user) if items::text(user, "status") != Some(active) => {
+                Refusal::Because(Refused::UserInactive(UserField::UserId))
+            }
+            Some(_) => Refusal::Outdated,
+        },
+    )
+}
+
+/// Creates a membership in place of the counters that the user left behind, which have to be as
+/// they were read.
+fn put_member(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    team: TeamId,
+    member: &Member,
+    past: Option<&Past>,
+) -> Result<(), Error> {
+    let absent = "attribute_not_exists(#pk)";
+    transaction.put(
+        MemberItem::new(org, team, member),
+        absent,
+        None,
+        already_member,
+    )?;
+    let key = keys::past(org, team, member.user.id);
+    let Some(past) = past else {
+        return transaction.check(&key, absent, None, outdated);
+    };
+    let (as_read, values) = past_as_read(past);
+    transaction.delete(&key, Some(as_read), Some(values), outdated)
+}
+
+/// Returns the condition that counters are as they were read, and its values.
+fn past_as_read(past: &Past) -> (&'static str, Values) {
+    let Past {
+        user_id: _,
+        rev,
+        last_turn,
+        open_tickets,
+        in_progress_tickets,
+        resolved: Resolved { tickets, total_ms },
+    } = past;
+    let values = expression::values([
+        (":rev", n(*rev)),
+        (":last_turn", n(*last_turn)),
+        (":open", n(*open_tickets)),
+        (":in_progress", n(*in_progress_tickets)),
+        (":resolved", n(*tickets)),
+        (":resolved_ms", n(*total_ms)),
+    ]);
+    let as_read = "#rev = :rev AND #last_turn = :last_turn AND #open_tickets = :open \
+                   AND #in_progress_tickets = :in_progress AND #resolved_tickets = :resolved \
+                   AND #resolved_ms = :resolved_ms";
+    (as_read, values)
+}
+
+/// Returns the condition that a membership is as it was read, except for skills and the profile,
+/// and its values. The status counts, since it decides whether the member is eligible.
+fn member_as_read(member: &Member) -> (String, Values) {
+    let stays = Past {
+        rev: member.rev,
+        ..member.leaving()
+    };
+    let (counters, mut values) = past_as_read(&stays);
+    values.insert(":status".to_owned(), s(member.user.status.as_str()));
+    (format!("{counters} AND #status = :status"), values)
+}
+
+/// What makes a membership's copy of a profile equal to it: the attributes to set, the one to
+/// remove, and the values.
+fn copy_of(user: &User) -> (String, Option<&'static str>, Values) {
+    let User {
+        id: _,
+        name,
+        email,
+        role,
+        avatar_url,
+        status,
+        version,
+    } = user;
+    let set = "#name = :name, #email = :email, #role = :role, #status = :status, #profile_version = :version";
+    let mut values = expression::values([
+        (":name", s(name)),
+        (":email", s(email)),
+        (":role", s(role)),
+        (":status", s(status.as_str())),
+        (":version", n(*version)),
+    ]);
+    match avatar_url {
+        Some(url) => {
+            values.insert(":avatar_url".to_owned(), s(url));
+            (format!("{set}, #avatar_url = :avatar_url"), None, values)
+        }
+        None => (set.to_owned(), Some("#avatar_url"), values),
+    }
+}

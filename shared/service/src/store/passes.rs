@@ -1,0 +1,253 @@
+//! The pass of an organization over its unrouted tickets: merging topics, the lease, and the end.
+
+use aws_sdk_dynamodb::{
+    operation::update_item::UpdateItemError,
+    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use uuid::Uuid;
+
+use super::{
+    Error, Store, expression,
+    expression::{n, s},
+    items::{self, Item},
+    keys,
+    retry::Failed,
+    transaction::{Refusal, Transaction, Values},
+    work::{MARK, mark_values},
+};
+use muster_domain::{OrganizationId, PassTopics, RoutingPass, Timestamp, TopicHash};
+
+/// A lease of the pass: the holder's name, and the pass when the lease was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The name of the holder, random for each lease.
+    pub owner: String,
+    /// The pass.
+    pub pass: RoutingPass,
+}
+
+/// The outcome of a write by the holder of the lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Released {
+    /// The lease has ended, and the pass is as the holder wanted.
+    Done,
+    /// Topics were merged meanwhile: the holder keeps the lease.
+    Merged,
+    /// The lease has passed to another holder, or has ended.
+    Lost,
+}
+
+/// The outcome of a conditional update: the item after it, or the item on which the condition
+/// failed.
+enum Updated {
+    Done(Option<Item>),
+    Refused(Option<Item>),
+}
+
+impl Store {
+    /// Reads the organization's pass, strongly consistent. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn pass(&self, org: &OrganizationId) -> Result<Option<RoutingPass>, Error> {
+        self.get(&keys::pass(org))
+            .await?
+            .map(items::pass)
+            .transpose()
+    }
+
+    /// Takes the lease of an unfinished pass until a time. `None` if the pass is finished or
+    /// another holder has the lease. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn take_lease(
+        &self,
+        org: &OrganizationId,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Lease>, Error> {
+        let owner = Uuid::new_v4().to_string();
+        let is_free = "attribute_exists(#gsi1pk) AND (attribute_not_exists(#lease_until) OR #lease_until <= :now)";
+        let values = expression::values([
+            (":owner", s(&owner)),
+            (":until", n(until.millis())),
+            (":now", n(now.millis())),
+        ]);
+        let update = "SET #lease_owner = :owner, #lease_until = :until";
+        let item = match self.update_pass(org, update, is_free, values).await? {
+            Updated::Done(item) => item,
+            // An earlier attempt took the lease, and its response was lost.
+            Updated::Refused(item) => item.filter(|item| is_held_by(item, &owner)),
+        };
+        item.map(|item| {
+            Ok(Lease {
+                owner,
+                pass: items::pass(item)?,
+            })
+        })
+        .transpose()
+    }
+
+    /// Extends a lease until a time and gives the pass as it is now. `None` if another holder has
+    /// taken the lease. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn renew_lease(
+        &self,
+        org: &OrganizationId,
+        owner: &str,
+        until: Timestamp,
+    ) -> Result<Option<RoutingPass>, Error> {
+        let values = expression::values([(":owner", s(owner)), (":until", n(until.millis()))]);
+        let updated = self
+            .update_pass(
+                org,
+                "SET #lease_until = :until",
+                "#lease_owner = :owner",
+                values,
+            )
+            .await?;
+        renewed(updated)
+    }
+
+    /// Notes that a complete pass has covered a revision, and extends the lease. `None` if another
+    /// holder has taken the lease. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn cover_pass(
+        &self,
+        org: &OrganizationId,
+        owner: &str,
+        rev: u64,
+        until: Timestamp,
+    ) -> Result<Option<RoutingPass>, Error> {
+        let values = expression::values([
+            (":owner", s(owner)),
+            (":until", n(until.millis())),
+            (":rev", n(rev)),
+        ]);
+        let update = "SET #lease_until = :until, #covered = :rev";
+        renewed(
+            self.update_pass(org, update, "#lease_owner = :owner", values)
+                .await?,
+        )
+    }
+
+    /// Ends a lease, unless topics were merged after revision `rev`. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn release_lease(
+        &self,
+        org: &OrganizationId,
+        owner: &str,
+        rev: u64,
+    ) -> Result<Released, Error> {
+        self.end_lease(org, owner, rev, "REMOVE #lease_owner, #lease_until")
+            .await
+    }
+
+    /// Finishes the pass, unless topics were merged after revision `rev`: removes the topics, the
+    /// mark and the lease. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn finish_pass(
+        &self,
+        org: &OrganizationId,
+        owner: &str,
+        rev: u64,
+    ) -> Result<Released, Error> {
+        let update = "REMOVE #lease_owner, #lease_until, #topics, #all_topics, #gsi1pk, #gsi1sk";
+        self.end_lease(org, owner, rev, update).await
+    }
+
+    async fn end_lease(
+        &self,
+        org: &OrganizationId,
+        owner: &str,
+        rev: u64,
+        update: &str,
+    ) -> Result<Released, Error> {
+        let values = expression::values([(":owner", s(owner)), (":rev", n(rev))]);
+        Ok(
+            match self
+                .update_pass(org, update, "#lease_owner = :owner AND #rev = :rev", values)
+                .await?
+            {
+                Updated::Done(_) => Released::Done,
+                Updated::Refused(Some(item)) if is_held_by(&item, owner) => Released::Merged,
+                Updated::Refused(_) => Released::Lost,
+            },
+        )
+    }
+
+    async fn update_pass(
+        &self,
+        org: &OrganizationId,
+        update: &str,
+        condition: &str,
+        values: Values,
+    ) -> Result<Updated, Error> {
+        let call = self
+            .client
+            .update_item()
+            .table_name(&*self.table)
+            .set_key(Some(keys::pass(org).attributes()))
+            .update_expression(update)
+            .condition_expression(condition)
+            .set_expression_attribute_names(expression::names([update, condition]))
+            .set_expression_attribute_values(Some(values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match self.send(|| call.clone().send()).await {
+            Ok(output) => Ok(Updated::Done(output.attributes)),
+            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => {
+                Ok(Updated::Refused(refused.item))
+            }
+            Err(failed) => Err(failed.into()),
+        }
+    }
+}
+
+fn renewed(updated: Updated) -> Result<Option<RoutingPass>, Error> {
+    match updated {
+        Updated::Done(item) => item.map(items::pass).transpose(),
+        Updated::Refused(_) => Ok(None),
+    }
+}
+
+fn is_held_by(pass: &Item, owner: &str) -> bool {
+    items::text(pass, "lease_owner") == Some(owner)
+}
+
+/// Merges topics into the organization's pass and marks the pass as unfinished, in a transaction.
+/// `read` is the pass as it was read, which decides whether the topics still fit.
+pub(super) fn merge_topics(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    read: Option<&RoutingPass>,
+    topics: &[TopicHash],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let key = keys::pass(org);
+    let mut values = expression::values([(":one", n(1)), (":now", n(now.millis()))]);
+    values
+        .extend(mark_values(&key, now).map(|(placeholder, value)| (placeholder.to_owned(), value)));
+    let merged = format!("SET #merged_at = :now, {MARK}");
+    if read.is_none_or(|pass| pass.topics.has_room_for(topics.len())) {
+        let texts = topics.iter().map(ToString::to_string).collect();
+        let room = PassTopics::MAX.saturating_sub(topics.len());
+        values.insert(":topics".to_owned(), AttributeValue::Ss(texts));
+        values.insert(":room".to_owned(), n(room as u64));
+        let fits = "attribute_not_exists(#all_topics) AND (attribute_not_exists(#topics) OR size(#topics) <= :room)";
+        let update = format!("{merged} ADD #rev :one, #topics :topics");
+        return transaction.update(&key, &update, Some(fits), values, |_| Refusal::Outdated);
+    }
+    values.insert(":all".to_owned(), AttributeValue::Bool(true));
+    let update = format!("{merged}, #all_topics = :all REMOVE #topics ADD #rev :one");
+    transaction.update(&key, &update, None, values, |_| Refusal::Outdated)
+}

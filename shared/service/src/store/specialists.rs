@@ -1,0 +1,50 @@
+//! Reading the index of specializations.
+
+use super::{
+    Error, Store,
+    expression::s,
+    items::{self, Item},
+    keys,
+};
+use muster_domain::{
+    Folded, OrganizationId, RingPlace,
+    routing::{MAX_ENTRIES, Specialist, Specialists},
+};
+
+impl Store {
+    /// Reads the teams that the index lists under a topic, from a place on the ring: at most
+    /// [`MAX_ENTRIES`], each team once, strongly consistent. One round trip.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub(crate) async fn specialists(
+        &self,
+        org: &OrganizationId,
+        topic: &Folded,
+        start: RingPlace,
+    ) -> Result<Specialists, Error> {
+        let (first, last) = keys::ring_turn(start);
+        let call = self
+            .client
+            .query()
+            .table_name(&*self.table)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
+            .expression_attribute_values(":pk", s(keys::specialists_partition(org, topic)))
+            .expression_attribute_values(":first", s(first))
+            .expression_attribute_values(":last", s(last))
+            .projection_expression("sk")
+            .limit(i32::try_from(MAX_ENTRIES).unwrap_or(i32::MAX));
+        let page = self.send(|| call.clone().send()).await?;
+        let specialist = |item: &Item| items::text(item, "sk").and_then(keys::specialist_of);
+        let entries = page
+            .items()
+            .iter()
+            .filter_map(specialist)
+            .map(|(place, team)| Specialist { place, team });
+        Ok(Specialists {
+            entries: entries.collect(),
+            is_whole: page.last_evaluated_key.is_none(),
+        })
+    }
+}

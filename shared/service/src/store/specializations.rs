@@ -1,0 +1,219 @@
+//! The index of specializations: which teams know a topic.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Error, Store, expression,
+    expression::n,
+    items::{self, Item, SpecializationItem, SpecsItem},
+    keys::{self, Key},
+    passes::merge_topics,
+    retry::Stale,
+    transaction::{Refusal, Transaction},
+};
+use muster_domain::{Folded, OrganizationId, RoutingPass, Team, TeamId, Timestamp, TopicHash};
+
+/// The most topics that one transaction adds or removes: two entries each, beside the team, its
+/// `SPECS` item and the pass, in 100 items.
+const TOPICS_PER_TRANSACTION: usize = 48;
+
+/// A team's entries in the index, as its `SPECS` item has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Indexed {
+    /// The number of writes of the `SPECS` item; 0 if there is none.
+    pub(super) rev: u64,
+    /// The topics that have entries.
+    pub(super) topics: BTreeSet<Folded>,
+}
+
+/// A team, its entries and the organization's pass, as they were read.
+struct Read {
+    team: Option<Team>,
+    is_marked: bool,
+    indexed: Indexed,
+    pass: Option<RoutingPass>,
+}
+
+/// A part of a team's index that is written.
+struct Part {
+    /// Whether topics were merged into the organization's pass.
+    has_merged: bool,
+    /// Whether the index is complete.
+    is_last: bool,
+}
+
+/// A topic to add to the index, or to remove from it.
+enum Change<'t> {
+    Add(&'t Folded),
+    Remove(&'t Folded),
+}
+
+impl Store {
+    /// Makes a team found by the topics it knows, and by no other; a deleted team by none. Returns
+    /// whether topics were merged into the organization's pass.
+    ///
+    /// Two round trips for each 48 topics that differ: reads beside each other, and a transaction.
+    /// A transaction merges the topics it adds, so that no crash separates an entry from its merge.
+    /// The last one removes the team's mark.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn index_specializations(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let mut has_merged = false;
+        loop {
+            let part = self
+                .until_current(|| self.index_part(org, team, now))
+                .await?;
+            has_merged |= part.has_merged;
+            if part.is_last {
+                return Ok(has_merged);
+            }
+        }
+    }
+
+    /// Indexes up to 48 topics of a team. Two round trips, one if there is nothing to change.
+    async fn index_part(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+        now: Timestamp,
+    ) -> Result<Part, Stale> {
+        let read = self.read_specializations(org, id).await?;
+        let wanted: BTreeSet<Folded> = read
+            .team
+            .iter()
+            .flat_map(|team| team.specializations.as_slice())
+            .map(|tag| Folded::of(tag))
+            .collect();
+        let added = wanted.difference(&read.indexed.topics).map(Change::Add);
+        let removed = read.indexed.topics.difference(&wanted).map(Change::Remove);
+        let mut changes: Vec<Change<'_>> = added.chain(removed).collect();
+        let is_last = changes.len() <= TOPICS_PER_TRANSACTION;
+        if changes.is_empty() && !read.is_marked {
+            return Ok(Part {
+                has_merged: false,
+                is_last,
+            });
+        }
+        changes.truncate(TOPICS_PER_TRANSACTION);
+
+        let mut transaction = Transaction::new(self);
+        hold_team(&mut transaction, org, id, &read, is_last)?;
+        let mut merged = Vec::new();
+        if !changes.is_empty() {
+            merged = index(&mut transaction, org, id, &read.indexed, &changes)?;
+        }
+        if !merged.is_empty() {
+            merge_topics(&mut transaction, org, read.pass.as_ref(), &merged, now)?;
+        }
+        transaction.commit().await?;
+        Ok(Part {
+            has_merged: !merged.is_empty(),
+            is_last,
+        })
+    }
+
+    /// Reads a team, its entries and the organization's pass, strongly consistent. One round trip.
+    async fn read_specializations(&self, org: &OrganizationId, id: TeamId) -> Result<Read, Error> {
+        let keys = [keys::team(org, id), keys::specs(org, id), keys::pass(org)];
+        let mut read = Read {
+            team: None,
+            is_marked: false,
+            indexed: Indexed::default(),
+            pass: None,
+        };
+        for item in self.get_all(&keys.each_ref().map(Key::attributes)).await? {
+            let is = |key: &Key| items::text(&item, "sk") == Some(&key.sk);
+            if is(&keys[0]) {
+                read.is_marked = item.contains_key("gsi1pk");
+                read.team = Some(items::team(org, item)?);
+            } else if is(&keys[1]) {
+                read.indexed = items::specs(item)?;
+            } else {
+                read.pass = Some(items::pass(item)?);
+            }
+        }
+        Ok(read)
+    }
+}
+
+/// Wants the team as it was read. Removes the mark with the last part of the team's index.
+fn hold_team(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    id: TeamId,
+    read: &Read,
+    is_last: bool,
+) -> Result<(), Error> {
+    let key = keys::team(org, id);
+    let outdated = |_: Option<&Item>| Refusal::Outdated;
+    let Some(team) = &read.team else {
+        return transaction.check(&key, "attribute_not_exists(#pk)", None, outdated);
+    };
+    let as_read = "#version = :version";
+    let version = expression::values([(":version", n(team.version))]);
+    if read.is_marked && is_last {
+        transaction.update(
+            &key,
+            "REMOVE #gsi1pk, #gsi1sk",
+            Some(as_read),
+            version,
+            outdated,
+        )
+    } else {
+        transaction.check(&key, as_read, Some(version), outdated)
+    }
+}
+
+/// Writes and removes a team's entries, and keeps in `SPECS` which there are. Returns the topics
+/// that are new.
+fn index(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    id: TeamId,
+    before: &Indexed,
+    changes: &[Change<'_>],
+) -> Result<Vec<TopicHash>, Error> {
+    let mut after = Indexed {
+        rev: before.rev + 1,
+        topics: before.topics.clone(),
+    };
+    let mut merged = Vec::new();
+    for change in changes {
+        match change {
+            Change::Add(topic) => {
+                for entry in keys::specialization(org, topic, id) {
+                    transaction.put_always(SpecializationItem::new(entry))?;
+                }
+                after.topics.insert((*topic).clone());
+                merged.push(TopicHash::of(topic));
+            }
+            Change::Remove(topic) => {
+                for entry in keys::specialization(org, topic, id) {
+                    transaction.delete(&entry, None, None, |_| Refusal::Outdated)?;
+                }
+                after.topics.remove(*topic);
+            }
+        }
+    }
+    let key = keys::specs(org, id);
+    let as_read = if before.rev == 0 {
+        "attribute_not_exists(#pk)"
+    } else {
+        "#rev = :rev"
+    };
+    let rev = (before.rev > 0).then(|| expression::values([(":rev", n(before.rev))]));
+    if after.topics.is_empty() {
+        transaction.delete(&key, Some(as_read), rev, |_| Refusal::Outdated)?;
+    } else {
+        transaction.put(SpecsItem::new(key, &after), as_read, rev, |_| {
+            Refusal::Outdated
+        })?;
+    }
+    Ok(merged)
+}

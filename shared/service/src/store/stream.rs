@@ -1,0 +1,218 @@
+//! The table's stream: what a record of it says was changed.
+
+use super::{
+    Error,
+    items::{self, Item},
+    keys::{self, Entry},
+};
+use muster_domain::{Change, Changed, OrganizationId, Timestamp};
+
+/// A record of the table's stream. An image that is not there is empty.
+#[derive(Debug, Clone)]
+pub struct StreamRecord {
+    /// The item's key.
+    pub keys: serde_dynamo::Item,
+    /// The item before.
+    pub old_image: serde_dynamo::Item,
+    /// The item after.
+    pub new_image: serde_dynamo::Item,
+    /// About when it was written.
+    pub at: Timestamp,
+}
+
+/// The organization of an item, by its partition key. `None` for an item of no organization.
+#[must_use]
+pub fn organization_of(pk: &str) -> Option<OrganizationId> {
+    keys::organization_of(pk)
+}
+
+impl StreamRecord {
+    /// What was changed; `None` for items whose changes have no consequences.
+    ///
+    /// # Errors
+    /// [`Error::Internal`]: an image is not as this version writes it, or the stream carries none.
+    pub fn into_change(self) -> Result<Option<Change>, Error> {
+        let Self {
+            keys,
+            old_image,
+            new_image,
+            at,
+        } = self;
+        let keys = Item::from(keys);
+        let (Some(pk), Some(sk)) = (items::text(&keys, "pk"), items::text(&keys, "sk")) else {
+            return Err(Error::internal("a record of the stream has no key"));
+        };
+        let Some((organization_id, entry)) = Entry::parse(pk, sk) else {
+            return Ok(None);
+        };
+        if old_image.is_empty() && new_image.is_empty() {
+            return Err(Error::internal("a record of the stream has neither image"));
+        }
+        let (old, new) = (image(old_image), image(new_image));
+        let what = match entry {
+            Entry::Pass => return Ok(None),
+            Entry::Team(_) => {
+                let team = |item| items::team(&organization_id, item);
+                Changed::Team {
+                    before: old.map(team).transpose()?,
+                    after: new.map(team).transpose()?,
+                }
+            }
+            Entry::Load(team_id) => Changed::Load {
+                team_id,
+                before: old.map(items::load).transpose()?,
+                after: new.map(items::load).transpose()?,
+            },
+            // Being swept, and having been swept, has no consequences.
+            Entry::Gone(_) if old.is_some() => return Ok(None),
+            Entry::Gone(team_id) => Changed::TeamGone { team_id },
+            Entry::Membership(team_id) => Changed::Membership {
+                team_id,
+                before: old.map(items::member).transpose()?,
+                after: new.map(items::member).transpose()?,
+            },
+            Entry::User(user_id) => {
+                let user = |item| items::user(user_id, item);
+                Changed::User {
+                    user_id,
+                    before: old.map(user).transpose()?,
+                    after: new.map(user).transpose()?,
+                }
+            }
+            Entry::Ticket => Changed::Ticket {
+                before: old.map(items::ticket).transpose()?,
+                after: new.map(items::ticket).transpose()?,
+            },
+        };
+        let record = format!("{pk}/{sk}");
+        Ok(Some(Change {
+            record,
+            organization_id,
+            at,
+            what,
+        }))
+    }
+}
+
+fn image(item: serde_dynamo::Item) -> Option<Item> {
+    (!item.is_empty()).then(|| item.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use muster_domain::{Load, OrganizationId, TeamId};
+
+    const TEAM: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
+
+    fn record(pk: &str, sk: &str, old: Value, new: Value) -> StreamRecord {
+        let item = |value| serde_json::from_value(value).unwrap();
+        let keys = item(json!({ "pk": { "S": pk }, "sk": { "S": sk } }));
+        StreamRecord {
+            keys,
+            old_image: item(old),
+            new_image: item(new),
+            at: Timestamp::from_secs(9),
+        }
+    }
+
+    fn partition() -> String {
+        format!("ORG#org#TEAM#{TEAM}")
+    }
+
+    fn load(waiting: u64) -> Value {
+        json!({
+            "pk": { "S": partition() },
+            "sk": { "S": "LOAD" },
+            "turn": { "N": "7" },
+            "open_tickets": { "N": "5" },
+            "waiting_tickets": { "N": waiting.to_string() },
+            "sla_met": { "N": "0" },
+            "sla_due": { "N": "0" },
+            "eligible": { "N": "3" },
+            "write_id": { "S": "what the domain does not know" },
+        })
+    }
+
+    #[test]
+    fn a_record_is_what_it_was_and_what_it_is() {
+        let counts = |waiting_tickets| Load {
+            turn: 7,
+            open_tickets: 5,
+            waiting_tickets,
+            sla_met: 0,
+            sla_due: 0,
+            eligible: 3,
+        };
+        let expected = Change {
+            record: format!("ORG#org#TEAM#{TEAM}/LOAD"),
+            organization_id: OrganizationId::parse("org").unwrap(),
+            at: Timestamp::from_secs(9),
+            what: Changed::Load {
+                team_id: TeamId::parse(TEAM).unwrap(),
+                before: Some(counts(0)),
+                after: Some(counts(2)),
+            },
+        };
+        assert_eq!(
+            record(&partition(), "LOAD", load(0), load(2))
+                .into_change()
+                .unwrap(),
+            Some(expected)
+        );
+        let Some(Change {
+            what: Changed::Load { before, after, .. },
+            ..
+        }) = record(&partition(), "LOAD", load(1), json!({}))
+            .into_change()
+            .unwrap()
+        else {
+            panic!("a load is a load")
+        };
+        assert_eq!((before, after), (Some(counts(1)), None));
+    }
+
+    #[test]
+    fn a_team_is_gone_once() {
+        let gone = json!({ "pk": { "S": partition() }, "sk": { "S": "GONE" } });
+        let change = |old, new| {
+            record(&partition(), "GONE", old, new)
+                .into_change()
+                .unwrap()
+        };
+        assert!(change(json!({}), gone.clone()).is_some());
+        assert_eq!(change(gone.clone(), gone.clone()), None);
+        assert_eq!(change(gone, json!({})), None);
+    }
+
+    #[test]
+    fn other_items_are_never_looked_into() {
+        let anything = json!({ "x": { "BOOL": true } });
+        for sk in ["ORG", "NAME#network operations", "NAMEHASH#00"] {
+            assert_eq!(
+                record("ORG#org", sk, anything.clone(), anything.clone())
+                    .into_change()
+                    .unwrap(),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let foreign =
+            json!({ "pk": { "S": partition() }, "sk": { "S": "LOAD" }, "turn": { "S": "seven" } });
+        assert!(
+            record(&partition(), "LOAD", load(1), foreign)
+                .into_change()
+                .is_err()
+        );
+        assert!(
+            record(&partition(), "LOAD", json!({}), json!({}))
+                .into_change()
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,359 @@
+//! Tickets: what a plan is made over, and writing what was planned.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use futures_util::future::try_join_all;
+
+use super::{
+    Error, Store, a_few_at_a_time, expression,
+    expression::{n, s},
+    items::{self, Item, PastItem, TicketItem},
+    keys,
+    retry::Stale,
+    transaction::{Refusal, Transaction, Values},
+    work::{MARK, mark_values},
+};
+use muster_domain::{
+    LoadDelta, MemberDelta, OrganizationId, Past, Resolved, TeamId, Ticket, TicketId, Timestamp,
+    UserId, UserStatus,
+    routing::{Counted, Known, LoadWrite, MemberWrite, Missing, Turn, Writes},
+};
+
+/// The most keys that DynamoDB takes in one `BatchGetItem`.
+pub(super) const MAX_KEYS: usize = 100;
+
+/// The consistency of a read. An eventually consistent one costs half the read units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consistency {
+    Strong,
+    Eventual,
+}
+
+/// An organization's tickets, as far as they were asked for and exist.
+pub struct Tickets {
+    /// Whether there is such an organization.
+    pub organization_exists: bool,
+    /// The tickets, by id.
+    pub by_id: BTreeMap<TicketId, Ticket>,
+}
+
+impl Store {
+    /// Reads tickets and whether their organization exists, strongly consistent. One round trip for
+    /// up to 99 tickets, and beside each other one for each further 100.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn tickets(
+        &self,
+        org: &OrganizationId,
+        ids: impl IntoIterator<Item = &TicketId>,
+    ) -> Result<Tickets, Error> {
+        let organization = keys::organization(org);
+        let keys: Vec<_> = std::iter::once(&organization)
+            .map(keys::Key::attributes)
+            .chain(ids.into_iter().map(|id| keys::ticket(org, id).attributes()))
+            .collect();
+        let read = self.get_all(&keys).await?;
+        let mut tickets = Tickets {
+            organization_exists: false,
+            by_id: BTreeMap::new(),
+        };
+        for item in read {
+            if items::text(&item, "sk") == Some(&organization.sk) {
+                tickets.organization_exists = true;
+            } else {
+                let ticket = items::ticket(item)?;
+                tickets.by_id.insert(ticket.id.clone(), ticket);
+            }
+        }
+        Ok(tickets)
+    }
+
+    /// Reads items, strongly consistent, in no order; those that do not exist are left out. No key
+    /// may come twice. One round trip for each 100, beside each other.
+    pub(super) async fn get_all(
+        &self,
+        keys: &[HashMap<String, AttributeValue>],
+    ) -> Result<Vec<Item>, Error> {
+        self.read_all(keys, Consistency::Strong).await
+    }
+
+    /// Reads items of this consistency by the rules of [`get_all`](Self::get_all).
+    pub(super) async fn read_all(
+        &self,
+        keys: &[HashMap<String, AttributeValue>],
+        consistency: Consistency,
+    ) -> Result<Vec<Item>, Error> {
+        let read = try_join_all(
+            keys.chunks(MAX_KEYS)
+                .map(|keys| self.batch_get(keys.to_vec(), consistency)),
+        )
+        .await?;
+        Ok(read.into_iter().flatten().collect())
+    }
+
+    /// Reads up to 100 items, in no order. One round trip, and one more for each part that the
+    /// table puts off.
+    async fn batch_get(
+        &self,
+        keys: Vec<HashMap<String, AttributeValue>>,
+        consistency: Consistency,
+    ) -> Result<Vec<Item>, Error> {
+        let mut backoff = self.backoff();
+        let mut found = Vec::with_capacity(keys.len());
+        let is_strong = consistency == Consistency::Strong;
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(is_strong)
+            .build();
+        let mut wanted = Some(wanted.map_err(Error::internal)?);
+        while let Some(keys) = wanted {
+            let call = self
+                .client
+                .batch_get_item()
+                .request_items(&*self.table, keys);
+            let output = self.send(|| call.clone().send()).await?;
+            found.extend(
+                output
+                    .responses
+                    .and_then(|mut tables| tables.remove(&*self.table))
+                    .unwrap_or_default(),
+            );
+            wanted = output
+                .unprocessed_keys
+                .and_then(|mut tables| tables.remove(&*self.table));
+            if wanted.is_some() && !backoff.pause().await {
+                return Err(Error::Unavailable(
+                    "the table put off a part of the batch until the time was up".into(),
+                ));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the teams that a plan is missing, all at once. One round trip, and one more for a team
+    /// that is being deleted.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn learn(
+        &self,
+        org: &OrganizationId,
+        missing: Missing,
+        known: &mut Known,
+    ) -> Result<(), Error> {
+        let Missing {
+            teams,
+            choices: _,
+            pasts,
+        } = missing;
+        let team = async |id| Ok((id, self.team_state(org, id).await?));
+        let (teams, found) = tokio::try_join!(
+            a_few_at_a_time(teams.into_iter().map(team).collect()),
+            self.pasts(org, &pasts),
+        )?;
+        known.teams.extend(teams);
+        known.learn_pasts(pasts, found);
+        Ok(())
+    }
+
+    /// Writes tickets and everything that moves with them, on condition that all of it is as it was
+    /// read. One round trip, one transaction. `now` marks the loads in which tickets begin to wait.
+    pub(crate) async fn write(
+        &self,
+        org: &OrganizationId,
+        writes: &Writes,
+        now: Timestamp,
+    ) -> Result<(), Stale> {
+        let Writes {
+            work: _,
+            tickets,
+            loads,
+            members,
+            decided: _,
+        } = writes;
+        let mut transaction = Transaction::new(self);
+        for (rev, ticket) in tickets {
+            let item = TicketItem::new(org, ticket);
+            match rev {
+                Some(rev) => {
+                    let as_read = expression::values([(":rev", n(*rev))]);
+                    transaction.put(item, "#rev = :rev", Some(as_read), outdated)?;
+                }
+                None => transaction.put(item, "attribute_not_exists(#pk)", None, outdated)?,
+            }
+        }
+        for (team, write) in loads {
+            write_load(&mut transaction, org, *team, *write, now)?;
+        }
+        for ((team, user), write) in members {
+            write_member(&mut transaction, org, *team, *user, write)?;
+        }
+        transaction.commit().await
+    }
+}
+
+fn outdated(_: Option<&Item>) -> Refusal {
+    Refusal::Outdated
+}
+
+/// An update of counters: none goes below zero, so that a figure that is wrong stops what would
+/// make it worse.
+struct Counting {
+    set: Vec<String>,
+    add: Vec<String>,
+    conditions: Vec<String>,
+    values: Values,
+}
+
+impl Counting {
+    fn new<const N: usize>(counters: [(&str, i64); N]) -> Self {
+        let mut counting = Self {
+            set: Vec::new(),
+            add: Vec::new(),
+            conditions: vec!["attribute_exists(#pk)".to_owned()],
+            values: Values::new(),
+        };
+        for (counter, delta) in counters.into_iter().filter(|(_, delta)| *delta != 0) {
+            counting.add.push(format!("#{counter} :{counter}"));
+            counting.values.insert(format!(":{counter}"), n(delta));
+            if delta < 0 {
+                counting
+                    .conditions
+                    .push(format!("#{counter} >= :least_{counter}"));
+                counting
+                    .values
+                    .insert(format!(":least_{counter}"), n(delta.unsigned_abs()));
+            }
+        }
+        counting
+    }
+
+    /// Moves a turn on, if it is still the one that was read.
+    fn turn(&mut self, attribute: &str, Turn { from, to }: Turn) {
+        self.conditions.push(format!("#{attribute} = :from"));
+        self.set.push(format!("#{attribute} = :to"));
+        self.values.insert(":from".to_owned(), n(from));
+        self.values.insert(":to".to_owned(), n(to));
+    }
+
+    fn write(self, transaction: &mut Transaction<'_>, key: &keys::Key) -> Result<(), Error> {
+        let Self {
+            set,
+            add,
+            conditions,
+            values,
+        } = self;
+        let clause = |word: &str, parts: &[String]| {
+            if parts.is_empty() {
+                String::new()
+            } else {
+                format!("{word} {} ", parts.join(", "))
+            }
+        };
+        let update = clause("SET", &set) + &clause("ADD", &add);
+        let condition = conditions.join(" AND ");
+        if update.is_empty() {
+            transaction.check(
+                key,
+                &condition,
+                (!values.is_empty()).then_some(values),
+                outdated,
+            )
+        } else {
+            transaction.update(key, update.trim_end(), Some(&condition), values, outdated)
+        }
+    }
+}
+
+fn write_load(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    team: TeamId,
+    write: LoadWrite,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let LoadDelta {
+        open,
+        waiting,
+        sla_met,
+        sla_due,
+    } = write.delta;
+    let counters = [
+        ("open_tickets", open),
+        ("waiting_tickets", waiting),
+        ("sla_met", sla_met),
+        ("sla_due", sla_due),
+    ];
+    let mut counting = Counting::new(counters);
+    if write.is_gone {
+        return counting.write(transaction, &keys::gone(org, team));
+    }
+    if let Some(turn) = write.turn {
+        counting.turn("turn", turn);
+    }
+    if waiting > 0 {
+        // The message that starts the drain may be lost. The schedule starts every marked load
+        // again.
+        counting.set.push(MARK.to_owned());
+        let values = mark_values(&keys::load(org, team), now);
+        counting
+            .values
+            .extend(values.map(|(placeholder, value)| (placeholder.to_owned(), value)));
+    }
+    counting.write(transaction, &keys::load(org, team))
+}
+
+fn write_member(
+    transaction: &mut Transaction<'_>,
+    org: &OrganizationId,
+    team: TeamId,
+    user: UserId,
+    write: &MemberWrite,
+) -> Result<(), Error> {
+    let MemberWrite {
+        delta:
+            MemberDelta {
+                open,
+                in_progress,
+                resolved,
+                resolved_ms,
+            },
+        turn,
+        counted,
+    } = write;
+    let key = match counted {
+        Counted::Member => keys::membership(org, team, user),
+        Counted::Past => keys::past(org, team, user),
+        Counted::New(past) => {
+            let count = |delta: &i64| u64::try_from(*delta).unwrap_or(0);
+            let past = Past {
+                open_tickets: count(open),
+                in_progress_tickets: count(in_progress),
+                resolved: Resolved {
+                    tickets: count(resolved),
+                    total_ms: count(resolved_ms),
+                },
+                ..past.clone()
+            };
+            let absent = "attribute_not_exists(#pk)";
+            transaction.check(&keys::membership(org, team, user), absent, None, outdated)?;
+            return transaction.put(PastItem::new(org, team, &past), absent, None, outdated);
+        }
+    };
+    let mut counting = Counting::new([
+        ("open_tickets", *open),
+        ("in_progress_tickets", *in_progress),
+        ("resolved_tickets", *resolved),
+        ("resolved_ms", *resolved_ms),
+    ]);
+    if let Some(turn) = turn {
+        counting.turn("last_turn", *turn);
+        counting.conditions.push("#status = :active".to_owned());
+        counting
+            .values
+            .insert(":active".to_owned(), s(UserStatus::Active.as_str()));
+    }
+    counting.write(transaction, &key)
+}
