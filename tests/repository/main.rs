@@ -7,6 +7,7 @@ mod allowed;
 mod data_model;
 mod links;
 mod markdown;
+mod pages;
 mod rust;
 mod sizes;
 mod tree;
