@@ -57,12 +57,11 @@ fn store() -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// Returns the source of the module that builds keys.
+/// Returns the source of the module that builds keys, all its files together.
 fn keys() -> String {
-    let mut modules = store()
-        .into_iter()
-        .filter(|(path, _)| path.ends_with("/store/keys.rs"));
-    modules.next().expect("the store has the module `keys`").1
+    let is_of_keys = |path: &str| path.ends_with("/store/keys.rs") || path.contains("/store/keys/");
+    let files = store().into_iter().filter(|(path, _)| is_of_keys(path));
+    files.map(|(_, source)| source).collect()
 }
 
 /// Returns the words of the code spans of a text.
