@@ -1,4 +1,4 @@
-//! What is promised for a time on the clock that everybody goes by, over all functions together.
+//! Promises with a duration, tested in real time over several functions.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use reqwest::Method;
 
 use crate::support::{Stack, bare};
 
-/// The requests a minute that a `tt_live` key may make.
+/// The rate limit of a `tt_live` key, in requests a minute.
 const LIMIT: u64 = 200;
 
 #[tokio::test]
@@ -16,8 +16,8 @@ async fn revoked_key_is_rejected_after_60_seconds() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let (client, key) = org.key_with(KeyKind::TtAdmin, &Scope::ALL, |_| {}).await;
-    // Each is served by a function of its own, which knows the key from here on, in as many
-    // instances as it has.
+    // Each path is served by a function of its own. After this, every instance has the key in its
+    // cache.
     let paths = [("/v1/teams", 200), ("/v1/assignments/T-1", 404)];
     for (path, status) in paths {
         let responses = join_all((0..8).map(|_| client.get(path))).await;
@@ -58,7 +58,7 @@ async fn rate_limit_counts_requests_of_all_functions() {
         ),
     ];
     for (method, path) in elsewhere {
-        // All of it has to happen in one minute: what a minute's end divided is tried again.
+        // All requests have to fall into one minute. Otherwise the attempt is repeated.
         let mut tries = 0;
         let (passed, response) = loop {
             let client = org.key(KeyKind::TtLive, &Scope::ALL).await;
@@ -78,8 +78,8 @@ async fn rate_limit_counts_requests_of_all_functions() {
             }
             assert!(tries < 5, "a minute is too short for {LIMIT} requests here");
         };
-        // How far behind it may be depends on how many instances there are of the others: each
-        // reports its first request and then every ten.
+        // The counts lag by the reports of other instances: each reports its first request, and
+        // then every tenth.
         assert!(
             (40..LIMIT).contains(&passed),
             "{passed} passed after {method} {path}"

@@ -62,7 +62,7 @@ fn function_of(name: &str) -> &str {
     name.split_once('/').expect("a function's folder").0
 }
 
-/// What sends an event: a route, a queue, the stream, or a schedule by its input.
+/// Returns the source of an event: a route, a queue, the stream, or a schedule by its input.
 fn sender(event: &Value) -> String {
     let Some(records) = event["Records"].as_array() else {
         return event["routeKey"]
@@ -71,7 +71,7 @@ fn sender(event: &Value) -> String {
     };
     let record = &records[0];
     match record["eventSource"].as_str() {
-        // Resources have the stack's name, their logical id and something random in their names.
+        // The name of a deployed resource has the stack's name, the logical id and a random part.
         Some("aws:sqs") => {
             let name = record["eventSourceARN"]
                 .as_str()
@@ -135,7 +135,7 @@ fn event_files_cover_every_declared_event_source() {
     }
 }
 
-/// An event as its function takes it, with time enough.
+/// Returns an event as the function's input, with the default time.
 fn lambda<T: DeserializeOwned>(event: &Value) -> LambdaEvent<T> {
     let mut context = Context::default();
     context.deadline = u64::try_from(Timestamp::now().plus(Duration::from_secs(30)).millis())
@@ -146,13 +146,13 @@ fn lambda<T: DeserializeOwned>(event: &Value) -> LambdaEvent<T> {
     )
 }
 
-/// What is expected of a response of HTTP.
+/// Returns the status of an HTTP response.
 fn status(response: Result<Response<Body>, Infallible>) -> Value {
     let Ok(response) = response;
     json!(response.status().as_u16())
 }
 
-/// What is expected of any other response.
+/// Returns any other response as JSON.
 fn batch<E: Debug>(response: Result<impl Serialize, E>) -> Value {
     json!(response.expect("the batch is handled"))
 }
@@ -236,8 +236,8 @@ async fn every_event_file_gets_its_expected_response() {
             "what cannot be understood is no failure, but no example either"
         );
     }
-    // Each file is named by what it has announced, in its own time: what the other events did is of
-    // today.
+    // The name of each file is its announcement. The files have a time of their own; the
+    // announcements of the other events have the current time.
     let (announced, _) = stack.events.after(0);
     let announced = announced
         .iter()

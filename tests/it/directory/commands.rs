@@ -43,7 +43,7 @@ async fn organization_exists_after_its_first_key_or_import() {
     );
 }
 
-/// Table and endpoint of the scene, for the operator's commands.
+/// Returns the table and the endpoint of the fixture for the commands.
 fn target(fixture: &DirectoryFixture) -> TableTarget {
     TableTarget {
         table: fixture.org.stack.table.clone(),
@@ -96,8 +96,7 @@ async fn import_of_deleted_user_succeeds_without_change() {
         ("Imported", UserStatus::Active)
     );
 
-    // An event from before the import is late; one that is ahead of our clock is later than the
-    // next import.
+    // An event before the import is too late. An event with a later time than the next import wins.
     fixture
         .handle_all(&[fixture.event("user.updated", 9, &user_fields(late.id, "Late"))])
         .await;

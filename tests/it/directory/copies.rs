@@ -50,7 +50,7 @@ async fn profile_change_is_copied_and_never_reverted() {
     }
     assert_eq!(fixture.itsm_team(&teams[0]).await["updated_at"], other);
 
-    // An older profile, as a job that came late would have read it.
+    // An older profile, as read by a late job.
     fixture
         .store()
         .put_users(&fixture.org.id, std::slice::from_ref(&user))
@@ -97,7 +97,7 @@ async fn memberships_beyond_one_page_are_copied_by_page() {
     }
 }
 
-/// A former member has counters without a profile, so copies and erasure have nothing to do there.
+/// A former member has counters without a profile, so copies and erasure do not apply.
 #[tokio::test]
 async fn former_member_has_no_profile_and_returns_with_the_latest() {
     let fixture = DirectoryFixture::new().await;
@@ -141,8 +141,8 @@ async fn former_member_has_no_profile_and_returns_with_the_latest() {
     );
 }
 
-/// A copy that changes whether a member is active moves `eligible` of the team's load in the same
-/// transaction.
+/// A copy that changes the eligibility of a member updates `eligible` of the team's load in the
+/// same transaction.
 #[tokio::test]
 async fn copy_of_new_status_updates_eligible_of_each_team() {
     let fixture = DirectoryFixture::new().await;
@@ -163,7 +163,7 @@ async fn copy_of_new_status_updates_eligible_of_each_team() {
     assert_eq!(eligible().await, [2, 2]);
     for (at, status, expected) in [
         (1, "inactive", 1),
-        // From one inactive status to another, and again the same.
+        // Between two inactive statuses, and to the same status.
         (2, "suspended", 1),
         (3, "suspended", 1),
         (4, "active", 2),
@@ -175,7 +175,7 @@ async fn copy_of_new_status_updates_eligible_of_each_team() {
         fixture
             .handle_all(&[fixture.event("user.updated", at, &profile)])
             .await;
-        // A copy that is repeated changes nothing.
+        // A second copy changes no item.
         fixture.copies(user.id).await;
         fixture.copies(user.id).await;
         assert_eq!(eligible().await, [expected; 2], "{status} at {at}");
@@ -188,7 +188,7 @@ async fn copy_of_new_status_updates_eligible_of_each_team() {
             json!(format!("Name {at}"))
         );
     }
-    // An inactive member who leaves does not count, and who is deleted is not eligible.
+    // An inactive member who leaves does not change the count. A deleted user is not eligible.
     assert_eq!(
         fixture
             .org

@@ -11,14 +11,14 @@ use tokio::{
 
 use crate::support::invoke;
 
-/// An SQS that keeps what it is sent, or refuses it.
+/// An SQS endpoint that records messages.
 #[derive(Clone, Default)]
 pub(super) struct DeadLetters {
     received: Arc<Mutex<Vec<Value>>>,
 }
 
 impl DeadLetters {
-    /// Starts it and gives the queue.
+    /// Starts the server and returns a client of its queue.
     pub(super) async fn queue(&self) -> Queue {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
@@ -52,7 +52,7 @@ impl DeadLetters {
         json!({ "Successful": entries.iter().map(taken).collect::<Vec<_>>() })
     }
 
-    /// Bodies and reasons, in order of arrival.
+    /// Returns bodies and reasons, in order of arrival.
     pub(super) fn received(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         let letter = |entry: &Value| {
@@ -94,7 +94,7 @@ async fn read(connection: &mut tokio::net::TcpStream) -> Option<Value> {
     }
 }
 
-/// A queue of an SQS at this URL.
+/// Returns a client of the queue of an SQS endpoint.
 pub(super) fn queue_at(url: &str) -> Queue {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())

@@ -82,7 +82,7 @@ async fn deleted_user_is_inactive_and_leads_no_team() {
         "{workload}"
     );
 
-    // What comes later does not bring them back, and nobody can add them or make them lead.
+    // Later events do not restore the user, who cannot become a member or a lead.
     fixture
         .handle_all(&[fixture.event("user.updated", 9, &user_fields(user.id, "Back"))])
         .await;
@@ -135,7 +135,7 @@ async fn deleted_user_is_inactive_and_leads_no_team() {
     );
 }
 
-/// Sends an event to the user queue of the stack and waits until the function has handled it.
+/// Sends an event to the user queue of the stack and waits until it is processed.
 async fn sends(org: &Organization, kind: &str, at: i64, user: &Value) {
     org.stack
         .send("users", [event_of(&org.id, kind, at, user)])
@@ -143,7 +143,7 @@ async fn sends(org: &Organization, kind: &str, at: i64, user: &Value) {
     org.stack.until_empty("users").await;
 }
 
-/// The whole stack: queue, table, stream and jobs.
+/// Over the whole stack: queue, table, stream and jobs.
 #[tokio::test]
 async fn deleted_user_is_in_no_item_of_the_table() {
     let org = Stack::with_fast_delivery(Duration::from_millis(200))
@@ -217,7 +217,7 @@ async fn deleted_user_is_in_no_item_of_the_table() {
     }
 }
 
-/// Number of items of the whole table with one of these texts in any attribute.
+/// Returns the number of items of the whole table with one of these texts in any attribute.
 async fn items_with(org: &Organization, needles: &[String]) -> usize {
     let scan = org
         .stack

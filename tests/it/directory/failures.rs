@@ -1,4 +1,4 @@
-//! Messages that fail: permanently, for a time, or without a response.
+//! Messages that fail: permanently, transiently, or by a lost response.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! The directory function: user events become profiles, and profiles become copies in memberships.
+//! The directory function: user events update profiles, and profiles are copied into memberships.
 
 mod commands;
 mod copies;
@@ -20,12 +20,12 @@ use uuid::Uuid;
 use self::dead_letter_server::DeadLetters;
 use crate::support::{Organization, Stack, invoke::client_config};
 
-/// An organization, and the function that hears of its users.
+/// An organization, and the dependencies of the directory function.
 struct DirectoryFixture {
     org: Organization,
     dead_letters: DeadLetters,
     deps: Deps,
-    /// How long an invocation has.
+    /// The time of an invocation.
     time: Duration,
 }
 
@@ -51,7 +51,7 @@ impl DirectoryFixture {
         }
     }
 
-    /// Has the function hear messages, and gives those that have to come again, by their position.
+    /// Invokes the function with messages, and returns the positions of those that failed.
     async fn handle_batch(&self, bodies: &[String]) -> Vec<usize> {
         let record = |(at, body): (usize, &String)| {
             json!({
@@ -66,7 +66,7 @@ impl DirectoryFixture {
         context.deadline =
             u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
         let deps = self.deps.clone();
-        // As a runtime with threads would run it.
+        // On a task of its own, as in a multi-threaded runtime.
         let handled =
             tokio::spawn(async move { handle(LambdaEvent::new(event, context), &deps).await });
         let Ok(response) = handled.await.expect("it does not panic");
@@ -96,7 +96,7 @@ impl DirectoryFixture {
         self.org.stack.store()
     }
 
-    /// Copies a user's profile, page by page, and gives the number of pages.
+    /// Copies a user's profile, page by page, and returns the number of pages.
     async fn copies(&self, id: UserId) -> usize {
         let (mut after, mut pages) = (None, 1);
         loop {
@@ -119,7 +119,7 @@ impl DirectoryFixture {
     }
 }
 
-/// An event of a moment of its own, in seconds, whose id is that moment's.
+/// Returns an event at a second of its own, which also determines its id.
 fn event_of(org: &OrganizationId, kind: &str, at: i64, user: &Value) -> String {
     json!({
         "specversion": "1.0", "id": format!("e{at}"), "source": "desk", "type": kind, "time": 1_736_064_000 + at,

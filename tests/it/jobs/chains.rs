@@ -38,7 +38,7 @@ async fn drain_after_3_pages_continues_on_the_long_queue() {
         ("long-jobs", Some(fixture.org.id.as_str()))
     );
 
-    // There it has as many pages as its time allows.
+    // On the long queue, a job takes as many pages as its time allows.
     assert_eq!(fixture.perform(&deps, &rest.body).await, [json!(null); 0]);
     assert_eq!(waiting(&fixture).await, 0);
     fixture.org.assert_consistent().await;
@@ -53,7 +53,7 @@ async fn waiting(fixture: &JobFixture) -> usize {
         .count()
 }
 
-/// Writes the membership of user 0 in team 0 again for further teams, up to this number.
+/// Copies the membership of user 0 in team 0 to further teams, up to this number.
 async fn multiply_membership(org: &OrgFixture, teams: usize) {
     let client = org.stack.dynamodb();
     let get = client
@@ -87,7 +87,7 @@ async fn multiply_membership(org: &OrgFixture, teams: usize) {
     }
 }
 
-/// A user with more memberships than the pages of the urgent queue hold.
+/// The user has more memberships than fit into the pages of the urgent queue.
 #[tokio::test]
 async fn copy_after_3_pages_continues_on_the_long_queue() {
     const TEAMS: usize = 100 * URGENT_PAGES + 1;
@@ -113,7 +113,7 @@ async fn copy_after_3_pages_continues_on_the_long_queue() {
     );
 }
 
-/// A page of one ticket in place of 90, so that 1,112 tickets take as many messages as 100,000.
+/// A page has one ticket instead of 90, so that 1,112 tickets take as many messages as 100,000.
 #[tokio::test]
 async fn sweep_of_100000_tickets_fits_the_hop_limit() {
     let pages = 100_000_usize.div_ceil(Pace::default().page);

@@ -17,20 +17,20 @@ use crate::support::{
     table::text,
 };
 
-/// The ticket that fails: the oldest, so first in every list.
+/// The ticket that fails. It is the oldest, so the first in every list.
 const BAD: &str = "T-0000";
 
-/// A desk with one team and its tickets, of which [`BAD`] is unreadable in the table.
+/// An organization with one team and its tickets. The item of [`BAD`] can be made unreadable.
 struct JobFixture {
     org: OrgFixture,
     tickets: usize,
-    /// The revision of [`BAD`] before it is made unreadable.
+    /// The original revision of [`BAD`].
     rev: AttributeValue,
 }
 
 impl JobFixture {
-    /// A team of these users, and tickets about VPNs. They name the team, or match its
-    /// specializations once it is found by them.
+    /// Creates a team of these users, and tickets about VPNs. The tickets name the team, or match
+    /// its specializations once the team is indexed.
     async fn new(members: std::ops::Range<usize>, tickets: usize, names_team: bool) -> Self {
         let specializations = if names_team { Vec::new() } else { vec!["vpn"] };
         let team_fixture = TeamFixture {
@@ -106,12 +106,12 @@ impl JobFixture {
             .await;
     }
 
-    /// Gives the unreadable ticket the revision that it had.
+    /// Restores the revision of the unreadable ticket.
     async fn repair(&self) {
         self.set_rev(BAD, self.rev.clone()).await;
     }
 
-    /// Performs a job, which succeeds, and gives the jobs that it put on the queue.
+    /// Performs a job, asserts success, and returns its follow-up messages.
     async fn perform(&self, deps: &Deps, job: &str) -> Vec<Value> {
         assert_eq!(
             invoke_jobs_within(deps, &[job.to_owned()], LONG).await,
@@ -123,7 +123,7 @@ impl JobFixture {
             .collect()
     }
 
-    /// The number of tickets in a state, the unreadable one aside.
+    /// Returns the number of tickets in a state, without the unreadable one.
     async fn count(&self, state: &str) -> usize {
         let mut count = 0;
         for n in 1..self.tickets {
@@ -154,7 +154,7 @@ impl JobFixture {
         json!({ "job": "settle_ticket", "organization_id": self.org.id.as_str(), "ticket_id": BAD, "list": list })
     }
 
-    /// Delivers the retry of the unreadable ticket, which fails until the ticket is repaired.
+    /// Performs the retry of the unreadable ticket. It fails until the ticket is repaired.
     async fn assert_retried_alone(&self, retry: &Value) {
         let retry = retry.to_string();
         assert_eq!(
@@ -167,7 +167,7 @@ impl JobFixture {
         self.perform(&self.jobs(), &retry).await;
     }
 
-    /// Whether the tombstone of team 0 is in the index of work.
+    /// Returns true if the item of deleted team 0 is in the index of pending work.
     async fn is_in_work(&self) -> bool {
         let get = self
             .org

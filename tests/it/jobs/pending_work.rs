@@ -1,4 +1,4 @@
-//! The index of unfinished work, and the schedule that starts it again.
+//! The index of pending work, and the schedule that restarts it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -16,7 +16,7 @@ use crate::support::{
     table::text,
 };
 
-/// Has the schedule run at a time, in seconds after [`NOW`], and gives the jobs that it starts.
+/// Runs the schedule at a time in seconds after [`NOW`], and returns the jobs that it starts.
 async fn schedule_at(org: &OrgFixture, seconds: i64) -> Vec<Value> {
     let clock = Arc::new(move || Timestamp::from_secs(NOW + seconds));
     let deps = Deps {
@@ -30,7 +30,7 @@ async fn schedule_at(org: &OrgFixture, seconds: i64) -> Vec<Value> {
         .collect()
 }
 
-/// Has a ticket wait in a team, decided so many seconds after [`NOW`].
+/// Adds a waiting ticket to a team, decided this many seconds after [`NOW`].
 async fn wait_at(org: &OrgFixture, id: &str, n: usize, seconds: i64) {
     let clock = Arc::new(move || Timestamp::from_secs(NOW + seconds));
     let deps = muster_assignment::Deps {
@@ -47,7 +47,7 @@ async fn wait_at(org: &OrgFixture, id: &str, n: usize, seconds: i64) {
     );
 }
 
-/// The mark of a team's load.
+/// Returns the mark of a team's load.
 async fn mark(org: &OrgFixture, n: usize) -> String {
     text(&org.read_table().await.loads[&team(n)], "gsi1sk").to_owned()
 }
@@ -139,7 +139,7 @@ async fn mark_keeps_its_time_while_tickets_wait() {
     );
 }
 
-/// What a platform says of a user, so many seconds after [`NOW`].
+/// Applies a user event with a time in seconds after [`NOW`].
 async fn hear(org: &OrgFixture, user: UserId, status: UserStatus, seconds: i64) {
     let at = Timestamp::from_secs(NOW + seconds);
     let version = EventVersion {
@@ -158,7 +158,7 @@ async fn hear(org: &OrgFixture, user: UserId, status: UserStatus, seconds: i64) 
         .expect("a profile is written");
 }
 
-/// The mark of a profile, and the status of its copy in the first team.
+/// Returns the mark of a profile, and the status of its copy in the first team.
 async fn profile_and_copy(org: &OrgFixture, user: UserId) -> (String, String) {
     let audit = org.read_table().await;
     let id = user.uuid().to_string();
@@ -234,7 +234,7 @@ async fn new_profile_has_no_pending_work() {
         .expect("the organization begins");
     hear(&org, user_id(7), UserStatus::Active, 0).await;
     assert_eq!(profile_and_copy(&org, user_id(7)).await.0, "");
-    // The same user again, without a change that memberships copy.
+    // The second event changes no field that memberships copy.
     hear(&org, user_id(7), UserStatus::Active, 1).await;
     assert_eq!(profile_and_copy(&org, user_id(7)).await.0, "");
 }

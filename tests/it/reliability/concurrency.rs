@@ -1,4 +1,4 @@
-//! Writers who get in each other's way: whoever wins, the table stays exact.
+//! Concurrent writes: one of several conflicting requests succeeds, and the table stays consistent.
 
 use std::{collections::BTreeMap, sync::Mutex};
 
@@ -33,7 +33,7 @@ fn adding(user: &User) -> Value {
     json!({ "user_id": user.id.uuid().to_string() })
 }
 
-/// Makes the same kind of request many times at once, half of them under each contract.
+/// Sends a request many times concurrently, half of them under each contract.
 async fn at_once<F: Future<Output = Response>>(
     org: &Organization,
     times: usize,
@@ -42,7 +42,8 @@ async fn at_once<F: Future<Output = Response>>(
     join_all((0..times).map(|n| request(n, org.clients()[n % 2].clone()))).await
 }
 
-/// Whether a rule refused it, in the caller's contract: in this sentence under TopTickets.
+/// Returns true if a business rule rejected the request: a `CONFLICT` under ITSM, this sentence
+/// under TopTickets.
 fn is_conflict(response: &Response, sentence: &str) -> bool {
     match response.status.as_u16() {
         409 => response.json["error"]["code"] == "CONFLICT",
@@ -51,7 +52,7 @@ fn is_conflict(response: &Response, sentence: &str) -> bool {
     }
 }
 
-/// Asserts that all but this many were refused by the rule, and gives those that were not.
+/// Asserts that the rule rejected all but `count` requests, and returns the successful responses.
 fn winners<'a>(responses: &'a [Response], count: usize, sentence: &str) -> Vec<&'a Response> {
     let won: Vec<_> = responses
         .iter()
@@ -67,7 +68,7 @@ fn winners<'a>(responses: &'a [Response], count: usize, sentence: &str) -> Vec<&
     won
 }
 
-/// The id in a response that is a team, bare.
+/// Returns the bare id of the team in a response.
 fn created(response: &Response) -> String {
     let id = response.json["id"]
         .as_str()
@@ -121,7 +122,7 @@ async fn concurrent_renames_to_one_name_have_one_winner() {
         let won = *team == winner;
         assert_eq!(text(item, "name"), if won { "The One" } else { &old });
         assert_eq!(number(item, "version"), if won { 2 } else { 1 });
-        // The winner's old name is free; a loser's is still its own.
+        // The old name of the winner is free. The old name of each loser is still taken.
         let response = org
             .itsm
             .post("/v1/teams", json!({ "name": old.to_uppercase() }))
@@ -185,7 +186,7 @@ async fn concurrent_adds_of_one_user_have_one_winner() {
     let org = organization().await;
     let team = org.team("Team").await;
     let user = &org.users[0];
-    // The second time as somebody who was there before.
+    // The second round adds a former member.
     for round in 1..=2 {
         let responses = at_once(&org, 32, |_, client| {
             let path = members_path(&team);
@@ -258,7 +259,7 @@ async fn concurrent_new_leads_leave_one_lead() {
     assert!(contents.members(&team).contains(text(item, "lead_id")));
 }
 
-/// What happened to one user in one team: each success is the other one's undoing.
+/// For one user, each successful add is followed by a successful removal.
 #[tokio::test]
 async fn concurrent_adds_and_removals_alternate() {
     let org = organization().await;
@@ -350,7 +351,7 @@ async fn team_deleted_during_changes_leaves_no_membership() {
     }
 }
 
-/// One of many writes.
+/// A kind of write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Write {
     Create,
@@ -361,7 +362,7 @@ enum Write {
     Remove,
 }
 
-/// What is asked for, the team by the place where its id is found when the turn comes.
+/// A write. The team is the one in `place` when the request is sent.
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
     write: Write,
@@ -392,8 +393,8 @@ impl Wanted {
         }
     }
 
-    /// Every success changes something, so that versions can be counted: descriptions never come
-    /// twice.
+    /// Every success changes the team, so that versions count the successes: each description is
+    /// unique.
     async fn send(self, n: usize, org: &Organization, team: &str) -> Response {
         let Self {
             write,
@@ -447,7 +448,8 @@ impl Wanted {
 
 #[tokio::test]
 async fn thousand_mixed_writes_leave_an_exact_table() {
-    // The engine slows down as transactions pile up, so these do so on a stack of their own.
+    // The engine slows down as its transactions grow in number, so this test has a stack of its
+    // own.
     let org = Stack::with(|_| {}).await.organization().await;
     let places: Vec<_> =
         join_all((0..PLACES).map(async |n| org.team(&format!("First {n}")).await)).await;

@@ -1,5 +1,5 @@
-//! An instance that is killed at each of its calls in turn, before it is sent or before its
-//! response is seen: once its messages have come again, the table holds what it would have held.
+//! Instances that crash at each of their calls, before the call is sent or before its response
+//! arrives. After redelivery, the table has the same content as without a crash.
 
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use crate::support::{
     table_audit::TableAudit,
 };
 
-/// Somebody whom no organization has heard of.
+/// A user that no organization has.
 const STRANGER: usize = 900_000;
 
-/// A team of three and one of two in rotation, one that is empty, and one that knows something.
+/// Creates a round-robin team of three and one of two, an empty team, and a skill-based team with
+/// specializations.
 async fn org_fixture(stack: &Stack) -> OrgFixture {
     let mut experts = TeamFixture::of(SkillBased, [5, 6]);
     experts.specializations = vec!["vpn", "sso"];
@@ -51,19 +52,19 @@ async fn settle(org: &OrgFixture, messages: &[String]) {
     assert_eq!(invoke_assignment(&deps, messages).await, [0; 0]);
 }
 
-/// How something that an instance does over a prepared desk ends.
+/// A unit of work, and the state that it starts from.
 struct Deed<P, A> {
-    /// Brings a desk to where it begins.
+    /// Creates the initial state.
     prepare: P,
-    /// The messages that it is handed.
+    /// The messages of the work.
     messages: fn(&OrgFixture) -> Vec<String>,
-    /// Handles them.
+    /// Processes the messages.
     act: A,
 }
 
 impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Deed<P, A> {
-    /// Does it with an instance that may die over it, again with one that lives, and reads how it
-    /// ended.
+    /// Does the work with an instance that may crash, then again with one that does not, and
+    /// returns the resulting table.
     async fn outcome(
         &self,
         stack: &Stack,
@@ -79,14 +80,15 @@ impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Dee
             .is_some();
         if end.is_some() {
             assert!(!lived, "it did not come to call {end:?}");
-            // What the dead one sent may yet arrive.
+            // Calls of the crashed instance may still arrive.
             (self.act)(&org, &Instance::new(&org.transaction_log), &messages).await;
         }
         let audit = org.assert_consistent().await;
         (org, audit, instance.calls())
     }
 
-    /// Kills an instance at each of its calls, and compares every end with that of one that lived.
+    /// Crashes an instance at each of its calls, and compares each result with the one without a
+    /// crash.
     async fn ends_the_same_wherever_it_dies(&self) -> (OrgFixture, TableAudit) {
         let stack = Stack::with(|_| {}).await;
         let (org, audit, calls) = self.outcome(&stack, None).await;
@@ -127,12 +129,13 @@ async fn assigns(org: &OrgFixture, instance: &Instance, messages: &[String]) {
     );
 }
 
-/// Performs jobs and what they put on the queue, also what an instance put there before it died.
+/// Performs jobs and their follow-up messages, including those that an instance sent before it
+/// crashed.
 async fn performs(org: &OrgFixture, instance: &Instance, jobs: &[String]) {
     run_jobs(&org.jobs(instance), &org.jobs, jobs.to_vec()).await;
 }
 
-/// What is done to a ticket, and where that leaves it.
+/// The tickets of the mixed batch, and the expected state of each.
 const EVERYTHING: [(&str, &str); 14] = [
     ("moved", "assigned"),
     ("new-1", "assigned"),
@@ -167,9 +170,9 @@ async fn mixed_batch_killed_at_any_call_ends_the_same() {
                 .zip(5000..)
                 .map(|(id, ago)| org.ticket_event("created", id, 10_000 - ago, open_in(0)))
                 .collect();
-            // Out of a team where the batch decides nothing: the teams are decided each by itself,
-            // and the figures that a decision considered, though not its right to be made, depend
-            // on whether what leaves its team has left.
+            // The old team is one in which the batch makes no decision. Teams are decided
+            // separately, so the counters that a decision records depend on whether the moved
+            // ticket has already left its team.
             messages.push(org.ticket_event(
                 "created",
                 "moved",
@@ -315,7 +318,7 @@ async fn sweep_killed_at_any_call_ends_the_same() {
     );
 }
 
-/// Time is short enough that most invocations end in the middle, and grows, so that it ends.
+/// The first invocations run out of time. Each further one has more time, so the chain ends.
 #[tokio::test]
 async fn job_with_little_time_continues_in_a_follow_up() {
     let stack = Stack::with(|_| {}).await;
@@ -333,8 +336,7 @@ async fn job_with_little_time_continues_in_a_follow_up() {
     let mut jobs = vec![json!({ "job": "restart_unfinished" }).to_string()];
     let (mut time, mut handed_on) = (4, 0);
     while let Some(job) = jobs.pop() {
-        // A large page may fill all the time that a job has. Of small ones, some fit before it
-        // stops.
+        // A large page may take all the time of a job. Several small ones fit.
         let pace = Pace {
             page: 10,
             ..Pace::default()
@@ -367,7 +369,7 @@ async fn job_with_little_time_continues_in_a_follow_up() {
     assert!(handed_on > 0, "every job had time enough");
 }
 
-/// A job without its place in the chain.
+/// Returns a job without its position in the chain.
 fn without_hop(job: &str) -> Value {
     let mut job: Value = serde_json::from_str(job).expect("a job is JSON");
     let fields = job.as_object_mut().expect("a job is an object");
@@ -375,7 +377,7 @@ fn without_hop(job: &str) -> Value {
     job
 }
 
-/// What a job puts on the queue, and the queue refuses, is not lost: the job itself comes again.
+/// A job fails if the queue rejects its follow-up message, and is redelivered.
 #[tokio::test]
 async fn unavailable_job_queue_delays_jobs() {
     let stack = Stack::with(|_| {}).await;

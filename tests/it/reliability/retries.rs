@@ -1,5 +1,5 @@
-//! A client that was not answered, and sends its request again with the same `Idempotency-Key`:
-//! whatever became of the first, it is done once, and the client is told so.
+//! A client without a response retries with the same `Idempotency-Key`: the request takes effect
+//! once, and both responses are equal.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::support::{
     table::{OrgTable, assert_sound, number},
 };
 
-/// Every way to make something new.
+/// A request that creates a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Making {
     Team,
@@ -39,7 +39,7 @@ impl Making {
     ];
 }
 
-/// An organization with one team, of whose members user 0 is one and user 2 was.
+/// An organization with one team. User 0 is a member, and user 2 is a former member.
 struct RetryFixture {
     org: Organization,
     team: String,
@@ -91,14 +91,14 @@ impl RetryFixture {
         }
     }
 
-    /// The request, as the gateway hands it to the function.
+    /// Returns the request in the form in which the gateway invokes the function.
     fn invocation(&self) -> Invocation {
         let (path, body) = self.path_and_body();
         Invocation::new(self.client().token(), Method::POST, path, Some(body))
             .with("idempotency-key", "once")
     }
 
-    /// The same request, to be sent to the stack.
+    /// Returns the request for the HTTP API of the stack.
     fn request(&self) -> reqwest::RequestBuilder {
         let (path, body) = self.path_and_body();
         self.client()
@@ -107,7 +107,7 @@ impl RetryFixture {
             .json(&body)
     }
 
-    /// Asserts that it was done once.
+    /// Asserts that the request took effect once.
     async fn assert_done_once(&self, what: &str) {
         let contents = assert_sound(&self.org).await;
         let team = &contents.teams[&self.team];
@@ -129,7 +129,7 @@ impl RetryFixture {
     }
 }
 
-/// Asserts that two answers are one.
+/// Asserts that two responses are equal.
 #[track_caller]
 fn assert_same(first: &Response, again: &Response, what: &str) {
     assert_eq!(first.status, 201, "{what}: {first}");
@@ -143,8 +143,8 @@ fn assert_same(first: &Response, again: &Response, what: &str) {
     assert_eq!(said(again), said(first), "{what}");
 }
 
-/// An instance that is killed at each of its calls in turn, before it is sent or before its
-/// response is seen.
+/// An instance crashes at each of its calls in turn, before the call is sent or before its response
+/// arrives.
 #[tokio::test]
 async fn retry_after_an_instance_crash_happens_once() {
     let stack = Stack::with(|_| {}).await;
@@ -196,7 +196,7 @@ async fn retry_after_an_instance_crash_happens_once() {
         .await;
 }
 
-/// The same request, sent by the client once more and answered.
+/// Returns a hook that sends the same request to the stack, and the responses.
 fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Response>) {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let request = fixture.request();
@@ -214,14 +214,14 @@ fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedRece
     (hook, receiver)
 }
 
-/// Whichever call of the one the other comes before: what it reads then, or is refused for, is the
-/// other's doing.
+/// The duplicate runs before each call of the request in turn. The request then reads, or conflicts
+/// with, the effect of the duplicate.
 #[tokio::test]
 async fn concurrent_duplicate_requests_happen_once() {
     let stack = Stack::with(|_| {}).await;
     let mut cases = Vec::new();
     for (making, contract) in Making::ALL {
-        // Adding a member reads four items beside one query.
+        // Adding a member reads four items and runs one query.
         for (operations, calls) in [(&["GetItem"][..], 4), (&["Query"], 1), (WRITES, 2)] {
             cases.extend((0..calls).map(|nth| (making, contract, operations, nth)));
         }
@@ -257,8 +257,8 @@ async fn concurrent_duplicate_requests_happen_once() {
     assert!(raced > 30, "{raced} of them met");
 }
 
-/// A name that stood in the way of both is free by the time the second is sent, so it succeeds; so
-/// does the first, which has been refused and looks once more.
+/// The name is taken when the first request is rejected, and free when its duplicate is sent. The
+/// duplicate succeeds, and the first request returns the saved response.
 #[tokio::test]
 async fn rejected_request_returns_response_of_its_duplicate() {
     let stack = Stack::with(|_| {}).await;
@@ -293,7 +293,7 @@ async fn rejected_request_returns_response_of_its_duplicate() {
     }
 }
 
-/// The last look at a key waits for a transaction that is under way.
+/// Before a rejection, the last read of the key waits for transactions in progress.
 #[tokio::test]
 async fn rejection_waits_for_transactions_on_the_key() {
     let stack = Stack::with(|_| {}).await;
@@ -310,7 +310,7 @@ async fn rejection_waits_for_transactions_on_the_key() {
             .member(&fixture.team, &fixture.org.users[3])
             .await;
         let before = OrgTable::of(&fixture.org).contents().await;
-        // Who is a member already is seen by reading; a name is taken when it is claimed.
+        // A membership is found by a read, a taken name by the failed condition of its claim.
         let looks = usize::from(making == Making::Team);
         for fault in [
             Fault::Canceled("TransactionConflict"),

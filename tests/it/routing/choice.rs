@@ -1,5 +1,5 @@
-//! The team of a ticket that names none: a choice over the index and the loads, which the team as
-//! read then confirms.
+//! The selection of a team for a ticket that names none: by the index and the loads, then confirmed
+//! by the team as read.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use crate::support::{
 const GET: &[&str] = &["GetItem"];
 const TRANSACTION: &[&str] = &["TransactWriteItems"];
 
-/// Teams with one member each, all with the same specializations.
+/// Creates teams with one member each and equal specializations.
 async fn equal_teams(stack: &Stack, teams: usize, specializations: &[&'static str]) -> OrgFixture {
     let team = |n: usize| TeamFixture {
         specializations: specializations.to_vec(),
@@ -33,7 +33,7 @@ fn about(topic: &str) -> Value {
     json!({ "status": "new", "category": topic, "created_at": 1_768_400_000 })
 }
 
-/// New tickets about VPNs, in the order of their numbers.
+/// Returns new tickets about VPNs, in the order of their numbers.
 fn tickets(org: &OrgFixture, count: usize) -> Vec<String> {
     let said = |n: usize| {
         org.ticket_event(
@@ -46,7 +46,7 @@ fn tickets(org: &OrgFixture, count: usize) -> Vec<String> {
     (0..count).map(said).collect()
 }
 
-/// The assigned tickets of each team.
+/// Returns the assigned tickets of each team.
 fn assigned(audit: &TableAudit) -> BTreeMap<String, Vec<String>> {
     let mut teams: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (id, ticket) in &audit.tickets {
@@ -71,15 +71,15 @@ impl OrgFixture {
         ))
     }
 
-    /// Reads the books and holds the counters to them.
+    /// Reads the table and asserts that every counter is exact.
     pub async fn exact_books(&self) -> TableAudit {
         let audit = self.read_table().await;
         audit.assert_exact();
         audit
     }
 
-    /// Replaces a team's specializations and marks them as not indexed yet, as a change over the
-    /// API does.
+    /// Replaces a team's specializations and marks them as not indexed, as an update over the API
+    /// does.
     async fn set_specializations(&self, n: usize, specializations: &[&str]) {
         let tags = specializations
             .iter()
@@ -217,7 +217,7 @@ async fn retries_keep_the_choice() {
     assert!(script.is_consumed());
     let audit = org.exact_books().await;
     assert_eq!(counts(&audit), [5; 4]);
-    // One index page serves the batch, beside one query for each team that is read.
+    // One page of the index serves the batch. Each team that is read has one query more.
     let teams_read = script.calls(GET);
     assert_eq!(script.calls(&["Query"]), teams_read + 1);
 }

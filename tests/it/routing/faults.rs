@@ -1,5 +1,5 @@
-//! A table that throttles, conflicts, puts off or loses answers: a batch still ends right, or says
-//! in time what has to come again.
+//! Batches against a table that throttles, conflicts, leaves keys unprocessed or loses responses: a
+//! batch succeeds, or fails the affected messages in time.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ fn new_in(n: usize) -> Value {
     json!({ "status": "new", "team_id": team(n), "created_at": 1_768_400_000 })
 }
 
-/// Thirty new tickets in two teams.
+/// Returns thirty new tickets in two teams.
 fn batch(org: &OrgFixture) -> Vec<String> {
     (0..30)
         .map(|n| {
@@ -69,7 +69,7 @@ impl OrgFixture {
     }
 }
 
-/// Every ticket was decided once, in the order of arrival.
+/// Asserts that every ticket was decided once, in the order of arrival.
 async fn assert_decided_once(org: &OrgFixture, what: &str) {
     let audit = org.read_table().await;
     audit.assert_exact();
@@ -134,7 +134,7 @@ async fn transient_fault_changes_no_decision() {
         cases.extend(lost.map(|fault| (calls, fault)));
     }
     for (calls, fault) in cases {
-        // At the first such call, at the second, and at both and the one after.
+        // At the first such call, at the second, or at three in a row.
         for at in [&[0][..], &[1], &[0, 0, 0]] {
             if calls == MANY && at == [1] {
                 continue;
@@ -214,7 +214,7 @@ async fn persistent_fault_fails_the_messages_in_time() {
     }
 }
 
-/// Leaves a half of what a read of many found for another time.
+/// Leaves half of the items of each batch read as unprocessed keys.
 #[derive(Debug)]
 struct PutsOffHalf;
 
@@ -270,7 +270,7 @@ async fn unprocessed_keys_are_read_again() {
         aws_sdk_dynamodb::Client::from_conf(config),
         stack.table.as_str(),
     );
-    // All of it is no news; and what was not read would be new.
+    // Duplicates change no ticket. A ticket that the batch failed to read would count as new.
     assert_eq!(
         invoke_assignment(&org.assignment_over(table), &messages).await,
         [0; 0]
@@ -285,13 +285,13 @@ async fn unprocessed_keys_are_read_again() {
     );
 }
 
-/// One team's transactions fail for good, the other's do not.
+/// A permanent fault of one team's transaction does not affect the other team.
 #[tokio::test]
 async fn failed_transaction_fails_only_its_team() {
     let stack = Stack::with(|_| {}).await;
     let org = org_fixture(&stack).await;
     let script = FaultScript::default();
-    // Those of both teams are sent at once; the first is answered by what no attempt changes.
+    // The transactions of both teams are sent concurrently. The first one fails permanently.
     script.once(TRANSACTION, Fault::Respond(400, "ValidationException"));
     let messages = batch(&org);
     let failed = invoke_assignment(&org.scripted(&script), &messages).await;
@@ -314,7 +314,7 @@ async fn failed_transaction_fails_only_its_team() {
     assert_decided_once(&org, "after a failure").await;
 }
 
-/// A dead-letter queue that is away: poison comes again, and nothing else does.
+/// Without the dead-letter queue, only the poison message fails.
 #[tokio::test]
 async fn poison_without_dead_letter_queue_fails_alone() {
     let stack = Stack::with(|_| {}).await;

@@ -1,4 +1,5 @@
-//! Seeded histories: thousands of events, some twice, none in order, by concurrent batches.
+//! Seeded scenarios: thousands of events, partly duplicated and out of order, processed by
+//! concurrent batches.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -26,18 +27,18 @@ const TOPICS: [&str; 12] = [
 ];
 const TEAMS: usize = 40;
 const USERS: usize = 120;
-/// In rotation, the same members all day, and nobody is ever passed over: a ticket that is taken
-/// back from its assignee goes to the next one but takes a turn, so elsewhere the counts of
-/// decisions may differ by more.
+/// Round-robin teams with a constant roster, where no member is ever passed over. Elsewhere a
+/// ticket that is unassigned goes to another member and takes a turn, so the numbers of decisions
+/// may differ by more than one.
 const CALM: std::ops::Range<usize> = 0..12;
-/// Somebody leaves it and comes back.
+/// The team that a member leaves and joins again.
 const CHANGING: usize = 13;
-/// Deleted at noon.
+/// The team that is deleted.
 const DOOMED: usize = 38;
-/// Empty until the afternoon.
+/// The team that is empty at first.
 const LATE: usize = 39;
 
-/// Forty teams of six, of every strategy.
+/// Returns forty teams of six members, of every strategy.
 fn teams() -> Vec<TeamFixture> {
     let mut rng = StdRng::seed_from_u64(40);
     (0..TEAMS)
@@ -56,7 +57,7 @@ fn teams() -> Vec<TeamFixture> {
                 skills.extend(TOPICS.choose_multiple(&mut rng, 2));
             }
             match n {
-                // All but the last topic, of which no team knows anything.
+                // No team has the last topic.
                 LATE => team.members.clear(),
                 16.. if n != DOOMED => team
                     .specializations
@@ -68,21 +69,21 @@ fn teams() -> Vec<TeamFixture> {
         .collect()
 }
 
-/// How the batches of a history are handed out.
+/// The delivery of a scenario's batches.
 struct Handing {
     workers: u64,
-    /// How many messages a batch has, at least and at most.
+    /// The range of messages in a batch.
     sizes: RangeInclusive<usize>,
-    /// How many of a hundred instances are killed at some call.
+    /// The percentage of instances that crash.
     killed: u32,
 }
 
-/// Has concurrent workers take batches of a desk's messages until none is left; what fails, or was
-/// in the hands of an instance that was killed, goes back. Between batches, the roster changes.
-/// Gives the number of killed instances.
+/// Lets concurrent workers process the messages in batches. Failed messages, and the batches of
+/// crashed instances, are redelivered. The roster changes between batches. Returns the number of
+/// crashed instances.
 async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) -> usize {
     let total = messages.len();
-    // Messages, and how many batches are under way.
+    // The messages and the number of batches in flight.
     let list = Mutex::new((VecDeque::from(messages), 0));
     let changes = Mutex::new(VecDeque::from([
         (30, "leave"),
@@ -106,7 +107,7 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
                 return crashes;
             }
             if batch.is_empty() {
-                // Others may yet give some back.
+                // A batch in flight may still fail.
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             }
@@ -144,7 +145,7 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
         .sum()
 }
 
-/// Holds every ticket to what was said of it.
+/// Asserts that every ticket has the state of its events.
 fn assert_none_is_lost(
     audit: &TableAudit,
     heard: &BTreeMap<String, TicketHistory>,
@@ -163,8 +164,8 @@ fn assert_none_is_lost(
     for (id, heard) in heard {
         let item = &audit.tickets[id];
         let taken = decisions.get(id).copied().unwrap_or(0);
-        // After the deletion of its team, a later event that names the team has the ticket matched
-        // by specializations.
+        // After the deletion of its team, a later event that names the team routes the ticket by
+        // specializations.
         let rematched = usize::from(heard.named.contains(&team(DOOMED)));
         assert!(
             taken <= heard.decisions + rematched,
@@ -175,7 +176,7 @@ fn assert_none_is_lost(
             continue;
         }
         let (at, event_id) = &heard.version;
-        // Every event says the status, whose code is `s`.
+        // Every event sets the status. Its code is `s`.
         let is_newest = |text: &String| {
             text.split_once('#').is_some_and(|(fields, version)| {
                 fields.contains('s')
@@ -221,7 +222,8 @@ fn assert_none_is_lost(
 }
 
 async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
-    // The engine slows down as transactions pile up, so these do so on a stack of their own.
+    // The engine slows down as its transactions grow in number, so this test has a stack of its
+    // own.
     let stack = Stack::with(|_| {}).await;
     let teams = teams();
     let org = OrgFixture::open(&stack, USERS, &teams).await;

@@ -1,8 +1,8 @@
-//! Routing held to the design's invariants: whatever is duplicated, reordered, throttled, or killed
-//! between any two calls.
+//! The invariants of routing under duplicates, reordering, throttling and crashes.
 //!
-//! The ticket and job queues' functions are handed the events of SQS over the engine, and their end
-//! is audited past the store.
+//!
+//! The tests invoke the assignment and the jobs function with SQS events over the engine, and audit
+//! the table without the store.
 
 mod choice;
 mod faults;

@@ -19,19 +19,19 @@ use crate::support::{
     table::{number, text},
 };
 
-/// A team of one member with these specializations.
+/// Creates a team of one member with these specializations.
 async fn org_fixture(stack: &Stack, specializations: &[&'static str]) -> OrgFixture {
     let team = TeamFixture {
         specializations: specializations.to_vec(),
         ..TeamFixture::of(RoundRobin, [0])
     };
     let org = OrgFixture::open(stack, 1, &[team]).await;
-    // The topics of the new team have been passed over long ago.
+    // The pass for the topics of the new team is complete.
     org.finish().await;
     org
 }
 
-/// Has tickets of a category arrive.
+/// Sends new tickets of a category.
 async fn arrive(org: &OrgFixture, category: &str, ids: std::ops::Range<usize>) {
     let tickets: Vec<_> = ids
         .map(|n| {
@@ -53,7 +53,7 @@ async fn arrive(org: &OrgFixture, category: &str, ids: std::ops::Range<usize>) {
     );
 }
 
-/// Changes the specializations of the team, as a PATCH does, so many seconds after [`NOW`].
+/// Updates the specializations of the team, as a PATCH does, this many seconds after [`NOW`].
 async fn specialize(org: &OrgFixture, specializations: &[&str], seconds: i64) {
     let tags = Tags::parse(specializations).expect("a few tags");
     let changes = TeamChanges {
@@ -73,7 +73,7 @@ fn index(org: &OrgFixture) -> String {
     json!({ "job": "index_specializations", "organization_id": org.id.as_str(), "team_id": team(0) }).to_string()
 }
 
-/// The jobs function over a script, at a time in seconds after [`NOW`].
+/// Returns the dependencies of the jobs function over a script, at a time in seconds after [`NOW`].
 fn scripted(org: &OrgFixture, script: &FaultScript, seconds: i64) -> Deps {
     let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
     let clock = Arc::new(move || Timestamp::from_secs(NOW + seconds));
@@ -84,7 +84,7 @@ fn scripted(org: &OrgFixture, script: &FaultScript, seconds: i64) -> Deps {
     }
 }
 
-/// Performs jobs and the jobs that they send without a delay. Gives those with a delay.
+/// Performs jobs and their follow-up messages without a delay. Returns those with a delay.
 async fn perform_undelayed(org: &OrgFixture, deps: &Deps, jobs: Vec<String>) -> Vec<String> {
     let (mut jobs, mut delayed) = (jobs, Vec::new());
     while let Some(job) = jobs.pop() {
@@ -104,8 +104,8 @@ async fn perform_undelayed(org: &OrgFixture, deps: &Deps, jobs: Vec<String>) -> 
     delayed
 }
 
-/// The ids of the tickets in a state, once every counter is recounted. Decisions over a script are
-/// in no ledger.
+/// Returns the ids of the tickets in a state, and asserts every counter. Decisions over a script
+/// are not in the transaction log.
 async fn ids_of(org: &OrgFixture, state: &str) -> Vec<String> {
     let audit = org.read_table().await;
     audit.assert_exact();
@@ -121,7 +121,7 @@ fn id(n: usize) -> String {
     format!("T-{n:03}")
 }
 
-/// The pass has no topics, no lease and no mark left, and covers all merges.
+/// Asserts that the pass has no topics, no lease and no mark left, and covers all merges.
 async fn assert_finished(org: &OrgFixture) {
     let audit = org.read_table().await;
     let pass = &audit.items[&(format!("ORG#{}#PASS", org.id), "PASS".to_owned())];
@@ -154,7 +154,7 @@ async fn pass_routes_only_tickets_that_share_a_topic() {
     let delayed = perform_undelayed(&org, &scripted(&org, &script, 0), vec![index(&org)]).await;
     assert_eq!(ids_of(&org, "assigned").await, [id(0), id(1), id(2)]);
     assert_eq!(script.calls(UNROUTED), 1);
-    // One reads the team, its entries and the pass. The others read the three tickets beside the
+    // One batch reads the team, its entries and the pass. The others read the three tickets and the
     // organization.
     assert!(
         script.calls(&["BatchGetItem"]) <= 3,
@@ -219,7 +219,7 @@ async fn ticket_held_before_its_write_is_routed_by_the_last_pass() {
         async move {
             specialize(&org, &["VPN"], 0).await;
             let deps = org.jobs(&Instance::new(&org.transaction_log));
-            // The first pass, the pause after it, and the end of the lease.
+            // The first pass, its pause, and the end of the lease.
             let pause = perform_undelayed(&org, &deps, vec![index(&org)]).await;
             let last = perform_undelayed(&org, &deps, pause).await;
             assert_eq!(last.len(), 1, "{last:?}");
@@ -282,7 +282,7 @@ async fn ticket_behind_a_lagging_index_is_routed_by_the_last_pass() {
     let last = perform_undelayed(&org, &deps, pause).await;
     assert!(script.is_consumed());
     assert_eq!(ids_of(&org, "unrouted").await.len(), 3);
-    // A message that comes early is put off, and does not pass.
+    // A message before its time is requeued and starts no pass.
     let last = perform_undelayed(&org, &scripted(&org, &script, 149), last).await;
     assert_eq!((last.len(), script.calls(UNROUTED)), (1, 1));
     run_jobs(&scripted(&org, &script, 150), &org.jobs, last).await;
@@ -290,8 +290,8 @@ async fn ticket_behind_a_lagging_index_is_routed_by_the_last_pass() {
     assert_finished(&org).await;
 }
 
-/// Whether the dead instance's message is delivered again or lost, the schedule after ten minutes
-/// finishes its work.
+/// The message of the crashed instance is redelivered or lost. In both cases the schedule completes
+/// the work after ten minutes.
 #[tokio::test]
 async fn pass_killed_at_any_call_ends_with_the_schedule() {
     let stack = Stack::with(|_| {}).await;

@@ -1,4 +1,4 @@
-//! Decisions beside changes of the roster. Whichever is first, every counter and the number of
+//! Decisions and concurrent changes of the roster. In either order, every counter and the number of
 //! eligible members are exact.
 
 use std::{sync::Arc, time::Duration};
@@ -26,8 +26,8 @@ use crate::support::{
 
 const TRANSACTION: &[&str] = &["TransactWriteItems"];
 
-/// Users 0 to 2 are members. User 3 left and holds a ticket. User 4 never was a member and holds a
-/// ticket. User 5 is unknown to the team.
+/// Users 0 to 2 are members. User 3 is a former member and holds a ticket. User 4 was never a
+/// member and holds a ticket. User 5 is unknown to the team.
 const LEAVING: usize = 1;
 const LEFT: usize = 3;
 const OUTSIDE: usize = 4;
@@ -36,9 +36,9 @@ const NEWCOMER: usize = 5;
 /// A change of team 0 or of its roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Change {
-    /// A user without counters joins, to whom the batch gives a ticket.
+    /// A user without counters joins. The batch assigns a ticket to this user.
     Join,
-    /// A user joins whose ticket the team already counts.
+    /// A user joins after the team has counted their ticket.
     JoinOfAssignee,
     Leave,
     Return,
@@ -64,7 +64,7 @@ impl Change {
             Self::Leave => leave(store, org, LEAVING).await,
             Self::Suspend => set_status(store, org, LEAVING, UserStatus::Suspended, 2).await,
             Self::Delete => {
-                // Old enough that the schedule starts the sweep.
+                // Old enough for the schedule to start the sweep.
                 let now = Timestamp::from_secs(NOW - 600);
                 store
                     .delete_team(
@@ -79,7 +79,7 @@ impl Change {
         }
     }
 
-    /// The members of team 0 after the change.
+    /// Returns the members of team 0 after the change.
     fn members(self) -> &'static [usize] {
         match self {
             Self::Join => &[0, 1, 2, NEWCOMER],
@@ -175,7 +175,7 @@ async fn org_fixture() -> Arc<OrgFixture> {
     Arc::new(org)
 }
 
-/// A batch with decisions, tickets given to members and other users, and tickets that are closed.
+/// Returns a batch with decisions, tickets assigned to members and other users, and closed tickets.
 fn batch(org: &OrgFixture) -> Vec<String> {
     let closed = in_team(&json!({ "status": "resolved" }));
     vec![
@@ -196,13 +196,13 @@ fn batch(org: &OrgFixture) -> Vec<String> {
     ]
 }
 
-/// Returns a client's store over the desk's table.
+/// Returns the store of a client with this script.
 fn store(org: &OrgFixture, script: &FaultScript) -> Store {
     let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
     table.until(Instant::now() + Duration::from_secs(20))
 }
 
-/// Holds a desk to its tickets, finishes the jobs, and holds it to them again.
+/// Asserts every counter before and after the jobs are complete.
 async fn assert_recounted(org: &OrgFixture, change: Change) -> TableAudit {
     let audit = org.read_table().await;
     audit.assert_exact();
@@ -226,7 +226,7 @@ fn assert_outcome(audit: &TableAudit, change: Change) {
     for (id, ticket) in &audit.tickets {
         let expected = match (id.as_str(), change) {
             ("of-1" | "of-3", _) => "closed",
-            // A ticket that a person gave stays with the user, whether or not the team was there.
+            // A ticket that a person assigned stays with the user, with or without its team.
             ("given-newcomer" | "given-left" | "given-outside", Change::Delete) => state(id),
             (_, Change::Delete) => "unrouted",
             _ => "assigned",
@@ -245,7 +245,7 @@ fn assert_outcome(audit: &TableAudit, change: Change) {
     };
     if change != Change::Delete {
         let (open, resolved) = counts(OUTSIDE).expect("the user holds tickets");
-        // A user who joined may have been given more.
+        // A user who joined may have more tickets.
         assert!(
             open == 2 || open > 2 && change == Change::JoinOfAssignee,
             "{change:?}: {open} open tickets"
@@ -312,7 +312,8 @@ async fn decision_during_a_change_leaves_exact_counters() {
     }
 }
 
-/// Joins, leaves, returns, changes of status and batches at once, and at last a deletion.
+/// Joins, removals, status changes and batches run concurrently, followed by the deletion of the
+/// team.
 #[tokio::test]
 async fn concurrent_changes_and_decisions_stay_exact() {
     const USERS: usize = 8;
@@ -383,7 +384,7 @@ async fn concurrent_changes_and_decisions_stay_exact() {
         .buffer_unordered(8)
         .collect::<()>()
         .await;
-    // Copies that another copy overtook are made again by the stream.
+    // The stream repeats a copy that lost against another one.
     join_all((0..USERS).map(async |n| {
         let copied = org
             .stack

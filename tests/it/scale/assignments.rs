@@ -17,7 +17,7 @@ use crate::support::{
     ticket_items::{assigned, waiting},
 };
 
-/// A team with as many waiting tickets, beside 30 assigned ones.
+/// Creates a team with 30 assigned tickets and this many waiting ones.
 async fn team_of(org: &Organization, waiting_tickets: u64) -> String {
     let team = org.team(&format!("Team of {waiting_tickets}")).await;
     let assigned = (0..30).map(|number| (number, assigned(&team, &org.users[0], number)));
@@ -48,7 +48,7 @@ async fn team_of(org: &Organization, waiting_tickets: u64) -> String {
     team
 }
 
-/// The list under the ITSM contract, metered.
+/// The metered list under the ITSM contract.
 struct List {
     org: Organization,
     meter: CostMeter,
@@ -72,7 +72,7 @@ impl List {
     }
 
     async fn invoke(&mut self, target: &str) -> ObservedCost {
-        // The first request of a key in a minute brings a report, and then one of every ten.
+        // The first request of a key in a minute sends a report, and then every tenth.
         let limits = RateLimits::new(NonZeroUsize::MIN);
         let key = SecretKey::parse(self.org.itsm.token()).expect("a key");
         limits
@@ -87,7 +87,7 @@ impl List {
         self.meter.take()
     }
 
-    /// The cost of a page: the calls of each round trip, and the read units.
+    /// Returns the cost of a page: the calls of each round trip, and the read units.
     async fn cost(&mut self, team: &str, query: &str) -> (Vec<Vec<String>>, f64) {
         let ObservedCost {
             mut steps, read, ..
@@ -138,7 +138,7 @@ async fn later_page_reads_the_keys_before_it() {
         team_of(&list.org, 100).await,
         team_of(&list.org, 1_000).await,
     );
-    // Up to the same position, the rest of the team costs nothing.
+    // Up to the same position, the rest of the team adds no cost.
     for query in [
         "limit=20&page=2",
         "limit=20&page=4",
@@ -150,7 +150,7 @@ async fn later_page_reads_the_keys_before_it() {
     }
     let (steps, read) = list.cost(&large, "limit=10&page=100&state=waiting").await;
     assert_eq!(steps, [["GetItem"], ["Query"], ["BatchGetItem(10)"]]);
-    // At least 40 of the 1,000 entries in a unit, and no ticket but the ten of the page.
+    // At least 40 of the 1,000 entries per unit, and only the ten tickets of the page.
     assert!(read <= 1.0 + 1_000.0 / 40.0 + 10.0, "{read}");
     assert_eq!(
         list.cost(&large, "limit=10&page=104").await,

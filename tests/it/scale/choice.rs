@@ -1,4 +1,4 @@
-//! The choice of a team among many with the same specialization.
+//! The selection of a team among many with the same specialization.
 
 use std::collections::HashMap;
 
@@ -20,8 +20,8 @@ use crate::support::{
     table::{Item, text},
 };
 
-/// An organization in which this many teams know VPNs: the first with a member, and copies of the
-/// second, which has none.
+/// Creates an organization with this many teams for VPNs: the first has a member, the others are
+/// copies of the second, which has none.
 async fn desk_of(stack: &Stack, teams: usize) -> OrgFixture {
     let specialists = |members: &[usize]| TeamFixture {
         specializations: vec!["VPN"],
@@ -73,7 +73,7 @@ async fn desk_of(stack: &Stack, teams: usize) -> OrgFixture {
     org
 }
 
-/// An item of the second team, as this team has it.
+/// Returns a copy of an item of the second team for another team.
 fn copy(item: &Item, n: usize) -> Item {
     let (original, copied) = (team(1), team(n));
     let places = [&original, &copied].map(|team| RingPlace::of(team).to_string());
@@ -89,7 +89,7 @@ fn copy(item: &Item, n: usize) -> Item {
         .collect::<HashMap<_, _>>()
 }
 
-/// The message of a new ticket about VPNs.
+/// Returns the message of a new ticket about VPNs.
 fn ticket(org: &OrgFixture, id: &str) -> String {
     org.ticket_event(
         "created",
@@ -99,7 +99,7 @@ fn ticket(org: &OrgFixture, id: &str) -> String {
     )
 }
 
-/// The round trips, the read units and the write units of one ticket.
+/// Returns the round trips, the read units and the write units of one ticket.
 async fn cost(org: &OrgFixture, id: &str) -> (Vec<Vec<String>>, f64, f64) {
     let meter = CostMeter::default();
     let config = invoke::client_config(&org.stack)
@@ -122,8 +122,7 @@ async fn cost(org: &OrgFixture, id: &str) -> (Vec<Vec<String>>, f64, f64) {
     (steps, read, written)
 }
 
-/// Finds a ticket id whose place on the ring precedes that of the first team by at most, or at
-/// least, this part of the ring.
+/// Finds a ticket id by a condition for its distance on the ring to the first team.
 fn id_with(distance: impl Fn(u32) -> bool) -> String {
     let first = RingPlace::of(&team(0));
     let mut ids = (0..100_000).map(|n| format!("INC-{n:06}"));
@@ -151,7 +150,7 @@ async fn choice_among_1000_teams_costs_as_among_100() {
     .into();
     let (steps, read_of_100, written) = cost(&small, &id).await;
     assert_eq!(steps, expected);
-    // The figures of the guide to scaling, but for the length of the organization's id.
+    // The figures of docs/scaling.md, which differ by the length of the organization's id.
     assert!(
         (55.0..=59.0).contains(&read_of_100),
         "{read_of_100} read units among 100 teams"
@@ -200,7 +199,7 @@ async fn team_beyond_the_compared_ones_is_not_found() {
     assert_eq!(place(&far), ("waiting".to_owned(), false));
 }
 
-/// A batch in which each ticket reads its own page of the index.
+/// Each ticket of the batch reads a page of the index.
 #[tokio::test]
 async fn batch_among_1300_teams_reads_one_page_a_ticket() {
     let stack = Stack::with(|_| {}).await;
@@ -216,8 +215,8 @@ async fn batch_among_1300_teams_reads_one_page_a_ticket() {
     let batch: Vec<_> = (0..10).map(|n| ticket(&org, &format!("T-{n}"))).collect();
     assert_eq!(invoke_assignment(&deps, &batch).await, [0; 0]);
     let steps = meter.take().steps;
-    // The tickets, a page for the first of them, the pages of the others, the loads of at most 100
-    // teams for each.
+    // The tickets, the page of the first ticket, the pages of the others, and at most 100 loads for
+    // each.
     assert_eq!(steps[0], ["BatchGetItem(11)"]);
     assert_eq!(steps[1], ["Query"]);
     assert_eq!(steps[2], vec!["Query"; 9]);

@@ -16,7 +16,7 @@ use crate::support::{
     org::{NOW, OrgFixture, TeamFixture, team_id, user_id},
 };
 
-/// Creates so many teams without a lead.
+/// Creates this many teams without a lead.
 async fn add_teams(org: &OrgFixture, count: u128) {
     let store = org.stack.store();
     let create = |n| {
@@ -44,8 +44,8 @@ async fn add_teams(org: &OrgFixture, count: u128) {
         .await;
 }
 
-/// Makes a user the lead of the first team, who is no member of it, and clears the lead as the copy
-/// of a deletion does. Gives the cost of the copy.
+/// Makes a user who is not a member the lead of the first team, and clears the lead as the copy of
+/// a deletion does. Returns the cost of the copy.
 async fn clear(
     org: &OrgFixture,
     store: &Store,

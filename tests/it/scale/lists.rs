@@ -19,12 +19,12 @@ use crate::{
 
 const TEAMS: usize = 20_000;
 
-/// A name of 20 characters. In the order of names, the numbers are mixed.
+/// Returns a name of 20 characters. The order by name mixes the numbers.
 fn name(number: usize) -> String {
     format!("Team {:05} of 20,000", number * 7_919 % TEAMS)
 }
 
-/// An organization with so many teams, on a stack of its own.
+/// Creates an organization with this many teams, on a stack of its own.
 async fn metered(teams: usize) -> Metered {
     let metered = Metered::on(Stack::with_settings(Settings::default()).await).await;
     let first = metered.org.team("First").await;
@@ -113,7 +113,7 @@ async fn page_past_the_end_reads_the_count_alone() {
     );
 }
 
-/// A search knows its total only from the names.
+/// A search gets its total from the names alone.
 #[tokio::test]
 async fn search_past_its_end_reads_names_and_no_team() {
     let mut metered = metered(300).await;
@@ -126,8 +126,8 @@ async fn search_past_its_end_reads_names_and_no_team() {
     );
 }
 
-/// A rename during the read of the names can show a team's former claim and its new one. A deletion
-/// can show a claim alone.
+/// A rename during the read of the names can return the old and the new claim of a team. A deletion
+/// can leave a claim without its team.
 #[tokio::test]
 async fn team_with_two_claims_is_listed_once() {
     let org = Stack::shared().organization().await;
@@ -164,8 +164,8 @@ async fn team_with_two_claims_is_listed_once() {
     }
 }
 
-/// A team with the most and the longest of everything, in characters of which JSON needs the most
-/// bytes.
+/// Creates a team in which every text and list has its maximum size, in characters that take the
+/// most bytes in JSON.
 async fn largest_team(wide: &str) -> (Organization, String) {
     let settings = Settings {
         timeout: Some(Duration::from_mins(2)),
@@ -188,7 +188,7 @@ async fn largest_team(wide: &str) -> (Organization, String) {
         .and_then(|id| id.strip_prefix("team_"))
         .expect("an id")
         .to_owned();
-    // 4,096 bytes together are 81 for each of 50 skills.
+    // The limit of 4,096 bytes allows 81 for each of 50 skills.
     let bytes = if wide == "\"" { 2 } else { wide.len() };
     let member = json!({ "user_id": bare(&org.users[0]), "skills": tags(79 / bytes) });
     let joined = org

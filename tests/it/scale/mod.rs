@@ -1,4 +1,5 @@
-//! Bounds: requests and batches whose cost does not grow with the data that they do not return.
+//! Cost bounds: the cost of a request or batch does not grow with data that it does not return.
+//!
 //!
 //! Each test compares consumed capacity and round trips at two sizes, and never a duration.
 

@@ -1,4 +1,4 @@
-//! The cost of a team does not depend on the number of users who once held its tickets.
+//! The cost of a team does not depend on the number of its past assignees.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -30,7 +30,7 @@ fn held_by(outsider: usize, status: &str) -> Value {
     })
 }
 
-/// A team of two. So many other users each had a ticket of it, which is resolved.
+/// Creates a team of two members. This many other users each had a ticket of it, which is resolved.
 async fn desk_with_past_assignees(count: usize) -> OrgFixture {
     let fixture = OrgFixture::open(
         &Stack::with(|_| {}).await,
@@ -50,7 +50,7 @@ async fn desk_with_past_assignees(count: usize) -> OrgFixture {
     fixture
 }
 
-/// The calls to a desk's table, with a line for the cost of each case.
+/// The metered calls to an organization's table, with a line for the cost of each case.
 struct Metered<'d> {
     fixture: &'d OrgFixture,
     org: Organization,
@@ -84,8 +84,7 @@ impl<'d> Metered<'d> {
             assignment,
             lines: String::new(),
         };
-        // The first request reads the key and reports itself; the nine requests after it do
-        // neither.
+        // The first request reads the key and sends a report. The next nine requests do neither.
         metered.invoke(Method::GET, String::new(), None).await;
         metered.meter.take();
         metered
@@ -143,7 +142,7 @@ impl<'d> Metered<'d> {
     }
 }
 
-/// Returns a line for each case over a team with so many past assignees.
+/// Returns a line for each case over a team with this many past assignees.
 async fn costs(past_assignees: usize) -> String {
     let fixture = desk_with_past_assignees(past_assignees).await;
     let mut metered = Metered::start(&fixture).await;

@@ -1,4 +1,4 @@
-//! The backlog of one organization's jobs, beside the jobs of another organization.
+//! The jobs of one organization during the backlog of another.
 
 use std::{
     io,
@@ -23,33 +23,34 @@ use uuid::Uuid;
 
 use crate::support::{table::text, wait_until};
 
-/// The most jobs of the noisy organization that begin before the other organization's are done.
+/// The maximum number of jobs of the noisy organization that begin before the job of the other
+/// organization takes effect.
 const NEXT_JOBS: usize = 50;
 
-/// The work that one organization makes.
+/// The work of the noisy organization.
 struct NoisyLoad {
-    /// The changes of its teams' specializations.
+    /// The updates of its teams' specializations.
     specializations: usize,
-    /// Its tickets without a team, which each pass looks at.
+    /// Its tickets without a team. Each pass reads them.
     unrouted: usize,
-    /// Its users, and how often each profile changes.
+    /// Its users, and the number of updates of each profile.
     users: usize,
     rounds: usize,
-    /// Its teams, which are drained at once.
+    /// Its teams. All are drained.
     teams: usize,
 }
 
-/// A message of a job queue, as the jobs function got it.
+/// A message that the jobs function received.
 #[derive(Debug, Clone)]
 struct JobStart {
     organization: String,
     job: String,
-    /// The times at which it was sent and begun, in milliseconds since the epoch.
+    /// The times of sending and of the invocation, in milliseconds since the epoch.
     sent: i64,
     begun: i64,
 }
 
-/// The messages that the jobs function got.
+/// The messages that the jobs function received.
 #[derive(Debug, Clone, Default)]
 struct JobLog(Arc<Mutex<Vec<JobStart>>>);
 
@@ -88,7 +89,7 @@ impl JobLog {
     }
 }
 
-/// A stack whose jobs function notes each message.
+/// A stack with a jobs function that records each message.
 struct TenantFixture {
     stack: LocalStack,
     log: JobLog,
@@ -148,7 +149,7 @@ impl TenantFixture {
         }
     }
 
-    /// Sends a request with the key of an organization, by its place.
+    /// Sends a request with the key of the organization at this index.
     async fn ask(&self, org: usize, method: Method, path: &str, body: &Value) -> Value {
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.stack.url));
         let request = request
@@ -181,7 +182,7 @@ impl TenantFixture {
         .await;
     }
 
-    /// Sends tickets of an organization, each for its team, and waits until they are routed.
+    /// Sends one ticket for each of these teams, and waits until they are routed.
     async fn tickets(&self, org: &OrganizationId, teams: &[Option<&str>]) {
         let now = Timestamp::now().millis() / 1000;
         let events = teams.iter().enumerate().map(|(n, team)| {
@@ -194,7 +195,7 @@ impl TenantFixture {
         wait_until("routed tickets", async || self.depth("tickets") == 0).await;
     }
 
-    /// Puts events on a queue.
+    /// Sends events to a queue.
     async fn send(&self, queue: &str, events: &[Value]) {
         let url = format!("{}/_dev/queues/{queue}", self.stack.url);
         for events in events.chunks(500) {
@@ -208,9 +209,9 @@ impl TenantFixture {
         }
     }
 
-    /// Changes the profiles of users, for the first time or once more.
+    /// Updates the profiles of users.
     async fn change_profiles(&self, users: &[String], round: usize) {
-        // The version of each change is its time: the changes are of the last hours.
+        // The time of a change is its version. All changes are of the last hours.
         let at = Timestamp::now().millis() / 1000 - 10_000 + i64::try_from(round).expect("a few");
         let events = users.iter().map(|id| {
             let user =
@@ -221,7 +222,7 @@ impl TenantFixture {
         wait_until("written profiles", async || self.depth("users") == 0).await;
     }
 
-    /// Waits until an item has this text in an attribute, and reads it every few milliseconds.
+    /// Waits until an attribute of an item has this text. Reads the item every few milliseconds.
     async fn until(&self, (pk, sk): &(String, String), attribute: &str, expected: &str) {
         let client = emulator::client(&self.stack.dynamodb_url);
         let get = client
@@ -256,8 +257,8 @@ impl TenantFixture {
         contents.visible + contents.in_flight
     }
 
-    /// Makes the noise, whose urgent jobs are held back until all of it is there. Gives their
-    /// number.
+    /// Creates the backlog, with the urgent queue paused until it is complete. Returns the number
+    /// of urgent jobs.
     async fn make(&self, noise: &NoisyLoad) -> usize {
         let names: Vec<_> = (0..noise.teams).map(|n| format!("Noisy {n}")).collect();
         let teams: Vec<_> = stream::iter(&names)
@@ -298,7 +299,7 @@ impl TenantFixture {
     }
 }
 
-/// A team's UUID.
+/// Returns the UUID of a team.
 fn bare(team: &str) -> &str {
     team.trim_start_matches("team_")
 }
@@ -307,9 +308,9 @@ fn event(kind: &str, data: &Value) -> Value {
     json!({ "specversion": "1.0", "id": Uuid::new_v4().to_string(), "source": "/desk", "type": kind, "data": data })
 }
 
-/// Has one organization make noise, and changes a member and a profile of another organization
-/// meanwhile. Returns the number of the noisy organization's jobs that begin between the sending
-/// and the effect of one of the other's jobs, the larger of the two. Prints it with the
+/// Creates the backlog of one organization, and meanwhile changes a member and a profile of
+/// another. Returns the number of the noisy organization's jobs that begin between the sending and
+/// the effect of the other's job: the larger number of the two jobs. Prints it with the
 /// milliseconds.
 async fn jobs_ahead_of_the_quiet_organization(noise: NoisyLoad) -> usize {
     let fixture = TenantFixture::start().await;
@@ -381,7 +382,7 @@ async fn jobs_ahead_of_the_quiet_organization(noise: NoisyLoad) -> usize {
     ahead.into_iter().max().unwrap_or_default()
 }
 
-/// The small scenario, always run.
+/// The small scenario of every run.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn quiet_organization_does_not_wait_for_a_noisy_one() {
     let noise = NoisyLoad {
@@ -398,7 +399,7 @@ async fn quiet_organization_does_not_wait_for_a_noisy_one() {
     );
 }
 
-/// The whole scenario, by the command in docs/development.md.
+/// The full scenario, by the command in docs/development.md.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 #[ignore = "takes several minutes"]
 async fn quiet_organization_does_not_wait_for_20000_changes() {

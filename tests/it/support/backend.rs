@@ -1,4 +1,4 @@
-//! What stands behind the API of a stack: its queues, and the bus on which it announces.
+//! The queues and the event bus behind the API of a stack.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -19,16 +19,16 @@ use serde_json::Value;
 
 use super::{RUNTIME, Stack, wait_until};
 
-/// Where messages go in, and where announcements come out.
+/// The entry points of messages and the source of announcements.
 #[derive(Clone)]
 pub enum Backend {
-    /// In this process, where they can be paused, and what works on them be killed.
+    /// A stack of this process: its queues can be paused and its consumers stopped.
     Local {
         queue_urls: BTreeMap<&'static str, String>,
         queues: Queues,
         events: Events,
     },
-    /// Wherever it was deployed.
+    /// A deployed stack.
     Deployed(Arc<DeployedQueues>),
 }
 
@@ -43,21 +43,21 @@ struct Queue {
     dead_letters: Inbox,
 }
 
-/// Everything that a queue brought so far, in order, and once.
+/// The messages that a queue has delivered so far, in order and without duplicates.
 #[derive(Clone, Default)]
 struct Inbox(Arc<Mutex<Vec<Message>>>);
 
-/// A message that a queue gave up, or that came over the bus.
+/// A message of a dead-letter queue or of the event bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     pub body: String,
-    /// What the function said that gave it up; not there for a message that was received too often,
-    /// nor over the bus.
+    /// The reason that the function gave. Absent for a message that SQS moved after too many
+    /// receives, and for an announcement.
     pub reason: Option<String>,
 }
 
 impl Backend {
-    /// What stands behind a stack in this process.
+    /// Returns the backend of a stack of this process.
     pub fn local(stack: &LocalStack) -> Self {
         let queue_urls = ["tickets", "users", "jobs", "long-jobs"]
             .map(|name| (name, stack.queue_url(name)))
@@ -71,7 +71,7 @@ impl Backend {
 }
 
 impl DeployedQueues {
-    /// The queues of a description, by their names on the local stack.
+    /// Returns the queues of a description, by their names on the local stack.
     pub fn of(description: &Value) -> Self {
         let text = |value: &Value| {
             value
@@ -94,7 +94,7 @@ impl DeployedQueues {
                 )
             });
         let queues = queues.collect();
-        // What is announced twice, as it may be, has the same id.
+        // A duplicate announcement has the same id.
         let id = |envelope: &str| {
             let envelope: Value = serde_json::from_str(envelope).ok()?;
             Some(envelope.pointer("/detail/id")?.to_string())
@@ -113,7 +113,7 @@ impl DeployedQueues {
     }
 }
 
-/// How many messages of a queue wait, are under way, and are for later.
+/// Returns the numbers of visible, in-flight and delayed messages of a queue.
 async fn counts(queue_url: &str) -> [u64; 3] {
     let get = client(queue_url)
         .get_queue_attributes()
@@ -137,8 +137,8 @@ async fn counts(queue_url: &str) -> [u64; 3] {
     })
 }
 
-/// A client for the queue at a URL, over connections of its own: they end with the runtime of the
-/// test that made them.
+/// Returns a client for the queue at a URL, with connections of its own: they end with the runtime
+/// of the test that opened them.
 fn client(queue_url: &str) -> Client {
     let endpoint = Url::parse(queue_url)
         .expect("a queue has a URL")
@@ -148,8 +148,8 @@ fn client(queue_url: &str) -> Client {
 }
 
 impl Inbox {
-    /// Takes whatever comes to a queue, until the process ends; of messages that have an id, the
-    /// first of each.
+    /// Receives every message of a queue until the process ends. Of messages with an id, it stores
+    /// the first of each.
     fn of(url: String, id: fn(&str) -> Option<String>) -> Self {
         let inbox = Self::default();
         let mut ids = HashSet::new();
@@ -206,7 +206,7 @@ impl Inbox {
 }
 
 impl Stack {
-    /// Puts messages on a queue, as they stand.
+    /// Sends messages to a queue unchanged.
     pub async fn send(&self, queue: &str, messages: impl IntoIterator<Item = String>) {
         let url = self.queue_url(queue);
         let sqs = client(&url);
@@ -234,19 +234,19 @@ impl Stack {
         }
     }
 
-    /// Waits until everything on a queue was handled, or given up.
+    /// Waits until every message of a queue is processed or dead-lettered.
     pub async fn until_empty(&self, queue: &str) {
         let url = self.queue_url(queue);
         wait_until("an empty queue", async || counts(&url).await == [0; 3]).await;
     }
 
-    /// Whether nothing on a queue is to be handled now: what is left, if anything, is for later.
+    /// Returns true if no message of a queue is due. Delayed messages do not count.
     pub async fn is_idle(&self, queue: &str) -> bool {
         let [waiting, under_way, _] = counts(&self.queue_url(queue)).await;
         waiting + under_way == 0
     }
 
-    /// What a queue gave up, as far as it is known.
+    /// Returns the dead letters of a queue that have arrived so far.
     pub fn dead_letters(&self, queue: &str) -> Vec<Message> {
         match &self.backend {
             Backend::Local { queues, .. } => {
@@ -263,7 +263,7 @@ impl Stack {
         }
     }
 
-    /// What was announced after the event of this number, and the number of the last of it.
+    /// Returns the announcements after this number, and the number of the last one.
     pub fn announced_after(&self, number: u64) -> (Vec<String>, u64) {
         match &self.backend {
             Backend::Local { events, .. } => {
@@ -286,7 +286,7 @@ impl Stack {
         }
     }
 
-    /// The queues, where they can be paused, and what works on them be killed.
+    /// Returns the local queues, to pause them and to stop their consumers.
     pub fn queues(&self) -> &Queues {
         match &self.backend {
             Backend::Local { queues, .. } => queues,

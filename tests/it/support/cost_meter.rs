@@ -1,5 +1,4 @@
-//! The cost of calls to the table: round trips in sequence, and the capacity that the table
-//! reports.
+//! The cost of calls to the table: sequential round trips, and the capacity that the table reports.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +21,7 @@ use aws_sdk_dynamodb::{
     types::{ConsumedCapacity, ReturnConsumedCapacity},
 };
 
-/// The calls in steps, one for each round trip: calls of one step run in parallel.
+/// The calls by round trip. Calls of one round trip run concurrently.
 #[derive(Debug, Default)]
 pub struct ObservedCost {
     pub steps: Vec<Vec<String>>,
@@ -33,8 +32,7 @@ pub struct ObservedCost {
     pub written: f64,
 }
 
-/// Records the calls of a client, and requests the table's report of the capacity that they
-/// consume.
+/// Records the calls of a client, and requests the report of the capacity that they consume.
 #[derive(Debug, Clone, Default)]
 pub struct CostMeter(Arc<Mutex<ObservedCost>>);
 
@@ -125,7 +123,7 @@ impl Intercept for CostMeter {
         let Some(Ok(output)) = context.output_or_error() else {
             return Ok(());
         };
-        // GetItem and Query are used for nothing but reading.
+        // GetItem and Query only read.
         let (mut read, mut written): (Vec<&ConsumedCapacity>, Vec<_>) = (Vec::new(), Vec::new());
         if let Some(output) = output.downcast_ref::<GetItemOutput>() {
             read.extend(output.consumed_capacity());

@@ -1,5 +1,5 @@
-//! A function's instance that is killed at one of its calls, and a ledger of every transaction that
-//! the table took.
+//! An instance of a function that crashes at one of its calls, and a log of every transaction that
+//! the table committed.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -19,17 +19,16 @@ use tokio::sync::Notify;
 
 use super::{Stack, invoke};
 
-/// How an instance dies at a call.
+/// The moment of a crash, relative to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashPoint {
-    /// BeforeCall the call is sent.
+    /// Before the call is sent.
     BeforeCall,
-    /// AfterCall it took effect, and before its response is seen.
+    /// After the call took effect and before its response arrives.
     AfterCall,
 }
 
-/// The decisions of one transaction for one team: the turns it took, and the tickets that took
-/// them.
+/// The decisions of one transaction for one team: its turns and their tickets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TurnRange {
     pub team: String,
@@ -41,7 +40,8 @@ pub struct TurnRange {
 
 #[derive(Debug, Default)]
 struct Records {
-    /// Tokens of the transactions that are in, for one that is sent again is not made again.
+    /// Tokens of the committed transactions. A transaction that is sent again with its token has no
+    /// effect.
     tokens: HashSet<String>,
     taken: Vec<TurnRange>,
     transactions: usize,
@@ -49,7 +49,7 @@ struct Records {
     under_way: usize,
 }
 
-/// What the table took, whether or not whoever sent it lived to see the response.
+/// The transactions that the table committed, whether or not the sender received the response.
 #[derive(Debug, Clone, Default)]
 pub struct TransactionLog(Arc<(Mutex<Records>, Notify)>);
 
@@ -58,13 +58,14 @@ impl TransactionLog {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many transactions the table took, and how many it refused.
+    /// Returns the numbers of committed and of rejected transactions.
     pub fn transactions(&self) -> (usize, usize) {
         let written = self.written();
         (written.transactions, written.refused)
     }
 
-    /// Every team's decisions, by turn: the ticket and the member. Each turn was taken once.
+    /// Returns the decisions of every team by turn: the ticket and the member. Asserts that each
+    /// turn was taken once.
     pub fn decisions(&self) -> HashMap<String, BTreeMap<u64, (String, String)>> {
         let mut teams: HashMap<String, BTreeMap<u64, _>> = HashMap::new();
         for TurnRange {
@@ -91,7 +92,7 @@ impl TransactionLog {
         teams
     }
 
-    /// Waits until no call is under way, of instances that are dead either.
+    /// Waits until no call is in flight, including calls of crashed instances.
     pub async fn settle(&self) {
         loop {
             let ended = self.0.1.notified();
@@ -157,7 +158,7 @@ impl TransactionLog {
     }
 }
 
-/// One instance of a function, between its SDK's client and the table.
+/// One instance of a function, as the HTTP client between its SDK client and the table.
 #[derive(Debug, Clone)]
 pub struct Instance(Arc<InstanceState>);
 
@@ -166,18 +167,18 @@ struct InstanceState {
     transaction_log: TransactionLog,
     real: SharedHttpClient,
     calls: Mutex<usize>,
-    /// At which call it dies, from 0.
+    /// The call, from 0, at which the instance crashes.
     crash_at: Option<(usize, CrashPoint)>,
     crashed: Notify,
 }
 
 impl Instance {
-    /// One that lives.
+    /// Returns an instance that does not crash.
     pub fn new(transaction_log: &TransactionLog) -> Self {
         Self::crashing(transaction_log, None)
     }
 
-    /// One that dies at a call, counted from 0.
+    /// Returns an instance that crashes at a call, counted from 0.
     pub fn crashing(
         transaction_log: &TransactionLog,
         crash_at: Option<(usize, CrashPoint)>,
@@ -192,7 +193,7 @@ impl Instance {
         }))
     }
 
-    /// Its client.
+    /// Returns the client of the instance.
     pub fn client(&self, stack: &Stack) -> Client {
         Client::from_conf(
             invoke::client_config(stack)
@@ -201,7 +202,7 @@ impl Instance {
         )
     }
 
-    /// How many calls it made.
+    /// Returns the number of calls that the instance made.
     pub fn calls(&self) -> usize {
         *self.calls_made()
     }
@@ -210,11 +211,11 @@ impl Instance {
         self.0.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs a part of its work. `None` if it died over it: then nothing of it goes on but the calls
-    /// that were sent.
+    /// Runs work of the instance. Returns `None` if the instance crashed: no code runs after that,
+    /// but calls already sent still arrive.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            // The end comes before whatever else would be done.
+            // The crash has priority over the work.
             biased;
             () = self.0.crashed.notified() => None,
             done = work => Some(done),
@@ -267,7 +268,7 @@ impl HttpConnector for Connector {
             .flatten();
         let (transaction_log, real) = (state.transaction_log.clone(), self.real.clone());
         transaction_log.written().under_way += 1;
-        // On a task of its own: a call that was sent arrives, whether or not its sender lives.
+        // On a task of its own, a call that was sent arrives even if its sender crashes.
         let sent = tokio::spawn(async move {
             let response = real.call(request).await;
             if let (Some(body), Ok(response)) = (body, &response) {

@@ -1,4 +1,4 @@
-//! A DynamoDB that fails by script: between the SDK's client and the engine.
+//! Scripted faults of DynamoDB, injected between the SDK client and the engine.
 
 use std::{
     fmt,
@@ -27,36 +27,36 @@ use serde_json::{Value, json};
 
 use super::{Stack, invoke};
 
-/// What every scripted response says, and no client may ever read.
+/// The message of every scripted error. It must not reach a client.
 pub const INTERNALS: &str = "arn:aws:dynamodb:us-east-1:000000000000:table/muster";
 
-/// Something that happens in between.
+/// Code that runs before a call.
 pub type Hook = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What happens to a call.
+/// A fault of a call.
 #[derive(Clone)]
 pub enum Fault {
-    /// It is answered with this status and exception, and not made.
+    /// Responds with this status and exception without making the call.
     Respond(u16, &'static str),
-    /// A transaction is canceled for this reason, its first item's.
+    /// Cancels a transaction with this reason for its first item.
     Canceled(&'static str),
-    /// The connection is closed before the call is made.
+    /// Closes the connection before the call is made.
     ConnectionClosed,
-    /// Nobody listens.
+    /// Refuses the connection.
     ConnectionRefused,
-    /// It is not made, and never answered.
+    /// Neither makes the call nor responds.
     NoResponse,
-    /// It is made, and its response replaced by a 500.
+    /// Makes the call, and replaces the response by a 500.
     ResponseReplaced,
-    /// It is made, and the connection closed before it is answered.
+    /// Makes the call, and closes the connection before the response.
     ResponseDropped,
-    /// It is made, and only a part of the response arrives.
+    /// Makes the call, and sends only a part of the response.
     ResponseTruncated,
-    /// A batch is answered with nothing but that all of it should be asked for again.
+    /// Returns every key of a batch as unprocessed.
     Unprocessed,
-    /// A query is answered as by an index that lags behind the table: with no items.
+    /// Returns no items for a query, as an index that lags behind the table.
     StaleIndex,
-    /// Something else happens first; then it is made.
+    /// Runs other code before the call.
     RunFirst(Hook),
 }
 
@@ -78,13 +78,13 @@ impl fmt::Debug for Fault {
     }
 }
 
-/// Which calls something happens to.
+/// A fault and the calls that it applies to.
 #[derive(Debug)]
 struct Rule {
     operations: &'static [&'static str],
-    /// How many such calls go well before.
+    /// The number of matching calls before the first fault.
     skipped: usize,
-    /// How many it happens to.
+    /// The number of calls that fail.
     times: usize,
     fault: Fault,
 }
@@ -92,21 +92,21 @@ struct Rule {
 #[derive(Debug, Default)]
 struct State {
     rules: Vec<Rule>,
-    /// The operations that were called, whatever happened to them.
+    /// The operations that were called, with or without a fault.
     calls: Vec<String>,
 }
 
-/// The script of one client.
+/// The faults of one client.
 #[derive(Debug, Clone, Default)]
 pub struct FaultScript(Arc<Mutex<State>>);
 
-/// Every operation that changes something.
+/// The operations that write.
 pub const WRITES: &[&str] = &["TransactWriteItems", "UpdateItem"];
-/// The report of a key's requests, which is an `UpdateItem` of the item that counts them.
+/// The report of a key's requests: an `UpdateItem` of the item that counts them.
 pub const COUNTING: &[&str] = &["UpdateItem of a count"];
-/// Every operation that reads.
+/// The operations that read.
 pub const READS: &[&str] = &["BatchGetItem", "GetItem", "Query"];
-/// Queries of the list of unrouted tickets, which are also a `Query`.
+/// Queries of the list of unrouted tickets. Each is also a `Query`.
 pub const UNROUTED: &[&str] = &["Query of unrouted tickets"];
 
 impl FaultScript {
@@ -114,12 +114,12 @@ impl FaultScript {
         of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Has this happen to the next such call.
+    /// Applies a fault to the next matching call.
     pub fn once(&self, operations: &'static [&'static str], fault: Fault) {
         self.nth(operations, 0, fault);
     }
 
-    /// Has this happen to one such call, after so many that go well.
+    /// Applies a fault to one matching call, after `skipped` calls without one.
     pub fn nth(&self, operations: &'static [&'static str], skipped: usize, fault: Fault) {
         self.state(|state| {
             state.rules.push(Rule {
@@ -131,7 +131,7 @@ impl FaultScript {
         });
     }
 
-    /// Has this happen to every such call.
+    /// Applies a fault to every matching call.
     pub fn always(&self, operations: &'static [&'static str], fault: Fault) {
         self.state(|state| {
             state.rules.push(Rule {
@@ -143,7 +143,7 @@ impl FaultScript {
         });
     }
 
-    /// Whether everything that was to happen did.
+    /// Returns true if every single fault was applied.
     pub fn is_consumed(&self) -> bool {
         self.state(|state| {
             state
@@ -153,7 +153,7 @@ impl FaultScript {
         })
     }
 
-    /// How many of these operations were called.
+    /// Returns the number of calls of these operations.
     pub fn calls(&self, operations: &[&str]) -> usize {
         self.state(|state| {
             state
@@ -164,7 +164,7 @@ impl FaultScript {
         })
     }
 
-    /// A client to whose calls this happens.
+    /// Returns a client with these faults.
     pub fn client(&self, stack: &Stack) -> Client {
         let http = Http {
             script: self.clone(),
@@ -179,7 +179,7 @@ impl FaultScript {
         )
     }
 
-    /// Records a call and tells what happens to it.
+    /// Records a call and returns its fault.
     fn next(&self, operations: &[String]) -> Option<Fault> {
         self.state(|state| {
             state.calls.extend(operations.iter().cloned());
@@ -201,7 +201,7 @@ impl FaultScript {
     }
 }
 
-/// The SDK's HTTP, with the script between.
+/// The HTTP client of the SDK, with the script in between.
 #[derive(Debug)]
 struct Http {
     script: FaultScript,
@@ -252,7 +252,7 @@ impl HttpConnector for Connector {
                     Ok(response(400, &canceled))
                 }
                 Fault::ConnectionClosed => send_to(&real, request, &CLOSING_SERVER).await,
-                // Port 1 is tcpmux, which has been served nowhere for decades.
+                // Port 1 is tcpmux, which no current system serves.
                 Fault::ConnectionRefused => send_to(&real, request, "http://127.0.0.1:1").await,
                 Fault::NoResponse => std::future::pending().await,
                 Fault::ResponseReplaced => {
@@ -288,9 +288,9 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The operations by which rules name a request: the one that it calls, and one for queries of
-/// unrouted tickets. A report of requests is [`COUNTING`], and not one of [`WRITES`]: the first
-/// request of a key to an instance makes one, beside the calls that a test has in view.
+/// Returns the names by which rules match a request: its operation, and one more for a query of
+/// unrouted tickets. A report of requests is [`COUNTING`] instead of one of [`WRITES`]: the first
+/// request of a key to an instance sends one, which is not a call that a test has in view.
 fn operations(request: &HttpRequest) -> Vec<String> {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();
@@ -327,7 +327,7 @@ fn response(status: u16, body: &Value) -> HttpResponse {
     )
 }
 
-/// Sends a request to another address, for the failure that a real connection has.
+/// Sends a request to another address, to get the error of a real connection.
 async fn send_to(
     real: &SharedHttpConnector,
     mut request: HttpRequest,
@@ -337,23 +337,23 @@ async fn send_to(
     real.call(request).await
 }
 
-/// Takes connections and closes them.
+/// Accepts connections and closes them.
 static CLOSING_SERVER: LazyLock<String> = LazyLock::new(|| listen(drop));
 
-/// Takes connections, begins to response, and closes them.
+/// Accepts connections, sends the begin of a response, and closes them.
 static TRUNCATING_SERVER: LazyLock<String> = LazyLock::new(|| {
     listen(|mut connection| {
-        // The first read waits for the request; most of it, or all.
+        // The first read waits for the request, and returns most or all of it.
         let _ = connection.read(&mut [0; 4096]);
         let response = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 500\r\n\r\n{\"Attri";
         let _ = connection.write_all(response.as_bytes());
         let _ = connection.shutdown(Shutdown::Write);
-        // Closing with the request unread would reset the connection before the response is seen.
+        // Closing a connection with unread data resets it before the client sees the response.
         let _ = std::io::copy(&mut connection, &mut std::io::sink());
     })
 });
 
-/// Has a thread take care of every connection to a port of its own.
+/// Serves every connection to a port of its own on a thread of its own.
 fn listen(serve: fn(TcpStream)) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));

@@ -1,5 +1,5 @@
-//! Help desks at work: organizations whose ids are always the same, what their platforms say of
-//! tickets, and a seeded day of it.
+//! An organization with a table of its own, the ticket events of its platform, and a seeded
+//! scenario of a day.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,25 +24,25 @@ use super::{
     table_audit::TableAudit,
 };
 
-/// The functions' time, in Unix seconds: just after the end of the seeded day.
+/// The clock of the functions, in Unix seconds: just after the end of the seeded day.
 pub const NOW: i64 = 1_768_435_200;
 
-/// The response to somebody who does not ask over HTTP.
+/// Returns the response for a caller that is not an HTTP client.
 fn no_response() -> Answer {
     Answer::created(String::new(), None)
 }
 
-/// A team to make.
+/// A team to create.
 #[derive(Debug, Clone)]
 pub struct TeamFixture {
     pub strategy: QueueStrategy,
     pub specializations: Vec<&'static str>,
-    /// Users by number, each with skills.
+    /// The users by number, each with skills.
     pub members: Vec<(usize, Vec<&'static str>)>,
 }
 
 impl TeamFixture {
-    /// A team of these users, of whom nobody knows anything.
+    /// Returns a team of these users, without specializations and skills.
     pub fn of(strategy: QueueStrategy, members: impl IntoIterator<Item = usize>) -> Self {
         let members = members.into_iter().map(|user| (user, Vec::new())).collect();
         Self {
@@ -53,31 +53,31 @@ impl TeamFixture {
     }
 }
 
-/// The team with this number.
+/// Returns the id of the team with this number.
 pub fn team_id(n: usize) -> TeamId {
     TeamId::new(Uuid::from_u128(
         0x019b_b000_0000_7000_8000_0000_0000_0000 + n as u128,
     ))
 }
 
-/// The user with this number.
+/// Returns the id of the user with this number.
 pub fn user_id(n: usize) -> UserId {
     UserId::new(Uuid::from_u128(
         0x5ca1_ab1e_0000_4000_8000_0000_0000_0000 + n as u128,
     ))
 }
 
-/// A team's id as events and items have it.
+/// Returns a team's id as in events and items.
 pub fn team(n: usize) -> String {
     team_id(n).uuid().to_string()
 }
 
-/// A user's id as events and items have it.
+/// Returns a user's id as in events and items.
 pub fn user(n: usize) -> String {
     user_id(n).uuid().to_string()
 }
 
-/// An organization, its functions and their queues.
+/// An organization, with the queues that its functions send to.
 pub struct OrgFixture {
     pub stack: Stack,
     pub id: OrganizationId,
@@ -87,9 +87,9 @@ pub struct OrgFixture {
 }
 
 impl OrgFixture {
-    /// An organization with these teams, by number, and so many active users. It has a table of its
-    /// own in the stack's engine, which the stack's functions do not work on: what is done to it, a
-    /// test has done.
+    /// Creates an organization with these teams, by number, and this many active users. It has a
+    /// table of its own in the engine of the stack. The functions of the stack do not use that
+    /// table, so every write comes from the test.
     pub async fn open(stack: &Stack, users: usize, teams: &[TeamFixture]) -> Self {
         let stack = Stack {
             table: format!("muster-{}", Uuid::new_v4()),
@@ -151,7 +151,7 @@ impl OrgFixture {
             role: MemberRole::Member,
             skills,
         };
-        // In the order of their numbers, so that it is the same every time.
+        // In the order of the user numbers, so that every run has the same order.
         let at =
             Timestamp::from_millis((NOW - 90_000) * 1000 + i64::try_from(user).expect("a few"));
         let joined = self
@@ -180,8 +180,8 @@ impl OrgFixture {
         left.expect("a member can leave");
     }
 
-    /// Deletes a team, whatever it holds, so long before [`NOW`] that the schedule starts its
-    /// sweep.
+    /// Deletes a team with all that it holds, long enough before [`NOW`] for the schedule to start
+    /// its sweep.
     pub async fn delete(&self, team: usize) {
         let now = Timestamp::from_secs(NOW - 600);
         let (store, unassign) = (self.stack.store(), OnOpenTickets::Unassign);
@@ -191,7 +191,7 @@ impl OrgFixture {
         deleted.expect("a team can be deleted");
     }
 
-    /// Removes a team from the index of specializations, as if it had not been indexed yet.
+    /// Removes a team from the index of specializations, as if it were not indexed yet.
     pub async fn unindex(&self, team: usize, topics: &[&str]) {
         let team = self::team(team);
         let audit = self.read_table().await;
@@ -243,12 +243,12 @@ impl OrgFixture {
         Table::new(instance.client(&self.stack), self.stack.table.as_str())
     }
 
-    /// What this instance of the ticket queue's function depends on.
+    /// Returns the dependencies of the assignment function for this instance.
     pub fn assignment(&self, instance: &Instance) -> muster_assignment::Deps {
         self.assignment_over(self.table(instance))
     }
 
-    /// The same over any table.
+    /// Returns the dependencies of the assignment function over another table.
     pub fn assignment_over(&self, table: Table) -> muster_assignment::Deps {
         let clock = Arc::new(|| Timestamp::from_secs(NOW));
         muster_assignment::Deps {
@@ -258,7 +258,7 @@ impl OrgFixture {
         }
     }
 
-    /// What this instance of the job queue's function depends on.
+    /// Returns the dependencies of the jobs function for this instance.
     pub fn jobs(&self, instance: &Instance) -> muster_jobs::Deps {
         let clock = Arc::new(|| Timestamp::from_secs(NOW));
         muster_jobs::Deps {
@@ -269,12 +269,12 @@ impl OrgFixture {
         }
     }
 
-    /// Has the schedule start whatever is unfinished, and performs jobs until none is left.
+    /// Lets the schedule start all pending work, and performs jobs until none is left.
     pub async fn finish(&self) {
         self.finish_at(Timestamp::from_secs(NOW)).await;
     }
 
-    /// The same at another time.
+    /// Does the same at another time.
     pub async fn finish_at(&self, now: Timestamp) {
         let restart = json!({ "job": "restart_unfinished" }).to_string();
         let deps = muster_jobs::Deps {
@@ -284,14 +284,13 @@ impl OrgFixture {
         run_jobs(&deps, &self.jobs, vec![restart]).await;
     }
 
-    /// What the table holds once no call is under way.
+    /// Returns the content of the table once no call is in flight.
     pub async fn read_table(&self) -> TableAudit {
         self.transaction_log.settle().await;
         TableAudit::read(&self.stack, &self.id).await
     }
 
-    /// Reads the books and holds them to every invariant that does not depend on whether jobs are
-    /// done.
+    /// Reads the table and asserts every invariant that does not depend on completed jobs.
     pub async fn assert_consistent(&self) -> TableAudit {
         let audit = self.read_table().await;
         audit.assert_exact();
@@ -299,7 +298,7 @@ impl OrgFixture {
         audit
     }
 
-    /// What a platform says of a ticket at a time, in seconds before [`NOW`].
+    /// Returns a ticket event of the platform, with a time in seconds before [`NOW`].
     pub fn ticket_event(&self, kind: &str, id: &str, ago: i64, ticket: Value) -> String {
         ticket_message(
             &self.id,
@@ -325,7 +324,7 @@ pub fn profile(n: usize, status: UserStatus) -> User {
     }
 }
 
-/// A message of the ticket queue.
+/// Returns a message of the ticket queue.
 pub fn ticket_message(
     org: &OrganizationId,
     kind: &str,
@@ -347,36 +346,36 @@ pub fn ticket_message(
     .to_string()
 }
 
-/// What is known of a ticket from all that was said of it.
+/// The expected state of a ticket after its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketHistory {
     /// The latest version: time in seconds, event id.
     pub version: (i64, String),
-    /// The latest word on its status.
+    /// The latest status.
     pub status: String,
     pub is_deleted: bool,
-    /// How many decisions it can have taken at most.
+    /// The maximum number of decisions.
     pub decisions: usize,
-    /// Whether it was always open, always in one team, and nobody's by name.
+    /// Whether the ticket was always open, always in one team, and never assigned by a person.
     pub is_plain: bool,
-    /// Who it was given to by name, if that was the last thing said of it.
+    /// The assignee of the last event, if it named one.
     pub adopted_by: Option<String>,
-    /// The teams that were ever named.
+    /// The teams that events named.
     pub named: BTreeSet<String>,
 }
 
-/// A seeded stream of messages about tickets, and what they say.
+/// A seeded stream of ticket events, and the expected states.
 pub struct Scenario {
-    /// As the queue delivers them.
+    /// In the order of delivery.
     pub messages: Vec<String>,
     pub heard: BTreeMap<String, TicketHistory>,
 }
 
-/// What a seeded day is made of.
+/// The parameters of a seeded scenario.
 pub struct ScenarioPlan<'p> {
     pub seed: u64,
     pub events: usize,
-    /// Teams where a ticket may be taken back from its assignee.
+    /// Teams whose tickets may be unassigned.
     pub rough: &'p [usize],
     pub calm: &'p [usize],
     pub users: usize,
@@ -385,8 +384,8 @@ pub struct ScenarioPlan<'p> {
 }
 
 impl ScenarioPlan<'_> {
-    /// A day's messages: at least as many events as are wanted, a tenth of them twice, each up to a
-    /// minute late.
+    /// Returns the messages of a day: at least the wanted number of events, a tenth of them
+    /// duplicated, each up to a minute late.
     pub fn make(&self, org: &OrganizationId) -> Scenario {
         let mut rng = StdRng::seed_from_u64(self.seed);
         let mut heard = BTreeMap::new();
@@ -413,7 +412,7 @@ impl ScenarioPlan<'_> {
     }
 }
 
-/// One ticket's day, as its platform sees it.
+/// The day of one ticket, from the view of its platform.
 struct TicketLifecycle<'p> {
     plan: &'p ScenarioPlan<'p>,
     org: &'p OrganizationId,
@@ -433,7 +432,7 @@ impl<'p> TicketLifecycle<'p> {
         rng: &mut StdRng,
     ) -> Self {
         let is_calm = rng.random_bool(0.6);
-        // A ticket that may be taken back names a team where that may happen, always.
+        // A ticket that may be unassigned always names a team where that is allowed.
         let team = if is_calm {
             let anywhere = [plan.calm, plan.rough].concat();
             rng.random_bool(0.7)
@@ -441,8 +440,8 @@ impl<'p> TicketLifecycle<'p> {
         } else {
             plan.rough.choose(rng).copied()
         };
-        // Teams sit around the world: each has its own eight hours, and most tickets in the middle
-        // of them.
+        // The teams are in five time zones with shifts of eight hours. Most tickets arrive in the
+        // middle of a shift.
         let shift = team.unwrap_or_else(|| rng.random_range(0..5)) % 5;
         let noon = (0..3).map(|_| rng.random_range(0..9600)).sum::<i64>();
         let at = NOW - 86_400 + i64::try_from(shift).expect("one of five") * 14_400 + noon;
@@ -488,7 +487,7 @@ impl<'p> TicketLifecycle<'p> {
         self.heard.version = (self.at, event_id.clone());
         let is_over = |status: &str| matches!(status, "resolved" | "closed" | "cancelled");
         let status = self.ticket["status"].as_str().unwrap_or_default();
-        // Whoever had it may be gone when it is opened again.
+        // The previous assignee may be ineligible when the ticket is reopened.
         self.heard.decisions += usize::from(is_over(&self.heard.status) && !is_over(status));
         status.clone_into(&mut self.heard.status);
         self.heard.is_deleted |= kind == "deleted";
@@ -509,7 +508,7 @@ impl<'p> TicketLifecycle<'p> {
                 self.ticket.clone(),
             ),
         ));
-        // A platform that only repeats what it was told says no more of it.
+        // A platform that only echoes a decision does not name an assignee.
         self.ticket["assignee_id"] = Value::Null;
         self.at += rng.random_range(20..9000);
     }
@@ -561,7 +560,7 @@ impl<'p> TicketLifecycle<'p> {
                         self.ticket["resolved_at"] = Value::Null;
                     }
                 }
-                // Nothing more is heard of it.
+                // The last event of this ticket.
                 85..93 => return,
                 _ => {}
             }
@@ -569,7 +568,8 @@ impl<'p> TicketLifecycle<'p> {
         }
     }
 
-    /// A person gives it to somebody: mostly of its team, now and then of another, or unheard of.
+    /// Assigns the ticket to a user by a person: mostly a member of its team, sometimes another or
+    /// an unknown user.
     fn give(&mut self, rng: &mut StdRng) {
         self.heard.is_plain = false;
         let team_fixture = self.ticket["team_id"]

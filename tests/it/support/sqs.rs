@@ -1,5 +1,5 @@
-//! Batches as the queues hand them to the functions, and a queue that keeps what the functions
-//! send.
+//! Batches in the form in which SQS invokes the functions, and a stub of SQS that records the
+//! messages of the functions.
 
 use std::{
     collections::HashMap,
@@ -25,10 +25,10 @@ use muster_domain::Timestamp;
 use muster_service::{aws::queue::Queue, jobs::JobQueues};
 use serde_json::{Value, json};
 
-/// How long a function has, unless a test says otherwise.
+/// The default time of an invocation.
 pub const LONG: Duration = Duration::from_mins(1);
 
-/// What a function sent.
+/// A message that a function sent.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sent {
     /// The last part of the queue's URL.
@@ -42,11 +42,11 @@ pub struct Sent {
 #[derive(Debug, Default)]
 struct State {
     sent: Vec<Sent>,
-    /// How many further messages are taken, where there is an end.
+    /// The number of further messages that the stub accepts, if limited.
     room: Option<usize>,
 }
 
-/// A queue that keeps what it is sent, in place of SQS: between the SDK's client and the network.
+/// A stub of SQS that records messages, between the SDK client and the network.
 #[derive(Debug, Clone, Default)]
 pub struct SqsRecorder(Arc<Mutex<State>>);
 
@@ -55,12 +55,12 @@ impl SqsRecorder {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The queue, as a function sends to it.
+    /// Returns the client of a single queue.
     pub fn queue(&self) -> Queue {
         self.queue_of("queue")
     }
 
-    /// The job queues, `jobs` and `long-jobs`, as functions send to them.
+    /// Returns the clients of the job queues, `jobs` and `long-jobs`.
     pub fn job_queues(&self) -> JobQueues {
         JobQueues {
             urgent: self.queue_of("jobs"),
@@ -83,12 +83,12 @@ impl SqsRecorder {
         )
     }
 
-    /// What was sent since this was last asked.
+    /// Returns the messages since the last call, and clears the record.
     pub fn take(&self) -> Vec<Sent> {
         std::mem::take(&mut self.state().sent)
     }
 
-    /// Takes so many further messages, or all.
+    /// Limits the number of further messages that the stub accepts; `None` removes the limit.
     pub fn set_capacity(&self, messages: Option<usize>) {
         self.state().room = messages;
     }
@@ -146,7 +146,7 @@ impl HttpConnector for SqsRecorder {
     }
 }
 
-/// An event of SQS with these bodies, whose messages are called by their positions.
+/// Returns an SQS event with these bodies. The position of a message is its id.
 fn sqs_event(bodies: &[String]) -> Value {
     let record = |(position, body): (usize, &String)| {
         json!({
@@ -163,7 +163,7 @@ fn sqs_event(bodies: &[String]) -> Value {
     json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() })
 }
 
-/// What Lambda says of an invocation that has so long.
+/// Returns the context of an invocation with this much time.
 pub fn context(time: Duration) -> Context {
     let mut context = Context::default();
     context.deadline =
@@ -171,7 +171,7 @@ pub fn context(time: Duration) -> Context {
     context
 }
 
-/// The positions of the messages that come again.
+/// Returns the positions of the messages that failed.
 fn failed<E: Debug>(response: Result<SqsBatchResponse, E>) -> Vec<usize> {
     let response = response.expect("a batch is no error");
     let failures = response.batch_item_failures.iter();
@@ -185,8 +185,8 @@ fn failed<E: Debug>(response: Result<SqsBatchResponse, E>) -> Vec<usize> {
         .collect()
 }
 
-/// Hands a batch to the ticket queue's function, which has so long. Gives the positions of what
-/// comes again.
+/// Invokes the assignment function with a batch and this much time. Returns the positions of the
+/// messages that failed.
 pub async fn invoke_assignment_within(
     deps: &muster_assignment::Deps,
     bodies: &[String],
@@ -196,13 +196,13 @@ pub async fn invoke_assignment_within(
     failed(muster_assignment::handle(LambdaEvent::new(payload, context(time)), deps).await)
 }
 
-/// The same, with time enough.
+/// Invokes the assignment function with the default time.
 pub async fn invoke_assignment(deps: &muster_assignment::Deps, bodies: &[String]) -> Vec<usize> {
     invoke_assignment_within(deps, bodies, LONG).await
 }
 
-/// Hands a batch to the user queue's function, which has so long. Gives the positions of what comes
-/// again.
+/// Invokes the directory function with a batch and this much time. Returns the positions of the
+/// messages that failed.
 pub async fn invoke_directory_within(
     deps: &muster_directory::Deps,
     bodies: &[String],
@@ -212,8 +212,8 @@ pub async fn invoke_directory_within(
     failed(muster_directory::handle(LambdaEvent::new(payload, context(time)), deps).await)
 }
 
-/// Hands jobs to the function of the job queues, which has so long. Gives the positions of what
-/// comes again.
+/// Invokes the jobs function with this much time. Returns the positions of the messages that
+/// failed.
 pub async fn invoke_jobs_within(
     deps: &muster_jobs::Deps,
     jobs: &[String],
@@ -222,11 +222,12 @@ pub async fn invoke_jobs_within(
     failed(muster_jobs::handle(LambdaEvent::new(sqs_event(jobs), context(time)), deps).await)
 }
 
-/// Performs jobs and the jobs that they send to either queue until none is left. Delays pass at
-/// once: the functions' clock moves by them.
+/// Performs jobs and the jobs that they send to either queue until none is left. Delays take no
+/// time: the clock of the functions advances by them.
 pub async fn run_jobs(deps: &muster_jobs::Deps, recorder: &SqsRecorder, jobs: Vec<String>) {
     let (mut jobs, mut waited) = (jobs, Duration::ZERO);
-    // What an index shows late is looked at again and again; none here does.
+    // A job is requeued while the index lags behind the table. The engine has no lag, so the loop
+    // ends.
     for _ in 0..1000 {
         let sent = recorder.take();
         waited += sent.iter().map(|sent| sent.delay).max().unwrap_or_default();

@@ -1,4 +1,5 @@
-//! An organization's books, read past the store and recounted without the domain's code.
+//! The content of an organization's table, read without the store and recounted without the
+//! domain's code.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -12,7 +13,7 @@ use super::{
     table::{Item, number, text},
 };
 
-/// What counters should say.
+/// The expected counters of a team.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Tally {
     open: i64,
@@ -21,7 +22,7 @@ struct Tally {
     sla_due: i64,
 }
 
-/// What a membership's counters should say.
+/// The expected counters of a membership.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Share {
     open: i64,
@@ -30,7 +31,7 @@ struct Share {
     resolved_ms: i64,
 }
 
-/// Everything that the table holds of an organization's teams and tickets. Ids are bare.
+/// The items of an organization's teams and tickets. Ids have no prefix.
 #[derive(Debug, Default)]
 pub struct TableAudit {
     pub teams: BTreeMap<String, Item>,
@@ -38,25 +39,25 @@ pub struct TableAudit {
     pub gone: BTreeMap<String, Item>,
     /// Memberships, by team and user.
     pub members: BTreeMap<(String, String), Item>,
-    /// Counters of users who are not members, by team and user.
+    /// Counters of former and placeholder members, by team and user.
     pub pasts: BTreeMap<(String, String), Item>,
     pub tickets: BTreeMap<String, Item>,
-    /// As they lie in the table, by key.
+    /// The items in stored form, by key.
     pub items: BTreeMap<(String, String), Item>,
 }
 
-/// Whether an item has an attribute.
+/// Returns true if an item has an attribute.
 fn has(item: &Item, attribute: &str) -> bool {
     item.contains_key(attribute)
 }
 
-/// Whether a member can be given tickets.
+/// Returns true if a member is eligible.
 pub fn is_eligible(member: &Item) -> bool {
     text(member, "status") == "active"
 }
 
 impl TableAudit {
-    /// Reads the whole table, page by page, and keeps what is the organization's.
+    /// Reads the whole table, page by page, and stores the items of the organization.
     pub async fn read(stack: &Stack, org: &OrganizationId) -> Self {
         let client = aws_sdk_dynamodb::Client::from_conf(invoke::client_config(stack).build());
         let mut audit = Self::default();
@@ -95,7 +96,7 @@ impl TableAudit {
                     audit.pasts.insert((team.to_owned(), user.to_owned()), item);
                 }
             } else if !rest.is_empty() {
-                // Users, specializations.
+                // Users and specializations.
             } else if let Some(team) = sk.strip_prefix("TEAM#") {
                 audit.teams.insert(team.to_owned(), item);
             }
@@ -103,13 +104,13 @@ impl TableAudit {
         audit
     }
 
-    /// Returns the items that count tickets of users, of teams that exist.
+    /// Returns the items that count the tickets of users in existing teams.
     fn counters(&self) -> impl Iterator<Item = (&(String, String), &Item)> {
         let counters = self.members.iter().chain(&self.pasts);
         counters.filter(|((team, _), _)| self.teams.contains_key(team))
     }
 
-    /// A team's members who can be given tickets.
+    /// Returns the eligible members of a team.
     pub fn eligible(&self, team: &str) -> Vec<&str> {
         let of_team = self
             .members
@@ -118,7 +119,8 @@ impl TableAudit {
         of_team.map(|((_, user), _)| user.as_str()).collect()
     }
 
-    /// Every ticket is in one place, and every counter is what the tickets say.
+    /// Asserts that every ticket has exactly one placement, and that every counter is the sum over
+    /// the tickets.
     pub fn assert_exact(&self) {
         let mut teams: HashMap<&str, Tally> = HashMap::new();
         let mut shares: HashMap<(&str, &str), Share> = HashMap::new();
@@ -266,7 +268,8 @@ impl TableAudit {
         assert!(shares.is_empty(), "tickets of nobody: {shares:?}");
     }
 
-    /// Each lead of a team has an item beside the user's profile, and no other user has one.
+    /// Asserts that each lead of a team has an item beside the user's profile, and that no other
+    /// user has one.
     fn assert_leads(&self) {
         let led = self.teams.iter().filter(|(_, team)| has(team, "lead_id"));
         let led: BTreeSet<_> = led
@@ -279,8 +282,8 @@ impl TableAudit {
         assert_eq!(leads.collect::<BTreeSet<_>>(), led, "items of leads");
     }
 
-    /// The index has each team without a mark by its topics, in both turns, and no other; the
-    /// topics are those of `SPECS`.
+    /// Asserts that the index has each team without a mark by its topics, in both turns of the
+    /// ring, and no other team. The topics are those of `SPECS`.
     fn assert_specializations(&self) {
         for (id, team) in self.teams.iter().filter(|(_, team)| !has(team, "gsi1pk")) {
             let known = self.topics(id, "specializations");
@@ -300,7 +303,7 @@ impl TableAudit {
         }
     }
 
-    /// The folded specializations of a team.
+    /// Returns the folded specializations of a team.
     fn topics(&self, team: &str, attribute: &str) -> Vec<String> {
         let tags = self.teams[team]
             .get(attribute)
@@ -318,7 +321,8 @@ impl TableAudit {
         topics
     }
 
-    /// The topics of a team's entries in the index, the first turn before the second.
+    /// Returns the topics of a team's entries in the index, those of the first turn of the ring
+    /// before those of the second.
     fn indexed(&self, team: &str) -> Vec<String> {
         let entries = self.items.keys().filter(|(_, sk)| sk.ends_with(team));
         let mut entries: Vec<_> = entries
@@ -330,8 +334,8 @@ impl TableAudit {
         entries.into_iter().map(|(_, topic)| topic).collect()
     }
 
-    /// Nothing is left to do: no team that is gone has a ticket, none waits beside somebody
-    /// eligible, and the schedule finds nothing but what nobody can do.
+    /// Asserts that no pending work is left: no deleted team has a ticket, no ticket waits in a
+    /// team with an eligible member, and the schedule finds only teams without an eligible member.
     pub fn assert_at_rest(&self) {
         let mut waiting = HashSet::new();
         for (id, ticket) in &self.tickets {
@@ -364,8 +368,8 @@ impl TableAudit {
         }
     }
 
-    /// Each turn of each team was taken by one decision, and each member's latest is where the
-    /// ledger has it.
+    /// Asserts that one decision took each turn of each team, and that the last turn of each member
+    /// is the one in the log.
     pub fn assert_turns(&self, transaction_log: &TransactionLog) {
         let decisions = transaction_log.decisions();
         for (team, turns) in &decisions {
@@ -389,7 +393,7 @@ impl TableAudit {
                 .filter(|(_, (_, chosen))| chosen == user)
                 .map(|(turn, _)| *turn)
                 .max();
-            // Whoever came later began at the turn that the team was at.
+            // A member who joined later starts at the current turn of the team.
             if let Some(latest) = latest {
                 assert!(
                     u64::try_from(number(member, "last_turn")).is_ok_and(|turn| turn >= latest),
@@ -399,7 +403,7 @@ impl TableAudit {
         }
     }
 
-    /// How many decisions each eligible member of a team got, the fewest and the most.
+    /// Returns the smallest and the largest number of decisions of the eligible members of a team.
     pub fn spread(&self, team: &str, transaction_log: &TransactionLog) -> (usize, usize) {
         let decisions = transaction_log.decisions();
         let mut counts: BTreeMap<&str, usize> = self
@@ -418,8 +422,8 @@ impl TableAudit {
         )
     }
 
-    /// The items with what may differ between two ways to one end taken out: the organization's id,
-    /// and each revision.
+    /// Returns the items without the parts that may differ between two orders of events: the
+    /// organization's id and the revisions.
     pub fn normalized(&self, org: &OrganizationId) -> BTreeMap<String, String> {
         let mut normalized = BTreeMap::new();
         let work = AttributeValue::S("WORK".to_owned());
@@ -429,7 +433,7 @@ impl TableAudit {
             for moves in ["rev", "covered"] {
                 item.remove(&moves.to_owned());
             }
-            // The organization's id decides about the shard.
+            // The organization's id determines the shard.
             if let Some(mark) = item.get_mut(&"gsi1pk".to_owned()).filter(|pk| is_mark(pk)) {
                 *mark = &work;
             }
@@ -441,7 +445,8 @@ impl TableAudit {
     }
 }
 
-/// An item's size in bytes as DynamoDB bills it: the names and values of its attributes.
+/// Returns the size of an item in bytes as DynamoDB bills it: the names and values of its
+/// attributes.
 pub fn size(item: &Item) -> usize {
     item.iter()
         .map(|(name, value)| name.len() + value_size(value))
@@ -451,7 +456,7 @@ pub fn size(item: &Item) -> usize {
 fn value_size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),
-        // Two digits a byte, and one for the exponent.
+        // Two digits take a byte, and the exponent takes one.
         AttributeValue::N(number) => number.trim_end_matches('0').len().div_ceil(2) + 1,
         AttributeValue::L(list) => {
             3 + list
@@ -464,7 +469,7 @@ fn value_size(value: &AttributeValue) -> usize {
     }
 }
 
-/// An item as a text in which the order of attributes is that of their names.
+/// Returns an item as a text with its attributes sorted by name.
 fn describe(item: BTreeMap<&String, &AttributeValue>) -> String {
     let attribute =
         |(name, value): (&String, &AttributeValue)| format!("{name}: {}", value_text(value));

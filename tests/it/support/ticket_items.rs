@@ -1,4 +1,5 @@
-//! Tickets, put into the table past the queue, as routing leaves them.
+//! Tickets that a test writes into the table without the queue, in the form in which routing writes
+//! them.
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Organization, bare};
 
-/// A ticket's item without its keys: assigned by rotation to a user, who was the only eligible
+/// Returns a ticket item without its keys: assigned by round robin to a user, the only eligible
 /// member.
 pub fn assigned(team: &str, user: &User, decided_at_millis: i64) -> Value {
     json!({
@@ -32,7 +33,7 @@ pub fn assigned(team: &str, user: &User, decided_at_millis: i64) -> Value {
     })
 }
 
-/// The same for a ticket that waits with a team without members.
+/// Returns the item of a ticket that waits in a team without members.
 pub fn waiting(team: &str, decided_at_millis: i64) -> Value {
     json!({
         "rev": 1,
@@ -53,7 +54,7 @@ pub fn waiting(team: &str, decided_at_millis: i64) -> Value {
     })
 }
 
-/// The key under which the index has a ticket.
+/// Returns the index key of a ticket.
 fn indexed(org: &Organization, id: &str, ticket: &Value) -> Option<(String, String)> {
     let team = ticket["team_id"].as_str().unwrap_or_default();
     let decided_at = ticket["decision"]["decided_at"]
@@ -82,12 +83,12 @@ fn indexed(org: &Organization, id: &str, ticket: &Value) -> Option<(String, Stri
 }
 
 impl Organization {
-    /// Puts a ticket into the table, found by the index as what it is.
+    /// Writes a ticket into the table with its own index key.
     pub async fn put_ticket(&self, id: &str, ticket: &Value) {
         self.put_ticket_indexed_as(id, ticket, ticket).await;
     }
 
-    /// The same, found by the index as what it was.
+    /// Writes a ticket into the table with the index key of an earlier state.
     pub async fn put_ticket_indexed_as(&self, id: &str, ticket: &Value, was: &Value) {
         let AttributeValue::M(mut item) = attribute(ticket) else {
             panic!("no item: {ticket}")
@@ -110,7 +111,7 @@ impl Organization {
     }
 }
 
-/// JSON as DynamoDB takes it.
+/// Returns JSON as a DynamoDB attribute.
 fn attribute(value: &Value) -> AttributeValue {
     match value {
         Value::Null => AttributeValue::Null(true),

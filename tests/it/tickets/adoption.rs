@@ -1,4 +1,4 @@
-//! What persons do: they assign tickets themselves, and take them from somebody.
+//! Assignments and unassignments by persons.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -33,7 +33,7 @@ async fn assignee_named_by_person_is_adopted_without_turn() {
         assert_eq!(decision["reason"], "Assigned outside of Muster.");
         let nothing = ["strategy", "turn", "fallback"].map(|field| decision[field].clone());
         assert_eq!(nothing, [const { Value::Null }; 3], "{decision}");
-        // Neither the team's turn moved nor anybody's latest.
+        // Neither the turn of the team nor that of the user advanced.
         assert_eq!(
             fixture.assigned(&team, ["b", "c", "d"]).await,
             fixture.users([1, 2, 0])
@@ -80,7 +80,7 @@ async fn new_ticket_with_assignee_is_adopted() {
             fixture.placement("a").await,
             Placement::assigned(&team, &fixture.user(1))
         );
-        // Without a team it is theirs as well, and counts in no team.
+        // Without a team, the ticket is assigned and counts in no team.
         fixture
             .send(&[fixture.ticket("b").assignee(&fixture.user(1)).created()])
             .await;
@@ -133,7 +133,7 @@ async fn ticket_of_non_member_counts_in_team_load_only() {
             (&json!(1), &json!(3.0))
         );
 
-        // Nobody shows them, and they are given nothing.
+        // No response shows these users, and they get no tickets.
         let members = fixture
             .get(&format!("/v1/teams/{team}/members"))
             .await
@@ -157,7 +157,7 @@ async fn ticket_of_non_member_counts_in_team_load_only() {
             [json!(null); 0]
         );
 
-        // Whoever joins after all finds what is theirs.
+        // A user who joins later gets the counters of their tickets.
         fixture.join(&team, 5, &[]).await;
         assert_eq!(fixture.load(&team).await, (5, vec![(2, 0), (1, 1)]));
     }
@@ -200,7 +200,7 @@ async fn unassigned_ticket_ranks_previous_assignee_last() {
             fixture.assigned(&team, ["a", "b", "c"]).await,
             fixture.users([0, 1, 2])
         );
-        // It would be the turn of the one from whom it was taken.
+        // The round robin would select the previous assignee.
         fixture
             .send(&[fixture.ticket("a").team(&team).unassigned()])
             .await;
@@ -221,7 +221,7 @@ async fn unassigned_ticket_ranks_previous_assignee_last() {
             (&last["eligible"], &last["why_not"]),
             (&json!(true), &json!("previous_assignee"))
         );
-        // Their turn is still to come.
+        // The previous assignee still has the next turn.
         assert_eq!(fixture.assigned(&team, ["d"]).await, fixture.users([0]));
     }
 }
@@ -271,7 +271,7 @@ async fn unassignment_older_than_assignment_is_ignored() {
         fixture.placement("a").await,
         Placement::assigned(&team, &fixture.user(1))
     );
-    // What is said after it counts, whoever had it.
+    // A later unassignment applies to any assignee.
     fixture
         .send(&[fixture.ticket("a").at(110).unassigned()])
         .await;
@@ -335,7 +335,7 @@ async fn person_assigns_open_tickets_to_an_inactive_user() {
                 "{ticket}"
             );
         }
-        // None is left to wait for whoever joins.
+        // No ticket is left to wait for a new member.
         fixture.join(&team, 0, &[]).await;
         assert_eq!(fixture.assigned(&team, ["c"]).await, fixture.users([0]));
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 0)]));

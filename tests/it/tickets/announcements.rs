@@ -1,4 +1,4 @@
-//! What the bus hears of teams, members and tickets, and what it does not.
+//! The announcements of teams, members and tickets.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn texts<'e>(events: &'e [Value], field: &str) -> Vec<&'e str> {
         .collect()
 }
 
-/// Whatever is announced of one item: its ids are its own, and its sequence grows.
+/// Asserts unique ids and increasing sequences of the announcements of one item.
 fn assert_in_order(events: &[Value]) {
     let sequences = texts(events, "sequence");
     assert!(
@@ -46,7 +46,7 @@ async fn team_create_update_and_delete_are_announced() {
     let patch =
         async |body: Value| assert_eq!(fixture.org.itsm.patch(&path, body).await.status, 200);
     patch(json!({ "name": "After" })).await;
-    // What changes nothing is not announced, nor are counters: of members, and of tickets.
+    // Updates without a change are not announced, nor are the counters of members and tickets.
     patch(json!({ "name": "After" })).await;
     patch(json!({})).await;
     fixture.join(&team, 1, &[]).await;
@@ -98,7 +98,7 @@ async fn member_add_remove_and_return_are_announced() {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Roster", [0, 1]).await;
         let subject = format!("teams/{team}/members/{}", fixture.user(0));
-        // Neither tickets nor profiles, skills or leads are news of a membership.
+        // Tickets, profiles, skills and leads are not announced as changes of a membership.
         assert_eq!(
             fixture.assigned(&team, ["a", "b"]).await,
             fixture.users([0, 1])
@@ -177,7 +177,7 @@ async fn members_of_deleted_team_are_announced_as_removed() {
         204
     );
     for n in 0..2 {
-        // Whoever had left is not announced twice.
+        // A former member is not announced again.
         let subject = format!("teams/{team}/members/{}", fixture.user(n));
         wait_until("removed", async || {
             fixture.announced_of(&subject).await.len() == 2
@@ -203,7 +203,7 @@ async fn ticket_is_announced_only_when_its_placement_changes() {
             .until_placed("a", &Placement::assigned(&team, &first))
             .await;
         fixture.join(&team, 1, &[]).await;
-        // It stays where it is.
+        // The placement does not change.
         fixture
             .send(&[ticket()
                 .team(&team)
@@ -245,7 +245,7 @@ async fn ticket_is_announced_only_when_its_placement_changes() {
             ("ticket.assigned", Some(&other), Some(&person), None),
             ("ticket.unassigned", None, None, Some(&person)),
             ("ticket.unrouted", None, None, Some(&person)),
-            // Reopened: it is open again, and still nobody's.
+            // Reopened without an assignee.
             ("ticket.unrouted", None, None, None),
         ];
         let told: Vec<_> = announced
@@ -267,7 +267,7 @@ async fn ticket_is_announced_only_when_its_placement_changes() {
         assert_eq!(told, expected);
         assert_in_order(&announced);
 
-        // Two parts of one change: the second has the revision of the first, and comes after it.
+        // Two parts of one change: the second has the revision of the first, and a later position.
         let sequences = texts(&announced, "sequence");
         assert_eq!(format!("{}.1", sequences[4]), sequences[5]);
         for event in &announced {

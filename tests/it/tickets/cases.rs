@@ -35,14 +35,14 @@ fn ticket_of(case: &Value) -> &str {
         .expect("the case names a ticket")
 }
 
-/// A case's organization, and the teams that its placeholders name.
+/// The organization of a case, and the teams of its placeholders.
 struct FieldCase {
     fixture: PlatformFixture,
     /// Each placeholder with its value.
     values: Vec<(String, String)>,
 }
 
-/// The user that `{uuid:n}` stands for.
+/// Returns the user of `{uuid:n}`.
 fn numbered(n: u128) -> Uuid {
     Uuid::from_u128(0x6f1e_1d00_0000_4000_8000_0000_0000_0000 + n)
 }
@@ -123,7 +123,7 @@ impl FieldCase {
         }
     }
 
-    /// Performs the steps of a case one by one, each after the one before was handled.
+    /// Performs the steps of a case, each after the previous one was processed.
     async fn perform(&self, case: &Value) {
         let queue = case["queue"].as_str().expect("a case names its queue");
         for step in case["events"].as_array().expect("a case has events") {
@@ -157,7 +157,7 @@ impl FieldCase {
         assert_eq!(joined.status, 201, "{joined}");
     }
 
-    /// Holds what the API, the queues and the table show to what the case expects.
+    /// Compares the API, the queues and the table with the expectation of the case.
     async fn check(&self, case: &Value) {
         for (name, expected) in case["expect"]
             .as_object()
@@ -246,7 +246,7 @@ impl FieldCase {
             assert_eq!(letters(), []);
             return;
         };
-        // A deployed queue delivers its dead letters a moment later.
+        // A deployed queue delivers its dead letters with a delay.
         wait_until("a dead letter", async || !letters().is_empty()).await;
         let letters = letters();
         assert_eq!(letters.len(), 1, "{letters:?}");
@@ -315,7 +315,7 @@ impl FieldCase {
     }
 }
 
-/// Whether each field of the expected object has the expected value.
+/// Returns true if each field of the expected object has the expected value.
 fn has(shown: &Value, expected: &Value) -> bool {
     expected
         .as_object()
@@ -437,7 +437,7 @@ async fn check_http(item: &str) {
     }
 }
 
-/// Sends a ticket and waits until it is with the team of this name.
+/// Sends a ticket and waits until its team is the one of this name.
 async fn check_routed(fixture: &PlatformFixture, then: &Value) {
     let mut ticket = fixture.ticket(then["ticket"]["id"].as_str().expect("an id"));
     for (field, value) in then["ticket"].as_object().expect("a ticket") {

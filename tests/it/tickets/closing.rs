@@ -1,4 +1,4 @@
-//! The end of a ticket, what it is credited with, and what takes that back.
+//! Closed tickets: their credit, and the events that revoke it.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use super::{Placement, Platform, PlatformFixture, TicketEvent, wait_until};
 const HOUR: i64 = 3600;
 
 impl PlatformFixture {
-    /// A team's `sla_compliance_rate`, and each present member's `avg_resolution_hours`.
+    /// Returns a team's `sla_compliance_rate`, and each member's `avg_resolution_hours`.
     async fn credits(&self, team: &str) -> (Value, Vec<Value>) {
         let workload = self.workload(team).await;
         let members = workload["members"].as_array().expect("members");
@@ -18,7 +18,7 @@ impl PlatformFixture {
         (workload["sla_compliance_rate"].clone(), hours.collect())
     }
 
-    /// A ticket that its team's member resolved by its due date, in two hours.
+    /// Creates a ticket that the member of its team resolves by its due date, in two hours.
     async fn resolved(&self, id: &str, team: &str) {
         let ticket = |status: &str| self.ticket(id).team(team).status(status).due(2 * HOUR);
         self.send(&[ticket("open").at(HOUR).created()]).await;
@@ -29,7 +29,7 @@ impl PlatformFixture {
 
 #[tokio::test]
 async fn resolved_and_closed_are_credited_but_not_cancelled() {
-    /// What the last event says, besides its status.
+    /// Sets the fields of the last event.
     type Says = fn(TicketEvent) -> TicketEvent;
     let cases: [(&str, Says, Value, Value); 8] = [
         (
@@ -56,7 +56,7 @@ async fn resolved_and_closed_are_credited_but_not_cancelled() {
             json!(2.0),
             json!(1.0),
         ),
-        // Without `resolved_at` it is `updated_at` that counts: three hours.
+        // Without `resolved_at`, `updated_at` is the time of the resolution: three hours.
         (
             "resolved",
             |ticket| ticket.due(3 * HOUR),
@@ -69,7 +69,7 @@ async fn resolved_and_closed_are_credited_but_not_cancelled() {
             json!(3.0),
             json!(0.0),
         ),
-        // 4 min 30 s are 0.075 hours, which is more than half of 0.1.
+        // 4 min 30 s are 0.075 hours, which round to 0.1.
         (
             "resolved",
             |ticket| ticket.resolved(270),
@@ -197,7 +197,7 @@ async fn reopen_cancel_and_delete_revoke_the_credit() {
                 "{how}"
             );
         }
-        // Closed once more, it is credited with what it is then.
+        // Closed again, the ticket is credited with its new times.
         let again = fixture
             .ticket("reopened")
             .status("resolved")
@@ -312,7 +312,7 @@ async fn ticket_first_seen_closed_is_credited_in_existing_team() {
                 .updated(),
         ];
         fixture.send(&events).await;
-        // Both of the team's count there, and what has an assignee in it for them.
+        // Both tickets count for the team, and the assigned one for its member.
         assert_eq!(fixture.credits(&team).await, (json!(0.5), vec![json!(1.0)]));
         assert_eq!(fixture.load(&team).await, (0, vec![(0, 0)]));
         assert_eq!(
@@ -336,7 +336,7 @@ async fn ticket_first_seen_closed_is_credited_in_existing_team() {
             [json!(null); 0]
         );
 
-        // Reopened, it goes where it was, or is routed.
+        // A reopened ticket returns to its assignee, or is routed.
         let reopened = |id: &str| fixture.ticket(id).status("open").at(3 * HOUR).updated();
         fixture
             .send(&[reopened("whole"), reopened("nobodys")])

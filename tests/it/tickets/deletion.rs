@@ -1,4 +1,4 @@
-//! What becomes of tickets whose team is deleted.
+//! Tickets of a deleted team.
 
 use std::collections::HashMap;
 
@@ -39,7 +39,7 @@ async fn delete_of_team_with_5000_tickets_unroutes_every_ticket() {
         (response.status.as_u16(), response.text.as_str()),
         (204, "")
     );
-    // The name is free at once, and the team is gone for everybody.
+    // The name is free immediately, and every request for the team returns 404.
     let again = fixture.team_of("Large", "round_robin", &[]).await;
     assert_eq!(
         fixture
@@ -121,7 +121,7 @@ async fn team_being_deleted_gets_no_ticket() {
             .collect();
         fixture.send(&events).await;
 
-        // The sweep does not begin while its queue is held, so the team is on its way all the time.
+        // The sweep does not start while its queue is paused.
         fixture.org.stack.queues().pause("long-jobs");
         assert_eq!(
             fixture
@@ -157,7 +157,7 @@ async fn team_being_deleted_gets_no_ticket() {
                 "{ticket}"
             );
         }
-        // A person may give it to somebody; the team does not have it all the same.
+        // A person may assign the ticket. The deleted team does not get it.
         assert_eq!(fixture.placement("person").await.team, None);
         assert_eq!(fixture.placement("t2").await.state, "closed");
         fixture.missing_decision("t3").await;
@@ -261,7 +261,7 @@ async fn deleted_team_unroutes_waiting_and_keeps_closed_tickets() {
             ["ticket.waiting", "ticket.unrouted"]
         );
         assert_eq!(fixture.placement("closed").await.state, "closed");
-        // Reopened, it finds its team gone.
+        // Reopened, the ticket has no team.
         fixture
             .send(&[fixture.ticket("closed").status("open").updated()])
             .await;

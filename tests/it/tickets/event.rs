@@ -5,14 +5,14 @@ use serde_json::{Map, Value, json};
 
 use super::{MORNING, Platform};
 
-/// What a platform says of a ticket, and when.
+/// A ticket event of a platform.
 #[derive(Debug, Clone)]
 pub(super) struct TicketEvent {
     pub(super) platform: Platform,
     pub(super) organization: String,
     pub(super) fields: Map<String, Value>,
     pub(super) event_id: Option<String>,
-    /// The time of the event, where it is not `updated_at`.
+    /// The time of the event, if it differs from `updated_at`.
     pub(super) event_time: Option<Value>,
 }
 
@@ -22,7 +22,7 @@ impl TicketEvent {
         self
     }
 
-    /// The platform's own name of a field.
+    /// Sets a field by the platform's name for it.
     pub(super) fn named(self, toptickets: &str, itsm: &str, value: impl Into<Value>) -> Self {
         let name = if self.platform == Platform::Itsm {
             itsm
@@ -36,7 +36,7 @@ impl TicketEvent {
         self.with("status", status)
     }
 
-    /// `critical` is what the other platform calls `urgent`.
+    /// Sets the priority. TopTickets writes `urgent` for `critical`.
     pub(super) fn priority(self, priority: &str) -> Self {
         let word = if priority == "critical" && self.platform == Platform::TopTickets {
             "urgent"
@@ -60,7 +60,7 @@ impl TicketEvent {
         self.named("assignee_id", "assigned_user_id", id)
     }
 
-    /// When it was changed last, in seconds after [`MORNING`].
+    /// Sets `updated_at`, in seconds after [`MORNING`].
     pub(super) fn at(self, after: i64) -> Self {
         let time = self.platform.time(after);
         self.with("updated_at", time)
@@ -91,13 +91,13 @@ impl TicketEvent {
         self
     }
 
-    /// Leaves the time of the event out.
+    /// Removes the time of the event.
     pub(super) fn without_event_time(mut self) -> Self {
         self.event_time = Some(Value::Null);
         self
     }
 
-    /// The event's own id, which orders what is said of one moment.
+    /// Sets the id of the event. It orders events of equal time.
     pub(super) fn event_id(mut self, event_id: &str) -> Self {
         self.event_id = Some(event_id.to_owned());
         self

@@ -1,5 +1,5 @@
 //! The forms in which a source can write an event: envelopes, encodings, ids, times and empty
-//! texts.
+//! strings.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -28,7 +28,8 @@ fn in_base64(event: &Value) -> Value {
     event
 }
 
-/// A scene with a team of one member, in which each of these events is sent.
+/// Creates a team of one member and sends events. Returns the placement that each ticket should
+/// have.
 async fn sent(
     platform: Platform,
     events: impl FnOnce(&PlatformFixture, &str) -> Vec<Value>,

@@ -37,14 +37,14 @@ use crate::support::{
     wait_until,
 };
 
-/// The moment that every event counts its seconds from: early enough that none is ahead of the
-/// clock.
+/// The time from which events count their seconds. It is in the past, so that no event is ahead of
+/// the clock.
 const MORNING: i64 = 1_736_064_000;
 
-/// When a message that failed comes again, where that can be chosen.
+/// The visibility timeout of a failed message, on a local stack.
 const SOON: Duration = Duration::from_secs(10);
 
-/// The stack that these tests share, in which nobody waits for a batch to fill.
+/// Returns the stack that these tests share. Its batching window is zero.
 async fn stack() -> Stack {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
     STACK
@@ -53,12 +53,12 @@ async fn stack() -> Stack {
         .clone()
 }
 
-/// One of a test's own.
+/// Returns a stack for one test.
 async fn own_stack() -> Stack {
     Stack::with_settings(fast_delivery(SOON)).await
 }
 
-/// Whose words an event is in, and who asks.
+/// The platform that writes an event and calls the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Platform {
     TopTickets,
@@ -82,7 +82,7 @@ impl Platform {
         }
     }
 
-    /// Seconds after [`MORNING`].
+    /// Returns a time, in seconds after [`MORNING`].
     fn time(self, after: i64) -> Value {
         match self {
             Self::TopTickets => json!(Timestamp::from_secs(MORNING + after).iso8601()),
@@ -91,7 +91,7 @@ impl Platform {
     }
 }
 
-/// An organization, one platform's words, and the platform's clock.
+/// An organization, and one platform with its clock.
 struct PlatformFixture {
     org: Organization,
     platform: Platform,
@@ -99,11 +99,11 @@ struct PlatformFixture {
     heard: Mutex<AnnouncementLog>,
 }
 
-/// What the bus announced of an organization, as far as it was read.
+/// The announcements of an organization that have been read.
 #[derive(Default)]
 struct AnnouncementLog {
     ours: Vec<Value>,
-    /// The number of the last that was read.
+    /// The number of the last one.
     next: u64,
 }
 
@@ -113,7 +113,7 @@ impl PlatformFixture {
     }
 
     async fn on(stack: &Stack, platform: Platform) -> Self {
-        // Shown where a test fails.
+        // Shown if a test fails.
         println!("in the words of {platform:?}");
         Self::of(stack.organization().await, platform)
     }
@@ -127,7 +127,7 @@ impl PlatformFixture {
         }
     }
 
-    /// A user's id without a prefix.
+    /// Returns a user's id without a prefix.
     fn user(&self, n: usize) -> String {
         bare(&self.org.users[n])
     }
@@ -136,7 +136,7 @@ impl PlatformFixture {
         ns.map(|n| self.user(n))
     }
 
-    /// A team with this strategy and these specializations: its id without a prefix.
+    /// Creates a team with this strategy and these specializations. Returns its bare id.
     async fn team_of(&self, name: &str, strategy: &str, specializations: &[&str]) -> String {
         let body =
             json!({ "name": name, "queue_strategy": strategy, "specializations": specializations });
@@ -149,7 +149,7 @@ impl PlatformFixture {
             .to_owned()
     }
 
-    /// A team in which it goes round, with these users in it.
+    /// Creates a round-robin team of these users.
     async fn team<const N: usize>(&self, name: &str, members: [usize; N]) -> String {
         let team = self.team_of(name, "round_robin", &[]).await;
         for n in members {
@@ -158,7 +158,7 @@ impl PlatformFixture {
         team
     }
 
-    /// A team that knows of these topics, once tickets can find it.
+    /// Creates a team with these specializations, and waits until the index has it.
     async fn specialists<const N: usize>(
         &self,
         name: &str,
@@ -175,12 +175,12 @@ impl PlatformFixture {
         team
     }
 
-    /// Waits until a team is found by a topic.
+    /// Waits until the index has a team under a topic.
     async fn until_indexed(&self, team: &str, topic: &str) {
         wait_until(topic, async || self.is_indexed(team, topic).await).await;
     }
 
-    /// Whether a team is found by a topic.
+    /// Returns true if the index has a team under a topic.
     async fn is_indexed(&self, team: &str, topic: &str) -> bool {
         let pk = format!("ORG#{}#SPEC#{}", self.org.id, topic.to_lowercase());
         let query = self
@@ -223,7 +223,8 @@ impl PlatformFixture {
         assert_eq!(response.status, 204, "{response}");
     }
 
-    /// What the platform says of a ticket that it opened in the morning, from now on.
+    /// Returns an event of a ticket that was opened in the morning. Each event is later than the
+    /// previous one.
     fn ticket(&self, id: &str) -> TicketEvent {
         let fields = json!({ "id": id, "status": "open", "created_at": self.platform.time(0) });
         let Value::Object(fields) = fields else {
@@ -239,7 +240,7 @@ impl PlatformFixture {
         .at(self.seconds.fetch_add(10, SeqCst) + 10)
     }
 
-    /// Sends events and waits until the queue is empty, so all of them have been handled.
+    /// Sends events and waits until the queue is empty, so that all of them are processed.
     async fn send(&self, events: &[Value]) {
         self.send_to("tickets", events).await;
     }
@@ -256,7 +257,7 @@ impl PlatformFixture {
         self.org.stack.until_empty(queue).await;
     }
 
-    /// Sends what one user's platform says of them now.
+    /// Sends an event of a user in the platform's form.
     async fn user_event(&self, kind: &str, n: usize, mut said: Value) {
         said["id"] = json!(self.platform.user(&self.user(n)));
         let event = json!({
@@ -274,7 +275,7 @@ impl PlatformFixture {
         }
     }
 
-    /// What the platform's contract answers, out of its envelope, its ids as they are inside.
+    /// Returns the data of a response in the platform's contract, with bare ids.
     async fn get(&self, path: &str) -> Value {
         let response = self.client().get(path).await;
         assert_eq!(response.status, 200, "{response}");
@@ -301,7 +302,7 @@ impl PlatformFixture {
         response
     }
 
-    /// Where a ticket is: its state, team and assignee.
+    /// Returns the placement of a ticket.
     async fn placement(&self, ticket: &str) -> Placement {
         let decision = self.decision(ticket).await;
         let text = |field: &str| decision[field].as_str().map(str::to_owned);
@@ -312,7 +313,7 @@ impl PlatformFixture {
         }
     }
 
-    /// Who has these tickets.
+    /// Returns the assignees of these tickets.
     async fn assignees<const N: usize>(&self, tickets: [&str; N]) -> Vec<String> {
         let mut assignees = Vec::new();
         for ticket in tickets {
@@ -326,7 +327,7 @@ impl PlatformFixture {
         assignees
     }
 
-    /// Has a team's tickets given out, and tells to whom.
+    /// Sends new tickets of a team, and returns their assignees.
     async fn assigned<const N: usize>(&self, team: &str, tickets: [&str; N]) -> Vec<String> {
         let events: Vec<_> = tickets
             .iter()
@@ -336,7 +337,7 @@ impl PlatformFixture {
         self.assignees(tickets).await
     }
 
-    /// A team's workload, as ITSM is told of it.
+    /// Returns a team's workload in the ITSM contract.
     async fn workload(&self, team: &str) -> Value {
         let response = self
             .org
@@ -347,7 +348,7 @@ impl PlatformFixture {
         bare_ids(Platform::Itsm, response.json["data"].clone())
     }
 
-    /// A team's open tickets, and each present member's open tickets and those in progress, in the
+    /// Returns a team's open tickets, and the open and in-progress tickets of each member in the
     /// order of joining.
     async fn load(&self, team: &str) -> (u64, Vec<(u64, u64)>) {
         let workload = self.workload(team).await;
@@ -365,7 +366,7 @@ impl PlatformFixture {
         )
     }
 
-    /// Waits until a ticket is where it has to end up.
+    /// Waits until a ticket has this placement.
     async fn until_placed(&self, ticket: &str, place: &Placement) {
         wait_until(&format!("{ticket} {place}"), async || {
             self.placement(ticket).await == *place
@@ -373,7 +374,7 @@ impl PlatformFixture {
         .await;
     }
 
-    /// Looks at everything that was announced of the organization so far, in order.
+    /// Passes every announcement of the organization so far to a closure, in order.
     fn announced<T>(&self, look: impl FnOnce(&[Value]) -> T) -> T {
         let mut heard = self.heard.lock().expect("nobody panics with it");
         let AnnouncementLog { ours, next } = &mut *heard;
@@ -392,12 +393,12 @@ impl PlatformFixture {
         }
     }
 
-    /// What was announced of one subject, once everything that has happened so far is announced.
+    /// Returns the announcements of one subject, after all changes so far are announced.
     async fn announced_of(&self, subject: &str) -> Vec<Value> {
         let about = |event: &Value, subject: &str| event["subject"] == *subject;
-        // The stream's batches are announced one after the other, though within one only what is
-        // about the same thing keeps its order. So whatever comes before a first marker is out when
-        // a second is, which was made after the first was heard of.
+        // Batches of the stream are announced one after the other. Within a batch, only
+        // announcements of one subject keep their order. A second marker, created after the
+        // announcement of the first, is therefore later than all that precedes the first.
         for _ in 0..2 {
             let marker = self
                 .org
@@ -419,7 +420,7 @@ impl PlatformFixture {
 }
 
 impl Stack {
-    /// An item as it lies in the table.
+    /// Returns an item in stored form.
     async fn item(&self, pk: &str, sk: &str) -> Option<Item> {
         let key = |text: &str| AttributeValue::S(text.to_owned());
         let get = self
@@ -432,7 +433,7 @@ impl Stack {
     }
 }
 
-/// A value with the prefixes taken off its ids, which have to be those of the contract.
+/// Returns a value with bare ids, and asserts that their prefixes are those of the contract.
 fn bare_ids(platform: Platform, value: Value) -> Value {
     match value {
         Value::Object(fields) => {
@@ -465,7 +466,7 @@ fn bare_ids(platform: Platform, value: Value) -> Value {
     }
 }
 
-/// The kinds of some announcements.
+/// Returns the kinds of announcements.
 fn kinds(announcements: &[Value]) -> Vec<&str> {
     announcements
         .iter()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Where a ticket is.
+/// The placement of a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placement {
     pub(super) state: String,

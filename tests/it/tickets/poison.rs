@@ -1,4 +1,4 @@
-//! Messages that can never succeed, and the others of their batch.
+//! Messages that can never succeed, and the rest of their batch.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Placement, Platform, PlatformFixture, own_stack, wait_until};
 use crate::support::Client;
 
-/// What is wrong with an event, and the reason that its dead letter has.
+/// Returns faulty events, each with the reason of its dead letter.
 fn broken(fixture: &PlatformFixture, team: &str) -> Vec<(String, String)> {
     let platform = fixture.platform;
     let good = || fixture.ticket("poison").team(team).created();
@@ -145,7 +145,7 @@ async fn dead_letter_names_the_fault_of_a_ticket_event() {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("One", [0]).await;
         let mut expected = broken(&fixture, &team);
-        // The others cannot be told from those of other tests.
+        // Faulty events without the organization's id cannot be told from those of other tests.
         expected.retain(|(body, _)| body.contains(fixture.org.id.as_str()));
         let good = fixture.ticket("good").team(&team).created().to_string();
         let bodies = expected.iter().map(|(body, _)| body.clone()).chain([good]);
@@ -240,13 +240,13 @@ async fn poison_does_not_block_the_rest_of_its_batch() {
             "not JSON: ".to_owned(),
         ));
 
-        // Held back until all are there, they come as one batch: one of the good ones after each of
-        // the others.
+        // Sent while the queue is paused, the messages form one batch, in which good and faulty
+        // ones alternate.
         stack.queues().pause("tickets");
         for (n, (body, _)) in expected.iter().enumerate() {
             let good = fixture.ticket(&format!("good-{n}")).team(&team).created();
             for body in [body.clone(), good.to_string()] {
-                // As it stands: a list would be many messages.
+                // The endpoint reads an array as several messages.
                 let body = if body.starts_with('[') {
                     format!("[{body}]")
                 } else {

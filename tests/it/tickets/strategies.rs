@@ -1,4 +1,4 @@
-//! Which member of a team, by each of the strategies, and what the decision tells of it.
+//! The selection of a member by each strategy, and the recorded decision.
 
 use muster_domain::Timestamp;
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ async fn round_robin_starts_in_order_of_joining_and_rotates() {
             .assigned(&team, ["a", "b", "c", "d", "e", "f", "g"])
             .await;
         assert_eq!(assignees, fixture.users([2, 0, 1, 2, 0, 1, 2]));
-        // The turn advances once for each decision, and for nothing else.
+        // The turn advances once for each decision.
         for (turn, ticket) in (1..).zip(["a", "b", "c", "d", "e", "f", "g"]) {
             assert_eq!(fixture.decision(ticket).await["turn"], turn);
         }
@@ -30,7 +30,7 @@ async fn new_member_starts_at_the_current_turn() {
         fixture.users([0, 1, 0, 1])
     );
     fixture.join(&team, 2, &[]).await;
-    // The newcomer is not owed the turns of before, and joined after whoever had the latest.
+    // A new member gets no earlier turns, and ranks after the existing members.
     assert_eq!(
         fixture.assigned(&team, ["e", "f", "g", "h"]).await,
         fixture.users([0, 1, 2, 0])
@@ -51,7 +51,7 @@ async fn removal_and_return_keep_the_turns_of_others() {
     assert_eq!(fixture.assigned(&team, ["d"]).await, fixture.users([3]));
     fixture.join(&team, 0, &[]).await;
     fixture.join(&team, 1, &[]).await;
-    // Everybody's latest turn is still their own: 1, 2, 3, 4.
+    // The last turn of each member is unchanged: 1, 2, 3, 4.
     assert_eq!(
         fixture.assigned(&team, ["e", "f", "g", "h", "i"]).await,
         fixture.users([0, 1, 2, 3, 0])
@@ -110,7 +110,7 @@ async fn least_busy_ranks_by_open_tickets_then_rotation() {
         let reason =
             "Fewest open tickets (0) of 3 eligible members, then the longest wait for a turn.";
         assert_eq!(decision["reason"], reason);
-        // One each, so the turns decide: 3 for user 2, 5 for user 1.
+        // Each has one ticket, so the turns decide: 3 for user 2, 5 for user 1.
         assert_eq!(fixture.assigned(&team, ["f"]).await, fixture.users([2]));
     }
 }
@@ -161,7 +161,8 @@ async fn skill_based_matches_category_subcategory_and_tags() {
         assert_eq!(decision["candidates"][0]["matched_skills"], 2, "{decision}");
         assert_eq!(decision["candidates"][1]["matched_skills"], 1, "{decision}");
 
-        // The same skills: whoever has fewer open tickets, here user 1 with one against two.
+        // With equal skills, the member with fewer open tickets is selected: user 1 with one
+        // against two.
         fixture
             .send(&[about(
                 "least_busy",
@@ -273,7 +274,7 @@ async fn decision_has_every_field_of_the_contracts() {
             }
         }
 
-        // Whoever cannot have it comes last, and it is said why.
+        // An ineligible candidate ranks last, with the reason.
         fixture.leave(&team, 3).await;
         fixture
             .send(&[fixture.ticket("b").team(&team).created()])

@@ -1,4 +1,4 @@
-//! Which team: for tickets that name none, one that does not exist, or another one.
+//! The team of a ticket that names none, a missing one, or another one.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
@@ -104,7 +104,7 @@ async fn team_without_eligible_member_ranks_last() {
         fixture.placement("a").await,
         Placement::assigned(&some, &fixture.user(0))
     );
-    // Where there is no other, it waits with them.
+    // Without another match, the ticket waits in that team.
     fixture
         .send(&[fixture.ticket("b").about("dns").created()])
         .await;
@@ -180,7 +180,7 @@ async fn new_team_and_new_specialization_route_unrouted_tickets() {
         fixture
             .until_placed("b", &Placement::assigned(&team, &fixture.user(0)))
             .await;
-        // What it no longer knows of, it is not asked for.
+        // The removed specialization does not match.
         fixture
             .send(&[fixture.ticket("c").about("vpn").created()])
             .await;
@@ -197,7 +197,7 @@ async fn pass_over_unrouted_tickets_leaves_no_due_message() {
         .await;
     let team = fixture.team_of("Network", "round_robin", &["VPN"]).await;
     fixture.until_placed("a", &Placement::waiting(&team)).await;
-    // A second look is left for later, when the index shows all.
+    // The second pass is delayed until the index has every entry.
     wait_until("nothing to do now", async || {
         fixture.org.stack.is_idle("long-jobs").await
     })
@@ -218,7 +218,7 @@ async fn missing_team_and_no_match_leaves_a_ticket_unrouted() {
             fixture.decision("a").await["reason"],
             "The team that it names does not exist."
         );
-        // Its next event may name one that does.
+        // The next event names an existing team.
         fixture
             .send(&[fixture.ticket("a").team(&team).about("vpn").updated()])
             .await;
@@ -258,7 +258,8 @@ async fn missing_or_deleted_team_counts_as_no_team() {
             );
             let reason = "The team that it names does not exist; matched by specializations. The only eligible member of 1.";
             assert_eq!(fixture.decision(ticket).await["reason"], reason);
-            // Naming it set no version, so an older event that names an existing team counts.
+            // A missing team sets no version, so an older event that names an existing team
+            // applies.
             fixture
                 .send(&[fixture.ticket(ticket).team(&named).at(50).created()])
                 .await;
@@ -313,7 +314,7 @@ async fn event_with_another_team_moves_the_ticket() {
         );
         assert_eq!(fixture.load(&from).await, (0, vec![(0, 0)]));
         assert_eq!(fixture.load(&to).await, (1, vec![(1, 1), (0, 0)]));
-        // With an assignee, that is who has it there.
+        // The event also names an assignee.
         fixture
             .send(&[status(fixture.ticket("a").team(&from).assignee(&fixture.user(0))).updated()])
             .await;
@@ -345,7 +346,7 @@ async fn waiting_ticket_moves_to_another_team() {
         Placement::assigned(&to, &fixture.user(1))
     );
     assert_eq!(fixture.load(&from).await, (0, vec![]));
-    // Nothing of it is left for whoever joins.
+    // No counter of the ticket is left in its former team.
     fixture.join(&from, 0, &[]).await;
     assert_eq!(fixture.load(&from).await, (0, vec![(0, 0)]));
 }
@@ -365,7 +366,7 @@ async fn ids_of_another_organization_are_unknown() {
             .send(&[theirs.ticket("a").team(&their_team).created()])
             .await;
         let decision = theirs.decision("a").await;
-        // The same ticket id is another ticket; their team is none; their user is somebody unknown.
+        // The ticket id is another ticket, the team does not exist, and the user is unknown.
         ours.send(&[ours.ticket("a").team(&their_team).created()])
             .await;
         assert_eq!(ours.placement("a").await, Placement::unrouted());
@@ -391,7 +392,7 @@ async fn ids_of_another_organization_are_unknown() {
     }
 }
 
-/// Also the record of the stream cannot be read, behind which stand those of the new team.
+/// The stream record of the ticket is unreadable too, and precedes those of the new team.
 #[tokio::test]
 async fn unreadable_ticket_does_not_block_routing_to_new_team() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
@@ -401,7 +402,7 @@ async fn unreadable_ticket_does_not_block_routing_to_new_team() {
         .map(|id| fixture.ticket(id).about("vpn").created())
         .collect();
     fixture.send(&events).await;
-    // The stream has brought all of them, so the next record stands at the head of a batch.
+    // The stream has delivered all of them, so the next record is the first of its batch.
     wait_until("every ticket announced", async || {
         fixture.announced(|all| all.len() >= ids.len())
     })

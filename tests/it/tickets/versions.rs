@@ -1,4 +1,4 @@
-//! Which event counts: duplicates, late ones, and those of one moment.
+//! The version rules of events: duplicates, late events, and events of equal time.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn duplicate_event_changes_no_state() {
             fixture.send(std::slice::from_ref(&event)).await;
         }
         assert_eq!(fixture.decision("a").await, decision);
-        // Nobody's turn went by.
+        // The duplicates took no turn.
         assert_eq!(fixture.assigned(&team, ["b"]).await, fixture.users([1]));
         assert_eq!(fixture.decision("b").await["turn"], 2);
         assert_eq!(fixture.load(&team).await, (2, vec![(1, 0), (1, 0)]));
@@ -64,7 +64,7 @@ async fn older_event_sets_fields_that_no_newer_event_set() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
-        // The newest says only that it is in progress; what came before it comes after it.
+        // The newest event sets the status only. Older events arrive after it.
         fixture
             .send(&[fixture.ticket("a").status("in_progress").at(100).updated()])
             .await;
@@ -78,8 +78,8 @@ async fn older_event_sets_fields_that_no_newer_event_set() {
         );
         assert_eq!(fixture.decision("a").await["status"], "in_progress");
 
-        // Our own decision has the version of the event that asked for it: who was named before
-        // that lost.
+        // A decision has the version of the event that requested it, so an assignee of an older
+        // event does not apply.
         fixture
             .send(&[fixture.ticket("b").team(&team).at(100).created()])
             .await;
@@ -98,7 +98,7 @@ async fn older_event_sets_fields_that_no_newer_event_set() {
             fixture.placement("b").await,
             Placement::assigned(&team, &fixture.user(1))
         );
-        // Named after it, though in an event that is not the newest, they count.
+        // An assignee with a later version applies, even if another event is newer.
         fixture
             .send(&[fixture.ticket("b").status("pending").at(300).updated()])
             .await;
@@ -130,7 +130,7 @@ async fn older_event_sets_assignee_of_unassigned_ticket() {
         fixture.send(&events).await;
         assert_eq!(fixture.placement("waits").await, Placement::waiting(&team));
         assert_eq!(fixture.placement("unrouted").await, Placement::unrouted());
-        // Nobody has set the assignee since.
+        // No newer event has set the assignee.
         let named = |id: &str| {
             fixture
                 .ticket(id)
@@ -176,7 +176,8 @@ async fn same_second_the_later_event_time_wins() {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Rotation", [0, 1]).await;
         let event = |id: &str| fixture.ticket(id).team(&team).at(100);
-        // The ids sort against the times, and the later event arrives last or first.
+        // The order of the ids contradicts the order of the times. The later event arrives last or
+        // first.
         let opened = |id: &str| {
             event(id)
                 .status("in_progress")
@@ -206,8 +207,8 @@ async fn same_second_the_later_event_time_wins() {
                 "{ticket}"
             );
         }
-        // An event without a time sorts before those with one, and after those with an earlier
-        // `updated_at`.
+        // An event without a time sorts before events with one and the same `updated_at`, and after
+        // events with an earlier `updated_at`.
         let timeless = |id: &str, at: i64| {
             fixture
                 .ticket(id)
@@ -274,7 +275,7 @@ async fn future_event_time_with_updated_at_is_accepted() {
         fixture.placement("a").await,
         Placement::assigned(&team, &fixture.user(0))
     );
-    // It decides between equal `updated_at` only.
+    // The event time only orders events with equal `updated_at`.
     fixture
         .send(&[fixture
             .ticket("a")
@@ -377,7 +378,7 @@ async fn event_without_updated_at_uses_its_own_time() {
 async fn times_are_read_in_iso_8601_and_unix_seconds() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0]).await;
-    // Each a second after the one before, in another form.
+    // Each time is a second later than the previous one, in another form.
     let forms = [
         ("open", json!("2025-01-05T08:00:00Z")),
         ("pending", json!(1_736_064_001)),
@@ -460,7 +461,8 @@ async fn deleted_ticket_stays_deleted() {
         fixture.send(&[fixture.ticket("a").at(20).deleted()]).await;
         fixture.missing_decision("a").await;
         assert_eq!(fixture.load(&team).await, (0, vec![(0, 0)]));
-        // Not even by what is said after it, and not by a deletion that comes first.
+        // Neither a later event nor an earlier one that arrives after the deletion restores a
+        // ticket.
         fixture
             .send(&[
                 fixture.ticket("a").team(&team).at(30).updated(),

@@ -1,13 +1,11 @@
-//! Tickets whose team has nobody who could have them, and what users who come and go mean for
-//! tickets.
+//! Tickets of teams without an eligible member, and changes of users that affect tickets.
 
 use serde_json::{Value, json};
 
 use super::{Placement, Platform, PlatformFixture, wait_until};
 
 impl PlatformFixture {
-    /// Says that a user is active or not, in the platform's words, and waits until the team shows
-    /// it.
+    /// Sends the active status of a user in the platform's form, and waits until the team shows it.
     async fn says_active(&self, team: &str, n: usize, active: bool) {
         let status = if active { "active" } else { "inactive" };
         let said = match self.platform {
@@ -18,7 +16,7 @@ impl PlatformFixture {
         wait_until(status, async || self.status(team, n).await == status).await;
     }
 
-    /// A member's status, as the workload shows it.
+    /// Returns a member's status in the workload.
     async fn status(&self, team: &str, n: usize) -> Value {
         let workload = self.workload(team).await;
         let members = workload["members"].as_array().expect("members");
@@ -67,7 +65,7 @@ async fn ticket_without_eligible_member_waits_with_its_team() {
             (&json!(1), &json!(0))
         );
         assert_eq!(decision["candidates"][0]["why_not"], "inactive");
-        // In the team's total, and nobody's own.
+        // The ticket counts for the team, and for no member.
         assert_eq!(fixture.load(&team).await, (1, vec![(0, 0)]));
         assert_eq!(kinds_of(&fixture, "b").await, ["ticket.waiting"]);
     }
@@ -177,7 +175,7 @@ async fn profile_copy_leaves_no_due_message() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Copies", [0]).await;
     fixture.says_active(&team, 0, false).await;
-    // The second look waits on the queue for its time.
+    // The second pass is delayed.
     wait_until("nothing to do now", async || {
         fixture.org.stack.is_idle("jobs").await
     })
@@ -211,7 +209,7 @@ async fn drain_assigns_waiting_tickets_by_the_strategy() {
         fixture.load(&team).await.1[1].0 == 12
     })
     .await;
-    // The next come to those who come next.
+    // The next turns go to the members with the oldest ones.
     fixture.says_active(&team, 0, true).await;
     fixture.says_active(&team, 2, true).await;
     assert_eq!(
@@ -248,7 +246,7 @@ async fn deactivated_user_keeps_tickets_and_gets_no_new_one() {
         );
         assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 1)]));
         assert_eq!(fixture.workload(&team).await["total_members"], 2);
-        // The workload right after the activation: the same, and the next turn is theirs.
+        // The counters are unchanged, and the reactivated user has the next turn.
         fixture.says_active(&team, 0, true).await;
         assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 1)]));
         assert_eq!(fixture.assigned(&team, ["e"]).await, fixture.users([0]));
@@ -271,7 +269,7 @@ async fn deleted_user_is_inactive_and_keeps_tickets() {
             fixture.users([1, 1])
         );
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 0), (2, 0)]));
-        // Nobody comes back from that.
+        // A deleted user cannot be reactivated.
         fixture
             .user_event(
                 "user.updated",

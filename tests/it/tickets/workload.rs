@@ -1,4 +1,4 @@
-//! The figures that managers see, right after whatever changes them.
+//! The workload of a team, directly after each change.
 
 use std::{
     sync::{
@@ -41,7 +41,7 @@ async fn workload_counts_open_and_in_progress_by_status() {
             .collect();
         fixture.send(&events).await;
         assert_eq!(fixture.load(&team).await, (6, vec![(6, 2)]));
-        // One status after the other, for all of them.
+        // Every ticket gets another status.
         let later: Vec<_> = statuses
             .iter()
             .rev()
@@ -89,35 +89,35 @@ async fn workload_is_exact_after_every_change() {
             .send(&[fixture.ticket("b").status("open").updated()])
             .await;
         assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 2)]));
-        // A removed member's tickets stay in the total, and nobody shows them.
+        // A removed member's tickets count for the team only.
         fixture.leave(&team, 1).await;
         assert_eq!(fixture.load(&team).await, (4, vec![(1, 1)]));
         assert_eq!(
             fixture.workload(&team).await["avg_tickets_per_member"].as_f64(),
             Some(4.0)
         );
-        // They change there too.
+        // Those counters change too.
         fixture
             .send(&[fixture.ticket("b").status("closed").updated()])
             .await;
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 1)]));
-        // The return shows what is theirs; joined anew, they come last.
+        // A returning member has their former counters, and the last place in the list.
         fixture.join(&team, 1, &["VPN"]).await;
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
-        // Figures are each team's own.
+        // Counters are separate for each team.
         assert_eq!(fixture.load(&other).await, (0, vec![(0, 0)]));
         fixture
             .send(&[fixture.ticket("o").team(&other).created()])
             .await;
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
-        // A user who is deactivated.
+        // Deactivation of a user.
         fixture.user_event("user.deactivated", 0, json!({})).await;
         wait_until("the copy", async || {
             fixture.workload(&team).await["members"][0]["status"] == "inactive"
         })
         .await;
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
-        // The members' list says the same.
+        // The list of members has the same counters.
         let members = fixture.get(&format!("/v1/teams/{team}/members")).await;
         let figures = |n: usize| {
             ["open_tickets", "in_progress_tickets"].map(|field| members[n][field].clone())
@@ -126,7 +126,7 @@ async fn workload_is_exact_after_every_change() {
             [figures(0), figures(1)],
             [[json!(1), json!(1)], [json!(2), json!(2)]]
         );
-        // The deletion of the team.
+        // Deletion of the team.
         assert_eq!(
             fixture
                 .org
@@ -150,10 +150,10 @@ const NETWORK: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
 const ALEX: &str = "f6e5d4c3-b2a1-0987-fedc-ba9876543210";
 const JESSICA: &str = "a1b2c3d4-e5f6-7890-abcd-ef1234567890";
 
-/// When the document asked.
+/// The time of the documented request.
 const QUERIED_AT: i64 = 1_708_790_400;
 
-/// A stack whose API has this clock, and gives a team the document's id.
+/// Returns a stack with an API that has this clock and gives a team the documented id.
 async fn of_the_document(secs: &Arc<AtomicI64>) -> Stack {
     let (team, secs) = (
         TeamId::parse(NETWORK).expect("a team's id"),
@@ -205,7 +205,8 @@ async fn documented_workload_follows_from_ticket_events() {
     }
     secs.store(QUERIED_AT, SeqCst);
 
-    // A hundred tickets resolved, 91 of them in time: Alex took 4.2 hours in the mean, Jessica 3.8.
+    // A hundred resolved tickets, 91 of them in time. The means are 4.2 hours for Alex and 3.8 for
+    // Jessica.
     let resolved = |n: i64| {
         let (who, minutes) = [(ALEX, 242), (JESSICA, 218), (ALEX, 262), (JESSICA, 238)]
             [usize::try_from(n % 4).unwrap()];
@@ -222,8 +223,8 @@ async fn documented_workload_follows_from_ticket_events() {
         .send(&(0..100).map(resolved).collect::<Vec<_>>())
         .await;
 
-    // What persons gave to Alex and Jessica, then what the strategy gives to everybody else, who
-    // has less.
+    // Persons assign tickets to Alex and Jessica. Then the strategy assigns to the other members,
+    // who have fewer.
     let open = |id: String, status: &str| fixture.ticket(&id).team(&team).status(status);
     let given = |who: &str, statuses: &[&str]| {
         let ticket = |(n, status): (usize, &&str)| {
@@ -259,7 +260,7 @@ async fn documented_workload_follows_from_ticket_events() {
         .json;
     let members = response["data"]["members"].as_array_mut().expect("members");
     assert_eq!(members.len(), 8);
-    // The document prints the first two of them.
+    // The document shows the first two members.
     members.truncate(2);
     let document: Value = serde_json::from_str(include_str!(
         "../../../openapi/examples/itsm/get_workload.json"

@@ -158,7 +158,7 @@ async fn concurrently_promoted_member_is_treated_as_lead() {
     .await;
 }
 
-/// Who leads is decided on the team as it is written, not as it was read.
+/// The condition of a write checks the lead as stored, not as read.
 #[tokio::test]
 async fn concurrently_named_lead_is_replaced_or_kept() {
     let lead = |fixture: &FaultFixture| {
@@ -191,14 +191,14 @@ async fn concurrently_named_lead_is_replaced_or_kept() {
             after,
         } = raced;
         assert_eq!(response.status, 200, "{response}");
-        // Who leads no more is a member already.
+        // The former lead is a member already.
         assert_eq!(after, Write::Lead.apply(&fixture, before));
     })
     .await;
 }
 
-/// The lead is found out by a first transaction and removed by a second; who leads can change
-/// before either.
+/// A first transaction finds the lead, and a second one removes it. The lead can change before
+/// either.
 #[tokio::test]
 async fn removal_of_replaced_lead_keeps_the_new_lead() {
     let (fixture, script) = (FaultFixture::new().await, FaultScript::default());

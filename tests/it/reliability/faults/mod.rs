@@ -37,21 +37,22 @@ use crate::support::{
     ticket_items::assigned,
 };
 
-/// An organization with one team, which user 1 leads. Where they are needed, users 0 and 1 are in
-/// it, and 2 has left it.
+/// An organization with one team, which user 1 leads. If the test needs them, users 0 and 1 are
+/// members, and user 2 is a former member.
 struct FaultFixture {
     org: Organization,
     table: OrgTable,
     team: String,
-    /// Holds both contracts' keys, so that the calls of a request are those of its route.
+    /// Has the keys of both contracts, so that a request makes only the calls of its route.
     keys: Arc<KeyCache>,
 }
 
-/// How long a function has whose table never recovers. The store gives up half a second before.
+/// The time of an invocation under a persistent fault. The store gives up half a second before
+/// its end.
 const SHORT: Duration = Duration::from_secs(3);
 
-/// A stack of this module's own, replaced now and then: the engine slows down as its table and its
-/// transactions grow.
+/// Returns a stack of this module, replaced after 50 uses: the engine slows down as its table and
+/// its transactions grow.
 async fn stack() -> Stack {
     static STACK: Mutex<Option<(Stack, usize)>> = Mutex::const_new(None);
     let mut current = STACK.lock().await;
@@ -64,7 +65,7 @@ async fn stack() -> Stack {
 }
 
 impl FaultFixture {
-    /// One for any write.
+    /// Creates the state that any write needs.
     async fn new() -> Self {
         let fixture = Self::with(&[(0, "member"), (1, "lead"), (2, "gone")]).await;
         fixture
@@ -74,7 +75,8 @@ impl FaultFixture {
         fixture
     }
 
-    /// One with no more than this write needs: setting up is most of what these tests do.
+    /// Creates only the state that this write needs, as the setup takes most of the time of these
+    /// tests.
     async fn of(write: Write) -> Self {
         let needed: &[_] = match write {
             Write::Remove | Write::Delete | Write::Learn | Write::Promote => &[(0, "member")],
@@ -161,7 +163,7 @@ impl FaultFixture {
         format!("/v1/teams/{}", self.team)
     }
 
-    /// What there is now, asserted to be sound.
+    /// Returns the current state, and asserts that the table is sound.
     async fn state(&self) -> State {
         let contents = self.table.contents_with(&[&self.team]).await;
         contents.assert_sound();
@@ -199,17 +201,17 @@ struct TeamState {
     lead: String,
     version: i64,
     members: BTreeSet<String>,
-    /// The members who have skills.
+    /// The members with skills.
     skilled: BTreeSet<String>,
 }
 
-/// What the table holds, as far as a request can change it.
+/// The part of the table that requests can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct State {
-    /// By name.
+    /// The teams by name.
     teams: BTreeMap<String, TeamState>,
     gone: usize,
-    /// Memberships that deleted teams left.
+    /// The number of memberships of deleted teams.
     left: usize,
 }
 
@@ -219,7 +221,7 @@ impl State {
     }
 }
 
-/// What no other attempt would change.
+/// Permanent faults: a retry has the same result.
 const FINAL_FAULTS: [Fault; 4] = [
     Fault::Respond(400, "AccessDeniedException"),
     Fault::Respond(400, "ResourceNotFoundException"),
@@ -227,7 +229,7 @@ const FINAL_FAULTS: [Fault; 4] = [
     Fault::Respond(400, "UnrecognizedClientException"),
 ];
 
-/// Runs these in parallel, but not so many that their timers are late.
+/// Runs cases concurrently, limited so that their timers stay accurate.
 async fn each<T, F: Future<Output = ()>>(these: impl IntoIterator<Item = T>, run: impl Fn(T) -> F) {
     stream::iter(these)
         .map(run)
@@ -236,18 +238,18 @@ async fn each<T, F: Future<Output = ()>>(these: impl IntoIterator<Item = T>, run
         .await;
 }
 
-/// Calls a function and asserts that it answers before it would be stopped.
+/// Calls a function and asserts that it responds before its timeout.
 async fn call_in_time(invocation: &Invocation, deps: &Deps) -> Response {
     let stopped = Instant::now() + invocation.time;
     tokio::select! {
-        // On a machine so busy that both are late, the response counts.
+        // On a busy machine both may be late; the response has priority.
         biased;
         response = invocation.call(deps) => response,
         () = sleep_until(stopped) => panic!("stopped before it answered: {invocation:?}"),
     }
 }
 
-/// Asserts that a failure of ours is said in the caller's contract, and nothing more.
+/// Asserts that a response is a 5xx in the contract of the caller, without internals.
 pub fn assert_failed(response: &Response, contract: Contract, status: u16, what: &str) {
     assert_eq!(response.status, status, "{what}: {response}");
     assert!(
@@ -291,7 +293,7 @@ pub fn assert_failed(response: &Response, contract: Contract, status: u16, what:
     }
 }
 
-/// What a read can fail with that another attempt may change.
+/// Transient faults of a read.
 const READ_FAULTS: [Fault; 6] = [
     Fault::Respond(400, "ThrottlingException"),
     Fault::Respond(400, "ProvisionedThroughputExceededException"),

@@ -16,7 +16,7 @@ use crate::support::{
     table::OrgTable,
 };
 
-/// Something that another client does over ITSM, to happen in between.
+/// Returns a hook that sends a request of another client over ITSM.
 pub(super) fn meanwhile(
     fixture: &FaultFixture,
     method: Method,
@@ -33,7 +33,7 @@ pub(super) fn meanwhile(
     })
 }
 
-/// A request between whose reads and whose writing something happened.
+/// The result of a request with a concurrent change.
 pub(super) struct Raced {
     pub(super) fixture: FaultFixture,
     pub(super) before: State,
@@ -41,7 +41,7 @@ pub(super) struct Raced {
     pub(super) after: State,
 }
 
-/// Makes a write, with something in between; both contracts, one after the other.
+/// Runs a write with a concurrent change, under both contracts in turn.
 pub(super) async fn raced(
     write: Write,
     between: impl Fn(&FaultFixture) -> Hook,
@@ -69,7 +69,7 @@ pub(super) async fn raced(
     }
 }
 
-/// The status of a business rule that a request broke.
+/// Returns the status of a violated business rule.
 pub(super) fn conflict(contract: Contract) -> u16 {
     match contract {
         Toptickets => 422,
@@ -77,7 +77,7 @@ pub(super) fn conflict(contract: Contract) -> u16 {
     }
 }
 
-/// Writes a user's profile past the API, as the directory does.
+/// Returns a hook that writes a user's profile without the API, as the directory does.
 pub(super) fn profile(fixture: &FaultFixture, n: usize, change: impl Fn(&mut User)) -> Hook {
     let (store, org) = (fixture.org.stack.store(), fixture.org.id.clone());
     let mut user = fixture.org.users[n].clone();
@@ -94,7 +94,7 @@ pub(super) fn profile(fixture: &FaultFixture, n: usize, change: impl Fn(&mut Use
     })
 }
 
-/// Sets a number of the team's item.
+/// Returns a hook that sets a number of the team's item.
 pub(super) fn number_set(fixture: &FaultFixture, attribute: &'static str, number: i64) -> Hook {
     let (table, team) = (Arc::new(OrgTable::of(&fixture.org)), fixture.team.clone());
     Arc::new(move || {
@@ -103,7 +103,7 @@ pub(super) fn number_set(fixture: &FaultFixture, attribute: &'static str, number
     })
 }
 
-/// Sets a number of the team's load.
+/// Returns a hook that sets a number of the team's load.
 pub(super) fn load_number_set(
     fixture: &FaultFixture,
     attribute: &'static str,

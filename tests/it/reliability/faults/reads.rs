@@ -12,7 +12,7 @@ use crate::support::{
     n,
 };
 
-/// Every way to read something.
+/// Returns every read of the API.
 fn reads(fixture: &FaultFixture) -> Vec<(Contract, String)> {
     let team = fixture.team_path();
     let mut reads = vec![
@@ -40,7 +40,8 @@ async fn read_with_transient_fault_is_retried() {
             .call(&fixture.deps(&FaultScript::default()))
             .await;
         assert_eq!(expected.status, 200, "{what}: {expected}");
-        // Each read on its own; by a key that is not in memory, that of the key too.
+        // Fails each read of the request in turn. With a cold key cache, the read of the key fails
+        // too.
         let (warm, cold) = (FaultScript::default(), FaultScript::default());
         invocation.call(&fixture.deps(&warm)).await;
         for nth in 0..warm.calls(READS) {
@@ -133,7 +134,7 @@ async fn read_with_persistent_fault_returns_503_in_time() {
             503,
             &what,
         );
-        // The first to fail is the key's read, where the key is not in memory.
+        // With a cold key cache, the read of the key fails first.
         let cold = invoke::deps(&fixture.org.stack, script.client(&fixture.org.stack));
         assert_failed(
             &call_in_time(&invocation, &cold).await,

@@ -60,7 +60,7 @@ async fn update_after_concurrent_edit_keeps_the_edit() {
     .await;
 }
 
-/// Whoever read the version that was asked for is no better off than whoever asked.
+/// The version condition holds for the write, not only for the read.
 #[tokio::test]
 async fn if_match_after_concurrent_edit_returns_412() {
     let describe = |fixture: &FaultFixture| {
@@ -92,7 +92,8 @@ async fn if_match_after_concurrent_edit_returns_412() {
     }
 }
 
-/// What else went wrong at the same time is the business of whoever has seen the team as it is.
+/// A stale `If-Match` has priority over a concurrent change of the user: the client has to read the
+/// team again first.
 #[tokio::test]
 async fn stale_version_is_reported_before_an_inactive_user() {
     let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
@@ -267,7 +268,7 @@ async fn ticket_opened_during_delete_is_rejected_or_swept() {
             assert_eq!(after, before);
         } else {
             assert_eq!(response.status, 204, "{response}");
-            // The memberships stay for as long as their tickets are counted.
+            // The memberships stay until their tickets are swept.
             assert!(after.left > 0, "{after:?}");
             assert_eq!(
                 after,

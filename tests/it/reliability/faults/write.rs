@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{FaultFixture, State, TeamState};
 use crate::support::{fault_injection::Fault, invoke::Invocation};
 
-/// Every way to change something.
+/// A write of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Write {
     Create,
@@ -25,7 +25,7 @@ pub(super) enum Write {
     Learn,
     Promote,
     Demote,
-    /// Those of a version, and those that are done once, however often they are sent.
+    /// Writes with `If-Match`, and creations with an `Idempotency-Key`.
     DescribeIf,
     DeleteIf,
     CreateOnce,
@@ -124,14 +124,14 @@ impl Write {
         let body = Some(body).filter(|body| !body.is_null());
         let invocation = Invocation::new(fixture.token(contract), method, target, body);
         match self {
-            // The version of a team that was just created, and of one whose roster was filled.
+            // The versions of a new team and of one with a roster.
             Self::DescribeIf | Self::DeleteIf => invocation.with("if-match", "\"1\", \"5\""),
             Self::CreateOnce | Self::AddOnce => invocation.with("idempotency-key", "once"),
             _ => invocation,
         }
     }
 
-    /// The status of success.
+    /// Returns the status of success.
     pub(super) fn status(self) -> u16 {
         match self {
             Self::Create
@@ -153,7 +153,7 @@ impl Write {
         }
     }
 
-    /// What it does, done once.
+    /// Returns the state after the write.
     pub(super) fn apply(self, fixture: &FaultFixture, mut state: State) -> State {
         let user = |n| fixture.user(n);
         let moves = !matches!(
@@ -216,7 +216,8 @@ impl Write {
         state
     }
 
-    /// The `ETag` of its response, which goes with what it leaves wherever it shows the team.
+    /// Returns the `ETag` of the response. It is the version of the remaining team, in every
+    /// response that shows a team.
     pub(super) fn etag(self, contract: Contract, left: &State) -> String {
         if matches!(
             self,
@@ -251,8 +252,8 @@ impl Write {
         !matches!(self, Self::Describe | Self::ClearLead | Self::Learn)
     }
 
-    /// What a write can fail with that another attempt may change: first what is hard to get right,
-    /// then the rest.
+    /// Returns the transient faults of this write: those that every write is tested with, then
+    /// those of which each write is tested with some.
     pub(super) fn transient_faults(self) -> (Vec<Fault>, Vec<Fault>) {
         let (conflict, of_its_own) = if self.is_transaction() {
             let canceled = [

@@ -17,8 +17,8 @@ async fn write_with_one_transient_fault_happens_once() {
         .enumerate()
         .flat_map(|(n, (write, contract))| {
             let (hard, plain) = write.transient_faults();
-            // Every write meets the hard ones. The plain ones differ in nothing but their names, so
-            // each write meets some.
+            // The faults of the second group differ only in the exception, so each write is tested
+            // with a third of them.
             let faults = hard
                 .into_iter()
                 .chain(plain.into_iter().skip(n % 3).step_by(3));
@@ -46,7 +46,7 @@ async fn write_with_one_transient_fault_happens_once() {
     .await;
 }
 
-/// Whatever is lost, and however often: it happened once.
+/// The write happens once, however many responses are lost.
 #[tokio::test]
 async fn write_with_repeatedly_lost_responses_happens_once() {
     each(Write::ALL, async |(write, contract)| {
@@ -105,7 +105,7 @@ async fn write_with_persistent_fault_returns_503_in_time() {
             assert!(script.calls(WRITES) > 1, "{what}: tried again");
         }
         let after = fixture.state().await;
-        // A last attempt may have been given up before it came to anything.
+        // The deadline may end a last attempt after its write took effect.
         let lost = matches!(
             fault,
             Fault::ResponseReplaced | Fault::ResponseDropped | Fault::ResponseTruncated
