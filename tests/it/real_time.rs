@@ -76,7 +76,7 @@ async fn rate_limit_counts_requests_of_all_functions() {
             if Timestamp::now().minute() == minute {
                 break limited;
             }
-            assert!(tries < 5, "a minute is too short for {LIMIT} requests here");
+            assert!(tries < 5, "this machine cannot send {LIMIT} requests in a minute");
         };
         // The counts lag by the reports of other instances: each reports its first request, and
         // then every tenth.
@@ -87,7 +87,7 @@ async fn rate_limit_counts_requests_of_all_functions() {
         let seconds: u64 = response
             .header("retry-after")
             .parse()
-            .expect("a number of seconds");
+            .expect("the number of seconds");
         assert!((1..=60).contains(&seconds), "{response}");
     }
 }

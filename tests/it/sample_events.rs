@@ -36,7 +36,7 @@ const ANSWERS: &str = include_str!("../events/responses.json");
 fn events() -> BTreeMap<String, Value> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../events");
     let mut events = BTreeMap::new();
-    for folder in fs::read_dir(&root).expect("there are events") {
+    for folder in fs::read_dir(&root).expect("the folder exists") {
         let folder = folder.expect("the folder can be read").path();
         if !folder.is_dir() {
             continue;
@@ -45,7 +45,7 @@ fn events() -> BTreeMap<String, Value> {
             let file = file.expect("the folder can be read").path();
             let name = file
                 .strip_prefix(&root)
-                .expect("it is below")
+                .expect("the folder is below the root")
                 .with_extension("");
             let name = name.to_str().expect("a name in UTF-8").to_owned();
             let event = serde_json::from_slice(&fs::read(&file).expect("the file can be read"));
@@ -77,17 +77,17 @@ fn sender(event: &Value) -> String {
                 .as_str()
                 .and_then(|arn| arn.rsplit(':').next());
             name.and_then(|name| name.split('-').nth(1))
-                .expect("a queue of a stack")
+                .expect("the name of a stack's queue")
                 .to_owned()
         }
         Some("aws:dynamodb") => "the stream".to_owned(),
-        other => panic!("nothing here sends {other:?}"),
+        other => panic!("unknown event source: {other:?}"),
     }
 }
 
 #[test]
 fn event_files_cover_every_declared_event_source() {
-    let template = Template::load().expect("the template can be read");
+    let template = Template::load().expect("the template is valid");
     let routes = template.routes.iter().map(|route| {
         let key = route.key.as_ref().map_or_else(
             || "$default".to_owned(),
@@ -129,7 +129,7 @@ fn event_files_cover_every_declared_event_source() {
         for record in event["Records"].as_array().into_iter().flatten() {
             assert!(
                 filters.iter().any(|filter| filter.matches(record)),
-                "{name} has what is filtered out: {record}"
+                "{name} has a record that the filter drops: {record}"
             );
         }
     }
@@ -139,9 +139,9 @@ fn event_files_cover_every_declared_event_source() {
 fn lambda<T: DeserializeOwned>(event: &Value) -> LambdaEvent<T> {
     let mut context = Context::default();
     context.deadline = u64::try_from(Timestamp::now().plus(Duration::from_secs(30)).millis())
-        .expect("a time of today");
+        .expect("the time is positive");
     LambdaEvent::new(
-        T::deserialize(event).expect("the function takes it"),
+        T::deserialize(event).expect("the function accepts the event"),
         context,
     )
 }
@@ -161,7 +161,7 @@ fn batch<E: Debug>(response: Result<impl Serialize, E>) -> Value {
 async fn every_event_file_gets_its_expected_response() {
     let stack = LocalStack::start(0, Data::Samples, Settings::default())
         .await
-        .expect("a stack starts");
+        .expect("the stack starts");
     let aws = emulator::sdk_config(&stack.aws_url);
     let queue = |name: &str| Queue::new(aws_sdk_sqs::Client::new(&aws), stack.queue_url(name));
     let table = Table::new(emulator::client(&stack.dynamodb_url), stack.table.as_str());
@@ -211,29 +211,29 @@ async fn every_event_file_gets_its_expected_response() {
             }
             "changes" => batch(Box::pin(muster_changes::handle(lambda(event), &changes)).await),
             "jobs" => batch(Box::pin(muster_jobs::handle(lambda(event), &jobs)).await),
-            unknown => panic!("{unknown} is no function"),
+            unknown => panic!("unknown function: {unknown}"),
         };
         responses.insert(name.clone(), response);
     }
     let expected: BTreeMap<String, Value> =
-        serde_json::from_str(ANSWERS).expect("names and answers");
+        serde_json::from_str(ANSWERS).expect("names and responses");
     assert_eq!(responses, expected);
 
     assert_eq!(
         stack.failed_records.keys(),
         [""; 0],
-        "no example has a record that cannot be read"
+        "every record of the examples is readable"
     );
     for queue in ["tickets", "users"] {
         let dead_letters = stack
             .queues
             .contents(queue)
-            .expect("there is such a queue")
+            .expect("the queue exists")
             .dead_letters;
         assert_eq!(
             dead_letters,
             [],
-            "what cannot be understood is no failure, but no example either"
+            "no example is a poison message"
         );
     }
     // The name of each file is its announcement. The files have a time of their own; the

@@ -15,13 +15,13 @@ use crate::support::{Stack, bare};
 async fn organization_exists_after_its_first_key_or_import() {
     let stack = Stack::shared();
     let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
-        .expect("of the right form");
+        .expect("a valid id");
     assert!(
         !stack
             .store()
             .organization_exists(&id)
             .await
-            .expect("the table answers")
+            .expect("the table can be read")
     );
     let org = stack.organization_of(id, Vec::new()).await;
     assert!(
@@ -29,14 +29,14 @@ async fn organization_exists_after_its_first_key_or_import() {
             .store()
             .organization_exists(&org.id)
             .await
-            .expect("the table answers")
+            .expect("the table can be read")
     );
     org.team("Team").await;
     stack
         .store()
         .begin_organization(&org.id)
         .await
-        .expect("it is there already");
+        .expect("the organization exists");
     assert_eq!(
         org.itsm.get("/v1/teams").await.json["meta"]["pagination"]["total"],
         1
@@ -58,7 +58,7 @@ async fn imports(fixture: &DirectoryFixture, users: &[&User]) -> Result<(), Stri
     };
     let file = std::env::temp_dir().join(format!("muster-users-{}.jsonl", Uuid::new_v4()));
     std::fs::write(&file, users.iter().map(line).collect::<Vec<_>>().join("\n"))
-        .expect("a file can be written");
+        .expect("the file is written");
     let arguments = Import {
         organization: fixture.org.id.clone(),
         file: file.clone(),
@@ -90,7 +90,7 @@ async fn import_of_deleted_user_succeeds_without_change() {
     let tombstone = fixture.user(gone.id).await;
     assert_eq!(imports(&fixture, &[&late, &gone]).await, Ok(()));
     assert_eq!(fixture.user(gone.id).await, tombstone);
-    let imported = fixture.user(late.id).await.expect("they are there");
+    let imported = fixture.user(late.id).await.expect("the user exists");
     assert_eq!(
         (imported.name.as_str(), imported.status),
         ("Imported", UserStatus::Active)
@@ -107,10 +107,10 @@ async fn import_of_deleted_user_succeeds_without_change() {
         .await;
     let refused = imports(&fixture, &[&late, &gone])
         .await
-        .expect_err("a line is left out");
+        .expect_err("one line is rejected");
     assert!(refused.starts_with("1 lines were left out"), "{refused}");
     assert_eq!(
-        fixture.user(late.id).await.expect("they are there").name,
+        fixture.user(late.id).await.expect("the user exists").name,
         "Ahead"
     );
 }
@@ -123,7 +123,7 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
     fixture.org.member(&team, &known).await;
     for id in [known.id, unknown] {
         erases(&fixture, id).await;
-        let first = fixture.user(id).await.expect("a tombstone is there");
+        let first = fixture.user(id).await.expect("the tombstone exists");
         assert_eq!(first, User::tombstone(id, first.version));
         fixture
             .handle_all(&[fixture.event("user.created", 1, &user_fields(id, "Back"))])
@@ -131,13 +131,13 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
         assert_eq!(
             fixture.user(id).await.as_ref(),
             Some(&first),
-            "events change nothing"
+            "events do not change a tombstone"
         );
         erases(&fixture, id).await;
-        let second = fixture.user(id).await.expect("a tombstone is there");
+        let second = fixture.user(id).await.expect("the tombstone exists");
         assert!(
             second.version > first.version,
-            "a new version starts the copy again"
+            "a new version starts another copy"
         );
         assert_eq!(second, User::tombstone(id, second.version));
     }
@@ -147,7 +147,7 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
         "Deleted user"
     );
 
-    let organization = OrganizationId::parse("misspelt").expect("of the right form");
+    let organization = OrganizationId::parse("misspelt").expect("a valid id");
     let misspelt = Erase {
         organization,
         users: vec![unknown],

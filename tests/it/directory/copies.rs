@@ -55,7 +55,7 @@ async fn profile_change_is_copied_and_never_reverted() {
         .store()
         .put_users(&fixture.org.id, std::slice::from_ref(&user))
         .await
-        .expect("it is written");
+        .expect("the profile is written");
     assert_eq!(fixture.copies(user.id).await, 1);
     assert_eq!(
         fixture.itsm_team(&teams[0]).await["members"][0]["name"],
@@ -64,7 +64,7 @@ async fn profile_change_is_copied_and_never_reverted() {
     assert_eq!(
         fixture.copies(new_id()).await,
         1,
-        "nobody has nothing to copy"
+        "an unknown user has no memberships"
     );
 }
 
@@ -137,7 +137,7 @@ async fn former_member_has_no_profile_and_returns_with_the_latest() {
     assert_eq!(
         text(&contents.memberships[0].item, "name"),
         "Renamed",
-        "the profile comes with the return"
+        "a returning member gets the latest profile"
     );
 }
 

@@ -22,8 +22,8 @@ impl DeadLetters {
     pub(super) async fn queue(&self) -> Queue {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
-            .expect("a port is free");
-        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+            .expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
         let kept = self.clone();
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
@@ -45,7 +45,7 @@ impl DeadLetters {
 
     fn response(&self, request: &Value) -> Value {
         let entries = request["Entries"].as_array().expect("a batch");
-        let mut received = self.received.lock().expect("nobody panicked");
+        let mut received = self.received.lock().expect("the lock is not poisoned");
         received.extend(entries.iter().cloned());
         let taken =
             |entry: &Value| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""});
@@ -63,7 +63,7 @@ impl DeadLetters {
         };
         self.received
             .lock()
-            .expect("nobody panicked")
+            .expect("the lock is not poisoned")
             .iter()
             .map(letter)
             .collect()

@@ -42,7 +42,7 @@ async fn deleted_user_is_inactive_and_leads_no_team() {
         fixture
             .user(user.id)
             .await
-            .expect("a tombstone stays")
+            .expect("the tombstone exists")
             .status,
         UserStatus::Deleted
     );
@@ -70,7 +70,7 @@ async fn deleted_user_is_inactive_and_leads_no_team() {
     assert_eq!(
         fixture.itsm_team(&teams[2]).await,
         before[1],
-        "who leads another team leads it still"
+        "other leads do not change"
     );
     let workload = fixture
         .org
@@ -90,7 +90,7 @@ async fn deleted_user_is_inactive_and_leads_no_team() {
         fixture
             .user(user.id)
             .await
-            .expect("a tombstone stays")
+            .expect("the tombstone exists")
             .status,
         UserStatus::Deleted
     );

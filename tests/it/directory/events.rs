@@ -14,7 +14,7 @@ async fn user_events_create_update_and_deactivate_a_profile() {
     fixture.handle_all(&[fixture.event("user.created", 1, &json!({
         "id": prefixed, "full_name": "Ann Lee", "email": "ann@acme.example", "is_active": true, "avatar_url": "https://x/a",
     }))]).await;
-    let created = fixture.user(id).await.expect("she is there");
+    let created = fixture.user(id).await.expect("the user exists");
     assert_eq!(
         (created.name.as_str(), created.role.as_str()),
         ("Ann Lee", "agent")
@@ -33,7 +33,7 @@ async fn user_events_create_update_and_deactivate_a_profile() {
             &json!({"id": prefixed, "name": "Ann Li", "role": "manager"}),
         )])
         .await;
-    let updated = fixture.user(id).await.expect("she is there");
+    let updated = fixture.user(id).await.expect("the user exists");
     assert_eq!(
         (updated.name.as_str(), updated.email.as_str()),
         ("Ann Li", "ann@acme.example")
@@ -44,7 +44,7 @@ async fn user_events_create_update_and_deactivate_a_profile() {
         .handle_all(&[fixture.event("user.deactivated", 3, &user_fields(id, "Ann"))])
         .await;
     assert_eq!(
-        fixture.user(id).await.expect("she is there").status,
+        fixture.user(id).await.expect("the user exists").status,
         UserStatus::Inactive
     );
     assert_eq!(fixture.dead_letters.received(), []);

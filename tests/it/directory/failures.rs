@@ -15,7 +15,7 @@ use crate::support::{
 async fn poison_is_dead_lettered_with_its_reason() {
     let fixture = DirectoryFixture::new().await;
     let id = new_id();
-    let unknown = OrganizationId::parse("nobody-here").expect("of the right form");
+    let unknown = OrganizationId::parse("nobody-here").expect("a valid id");
     let bodies = [
         "{".to_owned(),
         fixture.event("user.created", 1, &user_fields(id, "Ann")),
@@ -24,13 +24,13 @@ async fn poison_is_dead_lettered_with_its_reason() {
         fixture.event("user.merged", 1, &user_fields(id, "Ann")),
     ];
     fixture.handle_all(&bodies).await;
-    assert_eq!(fixture.user(id).await.expect("she is there").name, "Ann");
+    assert_eq!(fixture.user(id).await.expect("the user exists").name, "Ann");
     assert_eq!(
         fixture
             .store()
             .user(&unknown, id)
             .await
-            .expect("the table answers"),
+            .expect("the table can be read"),
         None
     );
     let mut received = fixture.dead_letters.received();
@@ -118,7 +118,7 @@ async fn lost_response_or_concurrent_writer_is_harmless() {
                     store
                         .hear_of_user(&org, id, &[user_fields("Other")], Timestamp::now())
                         .await
-                        .expect("it is written");
+                        .expect("the profile is written");
                 })
             }))
         };
@@ -127,7 +127,7 @@ async fn lost_response_or_concurrent_writer_is_harmless() {
             .handle_all(&[fixture.event("user.created", 1, &user_fields(id, "Ann"))])
             .await;
         assert!(script.is_consumed());
-        let user = fixture.user(id).await.expect("she is there");
+        let user = fixture.user(id).await.expect("the user exists");
         assert_eq!(
             (user.name.as_str(), user.role.as_str()),
             ("Ann", if lost { "agent" } else { "manager" })

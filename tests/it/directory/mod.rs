@@ -64,12 +64,12 @@ impl DirectoryFixture {
         let event = serde_json::from_value(json!({ "Records": records })).expect("an SQS event");
         let mut context = Context::default();
         context.deadline =
-            u64::try_from(Timestamp::now().plus(self.time).millis()).expect("a time of today");
+            u64::try_from(Timestamp::now().plus(self.time).millis()).expect("the time is positive");
         let deps = self.deps.clone();
         // On a task of its own, as in a multi-threaded runtime.
         let handled =
             tokio::spawn(async move { handle(LambdaEvent::new(event, context), &deps).await });
-        let Ok(response) = handled.await.expect("it does not panic");
+        let Ok(response) = handled.await.expect("the function does not panic");
         response
             .batch_item_failures
             .iter()
@@ -89,7 +89,7 @@ impl DirectoryFixture {
         self.store()
             .user(&self.org.id, id)
             .await
-            .expect("the table answers")
+            .expect("the table can be read")
     }
 
     fn store(&self) -> Store {
@@ -105,7 +105,7 @@ impl DirectoryFixture {
                 .store()
                 .copy_profile(&self.org.id, id, after, now)
                 .await
-                .expect("it is copied");
+                .expect("the profile is copied");
             after = page.and_then(|page| page.next);
             if after.is_none() {
                 return pages;

@@ -69,7 +69,7 @@ async fn multiply_membership(org: &OrgFixture, teams: usize) {
         .await
         .expect("the table can be read")
         .item
-        .expect("there is such a membership");
+        .expect("the membership exists");
     for n in 1..teams {
         let of_team = |value: &AttributeValue| match value {
             AttributeValue::S(text) => AttributeValue::S(text.replace(&team(0), &team(n))),
@@ -106,10 +106,10 @@ async fn copy_after_3_pages_continues_on_the_long_queue() {
         ("long-jobs", Some(org.id.as_str()))
     );
     assert_eq!(invoke_jobs_within(&deps, &[rest.body], LONG).await, [0; 0]);
-    let [second_look] = <[Sent; 1]>::try_from(org.jobs.take()).expect("a second look");
+    let [second_look] = <[Sent; 1]>::try_from(org.jobs.take()).expect("a second pass");
     assert_eq!(
         second_look.queue, "long-jobs",
-        "a chain that has moved stays"
+        "a chain stays on the long queue"
     );
 }
 
@@ -132,13 +132,13 @@ async fn sweep_of_100000_tickets_fits_the_hop_limit() {
         let sent = fixture.perform(&deps, &job).await;
         hops.extend(
             sent.iter()
-                .map(|job| job["hop"].as_u64().expect("a continuation has a hop")),
+                .map(|job| job["hop"].as_u64().expect("a follow-up message has a hop")),
         );
         left.extend(sent.iter().map(Value::to_string));
     }
     assert!(
         hops.iter().copied().eq(1..=hops.len() as u64),
-        "each continues the one before"
+        "the hops are consecutive"
     );
     assert!(
         (pages - 1..=MAX_HOPS as usize).contains(&hops.len()),
@@ -176,14 +176,14 @@ async fn job_beyond_hop_limit_ends_and_restarts_at_hop_0() {
     assert_eq!(error["message"], "job chain is too long");
     assert_eq!(metrics[0]["JobsAborted"], 1, "{metrics:?}");
 
-    assert!(fixture.is_in_work().await, "the schedule finds it");
+    assert!(fixture.is_in_work().await, "the schedule finds the team");
     let sent = fixture
         .perform(&deps, &json!({ "job": "restart_unfinished" }).to_string())
         .await;
     let sweep = sent
         .iter()
         .find(|job| job["job"] == "sweep_team")
-        .expect("the sweep starts again");
+        .expect("the schedule starts the sweep");
     assert_eq!(sweep.get("hop"), None, "at hop 0");
     fixture.org.finish().await;
     assert!(!fixture.is_in_work().await);

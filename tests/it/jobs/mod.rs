@@ -66,7 +66,7 @@ impl JobFixture {
             .await
             .expect("the table can be read")
             .item
-            .expect("there is such a ticket");
+            .expect("the ticket exists");
         let rev = item["rev"].clone();
         Self { org, tickets, rev }
     }
@@ -98,7 +98,7 @@ impl JobFixture {
             .expression_attribute_values(":rev", rev)
             .send()
             .await
-            .expect("there is such a ticket");
+            .expect("the ticket exists");
     }
 
     async fn corrupt(&self) {
@@ -144,7 +144,7 @@ impl JobFixture {
                 .await
                 .expect("the table can be read")
                 .item
-                .expect("there is such a ticket");
+                .expect("the ticket exists");
             count += usize::from(text(&item, "state") == state);
         }
         count
@@ -162,7 +162,7 @@ impl JobFixture {
             [0],
             "still unreadable"
         );
-        assert!(self.org.jobs.take().is_empty(), "SQS delivers it again");
+        assert!(self.org.jobs.take().is_empty(), "SQS redelivers the message");
         self.repair().await;
         self.perform(&self.jobs(), &retry).await;
     }
@@ -185,7 +185,7 @@ impl JobFixture {
             .await
             .expect("the table can be read")
             .item
-            .expect("there is such an item")
+            .expect("the item exists")
             .contains_key("gsi1pk")
     }
 }

@@ -135,7 +135,7 @@ async fn mark_keeps_its_time_while_tickets_wait() {
     assert_eq!(
         schedule_at(&org, 120).await.len(),
         1,
-        "a waiting load is started at any age"
+        "a load with waiting tickets is started at any age"
     );
 }
 
@@ -155,7 +155,7 @@ async fn hear(org: &OrgFixture, user: UserId, status: UserStatus, seconds: i64) 
         .store()
         .hear_of_user(&org.id, user, &[(version, snapshot)], at)
         .await
-        .expect("a profile is written");
+        .expect("the profile is written");
 }
 
 /// Returns the mark of a profile, and the status of its copy in the first team.

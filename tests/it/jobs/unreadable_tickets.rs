@@ -27,7 +27,7 @@ async fn unrouted_pass_continues_past_unreadable_ticket() {
         .store()
         .index_specializations(&fixture.org.id, team_id(0), now)
         .await;
-    assert!(indexed.expect("a team is found"), "a topic is merged");
+    assert!(indexed.expect("the team is indexed"), "the pass has a new topic");
 
     let sent = fixture
         .perform(&fixture.jobs(), &fixture.job("route_unrouted"))
@@ -62,7 +62,7 @@ async fn drain_continues_past_unreadable_ticket() {
     assert_eq!(
         sent,
         [fixture.retry("waiting")],
-        "and no further look at the list"
+        "no further pass over the list"
     );
 
     fixture.assert_retried_alone(&sent[0]).await;
@@ -89,9 +89,9 @@ async fn sweep_continues_past_unreadable_ticket() {
     assert_eq!(
         sent,
         [fixture.retry("team_gone")],
-        "and no further look at the list"
+        "no further pass over the list"
     );
-    assert!(fixture.is_in_work().await, "one ticket is left");
+    assert!(fixture.is_in_work().await, "one ticket is pending");
 
     fixture.assert_retried_alone(&sent[0]).await;
     fixture.org.finish().await;
@@ -148,6 +148,6 @@ async fn job_fails_whole_while_table_is_unavailable() {
     );
     assert!(
         fixture.org.jobs.take().is_empty(),
-        "no ticket is retried alone"
+        "no ticket is retried separately"
     );
 }

@@ -73,7 +73,7 @@ fn created(response: &Response) -> String {
     let id = response.json["id"]
         .as_str()
         .or_else(|| response.json["data"]["id"].as_str());
-    id.unwrap_or_else(|| panic!("no team: {response}"))
+    id.unwrap_or_else(|| panic!("no team in the response: {response}"))
         .trim_start_matches("team_")
         .to_owned()
 }
@@ -175,7 +175,7 @@ async fn concurrently_changed_name_has_one_owner() {
         assert_eq!(
             org.itsm.get(&team_path(&held)).await.status,
             404,
-            "its deletion was asked for twice"
+            "the deleted team still exists"
         );
     }
     assert_sound(&org).await;
@@ -281,7 +281,7 @@ async fn concurrent_adds_and_removals_alternate() {
                 _ if is_conflict(&response, MEMBER_ALREADY) => 0,
                 _ => panic!("{response}"),
             };
-            let mut outcomes = outcomes.lock().expect("nobody panicked");
+            let mut outcomes = outcomes.lock().expect("the lock is not poisoned");
             let (present, changes) = outcomes.entry(user.id.uuid().to_string()).or_insert((0, 0));
             *present += change;
             *changes += i64::abs(change);
@@ -290,7 +290,7 @@ async fn concurrent_adds_and_removals_alternate() {
     })
     .await;
     let contents = assert_sound(&org).await;
-    let outcomes = outcomes.into_inner().expect("nobody panicked");
+    let outcomes = outcomes.into_inner().expect("the lock is not poisoned");
     for (user, (present, _)) in &outcomes {
         assert_eq!(
             i64::from(contents.members(&team).contains(user)),
@@ -346,7 +346,7 @@ async fn team_deleted_during_changes_leaves_no_membership() {
             .count();
         assert_eq!(
             left, 0,
-            "memberships of a team that had few enough to go with it"
+            "the deletion of a small team leaves no membership"
         );
     }
 }
@@ -461,10 +461,10 @@ async fn thousand_mixed_writes_leave_an_exact_table() {
         .map(|(n, wanted)| {
             let (org, place) = (&org, &places[wanted.place]);
             async move {
-                let team = place.lock().expect("nobody panicked").clone();
+                let team = place.lock().expect("the lock is not poisoned").clone();
                 let response = wanted.send(n, org, &team).await;
                 if wanted.write == Write::Create && response.status == 201 {
-                    *place.lock().expect("nobody panicked") = created(&response);
+                    *place.lock().expect("the lock is not poisoned") = created(&response);
                 }
                 (wanted, team, response)
             }
@@ -506,7 +506,7 @@ async fn thousand_mixed_writes_leave_an_exact_table() {
     ] {
         assert!(
             succeeded.contains_key(&write) && refused.contains_key(&write),
-            "{write:?} was not tried in earnest"
+            "{write:?} has no success or no rejection"
         );
     }
     assert_eq!(contents.gone.len(), succeeded[&Write::Delete]);

@@ -79,7 +79,7 @@ impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Dee
             .await
             .is_some();
         if end.is_some() {
-            assert!(!lived, "it did not come to call {end:?}");
+            assert!(!lived, "the instance made no call {end:?}");
             // Calls of the crashed instance may still arrive.
             (self.act)(&org, &Instance::new(&org.transaction_log), &messages).await;
         }
@@ -111,7 +111,7 @@ impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Dee
                     .collect();
                 assert!(
                     differs.is_empty(),
-                    "killed at {end:?} of {calls} calls:\n{}",
+                    "crash at {end:?} of {calls} calls:\n{}",
                     differs.join("\n")
                 );
             })
@@ -311,10 +311,10 @@ async fn sweep_killed_at_any_call_ends_the_same() {
         .values()
         .filter(|ticket| text(ticket, "state") == "unrouted")
         .count();
-    assert_eq!(unrouted, 100, "all but the closed one");
+    assert_eq!(unrouted, 100, "every ticket but the closed one");
     assert!(
         !audit.items.keys().any(|(pk, _)| pk.contains("#SPEC#")),
-        "nothing is known of a team that is gone"
+        "no entry of the deleted team is in the index"
     );
 }
 
@@ -361,12 +361,12 @@ async fn job_with_little_time_continues_in_a_follow_up() {
         time += 4;
         assert!(
             time < u64::try_from(LONG.as_millis()).expect("a minute"),
-            "jobs without an end: {jobs:?}"
+            "the jobs do not end: {jobs:?}"
         );
     }
     let audit = org.assert_consistent().await;
     audit.assert_at_rest();
-    assert!(handed_on > 0, "every job had time enough");
+    assert!(handed_on > 0, "every job completed without a follow-up message");
 }
 
 /// Returns a job without its position in the chain.

@@ -159,7 +159,7 @@ async fn retry_after_an_instance_crash_happens_once() {
         assert_eq!(response.status, 201, "{making:?}: {response}");
         assert!(
             instance.calls() >= 2,
-            "a credential is read, and something written"
+            "at least one read and one write"
         );
         let ends = (0..instance.calls()).flat_map(|call| {
             [
@@ -171,7 +171,7 @@ async fn retry_after_an_instance_crash_happens_once() {
     }
     stream::iter(cases)
         .map(async |(making, contract, end)| {
-            let what = format!("{making:?} under {contract:?}, killed at {end:?}");
+            let what = format!("{making:?} under {contract:?}, crash at {end:?}");
             let fixture = RetryFixture::new(&stack, making, contract).await;
             let transaction_log = TransactionLog::default();
             let instance = Instance::crashing(&transaction_log, Some(end));
@@ -181,7 +181,7 @@ async fn retry_after_an_instance_crash_happens_once() {
                     .run(fixture.invocation().call(&deps))
                     .await
                     .is_none(),
-                "{what}: it lived"
+                "{what}: the instance did not crash"
             );
             let deps = invoke::deps(&stack, Instance::new(&transaction_log).client(&stack));
             let response = fixture.invocation().call(&deps).await;
@@ -208,7 +208,7 @@ fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedRece
         Box::pin(async move {
             sender
                 .send(Client::send(request).await)
-                .expect("somebody waits")
+                .expect("the receiver waits")
         })
     });
     (hook, receiver)
@@ -241,7 +241,7 @@ async fn concurrent_duplicate_requests_happen_once() {
                 .await;
             if script.is_consumed() {
                 assert_same(
-                    &responses.recv().await.expect("it was sent"),
+                    &responses.recv().await.expect("the duplicate was sent"),
                     &response,
                     &what,
                 );
@@ -254,7 +254,7 @@ async fn concurrent_duplicate_requests_happen_once() {
         .buffer_unordered(4)
         .fold(0, async |sum, played| sum + played)
         .await;
-    assert!(raced > 30, "{raced} of them met");
+    assert!(raced > 30, "only {raced} requests raced");
 }
 
 /// The name is taken when the first request is rejected, and free when its duplicate is sent. The
@@ -285,7 +285,7 @@ async fn rejected_request_returns_response_of_its_duplicate() {
             .await;
         assert!(script.is_consumed(), "{response}");
         assert_same(
-            &responses.recv().await.expect("it was sent"),
+            &responses.recv().await.expect("the duplicate was sent"),
             &response,
             "the name is free",
         );

@@ -99,7 +99,7 @@ impl OrgFixture {
                 ":since",
                 AttributeValue::S(format!("{:015}#{}", 1, team(n))),
             );
-        update.send().await.expect("the team is there");
+        update.send().await.expect("the team exists");
     }
 }
 

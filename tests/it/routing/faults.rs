@@ -186,7 +186,7 @@ async fn persistent_fault_fails_the_messages_in_time() {
         );
         let failed = assigned
             .await
-            .unwrap_or_else(|_| panic!("{what}: there is an end to it"));
+            .unwrap_or_else(|_| panic!("{what}: the invocation does not end"));
         assert!(
             failed.iter().copied().eq((0..31).filter(|&n| n != 7)),
             "{what}: {failed:?}"
@@ -194,7 +194,7 @@ async fn persistent_fault_fails_the_messages_in_time() {
         assert_eq!(
             org.dead_letters.take().len(),
             1,
-            "{what}: poison waits for nobody"
+            "{what}: poison is dead-lettered immediately"
         );
         org.read_table().await.assert_exact();
         let again: Vec<_> = failed
@@ -275,7 +275,7 @@ async fn unprocessed_keys_are_read_again() {
         invoke_assignment(&org.assignment_over(table), &messages).await,
         [0; 0]
     );
-    assert_decided_once(&org, "put off by halves").await;
+    assert_decided_once(&org, "half of each batch unprocessed").await;
     assert!(
         org.read_table()
             .await
@@ -329,5 +329,5 @@ async fn poison_without_dead_letter_queue_fails_alone() {
     org.dead_letters.set_capacity(None);
     assert_eq!(invoke_assignment(&deps, &messages[31..]).await, [0; 0]);
     assert_eq!(org.dead_letters.take().len(), 2);
-    assert_decided_once(&org, "beside poison").await;
+    assert_decided_once(&org, "with poison in the batch").await;
 }

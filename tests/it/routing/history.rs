@@ -96,7 +96,7 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
         let mut crashes = 0;
         loop {
             let (batch, done, is_over) = {
-                let (list, under_way) = &mut *list.lock().expect("nobody panicked");
+                let (list, under_way) = &mut *list.lock().expect("the lock is not poisoned");
                 let size = rng.random_range(handing.sizes.clone()).min(list.len());
                 let batch: Vec<_> = list.drain(..size).collect();
                 let is_over = batch.is_empty() && *under_way == 0;
@@ -112,7 +112,7 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
                 continue;
             }
             let change = {
-                let mut changes = changes.lock().expect("nobody panicked");
+                let mut changes = changes.lock().expect("the lock is not poisoned");
                 let is_due = changes.front().is_some_and(|(at, _)| done >= *at);
                 if is_due { changes.pop_front() } else { None }
             };
@@ -134,7 +134,7 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
                 .await;
             crashes += usize::from(failed.is_none());
             let again = failed.unwrap_or_else(|| (0..batch.len()).collect());
-            let (list, under_way) = &mut *list.lock().expect("nobody panicked");
+            let (list, under_way) = &mut *list.lock().expect("the lock is not poisoned");
             list.extend(again.into_iter().map(|position| batch[position].clone()));
             *under_way -= 1;
         }
@@ -158,7 +158,7 @@ fn assert_none_is_lost(
     }
     assert!(
         audit.tickets.keys().eq(heard.keys()),
-        "every ticket is known, and no other"
+        "exactly the tickets of the scenario exist"
     );
     let mut plain = 0;
     for (id, heard) in heard {
@@ -216,7 +216,7 @@ fn assert_none_is_lost(
     }
     assert!(
         plain * 20 > heard.len(),
-        "{plain} tickets of {} are to be decided once",
+        "only {plain} of {} tickets are decided once",
         heard.len()
     );
 }
@@ -257,7 +257,7 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     let audit = org.assert_consistent().await;
     let (made, refused) = org.transaction_log.transactions();
     eprintln!(
-        "{count} messages about {} tickets in {handed_out:?}, {made} transactions, {refused} refused, {crashes} deaths; \
+        "{count} messages about {} tickets in {handed_out:?}, {made} transactions, {refused} conflicts, {crashes} crashes; \
          all in {:?}",
         heard.len(),
         began.elapsed()
@@ -286,7 +286,7 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     assert!(audit.gone.contains_key(&team(DOOMED)));
     assert!(
         number(&audit.loads[&team(LATE)], "turn") > 0,
-        "what waited was assigned"
+        "waiting tickets were assigned"
     );
     crashes
 }
@@ -311,6 +311,6 @@ async fn killed_instances_leave_exact_counters() {
     let crashes = live_through(2000, 31, handing).await;
     assert!(
         crashes >= 10,
-        "only {crashes} instances were killed over their work"
+        "only {crashes} instances crashed"
     );
 }

@@ -55,7 +55,7 @@ async fn arrive(org: &OrgFixture, category: &str, ids: std::ops::Range<usize>) {
 
 /// Updates the specializations of the team, as a PATCH does, this many seconds after [`NOW`].
 async fn specialize(org: &OrgFixture, specializations: &[&str], seconds: i64) {
-    let tags = Tags::parse(specializations).expect("a few tags");
+    let tags = Tags::parse(specializations).expect("valid tags");
     let changes = TeamChanges {
         specializations: Some(tags),
         ..TeamChanges::default()
@@ -158,7 +158,7 @@ async fn pass_routes_only_tickets_that_share_a_topic() {
     // organization.
     assert!(
         script.calls(&["BatchGetItem"]) <= 3,
-        "no batch of the other tickets is read"
+        "the other tickets are not read"
     );
     run_jobs(&scripted(&org, &script, 0), &org.jobs, delayed).await;
     assert_finished(&org).await;
@@ -182,7 +182,7 @@ async fn topic_merged_during_page_2_gets_a_further_pass() {
             let indexed = store
                 .index_specializations(&org.id, team_id(0), Timestamp::from_secs(NOW))
                 .await;
-            assert!(indexed.expect("the team is indexed"), "a topic is merged");
+            assert!(indexed.expect("the team is indexed"), "the pass has a new topic");
         }
         .boxed()
     };
@@ -199,7 +199,7 @@ async fn topic_merged_during_page_2_gets_a_further_pass() {
     assert_eq!(
         ids_of(&org, "unrouted").await,
         (0..10).map(id).collect::<Vec<_>>(),
-        "page 1 was passed before"
+        "page 1 was read before the merge"
     );
     let [further] = <[String; 1]>::try_from(delayed).expect("one continuation");
     let later = scripted(&org, &script, 5);
@@ -227,7 +227,7 @@ async fn ticket_held_before_its_write_is_routed_by_the_last_pass() {
                 .queue()
                 .send(&last.into_iter().map(message).collect::<Vec<_>>(), soon())
                 .await
-                .expect("it is sent");
+                .expect("the message is sent");
         }
         .boxed()
     };
@@ -247,7 +247,7 @@ async fn ticket_held_before_its_write_is_routed_by_the_last_pass() {
     assert_eq!(
         ids_of(&org, "unrouted").await,
         [id(0)],
-        "written after the first pass"
+        "the ticket is written after the first pass"
     );
 
     let last = org.jobs.take().into_iter().map(|sent| sent.body).collect();
@@ -312,7 +312,7 @@ async fn pass_killed_at_any_call_ends_with_the_schedule() {
             .run(run_jobs(&deps, &org.jobs, vec![index(&org)]))
             .await
             .is_some();
-        assert_eq!(lived, end.is_none(), "it did not come to call {end:?}");
+        assert_eq!(lived, end.is_none(), "the instance made no call {end:?}");
         if end.is_some() {
             if end.is_some_and(|(call, _)| call % 2 == 0) {
                 org.jobs.take();
@@ -322,7 +322,7 @@ async fn pass_killed_at_any_call_ends_with_the_schedule() {
         assert_eq!(
             ids_of(&org, "assigned").await,
             (0..6).map(id).collect::<Vec<_>>(),
-            "killed at {end:?}"
+            "crash at {end:?}"
         );
         assert_finished(&org).await;
         instance.calls()
@@ -348,7 +348,7 @@ async fn lost_stream_record_delays_the_index_to_the_schedule() {
     assert_eq!(
         ids_of(&org, "unrouted").await,
         [id(0)],
-        "a message may be under way"
+        "the stream record may still arrive"
     );
     org.finish_at(Timestamp::from_secs(NOW + 300)).await;
     assert_eq!(ids_of(&org, "assigned").await, [id(0)]);
@@ -423,9 +423,9 @@ async fn more_than_200_topics_become_all() {
         let pass = store
             .pass(&org.id)
             .await
-            .expect("it can be read")
-            .expect("there is one");
-        let has_all = pass.topics == muster_domain::PassTopics::All;
+            .expect("the pass can be read")
+            .expect("a pass exists");
+        let has_all = pass.topics == muster::domain::PassTopics::All;
         assert_eq!(has_all, n == 4, "{pass:?}");
     }
     org.assert_consistent().await;
@@ -438,5 +438,5 @@ async fn more_than_200_topics_become_all() {
     .await;
     assert_finished(&org).await;
     let unknown: Value = json!(ids_of(&org, "unrouted").await);
-    assert_eq!(unknown, json!([id(0)]), "the team knows the last 50 topics");
+    assert_eq!(unknown, json!([id(0)]), "the team has the last 50 topics");
 }

@@ -265,7 +265,7 @@ async fn change_during_a_decision_leaves_exact_counters() {
                 change
                     .make(&org.stack.store(), &org.id)
                     .await
-                    .expect("nothing is in its way")
+                    .expect("the change succeeds")
             })
         });
         script.once(TRANSACTION, Fault::RunFirst(hook));
@@ -297,7 +297,7 @@ async fn decision_during_a_change_leaves_exact_counters() {
         change
             .make(&store(&org, &script), &org.id)
             .await
-            .expect("it is made from fresh reads");
+            .expect("the change succeeds after a retry");
         assert!(script.is_consumed(), "{change:?}");
         let audit = assert_recounted(&org, change).await;
         if change == Change::Leave {
@@ -391,7 +391,7 @@ async fn concurrent_changes_and_decisions_stay_exact() {
             .store()
             .copy_profile(&org.id, user_id(n), None, Timestamp::from_secs(NOW))
             .await;
-        copied.expect("a profile can be copied");
+        copied.expect("the profile is copied");
     }))
     .await;
     let audit = org.assert_consistent().await;

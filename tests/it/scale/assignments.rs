@@ -77,7 +77,7 @@ impl List {
         let key = SecretKey::parse(self.org.itsm.token()).expect("a key");
         limits
             .admit(Subject::of_key(key.hash()), u32::MAX, (self.deps.clock)())
-            .expect("it is below the limit");
+            .expect("the request is below the limit");
         self.deps.rates = Arc::new(limits);
         self.meter.take();
         let response = Invocation::new(self.org.itsm.token(), Method::GET, target, None)

@@ -46,7 +46,7 @@ async fn desk_of(stack: &Stack, teams: usize) -> OrgFixture {
             let put = PutRequest::builder()
                 .set_item(Some(item))
                 .build()
-                .expect("an item");
+                .expect("a valid item");
             WriteRequest::builder().put_request(put).build()
         })
         .collect();
@@ -59,7 +59,7 @@ async fn desk_of(stack: &Stack, teams: usize) -> OrgFixture {
             let left = write
                 .send()
                 .await
-                .expect("items can be written")
+                .expect("the items are written")
                 .unprocessed_items
                 .unwrap_or_default();
             assert!(left.is_empty(), "{left:?}");
@@ -127,7 +127,7 @@ fn id_with(distance: impl Fn(u32) -> bool) -> String {
     let first = RingPlace::of(&team(0));
     let mut ids = (0..100_000).map(|n| format!("INC-{n:06}"));
     ids.find(|id| distance(first.distance_from(RingPlace::of(id))))
-        .expect("one of many")
+        .expect("a matching id")
 }
 
 #[tokio::test]
@@ -228,7 +228,7 @@ async fn batch_among_1300_teams_reads_one_page_a_ticket() {
     };
     let read: usize = steps[3]
         .iter()
-        .map(|call| loads(call).unwrap_or_else(|| panic!("not loads: {call}")))
+        .map(|call| loads(call).unwrap_or_else(|| panic!("not a read of loads: {call}")))
         .sum();
     assert!(read <= 1_000, "{read} loads");
     let audit = org.exact_books().await;
@@ -238,5 +238,5 @@ async fn batch_among_1300_teams_reads_one_page_a_ticket() {
         .values()
         .map(|ticket| text(ticket, "team_id"))
         .collect();
-    assert_eq!(teams.len(), 10, "each went to another of the equal teams");
+    assert_eq!(teams.len(), 10, "every ticket has a team of its own");
 }

@@ -34,7 +34,7 @@ async fn add_teams(org: &OrgFixture, count: u128) {
             store
                 .create_team(&team, &Answer::created(String::new(), None), None)
                 .await
-                .expect("a team can be made");
+                .expect("the team is created");
         }
     };
     stream::iter(0..count)
@@ -63,7 +63,7 @@ async fn clear(
         .change_team(&org.id, team_id(0), &changes, &IfVersion::Any, now)
         .await;
     assert_eq!(
-        led.expect("the user can lead").team.lead_id,
+        led.expect("the user becomes the lead").team.lead_id,
         Some(user_id(user))
     );
     org.assert_consistent().await;
@@ -79,7 +79,7 @@ async fn clear(
         let page = store
             .copy_profile(&org.id, user_id(user), after, now)
             .await
-            .expect("it is copied");
+            .expect("the profile is copied");
         after = page.and_then(|page| page.next);
         if after.is_none() {
             break;
@@ -96,7 +96,7 @@ async fn clear(
         .store()
         .team(&org.id, team_id(0))
         .await
-        .expect("the team is there");
+        .expect("the team exists");
     assert_eq!(roster.team.lead_id, None);
     org.assert_consistent().await;
     (steps.len(), read, written)

@@ -159,7 +159,7 @@ async fn team_with_two_claims_is_listed_once() {
         assert_eq!(listed, expected, "{query}: {page}");
         assert_eq!(
             page.json["meta"]["pagination"]["total"], 4,
-            "{query}: the total is what the filter found"
+            "{query}: the total counts the matches"
         );
     }
 }
@@ -268,7 +268,7 @@ async fn largest_team_fits_into_responses_without_limit() {
                 json!({ "queue_strategy": "least_busy" }),
             )
             .await;
-        assert_eq!(changed.status, 200, "a response with the whole team");
+        assert_eq!(changed.status, 200, "a response with every member");
     }
 }
 

@@ -118,7 +118,7 @@ impl<'d> Metered<'d> {
             "{case:<26} | {} | {read:>4} | {written:>4} | {calls}",
             steps.len()
         )
-        .expect("a text can be written to");
+        .expect("writing to a string does not fail");
     }
 
     async fn request(

@@ -106,7 +106,7 @@ impl TenantFixture {
                 let (log, deps) = (log.clone(), Arc::clone(&deps));
                 Box::pin(async move {
                     let Some(deps) = deps.get() else {
-                        return Err(io::Error::other("too early").into());
+                        return Err(io::Error::other("the dependencies are not set").into());
                     };
                     let event: Value = serde_json::from_str(&event)?;
                     log.begin(&event);
@@ -124,7 +124,7 @@ impl TenantFixture {
         };
         let stack = LocalStack::start(0, Data::Memory, settings)
             .await
-            .expect("a stack starts");
+            .expect("the stack starts");
         let sqs = aws_sdk_sqs::Client::new(&emulator::sdk_config(&stack.aws_url));
         let queue = |name: &str| Queue::new(sqs.clone(), stack.queue_url(name));
         let made = deps.set(Deps {
@@ -136,9 +136,9 @@ impl TenantFixture {
             clock: Arc::new(Timestamp::now),
             pace: Pace::default(),
         });
-        assert!(made.is_ok(), "they are made once");
+        assert!(made.is_ok(), "the dependencies are set once");
         let org = |at: usize| {
-            OrganizationId::parse(&stack.organizations[at].organization_id).expect("a demo id")
+            OrganizationId::parse(&stack.organizations[at].organization_id).expect("a valid id")
         };
         let (noisy, quiet) = (org(0), org(1));
         Self {
@@ -243,7 +243,7 @@ impl TenantFixture {
             if text(&item, attribute) == expected {
                 return;
             }
-            assert!(Instant::now() < deadline, "in vain: {expected}, {item:?}");
+            assert!(Instant::now() < deadline, "timed out waiting for {expected}: {item:?}");
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     }
@@ -253,7 +253,7 @@ impl TenantFixture {
             .stack
             .queues
             .contents(queue)
-            .expect("there is such a queue");
+            .expect("the queue exists");
         contents.visible + contents.in_flight
     }
 
@@ -291,7 +291,7 @@ impl TenantFixture {
             .for_each_concurrent(8, |team| self.join(0, team, 0))
             .await;
         let jobs = noise.users * noise.rounds + noise.teams;
-        wait_until("all urgent jobs of the noise", async || {
+        wait_until("every urgent job of the backlog", async || {
             self.depth("jobs") >= jobs
         })
         .await;
@@ -324,7 +324,7 @@ async fn jobs_ahead_of_the_quiet_organization(noise: NoisyLoad) -> usize {
 
     let before = fixture.log.of(fixture.noisy.as_str()).len();
     fixture.stack.queues.resume("jobs");
-    wait_until("busy consumers", async || {
+    wait_until("jobs in progress", async || {
         fixture.log.of(fixture.noisy.as_str()).len() >= before + NEXT_JOBS
     })
     .await;
@@ -364,7 +364,7 @@ async fn jobs_ahead_of_the_quiet_organization(noise: NoisyLoad) -> usize {
     );
     let ahead = [("drain_team", assigned), ("copy_profile", suspended)].map(|(job, done)| {
         let of_change = quiet.iter().filter(|begun| begun.job == job && begun.sent >= changed);
-        let sent = of_change.map(|begun| begun.sent).min().expect("the job began");
+        let sent = of_change.map(|begun| begun.sent).min().expect("the job was started");
         let ahead = noisy.iter().filter(|begun| begun.begun >= sent && begun.begun < done).count();
         println!(
             "{job}: {} ms from the change, {} ms from the queue; {ahead} jobs of the noisy organization began meanwhile",
@@ -373,10 +373,10 @@ async fn jobs_ahead_of_the_quiet_organization(noise: NoisyLoad) -> usize {
         );
         ahead
     });
-    println!("of {jobs} urgent jobs and what they continued, {left} were left");
+    println!("{left} of {jobs} urgent jobs and their follow-up messages are left");
     assert!(
         left > 2 * NEXT_JOBS,
-        "the backlog was consumed before: {left}"
+        "only {left} jobs of the backlog are left"
     );
     fixture.stack.stop().await.expect("the stack stops");
     ahead.into_iter().max().unwrap_or_default()

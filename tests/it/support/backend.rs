@@ -76,7 +76,7 @@ impl DeployedQueues {
         let text = |value: &Value| {
             value
                 .as_str()
-                .expect("the description has a text for each")
+                .expect("every value of the description is a string")
                 .to_owned()
         };
         let queues = description["queues"]
@@ -109,7 +109,7 @@ impl DeployedQueues {
     fn queue(&self, name: &str) -> &Queue {
         self.queues
             .get(name)
-            .unwrap_or_else(|| panic!("there is no queue of {name}"))
+            .unwrap_or_else(|| panic!("no queue {name}"))
     }
 }
 
@@ -122,7 +122,7 @@ async fn counts(queue_url: &str) -> [u64; 3] {
         .attribute_names(QueueAttributeName::All)
         .send()
         .await
-        .expect("the queue tells how full it is");
+        .expect("the queue returns its attributes");
     let attributes = response.attributes.expect("the queue has attributes");
     [
         QueueAttributeName::ApproximateNumberOfMessages,
@@ -216,13 +216,13 @@ impl Stack {
                 let entry = SendMessageBatchRequestEntry::builder()
                     .id(id.to_string())
                     .message_body(body);
-                entry.build().expect("it has an id and a body")
+                entry.build().expect("the entry has an id and a body")
             });
             let send = sqs
                 .send_message_batch()
                 .queue_url(&url)
                 .set_entries(Some(entries.collect()));
-            let sent = send.send().await.expect("the queue takes messages");
+            let sent = send.send().await.expect("the queue accepts messages");
             assert!(sent.failed().is_empty(), "{sent:?}");
         }
     }
@@ -252,7 +252,7 @@ impl Stack {
             Backend::Local { queues, .. } => {
                 let letters = queues
                     .contents(queue)
-                    .expect("there is such a queue")
+                    .expect("the queue exists")
                     .dead_letters
                     .into_iter();
                 letters
@@ -292,7 +292,7 @@ impl Stack {
             Backend::Local { queues, .. } => queues,
             Backend::Deployed(_) => {
                 panic!(
-                    "nobody can pause the queues of a deployed stack, nor kill what works on them"
+                    "the queues of a deployed stack cannot be paused"
                 )
             }
         }

@@ -76,7 +76,7 @@ impl Intercept for CostMeter {
         } else if let Some(input) = input.downcast_ref::<TransactWriteItemsInput>() {
             format!("TransactWriteItems({})", input.transact_items().len())
         } else {
-            return Err(format!("a call that no cost is known of: {input:?}").into());
+            return Err(format!("call without a known cost: {input:?}").into());
         };
         let mut observed = self.observed();
         if observed.under_way == 0 {
@@ -86,7 +86,7 @@ impl Intercept for CostMeter {
         observed
             .steps
             .last_mut()
-            .ok_or("no step was begun")?
+            .ok_or("no round trip has begun")?
             .push(call);
         Ok(())
     }

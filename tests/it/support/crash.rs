@@ -79,13 +79,13 @@ impl TransactionLog {
             assert_eq!(
                 u64::try_from(decisions.len()),
                 Ok(to - from),
-                "turns of {team} and who took them: {decisions:?}"
+                "turns of {team} and their decisions: {decisions:?}"
             );
             for (turn, ticket, member) in decisions {
                 let before = turns.insert(*turn, (ticket.clone(), member.clone()));
                 assert_eq!(
                     before, None,
-                    "turn {turn} of {team} was taken before {ticket} took it"
+                    "turn {turn} of {team} was taken twice, last by {ticket}"
                 );
             }
         }

@@ -68,12 +68,12 @@ impl fmt::Debug for Fault {
             Self::ConnectionClosed => f.write_str("dropped"),
             Self::ConnectionRefused => f.write_str("refused"),
             Self::NoResponse => f.write_str("silence"),
-            Self::ResponseReplaced => f.write_str("response lost to an error"),
-            Self::ResponseDropped => f.write_str("response lost to a drop"),
-            Self::ResponseTruncated => f.write_str("response lost in part"),
-            Self::Unprocessed => f.write_str("put off"),
+            Self::ResponseReplaced => f.write_str("response replaced by an error"),
+            Self::ResponseDropped => f.write_str("response dropped"),
+            Self::ResponseTruncated => f.write_str("response truncated"),
+            Self::Unprocessed => f.write_str("keys unprocessed"),
             Self::StaleIndex => f.write_str("lagging"),
-            Self::RunFirst(_) => f.write_str("after something else"),
+            Self::RunFirst(_) => f.write_str("after other code"),
         }
     }
 }
@@ -355,8 +355,8 @@ static TRUNCATING_SERVER: LazyLock<String> = LazyLock::new(|| {
 
 /// Serves every connection to a port of its own on a thread of its own.
 fn listen(serve: fn(TcpStream)) -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
-    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
     std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             std::thread::spawn(move || serve(connection));

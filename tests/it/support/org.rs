@@ -95,14 +95,14 @@ impl OrgFixture {
             table: format!("muster-{}", Uuid::new_v4()),
             ..stack.clone()
         };
-        let template = Template::load().expect("the template can be read");
+        let template = Template::load().expect("the template is valid");
         template
             .table
             .create(&stack.dynamodb(), &stack.table)
             .await
-            .expect("a table can be made");
+            .expect("the table is created");
         let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
-            .expect("of the right form");
+            .expect("a valid id");
         let org = Self {
             stack,
             id,
@@ -116,7 +116,7 @@ impl OrgFixture {
             store
                 .put_users(&org.id, profiles)
                 .await
-                .expect("users can be written");
+                .expect("the users are written");
         }
         let long_ago = Timestamp::from_secs(NOW - 100_000);
         for (n, team_fixture) in teams.iter().enumerate() {
@@ -125,17 +125,17 @@ impl OrgFixture {
                 description: None,
                 lead_id: None,
                 queue_strategy: team_fixture.strategy,
-                specializations: Tags::parse(&team_fixture.specializations).expect("a few tags"),
+                specializations: Tags::parse(&team_fixture.specializations).expect("valid tags"),
             };
             let team = Team::create(team_id(n), org.id.clone(), new, long_ago);
             store
                 .create_team(&team, &no_response(), None)
                 .await
-                .expect("a team can be made");
+                .expect("the team is created");
             store
                 .index_specializations(&org.id, team_id(n), long_ago)
                 .await
-                .expect("a team can be found");
+                .expect("the team is indexed");
             for (user, skills) in &team_fixture.members {
                 org.join(n, *user, skills).await;
             }
@@ -145,7 +145,7 @@ impl OrgFixture {
 
     /// Adds a user to a team.
     pub async fn join(&self, team: usize, user: usize, skills: &[&str]) {
-        let skills = Tags::parse(skills).expect("a few tags");
+        let skills = Tags::parse(skills).expect("valid tags");
         let new = NewMember {
             user_id: user_id(user),
             role: MemberRole::Member,
@@ -166,7 +166,7 @@ impl OrgFixture {
                 at,
             )
             .await;
-        joined.expect("a user can join");
+        joined.expect("the user is added");
     }
 
     /// Removes a user from a team.
@@ -177,7 +177,7 @@ impl OrgFixture {
             .store()
             .remove_member(&self.id, team_id(team), user_id(user), OnLead::Clear, now)
             .await;
-        left.expect("a member can leave");
+        left.expect("the member is removed");
     }
 
     /// Deletes a team with all that it holds, long enough before [`NOW`] for the schedule to start
@@ -188,7 +188,7 @@ impl OrgFixture {
         let deleted = store
             .delete_team(&self.id, team_id(team), &IfVersion::Any, unassign, now)
             .await;
-        deleted.expect("a team can be deleted");
+        deleted.expect("the team is deleted");
     }
 
     /// Removes a team from the index of specializations, as if it were not indexed yet.
@@ -221,7 +221,7 @@ impl OrgFixture {
                 .key("sk", key(sk))
                 .send()
                 .await
-                .expect("an item can be deleted");
+                .expect("the item is deleted");
         }
         let marking = self
             .stack
@@ -236,7 +236,7 @@ impl OrgFixture {
             .expression_attribute_values(":sk", key(&format!("{:015}#", (NOW - 600) * 1000)))
             .send()
             .await
-            .expect("the team is there");
+            .expect("the team exists");
     }
 
     fn table(&self, instance: &Instance) -> Table {
@@ -436,7 +436,7 @@ impl<'p> TicketLifecycle<'p> {
         let team = if is_calm {
             let anywhere = [plan.calm, plan.rough].concat();
             rng.random_bool(0.7)
-                .then(|| *anywhere.choose(rng).expect("a few teams"))
+                .then(|| *anywhere.choose(rng).expect("at least one team"))
         } else {
             plan.rough.choose(rng).copied()
         };
@@ -444,7 +444,7 @@ impl<'p> TicketLifecycle<'p> {
         // middle of a shift.
         let shift = team.unwrap_or_else(|| rng.random_range(0..5)) % 5;
         let noon = (0..3).map(|_| rng.random_range(0..9600)).sum::<i64>();
-        let at = NOW - 86_400 + i64::try_from(shift).expect("one of five") * 14_400 + noon;
+        let at = NOW - 86_400 + i64::try_from(shift).expect("a small number") * 14_400 + noon;
         let (category, tag) = (plan.topics.choose(rng), plan.topics.choose(rng));
         let priority = ["critical", "high", "medium", "low"].choose(rng);
         let ticket = json!({

@@ -167,20 +167,20 @@ fn sqs_event(bodies: &[String]) -> Value {
 pub fn context(time: Duration) -> Context {
     let mut context = Context::default();
     context.deadline =
-        u64::try_from(Timestamp::now().plus(time).millis()).expect("a time of today");
+        u64::try_from(Timestamp::now().plus(time).millis()).expect("the time is positive");
     context
 }
 
 /// Returns the positions of the messages that failed.
 fn failed<E: Debug>(response: Result<SqsBatchResponse, E>) -> Vec<usize> {
-    let response = response.expect("a batch is no error");
+    let response = response.expect("the batch has a response");
     let failures = response.batch_item_failures.iter();
     failures
         .map(|failure| {
             failure
                 .item_identifier
                 .parse()
-                .expect("one of the messages")
+                .expect("the position of a message")
         })
         .collect()
 }
@@ -192,7 +192,7 @@ pub async fn invoke_assignment_within(
     bodies: &[String],
     time: Duration,
 ) -> Vec<usize> {
-    let payload = serde_json::from_value(sqs_event(bodies)).expect("the event is as SQS writes it");
+    let payload = serde_json::from_value(sqs_event(bodies)).expect("a valid SQS event");
     failed(muster_assignment::handle(LambdaEvent::new(payload, context(time)), deps).await)
 }
 
@@ -208,7 +208,7 @@ pub async fn invoke_directory_within(
     bodies: &[String],
     time: Duration,
 ) -> Vec<usize> {
-    let payload = serde_json::from_value(sqs_event(bodies)).expect("the event is as SQS writes it");
+    let payload = serde_json::from_value(sqs_event(bodies)).expect("a valid SQS event");
     failed(muster_directory::handle(LambdaEvent::new(payload, context(time)), deps).await)
 }
 
@@ -244,5 +244,5 @@ pub async fn run_jobs(deps: &muster_jobs::Deps, recorder: &SqsRecorder, jobs: Ve
         let failed = invoke_jobs_within(&deps, &batch, LONG).await;
         jobs.extend(failed.into_iter().map(|position| batch[position].clone()));
     }
-    panic!("jobs without an end: {jobs:?}");
+    panic!("the jobs do not end: {jobs:?}");
 }

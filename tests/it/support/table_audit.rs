@@ -151,7 +151,7 @@ impl TableAudit {
             let indexed = text(ticket, "gsi1pk");
             assert!(
                 indexed.ends_with(&index) && indexed.is_empty() == index.is_empty(),
-                "{id} is in {indexed}"
+                "{id} has index key {indexed}"
             );
             let time = |name: &str| has(ticket, name).then(|| number(ticket, name));
             let resolved_at = time("resolved_at").or(time("closed_at"));
@@ -185,7 +185,7 @@ impl TableAudit {
 
         assert!(
             self.teams.keys().eq(self.loads.keys()),
-            "each team has a load"
+            "every team has a load"
         );
         for (team, load) in &self.loads {
             let counted = Tally {
@@ -201,13 +201,13 @@ impl TableAudit {
             );
             assert!(
                 counted.waiting == 0 || text(load, "gsi1pk").starts_with("WORK#"),
-                "{team} is not found by the schedule"
+                "the schedule does not find {team}"
             );
             let eligible = usize::try_from(number(load, "eligible"));
             assert_eq!(
                 eligible,
                 Ok(self.eligible(team).len()),
-                "eligible of {team}"
+                "eligible members of team {team}"
             );
             let members = self.members.keys().filter(|(of, _)| of == team);
             let member_count = usize::try_from(number(&self.teams[team], "member_count"));
@@ -219,17 +219,17 @@ impl TableAudit {
                 number(left, "open_tickets"),
                 number(left, "waiting_tickets"),
             );
-            assert_eq!(counted, (tally.open, tally.waiting), "what {team} left");
+            assert_eq!(counted, (tally.open, tally.waiting), "counters of deleted team {team}");
             assert!(
                 counted.0 == 0 || text(left, "gsi1pk").starts_with("WORK#"),
-                "{team} is not found by the schedule"
+                "the schedule does not find {team}"
             );
         }
         for (team, tally) in &teams {
             let is_known = self.teams.contains_key(*team) || self.gone.contains_key(*team);
             assert!(
                 is_known || *tally == Tally::default(),
-                "tickets of {team}, which never was"
+                "tickets of unknown team {team}"
             );
         }
         for key in self.pasts.keys() {
@@ -265,7 +265,7 @@ impl TableAudit {
         shares.retain(|(team, _), share| {
             self.teams.contains_key(*team) && *share != Share::default()
         });
-        assert!(shares.is_empty(), "tickets of nobody: {shares:?}");
+        assert!(shares.is_empty(), "tickets without counters: {shares:?}");
     }
 
     /// Asserts that each lead of a team has an item beside the user's profile, and that no other
@@ -299,7 +299,7 @@ impl TableAudit {
             .filter(|(_, gone)| !has(gone, "gsi1pk"))
             .map(|(id, _)| id)
         {
-            assert_eq!(self.indexed(id), [""; 0], "topics of {id}, which is gone");
+            assert_eq!(self.indexed(id), [""; 0], "topics of deleted team {id}");
         }
     }
 
@@ -312,7 +312,7 @@ impl TableAudit {
             .flatten();
         let mut topics: Vec<_> = tags
             .map(|tag| {
-                Folded::of(tag.as_s().expect("a tag is a text"))
+                Folded::of(tag.as_s().expect("a tag is a string"))
                     .as_str()
                     .to_owned()
             })
@@ -343,7 +343,7 @@ impl TableAudit {
             let is_open = matches!(text(ticket, "state"), "assigned" | "waiting");
             assert!(
                 !is_open || team.is_empty() || self.teams.contains_key(team),
-                "{id} is in {team}, which is gone"
+                "{id} is in deleted team {team}"
             );
             if text(ticket, "state") == "waiting" {
                 assert_eq!(self.eligible(team), [""; 0], "{id} waits in {team}");
@@ -354,7 +354,7 @@ impl TableAudit {
             assert_eq!(
                 has(load, "gsi1pk"),
                 waiting.contains(team.as_str()),
-                "{team} in the index of work"
+                "{team} in the index of pending work"
             );
         }
         for (team, left) in &self.gone {
@@ -364,7 +364,7 @@ impl TableAudit {
                 .keys()
                 .chain(self.pasts.keys())
                 .find(|(of, _)| of == team);
-            assert_eq!(left, None, "memberships of {team}, which is gone");
+            assert_eq!(left, None, "memberships of deleted team {team}");
         }
     }
 
@@ -376,7 +376,7 @@ impl TableAudit {
             let count = u64::try_from(turns.len()).expect("a few");
             assert!(
                 turns.keys().copied().eq(1..=count),
-                "a turn of {team} was taken by nothing"
+                "team {team} has a turn without a decision"
             );
         }
         for (team, load) in &self.loads {
@@ -414,7 +414,7 @@ impl TableAudit {
         for (_, (_, chosen)) in decisions.get(team).into_iter().flatten() {
             *counts
                 .get_mut(chosen.as_str())
-                .expect("only members who were there all along") += 1;
+                .expect("a member at the time of every decision") += 1;
         }
         (
             counts.values().copied().min().unwrap_or(0),

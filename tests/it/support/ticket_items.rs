@@ -91,7 +91,7 @@ impl Organization {
     /// Writes a ticket into the table with the index key of an earlier state.
     pub async fn put_ticket_indexed_as(&self, id: &str, ticket: &Value, was: &Value) {
         let AttributeValue::M(mut item) = attribute(ticket) else {
-            panic!("no item: {ticket}")
+            panic!("not a JSON object: {ticket}")
         };
         let mut key =
             |name: &str, text: String| item.insert(name.to_owned(), AttributeValue::S(text));
@@ -107,7 +107,7 @@ impl Organization {
             .put_item()
             .table_name(&self.stack.table)
             .set_item(Some(item));
-        put.send().await.expect("an item can be written");
+        put.send().await.expect("the item is written");
     }
 }
 

@@ -292,7 +292,7 @@ async fn unassigned_ticket_without_eligible_member_waits() {
     assert_eq!(
         fixture.load(&team).await,
         (1, vec![]),
-        "a removed member's ticket stays theirs, and the team's"
+        "the ticket stays with the removed member and the team"
     );
     assert_eq!(
         fixture.placement("a").await,

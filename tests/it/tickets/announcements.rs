@@ -106,7 +106,7 @@ async fn member_add_remove_and_return_are_announced() {
         fixture
             .user_event("user.updated", 0, json!({ "name": "Somebody Else" }))
             .await;
-        wait_until("the copy", async || {
+        wait_until("the copy of the profile", async || {
             fixture.workload(&team).await["members"][0]["name"] == "Somebody Else"
         })
         .await;

@@ -188,7 +188,7 @@ impl FieldCase {
                     assert_has(&workload, &expected, "the workload");
                 }
                 "member_hours" => {
-                    assert_eq!(self.hours(case).await, expected, "hours of the assignee")
+                    assert_eq!(self.hours(case).await, expected, "resolution hours of the assignee")
                 }
                 "order" => self.check_order(&expected).await,
                 "dead_letter" => self.check_dead_letter(case, &expected).await,
@@ -205,7 +205,7 @@ impl FieldCase {
         let mut members = workload["members"].as_array().expect("members").iter();
         members
             .find(|member| member["user_id"] == assignee)
-            .expect("a member has it")["avg_resolution_hours"]
+            .expect("the assignee is a member")["avg_resolution_hours"]
             .clone()
     }
 
@@ -311,7 +311,7 @@ impl FieldCase {
                 .map(|item| format!("{item:?}"));
             ours.any(|item| texts.iter().any(|text| item.contains(text)))
         };
-        wait_until("no trace in the table", async || !remembered().await).await;
+        wait_until("no item with the text", async || !remembered().await).await;
     }
 }
 

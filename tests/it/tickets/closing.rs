@@ -263,7 +263,7 @@ async fn reopened_ticket_of_ineligible_assignee_is_routed() {
             json!({ "is_active": false })
         };
         fixture.user_event("user.updated", 2, said).await;
-        wait_until("the copy", async || {
+        wait_until("the copy of the profile", async || {
             fixture.workload(&idle).await["members"][0]["status"] == "inactive"
         })
         .await;

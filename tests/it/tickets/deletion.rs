@@ -95,7 +95,7 @@ async fn delete_of_team_with_5000_tickets_unroutes_every_ticket() {
         contents.memberships.is_empty() && contents.pasts.is_empty()
     })
     .await;
-    wait_until("nothing left", async || {
+    wait_until("the deleted team has no pending work", async || {
         let gone = fixture
             .org
             .stack
@@ -179,9 +179,9 @@ async fn team_being_deleted_gets_no_ticket() {
                 .stack
                 .item(&format!("ORG#{}#TEAM#{team}", fixture.org.id), "GONE")
                 .await
-                .expect("what it left")
+                .expect("the deleted team")
         };
-        wait_until("nothing left", async || {
+        wait_until("the deleted team has no pending work", async || {
             !gone().await.contains_key("gsi1pk")
         })
         .await;
@@ -294,7 +294,7 @@ async fn itsm_delete_of_team_with_open_tickets_is_rejected() {
     assert_eq!(
         fixture.assigned(&team, ["d"]).await,
         fixture.users([0]),
-        "it is as it was"
+        "the rejected deletion has no effect"
     );
     fixture
         .send(&["c", "d"].map(|id| fixture.ticket(id).status("cancelled").updated()))

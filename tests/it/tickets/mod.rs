@@ -114,7 +114,7 @@ impl PlatformFixture {
 
     async fn on(stack: &Stack, platform: Platform) -> Self {
         // Shown if a test fails.
-        println!("in the words of {platform:?}");
+        println!("platform: {platform:?}");
         Self::of(stack.organization().await, platform)
     }
 
@@ -145,7 +145,7 @@ impl PlatformFixture {
         response.json["data"]["id"]
             .as_str()
             .and_then(|id| id.strip_prefix("team_"))
-            .expect("a prefixed id")
+            .expect("an id with its prefix")
             .to_owned()
     }
 
@@ -321,7 +321,7 @@ impl PlatformFixture {
                 self.placement(ticket)
                     .await
                     .assignee
-                    .unwrap_or_else(|| panic!("nobody has {ticket}")),
+                    .unwrap_or_else(|| panic!("{ticket} has no assignee")),
             );
         }
         assignees
@@ -376,7 +376,7 @@ impl PlatformFixture {
 
     /// Passes every announcement of the organization so far to a closure, in order.
     fn announced<T>(&self, look: impl FnOnce(&[Value]) -> T) -> T {
-        let mut heard = self.heard.lock().expect("nobody panics with it");
+        let mut heard = self.heard.lock().expect("the lock is not poisoned");
         let AnnouncementLog { ours, next } = &mut *heard;
         loop {
             let (events, after) = self.org.stack.announced_after(*next);
@@ -405,7 +405,7 @@ impl PlatformFixture {
                 .team(&format!("Marker {}", self.seconds.fetch_add(1, SeqCst)))
                 .await;
             let marker = format!("teams/{marker}");
-            wait_until("the marker", async || {
+            wait_until("the announcement of the marker", async || {
                 self.announced(|all| all.iter().any(|event| about(event, &marker)))
             })
             .await;

@@ -277,7 +277,7 @@ async fn poison_does_not_block_the_rest_of_its_batch() {
                 said == reason || said.starts_with("not JSON: ") && reason == "not JSON: ",
                 "{said}, not {reason}"
             );
-            assert_eq!(letter["receives"], 0, "put there by the function: {letter}");
+            assert_eq!(letter["receives"], 0, "not received by the function itself: {letter}");
         }
         for n in 0..expected.len() {
             let place = Placement::assigned(&team, &fixture.user(0));

@@ -104,7 +104,7 @@ async fn least_busy_ranks_by_open_tickets_then_rotation() {
         assert_eq!(
             shown("open_tickets"),
             [0, 1, 2],
-            "as the workload showed before"
+            "the counters of the workload before the decision"
         );
         assert_eq!(shown("last_turn"), [2, 3, 4]);
         let reason =
@@ -229,7 +229,7 @@ async fn decision_has_every_field_of_the_contracts() {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("Four", [0, 1, 2, 3]).await;
         fixture.user_event("user.deactivated", 1, json!({})).await;
-        wait_until("the copy", async || {
+        wait_until("the copy of the profile", async || {
             fixture.workload(&team).await["members"][1]["status"] == "inactive"
         })
         .await;
@@ -290,7 +290,7 @@ async fn decision_has_every_field_of_the_contracts() {
             "{decision}"
         );
         let listed = fixture.get(&format!("/v1/teams/{team}/assignments")).await;
-        assert_eq!(listed[0], decision, "newest first: {listed}");
+        assert_eq!(listed[0], decision, "the newest decision is the first: {listed}");
     }
 }
 

@@ -198,7 +198,7 @@ async fn pass_over_unrouted_tickets_leaves_no_due_message() {
     let team = fixture.team_of("Network", "round_robin", &["VPN"]).await;
     fixture.until_placed("a", &Placement::waiting(&team)).await;
     // The second pass is delayed until the index has every entry.
-    wait_until("nothing to do now", async || {
+    wait_until("no message is due", async || {
         fixture.org.stack.is_idle("long-jobs").await
     })
     .await;
@@ -413,7 +413,7 @@ async fn unreadable_ticket_does_not_block_routing_to_new_team() {
         .stack
         .item(&pk, "TICKET")
         .await
-        .expect("there is such a ticket")["rev"]
+        .expect("the ticket exists")["rev"]
         .clone();
     fixture
         .org

@@ -103,7 +103,7 @@ async fn waiting_tickets_are_assigned_by_priority_then_age() {
         fixture.send(&events).await;
         assert_eq!(fixture.load(&team).await, (6, vec![]));
         fixture.join(&team, 0, &[]).await;
-        wait_until("everything given out", async || {
+        wait_until("every ticket is assigned", async || {
             fixture.load(&team).await == (6, vec![(6, 0)])
         })
         .await;
@@ -145,7 +145,7 @@ async fn waiting_tickets_are_assigned_when_a_user_is_active_again() {
         ];
         fixture.user_event("user.deactivated", 0, json!({})).await;
         for team in [&one, &other] {
-            wait_until("the copy", async || {
+            wait_until("the copy of the profile", async || {
                 fixture.status(team, 0).await == "inactive"
             })
             .await;
@@ -176,7 +176,7 @@ async fn profile_copy_leaves_no_due_message() {
     let team = fixture.team("Copies", [0]).await;
     fixture.says_active(&team, 0, false).await;
     // The second pass is delayed.
-    wait_until("nothing to do now", async || {
+    wait_until("no message is due", async || {
         fixture.org.stack.is_idle("jobs").await
     })
     .await;
@@ -189,7 +189,7 @@ async fn drain_assigns_waiting_tickets_by_the_strategy() {
     for n in 0..3 {
         fixture.user_event("user.deactivated", n, json!({})).await;
     }
-    wait_until("the copies", async || {
+    wait_until("the copies of the profiles", async || {
         let workload = fixture.workload(&team).await;
         workload["members"]
             .as_array()
@@ -205,7 +205,7 @@ async fn drain_assigns_waiting_tickets_by_the_strategy() {
         (12, vec![(0, 0), (0, 0), (0, 0)])
     );
     fixture.says_active(&team, 1, true).await;
-    wait_until("everything given out", async || {
+    wait_until("every ticket is assigned", async || {
         fixture.load(&team).await.1[1].0 == 12
     })
     .await;
@@ -232,7 +232,7 @@ async fn deactivated_user_keeps_tickets_and_gets_no_new_one() {
         };
         fixture.send(&[status("a"), status("b")]).await;
         fixture.user_event("user.deactivated", 0, json!({})).await;
-        wait_until("the copy", async || {
+        wait_until("the copy of the profile", async || {
             fixture.status(&team, 0).await == "inactive"
         })
         .await;
@@ -260,7 +260,7 @@ async fn deleted_user_is_inactive_and_keeps_tickets() {
         let team = fixture.team("Two", [0, 1]).await;
         assert_eq!(fixture.assigned(&team, ["a"]).await, fixture.users([0]));
         fixture.user_event("user.deleted", 0, json!({})).await;
-        wait_until("the copy", async || {
+        wait_until("the copy of the profile", async || {
             fixture.status(&team, 0).await == "inactive"
         })
         .await;
@@ -288,7 +288,7 @@ async fn suspended_user_is_not_eligible() {
     fixture
         .user_event("user.updated", 0, json!({ "status": "suspended" }))
         .await;
-    wait_until("the copy", async || {
+    wait_until("the copy of the profile", async || {
         fixture.status(&team, 0).await == "suspended"
     })
     .await;

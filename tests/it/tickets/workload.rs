@@ -112,7 +112,7 @@ async fn workload_is_exact_after_every_change() {
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
         // Deactivation of a user.
         fixture.user_event("user.deactivated", 0, json!({})).await;
-        wait_until("the copy", async || {
+        wait_until("the copy of the profile", async || {
             fixture.workload(&team).await["members"][0]["status"] == "inactive"
         })
         .await;
@@ -180,7 +180,7 @@ async fn documented_workload_follows_from_ticket_events() {
     };
     let mut users = vec![person(ALEX, "Alex Rivera"), person(JESSICA, "Jessica Chen")];
     users.extend((2..8).map(|n| user(&format!("User {n}"), UserStatus::Active)));
-    let org = OrganizationId::parse("org_9f8e7d6c5b4a").expect("an organization's id");
+    let org = OrganizationId::parse("org_9f8e7d6c5b4a").expect("a valid organization id");
     let org = of_the_document(&secs)
         .await
         .organization_of(org, users)

@@ -217,7 +217,7 @@ struct State {
 
 impl State {
     fn team(&mut self) -> &mut TeamState {
-        self.teams.get_mut("Team").expect("the team is there")
+        self.teams.get_mut("Team").expect("the team exists")
     }
 }
 
@@ -245,7 +245,7 @@ async fn call_in_time(invocation: &Invocation, deps: &Deps) -> Response {
         // On a busy machine both may be late; the response has priority.
         biased;
         response = invocation.call(deps) => response,
-        () = sleep_until(stopped) => panic!("stopped before it answered: {invocation:?}"),
+        () = sleep_until(stopped) => panic!("timed out before the response: {invocation:?}"),
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn meanwhile(
         let request = client.request(method.clone(), &target).json(&body);
         Box::pin(async move {
             let response = crate::support::Client::send(request).await;
-            assert!(response.status.is_success(), "in between: {response}");
+            assert!(response.status.is_success(), "the concurrent request failed: {response}");
         })
     })
 }
@@ -89,7 +89,7 @@ pub(super) fn profile(fixture: &FaultFixture, n: usize, change: impl Fn(&mut Use
             store
                 .put_users(&org, &[user])
                 .await
-                .expect("users can be written")
+                .expect("the users are written")
         })
     })
 }

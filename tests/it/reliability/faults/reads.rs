@@ -103,7 +103,7 @@ async fn unprocessed_keys_are_read_again_until_the_deadline() {
             &call_in_time(&short, &fixture.deps(&always)).await,
             contract,
             503,
-            "put off for ever",
+            "every key unprocessed",
         );
     }
 }
@@ -166,7 +166,7 @@ async fn read_with_permanent_fault_returns_500_without_retry() {
         );
         assert!(
             all.calls(READS) <= fine.calls(READS),
-            "{what}: no call is made again"
+            "{what}: no call is retried"
         );
         let cold = invoke::deps(&fixture.org.stack, all.client(&fixture.org.stack));
         assert_failed(&invocation.call(&cold).await, contract, 500, &what);
@@ -194,7 +194,7 @@ async fn invocation_without_time_left_returns_503() {
             &invocation.call(&fixture.deps(&script)).await,
             contract,
             503,
-            "no time",
+            "no time left",
         );
         assert_eq!(fixture.state().await, before);
     }

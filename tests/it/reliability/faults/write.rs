@@ -187,7 +187,7 @@ impl Write {
             }
             Self::Describe | Self::DescribeIf => "New".clone_into(&mut state.team().description),
             Self::Rename => {
-                let team = state.teams.remove("Team").expect("the team is there");
+                let team = state.teams.remove("Team").expect("the team exists");
                 state.teams.insert("New".to_owned(), team);
             }
             Self::Lead => state.team().lead = user(3),

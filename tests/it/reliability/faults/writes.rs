@@ -102,7 +102,7 @@ async fn write_with_persistent_fault_returns_503_in_time() {
         let response = call_in_time(&invocation, &fixture.deps(&script)).await;
         assert_failed(&response, contract, 503, &what);
         if !matches!(fault, Fault::NoResponse) {
-            assert!(script.calls(WRITES) > 1, "{what}: tried again");
+            assert!(script.calls(WRITES) > 1, "{what}: not retried");
         }
         let after = fixture.state().await;
         // The deadline may end a last attempt after its write took effect.
