@@ -76,7 +76,10 @@ async fn rate_limit_counts_requests_of_all_functions() {
             if Timestamp::now().minute() == minute {
                 break limited;
             }
-            assert!(tries < 5, "this machine cannot send {LIMIT} requests in a minute");
+            assert!(
+                tries < 5,
+                "this machine cannot send {LIMIT} requests in a minute"
+            );
         };
         // The counts lag by the reports of other instances: each reports its first request, and
         // then every tenth.

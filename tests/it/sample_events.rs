@@ -230,11 +230,7 @@ async fn every_event_file_gets_its_expected_response() {
             .contents(queue)
             .expect("the queue exists")
             .dead_letters;
-        assert_eq!(
-            dead_letters,
-            [],
-            "no example is a poison message"
-        );
+        assert_eq!(dead_letters, [], "no example is a poison message");
     }
     // The name of each file is its announcement. The files have a time of their own; the
     // announcements of the other events have the current time.

@@ -14,8 +14,8 @@ use crate::support::{Stack, bare};
 #[tokio::test]
 async fn organization_exists_after_its_first_key_or_import() {
     let stack = Stack::shared();
-    let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
-        .expect("a valid id");
+    let id =
+        OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).expect("a valid id");
     assert!(
         !stack
             .store()
@@ -52,7 +52,7 @@ fn target(fixture: &DirectoryFixture) -> TableTarget {
 }
 
 /// Runs `muster users import` on a file of these users, each with the name `Imported`.
-async fn imports(fixture: &DirectoryFixture, users: &[&User]) -> Result<(), String> {
+async fn run_import(fixture: &DirectoryFixture, users: &[&User]) -> Result<(), String> {
     let line = |user: &&User| {
         json!({"id": bare(user), "name": "Imported", "email": "i@acme.example"}).to_string()
     };
@@ -71,7 +71,7 @@ async fn imports(fixture: &DirectoryFixture, users: &[&User]) -> Result<(), Stri
 }
 
 /// Runs `muster users erase` on one user.
-async fn erases(fixture: &DirectoryFixture, user: UserId) {
+async fn run_erase(fixture: &DirectoryFixture, user: UserId) {
     let arguments = Erase {
         organization: fixture.org.id.clone(),
         users: vec![user],
@@ -88,7 +88,7 @@ async fn import_of_deleted_user_succeeds_without_change() {
         .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&gone)}))])
         .await;
     let tombstone = fixture.user(gone.id).await;
-    assert_eq!(imports(&fixture, &[&late, &gone]).await, Ok(()));
+    assert_eq!(run_import(&fixture, &[&late, &gone]).await, Ok(()));
     assert_eq!(fixture.user(gone.id).await, tombstone);
     let imported = fixture.user(late.id).await.expect("the user exists");
     assert_eq!(
@@ -105,7 +105,7 @@ async fn import_of_deleted_user_succeeds_without_change() {
     fixture
         .handle_all(&[fixture.event("user.updated", ahead, &user_fields(late.id, "Ahead"))])
         .await;
-    let refused = imports(&fixture, &[&late, &gone])
+    let refused = run_import(&fixture, &[&late, &gone])
         .await
         .expect_err("one line is rejected");
     assert!(refused.starts_with("1 lines were left out"), "{refused}");
@@ -122,7 +122,7 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
     let team = fixture.org.team("Team").await;
     fixture.org.member(&team, &known).await;
     for id in [known.id, unknown] {
-        erases(&fixture, id).await;
+        run_erase(&fixture, id).await;
         let first = fixture.user(id).await.expect("the tombstone exists");
         assert_eq!(first, User::tombstone(id, first.version));
         fixture
@@ -133,7 +133,7 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
             Some(&first),
             "events do not change a tombstone"
         );
-        erases(&fixture, id).await;
+        run_erase(&fixture, id).await;
         let second = fixture.user(id).await.expect("the tombstone exists");
         assert!(
             second.version > first.version,

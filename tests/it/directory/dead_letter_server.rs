@@ -20,10 +20,11 @@ pub(super) struct DeadLetters {
 impl DeadLetters {
     /// Starts the server and returns a client of its queue.
     pub(super) async fn queue(&self) -> Queue {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!(
+            "http://{}",
+            listener.local_addr().expect("the listener is bound")
+        );
         let kept = self.clone();
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {

@@ -136,7 +136,7 @@ async fn deleted_user_is_inactive_and_leads_no_team() {
 }
 
 /// Sends an event to the user queue of the stack and waits until it is processed.
-async fn sends(org: &Organization, kind: &str, at: i64, user: &Value) {
+async fn send_user_event(org: &Organization, kind: &str, at: i64, user: &Value) {
     org.stack
         .send("users", [event_of(&org.id, kind, at, user)])
         .await;
@@ -165,7 +165,7 @@ async fn deleted_user_is_in_no_item_of_the_table() {
     };
     let [present, past] = [org.team("Present").await, org.team("Past").await];
     for user in [erased, by_command] {
-        sends(&org, "user.created", 1, &profile(user)).await;
+        send_user_event(&org, "user.created", 1, &profile(user)).await;
         for team in [&present, &past] {
             let added = org
                 .itsm
@@ -192,7 +192,7 @@ async fn deleted_user_is_in_no_item_of_the_table() {
         "the profiles and their copies"
     );
 
-    sends(&org, "user.deleted", 2, &json!({"id": id(erased)})).await;
+    send_user_event(&org, "user.deleted", 2, &json!({"id": id(erased)})).await;
     org.stack
         .store()
         .erase_user(&org.id, by_command, Timestamp::now())

@@ -106,9 +106,9 @@ async fn copy_after_3_pages_continues_on_the_long_queue() {
         ("long-jobs", Some(org.id.as_str()))
     );
     assert_eq!(invoke_jobs_within(&deps, &[rest.body], LONG).await, [0; 0]);
-    let [second_look] = <[Sent; 1]>::try_from(org.jobs.take()).expect("a second pass");
+    let [second_pass] = <[Sent; 1]>::try_from(org.jobs.take()).expect("a second pass");
     assert_eq!(
-        second_look.queue, "long-jobs",
+        second_pass.queue, "long-jobs",
         "a chain stays on the long queue"
     );
 }

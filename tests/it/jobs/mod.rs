@@ -162,7 +162,10 @@ impl JobFixture {
             [0],
             "still unreadable"
         );
-        assert!(self.org.jobs.take().is_empty(), "SQS redelivers the message");
+        assert!(
+            self.org.jobs.take().is_empty(),
+            "SQS redelivers the message"
+        );
         self.repair().await;
         self.perform(&self.jobs(), &retry).await;
     }

@@ -99,7 +99,7 @@ async fn sweep_younger_than_5_minutes_is_not_started() {
     let org = OrgFixture::open(&Stack::shared(), 0, &[TeamFixture::of(RoundRobin, [])]).await;
     wait_at(&org, "T-1", 0, 0).await;
     org.delete(0).await;
-    let deleted = text(&org.read_table().await.gone[&team(0)], "gsi1sk").to_owned();
+    let deleted = text(&org.read_table().await.deleted_teams[&team(0)], "gsi1sk").to_owned();
     let since: i64 = deleted[..15]
         .parse()
         .expect("the mark begins with its time");
@@ -140,7 +140,7 @@ async fn mark_keeps_its_time_while_tickets_wait() {
 }
 
 /// Applies a user event with a time in seconds after [`NOW`].
-async fn hear(org: &OrgFixture, user: UserId, status: UserStatus, seconds: i64) {
+async fn apply_user_event(org: &OrgFixture, user: UserId, status: UserStatus, seconds: i64) {
     let at = Timestamp::from_secs(NOW + seconds);
     let version = EventVersion {
         at,
@@ -173,7 +173,7 @@ async fn profile_and_copy(org: &OrgFixture, user: UserId) -> (String, String) {
 #[tokio::test]
 async fn lost_profile_copy_is_started_by_the_schedule() {
     let org = OrgFixture::open(&Stack::shared(), 1, &[TeamFixture::of(RoundRobin, [0])]).await;
-    hear(&org, user_id(0), UserStatus::Suspended, 0).await;
+    apply_user_event(&org, user_id(0), UserStatus::Suspended, 0).await;
     let (mark, copy) = profile_and_copy(&org, user_id(0)).await;
     assert!(mark.starts_with(&format!("{:015}#", NOW * 1000)), "{mark}");
     assert_eq!(copy, "active");
@@ -191,7 +191,7 @@ async fn lost_profile_copy_is_started_by_the_schedule() {
 async fn profile_changed_between_reads_keeps_its_mark() {
     let org = OrgFixture::open(&Stack::shared(), 1, &[TeamFixture::of(RoundRobin, [0])]).await;
     let deps = org.jobs(&Instance::new(&org.transaction_log));
-    hear(&org, user_id(0), UserStatus::Suspended, 0).await;
+    apply_user_event(&org, user_id(0), UserStatus::Suspended, 0).await;
     let (first_mark, _) = profile_and_copy(&org, user_id(0)).await;
     let (organization_id, user) = (org.id.as_str(), user_id(0).uuid().to_string());
     let copy =
@@ -200,16 +200,16 @@ async fn profile_changed_between_reads_keeps_its_mark() {
         invoke_jobs_within(&deps, &[copy.to_string()], LONG).await,
         [0; 0]
     );
-    let second_look = org.jobs.take().remove(0);
-    assert_eq!(second_look.delay.as_secs(), 90);
+    let second_pass = org.jobs.take().remove(0);
+    assert_eq!(second_pass.delay.as_secs(), 90);
     assert_eq!(
         profile_and_copy(&org, user_id(0)).await,
         (first_mark.clone(), "suspended".to_owned())
     );
 
-    hear(&org, user_id(0), UserStatus::Active, 60).await;
+    apply_user_event(&org, user_id(0), UserStatus::Active, 60).await;
     assert_eq!(
-        invoke_jobs_within(&deps, &[second_look.body], LONG).await,
+        invoke_jobs_within(&deps, &[second_pass.body], LONG).await,
         [0; 0]
     );
     assert_eq!(
@@ -232,9 +232,9 @@ async fn new_profile_has_no_pending_work() {
         .begin_organization(&org.id)
         .await
         .expect("the organization begins");
-    hear(&org, user_id(7), UserStatus::Active, 0).await;
+    apply_user_event(&org, user_id(7), UserStatus::Active, 0).await;
     assert_eq!(profile_and_copy(&org, user_id(7)).await.0, "");
     // The second event changes no field that memberships copy.
-    hear(&org, user_id(7), UserStatus::Active, 1).await;
+    apply_user_event(&org, user_id(7), UserStatus::Active, 1).await;
     assert_eq!(profile_and_copy(&org, user_id(7)).await.0, "");
 }

@@ -27,7 +27,10 @@ async fn unrouted_pass_continues_past_unreadable_ticket() {
         .store()
         .index_specializations(&fixture.org.id, team_id(0), now)
         .await;
-    assert!(indexed.expect("the team is indexed"), "the pass has a new topic");
+    assert!(
+        indexed.expect("the team is indexed"),
+        "the pass has a new topic"
+    );
 
     let sent = fixture
         .perform(&fixture.jobs(), &fixture.job("route_unrouted"))

@@ -34,7 +34,7 @@ fn adding(user: &User) -> Value {
 }
 
 /// Sends a request many times concurrently, half of them under each contract.
-async fn at_once<F: Future<Output = Response>>(
+async fn send_concurrently<F: Future<Output = Response>>(
     org: &Organization,
     times: usize,
     request: impl Fn(usize, Client) -> F,
@@ -92,7 +92,7 @@ async fn concurrent_creates_of_one_name_have_one_winner() {
         "  café Support ",
         "CAFE\u{301} SUPPORT\t",
     ];
-    let responses = at_once(&org, 64, |n, client| async move {
+    let responses = send_concurrently(&org, 64, |n, client| async move {
         client
             .post(
                 "/v1/teams",
@@ -110,7 +110,7 @@ async fn concurrent_creates_of_one_name_have_one_winner() {
 async fn concurrent_renames_to_one_name_have_one_winner() {
     let org = organization().await;
     let teams = join_all((0..16).map(async |n| org.team(&format!("Team {n}")).await)).await;
-    let responses = at_once(&org, 16, |n, client| {
+    let responses = send_concurrently(&org, 16, |n, client| {
         let path = team_path(&teams[n]);
         async move { client.patch(&path, json!({ "name": "The One" })).await }
     })
@@ -147,7 +147,7 @@ async fn concurrently_changed_name_has_one_owner() {
             org.team(&format!("Other {round}")).await,
         ];
         let name = json!({ "name": format!("hELD {round}") });
-        let responses = at_once(&org, 12, |n, client| {
+        let responses = send_concurrently(&org, 12, |n, client| {
             let (path, name) = (
                 team_path(if n % 6 < 4 { &held } else { &other }),
                 name.clone(),
@@ -188,7 +188,7 @@ async fn concurrent_adds_of_one_user_have_one_winner() {
     let user = &org.users[0];
     // The second round adds a former member.
     for round in 1..=2 {
-        let responses = at_once(&org, 32, |_, client| {
+        let responses = send_concurrently(&org, 32, |_, client| {
             let path = members_path(&team);
             async move { client.post(&path, adding(user)).await }
         })
@@ -196,7 +196,7 @@ async fn concurrent_adds_of_one_user_have_one_winner() {
         winners(&responses, 1, MEMBER_ALREADY);
         let contents = assert_sound(&org).await;
         assert_eq!(number(&contents.teams[&team], "version"), 2 * round);
-        let removals = at_once(&org, 16, |_, client| {
+        let removals = send_concurrently(&org, 16, |_, client| {
             let path = member_path(&team, user);
             async move { client.delete(&path).await }
         })
@@ -223,7 +223,7 @@ async fn nearly_full_team_accepts_only_the_free_places() {
     let team = org.team("Team").await;
     let table = OrgTable::of(&org);
     table.set_number(&team, "member_count", 498).await;
-    let responses = at_once(&org, 12, |n, client| {
+    let responses = send_concurrently(&org, 12, |n, client| {
         let (path, body) = (members_path(&team), adding(&org.users[n]));
         async move { client.post(&path, body).await }
     })
@@ -265,7 +265,7 @@ async fn concurrent_adds_and_removals_alternate() {
     let org = organization().await;
     let team = org.team("Team").await;
     let outcomes = Mutex::new(BTreeMap::new());
-    at_once(&org, 144, |n, client| {
+    send_concurrently(&org, 144, |n, client| {
         let (team, org, outcomes) = (&team, &org, &outcomes);
         async move {
             let user = &org.users[n % 4];
@@ -309,7 +309,7 @@ async fn team_deleted_during_changes_leaves_no_membership() {
     for round in 0..6 {
         let team = org.team(&format!("Doomed {round}")).await;
         org.member(&team, &org.users[0]).await;
-        let responses = at_once(&org, 17, |n, client| {
+        let responses = send_concurrently(&org, 17, |n, client| {
             let (team, org) = (&team, &org);
             async move {
                 match n {
@@ -344,16 +344,13 @@ async fn team_deleted_during_changes_leaves_no_membership() {
             .iter()
             .filter(|membership| membership.team == team)
             .count();
-        assert_eq!(
-            left, 0,
-            "the deletion of a small team leaves no membership"
-        );
+        assert_eq!(left, 0, "the deletion of a small team leaves no membership");
     }
 }
 
 /// A kind of write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Write {
+enum WriteKind {
     Create,
     Rename,
     Describe,
@@ -364,8 +361,8 @@ enum Write {
 
 /// A write. The team is the one in `place` when the request is sent.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
-    write: Write,
+struct PlannedWrite {
+    write: WriteKind,
     place: usize,
     user: usize,
     name: usize,
@@ -374,15 +371,15 @@ struct Wanted {
 
 const PLACES: usize = 20;
 
-impl Wanted {
+impl PlannedWrite {
     fn random(rng: &mut StdRng) -> Self {
         let write = match rng.random_range(0..100) {
-            0..14 => Write::Create,
-            14..30 => Write::Rename,
-            30..44 => Write::Describe,
-            44..50 => Write::Delete,
-            50..78 => Write::Add,
-            _ => Write::Remove,
+            0..14 => WriteKind::Create,
+            14..30 => WriteKind::Rename,
+            30..44 => WriteKind::Describe,
+            44..50 => WriteKind::Delete,
+            50..78 => WriteKind::Add,
+            _ => WriteKind::Remove,
         };
         Self {
             write,
@@ -412,8 +409,8 @@ impl Wanted {
         };
         let description = format!("write {n}");
         match write {
-            Write::Create => client.post("/v1/teams", json!({ "name": name })).await,
-            Write::Rename => {
+            WriteKind::Create => client.post("/v1/teams", json!({ "name": name })).await,
+            WriteKind::Rename => {
                 client
                     .patch(
                         &team_path(team),
@@ -421,13 +418,13 @@ impl Wanted {
                     )
                     .await
             }
-            Write::Describe => {
+            WriteKind::Describe => {
                 client
                     .patch(&team_path(team), json!({ "description": description }))
                     .await
             }
-            Write::Delete => client.delete(&team_path(team)).await,
-            Write::Add => {
+            WriteKind::Delete => client.delete(&team_path(team)).await,
+            WriteKind::Add => {
                 let role = if n.is_multiple_of(7) {
                     "lead"
                 } else {
@@ -441,7 +438,7 @@ impl Wanted {
                 )
                 .await
             }
-            Write::Remove => client.delete(&member_path(team, user)).await,
+            WriteKind::Remove => client.delete(&member_path(team, user)).await,
         }
     }
 }
@@ -455,18 +452,18 @@ async fn thousand_mixed_writes_leave_an_exact_table() {
         join_all((0..PLACES).map(async |n| org.team(&format!("First {n}")).await)).await;
     let places: Vec<_> = places.into_iter().map(Mutex::new).collect();
     let mut rng = StdRng::seed_from_u64(20_250_105);
-    let wanted: Vec<_> = (0..1000).map(|_| Wanted::random(&mut rng)).collect();
+    let planned: Vec<_> = (0..1000).map(|_| PlannedWrite::random(&mut rng)).collect();
 
-    let done: Vec<_> = stream::iter(wanted.into_iter().enumerate())
-        .map(|(n, wanted)| {
-            let (org, place) = (&org, &places[wanted.place]);
+    let done: Vec<_> = stream::iter(planned.into_iter().enumerate())
+        .map(|(n, planned)| {
+            let (org, place) = (&org, &places[planned.place]);
             async move {
                 let team = place.lock().expect("the lock is not poisoned").clone();
-                let response = wanted.send(n, org, &team).await;
-                if wanted.write == Write::Create && response.status == 201 {
+                let response = planned.send(n, org, &team).await;
+                if planned.write == WriteKind::Create && response.status == 201 {
                     *place.lock().expect("the lock is not poisoned") = created(&response);
                 }
-                (wanted, team, response)
+                (planned, team, response)
             }
         })
         .buffer_unordered(32)
@@ -474,11 +471,11 @@ async fn thousand_mixed_writes_leave_an_exact_table() {
         .await;
 
     let contents = assert_sound(&org).await;
-    let mut succeeded: BTreeMap<Write, usize> = BTreeMap::new();
-    let mut refused: BTreeMap<Write, usize> = BTreeMap::new();
+    let mut succeeded: BTreeMap<WriteKind, usize> = BTreeMap::new();
+    let mut refused: BTreeMap<WriteKind, usize> = BTreeMap::new();
     let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
     let mut present: BTreeMap<(&str, String), i64> = BTreeMap::new();
-    for (Wanted { write, user, .. }, team, response) in &done {
+    for (PlannedWrite { write, user, .. }, team, response) in &done {
         assert!(
             response.status.is_success() || response.status.is_client_error(),
             "{write:?}: {response}"
@@ -488,31 +485,31 @@ async fn thousand_mixed_writes_leave_an_exact_table() {
             continue;
         }
         *succeeded.entry(*write).or_default() += 1;
-        *versions.entry(team).or_insert(1) += i64::from(*write != Write::Create);
+        *versions.entry(team).or_insert(1) += i64::from(*write != WriteKind::Create);
         let user = org.users[*user].id.uuid().to_string();
         *present.entry((team, user)).or_default() += match write {
-            Write::Add => 1,
-            Write::Remove => -1,
+            WriteKind::Add => 1,
+            WriteKind::Remove => -1,
             _ => 0,
         };
     }
     for write in [
-        Write::Create,
-        Write::Rename,
-        Write::Describe,
-        Write::Delete,
-        Write::Add,
-        Write::Remove,
+        WriteKind::Create,
+        WriteKind::Rename,
+        WriteKind::Describe,
+        WriteKind::Delete,
+        WriteKind::Add,
+        WriteKind::Remove,
     ] {
         assert!(
             succeeded.contains_key(&write) && refused.contains_key(&write),
             "{write:?} has no success or no rejection"
         );
     }
-    assert_eq!(contents.gone.len(), succeeded[&Write::Delete]);
+    assert_eq!(contents.gone.len(), succeeded[&WriteKind::Delete]);
     assert_eq!(
         contents.teams.len(),
-        PLACES + succeeded[&Write::Create] - succeeded[&Write::Delete]
+        PLACES + succeeded[&WriteKind::Create] - succeeded[&WriteKind::Delete]
     );
     for (team, item) in &contents.teams {
         assert_eq!(

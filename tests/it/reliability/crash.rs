@@ -18,7 +18,7 @@ use crate::support::{
 };
 
 /// A user that no organization has.
-const STRANGER: usize = 900_000;
+const UNKNOWN_USER: usize = 900_000;
 
 /// Creates a round-robin team of three and one of two, an empty team, and a skill-based team with
 /// specializations.
@@ -47,41 +47,41 @@ fn open_in(n: usize) -> Value {
     in_team(n, &json!({}))
 }
 
-async fn settle(org: &OrgFixture, messages: &[String]) {
+async fn process_tickets(org: &OrgFixture, messages: &[String]) {
     let deps = org.assignment(&Instance::new(&org.transaction_log));
     assert_eq!(invoke_assignment(&deps, messages).await, [0; 0]);
 }
 
 /// A unit of work, and the state that it starts from.
-struct Deed<P, A> {
+struct CrashCase<P, A> {
     /// Creates the initial state.
     prepare: P,
     /// The messages of the work.
     messages: fn(&OrgFixture) -> Vec<String>,
     /// Processes the messages.
-    act: A,
+    run: A,
 }
 
-impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Deed<P, A> {
+impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> CrashCase<P, A> {
     /// Does the work with an instance that may crash, then again with one that does not, and
     /// returns the resulting table.
     async fn outcome(
         &self,
         stack: &Stack,
-        end: Option<(usize, CrashPoint)>,
+        crash_at: Option<(usize, CrashPoint)>,
     ) -> (OrgFixture, TableAudit, usize) {
         let org = org_fixture(stack).await;
         (self.prepare)(&org).await;
         let messages = (self.messages)(&org);
-        let instance = Instance::crashing(&org.transaction_log, end);
-        let lived = instance
-            .run((self.act)(&org, &instance, &messages))
+        let instance = Instance::crashing(&org.transaction_log, crash_at);
+        let completed = instance
+            .run((self.run)(&org, &instance, &messages))
             .await
             .is_some();
-        if end.is_some() {
-            assert!(!lived, "the instance made no call {end:?}");
+        if crash_at.is_some() {
+            assert!(!completed, "the instance made no call {crash_at:?}");
             // Calls of the crashed instance may still arrive.
-            (self.act)(&org, &Instance::new(&org.transaction_log), &messages).await;
+            (self.run)(&org, &Instance::new(&org.transaction_log), &messages).await;
         }
         let audit = org.assert_consistent().await;
         (org, audit, instance.calls())
@@ -89,17 +89,17 @@ impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Dee
 
     /// Crashes an instance at each of its calls, and compares each result with the one without a
     /// crash.
-    async fn ends_the_same_wherever_it_dies(&self) -> (OrgFixture, TableAudit) {
+    async fn assert_same_result_after_any_crash(&self) -> (OrgFixture, TableAudit) {
         let stack = Stack::with(|_| {}).await;
         let (org, audit, calls) = self.outcome(&stack, None).await;
         assert!(calls > 3, "{calls} calls");
         let expected = audit.normalized(&org.id);
-        let ends = (0..calls).flat_map(|call| {
+        let crashes = (0..calls).flat_map(|call| {
             [CrashPoint::BeforeCall, CrashPoint::AfterCall].map(|crash_point| (call, crash_point))
         });
-        stream::iter(ends)
-            .map(async |end| {
-                let (org, audit, _) = self.outcome(&stack, Some(end)).await;
+        stream::iter(crashes)
+            .map(async |crash_at| {
+                let (org, audit, _) = self.outcome(&stack, Some(crash_at)).await;
                 let actual = audit.normalized(&org.id);
                 let differs: Vec<_> = expected
                     .keys()
@@ -111,7 +111,7 @@ impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Dee
                     .collect();
                 assert!(
                     differs.is_empty(),
-                    "crash at {end:?} of {calls} calls:\n{}",
+                    "crash at {crash_at:?} of {calls} calls:\n{}",
                     differs.join("\n")
                 );
             })
@@ -122,7 +122,7 @@ impl<P: AsyncFn(&OrgFixture), A: AsyncFn(&OrgFixture, &Instance, &[String])> Dee
     }
 }
 
-async fn assigns(org: &OrgFixture, instance: &Instance, messages: &[String]) {
+async fn process_with(org: &OrgFixture, instance: &Instance, messages: &[String]) {
     assert_eq!(
         invoke_assignment(&org.assignment(instance), messages).await,
         [0; 0]
@@ -131,12 +131,12 @@ async fn assigns(org: &OrgFixture, instance: &Instance, messages: &[String]) {
 
 /// Performs jobs and their follow-up messages, including those that an instance sent before it
 /// crashed.
-async fn performs(org: &OrgFixture, instance: &Instance, jobs: &[String]) {
+async fn perform_with(org: &OrgFixture, instance: &Instance, jobs: &[String]) {
     run_jobs(&org.jobs(instance), &org.jobs, jobs.to_vec()).await;
 }
 
 /// The tickets of the mixed batch, and the expected state of each.
-const EVERYTHING: [(&str, &str); 14] = [
+const MIXED_BATCH: [(&str, &str); 14] = [
     ("moved", "assigned"),
     ("new-1", "assigned"),
     ("new-2", "assigned"),
@@ -155,7 +155,7 @@ const EVERYTHING: [(&str, &str); 14] = [
 
 #[tokio::test]
 async fn mixed_batch_killed_at_any_call_ends_the_same() {
-    let deed = Deed {
+    let case = CrashCase {
         prepare: async |org: &OrgFixture| {
             let known = [
                 "given",
@@ -185,7 +185,7 @@ async fn mixed_batch_killed_at_any_call_ends_the_same() {
                 3000,
                 in_team(0, &json!({ "status": "resolved" })),
             ));
-            settle(org, &messages).await;
+            process_tickets(org, &messages).await;
         },
         messages: |org| {
             let unteamed = |category: &str| json!({ "status": "new", "category": category });
@@ -204,7 +204,7 @@ async fn mixed_batch_killed_at_any_call_ends_the_same() {
                 org.ticket_event("created", "unknown", 95, unteamed("parking")),
                 org.ticket_event("created", "waits", 94, open_in(2)),
                 org.ticket_event("updated", "given", 93, given(9)),
-                org.ticket_event("updated", "given-to-a-stranger", 92, given(STRANGER)),
+                org.ticket_event("updated", "given-to-a-stranger", 92, given(UNKNOWN_USER)),
                 org.ticket_event(
                     "updated",
                     "closed",
@@ -219,10 +219,10 @@ async fn mixed_batch_killed_at_any_call_ends_the_same() {
                 "{ this is no event".to_owned(),
             ]
         },
-        act: assigns,
+        run: process_with,
     };
-    let (org, audit) = deed.ends_the_same_wherever_it_dies().await;
-    for (id, state) in EVERYTHING {
+    let (org, audit) = case.assert_same_result_after_any_crash().await;
+    for (id, state) in MIXED_BATCH {
         assert_eq!(
             text(&audit.tickets[id], "state"),
             state,
@@ -230,7 +230,7 @@ async fn mixed_batch_killed_at_any_call_ends_the_same() {
             audit.tickets[id]
         );
     }
-    assert_eq!(audit.tickets.len(), EVERYTHING.len());
+    assert_eq!(audit.tickets.len(), MIXED_BATCH.len());
     let letters = org.dead_letters.take();
     assert_eq!(
         (letters.len(), &*letters[0].body),
@@ -244,36 +244,36 @@ async fn mixed_batch_killed_at_any_call_ends_the_same() {
 
 #[tokio::test]
 async fn batch_of_several_transactions_killed_ends_the_same() {
-    let deed = Deed {
+    let case = CrashCase {
         prepare: async |_: &OrgFixture| {},
         messages: |org| {
             (0..120)
                 .map(|n| org.ticket_event("created", &format!("T-{n}"), 500 - n, open_in(0)))
                 .collect()
         },
-        act: assigns,
+        run: process_with,
     };
-    let (_, audit) = deed.ends_the_same_wherever_it_dies().await;
+    let (_, audit) = case.assert_same_result_after_any_crash().await;
     assert_eq!(audit.tickets.len(), 120);
 }
 
 #[tokio::test]
 async fn drain_killed_at_any_call_ends_the_same() {
-    let deed = Deed {
+    let case = CrashCase {
         prepare: async |org: &OrgFixture| {
             let waiting: Vec<_> = (0..12)
                 .map(|n| org.ticket_event("created", &format!("T-{n}"), 500 - n, open_in(2)))
                 .collect();
-            settle(org, &waiting).await;
+            process_tickets(org, &waiting).await;
             org.join(2, 7, &[]).await;
             org.join(2, 8, &[]).await;
         },
         messages: |org| {
             vec![json!({ "job": "drain_team", "organization_id": org.id.as_str(), "team_id": team(2) }).to_string()]
         },
-        act: performs,
+        run: perform_with,
     };
-    let (_, audit) = deed.ends_the_same_wherever_it_dies().await;
+    let (_, audit) = case.assert_same_result_after_any_crash().await;
     audit.assert_at_rest();
     assert!(
         audit
@@ -285,7 +285,7 @@ async fn drain_killed_at_any_call_ends_the_same() {
 
 #[tokio::test]
 async fn sweep_killed_at_any_call_ends_the_same() {
-    let deed = Deed {
+    let case = CrashCase {
         prepare: async |org: &OrgFixture| {
             let mut tickets: Vec<_> = (0..101)
                 .map(|n| org.ticket_event("created", &format!("T-{n}"), 500 - n, open_in(3)))
@@ -296,15 +296,15 @@ async fn sweep_killed_at_any_call_ends_the_same() {
                 1,
                 in_team(3, &json!({ "status": "closed" })),
             ));
-            settle(org, &tickets).await;
+            process_tickets(org, &tickets).await;
             org.delete(3).await;
         },
         messages: |org| {
             vec![json!({ "job": "sweep_team", "organization_id": org.id.as_str(), "team_id": team(3) }).to_string()]
         },
-        act: performs,
+        run: perform_with,
     };
-    let (_, audit) = deed.ends_the_same_wherever_it_dies().await;
+    let (_, audit) = case.assert_same_result_after_any_crash().await;
     audit.assert_at_rest();
     let unrouted = audit
         .tickets
@@ -326,15 +326,15 @@ async fn job_with_little_time_continues_in_a_follow_up() {
     let waiting: Vec<_> = (0..200)
         .map(|n| org.ticket_event("created", &format!("W-{n}"), 900 - n, open_in(2)))
         .collect();
-    let doomed: Vec<_> = (0..200)
+    let deleted: Vec<_> = (0..200)
         .map(|n| org.ticket_event("created", &format!("D-{n}"), 900 - n, open_in(1)))
         .collect();
-    settle(&org, &waiting).await;
-    settle(&org, &doomed).await;
+    process_tickets(&org, &waiting).await;
+    process_tickets(&org, &deleted).await;
     org.join(2, 7, &[]).await;
     org.delete(1).await;
     let mut jobs = vec![json!({ "job": "restart_unfinished" }).to_string()];
-    let (mut time, mut handed_on) = (4, 0);
+    let (mut time, mut continued) = (4, 0);
     while let Some(job) = jobs.pop() {
         // A large page may take all the time of a job. Several small ones fit.
         let pace = Pace {
@@ -353,7 +353,7 @@ async fn job_with_little_time_continues_in_a_follow_up() {
         .await;
         jobs.extend(failed.iter().map(|_| job.clone()));
         let sent = org.jobs.take();
-        handed_on += sent
+        continued += sent
             .iter()
             .filter(|sent| without_hop(&sent.body) == without_hop(&job))
             .count();
@@ -366,7 +366,10 @@ async fn job_with_little_time_continues_in_a_follow_up() {
     }
     let audit = org.assert_consistent().await;
     audit.assert_at_rest();
-    assert!(handed_on > 0, "every job completed without a follow-up message");
+    assert!(
+        continued > 0,
+        "every job completed without a follow-up message"
+    );
 }
 
 /// Returns a job without its position in the chain.
@@ -382,7 +385,7 @@ fn without_hop(job: &str) -> Value {
 async fn unavailable_job_queue_delays_jobs() {
     let stack = Stack::with(|_| {}).await;
     let org = org_fixture(&stack).await;
-    settle(&org, &[org.ticket_event("created", "T-1", 50, open_in(2))]).await;
+    process_tickets(&org, &[org.ticket_event("created", "T-1", 50, open_in(2))]).await;
     org.join(2, 7, &[]).await;
     org.jobs.set_capacity(Some(0));
     let restart = [json!({ "job": "restart_unfinished" }).to_string()];
@@ -392,6 +395,6 @@ async fn unavailable_job_queue_delays_jobs() {
         [0]
     );
     org.jobs.set_capacity(None);
-    performs(&org, &Instance::new(&org.transaction_log), &restart).await;
+    perform_with(&org, &Instance::new(&org.transaction_log), &restart).await;
     org.assert_consistent().await.assert_at_rest();
 }

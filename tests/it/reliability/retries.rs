@@ -18,7 +18,7 @@ use crate::support::{
 
 /// A request that creates a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Making {
+enum Creation {
     Team,
     LedTeam,
     Member,
@@ -26,7 +26,7 @@ enum Making {
     Returner,
 }
 
-impl Making {
+impl Creation {
     const ALL: [(Self, Contract); 8] = [
         (Self::Team, Toptickets),
         (Self::Team, Itsm),
@@ -43,12 +43,12 @@ impl Making {
 struct RetryFixture {
     org: Organization,
     team: String,
-    making: Making,
+    creation: Creation,
     contract: Contract,
 }
 
 impl RetryFixture {
-    async fn new(stack: &Stack, making: Making, contract: Contract) -> Self {
+    async fn new(stack: &Stack, creation: Creation, contract: Contract) -> Self {
         let org = stack.organization().await;
         let team = org.team("Team").await;
         for n in [0, 2] {
@@ -62,7 +62,7 @@ impl RetryFixture {
         Self {
             org,
             team,
-            making,
+            creation,
             contract,
         }
     }
@@ -79,15 +79,15 @@ impl RetryFixture {
             |n: usize| bare(&self.org.users[n]),
             format!("/v1/teams/{}/members", self.team),
         );
-        match self.making {
-            Making::Team => ("/v1/teams".to_owned(), json!({ "name": "New" })),
-            Making::LedTeam => (
+        match self.creation {
+            Creation::Team => ("/v1/teams".to_owned(), json!({ "name": "New" })),
+            Creation::LedTeam => (
                 "/v1/teams".to_owned(),
                 json!({ "name": "New", "lead_id": user(3) }),
             ),
-            Making::Member => (members, json!({ "user_id": user(3) })),
-            Making::Lead => (members, json!({ "user_id": user(3), "role": "lead" })),
-            Making::Returner => (members, json!({ "user_id": user(2), "skills": ["VPN"] })),
+            Creation::Member => (members, json!({ "user_id": user(3) })),
+            Creation::Lead => (members, json!({ "user_id": user(3), "role": "lead" })),
+            Creation::Returner => (members, json!({ "user_id": user(2), "skills": ["VPN"] })),
         }
     }
 
@@ -111,7 +111,7 @@ impl RetryFixture {
     async fn assert_done_once(&self, what: &str) {
         let contents = assert_sound(&self.org).await;
         let team = &contents.teams[&self.team];
-        if matches!(self.making, Making::Team | Making::LedTeam) {
+        if matches!(self.creation, Creation::Team | Creation::LedTeam) {
             assert_eq!(
                 (contents.teams.len(), contents.named("New").len()),
                 (2, 1),
@@ -149,32 +149,29 @@ fn assert_same(first: &Response, again: &Response, what: &str) {
 async fn retry_after_an_instance_crash_happens_once() {
     let stack = Stack::with(|_| {}).await;
     let mut cases = Vec::new();
-    for (making, contract) in Making::ALL {
-        let fixture = RetryFixture::new(&stack, making, contract).await;
+    for (creation, contract) in Creation::ALL {
+        let fixture = RetryFixture::new(&stack, creation, contract).await;
         let instance = Instance::new(&TransactionLog::default());
         let response = fixture
             .invocation()
             .call(&invoke::deps(&stack, instance.client(&stack)))
             .await;
-        assert_eq!(response.status, 201, "{making:?}: {response}");
-        assert!(
-            instance.calls() >= 2,
-            "at least one read and one write"
-        );
-        let ends = (0..instance.calls()).flat_map(|call| {
+        assert_eq!(response.status, 201, "{creation:?}: {response}");
+        assert!(instance.calls() >= 2, "at least one read and one write");
+        let crashes = (0..instance.calls()).flat_map(|call| {
             [
                 (call, CrashPoint::BeforeCall),
                 (call, CrashPoint::AfterCall),
             ]
         });
-        cases.extend(ends.map(|end| (making, contract, end)));
+        cases.extend(crashes.map(|crash_at| (creation, contract, crash_at)));
     }
     stream::iter(cases)
-        .map(async |(making, contract, end)| {
-            let what = format!("{making:?} under {contract:?}, crash at {end:?}");
-            let fixture = RetryFixture::new(&stack, making, contract).await;
+        .map(async |(creation, contract, crash_at)| {
+            let what = format!("{creation:?} under {contract:?}, crash at {crash_at:?}");
+            let fixture = RetryFixture::new(&stack, creation, contract).await;
             let transaction_log = TransactionLog::default();
-            let instance = Instance::crashing(&transaction_log, Some(end));
+            let instance = Instance::crashing(&transaction_log, Some(crash_at));
             let deps = invoke::deps(&stack, instance.client(&stack));
             assert!(
                 instance
@@ -188,7 +185,7 @@ async fn retry_after_an_instance_crash_happens_once() {
             for _ in 0..2 {
                 assert_same(&response, &fixture.invocation().call(&deps).await, &what);
             }
-            transaction_log.settle().await;
+            transaction_log.wait_until_idle().await;
             fixture.assert_done_once(&what).await;
         })
         .buffer_unordered(4)
@@ -197,7 +194,9 @@ async fn retry_after_an_instance_crash_happens_once() {
 }
 
 /// Returns a hook that sends the same request to the stack, and the responses.
-fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Response>) {
+fn duplicate_hook(
+    fixture: &RetryFixture,
+) -> (Hook, tokio::sync::mpsc::UnboundedReceiver<Response>) {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
     let request = fixture.request();
     let hook: Hook = Arc::new(move || {
@@ -220,19 +219,19 @@ fn sent_again(fixture: &RetryFixture) -> (Hook, tokio::sync::mpsc::UnboundedRece
 async fn concurrent_duplicate_requests_happen_once() {
     let stack = Stack::with(|_| {}).await;
     let mut cases = Vec::new();
-    for (making, contract) in Making::ALL {
+    for (creation, contract) in Creation::ALL {
         // Adding a member reads four items and runs one query.
         for (operations, calls) in [(&["GetItem"][..], 4), (&["Query"], 1), (WRITES, 2)] {
-            cases.extend((0..calls).map(|nth| (making, contract, operations, nth)));
+            cases.extend((0..calls).map(|nth| (creation, contract, operations, nth)));
         }
     }
     let raced = stream::iter(cases)
-        .map(async |(making, contract, operations, nth)| {
+        .map(async |(creation, contract, operations, nth)| {
             let what = format!(
-                "{making:?} under {contract:?}, another before call {nth} of {operations:?}"
+                "{creation:?} under {contract:?}, another before call {nth} of {operations:?}"
             );
-            let fixture = RetryFixture::new(&stack, making, contract).await;
-            let (again, mut responses) = sent_again(&fixture);
+            let fixture = RetryFixture::new(&stack, creation, contract).await;
+            let (again, mut responses) = duplicate_hook(&fixture);
             let script = FaultScript::default();
             script.nth(operations, nth, Fault::RunFirst(again));
             let response = fixture
@@ -263,9 +262,9 @@ async fn concurrent_duplicate_requests_happen_once() {
 async fn rejected_request_returns_response_of_its_duplicate() {
     let stack = Stack::with(|_| {}).await;
     for contract in Contract::ALL {
-        let fixture = RetryFixture::new(&stack, Making::Team, contract).await;
+        let fixture = RetryFixture::new(&stack, Creation::Team, contract).await;
         let taken = fixture.org.team("new").await;
-        let (again, mut responses) = sent_again(&fixture);
+        let (again, mut responses) = duplicate_hook(&fixture);
         let (client, path) = (fixture.org.toptickets.clone(), format!("/v1/teams/{taken}"));
         let script = FaultScript::default();
         script.nth(
@@ -297,13 +296,13 @@ async fn rejected_request_returns_response_of_its_duplicate() {
 #[tokio::test]
 async fn rejection_waits_for_transactions_on_the_key() {
     let stack = Stack::with(|_| {}).await;
-    for (making, contract, status) in [
-        (Making::Team, Toptickets, 422),
-        (Making::Team, Itsm, 409),
-        (Making::Member, Toptickets, 422),
-        (Making::Member, Itsm, 409),
+    for (creation, contract, status) in [
+        (Creation::Team, Toptickets, 422),
+        (Creation::Team, Itsm, 409),
+        (Creation::Member, Toptickets, 422),
+        (Creation::Member, Itsm, 409),
     ] {
-        let fixture = RetryFixture::new(&stack, making, contract).await;
+        let fixture = RetryFixture::new(&stack, creation, contract).await;
         fixture.org.team("new").await;
         fixture
             .org
@@ -311,24 +310,28 @@ async fn rejection_waits_for_transactions_on_the_key() {
             .await;
         let before = OrgTable::of(&fixture.org).contents().await;
         // A membership is found by a read, a taken name by the failed condition of its claim.
-        let looks = usize::from(making == Making::Team);
+        let writes_before = usize::from(creation == Creation::Team);
         for fault in [
             Fault::Canceled("TransactionConflict"),
             Fault::ResponseDropped,
             Fault::ConnectionClosed,
         ] {
             let script = FaultScript::default();
-            script.nth(WRITES, looks, fault.clone());
+            script.nth(WRITES, writes_before, fault.clone());
             let response = fixture
                 .invocation()
                 .call(&invoke::deps(&stack, script.client(&stack)))
                 .await;
             assert_eq!(response.status, status, "{fault:?}: {response}");
-            assert_eq!(script.calls(WRITES), looks + 2, "{fault:?}");
+            assert_eq!(script.calls(WRITES), writes_before + 2, "{fault:?}");
         }
         let script = FaultScript::default();
         for _ in 0..1000 {
-            script.nth(WRITES, looks, Fault::Canceled("TransactionConflict"));
+            script.nth(
+                WRITES,
+                writes_before,
+                Fault::Canceled("TransactionConflict"),
+            );
         }
         let invocation = Invocation {
             time: Duration::from_secs(2),

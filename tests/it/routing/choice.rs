@@ -72,7 +72,7 @@ impl OrgFixture {
     }
 
     /// Reads the table and asserts that every counter is exact.
-    pub async fn exact_books(&self) -> TableAudit {
+    pub async fn read_exact(&self) -> TableAudit {
         let audit = self.read_table().await;
         audit.assert_exact();
         audit
@@ -124,7 +124,7 @@ async fn batch_without_teams_spreads_like_single_events() {
             [0; 0]
         );
     }
-    let (at_once, one_by_one) = (at_once.exact_books().await, one_by_one.exact_books().await);
+    let (at_once, one_by_one) = (at_once.read_exact().await, one_by_one.read_exact().await);
     assert_eq!(assigned(&at_once), assigned(&one_by_one));
     assert_eq!(counts(&at_once), [6; 5]);
 }
@@ -146,7 +146,7 @@ async fn team_deleted_after_the_choice_yields_to_the_next() {
             [0; 0]
         );
         assert!(script.is_consumed());
-        let audit = org.exact_books().await;
+        let audit = org.read_exact().await;
         assert!(!assigned(&audit).contains_key(&team(0)));
         assert_eq!(counts(&audit), expected);
     }
@@ -166,7 +166,7 @@ async fn team_that_no_longer_matches_yields_to_the_next() {
         invoke_assignment(&org.over(&FaultScript::default()), &messages).await,
         [0; 0]
     );
-    let audit = org.exact_books().await;
+    let audit = org.read_exact().await;
     let by_team = assigned(&audit);
     assert_eq!(
         by_team.get(&team(2)).map(Vec::as_slice),
@@ -191,7 +191,7 @@ async fn ticket_is_unrouted_if_no_listed_team_matches() {
         invoke_assignment(&org.over(&FaultScript::default()), &tickets(&org, 3)).await,
         [0; 0]
     );
-    let audit = org.exact_books().await;
+    let audit = org.read_exact().await;
     assert!(
         audit
             .tickets
@@ -215,7 +215,7 @@ async fn retries_keep_the_choice() {
         [0; 0]
     );
     assert!(script.is_consumed());
-    let audit = org.exact_books().await;
+    let audit = org.read_exact().await;
     assert_eq!(counts(&audit), [5; 4]);
     // One page of the index serves the batch. Each team that is read has one query more.
     let teams_read = script.calls(GET);

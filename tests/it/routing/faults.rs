@@ -216,9 +216,9 @@ async fn persistent_fault_fails_the_messages_in_time() {
 
 /// Leaves half of the items of each batch read as unprocessed keys.
 #[derive(Debug)]
-struct PutsOffHalf;
+struct HalfUnprocessed;
 
-impl Intercept for PutsOffHalf {
+impl Intercept for HalfUnprocessed {
     fn name(&self) -> &'static str {
         "PutsOffHalf"
     }
@@ -264,7 +264,7 @@ async fn unprocessed_keys_are_read_again() {
         [0; 0]
     );
     let config = invoke::client_config(&stack)
-        .interceptor(PutsOffHalf)
+        .interceptor(HalfUnprocessed)
         .build();
     let table = Table::new(
         aws_sdk_dynamodb::Client::from_conf(config),

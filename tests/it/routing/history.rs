@@ -30,13 +30,13 @@ const USERS: usize = 120;
 /// Round-robin teams with a constant roster, where no member is ever passed over. Elsewhere a
 /// ticket that is unassigned goes to another member and takes a turn, so the numbers of decisions
 /// may differ by more than one.
-const CALM: std::ops::Range<usize> = 0..12;
+const STEADY: std::ops::Range<usize> = 0..12;
 /// The team that a member leaves and joins again.
 const CHANGING: usize = 13;
 /// The team that is deleted.
-const DOOMED: usize = 38;
+const DELETED: usize = 38;
 /// The team that is empty at first.
-const LATE: usize = 39;
+const EMPTY_AT_FIRST: usize = 39;
 
 /// Returns forty teams of six members, of every strategy.
 fn teams() -> Vec<TeamFixture> {
@@ -58,8 +58,8 @@ fn teams() -> Vec<TeamFixture> {
             }
             match n {
                 // No team has the last topic.
-                LATE => team.members.clear(),
-                16.. if n != DOOMED => team
+                EMPTY_AT_FIRST => team.members.clear(),
+                16.. if n != DELETED => team
                     .specializations
                     .extend(TOPICS[..11].choose_multiple(&mut rng, 2)),
                 _ => {}
@@ -70,18 +70,18 @@ fn teams() -> Vec<TeamFixture> {
 }
 
 /// The delivery of a scenario's batches.
-struct Handing {
+struct Delivery {
     workers: u64,
     /// The range of messages in a batch.
     sizes: RangeInclusive<usize>,
     /// The percentage of instances that crash.
-    killed: u32,
+    crash_percent: u32,
 }
 
 /// Lets concurrent workers process the messages in batches. Failed messages, and the batches of
 /// crashed instances, are redelivered. The roster changes between batches. Returns the number of
 /// crashed instances.
-async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) -> usize {
+async fn deliver(org: &OrgFixture, messages: Vec<String>, delivery: &Delivery) -> usize {
     let total = messages.len();
     // The messages and the number of batches in flight.
     let list = Mutex::new((VecDeque::from(messages), 0));
@@ -97,7 +97,7 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
         loop {
             let (batch, done, is_over) = {
                 let (list, under_way) = &mut *list.lock().expect("the lock is not poisoned");
-                let size = rng.random_range(handing.sizes.clone()).min(list.len());
+                let size = rng.random_range(delivery.sizes.clone()).min(list.len());
                 let batch: Vec<_> = list.drain(..size).collect();
                 let is_over = batch.is_empty() && *under_way == 0;
                 *under_way += u64::from(!batch.is_empty());
@@ -118,15 +118,15 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
             };
             match change.map(|(_, change)| change) {
                 Some("leave") => org.leave(CHANGING, CHANGING * 3).await,
-                Some("delete") => org.delete(DOOMED).await,
+                Some("delete") => org.delete(DELETED).await,
                 Some("return") => org.join(CHANGING, CHANGING * 3, &[]).await,
-                Some("join") => org.join(LATE, 7, &["vpn"]).await,
+                Some("join") => org.join(EMPTY_AT_FIRST, 7, &["vpn"]).await,
                 _ => {}
             }
             let crash_point = *[CrashPoint::BeforeCall, CrashPoint::AfterCall]
                 .choose(&mut rng)
                 .expect("two");
-            let end = (rng.random_range(0..100) < handing.killed)
+            let end = (rng.random_range(0..100) < delivery.crash_percent)
                 .then(|| (rng.random_range(0..60), crash_point));
             let instance = Instance::crashing(&org.transaction_log, end);
             let failed = instance
@@ -139,7 +139,7 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
             *under_way -= 1;
         }
     };
-    join_all((0..handing.workers).map(work))
+    join_all((0..delivery.workers).map(work))
         .await
         .into_iter()
         .sum()
@@ -148,7 +148,7 @@ async fn hand_out(org: &OrgFixture, messages: Vec<String>, handing: &Handing) ->
 /// Asserts that every ticket has the state of its events.
 fn assert_none_is_lost(
     audit: &TableAudit,
-    heard: &BTreeMap<String, TicketHistory>,
+    histories: &BTreeMap<String, TicketHistory>,
     org: &OrgFixture,
 ) {
     let mut decisions: HashMap<String, usize> = HashMap::new();
@@ -157,25 +157,25 @@ fn assert_none_is_lost(
         *decisions.entry(id).or_default() += 1;
     }
     assert!(
-        audit.tickets.keys().eq(heard.keys()),
+        audit.tickets.keys().eq(histories.keys()),
         "exactly the tickets of the scenario exist"
     );
     let mut plain = 0;
-    for (id, heard) in heard {
+    for (id, history) in histories {
         let item = &audit.tickets[id];
         let taken = decisions.get(id).copied().unwrap_or(0);
         // After the deletion of its team, a later event that names the team routes the ticket by
         // specializations.
-        let rematched = usize::from(heard.named.contains(&team(DOOMED)));
+        let rematched = usize::from(history.named.contains(&team(DELETED)));
         assert!(
-            taken <= heard.decisions + rematched,
-            "{id} was decided {taken} times: {heard:?} {item:?}"
+            taken <= history.decisions + rematched,
+            "{id} was decided {taken} times: {history:?} {item:?}"
         );
-        if heard.is_deleted {
-            assert_eq!(text(item, "state"), "deleted", "{id}: {heard:?}");
+        if history.is_deleted {
+            assert_eq!(text(item, "state"), "deleted", "{id}: {history:?}");
             continue;
         }
-        let (at, event_id) = &heard.version;
+        let (at, event_id) = &history.version;
         // Every event sets the status. Its code is `s`.
         let is_newest = |text: &String| {
             text.split_once('#').is_some_and(|(fields, version)| {
@@ -192,55 +192,55 @@ fn assert_none_is_lost(
             .collect();
         assert!(
             versions.iter().copied().any(is_newest),
-            "{id}: {heard:?} {versions:?}"
+            "{id}: {history:?} {versions:?}"
         );
-        assert_eq!(text(item, "status"), heard.status, "{id}");
-        if heard.named.contains(&team(DOOMED)) {
+        assert_eq!(text(item, "status"), history.status, "{id}");
+        if history.named.contains(&team(DELETED)) {
             continue;
         }
-        if let Some(user) = &heard.adopted_by {
-            assert_eq!(text(item, "assignee_id"), user, "{id}: {heard:?}");
+        if let Some(user) = &history.adopted_by {
+            assert_eq!(text(item, "assignee_id"), user, "{id}: {history:?}");
         }
-        if heard.is_plain {
+        if history.is_plain {
             plain += 1;
             assert_eq!(
                 (taken, text(item, "state")),
                 (1, "assigned"),
-                "{id}: {heard:?}"
+                "{id}: {history:?}"
             );
             assert!(
-                heard.named.contains(text(item, "team_id")),
+                history.named.contains(text(item, "team_id")),
                 "{id}: {item:?}"
             );
         }
     }
     assert!(
-        plain * 20 > heard.len(),
+        plain * 20 > histories.len(),
         "only {plain} of {} tickets are decided once",
-        heard.len()
+        histories.len()
     );
 }
 
-async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
+async fn run_scenario(events: usize, seed: u64, delivery: Delivery) -> usize {
     // The engine slows down as its transactions grow in number, so this test has a stack of its
     // own.
     let stack = Stack::with(|_| {}).await;
     let teams = teams();
     let org = OrgFixture::open(&stack, USERS, &teams).await;
-    let calm: Vec<_> = CALM.collect();
-    let rough: Vec<_> = (CALM.end..TEAMS).collect();
+    let steady: Vec<_> = STEADY.collect();
+    let unassigning: Vec<_> = (STEADY.end..TEAMS).collect();
     let plan = ScenarioPlan {
         seed,
         events,
-        rough: &rough,
-        calm: &calm,
+        unassigning: &unassigning,
+        steady: &steady,
         users: USERS,
         teams: &teams,
         topics: &TOPICS,
     };
     let Scenario {
         mut messages,
-        heard,
+        histories,
     } = plan.make(&org.id);
     let poison: Vec<_> = (0..20)
         .map(|n| format!("{{ this is no event: {n}"))
@@ -250,21 +250,21 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     }
     let began = Instant::now();
     let count = messages.len();
-    let crashes = hand_out(&org, messages, &handing).await;
-    let handed_out = began.elapsed();
+    let crashes = deliver(&org, messages, &delivery).await;
+    let delivered_in = began.elapsed();
     org.assert_consistent().await;
     org.finish().await;
     let audit = org.assert_consistent().await;
     let (made, refused) = org.transaction_log.transactions();
     eprintln!(
-        "{count} messages about {} tickets in {handed_out:?}, {made} transactions, {refused} conflicts, {crashes} crashes; \
+        "{count} messages about {} tickets in {delivered_in:?}, {made} transactions, {refused} conflicts, {crashes} crashes; \
          all in {:?}",
-        heard.len(),
+        histories.len(),
         began.elapsed()
     );
 
     audit.assert_at_rest();
-    assert_none_is_lost(&audit, &heard, &org);
+    assert_none_is_lost(&audit, &histories, &org);
     let mut letters: Vec<_> = org
         .dead_letters
         .take()
@@ -276,16 +276,16 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
     let mut poison = poison;
     poison.sort();
     assert_eq!(letters, poison);
-    for n in CALM {
+    for n in STEADY {
         let (fewest, most) = audit.spread(&team(n), &org.transaction_log);
         assert!(
             most > 0 && most - fewest <= 1,
             "decisions in team {n}: {fewest} to {most}"
         );
     }
-    assert!(audit.gone.contains_key(&team(DOOMED)));
+    assert!(audit.deleted_teams.contains_key(&team(DELETED)));
     assert!(
-        number(&audit.loads[&team(LATE)], "turn") > 0,
+        number(&audit.loads[&team(EMPTY_AT_FIRST)], "turn") > 0,
         "waiting tickets were assigned"
     );
     crashes
@@ -293,24 +293,21 @@ async fn live_through(events: usize, seed: u64, handing: Handing) -> usize {
 
 #[tokio::test]
 async fn day_of_20000_events_leaves_exact_counters() {
-    let handing = Handing {
+    let delivery = Delivery {
         workers: 8,
         sizes: 100..=100,
-        killed: 0,
+        crash_percent: 0,
     };
-    live_through(20_000, 2026, handing).await;
+    run_scenario(20_000, 2026, delivery).await;
 }
 
 #[tokio::test]
 async fn killed_instances_leave_exact_counters() {
-    let handing = Handing {
+    let delivery = Delivery {
         workers: 8,
         sizes: 1..=50,
-        killed: 40,
+        crash_percent: 40,
     };
-    let crashes = live_through(2000, 31, handing).await;
-    assert!(
-        crashes >= 10,
-        "only {crashes} instances crashed"
-    );
+    let crashes = run_scenario(2000, 31, delivery).await;
+    assert!(crashes >= 10, "only {crashes} instances crashed");
 }

@@ -182,7 +182,10 @@ async fn topic_merged_during_page_2_gets_a_further_pass() {
             let indexed = store
                 .index_specializations(&org.id, team_id(0), Timestamp::from_secs(NOW))
                 .await;
-            assert!(indexed.expect("the team is indexed"), "the pass has a new topic");
+            assert!(
+                indexed.expect("the team is indexed"),
+                "the pass has a new topic"
+            );
         }
         .boxed()
     };
@@ -425,7 +428,7 @@ async fn more_than_200_topics_become_all() {
             .await
             .expect("the pass can be read")
             .expect("a pass exists");
-        let has_all = pass.topics == muster::domain::PassTopics::All;
+        let has_all = pass.topics == muster_domain::PassTopics::All;
         assert_eq!(has_all, n == 4, "{pass:?}");
     }
     org.assert_consistent().await;

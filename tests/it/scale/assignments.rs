@@ -49,13 +49,13 @@ async fn team_of(org: &Organization, waiting_tickets: u64) -> String {
 }
 
 /// The metered list under the ITSM contract.
-struct List {
+struct MeteredList {
     org: Organization,
     meter: CostMeter,
     deps: Deps,
 }
 
-impl List {
+impl MeteredList {
     async fn start() -> Self {
         let stack = Stack::shared();
         let org = stack.organization().await;
@@ -103,7 +103,7 @@ impl List {
 
 #[tokio::test]
 async fn first_page_of_any_team_costs_one_page() {
-    let mut list = List::start().await;
+    let mut list = MeteredList::start().await;
     let (small, large) = (
         team_of(&list.org, 100).await,
         team_of(&list.org, 1_000).await,
@@ -133,7 +133,7 @@ async fn first_page_of_any_team_costs_one_page() {
 
 #[tokio::test]
 async fn later_page_reads_the_keys_before_it() {
-    let mut list = List::start().await;
+    let mut list = MeteredList::start().await;
     let (small, large) = (
         team_of(&list.org, 100).await,
         team_of(&list.org, 1_000).await,

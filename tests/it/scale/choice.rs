@@ -22,7 +22,7 @@ use crate::support::{
 
 /// Creates an organization with this many teams for VPNs: the first has a member, the others are
 /// copies of the second, which has none.
-async fn desk_of(stack: &Stack, teams: usize) -> OrgFixture {
+async fn org_with_teams(stack: &Stack, teams: usize) -> OrgFixture {
     let specialists = |members: &[usize]| TeamFixture {
         specializations: vec!["VPN"],
         ..TeamFixture::of(RoundRobin, members.to_vec())
@@ -134,9 +134,9 @@ fn id_with(distance: impl Fn(u32) -> bool) -> String {
 async fn choice_among_1000_teams_costs_as_among_100() {
     let stack = Stack::with(|_| {}).await;
     let (small, large, larger) = tokio::join!(
-        desk_of(&stack, 100),
-        desk_of(&stack, 1_000),
-        desk_of(&stack, 1_300)
+        org_with_teams(&stack, 100),
+        org_with_teams(&stack, 1_000),
+        org_with_teams(&stack, 1_300)
     );
     let id = id_with(|distance| distance < u32::MAX / 2_000);
     let expected: Vec<Vec<String>> = [
@@ -179,7 +179,7 @@ async fn choice_among_1000_teams_costs_as_among_100() {
 #[tokio::test]
 async fn team_beyond_the_compared_ones_is_not_found() {
     let stack = Stack::with(|_| {}).await;
-    let org = desk_of(&stack, 1_300).await;
+    let org = org_with_teams(&stack, 1_300).await;
     let (near, far) = (
         id_with(|distance| distance < u32::MAX / 40),
         id_with(|distance| distance > u32::MAX / 2),
@@ -203,7 +203,7 @@ async fn team_beyond_the_compared_ones_is_not_found() {
 #[tokio::test]
 async fn batch_among_1300_teams_reads_one_page_a_ticket() {
     let stack = Stack::with(|_| {}).await;
-    let org = desk_of(&stack, 1_300).await;
+    let org = org_with_teams(&stack, 1_300).await;
     let meter = CostMeter::default();
     let config = invoke::client_config(&org.stack)
         .interceptor(meter.clone())
@@ -231,7 +231,7 @@ async fn batch_among_1300_teams_reads_one_page_a_ticket() {
         .map(|call| loads(call).unwrap_or_else(|| panic!("not a read of loads: {call}")))
         .sum();
     assert!(read <= 1_000, "{read} loads");
-    let audit = org.exact_books().await;
+    let audit = org.read_exact().await;
     assert_eq!(audit.tickets.len(), 10);
     let teams: std::collections::BTreeSet<_> = audit
         .tickets

@@ -31,7 +31,7 @@ fn held_by(outsider: usize, status: &str) -> Value {
 }
 
 /// Creates a team of two members. This many other users each had a ticket of it, which is resolved.
-async fn desk_with_past_assignees(count: usize) -> OrgFixture {
+async fn org_with_past_assignees(count: usize) -> OrgFixture {
     let fixture = OrgFixture::open(
         &Stack::with(|_| {}).await,
         4,
@@ -51,7 +51,7 @@ async fn desk_with_past_assignees(count: usize) -> OrgFixture {
 }
 
 /// The metered calls to an organization's table, with a line for the cost of each case.
-struct Metered<'d> {
+struct MeteredOrg<'d> {
     fixture: &'d OrgFixture,
     org: Organization,
     meter: CostMeter,
@@ -60,7 +60,7 @@ struct Metered<'d> {
     lines: String,
 }
 
-impl<'d> Metered<'d> {
+impl<'d> MeteredOrg<'d> {
     async fn start(fixture: &'d OrgFixture) -> Self {
         let org = fixture
             .stack
@@ -144,8 +144,8 @@ impl<'d> Metered<'d> {
 
 /// Returns a line for each case over a team with this many past assignees.
 async fn costs(past_assignees: usize) -> String {
-    let fixture = desk_with_past_assignees(past_assignees).await;
-    let mut metered = Metered::start(&fixture).await;
+    let fixture = org_with_past_assignees(past_assignees).await;
+    let mut metered = MeteredOrg::start(&fixture).await;
     let new = json!({ "status": "new", "team_id": team(0), "created_at": 1_768_400_000 });
     metered.ticket("one decision", "T-1", new).await;
     metered

@@ -243,17 +243,16 @@ impl TenantFixture {
             if text(&item, attribute) == expected {
                 return;
             }
-            assert!(Instant::now() < deadline, "timed out waiting for {expected}: {item:?}");
+            assert!(
+                Instant::now() < deadline,
+                "timed out waiting for {expected}: {item:?}"
+            );
             tokio::time::sleep(Duration::from_millis(3)).await;
         }
     }
 
     fn depth(&self, queue: &str) -> usize {
-        let contents = self
-            .stack
-            .queues
-            .contents(queue)
-            .expect("the queue exists");
+        let contents = self.stack.queues.contents(queue).expect("the queue exists");
         contents.visible + contents.in_flight
     }
 

@@ -34,22 +34,22 @@ pub enum Backend {
 
 /// The queues of a deployed stack.
 pub struct DeployedQueues {
-    queues: BTreeMap<String, Queue>,
+    queues: BTreeMap<String, DeployedQueue>,
     announcements: Inbox,
 }
 
-struct Queue {
+struct DeployedQueue {
     url: String,
     dead_letters: Inbox,
 }
 
 /// The messages that a queue has delivered so far, in order and without duplicates.
 #[derive(Clone, Default)]
-struct Inbox(Arc<Mutex<Vec<Message>>>);
+struct Inbox(Arc<Mutex<Vec<DeliveredMessage>>>);
 
 /// A message of a dead-letter queue or of the event bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct DeliveredMessage {
     pub body: String,
     /// The reason that the function gave. Absent for a message that SQS moved after too many
     /// receives, and for an announcement.
@@ -87,7 +87,7 @@ impl DeployedQueues {
                 let dead_letters = Inbox::of(text(&queue["dead_letters_url"]), |_| None);
                 (
                     name.clone(),
-                    Queue {
+                    DeployedQueue {
                         url: text(&queue["url"]),
                         dead_letters,
                     },
@@ -106,7 +106,7 @@ impl DeployedQueues {
         }
     }
 
-    fn queue(&self, name: &str) -> &Queue {
+    fn queue(&self, name: &str) -> &DeployedQueue {
         self.queues
             .get(name)
             .unwrap_or_else(|| panic!("no queue {name}"))
@@ -172,7 +172,7 @@ impl Inbox {
                     let reason = attributes
                         .get("reason")
                         .and_then(MessageAttributeValue::string_value);
-                    let message = Message {
+                    let message = DeliveredMessage {
                         body: message.body.unwrap_or_default(),
                         reason: reason.map(str::to_owned),
                     };
@@ -195,7 +195,7 @@ impl Inbox {
         inbox
     }
 
-    fn after(&self, number: u64) -> Vec<Message> {
+    fn after(&self, number: u64) -> Vec<DeliveredMessage> {
         let messages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         messages
             .iter()
@@ -247,7 +247,7 @@ impl Stack {
     }
 
     /// Returns the dead letters of a queue that have arrived so far.
-    pub fn dead_letters(&self, queue: &str) -> Vec<Message> {
+    pub fn dead_letters(&self, queue: &str) -> Vec<DeliveredMessage> {
         match &self.backend {
             Backend::Local { queues, .. } => {
                 let letters = queues
@@ -256,7 +256,7 @@ impl Stack {
                     .dead_letters
                     .into_iter();
                 letters
-                    .map(|DeadLetter { body, reason, .. }| Message { body, reason })
+                    .map(|DeadLetter { body, reason, .. }| DeliveredMessage { body, reason })
                     .collect()
             }
             Backend::Deployed(deployed) => deployed.queue(queue).dead_letters.after(0),
@@ -276,7 +276,7 @@ impl Stack {
             Backend::Deployed(deployed) => {
                 let envelopes = deployed.announcements.after(number);
                 let last = number + envelopes.len() as u64;
-                let detail = |envelope: &Message| {
+                let detail = |envelope: &DeliveredMessage| {
                     let envelope: Value =
                         serde_json::from_str(&envelope.body).expect("an event is JSON");
                     envelope["detail"].to_string()
@@ -291,9 +291,7 @@ impl Stack {
         match &self.backend {
             Backend::Local { queues, .. } => queues,
             Backend::Deployed(_) => {
-                panic!(
-                    "the queues of a deployed stack cannot be paused"
-                )
+                panic!("the queues of a deployed stack cannot be paused")
             }
         }
     }

@@ -39,7 +39,7 @@ pub struct TurnRange {
 }
 
 #[derive(Debug, Default)]
-struct Records {
+struct LogRecords {
     /// Tokens of the committed transactions. A transaction that is sent again with its token has no
     /// effect.
     tokens: HashSet<String>,
@@ -51,10 +51,10 @@ struct Records {
 
 /// The transactions that the table committed, whether or not the sender received the response.
 #[derive(Debug, Clone, Default)]
-pub struct TransactionLog(Arc<(Mutex<Records>, Notify)>);
+pub struct TransactionLog(Arc<(Mutex<LogRecords>, Notify)>);
 
 impl TransactionLog {
-    fn written(&self) -> MutexGuard<'_, Records> {
+    fn written(&self) -> MutexGuard<'_, LogRecords> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,7 +93,7 @@ impl TransactionLog {
     }
 
     /// Waits until no call is in flight, including calls of crashed instances.
-    pub async fn settle(&self) {
+    pub async fn wait_until_idle(&self) {
         loop {
             let ended = self.0.1.notified();
             if self.written().under_way == 0 {
@@ -230,7 +230,7 @@ impl HttpClient for Instance {
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let real = self.0.real.http_connector(settings, components);
-        SharedHttpConnector::new(Connector {
+        SharedHttpConnector::new(CrashConnector {
             instance: self.clone(),
             real,
         })
@@ -238,12 +238,12 @@ impl HttpClient for Instance {
 }
 
 #[derive(Debug)]
-struct Connector {
+struct CrashConnector {
     instance: Instance,
     real: SharedHttpConnector,
 }
 
-impl HttpConnector for Connector {
+impl HttpConnector for CrashConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let state = Arc::clone(&self.instance.0);
         let call = {

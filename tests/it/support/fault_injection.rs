@@ -80,7 +80,7 @@ impl fmt::Debug for Fault {
 
 /// A fault and the calls that it applies to.
 #[derive(Debug)]
-struct Rule {
+struct FaultRule {
     operations: &'static [&'static str],
     /// The number of matching calls before the first fault.
     skipped: usize,
@@ -90,15 +90,15 @@ struct Rule {
 }
 
 #[derive(Debug, Default)]
-struct State {
-    rules: Vec<Rule>,
+struct ScriptState {
+    rules: Vec<FaultRule>,
     /// The operations that were called, with or without a fault.
     calls: Vec<String>,
 }
 
 /// The faults of one client.
 #[derive(Debug, Clone, Default)]
-pub struct FaultScript(Arc<Mutex<State>>);
+pub struct FaultScript(Arc<Mutex<ScriptState>>);
 
 /// The operations that write.
 pub const WRITES: &[&str] = &["TransactWriteItems", "UpdateItem"];
@@ -110,7 +110,7 @@ pub const READS: &[&str] = &["BatchGetItem", "GetItem", "Query"];
 pub const UNROUTED: &[&str] = &["Query of unrouted tickets"];
 
 impl FaultScript {
-    fn state<T>(&self, of: impl FnOnce(&mut State) -> T) -> T {
+    fn state<T>(&self, of: impl FnOnce(&mut ScriptState) -> T) -> T {
         of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -122,7 +122,7 @@ impl FaultScript {
     /// Applies a fault to one matching call, after `skipped` calls without one.
     pub fn nth(&self, operations: &'static [&'static str], skipped: usize, fault: Fault) {
         self.state(|state| {
-            state.rules.push(Rule {
+            state.rules.push(FaultRule {
                 operations,
                 skipped,
                 times: 1,
@@ -134,7 +134,7 @@ impl FaultScript {
     /// Applies a fault to every matching call.
     pub fn always(&self, operations: &'static [&'static str], fault: Fault) {
         self.state(|state| {
-            state.rules.push(Rule {
+            state.rules.push(FaultRule {
                 operations,
                 skipped: 0,
                 times: usize::MAX,
@@ -166,7 +166,7 @@ impl FaultScript {
 
     /// Returns a client with these faults.
     pub fn client(&self, stack: &Stack) -> Client {
-        let http = Http {
+        let http = FaultHttpClient {
             script: self.clone(),
             real: invoke::http(),
         };
@@ -183,7 +183,7 @@ impl FaultScript {
     fn next(&self, operations: &[String]) -> Option<Fault> {
         self.state(|state| {
             state.calls.extend(operations.iter().cloned());
-            let is_about = |rule: &&mut Rule| {
+            let is_about = |rule: &&mut FaultRule| {
                 operations
                     .iter()
                     .any(|operation| rule.operations.contains(&&**operation))
@@ -203,19 +203,19 @@ impl FaultScript {
 
 /// The HTTP client of the SDK, with the script in between.
 #[derive(Debug)]
-struct Http {
+struct FaultHttpClient {
     script: FaultScript,
     real: SharedHttpClient,
 }
 
-impl HttpClient for Http {
+impl HttpClient for FaultHttpClient {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
         let real = self.real.http_connector(settings, components);
-        SharedHttpConnector::new(Connector {
+        SharedHttpConnector::new(FaultConnector {
             script: self.script.clone(),
             real,
         })
@@ -223,12 +223,12 @@ impl HttpClient for Http {
 }
 
 #[derive(Debug)]
-struct Connector {
+struct FaultConnector {
     script: FaultScript,
     real: SharedHttpConnector,
 }
 
-impl HttpConnector for Connector {
+impl HttpConnector for FaultConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (fault, real) = (self.script.next(&operations(&request)), self.real.clone());
         HttpConnectorFuture::new(async move {
@@ -356,7 +356,10 @@ static TRUNCATING_SERVER: LazyLock<String> = LazyLock::new(|| {
 /// Serves every connection to a port of its own on a thread of its own.
 fn listen(serve: fn(TcpStream)) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
+    let url = format!(
+        "http://{}",
+        listener.local_addr().expect("the listener is bound")
+    );
     std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
             std::thread::spawn(move || serve(connection));

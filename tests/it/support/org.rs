@@ -101,8 +101,8 @@ impl OrgFixture {
             .create(&stack.dynamodb(), &stack.table)
             .await
             .expect("the table is created");
-        let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
-            .expect("a valid id");
+        let id =
+            OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple())).expect("a valid id");
         let org = Self {
             stack,
             id,
@@ -286,7 +286,7 @@ impl OrgFixture {
 
     /// Returns the content of the table once no call is in flight.
     pub async fn read_table(&self) -> TableAudit {
-        self.transaction_log.settle().await;
+        self.transaction_log.wait_until_idle().await;
         TableAudit::read(&self.stack, &self.id).await
     }
 
@@ -368,7 +368,7 @@ pub struct TicketHistory {
 pub struct Scenario {
     /// In the order of delivery.
     pub messages: Vec<String>,
-    pub heard: BTreeMap<String, TicketHistory>,
+    pub histories: BTreeMap<String, TicketHistory>,
 }
 
 /// The parameters of a seeded scenario.
@@ -376,8 +376,8 @@ pub struct ScenarioPlan<'p> {
     pub seed: u64,
     pub events: usize,
     /// Teams whose tickets may be unassigned.
-    pub rough: &'p [usize],
-    pub calm: &'p [usize],
+    pub unassigning: &'p [usize],
+    pub steady: &'p [usize],
     pub users: usize,
     pub teams: &'p [TeamFixture],
     pub topics: &'p [&'static str],
@@ -388,26 +388,26 @@ impl ScenarioPlan<'_> {
     /// duplicated, each up to a minute late.
     pub fn make(&self, org: &OrganizationId) -> Scenario {
         let mut rng = StdRng::seed_from_u64(self.seed);
-        let mut heard = BTreeMap::new();
+        let mut histories = BTreeMap::new();
         let mut delivered: Vec<(i64, String)> = Vec::new();
         let mut events = 0;
         while events < self.events {
-            let id = format!("TKT-2026-{:06}", heard.len());
-            let mut life = TicketLifecycle::new(self, org, id.clone(), &mut rng);
-            life.live(&mut rng);
-            for (at, body) in &life.said {
+            let id = format!("TKT-2026-{:06}", histories.len());
+            let mut ticket = TicketLifecycle::new(self, org, id.clone(), &mut rng);
+            ticket.run(&mut rng);
+            for (at, body) in &ticket.sent {
                 delivered.push((at * 1000 + rng.random_range(0..60_000), body.clone()));
                 if rng.random_bool(0.1) {
                     delivered.push((at * 1000 + rng.random_range(0..60_000), body.clone()));
                 }
             }
-            events += life.said.len();
-            heard.insert(id, life.heard);
+            events += ticket.sent.len();
+            histories.insert(id, ticket.history);
         }
         delivered.sort();
         Scenario {
             messages: delivered.into_iter().map(|(_, body)| body).collect(),
-            heard,
+            histories,
         }
     }
 }
@@ -419,9 +419,9 @@ struct TicketLifecycle<'p> {
     id: String,
     at: i64,
     ticket: Value,
-    is_calm: bool,
-    said: Vec<(i64, String)>,
-    heard: TicketHistory,
+    is_steady: bool,
+    sent: Vec<(i64, String)>,
+    history: TicketHistory,
 }
 
 impl<'p> TicketLifecycle<'p> {
@@ -431,14 +431,14 @@ impl<'p> TicketLifecycle<'p> {
         id: String,
         rng: &mut StdRng,
     ) -> Self {
-        let is_calm = rng.random_bool(0.6);
+        let is_steady = rng.random_bool(0.6);
         // A ticket that may be unassigned always names a team where that is allowed.
-        let team = if is_calm {
-            let anywhere = [plan.calm, plan.rough].concat();
+        let team = if is_steady {
+            let anywhere = [plan.steady, plan.unassigning].concat();
             rng.random_bool(0.7)
                 .then(|| *anywhere.choose(rng).expect("at least one team"))
         } else {
-            plan.rough.choose(rng).copied()
+            plan.unassigning.choose(rng).copied()
         };
         // The teams are in five time zones with shifts of eight hours. Most tickets arrive in the
         // middle of a shift.
@@ -456,7 +456,7 @@ impl<'p> TicketLifecycle<'p> {
             "due_at": rng.random_bool(0.8).then(|| at + rng.random_range(600..30_000)),
             "team_id": team.map(self::team),
         });
-        let heard = TicketHistory {
+        let history = TicketHistory {
             version: (at, String::new()),
             status: String::new(),
             is_deleted: false,
@@ -471,33 +471,33 @@ impl<'p> TicketLifecycle<'p> {
             id,
             at,
             ticket,
-            is_calm,
-            said: Vec::new(),
-            heard,
+            is_steady,
+            sent: Vec::new(),
+            history,
         }
     }
 
-    fn say(&mut self, kind: &str, rng: &mut StdRng) {
+    fn emit(&mut self, kind: &str, rng: &mut StdRng) {
         if self.at > NOW {
             return;
         }
         let event_id = uuid::Builder::from_random_bytes(rng.random())
             .into_uuid()
             .to_string();
-        self.heard.version = (self.at, event_id.clone());
+        self.history.version = (self.at, event_id.clone());
         let is_over = |status: &str| matches!(status, "resolved" | "closed" | "cancelled");
         let status = self.ticket["status"].as_str().unwrap_or_default();
         // The previous assignee may be ineligible when the ticket is reopened.
-        self.heard.decisions += usize::from(is_over(&self.heard.status) && !is_over(status));
-        status.clone_into(&mut self.heard.status);
-        self.heard.is_deleted |= kind == "deleted";
-        self.heard.is_plain &=
-            matches!(&*self.heard.status, "new" | "open" | "in_progress") && kind != "deleted";
-        self.heard.adopted_by = self.ticket["assignee_id"].as_str().map(str::to_owned);
-        self.heard
+        self.history.decisions += usize::from(is_over(&self.history.status) && !is_over(status));
+        status.clone_into(&mut self.history.status);
+        self.history.is_deleted |= kind == "deleted";
+        self.history.is_plain &=
+            matches!(&*self.history.status, "new" | "open" | "in_progress") && kind != "deleted";
+        self.history.adopted_by = self.ticket["assignee_id"].as_str().map(str::to_owned);
+        self.history
             .named
             .extend(self.ticket["team_id"].as_str().map(str::to_owned));
-        self.said.push((
+        self.sent.push((
             self.at,
             ticket_message(
                 self.org,
@@ -513,44 +513,44 @@ impl<'p> TicketLifecycle<'p> {
         self.at += rng.random_range(20..9000);
     }
 
-    fn live(&mut self, rng: &mut StdRng) {
+    fn run(&mut self, rng: &mut StdRng) {
         if rng.random_bool(0.05) {
-            self.give(rng);
+            self.assign(rng);
         }
-        self.say("created", rng);
+        self.emit("created", rng);
         while self.at < NOW {
             match rng.random_range(0..100) {
                 0..32 => self.ticket["status"] = "in_progress".into(),
-                32..42 => self.give(rng),
-                42..48 if !self.is_calm => {
-                    self.heard.decisions += 1;
-                    self.heard.is_plain = false;
-                    self.say("unassigned", rng);
+                32..42 => self.assign(rng),
+                42..48 if !self.is_steady => {
+                    self.history.decisions += 1;
+                    self.history.is_plain = false;
+                    self.emit("unassigned", rng);
                     continue;
                 }
                 48..53 => {
-                    let teams = if self.is_calm {
-                        self.plan.calm
+                    let teams = if self.is_steady {
+                        self.plan.steady
                     } else {
-                        self.plan.rough
+                        self.plan.unassigning
                     };
                     self.ticket["team_id"] = teams.choose(rng).map(|&n| team(n)).into();
-                    self.heard.decisions += 1;
-                    self.heard.is_plain = false;
+                    self.history.decisions += 1;
+                    self.history.is_plain = false;
                 }
                 53..56 => {
                     self.ticket["status"] = "cancelled".into();
-                    self.say("updated", rng);
+                    self.emit("updated", rng);
                     return;
                 }
                 56..58 => {
-                    self.say("deleted", rng);
+                    self.emit("deleted", rng);
                     return;
                 }
                 58..85 => {
                     self.ticket["status"] = "resolved".into();
                     self.ticket["resolved_at"] = self.at.into();
-                    self.say("updated", rng);
+                    self.emit("updated", rng);
                     if rng.random_bool(0.7) {
                         return;
                     }
@@ -564,25 +564,25 @@ impl<'p> TicketLifecycle<'p> {
                 85..93 => return,
                 _ => {}
             }
-            self.say("updated", rng);
+            self.emit("updated", rng);
         }
     }
 
     /// Assigns the ticket to a user by a person: mostly a member of its team, sometimes another or
     /// an unknown user.
-    fn give(&mut self, rng: &mut StdRng) {
-        self.heard.is_plain = false;
+    fn assign(&mut self, rng: &mut StdRng) {
+        self.history.is_plain = false;
         let team_fixture = self.ticket["team_id"]
             .as_str()
             .and_then(|id| (0..self.plan.teams.len()).find(|&n| team(n) == id));
         let colleague = team_fixture
             .and_then(|n| self.plan.teams[n].members.choose(rng))
             .map(|(n, _)| *n);
-        let somebody = match rng.random_range(0..100) {
+        let assignee = match rng.random_range(0..100) {
             0..2 => 900_000 + rng.random_range(0..20),
             2..8 => rng.random_range(0..self.plan.users),
             _ => colleague.unwrap_or_else(|| rng.random_range(0..self.plan.users)),
         };
-        self.ticket["assignee_id"] = user(somebody).into();
+        self.ticket["assignee_id"] = user(assignee).into();
     }
 }

@@ -40,7 +40,7 @@ pub struct Sent {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct RecorderState {
     sent: Vec<Sent>,
     /// The number of further messages that the stub accepts, if limited.
     room: Option<usize>,
@@ -48,10 +48,10 @@ struct State {
 
 /// A stub of SQS that records messages, between the SDK client and the network.
 #[derive(Debug, Clone, Default)]
-pub struct SqsRecorder(Arc<Mutex<State>>);
+pub struct SqsRecorder(Arc<Mutex<RecorderState>>);
 
 impl SqsRecorder {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, RecorderState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -15,7 +15,7 @@ use super::{
 
 /// The expected counters of a team.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Tally {
+struct TeamCounters {
     open: i64,
     waiting: i64,
     sla_met: i64,
@@ -24,7 +24,7 @@ struct Tally {
 
 /// The expected counters of a membership.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Share {
+struct MemberCounters {
     open: i64,
     in_progress: i64,
     resolved: i64,
@@ -36,7 +36,7 @@ struct Share {
 pub struct TableAudit {
     pub teams: BTreeMap<String, Item>,
     pub loads: BTreeMap<String, Item>,
-    pub gone: BTreeMap<String, Item>,
+    pub deleted_teams: BTreeMap<String, Item>,
     /// Memberships, by team and user.
     pub members: BTreeMap<(String, String), Item>,
     /// Counters of former and placeholder members, by team and user.
@@ -87,7 +87,7 @@ impl TableAudit {
                 if sk == "LOAD" {
                     audit.loads.insert(team.to_owned(), item);
                 } else if sk == "GONE" {
-                    audit.gone.insert(team.to_owned(), item);
+                    audit.deleted_teams.insert(team.to_owned(), item);
                 } else if let Some(user) = sk.strip_prefix("MEMBER#") {
                     audit
                         .members
@@ -122,8 +122,8 @@ impl TableAudit {
     /// Asserts that every ticket has exactly one placement, and that every counter is the sum over
     /// the tickets.
     pub fn assert_exact(&self) {
-        let mut teams: HashMap<&str, Tally> = HashMap::new();
-        let mut shares: HashMap<(&str, &str), Share> = HashMap::new();
+        let mut teams: HashMap<&str, TeamCounters> = HashMap::new();
+        let mut shares: HashMap<(&str, &str), MemberCounters> = HashMap::new();
         for (id, ticket) in &self.tickets {
             let (status, state) = (text(ticket, "status"), text(ticket, "state"));
             let (team, assignee) = (text(ticket, "team_id"), text(ticket, "assignee_id"));
@@ -188,7 +188,7 @@ impl TableAudit {
             "every team has a load"
         );
         for (team, load) in &self.loads {
-            let counted = Tally {
+            let counted = TeamCounters {
                 open: number(load, "open_tickets"),
                 waiting: number(load, "waiting_tickets"),
                 sla_met: number(load, "sla_met"),
@@ -213,22 +213,26 @@ impl TableAudit {
             let member_count = usize::try_from(number(&self.teams[team], "member_count"));
             assert_eq!(member_count, Ok(members.count()), "member_count of {team}");
         }
-        for (team, left) in &self.gone {
+        for (team, left) in &self.deleted_teams {
             let tally = teams.get(team.as_str()).copied().unwrap_or_default();
             let counted = (
                 number(left, "open_tickets"),
                 number(left, "waiting_tickets"),
             );
-            assert_eq!(counted, (tally.open, tally.waiting), "counters of deleted team {team}");
+            assert_eq!(
+                counted,
+                (tally.open, tally.waiting),
+                "counters of deleted team {team}"
+            );
             assert!(
                 counted.0 == 0 || text(left, "gsi1pk").starts_with("WORK#"),
                 "the schedule does not find {team}"
             );
         }
         for (team, tally) in &teams {
-            let is_known = self.teams.contains_key(*team) || self.gone.contains_key(*team);
+            let is_known = self.teams.contains_key(*team) || self.deleted_teams.contains_key(*team);
             assert!(
-                is_known || *tally == Tally::default(),
+                is_known || *tally == TeamCounters::default(),
                 "tickets of unknown team {team}"
             );
         }
@@ -249,7 +253,7 @@ impl TableAudit {
             );
         }
         for ((team, user), member) in self.counters() {
-            let counted = Share {
+            let counted = MemberCounters {
                 open: number(member, "open_tickets"),
                 in_progress: number(member, "in_progress_tickets"),
                 resolved: number(member, "resolved_tickets"),
@@ -263,7 +267,7 @@ impl TableAudit {
         self.assert_leads();
         self.assert_specializations();
         shares.retain(|(team, _), share| {
-            self.teams.contains_key(*team) && *share != Share::default()
+            self.teams.contains_key(*team) && *share != MemberCounters::default()
         });
         assert!(shares.is_empty(), "tickets without counters: {shares:?}");
     }
@@ -294,7 +298,7 @@ impl TableAudit {
             );
         }
         for id in self
-            .gone
+            .deleted_teams
             .iter()
             .filter(|(_, gone)| !has(gone, "gsi1pk"))
             .map(|(id, _)| id)
@@ -357,7 +361,7 @@ impl TableAudit {
                 "{team} in the index of pending work"
             );
         }
-        for (team, left) in &self.gone {
+        for (team, left) in &self.deleted_teams {
             assert!(!has(left, "gsi1pk"), "{team} is not swept");
             let left = self
                 .members

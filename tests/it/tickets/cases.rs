@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Platform, PlatformFixture, wait_until};
-use crate::support::{Client, backend::Message, table::text};
+use crate::support::{Client, backend::DeliveredMessage, table::text};
 
 const EVENTS: &str = "events.json";
 const HTTP: &str = "http.json";
@@ -58,7 +58,7 @@ impl FieldCase {
             values.push((
                 "{team}".to_owned(),
                 fixture
-                    .specialists("Specialists", &["Topic-A"], [0, 1])
+                    .team_with_topics("Specialists", &["Topic-A"], [0, 1])
                     .await,
             ));
         }
@@ -188,7 +188,11 @@ impl FieldCase {
                     assert_has(&workload, &expected, "the workload");
                 }
                 "member_hours" => {
-                    assert_eq!(self.hours(case).await, expected, "resolution hours of the assignee")
+                    assert_eq!(
+                        self.hours(case).await,
+                        expected,
+                        "resolution hours of the assignee"
+                    )
                 }
                 "order" => self.check_order(&expected).await,
                 "dead_letter" => self.check_dead_letter(case, &expected).await,
@@ -232,7 +236,7 @@ impl FieldCase {
 
     async fn check_dead_letter(&self, case: &Value, expected: &Value) {
         let queue = case["queue"].as_str().expect("a case names its queue");
-        let ours = |letter: &Message| letter.body.contains(self.fixture.org.id.as_str());
+        let ours = |letter: &DeliveredMessage| letter.body.contains(self.fixture.org.id.as_str());
         let letters = || {
             self.fixture
                 .org

@@ -159,7 +159,7 @@ impl PlatformFixture {
     }
 
     /// Creates a team with these specializations, and waits until the index has it.
-    async fn specialists<const N: usize>(
+    async fn team_with_topics<const N: usize>(
         &self,
         name: &str,
         topics: &[&str],

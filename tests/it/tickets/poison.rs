@@ -9,7 +9,7 @@ use super::{Placement, Platform, PlatformFixture, own_stack, wait_until};
 use crate::support::Client;
 
 /// Returns faulty events, each with the reason of its dead letter.
-fn broken(fixture: &PlatformFixture, team: &str) -> Vec<(String, String)> {
+fn faulty_events(fixture: &PlatformFixture, team: &str) -> Vec<(String, String)> {
     let platform = fixture.platform;
     let good = || fixture.ticket("poison").team(team).created();
     let with = |pointer: &str, value: Value| {
@@ -144,7 +144,7 @@ async fn dead_letter_names_the_fault_of_a_ticket_event() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let team = fixture.team("One", [0]).await;
-        let mut expected = broken(&fixture, &team);
+        let mut expected = faulty_events(&fixture, &team);
         // Faulty events without the organization's id cannot be told from those of other tests.
         expected.retain(|(body, _)| body.contains(fixture.org.id.as_str()));
         let good = fixture.ticket("good").team(&team).created().to_string();
@@ -234,7 +234,7 @@ async fn poison_does_not_block_the_rest_of_its_batch() {
         let stack = own_stack().await;
         let fixture = PlatformFixture::on(&stack, platform).await;
         let team = fixture.team("One", [0]).await;
-        let mut expected = broken(&fixture, &team);
+        let mut expected = faulty_events(&fixture, &team);
         expected.push((
             "{\"specversion\": \"1.0\",".to_owned(),
             "not JSON: ".to_owned(),
@@ -277,7 +277,10 @@ async fn poison_does_not_block_the_rest_of_its_batch() {
                 said == reason || said.starts_with("not JSON: ") && reason == "not JSON: ",
                 "{said}, not {reason}"
             );
-            assert_eq!(letter["receives"], 0, "not received by the function itself: {letter}");
+            assert_eq!(
+                letter["receives"], 0,
+                "not received by the function itself: {letter}"
+            );
         }
         for n in 0..expected.len() {
             let place = Placement::assigned(&team, &fixture.user(0));

@@ -290,7 +290,10 @@ async fn decision_has_every_field_of_the_contracts() {
             "{decision}"
         );
         let listed = fixture.get(&format!("/v1/teams/{team}/assignments")).await;
-        assert_eq!(listed[0], decision, "the newest decision is the first: {listed}");
+        assert_eq!(
+            listed[0], decision,
+            "the newest decision is the first: {listed}"
+        );
     }
 }
 

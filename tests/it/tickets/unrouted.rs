@@ -11,9 +11,11 @@ async fn ticket_without_team_goes_to_team_with_most_matches() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let network = fixture
-            .specialists("Network", &["Network", "VPN", "DNS"], [0])
+            .team_with_topics("Network", &["Network", "VPN", "DNS"], [0])
             .await;
-        let desk = fixture.specialists("Desk", &["vpn", "Printer"], [1]).await;
+        let desk = fixture
+            .team_with_topics("Desk", &["vpn", "Printer"], [1])
+            .await;
         let events = [
             fixture.ticket("category").about("NETWORK").created(),
             fixture
@@ -91,8 +93,10 @@ async fn tag_too_long_for_its_key_still_finds_its_team() {
 #[tokio::test]
 async fn team_without_eligible_member_ranks_last() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
-    let empty = fixture.specialists("Knows all", &["VPN", "DNS"], []).await;
-    let some = fixture.specialists("Knows some", &["VPN"], [0]).await;
+    let empty = fixture
+        .team_with_topics("Knows all", &["VPN", "DNS"], [])
+        .await;
+    let some = fixture.team_with_topics("Knows some", &["VPN"], [0]).await;
     fixture
         .send(&[fixture
             .ticket("a")
@@ -114,8 +118,10 @@ async fn team_without_eligible_member_ranks_last() {
 #[tokio::test]
 async fn equal_matches_rank_by_tickets_per_member_then_age() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
-    let older = fixture.specialists("Older", &["VPN"], [0]).await;
-    let larger = fixture.specialists("Larger", &["VPN"], [1, 2, 3]).await;
+    let older = fixture.team_with_topics("Older", &["VPN"], [0]).await;
+    let larger = fixture
+        .team_with_topics("Larger", &["VPN"], [1, 2, 3])
+        .await;
     let mut teams = Vec::new();
     for ticket in ["a", "b", "c", "d", "e"] {
         fixture
@@ -134,7 +140,7 @@ async fn equal_matches_rank_by_tickets_per_member_then_age() {
 async fn unrouted_ticket_is_routed_by_its_next_event() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
-        let team = fixture.specialists("Network", &["VPN"], [0]).await;
+        let team = fixture.team_with_topics("Network", &["VPN"], [0]).await;
         fixture
             .send(&[fixture.ticket("a").about("coffee").created()])
             .await;
@@ -208,7 +214,7 @@ async fn pass_over_unrouted_tickets_leaves_no_due_message() {
 async fn missing_team_and_no_match_leaves_a_ticket_unrouted() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
-        let team = fixture.specialists("Network", &["VPN"], [0]).await;
+        let team = fixture.team_with_topics("Network", &["VPN"], [0]).await;
         let nowhere = Uuid::new_v4().to_string();
         fixture
             .send(&[fixture.ticket("a").team(&nowhere).about("coffee").created()])
@@ -233,7 +239,7 @@ async fn missing_team_and_no_match_leaves_a_ticket_unrouted() {
 async fn missing_or_deleted_team_counts_as_no_team() {
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
-        let team = fixture.specialists("Network", &["VPN"], [0]).await;
+        let team = fixture.team_with_topics("Network", &["VPN"], [0]).await;
         let named = fixture.team("Named", [1]).await;
         let deleted = fixture.team("Deleted", []).await;
         let response = fixture
@@ -420,7 +426,7 @@ async fn unreadable_ticket_does_not_block_routing_to_new_team() {
         .set_rev("T-00", AttributeValue::S("not a number".to_owned()))
         .await;
 
-    let team = fixture.specialists("Network", &["VPN"], [0]).await;
+    let team = fixture.team_with_topics("Network", &["VPN"], [0]).await;
     for id in &ids[1..] {
         fixture
             .until_placed(id, &Placement::assigned(&team, &fixture.user(0)))

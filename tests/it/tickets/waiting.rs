@@ -6,7 +6,7 @@ use super::{Placement, Platform, PlatformFixture, wait_until};
 
 impl PlatformFixture {
     /// Sends the active status of a user in the platform's form, and waits until the team shows it.
-    async fn says_active(&self, team: &str, n: usize, active: bool) {
+    async fn set_active(&self, team: &str, n: usize, active: bool) {
         let status = if active { "active" } else { "inactive" };
         let said = match self.platform {
             Platform::TopTickets => json!({ "is_active": active }),
@@ -49,7 +49,7 @@ async fn ticket_without_eligible_member_waits_with_its_team() {
         );
 
         let team = fixture.team("Idle", [0]).await;
-        fixture.says_active(&team, 0, false).await;
+        fixture.set_active(&team, 0, false).await;
         fixture
             .send(&[fixture
                 .ticket("b")
@@ -160,7 +160,7 @@ async fn waiting_tickets_are_assigned_when_a_user_is_active_again() {
             (fixture.placement("a").await, fixture.placement("b").await),
             (Placement::waiting(&one), Placement::waiting(&other))
         );
-        fixture.says_active(&one, 0, true).await;
+        fixture.set_active(&one, 0, true).await;
         fixture
             .until_placed("a", &Placement::assigned(&one, &fixture.user(0)))
             .await;
@@ -174,7 +174,7 @@ async fn waiting_tickets_are_assigned_when_a_user_is_active_again() {
 async fn profile_copy_leaves_no_due_message() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Copies", [0]).await;
-    fixture.says_active(&team, 0, false).await;
+    fixture.set_active(&team, 0, false).await;
     // The second pass is delayed.
     wait_until("no message is due", async || {
         fixture.org.stack.is_idle("jobs").await
@@ -204,14 +204,14 @@ async fn drain_assigns_waiting_tickets_by_the_strategy() {
         fixture.load(&team).await,
         (12, vec![(0, 0), (0, 0), (0, 0)])
     );
-    fixture.says_active(&team, 1, true).await;
+    fixture.set_active(&team, 1, true).await;
     wait_until("every ticket is assigned", async || {
         fixture.load(&team).await.1[1].0 == 12
     })
     .await;
     // The next turns go to the members with the oldest ones.
-    fixture.says_active(&team, 0, true).await;
-    fixture.says_active(&team, 2, true).await;
+    fixture.set_active(&team, 0, true).await;
+    fixture.set_active(&team, 2, true).await;
     assert_eq!(
         fixture.assigned(&team, ["a", "b", "c"]).await,
         fixture.users([0, 2, 1])
@@ -247,7 +247,7 @@ async fn deactivated_user_keeps_tickets_and_gets_no_new_one() {
         assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 1)]));
         assert_eq!(fixture.workload(&team).await["total_members"], 2);
         // The counters are unchanged, and the reactivated user has the next turn.
-        fixture.says_active(&team, 0, true).await;
+        fixture.set_active(&team, 0, true).await;
         assert_eq!(fixture.load(&team).await, (4, vec![(1, 1), (3, 1)]));
         assert_eq!(fixture.assigned(&team, ["e"]).await, fixture.users([0]));
     }

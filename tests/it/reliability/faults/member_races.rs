@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     FaultFixture,
-    races::{Raced, conflict, meanwhile, number_set, profile, raced},
+    races::{RaceResult, conflict, race, send_request, set_team_number, write_profile},
     write::Write,
 };
 use crate::support::{
@@ -27,15 +27,16 @@ async fn concurrently_deactivated_user_is_rejected() {
         (Write::CreateWithLead, 3),
         (Write::Promote, 0),
     ] {
-        let deactivate =
-            |fixture: &FaultFixture| profile(fixture, n, |user| user.status = UserStatus::Inactive);
-        raced(write, deactivate, |_, raced| {
-            let Raced {
+        let deactivate = |fixture: &FaultFixture| {
+            write_profile(fixture, n, |user| user.status = UserStatus::Inactive)
+        };
+        race(write, deactivate, |_, race| {
+            let RaceResult {
                 before,
                 response,
                 after,
                 ..
-            } = raced;
+            } = race;
             assert_eq!(response.status, 422, "{write:?}: {response}");
             assert_eq!(after, before, "{write:?}");
         })
@@ -47,15 +48,15 @@ async fn concurrently_deactivated_user_is_rejected() {
 async fn concurrently_changed_profile_is_copied_as_changed() {
     for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
         let rename = |fixture: &FaultFixture| {
-            profile(fixture, n, |user| "Renamed".clone_into(&mut user.name))
+            write_profile(fixture, n, |user| "Renamed".clone_into(&mut user.name))
         };
-        raced(write, rename, |_, raced| {
-            let Raced {
+        race(write, rename, |_, race| {
+            let RaceResult {
                 fixture,
                 before,
                 response,
                 after,
-            } = raced;
+            } = race;
             assert_eq!(response.status, 201, "{write:?}: {response}");
             assert!(response.text.contains("Renamed"), "{write:?}: {response}");
             assert_eq!(after, write.apply(&fixture, before), "{write:?}");
@@ -68,20 +69,20 @@ async fn concurrently_changed_profile_is_copied_as_changed() {
 async fn concurrently_added_user_is_a_conflict() {
     for (write, n) in [(Write::Add, 3), (Write::Return, 2)] {
         let add = |fixture: &FaultFixture| {
-            meanwhile(
+            send_request(
                 fixture,
                 Method::POST,
                 format!("{}/members", fixture.team_path()),
                 json!({ "user_id": fixture.user(n) }),
             )
         };
-        raced(write, add, |contract, raced| {
-            let Raced {
+        race(write, add, |contract, race| {
+            let RaceResult {
                 fixture,
                 before,
                 response,
                 after,
-            } = raced;
+            } = race;
             assert_eq!(response.status, conflict(contract), "{write:?}: {response}");
             assert_eq!(after, write.apply(&fixture, before), "{write:?}");
         })
@@ -99,15 +100,15 @@ async fn concurrently_removed_member_is_not_found() {
     ] {
         let remove = |fixture: &FaultFixture| {
             let member = format!("{}/members/{}", fixture.team_path(), fixture.user(n));
-            meanwhile(fixture, Method::DELETE, member, Value::Null)
+            send_request(fixture, Method::DELETE, member, Value::Null)
         };
-        raced(write, remove, |_, raced| {
-            let Raced {
+        race(write, remove, |_, race| {
+            let RaceResult {
                 fixture,
                 before,
                 response,
                 after,
-            } = raced;
+            } = race;
             let removed = Write::Remove.apply(&fixture, before);
             if write == Write::Add {
                 assert_eq!(
@@ -130,20 +131,20 @@ async fn concurrently_removed_member_is_not_found() {
 #[tokio::test]
 async fn concurrently_promoted_member_is_treated_as_lead() {
     let promote = |fixture: &FaultFixture| {
-        meanwhile(
+        send_request(
             fixture,
             Method::PATCH,
             fixture.team_path(),
             json!({ "lead_id": fixture.user(0) }),
         )
     };
-    raced(Write::Remove, promote, |contract, raced| {
-        let Raced {
+    race(Write::Remove, promote, |contract, race| {
+        let RaceResult {
             fixture,
             mut before,
             response,
             after,
-        } = raced;
+        } = race;
         before.team().version += 1;
         before.team().lead = fixture.user(0);
         if contract == Itsm {
@@ -162,20 +163,20 @@ async fn concurrently_promoted_member_is_treated_as_lead() {
 #[tokio::test]
 async fn concurrently_named_lead_is_replaced_or_kept() {
     let lead = |fixture: &FaultFixture| {
-        meanwhile(
+        send_request(
             fixture,
             Method::PATCH,
             fixture.team_path(),
             json!({ "lead_id": fixture.user(3) }),
         )
     };
-    raced(Write::Promote, lead, |_, raced| {
-        let Raced {
+    race(Write::Promote, lead, |_, race| {
+        let RaceResult {
             fixture,
             before,
             response,
             after,
-        } = raced;
+        } = race;
         assert_eq!(response.status, 200, "{response}");
         assert_eq!(
             after,
@@ -183,13 +184,13 @@ async fn concurrently_named_lead_is_replaced_or_kept() {
         );
     })
     .await;
-    raced(Write::Demote, lead, |_, raced| {
-        let Raced {
+    race(Write::Demote, lead, |_, race| {
+        let RaceResult {
             fixture,
             before,
             response,
             after,
-        } = raced;
+        } = race;
         assert_eq!(response.status, 200, "{response}");
         // The former lead is a member already.
         assert_eq!(after, Write::Lead.apply(&fixture, before));
@@ -203,7 +204,7 @@ async fn concurrently_named_lead_is_replaced_or_kept() {
 async fn removal_of_replaced_lead_keeps_the_new_lead() {
     let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
     let before = fixture.state().await;
-    let replace = meanwhile(
+    let replace = send_request(
         &fixture,
         Method::PATCH,
         fixture.team_path(),
@@ -230,7 +231,7 @@ async fn concurrently_filled_team_is_full() {
         let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
         script.once(
             WRITES,
-            Fault::RunFirst(number_set(&fixture, "member_count", 500)),
+            Fault::RunFirst(set_team_number(&fixture, "member_count", 500)),
         );
         let response = write
             .invocation(&fixture, contract)

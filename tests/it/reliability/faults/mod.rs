@@ -49,7 +49,7 @@ struct FaultFixture {
 
 /// The time of an invocation under a persistent fault. The store gives up half a second before
 /// its end.
-const SHORT: Duration = Duration::from_secs(3);
+const SHORT_TIME: Duration = Duration::from_secs(3);
 
 /// Returns a stack of this module, replaced after 50 uses: the engine slows down as its table and
 /// its transactions grow.
@@ -164,7 +164,7 @@ impl FaultFixture {
     }
 
     /// Returns the current state, and asserts that the table is sound.
-    async fn state(&self) -> State {
+    async fn state(&self) -> TeamsState {
         let contents = self.table.contents_with(&[&self.team]).await;
         contents.assert_sound();
         let team = |(team, item): (&String, _)| {
@@ -183,7 +183,7 @@ impl FaultFixture {
             .iter()
             .filter(|one| contents.gone.contains_key(&one.team))
             .count();
-        State {
+        TeamsState {
             teams: contents.teams.iter().map(team).collect(),
             gone,
             left,
@@ -207,7 +207,7 @@ struct TeamState {
 
 /// The part of the table that requests can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct State {
+struct TeamsState {
     /// The teams by name.
     teams: BTreeMap<String, TeamState>,
     gone: usize,
@@ -215,14 +215,14 @@ struct State {
     left: usize,
 }
 
-impl State {
+impl TeamsState {
     fn team(&mut self) -> &mut TeamState {
         self.teams.get_mut("Team").expect("the team exists")
     }
 }
 
 /// Permanent faults: a retry has the same result.
-const FINAL_FAULTS: [Fault; 4] = [
+const PERMANENT_FAULTS: [Fault; 4] = [
     Fault::Respond(400, "AccessDeniedException"),
     Fault::Respond(400, "ResourceNotFoundException"),
     Fault::Respond(400, "ValidationException"),
@@ -294,7 +294,7 @@ pub fn assert_failed(response: &Response, contract: Contract, status: u16, what:
 }
 
 /// Transient faults of a read.
-const READ_FAULTS: [Fault; 6] = [
+const TRANSIENT_READ_FAULTS: [Fault; 6] = [
     Fault::Respond(400, "ThrottlingException"),
     Fault::Respond(400, "ProvisionedThroughputExceededException"),
     Fault::Respond(500, "InternalServerError"),

@@ -9,7 +9,7 @@ use muster_domain::{
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{FaultFixture, State, write::Write};
+use super::{FaultFixture, TeamsState, write::Write};
 use crate::support::{
     Response,
     fault_injection::{Fault, FaultScript, Hook, WRITES},
@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 /// Returns a hook that sends a request of another client over ITSM.
-pub(super) fn meanwhile(
+pub(super) fn send_request(
     fixture: &FaultFixture,
     method: Method,
     target: String,
@@ -28,24 +28,27 @@ pub(super) fn meanwhile(
         let request = client.request(method.clone(), &target).json(&body);
         Box::pin(async move {
             let response = crate::support::Client::send(request).await;
-            assert!(response.status.is_success(), "the concurrent request failed: {response}");
+            assert!(
+                response.status.is_success(),
+                "the concurrent request failed: {response}"
+            );
         })
     })
 }
 
 /// The result of a request with a concurrent change.
-pub(super) struct Raced {
+pub(super) struct RaceResult {
     pub(super) fixture: FaultFixture,
-    pub(super) before: State,
+    pub(super) before: TeamsState,
     pub(super) response: Response,
-    pub(super) after: State,
+    pub(super) after: TeamsState,
 }
 
 /// Runs a write with a concurrent change, under both contracts in turn.
-pub(super) async fn raced(
+pub(super) async fn race(
     write: Write,
     between: impl Fn(&FaultFixture) -> Hook,
-    then: impl Fn(Contract, Raced),
+    then: impl Fn(Contract, RaceResult),
 ) {
     for (_, contract) in Write::ALL.into_iter().filter(|(one, _)| *one == write) {
         let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
@@ -59,7 +62,7 @@ pub(super) async fn raced(
         let after = fixture.state().await;
         then(
             contract,
-            Raced {
+            RaceResult {
                 fixture,
                 before,
                 response,
@@ -78,7 +81,7 @@ pub(super) fn conflict(contract: Contract) -> u16 {
 }
 
 /// Returns a hook that writes a user's profile without the API, as the directory does.
-pub(super) fn profile(fixture: &FaultFixture, n: usize, change: impl Fn(&mut User)) -> Hook {
+pub(super) fn write_profile(fixture: &FaultFixture, n: usize, change: impl Fn(&mut User)) -> Hook {
     let (store, org) = (fixture.org.stack.store(), fixture.org.id.clone());
     let mut user = fixture.org.users[n].clone();
     user.version += 1;
@@ -95,7 +98,11 @@ pub(super) fn profile(fixture: &FaultFixture, n: usize, change: impl Fn(&mut Use
 }
 
 /// Returns a hook that sets a number of the team's item.
-pub(super) fn number_set(fixture: &FaultFixture, attribute: &'static str, number: i64) -> Hook {
+pub(super) fn set_team_number(
+    fixture: &FaultFixture,
+    attribute: &'static str,
+    number: i64,
+) -> Hook {
     let (table, team) = (Arc::new(OrgTable::of(&fixture.org)), fixture.team.clone());
     Arc::new(move || {
         let (table, team) = (Arc::clone(&table), team.clone());
@@ -104,7 +111,7 @@ pub(super) fn number_set(fixture: &FaultFixture, attribute: &'static str, number
 }
 
 /// Returns a hook that sets a number of the team's load.
-pub(super) fn load_number_set(
+pub(super) fn set_load_number(
     fixture: &FaultFixture,
     attribute: &'static str,
     number: i64,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use muster_domain::Contract::{self, Itsm};
 use reqwest::Method;
 
-use super::{FINAL_FAULTS, FaultFixture, READ_FAULTS, SHORT, assert_failed, call_in_time, each};
+use super::{
+    FaultFixture, PERMANENT_FAULTS, SHORT_TIME, TRANSIENT_READ_FAULTS, assert_failed, call_in_time,
+    each,
+};
 use crate::support::{
     fault_injection::{Fault, FaultScript, READS},
     invoke::{self, Invocation},
@@ -32,7 +35,7 @@ async fn read_with_transient_fault_is_retried() {
     let fixture = FaultFixture::new().await;
     let cases = reads(&fixture)
         .into_iter()
-        .flat_map(|read| READ_FAULTS.map(|fault| (read.clone(), fault)));
+        .flat_map(|read| TRANSIENT_READ_FAULTS.map(|fault| (read.clone(), fault)));
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
         let invocation = Invocation::new(fixture.token(contract), Method::GET, &*target, None);
@@ -96,7 +99,7 @@ async fn unprocessed_keys_are_read_again_until_the_deadline() {
         assert!(response.text.contains("TKT-1"), "{response}");
         always.always(&["BatchGetItem"], Fault::Unprocessed);
         let short = Invocation {
-            time: SHORT,
+            time: SHORT_TIME,
             ..invocation
         };
         assert_failed(
@@ -113,8 +116,8 @@ async fn read_with_persistent_fault_returns_503_in_time() {
     let fixture = FaultFixture::new().await;
     let cases = reads(&fixture).into_iter().flat_map(|read| {
         let faults = [
-            READ_FAULTS[0].clone(),
-            READ_FAULTS[2].clone(),
+            TRANSIENT_READ_FAULTS[0].clone(),
+            TRANSIENT_READ_FAULTS[2].clone(),
             Fault::ConnectionClosed,
             Fault::NoResponse,
         ];
@@ -125,7 +128,7 @@ async fn read_with_persistent_fault_returns_503_in_time() {
         let script = FaultScript::default();
         script.always(READS, fault);
         let invocation = Invocation {
-            time: SHORT,
+            time: SHORT_TIME,
             ..Invocation::new(fixture.token(contract), Method::GET, &*target, None)
         };
         assert_failed(
@@ -151,7 +154,7 @@ async fn read_with_permanent_fault_returns_500_without_retry() {
     let fixture = FaultFixture::new().await;
     let cases = reads(&fixture)
         .into_iter()
-        .flat_map(|read| FINAL_FAULTS.map(|fault| (read.clone(), fault)));
+        .flat_map(|read| PERMANENT_FAULTS.map(|fault| (read.clone(), fault)));
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
         let invocation = Invocation::new(fixture.token(contract), Method::GET, &*target, None);

@@ -10,8 +10,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{
-    FaultFixture, SHORT, State, assert_failed, call_in_time, each,
-    races::{Raced, conflict, load_number_set, meanwhile, profile, raced},
+    FaultFixture, SHORT_TIME, TeamsState, assert_failed, call_in_time, each,
+    races::{RaceResult, conflict, race, send_request, set_load_number, write_profile},
     write::Write,
 };
 use crate::support::{
@@ -23,20 +23,20 @@ use crate::support::{
 #[tokio::test]
 async fn update_after_concurrent_edit_keeps_the_edit() {
     let describe = |fixture: &FaultFixture| {
-        meanwhile(
+        send_request(
             fixture,
             Method::PATCH,
             fixture.team_path(),
             json!({ "description": "New", "queue_strategy": "least_busy" }),
         )
     };
-    raced(Write::Rename, describe, |_, raced| {
-        let Raced {
+    race(Write::Rename, describe, |_, race| {
+        let RaceResult {
             fixture,
             before,
             response,
             after,
-        } = raced;
+        } = race;
         assert_eq!(response.status, 200, "{response}");
         assert_eq!(
             after,
@@ -44,13 +44,13 @@ async fn update_after_concurrent_edit_keeps_the_edit() {
         );
     })
     .await;
-    raced(Write::Lead, describe, |_, raced| {
-        let Raced {
+    race(Write::Lead, describe, |_, race| {
+        let RaceResult {
             fixture,
             before,
             response,
             after,
-        } = raced;
+        } = race;
         assert_eq!(response.status, 200, "{response}");
         assert_eq!(
             after,
@@ -64,7 +64,7 @@ async fn update_after_concurrent_edit_keeps_the_edit() {
 #[tokio::test]
 async fn if_match_after_concurrent_edit_returns_412() {
     let describe = |fixture: &FaultFixture| {
-        meanwhile(
+        send_request(
             fixture,
             Method::PATCH,
             fixture.team_path(),
@@ -72,13 +72,13 @@ async fn if_match_after_concurrent_edit_returns_412() {
         )
     };
     for write in [Write::DescribeIf, Write::DeleteIf] {
-        raced(write, describe, |contract, raced| {
-            let Raced {
+        race(write, describe, |contract, race| {
+            let RaceResult {
                 fixture,
                 before,
                 response,
                 after,
-            } = raced;
+            } = race;
             assert_eq!(
                 (response.status.as_u16(), response.header("etag")),
                 (412, ""),
@@ -97,13 +97,13 @@ async fn if_match_after_concurrent_edit_returns_412() {
 #[tokio::test]
 async fn stale_version_is_reported_before_an_inactive_user() {
     let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
-    let describe = meanwhile(
+    let describe = send_request(
         &fixture,
         Method::PATCH,
         fixture.team_path(),
         json!({ "description": "Theirs" }),
     );
-    let deactivate = profile(&fixture, 3, |user| user.status = UserStatus::Inactive);
+    let deactivate = write_profile(&fixture, 3, |user| user.status = UserStatus::Inactive);
     script.once(
         WRITES,
         Fault::RunFirst(Arc::new(move || {
@@ -128,20 +128,20 @@ async fn stale_version_is_reported_before_an_inactive_user() {
 #[tokio::test]
 async fn rename_replaces_a_concurrent_rename() {
     let rename = |fixture: &FaultFixture| {
-        meanwhile(
+        send_request(
             fixture,
             Method::PATCH,
             fixture.team_path(),
             json!({ "name": "Other" }),
         )
     };
-    raced(Write::Rename, rename, |_, raced| {
-        let Raced {
+    race(Write::Rename, rename, |_, race| {
+        let RaceResult {
             mut before,
             response,
             after,
             ..
-        } = raced;
+        } = race;
         assert_eq!(response.status, 200, "{response}");
         before.team().version += 2;
         assert_eq!(
@@ -155,7 +155,7 @@ async fn rename_replaces_a_concurrent_rename() {
 #[tokio::test]
 async fn name_taken_concurrently_is_a_conflict() {
     let create = |fixture: &FaultFixture| {
-        meanwhile(
+        send_request(
             fixture,
             Method::POST,
             "/v1/teams".to_owned(),
@@ -163,13 +163,13 @@ async fn name_taken_concurrently_is_a_conflict() {
         )
     };
     for write in [Write::Create, Write::Rename] {
-        raced(write, create, |contract, raced| {
-            let Raced {
+        race(write, create, |contract, race| {
+            let RaceResult {
                 before,
                 response,
                 after,
                 ..
-            } = raced;
+            } = race;
             assert_eq!(response.status, conflict(contract), "{response}");
             assert_eq!(after.teams["Team"], before.teams["Team"]);
             assert_eq!(after.teams.len(), 2);
@@ -181,7 +181,7 @@ async fn name_taken_concurrently_is_a_conflict() {
 #[tokio::test]
 async fn write_to_concurrently_deleted_team_returns_404() {
     let delete = |fixture: &FaultFixture| {
-        meanwhile(fixture, Method::DELETE, fixture.team_path(), Value::Null)
+        send_request(fixture, Method::DELETE, fixture.team_path(), Value::Null)
     };
     for (write, _) in Write::ALL {
         if matches!(
@@ -190,13 +190,13 @@ async fn write_to_concurrently_deleted_team_returns_404() {
         ) {
             continue;
         }
-        raced(write, delete, |_, raced| {
-            let Raced {
+        race(write, delete, |_, race| {
+            let RaceResult {
                 fixture,
                 before,
                 response,
                 after,
-            } = raced;
+            } = race;
             assert_eq!(response.status, 404, "{write:?}: {response}");
             assert!(
                 response.text.contains("Team not found"),
@@ -227,16 +227,16 @@ async fn delete_includes_concurrent_changes() {
                 Write::RemoveLead => Write::Remove.invocation(fixture, Itsm),
                 write => write.invocation(fixture, Itsm),
             };
-            meanwhile(fixture, method, target, body.unwrap_or_default())
+            send_request(fixture, method, target, body.unwrap_or_default())
         };
-        raced(Write::Delete, change, |_, raced| {
-            let Raced {
+        race(Write::Delete, change, |_, race| {
+            let RaceResult {
                 response, after, ..
-            } = raced;
+            } = race;
             assert_eq!(response.status, 204, "{write:?}: {response}");
             assert_eq!(
                 after,
-                State {
+                TeamsState {
                     teams: BTreeMap::new(),
                     gone: 1,
                     left: 0
@@ -250,14 +250,14 @@ async fn delete_includes_concurrent_changes() {
 
 #[tokio::test]
 async fn ticket_opened_during_delete_is_rejected_or_swept() {
-    let open = |fixture: &FaultFixture| load_number_set(fixture, "open_tickets", 3);
-    raced(Write::Delete, open, |contract, raced| {
-        let Raced {
+    let open = |fixture: &FaultFixture| set_load_number(fixture, "open_tickets", 3);
+    race(Write::Delete, open, |contract, race| {
+        let RaceResult {
             fixture,
             before,
             response,
             after,
-        } = raced;
+        } = race;
         if contract == Itsm {
             assert_eq!(response.status, 409, "{response}");
             assert_eq!(
@@ -272,7 +272,7 @@ async fn ticket_opened_during_delete_is_rejected_or_swept() {
             assert!(after.left > 0, "{after:?}");
             assert_eq!(
                 after,
-                State {
+                TeamsState {
                     left: after.left,
                     ..Write::Delete.apply(&fixture, before)
                 }
@@ -313,7 +313,7 @@ async fn team_under_constant_change_returns_503() {
             });
             script.always(WRITES, Fault::RunFirst(change));
             let invocation = Invocation {
-                time: SHORT,
+                time: SHORT_TIME,
                 ..write.invocation(&fixture, contract)
             };
             let response = call_in_time(&invocation, &fixture.deps(&script)).await;

@@ -4,7 +4,7 @@ use muster_domain::Contract::{self, Itsm, Toptickets};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{FaultFixture, State, TeamState};
+use super::{FaultFixture, TeamState, TeamsState};
 use crate::support::{fault_injection::Fault, invoke::Invocation};
 
 /// A write of the API.
@@ -154,7 +154,7 @@ impl Write {
     }
 
     /// Returns the state after the write.
-    pub(super) fn apply(self, fixture: &FaultFixture, mut state: State) -> State {
+    pub(super) fn apply(self, fixture: &FaultFixture, mut state: TeamsState) -> TeamsState {
         let user = |n| fixture.user(n);
         let moves = !matches!(
             self,
@@ -218,7 +218,7 @@ impl Write {
 
     /// Returns the `ETag` of the response. It is the version of the remaining team, in every
     /// response that shows a team.
-    pub(super) fn etag(self, contract: Contract, left: &State) -> String {
+    pub(super) fn etag(self, contract: Contract, left: &TeamsState) -> String {
         if matches!(
             self,
             Self::Delete | Self::DeleteIf | Self::Remove | Self::RemoveLead

@@ -3,7 +3,8 @@
 use muster_domain::Contract::Itsm;
 
 use super::{
-    FINAL_FAULTS, FaultFixture, READ_FAULTS, SHORT, assert_failed, call_in_time, each, write::Write,
+    FaultFixture, PERMANENT_FAULTS, SHORT_TIME, TRANSIENT_READ_FAULTS, assert_failed, call_in_time,
+    each, write::Write,
 };
 use crate::support::{
     fault_injection::{Fault, FaultScript, READS, WRITES},
@@ -96,7 +97,7 @@ async fn write_with_persistent_fault_returns_503_in_time() {
         let before = fixture.state().await;
         script.always(WRITES, fault.clone());
         let invocation = Invocation {
-            time: SHORT,
+            time: SHORT_TIME,
             ..write.invocation(&fixture, contract)
         };
         let response = call_in_time(&invocation, &fixture.deps(&script)).await;
@@ -123,7 +124,7 @@ async fn write_with_permanent_fault_returns_500_without_retry() {
         let canceled = write
             .is_transaction()
             .then_some(Fault::Canceled("ValidationError"));
-        FINAL_FAULTS
+        PERMANENT_FAULTS
             .into_iter()
             .chain(canceled)
             .map(move |fault| (write, contract, fault))
@@ -164,7 +165,7 @@ async fn write_with_one_failed_read_happens_once() {
     each(cases, async |(write, nth)| {
         let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
         let expected = write.apply(&fixture, fixture.state().await);
-        script.nth(READS, nth, READ_FAULTS[nth].clone());
+        script.nth(READS, nth, TRANSIENT_READ_FAULTS[nth].clone());
         let response = write
             .invocation(&fixture, Itsm)
             .call(&fixture.deps(&script))
