@@ -5,8 +5,10 @@
 
 mod allowed;
 mod data_model;
+mod layers;
 mod links;
 mod markdown;
+mod modules;
 mod pages;
 mod rust;
 mod sizes;
