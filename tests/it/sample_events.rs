@@ -22,7 +22,7 @@ use muster_cli::{
 use muster_domain::Timestamp;
 use muster_jobs::Pace;
 use muster_service::{
-    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
     http::Deps,
     jobs::JobQueues,
     store::Table,

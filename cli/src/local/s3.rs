@@ -130,7 +130,7 @@ fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use muster_service::aws::bucket::{Bucket, Keys};
+    use muster_service::aws::s3::{Bucket, Keys};
     use tokio::time::{Duration, Instant};
 
     use super::*;

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use axum::Router;
 use muster_service::{
-    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
     http::Deps,
     jobs::JobQueues,
     store::Table,

@@ -64,7 +64,7 @@ fn announced(stack: &LocalStack) -> Vec<String> {
 
 /// Puts an object into the bucket of a stack, as the function and Lambda do.
 async fn put(stack: &LocalStack, key: &str, body: String) {
-    let bucket = muster_service::aws::bucket::Bucket::new(
+    let bucket = muster_service::aws::s3::Bucket::new(
         &emulator::sdk_config(&stack.aws_url),
         "failed-records",
     );

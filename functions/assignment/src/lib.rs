@@ -15,7 +15,7 @@ use muster_domain::{
 };
 use muster_service::{
     assign::{self, Failure},
-    aws::{queue::Queue, sqs::Batch},
+    aws::{sqs_batch::Batch, sqs_send::Queue},
     store::Table,
     telemetry,
 };

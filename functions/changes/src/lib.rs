@@ -14,7 +14,7 @@ use futures_util::{StreamExt, stream};
 use lambda_runtime::{Error, LambdaEvent};
 use muster_domain::{OrganizationId, Timestamp};
 use muster_service::{
-    aws::{bucket::Bucket, bus::Bus},
+    aws::{eventbridge::Bus, s3::Bucket},
     deadline,
     jobs::JobQueues,
     store::organization_of,

@@ -26,7 +26,7 @@ use lambda_runtime::{Context, LambdaEvent};
 use muster_changes::{Deps, Event, failed::Failed, handle};
 use muster_domain::Timestamp;
 use muster_service::{
-    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
     jobs::JobQueues,
 };
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use lambda_runtime::LambdaEvent;
 use muster_contracts::events::{Poison, user_event};
 use muster_domain::{Clock, EventVersion, OrganizationId, UserId, UserSnapshot};
 use muster_service::{
-    aws::{queue::Queue, sqs::Batch},
+    aws::{sqs_batch::Batch, sqs_send::Queue},
     store::{Store, Table},
 };
 

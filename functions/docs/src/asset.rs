@@ -10,7 +10,7 @@ use lambda_http::{
         header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, ETAG, IF_NONE_MATCH, VARY},
     },
 };
-use muster_service::http::{Reply, if_none_match};
+use muster_service::http::{ApiResponse, if_none_match};
 
 /// Five minutes: the maximum time for which a client shows a file of the previous version.
 const CACHING: &str = "public, max-age=300";
@@ -66,7 +66,11 @@ impl Asset {
     ///
     /// A 304 repeats `Cache-Control`, `ETag` and `Vary` of the 200 and no other header of it (RFC
     /// 9110, section 15.4.5).
-    pub(crate) fn reply(&'static self, conditions: &Conditions, described: HeaderMap) -> Reply {
+    pub(crate) fn reply(
+        &'static self,
+        conditions: &Conditions,
+        described: HeaderMap,
+    ) -> ApiResponse {
         let etag = if conditions.gzip {
             self.gzip_etag
         } else {
@@ -82,14 +86,14 @@ impl Asset {
             .as_deref()
             .is_some_and(|header| if_none_match(header, etag))
         {
-            return Reply::not_modified(headers);
+            return ApiResponse::not_modified(headers);
         }
         headers.extend(described);
         if conditions.gzip {
             headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            return Reply::with_headers(Body::from(self.gzip), headers);
+            return ApiResponse::with_headers(Body::from(self.gzip), headers);
         }
-        Reply::with_headers(Body::from(self.plain()), headers)
+        ApiResponse::with_headers(Body::from(self.plain()), headers)
     }
 
     /// Returns the text. The first call decompresses it.

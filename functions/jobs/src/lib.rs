@@ -19,7 +19,7 @@ use muster_contracts::jobs::{Job, JobMessage, Lane, URGENT_PAGES, WaitingTotals}
 use muster_domain::{Clock, OrganizationId, TeamId, TicketId, Timestamp, UserId};
 use muster_service::{
     assign::Failure,
-    aws::{queue::NotSent, sqs::Batch},
+    aws::{sqs_batch::Batch, sqs_send::SendError},
     jobs::{JobQueues, JobToSend},
     store::{self, CopiedPage, Marked, Store, Table, Unfinished},
     telemetry,
@@ -90,13 +90,13 @@ pub async fn handle(
         SqsEvent::default()
     });
     let mut batch = Batch::new(LambdaEvent::new(event, context));
-    let at_work = AtWork::new(deps, batch.deadline());
+    let runner = JobRunner::new(deps, batch.deadline());
     // A job that the batch has twice would only get in its own way.
     let mut jobs: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (position, body) in batch.bodies().enumerate() {
         jobs.entry(body.to_owned()).or_default().push(position);
     }
-    let outcomes = join_all(jobs.keys().map(|body| at_work.perform(body))).await;
+    let outcomes = join_all(jobs.keys().map(|body| runner.perform(body))).await;
     for ((body, positions), outcome) in jobs.into_iter().zip(outcomes) {
         if let Err(error) = outcome {
             if is_scheduled {
@@ -128,7 +128,7 @@ enum Error {
     Unreadable(String),
     Store(store::Error),
     Ticket(Failure),
-    NotSent(NotSent),
+    SendError(SendError),
 }
 
 impl std::fmt::Display for Error {
@@ -140,7 +140,7 @@ impl std::fmt::Display for Error {
             Self::Ticket(Failure::UnknownOrganization) => {
                 f.write_str("there is no such organization")
             }
-            Self::NotSent(error) => error.fmt(f),
+            Self::SendError(error) => error.fmt(f),
         }
     }
 }
@@ -151,14 +151,14 @@ impl From<store::Error> for Error {
     }
 }
 
-impl From<NotSent> for Error {
-    fn from(error: NotSent) -> Self {
-        Self::NotSent(error)
+impl From<SendError> for Error {
+    fn from(error: SendError) -> Self {
+        Self::SendError(error)
     }
 }
 
 /// The dependencies and deadlines that the jobs of one invocation share.
-struct AtWork<'d> {
+struct JobRunner<'d> {
     /// Gives up early enough that a job can still hand on the rest of its work.
     store: Store,
     queues: &'d JobQueues,
@@ -172,7 +172,7 @@ struct AtWork<'d> {
 
 /// One job, with its place in a chain of jobs that continue each other.
 struct Run<'w> {
-    at_work: &'w AtWork<'w>,
+    runner: &'w JobRunner<'w>,
     /// The number of messages before this job in its chain.
     hop: u32,
     /// Tickets that failed in this chain. Jobs of their own retry them.
@@ -183,8 +183,8 @@ struct Run<'w> {
     pages: usize,
 }
 
-impl<'d> AtWork<'d> {
-    /// The share of the time between [`AtWork::stop`] and the deadline that the store has. The rest
+impl<'d> JobRunner<'d> {
+    /// The share of the time between [`JobRunner::stop`] and the deadline that the store has. The rest
     /// is for the queue.
     const STORE_SHARE: f64 = 0.9;
 
@@ -224,7 +224,7 @@ impl<'d> AtWork<'d> {
             .map(|id| ticket(id))
             .collect::<Result<_, _>>()?;
         Run {
-            at_work: self,
+            runner: self,
             hop,
             retried,
             lane,
@@ -311,14 +311,18 @@ impl Run<'_> {
 
     /// Counts a page, and returns whether the message may begin another: there is time, and on the
     /// urgent queue there are fewer than [`URGENT_PAGES`] so far.
-    fn goes_on(&mut self) -> bool {
+    fn has_time_left(&mut self) -> bool {
         self.pages += 1;
         let has_pages = self.lane == Lane::Long || self.pages < URGENT_PAGES;
-        has_pages && Instant::now() < self.at_work.stop
+        has_pages && Instant::now() < self.runner.stop
     }
 
     /// Has a job look again later at an index that does not show the rest of its work yet.
-    async fn look_again(&self, looks: u32, job: impl FnOnce(u32) -> Job) -> Result<(), Error> {
+    async fn requeue_with_backoff(
+        &self,
+        looks: u32,
+        job: impl FnOnce(u32) -> Job,
+    ) -> Result<(), Error> {
         if looks == Self::MAX_LOOKS {
             return Ok(());
         }
@@ -345,7 +349,7 @@ impl Run<'_> {
         is_rest: bool,
     ) -> Result<(), Error> {
         let Self {
-            at_work,
+            runner,
             hop,
             retried,
             lane: _,
@@ -369,16 +373,16 @@ impl Run<'_> {
             JobToSend::delayed(&message, delay)
         };
         let messages: Vec<_> = jobs.into_iter().map(continued).collect();
-        Ok(at_work.queues.send(&messages, at_work.deadline).await?)
+        Ok(runner.queues.send(&messages, runner.deadline).await?)
     }
 
     /// Starts a chain with each of these jobs.
     async fn start(&self, jobs: &[Job]) -> Result<(), Error> {
         let messages: Vec<_> = jobs.iter().cloned().map(JobToSend::first).collect();
         Ok(self
-            .at_work
+            .runner
             .queues
-            .send(&messages, self.at_work.deadline)
+            .send(&messages, self.runner.deadline)
             .await?)
     }
 
@@ -398,8 +402,8 @@ impl Run<'_> {
             is_second,
             rev: mut first_rev,
         } = look;
-        let at_work = self.at_work;
-        let store = &at_work.store;
+        let runner = self.runner;
+        let store = &runner.store;
         let rest = |after, second_look, rev| Job::CopyProfile {
             organization_id: org.to_string(),
             user_id: user.uuid().to_string(),
@@ -408,7 +412,7 @@ impl Run<'_> {
             rev: Some(rev),
         };
         loop {
-            let Some(page) = store.copy_profile(org, user, after, at_work.now).await? else {
+            let Some(page) = store.copy_profile(org, user, after, runner.now).await? else {
                 return Ok(());
             };
             let CopiedPage {
@@ -425,7 +429,7 @@ impl Run<'_> {
                 }
                 None if is_marked => return Ok(store.profile_copied(org, user, rev).await?),
                 None => return Ok(()),
-                Some(_) if !self.goes_on() => {
+                Some(_) if !self.has_time_left() => {
                     return self.enqueue_rest(rest(next, is_second, rev)).await;
                 }
                 Some(_) => after = next,
@@ -451,14 +455,14 @@ impl Run<'_> {
         };
         loop {
             let page = self
-                .at_work
+                .runner
                 .store
-                .unfinished(after.as_deref(), self.at_work.pace.page)
+                .unfinished(after.as_deref(), self.runner.pace.page)
                 .await?;
             let restarted: Vec<Job> = page
                 .found
                 .iter()
-                .filter_map(|marked| job_of(marked, self.at_work.now))
+                .filter_map(|marked| job_of(marked, self.runner.now))
                 .collect();
             self.start(&restarted).await?;
             if let Some(before) = waiting {
@@ -469,7 +473,7 @@ impl Run<'_> {
                 telemetry::record(|measured| measured.waiting = waiting.or(measured.waiting));
                 return Ok(());
             }
-            if !self.goes_on() {
+            if !self.has_time_left() {
                 return self
                     .enqueue(
                         vec![Job::RestartUnfinished { after, waiting }],
@@ -494,7 +498,7 @@ impl Run<'_> {
             | Unfinished::Profile(..)
             | Unfinished::Pass(_) => None,
         });
-        let waiting = self.at_work.store.waiting_tickets(teams).await;
+        let waiting = self.runner.store.waiting_tickets(teams).await;
         let waiting = waiting
             .inspect_err(|error| tracing::warn!(%error, "who waits was not counted"))
             .ok()?;

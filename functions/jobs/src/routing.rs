@@ -23,8 +23,8 @@ impl Run<'_> {
         team: TeamId,
         looks: u32,
     ) -> Result<(), Error> {
-        let at_work = self.at_work;
-        let store = &at_work.store;
+        let runner = self.runner;
+        let store = &runner.store;
         let mut before = None;
         loop {
             let Some(desk) = store.desk(org, team).await? else {
@@ -45,7 +45,7 @@ impl Run<'_> {
                     return Ok(());
                 }
                 return self
-                    .look_again(looks, |looks| Job::drain(org, team, looks))
+                    .requeue_with_backoff(looks, |looks| Job::drain(org, team, looks))
                     .await;
             }
             if !self
@@ -75,7 +75,7 @@ impl Run<'_> {
                 return Ok(true);
             }
             // A page of tickets that the chain skips is no progress.
-            if tickets > 0 && !self.goes_on() {
+            if tickets > 0 && !self.has_time_left() {
                 return Ok(false);
             }
             after = next;
@@ -91,9 +91,9 @@ impl Run<'_> {
         failed_on: FailedOn,
     ) -> Result<SettledPage, Error> {
         let Page { found, next } = self
-            .at_work
+            .runner
             .store
-            .listed_tickets(org, list, after, self.at_work.pace.page)
+            .listed_tickets(org, list, after, self.runner.pace.page)
             .await?;
         let tickets = self.settle_tickets(org, found, failed_on).await?;
         Ok(SettledPage { next, tickets })
@@ -119,7 +119,7 @@ impl Run<'_> {
                 cause: failed_on.into(),
             })
             .collect();
-        let failures = assign::settle(&self.at_work.store, org, &work, self.at_work.now).await;
+        let failures = assign::settle(&self.runner.store, org, &work, self.runner.now).await;
         let failed = work.iter().zip(failures);
         let failed: Vec<_> = failed
             .filter_map(|(work, failure)| Some((&work.ticket_id, failure?)))
@@ -176,7 +176,7 @@ impl Run<'_> {
             ticket_id,
             cause: failed_on.into(),
         }];
-        let failures = assign::settle(&self.at_work.store, org, &work, self.at_work.now).await;
+        let failures = assign::settle(&self.runner.store, org, &work, self.runner.now).await;
         failures
             .into_iter()
             .flatten()

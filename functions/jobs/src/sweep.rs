@@ -20,21 +20,19 @@ impl Run<'_> {
         team: TeamId,
         looks: u32,
     ) -> Result<(), Error> {
-        let at_work = self.at_work;
-        let store = &at_work.store;
+        let runner = self.runner;
+        let store = &runner.store;
         let Some(mut gone) = store.gone(org, team).await? else {
             return Ok(());
         };
         while store.delete_memberships(org, team).await? {
-            if !self.goes_on() {
+            if !self.has_time_left() {
                 return self
                     .enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO)
                     .await;
             }
         }
-        store
-            .index_specializations(org, team, at_work.now())
-            .await?;
+        store.index_specializations(org, team, runner.now()).await?;
         while gone.open_tickets > 0 {
             for list in [TicketList::Assigned(team), TicketList::Waiting(team)] {
                 if !self.settle_list(org, list, FailedOn::TeamGone).await? {
@@ -51,7 +49,7 @@ impl Run<'_> {
                     return Ok(());
                 }
                 return self
-                    .look_again(looks, |looks| Job::sweep(org, team, looks))
+                    .requeue_with_backoff(looks, |looks| Job::sweep(org, team, looks))
                     .await;
             }
             gone = left;

@@ -17,9 +17,9 @@ impl Run<'_> {
         team: TeamId,
     ) -> Result<(), Error> {
         let has_merged = self
-            .at_work
+            .runner
             .store
-            .index_specializations(org, team, self.at_work.now())
+            .index_specializations(org, team, self.runner.now())
             .await?;
         if has_merged {
             self.enqueue(vec![Job::route_unrouted(org, None)], Duration::ZERO)
@@ -47,8 +47,8 @@ impl Run<'_> {
             return Ok(());
         };
         loop {
-            let at_work = self.at_work;
-            let Some(pass) = at_work
+            let runner = self.runner;
+            let Some(pass) = runner
                 .store
                 .renew_lease(org, &progress.owner, self.lease_end())
                 .await?
@@ -56,9 +56,9 @@ impl Run<'_> {
                 return Ok(());
             };
             let after = progress.after.as_deref();
-            let Page { found, next } = at_work
+            let Page { found, next } = runner
                 .store
-                .unrouted_tickets(org, after, at_work.pace.page)
+                .unrouted_tickets(org, after, runner.pace.page)
                 .await?;
             let matching = found
                 .into_iter()
@@ -70,7 +70,7 @@ impl Run<'_> {
             if progress.after.is_none() {
                 return self.end_pass(org, progress).await;
             }
-            if !self.goes_on() {
+            if !self.has_time_left() {
                 return self
                     .enqueue(
                         vec![Job::route_unrouted(org, Some(progress))],
@@ -84,7 +84,7 @@ impl Run<'_> {
     /// Takes the lease if a pass is due. If only the last pass is left and may not begin yet,
     /// starts a job for that time.
     async fn begin_pass(&self, org: &OrganizationId) -> Result<Option<PassProgress>, Error> {
-        let (store, now) = (&self.at_work.store, self.at_work.now());
+        let (store, now) = (&self.runner.store, self.runner.now());
         let Some(pass) = store
             .pass(org)
             .await?
@@ -109,7 +109,7 @@ impl Run<'_> {
     /// After a complete pass: finishes if it was the last, else pauses. Topics that are merged in
     /// the pause share one pass.
     async fn end_pass(&self, org: &OrganizationId, progress: PassProgress) -> Result<(), Error> {
-        let store = &self.at_work.store;
+        let store = &self.runner.store;
         let PassProgress {
             owner,
             rev,
@@ -144,9 +144,9 @@ impl Run<'_> {
         org: &OrganizationId,
         progress: PassProgress,
     ) -> Result<Option<PassProgress>, Error> {
-        let store = &self.at_work.store;
+        let store = &self.runner.store;
         loop {
-            let now = self.at_work.now();
+            let now = self.runner.now();
             let Some(pass) = store
                 .renew_lease(org, &progress.owner, self.lease_end())
                 .await?
@@ -195,6 +195,6 @@ impl Run<'_> {
     }
 
     fn lease_end(&self) -> Timestamp {
-        self.at_work.now().plus(RoutingPass::LEASE)
+        self.runner.now().plus(RoutingPass::LEASE)
     }
 }

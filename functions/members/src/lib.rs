@@ -6,7 +6,7 @@ use lambda_http::{Body, Request, Response};
 use muster_contracts::{Failure, route::Route};
 use muster_domain::{Contract, Member, Roster, TeamId, UserId};
 use muster_service::{
-    http::{self, Call, Deps, Error, Reply},
+    http::{self, ApiRequest, ApiResponse, Deps, Error},
     store::{Answer, OnLead},
 };
 
@@ -36,20 +36,20 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
     .await
 }
 
-async fn list(call: &Call, team: TeamId) -> Result<Reply, Error> {
+async fn list(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
     let page = muster_contracts::page(call.contract(), &call.query)?;
     let (roster, _) = call
         .store
         .team(&call.principal.organization_id, team)
         .await?;
-    Ok(Reply::ok(muster_contracts::members(
+    Ok(ApiResponse::ok(muster_contracts::members(
         call.contract(),
         page,
         &roster,
     )?))
 }
 
-async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
+async fn add(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
     let new = muster_contracts::add_member(call.contract(), &call.body)?;
     let answer = |roster: &Roster, member: &Member| {
         Answer::created(
@@ -65,7 +65,7 @@ async fn add(call: &Call, team: TeamId) -> Result<Reply, Error> {
     Ok(answer.into())
 }
 
-async fn update(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {
+async fn update(call: &ApiRequest, team: TeamId, user: UserId) -> Result<ApiResponse, Error> {
     let changes = muster_contracts::update_member(&call.body)?;
     let (roster, member) = call
         .store
@@ -78,21 +78,21 @@ async fn update(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error>
         )
         .await?;
     Ok(
-        Reply::ok(muster_contracts::member(call.contract(), &roster, &member))
+        ApiResponse::ok(muster_contracts::member(call.contract(), &roster, &member))
             .of_version(shown_version(call, &roster)),
     )
 }
 
 /// The version of the one team that the answer to a change of its roster shows: in ITSM's words it
 /// shows none.
-fn shown_version(call: &Call, roster: &Roster) -> Option<u64> {
+fn shown_version(call: &ApiRequest, roster: &Roster) -> Option<u64> {
     match call.contract() {
         Contract::Toptickets => Some(roster.team.version),
         Contract::Itsm => None,
     }
 }
 
-async fn remove(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error> {
+async fn remove(call: &ApiRequest, team: TeamId, user: UserId) -> Result<ApiResponse, Error> {
     let on_lead = match call.contract() {
         Contract::Toptickets => OnLead::Clear,
         Contract::Itsm => OnLead::Refuse,
@@ -106,5 +106,5 @@ async fn remove(call: &Call, team: TeamId, user: UserId) -> Result<Reply, Error>
             call.now,
         )
         .await?;
-    Ok(Reply::no_content())
+    Ok(ApiResponse::no_content())
 }

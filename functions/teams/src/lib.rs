@@ -7,7 +7,7 @@ use lambda_http::{Body, Request, Response};
 use muster_contracts::{Failure, route::Route};
 use muster_domain::{Contract, Roster, Team, TeamId};
 use muster_service::{
-    http::{self, Call, Deps, Error, Reply},
+    http::{self, ApiRequest, ApiResponse, Deps, Error},
     store::{Answer, OnOpenTickets},
 };
 
@@ -37,20 +37,20 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
     .await
 }
 
-async fn list(call: &Call) -> Result<Reply, Error> {
+async fn list(call: &ApiRequest) -> Result<ApiResponse, Error> {
     let list = muster_contracts::list_teams(call.contract(), &call.query)?;
     let page = call
         .store
         .list_teams(&call.principal.organization_id, &list)
         .await?;
-    Ok(Reply::ok(muster_contracts::teams(
+    Ok(ApiResponse::ok(muster_contracts::teams(
         call.contract(),
         &list,
         &page,
     )?))
 }
 
-async fn create(call: &Call) -> Result<Reply, Error> {
+async fn create(call: &ApiRequest) -> Result<ApiResponse, Error> {
     let new = muster_contracts::create_team(call.contract(), &call.body)?;
     let id = (call.new_team_id)(call.now);
     let team = Team::create(id, call.principal.organization_id.clone(), new, call.now);
@@ -68,12 +68,12 @@ async fn create(call: &Call) -> Result<Reply, Error> {
     Ok(answer.into())
 }
 
-async fn get(call: &Call, id: TeamId) -> Result<Reply, Error> {
+async fn get(call: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
     let (roster, _) = call.store.team(&call.principal.organization_id, id).await?;
     Ok(shown(call, &roster))
 }
 
-async fn update(call: &Call, id: TeamId) -> Result<Reply, Error> {
+async fn update(call: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
     let changes = muster_contracts::update_team(call.contract(), &call.body)?;
     let org = &call.principal.organization_id;
     let roster = call
@@ -83,7 +83,7 @@ async fn update(call: &Call, id: TeamId) -> Result<Reply, Error> {
     Ok(shown(call, &roster))
 }
 
-async fn delete(call: &Call, id: TeamId) -> Result<Reply, Error> {
+async fn delete(call: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
     let on_open_tickets = match call.contract() {
         Contract::Toptickets => OnOpenTickets::Unassign,
         Contract::Itsm => OnOpenTickets::Refuse,
@@ -92,10 +92,10 @@ async fn delete(call: &Call, id: TeamId) -> Result<Reply, Error> {
     call.store
         .delete_team(org, id, &call.if_version, on_open_tickets, call.now)
         .await?;
-    Ok(Reply::no_content())
+    Ok(ApiResponse::no_content())
 }
 
 /// 200 with a team, and the version by which it can be changed on condition.
-fn shown(call: &Call, roster: &Roster) -> Reply {
-    Reply::ok(muster_contracts::team(call.contract(), roster)).of_version(roster.team.version)
+fn shown(call: &ApiRequest, roster: &Roster) -> ApiResponse {
+    ApiResponse::ok(muster_contracts::team(call.contract(), roster)).of_version(roster.team.version)
 }

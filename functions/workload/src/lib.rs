@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use lambda_http::{Body, Request, Response};
 use muster_contracts::{Failure, route::Route};
 use muster_domain::{TeamId, TicketId};
-use muster_service::http::{self, Call, Deps, Error, Reply};
+use muster_service::http::{self, ApiRequest, ApiResponse, Deps, Error};
 
 /// Answers one request.
 ///
@@ -33,35 +33,35 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
     .await
 }
 
-async fn workload(call: &Call, team: TeamId) -> Result<Reply, Error> {
+async fn workload(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
     let (roster, load) = call
         .store
         .team(&call.principal.organization_id, team)
         .await?;
-    Ok(Reply::ok(muster_contracts::workload(
+    Ok(ApiResponse::ok(muster_contracts::workload(
         &roster, load, call.now,
     )))
 }
 
-async fn assignments(call: &Call, team: TeamId) -> Result<Reply, Error> {
+async fn assignments(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
     let list = muster_contracts::list_tickets(call.contract(), &call.query)?;
     let tickets = call
         .store
         .open_tickets(&call.principal.organization_id, team, list)
         .await?;
-    Ok(Reply::ok(muster_contracts::decisions(
+    Ok(ApiResponse::ok(muster_contracts::decisions(
         call.contract(),
         list.page,
         &tickets,
     )?))
 }
 
-async fn assignment(call: &Call, ticket: &TicketId) -> Result<Reply, Error> {
+async fn assignment(call: &ApiRequest, ticket: &TicketId) -> Result<ApiResponse, Error> {
     let ticket = call
         .store
         .decided_ticket(&call.principal.organization_id, ticket)
         .await?;
-    Ok(Reply::ok(muster_contracts::decision(
+    Ok(ApiResponse::ok(muster_contracts::decision(
         call.contract(),
         &ticket,
     )))

@@ -8,7 +8,7 @@ use muster_contracts::{
 };
 use tokio::time::Instant;
 
-use crate::aws::queue::{Message, NotSent, Queue};
+use crate::aws::sqs_send::{Message, Queue, SendError};
 
 /// The message group of jobs that belong to no organization. `#` occurs in no organization id.
 const NO_ORGANIZATION: &str = "#schedule";
@@ -36,7 +36,7 @@ impl JobQueues {
     ///
     /// # Errors
     /// The jobs, by position, that were not taken by then, or that SQS never takes.
-    pub async fn send(&self, jobs: &[JobToSend], deadline: Instant) -> Result<(), NotSent> {
+    pub async fn send(&self, jobs: &[JobToSend], deadline: Instant) -> Result<(), SendError> {
         let send = async |lane, queue: &Queue| {
             let of_lane = jobs.iter().enumerate().filter(|(_, job)| job.lane == lane);
             let (positions, messages): (Vec<_>, Vec<_>) =

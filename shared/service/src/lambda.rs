@@ -19,7 +19,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::{task::futures::TaskLocalFuture, time::Instant};
 
 use crate::{
-    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
     jobs::JobQueues,
     store::Table,
     telemetry::{Calls, Invocation, Telemetry},

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use muster_service::aws::queue::Queue;
+use muster_service::aws::sqs_send::Queue;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},

@@ -265,8 +265,8 @@ async fn ticket_held_before_its_write_is_routed_by_the_last_pass() {
     assert_finished(&org).await;
 }
 
-fn message(body: String) -> muster_service::aws::queue::Message {
-    muster_service::aws::queue::Message::new(body)
+fn message(body: String) -> muster_service::aws::sqs_send::Message {
+    muster_service::aws::sqs_send::Message::new(body)
 }
 
 fn soon() -> tokio::time::Instant {

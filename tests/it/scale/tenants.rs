@@ -15,7 +15,7 @@ use muster_cli::{
 };
 use muster_domain::{OrganizationId, Timestamp};
 use muster_jobs::{Deps, Pace};
-use muster_service::{aws::queue::Queue, jobs::JobQueues, store::Table};
+use muster_service::{aws::sqs_send::Queue, jobs::JobQueues, store::Table};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;

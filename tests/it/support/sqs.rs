@@ -22,7 +22,7 @@ use aws_smithy_runtime_api::{
 };
 use lambda_runtime::{Context, LambdaEvent};
 use muster_domain::Timestamp;
-use muster_service::{aws::queue::Queue, jobs::JobQueues};
+use muster_service::{aws::sqs_send::Queue, jobs::JobQueues};
 use serde_json::{Value, json};
 
 /// The default time of an invocation.

@@ -10,7 +10,7 @@ use muster_cli::{
 };
 use muster_domain::OrganizationId;
 use muster_service::{
-    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
     jobs::JobQueues,
     telemetry,
 };
@@ -26,7 +26,7 @@ fn a_change_that_logs_holds_up_nobody() {
     thread::spawn(move || {
         let listener = LogCapture::to("teams", "info", None);
         let told = async {
-            telemetry::about(&OrganizationId::parse("acme").expect("of the right form"));
+            telemetry::set_organization(&OrganizationId::parse("acme").expect("of the right form"));
             telemetry::record(|measured| {
                 tracing::warn!("told in between");
                 measured.retries += 1;

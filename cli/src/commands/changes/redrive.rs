@@ -9,7 +9,7 @@ use muster_changes::{
     failed::{Failed, item_of},
 };
 use muster_service::{
-    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
     jobs::JobQueues,
 };
 use reqwest::StatusCode;

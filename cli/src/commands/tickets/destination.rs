@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
 };
 use muster_contracts::events::organization_in;
 use muster_domain::OrganizationId;
-use muster_service::aws::queue::{Message, Queue};
+use muster_service::aws::sqs_send::{Message, Queue};
 use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;

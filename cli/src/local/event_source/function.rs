@@ -9,7 +9,7 @@ use lambda_http::{Context, LambdaEvent};
 use muster_domain::Timestamp;
 use muster_jobs::Pace;
 use muster_service::{
-    aws::{bucket::Bucket, bus::Bus, queue::Queue},
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
     jobs::JobQueues,
     store::Table,
 };

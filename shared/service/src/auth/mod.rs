@@ -48,13 +48,13 @@ pub struct Principal {
 impl Principal {
     /// Whether it may do what `scope` names.
     #[must_use]
-    pub fn may(&self, scope: Scope) -> bool {
+    pub fn has_scope(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
 
     /// Whether it may come from an address. An IPv4 address that comes as IPv6 is the IPv4 address.
     #[must_use]
-    pub fn may_come_from(&self, address: Option<IpAddr>) -> bool {
+    pub fn allows_address(&self, address: Option<IpAddr>) -> bool {
         let contains = |address: IpAddr| {
             let address = address.to_canonical();
             self.allowed_networks
@@ -172,7 +172,7 @@ mod tests {
                 subject: Subject::of_token(&OrganizationId::parse("org").unwrap(), "sub"),
                 requests_a_minute: 1,
             };
-            principal.may_come_from(address.parse().ok())
+            principal.allows_address(address.parse().ok())
         };
         for (networks, inside, outside) in [
             (

@@ -1,8 +1,8 @@
 //! Clients of the AWS services beside DynamoDB: SQS, EventBridge and S3.
 
-pub mod bucket;
-pub mod bus;
-pub mod queue;
-pub mod sqs;
+pub mod eventbridge;
+pub mod s3;
+pub mod sqs_batch;
+pub mod sqs_send;
 
 pub(crate) mod backoff;

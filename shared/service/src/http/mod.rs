@@ -14,7 +14,7 @@ use uuid::{ContextV7, Uuid};
 
 pub use conditional::if_none_match;
 pub use proxy::TrustedProxy;
-pub use response::Reply;
+pub use response::ApiResponse;
 
 use crate::{
     auth::{self, Exceeded, KeyCache, Principal, RateLimits, VerifierCache},
@@ -28,7 +28,7 @@ use muster_contracts::{
     route::{self, OpenEndpoint, Route, RouteMatch},
 };
 use muster_domain::{Clock, Contract, Fingerprint, Idempotency, IfVersion, TeamId, Timestamp};
-use request::Received;
+use request::RawRequest;
 
 /// Makes the id of a team that is created at a given time.
 pub type NewTeamId = Arc<dyn Fn(Timestamp) -> TeamId + Send + Sync>;
@@ -105,7 +105,7 @@ pub async fn init() -> Result<Deps, lambda_http::Error> {
 }
 
 /// An authenticated request for one route, as a use case gets it.
-pub struct Call {
+pub struct ApiRequest {
     /// What is asked for, ids parsed.
     pub route: Route,
     /// Who asks.
@@ -127,7 +127,7 @@ pub struct Call {
     pub new_team_id: NewTeamId,
 }
 
-impl Call {
+impl ApiRequest {
     /// The contract that the caller speaks.
     #[must_use]
     pub fn contract(&self) -> Contract {
@@ -178,10 +178,10 @@ pub async fn serve<U, F>(
     use_case: U,
 ) -> Result<Response<Body>, Infallible>
 where
-    U: FnOnce(Call) -> F,
-    F: Future<Output = Result<Reply, Error>>,
+    U: FnOnce(ApiRequest) -> F,
+    F: Future<Output = Result<ApiResponse, Error>>,
 {
-    let received = Received::from(request);
+    let received = RawRequest::from(request);
     let now = (deps.clock)();
     let found = route::find(&received.method, &received.path, received.spoken_contract);
     let pattern = found.as_ref().ok().map(|found| found.pattern);
@@ -211,9 +211,9 @@ where
 /// query. A credential that comes anyway only decides in whose words a failure is said.
 pub fn serve_open(
     request: Request,
-    use_case: impl FnOnce(OpenEndpoint, &str) -> Result<Reply, Failure>,
+    use_case: impl FnOnce(OpenEndpoint, &str) -> Result<ApiResponse, Failure>,
 ) -> Response<Body> {
-    let received = Received::from(request);
+    let received = RawRequest::from(request);
     let found = route::find_open(&received.method, &received.path);
     begin(&received, found.as_ref().ok().map(|_| &*received.path));
     let outcome = found.and_then(|endpoint| use_case(endpoint, &received.query));
@@ -222,7 +222,7 @@ pub fn serve_open(
 
 /// Tells of a request for the route with this path, or for none that there is: what then stands in
 /// its method and path is anybody's guess, and not told.
-fn begin(received: &Received, pattern: Option<&str>) {
+fn begin(received: &RawRequest, pattern: Option<&str>) {
     telemetry::record(|measured| {
         let key = pattern.map(|pattern| format!("{} {pattern}", received.method));
         measured.request = Some(telemetry::Request {
@@ -247,15 +247,15 @@ fn end(response: Response<Body>) -> Response<Body> {
 /// The checks once there is a route, in the order in which the contracts promise them; the first
 /// that fails is the answer.
 async fn answer<U, F>(
-    received: &Received,
+    received: &RawRequest,
     found: &RouteMatch<'_>,
     deps: &Deps,
     now: Timestamp,
     use_case: U,
-) -> Result<Reply, Error>
+) -> Result<ApiResponse, Error>
 where
-    U: FnOnce(Call) -> F,
-    F: Future<Output = Result<Reply, Error>>,
+    U: FnOnce(ApiRequest) -> F,
+    F: Future<Output = Result<ApiResponse, Error>>,
 {
     let reads_body = found.endpoint.reads_body();
     if reads_body && received.body().len() > MAX_BODY_BYTES {
@@ -265,11 +265,11 @@ where
     let token = received.token.as_deref().ok_or(Failure::Unauthorized)?;
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
     let principal = principal.ok_or(Failure::Unauthorized)?;
-    telemetry::about(&principal.organization_id);
+    telemetry::set_organization(&principal.organization_id);
     let address = deps
         .proxy
         .client_address(received.address, &received.proxy)?;
-    if !principal.may_come_from(address) {
+    if !principal.allows_address(address) {
         return Err(Failure::AddressNotAllowed.into());
     }
     let due = deps
@@ -283,7 +283,7 @@ where
     };
     let answered = async {
         let scope = found.endpoint.scope();
-        if !principal.may(scope) {
+        if !principal.has_scope(scope) {
             return Err(Failure::MissingScope(scope).into());
         }
         let route = found.route()?;
@@ -292,7 +292,7 @@ where
         } else {
             None
         };
-        let call = Call {
+        let call = ApiRequest {
             route,
             principal,
             query: received.query.clone(),
@@ -319,7 +319,10 @@ where
 }
 
 /// Returns the identity by which a retry of the request is recognized, if the client sent a key.
-fn idempotency(received: &Received, principal: &Principal) -> Result<Option<Idempotency>, Invalid> {
+fn idempotency(
+    received: &RawRequest,
+    principal: &Principal,
+) -> Result<Option<Idempotency>, Invalid> {
     let Some(header) = &received.idempotency_key else {
         return Ok(None);
     };

@@ -20,7 +20,7 @@ use muster_domain::Contract;
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What came in, before anything was checked.
-pub(super) struct Received {
+pub(super) struct RawRequest {
     pub(super) method: String,
     /// The path as received, without the query: API Gateway has percent-decoded it.
     pub(super) path: String,
@@ -47,7 +47,7 @@ pub(super) struct Received {
     body: Body,
 }
 
-impl Received {
+impl RawRequest {
     /// How long before the function is stopped the store gives up, so that a 503 can still be sent.
     const MARGIN: Duration = Duration::from_millis(500);
 
@@ -57,7 +57,7 @@ impl Received {
     }
 }
 
-impl From<Request> for Received {
+impl From<Request> for RawRequest {
     fn from(request: Request) -> Self {
         let (gateway_id, source_ip) = match request.request_context_ref() {
             Some(RequestContext::ApiGatewayV2(context)) => {

@@ -8,7 +8,7 @@ use lambda_http::{
     },
 };
 
-use super::request::Received;
+use super::request::RawRequest;
 use crate::store::Answer;
 use muster_contracts::{
     Failure, Occurrence,
@@ -22,7 +22,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A success, rendered.
 #[derive(Debug)]
-pub struct Reply {
+pub struct ApiResponse {
     status: StatusCode,
     body: Body,
     /// The version of the one team that the body shows.
@@ -31,7 +31,7 @@ pub struct Reply {
     headers: HeaderMap,
 }
 
-impl Reply {
+impl ApiResponse {
     /// 200 with a JSON body.
     #[must_use]
     pub fn ok(body: String) -> Self {
@@ -83,7 +83,7 @@ impl Reply {
     }
 }
 
-impl From<Answer> for Reply {
+impl From<Answer> for ApiResponse {
     fn from(
         Answer {
             status,
@@ -112,9 +112,9 @@ fn carried_bytes(body: &Body) -> usize {
 /// A body that Lambda would refuse is a failure in the caller's own contract. Stored texts are
 /// bounded and lists refuse such pages, so that only a fault of this program leads here.
 pub(super) fn render(
-    received: &Received,
+    received: &RawRequest,
     now: Timestamp,
-    outcome: Result<Reply, Failure>,
+    outcome: Result<ApiResponse, Failure>,
 ) -> Response<Body> {
     let outcome = outcome.and_then(|reply| match carried_bytes(&reply.body) {
         bytes if bytes > MAX_BODY_BYTES => {
@@ -141,7 +141,7 @@ pub(super) fn render(
                 None => itsm::failure(&failure, occurrence, Audience::Unknown),
             };
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (Reply::new(status, Body::Text(body)), Some(failure))
+            (ApiResponse::new(status, Body::Text(body)), Some(failure))
         }
     };
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Deployment, Invocation, Measured};
+use super::{Deployment, Invocation, InvocationMetrics};
 use muster_domain::{Contract, OrganizationId, Timestamp};
 
 const NAMESPACE: &str = "Muster";
@@ -46,7 +46,7 @@ const BY_VERSION: &[&[&str]] = &[&["Stack", "Function", "Version"]];
 pub(super) fn line(
     invocation: &Invocation,
     deployment: &Deployment,
-    measured: &Measured,
+    measured: &InvocationMetrics,
     took: Duration,
     now: Timestamp,
 ) -> Option<String> {
@@ -55,7 +55,7 @@ pub(super) fn line(
         version,
         level,
     } = deployment;
-    let Measured {
+    let InvocationMetrics {
         request,
         tickets_assigned,
         tickets_unrouted,
@@ -78,13 +78,13 @@ pub(super) fn line(
             (FAILURES, Value::from(u8::from(is_failure))),
         ];
         line.count(BY_ROUTE, metrics);
-        line.tell("Route", &*request.route);
-        line.tell(
+        line.field("Route", &*request.route);
+        line.field(
             "Contract",
             request.contract.map_or("none", Contract::as_str),
         );
-        line.tell("gatewayRequestId", &*request.id);
-        line.tell("status", request.status);
+        line.field("gatewayRequestId", &*request.id);
+        line.field("status", request.status);
     }
     let tickets = [
         (TICKETS_ASSIGNED, *tickets_assigned),
@@ -127,17 +127,17 @@ pub(super) fn line(
     if line.directives.is_empty() {
         return None;
     }
-    line.tell("timestamp", now.iso8601_millis());
-    line.tell("level", *level);
-    line.tell("Stack", &**stack);
-    line.tell("Function", invocation.telemetry.function);
-    line.tell("Version", &**version);
-    line.tell("requestId", &*invocation.request_id);
-    line.tell(
+    line.field("timestamp", now.iso8601_millis());
+    line.field("level", *level);
+    line.field("Stack", &**stack);
+    line.field("Function", invocation.telemetry.function);
+    line.field("Version", &**version);
+    line.field("requestId", &*invocation.request_id);
+    line.field(
         "traceId",
         invocation.trace.as_ref().map(|trace| &*trace.root),
     );
-    line.tell(
+    line.field(
         "organization",
         invocation.organization.get().map(OrganizationId::as_str),
     );
@@ -150,7 +150,7 @@ pub(super) fn line(
 
 /// Returns true if the invocation counts against its version. A 503 does not: the table is
 /// throttled or out of reach then, for every version.
-fn is_failed(measured: &Measured) -> bool {
+fn is_failed(measured: &InvocationMetrics) -> bool {
     let is_failed_status =
         |status: Option<u16>| status.is_none_or(|status| status >= 500 && status != 503);
     measured.handed_back > 0
@@ -185,7 +185,7 @@ impl Line {
         let mut definitions = Vec::new();
         for ((name, unit), value) in metrics {
             definitions.push(json!({ "Name": name, "Unit": unit }));
-            self.tell(name, value);
+            self.field(name, value);
         }
         if !definitions.is_empty() {
             self.directives.push(
@@ -195,7 +195,7 @@ impl Line {
     }
 
     /// Says something, if there is something to say.
-    fn tell(&mut self, name: &str, value: impl Into<Value>) {
+    fn field(&mut self, name: &str, value: impl Into<Value>) {
         let value = value.into();
         if !value.is_null() {
             self.members.insert(name.to_owned(), value);

@@ -40,13 +40,13 @@ tokio::task_local! {
 }
 
 /// Changes what is told of the present invocation, if there is one.
-pub fn record(change: impl FnOnce(&mut Measured)) {
+pub fn record(change: impl FnOnce(&mut InvocationMetrics)) {
     let _ = PRESENT.try_with(|invocation| change(&mut invocation.measured()));
 }
 
 /// Tells whose data the present invocation works on, if there is one. A batch of messages may be of
 /// several organizations, and is of none here.
-pub fn about(organization: &OrganizationId) {
+pub fn set_organization(organization: &OrganizationId) {
     // It stays the first's: a request is of one.
     let _ = PRESENT.try_with(|invocation| invocation.organization.set(organization.clone()));
 }
@@ -58,7 +58,7 @@ fn present() -> Option<Arc<Invocation>> {
 
 /// What an invocation did, beyond what Lambda counts by itself.
 #[derive(Debug, Default)]
-pub struct Measured {
+pub struct InvocationMetrics {
     /// The request that it serves, if it serves one.
     pub request: Option<Request>,
     /// Tickets that a team's strategy gave to somebody.
@@ -262,7 +262,7 @@ pub struct Invocation {
     /// Apart from what is measured: every line of the log looks for it, even one that is written
     /// while something is counted.
     organization: OnceLock<OrganizationId>,
-    measured: Mutex<Measured>,
+    measured: Mutex<InvocationMetrics>,
 }
 
 impl Invocation {
@@ -276,7 +276,7 @@ impl Invocation {
         PRESENT.sync_scope(Arc::clone(self), run)
     }
 
-    fn measured(&self) -> MutexGuard<'_, Measured> {
+    fn measured(&self) -> MutexGuard<'_, InvocationMetrics> {
         // A change that panicked has at worst not counted.
         self.measured.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,7 +14,7 @@ use anyhow::{Context, anyhow, ensure};
 use aws_sdk_sqs::{Client, config};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use muster_service::aws::queue::Queue;
+use muster_service::aws::sqs_send::Queue;
 use tokio::{task::JoinHandle, time::Instant};
 use url::Url;
 

@@ -67,7 +67,7 @@ impl Message {
 /// What could not be sent by the deadline. A part may have been, so whoever sends again may send
 /// twice.
 #[derive(Debug)]
-pub struct NotSent {
+pub struct SendError {
     /// The positions of the messages that may not have been taken, in order.
     pub messages: Vec<usize>,
     /// Those of them that SQS never takes, each with the reason.
@@ -75,7 +75,7 @@ pub struct NotSent {
     cause: String,
 }
 
-impl fmt::Display for NotSent {
+impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -86,9 +86,9 @@ impl fmt::Display for NotSent {
     }
 }
 
-impl std::error::Error for NotSent {}
+impl std::error::Error for SendError {}
 
-impl NotSent {
+impl SendError {
     /// Names the messages by their positions in a longer list, of which these were sent in order.
     pub(crate) fn at(self, positions: &[usize]) -> Self {
         Self {
@@ -139,7 +139,7 @@ impl Queue {
     ///
     /// # Errors
     /// Those that were not taken by then, or that SQS never takes.
-    pub async fn send(&self, messages: &[Message], deadline: Instant) -> Result<(), NotSent> {
+    pub async fn send(&self, messages: &[Message], deadline: Instant) -> Result<(), SendError> {
         let mut left: Vec<usize> = (0..messages.len()).collect();
         let mut given_up = Vec::new();
         let mut invalid = BTreeMap::new();
@@ -168,7 +168,7 @@ impl Queue {
             if left.is_empty() || !backoff.pause().await {
                 left.extend(given_up);
                 left.sort_unstable();
-                return Err(NotSent {
+                return Err(SendError {
                     messages: left,
                     invalid,
                     cause,

@@ -30,7 +30,7 @@ pub struct Bus {
 /// The announcements that could not be published by the deadline. A part may have been, so a retry
 /// may publish twice.
 #[derive(Debug)]
-pub struct NotPublished {
+pub struct PublishError {
     /// The positions of the announcements that EventBridge may take later, in order.
     pub announcements: Vec<usize>,
     /// The announcements that EventBridge never takes, by position, each with the reason.
@@ -38,7 +38,7 @@ pub struct NotPublished {
     cause: String,
 }
 
-impl fmt::Display for NotPublished {
+impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.announcements.len() + self.invalid.len();
         write!(
@@ -49,7 +49,7 @@ impl fmt::Display for NotPublished {
     }
 }
 
-impl std::error::Error for NotPublished {}
+impl std::error::Error for PublishError {}
 
 impl Bus {
     /// The most entries that EventBridge takes in one call.
@@ -82,7 +82,7 @@ impl Bus {
         &self,
         announcements: &[Announcement],
         deadline: Instant,
-    ) -> Result<(), NotPublished> {
+    ) -> Result<(), PublishError> {
         let mut left: Vec<usize> = (0..announcements.len()).collect();
         let mut invalid = BTreeMap::new();
         let mut cause = String::new();
@@ -122,7 +122,7 @@ impl Bus {
                 .iter()
                 .all(|&position| refused_for_long.contains(&*announcements[position].record));
             if hopeless || !backoff.pause().await {
-                return Err(NotPublished {
+                return Err(PublishError {
                     announcements: left,
                     invalid,
                     cause,

@@ -12,7 +12,7 @@ use lambda_http::LambdaEvent;
 use tokio::time::Instant;
 
 use crate::{
-    aws::queue::{Message, Queue},
+    aws::sqs_send::{Message, Queue},
     deadline, telemetry,
 };
 use muster_contracts::events::{event_in, ticket_id_text};
