@@ -17,7 +17,7 @@ use muster_domain::{
     QueueStrategy::{LeastBusy, SkillBased},
     SecretKey, Subject, Timestamp,
 };
-use muster_service::{auth::RateLimits, http::Deps, store::Table};
+use muster_service::{http::Deps, rate_limit::RateLimits, store::Table};
 use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -105,7 +105,7 @@ pub async fn handle(
                 tracing::error!(%error, "the scheduled job failed");
                 return Err("the scheduled job failed".into());
             }
-            batch.fail(positions, whose(&body), error);
+            batch.fail(positions, organization_of(&body), error);
         }
     }
     Ok(batch.answer())
@@ -117,7 +117,7 @@ fn as_message(job: &Value) -> Value {
 }
 
 /// The organization that a job is for, if it is for one.
-fn whose(job: &str) -> Option<OrganizationId> {
+fn organization_of(job: &str) -> Option<OrganizationId> {
     let job: Value = serde_json::from_str(job).ok()?;
     OrganizationId::parse(job.get("organization_id")?.as_str()?).ok()
 }

@@ -1,7 +1,7 @@
 //! Muster's service crate: requests and batches against one DynamoDB table, on AWS Lambda.
 //!
 //! Dependencies point one way. [`store`] keeps the domain in the table. [`auth`] resolves a
-//! credential. [`http`] puts these together for one request, [`assign`] for one batch of tickets.
+//! credential, and [`rate_limit`] counts its requests. [`http`] puts these together for one request, [`assign`] for one batch of tickets.
 //! [`lambda`] connects a function to its runtime. [`aws`] and [`jobs`] send and receive messages.
 //! [`telemetry`] has logs, metrics and traces. Wire types never reach the store, and item types
 //! never leave it.
@@ -14,5 +14,6 @@ pub mod deadline;
 pub mod http;
 pub mod jobs;
 pub mod lambda;
+pub mod rate_limit;
 pub mod store;
 pub mod telemetry;

@@ -5,7 +5,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 use aws_sdk_dynamodb::Client;
 use futures_util::{StreamExt, stream};
 use muster_domain::{SecretKey, Subject, Timestamp};
-use muster_service::{auth::RateLimits, http::Deps};
+use muster_service::{http::Deps, rate_limit::RateLimits};
 use reqwest::Method;
 
 use crate::support::{

@@ -5,7 +5,6 @@
 
 mod cache;
 mod jwt;
-mod rate;
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -14,7 +13,6 @@ use ipnet::IpNet;
 
 pub use cache::Cache;
 pub use jwt::Verifier;
-pub use rate::{Exceeded, RateLimits, Report};
 
 use crate::store::{self, Store};
 use muster_domain::{

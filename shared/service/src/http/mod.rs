@@ -17,8 +17,9 @@ pub use proxy::TrustedProxy;
 pub use response::ApiResponse;
 
 use crate::{
-    auth::{self, Exceeded, KeyCache, Principal, RateLimits, VerifierCache},
+    auth::{self, KeyCache, Principal, VerifierCache},
     lambda,
+    rate_limit::{Exceeded, RateLimits},
     store::{self, Store, Table},
     telemetry,
 };
@@ -185,9 +186,9 @@ where
     let now = (deps.clock)();
     let found = route::find(&received.method, &received.path, received.spoken_contract);
     let pattern = found.as_ref().ok().map(|found| found.pattern);
-    begin(&received, pattern);
+    record_request(&received, pattern);
     let outcome = match found {
-        Ok(found) => answer(&received, &found, deps, now, use_case).await,
+        Ok(found) => authorize_and_run(&received, &found, deps, now, use_case).await,
         Err(failure) => Err(failure.into()),
     };
     let outcome = outcome.or_else(|error| match error {
@@ -204,7 +205,7 @@ where
             Err(failure)
         }
     });
-    Ok(end(response::render(&received, now, outcome)))
+    Ok(record_status(response::render(&received, now, outcome)))
 }
 
 /// Serves one request that takes no credential, with a use case that gets the endpoint and the raw
@@ -215,14 +216,14 @@ pub fn serve_open(
 ) -> Response<Body> {
     let received = RawRequest::from(request);
     let found = route::find_open(&received.method, &received.path);
-    begin(&received, found.as_ref().ok().map(|_| &*received.path));
+    record_request(&received, found.as_ref().ok().map(|_| &*received.path));
     let outcome = found.and_then(|endpoint| use_case(endpoint, &received.query));
-    end(response::render(&received, Timestamp::now(), outcome))
+    record_status(response::render(&received, Timestamp::now(), outcome))
 }
 
 /// Tells of a request for the route with this path, or for none that there is: what then stands in
 /// its method and path is anybody's guess, and not told.
-fn begin(received: &RawRequest, pattern: Option<&str>) {
+fn record_request(received: &RawRequest, pattern: Option<&str>) {
     telemetry::record(|measured| {
         let key = pattern.map(|pattern| format!("{} {pattern}", received.method));
         measured.request = Some(telemetry::Request {
@@ -235,7 +236,7 @@ fn begin(received: &RawRequest, pattern: Option<&str>) {
 }
 
 /// Tells how a request was answered.
-fn end(response: Response<Body>) -> Response<Body> {
+fn record_status(response: Response<Body>) -> Response<Body> {
     telemetry::record(|measured| {
         if let Some(request) = &mut measured.request {
             request.status = Some(response.status().as_u16());
@@ -246,7 +247,7 @@ fn end(response: Response<Body>) -> Response<Body> {
 
 /// The checks once there is a route, in the order in which the contracts promise them; the first
 /// that fails is the answer.
-async fn answer<U, F>(
+async fn authorize_and_run<U, F>(
     received: &RawRequest,
     found: &RouteMatch<'_>,
     deps: &Deps,
