@@ -30,6 +30,7 @@ const LAYERS: [(&str, &str, &[&str]); 3] = [
             "assign",
             "jobs",
             "auth",
+            "rate_limit",
             "store",
             "aws",
             "telemetry",
