@@ -11,7 +11,7 @@ use lambda_runtime::LambdaEvent;
 use muster_contracts::events::{self, Poison, TicketMessage};
 use muster_domain::{
     Clock, OrganizationId, TicketEvent, TicketId,
-    routing::{Cause, Work},
+    routing::{TicketTask, Trigger},
 };
 use muster_service::{
     assign::{self, Failure},
@@ -106,7 +106,7 @@ impl Tickets {
 
     /// Each ticket's events in the order of their versions, and the tickets in the order of their
     /// oldest: a queue hands its messages out in any.
-    fn in_order(self) -> (Vec<Vec<usize>>, Vec<Work>) {
+    fn in_order(self) -> (Vec<Vec<usize>>, Vec<TicketTask>) {
         let mut tickets: Vec<_> = self.0.into_iter().collect();
         for (_, (_, events)) in &mut tickets {
             events.sort_by(|a, b| a.version.cmp(&b.version));
@@ -118,9 +118,9 @@ impl Tickets {
         let work = |(ticket_id, (messages, events))| {
             (
                 messages,
-                Work {
+                TicketTask {
                     ticket_id,
-                    cause: Cause::Events(events),
+                    trigger: Trigger::Events(events),
                 },
             )
         };

@@ -4,33 +4,34 @@
 
 use muster_contracts::jobs::Job;
 use muster_domain::{
-    Change, Changed, Load, Member, OrganizationId, Team, TeamId, Ticket, TicketState, User, UserId,
+    Change, ChangeKind, Load, Member, OrganizationId, Team, TeamId, Ticket, TicketState, User,
+    UserId,
 };
 
 /// The jobs that follow from a change.
 pub(crate) fn jobs(change: &Change) -> Vec<Job> {
     let org = &change.organization_id;
-    match &change.what {
-        Changed::Team { before, after } => after_team(org, before.as_ref(), after.as_ref()),
-        Changed::Load {
+    match &change.kind {
+        ChangeKind::Team { before, after } => after_team(org, before.as_ref(), after.as_ref()),
+        ChangeKind::Load {
             team_id,
             before,
             after,
         } => after_load(org, *team_id, before.as_ref(), after.as_ref()),
-        Changed::TeamGone { team_id } => {
+        ChangeKind::TeamDeleted { team_id } => {
             vec![Job::sweep(org, *team_id, 0)]
         }
-        Changed::Membership {
+        ChangeKind::Membership {
             team_id,
             before,
             after,
         } => after_membership(org, *team_id, before.as_ref(), after.as_ref()),
-        Changed::User {
+        ChangeKind::User {
             user_id,
             before,
             after,
         } => after_user(org, *user_id, before.as_ref(), after.as_ref()),
-        Changed::Ticket { before, after } => after_ticket(org, before.as_ref(), after.as_ref()),
+        ChangeKind::Ticket { before, after } => after_ticket(org, before.as_ref(), after.as_ref()),
     }
 }
 
@@ -120,12 +121,12 @@ mod tests {
         TeamId::parse("a1b2c3d4-e5f6-7890-abcd-ef1234567890").unwrap()
     }
 
-    fn following(what: Changed) -> Vec<Job> {
+    fn following(kind: ChangeKind) -> Vec<Job> {
         jobs(&Change {
             record: "a record".to_owned(),
             organization_id: org(),
             at: NOW,
-            what,
+            kind,
         })
     }
 
@@ -180,7 +181,7 @@ mod tests {
             ),
             (Some(knowing(&["VPN"])), None, vec![]),
         ] {
-            assert_eq!(following(Changed::Team { before, after }), expected);
+            assert_eq!(following(ChangeKind::Team { before, after }), expected);
         }
     }
 
@@ -192,7 +193,10 @@ mod tests {
             team_id: team,
             looks: 0,
         };
-        assert_eq!(following(Changed::TeamGone { team_id: team_id() }), [sweep]);
+        assert_eq!(
+            following(ChangeKind::TeamDeleted { team_id: team_id() }),
+            [sweep]
+        );
     }
 
     #[test]
@@ -211,7 +215,7 @@ mod tests {
             (load(2), load(1), false),
             (load(2), None, false),
         ] {
-            let jobs = following(Changed::Load {
+            let jobs = following(ChangeKind::Load {
                 team_id: team_id(),
                 before,
                 after,
@@ -244,7 +248,7 @@ mod tests {
             (&present, &present, false),
             (&present, &None, false),
         ] {
-            let what = Changed::Membership {
+            let kind = ChangeKind::Membership {
                 team_id: team_id(),
                 before: before.clone(),
                 after: after.clone(),
@@ -254,7 +258,7 @@ mod tests {
             } else {
                 vec![]
             };
-            assert_eq!(following(what), expected, "{before:?} {after:?}");
+            assert_eq!(following(kind), expected, "{before:?} {after:?}");
         }
     }
 
@@ -272,7 +276,7 @@ mod tests {
             (Some(alex()), Some(alex()), vec![]),
         ] {
             assert_eq!(
-                following(Changed::User {
+                following(ChangeKind::User {
                     user_id: alex().id,
                     before,
                     after

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use muster_contracts::jobs::{FailedOn, Job};
-use muster_domain::{OrganizationId, TeamId, TicketId, routing::Work};
+use muster_domain::{OrganizationId, TeamId, TicketId, routing::TicketTask};
 use muster_service::{
     assign::{self, Failure},
     store::{self, Page, TicketList},
@@ -114,9 +114,9 @@ impl Run<'_> {
             .into_iter()
             .filter(|id| !self.retried.contains(id) && seen.insert(id.clone()));
         let work: Vec<_> = once
-            .map(|ticket_id| Work {
+            .map(|ticket_id| TicketTask {
                 ticket_id,
-                cause: failed_on.into(),
+                trigger: failed_on.into(),
             })
             .collect();
         let failures = assign::settle(&self.runner.store, org, &work, self.runner.now).await;
@@ -172,9 +172,9 @@ impl Run<'_> {
         ticket_id: TicketId,
         failed_on: FailedOn,
     ) -> Result<(), Error> {
-        let work = [Work {
+        let work = [TicketTask {
             ticket_id,
-            cause: failed_on.into(),
+            trigger: failed_on.into(),
         }];
         let failures = assign::settle(&self.runner.store, org, &work, self.runner.now).await;
         failures

@@ -88,7 +88,7 @@ impl Run<'_> {
         let Some(pass) = store
             .pass(org)
             .await?
-            .filter(|pass| pass.is_unfinished && !pass.is_leased(now))
+            .filter(|pass| pass.is_pending && !pass.is_leased(now))
         else {
             return Ok(None);
         };

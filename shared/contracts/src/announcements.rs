@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::json;
 use muster_domain::{
-    Change, Changed, Decision, Description, Member, QueueStrategy, Team, TeamId, Ticket,
+    Change, ChangeKind, Decision, Description, Member, QueueStrategy, Team, TeamId, Ticket,
     TicketState, Timestamp,
 };
 
@@ -88,25 +88,25 @@ impl Announcement {
 /// that change nothing.
 #[must_use]
 pub fn announcements(change: &Change) -> Vec<Announcement> {
-    match &change.what {
-        Changed::Team { before, after } => about_team(change, before.as_ref(), after.as_ref())
+    match &change.kind {
+        ChangeKind::Team { before, after } => about_team(change, before.as_ref(), after.as_ref())
             .into_iter()
             .collect(),
-        Changed::Membership {
+        ChangeKind::Membership {
             team_id,
             before,
             after,
         } => about_member(change, *team_id, before.as_ref(), after.as_ref())
             .into_iter()
             .collect(),
-        Changed::Ticket {
+        ChangeKind::Ticket {
             before,
             after: Some(after),
         } => about_ticket(change, before.as_ref(), after),
-        Changed::Ticket { after: None, .. }
-        | Changed::Load { .. }
-        | Changed::TeamGone { .. }
-        | Changed::User { .. } => Vec::new(),
+        ChangeKind::Ticket { after: None, .. }
+        | ChangeKind::Load { .. }
+        | ChangeKind::TeamDeleted { .. }
+        | ChangeKind::User { .. } => Vec::new(),
     }
 }
 
@@ -306,7 +306,7 @@ impl DecisionData {
         Self {
             strategy: strategy.map(QueueStrategy::as_str),
             turn: *turn,
-            reason: decision.sentence(),
+            reason: decision.explanation(),
             fallback: fallback.map(QueueStrategy::as_str),
             considered: *considered,
             eligible: *eligible,
@@ -401,12 +401,12 @@ mod tests {
         Timestamp::from_millis(MORNING.millis() + ms)
     }
 
-    fn said(record: &str, what: Changed) -> Vec<Announcement> {
+    fn said(record: &str, kind: ChangeKind) -> Vec<Announcement> {
         announcements(&Change {
             record: record.to_owned(),
             organization_id: org(),
             at: later(5_000),
-            what,
+            kind,
         })
     }
 
@@ -450,7 +450,7 @@ mod tests {
     fn team_changed(before: Option<Team>, after: Option<Team>) -> Vec<Announcement> {
         said(
             "ORG#org/TEAM#a1b2c3d4-e5f6-7890-abcd-ef1234567890",
-            Changed::Team { before, after },
+            ChangeKind::Team { before, after },
         )
     }
 
@@ -510,7 +510,7 @@ mod tests {
         let record = "ORG#org#TEAM#a1b2c3d4-e5f6-7890-abcd-ef1234567890/MEMBER#f6e5d4c3-b2a1-0987-fedc-ba9876543210";
         said(
             record,
-            Changed::Membership {
+            ChangeKind::Membership {
                 team_id: team_id(),
                 before,
                 after,
@@ -589,14 +589,17 @@ mod tests {
         ] {
             assert_eq!(member_changed(before, after), []);
         }
-        let load = Changed::Load {
+        let load = ChangeKind::Load {
             team_id: team_id(),
             before: None,
             after: Some(Load::default()),
         };
         assert_eq!(said("load", load), []);
-        assert_eq!(said("gone", Changed::TeamGone { team_id: team_id() }), []);
-        let user = Changed::User {
+        assert_eq!(
+            said("gone", ChangeKind::TeamDeleted { team_id: team_id() }),
+            []
+        );
+        let user = ChangeKind::User {
             user_id: alex(),
             before: None,
             after: Some(membership().user),
@@ -618,14 +621,14 @@ mod tests {
                     open_tickets: 1,
                     last_turn: 4,
                     matched_skills: 0,
-                    why_not: None,
+                    pass_over_reason: None,
                 }],
-                ..Decision::plain(Reason::Strategy, later(10))
+                ..Decision::without_strategy(Reason::Strategy, later(10))
             },
-            TicketState::Unrouted => Decision::plain(Reason::NoTeamMatches, later(20)),
+            TicketState::Unrouted => Decision::without_strategy(Reason::NoTeamMatches, later(20)),
             _ => Decision {
                 considered: 3,
-                ..Decision::plain(Reason::NobodyEligible, later(30))
+                ..Decision::without_strategy(Reason::NoEligibleMember, later(30))
             },
         };
         Ticket {
@@ -655,7 +658,7 @@ mod tests {
     fn ticket_changed(before: Option<Ticket>, after: Ticket) -> Vec<Announcement> {
         said(
             "ORG#org#TICKET#TKT-1/TICKET",
-            Changed::Ticket {
+            ChangeKind::Ticket {
                 before,
                 after: Some(after),
             },

@@ -6,7 +6,7 @@ use serde::Serialize;
 #[cfg(feature = "openapi")]
 use crate::schema;
 use muster_domain::{
-    Candidate, Decision, QueueStrategy, TeamId, Ticket, Timestamp, UserId, WhyNot,
+    Candidate, Decision, PassOverReason, QueueStrategy, TeamId, Ticket, Timestamp, UserId,
 };
 
 /// How a contract writes ids and times.
@@ -112,7 +112,7 @@ impl<T> DecisionOut<T> {
             status: status.as_str(),
             strategy: strategy.map(QueueStrategy::as_str),
             turn: *turn,
-            reason: decision.sentence(),
+            reason: decision.explanation(),
             fallback: fallback.map(QueueStrategy::as_str),
             considered: *considered,
             eligible: *eligible,
@@ -132,7 +132,7 @@ impl CandidateOut {
             open_tickets,
             last_turn,
             matched_skills,
-            why_not,
+            pass_over_reason,
         } = *candidate;
         Self {
             user_id: (forms.user_id)(user_id),
@@ -140,7 +140,7 @@ impl CandidateOut {
             last_turn,
             matched_skills,
             eligible: candidate.is_eligible(),
-            why_not: why_not.map(WhyNot::as_str),
+            why_not: pass_over_reason.map(PassOverReason::as_str),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use muster_domain::{OrganizationId, TeamId, TicketId, UserId, routing::Cause};
+use muster_domain::{OrganizationId, TeamId, TicketId, UserId, routing::Trigger};
 use serde::{Deserialize, Serialize};
 
 /// A job queue.
@@ -204,12 +204,12 @@ pub enum FailedOn {
     TeamGone,
 }
 
-impl From<FailedOn> for Cause {
+impl From<FailedOn> for Trigger {
     fn from(list: FailedOn) -> Self {
         match list {
             FailedOn::Waiting => Self::Waiting,
             FailedOn::Unrouted => Self::Unrouted,
-            FailedOn::TeamGone => Self::TeamGone,
+            FailedOn::TeamGone => Self::TeamDeleted,
         }
     }
 }

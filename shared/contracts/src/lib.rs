@@ -24,7 +24,7 @@ pub use failure::{Failure, Occurrence};
 
 use input::{Body, Broken, Invalid, Query};
 use muster_domain::{
-    Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, Page,
+    Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, PageRange,
     Roster, TeamChanges, TeamPage, Ticket, TicketPage, Timestamp,
 };
 
@@ -55,7 +55,7 @@ pub fn list_tickets(contract: Contract, query: &str) -> Result<ListTickets, Inva
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn page(contract: Contract, query: &str) -> Result<Page, Invalid> {
+pub fn page(contract: Contract, query: &str) -> Result<PageRange, Invalid> {
     match contract {
         Contract::Toptickets => toptickets::page(query),
         Contract::Itsm => itsm::page(query),
@@ -151,7 +151,7 @@ pub fn teams(contract: Contract, list: &ListTeams, page: &TeamPage) -> Result<St
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn members(contract: Contract, page: Page, roster: &Roster) -> Result<String, Invalid> {
+pub fn members(contract: Contract, page: PageRange, roster: &Roster) -> Result<String, Invalid> {
     match contract {
         Contract::Toptickets => toptickets::members(page, roster),
         Contract::Itsm => itsm::members(page, roster),
@@ -186,7 +186,11 @@ pub fn decision(contract: Contract, ticket: &Ticket) -> String {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn decisions(contract: Contract, page: Page, tickets: &TicketPage) -> Result<String, Invalid> {
+pub fn decisions(
+    contract: Contract,
+    page: PageRange,
+    tickets: &TicketPage,
+) -> Result<String, Invalid> {
     match contract {
         Contract::Toptickets => toptickets::decisions(tickets),
         Contract::Itsm => itsm::decisions(page, tickets),

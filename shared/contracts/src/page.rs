@@ -66,9 +66,9 @@ mod tests {
     use super::*;
     use crate::json;
     use muster_domain::{
-        Contract, Description, ListTeams, Listed, Load, MAX_MEMBERS, Member, Order, OrganizationId,
-        Page, QueueStrategy, Resolved, Roster, SortBy, Tags, Team, TeamId, TeamName, TeamPage,
-        Timestamp, User, UserId, UserStatus,
+        Contract, Description, ListTeams, ListedTeam, Load, MAX_MEMBERS, Member, Order,
+        OrganizationId, PageRange, QueueStrategy, Resolved, Roster, SortBy, Tags, Team, TeamId,
+        TeamName, TeamPage, Timestamp, User, UserId, UserStatus,
     };
 
     /// Characters of which a text needs the most bytes: in UTF-8, and escaped twice.
@@ -135,7 +135,7 @@ mod tests {
 
     fn list(limit: usize) -> ListTeams {
         ListTeams {
-            page: Page { skip: 0, limit },
+            page: PageRange { skip: 0, limit },
             search: None,
             sort_by: SortBy::CreatedAt,
             order: Order::Ascending,
@@ -151,7 +151,7 @@ mod tests {
             ..Load::default()
         };
         let teams = vec![
-            Listed {
+            ListedTeam {
                 team: team(wide),
                 load
             };
@@ -219,7 +219,8 @@ mod tests {
         }
         for wide in WIDE {
             let roster = roster(wide);
-            let members = |limit| crate::members(Contract::Itsm, Page { skip: 0, limit }, &roster);
+            let members =
+                |limit| crate::members(Contract::Itsm, PageRange { skip: 0, limit }, &roster);
             let limit = largest(members(1000));
             assert!(limit > 100, "{limit}");
             assert!(escaped_bytes(&members(limit).unwrap()) <= MAX_BODY_BYTES);
@@ -234,7 +235,7 @@ mod tests {
             assert!(
                 crate::members(
                     Contract::Toptickets,
-                    Page {
+                    PageRange {
                         skip: 0,
                         limit: 100
                     },
@@ -263,7 +264,9 @@ mod tests {
                 );
             }
             assert!(teams(Contract::Itsm, wide, 20).is_ok());
-            assert!(crate::members(Contract::Itsm, Page { skip: 0, limit: 20 }, &roster).is_ok());
+            assert!(
+                crate::members(Contract::Itsm, PageRange { skip: 0, limit: 20 }, &roster).is_ok()
+            );
         }
     }
 }

@@ -162,7 +162,7 @@ words!(
 words!(
     UserStatus,
     "Whether a user can be given work: only somebody `active` can.",
-    muster_domain::UserStatus::SAID.map(muster_domain::UserStatus::as_str)
+    muster_domain::UserStatus::REPORTED.map(muster_domain::UserStatus::as_str)
 );
 words!(
     TicketStatus,
@@ -182,11 +182,11 @@ words!(
     WhyNot,
     "Why a member was passed over: by their status, or because the ticket was just taken from them.",
     [
-        muster_domain::WhyNot::Status(muster_domain::UserStatus::Inactive),
-        muster_domain::WhyNot::Status(muster_domain::UserStatus::Suspended),
-        muster_domain::WhyNot::PreviousAssignee
+        muster_domain::PassOverReason::Status(muster_domain::UserStatus::Inactive),
+        muster_domain::PassOverReason::Status(muster_domain::UserStatus::Suspended),
+        muster_domain::PassOverReason::PreviousAssignee
     ]
-    .map(muster_domain::WhyNot::as_str)
+    .map(muster_domain::PassOverReason::as_str)
 );
 words!(
     Scope,

@@ -13,7 +13,7 @@ pub struct Change {
     /// When it was written, to a second or so.
     pub at: Timestamp,
     /// What was written.
-    pub what: Changed,
+    pub kind: ChangeKind,
 }
 
 /// The record before and after. `None` before: it is new. `None` after: it is gone.
@@ -22,7 +22,7 @@ pub struct Change {
     clippy::large_enum_variant,
     reason = "each is made once, and a batch of the stream has at most a hundred"
 )]
-pub enum Changed {
+pub enum ChangeKind {
     /// What people edit of a team.
     Team {
         /// Before.
@@ -40,7 +40,7 @@ pub enum Changed {
         after: Option<Load>,
     },
     /// A team was deleted, and left what has to be swept.
-    TeamGone {
+    TeamDeleted {
         /// Which team.
         team_id: TeamId,
     },

@@ -12,7 +12,7 @@ pub enum Reason {
     /// It was reopened, and went back to whoever had it.
     Reopened,
     /// Nobody in the team is eligible.
-    NobodyEligible,
+    NoEligibleMember,
     /// No team knows what it is about.
     NoTeamMatches,
     /// The team that it names does not exist, and no team knows what it is about.
@@ -29,7 +29,7 @@ impl Reason {
         Self::Strategy,
         Self::Adopted,
         Self::Reopened,
-        Self::NobodyEligible,
+        Self::NoEligibleMember,
         Self::NoTeamMatches,
         Self::TeamMissing,
         Self::TeamDeleted,
@@ -43,7 +43,7 @@ impl Reason {
             Self::Strategy => "strategy",
             Self::Adopted => "adopted",
             Self::Reopened => "reopened",
-            Self::NobodyEligible => "nobody_eligible",
+            Self::NoEligibleMember => "nobody_eligible",
             Self::NoTeamMatches => "no_team_matches",
             Self::TeamMissing => "team_missing",
             Self::TeamDeleted => "team_deleted",
@@ -60,7 +60,7 @@ impl Reason {
 
 /// Why somebody was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhyNot {
+pub enum PassOverReason {
     /// Not eligible, for the user's status is this.
     Status(UserStatus),
     /// Active, but the ticket was just taken from this member. The bound of round robin counts a
@@ -68,7 +68,7 @@ pub enum WhyNot {
     PreviousAssignee,
 }
 
-impl WhyNot {
+impl PassOverReason {
     /// The reason as the table and the contracts write it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -101,14 +101,14 @@ pub struct Candidate {
     /// How many of their skills the ticket is about.
     pub matched_skills: u64,
     /// Why they could not, or should not, have it.
-    pub why_not: Option<WhyNot>,
+    pub pass_over_reason: Option<PassOverReason>,
 }
 
 impl Candidate {
     /// Whether they could have been given the ticket.
     #[must_use]
     pub fn is_eligible(&self) -> bool {
-        !matches!(self.why_not, Some(WhyNot::Status(_)))
+        !matches!(self.pass_over_reason, Some(PassOverReason::Status(_)))
     }
 }
 
@@ -142,7 +142,7 @@ impl Decision {
 
     /// A decision that asked no strategy.
     #[must_use]
-    pub fn plain(reason: Reason, decided_at: Timestamp) -> Self {
+    pub fn without_strategy(reason: Reason, decided_at: Timestamp) -> Self {
         Self {
             reason,
             strategy: None,
@@ -159,8 +159,8 @@ impl Decision {
     /// The reason in one sentence, after another one where the ticket names a team that does not
     /// exist.
     #[must_use]
-    pub fn sentence(&self) -> String {
-        let sentence = self.reason_sentence();
+    pub fn explanation(&self) -> String {
+        let sentence = self.reason_explanation();
         if self.replaces_missing_team {
             format!("The team that it names does not exist; matched by specializations. {sentence}")
         } else {
@@ -168,7 +168,7 @@ impl Decision {
         }
     }
 
-    fn reason_sentence(&self) -> String {
+    fn reason_explanation(&self) -> String {
         let Self {
             reason,
             strategy,
@@ -215,8 +215,8 @@ impl Decision {
             }
             Reason::Adopted => "Assigned outside of Muster.".to_owned(),
             Reason::Reopened => "Reopened, and back with its previous assignee.".to_owned(),
-            Reason::NobodyEligible if *considered == 0 => "The team has no members.".to_owned(),
-            Reason::NobodyEligible => format!("None of {considered} members is eligible."),
+            Reason::NoEligibleMember if *considered == 0 => "The team has no members.".to_owned(),
+            Reason::NoEligibleMember => format!("None of {considered} members is eligible."),
             Reason::NoTeamMatches => {
                 "No team's specializations match its category, subcategory or tags.".to_owned()
             }
@@ -236,11 +236,14 @@ mod tests {
         for reason in Reason::ALL {
             assert_eq!(Reason::parse(reason.as_str()), Some(reason));
         }
-        for why_not in [
-            WhyNot::PreviousAssignee,
-            WhyNot::Status(UserStatus::Inactive),
+        for pass_over_reason in [
+            PassOverReason::PreviousAssignee,
+            PassOverReason::Status(UserStatus::Inactive),
         ] {
-            assert_eq!(WhyNot::parse(why_not.as_str()), Some(why_not));
+            assert_eq!(
+                PassOverReason::parse(pass_over_reason.as_str()),
+                Some(pass_over_reason)
+            );
         }
     }
 }

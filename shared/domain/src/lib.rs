@@ -31,9 +31,9 @@ mod version;
 mod word;
 mod workload;
 
-pub use change::{Change, Changed};
+pub use change::{Change, ChangeKind};
 pub use credential::{ApiKey, Contract, KeyHash, KeyKind, Scope, SecretKey, Subject};
-pub use decision::{Candidate, Decision, Reason, WhyNot};
+pub use decision::{Candidate, Decision, PassOverReason, Reason};
 pub use error::{Error, UserField};
 pub use event::{TicketEvent, TicketEventKind, TicketSnapshot};
 pub use fold::ignorable_ranges;
@@ -42,9 +42,9 @@ pub use idempotency::{Fingerprint, Idempotency, IdempotencyKey, IdempotencyKeyEr
 pub use ids::{OrganizationId, ParseIdError, TeamId, UserId};
 pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, TokenKeysError};
 pub use list::{
-    ListTeams, ListTickets, Listed, ListedState, Order, Page, SortBy, TeamPage, TicketPage,
+    ListTeams, ListTickets, ListedState, ListedTeam, Order, PageRange, SortBy, TeamPage, TicketPage,
 };
-pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, Past};
+pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, PastCounters};
 pub use merge::{Merge, TicketVersions};
 pub use pass::{PassTopics, RoutingPass, TopicFilter, TopicHash};
 pub use ring::RingPlace;
@@ -54,6 +54,6 @@ pub use ticket::{
     Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
 };
 pub use time::{Clock, Timestamp};
-pub use user::{Profile, Said, User, UserEvent, UserSnapshot, UserStatus};
+pub use user::{FieldVersions, Profile, User, UserEvent, UserSnapshot, UserStatus};
 pub use version::{EventVersion, FieldUpdate};
 pub use workload::{Resolved, Workload};

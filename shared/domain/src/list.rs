@@ -6,7 +6,7 @@ use super::{Folded, Load, Team, TeamId, Ticket};
 
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Page {
+pub struct PageRange {
     /// How many to leave out at the start. Wide enough for any page of any size, so that no page
     /// number overflows.
     pub skip: u128,
@@ -14,7 +14,7 @@ pub struct Page {
     pub limit: usize,
 }
 
-impl Page {
+impl PageRange {
     /// How many the list has up to the end of this page.
     #[must_use]
     pub fn end(self) -> usize {
@@ -56,7 +56,7 @@ pub enum Order {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListTeams {
     /// Which part of them.
-    pub page: Page,
+    pub page: PageRange,
     /// Only teams with this in their folded name.
     pub search: Option<Folded>,
     /// What to sort by.
@@ -105,7 +105,7 @@ impl ListTeams {
 
 /// A team in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedTeam {
     /// The team.
     pub team: Team,
     /// Its load.
@@ -116,7 +116,7 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamPage {
     /// The teams on the page.
-    pub teams: Vec<Listed>,
+    pub teams: Vec<ListedTeam>,
     /// The teams on all pages. Meaningless unless [`ListTeams::count`] asked for it.
     pub total: usize,
 }
@@ -134,7 +134,7 @@ pub enum ListedState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ListTickets {
     /// The part of the list.
-    pub page: Page,
+    pub page: PageRange,
     /// The state of the tickets to list; both states if `None`.
     pub state: Option<ListedState>,
 }
@@ -156,7 +156,7 @@ mod tests {
 
     fn list(skip: u128, limit: usize, order: Order) -> ListTeams {
         ListTeams {
-            page: Page { skip, limit },
+            page: PageRange { skip, limit },
             search: None,
             sort_by: SortBy::CreatedAt,
             order,

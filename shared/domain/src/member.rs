@@ -47,7 +47,7 @@ pub struct MemberChanges {
 }
 
 /// A user's membership of a team, with the counters of routing. A user who is not in the team has a
-/// [`Past`] or neither.
+/// [`PastCounters`] or neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// A copy of the user's profile.
@@ -72,7 +72,7 @@ pub struct Member {
 /// The counters of a user who is not in a team, and holds or held tickets of it: a former member,
 /// or an assignee from outside. It has no copy of the profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Past {
+pub struct PastCounters {
     /// The user.
     pub user_id: UserId,
     /// The number of times that the user joined or left the team.
@@ -88,11 +88,11 @@ pub struct Past {
     pub resolved: Resolved,
 }
 
-impl Past {
+impl PastCounters {
     /// Returns the counters of a user who was never in the team, without tickets yet, at the team's
     /// current `turn`.
     #[must_use]
-    pub fn outside(user_id: UserId, turn: u64) -> Self {
+    pub fn placeholder(user_id: UserId, turn: u64) -> Self {
         Self {
             user_id,
             rev: 0,
@@ -132,15 +132,15 @@ impl Member {
     pub fn joining(
         user: User,
         skills: Tags,
-        past: Option<&Past>,
+        past: Option<&PastCounters>,
         turn: u64,
         now: Timestamp,
     ) -> Result<Self, Error> {
         if user.status != UserStatus::Active {
             return Err(Error::UserInactive(UserField::UserId));
         }
-        let newcomer = Past::outside(user.id, turn);
-        let Past {
+        let newcomer = PastCounters::placeholder(user.id, turn);
+        let PastCounters {
             user_id: _,
             rev,
             last_turn,
@@ -162,7 +162,7 @@ impl Member {
 
     /// Returns the counters that remain after the member has left the team.
     #[must_use]
-    pub fn leaving(&self) -> Past {
+    pub fn leaving(&self) -> PastCounters {
         let Self {
             user,
             skills: _,
@@ -173,7 +173,7 @@ impl Member {
             in_progress_tickets,
             resolved,
         } = self;
-        Past {
+        PastCounters {
             user_id: user.id,
             rev: rev + 1,
             last_turn: *last_turn,

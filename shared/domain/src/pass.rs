@@ -133,7 +133,7 @@ pub struct RoutingPass {
     /// The end of the lease of the pass that runs, if one does.
     pub leased_until: Option<Timestamp>,
     /// Whether the pass has work left.
-    pub is_unfinished: bool,
+    pub is_pending: bool,
 }
 
 impl RoutingPass {
@@ -244,7 +244,7 @@ mod tests {
             topics: PassTopics::All,
             merged_at: at(1000),
             leased_until: Some(at(1100)),
-            is_unfinished: true,
+            is_pending: true,
         };
         assert!(pass.is_finished_by(3, at(1150)));
         assert!(!pass.is_finished_by(3, at(1149)));

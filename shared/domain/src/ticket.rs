@@ -85,7 +85,7 @@ impl TicketStatus {
 
     /// Parses a platform's word for a status, without regard to case and separators.
     #[must_use]
-    pub fn parse_said(text: &str) -> Option<Self> {
+    pub fn parse_reported(text: &str) -> Option<Self> {
         Self::parse(&word::canonical(text))
     }
 
@@ -139,7 +139,7 @@ impl Priority {
     /// Parses a platform's word for a priority, without regard to case and separators. `urgent` is
     /// another word for critical.
     #[must_use]
-    pub fn parse_said(text: &str) -> Option<Self> {
+    pub fn parse_reported(text: &str) -> Option<Self> {
         match word::canonical(text).as_str() {
             "urgent" => Some(Self::Critical),
             word => Self::parse(word),
@@ -492,7 +492,7 @@ mod tests {
             ("", None),
             ("p1", None),
         ] {
-            assert_eq!(Priority::parse_said(text), priority, "{text:?}");
+            assert_eq!(Priority::parse_reported(text), priority, "{text:?}");
         }
         assert_eq!(
             Priority::parse("urgent"),
@@ -547,7 +547,7 @@ mod tests {
         for status in TicketStatus::ALL {
             assert_eq!(TicketStatus::parse(status.as_str()), Some(status));
             assert_eq!(
-                TicketStatus::parse_said(&status.as_str().to_uppercase().replace('_', " ")),
+                TicketStatus::parse_reported(&status.as_str().to_uppercase().replace('_', " ")),
                 Some(status)
             );
         }

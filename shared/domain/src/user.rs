@@ -18,7 +18,7 @@ pub enum UserStatus {
 
 impl UserStatus {
     /// What a platform can say of a user who is there.
-    pub const SAID: [Self; 3] = [Self::Active, Self::Inactive, Self::Suspended];
+    pub const REPORTED: [Self; 3] = [Self::Active, Self::Inactive, Self::Suspended];
 
     /// The status as the table writes it.
     #[must_use]
@@ -34,7 +34,7 @@ impl UserStatus {
     /// Parses what [`as_str`](Self::as_str) writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Self::SAID
+        Self::REPORTED
             .into_iter()
             .chain([Self::Deleted])
             .find(|status| status.as_str() == text)
@@ -43,9 +43,9 @@ impl UserStatus {
     /// Parses a platform's word for the status of a user who is there, without regard to case and
     /// separators.
     #[must_use]
-    pub fn parse_said(text: &str) -> Option<Self> {
+    pub fn parse_reported(text: &str) -> Option<Self> {
         let word = word::canonical(text);
-        Self::SAID
+        Self::REPORTED
             .into_iter()
             .find(|status| status.as_str() == word)
     }
@@ -163,7 +163,7 @@ pub struct UserSnapshot {
 impl UserSnapshot {
     /// Says nothing but who it is.
     #[must_use]
-    pub fn nothing_of(id: UserId) -> Self {
+    pub fn empty(id: UserId) -> Self {
         Self {
             id,
             name: None,
@@ -184,12 +184,12 @@ pub struct Profile {
     /// What is known.
     pub user: User,
     /// Since when.
-    pub said: Said,
+    pub versions: FieldVersions,
 }
 
 /// The version of the event that set each part of a profile; `None` where nothing did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct FieldVersions {
     /// The name's.
     pub name: Option<EventVersion>,
     /// The address's.
@@ -202,7 +202,7 @@ pub struct Said {
     pub status: Option<EventVersion>,
 }
 
-impl Said {
+impl FieldVersions {
     /// All of it by one event.
     #[must_use]
     pub fn all(version: &EventVersion) -> Self {
@@ -243,7 +243,7 @@ impl Profile {
         };
         Self {
             user,
-            said: Said::default(),
+            versions: FieldVersions::default(),
         }
     }
 
@@ -257,7 +257,7 @@ impl Profile {
         let known = known.map(|known| &known.user);
         Self {
             user: User::tombstone(id, next_version(known, now)),
-            said: Said::default(),
+            versions: FieldVersions::default(),
         }
     }
 
@@ -266,7 +266,7 @@ impl Profile {
     /// The user's version grows only if something changed that is shown, so that nothing else is
     /// copied anywhere.
     #[must_use]
-    pub fn after(
+    pub fn merged(
         known: Option<&Self>,
         id: UserId,
         events: &[(EventVersion, UserSnapshot)],
@@ -278,7 +278,7 @@ impl Profile {
         let mut events: Vec<_> = events.iter().collect();
         events.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (version, snapshot) in &events {
-            profile.hear(version, snapshot);
+            profile.apply(version, snapshot);
         }
         if known == Some(&profile) {
             return None;
@@ -307,15 +307,15 @@ impl Profile {
         events.sort_by(|(a, _), (b, _)| a.cmp(b));
         let is_superseded = |(version, snapshot): &&(EventVersion, UserSnapshot)| {
             let before = profile.clone();
-            profile.hear(version, snapshot);
-            let mentions_a_part = *snapshot != UserSnapshot::nothing_of(id);
-            mentions_a_part && profile == before && profile.said.supersedes(version)
+            profile.apply(version, snapshot);
+            let mentions_a_part = *snapshot != UserSnapshot::empty(id);
+            mentions_a_part && profile == before && profile.versions.supersedes(version)
         };
         events.into_iter().filter(is_superseded).count()
     }
 
-    fn hear(&mut self, version: &EventVersion, snapshot: &UserSnapshot) {
-        let Self { user, said } = self;
+    fn apply(&mut self, version: &EventVersion, snapshot: &UserSnapshot) {
+        let Self { user, versions } = self;
         if user.status == UserStatus::Deleted {
             return;
         }
@@ -332,21 +332,31 @@ impl Profile {
             // the order of several deletions makes no difference.
             *self = Self {
                 user: User::tombstone(*id, user.version),
-                said: Said::default(),
+                versions: FieldVersions::default(),
             };
             return;
         }
-        set(&mut user.name, &mut said.name, name.as_ref(), version);
-        set(&mut user.email, &mut said.email, email.as_ref(), version);
-        set(&mut user.role, &mut said.role, role.as_ref(), version);
+        set(&mut user.name, &mut versions.name, name.as_ref(), version);
+        set(
+            &mut user.email,
+            &mut versions.email,
+            email.as_ref(),
+            version,
+        );
+        set(&mut user.role, &mut versions.role, role.as_ref(), version);
         set(
             &mut user.avatar_url,
-            &mut said.avatar_url,
+            &mut versions.avatar_url,
             avatar_url.as_ref(),
             version,
         );
-        set(&mut user.status, &mut said.status, status.as_ref(), version);
-        if said.name.is_none() {
+        set(
+            &mut user.status,
+            &mut versions.status,
+            status.as_ref(),
+            version,
+        );
+        if versions.name.is_none() {
             user.name = if user.email.is_empty() {
                 user.id.uuid().to_string()
             } else {
@@ -411,7 +421,7 @@ mod tests {
         version: EventVersion,
         said: UserSnapshot,
     ) -> Option<Profile> {
-        Profile::after(known, id(), &[(version, said)])
+        Profile::merged(known, id(), &[(version, said)])
     }
 
     #[test]
@@ -436,7 +446,7 @@ mod tests {
 
         let said = UserSnapshot {
             name: Some("Anna".to_owned()),
-            ..UserSnapshot::nothing_of(id())
+            ..UserSnapshot::empty(id())
         };
         let renamed = after(Some(&created), at(9, "b"), said).unwrap();
         assert_eq!(
@@ -450,7 +460,7 @@ mod tests {
 
         let said = UserSnapshot {
             avatar_url: Some(None),
-            ..UserSnapshot::nothing_of(id())
+            ..UserSnapshot::empty(id())
         };
         assert_eq!(
             after(Some(&renamed), at(10, "c"), said)
@@ -492,7 +502,7 @@ mod tests {
             "newer"
         );
         assert_eq!(
-            superseded(at(4, "b"), UserSnapshot::nothing_of(id())),
+            superseded(at(4, "b"), UserSnapshot::empty(id())),
             0,
             "mentions no part"
         );
@@ -520,7 +530,7 @@ mod tests {
     fn somebody_of_whom_little_is_said_has_stand_ins() {
         let off = UserSnapshot {
             status: Some(UserStatus::Inactive),
-            ..UserSnapshot::nothing_of(id())
+            ..UserSnapshot::empty(id())
         };
         let known = after(None, at(9, "b"), off).unwrap();
         let User {
@@ -538,7 +548,7 @@ mod tests {
 
         let mail = UserSnapshot {
             email: Some("a@acme.example".to_owned()),
-            ..UserSnapshot::nothing_of(id())
+            ..UserSnapshot::empty(id())
         };
         let known = after(Some(&known), at(8, "a"), mail).unwrap();
         assert_eq!(known.user.name, "a@acme.example");
@@ -556,14 +566,14 @@ mod tests {
         let created = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
         let gone = UserSnapshot {
             status: Some(UserStatus::Deleted),
-            ..UserSnapshot::nothing_of(id())
+            ..UserSnapshot::empty(id())
         };
         let deleted = after(Some(&created), at(5, "b"), gone.clone()).unwrap();
         assert_eq!(
             deleted,
             Profile {
                 user: User::tombstone(id(), 10),
-                said: Said::default()
+                versions: FieldVersions::default()
             }
         );
         assert_eq!(
@@ -589,7 +599,7 @@ mod tests {
             [second, first]
         }] {
             assert_eq!(
-                Profile::after(None, id(), &events).unwrap().user,
+                Profile::merged(None, id(), &events).unwrap().user,
                 User::tombstone(id(), 9)
             );
         }
@@ -615,7 +625,7 @@ mod tests {
         let known = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
         let tombstone = |version| Profile {
             user: User::tombstone(id(), version),
-            said: Said::default(),
+            versions: FieldVersions::default(),
         };
         assert_eq!(
             Profile::erased(None, id(), now),
@@ -640,9 +650,9 @@ mod tests {
         assert_eq!(UserStatus::Deleted.shown(), "inactive");
         assert_eq!(UserStatus::Suspended.shown(), "suspended");
         assert_eq!(UserStatus::parse("deleted"), Some(UserStatus::Deleted));
-        assert_eq!(UserStatus::parse_said("deleted"), None);
+        assert_eq!(UserStatus::parse_reported("deleted"), None);
         assert_eq!(
-            UserStatus::parse_said("Suspended "),
+            UserStatus::parse_reported("Suspended "),
             Some(UserStatus::Suspended)
         );
     }
@@ -655,7 +665,7 @@ mod tests {
             email in proptest::option::of("[x-z]"),
             avatar_url in proptest::option::of(proptest::option::of("[x-z]")),
             status in proptest::option::weighted(0.5, prop_oneof![
-                12 => proptest::sample::select(UserStatus::SAID.to_vec()),
+                12 => proptest::sample::select(UserStatus::REPORTED.to_vec()),
                 1 => Just(UserStatus::Deleted),
             ]),
         ) -> (EventVersion, UserSnapshot) {
@@ -676,21 +686,21 @@ mod tests {
                 .into_iter()
                 .map(|(n, (version, said))| (EventVersion { event_id: format!("{}{n}", version.event_id), ..version }, said))
                 .collect();
-            let expected = Profile::after(None, id(), &events).unwrap();
+            let expected = Profile::merged(None, id(), &events).unwrap();
 
             let mut known: Option<Profile> = None;
             let mut batch = Vec::new();
             for (index, cut) in order {
                 batch.push(index.get(&events).clone());
                 if cut {
-                    known = Profile::after(known.as_ref(), id(), &std::mem::take(&mut batch)).or(known);
+                    known = Profile::merged(known.as_ref(), id(), &std::mem::take(&mut batch)).or(known);
                 }
             }
             batch.extend(events.iter().rev().cloned());
             let versions = known.as_ref().map(|known| known.user.version);
-            let found = Profile::after(known.as_ref(), id(), &batch).or(known).unwrap();
+            let found = Profile::merged(known.as_ref(), id(), &batch).or(known).unwrap();
             prop_assert!(versions.is_none_or(|before| before <= found.user.version));
-            prop_assert_eq!(&found.said, &expected.said);
+            prop_assert_eq!(&found.versions, &expected.versions);
             prop_assert_eq!(User { version: 0, ..found.user }, User { version: 0, ..expected.user });
         }
     }

@@ -111,7 +111,7 @@ async fn lost_response_or_concurrent_writer_is_harmless() {
                         let user = UserSnapshot {
                             name: Some(name.to_owned()),
                             role: Some("manager".to_owned()),
-                            ..UserSnapshot::nothing_of(id)
+                            ..UserSnapshot::empty(id)
                         };
                         (version, user)
                     };

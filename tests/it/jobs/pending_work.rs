@@ -149,7 +149,7 @@ async fn apply_user_event(org: &OrgFixture, user: UserId, status: UserStatus, se
     };
     let snapshot = UserSnapshot {
         status: Some(status),
-        ..UserSnapshot::nothing_of(user)
+        ..UserSnapshot::empty(user)
     };
     org.stack
         .store()

@@ -216,7 +216,7 @@ impl Importer<'_> {
                         "this user is deleted, which is final: the line changes nothing",
                     );
                 }
-                Some(profile) if profile.said.name.as_ref() != Some(&version) => {
+                Some(profile) if profile.versions.name.as_ref() != Some(&version) => {
                     self.bad += 1;
                     report(number, "the platform has sent something newer of this user");
                 }

@@ -74,7 +74,7 @@ pub(super) fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, St
     };
     let status = match (status.as_deref(), is_active) {
         (Some(status), _) => Some(
-            UserStatus::parse_said(status)
+            UserStatus::parse_reported(status)
                 .ok_or("status must be one of: active, inactive, suspended")?,
         ),
         (None, Some(true)) => Some(UserStatus::Active),

@@ -95,7 +95,7 @@ fn priority(word: FieldUpdate<String>) -> (FieldUpdate<Priority>, bool) {
         FieldUpdate::Absent => (FieldUpdate::Absent, false),
         FieldUpdate::Cleared => (FieldUpdate::Cleared, false),
         FieldUpdate::Set(word) => {
-            let known = Priority::parse_said(&word);
+            let known = Priority::parse_reported(&word);
             (FieldUpdate::Set(known.unwrap_or_default()), known.is_none())
         }
     }
@@ -138,7 +138,7 @@ fn status(value: &Value) -> Result<TicketStatus, String> {
     };
     value
         .as_str()
-        .and_then(TicketStatus::parse_said)
+        .and_then(TicketStatus::parse_reported)
         .ok_or_else(rule)
 }
 

@@ -63,7 +63,7 @@ fn read(fields: &Fields<'_>, kind: Option<Kind>, faults: &mut Faults) -> Option<
         }),
         Some(Kind::Deleted) => Some(UserSnapshot {
             status: Some(UserStatus::Deleted),
-            ..UserSnapshot::nothing_of(id?)
+            ..UserSnapshot::empty(id?)
         }),
     }
 }
@@ -105,12 +105,12 @@ fn status(fields: &Fields<'_>) -> Result<Option<UserStatus>, Fault> {
         let rule = || {
             format!(
                 "must be one of {}",
-                UserStatus::SAID.map(UserStatus::as_str).join(", ")
+                UserStatus::REPORTED.map(UserStatus::as_str).join(", ")
             )
         };
         value
             .as_str()
-            .and_then(UserStatus::parse_said)
+            .and_then(UserStatus::parse_reported)
             .ok_or_else(rule)
     };
     if let Some(status) = fields.optional(&["status"], word)? {
@@ -187,10 +187,7 @@ mod tests {
             &json!({"id": USER, "name": null, "email": " ", "role": ""}),
         )
         .unwrap();
-        assert_eq!(
-            said.user,
-            UserSnapshot::nothing_of(UserId::parse(USER).unwrap())
-        );
+        assert_eq!(said.user, UserSnapshot::empty(UserId::parse(USER).unwrap()));
         assert_eq!(said.version.at, Timestamp::from_secs(1_736_064_000));
         for none in [Value::Null, json!(""), json!("  ")] {
             let said = parse("user.updated", &json!({"id": USER, "avatar_url": none})).unwrap();
@@ -238,7 +235,7 @@ mod tests {
 
     #[test]
     fn empty_text_is_absent_but_for_the_picture() {
-        let nothing = UserSnapshot::nothing_of(UserId::parse(USER).unwrap());
+        let nothing = UserSnapshot::empty(UserId::parse(USER).unwrap());
         for empty in ["", " \t"] {
             for field in [
                 "name",

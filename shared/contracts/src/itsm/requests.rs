@@ -5,7 +5,7 @@ use crate::{
     page::MAX_ITEMS_BYTES,
 };
 use muster_domain::{
-    Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, SortBy,
+    Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, PageRange, SortBy,
     TeamChanges,
 };
 
@@ -66,7 +66,7 @@ pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn page(query: &str) -> Result<Page, Invalid> {
+pub fn page(query: &str) -> Result<PageRange, Invalid> {
     let mut query = Query::parse(query);
     let page = numbered(&mut query);
     let cursor = query.refuse("cursor");
@@ -77,11 +77,11 @@ pub fn page(query: &str) -> Result<Page, Invalid> {
 }
 
 /// `page` and `limit`.
-fn numbered(query: &mut Query) -> Result<Page, Broken> {
+fn numbered(query: &mut Query) -> Result<PageRange, Broken> {
     let page = query.integer("page", 1, 1, i64::MAX);
     let limit = query.integer("limit", 20, 1, 1000);
     let (page, limit) = (page?, limit?);
-    Ok(Page {
+    Ok(PageRange {
         skip: (page - 1) as u128 * limit as u128,
         limit,
     })

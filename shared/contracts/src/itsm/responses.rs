@@ -12,8 +12,8 @@ use crate::{
     json, page,
 };
 use muster_domain::{
-    ListTeams, Listed, Load, Member, Page, Resolved, Roster, Team, TeamPage, Ticket, TicketPage,
-    Timestamp, User, Workload,
+    ListTeams, ListedTeam, Load, Member, PageRange, Resolved, Roster, Team, TeamPage, Ticket,
+    TicketPage, Timestamp, User, Workload,
 };
 
 #[derive(Serialize)]
@@ -285,8 +285,8 @@ impl From<&User> for UserOut {
     }
 }
 
-impl From<&Listed> for TeamSummaryOut {
-    fn from(Listed { team, load }: &Listed) -> Self {
+impl From<&ListedTeam> for TeamSummaryOut {
+    fn from(ListedTeam { team, load }: &ListedTeam) -> Self {
         let Team {
             id,
             organization_id,
@@ -371,7 +371,7 @@ impl From<&Member> for MemberWorkloadOut {
 }
 
 impl Pagination {
-    fn of(Page { skip, limit }: Page, total: usize) -> Self {
+    fn of(PageRange { skip, limit }: PageRange, total: usize) -> Self {
         let (limit, total) = (count(limit), count(total));
         Self {
             page: skip / u128::from(limit) + 1,
@@ -405,7 +405,7 @@ pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn members(page: Page, Roster { team, members }: &Roster) -> Result<String, Invalid> {
+pub fn members(page: PageRange, Roster { team, members }: &Roster) -> Result<String, Invalid> {
     let items = page
         .cut(members)
         .map(|member| ListedMemberOut::new(team, member));
@@ -423,7 +423,7 @@ pub fn decision(ticket: &Ticket) -> String {
 /// # Errors
 /// `limit`, if a response cannot carry the page.
 pub fn decisions(
-    page: Page,
+    page: PageRange,
     TicketPage { tickets, total }: &TicketPage,
 ) -> Result<String, Invalid> {
     paginated(
@@ -478,7 +478,7 @@ fn success(data: impl Serialize) -> String {
 
 fn paginated<T: Serialize>(
     items: impl Iterator<Item = T>,
-    page: Page,
+    page: PageRange,
     total: usize,
 ) -> Result<String, Invalid> {
     let data = page::serialize(items)?;

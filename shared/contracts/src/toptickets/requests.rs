@@ -6,8 +6,8 @@ use crate::{
     page::MAX_ITEMS_BYTES,
 };
 use muster_domain::{
-    ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, Page, QueueStrategy, SortBy,
-    Tags, TeamChanges,
+    ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, PageRange, QueueStrategy,
+    SortBy, Tags, TeamChanges,
 };
 
 /// `GET /v1/teams`: a page, oldest first.
@@ -45,13 +45,13 @@ pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn page(query: &str) -> Result<Page, Invalid> {
+pub fn page(query: &str) -> Result<PageRange, Invalid> {
     let mut query = Query::parse(query);
     skipped(&mut query).map_err(|Broken| query.invalid())
 }
 
 /// `skip` or `offset`, and `limit`.
-fn skipped(query: &mut Query) -> Result<Page, Broken> {
+fn skipped(query: &mut Query) -> Result<PageRange, Broken> {
     let skip = if query.has("offset") && !query.has("skip") {
         "offset"
     } else {
@@ -60,7 +60,7 @@ fn skipped(query: &mut Query) -> Result<Page, Broken> {
     let skip = query.integer(skip, 0, 0, i64::MAX);
     let limit = query.integer("limit", 50, 1, 100);
     let (skip, limit) = (skip?, limit?);
-    Ok(Page {
+    Ok(PageRange {
         skip: skip as u128,
         limit,
     })

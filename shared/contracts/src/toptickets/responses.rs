@@ -10,8 +10,8 @@ use crate::{
     json, page,
 };
 use muster_domain::{
-    Listed, Member, Page, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp, User,
-    UserId,
+    ListedTeam, Member, PageRange, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp,
+    User, UserId,
 };
 
 #[derive(Serialize)]
@@ -155,8 +155,8 @@ const FORMS: Forms<String> = Forms {
     time: Timestamp::iso8601,
 };
 
-impl From<&Listed> for TeamSummaryOut {
-    fn from(Listed { team, load: _ }: &Listed) -> Self {
+impl From<&ListedTeam> for TeamSummaryOut {
+    fn from(ListedTeam { team, load: _ }: &ListedTeam) -> Self {
         let Team {
             id,
             organization_id: _,
@@ -197,7 +197,7 @@ pub fn teams(page: &TeamPage) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn members(page: Page, Roster { team, members }: &Roster) -> Result<String, Invalid> {
+pub fn members(page: PageRange, Roster { team, members }: &Roster) -> Result<String, Invalid> {
     array(
         page.cut(members)
             .map(|member| MembershipOut::new(team, member)),

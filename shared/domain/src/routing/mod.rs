@@ -1,26 +1,32 @@
-//! Which team, which member: decisions over what was read, with no I/O.
+//! Routing: selects a team and a member for each ticket. Pure functions over [`PlanningInput`].
 //!
-//! [`plan`] takes a batch of tickets and what is [`Known`], and says what to write, or what it would have to know. Tickets are
-//! settled one after the other, each seeing what those before it changed, so that a batch ends
-//! where its tickets would have ended one by one. [`Choices`] finds the team of a ticket that names
-//! none, before a plan is made. Each strategy's own file chooses the member.
+//! [`plan`] takes a batch of tasks and returns the writes, or the [`MissingInput`] to read first. It
+//! reconciles the tickets one after the other, and each sees the effect of those before it. A batch
+//! therefore ends in the state in which its tickets would have ended one by one.
+//!
+//! Modules, in the order of a plan: `input` (the state that was read), `plan` (the batch, and its
+//! transactions), `reconcile` (one ticket), `team_match` (a team for a ticket that names none),
+//! `select` (a member of the team), `rank` and `strategy` (the order of the members). Each strategy
+//! is one file in `strategy`, and one line of the `match` in `strategy::rank`.
 
-mod choose;
-mod known;
-mod least_busy;
+mod input;
 mod plan;
-mod round_robin;
-mod settle;
-mod skill_based;
-mod specialists;
+mod rank;
+mod reconcile;
+mod select;
+mod strategy;
+mod team_match;
 
-pub use choose::{Choice, choose};
-pub use known::{Desk, Known, Missing, Seat, TeamState};
-pub use plan::{Counted, Decided, LoadWrite, MAX_WRITES, MemberWrite, Plan, Turn, Writes, plan};
-pub use settle::{Cause, Work};
-pub use specialists::{
-    Choices, MAX_ENTRIES, MAX_TEAMS, Specialist, Specialists, TeamCandidate, TeamChoice, Wanted,
-    candidates,
+pub use input::{MemberInput, MissingInput, PlanningInput, TeamInput, TeamLookup};
+pub use plan::{
+    CounterItem, DecisionCounts, LoadWrite, MAX_WRITES, MemberWrite, Plan, TransactionPlan,
+    TurnAdvance, plan,
+};
+pub use reconcile::{TicketTask, Trigger};
+pub use select::{Selection, select_member};
+pub use team_match::{
+    MAX_ENTRIES, MAX_TEAMS, TeamCandidate, TeamMatch, TeamMatcher, TopicEntry, TopicPage,
+    UnmatchedTicket, candidates,
 };
 
 #[cfg(test)]

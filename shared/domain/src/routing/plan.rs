@@ -1,149 +1,157 @@
-//! A batch: every ticket settled, and what that writes, in as few transactions as the table's limit
-//! allows.
+//! Plans a batch: reconciles each ticket, and combines the writes into few transactions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Known, Missing, TeamState, Work,
-    settle::{Chosen, Outcome, Settled, settle},
+    MissingInput, PlanningInput, TeamLookup, TicketTask,
+    reconcile::{PlannedTicket, Reconciliation, SelectedMember, reconcile},
 };
 use crate::{
-    LoadDelta, MemberDelta, Past, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId,
+    LoadDelta, MemberDelta, PastCounters, TeamId, Ticket, TicketId, TicketState, Timestamp, UserId,
 };
 
-/// The most items that a transaction may write.
+/// The largest number of items in a DynamoDB transaction.
+///
+/// AWS: *Amazon DynamoDB Transactions: How it works*,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>.
 pub const MAX_WRITES: usize = 100;
 
-/// From one turn to another: written only if the first still holds.
+/// The advance of a turn. The write is conditional on `from`, so of two plans over the same turn one
+/// commits, and the other one conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Turn {
-    /// As it was read.
+pub struct TurnAdvance {
+    /// The turn that was read.
     pub from: u64,
-    /// As it will be.
+    /// The turn to write.
     pub to: u64,
 }
 
-/// What a transaction does to a team's load, or to what a deleted team left of it.
+/// The write of a transaction to a team's load, or to the tombstone of a deleted team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoadWrite {
-    /// Whether the team was deleted.
-    pub is_gone: bool,
-    /// By how much the counters move.
+    /// Whether the team was deleted, so that its tombstone has the counters.
+    pub is_deleted: bool,
+    /// The change of the counters.
     pub delta: LoadDelta,
-    /// The decisions that it counts, if there are any.
-    pub turn: Option<Turn>,
-    /// Whether it has to be written even if nothing moves, since a ticket or a membership comes in
-    /// on condition that the team is there.
-    is_entered: bool,
+    /// The advance by the decisions of the transaction, if there are any.
+    pub turn: Option<TurnAdvance>,
+    /// Whether the transaction is conditional on the load even if no counter moves: a ticket or a
+    /// placeholder enters the team. Without the condition, it could enter behind the sweep of a
+    /// deleted team, and no job would find it.
+    requires_team: bool,
 }
 
-/// The item that holds the counters of a user in a team.
+/// The item that has the counters of a user in a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Counted {
-    /// A membership.
-    Member,
-    /// The counters of a user who is not a member.
-    Past,
-    /// Counters to create, on condition that neither they nor a membership exist.
-    New(Past),
+pub enum CounterItem {
+    /// The membership.
+    Membership,
+    /// The past counters of a user that is not a member.
+    PastCounters,
+    /// Past counters to create, on condition that neither they nor a membership exist.
+    NewPastCounters(PastCounters),
 }
 
-/// The change of a user's counters in a team by one transaction.
+/// The write of a transaction to the counters of a user in a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemberWrite {
-    /// By how much the counters move.
+    /// The change of the counters.
     pub delta: MemberDelta,
-    /// The turns of the member's latest decision before and after, if there are any.
-    pub turn: Option<Turn>,
-    /// The item that holds the counters.
-    pub counted: Counted,
+    /// The advance of the member's `last_turn`, if the transaction has a decision for the member.
+    pub turn: Option<TurnAdvance>,
+    /// The item that has the counters.
+    pub counter_item: CounterItem,
 }
 
 impl MemberWrite {
-    /// Returns the number of items in the transaction: one that creates counters checks that there
-    /// is no membership.
+    /// Returns the number of items in the transaction. The creation of counters also checks that
+    /// there is no membership.
     #[must_use]
     pub fn items(&self) -> usize {
-        match self.counted {
-            Counted::Member | Counted::Past => 1,
-            Counted::New(_) => 2,
+        match self.counter_item {
+            CounterItem::Membership | CounterItem::PastCounters => 1,
+            CounterItem::NewPastCounters(_) => 2,
         }
     }
 }
 
-/// How many tickets were decided about, and how.
+/// The numbers of decisions, for the metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Decided {
-    /// Given to somebody by a team's strategy.
+pub struct DecisionCounts {
+    /// Tickets that a strategy assigned.
     pub assigned: usize,
-    /// Found without a team.
+    /// Tickets that became unrouted.
     pub unrouted: usize,
-    /// Begun to wait with a team.
+    /// Tickets that began to wait with a team.
     pub begun_waiting: usize,
-    /// Events that changed nothing because newer ones have set the fields that they mention.
+    /// Superseded events: newer events have set every field that they mention.
     pub superseded: usize,
 }
 
-/// Tickets that are written together, and everything that moves with them.
+/// The writes of one transaction: tickets, and the counters that they change.
 #[derive(Debug, Clone, Default)]
-pub struct Writes {
-    /// The positions, in the batch, of what it settles.
-    pub work: Vec<usize>,
-    /// The tickets, each with the revision that was read.
+pub struct TransactionPlan {
+    /// The positions of the tasks in the batch.
+    pub tasks: Vec<usize>,
+    /// The tickets, each with the revision that was read; `None` for a new ticket.
     pub tickets: Vec<(Option<u64>, Ticket)>,
     /// Loads, by team.
     pub loads: BTreeMap<TeamId, LoadWrite>,
     /// Counters of members and of other users, by team and user.
     pub members: BTreeMap<(TeamId, UserId), MemberWrite>,
-    /// The decisions among them.
-    pub decided: Decided,
+    /// The decisions of the transaction.
+    pub decisions: DecisionCounts,
 }
 
-/// What to write for a batch.
+/// The writes for a batch.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// By team: its transactions in order, each made over what the one before leaves. Those of
-    /// different teams can be written at once.
-    pub groups: Vec<Vec<Writes>>,
-    /// The positions of what needs no writing.
-    pub nothing_to_do: Vec<usize>,
-    /// The number of superseded events among what needs no writing.
+    /// The transactions of each team, in order. Each one assumes that those before it committed.
+    /// Transactions of different teams are independent.
+    pub groups: Vec<Vec<TransactionPlan>>,
+    /// The positions of the tasks that need no write.
+    pub unchanged: Vec<usize>,
+    /// The number of superseded events among the tasks that need no write.
     pub superseded: usize,
 }
 
-/// Plans a batch over what is known, where no ticket may come twice.
+/// Plans a batch, in which each ticket occurs once.
 ///
 /// # Errors
-/// What has to be read first.
+/// The input that is missing, for the whole batch at once. So a batch needs few rounds of reads,
+/// whatever its size.
 pub fn plan(
-    work: &[Work],
+    tasks: &[TicketTask],
     tickets: &BTreeMap<TicketId, Ticket>,
-    known: &Known,
+    input: &PlanningInput,
     now: Timestamp,
-) -> Result<Plan, Missing> {
-    let mut after = known.clone();
-    let mut missing = Missing::default();
+) -> Result<Plan, MissingInput> {
+    // Each ticket is planned over the result of those before it.
+    let mut current = input.clone();
+    let mut missing = MissingInput::default();
     let mut plan = Plan::default();
-    let mut groups: BTreeMap<Option<TeamId>, Vec<(usize, Settled, usize)>> = BTreeMap::new();
-    for (position, work) in work.iter().enumerate() {
-        match settle(tickets.get(&work.ticket_id), work, &mut after, now) {
-            Ok(Outcome {
-                settled: Some(settled),
+    let mut groups: BTreeMap<Option<TeamId>, Vec<(usize, PlannedTicket, usize)>> = BTreeMap::new();
+    for (position, task) in tasks.iter().enumerate() {
+        match reconcile(tickets.get(&task.ticket_id), task, &mut current, now) {
+            Ok(Reconciliation {
+                planned: Some(planned),
                 superseded,
             }) => {
-                let left = settled.before.as_ref().and_then(|before| before.team_id);
+                let left = planned.before.as_ref().and_then(|before| before.team_id);
                 groups
-                    .entry(settled.after.team_id.or(left))
+                    .entry(planned.after.team_id.or(left))
                     .or_default()
-                    .push((position, settled, superseded));
+                    .push((position, planned, superseded));
             }
-            Ok(Outcome {
-                settled: None,
+            Ok(Reconciliation {
+                planned: None,
                 superseded,
             }) => {
-                plan.nothing_to_do.push(position);
+                plan.unchanged.push(position);
                 plan.superseded += superseded;
             }
+            // The other tickets are still planned, to collect everything that is missing. Their
+            // results are discarded.
             Err(more) => missing.add(more),
         }
     }
@@ -152,31 +160,36 @@ pub fn plan(
     }
     plan.groups = groups
         .into_values()
-        .map(|settled| writes(settled, known))
+        .map(|planned| transactions(planned, input))
         .collect();
     Ok(plan)
 }
 
-/// Cuts a team's tickets into transactions within the limit.
-fn writes(settled: Vec<(usize, Settled, usize)>, known: &Known) -> Vec<Writes> {
-    let mut cut = Vec::new();
-    let mut current = Writes::default();
-    for (position, settled, superseded) in settled {
-        if current.items_with(&settled) > MAX_WRITES {
-            cut.push(std::mem::take(&mut current));
+/// Cuts the tickets of a team into transactions within the limit.
+fn transactions(
+    planned: Vec<(usize, PlannedTicket, usize)>,
+    input: &PlanningInput,
+) -> Vec<TransactionPlan> {
+    let mut transactions = Vec::new();
+    let mut current = TransactionPlan::default();
+    for (position, planned, superseded) in planned {
+        if current.items_with(&planned) > MAX_WRITES {
+            transactions.push(std::mem::take(&mut current));
         }
-        current.add(position, settled, known);
-        current.decided.superseded += superseded;
+        current.add(position, planned, input);
+        current.decisions.superseded += superseded;
     }
-    if !current.work.is_empty() {
-        cut.push(current);
+    if !current.tasks.is_empty() {
+        transactions.push(current);
     }
-    cut.iter_mut().for_each(Writes::drop_what_cancels_out);
-    cut
+    transactions
+        .iter_mut()
+        .for_each(TransactionPlan::drop_empty_writes);
+    transactions
 }
 
-impl Writes {
-    /// Returns the number of items of the transaction, those included that it only checks.
+impl TransactionPlan {
+    /// Returns the number of items of the transaction, condition checks included.
     #[must_use]
     pub fn items(&self) -> usize {
         self.tickets.len()
@@ -184,15 +197,15 @@ impl Writes {
             + self.members.values().map(MemberWrite::items).sum::<usize>()
     }
 
-    /// Returns the largest number of items that it would have with this ticket too.
-    fn items_with(&self, settled: &Settled) -> usize {
-        let touched = || settled.before.iter().chain([&settled.after]);
-        let checked = settled.adopted.as_ref().and(settled.after.team_id);
-        let loads: BTreeSet<_> = touched()
+    /// Returns an upper bound of the number of items if this ticket is added.
+    fn items_with(&self, planned: &PlannedTicket) -> usize {
+        let versions = || planned.before.iter().chain([&planned.after]);
+        let checked = planned.placeholder.as_ref().and(planned.after.team_id);
+        let loads: BTreeSet<_> = versions()
             .filter_map(|ticket| Some(ticket.adds_to_team()?.0))
             .chain(checked)
             .collect();
-        let members: BTreeSet<_> = touched()
+        let members: BTreeSet<_> = versions()
             .filter_map(|ticket| ticket.adds_to_member().map(|(team, user, _)| (team, user)))
             .collect();
         let more_loads = loads
@@ -201,124 +214,156 @@ impl Writes {
             .count();
         let more_members = members
             .iter()
-            .filter(|seat| !self.members.contains_key(seat))
+            .filter(|member| !self.members.contains_key(member))
             .count();
-        // Beside the counters that it creates, it checks that there is no membership.
-        let checks = usize::from(settled.adopted.is_some());
+        // The creation of a placeholder also checks that there is no membership.
+        let checks = usize::from(planned.placeholder.is_some());
         self.items() + 1 + more_loads + more_members + checks
     }
 
-    fn add(&mut self, position: usize, settled: Settled, known: &Known) {
-        let Settled {
+    /// Adds a ticket and the change of its counters.
+    fn add(&mut self, position: usize, planned: PlannedTicket, input: &PlanningInput) {
+        let PlannedTicket {
             before,
             after,
-            chosen,
-            adopted,
-        } = settled;
-        let added = |ticket: &Ticket| (ticket.adds_to_team(), ticket.adds_to_member());
-        let (left, left_member) = before.as_ref().map(added).unwrap_or_default();
-        let (entered, entered_member) = added(&after);
+            selected,
+            placeholder,
+        } = planned;
+        self.count_ticket(before.as_ref(), &after, placeholder, input);
+        if let Some(selected) = selected {
+            self.advance_turns(selected);
+        }
+        let place = |ticket: &Ticket| (ticket.state, ticket.team_id);
+        let has_moved = before.as_ref().map(place) != Some(place(&after));
+        let began = |state| usize::from(has_moved && after.state == state);
+        self.decisions.assigned += usize::from(selected.is_some());
+        self.decisions.unrouted += began(TicketState::Unrouted);
+        self.decisions.begun_waiting += began(TicketState::Waiting);
+        self.tasks.push(position);
+        self.tickets.push((before.map(|before| before.rev), after));
+    }
+
+    /// Moves the counters by the contribution of a ticket after, less that before.
+    fn count_ticket(
+        &mut self,
+        before: Option<&Ticket>,
+        after: &Ticket,
+        placeholder: Option<PastCounters>,
+        input: &PlanningInput,
+    ) {
+        let contribution = |ticket: &Ticket| (ticket.adds_to_team(), ticket.adds_to_member());
+        let (left, left_member) = before.map(contribution).unwrap_or_default();
+        let (entered, entered_member) = contribution(after);
         if let Some((team, delta)) = left {
-            self.count_load(team, delta.negated(), false, known);
+            self.count_load(team, delta.negated(), false, input);
         }
         if let Some((team, user, delta)) = left_member {
-            self.count_member(team, user, delta.negated(), known);
+            self.count_member(team, user, delta.negated(), input);
         }
         if let Some((team, delta)) = entered {
             let stays = left.is_some_and(|(left, _)| left == team);
-            self.count_load(team, delta, !stays, known);
+            self.count_load(team, delta, !stays, input);
         }
         if let Some((team, user, delta)) = entered_member {
-            self.count_member(team, user, delta, known);
-            if let (Some(past), Some(write)) = (adopted, self.members.get_mut(&(team, user))) {
-                write.counted = Counted::New(past);
-                // One that was closed when it was first seen may add nothing to the team, and still
-                // no counters may be created behind a sweep.
-                self.count_load(team, LoadDelta::default(), true, known);
+            self.count_member(team, user, delta, input);
+            if let (Some(past), Some(write)) = (placeholder, self.members.get_mut(&(team, user))) {
+                write.counter_item = CounterItem::NewPastCounters(past);
+                // A ticket that was closed in its first event may change no counter of the load.
+                // The placeholder still requires the team: a sweep that has passed would not
+                // remove it.
+                self.count_load(team, LoadDelta::default(), true, input);
             }
         }
-        if let Some(Chosen {
+    }
+
+    /// Advances the turn of the team and of the selected member. Several decisions of one
+    /// transaction are one advance: from the turn that was read to that of the last decision.
+    fn advance_turns(&mut self, selected: SelectedMember) {
+        let SelectedMember {
             team,
             user,
             turn,
             last_turn,
-        }) = chosen
-        {
-            if let Some(write) = self.loads.get_mut(&team) {
-                write.turn = Some(Turn {
-                    from: write.turn.map_or(turn - 1, |turn| turn.from),
-                    to: turn,
-                });
-            }
-            if let Some(write) = self.members.get_mut(&(team, user)) {
-                write.turn = Some(Turn {
-                    from: write.turn.map_or(last_turn, |turn| turn.from),
-                    to: turn,
-                });
-            }
+        } = selected;
+        let advance = |before: Option<TurnAdvance>, read: u64| {
+            let from = before.map_or(read, |before| before.from);
+            Some(TurnAdvance { from, to: turn })
+        };
+        if let Some(write) = self.loads.get_mut(&team) {
+            write.turn = advance(write.turn, turn - 1);
         }
-        let place = |ticket: &Ticket| (ticket.state, ticket.team_id);
-        let has_moved = before.as_ref().map(place) != Some(place(&after));
-        self.decided.assigned += usize::from(chosen.is_some());
-        self.decided.unrouted += usize::from(has_moved && after.state == TicketState::Unrouted);
-        self.decided.begun_waiting += usize::from(has_moved && after.state == TicketState::Waiting);
-        self.work.push(position);
-        self.tickets.push((before.map(|before| before.rev), after));
+        if let Some(write) = self.members.get_mut(&(team, user)) {
+            write.turn = advance(write.turn, last_turn);
+        }
     }
 
-    fn count_load(&mut self, team: TeamId, delta: LoadDelta, enters: bool, known: &Known) {
-        let (is_gone, delta) = match known.teams.get(&team) {
-            Some(TeamState::Present(_)) => (false, delta),
-            // Nobody is shown a deleted team's SLA figures.
-            Some(TeamState::Gone) => (
-                true,
-                LoadDelta {
+    fn count_load(
+        &mut self,
+        team: TeamId,
+        delta: LoadDelta,
+        requires_team: bool,
+        input: &PlanningInput,
+    ) {
+        let (is_deleted, delta) = match input.teams.get(&team) {
+            Some(TeamLookup::Found(_)) => (false, delta),
+            // The tombstone has no SLA counters: no endpoint shows those of a deleted team.
+            Some(TeamLookup::Deleted) => {
+                let delta = LoadDelta {
                     sla_met: 0,
                     sla_due: 0,
                     ..delta
-                },
-            ),
-            Some(TeamState::Absent) | None => return,
+                };
+                (true, delta)
+            }
+            Some(TeamLookup::NotFound) | None => return,
         };
-        let none = LoadWrite {
-            is_gone,
+        let empty = LoadWrite {
+            is_deleted,
             delta: LoadDelta::default(),
             turn: None,
-            is_entered: false,
+            requires_team: false,
         };
-        let write = self.loads.entry(team).or_insert(none);
+        let write = self.loads.entry(team).or_insert(empty);
         write.delta = write.delta.plus(delta);
-        write.is_entered |= enters;
+        write.requires_team |= requires_team;
     }
 
-    fn count_member(&mut self, team: TeamId, user: UserId, delta: MemberDelta, known: &Known) {
-        // Memberships go with their team, figures and all.
-        if let Some(TeamState::Present(desk)) = known.teams.get(&team) {
-            // Counters that an earlier transaction of the batch creates exist when this one is
-            // written.
-            let counted = if desk.seat(user).is_some() {
-                Counted::Member
+    fn count_member(
+        &mut self,
+        team: TeamId,
+        user: UserId,
+        delta: MemberDelta,
+        input: &PlanningInput,
+    ) {
+        // The sweep of a deleted team removes its memberships with their counters.
+        if let Some(TeamLookup::Found(team_input)) = input.teams.get(&team) {
+            // The input has no counters that an earlier transaction of the batch creates. They
+            // exist when this one is written.
+            let counter_item = if team_input.member(user).is_some() {
+                CounterItem::Membership
             } else {
-                Counted::Past
+                CounterItem::PastCounters
             };
-            let none = MemberWrite {
+            let empty = MemberWrite {
                 delta: MemberDelta::default(),
                 turn: None,
-                counted,
+                counter_item,
             };
-            let write = self.members.entry((team, user)).or_insert(none);
+            let write = self.members.entry((team, user)).or_insert(empty);
             write.delta = write.delta.plus(delta);
         }
     }
 
-    fn drop_what_cancels_out(&mut self) {
+    /// Drops writes whose changes cancel out. They cost write units, and their conditions could
+    /// conflict with other transactions.
+    fn drop_empty_writes(&mut self) {
         self.loads.retain(|_, write| {
-            write.delta != LoadDelta::default() || write.turn.is_some() || write.is_entered
+            write.delta != LoadDelta::default() || write.turn.is_some() || write.requires_team
         });
         self.members.retain(|_, write| {
             write.delta != MemberDelta::default()
                 || write.turn.is_some()
-                || matches!(write.counted, Counted::New(_))
+                || matches!(write.counter_item, CounterItem::NewPastCounters(_))
         });
     }
 }

@@ -12,14 +12,15 @@ mod partial;
 mod rotation;
 
 use super::{
-    Cause, Choices, Counted, Desk, Known, LoadWrite, MAX_WRITES, MemberWrite, Missing, Seat,
-    Specialist, Specialists, TeamState, Wanted, Work, Writes, candidates, plan,
+    CounterItem, LoadWrite, MAX_WRITES, MemberInput, MemberWrite, MissingInput, PlanningInput,
+    TeamInput, TeamLookup, TeamMatcher, TicketTask, TopicEntry, TopicPage, TransactionPlan,
+    Trigger, UnmatchedTicket, candidates, plan,
 };
 use crate::{
-    Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId, Past,
-    Priority, QueueStrategy, Reason, Resolved, RingPlace, Tags, Team, TeamId, TeamName, Ticket,
-    TicketEvent, TicketEventKind, TicketId, TicketSnapshot, TicketState, TicketStatus, Timestamp,
-    Topics, User, UserId, UserStatus,
+    Candidate, EventVersion, FieldUpdate, Folded, Load, Member, NewTeam, OrganizationId,
+    PastCounters, Priority, QueueStrategy, Reason, Resolved, RingPlace, Tags, Team, TeamId,
+    TeamName, Ticket, TicketEvent, TicketEventKind, TicketId, TicketSnapshot, TicketState,
+    TicketStatus, Timestamp, Topics, User, UserId, UserStatus,
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_736_064_000);
@@ -67,7 +68,7 @@ fn team(n: u128, strategy: QueueStrategy, specializations: &[&str]) -> Team {
 /// What a table would hold, and how a store would treat it.
 #[derive(Clone, Default)]
 struct World {
-    known: Known,
+    input: PlanningInput,
     gone: HashMap<TeamId, Load>,
     tickets: BTreeMap<TicketId, Ticket>,
     /// Everybody's decisions, by team.
@@ -75,123 +76,136 @@ struct World {
 }
 
 impl World {
-    fn with(desks: impl IntoIterator<Item = Desk>) -> Self {
+    fn with(team_inputs: impl IntoIterator<Item = TeamInput>) -> Self {
         let mut world = Self::default();
-        for desk in desks {
+        for team_input in team_inputs {
             world
-                .known
+                .input
                 .teams
-                .insert(desk.team.id, TeamState::Present(Box::new(desk)));
+                .insert(team_input.team.id, TeamLookup::Found(Box::new(team_input)));
         }
         world
     }
 
-    fn desk(&self, team: TeamId) -> &Desk {
-        match &self.known.teams[&team] {
-            TeamState::Present(desk) => desk,
+    fn team_input(&self, team: TeamId) -> &TeamInput {
+        match &self.input.teams[&team] {
+            TeamLookup::Found(team_input) => team_input,
             other => panic!("{other:?}"),
         }
     }
 
-    fn desks(&self) -> impl Iterator<Item = &Desk> {
-        self.known.teams.values().filter_map(|state| match state {
-            TeamState::Present(desk) => Some(&**desk),
+    fn team_inputs(&self) -> impl Iterator<Item = &TeamInput> {
+        self.input.teams.values().filter_map(|state| match state {
+            TeamLookup::Found(team_input) => Some(&**team_input),
             _ => None,
         })
     }
 
     /// Plans over no more than what the plan asks for.
-    fn plan(&self, work: &[Work]) -> super::Plan {
-        let mut known = Known::default();
-        let mut choices = Choices::default();
+    fn plan(&self, work: &[TicketTask]) -> super::Plan {
+        let mut input = PlanningInput::default();
+        let mut choices = TeamMatcher::default();
         loop {
-            let missing = match plan(work, &self.tickets, &known, NOW) {
+            let missing = match plan(work, &self.tickets, &input, NOW) {
                 Ok(plan) => return plan,
                 Err(missing) => missing,
             };
             assert!(!missing.is_empty());
-            let Missing {
+            let MissingInput {
                 teams,
-                choices: wanted,
-                pasts,
+                unmatched_tickets: wanted,
+                past_counters,
             } = missing;
             for team in teams {
                 let mut state = self
-                    .known
+                    .input
                     .teams
                     .get(&team)
                     .cloned()
-                    .unwrap_or(TeamState::Absent);
-                if let TeamState::Present(desk) = &mut state {
-                    desk.pasts.clear();
+                    .unwrap_or(TeamLookup::NotFound);
+                if let TeamLookup::Found(team_input) = &mut state {
+                    team_input.past_counters.clear();
                 }
-                assert_eq!(known.teams.insert(team, state), None, "asked once");
+                assert_eq!(input.teams.insert(team, state), None, "asked once");
             }
-            for (team, user) in &pasts {
+            for (team, user) in &past_counters {
                 assert!(
-                    known.desk(*team).unwrap().unwrap().seat(*user).is_none(),
+                    input
+                        .team_input(*team)
+                        .unwrap()
+                        .unwrap()
+                        .member(*user)
+                        .is_none(),
                     "only for users who are not members"
                 );
                 assert!(
-                    !known.desk(*team).unwrap().unwrap().pasts.contains_key(user),
+                    !input
+                        .team_input(*team)
+                        .unwrap()
+                        .unwrap()
+                        .past_counters
+                        .contains_key(user),
                     "asked once"
                 );
             }
-            let found = pasts
-                .iter()
-                .filter_map(|(team, user)| Some((*team, self.desk(*team).past(*user)?.clone())));
+            let found = past_counters.iter().filter_map(|(team, user)| {
+                Some((*team, self.team_input(*team).past(*user)?.clone()))
+            });
             let found = found.collect();
-            known.learn_pasts(pasts, found);
+            input.add_past_counters(past_counters, found);
             self.choose(&wanted, &mut choices);
-            known
-                .choices
-                .extend(choices.of(wanted.iter().map(|wanted| &wanted.ticket_id)));
+            input
+                .team_matches
+                .extend(choices.matches_of(wanted.iter().map(|wanted| &wanted.ticket_id)));
         }
     }
 
     /// Chooses teams as the store's index and loads would show them.
-    fn choose(&self, wanted: &[Wanted], choices: &mut Choices) {
+    fn choose(&self, wanted: &[UnmatchedTicket], choices: &mut TeamMatcher) {
         let page = |topic: &Folded| {
-            let knows = |desk: &&Desk| desk.specializations.contains(topic);
+            let knows = |team_input: &&TeamInput| team_input.specializations.contains(topic);
             let place = |team: TeamId| RingPlace::of(&team.uuid().to_string());
-            let entries = self.desks().filter(knows).map(|desk| desk.team.id);
+            let entries = self
+                .team_inputs()
+                .filter(knows)
+                .map(|team_input| team_input.team.id);
             let entries = entries
-                .map(|team| Specialist {
+                .map(|team| TopicEntry {
                     place: place(team),
                     team,
                 })
                 .collect();
-            Specialists {
+            TopicPage {
                 entries,
-                is_whole: true,
+                is_complete: true,
             }
         };
-        for unknown in choices.unknown(wanted) {
+        for unknown in choices.without_candidates(wanted) {
             let pages: Vec<_> = unknown.topics.as_slice().iter().map(page).collect();
-            choices.consider(unknown, candidates(&unknown.ticket_id, &pages));
+            choices.set_candidates(unknown, candidates(&unknown.ticket_id, &pages));
         }
-        let load = |desk: &Desk| {
+        let load = |team_input: &TeamInput| {
             (
-                desk.team.id,
+                team_input.team.id,
                 Load {
-                    eligible: desk.eligible() as u64,
-                    ..desk.load
+                    eligible: team_input.eligible() as u64,
+                    ..team_input.load
                 },
             )
         };
-        choices.learn_loads(
+        choices.set_loads(
             choices.missing_loads(wanted),
-            self.desks().map(load).collect(),
+            self.team_inputs().map(load).collect(),
         );
-        choices.choose(wanted);
+        choices.match_teams(wanted);
     }
 
     /// Plans and writes, and asserts what every plan has to keep.
-    fn settle(&mut self, work: &[Work]) {
+    fn settle(&mut self, work: &[TicketTask]) {
         let plan = self.plan(work);
-        let mut placed: Vec<_> = plan.nothing_to_do.clone();
+        let mut placed: Vec<_> = plan.unchanged.clone();
         for writes in plan.groups.iter().flatten() {
-            placed.extend(&writes.work);
+            placed.extend(&writes.tasks);
             assert!(writes.items() <= MAX_WRITES);
         }
         placed.sort_unstable();
@@ -205,7 +219,7 @@ impl World {
         self.audit();
     }
 
-    fn apply(&mut self, writes: &Writes) {
+    fn apply(&mut self, writes: &TransactionPlan) {
         for (rev, ticket) in &writes.tickets {
             let before = self.tickets.insert(ticket.id.clone(), ticket.clone());
             assert_eq!(before.as_ref().map(|ticket| ticket.rev), *rev);
@@ -221,7 +235,7 @@ impl World {
         for (
             team,
             LoadWrite {
-                is_gone,
+                is_deleted,
                 delta,
                 turn,
                 ..
@@ -229,13 +243,13 @@ impl World {
         ) in &writes.loads
         {
             assert!(
-                !is_gone || delta.open <= 0,
+                !is_deleted || delta.open <= 0,
                 "a team that was deleted gets no ticket"
             );
-            let load = if *is_gone {
+            let load = if *is_deleted {
                 self.gone.get_mut(team).expect("it left counts")
             } else {
-                &mut desk_mut(&mut self.known, *team).load
+                &mut team_input_mut(&mut self.input, *team).load
             };
             add(&mut load.open_tickets, delta.open);
             add(&mut load.waiting_tickets, delta.waiting);
@@ -251,24 +265,28 @@ impl World {
             MemberWrite {
                 delta,
                 turn,
-                counted,
+                counter_item,
             },
         ) in &writes.members
         {
-            let desk = desk_mut(&mut self.known, *team);
-            if let Counted::New(past) = counted {
+            let team_input = team_input_mut(&mut self.input, *team);
+            if let CounterItem::NewPastCounters(past) = counter_item {
                 assert_eq!(
-                    (past.user_id, desk.seat(*user), desk.past(*user)),
+                    (
+                        past.user_id,
+                        team_input.member(*user),
+                        team_input.past(*user)
+                    ),
                     (*user, None, None)
                 );
                 assert!(
                     writes.loads.contains_key(team),
                     "on condition that the load exists"
                 );
-                desk.pasts.insert(*user, Some(past.clone()));
+                team_input.past_counters.insert(*user, Some(past.clone()));
             }
-            if *counted == Counted::Member {
-                let member = &mut desk.seat_mut(*user).expect("a member").member;
+            if *counter_item == CounterItem::Membership {
+                let member = &mut team_input.member_mut(*user).expect("a member").membership;
                 add(&mut member.open_tickets, delta.open);
                 add(&mut member.in_progress_tickets, delta.in_progress);
                 add(&mut member.resolved.tickets, delta.resolved);
@@ -278,8 +296,8 @@ impl World {
                     member.last_turn = turn.to;
                 }
             } else {
-                let past = desk
-                    .pasts
+                let past = team_input
+                    .past_counters
                     .get_mut(user)
                     .and_then(Option::as_mut)
                     .expect("counters");
@@ -292,18 +310,18 @@ impl World {
         }
     }
 
-    /// Looks at a decision that is about to be counted.
+    /// Looks at a decision that is about to be counter_item.
     fn decide(&mut self, ticket: &Ticket) {
         let (team, user) = ticket.team_id.zip(ticket.assignee_id).expect("it has both");
-        let seat = self.desk(team).seat(user).expect("a seat");
-        assert!(seat.member.is_eligible(), "{ticket:?}");
+        let member = self.team_input(team).member(user).expect("a member");
+        assert!(member.membership.is_eligible(), "{ticket:?}");
         *self.decisions.entry((team, user)).or_default() += 1;
     }
 
     /// Recounts every counter from the tickets.
     #[expect(clippy::too_many_lines, reason = "one statement for each counter")]
     fn audit(&self) {
-        for (&team, state) in &self.known.teams {
+        for (&team, state) in &self.input.teams {
             let of_team = || {
                 self.tickets
                     .values()
@@ -316,9 +334,9 @@ impl World {
                 matches!(ticket.state, TicketState::Assigned | TicketState::Waiting)
             };
             let waiting = |ticket: &Ticket| ticket.state == TicketState::Waiting;
-            let desk = match state {
-                TeamState::Present(desk) => desk,
-                TeamState::Gone => {
+            let team_input = match state {
+                TeamLookup::Found(team_input) => team_input,
+                TeamLookup::Deleted => {
                     let left = self.gone[&team];
                     assert_eq!(
                         (left.open_tickets, left.waiting_tickets),
@@ -326,7 +344,7 @@ impl World {
                     );
                     continue;
                 }
-                TeamState::Absent => {
+                TeamLookup::NotFound => {
                     assert_eq!(of_team().count(), 0);
                     continue;
                 }
@@ -341,7 +359,7 @@ impl World {
                     .credit()
                     .is_some_and(|credit| credit.in_time == Some(true))
             };
-            let load = desk.load;
+            let load = team_input.load;
             assert_eq!(load.open_tickets, count(&open), "open of {team:?}");
             assert_eq!(load.waiting_tickets, count(&waiting), "waiting of {team:?}");
             assert_eq!(
@@ -349,16 +367,19 @@ impl World {
                 (count(&due), count(&met)),
                 "SLA of {team:?}"
             );
-            let members = desk.seats.iter().map(|Seat { member, .. }| {
-                (
-                    member.user.id,
-                    member.open_tickets,
-                    member.in_progress_tickets,
-                    member.resolved,
-                )
-            });
-            let pasts = desk.pasts.values().flatten();
-            let pasts = pasts.map(|past| {
+            let members = team_input
+                .members
+                .iter()
+                .map(|MemberInput { membership, .. }| {
+                    (
+                        membership.user.id,
+                        membership.open_tickets,
+                        membership.in_progress_tickets,
+                        membership.resolved,
+                    )
+                });
+            let past_counters = team_input.past_counters.values().flatten();
+            let past_counters = past_counters.map(|past| {
                 (
                     past.user_id,
                     past.open_tickets,
@@ -366,7 +387,8 @@ impl World {
                     past.resolved,
                 )
             });
-            for (user, open_tickets, in_progress_tickets, resolved) in members.chain(pasts) {
+            for (user, open_tickets, in_progress_tickets, resolved) in members.chain(past_counters)
+            {
                 let count = |matches: &dyn Fn(&Ticket) -> bool| {
                     of_team()
                         .filter(|ticket| ticket.assignee_id == Some(user) && matches(ticket))
@@ -391,13 +413,15 @@ impl World {
                 );
             }
             assert!(
-                desk.seats
+                team_input
+                    .members
                     .iter()
-                    .all(|seat| desk.past(seat.member.user.id).is_none()),
-                "counted twice"
+                    .all(|member| team_input.past(member.membership.user.id).is_none()),
+                "counter_item twice"
             );
             for ticket in of_team() {
-                let counts = |user| desk.seat(user).is_some() || desk.past(user).is_some();
+                let counts =
+                    |user| team_input.member(user).is_some() || team_input.past(user).is_some();
                 assert!(
                     ticket
                         .adds_to_member()
@@ -424,12 +448,19 @@ impl World {
     }
 
     fn delete(&mut self, team: TeamId) {
-        if let Some(TeamState::Present(desk)) = self.known.teams.insert(team, TeamState::Gone) {
-            self.gone.insert(team, desk.load);
+        if let Some(TeamLookup::Found(team_input)) =
+            self.input.teams.insert(team, TeamLookup::Deleted)
+        {
+            self.gone.insert(team, team_input.load);
         }
     }
 
-    fn in_state(&self, state: TicketState, team: Option<TeamId>, cause: &Cause) -> Vec<Work> {
+    fn in_state(
+        &self,
+        state: TicketState,
+        team: Option<TeamId>,
+        trigger: &Trigger,
+    ) -> Vec<TicketTask> {
         let mut found: Vec<_> = self
             .tickets
             .values()
@@ -438,33 +469,33 @@ impl World {
         found.sort_by_key(|ticket| (ticket.priority, ticket.created_at, ticket.id.clone()));
         found
             .iter()
-            .map(|ticket| Work {
+            .map(|ticket| TicketTask {
                 ticket_id: ticket.id.clone(),
-                cause: cause.clone(),
+                trigger: trigger.clone(),
             })
             .collect()
     }
 }
 
-fn desk_mut(known: &mut Known, team: TeamId) -> &mut Desk {
-    known.desk_mut(team).expect("the team is there")
+fn team_input_mut(input: &mut PlanningInput, team: TeamId) -> &mut TeamInput {
+    input.team_input_mut(team).expect("the team is there")
 }
 
-impl Desk {
-    fn past(&self, user: UserId) -> Option<&Past> {
-        self.pasts.get(&user)?.as_ref()
+impl TeamInput {
+    fn past(&self, user: UserId) -> Option<&PastCounters> {
+        self.past_counters.get(&user)?.as_ref()
     }
 
     /// Has a member leave, or a user with counters join.
     fn toggle(&mut self, user: UserId) {
         if let Some(at) = self
-            .seats
+            .members
             .iter()
-            .position(|seat| seat.member.user.id == user)
+            .position(|member| member.membership.user.id == user)
         {
-            let past = self.seats.remove(at).member.leaving();
-            self.pasts.insert(user, Some(past));
-        } else if let Some(Some(past)) = self.pasts.remove(&user) {
+            let past = self.members.remove(at).membership.leaving();
+            self.past_counters.insert(user, Some(past));
+        } else if let Some(Some(past)) = self.past_counters.remove(&user) {
             let n = user.uuid().as_u128();
             let joined_at = Timestamp::from_millis(i64::try_from(n).unwrap());
             let member = Member::joining(
@@ -474,16 +505,16 @@ impl Desk {
                 self.load.turn,
                 joined_at,
             );
-            self.seats.push(Seat::new(member.unwrap()));
+            self.members.push(MemberInput::new(member.unwrap()));
         }
     }
 
     /// Sets the open tickets of all users to 0.
     fn zeroed(mut self) -> Self {
-        self.seats
+        self.members
             .iter_mut()
-            .for_each(|seat| seat.member.open_tickets = 0);
-        self.pasts
+            .for_each(|member| member.membership.open_tickets = 0);
+        self.past_counters
             .values_mut()
             .flatten()
             .for_each(|past| past.open_tickets = 0);
@@ -519,14 +550,14 @@ fn new_tickets(
     range: std::ops::Range<usize>,
     team: TeamId,
     topics: impl Fn(usize) -> Topics,
-) -> Vec<Work> {
+) -> Vec<TicketTask> {
     range
         .map(|n| {
             let mut event = event(n, i64::try_from(n).unwrap(), Some(team));
             event.ticket.tags = FieldUpdate::Set(topics(n));
-            Work {
+            TicketTask {
                 ticket_id: ticket_id(n),
-                cause: Cause::Events(vec![event]),
+                trigger: Trigger::Events(vec![event]),
             }
         })
         .collect()
@@ -540,54 +571,54 @@ fn strategy() -> impl Strategy<Value = QueueStrategy> {
 
 prop_compose! {
     /// A team with members of any figures, some of them not eligible.
-    fn a_desk(n: u128)(
+    fn a_team_input(n: u128)(
         strategy in strategy(),
         people in vec((0..6_u64, 0..20_u64, select(vec![0_u8, 0, 0, 1, 2]), vec(select(TOPICS.to_vec()), 0..3)), 0..9),
         specializations in vec(select(TOPICS.to_vec()), 0..3),
-    ) -> Desk {
-        let left: Vec<_> = (100..).zip(&people).filter(|(_, (.., why_not, _))| *why_not == 2).map(|(n, _)| n).collect();
-        let members = people.into_iter().enumerate().map(|(at, (open, last_turn, why_not, skills))| {
+    ) -> TeamInput {
+        let left: Vec<_> = (100..).zip(&people).filter(|(_, (.., pass_over_reason, _))| *pass_over_reason == 2).map(|(n, _)| n).collect();
+        let members = people.into_iter().enumerate().map(|(at, (open, last_turn, pass_over_reason, skills))| {
             let mut member = member(100 + at as u128, &skills, last_turn);
             member.open_tickets = open;
-            if why_not == 1 {
+            if pass_over_reason == 1 {
                 member.user.status = UserStatus::Inactive;
             }
             member
         });
         let load = Load { turn: 20, ..Load::default() };
-        let mut desk = Desk::new(team(n, strategy, &specializations), load, members.collect());
+        let mut team_input = TeamInput::new(team(n, strategy, &specializations), load, members.collect());
         for n in left {
-            desk.toggle(user_id(n));
+            team_input.toggle(user_id(n));
         }
-        desk
+        team_input
     }
 }
 
 proptest! {
     #[test]
     fn whoever_is_chosen_is_eligible_and_the_strategys_first(
-        desk in a_desk(1),
+        team_input in a_team_input(1),
         topics in vec(select(TOPICS.to_vec()), 0..3),
         previous in option::of(100..109_u128),
     ) {
         let (topics, previous) = (Topics::of(topics), previous.map(user_id));
-        let choice = super::choose(&desk, &topics, previous);
-        let eligible: Vec<_> = desk.seats.iter().filter(|seat| seat.member.is_eligible()).collect();
-        prop_assert_eq!(choice.eligible, eligible.len() as u64);
-        prop_assert_eq!(choice.considered, desk.seats.len() as u64);
-        prop_assert_eq!(choice.chosen.is_some(), !eligible.is_empty());
-        prop_assert!(choice.candidates.len() <= 3);
-        let Some(user) = choice.chosen else { return Ok(()) };
-        prop_assert_eq!(choice.candidates[0].user_id, user);
-        let chosen = eligible.iter().find(|seat| seat.member.user.id == user).expect("an eligible one");
+        let selection = super::select_member(&team_input, &topics, previous);
+        let eligible: Vec<_> = team_input.members.iter().filter(|member| member.membership.is_eligible()).collect();
+        prop_assert_eq!(selection.eligible, eligible.len() as u64);
+        prop_assert_eq!(selection.considered, team_input.members.len() as u64);
+        prop_assert_eq!(selection.selected.is_some(), !eligible.is_empty());
+        prop_assert!(selection.candidates.len() <= 3);
+        let Some(user) = selection.selected else { return Ok(()) };
+        prop_assert_eq!(selection.candidates[0].user_id, user);
+        let chosen = eligible.iter().find(|member| member.membership.user.id == user).expect("an eligible one");
         // Whoever had it gets it back only if there is nobody else.
         prop_assert!(previous != Some(user) || eligible.len() == 1);
-        let others = || eligible.iter().filter(|seat| Some(seat.member.user.id) != previous || eligible.len() == 1);
-        let (open, turn) = (chosen.member.open_tickets, chosen.member.last_turn);
+        let others = || eligible.iter().filter(|member| Some(member.membership.user.id) != previous || eligible.len() == 1);
+        let (open, turn) = (chosen.membership.open_tickets, chosen.membership.last_turn);
         let matched = topics.matched(&chosen.skills);
         for other in others() {
-            let (other_open, other_turn) = (other.member.open_tickets, other.member.last_turn);
-            match desk.team.queue_strategy {
+            let (other_open, other_turn) = (other.membership.open_tickets, other.membership.last_turn);
+            match team_input.team.queue_strategy {
                 QueueStrategy::RoundRobin => prop_assert!(turn <= other_turn),
                 QueueStrategy::LeastBusy => prop_assert!((open, turn) <= (other_open, other_turn)),
                 QueueStrategy::SkillBased => {
@@ -596,24 +627,24 @@ proptest! {
                 }
             }
         }
-        let fell_back = desk.team.queue_strategy == QueueStrategy::SkillBased && matched == 0;
-        prop_assert_eq!(choice.fallback, fell_back.then_some(QueueStrategy::LeastBusy));
+        let fell_back = team_input.team.queue_strategy == QueueStrategy::SkillBased && matched == 0;
+        prop_assert_eq!(selection.fallback, fell_back.then_some(QueueStrategy::LeastBusy));
     }
 
     #[test]
     fn a_batch_ends_where_its_tickets_would_have_ended_one_by_one(
-        desks in (a_desk(1), a_desk(2)),
+        team_inputs in (a_team_input(1), a_team_input(2)),
         // Tickets that name a team and tickets that name none are settled in batches of their own.
         names_team in any::<bool>(),
         tickets in vec((1..3_u128, vec(select(TOPICS.to_vec()), 0..3), option::of(select(vec![100_u128, 101, 999]))), 1..150),
     ) {
-        let mut at_once = World::with([desks.0.zeroed(), desks.1.zeroed()]);
+        let mut at_once = World::with([team_inputs.0.zeroed(), team_inputs.1.zeroed()]);
         let mut one_by_one = at_once.clone();
         let work: Vec<_> = tickets.into_iter().enumerate().map(|(n, (team, topics, assignee))| {
             let mut event = event(n, i64::try_from(n).unwrap(), names_team.then_some(team_id(team)));
             event.ticket.tags = FieldUpdate::Set(Topics::of(topics));
             event.ticket.assignee_id = assignee.map(user_id);
-            Work { ticket_id: ticket_id(n), cause: Cause::Events(vec![event]) }
+            TicketTask { ticket_id: ticket_id(n), trigger: Trigger::Events(vec![event]) }
         }).collect();
         at_once.settle(&work);
         for work in &work {
@@ -621,14 +652,14 @@ proptest! {
         }
         prop_assert_eq!(&at_once.tickets, &one_by_one.tickets);
         for team in [1, 2].map(team_id) {
-            let seats = |world: &World| {
-                let mut seats = world.desk(team).seats.clone();
-                seats.sort_by_key(|seat| seat.member.user.id);
-                seats
+            let members = |world: &World| {
+                let mut members = world.team_input(team).members.clone();
+                members.sort_by_key(|member| member.membership.user.id);
+                members
             };
-            prop_assert_eq!(at_once.desk(team).load, one_by_one.desk(team).load);
-            prop_assert_eq!(seats(&at_once), seats(&one_by_one));
-            prop_assert_eq!(&at_once.desk(team).pasts, &one_by_one.desk(team).pasts);
+            prop_assert_eq!(at_once.team_input(team).load, one_by_one.team_input(team).load);
+            prop_assert_eq!(members(&at_once), members(&one_by_one));
+            prop_assert_eq!(&at_once.team_input(team).past_counters, &one_by_one.team_input(team).past_counters);
         }
     }
 
@@ -638,37 +669,37 @@ proptest! {
     ) {
         let stable = [100, 101, 102];
         let all = stable.into_iter().chain(103..108).map(|n| member(n, &[], 0));
-        let mut world = World::with([Desk::new(team(1, QueueStrategy::RoundRobin, &[]), Load::default(), all.collect())]);
+        let mut world = World::with([TeamInput::new(team(1, QueueStrategy::RoundRobin, &[]), Load::default(), all.collect())]);
         let mut tickets = 0;
         for (arriving, who, present) in steps {
-            let desk = desk_mut(&mut world.known, team_id(1));
-            if who >= 3 && desk.seat(user_id(100 + who)).is_some() != present {
-                desk.toggle(user_id(100 + who));
+            let team_input = team_input_mut(&mut world.input, team_id(1));
+            if who >= 3 && team_input.member(user_id(100 + who)).is_some() != present {
+                team_input.toggle(user_id(100 + who));
             }
             world.settle(&new_tickets(tickets..tickets + arriving, team_id(1), |_| Topics::default()));
             tickets += arriving;
             let counts = stable.map(|n| world.decisions.get(&(team_id(1), user_id(n))).copied().unwrap_or(0));
             prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
         }
-        prop_assert_eq!(world.desk(team_id(1)).load.turn, tickets as u64);
+        prop_assert_eq!(world.team_input(team_id(1)).load.turn, tickets as u64);
     }
 
     #[test]
     fn least_busy_evens_out(open in vec(0..20_u64, 1..8), arriving in 1..200_usize) {
         let members = open.iter().enumerate().map(|(at, _)| member(100 + at as u128, &[], 0)).collect();
-        let mut world = World::with([Desk::new(team(1, QueueStrategy::LeastBusy, &[]), Load::default(), members)]);
+        let mut world = World::with([TeamInput::new(team(1, QueueStrategy::LeastBusy, &[]), Load::default(), members)]);
         // Each already has as many tickets as drawn, adopted.
         let mut taken = 10_000;
         for (at, open) in open.iter().enumerate() {
             for _ in 0..*open {
                 let mut adopted = event(taken, 0, Some(team_id(1)));
                 adopted.ticket.assignee_id = Some(user_id(100 + at as u128));
-                world.settle(&[Work { ticket_id: ticket_id(taken), cause: Cause::Events(vec![adopted]) }]);
+                world.settle(&[TicketTask { ticket_id: ticket_id(taken), trigger: Trigger::Events(vec![adopted]) }]);
                 taken += 1;
             }
         }
         world.settle(&new_tickets(0..arriving, team_id(1), |_| Topics::default()));
-        let counts: Vec<_> = world.desk(team_id(1)).seats.iter().map(|seat| seat.member.open_tickets).collect();
+        let counts: Vec<_> = world.team_input(team_id(1)).members.iter().map(|member| member.membership.open_tickets).collect();
         let least = *counts.iter().min().unwrap();
         // Nobody who was given one had more than the least busy has now.
         for (before, after) in open.iter().zip(&counts) {
@@ -687,7 +718,7 @@ enum Step {
     },
     Deactivate {
         team: TeamId,
-        seat: usize,
+        member: usize,
         active: bool,
     },
     Delete(TeamId),
@@ -737,7 +768,7 @@ fn a_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => vec(an_event(), 1..6).prop_map(Step::Events),
         1 => (team(), 100..104_u128).prop_map(|(team, n)| Step::Toggle { team, user: user_id(n) }),
-        1 => (team(), 0..4_usize, any::<bool>()).prop_map(|(team, seat, active)| Step::Deactivate { team, seat, active }),
+        1 => (team(), 0..4_usize, any::<bool>()).prop_map(|(team, member, active)| Step::Deactivate { team, member, active }),
         1 => team().prop_map(Step::Delete),
         1 => team().prop_map(Step::Sweep),
         2 => team().prop_map(Step::Drain),
@@ -760,26 +791,30 @@ impl World {
                     .into_iter()
                     .map(|(ticket_id, mut events)| {
                         events.sort_by(|a, b| a.version.cmp(&b.version));
-                        Work {
+                        TicketTask {
                             ticket_id,
-                            cause: Cause::Events(events),
+                            trigger: Trigger::Events(events),
                         }
                     })
                     .collect();
                 self.settle(&work);
             }
             Step::Toggle { team, user } => {
-                if let Some(desk) = self.known.desk_mut(team) {
-                    desk.toggle(user);
+                if let Some(team_input) = self.input.team_input_mut(team) {
+                    team_input.toggle(user);
                 }
             }
-            Step::Deactivate { team, seat, active } => {
-                if let Some(seat) = self
-                    .known
-                    .desk_mut(team)
-                    .and_then(|desk| desk.seats.get_mut(seat))
+            Step::Deactivate {
+                team,
+                member,
+                active,
+            } => {
+                if let Some(member) = self
+                    .input
+                    .team_input_mut(team)
+                    .and_then(|team_input| team_input.members.get_mut(member))
                 {
-                    seat.member.user.status = if active {
+                    member.membership.user.status = if active {
                         UserStatus::Active
                     } else {
                         UserStatus::Inactive
@@ -788,25 +823,26 @@ impl World {
             }
             Step::Delete(team) => self.delete(team),
             Step::Sweep(team) => {
-                let mut work = self.in_state(TicketState::Assigned, Some(team), &Cause::TeamGone);
-                work.extend(self.in_state(TicketState::Waiting, Some(team), &Cause::TeamGone));
+                let mut work =
+                    self.in_state(TicketState::Assigned, Some(team), &Trigger::TeamDeleted);
+                work.extend(self.in_state(TicketState::Waiting, Some(team), &Trigger::TeamDeleted));
                 self.settle(&work);
                 if let Some(left) = self.gone.get(&team) {
                     assert_eq!(left.open_tickets, 0, "all of it is swept");
                 }
             }
             Step::Drain(team) => {
-                let work = self.in_state(TicketState::Waiting, Some(team), &Cause::Waiting);
+                let work = self.in_state(TicketState::Waiting, Some(team), &Trigger::Waiting);
                 self.settle(&work);
-                if let TeamState::Present(desk) = &self.known.teams[&team] {
+                if let TeamLookup::Found(team_input) = &self.input.teams[&team] {
                     assert!(
-                        desk.load.waiting_tickets == 0 || desk.eligible() == 0,
+                        team_input.load.waiting_tickets == 0 || team_input.eligible() == 0,
                         "none waits beside somebody eligible"
                     );
                 }
             }
             Step::RouteUnrouted => {
-                let work = self.in_state(TicketState::Unrouted, None, &Cause::Unrouted);
+                let work = self.in_state(TicketState::Unrouted, None, &Trigger::Unrouted);
                 self.settle(&work);
             }
         }
@@ -820,10 +856,10 @@ proptest! {
     /// step; and whatever was said before changes nothing when it is said again.
     #[test]
     fn counters_are_what_the_tickets_say(
-        desks in (a_desk(1), a_desk(2)),
+        team_inputs in (a_team_input(1), a_team_input(2)),
         steps in vec(a_step(), 1..25),
     ) {
-        let mut world = World::with([desks.0.zeroed(), desks.1.zeroed()]);
+        let mut world = World::with([team_inputs.0.zeroed(), team_inputs.1.zeroed()]);
         for step in steps {
             world.take(step.clone());
             if matches!(step, Step::Events(_)) {
@@ -835,8 +871,8 @@ proptest! {
     }
 }
 
-fn desk_of(strategy: QueueStrategy, people: u128) -> Desk {
-    Desk::new(
+fn team_input_of(strategy: QueueStrategy, people: u128) -> TeamInput {
+    TeamInput::new(
         team(1, strategy, &["vpn"]),
         Load::default(),
         (0..people).map(|n| member(100 + n, &[], 0)).collect(),
@@ -848,9 +884,9 @@ impl World {
     fn say(&mut self, at: i64, change: impl FnOnce(&mut TicketEvent)) -> Ticket {
         let mut event = event(0, at, Some(team_id(1)));
         change(&mut event);
-        self.settle(&[Work {
+        self.settle(&[TicketTask {
             ticket_id: ticket_id(0),
-            cause: Cause::Events(vec![event]),
+            trigger: Trigger::Events(vec![event]),
         }]);
         self.tickets[&ticket_id(0)].clone()
     }
@@ -858,7 +894,7 @@ impl World {
 
 #[test]
 fn eighty_tickets_of_one_team_are_one_transaction() {
-    let world = World::with([desk_of(QueueStrategy::RoundRobin, 8)]);
+    let world = World::with([team_input_of(QueueStrategy::RoundRobin, 8)]);
     let plan = world.plan(&new_tickets(0..80, team_id(1), |_| Topics::default()));
     let [group] = &plan.groups[..] else {
         panic!("{} groups", plan.groups.len())
@@ -878,7 +914,7 @@ fn eighty_tickets_of_one_team_are_one_transaction() {
 
 #[test]
 fn larger_batches_are_cut_at_the_tables_limit_and_go_on_where_they_were_cut() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 8)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 8)]);
     let plan = world.plan(&new_tickets(0..200, team_id(1), |_| Topics::default()));
     let cut: Vec<_> = plan.groups[0]
         .iter()
@@ -886,20 +922,20 @@ fn larger_batches_are_cut_at_the_tables_limit_and_go_on_where_they_were_cut() {
         .collect();
     assert_eq!(cut, [91, 91, 18]);
     world.settle(&new_tickets(0..200, team_id(1), |_| Topics::default()));
-    assert_eq!(world.desk(team_id(1)).load.turn, 200);
+    assert_eq!(world.team_input(team_id(1)).load.turn, 200);
 }
 
 #[test]
 fn closings_of_different_people_net_to_one_write_each() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     world.settle(&new_tickets(0..10, team_id(1), |_| Topics::default()));
     let closing: Vec<_> = (0..10)
         .map(|n| {
             let mut event = event(n, 100, None);
             event.ticket.status = Some(TicketStatus::Closed);
-            Work {
+            TicketTask {
                 ticket_id: ticket_id(n),
-                cause: Cause::Events(vec![event]),
+                trigger: Trigger::Events(vec![event]),
             }
         })
         .collect();
@@ -922,21 +958,28 @@ fn closings_of_different_people_net_to_one_write_each() {
 
 #[test]
 fn a_person_who_reassigns_takes_no_turn() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 3)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 3)]);
     assert_eq!(world.say(1, |_| {}).assignee_id, Some(user_id(100)));
     let adopted = world.say(2, |event| event.ticket.assignee_id = Some(user_id(102)));
     assert_eq!(
         (adopted.assignee_id, adopted.decision.reason),
         (Some(user_id(102)), Reason::Adopted)
     );
-    let desk = world.desk(team_id(1));
-    assert_eq!(desk.load.turn, 1);
-    assert_eq!(desk.seat(user_id(102)).unwrap().member.last_turn, 0);
+    let team_input = world.team_input(team_id(1));
+    assert_eq!(team_input.load.turn, 1);
+    assert_eq!(
+        team_input
+            .member(user_id(102))
+            .unwrap()
+            .membership
+            .last_turn,
+        0
+    );
 }
 
 #[test]
 fn the_platforms_echo_of_our_own_decision_changes_nothing_about_it() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 3)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 3)]);
     let ours = world.say(1, |_| {});
     let echoed = world.say(2, |event| event.ticket.assignee_id = ours.assignee_id);
     assert_eq!(
@@ -947,51 +990,51 @@ fn the_platforms_echo_of_our_own_decision_changes_nothing_about_it() {
 
 #[test]
 fn assignee_from_outside_gets_counters_and_no_membership() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 1)]);
     world.say(1, |event| event.ticket.assignee_id = Some(user_id(999)));
-    let desk = world.desk(team_id(1));
-    assert_eq!(desk.seat(user_id(999)), None);
+    let team_input = world.team_input(team_id(1));
+    assert_eq!(team_input.member(user_id(999)), None);
     assert_eq!(
-        desk.past(user_id(999)),
-        Some(&Past {
+        team_input.past(user_id(999)),
+        Some(&PastCounters {
             open_tickets: 1,
-            ..Past::outside(user_id(999), 0)
+            ..PastCounters::placeholder(user_id(999), 0)
         })
     );
-    assert_eq!(desk.load.open_tickets, 1);
+    assert_eq!(team_input.load.open_tickets, 1);
 }
 
 #[test]
 fn plan_asks_for_counters_of_outsiders_that_a_batch_names() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     let named = |ticket, user| {
         let mut event = event(ticket, 1, Some(team_id(1)));
         event.ticket.assignee_id = Some(user_id(user));
-        Work {
+        TicketTask {
             ticket_id: ticket_id(ticket),
-            cause: Cause::Events(vec![event]),
+            trigger: Trigger::Events(vec![event]),
         }
     };
-    let mut known = Known::default();
-    known
+    let mut input = PlanningInput::default();
+    input
         .teams
-        .insert(team_id(1), world.known.teams[&team_id(1)].clone());
+        .insert(team_id(1), world.input.teams[&team_id(1)].clone());
     assert!(
-        plan(&[named(0, 100)], &BTreeMap::new(), &known, NOW).is_ok(),
-        "a member is known"
+        plan(&[named(0, 100)], &BTreeMap::new(), &input, NOW).is_ok(),
+        "a member is input"
     );
     let missing = plan(
         &[named(0, 100), named(1, 999)],
         &BTreeMap::new(),
-        &known,
+        &input,
         NOW,
     )
     .unwrap_err();
     assert_eq!(
         missing,
-        Missing {
-            pasts: [(team_id(1), user_id(999))].into(),
-            ..Missing::default()
+        MissingInput {
+            past_counters: [(team_id(1), user_id(999))].into(),
+            ..MissingInput::default()
         }
     );
     // Both tickets of the batch count in one new item.
@@ -1005,10 +1048,10 @@ fn plan_asks_for_counters_of_outsiders_that_a_batch_names() {
 
 #[test]
 fn former_member_keeps_counting_and_returns_with_counters() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     assert_eq!(world.say(1, |_| {}).assignee_id, Some(user_id(100)));
-    desk_mut(&mut world.known, team_id(1)).toggle(user_id(100));
-    let past = |world: &World| world.desk(team_id(1)).past(user_id(100)).cloned();
+    team_input_mut(&mut world.input, team_id(1)).toggle(user_id(100));
+    let past = |world: &World| world.team_input(team_id(1)).past(user_id(100)).cloned();
     let left = past(&world).unwrap();
     assert_eq!((left.open_tickets, left.last_turn, left.rev), (1, 1, 2));
     world.say(2, |event| {
@@ -1018,8 +1061,12 @@ fn former_member_keeps_counting_and_returns_with_counters() {
         past(&world).map(|past| (past.open_tickets, past.resolved.tickets)),
         Some((0, 1))
     );
-    desk_mut(&mut world.known, team_id(1)).toggle(user_id(100));
-    let member = &world.desk(team_id(1)).seat(user_id(100)).unwrap().member;
+    team_input_mut(&mut world.input, team_id(1)).toggle(user_id(100));
+    let member = &world
+        .team_input(team_id(1))
+        .member(user_id(100))
+        .unwrap()
+        .membership;
     assert_eq!(
         (member.last_turn, member.resolved.tickets, member.rev),
         (1, 1, 3)
@@ -1028,14 +1075,14 @@ fn former_member_keeps_counting_and_returns_with_counters() {
 
 #[test]
 fn counters_are_only_created_where_the_load_exists() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 1)]);
     let closed = |n: usize| {
         let mut event = event(n, 1, Some(team_id(1)));
         event.ticket.status = Some(TicketStatus::Closed);
         event.ticket.assignee_id = Some(user_id(900 + n as u128));
-        Work {
+        TicketTask {
             ticket_id: ticket_id(n),
-            cause: Cause::Events(vec![event]),
+            trigger: Trigger::Events(vec![event]),
         }
     };
     let work: Vec<_> = (0..60).map(closed).collect();
@@ -1053,17 +1100,17 @@ fn counters_are_only_created_where_the_load_exists() {
 #[test]
 fn unassigning_passes_the_previous_assignee_over_unless_nobody_else_is_there() {
     for (people, expected) in [(2, 101), (1, 100)] {
-        let mut world = World::with([desk_of(QueueStrategy::RoundRobin, people)]);
+        let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, people)]);
         assert_eq!(world.say(1, |_| {}).assignee_id, Some(user_id(100)));
         let again = world.say(2, |event| event.kind = TicketEventKind::Unassigned);
         assert_eq!(again.assignee_id, Some(user_id(expected)));
-        assert_eq!(world.desk(team_id(1)).load.turn, 2);
+        assert_eq!(world.team_input(team_id(1)).load.turn, 2);
     }
 }
 
 #[test]
 fn an_older_word_still_counts_for_what_it_alone_spoke_of() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     world.say(5, |event| event.ticket.team_id = None);
     let ticket = world.say(3, |event| event.ticket.status = Some(TicketStatus::OnHold));
     assert_eq!(
@@ -1079,7 +1126,7 @@ fn an_older_word_still_counts_for_what_it_alone_spoke_of() {
 
 #[test]
 fn what_is_said_of_a_closed_ticket_is_planned_over_the_team_that_is_credited() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     world.say(1, |_| {});
     world.say(2, |event| {
         event.ticket.status = Some(TicketStatus::Resolved);
@@ -1091,16 +1138,16 @@ fn what_is_said_of_a_closed_ticket_is_planned_over_the_team_that_is_credited() {
     ] {
         let mut event = event(0, 3, None);
         (event.kind, event.ticket.status) = (kind, status);
-        let work = [Work {
+        let work = [TicketTask {
             ticket_id: ticket_id(0),
-            cause: Cause::Events(vec![event]),
+            trigger: Trigger::Events(vec![event]),
         }];
-        let missing = plan(&work, &world.tickets, &Known::default(), NOW).unwrap_err();
+        let missing = plan(&work, &world.tickets, &PlanningInput::default(), NOW).unwrap_err();
         assert_eq!(
             missing,
-            Missing {
+            MissingInput {
                 teams: [team_id(1)].into(),
-                ..Missing::default()
+                ..MissingInput::default()
             }
         );
     }
@@ -1108,17 +1155,17 @@ fn what_is_said_of_a_closed_ticket_is_planned_over_the_team_that_is_credited() {
 
 #[test]
 fn what_a_later_event_took_away_does_not_return_with_an_earlier_one() {
-    let other = Desk::new(
+    let other = TeamInput::new(
         team(2, QueueStrategy::RoundRobin, &[]),
         Load::default(),
         vec![member(200, &[], 0)],
     );
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1), other]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 1), other]);
     assert_eq!(world.say(1, |_| {}).assignee_id, Some(user_id(100)));
-    desk_mut(&mut world.known, team_id(1))
-        .seat_mut(user_id(100))
+    team_input_mut(&mut world.input, team_id(1))
+        .member_mut(user_id(100))
         .unwrap()
-        .member
+        .membership
         .user
         .status = UserStatus::Inactive;
     let unassigned = world.say(5, |event| {
@@ -1144,7 +1191,7 @@ fn what_a_later_event_took_away_does_not_return_with_an_earlier_one() {
 
 #[test]
 fn whoever_an_older_snapshot_names_has_a_ticket_for_which_nobody_was_found() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 0)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 0)]);
     assert_eq!(world.say(5, |_| {}).state, TicketState::Waiting);
     assert_eq!(
         world
@@ -1154,23 +1201,23 @@ fn whoever_an_older_snapshot_names_has_a_ticket_for_which_nobody_was_found() {
     );
 
     // Somebody who was found since stays: that was decided after what the snapshot tells.
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
-    desk_mut(&mut world.known, team_id(1))
-        .seat_mut(user_id(100))
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 1)]);
+    team_input_mut(&mut world.input, team_id(1))
+        .member_mut(user_id(100))
         .unwrap()
-        .member
+        .membership
         .user
         .status = UserStatus::Inactive;
     assert_eq!(world.say(5, |_| {}).state, TicketState::Waiting);
-    desk_mut(&mut world.known, team_id(1))
-        .seat_mut(user_id(100))
+    team_input_mut(&mut world.input, team_id(1))
+        .member_mut(user_id(100))
         .unwrap()
-        .member
+        .membership
         .user
         .status = UserStatus::Active;
-    world.settle(&[Work {
+    world.settle(&[TicketTask {
         ticket_id: ticket_id(0),
-        cause: Cause::Waiting,
+        trigger: Trigger::Waiting,
     }]);
     assert_eq!(
         world
@@ -1182,7 +1229,7 @@ fn whoever_an_older_snapshot_names_has_a_ticket_for_which_nobody_was_found() {
 
 #[test]
 fn an_unassignment_that_tells_no_facts_leaves_them_to_an_older_snapshot() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     world.say(5, |event| {
         event.kind = TicketEventKind::Unassigned;
         event.ticket.status = None;
@@ -1201,14 +1248,14 @@ fn an_unassignment_that_tells_no_facts_leaves_them_to_an_older_snapshot() {
 
 #[test]
 fn deletion_is_final() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     world.say(1, |event| event.kind = TicketEventKind::Deleted);
     assert_eq!(world.say(2, |_| {}).state, TicketState::Deleted);
 }
 
 #[test]
 fn a_reopened_ticket_returns_to_its_assignee_without_a_turn_if_they_are_eligible() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     let first = world.say(1, |_| {}).assignee_id;
     let close = |event: &mut TicketEvent| {
         event.ticket.status = Some(TicketStatus::Resolved);
@@ -1225,7 +1272,7 @@ fn a_reopened_ticket_returns_to_its_assignee_without_a_turn_if_they_are_eligible
         (first, Reason::Reopened)
     );
     assert_eq!(
-        world.desk(team_id(1)).load,
+        world.team_input(team_id(1)).load,
         Load {
             turn: 1,
             open_tickets: 1,
@@ -1234,10 +1281,10 @@ fn a_reopened_ticket_returns_to_its_assignee_without_a_turn_if_they_are_eligible
     );
 
     world.say(5, close);
-    desk_mut(&mut world.known, team_id(1))
-        .seat_mut(user_id(100))
+    team_input_mut(&mut world.input, team_id(1))
+        .member_mut(user_id(100))
         .unwrap()
-        .member
+        .membership
         .user
         .status = UserStatus::Suspended;
     assert_eq!(world.say(6, |_| {}).assignee_id, Some(user_id(101)));
@@ -1245,7 +1292,7 @@ fn a_reopened_ticket_returns_to_its_assignee_without_a_turn_if_they_are_eligible
 
 #[test]
 fn a_credit_is_what_the_first_close_said_and_cancelling_takes_it_back() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 1)]);
     world.say(1, |event| {
         event.ticket.created_at = Some(Timestamp::from_secs(1_736_000_000));
     });
@@ -1296,12 +1343,12 @@ fn a_credit_is_the_same_whether_closings_come_in_one_batch_or_one_by_one() {
         };
         let events: Vec<_> = closings.iter().copied().map(events).collect();
         let settled = |batches: Vec<Vec<TicketEvent>>| {
-            let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1)]);
+            let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 1)]);
             world.say(1, |_| {});
             for events in batches {
-                world.settle(&[Work {
+                world.settle(&[TicketTask {
                     ticket_id: ticket_id(0),
-                    cause: Cause::Events(events),
+                    trigger: Trigger::Events(events),
                 }]);
             }
             world.tickets[&ticket_id(0)].credit()
@@ -1314,13 +1361,13 @@ fn a_credit_is_the_same_whether_closings_come_in_one_batch_or_one_by_one() {
 
 #[test]
 fn a_move_to_another_team_is_routed_there_and_a_team_that_is_not_there_moves_nothing() {
-    let mut other = Desk::new(
+    let mut other = TeamInput::new(
         team(2, QueueStrategy::RoundRobin, &[]),
         Load::default(),
         vec![member(200, &[], 0)],
     );
     other.load.turn = 4;
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 1), other]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 1), other]);
     world.say(1, |_| {});
     let stays = world.say(2, |event| event.ticket.team_id = Some(team_id(9)));
     assert_eq!(
@@ -1337,7 +1384,7 @@ fn a_move_to_another_team_is_routed_there_and_a_team_that_is_not_there_moves_not
 
 #[test]
 fn a_team_takes_over_a_ticket_of_no_team_with_its_assignee() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     let theirs = world.say(1, |event| {
         event.ticket.team_id = None;
         event.ticket.assignee_id = Some(user_id(101));
@@ -1354,8 +1401,8 @@ fn a_team_takes_over_a_ticket_of_no_team_with_its_assignee() {
 }
 
 #[test]
-fn a_ticket_reopened_by_a_person_does_not_enter_a_team_that_is_gone() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+fn a_ticket_reopened_by_a_person_does_not_enter_a_team_that_is_deleted() {
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     world.say(1, |_| {});
     world.say(2, |event| event.ticket.status = Some(TicketStatus::Closed));
     world.delete(team_id(1));
@@ -1368,61 +1415,67 @@ fn a_ticket_reopened_by_a_person_does_not_enter_a_team_that_is_gone() {
 
 #[test]
 fn a_ticket_that_names_no_team_goes_to_who_knows_most_and_can_take_it() {
-    let desk = |n, specializations: &[&str], people: u128, open| {
+    let team_input = |n, specializations: &[&str], people: u128, open| {
         let members = (0..people).map(|at| member(n * 10 + at, &[], 0)).collect();
         let load = Load {
             open_tickets: open,
             ..Load::default()
         };
-        Desk::new(
+        TeamInput::new(
             team(n, QueueStrategy::RoundRobin, specializations),
             load,
             members,
         )
     };
-    let routed = |desks: Vec<Desk>| {
-        let world = World::with(desks);
+    let routed = |team_inputs: Vec<TeamInput>| {
+        let world = World::with(team_inputs);
         let mut event = event(0, 1, None);
         event.ticket.tags = FieldUpdate::Set(Topics::of(["VPN", "dns"]));
-        let plan = world.plan(&[Work {
+        let plan = world.plan(&[TicketTask {
             ticket_id: ticket_id(0),
-            cause: Cause::Events(vec![event]),
+            trigger: Trigger::Events(vec![event]),
         }]);
         plan.groups[0][0].tickets[0].1.clone()
     };
-    let to = |desks: Vec<Desk>| routed(desks).team_id;
+    let to = |team_inputs: Vec<TeamInput>| routed(team_inputs).team_id;
     assert_eq!(
         to(vec![
-            desk(1, &["vpn"], 1, 0),
-            desk(2, &["VPN", "DNS"], 1, 50)
+            team_input(1, &["vpn"], 1, 0),
+            team_input(2, &["VPN", "DNS"], 1, 50)
         ]),
         Some(team_id(2)),
         "most matches"
     );
     assert_eq!(
         to(vec![
-            desk(1, &["vpn", "dns"], 0, 0),
-            desk(2, &["vpn"], 1, 50)
+            team_input(1, &["vpn", "dns"], 0, 0),
+            team_input(2, &["vpn"], 1, 50)
         ]),
         Some(team_id(2)),
         "nobody is last"
     );
     assert_eq!(
-        to(vec![desk(1, &["vpn"], 2, 9), desk(2, &["vpn"], 3, 9)]),
+        to(vec![
+            team_input(1, &["vpn"], 2, 9),
+            team_input(2, &["vpn"], 3, 9)
+        ]),
         Some(team_id(2)),
         "fewest for each"
     );
     assert_eq!(
-        to(vec![desk(2, &["vpn"], 1, 9), desk(1, &["vpn"], 1, 9)]),
+        to(vec![
+            team_input(2, &["vpn"], 1, 9),
+            team_input(1, &["vpn"], 1, 9)
+        ]),
         Some(team_id(1)),
         "the oldest"
     );
     assert_eq!(
-        to(vec![desk(1, &["vpn"], 0, 0)]),
+        to(vec![team_input(1, &["vpn"], 0, 0)]),
         Some(team_id(1)),
         "it waits with the only one that knows"
     );
-    let unrouted = routed(vec![desk(1, &["printer"], 1, 0)]);
+    let unrouted = routed(vec![team_input(1, &["printer"], 1, 0)]);
     assert_eq!(
         (unrouted.state, unrouted.decision.reason),
         (TicketState::Unrouted, Reason::NoTeamMatches)
@@ -1433,7 +1486,7 @@ fn a_ticket_that_names_no_team_goes_to_who_knows_most_and_can_take_it() {
 fn a_decision_says_who_was_passed_over_and_why() {
     let mut away = member(101, &[], 0);
     away.user.status = UserStatus::Inactive;
-    let mut world = World::with([Desk::new(
+    let mut world = World::with([TeamInput::new(
         team(1, QueueStrategy::LeastBusy, &[]),
         Load::default(),
         vec![away, member(102, &[], 0)],
@@ -1446,28 +1499,28 @@ fn a_decision_says_who_was_passed_over_and_why() {
         .collect();
     assert_eq!(candidates, [(user_id(102), true), (user_id(101), false)]);
     assert_eq!((decision.considered, decision.eligible), (2, 1));
-    assert_eq!(decision.sentence(), "The only eligible member of 2.");
+    assert_eq!(decision.explanation(), "The only eligible member of 2.");
 }
 
 #[test]
 fn plan_without_a_choice_asks_for_one() {
     let mut event = event(0, 1, None);
     event.ticket.tags = FieldUpdate::Set(Topics::of(["VPN "]));
-    let work = [Work {
+    let work = [TicketTask {
         ticket_id: ticket_id(0),
-        cause: Cause::Events(vec![event]),
+        trigger: Trigger::Events(vec![event]),
     }];
-    let missing = plan(&work, &BTreeMap::new(), &Known::default(), NOW).unwrap_err();
-    let wanted = Wanted {
+    let missing = plan(&work, &BTreeMap::new(), &PlanningInput::default(), NOW).unwrap_err();
+    let wanted = UnmatchedTicket {
         ticket_id: ticket_id(0),
         topics: Topics::of(["vpn"]),
         rejected: None,
     };
     assert_eq!(
         missing,
-        Missing {
-            choices: vec![wanted],
-            ..Missing::default()
+        MissingInput {
+            unmatched_tickets: vec![wanted],
+            ..MissingInput::default()
         }
     );
 }

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 use crate::store::{self, Store};
 use muster_domain::{
     Folded, OrganizationId, RingPlace, TicketId,
-    routing::{Choices, Specialists, TeamCandidate, Wanted, candidates},
+    routing::{TeamCandidate, TeamMatcher, TopicPage, UnmatchedTicket, candidates},
 };
 
 /// The number of topics whose entries are read at once.
@@ -25,19 +25,19 @@ const TICKETS_AT_ONCE: usize = 8;
 pub(super) async fn choose(
     store: &Store,
     org: &OrganizationId,
-    wanted: &[Wanted],
-    choices: &mut Choices,
+    wanted: &[UnmatchedTicket],
+    choices: &mut TeamMatcher,
 ) -> Result<(), store::Error> {
-    let unknown = choices.unknown(wanted);
+    let unknown = choices.without_candidates(wanted);
     for (wanted, candidates) in read_candidates(store, org, &unknown).await? {
-        choices.consider(wanted, candidates);
+        choices.set_candidates(wanted, candidates);
     }
     let teams = choices.missing_loads(wanted);
     if !teams.is_empty() {
         let loads = store.loads(org, teams.iter().copied()).await?;
-        choices.learn_loads(teams, loads);
+        choices.set_loads(teams, loads);
     }
-    choices.choose(wanted);
+    choices.match_teams(wanted);
     Ok(())
 }
 
@@ -45,8 +45,8 @@ pub(super) async fn choose(
 async fn read_candidates<'w>(
     store: &Store,
     org: &OrganizationId,
-    unknown: &[&'w Wanted],
-) -> Result<Vec<(&'w Wanted, Vec<TeamCandidate>)>, store::Error> {
+    unknown: &[&'w UnmatchedTicket],
+) -> Result<Vec<(&'w UnmatchedTicket, Vec<TeamCandidate>)>, store::Error> {
     let first_pages = read_first_pages(store, org, unknown).await?;
     let of_ticket = unknown.iter().map(|wanted| {
         let first_pages = &first_pages;
@@ -56,7 +56,7 @@ async fn read_candidates<'w>(
             let own = try_join_all(own.map(|topic| store.specialists(org, topic, start))).await?;
             let shared = wanted.topics.as_slice().iter().filter_map(|topic| {
                 let FirstPage { ticket, page } = first_pages.get(topic)?;
-                (page.is_whole || *ticket == &wanted.ticket_id).then_some(page)
+                (page.is_complete || *ticket == &wanted.ticket_id).then_some(page)
             });
             Ok((*wanted, candidates(&wanted.ticket_id, shared.chain(&own))))
         }
@@ -70,14 +70,14 @@ async fn read_candidates<'w>(
 /// The first page that is read of a topic: from the place of one ticket.
 struct FirstPage<'w> {
     ticket: &'w TicketId,
-    page: Specialists,
+    page: TopicPage,
 }
 
 /// Reads a page of each topic, from the place of the first ticket with this topic.
 async fn read_first_pages<'w>(
     store: &Store,
     org: &OrganizationId,
-    unknown: &[&'w Wanted],
+    unknown: &[&'w UnmatchedTicket],
 ) -> Result<HashMap<&'w Folded, FirstPage<'w>>, store::Error> {
     let mut seen = HashSet::new();
     let topics = unknown.iter().flat_map(|wanted| {
@@ -104,11 +104,11 @@ async fn read_first_pages<'w>(
 
 /// Returns the topics of which a ticket needs a page from its own place.
 fn own_topics<'w>(
-    wanted: &'w Wanted,
+    wanted: &'w UnmatchedTicket,
     first_pages: &HashMap<&Folded, FirstPage<'_>>,
 ) -> impl Iterator<Item = &'w Folded> {
     wanted.topics.as_slice().iter().filter(move |topic| {
         let first = first_pages.get(topic);
-        !first.is_some_and(|first| first.page.is_whole || *first.ticket == wanted.ticket_id)
+        !first.is_some_and(|first| first.page.is_complete || *first.ticket == wanted.ticket_id)
     })
 }

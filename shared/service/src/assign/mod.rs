@@ -17,7 +17,10 @@ use crate::{
 };
 use muster_domain::{
     OrganizationId, TeamId, TicketId, Timestamp,
-    routing::{Cause, Choices, Decided, Known, Missing, Plan, TeamChoice, Wanted, Work, plan},
+    routing::{
+        DecisionCounts, MissingInput, Plan, PlanningInput, TeamMatch, TeamMatcher, TicketTask,
+        Trigger, UnmatchedTicket, plan,
+    },
 };
 
 /// Why a ticket was not settled.
@@ -42,7 +45,7 @@ pub enum Failure {
 pub async fn settle(
     store: &Store,
     org: &OrganizationId,
-    work: &[Work],
+    work: &[TicketTask],
     now: Timestamp,
 ) -> Vec<Option<Failure>> {
     let mut groups: BTreeMap<Option<TeamId>, Vec<usize>> = BTreeMap::new();
@@ -70,10 +73,10 @@ pub async fn settle(
 }
 
 /// The team that a ticket's events name last.
-fn named_team(work: &Work) -> Option<TeamId> {
-    match &work.cause {
-        Cause::Events(events) => events.iter().rev().find_map(|event| event.ticket.team_id),
-        Cause::Waiting | Cause::Unrouted | Cause::TeamGone => None,
+fn named_team(work: &TicketTask) -> Option<TeamId> {
+    match &work.trigger {
+        Trigger::Events(events) => events.iter().rev().find_map(|event| event.ticket.team_id),
+        Trigger::Waiting | Trigger::Unrouted | Trigger::TeamDeleted => None,
     }
 }
 
@@ -100,11 +103,11 @@ struct Attempt {
 struct Settling<'s> {
     store: &'s Store,
     org: &'s OrganizationId,
-    work: &'s [Work],
+    work: &'s [TicketTask],
     now: Timestamp,
     /// The teams chosen for the tickets that name none. Kept through regrouping and retries, so
     /// that a batch chooses once.
-    choices: Mutex<Choices>,
+    choices: Mutex<TeamMatcher>,
 }
 
 /// The result of planning a group.
@@ -169,7 +172,7 @@ impl Settling<'_> {
         let mut attempt = Attempt::default();
         let Plan {
             mut groups,
-            nothing_to_do,
+            unchanged,
             superseded,
         } = match self.read_and_plan(team, positions).await {
             Ok(Planned::Whole(plan)) => plan,
@@ -198,10 +201,10 @@ impl Settling<'_> {
         let position = |at: &usize| positions[*at];
         attempt
             .done
-            .extend(nothing_to_do.iter().map(|at| (position(at), None)));
-        count(Decided {
+            .extend(unchanged.iter().map(|at| (position(at), None)));
+        count(DecisionCounts {
             superseded,
-            ..Decided::default()
+            ..DecisionCounts::default()
         });
         if groups.len() > 1 {
             attempt.apart.extend(groups.iter().map(|group| {
@@ -212,7 +215,7 @@ impl Settling<'_> {
                         .find_map(|(_, ticket)| ticket.team_id),
                     positions: group
                         .iter()
-                        .flat_map(|writes| &writes.work)
+                        .flat_map(|writes| &writes.tasks)
                         .map(position)
                         .collect(),
                 }
@@ -220,7 +223,7 @@ impl Settling<'_> {
             return attempt;
         }
         for writes in groups.pop().unwrap_or_default() {
-            let positions: Vec<_> = writes.work.iter().map(position).collect();
+            let positions: Vec<_> = writes.tasks.iter().map(position).collect();
             if !attempt.outdated.is_empty() {
                 // It was made over what the one before would have left.
                 attempt.outdated.extend(positions);
@@ -228,7 +231,7 @@ impl Settling<'_> {
             }
             match self.store.write(self.org, &writes, self.now).await {
                 Ok(()) => {
-                    count(writes.decided);
+                    count(writes.decisions);
                     attempt
                         .done
                         .extend(positions.into_iter().map(|position| (position, None)));
@@ -249,19 +252,19 @@ impl Settling<'_> {
         let Self {
             store, org, now, ..
         } = *self;
-        let group: Vec<Work> = positions
+        let group: Vec<TicketTask> = positions
             .iter()
             .map(|&position| self.work[position].clone())
             .collect();
         let ids: BTreeSet<&TicketId> = group.iter().map(|work| &work.ticket_id).collect();
         // Most often there is nothing else to know.
-        let likely = Missing {
+        let likely = MissingInput {
             teams: team.into_iter().collect(),
-            ..Missing::default()
+            ..MissingInput::default()
         };
-        let mut known = Known {
-            choices: self.choices.lock().await.of(ids.iter().copied()),
-            ..Known::default()
+        let mut known = PlanningInput {
+            team_matches: self.choices.lock().await.matches_of(ids.iter().copied()),
+            ..PlanningInput::default()
         };
         let (tickets, learned) = tokio::join!(
             store.tickets(org, ids),
@@ -277,13 +280,13 @@ impl Settling<'_> {
                 Ok(plan) => return Ok(Planned::Whole(plan)),
                 Err(missing) => missing,
             };
-            let wanted = std::mem::take(&mut missing.choices);
+            let wanted = std::mem::take(&mut missing.unmatched_tickets);
             if wanted.is_empty() {
                 lessons += 1;
             } else {
                 // A ticket rejects each of its candidates once, so this ends.
                 lessons = 0;
-                known.choices.extend(self.choose(&wanted).await?);
+                known.team_matches.extend(self.choose(&wanted).await?);
                 let groups = self.by_choice(team, positions, &tickets, &known);
                 if groups.len() > 1 {
                     return Ok(Planned::Apart(groups));
@@ -300,11 +303,11 @@ impl Settling<'_> {
     /// those after it.
     async fn choose(
         &self,
-        wanted: &[Wanted],
-    ) -> Result<HashMap<TicketId, TeamChoice>, store::Error> {
+        wanted: &[UnmatchedTicket],
+    ) -> Result<HashMap<TicketId, TeamMatch>, store::Error> {
         let mut choices = self.choices.lock().await;
         choosing::choose(self.store, self.org, wanted, &mut choices).await?;
-        Ok(choices.of(wanted.iter().map(|wanted| &wanted.ticket_id)))
+        Ok(choices.matches_of(wanted.iter().map(|wanted| &wanted.ticket_id)))
     }
 
     /// Groups tickets by the team that was chosen for them; the others by their own team, or else
@@ -314,12 +317,12 @@ impl Settling<'_> {
         team: Option<TeamId>,
         positions: &[usize],
         tickets: &Tickets,
-        known: &Known,
+        known: &PlanningInput,
     ) -> Vec<Group> {
         let mut groups: BTreeMap<Option<TeamId>, Vec<usize>> = BTreeMap::new();
         for &position in positions {
             let id = &self.work[position].ticket_id;
-            let chosen = known.choices.get(id).and_then(|choice| choice.team);
+            let chosen = known.team_matches.get(id).and_then(|matched| matched.team);
             let own = tickets.by_id.get(id).and_then(|ticket| ticket.team_id);
             groups
                 .entry(chosen.or(own).or(team))
@@ -335,12 +338,12 @@ impl Settling<'_> {
 
 /// Counts decisions that are committed, and superseded events that are done with.
 fn count(
-    Decided {
+    DecisionCounts {
         assigned,
         unrouted,
         begun_waiting,
         superseded,
-    }: Decided,
+    }: DecisionCounts,
 ) {
     telemetry::record(|measured| {
         measured.tickets_assigned += assigned;

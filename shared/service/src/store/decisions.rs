@@ -269,7 +269,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use muster_domain::Page;
+    use muster_domain::PageRange;
 
     proptest! {
         /// The pages of any size are the list, cut: no position is on two pages or on none.
@@ -283,7 +283,7 @@ mod tests {
             let count = Count { assigned, waiting };
             let mut shown = Vec::new();
             for number in 0..=count.total(state) / limit + 1 {
-                let page = Page { skip: number as u128 * limit as u128, limit };
+                let page = PageRange { skip: number as u128 * limit as u128, limit };
                 let before = shown.len();
                 for (part, span) in count.spans(ListTickets { page, state }).into_iter().enumerate() {
                     shown.extend(span.into_iter().flat_map(|Span { skip, limit }| (skip..skip + limit).map(move |at| (part, at))));
@@ -304,7 +304,7 @@ mod tests {
             waiting: 2,
         };
         for skip in [5, u128::from(u64::MAX), u128::MAX] {
-            let page = Page { skip, limit: 1000 };
+            let page = PageRange { skip, limit: 1000 };
             assert_eq!(
                 count.spans(ListTickets { page, state: None }),
                 [None, None],

@@ -12,8 +12,8 @@ use super::{
     tickets::Consistency,
 };
 use muster_domain::{
-    Error as Refused, Load, Member, OrganizationId, Past, Roster, Team, TeamId, UserId,
-    routing::{Desk, TeamState},
+    Error as Refused, Load, Member, OrganizationId, PastCounters, Roster, Team, TeamId, UserId,
+    routing::{TeamInput, TeamLookup},
 };
 
 /// A team with its load and its members in order of joining.
@@ -72,10 +72,10 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn desk(&self, org: &OrganizationId, id: TeamId) -> Result<Option<Desk>, Error> {
+    pub async fn desk(&self, org: &OrganizationId, id: TeamId) -> Result<Option<TeamInput>, Error> {
         Ok(match self.team_state(org, id).await? {
-            TeamState::Present(desk) => Some(*desk),
-            TeamState::Gone | TeamState::Absent => None,
+            TeamLookup::Found(desk) => Some(*desk),
+            TeamLookup::Deleted | TeamLookup::NotFound => None,
         })
     }
 
@@ -84,7 +84,7 @@ impl Store {
         &self,
         org: &OrganizationId,
         id: TeamId,
-    ) -> Result<TeamState, Error> {
+    ) -> Result<TeamLookup, Error> {
         Ok(match self.find_team(org, id).await? {
             Found::Present(read) => {
                 let TeamRead {
@@ -92,10 +92,10 @@ impl Store {
                     load,
                     members,
                 } = *read;
-                TeamState::Present(Box::new(Desk::new(team, load, members)))
+                TeamLookup::Found(Box::new(TeamInput::new(team, load, members)))
             }
-            Found::Gone => TeamState::Gone,
-            Found::Absent => TeamState::Absent,
+            Found::Gone => TeamLookup::Deleted,
+            Found::Absent => TeamLookup::NotFound,
         })
     }
 
@@ -172,7 +172,7 @@ impl Store {
         org: &OrganizationId,
         team: TeamId,
         user: UserId,
-    ) -> Result<Option<Past>, Error> {
+    ) -> Result<Option<PastCounters>, Error> {
         let item = self.get(&keys::past(org, team, user)).await?;
         Ok(item.map(items::past).transpose()?.map(|(_, past)| past))
     }
@@ -183,7 +183,7 @@ impl Store {
         &self,
         org: &OrganizationId,
         users: &BTreeSet<(TeamId, UserId)>,
-    ) -> Result<Vec<(TeamId, Past)>, Error> {
+    ) -> Result<Vec<(TeamId, PastCounters)>, Error> {
         let keys: Vec<_> = users
             .iter()
             .map(|(team, user)| keys::past(org, *team, *user).attributes())

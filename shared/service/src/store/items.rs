@@ -20,11 +20,11 @@ use super::{
     work::Gone,
 };
 use muster_domain::{
-    ApiKey, Candidate, Decision, Description, EventVersion, Folded, Idempotency, KeyKind, Load,
-    Member, OrganizationId, PassTopics, Past, Priority, Profile, QueueStrategy, Reason, Resolved,
-    RoutingPass, RsaPublicKey, Said, Scope, Tags, Team, TeamId, TeamName, Ticket, TicketState,
-    TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey, TokenKeys, TopicHash, Topics,
-    User, UserId, UserStatus, WhyNot,
+    ApiKey, Candidate, Decision, Description, EventVersion, FieldVersions, Folded, Idempotency,
+    KeyKind, Load, Member, OrganizationId, PassOverReason, PassTopics, PastCounters, Priority,
+    Profile, QueueStrategy, Reason, Resolved, RoutingPass, RsaPublicKey, Scope, Tags, Team, TeamId,
+    TeamName, Ticket, TicketState, TicketStatus, TicketVersions, Timestamp, TokenIssuer, TokenKey,
+    TokenKeys, TopicHash, Topics, User, UserId, UserStatus,
 };
 
 /// An item as DynamoDB carries it.
@@ -418,7 +418,7 @@ pub(super) fn pass(item: Item) -> Result<RoutingPass, Error> {
         topics: if all_topics { PassTopics::All } else { these },
         merged_at: Timestamp::from_millis(merged_at),
         leased_until: lease_until.map(Timestamp::from_millis),
-        is_unfinished: gsi1pk.is_some(),
+        is_pending: gsi1pk.is_some(),
     })
 }
 
@@ -569,8 +569,8 @@ struct SaidAttribute {
 }
 
 impl SaidAttribute {
-    fn new(said: &Said) -> Self {
-        let Said {
+    fn new(said: &FieldVersions) -> Self {
+        let FieldVersions {
             name,
             email,
             role,
@@ -587,7 +587,7 @@ impl SaidAttribute {
         }
     }
 
-    fn into_said(self) -> Option<Said> {
+    fn into_said(self) -> Option<FieldVersions> {
         let Self {
             name,
             email,
@@ -599,7 +599,7 @@ impl SaidAttribute {
             Some(text) => parse_version(&text).map(Some),
             None => Some(None),
         };
-        Some(Said {
+        Some(FieldVersions {
             name: version(name)?,
             email: version(email)?,
             role: version(role)?,
@@ -631,13 +631,13 @@ impl UserItem {
         rev: u64,
         mark: Option<keys::Key>,
     ) -> Self {
-        let Profile { user, said } = profile;
+        let Profile { user, versions } = profile;
         let (gsi1pk, gsi1sk) = mark.map(|mark| (mark.pk, mark.sk)).unzip();
         Self {
             gsi1pk,
             gsi1sk,
             rev,
-            said: Some(SaidAttribute::new(said)),
+            said: Some(SaidAttribute::new(versions)),
             ..Self::new(organization_id, user)
         }
     }
@@ -681,7 +681,7 @@ pub(super) fn profile(id: UserId, item: Item) -> Result<StoredProfile, Error> {
     let user = profile.into_user(id)?;
     let said = match said {
         Some(said) => said.into_said().ok_or_else(|| bad("said"))?,
-        None => Said::all(&EventVersion {
+        None => FieldVersions::all(&EventVersion {
             at: Timestamp::from_millis(user.version),
             time: None,
             event_id: String::new(),
@@ -689,7 +689,10 @@ pub(super) fn profile(id: UserId, item: Item) -> Result<StoredProfile, Error> {
     };
     let mark = gsi1pk.zip(gsi1sk).map(|(pk, sk)| keys::Key { pk, sk });
     Ok(StoredProfile {
-        profile: Profile { user, said },
+        profile: Profile {
+            user,
+            versions: said,
+        },
         rev,
         mark,
     })
@@ -797,8 +800,8 @@ pub(super) struct PastItem {
 }
 
 impl PastItem {
-    pub(super) fn new(organization_id: &OrganizationId, team: TeamId, past: &Past) -> Self {
-        let Past {
+    pub(super) fn new(organization_id: &OrganizationId, team: TeamId, past: &PastCounters) -> Self {
+        let PastCounters {
             user_id,
             rev,
             last_turn,
@@ -821,7 +824,7 @@ impl PastItem {
 }
 
 /// Returns the counters of a user who is not a member, and their team.
-pub(super) fn past(item: Item) -> Result<(TeamId, Past), Error> {
+pub(super) fn past(item: Item) -> Result<(TeamId, PastCounters), Error> {
     let PastItem {
         pk,
         sk,
@@ -840,7 +843,7 @@ pub(super) fn past(item: Item) -> Result<(TeamId, Past), Error> {
     };
     Ok((
         team,
-        Past {
+        PastCounters {
             user_id,
             rev,
             last_turn,
@@ -1116,14 +1119,14 @@ impl CandidateAttribute {
             open_tickets,
             last_turn,
             matched_skills,
-            why_not,
+            pass_over_reason,
         } = *candidate;
         Self {
             user_id: user_id.uuid().to_string(),
             open_tickets,
             last_turn,
             matched_skills,
-            why_not: why_not.map(|why_not| why_not.as_str().to_owned()),
+            why_not: pass_over_reason.map(|reason| reason.as_str().to_owned()),
         }
     }
 
@@ -1140,8 +1143,8 @@ impl CandidateAttribute {
             open_tickets,
             last_turn,
             matched_skills,
-            why_not: match why_not {
-                Some(text) => Some(WhyNot::parse(&text)?),
+            pass_over_reason: match why_not {
+                Some(text) => Some(PassOverReason::parse(&text)?),
                 None => None,
             },
         })
@@ -1600,7 +1603,7 @@ mod tests {
         .unwrap();
         let all_said = Profile {
             user: alex(),
-            said: Said::all(&version("")),
+            versions: FieldVersions::all(&version("")),
         };
         assert_eq!(
             imported,
@@ -1614,12 +1617,15 @@ mod tests {
             time: Some(Timestamp::from_millis(-4)),
             ..version("a#b")
         };
-        let said = Said {
+        let said = FieldVersions {
             name: None,
             role: Some(timed),
-            ..Said::all(&version("a#b"))
+            ..FieldVersions::all(&version("a#b"))
         };
-        let expected = Profile { user: alex(), said };
+        let expected = Profile {
+            user: alex(),
+            versions: said,
+        };
         let mark = Some(keys::work(
             &keys::user(&org(), alex().id),
             Timestamp::from_millis(5),
@@ -1675,7 +1681,7 @@ mod tests {
             expected
         );
 
-        let expected = Past {
+        let expected = PastCounters {
             open_tickets: 3,
             in_progress_tickets: 1,
             ..expected.leaving()

@@ -593,7 +593,7 @@ mod tests {
             team_id: Some(team_id()),
             assignee_id: Some(user_id()),
             state: TicketState::Assigned,
-            decision: Decision::plain(Reason::Adopted, at(1_736_064_000_123)),
+            decision: Decision::without_strategy(Reason::Adopted, at(1_736_064_000_123)),
         };
         let team = format!("ORG#org_9f8e#TEAM#{}", team_id().uuid());
         for (state, pk, sk) in [

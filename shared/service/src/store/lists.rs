@@ -16,7 +16,7 @@ use super::{
     tickets::MAX_KEYS,
 };
 use muster_domain::{
-    Folded, ListTeams, Listed, Load, Order, OrganizationId, SortBy, Team, TeamId, TeamPage,
+    Folded, ListTeams, ListedTeam, Load, Order, OrganizationId, SortBy, Team, TeamId, TeamPage,
     Timestamp,
 };
 
@@ -194,7 +194,7 @@ impl Store {
         org: &OrganizationId,
         ids: &[TeamId],
         list: &ListTeams,
-    ) -> Result<Vec<Listed>, Error> {
+    ) -> Result<Vec<ListedTeam>, Error> {
         let chunks: Vec<_> = ids
             .chunks(MAX_KEYS)
             .map(|ids| self.page_chunk(org, ids, list.loads))
@@ -206,7 +206,7 @@ impl Store {
         {
             bytes += chunk
                 .iter()
-                .map(|Listed { team, load: _ }| shown_bytes(team))
+                .map(|ListedTeam { team, load: _ }| shown_bytes(team))
                 .sum::<usize>();
             listed.extend(chunk);
         }
@@ -219,7 +219,7 @@ impl Store {
         org: &OrganizationId,
         ids: &[TeamId],
         loads: bool,
-    ) -> Result<Vec<Listed>, Error> {
+    ) -> Result<Vec<ListedTeam>, Error> {
         let loads = async {
             if loads {
                 self.loads(org, ids.iter().copied()).await
@@ -306,8 +306,8 @@ fn shown_bytes(team: &Team) -> usize {
 
 /// Joins a team with its load. A team without a load in an eventually consistent read is new: it
 /// has no tickets yet.
-fn with_load(team: Team, loads: &mut HashMap<TeamId, Load>) -> Listed {
-    Listed {
+fn with_load(team: Team, loads: &mut HashMap<TeamId, Load>) -> ListedTeam {
+    ListedTeam {
         load: loads.remove(&team.id).unwrap_or_default(),
         team,
     }

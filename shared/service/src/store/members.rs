@@ -20,8 +20,8 @@ use super::{
 };
 use muster_domain::{
     Error as Refused, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember,
-    OrganizationId, Past, Resolved, Roster, Tags, Team, TeamChanges, TeamId, Timestamp, User,
-    UserField, UserId, UserStatus,
+    OrganizationId, PastCounters, Resolved, Roster, Tags, Team, TeamChanges, TeamId, Timestamp,
+    User, UserField, UserId, UserStatus,
 };
 
 /// What removing a member does if the member leads the team.
@@ -301,7 +301,7 @@ impl Store {
     /// Removes a member, who keeps the tickets they have.
     ///
     /// Two round trips: reads, then a transaction on condition that the membership and the team's
-    /// lead are as read. It moves the counters of the membership to a [`Past`].
+    /// lead are as read. It moves the counters of the membership to a [`PastCounters`].
     ///
     /// # Errors
     /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`MemberNotFound`](muster_domain::Error::MemberNotFound),
@@ -546,7 +546,7 @@ fn put_member(
     org: &OrganizationId,
     team: TeamId,
     member: &Member,
-    past: Option<&Past>,
+    past: Option<&PastCounters>,
 ) -> Result<(), Error> {
     let absent = "attribute_not_exists(#pk)";
     transaction.put(
@@ -564,8 +564,8 @@ fn put_member(
 }
 
 /// Returns the condition that counters are as they were read, and its values.
-fn past_as_read(past: &Past) -> (&'static str, Values) {
-    let Past {
+fn past_as_read(past: &PastCounters) -> (&'static str, Values) {
+    let PastCounters {
         user_id: _,
         rev,
         last_turn,
@@ -590,7 +590,7 @@ fn past_as_read(past: &Past) -> (&'static str, Values) {
 /// Returns the condition that a membership is as it was read, except for skills and the profile,
 /// and its values. The status counts, since it decides whether the member is eligible.
 fn member_as_read(member: &Member) -> (String, Values) {
-    let stays = Past {
+    let stays = PastCounters {
         rev: member.rev,
         ..member.leaving()
     };

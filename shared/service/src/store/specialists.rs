@@ -8,7 +8,7 @@ use super::{
 };
 use muster_domain::{
     Folded, OrganizationId, RingPlace,
-    routing::{MAX_ENTRIES, Specialist, Specialists},
+    routing::{MAX_ENTRIES, TopicEntry, TopicPage},
 };
 
 impl Store {
@@ -22,7 +22,7 @@ impl Store {
         org: &OrganizationId,
         topic: &Folded,
         start: RingPlace,
-    ) -> Result<Specialists, Error> {
+    ) -> Result<TopicPage, Error> {
         let (first, last) = keys::ring_turn(start);
         let call = self
             .client
@@ -41,10 +41,10 @@ impl Store {
             .items()
             .iter()
             .filter_map(specialist)
-            .map(|(place, team)| Specialist { place, team });
-        Ok(Specialists {
+            .map(|(place, team)| TopicEntry { place, team });
+        Ok(TopicPage {
             entries: entries.collect(),
-            is_whole: page.last_evaluated_key.is_none(),
+            is_complete: page.last_evaluated_key.is_none(),
         })
     }
 }

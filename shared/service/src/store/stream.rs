@@ -5,7 +5,7 @@ use super::{
     items::{self, Item},
     keys::{self, Entry},
 };
-use muster_domain::{Change, Changed, OrganizationId, Timestamp};
+use muster_domain::{Change, ChangeKind, OrganizationId, Timestamp};
 
 /// A record of the table's stream. An image that is not there is empty.
 #[derive(Debug, Clone)]
@@ -49,37 +49,37 @@ impl StreamRecord {
             return Err(Error::internal("a record of the stream has neither image"));
         }
         let (old, new) = (image(old_image), image(new_image));
-        let what = match entry {
+        let kind = match entry {
             Entry::Pass => return Ok(None),
             Entry::Team(_) => {
                 let team = |item| items::team(&organization_id, item);
-                Changed::Team {
+                ChangeKind::Team {
                     before: old.map(team).transpose()?,
                     after: new.map(team).transpose()?,
                 }
             }
-            Entry::Load(team_id) => Changed::Load {
+            Entry::Load(team_id) => ChangeKind::Load {
                 team_id,
                 before: old.map(items::load).transpose()?,
                 after: new.map(items::load).transpose()?,
             },
             // Being swept, and having been swept, has no consequences.
             Entry::Gone(_) if old.is_some() => return Ok(None),
-            Entry::Gone(team_id) => Changed::TeamGone { team_id },
-            Entry::Membership(team_id) => Changed::Membership {
+            Entry::Gone(team_id) => ChangeKind::TeamDeleted { team_id },
+            Entry::Membership(team_id) => ChangeKind::Membership {
                 team_id,
                 before: old.map(items::member).transpose()?,
                 after: new.map(items::member).transpose()?,
             },
             Entry::User(user_id) => {
                 let user = |item| items::user(user_id, item);
-                Changed::User {
+                ChangeKind::User {
                     user_id,
                     before: old.map(user).transpose()?,
                     after: new.map(user).transpose()?,
                 }
             }
-            Entry::Ticket => Changed::Ticket {
+            Entry::Ticket => ChangeKind::Ticket {
                 before: old.map(items::ticket).transpose()?,
                 after: new.map(items::ticket).transpose()?,
             },
@@ -89,7 +89,7 @@ impl StreamRecord {
             record,
             organization_id,
             at,
-            what,
+            kind,
         }))
     }
 }
@@ -150,7 +150,7 @@ mod tests {
             record: format!("ORG#org#TEAM#{TEAM}/LOAD"),
             organization_id: OrganizationId::parse("org").unwrap(),
             at: Timestamp::from_secs(9),
-            what: Changed::Load {
+            kind: ChangeKind::Load {
                 team_id: TeamId::parse(TEAM).unwrap(),
                 before: Some(counts(0)),
                 after: Some(counts(2)),
@@ -163,7 +163,7 @@ mod tests {
             Some(expected)
         );
         let Some(Change {
-            what: Changed::Load { before, after, .. },
+            kind: ChangeKind::Load { before, after, .. },
             ..
         }) = record(&partition(), "LOAD", load(1), json!({}))
             .into_change()

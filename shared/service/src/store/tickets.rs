@@ -15,9 +15,12 @@ use super::{
     work::{MARK, mark_values},
 };
 use muster_domain::{
-    LoadDelta, MemberDelta, OrganizationId, Past, Resolved, TeamId, Ticket, TicketId, Timestamp,
-    UserId, UserStatus,
-    routing::{Counted, Known, LoadWrite, MemberWrite, Missing, Turn, Writes},
+    LoadDelta, MemberDelta, OrganizationId, PastCounters, Resolved, TeamId, Ticket, TicketId,
+    Timestamp, UserId, UserStatus,
+    routing::{
+        CounterItem, LoadWrite, MemberWrite, MissingInput, PlanningInput, TransactionPlan,
+        TurnAdvance,
+    },
 };
 
 /// The most keys that DynamoDB takes in one `BatchGetItem`.
@@ -140,38 +143,38 @@ impl Store {
     pub async fn learn(
         &self,
         org: &OrganizationId,
-        missing: Missing,
-        known: &mut Known,
+        missing: MissingInput,
+        known: &mut PlanningInput,
     ) -> Result<(), Error> {
-        let Missing {
+        let MissingInput {
             teams,
-            choices: _,
-            pasts,
+            unmatched_tickets: _,
+            past_counters,
         } = missing;
         let team = async |id| Ok((id, self.team_state(org, id).await?));
         let (teams, found) = tokio::try_join!(
             a_few_at_a_time(teams.into_iter().map(team).collect()),
-            self.pasts(org, &pasts),
+            self.pasts(org, &past_counters),
         )?;
         known.teams.extend(teams);
-        known.learn_pasts(pasts, found);
+        known.add_past_counters(past_counters, found);
         Ok(())
     }
 
-    /// Writes tickets and everything that moves with them, on condition that all of it is as it was
+    /// TransactionPlan tickets and everything that moves with them, on condition that all of it is as it was
     /// read. One round trip, one transaction. `now` marks the loads in which tickets begin to wait.
     pub(crate) async fn write(
         &self,
         org: &OrganizationId,
-        writes: &Writes,
+        writes: &TransactionPlan,
         now: Timestamp,
     ) -> Result<(), Stale> {
-        let Writes {
-            work: _,
+        let TransactionPlan {
+            tasks: _,
             tickets,
             loads,
             members,
-            decided: _,
+            decisions: _,
         } = writes;
         let mut transaction = Transaction::new(self);
         for (rev, ticket) in tickets {
@@ -231,7 +234,7 @@ impl Counting {
     }
 
     /// Moves a turn on, if it is still the one that was read.
-    fn turn(&mut self, attribute: &str, Turn { from, to }: Turn) {
+    fn turn(&mut self, attribute: &str, TurnAdvance { from, to }: TurnAdvance) {
         self.conditions.push(format!("#{attribute} = :from"));
         self.set.push(format!("#{attribute} = :to"));
         self.values.insert(":from".to_owned(), n(from));
@@ -287,7 +290,7 @@ fn write_load(
         ("sla_due", sla_due),
     ];
     let mut counting = Counting::new(counters);
-    if write.is_gone {
+    if write.is_deleted {
         return counting.write(transaction, &keys::gone(org, team));
     }
     if let Some(turn) = write.turn {
@@ -321,14 +324,14 @@ fn write_member(
                 resolved_ms,
             },
         turn,
-        counted,
+        counter_item,
     } = write;
-    let key = match counted {
-        Counted::Member => keys::membership(org, team, user),
-        Counted::Past => keys::past(org, team, user),
-        Counted::New(past) => {
+    let key = match counter_item {
+        CounterItem::Membership => keys::membership(org, team, user),
+        CounterItem::PastCounters => keys::past(org, team, user),
+        CounterItem::NewPastCounters(past) => {
             let count = |delta: &i64| u64::try_from(*delta).unwrap_or(0);
-            let past = Past {
+            let past = PastCounters {
                 open_tickets: count(open),
                 in_progress_tickets: count(in_progress),
                 resolved: Resolved {

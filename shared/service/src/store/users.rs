@@ -74,7 +74,7 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a profile agree with what was said of the user, by the rules of [`Profile::after`];
+    /// Makes a profile agree with what was said of the user, by the rules of [`Profile::merged`];
     /// gives the profile as it then is, where there is one.
     ///
     /// One round trip where none of it is news, else two: a read, then a write on condition that
@@ -98,7 +98,7 @@ impl Store {
                 .transpose()?;
             let before = known.as_ref().map(|known| &known.profile);
             let superseded = Profile::superseded(before, id, events);
-            let profile = match Profile::after(before, id, events) {
+            let profile = match Profile::merged(before, id, events) {
                 Some(changed) => {
                     self.put_profile(org, &changed, known.as_ref(), now).await?;
                     Some(changed)
@@ -221,7 +221,7 @@ impl Store {
             return Ok(None);
         };
         let StoredProfile {
-            profile: Profile { user, said: _ },
+            profile: Profile { user, versions: _ },
             rev,
             mark,
         } = items::profile(id, item)?;

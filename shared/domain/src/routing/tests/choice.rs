@@ -6,26 +6,27 @@ use super::*;
 use crate::{
     RingPlace,
     routing::{
-        Choices, MAX_ENTRIES, MAX_TEAMS, Specialist, Specialists, TeamCandidate, Wanted, candidates,
+        MAX_ENTRIES, MAX_TEAMS, TeamCandidate, TeamMatcher, TopicEntry, TopicPage, UnmatchedTicket,
+        candidates,
     },
 };
 
-fn specialist(n: u128) -> Specialist {
-    Specialist {
+fn specialist(n: u128) -> TopicEntry {
+    TopicEntry {
         place: RingPlace::of(&team_id(n).uuid().to_string()),
         team: team_id(n),
     }
 }
 
-fn whole_page(teams: impl IntoIterator<Item = u128>) -> Specialists {
-    Specialists {
+fn whole_page(teams: impl IntoIterator<Item = u128>) -> TopicPage {
+    TopicPage {
         entries: teams.into_iter().map(specialist).collect(),
-        is_whole: true,
+        is_complete: true,
     }
 }
 
-fn wanted(ticket: usize, rejected: Option<u128>) -> Wanted {
-    Wanted {
+fn wanted(ticket: usize, rejected: Option<u128>) -> UnmatchedTicket {
+    UnmatchedTicket {
         ticket_id: ticket_id(ticket),
         topics: Topics::of(["vpn"]),
         rejected: rejected.map(team_id),
@@ -42,9 +43,9 @@ fn load(open_tickets: u64, eligible: u64) -> Load {
 
 /// The choices of a batch over teams with these loads, of which each matches as many topics as
 /// given.
-fn choices(tickets: usize, teams: &[(Load, usize)]) -> Choices {
+fn choices(tickets: usize, teams: &[(Load, usize)]) -> TeamMatcher {
     let ids = (0..teams.len()).map(|n| team_id(n as u128));
-    let mut choices = Choices::default();
+    let mut choices = TeamMatcher::default();
     for ticket in 0..tickets {
         let matching = ids
             .clone()
@@ -53,9 +54,9 @@ fn choices(tickets: usize, teams: &[(Load, usize)]) -> Choices {
                 team,
                 matched: *matched,
             });
-        choices.consider(&wanted(ticket, None), matching.collect());
+        choices.set_candidates(&wanted(ticket, None), matching.collect());
     }
-    choices.learn_loads(
+    choices.set_loads(
         ids.clone().collect(),
         ids.zip(teams)
             .map(|(team, (load, _))| (team, *load))
@@ -64,8 +65,8 @@ fn choices(tickets: usize, teams: &[(Load, usize)]) -> Choices {
     choices
 }
 
-fn chosen(choices: &Choices, ticket: usize) -> Option<TeamId> {
-    choices.of([&ticket_id(ticket)])[&ticket_id(ticket)].team
+fn chosen(choices: &TeamMatcher, ticket: usize) -> Option<TeamId> {
+    choices.matches_of([&ticket_id(ticket)])[&ticket_id(ticket)].team
 }
 
 prop_compose! {
@@ -80,7 +81,7 @@ proptest! {
     #[test]
     fn chosen_team_is_the_best_in_each_rule(teams in vec(a_team(), 1..12)) {
         let mut choices = choices(1, &teams);
-        choices.choose(&[wanted(0, None)]);
+        choices.match_teams(&[wanted(0, None)]);
         let best = chosen(&choices, 0).expect("there is a team");
         let rank = |n: usize| {
             let (Load { open_tickets, eligible, .. }, matched) = teams[n];
@@ -96,11 +97,11 @@ proptest! {
     #[test]
     fn batch_chooses_as_its_tickets_one_by_one(teams in vec(a_team(), 1..8), tickets in 1..40_usize) {
         let mut at_once = choices(tickets, &teams);
-        at_once.choose(&(0..tickets).map(|ticket| wanted(ticket, None)).collect::<Vec<_>>());
+        at_once.match_teams(&(0..tickets).map(|ticket| wanted(ticket, None)).collect::<Vec<_>>());
         let mut left = teams;
         for ticket in 0..tickets {
             let mut alone = choices(ticket + 1, &left);
-            alone.choose(&[wanted(ticket, None)]);
+            alone.match_teams(&[wanted(ticket, None)]);
             let team = chosen(&alone, ticket).expect("there is a team");
             prop_assert_eq!(chosen(&at_once, ticket), Some(team));
             let at = (0..left.len()).find(|&n| team_id(n as u128) == team).expect("it is one of them");
@@ -114,18 +115,18 @@ proptest! {
     fn rejected_team_leaves_no_trace(teams in vec(a_team(), 2..8), tickets in 1..20_usize) {
         let mut choices_with = choices(tickets, &teams);
         let batch = |rejected| (0..tickets).map(|ticket| wanted(ticket, rejected)).collect::<Vec<_>>();
-        choices_with.choose(&batch(None));
+        choices_with.match_teams(&batch(None));
         let gone = (0..teams.len() as u128).find(|&n| Some(team_id(n)) == chosen(&choices_with, 0)).expect("one of them");
         // All tickets that were given to it are chosen for again, in the order of the batch.
-        choices_with.choose(&batch(Some(gone)));
+        choices_with.match_teams(&batch(Some(gone)));
         let mut without = choices(tickets, &teams);
-        without.choose(&[]);
+        without.match_teams(&[]);
         for ticket in 0..tickets {
             let others = (0..teams.len()).filter(|&n| n as u128 != gone);
             let matching = others.map(|n| TeamCandidate { team: team_id(n as u128), matched: teams[n].1 });
-            without.consider(&wanted(ticket, None), matching.collect());
+            without.set_candidates(&wanted(ticket, None), matching.collect());
         }
-        without.choose(&batch(None));
+        without.match_teams(&batch(None));
         for ticket in 0..tickets {
             prop_assert_eq!(chosen(&choices_with, ticket), chosen(&without, ticket));
         }
@@ -154,13 +155,13 @@ proptest! {
 }
 
 /// The page that a query reads from a ticket's place on the ring.
-fn page_of(ticket: &TicketId, ring: &[Specialist]) -> Specialists {
+fn page_of(ticket: &TicketId, ring: &[TopicEntry]) -> TopicPage {
     let start = RingPlace::of(ticket.as_str());
     let at = ring.partition_point(|entry| entry.place < start);
     let turn = ring[at..].iter().chain(&ring[..at]).take(MAX_ENTRIES);
-    Specialists {
+    TopicPage {
         entries: turn.copied().collect(),
-        is_whole: ring.len() <= MAX_ENTRIES,
+        is_complete: ring.len() <= MAX_ENTRIES,
     }
 }
 
@@ -222,7 +223,7 @@ fn teams_of_a_whole_page_are_compared_from_the_tickets_place() {
 fn tickets_spread_over_equal_teams() {
     let teams = vec![(load(3, 2), 1); 8];
     let mut choices = choices(80, &teams);
-    choices.choose(
+    choices.match_teams(
         &(0..80)
             .map(|ticket| wanted(ticket, None))
             .collect::<Vec<_>>(),
@@ -239,17 +240,17 @@ fn tickets_spread_over_equal_teams() {
 
 #[test]
 fn team_without_a_load_is_not_chosen() {
-    let mut choices = Choices::default();
+    let mut choices = TeamMatcher::default();
     let matching = [0, 1].map(|n| TeamCandidate {
         team: team_id(n),
         matched: 1,
     });
-    choices.consider(&wanted(0, None), matching.to_vec());
+    choices.set_candidates(&wanted(0, None), matching.to_vec());
     assert_eq!(
         choices.missing_loads(&[wanted(0, None)]),
         [team_id(0), team_id(1)].into()
     );
-    choices.learn_loads(
+    choices.set_loads(
         [team_id(0), team_id(1)].into(),
         [(team_id(1), load(9, 1))].into(),
     );
@@ -258,23 +259,29 @@ fn team_without_a_load_is_not_chosen() {
         BTreeSet::new(),
         "a team is read once in a batch"
     );
-    choices.choose(&[wanted(0, None)]);
+    choices.match_teams(&[wanted(0, None)]);
     assert_eq!(chosen(&choices, 0), Some(team_id(1)));
-    choices.choose(&[wanted(0, Some(1))]);
+    choices.match_teams(&[wanted(0, Some(1))]);
     assert_eq!(chosen(&choices, 0), None, "no team is left");
 }
 
 #[test]
 fn other_topics_need_other_candidates() {
     let mut choices = choices(1, &[(load(0, 1), 1)]);
-    choices.choose(&[wanted(0, None)]);
-    let changed = Wanted {
+    choices.match_teams(&[wanted(0, None)]);
+    let changed = UnmatchedTicket {
         topics: Topics::of(["dns"]),
         ..wanted(0, None)
     };
-    assert_eq!(choices.unknown(&[wanted(0, None)]), Vec::<&Wanted>::new());
-    assert_eq!(choices.unknown(std::slice::from_ref(&changed)), [&changed]);
-    choices.consider(&changed, Vec::new());
-    choices.choose(&[changed]);
+    assert_eq!(
+        choices.without_candidates(&[wanted(0, None)]),
+        Vec::<&UnmatchedTicket>::new()
+    );
+    assert_eq!(
+        choices.without_candidates(std::slice::from_ref(&changed)),
+        [&changed]
+    );
+    choices.set_candidates(&changed, Vec::new());
+    choices.match_teams(&[changed]);
     assert_eq!(chosen(&choices, 0), None);
 }

@@ -41,9 +41,9 @@ impl World {
     fn hear(&mut self, mut events: Vec<TicketEvent>) {
         if !events.is_empty() {
             events.sort_by(|a, b| a.version.cmp(&b.version));
-            self.settle(&[Work {
+            self.settle(&[TicketTask {
                 ticket_id: ticket_id(0),
-                cause: Cause::Events(events),
+                trigger: Trigger::Events(events),
             }]);
         }
     }
@@ -56,7 +56,7 @@ fn outcome(world: &World) -> impl PartialEq + std::fmt::Debug + use<> {
     let sla = TEAMS.map(|team| {
         let Load {
             sla_met, sla_due, ..
-        } = world.desk(team_id(team)).load;
+        } = world.team_input(team_id(team)).load;
         (sla_met, sla_due)
     });
     (
@@ -72,11 +72,11 @@ proptest! {
 
     #[test]
     fn full_snapshots_in_any_order_lead_to_one_outcome(
-        desks in (a_desk(1), a_desk(2)),
+        team_inputs in (a_team_input(1), a_team_input(2)),
         events in vec(full_snapshot(), 1..6),
         order in vec((any::<prop::sample::Index>(), any::<bool>()), 0..12),
     ) {
-        let mut in_order = World::with([desks.0.zeroed(), desks.1.zeroed()]);
+        let mut in_order = World::with([team_inputs.0.zeroed(), team_inputs.1.zeroed()]);
         let mut shuffled = in_order.clone();
         let mut events = events;
         for (n, event) in events.iter_mut().enumerate() {

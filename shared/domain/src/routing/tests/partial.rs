@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Returns a desk of team `n` with one member, that knows of VPNs.
-fn specialists(n: u128) -> Desk {
-    Desk::new(
+/// Returns a team_input of team `n` with one member, that knows of VPNs.
+fn specialists(n: u128) -> TeamInput {
+    TeamInput::new(
         team(n, QueueStrategy::RoundRobin, &["vpn"]),
         Load::default(),
         vec![member(n * 100, &[], 0)],
@@ -29,16 +29,16 @@ impl World {
     fn hear_part(&mut self, at: i64, mention: impl FnOnce(&mut TicketSnapshot)) -> (Ticket, usize) {
         let mut event = empty(at);
         mention(&mut event.ticket);
-        let work = [Work {
+        let work = [TicketTask {
             ticket_id: ticket_id(0),
-            cause: Cause::Events(vec![event]),
+            trigger: Trigger::Events(vec![event]),
         }];
         let plan = self.plan(&work);
         let written = plan
             .groups
             .iter()
             .flatten()
-            .map(|writes| writes.decided.superseded);
+            .map(|writes| writes.decisions.superseded);
         let superseded = plan.superseded + written.sum::<usize>();
         self.settle(&work);
         (self.tickets[&ticket_id(0)].clone(), superseded)
@@ -69,7 +69,7 @@ fn snapshot_with_status_alone_keeps_every_other_field() {
     );
     let credit = after.credit().unwrap();
     assert_eq!((credit.resolution_ms, credit.in_time), (7000, Some(true)));
-    assert_eq!(world.desk(team_id(1)).load.sla_met, 1);
+    assert_eq!(world.team_input(team_id(1)).load.sla_met, 1);
 }
 
 #[test]
@@ -120,7 +120,11 @@ fn older_event_fills_the_fields_that_no_newer_one_mentions() {
         ),
         (7000, Some(true))
     );
-    assert_eq!(world.desk(team_id(1)).load.sla_met, 1, "the credit follows");
+    assert_eq!(
+        world.team_input(team_id(1)).load.sla_met,
+        1,
+        "the credit follows"
+    );
 }
 
 #[test]
@@ -278,9 +282,9 @@ fn superseded_event_is_counted_and_a_duplicate_is_not() {
 
     let mut deleted = empty(20);
     deleted.kind = TicketEventKind::Deleted;
-    world.settle(&[Work {
+    world.settle(&[TicketTask {
         ticket_id: ticket_id(0),
-        cause: Cause::Events(vec![deleted]),
+        trigger: Trigger::Events(vec![deleted]),
     }]);
     assert_eq!(world.hear_part(19, mention).1, 1, "the deletion is newer");
     assert_eq!(
@@ -292,7 +296,7 @@ fn superseded_event_is_counted_and_a_duplicate_is_not() {
 
 #[test]
 fn reopened_ticket_keeps_an_assignee_that_the_snapshot_names() {
-    let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 2)]);
+    let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 2)]);
     let named = |status| {
         move |ticket: &mut TicketSnapshot| {
             ticket.status = Some(status);
@@ -301,10 +305,10 @@ fn reopened_ticket_keeps_an_assignee_that_the_snapshot_names() {
         }
     };
     world.hear_part(1, named(TicketStatus::Closed));
-    desk_mut(&mut world.known, team_id(1))
-        .seat_mut(user_id(100))
+    team_input_mut(&mut world.input, team_id(1))
+        .member_mut(user_id(100))
         .unwrap()
-        .member
+        .membership
         .user
         .status = UserStatus::Inactive;
     let (reopened, _) = world.hear_part(2, named(TicketStatus::Open));

@@ -30,18 +30,18 @@ impl World {
     fn decide_on(&mut self, event: TicketEvent) -> Option<Taken> {
         let id = event.ticket.id.clone();
         let previous = self.tickets.get(&id).and_then(|ticket| ticket.assignee_id);
-        let turn = self.desk(team_id(1)).load.turn;
-        let seats = self
-            .desk(team_id(1))
-            .seats
+        let turn = self.team_input(team_id(1)).load.turn;
+        let members = self
+            .team_input(team_id(1))
+            .members
             .iter()
-            .filter(|seat| seat.member.is_eligible());
-        let mut eligible: BTreeSet<_> = seats.map(|seat| seat.member.user.id).collect();
-        self.settle(&[Work {
+            .filter(|member| member.membership.is_eligible());
+        let mut eligible: BTreeSet<_> = members.map(|member| member.membership.user.id).collect();
+        self.settle(&[TicketTask {
             ticket_id: id.clone(),
-            cause: Cause::Events(vec![event]),
+            trigger: Trigger::Events(vec![event]),
         }]);
-        if self.desk(team_id(1)).load.turn == turn {
+        if self.team_input(team_id(1)).load.turn == turn {
             return None;
         }
         let chosen = self.tickets[&id]
@@ -60,7 +60,7 @@ proptest! {
     /// eligible for all of them.
     #[test]
     fn round_robin_differs_by_one_between_eligible_members(moves in vec(a_move(), 1..80)) {
-        let mut world = World::with([desk_of(QueueStrategy::RoundRobin, 5)]);
+        let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 5)]);
         let (mut taken, mut tickets) = (Vec::new(), 0);
         for (at, next) in (0_i64..).zip(moves) {
             match next {
@@ -74,8 +74,8 @@ proptest! {
                     taken.extend(world.decide_on(event));
                 }
                 Move::Unassign(_) => {}
-                Move::Toggle(seat) => {
-                    desk_mut(&mut world.known, team_id(1)).toggle(user_id(100 + seat));
+                Move::Toggle(member) => {
+                    team_input_mut(&mut world.input, team_id(1)).toggle(user_id(100 + member));
                 }
             }
         }

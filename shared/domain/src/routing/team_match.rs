@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use super::{Known, Missing};
+use super::{MissingInput, PlanningInput};
 use crate::{Load, RingPlace, TeamId, TicketId, Topics};
 
 /// The most index entries of one topic that are read for one ticket.
@@ -24,7 +24,7 @@ pub const MAX_TEAMS: usize = 100;
 
 /// A team that the index lists under a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Specialist {
+pub struct TopicEntry {
     /// The team's place on the topic's ring.
     pub place: RingPlace,
     /// The team.
@@ -33,16 +33,16 @@ pub struct Specialist {
 
 /// The teams that one page of the index lists under a topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Specialists {
+pub struct TopicPage {
     /// The teams, each once.
-    pub entries: Vec<Specialist>,
+    pub entries: Vec<TopicEntry>,
     /// Whether the page has all teams of the topic, so that it serves every ticket.
-    pub is_whole: bool,
+    pub is_complete: bool,
 }
 
 /// A ticket for which a plan needs a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct UnmatchedTicket {
     /// The ticket.
     pub ticket_id: TicketId,
     /// The topics of the ticket.
@@ -53,7 +53,7 @@ pub struct Wanted {
 
 /// The team that was chosen for a ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TeamChoice {
+pub struct TeamMatch {
     /// The topics that the choice is for.
     pub topics: Topics,
     /// The team; `None` if no team matches.
@@ -76,11 +76,11 @@ pub struct TeamCandidate {
 #[must_use]
 pub fn candidates<'s>(
     ticket: &TicketId,
-    pages: impl IntoIterator<Item = &'s Specialists>,
+    pages: impl IntoIterator<Item = &'s TopicPage>,
 ) -> Vec<TeamCandidate> {
     let start = RingPlace::of(ticket.as_str());
     let mut matched: HashMap<TeamId, (usize, u32)> = HashMap::new();
-    for Specialist { place, team } in pages.into_iter().flat_map(|page| &page.entries) {
+    for TopicEntry { place, team } in pages.into_iter().flat_map(|page| &page.entries) {
         matched
             .entry(*team)
             .or_insert((0, place.distance_from(start)))
@@ -108,17 +108,20 @@ struct Matching {
 /// Each choice adds its ticket to the load of the chosen team, so that the tickets of a batch
 /// spread as if they had come one by one.
 #[derive(Debug, Clone, Default)]
-pub struct Choices {
+pub struct TeamMatcher {
     /// The loads as read, and the chosen tickets. `None` for a team that does not exist.
     loads: HashMap<TeamId, Option<Load>>,
     tickets: HashMap<TicketId, Matching>,
 }
 
-impl Choices {
-    /// Returns the tickets whose candidates are not known for these topics.
+impl TeamMatcher {
+    /// Returns the tickets whose candidates are not input for these topics.
     #[must_use]
-    pub fn unknown<'w>(&self, wanted: &'w [Wanted]) -> Vec<&'w Wanted> {
-        let is_known = |wanted: &Wanted| {
+    pub fn without_candidates<'w>(
+        &self,
+        wanted: &'w [UnmatchedTicket],
+    ) -> Vec<&'w UnmatchedTicket> {
+        let is_known = |wanted: &UnmatchedTicket| {
             self.tickets
                 .get(&wanted.ticket_id)
                 .is_some_and(|matching| matching.topics == wanted.topics)
@@ -127,7 +130,7 @@ impl Choices {
     }
 
     /// Records a ticket's candidates. Replaces a choice that was made for other topics.
-    pub fn consider(&mut self, wanted: &Wanted, candidates: Vec<TeamCandidate>) {
+    pub fn set_candidates(&mut self, wanted: &UnmatchedTicket, candidates: Vec<TeamCandidate>) {
         self.withdraw(&wanted.ticket_id);
         let matching = Matching {
             topics: wanted.topics.clone(),
@@ -137,9 +140,9 @@ impl Choices {
         self.tickets.insert(wanted.ticket_id.clone(), matching);
     }
 
-    /// Returns the candidates of these tickets whose loads are not known.
+    /// Returns the candidates of these tickets whose loads are not input.
     #[must_use]
-    pub fn missing_loads(&self, wanted: &[Wanted]) -> BTreeSet<TeamId> {
+    pub fn missing_loads(&self, wanted: &[UnmatchedTicket]) -> BTreeSet<TeamId> {
         let matching = wanted
             .iter()
             .filter_map(|wanted| self.tickets.get(&wanted.ticket_id));
@@ -152,17 +155,17 @@ impl Choices {
     }
 
     /// Records the loads of teams. A team without a load does not exist.
-    pub fn learn_loads(&mut self, teams: BTreeSet<TeamId>, mut loads: HashMap<TeamId, Load>) {
+    pub fn set_loads(&mut self, teams: BTreeSet<TeamId>, mut loads: HashMap<TeamId, Load>) {
         self.loads
             .extend(teams.into_iter().map(|team| (team, loads.remove(&team))));
     }
 
-    /// Chooses a team for each ticket, in this order, over the known candidates and loads.
-    pub fn choose(&mut self, wanted: &[Wanted]) {
-        for Wanted { ticket_id, .. } in wanted {
+    /// Chooses a team for each ticket, in this order, over the input candidates and loads.
+    pub fn match_teams(&mut self, wanted: &[UnmatchedTicket]) {
+        for UnmatchedTicket { ticket_id, .. } in wanted {
             self.withdraw(ticket_id);
         }
-        for Wanted {
+        for UnmatchedTicket {
             ticket_id,
             topics: _,
             rejected,
@@ -205,10 +208,10 @@ impl Choices {
 
     /// Returns the choices made for these tickets.
     #[must_use]
-    pub fn of<'t>(
+    pub fn matches_of<'t>(
         &self,
         tickets: impl IntoIterator<Item = &'t TicketId>,
-    ) -> HashMap<TicketId, TeamChoice> {
+    ) -> HashMap<TicketId, TeamMatch> {
         let choice = |ticket: &'t TicketId| {
             let Matching {
                 topics,
@@ -217,7 +220,7 @@ impl Choices {
             } = self.tickets.get(ticket)?;
             Some((
                 ticket.clone(),
-                TeamChoice {
+                TeamMatch {
                     topics: topics.clone(),
                     team: *chosen,
                 },
@@ -256,31 +259,31 @@ impl Rated {
 /// # Errors
 /// The team to read, or the ticket that needs a choice: the first one, one for other topics, or one
 /// in place of a team that is gone or no longer matches.
-pub(super) fn chosen_team(
-    known: &Known,
+pub(super) fn matched_team(
+    input: &PlanningInput,
     ticket_id: &TicketId,
     topics: &Topics,
-) -> Result<Option<TeamId>, Missing> {
+) -> Result<Option<TeamId>, MissingInput> {
     if topics.as_slice().is_empty() {
         return Ok(None);
     }
-    let wanted = |rejected| Wanted {
+    let wanted = |rejected| UnmatchedTicket {
         ticket_id: ticket_id.clone(),
         topics: topics.clone(),
         rejected,
     };
-    let Some(choice) = known
-        .choices
+    let Some(choice) = input
+        .team_matches
         .get(ticket_id)
         .filter(|choice| choice.topics == *topics)
     else {
-        return Err(Missing::choice(wanted(None)));
+        return Err(MissingInput::team_match(wanted(None)));
     };
     let Some(team) = choice.team else {
         return Ok(None);
     };
-    match known.desk(team)? {
-        Some(desk) if topics.matched(&desk.specializations) > 0 => Ok(Some(team)),
-        Some(_) | None => Err(Missing::choice(wanted(Some(team)))),
+    match input.team_input(team)? {
+        Some(team_input) if topics.matched(&team_input.specializations) > 0 => Ok(Some(team)),
+        Some(_) | None => Err(MissingInput::team_match(wanted(Some(team)))),
     }
 }
