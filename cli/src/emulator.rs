@@ -39,7 +39,7 @@ pub fn sdk_config(url: &str) -> SdkConfig {
 
 /// Whether this address can only be an emulator's whose user configured no credentials for it.
 #[must_use]
-pub fn is_at(url: &url::Url) -> bool {
+pub fn is_local_without_credentials(url: &url::Url) -> bool {
     let loopback = match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(address)) => address.is_loopback(),

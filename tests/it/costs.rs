@@ -10,7 +10,7 @@ use std::{collections::HashMap, fmt::Write as _, num::NonZeroUsize, sync::Arc, t
 use aws_sdk_dynamodb::Client;
 use futures_util::future::join_all;
 use insta::assert_snapshot;
-use muster_cli::scenario::Day;
+use muster_cli::scenario::Scenario;
 use muster_domain::{
     Contract::{self, Itsm, Toptickets},
     KeyKind,
@@ -1074,7 +1074,7 @@ async fn a_day_costs_what_the_guide_to_scaling_says() {
         ));
         // The bytes of a number depend on its digits.
         deps.clock = Arc::new(|| Timestamp::from_millis(NOW * 1000 + 123));
-        let day = Day {
+        let day = Scenario {
             organization: org.id.clone(),
             contract: None,
             start: Timestamp::from_secs(NOW - 86_400),

@@ -24,7 +24,7 @@ pub struct Dev {
     /// reaches that of Docker's bridge, such as 172.17.0.1, and not 127.0.0.1
     #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into(), value_parser = one_address)]
     pub listen: IpAddr,
-    /// Folder that keeps teams, tickets and keys from one start to the next, and what waits in the
+    /// DataDir that keeps teams, tickets and keys from one start to the next, and what waits in the
     /// queues unless it is killed [default: one under the user's data directory]
     #[arg(long, value_name = "DIR", conflicts_with = "in_memory")]
     pub data_dir: Option<PathBuf>,
@@ -54,7 +54,7 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// Serves until it is interrupted.
+    /// Serves until it is signals.
     ///
     /// # Errors
     /// See [`LocalStack::start`]; or the greeting or the file of `--env-vars` cannot be written.
@@ -73,8 +73,8 @@ impl Dev {
         let data = match data_dir {
             _ if samples => Data::Samples,
             _ if in_memory => Data::Memory,
-            Some(folder) => Data::Folder(folder),
-            None => Data::Folder(Data::default_folder()?),
+            Some(folder) => Data::Directory(folder),
+            None => Data::Directory(Data::default_folder()?),
         };
         if !listen.is_loopback() {
             output::note(format_args!(
@@ -88,10 +88,10 @@ impl Dev {
             allow_hosts,
             ..Settings::default()
         };
-        let mut interrupted = Interrupts::listen().context("could not listen for Ctrl-C")?;
+        let mut signals = ShutdownSignals::listen().context("could not listen for Ctrl-C")?;
         let stack = tokio::select! {
             stack = LocalStack::start(port, data.clone(), settings) => stack?,
-            () = interrupted.next() => return Ok(()),
+            () = signals.next() => return Ok(()),
         };
         if let Some(file) = env_vars
             && let Err(error) = fs::write(&file, format!("{:#}\n", stack.env_vars()))
@@ -109,7 +109,7 @@ impl Dev {
         // the next start.
         let printed = output::line(greeting);
         if printed.is_ok() {
-            interrupted.next().await;
+            signals.next().await;
         }
         stack.stop().await?;
         Ok(printed?)
@@ -126,16 +126,16 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
         ..
     } = stack;
     let DemoKeys { toptickets, itsm } = &demo.keys;
-    let kept = match data {
+    let data_location = match data {
         Data::Memory => "in memory, forgotten at the end".to_owned(),
         Data::Samples => {
             "in memory, forgotten at the end; what the files in events/ name is in it".to_owned()
         }
-        Data::Folder(folder) => format!(
+        Data::Directory(folder) => format!(
             "{} (what waits in the queues, when it is ended by Ctrl-C)",
             folder.display()
         ),
-        Data::Elsewhere { dynamodb_url, .. } => format!("where {dynamodb_url} keeps it"),
+        Data::External { dynamodb_url, .. } => format!("where {dynamodb_url} keeps it"),
     };
     let contract = |name: &str, ContractKeys { admin, read_only }: &ContractKeys| {
         format!(
@@ -152,7 +152,7 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
          DynamoDB         {dynamodb_url}, table {table}\n\
          SQS, S3 and bus  {aws_url}\n\
          Organization     {}, {} users\n\
-         Data             {kept}",
+         Data             {data_location}",
         contract("TopTickets", toptickets),
         contract("ITSM", itsm),
         stack.queue_url("tickets"),
@@ -163,7 +163,7 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
 
 /// Ctrl-C, and the signal by which a process is asked to end. Listened for from the first to the
 /// last: one that comes between two waits is not lost.
-struct Interrupts {
+struct ShutdownSignals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -172,7 +172,7 @@ struct Interrupts {
     interrupt: tokio::signal::windows::CtrlC,
 }
 
-impl Interrupts {
+impl ShutdownSignals {
     #[cfg(unix)]
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};

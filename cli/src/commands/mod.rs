@@ -18,18 +18,18 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use changes::Changes;
+use changes::ChangesCommand;
 pub use dev::Dev;
-use jwks::Jwks;
-use keys::Keys;
+use jwks::JwksCommand;
+use keys::KeysCommand;
 use openapi::Openapi;
-use table::Table;
+use table::TableCommand;
 pub use target::TableTarget;
-use tickets::Tickets;
-use users::Users;
+use tickets::TicketsCommand;
+use users::UsersCommand;
 
 /// How long a command may wait for one answer of the table, retries included.
-const PATIENCE: Duration = Duration::from_secs(8);
+const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Teams, memberships and ticket routing for help desks
 ///
@@ -55,22 +55,22 @@ pub enum Command {
     Dev(Dev),
     /// Work on the DynamoDB table
     #[command(subcommand)]
-    Table(Table),
+    Table(TableCommand),
     /// Make, list and revoke API keys
     #[command(subcommand)]
-    Keys(Keys),
+    Keys(KeysCommand),
     /// Say which keys the ITSM platform signs an organization's tokens with
     #[command(subcommand)]
-    Jwks(Jwks),
+    Jwks(JwksCommand),
     /// Work on user profiles
     #[command(subcommand)]
-    Users(Users),
+    Users(UsersCommand),
     /// Make up ticket events, check them, send them, and send dead letters again
     #[command(subcommand)]
-    Tickets(Tickets),
+    Tickets(TicketsCommand),
     /// Announce changes of the table again that failed
     #[command(subcommand)]
-    Changes(Changes),
+    Changes(ChangesCommand),
     /// Print a contract's OpenAPI document
     Openapi(Openapi),
 }

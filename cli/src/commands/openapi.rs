@@ -11,7 +11,7 @@ use crate::output;
 pub struct Openapi {
     /// Which contract
     #[arg(value_enum)]
-    pub contract: ContractName,
+    pub contract: ContractArg,
 }
 
 impl Openapi {
@@ -21,7 +21,7 @@ impl Openapi {
     /// Standard output cannot be written to.
     pub(super) fn run(self) -> anyhow::Result<()> {
         let Self {
-            contract: ContractName(contract),
+            contract: ContractArg(contract),
         } = self;
         Ok(output::write(|out| {
             out.write_all(openapi::document(contract).as_bytes())
@@ -31,9 +31,9 @@ impl Openapi {
 
 /// The contracts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ContractName(pub Contract);
+pub struct ContractArg(pub Contract);
 
-impl ValueEnum for ContractName {
+impl ValueEnum for ContractArg {
     fn value_variants<'a>() -> &'a [Self] {
         const { &[Self(Contract::Toptickets), Self(Contract::Itsm)] }
     }

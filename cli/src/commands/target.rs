@@ -8,7 +8,7 @@ use clap::Args;
 use muster_service::store::{Store, Table};
 use tokio::time::Instant;
 
-use super::{PATIENCE, aws};
+use super::{CALL_TIMEOUT, aws};
 use crate::emulator;
 
 /// Which table, and where.
@@ -30,7 +30,7 @@ impl TableTarget {
     /// The environment has no credentials for AWS.
     pub(super) async fn client(&self) -> anyhow::Result<Client> {
         if let Some(url) = &self.endpoint_url
-            && emulator::is_at(url)
+            && emulator::is_local_without_credentials(url)
         {
             return Ok(emulator::client(url.as_str()));
         }
@@ -55,7 +55,7 @@ impl TableTarget {
 
     /// The table, for one step of a command.
     pub(super) async fn store(&self) -> anyhow::Result<Store> {
-        Ok(self.table().await?.until(Instant::now() + PATIENCE))
+        Ok(self.table().await?.until(Instant::now() + CALL_TIMEOUT))
     }
 
     /// Says what went wrong with the table, and what to do about it.

@@ -11,9 +11,9 @@ use axum::{
 use serde_json::json;
 
 use super::{
-    eventbridge::Events,
-    s3::Objects,
-    sqs::{self, Queues, Refused},
+    eventbridge::EventBus,
+    s3::BucketObjects,
+    sqs::{self, Queues, SqsError},
 };
 
 /// More than ten entries of the largest kind, escaped.
@@ -25,12 +25,12 @@ const TARGET: &str = "x-amz-target";
 #[derive(Clone)]
 struct Services {
     queues: Queues,
-    events: Events,
-    failed_records: Objects,
+    events: EventBus,
+    failed_records: BucketObjects,
 }
 
 /// A call of an AWS service in one of its JSON protocols.
-pub(super) struct Call {
+pub(super) struct AwsRequest {
     pub(super) parts: Parts,
     /// The service's name and version, as `X-Amz-Target` has them.
     pub(super) service: String,
@@ -39,7 +39,7 @@ pub(super) struct Call {
 }
 
 /// Serves the queues, the bus and the bucket.
-pub(super) fn router(queues: Queues, events: Events, failed_records: Objects) -> Router {
+pub(super) fn router(queues: Queues, events: EventBus, failed_records: BucketObjects) -> Router {
     Router::new().fallback(serve).with_state(Services {
         queues,
         events,
@@ -47,7 +47,7 @@ pub(super) fn router(queues: Queues, events: Events, failed_records: Objects) ->
     })
 }
 
-impl<S: Sync> FromRequest<S> for Call {
+impl<S: Sync> FromRequest<S> for AwsRequest {
     type Rejection = Response;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Response> {
@@ -57,7 +57,7 @@ impl<S: Sync> FromRequest<S> for Call {
             .get(TARGET)
             .and_then(|target| target.to_str().ok());
         let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
-            return Err(refuse(
+            return Err(error_response(
                 "UnknownOperationException",
                 None,
                 "X-Amz-Target names no operation",
@@ -75,7 +75,7 @@ impl<S: Sync> FromRequest<S> for Call {
 
 /// Reads the body of a request, within the limit.
 async fn read(body: Body) -> Result<Bytes, Response> {
-    let too_large = |_| refuse("RequestEntityTooLarge", None, "the request is too large");
+    let too_large = |_| error_response("RequestEntityTooLarge", None, "the request is too large");
     to_bytes(body, MAX_BODY_BYTES).await.map_err(too_large)
 }
 
@@ -87,36 +87,36 @@ async fn serve(State(services): State<Services>, request: Request) -> Result<Res
     } = services;
     if !request.headers().contains_key(TARGET) {
         let (parts, body) = request.into_parts();
-        return Ok(failed_records.answer(&parts.method, &parts.uri, read(body).await?));
+        return Ok(failed_records.handle(&parts.method, &parts.uri, read(body).await?));
     }
-    let Call {
+    let AwsRequest {
         parts: _,
         service,
         operation,
         body,
-    } = Call::from_request(request, &()).await?;
+    } = AwsRequest::from_request(request, &()).await?;
     Ok(match &*service {
-        "AmazonSQS" => match sqs::answer(&queues, &operation, &body) {
-            Ok(answer) => reply(
+        "AmazonSQS" => match sqs::handle(&queues, &operation, &body) {
+            Ok(result) => response(
                 StatusCode::OK,
                 "application/x-amz-json-1.0",
-                answer.to_string(),
+                result.to_string(),
             ),
-            Err(Refused {
+            Err(SqsError {
                 kind,
                 code,
                 message,
-            }) => refuse(&format!("com.amazonaws.sqs#{kind}"), Some(code), &message),
+            }) => error_response(&format!("com.amazonaws.sqs#{kind}"), Some(code), &message),
         },
-        "AWSEvents" => match events.answer(&operation, &body) {
-            Ok(answer) => reply(
+        "AWSEvents" => match events.handle(&operation, &body) {
+            Ok(result) => response(
                 StatusCode::OK,
                 "application/x-amz-json-1.1",
-                answer.to_string(),
+                result.to_string(),
             ),
-            Err((code, message)) => refuse(code, None, &message),
+            Err((code, message)) => error_response(code, None, &message),
         },
-        _ => refuse(
+        _ => error_response(
             "UnknownOperationException",
             None,
             "only SQS, EventBridge and S3 are here",
@@ -124,22 +124,22 @@ async fn serve(State(services): State<Services>, request: Request) -> Result<Res
     })
 }
 
-pub(super) fn reply(status: StatusCode, content_type: &'static str, body: String) -> Response {
+pub(super) fn response(status: StatusCode, content_type: &'static str, body: String) -> Response {
     (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
 /// An error by its name; of SQS also by the name that its older protocol has for it.
-pub(super) fn refuse(kind: &str, code: Option<&str>, message: &str) -> Response {
+pub(super) fn error_response(kind: &str, code: Option<&str>, message: &str) -> Response {
     let body = json!({ "__type": kind, "message": message });
-    let mut response = reply(
+    let mut error = response(
         StatusCode::BAD_REQUEST,
         "application/x-amz-json-1.0",
         body.to_string(),
     );
     if let Some(Ok(code)) = code.map(|code| HeaderValue::from_str(&format!("{code};Sender"))) {
-        response
+        error
             .headers_mut()
             .insert(HeaderName::from_static("x-amzn-query-error"), code);
     }
-    response
+    error
 }

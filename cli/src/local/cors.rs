@@ -1,5 +1,5 @@
 //! What an HTTP API's CORS configuration makes the gateway do: it answers preflights by itself, and
-//! adds headers to what the functions answer.
+//! adds headers to what the functions response.
 
 use axum::{
     body::Body,
@@ -53,7 +53,7 @@ impl Cors {
         }))
     }
 
-    /// The gateway's own answer to a preflight: an OPTIONS request that names an origin and a
+    /// The gateway's own response to a preflight: an OPTIONS request that names an origin and a
     /// method. Whether the method and the headers that it names will do, the browser sees.
     pub(super) fn preflight(&self, request: &Parts) -> Option<Response> {
         let is_preflight = request.method == Method::OPTIONS
@@ -72,20 +72,20 @@ impl Cors {
         })
     }
 
-    /// What a page of the request's origin may see of an answer.
-    pub(super) fn expose(&self, request: &HeaderMap, answer: &mut HeaderMap) {
-        if self.allow(request, answer) {
-            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone());
+    /// What a page of the request's origin may see of an response.
+    pub(super) fn expose(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        if self.allow(request, response) {
+            response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone());
         }
     }
 
-    /// Names the request's origin in the answer, or all where all may, if it is one of the
+    /// Names the request's origin in the response, or all where all may, if it is one of the
     /// configured ones.
-    fn allow(&self, request: &HeaderMap, answer: &mut HeaderMap) -> bool {
-        answer.append(VARY, HeaderValue::from_static("origin"));
+    fn allow(&self, request: &HeaderMap, response: &mut HeaderMap) -> bool {
+        response.append(VARY, HeaderValue::from_static("origin"));
         let origin = request.get(ORIGIN).and_then(|origin| origin.to_str().ok());
         let Some(origin) =
-            origin.filter(|origin| self.origins.iter().any(|allowed| allowed.admits(origin)))
+            origin.filter(|origin| self.origins.iter().any(|allowed| allowed.allows(origin)))
         else {
             return false;
         };
@@ -95,7 +95,7 @@ impl Cors {
             origin
         };
         HeaderValue::from_str(named).is_ok_and(|named| {
-            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, named);
+            response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, named);
             true
         })
     }

@@ -16,7 +16,7 @@ const FORMAT: u32 = 3;
 /// The file that has the format's number.
 const FORMAT_FILE: &str = "format";
 /// The same, from a start that was killed while it wrote the file.
-const UNFINISHED_FORMAT_FILE: &str = "format.new";
+const PARTIAL_FORMAT_FILE: &str = "format.new";
 /// The format of folders without a number.
 const UNNUMBERED_FORMAT: u32 = 1;
 /// The file that a running stack locks.
@@ -26,14 +26,14 @@ const DATABASE_FILE: &str = "muster.db";
 
 /// A data folder, locked: the engine's file takes one process at a time.
 #[derive(Debug)]
-pub(super) struct Folder {
+pub(super) struct DataDir {
     path: PathBuf,
     /// Unlocked by closing it.
     _lock: File,
 }
 
 /// The contents of a folder, as far as they matter before it is used.
-enum Contents {
+enum DirContents {
     /// No data yet.
     Empty,
     /// Data of this format.
@@ -42,7 +42,7 @@ enum Contents {
     Foreign,
 }
 
-impl Folder {
+impl DataDir {
     /// Returns the folder that data is kept in by default.
     ///
     /// # Errors
@@ -68,12 +68,12 @@ impl Folder {
         fs::create_dir_all(path).map_err(unusable)?;
         let contents = contents(path).map_err(unusable)?;
         match contents {
-            Contents::Empty | Contents::Format(FORMAT) => {}
-            Contents::Format(format) => bail!(
+            DirContents::Empty | DirContents::Format(FORMAT) => {}
+            DirContents::Format(format) => bail!(
                 "the data in {shown} has format {format}, and this version of muster reads format {FORMAT} alone: move the \
                  folder away, or pass another --data-dir, or --in-memory"
             ),
-            Contents::Foreign => {
+            DirContents::Foreign => {
                 bail!(
                     "{shown} has other files in it: pass a new or empty folder as --data-dir, or pass --in-memory"
                 )
@@ -94,7 +94,7 @@ impl Folder {
             path: path.to_owned(),
             _lock: lock,
         };
-        if matches!(contents, Contents::Empty) {
+        if matches!(contents, DirContents::Empty) {
             folder.write(FORMAT_FILE, &FORMAT)?;
         }
         // SQLite gives its other files the mode of this one.
@@ -129,28 +129,28 @@ impl Folder {
     }
 
     /// Returns the error of data that cannot be used, with the remedies.
-    pub(super) fn damaged(&self, why: &anyhow::Error) -> anyhow::Error {
+    pub(super) fn damaged(&self, reason: &anyhow::Error) -> anyhow::Error {
         let folder = self.path.display();
         // The engine goes on to advise about features of its own.
-        let why = format!("{why:#}");
-        let why = why
+        let reason = format!("{reason:#}");
+        let reason = reason
             .split(". ")
             .next()
             .unwrap_or_default()
             .trim_end_matches('.');
         anyhow!(
-            "the data in {folder} is damaged ({why}): move the folder away, or pass another --data-dir, or --in-memory"
+            "the data in {folder} is damaged ({reason}): move the folder away, or pass another --data-dir, or --in-memory"
         )
     }
 }
 
 /// Looks for the format's number, and for data and files without one.
-fn contents(folder: &Path) -> io::Result<Contents> {
+fn contents(folder: &Path) -> io::Result<DirContents> {
     match fs::read_to_string(folder.join(FORMAT_FILE)) {
         Ok(number) => {
             let number = number.trim().parse();
             return number
-                .map(Contents::Format)
+                .map(DirContents::Format)
                 .map_err(|_| io::Error::other("its format is no number"));
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -160,14 +160,14 @@ fn contents(folder: &Path) -> io::Result<Contents> {
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
         if name == DATABASE_FILE {
-            return Ok(Contents::Format(UNNUMBERED_FORMAT));
+            return Ok(DirContents::Format(UNNUMBERED_FORMAT));
         }
-        is_empty &= name == LOCK_FILE || name == UNFINISHED_FORMAT_FILE;
+        is_empty &= name == LOCK_FILE || name == PARTIAL_FORMAT_FILE;
     }
     Ok(if is_empty {
-        Contents::Empty
+        DirContents::Empty
     } else {
-        Contents::Foreign
+        DirContents::Foreign
     })
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{BUS, DemoKeys, DemoUser, LocalStack, Organization, s3::BUCKET};
+use super::{BUS, DemoKeys, DemoOrganization, DemoUser, LocalStack, s3::BUCKET};
 
 /// Everything a program needs to use a local stack.
 #[derive(Debug, Serialize)]
@@ -19,7 +19,7 @@ pub struct Description<'s> {
     organization_id: &'s str,
     keys: &'s DemoKeys,
     users: &'s [DemoUser],
-    other_organization: &'s Organization,
+    other_organization: &'s DemoOrganization,
 }
 
 impl LocalStack {

@@ -12,7 +12,7 @@ use muster_engine::{
 };
 use uuid::Uuid;
 
-use super::aws::{self, Call};
+use super::aws::{self, AwsRequest};
 
 /// Serves the operations of DynamoDB and DynamoDB Streams. Each runs on the thread that serves the
 /// request.
@@ -20,23 +20,23 @@ pub(super) fn router(database: Database) -> Router {
     Router::new().fallback(serve).with_state(database)
 }
 
-async fn serve(State(database): State<Database>, call: Call) -> Response {
-    let Call {
+async fn serve(State(database): State<Database>, request: AwsRequest) -> Response {
+    let AwsRequest {
         parts,
         service,
         operation,
         body,
-    } = call;
+    } = request;
     let known = matches!(&*service, "DynamoDB_20120810" | "DynamoDBStreams_20120810");
     let Some(operation) = muster_engine::operation(&operation).filter(|_| known) else {
-        return aws::refuse(
+        return aws::error_response(
             "UnknownOperationException",
             None,
             "only DynamoDB is here, with the operations of the engine",
         );
     };
-    if let Some(refusal) = missing_credentials(&parts) {
-        return respond(StatusCode::BAD_REQUEST, refusal);
+    if let Some(error) = missing_credentials(&parts) {
+        return respond(StatusCode::BAD_REQUEST, error);
     }
     match operation(&database, &body) {
         Ok(response) => respond(StatusCode::OK, response),
@@ -66,7 +66,7 @@ fn missing_credentials(parts: &Parts) -> Option<String> {
 fn respond(status: StatusCode, body: String) -> Response {
     let checksum = HeaderValue::from(crc32fast::hash(body.as_bytes()));
     let id = HeaderValue::try_from(Uuid::new_v4().to_string()).expect("a UUID is ASCII");
-    let mut response = aws::reply(status, "application/x-amz-json-1.0", body);
+    let mut response = aws::response(status, "application/x-amz-json-1.0", body);
     let headers = response.headers_mut();
     headers.insert(HeaderName::from_static("x-amz-crc32"), checksum);
     headers.insert(HeaderName::from_static("x-amzn-requestid"), id);

@@ -17,11 +17,11 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{dynamodb, guard::Guard, listen::serve};
+use super::{dynamodb, guard::Guard, server::serve};
 
 /// How often items are removed whose time has passed. Nobody may count on it: whoever reads one
 /// compares the time.
-const SWEEP_EVERY: Duration = Duration::from_mins(5);
+const EXPIRY_INTERVAL: Duration = Duration::from_mins(5);
 
 /// An engine that serves.
 pub(super) struct Engine {
@@ -52,7 +52,7 @@ impl Engine {
             .spawn(move || {
                 let outcome = runtime.block_on(async move {
                     let listener = tokio::net::TcpListener::from_std(listener)?;
-                    let sweeping = tokio::spawn(sweep(database.clone()));
+                    let sweeping = tokio::spawn(delete_expired(database.clone()));
                     let outcome =
                         serve(listener, guard, dynamodb::router(database), stopping).await;
                     sweeping.abort();
@@ -92,7 +92,7 @@ impl Engine {
 /// read; without an index it looks at all records there ever were, and a table is slower by the
 /// day. What DynamoDB forgets after a day goes here at the start.
 fn open(file: Option<&Path>) -> anyhow::Result<Database> {
-    const MEND: &str = "CREATE INDEX IF NOT EXISTS muster_stream
+    const SCHEMA_FIXES: &str = "CREATE INDEX IF NOT EXISTS muster_stream
                             ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
                         DELETE FROM _stream_records WHERE created_at < unixepoch() - 24 * 60 * 60;";
     let name = match file {
@@ -103,16 +103,16 @@ fn open(file: Option<&Path>) -> anyhow::Result<Database> {
         // Memory that two connections share for as long as one of them is open.
         None => format!("file:muster-{}?mode=memory&cache=shared", Uuid::new_v4()),
     };
-    let mended = Storage::new(&name)?;
-    mended.conn().execute_batch(MEND)?;
+    let storage = Storage::new(&name)?;
+    storage.conn().execute_batch(SCHEMA_FIXES)?;
     let database = Database::new(&name)?;
-    drop(mended);
+    drop(storage);
     Ok(database)
 }
 
 /// Removes items whose time has passed, again and again.
-async fn sweep(database: Database) {
-    let mut ticks = tokio::time::interval_at(Instant::now() + SWEEP_EVERY, SWEEP_EVERY);
+async fn delete_expired(database: Database) {
+    let mut ticks = tokio::time::interval_at(Instant::now() + EXPIRY_INTERVAL, EXPIRY_INTERVAL);
     loop {
         ticks.tick().await;
         let database = database.clone();

@@ -13,42 +13,42 @@ use uuid::Uuid;
 const MAX_ENTRIES: usize = 10;
 /// The most bytes of one entry.
 const MAX_ENTRY_BYTES: usize = 256 * 1024;
-/// How many events are kept; the oldest go first.
-const KEPT: usize = 100_000;
-/// How many events one answer shows.
+/// How many events are events; the oldest go first.
+const MAX_EVENTS: usize = 100_000;
+/// How many events one handle shows.
 const PAGE: usize = 10_000;
 
-/// What was announced, in order, numbered from 1. The last 100,000 are kept. Cheap to clone.
+/// What was announced, in order, numbered from 1. The last 100,000 are events. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Events(Arc<Mutex<Log>>);
+pub struct EventBus(Arc<Mutex<EventLog>>);
 
 #[derive(Debug, Default)]
-struct Log {
-    kept: VecDeque<Box<RawValue>>,
-    /// How many went before those that are kept.
-    forgotten: u64,
+struct EventLog {
+    events: VecDeque<Box<RawValue>>,
+    /// How many went before those that are events.
+    dropped: u64,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct PutEvents {
-    entries: Vec<Entry>,
+    entries: Vec<PutEventsEntry>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+struct PutEventsEntry {
     source: Option<String>,
     detail_type: Option<String>,
     detail: Option<String>,
 }
 
 /// An entry's error by its code, and a sentence.
-type Refused = (&'static str, String);
+type BusError = (&'static str, String);
 
-impl Events {
+impl EventBus {
     /// Answers a request for an operation of EventBridge.
-    pub(super) fn answer(&self, operation: &str, body: &[u8]) -> Result<Value, Refused> {
+    pub(super) fn handle(&self, operation: &str, body: &[u8]) -> Result<Value, BusError> {
         if operation != "PutEvents" {
             return Err((
                 "UnknownOperationException",
@@ -92,24 +92,31 @@ impl Events {
     #[must_use]
     pub fn after(&self, number: u64) -> (Vec<Box<RawValue>>, u64) {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = usize::try_from(number.saturating_sub(log.forgotten)).unwrap_or(usize::MAX);
-        let events: Vec<_> = log.kept.iter().skip(first).take(PAGE).cloned().collect();
-        let next = number.max(log.forgotten) + events.len() as u64;
-        (events, if first > log.kept.len() { number } else { next })
+        let first = usize::try_from(number.saturating_sub(log.dropped)).unwrap_or(usize::MAX);
+        let events: Vec<_> = log.events.iter().skip(first).take(PAGE).cloned().collect();
+        let next = number.max(log.dropped) + events.len() as u64;
+        (
+            events,
+            if first > log.events.len() {
+                number
+            } else {
+                next
+            },
+        )
     }
 }
 
-impl Log {
+impl EventLog {
     fn push(&mut self, event: Box<RawValue>) {
-        if self.kept.len() == KEPT {
-            self.kept.pop_front();
-            self.forgotten += 1;
+        if self.events.len() == MAX_EVENTS {
+            self.events.pop_front();
+            self.dropped += 1;
         }
-        self.kept.push_back(event);
+        self.events.push_back(event);
     }
 }
 
-impl Entry {
+impl PutEventsEntry {
     fn size(&self) -> usize {
         [&self.source, &self.detail_type, &self.detail]
             .into_iter()
@@ -119,7 +126,7 @@ impl Entry {
     }
 
     /// The event that the entry carries.
-    fn event(self) -> Result<Box<RawValue>, Refused> {
+    fn event(self) -> Result<Box<RawValue>, BusError> {
         for (name, value) in [
             ("Source", &self.source),
             ("DetailType", &self.detail_type),
@@ -140,18 +147,18 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn put(events: &Events, details: &[&str]) -> Result<Value, Refused> {
+    fn put(events: &EventBus, details: &[&str]) -> Result<Value, BusError> {
         let entries: Vec<_> = details
             .iter()
             .map(|detail| json!({ "Source": "muster", "DetailType": "x", "Detail": detail, "EventBusName": "bus" }))
             .collect();
-        events.answer(
+        events.handle(
             "PutEvents",
             json!({ "Entries": entries }).to_string().as_bytes(),
         )
     }
 
-    fn shown(events: &Events, after: u64) -> (Vec<String>, u64) {
+    fn shown(events: &EventBus, after: u64) -> (Vec<String>, u64) {
         let (events, next) = events.after(after);
         (
             events.iter().map(|event| event.get().to_owned()).collect(),
@@ -161,12 +168,12 @@ mod tests {
 
     #[test]
     fn what_was_announced_is_numbered_in_order() {
-        let events = Events::default();
+        let events = EventBus::default();
         assert_eq!(shown(&events, 0), (vec![], 0));
-        let answer = put(&events, &[r#"{"n":1}"#, "no JSON", "[]", r#"{"n": 2}"#]).unwrap();
-        assert_eq!(answer["FailedEntryCount"], 2);
-        assert_eq!(answer["Entries"][1]["ErrorCode"], "MalformedDetail");
-        assert!(answer["Entries"][3]["EventId"].is_string());
+        let result = put(&events, &[r#"{"n":1}"#, "no JSON", "[]", r#"{"n": 2}"#]).unwrap();
+        assert_eq!(result["FailedEntryCount"], 2);
+        assert_eq!(result["Entries"][1]["ErrorCode"], "MalformedDetail");
+        assert!(result["Entries"][3]["EventId"].is_string());
         assert_eq!(
             shown(&events, 0),
             (vec![r#"{"n":1}"#.to_owned(), r#"{"n": 2}"#.to_owned()], 2)
@@ -178,7 +185,7 @@ mod tests {
 
     #[test]
     fn calls_have_limits() {
-        let events = Events::default();
+        let events = EventBus::default();
         assert!(put(&events, &[]).is_err());
         assert!(put(&events, &["{}"; 11]).is_err());
         assert!(put(&events, &[&format!("\"{}\"", "x".repeat(MAX_ENTRY_BYTES))]).is_err());
@@ -187,19 +194,19 @@ mod tests {
 
     #[test]
     fn the_oldest_are_forgotten() {
-        let mut log = Log::default();
-        for n in 0..=KEPT {
+        let mut log = EventLog::default();
+        for n in 0..=MAX_EVENTS {
             log.push(RawValue::from_string(n.to_string()).unwrap());
         }
-        let events = Events(Arc::new(Mutex::new(log)));
+        let events = EventBus(Arc::new(Mutex::new(log)));
         let (page, next) = shown(&events, 0);
         assert_eq!(
             (page.len(), page[0].as_str(), next),
             (PAGE, "1", PAGE as u64 + 1)
         );
         assert_eq!(
-            shown(&events, KEPT as u64),
-            (vec![KEPT.to_string()], KEPT as u64 + 1)
+            shown(&events, MAX_EVENTS as u64),
+            (vec![MAX_EVENTS.to_string()], MAX_EVENTS as u64 + 1)
         );
     }
 }

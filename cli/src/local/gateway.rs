@@ -31,7 +31,7 @@ const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
 /// The most that the gateway takes in a request line and headers together.
 const MAX_HEAD_BYTES: usize = 10_240;
 
-type Handler = Arc<
+type HttpHandler = Arc<
     dyn Fn(lambda_http::Request) -> BoxFuture<'static, lambda_http::Response<lambda_http::Body>>
         + Send
         + Sync,
@@ -39,20 +39,20 @@ type Handler = Arc<
 
 /// A function, and how long it may take.
 #[derive(Clone)]
-struct Function {
-    handler: Handler,
+struct HttpFunction {
+    handler: HttpHandler,
     timeout: Duration,
 }
 
 /// The routes of the template, each with the function behind it.
 pub(super) struct Gateway {
-    routes: Vec<(String, Vec<String>, Function)>,
-    default: Function,
+    routes: Vec<(String, Vec<String>, HttpFunction)>,
+    default: HttpFunction,
     cors: Option<Cors>,
 }
 
 /// The handler of the function with this logical id in the template.
-fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<Handler> {
+fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<HttpHandler> {
     macro_rules! handler {
         ($function:path) => {
             Arc::new(move |request| {
@@ -87,7 +87,7 @@ impl Gateway {
         let mut default = None;
         for Route { key, function: id } in &template.routes {
             if !functions.contains_key(id) {
-                let function = Function {
+                let function = HttpFunction {
                     handler: handler(id, deps())?,
                     timeout: template.timeout(id),
                 };
@@ -118,7 +118,7 @@ impl Gateway {
     }
 
     /// The route of a request: its key, its path parameters, and the function behind it.
-    fn route(&self, method: &str, path: &str) -> (String, BTreeMap<String, String>, &Function) {
+    fn route(&self, method: &str, path: &str) -> (String, BTreeMap<String, String>, &HttpFunction) {
         for (route_method, pattern, function) in &self.routes {
             if route_method == method
                 && let Some(parameters) = path_parameters(pattern, path)
@@ -156,7 +156,7 @@ fn path_parameters(pattern: &[String], path: &str) -> Option<BTreeMap<String, St
 }
 
 /// What the gateway says by itself.
-fn message(status: StatusCode, text: &str) -> Response {
+fn gateway_response(status: StatusCode, text: &str) -> Response {
     (
         status,
         [(header::CONTENT_TYPE, "application/json")],
@@ -178,26 +178,26 @@ async fn serve(
     {
         return preflight;
     }
-    let mut response = answer(&gateway, client, &parts, body).await;
+    let mut response = handle(&gateway, client, &parts, body).await;
     if let Some(cors) = &gateway.cors {
         cors.expose(&parts.headers, response.headers_mut());
     }
     response
 }
 
-/// The answer of a function to a request, or the gateway's own where it comes to none.
-async fn answer(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body) -> Response {
+/// The handle of a function to a request, or the gateway's own where it comes to none.
+async fn handle(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body) -> Response {
     if head_size(parts) > MAX_HEAD_BYTES {
-        return message(
+        return gateway_response(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "Request Header Fields Too Large",
         );
     }
     let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
-        return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        return gateway_response(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
     let Some(host) = host(&parts.headers) else {
-        return message(StatusCode::BAD_REQUEST, "Bad Request");
+        return gateway_response(StatusCode::BAD_REQUEST, "Bad Request");
     };
     let request_id = Uuid::new_v4().to_string();
     let path = decoded(parts.uri.path());
@@ -240,7 +240,7 @@ async fn answer(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body
             error = format!("{error:#}"),
             "the function failed"
         );
-        message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        gateway_response(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
     });
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response
@@ -252,7 +252,11 @@ async fn answer(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body
 
 /// Invokes a function with an event's JSON, as the Lambda service would: with a deadline, and
 /// apart, so that a panic is the function's own.
-async fn invoke(function: &Function, event: &Value, request_id: &str) -> anyhow::Result<Response> {
+async fn invoke(
+    function: &HttpFunction,
+    event: &Value,
+    request_id: &str,
+) -> anyhow::Result<Response> {
     let mut context = Context::default();
     request_id.clone_into(&mut context.request_id);
     context.deadline =
@@ -422,11 +426,11 @@ mod tests {
 
     /// A function's response with this body, through [`invoke`].
     async fn invoked(body: String) -> anyhow::Result<StatusCode> {
-        let handler: Handler = Arc::new(move |_| {
+        let handler: HttpHandler = Arc::new(move |_| {
             let response = lambda_http::Response::new(lambda_http::Body::Text(body.clone()));
             Box::pin(async { response })
         });
-        let function = Function {
+        let function = HttpFunction {
             handler,
             timeout: Duration::from_secs(9),
         };

@@ -51,7 +51,7 @@ struct Hosts {
 
 /// The reason for a refusal, as the client gets it.
 #[derive(Debug)]
-struct Refusal(String);
+struct Forbidden(String);
 
 impl Guard {
     /// A guard that serves pages of the listener's own origin alone. A stack that listens on the
@@ -81,7 +81,7 @@ impl Guard {
         routes.layer(middleware::from_fn_with_state(self, serve))
     }
 
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Forbidden> {
         // A client that takes the stack for a proxy names the host in the request line.
         let target = uri
             .authority()
@@ -103,7 +103,7 @@ impl Guard {
             matches!(fetch("sec-fetch-site"), Some(b"cross-site" | b"same-site"));
         let is_followed_link = fetch("sec-fetch-dest") == Some(b"document");
         if from_another_site && !is_followed_link && !headers.contains_key(ORIGIN) {
-            return Err(Refusal(
+            return Err(Forbidden(
                 "pages of other origins may not load from the local stack".to_owned(),
             ));
         }
@@ -112,16 +112,16 @@ impl Guard {
 
     /// Accepts the listener's own origin, which is the one that the request's `Host` names, and the
     /// listed ones.
-    fn check_origin(&self, origin: &HeaderValue, own: Option<&Authority>) -> Result<(), Refusal> {
+    fn check_origin(&self, origin: &HeaderValue, own: Option<&Authority>) -> Result<(), Forbidden> {
         let text = origin.to_str().unwrap_or_default();
         let is_own = text
             .strip_prefix("http://")
             .and_then(Authority::parse)
             .is_some_and(|named| Some(&named) == own);
-        if is_own || self.origins.iter().any(|listed| listed.admits(text)) {
+        if is_own || self.origins.iter().any(|listed| listed.allows(text)) {
             return Ok(());
         }
-        Err(Refusal(format!(
+        Err(Forbidden(format!(
             "pages of the origin {} may not call this endpoint: start `muster dev` with --cors-origin to let them call the \
              API",
             shown(origin.as_bytes())
@@ -130,9 +130,9 @@ impl Guard {
 }
 
 impl Hosts {
-    fn check(&self, host: &[u8]) -> Result<Authority, Refusal> {
-        let refuse = |remedy: &str| {
-            Refusal(format!(
+    fn check(&self, host: &[u8]) -> Result<Authority, Forbidden> {
+        let forbid = |remedy: &str| {
+            Forbidden(format!(
                 "the local stack may not be called by the host {}: {remedy}",
                 shown(host)
             ))
@@ -141,21 +141,21 @@ impl Hosts {
         let authority = std::str::from_utf8(host)
             .ok()
             .and_then(Authority::parse)
-            .ok_or_else(|| refuse(by_name))?;
+            .ok_or_else(|| forbid(by_name))?;
         match &authority.host {
             Host::Address(address)
                 if self.all_addresses || address.to_canonical().is_loopback() =>
             {
                 Ok(authority)
             }
-            Host::Address(_) => Err(refuse("use 127.0.0.1, or start `muster dev` with --listen")),
+            Host::Address(_) => Err(forbid("use 127.0.0.1, or start `muster dev` with --listen")),
             Host::Name(name)
                 if name == "localhost"
                     || self.names.iter().any(|listed| listed.as_str() == name) =>
             {
                 Ok(authority)
             }
-            Host::Name(_) => Err(refuse(by_name)),
+            Host::Name(_) => Err(forbid(by_name)),
         }
     }
 }
@@ -208,7 +208,7 @@ fn shown(value: &[u8]) -> String {
 async fn serve(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     match guard.check(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(Refusal(message)) => {
+        Err(Forbidden(message)) => {
             // The error's name is where AWS SDKs look for it.
             let body = json!({ "__type": "AccessDeniedException", "message": message });
             (

@@ -2,7 +2,7 @@
 //! the event sources that invoke the functions' own `handle`.
 
 mod aws;
-mod browsers;
+mod browser_access;
 mod cors;
 mod data_dir;
 mod description;
@@ -12,23 +12,23 @@ mod event_source;
 mod eventbridge;
 mod gateway;
 mod guard;
-mod listen;
 mod routes;
 mod s3;
 mod seed;
+mod server;
 mod settings;
 mod sqs;
 mod stack;
 
-pub use browsers::{CorsOrigin, HostName};
+pub use browser_access::{CorsOrigin, HostName};
 pub use description::Description;
 pub use event_source::Handler;
-pub use eventbridge::Events;
-pub use s3::Objects;
-pub use seed::{ContractKeys, DemoKeys, DemoUser, Organization};
+pub use eventbridge::EventBus;
+pub use s3::BucketObjects;
+pub use seed::{ContractKeys, DemoKeys, DemoOrganization, DemoUser};
 pub use settings::Settings;
-pub(crate) use sqs::reason_of;
-pub use sqs::{Contents, DeadLetter, Queues};
+pub(crate) use sqs::dead_letter_reason;
+pub use sqs::{DeadLetterView, QueueContents, Queues};
 pub use stack::{Data, LocalStack};
 
 /// The event bus's name.

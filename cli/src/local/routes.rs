@@ -18,33 +18,33 @@ use serde_json::{json, value::RawValue};
 
 use super::{
     BUS,
-    eventbridge::Events,
+    eventbridge::EventBus,
     s3::BUCKET,
-    sqs::{self, Contents, Message, Queues},
+    sqs::{self, QueueContents, Queues, StoredMessage},
 };
 
 /// The most that is taken in a body.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The queues that can be fed; the functions feed the others themselves.
-const FED: [&str; 2] = ["tickets", "users"];
+const EVENT_QUEUES: [&str; 2] = ["tickets", "users"];
 
 #[derive(Clone)]
-struct Local {
+struct RoutesState {
     queues: Queues,
-    events: Events,
+    events: EventBus,
     /// The address of SQS, EventBridge and S3.
     aws_url: String,
 }
 
 /// The routes. They take no key, as the table takes no credentials.
-pub(super) fn router(queues: Queues, events: Events, aws_url: String) -> Router {
+pub(super) fn router(queues: Queues, events: EventBus, aws_url: String) -> Router {
     Router::new()
         .route("/_dev/queues", get(show_queues))
-        .route("/_dev/queues/{name}", get(locate_queue).post(send))
+        .route("/_dev/queues/{name}", get(queue_location).post(send))
         .route("/_dev/events", get(show_events))
-        .route("/_dev/failed-records", get(locate_failed_records))
-        .with_state(Local {
+        .route("/_dev/failed-records", get(failed_records_location))
+        .with_state(RoutesState {
             queues,
             events,
             aws_url,
@@ -58,7 +58,7 @@ fn json_response(status: StatusCode, body: &impl Serialize) -> Response {
     }
 }
 
-fn refuse(status: StatusCode, message: &str) -> Response {
+fn error_response(status: StatusCode, message: &str) -> Response {
     json_response(status, &json!({ "message": message }))
 }
 
@@ -66,28 +66,28 @@ fn refuse(status: StatusCode, message: &str) -> Response {
 /// that poison can be tried. The organization of an event is its message group, as `muster tickets
 /// send` has it for a queue of SQS.
 async fn send(
-    State(Local { queues, .. }): State<Local>,
+    State(RoutesState { queues, .. }): State<RoutesState>,
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
-    if !FED.contains(&name.as_str()) {
-        return refuse(StatusCode::NOT_FOUND, "Not Found");
+    if !EVENT_QUEUES.contains(&name.as_str()) {
+        return error_response(StatusCode::NOT_FOUND, "Not Found");
     }
     if !is_json(request.headers()) {
         let message =
             "the Content-Type must be application/json, or another type whose name ends in +json";
-        return refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
+        return error_response(StatusCode::UNSUPPORTED_MEDIA_TYPE, message);
     }
     let Ok(body) = to_bytes(request.into_body(), MAX_BODY_BYTES).await else {
-        return refuse(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
+        return error_response(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
     let bodies = bodies(&String::from_utf8_lossy(&body));
     let no_attributes = BTreeMap::new();
-    if let Some(refused) = bodies
+    if let Some(error) = bodies
         .iter()
         .find_map(|body| sqs::check(body, &no_attributes).err())
     {
-        return refuse(StatusCode::BAD_REQUEST, &refused.message);
+        return error_response(StatusCode::BAD_REQUEST, &error.message);
     }
     let now = Timestamp::now();
     let accepted = bodies.len();
@@ -96,9 +96,9 @@ async fn send(
             .as_ref()
             .map(OrganizationId::to_string);
         (
-            Message {
+            StoredMessage {
                 group,
-                ..Message::new(body, BTreeMap::new(), now)
+                ..StoredMessage::new(body, BTreeMap::new(), now)
             },
             Duration::ZERO,
         )
@@ -152,8 +152,8 @@ fn bodies(text: &str) -> Vec<String> {
     }
 }
 
-async fn show_queues(State(Local { queues, .. }): State<Local>) -> Response {
-    let contents: BTreeMap<String, Contents> = queues
+async fn show_queues(State(RoutesState { queues, .. }): State<RoutesState>) -> Response {
+    let contents: BTreeMap<String, QueueContents> = queues
         .names()
         .filter_map(|name| Some((name.replace('-', "_"), queues.contents(name)?)))
         .collect();
@@ -161,15 +161,15 @@ async fn show_queues(State(Local { queues, .. }): State<Local>) -> Response {
 }
 
 /// Where a queue and its dead letters are, as SQS. The name is the one that [`show_queues`] has.
-async fn locate_queue(
-    State(Local {
+async fn queue_location(
+    State(RoutesState {
         queues, aws_url, ..
-    }): State<Local>,
+    }): State<RoutesState>,
     Path(name): Path<String>,
 ) -> Response {
     let name = name.replace('_', "-");
     let Some(dead_letters) = queues.dead_letters_of(&name) else {
-        return refuse(StatusCode::NOT_FOUND, "Not Found");
+        return error_response(StatusCode::NOT_FOUND, "Not Found");
     };
     let (url, dead_letters_url) = (sqs::url(&aws_url, &name), sqs::url(&aws_url, dead_letters));
     json_response(
@@ -179,7 +179,9 @@ async fn locate_queue(
 }
 
 /// The bucket of failed records, and the bus and the job queues for a replay.
-async fn locate_failed_records(State(Local { aws_url, .. }): State<Local>) -> Response {
+async fn failed_records_location(
+    State(RoutesState { aws_url, .. }): State<RoutesState>,
+) -> Response {
     let [jobs, long_jobs] = ["jobs", "long-jobs"].map(|name| sqs::url(&aws_url, name));
     let located = json!({
         "aws_url": aws_url,
@@ -192,13 +194,13 @@ async fn locate_failed_records(State(Local { aws_url, .. }): State<Local>) -> Re
 }
 
 #[derive(Serialize)]
-struct Shown {
+struct EventPage {
     events: Vec<Box<RawValue>>,
     next: u64,
 }
 
 async fn show_events(
-    State(Local { events, .. }): State<Local>,
+    State(RoutesState { events, .. }): State<RoutesState>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let query = query.unwrap_or_default();
@@ -206,13 +208,13 @@ async fn show_events(
         .filter(|(name, _)| name == "after")
         .last();
     let Ok(after) = after.map_or(Ok(0), |(_, number)| number.parse()) else {
-        return refuse(
+        return error_response(
             StatusCode::BAD_REQUEST,
             "after must be the number of an event",
         );
     };
     let (events, next) = events.after(after);
-    json_response(StatusCode::OK, &Shown { events, next })
+    json_response(StatusCode::OK, &EventPage { events, next })
 }
 
 #[cfg(test)]

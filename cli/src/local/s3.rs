@@ -20,9 +20,9 @@ const PAGE: usize = 1000;
 
 /// The objects of the bucket, by key. Forgotten at the end of the stack. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Objects(Arc<Mutex<BTreeMap<String, Bytes>>>);
+pub struct BucketObjects(Arc<Mutex<BTreeMap<String, Bytes>>>);
 
-impl Objects {
+impl BucketObjects {
     fn objects(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -47,12 +47,12 @@ impl Objects {
     }
 
     /// Answers a request of S3's REST protocol, with the bucket in the path.
-    pub(super) fn answer(&self, method: &Method, uri: &Uri, body: Bytes) -> Response {
+    pub(super) fn handle(&self, method: &Method, uri: &Uri, body: Bytes) -> Response {
         let path = percent_decode_str(uri.path())
             .decode_utf8_lossy()
             .into_owned();
         let Some((BUCKET, key)) = path.trim_start_matches('/').split_once('/') else {
-            return refuse(
+            return error_response(
                 StatusCode::NOT_FOUND,
                 "NoSuchBucket",
                 "The specified bucket does not exist",
@@ -62,7 +62,7 @@ impl Objects {
             ("GET", "") => self.list(uri.query().unwrap_or_default()),
             ("GET", key) => match self.objects().get(key) {
                 Some(body) => body.clone().into_response(),
-                None => refuse(
+                None => error_response(
                     StatusCode::NOT_FOUND,
                     "NoSuchKey",
                     "The specified key does not exist.",
@@ -76,7 +76,7 @@ impl Objects {
                 self.objects().remove(key);
                 StatusCode::NO_CONTENT.into_response()
             }
-            _ => refuse(
+            _ => error_response(
                 StatusCode::NOT_IMPLEMENTED,
                 "NotImplemented",
                 "the local bucket has no such operation",
@@ -123,7 +123,7 @@ impl Objects {
 }
 
 /// An error as S3 writes it.
-fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
+fn error_response(status: StatusCode, code: &str, message: &str) -> Response {
     let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
 }
@@ -137,14 +137,14 @@ mod tests {
     use crate::emulator;
 
     /// The bucket over HTTP, as the functions reach it.
-    async fn served(name: &str) -> (Objects, Bucket) {
-        let objects = Objects::default();
+    async fn served(name: &str) -> (BucketObjects, Bucket) {
+        let objects = BucketObjects::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serving = objects.clone();
         let app =
             axum::Router::new().fallback(|method: Method, uri: Uri, body: Bytes| async move {
-                serving.answer(&method, &uri, body)
+                serving.handle(&method, &uri, body)
             });
         tokio::spawn(async { axum::serve(listener, app).await.unwrap() });
         (

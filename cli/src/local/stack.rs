@@ -1,4 +1,4 @@
-//! A local stack, from its start to its end.
+//! A local stack, from its start to its join_or_abort.
 
 use std::{
     io,
@@ -24,16 +24,16 @@ use tokio::{
 };
 
 use super::{
-    BUS, Events, Objects, Organization, Queues, Settings, aws,
+    BUS, BucketObjects, DemoOrganization, EventBus, Queues, Settings, aws,
     cors::Cors,
-    data_dir::Folder,
+    data_dir::DataDir,
     engine::Engine,
-    event_source::{Functions, Position, Pump, Reach, run_queue, run_schedule},
+    event_source::{Checkpoint, Functions, Resources, StreamPoller, run_queue, run_schedule},
     gateway::Gateway,
     guard::Guard,
-    listen, routes,
+    routes,
     s3::BUCKET,
-    seed, sqs,
+    seed, server, sqs,
 };
 use crate::{emulator, sam::Template};
 
@@ -41,13 +41,13 @@ use crate::{emulator, sam::Template};
 const TABLE: &str = "muster";
 
 /// How long the stack may take to prepare its table.
-const PREPARATION: Duration = Duration::from_mins(1);
+const SETUP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The file in the data folder that keeps what was in the queues when the stack was stopped.
+/// The file in the data data_dir that keeps what was in the queues when the stack was stopped.
 const QUEUES_FILE: &str = "queues.json";
 
 /// How long what is under way may take to finish when the stack is stopped.
-const FAREWELL: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// Where the local stack keeps its data.
 #[derive(Debug, Clone)]
@@ -57,10 +57,10 @@ pub enum Data {
     /// Nowhere, and to begin with there is what the files in `events/` name, well-known keys
     /// included.
     Samples,
-    /// In this folder.
-    Folder(PathBuf),
+    /// In this data_dir.
+    Directory(PathBuf),
     /// In a table of another engine than the embedded one.
-    Elsewhere {
+    External {
         /// Where that engine listens.
         dynamodb_url: String,
         /// The table's name.
@@ -69,12 +69,12 @@ pub enum Data {
 }
 
 impl Data {
-    /// Returns the folder that `muster dev` keeps its data in by default.
+    /// Returns the data_dir that `muster dev` keeps its data in by default.
     ///
     /// # Errors
     /// There is no home directory.
     pub fn default_folder() -> anyhow::Result<PathBuf> {
-        Folder::default_path()
+        DataDir::default_path()
     }
 }
 
@@ -89,66 +89,66 @@ pub struct LocalStack {
     /// The table's name.
     pub table: String,
     /// The demo organization, and another beside it.
-    pub organizations: [Organization; 2],
+    pub organizations: [DemoOrganization; 2],
     /// The queues.
     pub queues: Queues,
     /// What was announced.
-    pub events: Events,
+    pub events: EventBus,
     /// The bucket of failed records.
-    pub failed_records: Objects,
+    pub failed_records: BucketObjects,
     engine: Option<Engine>,
     /// Told to the gateway and all that invokes functions.
     stop: watch::Sender<bool>,
     /// Those, who finish what they have begun.
-    working: Vec<JoinHandle<()>>,
+    tasks: Vec<JoinHandle<()>>,
     /// Told to the queues and the bus, which are needed until then.
     stop_aws: watch::Sender<bool>,
     aws: JoinHandle<()>,
-    position: Position,
-    folder: Option<Arc<Folder>>,
+    checkpoint: Checkpoint,
+    data_dir: Option<Arc<DataDir>>,
 }
 
 impl LocalStack {
     /// Starts a stack on this port, 0 for a free one, and waits until it serves.
     ///
     /// # Errors
-    /// The port is in use or the address is not this machine's, the data folder is in use or
+    /// The port is in use or the address is not this machine's, the data data_dir is in use or
     /// damaged; each says what to do.
     pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
         let template = settings.apply(Template::load()?);
         let address = settings.listen;
         let listener = TcpListener::bind(SocketAddr::from((address, port)))
             .await
-            .map_err(|error| refused(address, port, &error))?;
+            .map_err(|error| bind_error(address, port, &error))?;
         let url = format!("http://{}", listener.local_addr()?);
         let guard = Guard::new(address, settings.allow_hosts.clone());
 
-        let folder = open_data(&data)?;
-        let damaged = |error| damaged(folder.as_deref(), error);
-        let engine = open_engine(&data, address, &guard, folder.as_deref()).map_err(damaged)?;
+        let data_dir = open_data(&data)?;
+        let damaged = |error| damaged(data_dir.as_deref(), error);
+        let engine = open_engine(&data, address, &guard, data_dir.as_deref()).map_err(damaged)?;
         let client = emulator::client(&engine.url);
         let table = Table::new(client, engine.table.as_str());
-        let organizations = prepare_table(&data, &template, &engine, &table, folder.as_deref())
+        let organizations = prepare_table(&data, &template, &engine, &table, data_dir.as_deref())
             .await
             .map_err(damaged)?;
-        let position = Position::open(folder.clone()).map_err(damaged)?;
-        let services = Services::start(&template, address, &guard, folder.as_deref()).await?;
+        let checkpoint = Checkpoint::open(data_dir.clone()).map_err(damaged)?;
+        let services = Services::start(&template, address, &guard, data_dir.as_deref()).await?;
 
         let (stop, stopping) = watch::channel(false);
-        let reach = reach(table.clone(), &services)?;
-        let functions = Functions::new(&template, reach, &settings);
+        let resources = resources(table.clone(), &services)?;
+        let functions = Functions::new(&template, resources, &settings);
         let sources = Sources {
             template: &template,
             functions,
             services: &services,
-            position: &position,
+            checkpoint: &checkpoint,
             stopping: &stopping,
         };
-        let mut working = sources.spawn(&engine).await.map_err(damaged)?;
+        let mut tasks = sources.spawn(&engine).await.map_err(damaged)?;
         let gateway = serve_api(
             listener, &template, settings, &guard, &table, &services, stopping,
         )?;
-        working.push(gateway);
+        tasks.push(gateway);
 
         let Services {
             queues,
@@ -169,31 +169,31 @@ impl LocalStack {
             failed_records,
             engine: engine.embedded,
             stop,
-            working,
+            tasks,
             stop_aws,
             aws,
-            position,
-            folder,
+            checkpoint,
+            data_dir,
         })
     }
 
     /// Lets what is under way finish, for up to two seconds, then stops. What is in the queues is
-    /// kept where there is a data folder.
+    /// saved where there is a data data_dir.
     ///
     /// # Errors
-    /// The engine did not stop, or the folder cannot be written.
+    /// The engine did not stop, or the data_dir cannot be written.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + FAREWELL;
+        let deadline = Instant::now() + SHUTDOWN_GRACE;
         let _ = self.stop.send(true);
-        for working in self.working {
-            end(working, deadline).await;
+        for tasks in self.tasks {
+            join_or_abort(tasks, deadline).await;
         }
         let _ = self.stop_aws.send(true);
-        end(self.aws, deadline).await;
-        if let Some(folder) = &self.folder {
-            folder.write(QUEUES_FILE, &self.queues.keep())?;
+        join_or_abort(self.aws, deadline).await;
+        if let Some(data_dir) = &self.data_dir {
+            data_dir.write(QUEUES_FILE, &self.queues.snapshot())?;
         }
-        self.position.save()?;
+        self.checkpoint.save()?;
         match self.engine {
             Some(engine) => engine.stop().await,
             None => Ok(()),
@@ -207,18 +207,18 @@ impl LocalStack {
     }
 }
 
-/// Opens the data folder, if the data is kept in one.
-fn open_data(data: &Data) -> anyhow::Result<Option<Arc<Folder>>> {
+/// Opens the data data_dir, if the data is saved in one.
+fn open_data(data: &Data) -> anyhow::Result<Option<Arc<DataDir>>> {
     match data {
-        Data::Folder(path) => Ok(Some(Arc::new(Folder::open(path)?))),
-        Data::Memory | Data::Samples | Data::Elsewhere { .. } => Ok(None),
+        Data::Directory(path) => Ok(Some(Arc::new(DataDir::open(path)?))),
+        Data::Memory | Data::Samples | Data::External { .. } => Ok(None),
     }
 }
 
 /// Returns the error of data that cannot be used.
-fn damaged(folder: Option<&Folder>, error: anyhow::Error) -> anyhow::Error {
-    match folder {
-        Some(folder) => folder.damaged(&error),
+fn damaged(data_dir: Option<&DataDir>, error: anyhow::Error) -> anyhow::Error {
+    match data_dir {
+        Some(data_dir) => data_dir.damaged(&error),
         None => error,
     }
 }
@@ -236,9 +236,9 @@ fn open_engine(
     data: &Data,
     address: IpAddr,
     guard: &Guard,
-    folder: Option<&Folder>,
+    data_dir: Option<&DataDir>,
 ) -> anyhow::Result<TableEngine> {
-    if let Data::Elsewhere {
+    if let Data::External {
         dynamodb_url,
         table,
     } = data
@@ -249,7 +249,7 @@ fn open_engine(
             embedded: None,
         });
     }
-    let file = folder.map(Folder::database);
+    let file = data_dir.map(DataDir::database);
     let engine = Engine::start(address, guard.clone(), file.as_deref())?;
     Ok(TableEngine {
         url: engine.url().to_owned(),
@@ -264,14 +264,14 @@ async fn prepare_table(
     template: &Template,
     engine: &TableEngine,
     table: &Table,
-    folder: Option<&Folder>,
-) -> anyhow::Result<[Organization; 2]> {
+    data_dir: Option<&DataDir>,
+) -> anyhow::Result<[DemoOrganization; 2]> {
     let client = emulator::client(&engine.url);
     template.table.create(&client, &engine.table).await?;
-    let store = table.until(Instant::now() + PREPARATION);
-    let organizations = seed::prepare(&store, folder).await?;
+    let store = table.until(Instant::now() + SETUP_TIMEOUT);
+    let organizations = seed::seed_demo(&store, data_dir).await?;
     if matches!(data, Data::Samples) {
-        seed::put_samples(&store, &organizations[0]).await?;
+        seed::seed_samples(&store, &organizations[0]).await?;
     }
     Ok(organizations)
 }
@@ -279,8 +279,8 @@ async fn prepare_table(
 /// The emulated SQS, EventBridge and S3, which are served at one endpoint.
 struct Services {
     queues: Queues,
-    events: Events,
-    failed_records: Objects,
+    events: EventBus,
+    failed_records: BucketObjects,
     url: String,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
@@ -293,18 +293,18 @@ impl Services {
         template: &Template,
         address: IpAddr,
         guard: &Guard,
-        folder: Option<&Folder>,
+        data_dir: Option<&DataDir>,
     ) -> anyhow::Result<Self> {
         let queues = Queues::new(template);
-        let kept = folder
-            .map(|folder| folder.read(QUEUES_FILE))
+        let saved = data_dir
+            .map(|data_dir| data_dir.read(QUEUES_FILE))
             .transpose()
-            .map_err(|error| damaged(folder, error))?
+            .map_err(|error| damaged(data_dir, error))?
             .flatten();
-        if let Some(kept) = kept {
-            queues.restore(kept);
+        if let Some(saved) = saved {
+            queues.restore(saved);
         }
-        let (events, failed_records) = (Events::default(), Objects::default());
+        let (events, failed_records) = (EventBus::default(), BucketObjects::default());
         let listener = TcpListener::bind(SocketAddr::from((address, 0))).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (stop, stopping) = watch::channel(false);
@@ -326,7 +326,7 @@ struct Sources<'s> {
     template: &'s Template,
     functions: Functions<'s>,
     services: &'s Services,
-    position: &'s Position,
+    checkpoint: &'s Checkpoint,
     stopping: &'s watch::Receiver<bool>,
 }
 
@@ -337,21 +337,21 @@ impl Sources<'_> {
             template,
             mut functions,
             services,
-            position,
+            checkpoint,
             stopping,
         } = self;
         let mut tasks = Vec::new();
         for mapping in &template.stream_mappings {
-            let pump = Pump::open(
+            let poller = StreamPoller::open(
                 &engine.url,
                 &engine.table,
                 mapping.clone(),
                 functions.get(&mapping.function)?,
                 services.failed_records.clone(),
-                position.clone(),
+                checkpoint.clone(),
                 stopping.clone(),
             );
-            tasks.push(tokio::spawn(pump.await?.run()));
+            tasks.push(tokio::spawn(poller.await?.run()));
         }
         for mapping in &template.queue_mappings {
             let function = functions.get(&mapping.function)?;
@@ -396,7 +396,7 @@ fn serve_api(
 }
 
 /// What the functions reach: the table, and the queues and the bus at this endpoint.
-fn reach(table: Table, services: &Services) -> anyhow::Result<Reach> {
+fn resources(table: Table, services: &Services) -> anyhow::Result<Resources> {
     let Services {
         queues,
         url: aws_url,
@@ -411,7 +411,7 @@ fn reach(table: Table, services: &Services) -> anyhow::Result<Reach> {
             .map(queue)
             .with_context(|| format!("the queue {name} has no dead-letter queue"))
     };
-    Ok(Reach {
+    Ok(Resources {
         table,
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&sdk), BUS),
         jobs: JobQueues {
@@ -425,7 +425,7 @@ fn reach(table: Table, services: &Services) -> anyhow::Result<Reach> {
 }
 
 /// Why an address cannot be listened on, and what to do.
-fn refused(address: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
+fn bind_error(address: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
             anyhow!("port {port} is in use: choose another with --port, or 0 for any free one")
@@ -447,17 +447,17 @@ fn serve(
     stop: watch::Receiver<bool>,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        if let Err(error) = listen::serve(listener, guard, routes, stop).await {
+        if let Err(error) = server::serve(listener, guard, routes, stop).await {
             tracing::error!("no longer serving: {error}");
         }
     })
 }
 
-/// Waits for a task's end until the deadline, then aborts it.
-async fn end(mut task: JoinHandle<()>, deadline: Instant) {
+/// Waits for a task's join_or_abort until the deadline, then aborts it.
+async fn join_or_abort(mut task: JoinHandle<()>, deadline: Instant) {
     if timeout_at(deadline, &mut task).await.is_err() {
         task.abort();
-        // What it held is gone when this returns.
+        // What it state is gone when this returns.
         let _ = task.await;
     }
 }

@@ -1,29 +1,29 @@
-//! Filter patterns of event source mappings, as far as they are used.
+//! EventFilter patterns of event source mappings, as far as they are used.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// What a record has to be like: every field that is named matches one of its alternatives.
+/// What a record has to be like: every field that is named matches one of its comparisons.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Filter(BTreeMap<String, Rule>);
+pub struct EventFilter(BTreeMap<String, Matcher>);
 
 #[derive(Debug, Clone, PartialEq)]
-enum Rule {
-    Fields(Filter),
-    OneOf(Vec<Alternative>),
+enum Matcher {
+    Fields(EventFilter),
+    OneOf(Vec<Comparison>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Alternative {
+enum Comparison {
     Is(Value),
     Prefix(String),
     Exists(bool),
     AnythingBut(Vec<Value>),
 }
 
-impl Filter {
+impl EventFilter {
     /// Reads a pattern.
     ///
     /// # Errors
@@ -36,21 +36,21 @@ impl Filter {
         let Value::Object(fields) = pattern else {
             bail!("a pattern is an object")
         };
-        let rule = |(name, rule)| {
-            let rule = match rule {
-                Value::Array(alternatives) => Rule::OneOf(
-                    alternatives
+        let matcher = |(name, matcher)| {
+            let matcher = match matcher {
+                Value::Array(comparisons) => Matcher::OneOf(
+                    comparisons
                         .into_iter()
-                        .map(Alternative::of)
+                        .map(Comparison::of)
                         .collect::<anyhow::Result<_>>()?,
                 ),
-                fields => Rule::Fields(Self::of(fields)?),
+                fields => Matcher::Fields(Self::of(fields)?),
             };
-            Ok((name, rule))
+            Ok((name, matcher))
         };
         fields
             .into_iter()
-            .map(rule)
+            .map(matcher)
             .collect::<anyhow::Result<_>>()
             .map(Self)
     }
@@ -58,34 +58,34 @@ impl Filter {
     /// Whether a record is like that.
     #[must_use]
     pub fn matches(&self, record: &Value) -> bool {
-        self.0.iter().all(|(name, rule)| {
+        self.0.iter().all(|(name, matcher)| {
             let value = record.get(name);
-            match rule {
-                Rule::Fields(filter) => filter.matches(value.unwrap_or(&Value::Null)),
-                Rule::OneOf(alternatives) => alternatives
+            match matcher {
+                Matcher::Fields(filter) => filter.matches(value.unwrap_or(&Value::Null)),
+                Matcher::OneOf(comparisons) => comparisons
                     .iter()
-                    .any(|alternative| alternative.matches(value)),
+                    .any(|comparison| comparison.matches(value)),
             }
         })
     }
 }
 
-impl Alternative {
-    fn of(alternative: Value) -> anyhow::Result<Self> {
-        let Value::Object(comparison) = &alternative else {
-            return Ok(Self::Is(alternative));
+impl Comparison {
+    fn of(comparison: Value) -> anyhow::Result<Self> {
+        let Value::Object(operator) = &comparison else {
+            return Ok(Self::Is(comparison));
         };
-        match comparison.iter().collect::<Vec<_>>().as_slice() {
+        match operator.iter().collect::<Vec<_>>().as_slice() {
             [(name, Value::String(prefix))] if *name == "prefix" => {
                 Ok(Self::Prefix(prefix.clone()))
             }
             [(name, Value::Bool(exists))] if *name == "exists" => Ok(Self::Exists(*exists)),
             [(name, Value::Array(values))]
-                if *name == "anything-but" && values.iter().all(is_plain) =>
+                if *name == "anything-but" && values.iter().all(is_scalar) =>
             {
                 Ok(Self::AnythingBut(values.clone()))
             }
-            _ => bail!("the local stack knows no comparison {alternative}"),
+            _ => bail!("the local stack knows no comparison {comparison}"),
         }
     }
 
@@ -102,7 +102,7 @@ impl Alternative {
 }
 
 /// Whether a value can be compared by being the same.
-fn is_plain(value: &Value) -> bool {
+fn is_scalar(value: &Value) -> bool {
     value.is_string() || value.is_number()
 }
 
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_field_matches_one_of_its_alternatives() {
-        let filter = Filter::parse(
+        let filter = EventFilter::parse(
             r#"{"name": ["INSERT", "MODIFY"], "keys": {"pk": [{"prefix": "ORG#"}]}}"#,
         )
         .unwrap();
@@ -135,14 +135,14 @@ mod tests {
 
     #[test]
     fn a_field_may_have_to_be_absent() {
-        let filter = Filter::parse(r#"{"a": {"b": [{"exists": false}, 7]}}"#).unwrap();
+        let filter = EventFilter::parse(r#"{"a": {"b": [{"exists": false}, 7]}}"#).unwrap();
         assert!(filter.matches(&json!({})) && filter.matches(&json!({"a": {"b": 7}})));
         assert!(!filter.matches(&json!({"a": {"b": null}})));
     }
 
     #[test]
     fn a_field_may_have_to_be_something_else() {
-        let filter = Filter::parse(r#"{"a": [{"anything-but": ["x", 1]}]}"#).unwrap();
+        let filter = EventFilter::parse(r#"{"a": [{"anything-but": ["x", 1]}]}"#).unwrap();
         assert!(filter.matches(&json!({"a": "y"})) && filter.matches(&json!({"a": "1"})));
         for record in [json!({"a": "x"}), json!({"a": 1}), json!({})] {
             assert!(!filter.matches(&record), "{record}");
@@ -160,7 +160,7 @@ mod tests {
             r#"{"a": [{"anything-but": "x"}]}"#,
             r#"{"a": [{"anything-but": [{"prefix": "x"}]}]}"#,
         ] {
-            assert!(Filter::parse(pattern).is_err(), "{pattern}");
+            assert!(EventFilter::parse(pattern).is_err(), "{pattern}");
         }
     }
 }

@@ -12,9 +12,9 @@ use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_yaml_ng::Value;
 
-pub use filter::Filter;
+pub use filter::EventFilter;
 pub use sources::{
-    MAX_MESSAGE_BYTES, QueueDefinition, QueueMapping, Redrive, Schedule, StreamMapping,
+    MAX_MESSAGE_BYTES, QueueDefinition, QueueMapping, RedriveTarget, Schedule, StreamMapping,
 };
 use sources::{Parameter, resolve};
 pub use table::TableDefinition;
@@ -84,7 +84,7 @@ struct Document {
     #[serde(default)]
     parameters: BTreeMap<String, Parameter>,
     globals: Globals,
-    resources: BTreeMap<String, Typed>,
+    resources: BTreeMap<String, TypedNode>,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +102,7 @@ struct GlobalFunction {
 /// A resource, or an event of a function: what it is, and how.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Typed {
+struct TypedNode {
     #[serde(rename = "Type")]
     kind: String,
     #[serde(default)]
@@ -111,10 +111,10 @@ struct Typed {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Function {
+struct FunctionProperties {
     timeout: Option<u64>,
     #[serde(default)]
-    events: BTreeMap<String, Typed>,
+    events: BTreeMap<String, TypedNode>,
 }
 
 #[derive(Deserialize)]
@@ -143,7 +143,7 @@ impl Template {
         let mut tables = BTreeMap::new();
         let mut queues = BTreeMap::new();
         let mut functions = BTreeMap::new();
-        for (id, Typed { kind, properties }) in resources {
+        for (id, TypedNode { kind, properties }) in resources {
             let properties = resolve(properties, &parameters);
             match kind.as_str() {
                 "AWS::DynamoDB::Table" => {
@@ -185,13 +185,13 @@ impl Template {
             timeouts: BTreeMap::new(),
             timeout: Duration::from_secs(globals.function.timeout),
         };
-        for (id, Function { timeout, events }) in functions {
+        for (id, FunctionProperties { timeout, events }) in functions {
             template
                 .timeouts
                 .extend(timeout.map(|timeout| (id.clone(), Duration::from_secs(timeout))));
             for (name, event) in events {
                 template
-                    .event(&id, event, &table_id)
+                    .add_event(&id, event, &table_id)
                     .with_context(|| format!("{id}.{name}"))?;
             }
         }
@@ -200,9 +200,14 @@ impl Template {
     }
 
     /// Takes in an event of a function.
-    fn event(&mut self, function: &str, event: Typed, table_id: &str) -> anyhow::Result<()> {
+    fn add_event(
+        &mut self,
+        function: &str,
+        event: TypedNode,
+        table_id: &str,
+    ) -> anyhow::Result<()> {
         let function = function.to_owned();
-        let Typed { kind, properties } = event;
+        let TypedNode { kind, properties } = event;
         match kind.as_str() {
             "HttpApi" => self.routes.push(Route {
                 key: route_key(properties)?,

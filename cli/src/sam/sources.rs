@@ -6,7 +6,7 @@ use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_yaml_ng::{Mapping, Value};
 
-use super::Filter;
+use super::EventFilter;
 
 /// The most bytes of a message that the local stack takes, as the template's queues for senders do.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
@@ -86,12 +86,12 @@ pub struct QueueDefinition {
     /// How long a message is kept.
     pub retention: Duration,
     /// Where messages go that are received in vain.
-    pub redrive: Option<Redrive>,
+    pub redrive: Option<RedriveTarget>,
 }
 
 /// Where a queue's messages go that are received in vain.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redrive {
+pub struct RedriveTarget {
     /// The dead-letter queue's logical id.
     pub queue: String,
     /// After how many receives.
@@ -149,7 +149,7 @@ impl QueueDefinition {
                  max_receive_count,
              }| {
                 let queue = get_att(&dead_letter_target_arn, "Arn")?;
-                anyhow::Ok(Redrive {
+                anyhow::Ok(RedriveTarget {
                     queue,
                     max_receives: max_receive_count,
                 })
@@ -260,7 +260,7 @@ pub struct StreamMapping {
     /// Whether the answer names the record from which on the batch failed.
     pub reports_failures: bool,
     /// What a record has to be like; one of them is enough, and all are taken where there is none.
-    pub filters: Vec<Filter>,
+    pub filters: Vec<EventFilter>,
 }
 
 #[derive(Deserialize)]
@@ -340,7 +340,7 @@ impl StreamMapping {
             reports_failures: reports_failures(&event.function_response_types)?,
             filters: filters
                 .iter()
-                .map(|filter| Filter::parse(&filter.pattern))
+                .map(|filter| EventFilter::parse(&filter.pattern))
                 .collect::<anyhow::Result<_>>()?,
         })
     }

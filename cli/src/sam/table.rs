@@ -23,10 +23,10 @@ use tokio::time::Instant;
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct TableDefinition {
     billing_mode: String,
-    attribute_definitions: Vec<Attribute>,
+    attribute_definitions: Vec<KeyAttribute>,
     key_schema: Vec<KeyElement>,
-    global_secondary_indexes: Vec<Index>,
-    stream_specification: Stream,
+    global_secondary_indexes: Vec<IndexProperties>,
+    stream_specification: StreamProperties,
     time_to_live_specification: TimeToLive,
     point_in_time_recovery_specification: PointInTimeRecovery,
     // A stack's stage decides about it; who makes a table by hand deletes it by hand.
@@ -36,7 +36,7 @@ pub struct TableDefinition {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Attribute {
+struct KeyAttribute {
     attribute_name: String,
     attribute_type: String,
 }
@@ -50,7 +50,7 @@ struct KeyElement {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Index {
+struct IndexProperties {
     index_name: String,
     key_schema: Vec<KeyElement>,
     projection: IndexProjection,
@@ -64,7 +64,7 @@ struct IndexProjection {
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct Stream {
+struct StreamProperties {
     stream_view_type: String,
 }
 
@@ -101,7 +101,7 @@ impl TableDefinition {
             _deletion_protection,
         } = self;
         let mut attributes = Vec::new();
-        for Attribute {
+        for KeyAttribute {
             attribute_name,
             attribute_type,
         } in attribute_definitions
@@ -112,7 +112,7 @@ impl TableDefinition {
             attributes.push(attribute.build()?);
         }
         let mut indexes = Vec::new();
-        for Index {
+        for IndexProperties {
             index_name,
             key_schema,
             projection,
@@ -149,14 +149,14 @@ impl TableDefinition {
             {
                 false
             }
-            Err(error) => return Err(said(error)),
+            Err(error) => return Err(service_error(error)),
         };
         // An earlier run may have been interrupted before what follows, so it is seen to either
         // way.
         client
             .wait_until_table_exists()
             .table_name(name)
-            .wait(PATIENCE)
+            .wait(READY_TIMEOUT)
             .await?;
         expire_items(client, name, time_to_live_specification).await?;
         if point_in_time_recovery_specification.point_in_time_recovery_enabled {
@@ -167,7 +167,7 @@ impl TableDefinition {
 }
 
 /// How long a new table may take until it can be used, and until it can be backed up.
-const PATIENCE: Duration = Duration::from_mins(2);
+const READY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Switches time to live on. It is asked first: a second time is an error.
 async fn expire_items(client: &Client, name: &str, ttl: &TimeToLive) -> anyhow::Result<()> {
@@ -180,7 +180,7 @@ async fn expire_items(client: &Client, name: &str, ttl: &TimeToLive) -> anyhow::
         .table_name(name)
         .send()
         .await
-        .map_err(said)?;
+        .map_err(service_error)?;
     let current = described
         .time_to_live_description()
         .and_then(|ttl| ttl.time_to_live_status());
@@ -202,7 +202,7 @@ async fn expire_items(client: &Client, name: &str, ttl: &TimeToLive) -> anyhow::
         .time_to_live_specification(on)
         .send()
         .await
-        .map_err(said)?;
+        .map_err(service_error)?;
     Ok(())
 }
 
@@ -216,7 +216,7 @@ async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()
         .update_continuous_backups()
         .table_name(name)
         .point_in_time_recovery_specification(on);
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + READY_TIMEOUT;
     loop {
         match call.clone().send().await {
             Ok(_) => return Ok(()),
@@ -225,14 +225,14 @@ async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()
                 Some("ContinuousBackupsUnavailableException") if Instant::now() < deadline => {
                     tokio::time::sleep(Duration::from_secs(5)).await;
                 }
-                _ => return Err(said(error)),
+                _ => return Err(service_error(error)),
             },
         }
     }
 }
 
-/// What the service said, where it said something, in place of how it came.
-fn said<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(
+/// What the service service_error, where it service_error something, in place of how it came.
+fn service_error<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(
     error: SdkError<E>,
 ) -> anyhow::Error {
     match (error.code(), error.message()) {

@@ -93,22 +93,22 @@ pub(super) const fn resolution(priority: Priority) -> (Duration, f64) {
     }
 }
 
-/// How many tickets come in each hour, in UTC, as parts of their sum: a quiet night, a peak in the
+/// How many tickets come in each hour, in UTC, as weight of their sum: a quiet night, a peak in the
 /// morning, a dip at lunch.
-const HOURS: [u64; 24] = [
+const HOURLY_WEIGHTS: [u64; 24] = [
     1, 1, 1, 1, 1, 2, 4, 9, 16, 18, 17, 14, 9, 12, 15, 14, 12, 9, 5, 3, 2, 2, 1, 1,
 ];
 const HOUR_MILLIS: u64 = 3_600_000;
-/// What a day's tickets add up to, in parts times milliseconds.
-const TOTAL: u64 = parts_before(HOURS.len() as u64 * HOUR_MILLIS);
+/// What a day's tickets add up to, in weight times milliseconds.
+const TOTAL_WEIGHT: u64 = weight_before(HOURLY_WEIGHTS.len() as u64 * HOUR_MILLIS);
 
-/// How many parts come before this moment of the day, in milliseconds.
-const fn parts_before(moment: u64) -> u64 {
-    let mut parts = 0;
+/// How many weight come before this moment of the scenario, in milliseconds.
+const fn weight_before(moment: u64) -> u64 {
+    let mut weight = 0;
     let mut hour = 0;
-    while hour < HOURS.len() {
+    while hour < HOURLY_WEIGHTS.len() {
         let into = moment.saturating_sub(hour as u64 * HOUR_MILLIS);
-        parts += HOURS[hour]
+        weight += HOURLY_WEIGHTS[hour]
             * if into < HOUR_MILLIS {
                 into
             } else {
@@ -116,11 +116,11 @@ const fn parts_before(moment: u64) -> u64 {
             };
         hour += 1;
     }
-    parts
+    weight
 }
 
 /// When the `index`th of so many tickets comes, after the start of a day that begins at this second
-/// of a UTC day.
+/// of a UTC scenario.
 ///
 /// The day is cut into as many stretches of equal traffic as there are tickets, and each comes
 /// somewhere in its own: so the tickets are in order, and a short day has its morning and its night
@@ -132,18 +132,19 @@ pub(super) fn arrival(
     random: &mut impl Rng,
 ) -> Duration {
     let start = start_second * 1000;
-    let within = (u64::from(index) * TOTAL + random.random_range(0..TOTAL)) / u64::from(tickets);
-    let mut left = (parts_before(start) + within) % TOTAL;
+    let within = (u64::from(index) * TOTAL_WEIGHT + random.random_range(0..TOTAL_WEIGHT))
+        / u64::from(tickets);
+    let mut left = (weight_before(start) + within) % TOTAL_WEIGHT;
     let mut moment = 0;
-    for parts in HOURS {
-        if left < parts * HOUR_MILLIS {
-            moment += left / parts;
+    for weight in HOURLY_WEIGHTS {
+        if left < weight * HOUR_MILLIS {
+            moment += left / weight;
             break;
         }
-        left -= parts * HOUR_MILLIS;
+        left -= weight * HOUR_MILLIS;
         moment += HOUR_MILLIS;
     }
-    let day = HOURS.len() as u64 * HOUR_MILLIS;
+    let day = HOURLY_WEIGHTS.len() as u64 * HOUR_MILLIS;
     Duration::from_millis((moment + day - start) % day)
 }
 

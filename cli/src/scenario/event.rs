@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use super::{
     catalog::Topic,
-    lifecycle::{Kind, Life, Snapshot},
+    lifecycle::{EventKind, Snapshot, TicketLifecycle},
 };
 
 /// A ticket event, by CloudEvents 1.0; in JSON it has its fields always in the same order.
 #[derive(Debug, Clone, Serialize)]
-pub struct Event {
+pub struct TicketEvent {
     specversion: &'static str,
     id: String,
     source: &'static str,
@@ -19,11 +19,11 @@ pub struct Event {
     kind: &'static str,
     time: String,
     datacontenttype: &'static str,
-    data: Data,
+    data: EventData,
 }
 
 #[derive(Debug, Clone, Serialize)]
-struct Data {
+struct EventData {
     organization_id: String,
     ticket: Ticket,
 }
@@ -67,24 +67,24 @@ struct ItsmTicket {
     due_date: i64,
 }
 
-impl Event {
+impl TicketEvent {
     /// What a ticket's platform says after the ticket's `step`th change, its creation being the
     /// first.
     pub(super) fn new(
         organization: &OrganizationId,
         ticket_id: Uuid,
-        life: &Life,
+        lifecycle: &TicketLifecycle,
         step: usize,
     ) -> Self {
-        let snapshot = &life.snapshots[step];
-        let (source, ticket) = match life.contract {
+        let snapshot = &lifecycle.snapshots[step];
+        let (source, ticket) = match lifecycle.contract {
             Contract::Toptickets => (
                 "/toptickets/tickets",
-                Ticket::Toptickets(TopticketsTicket::new(ticket_id, life, snapshot)),
+                Ticket::Toptickets(TopticketsTicket::new(ticket_id, lifecycle, snapshot)),
             ),
             Contract::Itsm => (
                 "/itsm/tickets",
-                Ticket::Itsm(ItsmTicket::new(ticket_id, life, snapshot)),
+                Ticket::Itsm(ItsmTicket::new(ticket_id, lifecycle, snapshot)),
             ),
         };
         Self {
@@ -92,14 +92,14 @@ impl Event {
             id: format!("{ticket_id}.{}", step + 1),
             source,
             kind: match snapshot.kind {
-                Kind::Created => "ticket.created",
-                Kind::Updated => "ticket.updated",
-                Kind::Unassigned => "ticket.unassigned",
-                Kind::Deleted => "ticket.deleted",
+                EventKind::Created => "ticket.created",
+                EventKind::Updated => "ticket.updated",
+                EventKind::Unassigned => "ticket.unassigned",
+                EventKind::Deleted => "ticket.deleted",
             },
             time: snapshot.updated_at.iso8601(),
             datacontenttype: "application/json",
-            data: Data {
+            data: EventData {
                 organization_id: organization.as_str().to_owned(),
                 ticket,
             },
@@ -108,15 +108,15 @@ impl Event {
 }
 
 impl TopticketsTicket {
-    fn new(id: Uuid, life: &Life, snapshot: &Snapshot) -> Self {
-        let Life {
+    fn new(id: Uuid, lifecycle: &TicketLifecycle, snapshot: &Snapshot) -> Self {
+        let TicketLifecycle {
             contract: _,
             topic,
             priority,
             created_at,
             due_at,
             snapshots: _,
-        } = life;
+        } = lifecycle;
         let Topic {
             category,
             subcategory,
@@ -155,15 +155,15 @@ impl TopticketsTicket {
 }
 
 impl ItsmTicket {
-    fn new(id: Uuid, life: &Life, snapshot: &Snapshot) -> Self {
-        let Life {
+    fn new(id: Uuid, lifecycle: &TicketLifecycle, snapshot: &Snapshot) -> Self {
+        let TicketLifecycle {
             contract: _,
             topic,
             priority,
             created_at,
             due_at,
             snapshots: _,
-        } = life;
+        } = lifecycle;
         let Topic {
             category,
             subcategory,

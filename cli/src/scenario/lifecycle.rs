@@ -1,4 +1,4 @@
-//! A ticket from its creation to the end of the day.
+//! A ticket from its creation to the end of the scenario.
 
 use std::{f64::consts::TAU, time::Duration};
 
@@ -6,13 +6,13 @@ use muster_domain::{Contract, Priority, TeamId, TicketStatus, Timestamp, UserId}
 use rand::Rng;
 
 use super::{
-    DAY, Day,
+    DAY, Scenario,
     catalog::{PRIORITIES, TOPICS, Topic, arrival, due_within, pick, resolution},
 };
 
 /// A ticket: what never changes, and how it looked after each change.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(super) struct TicketLifecycle {
     pub contract: Contract,
     pub topic: &'static Topic,
     pub priority: Priority,
@@ -23,7 +23,7 @@ pub(super) struct Life {
 
 /// What a change is announced as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum EventKind {
     Created,
     Updated,
     Unassigned,
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 /// A ticket right after a change.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Snapshot {
-    pub kind: Kind,
+    pub kind: EventKind,
     pub status: TicketStatus,
     pub team: Option<TeamId>,
     pub assignee: Option<UserId>,
@@ -44,26 +44,26 @@ pub(super) struct Snapshot {
 /// Something that happens to a ticket.
 #[derive(Debug, Clone, Copy)]
 enum Change {
-    Turns(TicketStatus),
+    SetStatus(TicketStatus),
     /// A person gives it to somebody.
-    Goes(UserId),
+    Assign(UserId),
     /// A person gives it to another team, and so to nobody in it.
-    Moves(TeamId),
-    Unassigned,
-    Deleted,
+    MoveToTeam(TeamId),
+    Unassign,
+    Delete,
 }
 
-impl Life {
-    pub(super) fn new(day: &Day, index: u32, random: &mut impl Rng) -> Self {
-        let second = day.start.secs().rem_euclid(86_400).unsigned_abs();
-        let created = whole_seconds(arrival(index, day.tickets, second, random));
+impl TicketLifecycle {
+    pub(super) fn new(scenario: &Scenario, index: u32, random: &mut impl Rng) -> Self {
+        let second = scenario.start.secs().rem_euclid(86_400).unsigned_abs();
+        let created = whole_seconds(arrival(index, scenario.tickets, second, random));
         let any = Contract::ALL[usize::from(random.random_bool(0.5))];
         let topic = pick(&TOPICS, random);
         let priority = *pick(&PRIORITIES, random);
-        let created_at = day.start.plus(created);
-        let team = one_of(&day.teams, random);
+        let created_at = scenario.start.plus(created);
+        let team = one_of(&scenario.teams, random);
         let mut latest = Snapshot {
-            kind: Kind::Created,
+            kind: EventKind::Created,
             status: TicketStatus::New,
             team,
             assignee: None,
@@ -71,21 +71,21 @@ impl Life {
             updated_at: created_at,
         };
         let mut snapshots = vec![latest];
-        for (after, change) in changes(day, team, priority, random) {
+        for (after, change) in changes(scenario, team, priority, random) {
             let updated_at = created_at
                 .plus(after)
                 .max(latest.updated_at.plus(Duration::from_secs(1)));
-            if updated_at >= day.start.plus(DAY) {
+            if updated_at >= scenario.start.plus(DAY) {
                 break;
             }
             latest = latest.then(change, updated_at);
             snapshots.push(latest);
-            if latest.kind == Kind::Deleted || latest.status == TicketStatus::Cancelled {
+            if latest.kind == EventKind::Deleted || latest.status == TicketStatus::Cancelled {
                 break;
             }
         }
         Self {
-            contract: day.contract.unwrap_or(any),
+            contract: scenario.contract.unwrap_or(any),
             topic,
             priority,
             created_at,
@@ -98,12 +98,12 @@ impl Life {
 impl Snapshot {
     fn then(self, change: Change, updated_at: Timestamp) -> Self {
         let next = Self {
-            kind: Kind::Updated,
+            kind: EventKind::Updated,
             updated_at,
             ..self
         };
         match change {
-            Change::Turns(status) => {
+            Change::SetStatus(status) => {
                 let resolved_at = match status {
                     TicketStatus::Resolved => Some(updated_at),
                     TicketStatus::Closed => self.resolved_at,
@@ -115,22 +115,22 @@ impl Snapshot {
                     ..next
                 }
             }
-            Change::Goes(user) => Self {
+            Change::Assign(user) => Self {
                 assignee: Some(user),
                 ..next
             },
-            Change::Moves(team) => Self {
+            Change::MoveToTeam(team) => Self {
                 team: Some(team),
                 assignee: None,
                 ..next
             },
-            Change::Unassigned => Self {
-                kind: Kind::Unassigned,
+            Change::Unassign => Self {
+                kind: EventKind::Unassigned,
                 assignee: None,
                 ..next
             },
-            Change::Deleted => Self {
-                kind: Kind::Deleted,
+            Change::Delete => Self {
+                kind: EventKind::Deleted,
                 ..next
             },
         }
@@ -140,7 +140,7 @@ impl Snapshot {
 /// What happens to a ticket in the order in which it does, and how long after its creation. Nothing
 /// that comes after a cancellation or a deletion does happen.
 fn changes(
-    day: &Day,
+    scenario: &Scenario,
     team: Option<TeamId>,
     priority: Priority,
     random: &mut impl Rng,
@@ -150,58 +150,58 @@ fn changes(
     let begun = resolved.mul_f64(random.random_range(0.05..0.4));
     let between = |random: &mut _, from: f64, to: f64| between(begun, resolved, from, to, random);
 
-    let mut changes = vec![(begun, Change::Turns(TicketStatus::InProgress))];
+    let mut changes = vec![(begun, Change::SetStatus(TicketStatus::InProgress))];
     if random.random_bool(0.25) {
         let waits = if random.random_bool(0.6) {
             TicketStatus::Pending
         } else {
             TicketStatus::OnHold
         };
-        changes.push((between(random, 0.1, 0.5), Change::Turns(waits)));
+        changes.push((between(random, 0.1, 0.5), Change::SetStatus(waits)));
         changes.push((
             between(random, 0.6, 0.9),
-            Change::Turns(TicketStatus::InProgress),
+            Change::SetStatus(TicketStatus::InProgress),
         ));
     }
     if random.random_bool(0.01) {
-        changes.push((between(random, 0.0, 0.5), Change::Deleted));
+        changes.push((between(random, 0.0, 0.5), Change::Delete));
     }
     if random.random_bool(0.04) {
         changes.push((
             between(random, 0.0, 0.8),
-            Change::Turns(TicketStatus::Cancelled),
+            Change::SetStatus(TicketStatus::Cancelled),
         ));
     }
     if random.random_bool(0.03) {
-        changes.push((between(random, 0.0, 0.9), Change::Unassigned));
+        changes.push((between(random, 0.0, 0.9), Change::Unassign));
     }
     if random.random_bool(0.08)
-        && let Some(user) = one_of(&day.users, random)
+        && let Some(user) = one_of(&scenario.users, random)
     {
-        changes.push((between(random, 0.0, 0.9), Change::Goes(user)));
+        changes.push((between(random, 0.0, 0.9), Change::Assign(user)));
     }
     if random.random_bool(0.03)
-        && let Some(other) = one_of(&day.teams, random)
+        && let Some(other) = one_of(&scenario.teams, random)
         && Some(other) != team
     {
-        changes.push((between(random, 0.0, 0.5), Change::Moves(other)));
+        changes.push((between(random, 0.0, 0.5), Change::MoveToTeam(other)));
     }
 
-    changes.push((resolved, Change::Turns(TicketStatus::Resolved)));
+    changes.push((resolved, Change::SetStatus(TicketStatus::Resolved)));
     let mut last = resolved;
     if random.random_bool(0.06) {
         let reopened = last + log_normal(Duration::from_mins(45), 0.8, random);
         let begun = reopened + log_normal(Duration::from_mins(20), 0.8, random);
         last = begun + log_normal(median / 2, deviation, random);
-        changes.push((reopened, Change::Turns(TicketStatus::Open)));
-        changes.push((begun, Change::Turns(TicketStatus::InProgress)));
-        changes.push((last, Change::Turns(TicketStatus::Resolved)));
+        changes.push((reopened, Change::SetStatus(TicketStatus::Open)));
+        changes.push((begun, Change::SetStatus(TicketStatus::InProgress)));
+        changes.push((last, Change::SetStatus(TicketStatus::Resolved)));
     }
     if random.random_bool(0.9) {
         // When whoever asked says that it works.
         changes.push((
             last + log_normal(Duration::from_hours(1), 1.0, random),
-            Change::Turns(TicketStatus::Closed),
+            Change::SetStatus(TicketStatus::Closed),
         ));
     }
 

@@ -1,6 +1,6 @@
-//! A help desk's day, made up: ticket events as either platform sends them.
+//! A help desk's scenario, made up: ticket events as either platform sends them.
 //!
-//! Everything is a pure function of a [`Day`]: the same day is the same events, byte for byte, on
+//! Everything is a pure function of a [`Scenario`]: the same day is the same events, byte for byte, on
 //! every machine. Each ticket draws from a stream of random numbers of its own, so an event can be
 //! written without keeping the others: what is kept of an event until its turn is 16 bytes.
 
@@ -18,15 +18,15 @@ use rand_chacha::{
 };
 use uuid::Uuid;
 
-pub use event::Event;
-use lifecycle::Life;
+pub use event::TicketEvent;
+use lifecycle::TicketLifecycle;
 
 /// How long a day is.
 pub const DAY: Duration = Duration::from_hours(24);
 
 /// What a day is like.
 #[derive(Debug, Clone)]
-pub struct Day {
+pub struct Scenario {
     /// Whose tickets.
     pub organization: OrganizationId,
     /// Whose field names and words the tickets have; `None`: of either, ticket by ticket.
@@ -42,7 +42,7 @@ pub struct Day {
     pub teams: Vec<TeamId>,
     /// Whom people reassign tickets to; empty: nobody does, and no ticket names an assignee.
     pub users: Vec<UserId>,
-    /// Another seed is another day. The ids of tickets and events depend on `start` too, so that
+    /// Another seed is another scenario. The ids of tickets and events depend on `start` too, so that
     /// tomorrow's tickets are not today's.
     pub seed: u64,
     /// How many of a hundred events come twice, 0 to 100.
@@ -62,29 +62,29 @@ struct Delivery {
     step: u32,
 }
 
-/// What random numbers are for. Each purpose has its own, so that a day delivered in another way is
-/// the same day.
+/// What random numbers are for. Each stream has its own, so that a day delivered in another way is
+/// the same scenario.
 #[derive(Clone, Copy)]
-enum Purpose {
-    Life,
+enum RngStream {
+    TicketLifecycle,
     Delivery,
     Id,
 }
 
-impl Day {
+impl Scenario {
     /// The events, in the order in which they arrive.
     ///
     /// Takes about a microsecond an event before the first, and a few at each.
     #[must_use]
-    pub fn events(&self) -> impl ExactSizeIterator<Item = Event> {
+    pub fn events(&self) -> impl ExactSizeIterator<Item = TicketEvent> {
         self.deliveries()
             .into_iter()
             .map(|Delivery { ticket, step, .. }| {
-                let life = self.life(ticket);
-                Event::new(
+                let lifecycle = self.lifecycle(ticket);
+                TicketEvent::new(
                     &self.organization,
                     self.ticket_id(ticket),
-                    &life,
+                    &lifecycle,
                     step as usize,
                 )
             })
@@ -96,8 +96,8 @@ impl Day {
             .min(u32::MAX / 4);
         let mut deliveries = Vec::new();
         for ticket in 0..self.tickets {
-            let mut random = self.random(Purpose::Delivery, ticket);
-            for (step, snapshot) in (0..).zip(&self.life(ticket).snapshots) {
+            let mut random = self.random(RngStream::Delivery, ticket);
+            for (step, snapshot) in (0..).zip(&self.lifecycle(ticket).snapshots) {
                 let sent = snapshot.updated_at.since(self.start).as_millis();
                 let sent = u32::try_from(sent).expect("a day has fewer than 2^32 milliseconds");
                 let arrives = sent + random.random_range(0..=longest);
@@ -120,25 +120,29 @@ impl Day {
         deliveries
     }
 
-    fn life(&self, ticket: u32) -> Life {
-        Life::new(self, ticket, &mut self.random(Purpose::Life, ticket))
+    fn lifecycle(&self, ticket: u32) -> TicketLifecycle {
+        TicketLifecycle::new(
+            self,
+            ticket,
+            &mut self.random(RngStream::TicketLifecycle, ticket),
+        )
     }
 
     fn ticket_id(&self, ticket: u32) -> Uuid {
         let mut bytes = [0; 16];
-        self.random(Purpose::Id, ticket).fill_bytes(&mut bytes);
+        self.random(RngStream::Id, ticket).fill_bytes(&mut bytes);
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
-    /// A ticket's random numbers for one purpose. A named algorithm, since `rand` may change its
+    /// A ticket's random numbers for one stream. A named algorithm, since `rand` may change its
     /// own from version to version.
-    fn random(&self, purpose: Purpose, ticket: u32) -> ChaCha8Rng {
+    fn random(&self, stream: RngStream, ticket: u32) -> ChaCha8Rng {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
-        if let Purpose::Id = purpose {
+        if let RngStream::Id = stream {
             seed[8..16].copy_from_slice(&self.start.secs().to_le_bytes());
         }
-        seed[16] = purpose as u8;
+        seed[16] = stream as u8;
         let mut random = ChaCha8Rng::from_seed(seed);
         random.set_stream(ticket.into());
         random
@@ -154,11 +158,11 @@ mod tests {
 
     use super::*;
 
-    /// 2026-03-02T00:00:00Z, a Monday.
+    /// 2026-03-02T00:00:00Z, a Monscenario.
     const MONDAY: i64 = 1_772_409_600;
 
-    fn day(tickets: u32) -> Day {
-        Day {
+    fn scenario_of(tickets: u32) -> Scenario {
+        Scenario {
             organization: OrganizationId::parse("org_demo").unwrap(),
             contract: None,
             start: Timestamp::from_secs(MONDAY),
@@ -171,8 +175,9 @@ mod tests {
         }
     }
 
-    fn json(day: &Day) -> Vec<Value> {
-        day.events()
+    fn json(scenario: &Scenario) -> Vec<Value> {
+        scenario
+            .events()
             .map(|event| serde_json::to_value(event).unwrap())
             .collect()
     }
@@ -194,40 +199,40 @@ mod tests {
 
     #[test]
     fn the_same_day_is_the_same_events() {
-        let day = Day {
+        let scenario = Scenario {
             duplicates: 10,
             shuffle: Duration::from_mins(1),
-            ..day(200)
+            ..scenario_of(200)
         };
-        assert_eq!(json(&day), json(&day));
-        assert_eq!(day.events().len(), json(&day).len());
+        assert_eq!(json(&scenario), json(&scenario));
+        assert_eq!(scenario.events().len(), json(&scenario).len());
         assert_ne!(
-            json(&day),
-            json(&Day {
+            json(&scenario),
+            json(&Scenario {
                 seed: 2,
-                ..day.clone()
+                ..scenario.clone()
             })
         );
 
         // The same day a week later: other tickets with the same fates.
-        let later = Day {
+        let later = Scenario {
             start: Timestamp::from_secs(MONDAY + 7 * 86_400),
-            ..day.clone()
+            ..scenario.clone()
         };
-        let kinds = |day: &Day| {
-            json(day)
+        let kinds = |scenario: &Scenario| {
+            json(scenario)
                 .iter()
                 .map(|event| event["type"].clone())
                 .collect::<Vec<_>>()
         };
-        let ids = |day: &Day| {
-            json(day)
+        let ids = |scenario: &Scenario| {
+            json(scenario)
                 .iter()
                 .map(|event| event["id"].to_string())
                 .collect::<HashSet<_>>()
         };
-        assert_eq!(kinds(&day), kinds(&later));
-        assert!(ids(&day).is_disjoint(&ids(&later)));
+        assert_eq!(kinds(&scenario), kinds(&later));
+        assert!(ids(&scenario).is_disjoint(&ids(&later)));
     }
 
     #[test]
@@ -237,10 +242,10 @@ mod tests {
         let mut latest: HashMap<String, i64> = HashMap::new();
         let mut created = 0;
         let mut before = 0;
-        for event in json(&Day {
+        for event in json(&Scenario {
             teams,
             users,
-            ..day(2_000)
+            ..scenario_of(2_000)
         }) {
             let ticket = &event["data"]["ticket"];
             let at = seconds(&ticket["updated_at"]);
@@ -268,10 +273,10 @@ mod tests {
             vec![TeamId::new(Uuid::nil())],
             vec![UserId::new(Uuid::nil())],
         );
-        for event in (Day {
+        for event in (Scenario {
             teams,
             users,
-            ..day(1_000)
+            ..scenario_of(1_000)
         })
         .events()
         {
@@ -289,9 +294,9 @@ mod tests {
     #[test]
     fn a_day_has_a_help_desk_s_proportions() {
         let users = vec![UserId::new(Uuid::nil())];
-        let events = json(&Day {
+        let events = json(&Scenario {
             users,
-            ..day(5_000)
+            ..scenario_of(5_000)
         });
         let count = |predicate: &dyn Fn(&Value) -> bool| {
             events.iter().filter(|event| predicate(event)).count()
@@ -355,9 +360,9 @@ mod tests {
         let mut hours: HashMap<String, Vec<f64>> = HashMap::new();
         let mut met = 0;
         let mut resolved = 0;
-        for event in json(&Day {
+        for event in json(&Scenario {
             contract: Some(Contract::Itsm),
-            ..day(5_000)
+            ..scenario_of(5_000)
         }) {
             let ticket = &event["data"]["ticket"];
             if ticket["status"] == "resolved" {
@@ -394,9 +399,9 @@ mod tests {
                 Contract::Toptickets => ("team_id", "assignee_id", ["", ""]),
                 Contract::Itsm => ("assigned_team_id", "assigned_user_id", ["team_", "usr_"]),
             };
-            let nobody = Day {
+            let nobody = Scenario {
                 contract: Some(contract),
-                ..day(500)
+                ..scenario_of(500)
             };
             for event in json(&nobody) {
                 let ticket = &event["data"]["ticket"];
@@ -405,7 +410,7 @@ mod tests {
                     (Some(&Value::Null), Some(&Value::Null))
                 );
             }
-            let somebody = Day {
+            let somebody = Scenario {
                 teams: teams.clone(),
                 users: users.clone(),
                 ..nobody
@@ -426,11 +431,11 @@ mod tests {
 
     #[test]
     fn another_delivery_is_the_same_day() {
-        let straight = json(&day(1_000));
-        let shuffled = json(&Day {
+        let straight = json(&scenario_of(1_000));
+        let shuffled = json(&Scenario {
             duplicates: 10,
             shuffle: Duration::from_mins(1),
-            ..day(1_000)
+            ..scenario_of(1_000)
         });
         let by_id = |events: &[Value]| -> HashMap<String, Value> {
             events
@@ -461,20 +466,20 @@ mod tests {
             newest = newest.max(time);
             assert!(newest - time <= 60, "more than a minute late");
         }
-        let doubled = json(&Day {
+        let doubled = json(&Scenario {
             duplicates: 100,
-            ..day(20)
+            ..scenario_of(20)
         });
-        assert_eq!(doubled.len(), 2 * json(&day(20)).len());
+        assert_eq!(doubled.len(), 2 * json(&scenario_of(20)).len());
         assert!(doubled.chunks(2).all(|pair| pair[0] == pair[1]));
     }
 
     #[test]
     fn a_day_may_begin_at_any_time_and_have_no_tickets() {
         for start in [MONDAY + 1, MONDAY + 12 * 3600 + 59, MONDAY + 86_399] {
-            let events = json(&Day {
+            let events = json(&Scenario {
                 start: Timestamp::from_secs(start),
-                ..day(300)
+                ..scenario_of(300)
             });
             let times: Vec<i64> = events
                 .iter()
@@ -485,6 +490,6 @@ mod tests {
                 "{start}"
             );
         }
-        assert_eq!(day(0).events().len(), 0);
+        assert_eq!(scenario_of(0).events().len(), 0);
     }
 }

@@ -22,7 +22,7 @@ use aws_sdk_sqs::{
 use futures_util::future::BoxFuture;
 use muster_cli::{
     emulator,
-    local::{Contents, Data, DeadLetter, Handler, LocalStack, Settings},
+    local::{Data, DeadLetterView, Handler, LocalStack, QueueContents, Settings},
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -70,13 +70,13 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-pub fn contents(stack: &LocalStack, queue: &str) -> Contents {
+pub fn contents(stack: &LocalStack, queue: &str) -> QueueContents {
     stack.queues.contents(queue).expect("there is such a queue")
 }
 
 pub async fn until_empty(stack: &LocalStack, queue: &str) {
     until(&format!("{queue} empty"), || {
-        let Contents {
+        let QueueContents {
             visible, in_flight, ..
         } = contents(stack, queue);
         visible + in_flight == 0
@@ -166,14 +166,14 @@ async fn a_message_that_fails_comes_again_and_is_dead_after_ten_receives() {
     ];
     let expected = expected.map(|(body, range)| (body.to_owned(), counts(range)));
     assert_eq!(*seen.lock().unwrap(), BTreeMap::from(expected));
-    let dead = DeadLetter {
+    let dead = DeadLetterView {
         body: "poison".to_owned(),
         reason: None,
         receives: 10,
     };
     assert_eq!(
         contents(&stack, "tickets"),
-        Contents {
+        QueueContents {
             visible: 0,
             in_flight: 0,
             dead_letters: vec![dead]
@@ -264,7 +264,7 @@ async fn consumers_can_be_paused_and_killed() {
 #[tokio::test]
 async fn a_stop_takes_no_longer_than_it_may_and_keeps_what_waits() {
     let folder = tempfile::tempdir().unwrap();
-    let data = || Data::Folder(folder.path().to_owned());
+    let data = || Data::Directory(folder.path().to_owned());
     let (endless, begun) = endless();
     let stack = LocalStack::start(0, data(), settings([("DirectoryFunction", endless)]))
         .await
@@ -511,7 +511,7 @@ async fn the_sdk_sends_and_is_refused_as_sqs_would() {
         .send()
         .await
         .unwrap();
-    let dead = DeadLetter {
+    let dead = DeadLetterView {
         body: "poison".to_owned(),
         reason: Some("it is not JSON".to_owned()),
         receives: 0,
@@ -564,7 +564,7 @@ async fn the_sdk_receives_and_is_refused_as_sqs_would() {
         [],
         "for a minute"
     );
-    let dead = DeadLetter {
+    let dead = DeadLetterView {
         body: "poison".to_owned(),
         reason: Some("why".to_owned()),
         receives: 1,
@@ -907,7 +907,7 @@ async fn streaming(
         answer(records)
     });
     let settings = settings([("ChangesFunction", changes)]);
-    let stack = LocalStack::start(0, Data::Folder(folder.to_owned()), settings)
+    let stack = LocalStack::start(0, Data::Directory(folder.to_owned()), settings)
         .await
         .expect("a stack starts");
     (stack, names)

@@ -12,7 +12,7 @@ use aws_sdk_sqs::{
 };
 use muster_cli::{
     emulator,
-    local::{DeadLetter, Events, LocalStack, Queues},
+    local::{DeadLetterView, EventBus, LocalStack, Queues},
 };
 use reqwest::Url;
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub enum Backend {
     Local {
         queue_urls: BTreeMap<&'static str, String>,
         queues: Queues,
-        events: Events,
+        events: EventBus,
     },
     /// A deployed stack.
     Deployed(Arc<DeployedQueues>),
@@ -256,7 +256,7 @@ impl Stack {
                     .dead_letters
                     .into_iter();
                 letters
-                    .map(|DeadLetter { body, reason, .. }| DeliveredMessage { body, reason })
+                    .map(|DeadLetterView { body, reason, .. }| DeliveredMessage { body, reason })
                     .collect()
             }
             Backend::Deployed(deployed) => deployed.queue(queue).dead_letters.after(0),

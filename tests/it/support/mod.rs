@@ -93,7 +93,7 @@ fn start_blocking(settings: Settings) -> Stack {
         // Each stack has a table of its own, whatever engine there is.
         let table = format!("muster-{}", Uuid::new_v4());
         let data = env::var("MUSTER_TEST_DYNAMODB_URL").map_or(Data::Memory, |dynamodb_url| {
-            Data::Elsewhere {
+            Data::External {
                 dynamodb_url,
                 table,
             }

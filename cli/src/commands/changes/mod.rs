@@ -8,7 +8,7 @@ pub use redrive::Redrive;
 
 /// `muster changes`
 #[derive(Debug, Subcommand)]
-pub enum Changes {
+pub enum ChangesCommand {
     /// Replay the bucket of failed records: announce the changes and start the jobs that follow
     /// from them
     ///
@@ -23,7 +23,7 @@ pub enum Changes {
     Redrive(Redrive),
 }
 
-impl Changes {
+impl ChangesCommand {
     /// Runs the command.
     ///
     /// # Errors

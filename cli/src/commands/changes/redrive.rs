@@ -25,14 +25,14 @@ use crate::{
 };
 
 /// How long the announcements and jobs of one object may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const OBJECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `muster changes redrive`
 #[derive(Debug, Args)]
 pub struct Redrive {
     /// The bucket's name, by the usual AWS environment; or the address of `muster dev`
-    #[arg(long, value_name = "BUCKET", default_value = "http://127.0.0.1:3000", value_parser = failed_records)]
-    pub from: FailedRecords,
+    #[arg(long, value_name = "BUCKET", default_value = "http://127.0.0.1:3000", value_parser = bucket_address)]
+    pub from: BucketAddress,
     /// The event bus to announce on; that of `muster dev` is known
     #[arg(long, value_name = "NAME", env = "EVENT_BUS_NAME")]
     pub bus: Option<String>,
@@ -59,18 +59,18 @@ pub struct Redrive {
 
 /// The place of failed records.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FailedRecords {
+pub enum BucketAddress {
     /// A `muster dev`.
     LocalStack(url::Url),
     /// An S3 bucket, by name.
     Bucket(String),
 }
 
-fn failed_records(text: &str) -> Result<FailedRecords, String> {
+fn bucket_address(text: &str) -> Result<BucketAddress, String> {
     if text.starts_with("http://") || text.starts_with("https://") {
         let url = url::Url::parse(text)
             .map_err(|error| format!("the address of `muster dev` is invalid: {error}"))?;
-        return Ok(FailedRecords::LocalStack(url));
+        return Ok(BucketAddress::LocalStack(url));
     }
     // AWS: "General purpose bucket naming rules",
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -78,7 +78,7 @@ fn failed_records(text: &str) -> Result<FailedRecords, String> {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.'
     };
     if (3..=63).contains(&text.len()) && text.bytes().all(is_plain) {
-        Ok(FailedRecords::Bucket(text.to_owned()))
+        Ok(BucketAddress::Bucket(text.to_owned()))
     } else {
         Err("a bucket name has 3 to 63 characters of a-z 0-9 . -".to_owned())
     }
@@ -103,51 +103,51 @@ impl Redrive {
             json,
         } = self;
         let (bucket, target) = open(&from, bus, [jobs, long_jobs], dry_run).await?;
-        let goal = match target {
-            Some(target) => Goal::Replay(target),
-            None => Goal::Show { json },
+        let mode = match target {
+            Some(target) => ReplayMode::Replay(target),
+            None => ReplayMode::Show { json },
         };
         let interrupted = tokio::spawn(tokio::signal::ctrl_c());
         let mut replay = Replay {
             bucket,
-            goal,
+            mode,
             objects: 0,
             records: 0,
-            left: 0,
+            remaining: 0,
         };
-        let outcome = replay.through(&prefix, limit, &interrupted).await;
+        let outcome = replay.run(&prefix, limit, &interrupted).await;
         replay.conclude(outcome)
     }
 }
 
 /// The bus and the job queues that the records go to.
-struct Target {
+struct ReplayTargets {
     bus: Bus,
     jobs: JobQueues,
 }
 
 /// The work on each object.
-enum Goal {
+enum ReplayMode {
     Show { json: bool },
-    Replay(Target),
+    Replay(ReplayTargets),
 }
 
 /// The bucket, and the bus and the job queues, urgent and long, unless this is a dry run.
 async fn open(
-    from: &FailedRecords,
+    from: &BucketAddress,
     bus: Option<String>,
     jobs: [Option<Url>; 2],
     dry_run: bool,
-) -> anyhow::Result<(Bucket, Option<Target>)> {
+) -> anyhow::Result<(Bucket, Option<ReplayTargets>)> {
     let (config, bucket, bus, jobs) = match from {
-        FailedRecords::LocalStack(url) => {
-            let Located {
+        BucketAddress::LocalStack(url) => {
+            let BucketLocation {
                 aws_url,
                 bucket,
                 bus,
                 jobs_queue_url,
                 long_jobs_queue_url,
-            } = locate(url).await?;
+            } = locate_failed_records(url).await?;
             (
                 emulator::sdk_config(&aws_url),
                 bucket,
@@ -155,7 +155,7 @@ async fn open(
                 [jobs_queue_url, long_jobs_queue_url].map(Some),
             )
         }
-        FailedRecords::Bucket(name) => {
+        BucketAddress::Bucket(name) => {
             let config =
                 aws::sdk_config("redrive a local stack: start `muster dev`, and leave out --from")
                     .await?;
@@ -190,12 +190,12 @@ async fn open(
         urgent: Queue::new(sqs.clone(), urgent),
         long: Queue::new(sqs, long),
     };
-    Ok((bucket, Some(Target { bus, jobs })))
+    Ok((bucket, Some(ReplayTargets { bus, jobs })))
 }
 
 /// The addresses that a local stack gives.
 #[derive(Debug, Deserialize)]
-struct Located {
+struct BucketLocation {
     aws_url: String,
     bucket: String,
     bus: String,
@@ -203,13 +203,13 @@ struct Located {
     long_jobs_queue_url: String,
 }
 
-async fn locate(stack: &Url) -> anyhow::Result<Located> {
+async fn locate_failed_records(stack: &Url) -> anyhow::Result<BucketLocation> {
     let mut url = stack.clone();
     url.set_path("/_dev/failed-records");
     // A proxy has no business with this machine's own addresses.
     let client = reqwest::Client::builder()
         .no_proxy()
-        .timeout(PATIENCE)
+        .timeout(OBJECT_TIMEOUT)
         .build()?;
     let response = client.get(url).send().await.map_err(|error| {
         let remedy = format!(
@@ -228,18 +228,18 @@ async fn locate(stack: &Url) -> anyhow::Result<Located> {
 /// A pass over the objects of the bucket.
 struct Replay {
     bucket: Bucket,
-    goal: Goal,
+    mode: ReplayMode,
     /// The objects that were shown, or replayed and deleted.
     objects: u64,
     /// Their records.
     records: usize,
     /// The objects that failed again, or cannot be read.
-    left: u64,
+    remaining: u64,
 }
 
 impl Replay {
     /// Works on the objects with a prefix, up to a limit.
-    async fn through<T>(
+    async fn run<T>(
         &mut self,
         prefix: &str,
         limit: Option<u64>,
@@ -252,7 +252,7 @@ impl Replay {
                 format!("the bucket {} could not be listed", self.bucket.name())
             })?;
             for key in &page.keys {
-                if limit.is_some_and(|limit| self.objects + self.left >= limit) {
+                if limit.is_some_and(|limit| self.objects + self.remaining >= limit) {
                     return Ok(());
                 }
                 ensure!(
@@ -285,14 +285,14 @@ impl Replay {
                 output::note(format_args!(
                     "{key}: not an object of failed records: {error}"
                 ));
-                self.left += 1;
+                self.remaining += 1;
                 return Ok(());
             }
         };
-        match &self.goal {
-            Goal::Show { json } => show(key, &failed, *json)?,
-            Goal::Replay(Target { bus, jobs }) => {
-                let deadline = Instant::now() + PATIENCE;
+        match &self.mode {
+            ReplayMode::Show { json } => show(key, &failed, *json)?,
+            ReplayMode::Replay(ReplayTargets { bus, jobs }) => {
+                let deadline = Instant::now() + OBJECT_TIMEOUT;
                 let Unhandled {
                     failed: still_failed,
                     later,
@@ -311,7 +311,7 @@ impl Replay {
                         still_failed.len(),
                         failed.records.len()
                     ));
-                    self.left += 1;
+                    self.remaining += 1;
                     return Ok(());
                 }
                 let deleted = self.bucket.delete(key).await;
@@ -327,30 +327,30 @@ impl Replay {
         Ok(())
     }
 
-    /// Prints the result, and makes objects that are left an error.
+    /// Prints the result, and makes objects that are remaining an error.
     fn conclude(&self, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
         let Self {
             bucket,
-            goal,
+            mode,
             objects,
             records,
-            left,
+            remaining,
         } = self;
-        let printed = match (goal, &outcome) {
-            (Goal::Show { .. }, Ok(())) if *objects + *left == 0 => {
+        let printed = match (mode, &outcome) {
+            (ReplayMode::Show { .. }, Ok(())) if *objects + *remaining == 0 => {
                 output::note(format_args!("No such objects in {}.", bucket.name()));
                 Ok(())
             }
-            (Goal::Show { .. }, _) => Ok(()),
-            (Goal::Replay(_), _) => output::line(format_args!(
+            (ReplayMode::Show { .. }, _) => Ok(()),
+            (ReplayMode::Replay(_), _) => output::line(format_args!(
                 "Replayed {records} records of {objects} objects from {}.",
                 bucket.name()
             )),
         };
         outcome?;
         ensure!(
-            *left == 0,
-            "{left} objects are left: see the reasons above, and run the fixed version of this command"
+            *remaining == 0,
+            "{remaining} objects are left: see the reasons above, and run the fixed version of this command"
         );
         Ok(printed?)
     }
@@ -374,12 +374,12 @@ fn show(key: &str, failed: &Failed, as_json: bool) -> Result<(), WriteError> {
     };
     output::line(format_args!(
         "{key}  {}",
-        line(&format!("{first}{others}: {reason}"))
+        single_line(&format!("{first}{others}: {reason}"))
     ))
 }
 
 /// A text as one line, without control characters.
-fn line(text: &str) -> String {
+fn single_line(text: &str) -> String {
     text.chars()
         .map(|char| if char.is_control() { ' ' } else { char })
         .collect()

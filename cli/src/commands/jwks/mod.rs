@@ -15,7 +15,7 @@ pub use show::Show;
 
 /// `muster jwks`
 #[derive(Debug, Subcommand)]
-pub enum Jwks {
+pub enum JwksCommand {
     /// Have tokens verified with the keys of a file, in place of those before
     ///
     /// The file is a JSON Web Key Set with 1 to 20 public RSA keys of 2048 to 8192 bits for RS256.
@@ -30,7 +30,7 @@ pub enum Jwks {
     Remove(Remove),
 }
 
-impl Jwks {
+impl JwksCommand {
     /// Runs the command.
     ///
     /// # Errors

@@ -21,10 +21,10 @@ pub struct Create {
     pub organization: OrganizationId,
     /// What the key is for: its prefix, and so the contract it speaks
     #[arg(long, value_enum)]
-    pub kind: Kind,
+    pub kind: KindArg,
     /// What it may do [default: all that its kind may]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SCOPE,…")]
-    pub scopes: Option<Vec<ScopeName>>,
+    pub scopes: Option<Vec<ScopeArg>>,
     /// Your own words for it
     #[arg(long, value_name = "TEXT", value_parser = values::line)]
     pub name: Option<String>,
@@ -52,7 +52,7 @@ impl Create {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
-            kind: Kind(kind),
+            kind: KindArg(kind),
             scopes,
             name,
             allow_from,
@@ -61,7 +61,7 @@ impl Create {
             target,
         } = self;
         let scopes = match scopes {
-            Some(scopes) => scopes.into_iter().map(|ScopeName(scope)| scope).collect(),
+            Some(scopes) => scopes.into_iter().map(|ScopeArg(scope)| scope).collect(),
             None => Scope::ALL
                 .into_iter()
                 .filter(|scope| kind.may_carry(*scope))
@@ -156,9 +156,9 @@ async fn delete_unprinted(target: &TableTarget, key: &ApiKey, error: &WriteError
 
 /// The kinds of API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kind(pub KeyKind);
+pub struct KindArg(pub KeyKind);
 
-impl ValueEnum for Kind {
+impl ValueEnum for KindArg {
     fn value_variants<'a>() -> &'a [Self] {
         const {
             &[
@@ -185,9 +185,9 @@ impl ValueEnum for Kind {
 
 /// The scopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScopeName(pub Scope);
+pub struct ScopeArg(pub Scope);
 
-impl ValueEnum for ScopeName {
+impl ValueEnum for ScopeArg {
     fn value_variants<'a>() -> &'a [Self] {
         const {
             &[

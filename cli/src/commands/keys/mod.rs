@@ -13,7 +13,7 @@ pub use revoke::Revoke;
 
 /// `muster keys`
 #[derive(Debug, Subcommand)]
-pub enum Keys {
+pub enum KeysCommand {
     /// Make a key and show it, this once
     ///
     /// A key that cannot be printed, because the pipe is closed or the disk is full, is deleted
@@ -25,7 +25,7 @@ pub enum Keys {
     Revoke(Revoke),
 }
 
-impl Keys {
+impl KeysCommand {
     /// Runs the command.
     ///
     /// # Errors

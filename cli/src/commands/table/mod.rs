@@ -8,12 +8,12 @@ pub use create::Create;
 
 /// `muster table`
 #[derive(Debug, Subcommand)]
-pub enum Table {
+pub enum TableCommand {
     /// Create the table as template.yaml defines it; says so and succeeds if it exists
     Create(Create),
 }
 
-impl Table {
+impl TableCommand {
     /// Runs the command.
     ///
     /// # Errors

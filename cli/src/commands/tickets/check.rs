@@ -8,7 +8,7 @@ use muster_contracts::events::{self, Checked, EventQueue};
 use muster_domain::Timestamp;
 use serde_json::json;
 
-use super::lines::{self, Line};
+use super::event_lines::{self, EventLine};
 use crate::output::{self, WriteError};
 
 /// `muster tickets check`
@@ -19,7 +19,7 @@ pub struct Check {
     pub file: PathBuf,
     /// The queue that the events are for
     #[arg(long, value_enum, value_name = "QUEUE", default_value = "tickets")]
-    pub queue: QueueName,
+    pub queue: QueueArg,
     /// Print one line of JSON for each line with faults or warnings: "line", "event" (its id),
     /// "faults", "warnings". The line of a warning about the whole file is null
     #[arg(long)]
@@ -28,7 +28,7 @@ pub struct Check {
 
 /// The queues that take events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum QueueName {
+pub enum QueueArg {
     /// Events of tickets
     Tickets,
     /// Events of users
@@ -42,12 +42,12 @@ impl Check {
     /// The file cannot be read, standard output cannot be written to, or an event has faults.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { file, queue, json } = self;
-        let (mut lines, progress) = lines::read(&file)?;
+        let (mut lines, progress) = event_lines::read(&file)?;
         let queue = match queue {
-            QueueName::Tickets => EventQueue::Tickets,
-            QueueName::Users => EventQueue::Users,
+            QueueArg::Tickets => EventQueue::Tickets,
+            QueueArg::Users => EventQueue::Users,
         };
-        let name = lines::name(&file);
+        let name = event_lines::name(&file);
         let now = Timestamp::now();
         let mut report = Report {
             name: &name,
@@ -56,7 +56,7 @@ impl Check {
         };
         let mut printed = Ok(());
         while let Some(line) = lines.recv().await {
-            let Line { number, event } =
+            let EventLine { number, event } =
                 line.map_err(|error| anyhow!(error).context(format!("could not read {name}")))?;
             let checked = match event {
                 Ok(body) => events::check(queue, &body, now),

@@ -12,11 +12,11 @@ use muster_domain::{Contract, OrganizationId, TeamId, Timestamp, UserId};
 use crate::{
     commands::values,
     output,
-    scenario::{DAY, Day},
+    scenario::{DAY, Scenario},
 };
 
 /// How far ahead of the clock an event may be; what is further ahead is refused.
-const TAKEN_AHEAD: Duration = Duration::from_mins(5);
+const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// `muster tickets generate`
 #[derive(Debug, Args)]
@@ -41,8 +41,8 @@ pub struct Generate {
     #[arg(long, value_name = "ID,…", value_delimiter = ',', value_parser = values::user)]
     pub users: Vec<UserId>,
     /// Whose field names and words the tickets have
-    #[arg(long, value_enum, default_value_t = TicketContract::Mixed)]
-    pub contract: TicketContract,
+    #[arg(long, value_enum, default_value_t = ContractMix::Mixed)]
+    pub contract: ContractMix,
     /// How many of a hundred events come twice
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub duplicates: u8,
@@ -56,7 +56,7 @@ pub struct Generate {
 
 /// The contract whose words tickets have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TicketContract {
+pub enum ContractMix {
     /// team_id, assignee_id, due_at, urgent; times in ISO 8601
     Toptickets,
     /// assigned_team_id, assigned_user_id, due_date, critical; times in Unix seconds
@@ -65,7 +65,7 @@ pub enum TicketContract {
     Mixed,
 }
 
-impl TicketContract {
+impl ContractMix {
     /// The contract, if it is one.
     #[must_use]
     pub fn contract(self) -> Option<Contract> {
@@ -97,13 +97,13 @@ impl Generate {
         } = &self;
         let now = Timestamp::now();
         let start = start.unwrap_or_else(|| Timestamp::from_secs(now.secs() - 24 * 3600));
-        if start.plus(DAY) > now.plus(TAKEN_AHEAD) {
+        if start.plus(DAY) > now.plus(MAX_CLOCK_SKEW) {
             let end = start.plus(DAY).iso8601();
             output::note(format_args!(
                 "note: this day ends at {end}, and events more than 5 minutes ahead of the clock are not taken"
             ));
         }
-        let day = Day {
+        let scenario = Scenario {
             organization: organization.clone(),
             contract: contract.contract(),
             start,
@@ -114,7 +114,7 @@ impl Generate {
             duplicates: *duplicates,
             shuffle: Duration::from_secs((*shuffle).into()),
         };
-        let write = |to: &mut dyn Write| write(&day, to);
+        let write = |to: &mut dyn Write| write(&scenario, to);
         match file.as_deref().filter(|path| path.as_os_str() != "-") {
             Some(path) => output::write_file(path, write)?,
             None => output::write(write)?,
@@ -123,8 +123,8 @@ impl Generate {
     }
 }
 
-fn write(day: &Day, mut to: &mut dyn Write) -> io::Result<()> {
-    for event in day.events() {
+fn write(scenario: &Scenario, mut to: &mut dyn Write) -> io::Result<()> {
+    for event in scenario.events() {
         serde_json::to_writer(&mut to, &event)?;
         to.write_all(b"\n")?;
     }

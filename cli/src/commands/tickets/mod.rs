@@ -1,11 +1,13 @@
 //! `muster tickets`.
 
 mod check;
-mod destination;
+mod event_lines;
 mod generate;
-mod lines;
+mod queue_address;
 mod redrive;
 mod send;
+mod sqs_client;
+mod ticket_queue;
 
 use clap::Subcommand;
 
@@ -16,7 +18,7 @@ pub use send::Send;
 
 /// `muster tickets`
 #[derive(Debug, Subcommand)]
-pub enum Tickets {
+pub enum TicketsCommand {
     /// Check the events of a file of JSON lines, and send nothing
     ///
     /// Each line is parsed as the function of the queue parses a message. A message with a fault
@@ -56,7 +58,7 @@ pub enum Tickets {
     Redrive(Redrive),
 }
 
-impl Tickets {
+impl TicketsCommand {
     /// Runs the command.
     ///
     /// # Errors

@@ -8,8 +8,9 @@ use indicatif::ProgressBar;
 use tokio::task::JoinSet;
 
 use super::{
-    destination::{Destination, Failed, Opened, destination},
-    lines::{self, Line},
+    event_lines::{self, EventLine},
+    queue_address::{QueueAddress, queue_address},
+    ticket_queue::{SendFailure, TicketQueue},
 };
 use crate::output;
 
@@ -24,8 +25,8 @@ pub struct Send {
     pub file: PathBuf,
     /// Where to: the address of `muster dev`, or an SQS queue's URL
     /// (sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual AWS environment
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
-    pub to: Destination,
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = queue_address)]
+    pub to: QueueAddress,
 }
 
 impl Send {
@@ -36,15 +37,15 @@ impl Send {
     /// (the others are sent).
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self { file, to } = self;
-        let (mut lines, progress) = lines::read(&file)?;
-        let queue = Opened::new(&to).await?;
+        let (mut lines, progress) = event_lines::read(&file)?;
+        let queue = TicketQueue::new(&to).await?;
         let began = Instant::now();
-        let mut transfer = Transfer::new(lines::name(&file), progress);
+        let mut transfer = Transfer::new(event_lines::name(&file), progress);
         let (mut sending, mut read) = (JoinSet::new(), Vec::new());
         while transfer.is_reading || !sending.is_empty() {
             tokio::select! {
                 Some(batch) = sending.join_next() => {
-                    let (numbers, outcome): (Vec<u64>, Result<(), Failed>) =
+                    let (numbers, outcome): (Vec<u64>, Result<(), SendFailure>) =
                         batch.context("sending failed")?;
                     transfer.record(&numbers, outcome);
                 }
@@ -95,12 +96,12 @@ impl Transfer {
     }
 
     /// Counts the events of a batch, and stops reading if some of them failed.
-    fn record(&mut self, numbers: &[u64], outcome: Result<(), Failed>) {
+    fn record(&mut self, numbers: &[u64], outcome: Result<(), SendFailure>) {
         let failed = outcome.err();
         let failures = failed.as_ref().map_or(0, |failed| failed.events.len());
         self.sent += (numbers.len() - failures) as u64;
         self.progress.set_message(format!("{} events", self.sent));
-        let Some(Failed { events, cause }) = failed else {
+        let Some(SendFailure { events, cause }) = failed else {
             return;
         };
         self.is_reading = false;
@@ -113,18 +114,21 @@ impl Transfer {
     }
 
     /// Returns the events of these lines with their line numbers, and reports the other lines.
-    fn accept(&mut self, lines: impl Iterator<Item = io::Result<Line>>) -> (Vec<u64>, Vec<String>) {
+    fn accept(
+        &mut self,
+        lines: impl Iterator<Item = io::Result<EventLine>>,
+    ) -> (Vec<u64>, Vec<String>) {
         let (mut numbers, mut events) = (Vec::new(), Vec::new());
         for line in lines {
             match line {
-                Ok(Line {
+                Ok(EventLine {
                     number,
                     event: Ok(event),
                 }) => {
                     numbers.push(number);
                     events.push(event);
                 }
-                Ok(Line {
+                Ok(EventLine {
                     number,
                     event: Err(why),
                 }) => {
@@ -140,7 +144,7 @@ impl Transfer {
     }
 
     /// Prints the summary. A failure to send takes precedence over a failure to print.
-    fn finish(self, to: &Destination, began: Instant) -> anyhow::Result<()> {
+    fn finish(self, to: &QueueAddress, began: Instant) -> anyhow::Result<()> {
         let Self {
             name,
             progress,
@@ -173,7 +177,7 @@ impl Transfer {
     }
 }
 
-fn summary(sent: u64, to: &Destination, began: Instant) -> String {
+fn summary(sent: u64, to: &QueueAddress, began: Instant) -> String {
     let took = began.elapsed();
     let rate = u128::from(sent) * 1000 / took.as_millis().max(1);
     let events = if sent == 1 { "event" } else { "events" };

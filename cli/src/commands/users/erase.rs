@@ -6,7 +6,7 @@ use muster_domain::{OrganizationId, Timestamp, UserId, UserStatus};
 use tokio::time::Instant;
 
 use crate::{
-    commands::{PATIENCE, TableTarget, values},
+    commands::{CALL_TIMEOUT, TableTarget, values},
     output,
 };
 
@@ -36,7 +36,7 @@ impl Erase {
             target,
         } = self;
         let table = target.table().await?;
-        let store = || table.until(Instant::now() + PATIENCE);
+        let store = || table.until(Instant::now() + CALL_TIMEOUT);
         let exists = store()
             .organization_exists(&organization)
             .await

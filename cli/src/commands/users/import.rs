@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::line::parse;
 use crate::{
-    commands::{PATIENCE, TableTarget, values},
+    commands::{CALL_TIMEOUT, TableTarget, values},
     output,
 };
 
@@ -87,7 +87,7 @@ struct Importer<'i> {
     table: Table,
     target: &'i TableTarget,
     organization: &'i OrganizationId,
-    /// The moment for which the file speaks: what was said later stands.
+    /// The moment for which the file speaks: what was explicit later stands.
     started: Timestamp,
     /// By id, with the number of the line; the later line of a user counts.
     batch: HashMap<UserId, (usize, UserSnapshot)>,
@@ -102,7 +102,7 @@ struct Importer<'i> {
 impl Importer<'_> {
     /// Events of the organization are listened to from now on.
     async fn begin(&self) -> anyhow::Result<()> {
-        let store = self.table.until(Instant::now() + PATIENCE);
+        let store = self.table.until(Instant::now() + CALL_TIMEOUT);
         store
             .begin_organization(self.organization)
             .await
@@ -182,7 +182,7 @@ impl Importer<'_> {
 
     /// Writes the batch, each user by the rules of the users' events.
     async fn flush(&mut self, report: &impl Fn(usize, &str)) -> anyhow::Result<()> {
-        let store = self.table.until(Instant::now() + PATIENCE);
+        let store = self.table.until(Instant::now() + CALL_TIMEOUT);
         let writes: Vec<_> = std::mem::take(&mut self.batch)
             .into_values()
             .map(|(number, user)| {

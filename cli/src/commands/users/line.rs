@@ -7,14 +7,14 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 /// A user as either platform writes one.
 #[derive(Deserialize)]
-struct Line {
+struct UserLine {
     id: String,
     #[serde(alias = "full_name")]
     name: String,
     email: String,
     role: Option<String>,
     #[expect(clippy::option_option, reason = "absent is not the same as null")]
-    #[serde(default, deserialize_with = "said")]
+    #[serde(default, deserialize_with = "explicit")]
     avatar_url: Option<Option<String>>,
     status: Option<String>,
     is_active: Option<bool>,
@@ -29,7 +29,7 @@ struct Line {
 
 /// Tells `null` from what is absent.
 #[expect(clippy::option_option, reason = "absent is not the same as null")]
-fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+fn explicit<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(value).map(Some)
 }
 
@@ -39,7 +39,7 @@ pub(super) fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, St
     if !line.trim_start().starts_with('{') {
         return Err("not a JSON object".to_owned());
     }
-    let Line {
+    let UserLine {
         id,
         name,
         email,

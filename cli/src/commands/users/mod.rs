@@ -11,7 +11,7 @@ pub use import::Import;
 
 /// `muster users`
 #[derive(Debug, Subcommand)]
-pub enum Users {
+pub enum UsersCommand {
     /// Write the profiles of a file of JSON lines, as what the platform says of its users now
     ///
     /// Each line is one object. Required fields: "id", "name" (or "full_name"), "email". Optional
@@ -31,7 +31,7 @@ pub enum Users {
     Erase(Erase),
 }
 
-impl Users {
+impl UsersCommand {
     /// Runs the command.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use crate::{local::Settings, sam::Template};
 
-/// A function's handler over JSON: the event's text and the runtime's context go in, the answer
+/// A function's handler over JSON: the event's text and the runtime's context go in, the response
 /// comes out.
 pub type Handler =
     Arc<dyn Fn(String, Context) -> BoxFuture<'static, anyhow::Result<Value>> + Send + Sync>;
@@ -32,8 +32,8 @@ pub(in crate::local) struct Function {
     timeout: Duration,
 }
 
-/// What the functions reach that are behind queues, the stream and the schedule.
-pub(in crate::local) struct Reach {
+/// What the functions resources that are behind queues, the stream and the schedule.
+pub(in crate::local) struct Resources {
     /// The table.
     pub table: Table,
     /// Where changes are announced.
@@ -57,9 +57,9 @@ macro_rules! handler {
             Box::pin(async move {
                 let payload =
                     serde_json::from_str(&event).context("the function takes no such event")?;
-                let answer = $handle(LambdaEvent::new(payload, context), &deps).await;
+                let response = $handle(LambdaEvent::new(payload, context), &deps).await;
                 Ok(serde_json::to_value(
-                    answer.map_err(|error| anyhow!("{error}"))?,
+                    response.map_err(|error| anyhow!("{error}"))?,
                 )?)
             })
         })
@@ -71,17 +71,17 @@ impl Function {
     pub(in crate::local) fn new(
         id: &str,
         template: &Template,
-        reach: &Reach,
+        resources: &Resources,
         settings: &Settings,
     ) -> anyhow::Result<Self> {
-        let Reach {
+        let Resources {
             table,
             bus,
             jobs,
             failed_records,
             ticket_dead_letters,
             user_dead_letters,
-        } = reach;
+        } = resources;
         let handler: Handler = match (settings.handlers.get(id), id) {
             (Some(handler), _) => Arc::clone(handler),
             (None, "AssignmentFunction") => {
@@ -132,7 +132,7 @@ impl Function {
 
     /// A function that is only this handler.
     #[cfg(test)]
-    pub(in crate::local) fn of(handler: Handler) -> Self {
+    pub(in crate::local) fn from_handler(handler: Handler) -> Self {
         Self {
             name: "test".into(),
             handler,
@@ -158,7 +158,7 @@ impl Function {
         let mut invocation = JoinSet::new();
         invocation.spawn(async move { handler(event, context).await });
         match tokio::time::timeout(self.timeout, invocation.join_next()).await {
-            Ok(Some(Ok(answer))) => answer,
+            Ok(Some(Ok(response))) => response,
             Ok(Some(Err(error))) => Err(anyhow!(error)),
             Ok(None) => Err(anyhow!("nothing was invoked")),
             Err(_) => Err(anyhow!("it took longer than {} s", self.timeout.as_secs())),
@@ -167,15 +167,17 @@ impl Function {
     }
 }
 
-/// The items of a batch that an answer says failed.
+/// The items of a batch that an response says failed.
 ///
 /// # Errors
-/// The answer does not say it as it should, which Lambda takes for a failure of all.
-pub(in crate::local) fn batch_item_failures<'a>(answer: &'a Value) -> anyhow::Result<Vec<&'a str>> {
-    let failures = match answer {
+/// The response does not say it as it should, which Lambda takes for a failure of all.
+pub(in crate::local) fn batch_item_failures<'a>(
+    response: &'a Value,
+) -> anyhow::Result<Vec<&'a str>> {
+    let failures = match response {
         Value::Null => return Ok(Vec::new()),
-        Value::Object(answer) => answer.get("batchItemFailures").unwrap_or(&Value::Null),
-        _ => bail!("the answer is no object"),
+        Value::Object(response) => response.get("batchItemFailures").unwrap_or(&Value::Null),
+        _ => bail!("the response is no object"),
     };
     let failures = match failures {
         Value::Null => return Ok(Vec::new()),
@@ -195,24 +197,24 @@ pub(in crate::local) fn batch_item_failures<'a>(answer: &'a Value) -> anyhow::Re
         .context("an item has no identifier")
 }
 
-/// The functions by logical id, each made once, with dependencies of its own as when deployed.
+/// The functions by logical id, each instances once, with dependencies of its own as when deployed.
 pub(in crate::local) struct Functions<'s> {
-    made: BTreeMap<String, Function>,
+    instances: BTreeMap<String, Function>,
     template: &'s Template,
-    reach: Reach,
+    resources: Resources,
     settings: &'s Settings,
 }
 
 impl<'s> Functions<'s> {
     pub(in crate::local) fn new(
         template: &'s Template,
-        reach: Reach,
+        resources: Resources,
         settings: &'s Settings,
     ) -> Self {
         Self {
-            made: BTreeMap::new(),
+            instances: BTreeMap::new(),
             template,
-            reach,
+            resources,
             settings,
         }
     }
@@ -222,11 +224,11 @@ impl<'s> Functions<'s> {
     /// # Errors
     /// There is none.
     pub(in crate::local) fn get(&mut self, id: &str) -> anyhow::Result<Function> {
-        if let Some(function) = self.made.get(id) {
+        if let Some(function) = self.instances.get(id) {
             return Ok(function.clone());
         }
-        let function = Function::new(id, self.template, &self.reach, self.settings)?;
-        self.made.insert(id.to_owned(), function.clone());
+        let function = Function::new(id, self.template, &self.resources, self.settings)?;
+        self.instances.insert(id.to_owned(), function.clone());
         Ok(function)
     }
 }
@@ -248,9 +250,9 @@ mod tests {
         ] {
             assert_eq!(batch_item_failures(&success).unwrap(), none, "{success}");
         }
-        let answer =
+        let response =
             json!({"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]});
-        assert_eq!(batch_item_failures(&answer).unwrap(), ["a", "b"]);
+        assert_eq!(batch_item_failures(&response).unwrap(), ["a", "b"]);
         for item in [
             json!({}),
             json!({"itemIdentifier": ""}),

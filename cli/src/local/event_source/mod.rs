@@ -6,7 +6,7 @@ mod sqs;
 mod stream;
 
 pub use function::Handler;
-pub(super) use function::{Functions, Reach};
+pub(super) use function::{Functions, Resources};
 pub(super) use schedule::run as run_schedule;
 pub(super) use sqs::run as run_queue;
-pub(super) use stream::{Position, Pump};
+pub(super) use stream::{Checkpoint, StreamPoller};

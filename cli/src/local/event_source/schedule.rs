@@ -46,7 +46,7 @@ mod tests {
     #[tokio::test]
     async fn a_schedule_goes_on_until_it_is_stopped_whatever_comes_of_it() {
         let (invoked, mut invocations) = tokio::sync::mpsc::unbounded_channel();
-        let function = Function::of(Arc::new(move |event, _| {
+        let function = Function::from_handler(Arc::new(move |event, _| {
             let sent = invoked.send(event);
             Box::pin(async move {
                 sent.expect("the test listens");

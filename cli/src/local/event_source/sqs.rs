@@ -15,8 +15,8 @@ use tokio::{
 use super::function::{Function, batch_item_failures};
 use crate::{
     local::sqs::{
-        ACCOUNT, Attribute, Consumers, Message, Queues, Received, arn, md5_of_attributes,
-        md5_of_body, name,
+        ACCOUNT, ConsumerControl, MessageAttribute, Queues, ReceivedMessage, StoredMessage, arn,
+        md5_of_attributes, md5_of_body, queue_name,
     },
     sam::QueueMapping,
 };
@@ -32,28 +32,28 @@ pub(in crate::local) async fn run(
     function: Function,
     mut stop: watch::Receiver<bool>,
 ) {
-    let queue = name(&mapping.queue);
-    let held = queues.held(&queue);
-    let mut consumers = held.consumers.subscribe();
+    let queue = queue_name(&mapping.queue);
+    let state = queues.state(&queue);
+    let mut consumers = state.consumers.subscribe();
     let mut killed = consumers.borrow().kills;
     let mut invocations = JoinSet::new();
     let mut gathering = None;
     loop {
         let now = Timestamp::now();
         queues.advance(&queue, now);
-        let Consumers { paused, kills } = *consumers.borrow_and_update();
+        let ConsumerControl { paused, kills } = *consumers.borrow_and_update();
         if kills != killed {
             killed = kills;
             invocations.abort_all();
         }
         let free = invocations.len() < mapping.concurrency && !paused;
         let next = if free {
-            next(&queues, &queue, &mapping, &mut gathering, now)
+            next_step(&queues, &queue, &mapping, &mut gathering, now)
         } else {
-            Next::Wait(None)
+            NextStep::Wait(None)
         };
         let until = match next {
-            Next::Batch(batch) => {
+            NextStep::Batch(batch) => {
                 let (queues, queue, function) = (queues.clone(), queue.clone(), function.clone());
                 let reports_failures = mapping.reports_failures;
                 invocations.spawn(async move {
@@ -61,13 +61,13 @@ pub(in crate::local) async fn run(
                 });
                 continue;
             }
-            Next::Wait(until) => until.map(|until| Instant::now() + until.since(now)),
+            NextStep::Wait(until) => until.map(|until| Instant::now() + until.since(now)),
         };
         tokio::select! {
             // Gone is whoever could tell: that is the end too.
             _ = stop.wait_for(|stop| *stop) => break,
             _ = consumers.changed() => {}
-            () = held.changed.notified() => {}
+            () = state.changed.notified() => {}
             Some(_) = invocations.join_next() => {}
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {}
         }
@@ -75,31 +75,31 @@ pub(in crate::local) async fn run(
     while invocations.join_next().await.is_some() {}
 }
 
-enum Next {
-    Batch(Vec<Received>),
+enum NextStep {
+    Batch(Vec<ReceivedMessage>),
     /// Nothing to do before that time by itself.
     Wait(Option<Timestamp>),
 }
 
 /// A batch if one is full, or has been gathered for as long as it may.
-fn next(
+fn next_step(
     queues: &Queues,
     name: &str,
     mapping: &QueueMapping,
     gathering: &mut Option<Timestamp>,
     now: Timestamp,
-) -> Next {
-    let mut queue = queues.held(name).queue();
+) -> NextStep {
+    let mut queue = queues.state(name).queue();
     if queue.visible() == 0 {
         *gathering = None;
-        return Next::Wait(queue.due());
+        return NextStep::Wait(queue.next_due());
     }
     let ends = gathering.get_or_insert(now).plus(mapping.window);
     if queue.visible() < mapping.batch_size && now < ends {
-        return Next::Wait(queue.due().into_iter().chain([ends]).min());
+        return NextStep::Wait(queue.next_due().into_iter().chain([ends]).min());
     }
     *gathering = None;
-    Next::Batch(queue.receive(mapping.batch_size, MAX_EVENT_BYTES, now))
+    NextStep::Batch(queue.receive(mapping.batch_size, MAX_EVENT_BYTES, now))
 }
 
 /// Invokes the function with a batch, and deletes what it handled. What it did not comes again by
@@ -108,21 +108,21 @@ async fn handle(
     queues: &Queues,
     name: &str,
     function: &Function,
-    batch: Vec<Received>,
+    batch: Vec<ReceivedMessage>,
     reports_failures: bool,
 ) {
-    let answer = function.invoke(&event(name, &batch)).await;
-    let failed = answer.and_then(|answer| {
+    let response = function.invoke(&event(name, &batch)).await;
+    let failed = response.and_then(|response| {
         if reports_failures {
-            failed(&answer, &batch)
+            failed_positions(&response, &batch)
         } else {
             Ok(BTreeSet::new())
         }
     });
     match failed {
         Ok(failed) => {
-            let (mut queue, now) = (queues.held(name).queue(), Timestamp::now());
-            for (at, Received { receipt, .. }) in batch.iter().enumerate() {
+            let (mut queue, now) = (queues.state(name).queue(), Timestamp::now());
+            for (at, ReceivedMessage { receipt, .. }) in batch.iter().enumerate() {
                 if !failed.contains(&at) {
                     queue.delete(*receipt, now);
                 }
@@ -137,12 +137,15 @@ async fn handle(
         }
     }
     // What failed is to be woken for when it is due.
-    queues.held(name).changed.notify_one();
+    queues.state(name).changed.notify_one();
 }
 
 /// The positions of the messages that failed.
-fn failed(answer: &Value, batch: &[Received]) -> anyhow::Result<BTreeSet<usize>> {
-    let failures: BTreeSet<&str> = batch_item_failures(answer)?.into_iter().collect();
+fn failed_positions(
+    response: &Value,
+    batch: &[ReceivedMessage],
+) -> anyhow::Result<BTreeSet<usize>> {
+    let failures: BTreeSet<&str> = batch_item_failures(response)?.into_iter().collect();
     let failed: BTreeSet<usize> = batch
         .iter()
         .enumerate()
@@ -151,16 +154,16 @@ fn failed(answer: &Value, batch: &[Received]) -> anyhow::Result<BTreeSet<usize>>
         .collect();
     ensure!(
         failed.len() == failures.len(),
-        "the answer names a message that is not in the batch"
+        "the response names a message that is not in the batch"
     );
     Ok(failed)
 }
 
 /// The event that Lambda makes of a batch.
-fn event(queue: &str, batch: &[Received]) -> Value {
-    let records = batch.iter().map(|Received { receipt: _, message }| {
-        let Message { id, body, attributes, sent, first_received, receives, group } = message;
-        let attribute = |Attribute { data_type, value }: &Attribute| {
+fn event(queue: &str, batch: &[ReceivedMessage]) -> Value {
+    let records = batch.iter().map(|ReceivedMessage { receipt: _, message }| {
+        let StoredMessage { id, body, attributes, sent, first_received, receives, group } = message;
+        let attribute = |MessageAttribute { data_type, value }: &MessageAttribute| {
             let kind = if data_type.starts_with("Binary") { "binaryValue" } else { "stringValue" };
             json!({ kind: value, "stringListValues": [], "binaryListValues": [], "dataType": data_type })
         };

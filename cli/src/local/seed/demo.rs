@@ -9,11 +9,11 @@ use muster_service::store::Store;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{commands::keys::issue, local::data_dir::Folder};
+use crate::{commands::keys::issue, local::data_dir::DataDir};
 
 /// An organization with everything one needs to try it.
 #[derive(Debug, Clone, Serialize)]
-pub struct Organization {
+pub struct DemoOrganization {
     /// Its id.
     pub organization_id: String,
     /// Its keys.
@@ -67,7 +67,7 @@ const ORGANIZATIONS: [(&str, &str); 2] = [
 ];
 
 /// Twelve who are active, one who is inactive, one who is suspended.
-const PEOPLE: [(&str, UserStatus); 14] = [
+const USERS: [(&str, UserStatus); 14] = [
     ("Alex Rivera", UserStatus::Active),
     ("Jessica Chen", UserStatus::Active),
     ("Sam Patel", UserStatus::Active),
@@ -85,39 +85,39 @@ const PEOPLE: [(&str, UserStatus); 14] = [
 ];
 
 /// Puts in what is missing of the demo data, and tells what is there.
-pub(in crate::local) async fn prepare(
+pub(in crate::local) async fn seed_demo(
     store: &Store,
-    folder: Option<&Folder>,
-) -> anyhow::Result<[Organization; 2]> {
-    let kept: Option<BTreeMap<String, DemoKeys>> = folder
-        .map(|folder| folder.read(KEYS_FILE))
+    data_dir: Option<&DataDir>,
+) -> anyhow::Result<[DemoOrganization; 2]> {
+    let stored: Option<BTreeMap<String, DemoKeys>> = data_dir
+        .map(|data_dir| data_dir.read(KEYS_FILE))
         .transpose()?
         .flatten();
-    let mut kept = kept.unwrap_or_default();
+    let mut stored = stored.unwrap_or_default();
     let mut organizations = Vec::with_capacity(ORGANIZATIONS.len());
     for (at, (id, domain)) in ORGANIZATIONS.into_iter().enumerate() {
         let organization_id =
             OrganizationId::parse(id).expect("the demo ids are of the right form");
-        let keys = kept.remove(id).unwrap_or_default();
-        organizations.push(Organization {
+        let keys = stored.remove(id).unwrap_or_default();
+        organizations.push(DemoOrganization {
             organization_id: id.to_owned(),
-            keys: prepare_keys(store, &organization_id, keys).await?,
-            users: prepare_users(store, &organization_id, at, domain).await?,
+            keys: seed_keys(store, &organization_id, keys).await?,
+            users: seed_users(store, &organization_id, at, domain).await?,
         });
     }
-    if let Some(folder) = folder {
+    if let Some(data_dir) = data_dir {
         let keys: BTreeMap<_, _> = organizations
             .iter()
             .map(|organization| (&organization.organization_id, &organization.keys))
             .collect();
-        folder.write(KEYS_FILE, &keys)?;
+        data_dir.write(KEYS_FILE, &keys)?;
     }
     Ok(organizations
         .try_into()
         .expect("one for each of ORGANIZATIONS"))
 }
 
-async fn prepare_keys(
+async fn seed_keys(
     store: &Store,
     org: &OrganizationId,
     keys: DemoKeys,
@@ -126,31 +126,31 @@ async fn prepare_keys(
     let (all, read) = (Scope::ALL.as_slice(), [Scope::TeamsRead].as_slice());
     Ok(DemoKeys {
         toptickets: ContractKeys {
-            admin: prepare_key(store, org, toptickets.admin, KeyKind::TtAdmin, all).await?,
-            read_only: prepare_key(store, org, toptickets.read_only, KeyKind::TtReadOnly, read)
+            admin: seed_key(store, org, toptickets.admin, KeyKind::TtAdmin, all).await?,
+            read_only: seed_key(store, org, toptickets.read_only, KeyKind::TtReadOnly, read)
                 .await?,
         },
         itsm: ContractKeys {
-            admin: prepare_key(store, org, itsm.admin, KeyKind::Itsm, all).await?,
-            read_only: prepare_key(store, org, itsm.read_only, KeyKind::Itsm, read).await?,
+            admin: seed_key(store, org, itsm.admin, KeyKind::Itsm, all).await?,
+            read_only: seed_key(store, org, itsm.read_only, KeyKind::Itsm, read).await?,
         },
     })
 }
 
 /// Keeps a key that is still good, or makes another: read-only keys of TopTickets last 72 hours.
-async fn prepare_key(
+async fn seed_key(
     store: &Store,
     org: &OrganizationId,
-    kept: String,
+    stored: String,
     kind: KeyKind,
     scopes: &[Scope],
 ) -> anyhow::Result<String> {
     let now = Timestamp::now();
-    if let Some(secret) = SecretKey::parse(&kept)
+    if let Some(secret) = SecretKey::parse(&stored)
         && let Some(key) = store.api_key(secret.hash()).await?
         && key.is_valid(now)
     {
-        return Ok(kept);
+        return Ok(stored);
     }
     let (secret, mut key) = issue(kind, org.clone(), scopes.to_vec(), now);
     key.name = Some("muster dev".to_owned());
@@ -159,18 +159,18 @@ async fn prepare_key(
 }
 
 /// Keeps the users that are there: somebody may have changed them.
-async fn prepare_users(
+async fn seed_users(
     store: &Store,
     org: &OrganizationId,
     organization: usize,
     domain: &str,
 ) -> anyhow::Result<Vec<DemoUser>> {
-    let mut users = Vec::with_capacity(PEOPLE.len());
+    let mut users = Vec::with_capacity(USERS.len());
     let mut missing = Vec::new();
-    for (at, (name, status)) in PEOPLE.into_iter().enumerate() {
-        let user = person(organization, at, name, status, domain);
-        let user = if let Some(kept) = store.user(org, user.id).await? {
-            kept
+    for (at, (name, status)) in USERS.into_iter().enumerate() {
+        let user = demo_user(organization, at, name, status, domain);
+        let user = if let Some(stored) = store.user(org, user.id).await? {
+            stored
         } else {
             missing.push(user.clone());
             user
@@ -189,7 +189,7 @@ async fn prepare_users(
 }
 
 /// A user whose id is the same on every machine, so that examples can be copied.
-fn person(organization: usize, at: usize, name: &str, status: UserStatus, domain: &str) -> User {
+fn demo_user(organization: usize, at: usize, name: &str, status: UserStatus, domain: &str) -> User {
     let id =
         0x1000_0000_0000_4000_8000_0000_0000_0000 + ((organization as u128) << 64) + at as u128 + 1;
     let handle: String = name

@@ -3,6 +3,6 @@
 mod demo;
 mod samples;
 
-pub(super) use demo::prepare;
-pub use demo::{ContractKeys, DemoKeys, DemoUser, Organization};
-pub(super) use samples::put as put_samples;
+pub(super) use demo::seed_demo;
+pub use demo::{ContractKeys, DemoKeys, DemoOrganization, DemoUser};
+pub(super) use samples::seed_samples;

@@ -6,7 +6,7 @@ use muster_service::store::{Answer, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::demo::Organization;
+use super::demo::DemoOrganization;
 
 /// A key for each contract. Everybody knows them, so no table may take them that outlives the
 /// process.
@@ -31,13 +31,13 @@ fn teams() -> [(Value, usize); 2] {
 }
 
 /// Puts the samples into an organization that has its users and nothing more.
-pub(in crate::local) async fn put(
+pub(in crate::local) async fn seed_samples(
     store: &Store,
-    Organization {
+    DemoOrganization {
         organization_id,
         users,
         ..
-    }: &Organization,
+    }: &DemoOrganization,
 ) -> anyhow::Result<()> {
     const RULES: &str = "the samples keep the rules";
     let org = OrganizationId::parse(organization_id)?;
@@ -57,20 +57,20 @@ pub(in crate::local) async fn put(
         };
         store.put_api_key(&key).await?;
     }
-    let answer = || Answer::created(String::new(), None);
+    let response = || Answer::created(String::new(), None);
     for (id, (team, members)) in (FIRST_TEAM..).zip(teams()) {
         let id = TeamId::new(Uuid::from_u128(id));
         let new = muster_contracts::create_team(Contract::Itsm, team.to_string().as_bytes())
             .expect(RULES);
         store
-            .create_team(&Team::create(id, org.clone(), new, now), &answer(), None)
+            .create_team(&Team::create(id, org.clone(), new, now), &response(), None)
             .await?;
         for user in &users[..members] {
             let member = json!({ "user_id": user.id, "skills": ["VPN"] });
             let new = muster_contracts::add_member(Contract::Itsm, member.to_string().as_bytes())
                 .expect(RULES);
             store
-                .add_member(&org, id, &new, |_, _| answer(), None, now)
+                .add_member(&org, id, &new, |_, _| response(), None, now)
                 .await?;
         }
     }

@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::{
     ACCOUNT, Queues, arn,
     message::{
-        Attribute, MAX_BYTES, Message, NoReceipt, Receipt, Received, check, md5_of_attributes,
-        md5_of_body, size,
+        InvalidReceipt, MAX_BYTES, MessageAttribute, Receipt, ReceivedMessage, StoredMessage,
+        check, md5_of_attributes, md5_of_body, size,
     },
     request::{
-        Entry, GetQueueAttributes, ListDeadLetterSourceQueues, ReceiptBatch, ReceiptEntry,
-        ReceiveMessage, Refused, SendMessage, SendMessageBatch, parse,
+        GetQueueAttributes, ListDeadLetterSourceQueues, MessageEntry, ReceiptBatch, ReceiptEntry,
+        ReceiveMessage, SendMessage, SendMessageBatch, SqsError, parse,
     },
 };
 
@@ -33,7 +33,7 @@ const MAX_GROUP: usize = 128;
 const MAX_VISIBILITY_TIMEOUT: u64 = 12 * 3600;
 
 /// Answers a request for an operation of SQS.
-pub fn answer(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, Refused> {
+pub fn handle(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, SqsError> {
     match operation {
         "SendMessage" => send(queues, parse(body)?),
         "SendMessageBatch" => send_batch(queues, parse(body)?),
@@ -42,7 +42,7 @@ pub fn answer(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, Re
         "ChangeMessageVisibilityBatch" => change_visibility_batch(queues, &parse(body)?),
         "GetQueueAttributes" => attributes(queues, &parse(body)?),
         "ListDeadLetterSourceQueues" => dead_letter_sources(queues, &parse(body)?),
-        unknown => Err(Refused::new(
+        unknown => Err(SqsError::new(
             "UnsupportedOperation",
             "AWS.SimpleQueueService.UnsupportedOperation",
             format!("the local queues have no {unknown}"),
@@ -50,16 +50,16 @@ pub fn answer(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, Re
     }
 }
 
-fn send(queues: &Queues, request: SendMessage) -> Result<Value, Refused> {
-    let queue = existing(queues, &request.queue_url)?;
+fn send(queues: &Queues, request: SendMessage) -> Result<Value, SqsError> {
+    let queue = existing_queue(queues, &request.queue_url)?;
     let (message, delay) = message(request.entry)?;
-    let sent = describe(&message);
+    let sent = send_result(&message);
     queues.send(queue, [(message, delay)]);
     Ok(sent)
 }
 
-fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, Refused> {
-    let queue = existing(queues, &request.queue_url)?;
+fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, SqsError> {
+    let queue = existing_queue(queues, &request.queue_url)?;
     let entries = request.entries;
     check_batch(entries.iter().map(|entry| &*entry.id))?;
     let messages: Vec<_> = entries
@@ -71,7 +71,7 @@ fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, Refus
         .map(|(_, (attributes, entry))| size(&entry.message_body, attributes))
         .sum();
     if bytes > MAX_BYTES {
-        return Err(Refused::new(
+        return Err(SqsError::new(
             "BatchRequestTooLong",
             "AWS.SimpleQueueService.BatchRequestTooLong",
             format!(
@@ -81,9 +81,9 @@ fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, Refus
     }
     let (mut successful, mut failed, mut accepted) = (Vec::new(), Vec::new(), Vec::new());
     for (id, (attributes, entry)) in messages {
-        match checked(entry, attributes) {
+        match validated(entry, attributes) {
             Ok((message, delay)) => {
-                let mut sent = describe(&message);
+                let mut sent = send_result(&message);
                 sent["Id"] = json!(id);
                 successful.push(sent);
                 accepted.push((message, delay));
@@ -96,17 +96,17 @@ fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, Refus
 }
 
 /// Whether SQS would take a batch with these ids.
-fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), Refused> {
+fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), SqsError> {
     let count = ids.len();
     if count == 0 {
-        return Err(Refused::new(
+        return Err(SqsError::new(
             "EmptyBatchRequest",
             "AWS.SimpleQueueService.EmptyBatchRequest",
             "There should be at least one entry in the request.",
         ));
     }
     if count > MAX_BATCH {
-        return Err(Refused::new(
+        return Err(SqsError::new(
             "TooManyEntriesInBatchRequest",
             "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
             format!(
@@ -115,7 +115,7 @@ fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), Re
         ));
     }
     if ids.collect::<BTreeSet<_>>().len() < count {
-        return Err(Refused::new(
+        return Err(SqsError::new(
             "BatchEntryIdsNotDistinct",
             "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
             "Two entries have the same id.",
@@ -126,10 +126,10 @@ fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), Re
 
 /// Receives what there is, without waiting for more: all of it is here, so nothing can be
 /// overlooked.
-fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, Refused> {
-    let name = existing(queues, &request.queue_url)?;
+fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, SqsError> {
+    let name = existing_queue(queues, &request.queue_url)?;
     if !(1..=MAX_BATCH).contains(&request.max_number_of_messages) {
-        return Err(Refused::parameter(format!(
+        return Err(SqsError::parameter(format!(
             "MaxNumberOfMessages must be from 1 to {MAX_BATCH}."
         )));
     }
@@ -139,19 +139,19 @@ fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, Refused> 
         .transpose()?;
     let now = Timestamp::now();
     queues.advance(name, now);
-    let held = queues.held(name);
+    let state = queues.state(name);
     let received = {
-        let (mut queue, most) = (held.queue(), request.max_number_of_messages);
+        let (mut queue, most) = (state.queue(), request.max_number_of_messages);
         match unseen {
-            Some(unseen) => queue.receive_unseen_for(unseen, most, usize::MAX, now),
+            Some(unseen) => queue.receive_with_timeout(unseen, most, usize::MAX, now),
             None => queue.receive(most, usize::MAX, now),
         }
     };
     // Who consumes the queue is to wake when they are due.
-    held.changed.notify_one();
+    state.changed.notify_one();
     let messages: Vec<_> = received
         .iter()
-        .map(|received| describe_received(received, request))
+        .map(|received| describe_message(received, request))
         .collect();
     Ok(if messages.is_empty() {
         json!({})
@@ -160,9 +160,12 @@ fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, Refused> 
     })
 }
 
-/// What a receiver is told of a message: of its attributes those that it named.
-fn describe_received(Received { receipt, message }: &Received, request: &ReceiveMessage) -> Value {
-    let mut told = json!({
+/// What a receiver is described of a message: of its attributes those that it named.
+fn describe_message(
+    ReceivedMessage { receipt, message }: &ReceivedMessage,
+    request: &ReceiveMessage,
+) -> Value {
+    let mut described = json!({
         "MessageId": message.id,
         "ReceiptHandle": receipt.to_string(),
         "Body": message.body,
@@ -187,19 +190,19 @@ fn describe_received(Received { receipt, message }: &Received, request: &Receive
         .filter(|(name, _)| is_named(&request.message_system_attribute_names, name))
         .collect();
     if !system.is_empty() {
-        told["Attributes"] = json!(system);
+        described["Attributes"] = json!(system);
     }
-    let attributes: BTreeMap<String, Attribute> = message
+    let attributes: BTreeMap<String, MessageAttribute> = message
         .attributes
         .iter()
         .filter(|(name, _)| is_named(&request.message_attribute_names, name))
         .map(|(name, attribute)| (name.clone(), attribute.clone()))
         .collect();
     if !attributes.is_empty() {
-        told["MD5OfMessageAttributes"] = json!(md5_of_attributes(&attributes));
-        told["MessageAttributes"] = attributes
+        described["MD5OfMessageAttributes"] = json!(md5_of_attributes(&attributes));
+        described["MessageAttributes"] = attributes
             .into_iter()
-            .map(|(name, Attribute { data_type, value })| {
+            .map(|(name, MessageAttribute { data_type, value })| {
                 let kind = if data_type.starts_with("Binary") {
                     "BinaryValue"
                 } else {
@@ -209,7 +212,7 @@ fn describe_received(Received { receipt, message }: &Received, request: &Receive
             })
             .collect();
     }
-    told
+    described
 }
 
 /// Whether an attribute is among those that were asked for.
@@ -217,38 +220,38 @@ fn is_named(names: &[String], name: &str) -> bool {
     names.iter().any(|named| named == name || named == "All")
 }
 
-fn visibility_timeout(seconds: u64) -> Result<Duration, Refused> {
+fn visibility_timeout(seconds: u64) -> Result<Duration, SqsError> {
     if seconds > MAX_VISIBILITY_TIMEOUT {
-        return Err(Refused::parameter(format!(
+        return Err(SqsError::parameter(format!(
             "VisibilityTimeout must be from 0 to {MAX_VISIBILITY_TIMEOUT}."
         )));
     }
     Ok(Duration::from_secs(seconds))
 }
 
-fn delete_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, Refused> {
-    let queue = existing(queues, &request.queue_url)?;
-    each_receipt(request, |entry| {
+fn delete_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, SqsError> {
+    let queue = existing_queue(queues, &request.queue_url)?;
+    for_each_receipt(request, |entry| {
         // What is gone already is deleted.
         queues
-            .held(queue)
+            .state(queue)
             .queue()
             .delete(receipt(entry)?, Timestamp::now());
         Ok(())
     })
 }
 
-fn change_visibility_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, Refused> {
-    let name = existing(queues, &request.queue_url)?;
-    let held = queues.held(name);
+fn change_visibility_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, SqsError> {
+    let name = existing_queue(queues, &request.queue_url)?;
+    let state = queues.state(name);
     let now = Timestamp::now();
-    let answer = each_receipt(request, |entry| {
+    let result = for_each_receipt(request, |entry| {
         let time = visibility_timeout(entry.visibility_timeout)?;
-        if held.queue().see_again_in(time, receipt(entry)?, now) {
+        if state.queue().change_visibility(time, receipt(entry)?, now) {
             Ok(())
         } else {
             let code = "AWS.SimpleQueueService.MessageNotInflight";
-            Err(Refused::new(
+            Err(SqsError::new(
                 "MessageNotInflight",
                 code,
                 "The message is not in flight.",
@@ -256,19 +259,19 @@ fn change_visibility_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Va
         }
     });
     queues.advance(name, now);
-    held.changed.notify_one();
-    answer
+    state.changed.notify_one();
+    result
 }
 
 /// Does something by each receipt of a batch, and answers what became of them.
-fn each_receipt(
+fn for_each_receipt(
     request: &ReceiptBatch,
-    mut done: impl FnMut(&ReceiptEntry) -> Result<(), Refused>,
-) -> Result<Value, Refused> {
+    mut operation: impl FnMut(&ReceiptEntry) -> Result<(), SqsError>,
+) -> Result<Value, SqsError> {
     check_batch(request.entries.iter().map(|entry| &*entry.id))?;
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for entry in &request.entries {
-        match done(entry) {
+        match operation(entry) {
             Ok(()) => successful.push(json!({ "Id": entry.id })),
             Err(refused) => failed.push(refused.of_entry(&entry.id)),
         }
@@ -276,9 +279,9 @@ fn each_receipt(
     Ok(json!({ "Successful": successful, "Failed": failed }))
 }
 
-fn receipt(entry: &ReceiptEntry) -> Result<Receipt, Refused> {
-    entry.receipt_handle.parse().map_err(|NoReceipt| {
-        Refused::new(
+fn receipt(entry: &ReceiptEntry) -> Result<Receipt, SqsError> {
+    entry.receipt_handle.parse().map_err(|InvalidReceipt| {
+        SqsError::new(
             "ReceiptHandleIsInvalid",
             "ReceiptHandleIsInvalid",
             "The input receipt handle is invalid.",
@@ -288,12 +291,12 @@ fn receipt(entry: &ReceiptEntry) -> Result<Receipt, Refused> {
 
 /// The attributes of a queue that are asked for here: how much is in it, and where its dead letters
 /// go.
-fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, Refused> {
-    let name = existing(queues, &request.queue_url)?;
+fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, SqsError> {
+    let name = existing_queue(queues, &request.queue_url)?;
     queues.advance(name, Timestamp::now());
-    let held = queues.held(name);
-    let queue = held.queue();
-    let redrive = held.dead_letters.as_ref().zip(queue.max_receives()).map(|(dead_letters, max_receives)| {
+    let state = queues.state(name);
+    let queue = state.queue();
+    let redrive = state.dead_letters.as_ref().zip(queue.max_receives()).map(|(dead_letters, max_receives)| {
         let policy = json!({ "deadLetterTargetArn": arn(dead_letters), "maxReceiveCount": max_receives });
         ("RedrivePolicy", policy.to_string())
     });
@@ -320,8 +323,8 @@ fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, Re
 fn dead_letter_sources(
     queues: &Queues,
     request: &ListDeadLetterSourceQueues,
-) -> Result<Value, Refused> {
-    let name = existing(queues, &request.queue_url)?;
+) -> Result<Value, SqsError> {
+    let name = existing_queue(queues, &request.queue_url)?;
     let base = &request.queue_url[..request.queue_url.len() - name.len()];
     let sources: Vec<_> = queues
         .sources_of(name)
@@ -331,10 +334,10 @@ fn dead_letter_sources(
 }
 
 /// The name of the queue at a URL.
-fn existing<'u>(queues: &Queues, url: &'u str) -> Result<&'u str, Refused> {
+fn existing_queue<'u>(queues: &Queues, url: &'u str) -> Result<&'u str, SqsError> {
     let name = url.rsplit('/').next().unwrap_or_default();
     queues.get(name).map(|_| name).ok_or_else(|| {
-        Refused::new(
+        SqsError::new(
             "QueueDoesNotExist",
             "AWS.SimpleQueueService.NonExistentQueue",
             "The specified queue does not exist.",
@@ -342,30 +345,30 @@ fn existing<'u>(queues: &Queues, url: &'u str) -> Result<&'u str, Refused> {
     })
 }
 
-fn message(entry: Entry) -> Result<(Message, Duration), Refused> {
+fn message(entry: MessageEntry) -> Result<(StoredMessage, Duration), SqsError> {
     let (attributes, entry) = entry.attributes_and_body();
-    checked(entry, attributes)
+    validated(entry, attributes)
 }
 
 /// A message that SQS would take, and its delay.
-fn checked(
-    entry: Entry,
-    attributes: BTreeMap<String, Attribute>,
-) -> Result<(Message, Duration), Refused> {
+fn validated(
+    entry: MessageEntry,
+    attributes: BTreeMap<String, MessageAttribute>,
+) -> Result<(StoredMessage, Duration), SqsError> {
     let delay = entry.delay_seconds.unwrap_or_default();
     if delay > MAX_DELAY {
-        return Err(Refused::parameter(format!(
+        return Err(SqsError::parameter(format!(
             "DelaySeconds must be from 0 to {MAX_DELAY}."
         )));
     }
     if attributes.len() > MAX_ATTRIBUTES {
-        return Err(Refused::parameter(format!(
+        return Err(SqsError::parameter(format!(
             "A message has at most {MAX_ATTRIBUTES} attributes."
         )));
     }
-    for (name, Attribute { data_type, value }) in &attributes {
+    for (name, MessageAttribute { data_type, value }) in &attributes {
         if value.is_empty() {
-            return Err(Refused::parameter(format!(
+            return Err(SqsError::parameter(format!(
                 "The attribute {name} must have a value."
             )));
         }
@@ -373,7 +376,7 @@ fn checked(
         let known = matches!(kind, "String" | "Number")
             || kind == "Binary" && BASE64_STANDARD.decode(value).is_ok();
         if !known {
-            return Err(Refused::parameter(format!(
+            return Err(SqsError::parameter(format!(
                 "The attribute {name} is of no known type."
             )));
         }
@@ -383,14 +386,14 @@ fn checked(
         .as_ref()
         .is_some_and(|group| !is_group(group))
     {
-        return Err(Refused::parameter(format!(
+        return Err(SqsError::parameter(format!(
             "MessageGroupId must have 1 to {MAX_GROUP} letters, digits and punctuation characters."
         )));
     }
     check(&entry.message_body, &attributes)?;
-    let message = Message::new(entry.message_body, attributes, Timestamp::now());
+    let message = StoredMessage::new(entry.message_body, attributes, Timestamp::now());
     Ok((
-        Message {
+        StoredMessage {
             group: entry.message_group_id,
             ..message
         },
@@ -404,8 +407,8 @@ fn is_group(group: &str) -> bool {
     (1..=MAX_GROUP).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// What a sender is told of a message.
-fn describe(message: &Message) -> Value {
+/// What a sender is described of a message.
+fn send_result(message: &StoredMessage) -> Value {
     let mut sent =
         json!({ "MessageId": message.id, "MD5OfMessageBody": md5_of_body(&message.body) });
     if !message.attributes.is_empty() {

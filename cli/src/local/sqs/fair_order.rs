@@ -41,19 +41,19 @@ pub struct FairOrder {
     /// The number of visible messages.
     count: usize,
     /// The next place.
-    places: u64,
+    next_place: u64,
     /// The messages in flight, each with its group and its receive.
     in_flight: HashMap<u64, (Group, Timestamp)>,
     /// The number of messages in flight of each group.
     in_flight_by_group: BTreeMap<String, usize>,
-    recent: Processing,
+    recent: ProcessingTime,
     /// The noisy groups, each with the last time at which it had a message in flight.
     noisy: BTreeMap<String, Timestamp>,
 }
 
 /// The recent processing time, from the receive of a message to its end.
 #[derive(Debug, Default)]
-struct Processing {
+struct ProcessingTime {
     /// In the order of the ends.
     parts: VecDeque<(Timestamp, Group, Duration)>,
     by_group: BTreeMap<String, Duration>,
@@ -62,9 +62,9 @@ struct Processing {
 
 impl FairOrder {
     /// Adds a message that became visible.
-    pub fn show(&mut self, group: &Group, arrival: u64) {
-        let place = self.places;
-        self.places += 1;
+    pub fn add(&mut self, group: &Group, arrival: u64) {
+        let place = self.next_place;
+        self.next_place += 1;
         self.count += 1;
         self.visible
             .entry(group.clone())
@@ -73,7 +73,7 @@ impl FairOrder {
     }
 
     /// Removes a visible message, if it is one.
-    pub fn hide(&mut self, group: &Group, arrival: u64) {
+    pub fn remove(&mut self, group: &Group, arrival: u64) {
         let Some(messages) = self.visible.get_mut(group) else {
             return;
         };
@@ -116,8 +116,8 @@ impl FairOrder {
     }
 
     /// Takes a visible message into flight.
-    pub fn take(&mut self, group: &Group, arrival: u64, now: Timestamp) {
-        self.hide(group, arrival);
+    pub fn start_flight(&mut self, group: &Group, arrival: u64, now: Timestamp) {
+        self.remove(group, arrival);
         self.in_flight.insert(arrival, (group.clone(), now));
         if let Some(group) = group {
             *self.in_flight_by_group.entry(group.clone()).or_default() += 1;
@@ -125,7 +125,7 @@ impl FairOrder {
     }
 
     /// Ends the flight of a message, if it is in flight, and counts its processing time.
-    pub fn land(&mut self, arrival: u64, now: Timestamp) {
+    pub fn end_flight(&mut self, arrival: u64, now: Timestamp) {
         let Some((group, since)) = self.in_flight.remove(&arrival) else {
             return;
         };
@@ -142,7 +142,7 @@ impl FairOrder {
     }
 
     /// Brings the noisy groups up to date, as a receive finds them.
-    pub fn detect(&mut self, now: Timestamp) {
+    pub fn update_noisy(&mut self, now: Timestamp) {
         self.recent.forget(now);
         for group in self.visible.keys().flatten() {
             if self.has_many_in_flight(group) || self.recent.is_mostly_of(group) {
@@ -175,7 +175,7 @@ impl FairOrder {
     }
 }
 
-impl Processing {
+impl ProcessingTime {
     fn add(&mut self, group: Group, end: Timestamp, time: Duration) {
         self.total += time;
         if let Some(group) = &group {
@@ -213,7 +213,7 @@ mod tests {
 
     /// A queue of a test: messages by number.
     #[derive(Default)]
-    struct Scene {
+    struct QueueFixture {
         order: FairOrder,
         groups: Vec<Group>,
     }
@@ -224,12 +224,12 @@ mod tests {
         START.plus(Duration::from_secs(secs))
     }
 
-    impl Scene {
+    impl QueueFixture {
         /// Sends messages of a group; an empty one is none.
         fn send(&mut self, group: &str, count: usize) {
             for _ in 0..count {
                 let group = Some(group.to_owned()).filter(|group| !group.is_empty());
-                self.order.show(&group, self.groups.len() as u64);
+                self.order.add(&group, self.groups.len() as u64);
                 self.groups.push(group);
             }
         }
@@ -238,10 +238,10 @@ mod tests {
         fn receive(&mut self, count: usize, now: Timestamp) -> Vec<u64> {
             let mut received = Vec::new();
             for _ in 0..count {
-                self.order.detect(now);
+                self.order.update_noisy(now);
                 let Some(next) = self.order.next() else { break };
                 self.order
-                    .take(&self.groups[usize::try_from(next).unwrap()], next, now);
+                    .start_flight(&self.groups[usize::try_from(next).unwrap()], next, now);
                 received.push(next);
             }
             received
@@ -251,13 +251,13 @@ mod tests {
         fn process(&mut self, count: usize, now: u64, secs: u64) -> Vec<u64> {
             let received = self.receive(count, at(now));
             for &arrival in &received {
-                self.order.land(arrival, at(now + secs));
+                self.order.end_flight(arrival, at(now + secs));
             }
             received
         }
 
         fn group_of_next(&mut self, now: u64) -> String {
-            self.order.detect(at(now));
+            self.order.update_noisy(at(now));
             let next = self.order.next().expect("a message is visible");
             self.groups[usize::try_from(next).unwrap()]
                 .clone()
@@ -267,73 +267,73 @@ mod tests {
 
     #[test]
     fn messages_without_groups_keep_their_order() {
-        let mut scene = Scene::default();
-        scene.send("", 100);
-        assert_eq!(scene.process(50, 0, 60), (0..50).collect::<Vec<_>>());
-        assert_eq!(scene.receive(60, at(70)), (50..100).collect::<Vec<_>>());
-        assert_eq!(scene.order.visible(), 0);
+        let mut fixture = QueueFixture::default();
+        fixture.send("", 100);
+        assert_eq!(fixture.process(50, 0, 60), (0..50).collect::<Vec<_>>());
+        assert_eq!(fixture.receive(60, at(70)), (50..100).collect::<Vec<_>>());
+        assert_eq!(fixture.order.visible(), 0);
     }
 
     #[test]
     fn group_with_30_in_flight_is_behind_quiet_groups() {
         for (in_flight, next) in [(29, "noisy"), (30, "quiet")] {
-            let mut scene = Scene::default();
-            scene.send("noisy", 60);
-            scene.receive(in_flight, at(0));
-            scene.send("quiet", 1);
-            assert_eq!(scene.group_of_next(0), next, "{in_flight}");
+            let mut fixture = QueueFixture::default();
+            fixture.send("noisy", 60);
+            fixture.receive(in_flight, at(0));
+            fixture.send("quiet", 1);
+            assert_eq!(fixture.group_of_next(0), next, "{in_flight}");
         }
     }
 
     #[test]
     fn group_with_a_tenth_in_flight_is_not_noisy() {
         for (others, next) in [(270, "busy"), (269, "quiet")] {
-            let mut scene = Scene::default();
-            scene.send("", others);
-            scene.send("busy", 31);
-            scene.receive(others + 30, at(0));
-            scene.send("quiet", 1);
-            assert_eq!(scene.group_of_next(0), next, "30 of {}", others + 30);
+            let mut fixture = QueueFixture::default();
+            fixture.send("", others);
+            fixture.send("busy", 31);
+            fixture.receive(others + 30, at(0));
+            fixture.send("quiet", 1);
+            assert_eq!(fixture.group_of_next(0), next, "30 of {}", others + 30);
         }
     }
 
     #[test]
     fn message_without_group_is_quiet() {
-        let mut scene = Scene::default();
-        scene.send("noisy", 60);
-        scene.receive(30, at(0));
-        scene.send("", 1);
-        assert_eq!(scene.group_of_next(0), "");
+        let mut fixture = QueueFixture::default();
+        fixture.send("noisy", 60);
+        fixture.receive(30, at(0));
+        fixture.send("", 1);
+        assert_eq!(fixture.group_of_next(0), "");
     }
 
     #[test]
     fn group_with_more_than_a_tenth_of_the_time_is_noisy() {
         for (secs, next) in [(1, "slow"), (2, "quiet")] {
-            let mut scene = Scene::default();
-            scene.send("", 9);
-            scene.process(9, 0, 1);
-            scene.send("slow", 2);
-            assert_eq!(scene.process(1, 10, secs), [9]);
-            scene.send("quiet", 1);
-            assert_eq!(scene.group_of_next(20), next, "{secs} of {} s", 9 + secs);
+            let mut fixture = QueueFixture::default();
+            fixture.send("", 9);
+            fixture.process(9, 0, 1);
+            fixture.send("slow", 2);
+            assert_eq!(fixture.process(1, 10, secs), [9]);
+            fixture.send("quiet", 1);
+            assert_eq!(fixture.group_of_next(20), next, "{secs} of {} s", 9 + secs);
         }
     }
 
     #[test]
     fn of_noisy_groups_the_one_with_fewest_in_flight_is_first() {
-        let mut scene = Scene::default();
-        scene.send("first", 80);
-        scene.receive(31, at(0));
-        scene.send("second", 80);
-        scene.receive(30, at(0));
+        let mut fixture = QueueFixture::default();
+        fixture.send("first", 80);
+        fixture.receive(31, at(0));
+        fixture.send("second", 80);
+        fixture.receive(30, at(0));
         assert_eq!(
-            scene.group_of_next(0),
+            fixture.group_of_next(0),
             "second",
             "30 against 31, though its messages are younger"
         );
-        scene.receive(1, at(0));
+        fixture.receive(1, at(0));
         assert_eq!(
-            scene.group_of_next(0),
+            fixture.group_of_next(0),
             "first",
             "31 each, and the oldest message is first"
         );
@@ -341,34 +341,34 @@ mod tests {
 
     #[test]
     fn noisy_group_is_quiet_once_its_backlog_is_consumed() {
-        let mut scene = Scene::default();
-        scene.send("noisy", 31);
-        let received = scene.receive(30, at(0));
-        assert_eq!(scene.group_of_next(0), "noisy");
+        let mut fixture = QueueFixture::default();
+        fixture.send("noisy", 31);
+        let received = fixture.receive(30, at(0));
+        assert_eq!(fixture.group_of_next(0), "noisy");
         // Below both measures, and still noisy while there is a backlog.
         for &arrival in &received {
-            scene.order.land(arrival, at(0));
+            fixture.order.end_flight(arrival, at(0));
         }
-        scene.send("quiet", 1);
-        assert_eq!(scene.group_of_next(1), "quiet");
-        scene.receive(2, at(1));
-        scene.order.detect(at(1));
-        scene.send("noisy", 1);
-        scene.send("quiet", 1);
-        assert_eq!(scene.group_of_next(1), "noisy", "plain order");
+        fixture.send("quiet", 1);
+        assert_eq!(fixture.group_of_next(1), "quiet");
+        fixture.receive(2, at(1));
+        fixture.order.update_noisy(at(1));
+        fixture.send("noisy", 1);
+        fixture.send("quiet", 1);
+        assert_eq!(fixture.group_of_next(1), "noisy", "plain order");
     }
 
     #[test]
     fn noisy_group_is_quiet_after_5_minutes_without_flight() {
-        let mut scene = Scene::default();
-        scene.send("noisy", 60);
-        let received = scene.receive(30, at(0));
-        scene.order.detect(at(10));
+        let mut fixture = QueueFixture::default();
+        fixture.send("noisy", 60);
+        let received = fixture.receive(30, at(0));
+        fixture.order.update_noisy(at(10));
         for &arrival in &received {
-            scene.order.land(arrival, at(10));
+            fixture.order.end_flight(arrival, at(10));
         }
-        scene.send("quiet", 1);
-        assert_eq!(scene.group_of_next(300), "quiet");
-        assert_eq!(scene.group_of_next(311), "noisy");
+        fixture.send("quiet", 1);
+        assert_eq!(fixture.group_of_next(300), "quiet");
+        assert_eq!(fixture.group_of_next(311), "noisy");
     }
 }

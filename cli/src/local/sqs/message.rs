@@ -7,7 +7,7 @@ use muster_domain::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::request::Refused;
+use super::request::SqsError;
 use crate::sam::MAX_MESSAGE_BYTES;
 
 /// The most bytes of a message, and of all messages of a batch.
@@ -15,7 +15,7 @@ pub const MAX_BYTES: usize = MAX_MESSAGE_BYTES;
 
 /// An attribute beside a message's body.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribute {
+pub struct MessageAttribute {
     /// `String`, `Number` or `Binary`, perhaps with a label of the sender's own behind a dot.
     pub data_type: String,
     /// The value as it stands in JSON: binary ones in base64.
@@ -24,13 +24,13 @@ pub struct Attribute {
 
 /// A message that somebody sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Message {
+pub struct StoredMessage {
     /// The id that the sender was told.
     pub id: String,
     /// The text.
     pub body: String,
     /// By name.
-    pub attributes: BTreeMap<String, Attribute>,
+    pub attributes: BTreeMap<String, MessageAttribute>,
     /// When it was sent, in milliseconds since the epoch.
     pub sent: i64,
     /// When it was first received, in milliseconds since the epoch.
@@ -42,9 +42,13 @@ pub struct Message {
     pub group: Option<String>,
 }
 
-impl Message {
+impl StoredMessage {
     /// A message that is sent now, without a group.
-    pub fn new(body: String, attributes: BTreeMap<String, Attribute>, now: Timestamp) -> Self {
+    pub fn new(
+        body: String,
+        attributes: BTreeMap<String, MessageAttribute>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id: Uuid::new_v4().to_string(),
             body,
@@ -63,10 +67,10 @@ impl Message {
 }
 
 /// What a body counts together with its attributes: names, types and values.
-pub fn size(body: &str, attributes: &BTreeMap<String, Attribute>) -> usize {
+pub fn size(body: &str, attributes: &BTreeMap<String, MessageAttribute>) -> usize {
     let attributes = attributes
         .iter()
-        .map(|(name, Attribute { data_type, value })| {
+        .map(|(name, MessageAttribute { data_type, value })| {
             // Base64 has four characters for three bytes.
             let value = if data_type.starts_with("Binary") {
                 value.len() / 4 * 3
@@ -79,23 +83,23 @@ pub fn size(body: &str, attributes: &BTreeMap<String, Attribute>) -> usize {
 }
 
 /// Whether SQS would take this body.
-pub fn check(body: &str, attributes: &BTreeMap<String, Attribute>) -> Result<(), Refused> {
+pub fn check(body: &str, attributes: &BTreeMap<String, MessageAttribute>) -> Result<(), SqsError> {
     if body.is_empty() {
-        return Err(Refused::new(
+        return Err(SqsError::new(
             "MissingRequiredParameterException",
             "MissingParameter",
             "A message must have a body.",
         ));
     }
     if size(body, attributes) > MAX_BYTES {
-        return Err(Refused::parameter(format!(
+        return Err(SqsError::parameter(format!(
             "A message must be shorter than {MAX_BYTES} bytes."
         )));
     }
     // The characters of XML 1.0.
     let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     if !body.chars().all(taken) {
-        return Err(Refused::new(
+        return Err(SqsError::new(
             "InvalidMessageContents",
             "InvalidMessageContents",
             "The message has a character that SQS does not take.",
@@ -111,7 +115,7 @@ pub fn md5_of_body(body: &str) -> String {
 
 /// The digest of attributes: of their names, types and values in the names' order, each behind its
 /// length, and one byte before the value that says how it is carried.
-pub fn md5_of_attributes(attributes: &BTreeMap<String, Attribute>) -> String {
+pub fn md5_of_attributes(attributes: &BTreeMap<String, MessageAttribute>) -> String {
     let mut encoded = Vec::new();
     let mut put = |bytes: &[u8], carried: Option<u8>| {
         encoded.extend(carried);
@@ -119,7 +123,7 @@ pub fn md5_of_attributes(attributes: &BTreeMap<String, Attribute>) -> String {
         encoded.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
         encoded.extend(bytes);
     };
-    for (name, Attribute { data_type, value }) in attributes {
+    for (name, MessageAttribute { data_type, value }) in attributes {
         put(name.as_bytes(), None);
         put(data_type.as_bytes(), None);
         if data_type.starts_with("Binary") {
@@ -144,7 +148,7 @@ pub struct Receipt {
 
 /// A text that is no receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoReceipt;
+pub struct InvalidReceipt;
 
 impl fmt::Display for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,26 +163,26 @@ impl fmt::Display for Receipt {
 }
 
 impl FromStr for Receipt {
-    type Err = NoReceipt;
+    type Err = InvalidReceipt;
 
-    fn from_str(text: &str) -> Result<Self, NoReceipt> {
+    fn from_str(text: &str) -> Result<Self, InvalidReceipt> {
         let mut parts = text.splitn(4, '.');
-        let mut next = || parts.next().ok_or(NoReceipt);
+        let mut next = || parts.next().ok_or(InvalidReceipt);
         let (queue, arrival, receives, until) = (next()?, next()?, next()?, next()?);
         Ok(Self {
-            queue: queue.parse().map_err(|_| NoReceipt)?,
-            arrival: arrival.parse().map_err(|_| NoReceipt)?,
-            receives: receives.parse().map_err(|_| NoReceipt)?,
-            until: Timestamp::from_millis(until.parse().map_err(|_| NoReceipt)?),
+            queue: queue.parse().map_err(|_| InvalidReceipt)?,
+            arrival: arrival.parse().map_err(|_| InvalidReceipt)?,
+            receives: receives.parse().map_err(|_| InvalidReceipt)?,
+            until: Timestamp::from_millis(until.parse().map_err(|_| InvalidReceipt)?),
         })
     }
 }
 
 /// A message as its receiver gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub struct ReceivedMessage {
     /// Deletes it.
     pub receipt: Receipt,
     /// The message, this receive counted.
-    pub message: Message,
+    pub message: StoredMessage,
 }

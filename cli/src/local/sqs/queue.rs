@@ -11,12 +11,12 @@ use uuid::Uuid;
 
 use super::{
     fair_order::FairOrder,
-    message::{Message, Receipt, Received},
+    message::{Receipt, ReceivedMessage, StoredMessage},
 };
 
 /// How a queue treats its messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attributes {
+pub struct QueueAttributes {
     /// How long a message that was received stays unseen by others.
     pub visibility_timeout: Duration,
     /// How long a message is kept.
@@ -27,22 +27,22 @@ pub struct Attributes {
 
 /// A queue. Messages are known by the order in which they arrived.
 #[derive(Debug)]
-pub struct Queue {
+pub struct StandardQueue {
     /// Tells its receipts from those of others, and of the queue by this name before a restart.
     id: Uuid,
-    attributes: Attributes,
-    messages: BTreeMap<u64, Message>,
+    attributes: QueueAttributes,
+    messages: BTreeMap<u64, StoredMessage>,
     /// The visible messages and those in flight, for the order of delivery.
     order: FairOrder,
     /// Sent, and to be seen only later.
     delayed: BTreeSet<(Timestamp, u64)>,
-    /// Received, with the time at which they are seen again.
+    /// ReceivedMessage, with the time at which they are seen again.
     in_flight: BTreeSet<(Timestamp, u64)>,
     arrivals: u64,
 }
 
-impl Queue {
-    pub fn new(attributes: Attributes) -> Self {
+impl StandardQueue {
+    pub fn new(attributes: QueueAttributes) -> Self {
         Self {
             id: Uuid::new_v4(),
             attributes,
@@ -55,11 +55,11 @@ impl Queue {
     }
 
     /// Puts a message in, to be seen after a delay.
-    pub fn send(&mut self, message: Message, delay: Duration, now: Timestamp) {
+    pub fn send(&mut self, message: StoredMessage, delay: Duration, now: Timestamp) {
         let arrival = self.arrivals;
         self.arrivals += 1;
         if delay.is_zero() {
-            self.order.show(&message.group, arrival);
+            self.order.add(&message.group, arrival);
         } else {
             self.delayed.insert((now.plus(delay), arrival));
         }
@@ -71,8 +71,8 @@ impl Queue {
     ///
     /// SQS moves them when they would be received once more, which nobody can tell from here: they
     /// are not seen either way.
-    pub fn advance(&mut self, now: Timestamp) -> Vec<Message> {
-        let Attributes {
+    pub fn advance(&mut self, now: Timestamp) -> Vec<StoredMessage> {
+        let QueueAttributes {
             visibility_timeout: _,
             retention,
             max_receives,
@@ -84,7 +84,7 @@ impl Queue {
         ]
         .concat()
         {
-            self.order.land(due, now);
+            self.order.end_flight(due, now);
             // What was deleted is in no set, so it is there.
             let Some(message) = self.messages.get(&due) else {
                 continue;
@@ -92,14 +92,14 @@ impl Queue {
             if max_receives.is_some_and(|max| message.receives >= max) {
                 dead.extend(self.messages.remove(&due));
             } else {
-                self.order.show(&message.group, due);
+                self.order.add(&message.group, due);
             }
         }
         while let Some((&oldest, message)) = self.messages.first_key_value()
             && Timestamp::from_millis(message.sent).plus(retention) < now
         {
-            self.order.hide(&message.group, oldest);
-            self.order.land(oldest, now);
+            self.order.remove(&message.group, oldest);
+            self.order.end_flight(oldest, now);
             self.messages.remove(&oldest);
             self.delayed.retain(|(_, arrival)| *arrival != oldest);
             self.in_flight.retain(|(_, arrival)| *arrival != oldest);
@@ -110,21 +110,26 @@ impl Queue {
     /// Receives up to so many messages of up to so many bytes together, at least one if there is
     /// one. Others do not see them for the queue's visibility timeout. Messages of quiet groups are
     /// first, as [`FairOrder`] has it.
-    pub fn receive(&mut self, max: usize, max_bytes: usize, now: Timestamp) -> Vec<Received> {
-        self.receive_unseen_for(self.attributes.visibility_timeout, max, max_bytes, now)
+    pub fn receive(
+        &mut self,
+        max: usize,
+        max_bytes: usize,
+        now: Timestamp,
+    ) -> Vec<ReceivedMessage> {
+        self.receive_with_timeout(self.attributes.visibility_timeout, max, max_bytes, now)
     }
 
     /// The same with a visibility timeout of the receiver's own.
-    pub fn receive_unseen_for(
+    pub fn receive_with_timeout(
         &mut self,
         visibility_timeout: Duration,
         max: usize,
         max_bytes: usize,
         now: Timestamp,
-    ) -> Vec<Received> {
+    ) -> Vec<ReceivedMessage> {
         let mut received = Vec::new();
         let mut bytes = 0;
-        self.order.detect(now);
+        self.order.update_noisy(now);
         while received.len() < max
             && let Some(arrival) = self.order.next()
             && let Some(message) = self.messages.get_mut(&arrival)
@@ -133,7 +138,7 @@ impl Queue {
             if bytes > max_bytes && !received.is_empty() {
                 break;
             }
-            self.order.take(&message.group, arrival, now);
+            self.order.start_flight(&message.group, arrival, now);
             message.receives += 1;
             message.first_received.get_or_insert(now.millis());
             let until = now.plus(visibility_timeout);
@@ -144,7 +149,7 @@ impl Queue {
                 receives: message.receives,
                 until,
             };
-            received.push(Received {
+            received.push(ReceivedMessage {
                 receipt,
                 message: message.clone(),
             });
@@ -169,17 +174,17 @@ impl Queue {
         };
         // The message is in flight, perhaps until another time than the receipt's, or visible
         // again.
-        self.order.land(arrival, now);
+        self.order.end_flight(arrival, now);
         if !self.in_flight.remove(&(until, arrival)) {
             self.in_flight.retain(|(_, flying)| *flying != arrival);
-            self.order.hide(&message.group, arrival);
+            self.order.remove(&message.group, arrival);
         }
         true
     }
 
     /// Has a message that was received be seen again after this time, and no sooner or later. False
     /// if it is not in flight, or was received again since.
-    pub fn see_again_in(&mut self, time: Duration, receipt: Receipt, now: Timestamp) -> bool {
+    pub fn change_visibility(&mut self, time: Duration, receipt: Receipt, now: Timestamp) -> bool {
         let arrival = receipt.arrival;
         let flying = self
             .in_flight
@@ -234,7 +239,7 @@ impl Queue {
     }
 
     /// When something becomes visible next by itself.
-    pub fn due(&self) -> Option<Timestamp> {
+    pub fn next_due(&self) -> Option<Timestamp> {
         let first = |set: &BTreeSet<(Timestamp, u64)>| set.first().map(|(time, _)| *time);
         first(&self.delayed)
             .into_iter()
@@ -243,7 +248,7 @@ impl Queue {
     }
 
     /// Everything in it, in the order of arrival.
-    pub fn messages(&self) -> impl Iterator<Item = &Message> {
+    pub fn messages(&self) -> impl Iterator<Item = &StoredMessage> {
         self.messages.values()
     }
 }
@@ -259,13 +264,13 @@ fn take_due(waiting: &mut BTreeSet<(Timestamp, u64)>, now: Timestamp) -> Vec<u64
 
 #[cfg(test)]
 mod tests {
-    use super::{super::message::NoReceipt, *};
+    use super::{super::message::InvalidReceipt, *};
 
     const START: Timestamp = Timestamp::from_secs(1_800_000_000);
     const VISIBILITY: Duration = Duration::from_secs(30);
 
-    fn queue(max_receives: Option<u32>) -> Queue {
-        Queue::new(Attributes {
+    fn queue(max_receives: Option<u32>) -> StandardQueue {
+        StandardQueue::new(QueueAttributes {
             visibility_timeout: VISIBILITY,
             retention: Duration::from_hours(1),
             max_receives,
@@ -276,15 +281,15 @@ mod tests {
         START.plus(Duration::from_secs(secs))
     }
 
-    fn send(queue: &mut Queue, body: &str, delay: u64, now: Timestamp) {
+    fn send(queue: &mut StandardQueue, body: &str, delay: u64, now: Timestamp) {
         queue.send(
-            Message::new(body.to_owned(), BTreeMap::new(), now),
+            StoredMessage::new(body.to_owned(), BTreeMap::new(), now),
             Duration::from_secs(delay),
             now,
         );
     }
 
-    fn bodies(received: &[Received]) -> Vec<&str> {
+    fn bodies(received: &[ReceivedMessage]) -> Vec<&str> {
         received
             .iter()
             .map(|received| received.message.body.as_str())
@@ -300,7 +305,7 @@ mod tests {
         let first = queue.receive(2, usize::MAX, at(1));
         assert_eq!(bodies(&first), ["a", "b"]);
         assert_eq!(
-            (queue.visible(), queue.in_flight(), queue.due()),
+            (queue.visible(), queue.in_flight(), queue.next_due()),
             (1, 2, Some(at(31)))
         );
         assert!(queue.delete(first[0].receipt, at(0)));
@@ -324,7 +329,7 @@ mod tests {
         assert!(!queue.delete(first[1].receipt, at(0)), "an older receipt");
         assert!(queue.delete(again[1].receipt, at(0)) && queue.delete(again[0].receipt, at(0)));
         assert_eq!(
-            (queue.visible(), queue.in_flight(), queue.due()),
+            (queue.visible(), queue.in_flight(), queue.next_due()),
             (0, 0, None)
         );
         assert_eq!(queue.messages().count(), 0);
@@ -348,19 +353,19 @@ mod tests {
         for body in ["a", "b"] {
             send(&mut queue, body, 0, at(0));
         }
-        let received = queue.receive_unseen_for(Duration::from_mins(5), 10, usize::MAX, at(0));
+        let received = queue.receive_with_timeout(Duration::from_mins(5), 10, usize::MAX, at(0));
         queue.advance(at(299));
         assert_eq!((queue.visible(), queue.in_flight()), (0, 2));
-        assert!(queue.see_again_in(Duration::ZERO, received[0].receipt, at(299)));
-        assert!(queue.see_again_in(Duration::from_mins(1), received[1].receipt, at(299)));
+        assert!(queue.change_visibility(Duration::ZERO, received[0].receipt, at(299)));
+        assert!(queue.change_visibility(Duration::from_mins(1), received[1].receipt, at(299)));
         queue.advance(at(300));
         assert!(
-            !queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)),
+            !queue.change_visibility(Duration::ZERO, received[0].receipt, at(300)),
             "no longer in flight"
         );
         assert_eq!(bodies(&queue.receive(10, usize::MAX, at(300))), ["a"]);
         assert!(
-            !queue.see_again_in(Duration::ZERO, received[0].receipt, at(300)),
+            !queue.change_visibility(Duration::ZERO, received[0].receipt, at(300)),
             "received again"
         );
         assert!(
@@ -380,9 +385,11 @@ mod tests {
             send(queue, "a", 0, at(0));
             queue.receive(1, usize::MAX, at(0))[0].receipt
         });
-        assert!(!after.see_again_in(Duration::ZERO, stale, at(1)) && !after.delete(stale, at(0)));
+        assert!(
+            !after.change_visibility(Duration::ZERO, stale, at(1)) && !after.delete(stale, at(0))
+        );
         assert_eq!(after.messages().count(), 1);
-        assert!(after.see_again_in(Duration::ZERO, own, at(1)) && after.delete(own, at(0)));
+        assert!(after.change_visibility(Duration::ZERO, own, at(1)) && after.delete(own, at(0)));
     }
 
     #[test]
@@ -399,7 +406,7 @@ mod tests {
             &format!("{of}.1.2.x"),
             &format!("{of}.1.2.3.4"),
         ] {
-            assert_eq!(none.parse::<Receipt>(), Err(NoReceipt), "{none}");
+            assert_eq!(none.parse::<Receipt>(), Err(InvalidReceipt), "{none}");
         }
     }
 
@@ -409,7 +416,7 @@ mod tests {
         send(&mut queue, "late", 5, at(0));
         send(&mut queue, "now", 0, at(0));
         assert_eq!(
-            (queue.visible(), queue.delayed(), queue.due()),
+            (queue.visible(), queue.delayed(), queue.next_due()),
             (1, 1, Some(at(5)))
         );
         assert_eq!(bodies(&queue.receive(10, usize::MAX, at(4))), ["now"]);

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::message::Attribute;
+use super::message::MessageAttribute;
 
 /// What SQS refuses, by the codes of its two protocols and a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
+pub struct SqsError {
     /// The error's name in the JSON protocol.
     pub kind: &'static str,
     /// Its older name, which clients still match.
@@ -18,7 +18,7 @@ pub struct Refused {
     pub message: String,
 }
 
-impl Refused {
+impl SqsError {
     pub(super) fn new(kind: &'static str, code: &'static str, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -51,7 +51,7 @@ impl Refused {
 pub(super) struct SendMessage {
     pub(super) queue_url: String,
     #[serde(flatten)]
-    pub(super) entry: Entry,
+    pub(super) entry: MessageEntry,
 }
 
 #[derive(Deserialize)]
@@ -66,24 +66,24 @@ pub(super) struct SendMessageBatch {
 pub(super) struct BatchEntry {
     pub(super) id: String,
     #[serde(flatten)]
-    pub(super) entry: Entry,
+    pub(super) entry: MessageEntry,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Entry {
+pub(super) struct MessageEntry {
     pub(super) message_body: String,
     #[serde(default)]
     pub(super) delay_seconds: Option<u64>,
     #[serde(default)]
-    pub(super) message_attributes: Option<BTreeMap<String, AttributeValue>>,
+    pub(super) message_attributes: Option<BTreeMap<String, RequestAttribute>>,
     #[serde(default)]
     pub(super) message_group_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct AttributeValue {
+pub(super) struct RequestAttribute {
     pub(super) data_type: String,
     pub(super) string_value: Option<String>,
     pub(super) binary_value: Option<String>,
@@ -137,9 +137,9 @@ pub(super) struct ListDeadLetterSourceQueues {
     pub(super) queue_url: String,
 }
 
-pub(super) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Refused> {
+pub(super) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, SqsError> {
     serde_json::from_slice(body).map_err(|error| {
-        Refused::new(
+        SqsError::new(
             "SerializationException",
             "MalformedInput",
             error.to_string(),
@@ -147,14 +147,14 @@ pub(super) fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Refused
     })
 }
 
-impl Entry {
-    pub(super) fn attributes_and_body(mut self) -> (BTreeMap<String, Attribute>, Self) {
+impl MessageEntry {
+    pub(super) fn attributes_and_body(mut self) -> (BTreeMap<String, MessageAttribute>, Self) {
         let attributes = self.message_attributes.take().unwrap_or_default();
-        let attribute = |AttributeValue {
+        let attribute = |RequestAttribute {
                              data_type,
                              string_value,
                              binary_value,
-                         }| Attribute {
+                         }| MessageAttribute {
             data_type,
             value: string_value.or(binary_value).unwrap_or_default(),
         };

@@ -72,7 +72,7 @@ impl Editor {
         if saved == text {
             return Ok(Edited::Unchanged);
         }
-        match accepted(&saved, Timestamp::now()) {
+        match validated_body(&saved, Timestamp::now()) {
             Ok(body) => Ok(Edited::Valid { body, folder }),
             Err(reason) => {
                 let _kept = folder.keep();
@@ -127,7 +127,7 @@ fn with_notes(notes: &[String], body: &str) -> String {
 ///
 /// # Errors
 /// The function would refuse the body.
-fn accepted(saved: &str, now: Timestamp) -> Result<String, Poison> {
+fn validated_body(saved: &str, now: Timestamp) -> Result<String, Poison> {
     // JSON never begins with `#`.
     let is_note = |line: &&str| line.starts_with('#') || line.trim().is_empty();
     let notes: usize = saved
@@ -252,10 +252,14 @@ mod tests {
     #[test]
     fn edited_body_passes_the_parser_of_its_function() {
         let now = Timestamp::from_secs(1_800_000_000);
-        let accepted = |body: &Value| accepted(&format!("# note\n\n#\n{body:#}\n\n"), now);
-        assert_eq!(accepted(&ticket("new")), Ok(ticket("new").to_string()));
+        let validated_body =
+            |body: &Value| validated_body(&format!("# note\n\n#\n{body:#}\n\n"), now);
+        assert_eq!(
+            validated_body(&ticket("new")),
+            Ok(ticket("new").to_string())
+        );
         assert!(
-            accepted(&ticket("lost"))
+            validated_body(&ticket("lost"))
                 .unwrap_err()
                 .to_string()
                 .contains("data.ticket.status")
@@ -263,17 +267,17 @@ mod tests {
         let user = json!({ "id": "10000000-0000-4000-8000-000000000001", "updated_at": "2025-03-03T09:00:00Z" });
         let data = json!({ "organization_id": "acme", "user": user });
         let mut event = json!({ "specversion": "1.0", "id": "1", "source": "/hr", "type": "user.deleted", "data": data });
-        assert_eq!(accepted(&event), Ok(event.to_string()));
+        assert_eq!(validated_body(&event), Ok(event.to_string()));
         event["data"]["user"]["id"] = json!("alex");
         assert!(
-            accepted(&event)
+            validated_body(&event)
                 .unwrap_err()
                 .to_string()
                 .contains("data.user.id")
         );
-        assert!(accepted(&json!({ "job": "drain_team" })).is_err());
+        assert!(validated_body(&json!({ "job": "drain_team" })).is_err());
         for text in ["", "# note", "no JSON", "[]"] {
-            assert!(super::accepted(text, now).is_err(), "{text:?}");
+            assert!(super::validated_body(text, now).is_err(), "{text:?}");
         }
     }
 }

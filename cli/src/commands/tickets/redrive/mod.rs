@@ -1,7 +1,7 @@
 //! `muster tickets redrive`.
 
+mod dead_letters;
 mod edit;
-mod letters;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,37 +19,41 @@ use tokio::{task::JoinHandle, time::Instant};
 use url::Url;
 
 use self::{
+    dead_letters::{DeadLetter, DeadLetterQueue, EventSummary, printable},
     edit::{Edited, Editor},
-    letters::{About, DeadLetters, Letter, shown},
 };
-use super::destination::{self, Destination, Located, destination};
+use super::{
+    queue_address::{QueueAddress, queue_address},
+    sqs_client,
+    ticket_queue::{self, QueueLocation},
+};
 use crate::{
-    commands::PATIENCE,
+    commands::CALL_TIMEOUT,
     emulator,
     output::{self, WriteError},
 };
 
-/// How long others do not see what is looked at here: longer than a look at what a queue may have
+/// How long others do not see what is looked at here: longer than a scan at what a queue may have
 /// in flight, and short enough to wait for when this is killed.
-const UNSEEN: Duration = Duration::from_mins(5);
+const VISIBILITY_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// How many receives that bring nothing say that nothing is left. SQS may overlook something in
 /// one.
 const EMPTY_RECEIVES: u32 = 3;
 
 /// What to do without credentials for AWS.
-const OTHERWISE: &str = "look at a local stack: start `muster dev`, and leave out --from";
+const LOCAL_STACK_HINT: &str = "look at a local stack: start `muster dev`, and leave out --from";
 
 /// `muster tickets redrive`
 #[derive(Debug, Args)]
 pub struct Redrive {
     /// The dead letters: an SQS queue's URL, by the usual AWS environment; or the address of
     /// `muster dev`, for those of its ticket queue
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = destination)]
-    pub from: Destination,
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = queue_address)]
+    pub from: QueueAddress,
     /// Where to, in the same way [default: the queue whose dead letters they are, as SQS knows it]
-    #[arg(long, value_name = "URL", value_parser = destination)]
-    pub to: Option<Destination>,
+    #[arg(long, value_name = "URL", value_parser = queue_address)]
+    pub to: Option<QueueAddress>,
     /// Only those whose reason has this text in it; the reason of what failed is "received too
     /// often"
     #[arg(long, value_name = "TEXT")]
@@ -89,11 +93,11 @@ impl Redrive {
             json,
         } = self;
         let editor = edit.then(Editor::from_env).transpose()?;
-        let dead_letters = DeadLetters::open(&from).await?;
-        let goal = if dry_run {
-            Goal::Show { json }
+        let dead_letters = DeadLetterQueue::open(&from).await?;
+        let mode = if dry_run {
+            Mode::Show { json }
         } else {
-            Goal::send(&dead_letters, to.as_ref(), editor).await?
+            Mode::send(&dead_letters, to.as_ref(), editor).await?
         };
         let style = ProgressStyle::with_template("{spinner} {elapsed}  {msg}");
         // The editor has the terminal for itself.
@@ -104,49 +108,49 @@ impl Redrive {
         };
         let progress =
             progress.with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        let mut look = Look {
+        let mut scan = Scan {
             dead_letters,
-            choice: Choice {
+            filter: Filter {
                 reason,
                 sent: HashSet::new(),
             },
-            held: HashMap::new(),
+            hidden: HashMap::new(),
             any: false,
             done: 0,
             other_reason: 0,
-            came_back: 0,
+            already_redriven: 0,
             unchanged: 0,
             invalid: 0,
             progress,
         };
-        let outcome = look.through(&goal, limit).await;
-        look.progress.finish_and_clear();
-        look.give_back().await;
-        let printed = match &goal {
-            Goal::Show { .. } => {
-                if !look.any && outcome.is_ok() {
+        let outcome = scan.run(&mode, limit).await;
+        scan.progress.finish_and_clear();
+        scan.make_visible().await;
+        let printed = match &mode {
+            Mode::Show { .. } => {
+                if !scan.any && outcome.is_ok() {
                     output::note(format_args!(
                         "No such dead letters in {}.",
-                        look.dead_letters.url
+                        scan.dead_letters.url
                     ));
                 }
                 Ok(())
             }
-            Goal::Send { to, .. } => output::line(look.summary(to, limit)),
+            Mode::Send { to, .. } => output::line(scan.summary(to, limit)),
         };
         // A failure to send is reported rather than a failure to print the summary.
         outcome?;
         ensure!(
-            look.invalid == 0,
+            scan.invalid == 0,
             "dead letters left because their edited bodies are not valid: {}",
-            look.invalid
+            scan.invalid
         );
         Ok(printed?)
     }
 }
 
-/// The operation on the dead letters that are chosen.
-enum Goal {
+/// The operation on the dead letters that are selected.
+enum Mode {
     Show {
         json: bool,
     },
@@ -158,24 +162,24 @@ enum Goal {
     },
 }
 
-impl Goal {
+impl Mode {
     /// Prepares to send to the queue at `to`, or else to the source of the dead letters.
     ///
     /// # Errors
     /// The queue is not there, is unknown, or is the one of the dead letters.
     async fn send(
-        dead_letters: &DeadLetters,
-        to: Option<&Destination>,
+        dead_letters: &DeadLetterQueue,
+        to: Option<&QueueAddress>,
         editor: Option<Editor>,
     ) -> anyhow::Result<Self> {
         let (to, config) = match to {
-            Some(to) => find(to, "--to", |located| located.url).await?,
+            Some(to) => resolve_queue(to, "--to", |located| located.url).await?,
             // It is where its dead letters are.
             None => (dead_letters.source().await?, dead_letters.config.clone()),
         };
         ensure!(to != dead_letters.url, "--from and --to are the same queue");
         let client = Client::from_conf(config.build());
-        destination::attributes(&client, &to).await?;
+        sqs_client::attributes(&client, &to).await?;
         Ok(Self::Send {
             queue: Queue::new(client, to.as_str()),
             to,
@@ -210,23 +214,26 @@ impl Interrupt {
 
 /// A queue's URL, and the configuration of a client for it. A local stack, whose queue `which`
 /// chooses, says where the queue is, and nothing that this environment says of AWS is meant for it.
-async fn find(
-    destination: &Destination,
+async fn resolve_queue(
+    ticket_queue: &QueueAddress,
     option: &str,
-    which: fn(Located) -> String,
+    which: fn(QueueLocation) -> String,
 ) -> anyhow::Result<(Url, config::Builder)> {
-    match destination {
-        Destination::LocalStack(address) => {
-            let url = Url::parse(&which(destination::locate(address, option).await?))?;
+    match ticket_queue {
+        QueueAddress::LocalStack(address) => {
+            let url = Url::parse(&which(ticket_queue::locate_queue(address, option).await?))?;
             let config = emulator::sdk_config(&url.origin().ascii_serialization());
             Ok((url, config::Builder::from(&config)))
         }
-        Destination::Queue(url) => Ok((url.clone(), destination::sqs(url, OTHERWISE).await?)),
+        QueueAddress::Queue(url) => Ok((
+            url.clone(),
+            sqs_client::client_config(url, LOCAL_STACK_HINT).await?,
+        )),
     }
 }
 
 /// Which dead letters to send again.
-struct Choice {
+struct Filter {
     reason: Option<String>,
     /// Hashes of the bodies that were sent. One whose hash is another's is left, which is all that
     /// comes of it.
@@ -234,12 +241,12 @@ struct Choice {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Verdict {
-    Chosen,
+enum Match {
+    Selected,
     OtherReason,
     /// It was sent already, so it is impossible still; or there were two. Sending it again now
     /// might never end.
-    CameBack,
+    AlreadyRedriven,
 }
 
 fn hash(body: &str) -> u64 {
@@ -248,34 +255,34 @@ fn hash(body: &str) -> u64 {
     hasher.finish()
 }
 
-impl Choice {
-    fn of(&self, body: &str, reason: &str) -> Verdict {
+impl Filter {
+    fn of(&self, body: &str, reason: &str) -> Match {
         if self.sent.contains(&hash(body)) {
-            Verdict::CameBack
+            Match::AlreadyRedriven
         } else if self
             .reason
             .as_ref()
             .is_some_and(|wanted| !reason.contains(wanted))
         {
-            Verdict::OtherReason
+            Match::OtherReason
         } else {
-            Verdict::Chosen
+            Match::Selected
         }
     }
 }
 
-/// A look through a queue of dead letters, until there is nothing that was not seen.
-struct Look {
-    dead_letters: DeadLetters,
-    choice: Choice,
+/// A scan through a queue of dead letters, until there is nothing that was not seen.
+struct Scan {
+    dead_letters: DeadLetterQueue,
+    filter: Filter,
     /// The receipts of what was received and is left, by id.
-    held: HashMap<String, String>,
-    /// Whether any were chosen.
+    hidden: HashMap<String, String>,
+    /// Whether any were selected.
     any: bool,
     /// How many were sent, or shown.
     done: u64,
     other_reason: u64,
-    came_back: u64,
+    already_redriven: u64,
     /// How many were left because the edited text is the same.
     unchanged: u64,
     /// How many were left because the function would refuse the edited body.
@@ -283,20 +290,20 @@ struct Look {
     progress: ProgressBar,
 }
 
-impl Look {
-    /// Receives what there is, and does with what is chosen what it is for.
+impl Scan {
+    /// Receives what there is, and does with what is selected what it is for.
     ///
-    /// What is held is seen again once its time is up, among what was not seen yet, since SQS keeps
+    /// What is hidden is seen again once its time is up, among what was not seen yet, since SQS keeps
     /// no order. It is hidden again.
     ///
     /// # Errors
-    /// Something fails, somebody interrupts, or so much is held that it comes again faster than a
-    /// look at all of it takes: then the end is never seen.
-    async fn through(&mut self, goal: &Goal, limit: Option<u64>) -> anyhow::Result<()> {
+    /// Something fails, somebody interrupts, or so much is hidden that it comes again faster than a
+    /// scan at all of it takes: then the end is never seen.
+    async fn run(&mut self, mode: &Mode, limit: Option<u64>) -> anyhow::Result<()> {
         // Looked at between two batches: one that is begun is finished.
         let mut interrupt = Interrupt::listen();
         // What happened since something new came.
-        let (mut empty_receives, mut came_again) = (0, 0);
+        let (mut empty_receives, mut seen_again) = (0, 0);
         loop {
             let room = limit.map_or(u64::MAX, |limit| limit - self.handled());
             if room == 0 {
@@ -306,7 +313,7 @@ impl Look {
                 !interrupt.has_come(),
                 "interrupted: what was not sent again is left as it was"
             );
-            let letters = self.dead_letters.receive(room.min(goal.batch())).await?;
+            let letters = self.dead_letters.receive(room.min(mode.batch())).await?;
             if letters.is_empty() {
                 empty_receives += 1;
                 if empty_receives == EMPTY_RECEIVES {
@@ -316,40 +323,40 @@ impl Look {
             }
             let (again, new): (Vec<_>, Vec<_>) = letters
                 .into_iter()
-                .partition(|letter| self.held.contains_key(&letter.id));
+                .partition(|letter| self.hidden.contains_key(&letter.id));
             for letter in &again {
-                self.hold(letter);
+                self.keep_hidden(letter);
             }
             if new.is_empty() {
-                came_again += again.len();
-                let held = self.held.len();
+                seen_again += again.len();
+                let hidden = self.hidden.len();
                 ensure!(
-                    came_again <= 2 * held,
-                    "it is not known whether there are more: {held} dead letters that are left come again and again; send \
+                    seen_again <= 2 * hidden,
+                    "it is not known whether there are more: {hidden} dead letters that are left come again and again; send \
                      some of them first, with --limit, and run this again"
                 );
                 continue;
             }
-            (empty_receives, came_again) = (0, 0);
-            let chosen = self.choose(new);
-            self.any |= !chosen.is_empty();
-            match goal {
-                Goal::Show { json } => self.show(&chosen, *json)?,
-                Goal::Send {
+            (empty_receives, seen_again) = (0, 0);
+            let selected = self.select(new);
+            self.any |= !selected.is_empty();
+            match mode {
+                Mode::Show { json } => self.show(&selected, *json)?,
+                Mode::Send {
                     queue,
                     editor: None,
                     ..
                 } => {
-                    let unchanged = |letter: Letter| (letter.body.clone(), letter);
-                    self.send(queue, chosen.into_iter().map(unchanged).collect())
+                    let unchanged = |letter: DeadLetter| (letter.body.clone(), letter);
+                    self.send(queue, selected.into_iter().map(unchanged).collect())
                         .await?;
                 }
-                Goal::Send {
+                Mode::Send {
                     queue,
                     editor: Some(editor),
                     ..
                 } => {
-                    for letter in chosen {
+                    for letter in selected {
                         self.edit(queue, editor, letter).await?;
                     }
                     // The terminal sends Ctrl-C to the editor too, for which it need not be the
@@ -360,23 +367,23 @@ impl Look {
         }
     }
 
-    /// Returns the letters that are chosen, and holds the others.
-    fn choose(&mut self, letters: Vec<Letter>) -> Vec<Letter> {
-        let mut chosen = Vec::new();
+    /// Returns the letters that are selected, and holds the others.
+    fn select(&mut self, letters: Vec<DeadLetter>) -> Vec<DeadLetter> {
+        let mut selected = Vec::new();
         for letter in letters {
-            match self.choice.of(&letter.body, &letter.reason) {
-                Verdict::Chosen => chosen.push(letter),
-                Verdict::OtherReason => {
+            match self.filter.of(&letter.body, &letter.reason) {
+                Match::Selected => selected.push(letter),
+                Match::OtherReason => {
                     self.other_reason += 1;
-                    self.hold(&letter);
+                    self.keep_hidden(&letter);
                 }
-                Verdict::CameBack => {
-                    self.came_back += 1;
-                    self.hold(&letter);
+                Match::AlreadyRedriven => {
+                    self.already_redriven += 1;
+                    self.keep_hidden(&letter);
                 }
             }
         }
-        chosen
+        selected
     }
 
     /// How many count towards the limit.
@@ -384,17 +391,18 @@ impl Look {
         self.done + self.unchanged + self.invalid
     }
 
-    fn hold(&mut self, letter: &Letter) {
-        self.held.insert(letter.id.clone(), letter.receipt.clone());
+    fn keep_hidden(&mut self, letter: &DeadLetter) {
+        self.hidden
+            .insert(letter.id.clone(), letter.receipt.clone());
     }
 
-    fn show(&mut self, letters: &[Letter], json: bool) -> Result<(), WriteError> {
+    fn show(&mut self, letters: &[DeadLetter], json: bool) -> Result<(), WriteError> {
         for letter in letters {
-            self.hold(letter);
+            self.keep_hidden(letter);
         }
         output::write(|out| {
             for letter in letters {
-                let about = About::of(&letter.body);
+                let about = EventSummary::of(&letter.body);
                 if json {
                     writeln!(out, "{}", letter.describe(&about))?;
                 } else {
@@ -406,13 +414,13 @@ impl Look {
                             "RECEIVES"
                         )?;
                     }
-                    let About {
+                    let EventSummary {
                         event,
                         organization,
                         subject,
                     } = about;
-                    let (event, organization) = (shown(&event), shown(&organization));
-                    let (subject, reason) = (shown(&subject), shown(&letter.reason));
+                    let (event, organization) = (printable(&event), printable(&organization));
+                    let (subject, reason) = (printable(&subject), printable(&letter.reason));
                     writeln!(
                         out,
                         "{event:36}  {organization:16}  {subject:44}  {:>8}  {reason}",
@@ -429,23 +437,28 @@ impl Look {
     ///
     /// # Errors
     /// The editor fails, or the queue does not accept the body. The letter then stays.
-    async fn edit(&mut self, queue: &Queue, editor: &Editor, letter: Letter) -> anyhow::Result<()> {
+    async fn edit(
+        &mut self,
+        queue: &Queue,
+        editor: &Editor,
+        letter: DeadLetter,
+    ) -> anyhow::Result<()> {
         // Held from now on, it is visible again at the end of the command unless it is deleted.
-        self.hold(&letter);
-        let About {
+        self.keep_hidden(&letter);
+        let EventSummary {
             event: _,
             organization,
             subject,
-        } = About::of(&letter.body);
+        } = EventSummary::of(&letter.body);
         let subject = subject.unwrap_or_else(|| "event".to_owned());
         let title = format!(
             "{} of organization {}",
-            shown(&subject),
-            shown(&organization)
+            printable(&subject),
+            printable(&organization)
         );
         let notes = [
             format!("Dead letter: {title}"),
-            format!("Reason: {}", shown(&letter.reason)),
+            format!("Reason: {}", printable(&letter.reason)),
             "Save and close to send the edited body. Close without a change to leave the dead letter.".to_owned(),
             "Lines at the top that begin with # are dropped.".to_owned(),
         ];
@@ -453,19 +466,23 @@ impl Look {
         // "Amazon SQS visibility timeout":
         // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html
         let hide = async || {
-            let receipts: Vec<_> = self.held.values().cloned().collect();
+            let receipts: Vec<_> = self.hidden.values().cloned().collect();
             // The letter is at worst received by others meanwhile, and an event that arrives twice
             // changes nothing.
-            if let Err(error) = self.dead_letters.hide(&receipts, UNSEEN).await {
+            if let Err(error) = self.dead_letters.hide(&receipts, VISIBILITY_TIMEOUT).await {
                 output::note(format_args!(
                     "note: other consumers may receive this dead letter: {error:#}"
                 ));
             }
         };
         let stopped = "stopped: this dead letter and those after it are left as they were";
-        match repeated(UNSEEN / 2, editor.edit(&notes, &letter.body), hide)
-            .await
-            .context(stopped)?
+        match repeat_during(
+            VISIBILITY_TIMEOUT / 2,
+            editor.edit(&notes, &letter.body),
+            hide,
+        )
+        .await
+        .context(stopped)?
         {
             Edited::Unchanged => self.unchanged += 1,
             Edited::Invalid { reason, file } => {
@@ -476,9 +493,9 @@ impl Look {
                 ));
             }
             Edited::Valid { body, folder } => {
-                self.held.remove(&letter.id);
+                self.hidden.remove(&letter.id);
                 // A second letter with the same body is left, as it is without the editor.
-                self.choice.sent.insert(hash(&letter.body));
+                self.filter.sent.insert(hash(&letter.body));
                 if let Err(error) = self.send(queue, vec![(body, letter)]).await {
                     let kept = folder.keep();
                     return Err(error.context(format!("the edited text is in {}", kept.display())));
@@ -488,13 +505,25 @@ impl Look {
         Ok(())
     }
 
-    /// Sends these bodies, and deletes the letters whose bodies were accepted.
-    async fn send(&mut self, queue: &Queue, letters: Vec<(String, Letter)>) -> anyhow::Result<()> {
+    /// Sends these bodies, and deletes the letters whose bodies were validated_body.
+    async fn send(
+        &mut self,
+        queue: &Queue,
+        letters: Vec<(String, DeadLetter)>,
+    ) -> anyhow::Result<()> {
         let (messages, letters): (Vec<_>, Vec<_>) = letters
             .into_iter()
-            .map(|(body, letter)| (destination::grouped(body, letter.group.clone()), letter))
+            .map(|(body, letter)| {
+                (
+                    ticket_queue::with_message_group(body, letter.group.clone()),
+                    letter,
+                )
+            })
             .unzip();
-        let not_sent = queue.send(&messages, Instant::now() + PATIENCE).await.err();
+        let not_sent = queue
+            .send(&messages, Instant::now() + CALL_TIMEOUT)
+            .await
+            .err();
         let is_sent = |at: usize| {
             not_sent
                 .as_ref()
@@ -510,10 +539,10 @@ impl Look {
         let deleted = self.dead_letters.delete(&sent).await;
         for (at, letter) in letters.iter().enumerate() {
             if !is_sent(at) {
-                self.hold(letter);
+                self.keep_hidden(letter);
             }
         }
-        self.choice
+        self.filter
             .sent
             .extend(messages.iter().map(|message| hash(&message.body)));
         self.progress
@@ -533,10 +562,10 @@ impl Look {
     }
 
     /// Lets others see what is left. That it fails costs time and nothing else.
-    async fn give_back(&mut self) {
-        let receipts: Vec<_> = self.held.drain().map(|(_, receipt)| receipt).collect();
+    async fn make_visible(&mut self) {
+        let receipts: Vec<_> = self.hidden.drain().map(|(_, receipt)| receipt).collect();
         if let Err(error) = self.dead_letters.hide(&receipts, Duration::ZERO).await {
-            let minutes = UNSEEN.as_secs() / 60;
+            let minutes = VISIBILITY_TIMEOUT.as_secs() / 60;
             output::note(format_args!(
                 "note: what is left is seen again in {minutes} minutes only: {error:#}"
             ));
@@ -545,10 +574,10 @@ impl Look {
 
     fn summary(&self, to: &Url, limit: Option<u64>) -> String {
         let Self {
-            dead_letters: DeadLetters { url: from, .. },
+            dead_letters: DeadLetterQueue { url: from, .. },
             done,
             other_reason,
-            came_back,
+            already_redriven,
             unchanged,
             invalid,
             ..
@@ -558,32 +587,32 @@ impl Look {
         } else {
             "dead letters"
         };
-        let mut said = vec![format!("Sent {done} {letters} again, from {from} to {to}.")];
+        let mut sentences = vec![format!("Sent {done} {letters} again, from {from} to {to}.")];
         if *other_reason > 0 {
-            said.push(format!("Left for another reason: {other_reason}."));
+            sentences.push(format!("Left for another reason: {other_reason}."));
         }
-        if *came_back > 0 {
-            said.push(format!(
-                "Left since they came back at once, or were there twice: {came_back}."
+        if *already_redriven > 0 {
+            sentences.push(format!(
+                "Left since they came back at once, or were there twice: {already_redriven}."
             ));
         }
         if *unchanged > 0 {
-            said.push(format!("Left unchanged: {unchanged}."));
+            sentences.push(format!("Left unchanged: {unchanged}."));
         }
         if *invalid > 0 {
-            said.push(format!(
+            sentences.push(format!(
                 "Left because the edited body is not valid: {invalid}."
             ));
         }
         if limit == Some(self.handled()) {
-            said.push("There may be more than this limit.".to_owned());
+            sentences.push("There may be more than this limit.".to_owned());
         }
-        said.join(" ")
+        sentences.join(" ")
     }
 }
 
 /// Waits for `work`, and calls `call` again and again meanwhile.
-async fn repeated<T>(
+async fn repeat_during<T>(
     period: Duration,
     work: impl Future<Output = T>,
     mut call: impl AsyncFnMut(),
@@ -603,35 +632,35 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_not_sent_again() {
-        let mut choice = Choice {
+        let mut filter = Filter {
             reason: Some("status".to_owned()),
             sent: HashSet::new(),
         };
         assert_eq!(
-            choice.of("a", "data.ticket.status: must be one of new"),
-            Verdict::Chosen
+            filter.of("a", "data.ticket.status: must be one of new"),
+            Match::Selected
         );
-        assert_eq!(choice.of("a", "received too often"), Verdict::OtherReason);
-        choice.sent.insert(hash("a"));
+        assert_eq!(filter.of("a", "received too often"), Match::OtherReason);
+        filter.sent.insert(hash("a"));
         assert_eq!(
-            choice.of("a", "data.ticket.status: must be one of new"),
-            Verdict::CameBack
+            filter.of("a", "data.ticket.status: must be one of new"),
+            Match::AlreadyRedriven
         );
         assert_eq!(
-            choice.of("b", "data.ticket.status: must be one of new"),
-            Verdict::Chosen
+            filter.of("b", "data.ticket.status: must be one of new"),
+            Match::Selected
         );
-        choice.reason = None;
-        assert_eq!(choice.of("b", "received too often"), Verdict::Chosen);
+        filter.reason = None;
+        assert_eq!(filter.of("b", "received too often"), Match::Selected);
     }
 
     #[tokio::test]
     async fn repeated_calls_until_the_work_ends() {
         let (mut calls, period) = (0, Duration::from_millis(1));
         let work = tokio::time::sleep(Duration::from_millis(50));
-        repeated(period, work, async || calls += 1).await;
+        repeat_during(period, work, async || calls += 1).await;
         assert!(calls >= 2, "{calls}");
-        repeated(Duration::from_mins(1), async {}, async || {
+        repeat_during(Duration::from_mins(1), async {}, async || {
             panic!("the work ended before")
         })
         .await;

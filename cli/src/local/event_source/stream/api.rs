@@ -7,12 +7,12 @@ use serde_json::Value;
 
 /// The API of DynamoDB Streams, over HTTP: the SDK's types could not be written into an event as
 /// they are.
-pub(super) struct Api {
+pub(super) struct StreamsApi {
     http: reqwest::Client,
     url: String,
 }
 
-impl Api {
+impl StreamsApi {
     pub(super) fn new(url: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .no_proxy()
@@ -44,12 +44,12 @@ impl Api {
             .send()
             .await?;
         let status = response.status();
-        let answer: Value =
+        let response_body: Value =
             serde_json::from_slice(&response.bytes().await?).with_context(|| target.to_owned())?;
         if status.is_success() {
-            Ok(answer)
+            Ok(response_body)
         } else {
-            Err(anyhow!("{target}: {status} {answer}"))
+            Err(anyhow!("{target}: {status} {response_body}"))
         }
     }
 }

@@ -7,50 +7,50 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::local::data_dir::Folder;
+use crate::local::data_dir::DataDir;
 
-/// The file in the data folder that says how far the stream was handled.
-const FILE: &str = "stream.json";
+/// The file in the data data_dir that says how far the stream was handled.
+const CHECKPOINT_FILE: &str = "stream.json";
 
 /// How far a stream was handled. Written down at most once a second and at the end: what a killed
 /// stack had handled since comes again, and functions take records more than once.
 #[derive(Debug, Clone, Default)]
-pub(in crate::local) struct Position {
-    handled: Arc<Mutex<Handled>>,
-    folder: Option<Arc<Folder>>,
+pub(in crate::local) struct Checkpoint {
+    progress: Arc<Mutex<Progress>>,
+    data_dir: Option<Arc<DataDir>>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Handled {
+struct Progress {
     /// Another stream's numbers mean nothing.
     stream: String,
     /// The sequence number of the last record that was handled, by shard.
     shards: BTreeMap<String, String>,
 }
 
-impl Position {
-    /// What the folder has, if it has one.
-    pub(in crate::local) fn open(folder: Option<Arc<Folder>>) -> anyhow::Result<Self> {
-        let kept = folder
+impl Checkpoint {
+    /// What the data_dir has, if it has one.
+    pub(in crate::local) fn open(data_dir: Option<Arc<DataDir>>) -> anyhow::Result<Self> {
+        let saved = data_dir
             .as_deref()
-            .map(|folder| folder.read(FILE))
+            .map(|data_dir| data_dir.read(CHECKPOINT_FILE))
             .transpose()?
             .flatten();
         Ok(Self {
-            handled: Arc::new(Mutex::new(kept.unwrap_or_default())),
-            folder,
+            progress: Arc::new(Mutex::new(saved.unwrap_or_default())),
+            data_dir,
         })
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut Handled) -> T) -> T {
-        work(&mut self.handled.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, work: impl FnOnce(&mut Progress) -> T) -> T {
+        work(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Forgets the position if it is of another stream.
-    pub(super) fn of_stream(&self, stream: &str) {
-        self.with(|handled| {
-            if handled.stream != stream {
-                *handled = Handled {
+    /// Forgets the checkpoint if it is of another stream.
+    pub(super) fn reset_for_stream(&self, stream: &str) {
+        self.with(|progress| {
+            if progress.stream != stream {
+                *progress = Progress {
                     stream: stream.to_owned(),
                     shards: BTreeMap::new(),
                 };
@@ -59,21 +59,21 @@ impl Position {
     }
 
     pub(super) fn get(&self, shard: &str) -> Option<String> {
-        self.with(|handled| handled.shards.get(shard).cloned())
+        self.with(|progress| progress.shards.get(shard).cloned())
     }
 
     pub(super) fn set(&self, shard: &str, sequence_number: &str) {
-        self.with(|handled| {
-            handled
+        self.with(|progress| {
+            progress
                 .shards
                 .insert(shard.to_owned(), sequence_number.to_owned())
         });
     }
 
-    /// Writes it down, where there is a folder.
+    /// Writes it down, where there is a data_dir.
     pub(in crate::local) fn save(&self) -> anyhow::Result<()> {
-        match &self.folder {
-            Some(folder) => self.with(|handled| folder.write(FILE, handled)),
+        match &self.data_dir {
+            Some(data_dir) => self.with(|progress| data_dir.write(CHECKPOINT_FILE, progress)),
             None => Ok(()),
         }
     }

@@ -16,9 +16,9 @@ use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
 use super::function::{Function, batch_item_failures};
-use crate::{local::s3::Objects, sam::StreamMapping};
-use api::Api;
-pub(in crate::local) use checkpoint::Position;
+use crate::{local::s3::BucketObjects, sam::StreamMapping};
+use api::StreamsApi;
+pub(in crate::local) use checkpoint::Checkpoint;
 
 /// How long to wait before looking again for records: this long after some came, twice as long each
 /// time that none did.
@@ -27,17 +27,17 @@ const LONGEST_WAIT: Duration = Duration::from_millis(200);
 /// How long to wait before a batch comes again, the first time and at most.
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
-/// How often the position is written down, at most.
+/// How often the checkpoint is written down, at most.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// Reads one table's stream.
-pub(in crate::local) struct Pump {
-    api: Api,
+pub(in crate::local) struct StreamPoller {
+    api: StreamsApi,
     stream: String,
     mapping: StreamMapping,
     function: Function,
-    failed_records: Objects,
-    position: Position,
+    failed_records: BucketObjects,
+    checkpoint: Checkpoint,
     stop: watch::Receiver<bool>,
     /// The shards that are read, with where to go on; none where that has to be asked for.
     open: BTreeMap<String, Option<String>>,
@@ -46,25 +46,25 @@ pub(in crate::local) struct Pump {
 }
 
 /// Records of a shard.
-struct Page {
+struct ShardRecords {
     /// Those that the function is to get.
     records: Vec<Value>,
     /// The sequence number of the last, whoever is to get it.
     last: Option<String>,
 }
 
-impl Pump {
+impl StreamPoller {
     /// Finds the stream of a table, and where to begin.
     pub(in crate::local) async fn open(
         dynamodb_url: &str,
         table: &str,
         mapping: StreamMapping,
         function: Function,
-        failed_records: Objects,
-        position: Position,
+        failed_records: BucketObjects,
+        checkpoint: Checkpoint,
         stop: watch::Receiver<bool>,
     ) -> anyhow::Result<Self> {
-        let api = Api::new(dynamodb_url)?;
+        let api = StreamsApi::new(dynamodb_url)?;
         let description = api
             .call(
                 "DynamoDB_20120810.DescribeTable",
@@ -77,25 +77,25 @@ impl Pump {
         let stream = stream
             .with_context(|| format!("the table {table} has no stream"))?
             .to_owned();
-        position.of_stream(&stream);
+        checkpoint.reset_for_stream(&stream);
         let (open, closed) = (BTreeMap::new(), BTreeSet::new());
-        let mut pump = Self {
+        let mut poller = Self {
             api,
             stream,
             mapping,
             function,
             failed_records,
-            position,
+            checkpoint,
             stop,
             open,
             closed,
         };
-        pump.find_shards().await?;
-        for shard in pump.open.keys().cloned().collect::<Vec<_>>() {
-            let iterator = pump.iterator(&shard).await?;
-            pump.open.insert(shard, Some(iterator));
+        poller.find_shards().await?;
+        for shard in poller.open.keys().cloned().collect::<Vec<_>>() {
+            let iterator = poller.iterator(&shard).await?;
+            poller.open.insert(shard, Some(iterator));
         }
-        Ok(pump)
+        Ok(poller)
     }
 
     /// Reads until it is told to stop. A batch that is with the function is waited for.
@@ -118,9 +118,9 @@ impl Pump {
             };
             if found && saved.elapsed() >= SAVE_EVERY {
                 saved = Instant::now();
-                if let Err(error) = self.position.save() {
+                if let Err(error) = self.checkpoint.save() {
                     tracing::warn!(
-                        "the position in the table's stream could not be kept: {error:#}"
+                        "the checkpoint in the table's stream could not be kept: {error:#}"
                     );
                 }
             }
@@ -138,7 +138,7 @@ impl Pump {
     async fn round(&mut self) -> anyhow::Result<bool> {
         let mut found = false;
         for shard in self.open.keys().cloned().collect::<Vec<_>>() {
-            let Page { records, last } = self.gather(&shard).await?;
+            let ShardRecords { records, last } = self.gather(&shard).await?;
             let Some(last) = last else { continue };
             found = true;
             for batch in records.chunks(self.mapping.batch_size) {
@@ -148,7 +148,7 @@ impl Pump {
                     return Ok(found);
                 }
             }
-            self.position.set(&shard, &last);
+            self.checkpoint.set(&shard, &last);
         }
         let ended: Vec<_> = self
             .open
@@ -198,33 +198,33 @@ impl Pump {
     /// Where to go on in a shard: after what was handled, else where the mapping begins.
     async fn iterator(&self, shard: &str) -> anyhow::Result<String> {
         let mut request = json!({ "StreamArn": self.stream, "ShardId": shard });
-        if let Some(handled) = self.position.get(shard) {
+        if let Some(handled) = self.checkpoint.get(shard) {
             request["ShardIteratorType"] = json!("AFTER_SEQUENCE_NUMBER");
             request["SequenceNumber"] = json!(handled);
         } else {
             request["ShardIteratorType"] = json!(self.mapping.starting_position);
         }
-        let answer = match self.api.streams("GetShardIterator", &request).await {
+        let response = match self.api.streams("GetShardIterator", &request).await {
             // What was handled last may be older than what the stream still has.
             Err(_) if request.get("SequenceNumber").is_some() => {
                 let start = json!({ "StreamArn": self.stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
                 self.api.streams("GetShardIterator", &start).await?
             }
-            answer => answer?,
+            response => response?,
         };
-        answer["ShardIterator"]
+        response["ShardIterator"]
             .as_str()
             .map(str::to_owned)
             .context("no iterator came")
     }
 
     /// What a shard has now, and what comes within the batching window until a batch is full.
-    async fn gather(&mut self, shard: &str) -> anyhow::Result<Page> {
-        let mut page = self.read(shard).await?;
+    async fn gather(&mut self, shard: &str) -> anyhow::Result<ShardRecords> {
+        let mut gathered = self.read(shard).await?;
         let ends = Instant::now() + self.mapping.window;
         let mut stop = self.stop.clone();
-        while !page.records.is_empty()
-            && page.records.len() < self.mapping.batch_size
+        while !gathered.records.is_empty()
+            && gathered.records.len() < self.mapping.batch_size
             && Instant::now() < ends
         {
             if tokio::time::timeout(
@@ -237,16 +237,16 @@ impl Pump {
                 break;
             }
             let more = self.read(shard).await?;
-            page.records.extend(more.records);
-            page.last = more.last.or(page.last);
+            gathered.records.extend(more.records);
+            gathered.last = more.last.or(gathered.last);
         }
-        Ok(page)
+        Ok(gathered)
     }
 
     /// What a shard has now.
-    async fn read(&mut self, shard: &str) -> anyhow::Result<Page> {
+    async fn read(&mut self, shard: &str) -> anyhow::Result<ShardRecords> {
         if self.closed.contains(shard) {
-            return Ok(Page {
+            return Ok(ShardRecords {
                 records: Vec::new(),
                 last: None,
             });
@@ -257,28 +257,28 @@ impl Pump {
         };
         // An iterator that failed may have expired.
         self.open.insert(shard.to_owned(), None);
-        let mut answer = self
+        let mut response = self
             .api
             .streams("GetRecords", &json!({ "ShardIterator": iterator }))
             .await?;
-        let next = answer["NextShardIterator"].as_str().map(str::to_owned);
+        let next = response["NextShardIterator"].as_str().map(str::to_owned);
         if next.is_none() {
             self.closed.insert(shard.to_owned());
         }
         self.open.insert(shard.to_owned(), next);
-        let Value::Array(records) = answer["Records"].take() else {
-            return Err(anyhow!("an answer without records"));
+        let Value::Array(records) = response["Records"].take() else {
+            return Err(anyhow!("a response without records"));
         };
         let last = records
             .last()
             .map(|record| sequence_number(record).to_owned());
         let arn = &self.stream;
-        let taken = |record: &Value| !changes_nothing(record) && self.mapping.takes(record);
+        let taken = |record: &Value| !is_unchanged(record) && self.mapping.takes(record);
         let records = records.into_iter().filter(taken).map(|mut record| {
             record["eventSourceARN"] = json!(arn);
             record
         });
-        Ok(Page {
+        Ok(ShardRecords {
             records: records.collect(),
             last,
         })
@@ -293,26 +293,26 @@ impl Pump {
             if *self.stop.borrow() {
                 return false;
             }
-            let answer = self.function.invoke(&json!({ "Records": batch })).await;
+            let response = self.function.invoke(&json!({ "Records": batch })).await;
             let reports_failures = self.mapping.reports_failures;
-            let outcome = answer.and_then(|answer| {
+            let outcome = response.and_then(|response| {
                 if reports_failures {
-                    handled(&answer, batch)
+                    handled_count(&response, batch)
                 } else {
                     Ok(batch.len())
                 }
             });
             let (done, rest) = batch.split_at(outcome.as_ref().copied().unwrap_or_default());
             if let Some(last) = done.last() {
-                self.position.set(shard, sequence_number(last));
+                self.checkpoint.set(shard, sequence_number(last));
             }
-            let why = outcome.map_or_else(
+            let reason = outcome.map_or_else(
                 |error| format!("{error:#}"),
                 |_| "the function reported it".to_owned(),
             );
             let (given_up, rest) = self.mapping.split_by_age(rest, Timestamp::now());
             if !given_up.is_empty() {
-                self.give_up(shard, given_up, &why);
+                self.give_up(shard, given_up, &reason);
             }
             if rest.is_empty() {
                 continue;
@@ -323,7 +323,11 @@ impl Pump {
             } else {
                 batches.push((rest, if done.is_empty() { attempts + 1 } else { 0 }));
             }
-            tracing::warn!(records = rest.len(), attempts, "records come again: {why}");
+            tracing::warn!(
+                records = rest.len(),
+                attempts,
+                "records come again: {reason}"
+            );
             let backoff = SHORTEST_BACKOFF
                 .saturating_mul(1 << attempts.min(10))
                 .min(LONGEST_BACKOFF);
@@ -339,7 +343,7 @@ impl Pump {
     }
 
     /// Puts records that are too old into the bucket, in an object as Lambda writes it.
-    fn give_up(&self, shard: &str, records: &[Value], why: &str) {
+    fn give_up(&self, shard: &str, records: &[Value], reason: &str) {
         let now = Timestamp::now();
         let key = format!(
             "aws/lambda/{}/{shard}/{}-{}",
@@ -364,7 +368,11 @@ impl Pump {
             },
             "payload": json!({ "Records": records }).to_string(),
         });
-        tracing::error!(records = records.len(), key, "records are given up: {why}");
+        tracing::error!(
+            records = records.len(),
+            key,
+            "records are given up: {reason}"
+        );
         self.failed_records.put(key, object.to_string().into());
     }
 }
@@ -400,15 +408,15 @@ impl StreamMapping {
 }
 
 /// How many records from the first on were handled.
-fn handled(answer: &Value, batch: &[Value]) -> anyhow::Result<usize> {
-    let failures = batch_item_failures(answer)?;
+fn handled_count(response: &Value, batch: &[Value]) -> anyhow::Result<usize> {
+    let failures = batch_item_failures(response)?;
     let position = |failure: &&str| {
         batch
             .iter()
             .position(|record| sequence_number(record) == *failure)
     };
     let positions: Option<Vec<usize>> = failures.iter().map(position).collect();
-    let positions = positions.context("the answer names a record that is not in the batch")?;
+    let positions = positions.context("the response names a record that is not in the batch")?;
     Ok(positions.into_iter().min().unwrap_or(batch.len()))
 }
 
@@ -428,7 +436,7 @@ fn sequence_number(record: &Value) -> &str {
 
 /// A record of a write that left the item as it was. The embedded engine has them; DynamoDB has
 /// not.
-fn changes_nothing(record: &Value) -> bool {
+fn is_unchanged(record: &Value) -> bool {
     let image = |name: &str| record["dynamodb"].get(name);
     image("OldImage").is_some() && image("OldImage") == image("NewImage")
 }
@@ -445,10 +453,10 @@ mod tests {
     fn a_batch_is_handled_up_to_the_first_failure() {
         let batch = ["1", "2", "3"].map(record);
         let failures = |ids: &[&str]| json!({ "batchItemFailures": ids.iter().map(|id| json!({ "itemIdentifier": id })).collect::<Vec<_>>() });
-        assert_eq!(handled(&failures(&[]), &batch).unwrap(), 3);
-        assert_eq!(handled(&failures(&["3", "2"]), &batch).unwrap(), 1);
-        assert_eq!(handled(&failures(&["1"]), &batch).unwrap(), 0);
-        assert!(handled(&failures(&["2", "7"]), &batch).is_err());
+        assert_eq!(handled_count(&failures(&[]), &batch).unwrap(), 3);
+        assert_eq!(handled_count(&failures(&["3", "2"]), &batch).unwrap(), 1);
+        assert_eq!(handled_count(&failures(&["1"]), &batch).unwrap(), 0);
+        assert!(handled_count(&failures(&["2", "7"]), &batch).is_err());
     }
 
     #[test]
@@ -482,15 +490,15 @@ mod tests {
     fn only_equal_images_are_no_change() {
         let change =
             |old: Value, new: Value| json!({ "dynamodb": { "OldImage": old, "NewImage": new } });
-        assert!(changes_nothing(&change(
+        assert!(is_unchanged(&change(
             json!({"a": {"S": "x"}}),
             json!({"a": {"S": "x"}})
         )));
-        assert!(!changes_nothing(&change(
+        assert!(!is_unchanged(&change(
             json!({"a": {"S": "x"}}),
             json!({"a": {"S": "y"}})
         )));
-        assert!(!changes_nothing(&json!({ "dynamodb": { "NewImage": {} } })));
-        assert!(!changes_nothing(&json!({ "dynamodb": {} })));
+        assert!(!is_unchanged(&json!({ "dynamodb": { "NewImage": {} } })));
+        assert!(!is_unchanged(&json!({ "dynamodb": {} })));
     }
 }

@@ -17,35 +17,36 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    super::destination::{self, Destination},
-    UNSEEN, find,
+    super::{queue_address::QueueAddress, sqs_client},
+    VISIBILITY_TIMEOUT, resolve_queue,
 };
-use crate::{commands::PATIENCE, local};
+use crate::{commands::CALL_TIMEOUT, local};
 
 /// A queue of dead letters that answers.
-pub(super) struct DeadLetters {
+pub(super) struct DeadLetterQueue {
     client: Client,
     pub(super) url: Url,
     /// Of a client without retries for whatever queue is beside it.
     pub(super) config: config::Builder,
 }
 
-impl DeadLetters {
+impl DeadLetterQueue {
     /// Makes sure that the queue is there, with one call.
     ///
     /// # Errors
     /// It is not, or has dead letters itself: then somebody took one end for the other.
-    pub(super) async fn open(from: &Destination) -> anyhow::Result<Self> {
-        let (url, config) = find(from, "--from", |located| located.dead_letters_url).await?;
+    pub(super) async fn open(from: &QueueAddress) -> anyhow::Result<Self> {
+        let (url, config) =
+            resolve_queue(from, "--from", |located| located.dead_letters_url).await?;
         let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(PATIENCE)
+            .operation_attempt_timeout(CALL_TIMEOUT)
             .build();
         let retrying = config
             .clone()
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts);
         let client = Client::from_conf(retrying.build());
-        let attributes = destination::attributes(&client, &url).await?;
+        let attributes = sqs_client::attributes(&client, &url).await?;
         ensure!(
             !attributes.contains_key(&QueueAttributeName::RedrivePolicy),
             "{url} is no queue of dead letters, since it gives up its own to another: name that one with --from"
@@ -67,15 +68,15 @@ impl DeadLetters {
             url,
             config: _,
         } = self;
-        let answer = client
+        let response = client
             .list_dead_letter_source_queues()
             .queue_url(url.as_str())
             .send()
             .await;
         // The queue answers, so it is the question that this user may not ask, or an emulator does
         // not know.
-        let sources = answer.map_err(|error| {
-            let cause = anyhow!("{}", error.message().unwrap_or("SQS did not answer").to_owned());
+        let sources = response.map_err(|error| {
+            let cause = anyhow!("{}", error.message().unwrap_or("SQS did not respond").to_owned());
             cause.context(format!(
                 "which queue gives up its dead letters to {url} could not be learned: say with --to where they go"
             ))
@@ -91,35 +92,35 @@ impl DeadLetters {
     }
 
     /// Receives up to so many, and seldom none though something is left. Nobody else sees them for
-    /// [`UNSEEN`].
-    pub(super) async fn receive(&self, max: u64) -> anyhow::Result<Vec<Letter>> {
+    /// [`VISIBILITY_TIMEOUT`].
+    pub(super) async fn receive(&self, max: u64) -> anyhow::Result<Vec<DeadLetter>> {
         let request = self.client.receive_message().queue_url(self.url.as_str());
-        let answer = request
+        let response = request
             .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX).min(10))
             // A receive that does not wait asks a part of SQS's servers, and may come back empty
             // beside what others have.
             .wait_time_seconds(1)
-            .visibility_timeout(i32::try_from(UNSEEN.as_secs())?)
+            .visibility_timeout(i32::try_from(VISIBILITY_TIMEOUT.as_secs())?)
             .message_attribute_names("reason")
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .send()
             .await;
-        let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
-        Ok(answer
+        let response = response.map_err(|error| sqs_client::explain_error(&self.url, error))?;
+        Ok(response
             .messages
             .unwrap_or_default()
             .into_iter()
-            .map(Letter::from)
+            .map(DeadLetter::from)
             .collect())
     }
 
     /// Deletes what was sent again.
-    pub(super) async fn delete(&self, letters: &[&Letter]) -> anyhow::Result<()> {
+    pub(super) async fn delete(&self, letters: &[&DeadLetter]) -> anyhow::Result<()> {
         if letters.is_empty() {
             return Ok(());
         }
-        let entry = |(at, letter): (usize, &&Letter)| {
+        let entry = |(at, letter): (usize, &&DeadLetter)| {
             let entry = DeleteMessageBatchRequestEntry::builder().id(at.to_string());
             entry.receipt_handle(&letter.receipt).build()
         };
@@ -132,9 +133,9 @@ impl DeadLetters {
             .client
             .delete_message_batch()
             .queue_url(self.url.as_str());
-        let answer = request.set_entries(Some(entries)).send().await;
-        let answer = answer.map_err(|error| destination::explain(&self.url, error))?;
-        match answer.failed.first() {
+        let response = request.set_entries(Some(entries)).send().await;
+        let response = response.map_err(|error| sqs_client::explain_error(&self.url, error))?;
+        match response.failed.first() {
             Some(failed) => Err(anyhow!("{}", failed.message().unwrap_or(failed.code()))),
             None => Ok(()),
         }
@@ -172,11 +173,11 @@ impl DeadLetters {
 }
 
 /// A dead letter that was received.
-pub(super) struct Letter {
+pub(super) struct DeadLetter {
     pub(super) id: String,
     pub(super) receipt: String,
     pub(super) body: String,
-    /// Why it is there: what the function said that put it there, else that it was received too
+    /// Why it is there: what the function sentences that put it there, else that it was received too
     /// often.
     pub(super) reason: String,
     pub(super) receives: u32,
@@ -184,7 +185,7 @@ pub(super) struct Letter {
     pub(super) group: Option<String>,
 }
 
-impl From<aws_sdk_sqs::types::Message> for Letter {
+impl From<aws_sdk_sqs::types::Message> for DeadLetter {
     fn from(message: aws_sdk_sqs::types::Message) -> Self {
         let system = |name| {
             message
@@ -202,21 +203,21 @@ impl From<aws_sdk_sqs::types::Message> for Letter {
             id: message.message_id.unwrap_or_default(),
             receipt: message.receipt_handle.unwrap_or_default(),
             body: message.body.unwrap_or_default(),
-            reason: local::reason_of(reason.as_deref()).to_owned(),
+            reason: local::dead_letter_reason(reason.as_deref()).to_owned(),
             receives,
             group,
         }
     }
 }
 
-impl Letter {
+impl DeadLetter {
     pub(super) fn describe(
         &self,
-        About {
+        EventSummary {
             event,
             organization,
             subject,
-        }: &About,
+        }: &EventSummary,
     ) -> Value {
         let Self {
             id: _,
@@ -239,13 +240,13 @@ impl Letter {
 
 /// What a body says of itself, as far as it can be read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct About {
+pub(super) struct EventSummary {
     pub(super) event: Option<String>,
     pub(super) organization: Option<String>,
     pub(super) subject: Option<String>,
 }
 
-impl About {
+impl EventSummary {
     pub(super) fn of(body: &str) -> Self {
         let event = Value::Object(event_in(body).unwrap_or_default());
         let text = |pointer: &str| {
@@ -271,7 +272,7 @@ impl About {
 }
 
 /// A text of somebody else's for a terminal, which could take some characters for orders.
-pub(super) fn shown<'t>(text: impl Into<Option<&'t String>>) -> String {
+pub(super) fn printable<'t>(text: impl Into<Option<&'t String>>) -> String {
     let text = text.into().map_or("-", String::as_str);
     text.chars()
         .map(|c| {
@@ -291,11 +292,11 @@ mod tests {
     #[test]
     fn a_body_says_what_it_is_about() {
         let about = |body: Value| {
-            let About {
+            let EventSummary {
                 event,
                 organization,
                 subject,
-            } = About::of(&body.to_string());
+            } = EventSummary::of(&body.to_string());
             [event, organization, subject].map(Option::unwrap_or_default)
         };
         let ticket = json!({ "id": "1", "data": { "organization_id": "acme", "ticket": { "id": "INC-1" } } });
@@ -321,8 +322,8 @@ mod tests {
         );
         assert_eq!(about(json!([1])), ["", "", ""]);
         assert_eq!(
-            About::of("no JSON"),
-            About {
+            EventSummary::of("no JSON"),
+            EventSummary {
                 event: None,
                 organization: None,
                 subject: None
@@ -332,7 +333,10 @@ mod tests {
 
     #[test]
     fn nobody_gives_orders_to_the_terminal() {
-        assert_eq!(shown(&"a\u{1b}[2Jb\n".to_owned()), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(shown(&None::<String>), "-");
+        assert_eq!(
+            printable(&"a\u{1b}[2Jb\n".to_owned()),
+            "a\u{fffd}[2Jb\u{fffd}"
+        );
+        assert_eq!(printable(&None::<String>), "-");
     }
 }

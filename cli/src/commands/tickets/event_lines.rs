@@ -16,11 +16,11 @@ use tokio::sync::mpsc;
 const MAX_BYTES: usize = 256 * 1024;
 
 /// How many lines may be read and not sent.
-const AHEAD: usize = 256;
+const READ_AHEAD: usize = 256;
 
 /// A line that is not blank.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct EventLine {
     /// Which, counted from one.
     pub number: u64,
     /// The JSON on it, or what is wrong.
@@ -40,7 +40,9 @@ pub(super) fn name(path: &Path) -> String {
 ///
 /// # Errors
 /// The file cannot be opened. What cannot be read later comes in place of a line, and is the last.
-pub(super) fn read(path: &Path) -> anyhow::Result<(mpsc::Receiver<io::Result<Line>>, ProgressBar)> {
+pub(super) fn read(
+    path: &Path,
+) -> anyhow::Result<(mpsc::Receiver<io::Result<EventLine>>, ProgressBar)> {
     let style = |template| {
         ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
     };
@@ -57,14 +59,14 @@ pub(super) fn read(path: &Path) -> anyhow::Result<(mpsc::Receiver<io::Result<Lin
         (Box::new(file), ProgressBar::new(bytes).with_style(style))
     };
     let mut input = BufReader::with_capacity(64 * 1024, progress.wrap_read(input));
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(READ_AHEAD);
     // A thread of its own, which nothing waits for: a read of standard input may never end.
     thread::spawn(move || {
         for number in 1.. {
             let line = match next(&mut input) {
                 Ok(None) => return,
                 Ok(Some(Ok(text))) if text.is_empty() => continue,
-                Ok(Some(event)) => Ok(Line { number, event }),
+                Ok(Some(event)) => Ok(EventLine { number, event }),
                 Err(error) => Err(error),
             };
             let ends = line.is_err();

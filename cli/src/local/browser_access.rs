@@ -1,6 +1,6 @@
-//! Names that `muster dev` admits where a browser might send a request for a page of another site.
+//! Names that `muster dev` allows where a browser might send a request for a page of another site.
 
-/// Origins that an HTTP API's CORS configuration admits: one, all of a scheme (`https://*`), or all
+/// Origins that an HTTP API's CORS configuration allows: one, all of a scheme (`https://*`), or all
 /// (`*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorsOrigin(String);
@@ -31,7 +31,7 @@ impl CorsOrigin {
 
     /// Whether an `Origin` header names one of these.
     #[must_use]
-    pub fn admits(&self, origin: &str) -> bool {
+    pub fn allows(&self, origin: &str) -> bool {
         match self.0.strip_suffix('*') {
             Some(prefix) => origin.starts_with(prefix),
             None => origin == self.0,

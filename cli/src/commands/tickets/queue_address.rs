@@ -1,0 +1,72 @@
+//! The address of a queue, as `--to` and `--from` take it.
+
+use std::fmt;
+
+/// Where ticket events are sent to. An SQS queue's URL has a path, account and name; the local
+/// stack's address has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum QueueAddress {
+    /// A `muster dev`.
+    LocalStack(url::Url),
+    /// An SQS queue, or an emulator's.
+    Queue(url::Url),
+}
+
+impl fmt::Display for QueueAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LocalStack(url) => f.write_str(&url.origin().ascii_serialization()),
+            Self::Queue(url) => url.fmt(f),
+        }
+    }
+}
+
+pub(super) fn queue_address(text: &str) -> Result<QueueAddress, String> {
+    const RULE: &str = "neither an address of `muster dev`, such as http://127.0.0.1:3000, nor a queue's URL, such as \
+                        https://sqs.eu-west-1.amazonaws.com/123456789012/tickets";
+    let url = url::Url::parse(text).map_err(|_| RULE)?;
+    let has_path = url.path().len() > 1;
+    match url.scheme() {
+        "http" if !has_path => Ok(QueueAddress::LocalStack(url)),
+        "http" | "https" if has_path => Ok(QueueAddress::Queue(url)),
+        _ => Err(RULE.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_tells_a_queue_from_the_local_stack() {
+        for local in [
+            "http://127.0.0.1:3000",
+            "http://localhost:3000/",
+            "http://[::1]:8080",
+        ] {
+            assert!(
+                matches!(queue_address(local), Ok(QueueAddress::LocalStack(_))),
+                "{local}"
+            );
+        }
+        for queue in [
+            "https://sqs.eu-west-1.amazonaws.com/123456789012/tickets",
+            "http://127.0.0.1:4566/000000000000/tickets",
+        ] {
+            assert!(
+                matches!(queue_address(queue), Ok(QueueAddress::Queue(_))),
+                "{queue}"
+            );
+        }
+        for neither in [
+            "",
+            "tickets",
+            "127.0.0.1:3000",
+            "https://127.0.0.1:3000",
+            "ftp://host/queue",
+            "arn:aws:sqs:a:b:c",
+        ] {
+            assert!(queue_address(neither).is_err(), "{neither}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A client of SQS for one queue, and its errors.
+
+use std::collections::HashMap;
+
+use anyhow::{anyhow, ensure};
+use aws_sdk_sqs::{
+    Client,
+    config::{Builder, Region},
+    error::{ProvideErrorMetadata, SdkError},
+    types::QueueAttributeName,
+};
+use url::Url;
+
+use crate::{commands::aws, emulator};
+
+/// The configuration of a client for this queue. Without credentials for it the user may do
+/// `alternative`.
+///
+/// # Errors
+/// It is a FIFO queue, or the environment has no credentials for AWS.
+pub(super) async fn client_config(url: &Url, alternative: &str) -> anyhow::Result<Builder> {
+    ensure!(
+        url.path()
+            .rsplit_once('.')
+            .is_none_or(|(_, ending)| ending != "fifo"),
+        "{url} is a FIFO queue: Muster's are standard ones, since it puts events in order itself"
+    );
+    let config = if emulator::is_local_without_credentials(url) {
+        emulator::sdk_config(&url.origin().ascii_serialization())
+    } else {
+        aws::sdk_config(alternative).await?
+    };
+    let mut builder = Builder::from(&config);
+    match region(url) {
+        Some(region) => builder = builder.region(Region::new(region.to_owned())),
+        None if config.region().is_none() => {
+            builder = builder.region(Region::from_static("us-east-1"));
+        }
+        None => {}
+    }
+    if !is_public(url) {
+        builder = builder.endpoint_url(url.origin().ascii_serialization());
+    }
+    Ok(builder)
+}
+
+/// A queue's attributes, with one call; none where they are kept from this user, or an emulator
+/// knows of none.
+///
+/// # Errors
+/// The queue is not there, or does not take what this environment has for credentials; says what to
+/// do.
+pub(super) async fn attributes(
+    client: &Client,
+    url: &Url,
+) -> anyhow::Result<HashMap<QueueAttributeName, String>> {
+    let asked = client
+        .get_queue_attributes()
+        .queue_url(url.as_str())
+        .attribute_names(QueueAttributeName::All);
+    match asked.send().await {
+        Ok(answer) => Ok(answer.attributes.unwrap_or_default()),
+        // Whoever may only send may send, and an emulator need not know the question.
+        Err(error)
+            if matches!(
+                code(&error),
+                "AccessDenied" | "AccessDeniedException" | "UnsupportedOperation"
+            ) =>
+        {
+            Ok(HashMap::new())
+        }
+        Err(error) => Err(explain_error(url, error)),
+    }
+}
+
+/// The code of what SQS says, without its older names' prefix.
+fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
+    error
+        .code()
+        .unwrap_or_default()
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
+}
+
+/// Says what went wrong with a queue, and what to do about it.
+pub(super) fn explain_error<E>(url: &Url, error: SdkError<E>) -> anyhow::Error
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let code = code(&error);
+    let remedy = match code {
+        "NonExistentQueue" | "QueueDoesNotExist" => format!(
+            "there is no queue {url}: look at the outputs of the deployed stack, and at the region and account in the URL"
+        ),
+        "AccessDenied" | "AccessDeniedException" => {
+            format!(
+                "{url} does not let this user do that: docs/operations.md says what a command needs"
+            )
+        }
+        "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "SignatureDoesNotMatch"
+        | "InvalidSignatureException" => {
+            format!(
+                "{url} refuses these AWS credentials: check AWS_PROFILE, or what their user may do"
+            )
+        }
+        _ => format!("check that SQS answers at {url}, and try again"),
+    };
+    let cause = match error.message() {
+        Some(message) => format!("{code}: {message}"),
+        None => aws_sdk_sqs::error::DisplayErrorContext(error).to_string(),
+    };
+    anyhow!(cause).context(remedy)
+}
+
+/// The region that a URL of AWS names: `sqs.eu-west-1.amazonaws.com`, and the names of VPC
+/// endpoints.
+fn region(url: &Url) -> Option<&str> {
+    let host = url
+        .domain()
+        .filter(|host| host.contains(".amazonaws.com"))?;
+    let mut labels = host
+        .split('.')
+        .skip_while(|label| !matches!(*label, "sqs" | "sqs-fips"));
+    labels.nth(1)
+}
+
+/// Whether this is where the SDK finds the queue by its region, or by what the environment says in
+/// place of it.
+fn is_public(url: &Url) -> bool {
+    let host = url.domain().unwrap_or_default();
+    region(url)
+        .is_some_and(|region| host.trim_end_matches(".cn") == format!("sqs.{region}.amazonaws.com"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_tells_the_region() {
+        for (url, of, public) in [
+            (
+                "https://sqs.eu-west-1.amazonaws.com/1/t",
+                Some("eu-west-1"),
+                true,
+            ),
+            (
+                "https://sqs.cn-north-1.amazonaws.com.cn/1/t",
+                Some("cn-north-1"),
+                true,
+            ),
+            (
+                "https://sqs-fips.us-east-2.amazonaws.com/1/t",
+                Some("us-east-2"),
+                false,
+            ),
+            (
+                "https://vpce-0a-b.sqs.us-east-1.vpce.amazonaws.com/1/t",
+                Some("us-east-1"),
+                false,
+            ),
+            ("http://127.0.0.1:4566/1/t", None, false),
+            (
+                "http://sqs.us-east-1.localhost.localstack.cloud:4566/1/t",
+                None,
+                false,
+            ),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!((region(&url), is_public(&url)), (of, public), "{url}");
+        }
+    }
+}
