@@ -1,5 +1,5 @@
-//! Clients for a DynamoDB-compatible engine, or an emulator of AWS, on this machine, which takes
-//! any credentials.
+//! Clients for emulators of AWS on this machine, such as the local stack. They accept any
+//! credentials.
 
 use std::env;
 
@@ -10,19 +10,19 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Builder, Credentials, Region, retry::RetryConfig},
 };
 
-/// A client with made-up credentials, which looks for none anywhere.
+/// Returns a DynamoDB client with fixed credentials. It searches the environment for none.
 #[must_use]
 pub fn client(url: &str) -> Client {
     Client::from_conf(configuration(url).build())
 }
 
-/// The configuration of such a client: no TLS, and no retries of its own.
+/// Returns the configuration of such a client: without TLS, and without retries.
 #[must_use]
 pub fn configuration(url: &str) -> Builder {
     Builder::from(&sdk_config(url))
 }
 
-/// The same, for a client of any AWS service that is emulated there.
+/// Returns the configuration for a client of any AWS service of an emulator.
 #[must_use]
 pub fn sdk_config(url: &str) -> SdkConfig {
     SdkConfig::builder()
@@ -37,7 +37,8 @@ pub fn sdk_config(url: &str) -> SdkConfig {
         .build()
 }
 
-/// Whether this address can only be an emulator's whose user configured no credentials for it.
+/// Tells whether the address is on the loopback interface, and the environment has no AWS
+/// credentials for it.
 #[must_use]
 pub fn is_local_without_credentials(url: &url::Url) -> bool {
     let loopback = match url.host() {

@@ -1,5 +1,5 @@
-//! The command line `muster`: the local stack and the operator's commands. Nothing that is deployed
-//! depends on it.
+//! The `muster` command line: the local stack and the operator's commands. Deployed functions do
+//! not depend on this crate.
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 

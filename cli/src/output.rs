@@ -24,8 +24,8 @@ pub struct WriteError {
 }
 
 impl WriteError {
-    /// Returns whether the reader closed its end of the pipe, as `head` does after the last line
-    /// that it prints.
+    /// Tells whether the reader closed its end of the pipe, as `head` does after the last line that
+    /// it prints.
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         self.cause.kind() == ErrorKind::BrokenPipe
@@ -34,7 +34,7 @@ impl WriteError {
 
 impl Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "could not write to {}", self.to)
+        write!(f, "cannot write to {}", self.to)
     }
 }
 
@@ -108,9 +108,9 @@ pub fn usage(error: &clap::Error) -> ExitCode {
 /// Reports a failed command on standard error and returns the exit code: 0 for success, 1 for
 /// failure.
 ///
-/// A closed pipe is a success, because the reader has all that it wanted. The exit code is 0 and
-/// not 141, the code of a program that SIGPIPE ends: `muster keys list | head -1` then also
-/// succeeds in a script with `set -o pipefail`.
+/// A closed pipe is a success, because the reader needs no more lines. The exit code is 0 and not
+/// 141, the code of a program that SIGPIPE ends: `muster keys list | head -1` then also succeeds in
+/// a script with `set -o pipefail`.
 #[must_use]
 pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     match outcome {
@@ -125,8 +125,9 @@ pub fn exit_code(outcome: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// Logs to standard error: warnings and worse, unless `RUST_LOG` says otherwise. The SDK warns of
-/// every place without credentials that it tries.
+/// Installs a subscriber that logs to standard error: warnings and errors, unless `RUST_LOG` is
+/// set. The SDK warns about each source of credentials that it tries, so its configuration logs
+/// errors only.
 pub fn log_to_stderr() {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("warn,aws_config=error"));

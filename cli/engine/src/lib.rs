@@ -1,7 +1,7 @@
-//! The operations of the local stack's embedded DynamoDB-compatible engine, by name and in JSON.
+//! The operations of the embedded DynamoDB-compatible engine, by name and in JSON.
 //!
-//! A crate of its own, so that development builds optimize it: most of an operation's time goes
-//! into reading and writing JSON.
+//! The crate is separate so that development builds optimize it: an operation spends most of its
+//! time in JSON.
 
 pub use dynoxide::{Database, DynoxideError, auth_material, storage::Storage};
 use serde::{Serialize, de::DeserializeOwned};
@@ -9,10 +9,10 @@ use serde::{Serialize, de::DeserializeOwned};
 /// Runs an operation on a request in JSON, on the calling thread, and returns the response in JSON.
 ///
 /// # Errors
-/// The engine's, or that of a request that could not be parsed.
+/// Returns the engine's error, or the error of a request that cannot be parsed.
 pub type Operation = fn(&Database, &[u8]) -> Result<String, DynoxideError>;
 
-/// Returns the engine's operation of this name, as DynamoDB and DynamoDB Streams name it.
+/// Returns the engine's operation with this name of DynamoDB or DynamoDB Streams.
 #[must_use]
 pub fn operation(name: &str) -> Option<Operation> {
     macro_rules! operations {
@@ -65,9 +65,9 @@ fn run<Q: DeserializeOwned, R: Serialize>(
         .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
 }
 
-/// Returns the error of a request that could not be parsed. The engine's types put the kind of the
-/// error before its message where DynamoDB has a rule for a value; a missing member and a value
-/// without a type break a rule too.
+/// Returns the error of a request that cannot be parsed. If DynamoDB has a rule for a value, the
+/// engine's types put the kind of the error before its message. A missing member, or a value
+/// without a type, violates a rule too.
 fn malformed(error: &serde_json::Error) -> DynoxideError {
     let text = error.to_string();
     match text.split_once(':') {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn request_that_cannot_be_parsed_gets_the_kind_of_dynamodb() {
+    fn malformed_request_gets_the_error_of_dynamodb() {
         let database = Database::memory().unwrap();
         for (operation, body, expected) in [
             ("GetItem", "", "SerializationException"),
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn operation_of_no_engine_is_none() {
+    fn unknown_operation_is_none() {
         for name in ["", "getItem", "GetItem ", "CreateBackup"] {
             assert!(super::operation(name).is_none(), "{name}");
         }

@@ -17,47 +17,48 @@ use crate::{
 /// `muster dev`
 #[derive(Debug, Args)]
 pub struct Dev {
-    /// Port to serve on; 0 picks a free one
+    /// Port of the API; 0 picks a free one
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
-    /// Address to serve on, the table and the queues too, which ask for no credentials. A container
-    /// reaches that of Docker's bridge, such as 172.17.0.1, and not 127.0.0.1
+    /// Address to listen on, also for DynamoDB and SQS, which accept any credentials. Containers
+    /// reach the address of Docker's bridge, such as 172.17.0.1, but not 127.0.0.1
     #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into(), value_parser = one_address)]
     pub listen: IpAddr,
-    /// DataDir that keeps teams, tickets and keys from one start to the next, and what waits in the
-    /// queues unless it is killed [default: one under the user's data directory]
+    /// Folder that stores teams, tickets and keys, and, at a regular shutdown, the messages of the
+    /// queues [default: muster in the user's data directory]
     #[arg(long, value_name = "DIR", conflicts_with = "in_memory")]
     pub data_dir: Option<PathBuf>,
-    /// Keep nothing: forget everything at the end
+    /// Store the data in memory only; it is lost at the end
     #[arg(long)]
     pub in_memory: bool,
-    /// Begin with what the files in events/ name: two teams, and keys that everybody knows
+    /// Add the data that the files in events/ refer to: two teams, and published API keys
     #[arg(long, requires = "in_memory", conflicts_with = "data_dir")]
     pub samples: bool,
-    /// Write the functions' environment to this file, over what it has, as `sam local --env-vars`
-    /// takes it
+    /// File to write the functions' environment to, as `sam local --env-vars` reads it; an existing
+    /// file is replaced
     #[arg(long, value_name = "FILE")]
     pub env_vars: Option<PathBuf>,
-    /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * is any.
-    /// Pages of other origins are refused, and no page reaches the table or the queues. Can be
-    /// given more than once
+    /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * allows
+    /// every origin. Pages of other origins are refused, and DynamoDB and SQS refuse pages of every
+    /// origin. Can be repeated [default: none]
     #[arg(long = "cors-origin", value_name = "URL", value_parser = CorsOrigin::parse)]
     pub cors_origins: Vec<CorsOrigin>,
-    /// Host name that clients may call the stack by, such as host.docker.internal. Without it they
-    /// use localhost or an IP address: that of this machine's loopback interface, or any with
-    /// --listen. Can be given more than once
+    /// Additional host name of the stack, such as host.docker.internal. Clients may always use
+    /// localhost and an IP address: one of the loopback interface or, with --listen, any. Can be
+    /// repeated
     #[arg(long = "allow-host", value_name = "NAME", value_parser = HostName::parse)]
     pub allow_hosts: Vec<HostName>,
-    /// Print one line of JSON in place of the greeting, once it serves
+    /// Print one line of JSON instead of the greeting when the stack is ready
     #[arg(long)]
     pub json: bool,
 }
 
 impl Dev {
-    /// Serves until it is signals.
+    /// Runs a local stack until a signal ends the process.
     ///
     /// # Errors
-    /// See [`LocalStack::start`]; or the greeting or the file of `--env-vars` cannot be written.
+    /// Returns the error of [`LocalStack::start`], or the greeting or the file of `--env-vars`
+    /// cannot be written.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             port,
@@ -78,7 +79,7 @@ impl Dev {
         };
         if !listen.is_loopback() {
             output::note(format_args!(
-                "warning: every client that reaches {listen} can read and write all data here: the table and the queues ask for no \
+                "warning: every client that reaches {listen} can read and write all data: DynamoDB and SQS accept any \
                  credentials"
             ));
         }
@@ -88,7 +89,7 @@ impl Dev {
             allow_hosts,
             ..Settings::default()
         };
-        let mut signals = ShutdownSignals::listen().context("could not listen for Ctrl-C")?;
+        let mut signals = ShutdownSignals::listen().context("cannot listen for Ctrl-C")?;
         let stack = tokio::select! {
             stack = LocalStack::start(port, data.clone(), settings) => stack?,
             () = signals.next() => return Ok(()),
@@ -97,16 +98,15 @@ impl Dev {
             && let Err(error) = fs::write(&file, format!("{:#}\n", stack.env_vars()))
         {
             stack.stop().await?;
-            return Err(error).with_context(|| format!("{} cannot be written", file.display()));
+            return Err(error).with_context(|| format!("cannot write {}", file.display()));
         }
         let greeting = if json {
             serde_json::to_string(&stack.describe())?
         } else {
             greeting(&stack, &data)
         };
-        // The greeting has the addresses and the keys. A stack that could not print them has no
-        // user, so it ends. Its keys end with it, or stay in the data folder for the greeting of
-        // the next start.
+        // Without the greeting, the addresses and keys of the stack are unknown, so it ends. In a
+        // data folder, the keys remain for the greeting of the next start.
         let printed = output::line(greeting);
         if printed.is_ok() {
             signals.next().await;
@@ -127,15 +127,13 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     } = stack;
     let DemoKeys { toptickets, itsm } = &demo.keys;
     let data_location = match data {
-        Data::Memory => "in memory, forgotten at the end".to_owned(),
-        Data::Samples => {
-            "in memory, forgotten at the end; what the files in events/ name is in it".to_owned()
-        }
+        Data::Memory => "in memory, lost at the end".to_owned(),
+        Data::Samples => "in memory, lost at the end; with the samples of events/".to_owned(),
         Data::Directory(folder) => format!(
-            "{} (what waits in the queues, when it is ended by Ctrl-C)",
+            "{} (the queues' messages too, after Ctrl-C)",
             folder.display()
         ),
-        Data::External { dynamodb_url, .. } => format!("where {dynamodb_url} keeps it"),
+        Data::External { dynamodb_url, .. } => format!("in the table of {dynamodb_url}"),
     };
     let contract = |name: &str, ContractKeys { admin, read_only }: &ContractKeys| {
         format!(
@@ -161,8 +159,8 @@ fn greeting(stack: &LocalStack, data: &Data) -> String {
     )
 }
 
-/// Ctrl-C, and the signal by which a process is asked to end. Listened for from the first to the
-/// last: one that comes between two waits is not lost.
+/// Ctrl-C and SIGTERM. The handlers are installed once, so that a signal between two waits is not
+/// lost.
 struct ShutdownSignals {
     #[cfg(unix)]
     interrupt: tokio::signal::unix::Signal,
@@ -203,9 +201,9 @@ impl ShutdownSignals {
 fn one_address(text: &str) -> Result<IpAddr, String> {
     match text.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => {
-            Err("name one address: nobody can be told to call all of them".to_owned())
+            Err("an address of all interfaces is not supported: name one address".to_owned())
         }
         Ok(address) => Ok(address),
-        Err(_) => Err("an address is written 127.0.0.1 or ::1".to_owned()),
+        Err(_) => Err("not an IP address: use the form 127.0.0.1 or ::1".to_owned()),
     }
 }

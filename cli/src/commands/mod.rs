@@ -1,4 +1,4 @@
-//! The commands: each file has a command's arguments and its `run`. The doc comments of arguments
+//! The commands. Each file has a command's arguments and its `run`. The doc comments of arguments
 //! are the help texts, which have no Markdown.
 #![expect(clippy::doc_markdown, reason = "backticks would show in a terminal")]
 
@@ -28,15 +28,15 @@ pub use target::TableTarget;
 use tickets::TicketsCommand;
 use users::UsersCommand;
 
-/// How long a command may wait for one answer of the table, retries included.
+/// Timeout of one operation on the table or a queue, retries included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Teams, memberships and ticket routing for help desks
 ///
-/// `muster dev` runs everything on this machine. The commands for tables, keys, JWKS and users work
-/// on the table that --table names, in AWS by the usual environment (AWS_REGION, AWS_PROFILE, …) or
-/// wherever --endpoint-url points; those for tickets on a queue, and those for changes on the
-/// bucket of failed records.
+/// `muster dev` runs the service on this machine. The other commands are for operators. Commands
+/// for tables, keys, JWKS and users work on the DynamoDB table that --table names, by the usual AWS
+/// environment (AWS_REGION, AWS_PROFILE, …) or at --endpoint-url. Commands for tickets work on an
+/// SQS queue, and commands for changes on the bucket of failed records.
 ///
 /// The exit code is 0 if the command succeeds or its reader closes the pipe, 1 if it fails, and 2
 /// for a usage error.
@@ -53,22 +53,22 @@ pub struct Cli {
 pub enum Command {
     /// Run the whole service on this machine, with a demo organization
     Dev(Dev),
-    /// Work on the DynamoDB table
+    /// Create the DynamoDB table
     #[command(subcommand)]
     Table(TableCommand),
-    /// Make, list and revoke API keys
+    /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// Say which keys the ITSM platform signs an organization's tokens with
+    /// Set, show and remove the keys that verify an organization's tokens
     #[command(subcommand)]
     Jwks(JwksCommand),
-    /// Work on user profiles
+    /// Import and erase user profiles
     #[command(subcommand)]
     Users(UsersCommand),
-    /// Make up ticket events, check them, send them, and send dead letters again
+    /// Check, send and generate ticket events, and redrive dead letters
     #[command(subcommand)]
     Tickets(TicketsCommand),
-    /// Announce changes of the table again that failed
+    /// Replay stream records that failed
     #[command(subcommand)]
     Changes(ChangesCommand),
     /// Print a contract's OpenAPI document
@@ -79,7 +79,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// The command fails; the error says what to do.
+    /// The command fails. The error says how to fix it.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Dev(dev) => dev.run().await,
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_grammar_is_consistent() {
+    fn command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 }

@@ -11,20 +11,19 @@ use tokio::time::Instant;
 use super::{CALL_TIMEOUT, aws};
 use crate::emulator;
 
-/// Which table, and where.
+/// The name and the endpoint of the table.
 #[derive(Debug, Clone, Args)]
 pub struct TableTarget {
-    /// The table's name
+    /// Name of the table
     #[arg(long, env = "TABLE_NAME", default_value = "muster", value_name = "NAME", value_parser = table_name)]
     pub table: String,
-    /// DynamoDB's address, where it is not AWS's own
+    /// Endpoint of DynamoDB [default: the endpoint of AWS]
     #[arg(long, value_name = "URL")]
     pub endpoint_url: Option<url::Url>,
 }
 
 impl TableTarget {
-    /// A client for where the table is. Nobody has to make up credentials for an emulator on this
-    /// machine.
+    /// Returns a client for the table's endpoint. An emulator on this machine needs no credentials.
     ///
     /// # Errors
     /// The environment has no credentials for AWS.
@@ -53,12 +52,12 @@ impl TableTarget {
         Ok(Table::new(self.client().await?, self.table.as_str()))
     }
 
-    /// The table, for one step of a command.
+    /// Returns the table with the deadline of one operation.
     pub(super) async fn store(&self) -> anyhow::Result<Store> {
         Ok(self.table().await?.until(Instant::now() + CALL_TIMEOUT))
     }
 
-    /// Says what went wrong with the table, and what to do about it.
+    /// Adds the fix to an error of the table, if the cause is known.
     pub(super) fn explain(&self, error: impl Into<anyhow::Error>) -> anyhow::Error {
         let error = error.into();
         let place = self
@@ -82,10 +81,10 @@ impl TableTarget {
             "InvalidSignature",
         ]) {
             format!(
-                "{place} refuses these AWS credentials: check AWS_PROFILE, or what their user may do"
+                "{place} rejects these AWS credentials: check AWS_PROFILE and the permissions of the user"
             )
         } else if said(&["unavailable", "dispatch failure", "timeout"]) {
-            format!("check that DynamoDB answers at {place}, and try again")
+            format!("DynamoDB does not respond at {place}: check the endpoint, and try again")
         } else {
             return error;
         };

@@ -9,12 +9,12 @@ pub(super) fn organization(text: &str) -> Result<OrganizationId, String> {
 
 pub(super) fn team(text: &str) -> Result<TeamId, String> {
     TeamId::parse(text)
-        .map_err(|_| "a team's id is a UUID, with or without team_ before it".to_owned())
+        .map_err(|_| "not a team id: use a UUID, with or without the prefix team_".to_owned())
 }
 
 pub(super) fn user(text: &str) -> Result<UserId, String> {
     UserId::parse(text)
-        .map_err(|_| "a user's id is a UUID, with or without usr_ before it".to_owned())
+        .map_err(|_| "not a user id: use a UUID, with or without the prefix usr_".to_owned())
 }
 
 pub(super) fn line(text: &str) -> Result<String, String> {

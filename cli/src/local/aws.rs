@@ -1,5 +1,5 @@
-//! The endpoint of the functions' SQS, EventBridge and S3 clients. A header names the operation of
-//! the first two, in AWS's JSON protocols; a request without that header is one of S3.
+//! The endpoint of SQS, EventBridge and S3. SQS and EventBridge use AWS's JSON protocols, in which
+//! a header names the operation. A request without that header is a request of S3.
 
 use axum::{
     Router,
@@ -16,7 +16,7 @@ use super::{
     sqs::{self, Queues, SqsError},
 };
 
-/// More than ten entries of the largest kind, escaped.
+/// The maximum size of a request: above ten escaped entries of the maximum size.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 /// The header that names the service and the operation of AWS's JSON protocols.
@@ -29,10 +29,10 @@ struct Services {
     failed_records: BucketObjects,
 }
 
-/// A call of an AWS service in one of its JSON protocols.
+/// A request of one of AWS's JSON protocols.
 pub(super) struct AwsRequest {
     pub(super) parts: Parts,
-    /// The service's name and version, as `X-Amz-Target` has them.
+    /// The service's name and version in `X-Amz-Target`.
     pub(super) service: String,
     pub(super) operation: String,
     pub(super) body: Bytes,
@@ -73,7 +73,7 @@ impl<S: Sync> FromRequest<S> for AwsRequest {
     }
 }
 
-/// Reads the body of a request, within the limit.
+/// Reads a body within the limit.
 async fn read(body: Body) -> Result<Bytes, Response> {
     let too_large = |_| error_response("RequestEntityTooLarge", None, "the request is too large");
     to_bytes(body, MAX_BODY_BYTES).await.map_err(too_large)
@@ -119,7 +119,7 @@ async fn serve(State(services): State<Services>, request: Request) -> Result<Res
         _ => error_response(
             "UnknownOperationException",
             None,
-            "only SQS, EventBridge and S3 are here",
+            "this endpoint serves only SQS, EventBridge and S3",
         ),
     })
 }
@@ -128,7 +128,8 @@ pub(super) fn response(status: StatusCode, content_type: &'static str, body: Str
     (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
 
-/// An error by its name; of SQS also by the name that its older protocol has for it.
+/// Returns an error in AWS's JSON protocol. `code` is the error's name in the query protocol of
+/// SQS, which SDKs match.
 pub(super) fn error_response(kind: &str, code: Option<&str>, message: &str) -> Response {
     let body = json!({ "__type": kind, "message": message });
     let mut error = response(

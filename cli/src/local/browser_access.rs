@@ -1,15 +1,15 @@
-//! Names that `muster dev` allows where a browser might send a request for a page of another site.
+//! The origins and host names that may call the local stack from a browser.
 
-/// Origins that an HTTP API's CORS configuration allows: one, all of a scheme (`https://*`), or all
-/// (`*`).
+/// An allowed origin, as API Gateway's CORS configuration has it: one origin, all origins of a
+/// scheme (`https://*`), or all origins (`*`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorsOrigin(String);
 
 impl CorsOrigin {
-    /// Parses an origin in the form that API Gateway takes.
+    /// Parses an origin in API Gateway's notation.
     ///
     /// # Errors
-    /// It is neither an origin nor one of the wildcards.
+    /// The text is neither an origin nor a wildcard.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_wildcard = matches!(text, "*" | "http://*" | "https://*");
         let is_origin =
@@ -17,19 +17,19 @@ impl CorsOrigin {
         if is_wildcard || is_origin() {
             Ok(Self(text.to_owned()))
         } else {
-            Err("it must be a scheme, a host and a port if it is not the usual one, and nothing more, as in \
-                 http://localhost:5173; or *, http://* or https://*"
+            Err("not an origin: use the form http://localhost:5173, without a path or a default port, or one of *, \
+                 http://* and https://*"
                 .to_owned())
         }
     }
 
-    /// Whether it stands for all origins.
+    /// Tells whether all origins are allowed.
     #[must_use]
     pub fn is_any(&self) -> bool {
         self.0 == "*"
     }
 
-    /// Whether an `Origin` header names one of these.
+    /// Tells whether the value of an `Origin` header is allowed.
     #[must_use]
     pub fn allows(&self, origin: &str) -> bool {
         match self.0.strip_suffix('*') {
@@ -39,16 +39,15 @@ impl CorsOrigin {
     }
 }
 
-/// A DNS name in the form that browsers send in `Host`: lower case, ASCII, without a dot at its
-/// end.
+/// A DNS name as browsers send it in `Host`: lower case, ASCII, without a trailing dot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostName(String);
 
 impl HostName {
-    /// Parses a host name, with or without a dot at its end.
+    /// Parses a host name, with or without a trailing dot.
     ///
     /// # Errors
-    /// It is no DNS name, or an IP address.
+    /// The text is not a DNS name, or it is an IP address.
     pub fn parse(text: &str) -> Result<Self, String> {
         let is_name = |name: &&str| !name.is_empty() && !name.contains('*');
         match url::Host::parse(text) {
@@ -57,18 +56,19 @@ impl HostName {
                 .map(|name| Self(name.to_owned()))
                 .ok_or_else(Self::rule),
             Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) => Err(
-                "IP addresses are served without it; --listen names the one to serve on".to_owned(),
+                "IP addresses need no --allow-host: pass --listen to serve on another address"
+                    .to_owned(),
             ),
             Err(_) => Err(Self::rule()),
         }
     }
 
     fn rule() -> String {
-        "it must be a host name, such as host.docker.internal, without scheme, port, path or *"
+        "not a host name: use the form host.docker.internal, without scheme, port, path or *"
             .to_owned()
     }
 
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_name_is_parsed_in_the_form_of_browsers() {
+    fn host_name_is_normalized_as_browsers_do() {
         for (text, name) in [
             ("host.docker.internal", "host.docker.internal"),
             ("Desk.Local.", "desk.local"),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn host_name_refuses_all_but_names() {
+    fn host_name_with_other_parts_is_rejected() {
         for text in [
             "",
             ".",

@@ -1,5 +1,5 @@
-//! What an HTTP API's CORS configuration makes the gateway do: it answers preflights by itself, and
-//! adds headers to what the functions response.
+//! The CORS behavior of an HTTP API: the gateway responds to preflights itself, and adds headers to
+//! the functions' responses.
 
 use axum::{
     body::Body,
@@ -28,10 +28,10 @@ pub(super) struct Cors {
 }
 
 impl Cors {
-    /// None without origins, as in the template.
+    /// Returns `None` without origins, as in the template.
     ///
     /// # Errors
-    /// The template has names that cannot stand in a header.
+    /// A name of the template is not valid in a header.
     pub(super) fn new(
         definition: &CorsDefinition,
         origins: Vec<CorsOrigin>,
@@ -53,8 +53,8 @@ impl Cors {
         }))
     }
 
-    /// The gateway's own response to a preflight: an OPTIONS request that names an origin and a
-    /// method. Whether the method and the headers that it names will do, the browser sees.
+    /// Returns the gateway's response to a preflight: an OPTIONS request with an origin and a
+    /// method. The browser compares the requested method and headers with the response.
     pub(super) fn preflight(&self, request: &Parts) -> Option<Response> {
         let is_preflight = request.method == Method::OPTIONS
             && request.headers.contains_key(ORIGIN)
@@ -72,15 +72,15 @@ impl Cors {
         })
     }
 
-    /// What a page of the request's origin may see of an response.
+    /// Adds the headers that let a page of the request's origin read the response.
     pub(super) fn expose(&self, request: &HeaderMap, response: &mut HeaderMap) {
         if self.allow(request, response) {
             response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, self.exposed.clone());
         }
     }
 
-    /// Names the request's origin in the response, or all where all may, if it is one of the
-    /// configured ones.
+    /// Adds the allowed origin to the response, if the request's origin is allowed. It is `*` if
+    /// all origins are.
     fn allow(&self, request: &HeaderMap, response: &mut HeaderMap) -> bool {
         response.append(VARY, HeaderValue::from_static("origin"));
         let origin = request.get(ORIGIN).and_then(|origin| origin.to_str().ok());

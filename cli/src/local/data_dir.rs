@@ -1,4 +1,4 @@
-//! The folder that keeps the local stack's data.
+//! The folder with the local stack's data.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -10,59 +10,59 @@ use anyhow::{Context, anyhow, bail};
 use etcetera::{BaseStrategy, choose_base_strategy};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// The format of the data, that of the table's items included. It changes with every stored format:
-/// a folder of another format is refused, because there is no migration.
+/// The version of the stored formats, table items included. It changes with each of them. A folder
+/// of another version is refused, because there is no migration.
 const FORMAT: u32 = 3;
-/// The file that has the format's number.
+/// The file with the format version.
 const FORMAT_FILE: &str = "format";
-/// The same, from a start that was killed while it wrote the file.
+/// The temporary file of a start that was killed while it wrote the version.
 const PARTIAL_FORMAT_FILE: &str = "format.new";
-/// The format of folders without a number.
+/// The version of folders without a version file.
 const UNNUMBERED_FORMAT: u32 = 1;
 /// The file that a running stack locks.
 const LOCK_FILE: &str = "lock";
-/// The engine's file.
+/// The database of the embedded engine.
 const DATABASE_FILE: &str = "muster.db";
 
-/// A data folder, locked: the engine's file takes one process at a time.
+/// A locked data folder. The lock excludes other processes: the database supports one at a time.
 #[derive(Debug)]
 pub(super) struct DataDir {
     path: PathBuf,
-    /// Unlocked by closing it.
+    /// The lock ends when the file is closed.
     _lock: File,
 }
 
-/// The contents of a folder, as far as they matter before it is used.
+/// The contents of a folder, before it is used.
 enum DirContents {
     /// No data yet.
     Empty,
-    /// Data of this format.
+    /// Data of this version.
     Format(u32),
-    /// Files that are not Muster's.
+    /// Files of another program.
     Foreign,
 }
 
 impl DataDir {
-    /// Returns the folder that data is kept in by default.
+    /// Returns the default folder.
     ///
     /// # Errors
     /// There is no home directory.
     pub(super) fn default_path() -> anyhow::Result<PathBuf> {
         choose_base_strategy()
             .map(|user| user.data_dir().join("muster"))
-            .context("there is no home directory to keep data in: pass --data-dir or --in-memory")
+            .context("there is no home directory for the data: pass --data-dir or --in-memory")
     }
 
-    /// Opens the folder, or makes it, for its owner alone: it has keys in the clear.
+    /// Opens or creates the folder. Only its owner may read it, because it has keys in plain text.
     ///
     /// # Errors
-    /// It cannot be used, is in use, or has data of another format or other files; each error names
-    /// a remedy.
+    /// The folder cannot be used, is in use, or has another version or foreign files. The error
+    /// says how to fix it.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         let unusable = |error: io::Error| {
             anyhow!(
-                "cannot keep data in {shown} ({error}): pass another --data-dir, or --in-memory"
+                "cannot store data in {shown} ({error}): pass another --data-dir, or --in-memory"
             )
         };
         fs::create_dir_all(path).map_err(unusable)?;
@@ -70,12 +70,12 @@ impl DataDir {
         match contents {
             DirContents::Empty | DirContents::Format(FORMAT) => {}
             DirContents::Format(format) => bail!(
-                "the data in {shown} has format {format}, and this version of muster reads format {FORMAT} alone: move the \
+                "the data in {shown} has format {format}, but this version of muster reads format {FORMAT} only: move the \
                  folder away, or pass another --data-dir, or --in-memory"
             ),
             DirContents::Foreign => {
                 bail!(
-                    "{shown} has other files in it: pass a new or empty folder as --data-dir, or pass --in-memory"
+                    "{shown} has other files: pass a new or empty folder as --data-dir, or pass --in-memory"
                 )
             }
         }
@@ -97,17 +97,17 @@ impl DataDir {
         if matches!(contents, DirContents::Empty) {
             folder.write(FORMAT_FILE, &FORMAT)?;
         }
-        // SQLite gives its other files the mode of this one.
+        // SQLite creates its other files with the mode of this one.
         private().open(folder.database()).map_err(unusable)?;
         Ok(folder)
     }
 
-    /// The engine's file.
+    /// Returns the path of the database.
     pub(super) fn database(&self) -> PathBuf {
         self.path.join(DATABASE_FILE)
     }
 
-    /// Reads a JSON file of the folder, if it is there.
+    /// Reads a JSON file of the folder, if it exists.
     pub(super) fn read<T: DeserializeOwned>(&self, name: &str) -> anyhow::Result<Option<T>> {
         match fs::read(self.path.join(name)) {
             Ok(bytes) => serde_json::from_slice(&bytes)
@@ -118,7 +118,7 @@ impl DataDir {
         }
     }
 
-    /// Writes a JSON file of the folder whole or not at all, for its owner's eyes only.
+    /// Writes a JSON file of the folder atomically. Only its owner may read it.
     pub(super) fn write(&self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
         let (path, new) = (self.path.join(name), self.path.join(format!("{name}.new")));
         let mut file = private().truncate(true).open(&new)?;
@@ -128,10 +128,10 @@ impl DataDir {
         Ok(())
     }
 
-    /// Returns the error of data that cannot be used, with the remedies.
+    /// Returns the error for data that cannot be used, with its fix.
     pub(super) fn damaged(&self, reason: &anyhow::Error) -> anyhow::Error {
         let folder = self.path.display();
-        // The engine goes on to advise about features of its own.
+        // The engine's error continues with advice about its own features, which does not apply.
         let reason = format!("{reason:#}");
         let reason = reason
             .split(". ")
@@ -144,14 +144,14 @@ impl DataDir {
     }
 }
 
-/// Looks for the format's number, and for data and files without one.
+/// Reads the version, and looks for data and foreign files without one.
 fn contents(folder: &Path) -> io::Result<DirContents> {
     match fs::read_to_string(folder.join(FORMAT_FILE)) {
         Ok(number) => {
             let number = number.trim().parse();
             return number
                 .map(DirContents::Format)
-                .map_err(|_| io::Error::other("its format is no number"));
+                .map_err(|_| io::Error::other("the format is not a number"));
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(error),
@@ -171,7 +171,7 @@ fn contents(folder: &Path) -> io::Result<DirContents> {
     })
 }
 
-/// Options that open a file for writing, or make one that only its owner may read.
+/// Returns the options to open or create a file that only its owner may read.
 fn private() -> OpenOptions {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
@@ -180,7 +180,7 @@ fn private() -> OpenOptions {
     options
 }
 
-/// Closes the folder and its files to all but their owner.
+/// Restricts the folder and its files to their owner.
 #[cfg(unix)]
 fn make_private(folder: &Path) -> io::Result<()> {
     use std::{fs::Permissions, os::unix::fs::PermissionsExt};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{BUS, DemoKeys, DemoOrganization, DemoUser, LocalStack, s3::BUCKET};
 
-/// Everything a program needs to use a local stack.
+/// The addresses, keys and users of a stack, for programs.
 #[derive(Debug, Serialize)]
 pub struct Description<'s> {
     url: &'s str,
@@ -23,8 +23,8 @@ pub struct Description<'s> {
 }
 
 impl LocalStack {
-    /// The functions' environment here, as `sam local --env-vars` takes it: what they share, and
-    /// then what differs.
+    /// Returns the functions' environment, as `sam local --env-vars` reads it: the shared
+    /// variables, and those of single functions.
     #[must_use]
     pub fn env_vars(&self) -> Value {
         let dead_letters = |queue| {
@@ -51,7 +51,7 @@ impl LocalStack {
         })
     }
 
-    /// What `muster dev --json` prints.
+    /// Returns the output of `muster dev --json`.
     #[must_use]
     pub fn describe(&self) -> Description<'_> {
         let [demo, other_organization] = &self.organizations;

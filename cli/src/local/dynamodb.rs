@@ -1,4 +1,4 @@
-//! The embedded engine's operations over HTTP, in DynamoDB's JSON protocol.
+//! The embedded engine over HTTP, in DynamoDB's JSON protocol.
 
 use axum::{
     Router,
@@ -14,8 +14,7 @@ use uuid::Uuid;
 
 use super::aws::{self, AwsRequest};
 
-/// Serves the operations of DynamoDB and DynamoDB Streams. Each runs on the thread that serves the
-/// request.
+/// Serves the operations of DynamoDB and DynamoDB Streams. Each runs on the thread of its request.
 pub(super) fn router(database: Database) -> Router {
     Router::new().fallback(serve).with_state(database)
 }
@@ -32,7 +31,7 @@ async fn serve(State(database): State<Database>, request: AwsRequest) -> Respons
         return aws::error_response(
             "UnknownOperationException",
             None,
-            "only DynamoDB is here, with the operations of the engine",
+            "this endpoint serves only DynamoDB, with the operations of the engine",
         );
     };
     if let Some(error) = missing_credentials(&parts) {
@@ -48,8 +47,7 @@ async fn serve(State(database): State<Database>, request: AwsRequest) -> Respons
     }
 }
 
-/// Returns the error of a request without a signature, as DynamoDB words it. The signature itself
-/// is not verified.
+/// Returns DynamoDB's error for a request without a signature. The signature is not verified.
 fn missing_credentials(parts: &Parts) -> Option<String> {
     auth_material::validate(AuthMaterial {
         authorization: parts
@@ -62,7 +60,7 @@ fn missing_credentials(parts: &Parts) -> Option<String> {
     })
 }
 
-/// A response with the headers that SDKs look at: the checksum is verified, the id logged.
+/// Returns a response with the headers that SDKs read: they verify the checksum and log the id.
 fn respond(status: StatusCode, body: String) -> Response {
     let checksum = HeaderValue::from(crc32fast::hash(body.as_bytes()));
     let id = HeaderValue::try_from(Uuid::new_v4().to_string()).expect("a UUID is ASCII");

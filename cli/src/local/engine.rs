@@ -1,5 +1,5 @@
-//! The embedded DynamoDB-compatible engine, on a thread of its own: its operations are synchronous,
-//! and would hold up other tasks.
+//! The embedded DynamoDB-compatible engine. It has a thread of its own, because its synchronous
+//! operations would block other tasks.
 
 use std::{
     io,
@@ -19,11 +19,11 @@ use uuid::Uuid;
 
 use super::{dynamodb, guard::Guard, server::serve};
 
-/// How often items are removed whose time has passed. Nobody may count on it: whoever reads one
-/// compares the time.
+/// The interval for the deletion of expired items. Readers compare the expiry time, as with
+/// DynamoDB, where deletion can take days.
 const EXPIRY_INTERVAL: Duration = Duration::from_mins(5);
 
-/// An engine that serves.
+/// An engine that accepts requests.
 pub(super) struct Engine {
     url: String,
     stop: watch::Sender<bool>,
@@ -31,8 +31,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine over this file, or in memory, on a free port of this address, behind the
-    /// guard.
+    /// Starts an engine over a file, or in memory, on a free port of the address, behind the guard.
     pub(super) fn start(
         address: IpAddr,
         guard: Guard,
@@ -58,7 +57,7 @@ impl Engine {
                     sweeping.abort();
                     outcome
                 });
-                // The database is closed with the last that holds it.
+                // The runtime owns the last reference to the database, which closes with it.
                 drop(runtime);
                 let _ = ended.send(outcome);
             })?;
@@ -69,7 +68,7 @@ impl Engine {
         &self.url
     }
 
-    /// Stops the engine, its file written out.
+    /// Stops the engine and flushes its file.
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         let Self {
             url: _,
@@ -86,11 +85,11 @@ impl Engine {
     }
 }
 
-/// Opens the database, and mends how it keeps the stream.
+/// Opens the database, and repairs the storage of the stream.
 ///
-/// The engine looks for the last sequence number at every write and for the next records at every
-/// read; without an index it looks at all records there ever were, and a table is slower by the
-/// day. What DynamoDB forgets after a day goes here at the start.
+/// The engine searches the last sequence number at every write, and the next records at every read.
+/// Without an index it scans all records ever written, so a table gets slower over time. DynamoDB
+/// retains stream records for 24 hours; older records are deleted at the start.
 fn open(file: Option<&Path>) -> anyhow::Result<Database> {
     const SCHEMA_FIXES: &str = "CREATE INDEX IF NOT EXISTS muster_stream
                             ON _stream_records (table_name, CAST(sequence_number AS INTEGER));
@@ -100,7 +99,7 @@ fn open(file: Option<&Path>) -> anyhow::Result<Database> {
             .to_str()
             .context("the folder's name is not UTF-8")?
             .to_owned(),
-        // Memory that two connections share for as long as one of them is open.
+        // Two connections share the memory while one of them is open.
         None => format!("file:muster-{}?mode=memory&cache=shared", Uuid::new_v4()),
     };
     let storage = Storage::new(&name)?;
@@ -110,14 +109,14 @@ fn open(file: Option<&Path>) -> anyhow::Result<Database> {
     Ok(database)
 }
 
-/// Removes items whose time has passed, again and again.
+/// Deletes expired items periodically.
 async fn delete_expired(database: Database) {
     let mut ticks = tokio::time::interval_at(Instant::now() + EXPIRY_INTERVAL, EXPIRY_INTERVAL);
     loop {
         ticks.tick().await;
         let database = database.clone();
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
-            tracing::warn!("expired items could not be removed: {error}");
+            tracing::warn!("cannot delete expired items: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The event bus: the part of EventBridge's protocol that publishers use, and what they announced.
+//! The event bus: `PutEvents` of EventBridge, and a log of the announcements.
 
 use std::{
     collections::VecDeque,
@@ -9,23 +9,23 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;
 
-/// The most entries of one call.
+/// The maximum number of entries in a call.
 const MAX_ENTRIES: usize = 10;
-/// The most bytes of one entry.
+/// The maximum size of an entry in bytes.
 const MAX_ENTRY_BYTES: usize = 256 * 1024;
-/// How many events are events; the oldest go first.
+/// The maximum number of events in the log. The oldest are dropped.
 const MAX_EVENTS: usize = 100_000;
-/// How many events one handle shows.
+/// The maximum number of events in a page.
 const PAGE: usize = 10_000;
 
-/// What was announced, in order, numbered from 1. The last 100,000 are events. Cheap to clone.
+/// The announcements in order, numbered from 1. The log has the last 100,000. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct EventBus(Arc<Mutex<EventLog>>);
 
 #[derive(Debug, Default)]
 struct EventLog {
     events: VecDeque<Box<RawValue>>,
-    /// How many went before those that are events.
+    /// The number of events that were dropped.
     dropped: u64,
 }
 
@@ -43,16 +43,16 @@ struct PutEventsEntry {
     detail: Option<String>,
 }
 
-/// An entry's error by its code, and a sentence.
+/// An error of an entry: its code and a message.
 type BusError = (&'static str, String);
 
 impl EventBus {
-    /// Answers a request for an operation of EventBridge.
+    /// Handles a request for an operation of EventBridge.
     pub(super) fn handle(&self, operation: &str, body: &[u8]) -> Result<Value, BusError> {
         if operation != "PutEvents" {
             return Err((
                 "UnknownOperationException",
-                format!("the local bus has no {operation}"),
+                format!("the local bus does not support {operation}"),
             ));
         }
         let PutEvents { entries } = serde_json::from_slice(body)
@@ -87,8 +87,8 @@ impl EventBus {
         Ok(json!({ "FailedEntryCount": failed, "Entries": results }))
     }
 
-    /// The events after the one of this number, as JSON, and the number of the last of them: up to
-    /// 10,000 at a time.
+    /// Returns up to 10,000 events after the one with this number, as JSON, and the number of the
+    /// last of them.
     #[must_use]
     pub fn after(&self, number: u64) -> (Vec<Box<RawValue>>, u64) {
         let log = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -125,7 +125,7 @@ impl PutEventsEntry {
             .sum()
     }
 
-    /// The event that the entry carries.
+    /// Returns the event of the entry.
     fn event(self) -> Result<Box<RawValue>, BusError> {
         for (name, value) in [
             ("Source", &self.source),
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_announced_is_numbered_in_order() {
+    fn announcements_are_numbered_in_order() {
         let events = EventBus::default();
         assert_eq!(shown(&events, 0), (vec![], 0));
         let result = put(&events, &[r#"{"n":1}"#, "no JSON", "[]", r#"{"n": 2}"#]).unwrap();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_have_limits() {
+    fn put_events_over_a_limit_is_an_error() {
         let events = EventBus::default();
         assert!(put(&events, &[]).is_err());
         assert!(put(&events, &["{}"; 11]).is_err());
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_forgotten() {
+    fn event_log_over_its_limit_drops_the_oldest() {
         let mut log = EventLog::default();
         for n in 0..=MAX_EVENTS {
             log.push(RawValue::from_string(n.to_string()).unwrap());

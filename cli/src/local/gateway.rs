@@ -1,5 +1,4 @@
-//! The gateway: what API Gateway's HTTP API does between a client and a function, payload format
-//! 2.0.
+//! The gateway: an HTTP API of API Gateway with payload format 2.0.
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -22,13 +21,14 @@ use uuid::Uuid;
 use super::cors::Cors;
 use crate::sam::{Route, Template};
 
-/// The most that the gateway takes in a body.
+/// The maximum size of a request body. API Gateway Developer Guide, "Quotas for configuring and
+/// running an HTTP API in API Gateway":
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
-/// The most that Lambda takes in the JSON of a function's response (AWS Lambda Developer Guide,
-/// "Lambda quotas", invocation payload,
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+/// The maximum size of a function's response as JSON. AWS Lambda Developer Guide, "Lambda quotas",
+/// invocation payload: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
-/// The most that the gateway takes in a request line and headers together.
+/// The maximum size of the request line and headers together.
 const MAX_HEAD_BYTES: usize = 10_240;
 
 type HttpHandler = Arc<
@@ -37,21 +37,21 @@ type HttpHandler = Arc<
         + Sync,
 >;
 
-/// A function, and how long it may take.
+/// A function and its timeout.
 #[derive(Clone)]
 struct HttpFunction {
     handler: HttpHandler,
     timeout: Duration,
 }
 
-/// The routes of the template, each with the function behind it.
+/// The routes of the template with their functions.
 pub(super) struct Gateway {
     routes: Vec<(String, Vec<String>, HttpFunction)>,
     default: HttpFunction,
     cors: Option<Cors>,
 }
 
-/// The handler of the function with this logical id in the template.
+/// Returns the handler of the function with this logical id in the template.
 fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<HttpHandler> {
     macro_rules! handler {
         ($function:path) => {
@@ -75,7 +75,7 @@ fn handler(logical_id: &str, deps: Deps) -> anyhow::Result<HttpHandler> {
 }
 
 impl Gateway {
-    /// Wires the template's routes to the functions, each with dependencies of its own as when
+    /// Connects the template's routes to the functions. Each has its own dependencies, as when
     /// deployed.
     pub(super) fn new(
         template: &Template,
@@ -112,12 +112,12 @@ impl Gateway {
         })
     }
 
-    /// Serves everything that nothing else serves.
+    /// Returns a router that serves every path without another route.
     pub(super) fn router(self) -> Router {
         Router::new().fallback(serve).with_state(Arc::new(self))
     }
 
-    /// The route of a request: its key, its path parameters, and the function behind it.
+    /// Returns the route of a request: its key, its path parameters, and its function.
     fn route(&self, method: &str, path: &str) -> (String, BTreeMap<String, String>, &HttpFunction) {
         for (route_method, pattern, function) in &self.routes {
             if route_method == method
@@ -155,7 +155,7 @@ fn path_parameters(pattern: &[String], path: &str) -> Option<BTreeMap<String, St
     Some(parameters)
 }
 
-/// What the gateway says by itself.
+/// Returns a response of the gateway itself.
 fn gateway_response(status: StatusCode, text: &str) -> Response {
     (
         status,
@@ -185,7 +185,7 @@ async fn serve(
     response
 }
 
-/// The handle of a function to a request, or the gateway's own where it comes to none.
+/// Returns the function's response to a request, or the gateway's own error.
 async fn handle(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body) -> Response {
     if head_size(parts) > MAX_HEAD_BYTES {
         return gateway_response(
@@ -250,8 +250,8 @@ async fn handle(gateway: &Gateway, client: SocketAddr, parts: &Parts, body: Body
     response
 }
 
-/// Invokes a function with an event's JSON, as the Lambda service would: with a deadline, and
-/// apart, so that a panic is the function's own.
+/// Invokes a function with an event's JSON, as the Lambda service does: with a deadline, and on a
+/// task of its own, so that a panic fails only this invocation.
 async fn invoke(
     function: &HttpFunction,
     event: &Value,
@@ -280,7 +280,7 @@ async fn invoke(
         lambda_http::Body::Empty => Body::empty(),
         lambda_http::Body::Text(text) => Body::from(text),
         lambda_http::Body::Binary(bytes) => Body::from(bytes),
-        _ => bail!("a body of an unknown kind"),
+        _ => bail!("the response has an unknown kind of body"),
     };
     Ok(Response::from_parts(parts, body))
 }
@@ -300,7 +300,7 @@ fn response_bytes(headers: &HeaderMap, status: StatusCode, body: &lambda_http::B
     response.to_string().len()
 }
 
-/// The host, if it could stand in a URL; the real gateway would not know any other.
+/// Returns the host if it is valid in a URL. API Gateway routes no other host to an API.
 fn host(headers: &HeaderMap) -> Option<String> {
     let host = headers
         .get(header::HOST)
@@ -313,7 +313,8 @@ fn host(headers: &HeaderMap) -> Option<String> {
     .then_some(host)
 }
 
-/// The path as API Gateway passes it on: percent-decoded, and cut where that makes a query begin.
+/// Returns the path as API Gateway forwards it: percent-decoded, and cut at a decoded question
+/// mark.
 fn decoded(path: &str) -> String {
     let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
     path.split('?').next().unwrap_or_default().to_owned()
@@ -323,8 +324,8 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-/// Every header once, its values joined by commas. What the gateway says of the connection is its
-/// own, whatever was sent.
+/// Joins the values of each header by commas. The gateway overwrites the headers about the
+/// connection.
 fn headers(headers: &HeaderMap, client: SocketAddr) -> BTreeMap<String, String> {
     let sent = headers
         .keys()
@@ -349,7 +350,7 @@ fn headers(headers: &HeaderMap, client: SocketAddr) -> BTreeMap<String, String> 
         .collect()
 }
 
-/// The bytes of the request line and of the headers.
+/// Returns the size of the request line and the headers in bytes.
 fn head_size(parts: &Parts) -> usize {
     let line = parts.method.as_str().len() + parts.uri.to_string().len();
     line + parts
@@ -373,8 +374,8 @@ fn cookies(headers: &HeaderMap) -> Vec<String> {
         .collect()
 }
 
-/// The body as it stands in the event: text for the media types that the gateway takes for text,
-/// else base64.
+/// Returns the body in the event: as text for the media types that API Gateway treats as text, and
+/// as base64 for others.
 fn encode(headers: &HeaderMap, body: &Bytes) -> (bool, String) {
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -400,7 +401,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_is_text_or_base64_by_its_type() {
+    fn body_encoding_depends_on_the_media_type() {
         let encoded = |content_type: Option<&str>, body: &'static [u8]| {
             let mut headers = HeaderMap::new();
             if let Some(content_type) = content_type {
@@ -424,7 +425,7 @@ mod tests {
         );
     }
 
-    /// A function's response with this body, through [`invoke`].
+    /// Returns the status of a function's response with this body, through [`invoke`].
     async fn invoked(body: String) -> anyhow::Result<StatusCode> {
         let handler: HttpHandler = Arc::new(move |_| {
             let response = lambda_http::Response::new(lambda_http::Body::Text(body.clone()));
@@ -461,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_decoded_once() {
+    fn path_is_decoded_once() {
         assert_eq!(decoded("/v1/teams/team%5F1%2f%C3%A9"), "/v1/teams/team_1/é");
         assert_eq!(decoded("/a%253Fb%3Fc"), "/a%3Fb");
         assert_eq!(decoded("/%zz%ff"), "/%zz\u{fffd}");

@@ -1,7 +1,7 @@
 //! The guard in front of every listener of the local stack. It refuses requests that a web page
 //! sends through the developer's browser, because the table and the queues ask for no credentials.
 //!
-//! - `Host`: a page whose own DNS name resolves to this machine (DNS rebinding) sends that name,
+//! - `Host`: a page can resolve its own DNS name to this machine (DNS rebinding). It sends that name,
 //!   and the browser takes the response for the page's own. Only listed names are served. An IP
 //!   address as `Host` needs no DNS name.
 //! - `Origin`: browsers send it with every request to another origin, except for a GET or HEAD in
@@ -30,33 +30,33 @@ use serde_json::json;
 
 use super::{CorsOrigin, HostName};
 
-/// The port that a URL with the scheme `http` has where it names none.
+/// The default port of the scheme `http`.
 const HTTP_PORT: u16 = 80;
 
-/// Rules by which requests are served. Cheap to clone.
+/// The rules of accepted requests. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Guard {
     hosts: Arc<Hosts>,
-    /// Origins whose pages are served, beside the listener's own.
+    /// The origins of accepted pages, in addition to the listener's own.
     origins: Arc<[CorsOrigin]>,
 }
 
-/// Hosts by which the stack may be called.
+/// The accepted values of `Host`.
 struct Hosts {
-    /// Serves every IP address, not only those of the loopback interface.
+    /// Whether every IP address is accepted, not only those of the loopback interface.
     all_addresses: bool,
-    /// Names beside `localhost`.
+    /// Names in addition to `localhost`.
     names: Vec<HostName>,
 }
 
-/// The reason for a refusal, as the client gets it.
+/// The reason of a rejection, for the client.
 #[derive(Debug)]
 struct Forbidden(String);
 
 impl Guard {
-    /// A guard that serves pages of the listener's own origin alone. A stack that listens on the
-    /// loopback interface is called by the addresses of that interface; one that listens elsewhere
-    /// by any address, since containers and port forwarding translate addresses.
+    /// Returns a guard that accepts pages of the listener's own origin only. On the loopback
+    /// interface it accepts that interface's addresses. On another interface it accepts every
+    /// address, because containers and port forwarding translate addresses.
     pub(super) fn new(listen: IpAddr, names: Vec<HostName>) -> Self {
         let hosts = Hosts {
             all_addresses: !listen.is_loopback(),
@@ -68,7 +68,7 @@ impl Guard {
         }
     }
 
-    /// The same guard, which also serves pages of these origins.
+    /// Returns a guard that also accepts pages of these origins.
     pub(super) fn with_origins(&self, origins: &[CorsOrigin]) -> Self {
         Self {
             hosts: Arc::clone(&self.hosts),
@@ -76,13 +76,13 @@ impl Guard {
         }
     }
 
-    /// Puts the guard in front of routes and their fallback.
+    /// Adds the guard to the routes and their fallback.
     pub(super) fn protect(self, routes: Router) -> Router {
         routes.layer(middleware::from_fn_with_state(self, serve))
     }
 
     fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Forbidden> {
-        // A client that takes the stack for a proxy names the host in the request line.
+        // The request line of a proxy request names the host.
         let target = uri
             .authority()
             .map(|authority| authority.as_str().as_bytes());
@@ -104,14 +104,13 @@ impl Guard {
         let is_followed_link = fetch("sec-fetch-dest") == Some(b"document");
         if from_another_site && !is_followed_link && !headers.contains_key(ORIGIN) {
             return Err(Forbidden(
-                "pages of other origins may not load from the local stack".to_owned(),
+                "the local stack does not accept requests from pages of other origins".to_owned(),
             ));
         }
         Ok(())
     }
 
-    /// Accepts the listener's own origin, which is the one that the request's `Host` names, and the
-    /// listed ones.
+    /// Accepts the listener's own origin (the one of the request's `Host`) and the listed origins.
     fn check_origin(&self, origin: &HeaderValue, own: Option<&Authority>) -> Result<(), Forbidden> {
         let text = origin.to_str().unwrap_or_default();
         let is_own = text
@@ -122,8 +121,8 @@ impl Guard {
             return Ok(());
         }
         Err(Forbidden(format!(
-            "pages of the origin {} may not call this endpoint: start `muster dev` with --cors-origin to let them call the \
-             API",
+            "pages of the origin {} may not call this endpoint: start `muster dev` with --cors-origin to allow them to \
+             call the API",
             shown(origin.as_bytes())
         )))
     }
@@ -133,7 +132,7 @@ impl Hosts {
     fn check(&self, host: &[u8]) -> Result<Authority, Forbidden> {
         let forbid = |remedy: &str| {
             Forbidden(format!(
-                "the local stack may not be called by the host {}: {remedy}",
+                "the local stack does not accept the host {}: {remedy}",
                 shown(host)
             ))
         };
@@ -160,7 +159,7 @@ impl Hosts {
     }
 }
 
-/// A host and a port, as `Host` and `Origin` name them.
+/// A host and a port, as in `Host` and `Origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Authority {
     host: Host,
@@ -169,7 +168,7 @@ struct Authority {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Host {
-    /// Lower case, without a dot at its end.
+    /// Lower case, without a trailing dot.
     Name(String),
     Address(IpAddr),
 }
@@ -199,7 +198,7 @@ impl Authority {
     }
 }
 
-/// The start of a header's value, for a message.
+/// Returns the start of a header's value, for a message.
 fn shown(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
     format!("`{text:.100}`")
@@ -209,7 +208,7 @@ async fn serve(State(guard): State<Guard>, request: Request, next: Next) -> Resp
     match guard.check(request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(Forbidden(message)) => {
-            // The error's name is where AWS SDKs look for it.
+            // AWS SDKs read the error's name from this member.
             let body = json!({ "__type": "AccessDeniedException", "message": message });
             (
                 StatusCode::FORBIDDEN,

@@ -1,5 +1,4 @@
-//! The local stack's own routes: they feed the queues, and show what is in them and what was
-//! announced.
+//! The local stack's own routes: they fill the queues, and show the queues and the announcements.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -23,21 +22,21 @@ use super::{
     sqs::{self, QueueContents, Queues, StoredMessage},
 };
 
-/// The most that is taken in a body.
+/// The maximum size of a request body.
 const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
 
-/// The queues that can be fed; the functions feed the others themselves.
+/// The queues that accept events over HTTP. The functions send to the others.
 const EVENT_QUEUES: [&str; 2] = ["tickets", "users"];
 
 #[derive(Clone)]
 struct RoutesState {
     queues: Queues,
     events: EventBus,
-    /// The address of SQS, EventBridge and S3.
+    /// The endpoint of SQS, EventBridge and S3.
     aws_url: String,
 }
 
-/// The routes. They take no key, as the table takes no credentials.
+/// Returns the routes. They require no key, as the table requires no credentials.
 pub(super) fn router(queues: Queues, events: EventBus, aws_url: String) -> Router {
     Router::new()
         .route("/_dev/queues", get(show_queues))
@@ -62,9 +61,9 @@ fn error_response(status: StatusCode, message: &str) -> Response {
     json_response(status, &json!({ "message": message }))
 }
 
-/// Puts messages into a queue, all or none: a list's items, else the body as it is, JSON or not, so
-/// that poison can be tried. The organization of an event is its message group, as `muster tickets
-/// send` has it for a queue of SQS.
+/// Puts all messages of a body into a queue, or none. A JSON array has one message per item. Any
+/// other body is one message, even if it is not JSON, so that poison messages can be tried. The
+/// event's organization is the message group, as with `muster tickets send` to SQS.
 async fn send(
     State(RoutesState { queues, .. }): State<RoutesState>,
     Path(name): Path<String>,
@@ -107,9 +106,9 @@ async fn send(
     json_response(StatusCode::ACCEPTED, &json!({ "accepted": accepted }))
 }
 
-/// Whether the content type is JSON's. A browser lets a page of another origin send one only if a
-/// preflight request allows it (Fetch Standard, CORS-safelisted request-header), so that an HTML
-/// form reaches no queue.
+/// Tells whether the content type is JSON. A browser sends one from another origin only after a
+/// preflight (Fetch Standard, CORS-safelisted request-header), so an HTML form cannot reach a
+/// queue.
 fn is_json(headers: &HeaderMap) -> bool {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(only), None) = (types.next(), types.next()) else {
@@ -137,7 +136,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     }
 }
 
-/// The messages in a body.
+/// Returns the messages of a body.
 fn bodies(text: &str) -> Vec<String> {
     match serde_json::from_str::<Vec<&RawValue>>(text) {
         Ok(items) => items
@@ -160,7 +159,8 @@ async fn show_queues(State(RoutesState { queues, .. }): State<RoutesState>) -> R
     json_response(StatusCode::OK, &contents)
 }
 
-/// Where a queue and its dead letters are, as SQS. The name is the one that [`show_queues`] has.
+/// Returns the SQS URLs of a queue and its dead-letter queue. The name is the one in
+/// [`show_queues`].
 async fn queue_location(
     State(RoutesState {
         queues, aws_url, ..
@@ -178,7 +178,7 @@ async fn queue_location(
     )
 }
 
-/// The bucket of failed records, and the bus and the job queues for a replay.
+/// Returns the addresses for a replay: the bucket of failed records, the bus and the job queues.
 async fn failed_records_location(
     State(RoutesState { aws_url, .. }): State<RoutesState>,
 ) -> Response {
@@ -222,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn content_type_of_a_post_is_json() {
+    fn content_type_other_than_json_is_rejected() {
         let is_json = |types: &[&str]| {
             is_json(
                 &types
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_many_messages_and_anything_else_is_one() {
+    fn array_is_one_message_per_item() {
         assert_eq!(
             bodies(r#" [{"a": 1.0} , "b", [3]] "#),
             [r#"{"a": 1.0}"#, r#""b""#, "[3]"]

@@ -1,4 +1,4 @@
-//! The bucket of failed records: the part of S3's protocol that Muster uses, in memory.
+//! The bucket of failed records: the operations of S3 that Muster uses, in memory.
 
 use std::{
     collections::BTreeMap,
@@ -15,10 +15,10 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 /// The bucket's name.
 pub(super) const BUCKET: &str = "failed-records";
 
-/// The most keys of a page.
+/// The maximum number of keys in a page.
 const PAGE: usize = 1000;
 
-/// The objects of the bucket, by key. Forgotten at the end of the stack. Cheap to clone.
+/// The objects of the bucket, by key, in memory. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct BucketObjects(Arc<Mutex<BTreeMap<String, Bytes>>>);
 
@@ -32,13 +32,13 @@ impl BucketObjects {
         self.objects().insert(key, body);
     }
 
-    /// The keys, in order.
+    /// Returns the keys in order.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         self.objects().keys().cloned().collect()
     }
 
-    /// The object of a key, as text.
+    /// Returns an object as text.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<String> {
         self.objects()
@@ -46,7 +46,7 @@ impl BucketObjects {
             .map(|body| String::from_utf8_lossy(body).into_owned())
     }
 
-    /// Answers a request of S3's REST protocol, with the bucket in the path.
+    /// Handles a request of S3's REST protocol, with the bucket in the path.
     pub(super) fn handle(&self, method: &Method, uri: &Uri, body: Bytes) -> Response {
         let path = percent_decode_str(uri.path())
             .decode_utf8_lossy()
@@ -84,7 +84,7 @@ impl BucketObjects {
         }
     }
 
-    /// A page of `ListObjectsV2`. Its token is its last key.
+    /// Returns a page of `ListObjectsV2`. Its token is its last key.
     fn list(&self, query: &str) -> Response {
         let parameter = |name: &str| {
             let found =
@@ -122,7 +122,7 @@ impl BucketObjects {
     }
 }
 
-/// An error as S3 writes it.
+/// Returns an error in S3's XML.
 fn error_response(status: StatusCode, code: &str, message: &str) -> Response {
     let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     (status, [(header::CONTENT_TYPE, "application/xml")], body).into_response()
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::emulator;
 
-    /// The bucket over HTTP, as the functions reach it.
+    /// Serves a bucket over HTTP, and returns a client for the name.
     async fn served(name: &str) -> (BucketObjects, Bucket) {
         let objects = BucketObjects::default();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn list_of_many_objects_has_pages() {
+    async fn list_of_1001_objects_has_two_pages() {
         let (objects, bucket) = served(BUCKET).await;
         (0..=PAGE).for_each(|n| objects.put(format!("{n:05}"), Bytes::new()));
         let first = bucket.list("", None).await.unwrap();

@@ -1,5 +1,4 @@
-//! Serving routes on a listener. Every listener of the local stack is served here, behind the
-//! guard.
+//! The HTTP server. Every listener of the local stack serves here, behind the guard.
 
 use std::{io, net::SocketAddr};
 
@@ -8,11 +7,10 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::guard::Guard;
 
-/// Serves routes behind the guard until it is told to stop; then lets the requests under way
-/// finish.
+/// Serves routes behind the guard until it is stopped, then waits for running requests.
 ///
 /// # Errors
-/// The listener failed.
+/// The listener fails.
 pub(super) async fn serve(
     listener: TcpListener,
     guard: Guard,
@@ -20,14 +18,14 @@ pub(super) async fn serve(
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
     let listener = listener.tap_io(|connection| {
-        // Sends small responses without waiting for the next packet.
+        // Disables Nagle's algorithm, which delays small responses.
         let _ = connection.set_nodelay(true);
     });
     let service = guard
         .protect(routes)
         .into_make_service_with_connect_info::<SocketAddr>();
     let stopped = async move {
-        // A sender that is dropped stops it too.
+        // `wait_for` fails if the sender is dropped, which stops the server too.
         let _ = stop.wait_for(|stop| *stop).await;
     };
     axum::serve(listener, service)

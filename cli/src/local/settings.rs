@@ -1,4 +1,4 @@
-//! What tests of the whole may exchange in a local stack.
+//! The parts of a local stack that tests replace.
 
 use std::{
     collections::BTreeMap,
@@ -9,39 +9,38 @@ use std::{
 use super::{CorsOrigin, Handler, HostName};
 use crate::sam::Template;
 
-/// Changes what a function depends on.
+/// Modifies a function's dependencies.
 type Adjust<D> = Box<dyn Fn(&mut D) + Send + Sync>;
 
-/// What is other than `muster dev` has it: the table behind the functions, the time, how soon
-/// things happen.
+/// The differences from `muster dev`: the functions' dependencies, and the timing.
 pub struct Settings {
-    /// Where everything listens: the API, the engine, the queues and the bus.
+    /// The address of all listeners: the API, the engine, the queues and the bus.
     pub listen: IpAddr,
-    /// Whose pages may call the API.
+    /// The origins with access to the API.
     pub cors_origins: Vec<CorsOrigin>,
-    /// Names that clients may call the stack by, beside `localhost`.
+    /// Accepted host names in addition to `localhost`.
     pub allow_hosts: Vec<HostName>,
-    /// For each function behind the gateway.
+    /// Modifies the dependencies of each function behind the gateway.
     pub http: Adjust<muster_service::http::Deps>,
-    /// For the ticket queue's function.
+    /// Modifies the dependencies of the ticket queue's function.
     pub assignment: Adjust<muster_assignment::Deps>,
-    /// For the user queue's function.
+    /// Modifies the dependencies of the user queue's function.
     pub directory: Adjust<muster_directory::Deps>,
-    /// For the stream's function.
+    /// Modifies the dependencies of the stream's function.
     pub changes: Adjust<muster_changes::Deps>,
-    /// For the function of the job queues.
+    /// Modifies the dependencies of the job queues' function.
     pub jobs: Adjust<muster_jobs::Deps>,
-    /// Handlers in place of functions behind queues, the stream and the schedule, by the functions'
-    /// logical ids.
+    /// Handlers that replace event-driven functions, by logical id.
     pub handlers: BTreeMap<String, Handler>,
-    /// In place of every queue's visibility timeout: how soon messages come again that failed.
+    /// Replaces the visibility timeout of every queue, so that failed messages are redelivered
+    /// sooner.
     pub visibility_timeout: Option<Duration>,
-    /// In place of every batching window.
+    /// Replaces every batching window.
     pub batching_window: Option<Duration>,
-    /// In place of the timeout of the functions behind the gateway: a debug build on a busy machine
-    /// is slower than Lambda.
+    /// Replaces the timeout of the functions behind the gateway: a debug build on a busy machine is
+    /// slower than Lambda.
     pub timeout: Option<Duration>,
-    /// In place of the age at which the stream's mapping gives up a record that fails.
+    /// Replaces the maximum record age of the stream's mapping.
     pub max_record_age: Option<Duration>,
 }
 
@@ -66,7 +65,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The template with these times in it.
+    /// Returns the template with these times.
     pub(super) fn apply(&self, mut template: Template) -> Template {
         if let Some(timeout) = self.visibility_timeout {
             template

@@ -1,4 +1,4 @@
-//! A local stack, from its start to its join_or_abort.
+//! A local stack, from its start to its shutdown.
 
 use std::{
     io,
@@ -10,12 +10,7 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use axum::Router;
-use muster_service::{
-    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
-    http::Deps,
-    jobs::JobQueues,
-    store::Table,
-};
+use muster_service::{aws::{s3::Bucket, eventbridge::Bus, sqs_send::Queue}, http::Deps, jobs::JobQueues, store::Table};
 use tokio::{
     net::TcpListener,
     sync::watch,
@@ -40,28 +35,27 @@ use crate::{emulator, sam::Template};
 /// The table's name in the embedded engine.
 const TABLE: &str = "muster";
 
-/// How long the stack may take to prepare its table.
+/// Timeout for the creation of the table and the demo data.
 const SETUP_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The file in the data data_dir that keeps what was in the queues when the stack was stopped.
+/// The file in the data folder with the messages of the queues, which a shutdown writes.
 const QUEUES_FILE: &str = "queues.json";
 
-/// How long what is under way may take to finish when the stack is stopped.
+/// The time that running requests and invocations have to finish at shutdown.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
-/// Where the local stack keeps its data.
+/// The place of the local stack's data.
 #[derive(Debug, Clone)]
 pub enum Data {
-    /// Nowhere.
+    /// In memory.
     Memory,
-    /// Nowhere, and to begin with there is what the files in `events/` name, well-known keys
-    /// included.
+    /// In memory, with the samples of `events/` and their published keys.
     Samples,
-    /// In this data_dir.
+    /// In this folder.
     Directory(PathBuf),
-    /// In a table of another engine than the embedded one.
+    /// In a table of another engine.
     External {
-        /// Where that engine listens.
+        /// The endpoint of that engine.
         dynamodb_url: String,
         /// The table's name.
         table: String,
@@ -69,7 +63,7 @@ pub enum Data {
 }
 
 impl Data {
-    /// Returns the data_dir that `muster dev` keeps its data in by default.
+    /// Returns the default folder of `muster dev`.
     ///
     /// # Errors
     /// There is no home directory.
@@ -78,30 +72,30 @@ impl Data {
     }
 }
 
-/// A local stack that serves.
+/// A local stack that accepts requests.
 pub struct LocalStack {
-    /// Where the gateway listens.
+    /// The address of the API.
     pub url: String,
-    /// Where DynamoDB listens.
+    /// The endpoint of DynamoDB.
     pub dynamodb_url: String,
-    /// Where the queues and the bus listen, as SQS and EventBridge.
+    /// The endpoint of SQS, EventBridge and S3.
     pub aws_url: String,
     /// The table's name.
     pub table: String,
-    /// The demo organization, and another beside it.
+    /// The demo organization and a second one.
     pub organizations: [DemoOrganization; 2],
     /// The queues.
     pub queues: Queues,
-    /// What was announced.
+    /// The announcements.
     pub events: EventBus,
     /// The bucket of failed records.
     pub failed_records: BucketObjects,
     engine: Option<Engine>,
-    /// Told to the gateway and all that invokes functions.
+    /// Stops the API and the event sources.
     stop: watch::Sender<bool>,
-    /// Those, who finish what they have begun.
+    /// The servers and event sources, which finish their running work.
     tasks: Vec<JoinHandle<()>>,
-    /// Told to the queues and the bus, which are needed until then.
+    /// Stops the AWS services, which running invocations need until their end.
     stop_aws: watch::Sender<bool>,
     aws: JoinHandle<()>,
     checkpoint: Checkpoint,
@@ -109,11 +103,11 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
-    /// Starts a stack on this port, 0 for a free one, and waits until it serves.
+    /// Starts a stack on a port, 0 for a free one, and waits until it accepts requests.
     ///
     /// # Errors
-    /// The port is in use or the address is not this machine's, the data data_dir is in use or
-    /// damaged; each says what to do.
+    /// The port is in use, the address does not belong to this machine, or the data folder is in
+    /// use or damaged. The error says how to fix it.
     pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
         let template = settings.apply(Template::load()?);
         let address = settings.listen;
@@ -177,11 +171,11 @@ impl LocalStack {
         })
     }
 
-    /// Lets what is under way finish, for up to two seconds, then stops. What is in the queues is
-    /// saved where there is a data data_dir.
+    /// Waits up to two seconds for running work, then stops. With a data folder, the messages of
+    /// the queues are saved.
     ///
     /// # Errors
-    /// The engine did not stop, or the data_dir cannot be written.
+    /// The engine does not stop, or the folder cannot be written.
     pub async fn stop(self) -> anyhow::Result<()> {
         let deadline = Instant::now() + SHUTDOWN_GRACE;
         let _ = self.stop.send(true);
@@ -200,14 +194,14 @@ impl LocalStack {
         }
     }
 
-    /// A queue's URL.
+    /// Returns the URL of a queue.
     #[must_use]
     pub fn queue_url(&self, name: &str) -> String {
         sqs::url(&self.aws_url, name)
     }
 }
 
-/// Opens the data data_dir, if the data is saved in one.
+/// Opens the data folder, if there is one.
 fn open_data(data: &Data) -> anyhow::Result<Option<Arc<DataDir>>> {
     match data {
         Data::Directory(path) => Ok(Some(Arc::new(DataDir::open(path)?))),
@@ -215,7 +209,7 @@ fn open_data(data: &Data) -> anyhow::Result<Option<Arc<DataDir>>> {
     }
 }
 
-/// Returns the error of data that cannot be used.
+/// Returns the error for damaged data.
 fn damaged(data_dir: Option<&DataDir>, error: anyhow::Error) -> anyhow::Error {
     match data_dir {
         Some(data_dir) => data_dir.damaged(&error),
@@ -223,15 +217,15 @@ fn damaged(data_dir: Option<&DataDir>, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-/// The engine that the table is in.
+/// The engine with the table.
 struct TableEngine {
     url: String,
     table: String,
-    /// The embedded engine, unless the table is in another one.
+    /// The embedded engine, unless the table is in an external one.
     embedded: Option<Engine>,
 }
 
-/// Starts the embedded engine, unless the data is in another one.
+/// Starts the embedded engine, unless the table is in an external one.
 fn open_engine(
     data: &Data,
     address: IpAddr,
@@ -258,7 +252,7 @@ fn open_engine(
     })
 }
 
-/// Creates the table, and puts in the demo data and the samples that are missing.
+/// Creates the table, the demo data and the samples, if they are missing.
 async fn prepare_table(
     data: &Data,
     template: &Template,
@@ -276,7 +270,7 @@ async fn prepare_table(
     Ok(organizations)
 }
 
-/// The emulated SQS, EventBridge and S3, which are served at one endpoint.
+/// The emulated SQS, EventBridge and S3, at one endpoint.
 struct Services {
     queues: Queues,
     events: EventBus,
@@ -287,8 +281,7 @@ struct Services {
 }
 
 impl Services {
-    /// Serves the services on a free port. The queues have what they had when the stack was
-    /// stopped.
+    /// Serves the services on a free port, with the saved messages of the queues.
     async fn start(
         template: &Template,
         address: IpAddr,
@@ -321,7 +314,7 @@ impl Services {
     }
 }
 
-/// The event sources of the template, before they run.
+/// The event sources of the template.
 struct Sources<'s> {
     template: &'s Template,
     functions: Functions<'s>,
@@ -331,7 +324,7 @@ struct Sources<'s> {
 }
 
 impl Sources<'_> {
-    /// Runs each event source on a task of its own.
+    /// Runs each event source on its own task.
     async fn spawn(self, engine: &TableEngine) -> anyhow::Result<Vec<JoinHandle<()>>> {
         let Self {
             template,
@@ -368,7 +361,7 @@ impl Sources<'_> {
     }
 }
 
-/// Serves the API, and the stack's own routes beside it.
+/// Serves the API and the stack's own routes.
 fn serve_api(
     listener: TcpListener,
     template: &Template,
@@ -385,7 +378,7 @@ fn serve_api(
         (settings.http)(&mut deps);
         deps
     })?;
-    // Pages of listed origins may call the API, and not the stack's own routes.
+    // Pages of listed origins may call the API only.
     let own_routes = guard.clone().protect(routes::router(
         services.queues.clone(),
         services.events.clone(),
@@ -395,7 +388,7 @@ fn serve_api(
     Ok(serve(listener, api_guard, router, stopping))
 }
 
-/// What the functions reach: the table, and the queues and the bus at this endpoint.
+/// Returns the clients of the event-driven functions for this stack.
 fn resources(table: Table, services: &Services) -> anyhow::Result<Resources> {
     let Services {
         queues,
@@ -424,22 +417,22 @@ fn resources(table: Table, services: &Services) -> anyhow::Result<Resources> {
     })
 }
 
-/// Why an address cannot be listened on, and what to do.
+/// Returns the error of a failed bind, with its fix.
 fn bind_error(address: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
     match error.kind() {
         io::ErrorKind::AddrInUse => {
-            anyhow!("port {port} is in use: choose another with --port, or 0 for any free one")
+            anyhow!("port {port} is in use: choose another with --port, or 0 for a free one")
         }
         io::ErrorKind::AddrNotAvailable => {
-            anyhow!("{address} is no address of this machine: choose another with --listen")
+            anyhow!("{address} is not an address of this machine: choose another with --listen")
         }
         _ => anyhow!(
-            "port {port} cannot be listened on ({error}): choose another with --port, or 0 for any free one"
+            "cannot listen on port {port} ({error}): choose another with --port, or 0 for a free one"
         ),
     }
 }
 
-/// Serves routes on a task of its own.
+/// Serves routes on a task of their own.
 fn serve(
     listener: TcpListener,
     guard: Guard,
@@ -448,16 +441,16 @@ fn serve(
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         if let Err(error) = server::serve(listener, guard, routes, stop).await {
-            tracing::error!("no longer serving: {error}");
+            tracing::error!("the server stopped: {error}");
         }
     })
 }
 
-/// Waits for a task's join_or_abort until the deadline, then aborts it.
+/// Waits for the end of a task until the deadline, then aborts it.
 async fn join_or_abort(mut task: JoinHandle<()>, deadline: Instant) {
     if timeout_at(deadline, &mut task).await.is_err() {
         task.abort();
-        // What it state is gone when this returns.
+        // After this, the resources of the task are released.
         let _ = task.await;
     }
 }

@@ -1,11 +1,11 @@
-//! EventFilter patterns of event source mappings, as far as they are used.
+//! Filter patterns of event source mappings, as far as the template uses them.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-/// What a record has to be like: every field that is named matches one of its comparisons.
+/// A pattern: every named field of a record matches one of its comparisons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventFilter(BTreeMap<String, Matcher>);
 
@@ -24,10 +24,10 @@ enum Comparison {
 }
 
 impl EventFilter {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// It is not JSON, or uses something that the local stack does not know.
+    /// The text is not JSON, or uses an unsupported feature.
     pub fn parse(pattern: &str) -> anyhow::Result<Self> {
         Self::of(serde_json::from_str(pattern).with_context(|| format!("the pattern {pattern}"))?)
     }
@@ -55,7 +55,7 @@ impl EventFilter {
             .map(Self)
     }
 
-    /// Whether a record is like that.
+    /// Tells whether a record matches.
     #[must_use]
     pub fn matches(&self, record: &Value) -> bool {
         self.0.iter().all(|(name, matcher)| {
@@ -85,7 +85,7 @@ impl Comparison {
             {
                 Ok(Self::AnythingBut(values.clone()))
             }
-            _ => bail!("the local stack knows no comparison {comparison}"),
+            _ => bail!("the local stack does not support the comparison {comparison}"),
         }
     }
 
@@ -101,7 +101,7 @@ impl Comparison {
     }
 }
 
-/// Whether a value can be compared by being the same.
+/// Tells whether a value supports comparison by equality.
 fn is_scalar(value: &Value) -> bool {
     value.is_string() || value.is_number()
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_field_matches_one_of_its_alternatives() {
+    fn pattern_matches_one_comparison_per_field() {
         let filter = EventFilter::parse(
             r#"{"name": ["INSERT", "MODIFY"], "keys": {"pk": [{"prefix": "ORG#"}]}}"#,
         )
@@ -134,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn a_field_may_have_to_be_absent() {
+    fn pattern_can_require_an_absent_field() {
         let filter = EventFilter::parse(r#"{"a": {"b": [{"exists": false}, 7]}}"#).unwrap();
         assert!(filter.matches(&json!({})) && filter.matches(&json!({"a": {"b": 7}})));
         assert!(!filter.matches(&json!({"a": {"b": null}})));
     }
 
     #[test]
-    fn a_field_may_have_to_be_something_else() {
+    fn pattern_can_exclude_values() {
         let filter = EventFilter::parse(r#"{"a": [{"anything-but": ["x", 1]}]}"#).unwrap();
         assert!(filter.matches(&json!({"a": "y"})) && filter.matches(&json!({"a": "1"})));
         for record in [json!({"a": "x"}), json!({"a": 1}), json!({})] {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_an_error() {
+    fn pattern_with_unknown_operator_is_an_error() {
         for pattern in [
             "",
             "[]",

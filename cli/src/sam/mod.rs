@@ -1,6 +1,5 @@
-//! What the local stack takes from template.yaml: the table, the queues, which function answers
-//! which route, and which is invoked with what of a queue, of the table's stream, or by a schedule.
-//! So local and deployed cannot differ in them.
+//! The parts of template.yaml that the local stack uses: the table, the queues, the routes, and the
+//! event sources of the functions. Local and deployed stacks cannot differ in them.
 
 mod filter;
 mod sources;
@@ -19,56 +18,57 @@ pub use sources::{
 use sources::{Parameter, resolve};
 pub use table::TableDefinition;
 
-/// The template that this program was built with.
+/// The template at the time of the build.
 const TEMPLATE: &str = include_str!("../../../template.yaml");
 
-/// A SAM template, as far as it is used here.
+/// A SAM template, as far as the local stack uses it.
 #[derive(Debug)]
 pub struct Template {
     /// The table.
     pub table: TableDefinition,
-    /// What the gateway tells browsers, where any origins are configured.
+    /// The CORS configuration, which applies if origins are configured.
     pub cors: CorsDefinition,
-    /// The routes that the gateway declares.
+    /// The routes of the HTTP API.
     pub routes: Vec<Route>,
     /// The queues by logical id.
     pub queues: BTreeMap<String, QueueDefinition>,
-    /// Which function handles what is in which queue.
+    /// The event source mappings of queues.
     pub queue_mappings: Vec<QueueMapping>,
-    /// Which function handles the records of the table's stream.
+    /// The event source mappings of the table's stream.
     pub stream_mappings: Vec<StreamMapping>,
-    /// Which function is invoked by the clock.
+    /// The schedules.
     pub schedules: Vec<Schedule>,
     timeouts: BTreeMap<String, Duration>,
-    /// The timeout of functions that have none of their own.
+    /// The default timeout of functions.
     pub timeout: Duration,
 }
 
-/// A route and the function behind it.
+/// A route and its function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
-    /// Method and path; none for `$default`.
+    /// Method and path, or `None` for `$default`.
     pub key: Option<(String, String)>,
     /// The function's logical id.
     pub function: String,
 }
 
-/// The gateway's CORS configuration but for the origins, which are whoever deploys it's to name.
+/// The CORS configuration of the HTTP API without the origins, which are a parameter of the
+/// deployment.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct CorsDefinition {
     #[serde(rename = "AllowOrigins")]
     _origins: IgnoredAny,
-    /// The methods that a page may use.
+    /// The allowed methods.
     #[serde(rename = "AllowMethods")]
     pub methods: Vec<String>,
-    /// The headers that it may send.
+    /// The headers that a page may send.
     #[serde(rename = "AllowHeaders")]
     pub headers: Vec<String>,
-    /// The headers that it may read.
+    /// The headers that a page may read.
     #[serde(rename = "ExposeHeaders")]
     pub exposed: Vec<String>,
-    /// How many seconds a browser may go by what it was told.
+    /// The time for which a browser may cache a preflight, in seconds.
     pub max_age: u32,
 }
 
@@ -99,7 +99,7 @@ struct GlobalFunction {
     timeout: u64,
 }
 
-/// A resource, or an event of a function: what it is, and how.
+/// A resource, or an event of a function: its type and properties.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct TypedNode {
@@ -125,10 +125,10 @@ struct HttpApiEvent {
 }
 
 impl Template {
-    /// Reads the template that this program was built with.
+    /// Parses the template of the build.
     ///
     /// # Errors
-    /// It uses something that the local stack does not know.
+    /// The template uses a feature that the local stack does not support.
     pub fn load() -> anyhow::Result<Self> {
         Self::parse(TEMPLATE).context("template.yaml")
     }
@@ -199,7 +199,7 @@ impl Template {
         Ok(template)
     }
 
-    /// Takes in an event of a function.
+    /// Adds an event of a function.
     fn add_event(
         &mut self,
         function: &str,
@@ -222,12 +222,12 @@ impl Template {
             "Schedule" => self
                 .schedules
                 .extend(Schedule::parse(function, properties)?),
-            _ => bail!("the local stack has no events of type {kind}"),
+            _ => bail!("the local stack does not support events of type {kind}"),
         }
         Ok(())
     }
 
-    /// Every queue that is named is there, and none is handled by two functions.
+    /// Checks that every referenced queue exists, and that each has one consumer.
     fn check_queues(&self) -> anyhow::Result<()> {
         let mapped = self.queue_mappings.iter().map(|mapping| &mapping.queue);
         let dead_letters = self
@@ -246,26 +246,26 @@ impl Template {
         Ok(())
     }
 
-    /// How long an invocation of this function may take.
+    /// Returns the timeout of a function.
     #[must_use]
     pub fn timeout(&self, function: &str) -> Duration {
         self.timeouts.get(function).copied().unwrap_or(self.timeout)
     }
 }
 
-/// An API's CORS configuration, as it is where there are origins.
+/// Returns the CORS configuration of an API in the branch with origins.
 fn cors_definition(properties: Value) -> anyhow::Result<CorsDefinition> {
     let HttpApi { cors_configuration } = serde_yaml_ng::from_value(properties)?;
     let Value::Tagged(condition) = cors_configuration else {
-        bail!("CorsConfiguration is no !If")
+        bail!("CorsConfiguration is not an !If")
     };
-    ensure!(condition.tag == "If", "CorsConfiguration is no !If");
+    ensure!(condition.tag == "If", "CorsConfiguration is not an !If");
     let (_, with_origins, _): (IgnoredAny, Value, IgnoredAny) =
         serde_yaml_ng::from_value(condition.value)?;
     serde_yaml_ng::from_value(with_origins).context("CorsConfiguration")
 }
 
-/// The method and path that an event routes, none for `$default`.
+/// Returns the method and path of a route, or `None` for `$default`.
 fn route_key(properties: Value) -> anyhow::Result<Option<(String, String)>> {
     match serde_yaml_ng::from_value(properties)? {
         HttpApiEvent {
@@ -274,7 +274,7 @@ fn route_key(properties: Value) -> anyhow::Result<Option<(String, String)>> {
         } => {
             ensure!(
                 !path.contains('+'),
-                "the local stack has no greedy path parameters"
+                "the local stack does not support greedy path parameters"
             );
             Ok(Some((method.to_uppercase(), path)))
         }
@@ -295,7 +295,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_template_declares_the_routes_that_the_functions_know() {
+    fn template_routes_equal_the_routes_of_the_functions() {
         let template = Template::load().unwrap();
         let declared: BTreeSet<_> = template
             .routes
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_local_stack_does_not_know_is_an_error() {
+    fn unknown_table_property_is_an_error() {
         let template = |properties: &str| {
             TEMPLATE.replace(
                 "      BillingMode: PAY_PER_REQUEST\n",

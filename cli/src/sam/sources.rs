@@ -1,4 +1,4 @@
-//! The queues of a template, and what invokes functions beside HTTP requests.
+//! The queues of a template, and the event sources of its functions.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,10 +8,10 @@ use serde_yaml_ng::{Mapping, Value};
 
 use super::EventFilter;
 
-/// The most bytes of a message that the local stack takes, as the template's queues for senders do.
+/// The maximum size of a message in bytes, which the template's queues for senders must have too.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
-/// A parameter of the template. The local stack takes its default.
+/// A parameter of the template. The local stack uses its default.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Parameter {
@@ -19,7 +19,7 @@ pub(super) struct Parameter {
     default: Value,
 }
 
-/// A value whose references to parameters are replaced by what the parameters are by default.
+/// Replaces references to parameters by the parameters' defaults.
 pub(super) fn resolve(value: Value, parameters: &BTreeMap<String, Parameter>) -> Value {
     let default = |name: &Value| {
         let default = name
@@ -54,7 +54,7 @@ pub(super) fn resolve(value: Value, parameters: &BTreeMap<String, Parameter>) ->
     }
 }
 
-/// The logical id in `!GetAtt Id.Attribute`, in any of the ways to write it.
+/// Returns the logical id in `!GetAtt Id.Attribute`, in any notation.
 fn get_att(value: &Value, attribute: &str) -> anyhow::Result<String> {
     let argument = match value {
         Value::Tagged(tagged) if tagged.tag == "GetAtt" => Some(&tagged.value),
@@ -71,7 +71,7 @@ fn get_att(value: &Value, attribute: &str) -> anyhow::Result<String> {
     }
     .with_context(|| {
         format!(
-            "the local stack knows only a resource of the template here, by !GetAtt Id.{attribute}"
+            "the local stack requires a resource of the template here, as !GetAtt Id.{attribute}"
         )
     })?;
     ensure!(named == attribute, "{id}.{named} is not an {attribute}");
@@ -81,20 +81,20 @@ fn get_att(value: &Value, attribute: &str) -> anyhow::Result<String> {
 /// A queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueDefinition {
-    /// How long a message that was received stays unseen by others.
+    /// The time for which a received message is invisible.
     pub visibility_timeout: Duration,
-    /// How long a message is kept.
+    /// The retention period of a message.
     pub retention: Duration,
-    /// Where messages go that are received in vain.
+    /// The dead-letter queue and the receive count that moves messages to it.
     pub redrive: Option<RedriveTarget>,
 }
 
-/// Where a queue's messages go that are received in vain.
+/// The redrive policy of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedriveTarget {
     /// The dead-letter queue's logical id.
     pub queue: String,
-    /// After how many receives.
+    /// The maximum receive count.
     pub max_receives: u32,
 }
 
@@ -105,7 +105,7 @@ struct QueueProperties {
     message_retention_period: Option<u64>,
     redrive_policy: Option<RedrivePolicy>,
     maximum_message_size: Option<usize>,
-    // What makes no difference here.
+    // Properties without an effect on the local stack.
     #[serde(rename = "QueueName")]
     _queue_name: Option<Value>,
     #[serde(rename = "RedriveAllowPolicy")]
@@ -127,7 +127,7 @@ struct RedrivePolicy {
 
 impl QueueDefinition {
     pub(super) fn parse(properties: Value) -> anyhow::Result<Self> {
-        /// SQS's own defaults: 30 seconds, and 4 days.
+        /// Defaults of SQS: 30 seconds, and 4 days.
         const VISIBILITY: u64 = 30;
         const RETENTION: u64 = 4 * 24 * 60 * 60;
         let properties = if properties.is_null() {
@@ -141,7 +141,7 @@ impl QueueDefinition {
             .is_none_or(|size| size == MAX_MESSAGE_BYTES);
         ensure!(
             is_local_limit,
-            "MaximumMessageSize: the local stack takes up to {MAX_MESSAGE_BYTES} bytes of a message"
+            "MaximumMessageSize must be {MAX_MESSAGE_BYTES}, the limit of the local stack"
         );
         let redrive = properties.redrive_policy.map(
             |RedrivePolicy {
@@ -167,20 +167,20 @@ impl QueueDefinition {
     }
 }
 
-/// A queue that a function handles.
+/// The event source mapping of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueMapping {
     /// The function's logical id.
     pub function: String,
     /// The queue's logical id.
     pub queue: String,
-    /// The most messages of a batch.
+    /// The maximum number of messages in a batch.
     pub batch_size: usize,
-    /// How long a batch may wait to become full.
+    /// The batching window.
     pub window: Duration,
-    /// The most invocations at a time.
+    /// The maximum number of concurrent invocations.
     pub concurrency: usize,
-    /// Whether the answer names the messages that failed.
+    /// Whether the function returns partial batch responses.
     pub reports_failures: bool,
 }
 
@@ -206,12 +206,12 @@ struct ScalingConfig {
 
 impl QueueMapping {
     pub(super) fn parse(function: String, properties: Value) -> anyhow::Result<Self> {
-        /// Lambda begins with five pollers of a queue; more come only under load.
+        /// Lambda starts with five pollers for a queue, and adds more under load.
         const CONCURRENCY: usize = 5;
         let event: SqsEvent = serde_yaml_ng::from_value(properties)?;
         ensure!(
             event.enabled != Some(false),
-            "the local stack has no mappings that are disabled"
+            "the local stack does not support disabled mappings"
         );
         let batch_size = event.batch_size.unwrap_or(10);
         ensure!(batch_size > 0, "a batch has at least one message");
@@ -235,31 +235,31 @@ fn reports_failures(types: &[String]) -> anyhow::Result<bool> {
         [] => Ok(false),
         [one] if one == "ReportBatchItemFailures" => Ok(true),
         _ => bail!(
-            "the local stack knows no {} of a function",
+            "the local stack does not support the response type {} of a function",
             types.join(", ")
         ),
     }
 }
 
-/// A function that handles the records of the table's stream.
+/// The event source mapping of the table's stream.
 #[derive(Debug, Clone)]
 pub struct StreamMapping {
     /// The function's logical id.
     pub function: String,
-    /// Where a stream is begun whose position nobody knows, in the words of the service.
+    /// The position at which a stream without a checkpoint starts, in DynamoDB's words.
     pub starting_position: String,
-    /// The most records of a batch.
+    /// The maximum number of records in a batch.
     pub batch_size: usize,
-    /// How long a batch may wait to become full.
+    /// The batching window.
     pub window: Duration,
-    /// Whether a batch that failed comes again in halves.
+    /// Whether a failed batch is retried in halves.
     pub bisects: bool,
-    /// The age at which a record that fails is given up; without one, a record is retried until it
+    /// The age at which a failed record is discarded. Without one, a record is retried until it
     /// succeeds.
     pub max_record_age: Option<Duration>,
-    /// Whether the answer names the record from which on the batch failed.
+    /// Whether the function returns partial batch responses.
     pub reports_failures: bool,
-    /// What a record has to be like; one of them is enough, and all are taken where there is none.
+    /// The filters. A record has to match one of them; without filters, every record matches.
     pub filters: Vec<EventFilter>,
 }
 
@@ -277,10 +277,10 @@ struct DynamoDbEvent {
     function_response_types: Vec<String>,
     filter_criteria: Option<FilterCriteria>,
     enabled: Option<bool>,
-    // One batch at a time keeps what happened to an item in order, as any number of them does.
+    // Any factor preserves the order of the changes of an item. One batch at a time does so too.
     #[serde(rename = "ParallelizationFactor")]
     _parallelization: Option<u32>,
-    // Records that are given up go to the local bucket of failed records.
+    // Discarded records go to the local bucket of failed records.
     #[serde(rename = "DestinationConfig")]
     _destination: Option<IgnoredAny>,
     #[serde(rename = "MetricsConfig")]
@@ -310,11 +310,11 @@ impl StreamMapping {
         ensure!(stream == table_id, "{stream} is not the table");
         ensure!(
             event.enabled != Some(false),
-            "the local stack has no mappings that are disabled"
+            "the local stack does not support disabled mappings"
         );
         let batch_size = event.batch_size.unwrap_or(100);
         ensure!(batch_size > 0, "a batch has at least one record");
-        // Of both limits, -1 says that there is none.
+        // The value -1 means no limit.
         ensure!(
             event
                 .maximum_retry_attempts
@@ -346,14 +346,14 @@ impl StreamMapping {
     }
 }
 
-/// A function that is invoked again and again.
+/// A schedule of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
     /// The function's logical id.
     pub function: String,
-    /// The time between two invocations.
+    /// The period.
     pub every: Duration,
-    /// The event, as JSON.
+    /// The event as JSON.
     pub input: serde_json::Value,
 }
 
@@ -375,12 +375,12 @@ struct ScheduleEvent {
 }
 
 impl Schedule {
-    /// The schedule, unless it is switched off.
+    /// Parses a schedule. Returns `None` if it is disabled.
     pub(super) fn parse(function: String, properties: Value) -> anyhow::Result<Option<Self>> {
         let event: ScheduleEvent = serde_yaml_ng::from_value(properties)?;
         let every = rate(&event.schedule).with_context(|| {
             format!(
-                "the local stack has no schedule {:?}, only rates",
+                "the local stack supports rates only, not the schedule {:?}",
                 event.schedule
             )
         })?;
@@ -394,7 +394,7 @@ impl Schedule {
     }
 }
 
-/// The time in `rate(5 minutes)`.
+/// Returns the period in `rate(5 minutes)`.
 fn rate(text: &str) -> Option<Duration> {
     let (number, unit) = text
         .strip_prefix("rate(")?
@@ -419,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_stand_for_their_defaults() {
+    fn parameter_references_resolve_to_defaults() {
         let parameters: BTreeMap<String, Parameter> =
             serde_yaml_ng::from_str("Size: {Type: Number, Default: 7}\nNone: {Type: String}")
                 .unwrap();
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_named_in_any_of_the_ways() {
+    fn get_att_is_parsed_in_each_notation() {
         for text in [
             "!GetAtt Queue.Arn",
             "!GetAtt [Queue, Arn]",
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_are_times() {
+    fn rate_is_parsed_as_a_period() {
         for (text, seconds) in [
             ("rate(1 minute)", 60),
             ("rate(5 minutes)", 300),
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_of_a_mapping_is_an_error() {
+    fn unknown_mapping_property_is_an_error() {
         let parse = |more: &str| {
             QueueMapping::parse(
                 "F".to_owned(),
@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_has_the_defaults_of_sqs() {
+    fn queue_without_properties_has_sqs_defaults() {
         let queue = QueueDefinition::parse(Value::Null).unwrap();
         assert_eq!(
             (

@@ -17,8 +17,8 @@ use aws_sdk_dynamodb::{
 use serde::{Deserialize, de::IgnoredAny};
 use tokio::time::Instant;
 
-/// The table's properties. A property that is not here fails the parse, so that nobody adds one
-/// that only one side knows.
+/// The table's properties. An unknown property fails to parse, so that the local and the deployed
+/// table have the same ones.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct TableDefinition {
@@ -29,7 +29,8 @@ pub struct TableDefinition {
     stream_specification: StreamProperties,
     time_to_live_specification: TimeToLive,
     point_in_time_recovery_specification: PointInTimeRecovery,
-    // A stack's stage decides about it; who makes a table by hand deletes it by hand.
+    // The deployment's stage decides on deletion protection. A table of `muster table create` has
+    // none.
     #[serde(rename = "DeletionProtectionEnabled")]
     _deletion_protection: IgnoredAny,
 }
@@ -82,13 +83,13 @@ struct PointInTimeRecovery {
 }
 
 impl TableDefinition {
-    /// Creates the table under this name, unless it exists, and waits until it can be used. True if
-    /// it was created.
+    /// Creates the table unless it exists, and waits until it is active. Returns whether it was
+    /// created.
     ///
-    /// Point-in-time recovery is switched on where the service has it: local engines have not.
+    /// Point-in-time recovery is enabled if the service supports it; local engines do not.
     ///
     /// # Errors
-    /// DynamoDB's.
+    /// Returns the error of DynamoDB.
     pub async fn create(&self, client: &Client, name: &str) -> anyhow::Result<bool> {
         let Self {
             billing_mode,
@@ -100,31 +101,6 @@ impl TableDefinition {
             point_in_time_recovery_specification,
             _deletion_protection,
         } = self;
-        let mut attributes = Vec::new();
-        for KeyAttribute {
-            attribute_name,
-            attribute_type,
-        } in attribute_definitions
-        {
-            let attribute = AttributeDefinition::builder()
-                .attribute_name(attribute_name)
-                .attribute_type(ScalarAttributeType::from(attribute_type.as_str()));
-            attributes.push(attribute.build()?);
-        }
-        let mut indexes = Vec::new();
-        for IndexProperties {
-            index_name,
-            key_schema,
-            projection,
-        } in global_secondary_indexes
-        {
-            let projection = ProjectionType::from(projection.projection_type.as_str());
-            let index = GlobalSecondaryIndex::builder()
-                .index_name(index_name)
-                .set_key_schema(Some(schema(key_schema)?))
-                .projection(Projection::builder().projection_type(projection).build());
-            indexes.push(index.build()?);
-        }
         let stream = StreamSpecification::builder()
             .stream_enabled(true)
             .stream_view_type(StreamViewType::from(
@@ -134,9 +110,9 @@ impl TableDefinition {
             .create_table()
             .table_name(name)
             .billing_mode(BillingMode::from(billing_mode.as_str()))
-            .set_attribute_definitions(Some(attributes))
+            .set_attribute_definitions(Some(attributes(attribute_definitions)?))
             .set_key_schema(Some(schema(key_schema)?))
-            .set_global_secondary_indexes(Some(indexes))
+            .set_global_secondary_indexes(Some(indexes(global_secondary_indexes)?))
             .stream_specification(stream.build()?)
             .send()
             .await;
@@ -151,8 +127,8 @@ impl TableDefinition {
             }
             Err(error) => return Err(service_error(error)),
         };
-        // An earlier run may have been interrupted before what follows, so it is seen to either
-        // way.
+        // An earlier run can have been interrupted after the creation, so the following steps
+        // always run.
         client
             .wait_until_table_exists()
             .table_name(name)
@@ -166,10 +142,10 @@ impl TableDefinition {
     }
 }
 
-/// How long a new table may take until it can be used, and until it can be backed up.
+/// Timeout until a new table is active, and until it accepts point-in-time recovery.
 const READY_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Switches time to live on. It is asked first: a second time is an error.
+/// Enables time to live. It reads the status first, because enabling it twice is an error.
 async fn expire_items(client: &Client, name: &str, ttl: &TimeToLive) -> anyhow::Result<()> {
     let TimeToLive {
         attribute_name,
@@ -206,8 +182,8 @@ async fn expire_items(client: &Client, name: &str, ttl: &TimeToLive) -> anyhow::
     Ok(())
 }
 
-/// Switches point-in-time recovery on, where there is such a thing. A new table refuses it for a
-/// while.
+/// Enables point-in-time recovery, if the service supports it. A new table refuses it for some
+/// time.
 async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()> {
     let on = PointInTimeRecoverySpecification::builder()
         .point_in_time_recovery_enabled(true)
@@ -231,7 +207,7 @@ async fn recover_point_in_time(client: &Client, name: &str) -> anyhow::Result<()
     }
 }
 
-/// What the service service_error, where it service_error something, in place of how it came.
+/// Returns the code and the message of the service, if there are any, without the SDK's context.
 fn service_error<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(
     error: SdkError<E>,
 ) -> anyhow::Error {
@@ -252,4 +228,33 @@ fn schema(elements: &[KeyElement]) -> anyhow::Result<Vec<KeySchemaElement>> {
         Ok(element.build()?)
     };
     elements.iter().map(element).collect()
+}
+
+fn attributes(definitions: &[KeyAttribute]) -> anyhow::Result<Vec<AttributeDefinition>> {
+    let attribute = |KeyAttribute {
+                         attribute_name,
+                         attribute_type,
+                     }: &KeyAttribute| {
+        let attribute = AttributeDefinition::builder()
+            .attribute_name(attribute_name)
+            .attribute_type(ScalarAttributeType::from(attribute_type.as_str()));
+        Ok(attribute.build()?)
+    };
+    definitions.iter().map(attribute).collect()
+}
+
+fn indexes(properties: &[IndexProperties]) -> anyhow::Result<Vec<GlobalSecondaryIndex>> {
+    let index = |IndexProperties {
+                     index_name,
+                     key_schema,
+                     projection,
+                 }: &IndexProperties| {
+        let projection = ProjectionType::from(projection.projection_type.as_str());
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(index_name)
+            .set_key_schema(Some(schema(key_schema)?))
+            .projection(Projection::builder().projection_type(projection).build());
+        Ok(index.build()?)
+    };
+    properties.iter().map(index).collect()
 }

@@ -1,12 +1,11 @@
-//! What tickets are about, how urgent they are, and when they come: the proportions of a help desk.
+//! The topics, priorities and arrival times of tickets, in the proportions of a help desk.
 
 use std::time::Duration;
 
 use muster_domain::Priority;
 use rand::Rng;
 
-/// What a ticket is about. Categories, subcategories and tags are words that teams have among their
-/// specializations.
+/// The topic of a ticket. Categories, subcategories and tags are possible specializations of teams.
 #[derive(Debug)]
 pub(super) struct Topic {
     pub category: &'static str,
@@ -14,7 +13,7 @@ pub(super) struct Topic {
     pub tags: &'static [&'static str],
 }
 
-/// The topics, each with how many of a hundred tickets are about it.
+/// The topics, each with its percentage of the tickets.
 pub(super) const TOPICS: [(u32, Topic); 24] = [
     (
         13,
@@ -64,7 +63,7 @@ const fn topic(
     }
 }
 
-/// The priorities, each with how many of a hundred tickets have it.
+/// The priorities, each with its percentage of the tickets.
 pub(super) const PRIORITIES: [(u32, Priority); 4] = [
     (5, Priority::Critical),
     (20, Priority::High),
@@ -72,7 +71,7 @@ pub(super) const PRIORITIES: [(u32, Priority); 4] = [
     (20, Priority::Low),
 ];
 
-/// How long after its creation a ticket is due.
+/// Returns the time from the creation of a ticket to its due date.
 pub(super) const fn due_within(priority: Priority) -> Duration {
     Duration::from_hours(match priority {
         Priority::Critical => 4,
@@ -82,8 +81,8 @@ pub(super) const fn due_within(priority: Priority) -> Duration {
     })
 }
 
-/// How long it takes to resolve a ticket: log-normal, as such times are, by its median and the
-/// deviation of its logarithm. More than nine of ten tickets are resolved by their due date.
+/// Returns the median and the deviation of the logarithm of the resolution time, which is
+/// log-normal. More than nine in ten tickets are resolved by their due date.
 pub(super) const fn resolution(priority: Priority) -> (Duration, f64) {
     match priority {
         Priority::Critical => (Duration::from_mins(75), 0.8),
@@ -93,16 +92,16 @@ pub(super) const fn resolution(priority: Priority) -> (Duration, f64) {
     }
 }
 
-/// How many tickets come in each hour, in UTC, as weight of their sum: a quiet night, a peak in the
-/// morning, a dip at lunch.
+/// The relative number of tickets in each hour, in UTC: a quiet night, a peak in the morning, a dip
+/// at lunch.
 const HOURLY_WEIGHTS: [u64; 24] = [
     1, 1, 1, 1, 1, 2, 4, 9, 16, 18, 17, 14, 9, 12, 15, 14, 12, 9, 5, 3, 2, 2, 1, 1,
 ];
 const HOUR_MILLIS: u64 = 3_600_000;
-/// What a day's tickets add up to, in weight times milliseconds.
+/// The total of a day, in weights times milliseconds.
 const TOTAL_WEIGHT: u64 = weight_before(HOURLY_WEIGHTS.len() as u64 * HOUR_MILLIS);
 
-/// How many weight come before this moment of the scenario, in milliseconds.
+/// Returns the weight before a time of the day, which is in milliseconds.
 const fn weight_before(moment: u64) -> u64 {
     let mut weight = 0;
     let mut hour = 0;
@@ -119,12 +118,12 @@ const fn weight_before(moment: u64) -> u64 {
     weight
 }
 
-/// When the `index`th of so many tickets comes, after the start of a day that begins at this second
-/// of a UTC scenario.
+/// Returns the arrival of the `index`th ticket, as the time after the start of the day.
+/// `start_second` is the second of the UTC day at which the day starts.
 ///
-/// The day is cut into as many stretches of equal traffic as there are tickets, and each comes
-/// somewhere in its own: so the tickets are in order, and a short day has its morning and its night
-/// too.
+/// The day is divided into one section of equal weight per ticket, and each ticket arrives at a
+/// random time of its section. So tickets are in order, and a day with few tickets has its night
+/// and its morning too.
 pub(super) fn arrival(
     index: u32,
     tickets: u32,
@@ -148,7 +147,7 @@ pub(super) fn arrival(
     Duration::from_millis((moment + day - start) % day)
 }
 
-/// One of these, each as often as its weight says.
+/// Returns one of the options, at random by weight.
 pub(super) fn pick<'o, T>(options: &'o [(u32, T)], random: &mut impl Rng) -> &'o T {
     let mut at = random.random_range(0..options.iter().map(|(weight, _)| weight).sum());
     for (weight, option) in options {
@@ -167,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn weights_are_parts_of_a_hundred() {
+    fn weights_sum_to_a_hundred() {
         assert_eq!(TOPICS.iter().map(|(weight, _)| weight).sum::<u32>(), 100);
         assert_eq!(
             PRIORITIES.iter().map(|(weight, _)| weight).sum::<u32>(),
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tickets_are_about_can_be_a_specialization() {
+    fn topics_are_valid_specializations() {
         for (
             _,
             Topic {

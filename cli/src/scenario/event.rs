@@ -1,4 +1,4 @@
-//! An event as it is written: by CloudEvents, around a ticket in either platform's words.
+//! The JSON of an event: a CloudEvent around a ticket in the fields of either platform.
 
 use muster_domain::{Contract, OrganizationId, Priority, TeamId, TicketStatus, Timestamp, UserId};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::{
     lifecycle::{EventKind, Snapshot, TicketLifecycle},
 };
 
-/// A ticket event, by CloudEvents 1.0; in JSON it has its fields always in the same order.
+/// A ticket event in the format of CloudEvents 1.0. The order of its fields in JSON is fixed.
 #[derive(Debug, Clone, Serialize)]
 pub struct TicketEvent {
     specversion: &'static str,
@@ -68,8 +68,8 @@ struct ItsmTicket {
 }
 
 impl TicketEvent {
-    /// What a ticket's platform says after the ticket's `step`th change, its creation being the
-    /// first.
+    /// Returns the platform's event for a change of a ticket. `step` is the index of the change;
+    /// the creation has 0.
     pub(super) fn new(
         organization: &OrganizationId,
         ticket_id: Uuid,
@@ -133,7 +133,7 @@ impl TopticketsTicket {
         Self {
             id: id.to_string(),
             status: match status {
-                // TopTickets has no other word than for a ticket that was reopened.
+                // TopTickets has one status for new and reopened tickets.
                 TicketStatus::New => "open",
                 other => other.as_str(),
             },

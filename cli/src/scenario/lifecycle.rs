@@ -1,4 +1,4 @@
-//! A ticket from its creation to the end of the scenario.
+//! A ticket from its creation to the end of the day.
 
 use std::{f64::consts::TAU, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     catalog::{PRIORITIES, TOPICS, Topic, arrival, due_within, pick, resolution},
 };
 
-/// A ticket: what never changes, and how it looked after each change.
+/// A ticket: its constant fields, and a snapshot after each change.
 #[derive(Debug)]
 pub(super) struct TicketLifecycle {
     pub contract: Contract,
@@ -21,7 +21,7 @@ pub(super) struct TicketLifecycle {
     pub snapshots: Vec<Snapshot>,
 }
 
-/// What a change is announced as.
+/// The type of a change's event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EventKind {
     Created,
@@ -30,7 +30,7 @@ pub(super) enum EventKind {
     Deleted,
 }
 
-/// A ticket right after a change.
+/// The fields of a ticket after a change.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Snapshot {
     pub kind: EventKind,
@@ -41,13 +41,13 @@ pub(super) struct Snapshot {
     pub updated_at: Timestamp,
 }
 
-/// Something that happens to a ticket.
+/// A change of a ticket.
 #[derive(Debug, Clone, Copy)]
 enum Change {
     SetStatus(TicketStatus),
-    /// A person gives it to somebody.
+    /// A person assigns it to a user.
     Assign(UserId),
-    /// A person gives it to another team, and so to nobody in it.
+    /// A person moves it to another team, which removes the assignee.
     MoveToTeam(TeamId),
     Unassign,
     Delete,
@@ -137,8 +137,8 @@ impl Snapshot {
     }
 }
 
-/// What happens to a ticket in the order in which it does, and how long after its creation. Nothing
-/// that comes after a cancellation or a deletion does happen.
+/// Returns the changes of a ticket in order, each with the time after its creation. Changes after a
+/// cancellation or a deletion are ignored.
 fn changes(
     scenario: &Scenario,
     team: Option<TeamId>,
@@ -187,7 +187,23 @@ fn changes(
         changes.push((between(random, 0.0, 0.5), Change::MoveToTeam(other)));
     }
 
-    changes.push((resolved, Change::SetStatus(TicketStatus::Resolved)));
+    changes.extend(completion(resolved, median, deviation, random));
+
+    for (after, _) in &mut changes {
+        *after = whole_seconds(*after);
+    }
+    changes.sort_by_key(|(after, _)| *after);
+    changes
+}
+
+/// Returns the resolution of a ticket, and the changes after it: it can be reopened, and closed.
+fn completion(
+    resolved: Duration,
+    median: Duration,
+    deviation: f64,
+    random: &mut impl Rng,
+) -> Vec<(Duration, Change)> {
+    let mut changes = vec![(resolved, Change::SetStatus(TicketStatus::Resolved))];
     let mut last = resolved;
     if random.random_bool(0.06) {
         let reopened = last + log_normal(Duration::from_mins(45), 0.8, random);
@@ -198,21 +214,16 @@ fn changes(
         changes.push((last, Change::SetStatus(TicketStatus::Resolved)));
     }
     if random.random_bool(0.9) {
-        // When whoever asked says that it works.
+        // The requester confirms the resolution.
         changes.push((
             last + log_normal(Duration::from_hours(1), 1.0, random),
             Change::SetStatus(TicketStatus::Closed),
         ));
     }
-
-    for (after, _) in &mut changes {
-        *after = whole_seconds(*after);
-    }
-    changes.sort_by_key(|(after, _)| *after);
     changes
 }
 
-/// Some time between two, such as from half of the way to nine tenths.
+/// Returns a random time between two, from one fraction of the way to another.
 fn between(begin: Duration, end: Duration, from: f64, to: f64, random: &mut impl Rng) -> Duration {
     begin
         + end
@@ -220,10 +231,10 @@ fn between(begin: Duration, end: Duration, from: f64, to: f64, random: &mut impl
             .mul_f64(random.random_range(from..to))
 }
 
-/// A time that is log-normal, by its median and the deviation of its logarithm, cut off at three
+/// Returns a log-normal time by its median and the deviation of its logarithm, limited to three
 /// deviations.
 fn log_normal(median: Duration, deviation: f64, random: &mut impl Rng) -> Duration {
-    // Box and Muller's way to a normal number.
+    // The Box-Muller transform returns a normally distributed number.
     let (radius, angle): (f64, f64) = (random.random(), random.random());
     let normal = (-2.0 * (1.0 - radius).ln()).sqrt() * (TAU * angle).cos();
     median.mul_f64((deviation * normal.clamp(-3.0, 3.0)).exp())
@@ -234,7 +245,7 @@ fn one_of<T: Copy>(options: &[T], random: &mut impl Rng) -> Option<T> {
     (count > 0).then(|| options[random.random_range(0..count) as usize])
 }
 
-/// Both platforms tell times in whole seconds.
+/// Rounds down to whole seconds: both platforms have no fractions.
 fn whole_seconds(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs())
 }

@@ -1,8 +1,8 @@
-//! A help desk's scenario, made up: ticket events as either platform sends them.
+//! A generated day of a help desk: ticket events as either platform sends them.
 //!
-//! Everything is a pure function of a [`Scenario`]: the same day is the same events, byte for byte, on
-//! every machine. Each ticket draws from a stream of random numbers of its own, so an event can be
-//! written without keeping the others: what is kept of an event until its turn is 16 bytes.
+//! Everything is a pure function of a [`Scenario`]: the same scenario has the same events, byte for
+//! byte, on every machine. Each ticket has its own stream of random numbers, so an event can be
+//! generated without the others. An event that is not written yet takes 16 bytes.
 
 mod catalog;
 mod event;
@@ -21,49 +21,49 @@ use uuid::Uuid;
 pub use event::TicketEvent;
 use lifecycle::TicketLifecycle;
 
-/// How long a day is.
+/// The length of a day.
 pub const DAY: Duration = Duration::from_hours(24);
 
-/// What a day is like.
+/// The parameters of a day.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// Whose tickets.
+    /// The organization of the tickets.
     pub organization: OrganizationId,
-    /// Whose field names and words the tickets have; `None`: of either, ticket by ticket.
+    /// The contract of the tickets' fields and values. `None` selects one at random for each
+    /// ticket.
     pub contract: Option<Contract>,
-    /// When it begins, in whole seconds. It lasts 24 hours, and nothing happens after them: what is
-    /// not resolved by then stays open. Arrivals follow the hours of UTC, whichever the day begins
-    /// with.
+    /// The start of the day, in whole seconds. The day has 24 hours; tickets that are not resolved
+    /// at its end stay open. Arrivals follow the hours of UTC, at any start.
     pub start: Timestamp,
-    /// How many tickets are created; about four events come of each.
+    /// The number of created tickets. Each has about four events.
     pub tickets: u32,
-    /// The teams that tickets name, each as often as another; empty: none is named, so that tickets
-    /// are routed by what they are about.
+    /// The teams that tickets name, with equal frequency. If it is empty, no team is named, so that
+    /// specializations route the tickets.
     pub teams: Vec<TeamId>,
-    /// Whom people reassign tickets to; empty: nobody does, and no ticket names an assignee.
+    /// The users that people reassign tickets to. If it is empty, no ticket names an assignee.
     pub users: Vec<UserId>,
-    /// Another seed is another scenario. The ids of tickets and events depend on `start` too, so that
-    /// tomorrow's tickets are not today's.
+    /// The random seed. The ids of tickets and events depend on `start` too, so that two days have
+    /// different ids.
     pub seed: u64,
-    /// How many of a hundred events come twice, 0 to 100.
+    /// The percentage of events that are delivered twice, 0 to 100.
     pub duplicates: u8,
-    /// The longest that an event is under way: events, and second copies of them, arrive out of
-    /// order within this time.
+    /// The maximum delay of an event. Events and their duplicates arrive out of order within this
+    /// time.
     pub shuffle: Duration,
 }
 
-/// An event on its way.
+/// A delivery of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Delivery {
-    /// When it arrives, in milliseconds after the day's start.
+    /// The arrival, in milliseconds after the start of the day.
     arrives: u32,
     ticket: u32,
-    /// Which snapshot of its ticket it carries.
+    /// The index of the ticket's snapshot.
     step: u32,
 }
 
-/// What random numbers are for. Each stream has its own, so that a day delivered in another way is
-/// the same scenario.
+/// The uses of random numbers. Each has its own stream, so that another delivery does not change
+/// the tickets.
 #[derive(Clone, Copy)]
 enum RngStream {
     TicketLifecycle,
@@ -72,9 +72,9 @@ enum RngStream {
 }
 
 impl Scenario {
-    /// The events, in the order in which they arrive.
+    /// Returns the events in the order of their arrival.
     ///
-    /// Takes about a microsecond an event before the first, and a few at each.
+    /// Takes about a microsecond for each event before the first, and some more at each.
     #[must_use]
     pub fn events(&self) -> impl ExactSizeIterator<Item = TicketEvent> {
         self.deliveries()
@@ -134,8 +134,8 @@ impl Scenario {
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 
-    /// A ticket's random numbers for one stream. A named algorithm, since `rand` may change its
-    /// own from version to version.
+    /// Returns a ticket's random numbers for one use. The algorithm is fixed, because `rand` may
+    /// change its default between versions.
     fn random(&self, stream: RngStream, ticket: u32) -> ChaCha8Rng {
         let mut seed = [0; 32];
         seed[..8].copy_from_slice(&self.seed.to_le_bytes());
@@ -158,7 +158,7 @@ mod tests {
 
     use super::*;
 
-    /// 2026-03-02T00:00:00Z, a Monscenario.
+    /// 2026-03-02T00:00:00Z, a Monday.
     const MONDAY: i64 = 1_772_409_600;
 
     fn scenario_of(tickets: u32) -> Scenario {
@@ -182,7 +182,7 @@ mod tests {
             .collect()
     }
 
-    /// A time of either contract, in seconds.
+    /// Returns a time of either contract in seconds.
     fn seconds(time: &Value) -> i64 {
         use time::{OffsetDateTime, format_description::well_known::Rfc3339};
         match time {
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_day_is_the_same_events() {
+    fn equal_scenarios_have_equal_events() {
         let scenario = Scenario {
             duplicates: 10,
             shuffle: Duration::from_mins(1),
@@ -214,7 +214,7 @@ mod tests {
             })
         );
 
-        // The same day a week later: other tickets with the same fates.
+        // The same day a week later has other ids and the same changes.
         let later = Scenario {
             start: Timestamp::from_secs(MONDAY + 7 * 86_400),
             ..scenario.clone()
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn each_ticket_begins_moves_forward_and_stays_within_the_day() {
+    fn ticket_events_are_ordered_within_the_day() {
         let teams: Vec<_> = (0..3).map(|n| TeamId::new(Uuid::from_u128(n))).collect();
         let users: Vec<_> = (0..3).map(|n| UserId::new(Uuid::from_u128(n))).collect();
         let mut latest: HashMap<String, i64> = HashMap::new();
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_is_understood() {
+    fn every_event_is_parsed_by_the_function() {
         let (teams, users) = (
             vec![TeamId::new(Uuid::nil())],
             vec![UserId::new(Uuid::nil())],
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_has_a_help_desk_s_proportions() {
+    fn scenario_has_the_proportions_of_a_help_desk() {
         let users = vec![UserId::new(Uuid::nil())];
         let events = json(&Scenario {
             users,
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn most_tickets_are_resolved_by_their_due_date_and_urgent_ones_first() {
+    fn resolution_times_depend_on_priority_and_meet_due_dates() {
         let mut hours: HashMap<String, Vec<f64>> = HashMap::new();
         let mut met = 0;
         let mut resolved = 0;
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn only_who_and_what_was_named_is_named() {
+    fn tickets_name_only_the_given_teams_and_users() {
         let (teams, users) = (
             vec![TeamId::new(Uuid::from_u128(7))],
             vec![UserId::new(Uuid::from_u128(8))],
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn another_delivery_is_the_same_day() {
+    fn delivery_options_do_not_change_events() {
         let straight = json(&scenario_of(1_000));
         let shuffled = json(&Scenario {
             duplicates: 10,
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_may_begin_at_any_time_and_have_no_tickets() {
+    fn scenario_can_start_at_any_time_and_be_empty() {
         for start in [MONDAY + 1, MONDAY + 12 * 3600 + 59, MONDAY + 86_399] {
             let events = json(&Scenario {
                 start: Timestamp::from_secs(start),

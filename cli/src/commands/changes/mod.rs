@@ -9,17 +9,17 @@ pub use redrive::Redrive;
 /// `muster changes`
 #[derive(Debug, Subcommand)]
 pub enum ChangesCommand {
-    /// Replay the bucket of failed records: announce the changes and start the jobs that follow
-    /// from them
+    /// Replay the bucket of failed records: publish their announcements and start their jobs
     ///
-    /// The bucket has the records of the table's stream that the changes function put aside, and
-    /// those that Lambda gave up. First fix the cause; `muster changes redrive --dry-run` shows the
-    /// objects with their reasons. Each object is deleted after all of its records were announced
-    /// on the bus and their jobs are on their queues. So this can be interrupted anywhere and run
-    /// again: a second announcement has the same id. This program reads the records, so use the
-    /// version that has the fix.
+    /// The bucket has stream records of the table that the changes function rejected, and records
+    /// that Lambda discarded by age. Fix the cause first; `muster changes redrive --dry-run` shows
+    /// each object with its reason. An object is deleted after all of its records are announced and
+    /// their jobs are queued, so this command is idempotent and can be interrupted: a second
+    /// announcement has the same id. This program parses the records, so use the version that has
+    /// the fix.
     ///
-    /// An object with records that still fail is left and reported. The exit code is then 1.
+    /// An object with a record that still fails is left in the bucket and reported; the exit code
+    /// is then 1.
     Redrive(Redrive),
 }
 
@@ -27,7 +27,7 @@ impl ChangesCommand {
     /// Runs the command.
     ///
     /// # Errors
-    /// See the command.
+    /// Returns the command's error.
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Redrive(redrive) => redrive.run().await,

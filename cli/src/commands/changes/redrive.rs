@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use muster_service::{aws::{s3::Bucket, eventbridge::Bus, sqs_send::Queue}, jobs::JobQueues};
 use muster_changes::{
     Unhandled, announce,
     failed::{Failed, item_of},
-};
-use muster_service::{
-    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
-    jobs::JobQueues,
 };
 use reqwest::StatusCode;
 use serde::Deserialize;
@@ -24,43 +21,44 @@ use crate::{
     output::{self, WriteError},
 };
 
-/// How long the announcements and jobs of one object may take.
+/// Timeout for the announcements and jobs of one object.
 const OBJECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// `muster changes redrive`
 #[derive(Debug, Args)]
 pub struct Redrive {
-    /// The bucket's name, by the usual AWS environment; or the address of `muster dev`
+    /// Bucket of failed records in AWS, by the usual AWS environment; or the address of `muster
+    /// dev`
     #[arg(long, value_name = "BUCKET", default_value = "http://127.0.0.1:3000", value_parser = bucket_address)]
     pub from: BucketAddress,
-    /// The event bus to announce on; that of `muster dev` is known
+    /// Event bus to announce on [default: the bus of `muster dev`, if --from is its address]
     #[arg(long, value_name = "NAME", env = "EVENT_BUS_NAME")]
     pub bus: Option<String>,
-    /// The URL of the queue of urgent jobs; that of `muster dev` is known
+    /// URL of the queue of urgent jobs [default: as for --bus]
     #[arg(long, value_name = "URL", env = "JOBS_QUEUE_URL")]
     pub jobs: Option<url::Url>,
-    /// The URL of the queue of long jobs; that of `muster dev` is known
+    /// URL of the queue of long jobs [default: as for --bus]
     #[arg(long, value_name = "URL", env = "LONG_JOBS_QUEUE_URL")]
     pub long_jobs: Option<url::Url>,
-    /// Only objects with keys that begin with this: changes/ are those of the function, aws/lambda/
-    /// those of Lambda
+    /// Prefix of the object keys: changes/ for records that the function rejected, aws/lambda/ for
+    /// records that Lambda discarded [default: all objects]
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub prefix: String,
-    /// At most so many objects
+    /// Maximum number of objects [default: no limit]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
-    /// Show the objects without sending or deleting
+    /// Show the objects; send and delete none
     #[arg(long)]
     pub dry_run: bool,
-    /// With --dry-run: print one line of JSON for each object, with its records
+    /// Print one line of JSON for each object, with its records; requires --dry-run
     #[arg(long, requires = "dry_run")]
     pub json: bool,
 }
 
-/// The place of failed records.
+/// The address of the bucket of failed records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BucketAddress {
-    /// A `muster dev`.
+    /// The bucket of a `muster dev`, by the address of the stack.
     LocalStack(url::Url),
     /// An S3 bucket, by name.
     Bucket(String),
@@ -85,12 +83,12 @@ fn bucket_address(text: &str) -> Result<BucketAddress, String> {
 }
 
 impl Redrive {
-    /// Announces the records of the bucket of failed records, starts their jobs, and deletes the
+    /// Publishes the announcements of the failed records, queues their jobs, and deletes the
     /// objects.
     ///
     /// # Errors
-    /// The bucket, the bus or the queue fails, an object still fails, or the user interrupts. An
-    /// object is deleted only after all of its records were handled.
+    /// The bucket, the bus or a queue fails, an object still fails, or the user interrupts. An
+    /// object is deleted only after all of its records succeeded.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             from,
@@ -126,13 +124,14 @@ struct ReplayTargets {
     jobs: JobQueues,
 }
 
-/// The work on each object.
+/// The operation on each object.
 enum ReplayMode {
     Show { json: bool },
     Replay(ReplayTargets),
 }
 
-/// The bucket, and the bus and the job queues, urgent and long, unless this is a dry run.
+/// Opens the bucket, and, unless this is a dry run, the bus and the job queues. `jobs` has the URLs
+/// of the urgent and the long queue.
 async fn open(
     from: &BucketAddress,
     bus: Option<String>,
@@ -193,7 +192,7 @@ async fn open(
     Ok((bucket, Some(ReplayTargets { bus, jobs })))
 }
 
-/// The addresses that a local stack gives.
+/// The response of a local stack: the addresses of its services.
 #[derive(Debug, Deserialize)]
 struct BucketLocation {
     aws_url: String,
@@ -206,20 +205,20 @@ struct BucketLocation {
 async fn locate_failed_records(stack: &Url) -> anyhow::Result<BucketLocation> {
     let mut url = stack.clone();
     url.set_path("/_dev/failed-records");
-    // A proxy has no business with this machine's own addresses.
+    // `HTTP_PROXY` must not apply to addresses of this machine.
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(OBJECT_TIMEOUT)
         .build()?;
     let response = client.get(url).send().await.map_err(|error| {
         let remedy = format!(
-            "no server answers at {stack}: start `muster dev`, or name a bucket with --from"
+            "no server responds at {stack}: start `muster dev`, or name a bucket with --from"
         );
         anyhow::Error::from(error.without_url()).context(remedy)
     })?;
     ensure!(
         response.status() == StatusCode::OK,
-        "the server at {stack} ({}) is no local stack: start `muster dev`, or name a bucket with --from",
+        "the server at {stack} ({}) is not a local stack: start `muster dev`, or name a bucket with --from",
         response.status()
     );
     Ok(response.json().await.map_err(reqwest::Error::without_url)?)
@@ -229,16 +228,16 @@ async fn locate_failed_records(stack: &Url) -> anyhow::Result<BucketLocation> {
 struct Replay {
     bucket: Bucket,
     mode: ReplayMode,
-    /// The objects that were shown, or replayed and deleted.
+    /// The number of objects that were shown, or replayed and deleted.
     objects: u64,
-    /// Their records.
+    /// The number of their records.
     records: usize,
-    /// The objects that failed again, or cannot be read.
+    /// The number of objects that still fail or cannot be parsed.
     remaining: u64,
 }
 
 impl Replay {
-    /// Works on the objects with a prefix, up to a limit.
+    /// Processes the objects with a prefix, up to a limit.
     async fn run<T>(
         &mut self,
         prefix: &str,
@@ -248,9 +247,8 @@ impl Replay {
         let mut token = None;
         loop {
             let page = self.bucket.list(prefix, token.as_deref()).await;
-            let page = page.with_context(|| {
-                format!("the bucket {} could not be listed", self.bucket.name())
-            })?;
+            let page =
+                page.with_context(|| format!("cannot list the bucket {}", self.bucket.name()))?;
             for key in &page.keys {
                 if limit.is_some_and(|limit| self.objects + self.remaining >= limit) {
                     return Ok(());
@@ -268,14 +266,14 @@ impl Replay {
         }
     }
 
-    /// Works on one object.
+    /// Processes one object.
     async fn object(&mut self, key: &str) -> anyhow::Result<()> {
-        // Another redrive may have been faster.
+        // A concurrent redrive can have deleted the object since it was listed.
         let Some(body) = self
             .bucket
             .get(key)
             .await
-            .with_context(|| format!("{key} could not be read"))?
+            .with_context(|| format!("cannot read {key}"))?
         else {
             return Ok(());
         };
@@ -298,7 +296,7 @@ impl Replay {
                     later,
                 } = announce(&failed.records, bus, jobs, deadline).await;
                 if let Some(cause) = later.values().next() {
-                    bail!("stopped at {key}, which is left with all behind it: {cause}");
+                    bail!("stopped at {key}, which is left with the later objects: {cause}");
                 }
                 if let Some((position, reason)) = still_failed.first_key_value() {
                     let item = failed
@@ -317,7 +315,7 @@ impl Replay {
                 let deleted = self.bucket.delete(key).await;
                 deleted.with_context(|| {
                     format!(
-                        "{key} was replayed and could not be deleted: a second replay is harmless"
+                        "{key} was replayed but could not be deleted: run this again, since a second replay is idempotent"
                     )
                 })?;
             }
@@ -327,7 +325,7 @@ impl Replay {
         Ok(())
     }
 
-    /// Prints the result, and makes objects that are remaining an error.
+    /// Prints the summary, and returns an error if objects remain.
     fn conclude(&self, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
         let Self {
             bucket,
@@ -338,7 +336,7 @@ impl Replay {
         } = self;
         let printed = match (mode, &outcome) {
             (ReplayMode::Show { .. }, Ok(())) if *objects + *remaining == 0 => {
-                output::note(format_args!("No such objects in {}.", bucket.name()));
+                output::note(format_args!("No matching objects in {}.", bucket.name()));
                 Ok(())
             }
             (ReplayMode::Show { .. }, _) => Ok(()),
@@ -350,13 +348,13 @@ impl Replay {
         outcome?;
         ensure!(
             *remaining == 0,
-            "{remaining} objects are left: see the reasons above, and run the fixed version of this command"
+            "{remaining} objects are left for the reasons above: fix the cause, and run this again with the fixed version"
         );
         Ok(printed?)
     }
 }
 
-/// Prints an object: a line of text, or of JSON.
+/// Prints an object as a line of text or of JSON.
 fn show(key: &str, failed: &Failed, as_json: bool) -> Result<(), WriteError> {
     let Failed { reason, records } = failed;
     if as_json {
@@ -378,7 +376,7 @@ fn show(key: &str, failed: &Failed, as_json: bool) -> Result<(), WriteError> {
     ))
 }
 
-/// A text as one line, without control characters.
+/// Returns the text on one line, without control characters.
 fn single_line(text: &str) -> String {
     text.chars()
         .map(|char| if char.is_control() { ' ' } else { char })

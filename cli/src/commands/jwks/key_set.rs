@@ -4,19 +4,18 @@ use anyhow::{Context, bail, ensure};
 use muster_domain::{RsaPublicKey, TokenIssuer, TokenKey, TokenKeys};
 use serde_json::{Map, Value, json};
 
-/// The members of a JWK that only whoever signs may have, of an RSA key and of any other (RFC 7518,
-/// 6).
+/// The private members of a JWK, for RSA keys and symmetric keys (RFC 7518, section 6).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 
-/// Reads a JSON Web Key Set (RFC 7517) of keys that RS256 can be verified with.
+/// Parses a JSON Web Key Set (RFC 7517) of public keys for RS256.
 ///
 /// # Errors
-/// It is none, or has a key for anything else, or a private part of one. No value is repeated but
-/// for a key's `kid`, `kty`, `use` and `alg`.
+/// The text is not a key set, a key is not an RSA key for signatures, or a key has a private
+/// member. The errors quote only `kid`, `kty`, `use` and `alg`.
 pub fn parse(text: &str) -> anyhow::Result<TokenKeys> {
     let set: Value = serde_json::from_str(text).context("not JSON")?;
     let Some(Value::Array(keys)) = set.get("keys") else {
-        bail!("not a JWKS: it has no array \"keys\"")
+        bail!("not a JWKS: the array \"keys\" is missing")
     };
     let key = |(at, key)| parse_key(key).with_context(|| format!("key {}", at + 1));
     Ok(TokenKeys::parse(
@@ -29,20 +28,15 @@ fn parse_key(key: &Value) -> anyhow::Result<TokenKey> {
         bail!("not a JSON object")
     };
     if let Some(part) = PRIVATE.iter().find(|part| key.contains_key(**part)) {
-        bail!(
-            "{part:?} is a private part, with which anybody could sign tokens: give the public keys alone"
-        );
+        bail!("{part:?} is a private member, which can sign tokens: remove the private members");
     }
     let kty = required(key, "kty")?;
-    ensure!(
-        kty == "RSA",
-        "kty is {kty:?}, and RS256 takes \"RSA\" alone"
-    );
+    ensure!(kty == "RSA", "kty is {kty:?}: RS256 requires \"RSA\"");
     for (member, value) in [("use", "sig"), ("alg", "RS256")] {
         let said = text(key, member)?.unwrap_or(value);
         ensure!(
             said == value,
-            "{member} is {said:?}, and must be {value:?} or left out"
+            "{member} is {said:?}: use {value:?}, or remove it"
         );
     }
     let kid = text(key, "kid")?;
@@ -66,10 +60,11 @@ fn text<'k>(key: &'k Map<String, Value>, member: &str) -> anyhow::Result<Option<
 }
 
 fn required<'k>(key: &'k Map<String, Value>, member: &str) -> anyhow::Result<&'k str> {
-    text(key, member)?.with_context(|| format!("it has no {member}"))
+    text(key, member)?.with_context(|| format!("{member} is missing"))
 }
 
-/// What is stored, as a JWKS that [`parse`] reads again, with what is said beside it.
+/// Returns the stored issuer as a JWKS that [`parse`] accepts, with its other settings as
+/// additional members.
 pub(super) fn describe(issuer: &TokenIssuer) -> Value {
     let TokenIssuer {
         organization_id,

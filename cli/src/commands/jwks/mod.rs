@@ -16,17 +16,17 @@ pub use show::Show;
 /// `muster jwks`
 #[derive(Debug, Subcommand)]
 pub enum JwksCommand {
-    /// Have tokens verified with the keys of a file, in place of those before
+    /// Replace the keys that verify an organization's tokens by the keys of a file
     ///
     /// The file is a JSON Web Key Set with 1 to 20 public RSA keys of 2048 to 8192 bits for RS256.
-    /// A token names its key by "kid"; one that names none is taken if there is one key. Functions
-    /// that know the keys before believe them for up to 60 seconds, so to change keys: set both,
-    /// wait a minute, sign with the new one, and set it alone when the old tokens have ended.
+    /// A token names its key by "kid"; a token without "kid" is accepted if the set has one key.
+    /// Functions cache keys for up to 60 seconds. To rotate keys: set both, wait a minute, sign
+    /// with the new one, and set it alone when the old tokens have expired.
     Set(Set),
-    /// Show what is set
+    /// Show the keys of an organization
     Show(Show),
-    /// Take no token of an organization any more; functions that know its keys stop within 60
-    /// seconds
+    /// Remove the keys of an organization, so that its tokens are rejected. Functions cache keys
+    /// for up to 60 seconds
     Remove(Remove),
 }
 
@@ -34,7 +34,7 @@ impl JwksCommand {
     /// Runs the command.
     ///
     /// # Errors
-    /// See the command.
+    /// Returns the command's error.
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Set(set) => set.run().await,
@@ -45,5 +45,7 @@ impl JwksCommand {
 }
 
 fn none(organization: &OrganizationId) -> String {
-    format!("the organization {organization} has no keys for tokens: `muster jwks set` stores them")
+    format!(
+        "the organization {organization} has no keys for tokens: set them with `muster jwks set`"
+    )
 }

@@ -13,19 +13,19 @@ use crate::{
 /// `muster jwks remove`
 #[derive(Debug, Args)]
 pub struct Remove {
-    /// Whose tokens
+    /// Organization of the tokens
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
 
 impl Remove {
-    /// Forgets an organization's keys.
+    /// Removes the organization's keys.
     ///
     /// # Errors
-    /// There are none, or the table's.
+    /// The organization has no keys, or the table fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
@@ -40,7 +40,7 @@ impl Remove {
             bail!(none(&organization));
         }
         Ok(output::line(format_args!(
-            "No token of {organization} is good any more. Functions that know its keys stop taking them within 60 seconds."
+            "Tokens of {organization} are rejected. Functions cache the keys for up to 60 seconds."
         ))?)
     }
 }

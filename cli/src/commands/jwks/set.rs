@@ -15,28 +15,28 @@ use crate::{
 /// `muster jwks set`
 #[derive(Debug, Args)]
 pub struct Set {
-    /// Whose tokens
+    /// Organization of the tokens
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
-    /// What a token's "iss" has to be, to the letter [default: not checked]
+    /// Required value of a token's "iss" claim, an exact match [default: not checked]
     #[arg(long, value_name = "URL", value_parser = claim)]
     pub issuer: Option<String>,
-    /// What has to be in a token's "aud", to the letter [default: not checked]
+    /// Required member of a token's "aud" claim, an exact match [default: not checked]
     #[arg(long, value_name = "TEXT", value_parser = claim)]
     pub audience: Option<String>,
-    /// The file
+    /// JSON Web Key Set to read
     #[arg(value_name = "FILE.json")]
     pub file: PathBuf,
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
 
 impl Set {
-    /// Stores an organization's keys.
+    /// Stores the organization's keys.
     ///
     /// # Errors
-    /// The file's or the table's.
+    /// The file cannot be read or parsed, or the table fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
@@ -45,9 +45,9 @@ impl Set {
             file,
             target,
         } = self;
-        let content = fs::read_to_string(&file)
-            .with_context(|| format!("could not read {}", file.display()))?;
-        // Some editors begin a file with a byte order mark.
+        let content =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        // Some editors write a byte order mark at the start of a file.
         let keys = parse(content.trim_start_matches('\u{feff}'))
             .with_context(|| file.display().to_string())?;
         let count = keys.as_slice().len();
@@ -65,7 +65,7 @@ impl Set {
             .await
             .map_err(|error| target.explain(error))?;
         Ok(output::line(format_args!(
-            "Tokens of {} are verified with {}. Functions that know what was set before believe it for up to 60 seconds.",
+            "Tokens of {} are verified with {}. Functions cache the previous keys for up to 60 seconds.",
             issuer.organization_id,
             if count == 1 {
                 "this key".to_owned()

@@ -13,22 +13,22 @@ use crate::{
 /// `muster jwks show`
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Whose tokens
+    /// Organization of the tokens
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
-    /// Print one line of JSON, a JSON Web Key Set itself
+    /// Print one line of JSON, which `muster jwks set` accepts
     #[arg(long)]
     pub json: bool,
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
 
 impl Show {
-    /// Shows an organization's keys.
+    /// Prints the organization's keys.
     ///
     /// # Errors
-    /// There are none, or the table's.
+    /// The organization has no keys, or the table fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,

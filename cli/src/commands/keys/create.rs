@@ -16,36 +16,36 @@ use crate::{
 /// `muster keys create`
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Whose key
+    /// Organization of the key
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
-    /// What the key is for: its prefix, and so the contract it speaks
+    /// Kind of the key: its prefix and its contract
     #[arg(long, value_enum)]
     pub kind: KindArg,
-    /// What it may do [default: all that its kind may]
+    /// Scopes of the key [default: all that its kind allows]
     #[arg(long, value_enum, value_delimiter = ',', value_name = "SCOPE,…")]
     pub scopes: Option<Vec<ScopeArg>>,
-    /// Your own words for it
+    /// Name of the key, for your own reference
     #[arg(long, value_name = "TEXT", value_parser = values::line)]
     pub name: Option<String>,
-    /// Where it may be used from: networks and single addresses, such as 192.0.2.0/24,2001:db8::7
-    /// [default: anywhere]
+    /// Networks and addresses that may use the key, such as 192.0.2.0/24,2001:db8::7 [default:
+    /// anywhere]
     #[arg(long, value_name = "CIDR,…", value_delimiter = ',', value_parser = network)]
     pub allow_from: Vec<IpNet>,
-    /// How long it is good for, such as 90m, 12h or 30d [default: until revoked; tt_ro keys 72h at
-    /// most]
+    /// Lifetime of the key, such as 90m, 12h or 30d [default: until revoked; 72h is the maximum for
+    /// tt_ro]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub expires_in: Option<Duration>,
     /// Print one line of JSON
     #[arg(long)]
     pub json: bool,
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
 
 impl Create {
-    /// Creates a key and prints its secret. A key whose secret cannot be printed is deleted again.
+    /// Creates a key and prints its secret. A key with an unprinted secret is deleted.
     ///
     /// # Errors
     /// The kind does not allow a scope, the table fails, or the secret cannot be printed.
@@ -98,14 +98,14 @@ impl Create {
         if !json {
             let (id, validity, origin) = (id(&key), validity(&key), origin(&key));
             output::note(format_args!(
-                "This is the only time the key is shown. Its id is {id}; it is good {validity}, from {origin}."
+                "This is the only time the key is shown. Its id is {id}; it is valid {validity}, from {origin}."
             ));
         }
         Ok(())
     }
 }
 
-/// Makes a secret, and the record to store of it.
+/// Generates a secret, and the record to store for it.
 #[must_use]
 pub fn issue(
     kind: KeyKind,
@@ -128,8 +128,8 @@ pub fn issue(
     (secret, key)
 }
 
-/// Deletes a key whose secret could not be printed, and returns the error to report. A closed pipe
-/// is an error here too: the command did not create a key that anyone can use.
+/// Deletes a key with an unprinted secret, and returns the error to report. A closed pipe is an
+/// error here too, because no one can use the key.
 async fn delete_unprinted(target: &TableTarget, key: &ApiKey, error: &WriteError) -> anyhow::Error {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     let deleted = async {
@@ -142,7 +142,7 @@ async fn delete_unprinted(target: &TableTarget, key: &ApiKey, error: &WriteError
     };
     match deleted.await {
         Ok(()) => anyhow!(
-            "{error} ({cause}): the key is deleted again, create another once its output can be written"
+            "{error} ({cause}): the key is deleted; create another when its output can be written"
         ),
         Err(failed) => {
             let (organization, id) = (&key.organization_id, id(key));
@@ -154,7 +154,7 @@ async fn delete_unprinted(target: &TableTarget, key: &ApiKey, error: &WriteError
     }
 }
 
-/// The kinds of API key.
+/// The kinds of API key, as values of `--kind`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KindArg(pub KeyKind);
 
@@ -183,7 +183,7 @@ impl ValueEnum for KindArg {
     }
 }
 
-/// The scopes.
+/// The scopes, as values of `--scopes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ScopeArg(pub Scope);
 
@@ -204,20 +204,21 @@ impl ValueEnum for ScopeArg {
 }
 
 fn network(text: &str) -> Result<IpNet, String> {
-    const RULE: &str = "a network is written 192.0.2.0/24 or 2001:db8::/32, and a single address without the slash";
+    const RULE: &str =
+        "not a network: use the form 192.0.2.0/24, 2001:db8::/32, or a single address";
     let network = match text.parse::<IpAddr>() {
         Ok(address) => address.into(),
         Err(_) => text.parse::<IpNet>().map_err(|_| RULE)?,
     };
     if network != network.trunc() {
         return Err(format!(
-            "the network of this length is {}, and the address alone {}",
+            "the address has bits outside the prefix: use {} for the network, or {} for the address",
             network.trunc(),
             network.addr()
         ));
     }
-    // Functions take an IPv4 address for one however it is written, and so must what it is compared
-    // with.
+    // Functions compare IPv4-mapped IPv6 addresses as IPv4 addresses, so a mapped network is stored
+    // as an IPv4 network.
     let mapped = match network {
         IpNet::V6(v6) => v6
             .addr()
@@ -234,7 +235,7 @@ fn network(text: &str) -> Result<IpNet, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    const RULE: &str = "a time is a number and a unit: m (minutes), h (hours) or d (days)";
+    const RULE: &str = "not a time: use a number and a unit, m (minutes), h (hours) or d (days)";
     let (number, unit) = text
         .split_at_checked(text.len().saturating_sub(1))
         .ok_or(RULE)?;
@@ -246,7 +247,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(RULE.to_owned()),
     };
     if number == 0 {
-        Err("must be more than nothing".to_owned())
+        Err("must be more than zero".to_owned())
     } else {
         Ok(unit * number)
     }
@@ -257,7 +258,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_is_named_by_its_first_address() {
+    fn network_with_host_bits_is_rejected() {
         for (text, network) in [
             ("192.0.2.0/24", "192.0.2.0/24"),
             ("192.0.2.7", "192.0.2.7/32"),
@@ -283,7 +284,10 @@ mod tests {
             ("::ffff:192.0.2.7/120", "::ffff:192.0.2.0/120"),
         ] {
             let error = super::network(text).unwrap_err();
-            assert!(error.contains(meant) && error.contains("alone"), "{error}");
+            assert!(
+                error.contains(meant) && error.contains("for the address"),
+                "{error}"
+            );
         }
         for bad in [
             "",
@@ -300,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_a_unit() {
+    fn duration_without_a_unit_is_rejected() {
         assert_eq!(duration("90m"), Ok(Duration::from_mins(90)));
         assert_eq!(duration("30d"), Ok(Duration::from_hours(720)));
         for bad in ["", "h", "5", "1w", "-1h", "0d", "1.5h", "5é"] {

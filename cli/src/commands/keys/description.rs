@@ -4,7 +4,7 @@ use ipnet::IpNet;
 use muster_domain::{ApiKey, SecretKey, Timestamp};
 use serde_json::json;
 
-/// How many digits of its hash name a key in lists: enough to tell any two keys apart.
+/// The number of hash digits in a key's id. 64 bits are enough to tell keys apart.
 pub(super) const ID_DIGITS: usize = 16;
 
 pub(super) fn id(key: &ApiKey) -> String {
@@ -37,7 +37,7 @@ pub(super) fn validity(key: &ApiKey) -> String {
 pub(super) fn state(key: &ApiKey) -> String {
     match (key.revoked_at, key.is_valid(Timestamp::now())) {
         (Some(revoked_at), _) => format!("revoked {}", revoked_at.iso8601()),
-        (None, true) => format!("good {}", validity(key)),
+        (None, true) => format!("valid {}", validity(key)),
         (None, false) => format!(
             "expired {}",
             key.expiry().map(Timestamp::iso8601).unwrap_or_default()

@@ -14,22 +14,22 @@ use crate::{
 /// `muster keys list`
 #[derive(Debug, Args)]
 pub struct List {
-    /// Whose keys
+    /// Organization of the keys
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
-    /// Print one line of JSON a key
+    /// Print one line of JSON for each key
     #[arg(long)]
     pub json: bool,
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
 
 impl List {
-    /// Lists an organization's keys.
+    /// Prints the organization's keys.
     ///
     /// # Errors
-    /// The table's.
+    /// The table fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
@@ -50,7 +50,7 @@ impl List {
         }
         if keys.is_empty() {
             output::note(format_args!(
-                "The organization {organization} has no keys. `muster keys create` makes one."
+                "The organization {organization} has no keys. `muster keys create` creates one."
             ));
             return Ok(());
         }

@@ -14,14 +14,14 @@ pub use revoke::Revoke;
 /// `muster keys`
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {
-    /// Make a key and show it, this once
+    /// Create a key and show its secret once
     ///
-    /// A key that cannot be printed, because the pipe is closed or the disk is full, is deleted
-    /// again. The exit code is then 1.
+    /// A key with an unprinted secret (the pipe is closed, or the disk is full) is deleted. The
+    /// exit code is then 1.
     Create(Create),
     /// List an organization's keys, without the secrets
     List(List),
-    /// Revoke a key; functions that know it stop taking it within 60 seconds
+    /// Revoke a key. Functions cache keys for up to 60 seconds
     Revoke(Revoke),
 }
 
@@ -29,7 +29,7 @@ impl KeysCommand {
     /// Runs the command.
     ///
     /// # Errors
-    /// See the command.
+    /// Returns the command's error.
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Create(create) => create.run().await,

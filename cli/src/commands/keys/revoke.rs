@@ -13,13 +13,13 @@ use crate::{
 /// `muster keys revoke`
 #[derive(Debug, Args)]
 pub struct Revoke {
-    /// Whose key
+    /// Organization of the key
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
-    /// The key's id as `muster keys list` shows it, the first digits of it, or the key itself
+    /// Id of the key in `muster keys list`, its first digits, or the key itself
     #[arg(value_name = "KEY-ID")]
     pub id: String,
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
@@ -28,7 +28,7 @@ impl Revoke {
     /// Revokes a key.
     ///
     /// # Errors
-    /// No such key, or more than one; or the table's.
+    /// No key or several keys have the id, or the table fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
@@ -36,7 +36,8 @@ impl Revoke {
             target,
         } = self;
         let store = target.store().await?;
-        // Whoever has the key itself need not wait for the list, nor read it repeated.
+        // The list of keys is an eventually consistent index. The hash of a complete key needs no
+        // list.
         let (keys, wanted) = match SecretKey::parse(&wanted) {
             Some(secret) => (
                 store.api_key(secret.hash()).await.map(Vec::from_iter),
@@ -57,15 +58,15 @@ impl Revoke {
             } else {
                 "more than one"
             };
-            // It may be a part of a key that somebody pasted, so it is not repeated.
+            // The id is not quoted: it can be a part of a secret.
             bail!(
-                "the organization {organization} has {count} key with this id: `muster keys list` shows the ids, those of new \
-                 keys after a moment"
+                "the organization {organization} has {count} key with this id: run `muster keys list` for the ids; a new key \
+                 appears after a moment"
             );
         };
         if key.revoked_at.is_some() {
             return Ok(output::line(format_args!(
-                "The key {} is revoked already.",
+                "The key {} is already revoked.",
                 id(key)
             ))?);
         }
@@ -74,7 +75,7 @@ impl Revoke {
             .await
             .map_err(|error| target.explain(error))?;
         Ok(output::line(format_args!(
-            "Revoked {}. Functions that know it stop taking it within 60 seconds.",
+            "Revoked {}. Functions cache the key for up to 60 seconds.",
             id(key)
         ))?)
     }

@@ -7,7 +7,7 @@ use crate::{commands::TableTarget, output, sam::Template};
 /// `muster table create`
 #[derive(Debug, Args)]
 pub struct Create {
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
@@ -16,7 +16,7 @@ impl Create {
     /// Creates the table.
     ///
     /// # Errors
-    /// DynamoDB's, or the output cannot be written.
+    /// DynamoDB refuses, or the output cannot be written.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { target } = self;
         let created = Template::load()?
@@ -28,7 +28,7 @@ impl Create {
         Ok(output::line(if created {
             format!("Created the table {table}.")
         } else {
-            format!("The table {table} exists already.")
+            format!("The table {table} already exists.")
         })?)
     }
 }

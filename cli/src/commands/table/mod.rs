@@ -9,7 +9,7 @@ pub use create::Create;
 /// `muster table`
 #[derive(Debug, Subcommand)]
 pub enum TableCommand {
-    /// Create the table as template.yaml defines it; says so and succeeds if it exists
+    /// Create the table as template.yaml defines it; succeeds if it exists
     Create(Create),
 }
 
@@ -17,7 +17,7 @@ impl TableCommand {
     /// Runs the command.
     ///
     /// # Errors
-    /// See the command.
+    /// Returns the command's error.
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Create(create) => create.run().await,

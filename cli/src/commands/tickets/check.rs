@@ -14,14 +14,14 @@ use crate::output::{self, WriteError};
 /// `muster tickets check`
 #[derive(Debug, Args)]
 pub struct Check {
-    /// The file; - reads standard input
+    /// File to read; - is standard input
     #[arg(value_name = "FILE.jsonl")]
     pub file: PathBuf,
-    /// The queue that the events are for
+    /// Queue that the events are for
     #[arg(long, value_enum, value_name = "QUEUE", default_value = "tickets")]
     pub queue: QueueArg,
     /// Print one line of JSON for each line with faults or warnings: "line", "event" (its id),
-    /// "faults", "warnings". The line of a warning about the whole file is null
+    /// "faults", "warnings". "line" is null for a warning about the whole file
     #[arg(long)]
     pub json: bool,
 }
@@ -29,9 +29,9 @@ pub struct Check {
 /// The queues that take events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum QueueArg {
-    /// Events of tickets
+    /// Ticket events
     Tickets,
-    /// Events of users
+    /// User events
     Users,
 }
 
@@ -57,7 +57,7 @@ impl Check {
         let mut printed = Ok(());
         while let Some(line) = lines.recv().await {
             let EventLine { number, event } =
-                line.map_err(|error| anyhow!(error).context(format!("could not read {name}")))?;
+                line.map_err(|error| anyhow!(error).context(format!("cannot read {name}")))?;
             let checked = match event {
                 Ok(body) => events::check(queue, &body, now),
                 Err(fault) => Checked {
@@ -68,7 +68,7 @@ impl Check {
                 },
             };
             let findings = report.line(number, &checked);
-            // The exit code is that of the whole file, also where its findings cannot be printed.
+            // After a failed write, the loop continues: the exit code must reflect the whole file.
             printed = printed.and_then(|()| progress.suspend(|| print(&findings)));
         }
         progress.finish_and_clear();
@@ -95,13 +95,13 @@ struct Report<'f> {
     events: u64,
     with_faults: u64,
     with_warnings: u64,
-    /// How many events need a status, and how many have one.
+    /// The number of events that need a status.
     need_status: u64,
     have_status: u64,
 }
 
 impl Report<'_> {
-    /// Counts the findings of a line and returns their text, which is empty where there are none.
+    /// Counts the findings of a line and returns their text. The text is empty without findings.
     fn line(&mut self, number: u64, checked: &Checked) -> String {
         let Checked {
             event_id,
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn findings_stand_behind_file_and_line() {
+    fn findings_are_prefixed_by_file_and_line() {
         let mut report = Report {
             name: "f.jsonl",
             ..Report::default()
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_one_line_for_each_line_with_findings() {
+    fn findings_in_json_are_one_line_each() {
         let mut report = Report {
             name: "f.jsonl",
             json: true,

@@ -1,4 +1,4 @@
-//! A file of JSON lines, read as far ahead as it is sent.
+//! A reader of files with JSON lines, with bounded read-ahead.
 
 use std::{
     fs::File,
@@ -12,18 +12,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
 
-/// The most bytes of an event, which are the most that a message of SQS may have.
+/// The maximum size of an event: the local queues and the template's queues accept no more.
 const MAX_BYTES: usize = 256 * 1024;
 
-/// How many lines may be read and not sent.
+/// The maximum number of lines that are read and not sent yet.
 const READ_AHEAD: usize = 256;
 
 /// A line that is not blank.
 #[derive(Debug)]
 pub(super) struct EventLine {
-    /// Which, counted from one.
+    /// The line number, from 1.
     pub number: u64,
-    /// The JSON on it, or what is wrong.
+    /// The JSON of the line, or its fault.
     pub event: Result<String, String>,
 }
 
@@ -36,10 +36,10 @@ pub(super) fn name(path: &Path) -> String {
     }
 }
 
-/// Begins to read a file, or standard input for `-`, and shows how far it is on a terminal.
+/// Starts to read a file, or standard input for `-`, and shows the progress on a terminal.
 ///
 /// # Errors
-/// The file cannot be opened. What cannot be read later comes in place of a line, and is the last.
+/// The file cannot be opened. A later read error takes the place of a line, and ends the stream.
 pub(super) fn read(
     path: &Path,
 ) -> anyhow::Result<(mpsc::Receiver<io::Result<EventLine>>, ProgressBar)> {
@@ -52,15 +52,14 @@ pub(super) fn read(
             ProgressBar::no_length().with_style(style("{spinner} {elapsed}  {msg}")),
         )
     } else {
-        let file =
-            File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         let bytes = file.metadata().map_or(0, |metadata| metadata.len());
         let style = style("{bar:40} {bytes} of {total_bytes}, {eta} left  {msg}");
         (Box::new(file), ProgressBar::new(bytes).with_style(style))
     };
     let mut input = BufReader::with_capacity(64 * 1024, progress.wrap_read(input));
     let (sender, receiver) = mpsc::channel(READ_AHEAD);
-    // A thread of its own, which nothing waits for: a read of standard input may never end.
+    // A detached thread, because a read of standard input can block forever.
     thread::spawn(move || {
         for number in 1.. {
             let line = match next(&mut input) {
@@ -78,9 +77,9 @@ pub(super) fn read(
     Ok((receiver, progress))
 }
 
-/// The next line, without the white space around it; `None` at the end.
+/// Returns the next line without the white space around it, or `None` at the end.
 fn next(input: &mut impl BufRead) -> io::Result<Option<Result<String, String>>> {
-    // One more for the line's end, and one to see that it is too long.
+    // Two more bytes than the maximum: the line feed, and one byte to detect a longer line.
     let most = MAX_BYTES as u64 + 2;
     let mut line = Vec::new();
     if input.by_ref().take(most).read_until(b'\n', &mut line)? == 0 {
@@ -92,17 +91,17 @@ fn next(input: &mut impl BufRead) -> io::Result<Option<Result<String, String>>> 
     Ok(Some(parse(line)))
 }
 
-/// The JSON on a line; an empty text for a blank line.
+/// Parses a line. A blank line is an empty text.
 fn parse(line: Vec<u8>) -> Result<String, String> {
     let text = String::from_utf8(line).map_err(|_| "not UTF-8".to_owned());
-    // Some editors begin a file with a byte order mark.
+    // Some editors write a byte order mark at the start of a file.
     let text = text?.trim_start_matches('\u{feff}').trim().to_owned();
     if text.len() > MAX_BYTES {
-        return Err("longer than 256 KiB, the most that a queue takes".to_owned());
+        return Err("longer than 256 KiB, the maximum of a queue".to_owned());
     }
     if !text.is_empty() {
         serde_json::from_str::<IgnoredAny>(&text).map_err(|error| {
-            // The position is within a line that the caller names anyway.
+            // The column is dropped: the caller reports the line number.
             let message = error.to_string();
             format!(
                 "not JSON: {}",
@@ -118,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_json_or_says_why_not() {
+    fn line_that_is_not_json_is_a_fault() {
         let parse = |text: &str| parse(text.as_bytes().to_vec());
         assert_eq!(parse(" {\"a\":1} \r\n"), Ok("{\"a\":1}".to_owned()));
         assert_eq!(parse("\u{feff}[]"), Ok("[]".to_owned()));
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_may_have_256_kib_and_what_is_longer_is_not_kept() {
+    fn line_over_256_kib_is_a_fault_and_skipped() {
         let of = |bytes: usize| format!("{:?}", "x".repeat(bytes - 2));
         let text = format!(
             "{}\r\n{}\n{}\n1\n2",

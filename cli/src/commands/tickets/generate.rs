@@ -15,58 +15,58 @@ use crate::{
     scenario::{DAY, Scenario},
 };
 
-/// How far ahead of the clock an event may be; what is further ahead is refused.
+/// The maximum time of an event ahead of the clock; the functions reject a later one.
 const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
 /// `muster tickets generate`
 #[derive(Debug, Args)]
 pub struct Generate {
-    /// Whose tickets
+    /// Organization of the tickets
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
-    /// How many tickets are created; about four events come of each
+    /// Number of tickets to create; each has about four events
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub tickets: u32,
-    /// Another number is another day
+    /// Random seed
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// When the day begins, such as 2026-03-02T00:00:00Z [default: 24 hours ago, since nobody takes
-    /// events of the future]
+    /// Start of the day, such as 2026-03-02T00:00:00Z [default: 24 hours ago, because events of the
+    /// future are rejected]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub start: Option<Timestamp>,
-    /// Teams for the tickets to name [default: none, so that specializations route them]
+    /// Teams to assign tickets to [default: none, so that specializations route the tickets]
     #[arg(long, value_name = "ID,…", value_delimiter = ',', value_parser = values::team)]
     pub teams: Vec<TeamId>,
-    /// Users whom people reassign some tickets to [default: nobody is named]
+    /// Users to reassign some tickets to [default: none]
     #[arg(long, value_name = "ID,…", value_delimiter = ',', value_parser = values::user)]
     pub users: Vec<UserId>,
-    /// Whose field names and words the tickets have
+    /// Contract that names the fields and values of the tickets
     #[arg(long, value_enum, default_value_t = ContractMix::Mixed)]
     pub contract: ContractMix,
-    /// How many of a hundred events come twice
+    /// Percentage of events that are delivered twice
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=100))]
     pub duplicates: u8,
-    /// Let events come out of order, within this many seconds
+    /// Maximum delay of an event in seconds; delayed events arrive out of order
     #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=86_400))]
     pub shuffle: u32,
-    /// Write to this file, over what it has [default: standard output]
+    /// File to write; an existing file is replaced [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
 
-/// The contract whose words tickets have.
+/// The contract of the generated tickets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ContractMix {
     /// team_id, assignee_id, due_at, urgent; times in ISO 8601
     Toptickets,
     /// assigned_team_id, assigned_user_id, due_date, critical; times in Unix seconds
     Itsm,
-    /// Some tickets of each
+    /// Some tickets of each contract
     Mixed,
 }
 
 impl ContractMix {
-    /// The contract, if it is one.
+    /// Returns the contract, or `None` for a mix.
     #[must_use]
     pub fn contract(self) -> Option<Contract> {
         match self {
@@ -78,7 +78,7 @@ impl ContractMix {
 }
 
 impl Generate {
-    /// Writes a day of ticket events.
+    /// Writes the ticket events of one day.
     ///
     /// # Errors
     /// The file or standard output cannot be written.
@@ -100,7 +100,7 @@ impl Generate {
         if start.plus(DAY) > now.plus(MAX_CLOCK_SKEW) {
             let end = start.plus(DAY).iso8601();
             output::note(format_args!(
-                "note: this day ends at {end}, and events more than 5 minutes ahead of the clock are not taken"
+                "note: this day ends at {end}, and events more than 5 minutes ahead of the clock are rejected"
             ));
         }
         let scenario = Scenario {
@@ -134,6 +134,6 @@ fn write(scenario: &Scenario, mut to: &mut dyn Write) -> io::Result<()> {
 fn moment(text: &str) -> Result<Timestamp, String> {
     use time::{OffsetDateTime, format_description::well_known::Rfc3339};
     let moment = OffsetDateTime::parse(text, &Rfc3339)
-        .map_err(|_| "a time is written 2026-03-02T00:00:00Z".to_owned())?;
+        .map_err(|_| "not a time: use the form 2026-03-02T00:00:00Z".to_owned())?;
     Ok(Timestamp::from_secs(moment.unix_timestamp()))
 }

@@ -19,42 +19,41 @@ pub use send::Send;
 /// `muster tickets`
 #[derive(Debug, Subcommand)]
 pub enum TicketsCommand {
-    /// Check the events of a file of JSON lines, and send nothing
+    /// Check the events of a file of JSON lines; sends none
     ///
     /// Each line is parsed as the function of the queue parses a message. A message with a fault
-    /// becomes a dead letter: every fault of every line is reported, and the exit code is then 1. A
-    /// warning is a likely mistake in an event that Muster takes: a field with a name like that of
-    /// a documented one, such as "state", "assigned_to" or "group"; an unknown priority; no status
-    /// in the whole file. Warnings do not change the exit code.
+    /// would become a dead letter. The command reports every fault of every line; the exit code is
+    /// then 1. A warning is a probable mistake in an accepted event: a field with a name like that
+    /// of a documented one, such as "state", "assigned_to" or "group"; an unknown priority; no
+    /// status in the whole file. Warnings do not change the exit code.
     ///
-    /// The check reads no table: it does not see an unknown organization, or an event that is older
-    /// than another.
+    /// The check reads no table, so it does not find an unknown organization or an outdated event.
     Check(Check),
-    /// Send the events of a file of JSON lines to the ticket queue, here or in AWS
+    /// Send the events of a file of JSON lines to the ticket queue of a local stack or of AWS
     ///
-    /// One CloudEvent a line; blank lines are left out. A line that is not JSON is reported by
-    /// number and the rest is sent; the exit code is then 1. Events are sent many at once, so they
-    /// need not arrive in the file's order. An event that comes twice changes nothing, so a file
-    /// can be sent again.
+    /// Each line is one CloudEvent; blank lines are skipped. A line that is not JSON is reported by
+    /// number, and the other lines are sent; the exit code is then 1. Batches are sent
+    /// concurrently, so events can arrive in another order. Events are idempotent, so a file can be
+    /// sent again.
     Send(Send),
-    /// Write a day of ticket events, as a help desk would have them, as JSON lines
+    /// Generate the ticket events of one day of a help desk, as JSON lines
     ///
-    /// Tickets come as people do, with a quiet night, a peak in the morning and a dip at lunch
-    /// (UTC). They are worked on, wait, are resolved, closed, sometimes reopened, cancelled or
-    /// deleted; what is not done when the day ends stays open. The same options write the same
-    /// bytes, --start included.
+    /// Arrivals follow the hours of a day in UTC: a quiet night, a peak in the morning, a dip at
+    /// lunch. Tickets are worked on, wait, are resolved and closed, and are sometimes reopened,
+    /// cancelled or deleted. Tickets that are not done at the end of the day stay open. The same
+    /// options, --start included, write the same bytes.
     Generate(Generate),
-    /// Send dead letters again: those of tickets, of users or of jobs
+    /// Redrive dead letters: those of tickets, of users or of jobs
     ///
-    /// Dead letters are what could never succeed, which carries its reason, and what failed 10
-    /// times. First mend the cause; `muster tickets redrive --dry-run` shows what is there. Then
-    /// each is sent to the queue that gave it up, and deleted once that took it. So this can be
-    /// interrupted anywhere and run again: nothing is lost, and what comes twice changes nothing.
-    /// What is impossible still comes back, with its reason.
+    /// A dead letter is a message that a function rejected, with its reason, or a message that
+    /// failed 10 times. Fix the cause first; `muster tickets redrive --dry-run` shows the dead
+    /// letters. Each is sent to its source queue, and then deleted. Messages are idempotent, so
+    /// this command can be interrupted and run again: no message is lost, and a message that is
+    /// sent twice has no effect. A message that is still rejected returns with its reason.
     ///
-    /// What is left is unseen by others until the end of the command, or for 5 minutes if it is
-    /// killed. The exit code is 1 when something that should have been sent again was not, and when
-    /// so much is left that there may be more than was seen.
+    /// Dead letters that are left are hidden from other consumers until the command ends, or for 5
+    /// minutes if it is killed. The exit code is 1 if a selected dead letter could not be sent, or
+    /// if the queue has too many to scan to the end.
     Redrive(Redrive),
 }
 
@@ -62,7 +61,7 @@ impl TicketsCommand {
     /// Runs the command.
     ///
     /// # Errors
-    /// See the command.
+    /// Returns the command's error.
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Check(check) => check.run().await,

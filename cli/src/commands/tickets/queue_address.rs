@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// Where ticket events are sent to. An SQS queue's URL has a path, account and name; the local
-/// stack's address has none.
+/// The address of a queue. An SQS queue's URL has a path (account and name); the address of a local
+/// stack has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueueAddress {
-    /// A `muster dev`.
+    /// The address of a `muster dev`.
     LocalStack(url::Url),
-    /// An SQS queue, or an emulator's.
+    /// The URL of a queue of SQS or of an emulator.
     Queue(url::Url),
 }
 
@@ -22,7 +22,7 @@ impl fmt::Display for QueueAddress {
 }
 
 pub(super) fn queue_address(text: &str) -> Result<QueueAddress, String> {
-    const RULE: &str = "neither an address of `muster dev`, such as http://127.0.0.1:3000, nor a queue's URL, such as \
+    const RULE: &str = "not an address: use that of `muster dev`, such as http://127.0.0.1:3000, or a queue's URL, such as \
                         https://sqs.eu-west-1.amazonaws.com/123456789012/tickets";
     let url = url::Url::parse(text).map_err(|_| RULE)?;
     let has_path = url.path().len() > 1;
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_tells_a_queue_from_the_local_stack() {
+    fn address_with_a_path_is_a_queue() {
         for local in [
             "http://127.0.0.1:3000",
             "http://localhost:3000/",

@@ -14,16 +14,16 @@ use super::{
 };
 use crate::output;
 
-/// How many calls are under way at once.
+/// The maximum number of concurrent calls.
 const IN_FLIGHT: usize = 16;
 
 /// `muster tickets send`
 #[derive(Debug, Args)]
 pub struct Send {
-    /// The file; - reads standard input
+    /// File to read; - is standard input
     #[arg(value_name = "FILE.jsonl")]
     pub file: PathBuf,
-    /// Where to: the address of `muster dev`, or an SQS queue's URL
+    /// Ticket queue: the address of `muster dev`, or an SQS queue's URL
     /// (sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual AWS environment
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = queue_address)]
     pub to: QueueAddress,
@@ -162,15 +162,15 @@ impl Transfer {
             Ok(())
         };
         if let Some((line, cause)) = stopped {
-            let advice = "send it again, since an event that comes twice changes nothing";
+            let advice = "send the file again, since events are idempotent";
             return Err(cause.context(format!("stopped at line {line} of {name}: {advice}")));
         }
         if let Some(error) = unreadable {
-            return Err(anyhow!(error).context(format!("could not read {name}")));
+            return Err(anyhow!(error).context(format!("cannot read {name}")));
         }
         if rejected > 0 {
             bail!(
-                "lines left out: {rejected}; mend them and send the file again, which does no harm to the rest"
+                "lines left out: {rejected}; fix them and send the file again, since events are idempotent"
             );
         }
         Ok(printed?)

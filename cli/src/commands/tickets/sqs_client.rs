@@ -13,17 +13,17 @@ use url::Url;
 
 use crate::{commands::aws, emulator};
 
-/// The configuration of a client for this queue. Without credentials for it the user may do
-/// `alternative`.
+/// Returns the configuration of a client for this queue. The error names `alternative` as a way
+/// without credentials.
 ///
 /// # Errors
-/// It is a FIFO queue, or the environment has no credentials for AWS.
+/// The queue is a FIFO queue, or the environment has no credentials for AWS.
 pub(super) async fn client_config(url: &Url, alternative: &str) -> anyhow::Result<Builder> {
     ensure!(
         url.path()
             .rsplit_once('.')
             .is_none_or(|(_, ending)| ending != "fifo"),
-        "{url} is a FIFO queue: Muster's are standard ones, since it puts events in order itself"
+        "{url} is a FIFO queue: use a standard queue, since Muster orders events itself"
     );
     let config = if emulator::is_local_without_credentials(url) {
         emulator::sdk_config(&url.origin().ascii_serialization())
@@ -44,12 +44,11 @@ pub(super) async fn client_config(url: &Url, alternative: &str) -> anyhow::Resul
     Ok(builder)
 }
 
-/// A queue's attributes, with one call; none where they are kept from this user, or an emulator
-/// knows of none.
+/// Reads a queue's attributes with one call. Returns none if the user may not read them, or an
+/// emulator does not implement the call.
 ///
 /// # Errors
-/// The queue is not there, or does not take what this environment has for credentials; says what to
-/// do.
+/// The queue does not exist, or the credentials are invalid. The error says how to fix it.
 pub(super) async fn attributes(
     client: &Client,
     url: &Url,
@@ -60,7 +59,7 @@ pub(super) async fn attributes(
         .attribute_names(QueueAttributeName::All);
     match asked.send().await {
         Ok(answer) => Ok(answer.attributes.unwrap_or_default()),
-        // Whoever may only send may send, and an emulator need not know the question.
+        // Sending does not need the permission to read attributes.
         Err(error)
             if matches!(
                 code(&error),
@@ -73,7 +72,7 @@ pub(super) async fn attributes(
     }
 }
 
-/// The code of what SQS says, without its older names' prefix.
+/// Returns an error's code without the namespace of the query protocol.
 fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
     error
         .code()
@@ -83,7 +82,7 @@ fn code<E: ProvideErrorMetadata>(error: &SdkError<E>) -> &str {
         .unwrap_or_default()
 }
 
-/// Says what went wrong with a queue, and what to do about it.
+/// Adds the fix to an error of SQS.
 pub(super) fn explain_error<E>(url: &Url, error: SdkError<E>) -> anyhow::Error
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
@@ -91,11 +90,11 @@ where
     let code = code(&error);
     let remedy = match code {
         "NonExistentQueue" | "QueueDoesNotExist" => format!(
-            "there is no queue {url}: look at the outputs of the deployed stack, and at the region and account in the URL"
+            "there is no queue {url}: check the outputs of the deployed stack, and the region and account in the URL"
         ),
         "AccessDenied" | "AccessDeniedException" => {
             format!(
-                "{url} does not let this user do that: docs/operations.md says what a command needs"
+                "{url} denies access: grant the permissions that docs/operations.md lists for the command"
             )
         }
         "InvalidClientTokenId"
@@ -105,10 +104,10 @@ where
         | "SignatureDoesNotMatch"
         | "InvalidSignatureException" => {
             format!(
-                "{url} refuses these AWS credentials: check AWS_PROFILE, or what their user may do"
+                "{url} rejects these AWS credentials: check AWS_PROFILE and the permissions of the user"
             )
         }
-        _ => format!("check that SQS answers at {url}, and try again"),
+        _ => format!("SQS does not respond at {url}: check the URL, and try again"),
     };
     let cause = match error.message() {
         Some(message) => format!("{code}: {message}"),
@@ -117,8 +116,8 @@ where
     anyhow!(cause).context(remedy)
 }
 
-/// The region that a URL of AWS names: `sqs.eu-west-1.amazonaws.com`, and the names of VPC
-/// endpoints.
+/// Returns the region in a URL of AWS: `sqs.eu-west-1.amazonaws.com`, or the name of a VPC
+/// endpoint.
 fn region(url: &Url) -> Option<&str> {
     let host = url
         .domain()
@@ -129,8 +128,7 @@ fn region(url: &Url) -> Option<&str> {
     labels.nth(1)
 }
 
-/// Whether this is where the SDK finds the queue by its region, or by what the environment says in
-/// place of it.
+/// Tells whether the SDK derives this endpoint from the region. Other URLs need `endpoint_url`.
 fn is_public(url: &Url) -> bool {
     let host = url.domain().unwrap_or_default();
     region(url)
@@ -142,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_url_tells_the_region() {
+    fn region_is_parsed_from_the_url() {
         for (url, of, public) in [
             (
                 "https://sqs.eu-west-1.amazonaws.com/1/t",

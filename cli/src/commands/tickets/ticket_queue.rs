@@ -1,4 +1,4 @@
-//! Where events go to, or come back from: an SQS queue, or the local stack's.
+//! The destination of ticket events: an SQS queue, or the ticket queue of a local stack.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use url::Url;
 use super::{queue_address::QueueAddress, sqs_client};
 use crate::commands::CALL_TIMEOUT;
 
-/// A queue that answers. Cheap to clone.
+/// A queue that exists. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) enum TicketQueue {
     LocalStack { client: reqwest::Client, url: Url },
     Queue(Queue),
 }
 
-/// What could not be sent, though a part of it may have been.
+/// Events that could not be sent. Other events of the call can have been sent.
 #[derive(Debug)]
 pub(super) struct SendFailure {
     /// The positions of the events.
@@ -31,10 +31,10 @@ pub(super) struct SendFailure {
 }
 
 impl TicketQueue {
-    /// Makes sure that the queue is there, with one call.
+    /// Opens the queue and checks with one call that it exists.
     ///
     /// # Errors
-    /// It is not, or does not take what this environment has for credentials; says what to do.
+    /// The queue does not exist, or the credentials are invalid. The error says how to fix it.
     pub(super) async fn new(destination: &QueueAddress) -> anyhow::Result<Self> {
         match destination {
             QueueAddress::LocalStack(url) => local_stack(url).await,
@@ -42,7 +42,7 @@ impl TicketQueue {
         }
     }
 
-    /// The most events to send in one call.
+    /// The maximum number of events of a call to [`TicketQueue::send`].
     pub(super) fn batch(&self) -> usize {
         match self {
             Self::LocalStack { .. } => 100,
@@ -50,10 +50,11 @@ impl TicketQueue {
         }
     }
 
-    /// Sends events, at most [`TicketQueue::batch`], each with its organization as its message group.
+    /// Sends events, at most [`TicketQueue::batch`], each with its organization as its message
+    /// group.
     ///
     /// # Errors
-    /// Those that were not taken in time.
+    /// Returns the events that were not accepted in time.
     pub(super) async fn send(&self, events: &[String]) -> Result<(), SendFailure> {
         match self {
             Self::LocalStack { client, url } => {
@@ -80,13 +81,13 @@ impl TicketQueue {
     }
 }
 
-/// A message with the organization of its event as its group, or with this group where the event
-/// names none. The local stack's own route does the same.
-pub(super) fn with_message_group(body: String, otherwise: Option<String>) -> Message {
+/// Returns a message with the event's organization as its message group, or with `default_group` if the
+/// event names no organization. The local stack's own route does the same.
+pub(super) fn with_message_group(body: String, default_group: Option<String>) -> Message {
     let group = organization_in(&body)
         .as_ref()
         .map(OrganizationId::to_string)
-        .or(otherwise);
+        .or(default_group);
     Message {
         group,
         ..Message::new(body)
@@ -103,14 +104,14 @@ async fn local_stack(url: &Url) -> anyhow::Result<TicketQueue> {
 }
 
 fn local_client() -> anyhow::Result<reqwest::Client> {
-    // A proxy has no business with this machine's own addresses.
+    // `HTTP_PROXY` must not apply to addresses of this machine.
     Ok(reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(30))
         .build()?)
 }
 
-/// Asks a local stack, whose address this option gave.
+/// Calls a local stack. `option` is the flag that has its address.
 async fn call_local_stack(
     client: &reqwest::Client,
     url: &Url,
@@ -124,24 +125,24 @@ async fn call_local_stack(
         .map_err(|error| unreachable_error(url, option, error))?;
     ensure!(
         response.status().is_success(),
-        "what answers at {url} ({}) is no local stack with a ticket queue: start `muster dev`, or name another with \
+        "the server at {url} ({}) is not a local stack with a ticket queue: start `muster dev`, or name another with \
          {option}",
         response.status()
     );
     Ok(response)
 }
 
-/// Where a local stack has its ticket queue and that one's dead letters, as SQS.
+/// The URLs of a local stack's ticket queue and of its dead-letter queue.
 #[derive(Debug, Deserialize)]
 pub(super) struct QueueLocation {
     pub url: String,
     pub dead_letters_url: String,
 }
 
-/// Asks a local stack, whose address this option gave, for its ticket queue.
+/// Asks a local stack for the URLs of its ticket queue. `option` is the flag that has its address.
 ///
 /// # Errors
-/// There is none; says what to do.
+/// No local stack responds. The error says how to fix it.
 pub(super) async fn locate_queue(url: &Url, option: &str) -> anyhow::Result<QueueLocation> {
     let response = call_local_stack(&local_client()?, url, "/_dev/queues/tickets", option).await?;
     response
@@ -158,14 +159,14 @@ fn route(url: &Url, path: &str) -> Url {
 
 fn unreachable_error(url: &Url, option: &str, error: reqwest::Error) -> anyhow::Error {
     let remedy = if error.is_connect() {
-        format!("nobody listens at {url}: start `muster dev`, or name a queue with {option}")
+        format!("no server listens at {url}: start `muster dev`, or name a queue with {option}")
     } else {
-        format!("{url} did not answer: look at what `muster dev` says, and try again")
+        format!("{url} did not respond: check the output of `muster dev`, and try again")
     };
     anyhow::Error::from(error.without_url()).context(remedy)
 }
 
-/// JSON arrays of events, none longer than it must be, and at which event each begins.
+/// Splits events into JSON arrays of bounded size, each with the position of its first event.
 fn bodies(events: &[String]) -> Vec<(usize, Vec<&str>)> {
     const MAX_BYTES: usize = 256 * 1024;
     let mut bodies: Vec<(usize, Vec<&str>)> = Vec::new();
@@ -202,13 +203,13 @@ async fn post(client: &reqwest::Client, url: &Url, events: Vec<&str>) -> anyhow:
         .await
         .map_err(|error| unreachable_error(url, "--to", error))?;
     if status != StatusCode::ACCEPTED {
-        bail!("{url} answered {status}: {}", text.trim());
+        bail!("{url} responded {status}: {}", text.trim());
     }
     let Accepted { accepted } =
-        serde_json::from_str(&text).with_context(|| format!("{url} answered: {}", text.trim()))?;
+        serde_json::from_str(&text).with_context(|| format!("{url} responded: {}", text.trim()))?;
     ensure!(
         accepted == events.len(),
-        "{url} took {accepted} of {} events",
+        "{url} accepted {accepted} of {} events",
         events.len()
     );
     Ok(())
@@ -232,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn large_events_travel_alone() {
+    fn large_events_have_their_own_batches() {
         let of = |bytes: usize| "x".repeat(bytes);
         let events = [
             of(200 * 1024),

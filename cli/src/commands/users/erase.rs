@@ -19,7 +19,7 @@ pub struct Erase {
     /// Ids of the users: UUIDs, with or without usr_ before them
     #[arg(value_name = "USER-ID", required = true, value_parser = values::user)]
     pub users: Vec<UserId>,
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
@@ -28,7 +28,8 @@ impl Erase {
     /// Erases the personal data of users.
     ///
     /// # Errors
-    /// There is no such organization, or the table fails; users named before were erased by then.
+    /// The organization does not exist, or the table fails; the users before the failure are
+    /// erased.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
@@ -47,18 +48,18 @@ impl Erase {
             "there is no organization {organization} in table {:?}: check --organization",
             target.table
         );
-        // A reader that closes its end must not keep the other users from being erased.
+        // A closed pipe must not stop the erasure of the other users.
         let mut printed = Ok(());
         for user in users {
             let before = store()
                 .erase_user(&organization, user, Timestamp::now())
                 .await;
             let outcome = match before.map_err(|error| target.explain(error))? {
-                Some(UserStatus::Deleted) => "was erased before; its memberships are erased again",
+                Some(UserStatus::Deleted) => "was already erased; its memberships are erased again",
                 Some(UserStatus::Active | UserStatus::Inactive | UserStatus::Suspended) => {
                     "is erased"
                 }
-                None => "had no profile; a tombstone keeps later events out",
+                None => "had no profile; a tombstone rejects later events",
             };
             printed = printed.and(output::line(format_args!("{}: {outcome}.", user.uuid())));
         }

@@ -21,22 +21,22 @@ use crate::{
     output,
 };
 
-/// How many users are written at once.
+/// The number of concurrent writes.
 const BATCH: usize = 25;
 
 /// `muster users import`
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Whose users
+    /// Organization of the users
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
-    /// The file
+    /// File to import
     #[arg(value_name = "FILE.jsonl")]
     pub file: PathBuf,
-    /// Accept lines with unknown fields, and ignore those fields
+    /// Accept and ignore unknown fields
     #[arg(long)]
     pub ignore_unknown: bool,
-    /// Which table.
+    /// The table.
     #[command(flatten)]
     pub target: TableTarget,
 }
@@ -54,7 +54,7 @@ impl Import {
             target,
         } = self;
         let opened =
-            File::open(&file).with_context(|| format!("could not open {}", file.display()))?;
+            File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
         let progress = ProgressBar::new(opened.metadata().map_or(0, |metadata| metadata.len()))
             .with_style(
                 ProgressStyle::with_template(
@@ -82,14 +82,15 @@ impl Import {
     }
 }
 
-/// Profiles on their way to the table.
+/// The state of an import.
 struct Importer<'i> {
     table: Table,
     target: &'i TableTarget,
     organization: &'i OrganizationId,
-    /// The moment for which the file speaks: what was explicit later stands.
+    /// The version time of the profiles. A later user event takes precedence.
     started: Timestamp,
-    /// By id, with the number of the line; the later line of a user counts.
+    /// The profiles to write, by id, each with its line number. A later line of a user replaces an
+    /// earlier one.
     batch: HashMap<UserId, (usize, UserSnapshot)>,
     /// Number of users written.
     written: usize,
@@ -100,7 +101,8 @@ struct Importer<'i> {
 }
 
 impl Importer<'_> {
-    /// Events of the organization are listened to from now on.
+    /// Creates the organization, if it does not exist: functions reject events of unknown
+    /// organizations.
     async fn begin(&self) -> anyhow::Result<()> {
         let store = self.table.until(Instant::now() + CALL_TIMEOUT);
         store
@@ -125,13 +127,13 @@ impl Importer<'_> {
             line.clear();
             let read = lines
                 .read_until(b'\n', &mut line)
-                .with_context(|| format!("could not read {}", file.display()))?;
+                .with_context(|| format!("cannot read {}", file.display()))?;
             if read == 0 {
                 break;
             }
             let parsed = match std::str::from_utf8(&line) {
                 Ok(text) if text.trim().is_empty() => continue,
-                // Some editors begin a file with a byte order mark.
+                // Some editors write a byte order mark at the start of a file.
                 Ok(text) => parse(text.trim_start_matches('\u{feff}'), ignore_unknown),
                 Err(_) => Err("not UTF-8".to_owned()),
             };
@@ -169,24 +171,25 @@ impl Importer<'_> {
             if deleted > 0 {
                 writeln!(
                     out,
-                    "{deleted} lines are of deleted users and changed nothing."
+                    "{deleted} lines are of deleted users and have no effect."
                 )?;
             }
             Ok(())
         });
         if bad > 0 {
-            bail!("{bad} lines were left out: correct them, and import the file again");
+            bail!("{bad} lines were left out: fix them, and import the file again");
         }
         Ok(printed?)
     }
 
-    /// Writes the batch, each user by the rules of the users' events.
+    /// Writes the batch. Each profile is merged by the version rules of user events.
     async fn flush(&mut self, report: &impl Fn(usize, &str)) -> anyhow::Result<()> {
         let store = self.table.until(Instant::now() + CALL_TIMEOUT);
         let writes: Vec<_> = std::mem::take(&mut self.batch)
             .into_values()
             .map(|(number, user)| {
-                // Of two batches of one file, too, the later line counts.
+                // The event id breaks ties between lines of one file, so that the later line takes
+                // precedence across batches.
                 let version = EventVersion {
                     at: self.started,
                     time: None,
@@ -213,12 +216,12 @@ impl Importer<'_> {
                     self.deleted += 1;
                     report(
                         number,
-                        "this user is deleted, which is final: the line changes nothing",
+                        "this user is deleted permanently: the line has no effect",
                     );
                 }
                 Some(profile) if profile.versions.name.as_ref() != Some(&version) => {
                     self.bad += 1;
-                    report(number, "the platform has sent something newer of this user");
+                    report(number, "a user event is newer than this import");
                 }
                 _ => self.written += 1,
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use muster_domain::{TextError, User, UserId, UserSnapshot, UserStatus};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-/// A user as either platform writes one.
+/// A user in the fields of either platform.
 #[derive(Deserialize)]
 struct UserLine {
     id: String,
@@ -18,7 +18,7 @@ struct UserLine {
     avatar_url: Option<Option<String>>,
     status: Option<String>,
     is_active: Option<bool>,
-    /// Every other field, by name.
+    /// The names of all other fields.
     #[serde(flatten)]
     #[expect(
         clippy::zero_sized_map_values,
@@ -27,14 +27,14 @@ struct UserLine {
     unknown: BTreeMap<String, IgnoredAny>,
 }
 
-/// Tells `null` from what is absent.
+/// Distinguishes `null` from an absent field.
 #[expect(clippy::option_option, reason = "absent is not the same as null")]
 fn explicit<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(value).map(Some)
 }
 
-/// Parses one line of the file. An unknown field is an error unless `ignore_unknown`: a misspelt
-/// `status` would import an inactive user as active.
+/// Parses one line of the file. An unknown field is an error unless `ignore_unknown` is set: a
+/// misspelt `status` would import an inactive user as active.
 pub(super) fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, String> {
     if !line.trim_start().starts_with('{') {
         return Err("not a JSON object".to_owned());
@@ -49,7 +49,7 @@ pub(super) fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, St
         is_active,
         unknown,
     } = serde_json::from_str(line).map_err(|error| {
-        // The position is within a line that the caller names anyway.
+        // The column is dropped: the caller reports the line number.
         let message = error.to_string();
         message
             .split(" at line ")
@@ -60,7 +60,7 @@ pub(super) fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, St
     if !ignore_unknown && !unknown.is_empty() {
         let names: Vec<_> = unknown.keys().map(|name| format!("{name:?}")).collect();
         return Err(format!(
-            "unknown field {}: correct it, or pass --ignore-unknown",
+            "unknown field {}: fix it, or pass --ignore-unknown",
             names.join(", ")
         ));
     }
@@ -82,7 +82,7 @@ pub(super) fn parse(line: &str, ignore_unknown: bool) -> Result<UserSnapshot, St
         (None, None) => None,
     };
     Ok(UserSnapshot {
-        id: UserId::parse(&id).map_err(|_| "id must be a UUID, with or without usr_ before it")?,
+        id: UserId::parse(&id).map_err(|_| "id must be a UUID, with or without the prefix usr_")?,
         name: Some(text("name", &name)?),
         email: Some(text("email", &email)?),
         role: role.map(|role| text("role", &role)).transpose()?,
@@ -98,7 +98,7 @@ mod tests {
     const ID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
     #[test]
-    fn a_line_of_either_platform_is_a_user() {
+    fn line_of_either_platform_is_parsed() {
         let toptickets = format!(
             r#"{{"id":"{ID}","full_name":" Alice Johnson ","email":"a@b.c","is_active":false}}"#
         );
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_says_what_is_wrong() {
+    fn invalid_line_error_names_the_rule() {
         let why = |line: &str| parse(line, false).unwrap_err();
         assert!(why("{").contains("EOF"), "{}", why("{"));
         assert_eq!(why(r#"["a","b","c"]"#), "not a JSON object");
@@ -139,7 +139,7 @@ mod tests {
         );
         assert_eq!(
             why(r#"{"id":"7","name":"A","email":"a@b.c"}"#),
-            "id must be a UUID, with or without usr_ before it"
+            "id must be a UUID, with or without the prefix usr_"
         );
         assert_eq!(
             why(&format!(r#"{{"id":"{ID}","name":" ","email":"a@b.c"}}"#)),
@@ -154,12 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn unknown_field_is_refused_unless_ignored() {
+    fn unknown_field_is_rejected_unless_ignored() {
         let misspelt = format!(
             r#"{{"id":"{ID}","name":"A","email":"a@b.c","stauts":"inactive","last login":[{{}}]}}"#
         );
-        let expected =
-            r#"unknown field "last login", "stauts": correct it, or pass --ignore-unknown"#;
+        let expected = r#"unknown field "last login", "stauts": fix it, or pass --ignore-unknown"#;
         assert_eq!(parse(&misspelt, false).unwrap_err(), expected);
         assert_eq!(parse(&misspelt, true).unwrap().status, None);
 

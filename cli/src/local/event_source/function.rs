@@ -1,5 +1,5 @@
-//! Invoking the functions behind queues, the stream and the schedule as the Lambda service does:
-//! with an event's JSON and a deadline, and apart, so that a panic is the function's own.
+//! Invocation of the event-driven functions as by the Lambda service: with the event's JSON, a
+//! deadline, and a task for each invocation, so that a panic fails only that invocation.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -19,8 +19,7 @@ use uuid::Uuid;
 
 use crate::{local::Settings, sam::Template};
 
-/// A function's handler over JSON: the event's text and the runtime's context go in, the response
-/// comes out.
+/// A function's handler over JSON: from the event's text and the runtime's context to the response.
 pub type Handler =
     Arc<dyn Fn(String, Context) -> BoxFuture<'static, anyhow::Result<Value>> + Send + Sync>;
 
@@ -32,23 +31,23 @@ pub(in crate::local) struct Function {
     timeout: Duration,
 }
 
-/// What the functions resources that are behind queues, the stream and the schedule.
+/// The resources of the event-driven functions.
 pub(in crate::local) struct Resources {
     /// The table.
     pub table: Table,
-    /// Where changes are announced.
+    /// The bus for announcements.
     pub bus: Bus,
     /// The job queues.
     pub jobs: JobQueues,
     /// The bucket of failed records.
     pub failed_records: Bucket,
-    /// Where the ticket queue's poison goes.
+    /// The dead-letter queue for poison messages of the ticket queue.
     pub ticket_dead_letters: Queue,
-    /// Where the user queue's poison goes.
+    /// The dead-letter queue for poison messages of the user queue.
     pub user_dead_letters: Queue,
 }
 
-/// A handler of a function's own `handle`, and what it depends on.
+/// Wraps a function's `handle` and its dependencies as a handler over JSON.
 macro_rules! handler {
     ($handle:path, $deps:expr) => {{
         let deps = $deps;
@@ -56,7 +55,7 @@ macro_rules! handler {
             let deps = deps.clone();
             Box::pin(async move {
                 let payload =
-                    serde_json::from_str(&event).context("the function takes no such event")?;
+                    serde_json::from_str(&event).context("the function cannot parse the event")?;
                 let response = $handle(LambdaEvent::new(payload, context), &deps).await;
                 Ok(serde_json::to_value(
                     response.map_err(|error| anyhow!("{error}"))?,
@@ -67,7 +66,7 @@ macro_rules! handler {
 }
 
 impl Function {
-    /// Wires the function with this logical id in the template.
+    /// Creates the function with this logical id in the template.
     pub(in crate::local) fn new(
         id: &str,
         template: &Template,
@@ -130,7 +129,7 @@ impl Function {
         })
     }
 
-    /// A function that is only this handler.
+    /// Returns a function with this handler.
     #[cfg(test)]
     pub(in crate::local) fn from_handler(handler: Handler) -> Self {
         Self {
@@ -140,10 +139,10 @@ impl Function {
         }
     }
 
-    /// Invokes the function with an event. One that is dropped meanwhile is killed where it stands.
+    /// Invokes the function with an event. The invocation is aborted if the future is dropped.
     ///
     /// # Errors
-    /// It failed, panicked, or took too long.
+    /// The function fails, panics, or exceeds its timeout.
     pub(in crate::local) async fn invoke(&self, event: &Value) -> anyhow::Result<Value> {
         let mut context = Context::default();
         context.request_id = Uuid::new_v4().to_string();
@@ -154,35 +153,35 @@ impl Function {
         context.deadline =
             u64::try_from(Timestamp::now().plus(self.timeout).millis()).unwrap_or(u64::MAX);
         let (handler, event) = (Arc::clone(&self.handler), event.to_string());
-        // A set, since dropping it aborts what is in it.
+        // Dropping a `JoinSet` aborts its tasks.
         let mut invocation = JoinSet::new();
         invocation.spawn(async move { handler(event, context).await });
         match tokio::time::timeout(self.timeout, invocation.join_next()).await {
             Ok(Some(Ok(response))) => response,
             Ok(Some(Err(error))) => Err(anyhow!(error)),
-            Ok(None) => Err(anyhow!("nothing was invoked")),
-            Err(_) => Err(anyhow!("it took longer than {} s", self.timeout.as_secs())),
+            Ok(None) => Err(anyhow!("the invocation did not start")),
+            Err(_) => Err(anyhow!("timed out after {} s", self.timeout.as_secs())),
         }
         .with_context(|| self.name.to_string())
     }
 }
 
-/// The items of a batch that an response says failed.
+/// Returns the failed items of a partial batch response.
 ///
 /// # Errors
-/// The response does not say it as it should, which Lambda takes for a failure of all.
+/// The response is malformed, which Lambda handles as a failure of the whole batch.
 pub(in crate::local) fn batch_item_failures<'a>(
     response: &'a Value,
 ) -> anyhow::Result<Vec<&'a str>> {
     let failures = match response {
         Value::Null => return Ok(Vec::new()),
         Value::Object(response) => response.get("batchItemFailures").unwrap_or(&Value::Null),
-        _ => bail!("the response is no object"),
+        _ => bail!("the response is not an object"),
     };
     let failures = match failures {
         Value::Null => return Ok(Vec::new()),
         Value::Array(failures) => failures,
-        _ => bail!("batchItemFailures is no list"),
+        _ => bail!("batchItemFailures is not a list"),
     };
     let identifier = |failure: &'a Value| {
         failure
@@ -197,7 +196,7 @@ pub(in crate::local) fn batch_item_failures<'a>(
         .context("an item has no identifier")
 }
 
-/// The functions by logical id, each instances once, with dependencies of its own as when deployed.
+/// The functions by logical id. Each is created once, with its own dependencies, as when deployed.
 pub(in crate::local) struct Functions<'s> {
     instances: BTreeMap<String, Function>,
     template: &'s Template,
@@ -219,10 +218,10 @@ impl<'s> Functions<'s> {
         }
     }
 
-    /// The function with this logical id.
+    /// Returns the function with this logical id.
     ///
     /// # Errors
-    /// There is none.
+    /// The local stack does not have the function.
     pub(in crate::local) fn get(&mut self, id: &str) -> anyhow::Result<Function> {
         if let Some(function) = self.instances.get(id) {
             return Ok(function.clone());
@@ -240,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_says_which_items_failed_or_is_a_failure_itself() {
+    fn batch_response_that_is_malformed_is_an_error() {
         let none: [&str; 0] = [];
         for success in [
             json!(null),

@@ -1,4 +1,4 @@
-//! Schedules: functions that are invoked again and again.
+//! Functions that are invoked by a schedule.
 
 use tokio::{
     sync::watch,
@@ -8,8 +8,8 @@ use tokio::{
 use super::function::Function;
 use crate::sam::Schedule;
 
-/// Invokes a function by its schedule until it is told to stop, the first time when the time has
-/// passed once. An invocation that is under way is waited for.
+/// Invokes a function at the rate of its schedule, first after one period, until it is stopped.
+/// Waits for a running invocation.
 pub(in crate::local) async fn run(
     schedule: Schedule,
     function: Function,
@@ -24,7 +24,7 @@ pub(in crate::local) async fn run(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            // Gone is whoever could tell: that is the end too.
+            // `wait_for` fails if the sender is dropped, which stops the schedule too.
             _ = stop.wait_for(|stop| *stop) => return,
             _ = ticks.tick() => {}
         }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_schedule_goes_on_until_it_is_stopped_whatever_comes_of_it() {
+    async fn schedule_continues_after_failures_until_stopped() {
         let (invoked, mut invocations) = tokio::sync::mpsc::unbounded_channel();
         let function = Function::from_handler(Arc::new(move |event, _| {
             let sent = invoked.send(event);

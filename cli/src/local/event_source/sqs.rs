@@ -1,5 +1,5 @@
-//! The event source mapping of a queue: gathers batches, invokes the function with them, and
-//! deletes what it handled.
+//! The event source mapping of a queue. It gathers batches, invokes the function, and deletes the
+//! messages that succeeded.
 
 use std::collections::BTreeSet;
 
@@ -21,11 +21,11 @@ use crate::{
     sam::QueueMapping,
 };
 
-/// The most that Lambda takes in one event, in bytes of the messages.
+/// The maximum size of the messages of one event, by Lambda's limit for payloads.
 const MAX_EVENT_BYTES: usize = 6 * 1024 * 1024;
 
-/// Consumes a queue until it is told to stop; then waits for what is under way. Aborted, it kills
-/// that too.
+/// Polls a queue until it is stopped, then waits for running invocations. Aborting the task aborts
+/// them.
 pub(in crate::local) async fn run(
     queues: Queues,
     mapping: QueueMapping,
@@ -64,7 +64,7 @@ pub(in crate::local) async fn run(
             NextStep::Wait(until) => until.map(|until| Instant::now() + until.since(now)),
         };
         tokio::select! {
-            // Gone is whoever could tell: that is the end too.
+            // `wait_for` fails if the sender is dropped, which stops the poller too.
             _ = stop.wait_for(|stop| *stop) => break,
             _ = consumers.changed() => {}
             () = state.changed.notified() => {}
@@ -77,11 +77,11 @@ pub(in crate::local) async fn run(
 
 enum NextStep {
     Batch(Vec<ReceivedMessage>),
-    /// Nothing to do before that time by itself.
+    /// Wait for a change of the queue, or until this time.
     Wait(Option<Timestamp>),
 }
 
-/// A batch if one is full, or has been gathered for as long as it may.
+/// Returns a batch if it is full or its batching window has ended.
 fn next_step(
     queues: &Queues,
     name: &str,
@@ -102,8 +102,8 @@ fn next_step(
     NextStep::Batch(queue.receive(mapping.batch_size, MAX_EVENT_BYTES, now))
 }
 
-/// Invokes the function with a batch, and deletes what it handled. What it did not comes again by
-/// itself.
+/// Invokes the function with a batch, and deletes the messages that succeeded. The others become
+/// visible again after the visibility timeout.
 async fn handle(
     queues: &Queues,
     name: &str,
@@ -132,15 +132,15 @@ async fn handle(
             tracing::error!(
                 queue = name,
                 messages = batch.len(),
-                "a batch failed and comes again: {error:#}"
+                "batch failed; retrying it after the visibility timeout: {error:#}"
             );
         }
     }
-    // What failed is to be woken for when it is due.
+    // The poller has to wake when the failed messages become visible.
     queues.state(name).changed.notify_one();
 }
 
-/// The positions of the messages that failed.
+/// Returns the positions of the failed messages.
 fn failed_positions(
     response: &Value,
     batch: &[ReceivedMessage],
@@ -159,7 +159,7 @@ fn failed_positions(
     Ok(failed)
 }
 
-/// The event that Lambda makes of a batch.
+/// Returns the event for a batch, as Lambda builds it.
 fn event(queue: &str, batch: &[ReceivedMessage]) -> Value {
     let records = batch.iter().map(|ReceivedMessage { receipt: _, message }| {
         let StoredMessage { id, body, attributes, sent, first_received, receives, group } = message;

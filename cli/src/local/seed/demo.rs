@@ -1,4 +1,4 @@
-//! The demo data: two organizations with users and a key for each contract.
+//! The demo data: two organizations with users, and keys for each contract.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{commands::keys::issue, local::data_dir::DataDir};
 
-/// An organization with everything one needs to try it.
+/// A demo organization with its keys and users.
 #[derive(Debug, Clone, Serialize)]
 pub struct DemoOrganization {
     /// Its id.
@@ -25,22 +25,22 @@ pub struct DemoOrganization {
 /// The keys of an organization.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DemoKeys {
-    /// Keys that speak TopTickets.
+    /// Keys of the TopTickets contract.
     pub toptickets: ContractKeys,
-    /// Keys that speak ITSM.
+    /// Keys of the ITSM contract.
     pub itsm: ContractKeys,
 }
 
 /// The keys for one contract.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ContractKeys {
-    /// May do everything.
+    /// A key with all scopes.
     pub admin: String,
-    /// May read.
+    /// A key that may only read.
     pub read_only: String,
 }
 
-/// A user, as `muster dev --json` shows one and `muster users import` takes one.
+/// A user, in the fields of `muster dev --json` and `muster users import`.
 #[derive(Debug, Clone, Serialize)]
 pub struct DemoUser {
     /// The bare UUID.
@@ -49,24 +49,24 @@ pub struct DemoUser {
     pub name: String,
     /// The address.
     pub email: String,
-    /// What they are called where they work.
+    /// The job title.
     pub role: String,
-    /// Where their picture is.
+    /// The URL of the picture.
     pub avatar_url: Option<String>,
     /// The status.
     pub status: &'static str,
 }
 
-/// The file that keeps the demo keys in the clear, since the table has only their hashes.
+/// The file with the demo keys in plain text. The table has only their hashes.
 const KEYS_FILE: &str = "demo-keys.json";
 
-/// The demo organization first.
+/// The demo organization is first.
 const ORGANIZATIONS: [(&str, &str); 2] = [
     ("org_demo", "acme.example"),
     ("org_other", "globex.example"),
 ];
 
-/// Twelve who are active, one who is inactive, one who is suspended.
+/// Twelve active users, an inactive and a suspended one.
 const USERS: [(&str, UserStatus); 14] = [
     ("Alex Rivera", UserStatus::Active),
     ("Jessica Chen", UserStatus::Active),
@@ -84,7 +84,7 @@ const USERS: [(&str, UserStatus); 14] = [
     ("Victor Moreau", UserStatus::Suspended),
 ];
 
-/// Puts in what is missing of the demo data, and tells what is there.
+/// Creates the missing demo data, and returns all of it.
 pub(in crate::local) async fn seed_demo(
     store: &Store,
     data_dir: Option<&DataDir>,
@@ -137,7 +137,8 @@ async fn seed_keys(
     })
 }
 
-/// Keeps a key that is still good, or makes another: read-only keys of TopTickets last 72 hours.
+/// Returns the stored key if it is valid, or else creates one: read-only keys of TopTickets expire
+/// after 72 hours.
 async fn seed_key(
     store: &Store,
     org: &OrganizationId,
@@ -158,7 +159,7 @@ async fn seed_key(
     Ok(secret.reveal().to_owned())
 }
 
-/// Keeps the users that are there: somebody may have changed them.
+/// Creates the missing users. Existing ones stay, because they can have been changed.
 async fn seed_users(
     store: &Store,
     org: &OrganizationId,
@@ -188,7 +189,7 @@ async fn seed_users(
     Ok(users)
 }
 
-/// A user whose id is the same on every machine, so that examples can be copied.
+/// Returns a user. Its id is equal on every machine, so that examples can be copied.
 fn demo_user(organization: usize, at: usize, name: &str, status: UserStatus, domain: &str) -> User {
     let id =
         0x1000_0000_0000_4000_8000_0000_0000_0000 + ((organization as u128) << 64) + at as u128 + 1;

@@ -1,5 +1,4 @@
-//! What the files in `events/` name: keys and teams that are the same everywhere, for data that is
-//! thrown away.
+//! The data that the files in `events/` refer to: fixed keys and teams, for a table in memory.
 
 use muster_domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Team, TeamId, Timestamp};
 use muster_service::store::{Answer, Store};
@@ -8,18 +7,18 @@ use uuid::Uuid;
 
 use super::demo::DemoOrganization;
 
-/// A key for each contract. Everybody knows them, so no table may take them that outlives the
-/// process.
+/// A key for each contract. The keys are published, so no table that outlives the process may have
+/// them.
 const KEYS: [&str; 2] = [
     "tt_admin_EverybodyKnowsThisKeyItOpensNothingButSamples",
     "itsm_EverybodyKnowsThisKeyItOpensNothingButSamples",
 ];
 
-/// The first team's id; the next follow it.
+/// The first team's id. The other ids follow it.
 const FIRST_TEAM: u128 = 0x2000_0000_0000_4000_8000_0000_0000_0001;
 
-/// The teams in the ITSM platform's words, each with how many of the first users are its members.
-/// The second is there to be deleted.
+/// The teams in the fields of the ITSM contract, each with its number of members. The second is for
+/// the deletion sample.
 fn teams() -> [(Value, usize); 2] {
     let network = json!({
         "name": "Network",
@@ -30,7 +29,7 @@ fn teams() -> [(Value, usize); 2] {
     [(network, 3), (json!({ "name": "Fax" }), 1)]
 }
 
-/// Puts the samples into an organization that has its users and nothing more.
+/// Creates the samples in an organization that has only its users.
 pub(in crate::local) async fn seed_samples(
     store: &Store,
     DemoOrganization {

@@ -1,4 +1,4 @@
-//! The part of SQS's protocol that senders use, and whoever looks after dead letters, in JSON.
+//! The operations of SQS for senders and for redriving dead letters, in the JSON protocol.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,18 +21,18 @@ use super::{
     },
 };
 
-/// The most messages of a batch.
+/// The maximum number of messages in a batch.
 const MAX_BATCH: usize = 10;
-/// The most attributes of a message.
+/// The maximum number of attributes of a message.
 const MAX_ATTRIBUTES: usize = 10;
-/// The longest delay in seconds.
+/// The maximum delay in seconds.
 const MAX_DELAY: u64 = 900;
-/// The most characters of a message group.
+/// The maximum length of a message group.
 const MAX_GROUP: usize = 128;
-/// The longest that a message may be unseen, in seconds.
+/// The maximum visibility timeout in seconds.
 const MAX_VISIBILITY_TIMEOUT: u64 = 12 * 3600;
 
-/// Answers a request for an operation of SQS.
+/// Handles a request for an operation of SQS.
 pub fn handle(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, SqsError> {
     match operation {
         "SendMessage" => send(queues, parse(body)?),
@@ -45,7 +45,7 @@ pub fn handle(queues: &Queues, operation: &str, body: &[u8]) -> Result<Value, Sq
         unknown => Err(SqsError::new(
             "UnsupportedOperation",
             "AWS.SimpleQueueService.UnsupportedOperation",
-            format!("the local queues have no {unknown}"),
+            format!("the local queues do not support {unknown}"),
         )),
     }
 }
@@ -95,7 +95,7 @@ fn send_batch(queues: &Queues, request: SendMessageBatch) -> Result<Value, SqsEr
     Ok(json!({ "Successful": successful, "Failed": failed }))
 }
 
-/// Whether SQS would take a batch with these ids.
+/// Checks the number and the ids of a batch's entries.
 fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), SqsError> {
     let count = ids.len();
     if count == 0 {
@@ -124,8 +124,8 @@ fn check_batch<'e>(ids: impl ExactSizeIterator<Item = &'e str>) -> Result<(), Sq
     Ok(())
 }
 
-/// Receives what there is, without waiting for more: all of it is here, so nothing can be
-/// overlooked.
+/// Receives the visible messages without long polling. Unlike SQS, one process has all messages, so
+/// an empty receive is exact.
 fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, SqsError> {
     let name = existing_queue(queues, &request.queue_url)?;
     if !(1..=MAX_BATCH).contains(&request.max_number_of_messages) {
@@ -147,7 +147,7 @@ fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, SqsError>
             None => queue.receive(most, usize::MAX, now),
         }
     };
-    // Who consumes the queue is to wake when they are due.
+    // The event source's poller has to wake when the messages become visible.
     state.changed.notify_one();
     let messages: Vec<_> = received
         .iter()
@@ -160,7 +160,7 @@ fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, SqsError>
     })
 }
 
-/// What a receiver is described of a message: of its attributes those that it named.
+/// Returns a message as `ReceiveMessage` does, with the requested attributes.
 fn describe_message(
     ReceivedMessage { receipt, message }: &ReceivedMessage,
     request: &ReceiveMessage,
@@ -215,7 +215,7 @@ fn describe_message(
     described
 }
 
-/// Whether an attribute is among those that were asked for.
+/// Tells whether an attribute was requested.
 fn is_named(names: &[String], name: &str) -> bool {
     names.iter().any(|named| named == name || named == "All")
 }
@@ -232,7 +232,7 @@ fn visibility_timeout(seconds: u64) -> Result<Duration, SqsError> {
 fn delete_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Value, SqsError> {
     let queue = existing_queue(queues, &request.queue_url)?;
     for_each_receipt(request, |entry| {
-        // What is gone already is deleted.
+        // Deletion is idempotent: an unknown message is no error.
         queues
             .state(queue)
             .queue()
@@ -263,7 +263,7 @@ fn change_visibility_batch(queues: &Queues, request: &ReceiptBatch) -> Result<Va
     result
 }
 
-/// Does something by each receipt of a batch, and answers what became of them.
+/// Applies an operation to each receipt of a batch, and returns the batch's result.
 fn for_each_receipt(
     request: &ReceiptBatch,
     mut operation: impl FnMut(&ReceiptEntry) -> Result<(), SqsError>,
@@ -289,8 +289,7 @@ fn receipt(entry: &ReceiptEntry) -> Result<Receipt, SqsError> {
     })
 }
 
-/// The attributes of a queue that are asked for here: how much is in it, and where its dead letters
-/// go.
+/// Returns the requested attributes of a queue: the numbers of messages, and the redrive policy.
 fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, SqsError> {
     let name = existing_queue(queues, &request.queue_url)?;
     queues.advance(name, Timestamp::now());
@@ -319,7 +318,7 @@ fn attributes(queues: &Queues, request: &GetQueueAttributes) -> Result<Value, Sq
     })
 }
 
-/// The queues whose dead letters go to this one, by URLs as the caller wrote its own.
+/// Returns the source queues of a dead-letter queue, as URLs with the request's prefix.
 fn dead_letter_sources(
     queues: &Queues,
     request: &ListDeadLetterSourceQueues,
@@ -333,7 +332,7 @@ fn dead_letter_sources(
     Ok(json!({ "queueUrls": sources }))
 }
 
-/// The name of the queue at a URL.
+/// Returns the name of the queue at a URL.
 fn existing_queue<'u>(queues: &Queues, url: &'u str) -> Result<&'u str, SqsError> {
     let name = url.rsplit('/').next().unwrap_or_default();
     queues.get(name).map(|_| name).ok_or_else(|| {
@@ -350,7 +349,7 @@ fn message(entry: MessageEntry) -> Result<(StoredMessage, Duration), SqsError> {
     validated(entry, attributes)
 }
 
-/// A message that SQS would take, and its delay.
+/// Validates a message, and returns it with its delay.
 fn validated(
     entry: MessageEntry,
     attributes: BTreeMap<String, MessageAttribute>,
@@ -377,7 +376,7 @@ fn validated(
             || kind == "Binary" && BASE64_STANDARD.decode(value).is_ok();
         if !known {
             return Err(SqsError::parameter(format!(
-                "The attribute {name} is of no known type."
+                "The attribute {name} has an unknown type."
             )));
         }
     }
@@ -401,13 +400,13 @@ fn validated(
     ))
 }
 
-/// Whether a standard queue takes this message group. AWS: "`SendMessage`",
+/// Tells whether a standard queue accepts the message group. AWS: "`SendMessage`",
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>.
 fn is_group(group: &str) -> bool {
     (1..=MAX_GROUP).contains(&group.len()) && group.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// What a sender is described of a message.
+/// Returns the result of `SendMessage` for a message.
 fn send_result(message: &StoredMessage) -> Value {
     let mut sent =
         json!({ "MessageId": message.id, "MD5OfMessageBody": md5_of_body(&message.body) });

@@ -1,7 +1,7 @@
-//! The order in which a queue delivers, as SQS fair queues have it. Pure: the time is passed in.
+//! The delivery order of SQS fair queues. The functions are pure: the time is a parameter.
 //!
-//! A queue delivers its messages in the order in which they became visible, but those of noisy
-//! groups after those of quiet ones.
+//! A queue delivers messages in the order in which they became visible, but those of quiet groups
+//! before those of noisy groups.
 //!
 //! AWS: "Amazon SQS fair queues",
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>,
@@ -15,34 +15,32 @@ use std::{
 
 use muster_domain::Timestamp;
 
-/// The group of a message. Each message without one is a tenant of its own, and never noisy: it has
-/// no backlog.
+/// The group of a message. A message without a group is never noisy, because it has no backlog.
 type Group = Option<String>;
 
-/// The least number of a noisy group's messages in flight, by the measure of concurrency.
+/// The minimum number of messages in flight of a group that is noisy by concurrency.
 const MIN_IN_FLIGHT: usize = 30;
 
-/// The share that a noisy group exceeds, of all messages in flight or of the recent processing
-/// time: a tenth.
+/// The share that makes a group noisy, of the messages in flight or of the recent processing time:
+/// more than a tenth.
 const SHARE: u32 = 10;
 
-/// The time after which processing is not recent any more, and after which a noisy group without a
-/// message in flight is quiet.
+/// The time for which processing is recent, and after which a noisy group without messages in
+/// flight is quiet.
 ///
-/// AWS documents the second, and does not say how long processing counts as recent.
+/// AWS documents the second, but not for how long processing is recent.
 const RECENT: Duration = Duration::from_mins(5);
 
-/// The visible messages and those in flight, by arrival, with their groups.
+/// The visible messages and those in flight, by arrival number, with their groups.
 #[derive(Debug, Default)]
 pub struct FairOrder {
-    /// The visible messages of each group that has any, each with its place among those of all
-    /// groups.
+    /// The visible messages by group: their places in the common order, and their arrival numbers.
     visible: BTreeMap<Group, VecDeque<(u64, u64)>>,
     /// The number of visible messages.
     count: usize,
-    /// The next place.
+    /// The next place in the common order.
     next_place: u64,
-    /// The messages in flight, each with its group and its receive.
+    /// The messages in flight, each with its group and the time of its receive.
     in_flight: HashMap<u64, (Group, Timestamp)>,
     /// The number of messages in flight of each group.
     in_flight_by_group: BTreeMap<String, usize>,
@@ -51,10 +49,10 @@ pub struct FairOrder {
     noisy: BTreeMap<String, Timestamp>,
 }
 
-/// The recent processing time, from the receive of a message to its end.
+/// The recent processing times, from the receive of a message to its end.
 #[derive(Debug, Default)]
 struct ProcessingTime {
-    /// In the order of the ends.
+    /// The parts in the order of their ends.
     parts: VecDeque<(Timestamp, Group, Duration)>,
     by_group: BTreeMap<String, Duration>,
     total: Duration,
@@ -72,7 +70,7 @@ impl FairOrder {
             .push_back((place, arrival));
     }
 
-    /// Removes a visible message, if it is one.
+    /// Removes a message, if it is visible.
     pub fn remove(&mut self, group: &Group, arrival: u64) {
         let Some(messages) = self.visible.get_mut(group) else {
             return;
@@ -92,8 +90,8 @@ impl FairOrder {
         self.count
     }
 
-    /// Returns the next message to deliver. Of several noisy groups, the one with the fewest
-    /// messages in flight is first.
+    /// Returns the next message to deliver. Among noisy groups, the one with the fewest messages in
+    /// flight is first.
     pub fn next(&self) -> Option<u64> {
         let first = |messages: &VecDeque<(u64, u64)>| messages.front().copied();
         let (noisy, quiet): (Vec<_>, Vec<_>) = self.visible.iter().partition(|(group, _)| {
@@ -115,7 +113,7 @@ impl FairOrder {
             .map(|(_, arrival)| arrival)
     }
 
-    /// Takes a visible message into flight.
+    /// Moves a visible message into flight.
     pub fn start_flight(&mut self, group: &Group, arrival: u64, now: Timestamp) {
         self.remove(group, arrival);
         self.in_flight.insert(arrival, (group.clone(), now));
@@ -124,7 +122,7 @@ impl FairOrder {
         }
     }
 
-    /// Ends the flight of a message, if it is in flight, and counts its processing time.
+    /// Ends the flight of a message, if it is in flight, and adds its processing time.
     pub fn end_flight(&mut self, arrival: u64, now: Timestamp) {
         let Some((group, since)) = self.in_flight.remove(&arrival) else {
             return;
@@ -141,7 +139,7 @@ impl FairOrder {
         self.recent.add(group, now, now.since(since));
     }
 
-    /// Brings the noisy groups up to date, as a receive finds them.
+    /// Updates the noisy groups. Each receive calls it first.
     pub fn update_noisy(&mut self, now: Timestamp) {
         self.recent.forget(now);
         for group in self.visible.keys().flatten() {
@@ -155,7 +153,7 @@ impl FairOrder {
             }
         }
         let Self { visible, noisy, .. } = self;
-        // A group whose backlog is consumed is quiet.
+        // A group without a backlog is quiet.
         let backlogs: Vec<_> = visible.keys().flatten().collect();
         noisy.retain(|group, last| {
             backlogs.binary_search(&group).is_ok() && last.plus(RECENT) > now
@@ -211,7 +209,7 @@ impl ProcessingTime {
 mod tests {
     use super::*;
 
-    /// A queue of a test: messages by number.
+    /// A queue with numbered messages.
     #[derive(Default)]
     struct QueueFixture {
         order: FairOrder,
@@ -225,7 +223,7 @@ mod tests {
     }
 
     impl QueueFixture {
-        /// Sends messages of a group; an empty one is none.
+        /// Sends messages of a group; an empty text is no group.
         fn send(&mut self, group: &str, count: usize) {
             for _ in 0..count {
                 let group = Some(group.to_owned()).filter(|group| !group.is_empty());
@@ -234,7 +232,7 @@ mod tests {
             }
         }
 
-        /// Receives messages, one a call, and gives their numbers.
+        /// Receives messages, one per call, and returns their numbers.
         fn receive(&mut self, count: usize, now: Timestamp) -> Vec<u64> {
             let mut received = Vec::new();
             for _ in 0..count {
@@ -247,7 +245,7 @@ mod tests {
             received
         }
 
-        /// Receives and deletes messages of which each takes this long.
+        /// Receives and deletes messages that each take this long.
         fn process(&mut self, count: usize, now: u64, secs: u64) -> Vec<u64> {
             let received = self.receive(count, at(now));
             for &arrival in &received {
@@ -320,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn of_noisy_groups_the_one_with_fewest_in_flight_is_first() {
+    fn noisy_group_with_fewest_in_flight_is_first() {
         let mut fixture = QueueFixture::default();
         fixture.send("first", 80);
         fixture.receive(31, at(0));
@@ -345,7 +343,7 @@ mod tests {
         fixture.send("noisy", 31);
         let received = fixture.receive(30, at(0));
         assert_eq!(fixture.group_of_next(0), "noisy");
-        // Below both measures, and still noisy while there is a backlog.
+        // Below both limits, and still noisy while there is a backlog.
         for &arrival in &received {
             fixture.order.end_flight(arrival, at(0));
         }

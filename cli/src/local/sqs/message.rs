@@ -1,4 +1,4 @@
-//! Messages of SQS: their size, digests and receipts.
+//! Messages of SQS: their sizes, digests and receipts.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -10,40 +10,40 @@ use uuid::Uuid;
 use super::request::SqsError;
 use crate::sam::MAX_MESSAGE_BYTES;
 
-/// The most bytes of a message, and of all messages of a batch.
+/// The maximum size of a message, and of all messages of a batch.
 pub const MAX_BYTES: usize = MAX_MESSAGE_BYTES;
 
-/// An attribute beside a message's body.
+/// An attribute of a message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MessageAttribute {
-    /// `String`, `Number` or `Binary`, perhaps with a label of the sender's own behind a dot.
+    /// `String`, `Number` or `Binary`, optionally with a custom label after a dot.
     pub data_type: String,
-    /// The value as it stands in JSON: binary ones in base64.
+    /// The value as in JSON: binary values in base64.
     pub value: String,
 }
 
-/// A message that somebody sent.
+/// A message of a queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredMessage {
-    /// The id that the sender was told.
+    /// The id that the sender received.
     pub id: String,
-    /// The text.
+    /// The body.
     pub body: String,
-    /// By name.
+    /// The attributes by name.
     pub attributes: BTreeMap<String, MessageAttribute>,
-    /// When it was sent, in milliseconds since the epoch.
+    /// The time of the send, in milliseconds since the epoch.
     pub sent: i64,
-    /// When it was first received, in milliseconds since the epoch.
+    /// The time of the first receive, in milliseconds since the epoch.
     pub first_received: Option<i64>,
-    /// How often it was received.
+    /// The receive count.
     pub receives: u32,
-    /// The message group: the tenant.
+    /// The message group, which identifies a tenant.
     #[serde(default)]
     pub group: Option<String>,
 }
 
 impl StoredMessage {
-    /// A message that is sent now, without a group.
+    /// Returns a message that is sent now, without a group.
     pub fn new(
         body: String,
         attributes: BTreeMap<String, MessageAttribute>,
@@ -60,13 +60,13 @@ impl StoredMessage {
         }
     }
 
-    /// What it counts against the limits of SQS, in bytes.
+    /// Returns the size for the limits of SQS, in bytes.
     pub fn size(&self) -> usize {
         size(&self.body, &self.attributes)
     }
 }
 
-/// What a body counts together with its attributes: names, types and values.
+/// Returns the size of a body with its attributes: their names, types and values.
 pub fn size(body: &str, attributes: &BTreeMap<String, MessageAttribute>) -> usize {
     let attributes = attributes
         .iter()
@@ -82,7 +82,7 @@ pub fn size(body: &str, attributes: &BTreeMap<String, MessageAttribute>) -> usiz
     body.len() + attributes.sum::<usize>()
 }
 
-/// Whether SQS would take this body.
+/// Checks whether SQS accepts a body with these attributes.
 pub fn check(body: &str, attributes: &BTreeMap<String, MessageAttribute>) -> Result<(), SqsError> {
     if body.is_empty() {
         return Err(SqsError::new(
@@ -96,30 +96,30 @@ pub fn check(body: &str, attributes: &BTreeMap<String, MessageAttribute>) -> Res
             "A message must be shorter than {MAX_BYTES} bytes."
         )));
     }
-    // The characters of XML 1.0.
+    // The characters that XML 1.0 allows.
     let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
     if !body.chars().all(taken) {
         return Err(SqsError::new(
             "InvalidMessageContents",
             "InvalidMessageContents",
-            "The message has a character that SQS does not take.",
+            "The message has a character that SQS does not allow.",
         ));
     }
     Ok(())
 }
 
-/// The digest of a body.
+/// Returns the MD5 digest of a body.
 pub fn md5_of_body(body: &str) -> String {
     format!("{:x}", md5::compute(body))
 }
 
-/// The digest of attributes: of their names, types and values in the names' order, each behind its
-/// length, and one byte before the value that says how it is carried.
+/// Returns the MD5 digest of attributes: names, types and values in the order of the names, each
+/// after its length. A byte before the value states its encoding.
 pub fn md5_of_attributes(attributes: &BTreeMap<String, MessageAttribute>) -> String {
     let mut encoded = Vec::new();
     let mut put = |bytes: &[u8], carried: Option<u8>| {
         encoded.extend(carried);
-        // No message is longer than 256 KiB.
+        // The length fits: no message is longer than 256 KiB.
         encoded.extend(u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes());
         encoded.extend(bytes);
     };
@@ -135,18 +135,18 @@ pub fn md5_of_attributes(attributes: &BTreeMap<String, MessageAttribute>) -> Str
     format!("{:x}", md5::compute(encoded))
 }
 
-/// One receive of a message. An older one no longer deletes it.
+/// The receipt of one receive. A later receive of the message invalidates it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
-    /// Arrivals are counted from 0 in each.
+    /// The queue's id. Arrival numbers are unique within one queue.
     pub(super) queue: Uuid,
     pub(super) arrival: u64,
     pub(super) receives: u32,
-    /// When the message is seen again.
+    /// The time at which the message becomes visible again.
     pub(super) until: Timestamp,
 }
 
-/// A text that is no receipt.
+/// The error for a text that is not a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidReceipt;
 
@@ -181,8 +181,8 @@ impl FromStr for Receipt {
 /// A message as its receiver gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedMessage {
-    /// Deletes it.
+    /// The receipt that deletes the message.
     pub receipt: Receipt,
-    /// The message, this receive counted.
+    /// The message; its receive count includes this receive.
     pub message: StoredMessage,
 }

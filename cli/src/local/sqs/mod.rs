@@ -1,4 +1,4 @@
-//! The queues of the local stack, saved in memory.
+//! The queues of the local stack, in memory.
 
 mod api;
 mod fair_order;
@@ -24,59 +24,59 @@ pub(super) use message::{
 use queue::{QueueAttributes, StandardQueue};
 pub(super) use request::SqsError;
 
-/// Why a message is dead: what the function said that gave it up, else that it failed until SQS
-/// gave it up. How often does not belong to it, since whoever looks at dead letters receives them
-/// too.
+/// Returns the reason of a dead letter: the one that the function gave, or the default for a
+/// message that SQS moved. The receive count is not part of it, because reading dead letters
+/// increments it.
 pub(crate) fn dead_letter_reason(given: Option<&str>) -> &str {
     given.unwrap_or("received too often")
 }
 
-/// The account that everything local belongs to.
+/// The account id in ARNs and URLs.
 pub(super) const ACCOUNT: &str = "000000000000";
 
-/// Every queue of the template, by name: `tickets` is its `TicketsQueue`, and
-/// `tickets-dead-letters` its `TicketsDeadLetters`. Cheap to clone.
+/// The queues of the template by name: `tickets` for `TicketsQueue`, `tickets-dead-letters` for
+/// `TicketsDeadLetters`. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Queues(Arc<BTreeMap<String, QueueState>>);
 
 #[derive(Debug)]
 pub(super) struct QueueState {
     queue: Mutex<StandardQueue>,
-    /// Told whenever there may be more to receive.
+    /// Notified when a message may have become visible.
     pub(super) changed: Notify,
     dead_letters: Option<String>,
     pub(super) consumers: watch::Sender<ConsumerControl>,
 }
 
-/// What the consumers of a queue are told to do.
+/// Control of a queue's consumers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct ConsumerControl {
     pub(super) paused: bool,
-    /// How often they were killed.
+    /// The number of kills. A change aborts the running invocations.
     pub(super) kills: u64,
 }
 
-/// What waits in a queue, and what it gave up.
+/// The contents of a queue and its dead letters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct QueueContents {
-    /// How many wait to be received, those included whose delay is not over.
+    /// The number of messages that are visible or delayed.
     pub visible: usize,
-    /// How many were received and not deleted yet.
+    /// The number of messages in flight.
     pub in_flight: usize,
-    /// What is in its dead-letter queue, in the order of arrival.
+    /// The messages of its dead-letter queue, in the order of arrival.
     pub dead_letters: Vec<DeadLetterView>,
 }
 
-/// A message of a dead-letter queue.
+/// A message of a dead-letter queue, as it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeadLetterView {
-    /// Its text.
+    /// The body.
     pub body: String,
-    /// What the function said that put it there; none for a message that was received too often,
-    /// which is what its JSON says.
+    /// The reason that the function gave, or `None` for a message that SQS moved. The JSON has the
+    /// default reason then.
     #[serde(serialize_with = "serialize_reason")]
     pub reason: Option<String>,
-    /// How often it was received, among the dead letters too.
+    /// The receive count, which includes receives from the dead-letter queue.
     pub receives: u32,
 }
 
@@ -88,12 +88,12 @@ fn serialize_reason<S: Serializer>(
     serializer.serialize_str(dead_letter_reason(reason.as_deref()))
 }
 
-/// The messages of all queues as they are saved between two runs.
+/// The messages of all queues, as they are saved at shutdown.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct SavedQueues(BTreeMap<String, Vec<StoredMessage>>);
 
 impl Queues {
-    /// The queues that a template declares, empty.
+    /// Returns the queues of a template, empty.
     pub(super) fn new(template: &Template) -> Self {
         let state = |definition: &QueueDefinition| {
             let attributes = QueueAttributes {
@@ -123,39 +123,38 @@ impl Queues {
         ))
     }
 
-    /// Holds back what has not been received yet, until [`resume`](Self::resume). What is under way
-    /// goes on.
+    /// Pauses the consumers until [`resume`](Self::resume). Running invocations continue.
     ///
     /// # Panics
-    /// There is no such queue.
+    /// The queue does not exist.
     pub fn pause(&self, name: &str) {
         self.state(name)
             .consumers
             .send_modify(|consumers| consumers.paused = true);
     }
 
-    /// Goes on after [`pause`](Self::pause).
+    /// Resumes the consumers after [`pause`](Self::pause).
     ///
     /// # Panics
-    /// There is no such queue.
+    /// The queue does not exist.
     pub fn resume(&self, name: &str) {
         self.state(name)
             .consumers
             .send_modify(|consumers| consumers.paused = false);
     }
 
-    /// Kills what works on a queue's messages, wherever it stands. They come again after the
+    /// Aborts the running invocations of a queue. Their messages are redelivered after the
     /// visibility timeout.
     ///
     /// # Panics
-    /// There is no such queue.
+    /// The queue does not exist.
     pub fn kill(&self, name: &str) {
         self.state(name)
             .consumers
             .send_modify(|consumers| consumers.kills += 1);
     }
 
-    /// What waits in a queue, and what it gave up; none if there is no such queue.
+    /// Returns the contents of a queue, or `None` if it does not exist.
     #[must_use]
     pub fn contents(&self, name: &str) -> Option<QueueContents> {
         self.0.get(name)?;
@@ -190,7 +189,7 @@ impl Queues {
         })
     }
 
-    /// The names of the queues that something consumes, which have dead letters.
+    /// Returns the names of the source queues: those with a dead-letter queue.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0
             .iter()
@@ -198,13 +197,12 @@ impl Queues {
             .map(|(name, _)| name.as_str())
     }
 
-    /// The name of the queue that keeps a queue's dead letters; none if there is no such queue, or
-    /// it gives none up.
+    /// Returns the name of a queue's dead-letter queue, or `None` if it has none or does not exist.
     pub(super) fn dead_letters_of(&self, name: &str) -> Option<&str> {
         self.0.get(name)?.dead_letters.as_deref()
     }
 
-    /// The names of the queues whose dead letters go to this one.
+    /// Returns the names of the source queues of a dead-letter queue.
     fn sources_of(&self, dead_letters: &str) -> impl Iterator<Item = &str> {
         let of = move |state: &QueueState| state.dead_letters.as_deref() == Some(dead_letters);
         self.0
@@ -223,7 +221,7 @@ impl Queues {
             .unwrap_or_else(|| panic!("there is no queue {name}"))
     }
 
-    /// Puts messages in, each to be seen after its delay. False if there is no such queue.
+    /// Sends messages, each with its delay. Returns false if the queue does not exist.
     pub(super) fn send(
         &self,
         name: &str,
@@ -243,7 +241,7 @@ impl Queues {
         true
     }
 
-    /// Lets be seen what is due, and puts the dead into the dead-letter queue.
+    /// Makes due messages visible, and moves those with too many receives to the dead-letter queue.
     pub(super) fn advance(&self, name: &str, now: Timestamp) {
         let state = self.state(name);
         let dead = state.queue().advance(now);
@@ -255,7 +253,7 @@ impl Queues {
         }
     }
 
-    /// Everything that is in the queues.
+    /// Returns the messages of all queues.
     pub(super) fn snapshot(&self) -> SavedQueues {
         let messages = |state: &QueueState| state.queue().messages().cloned().collect();
         SavedQueues(
@@ -266,10 +264,10 @@ impl Queues {
         )
     }
 
-    /// Puts in what was saved. What was delayed or in flight is to be seen at once.
+    /// Restores saved messages. Delayed messages and those in flight are visible at once.
     pub(super) fn restore(&self, SavedQueues(saved): SavedQueues) {
         for (name, messages) in saved {
-            // A queue that is no longer in the template has nobody who waits for it.
+            // Messages of a queue that the template no longer has are dropped.
             self.send(
                 &name,
                 messages
@@ -286,7 +284,7 @@ impl QueueState {
     }
 }
 
-/// The name of the queue with this logical id.
+/// Returns the name of the queue with this logical id.
 pub(super) fn queue_name(logical_id: &str) -> String {
     let id = logical_id.strip_suffix("Queue").unwrap_or(logical_id);
     let mut name = String::with_capacity(id.len() + 2);
@@ -299,12 +297,12 @@ pub(super) fn queue_name(logical_id: &str) -> String {
     name
 }
 
-/// A queue's ARN.
+/// Returns the ARN of a queue.
 pub(super) fn arn(name: &str) -> String {
     format!("arn:aws:sqs:us-east-1:{ACCOUNT}:{name}")
 }
 
-/// A queue's URL at this endpoint.
+/// Returns the URL of a queue at this endpoint.
 pub(super) fn url(endpoint: &str, name: &str) -> String {
     format!("{endpoint}/{ACCOUNT}/{name}")
 }
@@ -314,7 +312,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_of_the_logical_ids() {
+    fn queue_name_is_derived_from_the_logical_id() {
         assert_eq!(queue_name("TicketsQueue"), "tickets");
         assert_eq!(queue_name("TicketsDeadLetters"), "tickets-dead-letters");
     }

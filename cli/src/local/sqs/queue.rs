@@ -1,5 +1,5 @@
-//! One queue as SQS standard queues are: who may see which message when. Pure: the time is passed
-//! in.
+//! A standard queue of SQS: visibility, delays, redelivery. The functions are pure: the time is a
+//! parameter.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,29 +14,29 @@ use super::{
     message::{Receipt, ReceivedMessage, StoredMessage},
 };
 
-/// How a queue treats its messages.
+/// The configuration of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueAttributes {
-    /// How long a message that was received stays unseen by others.
+    /// The time for which a received message is invisible.
     pub visibility_timeout: Duration,
-    /// How long a message is kept.
+    /// The retention period of a message.
     pub retention: Duration,
-    /// After how many receives a message goes to the dead-letter queue; never, where there is none.
+    /// The receive count at which a message moves to the dead-letter queue, if there is one.
     pub max_receives: Option<u32>,
 }
 
-/// A queue. Messages are known by the order in which they arrived.
+/// A queue. Its messages are identified by the order of their arrival.
 #[derive(Debug)]
 pub struct StandardQueue {
-    /// Tells its receipts from those of others, and of the queue by this name before a restart.
+    /// Identifies its receipts, also across restarts.
     id: Uuid,
     attributes: QueueAttributes,
     messages: BTreeMap<u64, StoredMessage>,
-    /// The visible messages and those in flight, for the order of delivery.
+    /// The visible messages and those in flight, for the delivery order.
     order: FairOrder,
-    /// Sent, and to be seen only later.
+    /// Delayed messages, each with the time at which it becomes visible.
     delayed: BTreeSet<(Timestamp, u64)>,
-    /// ReceivedMessage, with the time at which they are seen again.
+    /// Messages in flight, each with the time at which it becomes visible again.
     in_flight: BTreeSet<(Timestamp, u64)>,
     arrivals: u64,
 }
@@ -54,7 +54,7 @@ impl StandardQueue {
         }
     }
 
-    /// Puts a message in, to be seen after a delay.
+    /// Sends a message, which becomes visible after the delay.
     pub fn send(&mut self, message: StoredMessage, delay: Duration, now: Timestamp) {
         let arrival = self.arrivals;
         self.arrivals += 1;
@@ -66,11 +66,10 @@ impl StandardQueue {
         self.messages.insert(arrival, message);
     }
 
-    /// Lets be seen what is due, and takes out what has been received too often: those messages are
-    /// returned.
+    /// Makes due messages visible, and removes and returns those with too many receives.
     ///
-    /// SQS moves them when they would be received once more, which nobody can tell from here: they
-    /// are not seen either way.
+    /// SQS moves a message at the receive that would exceed the maximum. The difference cannot be
+    /// observed: the message is invisible either way.
     pub fn advance(&mut self, now: Timestamp) -> Vec<StoredMessage> {
         let QueueAttributes {
             visibility_timeout: _,
@@ -85,7 +84,7 @@ impl StandardQueue {
         .concat()
         {
             self.order.end_flight(due, now);
-            // What was deleted is in no set, so it is there.
+            // Deletion removes a message from all sets, so it exists here.
             let Some(message) = self.messages.get(&due) else {
                 continue;
             };
@@ -107,9 +106,8 @@ impl StandardQueue {
         dead
     }
 
-    /// Receives up to so many messages of up to so many bytes together, at least one if there is
-    /// one. Others do not see them for the queue's visibility timeout. Messages of quiet groups are
-    /// first, as [`FairOrder`] has it.
+    /// Receives up to `max` messages with up to `max_bytes` together, but at least one if there is
+    /// one. They are invisible for the queue's visibility timeout. [`FairOrder`] decides the order.
     pub fn receive(
         &mut self,
         max: usize,
@@ -119,7 +117,7 @@ impl StandardQueue {
         self.receive_with_timeout(self.attributes.visibility_timeout, max, max_bytes, now)
     }
 
-    /// The same with a visibility timeout of the receiver's own.
+    /// Receives messages with a visibility timeout of the receiver.
     pub fn receive_with_timeout(
         &mut self,
         visibility_timeout: Duration,
@@ -157,8 +155,7 @@ impl StandardQueue {
         received
     }
 
-    /// Deletes a message that was received, unless it was received again since. True if it was
-    /// there.
+    /// Deletes a message by its latest receipt. Returns whether the message was deleted.
     pub fn delete(&mut self, receipt: Receipt, now: Timestamp) -> bool {
         let Receipt {
             queue: _,
@@ -172,8 +169,8 @@ impl StandardQueue {
         let Some(message) = self.messages.remove(&arrival) else {
             return false;
         };
-        // The message is in flight, perhaps until another time than the receipt's, or visible
-        // again.
+        // The message is visible again, or in flight, possibly until another time than the
+        // receipt's.
         self.order.end_flight(arrival, now);
         if !self.in_flight.remove(&(until, arrival)) {
             self.in_flight.retain(|(_, flying)| *flying != arrival);
@@ -182,8 +179,8 @@ impl StandardQueue {
         true
     }
 
-    /// Has a message that was received be seen again after this time, and no sooner or later. False
-    /// if it is not in flight, or was received again since.
+    /// Changes the time at which a message in flight becomes visible again. Returns false if it is
+    /// not in flight, or was received again.
     pub fn change_visibility(&mut self, time: Duration, receipt: Receipt, now: Timestamp) -> bool {
         let arrival = receipt.arrival;
         let flying = self
@@ -201,7 +198,7 @@ impl StandardQueue {
         }
     }
 
-    /// Whether a receipt is of the last receive of a message that is here.
+    /// Tells whether a receipt belongs to the latest receive of a message.
     fn is_latest(
         &self,
         Receipt {
@@ -218,27 +215,27 @@ impl StandardQueue {
                 .is_some_and(|message| message.receives == receives)
     }
 
-    /// After how many receives a message goes to the dead-letter queue.
+    /// Returns the receive count at which a message moves to the dead-letter queue.
     pub fn max_receives(&self) -> Option<u32> {
         self.attributes.max_receives
     }
 
-    /// How many could be received now.
+    /// Returns the number of visible messages.
     pub fn visible(&self) -> usize {
         self.order.visible()
     }
 
-    /// How many were sent with a delay that is not over.
+    /// Returns the number of delayed messages.
     pub fn delayed(&self) -> usize {
         self.delayed.len()
     }
 
-    /// How many were received and not deleted yet.
+    /// Returns the number of messages in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// When something becomes visible next by itself.
+    /// Returns the next time at which a message becomes visible by itself.
     pub fn next_due(&self) -> Option<Timestamp> {
         let first = |set: &BTreeSet<(Timestamp, u64)>| set.first().map(|(time, _)| *time);
         first(&self.delayed)
@@ -247,13 +244,13 @@ impl StandardQueue {
             .min()
     }
 
-    /// Everything in it, in the order of arrival.
+    /// Returns all messages in the order of arrival.
     pub fn messages(&self) -> impl Iterator<Item = &StoredMessage> {
         self.messages.values()
     }
 }
 
-/// Takes out what is due.
+/// Removes and returns the due arrivals.
 fn take_due(waiting: &mut BTreeSet<(Timestamp, u64)>, now: Timestamp) -> Vec<u64> {
     let later = waiting.split_off(&(now, u64::MAX));
     std::mem::replace(waiting, later)
@@ -297,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_received_is_unseen_until_it_is_due_and_gone_once_deleted() {
+    fn received_message_is_hidden_until_due_or_deleted() {
         let mut queue = queue(None);
         for body in ["a", "b", "c"] {
             send(&mut queue, body, 0, at(0));
@@ -336,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_receipt_deletes_even_what_is_visible_again() {
+    fn latest_receipt_deletes_a_visible_message() {
         let mut queue = queue(None);
         send(&mut queue, "a", 0, at(0));
         let received = queue.receive(1, usize::MAX, at(0));
@@ -348,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_may_say_when_a_message_is_seen_again() {
+    fn visibility_timeout_can_be_changed_by_receipt() {
         let mut queue = queue(None);
         for body in ["a", "b"] {
             send(&mut queue, body, 0, at(0));
@@ -379,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_of_one_queue() {
+    fn receipt_of_another_queue_is_rejected() {
         let [mut before, mut after] = [queue(None), queue(None)];
         let [stale, own] = [&mut before, &mut after].map(|queue| {
             send(queue, "a", 0, at(0));
@@ -393,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_told_as_text() {
+    fn receipt_is_parsed_from_its_text() {
         let mut queue = queue(None);
         send(&mut queue, "a", 0, at(0));
         let receipt = queue.receive(1, usize::MAX, at(0))[0].receipt;
@@ -411,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_keeps_a_message_back() {
+    fn delayed_message_is_hidden_until_due() {
         let mut queue = queue(None);
         send(&mut queue, "late", 5, at(0));
         send(&mut queue, "now", 0, at(0));
@@ -426,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_received_too_often_is_dead() {
+    fn message_at_its_maximum_receives_is_dead() {
         let mut queue = queue(Some(10));
         send(&mut queue, "poison", 0, at(0));
         for receive in 0..10 {
@@ -446,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_bounded_in_bytes_and_never_empty() {
+    fn batch_is_bounded_in_bytes_and_never_empty() {
         let mut queue = queue(None);
         for body in ["12345678", "1234", "5678", "9"] {
             send(&mut queue, body, 0, at(0));
@@ -457,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_kept_longer_than_it_may() {
+    fn message_older_than_the_retention_is_deleted() {
         let mut queue = queue(None);
         send(&mut queue, "flying", 0, at(0));
         queue.receive(1, usize::MAX, at(0));

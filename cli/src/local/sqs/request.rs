@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 
 use super::message::MessageAttribute;
 
-/// What SQS refuses, by the codes of its two protocols and a sentence.
+/// An error of SQS, with its names in both protocols.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqsError {
     /// The error's name in the JSON protocol.
     pub kind: &'static str,
-    /// Its older name, which clients still match.
+    /// The error's name in the query protocol, which SDKs match.
     pub code: &'static str,
-    /// What is wrong.
+    /// The message for the client.
     pub message: String,
 }
 
@@ -35,7 +35,7 @@ impl SqsError {
         )
     }
 
-    /// What a batch says of an entry that is refused.
+    /// Returns the failed entry of a batch.
     pub(super) fn of_entry(self, id: &str) -> Value {
         let Self {
             kind: _,
@@ -106,7 +106,8 @@ fn one() -> usize {
     1
 }
 
-/// `DeleteMessageBatch`, and `ChangeMessageVisibilityBatch`, whose entries have a time too.
+/// The request of `DeleteMessageBatch` and `ChangeMessageVisibilityBatch`. Entries of the latter
+/// have a timeout.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ReceiptBatch {

@@ -1,4 +1,4 @@
-//! A queue of dead letters, and the letters in it.
+//! A dead-letter queue and its messages.
 
 use std::time::Duration;
 
@@ -22,19 +22,20 @@ use super::{
 };
 use crate::{commands::CALL_TIMEOUT, local};
 
-/// A queue of dead letters that answers.
+/// A dead-letter queue that exists.
 pub(super) struct DeadLetterQueue {
     client: Client,
     pub(super) url: Url,
-    /// Of a client without retries for whatever queue is beside it.
+    /// The configuration of a client without retries, for the source queue in the same account.
     pub(super) config: config::Builder,
 }
 
 impl DeadLetterQueue {
-    /// Makes sure that the queue is there, with one call.
+    /// Opens the queue and checks with one call that it exists.
     ///
     /// # Errors
-    /// It is not, or has dead letters itself: then somebody took one end for the other.
+    /// The queue does not exist, or it has a redrive policy: then it is a source queue, not a
+    /// dead-letter queue.
     pub(super) async fn open(from: &QueueAddress) -> anyhow::Result<Self> {
         let (url, config) =
             resolve_queue(from, "--from", |located| located.dead_letters_url).await?;
@@ -49,7 +50,7 @@ impl DeadLetterQueue {
         let attributes = sqs_client::attributes(&client, &url).await?;
         ensure!(
             !attributes.contains_key(&QueueAttributeName::RedrivePolicy),
-            "{url} is no queue of dead letters, since it gives up its own to another: name that one with --from"
+            "{url} is not a dead-letter queue, because it has a redrive policy: name its dead-letter queue with --from"
         );
         Ok(Self {
             client,
@@ -58,10 +59,10 @@ impl DeadLetterQueue {
         })
     }
 
-    /// The queue that gave these up, as SQS knows it.
+    /// Returns the URL of the source queue.
     ///
     /// # Errors
-    /// There is none or more than one, or this user may not ask.
+    /// There is none or more than one, or the user may not list them.
     pub(super) async fn source(&self) -> anyhow::Result<Url> {
         let Self {
             client,
@@ -73,32 +74,34 @@ impl DeadLetterQueue {
             .queue_url(url.as_str())
             .send()
             .await;
-        // The queue answers, so it is the question that this user may not ask, or an emulator does
-        // not know.
+        // The queue exists, so the user lacks `sqs:ListDeadLetterSourceQueues`, or an emulator does
+        // not implement it.
         let sources = response.map_err(|error| {
-            let cause = anyhow!("{}", error.message().unwrap_or("SQS did not respond").to_owned());
+            let cause = anyhow!(
+                "{}",
+                error.message().unwrap_or("SQS did not respond").to_owned()
+            );
             cause.context(format!(
-                "which queue gives up its dead letters to {url} could not be learned: say with --to where they go"
+                "cannot determine the source queue of {url}: pass --to"
             ))
         })?;
         let sources = sources.queue_urls;
         match &sources[..] {
             [source] => Ok(Url::parse(source)?),
-            [] => bail!("no queue gives up its dead letters to {url}: say with --to where they go"),
-            _ => bail!(
-                "several queues give up their dead letters to {url}: say with --to where they go"
-            ),
+            [] => bail!("{url} has no source queue: pass --to"),
+            _ => bail!("{url} has several source queues: pass --to"),
         }
     }
 
-    /// Receives up to so many, and seldom none though something is left. Nobody else sees them for
-    /// [`VISIBILITY_TIMEOUT`].
+    /// Receives up to `max` messages, which are then hidden for [`VISIBILITY_TIMEOUT`].
     pub(super) async fn receive(&self, max: u64) -> anyhow::Result<Vec<DeadLetter>> {
         let request = self.client.receive_message().queue_url(self.url.as_str());
         let response = request
             .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX).min(10))
-            // A receive that does not wait asks a part of SQS's servers, and may come back empty
-            // beside what others have.
+            // Long polling queries all of SQS's servers. A short poll queries a subset, and can
+            // return no message although there are some. Amazon SQS Developer Guide, "Amazon SQS
+            // short and long polling":
+            // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
             .wait_time_seconds(1)
             .visibility_timeout(i32::try_from(VISIBILITY_TIMEOUT.as_secs())?)
             .message_attribute_names("reason")
@@ -115,7 +118,7 @@ impl DeadLetterQueue {
             .collect())
     }
 
-    /// Deletes what was sent again.
+    /// Deletes messages that were sent to the source queue.
     pub(super) async fn delete(&self, letters: &[&DeadLetter]) -> anyhow::Result<()> {
         if letters.is_empty() {
             return Ok(());
@@ -141,12 +144,12 @@ impl DeadLetterQueue {
         }
     }
 
-    /// Hides these letters from other consumers for a time from now on. Zero makes them visible at
-    /// once. One call for ten.
+    /// Hides these messages from other consumers for a time from now on; zero makes them visible.
+    /// One call for ten messages.
     ///
     /// # Errors
-    /// SQS does not respond, or refuses a call. A letter that others received or deleted meanwhile
-    /// is left out silently.
+    /// SQS does not respond, or refuses a call. A message that was received or deleted by another
+    /// consumer is skipped silently.
     pub(super) async fn hide(&self, receipts: &[String], time: Duration) -> anyhow::Result<()> {
         let time = i32::try_from(time.as_secs())?;
         for receipts in receipts.chunks(10) {
@@ -172,16 +175,15 @@ impl DeadLetterQueue {
     }
 }
 
-/// A dead letter that was received.
+/// A message of the dead-letter queue, as it was received.
 pub(super) struct DeadLetter {
     pub(super) id: String,
     pub(super) receipt: String,
     pub(super) body: String,
-    /// Why it is there: what the function sentences that put it there, else that it was received too
-    /// often.
+    /// The reason that the function gave, or "received too often" if SQS moved the message.
     pub(super) reason: String,
     pub(super) receives: u32,
-    /// The message group, which goes with the letter.
+    /// The message group, which is sent with the message.
     pub(super) group: Option<String>,
 }
 
@@ -238,7 +240,7 @@ impl DeadLetter {
     }
 }
 
-/// What a body says of itself, as far as it can be read.
+/// The fields of an event that identify it, as far as the body can be parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct EventSummary {
     pub(super) event: Option<String>,
@@ -271,7 +273,7 @@ impl EventSummary {
     }
 }
 
-/// A text of somebody else's for a terminal, which could take some characters for orders.
+/// Replaces control characters, because a terminal would interpret them.
 pub(super) fn printable<'t>(text: impl Into<Option<&'t String>>) -> String {
     let text = text.into().map_or("-", String::as_str);
     text.chars()
@@ -290,7 +292,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_says_what_it_is_about() {
+    fn summary_names_event_organization_and_subject() {
         let about = |body: Value| {
             let EventSummary {
                 event,
@@ -332,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_gives_orders_to_the_terminal() {
+    fn control_characters_are_replaced() {
         assert_eq!(
             printable(&"a\u{1b}[2Jb\n".to_owned()),
             "a\u{fffd}[2Jb\u{fffd}"

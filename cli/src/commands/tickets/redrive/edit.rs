@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The operator's editor: a command of the shell, as in `VISUAL` and `EDITOR`.
+/// The operator's editor: a shell command, as in `VISUAL` and `EDITOR`.
 pub(super) struct Editor {
     command: String,
 }
@@ -21,12 +21,11 @@ pub(super) struct Editor {
 /// The result of an editing session.
 #[derive(Debug)]
 pub(super) enum Edited {
-    /// The text is as it was.
+    /// The text is unchanged.
     Unchanged,
-    /// The function would refuse the body. The file keeps the edited text.
+    /// The function would reject the body. The file has the edited text.
     Invalid { reason: String, file: PathBuf },
-    /// A body that the function accepts. The file keeps the edited text until the folder is
-    /// dropped.
+    /// A body that the function accepts. The file has the edited text until the folder is dropped.
     Valid { body: String, folder: TempDir },
 }
 
@@ -47,28 +46,27 @@ impl Editor {
         }
     }
 
-    /// Lets the operator edit a body, and checks the result. The file that the editor opens begins
-    /// with `notes`.
+    /// Opens the editor on a body and checks the result. The file begins with `notes`.
     ///
     /// # Errors
     /// The editor cannot be started or fails, or the file cannot be written or read.
     pub(super) async fn edit(&self, notes: &[String], body: &str) -> anyhow::Result<Edited> {
         let text = with_notes(notes, body);
-        // Only the operator may read this folder. An editor that replaces the file, or saves a copy
-        // beside it, does so in there.
+        // Only the operator may read this folder. Editors that replace the file, or save a copy
+        // beside it, do so in this folder.
         let folder =
-            TempDir::with_prefix("muster-").context("could not make a folder for the text")?;
+            TempDir::with_prefix("muster-").context("cannot create a folder for the text")?;
         let file = folder.path().join("dead-letter.json");
-        fs::write(&file, &text).with_context(|| format!("could not write {}", file.display()))?;
+        fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
         let (command, opened) = (self.command.clone(), file.clone());
         let status = tokio::task::spawn_blocking(move || open(&command, &opened)).await?;
         let status =
-            status.with_context(|| format!("the editor {:?} did not start", self.command))?;
+            status.with_context(|| format!("cannot start the editor {:?}", self.command))?;
         if !status.success() {
             bail!("the editor {:?} failed ({status})", self.command);
         }
-        let saved = fs::read_to_string(&file)
-            .with_context(|| format!("could not read {}", file.display()))?;
+        let saved =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
         if saved == text {
             return Ok(Edited::Unchanged);
         }
@@ -88,7 +86,7 @@ impl Editor {
 /// Runs the editor on a file, and waits for its end.
 #[cfg(unix)]
 fn open(command: &str, file: &Path) -> std::io::Result<ExitStatus> {
-    // The shell splits the command into words, such as `code --wait`. The file stays one word.
+    // The shell splits a command such as `code --wait` into words. The file stays one word.
     Command::new("sh")
         .args(["-c", &format!("{command} \"$@\""), command])
         .arg(file)
@@ -105,8 +103,8 @@ fn open(command: &str, file: &Path) -> std::io::Result<ExitStatus> {
         .status()
 }
 
-/// Returns the text for the editor: the notes as lines that begin with `#`, and the body with one
-/// member a line.
+/// Returns the text for the editor: the notes as lines that begin with `#`, and the body as
+/// indented JSON.
 fn with_notes(notes: &[String], body: &str) -> String {
     let is_json = serde_json::from_str::<IgnoredAny>(body).is_ok();
     let body = if is_json {
@@ -122,13 +120,12 @@ fn with_notes(notes: &[String], body: &str) -> String {
     lines.join("\n")
 }
 
-/// Returns the body in a text that was edited, in one line. The parser that accepts it is the one
-/// of the function.
+/// Returns the body of an edited text on one line, checked by the function's own parser.
 ///
 /// # Errors
-/// The function would refuse the body.
+/// The function would reject the body.
 fn validated_body(saved: &str, now: Timestamp) -> Result<String, Poison> {
-    // JSON never begins with `#`.
+    // A JSON text never begins with `#`.
     let is_note = |line: &&str| line.starts_with('#') || line.trim().is_empty();
     let notes: usize = saved
         .split_inclusive('\n')
@@ -155,8 +152,8 @@ enum Layout {
     OneLine,
 }
 
-/// Changes the white space between the tokens of a JSON text. Every token keeps its spelling: a
-/// parsed and printed number could lose digits.
+/// Changes the white space between the tokens of a JSON text. Every token stays as it is: a number
+/// that is parsed and printed can lose digits.
 fn reformat(json: &str, layout: Layout) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut depth, mut is_in_string, mut is_escaped) = (0_usize, false, false);
@@ -222,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_keep_their_spelling() {
+    fn reformatted_json_keeps_its_tokens() {
         let json = r#" {"a":[1.10,12345678901234567890123,{}, [ ]],"b, \" c\\":{"d" : "{[:,]}","d":null}} "#;
         let indented = reformat(json, Layout::Indented);
         assert_eq!(
@@ -237,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn body_without_json_is_shown_as_it_is() {
+    fn body_without_json_is_shown_unchanged() {
         let notes = ["one".to_owned(), "two".to_owned()];
         assert_eq!(
             with_notes(&notes, "{\"a\": oops"),
@@ -250,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn edited_body_passes_the_parser_of_its_function() {
+    fn edited_body_is_validated_by_its_function() {
         let now = Timestamp::from_secs(1_800_000_000);
         let validated_body =
             |body: &Value| validated_body(&format!("# note\n\n#\n{body:#}\n\n"), now);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use serde_json::Value;
 
-/// The API of DynamoDB Streams, over HTTP: the SDK's types could not be written into an event as
-/// they are.
+/// A client of DynamoDB Streams over HTTP. The SDK's types cannot be serialized into the event of a
+/// function.
 pub(super) struct StreamsApi {
     http: reqwest::Client,
     url: String,
@@ -30,7 +30,7 @@ impl StreamsApi {
     }
 
     pub(super) async fn call(&self, target: &str, request: &Value) -> anyhow::Result<Value> {
-        // Any signature will do.
+        // The engine does not verify the signature.
         let authorization = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, \
                              SignedHeaders=host;x-amz-date;x-amz-target, Signature=0";
         let response = self

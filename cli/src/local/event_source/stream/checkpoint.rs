@@ -1,4 +1,4 @@
-//! How far the stream was handled.
+//! The checkpoint of the table's stream.
 
 use std::{
     collections::BTreeMap,
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::local::data_dir::DataDir;
 
-/// The file in the data data_dir that says how far the stream was handled.
+/// The file of the checkpoint in the data folder.
 const CHECKPOINT_FILE: &str = "stream.json";
 
-/// How far a stream was handled. Written down at most once a second and at the end: what a killed
-/// stack had handled since comes again, and functions take records more than once.
+/// The last processed record of each shard. It is saved at most once a second and at the end. After
+/// a kill, later records are delivered again: delivery is at least once.
 #[derive(Debug, Clone, Default)]
 pub(in crate::local) struct Checkpoint {
     progress: Arc<Mutex<Progress>>,
@@ -22,14 +22,14 @@ pub(in crate::local) struct Checkpoint {
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Progress {
-    /// Another stream's numbers mean nothing.
+    /// The stream's ARN. Sequence numbers are valid within one stream.
     stream: String,
-    /// The sequence number of the last record that was handled, by shard.
+    /// The sequence number of the last processed record, by shard.
     shards: BTreeMap<String, String>,
 }
 
 impl Checkpoint {
-    /// What the data_dir has, if it has one.
+    /// Reads the checkpoint of the folder, if there is one.
     pub(in crate::local) fn open(data_dir: Option<Arc<DataDir>>) -> anyhow::Result<Self> {
         let saved = data_dir
             .as_deref()
@@ -46,7 +46,7 @@ impl Checkpoint {
         work(&mut self.progress.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Forgets the checkpoint if it is of another stream.
+    /// Clears the checkpoint if it belongs to another stream.
     pub(super) fn reset_for_stream(&self, stream: &str) {
         self.with(|progress| {
             if progress.stream != stream {
@@ -70,7 +70,7 @@ impl Checkpoint {
         });
     }
 
-    /// Writes it down, where there is a data_dir.
+    /// Saves the checkpoint, if there is a folder.
     pub(in crate::local) fn save(&self) -> anyhow::Result<()> {
         match &self.data_dir {
             Some(data_dir) => self.with(|progress| data_dir.write(CHECKPOINT_FILE, progress)),

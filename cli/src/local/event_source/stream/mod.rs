@@ -1,5 +1,5 @@
-//! The event source mapping of the table's stream: reads the shards in order, gathers batches, and
-//! invokes the function with them until they are handled or too old.
+//! The event source mapping of the table's stream. It reads the shards in order, gathers batches,
+//! and invokes the function until the records succeed or expire.
 
 mod api;
 mod checkpoint;
@@ -20,17 +20,17 @@ use crate::{local::s3::BucketObjects, sam::StreamMapping};
 use api::StreamsApi;
 pub(in crate::local) use checkpoint::Checkpoint;
 
-/// How long to wait before looking again for records: this long after some came, twice as long each
-/// time that none did.
+/// The polling interval: the shortest after records, doubled after each empty read up to the
+/// longest.
 const SHORTEST_WAIT: Duration = Duration::from_millis(20);
 const LONGEST_WAIT: Duration = Duration::from_millis(200);
-/// How long to wait before a batch comes again, the first time and at most.
+/// The backoff before a failed batch is retried: the first, and the maximum.
 const SHORTEST_BACKOFF: Duration = Duration::from_millis(50);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(2);
-/// How often the checkpoint is written down, at most.
+/// The minimum interval between two saves of the checkpoint.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
-/// Reads one table's stream.
+/// A poller of one table's stream.
 pub(in crate::local) struct StreamPoller {
     api: StreamsApi,
     stream: String,
@@ -39,7 +39,7 @@ pub(in crate::local) struct StreamPoller {
     failed_records: BucketObjects,
     checkpoint: Checkpoint,
     stop: watch::Receiver<bool>,
-    /// The shards that are read, with where to go on; none where that has to be asked for.
+    /// The iterator of each open shard. `None` requires a new iterator.
     open: BTreeMap<String, Option<String>>,
     /// The shards that were read to their end.
     closed: BTreeSet<String>,
@@ -47,14 +47,14 @@ pub(in crate::local) struct StreamPoller {
 
 /// Records of a shard.
 struct ShardRecords {
-    /// Those that the function is to get.
+    /// The records that match the mapping's filters.
     records: Vec<Value>,
-    /// The sequence number of the last, whoever is to get it.
+    /// The sequence number of the last record, including those that the filters exclude.
     last: Option<String>,
 }
 
 impl StreamPoller {
-    /// Finds the stream of a table, and where to begin.
+    /// Finds the stream of a table, and opens its shards at the checkpoint.
     pub(in crate::local) async fn open(
         dynamodb_url: &str,
         table: &str,
@@ -98,7 +98,7 @@ impl StreamPoller {
         Ok(poller)
     }
 
-    /// Reads until it is told to stop. A batch that is with the function is waited for.
+    /// Polls until it is stopped. Waits for a running invocation.
     pub(in crate::local) async fn run(mut self) {
         let mut wait = SHORTEST_WAIT;
         let mut saved = Instant::now();
@@ -107,7 +107,7 @@ impl StreamPoller {
             let found = match self.round().await {
                 Ok(found) => found,
                 Err(error) => {
-                    tracing::warn!("the table's stream could not be read: {error:#}");
+                    tracing::warn!("cannot read the table's stream: {error:#}");
                     false
                 }
             };
@@ -119,12 +119,10 @@ impl StreamPoller {
             if found && saved.elapsed() >= SAVE_EVERY {
                 saved = Instant::now();
                 if let Err(error) = self.checkpoint.save() {
-                    tracing::warn!(
-                        "the checkpoint in the table's stream could not be kept: {error:#}"
-                    );
+                    tracing::warn!("cannot save the checkpoint of the table's stream: {error:#}");
                 }
             }
-            // Gone is whoever could tell: that is the end too.
+            // `wait_for` fails if the sender is dropped, which stops the poller too.
             if tokio::time::timeout(wait, stop.wait_for(|stop| *stop))
                 .await
                 .is_ok()
@@ -134,7 +132,7 @@ impl StreamPoller {
         }
     }
 
-    /// Handles what each shard has now. True if there was something.
+    /// Processes the new records of each shard. Returns whether there were any.
     async fn round(&mut self) -> anyhow::Result<bool> {
         let mut found = false;
         for shard in self.open.keys().cloned().collect::<Vec<_>>() {
@@ -143,7 +141,7 @@ impl StreamPoller {
             found = true;
             for batch in records.chunks(self.mapping.batch_size) {
                 if !self.handle(&shard, batch).await {
-                    // Read on from what was handled, if ever.
+                    // Stopped before the end of the batch: the next read starts at the checkpoint.
                     self.open.insert(shard, None);
                     return Ok(found);
                 }
@@ -165,7 +163,7 @@ impl StreamPoller {
         Ok(found)
     }
 
-    /// Opens the shards that are new, each after the one that it continues.
+    /// Opens new shards, each after its parent, so that the changes of an item stay in order.
     async fn find_shards(&mut self) -> anyhow::Result<()> {
         let description = self
             .api
@@ -174,7 +172,7 @@ impl StreamPoller {
         let shards = description
             .pointer("/StreamDescription/Shards")
             .and_then(Value::as_array);
-        let shards = shards.context("a stream without shards")?;
+        let shards = shards.context("the stream has no shards")?;
         let id =
             |shard: &Value, name: &str| shard.get(name).and_then(Value::as_str).map(str::to_owned);
         let listed: BTreeSet<_> = shards
@@ -195,7 +193,7 @@ impl StreamPoller {
         Ok(())
     }
 
-    /// Where to go on in a shard: after what was handled, else where the mapping begins.
+    /// Returns an iterator after the checkpoint, or else at the mapping's starting position.
     async fn iterator(&self, shard: &str) -> anyhow::Result<String> {
         let mut request = json!({ "StreamArn": self.stream, "ShardId": shard });
         if let Some(handled) = self.checkpoint.get(shard) {
@@ -205,7 +203,7 @@ impl StreamPoller {
             request["ShardIteratorType"] = json!(self.mapping.starting_position);
         }
         let response = match self.api.streams("GetShardIterator", &request).await {
-            // What was handled last may be older than what the stream still has.
+            // The checkpoint can be older than the oldest record of the stream.
             Err(_) if request.get("SequenceNumber").is_some() => {
                 let start = json!({ "StreamArn": self.stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
                 self.api.streams("GetShardIterator", &start).await?
@@ -215,10 +213,10 @@ impl StreamPoller {
         response["ShardIterator"]
             .as_str()
             .map(str::to_owned)
-            .context("no iterator came")
+            .context("the response has no iterator")
     }
 
-    /// What a shard has now, and what comes within the batching window until a batch is full.
+    /// Reads a shard until a batch is full or the batching window has ended.
     async fn gather(&mut self, shard: &str) -> anyhow::Result<ShardRecords> {
         let mut gathered = self.read(shard).await?;
         let ends = Instant::now() + self.mapping.window;
@@ -243,7 +241,7 @@ impl StreamPoller {
         Ok(gathered)
     }
 
-    /// What a shard has now.
+    /// Reads the new records of a shard.
     async fn read(&mut self, shard: &str) -> anyhow::Result<ShardRecords> {
         if self.closed.contains(shard) {
             return Ok(ShardRecords {
@@ -255,7 +253,7 @@ impl StreamPoller {
             Some(iterator) => iterator,
             None => self.iterator(shard).await?,
         };
-        // An iterator that failed may have expired.
+        // If the call fails, the iterator may have expired; the next read requests a new one.
         self.open.insert(shard.to_owned(), None);
         let mut response = self
             .api
@@ -267,7 +265,7 @@ impl StreamPoller {
         }
         self.open.insert(shard.to_owned(), next);
         let Value::Array(records) = response["Records"].take() else {
-            return Err(anyhow!("a response without records"));
+            return Err(anyhow!("the response has no records"));
         };
         let last = records
             .last()
@@ -284,10 +282,10 @@ impl StreamPoller {
         })
     }
 
-    /// Invokes the function with records until it has handled them or they are too old. False if it
-    /// was told to stop before.
+    /// Invokes the function until the records succeed or expire. Returns false if the poller is
+    /// stopped first.
     async fn handle(&mut self, shard: &str, records: &[Value]) -> bool {
-        // The next batch is the last.
+        // A stack of batches. Bisecting pushes both halves, the older one on top.
         let mut batches = vec![(records, 0)];
         while let Some((batch, attempts)) = batches.pop() {
             if *self.stop.borrow() {
@@ -308,7 +306,7 @@ impl StreamPoller {
             }
             let reason = outcome.map_or_else(
                 |error| format!("{error:#}"),
-                |_| "the function reported it".to_owned(),
+                |_| "the function reported a partial batch failure".to_owned(),
             );
             let (given_up, rest) = self.mapping.split_by_age(rest, Timestamp::now());
             if !given_up.is_empty() {
@@ -326,7 +324,7 @@ impl StreamPoller {
             tracing::warn!(
                 records = rest.len(),
                 attempts,
-                "records come again: {reason}"
+                "stream batch failed; retrying: {reason}"
             );
             let backoff = SHORTEST_BACKOFF
                 .saturating_mul(1 << attempts.min(10))
@@ -342,7 +340,7 @@ impl StreamPoller {
         true
     }
 
-    /// Puts records that are too old into the bucket, in an object as Lambda writes it.
+    /// Writes expired records to the bucket, in an object as Lambda writes it.
     fn give_up(&self, shard: &str, records: &[Value], reason: &str) {
         let now = Timestamp::now();
         let key = format!(
@@ -371,7 +369,7 @@ impl StreamPoller {
         tracing::error!(
             records = records.len(),
             key,
-            "records are given up: {reason}"
+            "stream records expired; moved to the bucket of failed records: {reason}"
         );
         self.failed_records.put(key, object.to_string().into());
     }
@@ -382,11 +380,12 @@ impl StreamMapping {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
     }
 
-    /// Splits records that failed into those that are too old for a retry and the rest.
+    /// Splits failed records into those that are too old for a retry, and the rest.
     ///
-    /// Lambda discards old records before their first attempt too. Here each has one attempt: a
-    /// laptop may have been asleep. AWS: "Lambda parameters for Amazon DynamoDB event source
-    /// mappings", <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html>.
+    /// Lambda discards old records before their first attempt too. Here each record has one
+    /// attempt, because a laptop may have been suspended. AWS: "Lambda parameters for Amazon
+    /// DynamoDB event source mappings",
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html>.
     fn split_by_age<'r>(&self, records: &'r [Value], now: Timestamp) -> (&'r [Value], &'r [Value]) {
         let is_too_old = |record: &Value| {
             let created = record
@@ -397,7 +396,7 @@ impl StreamMapping {
                 .zip(age)
                 .is_some_and(|(max_age, age)| age >= max_age)
         };
-        // Records are in the order of their ages.
+        // Records are sorted by age.
         records.split_at(
             records
                 .iter()
@@ -407,7 +406,7 @@ impl StreamMapping {
     }
 }
 
-/// How many records from the first on were handled.
+/// Returns the number of records before the first failed one.
 fn handled_count(response: &Value, batch: &[Value]) -> anyhow::Result<usize> {
     let failures = batch_item_failures(response)?;
     let position = |failure: &&str| {
@@ -420,7 +419,7 @@ fn handled_count(response: &Value, batch: &[Value]) -> anyhow::Result<usize> {
     Ok(positions.into_iter().min().unwrap_or(batch.len()))
 }
 
-/// Whole seconds of a number, which engines write with a fraction or without.
+/// Returns the whole seconds of a number. Some engines write a fraction.
 fn seconds(number: &Value) -> Option<i64> {
     number
         .as_i64()
@@ -434,8 +433,8 @@ fn sequence_number(record: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// A record of a write that left the item as it was. The embedded engine has them; DynamoDB has
-/// not.
+/// Tells whether a record's images are equal. The embedded engine writes such records; DynamoDB
+/// does not.
 fn is_unchanged(record: &Value) -> bool {
     let image = |name: &str| record["dynamodb"].get(name);
     image("OldImage").is_some() && image("OldImage") == image("NewImage")
@@ -450,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_handled_up_to_the_first_failure() {
+    fn batch_is_handled_up_to_the_first_failure() {
         let batch = ["1", "2", "3"].map(record);
         let failures = |ids: &[&str]| json!({ "batchItemFailures": ids.iter().map(|id| json!({ "itemIdentifier": id })).collect::<Vec<_>>() });
         assert_eq!(handled_count(&failures(&[]), &batch).unwrap(), 3);
@@ -460,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn only_records_beyond_the_age_are_given_up() {
+    fn records_older_than_the_maximum_age_expire() {
         let mapping = |max_record_age| StreamMapping {
             function: "F".to_owned(),
             starting_position: "TRIM_HORIZON".to_owned(),
@@ -487,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn only_equal_images_are_no_change() {
+    fn record_with_equal_images_is_unchanged() {
         let change =
             |old: Value, new: Value| json!({ "dynamodb": { "OldImage": old, "NewImage": new } });
         assert!(is_unchanged(&change(
