@@ -1,4 +1,5 @@
-//! Failed records of the table's stream: given up by age, and replayed by `muster changes redrive`.
+//! Failed records of the table's stream: discarded by age, and replayed by `muster changes
+//! redrive`.
 
 use std::{
     process::Output,
@@ -17,12 +18,13 @@ use muster_cli::{
 use muster_domain::Timestamp;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::{
-    queues::{create_team, handler, records, settings, until},
-    support::{assert_fails, muster, run, stderr, stdout},
+use crate::support::{
+    assert_fails,
+    local_stack::{create_team, handler, records, settings, until},
+    muster, run, stderr, stdout,
 };
 
-/// Runs the command on a stack that the test holds.
+/// Runs the command on a stack of this process.
 async fn redrive<const N: usize>(stack: &LocalStack, arguments: [&str; N]) -> Output {
     let command = muster(
         ["changes", "redrive", "--from", &stack.url]
@@ -34,7 +36,7 @@ async fn redrive<const N: usize>(stack: &LocalStack, arguments: [&str; N]) -> Ou
         .expect("it does not panic")
 }
 
-/// A stack with a changes function that only keeps the records, and the records.
+/// Starts a stack with a changes function that only records, and returns the records.
 async fn recording() -> (LocalStack, Arc<Mutex<Vec<Value>>>) {
     let kept: Arc<Mutex<Vec<Value>>> = Arc::default();
     let log = Arc::clone(&kept);
@@ -76,7 +78,7 @@ async fn put(stack: &LocalStack, key: &str, body: String) {
         .expect("the bucket takes it");
 }
 
-/// The record of a team that is created.
+/// Creates a team, and returns its stream record.
 async fn team_record(stack: &LocalStack, kept: &Mutex<Vec<Value>>) -> Value {
     assert_eq!(
         create_team(stack, "Network").await,
@@ -95,7 +97,7 @@ async fn team_record(stack: &LocalStack, kept: &Mutex<Vec<Value>>) -> Value {
 }
 
 #[tokio::test]
-async fn redrive_replays_both_kinds_of_object() {
+async fn changes_redrive_replays_both_kinds_of_object() {
     let (stack, kept) = recording().await;
     let record = team_record(&stack, &kept).await;
     assert_eq!(announced(&stack), [""; 0]);
@@ -152,7 +154,7 @@ async fn redrive_replays_both_kinds_of_object() {
 }
 
 #[tokio::test]
-async fn redrive_leaves_object_whose_record_still_fails() {
+async fn changes_redrive_leaves_objects_that_still_fail() {
     let (stack, kept) = recording().await;
     let record = team_record(&stack, &kept).await;
     let mut unreadable = record.clone();
@@ -199,7 +201,7 @@ async fn redrive_leaves_object_whose_record_still_fails() {
 }
 
 #[tokio::test]
-async fn redrive_without_stack_or_bus_says_what_to_do() {
+async fn changes_redrive_without_a_bus_names_the_fix() {
     let run = |arguments: &[&str]| {
         let mut command = muster(["changes", "redrive"].iter().chain(arguments));
         command
@@ -237,9 +239,9 @@ async fn redrive_without_stack_or_bus_says_what_to_do() {
     assert_fails(&no_long_jobs, &["long", "--long-jobs", "LongJobsQueueUrl"]);
 }
 
-/// The emulated mapping retries for as long as a record is young enough, however often it failed.
+/// The emulated mapping retries by the record's age, not by the number of attempts.
 #[tokio::test]
-async fn stream_retries_by_age_and_gives_up_into_bucket() {
+async fn stream_record_that_expires_moves_to_the_bucket() {
     let age = Duration::from_secs(4);
     let (is_down, attempts) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(0)));
     let (down, counted) = (Arc::clone(&is_down), Arc::clone(&attempts));
@@ -274,7 +276,7 @@ async fn stream_retries_by_age_and_gives_up_into_bucket() {
         given_up().contains("queue_strategy")
     })
     .await;
-    // The engine's time has whole seconds.
+    // The engine's timestamps have whole seconds.
     assert!(
         begun.elapsed() + Duration::from_secs(1) >= age,
         "{:?}",

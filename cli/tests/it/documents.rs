@@ -1,4 +1,4 @@
-//! The operator's guide, held against the template and the program.
+//! The operator's guide, compared with the template and the program.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde_yaml_ng::Value;
 const GUIDE: &str = include_str!("../../../docs/operations.md");
 
 #[test]
-fn every_alarm_has_its_row_and_no_other_has() {
+fn alarm_rows_of_the_guide_match_the_template() {
     let template: Value =
         serde_yaml_ng::from_str(include_str!("../../../template.yaml")).expect("YAML");
     let resources = template["Resources"].as_mapping().expect("resources");
@@ -31,8 +31,8 @@ fn every_alarm_has_its_row_and_no_other_has() {
     );
 }
 
-/// The words of a line of shell, as far as the guide uses it: quotes, and variables for what a
-/// stack is made of.
+/// Splits a line of shell into words, as far as the guide uses shell: quotes, and variables of a
+/// stack.
 fn words(line: &str) -> Vec<String> {
     const URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/queue";
     let line = line.split(" #").next().unwrap_or_default();
@@ -47,7 +47,7 @@ fn words(line: &str) -> Vec<String> {
         .replace("$DEAD", URL)
         .replace("$STACK", "muster-prod")
         .replace("$FAILED", "muster-failed");
-    // Of `$(output TicketsQueueUrl)` only the answer is a word.
+    // Of `$(output TicketsQueueUrl)` only the output is a word.
     let mut plain = String::new();
     for (at, piece) in line.split("$(").enumerate() {
         let rest = if at == 0 {
@@ -72,7 +72,7 @@ fn words(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_command_of_the_guide_is_one() {
+fn commands_of_the_guide_parse() {
     let mut inside = false;
     let mut commands = 0;
     for line in GUIDE.lines().map(str::trim) {

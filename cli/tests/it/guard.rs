@@ -1,4 +1,4 @@
-//! A web page that the developer visits reaches nothing of `muster dev`, whatever port it tries.
+//! A web page in the developer's browser cannot reach any port of `muster dev`.
 
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use serde_json::json;
@@ -7,12 +7,12 @@ use crate::support::{Dev, muster, stderr};
 
 const EVIL: &str = "https://evil.example";
 
-/// The three endpoints that the stack announces.
+/// Returns the three endpoints of a stack.
 fn endpoints(dev: &Dev) -> [String; 3] {
     ["/url", "/dynamodb_url", "/aws_url"].map(|name| dev.text(name).to_owned())
 }
 
-/// A call that the endpoint serves, when no page sends it.
+/// Returns a request that the endpoint accepts from a client.
 fn call(dev: &Dev, url: &str) -> RequestBuilder {
     let post = Client::new().post(url);
     if url == dev.text("/url") {
@@ -46,8 +46,8 @@ async fn send(request: RequestBuilder) -> Response {
     request.send().await.expect("the stack answers")
 }
 
-/// Asserts that a request is refused with a reason that names this option, and without any header
-/// for pages.
+/// Asserts that a request is rejected with an error that names this option, and without CORS
+/// headers.
 async fn assert_refused(request: RequestBuilder, option: &str, what: &str) {
     let response = send(request).await;
     assert_eq!(response.status(), 403, "{what}");
@@ -66,7 +66,7 @@ async fn assert_refused(request: RequestBuilder, option: &str, what: &str) {
 }
 
 #[tokio::test]
-async fn page_of_another_origin_is_refused_on_each_port() {
+async fn page_of_another_origin_is_rejected_on_each_port() {
     let dev = Dev::in_memory();
     for url in endpoints(&dev) {
         assert!(
@@ -119,7 +119,7 @@ async fn page_of_another_origin_is_refused_on_each_port() {
 }
 
 #[tokio::test]
-async fn name_of_another_host_is_refused_on_each_port() {
+async fn name_of_another_host_is_rejected_on_each_port() {
     let dev = Dev::in_memory();
     for url in endpoints(&dev) {
         for host in [
@@ -161,7 +161,7 @@ async fn name_of_another_host_is_refused_on_each_port() {
     }
 }
 
-/// The ports that a process listens on, as Linux has them in /proc.
+/// Returns the ports that a process listens on, from Linux's /proc.
 #[cfg(target_os = "linux")]
 fn listening_ports(pid: u32) -> std::collections::BTreeSet<u16> {
     use std::fs;
@@ -191,7 +191,7 @@ fn listening_ports(pid: u32) -> std::collections::BTreeSet<u16> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn stack_listens_on_its_three_ports_alone() {
+fn stack_listens_on_its_three_ports_only() {
     let dev = Dev::in_memory();
     let announced = endpoints(&dev).map(|url| Url::parse(&url).unwrap().port().unwrap());
     assert_eq!(
@@ -201,7 +201,7 @@ fn stack_listens_on_its_three_ports_alone() {
 }
 
 #[tokio::test]
-async fn own_page_may_call_the_api_by_either_name() {
+async fn own_page_by_either_name_is_accepted() {
     let dev = Dev::in_memory();
     let url = dev.text("/url");
     let port = Url::parse(url).unwrap().port().unwrap();
@@ -238,7 +238,7 @@ async fn own_page_may_call_the_api_by_either_name() {
 }
 
 #[tokio::test]
-async fn listed_host_is_served_on_each_port() {
+async fn listed_host_is_accepted_on_each_port() {
     let dev = Dev::start([
         "--in-memory",
         "--allow-host",
@@ -271,7 +271,7 @@ async fn listed_host_is_served_on_each_port() {
 }
 
 #[tokio::test]
-async fn page_of_a_listed_origin_reaches_the_api_alone() {
+async fn page_of_a_listed_origin_reaches_only_the_api() {
     for listed in [EVIL, "https://*", "*"] {
         let dev = Dev::start(["--in-memory", "--cors-origin", listed]);
         let [api, dynamodb, aws] = endpoints(&dev);
@@ -296,7 +296,7 @@ async fn page_of_a_listed_origin_reaches_the_api_alone() {
 }
 
 #[tokio::test]
-async fn post_to_a_queue_needs_a_json_type() {
+async fn post_to_a_queue_requires_a_json_type() {
     let dev = Dev::in_memory();
     let post = || {
         Client::new()

@@ -1,15 +1,16 @@
-//! The program `muster` as somebody runs it.
+//! Black-box tests of the program `muster`.
 
 mod changes;
 mod dev;
 mod documents;
 mod guard;
-mod operator;
+mod jwks;
+mod keys;
+mod local;
 mod output;
-mod queues;
 mod readme;
-mod redrive;
-#[cfg(unix)]
-mod redrive_edit;
 mod support;
+mod table;
 mod tickets;
+mod usage;
+mod users;

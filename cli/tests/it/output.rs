@@ -18,7 +18,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    operator::jwk,
+    jwks::jwk,
     support::{Dev, assert_fails, first_line, muster, run, stderr, stdout, wait},
 };
 
@@ -50,8 +50,8 @@ fn run_to(mut command: Command, stdout: Stdio) -> Output {
     child.wait_with_output().expect("it ended")
 }
 
-/// Every command that prints, but for `keys create` and `dev`. Each succeeds whether or not it ran
-/// before.
+/// Returns every command that prints, except `keys create` and `dev`. Each succeeds also if it runs
+/// again.
 fn printing(dev: &Dev, folder: &Path) -> Vec<Command> {
     let file = |name: &str, content: String| {
         let path = folder.join(name);
@@ -136,7 +136,7 @@ fn full_disk_fails_every_command() {
         eprintln!("{command:?}");
         assert_fails(
             &run_to(command, full_disk()),
-            &["could not write to standard output", "No space left"],
+            &["cannot write to standard output", "No space left"],
         );
     }
     let day = muster([
@@ -147,10 +147,7 @@ fn full_disk_fails_every_command() {
         "--output",
         "/dev/full",
     ]);
-    assert_fails(
-        &run(day),
-        &["could not write to /dev/full", "No space left"],
-    );
+    assert_fails(&run(day), &["cannot write to /dev/full", "No space left"]);
 }
 
 #[test]
@@ -207,10 +204,7 @@ fn key_that_cannot_be_printed_is_deleted() {
             let created = run_to(muster(create.iter().copied().chain(json)), output());
             assert_fails(
                 &created,
-                &[
-                    "could not write to standard output",
-                    "the key is deleted again",
-                ],
+                &["cannot write to standard output", "the key is deleted"],
             );
             let listed = run(muster(&list));
             assert_eq!(
@@ -281,7 +275,7 @@ async fn key_that_cannot_be_deleted_is_named() {
 }
 
 #[test]
-fn dev_without_a_greeting_ends() {
+fn dev_with_an_unwritable_greeting_ends() {
     let dev = || muster(["dev", "--in-memory", "--port", "0"]);
     let output = run_to(dev(), closed_pipe());
     assert_eq!(
@@ -291,14 +285,14 @@ fn dev_without_a_greeting_ends() {
     #[cfg(target_os = "linux")]
     assert_fails(
         &run_to(dev(), full_disk()),
-        &["could not write to standard output", "No space left"],
+        &["cannot write to standard output", "No space left"],
     );
 }
 
 #[tokio::test]
-async fn dev_without_a_standard_error_serves() {
+async fn dev_with_a_closed_standard_error_serves() {
     let mut command = muster(["dev", "--json", "--in-memory", "--port", "0"]);
-    // Every request is logged.
+    // Every request is logged at this level.
     command.env("RUST_LOG", "trace").stderr(closed_pipe());
     let (child, line) = first_line(&mut command);
     let dev = Dev {
@@ -312,7 +306,7 @@ async fn dev_without_a_standard_error_serves() {
 }
 
 #[test]
-fn notes_without_a_standard_error_are_dropped() {
+fn notes_to_a_closed_standard_error_are_dropped() {
     let dev = Dev::in_memory();
     let [create, _] = keys_of(dev.dynamodb_url(), "org_quiet");
     let mut command = muster(create);

@@ -1,5 +1,5 @@
-//! The memory that a list of 20,000 teams takes in the function: a program of its own, because it
-//! counts all allocations. The engine is another process.
+//! The memory that the function needs for a list of 20,000 teams. The test has its own program,
+//! because it counts all allocations. The engine runs in another process.
 
 #[path = "../../../tests/it/support/raw_table.rs"]
 mod raw_table;
@@ -24,7 +24,7 @@ static ALLOCATIONS: PeakAlloc = PeakAlloc;
 const TEAMS: usize = 20_000;
 const MAX_BYTES: usize = 40 * 1024 * 1024;
 
-/// A `muster dev` that serves; killed when it is dropped.
+/// A running `muster dev`. It is killed when it is dropped.
 struct Dev(Child, Value);
 
 impl Dev {
@@ -61,7 +61,7 @@ impl Drop for Dev {
     }
 }
 
-/// Calls the teams function in this process. Returns the status and the body.
+/// Calls the teams function in this process, and returns the status and the body.
 async fn call(
     deps: &Deps,
     token: &str,

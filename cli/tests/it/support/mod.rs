@@ -1,4 +1,9 @@
-//! What the tests of the program share: running it, and asking the stack that it runs.
+//! Shared code: running the program, and calling its local stack.
+
+mod commands;
+pub mod local_stack;
+
+pub use commands::{at, file, json_lines, on, succeeds};
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -11,10 +16,10 @@ use std::{
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-/// Longer than anything here takes, retries of an unreachable table included.
+/// Longer than any command takes, retries of an unreachable table included.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// The program, without what the environment may say about tables.
+/// Returns the program, without variables of the environment that select a table.
 pub fn muster<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
     command.args(arguments).stdin(Stdio::null());
@@ -39,7 +44,7 @@ pub fn run(command: Command) -> Output {
     run_within(command, PATIENCE)
 }
 
-/// Runs a command to its end, for which it has some time.
+/// Runs a command to its end, within a time.
 pub fn run_within(mut command: Command, patience: Duration) -> Output {
     let mut child = command
         .stdout(Stdio::piped())
@@ -65,7 +70,7 @@ pub fn run_within(mut command: Command, patience: Duration) -> Output {
     }
 }
 
-/// Waits for a child to end; one that does not is killed, and fails the test.
+/// Waits for a child to end. A child that does not end is killed, and the test fails.
 pub fn wait(child: &mut Child) -> ExitStatus {
     wait_within(child, PATIENCE)
 }
@@ -84,7 +89,7 @@ fn wait_within(child: &mut Child, patience: Duration) -> ExitStatus {
     }
 }
 
-/// Whether there is a curl to try documented lines with. Where the gate runs there has to be one.
+/// Tells whether there is a curl for documented commands. The gate requires one.
 pub fn has_curl() -> bool {
     let found = Command::new("curl").arg("--version").output().is_ok();
     assert!(found || std::env::var_os("CI").is_none(), "install curl");
@@ -94,12 +99,12 @@ pub fn has_curl() -> bool {
     found
 }
 
-/// What a command said on standard output.
+/// Returns the standard output of a command.
 pub fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).expect("the program writes UTF-8")
 }
 
-/// What a command said on standard error.
+/// Returns the standard error of a command.
 pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("the program writes UTF-8")
 }
@@ -120,15 +125,15 @@ pub fn assert_fails(output: &Output, words: &[&str]) {
     );
 }
 
-/// A `muster dev --json` that serves; killed when it is dropped.
+/// A running `muster dev --json`. It is killed when it is dropped.
 pub struct Dev {
     pub child: Child,
-    /// What it printed.
+    /// Its output.
     pub description: Value,
 }
 
 impl Dev {
-    /// Starts one on free ports with further arguments, and waits until it serves.
+    /// Starts a stack on free ports with more arguments, and waits until it is ready.
     pub fn start<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Self {
         let mut command = muster(["dev", "--json", "--port", "0"]);
         let (child, line) = first_line(command.args(arguments));
@@ -151,7 +156,7 @@ impl Dev {
         self.text("/dynamodb_url")
     }
 
-    /// The list of teams as `token` may see it.
+    /// Lists the teams with a token.
     pub async fn list(&self, token: &str) -> (StatusCode, Value) {
         let request = Client::new()
             .get(format!("{}/v1/teams", self.text("/url")))
@@ -159,7 +164,7 @@ impl Dev {
         answer(request).await
     }
 
-    /// Creates something.
+    /// Sends a POST request.
     pub async fn post(&self, token: &str, path: &str, body: &Value) -> (StatusCode, Value) {
         let request = Client::new()
             .post(format!("{}{path}", self.text("/url")))
@@ -188,7 +193,7 @@ pub fn first_line(command: &mut Command) -> (Child, String) {
     (child, line)
 }
 
-/// Starts a command and gives its lines as they come, each within bounded time.
+/// Starts a command and returns its lines as they arrive, each within bounded time.
 pub fn lines(command: &mut Command) -> (Child, impl Iterator<Item = String> + use<>) {
     let mut child = command
         .stdout(Stdio::piped())

@@ -1,21 +1,14 @@
-//! `muster tickets redrive` as somebody runs it, against a local stack whose functions do what a
-//! test needs.
+//! `muster tickets redrive` on a local stack with replaced functions.
 
 use std::{
     process::Output,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName};
 use axum::{
     Router,
-    body::Bytes,
-    extract::State,
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
     routing::post,
 };
 use muster_cli::{
@@ -24,18 +17,19 @@ use muster_cli::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    queues::{contents, handler, records, settings, until, until_empty},
-    support::{Dev, PATIENCE, assert_fails, muster, run, stderr, stdout},
+use crate::support::{
+    Dev, PATIENCE,
+    local_stack::{contents, handler, records, settings, until, until_empty},
+    muster, run, stderr, stdout,
 };
 
-/// Runs the command beside the stack that the test holds.
-async fn redrive<const N: usize>(arguments: [&str; N]) -> Output {
+/// Runs the command on a stack of this process.
+pub async fn redrive<const N: usize>(arguments: [&str; N]) -> Output {
     redrive_as(None, arguments).await
 }
 
-/// The same for somebody who chose a profile of AWS.
-async fn redrive_as<const N: usize>(profile: Option<&str>, arguments: [&str; N]) -> Output {
+/// Runs the command with an AWS profile.
+pub async fn redrive_as<const N: usize>(profile: Option<&str>, arguments: [&str; N]) -> Output {
     let mut command = muster(["tickets", "redrive"].into_iter().chain(arguments));
     command.envs(profile.map(|profile| ("AWS_PROFILE", profile)));
     tokio::task::spawn_blocking(move || run(command))
@@ -43,7 +37,8 @@ async fn redrive_as<const N: usize>(profile: Option<&str>, arguments: [&str; N])
         .expect("it does not panic")
 }
 
-/// A stack whose assignment function takes everything, and what it took.
+/// Starts a stack with an assignment function that accepts everything, and returns the accepted
+/// bodies.
 pub async fn taking() -> (LocalStack, Arc<Mutex<Vec<String>>>) {
     let taken: Arc<Mutex<Vec<String>>> = Arc::default();
     let log = Arc::clone(&taken);
@@ -63,11 +58,11 @@ pub async fn taking() -> (LocalStack, Arc<Mutex<Vec<String>>>) {
     (stack.expect("a stack starts"), taken)
 }
 
-fn sqs(stack: &LocalStack) -> aws_sdk_sqs::Client {
+pub fn sqs(stack: &LocalStack) -> aws_sdk_sqs::Client {
     aws_sdk_sqs::Client::new(&emulator::sdk_config(&stack.aws_url))
 }
 
-/// Puts dead letters there as a function does, with a reason, or as SQS does, without.
+/// Sends dead letters: with a reason, as a function does, or without one, as SQS does.
 pub async fn die(
     stack: &LocalStack,
     queue: &str,
@@ -112,7 +107,7 @@ pub fn sorted(taken: &Mutex<Vec<String>>) -> Vec<String> {
     taken
 }
 
-/// How many dead letters anybody may receive now.
+/// Returns the number of dead letters that a consumer may receive now.
 pub async fn visible(stack: &LocalStack, queue: &str) -> String {
     let asked = sqs(stack)
         .get_queue_attributes()
@@ -126,8 +121,34 @@ pub async fn visible(stack: &LocalStack, queue: &str) -> String {
         .clone()
 }
 
-#[tokio::test]
-async fn what_was_impossible_is_taken_once_it_is_mended() {
+/// Serves a queue that rejects every message, and returns its URL.
+pub async fn refusing() -> String {
+    async fn refuse(headers: HeaderMap) -> (StatusCode, String) {
+        if headers["x-amz-target"] == "AmazonSQS.GetQueueAttributes" {
+            return (StatusCode::OK, "{}".to_owned());
+        }
+        let kind = "com.amazon.coral.service#AccessDeniedException";
+        (
+            StatusCode::BAD_REQUEST,
+            json!({ "__type": kind, "message": "not for you" }).to_string(),
+        )
+    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let url = format!(
+        "http://{}/000000000000/tickets",
+        listener.local_addr().expect("an address")
+    );
+    tokio::spawn(
+        async move { axum::serve(listener, Router::new().route("/", post(refuse))).await },
+    );
+    url
+}
+
+/// Starts a stack whose ticket queue has two dead letters of an organization without a key: an
+/// event of an unknown organization, and an event with an unknown status.
+async fn stack_with_dead_letters() -> LocalStack {
     let stack = LocalStack::start(0, Data::Memory, Settings::default())
         .await
         .expect("a stack starts");
@@ -150,7 +171,12 @@ async fn what_was_impossible_is_taken_once_it_is_mended() {
         contents(&stack, "tickets").dead_letters.len() == 2
     })
     .await;
+    stack
+}
 
+#[tokio::test]
+async fn redrive_dry_run_lists_dead_letters() {
+    let stack = stack_with_dead_letters().await;
     let shown = redrive(["--from", &stack.url, "--dry-run"]).await;
     assert_eq!(
         (shown.status.code(), stderr(&shown)),
@@ -168,7 +194,12 @@ async fn what_was_impossible_is_taken_once_it_is_mended() {
             .any(|line| line.contains("data.ticket.status") && line.contains("ticket INC-1")),
         "{shown}"
     );
+    stack.stop().await.expect("it stops");
+}
 
+#[tokio::test]
+async fn redrive_after_the_fix_processes_the_event() {
+    let stack = stack_with_dead_letters().await;
     let key = [
         "keys",
         "create",
@@ -220,7 +251,7 @@ async fn what_was_impossible_is_taken_once_it_is_mended() {
 }
 
 #[tokio::test]
-async fn each_queue_has_its_own_dead_letters_back() {
+async fn redrive_sends_to_the_source_queue() {
     for (queue, function) in [
         ("users", "DirectoryFunction"),
         ("jobs", "JobsFunction"),
@@ -229,7 +260,7 @@ async fn each_queue_has_its_own_dead_letters_back() {
         let taken: Arc<Mutex<Vec<String>>> = Arc::default();
         let log = Arc::clone(&taken);
         let takes = handler(move |event| {
-            // The schedule's own event has no records.
+            // The event of the schedule has no records.
             for record in event["Records"].as_array().into_iter().flatten() {
                 let body = record["body"].as_str().expect("a text");
                 if ["a", "b"].contains(&body) {
@@ -255,7 +286,7 @@ async fn each_queue_has_its_own_dead_letters_back() {
             "{}",
             stdout(&sent)
         );
-        // The demo organization may have jobs of its own.
+        // The demo organization may have other jobs.
         until("both are taken", || {
             ["a", "b"]
                 .iter()
@@ -268,7 +299,7 @@ async fn each_queue_has_its_own_dead_letters_back() {
 }
 
 #[tokio::test]
-async fn a_reason_and_a_limit_choose_and_the_rest_is_left_to_be_seen() {
+async fn redrive_selects_by_reason_and_limit() {
     let (stack, taken) = taking().await;
     let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
     die(
@@ -286,19 +317,13 @@ async fn a_reason_and_a_limit_choose_and_the_rest_is_left_to_be_seen() {
     )
     .await;
 
-    let sent = redrive([
-        "--from",
-        &stack.url,
-        "--reason",
-        "ticket.status",
-        "--limit",
-        "12",
-    ])
-    .await;
+    let of_status = ["--from", &stack.url, "--reason", "ticket.status"];
+    let [from, url, reason, text] = of_status;
+    let sent = redrive([from, url, reason, text, "--limit", "12"]).await;
     assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
     assert!(
         stdout(&sent).starts_with("Sent 12 dead letters again, ")
-            && stdout(&sent).ends_with("this limit.\n")
+            && stdout(&sent).ends_with("there may be more.\n")
     );
     until("twelve are taken", || sorted(&taken).len() == 12).await;
     assert_eq!(
@@ -309,14 +334,14 @@ async fn a_reason_and_a_limit_choose_and_the_rest_is_left_to_be_seen() {
         (15, "15".to_owned())
     );
 
-    let sent = redrive(["--from", &stack.url, "--reason", "ticket.status"]).await;
+    let sent = redrive(of_status).await;
     assert!(
         stdout(&sent).starts_with("Sent 13 dead letters again, "),
         "{}",
         stdout(&sent)
     );
     assert!(
-        stdout(&sent).ends_with(". Left for another reason: 2.\n"),
+        stdout(&sent).ends_with(". Left because the reason does not match: 2.\n"),
         "{}",
         stdout(&sent)
     );
@@ -339,8 +364,9 @@ async fn a_reason_and_a_limit_choose_and_the_rest_is_left_to_be_seen() {
     stack.stop().await.expect("it stops");
 }
 
-#[tokio::test]
-async fn what_is_shown_stays_and_can_be_mended() {
+/// Starts a stack with two dead letters: a ticket event, and a text with a control character.
+/// Returns the event, and the bodies that the function accepts.
+async fn stack_with_two_kinds() -> (LocalStack, String, Arc<Mutex<Vec<String>>>) {
     let (stack, taken) = taking().await;
     let ticket =
         json!({ "id": "e1", "data": { "organization_id": "acme", "ticket": { "id": "INC-1" } } })
@@ -354,6 +380,12 @@ async fn what_is_shown_stays_and_can_be_mended() {
         ],
     )
     .await;
+    (stack, ticket, taken)
+}
+
+#[tokio::test]
+async fn redrive_dry_run_changes_no_dead_letter() {
+    let (stack, ticket, taken) = stack_with_two_kinds().await;
     for _ in 0..2 {
         let shown = redrive(["--from", &stack.url, "--dry-run", "--json"]).await;
         assert_eq!(
@@ -386,7 +418,17 @@ async fn what_is_shown_stays_and_can_be_mended() {
             (&Value::Null, &json!("\u{9b}no JSON"))
         );
     }
-    // As anybody copies it from there.
+    assert_eq!(
+        (visible(&stack, "tickets").await, sorted(&taken)),
+        ("2".to_owned(), Vec::new())
+    );
+    stack.stop().await.expect("it stops");
+}
+
+#[tokio::test]
+async fn redrive_reason_of_the_dry_run_selects_its_letter() {
+    let (stack, _, _) = stack_with_two_kinds().await;
+    // A reason can be copied from the output.
     let shown = stdout(&redrive(["--from", &stack.url, "--dry-run", "--json"]).await);
     let shown = shown
         .lines()
@@ -407,6 +449,12 @@ async fn what_is_shown_stays_and_can_be_mended() {
             (&told["reason"], &told["body"])
         );
     }
+    stack.stop().await.expect("it stops");
+}
+
+#[tokio::test]
+async fn redrive_dry_run_prints_no_control_characters() {
+    let (stack, _, taken) = stack_with_two_kinds().await;
     let mut command = muster(["tickets", "redrive", "--from", &stack.url, "--dry-run"]);
     command
         .stdout(std::process::Stdio::piped())
@@ -436,7 +484,7 @@ async fn what_is_shown_stays_and_can_be_mended() {
 }
 
 #[tokio::test]
-async fn a_local_stack_asks_for_no_credentials() {
+async fn redrive_of_a_local_stack_needs_no_credentials() {
     let (stack, taken) = taking().await;
     die(&stack, "tickets", [("a", None)]).await;
     let profile = Some("nobody-has-this");
@@ -463,7 +511,7 @@ async fn a_local_stack_asks_for_no_credentials() {
 }
 
 #[test]
-fn nothing_is_a_success() {
+fn redrive_of_an_empty_queue_succeeds() {
     let dev = Dev::in_memory();
     let from = dev.text("/url");
     let sent = run(muster(["tickets", "redrive", "--from", from]));
@@ -482,374 +530,8 @@ fn nothing_is_a_success() {
         (Some(0), String::new())
     );
     assert!(
-        stderr(&shown).starts_with("No such dead letters in "),
+        stderr(&shown).starts_with("No matching dead letters in "),
         "{}",
         stderr(&shown)
     );
-}
-
-/// What answers a receive on a [`Way`].
-enum Receive {
-    Stack,
-    /// The first answer again, as though the time were up for which its letters are unseen.
-    First,
-    Nothing,
-}
-
-/// A way to the queues of a stack, on which things go wrong.
-struct Way {
-    to: String,
-    /// Whether deletions get no answer.
-    lost: Arc<AtomicBool>,
-    /// What answers the receive of this number, from 0.
-    answers: fn(usize) -> Receive,
-    receives: AtomicUsize,
-    first: OnceLock<Bytes>,
-}
-
-impl Way {
-    async fn open(
-        stack: &LocalStack,
-        lost: Arc<AtomicBool>,
-        answers: fn(usize) -> Receive,
-    ) -> String {
-        let way = Self {
-            to: stack.aws_url.clone(),
-            lost,
-            answers,
-            receives: AtomicUsize::new(0),
-            first: OnceLock::new(),
-        };
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let router = Router::new()
-            .route("/", post(Self::forward))
-            .with_state(Arc::new(way));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        url
-    }
-
-    async fn forward(State(way): State<Arc<Self>>, headers: HeaderMap, body: Bytes) -> Response {
-        let target = headers["x-amz-target"].to_str().expect("text").to_owned();
-        if target == "AmazonSQS.DeleteMessageBatch" && way.lost.load(Ordering::SeqCst) {
-            return std::future::pending().await;
-        }
-        let receives = target == "AmazonSQS.ReceiveMessage";
-        if receives {
-            match (way.answers)(way.receives.fetch_add(1, Ordering::SeqCst)) {
-                Receive::Stack => {}
-                Receive::First => {
-                    return way
-                        .first
-                        .get()
-                        .expect("there was one")
-                        .clone()
-                        .into_response();
-                }
-                Receive::Nothing => return "{}".into_response(),
-            }
-        }
-        let request = reqwest::Client::new()
-            .post(&way.to)
-            .header("x-amz-target", target)
-            .body(body);
-        let answer = request.send().await.expect("the stack answers");
-        let (status, body) = (answer.status(), answer.bytes().await.expect("a body"));
-        if receives {
-            way.first.get_or_init(|| body.clone());
-        }
-        (status, body).into_response()
-    }
-}
-
-/// A way to the queues of a stack on which deletions are lost while `lost` holds.
-async fn lossy(stack: &LocalStack, lost: Arc<AtomicBool>) -> String {
-    Way::open(stack, lost, |_| Receive::Stack).await
-}
-
-/// Has 25 letters die that no function gave up: their bodies, in order.
-async fn die_of_retries(stack: &LocalStack) -> Vec<String> {
-    let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
-    die(stack, "tickets", bodies.iter().map(|body| (&**body, None))).await;
-    bodies
-}
-
-#[tokio::test]
-async fn what_is_seen_again_does_not_end_the_look() {
-    let (stack, taken) = taking().await;
-    let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
-    let letters = bodies
-        .iter()
-        .enumerate()
-        .map(|(at, body)| (&**body, (at < 10).then_some("it is not JSON")));
-    die(&stack, "tickets", letters).await;
-    let hindered = async || {
-        let answers = |receive| match receive {
-            1 | 3 => Receive::First,
-            2 | 4 => Receive::Nothing,
-            _ => Receive::Stack,
-        };
-        let way = Way::open(&stack, Arc::default(), answers).await;
-        format!("{way}/000000000000/tickets-dead-letters")
-    };
-
-    let sent = redrive(["--from", &hindered().await, "--reason", "received"]).await;
-    assert_eq!(
-        (sent.status.code(), stderr(&sent)),
-        (Some(0), String::new())
-    );
-    assert!(
-        stdout(&sent).starts_with("Sent 15 dead letters again, "),
-        "{}",
-        stdout(&sent)
-    );
-    assert!(
-        stdout(&sent).ends_with(". Left for another reason: 10.\n"),
-        "{}",
-        stdout(&sent)
-    );
-    until("the others are taken", || sorted(&taken) == bodies[10..]).await;
-    assert_eq!(
-        (
-            dead(&stack, "tickets").len(),
-            visible(&stack, "tickets").await
-        ),
-        (10, "10".to_owned())
-    );
-
-    die(
-        &stack,
-        "tickets",
-        bodies[10..].iter().map(|body| (&**body, None)),
-    )
-    .await;
-    let shown = redrive(["--from", &hindered().await, "--dry-run", "--json"]).await;
-    assert_eq!(
-        (shown.status.code(), stderr(&shown)),
-        (Some(0), String::new())
-    );
-    let told = |line| {
-        serde_json::from_str::<Value>(line).expect("JSON")["body"]
-            .as_str()
-            .expect("text")
-            .to_owned()
-    };
-    let mut told: Vec<_> = stdout(&shown).lines().map(told).collect();
-    told.sort_unstable();
-    assert_eq!(told, bodies);
-    stack.stop().await.expect("it stops");
-}
-
-#[tokio::test]
-async fn a_look_without_an_end_says_so() {
-    let (stack, _) = taking().await;
-    die_of_retries(&stack).await;
-    let answers = |receive| {
-        if receive == 0 {
-            Receive::Stack
-        } else {
-            Receive::First
-        }
-    };
-    let from = format!(
-        "{}/000000000000/tickets-dead-letters",
-        Way::open(&stack, Arc::default(), answers).await
-    );
-    let shown = redrive(["--from", &from, "--dry-run", "--json"]).await;
-    assert_fails(&shown, &["not known", "10 dead letters"]);
-    assert_eq!(stdout(&shown).lines().count(), 10);
-    assert_eq!(visible(&stack, "tickets").await, "25");
-    stack.stop().await.expect("it stops");
-}
-
-#[tokio::test]
-async fn killed_between_sending_and_deleting_it_loses_nothing() {
-    let (stack, taken) = taking().await;
-    let bodies = die_of_retries(&stack).await;
-    let lost = Arc::new(AtomicBool::new(true));
-    let way = lossy(&stack, Arc::clone(&lost)).await;
-    let from = format!("{way}/000000000000/tickets-dead-letters");
-
-    let mut child = muster(["tickets", "redrive", "--from", &from])
-        .spawn()
-        .expect("it starts");
-    until("the first are taken", || sorted(&taken).len() == 10).await;
-    child.kill().expect("it runs");
-    child.wait().expect("it ended");
-    assert_eq!(
-        (
-            dead(&stack, "tickets").len(),
-            visible(&stack, "tickets").await
-        ),
-        (25, "15".to_owned())
-    );
-
-    lost.store(false, Ordering::SeqCst);
-    let sent = redrive(["--from", &from]).await;
-    assert!(
-        stdout(&sent).starts_with("Sent 15 dead letters again, "),
-        "{}",
-        stdout(&sent)
-    );
-    until("all are taken", || sorted(&taken) == bodies).await;
-    assert_eq!(
-        dead(&stack, "tickets").len(),
-        10,
-        "unseen for five minutes, and sent once more by who comes then"
-    );
-    stack.stop().await.expect("it stops");
-}
-
-/// Ctrl-C, as a terminal sends it.
-#[cfg(unix)]
-#[tokio::test]
-async fn interrupted_it_gives_back_what_it_holds() {
-    let (stack, taken) = taking().await;
-    die_of_retries(&stack).await;
-    let lost = Arc::new(AtomicBool::new(true));
-    let way = lossy(&stack, Arc::clone(&lost)).await;
-    let from = format!("{way}/000000000000/tickets-dead-letters");
-    let mut command = muster(["tickets", "redrive", "--from", &from]);
-    command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    let child = command.spawn().expect("it starts");
-    until("the first are taken", || sorted(&taken).len() == 10).await;
-    let killed = std::process::Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(killed.expect("there is a kill").success());
-    // It is between two batches only once this one is deleted; the attempt that was lost is made
-    // again.
-    lost.store(false, Ordering::SeqCst);
-    let ended = tokio::task::spawn_blocking(move || child.wait_with_output().expect("it ends"));
-    let output = tokio::time::timeout(PATIENCE, ended)
-        .await
-        .expect("it ends in time")
-        .expect("it does not panic");
-    assert_fails(&output, &["interrupted", "left as it was"]);
-    assert!(
-        stdout(&output).starts_with("Sent 10 dead letters again, "),
-        "{}",
-        stdout(&output)
-    );
-    assert_eq!(
-        (
-            dead(&stack, "tickets").len(),
-            visible(&stack, "tickets").await
-        ),
-        (15, "15".to_owned())
-    );
-    stack.stop().await.expect("it stops");
-}
-
-#[tokio::test]
-async fn a_wrong_queue_is_refused_before_anything_is_sent() {
-    let (stack, taken) = taking().await;
-    die(&stack, "tickets", [("a", None)]).await;
-    let (tickets, letters) = (
-        stack.queue_url("tickets"),
-        stack.queue_url("tickets-dead-letters"),
-    );
-    let nowhere = stack.queue_url("nobody");
-    assert_fails(
-        &redrive(["--from", "http://127.0.0.1:1"]).await,
-        &["nobody listens", "muster dev", "--from"],
-    );
-    assert_fails(
-        &redrive(["--from", &nowhere]).await,
-        &["there is no queue", "nobody", "NonExistentQueue"],
-    );
-    assert_fails(
-        &redrive(["--from", &letters, "--to", &nowhere]).await,
-        &["there is no queue", "nobody"],
-    );
-    assert_fails(
-        &redrive(["--from", &tickets, "--to", &letters]).await,
-        &["no queue of dead letters", "--from"],
-    );
-    assert_fails(
-        &redrive(["--from", &letters, "--to", &letters]).await,
-        &["the same queue"],
-    );
-    assert_fails(
-        &redrive(["--from", &format!("{letters}.fifo")]).await,
-        &["FIFO"],
-    );
-    let no_stack = lossy(&stack, Arc::default()).await;
-    assert_fails(
-        &redrive(["--from", &no_stack]).await,
-        &[&no_stack, "no local stack", "--from"],
-    );
-    assert_eq!(
-        (dead(&stack, "tickets"), sorted(&taken)),
-        (vec!["a".to_owned()], Vec::new())
-    );
-
-    let sent = redrive(["--from", &letters, "--to", &stack.url]).await;
-    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
-    until("it is taken", || sorted(&taken) == ["a"]).await;
-    stack.stop().await.expect("it stops");
-
-    for senseless in [
-        &["--limit", "0"][..],
-        &["--limit", "-1"],
-        &["--json"],
-        &["--from", "tickets"],
-        &["--to", ""],
-    ] {
-        let output = run(muster([&["tickets", "redrive"], senseless].concat()));
-        assert_eq!(
-            output.status.code(),
-            Some(2),
-            "{senseless:?}: {}",
-            stderr(&output)
-        );
-    }
-}
-
-/// Serves a queue that accepts no message, and returns its URL.
-pub async fn refusing() -> String {
-    async fn refuse(headers: HeaderMap) -> (StatusCode, String) {
-        if headers["x-amz-target"] == "AmazonSQS.GetQueueAttributes" {
-            return (StatusCode::OK, "{}".to_owned());
-        }
-        let kind = "com.amazon.coral.service#AccessDeniedException";
-        (
-            StatusCode::BAD_REQUEST,
-            json!({ "__type": kind, "message": "not for you" }).to_string(),
-        )
-    }
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a free port");
-    let url = format!(
-        "http://{}/000000000000/tickets",
-        listener.local_addr().expect("an address")
-    );
-    tokio::spawn(
-        async move { axum::serve(listener, Router::new().route("/", post(refuse))).await },
-    );
-    url
-}
-
-#[tokio::test]
-async fn dead_letters_whose_queue_cannot_be_sent_to_stay() {
-    let (stack, _) = taking().await;
-    die(&stack, "tickets", [("a", None), ("b", None)]).await;
-    let to = refusing().await;
-    let output = redrive(["--from", &stack.url, "--to", &to]).await;
-    assert_fails(
-        &output,
-        &["stopped", "2 messages could not be sent", "not for you"],
-    );
-    assert!(
-        stdout(&output).starts_with("Sent 0 dead letters again, "),
-        "{}",
-        stdout(&output)
-    );
-    assert_eq!(visible(&stack, "tickets").await, "2");
-    stack.stop().await.expect("it stops");
 }

@@ -1,4 +1,4 @@
-//! `muster tickets redrive --edit`, with editors that are scripts.
+//! `muster tickets redrive --edit`, with scripts as editors.
 
 use std::{
     fs,
@@ -11,16 +11,17 @@ use muster_cli::local::{Data, LocalStack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{
-    queues::{handler, records, settings, until},
-    redrive::{dead, die, refusing, sorted, taking, visible},
-    support::{assert_fails, muster, run, stderr, stdout},
+use super::redrive::{dead, die, refusing, sorted, taking, visible};
+use crate::support::{
+    assert_fails,
+    local_stack::{handler, records, settings, until},
+    muster, run, stderr, stdout,
 };
 
-/// The reason of the letters to edit.
+/// The reason of the dead letters to edit.
 const REASON: &str = "data.ticket.status: must be one of new";
 
-/// Runs the command with an editor, and temporary files in this folder.
+/// Runs the command with an editor, and with temporary files in this folder.
 async fn edit(folder: &Path, editor: &str, arguments: &[&str]) -> Output {
     let mut command = muster([&["tickets", "redrive", "--edit"], arguments].concat());
     command.env("EDITOR", editor).env("TMPDIR", folder);
@@ -29,7 +30,7 @@ async fn edit(folder: &Path, editor: &str, arguments: &[&str]) -> Output {
         .expect("it does not panic")
 }
 
-/// A folder, and the command of an editor that runs this script on the file `$1`.
+/// Writes a script, and returns its folder and the command that runs it on the file `$1`.
 fn script(lines: &str) -> (TempDir, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("editor");
@@ -47,7 +48,7 @@ fn ticket(id: &str, status: &str) -> Value {
     json!({ "specversion": "1.0", "id": id, "source": "/desk", "type": "ticket.created", "data": data })
 }
 
-/// The files under a folder that the editor opened and that are still there.
+/// Returns the files that the editor opened and that still exist.
 fn kept(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder)
         .expect("a folder")
@@ -61,7 +62,7 @@ fn kept(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test]
 async fn edited_body_replaces_its_dead_letter() {
     let (stack, taken) = taking().await;
-    // As a system sends it that prints JSON on several lines.
+    // Some systems send JSON on several lines.
     let lost = format!("{:#}\n", ticket("INC-1", "lost"));
     die(
         &stack,
@@ -110,15 +111,11 @@ async fn edited_body_replaces_its_dead_letter() {
         (sent.status.code(), stderr(&sent)),
         (Some(0), String::new())
     );
+    let summary = stdout(&sent);
     assert!(
-        stdout(&sent).starts_with("Sent 1 dead letter again, "),
-        "{}",
-        stdout(&sent)
-    );
-    assert!(
-        stdout(&sent).ends_with(". Left for another reason: 1.\n"),
-        "{}",
-        stdout(&sent)
+        summary.starts_with("Sent 1 dead letter again, ")
+            && summary.ends_with(". Left because the reason does not match: 1.\n"),
+        "{summary}"
     );
     until("it is taken", || {
         sorted(&taken) == [ticket("INC-1", "new").to_string()]
@@ -142,7 +139,7 @@ async fn each_dead_letter_is_edited_by_itself() {
         lost.iter().map(|body| (&**body, Some(REASON))),
     )
     .await;
-    // The second stays as it is.
+    // The second dead letter stays unchanged.
     let (folder, editor) = script(&format!("grep -q INC-2 \"$1\" && exit\n{REPAIR}"));
     let sent = edit(folder.path(), &editor, &["--from", &stack.url]).await;
     assert_eq!(
@@ -175,7 +172,7 @@ async fn each_dead_letter_is_edited_by_itself() {
     )
     .await;
     assert!(
-        stdout(&sent).ends_with(". Left unchanged: 1. There may be more than this limit.\n"),
+        stdout(&sent).ends_with(". Left unchanged: 1. The limit is reached; there may be more.\n"),
         "{}",
         stdout(&sent)
     );
@@ -251,7 +248,7 @@ async fn failed_editor_ends_the_command() {
     assert_fails(&sent, &["stopped", "left as they were", "exit status: 3"]);
     let opened = fs::read_to_string(folder.path().join("opened")).expect("it was opened");
     assert_eq!(opened.lines().count(), 1);
-    // The shell has a line of its own about it.
+    // The shell prints a line about the missing command.
     let sent = edit(
         folder.path(),
         "no-such-editor 2>&-",
