@@ -5,8 +5,7 @@
 //! this crate.
 
 use std::{
-    error::Error,
-    fmt::{self, Display},
+    fmt::Display,
     fs::File,
     io::{self, BufWriter, ErrorKind, IsTerminal, Write},
     path::Path,
@@ -16,10 +15,12 @@ use std::{
 use tracing_subscriber::EnvFilter;
 
 /// The failure to write the output of a command.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to {to}")]
 pub struct WriteError {
     /// The name of the destination.
     to: String,
+    #[source]
     cause: io::Error,
 }
 
@@ -29,18 +30,6 @@ impl WriteError {
     #[must_use]
     pub fn is_closed_pipe(&self) -> bool {
         self.cause.kind() == ErrorKind::BrokenPipe
-    }
-}
-
-impl Display for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot write to {}", self.to)
-    }
-}
-
-impl Error for WriteError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.cause)
     }
 }
 

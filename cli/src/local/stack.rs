@@ -10,7 +10,12 @@ use std::{
 
 use anyhow::{Context, anyhow};
 use axum::Router;
-use muster_service::{aws::{s3::Bucket, eventbridge::Bus, sqs_send::Queue}, http::Deps, jobs::JobQueues, store::Table};
+use muster_service::{
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
+    http::Deps,
+    jobs::JobQueues,
+    store::Table,
+};
 use tokio::{
     net::TcpListener,
     sync::watch,

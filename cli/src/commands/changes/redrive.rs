@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
-use muster_service::{aws::{s3::Bucket, eventbridge::Bus, sqs_send::Queue}, jobs::JobQueues};
 use muster_changes::{
     Unhandled, announce,
     failed::{Failed, item_of},
+};
+use muster_service::{
+    aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
+    jobs::JobQueues,
 };
 use reqwest::StatusCode;
 use serde::Deserialize;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use aws_sdk_sqs::Client;
+use muster_contracts::events::organization_in;
 use muster_domain::OrganizationId;
 use muster_service::aws::sqs_send::{Message, Queue};
-use muster_contracts::events::organization_in;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;

@@ -147,7 +147,8 @@ pub struct Receipt {
 }
 
 /// The error for a text that is not a receipt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a receipt handle")]
 pub struct InvalidReceipt;
 
 impl fmt::Display for Receipt {

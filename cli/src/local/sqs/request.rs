@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::message::MessageAttribute;
 
 /// An error of SQS, with its names in both protocols.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct SqsError {
     /// The error's name in the JSON protocol.
     pub kind: &'static str,

@@ -6,7 +6,10 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::{folder, refused, signal};
-use crate::support::{Dev, assert_fails, has_curl, lines, muster, run, stderr, stdout, wait};
+use crate::support::{
+    Dev, assert_fails, first_line, has_curl, lines, local_stack::until, muster, run, stderr,
+    stdout, wait,
+};
 
 /// The fields of the JSON output that have URLs.
 const URLS: [&str; 7] = [
@@ -283,4 +286,31 @@ fn env_vars_file_that_is_unwritable_is_named() {
         &refused(&["--port", "0", "--in-memory", "--env-vars", &file]),
         &[&file],
     );
+}
+
+/// The log targets of the service's crates begin with `muster`.
+#[tokio::test]
+async fn rust_log_of_muster_selects_the_functions_logs() {
+    let (folder, _) = folder();
+    let log = folder.path().join("stderr");
+    let stderr = fs::File::create(&log).expect("a file can be created");
+    let mut command = muster(["dev", "--json", "--in-memory", "--port", "0"]);
+    let (child, line) = first_line(command.env("RUST_LOG", "muster=debug").stderr(stderr));
+    let dev = Dev {
+        child,
+        description: serde_json::from_str(&line).expect("the first line is JSON"),
+    };
+    let post = reqwest::Client::new()
+        .post(format!("{}/_dev/queues/tickets", dev.text("/url")))
+        .header("content-type", "application/json");
+    let response = post.body("not an event").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::ACCEPTED);
+
+    let logged = || fs::read_to_string(&log).expect("the log is UTF-8");
+    until("a line of a function", || {
+        logged().contains(" INFO muster_")
+    })
+    .await;
+    let is_of_muster = |line: &str| line.contains("muster");
+    assert!(logged().lines().all(is_of_muster), "{}", logged());
 }
