@@ -13,6 +13,7 @@ const MAX_FUNCTION_LINES: usize = 70;
 /// The width that rustfmt gives to code. It does not break comments.
 const MAX_COMMENT_COLUMNS: usize = 100;
 const MAX_PAGE_COLUMNS: usize = 120;
+const MAX_README_LINES: usize = 120;
 
 /// The extensions of source files.
 const SOURCES: [&str; 8] = ["rs", "py", "sh", "js", "cjs", "ts", "html", "css"];
@@ -117,6 +118,15 @@ fn long_lines(page: &str) -> Vec<usize> {
         })
         .map(|(at, _)| at + 1)
         .collect()
+}
+
+#[test]
+fn readme_is_at_most_120_lines() {
+    let lines = tree::read("README.md").lines().count();
+    assert!(
+        lines <= MAX_README_LINES,
+        "README.md has {lines} lines; move text to docs"
+    );
 }
 
 #[test]

@@ -199,7 +199,7 @@ fn blocks_have_the_output_that_follows() {
 }
 
 /// A stack on which the blocks of a page run.
-struct Walk {
+struct PageStack {
     /// The addresses in its outputs that are [`ADDRESS`] on the page.
     addresses: Vec<String>,
     /// The output of `muster dev` that the first block reads: the address and the keys.
@@ -210,7 +210,7 @@ struct Walk {
     patience: Duration,
 }
 
-impl Walk {
+impl PageStack {
     /// Starts a stack as the page says, but on a free port. The process ends when the first value
     /// is dropped.
     fn local() -> (Dev, Self) {
@@ -309,7 +309,7 @@ impl Walk {
     }
 
     /// Runs the blocks in one shell, and returns the output and the exit code of each.
-    fn take(&self, blocks: &[Block]) -> Vec<(String, String)> {
+    fn run_blocks(&self, blocks: &[Block]) -> Vec<(String, String)> {
         let folder = tempfile::tempdir().expect("a folder");
         let file = |name: &str| folder.path().join(name);
         fs::write(file("muster-dev.txt"), &self.greeting).expect("a file can be written");
@@ -357,15 +357,15 @@ impl Walk {
             .fold(output, |output, address| output.replace(address, ADDRESS));
         assert!(ended.is_some(), "the blocks do not end: {output}\n{errors}");
         assert_eq!(errors, "", "{output}");
-        let mut taken = Vec::new();
+        let mut results = Vec::new();
         let mut printed = String::new();
         for line in output.lines() {
             match line.strip_prefix(SEPARATOR) {
-                Some(code) => taken.push((std::mem::take(&mut printed), code.to_owned())),
+                Some(code) => results.push((std::mem::take(&mut printed), code.to_owned())),
                 None => printed.extend([line, "\n"]),
             }
         }
-        taken
+        results
     }
 }
 
@@ -427,8 +427,8 @@ fn readme_prints_its_outputs() {
     if has_curl() && env::var_os("MUSTER_TEST_DEPLOYED").is_none() {
         let blocks = blocks(include_str!("../../../README.md"));
         assert!(blocks.len() > 1, "the page has blocks");
-        let (_dev, walk) = Walk::local();
-        assert_outputs(&walk, &blocks);
+        let (_dev, stack) = PageStack::local();
+        assert_outputs(&stack, &blocks);
     }
 }
 
@@ -437,20 +437,20 @@ fn tutorial_prints_its_outputs() {
     if has_curl() {
         let blocks = blocks(include_str!("../../../docs/tutorial.md"));
         assert!(blocks.len() > 8, "the page has blocks");
-        let (_dev, walk) = match env::var_os("MUSTER_TEST_DEPLOYED") {
-            Some(path) => Walk::deployed(Path::new(&path)),
-            None => Walk::local(),
+        let (_dev, stack) = match env::var_os("MUSTER_TEST_DEPLOYED") {
+            Some(path) => PageStack::deployed(Path::new(&path)),
+            None => PageStack::local(),
         };
-        assert_outputs(&walk, &blocks);
+        assert_outputs(&stack, &blocks);
     }
 }
 
 /// Runs the blocks of a page, and compares their outputs with those of the page.
-fn assert_outputs(walk: &Walk, blocks: &[Block]) {
-    let taken = walk.take(blocks);
-    assert_eq!(taken.len(), blocks.len());
+fn assert_outputs(stack: &PageStack, blocks: &[Block]) {
+    let results = stack.run_blocks(blocks);
+    assert_eq!(results.len(), blocks.len());
     let (mut shown, mut printed) = (Masked::default(), Masked::default());
-    for (Block { commands, output }, (actual, code)) in blocks.iter().zip(&taken) {
+    for (Block { commands, output }, (actual, code)) in blocks.iter().zip(&results) {
         assert_eq!(code, "0", "{commands}\n{actual}");
         let expected: Vec<_> = output.trim().lines().map(|line| shown.line(line)).collect();
         let actual: Vec<_> = actual
