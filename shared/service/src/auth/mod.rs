@@ -1,7 +1,7 @@
-//! From the credential of a request to whom it speaks for.
+//! Authentication: resolves a credential to a principal.
 //!
-//! This happens inside each function, not in an authorizer of the gateway: both documents promise
-//! bodies of their own for 401 and 403, which an HTTP API's authorizer cannot render.
+//! Each function authenticates by itself instead of an authorizer of the gateway. Both documents
+//! define the bodies of 401 and 403, and an authorizer of an HTTP API cannot render them.
 
 mod cache;
 mod jwt;
@@ -19,38 +19,38 @@ use muster_domain::{
     ApiKey, Contract, KeyHash, OrganizationId, Scope, SecretKey, Subject, Timestamp, TokenIssuer,
 };
 
-/// The API keys that were seen lately, about 300 bytes each.
+/// A cache of API keys, about 300 bytes each.
 pub type KeyCache = Cache<KeyHash, ApiKey>;
 
-/// What the tokens that were seen lately were verified with, about 500 bytes a key of 2048 bits,
-/// and as much for the rest.
+/// A cache of token verifiers. Each takes about 500 bytes, and 500 for each 2048-bit key.
 pub type VerifierCache = Cache<OrganizationId, Arc<Verifier>>;
 
-/// Whom a request speaks for.
+/// The authenticated caller of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// The organization whose teams it sees.
+    /// The organization of all data that the caller can access.
     pub organization_id: OrganizationId,
-    /// The contract it speaks.
+    /// The contract of requests and responses.
     pub contract: Contract,
-    /// What it may do.
+    /// The granted scopes.
     pub scopes: Vec<Scope>,
-    /// The networks it may come from; any address if there are none.
+    /// The networks from which requests are accepted. An empty list accepts any address.
     pub allowed_networks: Vec<IpNet>,
-    /// Whose requests are counted together.
+    /// The subject of the rate limit.
     pub subject: Subject,
-    /// How many of them a clock minute may have.
+    /// The rate limit, in requests per clock minute.
     pub requests_a_minute: u32,
 }
 
 impl Principal {
-    /// Whether it may do what `scope` names.
+    /// Returns whether the caller has a scope.
     #[must_use]
     pub fn has_scope(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
     }
 
-    /// Whether it may come from an address. An IPv4 address that comes as IPv6 is the IPv4 address.
+    /// Returns whether requests from an address are accepted. An IPv4-mapped IPv6 address counts as
+    /// the IPv4 address.
     #[must_use]
     pub fn allows_address(&self, address: Option<IpAddr>) -> bool {
         let contains = |address: IpAddr| {
@@ -77,8 +77,7 @@ impl Principal {
     }
 }
 
-/// The token of an `Authorization: Bearer <token>` header. The scheme's letter case does not
-/// matter.
+/// Returns the token of an `Authorization: Bearer <token>` header. The scheme is case-insensitive.
 #[must_use]
 pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.split_once(' ')?;
@@ -86,8 +85,8 @@ pub fn bearer(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// The contract that a token's form belongs to, whether the token is good or not: errors are
-/// answered in its shape.
+/// Returns the contract that the form of a token belongs to. An invalid token gets its error
+/// response in this contract.
 #[must_use]
 pub fn spoken_contract(token: &str) -> Option<Contract> {
     if token.starts_with("tt_") {
@@ -99,8 +98,8 @@ pub fn spoken_contract(token: &str) -> Option<Contract> {
     }
 }
 
-/// Three parts of base64url between dots, the last of which is empty where nothing is signed: only
-/// the ITSM platform issues such tokens.
+/// Returns whether a token has the form of a JWT: three base64url parts, of which the last is empty
+/// in an unsigned token. Only the ITSM platform issues JWTs.
 fn is_jwt_shaped(token: &str) -> bool {
     let base64url = |part: &str| {
         part.bytes()
@@ -111,8 +110,8 @@ fn is_jwt_shaped(token: &str) -> bool {
         && parts.into_iter().all(base64url)
 }
 
-/// Resolves a token by its form, as an API key or a JWT; `None` if it is no good. No round trip
-/// where what it is resolved with is in its cache, else one.
+/// Resolves an API key or a JWT to its principal. `None` if the credential is invalid. Costs one
+/// round trip, or none if the key or the verifier is cached.
 ///
 /// # Errors
 /// [`store::Error::Unavailable`] or [`store::Error::Internal`].
@@ -148,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bearer_token_is_what_follows_the_scheme() {
+    fn bearer_token_follows_the_scheme() {
         assert_eq!(bearer("Bearer abc"), Some("abc"));
         assert_eq!(bearer("bearer  abc "), Some("abc"));
         for bad in ["", "Bearer", "Bearer ", "Basic abc", "abc", "Bearerabc"] {
@@ -157,8 +156,8 @@ mod tests {
     }
 
     #[test]
-    fn a_principal_comes_from_its_networks_alone() {
-        let may = |networks: &[&str], address: &str| {
+    fn principal_is_accepted_from_its_networks_only() {
+        let allows = |networks: &[&str], address: &str| {
             let principal = Principal {
                 organization_id: OrganizationId::parse("org").unwrap(),
                 contract: Contract::Itsm,
@@ -210,8 +209,8 @@ mod tests {
             ),
         ] {
             for address in inside {
-                assert!(may(networks, address), "{address} is in {networks:?}");
-                assert!(may(&[], address));
+                assert!(allows(networks, address), "{address} is in {networks:?}");
+                assert!(allows(&[], address));
             }
             for address in outside.iter().chain(&[
                 "",
@@ -220,14 +219,17 @@ mod tests {
                 "[::1]",
                 "192.0.2.7, 192.0.2.7",
             ]) {
-                assert!(!may(networks, address), "{address} is not in {networks:?}");
-                assert!(may(&[], address), "without networks no address matters");
+                assert!(
+                    !allows(networks, address),
+                    "{address} is not in {networks:?}"
+                );
+                assert!(allows(&[], address), "without networks no address matters");
             }
         }
     }
 
     #[test]
-    fn a_token_shows_its_contract_before_it_is_known() {
+    fn contract_follows_from_the_form_of_a_token() {
         assert_eq!(spoken_contract("tt_nonsense"), Some(Contract::Toptickets));
         assert_eq!(spoken_contract("itsm_nonsense"), Some(Contract::Itsm));
         assert_eq!(spoken_contract("eyJh.eyJz.c2ln"), Some(Contract::Itsm));

@@ -3,10 +3,10 @@
 
 use muster_domain::IfVersion;
 
-/// The versions that an `If-Match` header lists; several headers come as one list.
+/// Parses an `If-Match` header. The gateway joins several headers into one list.
 ///
-/// Tags are compared strongly: a weak one matches nothing, and neither does what is no tag of ours,
-/// or no tag at all.
+/// Tags are compared strongly (RFC 9110, section 13.1.1): a weak tag, a foreign tag and malformed
+/// text match no version.
 pub(super) fn if_match(header: &str) -> IfVersion {
     if header.trim_matches(WHITE_SPACE) == "*" {
         return IfVersion::Any;
@@ -14,7 +14,8 @@ pub(super) fn if_match(header: &str) -> IfVersion {
     IfVersion::OneOf(items(header).filter_map(version).collect())
 }
 
-/// Returns whether an `If-None-Match` header lists an entity tag; several headers come as one list.
+/// Returns whether an `If-None-Match` header lists an entity tag. The gateway joins several headers
+/// into one list.
 ///
 /// Tags are compared weakly (RFC 9110, section 13.1.2), because caches on the way may turn a strong
 /// tag into a weak one.
@@ -38,10 +39,10 @@ fn items(header: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What may stand around the items of a list.
+/// The characters that surround the items of a list.
 const WHITE_SPACE: [char; 2] = [' ', '\t'];
 
-/// The version that an item of the list names, written as `ETag` writes it.
+/// Parses an item of the list into a version, in the exact form that `ETag` has.
 fn version(item: &str) -> Option<u64> {
     let tag = item
         .trim_matches(WHITE_SPACE)
@@ -59,30 +60,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_is_any_version() {
+    fn if_match_star_is_any_version() {
         for header in ["*", " *", "*\t"] {
             assert_eq!(if_match(header), IfVersion::Any, "{header:?}");
         }
     }
 
     #[test]
-    fn only_what_the_etag_says_matches() {
+    fn if_match_accepts_the_exact_form_of_etag() {
         for (header, versions) in [
             (r#""3""#, vec![3]),
             (r#""3", "4""#, vec![3, 4]),
             (" ,\t\"3\"\t,,\"18446744073709551615\" ,", vec![3, u64::MAX]),
-            // A weak tag, a number written otherwise, a number that is none of ours.
+            // A weak tag, other forms of a number, numbers that are no version.
             (
                 r#"W/"3", "03", "+3", " 3", "3 ", "3.0", "٣", "-1", "18446744073709551616""#,
                 vec![],
             ),
-            // Commas and stars inside of quotes, and quotes that do not close.
+            // Commas and stars inside quotes, and unclosed quotes.
             (r#""1,2", "a,"3",b", "*", "4""#, vec![4]),
             (r#""3"#, vec![]),
             (r#"3""#, vec![]),
             (r#""5", "3, 4"#, vec![5]),
             (r#""3""4""#, vec![]),
-            // No tags at all.
+            // No tags.
             ("", vec![]),
             ("3", vec![]),
             ("'3'", vec![]),
@@ -122,7 +123,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_listed_tag_is_found(
+        fn if_match_finds_every_listed_tag(
             listed in proptest::collection::vec((any::<u64>(), "[ \t]{0,2}", "(,[ \t]?){1,2}"), 0..5),
         ) {
             let header = listed.iter().fold(String::new(), |header, (version, space, comma)| {
@@ -132,7 +133,7 @@ mod tests {
         }
 
         #[test]
-        fn any_header_is_read(header in "[\"*,W/0-9 \t\\PC]{0,40}") {
+        fn if_match_parses_any_header(header in "[\"*,W/0-9 \t\\PC]{0,40}") {
             let is_star = header.trim_matches(WHITE_SPACE) == "*";
             prop_assert_eq!(if_match(&header) == IfVersion::Any, is_star);
         }

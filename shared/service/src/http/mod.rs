@@ -1,6 +1,8 @@
-//! One HTTP request from the gateway, the same way in every function: find the route, authenticate,
-//! check the address, the rate and the scope, run the use case, render the answer or the failure in
-//! the caller's contract.
+//! The pipeline of an HTTP request, shared by all functions.
+//!
+//! The checks run in the order that the contracts promise: route, body size, credential, address,
+//! rate, scope, path ids. The first failed check is the response. Then the use case runs, and its
+//! result is rendered in the caller's contract.
 
 mod conditional;
 mod proxy;
@@ -31,41 +33,41 @@ use muster_contracts::{
 use muster_domain::{Clock, Contract, Fingerprint, Idempotency, IfVersion, TeamId, Timestamp};
 use request::RawRequest;
 
-/// Makes the id of a team that is created at a given time.
+/// Generates the id of a team from its creation time.
 pub type NewTeamId = Arc<dyn Fn(Timestamp) -> TeamId + Send + Sync>;
 
-/// What the HTTP functions depend on. One for the life of a function's instance.
+/// Dependencies of an HTTP function, shared by all requests of an execution environment.
 #[derive(Clone)]
 pub struct Deps {
     /// The table.
     pub table: Table,
-    /// The API keys that were seen lately.
+    /// Recently used API keys.
     pub keys: Arc<KeyCache>,
-    /// What the tokens that were seen lately were verified with.
+    /// Verifiers of recently used tokens.
     pub verifiers: Arc<VerifierCache>,
-    /// The requests that were counted lately.
+    /// Request counts of the current minutes.
     pub rates: Arc<RateLimits>,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
-    /// Ids for new teams.
+    /// The generator of team ids.
     pub new_team_id: NewTeamId,
-    /// The proxy through which requests have to come.
+    /// The proxy that every request has to come through, if one is configured.
     pub proxy: TrustedProxy,
 }
 
 impl Deps {
-    /// How many API keys an instance remembers: far more than talk to one instance within a minute,
-    /// for under 4 MB.
+    /// The capacity of the API key cache. It exceeds the keys that one instance sees within a
+    /// minute, and takes less than 4 MB.
     const KEYS: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
-    /// How many organizations' tokens an instance can verify from memory: for under 2 MB at two
-    /// keys of 2048 bits each, and under 25 MB where all have as many and as long ones as they may.
+    /// The capacity of the verifier cache, in organizations. It takes less than 2 MB with two
+    /// 2048-bit keys for each organization, and less than 25 MB with the most and longest keys.
     const VERIFIERS: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
-    /// How many subjects' minutes an instance remembers: as many, for under 2 MB.
+    /// The capacity of the rate limits, in subjects and minutes. It takes less than 2 MB.
     const RATES: NonZeroUsize = Self::KEYS;
 
-    /// Works on `table`, by the system's clock and with monotonic UUIDv7 for new teams, so that
-    /// creation order is id order.
+    /// Returns the dependencies for `table`, with the system clock and monotonic UUIDv7 team ids:
+    /// the order of ids is the order of creation.
     #[must_use]
     pub fn new(table: Table) -> Self {
         let context = std::sync::Mutex::new(ContextV7::new());
@@ -90,11 +92,11 @@ impl Deps {
     }
 }
 
-/// What an HTTP function depends on, by its environment.
+/// Loads the dependencies of an HTTP function from its environment.
 ///
 /// # Errors
-/// Those of [`lambda::Environment::table`]; `PROXY_SECRET_SHA256` is set to anything else than
-/// hashes of SHA-256.
+/// Errors of [`lambda::Environment::table`], or `PROXY_SECRET_SHA256` is not a list of SHA-256
+/// hashes.
 pub async fn init() -> Result<Deps, lambda_http::Error> {
     let hashes = env::var("PROXY_SECRET_SHA256").unwrap_or_default();
     let proxy =
@@ -105,43 +107,43 @@ pub async fn init() -> Result<Deps, lambda_http::Error> {
     })
 }
 
-/// An authenticated request for one route, as a use case gets it.
+/// An authenticated and authorized request, the input of a use case.
 pub struct ApiRequest {
-    /// What is asked for, ids parsed.
+    /// The route, with parsed ids.
     pub route: Route,
-    /// Who asks.
+    /// The caller.
     pub principal: Principal,
     /// The raw query string.
     pub query: String,
-    /// The body; empty where the route reads none.
+    /// The body. Empty for a route that ignores it.
     pub body: Vec<u8>,
-    /// Of which versions the team has to be, for the routes that change or delete one.
+    /// The team versions that `If-Match` accepts, for routes that change or delete a team.
     pub if_version: IfVersion,
-    /// By what to know the request when it comes again, where the route creates something and the
-    /// client said so.
+    /// The identity of the request for deduplication. Present if the route creates a resource and
+    /// the client sent an `Idempotency-Key`.
     pub idempotency: Option<Idempotency>,
-    /// The table, until shortly before the function's time is up.
+    /// The table, with a deadline shortly before Lambda stops the function.
     pub store: Store,
-    /// When the request came.
+    /// The time when the request arrived.
     pub now: Timestamp,
-    /// Ids for new teams.
+    /// The generator of team ids.
     pub new_team_id: NewTeamId,
 }
 
 impl ApiRequest {
-    /// The contract that the caller speaks.
+    /// Returns the caller's contract.
     #[must_use]
     pub fn contract(&self) -> Contract {
         self.principal.contract
     }
 }
 
-/// Why a use case did not succeed.
+/// The failure of a use case.
 #[derive(Debug)]
 pub enum Error {
-    /// The client is told so.
+    /// A failure that the response states.
     Failure(Failure),
-    /// The table failed; the client is told as much as is its business.
+    /// A failure of the table. The response hides its cause; the log has it.
     Store(store::Error),
 }
 
@@ -172,7 +174,7 @@ impl From<store::Error> for Error {
 /// Serves one request with a use case.
 ///
 /// # Errors
-/// Never: every failure is an answer.
+/// Infallible: every failure becomes a response.
 pub async fn serve<U, F>(
     request: Request,
     deps: &Deps,
@@ -208,8 +210,10 @@ where
     Ok(record_status(response::render(&received, now, outcome)))
 }
 
-/// Serves one request that takes no credential, with a use case that gets the endpoint and the raw
-/// query. A credential that comes anyway only decides in whose words a failure is said.
+/// Serves one request for an open route with a use case, which gets the endpoint and the raw query.
+///
+/// The request needs no credential. If it has one, its form selects the contract of an error
+/// response.
 pub fn serve_open(
     request: Request,
     use_case: impl FnOnce(OpenEndpoint, &str) -> Result<ApiResponse, Failure>,
@@ -221,8 +225,8 @@ pub fn serve_open(
     record_status(response::render(&received, Timestamp::now(), outcome))
 }
 
-/// Tells of a request for the route with this path, or for none that there is: what then stands in
-/// its method and path is anybody's guess, and not told.
+/// Records the request for telemetry under its route's path, or under `$default` without a route.
+/// An unmatched method or path is not recorded: it may contain a credential.
 fn record_request(received: &RawRequest, pattern: Option<&str>) {
     telemetry::record(|measured| {
         let key = pattern.map(|pattern| format!("{} {pattern}", received.method));
@@ -235,7 +239,7 @@ fn record_request(received: &RawRequest, pattern: Option<&str>) {
     });
 }
 
-/// Tells how a request was answered.
+/// Records the status of the response for telemetry.
 fn record_status(response: Response<Body>) -> Response<Body> {
     telemetry::record(|measured| {
         if let Some(request) = &mut measured.request {
@@ -245,8 +249,10 @@ fn record_status(response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// The checks once there is a route, in the order in which the contracts promise them; the first
-/// that fails is the answer.
+/// Runs the checks of a matched route in the order that the contracts promise, then the use case.
+///
+/// # Errors
+/// The first failed check, or the failure of the use case.
 async fn authorize_and_run<U, F>(
     received: &RawRequest,
     found: &RouteMatch<'_>,
@@ -282,7 +288,7 @@ where
             deps.rates.report(report, &store).await;
         }
     };
-    let answered = async {
+    let use_case = async {
         let scope = found.endpoint.scope();
         if !principal.has_scope(scope) {
             return Err(Failure::MissingScope(scope).into());
@@ -293,7 +299,7 @@ where
         } else {
             None
         };
-        let call = ApiRequest {
+        let request = ApiRequest {
             route,
             principal,
             query: received.query.clone(),
@@ -311,12 +317,12 @@ where
             now,
             new_team_id: Arc::clone(&deps.new_team_id),
         };
-        use_case(call).await
+        use_case(request).await
     };
-    // Side by side, so that a report takes no time of its own; and both to the end, since Lambda
-    // freezes what goes on after the answer.
-    let (answer, ()) = tokio::join!(answered, reported);
-    answer
+    // The report runs concurrently with the use case, so that it adds no latency. The response
+    // waits for both, because Lambda freezes the process after the response.
+    let (response, ()) = tokio::join!(use_case, reported);
+    response
 }
 
 /// Returns the identity by which a retry of the request is recognized, if the client sent a key.

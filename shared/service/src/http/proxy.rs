@@ -20,11 +20,11 @@ const SECRET: HeaderName = HeaderName::from_static("x-muster-proxy");
 /// <https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/adding-cloudfront-headers.html>
 const VIEWER_ADDRESS: HeaderName = HeaderName::from_static("cloudfront-viewer-address");
 
-/// The proxy through which every request has to come, known by the SHA-256 of a secret. By default
-/// there is none.
+/// The proxy that every request has to come through, identified by the SHA-256 of a secret. The
+/// default is no proxy.
 ///
-/// Behind a proxy the gateway sees the proxy's address, and a header has the client's. Any client
-/// could write that header; the secret shows that the proxy did.
+/// Behind a proxy the gateway sees the proxy's address, and a header has the client's. The secret
+/// proves that the proxy wrote the header, because any client can send one.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxy {
     secrets: Arc<[[u8; 32]]>,
@@ -37,8 +37,8 @@ pub(super) struct ProxyHeaders {
 }
 
 impl TrustedProxy {
-    /// Reads SHA-256 hashes in hexadecimal, separated by commas: two while the secret is being
-    /// replaced. No hash is no proxy.
+    /// Parses SHA-256 hashes in hexadecimal, separated by commas: two during a rotation of the
+    /// secret. An empty text is no proxy.
     ///
     /// # Errors
     /// Names the rule if a hash is not 64 hexadecimal digits.
@@ -54,8 +54,8 @@ impl TrustedProxy {
         })
     }
 
-    /// Returns the client's address, which may be unknown: the gateway's `source` without a proxy,
-    /// else the viewer's.
+    /// Returns the client's address, if it is known: the viewer's behind a proxy, else the gateway's
+    /// `source`.
     ///
     /// # Errors
     /// [`Failure::AddressNotAllowed`] if the request did not come through the proxy.
@@ -67,7 +67,7 @@ impl TrustedProxy {
         if self.secrets.is_empty() {
             return Ok(source);
         }
-        // Hashes are compared, so the duration does not reveal the secret.
+        // The comparison is of hashes, so its duration does not reveal the secret.
         let is_from_proxy = headers
             .secret
             .as_ref()
@@ -94,7 +94,7 @@ impl From<&HeaderMap> for ProxyHeaders {
     }
 }
 
-/// The address in `192.0.2.7:443`, `2001:db8::7:443` or `[2001:db8::7]:443`.
+/// Parses the address in `192.0.2.7:443`, `2001:db8::7:443` or `[2001:db8::7]:443`.
 fn address(text: &str) -> Option<IpAddr> {
     let (address, port) = text.rsplit_once(':')?;
     port.parse::<u16>().ok()?;

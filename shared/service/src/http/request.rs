@@ -1,4 +1,4 @@
-//! A request as the gateway hands it over, reduced to what is used.
+//! The parts of a gateway request that the pipeline uses.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -19,7 +19,7 @@ use muster_domain::Contract;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What came in, before anything was checked.
+/// A request before any check.
 pub(super) struct RawRequest {
     pub(super) method: String,
     /// The path as received, without the query: API Gateway has percent-decoded it.
@@ -28,30 +28,31 @@ pub(super) struct RawRequest {
     pub(super) query: String,
     /// `req_` and the gateway's id of the request.
     pub(super) request_id: String,
-    /// Where it came from, as the gateway saw it: what a header says of that is the client's own
-    /// invention.
+    /// The source address that the gateway saw. Headers that state an address are ignored here,
+    /// because any client can send them.
     pub(super) address: Option<IpAddr>,
-    /// The headers that a trusted proxy writes; any client may have written them too.
+    /// The headers of a trusted proxy. They are unverified: any client can send them.
     pub(super) proxy: ProxyHeaders,
     /// The bearer token, if there is one.
     pub(super) token: Option<String>,
-    /// The contract that the form of the credential belongs to, be it good or not, and whatever
-    /// scheme stands before it.
+    /// The contract that the credential's form belongs to, regardless of its validity and its
+    /// authorization scheme.
     pub(super) spoken_contract: Option<Contract>,
     /// The `If-Match` header.
     pub(super) if_match: Option<String>,
     /// The `Idempotency-Key` header.
     pub(super) idempotency_key: Option<String>,
-    /// When the answer has to be on its way.
+    /// The deadline of the store, before which the response has to be ready.
     pub(super) deadline: Instant,
     body: Body,
 }
 
 impl RawRequest {
-    /// How long before the function is stopped the store gives up, so that a 503 can still be sent.
+    /// The time between the store's deadline and the end of the invocation. It is enough to send a
+    /// 503.
     const MARGIN: Duration = Duration::from_millis(500);
 
-    /// The body, whatever way the gateway encoded it.
+    /// Returns the body, with the gateway's encoding removed.
     pub(super) fn body(&self) -> &[u8] {
         self.body.as_ref()
     }
@@ -73,8 +74,8 @@ impl From<Request> for RawRequest {
         let spoken_contract = authorization
             .and_then(|value| value.split_whitespace().last())
             .and_then(auth::spoken_contract);
-        // The gateway has joined several headers of one name to one. What is not UTF-8 is neither a
-        // tag of ours nor a key.
+        // The gateway joins headers of one name into one. Bytes that are no UTF-8 occur in no valid
+        // entity tag or key, so a lossy conversion is safe.
         let header = |name| {
             request
                 .headers()

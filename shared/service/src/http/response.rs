@@ -1,4 +1,4 @@
-//! Answers: what a use case says, and how a failure is said in the caller's contract.
+//! Responses: the result of a use case, or a failure in the caller's contract.
 
 use lambda_http::{
     Body, Response,
@@ -20,31 +20,32 @@ use muster_domain::{Contract, Timestamp};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A success, rendered.
+/// A rendered success.
 #[derive(Debug)]
 pub struct ApiResponse {
     status: StatusCode,
     body: Body,
-    /// The version of the one team that the body shows.
+    /// The version of the team in the body, if the body has one team.
     version: Option<u64>,
-    /// Headers beyond those of every response, or in place of `Content-Type` and `Cache-Control`.
+    /// Headers in addition to those of every response. They replace `Content-Type` and
+    /// `Cache-Control`.
     headers: HeaderMap,
 }
 
 impl ApiResponse {
-    /// 200 with a JSON body.
+    /// Returns a 200 with a JSON body.
     #[must_use]
     pub fn ok(body: String) -> Self {
         Self::new(StatusCode::OK, Body::Text(body))
     }
 
-    /// 204 without a body.
+    /// Returns a 204 without a body.
     #[must_use]
     pub fn no_content() -> Self {
         Self::new(StatusCode::NO_CONTENT, Body::Empty)
     }
 
-    /// 200 with a body that `headers` describe, and JSON where they name no content type.
+    /// Returns a 200 with a body and headers. The content type is JSON unless `headers` have one.
     #[must_use]
     pub fn with_headers(body: Body, headers: HeaderMap) -> Self {
         Self {
@@ -53,8 +54,8 @@ impl ApiResponse {
         }
     }
 
-    /// 304 without a body. `headers` are those of the 200 that RFC 9110, section 15.4.5, wants
-    /// repeated.
+    /// Returns a 304 without a body. `headers` are those of the 200 that a 304 repeats (RFC 9110,
+    /// section 15.4.5).
     #[must_use]
     pub fn not_modified(headers: HeaderMap) -> Self {
         Self {
@@ -72,8 +73,7 @@ impl ApiResponse {
         }
     }
 
-    /// The same, whose body shows one team, with the team's version as its `ETag`. `None` where it
-    /// shows no team.
+    /// Returns the response with a team's version as its `ETag`. `None` adds no header.
     #[must_use]
     pub fn of_version(self, version: impl Into<Option<u64>>) -> Self {
         Self {
@@ -99,7 +99,7 @@ impl From<Answer> for ApiResponse {
     }
 }
 
-/// Returns the bytes of a body in the event that carries it: an escaped text, or base64.
+/// Returns the size of a body in the response event, in bytes: as escaped text or as base64.
 fn carried_bytes(body: &Body) -> usize {
     match body {
         Body::Text(text) => escaped_bytes(text),
@@ -109,14 +109,14 @@ fn carried_bytes(body: &Body) -> usize {
 
 /// Renders the outcome of a request.
 ///
-/// A body that Lambda would refuse is a failure in the caller's own contract. Stored texts are
-/// bounded and lists refuse such pages, so that only a fault of this program leads here.
+/// A body over Lambda's limit becomes a 500 in the caller's contract. Stored texts are bounded and
+/// lists reject larger pages, so this happens only through a bug.
 pub(super) fn render(
     received: &RawRequest,
     now: Timestamp,
     outcome: Result<ApiResponse, Failure>,
 ) -> Response<Body> {
-    let outcome = outcome.and_then(|reply| match carried_bytes(&reply.body) {
+    let outcome = outcome.and_then(|response| match carried_bytes(&response.body) {
         bytes if bytes > MAX_BODY_BYTES => {
             tracing::error!(
                 gatewayRequestId = received.request_id,
@@ -125,10 +125,10 @@ pub(super) fn render(
             );
             Err(Failure::Internal)
         }
-        _ => Ok(reply),
+        _ => Ok(response),
     });
-    let (reply, failure) = match outcome {
-        Ok(reply) => (reply, None),
+    let (response, failure) = match outcome {
+        Ok(response) => (response, None),
         Err(failure) => {
             let occurrence = Occurrence {
                 request_id: &received.request_id,
@@ -145,10 +145,10 @@ pub(super) fn render(
         }
     };
 
-    let mut response = Response::new(reply.body);
-    *response.status_mut() = reply.status;
-    *response.headers_mut() = reply.headers;
-    let headers = response.headers_mut();
+    let mut rendered = Response::new(response.body);
+    *rendered.status_mut() = response.status;
+    *rendered.headers_mut() = response.headers;
+    let headers = rendered.headers_mut();
     headers
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
@@ -156,14 +156,14 @@ pub(super) fn render(
         headers.insert(X_REQUEST_ID, id);
     }
     if !matches!(
-        reply.status,
+        response.status,
         StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED
     ) {
         headers
             .entry(CONTENT_TYPE)
             .or_insert(HeaderValue::from_static("application/json"));
     }
-    if let Some(version) = reply.version
+    if let Some(version) = response.version
         && let Ok(etag) = HeaderValue::from_str(&format!("\"{version}\""))
     {
         headers.insert(ETAG, etag);
@@ -182,7 +182,7 @@ pub(super) fn render(
         }
         _ => {}
     }
-    response
+    rendered
 }
 
 #[cfg(test)]
