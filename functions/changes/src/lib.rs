@@ -115,7 +115,7 @@ pub async fn handle(
         records = records.len(),
         position,
         error = causes.join("; "),
-        "from this record on the stream has to come again"
+        "stream batch failed; retrying from this record"
     );
     if position == 0 {
         return Err("the first record has to be retried".into());

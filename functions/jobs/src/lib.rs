@@ -108,7 +108,7 @@ pub async fn handle(
             batch.fail(positions, organization_of(&body), error);
         }
     }
-    Ok(batch.answer())
+    Ok(batch.into_response())
 }
 
 /// The schedule's event as a message of the queue.

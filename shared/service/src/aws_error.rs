@@ -2,15 +2,15 @@
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
-/// Whether the same call, to any of the services that are called here, may succeed a moment later.
+/// Returns whether a retry of the call can succeed, for any of the services in use.
 pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     match error {
         SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
             true
         }
-        SdkError::ServiceError(answer) => {
-            answer.raw().status().is_server_error()
-                || answer.err().code().is_some_and(|code| {
+        SdkError::ServiceError(response) => {
+            response.raw().status().is_server_error()
+                || response.err().code().is_some_and(|code| {
                     is_throttling(code)
                         || matches!(
                             code,
@@ -22,22 +22,25 @@ pub(crate) fn is_transient<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool
     }
 }
 
-/// Why a service did not take an item of a batch.
+/// The reason that a service rejected an item of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// The service may take it a moment later.
-    ForNow,
-    /// The service refuses the caller, as for a missing permission or queue. Another attempt of
-    /// this invocation fails too.
+pub(crate) enum Rejection {
+    /// A transient error: a retry can succeed.
+    Transient,
+    /// The service rejects the caller, as for a missing permission or queue. A retry of this
+    /// invocation fails too.
     Caller,
-    /// The item itself is invalid: no caller can have it taken.
+    /// The item is invalid. No retry can succeed.
     Invalid,
 }
 
-/// The refusal that a failed call means for its items. `invalid` are the codes by which the service
-/// says that a call with one item has an invalid item.
-pub(crate) fn refusal<E: ProvideErrorMetadata>(error: &SdkError<E>, invalid: &[&str]) -> Refusal {
-    // SQS's older protocol has names with a prefix.
+/// Classifies a failed call for its items. `invalid` has the error codes of a call with an invalid
+/// item.
+pub(crate) fn rejection<E: ProvideErrorMetadata>(
+    error: &SdkError<E>,
+    invalid: &[&str],
+) -> Rejection {
+    // The query protocol of SQS has codes with a prefix.
     let code = error
         .code()
         .unwrap_or_default()
@@ -45,15 +48,15 @@ pub(crate) fn refusal<E: ProvideErrorMetadata>(error: &SdkError<E>, invalid: &[&
         .next()
         .unwrap_or_default();
     if is_transient(error) {
-        Refusal::ForNow
+        Rejection::Transient
     } else if invalid.contains(&code) {
-        Refusal::Invalid
+        Rejection::Invalid
     } else {
-        Refusal::Caller
+        Rejection::Caller
     }
 }
 
-/// Whether an error's code says that the service is asked too much at the moment.
+/// Returns whether an error code means throttling.
 pub(crate) fn is_throttling(code: &str) -> bool {
     matches!(
         code,

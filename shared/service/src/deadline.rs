@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use muster_domain::Timestamp;
 
-/// How long there is until the runtime stops the function, by the `deadline` of its context:
-/// milliseconds since the epoch. 10 seconds where there is none.
+/// Returns the time until the runtime stops the invocation, from the `deadline` of its context in
+/// milliseconds since the epoch. 10 seconds without a deadline.
 ///
-/// The 15 minutes that a function may have at most are no moment, but what an emulator gives in its
-/// place: `cargo lambda watch` says 600,000 of every event.
+/// A value of at most 15 minutes, the longest timeout of a function, is no time of day. Emulators
+/// send such durations: `cargo lambda watch` sends 600,000 with every event.
 #[must_use]
 pub fn time_left(deadline: u64) -> Duration {
     const LONGEST_TIMEOUT_MILLIS: i64 = 900_000;
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_is_a_moment_or_none() {
+    fn deadline_that_is_a_duration_is_ignored() {
         let in_a_minute =
             u64::try_from(Timestamp::now().plus(Duration::from_mins(1)).millis()).unwrap();
         let left = time_left(in_a_minute);
@@ -34,8 +34,8 @@ mod tests {
             "{left:?}"
         );
         assert_eq!(time_left(in_a_minute - 3_600_000), Duration::ZERO);
-        for no_moment in [0, 600_000, 900_000, u64::MAX] {
-            assert_eq!(time_left(no_moment), Duration::from_secs(10), "{no_moment}");
+        for duration in [0, 600_000, 900_000, u64::MAX] {
+            assert_eq!(time_left(duration), Duration::from_secs(10), "{duration}");
         }
     }
 }

@@ -98,7 +98,7 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
         told,
         [
             "ERROR",
-            "from this record on the stream has to come again",
+            "stream batch failed; retrying from this record",
             &request_id
         ]
         .map(Some)

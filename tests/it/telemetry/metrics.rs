@@ -669,7 +669,14 @@ async fn a_batch_says_once_whose_messages_come_again_and_why() {
     let [error, batch] = <[Value; 2]>::try_from(log).expect("two lines");
     let told =
         ["level", "message", "organization"].map(|field| error[field].as_str().unwrap_or_default());
-    assert_eq!(told, ["ERROR", "messages come again", org.id.as_str()]);
+    assert_eq!(
+        told,
+        [
+            "ERROR",
+            "messages failed; SQS redelivers them",
+            org.id.as_str()
+        ]
+    );
     assert!(
         error["error"]
             .as_str()

@@ -6,7 +6,10 @@ use tokio::time::Instant;
 
 use crate::telemetry;
 
-/// The pauses between attempts: exponential with full jitter, until a deadline.
+/// Exponential backoff with full jitter, until a deadline.
+///
+/// AWS Architecture Blog, "Exponential Backoff And Jitter":
+/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>.
 pub(crate) struct Backoff {
     deadline: Instant,
     ceiling: Duration,
@@ -16,7 +19,7 @@ impl Backoff {
     const FIRST: Duration = Duration::from_millis(25);
     const LONGEST: Duration = Duration::from_secs(1);
 
-    /// Pauses for as long as there is time until `deadline`.
+    /// Returns a backoff that ends at `deadline`.
     pub(crate) fn until(deadline: Instant) -> Self {
         Self {
             deadline,
@@ -24,8 +27,8 @@ impl Backoff {
         }
     }
 
-    /// Waits for a random part of a ceiling that doubles each time, and counts the attempt that
-    /// follows. False, at once, if the deadline would pass.
+    /// Sleeps for a random part of a ceiling that doubles with each attempt, and counts a retry.
+    /// Returns false at once if the pause would exceed the deadline.
     pub(crate) async fn pause(&mut self) -> bool {
         let pause = self.ceiling.mul_f64(rand::random::<f64>());
         self.ceiling = (self.ceiling * 2).min(Self::LONGEST);

@@ -1,4 +1,4 @@
-//! Announcing on an EventBridge bus.
+//! Publishing announcements on an EventBridge bus.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::backoff::Backoff,
-    aws_error::{self, Refusal},
+    aws_error::{self, Rejection},
 };
 use muster_contracts::announcements::{Announcement, SOURCE};
 
@@ -27,13 +27,13 @@ pub struct Bus {
     name: Arc<str>,
 }
 
-/// The announcements that could not be published by the deadline. A part may have been, so a retry
-/// may publish twice.
+/// Announcements that could not be published by the deadline. EventBridge may have accepted some of
+/// them, so a retry can publish an announcement twice.
 #[derive(Debug)]
 pub struct PublishError {
-    /// The positions of the announcements that EventBridge may take later, in order.
+    /// The positions of the announcements that EventBridge may accept later, in order.
     pub announcements: Vec<usize>,
-    /// The announcements that EventBridge never takes, by position, each with the reason.
+    /// The positions that EventBridge never accepts, each with the reason.
     pub invalid: BTreeMap<usize, String>,
     cause: String,
 }
@@ -52,16 +52,16 @@ impl fmt::Display for PublishError {
 impl std::error::Error for PublishError {}
 
 impl Bus {
-    /// The most entries that EventBridge takes in one call.
+    /// The most entries of one call.
     const MAX_BATCH: usize = 10;
-    /// The most bytes of all entries of one call. The documents say "less than 256 KB", of one
-    /// entry or of all; this is less by any reading. One announcement never comes near: the longest
-    /// description, escaped, is 60 KB.
+    /// The most bytes of all entries of one call. AWS documents "less than 256 KB" for one entry
+    /// and for all; this value is below by either reading. The largest announcement is far smaller:
+    /// the longest description, escaped, takes 60 KB.
     const MAX_BATCH_BYTES: usize = 255_000;
 
-    /// The bus of this name.
+    /// Returns the bus with a name.
     ///
-    /// The client's own retries should be off, so that they do not multiply with the bus's.
+    /// The client's own retries should be off, because they multiply with the bus's.
     #[must_use]
     pub fn new(client: Client, name: impl Into<Arc<str>>) -> Self {
         Self {
@@ -70,14 +70,14 @@ impl Bus {
         }
     }
 
-    /// Publishes announcements, in order for each record, and again those that EventBridge refused
-    /// for the moment, until the deadline. An announcement that was taken is not sent again. One
-    /// that is refused holds back the others of its record, unless it is invalid.
+    /// Publishes announcements, those of one record in order. Retries those that failed with a
+    /// transient error until the deadline. An accepted announcement is not sent again. A rejected
+    /// one blocks later announcements of its record, unless it is invalid.
     ///
-    /// One call for up to ten announcements about different records, one after another.
+    /// Costs one call for up to ten announcements of different records. Calls are sequential.
     ///
     /// # Errors
-    /// Those that were not taken by then, or that EventBridge never takes.
+    /// The announcements that EventBridge did not accept by the deadline, or never accepts.
     pub async fn publish(
         &self,
         announcements: &[Announcement],
@@ -86,29 +86,31 @@ impl Bus {
         let mut left: Vec<usize> = (0..announcements.len()).collect();
         let mut invalid = BTreeMap::new();
         let mut cause = String::new();
-        let mut refused_for_long = HashSet::new();
+        let mut rejected_permanently = HashSet::new();
         let mut backoff = Backoff::until(deadline);
         loop {
-            let mut held_back = refused_for_long.clone();
+            let mut blocked = rejected_permanently.clone();
             loop {
-                let batch = next_batch(announcements, &left, &held_back);
+                let batch = next_batch(announcements, &left, &blocked);
                 if batch.is_empty() {
                     break;
                 }
-                let refused = self.put(announcements, &batch, deadline).await;
-                left.retain(|position| !batch.contains(position) || refused.contains_key(position));
-                for (position, (refusal, why)) in refused {
+                let rejected = self.put(announcements, &batch, deadline).await;
+                left.retain(|position| {
+                    !batch.contains(position) || rejected.contains_key(position)
+                });
+                for (position, (rejection, why)) in rejected {
                     let record = announcements[position].record.as_str();
                     cause.clone_from(&why);
-                    match refusal {
-                        Refusal::ForNow => {
-                            held_back.insert(record);
+                    match rejection {
+                        Rejection::Transient => {
+                            blocked.insert(record);
                         }
-                        Refusal::Caller => {
-                            held_back.insert(record);
-                            refused_for_long.insert(record);
+                        Rejection::Caller => {
+                            blocked.insert(record);
+                            rejected_permanently.insert(record);
                         }
-                        Refusal::Invalid => {
+                        Rejection::Invalid => {
                             left.retain(|&other| other != position);
                             invalid.insert(position, why);
                         }
@@ -118,10 +120,10 @@ impl Bus {
             if left.is_empty() && invalid.is_empty() {
                 return Ok(());
             }
-            let hopeless = left
+            let is_final = left
                 .iter()
-                .all(|&position| refused_for_long.contains(&*announcements[position].record));
-            if hopeless || !backoff.pause().await {
+                .all(|&position| rejected_permanently.contains(&*announcements[position].record));
+            if is_final || !backoff.pause().await {
                 return Err(PublishError {
                     announcements: left,
                     invalid,
@@ -131,48 +133,50 @@ impl Bus {
         }
     }
 
-    /// Makes one call, and gives those of the batch that were not taken, each with the reason.
-    /// Where EventBridge refuses the whole call as invalid, each announcement goes in a call of its
-    /// own, so that one does not stand for the others.
+    /// Sends a batch in one call. Returns the announcements that EventBridge did not accept, each
+    /// with the reason.
+    ///
+    /// If EventBridge rejects the whole call as invalid, each announcement is sent in a call of its
+    /// own: one invalid announcement must not fail the others.
     async fn put(
         &self,
         announcements: &[Announcement],
         batch: &[usize],
         deadline: Instant,
-    ) -> Refused {
+    ) -> Rejected {
         let entries = batch
             .iter()
             .map(|&position| self.entry(&announcements[position]))
             .collect();
         let call = self.client.put_events().set_entries(Some(entries)).send();
-        let (refusal, cause) = match tokio::time::timeout_at(deadline, call).await {
+        let (rejection, cause) = match tokio::time::timeout_at(deadline, call).await {
             Ok(Ok(response)) => {
-                // One result for each entry, in their order.
+                // The response has one result for each entry, in the order of the entries.
                 let mut results = response.entries().iter();
-                let refused = batch
+                let rejected = batch
                     .iter()
-                    .map(|&position| Some((position, refusal(results.next())?)));
-                return refused.flatten().collect();
+                    .map(|&position| Some((position, rejection(results.next())?)));
+                return rejected.flatten().collect();
             }
             Ok(Err(error)) => (
-                aws_error::refusal(&error, INVALID_CALL),
+                aws_error::rejection(&error, INVALID_CALL),
                 DisplayErrorContext(error).to_string(),
             ),
             Err(_) => (
-                Refusal::ForNow,
-                "EventBridge did not answer in time".to_owned(),
+                Rejection::Transient,
+                "EventBridge did not respond in time".to_owned(),
             ),
         };
-        if refusal == Refusal::Invalid && batch.len() > 1 {
-            let mut refused = Refused::new();
+        if rejection == Rejection::Invalid && batch.len() > 1 {
+            let mut rejected = Rejected::new();
             for position in batch {
-                refused.extend(Box::pin(self.put(announcements, &[*position], deadline)).await);
+                rejected.extend(Box::pin(self.put(announcements, &[*position], deadline)).await);
             }
-            return refused;
+            return rejected;
         }
         batch
             .iter()
-            .map(|&position| (position, (refusal, cause.clone())))
+            .map(|&position| (position, (rejection, cause.clone())))
             .collect()
     }
 
@@ -193,10 +197,10 @@ impl Bus {
     }
 }
 
-/// Announcements that were not taken, by position, each with the reason.
-type Refused = HashMap<usize, (Refusal, String)>;
+/// Announcements that EventBridge did not accept, by position, each with the reason.
+type Rejected = HashMap<usize, (Rejection, String)>;
 
-/// The codes of a call that EventBridge refuses for an entry of it.
+/// The error codes of a call with an invalid entry.
 const INVALID_CALL: &[&str] = &[
     "InvalidArgument",
     "RequestEntityTooLargeException",
@@ -204,40 +208,41 @@ const INVALID_CALL: &[&str] = &[
     "ValidationException",
 ];
 
-/// The refusal of an announcement by its result, if it was not taken. A response without a result
-/// for it has not said that it was. AWS: `PutEventsResultEntry`,
+/// Classifies the result of an announcement. `None` if EventBridge accepted it. A missing result is
+/// a transient error. AWS: `PutEventsResultEntry`,
 /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>.
-fn refusal(result: Option<&PutEventsResultEntry>) -> Option<(Refusal, String)> {
+fn rejection(result: Option<&PutEventsResultEntry>) -> Option<(Rejection, String)> {
     let Some(result) = result else {
         return Some((
-            Refusal::ForNow,
-            "EventBridge answered for fewer than it was sent".to_owned(),
+            Rejection::Transient,
+            "the response of EventBridge has no result for the event".to_owned(),
         ));
     };
     let code = result.error_code()?;
-    let refusal = match code {
-        "InvalidArgument" | "MalformedDetail" => Refusal::Invalid,
+    let rejection = match code {
+        "InvalidArgument" | "MalformedDetail" => Rejection::Invalid,
         "AccessDeniedException"
         | "InvalidAccountIdException"
         | "RedactionFailure"
         | "NotAuthorizedForSourceException"
-        | "NotAuthorizedForDetailTypeException" => Refusal::Caller,
-        _ => Refusal::ForNow,
+        | "NotAuthorizedForDetailTypeException" => Rejection::Caller,
+        _ => Rejection::Transient,
     };
     Some((
-        refusal,
+        rejection,
         format!("{code}: {}", result.error_message().unwrap_or_default()),
     ))
 }
 
-/// The next of the positions that go into one call: the first about each record, as many as
-/// EventBridge takes.
+/// Returns the positions of the next call: the first announcement of each record, within the limits
+/// of one call.
 ///
-/// Two about one record in one call could end with the second taken and the first refused.
+/// A call never has two announcements of one record: EventBridge could accept the second and reject
+/// the first, which breaks their order.
 fn next_batch(
     announcements: &[Announcement],
     left: &[usize],
-    held_back: &HashSet<&str>,
+    blocked: &HashSet<&str>,
 ) -> Vec<usize> {
     let mut batch = Vec::new();
     let mut bytes = 0;
@@ -245,7 +250,7 @@ fn next_batch(
     for &position in left {
         let announcement = &announcements[position];
         let record = announcement.record.as_str();
-        if held_back.contains(record) || !taken.insert(record) {
+        if blocked.contains(record) || !taken.insert(record) {
             continue;
         }
         bytes += size(announcement);
@@ -257,8 +262,8 @@ fn next_batch(
     batch
 }
 
-/// What EventBridge counts for an announcement: 14 bytes for the time, the source, the type and the
-/// event.
+/// Returns the size that EventBridge counts, in bytes: 14 for the time, then the source, the type and
+/// the event.
 fn size(announcement: &Announcement) -> usize {
     let Announcement {
         record: _,
@@ -274,7 +279,7 @@ mod tests {
     use super::*;
     use muster_domain::Timestamp;
 
-    fn about(record: &str, bytes: usize) -> Announcement {
+    fn announcement(record: &str, bytes: usize) -> Announcement {
         Announcement {
             record: record.to_owned(),
             kind: "team.updated",
@@ -283,7 +288,7 @@ mod tests {
         }
     }
 
-    /// Cuts everything, as if every call were taken.
+    /// Returns the batches of all calls if every call succeeds.
     fn batches(announcements: &[Announcement]) -> Vec<Vec<usize>> {
         let mut left: Vec<usize> = (0..announcements.len()).collect();
         let mut batches = Vec::new();
@@ -297,26 +302,28 @@ mod tests {
 
     #[test]
     fn batches_keep_order_and_both_limits() {
-        let small: Vec<_> = (0..23).map(|n| about(&n.to_string(), 1)).collect();
+        let small: Vec<_> = (0..23).map(|n| announcement(&n.to_string(), 1)).collect();
         assert_eq!(
             batches(&small).iter().map(Vec::len).collect::<Vec<_>>(),
             [10, 10, 3]
         );
         assert_eq!(batches(&small).concat(), (0..23).collect::<Vec<_>>());
 
-        let large: Vec<_> = (0..6).map(|n| about(&n.to_string(), 60_000)).collect();
+        let large: Vec<_> = (0..6)
+            .map(|n| announcement(&n.to_string(), 60_000))
+            .collect();
         assert_eq!(batches(&large), [vec![0, 1, 2, 3], vec![4, 5]]);
     }
 
     #[test]
-    fn no_call_holds_two_about_one_record() {
-        let records = ["a", "b", "a", "c", "a"].map(|record| about(record, 1));
+    fn batch_has_one_announcement_of_a_record() {
+        let records = ["a", "b", "a", "c", "a"].map(|record| announcement(record, 1));
         assert_eq!(batches(&records), [vec![0, 1, 3], vec![2], vec![4]]);
     }
 
     #[test]
-    fn what_is_held_back_holds_back_its_record_alone() {
-        let records = ["a", "b", "a", "c"].map(|record| about(record, 1));
+    fn blocked_record_does_not_block_others() {
+        let records = ["a", "b", "a", "c"].map(|record| announcement(record, 1));
         assert_eq!(
             next_batch(&records, &[0, 1, 2, 3], &HashSet::from(["a"])),
             [1, 3]

@@ -48,7 +48,7 @@ pub struct Bucket {
     region: String,
     /// Scheme, host and port.
     origin: String,
-    /// The bucket's part of the path, where the host does not name it.
+    /// The path prefix of the bucket, if the host does not name the bucket.
     root: String,
     name: String,
 }
@@ -62,10 +62,10 @@ pub struct Keys {
     pub next: Option<String>,
 }
 
-/// The reason that a call failed.
+/// The failure of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// The status of the response, if one came.
+    /// The status of the response, if there was one.
     pub status: Option<u16>,
     cause: String,
 }
@@ -86,17 +86,17 @@ impl Error {
         }
     }
 
-    /// The error of a response: S3 writes it as XML, with a code and a message.
+    /// Parses an error response, which is XML with a code and a message.
     fn of(status: u16, body: &str) -> Self {
         let code = element(body, "Code").unwrap_or("no code");
         let message = element(body, "Message").unwrap_or("no message");
         Self {
             status: Some(status),
-            cause: format!("S3 answered {status}, {code}: {message}"),
+            cause: format!("S3 responded with {status}, {code}: {message}"),
         }
     }
 
-    /// Whether the same call may succeed a moment later.
+    /// Returns whether a retry can succeed.
     fn is_transient(&self) -> bool {
         self.status
             .is_none_or(|status| status == 429 || status >= 500)
@@ -114,7 +114,7 @@ struct Call<'c> {
 }
 
 impl Bucket {
-    /// The bucket of this name, in the configuration's region.
+    /// Returns the bucket with a name, in the region of the configuration.
     ///
     /// # Errors
     /// The configuration has no region, no credentials or no HTTP client.
@@ -153,17 +153,17 @@ impl Bucket {
         })
     }
 
-    /// The bucket's name.
+    /// Returns the bucket's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Writes an object, in place of the one that has its key. One call, and retries until the
-    /// deadline.
+    /// Writes an object, which replaces an object with the same key. Costs one call, and retries
+    /// until the deadline.
     ///
     /// # Errors
-    /// S3 refuses the object, or did not take it by the deadline.
+    /// S3 rejects the object, or did not accept it by the deadline.
     pub async fn put(&self, key: &str, body: Vec<u8>, deadline: Instant) -> Result<(), Error> {
         let mut backoff = Backoff::until(deadline);
         loop {
@@ -176,7 +176,7 @@ impl Bucket {
                 body: body.clone(),
             };
             let put = tokio::time::timeout_at(deadline, self.send(call)).await;
-            match put.unwrap_or_else(|_| Err(Error::unsent("S3 did not answer in time"))) {
+            match put.unwrap_or_else(|_| Err(Error::unsent("S3 did not respond in time"))) {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_transient() && backoff.pause().await => {}
                 Err(error) => return Err(error),
@@ -184,10 +184,10 @@ impl Bucket {
         }
     }
 
-    /// Reads an object; `None` if there is none of this key. One call.
+    /// Reads an object. `None` if the key does not exist. Costs one call.
     ///
     /// # Errors
-    /// S3 refuses or did not answer.
+    /// S3 rejects the call or did not respond.
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let (operation, method) = ("GetObject", "GET");
         match self
@@ -208,10 +208,10 @@ impl Bucket {
         }
     }
 
-    /// Deletes an object, if there is one of this key. One call.
+    /// Deletes an object, if it exists. Costs one call.
     ///
     /// # Errors
-    /// S3 refuses or did not answer.
+    /// S3 rejects the call or did not respond.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
         let (operation, method) = ("DeleteObject", "DELETE");
         self.send(Call {
@@ -225,10 +225,10 @@ impl Bucket {
         .map(drop)
     }
 
-    /// Lists a page of up to 1,000 keys that begin with a prefix. One call.
+    /// Lists a page of up to 1,000 keys with a prefix. Costs one call.
     ///
     /// # Errors
-    /// S3 refuses or did not answer.
+    /// S3 rejects the call or did not respond.
     pub async fn list(&self, prefix: &str, token: Option<&str>) -> Result<Keys, Error> {
         let escaped = |text| utf8_percent_encode(text, IN_QUERY);
         let mut query = String::new();
@@ -250,7 +250,7 @@ impl Bucket {
         Ok(keys(&String::from_utf8_lossy(&body)))
     }
 
-    /// Signs and sends a request, and gives the body of a successful response.
+    /// Signs and sends a request. Returns the body of a successful response.
     async fn send(&self, call: Call<'_>) -> Result<Vec<u8>, Error> {
         let (operation, is_put) = (call.operation, call.method == "PUT");
         let request = self.signed(call).await.map_err(Error::unsent)?;
@@ -273,8 +273,8 @@ impl Bucket {
                 Ok::<_, OrchestratorError<Infallible>>((response.status().as_u16(), body))
             })
             .build();
-        let answered = operation.invoke(request).await;
-        let (status, body) = answered
+        let response = operation.invoke(request).await;
+        let (status, body) = response
             .map_err(|error| Error::unsent(aws_sdk_sqs::error::DisplayErrorContext(error)))?;
         if (200..300).contains(&status) {
             Ok(body)
@@ -283,7 +283,7 @@ impl Bucket {
         }
     }
 
-    /// A request with the headers that Signature Version 4 adds.
+    /// Returns a request with the headers that Signature Version 4 adds.
     ///
     /// AWS: "Authenticating Requests: Using the Authorization Header (AWS Signature Version 4)",
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html>.
@@ -302,7 +302,7 @@ impl Bucket {
         }
         let identity = Identity::from(self.credentials.provide_credentials().await?);
         let mut settings = SigningSettings::default();
-        // S3 signs the path as it is sent, and wants the hash of the body in a header.
+        // S3 signs the path as it is sent, and requires the hash of the body in a header.
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
@@ -372,7 +372,7 @@ impl Signed {
     }
 }
 
-/// The keys of a response to `ListObjectsV2`, which the request has S3 escape as in a URL.
+/// Parses the keys of a response to `ListObjectsV2`, with URL encoding (`encoding-type=url`).
 fn keys(xml: &str) -> Keys {
     let mut found = Vec::new();
     let mut rest = xml;
@@ -392,7 +392,7 @@ fn keys(xml: &str) -> Keys {
     Keys { keys: found, next }
 }
 
-/// The text of the first XML element of this name.
+/// Returns the text of the first XML element with a name.
 fn element<'x>(xml: &'x str, name: &str) -> Option<&'x str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
@@ -430,7 +430,7 @@ mod tests {
         );
         assert_eq!(
             error.to_string(),
-            "S3 answered 403, AccessDenied: Access Denied"
+            "S3 responded with 403, AccessDenied: Access Denied"
         );
         assert!(!error.is_transient());
         assert!(Error::of(503, "").is_transient());

@@ -1,9 +1,8 @@
-//! A batch of messages from an SQS queue, as Lambda hands it to a function: what became of each,
-//! and the answer that says so.
+//! A batch of messages that Lambda received from an SQS queue, and its partial batch response.
 //!
-//! A message that is done is acknowledged; one that failed for the moment comes again, alone; one
-//! that can never succeed goes to the dead-letter queue with its reason and is acknowledged, so
-//! that it costs nobody nine more attempts.
+//! A processed message is acknowledged. A message that failed is named in the response, and SQS
+//! redelivers it alone. A poison message goes to the dead-letter queue with its reason and is
+//! acknowledged, because further deliveries would fail too.
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
@@ -21,64 +20,69 @@ use muster_domain::{OrganizationId, TicketId};
 /// The messages of one invocation, by their position in it.
 #[derive(Debug)]
 pub struct Batch {
-    messages: Vec<Received>,
+    messages: Vec<ReceivedMessage>,
     failed: BTreeSet<usize>,
     poison: Vec<(usize, String)>,
-    /// Why something failed, each cause once for an organization.
+    /// The causes of failures, each once for an organization.
     causes: BTreeSet<(Option<OrganizationId>, String)>,
     work_until: Instant,
-    answer_until: Instant,
+    respond_until: Instant,
 }
 
 #[derive(Debug)]
-struct Received {
+struct ReceivedMessage {
     id: String,
     body: String,
-    /// The message group, which a dead letter keeps.
+    /// The message group. A dead letter has the same group.
     group: Option<String>,
 }
 
 impl Batch {
-    /// How long before the function is stopped its work ends, so that poison can still be sent;
-    /// never more than half of the time there is.
-    const FOR_POISON: Duration = Duration::from_secs(2);
-    /// How long before the function is stopped the answer is on its way.
-    const FOR_ANSWER: Duration = Duration::from_millis(250);
+    /// The time between the end of the work and the end of the invocation, for sending poison
+    /// messages. At most half of the remaining time.
+    const POISON_MARGIN: Duration = Duration::from_secs(2);
+    /// The time between the last call and the end of the invocation, for returning the response.
+    const RESPONSE_MARGIN: Duration = Duration::from_millis(250);
 
-    /// Takes a batch as it comes.
+    /// Reads the messages of an event and the deadline of its invocation.
     #[must_use]
     pub fn new(event: LambdaEvent<SqsEvent>) -> Self {
         let LambdaEvent { payload, context } = event;
         let left = deadline::time_left(context.deadline);
         let now = Instant::now();
         Self {
-            messages: payload.records.into_iter().map(Received::from).collect(),
+            messages: payload
+                .records
+                .into_iter()
+                .map(ReceivedMessage::from)
+                .collect(),
             failed: BTreeSet::new(),
             poison: Vec::new(),
             causes: BTreeSet::new(),
-            work_until: now + left.saturating_sub(Self::FOR_POISON.min(left / 2)),
-            answer_until: now + left.saturating_sub(Self::FOR_ANSWER.min(left / 4)),
+            work_until: now + left.saturating_sub(Self::POISON_MARGIN.min(left / 2)),
+            respond_until: now + left.saturating_sub(Self::RESPONSE_MARGIN.min(left / 4)),
         }
     }
 
-    /// When the work on the messages has to be done.
+    /// Returns the deadline of the work on the messages.
     #[must_use]
     pub fn deadline(&self) -> Instant {
         self.work_until
     }
 
-    /// The messages' texts, in order.
+    /// Returns the bodies of the messages, in order.
     pub fn bodies(&self) -> impl Iterator<Item = &str> {
         self.messages.iter().map(|message| message.body.as_str())
     }
 
-    /// Sets a message aside that can never succeed.
+    /// Marks a message as poison: no delivery can succeed.
     pub fn poison(&mut self, position: usize, reason: impl fmt::Display) {
         self.poison.push((position, reason.to_string()));
     }
 
-    /// Has messages come again, of an organization where that is known. What is poison besides is
-    /// not sent away: it will be, when it comes again.
+    /// Marks messages as failed, so that SQS redelivers them, with their organization if it is
+    /// known. A failed message that is poison too is not sent to the dead-letter queue: its
+    /// redelivery decides again.
     pub fn fail(
         &mut self,
         positions: impl IntoIterator<Item = usize>,
@@ -89,14 +93,14 @@ impl Batch {
         self.causes.insert((organization, cause.to_string()));
     }
 
-    /// Sends the poison away and gives the answer; what could not be sent comes again. Says in one
-    /// line of the log what became of the batch, in one each what was wrong with poison, and in one
-    /// each why something comes again.
+    /// Moves poison messages to the dead-letter queue and builds the batch response. Poison messages
+    /// that could not be moved are retried. Logs each poison message with its reason, each cause of
+    /// a failure, and the totals of the batch.
     pub async fn finish(mut self, dead_letters: &Queue) -> SqsBatchResponse {
         let mut poison = std::mem::take(&mut self.poison);
         poison.retain(|(position, _)| !self.failed.contains(position));
         for (position, reason) in &poison {
-            let Received { id, body, group: _ } = &self.messages[*position];
+            let ReceivedMessage { id, body, group: _ } = &self.messages[*position];
             tracing::warn!(
                 messageId = id,
                 ticket = ticket_of(body).map(tracing::field::display),
@@ -110,7 +114,7 @@ impl Batch {
             .collect();
         let mut sent = letters.len();
         if !letters.is_empty()
-            && let Err(not_sent) = dead_letters.send(&letters, self.answer_until).await
+            && let Err(not_sent) = dead_letters.send(&letters, self.respond_until).await
         {
             let left: Vec<usize> = not_sent
                 .messages
@@ -122,16 +126,20 @@ impl Batch {
         }
         telemetry::record(|measured| measured.dead_letters += sent);
         self.poison = poison;
-        self.answer()
+        self.into_response()
     }
 
-    /// Gives the answer where nothing is poison: what failed comes again until the queue itself
-    /// gives it up.
+    /// Builds the batch response of a batch without poison messages. A message that keeps failing
+    /// moves to the dead-letter queue by the queue's redrive policy.
     #[must_use]
-    pub fn answer(self) -> SqsBatchResponse {
+    pub fn into_response(self) -> SqsBatchResponse {
         for (organization, cause) in &self.causes {
             let organization = organization.as_ref().map(OrganizationId::as_str);
-            tracing::error!(organization, error = cause, "messages come again");
+            tracing::error!(
+                organization,
+                error = cause,
+                "messages failed; SQS redelivers them"
+            );
         }
         let (messages, poison, failed) =
             (self.messages.len(), self.poison.len(), self.failed.len());
@@ -145,15 +153,16 @@ impl Batch {
     }
 }
 
-/// The most bytes of a reason: those of the faults that it names at most.
+/// The most bytes of a reason, which names a bounded number of faults.
 const MAX_REASON_BYTES: usize = 2048;
 
-/// Returns a dead letter with its reason, which is cut to the room that the body leaves. AWS:
-/// "Amazon SQS message quotas",
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>:
-/// names, types and values of attributes count as a part of the message. The log has the whole
-/// reason.
-fn dead_letter(Received { id: _, body, group }: &Received, reason: &str) -> Message {
+/// Returns a dead letter with its reason, truncated to the space that the body leaves. The log has
+/// the whole reason.
+///
+/// Names, types and values of attributes count toward the size of a message. AWS: "Amazon SQS
+/// message quotas",
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>.
+fn dead_letter(ReceivedMessage { id: _, body, group }: &ReceivedMessage, reason: &str) -> Message {
     const NAME: &str = "reason";
     let bare = Message {
         group: group.clone(),
@@ -166,7 +175,7 @@ fn dead_letter(Received { id: _, body, group }: &Received, reason: &str) -> Mess
     let room = Queue::MAX_MESSAGE_BYTES
         .saturating_sub(empty.size())
         .min(MAX_REASON_BYTES);
-    // SQS refuses an attribute with an empty value.
+    // SQS rejects an attribute with an empty value.
     match cut(reason, room) {
         "" => bare,
         reason => Message {
@@ -176,21 +185,21 @@ fn dead_letter(Received { id: _, body, group }: &Received, reason: &str) -> Mess
     }
 }
 
-/// Returns the beginning of a text in at most so many bytes.
+/// Truncates a text to at most `bytes` bytes.
 fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
-/// The ticket that a message is about, if its event says so, for whoever asks what became of one.
+/// Returns the ticket that a message names, if its event can be read, for the log.
 fn ticket_of(body: &str) -> Option<TicketId> {
     let event = event_in(body).ok()?;
     TicketId::parse(&ticket_id_text(event.get("data")?.pointer("/ticket/id")?)?).ok()
 }
 
-impl From<SqsMessage> for Received {
+impl From<SqsMessage> for ReceivedMessage {
     fn from(message: SqsMessage) -> Self {
-        // A failure without an id makes Lambda bring the whole batch again, which is what is wanted
-        // where there is none.
+        // A failure with an empty id makes Lambda redeliver the whole batch. That is right for a
+        // message without an id.
         Self {
             id: message.message_id.unwrap_or_default(),
             body: message.body.unwrap_or_default(),
@@ -208,7 +217,7 @@ mod tests {
     use super::*;
     use muster_domain::Timestamp;
 
-    /// A batch of messages `m0`, `m1`, ... in the second that is left.
+    /// Returns a batch of messages `m0`, `m1`, ... with one second left.
     fn batch(bodies: &[&str]) -> Batch {
         let records: Vec<_> = bodies
             .iter()
@@ -222,8 +231,8 @@ mod tests {
         Batch::new(LambdaEvent::new(event, context))
     }
 
-    /// A queue where nobody listens.
-    fn nowhere() -> Queue {
+    /// Returns a queue at an address without a listener.
+    fn unreachable_queue() -> Queue {
         let config = aws_sdk_sqs::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-east-1"))
@@ -247,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_failed_comes_again_and_once() {
+    async fn response_names_each_failed_message_once() {
         let mut batch = batch(&["a", "b", "c"]);
         assert_eq!(batch.bodies().collect::<Vec<_>>(), ["a", "b", "c"]);
         let organization = || OrganizationId::parse("acme").ok();
@@ -257,26 +266,26 @@ mod tests {
             batch.causes,
             BTreeSet::from([(organization(), "away".to_owned())])
         );
-        assert_eq!(failed(&batch.finish(&nowhere()).await), ["m0", "m2"]);
+        assert_eq!(
+            failed(&batch.finish(&unreachable_queue()).await),
+            ["m0", "m2"]
+        );
     }
 
     #[tokio::test]
-    async fn poison_that_cannot_be_sent_comes_again_in_time() {
+    async fn poison_that_cannot_be_moved_is_retried() {
         let mut batch = batch(&["a", "b"]);
         assert!(batch.deadline() <= Instant::now() + Duration::from_millis(500));
         batch.poison(1, "not JSON");
-        let dead_letters = nowhere();
+        let dead_letters = unreachable_queue();
         let finished = tokio::time::timeout(Duration::from_secs(10), batch.finish(&dead_letters));
-        assert_eq!(
-            failed(&finished.await.expect("there is an end to it")),
-            ["m1"]
-        );
+        assert_eq!(failed(&finished.await.expect("the batch ends")), ["m1"]);
     }
 
     #[test]
     fn reason_is_cut_to_the_room_that_the_body_leaves() {
         let letter = |bytes: usize, reason: &str| {
-            let received = Received {
+            let received = ReceivedMessage {
                 id: "m".to_owned(),
                 body: "x".repeat(bytes),
                 group: Some("acme".to_owned()),
@@ -305,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_about_the_ticket_that_its_event_names() {
+    fn ticket_of_a_message_is_the_one_in_its_event() {
         let event = json!({"data": {"ticket": {"id": "TKT-1"}}});
         for (body, ticket) in [
             (event.to_string(), Some("TKT-1")),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::backoff::Backoff,
-    aws_error::{self, Refusal},
+    aws_error::{self, Rejection},
 };
 
 /// An SQS queue, by URL. Cheap to clone.
@@ -26,9 +26,9 @@ pub struct Queue {
 pub struct Message {
     /// The text, of at most 256 KiB.
     pub body: String,
-    /// How long the queue keeps it back, up to 15 minutes.
+    /// The delay before the first delivery, at most 15 minutes.
     pub delay: Duration,
-    /// Text attributes beside the body, name and value.
+    /// Text attributes, by name and value.
     pub attributes: Vec<(&'static str, String)>,
     /// The tenant of the message: the organization. A standard queue delivers the messages of quiet
     /// tenants before those of noisy ones. At most 128 letters, digits and punctuation characters;
@@ -42,7 +42,7 @@ pub struct Message {
 }
 
 impl Message {
-    /// A message without delay, attributes or group.
+    /// Returns a message without delay, attributes and group.
     #[must_use]
     pub fn new(body: String) -> Self {
         Self {
@@ -53,7 +53,8 @@ impl Message {
         }
     }
 
-    /// Returns the bytes that SQS counts: the body, and names, types and values of the attributes.
+    /// Returns the size that SQS counts, in bytes: the body, and names, types and values of the
+    /// attributes.
     #[must_use]
     pub fn size(&self) -> usize {
         let attributes = self
@@ -64,13 +65,13 @@ impl Message {
     }
 }
 
-/// What could not be sent by the deadline. A part may have been, so whoever sends again may send
-/// twice.
+/// Messages that could not be sent by the deadline. SQS may have accepted some of them, so a retry
+/// can send a message twice.
 #[derive(Debug)]
 pub struct SendError {
-    /// The positions of the messages that may not have been taken, in order.
+    /// The positions of the messages that SQS may not have accepted, in order.
     pub messages: Vec<usize>,
-    /// Those of them that SQS never takes, each with the reason.
+    /// The positions that SQS never accepts, each with the reason.
     pub invalid: BTreeMap<usize, String>,
     cause: String,
 }
@@ -89,7 +90,7 @@ impl fmt::Display for SendError {
 impl std::error::Error for SendError {}
 
 impl SendError {
-    /// Names the messages by their positions in a longer list, of which these were sent in order.
+    /// Maps the positions of a part to those of the whole list.
     pub(crate) fn at(self, positions: &[usize]) -> Self {
         Self {
             messages: self
@@ -106,7 +107,7 @@ impl SendError {
         }
     }
 
-    /// Adds the failures of another queue. The cause is that of the first.
+    /// Merges the failures of another queue. The cause of the first stays.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.messages.extend(other.messages);
         self.messages.sort_unstable();
@@ -116,16 +117,16 @@ impl SendError {
 }
 
 impl Queue {
-    /// The most messages that SQS takes in one call.
+    /// The most messages of one call.
     pub const MAX_BATCH: usize = 10;
     /// The most bytes of a message, its attributes included.
     pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
-    /// The most bytes of all their bodies and attributes.
+    /// The most bytes of all messages of one call.
     const MAX_BATCH_BYTES: usize = 256 * 1024;
 
-    /// The queue at this URL.
+    /// Returns the queue at a URL.
     ///
-    /// The client's own retries should be off, so that they do not multiply with the queue's.
+    /// The client's own retries should be off, because they multiply with the queue's.
     #[must_use]
     pub fn new(client: Client, url: impl Into<Arc<str>>) -> Self {
         Self {
@@ -134,11 +135,11 @@ impl Queue {
         }
     }
 
-    /// Sends messages, in as few calls as SQS allows, and again those that SQS refused for the
-    /// moment, until the deadline.
+    /// Sends messages in as few calls as SQS allows. Retries those that failed with a transient
+    /// error until the deadline.
     ///
     /// # Errors
-    /// Those that were not taken by then, or that SQS never takes.
+    /// The messages that SQS did not accept by the deadline, or never accepts.
     pub async fn send(&self, messages: &[Message], deadline: Instant) -> Result<(), SendError> {
         let mut left: Vec<usize> = (0..messages.len()).collect();
         let mut given_up = Vec::new();
@@ -151,12 +152,12 @@ impl Queue {
                 refused.extend(self.try_send(messages, &batch, deadline).await);
             }
             left.clear();
-            for (position, refusal, why) in refused {
+            for (position, rejection, why) in refused {
                 cause.clone_from(&why);
-                match refusal {
-                    Refusal::ForNow => left.push(position),
-                    Refusal::Caller => given_up.push(position),
-                    Refusal::Invalid => {
+                match rejection {
+                    Rejection::Transient => left.push(position),
+                    Rejection::Caller => given_up.push(position),
+                    Rejection::Invalid => {
                         given_up.push(position);
                         invalid.insert(position, why);
                     }
@@ -177,15 +178,16 @@ impl Queue {
         }
     }
 
-    /// Sends a batch once, and gives the messages that were not taken, each with the reason. Where
-    /// SQS refuses the whole batch as invalid, each message goes in a call of its own, so that one
-    /// does not stand for the others.
+    /// Sends a batch once. Returns the messages that SQS did not accept, each with the reason.
+    ///
+    /// If SQS rejects the whole call as invalid, each message is sent in a call of its own: one
+    /// invalid message must not fail the others.
     async fn try_send(
         &self,
         messages: &[Message],
         batch: &[usize],
         deadline: Instant,
-    ) -> Vec<(usize, Refusal, String)> {
+    ) -> Vec<(usize, Rejection, String)> {
         let entries = batch
             .iter()
             .map(|&position| entry(position, &messages[position]))
@@ -196,23 +198,26 @@ impl Queue {
             .queue_url(&*self.url)
             .set_entries(Some(entries))
             .send();
-        let (refusal, cause) = match tokio::time::timeout_at(deadline, call).await {
+        let (rejection, cause) = match tokio::time::timeout_at(deadline, call).await {
             Ok(Ok(response)) => {
                 let known = |failed: &BatchResultErrorEntry| {
                     failed.id().parse().ok().filter(|id| batch.contains(id))
                 };
                 let refused = |failed: &BatchResultErrorEntry| {
-                    Some((known(failed)?, entry_refusal(failed), entry_cause(failed)))
+                    Some((known(failed)?, entry_rejection(failed), entry_cause(failed)))
                 };
                 return response.failed().iter().filter_map(refused).collect();
             }
             Ok(Err(error)) => (
-                aws_error::refusal(&error, INVALID),
+                aws_error::rejection(&error, INVALID),
                 DisplayErrorContext(error).to_string(),
             ),
-            Err(_) => (Refusal::ForNow, "SQS did not answer in time".to_owned()),
+            Err(_) => (
+                Rejection::Transient,
+                "SQS did not respond in time".to_owned(),
+            ),
         };
-        if refusal == Refusal::Invalid && batch.len() > 1 {
+        if rejection == Rejection::Invalid && batch.len() > 1 {
             let mut refused = Vec::new();
             for &position in batch {
                 refused.extend(Box::pin(self.try_send(messages, &[position], deadline)).await);
@@ -221,12 +226,12 @@ impl Queue {
         }
         batch
             .iter()
-            .map(|&position| (position, refusal, cause.clone()))
+            .map(|&position| (position, rejection, cause.clone()))
             .collect()
     }
 }
 
-/// The codes by which SQS says that a message itself is invalid. AWS: `SendMessage` and
+/// The error codes of an invalid message. AWS: `SendMessage` and
 /// `SendMessageBatch`,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
 const INVALID: &[&str] = &[
@@ -235,13 +240,13 @@ const INVALID: &[&str] = &[
     "InvalidParameterValue",
 ];
 
-/// The refusal of one message of a batch.
-fn entry_refusal(failed: &BatchResultErrorEntry) -> Refusal {
+/// Classifies the failure of one message of a batch.
+fn entry_rejection(failed: &BatchResultErrorEntry) -> Rejection {
     let code = failed.code().rsplit('.').next().unwrap_or_default();
     match (failed.sender_fault(), INVALID.contains(&code)) {
-        (false, _) => Refusal::ForNow,
-        (true, true) => Refusal::Invalid,
-        (true, false) => Refusal::Caller,
+        (false, _) => Rejection::Transient,
+        (true, true) => Rejection::Invalid,
+        (true, false) => Rejection::Caller,
     }
 }
 
@@ -249,7 +254,7 @@ fn entry_cause(failed: &BatchResultErrorEntry) -> String {
     failed.message().unwrap_or(failed.code()).to_owned()
 }
 
-/// Cuts positions into batches that SQS takes.
+/// Splits positions into batches within the limits of one call.
 fn batches(messages: &[Message], positions: &[usize]) -> Vec<Vec<usize>> {
     let mut batches: Vec<Vec<usize>> = Vec::new();
     let mut bytes = 0;
@@ -315,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_count() {
+    fn size_includes_attributes() {
         let with = Message {
             attributes: vec![("reason", "it is not JSON".to_owned())],
             ..of(3)

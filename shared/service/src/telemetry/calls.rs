@@ -1,5 +1,4 @@
-//! The calls of AWS services: each a line of the log at the level of debugging, and a part of the
-//! trace where there is one.
+//! Calls of AWS services: each is a log line at `DEBUG` and a subsegment of the trace.
 
 use std::time::{Instant, SystemTime};
 
@@ -17,13 +16,13 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde::Deserialize;
 
-use super::{present, xray::Call};
+use super::{current, xray::Call};
 use crate::aws_error::is_throttling;
 
-/// Tells of each call that a client makes. Costs two clock readings and a datagram where the
-/// invocation is traced, and nothing where neither that nor debugging wants to know.
+/// An interceptor that records each call of a client. Costs two clock readings and a datagram if the
+/// invocation is sampled, and nothing if it is neither sampled nor logged at `DEBUG`.
 ///
-/// A call that its caller gave up waiting for is not told of; the caller says so.
+/// A call that timed out in the caller is not recorded here; the caller logs it.
 #[derive(Debug, Clone, Default)]
 pub struct Calls {
     table_name: Option<String>,
@@ -31,7 +30,7 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Those to a DynamoDB table.
+    /// Returns the interceptor for a DynamoDB table.
     #[must_use]
     pub fn to_table(name: impl Into<String>) -> Self {
         Self {
@@ -40,7 +39,7 @@ impl Calls {
         }
     }
 
-    /// Those to an SQS queue.
+    /// Returns the interceptor for an SQS queue.
     #[must_use]
     pub fn to_queue(url: impl Into<String>) -> Self {
         Self {
@@ -49,14 +48,14 @@ impl Calls {
         }
     }
 
-    /// Those to anything else.
+    /// Returns the interceptor for another service.
     #[must_use]
     pub fn to_any() -> Self {
         Self::default()
     }
 }
 
-/// When a call began.
+/// The start of a call.
 #[derive(Debug)]
 struct Begun {
     at: SystemTime,
@@ -78,7 +77,7 @@ impl Intercept for Calls {
         _: &BeforeSerializationInterceptorContextRef<'_>,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let is_sampled = || present().is_some_and(|invocation| invocation.sampled().is_some());
+        let is_sampled = || current().is_some_and(|invocation| invocation.sampled().is_some());
         if tracing::enabled!(tracing::Level::DEBUG) || is_sampled() {
             cfg.interceptor_state().store_put(Begun {
                 at: SystemTime::now(),
@@ -121,7 +120,7 @@ impl Intercept for Calls {
             awsRequestId = call.request_id,
             "called"
         );
-        if let Some((trace, daemon)) = present()
+        if let Some((trace, daemon)) = current()
             .as_ref()
             .and_then(|invocation| invocation.sampled())
         {

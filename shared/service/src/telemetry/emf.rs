@@ -92,7 +92,7 @@ pub(super) fn line(
         (TICKETS_BEGUN_WAITING, *tickets_begun_waiting),
         (UNKNOWN_PRIORITIES, *unknown_priorities),
     ];
-    line.count(OF_THE_STACK, tickets.into_iter().filter_map(happened));
+    line.count(OF_THE_STACK, tickets.into_iter().filter_map(counted));
     if let Some(waiting) = waiting {
         let waiting = [
             (TICKETS_WAITING, waiting.tickets),
@@ -110,7 +110,7 @@ pub(super) fn line(
         (RESPONSES_NOT_SAVED, *responses_not_saved),
         (MESSAGES_HANDED_BACK, *handed_back),
     ];
-    line.count(BY_FUNCTION, by_function.into_iter().filter_map(happened));
+    line.count(BY_FUNCTION, by_function.into_iter().filter_map(counted));
     line.count(
         BY_VERSION,
         is_failed(measured).then(|| (FAILED_INVOCATIONS, 1.into())),
@@ -119,7 +119,7 @@ pub(super) fn line(
         (JOBS_ABORTED, *jobs_aborted),
         (FAILED_RECORDS, *failed_records),
     ];
-    line.count(OF_THE_STACK, given_up.into_iter().filter_map(happened));
+    line.count(OF_THE_STACK, given_up.into_iter().filter_map(counted));
     line.count(
         OF_THE_FUNCTION,
         invocation.is_first.then(|| (COLD_START, 1.into())),
@@ -160,11 +160,11 @@ fn is_failed(measured: &InvocationMetrics) -> bool {
             .is_some_and(|request| is_failed_status(request.status))
 }
 
-fn happened((metric, times): (Metric, usize)) -> Option<(Metric, Value)> {
+fn counted((metric, times): (Metric, usize)) -> Option<(Metric, Value)> {
     (times > 0).then(|| (metric, times.into()))
 }
 
-/// To the microsecond.
+/// Returns milliseconds, rounded to the microsecond.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3
 }
@@ -194,7 +194,7 @@ impl Line {
         }
     }
 
-    /// Says something, if there is something to say.
+    /// Adds a member, unless its value is null.
     fn field(&mut self, name: &str, value: impl Into<Value>) {
         let value = value.into();
         if !value.is_null() {
@@ -245,15 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn time_is_told_to_the_microsecond() {
-        for (nanos, told) in [
+    fn milliseconds_are_rounded_to_the_microsecond() {
+        for (nanos, expected) in [
             (0, 0.0),
             (1_234_567, 1.235),
             (25_000_000, 25.0),
             (1_500_000_499, 1500.0),
         ] {
             assert!(
-                (milliseconds(Duration::from_nanos(nanos)) - told).abs() < f64::EPSILON,
+                (milliseconds(Duration::from_nanos(nanos)) - expected).abs() < f64::EPSILON,
                 "{nanos}"
             );
         }

@@ -1,4 +1,4 @@
-//! The lines of the log: one JSON object each, by the names that Lambda uses for its own.
+//! Log lines: one JSON object each, with the names of Lambda's own JSON logs.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -13,11 +13,11 @@ use lambda_http::tracing::{
 use serde::Serialize;
 use serde_json::Value;
 
-use super::present;
+use super::current;
 use muster_domain::Timestamp;
 
 /// Formats an event as a JSON object with `timestamp`, `level`, `message`, the event's own fields,
-/// and of the present invocation `requestId`, `traceId` and, once it is known, `organization`.
+/// and of the current invocation `requestId`, `traceId` and, once it is known, `organization`.
 #[derive(Debug, Clone, Copy)]
 pub struct JsonLines;
 
@@ -52,7 +52,7 @@ where
         event.record(&mut fields);
         let Fields(mut fields) = fields;
         let message = fields.remove("message");
-        let invocation = present();
+        let invocation = current();
         if let Some(organization) = invocation
             .as_ref()
             .and_then(|invocation| invocation.organization.get())
@@ -83,7 +83,7 @@ where
     }
 }
 
-/// An event's fields.
+/// The fields of an event.
 struct Fields(BTreeMap<&'static str, Value>);
 
 impl Visit for Fields {

@@ -1,9 +1,7 @@
-//! What a function tells of itself: lines of its log, metrics, and the calls of a trace, each with
-//! the invocation that it belongs to.
+//! Logs, metrics and traces of a function.
 //!
-//! An invocation is known to whatever runs in its task, so that neither a use case nor the store
-//! hands it on. Where there is none, as in the local stack, nothing is recorded, and it costs
-//! nothing.
+//! The current invocation is a task-local value, so that use cases and the store do not pass it on.
+//! Outside an invocation, as in the local stack, recording is a no-op.
 
 mod calls;
 mod emf;
@@ -36,80 +34,79 @@ use muster_domain::{Contract, OrganizationId, Timestamp};
 use xray::Trace;
 
 tokio::task_local! {
-    static PRESENT: Arc<Invocation>;
+    static CURRENT: Arc<Invocation>;
 }
 
-/// Changes what is told of the present invocation, if there is one.
+/// Updates the metrics of the current invocation, if any.
 pub fn record(change: impl FnOnce(&mut InvocationMetrics)) {
-    let _ = PRESENT.try_with(|invocation| change(&mut invocation.measured()));
+    let _ = CURRENT.try_with(|invocation| change(&mut invocation.metrics()));
 }
 
-/// Tells whose data the present invocation works on, if there is one. A batch of messages may be of
-/// several organizations, and is of none here.
+/// Sets the organization of the current invocation, if any. A batch of messages can have several
+/// organizations and sets none.
 pub fn set_organization(organization: &OrganizationId) {
-    // It stays the first's: a request is of one.
-    let _ = PRESENT.try_with(|invocation| invocation.organization.set(organization.clone()));
+    // Later calls have no effect: a request has one organization.
+    let _ = CURRENT.try_with(|invocation| invocation.organization.set(organization.clone()));
 }
 
-/// The present invocation.
-fn present() -> Option<Arc<Invocation>> {
-    PRESENT.try_with(Arc::clone).ok()
+/// Returns the current invocation, if any.
+fn current() -> Option<Arc<Invocation>> {
+    CURRENT.try_with(Arc::clone).ok()
 }
 
-/// What an invocation did, beyond what Lambda counts by itself.
+/// Metrics of one invocation, in addition to those of Lambda.
 #[derive(Debug, Default)]
 pub struct InvocationMetrics {
-    /// The request that it serves, if it serves one.
+    /// The API request, if the invocation serves one.
     pub request: Option<Request>,
-    /// Tickets that a team's strategy gave to somebody.
+    /// Tickets that a team's strategy assigned.
     pub tickets_assigned: usize,
     /// Tickets for which no team was found.
     pub tickets_unrouted: usize,
-    /// Tickets that began to wait with a team in which nobody was eligible.
+    /// Tickets that began to wait, because their team had no eligible member.
     pub tickets_begun_waiting: usize,
-    /// Who waits, where the invocation was the last to look: tickets, and the teams that they wait
-    /// with.
+    /// Totals of waiting tickets. Only the last job of a counting chain has them.
     pub waiting: Option<WaitingTotals>,
-    /// Events that changed nothing because newer ones have set what they mention. An exact
-    /// duplicate is not among them.
+    /// Events without effect, because newer events have set their fields. Exact duplicates are not
+    /// counted.
     pub superseded_events: usize,
-    /// Attempts beyond the first, at calls and at decisions that somebody else made stale.
+    /// Attempts after the first: of calls with transient errors, and of decisions after a write
+    /// conflict.
     pub retries: usize,
-    /// Messages that were sent to a queue of dead letters.
+    /// Poison messages that were moved to the dead-letter queue.
     pub dead_letters: usize,
-    /// Responses that were too large to be saved for their `Idempotency-Key`: one or none in an
+    /// Responses that were too large to save for their `Idempotency-Key`, at most one in an
     /// invocation.
     pub responses_not_saved: usize,
     /// Messages or stream records that the response names as failed, so that they are redelivered.
     pub handed_back: usize,
-    /// Ticket events with a priority that is not known, which counts as medium.
+    /// Ticket events with an unknown priority, which counts as medium.
     pub unknown_priorities: usize,
-    /// Jobs that ended unfinished, since their chain is as long as it may become.
+    /// Jobs that were dropped because their chain reached its maximum length.
     pub jobs_aborted: usize,
-    /// Records of the table's stream that were put into the bucket of failed records.
+    /// Stream records that were written to the bucket of failed records.
     pub failed_records: usize,
 }
 
-/// A request of the API, reduced to what may be told of it: a path could carry a credential.
+/// The loggable parts of an API request. A path is excluded, because it can contain a credential.
 #[derive(Debug)]
 pub struct Request {
-    /// The id that the client is told.
+    /// The id in the response header `X-Request-Id`.
     pub id: String,
-    /// The route's key in the template.
+    /// The key of the route in the template.
     pub route: String,
-    /// The contract that the credential's form belongs to.
+    /// The contract of the credential's form.
     pub contract: Option<Contract>,
-    /// The status of the answer, once there is one.
+    /// The status of the response, once there is one.
     pub status: Option<u16>,
 }
 
-/// The origin of an instance's metrics.
+/// The deployment that metrics belong to.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     /// The stack's name.
     pub stack: String,
-    /// The function's version, by which the alarm of a deployment finds the failures of the new
-    /// one.
+    /// The function's version. The alarms of a gradual deployment watch the new version.
     pub version: String,
     /// The log level of a line of metrics. Lambda drops lines below the level that the function is
     /// configured for.
@@ -142,23 +139,23 @@ impl Deployment {
     }
 }
 
-/// What one instance of a function tells, and where to. One for the life of the instance.
+/// The telemetry of one execution environment and its destinations.
 pub struct Telemetry {
     function: &'static str,
-    /// The deployment whose metrics these are. None are written without one.
+    /// The deployment. Without one no metrics are written.
     deployment: Option<Deployment>,
-    /// Where traces go. None do without one.
+    /// The X-Ray daemon. Without one no traces are sent.
     daemon: Option<Daemon>,
     write_metrics: Box<dyn Fn(&str) + Send + Sync>,
     is_warm: AtomicBool,
 }
 
 impl Telemetry {
-    /// Starts logging to the standard output, and reads from the environment what else is wanted:
-    /// metrics where `STACK_NAME` is set, traces where Lambda's `AWS_XRAY_DAEMON_ADDRESS` is.
+    /// Starts logging to the standard output. Metrics are written if `STACK_NAME` is set, and traces
+    /// are sent if Lambda sets `AWS_XRAY_DAEMON_ADDRESS`.
     ///
     /// # Panics
-    /// Logging was started before.
+    /// Panics if logging was started before.
     #[must_use]
     pub fn start(function: &'static str) -> Arc<Self> {
         subscriber()
@@ -167,7 +164,7 @@ impl Telemetry {
             .with_writer(io::stdout)
             .init();
         panic::set_hook(Box::new(|panic| {
-            // Without its message, which may quote whatever was being worked on.
+            // The message of the panic is left out, because it can quote data.
             tracing::error!(
                 location = panic.location().map(tracing::field::display),
                 "panicked"
@@ -181,13 +178,13 @@ impl Telemetry {
             });
         let deployment = Deployment::from_environment(|name| env::var(name).ok());
         Self::new(function, deployment, daemon, |line| {
-            // Nobody is left to be told of an output that is closed.
+            // An error means that the output is closed, so it cannot be reported either.
             let _ = writeln!(io::stdout().lock(), "{line}");
         })
     }
 
-    /// Telemetry of a function by its logical name. The metrics of a deployment go to
-    /// `write_metrics`, a line each time.
+    /// Returns the telemetry of a function by its logical name. `write_metrics` gets one line for each
+    /// invocation of a deployment.
     #[must_use]
     pub fn new(
         function: &'static str,
@@ -215,7 +212,7 @@ impl Telemetry {
             is_first: !self.is_warm.swap(true, Ordering::Relaxed),
             began: Instant::now(),
             organization: OnceLock::new(),
-            measured: Mutex::default(),
+            metrics: Mutex::default(),
         })
     }
 }
@@ -229,18 +226,17 @@ impl fmt::Debug for Telemetry {
     }
 }
 
-/// What is logged: by `RUST_LOG`, else from the level on that Lambda is configured for, else what
-/// is informational or worse.
+/// Returns the log filter: `RUST_LOG`, else the level of Lambda's configuration, else `INFO`.
 ///
-/// Lambda's `TRACE` is no more than `DEBUG`: Muster has nothing to add there, but the runtime would
-/// write whole events, credentials included, and the SDK whole requests.
+/// Lambda's `TRACE` is treated as `DEBUG`. At `TRACE` the runtime logs whole events with credentials,
+/// and the SDK logs whole requests. Muster has no events at that level.
 fn filter() -> EnvFilter {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL")
         .ok()
         .and_then(|level| level.parse().ok())
         .unwrap_or(LevelFilter::INFO);
     let level = level.min(LevelFilter::DEBUG);
-    // What the runtime says of a handler's panic or error is known by then, with where and why.
+    // The runtime logs a panic or error of the handler again, after the panic hook and the handler.
     let repeated = "lambda_runtime::layers::panic=off"
         .parse()
         .expect("a target and a level");
@@ -250,8 +246,8 @@ fn filter() -> EnvFilter {
         .add_directive(repeated)
 }
 
-/// One invocation of a function. When it is over, by whatever end, its metrics are written: at most
-/// one line.
+/// One invocation of a function. Dropping it writes its metrics, in at most one line, also after a
+/// panic.
 #[derive(Debug)]
 pub struct Invocation {
     telemetry: Arc<Telemetry>,
@@ -259,29 +255,29 @@ pub struct Invocation {
     trace: Option<Trace>,
     is_first: bool,
     began: Instant,
-    /// Apart from what is measured: every line of the log looks for it, even one that is written
-    /// while something is counted.
+    /// Outside the mutex of the metrics: a log line reads the organization, also one that is written
+    /// while the metrics are locked.
     organization: OnceLock<OrganizationId>,
-    measured: Mutex<InvocationMetrics>,
+    metrics: Mutex<InvocationMetrics>,
 }
 
 impl Invocation {
-    /// Has a future run as a part of this invocation.
+    /// Runs a future as a part of this invocation.
     pub fn observe<F: Future>(self: Arc<Self>, future: F) -> TaskLocalFuture<Arc<Self>, F> {
-        PRESENT.scope(self, future)
+        CURRENT.scope(self, future)
     }
 
     /// Runs a function as a part of this invocation.
     pub fn run<R>(self: &Arc<Self>, run: impl FnOnce() -> R) -> R {
-        PRESENT.sync_scope(Arc::clone(self), run)
+        CURRENT.sync_scope(Arc::clone(self), run)
     }
 
-    fn measured(&self) -> MutexGuard<'_, InvocationMetrics> {
-        // A change that panicked has at worst not counted.
-        self.measured.lock().unwrap_or_else(PoisonError::into_inner)
+    fn metrics(&self) -> MutexGuard<'_, InvocationMetrics> {
+        // A panic during an update loses at most that update, so a poisoned mutex is usable.
+        self.metrics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Its trace, and the daemon that takes it, if it is one of those that are traced.
+    /// Returns the trace and its daemon, if the invocation is sampled.
     fn sampled(&self) -> Option<(&Trace, &Daemon)> {
         self.trace
             .as_ref()
@@ -294,8 +290,7 @@ impl Drop for Invocation {
     fn drop(&mut self) {
         let took = self.began.elapsed();
         if let Some(deployment) = &self.telemetry.deployment
-            && let Some(line) =
-                emf::line(self, deployment, &self.measured(), took, Timestamp::now())
+            && let Some(line) = emf::line(self, deployment, &self.metrics(), took, Timestamp::now())
         {
             (self.telemetry.write_metrics)(&line);
         }

@@ -1,4 +1,4 @@
-//! Traces: what X-Ray's daemon, which Lambda runs beside each function, is sent.
+//! Traces: subsegments for the X-Ray daemon, which Lambda runs beside each function.
 
 use std::{
     io,
@@ -8,19 +8,19 @@ use std::{
 
 use serde::Serialize;
 
-/// The trace that an invocation belongs to, by the header that Lambda passes on.
+/// The trace of an invocation, from the header that Lambda passes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trace {
     /// The id of the trace.
     pub(super) root: String,
-    /// The segment that the invocation's own belong under: the function's.
+    /// The parent segment: the function's.
     parent: String,
-    /// Whether this is one of the few that are kept.
+    /// Whether the trace is sampled.
     pub(super) is_sampled: bool,
 }
 
 impl Trace {
-    /// Reads `Root=1-…;Parent=…;Sampled=1`. `None` if it names no trace.
+    /// Parses `Root=1-…;Parent=…;Sampled=1`. `None` if it names no trace.
     pub(super) fn parse(header: &str) -> Option<Self> {
         let part = |name: &str| {
             let mut parts = header
@@ -44,24 +44,24 @@ impl Trace {
     }
 }
 
-/// X-Ray's daemon, which takes what it is sent without an answer.
+/// The X-Ray daemon. It receives datagrams and sends no response.
 #[derive(Debug)]
 pub struct Daemon(UdpSocket);
 
 impl Daemon {
-    /// The daemon at an address, such as `169.254.79.129:2000`.
+    /// Returns the daemon at an address, such as `169.254.79.129:2000`.
     ///
     /// # Errors
-    /// It is no address, or there is no socket to be had.
+    /// The address is invalid, or no socket can be opened.
     pub fn at(address: &str) -> io::Result<Self> {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         socket.connect(address)?;
-        // A trace is never worth a wait.
+        // Sending must not delay the invocation: a full buffer drops the datagram.
         socket.set_nonblocking(true)?;
         Ok(Self(socket))
     }
 
-    /// Sends a call that was made within a trace. Nobody hears of one that is lost.
+    /// Sends a call of a trace. A lost datagram is not reported.
     pub(super) fn send(&self, trace: &Trace, call: &Call<'_>) {
         let subsegment = Subsegment {
             id: format!("{:016x}", rand::random::<u64>()),
@@ -88,10 +88,10 @@ impl Daemon {
     }
 }
 
-/// What every datagram begins with.
+/// The header of every datagram.
 const HEADER: &str = r#"{"format": "json", "version": 1}"#;
 
-/// A call of an AWS service, as far as X-Ray has names for what is known of it.
+/// A call of an AWS service, with the fields that X-Ray defines.
 #[derive(Debug, Serialize)]
 pub(super) struct Call<'c> {
     #[serde(skip)]
@@ -107,7 +107,7 @@ pub(super) struct Call<'c> {
     pub(super) began: SystemTime,
     #[serde(skip)]
     pub(super) took: Duration,
-    /// The answer's status, if there was an answer.
+    /// The status of the response, if there was one.
     #[serde(skip)]
     pub(super) status: Option<u16>,
     #[serde(skip)]
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_names_a_trace_and_whether_it_is_kept() {
+    fn trace_header_has_root_parent_and_sampling() {
         let trace = |root: &str, parent: &str, is_sampled| {
             Some(Trace {
                 root: root.to_owned(),
