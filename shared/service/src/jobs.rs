@@ -32,10 +32,10 @@ pub struct JobToSend {
 }
 
 impl JobQueues {
-    /// Sends jobs to their queues, to both at the same time, until the deadline.
+    /// Sends jobs to their queues, to both concurrently, until the deadline.
     ///
     /// # Errors
-    /// The jobs, by position, that were not taken by then, or that SQS never takes.
+    /// The positions of the jobs that SQS did not accept by the deadline, or never accepts.
     pub async fn send(&self, jobs: &[JobToSend], deadline: Instant) -> Result<(), SendError> {
         let send = async |lane, queue: &Queue| {
             let of_lane = jobs.iter().enumerate().filter(|(_, job)| job.lane == lane);

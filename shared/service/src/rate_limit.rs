@@ -1,17 +1,16 @@
-//! How many requests a subject may make in a clock minute, over all instances together.
+//! Rate limits: requests of a subject in a clock minute, over all instances.
 //!
-//! Each instance counts the requests that it admits. It reports its first request of a minute to
-//! the table, and then every ten, beside the request's own calls. The response has the total of all
-//! reports. From that an instance knows a lower bound of the requests that the others admitted, so
-//! a subject below its limit is never refused. The first report tells a new instance at once of a
-//! subject that has reached its limit. Beyond the limit go requests that other instances admitted
-//! and have not yet reported: at most 10 for each request under way at once, which on Lambda is one
-//! in an instance.
+//! Each instance counts the requests that it admits. It reports its first request of a minute to the
+//! table, and then every ten, concurrently with the calls of the request. The response has the total
+//! of all reports, a lower bound of the requests that all instances admitted. So a subject below its
+//! limit is never rejected, and the first report tells a new instance that a limit is reached. The
+//! limit can be exceeded by requests that other instances admitted and have not reported: at most 10
+//! for each concurrent request, which on Lambda is one in an instance.
 //!
-//! A report is not repeated, even where its response was lost: it may be counted, and counted twice
-//! it would refuse a subject below its limit. Requests that could not be reported go beyond the
-//! limit too. While the table takes no reports, each instance limits the requests that it admits
-//! itself, and goes on serving: an API that responds is worth more than an exact limit.
+//! A report is not retried, even if its response was lost: counted twice, it could reject a subject
+//! below its limit. Unreported requests exceed the limit too. While the table accepts no reports,
+//! each instance limits its own requests and keeps serving: availability is worth more than an exact
+//! limit.
 
 use std::{
     num::NonZeroUsize,
@@ -23,11 +22,11 @@ use lru::LruCache;
 use crate::store::{self, Store};
 use muster_domain::{Subject, Timestamp};
 
-/// The requests of each subject and minute, as far as an instance knows them.
+/// The requests of each subject and minute that an instance knows.
 ///
-/// Bounded, the least recently used count going first, with its requests that were not reported.
-/// Each minute has a count of its own, also one that the clock shows again because it was set back.
-/// A subject never waits for longer than the minute that the clock shows.
+/// The size is bounded: the least recently used count is evicted, with its unreported requests. Each
+/// minute has its own count, also if the clock was set back. A subject never waits longer than the
+/// current minute.
 #[derive(Debug)]
 pub struct RateLimits {
     counts: Mutex<LruCache<(Subject, i64), Count>>,
@@ -36,29 +35,28 @@ pub struct RateLimits {
 /// One subject's requests in one minute.
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
-    /// How many it admitted itself.
+    /// The requests that this instance admitted.
     own: u64,
-    /// How many the others admitted, at the least.
+    /// A lower bound of the requests that other instances admitted.
     others: u64,
 }
 
-/// Requests that are to be reported.
+/// A report of requests to the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
     subject: Subject,
     minute: i64,
-    /// The number of requests since the report before.
+    /// The number of requests since the previous report.
     requests: u64,
 }
 
 impl Report {
-    /// The number of requests in a report, but for the first of a minute.
+    /// The number of requests in a report, except the first of a minute.
     const REQUESTS: u64 = 10;
 }
 
 impl Count {
-    /// The number of the instance's own requests that reports were made of. The first report is of
-    /// one request.
+    /// Returns the number of own requests in reports so far. The first report has one request.
     fn reported(&self) -> u64 {
         self.own
             .checked_sub(1)
@@ -66,15 +64,15 @@ impl Count {
     }
 }
 
-/// The subject has made as many requests in this minute as it may.
+/// The subject has reached its limit for this minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exceeded {
-    /// Whole seconds until the next minute begins, rounded up.
+    /// The seconds until the next minute, rounded up.
     pub retry_after: u64,
 }
 
 impl RateLimits {
-    /// Counts of up to `capacity` subjects and minutes, about 120 bytes each.
+    /// Returns counts for up to `capacity` pairs of subject and minute, about 120 bytes each.
     #[must_use]
     pub fn new(capacity: NonZeroUsize) -> Self {
         Self {
@@ -82,8 +80,8 @@ impl RateLimits {
         }
     }
 
-    /// Admits a request of a subject that may make `limit` a minute, and counts it. Returns a
-    /// report that the caller has to [make](Self::report), if one is due.
+    /// Admits and counts a request of a subject with `limit` requests per minute. Returns a report
+    /// that the caller has to [send](Self::report), if one is due.
     ///
     /// # Errors
     /// [`Exceeded`]; the request is not counted.
@@ -111,24 +109,24 @@ impl RateLimits {
         }))
     }
 
-    /// Adds the report to the count in the table, and learns the total from the response. One round
-    /// trip, of half a second at most; a report that fails is lost.
+    /// Adds a report to the count in the table, and stores the total of the response. Costs one round
+    /// trip of at most half a second. A failed report is lost.
     pub async fn report(&self, report: Report, store: &Store) {
         match store
             .count_requests(report.subject, report.minute, report.requests)
             .await
         {
-            Ok(total) => self.learn(report, total),
+            Ok(total) => self.apply_total(report, total),
             Err(error @ store::Error::Unavailable(_)) => {
                 tracing::debug!(%error, "requests were not reported");
             }
-            // This does not pass by itself. A permission may be missing.
+            // This error is permanent, such as a missing permission.
             Err(error) => tracing::warn!(%error, "requests cannot be reported"),
         }
     }
 
-    /// Takes note of how many requests were reported by all instances, as a report was answered.
-    fn learn(
+    /// Stores the total of all instances that the response to a report has.
+    fn apply_total(
         &self,
         Report {
             subject,
@@ -139,9 +137,8 @@ impl RateLimits {
     ) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.peek_mut(&(subject, minute)) {
-            // Other reports of this instance may be on their way to the table, or lost on it, and
-            // be in the total or not. They are taken to be in it: then the rest of it can only be
-            // the others'.
+            // The total may include other reports of this instance that are in flight or lost.
+            // Counting them as included keeps `others` a lower bound.
             count.others = count.others.max(total.saturating_sub(count.reported()));
         }
     }
@@ -169,15 +166,15 @@ mod tests {
         Subject::of_token(&OrganizationId::parse("org").unwrap(), &n.to_string())
     }
 
-    /// A moment of the minute that has this number.
+    /// Returns a time within a minute.
     fn within(minute: i64) -> Timestamp {
         Timestamp::from_millis(minute * 60_000 + 4_200)
     }
 
     #[test]
-    fn as_many_requests_are_admitted_as_the_limit_says_whatever_becomes_of_the_reports() {
+    fn limit_holds_with_and_without_responses_to_reports() {
         for limit in [1, 9, 10, 11, 200, 2_000] {
-            for are_answered in [false, true] {
+            for have_responses in [false, true] {
                 let (limits, mut total) = (limits(1), 0);
                 for n in 1..=limit {
                     let due = limits.admit(subject(0), limit, within(7)).unwrap();
@@ -188,9 +185,9 @@ mod tests {
                         (n % 10 == 1).then_some(10)
                     };
                     assert_eq!(requests, expected, "request {n} of {limit}");
-                    if let Some(report) = due.filter(|_| are_answered) {
+                    if let Some(report) = due.filter(|_| have_responses) {
                         total += report.requests;
-                        limits.learn(report, total);
+                        limits.apply_total(report, total);
                     }
                 }
                 for _ in 0..25 {
@@ -209,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_admitted_counts_once_it_is_heard_of() {
+    fn requests_of_other_instances_count_after_a_report() {
         let limits = limits(9);
         let due: Vec<_> = (0..25)
             .filter_map(|_| limits.admit(subject(0), 100, within(7)).unwrap())
@@ -222,9 +219,9 @@ mod tests {
             [1, 10, 10]
         );
         // The third report overtakes the others, which are in the total already: 60 are others'.
-        limits.learn(third, 81);
-        limits.learn(second, 11);
-        limits.learn(first, 1);
+        limits.apply_total(third, 81);
+        limits.apply_total(second, 11);
+        limits.apply_total(first, 1);
         for _ in 25..40 {
             limits.admit(subject(0), 100, within(7)).unwrap();
         }
@@ -233,8 +230,8 @@ mod tests {
             limits.admit(subject(1), 100, within(7)).is_ok(),
             "another subject's requests are its own"
         );
-        // A report that is answered when its minute is over says nothing of the next one.
-        limits.learn(third, 1_000);
+        // A response after the end of its minute does not affect the next minute.
+        limits.apply_total(third, 1_000);
         assert!(limits.admit(subject(0), 100, within(8)).is_ok());
     }
 
@@ -245,12 +242,12 @@ mod tests {
             .admit(subject(0), 100, within(7))
             .unwrap()
             .expect("the first request is reported");
-        limits.learn(first, 101);
+        limits.apply_total(first, 101);
         assert!(limits.admit(subject(0), 100, within(7)).is_err());
     }
 
     #[test]
-    fn a_clock_that_was_set_back_finds_the_minute_that_it_shows() {
+    fn clock_set_back_uses_the_count_of_its_minute() {
         let limits = limits(9);
         let fill = |minute| {
             (0..99)
@@ -264,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_minute_is_as_far_as_the_clock_says() {
+    fn retry_after_ends_with_the_minute() {
         for (millis, seconds) in [
             (0, 60),
             (1, 60),
@@ -290,17 +287,16 @@ mod tests {
         }
     }
 
-    /// Something that happens to one of the requests under way, each of which is a slot of an
-    /// instance.
+    /// A step of the simulation. A slot of an instance holds one request in flight.
     #[derive(Debug, Clone)]
     enum Step {
-        /// The slot, where it is free, takes a request of a subject.
+        /// A free slot starts a request of a subject.
         Request(Index, usize),
         /// The table counts the slot's report.
         Count(Index),
-        /// The answer to the slot's report, if it was counted, arrives.
-        Answer(Index),
-        /// The slot's report is lost before it is counted or after, and the request goes on.
+        /// The response to the slot's report arrives, if the report was counted.
+        Respond(Index),
+        /// The slot's report is lost, before or after it is counted, and the request ends.
         Lose(Index),
         /// The clock shows another minute.
         Clock(i64),
@@ -311,41 +307,42 @@ mod tests {
         let step = prop_oneof![
             60 => (slot(), 0_usize..2).prop_map(|(slot, subject)| Step::Request(slot, subject)),
             12 => slot().prop_map(Step::Count),
-            12 => slot().prop_map(Step::Answer),
+            12 => slot().prop_map(Step::Respond),
             losses => slot().prop_map(Step::Lose),
             1 => (0_i64..3).prop_map(Step::Clock),
         ];
         vec(step, 0..1_000)
     }
 
-    /// Instances over one table.
-    struct World {
+    /// Instances that share one table.
+    struct Simulation {
         instances: Vec<RateLimits>,
         limit: u32,
         minute: i64,
-        /// Of each request under way the report, and what the table answered.
+        /// The report of each request in flight, and the response of the table.
         slots: Vec<Option<(Report, Option<u64>)>>,
         table: HashMap<(Subject, i64), u64>,
         admitted: HashMap<(Subject, i64), u64>,
         lost: HashMap<(Subject, i64), u64>,
     }
 
-    impl World {
-        fn new(instances: usize, at_once: usize, limit: u32, capacity: usize) -> Self {
+    impl Simulation {
+        fn new(instances: usize, concurrent: usize, limit: u32, capacity: usize) -> Self {
             Self {
                 instances: (0..instances).map(|_| limits(capacity)).collect(),
                 limit,
                 minute: 0,
-                slots: vec![None; instances * at_once],
+                slots: vec![None; instances * concurrent],
                 table: HashMap::new(),
                 admitted: HashMap::new(),
                 lost: HashMap::new(),
             }
         }
 
-        /// Does what a step says, and asserts that nobody is refused below the limit.
+        /// Applies a step, and asserts that no subject is rejected below its limit.
         fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
-            let (Step::Request(at, _) | Step::Count(at) | Step::Answer(at) | Step::Lose(at)) = step
+            let (Step::Request(at, _) | Step::Count(at) | Step::Respond(at) | Step::Lose(at)) =
+                step
             else {
                 if let Step::Clock(minute) = step {
                     self.minute = *minute;
@@ -368,7 +365,7 @@ mod tests {
                         }
                         Err(_) => prop_assert!(
                             *admitted >= u64::from(self.limit),
-                            "refused after {admitted}"
+                            "rejected after {admitted}"
                         ),
                     }
                 }
@@ -380,8 +377,8 @@ mod tests {
                     *total += report.requests;
                     *slot = Some((report, Some(*total)));
                 }
-                (Step::Answer(_), Some((report, Some(total)))) => {
-                    instance.learn(report, total);
+                (Step::Respond(_), Some((report, Some(total)))) => {
+                    instance.apply_total(report, total);
                     *slot = None;
                 }
                 (Step::Lose(_), Some((report, _))) => {
@@ -398,33 +395,32 @@ mod tests {
     }
 
     proptest! {
-        /// Ten beyond the limit for each request under way at once, and for each report that was
-        /// lost.
+        /// The limit is exceeded by at most ten for each concurrent request and each lost report.
         #[test]
-        fn no_more_are_admitted_than_the_bound_says(
-            (instances, at_once, limit) in (1_usize..6, 1_usize..4, 1_u32..60),
+        fn admitted_requests_stay_within_the_bound(
+            (instances, concurrent, limit) in (1_usize..6, 1_usize..4, 1_u32..60),
             steps in prop_oneof![steps(0), steps(2)],
         ) {
-            let mut world = World::new(instances, at_once, limit, 100);
+            let mut simulation = Simulation::new(instances, concurrent, limit, 100);
             for step in &steps {
-                world.take(step)?;
+                simulation.take(step)?;
             }
-            for (minute, admitted) in &world.admitted {
-                let lost = world.lost.get(minute).copied().unwrap_or(0);
-                let beyond = if instances == 1 { 0 } else { 10 * (world.slots.len() as u64 + lost) };
+            for (minute, admitted) in &simulation.admitted {
+                let lost = simulation.lost.get(minute).copied().unwrap_or(0);
+                let beyond = if instances == 1 { 0 } else { 10 * (simulation.slots.len() as u64 + lost) };
                 prop_assert!(*admitted <= u64::from(limit) + beyond, "{admitted} of {limit}, {lost} reports lost");
             }
         }
 
-        /// Not even where reports are lost, and counts forgotten.
+        /// Also with lost reports and evicted counts.
         #[test]
-        fn nobody_is_refused_below_the_limit(
-            (instances, at_once, limit, capacity) in (1_usize..6, 1_usize..4, 1_u32..60, 1_usize..4),
+        fn subject_below_its_limit_is_never_rejected(
+            (instances, concurrent, limit, capacity) in (1_usize..6, 1_usize..4, 1_u32..60, 1_usize..4),
             steps in steps(5),
         ) {
-            let mut world = World::new(instances, at_once, limit, capacity);
+            let mut simulation = Simulation::new(instances, concurrent, limit, capacity);
             for step in &steps {
-                world.take(step)?;
+                simulation.take(step)?;
             }
         }
     }

@@ -1,5 +1,4 @@
-//! The keys and issuers that credentials were looked up with in the last minute, and those that
-//! were not found in the last seconds.
+//! A cache of API keys and token verifiers, with their absence.
 
 use std::{
     collections::HashMap,
@@ -13,15 +12,15 @@ use lru::LruCache;
 
 use muster_domain::Timestamp;
 
-/// Keeps values that were read for a minute, so that a warm request needs no round trip for its
-/// credential and a revocation takes effect within one.
+/// Caches values for a minute: a warm request needs no round trip for its credential, and a
+/// revocation takes effect within a minute.
 ///
-/// Keeps for a few seconds which keys had no value, so that a flood of one bad credential costs one
-/// read. These have a cache of their own: guesses cannot push out values in use. A new API key
+/// Absent keys are cached for a few seconds, so that a flood of one invalid credential costs one
+/// read. They have a cache of their own, so that guesses do not evict values in use. A new API key
 /// works at once, because no client can have sent it before.
 ///
-/// Both are bounded, the least recently used entry going first. Concurrent reads of one key are one
-/// read.
+/// Both caches are bounded and evict the least recently used entry. Concurrent reads of one key
+/// share one read.
 #[derive(Debug)]
 pub struct Cache<K: Hash + Eq, V> {
     entries: Mutex<LruCache<K, (V, Timestamp)>>,
@@ -30,19 +29,19 @@ pub struct Cache<K: Hash + Eq, V> {
 }
 
 /// The state of a key in the cache.
-enum Known<V> {
+enum Lookup<V> {
     Value(V),
     Missing,
-    Unknown,
+    NotCached,
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
-    /// How long a value is believed to be as it was read.
+    /// The maximum age of a value.
     pub const MAX_AGE: Duration = Duration::from_mins(1);
-    /// How long a key is believed to have no value.
+    /// The maximum age of an absent key.
     pub const MAX_AGE_MISSING: Duration = Duration::from_secs(5);
 
-    /// The most keys without a value that are remembered, about 100 bytes each.
+    /// The most absent keys, about 100 bytes each.
     const MISSING: NonZeroUsize = NonZeroUsize::new(1_000).unwrap();
 
     /// Returns a cache of up to `capacity` values.
@@ -55,13 +54,13 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         }
     }
 
-    fn get(&self, key: &K, now: Timestamp) -> Known<V> {
-        // A clock that was set back makes an entry's age unknown: then it is read again.
+    fn get(&self, key: &K, now: Timestamp) -> Lookup<V> {
+        // After the clock was set back, the age of an entry is unknown, so it is read again.
         let is_fresh = |read_at: Timestamp, max_age| read_at <= now && now.since(read_at) < max_age;
         let mut entries = lock(&self.entries);
         match entries.get(key) {
             Some((value, read_at)) if is_fresh(*read_at, Self::MAX_AGE) => {
-                return Known::Value(value.clone());
+                return Lookup::Value(value.clone());
             }
             Some(_) => {
                 entries.pop(key);
@@ -71,16 +70,16 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         drop(entries);
         let mut missing = lock(&self.missing);
         match missing.get(key) {
-            Some(read_at) if is_fresh(*read_at, Self::MAX_AGE_MISSING) => Known::Missing,
+            Some(read_at) if is_fresh(*read_at, Self::MAX_AGE_MISSING) => Lookup::Missing,
             Some(_) => {
                 missing.pop(key);
-                Known::Unknown
+                Lookup::NotCached
             }
-            None => Known::Unknown,
+            None => Lookup::NotCached,
         }
     }
 
-    /// Remembers the result of a read.
+    /// Stores the result of a read.
     fn put(&self, key: K, found: Option<V>, now: Timestamp) {
         if let Some(value) = found {
             lock(&self.entries).put(key, (value, now));
@@ -89,40 +88,39 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         }
     }
 
-    /// Returns the lock that the reads of a key take one after the other.
-    fn turn(&self, key: &K) -> Arc<tokio::sync::Mutex<()>> {
+    /// Returns the lock that serializes the reads of a key.
+    fn read_lock(&self, key: &K) -> Arc<tokio::sync::Mutex<()>> {
         let mut reads = lock(&self.reads);
-        if let Some(turn) = reads.get(key).and_then(Weak::upgrade) {
-            return turn;
+        if let Some(read_lock) = reads.get(key).and_then(Weak::upgrade) {
+            return read_lock;
         }
         reads.retain(|_, read| read.strong_count() > 0);
-        let turn = Arc::default();
-        reads.insert(key.clone(), Arc::downgrade(&turn));
-        turn
+        let read_lock = Arc::default();
+        reads.insert(key.clone(), Arc::downgrade(&read_lock));
+        read_lock
     }
 
-    /// Returns the remembered result for a key, else that of `read`, which is remembered then.
-    /// Requests that ask for a key while it is read wait for that read, and make one of their own
-    /// only if it fails.
+    /// Returns the cached result of a key, else the result of `read`, which is then cached. Concurrent
+    /// requests for the key wait for that read. They read themselves only if it fails.
     ///
     /// # Errors
-    /// Those of `read`.
+    /// Errors of `read`.
     pub async fn get_or_read<E>(
         &self,
         key: K,
         now: Timestamp,
         read: impl Future<Output = Result<Option<V>, E>>,
     ) -> Result<Option<V>, E> {
-        let turn = match self.get(&key, now) {
-            Known::Value(value) => return Ok(Some(value)),
-            Known::Missing => return Ok(None),
-            Known::Unknown => self.turn(&key),
+        let read_lock = match self.get(&key, now) {
+            Lookup::Value(value) => return Ok(Some(value)),
+            Lookup::Missing => return Ok(None),
+            Lookup::NotCached => self.read_lock(&key),
         };
-        let _turn = turn.lock().await;
+        let _turn = read_lock.lock().await;
         match self.get(&key, now) {
-            Known::Value(value) => return Ok(Some(value)),
-            Known::Missing => return Ok(None),
-            Known::Unknown => {}
+            Lookup::Value(value) => return Ok(Some(value)),
+            Lookup::Missing => return Ok(None),
+            Lookup::NotCached => {}
         }
         let found = read.await?;
         self.put(key, found.clone(), now);
@@ -130,8 +128,7 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
     }
 }
 
-/// Locks one of the maps. Each is whole between two statements, so a panic elsewhere leaves it
-/// usable.
+/// Locks a map. Every statement leaves it consistent, so a poisoned mutex is usable.
 fn lock<T>(map: &Mutex<T>) -> MutexGuard<'_, T> {
     map.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -148,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    /// The results of reads of one cache, and their number.
+    /// A cache and the number of its reads.
     struct Reads {
         cache: Cache<&'static str, u8>,
         count: AtomicUsize,
@@ -163,9 +160,8 @@ mod tests {
             }
         }
 
-        /// Asks for a key that has this value in the table, and returns the result and the number
-        /// of reads so far.
-        async fn ask(
+        /// Looks up a key with a stored value. Returns the result and the number of reads so far.
+        async fn look_up(
             &self,
             key: &'static str,
             millis: i64,
@@ -185,46 +181,46 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn value_is_kept_for_less_than_a_minute() {
+    async fn value_is_cached_for_less_than_a_minute() {
         let reads = Reads::new(1);
-        assert_eq!(reads.ask("key", 1_000_000, Some(1)).await, (Some(1), 1));
-        assert_eq!(reads.ask("key", 1_059_999, Some(2)).await, (Some(1), 1));
-        assert_eq!(reads.ask("key", 1_060_000, Some(2)).await, (Some(2), 2));
+        assert_eq!(reads.look_up("key", 1_000_000, Some(1)).await, (Some(1), 1));
+        assert_eq!(reads.look_up("key", 1_059_999, Some(2)).await, (Some(1), 1));
+        assert_eq!(reads.look_up("key", 1_060_000, Some(2)).await, (Some(2), 2));
         assert_eq!(
-            reads.ask("key", 1_059_999, Some(3)).await,
+            reads.look_up("key", 1_059_999, Some(3)).await,
             (Some(3), 3),
             "the clock was set back"
         );
         assert_eq!(
-            reads.ask("key", 1_119_999, None).await,
+            reads.look_up("key", 1_119_999, None).await,
             (None, 4),
-            "a value that is gone"
+            "a removed value"
         );
     }
 
     #[tokio::test]
-    async fn missing_key_is_kept_for_less_than_five_seconds() {
+    async fn missing_key_is_cached_for_less_than_five_seconds() {
         let reads = Reads::new(1);
-        assert_eq!(reads.ask("key", 1_000_000, None).await, (None, 1));
-        assert_eq!(reads.ask("key", 1_004_999, Some(1)).await, (None, 1));
+        assert_eq!(reads.look_up("key", 1_000_000, None).await, (None, 1));
+        assert_eq!(reads.look_up("key", 1_004_999, Some(1)).await, (None, 1));
         // A request does not extend the time.
-        assert_eq!(reads.ask("key", 1_005_000, Some(1)).await, (Some(1), 2));
+        assert_eq!(reads.look_up("key", 1_005_000, Some(1)).await, (Some(1), 2));
         assert_eq!(
-            reads.ask("key", 1_005_001, None).await,
+            reads.look_up("key", 1_005_001, None).await,
             (Some(1), 2),
             "the value counts"
         );
         let reads = Reads::new(1);
-        assert_eq!(reads.ask("key", 1_000_000, None).await, (None, 1));
+        assert_eq!(reads.look_up("key", 1_000_000, None).await, (None, 1));
         assert_eq!(
-            reads.ask("key", 999_999, Some(1)).await,
+            reads.look_up("key", 999_999, Some(1)).await,
             (Some(1), 2),
             "the clock was set back"
         );
     }
 
     #[tokio::test]
-    async fn missing_keys_push_out_no_value() {
+    async fn missing_keys_evict_no_value() {
         let reads = Reads::new(2);
         for (key, stored) in [
             ("a", Some(1)),
@@ -233,31 +229,31 @@ mod tests {
             ("y", None),
             ("z", None),
         ] {
-            reads.ask(key, 0, stored).await;
+            reads.look_up(key, 0, stored).await;
         }
-        assert_eq!(reads.ask("a", 0, None).await, (Some(1), 5));
-        assert_eq!(reads.ask("b", 0, None).await, (Some(2), 5));
-        assert_eq!(reads.ask("z", 0, None).await, (None, 5));
+        assert_eq!(reads.look_up("a", 0, None).await, (Some(1), 5));
+        assert_eq!(reads.look_up("b", 0, None).await, (Some(2), 5));
+        assert_eq!(reads.look_up("z", 0, None).await, (None, 5));
         assert_eq!(
-            reads.ask("x", 0, None).await,
+            reads.look_up("x", 0, None).await,
             (None, 6),
             "they are bounded too"
         );
     }
 
     #[tokio::test]
-    async fn least_recently_used_value_goes_first() {
+    async fn least_recently_used_value_is_evicted_first() {
         let reads = Reads::new(2);
         for key in ["a", "b", "a", "c"] {
-            reads.ask(key, 0, Some(1)).await;
+            reads.look_up(key, 0, Some(1)).await;
         }
-        assert_eq!(reads.ask("a", 0, Some(1)).await.1, 3);
-        assert_eq!(reads.ask("c", 0, Some(1)).await.1, 3);
-        assert_eq!(reads.ask("b", 0, Some(1)).await.1, 4);
+        assert_eq!(reads.look_up("a", 0, Some(1)).await.1, 3);
+        assert_eq!(reads.look_up("c", 0, Some(1)).await.1, 3);
+        assert_eq!(reads.look_up("b", 0, Some(1)).await.1, 4);
     }
 
     #[tokio::test]
-    async fn failed_read_is_not_remembered() {
+    async fn failed_read_is_not_cached() {
         let cache = Cache::new(NonZeroUsize::MIN);
         let now = Timestamp::from_secs(0);
         let ask = async |found: Result<Option<u8>, &'static str>| {
@@ -272,7 +268,7 @@ mod tests {
     async fn concurrent_requests_for_one_key_share_a_read() {
         for stored in [Some(1), None] {
             let reads = Reads::new(1);
-            let asked = join_all((0..50).map(|_| reads.ask("key", 0, stored))).await;
+            let asked = join_all((0..50).map(|_| reads.look_up("key", 0, stored))).await;
             assert!(
                 asked
                     .iter()
@@ -281,7 +277,7 @@ mod tests {
             );
         }
         let reads = Reads::new(9);
-        let asked = join_all(["a", "b", "a"].map(|key| reads.ask(key, 0, Some(1)))).await;
+        let asked = join_all(["a", "b", "a"].map(|key| reads.look_up(key, 0, Some(1)))).await;
         assert_eq!(
             asked.last(),
             Some(&(Some(1), 2)),
@@ -290,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn request_that_is_given_up_lets_the_next_one_read() {
+    async fn cancelled_request_lets_the_next_one_read() {
         let reads = Reads::new(1);
         let pending = async { std::future::pending::<Result<Option<u8>, Infallible>>().await };
         let given_up = reads
@@ -301,8 +297,8 @@ mod tests {
                 .await
                 .is_err()
         );
-        assert_eq!(reads.ask("key", 0, Some(1)).await, (Some(1), 1));
-        assert_eq!(reads.ask("other", 0, None).await, (None, 2));
+        assert_eq!(reads.look_up("key", 0, Some(1)).await, (Some(1), 1));
+        assert_eq!(reads.look_up("other", 0, None).await, (None, 2));
         assert!(
             lock(&reads.cache.reads).len() <= 1,
             "reads that ended are forgotten"

@@ -1,5 +1,4 @@
-//! The address of a client whose requests come through a trusted proxy, such as a CloudFront
-//! distribution.
+//! The address of a client behind a trusted proxy, such as a CloudFront distribution.
 
 use std::{net::IpAddr, sync::Arc};
 

@@ -20,7 +20,7 @@ use super::{current, xray::Call};
 use crate::aws_error::is_throttling;
 
 /// An interceptor that records each call of a client. Costs two clock readings and a datagram if the
-/// invocation is sampled, and nothing if it is neither sampled nor logged at `DEBUG`.
+/// invocation is sampled, no time otherwise unless `DEBUG` is logged.
 ///
 /// A call that timed out in the caller is not recorded here; the caller logs it.
 #[derive(Debug, Clone, Default)]
@@ -130,8 +130,8 @@ impl Intercept for Calls {
     }
 }
 
-/// The code of an error, in the JSON protocols: the last part of its shape's id. Of the rest of the
-/// body, which may quote items, nothing is read.
+/// Returns the code of an error in the JSON protocols: the last part of its shape's id. The rest of
+/// the body is not read, because it can quote items.
 fn error_code(response: &HttpResponse) -> Option<String> {
     #[derive(Deserialize)]
     struct Shape {

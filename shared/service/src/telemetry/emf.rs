@@ -1,6 +1,6 @@
-//! Metrics in CloudWatch's embedded metric format: one line of the log holds the metrics of an
-//! invocation, and beside them, to search for, what it was about. CloudWatch takes them out of the
-//! log, so that no call has to be made.
+//! Metrics in CloudWatch's embedded metric format. One log line has the metrics of an invocation and
+//! the properties to search for. CloudWatch extracts the metrics from the log, so that a function
+//! makes no call.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const NAMESPACE: &str = "Muster";
 /// A metric: its name and unit.
 type Metric = (&'static str, &'static str);
 
-// The dashboard and the alarms of the template go by these names.
+// The dashboard and the alarms of the template use these names.
 const LATENCY: Metric = ("Latency", "Milliseconds");
 const FAILURES: Metric = ("Failures", "Count");
 const TICKETS_ASSIGNED: Metric = ("TicketsAssigned", "Count");
@@ -41,12 +41,12 @@ const OF_THE_FUNCTION: &[&[&str]] = &[&["Stack", "Function"]];
 /// only failures are counted by version: a version without failures adds no cost.
 const BY_VERSION: &[&[&str]] = &[&["Stack", "Function", "Version"]];
 
-/// The line of an invocation, without a line break. `None` if there is nothing to count: what never
-/// happened needs no zero, but a request and a look at who waits always count.
+/// Returns the line of an invocation, without a line break. `None` without metrics: a zero is not
+/// written. A request and the totals of waiting tickets are always written.
 pub(super) fn line(
     invocation: &Invocation,
     deployment: &Deployment,
-    measured: &InvocationMetrics,
+    metrics: &InvocationMetrics,
     took: Duration,
     now: Timestamp,
 ) -> Option<String> {
@@ -69,15 +69,15 @@ pub(super) fn line(
         unknown_priorities,
         jobs_aborted,
         failed_records,
-    } = measured;
+    } = metrics;
     let mut line = Line::default();
     if let Some(request) = request {
         let is_failure = request.status.is_none_or(|status| status >= 500);
-        let metrics = [
+        let of_request = [
             (LATENCY, Value::from(milliseconds(took))),
             (FAILURES, Value::from(u8::from(is_failure))),
         ];
-        line.count(BY_ROUTE, metrics);
+        line.count(BY_ROUTE, of_request);
         line.field("Route", &*request.route);
         line.field(
             "Contract",
@@ -113,7 +113,7 @@ pub(super) fn line(
     line.count(BY_FUNCTION, by_function.into_iter().filter_map(counted));
     line.count(
         BY_VERSION,
-        is_failed(measured).then(|| (FAILED_INVOCATIONS, 1.into())),
+        is_failed(metrics).then(|| (FAILED_INVOCATIONS, 1.into())),
     );
     let given_up = [
         (JOBS_ABORTED, *jobs_aborted),
@@ -150,11 +150,11 @@ pub(super) fn line(
 
 /// Returns true if the invocation counts against its version. A 503 does not: the table is
 /// throttled or out of reach then, for every version.
-fn is_failed(measured: &InvocationMetrics) -> bool {
+fn is_failed(metrics: &InvocationMetrics) -> bool {
     let is_failed_status =
         |status: Option<u16>| status.is_none_or(|status| status >= 500 && status != 503);
-    measured.handed_back > 0
-        || measured
+    metrics.handed_back > 0
+        || metrics
             .request
             .as_ref()
             .is_some_and(|request| is_failed_status(request.status))

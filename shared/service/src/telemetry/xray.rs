@@ -176,7 +176,7 @@ mod tests {
                 format!("Sampled=1; Parent=1f;Lineage=a:1|b:0;Root={root}"),
                 trace(root, "1f", true),
             ),
-            // Under nothing that is kept.
+            // Without a parent segment.
             (format!("Root={root};Sampled=1"), trace(root, "", false)),
             (format!("Root={root}"), trace(root, "", false)),
             ("Parent=53995c3f42cd8ad8;Sampled=1".to_owned(), None),

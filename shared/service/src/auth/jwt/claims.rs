@@ -1,4 +1,4 @@
-//! What a token says, once its signature is verified.
+//! The claims of a token with a verified signature.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use serde::Deserialize;
 use crate::auth::Principal;
 use muster_domain::{Contract, OrganizationId, Scope, Subject, Timestamp};
 
-/// How far the issuer's clock may be from ours.
+/// The accepted difference between the clocks of the issuer and of Muster.
 const SKEW: Duration = Duration::from_mins(1);
 
-/// How many requests one user's tokens may make in a clock minute.
+/// The rate limit of a user's tokens, in requests per clock minute.
 const REQUESTS_A_MINUTE: u32 = 2_000;
 
-/// The claims that every token has, and those that are looked at where it has them. No `Debug`:
-/// they are nobody's to print.
+/// The required claims, and the optional ones that are checked. No `Debug`, so that they cannot be
+/// logged.
 #[derive(Deserialize)]
 pub(super) struct Claims {
     sub: String,
@@ -23,10 +23,10 @@ pub(super) struct Claims {
     permissions: Vec<String>,
     exp: NumericDate,
     nbf: Option<NumericDate>,
-    /// Every token has one, and nothing is done with it.
+    /// Required by the document, and not used.
     #[serde(rename = "jti")]
     _jti: String,
-    /// Compared by the library, which would also take a list that holds the right one.
+    /// Compared by the library, which also accepts a list. The type rejects a list.
     #[serde(rename = "iss")]
     _iss: Option<String>,
 }
@@ -38,7 +38,7 @@ struct NumericDate(f64);
 impl NumericDate {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "what is out of range becomes the nearest end of time"
+        reason = "a value out of range saturates"
     )]
     fn timestamp(self) -> Timestamp {
         Timestamp::from_millis((self.0 * 1000.0).round() as i64)
@@ -46,7 +46,7 @@ impl NumericDate {
 }
 
 impl Claims {
-    /// Whom the token speaks for, if it is a token of this organization and good at `now`.
+    /// Returns the principal, if the token is of this organization and valid at `now`.
     pub(super) fn principal(
         self,
         organization_id: &OrganizationId,
@@ -84,8 +84,8 @@ impl Claims {
     }
 }
 
-/// The scope that a permission `resource:action:scope` stands for: none, unless it reaches all of
-/// the organization.
+/// Returns the scope of a permission `resource:action:scope`, if the permission covers the whole
+/// organization.
 fn granted(permission: &str) -> Option<Scope> {
     let (scope, reach) = permission.rsplit_once(':')?;
     if matches!(reach, "org" | "all") {
@@ -112,7 +112,7 @@ mod tests {
         })
     }
 
-    /// Good claims, but for these.
+    /// Returns valid claims with changes.
     fn with(changes: &Value) -> Value {
         let mut claims = good();
         for (name, value) in changes.as_object().unwrap() {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_speaks_itsm_for_its_organization() {
+    fn token_is_an_itsm_principal_of_its_organization() {
         let expected = Principal {
             organization_id: org(),
             contract: Contract::Itsm,
@@ -146,17 +146,16 @@ mod tests {
             principal(&with(&json!({ "organizationId": "other" }))),
             None
         );
-        let more =
-            json!({ "iss": "anybody", "aud": 7, "name": "Alex", "nbf": null, "iat": "yesterday" });
+        let more = json!({ "iss": "any-issuer", "aud": 7, "name": "Alex", "nbf": null, "iat": "yesterday" });
         assert_eq!(
             principal(&with(&more)),
             principal(&good()),
-            "what is not looked at may be anything"
+            "other claims are ignored"
         );
     }
 
     #[test]
-    fn every_claim_is_there_and_of_its_type() {
+    fn claims_are_present_and_of_their_types() {
         for name in ["sub", "organizationId", "permissions", "exp", "jti"] {
             let mut claims = good();
             claims.as_object_mut().unwrap().remove(name);
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_until_a_minute_after_its_end() {
+    fn token_expires_a_minute_after_exp() {
         let at = |exp: Value, millis| {
             principal_at(
                 &with(&json!({ "exp": exp })),
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_good_from_a_minute_before_its_beginning() {
+    fn token_is_valid_a_minute_before_nbf() {
         let at = |nbf: Value, millis| {
             let claims = with(&json!({ "nbf": nbf, "exp": 1e10 }));
             principal_at(&claims, Timestamp::from_millis(millis)).is_some()
@@ -242,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_permission_counts_if_it_reaches_the_whole_organization() {
+    fn permission_of_the_whole_organization_is_a_scope() {
         let scopes = |permissions: &[&str]| {
             principal(&with(&json!({ "permissions": permissions })))
                 .unwrap()
@@ -254,7 +253,7 @@ mod tests {
             scopes(&["teams:delete:org", "teams:write:all", "teams:write:org"]),
             [Scope::TeamsWrite, Scope::TeamsDelete]
         );
-        for nothing in [
+        for permission in [
             "",
             ":",
             "::",
@@ -279,13 +278,12 @@ mod tests {
             "tickets:read:org",
             "teams:admin:org",
         ] {
-            assert_eq!(scopes(&[nothing]), [], "{nothing:?}");
+            assert_eq!(scopes(&[permission]), [], "{permission:?}");
         }
     }
 
     proptest! {
-        /// Whatever else a token may do, its scopes are those of which it has a permission for the
-        /// whole organization.
+        /// The scopes are exactly those with a permission for the whole organization.
         #[test]
         fn scopes_follow_from_permissions(
             permissions in prop::collection::vec("(teams|tickets):(read|write|delete|all)(:(org|all|own|team|)){0,2}|.{0,12}", 0..8),
@@ -297,9 +295,9 @@ mod tests {
             prop_assert_eq!(principal(&with(&json!({ "permissions": permissions }))).unwrap().scopes, expected);
         }
 
-        /// To the millisecond, and a minute's difference between two clocks aside.
+        /// The comparison has millisecond precision and a tolerance of one minute.
         #[test]
-        fn time_is_compared_as_it_is(exp in 0..4_000_000_000_i64, nbf in 0..4_000_000_000_i64, off in -120_000..120_000_i64) {
+        fn exp_and_nbf_are_compared_with_skew(exp in 0..4_000_000_000_i64, nbf in 0..4_000_000_000_i64, off in -120_000..120_000_i64) {
             let claims = with(&json!({ "exp": exp, "nbf": nbf }));
             for around in [exp, nbf] {
                 let now = around * 1000 + off;
@@ -308,10 +306,9 @@ mod tests {
             }
         }
 
-        /// One user of two organizations is two subjects, and nobody speaks for any organization
-        /// but the one asked about.
+        /// A token of another organization is invalid. One user of two organizations is two subjects.
         #[test]
-        fn a_principal_is_the_organizations_own(sub in ".{0,40}", claimed in "[a-z]{1,3}", org in "[a-z]{1,3}") {
+        fn principal_needs_its_own_organization(sub in ".{0,40}", claimed in "[a-z]{1,3}", org in "[a-z]{1,3}") {
             let claims = with(&json!({ "sub": sub, "organizationId": claimed }));
             let claims: Claims = serde_json::from_str(&claims.to_string()).unwrap();
             let org = OrganizationId::parse(&org).unwrap();

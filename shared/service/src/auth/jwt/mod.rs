@@ -1,7 +1,7 @@
 //! Tokens of the ITSM platform: JWTs (RFC 7519) that are signed with RS256.
 //!
-//! Why a token is no good is said to nobody: the client learns that it is not, and a log must not
-//! hold what is in it.
+//! The reason that a token is invalid is neither returned nor logged: a log must not contain parts of
+//! a token.
 
 mod claims;
 mod rs256;
@@ -15,8 +15,7 @@ use self::claims::Claims;
 use super::Principal;
 use muster_domain::{OrganizationId, Timestamp, TokenIssuer, TokenKey};
 
-/// A token's own word on whose it is and which key signed it: enough to look for the key, and
-/// nothing to be believed.
+/// The unverified organization and key id of a token. They only select the key.
 pub(super) struct Unverified<'t> {
     token: &'t str,
     kid: Option<String>,
@@ -24,16 +23,15 @@ pub(super) struct Unverified<'t> {
 }
 
 impl<'t> Unverified<'t> {
-    /// Reads a token that is to be verified with RS256; `None` for any other text. What asks for
-    /// another algorithm is not looked at further.
+    /// Parses a token with the algorithm RS256. `None` for any other text.
     pub(super) fn parse(token: &'t str) -> Option<Self> {
         let header = decode_header(token).ok()?;
-        // `crit` names extensions without which a token must not be taken (RFC 7515, 4.1.11). The
-        // library overlooks it, and none is known here.
+        // `crit` lists extensions that a verifier must support (RFC 7515, 4.1.11). The library
+        // ignores it, and Muster supports none.
         if header.alg != Algorithm::RS256 || header.crit.is_some() {
             return None;
         }
-        // An object: serde would also read `Claims` out of a list.
+        // The claims must be an object: serde accepts a list for `Claims` too.
         let claims: Map<String, Value> = insecure_decode_claims(token).ok()?;
         let organization_id =
             OrganizationId::parse(claims.get("organizationId")?.as_str()?).ok()?;
@@ -45,8 +43,7 @@ impl<'t> Unverified<'t> {
     }
 }
 
-/// What an organization's tokens are verified with, made ready once for as long as it is
-/// remembered.
+/// The prepared keys and rules of an organization's tokens.
 pub struct Verifier {
     organization_id: OrganizationId,
     keys: Vec<(Option<String>, DecodingKey)>,
@@ -54,7 +51,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// Makes an issuer's keys and rules ready.
+    /// Prepares the keys and rules of an issuer.
     #[must_use]
     pub fn new(issuer: &TokenIssuer) -> Self {
         rs256::install();
@@ -66,10 +63,10 @@ impl Verifier {
             updated_at: _,
         } = issuer;
         let mut validation = Validation::new(Algorithm::RS256);
-        // The library would ask the system's clock. `Claims::principal` compares with the request's
-        // own time.
+        // The library uses the system clock. `Claims::principal` compares with the time of the
+        // request.
         validation.validate_exp = false;
-        // Of a claim that is to be checked the library also has to be told that it must be there.
+        // The library accepts a token without a claim unless the claim is declared as required.
         if let Some(issuer) = issuer {
             validation.set_issuer(&[issuer]);
             validation.required_spec_claims.insert("iss".to_owned());
@@ -79,7 +76,7 @@ impl Verifier {
             validation.set_audience(&[audience]);
             validation.required_spec_claims.insert("aud".to_owned());
         }
-        let ready = |TokenKey { kid, key }: &TokenKey| {
+        let prepared = |TokenKey { kid, key }: &TokenKey| {
             (
                 kid.clone(),
                 DecodingKey::from_rsa_raw_components(key.n(), key.e()),
@@ -87,12 +84,12 @@ impl Verifier {
         };
         Self {
             organization_id: organization_id.clone(),
-            keys: keys.as_slice().iter().map(ready).collect(),
+            keys: keys.as_slice().iter().map(prepared).collect(),
             validation,
         }
     }
 
-    /// Whom a token speaks for; `None` if it is no good at `now`.
+    /// Verifies a token and returns its principal. `None` if it is invalid at `now`.
     pub(super) fn verify(&self, token: &Unverified<'_>, now: Timestamp) -> Option<Principal> {
         let key = self.key(token.kid.as_deref())?;
         let claims = decode::<Claims>(token.token, key, &self.validation)
@@ -101,7 +98,7 @@ impl Verifier {
         claims.principal(&self.organization_id, now)
     }
 
-    /// The key that a token names; for one that names none, the only key there is.
+    /// Returns the key with an id. A token without a key id is valid if there is a single key.
     fn key(&self, kid: Option<&str>) -> Option<&DecodingKey> {
         match (kid, &self.keys[..]) {
             (None, [(_, only)]) => Some(only),
@@ -130,7 +127,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_736_064_000);
 
-    /// What tokens are verified with, and a token that is good.
+    /// Returns a verifier and a valid token.
     fn verifier_and_token() -> (Verifier, String) {
         let pair =
             RsaKeyPair::from_pkcs8(include_bytes!("../../../../../tests/it/fixtures/rsa-a.pk8"))
@@ -172,7 +169,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_with_any_one_character_changed_is_no_good(at in any::<prop::sample::Index>(), by in "[A-Za-z0-9_.=-]") {
+        fn token_with_a_changed_character_is_invalid(at in any::<prop::sample::Index>(), by in "[A-Za-z0-9_.=-]") {
             let (verifier, token) = verifier_and_token();
             prop_assert!(verify(&verifier, &token).is_some());
             let at = at.index(token.len());
@@ -181,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_reading_a_token_panic(
+        fn parsing_any_text_as_a_token_does_not_panic(
             header in r#"\{"alg":"(RS256|none)"(,"kid":.{0,5})?\}|.{0,20}"#,
             claims in r#"\{"organizationId":"[a-z]{0,3}".{0,9}\}|.{0,20}"#,
             rest in ".{0,9}",

@@ -1,9 +1,9 @@
-//! The cryptography of tokens: RS256 by ring, verified and never signed.
+//! Verification of RS256 by ring.
 //!
-//! jsonwebtoken leaves the choice of cryptography to its user. Its own two choices would bring the
-//! `rsa` crate, whose timing leak (RUSTSEC-2023-0071) no release mends, or aws-lc, a second C
-//! library as large as all of TLS. ring is linked for TLS already. That RS256 is all there is here
-//! also means that no header can ask for anything else.
+//! jsonwebtoken has a choice of cryptography providers. Its own ones link the `rsa` crate, which
+//! has a timing leak that no release fixes (RUSTSEC-2023-0071), or aws-lc, a second C library as
+//! large as all of TLS. ring is linked for TLS already. The provider supports RS256 only, so that a
+//! token cannot select another algorithm.
 
 use jsonwebtoken::{
     Algorithm, DecodingKey, DecodingKeyKind,
@@ -16,14 +16,14 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 static PROVIDER: CryptoProvider = CryptoProvider {
     signer_factory: |_, _| Err(ErrorKind::UnsupportedAlgorithm.into()),
     verifier_factory: |algorithm, key| Ok(Box::new(Rs256::new(*algorithm, key)?)),
-    // Of the library's own JWKs, which are not used.
+    // Only the library's JWKs need these, and they are not used.
     key_utils: KeyUtils::new_unimplemented(),
 };
 
-/// Makes this what jsonwebtoken verifies with, in all of the process: the library knows no smaller
-/// place. To be called before anything is verified, any number of times.
+/// Installs the provider for the process: jsonwebtoken has no narrower scope. Has to run before the
+/// first verification; further calls have no effect.
 pub(super) fn install() {
-    // It fails where there is one already, which is this one: nothing else here installs any.
+    // An error means that the provider is installed already. No other code installs one.
     let _ = PROVIDER.install_default();
 }
 
