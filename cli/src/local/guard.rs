@@ -1,9 +1,9 @@
 //! The guard in front of every listener of the local stack. It refuses requests that a web page
 //! sends through the developer's browser, because the table and the queues ask for no credentials.
 //!
-//! - `Host`: a page can resolve its own DNS name to this machine (DNS rebinding). It sends that name,
-//!   and the browser takes the response for the page's own. Only listed names are served. An IP
-//!   address as `Host` needs no DNS name.
+//! - `Host`: a page can resolve its own DNS name to this machine (DNS rebinding). It sends that
+//!   name, and the browser takes the response for the page's own. Only listed names are served. An
+//!   IP address as `Host` needs no DNS name.
 //! - `Origin`: browsers send it with every request to another origin, except for a GET or HEAD in
 //!   the mode `no-cors`.
 //! - `Sec-Fetch-Site` and `Sec-Fetch-Dest` (W3C, Fetch Metadata Request Headers) tell those

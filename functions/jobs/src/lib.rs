@@ -184,8 +184,8 @@ struct Run<'w> {
 }
 
 impl<'d> JobRunner<'d> {
-    /// The share of the time between [`JobRunner::stop`] and the deadline that the store has. The rest
-    /// is for the queue.
+    /// The share of the time between [`JobRunner::stop`] and the deadline that the store has. The
+    /// rest is for the queue.
     const STORE_SHARE: f64 = 0.9;
 
     fn new(deps: &'d Deps, deadline: Instant) -> Self {

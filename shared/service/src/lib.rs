@@ -1,10 +1,10 @@
 //! Muster's service crate: requests and batches against one DynamoDB table, on AWS Lambda.
 //!
 //! Dependencies point one way. [`store`] keeps the domain in the table. [`auth`] resolves a
-//! credential, and [`rate_limit`] counts its requests. [`http`] puts these together for one request, [`assign`] for one batch of tickets.
-//! [`lambda`] connects a function to its runtime. [`aws`] and [`jobs`] send and receive messages.
-//! [`telemetry`] has logs, metrics and traces. Wire types never reach the store, and item types
-//! never leave it.
+//! credential, and [`rate_limit`] counts its requests. [`http`] puts these together for one
+//! request, [`assign`] for one batch of tickets. [`lambda`] connects a function to its runtime.
+//! [`aws`] and [`jobs`] send and receive messages. [`telemetry`] has logs, metrics and traces. Wire
+//! types never reach the store, and item types never leave it.
 
 pub mod assign;
 pub mod auth;

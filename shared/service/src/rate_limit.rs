@@ -1,16 +1,16 @@
 //! Rate limits: requests of a subject in a clock minute, over all instances.
 //!
-//! Each instance counts the requests that it admits. It reports its first request of a minute to the
-//! table, and then every ten, concurrently with the calls of the request. The response has the total
-//! of all reports, a lower bound of the requests that all instances admitted. So a subject below its
-//! limit is never rejected, and the first report tells a new instance that a limit is reached. The
-//! limit can be exceeded by requests that other instances admitted and have not reported: at most 10
-//! for each concurrent request, which on Lambda is one in an instance.
+//! Each instance counts the requests that it admits. It reports its first request of a minute to
+//! the table, and then every ten, concurrently with the calls of the request. The response has the
+//! total of all reports, a lower bound of the requests that all instances admitted. So a subject
+//! below its limit is never rejected, and the first report tells a new instance that a limit is
+//! reached. The limit can be exceeded by requests that other instances admitted and have not
+//! reported: at most 10 for each concurrent request, which on Lambda is one in an instance.
 //!
 //! A report is not retried, even if its response was lost: counted twice, it could reject a subject
 //! below its limit. Unreported requests exceed the limit too. While the table accepts no reports,
-//! each instance limits its own requests and keeps serving: availability is worth more than an exact
-//! limit.
+//! each instance limits its own requests and keeps serving: availability is worth more than an
+//! exact limit.
 
 use std::{
     num::NonZeroUsize,
@@ -24,9 +24,9 @@ use muster_domain::{Subject, Timestamp};
 
 /// The requests of each subject and minute that an instance knows.
 ///
-/// The size is bounded: the least recently used count is evicted, with its unreported requests. Each
-/// minute has its own count, also if the clock was set back. A subject never waits longer than the
-/// current minute.
+/// The size is bounded: the least recently used count is evicted, with its unreported requests.
+/// Each minute has its own count, also if the clock was set back. A subject never waits longer than
+/// the current minute.
 #[derive(Debug)]
 pub struct RateLimits {
     counts: Mutex<LruCache<(Subject, i64), Count>>,
@@ -109,8 +109,8 @@ impl RateLimits {
         }))
     }
 
-    /// Adds a report to the count in the table, and stores the total of the response. Costs one round
-    /// trip of at most half a second. A failed report is lost.
+    /// Adds a report to the count in the table, and stores the total of the response. Costs one
+    /// round trip of at most half a second. A failed report is lost.
     pub async fn report(&self, report: Report, store: &Store) {
         match store
             .count_requests(report.subject, report.minute, report.requests)

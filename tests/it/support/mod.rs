@@ -149,8 +149,8 @@ impl Stack {
         (stack, clock)
     }
 
-    /// A stack whose batches do not wait to fill, and whose messages failed; SQS redelivers them soon if they
-    /// failed: the deployed one, or one of one's own.
+    /// A stack whose batches do not wait to fill, and whose messages failed; SQS redelivers them
+    /// soon if they failed: the deployed one, or one of one's own.
     pub async fn with_fast_delivery(visibility_timeout: Duration) -> Self {
         match Self::deployed() {
             Some(stack) => stack,

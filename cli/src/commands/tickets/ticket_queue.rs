@@ -81,8 +81,8 @@ impl TicketQueue {
     }
 }
 
-/// Returns a message with the event's organization as its message group, or with `default_group` if the
-/// event names no organization. The local stack's own route does the same.
+/// Returns a message with the event's organization as its message group, or with `default_group` if
+/// the event names no organization. The local stack's own route does the same.
 pub(super) fn with_message_group(body: String, default_group: Option<String>) -> Message {
     let group = organization_in(&body)
         .as_ref()

@@ -16,8 +16,8 @@ use crate::{
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>.
 pub const MAX_WRITES: usize = 100;
 
-/// The advance of a turn. The write is conditional on `from`, so of two plans over the same turn one
-/// commits, and the other one conflicts.
+/// The advance of a turn. The write is conditional on `from`, so of two plans over the same turn
+/// one commits, and the other one conflicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TurnAdvance {
     /// The turn that was read.

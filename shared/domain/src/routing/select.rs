@@ -75,8 +75,9 @@ pub fn select_member(
     }
 }
 
-/// Returns the sort key of a member. The group comes before the strategy: eligible members, then the
-/// previous assignee, then members that are not active. Ties go to the member that joined first.
+/// Returns the sort key of a member. The group comes before the strategy: eligible members, then
+/// the previous assignee, then members that are not active. Ties go to the member that joined
+/// first.
 fn order(ranked: &RankedMember<'_>, strategy: QueueStrategy) -> (u8, Rank, Timestamp, UserId) {
     let group = match ranked.pass_over_reason {
         None => 0,

@@ -100,8 +100,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         read_lock
     }
 
-    /// Returns the cached result of a key, else the result of `read`, which is then cached. Concurrent
-    /// requests for the key wait for that read. They read themselves only if it fails.
+    /// Returns the cached result of a key, else the result of `read`, which is then cached.
+    /// Concurrent requests for the key wait for that read. They read themselves only if it fails.
     ///
     /// # Errors
     /// Errors of `read`.

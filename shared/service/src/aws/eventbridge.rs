@@ -262,8 +262,8 @@ fn next_batch(
     batch
 }
 
-/// Returns the size that EventBridge counts, in bytes: 14 for the time, then the source, the type and
-/// the event.
+/// Returns the size that EventBridge counts, in bytes: 14 for the time, then the source, the type
+/// and the event.
 fn size(announcement: &Announcement) -> usize {
     let Announcement {
         record: _,

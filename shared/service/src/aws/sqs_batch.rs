@@ -93,9 +93,9 @@ impl Batch {
         self.causes.insert((organization, cause.to_string()));
     }
 
-    /// Moves poison messages to the dead-letter queue and builds the batch response. Poison messages
-    /// that could not be moved are retried. Logs each poison message with its reason, each cause of
-    /// a failure, and the totals of the batch.
+    /// Moves poison messages to the dead-letter queue and builds the batch response. Poison
+    /// messages that could not be moved are retried. Logs each poison message with its reason, each
+    /// cause of a failure, and the totals of the batch.
     pub async fn finish(mut self, dead_letters: &Queue) -> SqsBatchResponse {
         let mut poison = std::mem::take(&mut self.poison);
         poison.retain(|(position, _)| !self.failed.contains(position));

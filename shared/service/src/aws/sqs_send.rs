@@ -231,8 +231,7 @@ impl Queue {
     }
 }
 
-/// The error codes of an invalid message. AWS: `SendMessage` and
-/// `SendMessageBatch`,
+/// The error codes of an invalid message. AWS: `SendMessage` and `SendMessageBatch`,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>.
 const INVALID: &[&str] = &[
     "BatchRequestTooLong",

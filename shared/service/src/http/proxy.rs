@@ -53,8 +53,8 @@ impl TrustedProxy {
         })
     }
 
-    /// Returns the client's address, if it is known: the viewer's behind a proxy, else the gateway's
-    /// `source`.
+    /// Returns the client's address, if it is known: the viewer's behind a proxy, else the
+    /// gateway's `source`.
     ///
     /// # Errors
     /// [`Failure::AddressNotAllowed`] if the request did not come through the proxy.

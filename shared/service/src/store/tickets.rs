@@ -161,8 +161,9 @@ impl Store {
         Ok(())
     }
 
-    /// TransactionPlan tickets and everything that moves with them, on condition that all of it is as it was
-    /// read. One round trip, one transaction. `now` marks the loads in which tickets begin to wait.
+    /// TransactionPlan tickets and everything that moves with them, on condition that all of it is
+    /// as it was read. One round trip, one transaction. `now` marks the loads in which tickets
+    /// begin to wait.
     pub(crate) async fn write(
         &self,
         org: &OrganizationId,

@@ -19,8 +19,8 @@ use serde::Deserialize;
 use super::{current, xray::Call};
 use crate::aws_error::is_throttling;
 
-/// An interceptor that records each call of a client. Costs two clock readings and a datagram if the
-/// invocation is sampled, no time otherwise unless `DEBUG` is logged.
+/// An interceptor that records each call of a client. Costs two clock readings and a datagram if
+/// the invocation is sampled, no time otherwise unless `DEBUG` is logged.
 ///
 /// A call that timed out in the caller is not recorded here; the caller logs it.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,6 @@
-//! Metrics in CloudWatch's embedded metric format. One log line has the metrics of an invocation and
-//! the properties to search for. CloudWatch extracts the metrics from the log, so that a function
-//! makes no call.
+//! Metrics in CloudWatch's embedded metric format. One log line has the metrics of an invocation
+//! and the properties to search for. CloudWatch extracts the metrics from the log, so that a
+//! function makes no call.
 
 use std::time::Duration;
 

@@ -151,8 +151,8 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    /// Starts logging to the standard output. Metrics are written if `STACK_NAME` is set, and traces
-    /// are sent if Lambda sets `AWS_XRAY_DAEMON_ADDRESS`.
+    /// Starts logging to the standard output. Metrics are written if `STACK_NAME` is set, and
+    /// traces are sent if Lambda sets `AWS_XRAY_DAEMON_ADDRESS`.
     ///
     /// # Panics
     /// Panics if logging was started before.
@@ -183,8 +183,8 @@ impl Telemetry {
         })
     }
 
-    /// Returns the telemetry of a function by its logical name. `write_metrics` gets one line for each
-    /// invocation of a deployment.
+    /// Returns the telemetry of a function by its logical name. `write_metrics` gets one line for
+    /// each invocation of a deployment.
     #[must_use]
     pub fn new(
         function: &'static str,
@@ -228,8 +228,8 @@ impl fmt::Debug for Telemetry {
 
 /// Returns the log filter: `RUST_LOG`, else the level of Lambda's configuration, else `INFO`.
 ///
-/// Lambda's `TRACE` is treated as `DEBUG`. At `TRACE` the runtime logs whole events with credentials,
-/// and the SDK logs whole requests. Muster has no events at that level.
+/// Lambda's `TRACE` is treated as `DEBUG`. At `TRACE` the runtime logs whole events with
+/// credentials, and the SDK logs whole requests. Muster has no events at that level.
 fn filter() -> EnvFilter {
     let level = env::var("AWS_LAMBDA_LOG_LEVEL")
         .ok()
@@ -255,8 +255,8 @@ pub struct Invocation {
     trace: Option<Trace>,
     is_first: bool,
     began: Instant,
-    /// Outside the mutex of the metrics: a log line reads the organization, also one that is written
-    /// while the metrics are locked.
+    /// Outside the mutex of the metrics: a log line reads the organization, also one that is
+    /// written while the metrics are locked.
     organization: OnceLock<OrganizationId>,
     metrics: Mutex<InvocationMetrics>,
 }

@@ -306,7 +306,8 @@ mod tests {
             }
         }
 
-        /// A token of another organization is invalid. One user of two organizations is two subjects.
+        /// A token of another organization is invalid. One user of two organizations is two
+        /// subjects.
         #[test]
         fn principal_needs_its_own_organization(sub in ".{0,40}", claimed in "[a-z]{1,3}", org in "[a-z]{1,3}") {
             let claims = with(&json!({ "sub": sub, "organizationId": claimed }));

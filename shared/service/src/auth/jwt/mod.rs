@@ -1,7 +1,7 @@
 //! Tokens of the ITSM platform: JWTs (RFC 7519) that are signed with RS256.
 //!
-//! The reason that a token is invalid is neither returned nor logged: a log must not contain parts of
-//! a token.
+//! The reason that a token is invalid is neither returned nor logged: a log must not contain parts
+//! of a token.
 
 mod claims;
 mod rs256;
