@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use muster_contracts::events::organization_in;
+use muster_contracts::events::inbound::organization_in;
 use muster_domain::{OrganizationId, Timestamp};
 use serde::Serialize;
 use serde_json::{json, value::RawValue};

@@ -153,7 +153,7 @@ impl Scenario {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use muster_contracts::events::ticket_event;
+    use muster_contracts::events::inbound::ticket_event;
     use serde_json::Value;
 
     use super::*;

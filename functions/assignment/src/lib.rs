@@ -8,7 +8,7 @@ use std::{
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
-use muster_contracts::events::{self, Poison, TicketMessage};
+use muster_contracts::events::inbound::{Poison, TicketMessage, ticket_event};
 use muster_domain::{
     Clock, OrganizationId, TicketEvent, TicketId,
     routing::{TicketTask, Trigger},
@@ -44,10 +44,7 @@ pub async fn handle(
     let store = deps.table.until(batch.deadline());
 
     let mut organizations: BTreeMap<OrganizationId, Tickets> = BTreeMap::new();
-    let parsed: Vec<_> = batch
-        .bodies()
-        .map(|body| events::ticket_event(body, now))
-        .collect();
+    let parsed: Vec<_> = batch.bodies().map(|body| ticket_event(body, now)).collect();
     let mut unknown_priorities = 0;
     for (position, message) in parsed.into_iter().enumerate() {
         match message {

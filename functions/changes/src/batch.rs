@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use aws_lambda_events::dynamodb::EventRecord;
 use muster_contracts::{
-    announcements::{Announcement, announcements},
+    events::outbound::{Announcement, announcements},
     jobs::Job,
 };
 use muster_domain::Timestamp;

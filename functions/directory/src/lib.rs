@@ -5,7 +5,7 @@ use std::{collections::HashMap, convert::Infallible};
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::{StreamExt as _, stream};
 use lambda_runtime::LambdaEvent;
-use muster_contracts::events::{Poison, user_event};
+use muster_contracts::events::inbound::{Poison, user_event};
 use muster_domain::{Clock, EventVersion, OrganizationId, UserId, UserSnapshot};
 use muster_service::{
     aws::{sqs_batch::Batch, sqs_send::Queue},

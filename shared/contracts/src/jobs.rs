@@ -335,7 +335,7 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
+    use crate::json::json;
 
     #[test]
     fn job_message_without_hop_starts_a_chain() {

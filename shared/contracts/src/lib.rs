@@ -1,32 +1,33 @@
 //! The two wire contracts: what a request of each may say, and how each is answered.
 //!
 //! [`toptickets`] and [`itsm`] hold the shapes of their own document, side by side and under the same names; conversions to
-//! and from the domain stand beside them. [`input`] reads bodies and query strings by the rules
+//! and from the domain stand beside them. [`request`] reads bodies and query strings by the rules
 //! that both share. The functions of this module only choose the contract.
 
-pub mod announcements;
 pub mod events;
-pub mod input;
 pub mod itsm;
 pub mod jobs;
 #[cfg(feature = "openapi")]
 pub mod openapi;
+pub mod request;
+pub mod response_size;
 pub mod route;
 #[cfg(feature = "openapi")]
 pub(crate) mod schema;
 pub mod toptickets;
 
 mod decision;
-mod failure;
-pub mod page;
+mod error;
+mod json;
 
-pub use failure::{Failure, Occurrence};
+pub use error::{Failure, Occurrence};
+pub use json::json;
 
-use input::{Body, Broken, Invalid, Query};
 use muster_domain::{
     Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, PageRange,
     Roster, TeamChanges, TeamPage, Ticket, TicketPage, Timestamp,
 };
+use request::{Body, Broken, Invalid, Query};
 
 /// Parses the query of `GET /v1/teams`. The parsed page knows everything that its answer has to
 /// repeat.
@@ -119,8 +120,8 @@ pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, Invalid>
 /// The fields that break a rule.
 pub fn update_member(body: &[u8]) -> Result<MemberChanges, Invalid> {
     let mut body = Body::parse(body)?;
-    let role = body.change("role", input::member_role);
-    let skills = body.change("skills", input::skills);
+    let role = body.change("role", request::member_role);
+    let skills = body.change("skills", request::skills);
     let (Ok(role), Ok(skills)) = (role, skills) else {
         return Err(body.invalid());
     };
@@ -195,17 +196,4 @@ pub fn decisions(
         Contract::Toptickets => toptickets::decisions(tickets),
         Contract::Itsm => itsm::decisions(page, tickets),
     }
-}
-
-/// Serializes a wire type.
-///
-/// # Panics
-/// Never for a wire type: it has text keys and no maps of anything else.
-pub fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("wire types are structs of text, numbers and lists")
-}
-
-/// A list length as JSON can carry it.
-fn count(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
 }

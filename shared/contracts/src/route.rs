@@ -5,7 +5,7 @@
 //! path from a known one with another method, and because not every local runner of functions fills
 //! in the gateway's route key.
 
-use crate::Failure;
+use crate::error::Failure;
 use muster_domain::{Contract, Error, Scope, TeamId, TicketId, UserId};
 
 /// One operation of the API.

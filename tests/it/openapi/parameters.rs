@@ -1,6 +1,6 @@
 //! The documents' parameters and their parsers say the same.
 
-use muster_contracts::input::idempotency_key;
+use muster_contracts::request::idempotency_key;
 use muster_domain::{Contract, TeamId, TicketId, UserId};
 use serde_json::{Value, json};
 

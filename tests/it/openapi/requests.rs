@@ -4,7 +4,7 @@
 //! parser's. That the values try every rule is checked too: without any one of a schema's rules,
 //! its verdict on some value would be another.
 
-use muster_contracts::input::{Invalid, Violation};
+use muster_contracts::request::{Invalid, Violation};
 use muster_domain::Contract;
 use serde_json::{Map, Value, json};
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
-use muster_contracts::events::{self, Checked, EventQueue};
+use muster_contracts::events::inbound::{self, Checked, EventQueue};
 use muster_domain::Timestamp;
 use serde_json::json;
 
@@ -59,7 +59,7 @@ impl Check {
             let EventLine { number, event } =
                 line.map_err(|error| anyhow!(error).context(format!("cannot read {name}")))?;
             let checked = match event {
-                Ok(body) => events::check(queue, &body, now),
+                Ok(body) => inbound::check(queue, &body, now),
                 Err(fault) => Checked {
                     event_id: None,
                     faults: vec![fault],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use aws_sdk_sqs::Client;
-use muster_contracts::events::organization_in;
+use muster_contracts::events::inbound::organization_in;
 use muster_domain::OrganizationId;
 use muster_service::aws::sqs_send::{Message, Queue};
 use reqwest::StatusCode;

@@ -5,9 +5,10 @@ use serde::Serialize;
 #[cfg(feature = "openapi")]
 use crate::schema::{self, Schemas};
 use crate::{
-    Failure, Occurrence,
-    input::{Invalid, Rule, Violation},
-    json, toptickets,
+    error::{Failure, Occurrence},
+    json::json,
+    request::{Invalid, Rule, Violation},
+    toptickets,
 };
 use muster_domain::Error;
 

@@ -1,6 +1,7 @@
 //! The ITSM platform's contract.
 
 mod errors;
+mod ids;
 mod requests;
 mod responses;
 
@@ -12,15 +13,3 @@ pub use responses::{decision, decisions, members, membership, team, teams, workl
 pub(crate) use errors::{constraint, error_schemas, status_and_code};
 #[cfg(feature = "openapi")]
 pub(crate) use responses::schemas;
-
-use muster_domain::{TeamId, UserId};
-
-/// A team's id as this contract writes it.
-fn team_id(id: TeamId) -> String {
-    format!("{}{}", TeamId::PREFIX, id.uuid())
-}
-
-/// A user's id as this contract writes it.
-fn user_id(id: UserId) -> String {
-    format!("{}{}", UserId::PREFIX, id.uuid())
-}

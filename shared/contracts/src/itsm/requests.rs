@@ -1,8 +1,8 @@
 //! What an ITSM client may send.
 
 use crate::{
-    input::{self, Body, Broken, Invalid, Query},
-    page::MAX_ITEMS_BYTES,
+    request::{self, Body, Broken, Invalid, Query},
+    response_size::MAX_ITEMS_BYTES,
 };
 use muster_domain::{
     Folded, ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, PageRange, SortBy,
@@ -53,7 +53,7 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
 pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
     let mut query = Query::parse(query);
     let page = numbered(&mut query);
-    let state = input::listed_state(&mut query);
+    let state = request::listed_state(&mut query);
     let cursor = query.refuse("cursor");
     let (Ok(page), Ok(state), Ok(())) = (page, state, cursor) else {
         return Err(query.invalid());
@@ -93,11 +93,11 @@ fn numbered(query: &mut Query) -> Result<PageRange, Broken> {
 /// The fields that break a rule.
 pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
     let mut body = Body::parse(body)?;
-    let name = body.required("name", input::team_name);
-    let description = body.optional("description", input::description);
-    let lead_id = body.optional("lead_id", input::user_id);
-    let queue_strategy = body.optional("queue_strategy", input::queue_strategy);
-    let specializations = body.optional("specializations", input::specializations);
+    let name = body.required("name", request::team_name);
+    let description = body.optional("description", request::description);
+    let lead_id = body.optional("lead_id", request::user_id);
+    let queue_strategy = body.optional("queue_strategy", request::queue_strategy);
+    let specializations = body.optional("specializations", request::specializations);
     let (Ok(name), Ok(description), Ok(lead_id), Ok(queue_strategy), Ok(specializations)) =
         (name, description, lead_id, queue_strategy, specializations)
     else {
@@ -118,11 +118,11 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
 /// The fields that break a rule.
 pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
     let mut body = Body::parse(body)?;
-    let name = body.change("name", input::team_name);
-    let description = body.clearable("description", input::description);
-    let lead_id = body.clearable("lead_id", input::user_id);
-    let queue_strategy = body.change("queue_strategy", input::queue_strategy);
-    let specializations = body.change("specializations", input::specializations);
+    let name = body.change("name", request::team_name);
+    let description = body.clearable("description", request::description);
+    let lead_id = body.clearable("lead_id", request::user_id);
+    let queue_strategy = body.change("queue_strategy", request::queue_strategy);
+    let specializations = body.change("specializations", request::specializations);
     let (Ok(name), Ok(description), Ok(lead_id), Ok(queue_strategy), Ok(specializations)) =
         (name, description, lead_id, queue_strategy, specializations)
     else {
@@ -143,9 +143,9 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
 /// The fields that break a rule.
 pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
     let mut body = Body::parse(body)?;
-    let user_id = body.required("user_id", input::user_id);
-    let role = body.optional("role", input::member_role);
-    let skills = body.optional("skills", input::skills);
+    let user_id = body.required("user_id", request::user_id);
+    let role = body.optional("role", request::member_role);
+    let skills = body.optional("skills", request::skills);
     let (Ok(user_id), Ok(role), Ok(skills)) = (user_id, role, skills) else {
         return Err(body.invalid());
     };

@@ -2,14 +2,14 @@
 
 use serde::Serialize;
 
-use super::{team_id, user_id};
+use super::ids::{team_id, user_id};
 #[cfg(feature = "openapi")]
 use crate::schema::{self, Ref, Schemas};
 use crate::{
-    count,
     decision::{DecisionOut, Forms},
-    input::Invalid,
-    json, page,
+    json::{count, json},
+    request::Invalid,
+    response_size,
 };
 use muster_domain::{
     ListTeams, ListedTeam, Load, Member, PageRange, Resolved, Roster, Team, TeamPage, Ticket,
@@ -481,7 +481,7 @@ fn paginated<T: Serialize>(
     page: PageRange,
     total: usize,
 ) -> Result<String, Invalid> {
-    let data = page::serialize(items)?;
+    let data = response_size::serialize(items)?;
     Ok(json(&Paginated {
         success: true,
         data,

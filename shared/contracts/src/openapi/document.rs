@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use utoipa::openapi::{RefOr as RefOrSchema, Schema};
+use utoipa::openapi::{RefOr as RefOrSchema, Schema, schema::Ref as Reference};
 
 /// A JSON object whose members come in this order.
 pub(super) struct Map<T>(pub(super) Vec<(String, T)>);
@@ -162,4 +162,27 @@ pub(super) struct SecurityScheme {
     pub(super) scheme: &'static str,
     pub(super) bearer_format: &'static str,
     pub(super) description: &'static str,
+}
+
+/// A reference to a schema among the components.
+pub(super) fn reference(name: &str) -> RefOrSchema<Schema> {
+    Reference::from_schema_name(name).into()
+}
+
+/// JSON that is written as it stands.
+pub(super) fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.trim().to_owned()).expect("examples are JSON")
+}
+
+/// The same JSON with white space for reading.
+pub(super) fn pretty(json: &str) -> String {
+    let mut pretty = Vec::new();
+    let mut serializer = serde_json::Serializer::pretty(&mut pretty);
+    serde_transcode::transcode(
+        &mut serde_json::Deserializer::from_str(json),
+        &mut serializer,
+    )
+    .expect("the document is JSON");
+    pretty.push(b'\n');
+    String::from_utf8(pretty).expect("JSON is UTF-8")
 }

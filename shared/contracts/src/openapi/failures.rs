@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{
-    document::{Example, Map, MediaType, RefOr, Response},
-    headers, parameters, raw, reference,
+    document::{Example, Map, MediaType, RefOr, Response, raw, reference},
+    headers, parameters,
 };
 use crate::{
-    Failure, Occurrence,
-    input::{self, Invalid, Location, Rule, Violation},
+    error::{Failure, Occurrence},
     itsm::{self, Audience},
+    request::{self, Invalid, Location, Rule, Violation},
     route::{Endpoint, ROUTES},
     toptickets,
 };
@@ -210,7 +210,7 @@ fn invalid(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
         (
             "malformed_key",
             "The `Idempotency-Key` is malformed.",
-            input::idempotency_key("a key").err(),
+            request::idempotency_key("a key").err(),
         )
     });
     bodies

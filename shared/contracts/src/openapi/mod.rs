@@ -13,11 +13,8 @@ mod parameters;
 mod requests;
 mod schemas;
 
-use serde_json::value::RawValue;
-use utoipa::openapi::{RefOr, Schema, schema::Ref as Reference};
-
 use crate::route::ROUTES;
-use document::{Components, Document, Info, License, Map, SecurityScheme, Server, Tag};
+use document::{Components, Document, Info, License, Map, SecurityScheme, Server, Tag, pretty};
 use muster_domain::Contract;
 
 /// The document of a contract, as pretty-printed JSON that ends with a new line.
@@ -34,7 +31,7 @@ pub fn document(contract: Contract) -> String {
         paths: paths(contract),
         components: components(contract),
     };
-    pretty(&crate::json(&document))
+    pretty(&crate::json::json(&document))
 }
 
 fn info(contract: Contract) -> Info {
@@ -154,27 +151,4 @@ fn security_schemes(contract: Contract) -> Map<SecurityScheme> {
         ],
     };
     schemes.into_iter().collect()
-}
-
-/// A reference to a schema among the components.
-fn reference(name: &str) -> RefOr<Schema> {
-    Reference::from_schema_name(name).into()
-}
-
-/// JSON that is written as it stands.
-fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.trim().to_owned()).expect("examples are JSON")
-}
-
-/// The same JSON with white space for reading.
-fn pretty(json: &str) -> String {
-    let mut pretty = Vec::new();
-    let mut serializer = serde_json::Serializer::pretty(&mut pretty);
-    serde_transcode::transcode(
-        &mut serde_json::Deserializer::from_str(json),
-        &mut serializer,
-    )
-    .expect("the document is JSON");
-    pretty.push(b'\n');
-    String::from_utf8(pretty).expect("JSON is UTF-8")
 }

@@ -6,8 +6,8 @@ use utoipa::openapi::{
 };
 
 use super::{
-    document::{Example, Map, MediaType, Operation, RefOr, RequestBody, Response},
-    failures, headers, parameters, raw, reference, requests,
+    document::{Example, Map, MediaType, Operation, RefOr, RequestBody, Response, raw, reference},
+    failures, headers, parameters, requests,
 };
 use crate::route::Endpoint;
 use muster_domain::Contract;

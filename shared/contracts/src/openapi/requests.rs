@@ -188,12 +188,12 @@ impl Fields {
         )
     }
 
-    /// What [`Body::required`](crate::input::Body::required) reads.
+    /// What [`Body::required`](crate::request::Body::required) reads.
     fn required(self, field: &str, value: RefOr<Schema>) -> Self {
         Self(self.0.property(field, value).required(field))
     }
 
-    /// What [`Body::optional`](crate::input::Body::optional) reads.
+    /// What [`Body::optional`](crate::request::Body::optional) reads.
     fn optional(self, field: &str, value: RefOr<Schema>) -> Self {
         Self(self.0.property(field, or_null(value, None)))
     }
@@ -203,12 +203,12 @@ impl Fields {
         Self(self.0.property(field, or_null(value, Some(default.into()))))
     }
 
-    /// What [`Body::change`](crate::input::Body::change) reads.
+    /// What [`Body::change`](crate::request::Body::change) reads.
     fn change(self, field: &str, value: RefOr<Schema>) -> Self {
         Self(self.0.property(field, value))
     }
 
-    /// What [`Body::clearable`](crate::input::Body::clearable) reads.
+    /// What [`Body::clearable`](crate::request::Body::clearable) reads.
     fn clearable(self, field: &str, value: RefOr<Schema>) -> Self {
         Self(self.0.property(field, or_null(value, None)))
     }

@@ -5,9 +5,9 @@ use serde::Serialize;
 #[cfg(feature = "openapi")]
 use crate::schema::{self, Schemas};
 use crate::{
-    Failure,
-    input::{Invalid, Location, Rule, Violation},
-    json,
+    error::Failure,
+    json::json,
+    request::{Invalid, Location, Rule, Violation},
 };
 use muster_domain::Error;
 

@@ -2,8 +2,8 @@
 //! this document, so here they are unknown fields like any other.
 
 use crate::{
-    input::{self, Body, Broken, Invalid, Query},
-    page::MAX_ITEMS_BYTES,
+    request::{self, Body, Broken, Invalid, Query},
+    response_size::MAX_ITEMS_BYTES,
 };
 use muster_domain::{
     ListTeams, ListTickets, MemberRole, NewMember, NewTeam, Order, PageRange, QueueStrategy,
@@ -34,7 +34,7 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
 pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
     let mut query = Query::parse(query);
     let page = skipped(&mut query);
-    let state = input::listed_state(&mut query);
+    let state = request::listed_state(&mut query);
     let (Ok(page), Ok(state)) = (page, state) else {
         return Err(query.invalid());
     };
@@ -72,8 +72,8 @@ fn skipped(query: &mut Query) -> Result<PageRange, Broken> {
 /// The fields that break a rule.
 pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
     let mut body = Body::parse(body)?;
-    let name = body.required("name", input::team_name);
-    let description = body.optional("description", input::description);
+    let name = body.required("name", request::team_name);
+    let description = body.optional("description", request::description);
     let (Ok(name), Ok(description)) = (name, description) else {
         return Err(body.invalid());
     };
@@ -92,8 +92,8 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
 /// The fields that break a rule.
 pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
     let mut body = Body::parse(body)?;
-    let name = body.change("name", input::team_name);
-    let description = body.clearable("description", input::description);
+    let name = body.change("name", request::team_name);
+    let description = body.clearable("description", request::description);
     let (Ok(name), Ok(description)) = (name, description) else {
         return Err(body.invalid());
     };
@@ -110,7 +110,7 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
 /// The fields that break a rule.
 pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
     let mut body = Body::parse(body)?;
-    let Ok(user_id) = body.required("user_id", input::user_id) else {
+    let Ok(user_id) = body.required("user_id", request::user_id) else {
         return Err(body.invalid());
     };
     Ok(NewMember {

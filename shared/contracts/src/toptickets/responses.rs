@@ -6,8 +6,9 @@ use serde::Serialize;
 use crate::schema::{self, Ref, Schemas};
 use crate::{
     decision::{DecisionOut, Forms},
-    input::Invalid,
-    json, page,
+    json::json,
+    request::Invalid,
+    response_size,
 };
 use muster_domain::{
     ListedTeam, Member, PageRange, Roster, Team, TeamId, TeamPage, Ticket, TicketPage, Timestamp,
@@ -223,7 +224,7 @@ pub fn decisions(page: &TicketPage) -> Result<String, Invalid> {
 }
 
 fn array<T: Serialize>(items: impl Iterator<Item = T>) -> Result<String, Invalid> {
-    Ok(json(&page::serialize(items)?))
+    Ok(json(&response_size::serialize(items)?))
 }
 
 /// The schemas of everything above.

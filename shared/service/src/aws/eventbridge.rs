@@ -18,7 +18,7 @@ use crate::{
     aws::backoff::Backoff,
     aws_error::{self, Rejection},
 };
-use muster_contracts::announcements::{Announcement, SOURCE};
+use muster_contracts::events::outbound::{Announcement, SOURCE};
 
 /// An EventBridge bus, by name. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use crate::{
     aws::sqs_send::{Message, Queue},
     deadline, telemetry,
 };
-use muster_contracts::events::{event_in, ticket_id_text};
+use muster_contracts::events::inbound::{event_in, ticket_id_text};
 use muster_domain::{OrganizationId, TicketId};
 
 /// The messages of one invocation, by their position in it.

@@ -27,7 +27,7 @@ use crate::{
 };
 use muster_contracts::{
     Failure,
-    input::{self, Invalid, MAX_BODY_BYTES},
+    request::{Invalid, MAX_BODY_BYTES, idempotency_key},
     route::{self, OpenEndpoint, Route, RouteMatch},
 };
 use muster_domain::{Clock, Contract, Fingerprint, Idempotency, IfVersion, TeamId, Timestamp};
@@ -333,7 +333,7 @@ fn idempotency(
     let Some(header) = &received.idempotency_key else {
         return Ok(None);
     };
-    let key = input::idempotency_key(header)?;
+    let key = idempotency_key(header)?;
     let fingerprint = Fingerprint::of(
         principal.contract,
         &received.method,

@@ -13,7 +13,7 @@ use crate::store::Answer;
 use muster_contracts::{
     Failure, Occurrence,
     itsm::{self, Audience},
-    page::{MAX_BODY_BYTES, escaped_bytes},
+    response_size::{MAX_BODY_BYTES, escaped_bytes},
     toptickets,
 };
 use muster_domain::{Contract, Timestamp};

@@ -12,7 +12,7 @@ use aws_sdk_sqs::{
         MessageSystemAttributeName, QueueAttributeName,
     },
 };
-use muster_contracts::events::{event_in, ticket_id_text};
+use muster_contracts::events::inbound::{event_in, ticket_id_text};
 use serde_json::{Value, json};
 use url::Url;
 

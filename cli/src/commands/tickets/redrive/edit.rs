@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use muster_contracts::events::{Poison, event_in, ticket_event, user_event};
+use muster_contracts::events::inbound::{Poison, event_in, ticket_event, user_event};
 use muster_domain::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::Value;

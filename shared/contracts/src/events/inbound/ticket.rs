@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Poison,
-    fault::Faults,
+    event::{self, Event},
+    fault::{Faults, Poison},
     fields::{Fields, moment, team_id, text, texts, user_id},
 };
 use muster_domain::{
@@ -26,10 +26,10 @@ pub struct TicketMessage {
 /// # Errors
 /// The faults for which the message can never succeed.
 pub fn ticket_event(body: &str, now: Timestamp) -> Result<TicketMessage, Poison> {
-    let event = super::parse(body, "ticket", now, kind, |fields, _, faults| {
+    let event = event::parse(body, "ticket", now, kind, |fields, _, faults| {
         snapshot(fields, faults)
     })?;
-    let super::Event {
+    let Event {
         kind,
         organization_id,
         version,

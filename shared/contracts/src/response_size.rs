@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::input::{Invalid, Location, Rule, Violation};
+use crate::request::{Invalid, Location, Rule, Violation};
 
 /// The most bytes of a response body in the JSON of the event that carries it.
 ///
@@ -64,7 +64,7 @@ pub(super) fn serialize<T: Serialize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json;
+    use crate::json::json;
     use muster_domain::{
         Contract, Description, ListTeams, ListedTeam, Load, MAX_MEMBERS, Member, Order,
         OrganizationId, PageRange, QueueStrategy, Resolved, Roster, SortBy, Tags, Team, TeamId,

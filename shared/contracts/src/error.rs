@@ -1,6 +1,6 @@
 //! Everything that can be answered instead of a success, in words that belong to no contract.
 
-use super::input::Invalid;
+use crate::request::Invalid;
 use muster_domain::Scope;
 
 /// Why a request was not done. Each contract renders it in its own shape.

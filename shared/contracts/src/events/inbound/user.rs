@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Poison,
-    fault::{Fault, Faults},
+    event::{self, Event},
+    fault::{Fault, Faults, Poison},
     fields::{Fields, text, user_id},
 };
 use muster_domain::{Timestamp, User, UserEvent, UserId, UserSnapshot, UserStatus};
@@ -25,8 +25,8 @@ enum Kind {
 /// # Errors
 /// The faults for which the message can never succeed.
 pub fn user_event(body: &str, now: Timestamp) -> Result<UserEvent, Poison> {
-    let event = super::parse(body, "user", now, kind, read)?;
-    let super::Event {
+    let event = event::parse(body, "user", now, kind, read)?;
+    let Event {
         kind: _,
         organization_id,
         version,

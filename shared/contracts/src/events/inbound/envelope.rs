@@ -9,6 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use super::fault::{Fault, Poison};
+use muster_domain::OrganizationId;
 
 /// The most envelopes around one event: EventBridge and SNS, in either order.
 const MAX_ENVELOPES: usize = 2;
@@ -23,6 +24,14 @@ pub fn event_in(body: &str) -> Result<Map<String, Value>, Poison> {
     // Data that cannot be decoded stays as it is. The parsers of events report it.
     let _ = decode_data(&mut event);
     Ok(event)
+}
+
+/// Returns the organization that the event in a message names, if it names one. It is the message's
+/// group on a queue.
+#[must_use]
+pub fn organization_in(message: &str) -> Option<OrganizationId> {
+    let event = event_in(message).ok()?;
+    OrganizationId::parse(event.get("data")?.get("organization_id")?.as_str()?).ok()
 }
 
 /// Returns the event in a message without its envelopes.

@@ -1,0 +1,172 @@
+//! The announcements of teams.
+
+use serde::Serialize;
+
+use super::announcement::{Announcement, Moment};
+use muster_domain::{Change, Description, Team};
+
+#[derive(Serialize)]
+struct TeamData<'a> {
+    organization_id: &'a str,
+    id: String,
+    name: &'a str,
+    description: Option<&'a str>,
+    lead_id: Option<String>,
+    queue_strategy: &'static str,
+    specializations: &'a [String],
+    member_count: u32,
+    created_at: String,
+    updated_at: String,
+}
+
+impl<'a> TeamData<'a> {
+    fn new(team: &'a Team) -> Self {
+        let Team {
+            id,
+            organization_id,
+            name,
+            description,
+            lead_id,
+            queue_strategy,
+            specializations,
+            member_count,
+            version: _,
+            created_at,
+            updated_at,
+        } = team;
+        Self {
+            organization_id: organization_id.as_str(),
+            id: id.uuid().to_string(),
+            name: name.as_str(),
+            description: description.as_ref().map(Description::as_str),
+            lead_id: lead_id.map(|id| id.uuid().to_string()),
+            queue_strategy: queue_strategy.as_str(),
+            specializations: specializations.as_slice(),
+            member_count: *member_count,
+            created_at: created_at.iso8601_millis(),
+            updated_at: updated_at.iso8601_millis(),
+        }
+    }
+}
+
+pub(super) fn announcement(
+    change: &Change,
+    before: Option<&Team>,
+    after: Option<&Team>,
+) -> Option<Announcement> {
+    let (kind, team, revision, at) = match (before, after) {
+        (None, Some(team)) => ("team.created", team, team.version, team.created_at),
+        (Some(before), Some(team)) if is_edited(before, team) => {
+            ("team.updated", team, team.version, team.updated_at)
+        }
+        // The deletion is a revision of its own, after the last that was written.
+        (Some(team), None) => (
+            "team.deleted",
+            team,
+            team.version + 1,
+            change.at.max(team.updated_at),
+        ),
+        _ => return None,
+    };
+    let moment = Moment {
+        revision,
+        part: 0,
+        at,
+    };
+    Some(Announcement::new(
+        change,
+        kind,
+        &moment,
+        format!("teams/{}", team.id.uuid()),
+        TeamData::new(team),
+    ))
+}
+
+/// Whether a field moved that people edit, not only the number of members.
+fn is_edited(before: &Team, after: &Team) -> bool {
+    let Team {
+        id: _,
+        organization_id: _,
+        name,
+        description,
+        lead_id,
+        queue_strategy,
+        specializations,
+        member_count: _,
+        version: _,
+        created_at: _,
+        updated_at: _,
+    } = before;
+    *name != after.name
+        || *description != after.description
+        || *lead_id != after.lead_id
+        || *queue_strategy != after.queue_strategy
+        || *specializations != after.specializations
+}
+#[cfg(test)]
+mod tests {
+    use insta::assert_json_snapshot;
+    use muster_domain::{ChangeKind, NewTeam, QueueStrategy, Tags, TeamName};
+
+    use super::*;
+    use crate::events::outbound::fixtures::{
+        MORNING, alex, event, kinds, later, org, robin, said, team_id,
+    };
+
+    fn operations() -> Team {
+        let new = NewTeam {
+            name: TeamName::parse("Network Operations").unwrap(),
+            description: None,
+            lead_id: Some(alex()),
+            queue_strategy: QueueStrategy::LeastBusy,
+            specializations: Tags::parse(["VPN", "DNS"]).unwrap(),
+        };
+        Team::create(team_id(), org(), new, MORNING)
+    }
+
+    fn team_changed(before: Option<Team>, after: Option<Team>) -> Vec<Announcement> {
+        said(
+            "ORG#org/TEAM#a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+            ChangeKind::Team { before, after },
+        )
+    }
+
+    #[test]
+    fn teams_come_change_and_go() {
+        assert_json_snapshot!(
+            "team.created",
+            event(&team_changed(None, Some(operations())))
+        );
+        let mut renamed = Team {
+            version: 2,
+            updated_at: later(1_000),
+            ..operations()
+        };
+        renamed.name = TeamName::parse("NetOps").unwrap();
+        assert_json_snapshot!(
+            "team.updated",
+            event(&team_changed(Some(operations()), Some(renamed.clone())))
+        );
+        assert_json_snapshot!("team.deleted", event(&team_changed(Some(renamed), None)));
+    }
+
+    #[test]
+    fn a_change_of_roster_is_no_edit() {
+        let joined = Team {
+            member_count: 1,
+            version: 2,
+            updated_at: later(1_000),
+            ..operations()
+        };
+        assert_eq!(team_changed(Some(operations()), Some(joined.clone())), []);
+        assert_eq!(team_changed(Some(operations()), Some(operations())), []);
+        let led = Team {
+            lead_id: Some(robin()),
+            ..joined
+        };
+        assert_eq!(
+            kinds(&team_changed(Some(operations()), Some(led))),
+            ["team.updated"]
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! Query strings.
+
+use std::collections::HashMap;
+
+use percent_encoding::percent_decode;
+
+use super::violation::{Broken, Invalid, Location, Rule, Violation};
+
+/// A query string's parameters, and the rules they broke so far.
+#[derive(Debug)]
+pub struct Query {
+    parameters: HashMap<String, Option<String>>,
+    violations: Vec<Violation>,
+}
+
+impl Query {
+    /// Decodes a raw query string as a form: `+` is a space, and of duplicates the last counts. A
+    /// `%` that begins no escape stands for itself; a value that is not UTF-8 is an error where it
+    /// is read.
+    #[must_use]
+    pub fn parse(raw: &str) -> Self {
+        let decode = |text: &str| {
+            let bytes: Vec<u8> = text
+                .bytes()
+                .map(|byte| if byte == b'+' { b' ' } else { byte })
+                .collect();
+            String::from_utf8(percent_decode(&bytes).collect()).ok()
+        };
+        let parameters = raw
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+            .filter_map(|(name, value)| Some((decode(name)?, decode(value))))
+            .collect();
+        Self {
+            parameters,
+            violations: Vec::new(),
+        }
+    }
+
+    /// Whether a parameter was given.
+    #[must_use]
+    pub fn has(&self, parameter: &str) -> bool {
+        self.parameters.contains_key(parameter)
+    }
+
+    /// A whole number in bounds. Any number of digits is a number.
+    ///
+    /// # Errors
+    /// It broke a rule.
+    pub fn integer(
+        &mut self,
+        parameter: &'static str,
+        default: i64,
+        min: i64,
+        max: i64,
+    ) -> Result<usize, Broken> {
+        let number = match self.parameters.get(parameter) {
+            None => Ok(default),
+            Some(text) => text
+                .as_deref()
+                .and_then(parse_integer)
+                .ok_or(Rule::NotInteger),
+        };
+        number
+            .and_then(|number| match number {
+                number if number < min => Err(Rule::TooSmall(min)),
+                number if number > max => Err(Rule::TooLarge(max)),
+                number => usize::try_from(number).map_err(|_| Rule::TooLarge(max)),
+            })
+            .map_err(|rule| self.broken(parameter, rule))
+    }
+
+    /// A text, the empty one where there is none.
+    ///
+    /// # Errors
+    /// It broke a rule.
+    pub fn text(&mut self, parameter: &'static str) -> Result<String, Broken> {
+        match self.parameters.get(parameter) {
+            None => Ok(String::new()),
+            Some(Some(text)) => Ok(text.clone()),
+            Some(None) => Err(self.broken(parameter, Rule::NotString)),
+        }
+    }
+
+    /// One of a few words.
+    ///
+    /// # Errors
+    /// It broke a rule.
+    pub fn one_of<T: Copy>(
+        &mut self,
+        parameter: &'static str,
+        words: &'static [&'static str],
+        values: &[T],
+        default: T,
+    ) -> Result<T, Broken> {
+        let Some(text) = self.parameters.get(parameter) else {
+            return Ok(default);
+        };
+        let found = words
+            .iter()
+            .zip(values)
+            .find(|(word, _)| text.as_deref() == Some(**word));
+        match found {
+            Some((_, value)) => Ok(*value),
+            None => Err(self.broken(parameter, Rule::NotOneOf(words))),
+        }
+    }
+
+    /// A parameter that is refused rather than ignored, because a client that sends it relies on
+    /// it.
+    ///
+    /// # Errors
+    /// It was given.
+    pub fn refuse(&mut self, parameter: &'static str) -> Result<(), Broken> {
+        if self.has(parameter) {
+            Err(self.broken(parameter, Rule::Unsupported))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What was wrong, once a parameter said [`Broken`].
+    #[must_use]
+    pub fn invalid(self) -> Invalid {
+        Invalid::Violations(self.violations)
+    }
+
+    fn broken(&mut self, parameter: &'static str, rule: Rule) -> Broken {
+        self.violations.push(Violation {
+            location: Location::Query,
+            field: parameter,
+            rule,
+        });
+        Broken
+    }
+}
+
+/// An optional sign and decimal digits, as many as there are; what no `i64` holds becomes the
+/// nearest that one does.
+fn parse_integer(text: &str) -> Option<i64> {
+    let (sign, digits) = match text.as_bytes() {
+        [b'-', digits @ ..] => (-1, digits),
+        [b'+', digits @ ..] | digits => (1, digits),
+    };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let append = |number: i64, digit: &u8| {
+        number
+            .saturating_mul(10)
+            .saturating_add(sign * i64::from(digit - b'0'))
+    };
+    Some(digits.iter().fold(0, append))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn queries_are_decoded_as_forms() {
+        let mut query =
+            Query::parse("search=a+b%2Bc%zz&&search=caf%C3%A9+%26&empty=&bare&bad=%ff&%ff=1");
+        assert_eq!(query.text("search").unwrap(), "café &");
+        assert_eq!(query.text("empty").unwrap(), "");
+        assert_eq!(query.text("bare").unwrap(), "");
+        assert!(query.text("bad").is_err());
+        assert_eq!(
+            Query::parse("a=1+b%2Bc%zz%4").text("a").unwrap(),
+            "1 b+c%zz%4"
+        );
+    }
+
+    #[test]
+    fn numbers_have_bounds_and_any_length() {
+        let read = |text: &str| {
+            let mut query = Query::parse(&format!("n={text}"));
+            query
+                .integer("n", 7, 1, 100)
+                .map_err(|_| query.violations[0].rule)
+        };
+        assert_eq!(read("1"), Ok(1));
+        assert_eq!(read("00000000000000000000000000100"), Ok(100));
+        assert_eq!(read("%2B5"), Ok(5));
+        assert_eq!(read(&"9".repeat(400)), Err(Rule::TooLarge(100)));
+        assert_eq!(
+            read(&format!("-{}", "9".repeat(400))),
+            Err(Rule::TooSmall(1))
+        );
+        for no_number in [
+            "", "x", "1.0", "1e2", "+5", "%205", "-", "--1", "٣", "%ff", "0x10",
+        ] {
+            assert_eq!(read(no_number), Err(Rule::NotInteger), "{no_number:?}");
+        }
+        assert_eq!(Query::parse("").integer("n", 7, 1, 100).unwrap(), 7);
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_decodes(raw in "\\PC{0,100}") {
+            let _ = Query::parse(&raw).text("search");
+        }
+
+        #[test]
+        fn a_form_encoded_value_comes_back(value in "\\PC{0,60}") {
+            let encoded = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
+            let query = Query::parse(&format!("a=1&search={encoded}")).text("search").unwrap();
+            prop_assert_eq!(query, value);
+        }
+
+        #[test]
+        fn a_number_comes_back(number in -1_000_000_i64..1_000_000) {
+            prop_assert_eq!(parse_integer(&number.to_string()), Some(number));
+        }
+    }
+}
