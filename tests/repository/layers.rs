@@ -19,7 +19,7 @@ const LAYERS: [(&str, &str, &[&str]); 3] = [
     (
         "muster_contracts",
         "shared/contracts",
-        &["openapi", "jobs", "announcements", "itsm", "toptickets"],
+        &["openapi", "jobs", "events", "itsm", "toptickets"],
     ),
     (
         "muster_service",

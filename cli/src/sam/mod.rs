@@ -290,7 +290,7 @@ fn route_key(properties: Value) -> anyhow::Result<Option<(String, String)>> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use muster_contracts::route::{OPEN_ROUTES, ROUTES};
+    use muster_contracts::route::{PUBLIC_ROUTES, ROUTES};
 
     use super::*;
 
@@ -305,7 +305,7 @@ mod tests {
         let known = ROUTES
             .map(|(method, path, _)| (method.to_owned(), path.to_owned()))
             .into_iter();
-        let open = OPEN_ROUTES.map(|(method, path, _)| (method.to_owned(), path.to_owned()));
+        let open = PUBLIC_ROUTES.map(|(method, path, _)| (method.to_owned(), path.to_owned()));
         let known: BTreeSet<_> = known.chain(open).collect();
         assert_eq!(declared, known);
         assert_eq!(

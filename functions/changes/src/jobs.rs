@@ -191,7 +191,7 @@ mod tests {
         let sweep = Job::SweepTeam {
             organization_id: "org".to_owned(),
             team_id: team,
-            looks: 0,
+            empty_reads: 0,
         };
         assert_eq!(
             following(ChangeKind::TeamDeleted { team_id: team_id() }),
@@ -268,7 +268,7 @@ mod tests {
             version: 4,
             ..alex()
         };
-        let copy = |second_look| Job::copy_profile(&org(), alex().id, second_look);
+        let copy = |second_pass| Job::copy_profile(&org(), alex().id, second_pass);
         for (before, after, expected) in [
             (None, Some(alex()), vec![copy(true)]),
             (Some(alex()), Some(newer), vec![copy(false)]),

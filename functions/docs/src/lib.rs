@@ -10,7 +10,7 @@ use lambda_http::{
         header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
     },
 };
-use muster_contracts::route::OpenEndpoint;
+use muster_contracts::route::PublicEndpoint;
 use muster_domain::Contract;
 use muster_service::http;
 
@@ -28,7 +28,7 @@ static ITSM: Asset = asset!("itsm.json");
 pub fn handle(request: Request) -> Response<Body> {
     let conditions = Conditions::from(request.headers());
     http::serve_open(request, |endpoint, query| match endpoint {
-        OpenEndpoint::GetOpenapi => {
+        PublicEndpoint::GetOpenapi => {
             let document = match muster_contracts::documented_contract(query)? {
                 Contract::Toptickets => &TOPTICKETS,
                 Contract::Itsm => &ITSM,
@@ -36,7 +36,7 @@ pub fn handle(request: Request) -> Response<Body> {
             let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(document.reply(&conditions, HeaderMap::from_iter([json])))
         }
-        OpenEndpoint::GetDocs => Ok(PAGE.reply(&conditions, page_headers())),
+        PublicEndpoint::GetDocs => Ok(PAGE.reply(&conditions, page_headers())),
     })
 }
 

@@ -253,18 +253,26 @@ impl Run<'_> {
             Job::SweepTeam {
                 organization_id,
                 team_id,
-                looks,
+                empty_reads,
             } => {
-                self.sweep_team(&organization(organization_id)?, team(team_id)?, *looks)
-                    .await
+                self.sweep_team(
+                    &organization(organization_id)?,
+                    team(team_id)?,
+                    *empty_reads,
+                )
+                .await
             }
             Job::DrainTeam {
                 organization_id,
                 team_id,
-                looks,
+                empty_reads,
             } => {
-                self.drain_team(&organization(organization_id)?, team(team_id)?, *looks)
-                    .await
+                self.drain_team(
+                    &organization(organization_id)?,
+                    team(team_id)?,
+                    *empty_reads,
+                )
+                .await
             }
             Job::IndexSpecializations {
                 organization_id,
@@ -280,7 +288,7 @@ impl Run<'_> {
                 self.route_unrouted(&organization(organization_id)?, progress.clone())
                     .await
             }
-            Job::SettleTicket {
+            Job::ProcessTicket {
                 organization_id,
                 ticket_id,
                 list,
@@ -292,18 +300,18 @@ impl Run<'_> {
                 organization_id,
                 user_id,
                 after,
-                second_look,
+                second_pass,
                 rev,
             } => {
                 let look = Look {
                     after: after.clone(),
-                    is_second: *second_look,
+                    is_second: *second_pass,
                     rev: *rev,
                 };
                 self.copy_profile(&organization(organization_id)?, user(user_id)?, look)
                     .await
             }
-            Job::RestartUnfinished { after, waiting } => {
+            Job::RestartPendingWork { after, waiting } => {
                 self.restart_unfinished(after.clone(), *waiting).await
             }
         }
@@ -320,14 +328,17 @@ impl Run<'_> {
     /// Has a job look again later at an index that does not show the rest of its work yet.
     async fn requeue_with_backoff(
         &self,
-        looks: u32,
+        empty_reads: u32,
         job: impl FnOnce(u32) -> Job,
     ) -> Result<(), Error> {
-        if looks == Self::MAX_LOOKS {
+        if empty_reads == Self::MAX_LOOKS {
             return Ok(());
         }
-        self.enqueue(vec![job(looks + 1)], Duration::from_secs(1 << looks))
-            .await
+        self.enqueue(
+            vec![job(empty_reads + 1)],
+            Duration::from_secs(1 << empty_reads),
+        )
+        .await
     }
 
     /// Continues this chain on its queue with jobs, unless it has reached [`MAX_HOPS`]: then it
@@ -404,11 +415,11 @@ impl Run<'_> {
         } = look;
         let runner = self.runner;
         let store = &runner.store;
-        let rest = |after, second_look, rev| Job::CopyProfile {
+        let rest = |after, second_pass, rev| Job::CopyProfile {
             organization_id: org.to_string(),
             user_id: user.uuid().to_string(),
             after,
-            second_look,
+            second_pass,
             rev: Some(rev),
         };
         loop {
@@ -476,7 +487,7 @@ impl Run<'_> {
             if !self.has_time_left() {
                 return self
                     .enqueue(
-                        vec![Job::RestartUnfinished { after, waiting }],
+                        vec![Job::RestartPendingWork { after, waiting }],
                         Duration::ZERO,
                     )
                     .await;

@@ -21,7 +21,7 @@ impl Run<'_> {
         &mut self,
         org: &OrganizationId,
         team: TeamId,
-        looks: u32,
+        empty_reads: u32,
     ) -> Result<(), Error> {
         let runner = self.runner;
         let store = &runner.store;
@@ -45,7 +45,9 @@ impl Run<'_> {
                     return Ok(());
                 }
                 return self
-                    .requeue_with_backoff(looks, |looks| Job::drain(org, team, looks))
+                    .requeue_with_backoff(empty_reads, |empty_reads| {
+                        Job::drain(org, team, empty_reads)
+                    })
                     .await;
             }
             if !self
@@ -157,7 +159,7 @@ impl Run<'_> {
         tracing::warn!(organization, tickets, %error, "tickets are retried alone");
         let jobs: Vec<_> = failed
             .iter()
-            .map(|(id, _)| Job::settle(org, id, failed_on))
+            .map(|(id, _)| Job::process_ticket(org, id, failed_on))
             .collect();
         self.start(&jobs).await?;
         self.retried

@@ -18,7 +18,7 @@ impl Run<'_> {
         &mut self,
         org: &OrganizationId,
         team: TeamId,
-        looks: u32,
+        empty_reads: u32,
     ) -> Result<(), Error> {
         let runner = self.runner;
         let store = &runner.store;
@@ -49,7 +49,9 @@ impl Run<'_> {
                     return Ok(());
                 }
                 return self
-                    .requeue_with_backoff(looks, |looks| Job::sweep(org, team, looks))
+                    .requeue_with_backoff(empty_reads, |empty_reads| {
+                        Job::sweep(org, team, empty_reads)
+                    })
                     .await;
             }
             gone = left;

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use muster_contracts::{Failure, route::Route};
+use muster_contracts::{ApiError, route::Route};
 use muster_domain::{Contract, Member, Roster, TeamId, UserId};
 use muster_service::{
     http::{self, ApiRequest, ApiResponse, Deps, Error},
@@ -30,7 +30,7 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
             | Route::DeleteTeam(_)
             | Route::GetWorkload(_)
             | Route::ListAssignments(_)
-            | Route::GetAssignment(_) => Err(Failure::RouteNotFound.into()),
+            | Route::GetAssignment(_) => Err(ApiError::RouteNotFound.into()),
         }
     })
     .await

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use lambda_http::{Body, Request, Response};
-use muster_contracts::{Failure, route::Route};
+use muster_contracts::{ApiError, route::Route};
 use muster_domain::{TeamId, TicketId};
 use muster_service::http::{self, ApiRequest, ApiResponse, Deps, Error};
 
@@ -27,7 +27,7 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
             | Route::ListMembers(_)
             | Route::AddMember(_)
             | Route::UpdateMember(..)
-            | Route::RemoveMember(..) => Err(Failure::RouteNotFound.into()),
+            | Route::RemoveMember(..) => Err(ApiError::RouteNotFound.into()),
         }
     })
     .await

@@ -10,7 +10,7 @@ use muster_domain::{
 };
 
 /// How a contract writes ids and times.
-pub(super) struct Forms<T> {
+pub(super) struct WireFormat<T> {
     pub(super) team_id: fn(TeamId) -> String,
     pub(super) user_id: fn(UserId) -> String,
     pub(super) time: fn(Timestamp) -> T,
@@ -74,7 +74,7 @@ struct CandidateOut {
 
 impl<T> DecisionOut<T> {
     /// The latest decision about a ticket.
-    pub(super) fn new(ticket: &Ticket, forms: &Forms<T>) -> Self {
+    pub(super) fn new(ticket: &Ticket, format: &WireFormat<T>) -> Self {
         let Ticket {
             id,
             rev: _,
@@ -106,8 +106,8 @@ impl<T> DecisionOut<T> {
         } = decision;
         Self {
             ticket_id: id.as_str().to_owned(),
-            team_id: team_id.map(forms.team_id),
-            assignee_id: assignee_id.map(forms.user_id),
+            team_id: team_id.map(format.team_id),
+            assignee_id: assignee_id.map(format.user_id),
             state: state.as_str(),
             status: status.as_str(),
             strategy: strategy.map(QueueStrategy::as_str),
@@ -118,15 +118,15 @@ impl<T> DecisionOut<T> {
             eligible: *eligible,
             candidates: candidates
                 .iter()
-                .map(|candidate| CandidateOut::new(candidate, forms))
+                .map(|candidate| CandidateOut::new(candidate, format))
                 .collect(),
-            decided_at: (forms.time)(*decided_at),
+            decided_at: (format.time)(*decided_at),
         }
     }
 }
 
 impl CandidateOut {
-    fn new<T>(candidate: &Candidate, forms: &Forms<T>) -> Self {
+    fn new<T>(candidate: &Candidate, format: &WireFormat<T>) -> Self {
         let Candidate {
             user_id,
             open_tickets,
@@ -135,7 +135,7 @@ impl CandidateOut {
             pass_over_reason,
         } = *candidate;
         Self {
-            user_id: (forms.user_id)(user_id),
+            user_id: (format.user_id)(user_id),
             open_tickets,
             last_turn,
             matched_skills,

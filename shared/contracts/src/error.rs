@@ -1,11 +1,11 @@
 //! Everything that can be answered instead of a success, in words that belong to no contract.
 
-use crate::request::Invalid;
+use crate::request::InvalidRequest;
 use muster_domain::Scope;
 
 /// Why a request was not done. Each contract renders it in its own shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
+pub enum ApiError {
     /// No such route.
     RouteNotFound,
     /// The route has other methods: these.
@@ -24,16 +24,16 @@ pub enum Failure {
     /// A good credential without this scope.
     MissingScope(Scope),
     /// The body or the query breaks a rule of form.
-    Invalid(Invalid),
+    Invalid(InvalidRequest),
     /// The request breaks a rule of the domain.
-    Refused(muster_domain::Error),
+    Domain(muster_domain::Error),
     /// The table is throttling or out of reach; the request may be sent again.
     Unavailable,
     /// Our fault. The cause is in the log, under the request's id.
     Internal,
 }
 
-impl Failure {
+impl ApiError {
     /// Seconds that a client should wait before it asks again, where that helps.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
@@ -45,21 +45,21 @@ impl Failure {
     }
 }
 
-impl From<Invalid> for Failure {
-    fn from(invalid: Invalid) -> Self {
+impl From<InvalidRequest> for ApiError {
+    fn from(invalid: InvalidRequest) -> Self {
         Self::Invalid(invalid)
     }
 }
 
-impl From<muster_domain::Error> for Failure {
+impl From<muster_domain::Error> for ApiError {
     fn from(error: muster_domain::Error) -> Self {
-        Self::Refused(error)
+        Self::Domain(error)
     }
 }
 
 /// The request that failed, as far as an answer repeats it.
 #[derive(Debug, Clone, Copy)]
-pub struct Occurrence<'r> {
+pub struct ErrorContext<'r> {
     /// `req_` and the gateway's id of the request.
     pub request_id: &'r str,
     /// When it failed.

@@ -45,7 +45,7 @@ pub struct JobMessage {
     /// schedule starts.
     #[serde(default, skip_serializing_if = "is_first")]
     pub hop: u32,
-    /// Tickets that failed earlier in the chain. A [`Job::SettleTicket`] retries each, so the chain
+    /// Tickets that failed earlier in the chain. A [`Job::ProcessTicket`] retries each, so the chain
     /// skips them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub retried: BTreeSet<String>,
@@ -95,7 +95,7 @@ impl JobMessage {
 
 /// A job of a [`JobMessage`].
 ///
-/// Each can be done twice, late, or in any order: it looks at the table as it is, and leaves
+/// Each can be done twice, late, or in any order: it empty_reads at the table as it is, and leaves
 /// nothing to do for the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
@@ -108,8 +108,8 @@ pub enum Job {
         /// The team's bare UUID.
         team_id: String,
         /// How often the index showed nothing of what is left to do.
-        #[serde(default)]
-        looks: u32,
+        #[serde(rename = "looks", default)]
+        empty_reads: u32,
     },
     /// Assign a team's waiting tickets, as far as somebody is eligible.
     DrainTeam {
@@ -118,8 +118,8 @@ pub enum Job {
         /// The team's bare UUID.
         team_id: String,
         /// How often the index showed nothing of what is left to do.
-        #[serde(default)]
-        looks: u32,
+        #[serde(rename = "looks", default)]
+        empty_reads: u32,
     },
     /// Index the topics that a team knows; if the team has come to know topics, start the
     /// organization's pass.
@@ -138,7 +138,8 @@ pub enum Job {
         progress: Option<PassProgress>,
     },
     /// Settle one ticket that failed beside others of its list.
-    SettleTicket {
+    #[serde(rename = "settle_ticket")]
+    ProcessTicket {
         /// The organization of the ticket.
         organization_id: String,
         /// The ticket.
@@ -156,15 +157,16 @@ pub enum Job {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
         /// Whether this is the second look, for memberships that the index did not show yet.
-        #[serde(default)]
-        second_look: bool,
+        #[serde(rename = "second_look", default)]
+        second_pass: bool,
         /// The revision of the profile at the beginning of the first look. After the second, the
         /// profile is copied if it still has this revision.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rev: Option<u64>,
     },
     /// Start again whatever the index of work shows unfinished, and count who waits.
-    RestartUnfinished {
+    #[serde(rename = "restart_unfinished")]
+    RestartPendingWork {
         /// Where the last page ended.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
@@ -186,7 +188,7 @@ pub struct PassProgress {
     /// The cursor of the next page; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Whether the pass has come to its end. The next job looks for topics that were merged
+    /// Whether the pass has come to its end. The next job empty_reads for topics that were merged
     /// meanwhile.
     #[serde(default)]
     pub is_complete: bool,
@@ -217,44 +219,44 @@ impl From<FailedOn> for Trigger {
 impl Job {
     /// The retry of one ticket of a list.
     #[must_use]
-    pub fn settle(org: &OrganizationId, ticket: &TicketId, list: FailedOn) -> Self {
-        Self::SettleTicket {
+    pub fn process_ticket(org: &OrganizationId, ticket: &TicketId, list: FailedOn) -> Self {
+        Self::ProcessTicket {
             organization_id: org.to_string(),
             ticket_id: ticket.to_string(),
             list,
         }
     }
 
-    /// The sweep of a team, after so many looks in vain.
+    /// The sweep of a team, after so many empty_reads in vain.
     #[must_use]
-    pub fn sweep(org: &OrganizationId, team: TeamId, looks: u32) -> Self {
+    pub fn sweep(org: &OrganizationId, team: TeamId, empty_reads: u32) -> Self {
         Self::SweepTeam {
             organization_id: org.to_string(),
             team_id: team.uuid().to_string(),
-            looks,
+            empty_reads,
         }
     }
 
-    /// The drain of a team, after so many looks in vain.
+    /// The drain of a team, after so many empty_reads in vain.
     #[must_use]
-    pub fn drain(org: &OrganizationId, team: TeamId, looks: u32) -> Self {
+    pub fn drain(org: &OrganizationId, team: TeamId, empty_reads: u32) -> Self {
         Self::DrainTeam {
             organization_id: org.to_string(),
             team_id: team.uuid().to_string(),
-            looks,
+            empty_reads,
         }
     }
 
     /// The copying of a user's profile. A second look alone is enough where no membership can be
     /// new to the index.
     #[must_use]
-    pub fn copy_profile(org: &OrganizationId, user: UserId, second_look: bool) -> Self {
+    pub fn copy_profile(org: &OrganizationId, user: UserId, second_pass: bool) -> Self {
         let (organization_id, user_id) = (org.to_string(), user.uuid().to_string());
         Self::CopyProfile {
             organization_id,
             user_id,
             after: None,
-            second_look,
+            second_pass,
             rev: None,
         }
     }
@@ -285,8 +287,8 @@ impl Job {
             Self::SweepTeam { .. }
             | Self::IndexSpecializations { .. }
             | Self::RouteUnrouted { .. }
-            | Self::SettleTicket { .. }
-            | Self::RestartUnfinished { .. } => Lane::Long,
+            | Self::ProcessTicket { .. }
+            | Self::RestartPendingWork { .. } => Lane::Long,
         }
     }
 
@@ -307,13 +309,13 @@ impl Job {
             | Self::RouteUnrouted {
                 organization_id, ..
             }
-            | Self::SettleTicket {
+            | Self::ProcessTicket {
                 organization_id, ..
             }
             | Self::CopyProfile {
                 organization_id, ..
             } => Some(organization_id),
-            Self::RestartUnfinished { .. } => None,
+            Self::RestartPendingWork { .. } => None,
         }
     }
 
@@ -325,9 +327,9 @@ impl Job {
             Self::DrainTeam { .. } => "drain_team",
             Self::IndexSpecializations { .. } => "index_specializations",
             Self::RouteUnrouted { .. } => "route_unrouted",
-            Self::SettleTicket { .. } => "settle_ticket",
+            Self::ProcessTicket { .. } => "settle_ticket",
             Self::CopyProfile { .. } => "copy_profile",
-            Self::RestartUnfinished { .. } => "restart_unfinished",
+            Self::RestartPendingWork { .. } => "restart_unfinished",
         }
     }
 }
@@ -342,7 +344,7 @@ mod tests {
         let job = Job::SweepTeam {
             organization_id: "org".to_owned(),
             team_id: "t".to_owned(),
-            looks: 3,
+            empty_reads: 3,
         };
         let first = JobMessage::first(job.clone());
         let body = json(&first);
@@ -356,7 +358,7 @@ mod tests {
             tickets: 3,
             teams: 1,
         });
-        let job = Job::RestartUnfinished {
+        let job = Job::RestartPendingWork {
             after: Some("{}".to_owned()),
             waiting,
         };

@@ -20,21 +20,21 @@ mod decision;
 mod error;
 mod json;
 
-pub use error::{Failure, Occurrence};
+pub use error::{ApiError, ErrorContext};
 pub use json::json;
 
 use muster_domain::{
     Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, PageRange,
     Roster, TeamChanges, TeamPage, Ticket, TicketPage, Timestamp,
 };
-use request::{Body, Broken, Invalid, Query};
+use request::{Body, FieldRejected, InvalidRequest, Query};
 
 /// Parses the query of `GET /v1/teams`. The parsed page knows everything that its answer has to
 /// repeat.
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn list_teams(contract: Contract, query: &str) -> Result<ListTeams, Invalid> {
+pub fn list_teams(contract: Contract, query: &str) -> Result<ListTeams, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::list_teams(query),
         Contract::Itsm => itsm::list_teams(query),
@@ -45,7 +45,7 @@ pub fn list_teams(contract: Contract, query: &str) -> Result<ListTeams, Invalid>
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn list_tickets(contract: Contract, query: &str) -> Result<ListTickets, Invalid> {
+pub fn list_tickets(contract: Contract, query: &str) -> Result<ListTickets, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::list_tickets(query),
         Contract::Itsm => itsm::list_tickets(query),
@@ -56,7 +56,7 @@ pub fn list_tickets(contract: Contract, query: &str) -> Result<ListTickets, Inva
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn page(contract: Contract, query: &str) -> Result<PageRange, Invalid> {
+pub fn page(contract: Contract, query: &str) -> Result<PageRange, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::page(query),
         Contract::Itsm => itsm::page(query),
@@ -68,7 +68,7 @@ pub fn page(contract: Contract, query: &str) -> Result<PageRange, Invalid> {
 ///
 /// # Errors
 /// The parameter that breaks a rule.
-pub fn documented_contract(query: &str) -> Result<Contract, Invalid> {
+pub fn documented_contract(query: &str) -> Result<Contract, InvalidRequest> {
     let mut query = Query::parse(query);
     query
         .one_of(
@@ -77,14 +77,14 @@ pub fn documented_contract(query: &str) -> Result<Contract, Invalid> {
             &Contract::ALL,
             Contract::Itsm,
         )
-        .map_err(|Broken| query.invalid())
+        .map_err(|FieldRejected| query.invalid())
 }
 
 /// Parses the body of `POST /v1/teams`.
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn create_team(contract: Contract, body: &[u8]) -> Result<NewTeam, Invalid> {
+pub fn create_team(contract: Contract, body: &[u8]) -> Result<NewTeam, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::create_team(body),
         Contract::Itsm => itsm::create_team(body),
@@ -95,7 +95,7 @@ pub fn create_team(contract: Contract, body: &[u8]) -> Result<NewTeam, Invalid> 
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn update_team(contract: Contract, body: &[u8]) -> Result<TeamChanges, Invalid> {
+pub fn update_team(contract: Contract, body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::update_team(body),
         Contract::Itsm => itsm::update_team(body),
@@ -106,7 +106,7 @@ pub fn update_team(contract: Contract, body: &[u8]) -> Result<TeamChanges, Inval
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, Invalid> {
+pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::add_member(body),
         Contract::Itsm => itsm::add_member(body),
@@ -118,7 +118,7 @@ pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, Invalid>
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn update_member(body: &[u8]) -> Result<MemberChanges, Invalid> {
+pub fn update_member(body: &[u8]) -> Result<MemberChanges, InvalidRequest> {
     let mut body = Body::parse(body)?;
     let role = body.change("role", request::member_role);
     let skills = body.change("skills", request::skills);
@@ -141,7 +141,11 @@ pub fn team(contract: Contract, roster: &Roster) -> String {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn teams(contract: Contract, list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
+pub fn teams(
+    contract: Contract,
+    list: &ListTeams,
+    page: &TeamPage,
+) -> Result<String, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::teams(page),
         Contract::Itsm => itsm::teams(list, page),
@@ -152,7 +156,11 @@ pub fn teams(contract: Contract, list: &ListTeams, page: &TeamPage) -> Result<St
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn members(contract: Contract, page: PageRange, roster: &Roster) -> Result<String, Invalid> {
+pub fn members(
+    contract: Contract,
+    page: PageRange,
+    roster: &Roster,
+) -> Result<String, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::members(page, roster),
         Contract::Itsm => itsm::members(page, roster),
@@ -191,7 +199,7 @@ pub fn decisions(
     contract: Contract,
     page: PageRange,
     tickets: &TicketPage,
-) -> Result<String, Invalid> {
+) -> Result<String, InvalidRequest> {
     match contract {
         Contract::Toptickets => toptickets::decisions(tickets),
         Contract::Itsm => itsm::decisions(page, tickets),

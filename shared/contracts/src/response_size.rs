@@ -3,18 +3,18 @@
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::request::{Invalid, Location, Rule, Violation};
+use crate::request::{FieldRule, InvalidRequest, Location, Violation};
 
 /// The most bytes of a response body in the JSON of the event that carries it.
 ///
 /// Lambda allows 6 MB for the whole event (AWS Lambda Developer Guide, "Lambda quotas", invocation
 /// payload, <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). 64 KiB
 /// remain for the status and the headers.
-pub const MAX_BODY_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
+pub const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 
 /// The most bytes of a list's items in that JSON. 1 KiB of the body remains for the envelope around
 /// them.
-pub(super) const MAX_ITEMS_BYTES: usize = MAX_BODY_BYTES - 1024;
+pub(super) const MAX_ITEMS_BYTES: usize = MAX_RESPONSE_BYTES - 1024;
 
 /// Returns the bytes of a text in a JSON string as `serde_json` writes it, without the quotation
 /// marks around it.
@@ -37,20 +37,20 @@ pub fn escaped_bytes(text: &str) -> usize {
 /// Serializes the items of a page, each by itself.
 ///
 /// # Errors
-/// [`Rule::PageTooLarge`] of the parameter `limit` if a response cannot carry all of them. The rule has the number of the first
+/// [`FieldRule::PageTooLarge`] of the parameter `limit` if a response cannot carry all of them. The rule has the number of the first
 /// items that fit. It is at least 1, because the largest item of each list fits: a test renders
 /// them.
 pub(super) fn serialize<T: Serialize>(
     items: impl IntoIterator<Item = T>,
-) -> Result<Vec<Box<RawValue>>, Invalid> {
+) -> Result<Vec<Box<RawValue>>, InvalidRequest> {
     let (mut serialized, mut bytes) = (Vec::new(), 0);
     for item in items {
         let item = to_raw_value(&item).expect("wire types are structs of text, numbers and lists");
         let comma = usize::from(!serialized.is_empty());
         bytes += escaped_bytes(item.get()) + comma;
         if bytes > MAX_ITEMS_BYTES {
-            let rule = Rule::PageTooLarge(serialized.len());
-            return Err(Invalid::Violations(vec![Violation {
+            let rule = FieldRule::PageTooLarge(serialized.len());
+            return Err(InvalidRequest::Violations(vec![Violation {
                 location: Location::Query,
                 field: "limit",
                 rule,
@@ -145,7 +145,7 @@ mod tests {
         }
     }
 
-    fn teams(contract: Contract, wide: &str, limit: usize) -> Result<String, Invalid> {
+    fn teams(contract: Contract, wide: &str, limit: usize) -> Result<String, InvalidRequest> {
         let load = Load {
             open_tickets: u64::MAX,
             ..Load::default()
@@ -174,14 +174,14 @@ mod tests {
         }
     }
 
-    fn largest(refused: Result<String, Invalid>) -> usize {
+    fn largest(refused: Result<String, InvalidRequest>) -> usize {
         match refused {
-            Err(Invalid::Violations(violations)) => match violations[..] {
+            Err(InvalidRequest::Violations(violations)) => match violations[..] {
                 [
                     Violation {
                         location: Location::Query,
                         field: "limit",
-                        rule: Rule::PageTooLarge(largest),
+                        rule: FieldRule::PageTooLarge(largest),
                     },
                 ] => largest,
                 _ => panic!("{violations:?}"),
@@ -214,7 +214,7 @@ mod tests {
             let limit = largest(teams(contract, wide, 1000));
             assert!(limit > 100, "{limit}");
             let body = teams(contract, wide, limit).unwrap();
-            assert!(escaped_bytes(&body) <= MAX_BODY_BYTES);
+            assert!(escaped_bytes(&body) <= MAX_RESPONSE_BYTES);
             assert_eq!(largest(teams(contract, wide, limit + 1)), limit);
         }
         for wide in WIDE {
@@ -223,7 +223,7 @@ mod tests {
                 |limit| crate::members(Contract::Itsm, PageRange { skip: 0, limit }, &roster);
             let limit = largest(members(1000));
             assert!(limit > 100, "{limit}");
-            assert!(escaped_bytes(&members(limit).unwrap()) <= MAX_BODY_BYTES);
+            assert!(escaped_bytes(&members(limit).unwrap()) <= MAX_RESPONSE_BYTES);
             assert_eq!(largest(members(limit + 1)), limit);
         }
     }
@@ -258,7 +258,7 @@ mod tests {
             let [toptickets, itsm] = Contract::ALL.map(|contract| crate::team(contract, &roster));
             for body in [toptickets, itsm, crate::workload(&roster, load, now)] {
                 assert!(
-                    escaped_bytes(&body) <= MAX_BODY_BYTES,
+                    escaped_bytes(&body) <= MAX_RESPONSE_BYTES,
                     "{} bytes of {wide}",
                     escaped_bytes(&body)
                 );

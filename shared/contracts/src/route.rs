@@ -5,7 +5,7 @@
 //! path from a known one with another method, and because not every local runner of functions fills
 //! in the gateway's route key.
 
-use crate::error::Failure;
+use crate::error::ApiError;
 use muster_domain::{Contract, Error, Scope, TeamId, TicketId, UserId};
 
 /// One operation of the API.
@@ -61,15 +61,15 @@ pub const ROUTES: [(&str, &str, Endpoint); 12] = [
 /// What is open to everybody: it describes both contracts and is in neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it all")]
-pub enum OpenEndpoint {
+pub enum PublicEndpoint {
     GetOpenapi,
     GetDocs,
 }
 
 /// Every route that takes no credential: method, path, endpoint.
-pub const OPEN_ROUTES: [(&str, &str, OpenEndpoint); 2] = [
-    ("GET", "/openapi.json", OpenEndpoint::GetOpenapi),
-    ("GET", "/docs", OpenEndpoint::GetDocs),
+pub const PUBLIC_ROUTES: [(&str, &str, PublicEndpoint); 2] = [
+    ("GET", "/openapi.json", PublicEndpoint::GetOpenapi),
+    ("GET", "/docs", PublicEndpoint::GetDocs),
 ];
 
 impl Endpoint {
@@ -148,12 +148,12 @@ pub struct RouteMatch<'p> {
 /// not known.
 ///
 /// # Errors
-/// [`Failure::RouteNotFound`], [`Failure::MethodNotAllowed`].
+/// [`ApiError::RouteNotFound`], [`ApiError::MethodNotAllowed`].
 pub fn find<'p>(
     method: &str,
     path: &'p str,
     contract: Option<Contract>,
-) -> Result<RouteMatch<'p>, Failure> {
+) -> Result<RouteMatch<'p>, ApiError> {
     let mut allowed = Vec::new();
     for (route_method, pattern, endpoint) in ROUTES {
         if contract.is_some_and(|contract| !endpoint.is_in(contract)) {
@@ -172,28 +172,28 @@ pub fn find<'p>(
         allowed.push(route_method);
     }
     // What is open is another function's, and only its other methods come here.
-    let open = OPEN_ROUTES
+    let open = PUBLIC_ROUTES
         .iter()
         .filter(|(open_method, open_path, _)| *open_path == path && *open_method != method);
     allowed.extend(open.map(|(method, ..)| *method));
     Err(if allowed.is_empty() {
-        Failure::RouteNotFound
+        ApiError::RouteNotFound
     } else {
-        Failure::MethodNotAllowed(allowed)
+        ApiError::MethodNotAllowed(allowed)
     })
 }
 
 /// Finds the open endpoint of a method and a path.
 ///
 /// # Errors
-/// [`Failure::RouteNotFound`]: all else is another function's.
-pub fn find_open(method: &str, path: &str) -> Result<OpenEndpoint, Failure> {
-    let found = OPEN_ROUTES
+/// [`ApiError::RouteNotFound`]: all else is another function's.
+pub fn find_public(method: &str, path: &str) -> Result<PublicEndpoint, ApiError> {
+    let found = PUBLIC_ROUTES
         .iter()
         .find(|(open_method, open_path, _)| (*open_method, *open_path) == (method, path));
     found
         .map(|(.., endpoint)| *endpoint)
-        .ok_or(Failure::RouteNotFound)
+        .ok_or(ApiError::RouteNotFound)
 }
 
 /// The parameters of a path that matches a pattern, segment by segment. A parameter is never empty.
@@ -288,7 +288,7 @@ mod tests {
         ] {
             assert_eq!(
                 find("GET", path, None),
-                Err(Failure::RouteNotFound),
+                Err(ApiError::RouteNotFound),
                 "{path}"
             );
         }
@@ -299,39 +299,42 @@ mod tests {
         let allowed = |path: &str| find("PUT", path, None).unwrap_err();
         assert_eq!(
             allowed("/v1/teams"),
-            Failure::MethodNotAllowed(vec!["GET", "POST"])
+            ApiError::MethodNotAllowed(vec!["GET", "POST"])
         );
         assert_eq!(
             allowed("/v1/teams/x"),
-            Failure::MethodNotAllowed(vec!["GET", "PATCH", "DELETE"])
+            ApiError::MethodNotAllowed(vec!["GET", "PATCH", "DELETE"])
         );
         assert_eq!(
             find("HEAD", "/v1/teams", None),
-            Err(Failure::MethodNotAllowed(vec!["GET", "POST"]))
+            Err(ApiError::MethodNotAllowed(vec!["GET", "POST"]))
         );
     }
 
     #[test]
     fn what_is_open_is_found_by_whoever_serves_it() {
-        for (method, path, endpoint) in OPEN_ROUTES {
-            assert_eq!(find_open(method, path), Ok(endpoint));
+        for (method, path, endpoint) in PUBLIC_ROUTES {
+            assert_eq!(find_public(method, path), Ok(endpoint));
             for contract in [None, Some(Contract::Toptickets), Some(Contract::Itsm)] {
                 assert_eq!(
                     find("HEAD", path, contract),
-                    Err(Failure::MethodNotAllowed(vec![method]))
+                    Err(ApiError::MethodNotAllowed(vec![method]))
                 );
                 assert_eq!(
                     find(method, path, contract),
-                    Err(Failure::RouteNotFound),
+                    Err(ApiError::RouteNotFound),
                     "another function's"
                 );
             }
             assert_eq!(
-                find_open(method, &format!("{path}/")),
-                Err(Failure::RouteNotFound)
+                find_public(method, &format!("{path}/")),
+                Err(ApiError::RouteNotFound)
             );
         }
-        assert_eq!(find_open("GET", "/v1/teams"), Err(Failure::RouteNotFound));
+        assert_eq!(
+            find_public("GET", "/v1/teams"),
+            Err(ApiError::RouteNotFound)
+        );
     }
 
     #[test]
@@ -339,11 +342,11 @@ mod tests {
         let path = format!("/v1/teams/{ID}/workload");
         assert_eq!(
             find("GET", &path, Some(Contract::Toptickets)),
-            Err(Failure::RouteNotFound)
+            Err(ApiError::RouteNotFound)
         );
         assert_eq!(
             find("PUT", &path, Some(Contract::Toptickets)),
-            Err(Failure::RouteNotFound)
+            Err(ApiError::RouteNotFound)
         );
         assert!(find("GET", &path, None).is_ok());
     }

@@ -101,12 +101,12 @@ fn always(value: bool) -> Object {
 }
 
 /// The schema of a boolean that is always `true`.
-pub(crate) fn yes() -> Object {
+pub(crate) fn always_true() -> Object {
     always(true)
 }
 
 /// The schema of a boolean that is always `false`.
-pub(crate) fn no() -> Object {
+pub(crate) fn always_false() -> Object {
     always(false)
 }
 

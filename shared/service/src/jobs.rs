@@ -93,14 +93,14 @@ mod tests {
         let drain = Job::DrainTeam {
             organization_id: "org".to_owned(),
             team_id: "t".to_owned(),
-            looks: 0,
+            empty_reads: 0,
         };
         let sweep = Job::SweepTeam {
             organization_id: "org".to_owned(),
             team_id: "t".to_owned(),
-            looks: 3,
+            empty_reads: 3,
         };
-        let restart = Job::RestartUnfinished {
+        let restart = Job::RestartPendingWork {
             after: None,
             waiting: None,
         };

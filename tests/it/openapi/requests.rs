@@ -4,7 +4,7 @@
 //! parser's. That the values try every rule is checked too: without any one of a schema's rules,
 //! its verdict on some value would be another.
 
-use muster_contracts::request::{Invalid, Violation};
+use muster_contracts::request::{InvalidRequest, Violation};
 use muster_domain::Contract;
 use serde_json::{Map, Value, json};
 
@@ -15,7 +15,7 @@ const BODIES: [&str; 4] = ["create_team", "update_team", "add_member", "update_m
 const UUID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
 /// What the endpoint's parser says of a body.
-fn parse(contract: Contract, id: &str, body: &Value) -> Result<(), Invalid> {
+fn parse(contract: Contract, id: &str, body: &Value) -> Result<(), InvalidRequest> {
     let body = body.to_string();
     let body = body.as_bytes();
     match id {
@@ -266,7 +266,8 @@ fn a_schema_names_the_fields_that_its_parser_reads_in_their_order() {
         .into();
     for contract in Contract::ALL {
         for id in BODIES {
-            let Err(Invalid::Violations(violations)) = parse(contract, id, &everything) else {
+            let Err(InvalidRequest::Violations(violations)) = parse(contract, id, &everything)
+            else {
                 panic!("{id} takes objects for fields");
             };
             let read: Vec<_> = violations

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use clap::{Args, ValueEnum};
-use muster_contracts::events::inbound::{self, Checked, EventQueue};
+use muster_contracts::events::inbound::{self, CheckReport, EventQueue};
 use muster_domain::Timestamp;
 use serde_json::json;
 
@@ -60,7 +60,7 @@ impl Check {
                 line.map_err(|error| anyhow!(error).context(format!("cannot read {name}")))?;
             let checked = match event {
                 Ok(body) => inbound::check(queue, &body, now),
-                Err(fault) => Checked {
+                Err(fault) => CheckReport {
                     event_id: None,
                     faults: vec![fault],
                     warnings: Vec::new(),
@@ -102,8 +102,8 @@ struct Report<'f> {
 
 impl Report<'_> {
     /// Counts the findings of a line and returns their text. The text is empty without findings.
-    fn line(&mut self, number: u64, checked: &Checked) -> String {
-        let Checked {
+    fn line(&mut self, number: u64, checked: &CheckReport) -> String {
+        let CheckReport {
             event_id,
             faults,
             warnings,
@@ -159,7 +159,7 @@ impl Report<'_> {
         if !json {
             let noun = if *events == 1 { "event" } else { "events" };
             let counts = format!("{with_faults} with faults, {with_warnings} with warnings");
-            return format!("{text}Checked {events} {noun}: {counts}.\n");
+            return format!("{text}CheckReport {events} {noun}: {counts}.\n");
         }
         text
     }
@@ -171,9 +171,9 @@ mod tests {
 
     use super::*;
 
-    fn checked(faults: &[&str], warnings: &[&str], has_status: Option<bool>) -> Checked {
+    fn checked(faults: &[&str], warnings: &[&str], has_status: Option<bool>) -> CheckReport {
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        Checked {
+        CheckReport {
             event_id: Some("e-1".to_owned()),
             faults: owned(faults),
             warnings: owned(warnings),

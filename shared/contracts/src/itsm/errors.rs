@@ -5,9 +5,9 @@ use serde::Serialize;
 #[cfg(feature = "openapi")]
 use crate::schema::{self, Schemas};
 use crate::{
-    error::{Failure, Occurrence},
+    error::{ApiError, ErrorContext},
     json::json,
-    request::{Invalid, Rule, Violation},
+    request::{FieldRule, InvalidRequest, Violation},
     toptickets,
 };
 use muster_domain::Error;
@@ -25,7 +25,7 @@ pub enum Audience {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Error))]
 struct ErrorOut<'r> {
-    #[cfg_attr(feature = "openapi", schema(schema_with = schema::no))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = schema::always_false))]
     success: bool,
     error: ErrorBody<'r>,
     /// What the other contract's clients read, where the credential does not say which contract its
@@ -85,46 +85,50 @@ pub(crate) fn error_schemas(schemas: &mut Schemas) {
     schemas.add::<ErrorOut<'_>>();
 }
 
-/// The status and the body of a failure.
+/// The status and the body of a error.
 #[must_use]
-pub fn failure(failure: &Failure, occurrence: Occurrence<'_>, audience: Audience) -> (u16, String) {
-    let (status, code) = status_and_code(failure);
-    let Occurrence {
+pub fn error_response(
+    error: &ApiError,
+    context: ErrorContext<'_>,
+    audience: Audience,
+) -> (u16, String) {
+    let (status, code) = status_and_code(error);
+    let ErrorContext {
         request_id,
         at,
         path,
-    } = occurrence;
-    let error = ErrorBody {
+    } = context;
+    let body = ErrorBody {
         code,
-        message: message(failure),
-        details: details(failure),
+        message: message(error),
+        details: details(error),
         request_id,
         timestamp: at.iso8601(),
         path,
     };
-    let detail = (audience == Audience::Unknown).then(|| toptickets::plain(failure).1);
+    let detail = (audience == Audience::Unknown).then(|| toptickets::status_and_detail(error).1);
     (
         status,
         json(&ErrorOut {
             success: false,
-            error,
+            error: body,
             detail,
         }),
     )
 }
 
-pub(crate) fn status_and_code(failure: &Failure) -> (u16, &'static str) {
+pub(crate) fn status_and_code(error: &ApiError) -> (u16, &'static str) {
     const NOT_FOUND: (u16, &str) = (404, "NOT_FOUND");
     const CONFLICT: (u16, &str) = (409, "CONFLICT");
-    match failure {
-        Failure::RouteNotFound => NOT_FOUND,
-        Failure::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED"),
-        Failure::BodyTooLarge => (413, "PAYLOAD_TOO_LARGE"),
-        Failure::Unauthorized => (401, "UNAUTHORIZED"),
-        Failure::AddressNotAllowed | Failure::MissingScope(_) => (403, "FORBIDDEN"),
-        Failure::RateLimited { .. } => (429, "RATE_LIMITED"),
-        Failure::Invalid(_) => (400, "VALIDATION_ERROR"),
-        Failure::Refused(error) => match error {
+    match error {
+        ApiError::RouteNotFound => NOT_FOUND,
+        ApiError::MethodNotAllowed(_) => (405, "METHOD_NOT_ALLOWED"),
+        ApiError::BodyTooLarge => (413, "PAYLOAD_TOO_LARGE"),
+        ApiError::Unauthorized => (401, "UNAUTHORIZED"),
+        ApiError::AddressNotAllowed | ApiError::MissingScope(_) => (403, "FORBIDDEN"),
+        ApiError::RateLimited { .. } => (429, "RATE_LIMITED"),
+        ApiError::Invalid(_) => (400, "VALIDATION_ERROR"),
+        ApiError::Domain(error) => match error {
             Error::TeamNotFound
             | Error::TicketNotFound
             | Error::UserNotFound(_)
@@ -138,30 +142,36 @@ pub(crate) fn status_and_code(failure: &Failure) -> (u16, &'static str) {
             Error::VersionMismatch => (412, "PRECONDITION_FAILED"),
             Error::IdempotencyKeyReused => (422, "IDEMPOTENCY_KEY_REUSED"),
         },
-        Failure::Unavailable => (503, "SERVICE_UNAVAILABLE"),
-        Failure::Internal => (500, "INTERNAL_ERROR"),
+        ApiError::Unavailable => (503, "SERVICE_UNAVAILABLE"),
+        ApiError::Internal => (500, "INTERNAL_ERROR"),
     }
 }
 
-fn message(failure: &Failure) -> String {
-    match failure {
-        Failure::RouteNotFound => "The requested resource does not exist".to_owned(),
-        Failure::MethodNotAllowed(_) => "The resource does not have this method".to_owned(),
-        Failure::BodyTooLarge => "The request body is too large".to_owned(),
-        Failure::Unauthorized => "Missing or invalid credentials".to_owned(),
-        Failure::AddressNotAllowed => "The credential may not be used from this address".to_owned(),
-        Failure::RateLimited { retry_after } => {
+fn message(error: &ApiError) -> String {
+    match error {
+        ApiError::RouteNotFound => "The requested resource does not exist".to_owned(),
+        ApiError::MethodNotAllowed(_) => "The resource does not have this method".to_owned(),
+        ApiError::BodyTooLarge => "The request body is too large".to_owned(),
+        ApiError::Unauthorized => "Missing or invalid credentials".to_owned(),
+        ApiError::AddressNotAllowed => {
+            "The credential may not be used from this address".to_owned()
+        }
+        ApiError::RateLimited { retry_after } => {
             format!("Too many requests; try again in {retry_after} seconds")
         }
-        Failure::MissingScope(scope) => {
+        ApiError::MissingScope(scope) => {
             format!("The credential lacks the scope {}", scope.as_str())
         }
-        Failure::Invalid(Invalid::Malformed) => "The request body must be a JSON object".to_owned(),
-        Failure::Invalid(Invalid::Violations(violations)) => violations.first().map_or_else(
-            || "The request is invalid".to_owned(),
-            |Violation { field, rule, .. }| format!("{field} {rule}"),
-        ),
-        Failure::Refused(error) => match error {
+        ApiError::Invalid(InvalidRequest::Malformed) => {
+            "The request body must be a JSON object".to_owned()
+        }
+        ApiError::Invalid(InvalidRequest::Violations(violations)) => {
+            violations.first().map_or_else(
+                || "The request is invalid".to_owned(),
+                |Violation { field, rule, .. }| format!("{field} {rule}"),
+            )
+        }
+        ApiError::Domain(error) => match error {
             Error::IdempotencyKeyReused => {
                 "The Idempotency-Key was used with another request".to_owned()
             }
@@ -183,21 +193,21 @@ fn message(failure: &Failure) -> String {
                 format!("The team still has {open} open tickets; reassign them first")
             }
         },
-        Failure::Unavailable => {
+        ApiError::Unavailable => {
             "The service is temporarily unavailable; try again shortly".to_owned()
         }
-        Failure::Internal => "An internal error occurred".to_owned(),
+        ApiError::Internal => "An internal error occurred".to_owned(),
     }
 }
 
-fn details(failure: &Failure) -> Option<Details> {
+fn details(error: &ApiError) -> Option<Details> {
     let none = Details::default();
-    match failure {
-        Failure::MissingScope(scope) => Some(Details {
+    match error {
+        ApiError::MissingScope(scope) => Some(Details {
             required_scope: Some(scope.as_str()),
             ..none
         }),
-        Failure::Invalid(Invalid::Violations(violations)) => violations.first().map(
+        ApiError::Invalid(InvalidRequest::Violations(violations)) => violations.first().map(
             |Violation {
                  location: _,
                  field,
@@ -208,24 +218,24 @@ fn details(failure: &Failure) -> Option<Details> {
                 ..none
             },
         ),
-        Failure::Refused(Error::UserNotFound(field) | Error::UserInactive(field)) => {
+        ApiError::Domain(Error::UserNotFound(field) | Error::UserInactive(field)) => {
             Some(Details {
                 field: Some(field.name()),
                 ..none
             })
         }
-        Failure::Refused(Error::OpenTickets(open)) => Some(Details {
+        ApiError::Domain(Error::OpenTickets(open)) => Some(Details {
             open_tickets: Some(*open),
             ..none
         }),
-        Failure::RouteNotFound
-        | Failure::MethodNotAllowed(_)
-        | Failure::BodyTooLarge
-        | Failure::Unauthorized
-        | Failure::AddressNotAllowed
-        | Failure::RateLimited { .. }
-        | Failure::Invalid(Invalid::Malformed)
-        | Failure::Refused(
+        ApiError::RouteNotFound
+        | ApiError::MethodNotAllowed(_)
+        | ApiError::BodyTooLarge
+        | ApiError::Unauthorized
+        | ApiError::AddressNotAllowed
+        | ApiError::RateLimited { .. }
+        | ApiError::Invalid(InvalidRequest::Malformed)
+        | ApiError::Domain(
             Error::IdempotencyKeyReused
             | Error::VersionMismatch
             | Error::TeamNotFound
@@ -236,24 +246,24 @@ fn details(failure: &Failure) -> Option<Details> {
             | Error::TeamFull
             | Error::LeadRemoval,
         )
-        | Failure::Unavailable
-        | Failure::Internal => None,
+        | ApiError::Unavailable
+        | ApiError::Internal => None,
     }
 }
 
-pub(crate) fn constraint(rule: Rule) -> &'static str {
+pub(crate) fn constraint(rule: FieldRule) -> &'static str {
     match rule {
-        Rule::Missing | Rule::Null => "isDefined",
-        Rule::NotString | Rule::NotStrings => "isString",
-        Rule::NotInteger => "isInt",
-        Rule::NotList => "isArray",
-        Rule::NotUuid => "isUuid",
-        Rule::NotOneOf(_) | Rule::Unsupported => "isEnum",
-        Rule::Empty => "isNotEmpty",
-        Rule::TooLong(_) | Rule::TooManyBytes(_) => "maxLength",
-        Rule::Control | Rule::ControlInLines | Rule::NotVisible => "isPrintable",
-        Rule::TooSmall(_) => "min",
-        Rule::TooLarge(_) | Rule::PageTooLarge(_) => "max",
-        Rule::TooManyItems(_) => "arrayMaxSize",
+        FieldRule::Missing | FieldRule::Null => "isDefined",
+        FieldRule::NotString | FieldRule::NotStrings => "isString",
+        FieldRule::NotInteger => "isInt",
+        FieldRule::NotList => "isArray",
+        FieldRule::NotUuid => "isUuid",
+        FieldRule::NotOneOf(_) | FieldRule::Unsupported => "isEnum",
+        FieldRule::Empty => "isNotEmpty",
+        FieldRule::TooLong(_) | FieldRule::TooManyBytes(_) => "maxLength",
+        FieldRule::Control | FieldRule::ControlInLines | FieldRule::NotVisible => "isPrintable",
+        FieldRule::TooSmall(_) => "min",
+        FieldRule::TooLarge(_) | FieldRule::PageTooLarge(_) => "max",
+        FieldRule::TooManyItems(_) => "arrayMaxSize",
     }
 }

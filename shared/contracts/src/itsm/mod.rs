@@ -5,7 +5,7 @@ mod ids;
 mod requests;
 mod responses;
 
-pub use errors::{Audience, failure};
+pub use errors::{Audience, error_response};
 pub use requests::{add_member, create_team, list_teams, list_tickets, page, update_team};
 pub use responses::{decision, decisions, members, membership, team, teams, workload};
 

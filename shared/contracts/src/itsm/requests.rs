@@ -1,7 +1,7 @@
 //! What an ITSM client may send.
 
 use crate::{
-    request::{self, Body, Broken, Invalid, Query},
+    request::{self, Body, FieldRejected, InvalidRequest, Query},
     response_size::MAX_ITEMS_BYTES,
 };
 use muster_domain::{
@@ -14,10 +14,10 @@ use muster_domain::{
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
+pub fn list_teams(query: &str) -> Result<ListTeams, InvalidRequest> {
     let mut query = Query::parse(query);
     let search = query.text("search");
-    let page = numbered(&mut query);
+    let page = page_and_limit(&mut query);
     let sorts = [SortBy::CreatedAt, SortBy::UpdatedAt, SortBy::Name];
     let sort_by = query.one_of(
         "sortBy",
@@ -27,7 +27,7 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
     );
     let orders = [Order::Ascending, Order::Descending];
     let order = query.one_of("sortOrder", &["asc", "desc"], &orders, Order::Descending);
-    let cursor = query.refuse("cursor");
+    let cursor = query.unsupported("cursor");
     let (Ok(search), Ok(page), Ok(sort_by), Ok(order), Ok(())) =
         (search, page, sort_by, order, cursor)
     else {
@@ -50,11 +50,11 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
+pub fn list_tickets(query: &str) -> Result<ListTickets, InvalidRequest> {
     let mut query = Query::parse(query);
-    let page = numbered(&mut query);
+    let page = page_and_limit(&mut query);
     let state = request::listed_state(&mut query);
-    let cursor = query.refuse("cursor");
+    let cursor = query.unsupported("cursor");
     let (Ok(page), Ok(state), Ok(())) = (page, state, cursor) else {
         return Err(query.invalid());
     };
@@ -66,10 +66,10 @@ pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn page(query: &str) -> Result<PageRange, Invalid> {
+pub fn page(query: &str) -> Result<PageRange, InvalidRequest> {
     let mut query = Query::parse(query);
-    let page = numbered(&mut query);
-    let cursor = query.refuse("cursor");
+    let page = page_and_limit(&mut query);
+    let cursor = query.unsupported("cursor");
     let (Ok(page), Ok(())) = (page, cursor) else {
         return Err(query.invalid());
     };
@@ -77,7 +77,7 @@ pub fn page(query: &str) -> Result<PageRange, Invalid> {
 }
 
 /// `page` and `limit`.
-fn numbered(query: &mut Query) -> Result<PageRange, Broken> {
+fn page_and_limit(query: &mut Query) -> Result<PageRange, FieldRejected> {
     let page = query.integer("page", 1, 1, i64::MAX);
     let limit = query.integer("limit", 20, 1, 1000);
     let (page, limit) = (page?, limit?);
@@ -91,7 +91,7 @@ fn numbered(query: &mut Query) -> Result<PageRange, Broken> {
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
+pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
     let mut body = Body::parse(body)?;
     let name = body.required("name", request::team_name);
     let description = body.optional("description", request::description);
@@ -116,7 +116,7 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
+pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
     let mut body = Body::parse(body)?;
     let name = body.change("name", request::team_name);
     let description = body.clearable("description", request::description);
@@ -141,7 +141,7 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
+pub fn add_member(body: &[u8]) -> Result<NewMember, InvalidRequest> {
     let mut body = Body::parse(body)?;
     let user_id = body.required("user_id", request::user_id);
     let role = body.optional("role", request::member_role);

@@ -6,9 +6,9 @@ use super::ids::{team_id, user_id};
 #[cfg(feature = "openapi")]
 use crate::schema::{self, Ref, Schemas};
 use crate::{
-    decision::{DecisionOut, Forms},
+    decision::{DecisionOut, WireFormat},
     json::{count, json},
-    request::Invalid,
+    request::InvalidRequest,
     response_size,
 };
 use muster_domain::{
@@ -19,7 +19,7 @@ use muster_domain::{
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Success<T> {
-    #[cfg_attr(feature = "openapi", schema(schema_with = schema::yes))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = schema::always_true))]
     success: bool,
     data: T,
 }
@@ -27,7 +27,7 @@ struct Success<T> {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 struct Paginated<T> {
-    #[cfg_attr(feature = "openapi", schema(schema_with = schema::yes))]
+    #[cfg_attr(feature = "openapi", schema(schema_with = schema::always_true))]
     success: bool,
     data: Vec<T>,
     meta: Meta,
@@ -340,7 +340,7 @@ impl ListedMemberOut {
 }
 
 /// Ids prefixed, times in Unix seconds.
-const FORMS: Forms<i64> = Forms {
+const WIRE_FORMAT: WireFormat<i64> = WireFormat {
     team_id,
     user_id,
     time: Timestamp::secs,
@@ -393,7 +393,7 @@ pub fn team(roster: &Roster) -> String {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
+pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, InvalidRequest> {
     paginated(
         page.teams.iter().map(TeamSummaryOut::from),
         list.page,
@@ -405,7 +405,10 @@ pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn members(page: PageRange, Roster { team, members }: &Roster) -> Result<String, Invalid> {
+pub fn members(
+    page: PageRange,
+    Roster { team, members }: &Roster,
+) -> Result<String, InvalidRequest> {
     let items = page
         .cut(members)
         .map(|member| ListedMemberOut::new(team, member));
@@ -415,7 +418,7 @@ pub fn members(page: PageRange, Roster { team, members }: &Roster) -> Result<Str
 /// A ticket's latest decision.
 #[must_use]
 pub fn decision(ticket: &Ticket) -> String {
-    success(DecisionOut::new(ticket, &FORMS))
+    success(DecisionOut::new(ticket, &WIRE_FORMAT))
 }
 
 /// A page of tickets' latest decisions.
@@ -425,11 +428,11 @@ pub fn decision(ticket: &Ticket) -> String {
 pub fn decisions(
     page: PageRange,
     TicketPage { tickets, total }: &TicketPage,
-) -> Result<String, Invalid> {
+) -> Result<String, InvalidRequest> {
     paginated(
         tickets
             .iter()
-            .map(|ticket| DecisionOut::new(ticket, &FORMS)),
+            .map(|ticket| DecisionOut::new(ticket, &WIRE_FORMAT)),
         page,
         *total,
     )
@@ -480,7 +483,7 @@ fn paginated<T: Serialize>(
     items: impl Iterator<Item = T>,
     page: PageRange,
     total: usize,
-) -> Result<String, Invalid> {
+) -> Result<String, InvalidRequest> {
     let data = response_size::serialize(items)?;
     Ok(json(&Paginated {
         success: true,

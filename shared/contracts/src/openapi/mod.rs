@@ -6,7 +6,7 @@
 //! the contracts' own documents', completed where those leave something out.
 
 mod document;
-mod failures;
+mod errors;
 mod headers;
 mod operations;
 mod parameters;
@@ -112,7 +112,7 @@ fn components(contract: Contract) -> Components {
     }
     Components {
         schemas: schemas.into_map(),
-        responses: failures::components(contract),
+        responses: errors::components(contract),
         headers: headers::components(),
         security_schemes: security_schemes(contract),
     }

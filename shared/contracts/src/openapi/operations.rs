@@ -7,7 +7,7 @@ use utoipa::openapi::{
 
 use super::{
     document::{Example, Map, MediaType, Operation, RefOr, RequestBody, Response, raw, reference},
-    failures, headers, parameters, requests,
+    errors, headers, parameters, requests,
 };
 use crate::route::Endpoint;
 use muster_domain::Contract;
@@ -32,12 +32,12 @@ pub(super) fn operation(
         Contract::Itsm => &["apiKey", "jwt"],
     };
     let (status, success) = success(endpoint, contract);
-    let failures = failures::responses(
+    let errors = errors::responses(
         endpoint,
         contract,
         &parameters::example_path(contract, pattern),
     );
-    let responses = [(status, RefOr::Is(success))].into_iter().chain(failures);
+    let responses = [(status, RefOr::Is(success))].into_iter().chain(errors);
     Operation {
         operation_id,
         summary,
@@ -93,7 +93,7 @@ fn description(endpoint: Endpoint, contract: Contract) -> &'static str {
         }
         (Endpoint::ListTeams, Itsm) => {
             "The teams of the organization, newest first unless told otherwise. A page past the end is empty. Pages are \
-             numbered; `cursor` is refused."
+             page_and_limit; `cursor` is refused."
         }
         (Endpoint::CreateTeam, Toptickets) => "A new team, without members.",
         (Endpoint::CreateTeam, Itsm) => {

@@ -6,7 +6,7 @@ use utoipa::{
     openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type},
 };
 
-use super::failures;
+use super::errors;
 use crate::{
     itsm,
     schema::{self, Schemas, one_of},
@@ -20,15 +20,15 @@ pub(super) fn of_responses(contract: Contract) -> Schemas {
         Contract::Toptickets => {
             toptickets::schemas(&mut schemas);
             toptickets::error_schemas(&mut schemas);
-            let types = one_of(failures::violation_types()).description(Some("A rule of form."));
+            let types = one_of(errors::violation_types()).description(Some("A rule of form."));
             schemas.insert(&schema::ViolationType::name(), types);
         }
         Contract::Itsm => {
             itsm::schemas(&mut schemas);
             itsm::error_schemas(&mut schemas);
-            let codes = one_of(failures::codes()).description(Some("What went wrong."));
+            let codes = one_of(errors::codes()).description(Some("What went wrong."));
             schemas.insert(&schema::ErrorCode::name(), codes);
-            let constraints = one_of(failures::constraints()).description(Some("A rule of form."));
+            let constraints = one_of(errors::constraints()).description(Some("A rule of form."));
             schemas.insert(&schema::Constraint::name(), constraints);
         }
     }

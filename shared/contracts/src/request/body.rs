@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use super::violation::{Broken, Invalid, Location, Rule, Violation};
+use super::violation::{FieldRejected, FieldRule, InvalidRequest, Location, Violation};
 
 /// The most bytes a body may have.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -24,13 +24,13 @@ impl<'b> Body<'b> {
     /// Parses a body. Of duplicate keys the last counts.
     ///
     /// # Errors
-    /// [`Invalid::Malformed`].
-    pub fn parse(body: &'b [u8]) -> Result<Self, Invalid> {
-        let text = std::str::from_utf8(body).map_err(|_| Invalid::Malformed)?;
+    /// [`InvalidRequest::Malformed`].
+    pub fn parse(body: &'b [u8]) -> Result<Self, InvalidRequest> {
+        let text = std::str::from_utf8(body).map_err(|_| InvalidRequest::Malformed)?;
         if depth(text) > MAX_DEPTH {
-            return Err(Invalid::Malformed);
+            return Err(InvalidRequest::Malformed);
         }
-        let fields = serde_json::from_str(text).map_err(|_| Invalid::Malformed)?;
+        let fields = serde_json::from_str(text).map_err(|_| InvalidRequest::Malformed)?;
         Ok(Self {
             fields,
             violations: Vec::new(),
@@ -44,14 +44,14 @@ impl<'b> Body<'b> {
     pub fn required<T>(
         &mut self,
         field: &'static str,
-        parse: impl FnOnce(&RawValue) -> Result<T, Rule>,
-    ) -> Result<T, Broken> {
+        parse: impl FnOnce(&RawValue) -> Result<T, FieldRule>,
+    ) -> Result<T, FieldRejected> {
         match self.fields.get(field) {
-            None => Err(Rule::Missing),
-            Some(value) if is_null(value) => Err(Rule::Null),
+            None => Err(FieldRule::Missing),
+            Some(value) if is_null(value) => Err(FieldRule::Null),
             Some(value) => parse(value),
         }
-        .map_err(|rule| self.broken(field, rule))
+        .map_err(|rule| self.reject(field, rule))
     }
 
     /// A field of a new thing: `null` is the same as absent.
@@ -61,14 +61,14 @@ impl<'b> Body<'b> {
     pub fn optional<T>(
         &mut self,
         field: &'static str,
-        parse: impl FnOnce(&RawValue) -> Result<T, Rule>,
-    ) -> Result<Option<T>, Broken> {
+        parse: impl FnOnce(&RawValue) -> Result<T, FieldRule>,
+    ) -> Result<Option<T>, FieldRejected> {
         match self.fields.get(field) {
             None => Ok(None),
             Some(value) if is_null(value) => Ok(None),
             Some(value) => parse(value).map(Some),
         }
-        .map_err(|rule| self.broken(field, rule))
+        .map_err(|rule| self.reject(field, rule))
     }
 
     /// A change to a field that always has a value: absent keeps it.
@@ -78,14 +78,14 @@ impl<'b> Body<'b> {
     pub fn change<T>(
         &mut self,
         field: &'static str,
-        parse: impl FnOnce(&RawValue) -> Result<T, Rule>,
-    ) -> Result<Option<T>, Broken> {
+        parse: impl FnOnce(&RawValue) -> Result<T, FieldRule>,
+    ) -> Result<Option<T>, FieldRejected> {
         match self.fields.get(field) {
             None => Ok(None),
-            Some(value) if is_null(value) => Err(Rule::Null),
+            Some(value) if is_null(value) => Err(FieldRule::Null),
             Some(value) => parse(value).map(Some),
         }
-        .map_err(|rule| self.broken(field, rule))
+        .map_err(|rule| self.reject(field, rule))
     }
 
     /// A change to a field that may have no value: absent keeps it, `null` clears it.
@@ -95,29 +95,29 @@ impl<'b> Body<'b> {
     pub fn clearable<T>(
         &mut self,
         field: &'static str,
-        parse: impl FnOnce(&RawValue) -> Result<T, Rule>,
-    ) -> Result<Option<Option<T>>, Broken> {
+        parse: impl FnOnce(&RawValue) -> Result<T, FieldRule>,
+    ) -> Result<Option<Option<T>>, FieldRejected> {
         match self.fields.get(field) {
             None => Ok(None),
             Some(value) if is_null(value) => Ok(Some(None)),
             Some(value) => parse(value).map(|value| Some(Some(value))),
         }
-        .map_err(|rule| self.broken(field, rule))
+        .map_err(|rule| self.reject(field, rule))
     }
 
-    /// What was wrong, once a field said [`Broken`].
+    /// What was wrong, once a field said [`FieldRejected`].
     #[must_use]
-    pub fn invalid(self) -> Invalid {
-        Invalid::Violations(self.violations)
+    pub fn invalid(self) -> InvalidRequest {
+        InvalidRequest::Violations(self.violations)
     }
 
-    fn broken(&mut self, field: &'static str, rule: Rule) -> Broken {
+    fn reject(&mut self, field: &'static str, rule: FieldRule) -> FieldRejected {
         self.violations.push(Violation {
             location: Location::Body,
             field,
             rule,
         });
-        Broken
+        FieldRejected
     }
 }
 
@@ -173,13 +173,13 @@ mod tests {
         ] {
             assert_eq!(
                 Body::parse(malformed.as_bytes()).unwrap_err(),
-                Invalid::Malformed,
+                InvalidRequest::Malformed,
                 "{malformed:?}"
             );
         }
         assert_eq!(
             Body::parse(b"{\"a\":\"\xff\"}").unwrap_err(),
-            Invalid::Malformed
+            InvalidRequest::Malformed
         );
         assert!(Body::parse(b" {\"a\":1e999999, \"a\": -0.0} ").is_ok());
     }
@@ -196,12 +196,12 @@ mod tests {
         assert!(Body::parse(nested(128).as_bytes()).is_ok());
         assert_eq!(
             Body::parse(nested(129).as_bytes()).unwrap_err(),
-            Invalid::Malformed
+            InvalidRequest::Malformed
         );
         assert!(Body::parse(format!("{{\"a\":\"{}\\\"[\"}}", "[".repeat(1000)).as_bytes()).is_ok());
         assert_eq!(
             Body::parse("[".repeat(200_000).as_bytes()).unwrap_err(),
-            Invalid::Malformed
+            InvalidRequest::Malformed
         );
     }
 
@@ -221,15 +221,15 @@ mod tests {
         };
         assert_eq!(
             rule(Box::new(|b| b.required("absent", team_name).is_ok())),
-            (false, Some(Rule::Missing))
+            (false, Some(FieldRule::Missing))
         );
         assert_eq!(
             rule(Box::new(|b| b.required("null", team_name).is_ok())),
-            (false, Some(Rule::Null))
+            (false, Some(FieldRule::Null))
         );
         assert_eq!(
             rule(Box::new(|b| b.required("number", team_name).is_ok())),
-            (false, Some(Rule::NotString))
+            (false, Some(FieldRule::NotString))
         );
         assert_eq!(
             rule(Box::new(|b| b
@@ -247,7 +247,7 @@ mod tests {
         );
         assert_eq!(
             rule(Box::new(|b| b.change("null", team_name).is_ok())),
-            (false, Some(Rule::Null))
+            (false, Some(FieldRule::Null))
         );
         assert_eq!(
             rule(Box::new(
@@ -268,7 +268,7 @@ mod tests {
     fn a_lone_surrogate_is_no_text() {
         let mut body = Body::parse(br#"{"name":"\ud800"}"#).unwrap();
         assert!(body.required("name", team_name).is_err());
-        assert_eq!(body.violations[0].rule, Rule::NotString);
+        assert_eq!(body.violations[0].rule, FieldRule::NotString);
     }
 
     proptest! {
@@ -284,7 +284,7 @@ mod tests {
             let text = format!("{{\"x\":{value}}}");
             let mut body = match Body::parse(text.as_bytes()) {
                 Ok(body) => body,
-                Err(invalid) => { prop_assert_eq!(invalid, Invalid::Malformed); return Ok(()); }
+                Err(invalid) => { prop_assert_eq!(invalid, InvalidRequest::Malformed); return Ok(()); }
             };
             let read = [
                 body.optional("x", team_name).is_ok(),

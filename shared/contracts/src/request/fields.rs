@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{
     query::Query,
-    violation::{Broken, Invalid, Location, Rule, Violation},
+    violation::{FieldRejected, FieldRule, InvalidRequest, Location, Violation},
 };
 use muster_domain::{
     Description, IdempotencyKey, ListedState, MemberRole, QueueStrategy, Tags, TeamName, UserId,
@@ -14,27 +14,27 @@ use muster_domain::{
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn idempotency_key(header: &str) -> Result<IdempotencyKey, Invalid> {
+pub fn idempotency_key(header: &str) -> Result<IdempotencyKey, InvalidRequest> {
     IdempotencyKey::parse(header).map_err(|error| {
         let violation = Violation {
             location: Location::Header,
             field: "Idempotency-Key",
             rule: error.into(),
         };
-        Invalid::Violations(vec![violation])
+        InvalidRequest::Violations(vec![violation])
     })
 }
 
 /// A text. A lone surrogate is an escape that no text has.
-fn string(value: &RawValue) -> Result<String, Rule> {
-    serde_json::from_str(value.get()).map_err(|_| Rule::NotString)
+fn string(value: &RawValue) -> Result<String, FieldRule> {
+    serde_json::from_str(value.get()).map_err(|_| FieldRule::NotString)
 }
 
 /// A team's name.
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn team_name(value: &RawValue) -> Result<TeamName, Rule> {
+pub fn team_name(value: &RawValue) -> Result<TeamName, FieldRule> {
     Ok(TeamName::parse(&string(value)?)?)
 }
 
@@ -42,7 +42,7 @@ pub fn team_name(value: &RawValue) -> Result<TeamName, Rule> {
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn description(value: &RawValue) -> Result<Description, Rule> {
+pub fn description(value: &RawValue) -> Result<Description, FieldRule> {
     Ok(Description::parse(&string(value)?)?)
 }
 
@@ -50,22 +50,22 @@ pub fn description(value: &RawValue) -> Result<Description, Rule> {
 ///
 /// # Errors
 /// The rule it breaks: whatever is not a UUID in a text is not a UUID.
-pub fn user_id(value: &RawValue) -> Result<UserId, Rule> {
+pub fn user_id(value: &RawValue) -> Result<UserId, FieldRule> {
     string(value)
         .ok()
         .and_then(|text| UserId::parse(&text).ok())
-        .ok_or(Rule::NotUuid)
+        .ok_or(FieldRule::NotUuid)
 }
 
 /// A queue strategy.
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn queue_strategy(value: &RawValue) -> Result<QueueStrategy, Rule> {
+pub fn queue_strategy(value: &RawValue) -> Result<QueueStrategy, FieldRule> {
     let strategy = string(value)
         .ok()
         .and_then(|text| QueueStrategy::parse(&text));
-    strategy.ok_or(Rule::NotOneOf(&[
+    strategy.ok_or(FieldRule::NotOneOf(&[
         "round_robin",
         "least_busy",
         "skill_based",
@@ -76,19 +76,19 @@ pub fn queue_strategy(value: &RawValue) -> Result<QueueStrategy, Rule> {
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn member_role(value: &RawValue) -> Result<MemberRole, Rule> {
+pub fn member_role(value: &RawValue) -> Result<MemberRole, FieldRule> {
     match string(value).as_deref() {
         Ok("member") => Ok(MemberRole::Member),
         Ok("lead") => Ok(MemberRole::Lead),
-        _ => Err(Rule::NotOneOf(&["member", "lead"])),
+        _ => Err(FieldRule::NotOneOf(&["member", "lead"])),
     }
 }
 
 /// Reads `state`, the filter of a list of open tickets; `None` if it is absent.
 ///
 /// # Errors
-/// [`Broken`] for every other word.
-pub fn listed_state(query: &mut Query) -> Result<Option<ListedState>, Broken> {
+/// [`FieldRejected`] for every other word.
+pub fn listed_state(query: &mut Query) -> Result<Option<ListedState>, FieldRejected> {
     let states = [Some(ListedState::Assigned), Some(ListedState::Waiting)];
     query.one_of("state", &["assigned", "waiting"], &states, None)
 }
@@ -97,7 +97,7 @@ pub fn listed_state(query: &mut Query) -> Result<Option<ListedState>, Broken> {
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn specializations(value: &RawValue) -> Result<Tags, Rule> {
+pub fn specializations(value: &RawValue) -> Result<Tags, FieldRule> {
     Ok(Tags::parse(strings(value)?)?)
 }
 
@@ -105,14 +105,15 @@ pub fn specializations(value: &RawValue) -> Result<Tags, Rule> {
 ///
 /// # Errors
 /// The rule it breaks.
-pub fn skills(value: &RawValue) -> Result<Tags, Rule> {
+pub fn skills(value: &RawValue) -> Result<Tags, FieldRule> {
     Ok(Tags::parse_skills(strings(value)?)?)
 }
 
-fn strings(value: &RawValue) -> Result<Vec<String>, Rule> {
-    let values: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| Rule::NotList)?;
+fn strings(value: &RawValue) -> Result<Vec<String>, FieldRule> {
+    let values: Vec<&RawValue> =
+        serde_json::from_str(value.get()).map_err(|_| FieldRule::NotList)?;
     values
         .into_iter()
-        .map(|value| string(value).map_err(|_| Rule::NotStrings))
+        .map(|value| string(value).map_err(|_| FieldRule::NotStrings))
         .collect()
 }

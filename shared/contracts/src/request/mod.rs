@@ -12,4 +12,4 @@ pub use fields::{
     specializations, team_name, user_id,
 };
 pub use query::Query;
-pub use violation::{Broken, Invalid, Location, Rule, Violation};
+pub use violation::{FieldRejected, FieldRule, InvalidRequest, Location, Violation};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use percent_encoding::percent_decode;
 
-use super::violation::{Broken, Invalid, Location, Rule, Violation};
+use super::violation::{FieldRejected, FieldRule, InvalidRequest, Location, Violation};
 
 /// A query string's parameters, and the rules they broke so far.
 #[derive(Debug)]
@@ -54,32 +54,32 @@ impl Query {
         default: i64,
         min: i64,
         max: i64,
-    ) -> Result<usize, Broken> {
+    ) -> Result<usize, FieldRejected> {
         let number = match self.parameters.get(parameter) {
             None => Ok(default),
             Some(text) => text
                 .as_deref()
                 .and_then(parse_integer)
-                .ok_or(Rule::NotInteger),
+                .ok_or(FieldRule::NotInteger),
         };
         number
             .and_then(|number| match number {
-                number if number < min => Err(Rule::TooSmall(min)),
-                number if number > max => Err(Rule::TooLarge(max)),
-                number => usize::try_from(number).map_err(|_| Rule::TooLarge(max)),
+                number if number < min => Err(FieldRule::TooSmall(min)),
+                number if number > max => Err(FieldRule::TooLarge(max)),
+                number => usize::try_from(number).map_err(|_| FieldRule::TooLarge(max)),
             })
-            .map_err(|rule| self.broken(parameter, rule))
+            .map_err(|rule| self.reject(parameter, rule))
     }
 
     /// A text, the empty one where there is none.
     ///
     /// # Errors
     /// It broke a rule.
-    pub fn text(&mut self, parameter: &'static str) -> Result<String, Broken> {
+    pub fn text(&mut self, parameter: &'static str) -> Result<String, FieldRejected> {
         match self.parameters.get(parameter) {
             None => Ok(String::new()),
             Some(Some(text)) => Ok(text.clone()),
-            Some(None) => Err(self.broken(parameter, Rule::NotString)),
+            Some(None) => Err(self.reject(parameter, FieldRule::NotString)),
         }
     }
 
@@ -93,7 +93,7 @@ impl Query {
         words: &'static [&'static str],
         values: &[T],
         default: T,
-    ) -> Result<T, Broken> {
+    ) -> Result<T, FieldRejected> {
         let Some(text) = self.parameters.get(parameter) else {
             return Ok(default);
         };
@@ -103,7 +103,7 @@ impl Query {
             .find(|(word, _)| text.as_deref() == Some(**word));
         match found {
             Some((_, value)) => Ok(*value),
-            None => Err(self.broken(parameter, Rule::NotOneOf(words))),
+            None => Err(self.reject(parameter, FieldRule::NotOneOf(words))),
         }
     }
 
@@ -112,27 +112,27 @@ impl Query {
     ///
     /// # Errors
     /// It was given.
-    pub fn refuse(&mut self, parameter: &'static str) -> Result<(), Broken> {
+    pub fn unsupported(&mut self, parameter: &'static str) -> Result<(), FieldRejected> {
         if self.has(parameter) {
-            Err(self.broken(parameter, Rule::Unsupported))
+            Err(self.reject(parameter, FieldRule::Unsupported))
         } else {
             Ok(())
         }
     }
 
-    /// What was wrong, once a parameter said [`Broken`].
+    /// What was wrong, once a parameter said [`FieldRejected`].
     #[must_use]
-    pub fn invalid(self) -> Invalid {
-        Invalid::Violations(self.violations)
+    pub fn invalid(self) -> InvalidRequest {
+        InvalidRequest::Violations(self.violations)
     }
 
-    fn broken(&mut self, parameter: &'static str, rule: Rule) -> Broken {
+    fn reject(&mut self, parameter: &'static str, rule: FieldRule) -> FieldRejected {
         self.violations.push(Violation {
             location: Location::Query,
             field: parameter,
             rule,
         });
-        Broken
+        FieldRejected
     }
 }
 
@@ -185,15 +185,15 @@ mod tests {
         assert_eq!(read("1"), Ok(1));
         assert_eq!(read("00000000000000000000000000100"), Ok(100));
         assert_eq!(read("%2B5"), Ok(5));
-        assert_eq!(read(&"9".repeat(400)), Err(Rule::TooLarge(100)));
+        assert_eq!(read(&"9".repeat(400)), Err(FieldRule::TooLarge(100)));
         assert_eq!(
             read(&format!("-{}", "9".repeat(400))),
-            Err(Rule::TooSmall(1))
+            Err(FieldRule::TooSmall(1))
         );
         for no_number in [
             "", "x", "1.0", "1e2", "+5", "%205", "-", "--1", "٣", "%ff", "0x10",
         ] {
-            assert_eq!(read(no_number), Err(Rule::NotInteger), "{no_number:?}");
+            assert_eq!(read(no_number), Err(FieldRule::NotInteger), "{no_number:?}");
         }
         assert_eq!(Query::parse("").integer("n", 7, 1, 100).unwrap(), 7);
     }

@@ -6,7 +6,7 @@ use muster_domain::{IdempotencyKeyError, TagsError, TextError};
 
 /// A rule of form that a value broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
+pub enum FieldRule {
     /// Required, and absent.
     Missing,
     /// `null` where that means nothing.
@@ -47,7 +47,7 @@ pub enum Rule {
     Unsupported,
 }
 
-impl From<TextError> for Rule {
+impl From<TextError> for FieldRule {
     fn from(error: TextError) -> Self {
         match error {
             TextError::Empty => Self::Empty,
@@ -58,7 +58,7 @@ impl From<TextError> for Rule {
     }
 }
 
-impl From<TagsError> for Rule {
+impl From<TagsError> for FieldRule {
     fn from(error: TagsError) -> Self {
         match error {
             TagsError::Tag(error) => error.into(),
@@ -68,7 +68,7 @@ impl From<TagsError> for Rule {
     }
 }
 
-impl From<IdempotencyKeyError> for Rule {
+impl From<IdempotencyKeyError> for FieldRule {
     fn from(error: IdempotencyKeyError) -> Self {
         match error {
             IdempotencyKeyError::Empty => Self::Empty,
@@ -78,7 +78,7 @@ impl From<IdempotencyKeyError> for Rule {
     }
 }
 
-impl fmt::Display for Rule {
+impl fmt::Display for FieldRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str("is required"),
@@ -145,12 +145,12 @@ pub struct Violation {
     /// What it was called.
     pub field: &'static str,
     /// The first rule that it broke.
-    pub rule: Rule,
+    pub rule: FieldRule,
 }
 
 /// Input that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Invalid {
+pub enum InvalidRequest {
     /// The body is not a JSON object in UTF-8 of bounded depth.
     Malformed,
     /// These values broke rules, in the document's order. Never empty.
@@ -159,4 +159,4 @@ pub enum Invalid {
 
 /// Stands for a value that broke a rule; which one is noted where it was read.
 #[derive(Debug)]
-pub struct Broken;
+pub struct FieldRejected;

@@ -5,9 +5,9 @@ use serde::Serialize;
 #[cfg(feature = "openapi")]
 use crate::schema::{self, Schemas};
 use crate::{
-    error::Failure,
+    error::ApiError,
     json::json,
-    request::{Invalid, Location, Rule, Violation},
+    request::{FieldRule, InvalidRequest, Location, Violation},
 };
 use muster_domain::Error;
 
@@ -49,37 +49,37 @@ pub(crate) fn error_schemas(schemas: &mut Schemas) {
     schemas.add::<ErrorOut>();
 }
 
-/// The status and the body of a failure.
+/// The status and the body of a error.
 #[must_use]
-pub fn failure(failure: &Failure) -> (u16, String) {
-    let (status, detail) = match failure {
-        Failure::Invalid(invalid) => {
+pub fn error_response(error: &ApiError) -> (u16, String) {
+    let (status, detail) = match error {
+        ApiError::Invalid(invalid) => {
             let (status, violations) = validation(invalid);
             (status, Detail::Violations(violations))
         }
-        failure => {
-            let (status, text) = plain(failure);
+        error => {
+            let (status, text) = status_and_detail(error);
             (status, Detail::Text(text))
         }
     };
     (status, json(&ErrorOut { detail }))
 }
 
-/// The status of a failure and its one sentence.
-pub(crate) fn plain(failure: &Failure) -> (u16, String) {
-    let (status, text) = match failure {
-        Failure::RouteNotFound => (404, "Not Found"),
-        Failure::MethodNotAllowed(_) => (405, "Method Not Allowed"),
-        Failure::BodyTooLarge => (413, "Request body too large"),
-        Failure::Unauthorized => (401, "Invalid API key"),
-        Failure::AddressNotAllowed => (403, "IP address not allowed"),
-        Failure::RateLimited { retry_after } => {
+/// The status of a error and its one sentence.
+pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
+    let (status, text) = match error {
+        ApiError::RouteNotFound => (404, "Not Found"),
+        ApiError::MethodNotAllowed(_) => (405, "Method Not Allowed"),
+        ApiError::BodyTooLarge => (413, "Request body too large"),
+        ApiError::Unauthorized => (401, "InvalidRequest API key"),
+        ApiError::AddressNotAllowed => (403, "IP address not allowed"),
+        ApiError::RateLimited { retry_after } => {
             return (
                 429,
                 format!("Rate limit exceeded. Try again in {retry_after} seconds."),
             );
         }
-        Failure::MissingScope(scope) => {
+        ApiError::MissingScope(scope) => {
             return (
                 403,
                 format!(
@@ -88,8 +88,8 @@ pub(crate) fn plain(failure: &Failure) -> (u16, String) {
                 ),
             );
         }
-        Failure::Invalid(_) => (400, "Invalid request"),
-        Failure::Refused(error) => match error {
+        ApiError::Invalid(_) => (400, "InvalidRequest request"),
+        ApiError::Domain(error) => match error {
             Error::IdempotencyKeyReused => (422, "Idempotency-Key reused"),
             Error::VersionMismatch => (412, "Precondition failed"),
             Error::TeamNotFound => (404, "Team not found"),
@@ -104,17 +104,17 @@ pub(crate) fn plain(failure: &Failure) -> (u16, String) {
             Error::LeadRemoval => (422, "The team lead cannot be removed"),
             Error::OpenTickets(_) => (422, "The team still has open tickets"),
         },
-        Failure::Unavailable => (503, "Service temporarily unavailable. Try again shortly."),
-        Failure::Internal => (500, "Internal server error"),
+        ApiError::Unavailable => (503, "Service temporarily unavailable. Try again shortly."),
+        ApiError::Internal => (500, "Internal server error"),
     };
     (status, text.to_owned())
 }
 
 /// Everything that cannot be read is said first, with 400; only a request that can be read has
 /// constraints to break, 422.
-fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
+fn validation(invalid: &InvalidRequest) -> (u16, Vec<ViolationOut>) {
     let violations = match invalid {
-        Invalid::Malformed => {
+        InvalidRequest::Malformed => {
             let msg = "the body must be a JSON object".to_owned();
             return (
                 400,
@@ -125,7 +125,7 @@ fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
                 }],
             );
         }
-        Invalid::Violations(violations) => violations,
+        InvalidRequest::Violations(violations) => violations,
     };
     let of_status = |wanted: u16| {
         violations
@@ -136,7 +136,7 @@ fn validation(invalid: &Invalid) -> (u16, Vec<ViolationOut>) {
                      field,
                      rule,
                  }| {
-                    let (status, kind) = kind(*location, *rule);
+                    let (status, kind) = status_and_type(*location, *rule);
                     (
                         status,
                         ViolationOut {
@@ -164,21 +164,25 @@ pub(crate) const MALFORMED: &str = "value_error.jsondecode";
 
 /// The status and the type of a broken rule. A header is well-formed or it is not, whichever part
 /// of its one rule it breaks.
-pub(crate) fn kind(location: Location, rule: Rule) -> (u16, &'static str) {
+pub(crate) fn status_and_type(location: Location, rule: FieldRule) -> (u16, &'static str) {
     match rule {
         _ if location == Location::Header => (400, "type_error.string"),
-        Rule::Missing => (400, "value_error.missing"),
-        Rule::Null => (400, "type_error.none.not_allowed"),
-        Rule::NotString | Rule::NotStrings | Rule::NotVisible => (400, "type_error.string"),
-        Rule::NotInteger => (400, "type_error.integer"),
-        Rule::NotList => (400, "type_error.list"),
-        Rule::NotUuid => (400, "type_error.uuid"),
-        Rule::NotOneOf(_) | Rule::Unsupported => (400, "type_error.enum"),
-        Rule::Empty => (422, "value_error.any_str.min_length"),
-        Rule::TooLong(_) | Rule::TooManyBytes(_) => (422, "value_error.any_str.max_length"),
-        Rule::Control | Rule::ControlInLines => (422, "value_error.str.control"),
-        Rule::TooSmall(_) => (422, "value_error.number.not_ge"),
-        Rule::TooLarge(_) | Rule::PageTooLarge(_) => (422, "value_error.number.not_le"),
-        Rule::TooManyItems(_) => (422, "value_error.list.max_items"),
+        FieldRule::Missing => (400, "value_error.missing"),
+        FieldRule::Null => (400, "type_error.none.not_allowed"),
+        FieldRule::NotString | FieldRule::NotStrings | FieldRule::NotVisible => {
+            (400, "type_error.string")
+        }
+        FieldRule::NotInteger => (400, "type_error.integer"),
+        FieldRule::NotList => (400, "type_error.list"),
+        FieldRule::NotUuid => (400, "type_error.uuid"),
+        FieldRule::NotOneOf(_) | FieldRule::Unsupported => (400, "type_error.enum"),
+        FieldRule::Empty => (422, "value_error.any_str.min_length"),
+        FieldRule::TooLong(_) | FieldRule::TooManyBytes(_) => {
+            (422, "value_error.any_str.max_length")
+        }
+        FieldRule::Control | FieldRule::ControlInLines => (422, "value_error.str.control"),
+        FieldRule::TooSmall(_) => (422, "value_error.number.not_ge"),
+        FieldRule::TooLarge(_) | FieldRule::PageTooLarge(_) => (422, "value_error.number.not_le"),
+        FieldRule::TooManyItems(_) => (422, "value_error.list.max_items"),
     }
 }

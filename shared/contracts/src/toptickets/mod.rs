@@ -4,10 +4,10 @@ mod errors;
 mod requests;
 mod responses;
 
-pub use errors::failure;
-pub(super) use errors::plain;
+pub use errors::error_response;
+pub(super) use errors::status_and_detail;
 #[cfg(feature = "openapi")]
-pub(crate) use errors::{MALFORMED, error_schemas, kind};
+pub(crate) use errors::{MALFORMED, error_schemas, status_and_type};
 pub use requests::{add_member, create_team, list_teams, list_tickets, page, update_team};
 #[cfg(feature = "openapi")]
 pub(crate) use responses::schemas;

@@ -2,7 +2,7 @@
 //! this document, so here they are unknown fields like any other.
 
 use crate::{
-    request::{self, Body, Broken, Invalid, Query},
+    request::{self, Body, FieldRejected, InvalidRequest, Query},
     response_size::MAX_ITEMS_BYTES,
 };
 use muster_domain::{
@@ -14,7 +14,7 @@ use muster_domain::{
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
+pub fn list_teams(query: &str) -> Result<ListTeams, InvalidRequest> {
     let page = page(query)?;
     Ok(ListTeams {
         page,
@@ -31,9 +31,9 @@ pub fn list_teams(query: &str) -> Result<ListTeams, Invalid> {
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
+pub fn list_tickets(query: &str) -> Result<ListTickets, InvalidRequest> {
     let mut query = Query::parse(query);
-    let page = skipped(&mut query);
+    let page = skip_and_limit(&mut query);
     let state = request::listed_state(&mut query);
     let (Ok(page), Ok(state)) = (page, state) else {
         return Err(query.invalid());
@@ -45,13 +45,13 @@ pub fn list_tickets(query: &str) -> Result<ListTickets, Invalid> {
 ///
 /// # Errors
 /// The parameters that break a rule.
-pub fn page(query: &str) -> Result<PageRange, Invalid> {
+pub fn page(query: &str) -> Result<PageRange, InvalidRequest> {
     let mut query = Query::parse(query);
-    skipped(&mut query).map_err(|Broken| query.invalid())
+    skip_and_limit(&mut query).map_err(|FieldRejected| query.invalid())
 }
 
 /// `skip` or `offset`, and `limit`.
-fn skipped(query: &mut Query) -> Result<PageRange, Broken> {
+fn skip_and_limit(query: &mut Query) -> Result<PageRange, FieldRejected> {
     let skip = if query.has("offset") && !query.has("skip") {
         "offset"
     } else {
@@ -70,7 +70,7 @@ fn skipped(query: &mut Query) -> Result<PageRange, Broken> {
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
+pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
     let mut body = Body::parse(body)?;
     let name = body.required("name", request::team_name);
     let description = body.optional("description", request::description);
@@ -90,7 +90,7 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, Invalid> {
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
+pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
     let mut body = Body::parse(body)?;
     let name = body.change("name", request::team_name);
     let description = body.clearable("description", request::description);
@@ -108,7 +108,7 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, Invalid> {
 ///
 /// # Errors
 /// The fields that break a rule.
-pub fn add_member(body: &[u8]) -> Result<NewMember, Invalid> {
+pub fn add_member(body: &[u8]) -> Result<NewMember, InvalidRequest> {
     let mut body = Body::parse(body)?;
     let Ok(user_id) = body.required("user_id", request::user_id) else {
         return Err(body.invalid());

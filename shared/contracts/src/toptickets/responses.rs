@@ -5,9 +5,9 @@ use serde::Serialize;
 #[cfg(feature = "openapi")]
 use crate::schema::{self, Ref, Schemas};
 use crate::{
-    decision::{DecisionOut, Forms},
+    decision::{DecisionOut, WireFormat},
     json::json,
-    request::Invalid,
+    request::InvalidRequest,
     response_size,
 };
 use muster_domain::{
@@ -150,7 +150,7 @@ impl MembershipOut {
 }
 
 /// Ids bare, times in ISO 8601.
-const FORMS: Forms<String> = Forms {
+const WIRE_FORMAT: WireFormat<String> = WireFormat {
     team_id: |id: TeamId| id.uuid().to_string(),
     user_id: |id: UserId| id.uuid().to_string(),
     time: Timestamp::iso8601,
@@ -190,7 +190,7 @@ pub fn team(roster: &Roster) -> String {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn teams(page: &TeamPage) -> Result<String, Invalid> {
+pub fn teams(page: &TeamPage) -> Result<String, InvalidRequest> {
     array(page.teams.iter().map(TeamSummaryOut::from))
 }
 
@@ -198,7 +198,10 @@ pub fn teams(page: &TeamPage) -> Result<String, Invalid> {
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn members(page: PageRange, Roster { team, members }: &Roster) -> Result<String, Invalid> {
+pub fn members(
+    page: PageRange,
+    Roster { team, members }: &Roster,
+) -> Result<String, InvalidRequest> {
     array(
         page.cut(members)
             .map(|member| MembershipOut::new(team, member)),
@@ -208,22 +211,22 @@ pub fn members(page: PageRange, Roster { team, members }: &Roster) -> Result<Str
 /// A ticket's latest decision.
 #[must_use]
 pub fn decision(ticket: &Ticket) -> String {
-    json(&DecisionOut::new(ticket, &FORMS))
+    json(&DecisionOut::new(ticket, &WIRE_FORMAT))
 }
 
 /// An array of tickets' latest decisions.
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
-pub fn decisions(page: &TicketPage) -> Result<String, Invalid> {
+pub fn decisions(page: &TicketPage) -> Result<String, InvalidRequest> {
     array(
         page.tickets
             .iter()
-            .map(|ticket| DecisionOut::new(ticket, &FORMS)),
+            .map(|ticket| DecisionOut::new(ticket, &WIRE_FORMAT)),
     )
 }
 
-fn array<T: Serialize>(items: impl Iterator<Item = T>) -> Result<String, Invalid> {
+fn array<T: Serialize>(items: impl Iterator<Item = T>) -> Result<String, InvalidRequest> {
     Ok(json(&response_size::serialize(items)?))
 }
 

@@ -26,9 +26,9 @@ use crate::{
     telemetry,
 };
 use muster_contracts::{
-    Failure,
-    request::{Invalid, MAX_BODY_BYTES, idempotency_key},
-    route::{self, OpenEndpoint, Route, RouteMatch},
+    ApiError,
+    request::{InvalidRequest, MAX_BODY_BYTES, idempotency_key},
+    route::{self, PublicEndpoint, Route, RouteMatch},
 };
 use muster_domain::{Clock, Contract, Fingerprint, Idempotency, IfVersion, TeamId, Timestamp};
 use request::RawRequest;
@@ -142,26 +142,26 @@ impl ApiRequest {
 #[derive(Debug)]
 pub enum Error {
     /// A failure that the response states.
-    Failure(Failure),
+    ApiError(ApiError),
     /// A failure of the table. The response hides its cause; the log has it.
     Store(store::Error),
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+impl From<ApiError> for Error {
+    fn from(failure: ApiError) -> Self {
+        Self::ApiError(failure)
     }
 }
 
-impl From<Invalid> for Error {
-    fn from(invalid: Invalid) -> Self {
-        Self::Failure(invalid.into())
+impl From<InvalidRequest> for Error {
+    fn from(invalid: InvalidRequest) -> Self {
+        Self::ApiError(invalid.into())
     }
 }
 
 impl From<muster_domain::Error> for Error {
     fn from(error: muster_domain::Error) -> Self {
-        Self::Failure(error.into())
+        Self::ApiError(error.into())
     }
 }
 
@@ -194,13 +194,13 @@ where
         Err(failure) => Err(failure.into()),
     };
     let outcome = outcome.or_else(|error| match error {
-        Error::Failure(failure) => Err(failure),
+        Error::ApiError(failure) => Err(failure),
         Error::Store(store::Error::Answered(answer)) => Ok(answer.into()),
         Error::Store(store::Error::Refused(error)) => Err(error.into()),
         Error::Store(error) => {
             let failure = match &error {
-                store::Error::Unavailable(_) => Failure::Unavailable,
-                _ => Failure::Internal,
+                store::Error::Unavailable(_) => ApiError::Unavailable,
+                _ => ApiError::Internal,
             };
             let method = pattern.map(|_| &*received.method);
             tracing::error!(gatewayRequestId = received.request_id, method, route = pattern, %error, "failed");
@@ -216,10 +216,10 @@ where
 /// response.
 pub fn serve_open(
     request: Request,
-    use_case: impl FnOnce(OpenEndpoint, &str) -> Result<ApiResponse, Failure>,
+    use_case: impl FnOnce(PublicEndpoint, &str) -> Result<ApiResponse, ApiError>,
 ) -> Response<Body> {
     let received = RawRequest::from(request);
-    let found = route::find_open(&received.method, &received.path);
+    let found = route::find_public(&received.method, &received.path);
     record_request(&received, found.as_ref().ok().map(|_| &*received.path));
     let outcome = found.and_then(|endpoint| use_case(endpoint, &received.query));
     record_status(response::render(&received, Timestamp::now(), outcome))
@@ -266,23 +266,23 @@ where
 {
     let reads_body = found.endpoint.reads_body();
     if reads_body && received.body().len() > MAX_BODY_BYTES {
-        return Err(Failure::BodyTooLarge.into());
+        return Err(ApiError::BodyTooLarge.into());
     }
     let store = deps.table.until(received.deadline);
-    let token = received.token.as_deref().ok_or(Failure::Unauthorized)?;
+    let token = received.token.as_deref().ok_or(ApiError::Unauthorized)?;
     let principal = auth::authenticate(token, &deps.keys, &deps.verifiers, &store, now).await?;
-    let principal = principal.ok_or(Failure::Unauthorized)?;
+    let principal = principal.ok_or(ApiError::Unauthorized)?;
     telemetry::set_organization(&principal.organization_id);
     let address = deps
         .proxy
         .client_address(received.address, &received.proxy)?;
     if !principal.allows_address(address) {
-        return Err(Failure::AddressNotAllowed.into());
+        return Err(ApiError::AddressNotAllowed.into());
     }
     let due = deps
         .rates
         .admit(principal.subject, principal.requests_a_minute, now)
-        .map_err(|Exceeded { retry_after }| Failure::RateLimited { retry_after })?;
+        .map_err(|Exceeded { retry_after }| ApiError::RateLimited { retry_after })?;
     let reported = async {
         if let Some(report) = due {
             deps.rates.report(report, &store).await;
@@ -291,7 +291,7 @@ where
     let use_case = async {
         let scope = found.endpoint.scope();
         if !principal.has_scope(scope) {
-            return Err(Failure::MissingScope(scope).into());
+            return Err(ApiError::MissingScope(scope).into());
         }
         let route = found.route()?;
         let idempotency = if found.endpoint.creates() {
@@ -329,7 +329,7 @@ where
 fn idempotency(
     received: &RawRequest,
     principal: &Principal,
-) -> Result<Option<Idempotency>, Invalid> {
+) -> Result<Option<Idempotency>, InvalidRequest> {
     let Some(header) = &received.idempotency_key else {
         return Ok(None);
     };

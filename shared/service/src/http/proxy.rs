@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use lambda_http::http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 
-use muster_contracts::Failure;
+use muster_contracts::ApiError;
 
 /// The proxy's secret. CloudFront sets it for the origin, and replaces a header of this name that a
 /// viewer sends.
@@ -57,12 +57,12 @@ impl TrustedProxy {
     /// gateway's `source`.
     ///
     /// # Errors
-    /// [`Failure::AddressNotAllowed`] if the request did not come through the proxy.
+    /// [`ApiError::AddressNotAllowed`] if the request did not come through the proxy.
     pub(super) fn client_address(
         &self,
         source: Option<IpAddr>,
         headers: &ProxyHeaders,
-    ) -> Result<Option<IpAddr>, Failure> {
+    ) -> Result<Option<IpAddr>, ApiError> {
         if self.secrets.is_empty() {
             return Ok(source);
         }
@@ -74,7 +74,7 @@ impl TrustedProxy {
         if is_from_proxy {
             Ok(headers.viewer)
         } else {
-            Err(Failure::AddressNotAllowed)
+            Err(ApiError::AddressNotAllowed)
         }
     }
 }

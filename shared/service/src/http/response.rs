@@ -11,9 +11,9 @@ use lambda_http::{
 use super::request::RawRequest;
 use crate::store::Answer;
 use muster_contracts::{
-    Failure, Occurrence,
+    ApiError, ErrorContext,
     itsm::{self, Audience},
-    response_size::{MAX_BODY_BYTES, escaped_bytes},
+    response_size::{MAX_RESPONSE_BYTES, escaped_bytes},
     toptickets,
 };
 use muster_domain::{Contract, Timestamp};
@@ -114,31 +114,31 @@ fn carried_bytes(body: &Body) -> usize {
 pub(super) fn render(
     received: &RawRequest,
     now: Timestamp,
-    outcome: Result<ApiResponse, Failure>,
+    outcome: Result<ApiResponse, ApiError>,
 ) -> Response<Body> {
     let outcome = outcome.and_then(|response| match carried_bytes(&response.body) {
-        bytes if bytes > MAX_BODY_BYTES => {
+        bytes if bytes > MAX_RESPONSE_BYTES => {
             tracing::error!(
                 gatewayRequestId = received.request_id,
                 bytes,
                 "the response exceeds Lambda's limit"
             );
-            Err(Failure::Internal)
+            Err(ApiError::Internal)
         }
         _ => Ok(response),
     });
     let (response, failure) = match outcome {
         Ok(response) => (response, None),
         Err(failure) => {
-            let occurrence = Occurrence {
+            let context = ErrorContext {
                 request_id: &received.request_id,
                 at: now,
                 path: &received.path,
             };
             let (status, body) = match received.spoken_contract {
-                Some(Contract::Toptickets) => toptickets::failure(&failure),
-                Some(Contract::Itsm) => itsm::failure(&failure, occurrence, Audience::Itsm),
-                None => itsm::failure(&failure, occurrence, Audience::Unknown),
+                Some(Contract::Toptickets) => toptickets::error_response(&failure),
+                Some(Contract::Itsm) => itsm::error_response(&failure, context, Audience::Itsm),
+                None => itsm::error_response(&failure, context, Audience::Unknown),
             };
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (ApiResponse::new(status, Body::Text(body)), Some(failure))
@@ -168,14 +168,14 @@ pub(super) fn render(
     {
         headers.insert(ETAG, etag);
     }
-    if let Some(seconds) = failure.as_ref().and_then(Failure::retry_after) {
+    if let Some(seconds) = failure.as_ref().and_then(ApiError::retry_after) {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     match failure {
-        Some(Failure::Unauthorized) => {
+        Some(ApiError::Unauthorized) => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Some(Failure::MethodNotAllowed(methods)) => {
+        Some(ApiError::MethodNotAllowed(methods)) => {
             if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
                 headers.insert(ALLOW, allow);
             }

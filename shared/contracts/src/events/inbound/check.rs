@@ -16,7 +16,7 @@ pub enum EventQueue {
 
 /// The findings about one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checked {
+pub struct CheckReport {
     /// The id of the event, where it has one.
     pub event_id: Option<String>,
     /// Every fault. A message with a fault becomes a dead letter.
@@ -151,7 +151,7 @@ const USER: &[Field] = &[
 
 /// Checks a message for a queue, by the parser of the function behind the queue.
 #[must_use]
-pub fn check(queue: EventQueue, body: &str, now: Timestamp) -> Checked {
+pub fn check(queue: EventQueue, body: &str, now: Timestamp) -> CheckReport {
     let (object, data_fields, fields, other_kinds) = match queue {
         EventQueue::Tickets => ("ticket", TICKET_DATA, TICKET, "user."),
         EventQueue::Users => ("user", USER_DATA, USER, "ticket."),
@@ -201,7 +201,7 @@ pub fn check(queue: EventQueue, body: &str, now: Timestamp) -> Checked {
         similar_fields(&format!("data.{object}."), described, fields, &mut warnings);
     }
     let is_snapshot = queue == EventQueue::Tickets && !kind.ends_with(".deleted");
-    Checked {
+    CheckReport {
         event_id: event.get("id").and_then(Value::as_str).map(str::to_owned),
         faults,
         warnings,
@@ -306,13 +306,13 @@ mod tests {
     }
 
     /// Checks a message, with the warnings in the order of their texts: a JSON object has no order.
-    fn check(queue: EventQueue, body: &str) -> Checked {
+    fn check(queue: EventQueue, body: &str) -> CheckReport {
         let mut found = super::check(queue, body, NOW);
         found.warnings.sort();
         found
     }
 
-    fn ticket(fields: Value) -> Checked {
+    fn ticket(fields: Value) -> CheckReport {
         check(
             EventQueue::Tickets,
             &event("ticket.created", "ticket", fields).to_string(),
@@ -326,7 +326,7 @@ mod tests {
             "team_id": "550e8400-e29b-41d4-a716-446655440000", "team": "Network", "closed_at": null, "group": null,
             "resolved_at": "2025-01-05T07:30:00Z",
         }));
-        let expected = Checked {
+        let expected = CheckReport {
             event_id: Some("e-1".to_owned()),
             faults: vec![],
             warnings: vec![],

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     envelope,
     fault::{Faults, Poison},
-    fields::{Fields, moment, text},
+    fields::{Fields, text, timestamp},
 };
 use muster_domain::{EventVersion, OrganizationId, Timestamp};
 
@@ -68,7 +68,7 @@ fn parse_event<K: Copy, T>(
         .as_ref()
         .and_then(|data| faults.required(data.object(object)))
     else {
-        faults.required(attributes.optional(&["time"], moment));
+        faults.required(attributes.optional(&["time"], timestamp));
         return None;
     };
     let version = version(&attributes, &fields, id, now, faults);
@@ -113,7 +113,7 @@ fn version(
     faults: &mut Faults,
 ) -> Option<EventVersion> {
     let not_ahead = |value: &Value| {
-        let at = moment(value)?;
+        let at = timestamp(value)?;
         if at > now.plus(MAX_AHEAD) {
             Err("is more than 5 minutes in the future".to_owned())
         } else {
@@ -125,7 +125,7 @@ fn version(
         Some(None) => attributes.optional(&["time"], not_ahead),
         // It decides between events of one `updated_at` alone, so it cannot outvote others until it
         // has come.
-        Some(Some(_)) | None => attributes.optional(&["time"], moment),
+        Some(Some(_)) | None => attributes.optional(&["time"], timestamp),
     };
     let time = faults.required(time);
     match (updated_at?, time?) {

@@ -127,7 +127,7 @@ pub(super) fn texts(value: &Value) -> Result<Vec<String>, String> {
 }
 
 /// Parses a time.
-pub(super) fn moment(value: &Value) -> Result<Timestamp, String> {
+pub(super) fn timestamp(value: &Value) -> Result<Timestamp, String> {
     time::parse(value).ok_or_else(|| "must be a time in ISO 8601 or in Unix seconds".to_owned())
 }
 

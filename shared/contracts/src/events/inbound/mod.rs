@@ -13,7 +13,7 @@ mod ticket;
 mod time;
 mod user;
 
-pub use check::{Checked, EventQueue, check};
+pub use check::{CheckReport, EventQueue, check};
 pub use envelope::{event_in, organization_in};
 pub use fault::Poison;
 pub use ticket::{TicketMessage, ticket_event, ticket_id_text};

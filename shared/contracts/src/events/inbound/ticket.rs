@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     event::{self, Event},
     fault::{Faults, Poison},
-    fields::{Fields, moment, team_id, text, texts, user_id},
+    fields::{Fields, team_id, text, texts, timestamp, user_id},
 };
 use muster_domain::{
     FieldUpdate, Folded, Priority, TicketEvent, TicketEventKind, TicketId, TicketSnapshot,
@@ -69,9 +69,9 @@ fn snapshot(fields: &Fields<'_>, faults: &mut Faults) -> Option<(TicketSnapshot,
     let team_id = faults.optional(fields.optional(&["team_id", "assigned_team_id"], team_id));
     let assignee_id =
         faults.optional(fields.optional(&["assignee_id", "assigned_user_id"], user_id));
-    let created_at = faults.optional(fields.optional(&["created_at"], moment));
-    let resolved_at = faults.optional(fields.update(&["resolved_at"], moment));
-    let due_at = faults.optional(fields.update(&["due_at", "due_date"], moment));
+    let created_at = faults.optional(fields.optional(&["created_at"], timestamp));
+    let resolved_at = faults.optional(fields.update(&["resolved_at"], timestamp));
+    let due_at = faults.optional(fields.update(&["due_at", "due_date"], timestamp));
     let (priority, has_unknown_priority) = self::priority(priority);
     let snapshot = TicketSnapshot {
         id: id?,

@@ -36,7 +36,7 @@ struct CloudEvent<T> {
 }
 
 /// Which state of a record an announcement is about.
-pub(super) struct Moment {
+pub(super) struct SequencePoint {
     /// Grows with every change of the record.
     pub(super) revision: u64,
     /// Tells apart, and orders, what one change has announced.
@@ -48,11 +48,11 @@ impl Announcement {
     pub(super) fn new(
         change: &Change,
         kind: &'static str,
-        moment: &Moment,
+        point: &SequencePoint,
         subject: String,
         data: impl Serialize,
     ) -> Self {
-        let Moment { revision, part, at } = *moment;
+        let SequencePoint { revision, part, at } = *point;
         // Orders as text, within a record. A part comes after the whole: "7" < "7.1" < "8".
         let mut sequence = format!("{revision:020}");
         if part > 0 {

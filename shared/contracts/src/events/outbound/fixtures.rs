@@ -27,7 +27,7 @@ pub(super) fn later(ms: i64) -> Timestamp {
     Timestamp::from_millis(MORNING.millis() + ms)
 }
 
-pub(super) fn said(record: &str, kind: ChangeKind) -> Vec<Announcement> {
+pub(super) fn announced(record: &str, kind: ChangeKind) -> Vec<Announcement> {
     announcements(&Change {
         record: record.to_owned(),
         organization_id: org(),

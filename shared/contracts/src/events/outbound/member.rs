@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::announcement::{Announcement, Moment};
+use super::announcement::{Announcement, SequencePoint};
 use muster_domain::{Change, Member, TeamId, Timestamp};
 
 #[derive(Serialize)]
@@ -49,7 +49,7 @@ pub(super) fn announcement(
     Some(Announcement::new(
         change,
         kind,
-        &Moment {
+        &SequencePoint {
             revision,
             part: 0,
             at,
@@ -64,7 +64,7 @@ mod tests {
     use muster_domain::{ChangeKind, Load, Tags, User, UserStatus};
 
     use super::*;
-    use crate::events::outbound::fixtures::{MORNING, alex, event, later, said, team_id};
+    use crate::events::outbound::fixtures::{MORNING, alex, announced, event, later, team_id};
 
     fn membership() -> Member {
         let user = User {
@@ -81,7 +81,7 @@ mod tests {
 
     fn member_changed(before: Option<Member>, after: Option<Member>) -> Vec<Announcement> {
         let record = "ORG#org#TEAM#a1b2c3d4-e5f6-7890-abcd-ef1234567890/MEMBER#f6e5d4c3-b2a1-0987-fedc-ba9876543210";
-        said(
+        announced(
             record,
             ChangeKind::Membership {
                 team_id: team_id(),
@@ -167,9 +167,9 @@ mod tests {
             before: None,
             after: Some(Load::default()),
         };
-        assert_eq!(said("load", load), []);
+        assert_eq!(announced("load", load), []);
         assert_eq!(
-            said("gone", ChangeKind::TeamDeleted { team_id: team_id() }),
+            announced("gone", ChangeKind::TeamDeleted { team_id: team_id() }),
             []
         );
         let user = ChangeKind::User {
@@ -177,6 +177,6 @@ mod tests {
             before: None,
             after: Some(membership().user),
         };
-        assert_eq!(said("user", user), []);
+        assert_eq!(announced("user", user), []);
     }
 }

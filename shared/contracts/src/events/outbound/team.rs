@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::announcement::{Announcement, Moment};
+use super::announcement::{Announcement, SequencePoint};
 use muster_domain::{Change, Description, Team};
 
 #[derive(Serialize)]
@@ -68,7 +68,7 @@ pub(super) fn announcement(
         ),
         _ => return None,
     };
-    let moment = Moment {
+    let point = SequencePoint {
         revision,
         part: 0,
         at,
@@ -76,7 +76,7 @@ pub(super) fn announcement(
     Some(Announcement::new(
         change,
         kind,
-        &moment,
+        &point,
         format!("teams/{}", team.id.uuid()),
         TeamData::new(team),
     ))
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::events::outbound::fixtures::{
-        MORNING, alex, event, kinds, later, org, robin, said, team_id,
+        MORNING, alex, announced, event, kinds, later, org, robin, team_id,
     };
 
     fn operations() -> Team {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     fn team_changed(before: Option<Team>, after: Option<Team>) -> Vec<Announcement> {
-        said(
+        announced(
             "ORG#org/TEAM#a1b2c3d4-e5f6-7890-abcd-ef1234567890",
             ChangeKind::Team { before, after },
         )

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::announcement::{Announcement, Moment};
+use super::announcement::{Announcement, SequencePoint};
 use muster_domain::{Change, Decision, QueueStrategy, Ticket, TicketState};
 
 #[derive(Serialize)]
@@ -88,7 +88,7 @@ pub(super) fn announcements(
         kinds.push("ticket.unrouted");
     }
     let announce = |(part, kind)| {
-        let moment = Moment {
+        let point = SequencePoint {
             revision: after.rev,
             part,
             at: after.decision.decided_at,
@@ -109,7 +109,7 @@ pub(super) fn announcements(
             priority: after.priority.as_str(),
             decision: DecisionData::new(&after.decision),
         };
-        Announcement::new(change, kind, &moment, format!("tickets/{}", after.id), data)
+        Announcement::new(change, kind, &point, format!("tickets/{}", after.id), data)
     };
     kinds.into_iter().enumerate().map(announce).collect()
 }
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
     use crate::events::outbound::fixtures::{
-        MORNING, alex, event, kinds, later, robin, said, team_id,
+        MORNING, alex, announced, event, kinds, later, robin, team_id,
     };
 
     /// A ticket in a state, at a revision.
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn ticket_changed(before: Option<Ticket>, after: Ticket) -> Vec<Announcement> {
-        said(
+        announced(
             "ORG#org#TICKET#TKT-1/TICKET",
             ChangeKind::Ticket {
                 before,

@@ -7,9 +7,9 @@ use super::{
     headers, parameters,
 };
 use crate::{
-    error::{Failure, Occurrence},
+    error::{ApiError, ErrorContext},
     itsm::{self, Audience},
-    request::{self, Invalid, Location, Rule, Violation},
+    request::{self, FieldRule, InvalidRequest, Location, Violation},
     route::{Endpoint, ROUTES},
     toptickets,
 };
@@ -21,7 +21,7 @@ struct Case {
     name: &'static str,
     /// When it happens.
     when: &'static str,
-    failure: Failure,
+    error: ApiError,
 }
 
 /// What is answered in the same words whatever was asked for, and stands among the components.
@@ -33,37 +33,37 @@ const SHARED: [(&str, u16); 5] = [
     ("Unavailable", 503),
 ];
 
-/// The failures that an endpoint can answer with, in the order in which they are checked.
-fn of(endpoint: Endpoint, contract: Contract) -> Vec<Failure> {
-    let mut failures = Vec::new();
+/// The errors that an endpoint can answer with, in the order in which they are checked.
+fn of(endpoint: Endpoint, contract: Contract) -> Vec<ApiError> {
+    let mut errors = Vec::new();
     // An id with a `/` or a `?`, however it is encoded, is the path of something else.
     if !matches!(endpoint, Endpoint::ListTeams | Endpoint::CreateTeam) {
-        failures.extend([
-            Failure::RouteNotFound,
-            Failure::MethodNotAllowed(vec!["GET", "POST"]),
+        errors.extend([
+            ApiError::RouteNotFound,
+            ApiError::MethodNotAllowed(vec!["GET", "POST"]),
         ]);
     }
     if endpoint.reads_body() {
-        failures.push(Failure::BodyTooLarge);
+        errors.push(ApiError::BodyTooLarge);
     }
-    failures.extend([
-        Failure::Unauthorized,
-        Failure::AddressNotAllowed,
-        Failure::RateLimited { retry_after: 17 },
-        Failure::MissingScope(endpoint.scope()),
+    errors.extend([
+        ApiError::Unauthorized,
+        ApiError::AddressNotAllowed,
+        ApiError::RateLimited { retry_after: 17 },
+        ApiError::MissingScope(endpoint.scope()),
     ]);
-    failures.extend(
-        refusals(endpoint, contract)
+    errors.extend(
+        domain_errors(endpoint, contract)
             .into_iter()
-            .map(Failure::Refused),
+            .map(ApiError::Domain),
     );
-    failures.extend([Failure::Internal, Failure::Unavailable]);
-    failures
+    errors.extend([ApiError::Internal, ApiError::Unavailable]);
+    errors
 }
 
 /// The rules of the domain that a request can break.
-fn refusals(endpoint: Endpoint, contract: Contract) -> Vec<Error> {
-    let mut refusals = match endpoint {
+fn domain_errors(endpoint: Endpoint, contract: Contract) -> Vec<Error> {
+    let mut domain_errors = match endpoint {
         Endpoint::ListTeams => vec![],
         Endpoint::CreateTeam => vec![Error::IdempotencyKeyReused, Error::NameTaken],
         Endpoint::GetTeam
@@ -97,7 +97,7 @@ fn refusals(endpoint: Endpoint, contract: Contract) -> Vec<Error> {
         Endpoint::GetAssignment => vec![Error::TicketNotFound],
     };
     if contract == Contract::Itsm {
-        refusals.extend(match endpoint {
+        domain_errors.extend(match endpoint {
             Endpoint::CreateTeam | Endpoint::UpdateTeam => {
                 vec![
                     Error::UserNotFound(UserField::LeadId),
@@ -109,12 +109,12 @@ fn refusals(endpoint: Endpoint, contract: Contract) -> Vec<Error> {
             _ => vec![],
         });
     }
-    refusals.sort();
-    refusals
+    domain_errors.sort();
+    domain_errors
 }
 
 /// The rules of form that a request can break: what the parsers themselves say of requests that do.
-fn invalid(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
+fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
     let bodies: &[(&str, &str, &str)] = match endpoint {
         Endpoint::CreateTeam => &[
             ("malformed", "The body is not a JSON object.", "{"),
@@ -223,20 +223,22 @@ fn invalid(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
             Some(Case {
                 name,
                 when,
-                failure: invalid?.into(),
+                error: invalid?.into(),
             })
         })
         .collect()
 }
 
 /// The refusal of a page that a response cannot carry.
-fn page_too_large(endpoint: Endpoint) -> Option<(&'static str, &'static str, Option<Invalid>)> {
+fn page_too_large(
+    endpoint: Endpoint,
+) -> Option<(&'static str, &'static str, Option<InvalidRequest>)> {
     let is_list = matches!(
         endpoint,
         Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments
     );
     let when = "The page would exceed 6 MB. The message names the largest `limit` that fits.";
-    let rule = Rule::PageTooLarge(87);
+    let rule = FieldRule::PageTooLarge(87);
     let violation = Violation {
         location: Location::Query,
         field: "limit",
@@ -246,29 +248,29 @@ fn page_too_large(endpoint: Endpoint) -> Option<(&'static str, &'static str, Opt
         (
             "page_too_large",
             when,
-            Some(Invalid::Violations(vec![violation])),
+            Some(InvalidRequest::Violations(vec![violation])),
         )
     })
 }
 
 impl Case {
-    fn of(failure: Failure) -> Self {
-        let (name, when) = match &failure {
-            Failure::RouteNotFound => ("no_such_route", "There is no such path."),
-            Failure::MethodNotAllowed(_) => ("method_not_allowed", "The path has other methods."),
-            Failure::BodyTooLarge => ("body_too_large", "The body has more than 256 KiB."),
-            Failure::Unauthorized => (
+    fn of(error: ApiError) -> Self {
+        let (name, when) = match &error {
+            ApiError::RouteNotFound => ("no_such_route", "There is no such path."),
+            ApiError::MethodNotAllowed(_) => ("method_not_allowed", "The path has other methods."),
+            ApiError::BodyTooLarge => ("body_too_large", "The body has more than 256 KiB."),
+            ApiError::Unauthorized => (
                 "unauthorized",
                 "There is no credential, or it is unknown, malformed, expired or revoked.",
             ),
-            Failure::AddressNotAllowed => (
+            ApiError::AddressNotAllowed => (
                 "address_not_allowed",
                 "The credential may not be used from the address that the request came from.",
             ),
-            Failure::RateLimited { .. } => ("rate_limited", "Too many requests in this minute."),
-            Failure::MissingScope(_) => ("missing_scope", "The credential lacks the scope."),
-            Failure::Invalid(_) => ("invalid", "The request breaks a rule of form."),
-            Failure::Refused(error) => match error {
+            ApiError::RateLimited { .. } => ("rate_limited", "Too many requests in this minute."),
+            ApiError::MissingScope(_) => ("missing_scope", "The credential lacks the scope."),
+            ApiError::Invalid(_) => ("invalid", "The request breaks a rule of form."),
+            ApiError::Domain(error) => match error {
                 Error::IdempotencyKeyReused => (
                     "idempotency_key_reused",
                     "The `Idempotency-Key` was used before, with another request.",
@@ -317,17 +319,13 @@ impl Case {
                     "Another team has this name, compared as names are.",
                 ),
             },
-            Failure::Unavailable => (
+            ApiError::Unavailable => (
                 "unavailable",
                 "The store is throttling or out of reach. Nothing is lost; ask again.",
             ),
-            Failure::Internal => ("internal_error", "Our fault. Tell us the request's id."),
+            ApiError::Internal => ("internal_error", "Our fault. Tell us the request's id."),
         };
-        Self {
-            name,
-            when,
-            failure,
-        }
+        Self { name, when, error }
     }
 
     /// The status and the body, for a request of this path.
@@ -335,20 +333,20 @@ impl Case {
         /// When the documents' examples happen.
         const AT: Timestamp = Timestamp::from_secs(1_708_790_400);
         match contract {
-            Contract::Toptickets => toptickets::failure(&self.failure),
+            Contract::Toptickets => toptickets::error_response(&self.error),
             Contract::Itsm => {
                 let elsewhere = format!("{path}/");
-                let path = if self.failure == Failure::RouteNotFound {
+                let path = if self.error == ApiError::RouteNotFound {
                     &elsewhere
                 } else {
                     path
                 };
-                let occurrence = Occurrence {
+                let context = ErrorContext {
                     request_id: parameters::REQUEST_ID,
                     at: AT,
                     path,
                 };
-                itsm::failure(&self.failure, occurrence, Audience::Itsm)
+                itsm::error_response(&self.error, context, Audience::Itsm)
             }
         }
     }
@@ -360,7 +358,7 @@ pub(super) fn responses(
     contract: Contract,
     path: &str,
 ) -> BTreeMap<u16, RefOr<Response>> {
-    let cases = invalid(endpoint, contract)
+    let cases = invalid_requests(endpoint, contract)
         .into_iter()
         .chain(of(endpoint, contract).into_iter().map(Case::of));
     by_status(cases, contract, path)
@@ -431,8 +429,8 @@ fn response(status: u16, cases: Vec<(Case, String)>) -> Response {
     }
 }
 
-/// Every failure of every endpoint.
-fn all() -> impl Iterator<Item = Failure> {
+/// Every error of every endpoint.
+fn all() -> impl Iterator<Item = ApiError> {
     let of_endpoints = |(_, _, endpoint)| {
         Contract::ALL
             .into_iter()
@@ -441,30 +439,30 @@ fn all() -> impl Iterator<Item = Failure> {
     ROUTES
         .into_iter()
         .flat_map(of_endpoints)
-        .chain([Failure::Invalid(Invalid::Malformed)])
+        .chain([ApiError::Invalid(InvalidRequest::Malformed)])
 }
 
 /// Every rule of form.
-const RULES: [Rule; 19] = [
-    Rule::Missing,
-    Rule::Null,
-    Rule::NotString,
-    Rule::NotStrings,
-    Rule::NotInteger,
-    Rule::NotList,
-    Rule::NotUuid,
-    Rule::NotOneOf(&[]),
-    Rule::Unsupported,
-    Rule::Empty,
-    Rule::TooLong(0),
-    Rule::Control,
-    Rule::ControlInLines,
-    Rule::TooSmall(0),
-    Rule::TooLarge(0),
-    Rule::PageTooLarge(0),
-    Rule::TooManyItems(0),
-    Rule::TooManyBytes(0),
-    Rule::NotVisible,
+const RULES: [FieldRule; 19] = [
+    FieldRule::Missing,
+    FieldRule::Null,
+    FieldRule::NotString,
+    FieldRule::NotStrings,
+    FieldRule::NotInteger,
+    FieldRule::NotList,
+    FieldRule::NotUuid,
+    FieldRule::NotOneOf(&[]),
+    FieldRule::Unsupported,
+    FieldRule::Empty,
+    FieldRule::TooLong(0),
+    FieldRule::Control,
+    FieldRule::ControlInLines,
+    FieldRule::TooSmall(0),
+    FieldRule::TooLarge(0),
+    FieldRule::PageTooLarge(0),
+    FieldRule::TooManyItems(0),
+    FieldRule::TooManyBytes(0),
+    FieldRule::NotVisible,
 ];
 
 fn distinct(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
@@ -479,9 +477,7 @@ fn distinct(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
 
 /// The codes of ITSM errors, in the order of their statuses.
 pub(super) fn codes() -> Vec<&'static str> {
-    let mut codes: Vec<_> = all()
-        .map(|failure| itsm::status_and_code(&failure))
-        .collect();
+    let mut codes: Vec<_> = all().map(|error| itsm::status_and_code(&error)).collect();
     codes.sort_unstable();
     distinct(codes.into_iter().map(|(_, code)| code))
 }
@@ -495,6 +491,6 @@ pub(super) fn constraints() -> Vec<&'static str> {
 pub(super) fn violation_types() -> Vec<&'static str> {
     let of_bodies = RULES
         .into_iter()
-        .map(|rule| toptickets::kind(Location::Body, rule).1);
+        .map(|rule| toptickets::status_and_type(Location::Body, rule).1);
     distinct(of_bodies.chain([toptickets::MALFORMED]))
 }
