@@ -74,7 +74,7 @@ pub async fn handle(
                 (
                     org,
                     said,
-                    store.hear_of_user(org, user, &said.events, now).await,
+                    store.apply_user_events(org, user, &said.events, now).await,
                 )
             }
         })

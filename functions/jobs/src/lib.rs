@@ -21,7 +21,7 @@ use muster_service::{
     assign::Failure,
     aws::{sqs_batch::Batch, sqs_send::SendError},
     jobs::{JobQueues, JobToSend},
-    store::{self, CopiedPage, Marked, Store, Table, Unfinished},
+    store::{self, CopiedPage, PendingItem, PendingWork, Store, Table},
     telemetry,
 };
 use serde_json::{Value, json};
@@ -438,7 +438,7 @@ impl Run<'_> {
                         .enqueue(vec![rest(None, true, rev)], Self::SECOND_LOOK)
                         .await;
                 }
-                None if is_marked => return Ok(store.profile_copied(org, user, rev).await?),
+                None if is_marked => return Ok(store.mark_profile_copied(org, user, rev).await?),
                 None => return Ok(()),
                 Some(_) if !self.has_time_left() => {
                     return self.enqueue_rest(rest(next, is_second, rev)).await;
@@ -468,16 +468,16 @@ impl Run<'_> {
             let page = self
                 .runner
                 .store
-                .unfinished(after.as_deref(), self.runner.pace.page)
+                .pending_work(after.as_deref(), self.runner.pace.page)
                 .await?;
             let restarted: Vec<Job> = page
-                .found
+                .entries
                 .iter()
                 .filter_map(|marked| job_of(marked, self.runner.now))
                 .collect();
             self.start(&restarted).await?;
             if let Some(before) = waiting {
-                waiting = self.count_waiting(before, &page.found).await;
+                waiting = self.count_waiting(before, &page.entries).await;
             }
             after = page.next;
             if after.is_none() {
@@ -500,14 +500,14 @@ impl Run<'_> {
     async fn count_waiting(
         &self,
         before: WaitingTotals,
-        marked: &[Marked],
+        marked: &[PendingItem],
     ) -> Option<WaitingTotals> {
-        let teams = marked.iter().filter_map(|marked| match &marked.unfinished {
-            Unfinished::Waiting(org, team) => Some((org, *team)),
-            Unfinished::Gone(..)
-            | Unfinished::Specializations(..)
-            | Unfinished::Profile(..)
-            | Unfinished::Pass(_) => None,
+        let teams = marked.iter().filter_map(|marked| match &marked.work {
+            PendingWork::Drain(org, team) => Some((org, *team)),
+            PendingWork::Sweep(..)
+            | PendingWork::IndexSpecializations(..)
+            | PendingWork::CopyProfile(..)
+            | PendingWork::RouteUnrouted(_) => None,
         });
         let waiting = self.runner.store.waiting_tickets(teams).await;
         let waiting = waiting
@@ -535,17 +535,17 @@ struct Look {
 const START_AGAIN_AFTER: Duration = Duration::from_mins(5);
 
 /// Returns the job that finishes an item, if the schedule has to start it by now.
-fn job_of(marked: &Marked, now: Timestamp) -> Option<Job> {
-    let Marked { since, unfinished } = marked;
+fn job_of(marked: &PendingItem, now: Timestamp) -> Option<Job> {
+    let PendingItem { since, work } = marked;
     let is_old = now.since(*since) >= START_AGAIN_AFTER;
-    match unfinished {
-        Unfinished::Waiting(org, team) => Some(Job::drain(org, *team, 0)),
-        Unfinished::Gone(org, team) => is_old.then(|| Job::sweep(org, *team, 0)),
-        Unfinished::Specializations(org, team) => {
+    match work {
+        PendingWork::Drain(org, team) => Some(Job::drain(org, *team, 0)),
+        PendingWork::Sweep(org, team) => is_old.then(|| Job::sweep(org, *team, 0)),
+        PendingWork::IndexSpecializations(org, team) => {
             is_old.then(|| Job::index_specializations(org, *team))
         }
-        Unfinished::Profile(org, user) => is_old.then(|| Job::copy_profile(org, *user, false)),
-        Unfinished::Pass(org) => is_old.then(|| Job::route_unrouted(org, None)),
+        PendingWork::CopyProfile(org, user) => is_old.then(|| Job::copy_profile(org, *user, false)),
+        PendingWork::RouteUnrouted(org) => is_old.then(|| Job::route_unrouted(org, None)),
     }
 }
 

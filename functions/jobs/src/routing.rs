@@ -6,7 +6,7 @@ use muster_contracts::jobs::{FailedOn, Job};
 use muster_domain::{OrganizationId, TeamId, TicketId, routing::TicketTask};
 use muster_service::{
     assign::{self, Failure},
-    store::{self, Page, TicketList},
+    store::{self, IndexPage, TicketList},
 };
 
 use super::{Error, Run};
@@ -27,12 +27,12 @@ impl Run<'_> {
         let store = &runner.store;
         let mut before = None;
         loop {
-            let Some(desk) = store.desk(org, team).await? else {
+            let Some(desk) = store.team_input(org, team).await? else {
                 return Ok(());
             };
             let waiting = desk.load.waiting_tickets;
             if waiting == 0 {
-                return Ok(store.nothing_waits(org, team).await?);
+                return Ok(store.mark_drained(org, team).await?);
             }
             if desk.eligible() == 0 {
                 return Ok(());
@@ -92,12 +92,12 @@ impl Run<'_> {
         after: Option<&str>,
         failed_on: FailedOn,
     ) -> Result<SettledPage, Error> {
-        let Page { found, next } = self
+        let IndexPage { entries, next } = self
             .runner
             .store
             .listed_tickets(org, list, after, self.runner.pace.page)
             .await?;
-        let tickets = self.settle_tickets(org, found, failed_on).await?;
+        let tickets = self.settle_tickets(org, entries, failed_on).await?;
         Ok(SettledPage { next, tickets })
     }
 

@@ -22,7 +22,7 @@ impl Run<'_> {
     ) -> Result<(), Error> {
         let runner = self.runner;
         let store = &runner.store;
-        let Some(mut gone) = store.gone(org, team).await? else {
+        let Some(mut gone) = store.deleted_team(org, team).await? else {
             return Ok(());
         };
         while store.delete_memberships(org, team).await? {
@@ -41,7 +41,7 @@ impl Run<'_> {
                         .await;
                 }
             }
-            let Some(left) = store.gone(org, team).await? else {
+            let Some(left) = store.deleted_team(org, team).await? else {
                 return Ok(());
             };
             if left.open_tickets >= gone.open_tickets {
@@ -56,6 +56,6 @@ impl Run<'_> {
             }
             gone = left;
         }
-        Ok(store.swept(org, team).await?)
+        Ok(store.mark_swept(org, team).await?)
     }
 }

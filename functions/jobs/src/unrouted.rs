@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_contracts::jobs::{FailedOn, Job, PassProgress};
 use muster_domain::{OrganizationId, RoutingPass, TeamId, Timestamp};
-use muster_service::store::{Page, Released};
+use muster_service::store::{IndexPage, Released};
 
 use super::{Error, Run};
 
@@ -56,11 +56,11 @@ impl Run<'_> {
                 return Ok(());
             };
             let after = progress.after.as_deref();
-            let Page { found, next } = runner
+            let IndexPage { entries, next } = runner
                 .store
                 .unrouted_tickets(org, after, runner.pace.page)
                 .await?;
-            let matching = found
+            let matching = entries
                 .into_iter()
                 .filter(|(_, filter)| pass.topics.may_match(*filter))
                 .map(|(id, _)| id);

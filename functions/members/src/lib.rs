@@ -7,7 +7,7 @@ use muster_contracts::{ApiError, route::Route};
 use muster_domain::{Contract, Member, Roster, TeamId, UserId};
 use muster_service::{
     http::{self, ApiRequest, ApiResponse, Deps, Error},
-    store::{Answer, OnLead},
+    store::{OnLead, RenderedResponse},
 };
 
 /// Answers one request.
@@ -52,7 +52,7 @@ async fn list(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
 async fn add(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
     let new = muster_contracts::add_member(call.contract(), &call.body)?;
     let answer = |roster: &Roster, member: &Member| {
-        Answer::created(
+        RenderedResponse::created(
             muster_contracts::member(call.contract(), roster, member),
             shown_version(call, roster),
         )
@@ -95,7 +95,7 @@ fn shown_version(call: &ApiRequest, roster: &Roster) -> Option<u64> {
 async fn remove(call: &ApiRequest, team: TeamId, user: UserId) -> Result<ApiResponse, Error> {
     let on_lead = match call.contract() {
         Contract::Toptickets => OnLead::Clear,
-        Contract::Itsm => OnLead::Refuse,
+        Contract::Itsm => OnLead::Reject,
     };
     call.store
         .remove_member(

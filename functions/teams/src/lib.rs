@@ -8,7 +8,7 @@ use muster_contracts::{ApiError, route::Route};
 use muster_domain::{Contract, Roster, Team, TeamId};
 use muster_service::{
     http::{self, ApiRequest, ApiResponse, Deps, Error},
-    store::{Answer, OnOpenTickets},
+    store::{OnOpenTickets, RenderedResponse},
 };
 
 /// Answers one request.
@@ -58,7 +58,7 @@ async fn create(call: &ApiRequest) -> Result<ApiResponse, Error> {
         team,
         members: Vec::new(),
     };
-    let answer = Answer::created(
+    let answer = RenderedResponse::created(
         muster_contracts::team(call.contract(), &roster),
         Some(roster.team.version),
     );
@@ -86,7 +86,7 @@ async fn update(call: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
 async fn delete(call: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
     let on_open_tickets = match call.contract() {
         Contract::Toptickets => OnOpenTickets::Unassign,
-        Contract::Itsm => OnOpenTickets::Refuse,
+        Contract::Itsm => OnOpenTickets::Reject,
     };
     let org = &call.principal.organization_id;
     call.store

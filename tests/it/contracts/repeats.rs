@@ -11,7 +11,7 @@ use muster_domain::{
     Contract, Fingerprint, Idempotency, IdempotencyKey, KeyKind, NewTeam, OrganizationId,
     QueueStrategy, Scope, Subject, Tags, Team, TeamId, TeamName, Timestamp, User, UserStatus,
 };
-use muster_service::store::Answer as StoredAnswer;
+use muster_service::store::RenderedResponse;
 use reqwest::{Method, header::HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -957,7 +957,7 @@ async fn response_over_the_transaction_limit_fails_no_request() {
         key: IdempotencyKey::parse(&fresh()).expect("a key"),
         fingerprint: Fingerprint::of(Contract::Itsm, "POST", "/v1/teams", b"{}"),
     };
-    let large = StoredAnswer::created(
+    let large = RenderedResponse::created(
         std::iter::repeat_with(random_name).take(6_500).collect(),
         None,
     );

@@ -34,7 +34,7 @@ async fn organization_exists_after_its_first_key_or_import() {
     org.team("Team").await;
     stack
         .store()
-        .begin_organization(&org.id)
+        .ensure_organization(&org.id)
         .await
         .expect("the organization exists");
     assert_eq!(

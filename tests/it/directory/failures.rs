@@ -116,7 +116,7 @@ async fn lost_response_or_concurrent_writer_is_harmless() {
                         (version, user)
                     };
                     store
-                        .hear_of_user(&org, id, &[user_fields("Other")], Timestamp::now())
+                        .apply_user_events(&org, id, &[user_fields("Other")], Timestamp::now())
                         .await
                         .expect("the profile is written");
                 })

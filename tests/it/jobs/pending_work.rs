@@ -153,7 +153,7 @@ async fn apply_user_event(org: &OrgFixture, user: UserId, status: UserStatus, se
     };
     org.stack
         .store()
-        .hear_of_user(&org.id, user, &[(version, snapshot)], at)
+        .apply_user_events(&org.id, user, &[(version, snapshot)], at)
         .await
         .expect("the profile is written");
 }
@@ -229,7 +229,7 @@ async fn new_profile_has_no_pending_work() {
     let org = OrgFixture::open(&Stack::shared(), 0, &[]).await;
     org.stack
         .store()
-        .begin_organization(&org.id)
+        .ensure_organization(&org.id)
         .await
         .expect("the organization begins");
     apply_user_event(&org, user_id(7), UserStatus::Active, 0).await;

@@ -9,7 +9,7 @@ use muster_domain::{
     QueueStrategy::{LeastBusy, RoundRobin},
     Tags, Timestamp, UserStatus,
 };
-use muster_service::store::{Answer, Error, OnLead, OnOpenTickets, Store, Table};
+use muster_service::store::{Error, OnLead, OnOpenTickets, RenderedResponse, Store, Table};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -98,7 +98,7 @@ async fn join(store: &Store, org: &OrganizationId, user: usize) -> Result<(), Er
         role: MemberRole::Member,
         skills: Tags::default(),
     };
-    let response = |_: &_, _: &_| Answer::created(String::new(), None);
+    let response = |_: &_, _: &_| RenderedResponse::created(String::new(), None);
     store
         .add_member(
             org,
@@ -376,7 +376,7 @@ async fn concurrent_changes_and_decisions_stay_exact() {
                     }
                 };
                 assert!(
-                    matches!(outcome, Ok(()) | Err(Error::Refused(_))),
+                    matches!(outcome, Ok(()) | Err(Error::Rejected(_))),
                     "{outcome:?}"
                 );
             }

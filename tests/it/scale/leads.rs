@@ -6,7 +6,7 @@ use muster_domain::{
     IfVersion, NewTeam, QueueStrategy::RoundRobin, Tags, Team, TeamChanges, TeamId, TeamName,
     Timestamp,
 };
-use muster_service::store::{Answer, Store, Table};
+use muster_service::store::{RenderedResponse, Store, Table};
 use uuid::Uuid;
 
 use crate::support::{
@@ -32,7 +32,7 @@ async fn add_teams(org: &OrgFixture, count: u128) {
             let id = TeamId::new(Uuid::from_u128((1 << 100) + n));
             let team = Team::create(id, org.clone(), new, Timestamp::from_secs(NOW));
             store
-                .create_team(&team, &Answer::created(String::new(), None), None)
+                .create_team(&team, &RenderedResponse::created(String::new(), None), None)
                 .await
                 .expect("the team is created");
         }

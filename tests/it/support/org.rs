@@ -12,7 +12,7 @@ use muster_domain::{
     TeamName, Timestamp, User, UserId, UserStatus,
 };
 use muster_jobs::Pace;
-use muster_service::store::{Answer, OnLead, OnOpenTickets, Table};
+use muster_service::store::{OnLead, OnOpenTickets, RenderedResponse, Table};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -28,8 +28,8 @@ use super::{
 pub const NOW: i64 = 1_768_435_200;
 
 /// Returns the response for a caller that is not an HTTP client.
-fn no_response() -> Answer {
-    Answer::created(String::new(), None)
+fn no_response() -> RenderedResponse {
+    RenderedResponse::created(String::new(), None)
 }
 
 /// A team to create.

@@ -106,7 +106,7 @@ impl Importer<'_> {
     async fn begin(&self) -> anyhow::Result<()> {
         let store = self.table.until(Instant::now() + CALL_TIMEOUT);
         store
-            .begin_organization(self.organization)
+            .ensure_organization(self.organization)
             .await
             .map_err(|error| self.target.explain(error))
     }
@@ -202,7 +202,7 @@ impl Importer<'_> {
                         number,
                         version.clone(),
                         store
-                            .hear_of_user(org, user.id, &[(version, user)], now)
+                            .apply_user_events(org, user.id, &[(version, user)], now)
                             .await,
                     )
                 }

@@ -1,7 +1,7 @@
 //! The data that the files in `events/` refer to: fixed keys and teams, for a table in memory.
 
 use muster_domain::{ApiKey, Contract, OrganizationId, Scope, SecretKey, Team, TeamId, Timestamp};
-use muster_service::store::{Answer, Store};
+use muster_service::store::{RenderedResponse, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ pub(in crate::local) async fn seed_samples(
         };
         store.put_api_key(&key).await?;
     }
-    let response = || Answer::created(String::new(), None);
+    let response = || RenderedResponse::created(String::new(), None);
     for (id, (team, members)) in (FIRST_TEAM..).zip(teams()) {
         let id = TeamId::new(Uuid::from_u128(id));
         let new = muster_contracts::create_team(Contract::Itsm, team.to_string().as_bytes())

@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::Mutex;
 
 use crate::{
-    store::{self, Stale, Store, Tickets},
+    store::{self, CommitError, Store, Tickets},
     telemetry,
 };
 use muster_domain::{
@@ -229,15 +229,15 @@ impl Settling<'_> {
                 attempt.outdated.extend(positions);
                 continue;
             }
-            match self.store.write(self.org, &writes, self.now).await {
+            match self.store.commit_plan(self.org, &writes, self.now).await {
                 Ok(()) => {
                     count(writes.decisions);
                     attempt
                         .done
                         .extend(positions.into_iter().map(|position| (position, None)));
                 }
-                Err(Stale::Outdated) => attempt.outdated.extend(positions),
-                Err(Stale::Error(error)) => attempt.done.extend(failed(&positions, error)),
+                Err(CommitError::Conflict) => attempt.outdated.extend(positions),
+                Err(CommitError::Failed(error)) => attempt.done.extend(failed(&positions, error)),
             }
         }
         attempt
@@ -268,7 +268,7 @@ impl Settling<'_> {
         };
         let (tickets, learned) = tokio::join!(
             store.tickets(org, ids),
-            store.learn(org, likely, &mut known)
+            store.load_missing(org, likely, &mut known)
         );
         let (tickets, ()) = (tickets?, learned?);
         if !tickets.organization_exists {
@@ -293,7 +293,7 @@ impl Settling<'_> {
                 }
             }
             if !missing.is_empty() {
-                store.learn(org, missing, &mut known).await?;
+                store.load_missing(org, missing, &mut known).await?;
             }
         }
         Err(store::Error::internal("a plan wants to know ever more"))

@@ -195,8 +195,8 @@ where
     };
     let outcome = outcome.or_else(|error| match error {
         Error::ApiError(failure) => Err(failure),
-        Error::Store(store::Error::Answered(answer)) => Ok(answer.into()),
-        Error::Store(store::Error::Refused(error)) => Err(error.into()),
+        Error::Store(store::Error::Replayed(answer)) => Ok(answer.into()),
+        Error::Store(store::Error::Rejected(error)) => Err(error.into()),
         Error::Store(error) => {
             let failure = match &error {
                 store::Error::Unavailable(_) => ApiError::Unavailable,

@@ -9,7 +9,7 @@ use lambda_http::{
 };
 
 use super::request::RawRequest;
-use crate::store::Answer;
+use crate::store::RenderedResponse;
 use muster_contracts::{
     ApiError, ErrorContext,
     itsm::{self, Audience},
@@ -83,13 +83,13 @@ impl ApiResponse {
     }
 }
 
-impl From<Answer> for ApiResponse {
+impl From<RenderedResponse> for ApiResponse {
     fn from(
-        Answer {
+        RenderedResponse {
             status,
             version,
             body,
-        }: Answer,
+        }: RenderedResponse,
     ) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
         Self {

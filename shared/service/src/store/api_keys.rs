@@ -1,13 +1,11 @@
 //! API keys, stored by the hash that a request's key has.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-
 use super::{
-    Error, Store, expression,
-    expression::{n, s},
+    Error, Store,
+    access::Updated,
+    expression::{self, n},
     items::{self, ApiKeyItem},
     keys,
-    retry::Failed,
 };
 use muster_domain::{ApiKey, KeyHash, OrganizationId, Timestamp};
 
@@ -29,7 +27,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn put_api_key(&self, key: &ApiKey) -> Result<(), Error> {
-        self.put_and_begin(&key.organization_id, ApiKeyItem::new(key))
+        self.put_for_organization(&key.organization_id, ApiKeyItem::new(key))
             .await
     }
 
@@ -53,13 +51,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn api_keys(&self, org: &OrganizationId) -> Result<Vec<ApiKey>, Error> {
-        let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .index_name("gsi1")
-            .key_condition_expression("gsi1pk = :pk")
-            .expression_attribute_values(":pk", s(keys::api_keys_partition(org)));
+        let call = self.index_query(keys::api_keys_partition(org));
         let mut found = Vec::new();
         for item in self.query_all(call).await? {
             let hash = items::text(&item, "pk").and_then(keys::api_key_hash);
@@ -76,23 +68,14 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn revoke_api_key(&self, hash: KeyHash, now: Timestamp) -> Result<bool, Error> {
-        let (update, condition) = (
-            "SET #revoked_at = if_not_exists(#revoked_at, :now)",
-            "attribute_exists(#pk)",
-        );
-        let call = self
-            .client
-            .update_item()
-            .table_name(&*self.table)
-            .set_key(Some(keys::api_key(hash).attributes()))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(expression::names([update, condition]))
-            .set_expression_attribute_values(Some(expression::values([(":now", n(now.millis()))])));
-        match self.send(|| call.clone().send()).await {
-            Ok(_) => Ok(true),
-            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(_))) => Ok(false),
-            Err(failed) => Err(failed.into()),
-        }
+        let updated = self
+            .update_if(
+                &keys::api_key(hash),
+                "SET #revoked_at = if_not_exists(#revoked_at, :now)",
+                "attribute_exists(#pk)",
+                expression::values([(":now", n(now.millis()))]),
+            )
+            .await?;
+        Ok(matches!(updated, Updated::Applied(_)))
     }
 }

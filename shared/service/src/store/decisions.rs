@@ -2,9 +2,9 @@
 
 use std::{cmp::Reverse, collections::HashSet};
 
-use super::{Error, Store, expression::s, items, keys};
+use super::{Error, Store, items, keys};
 use muster_domain::{
-    Error as Refused, ListTickets, ListedState, Load, OrganizationId, TeamId, Ticket, TicketId,
+    Error as Rejected, ListTickets, ListedState, Load, OrganizationId, TeamId, Ticket, TicketId,
     TicketPage, TicketState,
 };
 
@@ -25,7 +25,7 @@ impl Store {
             .map(items::ticket)
             .transpose()?;
         let ticket = ticket.filter(|ticket| ticket.state != TicketState::Deleted);
-        ticket.ok_or_else(|| Refused::TicketNotFound.into())
+        ticket.ok_or_else(|| Rejected::TicketNotFound.into())
     }
 
     /// Reads one page of a team's open tickets: the assigned ones, newest decision first, then the
@@ -93,7 +93,7 @@ impl Store {
             .await?
             .map(items::load)
             .transpose()?;
-        load.ok_or_else(|| Refused::TeamNotFound.into())
+        load.ok_or_else(|| Rejected::TeamNotFound.into())
     }
 
     /// Reads a part of a team's assigned tickets, newest decision first, and one of its waiting
@@ -124,13 +124,8 @@ impl Store {
             return Ok(Vec::new());
         };
         let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .index_name("gsi1")
+            .index_query(partition)
             .scan_index_forward(forward)
-            .key_condition_expression("gsi1pk = :partition")
-            .expression_attribute_values(":partition", s(partition))
             .projection_expression("pk");
         let mut found = Vec::new();
         let mut start = None;

@@ -1,11 +1,17 @@
-//! Expressions. Every attribute is written `#name`, whether DynamoDB reserves the word or not, so
-//! that the map of names follows from the text.
+//! Update, condition and projection expressions.
+//!
+//! An expression writes every attribute as `#name`, even if DynamoDB does not reserve the word. So
+//! the map of attribute names follows from the text of the expression.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// The names that the expressions use: `#status` stands for the attribute `status`.
+/// The values of an expression, by placeholder.
+pub(super) type Values = HashMap<String, AttributeValue>;
+
+/// Returns the attribute names of expressions: `#status` stands for the attribute `status`. `None`
+/// if there are none, since DynamoDB rejects an empty map.
 pub(super) fn names<'e>(
     expressions: impl IntoIterator<Item = &'e str>,
 ) -> Option<HashMap<String, String>> {
@@ -21,26 +27,24 @@ pub(super) fn names<'e>(
     (!names.is_empty()).then_some(names)
 }
 
-/// The values that the expressions use, by placeholder.
-pub(super) fn values<const N: usize>(
-    values: [(&str, AttributeValue); N],
-) -> HashMap<String, AttributeValue> {
+/// Returns the values of an expression, by placeholder.
+pub(super) fn values<const N: usize>(values: [(&str, AttributeValue); N]) -> Values {
     values
         .map(|(placeholder, value)| (placeholder.to_owned(), value))
         .into()
 }
 
-/// A text.
+/// Returns a string value.
 pub(super) fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
 
-/// A number.
+/// Returns a number value.
 pub(super) fn n(number: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(number.into().to_string())
 }
 
-/// A list of texts.
+/// Returns a list of string values.
 pub(super) fn l(texts: &[String]) -> AttributeValue {
     AttributeValue::L(texts.iter().map(s).collect())
 }

@@ -16,19 +16,20 @@ use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use futures_util::future::try_join_all;
 
 use super::{
-    Error, Store, expression,
-    expression::n,
+    Error, Store,
+    error::CommitError,
+    expression::{self, Values, n},
     items::{self, Item, ResponseItem, ResponsePartItem},
     keys,
-    retry::Stale,
-    transaction::{Refusal, Transaction, Values},
+    records::{RenderedResponse, SavedResponse},
+    transaction::{ConditionFailure, Transaction},
 };
 use crate::telemetry;
-use muster_domain::{Error as Refused, Idempotency, OrganizationId, Timestamp};
+use muster_domain::{Error as Rejected, Idempotency, OrganizationId, Timestamp};
 
-/// How long a response is saved. An older one counts as absent, whether or not TTL has deleted its
-/// items.
-const KEPT: Duration = Duration::from_hours(24);
+/// The time for which a response is saved. An older one counts as absent, even if TTL has not
+/// deleted its items yet.
+const RETENTION: Duration = Duration::from_hours(24);
 
 /// The most bytes of a compressed body in one item. The other attributes of the item take under 1
 /// KB.
@@ -47,57 +48,16 @@ const MAX_PARTS: usize = 9;
 /// The condition that a key is not in use.
 const UNUSED: &str = "attribute_not_exists(#pk) OR #expires_at <= :now";
 
-/// A success, as the client is told of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The version of the one team that the body shows.
-    pub version: Option<u64>,
-    /// The body.
-    pub body: String,
-}
-
-impl Answer {
-    /// 201, with a body that may show one team.
-    #[must_use]
-    pub fn created(body: String, version: Option<u64>) -> Self {
-        Self {
-            status: 201,
-            version,
-            body,
-        }
-    }
-}
-
-/// The head of a saved response: the first of its items.
-pub(super) struct SavedResponse {
-    /// Fingerprint of the request, as text.
-    pub(super) fingerprint: String,
-    pub(super) status: u16,
-    pub(super) version: Option<u64>,
-    /// Number of items over which the compressed body is spread, the head included.
-    pub(super) parts: usize,
-    /// First part of the compressed body.
-    pub(super) compressed: Vec<u8>,
-    /// In seconds.
-    pub(super) expires_at: i64,
-}
-
-/// A further item of a saved response.
-pub(super) struct SavedPart {
-    pub(super) compressed: Vec<u8>,
-    /// In seconds.
-    pub(super) expires_at: i64,
-}
-
 impl SavedResponse {
     fn is_of(&self, request: &Idempotency) -> bool {
         self.fingerprint == request.fingerprint.to_string()
     }
 
     /// Returns the response, given the further parts of its body in order.
-    fn into_answer(self, further: impl IntoIterator<Item = Vec<u8>>) -> Result<Answer, Error> {
+    fn into_response(
+        self,
+        further: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<RenderedResponse, Error> {
         let Self {
             fingerprint: _,
             status,
@@ -108,7 +68,7 @@ impl SavedResponse {
         } = self;
         compressed.extend(further.into_iter().flatten());
         let body = decompress(&compressed).map_err(Error::internal)?;
-        Ok(Answer {
+        Ok(RenderedResponse {
             status,
             version,
             body,
@@ -117,43 +77,44 @@ impl SavedResponse {
 }
 
 impl Store {
-    /// Fails if a request's key is in use: with the saved response of the same request, or because
-    /// that was another request.
+    /// Returns the saved response of a request, if the request was carried out before.
     ///
     /// No round trip without a key, else one. One more for a saved response that is spread over
     /// several items.
     ///
     /// # Errors
-    /// [`Error::Answered`], [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused).
-    pub(super) async fn check_unused(
+    /// [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused) if another request used
+    /// the key; [`Error::Unavailable`] or [`Error::Internal`].
+    pub(super) async fn find_saved_response(
         &self,
         org: &OrganizationId,
         request: Option<&Idempotency>,
         now: Timestamp,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<RenderedResponse>, Error> {
         let Some(request) = request else {
-            return Ok(());
+            return Ok(None);
         };
         let Some(item) = self.get(&keys::saved_response(org, request, 0)).await? else {
-            return Ok(());
+            return Ok(None);
         };
         let saved = items::saved_response(item)?;
+        // TTL deletes an item up to days after its expiry.
         if saved.expires_at <= now.secs() {
-            return Ok(());
+            return Ok(None);
         }
         if !saved.is_of(request) {
-            return Err(Refused::IdempotencyKeyReused.into());
+            return Err(Rejected::IdempotencyKeyReused.into());
         }
         let further =
             (1..saved.parts).map(|part| self.saved_part(org, request, part, saved.expires_at));
         let further = try_join_all(further).await?;
-        Err(Error::Answered(saved.into_answer(further)?))
+        saved.into_response(further).map(Some)
     }
 
     /// Reads a further part of a saved response. One round trip.
     ///
     /// Fails if the part does not belong to the head: the response expired between the two reads,
-    /// and TTL or another request replaced it.
+    /// and TTL deleted the part or another request replaced it.
     async fn saved_part(
         &self,
         org: &OrganizationId,
@@ -173,64 +134,72 @@ impl Store {
         }
     }
 
-    /// Replaces a refusal by the saved response, where a concurrent duplicate of the request was
-    /// just carried out and caused the refusal.
+    /// If a concurrent duplicate of this request has just committed, returns its saved response
+    /// ([`Error::Replayed`]) instead of the rejection that it caused. Else returns `outcome`.
     ///
-    /// Parallel reads, and the conditions of a transaction that meets another one, may see the
-    /// effect of the duplicate and not yet its response. A condition check waits for a writer of
-    /// the key, so it decides. One round trip where a request with a key was refused.
+    /// Parallel reads, and the conditions of a transaction that conflicts with another one, may see
+    /// the effect of the duplicate and not yet its response. A transaction that checks the key
+    /// conflicts with an uncommitted write of the key and is retried, so its result is final. One
+    /// round trip if a request with a key was rejected, else none.
     ///
     /// # Errors
-    /// That of `outcome`, [`Error::Answered`],
+    /// That of `outcome`, [`Error::Replayed`],
     /// [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused).
-    pub(super) async fn unless_answered<T>(
+    pub(super) async fn prefer_saved_response<T>(
         &self,
         org: &OrganizationId,
         request: Option<&Idempotency>,
         now: Timestamp,
         outcome: Result<T, Error>,
     ) -> Result<T, Error> {
-        if let (Err(Error::Refused(refused)), Some(request)) = (&outcome, request)
-            && *refused != Refused::IdempotencyKeyReused
+        if let (Err(Error::Rejected(rejected)), Some(request)) = (&outcome, request)
+            && *rejected != Rejected::IdempotencyKeyReused
         {
             let key = keys::saved_response(org, request, 0);
             let mut transaction = Transaction::new(self);
-            transaction.check(&key, UNUSED, Some(at(now)), move |item| {
-                in_use(item, request)
+            transaction.check(&key, UNUSED, Some(unused_values(now)), move |item| {
+                on_key_in_use(item, request)
             })?;
             match transaction.commit().await {
                 Ok(()) => {}
-                Err(Stale::Outdated) => self.check_unused(org, Some(request), now).await?,
-                Err(Stale::Error(error)) => return Err(error),
+                Err(CommitError::Conflict) => {
+                    if let Some(response) =
+                        self.find_saved_response(org, Some(request), now).await?
+                    {
+                        return Err(Error::Replayed(response));
+                    }
+                }
+                Err(CommitError::Failed(error)) => return Err(error),
             }
         }
         outcome
     }
 }
 
-/// Has a transaction save the response that it leads to, on condition that the key is not in use.
+/// Adds the save of a response to the transaction that carries out its request, on condition that
+/// the key is not in use.
 ///
 /// A response that is too large to be saved does not fail the request: the transaction then leaves
-/// it out. A retry is a new request in that case. No response of today's limits is that large.
-pub(super) fn save<'t>(
+/// it out, and a retry is a new request. No response within today's limits is that large.
+pub(super) fn save_response<'t>(
     transaction: &mut Transaction<'t>,
     org: &OrganizationId,
     request: &'t Idempotency,
-    answer: &Answer,
+    response: &RenderedResponse,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let Some(parts) = compress(&answer.body).ok().and_then(split) else {
+    let Some(parts) = compress(&response.body).ok().and_then(split) else {
         telemetry::record(|measured| measured.responses_not_saved = 1);
         tracing::warn!(
-            bytes = answer.body.len(),
+            bytes = response.body.len(),
             "the response is too large to be saved for its Idempotency-Key"
         );
         return Ok(());
     };
-    let expires_at = now.plus(KEPT).secs();
+    let expires_at = now.plus(RETENTION).secs();
     for (part, compressed) in parts.iter().enumerate().skip(1) {
-        // Without a condition: the condition of the head holds for all parts. One may be left of an
-        // expired response.
+        // The condition of the head holds for all parts, so this put has none. It may replace a
+        // part of an expired response that TTL has not deleted yet.
         transaction.put_always(ResponsePartItem::new(
             org,
             request,
@@ -241,8 +210,8 @@ pub(super) fn save<'t>(
     }
     let head = SavedResponse {
         fingerprint: request.fingerprint.to_string(),
-        status: answer.status,
-        version: answer.version,
+        status: response.status,
+        version: response.version,
         parts: parts.len(),
         compressed: parts.into_iter().next().unwrap_or_default(),
         expires_at,
@@ -250,24 +219,28 @@ pub(super) fn save<'t>(
     transaction.put(
         ResponseItem::new(org, request, head),
         UNUSED,
-        Some(at(now)),
-        move |item| in_use(item, request),
+        Some(unused_values(now)),
+        move |item| on_key_in_use(item, request),
     )
 }
 
-fn at(now: Timestamp) -> Values {
+/// The values of [`UNUSED`].
+fn unused_values(now: Timestamp) -> Values {
     expression::values([(":now", n(now.secs()))])
 }
 
-/// Returns the meaning of a key that is in use. A response that is spread over several items has to
-/// be read first.
-fn in_use(item: Option<&Item>, request: &Idempotency) -> Refusal {
+/// Interprets the failed condition that a key is not in use, from the head that uses the key.
+///
+/// A conflict stands for a response that is spread over several items: the caller reads it.
+fn on_key_in_use(item: Option<&Item>, request: &Idempotency) -> ConditionFailure {
     match item.cloned().map(items::saved_response) {
-        Some(Ok(saved)) if !saved.is_of(request) => Refusal::Because(Refused::IdempotencyKeyReused),
+        Some(Ok(saved)) if !saved.is_of(request) => {
+            ConditionFailure::Rejected(Rejected::IdempotencyKeyReused)
+        }
         Some(Ok(saved)) if saved.parts == 1 => saved
-            .into_answer([])
-            .map_or(Refusal::Outdated, Refusal::Answered),
-        Some(Ok(_) | Err(_)) | None => Refusal::Outdated,
+            .into_response([])
+            .map_or(ConditionFailure::Conflict, ConditionFailure::Replayed),
+        Some(Ok(_) | Err(_)) | None => ConditionFailure::Conflict,
     }
 }
 
@@ -330,12 +303,12 @@ mod tests {
             assert!(
                 parts.len() >= expected && parts.iter().all(|part| part.len() <= MAX_PART_BYTES)
             );
-            let answer = response(&parts)
-                .into_answer(parts[1..].iter().cloned())
+            let read = response(&parts)
+                .into_response(parts[1..].iter().cloned())
                 .unwrap();
             assert_eq!(
-                answer,
-                Answer {
+                read,
+                RenderedResponse {
                     status: 201,
                     version: Some(7),
                     body
@@ -358,7 +331,7 @@ mod tests {
         let parts = split(compress(&random_text(1_000)).unwrap()).unwrap();
         assert!(
             response(&[parts[0][..1_000].to_vec()])
-                .into_answer([])
+                .into_response([])
                 .is_err()
         );
     }

@@ -5,7 +5,7 @@
 //! request reads. The parts are separated by `#`, which no organization id, UUID or hash can hold;
 //! a folded name or tag comes last in its key, and so does a client's key for its request.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::RangeInclusive};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
@@ -29,20 +29,20 @@ pub(super) const MEMBERS: &str = "MEMBER#";
 const PASTS: &str = "PAST#";
 /// The range of the sort keys of memberships and of counters of users who are not members, and of
 /// nothing else: `$` follows `#`.
-pub(super) const MEMBERS_AND_PASTS: (&str, &str) = (MEMBERS, "PAST$");
+pub(super) const MEMBERS_AND_PASTS: RangeInclusive<&str> = MEMBERS..="PAST$";
 const LOAD: &str = "LOAD";
 const GONE: &str = "GONE";
 /// The first and the last sort key of what routing reads of a team's partition: the tombstone or
 /// the load, and the memberships. No other item of the partition has a sort key in this range: `$`
 /// follows `#`.
-pub(super) const DESK: (&str, &str) = (GONE, "MEMBER$");
+pub(super) const TEAM_INPUT: RangeInclusive<&str> = GONE..="MEMBER$";
 /// The prefix of the sort keys of leads.
 pub(super) const LEADS: &str = "LEAD#";
 /// The number of index partitions that hold unfinished work.
-pub(super) const WORK_SHARDS: u8 = 16;
+pub(super) const PENDING_WORK_SHARDS: u8 = 16;
 
 /// A key that no item has.
-pub(super) fn nothing() -> Key {
+pub(super) fn no_item() -> Key {
     Key::new("NOTHING", "NOTHING")
 }
 
@@ -99,29 +99,29 @@ pub(super) fn load(org: &OrganizationId, team: TeamId) -> Key {
 }
 
 /// The tombstone of a deleted team.
-pub(super) fn gone(org: &OrganizationId, team: TeamId) -> Key {
+pub(super) fn deleted_team(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(team_partition(org, team), GONE)
 }
 
-/// An index partition of unfinished work. There are [`WORK_SHARDS`], from 0.
-pub(super) fn work_partition(shard: u8) -> String {
+/// An index partition of unfinished work. There are [`PENDING_WORK_SHARDS`], from 0.
+pub(super) fn pending_work_partition(shard: u8) -> String {
     format!("WORK#{shard:x}")
 }
 
 /// The mark of an unfinished item: the index key under which the schedule finds the item. A hash of
 /// the item's own key chooses the shard, so that the writes of many organizations spread over all
 /// shards.
-pub(super) fn work(item: &Key, since: Timestamp) -> Key {
+pub(super) fn pending_work(item: &Key, since: Timestamp) -> Key {
     let Key { pk, sk } = item;
     let hash: [u8; 32] = Sha256::digest(format!("{pk}/{sk}")).into();
     Key::new(
-        work_partition(hash[0] >> 4),
+        pending_work_partition(hash[0] >> 4),
         format!("{:015}#{pk}#{sk}", since.millis().max(0)),
     )
 }
 
 /// The time since when an item is unfinished, by its mark.
-pub(super) fn unfinished_since(gsi1sk: &str) -> Option<Timestamp> {
+pub(super) fn pending_since(gsi1sk: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(
         gsi1sk.split('#').next()?.parse().ok()?,
     ))
@@ -213,7 +213,7 @@ pub(super) fn specialists_partition(org: &OrganizationId, topic: &Folded) -> Str
 /// The entries of a topic form a ring: a hash of the team's id is the place, and each team stands
 /// in both turns. A query from a place in the first turn to the same place in the second reads each
 /// team once, without a second query for the wrap-around.
-pub(super) fn specialization(org: &OrganizationId, topic: &Folded, team: TeamId) -> [Key; 2] {
+pub(super) fn topic_entries(org: &OrganizationId, topic: &Folded, team: TeamId) -> [Key; 2] {
     let uuid = team.uuid().to_string();
     let place = RingPlace::of(&uuid);
     RING_TURNS.map(|turn| {
@@ -228,9 +228,9 @@ pub(super) fn specialization(org: &OrganizationId, topic: &Folded, team: TeamId)
 const RING_TURNS: [u8; 2] = [0, 1];
 
 /// Returns the first sort key of one turn of a topic's ring from a place, and one after the last.
-pub(super) fn ring_turn(start: RingPlace) -> (String, String) {
+pub(super) fn ring_turn(start: RingPlace) -> RangeInclusive<String> {
     let [first, second] = RING_TURNS.map(|turn| format!("{turn}#{start}"));
-    (first, second)
+    first..=second
 }
 
 /// Returns the place and the team of an entry of a topic's ring, by its sort key.
@@ -243,7 +243,7 @@ pub(super) fn specialist_of(sk: &str) -> Option<(RingPlace, TeamId)> {
 }
 
 /// The topics under which the index has a team.
-pub(super) fn specs(org: &OrganizationId, team: TeamId) -> Key {
+pub(super) fn indexed_topics(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(team_partition(org, team), "SPECS")
 }
 
@@ -353,17 +353,17 @@ pub(super) fn token_issuer(org: &OrganizationId) -> Key {
 
 /// What an item is whose changes have consequences, by its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(super) enum ItemKind {
     Team(TeamId),
     Load(TeamId),
-    Gone(TeamId),
+    DeletedTeam(TeamId),
     Membership(TeamId),
     User(UserId),
     Ticket,
     Pass,
 }
 
-impl Entry {
+impl ItemKind {
     /// Takes a key apart. `None` for every other item: claims, counts, credentials, what a later
     /// version keeps.
     pub(super) fn parse(pk: &str, sk: &str) -> Option<(OrganizationId, Self)> {
@@ -374,7 +374,7 @@ impl Entry {
             let team = TeamId::parse(team).ok()?;
             match sk {
                 LOAD => Self::Load(team),
-                GONE => Self::Gone(team),
+                GONE => Self::DeletedTeam(team),
                 _ if sk.starts_with(MEMBERS) => Self::Membership(team),
                 _ => return None,
             }
@@ -441,7 +441,7 @@ pub(super) fn is_load(sk: &str) -> bool {
 }
 
 /// Whether a sort key is that of a deleted team's tombstone.
-pub(super) fn is_gone(sk: &str) -> bool {
+pub(super) fn is_deleted_team(sk: &str) -> bool {
     sk == GONE
 }
 
@@ -451,374 +451,4 @@ pub(super) fn api_key_hash(pk: &str) -> Option<KeyHash> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use muster_domain::{
-        Contract, Decision, Fingerprint, IdempotencyKey, KeyKind, Priority, Reason, SecretKey,
-        TeamName, TicketStatus, TicketVersions, Topics,
-    };
-
-    fn org() -> OrganizationId {
-        OrganizationId::parse("org_9f8e").unwrap()
-    }
-
-    fn team_id() -> TeamId {
-        TeamId::parse("550e8400-e29b-41d4-a716-446655440000").unwrap()
-    }
-
-    fn user_id() -> UserId {
-        UserId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap()
-    }
-
-    fn request(key: &str) -> Idempotency {
-        Idempotency {
-            subject: Subject::of_token(&org(), "sub"),
-            key: IdempotencyKey::parse(key).unwrap(),
-            fingerprint: Fingerprint::of(Contract::Itsm, "POST", "/v1/teams", b"{}"),
-        }
-    }
-
-    /// Stored data outlives the code: these strings can only change together with a migration.
-    #[test]
-    fn keys_are_as_the_design_draws_them() {
-        let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
-        let t = "550e8400-e29b-41d4-a716-446655440000";
-        let u = "123e4567-e89b-12d3-a456-426614174000";
-        let s = Subject::of_token(&org(), "sub").hash();
-        for (key, pk, sk) in [
-            (organization(&org()), "ORG#org_9f8e", "ORG"),
-            (
-                team(&org(), team_id()),
-                "ORG#org_9f8e",
-                &*format!("TEAM#{t}"),
-            ),
-            (
-                load(&org(), team_id()),
-                &format!("ORG#org_9f8e#TEAM#{t}"),
-                "LOAD",
-            ),
-            (
-                gone(&org(), team_id()),
-                &format!("ORG#org_9f8e#TEAM#{t}"),
-                "GONE",
-            ),
-            (
-                name_claim(&org(), &Folded::of(" Café ")),
-                "ORG#org_9f8e#NAMES",
-                "NAME#café",
-            ),
-            (
-                user(&org(), user_id()),
-                &format!("ORG#org_9f8e#USER#{u}"),
-                "USER",
-            ),
-            (
-                lead(&org(), user_id(), team_id()),
-                &format!("ORG#org_9f8e#USER#{u}"),
-                &format!("LEAD#{t}"),
-            ),
-            (
-                membership(&org(), team_id(), user_id()),
-                &format!("ORG#org_9f8e#TEAM#{t}"),
-                &format!("MEMBER#{u}"),
-            ),
-            (
-                past(&org(), team_id(), user_id()),
-                &format!("ORG#org_9f8e#TEAM#{t}"),
-                &format!("PAST#{u}"),
-            ),
-            (
-                membership_by_user(&org(), team_id(), user_id()),
-                &format!("ORG#org_9f8e#USER#{u}"),
-                &format!("TEAM#{t}"),
-            ),
-            (
-                saved_response(&org(), &request("a#TEAM#b"), 0),
-                &format!("ORG#org_9f8e#IDEM#{s}#0#a#TEAM#b"),
-                "IDEM",
-            ),
-            (
-                saved_response(&org(), &request("1#a"), 12),
-                &format!("ORG#org_9f8e#IDEM#{s}#12#1#a"),
-                "IDEM",
-            ),
-            (api_key(hash), &format!("KEY#{hash}"), "KEY"),
-            (
-                rate(Subject::of_key(hash), 28_934_400),
-                &format!("KEY#{hash}"),
-                "RATE#28934400",
-            ),
-            (
-                api_key_by_organization(&org(), 1_736_064_000_000),
-                "ORG#org_9f8e#KEYS",
-                "001736064000000",
-            ),
-            (token_issuer(&org()), "ORG#org_9f8e", "JWKS"),
-        ] {
-            assert_eq!((key.pk.as_str(), key.sk.as_str()), (pk, sk));
-        }
-    }
-
-    #[test]
-    fn mark_begins_with_its_time_in_one_of_16_shards() {
-        let since = Timestamp::from_millis(1_736_064_000_123);
-        let mut shards = std::collections::BTreeSet::new();
-        for n in 0..200_u128 {
-            let load = load(&org(), TeamId::new(uuid::Uuid::from_u128(n)));
-            let Key { pk, sk } = work(&load, since);
-            assert_eq!(sk, format!("001736064000123#{}#{}", load.pk, load.sk));
-            assert_eq!(unfinished_since(&sk), Some(since));
-            shards.insert(pk);
-        }
-        assert_eq!(shards, (0..WORK_SHARDS).map(work_partition).collect());
-        assert_eq!(work_partition(15), "WORK#f");
-    }
-
-    #[test]
-    fn an_open_ticket_is_indexed_by_its_state() {
-        let at = Timestamp::from_millis;
-        let mut ticket = Ticket {
-            id: TicketId::parse("TKT-1").unwrap(),
-            rev: 1,
-            versions: TicketVersions::default(),
-            status: TicketStatus::Open,
-            priority: Priority::High,
-            category: None,
-            subcategory: None,
-            tags: Topics::default(),
-            created_at: at(1_736_064_000_000),
-            resolved_at: None,
-            closed_at: None,
-            due_at: None,
-            team_id: Some(team_id()),
-            assignee_id: Some(user_id()),
-            state: TicketState::Assigned,
-            decision: Decision::without_strategy(Reason::Adopted, at(1_736_064_000_123)),
-        };
-        let team = format!("ORG#org_9f8e#TEAM#{}", team_id().uuid());
-        for (state, pk, sk) in [
-            (
-                TicketState::Assigned,
-                format!("{team}#OPEN"),
-                "001736064000123#TKT-1",
-            ),
-            (
-                TicketState::Waiting,
-                format!("{team}#WAITING"),
-                "1#001736064000000#TKT-1",
-            ),
-            (
-                TicketState::Unrouted,
-                "ORG#org_9f8e#UNROUTED".to_owned(),
-                "1#001736064000000#TKT-1#0000000000000000",
-            ),
-        ] {
-            ticket.state = state;
-            assert_eq!(ticket_by_state(&org(), &ticket), Some(Key::new(pk, sk)));
-            if state == TicketState::Unrouted {
-                assert_eq!(topics_of(sk), Some(TopicFilter::of(&[])));
-            }
-        }
-        for state in [TicketState::Closed, TicketState::Deleted] {
-            ticket.state = state;
-            assert_eq!(ticket_by_state(&org(), &ticket), None);
-        }
-    }
-
-    #[test]
-    fn keys_parse_back() {
-        assert_eq!(team_of(&team(&org(), team_id()).sk), Some(team_id()));
-        assert_eq!(
-            team_of_partition(&load(&org(), team_id()).pk),
-            Some(team_id())
-        );
-        assert_eq!(team_of("TEAM#nonsense"), None);
-        assert_eq!(team_of("ORG"), None);
-        assert_eq!(team_of_partition(&organization(&org()).pk), None);
-        assert_eq!(
-            led_team_of(&lead(&org(), user_id(), team_id()).sk),
-            Some(team_id())
-        );
-        assert_eq!(
-            past_of(&past(&org(), team_id(), user_id()).sk),
-            Some(user_id())
-        );
-        assert_eq!(
-            member_of(&membership(&org(), team_id(), user_id()).sk),
-            Some(user_id())
-        );
-        let hash = SecretKey::generate(KeyKind::TtLive, || 7).hash();
-        assert_eq!(api_key_hash(&api_key(hash).pk), Some(hash));
-    }
-
-    #[test]
-    fn what_has_consequences_is_told_from_the_rest_by_its_key() {
-        let ticket_id = TicketId::parse("TKT-1").unwrap();
-        for (key, entry) in [
-            (team(&org(), team_id()), Entry::Team(team_id())),
-            (load(&org(), team_id()), Entry::Load(team_id())),
-            (gone(&org(), team_id()), Entry::Gone(team_id())),
-            (
-                membership(&org(), team_id(), user_id()),
-                Entry::Membership(team_id()),
-            ),
-            (user(&org(), user_id()), Entry::User(user_id())),
-            (ticket(&org(), &ticket_id), Entry::Ticket),
-            (pass(&org()), Entry::Pass),
-        ] {
-            assert_eq!(
-                Entry::parse(&key.pk, &key.sk),
-                Some((org(), entry)),
-                "{key:?}"
-            );
-        }
-        let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
-        for key in [
-            organization(&org()),
-            token_issuer(&org()),
-            name_claim(&org(), &Folded::of("TEAM#x")),
-            lead(&org(), user_id(), team_id()),
-            specialization(&org(), &Folded::of("TEAM#x"), team_id())[0].clone(),
-            specs(&org(), team_id()),
-            past(&org(), team_id(), user_id()),
-            Key::new("ORG#org_9f8e", "TEAM#nonsense"),
-            Key::new("ORG#", "TEAM#550e8400-e29b-41d4-a716-446655440000"),
-            api_key(hash),
-            rate(Subject::of_key(hash), 28_934_400),
-            nothing(),
-        ] {
-            assert_eq!(Entry::parse(&key.pk, &key.sk), None, "{key:?}");
-        }
-    }
-
-    #[test]
-    fn desk_range_holds_tombstone_load_and_memberships() {
-        let (first, last) = DESK;
-        let member = membership(&org(), team_id(), user_id());
-        for key in [gone(&org(), team_id()), load(&org(), team_id()), member] {
-            assert!((first..=last).contains(&key.sk.as_str()), "{key:?}");
-        }
-        assert!(!(first..=last).contains(&past(&org(), team_id(), user_id()).sk.as_str()));
-    }
-
-    /// The client's key can hold any visible character.
-    #[test]
-    fn saved_response_is_no_other_entry() {
-        let (team, user) = (team_id().uuid(), user_id().uuid());
-        for text in [
-            "x",
-            "#",
-            "IDEM",
-            "USER",
-            "#TICKET#TKT-1",
-            &format!("#TEAM#{team}"),
-            "LOAD",
-            "GONE",
-            &format!("#USER#{user}"),
-            &format!("MEMBER#{user}"),
-            &format!("PAST#{user}"),
-            "ORG#org_9f8e",
-            &"#".repeat(IdempotencyKey::MAX_CHARS),
-        ] {
-            for part in [0, 8] {
-                let key = saved_response(&org(), &request(text), part);
-                assert_eq!(Entry::parse(&key.pk, &key.sk), None, "{key:?}");
-                assert_eq!(team_of(&key.sk), None);
-            }
-        }
-    }
-
-    #[test]
-    fn stream_filter_leaves_out_saved_responses() {
-        let template = include_str!("../../../../template.yaml");
-        for part in [0, 8] {
-            let Key { pk: _, sk } = saved_response(&org(), &request("x"), part);
-            assert!(
-                template.contains(&format!(r#""sk": {{"S": [{{"anything-but": ["{sk}"]}}]}}"#)),
-                "{sk}"
-            );
-        }
-    }
-
-    #[test]
-    fn name_too_long_for_a_sort_key_is_hashed() {
-        let crabs = |n| TeamName::parse(&"🦀".repeat(n)).unwrap().folded();
-        let (short, long) = (
-            name_claim(&org(), &crabs(254)).sk,
-            name_claim(&org(), &crabs(255)).sk,
-        );
-        assert!(short.starts_with("NAME#🦀") && short.len() <= MAX_SORT_KEY_BYTES);
-        assert_eq!(
-            (folded_name_of(&short), folded_name_of(&long)),
-            (Some(crabs(254)), None)
-        );
-        assert!(long.starts_with("NAMEHASH#") && long.len() <= MAX_SORT_KEY_BYTES);
-        let longer = TeamName::parse(&"\u{fdfa}".repeat(TeamName::MAX_CHARS))
-            .unwrap()
-            .folded();
-        assert!(name_claim(&org(), &longer).sk.starts_with("NAMEHASH#"));
-    }
-
-    #[test]
-    fn tag_too_long_for_a_partition_key_is_hashed() {
-        let org = OrganizationId::parse(&"o".repeat(64)).unwrap();
-        let tag = |n| Folded::of(&"\u{fdfa}".repeat(n));
-        let (short, long) = (
-            specialists_partition(&org, &tag(59)),
-            specialists_partition(&org, &tag(64)),
-        );
-        assert!(
-            short.contains("#SPEC#") && short.len() <= MAX_PARTITION_KEY_BYTES,
-            "{}",
-            short.len()
-        );
-        assert!(
-            long.contains("#SPECHASH#") && long.len() <= MAX_PARTITION_KEY_BYTES,
-            "{}",
-            long.len()
-        );
-        assert_ne!(long, specialists_partition(&org, &tag(63)));
-    }
-
-    #[test]
-    fn specialization_stands_at_one_place_in_both_turns() {
-        let entries = specialization(&org(), &Folded::of("VPN"), team_id());
-        let t = "550e8400-e29b-41d4-a716-446655440000";
-        for (turn, Key { pk, sk }) in entries.iter().enumerate() {
-            assert_eq!(
-                (pk.as_str(), sk.as_str()),
-                ("ORG#org_9f8e#SPEC#vpn", &*format!("{turn}#a3a9e1ed#{t}"))
-            );
-            assert_eq!(specialist_of(sk), Some((RingPlace::of(t), team_id())));
-        }
-    }
-
-    /// From its own place, the place before it and the place after it: one of the two entries, and
-    /// never both.
-    #[test]
-    fn turn_of_a_ring_has_each_team_once() {
-        let entries = specialization(&org(), &Folded::of("VPN"), team_id());
-        for start in ["00000000", "a3a9e1ec", "a3a9e1ed", "a3a9e1ee", "ffffffff"] {
-            let (first, last) = ring_turn(RingPlace::parse(start).unwrap());
-            let shown = entries
-                .iter()
-                .filter(|key| (&first..=&last).contains(&&key.sk))
-                .count();
-            assert_eq!(shown, 1, "{start}");
-        }
-    }
-
-    #[test]
-    fn text_of_a_client_imitates_no_hash() {
-        let long = Folded::of(&"\u{fdfa}".repeat(64));
-        let hashed = specialists_partition(&org(), &long);
-        for part in ["HASH#", "#", ""] {
-            let hash = hashed.rsplit('#').next().unwrap();
-            assert_ne!(
-                specialists_partition(&org(), &Folded::of(&format!("{part}{hash}"))),
-                hashed
-            );
-        }
-        assert!(hashed.starts_with("ORG#org_9f8e#SPECHASH#"));
-    }
-}
+mod tests;

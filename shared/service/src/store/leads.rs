@@ -4,12 +4,13 @@
 //! teams are found without reading all teams. A lead need not be a member of the team.
 
 use super::{
-    Error, Store, a_few_at_a_time, expression,
-    expression::{n, s},
+    Error, Store,
+    access::run_concurrently,
+    error::CommitError,
+    expression::{self, n, s},
     items::{self, Item, LeadItem},
     keys,
-    retry::Stale,
-    transaction::{Refusal, Transaction},
+    transaction::{Transaction, conflict},
 };
 use muster_domain::{OrganizationId, TeamId, Timestamp, UserId};
 
@@ -42,7 +43,7 @@ impl Store {
         let led: Option<Vec<TeamId>> = page.items().iter().map(team_of).collect();
         let led =
             led.ok_or_else(|| Error::internal("an item under a user's leads is not a lead"))?;
-        a_few_at_a_time(
+        run_concurrently(
             led.iter()
                 .map(|&team| self.clear_lead(org, user, team, now))
                 .collect(),
@@ -75,13 +76,13 @@ impl Store {
             update,
             Some("#lead_id = :lead"),
             values,
-            |_| Refusal::Outdated,
+            conflict,
         )?;
         delete_lead(&mut transaction, org, user, team)?;
         match transaction.commit().await {
             // The transaction that changed the lead has removed the item.
-            Ok(()) | Err(Stale::Outdated) => Ok(()),
-            Err(Stale::Error(error)) => Err(error),
+            Ok(()) | Err(CommitError::Conflict) => Ok(()),
+            Err(CommitError::Failed(error)) => Err(error),
         }
     }
 }
@@ -113,7 +114,5 @@ fn delete_lead(
     user: UserId,
     team: TeamId,
 ) -> Result<(), Error> {
-    transaction.delete(&keys::lead(org, user, team), None, None, |_| {
-        Refusal::Outdated
-    })
+    transaction.delete(&keys::lead(org, user, team), None, None, conflict)
 }

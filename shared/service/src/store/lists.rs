@@ -9,11 +9,11 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use futures_util::{StreamExt, TryStreamExt, stream::iter};
 
 use super::{
-    Error, Store, expression,
-    expression::s,
+    Error, Store,
+    access::MAX_BATCH_KEYS,
+    expression::{self, s},
     items::{self, Item},
     keys,
-    tickets::MAX_KEYS,
 };
 use muster_domain::{
     Folded, ListTeams, ListedTeam, Load, Order, OrganizationId, SortBy, Team, TeamId, TeamPage,
@@ -22,7 +22,7 @@ use muster_domain::{
 
 /// The most calls of [`Store::listed`] that are under way at once, for teams and for loads each. A
 /// call can return 4 MB: 100 teams with descriptions of 10,000 characters of 4 bytes.
-const CHUNKS_AT_ONCE: usize = 4;
+const MAX_CONCURRENT_CHUNKS: usize = 4;
 
 impl Store {
     /// Lists teams, strongly consistent. The loads beside them are eventually consistent.
@@ -68,7 +68,7 @@ impl Store {
 
     /// Reads the teams from the first one to the end of the page.
     async fn first_page(&self, org: &OrganizationId, list: &ListTeams) -> Result<TeamPage, Error> {
-        let (read, counted) = tokio::join!(self.first_teams(org, list), async {
+        let (read, counter_item) = tokio::join!(self.first_teams(org, list), async {
             if list.count {
                 self.team_count(org).await
             } else {
@@ -81,7 +81,7 @@ impl Store {
         let total = if is_all {
             read.len()
         } else {
-            counted?.max(read.len())
+            counter_item?.max(read.len())
         };
         let teams: Vec<Team> = list.page.cut(read).collect();
         let ids = teams.iter().map(|team| team.id);
@@ -196,10 +196,10 @@ impl Store {
         list: &ListTeams,
     ) -> Result<Vec<ListedTeam>, Error> {
         let chunks: Vec<_> = ids
-            .chunks(MAX_KEYS)
+            .chunks(MAX_BATCH_KEYS)
             .map(|ids| self.page_chunk(org, ids, list.loads))
             .collect();
-        let mut chunks = iter(chunks).buffered(CHUNKS_AT_ONCE);
+        let mut chunks = iter(chunks).buffered(MAX_CONCURRENT_CHUNKS);
         let (mut listed, mut bytes) = (Vec::with_capacity(ids.len()), 0);
         while bytes <= list.max_bytes
             && let Some(chunk) = chunks.try_next().await?

@@ -1,25 +1,20 @@
 //! Memberships: reading, adding, changing and removing members.
 
-use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
-
 use super::{
-    Answer, Error, Store,
-    desks::TeamRead,
-    expression,
-    expression::{l, n, s},
+    Error, Store,
+    error::CommitError,
+    expression::{self, Values, l, n, s},
     idempotency,
     items::{self, Item, MemberItem, PastItem},
     keys,
     leads::move_lead,
-    retry::{Failed, Stale},
-    teams::{check_lead, put_fields, team_as_read},
-    transaction::{Refusal, Transaction, Values},
+    records::RenderedResponse,
+    team_partition::TeamRead,
+    teams::{check_lead, on_team_changed, put_fields},
+    transaction::{ConditionFailure, Transaction, conflict},
 };
 use muster_domain::{
-    Error as Refused, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember,
+    Error as Rejected, Idempotency, MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember,
     OrganizationId, PastCounters, Resolved, Roster, Tags, Team, TeamChanges, TeamId, Timestamp,
     User, UserField, UserId, UserStatus,
 };
@@ -30,7 +25,7 @@ pub enum OnLead {
     /// The team has no lead any more.
     Clear,
     /// The member stays: [`LeadRemoval`](muster_domain::Error::LeadRemoval).
-    Refuse,
+    Reject,
 }
 
 impl Store {
@@ -42,7 +37,7 @@ impl Store {
     /// behind are unchanged. One more where a request with a key is refused.
     ///
     /// # Errors
-    /// [`Error::Answered`], [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused);
+    /// [`Error::Replayed`], [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused);
     /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`UserNotFound`](muster_domain::Error::UserNotFound),
     /// [`AlreadyMember`](muster_domain::Error::AlreadyMember), [`UserInactive`](muster_domain::Error::UserInactive),
     /// [`TeamFull`](muster_domain::Error::TeamFull), [`Error::Unavailable`], [`Error::Internal`].
@@ -51,14 +46,14 @@ impl Store {
         org: &OrganizationId,
         team: TeamId,
         new: &NewMember,
-        answer: impl Fn(&Roster, &Member) -> Answer + Send + Sync,
+        response: impl Fn(&Roster, &Member) -> RenderedResponse + Send + Sync,
         request: Option<&Idempotency>,
         now: Timestamp,
-    ) -> Result<Answer, Error> {
+    ) -> Result<RenderedResponse, Error> {
         let added = self
-            .until_current(|| self.try_add_member(org, team, new, &answer, request, now))
+            .retry_on_conflict(|| self.try_add_member(org, team, new, &response, request, now))
             .await;
-        self.unless_answered(org, request, now, added).await
+        self.prefer_saved_response(org, request, now, added).await
     }
 
     async fn try_add_member(
@@ -66,38 +61,40 @@ impl Store {
         org: &OrganizationId,
         id: TeamId,
         new: &NewMember,
-        answer: &(impl Fn(&Roster, &Member) -> Answer + Send + Sync),
+        response: &(impl Fn(&Roster, &Member) -> RenderedResponse + Send + Sync),
         request: Option<&Idempotency>,
         now: Timestamp,
-    ) -> Result<Answer, Stale> {
+    ) -> Result<RenderedResponse, CommitError> {
         let NewMember {
             user_id,
             role,
             skills,
         } = new;
-        let (unused, read, user, past) = tokio::join!(
-            self.check_unused(org, request, now),
-            self.team_read(org, id),
+        let (saved, read, user, past) = tokio::join!(
+            self.find_saved_response(org, request, now),
+            self.read_team(org, id),
             self.user(org, *user_id),
             self.past(org, id, *user_id),
         );
         // First: the team may have gone since, and the user is a member already.
-        unused?;
+        if let Some(response) = saved? {
+            return Err(Error::Replayed(response).into());
+        }
         let TeamRead {
             mut team,
             load,
             mut members,
         } = read?;
         let (user, past) = (
-            user?.ok_or(Refused::UserNotFound(UserField::UserId))?,
+            user?.ok_or(Rejected::UserNotFound(UserField::UserId))?,
             past?,
         );
-        if present(&members, *user_id).is_ok() {
-            return Err(Refused::AlreadyMember.into());
+        if find_member(&members, *user_id).is_ok() {
+            return Err(Rejected::AlreadyMember.into());
         }
         let member = Member::joining(user, skills.clone(), past.as_ref(), load.turn, now)?;
         if team.member_count >= MAX_MEMBERS {
-            return Err(Refused::TeamFull.into());
+            return Err(Rejected::TeamFull.into());
         }
 
         let mut transaction = Transaction::new(self);
@@ -130,20 +127,26 @@ impl Store {
             move_lead(&mut transaction, org, id, team.lead_id, Some(*user_id))?;
             team.lead_id = Some(*user_id);
         }
-        transaction.update(&keys::team(org, id), &joined, Some(&room), values, no_room)?;
+        transaction.update(
+            &keys::team(org, id),
+            &joined,
+            Some(&room),
+            values,
+            on_team_full,
+        )?;
         count_eligible(&mut transaction, org, id, 1)?;
         check_profile(&mut transaction, org, &member.user)?;
         put_member(&mut transaction, org, id, &member, past.as_ref())?;
         team.member_count += 1;
         team.version += 1;
         team.updated_at = now;
-        put_among(&mut members, &member);
-        let answer = answer(&Roster { team, members }, &member);
+        insert_member(&mut members, &member);
+        let response = response(&Roster { team, members }, &member);
         if let Some(request) = request {
-            idempotency::save(&mut transaction, org, request, &answer, now)?;
+            idempotency::save_response(&mut transaction, org, request, &response, now)?;
         }
         transaction.commit().await?;
-        Ok(answer)
+        Ok(response)
     }
 
     /// Changes a membership; changes that change nothing write nothing. Answers with the team after
@@ -173,12 +176,12 @@ impl Store {
         let skills = skills.as_ref();
         if let Some(role) = *role {
             return self
-                .until_current(|| self.change_role(org, team, user, (role, skills), now))
+                .retry_on_conflict(|| self.change_role(org, team, user, (role, skills), now))
                 .await;
         }
         let Some(skills) = skills else {
             let (roster, _) = self.team(org, team).await?;
-            let member = present(&roster.members, user)?;
+            let member = find_member(&roster.members, user)?;
             return Ok((roster, member));
         };
         let (read, changed) = tokio::join!(
@@ -188,11 +191,11 @@ impl Store {
         let (mut roster, _) = read?;
         let Some(member) = changed? else {
             // The team may have gone since it was read, and its members with it: then that is the
-            // answer.
+            // response.
             self.team(org, team).await?;
-            return Err(Refused::MemberNotFound.into());
+            return Err(Rejected::MemberNotFound.into());
         };
-        put_among(&mut roster.members, &member);
+        insert_member(&mut roster.members, &member);
         Ok((roster, member))
     }
 
@@ -203,9 +206,9 @@ impl Store {
         user: UserId,
         (role, skills): (MemberRole, Option<&Tags>),
         now: Timestamp,
-    ) -> Result<(Roster, Member), Stale> {
+    ) -> Result<(Roster, Member), CommitError> {
         let (mut roster, _) = self.team(org, id).await?;
-        let mut member = present(&roster.members, user)?;
+        let mut member = find_member(&roster.members, user)?;
         let skills = skills.filter(|skills| **skills != member.skills);
         let lead_id = match (member.role_in(&roster.team), role) {
             (MemberRole::Member, MemberRole::Lead) => Some(Some(user)),
@@ -227,9 +230,9 @@ impl Store {
             member = self
                 .change_skills(org, id, user, skills)
                 .await?
-                .ok_or(Stale::Outdated)?;
+                .ok_or(CommitError::Conflict)?;
         }
-        put_among(&mut roster.members, &member);
+        insert_member(&mut roster.members, &member);
         Ok((roster, member))
     }
 
@@ -242,11 +245,11 @@ impl Store {
         after: &Team,
         user: UserId,
         skills: Option<&Tags>,
-    ) -> Result<(), Stale> {
+    ) -> Result<(), CommitError> {
         let mut transaction = Transaction::new(self);
         // Whoever leaves the team moves its version, so this also holds the member in it.
         let version = expression::values([(":version", n(before.version))]);
-        put_fields(&mut transaction, before, after, version, team_as_read)?;
+        put_fields(&mut transaction, before, after, version, on_team_changed)?;
         if after.lead_id == Some(user) {
             check_lead(&mut transaction, org, user, UserField::UserId)?;
         }
@@ -260,7 +263,7 @@ impl Store {
         if let Some(skills) = skills {
             let skills = expression::values([(":skills", l(skills.as_slice()))]);
             let membership = keys::membership(org, after.id, user);
-            transaction.update(&membership, SET_SKILLS, Some(PRESENT), skills, outdated)?;
+            transaction.update(&membership, SET_SKILLS, Some(PRESENT), skills, conflict)?;
         }
         transaction.commit().await
     }
@@ -275,26 +278,12 @@ impl Store {
         skills: &Tags,
     ) -> Result<Option<Member>, Error> {
         let condition = format!("{PRESENT} AND #skills <> :skills");
-        let call = self
-            .client
-            .update_item()
-            .table_name(&*self.table)
-            .set_key(Some(keys::membership(org, team, user).attributes()))
-            .update_expression(SET_SKILLS)
-            .condition_expression(&condition)
-            .set_expression_attribute_names(expression::names([SET_SKILLS, &condition]))
-            .expression_attribute_values(":skills", l(skills.as_slice()))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let item = match self.send(|| call.clone().send()).await {
-            Ok(output) => output.attributes,
-            // The membership as it is: equal already, or made so by an earlier attempt of ours
-            // whose answer was lost.
-            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => {
-                refused.item
-            }
-            Err(failed) => return Err(failed.into()),
-        };
+        let key = keys::membership(org, team, user);
+        let values = expression::values([(":skills", l(skills.as_slice()))]);
+        // If the condition failed on an item, it is equal already, or an earlier attempt of this
+        // call changed it and its response was lost. Either way it is the result.
+        let updated = self.update_if(&key, SET_SKILLS, &condition, values).await?;
+        let item = updated.into_item();
         item.map(items::member).transpose()
     }
 
@@ -314,7 +303,7 @@ impl Store {
         on_lead: OnLead,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.until_current(|| self.try_remove_member(org, team, user, on_lead, now))
+        self.retry_on_conflict(|| self.try_remove_member(org, team, user, on_lead, now))
             .await
     }
 
@@ -325,12 +314,12 @@ impl Store {
         user: UserId,
         on_lead: OnLead,
         now: Timestamp,
-    ) -> Result<(), Stale> {
+    ) -> Result<(), CommitError> {
         let (Roster { team, members }, _) = self.team(org, id).await?;
-        let member = present(&members, user)?;
+        let member = find_member(&members, user)?;
         let is_lead = team.lead_id == Some(user);
-        if is_lead && on_lead == OnLead::Refuse {
-            return Err(Refused::LeadRemoval.into());
+        if is_lead && on_lead == OnLead::Reject {
+            return Err(Rejected::LeadRemoval.into());
         }
         let mut transaction = Transaction::new(self);
         let left = "SET #member_count = #member_count - :one, #version = #version + :one, #updated_at = :now";
@@ -352,7 +341,7 @@ impl Store {
             &left,
             Some(as_read),
             values,
-            team_as_read,
+            on_team_changed,
         )?;
         if is_lead {
             move_lead(&mut transaction, org, id, Some(user), None)?;
@@ -363,15 +352,15 @@ impl Store {
             Some(&as_read),
             Some(values),
             |item| match item {
-                Some(_) => Refusal::Outdated,
-                None => Refusal::Because(Refused::MemberNotFound),
+                Some(_) => ConditionFailure::Conflict,
+                None => ConditionFailure::Rejected(Rejected::MemberNotFound),
             },
         )?;
         transaction.put(
             PastItem::new(org, id, &member.leaving()),
             "attribute_not_exists(#pk)",
             None,
-            outdated,
+            conflict,
         )?;
         count_eligible(
             &mut transaction,
@@ -381,66 +370,6 @@ impl Store {
         )?;
         transaction.commit().await
     }
-
-    /// Copies a profile into a membership, if that is there and its copy is older.
-    ///
-    /// One round trip. A copy that changes whether the member is eligible costs two: the first
-    /// attempt, whose condition fails, then a transaction with the team's load.
-    pub(super) async fn copy_into_membership(
-        &self,
-        org: &OrganizationId,
-        user: &User,
-        team: TeamId,
-    ) -> Result<(), Error> {
-        self.until_current(|| self.try_copy_into_membership(org, user, team))
-            .await
-    }
-
-    async fn try_copy_into_membership(
-        &self,
-        org: &OrganizationId,
-        user: &User,
-        id: TeamId,
-    ) -> Result<(), Stale> {
-        let (set, clear, mut values) = copy_of(user);
-        let update = clear.map_or_else(
-            || format!("SET {set}"),
-            |attribute| format!("SET {set} REMOVE {attribute}"),
-        );
-        let is_active = user.status == UserStatus::Active;
-        let same_activity = if is_active {
-            "#status = :active"
-        } else {
-            "#status <> :active"
-        };
-        let condition = format!("#profile_version < :version AND {same_activity}");
-        let mut single = values.clone();
-        single.insert(":active".to_owned(), s(UserStatus::Active.as_str()));
-        let key = keys::membership(org, id, user.id);
-        let Some(before) = self
-            .update_unless(&key, &update, &condition, single)
-            .await?
-        else {
-            return Ok(());
-        };
-        let before = items::member(before)?;
-        if before.user.version >= user.version || before.is_eligible() == is_active {
-            return Ok(());
-        }
-        let as_read = "#status = :old_status AND #profile_version = :old_version";
-        values.extend(expression::values([
-            (":old_status", s(before.user.status.as_str())),
-            (":old_version", n(before.user.version)),
-        ]));
-        let mut transaction = Transaction::new(self);
-        transaction.update(&key, &update, Some(as_read), values, outdated)?;
-        count_eligible(&mut transaction, org, id, if is_active { 1 } else { -1 })?;
-        match transaction.commit().await {
-            // The sweep of the deleted team removes the membership.
-            Err(Stale::Error(Error::Refused(Refused::TeamNotFound))) => Ok(()),
-            outcome => outcome,
-        }
-    }
 }
 
 /// The condition that a membership exists.
@@ -448,16 +377,16 @@ const PRESENT: &str = "attribute_exists(#pk)";
 const SET_SKILLS: &str = "SET #skills = :skills";
 
 /// The member who is this user.
-fn present(members: &[Member], user: UserId) -> Result<Member, Refused> {
+fn find_member(members: &[Member], user: UserId) -> Result<Member, Rejected> {
     members
         .iter()
         .find(|member| member.user.id == user)
         .cloned()
-        .ok_or(Refused::MemberNotFound)
+        .ok_or(Rejected::MemberNotFound)
 }
 
 /// Puts a member in their place, and in place of what was read of them before.
-fn put_among(members: &mut Vec<Member>, member: &Member) {
+fn insert_member(members: &mut Vec<Member>, member: &Member) {
     members.retain(|other| other.user.id != member.user.id);
     members.push(member.clone());
     sort_by_joining(members);
@@ -467,12 +396,8 @@ fn sort_by_joining(members: &mut [Member]) {
     members.sort_by_key(|member| (member.joined_at, member.user.id));
 }
 
-fn outdated(_: Option<&Item>) -> Refusal {
-    Refusal::Outdated
-}
-
 /// Moves the number of eligible members on a team's load, which has to exist.
-fn count_eligible(
+pub(super) fn count_eligible(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
     team: TeamId,
@@ -480,7 +405,7 @@ fn count_eligible(
 ) -> Result<(), Error> {
     let load = keys::load(org, team);
     if by == 0 {
-        return transaction.check(&load, "attribute_exists(#pk)", None, team_as_read);
+        return transaction.check(&load, "attribute_exists(#pk)", None, on_team_changed);
     }
     // A count that is wrong stops the change that would make it negative.
     let least = if by < 0 {
@@ -497,22 +422,22 @@ fn count_eligible(
         "ADD #eligible :by",
         Some(least),
         values,
-        team_as_read,
+        on_team_changed,
     )
 }
 
 /// The meaning of a team that takes no further member: it is gone, or full, or has another lead
 /// than was read.
-fn no_room(team: Option<&Item>) -> Refusal {
+fn on_team_full(team: Option<&Item>) -> ConditionFailure {
     match team.map(items::member_count) {
-        None => Refusal::Because(Refused::TeamNotFound),
-        Some(Some(count)) if count < MAX_MEMBERS => Refusal::Outdated,
-        Some(_) => Refusal::Because(Refused::TeamFull),
+        None => ConditionFailure::Rejected(Rejected::TeamNotFound),
+        Some(Some(count)) if count < MAX_MEMBERS => ConditionFailure::Conflict,
+        Some(_) => ConditionFailure::Rejected(Rejected::TeamFull),
     }
 }
 
-fn already_member(_: Option<&Item>) -> Refusal {
-    Refusal::Because(Refused::AlreadyMember)
+fn already_member(_: Option<&Item>) -> ConditionFailure {
+    ConditionFailure::Rejected(Rejected::AlreadyMember)
 }
 
 /// Wants the user active and the profile as it was read, so that its copy is never older than what
@@ -530,11 +455,11 @@ fn check_profile(
         condition,
         Some(values),
         move |user| match user {
-            None => Refusal::Because(Refused::UserNotFound(UserField::UserId)),
+            None => ConditionFailure::Rejected(Rejected::UserNotFound(UserField::UserId)),
             Some(user) if items::text(user, "status") != Some(active) => {
-                Refusal::Because(Refused::UserInactive(UserField::UserId))
+                ConditionFailure::Rejected(Rejected::UserInactive(UserField::UserId))
             }
-            Some(_) => Refusal::Outdated,
+            Some(_) => ConditionFailure::Conflict,
         },
     )
 }
@@ -557,10 +482,10 @@ fn put_member(
     )?;
     let key = keys::past(org, team, member.user.id);
     let Some(past) = past else {
-        return transaction.check(&key, absent, None, outdated);
+        return transaction.check(&key, absent, None, conflict);
     };
     let (as_read, values) = past_as_read(past);
-    transaction.delete(&key, Some(as_read), Some(values), outdated)
+    transaction.delete(&key, Some(as_read), Some(values), conflict)
 }
 
 /// Returns the condition that counters are as they were read, and its values.
@@ -597,33 +522,4 @@ fn member_as_read(member: &Member) -> (String, Values) {
     let (counters, mut values) = past_as_read(&stays);
     values.insert(":status".to_owned(), s(member.user.status.as_str()));
     (format!("{counters} AND #status = :status"), values)
-}
-
-/// What makes a membership's copy of a profile equal to it: the attributes to set, the one to
-/// remove, and the values.
-fn copy_of(user: &User) -> (String, Option<&'static str>, Values) {
-    let User {
-        id: _,
-        name,
-        email,
-        role,
-        avatar_url,
-        status,
-        version,
-    } = user;
-    let set = "#name = :name, #email = :email, #role = :role, #status = :status, #profile_version = :version";
-    let mut values = expression::values([
-        (":name", s(name)),
-        (":email", s(email)),
-        (":role", s(role)),
-        (":status", s(status.as_str())),
-        (":version", n(*version)),
-    ]);
-    match avatar_url {
-        Some(url) => {
-            values.insert(":avatar_url".to_owned(), s(url));
-            (format!("{set}, #avatar_url = :avatar_url"), None, values)
-        }
-        None => (set.to_owned(), Some("#avatar_url"), values),
-    }
 }

@@ -19,7 +19,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn begin_organization(&self, org: &OrganizationId) -> Result<(), Error> {
+    pub async fn ensure_organization(&self, org: &OrganizationId) -> Result<(), Error> {
         let update = "ADD #team_count :none";
         let call = self
             .client
@@ -35,7 +35,7 @@ impl Store {
 
     /// Writes a whole item over what is there, and begins the organization where this is its first.
     /// One round trip: two writes at once.
-    pub(super) async fn put_and_begin(
+    pub(super) async fn put_for_organization(
         &self,
         org: &OrganizationId,
         item: impl Serialize,
@@ -46,7 +46,7 @@ impl Store {
             .table_name(&*self.table)
             .set_item(Some(items::to_item(item)?));
         let written = async { self.send(|| call.clone().send()).await.map_err(Error::from) };
-        tokio::try_join!(self.begin_organization(org), written)?;
+        tokio::try_join!(self.ensure_organization(org), written)?;
         Ok(())
     }
 }

@@ -1,19 +1,16 @@
 //! The pass of an organization over its unrouted tickets: merging topics, the lease, and the end.
 
-use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
-    types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
+use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
 use super::{
-    Error, Store, expression,
-    expression::{n, s},
+    Error, Store,
+    access::Updated,
+    expression::{self, Values, n, s},
     items::{self, Item},
     keys,
-    retry::Failed,
-    transaction::{Refusal, Transaction, Values},
-    work::{MARK, mark_values},
+    pending_work::{MARK, mark_values},
+    transaction::{Transaction, conflict},
 };
 use muster_domain::{OrganizationId, PassTopics, RoutingPass, Timestamp, TopicHash};
 
@@ -35,13 +32,6 @@ pub enum Released {
     Merged,
     /// The lease has passed to another holder, or has ended.
     Lost,
-}
-
-/// The outcome of a conditional update: the item after it, or the item on which the condition
-/// failed.
-enum Updated {
-    Done(Option<Item>),
-    Refused(Option<Item>),
 }
 
 impl Store {
@@ -76,9 +66,9 @@ impl Store {
         ]);
         let update = "SET #lease_owner = :owner, #lease_until = :until";
         let item = match self.update_pass(org, update, is_free, values).await? {
-            Updated::Done(item) => item,
+            Updated::Applied(item) => item,
             // An earlier attempt took the lease, and its response was lost.
-            Updated::Refused(item) => item.filter(|item| is_held_by(item, &owner)),
+            Updated::ConditionFailed(item) => item.filter(|item| is_held_by(item, &owner)),
         };
         item.map(|item| {
             Ok(Lease {
@@ -178,9 +168,11 @@ impl Store {
                 .update_pass(org, update, "#lease_owner = :owner AND #rev = :rev", values)
                 .await?
             {
-                Updated::Done(_) => Released::Done,
-                Updated::Refused(Some(item)) if is_held_by(&item, owner) => Released::Merged,
-                Updated::Refused(_) => Released::Lost,
+                Updated::Applied(_) => Released::Done,
+                Updated::ConditionFailed(Some(item)) if is_held_by(&item, owner) => {
+                    Released::Merged
+                }
+                Updated::ConditionFailed(_) => Released::Lost,
             },
         )
     }
@@ -192,31 +184,15 @@ impl Store {
         condition: &str,
         values: Values,
     ) -> Result<Updated, Error> {
-        let call = self
-            .client
-            .update_item()
-            .table_name(&*self.table)
-            .set_key(Some(keys::pass(org).attributes()))
-            .update_expression(update)
-            .condition_expression(condition)
-            .set_expression_attribute_names(expression::names([update, condition]))
-            .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match self.send(|| call.clone().send()).await {
-            Ok(output) => Ok(Updated::Done(output.attributes)),
-            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => {
-                Ok(Updated::Refused(refused.item))
-            }
-            Err(failed) => Err(failed.into()),
-        }
+        self.update_if(&keys::pass(org), update, condition, values)
+            .await
     }
 }
 
 fn renewed(updated: Updated) -> Result<Option<RoutingPass>, Error> {
     match updated {
-        Updated::Done(item) => item.map(items::pass).transpose(),
-        Updated::Refused(_) => Ok(None),
+        Updated::Applied(item) => item.map(items::pass).transpose(),
+        Updated::ConditionFailed(_) => Ok(None),
     }
 }
 
@@ -245,9 +221,9 @@ pub(super) fn merge_topics(
         values.insert(":room".to_owned(), n(room as u64));
         let fits = "attribute_not_exists(#all_topics) AND (attribute_not_exists(#topics) OR size(#topics) <= :room)";
         let update = format!("{merged} ADD #rev :one, #topics :topics");
-        return transaction.update(&key, &update, Some(fits), values, |_| Refusal::Outdated);
+        return transaction.update(&key, &update, Some(fits), values, conflict);
     }
     values.insert(":all".to_owned(), AttributeValue::Bool(true));
     let update = format!("{merged}, #all_topics = :all REMOVE #topics ADD #rev :one");
-    transaction.update(&key, &update, None, values, |_| Refusal::Outdated)
+    transaction.update(&key, &update, None, values, conflict)
 }

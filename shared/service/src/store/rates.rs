@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::ReturnValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Error, Store, expression, expression::n, items, keys, retry::OutOfTime};
+use super::{Error, Store, error::DeadlineExceeded, expression, expression::n, items, keys};
 use crate::aws_error::is_transient;
 use muster_domain::Subject;
 
@@ -44,10 +44,10 @@ impl Store {
             .set_expression_attribute_values(Some(values))
             .return_values(ReturnValue::UpdatedNew);
         let deadline = self.deadline.min(Instant::now() + Self::COUNT_TIMEOUT);
-        let answer = timeout_at(deadline, call.send())
+        let response = timeout_at(deadline, call.send())
             .await
-            .map_err(|_| Error::Unavailable(Box::new(OutOfTime)))?;
-        let output = answer.map_err(|error| {
+            .map_err(|_| Error::Unavailable(Box::new(DeadlineExceeded)))?;
+        let output = response.map_err(|error| {
             if is_transient(&error) {
                 Error::Unavailable(Box::new(error))
             } else {

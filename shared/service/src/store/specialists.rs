@@ -2,7 +2,6 @@
 
 use super::{
     Error, Store,
-    expression::s,
     items::{self, Item},
     keys,
 };
@@ -23,16 +22,11 @@ impl Store {
         topic: &Folded,
         start: RingPlace,
     ) -> Result<TopicPage, Error> {
-        let (first, last) = keys::ring_turn(start);
         let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":pk", s(keys::specialists_partition(org, topic)))
-            .expression_attribute_values(":first", s(first))
-            .expression_attribute_values(":last", s(last))
+            .range_query(
+                keys::specialists_partition(org, topic),
+                keys::ring_turn(start),
+            )
             .projection_expression("sk")
             .limit(i32::try_from(MAX_ENTRIES).unwrap_or(i32::MAX));
         let page = self.send(|| call.clone().send()).await?;

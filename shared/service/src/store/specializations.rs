@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Error, Store, expression,
-    expression::n,
-    items::{self, Item, SpecializationItem, SpecsItem},
+    Error, Store,
+    error::CommitError,
+    expression::{self, n},
+    items::{self, IndexedTopicsItem, TopicEntryItem},
     keys::{self, Key},
     passes::merge_topics,
-    retry::Stale,
-    transaction::{Refusal, Transaction},
+    records::IndexedTopics,
+    transaction::{Transaction, conflict},
 };
 use muster_domain::{Folded, OrganizationId, RoutingPass, Team, TeamId, Timestamp, TopicHash};
 
@@ -17,20 +18,11 @@ use muster_domain::{Folded, OrganizationId, RoutingPass, Team, TeamId, Timestamp
 /// `SPECS` item and the pass, in 100 items.
 const TOPICS_PER_TRANSACTION: usize = 48;
 
-/// A team's entries in the index, as its `SPECS` item has them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Indexed {
-    /// The number of writes of the `SPECS` item; 0 if there is none.
-    pub(super) rev: u64,
-    /// The topics that have entries.
-    pub(super) topics: BTreeSet<Folded>,
-}
-
 /// A team, its entries and the organization's pass, as they were read.
 struct Read {
     team: Option<Team>,
     is_marked: bool,
-    indexed: Indexed,
+    indexed: IndexedTopics,
     pass: Option<RoutingPass>,
 }
 
@@ -67,7 +59,7 @@ impl Store {
         let mut has_merged = false;
         loop {
             let part = self
-                .until_current(|| self.index_part(org, team, now))
+                .retry_on_conflict(|| self.index_part(org, team, now))
                 .await?;
             has_merged |= part.has_merged;
             if part.is_last {
@@ -82,7 +74,7 @@ impl Store {
         org: &OrganizationId,
         id: TeamId,
         now: Timestamp,
-    ) -> Result<Part, Stale> {
+    ) -> Result<Part, CommitError> {
         let read = self.read_specializations(org, id).await?;
         let wanted: BTreeSet<Folded> = read
             .team
@@ -103,7 +95,7 @@ impl Store {
         changes.truncate(TOPICS_PER_TRANSACTION);
 
         let mut transaction = Transaction::new(self);
-        hold_team(&mut transaction, org, id, &read, is_last)?;
+        require_team_as_read(&mut transaction, org, id, &read, is_last)?;
         let mut merged = Vec::new();
         if !changes.is_empty() {
             merged = index(&mut transaction, org, id, &read.indexed, &changes)?;
@@ -120,11 +112,15 @@ impl Store {
 
     /// Reads a team, its entries and the organization's pass, strongly consistent. One round trip.
     async fn read_specializations(&self, org: &OrganizationId, id: TeamId) -> Result<Read, Error> {
-        let keys = [keys::team(org, id), keys::specs(org, id), keys::pass(org)];
+        let keys = [
+            keys::team(org, id),
+            keys::indexed_topics(org, id),
+            keys::pass(org),
+        ];
         let mut read = Read {
             team: None,
             is_marked: false,
-            indexed: Indexed::default(),
+            indexed: IndexedTopics::default(),
             pass: None,
         };
         for item in self.get_all(&keys.each_ref().map(Key::attributes)).await? {
@@ -133,7 +129,7 @@ impl Store {
                 read.is_marked = item.contains_key("gsi1pk");
                 read.team = Some(items::team(org, item)?);
             } else if is(&keys[1]) {
-                read.indexed = items::specs(item)?;
+                read.indexed = items::indexed_topics(item)?;
             } else {
                 read.pass = Some(items::pass(item)?);
             }
@@ -143,7 +139,7 @@ impl Store {
 }
 
 /// Wants the team as it was read. Removes the mark with the last part of the team's index.
-fn hold_team(
+fn require_team_as_read(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
     id: TeamId,
@@ -151,9 +147,8 @@ fn hold_team(
     is_last: bool,
 ) -> Result<(), Error> {
     let key = keys::team(org, id);
-    let outdated = |_: Option<&Item>| Refusal::Outdated;
     let Some(team) = &read.team else {
-        return transaction.check(&key, "attribute_not_exists(#pk)", None, outdated);
+        return transaction.check(&key, "attribute_not_exists(#pk)", None, conflict);
     };
     let as_read = "#version = :version";
     let version = expression::values([(":version", n(team.version))]);
@@ -163,10 +158,10 @@ fn hold_team(
             "REMOVE #gsi1pk, #gsi1sk",
             Some(as_read),
             version,
-            outdated,
+            conflict,
         )
     } else {
-        transaction.check(&key, as_read, Some(version), outdated)
+        transaction.check(&key, as_read, Some(version), conflict)
     }
 }
 
@@ -176,10 +171,10 @@ fn index(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
     id: TeamId,
-    before: &Indexed,
+    before: &IndexedTopics,
     changes: &[Change<'_>],
 ) -> Result<Vec<TopicHash>, Error> {
-    let mut after = Indexed {
+    let mut after = IndexedTopics {
         rev: before.rev + 1,
         topics: before.topics.clone(),
     };
@@ -187,21 +182,21 @@ fn index(
     for change in changes {
         match change {
             Change::Add(topic) => {
-                for entry in keys::specialization(org, topic, id) {
-                    transaction.put_always(SpecializationItem::new(entry))?;
+                for entry in keys::topic_entries(org, topic, id) {
+                    transaction.put_always(TopicEntryItem::new(entry))?;
                 }
                 after.topics.insert((*topic).clone());
                 merged.push(TopicHash::of(topic));
             }
             Change::Remove(topic) => {
-                for entry in keys::specialization(org, topic, id) {
-                    transaction.delete(&entry, None, None, |_| Refusal::Outdated)?;
+                for entry in keys::topic_entries(org, topic, id) {
+                    transaction.delete(&entry, None, None, conflict)?;
                 }
                 after.topics.remove(*topic);
             }
         }
     }
-    let key = keys::specs(org, id);
+    let key = keys::indexed_topics(org, id);
     let as_read = if before.rev == 0 {
         "attribute_not_exists(#pk)"
     } else {
@@ -209,11 +204,9 @@ fn index(
     };
     let rev = (before.rev > 0).then(|| expression::values([(":rev", n(before.rev))]));
     if after.topics.is_empty() {
-        transaction.delete(&key, Some(as_read), rev, |_| Refusal::Outdated)?;
+        transaction.delete(&key, Some(as_read), rev, conflict)?;
     } else {
-        transaction.put(SpecsItem::new(key, &after), as_read, rev, |_| {
-            Refusal::Outdated
-        })?;
+        transaction.put(IndexedTopicsItem::new(key, &after), as_read, rev, conflict)?;
     }
     Ok(merged)
 }

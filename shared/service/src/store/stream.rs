@@ -3,7 +3,7 @@
 use super::{
     Error,
     items::{self, Item},
-    keys::{self, Entry},
+    keys::{self, ItemKind},
 };
 use muster_domain::{Change, ChangeKind, OrganizationId, Timestamp};
 
@@ -42,36 +42,36 @@ impl StreamRecord {
         let (Some(pk), Some(sk)) = (items::text(&keys, "pk"), items::text(&keys, "sk")) else {
             return Err(Error::internal("a record of the stream has no key"));
         };
-        let Some((organization_id, entry)) = Entry::parse(pk, sk) else {
+        let Some((organization_id, item_kind)) = ItemKind::parse(pk, sk) else {
             return Ok(None);
         };
         if old_image.is_empty() && new_image.is_empty() {
             return Err(Error::internal("a record of the stream has neither image"));
         }
         let (old, new) = (image(old_image), image(new_image));
-        let kind = match entry {
-            Entry::Pass => return Ok(None),
-            Entry::Team(_) => {
+        let kind = match item_kind {
+            ItemKind::Pass => return Ok(None),
+            ItemKind::Team(_) => {
                 let team = |item| items::team(&organization_id, item);
                 ChangeKind::Team {
                     before: old.map(team).transpose()?,
                     after: new.map(team).transpose()?,
                 }
             }
-            Entry::Load(team_id) => ChangeKind::Load {
+            ItemKind::Load(team_id) => ChangeKind::Load {
                 team_id,
                 before: old.map(items::load).transpose()?,
                 after: new.map(items::load).transpose()?,
             },
             // Being swept, and having been swept, has no consequences.
-            Entry::Gone(_) if old.is_some() => return Ok(None),
-            Entry::Gone(team_id) => ChangeKind::TeamDeleted { team_id },
-            Entry::Membership(team_id) => ChangeKind::Membership {
+            ItemKind::DeletedTeam(_) if old.is_some() => return Ok(None),
+            ItemKind::DeletedTeam(team_id) => ChangeKind::TeamDeleted { team_id },
+            ItemKind::Membership(team_id) => ChangeKind::Membership {
                 team_id,
                 before: old.map(items::member).transpose()?,
                 after: new.map(items::member).transpose()?,
             },
-            Entry::User(user_id) => {
+            ItemKind::User(user_id) => {
                 let user = |item| items::user(user_id, item);
                 ChangeKind::User {
                     user_id,
@@ -79,7 +79,7 @@ impl StreamRecord {
                     after: new.map(user).transpose()?,
                 }
             }
-            Entry::Ticket => ChangeKind::Ticket {
+            ItemKind::Ticket => ChangeKind::Ticket {
                 before: old.map(items::ticket).transpose()?,
                 after: new.map(items::ticket).transpose()?,
             },

@@ -1,25 +1,20 @@
 //! Teams: reading, listing, creating, changing and deleting them.
 
-use aws_sdk_dynamodb::{
-    operation::update_item::UpdateItemError,
-    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
-};
-
 use super::{
-    Answer, Error, Store,
-    desks::TeamRead,
-    expression,
-    expression::{l, n, s},
+    Error, Store,
+    error::CommitError,
+    expression::{self, Values, l, n, s},
     idempotency,
-    items::{self, GoneItem, Item, LoadItem, NameClaimItem, TeamItem},
+    items::{self, DeletedTeamItem, Item, LoadItem, NameClaimItem, TeamItem},
     keys,
     leads::move_lead,
-    retry::{Failed, Stale},
-    transaction::{MAX_ITEMS, Refusal, Transaction, Values},
-    work::{MARK, mark_values},
+    pending_work::{MARK, mark_values},
+    records::RenderedResponse,
+    team_partition::TeamRead,
+    transaction::{ConditionFailure, MAX_ITEMS, Transaction, conflict},
 };
 use muster_domain::{
-    Error as Refused, Idempotency, IfVersion, Load, OrganizationId, Roster, Team, TeamChanges,
+    Error as Rejected, Idempotency, IfVersion, Load, OrganizationId, Roster, Team, TeamChanges,
     TeamId, Timestamp, UserField, UserId, UserStatus,
 };
 
@@ -29,45 +24,45 @@ pub enum OnOpenTickets {
     /// They are left without a team, for a job to unassign one by one.
     Unassign,
     /// The team stays: [`OpenTickets`](muster_domain::Error::OpenTickets).
-    Refuse,
+    Reject,
 }
 
 impl Store {
     /// Creates a team, and keeps the answer where the request has a key.
     ///
     /// One round trip: a transaction of the team, its load, its name claim, the organization's
-    /// count and the answer, and for a lead of a check of the user and an item. One more where a
+    /// count and the response, and for a lead of a check of the user and an item. One more where a
     /// request with a key is refused.
     ///
     /// # Errors
-    /// [`Error::Answered`], [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused);
+    /// [`Error::Replayed`], [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused);
     /// [`UserNotFound`](muster_domain::Error::UserNotFound) or [`UserInactive`](muster_domain::Error::UserInactive) for the
     /// lead, [`NameTaken`](muster_domain::Error::NameTaken), [`Error::Unavailable`],
     /// [`Error::Internal`].
     pub async fn create_team(
         &self,
         team: &Team,
-        answer: &Answer,
+        response: &RenderedResponse,
         request: Option<&Idempotency>,
     ) -> Result<(), Error> {
-        let created = self.try_create_team(team, answer, request).await;
-        self.unless_answered(&team.organization_id, request, team.created_at, created)
+        let created = self.try_create_team(team, response, request).await;
+        self.prefer_saved_response(&team.organization_id, request, team.created_at, created)
             .await
     }
 
     async fn try_create_team(
         &self,
         team: &Team,
-        answer: &Answer,
+        response: &RenderedResponse,
         request: Option<&Idempotency>,
     ) -> Result<(), Error> {
         let mut transaction = Transaction::new(self);
         if let Some(request) = request {
-            idempotency::save(
+            idempotency::save_response(
                 &mut transaction,
                 &team.organization_id,
                 request,
-                answer,
+                response,
                 team.created_at,
             )?;
         }
@@ -88,19 +83,21 @@ impl Store {
         )?;
         claim_name(&mut transaction, team)?;
         let new = "attribute_not_exists(#pk)";
-        transaction.put(TeamItem::new(team), new, None, |_| Refusal::Outdated)?;
+        transaction.put(TeamItem::new(team), new, None, conflict)?;
         let load = LoadItem::new(&team.organization_id, team.id, Load::default());
-        transaction.put(load, new, None, |_| Refusal::Outdated)?;
+        transaction.put(load, new, None, conflict)?;
         count_teams(&mut transaction, &team.organization_id, 1)?;
         match transaction.commit().await {
             Ok(()) => Ok(()),
-            Err(Stale::Error(error)) => Err(error),
-            Err(Stale::Outdated) => {
-                // The key is in use, and its response has to be read.
-                self.check_unused(&team.organization_id, request, team.created_at)
+            Err(CommitError::Failed(error)) => Err(error),
+            Err(CommitError::Conflict) => {
+                // The key is in use, and its response spreads over several items: read it.
+                let saved = self
+                    .find_saved_response(&team.organization_id, request, team.created_at)
                     .await?;
-                Err(Error::internal(
-                    "the id of the new team belongs to another team",
+                Err(saved.map_or_else(
+                    || Error::internal("the id of the new team belongs to another team"),
+                    Error::Replayed,
                 ))
             }
         }
@@ -129,7 +126,7 @@ impl Store {
         let touches_other_items = changes.name.is_some() || changes.lead_id.is_some();
         if touches_other_items || *if_version != IfVersion::Any {
             return self
-                .until_current(|| self.change_as_read(org, id, changes, if_version, now))
+                .retry_on_conflict(|| self.change_as_read(org, id, changes, if_version, now))
                 .await;
         }
         if *changes == TeamChanges::default() {
@@ -153,7 +150,7 @@ impl Store {
         changes: &TeamChanges,
         if_version: &IfVersion,
         now: Timestamp,
-    ) -> Result<Roster, Stale> {
+    ) -> Result<Roster, CommitError> {
         let (Roster { team, members }, _) = self.team(org, id).await?;
         if_version.check(team.version)?;
         let Some(changed) = team.changed(changes, now) else {
@@ -167,7 +164,7 @@ impl Store {
             &team,
             &changed,
             version,
-            team_as_wanted(if_version),
+            on_team_version(if_version),
         )?;
         if let Some(lead) = changed.lead_id
             && team.lead_id != Some(lead)
@@ -243,27 +240,13 @@ impl Store {
         };
         let condition = format!("attribute_exists(#pk) AND ({})", differs.join(" OR "));
 
-        let call = self
-            .client
-            .update_item()
-            .table_name(&*self.table)
-            .set_key(Some(keys::team(org, id).attributes()))
-            .update_expression(&update)
-            .condition_expression(&condition)
-            .set_expression_attribute_names(expression::names([&*update, &*condition]))
-            .set_expression_attribute_values(Some(values))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let item = match self.send(|| call.clone().send()).await {
-            Ok(output) => output.attributes,
-            // The team as it is: equal already, or made so by an earlier attempt of ours whose
-            // answer was lost.
-            Err(Failed::Answered(UpdateItemError::ConditionalCheckFailedException(refused))) => {
-                refused.item
-            }
-            Err(failed) => return Err(failed.into()),
-        };
-        items::team(org, item.ok_or(Refused::TeamNotFound)?)
+        // If the condition failed, the item is equal already, or an earlier attempt of this call
+        // changed it and its response was lost. Either way it is the result.
+        let updated = self
+            .update_if(&keys::team(org, id), &update, &condition, values)
+            .await?;
+        let item = updated.into_item();
+        items::team(org, item.ok_or(Rejected::TeamNotFound)?)
     }
 
     /// Deletes a team; its name is free at once. Two round trips: reads, then a transaction.
@@ -283,15 +266,15 @@ impl Store {
         on_open_tickets: OnOpenTickets,
         now: Timestamp,
     ) -> Result<(), Error> {
-        self.until_current(|| async {
+        self.retry_on_conflict(|| async {
             let TeamRead {
                 team,
                 load,
                 members,
-            } = self.team_read(org, id).await?;
+            } = self.read_team(org, id).await?;
             if_version.check(team.version)?;
-            if on_open_tickets == OnOpenTickets::Refuse && load.open_tickets > 0 {
-                return Err(Refused::OpenTickets(load.open_tickets).into());
+            if on_open_tickets == OnOpenTickets::Reject && load.open_tickets > 0 {
+                return Err(Rejected::OpenTickets(load.open_tickets).into());
             }
             let mut transaction = Transaction::new(self);
             let (key, version) = (
@@ -302,20 +285,16 @@ impl Store {
                 &key,
                 Some("#version = :version"),
                 Some(version),
-                team_as_wanted(if_version),
+                on_team_version(if_version),
             )?;
             let counts = expression::values([
                 (":open", n(load.open_tickets)),
                 (":waiting", n(load.waiting_tickets)),
             ]);
             let as_read = "#open_tickets = :open AND #waiting_tickets = :waiting";
-            transaction.delete(&keys::load(org, id), Some(as_read), Some(counts), |_| {
-                Refusal::Outdated
-            })?;
-            let gone = GoneItem::new(&team, load, now);
-            transaction.put(gone, "attribute_not_exists(#pk)", None, |_| {
-                Refusal::Outdated
-            })?;
+            transaction.delete(&keys::load(org, id), Some(as_read), Some(counts), conflict)?;
+            let tombstone = DeletedTeamItem::new(&team, load, now);
+            transaction.put(tombstone, "attribute_not_exists(#pk)", None, conflict)?;
             release_name(&mut transaction, &team)?;
             move_lead(&mut transaction, org, id, team.lead_id, None)?;
             count_teams(&mut transaction, org, -1)?;
@@ -328,7 +307,7 @@ impl Store {
             };
             for member in members.iter().take(swept) {
                 let membership = keys::membership(org, id, member.user.id);
-                transaction.delete(&membership, None, None, |_| Refusal::Outdated)?;
+                transaction.delete(&membership, None, None, conflict)?;
             }
             transaction.commit().await
         })
@@ -343,7 +322,7 @@ pub(super) fn put_fields<'t>(
     before: &Team,
     after: &Team,
     as_read: Values,
-    meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
+    meaning: impl Fn(Option<&Item>) -> ConditionFailure + Send + Sync + 't,
 ) -> Result<(), Error> {
     let Team {
         id,
@@ -404,29 +383,31 @@ pub(super) fn put_fields<'t>(
 }
 
 /// The meaning of a team that is not as it was read.
-pub(super) fn team_as_read(item: Option<&Item>) -> Refusal {
+pub(super) fn on_team_changed(item: Option<&Item>) -> ConditionFailure {
     if item.is_some() {
-        Refusal::Outdated
+        ConditionFailure::Conflict
     } else {
-        Refusal::Because(Refused::TeamNotFound)
+        ConditionFailure::Rejected(Rejected::TeamNotFound)
     }
 }
 
 /// The same where the team has to be of certain versions: if it is of no such version any more,
-/// that is the answer, and comes before what else the request asked for.
-fn team_as_wanted(if_version: &IfVersion) -> impl Fn(Option<&Item>) -> Refusal + Send + Sync {
+/// that is the response, and comes before what else the request asked for.
+fn on_team_version(
+    if_version: &IfVersion,
+) -> impl Fn(Option<&Item>) -> ConditionFailure + Send + Sync {
     move |item| match item
         .and_then(items::version)
         .map(|version| if_version.check(version))
     {
-        Some(Err(refused)) => Refusal::Because(refused),
-        Some(Ok(())) | None => team_as_read(item),
+        Some(Err(refused)) => ConditionFailure::Rejected(refused),
+        Some(Ok(())) | None => on_team_changed(item),
     }
 }
 
 /// Claims a team's name for it.
 fn claim_name(transaction: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
-    let taken = |_: Option<&Item>| Refusal::Because(Refused::NameTaken);
+    let taken = |_: Option<&Item>| ConditionFailure::Rejected(Rejected::NameTaken);
     transaction.put(
         NameClaimItem::new(team),
         "attribute_not_exists(#pk)",
@@ -439,9 +420,7 @@ fn claim_name(transaction: &mut Transaction<'_>, team: &Team) -> Result<(), Erro
 fn release_name(transaction: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     let claim = keys::name_claim(&team.organization_id, &team.name.folded());
     let ours = expression::values([(":team", s(team.id.uuid().to_string()))]);
-    transaction.delete(&claim, Some("#team_id = :team"), Some(ours), |_| {
-        Refusal::Outdated
-    })
+    transaction.delete(&claim, Some("#team_id = :team"), Some(ours), conflict)
 }
 
 /// Moves the organization's number of teams.
@@ -451,13 +430,12 @@ fn count_teams(
     by: i8,
 ) -> Result<(), Error> {
     let values = expression::values([(":by", n(by))]);
-    let unconditional = |_: Option<&Item>| Refusal::Outdated;
     transaction.update(
         &keys::organization(org),
         "ADD #team_count :by",
         None,
         values,
-        unconditional,
+        conflict,
     )
 }
 
@@ -474,9 +452,9 @@ pub(super) fn check_lead(
         "#status = :active",
         Some(active),
         move |user| {
-            Refusal::Because(match user {
-                Some(_) => Refused::UserInactive(field),
-                None => Refused::UserNotFound(field),
+            ConditionFailure::Rejected(match user {
+                Some(_) => Rejected::UserInactive(field),
+                None => Rejected::UserNotFound(field),
             })
         },
     )

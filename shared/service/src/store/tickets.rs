@@ -1,18 +1,16 @@
 //! Tickets: what a plan is made over, and writing what was planned.
 
-use std::collections::{BTreeMap, HashMap};
-
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
-use futures_util::future::try_join_all;
+use std::collections::BTreeMap;
 
 use super::{
-    Error, Store, a_few_at_a_time, expression,
-    expression::{n, s},
-    items::{self, Item, PastItem, TicketItem},
+    Error, Store,
+    access::run_concurrently,
+    error::CommitError,
+    expression::{self, Values, n, s},
+    items::{self, PastItem, TicketItem},
     keys,
-    retry::Stale,
-    transaction::{Refusal, Transaction, Values},
-    work::{MARK, mark_values},
+    pending_work::{MARK, mark_values},
+    transaction::{Transaction, conflict},
 };
 use muster_domain::{
     LoadDelta, MemberDelta, OrganizationId, PastCounters, Resolved, TeamId, Ticket, TicketId,
@@ -22,16 +20,6 @@ use muster_domain::{
         TurnAdvance,
     },
 };
-
-/// The most keys that DynamoDB takes in one `BatchGetItem`.
-pub(super) const MAX_KEYS: usize = 100;
-
-/// The consistency of a read. An eventually consistent one costs half the read units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Consistency {
-    Strong,
-    Eventual,
-}
 
 /// An organization's tickets, as far as they were asked for and exist.
 pub struct Tickets {
@@ -73,74 +61,12 @@ impl Store {
         Ok(tickets)
     }
 
-    /// Reads items, strongly consistent, in no order; those that do not exist are left out. No key
-    /// may come twice. One round trip for each 100, beside each other.
-    pub(super) async fn get_all(
-        &self,
-        keys: &[HashMap<String, AttributeValue>],
-    ) -> Result<Vec<Item>, Error> {
-        self.read_all(keys, Consistency::Strong).await
-    }
-
-    /// Reads items of this consistency by the rules of [`get_all`](Self::get_all).
-    pub(super) async fn read_all(
-        &self,
-        keys: &[HashMap<String, AttributeValue>],
-        consistency: Consistency,
-    ) -> Result<Vec<Item>, Error> {
-        let read = try_join_all(
-            keys.chunks(MAX_KEYS)
-                .map(|keys| self.batch_get(keys.to_vec(), consistency)),
-        )
-        .await?;
-        Ok(read.into_iter().flatten().collect())
-    }
-
-    /// Reads up to 100 items, in no order. One round trip, and one more for each part that the
-    /// table puts off.
-    async fn batch_get(
-        &self,
-        keys: Vec<HashMap<String, AttributeValue>>,
-        consistency: Consistency,
-    ) -> Result<Vec<Item>, Error> {
-        let mut backoff = self.backoff();
-        let mut found = Vec::with_capacity(keys.len());
-        let is_strong = consistency == Consistency::Strong;
-        let wanted = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .consistent_read(is_strong)
-            .build();
-        let mut wanted = Some(wanted.map_err(Error::internal)?);
-        while let Some(keys) = wanted {
-            let call = self
-                .client
-                .batch_get_item()
-                .request_items(&*self.table, keys);
-            let output = self.send(|| call.clone().send()).await?;
-            found.extend(
-                output
-                    .responses
-                    .and_then(|mut tables| tables.remove(&*self.table))
-                    .unwrap_or_default(),
-            );
-            wanted = output
-                .unprocessed_keys
-                .and_then(|mut tables| tables.remove(&*self.table));
-            if wanted.is_some() && !backoff.pause().await {
-                return Err(Error::Unavailable(
-                    "the table put off a part of the batch until the time was up".into(),
-                ));
-            }
-        }
-        Ok(found)
-    }
-
     /// Reads the teams that a plan is missing, all at once. One round trip, and one more for a team
     /// that is being deleted.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn learn(
+    pub async fn load_missing(
         &self,
         org: &OrganizationId,
         missing: MissingInput,
@@ -151,9 +77,9 @@ impl Store {
             unmatched_tickets: _,
             past_counters,
         } = missing;
-        let team = async |id| Ok((id, self.team_state(org, id).await?));
+        let team = async |id| Ok((id, self.team_lookup(org, id).await?));
         let (teams, found) = tokio::try_join!(
-            a_few_at_a_time(teams.into_iter().map(team).collect()),
+            run_concurrently(teams.into_iter().map(team).collect()),
             self.pasts(org, &past_counters),
         )?;
         known.teams.extend(teams);
@@ -161,15 +87,14 @@ impl Store {
         Ok(())
     }
 
-    /// TransactionPlan tickets and everything that moves with them, on condition that all of it is
-    /// as it was read. One round trip, one transaction. `now` marks the loads in which tickets
-    /// begin to wait.
-    pub(crate) async fn write(
+    /// Writes tickets and everything that moves with them, on condition that all of it is as it was
+    /// read. One round trip, one transaction. `now` marks the loads in which tickets begin to wait.
+    pub(crate) async fn commit_plan(
         &self,
         org: &OrganizationId,
         writes: &TransactionPlan,
         now: Timestamp,
-    ) -> Result<(), Stale> {
+    ) -> Result<(), CommitError> {
         let TransactionPlan {
             tasks: _,
             tickets,
@@ -183,9 +108,9 @@ impl Store {
             match rev {
                 Some(rev) => {
                     let as_read = expression::values([(":rev", n(*rev))]);
-                    transaction.put(item, "#rev = :rev", Some(as_read), outdated)?;
+                    transaction.put(item, "#rev = :rev", Some(as_read), conflict)?;
                 }
-                None => transaction.put(item, "attribute_not_exists(#pk)", None, outdated)?,
+                None => transaction.put(item, "attribute_not_exists(#pk)", None, conflict)?,
             }
         }
         for (team, write) in loads {
@@ -198,40 +123,38 @@ impl Store {
     }
 }
 
-fn outdated(_: Option<&Item>) -> Refusal {
-    Refusal::Outdated
-}
-
 /// An update of counters: none goes below zero, so that a figure that is wrong stops what would
 /// make it worse.
-struct Counting {
+struct CounterUpdate {
     set: Vec<String>,
     add: Vec<String>,
     conditions: Vec<String>,
     values: Values,
 }
 
-impl Counting {
+impl CounterUpdate {
     fn new<const N: usize>(counters: [(&str, i64); N]) -> Self {
-        let mut counting = Self {
+        let mut counters_update = Self {
             set: Vec::new(),
             add: Vec::new(),
             conditions: vec!["attribute_exists(#pk)".to_owned()],
             values: Values::new(),
         };
         for (counter, delta) in counters.into_iter().filter(|(_, delta)| *delta != 0) {
-            counting.add.push(format!("#{counter} :{counter}"));
-            counting.values.insert(format!(":{counter}"), n(delta));
+            counters_update.add.push(format!("#{counter} :{counter}"));
+            counters_update
+                .values
+                .insert(format!(":{counter}"), n(delta));
             if delta < 0 {
-                counting
+                counters_update
                     .conditions
                     .push(format!("#{counter} >= :least_{counter}"));
-                counting
+                counters_update
                     .values
                     .insert(format!(":least_{counter}"), n(delta.unsigned_abs()));
             }
         }
-        counting
+        counters_update
     }
 
     /// Moves a turn on, if it is still the one that was read.
@@ -263,10 +186,10 @@ impl Counting {
                 key,
                 &condition,
                 (!values.is_empty()).then_some(values),
-                outdated,
+                conflict,
             )
         } else {
-            transaction.update(key, update.trim_end(), Some(&condition), values, outdated)
+            transaction.update(key, update.trim_end(), Some(&condition), values, conflict)
         }
     }
 }
@@ -290,23 +213,23 @@ fn write_load(
         ("sla_met", sla_met),
         ("sla_due", sla_due),
     ];
-    let mut counting = Counting::new(counters);
+    let mut counters_update = CounterUpdate::new(counters);
     if write.is_deleted {
-        return counting.write(transaction, &keys::gone(org, team));
+        return counters_update.write(transaction, &keys::deleted_team(org, team));
     }
     if let Some(turn) = write.turn {
-        counting.turn("turn", turn);
+        counters_update.turn("turn", turn);
     }
     if waiting > 0 {
         // The message that starts the drain may be lost. The schedule starts every marked load
         // again.
-        counting.set.push(MARK.to_owned());
+        counters_update.set.push(MARK.to_owned());
         let values = mark_values(&keys::load(org, team), now);
-        counting
+        counters_update
             .values
             .extend(values.map(|(placeholder, value)| (placeholder.to_owned(), value)));
     }
-    counting.write(transaction, &keys::load(org, team))
+    counters_update.write(transaction, &keys::load(org, team))
 }
 
 fn write_member(
@@ -342,22 +265,24 @@ fn write_member(
                 ..past.clone()
             };
             let absent = "attribute_not_exists(#pk)";
-            transaction.check(&keys::membership(org, team, user), absent, None, outdated)?;
-            return transaction.put(PastItem::new(org, team, &past), absent, None, outdated);
+            transaction.check(&keys::membership(org, team, user), absent, None, conflict)?;
+            return transaction.put(PastItem::new(org, team, &past), absent, None, conflict);
         }
     };
-    let mut counting = Counting::new([
+    let mut counters_update = CounterUpdate::new([
         ("open_tickets", *open),
         ("in_progress_tickets", *in_progress),
         ("resolved_tickets", *resolved),
         ("resolved_ms", *resolved_ms),
     ]);
     if let Some(turn) = turn {
-        counting.turn("last_turn", *turn);
-        counting.conditions.push("#status = :active".to_owned());
-        counting
+        counters_update.turn("last_turn", *turn);
+        counters_update
+            .conditions
+            .push("#status = :active".to_owned());
+        counters_update
             .values
             .insert(":active".to_owned(), s(UserStatus::Active.as_str()));
     }
-    counting.write(transaction, &key)
+    counters_update.write(transaction, &key)
 }

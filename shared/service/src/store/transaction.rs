@@ -1,74 +1,86 @@
-//! Transactions whose every write says what its failed condition means.
-
-use std::collections::HashMap;
+//! Transactions. Each write states the meaning of its failed condition.
+//!
+//! Every invariant that spans items is a transaction. Its conditions state the reads that the
+//! decision depends on.
 
 use aws_sdk_dynamodb::{
     error::BuildError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{
-        AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
-        TransactWriteItem, Update,
+        ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
     },
 };
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Answer, Error, Store, expression,
+    Error, Store,
+    error::CommitError,
+    expression::{self, Values},
     items::{self, Item},
     keys::Key,
-    retry::{Failed, Stale},
+    records::RenderedResponse,
+    retry::CallError,
 };
 
-/// What a failed condition means. Where several fail at once the smallest counts: that it was done
-/// before, for then the others may fail for no other reason; then a rule that is broken for good
-/// before a mere change of what was read, and of the rules the one that the contracts check first.
+/// The meaning of a failed condition.
+///
+/// If several conditions fail at once, the smallest value counts, in the order of the variants. A
+/// replay comes first, since the effects of the first attempt make other conditions fail. A
+/// permanent rejection comes before a conflict, which a retry may resolve. Of several rejections,
+/// the contracts' order of checks decides (`Ord` of [`muster_domain::Error`]).
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Refusal {
-    /// The same request was granted before, and answered so.
-    Answered(Answer),
-    /// The request cannot be granted.
-    Because(muster_domain::Error),
-    /// What was read has changed: decide again.
-    Outdated,
+pub(super) enum ConditionFailure {
+    /// The same request was carried out before. Has its saved response.
+    Replayed(RenderedResponse),
+    /// A rule of the domain rejects the request.
+    Rejected(muster_domain::Error),
+    /// An item changed since it was read: read and decide again.
+    Conflict,
 }
 
-/// Tells what a failed condition means from the item it failed on, where there is one.
-type Meaning<'t> = Box<dyn Fn(Option<&Item>) -> Refusal + Send + Sync + 't>;
+/// Interprets a failed condition from the item that it failed on, if the item exists.
+type OnConditionFailed<'t> = Box<dyn Fn(Option<&Item>) -> ConditionFailure + Send + Sync + 't>;
 
-/// The values of an expression, by placeholder.
-pub(super) type Values = HashMap<String, AttributeValue>;
+/// Interprets every failed condition as a write conflict.
+pub(super) fn conflict(_: Option<&Item>) -> ConditionFailure {
+    ConditionFailure::Conflict
+}
 
-/// Up to 100 writes that happen together or not at all.
+/// Up to 100 writes that are applied together or not at all. DynamoDB charges twice the write units
+/// of the same writes alone.
 pub(super) struct Transaction<'t> {
     store: &'t Store,
     writes: Vec<TransactWriteItem>,
-    meanings: Vec<Meaning<'t>>,
+    on_failure: Vec<OnConditionFailed<'t>>,
 }
 
-/// The most items DynamoDB takes in a transaction.
+/// The most items of a transaction (AWS, `TransactWriteItems`,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
 pub(super) const MAX_ITEMS: usize = 100;
 
 impl<'t> Transaction<'t> {
+    /// Returns a transaction without writes.
     pub(super) fn new(store: &'t Store) -> Self {
         Self {
             store,
             writes: Vec::new(),
-            meanings: Vec::new(),
+            on_failure: Vec::new(),
         }
     }
 
+    /// Returns the number of writes so far.
     pub(super) fn len(&self) -> usize {
         self.writes.len()
     }
 
-    /// Writes a whole item.
+    /// Adds a put of a whole item, on a condition.
     pub(super) fn put(
         &mut self,
         item: impl Serialize,
         condition: &str,
         values: Option<Values>,
-        meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
+        on_failure: impl Fn(Option<&Item>) -> ConditionFailure + Send + Sync + 't,
     ) -> Result<(), Error> {
         let put = Put::builder()
             .table_name(&*self.store.table)
@@ -81,12 +93,12 @@ impl<'t> Transaction<'t> {
             TransactWriteItem::builder()
                 .put(put.build().map_err(incomplete)?)
                 .build(),
-            meaning,
+            on_failure,
         );
         Ok(())
     }
 
-    /// Writes a whole item over what is there.
+    /// Adds a put of a whole item that replaces any item with its key.
     pub(super) fn put_always(&mut self, item: impl Serialize) -> Result<(), Error> {
         let put = Put::builder()
             .table_name(&*self.store.table)
@@ -95,19 +107,19 @@ impl<'t> Transaction<'t> {
             TransactWriteItem::builder()
                 .put(put.build().map_err(incomplete)?)
                 .build(),
-            |_| Refusal::Outdated,
+            conflict,
         );
         Ok(())
     }
 
-    /// Changes some of an item's attributes.
+    /// Adds an update of some attributes of an item.
     pub(super) fn update(
         &mut self,
         key: &Key,
         update: &str,
         condition: Option<&str>,
         values: Values,
-        meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
+        on_failure: impl Fn(Option<&Item>) -> ConditionFailure + Send + Sync + 't,
     ) -> Result<(), Error> {
         let update = Update::builder()
             .table_name(&*self.store.table)
@@ -123,18 +135,18 @@ impl<'t> Transaction<'t> {
             TransactWriteItem::builder()
                 .update(update.build().map_err(incomplete)?)
                 .build(),
-            meaning,
+            on_failure,
         );
         Ok(())
     }
 
-    /// Deletes an item.
+    /// Adds the deletion of an item.
     pub(super) fn delete(
         &mut self,
         key: &Key,
         condition: Option<&str>,
         values: Option<Values>,
-        meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
+        on_failure: impl Fn(Option<&Item>) -> ConditionFailure + Send + Sync + 't,
     ) -> Result<(), Error> {
         let delete = Delete::builder()
             .table_name(&*self.store.table)
@@ -147,18 +159,18 @@ impl<'t> Transaction<'t> {
             TransactWriteItem::builder()
                 .delete(delete.build().map_err(incomplete)?)
                 .build(),
-            meaning,
+            on_failure,
         );
         Ok(())
     }
 
-    /// Checks an item that the transaction does not write.
+    /// Adds a condition on an item that the transaction does not write.
     pub(super) fn check(
         &mut self,
         key: &Key,
         condition: &str,
         values: Option<Values>,
-        meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
+        on_failure: impl Fn(Option<&Item>) -> ConditionFailure + Send + Sync + 't,
     ) -> Result<(), Error> {
         let check = ConditionCheck::builder()
             .table_name(&*self.store.table)
@@ -171,7 +183,7 @@ impl<'t> Transaction<'t> {
             TransactWriteItem::builder()
                 .condition_check(check.build().map_err(incomplete)?)
                 .build(),
-            meaning,
+            on_failure,
         );
         Ok(())
     }
@@ -179,19 +191,23 @@ impl<'t> Transaction<'t> {
     fn push(
         &mut self,
         write: TransactWriteItem,
-        meaning: impl Fn(Option<&Item>) -> Refusal + Send + Sync + 't,
+        on_failure: impl Fn(Option<&Item>) -> ConditionFailure + Send + Sync + 't,
     ) {
         self.writes.push(write);
-        self.meanings.push(Box::new(meaning));
+        self.on_failure.push(Box::new(on_failure));
     }
 
-    /// Commits. One round trip, and one more for each transient failure: every attempt carries the
-    /// same token, so that a commit whose answer was lost is not made twice.
-    pub(super) async fn commit(self) -> Result<(), Stale> {
+    /// Commits the transaction. One round trip, and one more for each transient failure.
+    ///
+    /// Every attempt carries the same client request token. If an attempt committed and its response
+    /// was lost, DynamoDB reports success to the next one and writes no item again (AWS,
+    /// `TransactWriteItems`, "Idempotency",
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>).
+    pub(super) async fn commit(self) -> Result<(), CommitError> {
         let Self {
             store,
             writes,
-            meanings,
+            on_failure,
         } = self;
         debug_assert!(writes.len() <= MAX_ITEMS, "{} items", writes.len());
         let call = store
@@ -199,34 +215,38 @@ impl<'t> Transaction<'t> {
             .transact_write_items()
             .client_request_token(Uuid::new_v4().to_string())
             .set_transact_items(Some(writes));
-        let canceled = match store.send_unless(|| call.clone().send(), is_conflict).await {
+        let canceled = match store.send_with(|| call.clone().send(), is_contention).await {
             Ok(_) => return Ok(()),
-            Err(Failed::Answered(TransactWriteItemsError::TransactionCanceledException(
+            Err(CallError::Service(TransactWriteItemsError::TransactionCanceledException(
                 canceled,
             ))) => canceled,
-            Err(failed) => return Err(Stale::Error(failed.into())),
+            Err(error) => return Err(CommitError::Failed(error.into())),
         };
-        let refusal = canceled
+        let failure = canceled
             .cancellation_reasons()
             .iter()
-            .zip(&meanings)
+            .zip(&on_failure)
             .filter(|(reason, _)| reason.code() == Some(CONDITION_FAILED))
-            .map(|(reason, meaning)| meaning(reason.item()))
+            .map(|(reason, on_failure)| on_failure(reason.item()))
             .min();
-        Err(match refusal {
-            Some(Refusal::Answered(answer)) => Stale::Error(Error::Answered(answer)),
-            Some(Refusal::Because(error)) => error.into(),
-            Some(Refusal::Outdated) => Stale::Outdated,
-            None => Stale::Error(Error::internal(canceled)),
+        Err(match failure {
+            Some(ConditionFailure::Replayed(response)) => {
+                CommitError::Failed(Error::Replayed(response))
+            }
+            Some(ConditionFailure::Rejected(error)) => error.into(),
+            Some(ConditionFailure::Conflict) => CommitError::Conflict,
+            None => CommitError::Failed(Error::internal(canceled)),
         })
     }
 }
 
 const CONDITION_FAILED: &str = "ConditionalCheckFailed";
 
-/// Whether a transaction was canceled by nothing but other writers or a lack of capacity. A failed
-/// condition beside them is final all the same: it was checked against what is committed.
-fn is_conflict(error: &TransactWriteItemsError) -> bool {
+/// Returns true if only other writers, or a lack of capacity, canceled a transaction, so that the
+/// same transaction may succeed a moment later.
+///
+/// A failed condition next to them is permanent: DynamoDB checked it against committed items.
+fn is_contention(error: &TransactWriteItemsError) -> bool {
     let TransactWriteItemsError::TransactionCanceledException(canceled) = error else {
         return false;
     };

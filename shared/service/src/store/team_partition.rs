@@ -5,14 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     Error, Store,
-    expression::s,
+    access::Consistency,
+    error::CommitError,
     items::{self, Item},
     keys,
-    retry::Stale,
-    tickets::Consistency,
 };
 use muster_domain::{
-    Error as Refused, Load, Member, OrganizationId, PastCounters, Roster, Team, TeamId, UserId,
+    Error as Rejected, Load, Member, OrganizationId, PastCounters, Roster, Team, TeamId, UserId,
     routing::{TeamInput, TeamLookup},
 };
 
@@ -24,16 +23,16 @@ pub(super) struct TeamRead {
 }
 
 /// The state of a team.
-enum Found {
-    Present(Box<TeamRead>),
-    Gone,
-    Absent,
+enum Lookup {
+    Found(Box<TeamRead>),
+    Deleted,
+    NotFound,
 }
 
 /// The items of a team's partition in the range [`keys::DESK`].
 #[derive(Default)]
 struct Partition {
-    is_gone: bool,
+    is_deleted: bool,
     load: Option<Load>,
     members: Vec<Member>,
 }
@@ -51,19 +50,19 @@ impl Store {
             team,
             load,
             members,
-        } = self.team_read(org, id).await?;
+        } = self.read_team(org, id).await?;
         Ok((Roster { team, members }, load))
     }
 
     /// Reads the same as [`Store::team`], for a transaction over it.
-    pub(super) async fn team_read(
+    pub(super) async fn read_team(
         &self,
         org: &OrganizationId,
         id: TeamId,
     ) -> Result<TeamRead, Error> {
         match self.find_team(org, id).await? {
-            Found::Present(read) => Ok(*read),
-            Found::Gone | Found::Absent => Err(Refused::TeamNotFound.into()),
+            Lookup::Found(read) => Ok(*read),
+            Lookup::Deleted | Lookup::NotFound => Err(Rejected::TeamNotFound.into()),
         }
     }
 
@@ -72,21 +71,25 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn desk(&self, org: &OrganizationId, id: TeamId) -> Result<Option<TeamInput>, Error> {
-        Ok(match self.team_state(org, id).await? {
+    pub async fn team_input(
+        &self,
+        org: &OrganizationId,
+        id: TeamId,
+    ) -> Result<Option<TeamInput>, Error> {
+        Ok(match self.team_lookup(org, id).await? {
             TeamLookup::Found(desk) => Some(*desk),
             TeamLookup::Deleted | TeamLookup::NotFound => None,
         })
     }
 
     /// Reads the state of a team for a plan. The cost is that of [`Store::desk`].
-    pub(super) async fn team_state(
+    pub(super) async fn team_lookup(
         &self,
         org: &OrganizationId,
         id: TeamId,
     ) -> Result<TeamLookup, Error> {
         Ok(match self.find_team(org, id).await? {
-            Found::Present(read) => {
+            Lookup::Found(read) => {
                 let TeamRead {
                     team,
                     load,
@@ -94,8 +97,8 @@ impl Store {
                 } = *read;
                 TeamLookup::Found(Box::new(TeamInput::new(team, load, members)))
             }
-            Found::Gone => TeamLookup::Deleted,
-            Found::Absent => TeamLookup::NotFound,
+            Lookup::Deleted => TeamLookup::Deleted,
+            Lookup::NotFound => TeamLookup::NotFound,
         })
     }
 
@@ -103,26 +106,30 @@ impl Store {
     ///
     /// A team has a load from its creation to its deletion. If only one of them is read, the team
     /// is being created or deleted, and both are read again.
-    async fn find_team(&self, org: &OrganizationId, id: TeamId) -> Result<Found, Error> {
-        self.until_current(|| async {
+    async fn find_team(&self, org: &OrganizationId, id: TeamId) -> Result<Lookup, Error> {
+        self.retry_on_conflict(|| async {
             let key = keys::team(org, id);
             let (team, partition) = tokio::try_join!(self.get(&key), self.partition(org, id))?;
             let Partition {
-                is_gone,
+                is_deleted,
                 load,
                 members,
             } = partition;
             match (team, load) {
                 (Some(team), Some(load)) => {
                     let team = items::team(org, team)?;
-                    Ok(Found::Present(Box::new(TeamRead {
+                    Ok(Lookup::Found(Box::new(TeamRead {
                         team,
                         load,
                         members,
                     })))
                 }
-                (None, None) => Ok(if is_gone { Found::Gone } else { Found::Absent }),
-                (Some(_), None) | (None, Some(_)) => Err(Stale::Outdated),
+                (None, None) => Ok(if is_deleted {
+                    Lookup::Deleted
+                } else {
+                    Lookup::NotFound
+                }),
+                (Some(_), None) | (None, Some(_)) => Err(CommitError::Conflict),
             }
         })
         .await
@@ -131,20 +138,11 @@ impl Store {
     /// Reads the tombstone or the load of a team, and its members in order of joining, strongly
     /// consistent. One round trip a megabyte.
     async fn partition(&self, org: &OrganizationId, id: TeamId) -> Result<Partition, Error> {
-        let (first, last) = keys::DESK;
-        let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":pk", s(keys::team_partition(org, id)))
-            .expression_attribute_values(":first", s(first))
-            .expression_attribute_values(":last", s(last));
+        let call = self.range_query(keys::team_partition(org, id), keys::TEAM_INPUT);
         let mut partition = Partition::default();
         for item in self.query_all(call).await? {
             match items::text(&item, "sk") {
-                Some(sk) if keys::is_gone(sk) => partition.is_gone = true,
+                Some(sk) if keys::is_deleted_team(sk) => partition.is_deleted = true,
                 Some(sk) if keys::is_load(sk) => partition.load = Some(items::load(item)?),
                 _ => partition.members.push(items::member(item)?),
             }
@@ -212,7 +210,7 @@ impl Store {
                 items::load(item)?,
             ))
         };
-        self.read_all(&keys, Consistency::Eventual)
+        self.get_all_with(&keys, Consistency::Eventual)
             .await?
             .into_iter()
             .map(load_of)

@@ -9,28 +9,22 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::try_join_all;
 
 use super::{
-    Error, Store, expression,
-    expression::{n, s},
+    Error, Store,
+    error::CommitError,
+    expression::{self, n, s},
     items::{self, Item},
-    keys::{self, Entry},
-    retry::Stale,
-    transaction::{MAX_ITEMS, Refusal, Transaction},
+    keys::{self, ItemKind},
+    records::DeletedTeam,
+    transaction::{MAX_ITEMS, Transaction, conflict},
 };
 use muster_domain::{OrganizationId, TeamId, TicketId, Timestamp, TopicFilter, UserId};
 
-/// What a deleted team left.
+/// A page of an index partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gone {
-    /// The open tickets that are not unassigned yet.
-    pub open_tickets: u64,
-}
-
-/// One page of what an index shows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page<T> {
-    /// What is on it.
-    pub found: Vec<T>,
-    /// Where the next begins, if there may be more.
+pub struct IndexPage<T> {
+    /// The entries of the page.
+    pub entries: Vec<T>,
+    /// The cursor of the next page, if there may be more.
     pub next: Option<String>,
 }
 
@@ -43,28 +37,28 @@ pub enum TicketList {
     Waiting(TeamId),
 }
 
-/// An item that the index shows unfinished.
+/// An item with a mark of pending work, as the index shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marked {
-    /// The time since when the item is unfinished without a pause.
+pub struct PendingItem {
+    /// The time of the mark: the item has had pending work since then.
     pub since: Timestamp,
-    /// The work that is left.
-    pub unfinished: Unfinished,
+    /// The work that is pending.
+    pub work: PendingWork,
 }
 
-/// The work that is left of an item.
+/// Work that a job does after the transaction that caused it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unfinished {
-    /// A team in which tickets wait.
-    Waiting(OrganizationId, TeamId),
-    /// A deleted team that is not swept yet.
-    Gone(OrganizationId, TeamId),
-    /// A team whose specializations are not indexed yet.
-    Specializations(OrganizationId, TeamId),
-    /// A profile whose copies are not done yet.
-    Profile(OrganizationId, UserId),
-    /// A pass over the unrouted tickets.
-    Pass(OrganizationId),
+pub enum PendingWork {
+    /// Tickets wait with the team.
+    Drain(OrganizationId, TeamId),
+    /// The deleted team is not swept.
+    Sweep(OrganizationId, TeamId),
+    /// The topic index differs from the specializations of the team.
+    IndexSpecializations(OrganizationId, TeamId),
+    /// Copies of the profile may be older.
+    CopyProfile(OrganizationId, UserId),
+    /// The pass over the unrouted tickets is not finished.
+    RouteUnrouted(OrganizationId),
 }
 
 impl Store {
@@ -78,7 +72,7 @@ impl Store {
         list: TicketList,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<TicketId>, Error> {
+    ) -> Result<IndexPage<TicketId>, Error> {
         let partition = match list {
             TicketList::Assigned(team) => keys::open_partition(org, team),
             TicketList::Waiting(team) => keys::waiting_partition(org, team),
@@ -97,7 +91,7 @@ impl Store {
         org: &OrganizationId,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<(TicketId, TopicFilter)>, Error> {
+    ) -> Result<IndexPage<(TicketId, TopicFilter)>, Error> {
         let ticket = |item: &Item| {
             let filter = keys::topics_of(items::text(item, "gsi1sk")?)?;
             Some((keys::ticket_of(items::text(item, "pk")?)?, filter))
@@ -111,18 +105,20 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`], also for an `after` that no page returned.
-    pub async fn unfinished(
+    pub async fn pending_work(
         &self,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<Marked>, Error> {
+    ) -> Result<IndexPage<PendingItem>, Error> {
         let shards: BTreeMap<u8, Option<String>> = match after {
-            None => (0..keys::WORK_SHARDS).map(|shard| (shard, None)).collect(),
+            None => (0..keys::PENDING_WORK_SHARDS)
+                .map(|shard| (shard, None))
+                .collect(),
             Some(text) => serde_json::from_str(text).map_err(Error::internal)?,
         };
         let limit = limit.div_ceil(shards.len().max(1));
         let pages = shards.into_iter().map(|(shard, after)| async move {
-            let partition = keys::work_partition(shard);
+            let partition = keys::pending_work_partition(shard);
             Ok::<_, Error>((
                 shard,
                 self.index_page(partition, after.as_deref(), limit, marked)
@@ -132,14 +128,17 @@ impl Store {
         let mut found = Vec::new();
         let mut next = BTreeMap::new();
         for (shard, page) in try_join_all(pages).await? {
-            found.extend(page.found);
+            found.extend(page.entries);
             next.extend(page.next.map(|cursor| (shard, cursor)));
         }
         let next = (!next.is_empty())
             .then(|| serde_json::to_string(&next))
             .transpose()
             .map_err(Error::internal)?;
-        Ok(Page { found, next })
+        Ok(IndexPage {
+            entries: found,
+            next,
+        })
     }
 
     /// How many tickets wait with each of these teams, strongly consistent; those with which none
@@ -171,14 +170,9 @@ impl Store {
         after: Option<&str>,
         limit: usize,
         read: impl Fn(&Item) -> Option<T>,
-    ) -> Result<Page<T>, Error> {
+    ) -> Result<IndexPage<T>, Error> {
         let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .index_name("gsi1")
-            .key_condition_expression("gsi1pk = :pk")
-            .expression_attribute_values(":pk", s(partition))
+            .index_query(partition)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX))
             .set_exclusive_start_key(after.map(parse_cursor).transpose()?);
         let page = self.send(|| call.clone().send()).await?;
@@ -186,8 +180,8 @@ impl Store {
             .last_evaluated_key
             .map(|key| cursor(&key))
             .transpose()?;
-        Ok(Page {
-            found: page
+        Ok(IndexPage {
+            entries: page
                 .items
                 .unwrap_or_default()
                 .iter()
@@ -202,10 +196,14 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn gone(&self, org: &OrganizationId, team: TeamId) -> Result<Option<Gone>, Error> {
-        self.get(&keys::gone(org, team))
+    pub async fn deleted_team(
+        &self,
+        org: &OrganizationId,
+        team: TeamId,
+    ) -> Result<Option<DeletedTeam>, Error> {
+        self.get(&keys::deleted_team(org, team))
             .await?
-            .map(items::gone)
+            .map(items::deleted_team)
             .transpose()
     }
 
@@ -213,8 +211,8 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn nothing_waits(&self, org: &OrganizationId, team: TeamId) -> Result<(), Error> {
-        self.leave_work(&keys::load(org, team), "#waiting_tickets = :none")
+    pub async fn mark_drained(&self, org: &OrganizationId, team: TeamId) -> Result<(), Error> {
+        self.remove_from_pending(&keys::load(org, team), "#waiting_tickets = :none")
             .await
     }
 
@@ -222,13 +220,13 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
-    pub async fn swept(&self, org: &OrganizationId, team: TeamId) -> Result<(), Error> {
-        self.leave_work(&keys::gone(org, team), "#open_tickets = :none")
+    pub async fn mark_swept(&self, org: &OrganizationId, team: TeamId) -> Result<(), Error> {
+        self.remove_from_pending(&keys::deleted_team(org, team), "#open_tickets = :none")
             .await
     }
 
     /// Takes an item out of the index of work if it is in there and the condition holds.
-    async fn leave_work(&self, key: &keys::Key, condition: &str) -> Result<(), Error> {
+    async fn remove_from_pending(&self, key: &keys::Key, condition: &str) -> Result<(), Error> {
         let condition = format!("attribute_exists(#gsi1pk) AND {condition}");
         self.update_if(
             key,
@@ -237,10 +235,14 @@ impl Store {
             expression::values([(":none", n(0))]),
         )
         .await
+        .map(drop)
     }
 
-    /// Deletes up to 100 memberships and counters of former members of a deleted team. Returns true
-    /// if there may be more. Two round trips.
+    /// Deletes up to 100 memberships, and counters of users who are not members, of a deleted team.
+    /// Returns true if there may be more. Two round trips: a query, and a transaction.
+    ///
+    /// The deletions have no condition: the tombstone is there, so no item of the range is written
+    /// again. A sweep that runs twice deletes items that do not exist, which has no effect.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -249,16 +251,8 @@ impl Store {
         org: &OrganizationId,
         team: TeamId,
     ) -> Result<bool, Error> {
-        let (first, last) = keys::MEMBERS_AND_PASTS;
         let call = self
-            .client
-            .query()
-            .table_name(&*self.table)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-            .expression_attribute_values(":pk", s(keys::team_partition(org, team)))
-            .expression_attribute_values(":first", s(first))
-            .expression_attribute_values(":last", s(last))
+            .range_query(keys::team_partition(org, team), keys::MEMBERS_AND_PASTS)
             .projection_expression("sk")
             .limit(i32::try_from(MAX_ITEMS).unwrap_or(i32::MAX));
         let page = self.send(|| call.clone().send()).await?;
@@ -268,12 +262,13 @@ impl Store {
             .iter()
             .filter_map(|item| items::text(item, "sk"))
         {
-            transaction.delete(&keys::of_team(org, team, sk), None, None, |_| {
-                Refusal::Outdated
-            })?;
+            transaction.delete(&keys::of_team(org, team, sk), None, None, conflict)?;
         }
         if transaction.len() > 0 {
-            transaction.commit().await.map_err(Stale::into_error)?;
+            transaction
+                .commit()
+                .await
+                .map_err(CommitError::into_error)?;
         }
         Ok(page.last_evaluated_key.is_some())
     }
@@ -289,24 +284,24 @@ pub(super) fn mark_values(
     item: &keys::Key,
     since: Timestamp,
 ) -> [(&'static str, AttributeValue); 2] {
-    let keys::Key { pk, sk } = keys::work(item, since);
+    let keys::Key { pk, sk } = keys::pending_work(item, since);
     [(":gsi1pk", s(pk)), (":gsi1sk", s(sk))]
 }
 
 /// Reads an entry of the index of unfinished work. The index has the keys of the item and of the
 /// mark alone.
-fn marked(item: &Item) -> Option<Marked> {
-    let since = keys::unfinished_since(items::text(item, "gsi1sk")?)?;
-    let (org, entry) = Entry::parse(items::text(item, "pk")?, items::text(item, "sk")?)?;
-    let unfinished = match entry {
-        Entry::Load(team) => Unfinished::Waiting(org, team),
-        Entry::Gone(team) => Unfinished::Gone(org, team),
-        Entry::Team(team) => Unfinished::Specializations(org, team),
-        Entry::Pass => Unfinished::Pass(org),
-        Entry::User(user) => Unfinished::Profile(org, user),
-        Entry::Membership(_) | Entry::Ticket => return None,
+fn marked(item: &Item) -> Option<PendingItem> {
+    let since = keys::pending_since(items::text(item, "gsi1sk")?)?;
+    let (org, kind) = ItemKind::parse(items::text(item, "pk")?, items::text(item, "sk")?)?;
+    let work = match kind {
+        ItemKind::Load(team) => PendingWork::Drain(org, team),
+        ItemKind::DeletedTeam(team) => PendingWork::Sweep(org, team),
+        ItemKind::Team(team) => PendingWork::IndexSpecializations(org, team),
+        ItemKind::Pass => PendingWork::RouteUnrouted(org),
+        ItemKind::User(user) => PendingWork::CopyProfile(org, user),
+        ItemKind::Membership(_) | ItemKind::Ticket => return None,
     };
-    Some(Marked { since, unfinished })
+    Some(PendingItem { since, work })
 }
 
 /// A place in an index as a text that survives in a message.

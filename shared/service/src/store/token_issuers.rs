@@ -27,7 +27,7 @@ impl Store {
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn put_token_issuer(&self, issuer: &TokenIssuer) -> Result<(), Error> {
-        self.put_and_begin(&issuer.organization_id, TokenIssuerItem::new(issuer))
+        self.put_for_organization(&issuer.organization_id, TokenIssuerItem::new(issuer))
             .await
     }
 

@@ -1,0 +1,135 @@
+//! Errors of the store.
+
+use std::{error::Error as StdError, fmt};
+
+use super::records::RenderedResponse;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// The reason why an access to the table failed.
+#[derive(Debug)]
+pub enum Error {
+    /// The same request, with the same `Idempotency-Key`, was carried out before. This attempt
+    /// wrote no item. The saved response is the result of the request.
+    Replayed(RenderedResponse),
+    /// A rule of the domain rejects the request. No item was written.
+    Rejected(muster_domain::Error),
+    /// The table throttles, is in conflict or out of reach, and the deadline has passed. The outcome
+    /// of a write is unknown.
+    Unavailable(BoxError),
+    /// The table returned an unexpected response, such as a missing permission, a missing table, or
+    /// an item that this version cannot read. A retry fails as well.
+    Internal(BoxError),
+}
+
+impl Error {
+    pub(crate) fn internal(error: impl Into<BoxError>) -> Self {
+        Self::Internal(error.into())
+    }
+
+    /// Returns the error of a write that concurrent writers kept in conflict until the deadline.
+    pub(crate) fn contended() -> Self {
+        Self::Unavailable(Box::new(Contention))
+    }
+
+    /// Returns the error of a batch of which DynamoDB left a part unprocessed until the deadline.
+    pub(super) fn unprocessed() -> Self {
+        Self::Unavailable("the table left a part of a batch unprocessed until the deadline".into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Replayed(_) => f.write_str("the request was carried out before"),
+            Self::Rejected(error) => error.fmt(f),
+            Self::Unavailable(cause) => write!(f, "the table is unavailable: {}", chain(&**cause)),
+            Self::Internal(cause) => {
+                write!(
+                    f,
+                    "the table returned an unexpected response: {}",
+                    chain(&**cause)
+                )
+            }
+        }
+    }
+}
+
+impl StdError for Error {}
+
+impl From<muster_domain::Error> for Error {
+    fn from(error: muster_domain::Error) -> Self {
+        Self::Rejected(error)
+    }
+}
+
+/// Returns an error and its causes in one line. Leaves out a cause that the text before it ends
+/// with.
+pub(super) fn chain(error: &dyn StdError) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        cause = error.source();
+    }
+    line
+}
+
+/// Concurrent writers kept a write in conflict until the deadline.
+#[derive(Debug)]
+struct Contention;
+
+impl fmt::Display for Contention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("write conflicts with concurrent writers until the deadline")
+    }
+}
+
+impl StdError for Contention {}
+
+/// The deadline passed before the table responded.
+#[derive(Debug)]
+pub(super) struct DeadlineExceeded;
+
+impl fmt::Display for DeadlineExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the table did not respond before the deadline")
+    }
+}
+
+impl StdError for DeadlineExceeded {}
+
+/// The reason why a transaction that was built from reads did not commit.
+pub(crate) enum CommitError {
+    /// An item changed since it was read. The caller reads and decides again (optimistic
+    /// concurrency).
+    Conflict,
+    /// A permanent failure: a new attempt of the caller does not help.
+    Failed(Error),
+}
+
+impl CommitError {
+    /// Returns the error for a caller that cannot read and decide again.
+    pub(super) fn into_error(self) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Conflict => Error::contended(),
+        }
+    }
+}
+
+impl From<Error> for CommitError {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<muster_domain::Error> for CommitError {
+    fn from(error: muster_domain::Error) -> Self {
+        Self::Failed(Error::Rejected(error))
+    }
+}

@@ -1,0 +1,226 @@
+//! User profiles, and the attributes that memberships copy from them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Item, bad,
+    event_version::{parse_version, version_text},
+    from_item,
+};
+use crate::store::{Error, keys, records::StoredProfile};
+use muster_domain::{
+    EventVersion, FieldVersions, OrganizationId, Profile, Timestamp, User, UserId, UserStatus,
+};
+
+/// What a profile and its copies have in common.
+#[derive(Serialize, Deserialize)]
+pub(super) struct UserAttributes {
+    name: String,
+    email: String,
+    role: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<String>,
+    status: String,
+    profile_version: i64,
+}
+
+impl UserAttributes {
+    pub(super) fn new(user: &User) -> Self {
+        let User {
+            id: _,
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            version,
+        } = user.clone();
+        Self {
+            name,
+            email,
+            role,
+            avatar_url,
+            status: status.as_str().to_owned(),
+            profile_version: version,
+        }
+    }
+
+    pub(super) fn into_user(self, id: UserId) -> Result<User, Error> {
+        let Self {
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            profile_version,
+        } = self;
+        let status = UserStatus::parse(&status).ok_or_else(|| bad("status"))?;
+        Ok(User {
+            id,
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+            version: profile_version,
+        })
+    }
+}
+
+/// `ORG#o#USER#u`, `USER`.
+#[derive(Serialize, Deserialize)]
+pub(in crate::store) struct UserItem {
+    pk: String,
+    sk: String,
+    /// The mark while copies of the profile may be older.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi1sk: Option<String>,
+    #[serde(flatten)]
+    profile: UserAttributes,
+    /// Grows with every write by the events' rules.
+    #[serde(default)]
+    rev: u64,
+    /// Absent where all was said at once, at the moment that is the profile's version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<FieldVersionsAttribute>,
+}
+
+/// The part of a profile that says when each part of it was said.
+#[derive(Serialize, Deserialize)]
+struct FieldVersionsAttribute {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    avatar_url: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<String>,
+}
+
+impl FieldVersionsAttribute {
+    fn new(said: &FieldVersions) -> Self {
+        let FieldVersions {
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+        } = said;
+        let text = |version: &Option<EventVersion>| version.as_ref().map(version_text);
+        Self {
+            name: text(name),
+            email: text(email),
+            role: text(role),
+            avatar_url: text(avatar_url),
+            status: text(status),
+        }
+    }
+
+    fn into_said(self) -> Option<FieldVersions> {
+        let Self {
+            name,
+            email,
+            role,
+            avatar_url,
+            status,
+        } = self;
+        let version = |text: Option<String>| match text {
+            Some(text) => parse_version(&text).map(Some),
+            None => Some(None),
+        };
+        Some(FieldVersions {
+            name: version(name)?,
+            email: version(email)?,
+            role: version(role)?,
+            avatar_url: version(avatar_url)?,
+            status: version(status)?,
+        })
+    }
+}
+
+impl UserItem {
+    /// A profile that was not put together from events.
+    pub(in crate::store) fn new(organization_id: &OrganizationId, user: &User) -> Self {
+        let keys::Key { pk, sk } = keys::user(organization_id, user.id);
+        Self {
+            pk,
+            sk,
+            gsi1pk: None,
+            gsi1sk: None,
+            profile: UserAttributes::new(user),
+            rev: 0,
+            said: None,
+        }
+    }
+
+    /// A profile that is written for the `rev`th time, with a mark if its copies are unfinished.
+    pub(in crate::store) fn of_profile(
+        organization_id: &OrganizationId,
+        profile: &Profile,
+        rev: u64,
+        mark: Option<keys::Key>,
+    ) -> Self {
+        let Profile {
+            user,
+            versions: said,
+        } = profile;
+        let (gsi1pk, gsi1sk) = mark.map(|mark| (mark.pk, mark.sk)).unzip();
+        Self {
+            gsi1pk,
+            gsi1sk,
+            rev,
+            said: Some(FieldVersionsAttribute::new(said)),
+            ..Self::new(organization_id, user)
+        }
+    }
+}
+
+/// The user that an item tells of.
+pub(in crate::store) fn user(id: UserId, item: Item) -> Result<User, Error> {
+    let UserItem {
+        pk: _,
+        sk: _,
+        gsi1pk: _,
+        gsi1sk: _,
+        profile,
+        rev: _,
+        said: _,
+    } = from_item(item)?;
+    profile.into_user(id)
+}
+
+/// The profile that an item holds of the user with this id.
+pub(in crate::store) fn profile(id: UserId, item: Item) -> Result<StoredProfile, Error> {
+    let UserItem {
+        pk: _,
+        sk: _,
+        gsi1pk,
+        gsi1sk,
+        profile,
+        rev,
+        said,
+    } = from_item(item)?;
+    let user = profile.into_user(id)?;
+    let said = match said {
+        Some(said) => said.into_said().ok_or_else(|| bad("said"))?,
+        None => FieldVersions::all(&EventVersion {
+            at: Timestamp::from_millis(user.version),
+            time: None,
+            event_id: String::new(),
+        }),
+    };
+    let mark = gsi1pk.zip(gsi1sk).map(|(pk, sk)| keys::Key { pk, sk });
+    Ok(StoredProfile {
+        profile: Profile {
+            user,
+            versions: said,
+        },
+        rev,
+        mark,
+    })
+}
