@@ -157,73 +157,83 @@ fn batch<E: Debug>(response: Result<impl Serialize, E>) -> Value {
     json!(response.expect("the batch is handled"))
 }
 
-#[tokio::test]
-async fn every_event_file_gets_its_expected_response() {
-    let stack = LocalStack::start(0, Data::Samples, Settings::default())
-        .await
-        .expect("the stack starts");
-    let aws = emulator::sdk_config(&stack.aws_url);
-    let queue = |name: &str| Queue::new(aws_sdk_sqs::Client::new(&aws), stack.queue_url(name));
-    let table = Table::new(emulator::client(&stack.dynamodb_url), stack.table.as_str());
-    let http = Deps::new(table.clone());
-    let assignment = muster_assignment::Deps {
-        table: table.clone(),
-        dead_letters: queue("tickets-dead-letters"),
-        clock: Arc::new(Timestamp::now),
-    };
-    let directory = muster_directory::Deps {
-        table: table.clone(),
-        dead_letters: queue("users-dead-letters"),
-        clock: Arc::new(Timestamp::now),
-    };
-    let job_queues = JobQueues {
-        urgent: queue("jobs"),
-        long: queue("long-jobs"),
-    };
-    let changes = muster_changes::Deps {
-        bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
-        jobs: job_queues.clone(),
-        failed_records: Bucket::new(&aws, "failed-records").expect("the configuration is complete"),
-    };
-    let jobs = muster_jobs::Deps {
-        table,
-        jobs: job_queues,
-        clock: Arc::new(Timestamp::now),
-        pace: Pace::default(),
-    };
+/// The dependencies of every function, over one stack.
+struct Functions {
+    http: Deps,
+    assignment: muster_assignment::Deps,
+    directory: muster_directory::Deps,
+    changes: muster_changes::Deps,
+    jobs: muster_jobs::Deps,
+}
 
-    let mut responses = BTreeMap::new();
-    let events = events();
-    for (name, event) in &events {
+impl Functions {
+    fn of(stack: &LocalStack) -> Self {
+        let aws = emulator::sdk_config(&stack.aws_url);
+        let queue = |name: &str| Queue::new(aws_sdk_sqs::Client::new(&aws), stack.queue_url(name));
+        let table = Table::new(emulator::client(&stack.dynamodb_url), stack.table.as_str());
+        let http = Deps::new(table.clone());
+        let assignment = muster_assignment::Deps {
+            table: table.clone(),
+            dead_letters: queue("tickets-dead-letters"),
+            clock: Arc::new(Timestamp::now),
+        };
+        let directory = muster_directory::Deps {
+            table: table.clone(),
+            dead_letters: queue("users-dead-letters"),
+            clock: Arc::new(Timestamp::now),
+        };
+        let job_queues = JobQueues {
+            urgent: queue("jobs"),
+            long: queue("long-jobs"),
+        };
+        let changes = muster_changes::Deps {
+            bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
+            jobs: job_queues.clone(),
+            failed_records: Bucket::new(&aws, "failed-records")
+                .expect("the configuration is complete"),
+        };
+        let jobs = muster_jobs::Deps {
+            table,
+            jobs: job_queues,
+            clock: Arc::new(Timestamp::now),
+            pace: Pace::default(),
+        };
+        Self {
+            http,
+            assignment,
+            directory,
+            changes,
+            jobs,
+        }
+    }
+
+    /// Invokes a function with an event, and returns the part of the response that is compared.
+    async fn invoke(&self, function: &str, event: &Value) -> Value {
         let request = || {
             muster_service::lambda::request(&event.to_string()).expect("an event of the gateway")
         };
-        let response = match function_of(name) {
-            "teams" => status(Box::pin(muster_teams::handle(request(), &http)).await),
-            "members" => status(Box::pin(muster_members::handle(request(), &http)).await),
-            "workload" => status(Box::pin(muster_workload::handle(request(), &http)).await),
+        match function {
+            "teams" => status(Box::pin(muster_teams::handle(request(), &self.http)).await),
+            "members" => status(Box::pin(muster_members::handle(request(), &self.http)).await),
+            "workload" => status(Box::pin(muster_workload::handle(request(), &self.http)).await),
             "docs" => status(Ok(muster_docs::handle(request()))),
             "assignment" => {
-                batch(Box::pin(muster_assignment::handle(lambda(event), &assignment)).await)
+                batch(Box::pin(muster_assignment::handle(lambda(event), &self.assignment)).await)
             }
             "directory" => {
-                batch(Box::pin(muster_directory::handle(lambda(event), &directory)).await)
+                batch(Box::pin(muster_directory::handle(lambda(event), &self.directory)).await)
             }
-            "changes" => batch(Box::pin(muster_changes::handle(lambda(event), &changes)).await),
-            "jobs" => batch(Box::pin(muster_jobs::handle(lambda(event), &jobs)).await),
+            "changes" => {
+                batch(Box::pin(muster_changes::handle(lambda(event), &self.changes)).await)
+            }
+            "jobs" => batch(Box::pin(muster_jobs::handle(lambda(event), &self.jobs)).await),
             unknown => panic!("unknown function: {unknown}"),
-        };
-        responses.insert(name.clone(), response);
+        }
     }
-    let expected: BTreeMap<String, Value> =
-        serde_json::from_str(ANSWERS).expect("names and responses");
-    assert_eq!(responses, expected);
+}
 
-    assert_eq!(
-        stack.failed_records.keys(),
-        [""; 0],
-        "every record of the examples is readable"
-    );
+/// Asserts that no example is a poison message.
+fn assert_no_dead_letters(stack: &LocalStack) {
     for queue in ["tickets", "users"] {
         let dead_letters = stack
             .queues
@@ -232,6 +242,10 @@ async fn every_event_file_gets_its_expected_response() {
             .dead_letters;
         assert_eq!(dead_letters, [], "no example is a poison message");
     }
+}
+
+/// Asserts that the files of the changes function have the names of their announcements.
+fn assert_named_by_announcement(stack: &LocalStack, events: &BTreeMap<String, Value>) {
     // The name of each file is its announcement. The files have a time of their own; the
     // announcements of the other events have the current time.
     let (announced, _) = stack.events.after(0);
@@ -255,5 +269,30 @@ async fn every_event_file_gets_its_expected_response() {
         .keys()
         .filter(|name| function_of(name) == "changes" && *name != "changes/user-updated");
     assert_eq!(of_the_files, named.cloned().collect());
+}
+
+#[tokio::test]
+async fn every_event_file_gets_its_expected_response() {
+    let stack = LocalStack::start(0, Data::Samples, Settings::default())
+        .await
+        .expect("the stack starts");
+    let functions = Functions::of(&stack);
+    let mut responses = BTreeMap::new();
+    let events = events();
+    for (name, event) in &events {
+        let response = functions.invoke(function_of(name), event).await;
+        responses.insert(name.clone(), response);
+    }
+    let expected: BTreeMap<String, Value> =
+        serde_json::from_str(ANSWERS).expect("names and responses");
+    assert_eq!(responses, expected);
+
+    assert_eq!(
+        stack.failed_records.keys(),
+        [""; 0],
+        "every record of the examples is readable"
+    );
+    assert_no_dead_letters(&stack);
+    assert_named_by_announcement(&stack, &events);
     stack.stop().await.expect("the stack stops");
 }

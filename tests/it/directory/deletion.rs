@@ -9,99 +9,41 @@ use uuid::Uuid;
 use super::{DirectoryFixture, event_of, new_id, user_fields};
 use crate::support::{Organization, Stack, bare, table::Item, wait_until};
 
-#[tokio::test]
-async fn deleted_user_is_inactive_and_leads_no_team() {
-    let fixture = DirectoryFixture::new().await;
-    let (user, other) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
-    let lead = |lead: &User| json!({"lead_id": bare(lead)});
-    let mut teams = Vec::new();
-    for (n, who) in [&user, &user, &other].into_iter().enumerate() {
-        let team = fixture.org.team(&format!("Team {n}")).await;
-        assert_eq!(
-            fixture
-                .org
-                .itsm
-                .patch(&format!("/v1/teams/{team}"), lead(who))
-                .await
-                .status,
-            200
-        );
-        teams.push(team);
-    }
-    fixture.org.member(&teams[0], &user).await;
-    let before: Vec<Value> = vec![
-        fixture.itsm_team(&teams[0]).await,
-        fixture.itsm_team(&teams[2]).await,
-    ];
-
-    fixture
-        .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&user)}))])
-        .await;
-    fixture.copies(user.id).await;
-    assert_eq!(
-        fixture
-            .user(user.id)
-            .await
-            .expect("the tombstone exists")
-            .status,
-        UserStatus::Deleted
-    );
-    for team in &teams[..2] {
-        assert_eq!(fixture.itsm_team(team).await["lead_id"], Value::Null);
-    }
-    let after = fixture.itsm_team(&teams[0]).await;
-    let id = format!("usr_{}", bare(&user));
+/// Asserts that each contract shows the deleted user in a team as a tombstone.
+async fn assert_shown_as_deleted(fixture: &DirectoryFixture, team: &str, user: &User) {
+    let itsm = fixture.itsm_team(team).await;
     let tombstone = json!({
-        "id": id, "name": "Deleted user", "email": "", "role": "agent", "avatar_url": null, "status": "inactive",
+        "id": format!("usr_{}", bare(user)), "name": "Deleted user", "email": "", "role": "agent", "avatar_url": null,
+        "status": "inactive",
     });
-    assert_eq!(after["members"], json!([tombstone]));
-    let after_bare = fixture
+    assert_eq!(itsm["members"], json!([tombstone]));
+    let toptickets = fixture
         .org
         .toptickets
-        .get(&format!("/v1/teams/{}", teams[0]))
+        .get(&format!("/v1/teams/{team}"))
         .await;
-    let tombstone = json!({"id": bare(&user), "email": "", "full_name": "Deleted user"});
+    let tombstone = json!({"id": bare(user), "email": "", "full_name": "Deleted user"});
     assert_eq!(
-        after_bare.json["members"],
+        toptickets.json["members"],
         json!([tombstone]),
-        "{after_bare}"
-    );
-    assert!(after["updated_at"].as_i64() >= before[0]["updated_at"].as_i64());
-    assert_eq!(
-        fixture.itsm_team(&teams[2]).await,
-        before[1],
-        "other leads do not change"
+        "{toptickets}"
     );
     let workload = fixture
         .org
         .itsm
-        .get(&format!("/v1/teams/{}/workload", teams[0]))
+        .get(&format!("/v1/teams/{team}/workload"))
         .await;
     assert_eq!(
         workload.json["data"]["members"][0]["status"], "inactive",
         "{workload}"
     );
+}
 
-    // Later events do not restore the user, who cannot become a member or a lead.
-    fixture
-        .handle_all(&[fixture.event("user.updated", 9, &user_fields(user.id, "Back"))])
-        .await;
-    assert_eq!(
-        fixture
-            .user(user.id)
-            .await
-            .expect("the tombstone exists")
-            .status,
-        UserStatus::Deleted
-    );
-    let added = fixture
-        .org
-        .itsm
-        .post(
-            &format!("/v1/teams/{}/members", teams[1]),
-            json!({"user_id": bare(&user)}),
-        )
-        .await;
+/// Asserts that a deleted user can become neither a member nor the lead of a team.
+async fn assert_rejected(fixture: &DirectoryFixture, team: &str, user: &User) {
+    let members = format!("/v1/teams/{team}/members");
+    let body = json!({"user_id": bare(user)});
+    let added = fixture.org.itsm.post(&members, body.clone()).await;
     assert_eq!(
         (
             added.status.as_u16(),
@@ -113,26 +55,69 @@ async fn deleted_user_is_inactive_and_leads_no_team() {
     let led = fixture
         .org
         .itsm
-        .patch(&format!("/v1/teams/{}", teams[1]), lead(&user))
+        .patch(&format!("/v1/teams/{team}"), json!({"lead_id": bare(user)}))
         .await;
     assert_eq!(
         (led.status.as_u16(), &led.json["error"]["details"]["field"]),
         (422, &json!("lead_id")),
         "{led}"
     );
-    let added = fixture
-        .org
-        .toptickets
-        .post(
-            &format!("/v1/teams/{}/members", teams[1]),
-            json!({"user_id": bare(&user)}),
-        )
-        .await;
+    let added = fixture.org.toptickets.post(&members, body).await;
     assert_eq!(
         (added.status.as_u16(), &added.json["detail"]),
         (422, &json!("User is not active")),
         "{added}"
     );
+}
+
+#[tokio::test]
+async fn deleted_user_is_inactive_and_leads_no_team() {
+    let fixture = DirectoryFixture::new().await;
+    let (user, other) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
+    let mut teams = Vec::new();
+    for (n, lead) in [&user, &user, &other].into_iter().enumerate() {
+        let team = fixture.org.team(&format!("Team {n}")).await;
+        let led = fixture
+            .org
+            .itsm
+            .patch(&format!("/v1/teams/{team}"), json!({"lead_id": bare(lead)}))
+            .await;
+        assert_eq!(led.status, 200, "{led}");
+        teams.push(team);
+    }
+    fixture.org.member(&teams[0], &user).await;
+    let [before, other_before] = [
+        fixture.itsm_team(&teams[0]).await,
+        fixture.itsm_team(&teams[2]).await,
+    ];
+    let status = async || {
+        let user = fixture.user(user.id).await;
+        user.expect("the tombstone exists").status
+    };
+
+    fixture
+        .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&user)}))])
+        .await;
+    fixture.copies(user.id).await;
+    assert_eq!(status().await, UserStatus::Deleted);
+    for team in &teams[..2] {
+        assert_eq!(fixture.itsm_team(team).await["lead_id"], Value::Null);
+    }
+    assert_shown_as_deleted(&fixture, &teams[0], &user).await;
+    let after = fixture.itsm_team(&teams[0]).await;
+    assert!(after["updated_at"].as_i64() >= before["updated_at"].as_i64());
+    assert_eq!(
+        fixture.itsm_team(&teams[2]).await,
+        other_before,
+        "other leads do not change"
+    );
+
+    // Later events do not restore the user.
+    fixture
+        .handle_all(&[fixture.event("user.updated", 9, &user_fields(user.id, "Back"))])
+        .await;
+    assert_eq!(status().await, UserStatus::Deleted);
+    assert_rejected(&fixture, &teams[1], &user).await;
 }
 
 /// Sends an event to the user queue of the stack and waits until it is processed.
@@ -141,6 +126,28 @@ async fn send_user_event(org: &Organization, kind: &str, at: i64, user: &Value) 
         .send("users", [event_of(&org.id, kind, at, user)])
         .await;
     org.stack.until_empty("users").await;
+}
+
+/// Adds a user to two teams, removes the user from the second, and makes the user its lead.
+async fn join_leave_and_lead(org: &Organization, user: UserId, present: &str, past: &str) {
+    let id = user.uuid().to_string();
+    for team in [present, past] {
+        let added = org
+            .itsm
+            .post(&format!("/v1/teams/{team}/members"), json!({"user_id": id}))
+            .await;
+        assert_eq!(added.status, 201, "{added}");
+    }
+    let removed = org
+        .itsm
+        .delete(&format!("/v1/teams/{past}/members/{}", id))
+        .await;
+    assert_eq!(removed.status, 204, "{removed}");
+    let led = org
+        .itsm
+        .patch(&format!("/v1/teams/{past}"), json!({"lead_id": id}))
+        .await;
+    assert_eq!(led.status, 200, "{led}");
 }
 
 /// Over the whole stack: queue, table, stream and jobs.
@@ -166,26 +173,7 @@ async fn deleted_user_is_in_no_item_of_the_table() {
     let [present, past] = [org.team("Present").await, org.team("Past").await];
     for user in [erased, by_command] {
         send_user_event(&org, "user.created", 1, &profile(user)).await;
-        for team in [&present, &past] {
-            let added = org
-                .itsm
-                .post(
-                    &format!("/v1/teams/{team}/members"),
-                    json!({"user_id": id(user)}),
-                )
-                .await;
-            assert_eq!(added.status, 201, "{added}");
-        }
-        let removed = org
-            .itsm
-            .delete(&format!("/v1/teams/{past}/members/{}", id(user)))
-            .await;
-        assert_eq!(removed.status, 204, "{removed}");
-        let led = org
-            .itsm
-            .patch(&format!("/v1/teams/{past}"), json!({"lead_id": id(user)}))
-            .await;
-        assert_eq!(led.status, 200, "{led}");
+        join_leave_and_lead(&org, user, &present, &past).await;
     }
     assert!(
         items_with(&org, &needles).await >= 4,

@@ -1,6 +1,9 @@
 //! Concurrent writes: one of several conflicting requests succeeds, and the table stays consistent.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+};
 
 use futures_util::{StreamExt, future::join_all, stream};
 use muster_domain::User;
@@ -443,6 +446,54 @@ impl PlannedWrite {
     }
 }
 
+/// The successes by kind, the versions of teams, and the memberships: 1 for a member, 0 for none.
+type Effects<'d> = (
+    BTreeMap<WriteKind, usize>,
+    BTreeMap<&'d str, i64>,
+    BTreeMap<(&'d str, String), i64>,
+);
+
+/// Returns the effects of the successful writes. Asserts that each kind of write succeeded and was
+/// rejected at least once.
+fn effects<'d>(org: &Organization, done: &'d [(PlannedWrite, String, Response)]) -> Effects<'d> {
+    let mut succeeded: BTreeMap<WriteKind, usize> = BTreeMap::new();
+    let mut rejected: BTreeSet<WriteKind> = BTreeSet::new();
+    let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
+    let mut present: BTreeMap<(&str, String), i64> = BTreeMap::new();
+    for (PlannedWrite { write, user, .. }, team, response) in done {
+        assert!(
+            response.status.is_success() || response.status.is_client_error(),
+            "{write:?}: {response}"
+        );
+        if !response.status.is_success() {
+            rejected.insert(*write);
+            continue;
+        }
+        *succeeded.entry(*write).or_default() += 1;
+        *versions.entry(team).or_insert(1) += i64::from(*write != WriteKind::Create);
+        let user = org.users[*user].id.uuid().to_string();
+        *present.entry((team, user)).or_default() += match write {
+            WriteKind::Add => 1,
+            WriteKind::Remove => -1,
+            _ => 0,
+        };
+    }
+    for write in [
+        WriteKind::Create,
+        WriteKind::Rename,
+        WriteKind::Describe,
+        WriteKind::Delete,
+        WriteKind::Add,
+        WriteKind::Remove,
+    ] {
+        assert!(
+            succeeded.contains_key(&write) && rejected.contains(&write),
+            "{write:?} has no success or no rejection"
+        );
+    }
+    (succeeded, versions, present)
+}
+
 #[tokio::test]
 async fn thousand_mixed_writes_leave_an_exact_table() {
     // The engine slows down as its transactions grow in number, so this test has a stack of its
@@ -471,41 +522,7 @@ async fn thousand_mixed_writes_leave_an_exact_table() {
         .await;
 
     let contents = assert_sound(&org).await;
-    let mut succeeded: BTreeMap<WriteKind, usize> = BTreeMap::new();
-    let mut refused: BTreeMap<WriteKind, usize> = BTreeMap::new();
-    let mut versions: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut present: BTreeMap<(&str, String), i64> = BTreeMap::new();
-    for (PlannedWrite { write, user, .. }, team, response) in &done {
-        assert!(
-            response.status.is_success() || response.status.is_client_error(),
-            "{write:?}: {response}"
-        );
-        if !response.status.is_success() {
-            *refused.entry(*write).or_default() += 1;
-            continue;
-        }
-        *succeeded.entry(*write).or_default() += 1;
-        *versions.entry(team).or_insert(1) += i64::from(*write != WriteKind::Create);
-        let user = org.users[*user].id.uuid().to_string();
-        *present.entry((team, user)).or_default() += match write {
-            WriteKind::Add => 1,
-            WriteKind::Remove => -1,
-            _ => 0,
-        };
-    }
-    for write in [
-        WriteKind::Create,
-        WriteKind::Rename,
-        WriteKind::Describe,
-        WriteKind::Delete,
-        WriteKind::Add,
-        WriteKind::Remove,
-    ] {
-        assert!(
-            succeeded.contains_key(&write) && refused.contains_key(&write),
-            "{write:?} has no success or no rejection"
-        );
-    }
+    let (succeeded, versions, present) = effects(&org, &done);
     assert_eq!(contents.gone.len(), succeeded[&WriteKind::Delete]);
     assert_eq!(
         contents.teams.len(),

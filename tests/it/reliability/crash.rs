@@ -153,72 +153,78 @@ const MIXED_BATCH: [(&str, &str); 14] = [
     ("taken-back", "assigned"),
 ];
 
+/// Creates the tickets that the mixed batch changes.
+async fn prepare_mixed_batch(org: &OrgFixture) {
+    let known = [
+        "given",
+        "given-to-a-stranger",
+        "closed",
+        "reopened",
+        "deleted",
+        "taken-back",
+    ];
+    let mut messages: Vec<_> = known
+        .iter()
+        .zip(5000..)
+        .map(|(id, ago)| org.ticket_event("created", id, 10_000 - ago, open_in(0)))
+        .collect();
+    // The old team is one in which the batch makes no decision. Teams are decided
+    // separately, so the counters that a decision records depend on whether the moved
+    // ticket has already left its team.
+    messages.push(org.ticket_event(
+        "created",
+        "moved",
+        6000,
+        in_team(2, &json!({ "assignee_id": user(9) })),
+    ));
+    messages.push(org.ticket_event(
+        "updated",
+        "reopened",
+        3000,
+        in_team(0, &json!({ "status": "resolved" })),
+    ));
+    process_tickets(org, &messages).await;
+}
+
+/// Returns events of every kind, duplicates and a poison message.
+fn mixed_batch(org: &OrgFixture) -> Vec<String> {
+    let unteamed = |category: &str| json!({ "status": "new", "category": category });
+    let given = |n| in_team(0, &json!({ "assignee_id": user(n) }));
+    vec![
+        org.ticket_event("updated", "moved", 100, open_in(1)),
+        org.ticket_event("created", "new-1", 99, open_in(0)),
+        org.ticket_event(
+            "created",
+            "new-2",
+            98,
+            in_team(0, &json!({ "status": "in_progress" })),
+        ),
+        org.ticket_event("created", "new-in-1", 97, open_in(1)),
+        org.ticket_event("created", "vpn", 96, unteamed("VPN")),
+        org.ticket_event("created", "unknown", 95, unteamed("parking")),
+        org.ticket_event("created", "waits", 94, open_in(2)),
+        org.ticket_event("updated", "given", 93, given(9)),
+        org.ticket_event("updated", "given-to-a-stranger", 92, given(UNKNOWN_USER)),
+        org.ticket_event(
+            "updated",
+            "closed",
+            91,
+            in_team(0, &json!({ "status": "resolved" })),
+        ),
+        org.ticket_event("updated", "reopened", 90, open_in(0)),
+        org.ticket_event("deleted", "deleted", 89, open_in(0)),
+        org.ticket_event("unassigned", "taken-back", 88, open_in(0)),
+        org.ticket_event("created", "new-3", 87, open_in(0)),
+        org.ticket_event("created", "new-3", 87, open_in(0)),
+        "{ this is no event".to_owned(),
+    ]
+}
+
 #[tokio::test]
 async fn mixed_batch_killed_at_any_call_ends_the_same() {
     let case = CrashCase {
-        prepare: async |org: &OrgFixture| {
-            let known = [
-                "given",
-                "given-to-a-stranger",
-                "closed",
-                "reopened",
-                "deleted",
-                "taken-back",
-            ];
-            let mut messages: Vec<_> = known
-                .iter()
-                .zip(5000..)
-                .map(|(id, ago)| org.ticket_event("created", id, 10_000 - ago, open_in(0)))
-                .collect();
-            // The old team is one in which the batch makes no decision. Teams are decided
-            // separately, so the counters that a decision records depend on whether the moved
-            // ticket has already left its team.
-            messages.push(org.ticket_event(
-                "created",
-                "moved",
-                6000,
-                in_team(2, &json!({ "assignee_id": user(9) })),
-            ));
-            messages.push(org.ticket_event(
-                "updated",
-                "reopened",
-                3000,
-                in_team(0, &json!({ "status": "resolved" })),
-            ));
-            process_tickets(org, &messages).await;
-        },
-        messages: |org| {
-            let unteamed = |category: &str| json!({ "status": "new", "category": category });
-            let given = |n| in_team(0, &json!({ "assignee_id": user(n) }));
-            vec![
-                org.ticket_event("updated", "moved", 100, open_in(1)),
-                org.ticket_event("created", "new-1", 99, open_in(0)),
-                org.ticket_event(
-                    "created",
-                    "new-2",
-                    98,
-                    in_team(0, &json!({ "status": "in_progress" })),
-                ),
-                org.ticket_event("created", "new-in-1", 97, open_in(1)),
-                org.ticket_event("created", "vpn", 96, unteamed("VPN")),
-                org.ticket_event("created", "unknown", 95, unteamed("parking")),
-                org.ticket_event("created", "waits", 94, open_in(2)),
-                org.ticket_event("updated", "given", 93, given(9)),
-                org.ticket_event("updated", "given-to-a-stranger", 92, given(UNKNOWN_USER)),
-                org.ticket_event(
-                    "updated",
-                    "closed",
-                    91,
-                    in_team(0, &json!({ "status": "resolved" })),
-                ),
-                org.ticket_event("updated", "reopened", 90, open_in(0)),
-                org.ticket_event("deleted", "deleted", 89, open_in(0)),
-                org.ticket_event("unassigned", "taken-back", 88, open_in(0)),
-                org.ticket_event("created", "new-3", 87, open_in(0)),
-                org.ticket_event("created", "new-3", 87, open_in(0)),
-                "{ this is no event".to_owned(),
-            ]
-        },
+        prepare: prepare_mixed_batch,
+        messages: mixed_batch,
         run: process_with,
     };
     let (org, audit) = case.assert_same_result_after_any_crash().await;

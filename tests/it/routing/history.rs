@@ -17,7 +17,7 @@ use crate::support::{
     crash::{CrashPoint, Instance},
     org::{OrgFixture, Scenario, ScenarioPlan, TeamFixture, TicketHistory, team},
     sqs::{Sent, invoke_assignment},
-    table::{number, text},
+    table::{Item, number, text},
     table_audit::TableAudit,
 };
 
@@ -145,6 +145,29 @@ async fn deliver(org: &OrgFixture, messages: Vec<String>, delivery: &Delivery) -
         .sum()
 }
 
+/// Asserts that a ticket item has the version of its newest event.
+fn assert_newest_event(id: &str, item: &Item, history: &TicketHistory) {
+    let (at, event_id) = &history.version;
+    // Every event sets the status. Its code is `s`.
+    let is_newest = |text: &String| {
+        text.split_once('#').is_some_and(|(fields, version)| {
+            fields.contains('s')
+                && version.starts_with(&format!("{}#", at * 1000))
+                && version.ends_with(&format!("#{event_id}"))
+        })
+    };
+    let versions: Vec<_> = item["versions"]
+        .as_l()
+        .expect("a list")
+        .iter()
+        .filter_map(|text| text.as_s().ok())
+        .collect();
+    assert!(
+        versions.iter().copied().any(is_newest),
+        "{id}: {history:?} {versions:?}"
+    );
+}
+
 /// Asserts that every ticket has the state of its events.
 fn assert_none_is_lost(
     audit: &TableAudit,
@@ -175,25 +198,7 @@ fn assert_none_is_lost(
             assert_eq!(text(item, "state"), "deleted", "{id}: {history:?}");
             continue;
         }
-        let (at, event_id) = &history.version;
-        // Every event sets the status. Its code is `s`.
-        let is_newest = |text: &String| {
-            text.split_once('#').is_some_and(|(fields, version)| {
-                fields.contains('s')
-                    && version.starts_with(&format!("{}#", at * 1000))
-                    && version.ends_with(&format!("#{event_id}"))
-            })
-        };
-        let versions: Vec<_> = item["versions"]
-            .as_l()
-            .expect("a list")
-            .iter()
-            .filter_map(|text| text.as_s().ok())
-            .collect();
-        assert!(
-            versions.iter().copied().any(is_newest),
-            "{id}: {history:?} {versions:?}"
-        );
+        assert_newest_event(id, item, history);
         assert_eq!(text(item, "status"), history.status, "{id}");
         if history.named.contains(&team(DELETED)) {
             continue;

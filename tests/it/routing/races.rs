@@ -312,6 +312,46 @@ async fn decision_during_a_change_leaves_exact_counters() {
     }
 }
 
+/// Makes change number `n` of the roster for a user, or processes a batch, by a random percentage.
+async fn change_or_decide(org: &OrgFixture, n: usize, user: usize, percentage: u32) {
+    let (store, id) = (org.stack.store(), &org.id);
+    let outcome = match percentage {
+        0..25 => join(&store, id, user).await,
+        25..45 => leave(&store, id, user).await,
+        45..60 => {
+            let status = [UserStatus::Active, UserStatus::Suspended][n % 2];
+            set_status(
+                &store,
+                id,
+                user,
+                status,
+                i64::try_from(n).expect("a few") + 2,
+            )
+            .await
+        }
+        _ => {
+            let ago = 1000 - i64::try_from(n).expect("a few");
+            let messages = [
+                org.ticket_event("created", &format!("new-{n}"), ago, in_team(&json!({}))),
+                org.ticket_event("updated", &format!("given-{}", n % 20), ago, given(user)),
+            ];
+            assert_eq!(
+                invoke_assignment(
+                    &org.assignment(&Instance::new(&org.transaction_log)),
+                    &messages
+                )
+                .await,
+                [0; 0]
+            );
+            Ok(())
+        }
+    };
+    assert!(
+        matches!(outcome, Ok(()) | Err(Error::Rejected(_))),
+        "{outcome:?}"
+    );
+}
+
 /// Joins, removals, status changes and batches run concurrently, followed by the deletion of the
 /// team.
 #[tokio::test]
@@ -332,54 +372,7 @@ async fn concurrent_changes_and_decisions_stay_exact() {
     stream::iter(steps)
         .map(|(n, who, kind)| {
             let org = Arc::clone(&org);
-            async move {
-                let (store, id) = (org.stack.store(), &org.id);
-                let outcome = match kind {
-                    0..25 => join(&store, id, who).await,
-                    25..45 => leave(&store, id, who).await,
-                    45..60 => {
-                        let status = [UserStatus::Active, UserStatus::Suspended][n % 2];
-                        set_status(
-                            &store,
-                            id,
-                            who,
-                            status,
-                            i64::try_from(n).expect("a few") + 2,
-                        )
-                        .await
-                    }
-                    _ => {
-                        let ago = 1000 - i64::try_from(n).expect("a few");
-                        let messages = [
-                            org.ticket_event(
-                                "created",
-                                &format!("new-{n}"),
-                                ago,
-                                in_team(&json!({})),
-                            ),
-                            org.ticket_event(
-                                "updated",
-                                &format!("given-{}", n % 20),
-                                ago,
-                                given(who),
-                            ),
-                        ];
-                        assert_eq!(
-                            invoke_assignment(
-                                &org.assignment(&Instance::new(&org.transaction_log)),
-                                &messages
-                            )
-                            .await,
-                            [0; 0]
-                        );
-                        Ok(())
-                    }
-                };
-                assert!(
-                    matches!(outcome, Ok(()) | Err(Error::Rejected(_))),
-                    "{outcome:?}"
-                );
-            }
+            async move { change_or_decide(&org, n, who, kind).await }
         })
         .buffer_unordered(8)
         .collect::<()>()

@@ -31,6 +31,12 @@ struct MemberCounters {
     resolved_ms: i64,
 }
 
+/// The expected counters by team.
+type ByTeam<'t> = HashMap<&'t str, TeamCounters>;
+
+/// The expected counters by team and user.
+type ByMember<'t> = HashMap<(&'t str, &'t str), MemberCounters>;
+
 /// The items of an organization's teams and tickets. Ids have no prefix.
 #[derive(Debug, Default)]
 pub struct TableAudit {
@@ -122,37 +128,26 @@ impl TableAudit {
     /// Asserts that every ticket has exactly one placement, and that every counter is the sum over
     /// the tickets.
     pub fn assert_exact(&self) {
-        let mut teams: HashMap<&str, TeamCounters> = HashMap::new();
-        let mut shares: HashMap<(&str, &str), MemberCounters> = HashMap::new();
+        for (id, ticket) in &self.tickets {
+            assert_placement(id, ticket);
+        }
+        assert!(
+            self.teams.keys().eq(self.loads.keys()),
+            "every team has a load"
+        );
+        let (teams, members) = self.expected_counters();
+        self.assert_team_counters(&teams);
+        self.assert_member_counters(members);
+        self.assert_leads();
+        self.assert_specializations();
+    }
+
+    /// Returns the counters of teams, and of users by team, as the sums over the tickets.
+    fn expected_counters(&self) -> (ByTeam<'_>, ByMember<'_>) {
+        let (mut teams, mut members) = (ByTeam::new(), ByMember::new());
         for (id, ticket) in &self.tickets {
             let (status, state) = (text(ticket, "status"), text(ticket, "state"));
             let (team, assignee) = (text(ticket, "team_id"), text(ticket, "assignee_id"));
-            let is_over = matches!(status, "resolved" | "closed" | "cancelled");
-            match state {
-                "assigned" => assert!(!is_over && !assignee.is_empty(), "{id}: {ticket:?}"),
-                "waiting" => assert!(
-                    !is_over && assignee.is_empty() && !team.is_empty(),
-                    "{id}: {ticket:?}"
-                ),
-                "unrouted" => assert!(
-                    !is_over && assignee.is_empty() && team.is_empty(),
-                    "{id}: {ticket:?}"
-                ),
-                "closed" => assert!(is_over, "{id}: {ticket:?}"),
-                "deleted" => assert!(team.is_empty() && assignee.is_empty(), "{id}: {ticket:?}"),
-                other => panic!("{id} is {other}"),
-            }
-            let index = match state {
-                "assigned" if !team.is_empty() => format!("#TEAM#{team}#OPEN"),
-                "waiting" => format!("#TEAM#{team}#WAITING"),
-                "unrouted" => "#UNROUTED".to_owned(),
-                _ => String::new(),
-            };
-            let indexed = text(ticket, "gsi1pk");
-            assert!(
-                indexed.ends_with(&index) && indexed.is_empty() == index.is_empty(),
-                "{id} has index key {indexed}"
-            );
             let time = |name: &str| has(ticket, name).then(|| number(ticket, name));
             let resolved_at = time("resolved_at").or(time("closed_at"));
             let is_credited = state != "deleted" && matches!(status, "resolved" | "closed");
@@ -167,26 +162,27 @@ impl TableAudit {
             let in_time = resolved_at
                 .zip(time("due_at"))
                 .map(|(resolved_at, due_at)| resolved_at <= due_at);
-            let tally = teams.entry(team).or_default();
-            tally.open += i64::from(matches!(state, "assigned" | "waiting"));
-            tally.waiting += i64::from(state == "waiting");
-            tally.sla_due += i64::from(in_time.is_some());
-            tally.sla_met += i64::from(in_time == Some(true));
+            let of_team = teams.entry(team).or_default();
+            of_team.open += i64::from(matches!(state, "assigned" | "waiting"));
+            of_team.waiting += i64::from(state == "waiting");
+            of_team.sla_due += i64::from(in_time.is_some());
+            of_team.sla_met += i64::from(in_time == Some(true));
             if assignee.is_empty() {
                 continue;
             }
-            let share = shares.entry((team, assignee)).or_default();
-            share.open += i64::from(state == "assigned");
-            share.in_progress += i64::from(state == "assigned" && status == "in_progress");
-            share.resolved += i64::from(resolved_at.is_some());
-            share.resolved_ms +=
+            let of_member = members.entry((team, assignee)).or_default();
+            of_member.open += i64::from(state == "assigned");
+            of_member.in_progress += i64::from(state == "assigned" && status == "in_progress");
+            of_member.resolved += i64::from(resolved_at.is_some());
+            of_member.resolved_ms +=
                 resolved_at.map_or(0, |at| (at - number(ticket, "created_at")).max(0));
         }
+        (teams, members)
+    }
 
-        assert!(
-            self.teams.keys().eq(self.loads.keys()),
-            "every team has a load"
-        );
+    /// Asserts the counters of every team and deleted team.
+    fn assert_team_counters(&self, expected: &ByTeam<'_>) {
+        let of_team = |team: &str| expected.get(team).copied().unwrap_or_default();
         for (team, load) in &self.loads {
             let counted = TeamCounters {
                 open: number(load, "open_tickets"),
@@ -194,11 +190,7 @@ impl TableAudit {
                 sla_met: number(load, "sla_met"),
                 sla_due: number(load, "sla_due"),
             };
-            assert_eq!(
-                counted,
-                teams.get(team.as_str()).copied().unwrap_or_default(),
-                "counters of team {team}"
-            );
+            assert_eq!(counted, of_team(team), "counters of team {team}");
             assert!(
                 counted.waiting == 0 || text(load, "gsi1pk").starts_with("WORK#"),
                 "the schedule does not find {team}"
@@ -213,29 +205,33 @@ impl TableAudit {
             let member_count = usize::try_from(number(&self.teams[team], "member_count"));
             assert_eq!(member_count, Ok(members.count()), "member_count of {team}");
         }
-        for (team, left) in &self.deleted_teams {
-            let tally = teams.get(team.as_str()).copied().unwrap_or_default();
+        for (team, item) in &self.deleted_teams {
+            let expected = of_team(team);
             let counted = (
-                number(left, "open_tickets"),
-                number(left, "waiting_tickets"),
+                number(item, "open_tickets"),
+                number(item, "waiting_tickets"),
             );
             assert_eq!(
                 counted,
-                (tally.open, tally.waiting),
+                (expected.open, expected.waiting),
                 "counters of deleted team {team}"
             );
             assert!(
-                counted.0 == 0 || text(left, "gsi1pk").starts_with("WORK#"),
+                counted.0 == 0 || text(item, "gsi1pk").starts_with("WORK#"),
                 "the schedule does not find {team}"
             );
         }
-        for (team, tally) in &teams {
+        for (team, counters) in expected {
             let is_known = self.teams.contains_key(*team) || self.deleted_teams.contains_key(*team);
             assert!(
-                is_known || *tally == TeamCounters::default(),
+                is_known || *counters == TeamCounters::default(),
                 "tickets of unknown team {team}"
             );
         }
+    }
+
+    /// Asserts the counters of every current, former and placeholder member.
+    fn assert_member_counters<'t>(&'t self, mut expected: ByMember<'t>) {
         for key in self.pasts.keys() {
             assert!(
                 !self.members.contains_key(key),
@@ -259,17 +255,18 @@ impl TableAudit {
                 resolved: number(member, "resolved_tickets"),
                 resolved_ms: number(member, "resolved_ms"),
             };
-            let share = shares
+            let of_member = expected
                 .remove(&(team.as_str(), user.as_str()))
                 .unwrap_or_default();
-            assert_eq!(counted, share, "counters of {user} in {team}");
+            assert_eq!(counted, of_member, "counters of {user} in {team}");
         }
-        self.assert_leads();
-        self.assert_specializations();
-        shares.retain(|(team, _), share| {
-            self.teams.contains_key(*team) && *share != MemberCounters::default()
+        expected.retain(|(team, _), counters| {
+            self.teams.contains_key(*team) && *counters != MemberCounters::default()
         });
-        assert!(shares.is_empty(), "tickets without counters: {shares:?}");
+        assert!(
+            expected.is_empty(),
+            "tickets without counters: {expected:?}"
+        );
     }
 
     /// Asserts that each lead of a team has an item beside the user's profile, and that no other
@@ -447,6 +444,33 @@ impl TableAudit {
         }
         normalized
     }
+}
+
+/// Asserts that the fields and the index key of a ticket match its state.
+fn assert_placement(id: &str, ticket: &Item) {
+    let (status, state) = (text(ticket, "status"), text(ticket, "state"));
+    let (team, assignee) = (text(ticket, "team_id"), text(ticket, "assignee_id"));
+    let is_over = matches!(status, "resolved" | "closed" | "cancelled");
+    let is_valid = match state {
+        "assigned" => !is_over && !assignee.is_empty(),
+        "waiting" => !is_over && assignee.is_empty() && !team.is_empty(),
+        "unrouted" => !is_over && assignee.is_empty() && team.is_empty(),
+        "closed" => is_over,
+        "deleted" => team.is_empty() && assignee.is_empty(),
+        other => panic!("{id} is {other}"),
+    };
+    assert!(is_valid, "{id}: {ticket:?}");
+    let index = match state {
+        "assigned" if !team.is_empty() => format!("#TEAM#{team}#OPEN"),
+        "waiting" => format!("#TEAM#{team}#WAITING"),
+        "unrouted" => "#UNROUTED".to_owned(),
+        _ => String::new(),
+    };
+    let indexed = text(ticket, "gsi1pk");
+    assert!(
+        indexed.ends_with(&index) && indexed.is_empty() == index.is_empty(),
+        "{id} has index key {indexed}"
+    );
 }
 
 /// Returns the size of an item in bytes as DynamoDB bills it: the names and values of its

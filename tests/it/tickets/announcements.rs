@@ -167,15 +167,7 @@ async fn members_of_deleted_team_are_announced_as_removed() {
     let fixture = PlatformFixture::new(Platform::TopTickets).await;
     let team = fixture.team("Leaving", [0, 1]).await;
     fixture.leave(&team, 1).await;
-    assert_eq!(
-        fixture
-            .org
-            .toptickets
-            .delete(&format!("/v1/teams/{team}"))
-            .await
-            .status,
-        204
-    );
+    fixture.delete_team(&team).await;
     for n in 0..2 {
         // A former member is not announced again.
         let subject = format!("teams/{team}/members/{}", fixture.user(n));
@@ -187,6 +179,38 @@ async fn members_of_deleted_team_are_announced_as_removed() {
         assert_eq!(kinds(&announced), ["member.added", "member.removed"]);
         assert_in_order(&announced);
     }
+}
+
+/// Returns the revision in an announcement's sequence, which may have a position after it.
+fn revision_of(event: &Value) -> u64 {
+    let revision = event["sequence"]
+        .as_str()
+        .and_then(|sequence| sequence.split('.').next())
+        .expect("a sequence");
+    revision.parse().expect("a number")
+}
+
+/// Asserts that each announcement of ticket `a` has the id of its item, revision and kind.
+fn assert_ids(fixture: &PlatformFixture, announced: &[Value]) {
+    for event in announced {
+        let revision = revision_of(event);
+        let kind = event["type"].as_str().expect("a type");
+        assert_eq!(
+            event["id"],
+            format!("ORG#{}#TICKET#a/TICKET/{revision}/{kind}", fixture.org.id)
+        );
+    }
+}
+
+/// Returns the kind, the team, the assignee and the previous assignee of an announcement.
+fn change(event: &Value) -> (&str, Option<&str>, Option<&str>, Option<&str>) {
+    let data = |field: &str| event["data"][field].as_str();
+    (
+        event["type"].as_str().expect("a type"),
+        data("team_id"),
+        data("assignee_id"),
+        data("previous_assignee_id"),
+    )
 }
 
 #[tokio::test]
@@ -207,8 +231,8 @@ async fn ticket_is_announced_only_when_its_placement_changes() {
         fixture
             .send(&[ticket()
                 .team(&team)
-                .status("pending")
                 .priority("low")
+                .status("pending")
                 .updated()])
             .await;
         fixture.send(&[ticket().unassigned()]).await;
@@ -219,15 +243,7 @@ async fn ticket_is_announced_only_when_its_placement_changes() {
         fixture
             .send(&[ticket().team(&other).priority("critical").updated()])
             .await;
-        assert_eq!(
-            fixture
-                .org
-                .toptickets
-                .delete(&format!("/v1/teams/{other}"))
-                .await
-                .status,
-            204
-        );
+        fixture.delete_team(&other).await;
         fixture.until_placed("a", &Placement::unrouted()).await;
         fixture.send(&[ticket().status("closed").updated()]).await;
         fixture.send(&[ticket().status("open").updated()]).await;
@@ -235,56 +251,30 @@ async fn ticket_is_announced_only_when_its_placement_changes() {
 
         let announced = fixture.announced_of("tickets/a").await;
         let person = fixture.user(2);
+        let [team, other, first, second, person] =
+            [&team, &other, &first, &second, &person].map(|id| Some(id.as_str()));
         let expected = [
-            ("ticket.waiting", Some(&team), None, None),
-            ("ticket.assigned", Some(&team), Some(&first), None),
-            ("ticket.assigned", Some(&team), Some(&second), Some(&first)),
-            ("ticket.assigned", Some(&team), Some(&first), Some(&second)),
-            ("ticket.unassigned", Some(&team), None, Some(&first)),
-            ("ticket.waiting", Some(&team), None, Some(&first)),
-            ("ticket.assigned", Some(&other), Some(&person), None),
-            ("ticket.unassigned", None, None, Some(&person)),
-            ("ticket.unrouted", None, None, Some(&person)),
+            ("ticket.waiting", team, None, None),
+            ("ticket.assigned", team, first, None),
+            ("ticket.assigned", team, second, first),
+            ("ticket.assigned", team, first, second),
+            ("ticket.unassigned", team, None, first),
+            ("ticket.waiting", team, None, first),
+            ("ticket.assigned", other, person, None),
+            ("ticket.unassigned", None, None, person),
+            ("ticket.unrouted", None, None, person),
             // Reopened without an assignee.
             ("ticket.unrouted", None, None, None),
         ];
-        let told: Vec<_> = announced
-            .iter()
-            .map(|event| {
-                let data = |field: &str| event["data"][field].as_str().map(str::to_owned);
-                let kind = event["type"].as_str().expect("a type");
-                (
-                    kind,
-                    data("team_id"),
-                    data("assignee_id"),
-                    data("previous_assignee_id"),
-                )
-            })
-            .collect();
-        let text = |id: Option<&String>| id.cloned();
-        let expected = expected
-            .map(|(kind, team, who, previous)| (kind, text(team), text(who), text(previous)));
-        assert_eq!(told, expected);
+        let actual: Vec<_> = announced.iter().map(change).collect();
+        assert_eq!(actual, expected);
         assert_in_order(&announced);
 
         // Two parts of one change: the second has the revision of the first, and a later position.
         let sequences = texts(&announced, "sequence");
         assert_eq!(format!("{}.1", sequences[4]), sequences[5]);
-        for event in &announced {
-            let sequence = event["sequence"].as_str().unwrap();
-            let revision: u64 = sequence
-                .split('.')
-                .next()
-                .unwrap()
-                .parse()
-                .expect("a number");
-            let kind = event["type"].as_str().unwrap();
-            assert_eq!(
-                event["id"],
-                format!("ORG#{}#TICKET#a/TICKET/{revision}/{kind}", fixture.org.id)
-            );
-        }
+        assert_ids(&fixture, &announced);
         assert_eq!(announced[6]["data"]["priority"], "critical");
-        assert_eq!(announced[6]["data"]["previous_team_id"], team);
+        assert_eq!(announced[6]["data"]["previous_team_id"], json!(team));
     }
 }

@@ -27,11 +27,12 @@ impl PlatformFixture {
     }
 }
 
-#[tokio::test]
-async fn resolved_and_closed_are_credited_but_not_cancelled() {
-    /// Sets the fields of the last event.
-    type Says = fn(TicketEvent) -> TicketEvent;
-    let cases: [(&str, Says, Value, Value); 8] = [
+/// Sets the fields of the last event.
+type SetFields = fn(TicketEvent) -> TicketEvent;
+
+/// Returns the last status, the fields of the last event, the resolution hours and the SLA rate.
+fn credit_cases() -> [(&'static str, SetFields, Value, Value); 8] {
+    [
         (
             "resolved",
             |ticket| ticket.resolved(2 * HOUR).due(2 * HOUR),
@@ -82,10 +83,15 @@ async fn resolved_and_closed_are_credited_but_not_cancelled() {
             Value::Null,
             Value::Null,
         ),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn resolved_and_closed_are_credited_but_not_cancelled() {
+    let cases = credit_cases();
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
-        for (n, (status, says, hours, rate)) in cases.iter().enumerate() {
+        for (n, (status, set_fields, hours, rate)) in cases.iter().enumerate() {
             let team = fixture.team(&format!("Team {n}"), [0]).await;
             let ticket = |status: &str| fixture.ticket(&format!("t{n}")).team(&team).status(status);
             fixture
@@ -93,7 +99,7 @@ async fn resolved_and_closed_are_credited_but_not_cancelled() {
                 .await;
             assert_eq!(fixture.load(&team).await, (1, vec![(1, 1)]));
             fixture
-                .send(&[says(ticket(status)).at(3 * HOUR).updated()])
+                .send(&[set_fields(ticket(status)).at(3 * HOUR).updated()])
                 .await;
             assert_eq!(fixture.load(&team).await, (0, vec![(0, 0)]), "case {n}");
             assert_eq!(

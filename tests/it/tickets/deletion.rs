@@ -5,7 +5,45 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use super::{Placement, Platform, PlatformFixture, kinds, own_stack, wait_until};
-use crate::support::table::{OrgTable, number};
+use crate::support::table::{Item, OrgTable, number};
+
+/// Waits until this many announcements of tickets exist, and returns their kinds by ticket.
+async fn announced_of_tickets(
+    fixture: &PlatformFixture,
+    count: usize,
+) -> HashMap<String, Vec<String>> {
+    let is_of_ticket = |event: &&Value| {
+        event["subject"]
+            .as_str()
+            .is_some_and(|subject| subject.starts_with("tickets/"))
+    };
+    wait_until("every ticket announced", async || {
+        fixture.announced(|all| all.iter().filter(is_of_ticket).count()) >= count
+    })
+    .await;
+    let mut kinds = HashMap::<String, Vec<String>>::new();
+    fixture.announced(|all| {
+        for event in all.iter().filter(is_of_ticket) {
+            let [ticket, kind] = [&event["data"]["ticket_id"], &event["type"]]
+                .map(|value| value.as_str().expect("a string").to_owned());
+            kinds.entry(ticket).or_default().push(kind);
+        }
+    });
+    kinds
+}
+
+/// Waits until a deleted team has no pending work, and returns its item.
+async fn until_swept(fixture: &PlatformFixture, team: &str) -> Item {
+    let pk = format!("ORG#{}#TEAM#{team}", fixture.org.id);
+    let item = async || fixture.org.stack.item(&pk, "GONE").await;
+    wait_until("the deleted team has no pending work", async || {
+        item()
+            .await
+            .is_some_and(|item| !item.contains_key("gsi1pk"))
+    })
+    .await;
+    item().await.expect("the deleted team")
+}
 
 #[tokio::test]
 async fn delete_of_team_with_5000_tickets_unroutes_every_ticket() {
@@ -51,29 +89,7 @@ async fn delete_of_team_with_5000_tickets_unroutes_every_ticket() {
         404
     );
 
-    let is_tickets = |event: &&Value| {
-        event["subject"]
-            .as_str()
-            .is_some_and(|subject| subject.starts_with("tickets/"))
-    };
-    let of_tickets = || fixture.announced(|all| all.iter().filter(is_tickets).count());
-    wait_until("every ticket announced", async || {
-        of_tickets() >= 3 * TICKETS
-    })
-    .await;
-    let mut announced = HashMap::<String, Vec<String>>::new();
-    fixture.announced(|all| {
-        for event in all.iter().filter(is_tickets) {
-            let (ticket, kind) = (
-                event["data"]["ticket_id"].as_str().unwrap(),
-                event["type"].as_str().unwrap(),
-            );
-            announced
-                .entry(ticket.to_owned())
-                .or_default()
-                .push(kind.to_owned());
-        }
-    });
+    let announced = announced_of_tickets(&fixture, 3 * TICKETS).await;
     for id in &ids {
         assert_eq!(
             announced[id],
@@ -95,15 +111,7 @@ async fn delete_of_team_with_5000_tickets_unroutes_every_ticket() {
         contents.memberships.is_empty() && contents.pasts.is_empty()
     })
     .await;
-    wait_until("the deleted team has no pending work", async || {
-        let gone = fixture
-            .org
-            .stack
-            .item(&format!("ORG#{}#TEAM#{team}", fixture.org.id), "GONE")
-            .await;
-        gone.is_some_and(|gone| !gone.contains_key("gsi1pk"))
-    })
-    .await;
+    until_swept(&fixture, &team).await;
     assert!(!fixture.is_indexed(&team, "vpn").await);
     assert_eq!(fixture.load(&again).await, (0, vec![]));
     table.contents_with(&[&team]).await.assert_sound();
@@ -123,15 +131,7 @@ async fn team_being_deleted_gets_no_ticket() {
 
         // The sweep does not start while its queue is paused.
         fixture.org.stack.queues().pause("long-jobs");
-        assert_eq!(
-            fixture
-                .org
-                .toptickets
-                .delete(&format!("/v1/teams/{team}"))
-                .await
-                .status,
-            204
-        );
+        fixture.delete_team(&team).await;
         let events = [
             fixture.ticket("named").team(&team).created(),
             fixture.ticket("known").about("vpn").created(),
@@ -173,19 +173,8 @@ async fn team_being_deleted_gets_no_ticket() {
                 "Its team was deleted."
             );
         }
-        let gone = async || {
-            fixture
-                .org
-                .stack
-                .item(&format!("ORG#{}#TEAM#{team}", fixture.org.id), "GONE")
-                .await
-                .expect("the deleted team")
-        };
-        wait_until("the deleted team has no pending work", async || {
-            !gone().await.contains_key("gsi1pk")
-        })
-        .await;
-        assert_eq!(number(&gone().await, "open_tickets"), 0);
+        let swept = until_swept(&fixture, &team).await;
+        assert_eq!(number(&swept, "open_tickets"), 0);
         OrgTable::of(&fixture.org)
             .contents_with(&[&team])
             .await
@@ -205,15 +194,7 @@ async fn ticket_of_deleted_team_is_routed_by_its_next_event() {
         fixture
             .send(&[fixture.ticket("a").team(&team).about("vpn").created()])
             .await;
-        assert_eq!(
-            fixture
-                .org
-                .toptickets
-                .delete(&format!("/v1/teams/{team}"))
-                .await
-                .status,
-            204
-        );
+        fixture.delete_team(&team).await;
         fixture.until_placed("a", &Placement::unrouted()).await;
         fixture
             .send(&[fixture.ticket("a").about("vpn").updated()])
@@ -246,15 +227,7 @@ async fn deleted_team_unroutes_waiting_and_keeps_closed_tickets() {
         fixture
             .send(&[fixture.ticket("a").team(&team).created(), closed.created()])
             .await;
-        assert_eq!(
-            fixture
-                .org
-                .toptickets
-                .delete(&format!("/v1/teams/{team}"))
-                .await
-                .status,
-            204
-        );
+        fixture.delete_team(&team).await;
         fixture.until_placed("a", &Placement::unrouted()).await;
         assert_eq!(
             kinds(&fixture.announced_of("tickets/a").await),

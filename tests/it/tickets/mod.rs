@@ -223,6 +223,16 @@ impl PlatformFixture {
         assert_eq!(response.status, 204, "{response}");
     }
 
+    /// Deletes a team over TopTickets.
+    async fn delete_team(&self, team: &str) {
+        let response = self
+            .org
+            .toptickets
+            .delete(&format!("/v1/teams/{team}"))
+            .await;
+        assert_eq!(response.status, 204, "{response}");
+    }
+
     /// Returns an event of a ticket that was opened in the morning. Each event is later than the
     /// previous one.
     fn ticket(&self, id: &str) -> TicketEvent {

@@ -8,135 +8,175 @@ use serde_json::{Value, json};
 use super::{Placement, Platform, PlatformFixture, own_stack, wait_until};
 use crate::support::Client;
 
-/// Returns faulty events, each with the reason of its dead letter.
-fn faulty_events(fixture: &PlatformFixture, team: &str) -> Vec<(String, String)> {
-    let platform = fixture.platform;
-    let good = || fixture.ticket("poison").team(team).created();
-    let with = |pointer: &str, value: Value| {
-        let mut event = good();
+const KINDS: &str =
+    "type: must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted";
+const STATUSES: &str =
+    "must be one of new, open, in_progress, pending, on_hold, resolved, closed, cancelled";
+const TIME: &str = "must be a time in ISO 8601 or in Unix seconds";
+
+/// Returns the reason of a fault in a ticket's field.
+fn of(field: &str, rule: &str) -> String {
+    format!("data.ticket.{field}: {rule}")
+}
+
+/// Faulty events of a ticket that names this team, each with the reason of its dead letter.
+struct FaultyEvents<'f> {
+    fixture: &'f PlatformFixture,
+    team: &'f str,
+}
+
+impl FaultyEvents<'_> {
+    fn good(&self) -> Value {
+        self.fixture.ticket("poison").team(self.team).created()
+    }
+
+    /// Returns an event with another value at a JSON pointer.
+    fn with(&self, pointer: &str, value: Value) -> String {
+        let mut event = self.good();
         let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
         event
             .pointer_mut(parent)
             .and_then(Value::as_object_mut)
-            .expect("there")
+            .expect("the parent exists")
             .insert(field.to_owned(), value);
         event.to_string()
-    };
-    let ticket = |field: &str, value: Value| with(&format!("/data/ticket/{field}"), value);
-    let ahead = Timestamp::now().plus(Duration::from_hours(1));
-    let ahead = if platform == Platform::Itsm {
-        json!(ahead.secs())
-    } else {
-        json!(ahead.iso8601())
-    };
-    let (team_field, user_field, due_field) = match platform {
-        Platform::TopTickets => ("team_id", "assignee_id", "due_at"),
-        Platform::Itsm => ("assigned_team_id", "assigned_user_id", "due_date"),
-    };
-    let mut timeless = fixture.ticket("poison").team(team).created();
-    timeless["time"] = Value::Null;
-    timeless["data"]["ticket"]["updated_at"] = Value::Null;
-    let of = |field: &str, rule: &str| format!("data.ticket.{field}: {rule}");
-    let mut several = fixture.ticket("poison").created();
-    several["data"]["ticket"] = json!({
-        "id": "poison", "status": "To Do", "updated_at": "yesterday", "assignee_id": 235_324,
-        "resolved_at": "2020-04-02 14:03:31",
-    });
-    let kinds = "type: must be ticket.created, ticket.updated, ticket.unassigned or ticket.deleted";
-    let statuses =
-        "must be one of new, open, in_progress, pending, on_hold, resolved, closed, cancelled";
-    let moment = "must be a time in ISO 8601 or in Unix seconds";
-    let several_faults = [
-        of("updated_at", moment),
-        of("status", statuses),
-        of("assignee_id", "must be a user's UUID"),
-        of("resolved_at", moment),
-    ]
-    .join("; ");
-    vec![
-        (
-            json!("just a text").to_string(),
-            "not a CloudEvent: not a JSON object".to_owned(),
-        ),
-        (
-            json!([good()]).to_string(),
-            "not a CloudEvent: not a JSON object".to_owned(),
-        ),
-        (
-            json!({ "hello": "world" }).to_string(),
-            "specversion: is required; id: is required; type: is required; data: is required"
-                .to_owned(),
-        ),
-        (
-            json!({ "detail-type": "x", "detail": 7 }).to_string(),
-            "detail: must be a CloudEvent".to_owned(),
-        ),
-        (
-            with("/specversion", json!("0.3")),
-            "specversion: must be 1.0".to_owned(),
-        ),
-        (
-            with("/id", json!("")),
-            "id: must have 1 to 256 bytes".to_owned(),
-        ),
-        (with("/type", json!("ticket.merged")), kinds.to_owned()),
-        (with("/type", json!("user.created")), kinds.to_owned()),
-        (
-            with("/data", json!("x")),
-            "data: must be an object".to_owned(),
-        ),
-        (
-            with("/data/ticket", Value::Null),
-            "data.ticket: is required".to_owned(),
-        ),
-        (
-            with("/data/organization_id", Value::Null),
-            "data.organization_id: is required".to_owned(),
-        ),
-        (
-            with("/data/organization_id", json!("a b")),
-            "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned(),
-        ),
-        (
-            with("/data/organization_id", json!("nobody")),
-            "data.organization_id: there is no such organization".to_owned(),
-        ),
-        (
-            ticket("id", json!("a b")),
-            of("id", "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -"),
-        ),
-        (
-            ticket("id", json!(7.5)),
-            of("id", "must be a string or an integer of up to 64 bits"),
-        ),
-        (ticket("status", json!("lost")), of("status", statuses)),
-        (
-            ticket("priority", json!(4)),
-            of("priority", "must be a string"),
-        ),
-        (
-            ticket(team_field, json!("nowhere")),
-            of(team_field, "must be a team's UUID"),
-        ),
-        (
-            ticket(user_field, json!("nobody")),
-            of(user_field, "must be a user's UUID"),
-        ),
-        (
-            ticket("tags", json!("VPN")),
-            of("tags", "must be an array of strings"),
-        ),
-        (ticket(due_field, json!("soon")), of(due_field, moment)),
-        (
-            ticket("updated_at", ahead),
-            of("updated_at", "is more than 5 minutes in the future"),
-        ),
-        (
-            timeless.to_string(),
-            of("updated_at", "is required where the event has no time"),
-        ),
-        (several.to_string(), several_faults),
-    ]
+    }
+
+    /// Returns an event with another value of a ticket's field.
+    fn ticket(&self, field: &str, value: Value) -> String {
+        self.with(&format!("/data/ticket/{field}"), value)
+    }
+
+    /// Returns events with a fault outside of the ticket.
+    fn of_envelope(&self) -> Vec<(String, String)> {
+        vec![
+            (
+                json!("just a text").to_string(),
+                "not a CloudEvent: not a JSON object".to_owned(),
+            ),
+            (
+                json!([self.good()]).to_string(),
+                "not a CloudEvent: not a JSON object".to_owned(),
+            ),
+            (
+                json!({ "hello": "world" }).to_string(),
+                "specversion: is required; id: is required; type: is required; data: is required"
+                    .to_owned(),
+            ),
+            (
+                json!({ "detail-type": "x", "detail": 7 }).to_string(),
+                "detail: must be a CloudEvent".to_owned(),
+            ),
+            (
+                self.with("/specversion", json!("0.3")),
+                "specversion: must be 1.0".to_owned(),
+            ),
+            (
+                self.with("/id", json!("")),
+                "id: must have 1 to 256 bytes".to_owned(),
+            ),
+            (self.with("/type", json!("ticket.merged")), KINDS.to_owned()),
+            (self.with("/type", json!("user.created")), KINDS.to_owned()),
+            (
+                self.with("/data", json!("x")),
+                "data: must be an object".to_owned(),
+            ),
+            (
+                self.with("/data/ticket", Value::Null),
+                "data.ticket: is required".to_owned(),
+            ),
+            (
+                self.with("/data/organization_id", Value::Null),
+                "data.organization_id: is required".to_owned(),
+            ),
+            (
+                self.with("/data/organization_id", json!("a b")),
+                "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -".to_owned(),
+            ),
+            (
+                self.with("/data/organization_id", json!("nobody")),
+                "data.organization_id: there is no such organization".to_owned(),
+            ),
+        ]
+    }
+
+    /// Returns events with a fault in one field of the ticket.
+    fn of_ticket(&self) -> Vec<(String, String)> {
+        let ahead = Timestamp::now().plus(Duration::from_hours(1));
+        let (ahead, [team_field, user_field, due_field]) = match self.fixture.platform {
+            Platform::TopTickets => (json!(ahead.iso8601()), ["team_id", "assignee_id", "due_at"]),
+            Platform::Itsm => (
+                json!(ahead.secs()),
+                ["assigned_team_id", "assigned_user_id", "due_date"],
+            ),
+        };
+        vec![
+            (
+                self.ticket("id", json!("a b")),
+                of("id", "must have 1 to 128 characters of A-Z a-z 0-9 _ . : -"),
+            ),
+            (
+                self.ticket("id", json!(7.5)),
+                of("id", "must be a string or an integer of up to 64 bits"),
+            ),
+            (self.ticket("status", json!("lost")), of("status", STATUSES)),
+            (
+                self.ticket("priority", json!(4)),
+                of("priority", "must be a string"),
+            ),
+            (
+                self.ticket(team_field, json!("nowhere")),
+                of(team_field, "must be a team's UUID"),
+            ),
+            (
+                self.ticket(user_field, json!("nobody")),
+                of(user_field, "must be a user's UUID"),
+            ),
+            (
+                self.ticket("tags", json!("VPN")),
+                of("tags", "must be an array of strings"),
+            ),
+            (self.ticket(due_field, json!("soon")), of(due_field, TIME)),
+            (
+                self.ticket("updated_at", ahead),
+                of("updated_at", "is more than 5 minutes in the future"),
+            ),
+        ]
+    }
+
+    /// Returns an event without any time, and one with several faults.
+    fn of_several_fields(&self) -> [(String, String); 2] {
+        let mut timeless = self.good();
+        timeless["time"] = Value::Null;
+        timeless["data"]["ticket"]["updated_at"] = Value::Null;
+        let mut several = self.fixture.ticket("poison").created();
+        several["data"]["ticket"] = json!({
+            "id": "poison", "status": "To Do", "updated_at": "yesterday", "assignee_id": 235_324,
+            "resolved_at": "2020-04-02 14:03:31",
+        });
+        let faults = [
+            of("updated_at", TIME),
+            of("status", STATUSES),
+            of("assignee_id", "must be a user's UUID"),
+            of("resolved_at", TIME),
+        ];
+        [
+            (
+                timeless.to_string(),
+                of("updated_at", "is required where the event has no time"),
+            ),
+            (several.to_string(), faults.join("; ")),
+        ]
+    }
+}
+
+/// Returns faulty events, each with the reason of its dead letter.
+fn faulty_events(fixture: &PlatformFixture, team: &str) -> Vec<(String, String)> {
+    let faulty = FaultyEvents { fixture, team };
+    let mut events = faulty.of_envelope();
+    events.extend(faulty.of_ticket());
+    events.extend(faulty.of_several_fields());
+    events
 }
 
 #[tokio::test]

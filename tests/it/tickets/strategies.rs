@@ -223,6 +223,23 @@ async fn skill_based_without_match_falls_back_to_least_busy() {
     }
 }
 
+/// Asserts that a time of the platform's contract is after this one, in seconds.
+fn assert_decided_after(platform: Platform, decided_at: &Value, before: i64) {
+    match platform {
+        Platform::Itsm => assert!(
+            decided_at.as_i64().is_some_and(|at| at > before),
+            "{decided_at}"
+        ),
+        Platform::TopTickets => {
+            let at = decided_at.as_str().expect("a string");
+            assert!(
+                at > Timestamp::from_secs(before).iso8601().as_str() && at.ends_with('Z'),
+                "{at}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn decision_has_every_field_of_the_contracts() {
     for platform in Platform::BOTH {
@@ -258,21 +275,7 @@ async fn decision_has_every_field_of_the_contracts() {
             "decided_at": decision["decided_at"],
         });
         assert_eq!(decision, expected);
-        match platform {
-            Platform::Itsm => assert!(
-                decision["decided_at"]
-                    .as_i64()
-                    .is_some_and(|at| at > before),
-                "{decision}"
-            ),
-            Platform::TopTickets => {
-                let at = decision["decided_at"].as_str().expect("a text");
-                assert!(
-                    at > Timestamp::from_secs(before).iso8601().as_str() && at.ends_with('Z'),
-                    "{at}"
-                );
-            }
-        }
+        assert_decided_after(platform, &decision["decided_at"], before);
 
         // An ineligible candidate ranks last, with the reason.
         fixture.leave(&team, 3).await;

@@ -62,6 +62,17 @@ async fn workload_counts_open_and_in_progress_by_status() {
     }
 }
 
+/// Asserts the open and in-progress tickets of both members in the list of members.
+async fn assert_listed(fixture: &PlatformFixture, team: &str, expected: [[u64; 2]; 2]) {
+    let members = fixture.get(&format!("/v1/teams/{team}/members")).await;
+    let counters =
+        |n: usize| ["open_tickets", "in_progress_tickets"].map(|field| members[n][field].as_u64());
+    assert_eq!(
+        [counters(0), counters(1)],
+        expected.map(|member| member.map(Some))
+    );
+}
+
 #[tokio::test]
 async fn workload_is_exact_after_every_change() {
     for platform in Platform::BOTH {
@@ -117,25 +128,9 @@ async fn workload_is_exact_after_every_change() {
         })
         .await;
         assert_eq!(fixture.load(&team).await, (3, vec![(1, 1), (2, 2)]));
-        // The list of members has the same counters.
-        let members = fixture.get(&format!("/v1/teams/{team}/members")).await;
-        let figures = |n: usize| {
-            ["open_tickets", "in_progress_tickets"].map(|field| members[n][field].clone())
-        };
-        assert_eq!(
-            [figures(0), figures(1)],
-            [[json!(1), json!(1)], [json!(2), json!(2)]]
-        );
+        assert_listed(&fixture, &team, [[1, 1], [2, 2]]).await;
         // Deletion of the team.
-        assert_eq!(
-            fixture
-                .org
-                .toptickets
-                .delete(&format!("/v1/teams/{team}"))
-                .await
-                .status,
-            204
-        );
+        fixture.delete_team(&team).await;
         let response = fixture
             .org
             .itsm
@@ -171,8 +166,8 @@ async fn of_the_document(secs: &Arc<AtomicI64>) -> Stack {
     .await
 }
 
-#[tokio::test]
-async fn documented_workload_follows_from_ticket_events() {
+/// Creates the documented organization, team and members, at the documented times.
+async fn documented_organization() -> PlatformFixture {
     let secs = Arc::new(AtomicI64::new(QUERIED_AT - 60));
     let person = |id, name| User {
         id: UserId::parse(id).expect("a user's id"),
@@ -204,9 +199,12 @@ async fn documented_workload_follows_from_ticket_events() {
         secs.fetch_add(1, SeqCst);
     }
     secs.store(QUERIED_AT, SeqCst);
+    fixture
+}
 
-    // A hundred resolved tickets, 91 of them in time. The means are 4.2 hours for Alex and 3.8 for
-    // Jessica.
+/// Returns the events of a hundred resolved tickets, 91 of them in time. The means are 4.2 hours
+/// for Alex and 3.8 for Jessica.
+fn resolved_tickets(fixture: &PlatformFixture) -> Vec<Value> {
     let resolved = |n: i64| {
         let (who, minutes) = [(ALEX, 242), (JESSICA, 218), (ALEX, 262), (JESSICA, 238)]
             [usize::try_from(n % 4).unwrap()];
@@ -214,18 +212,23 @@ async fn documented_workload_follows_from_ticket_events() {
         let due = if n < 91 { took } else { took - 1 };
         let ticket = fixture
             .ticket(&format!("r{n}"))
-            .team(&team)
+            .team(NETWORK)
             .assignee(who)
             .status("resolved");
         ticket.at(5 * 3600).resolved(took).due(due).created()
     };
-    fixture
-        .send(&(0..100).map(resolved).collect::<Vec<_>>())
-        .await;
+    (0..100).map(resolved).collect()
+}
+
+#[tokio::test]
+async fn documented_workload_follows_from_ticket_events() {
+    let fixture = documented_organization().await;
+    let team = NETWORK;
+    fixture.send(&resolved_tickets(&fixture)).await;
 
     // Persons assign tickets to Alex and Jessica. Then the strategy assigns to the other members,
     // who have fewer.
-    let open = |id: String, status: &str| fixture.ticket(&id).team(&team).status(status);
+    let open = |id: String, status: &str| fixture.ticket(&id).team(team).status(status);
     let given = |who: &str, statuses: &[&str]| {
         let ticket = |(n, status): (usize, &&str)| {
             open(format!("{who}-{n}"), status).assignee(who).created()
@@ -244,7 +247,7 @@ async fn documented_workload_follows_from_ticket_events() {
                 .collect::<Vec<_>>(),
         )
         .await;
-    assert_eq!(fixture.load(&team).await.1[2..], [(2, 0); 6]);
+    assert_eq!(fixture.load(team).await.1[2..], [(2, 0); 6]);
     let last = (0..4).map(|n| {
         open(format!("l{n}"), "new")
             .assignee(&fixture.user(2 + n))
