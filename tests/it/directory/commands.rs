@@ -83,13 +83,13 @@ async fn run_erase(fixture: &DirectoryFixture, user: UserId) {
 #[tokio::test]
 async fn import_of_deleted_user_succeeds_without_change() {
     let fixture = DirectoryFixture::new().await;
-    let (late, gone) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
+    let (late, deleted) = (fixture.org.users[0].clone(), fixture.org.users[1].clone());
     fixture
-        .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&gone)}))])
+        .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&deleted)}))])
         .await;
-    let tombstone = fixture.user(gone.id).await;
-    assert_eq!(run_import(&fixture, &[&late, &gone]).await, Ok(()));
-    assert_eq!(fixture.user(gone.id).await, tombstone);
+    let tombstone = fixture.user(deleted.id).await;
+    assert_eq!(run_import(&fixture, &[&late, &deleted]).await, Ok(()));
+    assert_eq!(fixture.user(deleted.id).await, tombstone);
     let imported = fixture.user(late.id).await.expect("the user exists");
     assert_eq!(
         (imported.name.as_str(), imported.status),
@@ -105,10 +105,10 @@ async fn import_of_deleted_user_succeeds_without_change() {
     fixture
         .handle_all(&[fixture.event("user.updated", ahead, &user_fields(late.id, "Ahead"))])
         .await;
-    let refused = run_import(&fixture, &[&late, &gone])
+    let rejected = run_import(&fixture, &[&late, &deleted])
         .await
         .expect_err("one line is rejected");
-    assert!(refused.starts_with("1 lines were left out"), "{refused}");
+    assert!(rejected.starts_with("1 lines were left out"), "{rejected}");
     assert_eq!(
         fixture.user(late.id).await.expect("the user exists").name,
         "Ahead"

@@ -25,13 +25,13 @@ impl DeadLetters {
             "http://{}",
             listener.local_addr().expect("the listener is bound")
         );
-        let kept = self.clone();
+        let server = self.clone();
         tokio::spawn(async move {
             while let Ok((mut connection, _)) = listener.accept().await {
-                let kept = kept.clone();
+                let server = server.clone();
                 tokio::spawn(async move {
                     while let Some(request) = read(&mut connection).await {
-                        let response = kept.response(&request).to_string();
+                        let response = server.response(&request).to_string();
                         let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length:";
                         let response = format!("{head} {}\r\n\r\n{response}", response.len());
                         if connection.write_all(response.as_bytes()).await.is_err() {
@@ -48,15 +48,15 @@ impl DeadLetters {
         let entries = request["Entries"].as_array().expect("a batch");
         let mut received = self.received.lock().expect("the lock is not poisoned");
         received.extend(entries.iter().cloned());
-        let taken =
+        let accepted =
             |entry: &Value| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": ""});
-        json!({ "Successful": entries.iter().map(taken).collect::<Vec<_>>() })
+        json!({ "Successful": entries.iter().map(accepted).collect::<Vec<_>>() })
     }
 
     /// Returns bodies and reasons, in order of arrival.
     pub(super) fn received(&self) -> Vec<(String, String)> {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
-        let letter = |entry: &Value| {
+        let dead_letter = |entry: &Value| {
             (
                 text(&entry["MessageBody"]),
                 text(&entry["MessageAttributes"]["reason"]["StringValue"]),
@@ -66,7 +66,7 @@ impl DeadLetters {
             .lock()
             .expect("the lock is not poisoned")
             .iter()
-            .map(letter)
+            .map(dead_letter)
             .collect()
     }
 }

@@ -189,7 +189,7 @@ async fn prepare_mixed_batch(org: &OrgFixture) {
 /// Returns events of every kind, duplicates and a poison message.
 fn mixed_batch(org: &OrgFixture) -> Vec<String> {
     let unteamed = |category: &str| json!({ "status": "new", "category": category });
-    let given = |n| in_team(0, &json!({ "assignee_id": user(n) }));
+    let given_to = |n| in_team(0, &json!({ "assignee_id": user(n) }));
     vec![
         org.ticket_event("updated", "moved", 100, open_in(1)),
         org.ticket_event("created", "new-1", 99, open_in(0)),
@@ -203,8 +203,8 @@ fn mixed_batch(org: &OrgFixture) -> Vec<String> {
         org.ticket_event("created", "vpn", 96, unteamed("VPN")),
         org.ticket_event("created", "unknown", 95, unteamed("parking")),
         org.ticket_event("created", "waits", 94, open_in(2)),
-        org.ticket_event("updated", "given", 93, given(9)),
-        org.ticket_event("updated", "given-to-a-stranger", 92, given(UNKNOWN_USER)),
+        org.ticket_event("updated", "given", 93, given_to(9)),
+        org.ticket_event("updated", "given-to-a-stranger", 92, given_to(UNKNOWN_USER)),
         org.ticket_event(
             "updated",
             "closed",
@@ -237,14 +237,14 @@ async fn mixed_batch_killed_at_any_call_ends_the_same() {
         );
     }
     assert_eq!(audit.tickets.len(), MIXED_BATCH.len());
-    let letters = org.dead_letters.take();
+    let dead_letters = org.dead_letters.take();
     assert_eq!(
-        (letters.len(), &*letters[0].body),
+        (dead_letters.len(), &*dead_letters[0].body),
         (1, "{ this is no event")
     );
     assert!(
-        letters[0].attributes["reason"].starts_with("not JSON"),
-        "{letters:?}"
+        dead_letters[0].attributes["reason"].starts_with("not JSON"),
+        "{dead_letters:?}"
     );
 }
 

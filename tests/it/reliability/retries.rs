@@ -54,11 +54,11 @@ impl RetryFixture {
         for n in [0, 2] {
             org.member(&team, &org.users[n]).await;
         }
-        let gone = org
+        let removed = org
             .itsm
             .delete(&format!("/v1/teams/{team}/members/{}", bare(&org.users[2])))
             .await;
-        assert_eq!(gone.status, 204, "{gone}");
+        assert_eq!(removed.status, 204, "{removed}");
         Self {
             org,
             team,
@@ -133,14 +133,14 @@ impl RetryFixture {
 #[track_caller]
 fn assert_same(first: &Response, again: &Response, what: &str) {
     assert_eq!(first.status, 201, "{what}: {first}");
-    let said = |response: &Response| {
+    let compared = |response: &Response| {
         (
             response.status,
             response.text.clone(),
             response.header("etag").to_owned(),
         )
     };
-    assert_eq!(said(again), said(first), "{what}");
+    assert_eq!(compared(again), compared(first), "{what}");
 }
 
 /// An instance crashes at each of its calls in turn, before the call is sent or before its response
@@ -225,7 +225,7 @@ async fn concurrent_duplicate_requests_happen_once() {
             cases.extend((0..calls).map(|nth| (creation, contract, operations, nth)));
         }
     }
-    let raced = stream::iter(cases)
+    let races = stream::iter(cases)
         .map(async |(creation, contract, operations, nth)| {
             let what = format!(
                 "{creation:?} under {contract:?}, another before call {nth} of {operations:?}"
@@ -251,9 +251,9 @@ async fn concurrent_duplicate_requests_happen_once() {
             usize::from(script.is_consumed())
         })
         .buffer_unordered(4)
-        .fold(0, async |sum, played| sum + played)
+        .fold(0, async |sum, consumed| sum + consumed)
         .await;
-    assert!(raced > 30, "only {raced} requests raced");
+    assert!(races > 30, "only {races} requests raced");
 }
 
 /// The name is taken when the first request is rejected, and free when its duplicate is sent. The
@@ -263,9 +263,9 @@ async fn rejected_request_returns_response_of_its_duplicate() {
     let stack = Stack::with(|_| {}).await;
     for contract in Contract::ALL {
         let fixture = RetryFixture::new(&stack, Creation::Team, contract).await;
-        let taken = fixture.org.team("new").await;
+        let named = fixture.org.team("new").await;
         let (again, mut responses) = duplicate_hook(&fixture);
-        let (client, path) = (fixture.org.toptickets.clone(), format!("/v1/teams/{taken}"));
+        let (client, path) = (fixture.org.toptickets.clone(), format!("/v1/teams/{named}"));
         let script = FaultScript::default();
         script.nth(
             WRITES,

@@ -35,7 +35,7 @@ fn about(topic: &str) -> Value {
 
 /// Returns new tickets about VPNs, in the order of their numbers.
 fn tickets(org: &OrgFixture, count: usize) -> Vec<String> {
-    let said = |n: usize| {
+    let event = |n: usize| {
         org.ticket_event(
             "created",
             &format!("T-{n:02}"),
@@ -43,7 +43,7 @@ fn tickets(org: &OrgFixture, count: usize) -> Vec<String> {
             about("vpn"),
         )
     };
-    (0..count).map(said).collect()
+    (0..count).map(event).collect()
 }
 
 /// Returns the assigned tickets of each team.
@@ -132,7 +132,7 @@ async fn batch_without_teams_spreads_like_single_events() {
 #[tokio::test]
 async fn team_deleted_after_the_choice_yields_to_the_next() {
     let stack = Stack::with(|_| {}).await;
-    for (teams, said, expected) in [(2, 1, vec![1]), (3, 12, vec![6, 6])] {
+    for (teams, count, expected) in [(2, 1, vec![1]), (3, 12, vec![6, 6])] {
         let org = std::sync::Arc::new(equal_teams(&stack, teams, &["VPN"]).await);
         let (script, deleting) = (FaultScript::default(), std::sync::Arc::clone(&org));
         let delete = move || -> futures_util::future::BoxFuture<'static, ()> {
@@ -142,7 +142,7 @@ async fn team_deleted_after_the_choice_yields_to_the_next() {
         // The first team that is read, after the index and the loads.
         script.once(GET, Fault::RunFirst(std::sync::Arc::new(delete)));
         assert_eq!(
-            invoke_assignment(&org.over(&script), &tickets(&org, said)).await,
+            invoke_assignment(&org.over(&script), &tickets(&org, count)).await,
             [0; 0]
         );
         assert!(script.is_consumed());

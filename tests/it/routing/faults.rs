@@ -88,14 +88,14 @@ async fn assert_decided_once(org: &OrgFixture, what: &str) {
         );
         let turn = audit.loads[&team(n)]["turn"].as_n().expect("a number");
         assert_eq!(*turn, turns.to_string(), "{what}");
-        let given = |member| {
+        let count = |member| {
             audit
                 .tickets
                 .values()
                 .filter(|ticket| text(ticket, "assignee_id") == member)
                 .count()
         };
-        let mut counts: Vec<_> = audit.eligible(&team(n)).into_iter().map(given).collect();
+        let mut counts: Vec<_> = audit.eligible(&team(n)).into_iter().map(count).collect();
         counts.sort_unstable();
         assert_eq!(counts, if n == 0 { [6, 7, 7] } else { [3, 3, 4] }, "{what}");
     }
@@ -141,8 +141,8 @@ async fn transient_fault_changes_no_decision() {
             }
             let org = org_fixture(&stack).await;
             let script = FaultScript::default();
-            for &spared in at {
-                script.nth(calls, spared, fault.clone());
+            for &skipped in at {
+                script.nth(calls, skipped, fault.clone());
             }
             let what = format!("{fault:?} at {calls:?} {at:?}");
             assert_eq!(
@@ -197,14 +197,14 @@ async fn persistent_fault_fails_the_messages_in_time() {
             "{what}: poison is dead-lettered immediately"
         );
         org.read_table().await.assert_exact();
-        let again: Vec<_> = failed
+        let redelivered: Vec<_> = failed
             .iter()
             .map(|&position| messages[position].clone())
             .collect();
         assert_eq!(
             invoke_assignment(
                 &org.assignment(&Instance::new(&TransactionLog::default())),
-                &again
+                &redelivered
             )
             .await,
             [0; 0],
@@ -303,12 +303,12 @@ async fn failed_transaction_fails_only_its_team() {
     let audit = org.read_table().await;
     audit.assert_exact();
     assert_eq!(audit.tickets.len(), 30 - failed.len());
-    let again: Vec<_> = failed
+    let redelivered: Vec<_> = failed
         .iter()
         .map(|&position| messages[position].clone())
         .collect();
     assert_eq!(
-        invoke_assignment(&org.scripted(&FaultScript::default()), &again).await,
+        invoke_assignment(&org.scripted(&FaultScript::default()), &redelivered).await,
         [0; 0]
     );
     assert_decided_once(&org, "after a failure").await;

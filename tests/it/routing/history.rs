@@ -96,11 +96,11 @@ async fn deliver(org: &OrgFixture, messages: Vec<String>, delivery: &Delivery) -
         let mut crashes = 0;
         loop {
             let (batch, done, is_over) = {
-                let (list, under_way) = &mut *list.lock().expect("the lock is not poisoned");
+                let (list, in_flight) = &mut *list.lock().expect("the lock is not poisoned");
                 let size = rng.random_range(delivery.sizes.clone()).min(list.len());
                 let batch: Vec<_> = list.drain(..size).collect();
-                let is_over = batch.is_empty() && *under_way == 0;
-                *under_way += u64::from(!batch.is_empty());
+                let is_over = batch.is_empty() && *in_flight == 0;
+                *in_flight += u64::from(!batch.is_empty());
                 (batch, 100 * (total - list.len()) / total, is_over)
             };
             if is_over {
@@ -133,10 +133,14 @@ async fn deliver(org: &OrgFixture, messages: Vec<String>, delivery: &Delivery) -
                 .run(invoke_assignment(&org.assignment(&instance), &batch))
                 .await;
             crashes += usize::from(failed.is_none());
-            let again = failed.unwrap_or_else(|| (0..batch.len()).collect());
-            let (list, under_way) = &mut *list.lock().expect("the lock is not poisoned");
-            list.extend(again.into_iter().map(|position| batch[position].clone()));
-            *under_way -= 1;
+            let failed_positions = failed.unwrap_or_else(|| (0..batch.len()).collect());
+            let (list, in_flight) = &mut *list.lock().expect("the lock is not poisoned");
+            list.extend(
+                failed_positions
+                    .into_iter()
+                    .map(|position| batch[position].clone()),
+            );
+            *in_flight -= 1;
         }
     };
     join_all((0..delivery.workers).map(work))
@@ -186,13 +190,13 @@ fn assert_none_is_lost(
     let mut plain = 0;
     for (id, history) in histories {
         let item = &audit.tickets[id];
-        let taken = decisions.get(id).copied().unwrap_or(0);
+        let decided = decisions.get(id).copied().unwrap_or(0);
         // After the deletion of its team, a later event that names the team routes the ticket by
         // specializations.
         let rematched = usize::from(history.named.contains(&team(DELETED)));
         assert!(
-            taken <= history.decisions + rematched,
-            "{id} was decided {taken} times: {history:?} {item:?}"
+            decided <= history.decisions + rematched,
+            "{id} was decided {decided} times: {history:?} {item:?}"
         );
         if history.is_deleted {
             assert_eq!(text(item, "state"), "deleted", "{id}: {history:?}");
@@ -209,7 +213,7 @@ fn assert_none_is_lost(
         if history.is_plain {
             plain += 1;
             assert_eq!(
-                (taken, text(item, "state")),
+                (decided, text(item, "state")),
                 (1, "assigned"),
                 "{id}: {history:?}"
             );
@@ -260,9 +264,9 @@ async fn run_scenario(events: usize, seed: u64, delivery: Delivery) -> usize {
     org.assert_consistent().await;
     org.finish().await;
     let audit = org.assert_consistent().await;
-    let (made, refused) = org.transaction_log.transactions();
+    let (made, conflicts) = org.transaction_log.transactions();
     eprintln!(
-        "{count} messages about {} tickets in {delivered_in:?}, {made} transactions, {refused} conflicts, {crashes} crashes; \
+        "{count} messages about {} tickets in {delivered_in:?}, {made} transactions, {conflicts} conflicts, {crashes} crashes; \
          all in {:?}",
         histories.len(),
         began.elapsed()
@@ -270,17 +274,17 @@ async fn run_scenario(events: usize, seed: u64, delivery: Delivery) -> usize {
 
     audit.assert_at_rest();
     assert_none_is_lost(&audit, &histories, &org);
-    let mut letters: Vec<_> = org
+    let mut dead_letters: Vec<_> = org
         .dead_letters
         .take()
         .into_iter()
         .map(|Sent { body, .. }| body)
         .collect();
-    letters.sort();
-    letters.dedup();
+    dead_letters.sort();
+    dead_letters.dedup();
     let mut poison = poison;
     poison.sort();
-    assert_eq!(letters, poison);
+    assert_eq!(dead_letters, poison);
     for n in STEADY {
         let (fewest, most) = audit.spread(&team(n), &org.transaction_log);
         assert!(

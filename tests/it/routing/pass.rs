@@ -311,11 +311,15 @@ async fn pass_killed_at_any_call_ends_with_the_schedule() {
             },
             ..org.jobs(&instance)
         };
-        let lived = instance
+        let completed = instance
             .run(run_jobs(&deps, &org.jobs, vec![index(&org)]))
             .await
             .is_some();
-        assert_eq!(lived, end.is_none(), "the instance made no call {end:?}");
+        assert_eq!(
+            completed,
+            end.is_none(),
+            "the instance made no call {end:?}"
+        );
         if end.is_some() {
             if end.is_some_and(|(call, _)| call % 2 == 0) {
                 org.jobs.take();

@@ -150,7 +150,7 @@ fn in_team(with: &Value) -> Value {
     ticket
 }
 
-fn given(to: usize) -> Value {
+fn given_to(to: usize) -> Value {
     in_team(&json!({ "assignee_id": user(to) }))
 }
 
@@ -164,7 +164,7 @@ async fn org_fixture() -> Arc<OrgFixture> {
     let holders = [0, LEAVING, LEFT, OUTSIDE];
     let held: Vec<_> = holders
         .iter()
-        .map(|&user| org.ticket_event("created", &format!("of-{user}"), 900, given(user)))
+        .map(|&user| org.ticket_event("created", &format!("of-{user}"), 900, given_to(user)))
         .collect();
     assert_eq!(
         invoke_assignment(&org.assignment(&Instance::new(&org.transaction_log)), &held).await,
@@ -187,9 +187,9 @@ fn batch(org: &OrgFixture) -> Vec<String> {
             in_team(&json!({ "status": "in_progress" })),
         ),
         org.ticket_event("created", "new-3", 498, in_team(&json!({}))),
-        org.ticket_event("created", "given-newcomer", 497, given(NEWCOMER)),
-        org.ticket_event("created", "given-left", 496, given(LEFT)),
-        org.ticket_event("created", "given-outside", 495, given(OUTSIDE)),
+        org.ticket_event("created", "given-newcomer", 497, given_to(NEWCOMER)),
+        org.ticket_event("created", "given-left", 496, given_to(LEFT)),
+        org.ticket_event("created", "given-outside", 495, given_to(OUTSIDE)),
         org.ticket_event("updated", "of-1", 494, closed.clone()),
         org.ticket_event("updated", "of-3", 493, closed),
         org.ticket_event("unassigned", "of-0", 492, in_team(&json!({}))),
@@ -333,7 +333,7 @@ async fn change_or_decide(org: &OrgFixture, n: usize, user: usize, percentage: u
             let ago = 1000 - i64::try_from(n).expect("a few");
             let messages = [
                 org.ticket_event("created", &format!("new-{n}"), ago, in_team(&json!({}))),
-                org.ticket_event("updated", &format!("given-{}", n % 20), ago, given(user)),
+                org.ticket_event("updated", &format!("given-{}", n % 20), ago, given_to(user)),
             ];
             assert_eq!(
                 invoke_assignment(
@@ -370,9 +370,9 @@ async fn concurrent_changes_and_decisions_stay_exact() {
         .map(|n| (n, rng.random_range(0..USERS), rng.random_range(0..100)))
         .collect();
     stream::iter(steps)
-        .map(|(n, who, kind)| {
+        .map(|(n, user, kind)| {
             let org = Arc::clone(&org);
-            async move { change_or_decide(&org, n, who, kind).await }
+            async move { change_or_decide(&org, n, user, kind).await }
         })
         .buffer_unordered(8)
         .collect::<()>()

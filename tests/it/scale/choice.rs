@@ -188,15 +188,15 @@ async fn team_beyond_the_compared_ones_is_not_found() {
         cost(&org, id).await;
     }
     let audit = org.read_table().await;
-    let place = |id: &str| {
+    let outcome = |id: &str| {
         (
             text(&audit.tickets[id], "state").to_owned(),
             text(&audit.tickets[id], "team_id") == team(0),
         )
     };
-    assert_eq!(place(&near), ("assigned".to_owned(), true));
+    assert_eq!(outcome(&near), ("assigned".to_owned(), true));
     // The only team with an eligible member is not among the compared ones.
-    assert_eq!(place(&far), ("waiting".to_owned(), false));
+    assert_eq!(outcome(&far), ("waiting".to_owned(), false));
 }
 
 /// Each ticket of the batch reads a page of the index.

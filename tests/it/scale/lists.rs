@@ -276,12 +276,12 @@ async fn largest_team_fits_into_responses_without_limit() {
 async fn members_over_6_mb_name_the_largest_limit_that_fits() {
     let (org, id) = largest_team("\"").await;
     let members = format!("/v1/teams/{id}/members");
-    let refused = org.itsm.get(&format!("{members}?limit=1000")).await;
-    let error = &refused.json["error"];
+    let rejected = org.itsm.get(&format!("{members}?limit=1000")).await;
+    let error = &rejected.json["error"];
     assert_eq!(
-        (refused.status.as_u16(), &error["code"]),
+        (rejected.status.as_u16(), &error["code"]),
         (400, &json!("VALIDATION_ERROR")),
-        "{refused}"
+        "{rejected}"
     );
     assert_eq!(
         error["details"],

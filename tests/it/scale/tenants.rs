@@ -150,7 +150,7 @@ impl TenantFixture {
     }
 
     /// Sends a request with the key of the organization at this index.
-    async fn ask(&self, org: usize, method: Method, path: &str, body: &Value) -> Value {
+    async fn call(&self, org: usize, method: Method, path: &str, body: &Value) -> Value {
         let request = reqwest::Client::new().request(method, format!("{}{path}", self.stack.url));
         let request = request
             .bearer_auth(&self.stack.organizations[org].keys.itsm.admin)
@@ -166,14 +166,14 @@ impl TenantFixture {
 
     async fn team(&self, org: usize, name: &str) -> String {
         let team = self
-            .ask(org, Method::POST, "/v1/teams", &json!({ "name": name }))
+            .call(org, Method::POST, "/v1/teams", &json!({ "name": name }))
             .await;
         team["data"]["id"].as_str().expect("an id").to_owned()
     }
 
     async fn join(&self, org: usize, team: &str, user: usize) {
         let user = &self.stack.organizations[org].users[user].id;
-        self.ask(
+        self.call(
             org,
             Method::POST,
             &format!("/v1/teams/{team}/members"),
@@ -279,7 +279,7 @@ impl TenantFixture {
             .collect();
         let change = async |(team, topic): (&String, String)| {
             let body = json!({ "specializations": [topic] });
-            self.ask(0, Method::PATCH, &format!("/v1/teams/{team}"), &body)
+            self.call(0, Method::PATCH, &format!("/v1/teams/{team}"), &body)
                 .await;
         };
         stream::iter(changes).for_each_concurrent(8, change).await;

@@ -242,20 +242,20 @@ impl Stack {
 
     /// Returns true if no message of a queue is due. Delayed messages do not count.
     pub async fn is_idle(&self, queue: &str) -> bool {
-        let [waiting, under_way, _] = counts(&self.queue_url(queue)).await;
-        waiting + under_way == 0
+        let [waiting, in_flight, _] = counts(&self.queue_url(queue)).await;
+        waiting + in_flight == 0
     }
 
     /// Returns the dead letters of a queue that have arrived so far.
     pub fn dead_letters(&self, queue: &str) -> Vec<DeliveredMessage> {
         match &self.backend {
             Backend::Local { queues, .. } => {
-                let letters = queues
+                let dead_letters = queues
                     .contents(queue)
                     .expect("the queue exists")
                     .dead_letters
                     .into_iter();
-                letters
+                dead_letters
                     .map(|DeadLetterView { body, reason, .. }| DeliveredMessage { body, reason })
                     .collect()
             }

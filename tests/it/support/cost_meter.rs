@@ -25,7 +25,7 @@ use aws_sdk_dynamodb::{
 #[derive(Debug, Default)]
 pub struct ObservedCost {
     pub steps: Vec<Vec<String>>,
-    under_way: usize,
+    in_flight: usize,
     /// Read units.
     pub read: f64,
     /// Write units.
@@ -79,10 +79,10 @@ impl Intercept for CostMeter {
             return Err(format!("call without a known cost: {input:?}").into());
         };
         let mut observed = self.observed();
-        if observed.under_way == 0 {
+        if observed.in_flight == 0 {
             observed.steps.push(Vec::new());
         }
-        observed.under_way += 1;
+        observed.in_flight += 1;
         observed
             .steps
             .last_mut()
@@ -119,7 +119,7 @@ impl Intercept for CostMeter {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let mut observed = self.observed();
-        observed.under_way -= 1;
+        observed.in_flight -= 1;
         let Some(Ok(output)) = context.output_or_error() else {
             return Ok(());
         };

@@ -43,10 +43,10 @@ struct LogRecords {
     /// Tokens of the committed transactions. A transaction that is sent again with its token has no
     /// effect.
     tokens: HashSet<String>,
-    taken: Vec<TurnRange>,
+    turns: Vec<TurnRange>,
     transactions: usize,
-    refused: usize,
-    under_way: usize,
+    conflicts: usize,
+    in_flight: usize,
 }
 
 /// The transactions that the table committed, whether or not the sender received the response.
@@ -61,7 +61,7 @@ impl TransactionLog {
     /// Returns the numbers of committed and of rejected transactions.
     pub fn transactions(&self) -> (usize, usize) {
         let written = self.written();
-        (written.transactions, written.refused)
+        (written.transactions, written.conflicts)
     }
 
     /// Returns the decisions of every team by turn: the ticket and the member. Asserts that each
@@ -73,7 +73,7 @@ impl TransactionLog {
             from,
             to,
             decisions,
-        } in &self.written().taken
+        } in &self.written().turns
         {
             let turns = teams.entry(team.clone()).or_default();
             assert_eq!(
@@ -96,7 +96,7 @@ impl TransactionLog {
     pub async fn wait_until_idle(&self) {
         loop {
             let ended = self.0.1.notified();
-            if self.written().under_way == 0 {
+            if self.written().in_flight == 0 {
                 return;
             }
             ended.await;
@@ -148,7 +148,7 @@ impl TransactionLog {
                 Some((turn, text(&ticket["pk"]), text(&ticket["assignee_id"])))
             };
             let decisions = writes.iter().filter_map(decision).collect();
-            written.taken.push(TurnRange {
+            written.turns.push(TurnRange {
                 team: team.to_owned(),
                 from,
                 to,
@@ -267,7 +267,7 @@ impl HttpConnector for CrashConnector {
             .then(|| request.body().bytes().map(<[u8]>::to_vec))
             .flatten();
         let (transaction_log, real) = (state.transaction_log.clone(), self.real.clone());
-        transaction_log.written().under_way += 1;
+        transaction_log.written().in_flight += 1;
         // On a task of its own, a call that was sent arrives even if its sender crashes.
         let sent = tokio::spawn(async move {
             let response = real.call(request).await;
@@ -276,10 +276,10 @@ impl HttpConnector for CrashConnector {
                     transaction_log
                         .record(&serde_json::from_slice(&body).expect("the SDK writes JSON"));
                 } else {
-                    transaction_log.written().refused += 1;
+                    transaction_log.written().conflicts += 1;
                 }
             }
-            transaction_log.written().under_way -= 1;
+            transaction_log.written().in_flight -= 1;
             transaction_log.0.1.notify_waiters();
             response
         });

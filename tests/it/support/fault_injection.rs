@@ -170,11 +170,11 @@ impl FaultScript {
             script: self.clone(),
             real: invoke::http(),
         };
-        let told = Calls::to_table(stack.table.as_str());
+        let calls = Calls::to_table(stack.table.as_str());
         Client::from_conf(
             invoke::client_config(stack)
                 .http_client(http)
-                .interceptor(told)
+                .interceptor(calls)
                 .build(),
         )
     }

@@ -43,7 +43,7 @@ pub struct Sent {
 struct RecorderState {
     sent: Vec<Sent>,
     /// The number of further messages that the stub accepts, if limited.
-    room: Option<usize>,
+    capacity: Option<usize>,
 }
 
 /// A stub of SQS that records messages, between the SDK client and the network.
@@ -90,7 +90,7 @@ impl SqsRecorder {
 
     /// Limits the number of further messages that the stub accepts; `None` removes the limit.
     pub fn set_capacity(&self, messages: Option<usize>) {
-        self.state().room = messages;
+        self.state().capacity = messages;
     }
 }
 
@@ -113,16 +113,16 @@ impl HttpConnector for SqsRecorder {
         let body: Value =
             serde_json::from_slice(request.body().bytes().expect("the body is in memory"))
                 .expect("the SDK writes JSON");
-        let (mut taken, mut refused) = (Vec::new(), Vec::new());
+        let (mut accepted, mut rejected) = (Vec::new(), Vec::new());
         let mut state = self.state();
         for entry in body["Entries"].as_array().expect("a batch has entries") {
-            if state.room == Some(0) {
-                refused.push(
+            if state.capacity == Some(0) {
+                rejected.push(
                     json!({ "Id": entry["Id"], "Code": "InternalError", "SenderFault": false }),
                 );
                 continue;
             }
-            state.room = state.room.map(|room| room - 1);
+            state.capacity = state.capacity.map(|capacity| capacity - 1);
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             let attributes = entry["MessageAttributes"].as_object().into_iter().flatten();
             state.sent.push(Sent {
@@ -138,9 +138,9 @@ impl HttpConnector for SqsRecorder {
                     .map(|(name, value)| (name.clone(), text(&value["StringValue"])))
                     .collect(),
             });
-            taken.push(json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" }));
+            accepted.push(json!({ "Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "" }));
         }
-        let response = json!({ "Successful": taken, "Failed": refused }).to_string();
+        let response = json!({ "Successful": accepted, "Failed": rejected }).to_string();
         let status = StatusCode::try_from(200).expect("a status");
         HttpConnectorFuture::ready(Ok(HttpResponse::new(status, response.into())))
     }

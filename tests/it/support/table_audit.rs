@@ -297,7 +297,7 @@ impl TableAudit {
         for id in self
             .deleted_teams
             .iter()
-            .filter(|(_, gone)| !has(gone, "gsi1pk"))
+            .filter(|(_, item)| !has(item, "gsi1pk"))
             .map(|(id, _)| id)
         {
             assert_eq!(self.indexed(id), [""; 0], "topics of deleted team {id}");
@@ -389,8 +389,8 @@ impl TableAudit {
             );
         }
         for ((team, user), member) in self.counters() {
-            let taken = decisions.get(team).into_iter().flatten();
-            let latest = taken
+            let turns = decisions.get(team).into_iter().flatten();
+            let latest = turns
                 .filter(|(_, (_, chosen))| chosen == user)
                 .map(|(turn, _)| *turn)
                 .max();

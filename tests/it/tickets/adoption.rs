@@ -84,9 +84,9 @@ async fn new_ticket_with_assignee_is_adopted() {
         fixture
             .send(&[fixture.ticket("b").assignee(&fixture.user(1)).created()])
             .await;
-        let place = fixture.placement("b").await;
+        let placement = fixture.placement("b").await;
         assert_eq!(
-            (place.state.as_str(), place.team, place.assignee),
+            (placement.state.as_str(), placement.team, placement.assignee),
             ("assigned", None, Some(fixture.user(1)))
         );
         assert_eq!(fixture.load(&team).await, (1, vec![(0, 0), (1, 0)]));
@@ -139,9 +139,9 @@ async fn ticket_of_non_member_counts_in_team_load_only() {
             .await
             .to_string();
         let shown = fixture.get(&format!("/v1/teams/{team}")).await.to_string();
-        for who in [&fixture.user(5), &stranger] {
+        for user in [&fixture.user(5), &stranger] {
             assert!(
-                !members.contains(who) && !shown.contains(who),
+                !members.contains(user) && !shown.contains(user),
                 "{members} {shown}"
             );
         }

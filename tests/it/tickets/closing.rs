@@ -107,8 +107,12 @@ async fn resolved_and_closed_are_credited_but_not_cancelled() {
                 (rate.clone(), vec![hours.clone()]),
                 "case {n}"
             );
-            let place = Placement::closed(Some(&team), Some(&fixture.user(0)));
-            assert_eq!(fixture.placement(&format!("t{n}")).await, place, "case {n}");
+            let placement = Placement::closed(Some(&team), Some(&fixture.user(0)));
+            assert_eq!(
+                fixture.placement(&format!("t{n}")).await,
+                placement,
+                "case {n}"
+            );
         }
     }
 }
@@ -263,12 +267,12 @@ async fn reopened_ticket_of_ineligible_assignee_is_routed() {
         fixture.resolved("left", &left).await;
         fixture.resolved("idle", &idle).await;
         fixture.leave(&left, 0).await;
-        let said = if platform == Platform::Itsm {
+        let fields = if platform == Platform::Itsm {
             json!({ "status": "inactive" })
         } else {
             json!({ "is_active": false })
         };
-        fixture.user_event("user.updated", 2, said).await;
+        fixture.user_event("user.updated", 2, fields).await;
         wait_until("the copy of the profile", async || {
             fixture.workload(&idle).await["members"][0]["status"] == "inactive"
         })

@@ -38,13 +38,13 @@ async fn sent(
     let team = fixture.team("One", [0]).await;
     let events = events(&fixture, &team);
     fixture.send(&events).await;
-    let place = Placement::assigned(&team, &fixture.user(0));
-    (fixture, place)
+    let placement = Placement::assigned(&team, &fixture.user(0));
+    (fixture, placement)
 }
 
 #[tokio::test]
 async fn every_envelope_and_encoding_is_read() {
-    let (fixture, place) = sent(Platform::Itsm, |fixture, team| {
+    let (fixture, placement) = sent(Platform::Itsm, |fixture, team| {
         let event = |id: &str| fixture.ticket(id).team(team).created();
         vec![
             in_base64(&event("base64")),
@@ -56,13 +56,13 @@ async fn every_envelope_and_encoding_is_read() {
     })
     .await;
     for id in ["base64", "bridge", "sns", "bridge-in-sns", "sns-in-bridge"] {
-        assert_eq!(fixture.placement(id).await, place, "{id}");
+        assert_eq!(fixture.placement(id).await, placement, "{id}");
     }
 }
 
 #[tokio::test]
 async fn integer_id_names_the_same_ticket_as_its_text() {
-    let (fixture, place) = sent(Platform::TopTickets, |fixture, team| {
+    let (fixture, placement) = sent(Platform::TopTickets, |fixture, team| {
         let numbered = fixture
             .ticket("35436")
             .team(team)
@@ -72,7 +72,7 @@ async fn integer_id_names_the_same_ticket_as_its_text() {
         vec![numbered, resolved]
     })
     .await;
-    assert_eq!(fixture.placement("35436").await, place);
+    assert_eq!(fixture.placement("35436").await, placement);
     fixture
         .send(&[fixture
             .ticket("7")
@@ -85,7 +85,7 @@ async fn integer_id_names_the_same_ticket_as_its_text() {
 
 #[tokio::test]
 async fn every_form_of_rfc_3339_time_is_read() {
-    let (fixture, place) = sent(Platform::TopTickets, |fixture, team| {
+    let (fixture, placement) = sent(Platform::TopTickets, |fixture, team| {
         let at = |id: &str, created: &str, updated: &str| {
             fixture
                 .ticket(id)
@@ -106,7 +106,7 @@ async fn every_form_of_rfc_3339_time_is_read() {
     })
     .await;
     for id in ["offset", "lower", "leap"] {
-        assert_eq!(fixture.placement(id).await, place, "{id}");
+        assert_eq!(fixture.placement(id).await, placement, "{id}");
     }
 }
 
@@ -125,13 +125,13 @@ async fn empty_texts_are_absent() {
         "tags",
         "priority",
     ];
-    let (fixture, place) = sent(Platform::Itsm, |fixture, team| {
+    let (fixture, placement) = sent(Platform::Itsm, |fixture, team| {
         fields
             .map(|field| fixture.ticket(field).team(team).with(field, "").created())
             .to_vec()
     })
     .await;
     for field in fields {
-        assert_eq!(fixture.placement(field).await, place, "{field}");
+        assert_eq!(fixture.placement(field).await, placement, "{field}");
     }
 }

@@ -96,7 +96,7 @@ struct PlatformFixture {
     org: Organization,
     platform: Platform,
     seconds: AtomicI64,
-    heard: Mutex<AnnouncementLog>,
+    announcements: Mutex<AnnouncementLog>,
 }
 
 /// The announcements of an organization that have been read.
@@ -123,7 +123,7 @@ impl PlatformFixture {
             org,
             platform,
             seconds: AtomicI64::new(0),
-            heard: Mutex::default(),
+            announcements: Mutex::default(),
         }
     }
 
@@ -268,12 +268,12 @@ impl PlatformFixture {
     }
 
     /// Sends an event of a user in the platform's form.
-    async fn user_event(&self, kind: &str, n: usize, mut said: Value) {
-        said["id"] = json!(self.platform.user(&self.user(n)));
+    async fn user_event(&self, kind: &str, n: usize, mut fields: Value) {
+        fields["id"] = json!(self.platform.user(&self.user(n)));
         let event = json!({
             "specversion": "1.0", "id": format!("{kind}.{n}"), "source": "/desk", "type": kind,
             "time": Timestamp::now().iso8601_millis(),
-            "data": { "organization_id": self.org.id.as_str(), "user": said },
+            "data": { "organization_id": self.org.id.as_str(), "user": fields },
         });
         self.send_to("users", &[event]).await;
     }
@@ -385,13 +385,13 @@ impl PlatformFixture {
     }
 
     /// Passes every announcement of the organization so far to a closure, in order.
-    fn announced<T>(&self, look: impl FnOnce(&[Value]) -> T) -> T {
-        let mut heard = self.heard.lock().expect("the lock is not poisoned");
-        let AnnouncementLog { ours, next } = &mut *heard;
+    fn announced<T>(&self, read: impl FnOnce(&[Value]) -> T) -> T {
+        let mut announcements = self.announcements.lock().expect("the lock is not poisoned");
+        let AnnouncementLog { ours, next } = &mut *announcements;
         loop {
             let (events, after) = self.org.stack.announced_after(*next);
             if events.is_empty() {
-                return look(ours);
+                return read(ours);
             }
             let events = events
                 .iter()

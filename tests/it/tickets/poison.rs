@@ -312,10 +312,11 @@ async fn poison_does_not_block_the_rest_of_its_batch() {
         for (body, reason) in &expected {
             let letter = letters.iter().find(|letter| letter["body"] == *body);
             let letter = letter.unwrap_or_else(|| panic!("not among the dead letters: {body}"));
-            let said = letter["reason"].as_str().expect("a reason");
+            let reason_shown = letter["reason"].as_str().expect("a reason");
             assert!(
-                said == reason || said.starts_with("not JSON: ") && reason == "not JSON: ",
-                "{said}, not {reason}"
+                reason_shown == reason
+                    || reason_shown.starts_with("not JSON: ") && reason == "not JSON: ",
+                "{reason_shown}, not {reason}"
             );
             assert_eq!(
                 letter["receives"], 0,

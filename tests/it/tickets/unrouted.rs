@@ -13,7 +13,7 @@ async fn ticket_without_team_goes_to_team_with_most_matches() {
         let network = fixture
             .team_with_topics("Network", &["Network", "VPN", "DNS"], [0])
             .await;
-        let desk = fixture
+        let support = fixture
             .team_with_topics("Desk", &["vpn", "Printer"], [1])
             .await;
         let events = [
@@ -39,9 +39,9 @@ async fn ticket_without_team_goes_to_team_with_most_matches() {
         fixture.send(&events).await;
         for (ticket, team, user) in [
             ("category", &network, 0),
-            ("subcategory", &desk, 1),
+            ("subcategory", &support, 1),
             ("tags", &network, 0),
-            ("most", &desk, 1),
+            ("most", &support, 1),
         ] {
             assert_eq!(
                 fixture.placement(ticket).await,

@@ -154,7 +154,7 @@ async fn older_event_sets_assignee_of_unassigned_ticket() {
 async fn equal_times_compare_by_event_id() {
     let fixture = PlatformFixture::new(Platform::Itsm).await;
     let team = fixture.team("Rotation", [0, 1]).await;
-    let says = |status: &str, event_id: &str| {
+    let event = |status: &str, event_id: &str| {
         fixture
             .ticket("a")
             .team(&team)
@@ -163,10 +163,10 @@ async fn equal_times_compare_by_event_id() {
             .event_id(event_id)
             .updated()
     };
-    fixture.send(&[says("open", "e-2")]).await;
-    fixture.send(&[says("closed", "e-1")]).await;
+    fixture.send(&[event("open", "e-2")]).await;
+    fixture.send(&[event("closed", "e-1")]).await;
     assert_eq!(fixture.decision("a").await["status"], "open");
-    fixture.send(&[says("in_progress", "e-3")]).await;
+    fixture.send(&[event("in_progress", "e-3")]).await;
     assert_eq!(fixture.decision("a").await["status"], "in_progress");
 }
 

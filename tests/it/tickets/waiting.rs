@@ -8,11 +8,11 @@ impl PlatformFixture {
     /// Sends the active status of a user in the platform's form, and waits until the team shows it.
     async fn set_active(&self, team: &str, n: usize, active: bool) {
         let status = if active { "active" } else { "inactive" };
-        let said = match self.platform {
+        let fields = match self.platform {
             Platform::TopTickets => json!({ "is_active": active }),
             Platform::Itsm => json!({ "status": status }),
         };
-        self.user_event("user.updated", n, said).await;
+        self.user_event("user.updated", n, fields).await;
         wait_until(status, async || self.status(team, n).await == status).await;
     }
 

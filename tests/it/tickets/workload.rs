@@ -206,14 +206,14 @@ async fn documented_organization() -> PlatformFixture {
 /// for Alex and 3.8 for Jessica.
 fn resolved_tickets(fixture: &PlatformFixture) -> Vec<Value> {
     let resolved = |n: i64| {
-        let (who, minutes) = [(ALEX, 242), (JESSICA, 218), (ALEX, 262), (JESSICA, 238)]
+        let (user, minutes) = [(ALEX, 242), (JESSICA, 218), (ALEX, 262), (JESSICA, 238)]
             [usize::try_from(n % 4).unwrap()];
         let took = minutes * 60;
         let due = if n < 91 { took } else { took - 1 };
         let ticket = fixture
             .ticket(&format!("r{n}"))
             .team(NETWORK)
-            .assignee(who)
+            .assignee(user)
             .status("resolved");
         ticket.at(5 * 3600).resolved(took).due(due).created()
     };
@@ -229,9 +229,9 @@ async fn documented_workload_follows_from_ticket_events() {
     // Persons assign tickets to Alex and Jessica. Then the strategy assigns to the other members,
     // who have fewer.
     let open = |id: String, status: &str| fixture.ticket(&id).team(team).status(status);
-    let given = |who: &str, statuses: &[&str]| {
+    let given = |user: &str, statuses: &[&str]| {
         let ticket = |(n, status): (usize, &&str)| {
-            open(format!("{who}-{n}"), status).assignee(who).created()
+            open(format!("{user}-{n}"), status).assignee(user).created()
         };
         statuses.iter().enumerate().map(ticket).collect::<Vec<_>>()
     };

@@ -67,7 +67,7 @@ async fn stack() -> Stack {
 impl FaultFixture {
     /// Creates the state that any write needs.
     async fn new() -> Self {
-        let fixture = Self::with(&[(0, "member"), (1, "lead"), (2, "gone")]).await;
+        let fixture = Self::with(&[(0, "member"), (1, "lead"), (2, "former")]).await;
         fixture
             .org
             .put_ticket("TKT-1", &assigned(&fixture.team, &fixture.org.users[0], 1))
@@ -81,7 +81,7 @@ impl FaultFixture {
         let needed: &[_] = match write {
             Write::Remove | Write::Delete | Write::Learn | Write::Promote => &[(0, "member")],
             Write::RemoveLead | Write::Demote => &[(1, "lead")],
-            Write::Return => &[(2, "gone")],
+            Write::Return => &[(2, "former")],
             _ => &[],
         };
         Self::with(needed).await
@@ -123,7 +123,7 @@ impl FaultFixture {
                 json!({ "user_id": user, "role": role_given }),
             )
             .await;
-            if *role == "gone" {
+            if *role == "former" {
                 call(
                     itsm,
                     Method::DELETE,
@@ -177,16 +177,16 @@ impl FaultFixture {
             };
             (text(item, "name").to_owned(), state)
         };
-        let gone = contents.gone.len();
-        let left = contents
+        let deleted_teams = contents.gone.len();
+        let left_memberships = contents
             .memberships
             .iter()
             .filter(|one| contents.gone.contains_key(&one.team))
             .count();
         TeamsState {
             teams: contents.teams.iter().map(team).collect(),
-            gone,
-            left,
+            deleted_teams,
+            left_memberships,
         }
     }
 }
@@ -210,9 +210,9 @@ struct TeamState {
 struct TeamsState {
     /// The teams by name.
     teams: BTreeMap<String, TeamState>,
-    gone: usize,
+    deleted_teams: usize,
     /// The number of memberships of deleted teams.
-    left: usize,
+    left_memberships: usize,
 }
 
 impl TeamsState {

@@ -238,8 +238,8 @@ async fn delete_includes_concurrent_changes() {
                 after,
                 TeamsState {
                     teams: BTreeMap::new(),
-                    gone: 1,
-                    left: 0
+                    deleted_teams: 1,
+                    left_memberships: 0
                 },
                 "{write:?}"
             );
@@ -269,11 +269,11 @@ async fn ticket_opened_during_delete_is_rejected_or_swept() {
         } else {
             assert_eq!(response.status, 204, "{response}");
             // The memberships stay until their tickets are swept.
-            assert!(after.left > 0, "{after:?}");
+            assert!(after.left_memberships > 0, "{after:?}");
             assert_eq!(
                 after,
                 TeamsState {
-                    left: after.left,
+                    left_memberships: after.left_memberships,
                     ..Write::Delete.apply(&fixture, before)
                 }
             );

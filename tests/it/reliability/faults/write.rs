@@ -194,7 +194,7 @@ impl Write {
             Self::ClearLead | Self::Demote => state.team().lead.clear(),
             Self::Delete | Self::DeleteIf => {
                 state.teams.remove("Team");
-                state.gone += 1;
+                state.deleted_teams += 1;
             }
             Self::Add | Self::AddOnce => drop(state.team().members.insert(user(3))),
             Self::AddLead => {
