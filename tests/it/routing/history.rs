@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     ops::RangeInclusive,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -78,74 +78,122 @@ struct Delivery {
     crash_percent: u32,
 }
 
-/// Lets concurrent workers process the messages in batches. Failed messages, and the batches of
-/// crashed instances, are redelivered. The roster changes between batches. Returns the number of
-/// crashed instances.
-async fn deliver(org: &OrgFixture, messages: Vec<String>, delivery: &Delivery) -> usize {
-    let total = messages.len();
-    // The messages and the number of batches in flight.
-    let list = Mutex::new((VecDeque::from(messages), 0));
-    let changes = Mutex::new(VecDeque::from([
-        (30, "leave"),
-        (50, "delete"),
-        (60, "return"),
-        (70, "join"),
-    ]));
-    let work = async |worker: u64| {
+/// The messages of a scenario, and the changes of the roster between the batches.
+struct Queue {
+    org: Arc<OrgFixture>,
+    delivery: Delivery,
+    total: usize,
+    /// The messages and the number of batches in flight.
+    messages: Mutex<(VecDeque<String>, usize)>,
+    /// The percentage of taken messages at which each change is due.
+    changes: Mutex<VecDeque<(usize, Change)>>,
+}
+
+/// A change of the roster.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Leave,
+    Delete,
+    Return,
+    Join,
+}
+
+impl Queue {
+    /// Takes the next batch, which is empty if every message is taken. `None` if no batch is in
+    /// flight either.
+    fn next_batch(&self, rng: &mut StdRng) -> Option<Vec<String>> {
+        let (messages, in_flight) = &mut *self.messages.lock().expect("the lock is not poisoned");
+        let size = rng
+            .random_range(self.delivery.sizes.clone())
+            .min(messages.len());
+        let batch: Vec<_> = messages.drain(..size).collect();
+        if batch.is_empty() && *in_flight == 0 {
+            return None;
+        }
+        *in_flight += usize::from(!batch.is_empty());
+        Some(batch)
+    }
+
+    /// Ends a batch. The failed messages are redelivered.
+    fn end_batch(&self, failed: impl Iterator<Item = String>) {
+        let (messages, in_flight) = &mut *self.messages.lock().expect("the lock is not poisoned");
+        messages.extend(failed);
+        *in_flight -= 1;
+    }
+
+    /// Makes the next change of the roster, if it is due.
+    async fn change_roster(&self) {
+        let change = {
+            let left = self
+                .messages
+                .lock()
+                .expect("the lock is not poisoned")
+                .0
+                .len();
+            let taken = 100 * (self.total - left) / self.total;
+            let mut changes = self.changes.lock().expect("the lock is not poisoned");
+            let is_due = changes.front().is_some_and(|(at, _)| taken >= *at);
+            if is_due { changes.pop_front() } else { None }
+        };
+        match change.map(|(_, change)| change) {
+            Some(Change::Leave) => self.org.leave(CHANGING, CHANGING * 3).await,
+            Some(Change::Delete) => self.org.delete(DELETED).await,
+            Some(Change::Return) => self.org.join(CHANGING, CHANGING * 3, &[]).await,
+            Some(Change::Join) => self.org.join(EMPTY_AT_FIRST, 7, &["vpn"]).await,
+            None => {}
+        }
+    }
+
+    /// Processes batches until no message is left. Returns the number of crashed instances.
+    async fn work(self: Arc<Self>, worker: u64) -> usize {
         let mut rng = StdRng::seed_from_u64(worker);
         let mut crashes = 0;
-        loop {
-            let (batch, done, is_over) = {
-                let (list, in_flight) = &mut *list.lock().expect("the lock is not poisoned");
-                let size = rng.random_range(delivery.sizes.clone()).min(list.len());
-                let batch: Vec<_> = list.drain(..size).collect();
-                let is_over = batch.is_empty() && *in_flight == 0;
-                *in_flight += u64::from(!batch.is_empty());
-                (batch, 100 * (total - list.len()) / total, is_over)
-            };
-            if is_over {
-                return crashes;
-            }
+        while let Some(batch) = self.next_batch(&mut rng) {
             if batch.is_empty() {
                 // A batch in flight may still fail.
                 tokio::time::sleep(Duration::from_millis(5)).await;
                 continue;
             }
-            let change = {
-                let mut changes = changes.lock().expect("the lock is not poisoned");
-                let is_due = changes.front().is_some_and(|(at, _)| done >= *at);
-                if is_due { changes.pop_front() } else { None }
-            };
-            match change.map(|(_, change)| change) {
-                Some("leave") => org.leave(CHANGING, CHANGING * 3).await,
-                Some("delete") => org.delete(DELETED).await,
-                Some("return") => org.join(CHANGING, CHANGING * 3, &[]).await,
-                Some("join") => org.join(EMPTY_AT_FIRST, 7, &["vpn"]).await,
-                _ => {}
-            }
+            self.change_roster().await;
             let crash_point = *[CrashPoint::BeforeCall, CrashPoint::AfterCall]
                 .choose(&mut rng)
                 .expect("two");
-            let end = (rng.random_range(0..100) < delivery.crash_percent)
+            let crash_at = (rng.random_range(0..100) < self.delivery.crash_percent)
                 .then(|| (rng.random_range(0..60), crash_point));
-            let instance = Instance::crashing(&org.transaction_log, end);
-            let failed = instance
-                .run(invoke_assignment(&org.assignment(&instance), &batch))
-                .await;
+            let instance = Instance::crashing(&self.org.transaction_log, crash_at);
+            let deps = self.org.assignment(&instance);
+            let failed = instance.run(invoke_assignment(&deps, &batch)).await;
             crashes += usize::from(failed.is_none());
-            let failed_positions = failed.unwrap_or_else(|| (0..batch.len()).collect());
-            let (list, in_flight) = &mut *list.lock().expect("the lock is not poisoned");
-            list.extend(
-                failed_positions
-                    .into_iter()
-                    .map(|position| batch[position].clone()),
-            );
-            *in_flight -= 1;
+            let failed = failed.unwrap_or_else(|| (0..batch.len()).collect());
+            self.end_batch(failed.into_iter().map(|position| batch[position].clone()));
         }
-    };
-    join_all((0..delivery.workers).map(work))
-        .await
-        .into_iter()
+        crashes
+    }
+}
+
+/// Lets concurrent workers process the messages in batches. Failed messages, and the batches of
+/// crashed instances, are redelivered. The roster changes between batches. Returns the number of
+/// crashed instances.
+///
+/// Each worker is a task of its own: the SDK's code takes most of the time, and runs on all cores.
+async fn deliver(org: &Arc<OrgFixture>, messages: Vec<String>, delivery: Delivery) -> usize {
+    let workers = delivery.workers;
+    let queue = Arc::new(Queue {
+        org: Arc::clone(org),
+        delivery,
+        total: messages.len(),
+        messages: Mutex::new((VecDeque::from(messages), 0)),
+        changes: Mutex::new(VecDeque::from([
+            (30, Change::Leave),
+            (50, Change::Delete),
+            (60, Change::Return),
+            (70, Change::Join),
+        ])),
+    });
+    let work = |worker| tokio::spawn(Arc::clone(&queue).work(worker));
+    let crashes = join_all((0..workers).map(work)).await.into_iter();
+    crashes
+        .map(|crashes| crashes.expect("no worker panics"))
         .sum()
 }
 
@@ -235,7 +283,7 @@ async fn run_scenario(events: usize, seed: u64, delivery: Delivery) -> usize {
     // own.
     let stack = Stack::with(|_| {}).await;
     let teams = teams();
-    let org = OrgFixture::open(&stack, USERS, &teams).await;
+    let org = Arc::new(OrgFixture::open(&stack, USERS, &teams).await);
     let steady: Vec<_> = STEADY.collect();
     let unassigning: Vec<_> = (STEADY.end..TEAMS).collect();
     let plan = ScenarioPlan {
@@ -259,7 +307,7 @@ async fn run_scenario(events: usize, seed: u64, delivery: Delivery) -> usize {
     }
     let began = Instant::now();
     let count = messages.len();
-    let crashes = deliver(&org, messages, &delivery).await;
+    let crashes = deliver(&org, messages, delivery).await;
     let delivered_in = began.elapsed();
     org.assert_consistent().await;
     org.finish().await;
@@ -300,7 +348,7 @@ async fn run_scenario(events: usize, seed: u64, delivery: Delivery) -> usize {
     crashes
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn day_of_20000_events_leaves_exact_counters() {
     let delivery = Delivery {
         workers: 8,
@@ -310,7 +358,7 @@ async fn day_of_20000_events_leaves_exact_counters() {
     run_scenario(20_000, 2026, delivery).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_instances_leave_exact_counters() {
     let delivery = Delivery {
         workers: 8,
