@@ -30,7 +30,7 @@ use muster_service::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-const ANSWERS: &str = include_str!("../events/responses.json");
+const RESPONSES: &str = include_str!("../events/responses.json");
 
 /// The events by function and name, such as `teams/list-itsm`.
 fn events() -> BTreeMap<String, Value> {
@@ -284,7 +284,7 @@ async fn every_event_file_gets_its_expected_response() {
         responses.insert(name.clone(), response);
     }
     let expected: BTreeMap<String, Value> =
-        serde_json::from_str(ANSWERS).expect("names and responses");
+        serde_json::from_str(RESPONSES).expect("names and responses");
     assert_eq!(responses, expected);
 
     assert_eq!(

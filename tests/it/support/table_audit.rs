@@ -335,8 +335,8 @@ impl TableAudit {
         entries.into_iter().map(|(_, topic)| topic).collect()
     }
 
-    /// Asserts that no pending work is left: no deleted team has a ticket, no ticket waits in a
-    /// team with an eligible member, and the schedule finds only teams without an eligible member.
+    /// Asserts that no pending work is left. No deleted team has a ticket, and no ticket waits in a
+    /// team with an eligible member. The schedule finds only teams without an eligible member.
     pub fn assert_at_rest(&self) {
         let mut waiting = HashSet::new();
         for (id, ticket) in &self.tickets {
