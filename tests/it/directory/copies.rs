@@ -1,5 +1,6 @@
 //! Copies of a profile in the memberships of its user.
 
+use futures_util::{StreamExt, stream};
 use muster_domain::User;
 use serde_json::json;
 
@@ -72,15 +73,16 @@ async fn profile_change_is_copied_and_never_reverted() {
 async fn memberships_beyond_one_page_are_copied_by_page() {
     let fixture = DirectoryFixture::new().await;
     let user = fixture.org.users[0].clone();
-    let teams = futures_util::future::join_all((0..105).map(|n| {
-        let (org, user) = (&fixture.org, &user);
-        async move {
-            let team = org.team(&format!("Team {n}")).await;
-            org.member(&team, user).await;
+    // A busy machine does not serve 210 concurrent requests within the timeout of the functions.
+    let teams: Vec<_> = stream::iter(0..105)
+        .map(async |n| {
+            let team = fixture.org.team(&format!("Team {n}")).await;
+            fixture.org.member(&team, &user).await;
             team
-        }
-    }))
-    .await;
+        })
+        .buffered(8)
+        .collect()
+        .await;
     fixture
         .handle_all(&[fixture.event("user.deleted", 1, &json!({"id": bare(&user)}))])
         .await;
