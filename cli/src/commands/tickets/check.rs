@@ -159,7 +159,7 @@ impl Report<'_> {
         if !json {
             let noun = if *events == 1 { "event" } else { "events" };
             let counts = format!("{with_faults} with faults, {with_warnings} with warnings");
-            return format!("{text}CheckReport {events} {noun}: {counts}.\n");
+            return format!("{text}Checked {events} {noun}: {counts}.\n");
         }
         text
     }

@@ -96,7 +96,7 @@ const SKILLS: &str = "What the member knows, for skill-based routing; all of it.
                       UTF-8, with each quotation mark and backslash counted twice.";
 
 fn team_name() -> RefOr<Schema> {
-    let description = "The name, unique within the organization. Names that differ only in letter case, in compatibility format \
+    let description = "The name, unique within the organization. Names that differ only in letter case, in compatibility forms \
                        such as full-width letters, in invisible characters or in white space are one name. White space \
                        at its ends is dropped; otherwise the name is kept as it is sent.";
     line(TeamName::MAX_CHARS)

@@ -71,7 +71,7 @@ pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
         ApiError::RouteNotFound => (404, "Not Found"),
         ApiError::MethodNotAllowed(_) => (405, "Method Not Allowed"),
         ApiError::BodyTooLarge => (413, "Request body too large"),
-        ApiError::Unauthorized => (401, "InvalidRequest API key"),
+        ApiError::Unauthorized => (401, "Invalid API key"),
         ApiError::AddressNotAllowed => (403, "IP address not allowed"),
         ApiError::RateLimited { retry_after } => {
             return (
@@ -88,7 +88,7 @@ pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
                 ),
             );
         }
-        ApiError::Invalid(_) => (400, "InvalidRequest request"),
+        ApiError::Invalid(_) => (400, "Invalid request"),
         ApiError::Domain(error) => match error {
             Error::IdempotencyKeyReused => (422, "Idempotency-Key reused"),
             Error::VersionMismatch => (412, "Precondition failed"),
