@@ -27,7 +27,7 @@ const LAYERS: [(&str, &str, &[&str]); 3] = [
         &[
             "http",
             "lambda",
-            "assign",
+            "assignment",
             "jobs",
             "auth",
             "rate_limit",

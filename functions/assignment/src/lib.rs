@@ -1,4 +1,5 @@
-//! The ticket queue: gives tickets to teams and members, and keeps the workload's figures.
+//! The consumer of the ticket queue: assigns tickets to teams and members, and updates the workload
+//! counters.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,27 +15,28 @@ use muster_domain::{
     routing::{TicketTask, Trigger},
 };
 use muster_service::{
-    assign::{self, Failure},
+    assignment::{self, Failure},
     aws::{sqs_batch::Batch, sqs_send::Queue},
     store::Table,
     telemetry,
 };
 
-/// What the function depends on. One for the life of its instance.
+/// Dependencies of the function, shared by all invocations of an execution environment.
 #[derive(Clone)]
 pub struct Deps {
     /// The table.
     pub table: Table,
-    /// Where messages go that can never succeed.
+    /// The queue for poison messages.
     pub dead_letters: Queue,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
-/// Handles one batch of messages: each organization's tickets together, the organizations at once.
+/// Handles one batch of messages: the tickets of each organization together, and the organizations
+/// concurrently.
 ///
 /// # Errors
-/// Never: messages that have to come again are named in the answer.
+/// Infallible: failed messages are reported as partial batch failures.
 pub async fn handle(
     event: LambdaEvent<SqsEvent>,
     deps: &Deps,
@@ -62,18 +64,18 @@ pub async fn handle(
         }
     }
     telemetry::record(|measured| measured.unknown_priorities += unknown_priorities);
-    let settled = join_all(
+    let processed = join_all(
         organizations
             .into_iter()
             .map(async |(organization, tickets)| {
-                let (messages, work) = tickets.in_order();
-                let failures = assign::settle(&store, &organization, &work, now).await;
+                let (messages, tasks) = tickets.in_order();
+                let failures = assignment::process(&store, &organization, &tasks, now).await;
                 (organization, messages.into_iter().zip(failures))
             }),
     )
     .await;
-    for (organization, settled) in settled {
-        for (messages, failure) in settled {
+    for (organization, outcomes) in processed {
+        for (messages, failure) in outcomes {
             match failure {
                 None => {}
                 Some(Failure::UnknownOrganization) => {
@@ -101,8 +103,8 @@ impl Tickets {
         events.push(event);
     }
 
-    /// Each ticket's events in the order of their versions, and the tickets in the order of their
-    /// oldest: a queue hands its messages out in any.
+    /// Returns the events of each ticket in the order of their versions, and the tickets in the
+    /// order of their oldest event. A standard queue delivers messages in any order.
     fn in_order(self) -> (Vec<Vec<usize>>, Vec<TicketTask>) {
         let mut tickets: Vec<_> = self.0.into_iter().collect();
         for (_, (_, events)) in &mut tickets {
@@ -112,7 +114,7 @@ impl Tickets {
             let oldest = |events: &[TicketEvent]| events.first().map(|event| event.version.clone());
             oldest(a).cmp(&oldest(b))
         });
-        let work = |(ticket_id, (messages, events))| {
+        let task = |(ticket_id, (messages, events))| {
             (
                 messages,
                 TicketTask {
@@ -121,6 +123,6 @@ impl Tickets {
                 },
             )
         };
-        tickets.into_iter().map(work).unzip()
+        tickets.into_iter().map(task).unzip()
     }
 }

@@ -1,5 +1,4 @@
-//! The announcements and jobs that follow from a batch of the stream's records, decided before
-//! anything is sent.
+//! The announcements and jobs of a batch of stream records, decided without I/O.
 
 use std::collections::BTreeMap;
 
@@ -12,24 +11,24 @@ use muster_domain::Timestamp;
 use muster_service::{jobs::JobToSend, store::StreamRecord};
 use serde_json::value::RawValue;
 
-use crate::jobs::jobs;
+use crate::follow_up_jobs::follow_up_jobs;
 
 /// The principal that deletes expired items. AWS: "DynamoDB Streams and Time to Live",
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/time-to-live-ttl-streams.html>.
 const EXPIRY: &str = "dynamodb.amazonaws.com";
 
-/// The announcements and jobs of all readable records.
+/// The announcements and jobs of the readable records of a batch.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     /// The announcements, in the order of the records.
     pub(crate) announcements: Vec<Announcement>,
-    /// The position of the record that each announcement comes from.
+    /// The position of each announcement's record.
     pub(crate) announced_by: Vec<usize>,
-    /// The position of the first record that each job follows from.
+    /// The position of each job's first record.
     pub(crate) wanted_by: Vec<usize>,
-    /// The records that cannot be read, by position, each with the reason.
+    /// The unreadable records, by position, each with the reason.
     pub(crate) unreadable: BTreeMap<usize, String>,
-    /// The jobs to start, each once.
+    /// The jobs to start, without duplicates.
     jobs: Vec<Job>,
 }
 
@@ -76,7 +75,7 @@ impl Batch {
             self.announcements.push(announcement);
             self.announced_by.push(position);
         }
-        for job in jobs(&change) {
+        for job in follow_up_jobs(&change) {
             if !self.jobs.contains(&job) {
                 self.jobs.push(job);
                 self.wanted_by.push(position);
@@ -85,7 +84,7 @@ impl Batch {
         Ok(())
     }
 
-    /// The messages that start the jobs.
+    /// Returns the messages that start the jobs.
     pub(crate) fn messages(&self) -> Vec<JobToSend> {
         self.jobs.iter().cloned().map(JobToSend::first).collect()
     }

@@ -1,8 +1,7 @@
-//! Objects of the bucket of failed records: those that the function writes, and those that Lambda
-//! writes.
+//! Objects of the bucket of failed records. The function writes some, and Lambda writes others.
 //!
-//! Both have the batch under `payload`. Lambda writes a batch that it gave up, with the event as
-//! text. AWS: "Retain discarded records for a DynamoDB event source in Lambda",
+//! Both have the batch under `payload`. Lambda writes a batch after its last retry, with the event
+//! as text. AWS: "Retain discarded records for a DynamoDB event source in Lambda",
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html>.
 
 use std::fmt::Write as _;
@@ -17,17 +16,17 @@ use crate::Event;
 /// The folder of the function's own objects. Lambda's are under `aws/lambda/`.
 pub const FOLDER: &str = "changes/";
 
-/// An object with one record that can never succeed.
+/// An object with one permanently failed record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedRecord {
-    /// The object's key. The same record has the same key whenever it is delivered.
+    /// The object's key. Each delivery of a record has the same key.
     pub key: String,
     /// The object's JSON.
     pub body: String,
 }
 
 impl FailedRecord {
-    /// The object of a record, with the reason that the record failed.
+    /// Returns the object of a record with the reason of its failure.
     #[must_use]
     pub fn new(
         record: &RawValue,
@@ -60,7 +59,7 @@ impl FailedRecord {
             |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let name = match sequence_number.filter(is_plain) {
             Some(number) => number.to_owned(),
-            // Of a record that has no number, its text stands for it.
+            // A record without a sequence number is identified by the digest of its text.
             None => digest(record),
         };
         Self {
@@ -70,28 +69,28 @@ impl FailedRecord {
     }
 }
 
-/// The SHA-256 of a record's text, as hexadecimal digits.
+/// Returns the SHA-256 of a record's text, as hexadecimal digits.
 fn digest(record: &RawValue) -> String {
     Sha256::digest(record.get())
         .iter()
         .fold(String::new(), |mut text, byte| {
-            // Writing to a text cannot fail.
+            // Writing to a string cannot fail.
             let _ = write!(text, "{byte:02x}");
             text
         })
 }
 
-/// The records of an object, and the reason that they failed.
+/// The records of an object and the reason of their failure.
 #[derive(Debug)]
 pub struct Failed {
-    /// The reason, as the function or Lambda gives it.
+    /// The reason that the function or Lambda wrote.
     pub reason: String,
     /// The records, in the order of the stream.
     pub records: Vec<Box<RawValue>>,
 }
 
 impl Failed {
-    /// Reads an object of either kind.
+    /// Parses an object of either kind.
     ///
     /// # Errors
     /// It is of neither kind.

@@ -1,8 +1,8 @@
-//! The table's stream: announces what happened, and starts the jobs that follow from it.
+//! The consumer of the table's stream: publishes announcements, and starts follow-up jobs.
 
 mod batch;
 pub mod failed;
-mod jobs;
+mod follow_up_jobs;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -27,14 +27,14 @@ use tokio::time::Instant;
 use batch::Batch;
 use failed::FailedRecord;
 
-/// What the function depends on. One for the life of its instance.
+/// Dependencies of the function, shared by all invocations of an execution environment.
 #[derive(Clone)]
 pub struct Deps {
-    /// Where changes are announced.
+    /// The bus for announcements.
     pub bus: Bus,
-    /// Where jobs are started.
+    /// The job queues.
     pub jobs: JobQueues,
-    /// The bucket for records that can never succeed.
+    /// The bucket for records that fail permanently.
     pub failed_records: Bucket,
 }
 
@@ -47,37 +47,35 @@ pub struct Event {
     pub records: Vec<Box<RawValue>>,
 }
 
-/// How long before the function is stopped it gives up, so that it can still name the records to
-/// retry.
+/// The time between the last call and the end of the invocation, for returning the batch response.
 const MARGIN: Duration = Duration::from_millis(500);
-/// How long before that it stops to publish, so that it can still put records into the bucket; at
-/// most half of the time.
+/// The time before that for writing records to the bucket. At most half of the remaining time.
 const FOR_THE_BUCKET: Duration = Duration::from_secs(3);
-/// How many objects are put into the bucket at once.
+/// The most objects that are written concurrently.
 const PUTS_AT_ONCE: usize = 10;
 
-/// The records of a batch that were not handled, by position, each with the reason.
+/// The records of a batch that failed, by position, each with the reason.
 #[derive(Debug, Default)]
 pub struct Unhandled {
-    /// Those that never succeed: unreadable, or refused for good by the bus or the queue.
+    /// Permanent failures: unreadable records, and those that the bus or the queue never accepts.
     pub failed: BTreeMap<usize, String>,
-    /// Those that may succeed later.
+    /// Transient failures.
     pub later: BTreeMap<usize, String>,
 }
 
-/// Handles one batch of the stream's records. Makes no call for records without consequences.
-/// Otherwise it calls the bus and the job queues concurrently, each as few times as it allows.
+/// Handles one batch of stream records. Records without announcements and jobs cost no call. The
+/// others cost as few calls as possible, to the bus and the job queues concurrently.
 ///
-/// A record that can never succeed goes whole into the bucket of failed records, and is then
-/// handled. The records behind it do not wait for it. The stream retries the first record that may
-/// succeed later, and all records behind it; their announcements have the same `id` again.
+/// A record that fails permanently is written to the bucket of failed records and does not block
+/// the records after it. Lambda retries from the first record with a transient failure. The
+/// announcements of retried records have the same `id` again.
 ///
 /// AWS: "Configuring partial batch response with DynamoDB and Lambda",
 /// <https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html>.
 ///
 /// # Errors
-/// The first record has to be retried. The whole batch is retried then, so the invocation counts as
-/// failed.
+/// The first record has a transient failure. Lambda retries the whole batch, so the invocation
+/// counts as failed.
 pub async fn handle(
     event: LambdaEvent<Event>,
     deps: &Deps,
@@ -96,7 +94,7 @@ pub async fn handle(
         deadline - FOR_THE_BUCKET.min(left / 2),
     )
     .await;
-    later.extend(set_aside(&records, failed, &deps.failed_records, deadline).await);
+    later.extend(store_failed(&records, failed, &deps.failed_records, deadline).await);
 
     let mut response = DynamoDbEventResponse::default();
     let Some((&position, _)) = later.first_key_value() else {
@@ -127,8 +125,8 @@ pub async fn handle(
     Ok(response)
 }
 
-/// Announces records and starts their jobs, until the deadline. Gives the records that were not
-/// handled.
+/// Publishes the announcements of records and starts their jobs, until the deadline. Returns the
+/// records that failed.
 pub async fn announce(
     records: &[Box<RawValue>],
     bus: &Bus,
@@ -178,14 +176,14 @@ pub async fn announce(
             add(&mut unhandled.later, batch.wanted_by[at], error.to_string());
         }
     }
-    // A record of which one part never succeeds and another may later: the bucket has it whole.
+    // A record with both kinds of failures counts as permanent: the bucket has the whole record.
     unhandled
         .later
         .retain(|position, _| !unhandled.failed.contains_key(position));
     unhandled
 }
 
-/// Adds a reason to those of a record.
+/// Appends a reason to the reasons of a record.
 fn add(reasons: &mut BTreeMap<usize, String>, position: usize, reason: String) {
     match reasons.entry(position) {
         Entry::Vacant(entry) => {
@@ -199,9 +197,9 @@ fn add(reasons: &mut BTreeMap<usize, String>, position: usize, reason: String) {
     }
 }
 
-/// Puts records into the bucket that can never succeed. Gives those that could not be put, by
+/// Writes permanently failed records to the bucket. Returns those that could not be written, by
 /// position, each with the reason.
-async fn set_aside(
+async fn store_failed(
     records: &[Box<RawValue>],
     failed: BTreeMap<usize, String>,
     bucket: &Bucket,
@@ -225,7 +223,7 @@ async fn set_aside(
         if let Err(error) = put {
             return Some((
                 position,
-                format!("a failed record ({reason}) could not be put into the bucket: {error}"),
+                format!("a failed record ({reason}) could not be written to the bucket: {error}"),
             ));
         }
         telemetry::record(|measured| measured.failed_records += 1);
@@ -246,8 +244,7 @@ async fn set_aside(
         .await
 }
 
-/// The place of a record in the stream, and the organization of its item, as far as the record can
-/// be read.
+/// The sequence number of a record and the organization of its item, if they can be read.
 #[derive(Debug, Default)]
 struct Origin {
     sequence_number: Option<String>,

@@ -1,4 +1,4 @@
-//! The user queue: keeps user profiles.
+//! The consumer of the user queue: stores user profiles.
 
 use std::{collections::HashMap, convert::Infallible};
 
@@ -12,36 +12,35 @@ use muster_service::{
     store::{Store, Table},
 };
 
-/// What the function depends on. One for the life of its instance.
+/// Dependencies of the function, shared by all invocations of an execution environment.
 #[derive(Clone)]
 pub struct Deps {
     /// The table.
     pub table: Table,
-    /// Where messages go that can never succeed.
+    /// The queue for poison messages.
     pub dead_letters: Queue,
-    /// The time.
+    /// The clock.
     pub clock: Clock,
 }
 
-/// How many users, or organizations, are worked on at once.
-const AT_ONCE: usize = 25;
+/// The most users, or organizations, that are processed concurrently.
+const CONCURRENCY: usize = 25;
 
-/// What a batch says of one user.
+/// The events of one user in a batch.
 #[derive(Default)]
-struct Said {
-    /// The messages that say it.
+struct UserEvents {
+    /// The positions of their messages.
     positions: Vec<usize>,
     events: Vec<(EventVersion, UserSnapshot)>,
 }
 
-/// Handles one batch of messages: the events of each user together, and users beside each other.
+/// Handles one batch of messages: the events of each user together, and users concurrently.
 ///
-/// Three round trips, one after another: do the organizations exist, what is known of the users,
-/// and the writes of what is news. A user whose profile cannot be written for the moment holds up
-/// nobody else.
+/// Costs three sequential round trips: the organizations, the stored users, and the writes of
+/// changed profiles. A failure of one user does not affect the others.
 ///
 /// # Errors
-/// Never: messages that have to come again are named in the answer.
+/// Infallible: failed messages are reported as partial batch failures.
 pub async fn handle(
     event: LambdaEvent<SqsEvent>,
     deps: &Deps,
@@ -51,51 +50,53 @@ pub async fn handle(
     let now = (deps.clock)();
 
     let parsed: Vec<_> = batch.bodies().map(|body| user_event(body, now)).collect();
-    let mut organizations: HashMap<OrganizationId, HashMap<UserId, Said>> = HashMap::new();
+    let mut organizations: HashMap<OrganizationId, HashMap<UserId, UserEvents>> = HashMap::new();
     for (position, event) in parsed.into_iter().enumerate() {
         match event {
             Ok(event) => {
                 let users = organizations.entry(event.organization_id).or_default();
-                let said = users.entry(event.user.id).or_default();
-                said.positions.push(position);
-                said.events.push((event.version, event.user));
+                let user = users.entry(event.user.id).or_default();
+                user.positions.push(position);
+                user.events.push((event.version, event.user));
             }
             Err(poison) => batch.poison(position, poison),
         }
     }
-    keep_known(&store, &mut organizations, &mut batch).await;
+    drop_unknown_organizations(&store, &mut organizations, &mut batch).await;
 
-    let heard: Vec<_> = organizations
+    let writes: Vec<_> = organizations
         .iter()
-        .flat_map(|(org, users)| users.iter().map(move |(&user, said)| (org, user, said)))
-        .map(|(org, user, said)| {
+        .flat_map(|(org, users)| users.iter().map(move |(&user, events)| (org, user, events)))
+        .map(|(org, user, events)| {
             let store = &store;
             async move {
                 (
                     org,
-                    said,
-                    store.apply_user_events(org, user, &said.events, now).await,
+                    events,
+                    store
+                        .apply_user_events(org, user, &events.events, now)
+                        .await,
                 )
             }
         })
         .collect();
-    let mut heard = stream::iter(heard).buffer_unordered(AT_ONCE);
-    while let Some((org, said, outcome)) = heard.next().await {
+    let mut writes = stream::iter(writes).buffer_unordered(CONCURRENCY);
+    while let Some((org, events, outcome)) = writes.next().await {
         if let Err(error) = outcome {
-            batch.fail(said.positions.iter().copied(), Some(org.clone()), error);
+            batch.fail(events.positions.iter().copied(), Some(org.clone()), error);
         }
     }
     Ok(batch.finish(&deps.dead_letters).await)
 }
 
-/// Sets aside what is said of organizations that nobody works with here, or of which that cannot be
-/// found out for the moment.
-async fn keep_known(
+/// Removes the events of unknown organizations as poison, and those of organizations that cannot be
+/// read as failed.
+async fn drop_unknown_organizations(
     store: &Store,
-    organizations: &mut HashMap<OrganizationId, HashMap<UserId, Said>>,
+    organizations: &mut HashMap<OrganizationId, HashMap<UserId, UserEvents>>,
     batch: &mut Batch,
 ) {
-    let asked: Vec<_> = organizations
+    let lookups: Vec<_> = organizations
         .keys()
         .cloned()
         .map(|org| async move {
@@ -103,15 +104,15 @@ async fn keep_known(
             (org, exists)
         })
         .collect();
-    let mut asked = stream::iter(asked).buffer_unordered(AT_ONCE);
-    while let Some((org, exists)) = asked.next().await {
+    let mut lookups = stream::iter(lookups).buffer_unordered(CONCURRENCY);
+    while let Some((org, exists)) = lookups.next().await {
         let outcome = match exists {
             Ok(true) => continue,
             Ok(false) => None,
             Err(error) => Some(error),
         };
         let users = organizations.remove(&org).unwrap_or_default();
-        let positions = users.into_values().flat_map(|said| said.positions);
+        let positions = users.into_values().flat_map(|events| events.positions);
         match outcome {
             Some(error) => batch.fail(positions, Some(org), error),
             None => positions

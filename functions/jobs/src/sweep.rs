@@ -6,14 +6,14 @@ use muster_contracts::jobs::{FailedOn, Job};
 use muster_domain::{OrganizationId, TeamId};
 use muster_service::store::TicketList;
 
-use super::{Error, Run};
+use crate::{Error, runner::Run};
 
 impl Run<'_> {
     /// Removes a deleted team's memberships and specializations, then unassigns its open tickets.
     ///
-    /// It is over when the count of open tickets that the team left is 0. Tickets that jobs of
-    /// their own retry may still be counted; the schedule sweeps the team again. Where the index
-    /// shows fewer than the count, it is looked at again later.
+    /// Ends when the team's tombstone counts no open ticket. Tickets with a retry job of their own
+    /// may still be counted; the schedule sweeps the team again. If the eventually consistent index
+    /// shows fewer tickets than the count, the job is sent again with a delay.
     pub(super) async fn sweep_team(
         &mut self,
         org: &OrganizationId,
@@ -35,7 +35,7 @@ impl Run<'_> {
         store.index_specializations(org, team, runner.now()).await?;
         while gone.open_tickets > 0 {
             for list in [TicketList::Assigned(team), TicketList::Waiting(team)] {
-                if !self.settle_list(org, list, FailedOn::TeamGone).await? {
+                if !self.process_list(org, list, FailedOn::TeamGone).await? {
                     return self
                         .enqueue(vec![Job::sweep(org, team, 0)], Duration::ZERO)
                         .await;

@@ -1,4 +1,4 @@
-//! `/v1/teams/{team_id}/members` and what is below it.
+//! The routes `/v1/teams/{team_id}/members` and below.
 
 use std::convert::Infallible;
 
@@ -10,19 +10,19 @@ use muster_service::{
     store::{OnLead, RenderedResponse},
 };
 
-/// Answers one request.
+/// Handles one request.
 ///
 /// # Errors
-/// Never: every failure is an answer.
+/// Infallible: every failure becomes a response.
 pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Infallible> {
-    http::serve(request, deps, |call| async move {
-        match call.route {
-            Route::ListMembers(team) => list(&call, team).await,
-            Route::AddMember(team) => add(&call, team).await,
-            Route::UpdateMember(team, user) => update(&call, team, user).await,
-            Route::RemoveMember(team, user) => remove(&call, team, user).await,
-            // Another function's: the gateway sends it here only if its routes are not the
-            // template's.
+    http::serve(request, deps, |request| async move {
+        match request.route {
+            Route::ListMembers(team) => list(&request, team).await,
+            Route::AddMember(team) => add(&request, team).await,
+            Route::UpdateMember(team, user) => update(&request, team, user).await,
+            Route::RemoveMember(team, user) => remove(&request, team, user).await,
+            // A route of another function: the gateway sends it here only if its routes differ from
+            // those of the template.
             Route::ListTeams
             | Route::CreateTeam
             | Route::GetTeam(_)
@@ -36,74 +36,84 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
     .await
 }
 
-async fn list(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
-    let page = muster_contracts::page(call.contract(), &call.query)?;
-    let (roster, _) = call
+async fn list(request: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
+    let page = muster_contracts::page(request.contract(), &request.query)?;
+    let (roster, _) = request
         .store
-        .team(&call.principal.organization_id, team)
+        .team(&request.principal.organization_id, team)
         .await?;
     Ok(ApiResponse::ok(muster_contracts::members(
-        call.contract(),
+        request.contract(),
         page,
         &roster,
     )?))
 }
 
-async fn add(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
-    let new = muster_contracts::add_member(call.contract(), &call.body)?;
-    let answer = |roster: &Roster, member: &Member| {
+async fn add(request: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
+    let new = muster_contracts::add_member(request.contract(), &request.body)?;
+    let response = |roster: &Roster, member: &Member| {
         RenderedResponse::created(
-            muster_contracts::member(call.contract(), roster, member),
-            shown_version(call, roster),
+            muster_contracts::member(request.contract(), roster, member),
+            shown_version(request, roster),
         )
     };
-    let org = &call.principal.organization_id;
-    let answer = call
+    let org = &request.principal.organization_id;
+    let response = request
         .store
-        .add_member(org, team, &new, answer, call.idempotency.as_ref(), call.now)
+        .add_member(
+            org,
+            team,
+            &new,
+            response,
+            request.idempotency.as_ref(),
+            request.now,
+        )
         .await?;
-    Ok(answer.into())
+    Ok(response.into())
 }
 
-async fn update(call: &ApiRequest, team: TeamId, user: UserId) -> Result<ApiResponse, Error> {
-    let changes = muster_contracts::update_member(&call.body)?;
-    let (roster, member) = call
+async fn update(request: &ApiRequest, team: TeamId, user: UserId) -> Result<ApiResponse, Error> {
+    let changes = muster_contracts::update_member(&request.body)?;
+    let (roster, member) = request
         .store
         .change_member(
-            &call.principal.organization_id,
+            &request.principal.organization_id,
             team,
             user,
             &changes,
-            call.now,
+            request.now,
         )
         .await?;
-    Ok(
-        ApiResponse::ok(muster_contracts::member(call.contract(), &roster, &member))
-            .of_version(shown_version(call, &roster)),
-    )
+    Ok(ApiResponse::ok(muster_contracts::member(
+        request.contract(),
+        &roster,
+        &member,
+    ))
+    .of_version(shown_version(request, &roster)))
 }
 
-/// The version of the one team that the answer to a change of its roster shows: in ITSM's words it
-/// shows none.
-fn shown_version(call: &ApiRequest, roster: &Roster) -> Option<u64> {
-    match call.contract() {
+/// The version of the one team that the response to a change of its roster shows: in ITSM's words
+/// it shows none.
+fn shown_version(request: &ApiRequest, roster: &Roster) -> Option<u64> {
+    match request.contract() {
         Contract::Toptickets => Some(roster.team.version),
         Contract::Itsm => None,
     }
 }
 
-async fn remove(call: &ApiRequest, team: TeamId, user: UserId) -> Result<ApiResponse, Error> {
-    let on_lead = match call.contract() {
+async fn remove(request: &ApiRequest, team: TeamId, user: UserId) -> Result<ApiResponse, Error> {
+    let on_lead = match request.contract() {
         Contract::Toptickets => OnLead::Clear,
         Contract::Itsm => OnLead::Reject,
     };
-    call.store
+    request
+        .store
         .remove_member(
-            &call.principal.organization_id,
+            &request.principal.organization_id,
             team,
             user,
             on_lead,
-            call.now,
+            request.now,
         )
         .await?;
     Ok(ApiResponse::no_content())

@@ -1,5 +1,5 @@
-//! `/v1/teams` and `/v1/teams/{team_id}`, and the `$default` route: unknown paths and methods are
-//! answered here, in the caller's own contract.
+//! The routes `/v1/teams` and `/v1/teams/{team_id}`, and the gateway's `$default` route: unknown
+//! paths and methods get their error response here, in the caller's contract.
 
 use std::convert::Infallible;
 
@@ -11,20 +11,20 @@ use muster_service::{
     store::{OnOpenTickets, RenderedResponse},
 };
 
-/// Answers one request.
+/// Handles one request.
 ///
 /// # Errors
-/// Never: every failure is an answer.
+/// Infallible: every failure becomes a response.
 pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Infallible> {
-    http::serve(request, deps, |call| async move {
-        match call.route {
-            Route::ListTeams => list(&call).await,
-            Route::CreateTeam => create(&call).await,
-            Route::GetTeam(id) => get(&call, id).await,
-            Route::UpdateTeam(id) => update(&call, id).await,
-            Route::DeleteTeam(id) => delete(&call, id).await,
-            // Another function's: the gateway sends it here only if its routes are not the
-            // template's.
+    http::serve(request, deps, |request| async move {
+        match request.route {
+            Route::ListTeams => list(&request).await,
+            Route::CreateTeam => create(&request).await,
+            Route::GetTeam(id) => get(&request, id).await,
+            Route::UpdateTeam(id) => update(&request, id).await,
+            Route::DeleteTeam(id) => delete(&request, id).await,
+            // A route of another function: the gateway sends it here only if its routes differ from
+            // those of the template.
             Route::ListMembers(_)
             | Route::AddMember(_)
             | Route::UpdateMember(..)
@@ -37,65 +37,76 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
     .await
 }
 
-async fn list(call: &ApiRequest) -> Result<ApiResponse, Error> {
-    let list = muster_contracts::list_teams(call.contract(), &call.query)?;
-    let page = call
+async fn list(request: &ApiRequest) -> Result<ApiResponse, Error> {
+    let list = muster_contracts::list_teams(request.contract(), &request.query)?;
+    let page = request
         .store
-        .list_teams(&call.principal.organization_id, &list)
+        .list_teams(&request.principal.organization_id, &list)
         .await?;
     Ok(ApiResponse::ok(muster_contracts::teams(
-        call.contract(),
+        request.contract(),
         &list,
         &page,
     )?))
 }
 
-async fn create(call: &ApiRequest) -> Result<ApiResponse, Error> {
-    let new = muster_contracts::create_team(call.contract(), &call.body)?;
-    let id = (call.new_team_id)(call.now);
-    let team = Team::create(id, call.principal.organization_id.clone(), new, call.now);
+async fn create(request: &ApiRequest) -> Result<ApiResponse, Error> {
+    let new = muster_contracts::create_team(request.contract(), &request.body)?;
+    let id = (request.new_team_id)(request.now);
+    let team = Team::create(
+        id,
+        request.principal.organization_id.clone(),
+        new,
+        request.now,
+    );
     let roster = Roster {
         team,
         members: Vec::new(),
     };
-    let answer = RenderedResponse::created(
-        muster_contracts::team(call.contract(), &roster),
+    let response = RenderedResponse::created(
+        muster_contracts::team(request.contract(), &roster),
         Some(roster.team.version),
     );
-    call.store
-        .create_team(&roster.team, &answer, call.idempotency.as_ref())
-        .await?;
-    Ok(answer.into())
-}
-
-async fn get(call: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
-    let (roster, _) = call.store.team(&call.principal.organization_id, id).await?;
-    Ok(shown(call, &roster))
-}
-
-async fn update(call: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
-    let changes = muster_contracts::update_team(call.contract(), &call.body)?;
-    let org = &call.principal.organization_id;
-    let roster = call
+    request
         .store
-        .change_team(org, id, &changes, &call.if_version, call.now)
+        .create_team(&roster.team, &response, request.idempotency.as_ref())
         .await?;
-    Ok(shown(call, &roster))
+    Ok(response.into())
 }
 
-async fn delete(call: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
-    let on_open_tickets = match call.contract() {
+async fn get(request: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
+    let (roster, _) = request
+        .store
+        .team(&request.principal.organization_id, id)
+        .await?;
+    Ok(shown(request, &roster))
+}
+
+async fn update(request: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
+    let changes = muster_contracts::update_team(request.contract(), &request.body)?;
+    let org = &request.principal.organization_id;
+    let roster = request
+        .store
+        .change_team(org, id, &changes, &request.if_version, request.now)
+        .await?;
+    Ok(shown(request, &roster))
+}
+
+async fn delete(request: &ApiRequest, id: TeamId) -> Result<ApiResponse, Error> {
+    let on_open_tickets = match request.contract() {
         Contract::Toptickets => OnOpenTickets::Unassign,
         Contract::Itsm => OnOpenTickets::Reject,
     };
-    let org = &call.principal.organization_id;
-    call.store
-        .delete_team(org, id, &call.if_version, on_open_tickets, call.now)
+    let org = &request.principal.organization_id;
+    request
+        .store
+        .delete_team(org, id, &request.if_version, on_open_tickets, request.now)
         .await?;
     Ok(ApiResponse::no_content())
 }
 
 /// 200 with a team, and the version by which it can be changed on condition.
-fn shown(call: &ApiRequest, roster: &Roster) -> ApiResponse {
-    ApiResponse::ok(muster_contracts::team(call.contract(), roster)).of_version(roster.team.version)
+fn shown(request: &ApiRequest, roster: &Roster) -> ApiResponse {
+    ApiResponse::ok(muster_contracts::team(request.contract(), roster))
+        .of_version(roster.team.version)
 }

@@ -1,4 +1,4 @@
-//! The read side of routing: a team's workload, and the decisions.
+//! The routes of a team's workload and of routing decisions.
 
 use std::convert::Infallible;
 
@@ -7,18 +7,18 @@ use muster_contracts::{ApiError, route::Route};
 use muster_domain::{TeamId, TicketId};
 use muster_service::http::{self, ApiRequest, ApiResponse, Deps, Error};
 
-/// Answers one request.
+/// Handles one request.
 ///
 /// # Errors
-/// Never: every failure is an answer.
+/// Infallible: every failure becomes a response.
 pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Infallible> {
-    http::serve(request, deps, |call| async move {
-        match &call.route {
-            Route::GetWorkload(team) => workload(&call, *team).await,
-            Route::ListAssignments(team) => assignments(&call, *team).await,
-            Route::GetAssignment(ticket) => assignment(&call, ticket).await,
-            // Another function's: the gateway sends it here only if its routes are not the
-            // template's.
+    http::serve(request, deps, |request| async move {
+        match &request.route {
+            Route::GetWorkload(team) => workload(&request, *team).await,
+            Route::ListAssignments(team) => assignments(&request, *team).await,
+            Route::GetAssignment(ticket) => assignment(&request, ticket).await,
+            // A route of another function: the gateway sends it here only if its routes differ from
+            // those of the template.
             Route::ListTeams
             | Route::CreateTeam
             | Route::GetTeam(_)
@@ -33,36 +33,38 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
     .await
 }
 
-async fn workload(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
-    let (roster, load) = call
+async fn workload(request: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
+    let (roster, load) = request
         .store
-        .team(&call.principal.organization_id, team)
+        .team(&request.principal.organization_id, team)
         .await?;
     Ok(ApiResponse::ok(muster_contracts::workload(
-        &roster, load, call.now,
+        &roster,
+        load,
+        request.now,
     )))
 }
 
-async fn assignments(call: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
-    let list = muster_contracts::list_tickets(call.contract(), &call.query)?;
-    let tickets = call
+async fn assignments(request: &ApiRequest, team: TeamId) -> Result<ApiResponse, Error> {
+    let list = muster_contracts::list_tickets(request.contract(), &request.query)?;
+    let tickets = request
         .store
-        .open_tickets(&call.principal.organization_id, team, list)
+        .open_tickets(&request.principal.organization_id, team, list)
         .await?;
     Ok(ApiResponse::ok(muster_contracts::decisions(
-        call.contract(),
+        request.contract(),
         list.page,
         &tickets,
     )?))
 }
 
-async fn assignment(call: &ApiRequest, ticket: &TicketId) -> Result<ApiResponse, Error> {
-    let ticket = call
+async fn assignment(request: &ApiRequest, ticket: &TicketId) -> Result<ApiResponse, Error> {
+    let ticket = request
         .store
-        .decided_ticket(&call.principal.organization_id, ticket)
+        .decided_ticket(&request.principal.organization_id, ticket)
         .await?;
     Ok(ApiResponse::ok(muster_contracts::decision(
-        call.contract(),
+        request.contract(),
         &ticket,
     )))
 }

@@ -45,8 +45,8 @@ pub struct JobMessage {
     /// schedule starts.
     #[serde(default, skip_serializing_if = "is_first")]
     pub hop: u32,
-    /// Tickets that failed earlier in the chain. A [`Job::ProcessTicket`] retries each, so the chain
-    /// skips them.
+    /// Tickets that failed earlier in the chain. A [`Job::ProcessTicket`] retries each, so the
+    /// chain skips them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub retried: BTreeSet<String>,
     /// Whether the chain has used up its pages on the urgent queue and stays on the long queue.

@@ -2,11 +2,11 @@
 //!
 //! Dependencies point one way. [`store`] keeps the domain in the table. [`auth`] resolves a
 //! credential, and [`rate_limit`] counts its requests. [`http`] puts these together for one
-//! request, [`assign`] for one batch of tickets. [`lambda`] connects a function to its runtime.
+//! request, [`assignment`] for one batch of tickets. [`lambda`] connects a function to its runtime.
 //! [`aws`] and [`jobs`] send and receive messages. [`telemetry`] has logs, metrics and traces. Wire
 //! types never reach the store, and item types never leave it.
 
-pub mod assign;
+pub mod assignment;
 pub mod auth;
 pub mod aws;
 mod aws_error;

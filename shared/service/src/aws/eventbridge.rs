@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    fmt,
     sync::Arc,
 };
 
@@ -29,7 +28,8 @@ pub struct Bus {
 
 /// Announcements that could not be published by the deadline. EventBridge may have accepted some of
 /// them, so a retry can publish an announcement twice.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{} announcements could not be published: {cause}", announcements.len() + invalid.len())]
 pub struct PublishError {
     /// The positions of the announcements that EventBridge may accept later, in order.
     pub announcements: Vec<usize>,
@@ -37,19 +37,6 @@ pub struct PublishError {
     pub invalid: BTreeMap<usize, String>,
     cause: String,
 }
-
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.announcements.len() + self.invalid.len();
-        write!(
-            f,
-            "{count} announcements could not be published: {}",
-            self.cause
-        )
-    }
-}
-
-impl std::error::Error for PublishError {}
 
 impl Bus {
     /// The most entries of one call.

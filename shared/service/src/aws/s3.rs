@@ -63,20 +63,13 @@ pub struct Keys {
 }
 
 /// The failure of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
 pub struct Error {
     /// The status of the response, if there was one.
     pub status: Option<u16>,
     cause: String,
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.cause)
-    }
-}
-
-impl std::error::Error for Error {}
 
 impl Error {
     fn unsent(cause: impl fmt::Display) -> Self {

@@ -1,6 +1,6 @@
 //! Sending messages to an SQS queue.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
@@ -67,7 +67,8 @@ impl Message {
 
 /// Messages that could not be sent by the deadline. SQS may have accepted some of them, so a retry
 /// can send a message twice.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{} messages could not be sent: {cause}", messages.len())]
 pub struct SendError {
     /// The positions of the messages that SQS may not have accepted, in order.
     pub messages: Vec<usize>,
@@ -75,19 +76,6 @@ pub struct SendError {
     pub invalid: BTreeMap<usize, String>,
     cause: String,
 }
-
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} messages could not be sent: {}",
-            self.messages.len(),
-            self.cause
-        )
-    }
-}
-
-impl std::error::Error for SendError {}
 
 impl SendError {
     /// Maps the positions of a part to those of the whole list.

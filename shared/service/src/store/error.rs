@@ -14,8 +14,8 @@ pub enum Error {
     Replayed(RenderedResponse),
     /// A rule of the domain rejects the request. No item was written.
     Rejected(muster_domain::Error),
-    /// The table throttles, is in conflict or out of reach, and the deadline has passed. The outcome
-    /// of a write is unknown.
+    /// The table throttles, is in conflict or out of reach, and the deadline has passed. The
+    /// outcome of a write is unknown.
     Unavailable(BoxError),
     /// The table returned an unexpected response, such as a missing permission, a missing table, or
     /// an item that this version cannot read. A retry fails as well.

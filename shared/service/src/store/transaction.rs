@@ -199,8 +199,8 @@ impl<'t> Transaction<'t> {
 
     /// Commits the transaction. One round trip, and one more for each transient failure.
     ///
-    /// Every attempt carries the same client request token. If an attempt committed and its response
-    /// was lost, DynamoDB reports success to the next one and writes no item again (AWS,
+    /// Every attempt carries the same client request token. If an attempt committed and its
+    /// response was lost, DynamoDB reports success to the next one and writes no item again (AWS,
     /// `TransactWriteItems`, "Idempotency",
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>).
     pub(super) async fn commit(self) -> Result<(), CommitError> {

@@ -1,6 +1,5 @@
-//! The jobs that follow from a change. Each can be done twice, so a job too many costs a read of
-//! the table. A job that is lost waits for the schedule, since its item is in the index of
-//! unfinished work.
+//! The follow-up jobs of a change. Jobs are idempotent, so a superfluous job costs one read of the
+//! table. The schedule starts a lost job again, because its item is in the pending work.
 
 use muster_contracts::jobs::Job;
 use muster_domain::{
@@ -8,8 +7,8 @@ use muster_domain::{
     UserId,
 };
 
-/// The jobs that follow from a change.
-pub(crate) fn jobs(change: &Change) -> Vec<Job> {
+/// Returns the follow-up jobs of a change.
+pub(crate) fn follow_up_jobs(change: &Change) -> Vec<Job> {
     let org = &change.organization_id;
     match &change.kind {
         ChangeKind::Team { before, after } => after_team(org, before.as_ref(), after.as_ref()),
@@ -35,7 +34,7 @@ pub(crate) fn jobs(change: &Change) -> Vec<Job> {
     }
 }
 
-/// The specializations of a team are indexed when they change. A deleted team is swept.
+/// Indexes the specializations of a team when they change. Sweeps a deleted team.
 fn after_team(org: &OrganizationId, before: Option<&Team>, after: Option<&Team>) -> Vec<Job> {
     let Some(after) = after else {
         return Vec::new();
@@ -47,8 +46,8 @@ fn after_team(org: &OrganizationId, before: Option<&Team>, after: Option<&Team>)
     vec![Job::index_specializations(org, after.id)]
 }
 
-/// Tickets that begin to wait are tried once more: somebody may have become eligible while nobody
-/// was found.
+/// Drains a team when its count of waiting tickets rises: a member may have become eligible
+/// concurrently with the decision.
 fn after_load(
     org: &OrganizationId,
     team: TeamId,
@@ -63,7 +62,8 @@ fn after_load(
     }
 }
 
-/// The same where the count did not rise, since as many stopped to wait in the same moment.
+/// Drains the team of a ticket that begins to wait. The count of the team may be unchanged, if
+/// another ticket stopped waiting in the same transaction.
 fn after_ticket(org: &OrganizationId, before: Option<&Ticket>, after: Option<&Ticket>) -> Vec<Job> {
     let waits_with = |ticket: &Ticket| {
         ticket
@@ -76,8 +76,8 @@ fn after_ticket(org: &OrganizationId, before: Option<&Ticket>, after: Option<&Ti
     }
 }
 
-/// Somebody who becomes eligible can have what waits. Their profile needs no copying: who joins or
-/// returns does so on condition that it is the latest.
+/// Drains a team when a member becomes eligible. The profile needs no copy: joining and returning
+/// have the latest profile as a condition.
 fn after_membership(
     org: &OrganizationId,
     team: TeamId,
@@ -92,7 +92,8 @@ fn after_membership(
     }
 }
 
-/// One look is enough for a new profile: only a user with a profile can be a member.
+/// Copies a changed profile. A new profile needs one pass: only a user with a profile can be a
+/// member.
 fn after_user(
     org: &OrganizationId,
     user: UserId,
@@ -122,7 +123,7 @@ mod tests {
     }
 
     fn following(kind: ChangeKind) -> Vec<Job> {
-        jobs(&Change {
+        follow_up_jobs(&Change {
             record: "a record".to_owned(),
             organization_id: org(),
             at: NOW,
@@ -142,7 +143,7 @@ mod tests {
         }
     }
 
-    fn knowing(tags: &[&str]) -> Team {
+    fn team_with(tags: &[&str]) -> Team {
         let new = NewTeam {
             name: TeamName::parse("Network Operations").unwrap(),
             description: None,
@@ -157,36 +158,40 @@ mod tests {
     fn team_is_indexed_when_its_specializations_change() {
         let index = vec![Job::index_specializations(&org(), team_id())];
         for (before, after, expected) in [
-            (None, Some(knowing(&[])), vec![]),
-            (None, Some(knowing(&["VPN"])), index.clone()),
+            (None, Some(team_with(&[])), vec![]),
+            (None, Some(team_with(&["VPN"])), index.clone()),
             (
-                Some(knowing(&["VPN"])),
-                Some(knowing(&["DNS"])),
+                Some(team_with(&["VPN"])),
+                Some(team_with(&["DNS"])),
                 index.clone(),
             ),
-            (Some(knowing(&["VPN"])), Some(knowing(&[])), index.clone()),
+            (
+                Some(team_with(&["VPN"])),
+                Some(team_with(&[])),
+                index.clone(),
+            ),
             // The write has set a mark, which the job removes.
             (
-                Some(knowing(&["VPN", "DNS"])),
-                Some(knowing(&["dns", "vpn"])),
+                Some(team_with(&["VPN", "DNS"])),
+                Some(team_with(&["dns", "vpn"])),
                 index,
             ),
             (
-                Some(knowing(&["VPN"])),
+                Some(team_with(&["VPN"])),
                 Some(Team {
                     version: 2,
-                    ..knowing(&["VPN"])
+                    ..team_with(&["VPN"])
                 }),
                 vec![],
             ),
-            (Some(knowing(&["VPN"])), None, vec![]),
+            (Some(team_with(&["VPN"])), None, vec![]),
         ] {
             assert_eq!(following(ChangeKind::Team { before, after }), expected);
         }
     }
 
     #[test]
-    fn a_deleted_team_is_swept() {
+    fn deleted_team_is_swept() {
         let team = team_id().uuid().to_string();
         let sweep = Job::SweepTeam {
             organization_id: "org".to_owned(),
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_team_is_drained_when_more_wait_than_before() {
+    fn team_is_drained_when_more_tickets_wait() {
         let load = |waiting_tickets| {
             Some(Load {
                 waiting_tickets,
@@ -233,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_who_becomes_eligible_drains() {
+    fn team_is_drained_when_a_member_becomes_eligible() {
         let with = |status| {
             let mut member = Member::joining(alex(), Tags::default(), None, 0, NOW).unwrap();
             member.user.status = status;
@@ -263,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_profile_is_copied_when_it_changes() {
+    fn profile_is_copied_when_it_changes() {
         let newer = User {
             version: 4,
             ..alex()

@@ -6,10 +6,10 @@ use muster_contracts::jobs::{FailedOn, Job, PassProgress};
 use muster_domain::{OrganizationId, RoutingPass, TeamId, Timestamp};
 use muster_service::store::{IndexPage, Released};
 
-use super::{Error, Run};
+use crate::{Error, runner::Run};
 
 impl Run<'_> {
-    /// Has a team found by the topics it knows now. If the team has come to know topics, starts the
+    /// Indexes a team under its current topics. If the team has new topics, starts the
     /// organization's pass.
     pub(super) async fn index_specializations(
         &self,
@@ -30,9 +30,9 @@ impl Run<'_> {
 
     /// Begins or continues the pass over the organization's unrouted tickets, page by page.
     ///
-    /// One pass runs at a time, by a lease. A job that finds the lease taken ends: the holder of
-    /// the lease reads the merged topics before it lets go. A crash leaves the pass in the index of
-    /// unfinished work, and the schedule starts it again.
+    /// A lease limits an organization to one pass at a time. A job that finds the lease taken ends,
+    /// because its holder reads the merged topics before the release. After a crash the pass is
+    /// still pending work, and the schedule starts it again.
     pub(super) async fn route_unrouted(
         &mut self,
         org: &OrganizationId,
@@ -64,7 +64,7 @@ impl Run<'_> {
                 .into_iter()
                 .filter(|(_, filter)| pass.topics.may_match(*filter))
                 .map(|(id, _)| id);
-            self.settle_tickets(org, matching.collect(), FailedOn::Unrouted)
+            self.process_tickets(org, matching.collect(), FailedOn::Unrouted)
                 .await?;
             progress.after = next;
             if progress.after.is_none() {
@@ -81,8 +81,8 @@ impl Run<'_> {
         }
     }
 
-    /// Takes the lease if a pass is due. If only the last pass is left and may not begin yet,
-    /// starts a job for that time.
+    /// Takes the lease if a pass is due. If only the last pass is left and is not due yet, sends a
+    /// delayed job.
     async fn begin_pass(&self, org: &OrganizationId) -> Result<Option<PassProgress>, Error> {
         let (store, now) = (&self.runner.store, self.runner.now());
         let Some(pass) = store
@@ -106,8 +106,8 @@ impl Run<'_> {
         }))
     }
 
-    /// After a complete pass: finishes if it was the last, else pauses. Topics that are merged in
-    /// the pause share one pass.
+    /// Ends a complete pass: finishes if it was the last, else pauses. Topics that are merged
+    /// during the pause share the next pass.
     async fn end_pass(&self, org: &OrganizationId, progress: PassProgress) -> Result<(), Error> {
         let store = &self.runner.store;
         let PassProgress {
@@ -137,8 +137,8 @@ impl Run<'_> {
         .await
     }
 
-    /// After the pause that follows a pass: begins a further pass if topics were merged, else ends
-    /// the lease and leaves the last pass to a later job.
+    /// Continues after the pause of a complete pass. Begins a further pass if topics were merged,
+    /// else releases the lease and leaves the last pass to a later job.
     async fn follow_pass(
         &self,
         org: &OrganizationId,
@@ -174,14 +174,14 @@ impl Run<'_> {
         }
     }
 
-    /// Starts the job that makes the last pass, at the time from which on it may begin.
+    /// Sends the job of the last pass, delayed until it is due.
     async fn start_last_pass(
         &self,
         org: &OrganizationId,
         pass: &RoutingPass,
         now: Timestamp,
     ) -> Result<(), Error> {
-        // SQS delays by whole seconds.
+        // SQS delays a message by whole seconds.
         let delay = Duration::from_secs(
             pass.last_pass_at()
                 .since(now)
