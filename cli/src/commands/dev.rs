@@ -38,7 +38,7 @@ pub struct Dev {
     /// file is replaced
     #[arg(long, value_name = "FILE")]
     pub env_vars: Option<PathBuf>,
-    /// Origin whose pages may call the API from a browser, such as http://localhost:5173; * allows
+    /// Origin that may call the API from a browser, such as http://localhost:5173; * allows
     /// every origin. Pages of other origins are refused, and DynamoDB and SQS refuse pages of every
     /// origin. Can be repeated [default: none]
     #[arg(long = "cors-origin", value_name = "URL", value_parser = CorsOrigin::parse)]

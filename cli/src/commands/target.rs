@@ -68,13 +68,13 @@ impl TableTarget {
             .or_else(|| env::var("AWS_ENDPOINT_URL").ok())
             .unwrap_or_else(|| "AWS".to_owned());
         let cause = format!("{error:#}");
-        let said = |words: &[&str]| words.iter().any(|word| cause.contains(word));
-        let remedy = if said(&["ResourceNotFoundException"]) {
+        let mentions = |words: &[&str]| words.iter().any(|word| cause.contains(word));
+        let remedy = if mentions(&["ResourceNotFoundException"]) {
             format!(
                 "there is no table {:?} at {place}: name another with --table, or run `muster table create`",
                 self.table
             )
-        } else if said(&[
+        } else if mentions(&[
             "AccessDenied",
             "UnrecognizedClient",
             "ExpiredToken",
@@ -83,7 +83,7 @@ impl TableTarget {
             format!(
                 "{place} rejects these AWS credentials: check AWS_PROFILE and the permissions of the user"
             )
-        } else if said(&["unavailable", "dispatch failure", "timeout"]) {
+        } else if mentions(&["unavailable", "dispatch failure", "timeout"]) {
             format!("DynamoDB does not respond at {place}: check the endpoint, and try again")
         } else {
             return error;

@@ -2,8 +2,8 @@
 //! sends through the developer's browser, because the table and the queues ask for no credentials.
 //!
 //! - `Host`: a page can resolve its own DNS name to this machine (DNS rebinding). It sends that
-//!   name, and the browser takes the response for the page's own. Only listed names are served. An
-//!   IP address as `Host` needs no DNS name.
+//!   name, and the browser treats the response as the page's own. Only listed names are accepted.
+//!   An IP address as `Host` needs no DNS name.
 //! - `Origin`: browsers send it with every request to another origin, except for a GET or HEAD in
 //!   the mode `no-cors`.
 //! - `Sec-Fetch-Site` and `Sec-Fetch-Dest` (W3C, Fetch Metadata Request Headers) tell those

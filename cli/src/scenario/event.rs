@@ -1,4 +1,4 @@
-//! The JSON of an event: a CloudEvent around a ticket in the fields of either platform.
+//! The JSON of an event: a ticket in the fields of either platform, in the format of `CloudEvents`.
 
 use muster_domain::{Contract, OrganizationId, Priority, TeamId, TicketStatus, Timestamp, UserId};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use super::{
     lifecycle::{EventKind, Snapshot, TicketLifecycle},
 };
 
-/// A ticket event in the format of CloudEvents 1.0. The order of its fields in JSON is fixed.
+/// A ticket event in the format of `CloudEvents` 1.0. The order of its fields in JSON is fixed.
 #[derive(Debug, Clone, Serialize)]
 pub struct TicketEvent {
     specversion: &'static str,

@@ -399,24 +399,24 @@ mod tests {
                 Contract::Toptickets => ("team_id", "assignee_id", ["", ""]),
                 Contract::Itsm => ("assigned_team_id", "assigned_user_id", ["team_", "usr_"]),
             };
-            let nobody = Scenario {
+            let without_users = Scenario {
                 contract: Some(contract),
                 ..scenario_of(500)
             };
-            for event in json(&nobody) {
+            for event in json(&without_users) {
                 let ticket = &event["data"]["ticket"];
                 assert_eq!(
                     (ticket.get(team), ticket.get(user)),
                     (Some(&Value::Null), Some(&Value::Null))
                 );
             }
-            let somebody = Scenario {
+            let with_users = Scenario {
                 teams: teams.clone(),
                 users: users.clone(),
-                ..nobody
+                ..without_users
             };
             let mut reassigned = 0;
-            for event in json(&somebody) {
+            for event in json(&with_users) {
                 let ticket = &event["data"]["ticket"];
                 assert_eq!(ticket[team], format!("{}{}", of[0], teams[0].uuid()));
                 if !ticket[user].is_null() {

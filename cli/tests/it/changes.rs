@@ -38,16 +38,16 @@ async fn redrive<const N: usize>(stack: &LocalStack, arguments: [&str; N]) -> Ou
 
 /// Starts a stack with a changes function that only records, and returns the records.
 async fn recording() -> (LocalStack, Arc<Mutex<Vec<Value>>>) {
-    let kept: Arc<Mutex<Vec<Value>>> = Arc::default();
-    let log = Arc::clone(&kept);
-    let keeps = handler(move |event| {
+    let recorded: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let log = Arc::clone(&recorded);
+    let recorder = handler(move |event| {
         log.lock()
             .expect("no test panics with it")
             .extend(records(&event).clone());
         Value::Null
     });
-    let stack = LocalStack::start(0, Data::Memory, settings([("ChangesFunction", keeps)])).await;
-    (stack.expect("a stack starts"), kept)
+    let stack = LocalStack::start(0, Data::Memory, settings([("ChangesFunction", recorder)])).await;
+    (stack.expect("a stack starts"), recorded)
 }
 
 fn raw(value: &Value) -> Box<RawValue> {
@@ -79,7 +79,7 @@ async fn put(stack: &LocalStack, key: &str, body: String) {
 }
 
 /// Creates a team, and returns its stream record.
-async fn team_record(stack: &LocalStack, kept: &Mutex<Vec<Value>>) -> Value {
+async fn team_record(stack: &LocalStack, recorded: &Mutex<Vec<Value>>) -> Value {
     assert_eq!(
         create_team(stack, "Network").await,
         reqwest::StatusCode::CREATED
@@ -90,16 +90,16 @@ async fn team_record(stack: &LocalStack, kept: &Mutex<Vec<Value>>) -> Value {
             .unwrap_or_default();
         sk.starts_with("TEAM#")
     };
-    let kept = || kept.lock().expect("no test panics with it");
-    until("the team's record", || kept().iter().any(is_team)).await;
-    let record = kept().iter().find(|record| is_team(record)).cloned();
+    let recorded = || recorded.lock().expect("no test panics with it");
+    until("the team's record", || recorded().iter().any(is_team)).await;
+    let record = recorded().iter().find(|record| is_team(record)).cloned();
     record.expect("it was found")
 }
 
 #[tokio::test]
 async fn changes_redrive_replays_both_kinds_of_object() {
-    let (stack, kept) = recording().await;
-    let record = team_record(&stack, &kept).await;
+    let (stack, recorded) = recording().await;
+    let record = team_record(&stack, &recorded).await;
     assert_eq!(announced(&stack), [""; 0]);
     let of_function = FailedRecord::new(&raw(&record), Some("7"), "by the test", Timestamp::now());
     put(&stack, &of_function.key, of_function.body).await;
@@ -155,8 +155,8 @@ async fn changes_redrive_replays_both_kinds_of_object() {
 
 #[tokio::test]
 async fn changes_redrive_leaves_objects_that_still_fail() {
-    let (stack, kept) = recording().await;
-    let record = team_record(&stack, &kept).await;
+    let (stack, recorded) = recording().await;
+    let record = team_record(&stack, &recorded).await;
     let mut unreadable = record.clone();
     unreadable["dynamodb"]["NewImage"] = json!({});
     let payload = json!({ "Records": [record, unreadable] });

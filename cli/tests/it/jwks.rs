@@ -55,7 +55,7 @@ fn signed(organization: &str) -> (Value, String) {
 /// Sets the keys of the demo organization, with more arguments.
 fn set(dev: &Dev, keys: &Value, more: &[&str]) -> String {
     let content = json!({ "keys": keys, "cached_until": 7 });
-    let (_kept, path) = file(format!("\u{feff}{content}"));
+    let (_folder, path) = file(format!("\u{feff}{content}"));
     let organization = dev.text("/organization_id");
     let set = ["jwks", "set", "--organization", organization, &path];
     succeeds(dev, &[&set[..], more].concat())
@@ -78,10 +78,10 @@ async fn jwks_set_makes_functions_accept_tokens() {
     let organization = dev.text("/organization_id");
     let (trusted, token) = signed(organization);
     assert_eq!(dev.list(&token).await.0, StatusCode::UNAUTHORIZED);
-    let said = set(&dev, &json!([trusted, jwk("b", 4096)]), &[]);
+    let printed = set(&dev, &json!([trusted, jwk("b", 4096)]), &[]);
     assert!(
-        said.contains("these 2 keys") && said.contains("60 seconds"),
-        "{said}"
+        printed.contains("these 2 keys") && printed.contains("60 seconds"),
+        "{printed}"
     );
     // The function caches for some seconds that there were no keys.
     let deadline = Instant::now() + PATIENCE;
@@ -111,7 +111,7 @@ fn jwks_show_prints_the_keys_that_set_accepts() {
     );
     // `jwks set` accepts the JSON output of `jwks show`.
     let shown = succeeds(&dev, &[&show[..], &["--json"]].concat());
-    let (_kept, path) = file(&shown);
+    let (_folder, path) = file(&shown);
     succeeds(&dev, &["jwks", "set", "--organization", "org_again", &path]);
     let again = json_lines(&succeeds(
         &dev,
@@ -137,7 +137,7 @@ async fn jwks_set_replaces_keys_issuer_and_audience() {
     set(&dev, &json!([trusted, jwk("b", 4096)]), &[]);
     let show = ["jwks", "show", "--organization", organization];
     // The whole set is replaced, with issuer and audience.
-    let said = set(
+    let printed = set(
         &dev,
         &json!([trusted]),
         &[
@@ -147,7 +147,7 @@ async fn jwks_set_replaces_keys_issuer_and_audience() {
             "teams-api",
         ],
     );
-    assert!(said.contains("this key"), "{said}");
+    assert!(printed.contains("this key"), "{printed}");
     let shown = succeeds(&dev, &show);
     assert_lines(
         &shown,
@@ -186,7 +186,7 @@ async fn jwks_remove_deletes_the_keys() {
 /// An RSA key with changed members.
 fn changed(changes: &Value) -> Value {
     let mut key = jwk("a", 2048);
-    for (name, value) in changes.as_object().unwrap() {
+    for (name, value) in changes.as_object().expect("an object") {
         key[name] = value.clone();
     }
     key
@@ -195,7 +195,7 @@ fn changed(changes: &Value) -> Value {
 /// An RSA key without a member.
 fn without(member: &str) -> Value {
     let mut key = jwk("a", 2048);
-    key.as_object_mut().unwrap().remove(member);
+    key.as_object_mut().expect("an object").remove(member);
     key
 }
 
@@ -320,7 +320,7 @@ fn jwks_file_without_public_keys_is_rejected() {
         .map(|(keys, words)| (json!({ "keys": keys }).to_string(), words));
     let cases = malformed_files().into_iter().chain(sets);
     for (content, words) in cases {
-        let (_kept, path) = file(&content);
+        let (_folder, path) = file(&content);
         let output = on(&dev, &["jwks", "set", "--organization", "o", &path]);
         assert_fails(&output, &[&[path.as_str()], &words[..]].concat());
         assert!(!stderr(&output).contains("c2VjcmV0"), "{}", stderr(&output));
@@ -333,7 +333,7 @@ fn jwks_file_without_public_keys_is_rejected() {
         ),
         &["/no/such/file.json"],
     );
-    let (_kept, path) = file([0xff, 0xfe]);
+    let (_folder, path) = file([0xff, 0xfe]);
     assert_fails(
         &on(&dev, &["jwks", "set", "--organization", "o", &path]),
         &[&path, "UTF-8"],

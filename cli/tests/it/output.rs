@@ -22,7 +22,7 @@ use crate::{
     support::{Dev, assert_fails, first_line, muster, run, stderr, stdout, wait},
 };
 
-/// The write end of a pipe whose read end is closed.
+/// Returns the write end of a pipe with a closed read end.
 fn closed_pipe() -> Stdio {
     let (reader, writer) = io::pipe().expect("a pipe can be made");
     drop(reader);
@@ -235,8 +235,8 @@ async fn without_deletion(State(to): State<String>, headers: HeaderMap, body: By
             request = request.header(name, value);
         }
     }
-    let answer = request.send().await.expect("the engine responds");
-    (answer.status(), answer.bytes().await.expect("a body")).into_response()
+    let response = request.send().await.expect("the engine responds");
+    (response.status(), response.bytes().await.expect("a body")).into_response()
 }
 
 #[tokio::test]

@@ -32,8 +32,8 @@ fn table_create_that_is_repeated_succeeds() {
 #[test]
 fn missing_table_error_names_the_fix() {
     let dev = Dev::in_memory();
-    let (_kept, path) = file(line(1));
-    let (_kept_too, set) = file(json!({ "keys": [jwk("a", 2048)] }).to_string());
+    let (_folder, path) = file(line(1));
+    let (_other_folder, set) = file(json!({ "keys": [jwk("a", 2048)] }).to_string());
     for command in [
         vec!["keys", "create", "--kind", "itsm"],
         vec!["keys", "list"],

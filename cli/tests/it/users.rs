@@ -54,7 +54,7 @@ async fn users_import_merges_profiles() {
         json!({ "id": id(5), "name": "Later", "email": "l@x.example", "avatar_url": "https://x.example/l" })
             .to_string(),
     ];
-    let (_kept, path) = file(content.join("\r\n"));
+    let (_folder, path) = file(content.join("\r\n"));
     let output = import(&path);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(
@@ -69,8 +69,8 @@ async fn users_import_merges_profiles() {
         (4, 422, ""),
         (5, 201, "Later"),
     ] {
-        let (answered, body) = join(&dev, &id(n)).await;
-        assert_eq!(answered, status, "{body}");
+        let (status_code, body) = join(&dev, &id(n)).await;
+        assert_eq!(status_code, status, "{body}");
         if status == 201 {
             assert_eq!(body["data"]["name"], name);
         }
@@ -83,7 +83,7 @@ async fn users_import_merges_profiles() {
         stderr(&again)
     );
 
-    let (_kept, empty) = file("");
+    let (_folder, empty) = file("");
     assert!(stdout(&import(&empty)).contains("Imported 0 users"));
     assert_fails(&import("/no/such/file.jsonl"), &["/no/such/file.jsonl"]);
 }
@@ -113,26 +113,27 @@ async fn users_import_reports_invalid_lines() {
     .join("\n")
     .into_bytes();
     content.extend(b"\n{\"id\":\"\xff\"}\n");
-    let (_kept, path) = file(&content);
+    let (_folder, path) = file(&content);
     let output = on(
         &dev,
         &["users", "import", "--organization", organization, &path],
     );
-    let said = stderr(&output);
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let printed = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{printed}");
     let bad = [2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16];
-    let numbers: Vec<u32> = said
+    let numbers: Vec<u32> = printed
         .lines()
         .filter_map(|line| line.strip_prefix(&format!("{path}:")))
         .map(|line| line.split(':').next().unwrap().parse().unwrap())
         .collect();
-    assert_eq!(numbers, bad, "{said}");
+    assert_eq!(numbers, bad, "{printed}");
     assert!(
-        said.lines()
+        printed
+            .lines()
             .last()
             .unwrap()
             .starts_with(&format!("error: {} lines", bad.len())),
-        "{said}"
+        "{printed}"
     );
     assert!(
         stdout(&output).contains("Imported 3 users"),
@@ -150,20 +151,20 @@ async fn users_import_ignores_unknown_fields_on_request() {
     let dev = Dev::in_memory();
     let organization = dev.text("/organization_id");
     let user = json!({ "id": id(1), "name": "A", "email": "a@x.example", "last_login": "2026-03-02T09:00:00Z" });
-    let (_kept, path) = file(user.to_string());
+    let (_folder, path) = file(user.to_string());
     let import = ["users", "import", "--organization", organization, &path];
     let refused = on(&dev, &import);
-    let said = stderr(&refused);
-    assert_eq!(refused.status.code(), Some(1), "{said}");
+    let printed = stderr(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{printed}");
     assert!(
-        said.contains(&format!(
+        printed.contains(&format!(
             "{path}:1: unknown field \"last_login\": fix it, or pass --ignore-unknown"
         )),
-        "{said}"
+        "{printed}"
     );
     assert_eq!(join(&dev, &id(1)).await.0, StatusCode::NOT_FOUND);
-    let said = succeeds(&dev, &[&import[..], &["--ignore-unknown"]].concat());
-    assert!(said.contains("Imported 1 users"), "{said}");
+    let printed = succeeds(&dev, &[&import[..], &["--ignore-unknown"]].concat());
+    assert!(printed.contains("Imported 1 users"), "{printed}");
     assert_eq!(join(&dev, &id(1)).await.0, StatusCode::CREATED);
 }
 
@@ -171,10 +172,10 @@ async fn users_import_ignores_unknown_fields_on_request() {
 async fn users_erase_is_final_and_import_says_so() {
     let dev = Dev::in_memory();
     let organization = dev.text("/organization_id");
-    let (_kept, path) = file([line(1), line(2)].join("\n"));
+    let (_folder, path) = file([line(1), line(2)].join("\n"));
     let import = ["users", "import", "--organization", organization, &path];
     succeeds(&dev, &import);
-    let said = succeeds(
+    let printed = succeeds(
         &dev,
         &[
             "users",
@@ -190,7 +191,7 @@ async fn users_erase_is_final_and_import_says_so() {
         id(1),
         id(7)
     );
-    assert_eq!(said, expected);
+    assert_eq!(printed, expected);
     let again = succeeds(
         &dev,
         &["users", "erase", "--organization", organization, &id(1)],
@@ -216,12 +217,12 @@ async fn users_erase_is_final_and_import_says_so() {
 async fn users_import_of_1000_lines_succeeds() {
     let dev = Dev::in_memory();
     let organization = dev.text("/organization_id");
-    let (_kept, path) = file((1..=1_000).map(|n| line(n) + "\n").collect::<String>());
-    let said = succeeds(
+    let (_folder, path) = file((1..=1_000).map(|n| line(n) + "\n").collect::<String>());
+    let printed = succeeds(
         &dev,
         &["users", "import", "--organization", organization, &path],
     );
-    assert!(said.contains("Imported 1000 users"), "{said}");
+    assert!(printed.contains("Imported 1000 users"), "{printed}");
     for n in [1, 25, 26, 999, 1_000] {
         assert_eq!(join(&dev, &id(n)).await.0, StatusCode::CREATED, "user {n}");
     }

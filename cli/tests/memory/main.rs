@@ -143,13 +143,13 @@ async fn page_of_20_000_teams_takes_below_40_mb() {
         let before = ALLOCATIONS.current_usage();
         ALLOCATIONS.reset_peak_usage();
         let (status, page) = call(&deps, &token, "GET", &format!("limit=20&{query}"), None).await;
-        let taken = ALLOCATIONS.peak_usage() - before;
+        let allocated = ALLOCATIONS.peak_usage() - before;
         assert_eq!(
             (status, page.matches("\"queue_strategy\"").count()),
             (200, 20),
             "{query}: {page}"
         );
-        assert!(taken > 1024, "nothing is counted");
-        assert!(taken <= MAX_BYTES, "{query}: {taken} bytes");
+        assert!(allocated > 1024, "nothing is counted");
+        assert!(allocated <= MAX_BYTES, "{query}: {allocated} bytes");
     }
 }

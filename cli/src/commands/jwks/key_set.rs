@@ -33,10 +33,10 @@ fn parse_key(key: &Value) -> anyhow::Result<TokenKey> {
     let kty = required(key, "kty")?;
     ensure!(kty == "RSA", "kty is {kty:?}: RS256 requires \"RSA\"");
     for (member, value) in [("use", "sig"), ("alg", "RS256")] {
-        let said = text(key, member)?.unwrap_or(value);
+        let actual = text(key, member)?.unwrap_or(value);
         ensure!(
-            said == value,
-            "{member} is {said:?}: use {value:?}, or remove it"
+            actual == value,
+            "{member} is {actual:?}: use {value:?}, or remove it"
         );
     }
     let kid = text(key, "kid")?;

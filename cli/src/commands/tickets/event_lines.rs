@@ -146,8 +146,16 @@ mod tests {
         }
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[0].as_ref().map(String::len), Ok(MAX_BYTES));
-        assert!(lines[1].as_ref().is_err_and(|why| why.contains("longer")));
-        assert!(lines[2].as_ref().is_err_and(|why| why.contains("longer")));
+        assert!(
+            lines[1]
+                .as_ref()
+                .is_err_and(|fault| fault.contains("longer"))
+        );
+        assert!(
+            lines[2]
+                .as_ref()
+                .is_err_and(|fault| fault.contains("longer"))
+        );
         assert_eq!(lines[3..], [Ok("1".to_owned()), Ok("2".to_owned())]);
     }
 }

@@ -130,12 +130,12 @@ impl Transfer {
                 }
                 Ok(EventLine {
                     number,
-                    event: Err(why),
+                    event: Err(fault),
                 }) => {
                     self.rejected += 1;
                     let name = &self.name;
                     self.progress
-                        .suspend(|| output::note(format_args!("{name}:{number}: {why}")));
+                        .suspend(|| output::note(format_args!("{name}:{number}: {fault}")));
                 }
                 Err(error) => self.unreadable = Some(error),
             }

@@ -58,7 +58,7 @@ pub(super) async fn attributes(
         .queue_url(url.as_str())
         .attribute_names(QueueAttributeName::All);
     match asked.send().await {
-        Ok(answer) => Ok(answer.attributes.unwrap_or_default()),
+        Ok(response) => Ok(response.attributes.unwrap_or_default()),
         // Sending does not need the permission to read attributes.
         Err(error)
             if matches!(

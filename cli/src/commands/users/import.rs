@@ -119,8 +119,8 @@ impl Importer<'_> {
         ignore_unknown: bool,
         progress: &ProgressBar,
     ) -> anyhow::Result<()> {
-        let report = |number: usize, why: &str| {
-            progress.suspend(|| output::note(format_args!("{}:{number}: {why}", file.display())));
+        let report = |number: usize, fault: &str| {
+            progress.suspend(|| output::note(format_args!("{}:{number}: {fault}", file.display())));
         };
         let mut line = Vec::new();
         for number in 1.. {
@@ -141,9 +141,9 @@ impl Importer<'_> {
                 Ok(user) => {
                     self.batch.insert(user.id, (number, user));
                 }
-                Err(why) => {
+                Err(fault) => {
                     self.bad += 1;
-                    report(number, &why);
+                    report(number, &fault);
                 }
             }
             if self.batch.len() == BATCH {

@@ -130,23 +130,23 @@ mod tests {
 
     #[test]
     fn invalid_line_error_names_the_rule() {
-        let why = |line: &str| parse(line, false).unwrap_err();
-        assert!(why("{").contains("EOF"), "{}", why("{"));
-        assert_eq!(why(r#"["a","b","c"]"#), "not a JSON object");
+        let fault = |line: &str| parse(line, false).unwrap_err();
+        assert!(fault("{").contains("EOF"), "{}", fault("{"));
+        assert_eq!(fault(r#"["a","b","c"]"#), "not a JSON object");
         assert_eq!(
-            why(&format!(r#"{{"id":"{ID}","email":"a@b.c"}}"#)),
+            fault(&format!(r#"{{"id":"{ID}","email":"a@b.c"}}"#)),
             "missing field `name`"
         );
         assert_eq!(
-            why(r#"{"id":"7","name":"A","email":"a@b.c"}"#),
+            fault(r#"{"id":"7","name":"A","email":"a@b.c"}"#),
             "id must be a UUID, with or without the prefix usr_"
         );
         assert_eq!(
-            why(&format!(r#"{{"id":"{ID}","name":" ","email":"a@b.c"}}"#)),
+            fault(&format!(r#"{{"id":"{ID}","name":" ","email":"a@b.c"}}"#)),
             "name must not be empty"
         );
         assert!(
-            why(&format!(
+            fault(&format!(
                 r#"{{"id":"{ID}","name":"A","email":"a@b.c","status":"away"}}"#
             ))
             .contains("status")

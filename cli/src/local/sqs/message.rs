@@ -97,8 +97,8 @@ pub fn check(body: &str, attributes: &BTreeMap<String, MessageAttribute>) -> Res
         )));
     }
     // The characters that XML 1.0 allows.
-    let taken = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    if !body.chars().all(taken) {
+    let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
+    if !body.chars().all(is_allowed) {
         return Err(SqsError::new(
             "InvalidMessageContents",
             "InvalidMessageContents",

@@ -11,7 +11,7 @@ use crate::support::{Dev, assert_fails, stderr, stdout, wait};
 #[tokio::test]
 async fn data_dir_restart_keeps_teams_and_keys() {
     for name in ["TERM", "KILL"] {
-        let (_kept, path) = folder();
+        let (_folder, path) = folder();
         let arguments = ["--data-dir", &path];
         let mut dev = Dev::start(arguments);
         let before = with_a_team(&dev).await;
@@ -73,7 +73,7 @@ async fn published_keys_are_rejected_without_samples() {
         Dev::in_memory().list(SAMPLE_KEY).await.0,
         StatusCode::UNAUTHORIZED
     );
-    let (_kept, path) = folder();
+    let (_folder, path) = folder();
     assert_eq!(
         Dev::start(["--data-dir", &path]).list(SAMPLE_KEY).await.0,
         StatusCode::UNAUTHORIZED
@@ -95,7 +95,7 @@ async fn published_keys_are_rejected_without_samples() {
 
 #[tokio::test]
 async fn data_dir_in_use_is_rejected() {
-    let (_kept, path) = folder();
+    let (_folder, path) = folder();
     let dev = Dev::start(["--data-dir", &path]);
     let second = refused(&["--port", "0", "--data-dir", &path]);
     assert_fails(
@@ -183,7 +183,7 @@ fn data_dir_that_is_a_file_is_rejected() {
 
 #[test]
 fn data_dir_missing_is_created() {
-    let (_kept, path) = folder();
+    let (_folder, path) = folder();
     let below = format!("{path}/not/there/yet");
     let mut dev = Dev::start(["--data-dir", &below]);
     signal(&dev.child, "TERM");

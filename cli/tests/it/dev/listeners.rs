@@ -79,12 +79,12 @@ async fn cors_origin_of_the_flag_is_allowed() {
         let request = reqwest::Client::new()
             .request(reqwest::Method::OPTIONS, url)
             .header("origin", origin);
-        let answer = request
+        let response = request
             .header("access-control-request-method", "GET")
             .send()
             .await
             .unwrap();
-        assert_eq!(answer.headers()["access-control-allow-origin"], origin);
+        assert_eq!(response.headers()["access-control-allow-origin"], origin);
     }
 }
 

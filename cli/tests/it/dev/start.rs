@@ -149,7 +149,7 @@ fn signal_right_after_start_is_handled() {
 #[test]
 fn signal_ends_the_stack_with_exit_code_0() {
     for name in ["INT", "TERM"] {
-        let (_kept, path) = folder();
+        let (_folder, path) = folder();
         for arguments in [vec!["--in-memory"], vec!["--data-dir", &path]] {
             let mut dev = Dev::start(arguments);
             signal(&dev.child, name);
@@ -179,7 +179,7 @@ fn greeting_has_a_working_curl_per_contract() {
         .collect();
     assert_eq!(curls.len(), 2, "{greeting:#?}");
     if has_curl() {
-        let answers: Vec<Value> = curls
+        let responses: Vec<Value> = curls
             .iter()
             .map(|curl| {
                 let mut command = Command::new("sh");
@@ -190,17 +190,17 @@ fn greeting_has_a_working_curl_per_contract() {
             })
             .collect();
         assert_eq!(
-            answers
+            responses
                 .iter()
-                .filter(|answer| **answer == json!([]))
+                .filter(|response| **response == json!([]))
                 .count(),
             1,
             "one speaks TopTickets"
         );
         assert_eq!(
-            answers
+            responses
                 .iter()
-                .filter(|answer| answer["success"] == true)
+                .filter(|response| response["success"] == true)
                 .count(),
             1,
             "one speaks ITSM"
@@ -280,7 +280,7 @@ async fn env_vars_file_has_every_variable() {
 
 #[test]
 fn env_vars_file_that_is_unwritable_is_named() {
-    let (_kept, path) = folder();
+    let (_folder, path) = folder();
     let file = format!("{path}/not/there/env.json");
     assert_fails(
         &refused(&["--port", "0", "--in-memory", "--env-vars", &file]),

@@ -108,7 +108,7 @@ async fn malformed_batch_response_fails_all_messages() {
         "DirectoryFunction",
         handler(move |event| match count.fetch_add(1, Ordering::SeqCst) {
             0 => panic!("the function's own"),
-            1 => json!({ "batchItemFailures": [{ "itemIdentifier": "nobody" }] }),
+            1 => json!({ "batchItemFailures": [{ "itemIdentifier": "unknown" }] }),
             2 => json!({ "batchItemFailures": [{}] }),
             3 => json!("done"),
             _ => {
@@ -264,16 +264,16 @@ async fn posted_body_is_queued_unchanged() {
     assert_eq!(contents(&stack, "tickets").visible, 6);
     let large = format!("[\"small\", \"{}\"]", "x".repeat(256 * 1024));
     for refused in [String::new(), "\0".to_owned(), large] {
-        let (status, answer) = send(&stack, "tickets", refused).await;
+        let (status, response) = send(&stack, "tickets", refused).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
-        assert!(answer["message"].is_string());
+        assert!(response["message"].is_string());
     }
     assert_eq!(
         contents(&stack, "tickets").visible,
         6,
         "nothing of what is refused goes in"
     );
-    for queue in ["jobs", "tickets-dead-letters", "nobody"] {
+    for queue in ["jobs", "tickets-dead-letters", "unknown"] {
         assert_eq!(
             send(&stack, queue, "{}").await.0,
             StatusCode::NOT_FOUND,

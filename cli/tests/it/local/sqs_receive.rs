@@ -25,7 +25,7 @@ async fn send_poison(stack: &LocalStack) -> String {
         .message_attributes("other", attribute("why"))
         .send()
         .await
-        .unwrap();
+        .expect("SQS accepts it");
     queue
 }
 
@@ -34,13 +34,13 @@ async fn delete(stack: &LocalStack, queue: &str, handle: &str) -> Vec<BatchResul
         .id("0")
         .receipt_handle(handle)
         .build()
-        .unwrap();
+        .expect("SQS accepts it");
     let request = client(stack).delete_message_batch().queue_url(queue);
     request
         .entries(entry)
         .send()
         .await
-        .unwrap()
+        .expect("SQS accepts it")
         .failed()
         .to_vec()
 }
@@ -56,7 +56,7 @@ async fn change_visibility(
         .receipt_handle(handle)
         .visibility_timeout(seconds)
         .build()
-        .unwrap();
+        .expect("SQS accepts it");
     let request = client(stack)
         .change_message_visibility_batch()
         .queue_url(queue);
@@ -64,7 +64,7 @@ async fn change_visibility(
         .entries(entry)
         .send()
         .await
-        .unwrap()
+        .expect("SQS accepts it")
         .failed()
         .to_vec()
 }

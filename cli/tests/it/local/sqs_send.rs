@@ -36,7 +36,7 @@ fn entry(id: usize, body: &str) -> SendMessageBatchRequestEntryBuilder {
 /// Returns entries with this body.
 fn entries(body: &str, count: usize) -> Vec<SendMessageBatchRequestEntry> {
     (0..count)
-        .map(|id| entry(id, body).build().unwrap())
+        .map(|id| entry(id, body).build().expect("the entry is complete"))
         .collect()
 }
 
@@ -115,7 +115,7 @@ async fn sqs_send_batch_reports_each_entry() {
 fn assert_event(seen: &[Value], response: &SendMessageBatchOutput) {
     assert_eq!(
         seen.iter()
-            .map(|record| record["body"].as_str().unwrap())
+            .map(|record| record["body"].as_str().expect("a text"))
             .collect::<Vec<_>>(),
         ["now", "later"]
     );

@@ -161,7 +161,7 @@ impl Dev {
         let request = Client::new()
             .get(format!("{}/v1/teams", self.text("/url")))
             .bearer_auth(token);
-        answer(request).await
+        response(request).await
     }
 
     /// Sends a POST request.
@@ -169,7 +169,7 @@ impl Dev {
         let request = Client::new()
             .post(format!("{}{path}", self.text("/url")))
             .bearer_auth(token);
-        answer(request.json(body)).await
+        response(request.json(body)).await
     }
 }
 
@@ -180,8 +180,8 @@ impl Drop for Dev {
     }
 }
 
-async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
-    let response = request.send().await.expect("the stack answers");
+async fn response(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.expect("the stack responds");
     let status = response.status();
     (status, response.json().await.unwrap_or_default())
 }

@@ -21,7 +21,7 @@ fn check_reports_every_fault_with_its_line() {
         .replace("Open", "To Do")
         .replace("09:00:00Z", "09:00")
         .replace("}}}", r#","assigned_to":"ann"}}}"#);
-    let (_folder, path) = file(&format!("{good}\n\n{bad}\nnot json\n"));
+    let (_folder, path) = file(format!("{good}\n\n{bad}\nnot json\n"));
     let output = check(&[&path]);
     assert_eq!(output.status.code(), Some(1));
     let found = stdout(&output);
@@ -117,7 +117,7 @@ fn check_of_standard_input_sends_nothing_and_succeeds() {
 
 #[test]
 fn generated_day_has_no_findings() {
-    let (_folder, path) = file(&stdout(&generate(&[
+    let (_folder, path) = file(stdout(&generate(&[
         "--organization",
         "o",
         "--tickets",

@@ -39,10 +39,10 @@ pub async fn redrive_as<const N: usize>(profile: Option<&str>, arguments: [&str;
 
 /// Starts a stack with an assignment function that accepts everything, and returns the accepted
 /// bodies.
-pub async fn taking() -> (LocalStack, Arc<Mutex<Vec<String>>>) {
-    let taken: Arc<Mutex<Vec<String>>> = Arc::default();
-    let log = Arc::clone(&taken);
-    let takes = handler(move |event| {
+pub async fn start_recording() -> (LocalStack, Arc<Mutex<Vec<String>>>) {
+    let accepted: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Arc::clone(&accepted);
+    let records_bodies = handler(move |event| {
         let mut log = log.lock().expect("no test panics with it");
         for record in records(&event) {
             assert_eq!(
@@ -54,8 +54,13 @@ pub async fn taking() -> (LocalStack, Arc<Mutex<Vec<String>>>) {
         }
         Value::Null
     });
-    let stack = LocalStack::start(0, Data::Memory, settings([("AssignmentFunction", takes)])).await;
-    (stack.expect("a stack starts"), taken)
+    let stack = LocalStack::start(
+        0,
+        Data::Memory,
+        settings([("AssignmentFunction", records_bodies)]),
+    )
+    .await;
+    (stack.expect("a stack starts"), accepted)
 }
 
 pub fn sqs(stack: &LocalStack) -> aws_sdk_sqs::Client {
@@ -63,7 +68,7 @@ pub fn sqs(stack: &LocalStack) -> aws_sdk_sqs::Client {
 }
 
 /// Sends dead letters: with a reason, as a function does, or without one, as SQS does.
-pub async fn die(
+pub async fn send_dead_letters(
     stack: &LocalStack,
     queue: &str,
     letters: impl IntoIterator<Item = (&str, Option<&str>)>,
@@ -87,7 +92,7 @@ pub async fn die(
             .message_group_id("acme")
             .send()
             .await
-            .expect("it is taken");
+            .expect("it is accepted");
     }
 }
 
@@ -101,10 +106,10 @@ pub fn dead(stack: &LocalStack, queue: &str) -> Vec<String> {
     bodies
 }
 
-pub fn sorted(taken: &Mutex<Vec<String>>) -> Vec<String> {
-    let mut taken = taken.lock().expect("no test panics with it").clone();
-    taken.sort_unstable();
-    taken
+pub fn sorted(accepted: &Mutex<Vec<String>>) -> Vec<String> {
+    let mut accepted = accepted.lock().expect("no test panics with it").clone();
+    accepted.sort_unstable();
+    accepted
 }
 
 /// Returns the number of dead letters that a consumer may receive now.
@@ -112,11 +117,11 @@ pub async fn visible(stack: &LocalStack, queue: &str) -> String {
     let asked = sqs(stack)
         .get_queue_attributes()
         .queue_url(stack.queue_url(&format!("{queue}-dead-letters")));
-    let answer = asked
+    let response = asked
         .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
         .send()
         .await;
-    answer.expect("it answers").attributes.expect("there are")
+    response.expect("it answers").attributes.expect("there are")
         [&QueueAttributeName::ApproximateNumberOfMessages]
         .clone()
 }
@@ -146,7 +151,7 @@ pub async fn refusing() -> String {
     url
 }
 
-/// Starts a stack whose ticket queue has two dead letters of an organization without a key: an
+/// Starts a stack with two dead letters of tickets, of an organization without a key: an
 /// event of an unknown organization, and an event with an unknown status.
 async fn stack_with_dead_letters() -> LocalStack {
     let stack = LocalStack::start(0, Data::Memory, Settings::default())
@@ -157,9 +162,9 @@ async fn stack_with_dead_letters() -> LocalStack {
         let data = json!({ "organization_id": organization, "ticket": ticket });
         json!({ "specversion": "1.0", "id": id, "source": "/desk", "type": "ticket.created", "data": data })
     };
-    let mut impossible = event("newcomer", "impossible");
-    impossible["data"]["ticket"]["status"] = json!("lost");
-    let events = json!([event("newcomer", "early"), impossible]);
+    let mut invalid = event("newcomer", "invalid");
+    invalid["data"]["ticket"]["status"] = json!("lost");
+    let events = json!([event("newcomer", "early"), invalid]);
     let url = format!("{}/_dev/queues/tickets", stack.url);
     reqwest::Client::new()
         .post(url)
@@ -226,12 +231,12 @@ async fn redrive_after_the_fix_processes_the_event() {
         stdout(&sent)
     );
     until_empty(&stack, "tickets").await;
-    until("the impossible one is dead again", || {
+    until("the invalid one is dead again", || {
         contents(&stack, "tickets").dead_letters.len() == 1
     })
     .await;
     let [letter] = &contents(&stack, "tickets").dead_letters[..] else {
-        panic!("one is impossible still")
+        panic!("one is invalid still")
     };
     assert!(
         letter
@@ -257,9 +262,9 @@ async fn redrive_sends_to_the_source_queue() {
         ("jobs", "JobsFunction"),
         ("long-jobs", "JobsFunction"),
     ] {
-        let taken: Arc<Mutex<Vec<String>>> = Arc::default();
-        let log = Arc::clone(&taken);
-        let takes = handler(move |event| {
+        let accepted: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = Arc::clone(&accepted);
+        let records_bodies = handler(move |event| {
             // The event of the schedule has no records.
             for record in event["Records"].as_array().into_iter().flatten() {
                 let body = record["body"].as_str().expect("a text");
@@ -275,10 +280,10 @@ async fn redrive_sends_to_the_source_queue() {
             }
             Value::Null
         });
-        let stack = LocalStack::start(0, Data::Memory, settings([(function, takes)]))
+        let stack = LocalStack::start(0, Data::Memory, settings([(function, records_bodies)]))
             .await
             .expect("a stack starts");
-        die(&stack, queue, [("a", Some("it is not JSON")), ("b", None)]).await;
+        send_dead_letters(&stack, queue, [("a", Some("it is not JSON")), ("b", None)]).await;
         let sent = redrive(["--from", &stack.queue_url(&format!("{queue}-dead-letters"))]).await;
         assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
         assert!(
@@ -287,10 +292,10 @@ async fn redrive_sends_to_the_source_queue() {
             stdout(&sent)
         );
         // The demo organization may have other jobs.
-        until("both are taken", || {
+        until("both are accepted", || {
             ["a", "b"]
                 .iter()
-                .all(|body| sorted(&taken).iter().any(|taken| taken == body))
+                .all(|body| sorted(&accepted).iter().any(|accepted| accepted == body))
         })
         .await;
         assert_eq!(dead(&stack, queue), [""; 0]);
@@ -300,9 +305,9 @@ async fn redrive_sends_to_the_source_queue() {
 
 #[tokio::test]
 async fn redrive_selects_by_reason_and_limit() {
-    let (stack, taken) = taking().await;
+    let (stack, accepted) = start_recording().await;
     let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
-    die(
+    send_dead_letters(
         &stack,
         "tickets",
         bodies
@@ -310,7 +315,7 @@ async fn redrive_selects_by_reason_and_limit() {
             .map(|body| (&**body, Some("data.ticket.status: must be one of new"))),
     )
     .await;
-    die(
+    send_dead_letters(
         &stack,
         "tickets",
         [("other", Some("it is not JSON")), ("failed", None)],
@@ -325,7 +330,7 @@ async fn redrive_selects_by_reason_and_limit() {
         stdout(&sent).starts_with("Sent 12 dead letters again, ")
             && stdout(&sent).ends_with("there may be more.\n")
     );
-    until("twelve are taken", || sorted(&taken).len() == 12).await;
+    until("twelve are accepted", || sorted(&accepted).len() == 12).await;
     assert_eq!(
         (
             dead(&stack, "tickets").len(),
@@ -345,7 +350,10 @@ async fn redrive_selects_by_reason_and_limit() {
         "{}",
         stdout(&sent)
     );
-    until("all of the reason are taken", || sorted(&taken) == bodies).await;
+    until("all of the reason are accepted", || {
+        sorted(&accepted) == bodies
+    })
+    .await;
     assert_eq!(
         (dead(&stack, "tickets"), visible(&stack, "tickets").await),
         (
@@ -367,11 +375,11 @@ async fn redrive_selects_by_reason_and_limit() {
 /// Starts a stack with two dead letters: a ticket event, and a text with a control character.
 /// Returns the event, and the bodies that the function accepts.
 async fn stack_with_two_kinds() -> (LocalStack, String, Arc<Mutex<Vec<String>>>) {
-    let (stack, taken) = taking().await;
+    let (stack, accepted) = start_recording().await;
     let ticket =
         json!({ "id": "e1", "data": { "organization_id": "acme", "ticket": { "id": "INC-1" } } })
             .to_string();
-    die(
+    send_dead_letters(
         &stack,
         "tickets",
         [
@@ -380,12 +388,12 @@ async fn stack_with_two_kinds() -> (LocalStack, String, Arc<Mutex<Vec<String>>>)
         ],
     )
     .await;
-    (stack, ticket, taken)
+    (stack, ticket, accepted)
 }
 
 #[tokio::test]
 async fn redrive_dry_run_changes_no_dead_letter() {
-    let (stack, ticket, taken) = stack_with_two_kinds().await;
+    let (stack, ticket, accepted) = stack_with_two_kinds().await;
     for _ in 0..2 {
         let shown = redrive(["--from", &stack.url, "--dry-run", "--json"]).await;
         assert_eq!(
@@ -399,27 +407,27 @@ async fn redrive_dry_run_changes_no_dead_letter() {
         let [first, second] = &shown[..] else {
             panic!("two: {shown:?}")
         };
-        let (told, other) = if first["event"] == "e1" {
+        let (described, other) = if first["event"] == "e1" {
             (first, second)
         } else {
             (second, first)
         };
         assert_eq!(
-            (&told["organization"], &told["about"]),
+            (&described["organization"], &described["about"]),
             (&json!("acme"), &json!("ticket INC-1"))
         );
         assert_eq!(
-            (&told["reason"], &told["body"]),
+            (&described["reason"], &described["body"]),
             (&json!("data.ticket.status: is missing"), &json!(ticket))
         );
-        assert!(told["receives"].is_u64(), "{told}");
+        assert!(described["receives"].is_u64(), "{described}");
         assert_eq!(
             (&other["event"], &other["body"]),
             (&Value::Null, &json!("\u{9b}no JSON"))
         );
     }
     assert_eq!(
-        (visible(&stack, "tickets").await, sorted(&taken)),
+        (visible(&stack, "tickets").await, sorted(&accepted)),
         ("2".to_owned(), Vec::new())
     );
     stack.stop().await.expect("it stops");
@@ -433,20 +441,20 @@ async fn redrive_reason_of_the_dry_run_selects_its_letter() {
     let shown = shown
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    for told in shown.collect::<Vec<_>>() {
+    for described in shown.collect::<Vec<_>>() {
         let chosen = [
             "--from",
             &stack.url,
             "--dry-run",
             "--json",
             "--reason",
-            told["reason"].as_str().expect("text"),
+            described["reason"].as_str().expect("text"),
         ];
         let again: Value =
             serde_json::from_slice(&redrive(chosen).await.stdout).expect("one line of JSON");
         assert_eq!(
             (&again["reason"], &again["body"]),
-            (&told["reason"], &told["body"])
+            (&described["reason"], &described["body"])
         );
     }
     stack.stop().await.expect("it stops");
@@ -454,7 +462,7 @@ async fn redrive_reason_of_the_dry_run_selects_its_letter() {
 
 #[tokio::test]
 async fn redrive_dry_run_prints_no_control_characters() {
-    let (stack, _, taken) = stack_with_two_kinds().await;
+    let (stack, _, accepted) = stack_with_two_kinds().await;
     let mut command = muster(["tickets", "redrive", "--from", &stack.url, "--dry-run"]);
     command
         .stdout(std::process::Stdio::piped())
@@ -477,7 +485,7 @@ async fn redrive_dry_run_prints_no_control_characters() {
         "{shown:?}"
     );
     assert_eq!(
-        (visible(&stack, "tickets").await, sorted(&taken)),
+        (visible(&stack, "tickets").await, sorted(&accepted)),
         ("2".to_owned(), Vec::new())
     );
     stack.stop().await.expect("it stops");
@@ -485,9 +493,9 @@ async fn redrive_dry_run_prints_no_control_characters() {
 
 #[tokio::test]
 async fn redrive_of_a_local_stack_needs_no_credentials() {
-    let (stack, taken) = taking().await;
-    die(&stack, "tickets", [("a", None)]).await;
-    let profile = Some("nobody-has-this");
+    let (stack, accepted) = start_recording().await;
+    send_dead_letters(&stack, "tickets", [("a", None)]).await;
+    let profile = Some("no-such-profile");
     let shown = redrive_as(profile, ["--from", &stack.url, "--dry-run", "--json"]).await;
     assert_eq!(
         (shown.status.code(), stderr(&shown)),
@@ -498,15 +506,15 @@ async fn redrive_of_a_local_stack_needs_no_credentials() {
         (sent.status.code(), stderr(&sent)),
         (Some(0), String::new())
     );
-    until("it is taken", || sorted(&taken) == ["a"]).await;
+    until("it is accepted", || sorted(&accepted) == ["a"]).await;
 
-    die(&stack, "tickets", [("b", None)]).await;
+    send_dead_letters(&stack, "tickets", [("b", None)]).await;
     let sent = redrive_as(profile, ["--from", &stack.url, "--to", &stack.url]).await;
     assert_eq!(
         (sent.status.code(), stderr(&sent)),
         (Some(0), String::new())
     );
-    until("it is taken too", || sorted(&taken) == ["a", "b"]).await;
+    until("it is accepted too", || sorted(&accepted) == ["a", "b"]).await;
     stack.stop().await.expect("it stops");
 }
 

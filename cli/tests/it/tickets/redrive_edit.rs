@@ -11,7 +11,7 @@ use muster_cli::local::{Data, LocalStack};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::redrive::{dead, die, refusing, sorted, taking, visible};
+use super::redrive::{dead, refusing, send_dead_letters, sorted, start_recording, visible};
 use crate::support::{
     assert_fails,
     local_stack::{handler, records, settings, until},
@@ -49,7 +49,7 @@ fn ticket(id: &str, status: &str) -> Value {
 }
 
 /// Returns the files that the editor opened and that still exist.
-fn kept(folder: &Path) -> Vec<PathBuf> {
+fn remaining_files(folder: &Path) -> Vec<PathBuf> {
     let files = fs::read_dir(folder)
         .expect("a folder")
         .map(|entry| entry.expect("an entry").path());
@@ -61,10 +61,10 @@ fn kept(folder: &Path) -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn edited_body_replaces_its_dead_letter() {
-    let (stack, taken) = taking().await;
+    let (stack, accepted) = start_recording().await;
     // Some systems send JSON on several lines.
     let lost = format!("{:#}\n", ticket("INC-1", "lost"));
-    die(
+    send_dead_letters(
         &stack,
         "tickets",
         [(&*lost, Some(REASON)), ("other", Some("it is not JSON"))],
@@ -95,7 +95,7 @@ async fn edited_body_replaces_its_dead_letter() {
         "{shown}"
     );
     assert_eq!(
-        (dead(&stack, "tickets").len(), sorted(&taken)),
+        (dead(&stack, "tickets").len(), sorted(&accepted)),
         (2, Vec::new()),
         "neither sent nor deleted before"
     );
@@ -117,23 +117,23 @@ async fn edited_body_replaces_its_dead_letter() {
             && summary.ends_with(". Left because the reason does not match: 1.\n"),
         "{summary}"
     );
-    until("it is taken", || {
-        sorted(&taken) == [ticket("INC-1", "new").to_string()]
+    until("it is accepted", || {
+        sorted(&accepted) == [ticket("INC-1", "new").to_string()]
     })
     .await;
     assert_eq!(
         (dead(&stack, "tickets"), visible(&stack, "tickets").await),
         (vec!["other".to_owned()], "1".to_owned())
     );
-    assert_eq!(kept(folder.path()), [""; 0].map(PathBuf::from));
+    assert_eq!(remaining_files(folder.path()), [""; 0].map(PathBuf::from));
     stack.stop().await.expect("it stops");
 }
 
 #[tokio::test]
 async fn each_dead_letter_is_edited_by_itself() {
-    let (stack, taken) = taking().await;
+    let (stack, accepted) = start_recording().await;
     let lost = ["INC-1", "INC-2", "INC-3"].map(|id| ticket(id, "lost").to_string());
-    die(
+    send_dead_letters(
         &stack,
         "tickets",
         lost.iter().map(|body| (&**body, Some(REASON))),
@@ -156,8 +156,8 @@ async fn each_dead_letter_is_edited_by_itself() {
         "{}",
         stdout(&sent)
     );
-    until("both are taken", || {
-        sorted(&taken) == ["INC-1", "INC-3"].map(|id| ticket(id, "new").to_string())
+    until("both are accepted", || {
+        sorted(&accepted) == ["INC-1", "INC-3"].map(|id| ticket(id, "new").to_string())
     })
     .await;
     assert_eq!(
@@ -181,9 +181,9 @@ async fn each_dead_letter_is_edited_by_itself() {
 
 #[tokio::test]
 async fn invalid_body_leaves_the_dead_letter() {
-    let (stack, taken) = taking().await;
+    let (stack, accepted) = start_recording().await;
     let lost = ["INC-1", "INC-2"].map(|id| ticket(id, "lost").to_string());
-    die(
+    send_dead_letters(
         &stack,
         "tickets",
         lost.iter().map(|body| (&**body, Some(REASON))),
@@ -216,16 +216,16 @@ async fn invalid_body_leaves_the_dead_letter() {
         (dead(&stack, "tickets"), visible(&stack, "tickets").await),
         (lost.to_vec(), "2".to_owned())
     );
-    assert_eq!(sorted(&taken), [""; 0]);
-    let kept = kept(folder.path());
+    assert_eq!(sorted(&accepted), [""; 0]);
+    let remaining_files = remaining_files(folder.path());
     assert!(
-        kept.len() == 2
-            && kept
+        remaining_files.len() == 2
+            && remaining_files
                 .iter()
                 .all(|file| errors.contains(file.to_str().expect("UTF-8"))),
         "{errors}"
     );
-    let texts: String = kept
+    let texts: String = remaining_files
         .iter()
         .map(|file| fs::read_to_string(file).expect("a text"))
         .collect();
@@ -235,9 +235,9 @@ async fn invalid_body_leaves_the_dead_letter() {
 
 #[tokio::test]
 async fn failed_editor_ends_the_command() {
-    let (stack, taken) = taking().await;
+    let (stack, accepted) = start_recording().await;
     let lost = ["INC-1", "INC-2"].map(|id| ticket(id, "lost").to_string());
-    die(
+    send_dead_letters(
         &stack,
         "tickets",
         lost.iter().map(|body| (&**body, Some(REASON))),
@@ -260,7 +260,7 @@ async fn failed_editor_ends_the_command() {
         (dead(&stack, "tickets"), visible(&stack, "tickets").await),
         (lost.to_vec(), "2".to_owned())
     );
-    assert_eq!(sorted(&taken), [""; 0]);
+    assert_eq!(sorted(&accepted), [""; 0]);
 
     let without = run(muster([
         "tickets", "redrive", "--edit", "--from", &stack.url,
@@ -273,9 +273,9 @@ async fn failed_editor_ends_the_command() {
 
 #[tokio::test]
 async fn refused_body_leaves_the_dead_letter() {
-    let (stack, _) = taking().await;
+    let (stack, _) = start_recording().await;
     let lost = ticket("INC-1", "lost").to_string();
-    die(&stack, "tickets", [(&*lost, Some(REASON))]).await;
+    send_dead_letters(&stack, "tickets", [(&*lost, Some(REASON))]).await;
     let (folder, editor) = script(REPAIR);
     let sent = edit(
         folder.path(),
@@ -295,8 +295,8 @@ async fn refused_body_leaves_the_dead_letter() {
         (dead(&stack, "tickets"), visible(&stack, "tickets").await),
         (vec![lost], "1".to_owned())
     );
-    let [file] = &kept(folder.path())[..] else {
-        panic!("one text is kept")
+    let [file] = &remaining_files(folder.path())[..] else {
+        panic!("one text is remaining_files")
     };
     assert!(
         fs::read_to_string(file)
@@ -308,16 +308,21 @@ async fn refused_body_leaves_the_dead_letter() {
 
 #[tokio::test]
 async fn user_event_is_checked_as_one() {
-    let taken: Arc<Mutex<Vec<String>>> = Arc::default();
-    let log = Arc::clone(&taken);
-    let takes = handler(move |event| {
+    let accepted: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Arc::clone(&accepted);
+    let records_bodies = handler(move |event| {
         let bodies = records(&event)
             .iter()
             .map(|record| record["body"].as_str().expect("a text").to_owned());
         log.lock().expect("no test panics with it").extend(bodies);
         Value::Null
     });
-    let stack = LocalStack::start(0, Data::Memory, settings([("DirectoryFunction", takes)])).await;
+    let stack = LocalStack::start(
+        0,
+        Data::Memory,
+        settings([("DirectoryFunction", records_bodies)]),
+    )
+    .await;
     let stack = stack.expect("a stack starts");
     let user = |status: &str| {
         let id = "10000000-0000-4000-8000-000000000001";
@@ -325,7 +330,7 @@ async fn user_event_is_checked_as_one() {
         let data = json!({ "organization_id": "acme", "user": user });
         json!({ "specversion": "1.0", "id": "1", "source": "/hr", "type": "user.updated", "data": data }).to_string()
     };
-    die(
+    send_dead_letters(
         &stack,
         "users",
         [(
@@ -348,7 +353,7 @@ async fn user_event_is_checked_as_one() {
         (sent.status.code(), stderr(&sent)),
         (Some(0), String::new())
     );
-    until("it is taken", || sorted(&taken) == [user("active")]).await;
+    until("it is accepted", || sorted(&accepted) == [user("active")]).await;
     assert_eq!(dead(&stack, "users"), [""; 0]);
     stack.stop().await.expect("it stops");
 }

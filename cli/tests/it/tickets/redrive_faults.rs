@@ -16,7 +16,9 @@ use axum::{
 use muster_cli::local::LocalStack;
 use serde_json::Value;
 
-use super::redrive::{dead, die, redrive, refusing, sorted, taking, visible};
+use super::redrive::{
+    dead, redrive, refusing, send_dead_letters, sorted, start_recording, visible,
+};
 use crate::support::{PATIENCE, assert_fails, local_stack::until, muster, run, stderr, stdout};
 
 /// The source of the response to a receive through a [`FaultProxy`].
@@ -86,7 +88,7 @@ impl FaultProxy {
             .post(&proxy.to)
             .header("x-amz-target", target)
             .body(body);
-        let response = request.send().await.expect("the stack responses");
+        let response = request.send().await.expect("the stack responds");
         let (status, body) = (response.status(), response.bytes().await.expect("a body"));
         if receives {
             proxy.first.get_or_init(|| body.clone());
@@ -96,37 +98,37 @@ impl FaultProxy {
 }
 
 /// Starts a proxy that drops deletions while `lost` is set.
-async fn lossy(stack: &LocalStack, lost: Arc<AtomicBool>) -> String {
+async fn without_deletions(stack: &LocalStack, lost: Arc<AtomicBool>) -> String {
     FaultProxy::open(stack, lost, |_| Source::Stack).await
 }
 
 /// Sends 25 dead letters without a reason, and returns their bodies in order.
-async fn die_of_retries(stack: &LocalStack) -> Vec<String> {
+async fn send_25_dead_letters(stack: &LocalStack) -> Vec<String> {
     let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
-    die(stack, "tickets", bodies.iter().map(|body| (&**body, None))).await;
+    send_dead_letters(stack, "tickets", bodies.iter().map(|body| (&**body, None))).await;
     bodies
 }
 
 #[tokio::test]
 async fn redrive_continues_after_repeated_messages() {
-    let (stack, taken) = taking().await;
+    let (stack, accepted) = start_recording().await;
     let bodies: Vec<_> = (10..35).map(|n| n.to_string()).collect();
     let letters = bodies
         .iter()
         .enumerate()
         .map(|(at, body)| (&**body, (at < 10).then_some("it is not JSON")));
-    die(&stack, "tickets", letters).await;
-    let hindered = async || {
+    send_dead_letters(&stack, "tickets", letters).await;
+    let repeating = async || {
         let responses = |receive| match receive {
             1 | 3 => Source::First,
             2 | 4 => Source::Nothing,
             _ => Source::Stack,
         };
-        let way = FaultProxy::open(&stack, Arc::default(), responses).await;
-        format!("{way}/000000000000/tickets-dead-letters")
+        let proxy = FaultProxy::open(&stack, Arc::default(), responses).await;
+        format!("{proxy}/000000000000/tickets-dead-letters")
     };
 
-    let sent = redrive(["--from", &hindered().await, "--reason", "received"]).await;
+    let sent = redrive(["--from", &repeating().await, "--reason", "received"]).await;
     assert_eq!(
         (sent.status.code(), stderr(&sent)),
         (Some(0), String::new())
@@ -141,7 +143,10 @@ async fn redrive_continues_after_repeated_messages() {
         "{}",
         stdout(&sent)
     );
-    until("the others are taken", || sorted(&taken) == bodies[10..]).await;
+    until("the others are accepted", || {
+        sorted(&accepted) == bodies[10..]
+    })
+    .await;
     assert_eq!(
         (
             dead(&stack, "tickets").len(),
@@ -150,33 +155,33 @@ async fn redrive_continues_after_repeated_messages() {
         (10, "10".to_owned())
     );
 
-    die(
+    send_dead_letters(
         &stack,
         "tickets",
         bodies[10..].iter().map(|body| (&**body, None)),
     )
     .await;
-    let shown = redrive(["--from", &hindered().await, "--dry-run", "--json"]).await;
+    let shown = redrive(["--from", &repeating().await, "--dry-run", "--json"]).await;
     assert_eq!(
         (shown.status.code(), stderr(&shown)),
         (Some(0), String::new())
     );
-    let told = |line| {
+    let described = |line| {
         serde_json::from_str::<Value>(line).expect("JSON")["body"]
             .as_str()
             .expect("text")
             .to_owned()
     };
-    let mut told: Vec<_> = stdout(&shown).lines().map(told).collect();
-    told.sort_unstable();
-    assert_eq!(told, bodies);
+    let mut described: Vec<_> = stdout(&shown).lines().map(described).collect();
+    described.sort_unstable();
+    assert_eq!(described, bodies);
     stack.stop().await.expect("it stops");
 }
 
 #[tokio::test]
 async fn redrive_without_an_end_fails() {
-    let (stack, _) = taking().await;
-    die_of_retries(&stack).await;
+    let (stack, _) = start_recording().await;
+    send_25_dead_letters(&stack).await;
     let responses = |receive| {
         if receive == 0 {
             Source::Stack
@@ -197,16 +202,16 @@ async fn redrive_without_an_end_fails() {
 
 #[tokio::test]
 async fn redrive_killed_before_deletion_loses_no_message() {
-    let (stack, taken) = taking().await;
-    let bodies = die_of_retries(&stack).await;
+    let (stack, accepted) = start_recording().await;
+    let bodies = send_25_dead_letters(&stack).await;
     let lost = Arc::new(AtomicBool::new(true));
-    let way = lossy(&stack, Arc::clone(&lost)).await;
-    let from = format!("{way}/000000000000/tickets-dead-letters");
+    let proxy = without_deletions(&stack, Arc::clone(&lost)).await;
+    let from = format!("{proxy}/000000000000/tickets-dead-letters");
 
     let mut child = muster(["tickets", "redrive", "--from", &from])
         .spawn()
         .expect("it starts");
-    until("the first are taken", || sorted(&taken).len() == 10).await;
+    until("the first are accepted", || sorted(&accepted).len() == 10).await;
     child.kill().expect("it runs");
     child.wait().expect("it ended");
     assert_eq!(
@@ -224,7 +229,7 @@ async fn redrive_killed_before_deletion_loses_no_message() {
         "{}",
         stdout(&sent)
     );
-    until("all are taken", || sorted(&taken) == bodies).await;
+    until("all are accepted", || sorted(&accepted) == bodies).await;
     assert_eq!(
         dead(&stack, "tickets").len(),
         10,
@@ -237,22 +242,22 @@ async fn redrive_killed_before_deletion_loses_no_message() {
 #[cfg(unix)]
 #[tokio::test]
 async fn redrive_interrupted_releases_its_messages() {
-    let (stack, taken) = taking().await;
-    die_of_retries(&stack).await;
+    let (stack, accepted) = start_recording().await;
+    send_25_dead_letters(&stack).await;
     let lost = Arc::new(AtomicBool::new(true));
-    let way = lossy(&stack, Arc::clone(&lost)).await;
-    let from = format!("{way}/000000000000/tickets-dead-letters");
+    let proxy = without_deletions(&stack, Arc::clone(&lost)).await;
+    let from = format!("{proxy}/000000000000/tickets-dead-letters");
     let mut command = muster(["tickets", "redrive", "--from", &from]);
     command
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped());
     let child = command.spawn().expect("it starts");
-    until("the first are taken", || sorted(&taken).len() == 10).await;
+    until("the first are accepted", || sorted(&accepted).len() == 10).await;
     let killed = std::process::Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();
     assert!(killed.expect("there is a kill").success());
-    // The interrupt takes effect after the deletion of the batch. The lost attempt is retried.
+    // The interrupt takes effect after the deletion of the batch. The lost call is retried.
     lost.store(false, Ordering::SeqCst);
     let ended = tokio::task::spawn_blocking(move || child.wait_with_output().expect("it ends"));
     let output = tokio::time::timeout(PATIENCE, ended)
@@ -277,24 +282,24 @@ async fn redrive_interrupted_releases_its_messages() {
 
 #[tokio::test]
 async fn redrive_of_a_wrong_queue_is_rejected() {
-    let (stack, taken) = taking().await;
-    die(&stack, "tickets", [("a", None)]).await;
+    let (stack, accepted) = start_recording().await;
+    send_dead_letters(&stack, "tickets", [("a", None)]).await;
     let (tickets, letters) = (
         stack.queue_url("tickets"),
         stack.queue_url("tickets-dead-letters"),
     );
-    let nowhere = stack.queue_url("nobody");
+    let nowhere = stack.queue_url("unknown");
     assert_fails(
         &redrive(["--from", "http://127.0.0.1:1"]).await,
         &["no server listens", "muster dev", "--from"],
     );
     assert_fails(
         &redrive(["--from", &nowhere]).await,
-        &["there is no queue", "nobody", "NonExistentQueue"],
+        &["there is no queue", "unknown", "NonExistentQueue"],
     );
     assert_fails(
         &redrive(["--from", &letters, "--to", &nowhere]).await,
-        &["there is no queue", "nobody"],
+        &["there is no queue", "unknown"],
     );
     assert_fails(
         &redrive(["--from", &tickets, "--to", &letters]).await,
@@ -308,19 +313,19 @@ async fn redrive_of_a_wrong_queue_is_rejected() {
         &redrive(["--from", &format!("{letters}.fifo")]).await,
         &["FIFO"],
     );
-    let no_stack = lossy(&stack, Arc::default()).await;
+    let no_stack = without_deletions(&stack, Arc::default()).await;
     assert_fails(
         &redrive(["--from", &no_stack]).await,
         &[&no_stack, "not a local stack", "--from"],
     );
     assert_eq!(
-        (dead(&stack, "tickets"), sorted(&taken)),
+        (dead(&stack, "tickets"), sorted(&accepted)),
         (vec!["a".to_owned()], Vec::new())
     );
 
     let sent = redrive(["--from", &letters, "--to", &stack.url]).await;
     assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
-    until("it is taken", || sorted(&taken) == ["a"]).await;
+    until("it is accepted", || sorted(&accepted) == ["a"]).await;
     stack.stop().await.expect("it stops");
 
     for senseless in [
@@ -342,8 +347,8 @@ async fn redrive_of_a_wrong_queue_is_rejected() {
 
 #[tokio::test]
 async fn redrive_that_cannot_send_keeps_dead_letters() {
-    let (stack, _) = taking().await;
-    die(&stack, "tickets", [("a", None), ("b", None)]).await;
+    let (stack, _) = start_recording().await;
+    send_dead_letters(&stack, "tickets", [("a", None), ("b", None)]).await;
     let to = refusing().await;
     let output = redrive(["--from", &stack.url, "--to", &to]).await;
     assert_fails(

@@ -107,7 +107,7 @@ async fn accept_as_sqs(
         let error = json!({ "__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "The specified queue does not exist." });
         return (StatusCode::BAD_REQUEST, error.to_string());
     }
-    let answer = match headers["x-amz-target"].to_str().expect("text") {
+    let response = match headers["x-amz-target"].to_str().expect("text") {
         // A user who may send may lack the permission to read attributes.
         "AmazonSQS.GetQueueAttributes" => {
             let error = json!({ "__type": "com.amazon.coral.service#AccessDeniedException", "message": "no" });
@@ -138,7 +138,7 @@ async fn accept_as_sqs(
         }
         other => panic!("{other}"),
     };
-    (StatusCode::OK, answer.to_string())
+    (StatusCode::OK, response.to_string())
 }
 
 fn send(file: &str, to: &str) -> Output {
@@ -189,7 +189,7 @@ fn send_delivers_every_event_unchanged() {
 fn send_reports_lines_that_are_not_json() {
     let queue = FakeQueue::local_stack(usize::MAX);
     let long = format!("{:?}", "x".repeat(300_000));
-    let (_folder, path) = file(&format!(
+    let (_folder, path) = file(format!(
         "\u{feff}{{\"a\":1}}\r\n\n{{\"a\"\n  \t\n[1]\nnot json\n{long}\n\"last\""
     ));
     let output = send(&path, &queue.url);
@@ -204,22 +204,25 @@ fn send_reports_lines_that_are_not_json() {
         "{}",
         stdout(&output)
     );
-    let said = stderr(&output);
-    let said: Vec<_> = said.lines().collect();
-    assert_eq!(said.len(), 4, "{said:?}");
+    let printed = stderr(&output);
+    let printed: Vec<_> = printed.lines().collect();
+    assert_eq!(printed.len(), 4, "{printed:?}");
     assert!(
-        said[0].starts_with(&format!("{path}:3: not JSON: ")) && !said[0].contains("line 1"),
-        "{said:?}"
+        printed[0].starts_with(&format!("{path}:3: not JSON: ")) && !printed[0].contains("line 1"),
+        "{printed:?}"
     );
     assert!(
-        said[1].starts_with(&format!("{path}:6: not JSON: ")),
-        "{said:?}"
+        printed[1].starts_with(&format!("{path}:6: not JSON: ")),
+        "{printed:?}"
     );
     assert!(
-        said[2].starts_with(&format!("{path}:7: longer than 256 KiB")),
-        "{said:?}"
+        printed[2].starts_with(&format!("{path}:7: longer than 256 KiB")),
+        "{printed:?}"
     );
-    assert!(said[3].starts_with("error: lines left out: 3"), "{said:?}");
+    assert!(
+        printed[3].starts_with("error: lines left out: 3"),
+        "{printed:?}"
+    );
 
     let (_folder, nothing) = file("\n\n");
     let output = send(&nothing, &queue.url);
@@ -234,7 +237,7 @@ fn send_reports_lines_that_are_not_json() {
 fn send_from_standard_input_does_not_wait() {
     let queue = FakeQueue::local_stack(usize::MAX);
     let mut command = muster(["tickets", "send", "-", "--to", &queue.url]);
-    let (mut child, mut said) = lines(command.stdin(Stdio::piped()).stderr(Stdio::null()));
+    let (mut child, mut printed) = lines(command.stdin(Stdio::piped()).stderr(Stdio::null()));
     let mut stdin = child.stdin.take().expect("a pipe");
     for count in 1..=2 {
         stdin.write_all(b"{\"a\":1}\n").expect("it reads");
@@ -247,7 +250,8 @@ fn send_from_standard_input_does_not_wait() {
     stdin.write_all(b"oops").expect("it reads");
     drop(stdin);
     assert!(
-        said.next()
+        printed
+            .next()
             .expect("a summary")
             .starts_with("Sent 2 events ")
     );

@@ -271,8 +271,9 @@ impl StreamPoller {
             .last()
             .map(|record| sequence_number(record).to_owned());
         let arn = &self.stream;
-        let taken = |record: &Value| !is_unchanged(record) && self.mapping.takes(record);
-        let records = records.into_iter().filter(taken).map(|mut record| {
+        let matches =
+            |record: &Value| !is_unchanged(record) && self.mapping.matches_filters(record);
+        let records = records.into_iter().filter(matches).map(|mut record| {
             record["eventSourceARN"] = json!(arn);
             record
         });
@@ -376,7 +377,7 @@ impl StreamPoller {
 }
 
 impl StreamMapping {
-    fn takes(&self, record: &Value) -> bool {
+    fn matches_filters(&self, record: &Value) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| filter.matches(record))
     }
 
