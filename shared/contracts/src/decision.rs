@@ -1,5 +1,7 @@
-//! A decision, explained. Neither document has it, so its fields are the same in both contracts;
-//! ids and times are written as each of them writes them.
+//! The decision about a ticket, with its explanation.
+//!
+//! Neither document has it, so both contracts have the same fields. Ids and times have the form of
+//! the contract.
 
 use serde::Serialize;
 
@@ -9,7 +11,7 @@ use muster_domain::{
     Candidate, Decision, PassOverReason, QueueStrategy, TeamId, Ticket, Timestamp, UserId,
 };
 
-/// How a contract writes ids and times.
+/// The form of ids and times in a contract.
 pub(super) struct WireFormat<T> {
     pub(super) team_id: fn(TeamId) -> String,
     pub(super) user_id: fn(UserId) -> String,
@@ -19,37 +21,37 @@ pub(super) struct WireFormat<T> {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Decision))]
 pub(super) struct DecisionOut<T> {
-    /// The ticket, by the id that its platform gave it.
+    /// The id of the ticket on its platform.
     ticket_id: String,
-    /// The team that the ticket is with, if there is one.
+    /// The team of the ticket, if it has one.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::TeamId>))]
     team_id: Option<String>,
-    /// The user whom the ticket is assigned to, if there is one.
+    /// The assignee, if there is one.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::UserId>))]
     assignee_id: Option<String>,
-    /// Where the ticket stands in routing.
+    /// The state of the ticket in routing.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::TicketState))]
     state: &'static str,
-    /// The ticket's own status.
+    /// The status of the ticket on its platform.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::TicketStatus))]
     status: &'static str,
-    /// The strategy that the team distributed tickets by at the time, if a team was found.
+    /// The team's queue strategy at the time of the decision, if a team was found.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::QueueStrategy>))]
     strategy: Option<&'static str>,
-    /// The team's turn that the decision was, counted from 1, if somebody was chosen.
+    /// The turn of the team that the decision took, from 1, if a member was selected.
     turn: Option<u64>,
-    /// Why, in one sentence.
+    /// The explanation, in one sentence.
     reason: String,
-    /// The strategy that decided in place of the one above, because that had nothing to go by.
+    /// The strategy that was applied instead, because `strategy` could not rank the members.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::QueueStrategy>))]
     fallback: Option<&'static str>,
-    /// How many members were considered.
+    /// The number of members that were considered.
     considered: u64,
-    /// How many of them could have been given the ticket.
+    /// The number of those members that were eligible.
     eligible: u64,
-    /// The best three, best first.
+    /// The best three candidates, best first.
     candidates: Vec<CandidateOut>,
-    /// When it was decided.
+    /// The time of the decision.
     decided_at: T,
 }
 
@@ -59,21 +61,21 @@ struct CandidateOut {
     /// The member.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
     user_id: String,
-    /// Open tickets of the team that the member had.
+    /// Open tickets of the team that were assigned to the member.
     open_tickets: u64,
-    /// The team's turn at the member's latest ticket.
+    /// The turn of the team that the member got last.
     last_turn: u64,
-    /// How many skills the member has in common with the ticket.
+    /// The number of skills that match the ticket.
     matched_skills: u64,
-    /// Whether the member could have been given the ticket.
+    /// Whether the member was eligible.
     eligible: bool,
-    /// Why the member was passed over.
+    /// The reason why the member was passed over.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::WhyNot>))]
     why_not: Option<&'static str>,
 }
 
 impl<T> DecisionOut<T> {
-    /// The latest decision about a ticket.
+    /// Renders the latest decision about a ticket.
     pub(super) fn new(ticket: &Ticket, format: &WireFormat<T>) -> Self {
         let Ticket {
             id,

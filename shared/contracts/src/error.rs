@@ -1,40 +1,40 @@
-//! Everything that can be answered instead of a success, in words that belong to no contract.
+//! The errors of the API, without the form that a contract gives them.
 
 use crate::request::InvalidRequest;
 use muster_domain::Scope;
 
-/// Why a request was not done. Each contract renders it in its own shape.
+/// The reason why a request failed. Each contract renders it in its own form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ApiError {
     /// No such route.
     RouteNotFound,
-    /// The route has other methods: these.
+    /// The path has other methods: these.
     MethodNotAllowed(Vec<&'static str>),
     /// The body is over the limit.
     BodyTooLarge,
     /// No credential, or one that is unknown, malformed, expired or revoked.
     Unauthorized,
-    /// A good credential, from an address outside of its networks.
+    /// A valid credential, used from an address outside its networks.
     AddressNotAllowed,
-    /// Too many requests in this minute; the next one begins in so many seconds.
+    /// Too many requests in this clock minute.
     RateLimited {
-        /// Seconds until the next request is taken, at least 1.
+        /// Seconds until the next minute, at least 1.
         retry_after: u64,
     },
-    /// A good credential without this scope.
+    /// A valid credential without this scope.
     MissingScope(Scope),
     /// The body or the query breaks a rule of form.
     Invalid(InvalidRequest),
     /// The request breaks a rule of the domain.
     Domain(muster_domain::Error),
-    /// The table is throttling or out of reach; the request may be sent again.
+    /// The table is throttled or unreachable. The client can retry.
     Unavailable,
-    /// Our fault. The cause is in the log, under the request's id.
+    /// A fault of the service. The log has the cause, with the request's id.
     Internal,
 }
 
 impl ApiError {
-    /// Seconds that a client should wait before it asks again, where that helps.
+    /// Returns the seconds that a client should wait before a retry, if a retry can succeed.
     #[must_use]
     pub fn retry_after(&self) -> Option<u64> {
         match self {
@@ -57,12 +57,12 @@ impl From<muster_domain::Error> for ApiError {
     }
 }
 
-/// The request that failed, as far as an answer repeats it.
+/// The parts of the failed request that an error response repeats.
 #[derive(Debug, Clone, Copy)]
 pub struct ErrorContext<'r> {
-    /// `req_` and the gateway's id of the request.
+    /// The id of the request: `req_` and the gateway's id.
     pub request_id: &'r str,
-    /// When it failed.
+    /// The time of the failure.
     pub at: muster_domain::Timestamp,
     /// The path as received, without the query.
     pub path: &'r str,

@@ -1,5 +1,5 @@
-//! Messages of the job queues: work that one request cannot finish, done a bounded page at a time
-//! by the jobs function.
+//! The messages of the job queues. The jobs function does the work of a request or event that is
+//! unbounded, one page at a time.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +19,8 @@ pub enum Lane {
     Long,
 }
 
-/// The most pages of a drain or a profile copy on the urgent queue. The rest continues on the long
-/// queue.
+/// The maximum number of pages of a drain or a profile copy on the urgent queue. The rest continues
+/// on the long queue.
 ///
 /// A page of a drain has 90 tickets, and a page of a copy 100 memberships. Most teams and users
 /// have fewer than three pages.
@@ -29,9 +29,9 @@ pub const URGENT_PAGES: usize = 3;
 /// Totals of waiting tickets, carried along a chain of jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingTotals {
-    /// Tickets that wait.
+    /// The number of waiting tickets.
     pub tickets: u64,
-    /// Teams in which tickets wait.
+    /// The number of teams with waiting tickets.
     pub teams: u64,
 }
 
@@ -95,49 +95,51 @@ impl JobMessage {
 
 /// A job of a [`JobMessage`].
 ///
-/// Each can be done twice, late, or in any order: it empty_reads at the table as it is, and leaves
-/// nothing to do for the next.
+/// Jobs are idempotent and can run late or in any order: each reads the present state of the table
+/// and does the work that remains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "job", rename_all = "snake_case")]
 pub enum Job {
     /// Unassign the open tickets of a deleted team, then remove its memberships and
     /// specializations.
     SweepTeam {
-        /// Whose team.
+        /// The organization of the team.
         organization_id: String,
         /// The team's bare UUID.
         team_id: String,
-        /// How often the index showed nothing of what is left to do.
+        /// The number of successive reads of the index that showed none of the remaining work. The
+        /// index is eventually consistent.
         #[serde(rename = "looks", default)]
         empty_reads: u32,
     },
-    /// Assign a team's waiting tickets, as far as somebody is eligible.
+    /// Assign a team's waiting tickets, until no member is eligible.
     DrainTeam {
-        /// Whose team.
+        /// The organization of the team.
         organization_id: String,
         /// The team's bare UUID.
         team_id: String,
-        /// How often the index showed nothing of what is left to do.
+        /// The number of successive reads of the index that showed none of the remaining work. The
+        /// index is eventually consistent.
         #[serde(rename = "looks", default)]
         empty_reads: u32,
     },
-    /// Index the topics that a team knows; if the team has come to know topics, start the
-    /// organization's pass.
+    /// Index the specializations of a team. If the team has new ones, start the organization's
+    /// pass.
     IndexSpecializations {
-        /// Whose team.
+        /// The organization of the team.
         organization_id: String,
         /// The team's bare UUID.
         team_id: String,
     },
     /// Route the organization's unrouted tickets that share a topic of its pass.
     RouteUnrouted {
-        /// Whose tickets.
+        /// The organization of the tickets.
         organization_id: String,
         /// The pass that the job continues. Without one, the job begins a pass if one is due.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         progress: Option<PassProgress>,
     },
-    /// Settle one ticket that failed beside others of its list.
+    /// Process one ticket that failed while others of its list succeeded.
     #[serde(rename = "settle_ticket")]
     ProcessTicket {
         /// The organization of the ticket.
@@ -147,30 +149,31 @@ pub enum Job {
         /// The list on which it failed.
         list: FailedOn,
     },
-    /// Copy a user's profile into their memberships, and take a deleted user out of every lead.
+    /// Copy a user's profile into their memberships. Of a deleted user, also clear the lead of
+    /// teams.
     CopyProfile {
-        /// Whose user.
+        /// The organization of the user.
         organization_id: String,
         /// The user's bare UUID.
         user_id: String,
-        /// Where the last page ended.
+        /// The cursor of the next page; none before the first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
-        /// Whether this is the second look, for memberships that the index did not show yet.
+        /// Whether this is the second pass, for memberships that the index did not show before.
         #[serde(rename = "second_look", default)]
         second_pass: bool,
-        /// The revision of the profile at the beginning of the first look. After the second, the
-        /// profile is copied if it still has this revision.
+        /// The revision of the profile at the beginning of the first pass. After the second pass,
+        /// the profile counts as copied if it still has this revision.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rev: Option<u64>,
     },
-    /// Start again whatever the index of work shows unfinished, and count who waits.
+    /// Restart all pending work of the index, and count the waiting tickets.
     #[serde(rename = "restart_unfinished")]
     RestartPendingWork {
-        /// Where the last page ended.
+        /// The cursor of the next page; none before the first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         after: Option<String>,
-        /// Who waits as far as the last page, unless that was not counted.
+        /// The totals of the pages so far; none if a page could not be counted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waiting: Option<WaitingTotals>,
     },
@@ -188,7 +191,7 @@ pub struct PassProgress {
     /// The cursor of the next page; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Whether the pass has come to its end. The next job empty_reads for topics that were merged
+    /// Whether the pass has read its last page. The next job checks for topics that were merged
     /// meanwhile.
     #[serde(default)]
     pub is_complete: bool,
@@ -217,7 +220,7 @@ impl From<FailedOn> for Trigger {
 }
 
 impl Job {
-    /// The retry of one ticket of a list.
+    /// Returns the retry of one ticket of a list.
     #[must_use]
     pub fn process_ticket(org: &OrganizationId, ticket: &TicketId, list: FailedOn) -> Self {
         Self::ProcessTicket {
@@ -227,7 +230,7 @@ impl Job {
         }
     }
 
-    /// The sweep of a team, after so many empty_reads in vain.
+    /// Returns the sweep of a team, after a number of empty reads.
     #[must_use]
     pub fn sweep(org: &OrganizationId, team: TeamId, empty_reads: u32) -> Self {
         Self::SweepTeam {
@@ -237,7 +240,7 @@ impl Job {
         }
     }
 
-    /// The drain of a team, after so many empty_reads in vain.
+    /// Returns the drain of a team, after a number of empty reads.
     #[must_use]
     pub fn drain(org: &OrganizationId, team: TeamId, empty_reads: u32) -> Self {
         Self::DrainTeam {
@@ -247,8 +250,8 @@ impl Job {
         }
     }
 
-    /// The copying of a user's profile. A second look alone is enough where no membership can be
-    /// new to the index.
+    /// Returns the copying of a user's profile. The second pass alone is enough if the index cannot
+    /// lack a new membership.
     #[must_use]
     pub fn copy_profile(org: &OrganizationId, user: UserId, second_pass: bool) -> Self {
         let (organization_id, user_id) = (org.to_string(), user.uuid().to_string());
@@ -261,7 +264,7 @@ impl Job {
         }
     }
 
-    /// The indexing of a team's specializations.
+    /// Returns the indexing of a team's specializations.
     #[must_use]
     pub fn index_specializations(org: &OrganizationId, team: TeamId) -> Self {
         Self::IndexSpecializations {
@@ -270,7 +273,8 @@ impl Job {
         }
     }
 
-    /// The pass over an organization's unrouted tickets, from its beginning or from where it is.
+    /// Returns the pass over an organization's unrouted tickets, from its beginning or its
+    /// progress.
     #[must_use]
     pub fn route_unrouted(org: &OrganizationId, progress: Option<PassProgress>) -> Self {
         Self::RouteUnrouted {
@@ -292,7 +296,7 @@ impl Job {
         }
     }
 
-    /// Returns the organization of the job; none for the schedule's, which is for all
+    /// Returns the organization of the job; none for the schedule's job, which is for all
     /// organizations.
     #[must_use]
     pub fn organization_id(&self) -> Option<&str> {
@@ -319,7 +323,7 @@ impl Job {
         }
     }
 
-    /// The job's name, as its message has it.
+    /// Returns the job's name, which is the tag of its message.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -374,5 +378,50 @@ mod tests {
             later,
             "{body}"
         );
+    }
+
+    /// The messages are an interface between versions of the functions: a rename of a variant or a
+    /// field must not change them.
+    #[test]
+    fn job_messages_have_stable_names() {
+        let org = OrganizationId::parse("org").unwrap();
+        let team = TeamId::parse("550e8400-e29b-41d4-a716-446655440000").unwrap();
+        let user = UserId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap();
+        let ticket = TicketId::parse("T-1").unwrap();
+        let restart = Job::RestartPendingWork {
+            after: None,
+            waiting: None,
+        };
+        for (job, expected) in [
+            (
+                Job::sweep(&org, team, 1),
+                r#"{"job":"sweep_team","organization_id":"org","team_id":"550e8400-e29b-41d4-a716-446655440000","looks":1}"#,
+            ),
+            (
+                Job::drain(&org, team, 2),
+                r#"{"job":"drain_team","organization_id":"org","team_id":"550e8400-e29b-41d4-a716-446655440000","looks":2}"#,
+            ),
+            (
+                Job::index_specializations(&org, team),
+                r#"{"job":"index_specializations","organization_id":"org","team_id":"550e8400-e29b-41d4-a716-446655440000"}"#,
+            ),
+            (
+                Job::route_unrouted(&org, None),
+                r#"{"job":"route_unrouted","organization_id":"org"}"#,
+            ),
+            (
+                Job::process_ticket(&org, &ticket, FailedOn::TeamGone),
+                r#"{"job":"settle_ticket","organization_id":"org","ticket_id":"T-1","list":"team_gone"}"#,
+            ),
+            (
+                Job::copy_profile(&org, user, true),
+                r#"{"job":"copy_profile","organization_id":"org","user_id":"123e4567-e89b-12d3-a456-426614174000","second_look":true}"#,
+            ),
+            (restart, r#"{"job":"restart_unfinished"}"#),
+        ] {
+            let body = json(&job);
+            assert_eq!(body, expected);
+            assert!(body.starts_with(&format!(r#"{{"job":"{}""#, job.name())));
+        }
     }
 }

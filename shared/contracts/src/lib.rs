@@ -1,8 +1,9 @@
-//! The two wire contracts: what a request of each may say, and how each is answered.
+//! The two wire contracts, their routes, events, job messages and `OpenAPI` documents.
 //!
-//! [`toptickets`] and [`itsm`] hold the shapes of their own document, side by side and under the same names; conversions to
-//! and from the domain stand beside them. [`request`] reads bodies and query strings by the rules
-//! that both share. The functions of this module only choose the contract.
+//! [`toptickets`] and [`itsm`] define the requests and responses of one document each, under the
+//! same names, with the conversions to and from the domain. [`request`] reads bodies and query
+//! strings by the rules that both contracts share. The functions of this module select the
+//! contract.
 
 pub mod events;
 pub mod itsm;
@@ -29,8 +30,8 @@ use muster_domain::{
 };
 use request::{Body, FieldRejected, InvalidRequest, Query};
 
-/// Parses the query of `GET /v1/teams`. The parsed page knows everything that its answer has to
-/// repeat.
+/// Parses the query of `GET /v1/teams`. The parsed page has everything that the
+/// response repeats.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -52,7 +53,7 @@ pub fn list_tickets(contract: Contract, query: &str) -> Result<ListTickets, Inva
     }
 }
 
-/// Parses the query of a list that knows nothing but pages.
+/// Parses the query of a list that has pages and no filter.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -63,8 +64,8 @@ pub fn page(contract: Contract, query: &str) -> Result<PageRange, InvalidRequest
     }
 }
 
-/// Parses the query of `GET /openapi.json`: the contract whose document is asked for, ITSM's unless
-/// it says another.
+/// Parses the query of `GET /openapi.json`. Returns the contract of the requested document; the
+/// default is ITSM.
 ///
 /// # Errors
 /// The parameter that breaks a rule.
@@ -113,8 +114,8 @@ pub fn add_member(contract: Contract, body: &[u8]) -> Result<NewMember, InvalidR
     }
 }
 
-/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`. Neither document has it, so both
-/// contracts read the same.
+/// Parses the body of `PATCH /v1/teams/{id}/members/{user_id}`. Neither document has this endpoint,
+/// so both contracts have the same body.
 ///
 /// # Errors
 /// The fields that break a rule.
@@ -167,7 +168,7 @@ pub fn members(
     }
 }
 
-/// Renders the answer to adding `member` to the team, or to changing the membership.
+/// Renders the response to adding `member` to the team, or to updating the membership.
 #[must_use]
 pub fn member(contract: Contract, roster: &Roster, member: &Member) -> String {
     match contract {
@@ -176,7 +177,7 @@ pub fn member(contract: Contract, roster: &Roster, member: &Member) -> String {
     }
 }
 
-/// Renders a team's workload, which only the ITSM document knows.
+/// Renders a team's workload, which only the ITSM document has.
 #[must_use]
 pub fn workload(roster: &Roster, load: Load, now: Timestamp) -> String {
     itsm::workload(roster, load, now)

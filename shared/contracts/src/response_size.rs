@@ -1,19 +1,19 @@
-//! How many items of a list fit into a response.
+//! The bound on the size of a response, and the number of list items that fit into it.
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::request::{FieldRule, InvalidRequest, Location, Violation};
 
-/// The most bytes of a response body in the JSON of the event that carries it.
+/// The maximum number of bytes of a response body in the JSON of the event that carries it.
 ///
 /// Lambda allows 6 MB for the whole event (AWS Lambda Developer Guide, "Lambda quotas", invocation
 /// payload, <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>). 64 KiB
 /// remain for the status and the headers.
 pub const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024 - 64 * 1024;
 
-/// The most bytes of a list's items in that JSON. 1 KiB of the body remains for the envelope around
-/// them.
+/// The maximum number of bytes of a list's items in that JSON. 1 KiB of the body remains for the
+/// envelope around them.
 pub(super) const MAX_ITEMS_BYTES: usize = MAX_RESPONSE_BYTES - 1024;
 
 /// Returns the bytes of a text in a JSON string as `serde_json` writes it, without the quotation
@@ -37,9 +37,9 @@ pub fn escaped_bytes(text: &str) -> usize {
 /// Serializes the items of a page, each by itself.
 ///
 /// # Errors
-/// [`FieldRule::PageTooLarge`] of the parameter `limit` if a response cannot carry all of them. The rule has the number of the first
-/// items that fit. It is at least 1, because the largest item of each list fits: a test renders
-/// them.
+/// [`FieldRule::PageTooLarge`] of the parameter `limit` if a response cannot carry all items. The
+/// rule has the number of items that fit, from the first one. It is at least 1, because the largest
+/// item of each list fits: a test renders them.
 pub(super) fn serialize<T: Serialize>(
     items: impl IntoIterator<Item = T>,
 ) -> Result<Vec<Box<RawValue>>, InvalidRequest> {
@@ -71,10 +71,10 @@ mod tests {
         TeamName, TeamPage, Timestamp, User, UserId, UserStatus,
     };
 
-    /// Characters of which a text needs the most bytes: in UTF-8, and escaped twice.
+    /// The characters that need the most bytes: in UTF-8, and escaped twice.
     const WIDE: [&str; 2] = ["🦀", "\""];
 
-    /// As many different tags as a list may have, each as long as it may be.
+    /// The maximum number of different tags, each of the maximum length.
     fn tags(wide: &str) -> Tags {
         let tag = |n| format!("{n:02}{}", wide.repeat(Tags::MAX_CHARS - 2));
         Tags::parse((0..Tags::MAX_TAGS).map(tag)).unwrap()
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn escaped_bytes_are_those_of_serde_json() {
+    fn escaped_bytes_match_serde_json() {
         let controls: String = (0..0x20_u8).chain([0x7f]).map(char::from).collect();
         for text in [
             "",
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn largest_limit_that_is_named_fits_and_one_more_does_not() {
+    fn named_limit_fits_and_one_more_does_not() {
         for (contract, wide) in Contract::ALL
             .into_iter()
             .flat_map(|contract| WIDE.map(|wide| (contract, wide)))

@@ -1,16 +1,16 @@
 //! The routes of both contracts.
 //!
-//! template.yaml declares the same ones to the gateway, and a test holds the two together. The
-//! function looks at method and path itself, because the `$default` route has to tell an unknown
-//! path from a known one with another method, and because not every local runner of functions fills
-//! in the gateway's route key.
+//! template.yaml declares the same routes to the gateway, and a test compares the two. A function
+//! matches method and path itself for two reasons. The `$default` route has to distinguish an
+//! unknown path from a known path with another method, and some local runners of functions leave
+//! the gateway's route key empty.
 
 use crate::error::ApiError;
 use muster_domain::{Contract, Error, Scope, TeamId, TicketId, UserId};
 
 /// One operation of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it all")]
+#[expect(missing_docs, reason = "the names are descriptions")]
 pub enum Endpoint {
     ListTeams,
     CreateTeam,
@@ -58,9 +58,9 @@ pub const ROUTES: [(&str, &str, Endpoint); 12] = [
     ),
 ];
 
-/// What is open to everybody: it describes both contracts and is in neither.
+/// An endpoint without authentication. It describes both contracts and belongs to neither.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it all")]
+#[expect(missing_docs, reason = "the names are descriptions")]
 pub enum PublicEndpoint {
     GetOpenapi,
     GetDocs,
@@ -73,7 +73,7 @@ pub const PUBLIC_ROUTES: [(&str, &str, PublicEndpoint); 2] = [
 ];
 
 impl Endpoint {
-    /// What a credential needs for it.
+    /// Returns the scope that the endpoint requires.
     #[must_use]
     pub fn scope(self) -> Scope {
         match self {
@@ -92,7 +92,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether the request's body means anything.
+    /// Returns whether the endpoint reads a body.
     #[must_use]
     pub fn reads_body(self) -> bool {
         matches!(
@@ -101,23 +101,22 @@ impl Endpoint {
         )
     }
 
-    /// Whether it makes something new, which a client that has to send its request again does not
-    /// want twice.
+    /// Returns whether the endpoint accepts an `Idempotency-Key` (it creates a resource).
     #[must_use]
     pub fn creates(self) -> bool {
         matches!(self, Self::CreateTeam | Self::AddMember)
     }
 
-    /// Whether `contract` has it.
+    /// Returns whether a contract has the endpoint.
     #[must_use]
     pub fn is_in(self, contract: Contract) -> bool {
         contract == Contract::Itsm || self != Self::GetWorkload
     }
 }
 
-/// What a request asks for.
+/// An endpoint with its parsed path parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it all")]
+#[expect(missing_docs, reason = "the names are descriptions")]
 pub enum Route {
     ListTeams,
     CreateTeam,
@@ -133,19 +132,19 @@ pub enum Route {
     GetAssignment(TicketId),
 }
 
-/// An endpoint, and the text that stood for each of its path parameters.
+/// The endpoint of a path, with the text of each path parameter.
 #[derive(Debug, PartialEq, Eq)]
 pub struct RouteMatch<'p> {
     /// The endpoint.
     pub endpoint: Endpoint,
-    /// The route's path with its parameters' names, which is safe to log: whoever mistakes a key
-    /// for an id writes it into the path.
+    /// The route's path with the names of its parameters. It is safe to log: a client that confuses
+    /// a key with an id would put the key into the path itself.
     pub pattern: &'static str,
     parameters: Vec<&'p str>,
 }
 
-/// Finds the endpoint of a method and a path among the routes of a contract, or of both where it is
-/// not known.
+/// Finds the endpoint of a method and a path among the routes of a contract, or of both contracts
+/// if the contract is unknown.
 ///
 /// # Errors
 /// [`ApiError::RouteNotFound`], [`ApiError::MethodNotAllowed`].
@@ -171,7 +170,7 @@ pub fn find<'p>(
         }
         allowed.push(route_method);
     }
-    // What is open is another function's, and only its other methods come here.
+    // Another function has the public routes. The gateway sends only their other methods here.
     let open = PUBLIC_ROUTES
         .iter()
         .filter(|(open_method, open_path, _)| *open_path == path && *open_method != method);
@@ -183,10 +182,10 @@ pub fn find<'p>(
     })
 }
 
-/// Finds the open endpoint of a method and a path.
+/// Finds the public endpoint of a method and a path.
 ///
 /// # Errors
-/// [`ApiError::RouteNotFound`]: all else is another function's.
+/// [`ApiError::RouteNotFound`]: all other routes belong to other functions.
 pub fn find_public(method: &str, path: &str) -> Result<PublicEndpoint, ApiError> {
     let found = PUBLIC_ROUTES
         .iter()
@@ -196,7 +195,8 @@ pub fn find_public(method: &str, path: &str) -> Result<PublicEndpoint, ApiError>
         .ok_or(ApiError::RouteNotFound)
 }
 
-/// The parameters of a path that matches a pattern, segment by segment. A parameter is never empty.
+/// Returns the parameters of a path that matches a pattern, segment by segment. A parameter is
+/// never empty.
 fn parameters<'p>(pattern: &str, path: &'p str) -> Option<Vec<&'p str>> {
     let mut parameters = Vec::new();
     let mut segments = path.split('/');
@@ -215,7 +215,7 @@ impl RouteMatch<'_> {
     /// Parses the path's ids.
     ///
     /// # Errors
-    /// A malformed id names nothing: [`Error::TeamNotFound`], [`Error::MemberNotFound`],
+    /// A malformed id names no object: [`Error::TeamNotFound`], [`Error::MemberNotFound`],
     /// [`Error::TicketNotFound`].
     pub fn route(&self) -> Result<Route, Error> {
         let team = || {
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_path_is_not_found() {
+    fn unknown_path_is_not_found() {
         for path in [
             "",
             "/",
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn another_method_is_told_which_there_are() {
+    fn other_method_gets_the_allowed_methods() {
         let allowed = |path: &str| find("PUT", path, None).unwrap_err();
         assert_eq!(
             allowed("/v1/teams"),
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_open_is_found_by_whoever_serves_it() {
+    fn public_route_is_found_by_its_function_only() {
         for (method, path, endpoint) in PUBLIC_ROUTES {
             assert_eq!(find_public(method, path), Ok(endpoint));
             for contract in [None, Some(Contract::Toptickets), Some(Contract::Itsm)] {
@@ -323,7 +323,7 @@ mod tests {
                 assert_eq!(
                     find(method, path, contract),
                     Err(ApiError::RouteNotFound),
-                    "another function's"
+                    "{path} belongs to another function"
                 );
             }
             assert_eq!(
@@ -352,14 +352,14 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_parsed() {
+    fn path_ids_are_parsed_or_not_found() {
         let route = |path: &str| find("GET", path, None).unwrap().route();
         let id = TeamId::parse(ID).unwrap();
         assert_eq!(
             route(&format!("/v1/teams/team_{ID}")),
             Ok(Route::GetTeam(id))
         );
-        // The gateway has decoded the path once already.
+        // The gateway has decoded the path once.
         for malformed in [
             "x",
             "%",

@@ -1,8 +1,8 @@
-//! Schemas of the wire types: those that their derives collect, and markers for values that a wire
-//! type has as text.
+//! Schemas of the wire types: a collection of the derived schemas, and marker types for values that
+//! a wire type has as text.
 //!
-//! utoipa's traits cannot be implemented for the types of another crate. A marker has the name of
-//! the domain type, so that the schema has it too.
+//! utoipa's traits cannot be implemented for the types of another crate (orphan rule). A marker has
+//! the name of the domain type, so that the schema has the same name.
 
 use std::{borrow::Cow, collections::BTreeMap, marker::PhantomData};
 
@@ -19,12 +19,12 @@ use utoipa::{
 pub(crate) struct Schemas(BTreeMap<String, RefOr<Schema>>);
 
 impl Schemas {
-    /// Adds a type under its own name, and all that it mentions.
+    /// Adds the schema of a type under its own name, and the schemas that it refers to.
     pub(crate) fn add<T: ToSchema>(&mut self) {
         self.add_as::<T>(&T::name());
     }
 
-    /// The same under another name.
+    /// Adds the schema of a type under another name, and the schemas that it refers to.
     pub(crate) fn add_as<T: ToSchema>(&mut self, name: &str) {
         let mut schemas = Vec::new();
         T::schemas(&mut schemas);
@@ -36,19 +36,19 @@ impl Schemas {
         );
     }
 
-    /// Adds a schema that no type has.
+    /// Adds a schema without a type.
     pub(crate) fn insert(&mut self, name: &str, schema: impl Into<RefOr<Schema>>) {
         self.0.insert(name.to_owned(), schema.into());
     }
 
-    /// All of them.
+    /// Returns all schemas by name.
     pub(crate) fn into_map(self) -> BTreeMap<String, RefOr<Schema>> {
         self.0
     }
 }
 
-/// The same schema of an answer with everything required that may be `null`: it is written as
-/// `null`, and not left out.
+/// Returns the schema of a response with its nullable properties required: responses write them as
+/// `null` and never omit them.
 fn with_nulls(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {
@@ -83,16 +83,17 @@ fn is_nullable(property: &RefOr<Schema>) -> bool {
     }
 }
 
-/// The schema of one of a few words.
+/// Returns the schema of a text with a fixed set of values.
 pub(crate) fn one_of(words: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(words))
 }
 
-/// The schema of a boolean that has one value. The description says which: clients of
-/// openapi-generator compare a boolean with the texts of `enum`, and so refuse every response with
-/// one.
+/// Returns the schema of a boolean that always has one value.
+///
+/// The description names the value instead of `enum`: clients of openapi-generator compare a
+/// boolean with the texts of `enum`, and would reject every response.
 fn always(value: bool) -> Object {
     ObjectBuilder::new()
         .schema_type(Type::Boolean)
@@ -100,17 +101,17 @@ fn always(value: bool) -> Object {
         .build()
 }
 
-/// The schema of a boolean that is always `true`.
+/// Returns the schema of a boolean that is always `true`.
 pub(crate) fn always_true() -> Object {
     always(true)
 }
 
-/// The schema of a boolean that is always `false`.
+/// Returns the schema of a boolean that is always `false`.
 pub(crate) fn always_false() -> Object {
     always(false)
 }
 
-/// Stands for `T` in a generic type, and is only named there.
+/// A reference to the schema of `T`, for the parameter of a generic type.
 pub(crate) struct Ref<T>(PhantomData<T>);
 
 impl<T: ToSchema> PartialSchema for Ref<T> {
@@ -130,7 +131,7 @@ impl<T: ToSchema> ToSchema for Ref<T> {
     }
 }
 
-/// Declares a marker whose values are a few words.
+/// Declares a marker for a text with a fixed set of values.
 macro_rules! words {
     ($name:ident, $description:literal, $words:expr) => {
         pub(crate) struct $name;
@@ -146,13 +147,13 @@ macro_rules! words {
 
 words!(
     QueueStrategy,
-    "How tickets are distributed among the members of a team: `round_robin` in rotation, `least_busy` to \
-    whoever has the fewest open tickets, `skill_based` to whoever has the most skills in common with the ticket.",
+    "The distribution of tickets among the members of a team: `round_robin` in rotation, `least_busy` to \
+    the member with the fewest open tickets, `skill_based` to the member with the most skills that match the ticket.",
     muster_domain::QueueStrategy::ALL.map(muster_domain::QueueStrategy::as_str)
 );
 words!(
     MemberRole,
-    "What a user is in a team.",
+    "The role of a user in a team.",
     [
         muster_domain::MemberRole::Member,
         muster_domain::MemberRole::Lead
@@ -161,7 +162,7 @@ words!(
 );
 words!(
     UserStatus,
-    "Whether a user can be given work: only somebody `active` can.",
+    "The status of a user. Only an `active` user gets tickets.",
     muster_domain::UserStatus::REPORTED.map(muster_domain::UserStatus::as_str)
 );
 words!(
@@ -171,7 +172,7 @@ words!(
 );
 words!(
     TicketState,
-    "Where a ticket stands in routing: `assigned` to somebody, `waiting` with a team in which nobody is eligible, \
+    "The state of a ticket in routing: `assigned` to a member, `waiting` for an eligible member of its team, \
     `unrouted` without a team, or `closed`.",
     muster_domain::TicketState::ALL
         .into_iter()
@@ -180,7 +181,7 @@ words!(
 );
 words!(
     WhyNot,
-    "Why a member was passed over: by their status, or because the ticket was just taken from them.",
+    "The reason why a member was passed over: their status, or that the ticket was just unassigned from them.",
     [
         muster_domain::PassOverReason::Status(muster_domain::UserStatus::Inactive),
         muster_domain::PassOverReason::Status(muster_domain::UserStatus::Suspended),
@@ -190,11 +191,11 @@ words!(
 );
 words!(
     Scope,
-    "Something that a credential may do.",
+    "A permission of a credential.",
     muster_domain::Scope::ALL.map(muster_domain::Scope::as_str)
 );
 
-/// Declares a marker for a reference by name. The document adds the schema: it depends on the
+/// Declares a marker for a reference by name. The document adds the schema, which depends on the
 /// contract.
 macro_rules! named {
     ($($name:ident),*) => {$(

@@ -1,4 +1,4 @@
-//! The events that arrive on the queues, and the events that go out.
+//! The events from the platforms, and the events that Muster publishes.
 
 pub mod inbound;
 pub mod outbound;

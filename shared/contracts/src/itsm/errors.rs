@@ -1,4 +1,4 @@
-//! How the ITSM platform says that something went wrong: an envelope with a code.
+//! The error responses of the ITSM contract: an envelope with a code.
 
 use serde::Serialize;
 
@@ -12,13 +12,13 @@ use crate::{
 };
 use muster_domain::Error;
 
-/// Whom an error answer has to be readable for.
+/// The clients that have to understand an error response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     /// A client of this contract.
     Itsm,
-    /// A client that has not shown which contract it speaks: the envelope carries a `detail` beside
-    /// it.
+    /// A client of unknown contract, without a valid credential. The envelope also has the `detail`
+    /// of the other contract.
     Unknown,
 }
 
@@ -28,8 +28,8 @@ struct ErrorOut<'r> {
     #[cfg_attr(feature = "openapi", schema(schema_with = schema::always_false))]
     success: bool,
     error: ErrorBody<'r>,
-    /// What the other contract's clients read, where the credential does not say which contract its
-    /// owner speaks.
+    /// The error text for clients of the other contract. It is present if the credential does not
+    /// identify the contract of the client.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     detail: Option<String>,
@@ -39,24 +39,23 @@ struct ErrorOut<'r> {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorBody))]
 #[serde(rename_all = "camelCase")]
 struct ErrorBody<'r> {
-    /// What went wrong, for programs.
+    /// The kind of error, for programs.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::ErrorCode))]
     code: &'static str,
-    /// What went wrong, in words.
+    /// The error in words.
     message: String,
-    /// What a program may want to know beyond the code.
+    /// Further data for programs.
     details: Option<Details>,
-    /// The request's id, to be named when asking for help; the header `X-Request-Id` says the same.
+    /// The id of the request, also in the header `X-Request-Id`. Quote it in support requests.
     request_id: &'r str,
-    /// When it went wrong.
+    /// The time of the error.
     #[cfg_attr(feature = "openapi", schema(format = DateTime))]
     timestamp: String,
     /// The path as received, without the query.
     path: &'r str,
 }
 
-/// What a client's program may want to know beyond the code. Which fields there are goes with the
-/// code.
+/// Further data for programs. The code determines the fields.
 #[derive(Serialize, Default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = ErrorDetails))]
 #[serde(rename_all = "camelCase")]
@@ -65,27 +64,27 @@ struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Scope>, nullable = false))]
     required_scope: Option<&'static str>,
-    /// The field or parameter that it is about.
+    /// The field or parameter of the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     field: Option<&'static str>,
-    /// The rule of form that the field breaks.
+    /// The format rule that the field breaks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::Constraint>, nullable = false))]
     constraint: Option<&'static str>,
-    /// How many open tickets the team still holds.
+    /// The number of the team's open tickets.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(nullable = false))]
     open_tickets: Option<u64>,
 }
 
-/// The schema of every error.
+/// Adds the schema of all errors.
 #[cfg(feature = "openapi")]
 pub(crate) fn error_schemas(schemas: &mut Schemas) {
     schemas.add::<ErrorOut<'_>>();
 }
 
-/// The status and the body of a error.
+/// Returns the status and the body of an error.
 #[must_use]
 pub fn error_response(
     error: &ApiError,

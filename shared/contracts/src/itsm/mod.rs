@@ -1,4 +1,4 @@
-//! The ITSM platform's contract.
+//! The contract of the ITSM platform.
 
 mod errors;
 mod ids;

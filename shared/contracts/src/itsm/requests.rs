@@ -1,4 +1,4 @@
-//! What an ITSM client may send.
+//! Parsers of the requests of the ITSM contract.
 
 use crate::{
     request::{self, Body, FieldRejected, InvalidRequest, Query},
@@ -9,8 +9,8 @@ use muster_domain::{
     TeamChanges,
 };
 
-/// `GET /v1/teams`: `search`, `page`, `limit`, `sortBy` and `sortOrder`, newest first unless told
-/// otherwise.
+/// Parses the query of `GET /v1/teams`: `search`, `page`, `limit`, `sortBy` and `sortOrder`. The
+/// default is newest first. `cursor` is rejected.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -45,8 +45,8 @@ pub fn list_teams(query: &str) -> Result<ListTeams, InvalidRequest> {
     })
 }
 
-/// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state. `cursor` is
-/// refused, as it is for teams.
+/// Parses the query of `GET /v1/teams/{id}/assignments`: `page`, `limit` and the optional `state`.
+/// `cursor` is rejected, as for teams.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -61,8 +61,8 @@ pub fn list_tickets(query: &str) -> Result<ListTickets, InvalidRequest> {
     Ok(ListTickets { page, state })
 }
 
-/// A list that is neither searched nor sorted: `page` and `limit`. `cursor` is refused, as it is
-/// for teams.
+/// Parses the query of a list without search and order: `page` and `limit`. `cursor` is rejected,
+/// as for teams.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -76,7 +76,7 @@ pub fn page(query: &str) -> Result<PageRange, InvalidRequest> {
     Ok(page)
 }
 
-/// `page` and `limit`.
+/// Reads `page` and `limit`.
 fn page_and_limit(query: &mut Query) -> Result<PageRange, FieldRejected> {
     let page = query.integer("page", 1, 1, i64::MAX);
     let limit = query.integer("limit", 20, 1, 1000);
@@ -87,7 +87,7 @@ fn page_and_limit(query: &mut Query) -> Result<PageRange, FieldRejected> {
     })
 }
 
-/// `POST /v1/teams`.
+/// Parses the body of `POST /v1/teams`.
 ///
 /// # Errors
 /// The fields that break a rule.
@@ -112,7 +112,7 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
     })
 }
 
-/// `PATCH /v1/teams/{id}`.
+/// Parses the body of `PATCH /v1/teams/{id}`.
 ///
 /// # Errors
 /// The fields that break a rule.
@@ -137,7 +137,7 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
     })
 }
 
-/// `POST /v1/teams/{id}/members`.
+/// Parses the body of `POST /v1/teams/{id}/members`.
 ///
 /// # Errors
 /// The fields that break a rule.

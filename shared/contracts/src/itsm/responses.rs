@@ -1,4 +1,5 @@
-//! What an ITSM client gets: `{"success": true, "data": …}`, fields in the document's order.
+//! The responses of the ITSM contract: `{"success": true, "data": …}`, with the fields in the
+//! document's order.
 
 use serde::Serialize;
 
@@ -36,7 +37,7 @@ struct Paginated<T> {
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Meta))]
 struct Meta {
-    /// Where the page stands among all.
+    /// The position of the page among all pages.
     pagination: Pagination,
 }
 
@@ -44,14 +45,14 @@ struct Meta {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Pagination))]
 #[serde(rename_all = "camelCase")]
 struct Pagination {
-    /// This page, from 1.
+    /// The number of this page, from 1.
     #[cfg_attr(feature = "openapi", schema(value_type = u64))]
     page: u128,
-    /// The most items that a page has.
+    /// The maximum number of items on a page.
     limit: u64,
-    /// How many items there are on all pages.
+    /// The number of items on all pages.
     total: u64,
-    /// How many pages there are; 0 for no items.
+    /// The number of pages; 0 if there are no items.
     total_pages: u64,
     /// Whether a page follows.
     has_more: bool,
@@ -72,18 +73,18 @@ struct TeamOut {
     lead_id: Option<String>,
     /// The members, in the order in which they joined.
     members: Vec<UserOut>,
-    /// How tickets are distributed among the members.
+    /// The distribution of tickets among the members.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::QueueStrategy))]
     queue_strategy: &'static str,
     /// The team's areas of expertise, by which tickets are routed to it.
     specializations: Vec<String>,
-    /// When the team was created.
+    /// The time when the team was created.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     created_at: i64,
-    /// When the team's fields, its lead or its members last changed.
+    /// The time when the team's fields, its lead or its members last changed.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     updated_at: i64,
-    /// The organization that the team belongs to.
+    /// The organization of the team.
     organization_id: String,
 }
 
@@ -93,15 +94,15 @@ struct UserOut {
     /// Unique identifier of the user.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
     id: String,
-    /// The name people see.
+    /// The display name.
     name: String,
-    /// The address people write to; empty while it is not known.
+    /// The email address; empty while it is not known.
     email: String,
     /// The role of the user on the platform, such as `agent`.
     role: String,
-    /// Where the picture of the user is.
+    /// The URL of the user's picture.
     avatar_url: Option<String>,
-    /// Whether the user can be given work.
+    /// The status of the user.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::UserStatus))]
     status: &'static str,
 }
@@ -119,22 +120,22 @@ struct TeamSummaryOut {
     /// The user who leads the team, if there is one.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::UserId>))]
     lead_id: Option<String>,
-    /// How tickets are distributed among the members.
+    /// The distribution of tickets among the members.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::QueueStrategy))]
     queue_strategy: &'static str,
     /// The team's areas of expertise, by which tickets are routed to it.
     specializations: Vec<String>,
-    /// How many members the team has.
+    /// The number of members.
     member_count: u32,
-    /// How many open tickets the team holds.
+    /// The number of the team's open tickets.
     open_tickets: u64,
-    /// When the team was created.
+    /// The time when the team was created.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     created_at: i64,
-    /// When the team's fields, its lead or its members last changed.
+    /// The time when the team's fields, its lead or its members last changed.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     updated_at: i64,
-    /// The organization that the team belongs to.
+    /// The organization of the team.
     organization_id: String,
 }
 
@@ -147,16 +148,16 @@ struct MembershipOut {
     /// The user.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
     user_id: String,
-    /// The name people see.
+    /// The display name.
     name: String,
-    /// The address people write to; empty while it is not known.
+    /// The email address; empty while it is not known.
     email: String,
-    /// What the user is in this team.
+    /// The role of the user in this team.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::MemberRole))]
     role: &'static str,
-    /// What the user knows, for skill-based routing.
+    /// The skills of the user, for skill-based routing.
     skills: Vec<String>,
-    /// When the user joined the team, or last returned.
+    /// The time when the user joined the team, or last rejoined.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     added_at: i64,
 }
@@ -166,16 +167,16 @@ struct MembershipOut {
 struct ListedMemberOut {
     #[serde(flatten)]
     profile: UserOut,
-    /// What the member is in this team.
+    /// The role of the member in this team.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::MemberRole))]
     team_role: &'static str,
-    /// What the member knows, for skill-based routing.
+    /// The skills of the member, for skill-based routing.
     skills: Vec<String>,
     /// Open tickets of this team that are assigned to the member.
     open_tickets: u64,
-    /// The part of them that is in progress.
+    /// The number of `open_tickets` that are in progress.
     in_progress_tickets: u64,
-    /// When the member joined, or last returned.
+    /// The time when the member joined, or last rejoined.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     added_at: i64,
 }
@@ -188,22 +189,21 @@ struct WorkloadOut {
     team_id: String,
     /// The name of the team.
     team_name: String,
-    /// How tickets are distributed among the members.
+    /// The distribution of tickets among the members.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::QueueStrategy))]
     queue_strategy: &'static str,
-    /// Open tickets of the team, those that wait for somebody and those of removed members
-    /// included.
+    /// Open tickets of the team. Waiting tickets and tickets of removed members are included.
     total_open_tickets: u64,
-    /// How many members the team has.
+    /// The number of members.
     total_members: u64,
-    /// Open tickets for each member, to one decimal; 0 for a team without members.
+    /// The average number of open tickets for each member, to one decimal; 0 without members.
     avg_tickets_per_member: f64,
-    /// The members and their part of the work.
+    /// The workload of each member.
     members: Vec<MemberWorkloadOut>,
-    /// The part of the resolved tickets with a due date that were resolved by it, to two decimals;
-    /// `null` while there is none.
+    /// The fraction of resolved tickets with a due date that were resolved in time, to two
+    /// decimals; `null` while there are none.
     sla_compliance_rate: Option<f64>,
-    /// When these figures were true.
+    /// The time of these figures.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     queried_at: i64,
 }
@@ -214,19 +214,19 @@ struct MemberWorkloadOut {
     /// The member.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
     user_id: String,
-    /// The name people see.
+    /// The display name.
     name: String,
     /// Open tickets of this team that are assigned to the member.
     open_tickets: u64,
-    /// The part of them that is in progress.
+    /// The number of `open_tickets` that are in progress.
     in_progress_tickets: u64,
     /// The mean time from creation to resolution of the tickets of this team that the member
-    /// resolved, in hours to one decimal; `null` while there is none.
+    /// resolved, in hours to one decimal; `null` while there are none.
     avg_resolution_hours: Option<f64>,
-    /// Whether the member can be given work.
+    /// The status of the member.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::UserStatus))]
     status: &'static str,
-    /// What the member knows, for skill-based routing.
+    /// The skills of the member, for skill-based routing.
     skills: Vec<String>,
 }
 
@@ -339,7 +339,7 @@ impl ListedMemberOut {
     }
 }
 
-/// Ids prefixed, times in Unix seconds.
+/// Prefixed ids, and times in Unix seconds.
 const WIRE_FORMAT: WireFormat<i64> = WireFormat {
     team_id,
     user_id,
@@ -383,13 +383,13 @@ impl Pagination {
     }
 }
 
-/// The team object.
+/// Renders a team.
 #[must_use]
 pub fn team(roster: &Roster) -> String {
     success(TeamOut::from(roster))
 }
 
-/// A page of team summaries.
+/// Renders a page of team summaries.
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
@@ -401,7 +401,7 @@ pub fn teams(list: &ListTeams, page: &TeamPage) -> Result<String, InvalidRequest
     )
 }
 
-/// A page of a team's members.
+/// Renders a page of a team's members.
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
@@ -415,13 +415,13 @@ pub fn members(
     paginated(items, page, members.len())
 }
 
-/// A ticket's latest decision.
+/// Renders a ticket's latest decision.
 #[must_use]
 pub fn decision(ticket: &Ticket) -> String {
     success(DecisionOut::new(ticket, &WIRE_FORMAT))
 }
 
-/// A page of tickets' latest decisions.
+/// Renders a page of tickets' latest decisions.
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
@@ -438,7 +438,7 @@ pub fn decisions(
     )
 }
 
-/// A membership of a team.
+/// Renders a membership of a team.
 #[must_use]
 pub fn membership(team: &Team, member: &Member) -> String {
     success(MembershipOut {
@@ -452,7 +452,7 @@ pub fn membership(team: &Team, member: &Member) -> String {
     })
 }
 
-/// A team's workload at `now`.
+/// Renders a team's workload at `now`.
 #[must_use]
 pub fn workload(Roster { team, members }: &Roster, load: Load, now: Timestamp) -> String {
     let Workload {
@@ -494,7 +494,7 @@ fn paginated<T: Serialize>(
     }))
 }
 
-/// The schemas of everything above.
+/// Adds the schemas of all responses.
 #[cfg(feature = "openapi")]
 pub(crate) fn schemas(schemas: &mut Schemas) {
     schemas.add_as::<Success<Ref<TeamOut>>>("TeamResponse");

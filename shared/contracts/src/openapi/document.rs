@@ -1,7 +1,7 @@
-//! The objects of an OpenAPI 3.1 document, as far as these documents use them.
+//! The objects of an OpenAPI 3.1 document that these documents use.
 //!
-//! utoipa has them too, but keeps examples as JSON values and maps by name; here both keep the
-//! order in which they were written, which in the contracts' own documents is for reading.
+//! utoipa has them too, but it sorts maps and the fields of examples by name. These types preserve
+//! the order of insertion, which makes the documents easier to read.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use utoipa::openapi::{RefOr as RefOrSchema, Schema, schema::Ref as Reference};
 
-/// A JSON object whose members come in this order.
+/// A JSON object that preserves the order of its members.
 pub(super) struct Map<T>(pub(super) Vec<(String, T)>);
 
 impl<T> Map<T> {
@@ -35,7 +35,7 @@ impl<T: Serialize> Serialize for Map<T> {
     }
 }
 
-/// Something, or where it stands among the components.
+/// A value, or a reference to it among the components.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum RefOr<T> {
@@ -164,17 +164,17 @@ pub(super) struct SecurityScheme {
     pub(super) description: &'static str,
 }
 
-/// A reference to a schema among the components.
+/// Returns a reference to a schema among the components.
 pub(super) fn reference(name: &str) -> RefOrSchema<Schema> {
     Reference::from_schema_name(name).into()
 }
 
-/// JSON that is written as it stands.
+/// Returns JSON that is written without changes.
 pub(super) fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.trim().to_owned()).expect("examples are JSON")
 }
 
-/// The same JSON with white space for reading.
+/// Returns pretty-printed JSON with a final newline.
 pub(super) fn pretty(json: &str) -> String {
     let mut pretty = Vec::new();
     let mut serializer = serde_json::Serializer::pretty(&mut pretty);

@@ -1,4 +1,4 @@
-//! What can be answered instead of a success, endpoint by endpoint, as the contracts render it.
+//! The error responses of each endpoint, as the contracts render them.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use crate::{
 };
 use muster_domain::{Contract, Error, Timestamp, UserField};
 
-/// One way for a request to fail.
+/// A case in which a request fails.
 struct Case {
-    /// What its example is called.
+    /// The name of its example.
     name: &'static str,
-    /// When it happens.
+    /// The condition, in words.
     when: &'static str,
     error: ApiError,
 }
 
-/// What is answered in the same words whatever was asked for, and stands among the components.
+/// The error responses that are equal for all endpoints. They are among the components.
 const SHARED: [(&str, u16); 5] = [
     ("Unauthorized", 401),
     ("PayloadTooLarge", 413),
@@ -33,10 +33,10 @@ const SHARED: [(&str, u16); 5] = [
     ("Unavailable", 503),
 ];
 
-/// The errors that an endpoint can answer with, in the order in which they are checked.
+/// Returns the errors of an endpoint in the order of their checks.
 fn of(endpoint: Endpoint, contract: Contract) -> Vec<ApiError> {
     let mut errors = Vec::new();
-    // An id with a `/` or a `?`, however it is encoded, is the path of something else.
+    // The gateway decodes the path, so an id with an encoded `/` or `?` becomes another path.
     if !matches!(endpoint, Endpoint::ListTeams | Endpoint::CreateTeam) {
         errors.extend([
             ApiError::RouteNotFound,
@@ -61,7 +61,7 @@ fn of(endpoint: Endpoint, contract: Contract) -> Vec<ApiError> {
     errors
 }
 
-/// The rules of the domain that a request can break.
+/// Returns the domain rules that a request can break.
 fn domain_errors(endpoint: Endpoint, contract: Contract) -> Vec<Error> {
     let mut domain_errors = match endpoint {
         Endpoint::ListTeams => vec![],
@@ -113,15 +113,17 @@ fn domain_errors(endpoint: Endpoint, contract: Contract) -> Vec<Error> {
     domain_errors
 }
 
-/// The rules of form that a request can break: what the parsers themselves say of requests that do.
-fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
-    let bodies: &[(&str, &str, &str)] = match endpoint {
+/// The name of an example, its condition, and the body or query of the request.
+type InvalidExample = (&'static str, &'static str, &'static str);
+
+fn invalid_bodies(endpoint: Endpoint) -> &'static [InvalidExample] {
+    match endpoint {
         Endpoint::CreateTeam => &[
             ("malformed", "The body is not a JSON object.", "{"),
-            ("missing", "A required field is not there.", "{}"),
+            ("missing", "A required field is missing.", "{}"),
             (
                 "wrong_type",
-                "A field is of the wrong type.",
+                "A field has the wrong type.",
                 r#"{"name": 7, "description": 7}"#,
             ),
             (
@@ -145,10 +147,10 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
         ],
         Endpoint::AddMember => &[
             ("malformed", "The body is not a JSON object.", ""),
-            ("missing", "A required field is not there.", "{}"),
+            ("missing", "A required field is missing.", "{}"),
             (
                 "not_a_uuid",
-                "The user's id is none.",
+                "The id of the user is not a UUID.",
                 r#"{"user_id": "alice"}"#,
             ),
         ],
@@ -156,7 +158,7 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
             ("malformed", "The body is not a JSON object.", "null"),
             (
                 "unknown_word",
-                "A field has none of its words.",
+                "A field has an unknown value.",
                 r#"{"role": "boss"}"#,
             ),
             (
@@ -165,20 +167,16 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
                 r#"{"skills": [""]}"#,
             ),
         ],
-        Endpoint::ListTeams
-        | Endpoint::GetTeam
-        | Endpoint::DeleteTeam
-        | Endpoint::ListMembers
-        | Endpoint::RemoveMember
-        | Endpoint::GetWorkload
-        | Endpoint::ListAssignments
-        | Endpoint::GetAssignment => &[],
-    };
-    let queries: &[(&str, &str, &str)] = match endpoint {
+        _ => &[],
+    }
+}
+
+fn invalid_queries(endpoint: Endpoint) -> &'static [InvalidExample] {
+    match endpoint {
         Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments => &[
             (
                 "not_a_number",
-                "A parameter that is a number is none.",
+                "A parameter is not an integer.",
                 "limit=ten",
             ),
             (
@@ -188,8 +186,13 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
             ),
         ],
         _ => &[],
-    };
-    let of_body = |(name, when, body): &(&'static str, &'static str, &str)| {
+    }
+}
+
+/// Returns the cases in which a request breaks a format rule. The parsers of the endpoint make the
+/// errors from invalid examples.
+fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
+    let of_body = |(name, when, body): &InvalidExample| {
         let body = body.as_bytes();
         let invalid = match endpoint {
             Endpoint::CreateTeam => crate::create_team(contract, body).err(),
@@ -199,7 +202,7 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
         };
         (*name, *when, invalid)
     };
-    let of_query = |(name, when, query): &(&'static str, &'static str, &str)| {
+    let of_query = |(name, when, query): &InvalidExample| {
         let invalid = match endpoint {
             Endpoint::ListTeams => crate::list_teams(contract, query).err(),
             _ => crate::page(contract, query).err(),
@@ -213,10 +216,10 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
             request::idempotency_key("a key").err(),
         )
     });
-    bodies
+    invalid_bodies(endpoint)
         .iter()
         .map(of_body)
-        .chain(queries.iter().map(of_query))
+        .chain(invalid_queries(endpoint).iter().map(of_query))
         .chain(key)
         .chain(page_too_large(endpoint))
         .filter_map(|(name, when, invalid)| {
@@ -229,7 +232,7 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
         .collect()
 }
 
-/// The refusal of a page that a response cannot carry.
+/// Returns the error of a page that a response cannot carry.
 fn page_too_large(
     endpoint: Endpoint,
 ) -> Option<(&'static str, &'static str, Option<InvalidRequest>)> {
@@ -237,7 +240,7 @@ fn page_too_large(
         endpoint,
         Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments
     );
-    let when = "The page would exceed 6 MB. The message names the largest `limit` that fits.";
+    let when = "The page would exceed 6 MB. The message has the largest `limit` that fits.";
     let rule = FieldRule::PageTooLarge(87);
     let violation = Violation {
         location: Location::Query,
@@ -253,84 +256,86 @@ fn page_too_large(
     })
 }
 
+/// Returns the name and the condition of a broken domain rule.
+fn domain_case(error: &Error) -> (&'static str, &'static str) {
+    match error {
+        Error::IdempotencyKeyReused => (
+            "idempotency_key_reused",
+            "The `Idempotency-Key` was used before, with a different request.",
+        ),
+        Error::TeamNotFound => ("team_not_found", "The organization has no such team."),
+        Error::TicketNotFound => (
+            "ticket_not_found",
+            "The organization has no such ticket, or it was deleted.",
+        ),
+        Error::VersionMismatch => (
+            "version_mismatch",
+            "`If-Match` does not list the team's present `ETag`.",
+        ),
+        Error::UserNotFound(UserField::UserId) => {
+            ("user_not_found", "The organization has no such user.")
+        }
+        Error::UserNotFound(UserField::LeadId) => (
+            "lead_not_found",
+            "The organization has no such user to lead the team.",
+        ),
+        Error::MemberNotFound => ("member_not_found", "The team has no such member."),
+        Error::AlreadyMember => (
+            "already_member",
+            "The user is already a member of the team.",
+        ),
+        Error::UserInactive(UserField::UserId) => ("user_inactive", "The user is not active."),
+        Error::UserInactive(UserField::LeadId) => {
+            ("lead_inactive", "The user to lead the team is not active.")
+        }
+        Error::TeamFull => ("team_full", "The team has the maximum number of members."),
+        Error::LeadRemoval => (
+            "lead_removal",
+            "The member leads the team. Designate a new lead first.",
+        ),
+        Error::OpenTickets(_) => (
+            "open_tickets",
+            "The team still has open tickets. Reassign them first.",
+        ),
+        Error::NameTaken => ("name_taken", "Another team has an equal name."),
+    }
+}
+
 impl Case {
     fn of(error: ApiError) -> Self {
         let (name, when) = match &error {
-            ApiError::RouteNotFound => ("no_such_route", "There is no such path."),
+            ApiError::RouteNotFound => ("no_such_route", "The path does not exist."),
             ApiError::MethodNotAllowed(_) => ("method_not_allowed", "The path has other methods."),
             ApiError::BodyTooLarge => ("body_too_large", "The body has more than 256 KiB."),
             ApiError::Unauthorized => (
                 "unauthorized",
-                "There is no credential, or it is unknown, malformed, expired or revoked.",
+                "The credential is missing, unknown, malformed, expired or revoked.",
             ),
             ApiError::AddressNotAllowed => (
                 "address_not_allowed",
-                "The credential may not be used from the address that the request came from.",
+                "The credential is not valid for the address of the client.",
             ),
             ApiError::RateLimited { .. } => ("rate_limited", "Too many requests in this minute."),
-            ApiError::MissingScope(_) => ("missing_scope", "The credential lacks the scope."),
-            ApiError::Invalid(_) => ("invalid", "The request breaks a rule of form."),
-            ApiError::Domain(error) => match error {
-                Error::IdempotencyKeyReused => (
-                    "idempotency_key_reused",
-                    "The `Idempotency-Key` was used before, with another request.",
-                ),
-                Error::TeamNotFound => ("team_not_found", "The organization has no such team."),
-                Error::TicketNotFound => (
-                    "ticket_not_found",
-                    "The organization has no such ticket, or it was deleted.",
-                ),
-                Error::VersionMismatch => (
-                    "version_mismatch",
-                    "`If-Match` does not list the team's present `ETag`.",
-                ),
-                Error::UserNotFound(UserField::UserId) => {
-                    ("user_not_found", "The organization has no such user.")
-                }
-                Error::UserNotFound(UserField::LeadId) => (
-                    "lead_not_found",
-                    "The organization has no such user as the one to lead the team.",
-                ),
-                Error::MemberNotFound => ("member_not_found", "The team has no such member."),
-                Error::AlreadyMember => (
-                    "already_member",
-                    "The user is a member of the team already.",
-                ),
-                Error::UserInactive(UserField::UserId) => {
-                    ("user_inactive", "The user is not active.")
-                }
-                Error::UserInactive(UserField::LeadId) => {
-                    ("lead_inactive", "The user to lead the team is not active.")
-                }
-                Error::TeamFull => (
-                    "team_full",
-                    "The team has as many members as a team may have.",
-                ),
-                Error::LeadRemoval => (
-                    "lead_removal",
-                    "The member leads the team: designate a new lead first.",
-                ),
-                Error::OpenTickets(_) => (
-                    "open_tickets",
-                    "The team still holds open tickets: reassign them first.",
-                ),
-                Error::NameTaken => (
-                    "name_taken",
-                    "Another team has this name, compared as names are.",
-                ),
-            },
+            ApiError::MissingScope(_) => {
+                ("missing_scope", "The credential does not have the scope.")
+            }
+            ApiError::Invalid(_) => ("invalid", "The request breaks a format rule."),
+            ApiError::Domain(error) => domain_case(error),
             ApiError::Unavailable => (
                 "unavailable",
-                "The store is throttling or out of reach. Nothing is lost; ask again.",
+                "The database is throttled or unreachable. Retry the request.",
             ),
-            ApiError::Internal => ("internal_error", "Our fault. Tell us the request's id."),
+            ApiError::Internal => (
+                "internal_error",
+                "The service failed. Contact support with the id of the request.",
+            ),
         };
         Self { name, when, error }
     }
 
-    /// The status and the body, for a request of this path.
+    /// Returns the status and the body for a request of a path.
     fn rendered(&self, contract: Contract, path: &str) -> (u16, String) {
-        /// When the documents' examples happen.
+        /// The time of the errors in examples.
         const AT: Timestamp = Timestamp::from_secs(1_708_790_400);
         match contract {
             Contract::Toptickets => toptickets::error_response(&self.error),
@@ -352,7 +357,7 @@ impl Case {
     }
 }
 
-/// The answers to an endpoint's requests that fail, by status.
+/// Returns the error responses of an endpoint by status.
 pub(super) fn responses(
     endpoint: Endpoint,
     contract: Contract,
@@ -374,7 +379,7 @@ pub(super) fn responses(
         .collect()
 }
 
-/// The answers that stand among the components.
+/// Returns the error responses among the components.
 pub(super) fn components(contract: Contract) -> Map<Response> {
     let cases = of(Endpoint::UpdateTeam, contract).into_iter().map(Case::of);
     let mut responses = by_status(cases, contract, "/v1/teams");
@@ -429,7 +434,7 @@ fn response(status: u16, cases: Vec<(Case, String)>) -> Response {
     }
 }
 
-/// Every error of every endpoint.
+/// Returns all errors of all endpoints.
 fn all() -> impl Iterator<Item = ApiError> {
     let of_endpoints = |(_, _, endpoint)| {
         Contract::ALL
@@ -442,7 +447,7 @@ fn all() -> impl Iterator<Item = ApiError> {
         .chain([ApiError::Invalid(InvalidRequest::Malformed)])
 }
 
-/// Every rule of form.
+/// All format rules.
 const RULES: [FieldRule; 19] = [
     FieldRule::Missing,
     FieldRule::Null,
@@ -475,19 +480,19 @@ fn distinct(words: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     distinct
 }
 
-/// The codes of ITSM errors, in the order of their statuses.
+/// Returns the codes of ITSM errors, in the order of their statuses.
 pub(super) fn codes() -> Vec<&'static str> {
     let mut codes: Vec<_> = all().map(|error| itsm::status_and_code(&error)).collect();
     codes.sort_unstable();
     distinct(codes.into_iter().map(|(_, code)| code))
 }
 
-/// The names that ITSM errors have for rules of form.
+/// Returns the names of format rules in ITSM errors.
 pub(super) fn constraints() -> Vec<&'static str> {
     distinct(RULES.into_iter().map(itsm::constraint))
 }
 
-/// The names that `TopTickets` errors have for rules of form.
+/// Returns the names of format rules in `TopTickets` errors.
 pub(super) fn violation_types() -> Vec<&'static str> {
     let of_bodies = RULES
         .into_iter()

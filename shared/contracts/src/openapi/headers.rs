@@ -1,4 +1,4 @@
-//! The headers of answers.
+//! The headers of responses.
 
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 
@@ -7,7 +7,7 @@ use super::{
     parameters,
 };
 
-/// The headers of an answer of this status, as references to [`components`].
+/// Returns the headers of a response with a status, as references to [`components`].
 pub(super) fn of(status: u16, has_etag: bool) -> Map<RefOr<Header>> {
     let own = match status {
         401 => Some("WWW-Authenticate"),
@@ -30,7 +30,7 @@ pub(super) fn of(status: u16, has_etag: bool) -> Map<RefOr<Header>> {
         .collect()
 }
 
-/// Every header that answers have.
+/// Returns the definitions of all response headers.
 pub(super) fn components() -> Map<Header> {
     let text = || ObjectBuilder::new().schema_type(Type::String);
     let only = |value: &str| Schema::from(text().enum_values(Some([value])));
@@ -39,23 +39,23 @@ pub(super) fn components() -> Map<Header> {
         .schema_type(Type::Integer)
         .minimum(Some(1));
     [
-        ("X-Request-Id", "Identifies the request in our logs.", Schema::from(text()), parameters::REQUEST_ID),
-        ("Cache-Control", "Answers are not to be kept.", only("no-store"), "no-store"),
+        ("X-Request-Id", "The id of the request. Quote it in support requests.", Schema::from(text()), parameters::REQUEST_ID),
+        ("Cache-Control", "Responses must not be stored.", only("no-store"), "no-store"),
         (
             "ETag",
-            "The version of the team that the answer shows. `If-Match` takes it, quotes included.",
+            "The version of the team in the response. `If-Match` takes it, quotes included.",
             etag.into(),
             parameters::ETAG,
         ),
-        ("Retry-After", "How many seconds to wait before asking again.", seconds.into(), "17"),
+        ("Retry-After", "The number of seconds to wait before a retry.", seconds.into(), "17"),
         (
             "WWW-Authenticate",
-            "How to show a credential: `Authorization: Bearer …`. Where Muster is deployed, API Gateway renames the header to \
+            "The scheme of the credential: `Authorization: Bearer …`. When Muster is deployed, API Gateway renames the header to \
              `x-amzn-remapped-www-authenticate`.",
             only("Bearer"),
             "Bearer",
         ),
-        ("Allow", "The methods that the path has.", text().into(), "GET, POST"),
+        ("Allow", "The methods of the path.", text().into(), "GET, POST"),
     ]
     .into_iter()
     .map(|(name, description, schema, example)| (name, Header { description, required: true, schema, example }))

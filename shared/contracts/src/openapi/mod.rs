@@ -1,9 +1,9 @@
 //! The two contracts as OpenAPI 3.1 documents.
 //!
-//! What can be taken from the code is: paths, scopes and bodies from [`ROUTES`], schemas of answers
-//! from the wire types that are serialized, errors from the functions that render them. A test
-//! holds the schemas of requests and their parsers together. The examples in `openapi/examples` are
-//! the contracts' own documents', completed where those leave something out.
+//! The code is the source of most parts: [`ROUTES`] of the paths, scopes and bodies, the serialized
+//! wire types of the response schemas, the functions that render errors of the error examples. A
+//! test compares the request schemas with their parsers. The examples in `openapi/examples` come
+//! from the contracts' own documents, with omitted fields completed.
 
 mod document;
 mod errors;
@@ -17,7 +17,7 @@ use crate::route::ROUTES;
 use document::{Components, Document, Info, License, Map, SecurityScheme, Server, Tag, pretty};
 use muster_domain::Contract;
 
-/// The document of a contract, as pretty-printed JSON that ends with a new line.
+/// Returns the document of a contract as pretty-printed JSON with a final newline.
 #[must_use]
 pub fn document(contract: Contract) -> String {
     let document = Document {
@@ -25,7 +25,7 @@ pub fn document(contract: Contract) -> String {
         info: info(contract),
         servers: [Server {
             url: "/",
-            description: "Where this document comes from.",
+            description: "The server of this document.",
         }],
         tags: tags(contract),
         paths: paths(contract),
@@ -68,11 +68,11 @@ fn tags(contract: Contract) -> Vec<Tag> {
         },
         Tag {
             name: "Members",
-            description: "Who is in a team.",
+            description: "Memberships of teams.",
         },
         Tag {
             name: "Assignments",
-            description: "Whom a ticket was given to, and why.",
+            description: "The assignee of a ticket, and the decision behind it.",
         },
     ];
     if contract == Contract::Itsm {
@@ -80,7 +80,7 @@ fn tags(contract: Contract) -> Vec<Tag> {
             2,
             Tag {
                 name: "Workload",
-                description: "How busy a team and its members are.",
+                description: "Open tickets of a team and of its members.",
             },
         );
     }
@@ -130,8 +130,8 @@ fn security_schemes(contract: Contract) -> Map<SecurityScheme> {
             "apiKey",
             bearer(
                 "tt_…",
-                "An API key: `tt_admin_…` (2,000 requests a minute), `tt_live_…` (200), `tt_agent_…` (200, reading only) or \
-                 `tt_ro_…` (200, reading only, for 72 hours).",
+                "An API key: `tt_admin_…` (2,000 requests a minute), `tt_live_…` (200), `tt_agent_…` (200, read-only) or \
+                 `tt_ro_…` (200, read-only, for 72 hours).",
             ),
         )],
         Contract::Itsm => vec![
@@ -144,7 +144,7 @@ fn security_schemes(contract: Contract) -> Map<SecurityScheme> {
                 bearer(
                     "JWT",
                     "A token signed with RS256, with the claims `sub`, `organizationId`, `permissions`, `exp` and `jti`. A \
-                     permission `teams:read:org` or `teams:read:all` is the scope `teams:read`. 2,000 requests a minute for \
+                     permission `teams:read:org` or `teams:read:all` grants the scope `teams:read`. 2,000 requests a minute for \
                      each `sub`.",
                 ),
             ),

@@ -1,4 +1,4 @@
-//! The operations: what each endpoint is called, does, takes and answers.
+//! The operations: the endpoints' names, descriptions, parameters, bodies and responses.
 
 use utoipa::openapi::{
     RefOr as RefOrSchema,
@@ -12,7 +12,7 @@ use super::{
 use crate::route::Endpoint;
 use muster_domain::Contract;
 
-/// An example of the documents', as JSON.
+/// Includes an example as JSON.
 macro_rules! example {
     ($name:literal) => {
         include_str!(concat!("../../../../openapi/examples/", $name, ".json"))
@@ -42,7 +42,7 @@ pub(super) fn operation(
         operation_id,
         summary,
         description: format!(
-            "{}\n\nNeeds the scope `{scope}`.",
+            "{}\n\nRequires the scope `{scope}`.",
             description(endpoint, contract)
         ),
         tags: [tag],
@@ -58,8 +58,7 @@ pub(super) fn operation(
     }
 }
 
-/// What an endpoint is called in a client, which group it belongs to, and what it is in a few
-/// words.
+/// Returns the name of an endpoint in clients, its group, and its summary.
 fn names(endpoint: Endpoint) -> (&'static str, &'static str, &'static str) {
     match endpoint {
         Endpoint::ListTeams => ("list_teams", "Teams", "List teams"),
@@ -86,77 +85,101 @@ fn names(endpoint: Endpoint) -> (&'static str, &'static str, &'static str) {
 }
 
 fn description(endpoint: Endpoint, contract: Contract) -> &'static str {
-    use Contract::{Itsm, Toptickets};
-    match (endpoint, contract) {
-        (Endpoint::ListTeams, Toptickets) => {
+    match endpoint {
+        Endpoint::GetTeam => "A team with its members, in the order in which they joined.",
+        Endpoint::GetWorkload => {
+            "The present distribution of the team's open tickets among its members."
+        }
+        Endpoint::GetAssignment => {
+            "The present state of the ticket and the latest decision: the strategy, the best three candidates, and an \
+             explanation."
+        }
+        _ => match contract {
+            Contract::Toptickets => toptickets_description(endpoint),
+            Contract::Itsm => itsm_description(endpoint),
+        },
+    }
+}
+
+fn toptickets_description(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::ListTeams => {
             "The teams of the organization, oldest first. A page past the end is empty."
         }
-        (Endpoint::ListTeams, Itsm) => {
-            "The teams of the organization, newest first unless told otherwise. A page past the end is empty. Pages are \
-             page_and_limit; `cursor` is refused."
+        Endpoint::CreateTeam => "Creates a team without members.",
+        Endpoint::UpdateTeam => {
+            "Changes the fields in the body; `null` clears the description. A request that changes no value leaves \
+             `updated_at` and `ETag` as they are. Members have their own endpoints."
         }
-        (Endpoint::CreateTeam, Toptickets) => "A new team, without members.",
-        (Endpoint::CreateTeam, Itsm) => {
-            "A new team, without members. The queue strategy is `round_robin` unless told otherwise."
+        Endpoint::DeleteTeam => {
+            "Deletes the team permanently. Every open ticket of the team is unassigned. Its members remain users."
         }
-        (Endpoint::GetTeam, _) => "A team with its members, in the order in which they joined.",
-        (Endpoint::UpdateTeam, Toptickets) => {
-            "Changes what the body names; `null` clears the description. A change that changes nothing moves neither \
-             `updated_at` nor `ETag`. Members have endpoints of their own."
+        Endpoint::ListMembers => {
+            "The members in the order in which they joined, with their skills and numbers of tickets. A page past the end \
+             is empty."
         }
-        (Endpoint::UpdateTeam, Itsm) => {
-            "Changes what the body names; `null` clears the description and the lead, and specializations are replaced. A \
-             change that changes nothing moves neither `updated_at` nor `ETag`. Members have endpoints of their own."
+        Endpoint::AddMember => {
+            "Adds an active user of the organization to the team. Returns the team."
         }
-        (Endpoint::DeleteTeam, Toptickets) => {
-            "For good. Every open ticket of the team is unassigned; its members stay users."
+        Endpoint::UpdateMember => {
+            "Changes the fields in the body. The role `lead` replaces the team's lead; `member` for the lead leaves the \
+             team without a lead. Skills are replaced. Returns the team."
         }
-        (Endpoint::DeleteTeam, Itsm) => {
-            "For good. All open tickets of the team have to be reassigned first; its members stay users."
+        Endpoint::RemoveMember => {
+            "The user remains the assignee of their tickets, and gets no further tickets of this team. The lead can be \
+             removed too."
         }
-        (Endpoint::ListMembers, Toptickets) => {
-            "The members in the order in which they joined, with their skills and figures. A page past the end is empty."
+        Endpoint::ListAssignments => {
+            "The open tickets of the team: assigned tickets, newest decision first, then waiting tickets in the order in \
+             which they will be assigned. A page past the end is empty."
         }
-        (Endpoint::ListMembers, Itsm) => {
-            "The members in the order in which they joined, with their skills and figures. A page past the end is empty. \
-             `cursor` is refused."
+        Endpoint::GetTeam | Endpoint::GetWorkload | Endpoint::GetAssignment => {
+            description(endpoint, Contract::Toptickets)
         }
-        (Endpoint::AddMember, Toptickets) => {
-            "An active user of the organization joins the team, which is the answer."
+    }
+}
+
+fn itsm_description(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::ListTeams => {
+            "The teams of the organization, by default newest first. A page past the end is empty. Pages are numbered; \
+             `cursor` is rejected."
         }
-        (Endpoint::AddMember, Itsm) => {
-            "An active user of the organization joins the team, as its new lead if `role` is `lead`. A user can belong to \
-             several teams. Adding the team's lead answers with the role `lead`."
+        Endpoint::CreateTeam => {
+            "Creates a team without members. The default of the queue strategy is `round_robin`."
         }
-        (Endpoint::UpdateMember, Toptickets) => {
-            "Changes what the body names: `lead` in place of the team's lead, `member` for the lead leaves the team without \
-             one, and skills are replaced. The answer is the team."
+        Endpoint::UpdateTeam => {
+            "Changes the fields in the body; `null` clears the description and the lead, and specializations are \
+             replaced. A request that changes no value leaves `updated_at` and `ETag` as they are. Members have their own \
+             endpoints."
         }
-        (Endpoint::UpdateMember, Itsm) => {
-            "Changes what the body names: `lead` in place of the team's lead, `member` for the lead leaves the team without \
-             one, and skills are replaced."
+        Endpoint::DeleteTeam => {
+            "Deletes the team permanently. All open tickets of the team have to be reassigned first. Its members remain \
+             users."
         }
-        (Endpoint::RemoveMember, Toptickets) => {
-            "The member keeps the tickets they have, and is given no more by this team. The lead can be removed too."
+        Endpoint::ListMembers => {
+            "The members in the order in which they joined, with their skills and numbers of tickets. A page past the end \
+             is empty. `cursor` is rejected."
         }
-        (Endpoint::RemoveMember, Itsm) => {
-            "The member keeps the tickets they have, and is given no more by this team. The lead cannot be removed: \
-             designate a new one first."
+        Endpoint::AddMember => {
+            "Adds an active user of the organization to the team, as its new lead if `role` is `lead`. A user can belong to \
+             several teams. For the team's lead, the response has the role `lead`."
         }
-        (Endpoint::GetWorkload, _) => {
-            "How the team's tickets are spread over its members, at this moment."
+        Endpoint::UpdateMember => {
+            "Changes the fields in the body. The role `lead` replaces the team's lead; `member` for the lead leaves the \
+             team without a lead. Skills are replaced."
         }
-        (Endpoint::ListAssignments, Toptickets) => {
-            "The open tickets of the team: assigned tickets, newest decision first, then waiting tickets in the order in which \
-             they will be assigned. A page past the end is empty."
+        Endpoint::RemoveMember => {
+            "The user remains the assignee of their tickets, and gets no further tickets of this team. The lead cannot be \
+             removed: designate a new one first."
         }
-        (Endpoint::ListAssignments, Itsm) => {
-            "The open tickets of the team: assigned tickets, newest decision first, then waiting tickets in the order in which \
-             they will be assigned. The total counts the tickets in the chosen state. A page past the end is empty. `cursor` \
-             is refused."
+        Endpoint::ListAssignments => {
+            "The open tickets of the team: assigned tickets, newest decision first, then waiting tickets in the order in \
+             which they will be assigned. The total counts the tickets in the chosen state. A page past the end is empty. \
+             `cursor` is rejected."
         }
-        (Endpoint::GetAssignment, _) => {
-            "Where the ticket is, and why: the strategy, the best three candidates, and a sentence."
+        Endpoint::GetTeam | Endpoint::GetWorkload | Endpoint::GetAssignment => {
+            description(endpoint, Contract::Itsm)
         }
     }
 }
@@ -180,152 +203,159 @@ fn request_body(endpoint: Endpoint, contract: Contract) -> Option<RequestBody> {
     })
 }
 
-/// The status and the answer of a success.
+/// The body of a successful response.
+struct SuccessBody {
+    description: &'static str,
+    schema: RefOrSchema<Schema>,
+    example: &'static str,
+    has_etag: bool,
+}
+
+/// Returns the status and the response of a success.
 fn success(endpoint: Endpoint, contract: Contract) -> (u16, Response) {
-    use Contract::{Itsm, Toptickets};
-    let list = |name| RefOrSchema::from(Schema::from(ArrayBuilder::new().items(reference(name))));
-    let (description, schema, example, has_etag) = match (endpoint, contract) {
-        (Endpoint::ListTeams, Toptickets) => (
-            "A page of teams.",
-            list("TeamSummary"),
-            example!("toptickets/list_teams"),
-            false,
-        ),
-        (Endpoint::ListTeams, Itsm) => (
-            "A page of teams.",
-            reference("TeamListResponse"),
-            example!("itsm/list_teams"),
-            false,
-        ),
-        (Endpoint::CreateTeam, Toptickets) => (
-            "The new team.",
-            reference("Team"),
-            example!("toptickets/create_team"),
-            true,
-        ),
-        (Endpoint::CreateTeam, Itsm) => (
-            "The new team.",
-            reference("TeamResponse"),
-            example!("itsm/create_team"),
-            true,
-        ),
-        (Endpoint::GetTeam, Toptickets) => (
-            "The team.",
-            reference("Team"),
-            example!("toptickets/get_team"),
-            true,
-        ),
-        (Endpoint::GetTeam, Itsm) => (
-            "The team.",
-            reference("TeamResponse"),
-            example!("itsm/get_team"),
-            true,
-        ),
-        (Endpoint::UpdateTeam | Endpoint::UpdateMember, Toptickets) => (
-            "The team after the change.",
-            reference("Team"),
-            example!("toptickets/get_team"),
-            true,
-        ),
-        (Endpoint::UpdateTeam, Itsm) => (
-            "The team after the change.",
-            reference("TeamResponse"),
-            example!("itsm/update_team"),
-            true,
-        ),
-        (Endpoint::ListMembers, Toptickets) => (
-            "A page of members.",
-            list("TeamMember"),
-            example!("toptickets/list_members"),
-            false,
-        ),
-        (Endpoint::ListMembers, Itsm) => (
-            "A page of members.",
-            reference("MemberListResponse"),
-            example!("itsm/list_members"),
-            false,
-        ),
-        (Endpoint::AddMember, Toptickets) => (
-            "The team, the new member included.",
-            reference("Team"),
-            example!("toptickets/add_member"),
-            true,
-        ),
-        (Endpoint::AddMember, Itsm) => (
-            "The membership.",
-            reference("MembershipResponse"),
-            example!("itsm/add_member"),
-            false,
-        ),
-        (Endpoint::UpdateMember, Itsm) => (
-            "The membership after the change.",
-            reference("MembershipResponse"),
-            example!("itsm/update_member"),
-            false,
-        ),
-        (Endpoint::GetWorkload, _) => (
-            "The workload.",
-            reference("WorkloadResponse"),
-            example!("itsm/get_workload"),
-            false,
-        ),
-        (Endpoint::ListAssignments, Toptickets) => (
-            "A page of decisions.",
-            list("Decision"),
-            example!("toptickets/list_assignments"),
-            false,
-        ),
-        (Endpoint::ListAssignments, Itsm) => (
-            "A page of decisions.",
-            reference("DecisionListResponse"),
-            example!("itsm/list_assignments"),
-            false,
-        ),
-        (Endpoint::GetAssignment, Toptickets) => (
-            "The decision.",
-            reference("Decision"),
-            example!("toptickets/get_assignment"),
-            false,
-        ),
-        (Endpoint::GetAssignment, Itsm) => (
-            "The decision.",
-            reference("DecisionResponse"),
-            example!("itsm/get_assignment"),
-            false,
-        ),
-        (Endpoint::DeleteTeam | Endpoint::RemoveMember, _) => {
-            let description = if endpoint == Endpoint::DeleteTeam {
-                "The team is gone."
-            } else {
-                "The member is gone."
-            };
-            let headers = headers::of(204, false);
-            return (
-                204,
-                Response {
-                    description: description.to_owned(),
-                    headers,
-                    content: Map(vec![]),
-                },
-            );
-        }
+    let body = match contract {
+        Contract::Toptickets => toptickets_success(endpoint),
+        Contract::Itsm => itsm_success(endpoint),
     };
-    let status = if matches!(endpoint, Endpoint::CreateTeam | Endpoint::AddMember) {
-        201
+    let Some(body) = body else {
+        return (204, no_content(endpoint));
+    };
+    let SuccessBody {
+        description,
+        schema,
+        example,
+        has_etag,
+    } = body;
+    let status = if endpoint.creates() { 201 } else { 200 };
+    let content = media_type(endpoint, schema, example);
+    let response = Response {
+        description: description.to_owned(),
+        headers: headers::of(status, has_etag),
+        content: [("application/json", content)].into_iter().collect(),
+    };
+    (status, response)
+}
+
+fn no_content(endpoint: Endpoint) -> Response {
+    let description = if endpoint == Endpoint::DeleteTeam {
+        "The team was deleted."
     } else {
-        200
+        "The member was removed."
     };
-    let content = [("application/json", media_type(endpoint, schema, example))]
-        .into_iter()
-        .collect();
-    (
-        status,
-        Response {
-            description: description.to_owned(),
-            headers: headers::of(status, has_etag),
-            content,
+    Response {
+        description: description.to_owned(),
+        headers: headers::of(204, false),
+        content: Map(vec![]),
+    }
+}
+
+/// Returns the body of a success; none for an endpoint without one.
+fn toptickets_success(endpoint: Endpoint) -> Option<SuccessBody> {
+    let team = |description, example| SuccessBody {
+        description,
+        schema: reference("Team"),
+        example,
+        has_etag: true,
+    };
+    let list = |description, item, example| SuccessBody {
+        description,
+        schema: Schema::from(ArrayBuilder::new().items(reference(item))).into(),
+        example,
+        has_etag: false,
+    };
+    let body = match endpoint {
+        Endpoint::ListTeams => {
+            let example = example!("toptickets/list_teams");
+            list("A page of teams.", "TeamSummary", example)
+        }
+        Endpoint::CreateTeam => team("The new team.", example!("toptickets/create_team")),
+        Endpoint::GetTeam => team("The team.", example!("toptickets/get_team")),
+        Endpoint::UpdateTeam | Endpoint::UpdateMember => team(
+            "The team after the update.",
+            example!("toptickets/get_team"),
+        ),
+        Endpoint::ListMembers => {
+            let example = example!("toptickets/list_members");
+            list("A page of members.", "TeamMember", example)
+        }
+        Endpoint::AddMember => {
+            let example = example!("toptickets/add_member");
+            team("The team with the new member.", example)
+        }
+        Endpoint::ListAssignments => {
+            let example = example!("toptickets/list_assignments");
+            list("A page of decisions.", "Decision", example)
+        }
+        Endpoint::GetAssignment => SuccessBody {
+            description: "The decision.",
+            schema: reference("Decision"),
+            example: example!("toptickets/get_assignment"),
+            has_etag: false,
         },
-    )
+        // Only the ITSM contract has this endpoint.
+        Endpoint::GetWorkload => return itsm_success(endpoint),
+        Endpoint::DeleteTeam | Endpoint::RemoveMember => return None,
+    };
+    Some(body)
+}
+
+/// Returns the body of a success; none for an endpoint without one.
+fn itsm_success(endpoint: Endpoint) -> Option<SuccessBody> {
+    let (description, schema, example) = match endpoint {
+        Endpoint::ListTeams => (
+            "A page of teams.",
+            "TeamListResponse",
+            example!("itsm/list_teams"),
+        ),
+        Endpoint::CreateTeam => (
+            "The new team.",
+            "TeamResponse",
+            example!("itsm/create_team"),
+        ),
+        Endpoint::GetTeam => ("The team.", "TeamResponse", example!("itsm/get_team")),
+        Endpoint::UpdateTeam => (
+            "The team after the update.",
+            "TeamResponse",
+            example!("itsm/update_team"),
+        ),
+        Endpoint::ListMembers => (
+            "A page of members.",
+            "MemberListResponse",
+            example!("itsm/list_members"),
+        ),
+        Endpoint::AddMember => (
+            "The membership.",
+            "MembershipResponse",
+            example!("itsm/add_member"),
+        ),
+        Endpoint::UpdateMember => (
+            "The membership after the update.",
+            "MembershipResponse",
+            example!("itsm/update_member"),
+        ),
+        Endpoint::GetWorkload => (
+            "The workload.",
+            "WorkloadResponse",
+            example!("itsm/get_workload"),
+        ),
+        Endpoint::ListAssignments => (
+            "A page of decisions.",
+            "DecisionListResponse",
+            example!("itsm/list_assignments"),
+        ),
+        Endpoint::GetAssignment => (
+            "The decision.",
+            "DecisionResponse",
+            example!("itsm/get_assignment"),
+        ),
+        Endpoint::DeleteTeam | Endpoint::RemoveMember => return None,
+    };
+    Some(SuccessBody {
+        description,
+        schema: reference(schema),
+        example,
+        has_etag: schema == "TeamResponse",
+    })
 }
 
 fn media_type(endpoint: Endpoint, schema: RefOrSchema<Schema>, example: &str) -> MediaType {

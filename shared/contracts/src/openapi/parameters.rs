@@ -7,14 +7,14 @@ use crate::route::Endpoint;
 use crate::schema::one_of;
 use muster_domain::{Contract, IdempotencyKey, TeamId, UserId};
 
-/// A request's id in examples.
+/// The id of the request in examples.
 pub(super) const REQUEST_ID: &str = "req_JKJaXmPLvHcESHA=";
 
-/// A team's version in examples.
+/// The `ETag` of a team in examples.
 pub(super) const ETAG: &str = "\"7\"";
 
-/// The schema of a team's or a user's id in a request: the contract's own form first, though each
-/// takes both.
+/// Returns the schema of a team's or a user's id in a request. It has the form of the contract;
+/// requests accept both forms.
 pub(super) fn id(contract: Contract, prefix: &str) -> Object {
     const UUID: &str =
         "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}";
@@ -26,7 +26,7 @@ pub(super) fn id(contract: Contract, prefix: &str) -> Object {
     .build()
 }
 
-/// What an endpoint takes beside a body.
+/// Returns the parameters of an endpoint.
 pub(super) fn of(endpoint: Endpoint, contract: Contract, pattern: &'static str) -> Vec<Parameter> {
     let mut parameters = in_path(contract, pattern);
     parameters.extend(in_query(endpoint, contract));
@@ -34,7 +34,7 @@ pub(super) fn of(endpoint: Endpoint, contract: Contract, pattern: &'static str) 
     parameters
 }
 
-/// The value that a path's parameter has in examples.
+/// Returns the value of a path parameter in examples.
 fn example(contract: Contract, parameter: &str) -> &'static str {
     match (contract, parameter) {
         (Contract::Toptickets, "team_id") => "550e8400-e29b-41d4-a716-446655440000",
@@ -45,14 +45,14 @@ fn example(contract: Contract, parameter: &str) -> &'static str {
     }
 }
 
-/// The names of a path's parameters.
+/// Returns the names of the parameters in a path.
 fn names(pattern: &'static str) -> impl Iterator<Item = &'static str> {
     pattern
         .split('/')
         .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
 }
 
-/// A path with its parameters' values in examples.
+/// Returns a path with example values of its parameters.
 pub(super) fn example_path(contract: Contract, pattern: &'static str) -> String {
     names(pattern).fold(pattern.to_owned(), |path, name| {
         path.replace(&format!("{{{name}}}"), example(contract, name))
@@ -70,10 +70,7 @@ fn in_path(contract: Contract, pattern: &'static str) -> Vec<Parameter> {
                 "The member. Their UUID, or `usr_` and their UUID.",
                 id(contract, UserId::PREFIX),
             ),
-            _ => (
-                "The ticket, by the id that its platform gave it.",
-                ticket_id(),
-            ),
+            _ => ("The id of the ticket on its platform.", ticket_id()),
         };
         let schema = schema.into();
         Parameter {
@@ -95,10 +92,10 @@ fn ticket_id() -> Object {
         .build()
 }
 
-const LIMIT_OF_SKIPPED: &str = "The most items to return. A page of more than 6 MB is refused, and the error names the largest \
+const LIMIT_OF_SKIPPED: &str = "The maximum number of items to return. A page of more than 6 MB is rejected; the error has the largest \
                                 `limit` that fits.";
-const LIMIT_OF_NUMBERED: &str = "The most items on a page. A page of more than 6 MB is refused, and the error names the \
-                                 largest `limit` that fits.";
+const LIMIT_OF_NUMBERED: &str = "The maximum number of items on a page. A page of more than 6 MB is rejected; the error has \
+                                 the largest `limit` that fits.";
 
 fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
     let parameter = |(name, description, schema): (_, _, ObjectBuilder)| {
@@ -125,7 +122,7 @@ fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
         ) => vec![
             (
                 "skip",
-                "How many items to skip. `offset` is accepted for it.",
+                "The number of items to skip. `offset` is a synonym.",
                 integer(0, 0),
             ),
             ("limit", LIMIT_OF_SKIPPED, integer(50, 1).maximum(Some(100))),
@@ -134,7 +131,7 @@ fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
             Endpoint::ListTeams | Endpoint::ListMembers | Endpoint::ListAssignments,
             Contract::Itsm,
         ) => vec![
-            ("page", "The page, from 1.", integer(1, 1)),
+            ("page", "The number of the page, from 1.", integer(1, 1)),
             (
                 "limit",
                 LIMIT_OF_NUMBERED,
@@ -149,14 +146,14 @@ fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
             0,
             (
                 "search",
-                "A part of the name, compared as names are. Empty finds all.",
+                "A part of the name, compared like names. The empty text matches all teams.",
                 search,
             ),
         );
         let by = one_of(["createdAt", "updatedAt", "name"]).default(Some("createdAt".into()));
-        parameters.push(("sortBy", "What to sort by.", by));
+        parameters.push(("sortBy", "The field to sort by.", by));
         let order = one_of(["asc", "desc"]).default(Some("desc".into()));
-        parameters.push(("sortOrder", "Which end comes first.", order));
+        parameters.push(("sortOrder", "The sort order.", order));
     }
     if endpoint == Endpoint::ListAssignments {
         let state = one_of(["assigned", "waiting"]);
@@ -174,21 +171,21 @@ fn in_headers(endpoint: Endpoint) -> Option<Parameter> {
     let (name, description, schema) = match endpoint {
         Endpoint::UpdateTeam | Endpoint::DeleteTeam => (
             "If-Match",
-            "The `ETag` of the team as it was read, quotes included, such as `\"7\"`; several with commas between; or `*`. The \
-             request is done only if one of them is the team's present version.",
+            "The `ETag` of the team as it was read, quotes included, such as `\"7\"`; a list of them, separated by commas; or \
+             `*`. The request is carried out only if one of them is the team's present version.",
             text,
         ),
         endpoint if endpoint.creates() => (
             "Idempotency-Key",
-            "A text of the client's own, a UUID for example. A request that comes again with the same one within 24 hours is \
-             not done again: the answer is the first one's.",
+            "A unique key that the client makes, such as a UUID. A retry with the same key within 24 hours is not carried \
+             out again: it gets the first response.",
             text.pattern(Some(format!("^[!-~]{{1,{}}}$", IdempotencyKey::MAX_CHARS))),
         ),
         _ => return None,
     };
     let schema = schema.into();
-    // A page that tries requests out fills an example in and sends it: a key that was used before,
-    // or a version long past.
+    // No example: a documentation page that sends requests would send it too, and so reuse a key or
+    // send an old version.
     Some(Parameter {
         name,
         location: "header",

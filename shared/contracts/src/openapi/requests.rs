@@ -1,6 +1,8 @@
-//! What bodies may say, in the words of the parsers in [`wire`](crate): the same verbs, the
-//! same order, and the same names of values. A test sends both what these schemas refuse and what
-//! they take through the parsers.
+//! The schemas of request bodies.
+//!
+//! They repeat the parsers of [`toptickets`](crate::toptickets) and [`itsm`](crate::itsm): the same
+//! verbs, the same order, and the same names of values. A test runs bodies that these schemas
+//! accept and bodies that they reject through the parsers.
 
 use serde_json::Value;
 use utoipa::openapi::{
@@ -16,14 +18,14 @@ use muster_domain::{
     Contract, Description, MemberRole, QueueStrategy, Tags, TeamName, UserId, ignorable_ranges,
 };
 
-/// The schemas of bodies, by name.
+/// Returns the schemas of bodies with their names.
 pub(super) fn schemas(contract: Contract) -> impl Iterator<Item = (&'static str, Object)> {
     ROUTES
         .into_iter()
         .filter_map(move |(_, _, endpoint)| Some((name(endpoint)?, schema(endpoint, contract)?)))
 }
 
-/// What the schema of an endpoint's body is called.
+/// Returns the name of the schema of an endpoint's body.
 pub(super) fn name(endpoint: Endpoint) -> Option<&'static str> {
     match endpoint {
         Endpoint::CreateTeam => Some("TeamCreate"),
@@ -55,7 +57,7 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
             }
         }
         Endpoint::UpdateTeam => {
-            let fields = Fields::new("Changes to a team. What is left out stays as it is.")
+            let fields = Fields::new("Changes to a team. Omitted fields stay unchanged.")
                 .change("name", team_name())
                 .clearable("description", description());
             if is_itsm {
@@ -68,7 +70,7 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
             }
         }
         Endpoint::AddMember => {
-            let user = "The user to add: active, and of the same organization.";
+            let user = "The user to add: an active user of the same organization.";
             let fields = Fields::new("A user to add to a team.")
                 .required("user_id", user_id(contract, user));
             if is_itsm {
@@ -80,7 +82,7 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
             }
         }
         Endpoint::UpdateMember => {
-            Fields::new("Changes to a membership. What is left out stays as it is.")
+            Fields::new("Changes to a membership. Omitted fields stay unchanged.")
                 .change("role", member_role())
                 .change("skills", tags(SKILLS))
         }
@@ -89,16 +91,16 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
     Some(fields.0.build())
 }
 
-const LEAD: &str = "The user to lead the team: active, and not necessarily a member.";
+const LEAD: &str = "The user to lead the team: an active user, not necessarily a member.";
 const SPECIALIZATIONS: &str =
-    "The team's areas of expertise, by which tickets are routed to it; all of them.";
-const SKILLS: &str = "What the member knows, for skill-based routing; all of it. All skills together have at most 4,096 bytes in \
+    "All areas of expertise of the team, by which tickets are routed to it.";
+const SKILLS: &str = "All skills of the member, for skill-based routing. All skills together have at most 4,096 bytes in \
                       UTF-8, with each quotation mark and backslash counted twice.";
 
 fn team_name() -> RefOr<Schema> {
     let description = "The name, unique within the organization. Names that differ only in letter case, in compatibility forms \
                        such as full-width letters, in invisible characters or in white space are one name. White space \
-                       at its ends is dropped; otherwise the name is kept as it is sent.";
+                       at its ends is removed; otherwise the name is stored unchanged.";
     line(TeamName::MAX_CHARS)
         .description(Some(description))
         .into()
@@ -110,7 +112,7 @@ fn description() -> RefOr<Schema> {
         .max_length(Some(Description::MAX_CHARS))
         .pattern(Some(r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$"))
         .description(Some(
-            "What the team is for. Kept as it is sent. Its only control characters are tab, line feed and carriage return.",
+            "The team's purpose, stored unchanged. Its only control characters are tab, line feed and carriage return.",
         ))
         .into()
 }
@@ -124,20 +126,20 @@ fn user_id(contract: Contract, description: &str) -> RefOr<Schema> {
 fn queue_strategy() -> RefOr<Schema> {
     named(
         "QueueStrategy",
-        "How tickets are distributed among the members.",
+        "The distribution of tickets among the members.",
     )
 }
 
 fn member_role() -> RefOr<Schema> {
     named(
         "MemberRole",
-        "What the user is in the team. A `lead` takes the place of the one before.",
+        "The role of the user in the team. A new `lead` replaces the previous lead.",
     )
 }
 
 fn tags(description: &str) -> RefOr<Schema> {
-    let how = "White space at a tag's ends is dropped. Tags are compared as names are, and a tag that equals one before it \
-               is dropped.";
+    let how = "White space at a tag's ends is removed. Tags are compared like names, and duplicates of a tag are \
+               removed.";
     ArrayBuilder::new()
         .items(line(Tags::MAX_CHARS))
         .max_items(Some(Tags::MAX_TAGS))
@@ -145,12 +147,12 @@ fn tags(description: &str) -> RefOr<Schema> {
         .into()
 }
 
-/// A text without control characters that does not fold to the empty text: one of its characters is
-/// neither white space nor ignored.
+/// Returns the schema of a text without control characters that does not fold to the empty text: at
+/// least one character is neither white space nor ignored.
 ///
-/// The pattern has no characters beyond U+FFFF, which no notation writes for every dialect of
-/// regular expressions. So it takes a text of only such ignored characters (language tags and
-/// variation selectors), which the parser refuses.
+/// The pattern has no characters beyond U+FFFF, because no notation of them works in all dialects
+/// of regular expressions. So it accepts a text of such ignored characters alone (language tags and
+/// variation selectors), which the parser rejects.
 fn line(max_chars: usize) -> ObjectBuilder {
     const CONTROL: &str = r"\x00-\x1f\x7f-\x9f";
     let ignored: String = ignorable_ranges()
@@ -176,7 +178,7 @@ fn named(name: &str, description: &str) -> RefOr<Schema> {
         .into()
 }
 
-/// A body's fields.
+/// The fields of a body.
 struct Fields(ObjectBuilder);
 
 impl Fields {
@@ -188,27 +190,27 @@ impl Fields {
         )
     }
 
-    /// What [`Body::required`](crate::request::Body::required) reads.
+    /// Adds a field that [`Body::required`](crate::request::Body::required) reads.
     fn required(self, field: &str, value: RefOr<Schema>) -> Self {
         Self(self.0.property(field, value).required(field))
     }
 
-    /// What [`Body::optional`](crate::request::Body::optional) reads.
+    /// Adds a field that [`Body::optional`](crate::request::Body::optional) reads.
     fn optional(self, field: &str, value: RefOr<Schema>) -> Self {
         Self(self.0.property(field, or_null(value, None)))
     }
 
-    /// The same where there is a value that stands for none.
+    /// Adds an optional field with a default.
     fn optional_or(self, field: &str, value: RefOr<Schema>, default: &str) -> Self {
         Self(self.0.property(field, or_null(value, Some(default.into()))))
     }
 
-    /// What [`Body::change`](crate::request::Body::change) reads.
+    /// Adds a field that [`Body::change`](crate::request::Body::change) reads.
     fn change(self, field: &str, value: RefOr<Schema>) -> Self {
         Self(self.0.property(field, value))
     }
 
-    /// What [`Body::clearable`](crate::request::Body::clearable) reads.
+    /// Adds a field that [`Body::clearable`](crate::request::Body::clearable) reads.
     fn clearable(self, field: &str, value: RefOr<Schema>) -> Self {
         Self(self.0.property(field, or_null(value, None)))
     }

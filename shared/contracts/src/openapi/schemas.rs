@@ -20,19 +20,19 @@ pub(super) fn of_responses(contract: Contract) -> Schemas {
         Contract::Toptickets => {
             toptickets::schemas(&mut schemas);
             toptickets::error_schemas(&mut schemas);
-            let types = one_of(errors::violation_types()).description(Some("A rule of form."));
+            let types = one_of(errors::violation_types()).description(Some("A format rule."));
             schemas.insert(&schema::ViolationType::name(), types);
         }
         Contract::Itsm => {
             itsm::schemas(&mut schemas);
             itsm::error_schemas(&mut schemas);
-            let codes = one_of(errors::codes()).description(Some("What went wrong."));
+            let codes = one_of(errors::codes()).description(Some("The kind of error."));
             schemas.insert(&schema::ErrorCode::name(), codes);
-            let constraints = one_of(errors::constraints()).description(Some("A rule of form."));
+            let constraints = one_of(errors::constraints()).description(Some("A format rule."));
             schemas.insert(&schema::Constraint::name(), constraints);
         }
     }
-    // In place of what the types themselves, which are those of both contracts, could say.
+    // The wire types of ids and times do not show the form that the contract gives them.
     schemas.insert(
         &schema::TeamId::name(),
         id(contract, TeamId::PREFIX, "team"),
@@ -48,7 +48,7 @@ pub(super) fn of_responses(contract: Contract) -> Schemas {
 /// The pattern of a UUID as both contracts write it.
 const UUID: &str = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}";
 
-/// The schema of an id in an answer.
+/// Returns the schema of an id in a response.
 fn id(contract: Contract, prefix: &str, of: &str) -> Object {
     let text = ObjectBuilder::new().schema_type(Type::String);
     match contract {
@@ -64,7 +64,7 @@ fn id(contract: Contract, prefix: &str, of: &str) -> Object {
     .build()
 }
 
-/// The schema of a time in an answer.
+/// Returns the schema of a time in a response.
 fn timestamp(contract: Contract) -> Object {
     match contract {
         Contract::Toptickets => ObjectBuilder::new()

@@ -1,7 +1,7 @@
 //! JSON bodies.
 //!
-//! A body is read one level deep: the value of every field stays raw JSON until somebody asks for
-//! it, so that a number too large for any type in a field that nobody reads is not an error.
+//! A body is parsed one level deep. The value of each field stays raw JSON until a parser reads it.
+//! So a number that is too large for any type is no error in an unknown field.
 
 use std::collections::HashMap;
 
@@ -9,11 +9,11 @@ use serde_json::value::RawValue;
 
 use super::violation::{FieldRejected, FieldRule, InvalidRequest, Location, Violation};
 
-/// The most bytes a body may have.
+/// The maximum number of bytes of a body.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
-/// The most levels of objects and arrays a body may have.
+/// The maximum number of nested objects and arrays of a body.
 pub const MAX_DEPTH: usize = 128;
-/// A body's fields, and the rules they broke so far.
+/// The fields of a body, and the violations found so far.
 #[derive(Debug)]
 pub struct Body<'b> {
     fields: HashMap<String, &'b RawValue>,
@@ -21,7 +21,7 @@ pub struct Body<'b> {
 }
 
 impl<'b> Body<'b> {
-    /// Parses a body. Of duplicate keys the last counts.
+    /// Parses a body. The last of duplicate keys counts.
     ///
     /// # Errors
     /// [`InvalidRequest::Malformed`].
@@ -37,10 +37,10 @@ impl<'b> Body<'b> {
         })
     }
 
-    /// A field that must be there.
+    /// Reads a required field.
     ///
     /// # Errors
-    /// It broke a rule.
+    /// The value breaks a rule.
     pub fn required<T>(
         &mut self,
         field: &'static str,
@@ -54,10 +54,10 @@ impl<'b> Body<'b> {
         .map_err(|rule| self.reject(field, rule))
     }
 
-    /// A field of a new thing: `null` is the same as absent.
+    /// Reads an optional field of a new resource: `null` is the same as absent.
     ///
     /// # Errors
-    /// It broke a rule.
+    /// The value breaks a rule.
     pub fn optional<T>(
         &mut self,
         field: &'static str,
@@ -71,10 +71,11 @@ impl<'b> Body<'b> {
         .map_err(|rule| self.reject(field, rule))
     }
 
-    /// A change to a field that always has a value: absent keeps it.
+    /// Reads an update of a field that always has a value. If it is absent, the field stays
+    /// unchanged.
     ///
     /// # Errors
-    /// It broke a rule.
+    /// The value breaks a rule.
     pub fn change<T>(
         &mut self,
         field: &'static str,
@@ -88,10 +89,11 @@ impl<'b> Body<'b> {
         .map_err(|rule| self.reject(field, rule))
     }
 
-    /// A change to a field that may have no value: absent keeps it, `null` clears it.
+    /// Reads an update of a field that can be without a value. If it is absent, the field stays
+    /// unchanged; `null` clears it.
     ///
     /// # Errors
-    /// It broke a rule.
+    /// The value breaks a rule.
     pub fn clearable<T>(
         &mut self,
         field: &'static str,
@@ -105,7 +107,7 @@ impl<'b> Body<'b> {
         .map_err(|rule| self.reject(field, rule))
     }
 
-    /// What was wrong, once a field said [`FieldRejected`].
+    /// Returns the violations, after a field was [`FieldRejected`].
     #[must_use]
     pub fn invalid(self) -> InvalidRequest {
         InvalidRequest::Violations(self.violations)
@@ -125,8 +127,8 @@ fn is_null(value: &RawValue) -> bool {
     value.get() == "null"
 }
 
-/// How deeply objects and arrays nest. Counts brackets outside of strings, so it holds for
-/// malformed text too.
+/// Returns the depth of nested objects and arrays. It counts brackets outside of strings, so it
+/// works for malformed text too.
 fn depth(text: &str) -> usize {
     let (mut depth, mut deepest) = (0_usize, 0);
     let mut bytes = text.bytes();
@@ -156,7 +158,7 @@ mod tests {
     };
 
     #[test]
-    fn a_body_is_a_json_object_and_nothing_else() {
+    fn body_other_than_a_json_object_is_malformed() {
         for malformed in [
             "",
             " ",
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_nests_128_levels_and_no_more() {
+    fn body_nests_up_to_128_levels() {
         let nested = |levels: usize| {
             format!(
                 "{{\"a\":{}{}}}",
@@ -206,13 +208,13 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_duplicate_keys_counts() {
+    fn last_of_duplicate_keys_counts() {
         let mut body = Body::parse(br#"{"name":"first","na\u006de":"last"}"#).unwrap();
         assert_eq!(body.required("name", team_name).unwrap().as_str(), "last");
     }
 
     #[test]
-    fn absent_null_and_value_are_three_things() {
+    fn absent_null_and_value_are_distinct() {
         let text = br#"{"null":null,"text":"x","number":1}"#;
         let rule = |mut read: Box<dyn FnMut(&mut Body<'_>) -> bool>| {
             let mut body = Body::parse(text).unwrap();
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_surrogate_is_no_text() {
+    fn lone_surrogate_is_no_text() {
         let mut body = Body::parse(br#"{"name":"\ud800"}"#).unwrap();
         assert!(body.required("name", team_name).is_err());
         assert_eq!(body.violations[0].rule, FieldRule::NotString);
@@ -273,14 +275,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_body_panics(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn any_body_is_read_without_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(mut body) = Body::parse(&body) {
                 let _ = body.required("name", team_name);
             }
         }
 
         #[test]
-        fn any_json_value_is_read_or_refused(value in "(\"\\PC{0,8}\"|-?[0-9]{1,40}|\\[(\"a\"(,\"b\")*)?\\]|\\{\\}|true|null)") {
+        fn any_json_value_is_read_or_rejected(value in "(\"\\PC{0,8}\"|-?[0-9]{1,40}|\\[(\"a\"(,\"b\")*)?\\]|\\{\\}|true|null)") {
             let text = format!("{{\"x\":{value}}}");
             let mut body = match Body::parse(text.as_bytes()) {
                 Ok(body) => body,

@@ -13,7 +13,7 @@ use muster_domain::{
 /// Parses an `Idempotency-Key` header.
 ///
 /// # Errors
-/// The rule it breaks.
+/// The rule that the value breaks.
 pub fn idempotency_key(header: &str) -> Result<IdempotencyKey, InvalidRequest> {
     IdempotencyKey::parse(header).map_err(|error| {
         let violation = Violation {
@@ -25,31 +25,31 @@ pub fn idempotency_key(header: &str) -> Result<IdempotencyKey, InvalidRequest> {
     })
 }
 
-/// A text. A lone surrogate is an escape that no text has.
+/// Parses a text. A lone surrogate is an escape that no text has.
 fn string(value: &RawValue) -> Result<String, FieldRule> {
     serde_json::from_str(value.get()).map_err(|_| FieldRule::NotString)
 }
 
-/// A team's name.
+/// Parses a team's name.
 ///
 /// # Errors
-/// The rule it breaks.
+/// The rule that the value breaks.
 pub fn team_name(value: &RawValue) -> Result<TeamName, FieldRule> {
     Ok(TeamName::parse(&string(value)?)?)
 }
 
-/// A team's description.
+/// Parses a team's description.
 ///
 /// # Errors
-/// The rule it breaks.
+/// The rule that the value breaks.
 pub fn description(value: &RawValue) -> Result<Description, FieldRule> {
     Ok(Description::parse(&string(value)?)?)
 }
 
-/// A user's identifier, in either form.
+/// Parses a user's id, with or without its prefix.
 ///
 /// # Errors
-/// The rule it breaks: whatever is not a UUID in a text is not a UUID.
+/// [`FieldRule::NotUuid`], also for a value that is not a text.
 pub fn user_id(value: &RawValue) -> Result<UserId, FieldRule> {
     string(value)
         .ok()
@@ -57,10 +57,10 @@ pub fn user_id(value: &RawValue) -> Result<UserId, FieldRule> {
         .ok_or(FieldRule::NotUuid)
 }
 
-/// A queue strategy.
+/// Parses a queue strategy.
 ///
 /// # Errors
-/// The rule it breaks.
+/// The rule that the value breaks.
 pub fn queue_strategy(value: &RawValue) -> Result<QueueStrategy, FieldRule> {
     let strategy = string(value)
         .ok()
@@ -72,10 +72,10 @@ pub fn queue_strategy(value: &RawValue) -> Result<QueueStrategy, FieldRule> {
     ]))
 }
 
-/// A member's role in a team.
+/// Parses a member's role in a team.
 ///
 /// # Errors
-/// The rule it breaks.
+/// The rule that the value breaks.
 pub fn member_role(value: &RawValue) -> Result<MemberRole, FieldRule> {
     match string(value).as_deref() {
         Ok("member") => Ok(MemberRole::Member),
@@ -87,24 +87,24 @@ pub fn member_role(value: &RawValue) -> Result<MemberRole, FieldRule> {
 /// Reads `state`, the filter of a list of open tickets; `None` if it is absent.
 ///
 /// # Errors
-/// [`FieldRejected`] for every other word.
+/// [`FieldRejected`] for every other text.
 pub fn listed_state(query: &mut Query) -> Result<Option<ListedState>, FieldRejected> {
     let states = [Some(ListedState::Assigned), Some(ListedState::Waiting)];
     query.one_of("state", &["assigned", "waiting"], &states, None)
 }
 
-/// A team's specializations.
+/// Parses a team's specializations.
 ///
 /// # Errors
-/// The rule it breaks.
+/// The rule that the value breaks.
 pub fn specializations(value: &RawValue) -> Result<Tags, FieldRule> {
     Ok(Tags::parse(strings(value)?)?)
 }
 
-/// A member's skills.
+/// Parses a member's skills.
 ///
 /// # Errors
-/// The rule it breaks.
+/// The rule that the value breaks.
 pub fn skills(value: &RawValue) -> Result<Tags, FieldRule> {
     Ok(Tags::parse_skills(strings(value)?)?)
 }

@@ -1,5 +1,4 @@
-//! Reading what a client sent, by the rules that both contracts share: JSON bodies and query
-//! strings.
+//! Parsers of JSON bodies, query strings and headers, by the rules that both contracts share.
 
 mod body;
 mod fields;

@@ -6,7 +6,7 @@ use percent_encoding::percent_decode;
 
 use super::violation::{FieldRejected, FieldRule, InvalidRequest, Location, Violation};
 
-/// A query string's parameters, and the rules they broke so far.
+/// The parameters of a query string, and the violations found so far.
 #[derive(Debug)]
 pub struct Query {
     parameters: HashMap<String, Option<String>>,
@@ -14,9 +14,9 @@ pub struct Query {
 }
 
 impl Query {
-    /// Decodes a raw query string as a form: `+` is a space, and of duplicates the last counts. A
-    /// `%` that begins no escape stands for itself; a value that is not UTF-8 is an error where it
-    /// is read.
+    /// Decodes a raw query string as a form: `+` is a space, and the last of duplicates counts. A
+    /// `%` that begins no escape stays as it is. A value that is not UTF-8 is an error when it is
+    /// read.
     #[must_use]
     pub fn parse(raw: &str) -> Self {
         let decode = |text: &str| {
@@ -38,16 +38,16 @@ impl Query {
         }
     }
 
-    /// Whether a parameter was given.
+    /// Returns whether the query has a parameter.
     #[must_use]
     pub fn has(&self, parameter: &str) -> bool {
         self.parameters.contains_key(parameter)
     }
 
-    /// A whole number in bounds. Any number of digits is a number.
+    /// Reads an integer within bounds, of any number of digits.
     ///
     /// # Errors
-    /// It broke a rule.
+    /// The value breaks a rule.
     pub fn integer(
         &mut self,
         parameter: &'static str,
@@ -71,10 +71,10 @@ impl Query {
             .map_err(|rule| self.reject(parameter, rule))
     }
 
-    /// A text, the empty one where there is none.
+    /// Reads a text; an absent parameter is the empty text.
     ///
     /// # Errors
-    /// It broke a rule.
+    /// The value breaks a rule.
     pub fn text(&mut self, parameter: &'static str) -> Result<String, FieldRejected> {
         match self.parameters.get(parameter) {
             None => Ok(String::new()),
@@ -83,10 +83,10 @@ impl Query {
         }
     }
 
-    /// One of a few words.
+    /// Reads a parameter with a fixed set of values.
     ///
     /// # Errors
-    /// It broke a rule.
+    /// The value breaks a rule.
     pub fn one_of<T: Copy>(
         &mut self,
         parameter: &'static str,
@@ -107,11 +107,11 @@ impl Query {
         }
     }
 
-    /// A parameter that is refused rather than ignored, because a client that sends it relies on
-    /// it.
+    /// Rejects a parameter instead of ignoring it, because a client that sends it depends on its
+    /// effect.
     ///
     /// # Errors
-    /// It was given.
+    /// The query has the parameter.
     pub fn unsupported(&mut self, parameter: &'static str) -> Result<(), FieldRejected> {
         if self.has(parameter) {
             Err(self.reject(parameter, FieldRule::Unsupported))
@@ -120,7 +120,7 @@ impl Query {
         }
     }
 
-    /// What was wrong, once a parameter said [`FieldRejected`].
+    /// Returns the violations, after a parameter was [`FieldRejected`].
     #[must_use]
     pub fn invalid(self) -> InvalidRequest {
         InvalidRequest::Violations(self.violations)
@@ -136,8 +136,8 @@ impl Query {
     }
 }
 
-/// An optional sign and decimal digits, as many as there are; what no `i64` holds becomes the
-/// nearest that one does.
+/// Parses an optional sign and any number of decimal digits. A number out of the range of `i64`
+/// becomes the nearest number of the range.
 fn parse_integer(text: &str) -> Option<i64> {
     let (sign, digits) = match text.as_bytes() {
         [b'-', digits @ ..] => (-1, digits),
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queries_are_decoded_as_forms() {
+    fn query_is_decoded_as_a_form() {
         let mut query =
             Query::parse("search=a+b%2Bc%zz&&search=caf%C3%A9+%26&empty=&bare&bad=%ff&%ff=1");
         assert_eq!(query.text("search").unwrap(), "café &");
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_have_bounds_and_any_length() {
+    fn integer_has_bounds_and_any_length() {
         let read = |text: &str| {
             let mut query = Query::parse(&format!("n={text}"));
             query
@@ -205,14 +205,14 @@ mod tests {
         }
 
         #[test]
-        fn a_form_encoded_value_comes_back(value in "\\PC{0,60}") {
+        fn form_encoded_value_is_decoded(value in "\\PC{0,60}") {
             let encoded = percent_encoding::utf8_percent_encode(&value, percent_encoding::NON_ALPHANUMERIC);
             let query = Query::parse(&format!("a=1&search={encoded}")).text("search").unwrap();
             prop_assert_eq!(query, value);
         }
 
         #[test]
-        fn a_number_comes_back(number in -1_000_000_i64..1_000_000) {
+        fn printed_integer_is_parsed(number in -1_000_000_i64..1_000_000) {
             prop_assert_eq!(parse_integer(&number.to_string()), Some(number));
         }
     }

@@ -1,47 +1,47 @@
-//! The rules of form that values of a request break.
+//! The format rules of requests, and their violations.
 
 use std::fmt;
 
 use muster_domain::{IdempotencyKeyError, TagsError, TextError};
 
-/// A rule of form that a value broke.
+/// A format rule that a value breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FieldRule {
     /// Required, and absent.
     Missing,
-    /// `null` where that means nothing.
+    /// `null` in a field that always has a value.
     Null,
-    /// Not a text.
+    /// Not a string.
     NotString,
-    /// A list of something else than texts.
+    /// A list with an item that is not a string.
     NotStrings,
-    /// Not a whole number.
+    /// Not an integer.
     NotInteger,
     /// Not an array.
     NotList,
-    /// Not an identifier.
+    /// Not a UUID.
     NotUuid,
-    /// Not one of these.
+    /// Not one of these values.
     NotOneOf(&'static [&'static str]),
     /// Empty after trimming.
     Empty,
-    /// Longer than this many characters.
+    /// Longer than this number of characters.
     TooLong(usize),
-    /// It has a control character.
+    /// With a control character.
     Control,
-    /// It has a control character other than tab, line feed and carriage return.
+    /// With a control character other than tab, line feed and carriage return.
     ControlInLines,
-    /// It has something else than visible ASCII characters.
+    /// With a character other than visible ASCII characters.
     NotVisible,
-    /// Less than this.
+    /// Less than this number.
     TooSmall(i64),
-    /// More than this.
+    /// Greater than this number.
     TooLarge(i64),
-    /// More items than this.
+    /// More items than this number.
     TooManyItems(usize),
-    /// More bytes in all items than this.
+    /// More bytes in all items together than this number.
     TooManyBytes(usize),
-    /// A response cannot carry so many items, only this many of them.
+    /// More items than a response can carry. The number of items that fit.
     PageTooLarge(usize),
     /// A parameter that the route does not take.
     Unsupported,
@@ -126,7 +126,7 @@ pub enum Location {
 }
 
 impl Location {
-    /// The part's name in error answers.
+    /// Returns the name of the part in error responses.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -137,26 +137,26 @@ impl Location {
     }
 }
 
-/// One value that broke one rule.
+/// A value that breaks a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Violation {
-    /// Where it was.
+    /// The part of the request.
     pub location: Location,
-    /// What it was called.
+    /// The name of the field, parameter or header.
     pub field: &'static str,
-    /// The first rule that it broke.
+    /// The first rule that the value breaks.
     pub rule: FieldRule,
 }
 
-/// Input that was not accepted.
+/// The reason why a request was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InvalidRequest {
     /// The body is not a JSON object in UTF-8 of bounded depth.
     Malformed,
-    /// These values broke rules, in the document's order. Never empty.
+    /// Values that break rules, in the document's order. Never empty.
     Violations(Vec<Violation>),
 }
 
-/// Stands for a value that broke a rule; which one is noted where it was read.
+/// A value was rejected. [`Body`](super::Body) or [`Query`](super::Query) has its [`Violation`].
 #[derive(Debug)]
 pub struct FieldRejected;

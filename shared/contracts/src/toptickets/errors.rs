@@ -1,4 +1,4 @@
-//! How TopTickets says that something went wrong: `{"detail": …}`.
+//! The error responses of the TopTickets contract: `{"detail": …}`.
 
 use serde::Serialize;
 
@@ -18,22 +18,22 @@ struct ErrorOut {
     detail: Detail,
 }
 
-/// What went wrong.
+/// The description of an error.
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 enum Detail {
-    /// One sentence.
+    /// A sentence.
     Text(String),
-    /// The rules of form that the request breaks: the answer to a value that cannot be read, or is
-    /// out of its bounds.
+    /// The format rules that the request breaks. Each names a value that cannot be read or is out
+    /// of bounds.
     Violations(Vec<ViolationOut>),
 }
 
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Violation))]
 struct ViolationOut {
-    /// Where the value is: the part of the request, then the name in it.
+    /// The location of the value: the part of the request, then the name in it.
     loc: Vec<&'static str>,
     /// The rule, in words.
     msg: String,
@@ -43,13 +43,13 @@ struct ViolationOut {
     kind: &'static str,
 }
 
-/// The schema of every error.
+/// Adds the schema of all errors.
 #[cfg(feature = "openapi")]
 pub(crate) fn error_schemas(schemas: &mut Schemas) {
     schemas.add::<ErrorOut>();
 }
 
-/// The status and the body of a error.
+/// Returns the status and the body of an error.
 #[must_use]
 pub fn error_response(error: &ApiError) -> (u16, String) {
     let (status, detail) = match error {
@@ -65,7 +65,7 @@ pub fn error_response(error: &ApiError) -> (u16, String) {
     (status, json(&ErrorOut { detail }))
 }
 
-/// The status of a error and its one sentence.
+/// Returns the status and the sentence of an error.
 pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
     let (status, text) = match error {
         ApiError::RouteNotFound => (404, "Not Found"),
@@ -100,7 +100,7 @@ pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
             Error::UserInactive(_) => (422, "User is not active"),
             Error::TeamFull => (422, "Team is full"),
             Error::NameTaken => (422, "Team name already exists"),
-            // The document has neither rule; the functions never enforce them under it.
+            // The document has neither rule, and the functions never enforce them for its clients.
             Error::LeadRemoval => (422, "The team lead cannot be removed"),
             Error::OpenTickets(_) => (422, "The team still has open tickets"),
         },
@@ -110,8 +110,10 @@ pub(crate) fn status_and_detail(error: &ApiError) -> (u16, String) {
     (status, text.to_owned())
 }
 
-/// Everything that cannot be read is said first, with 400; only a request that can be read has
-/// constraints to break, 422.
+/// Returns the status and the violations of an invalid request.
+///
+/// If some values cannot be read, the response has status 400 and lists only those. Otherwise it
+/// has status 422 and lists the values that are out of bounds.
 fn validation(invalid: &InvalidRequest) -> (u16, Vec<ViolationOut>) {
     let violations = match invalid {
         InvalidRequest::Malformed => {
@@ -159,11 +161,11 @@ fn validation(invalid: &InvalidRequest) -> (u16, Vec<ViolationOut>) {
     }
 }
 
-/// The type of a body that is no JSON object.
+/// The type of a body that is not a JSON object.
 pub(crate) const MALFORMED: &str = "value_error.jsondecode";
 
-/// The status and the type of a broken rule. A header is well-formed or it is not, whichever part
-/// of its one rule it breaks.
+/// Returns the status and the type of a broken rule. A header has one type for all parts of its
+/// rule.
 pub(crate) fn status_and_type(location: Location, rule: FieldRule) -> (u16, &'static str) {
     match rule {
         _ if location == Location::Header => (400, "type_error.string"),

@@ -1,5 +1,7 @@
-//! What a TopTickets client may send. `lead_id`, `queue_strategy` and `specializations` are not in
-//! this document, so here they are unknown fields like any other.
+//! Parsers of the requests of the TopTickets contract.
+//!
+//! This document does not have `lead_id`, `queue_strategy` and `specializations`, so they are
+//! ignored like other unknown fields.
 
 use crate::{
     request::{self, Body, FieldRejected, InvalidRequest, Query},
@@ -10,7 +12,7 @@ use muster_domain::{
     SortBy, Tags, TeamChanges,
 };
 
-/// `GET /v1/teams`: a page, oldest first.
+/// Parses the query of `GET /v1/teams`: a page, oldest first.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -27,7 +29,7 @@ pub fn list_teams(query: &str) -> Result<ListTeams, InvalidRequest> {
     })
 }
 
-/// `GET /v1/teams/{id}/assignments`: a page, optionally of the tickets in one state.
+/// Parses the query of `GET /v1/teams/{id}/assignments`: a page and the optional `state`.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -41,7 +43,7 @@ pub fn list_tickets(query: &str) -> Result<ListTickets, InvalidRequest> {
     Ok(ListTickets { page, state })
 }
 
-/// Every list's page: `skip` (`offset` is accepted for it) and `limit`.
+/// Parses the page of a list: `skip` or its synonym `offset`, and `limit`.
 ///
 /// # Errors
 /// The parameters that break a rule.
@@ -50,7 +52,7 @@ pub fn page(query: &str) -> Result<PageRange, InvalidRequest> {
     skip_and_limit(&mut query).map_err(|FieldRejected| query.invalid())
 }
 
-/// `skip` or `offset`, and `limit`.
+/// Reads `skip` or `offset`, and `limit`.
 fn skip_and_limit(query: &mut Query) -> Result<PageRange, FieldRejected> {
     let skip = if query.has("offset") && !query.has("skip") {
         "offset"
@@ -66,7 +68,7 @@ fn skip_and_limit(query: &mut Query) -> Result<PageRange, FieldRejected> {
     })
 }
 
-/// `POST /v1/teams`.
+/// Parses the body of `POST /v1/teams`.
 ///
 /// # Errors
 /// The fields that break a rule.
@@ -86,7 +88,7 @@ pub fn create_team(body: &[u8]) -> Result<NewTeam, InvalidRequest> {
     })
 }
 
-/// `PATCH /v1/teams/{id}`.
+/// Parses the body of `PATCH /v1/teams/{id}`.
 ///
 /// # Errors
 /// The fields that break a rule.
@@ -104,7 +106,7 @@ pub fn update_team(body: &[u8]) -> Result<TeamChanges, InvalidRequest> {
     })
 }
 
-/// `POST /v1/teams/{id}/members`.
+/// Parses the body of `POST /v1/teams/{id}/members`.
 ///
 /// # Errors
 /// The fields that break a rule.

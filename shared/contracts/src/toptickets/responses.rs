@@ -1,4 +1,5 @@
-//! What a TopTickets client gets: the bare object or array, fields in the document's order.
+//! The responses of the TopTickets contract: the bare object or array, with the fields in the
+//! document's order.
 
 use serde::Serialize;
 
@@ -23,14 +24,14 @@ struct TeamOut {
     id: String,
     /// The name, unique within the organization.
     name: String,
-    /// What the team is for.
+    /// The team's purpose.
     description: Option<String>,
     /// The members, in the order in which they joined.
     members: Vec<MemberOut>,
-    /// When the team was created.
+    /// The time when the team was created.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     created_at: String,
-    /// When the team's fields or its members last changed.
+    /// The time when the team's fields or its members last changed.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     updated_at: String,
 }
@@ -41,9 +42,9 @@ struct MemberOut {
     /// Unique identifier of the user.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::UserId))]
     id: String,
-    /// The address people write to; empty while it is not known.
+    /// The email address; empty while it is not known.
     email: String,
-    /// The name people see.
+    /// The display name.
     full_name: String,
 }
 
@@ -52,16 +53,16 @@ struct MemberOut {
 struct MembershipOut {
     #[serde(flatten)]
     profile: MemberOut,
-    /// What the member is in this team.
+    /// The role of the member in this team.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::MemberRole))]
     team_role: &'static str,
-    /// What the member knows, for skill-based routing.
+    /// The skills of the member, for skill-based routing.
     skills: Vec<String>,
     /// Open tickets of this team that are assigned to the member.
     open_tickets: u64,
-    /// The part of them that is in progress.
+    /// The number of `open_tickets` that are in progress.
     in_progress_tickets: u64,
-    /// When the member joined, or last returned.
+    /// The time when the member joined, or last rejoined.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     added_at: String,
 }
@@ -74,9 +75,9 @@ struct TeamSummaryOut {
     id: String,
     /// The name, unique within the organization.
     name: String,
-    /// What the team is for.
+    /// The team's purpose.
     description: Option<String>,
-    /// When the team was created.
+    /// The time when the team was created.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::Timestamp))]
     created_at: String,
 }
@@ -149,7 +150,7 @@ impl MembershipOut {
     }
 }
 
-/// Ids bare, times in ISO 8601.
+/// Bare ids, and times in ISO 8601.
 const WIRE_FORMAT: WireFormat<String> = WireFormat {
     team_id: |id: TeamId| id.uuid().to_string(),
     user_id: |id: UserId| id.uuid().to_string(),
@@ -180,13 +181,13 @@ impl From<&ListedTeam> for TeamSummaryOut {
     }
 }
 
-/// The team object.
+/// Renders a team.
 #[must_use]
 pub fn team(roster: &Roster) -> String {
     json(&TeamOut::from(roster))
 }
 
-/// An array of team summaries.
+/// Renders an array of team summaries.
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
@@ -194,7 +195,7 @@ pub fn teams(page: &TeamPage) -> Result<String, InvalidRequest> {
     array(page.teams.iter().map(TeamSummaryOut::from))
 }
 
-/// An array of memberships.
+/// Renders an array of memberships.
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
@@ -208,13 +209,13 @@ pub fn members(
     )
 }
 
-/// A ticket's latest decision.
+/// Renders a ticket's latest decision.
 #[must_use]
 pub fn decision(ticket: &Ticket) -> String {
     json(&DecisionOut::new(ticket, &WIRE_FORMAT))
 }
 
-/// An array of tickets' latest decisions.
+/// Renders an array of tickets' latest decisions.
 ///
 /// # Errors
 /// `limit`, if a response cannot carry the page.
@@ -230,7 +231,7 @@ fn array<T: Serialize>(items: impl Iterator<Item = T>) -> Result<String, Invalid
     Ok(json(&response_size::serialize(items)?))
 }
 
-/// The schemas of everything above.
+/// Adds the schemas of all responses.
 #[cfg(feature = "openapi")]
 pub(crate) fn schemas(schemas: &mut Schemas) {
     schemas.add::<TeamOut>();

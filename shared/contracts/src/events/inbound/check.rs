@@ -1,11 +1,11 @@
-//! Checks messages before they are sent: every fault, and likely mistakes that are no faults.
+//! Checks messages before they are sent: finds faults, and likely mistakes that are no faults.
 
 use serde_json::{Map, Value};
 
 use super::{envelope::event_in, fields::is_blank, ticket::ticket_event, user::user_event};
 use muster_domain::Timestamp;
 
-/// The queues that take events.
+/// The queues for events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventQueue {
     /// The ticket queue.
@@ -17,18 +17,18 @@ pub enum EventQueue {
 /// The findings about one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
-    /// The id of the event, where it has one.
+    /// The id of the event, if it has one.
     pub event_id: Option<String>,
     /// Every fault. A message with a fault becomes a dead letter.
     pub faults: Vec<String>,
-    /// Likely mistakes. Muster takes the message, but probably not with the meaning that its source
-    /// intends.
+    /// Likely mistakes. Muster accepts the message, but probably not with the meaning that its
+    /// source intends.
     pub warnings: Vec<String>,
-    /// Whether the event has a status; `None` for an event that needs none.
+    /// Whether the event has a status; `None` for an event that does not need one.
     pub has_status: Option<bool>,
 }
 
-/// A field under its documented names, and the names by which other systems know it.
+/// The documented names of a field, and the names that other systems use for it.
 struct Field {
     names: &'static [&'static str],
     similar: &'static [&'static str],
@@ -170,7 +170,7 @@ pub fn check(queue: EventQueue, body: &str, now: Timestamp) -> CheckReport {
         warnings.push(format!("data.ticket.priority: {rule}"));
     }
 
-    // A message without an event has its fault already.
+    // A message without an event already has a fault.
     let event = event_in(body).unwrap_or_default();
     let kind = event
         .get("type")
@@ -217,7 +217,7 @@ fn has_value(object: &Map<String, Value>, name: &str) -> bool {
         .is_some_and(|value| !value.is_null() && !is_blank(value))
 }
 
-/// Warns of each field with a name similar to that of a known field which is not there.
+/// Warns of each unknown field with a name similar to that of a missing field.
 fn similar_fields(
     path: &str,
     object: &Map<String, Value>,
@@ -264,8 +264,8 @@ fn letters(name: &str) -> Vec<char> {
         .collect()
 }
 
-/// Returns whether two names are equal, or long enough to differ by one letter: another, one more,
-/// one less, or two of them exchanged.
+/// Returns whether two names are equal, or long enough and differ by one typing error: a letter
+/// replaced, added or removed, or two letters exchanged.
 fn is_close(a: &[char], b: &[char]) -> bool {
     const SHORTEST: usize = 5;
     if a == b || a.len().min(b.len()) < SHORTEST {
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn good_event_has_no_findings() {
+    fn valid_event_has_no_findings() {
         let good = ticket(json!({
             "id": 7, "status": "Open", "priority": "high", "category": "VPN", "subject": "It is slow", "queue_time": 4,
             "team_id": "550e8400-e29b-41d4-a716-446655440000", "team": "Network", "closed_at": null, "group": null,
@@ -373,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_and_data_are_searched_as_well() {
+    fn attributes_and_data_have_similar_names_too() {
         let body = json!({
             "specversion": "1.0", "id": "e-1", "type": "ticket.created", "timestamp": "2025-01-05T08:00:00Z",
             "data": { "organizationId": "acme", "incident": {} },
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn users_have_fields_of_their_own() {
+    fn user_fields_have_their_own_similar_names() {
         let user = |kind: &str, fields: Value| {
             check(EventQueue::Users, &event(kind, "user", fields).to_string()).warnings
         };

@@ -11,14 +11,14 @@ use serde_json::{Map, Value};
 use super::fault::{Fault, Poison};
 use muster_domain::OrganizationId;
 
-/// The most envelopes around one event: EventBridge and SNS, in either order.
+/// The maximum number of envelopes around an event: EventBridge and SNS, in either order.
 const MAX_ENVELOPES: usize = 2;
 
-/// Returns the event in a message without its envelopes, with `data_base64` decoded into `data`
-/// where that is possible. Checks no other field.
+/// Returns the event in a message without its envelopes, with `data_base64` decoded into `data` if
+/// possible. Checks no other field.
 ///
 /// # Errors
-/// The message holds no JSON object, or an envelope without an event.
+/// The message is no JSON object, or an envelope without an event.
 pub fn event_in(body: &str) -> Result<Map<String, Value>, Poison> {
     let mut event = unwrapped(body)?;
     // Data that cannot be decoded stays as it is. The parsers of events report it.
@@ -55,18 +55,18 @@ pub(super) fn unwrapped(body: &str) -> Result<Map<String, Value>, Poison> {
     }
 }
 
-/// The kind of envelope that a JSON object is.
+/// The kind of envelope of a JSON object.
 enum Envelope {
     None,
     EventBridge,
     Sns,
-    /// A message of SNS about a subscription, and the rule that it breaks here.
+    /// A message of SNS about a subscription, with the rule that it breaks.
     SnsConfirmation(&'static str),
 }
 
 impl Envelope {
     fn of(object: &Map<String, Value>) -> Self {
-        // An event can have attributes of its source with any name.
+        // An event can have extension attributes of any name, so `specversion` has precedence.
         if object.contains_key("specversion") {
             return Self::None;
         }
@@ -97,8 +97,8 @@ fn message(notification: &Map<String, Value>) -> Result<Map<String, Value>, Faul
     event.ok_or_else(|| Fault::new("Message", "must be the JSON text of a CloudEvent"))
 }
 
-/// Decodes `data_base64` of a `CloudEvent`, the encoding of data that its source holds as bytes,
-/// into `data`. Section 3.1 of the JSON event format:
+/// Decodes `data_base64` of a `CloudEvent` into `data`. It is the encoding of binary data. Section
+/// 3.1 of the JSON event format:
 /// <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>.
 pub(super) fn decode_data(event: &mut Map<String, Value>) -> Result<(), Fault> {
     const FIELD: &str = "data_base64";
@@ -289,7 +289,7 @@ mod tests {
         }
 
         #[test]
-        fn any_message_is_opened_or_refused(body in "\\PC{0,60}|(\\{\"(Type|Message|detail|detail-type)\":\"?(Notification|\\{\\}|1)\"?\\})") {
+        fn any_message_is_opened_or_rejected(body in "\\PC{0,60}|(\\{\"(Type|Message|detail|detail-type)\":\"?(Notification|\\{\\}|1)\"?\\})") {
             let _ = event_in(&body);
         }
     }

@@ -10,17 +10,17 @@ use super::{
 };
 use muster_domain::{EventVersion, OrganizationId, Timestamp};
 
-/// The most bytes that an event's id may have: it is kept with every field that the event sets.
+/// The maximum number of bytes of an event's id. It is stored with every field that the event sets.
 const MAX_EVENT_ID_BYTES: usize = 256;
 
-/// The time by which an event may be ahead of this clock. One of next year would win over every
-/// other until then.
+/// The maximum time by which an event can be ahead of this clock. Versions are times, so an event
+/// of next year would win over every other event until then.
 const MAX_AHEAD: std::time::Duration = std::time::Duration::from_mins(5);
 
 /// Parses a message: the attributes of the `CloudEvent`, then the object in its data.
 ///
-/// `kind` parses the event's type. `read` parses the fields of the object; its kind is `None` where
-/// that is a fault.
+/// `kind` parses the event's type. `read` parses the fields of the object; its kind is `None` if
+/// the type is a fault.
 pub(super) fn parse<K: Copy, T>(
     body: &str,
     object: &str,
@@ -123,8 +123,8 @@ fn version(
     let updated_at = faults.required(fields.optional(&["updated_at"], not_ahead));
     let time = match updated_at {
         Some(None) => attributes.optional(&["time"], not_ahead),
-        // It decides between events of one `updated_at` alone, so it cannot outvote others until it
-        // has come.
+        // `time` only orders events with an equal `updated_at`, so a time in the future does no
+        // harm.
         Some(Some(_)) | None => attributes.optional(&["time"], timestamp),
     };
     let time = faults.required(time);

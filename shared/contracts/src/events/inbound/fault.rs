@@ -7,12 +7,12 @@ use std::fmt;
 pub(super) struct Fault(String);
 
 impl Fault {
-    /// The rule that a field breaks.
+    /// Makes a fault of a field from the rule that it breaks.
     pub(super) fn new(path: &str, rule: impl fmt::Display) -> Self {
         Self(format!("{path}: {rule}"))
     }
 
-    /// A fault of the whole message.
+    /// Makes a fault of the whole message.
     pub(super) fn general(text: impl fmt::Display) -> Self {
         Self(text.to_string())
     }
@@ -67,10 +67,10 @@ impl Faults {
 pub struct Poison(Vec<Fault>);
 
 impl Poison {
-    /// The most faults that the text of the reason names.
+    /// The maximum number of faults that the text of the reason names.
     pub const MAX_NAMED: usize = 10;
 
-    /// The event is of an organization that has neither a key nor an imported user.
+    /// Makes the reason for an event of an organization without a key and without an imported user.
     #[must_use]
     pub fn unknown_organization() -> Self {
         Fault::new("data.organization_id", "there is no such organization").into()
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn value_with_a_fault_beside_it_is_refused() {
+    fn value_with_a_fault_of_another_field_is_rejected() {
         let mut faults = Faults::default();
         let read: Option<u8> = faults.optional(Err(Fault::new("a", "must be a number")));
         assert_eq!(read, None);

@@ -13,7 +13,7 @@ pub(super) struct Fields<'e> {
 }
 
 impl<'e> Fields<'e> {
-    /// The attributes of an event.
+    /// Returns the attributes of an event as fields.
     pub(super) fn of_event(values: &'e Map<String, Value>) -> Self {
         Self {
             path: String::new(),
@@ -39,7 +39,7 @@ impl<'e> Fields<'e> {
     }
 
     /// Returns the first of these names that has a value, with the value. An empty text is no
-    /// value: both platforms' exports write one for a field without a value.
+    /// value: the exports of both platforms write it for a field without a value.
     fn first<'n>(&self, names: &[&'n str]) -> Option<(&'n str, &'e Value)> {
         let value = |name: &&'n str| {
             self.get(name)
@@ -49,12 +49,12 @@ impl<'e> Fields<'e> {
         names.iter().find_map(value)
     }
 
-    /// Returns whether the field is there, also as `null` or as an empty text.
+    /// Returns whether the field is present, also as `null` or as an empty text.
     pub(super) fn has(&self, field: &str) -> bool {
         self.values.contains_key(field)
     }
 
-    /// Reads a field that the event must have.
+    /// Reads a required field.
     pub(super) fn required<T>(
         &self,
         field: &str,
@@ -89,8 +89,8 @@ impl<'e> Fields<'e> {
         self.first(names).map(read).transpose()
     }
 
-    /// Reads an optional field that `null` clears. Where both platforms' names are there, a value
-    /// counts before `null`.
+    /// Reads an optional field that `null` clears. If the fields of both platforms are present, a
+    /// value has precedence over `null`.
     pub(super) fn update<T>(
         &self,
         names: &[&str],

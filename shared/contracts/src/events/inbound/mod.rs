@@ -1,8 +1,8 @@
 //! The events that arrive on the queues: CloudEvents 1.0 in JSON, bare or in the envelopes of
 //! EventBridge and SNS.
 //!
-//! Both platforms' names for a field are read. A message that can never succeed is [`Poison`]: it
-//! names each fault and belongs in the dead-letter queue.
+//! The parsers accept both platforms' names for a field. A message that can never succeed is
+//! [`Poison`]: it names each fault and belongs in the dead-letter queue.
 
 mod check;
 mod envelope;
@@ -29,7 +29,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_736_067_600);
 
-    /// Values of every type, and among them some that each field takes.
+    /// Values of every type; some of them are valid for each field.
     fn value() -> impl Strategy<Value = Value> {
         let taken = [
             json!("1.0"),
@@ -89,10 +89,10 @@ mod tests {
     ];
 
     proptest! {
-        /// A refused message has faults, each with the path of a field, and a reason that fits
-        /// beside any body.
+        /// A rejected message has faults, each with the path of a field, and a reason of bounded
+        /// length.
         #[test]
-        fn any_event_is_parsed_or_refused_with_faults(
+        fn any_event_is_parsed_or_has_faults(
             event in object(ATTRIBUTES),
             organization in value(),
             fields in object(FIELDS),

@@ -17,7 +17,7 @@ use muster_domain::{
 pub struct TicketMessage {
     /// The event.
     pub event: TicketEvent,
-    /// Whether its priority is a word that neither platform documents, which counts as medium.
+    /// Whether neither platform documents its priority. Such a priority counts as medium.
     pub has_unknown_priority: bool,
 }
 
@@ -58,7 +58,7 @@ fn kind(text: &str) -> Result<TicketEventKind, String> {
     }
 }
 
-/// Reads a snapshot, and whether its priority is unknown.
+/// Reads a snapshot. Returns also whether its priority is unknown.
 fn snapshot(fields: &Fields<'_>, faults: &mut Faults) -> Option<(TicketSnapshot, bool)> {
     let id = faults.required(fields.required("id", ticket_id));
     let status = faults.optional(fields.optional(&["status"], status));
@@ -89,7 +89,7 @@ fn snapshot(fields: &Fields<'_>, faults: &mut Faults) -> Option<(TicketSnapshot,
     Some((snapshot, has_unknown_priority))
 }
 
-/// Returns the priority that a word stands for, and whether the word is unknown.
+/// Returns the priority of a text, and whether the text is unknown.
 fn priority(word: FieldUpdate<String>) -> (FieldUpdate<Priority>, bool) {
     match word {
         FieldUpdate::Absent => (FieldUpdate::Absent, false),
@@ -101,7 +101,7 @@ fn priority(word: FieldUpdate<String>) -> (FieldUpdate<Priority>, bool) {
     }
 }
 
-/// Returns the topic that a text stands for. A text that can be no topic clears the field.
+/// Returns the topic of a text. A text that cannot be a topic clears the field.
 fn topic(text: FieldUpdate<String>) -> FieldUpdate<Folded> {
     match text {
         FieldUpdate::Absent => FieldUpdate::Absent,
@@ -112,12 +112,12 @@ fn topic(text: FieldUpdate<String>) -> FieldUpdate<Folded> {
     }
 }
 
-/// Returns the text of a ticket's id, which JSON may hold as an integer of up to 64 bits.
+/// Returns the text of a ticket's id. In JSON it is a string or an integer of up to 64 bits.
 #[must_use]
 pub fn ticket_id_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        // Other numbers have lost digits, or have several texts.
+        // Other numbers have lost digits in the parser, or can be written in several ways.
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
         _ => None,
     }
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn both_platforms_tickets_mean_the_same() {
+    fn both_platforms_tickets_are_parsed_alike() {
         let mut toptickets = event();
         toptickets["data"]["ticket"] = json!({
             "id": "T-1", "status": "in_progress", "priority": "urgent", "category": "Network", "subcategory": null,
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn data_in_base64_and_an_sns_notification_mean_the_same() {
+    fn base64_data_and_sns_notification_are_parsed_alike() {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         let mut encoded = event();
         let data = encoded["data"].take();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn integer_id_is_the_ticket_of_its_text() {
+    fn integer_id_is_read_as_its_text() {
         for (id, text) in [
             (json!(35436), "35436"),
             (json!("35436"), "35436"),
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn words_compare_without_case_and_separators() {
+    fn words_are_read_without_case_and_separators() {
         for (word, status) in [
             ("In Progress", TicketStatus::InProgress),
             ("IN_PROGRESS", TicketStatus::InProgress),
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_the_tickets_own_time_or_else_the_events() {
+    fn version_is_updated_at_or_else_time() {
         assert_eq!(
             parse(&event()).unwrap().version.at,
             Timestamp::from_secs(1_736_064_000)
@@ -458,19 +458,21 @@ mod tests {
         );
     }
 
+    /// Returns the reason why an event with this value is rejected.
+    fn reason_with(pointer: &str, value: Value) -> String {
+        let mut event = event();
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        event
+            .pointer_mut(parent)
+            .unwrap()
+            .as_object_mut()
+            .unwrap()
+            .insert(field.to_owned(), value);
+        parse(&event).unwrap_err()
+    }
+
     #[test]
-    fn poison_names_the_field_and_the_rule() {
-        let with = |pointer: &str, value: Value| {
-            let mut event = event();
-            let (parent, field) = pointer.rsplit_once('/').unwrap();
-            event
-                .pointer_mut(parent)
-                .unwrap()
-                .as_object_mut()
-                .unwrap()
-                .insert(field.to_owned(), value);
-            parse(&event).unwrap_err()
-        };
+    fn poison_names_the_attribute_and_the_rule() {
         for (pointer, value, reason) in [
             ("/specversion", json!("0.3"), "specversion: must be 1.0"),
             ("/specversion", Value::Null, "specversion: is required"),
@@ -487,6 +489,29 @@ mod tests {
                 "data.organization_id: must have 1 to 64 characters of A-Z a-z 0-9 _ -",
             ),
             ("/data/ticket", Value::Null, "data.ticket: is required"),
+            (
+                "/time",
+                json!("2099-01-01T00:00:00Z"),
+                "time: is more than 5 minutes in the future",
+            ),
+        ] {
+            assert_eq!(reason_with(pointer, value), reason);
+        }
+        assert!(
+            ticket_event("{", now())
+                .unwrap_err()
+                .to_string()
+                .starts_with("not JSON: ")
+        );
+        assert_eq!(
+            parse(&json!([])),
+            Err("not a CloudEvent: not a JSON object".to_owned())
+        );
+    }
+
+    #[test]
+    fn poison_names_the_ticket_field_and_the_rule() {
+        for (pointer, value, reason) in [
             (
                 "/data/ticket/id",
                 json!(7.5),
@@ -532,23 +557,8 @@ mod tests {
                 json!(1_736_067_600 + 301),
                 "data.ticket.updated_at: is more than 5 minutes in the future",
             ),
-            (
-                "/time",
-                json!("2099-01-01T00:00:00Z"),
-                "time: is more than 5 minutes in the future",
-            ),
         ] {
-            assert_eq!(with(pointer, value), reason);
+            assert_eq!(reason_with(pointer, value), reason);
         }
-        assert!(
-            ticket_event("{", now())
-                .unwrap_err()
-                .to_string()
-                .starts_with("not JSON: ")
-        );
-        assert_eq!(
-            parse(&json!([])),
-            Err("not a CloudEvent: not a JSON object".to_owned())
-        );
     }
 }

@@ -1,4 +1,4 @@
-//! Times as platforms write them.
+//! The forms of time that the platforms write.
 
 use serde_json::Value;
 use time::{
@@ -7,8 +7,8 @@ use time::{
 
 use muster_domain::Timestamp;
 
-/// Parses RFC 3339, ISO 8601 (in UTC without an offset, midnight without a time) or Unix seconds,
-/// to the millisecond. Only the years 0 to 9999 are moments that a ticket can have.
+/// Parses RFC 3339, ISO 8601 or Unix seconds, to the millisecond. In ISO 8601, the default offset
+/// is UTC and the default time is midnight. Only the years 0 to 9999 are accepted.
 pub(super) fn parse(value: &Value) -> Option<Timestamp> {
     const YEAR_0: i64 = -62_167_219_200_000;
     const YEAR_9999: i64 = 253_402_300_799_999;
@@ -30,7 +30,7 @@ pub(super) fn parse(value: &Value) -> Option<Timestamp> {
 
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "what is out of range is refused before"
+    reason = "numbers out of range are rejected before"
 )]
 fn fraction(seconds: f64) -> Option<i64> {
     let millis = (seconds * 1000.0).round();
@@ -40,8 +40,9 @@ fn fraction(seconds: f64) -> Option<i64> {
 /// Parses a `date-time` of RFC 3339, section 5.6: letters in either case, a space in place of `T`,
 /// any fraction of a second, second 60. Returns milliseconds since the Unix epoch.
 ///
-/// A leap second is the last millisecond of its minute, so that no later moment comes before it.
-/// The date is not compared with the list of leap seconds, which grows after a program is built.
+/// A leap second is the last millisecond of its minute, so that it precedes all later times. The
+/// date is not compared with the list of leap seconds, because the list grows after a program is
+/// built.
 fn rfc3339(text: &str) -> Option<i64> {
     let (head, rest) = text.as_bytes().split_first_chunk::<19>()?;
     let &[
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_platforms_times_are_read() {
+    fn times_of_both_platforms_are_read() {
         let at = |millis| Some(Timestamp::from_millis(millis));
         for (value, expected) in [
             (json!("2025-01-05T08:00:00Z"), at(1_736_064_000_000)),
@@ -199,7 +200,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_moment_is_read_as_it_was_written(
+        fn any_written_time_is_read(
             seconds in -62_135_000_000_i64..253_402_000_000,
             fraction in "(\\.[0-9]{1,12})?",
             separator in "[Tt ]",
@@ -227,8 +228,8 @@ mod tests {
             prop_assert_eq!(parse(&json!(text)), Some(Timestamp::from_millis(expected)), "{}", text);
         }
 
-        /// Texts of the grammar's form, many of them no date or no time: the reference takes what
-        /// this takes.
+        /// Texts in the form of the grammar, many of them invalid dates or times. The reference
+        /// implementation accepts the same texts.
         #[test]
         fn times_agree_with_the_reference(
             text in "[12][0-9]{3}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-5][0-9](\\.[0-9]{0,9})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])?",
@@ -240,7 +241,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_or_refused(text in "\\PC{0,40}|[0-9TtZz:.+ -]{0,40}") {
+        fn any_text_is_read_or_rejected(text in "\\PC{0,40}|[0-9TtZz:.+ -]{0,40}") {
             let _ = parse(&json!(text));
         }
     }

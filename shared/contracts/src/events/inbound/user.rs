@@ -9,7 +9,7 @@ use super::{
 };
 use muster_domain::{Timestamp, User, UserEvent, UserId, UserSnapshot, UserStatus};
 
-/// The events of users.
+/// The kind of a user event.
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     Snapshot,
@@ -19,8 +19,8 @@ enum Kind {
 
 /// Parses the body of a message on the user queue.
 ///
-/// Of a deleted user only the id is read. A platform has no other word for a user without a picture
-/// than an `avatar_url` that is `null` or empty.
+/// Of a deleted user, only the id is read. An `avatar_url` that is `null` or empty removes the
+/// picture: the platforms have no other way to express it.
 ///
 /// # Errors
 /// The faults for which the message can never succeed.
@@ -52,8 +52,8 @@ fn read(fields: &Fields<'_>, kind: Option<Kind>, faults: &mut Faults) -> Option<
     let id = faults.required(fields.required("id", user_id));
     match kind {
         Some(Kind::Snapshot) | None => snapshot(fields, id, faults),
-        // A deactivated user is inactive, whatever else the event says, unless it says that they
-        // are suspended.
+        // A deactivated user is inactive, regardless of the status in the event, except that a
+        // suspended user stays suspended.
         Some(Kind::Deactivated) => snapshot(fields, id, faults).map(|user| match user.status {
             Some(UserStatus::Suspended) => user,
             _ => UserSnapshot {
@@ -99,7 +99,7 @@ fn avatar_url(fields: &Fields<'_>) -> Result<Option<Option<String>>, Fault> {
     })
 }
 
-/// Reads the status by either platform's field; `status` counts where both are there.
+/// Reads the status from the field of either platform. `status` has precedence.
 fn status(fields: &Fields<'_>) -> Result<Option<UserStatus>, Fault> {
     let word = |value: &Value| {
         let rule = || {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn both_platforms_users_mean_the_same() {
+    fn both_platforms_users_are_parsed_alike() {
         let toptickets = json!({
             "id": USER, "full_name": " Alice Johnson ", "email": "a@acme.example", "role": "agent", "is_active": true,
             "avatar_url": "https://acme.example/a", "updated_at": "2025-01-05T07:30:00Z", "last_login": "yesterday",
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_was_not_said() {
+    fn absent_field_is_not_set() {
         let said = parse(
             "user.updated",
             &json!({"id": USER, "name": null, "email": " ", "role": ""}),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kind_of_event_and_either_word_say_the_status() {
+    fn status_follows_from_kind_and_either_field() {
         use UserStatus::{Active, Deleted, Inactive, Suspended};
         for (kind, said, expected) in [
             ("user.created", json!({}), None),
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn status_compares_without_case() {
+    fn status_is_read_without_case() {
         assert_eq!(
             status("user.updated", json!({"status": "SUSPENDED"})),
             Some(UserStatus::Suspended)

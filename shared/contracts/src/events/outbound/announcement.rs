@@ -1,21 +1,21 @@
-//! An announcement: a `CloudEvent` of a change.
+//! An announcement in the JSON format of CloudEvents.
 
 use serde::Serialize;
 
 use crate::json::json;
 use muster_domain::{Change, Timestamp};
 
-/// Who announces.
+/// The `source` of all announcements.
 pub const SOURCE: &str = "muster";
 
-/// One thing that happened.
+/// An event for the EventBridge bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// The record it is about: those about one have to arrive in order.
+    /// The changed record. The announcements of a record have to be published in order.
     pub record: String,
-    /// What kind of thing: the event's `type`, such as `ticket.assigned`.
+    /// The event's `type`, such as `ticket.assigned`.
     pub kind: &'static str,
-    /// When it happened.
+    /// The time of the change.
     pub at: Timestamp,
     /// The event, as JSON.
     pub event: String,
@@ -35,11 +35,11 @@ struct CloudEvent<T> {
     data: T,
 }
 
-/// Which state of a record an announcement is about.
+/// The position of an announcement in the sequence of its record.
 pub(super) struct SequencePoint {
-    /// Grows with every change of the record.
+    /// The revision of the record. It grows with every change.
     pub(super) revision: u64,
-    /// Tells apart, and orders, what one change has announced.
+    /// The position among the announcements of one change, from 0.
     pub(super) part: usize,
     pub(super) at: Timestamp,
 }
@@ -53,7 +53,7 @@ impl Announcement {
         data: impl Serialize,
     ) -> Self {
         let SequencePoint { revision, part, at } = *point;
-        // Orders as text, within a record. A part comes after the whole: "7" < "7.1" < "8".
+        // The sequence is ordered as text within a record: "7" < "7.1" < "8".
         let mut sequence = format!("{revision:020}");
         if part > 0 {
             sequence = format!("{sequence}.{part}");

@@ -43,7 +43,7 @@ pub(super) fn kinds(announcements: &[Announcement]) -> Vec<&'static str> {
         .collect()
 }
 
-/// The one event that was announced.
+/// Returns the only announced event.
 pub(super) fn event(announcements: &[Announcement]) -> Value {
     let [
         Announcement {

@@ -23,8 +23,9 @@ pub(super) fn announcement(
 ) -> Option<Announcement> {
     let (kind, member, revision, at) = match (before, after) {
         (None, Some(member)) => ("member.added", member, member.rev, member.joined_at),
-        // The removal is a revision of its own. The clocks of the request that added the member and
-        // of the table may disagree.
+        // The removal is not stored as a revision. It counts as the one after the last stored.
+        // `joined_at` is the time of the function and `change.at` the time of the stream, and the
+        // two clocks can differ. A removal must not precede its addition.
         (Some(member), None) => {
             let joined_at = Timestamp::from_millis(member.joined_at.millis() + 1);
             (
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn members_come_and_go() {
+    fn member_changes_are_announced() {
         assert_json_snapshot!(
             "member.added",
             event(&member_changed(None, Some(membership())))
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn member_removed_is_never_before_joining() {
+    fn member_removed_has_a_time_after_joining() {
         let gone = event(&member_changed(Some(membership()), None));
         assert_eq!(
             (&gone["type"], &gone["time"]),
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn returning_is_announced_after_leaving() {
+    fn rejoining_has_a_later_sequence_than_removal() {
         let (user, past) = (membership().user, membership().leaving());
         let returned =
             Member::joining(user, Tags::default(), Some(&past), 9, later(2_000)).unwrap();
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_and_copies_of_profiles_are_not_announced() {
+    fn counters_and_profile_copies_are_not_announced() {
         let counted = Member {
             open_tickets: 4,
             last_turn: 9,

@@ -1,7 +1,8 @@
-//! What the rest of the company hears: CloudEvents 1.0 about teams, members and tickets.
+//! The announcements that Muster publishes: CloudEvents 1.0 about teams, members and tickets.
 //!
-//! Everything in one follows from the record of the change, so a record that comes again says the
-//! same, `id` included. Times have milliseconds: a ticket can be assigned twice within one second.
+//! All fields follow from the stream record of the change. So a record that is read again yields
+//! the same events, `id` included, and consumers can deduplicate. Times have milliseconds, because
+//! a ticket can be assigned twice within one second.
 
 mod announcement;
 #[cfg(test)]
@@ -14,8 +15,8 @@ use muster_domain::{Change, ChangeKind};
 
 pub use announcement::{Announcement, SOURCE};
 
-/// What a change has to be announced as. Nothing, for counters, copies of profiles, and changes
-/// that change nothing.
+/// Returns the announcements of a change, in order. Counters, profile copies and writes without an
+/// effect have none.
 #[must_use]
 pub fn announcements(change: &Change) -> Vec<Announcement> {
     match &change.kind {

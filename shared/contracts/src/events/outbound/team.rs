@@ -59,7 +59,7 @@ pub(super) fn announcement(
         (Some(before), Some(team)) if is_edited(before, team) => {
             ("team.updated", team, team.version, team.updated_at)
         }
-        // The deletion is a revision of its own, after the last that was written.
+        // The deletion is not stored as a revision. It counts as the one after the last stored.
         (Some(team), None) => (
             "team.deleted",
             team,
@@ -82,7 +82,7 @@ pub(super) fn announcement(
     ))
 }
 
-/// Whether a field moved that people edit, not only the number of members.
+/// Returns whether an editable field changed, other than the number of members.
 fn is_edited(before: &Team, after: &Team) -> bool {
     let Team {
         id: _,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn teams_come_change_and_go() {
+    fn team_changes_are_announced() {
         assert_json_snapshot!(
             "team.created",
             event(&team_changed(None, Some(operations())))
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_roster_is_no_edit() {
+    fn member_count_change_is_not_announced() {
         let joined = Team {
             member_count: 1,
             version: 2,

@@ -19,8 +19,8 @@ struct TicketData<'a> {
     decision: DecisionData,
 }
 
-/// Why the ticket is where it is. Who else was considered, and how busy they are, is for those who
-/// may ask the API.
+/// The decision about the ticket. The candidates and their load are left out: the API has them, for
+/// clients with the scope `teams:read`.
 #[derive(Serialize)]
 struct DecisionData {
     strategy: Option<&'static str>,
@@ -69,7 +69,9 @@ pub(super) fn announcements(
     let is_unrouted = |ticket: &Ticket| ticket.state == TicketState::Unrouted;
     let (was, is) = (before.and_then(held), held(after));
 
-    // Whoever took it from somebody has to hear that there was nobody else to give it to.
+    // A ticket that is unassigned can be assigned to the same member again, if no other is
+    // eligible. The platform has unassigned it, so it needs the announcement although the assignee
+    // is the same. The turn of the decision shows it.
     let turn = after.decision.turn;
     let is_given_again =
         turn.is_some() && before.is_some_and(|before| before.decision.turn != turn);
@@ -128,7 +130,7 @@ mod tests {
         MORNING, alex, announced, event, kinds, later, robin, team_id,
     };
 
-    /// A ticket in a state, at a revision.
+    /// Makes a ticket in a state, at a revision.
     fn ticket(state: TicketState, rev: u64) -> Ticket {
         let assigned = state == TicketState::Assigned;
         let decision = match state {
@@ -189,7 +191,7 @@ mod tests {
     use TicketState::{Assigned, Closed, Deleted, Unrouted, Waiting};
 
     #[test]
-    fn tickets_find_somebody_or_wait() {
+    fn ticket_decisions_are_announced() {
         let reassigned = Ticket {
             assignee_id: Some(robin()),
             ..ticket(Assigned, 2)
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_loses_its_assignee_says_so_before_where_it_is_now() {
+    fn unassigned_precedes_the_new_state() {
         let announced = ticket_changed(Some(ticket(Assigned, 1)), ticket(Unrouted, 2));
         assert_eq!(kinds(&announced), ["ticket.unassigned", "ticket.unrouted"]);
         let events: Vec<Value> = announced
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_revision_comes_after_every_part_of_this_one() {
+    fn next_revision_follows_all_parts_of_this_one() {
         let sequence = |announced: Vec<Announcement>| {
             let last: Value = serde_json::from_str(&announced.last().unwrap().event).unwrap();
             last["sequence"].as_str().unwrap().to_owned()
@@ -238,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_each_change_of_a_ticket_is_announced_as() {
+    fn each_ticket_change_has_its_announcements() {
         let moved = |state, rev| Ticket {
             team_id: Some(TeamId::new(robin().uuid())),
             ..ticket(state, rev)
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_comes_again_says_the_same() {
+    fn record_read_again_has_the_same_announcements() {
         let once = ticket_changed(None, ticket(Assigned, 1));
         assert_eq!(once, ticket_changed(None, ticket(Assigned, 1)));
     }
