@@ -1,24 +1,28 @@
 //! Errors of the store.
 
-use std::{error::Error as StdError, fmt};
+use std::error::Error as StdError;
 
 use super::records::RenderedResponse;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// The reason why an access to the table failed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The same request, with the same `Idempotency-Key`, was carried out before. This attempt
     /// wrote no item. The saved response is the result of the request.
+    #[error("the request was carried out before")]
     Replayed(RenderedResponse),
     /// A rule of the domain rejects the request. No item was written.
+    #[error("{0}")]
     Rejected(muster_domain::Error),
     /// The table throttles, is in conflict or out of reach, and the deadline has passed. The
     /// outcome of a write is unknown.
+    #[error("the table is unavailable: {}", chain(&**.0))]
     Unavailable(BoxError),
     /// The table returned an unexpected response, such as a missing permission, a missing table, or
     /// an item that this version cannot read. A retry fails as well.
+    #[error("the table returned an unexpected response: {}", chain(&**.0))]
     Internal(BoxError),
 }
 
@@ -27,7 +31,7 @@ impl Error {
         Self::Internal(error.into())
     }
 
-    /// Returns the error of a write that concurrent writers kept in conflict until the deadline.
+    /// Returns the error of a write that conflicted with other writers until the deadline.
     pub(crate) fn contended() -> Self {
         Self::Unavailable(Box::new(Contention))
     }
@@ -37,25 +41,6 @@ impl Error {
         Self::Unavailable("the table left a part of a batch unprocessed until the deadline".into())
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Replayed(_) => f.write_str("the request was carried out before"),
-            Self::Rejected(error) => error.fmt(f),
-            Self::Unavailable(cause) => write!(f, "the table is unavailable: {}", chain(&**cause)),
-            Self::Internal(cause) => {
-                write!(
-                    f,
-                    "the table returned an unexpected response: {}",
-                    chain(&**cause)
-                )
-            }
-        }
-    }
-}
-
-impl StdError for Error {}
 
 impl From<muster_domain::Error> for Error {
     fn from(error: muster_domain::Error) -> Self {
@@ -79,29 +64,15 @@ pub(super) fn chain(error: &dyn StdError) -> String {
     line
 }
 
-/// Concurrent writers kept a write in conflict until the deadline.
-#[derive(Debug)]
+/// A write conflicted with concurrent writers until the deadline.
+#[derive(Debug, thiserror::Error)]
+#[error("write conflicts with concurrent writers until the deadline")]
 struct Contention;
 
-impl fmt::Display for Contention {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("write conflicts with concurrent writers until the deadline")
-    }
-}
-
-impl StdError for Contention {}
-
 /// The deadline passed before the table responded.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the table did not respond before the deadline")]
 pub(super) struct DeadlineExceeded;
-
-impl fmt::Display for DeadlineExceeded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the table did not respond before the deadline")
-    }
-}
-
-impl StdError for DeadlineExceeded {}
 
 /// The reason why a transaction that was built from reads did not commit.
 pub(crate) enum CommitError {

@@ -23,7 +23,7 @@ mod ticket;
 mod token_issuer;
 mod user;
 
-use std::{collections::HashMap, fmt};
+use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Serialize, de::DeserializeOwned};
@@ -46,23 +46,16 @@ pub(super) use ticket::{TicketItem, ticket};
 pub(super) use token_issuer::{TokenIssuerItem, token_issuer};
 pub(super) use user::{UserItem, profile, user};
 
-/// An item as DynamoDB carries it.
+/// An item in the form of the SDK.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// An item that the store's own rules do not allow: written by something else, or by another
-/// version of this code.
-#[derive(Debug)]
+/// An attribute that this version cannot read: another program, or another version of this code,
+/// wrote it.
+#[derive(Debug, thiserror::Error)]
+#[error("an item has an attribute {0} that this version cannot read")]
 pub(super) struct BadItem(&'static str);
 
-impl fmt::Display for BadItem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "an item's {} is not as this version writes it", self.0)
-    }
-}
-
-impl std::error::Error for BadItem {}
-
-/// Turns an item type into an item.
+/// Converts an item type into an item.
 pub(super) fn to_item<T: Serialize>(item: T) -> Result<Item, Error> {
     serde_dynamo::to_item(item).map_err(Error::internal)
 }
@@ -75,7 +68,8 @@ fn bad(attribute: &'static str) -> Error {
     Error::internal(BadItem(attribute))
 }
 
-/// The text of an attribute, where it is one.
+/// Returns the text of a string attribute. `None` if there is no such attribute or it has another
+/// type.
 pub(super) fn text<'i>(item: &'i Item, attribute: &str) -> Option<&'i str> {
     item.get(attribute)
         .and_then(|value| value.as_s().ok())
