@@ -1,4 +1,4 @@
-//! API keys, stored by the hash that a request's key has.
+//! API keys. The table stores the hash of a key, and never the key.
 
 use super::{
     Error, Store,
@@ -21,8 +21,8 @@ impl Store {
             .transpose()
     }
 
-    /// Writes a key, and begins its organization where this is its first. One round trip: two
-    /// writes at once.
+    /// Writes a key, and creates its organization if that does not exist. One round trip: two
+    /// concurrent writes. Both are idempotent, so they need no transaction.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -45,8 +45,9 @@ impl Store {
         Ok(())
     }
 
-    /// Reads an organization's keys, the oldest first. The index that lists them may lag behind by
-    /// a moment. One round trip a page of the index, then one a key.
+    /// Reads an organization's keys, oldest first. One round trip for each page of the index, then
+    /// one for each key. The index is eventually consistent, so a key that was created a moment ago
+    /// may be missing.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -55,15 +56,16 @@ impl Store {
         let mut found = Vec::new();
         for item in self.query_all(call).await? {
             let hash = items::text(&item, "pk").and_then(keys::api_key_hash);
-            let hash =
-                hash.ok_or_else(|| Error::internal("an index entry under KEYS is not a key's"))?;
+            let hash = hash.ok_or_else(|| {
+                Error::internal("an index entry of an organization's keys is not an API key")
+            })?;
             found.extend(self.api_key(hash).await?);
         }
         Ok(found)
     }
 
-    /// Revokes a key; one that is revoked already stays so from then. False if there is no such
-    /// key. One round trip.
+    /// Revokes a key. A key that is revoked already keeps the time of its first revocation, so the
+    /// call is idempotent. Returns false if there is no such key. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].

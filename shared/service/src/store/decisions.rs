@@ -1,4 +1,4 @@
-//! Decisions about tickets: reading them, one or a team's.
+//! Reads of tickets with their decisions: a single ticket, or the open tickets of a team.
 
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -12,8 +12,8 @@ impl Store {
     /// Reads a ticket with its latest decision, strongly consistent. One round trip.
     ///
     /// # Errors
-    /// [`TicketNotFound`](muster_domain::Error::TicketNotFound), for a deleted one too; [`Error::Unavailable`],
-    /// [`Error::Internal`].
+    /// [`TicketNotFound`](muster_domain::Error::TicketNotFound), also for a deleted ticket;
+    /// [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn decided_ticket(
         &self,
         org: &OrganizationId,
@@ -29,20 +29,21 @@ impl Store {
     }
 
     /// Reads one page of a team's open tickets: the assigned ones, newest decision first, then the
-    /// waiting ones in the order in which they will be assigned (priority, then age). Ties go by
-    /// id, in the direction of the list.
+    /// waiting ones in the order of their assignment (priority, then age). Ids break ties, in the
+    /// direction of the list.
     ///
-    /// Two round trips for the first page: the load beside one page of each index partition, then
-    /// the page's tickets. A later page takes three, since the load tells at which position the
-    /// waiting tickets begin: the load, the index entries up to the end of the page (about 4,000 in
-    /// a round trip), the page's tickets. One round trip if the page has no tickets. Tickets are
-    /// read 100 in a call, all calls in parallel.
+    /// Two round trips for the first page: the load in parallel with a page of each index
+    /// partition, then the tickets of the page. Three for a later page, since the load determines
+    /// the position at which the waiting tickets begin: the load, the index entries up to the end
+    /// of the page (about 4,000 in a round trip), the tickets. One if the page has no tickets. A
+    /// call reads 100 tickets, and all calls run in parallel.
     ///
-    /// The total is exact. The index is eventually consistent. A ticket that has just come may be
-    /// missing, and a page leaves out tickets that have just closed or left the team.
+    /// The total is exact. The index is eventually consistent: a ticket that was just written may
+    /// be missing, and a page leaves out tickets that were just closed or left the team.
     ///
     /// # Errors
-    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`Error::Unavailable`] or
+    /// [`Error::Internal`].
     pub async fn open_tickets(
         &self,
         org: &OrganizationId,
@@ -59,7 +60,8 @@ impl Store {
                 .map(|part| state.is_none_or(|state| state == part).then_some(first));
             let (load, read) =
                 tokio::join!(self.load(org, id), self.listed(org, id, assigned, waiting));
-            // A team that does not exist has no tickets, whatever becomes of the queries.
+            // A team that does not exist has no tickets, so its error precedes errors of the
+            // queries.
             let load = load?;
             let (mut ids, waiting) = read?;
             ids.truncate(Count::of(load).assigned);
@@ -72,7 +74,8 @@ impl Store {
             ids.extend(waiting);
             (load, ids)
         };
-        // The index can show one ticket in both parts, and a batch must not name an item twice.
+        // The index is eventually consistent and can list a ticket in both parts. `BatchGetItem`
+        // rejects a repeated key.
         let mut seen = HashSet::new();
         let ids: Vec<_> = ids
             .into_iter()
@@ -96,7 +99,7 @@ impl Store {
         load.ok_or_else(|| Rejected::TeamNotFound.into())
     }
 
-    /// Reads a part of a team's assigned tickets, newest decision first, and one of its waiting
+    /// Reads a part of a team's assigned tickets, newest decision first, and a part of its waiting
     /// tickets, most urgent first. One round trip for each 4,000 entries or so, both parts in
     /// parallel.
     async fn listed(
@@ -112,8 +115,8 @@ impl Store {
         )
     }
 
-    /// Reads the tickets of a part of an index partition, eventually consistent, as DynamoDB reads
-    /// every global secondary index.
+    /// Reads the ticket ids of a part of an index partition, eventually consistent, as every read
+    /// of a global secondary index.
     async fn indexed(
         &self,
         partition: String,
@@ -144,8 +147,9 @@ impl Store {
             for item in entries.iter().skip(skip) {
                 let ticket = items::text(item, "pk").and_then(keys::ticket_of);
                 found.push(
-                    ticket
-                        .ok_or_else(|| Error::internal("an entry of the index is no ticket's"))?,
+                    ticket.ok_or_else(|| {
+                        Error::internal("an index entry of a team is not a ticket")
+                    })?,
                 );
             }
             skip = skip.saturating_sub(entries.len());
@@ -156,8 +160,8 @@ impl Store {
         }
     }
 
-    /// Reads tickets, strongly consistent, in no order; those that do not exist are left out. The
-    /// ids must differ.
+    /// Reads tickets, strongly consistent, in no order. Leaves out ids without a ticket. The ids
+    /// must differ.
     async fn tickets_of(
         &self,
         org: &OrganizationId,
@@ -267,7 +271,7 @@ mod tests {
     use muster_domain::PageRange;
 
     proptest! {
-        /// The pages of any size are the list, cut: no position is on two pages or on none.
+        /// The pages of any size partition the list: no position is on two pages or on none.
         #[test]
         fn spans_of_all_pages_cover_each_part_once(
             assigned in 0_usize..40,

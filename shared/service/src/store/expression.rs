@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_follow_from_the_text() {
+    fn names_are_those_of_the_expressions() {
         let found = names([
             "SET #version = #version + :one",
             "attribute_exists(#pk) AND #lead_id <> :u",

@@ -244,7 +244,7 @@ fn on_key_in_use(item: Option<&Item>, request: &Idempotency) -> ConditionFailure
     }
 }
 
-/// Compresses a body as gzip, whose checksum detects a truncated body. At the fastest level,
+/// Compresses a body as gzip. Its checksum detects a truncated body. Uses the fastest level,
 /// because a function has a fraction of a processor.
 fn compress(body: &str) -> io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn response_survives_compression_and_parts() {
+    fn response_round_trip_over_parts_is_equal() {
         for (body, expected) in [
             (String::new(), 1),
             ("{}".repeat(500_000), 1),

@@ -1,9 +1,14 @@
-//! Every key of the table: the one place where a key string is built or taken apart.
+//! Keys: the only module that builds or parses a key string.
 //!
-//! Each `pk` of the table begins with the organization or with the hash of a key or another
-//! subject, so that no query can reach another tenant; so does each `gsi1pk` but `WORK#x`, which no
-//! request reads. The parts are separated by `#`, which no organization id, UUID or hash can hold;
-//! a folded name or tag comes last in its key, and so does a client's key for its request.
+//! Each `pk` begins with the organization or with the hash of an API key or another subject, so no
+//! query can reach another tenant. Each `gsi1pk` does as well, except `WORK#x`, which no request
+//! reads.
+//!
+//! `#` separates the parts. Organization ids, UUIDs and hashes never contain it. A folded name, a
+//! folded tag and a client's `Idempotency-Key` may contain it, so they are the last part of their
+//! key.
+//!
+//! `docs/data-model.md` lists all keys.
 
 use std::{collections::HashMap, ops::RangeInclusive};
 
@@ -25,23 +30,22 @@ const MAX_SORT_KEY_BYTES: usize = 1024;
 pub(super) const TEAMS: &str = "TEAM#";
 /// The prefix of the sort keys of memberships.
 pub(super) const MEMBERS: &str = "MEMBER#";
-/// The prefix of the sort keys of the counters of users who are not members.
+/// The prefix of the sort keys of past counters.
 const PASTS: &str = "PAST#";
-/// The range of the sort keys of memberships and of counters of users who are not members, and of
-/// nothing else: `$` follows `#`.
+/// The range of the sort keys of memberships and past counters. It contains no other item, since
+/// `$` follows `#` in ASCII.
 pub(super) const MEMBERS_AND_PASTS: RangeInclusive<&str> = MEMBERS..="PAST$";
 const LOAD: &str = "LOAD";
 const GONE: &str = "GONE";
-/// The first and the last sort key of what routing reads of a team's partition: the tombstone or
-/// the load, and the memberships. No other item of the partition has a sort key in this range: `$`
-/// follows `#`.
+/// The range of the sort keys that routing reads of a team: the tombstone or the load, and the
+/// memberships. It contains no other item, since `$` follows `#` in ASCII.
 pub(super) const TEAM_INPUT: RangeInclusive<&str> = GONE..="MEMBER$";
 /// The prefix of the sort keys of leads.
 pub(super) const LEADS: &str = "LEAD#";
-/// The number of index partitions that hold unfinished work.
+/// The number of index partitions of pending work.
 pub(super) const PENDING_WORK_SHARDS: u8 = 16;
 
-/// A key that no item has.
+/// Returns a key without an item.
 pub(super) fn no_item() -> Key {
     Key::new("NOTHING", "NOTHING")
 }
@@ -61,7 +65,7 @@ impl Key {
         }
     }
 
-    /// The key as DynamoDB takes it.
+    /// Returns the key as DynamoDB expects it.
     pub(super) fn attributes(&self) -> HashMap<String, AttributeValue> {
         let Self { pk, sk } = self;
         HashMap::from([
@@ -71,7 +75,8 @@ impl Key {
     }
 }
 
-/// An organization: its teams are in the same partition. Routing writes no item of this partition.
+/// Returns the key of an organization. Its teams are in the same partition, and routing writes no
+/// item of it.
 pub(super) fn organization(org: &OrganizationId) -> Key {
     Key::new(organization_partition(org), "ORG")
 }
@@ -80,7 +85,7 @@ pub(super) fn organization_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}")
 }
 
-/// A team: the fields that people edit.
+/// Returns the key of a team: the fields that people edit.
 pub(super) fn team(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(
         organization_partition(org),
@@ -88,29 +93,30 @@ pub(super) fn team(org: &OrganizationId, team: TeamId) -> Key {
     )
 }
 
-/// The partition of a team's load or tombstone, and of its memberships.
+/// Returns the partition of a team's load or tombstone, memberships and past counters.
 pub(super) fn team_partition(org: &OrganizationId, team: TeamId) -> String {
     format!("ORG#{org}#TEAM#{}", team.uuid())
 }
 
-/// A team's load: the counters of routing.
+/// Returns the key of a load: the counters of routing.
 pub(super) fn load(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(team_partition(org, team), LOAD)
 }
 
-/// The tombstone of a deleted team.
+/// Returns the key of the tombstone of a deleted team.
 pub(super) fn deleted_team(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(team_partition(org, team), GONE)
 }
 
-/// An index partition of unfinished work. There are [`PENDING_WORK_SHARDS`], from 0.
+/// Returns an index partition of pending work. `shard` is from 0 to [`PENDING_WORK_SHARDS`] - 1.
 pub(super) fn pending_work_partition(shard: u8) -> String {
     format!("WORK#{shard:x}")
 }
 
-/// The mark of an unfinished item: the index key under which the schedule finds the item. A hash of
-/// the item's own key chooses the shard, so that the writes of many organizations spread over all
-/// shards.
+/// Returns the mark of pending work of an item: the index key by which the schedule finds the item.
+///
+/// A hash of the item's own key chooses the shard. So the writes of all organizations spread over
+/// the shards, and no index partition limits them.
 pub(super) fn pending_work(item: &Key, since: Timestamp) -> Key {
     let Key { pk, sk } = item;
     let hash: [u8; 32] = Sha256::digest(format!("{pk}/{sk}")).into();
@@ -120,7 +126,7 @@ pub(super) fn pending_work(item: &Key, since: Timestamp) -> Key {
     )
 }
 
-/// The time since when an item is unfinished, by its mark.
+/// Returns the time of a mark, by its sort key.
 pub(super) fn pending_since(gsi1sk: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(
         gsi1sk.split('#').next()?.parse().ok()?,
@@ -129,8 +135,8 @@ pub(super) fn pending_since(gsi1sk: &str) -> Option<Timestamp> {
 
 /// Returns the partition of an organization's name claims.
 ///
-/// It is apart from the teams, so that a list that reads all names takes no capacity from the reads
-/// of teams.
+/// It is not the partition of the teams, so a list that reads all names takes no capacity from
+/// reads of teams.
 pub(super) fn names_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#NAMES")
 }
@@ -143,8 +149,8 @@ pub(super) fn name_claim(org: &OrganizationId, name: &Folded) -> Key {
     )
 }
 
-/// Returns the folded name that the sort key of a name claim holds. `None` for a claim whose key
-/// has the name's hash.
+/// Returns the folded name in the sort key of a name claim. `None` if the key has a hash of the
+/// name.
 pub(super) fn folded_name_of(sk: &str) -> Option<Folded> {
     sk.strip_prefix("NAME#").map(Folded::from_folded)
 }
@@ -162,22 +168,22 @@ fn with_folded(prefix: &str, text: &Folded, max: usize) -> String {
     format!("{prefix}HASH#{}", hex(&hash))
 }
 
-/// A user's profile.
+/// Returns the key of a user's profile.
 pub(super) fn user(org: &OrganizationId, user: UserId) -> Key {
     Key::new(format!("ORG#{org}#USER#{}", user.uuid()), "USER")
 }
 
-/// A team that a user leads.
+/// Returns the key of the lead item of a user and a team.
 pub(super) fn lead(org: &OrganizationId, user: UserId, team: TeamId) -> Key {
     Key::new(self::user(org, user).pk, format!("{LEADS}{}", team.uuid()))
 }
 
-/// The team of a lead, by its sort key.
+/// Returns the team of a lead item, by its sort key.
 pub(super) fn led_team_of(sk: &str) -> Option<TeamId> {
     TeamId::parse(sk.strip_prefix(LEADS)?).ok()
 }
 
-/// A user's membership of a team.
+/// Returns the key of a user's membership in a team.
 pub(super) fn membership(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
     Key::new(
         team_partition(org, team),
@@ -185,17 +191,17 @@ pub(super) fn membership(org: &OrganizationId, team: TeamId, user: UserId) -> Ke
     )
 }
 
-/// The counters of a user in a team that the user is not a member of.
+/// Returns the key of past counters: those of a user that is not a member.
 pub(super) fn past(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
     Key::new(team_partition(org, team), format!("{PASTS}{}", user.uuid()))
 }
 
-/// An item of a team's partition, by its sort key.
+/// Returns the key of an item in a team's partition, by its sort key.
 pub(super) fn of_team(org: &OrganizationId, team: TeamId, sk: &str) -> Key {
     Key::new(team_partition(org, team), sk)
 }
 
-/// The index key under which a user's memberships are found.
+/// Returns the index key of a membership, by its user.
 pub(super) fn membership_by_user(org: &OrganizationId, team: TeamId, user: UserId) -> Key {
     Key::new(
         format!("ORG#{org}#USER#{}", user.uuid()),
@@ -203,16 +209,16 @@ pub(super) fn membership_by_user(org: &OrganizationId, team: TeamId, user: UserI
     )
 }
 
-/// The partition of the teams that know of a topic.
+/// Returns the partition of the topic entries of a topic.
 pub(super) fn specialists_partition(org: &OrganizationId, topic: &Folded) -> String {
     with_folded(&format!("ORG#{org}#SPEC"), topic, MAX_PARTITION_KEY_BYTES)
 }
 
-/// The two entries of a team that knows a topic.
+/// Returns the keys of the two topic entries of a team.
 ///
-/// The entries of a topic form a ring: a hash of the team's id is the place, and each team stands
-/// in both turns. A query from a place in the first turn to the same place in the second reads each
-/// team once, without a second query for the wrap-around.
+/// The entries of a topic form a ring. The place of a team is a hash of its id, and each team has
+/// an entry in both turns of the ring. A query from a place in the first turn to the same place in
+/// the second reads each team once, and needs no second query for the wrap-around.
 pub(super) fn topic_entries(org: &OrganizationId, topic: &Folded, team: TeamId) -> [Key; 2] {
     let uuid = team.uuid().to_string();
     let place = RingPlace::of(&uuid);
@@ -224,10 +230,10 @@ pub(super) fn topic_entries(org: &OrganizationId, topic: &Folded, team: TeamId) 
     })
 }
 
-/// The turns of a topic's ring, as sort keys begin with them.
+/// The first part of the sort keys of each turn.
 const RING_TURNS: [u8; 2] = [0, 1];
 
-/// Returns the first sort key of one turn of a topic's ring from a place, and one after the last.
+/// Returns the range of sort keys of one whole turn of a ring, from a place on.
 pub(super) fn ring_turn(start: RingPlace) -> RangeInclusive<String> {
     let [first, second] = RING_TURNS.map(|turn| format!("{turn}#{start}"));
     first..=second
@@ -242,41 +248,42 @@ pub(super) fn specialist_of(sk: &str) -> Option<(RingPlace, TeamId)> {
     ))
 }
 
-/// The topics under which the index has a team.
+/// Returns the key of the list of topics under which the topic index has a team.
 pub(super) fn indexed_topics(org: &OrganizationId, team: TeamId) -> Key {
     Key::new(team_partition(org, team), "SPECS")
 }
 
-/// The organization's pass over its unrouted tickets. Has a partition of its own, since it is
-/// written while others are read.
+/// Returns the key of the organization's pass over its unrouted tickets. It has its own partition,
+/// since other items are read while it is written.
 pub(super) fn pass(org: &OrganizationId) -> Key {
     Key::new(format!("ORG#{org}#PASS"), "PASS")
 }
 
-/// A ticket.
+/// Returns the key of a ticket.
 pub(super) fn ticket(org: &OrganizationId, ticket: &TicketId) -> Key {
     Key::new(format!("ORG#{org}#TICKET#{ticket}"), "TICKET")
 }
 
-/// The index partition of a team's assigned tickets, in order of their decisions.
+/// Returns the index partition of a team's assigned tickets, in the order of their decisions.
 pub(super) fn open_partition(org: &OrganizationId, team: TeamId) -> String {
     format!("ORG#{org}#TEAM#{}#OPEN", team.uuid())
 }
 
-/// The index partition of a team's waiting tickets, in the order in which they are assigned: by
+/// Returns the index partition of a team's waiting tickets, in the order of their assignment: by
 /// priority, then age.
 pub(super) fn waiting_partition(org: &OrganizationId, team: TeamId) -> String {
     format!("ORG#{org}#TEAM#{}#WAITING", team.uuid())
 }
 
-/// The index partition of an organization's tickets without a team, by priority, then age. The
-/// filter of the topics comes last, so that a pass reads no ticket without one of its topics.
+/// Returns the index partition of an organization's unrouted tickets, by priority, then age. The
+/// filter of the topics is the last part of the sort key, so a pass reads no ticket that its filter
+/// excludes.
 pub(super) fn unrouted_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#UNROUTED")
 }
 
-/// The index key under which a ticket is found while it is open. One that is assigned without a
-/// team is in no list.
+/// Returns the index key of an open ticket. `None` for a ticket that is closed, deleted, or
+/// assigned without a team.
 pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<Key> {
     // Zero-padded, so that text order is time order.
     let millis = |at: Timestamp| at.millis().max(0);
@@ -308,11 +315,12 @@ pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<K
     })
 }
 
-/// One item of a saved response. Part 0 is the head, whose condition reserves the client's key.
+/// Returns the key of an item of a saved response. Part 0 is the head; its condition reserves the
+/// client's key.
 ///
-/// Each part has a partition key of its own: one partition takes 1,000 write units a second, and a
-/// full part takes 782 in a transaction. The stream filter of template.yaml leaves out every item
-/// with this sort key.
+/// Each part has its own partition key: a partition takes 1,000 write units a second, and a full
+/// part takes 782 in a transaction. The stream filter of template.yaml excludes every item with
+/// this sort key.
 pub(super) fn saved_response(org: &OrganizationId, request: &Idempotency, part: usize) -> Key {
     let Idempotency {
         subject,
@@ -325,33 +333,33 @@ pub(super) fn saved_response(org: &OrganizationId, request: &Idempotency, part: 
     )
 }
 
-/// An API key.
+/// Returns the key of an API key.
 pub(super) fn api_key(hash: KeyHash) -> Key {
     Key::new(format!("KEY#{hash}"), "KEY")
 }
 
-/// How many requests a subject made in a clock minute. Beside the key, where the subject is one.
+/// Returns the key of the request count of a subject in a clock minute. The partition is that of
+/// the API key, if the subject is one.
 pub(super) fn rate(subject: Subject, minute: i64) -> Key {
     Key::new(format!("KEY#{}", subject.hash()), format!("RATE#{minute}"))
 }
 
-/// The index partition of an organization's API keys, in order of creation.
+/// Returns the index partition of an organization's API keys, in the order of creation.
 pub(super) fn api_keys_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#KEYS")
 }
 
-/// The index key under which an organization's API key is found. Zero-padded, so that text order is
-/// time order.
+/// Returns the index key of an API key. The time is zero-padded, so that text order is time order.
 pub(super) fn api_key_by_organization(org: &OrganizationId, created_at_millis: i64) -> Key {
     Key::new(api_keys_partition(org), format!("{created_at_millis:015}"))
 }
 
-/// The keys of an organization's tokens.
+/// Returns the key of an organization's token issuer.
 pub(super) fn token_issuer(org: &OrganizationId) -> Key {
     Key::new(organization_partition(org), "JWKS")
 }
 
-/// What an item is whose changes have consequences, by its key.
+/// The kind of an item, if its changes are announced or start jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ItemKind {
     Team(TeamId),
@@ -364,8 +372,8 @@ pub(super) enum ItemKind {
 }
 
 impl ItemKind {
-    /// Takes a key apart. `None` for every other item: claims, counts, credentials, what a later
-    /// version keeps.
+    /// Parses a key. `None` for items of every other kind, such as claims, counts, credentials, and
+    /// kinds that a later version adds.
     pub(super) fn parse(pk: &str, sk: &str) -> Option<(OrganizationId, Self)> {
         let (org, rest) = owner(pk)?;
         let entry = if rest.is_empty() {
@@ -391,41 +399,42 @@ impl ItemKind {
     }
 }
 
-/// An organization's id, and what follows it in a partition key. `None` for what is no
-/// organization's.
+/// Returns an organization's id and the rest of a partition key. `None` for a key of no
+/// organization.
 fn owner(pk: &str) -> Option<(&str, &str)> {
     let owned = pk.strip_prefix("ORG#")?;
     Some(owned.split_once('#').unwrap_or((owned, "")))
 }
 
-/// Whose an item is, by its partition key. `None` for what is no organization's.
+/// Returns the organization of an item, by its partition key. `None` for an item of no
+/// organization.
 pub(super) fn organization_of(pk: &str) -> Option<OrganizationId> {
     OrganizationId::parse(owner(pk)?.0).ok()
 }
 
-/// The user of a membership, by its sort key.
+/// Returns the user of a membership, by its sort key.
 pub(super) fn member_of(sk: &str) -> Option<UserId> {
     UserId::parse(sk.strip_prefix(MEMBERS)?).ok()
 }
 
-/// The filter of an unrouted ticket's topics, by its key in the index.
+/// Returns the topic filter of an unrouted ticket, by its sort key in the index.
 pub(super) fn topics_of(gsi1sk: &str) -> Option<TopicFilter> {
     TopicFilter::parse(gsi1sk.rsplit('#').next()?)
 }
 
-/// Returns the user of counters of a user who is not a member, by their sort key.
+/// Returns the user of past counters, by their sort key.
 pub(super) fn past_of(sk: &str) -> Option<UserId> {
     UserId::parse(sk.strip_prefix(PASTS)?).ok()
 }
 
-/// The ticket of an item, by its partition key.
+/// Returns the ticket of an item, by its partition key.
 pub(super) fn ticket_of(pk: &str) -> Option<TicketId> {
     let (_, id) = pk.strip_prefix("ORG#")?.split_once("#TICKET#")?;
     TicketId::parse(id).ok()
 }
 
-/// Returns the team that a sort key names: that of a team, of a specialization, or of a membership
-/// in the index of users.
+/// Returns the team that a sort key names: that of a team, or of a membership in the index of
+/// users.
 pub(super) fn team_of(sk: &str) -> Option<TeamId> {
     TeamId::parse(sk.strip_prefix(TEAMS)?).ok()
 }
@@ -435,17 +444,17 @@ pub(super) fn team_of_partition(pk: &str) -> Option<TeamId> {
     TeamId::parse(owner(pk)?.1.strip_prefix(TEAMS)?).ok()
 }
 
-/// Whether a sort key is that of a team's load.
+/// Returns true for the sort key of a load.
 pub(super) fn is_load(sk: &str) -> bool {
     sk == LOAD
 }
 
-/// Whether a sort key is that of a deleted team's tombstone.
+/// Returns true for the sort key of a tombstone.
 pub(super) fn is_deleted_team(sk: &str) -> bool {
     sk == GONE
 }
 
-/// The hash of an API key, by its partition key.
+/// Returns the hash of an API key, by its partition key.
 pub(super) fn api_key_hash(pk: &str) -> Option<KeyHash> {
     KeyHash::parse(pk.strip_prefix("KEY#")?)
 }

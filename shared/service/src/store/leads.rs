@@ -1,7 +1,7 @@
-//! The teams that a user leads: an item for each, beside the user's profile.
+//! Leads: one item for each team that a user leads, in the partition of the user's profile.
 //!
-//! Every transaction that changes a team's lead moves these items with it, so that a deleted user's
-//! teams are found without reading all teams. A lead need not be a member of the team.
+//! Every transaction that changes a team's lead moves these items as well. So the teams of a
+//! deleted user are found without a read of all teams. A lead need not be a member of the team.
 
 use super::{
     Error, Store,
@@ -14,13 +14,15 @@ use super::{
 };
 use muster_domain::{OrganizationId, TeamId, Timestamp, UserId};
 
-/// The most leads that one page of [`Store::clear_leads`] reads.
+/// The most leads in one page of [`Store::clear_leads`].
 const LEADS_PER_PAGE: i32 = 100;
 
 impl Store {
-    /// Takes a user out of the lead of a page of teams, after a team; gives the last team of the
-    /// page if there may be more. Two round trips for up to 25 teams: the page, and a transaction
-    /// for each team beside each other.
+    /// Clears the lead of a page of teams that a user leads. `after` is the last team of the
+    /// previous page. Returns the last team of this page if there may be more.
+    ///
+    /// Two round trips for up to 25 teams: the page, and one transaction for each team, in
+    /// parallel. A page that runs twice has the same effect.
     pub(super) async fn clear_leads(
         &self,
         org: &OrganizationId,
@@ -41,8 +43,7 @@ impl Store {
         let page = self.send(|| call.clone().send()).await?;
         let team_of = |item: &Item| items::text(item, "sk").and_then(keys::led_team_of);
         let led: Option<Vec<TeamId>> = page.items().iter().map(team_of).collect();
-        let led =
-            led.ok_or_else(|| Error::internal("an item under a user's leads is not a lead"))?;
+        let led = led.ok_or_else(|| Error::internal("an item of a user's leads is not a lead"))?;
         run_concurrently(
             led.iter()
                 .map(|&team| self.clear_lead(org, user, team, now))
@@ -53,12 +54,11 @@ impl Store {
             None => Ok(None),
             Some(last) => team_of(last)
                 .map(Some)
-                .ok_or_else(|| Error::internal("a page of leads ends with no lead")),
+                .ok_or_else(|| Error::internal("the last key of a page of leads is not a lead")),
         }
     }
 
-    /// Takes a user out of the lead of a team, unless the lead has changed meanwhile. One round
-    /// trip.
+    /// Clears the lead of a team, on condition that the user still leads it. One round trip.
     async fn clear_lead(
         &self,
         org: &OrganizationId,
@@ -80,15 +80,16 @@ impl Store {
         )?;
         delete_lead(&mut transaction, org, user, team)?;
         match transaction.commit().await {
-            // The transaction that changed the lead has removed the item.
+            // A conflict means that the lead changed since the page was read. The transaction that
+            // changed it has removed the item.
             Ok(()) | Err(CommitError::Conflict) => Ok(()),
             Err(CommitError::Failed(error)) => Err(error),
         }
     }
 }
 
-/// Moves the items of a team's lead from the one before to the one after, in the transaction that
-/// changes the lead.
+/// Adds the move of a lead item from the previous lead of a team to the new one, to the transaction
+/// that changes the lead.
 pub(super) fn move_lead(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,

@@ -20,22 +20,24 @@ use muster_domain::{
     Timestamp,
 };
 
-/// The most calls of [`Store::listed`] that are under way at once, for teams and for loads each. A
-/// call can return 4 MB: 100 teams with descriptions of 10,000 characters of 4 bytes.
+/// The most concurrent calls of [`Store::page_chunk`]. A response can have 4 MB: 100 teams with
+/// descriptions of 10,000 characters of 4 bytes.
 const MAX_CONCURRENT_CHUNKS: usize = 4;
 
 impl Store {
-    /// Lists teams, strongly consistent. The loads beside them are eventually consistent.
+    /// Lists teams, strongly consistent, with eventually consistent loads.
     ///
-    /// Round trips, one more for each further megabyte of a query:
-    /// - A first page in the order of creation: one, the teams beside the organization's count.
-    /// - Any other page: one for the name claims, and one for the page's teams beside their loads.
-    ///   If the page is not the first of a list without a search, one for the organization's count
-    ///   comes before them. It is the only one if the page is beyond the end.
+    /// Round trips, plus one for each further megabyte of a query:
+    /// - A first page in the order of creation: one, the teams in parallel with the organization's
+    ///   count.
+    /// - Any other page: one for the name claims, and one for the page's teams in parallel with
+    ///   their loads. Before them, one for the organization's count if the page is not the first
+    ///   and the list has no search; it is the only one if the page is past the end.
     /// - In the order of updates, the query reads all teams instead of the claims.
     ///
-    /// The loads of a first page cost one round trip more, if the list asks for them. A page whose
-    /// texts exceed the list's `max_bytes` is read in part: its first teams, which exceed them too.
+    /// The loads of a first page cost one more round trip, if the list includes them. If the texts
+    /// of a page exceed the list's `max_bytes`, it is read in part: its first teams, up to the one
+    /// that exceeds the limit.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -76,8 +78,8 @@ impl Store {
             }
         });
         let (read, is_all) = read?;
-        // If the query reached the end, it counted the teams. Else the count may be of a moment
-        // before the teams were read.
+        // A query that reached its end has counted the teams. Otherwise the count may be older than
+        // the read of the teams.
         let total = if is_all {
             read.len()
         } else {
@@ -98,7 +100,7 @@ impl Store {
     }
 
     /// Reads the first teams in the order of creation, up to the end of the page or the list's
-    /// `max_bytes`. Also returns whether they are all teams of the organization.
+    /// `max_bytes`. Returns also if they are all teams of the organization.
     async fn first_teams(
         &self,
         org: &OrganizationId,
@@ -129,11 +131,11 @@ impl Store {
         Ok((teams, is_all))
     }
 
-    /// Reads the name claims that the list's search finds. Each has the folded name if the list is
-    /// sorted by it.
+    /// Reads the name claims that match the list's search, each with the folded name if the list is
+    /// sorted by name.
     ///
-    /// A rename during the query can show a team's former claim, the new one, both or none. Of
-    /// both, the new one counts.
+    /// A rename during the query can show a team's former claim, the new one, both or none. If
+    /// both, the map retains the claim that the query returns last, so a team is listed once.
     async fn names(
         &self,
         org: &OrganizationId,
@@ -161,7 +163,7 @@ impl Store {
         Ok(names.into_iter().map(|(team, name)| (name, team)).collect())
     }
 
-    /// Reads when each team was last updated, of those that the list's search finds. Reads all
+    /// Reads the time of the latest update of each team that matches the list's search. Reads all
     /// teams.
     async fn times_of_update(
         &self,
@@ -186,9 +188,9 @@ impl Store {
         Ok(times)
     }
 
-    /// Reads these teams, in this order, strongly consistent, with their loads if the list asks for
-    /// them. A team that was deleted meanwhile is left out. One round trip: a call for each 100
-    /// teams and one for their loads, beside each other.
+    /// Reads these teams, in this order, strongly consistent, with their loads if the list includes
+    /// them. Leaves out a team that was deleted since its id was read. One round trip: one call for
+    /// each 100 teams and one for their loads, in parallel.
     async fn page_teams(
         &self,
         org: &OrganizationId,
@@ -213,7 +215,8 @@ impl Store {
         Ok(listed)
     }
 
-    /// Reads up to 100 teams, in this order, beside their loads if `loads` is set. One round trip.
+    /// Reads up to 100 teams, in this order, in parallel with their loads if `loads` is set. One
+    /// round trip.
     async fn page_chunk(
         &self,
         org: &OrganizationId,
@@ -254,7 +257,7 @@ impl Store {
             .map_or(Ok(0), items::team_count)
     }
 
-    /// A query of an organization's teams in the order of creation, strongly consistent.
+    /// Returns a strongly consistent query of an organization's teams in the order of creation.
     fn teams_query(&self, org: &OrganizationId) -> QueryFluentBuilder {
         self.client
             .query()
@@ -265,8 +268,8 @@ impl Store {
             .expression_attribute_values(":teams", s(keys::TEAMS))
     }
 
-    /// Makes a query page by page, until `take` has enough or, if `wanted` is given, so many items
-    /// are read. Returns whether the query reached its end. One round trip a megabyte.
+    /// Reads a query page by page, until `take` breaks or, if `wanted` is given, that number of
+    /// items is read. Returns true if the query reached its end. One round trip for each megabyte.
     async fn each_page(
         &self,
         call: QueryFluentBuilder,
@@ -295,7 +298,8 @@ impl Store {
     }
 }
 
-/// Returns the bytes of the texts that either contract shows of a listed team. A response has more.
+/// Returns the bytes of the texts of a listed team in either contract. A response has more bytes
+/// than their sum.
 fn shown_bytes(team: &Team) -> usize {
     team.name.as_str().len()
         + team
@@ -304,8 +308,8 @@ fn shown_bytes(team: &Team) -> usize {
             .map_or(0, |text| text.as_str().len())
 }
 
-/// Joins a team with its load. A team without a load in an eventually consistent read is new: it
-/// has no tickets yet.
+/// Joins a team with its load. A team without a load is new: the eventually consistent read does
+/// not show the load yet, and the team has no tickets.
 fn with_load(team: Team, loads: &mut HashMap<TeamId, Load>) -> ListedTeam {
     ListedTeam {
         load: loads.remove(&team.id).unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! Memberships: reading, adding, changing and removing members.
+//! Memberships: adding, changing and removing members.
 
 use super::{
     Error, Store,
@@ -19,39 +19,46 @@ use muster_domain::{
     User, UserField, UserId, UserStatus,
 };
 
-/// What removing a member does if the member leads the team.
+/// The behavior of a removal if the member leads the team.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLead {
-    /// The team has no lead any more.
+    /// The team loses its lead.
     Clear,
-    /// The member stays: [`LeadRemoval`](muster_domain::Error::LeadRemoval).
+    /// The member stays, and the request fails with
+    /// [`LeadRemoval`](muster_domain::Error::LeadRemoval).
     Reject,
 }
 
 impl Store {
-    /// Adds a user to a team, or returns one who left. Gives what `answer` makes of the team after
-    /// it, the new member included, and keeps that where the request has a key.
+    /// Adds a user to a team, or returns a former member to it. Returns the response that `render`
+    /// makes of the team with the new member, and saves it if the request has a key.
     ///
-    /// Two round trips: reads, then a transaction on condition that the user is still active, the
-    /// profile is still the one that the membership copies, and the counters that the user left
-    /// behind are unchanged. One more where a request with a key is refused.
+    /// `render` is a parameter because the saved response and the membership are written in the
+    /// same transaction.
+    ///
+    /// Two round trips: parallel reads, then a transaction. One more if a request with a key is
+    /// rejected. The transaction has these conditions: the team exists and has room; the load
+    /// exists; the user is active and the profile has the copied version; the user is not a member,
+    /// and the past counters are as they were read.
     ///
     /// # Errors
     /// [`Error::Replayed`], [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused);
-    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`UserNotFound`](muster_domain::Error::UserNotFound),
-    /// [`AlreadyMember`](muster_domain::Error::AlreadyMember), [`UserInactive`](muster_domain::Error::UserInactive),
-    /// [`TeamFull`](muster_domain::Error::TeamFull), [`Error::Unavailable`], [`Error::Internal`].
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound),
+    /// [`UserNotFound`](muster_domain::Error::UserNotFound),
+    /// [`AlreadyMember`](muster_domain::Error::AlreadyMember),
+    /// [`UserInactive`](muster_domain::Error::UserInactive),
+    /// [`TeamFull`](muster_domain::Error::TeamFull); [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn add_member(
         &self,
         org: &OrganizationId,
         team: TeamId,
         new: &NewMember,
-        response: impl Fn(&Roster, &Member) -> RenderedResponse + Send + Sync,
+        render: impl Fn(&Roster, &Member) -> RenderedResponse + Send + Sync,
         request: Option<&Idempotency>,
         now: Timestamp,
     ) -> Result<RenderedResponse, Error> {
         let added = self
-            .retry_on_conflict(|| self.try_add_member(org, team, new, &response, request, now))
+            .retry_on_conflict(|| self.try_add_member(org, team, new, &render, request, now))
             .await;
         self.prefer_saved_response(org, request, now, added).await
     }
@@ -61,7 +68,7 @@ impl Store {
         org: &OrganizationId,
         id: TeamId,
         new: &NewMember,
-        response: &(impl Fn(&Roster, &Member) -> RenderedResponse + Send + Sync),
+        render: &(impl Fn(&Roster, &Member) -> RenderedResponse + Send + Sync),
         request: Option<&Idempotency>,
         now: Timestamp,
     ) -> Result<RenderedResponse, CommitError> {
@@ -76,7 +83,8 @@ impl Store {
             self.user(org, *user_id),
             self.past(org, id, *user_id),
         );
-        // First: the team may have gone since, and the user is a member already.
+        // The saved response comes first. After the first attempt, the user is a member already,
+        // and the team may be deleted by now.
         if let Some(response) = saved? {
             return Err(Error::Replayed(response).into());
         }
@@ -98,12 +106,13 @@ impl Store {
         }
 
         let mut transaction = Transaction::new(self);
-        // Not on condition of the version: of 200 users added at once to one team, most would then
-        // run out of time. So the answer is the team as it was read, with this member; one added at
-        // the same moment may be missing from it. Its version is the next after the one that was
-        // read, with the fields, in one item: whatever else was changed at the same moment makes
-        // the real one larger still, and an `If-Match` of this one then fails where it could
-        // overwrite what nobody has seen.
+        // The update has no condition on the version. Of 200 users added to one team at once, most
+        // would otherwise run out of time in conflicts.
+        //
+        // So the response shows the team as it was read, with this member; a member added at the
+        // same moment may be missing. The version in the response is the read version plus one.
+        // Each concurrent change raises the stored version further. An `If-Match` of the shown
+        // version then fails, so it cannot overwrite a change that the client has not seen.
         let mut room = "attribute_exists(#pk) AND #member_count < :max".to_owned();
         let mut joined =
             "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now".to_owned();
@@ -115,8 +124,8 @@ impl Store {
         if *role == MemberRole::Lead {
             joined += ", #lead_id = :user";
             values.insert(":user".to_owned(), s(user_id.uuid().to_string()));
-            // The item of the lead before goes in the same transaction, so the lead has to be as it
-            // was read.
+            // The same transaction deletes the lead item of the previous lead, so the lead must be
+            // the one that was read.
             match team.lead_id {
                 Some(lead) => {
                     room += " AND #lead_id = :lead";
@@ -141,7 +150,7 @@ impl Store {
         team.version += 1;
         team.updated_at = now;
         insert_member(&mut members, &member);
-        let response = response(&Roster { team, members }, &member);
+        let response = render(&Roster { team, members }, &member);
         if let Some(request) = request {
             idempotency::save_response(&mut transaction, org, request, &response, now)?;
         }
@@ -149,21 +158,23 @@ impl Store {
         Ok(response)
     }
 
-    /// Changes a membership; changes that change nothing write nothing. Answers with the team after
-    /// it.
+    /// Changes a membership and returns the team after the change. Changes without a difference
+    /// write no item.
     ///
-    /// A lead who comes or goes moves the team's version and time, for the lead is the team's;
-    /// skills are the membership's own and move neither.
+    /// A change of the lead is a change of the team: it raises the team's version and sets its
+    /// time. Skills belong to the membership and change neither.
     ///
-    /// One round trip for skills: an update beside a query of the team and one of the members.
-    /// Where a role is given, reads first; then, if the lead changes, a transaction on condition
-    /// that nobody changed the team in between, its roster included, and that a new lead is active;
-    /// else an update of the skills, if those change.
+    /// One round trip for skills: an update in parallel with the reads. With a role, two: reads
+    /// first. If the lead changes, a transaction follows, on condition of the team's version (so of
+    /// its roster) and of an active new lead. Otherwise an update of the skills follows, if they
+    /// differ.
     ///
     /// # Errors
-    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`MemberNotFound`](muster_domain::Error::MemberNotFound);
-    /// [`UserInactive`](muster_domain::Error::UserInactive) or [`UserNotFound`](muster_domain::Error::UserNotFound) for a
-    /// new lead, of the `user_id` that the path names; [`Error::Unavailable`], [`Error::Internal`].
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound),
+    /// [`MemberNotFound`](muster_domain::Error::MemberNotFound);
+    /// [`UserInactive`](muster_domain::Error::UserInactive) or
+    /// [`UserNotFound`](muster_domain::Error::UserNotFound) for a new lead, naming the `user_id` of
+    /// the path; [`Error::Unavailable`] or [`Error::Internal`].
     pub async fn change_member(
         &self,
         org: &OrganizationId,
@@ -190,8 +201,8 @@ impl Store {
         );
         let (mut roster, _) = read?;
         let Some(member) = changed? else {
-            // The team may have gone since it was read, and its members with it: then that is the
-            // response.
+            // The team may have been deleted since it was read, and its memberships with it.
+            // `TeamNotFound` then precedes `MemberNotFound`.
             self.team(org, team).await?;
             return Err(Rejected::MemberNotFound.into());
         };
@@ -236,8 +247,7 @@ impl Store {
         Ok((roster, member))
     }
 
-    /// Writes a team whose lead `user` becomes or ceases to be, with the new skills if there are
-    /// any.
+    /// Writes a team that `user` begins or ceases to lead, with the new skills if there are any.
     async fn write_role(
         &self,
         org: &OrganizationId,
@@ -247,7 +257,8 @@ impl Store {
         skills: Option<&Tags>,
     ) -> Result<(), CommitError> {
         let mut transaction = Transaction::new(self);
-        // Whoever leaves the team moves its version, so this also holds the member in it.
+        // A removal raises the version of the team, so this condition also states that the user is
+        // a member.
         let version = expression::values([(":version", n(before.version))]);
         put_fields(&mut transaction, before, after, version, on_team_changed)?;
         if after.lead_id == Some(user) {
@@ -268,8 +279,7 @@ impl Store {
         transaction.commit().await
     }
 
-    /// Updates what a member knows, if it differs. `None` where nobody is present who could know
-    /// it.
+    /// Updates the skills of a member, if they differ. `None` if the user is not a member.
     async fn change_skills(
         &self,
         org: &OrganizationId,
@@ -280,21 +290,24 @@ impl Store {
         let condition = format!("{PRESENT} AND #skills <> :skills");
         let key = keys::membership(org, team, user);
         let values = expression::values([(":skills", l(skills.as_slice()))]);
-        // If the condition failed on an item, it is equal already, or an earlier attempt of this
-        // call changed it and its response was lost. Either way it is the result.
+        // The condition fails if the skills are equal, or if an earlier attempt of this call
+        // changed them and its response was lost. The item is the result either way.
         let updated = self.update_if(&key, SET_SKILLS, &condition, values).await?;
         let item = updated.into_item();
         item.map(items::member).transpose()
     }
 
-    /// Removes a member, who keeps the tickets they have.
+    /// Removes a member. Assigned tickets stay with the user.
     ///
-    /// Two round trips: reads, then a transaction on condition that the membership and the team's
-    /// lead are as read. It moves the counters of the membership to a [`PastCounters`].
+    /// Two round trips: reads, then a transaction that moves the counters of the membership to
+    /// [`PastCounters`]. Its conditions: the team's lead and the membership are as they were read,
+    /// except for skills and profile; the load exists.
     ///
     /// # Errors
-    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`MemberNotFound`](muster_domain::Error::MemberNotFound),
-    /// [`LeadRemoval`](muster_domain::Error::LeadRemoval), [`Error::Unavailable`], [`Error::Internal`].
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound),
+    /// [`MemberNotFound`](muster_domain::Error::MemberNotFound),
+    /// [`LeadRemoval`](muster_domain::Error::LeadRemoval), [`Error::Unavailable`] or
+    /// [`Error::Internal`].
     pub async fn remove_member(
         &self,
         org: &OrganizationId,
@@ -376,7 +389,7 @@ impl Store {
 const PRESENT: &str = "attribute_exists(#pk)";
 const SET_SKILLS: &str = "SET #skills = :skills";
 
-/// The member who is this user.
+/// Returns the membership of a user.
 fn find_member(members: &[Member], user: UserId) -> Result<Member, Rejected> {
     members
         .iter()
@@ -385,7 +398,7 @@ fn find_member(members: &[Member], user: UserId) -> Result<Member, Rejected> {
         .ok_or(Rejected::MemberNotFound)
 }
 
-/// Puts a member in their place, and in place of what was read of them before.
+/// Inserts a member at their place in the order of joining, replacing their previous membership.
 fn insert_member(members: &mut Vec<Member>, member: &Member) {
     members.retain(|other| other.user.id != member.user.id);
     members.push(member.clone());
@@ -396,7 +409,8 @@ fn sort_by_joining(members: &mut [Member]) {
     members.sort_by_key(|member| (member.joined_at, member.user.id));
 }
 
-/// Moves the number of eligible members on a team's load, which has to exist.
+/// Adds a change of the number of eligible members to a transaction, on condition that the team's
+/// load exists.
 pub(super) fn count_eligible(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -407,7 +421,7 @@ pub(super) fn count_eligible(
     if by == 0 {
         return transaction.check(&load, "attribute_exists(#pk)", None, on_team_changed);
     }
-    // A count that is wrong stops the change that would make it negative.
+    // The condition stops a change that would make a wrong count negative.
     let least = if by < 0 {
         "#eligible >= :one"
     } else {
@@ -426,8 +440,8 @@ pub(super) fn count_eligible(
     )
 }
 
-/// The meaning of a team that takes no further member: it is gone, or full, or has another lead
-/// than was read.
+/// Interprets the failed condition that a team takes a further member: the team is deleted, is
+/// full, or has another lead than was read.
 fn on_team_full(team: Option<&Item>) -> ConditionFailure {
     match team.map(items::member_count) {
         None => ConditionFailure::Rejected(Rejected::TeamNotFound),
@@ -440,8 +454,8 @@ fn already_member(_: Option<&Item>) -> ConditionFailure {
     ConditionFailure::Rejected(Rejected::AlreadyMember)
 }
 
-/// Wants the user active and the profile as it was read, so that its copy is never older than what
-/// announced a change.
+/// Adds the condition that the user is active and the profile has the version that the membership
+/// copies. So no copy is older than a change that the stream has already announced.
 fn check_profile(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -464,8 +478,8 @@ fn check_profile(
     )
 }
 
-/// Creates a membership in place of the counters that the user left behind, which have to be as
-/// they were read.
+/// Adds the creation of a membership, and the deletion of the past counters that it continues. The
+/// past counters must be as they were read.
 fn put_member(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -488,7 +502,7 @@ fn put_member(
     transaction.delete(&key, Some(as_read), Some(values), conflict)
 }
 
-/// Returns the condition that counters are as they were read, and its values.
+/// Returns the condition that past counters are as they were read, and its values.
 fn past_as_read(past: &PastCounters) -> (&'static str, Values) {
     let PastCounters {
         user_id: _,
@@ -512,8 +526,8 @@ fn past_as_read(past: &PastCounters) -> (&'static str, Values) {
     (as_read, values)
 }
 
-/// Returns the condition that a membership is as it was read, except for skills and the profile,
-/// and its values. The status counts, since it decides whether the member is eligible.
+/// Returns the condition that a membership is as it was read, except for skills and profile, and
+/// its values. It includes the status, which decides if the member is eligible.
 fn member_as_read(member: &Member) -> (String, Values) {
     let stays = PastCounters {
         rev: member.rev,

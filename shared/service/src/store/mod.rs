@@ -1,7 +1,7 @@
 //! The DynamoDB table: every item, and every access to it.
 //!
 //! One file per group of accesses. `keys` builds every key, `items` converts every item. An
-//! invariant that spans items is a `transaction` whose conditions state it. Transient failures
+//! invariant that spans items is a `transaction` with conditions that state it. Transient failures
 //! (conflicts, throttling, faults of the service or of the network) are retried with full-jitter
 //! backoff until the deadline; see [`Table::until`].
 //!

@@ -1,5 +1,5 @@
-//! Organizations: they begin with their first key, team or import, and what belongs to none is not
-//! listened to.
+//! Organizations. An organization exists from its first API key, token issuer, team or imported
+//! user on. Events of an organization that does not exist are rejected.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use super::{Error, Store, expression, expression::n, items, keys};
 use muster_domain::OrganizationId;
 
 impl Store {
-    /// Whether anybody works with this organization here. One round trip.
+    /// Returns true if the organization exists. Strongly consistent. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -15,7 +15,8 @@ impl Store {
         Ok(self.get(&keys::organization(org)).await?.is_some())
     }
 
-    /// Begins an organization; one that is there already stays as it is. One round trip.
+    /// Creates an organization if it does not exist. Idempotent: `ADD` of 0 creates the count or
+    /// leaves it unchanged. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -33,8 +34,8 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a whole item over what is there, and begins the organization where this is its first.
-    /// One round trip: two writes at once.
+    /// Writes a whole item, replacing any item with its key, and creates the organization if it
+    /// does not exist. One round trip: two concurrent writes.
     pub(super) async fn put_for_organization(
         &self,
         org: &OrganizationId,

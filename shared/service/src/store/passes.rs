@@ -1,4 +1,9 @@
-//! The pass of an organization over its unrouted tickets: merging topics, the lease, and the end.
+//! The pass of an organization over its unrouted tickets: the merge of topics, the lease, and the
+//! end.
+//!
+//! At most one job runs the pass, by a lease. Each write of that job has the condition that the job
+//! still holds the lease. `rev` counts the merges, so a condition on `rev` detects topics that were
+//! merged since the job read the pass.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
@@ -14,23 +19,23 @@ use super::{
 };
 use muster_domain::{OrganizationId, PassTopics, RoutingPass, Timestamp, TopicHash};
 
-/// A lease of the pass: the holder's name, and the pass when the lease was taken.
+/// A lease of the pass, with the pass as it was when the lease was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// The name of the holder, random for each lease.
+    /// The random id of the holder.
     pub owner: String,
     /// The pass.
     pub pass: RoutingPass,
 }
 
-/// The outcome of a write by the holder of the lease.
+/// The outcome of the end of a lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Released {
-    /// The lease has ended, and the pass is as the holder wanted.
+    /// The lease has ended.
     Done,
-    /// Topics were merged meanwhile: the holder keeps the lease.
+    /// Topics were merged since. The holder retains the lease.
     Merged,
-    /// The lease has passed to another holder, or has ended.
+    /// Another job has taken the lease, or it has ended.
     Lost,
 }
 
@@ -46,8 +51,10 @@ impl Store {
             .transpose()
     }
 
-    /// Takes the lease of an unfinished pass until a time. `None` if the pass is finished or
-    /// another holder has the lease. One round trip.
+    /// Takes the lease of a pending pass until a time. Returns `None` if the pass is finished or
+    /// another job holds the lease. One round trip.
+    ///
+    /// The condition and the update are one write, so of two jobs one takes the lease.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -79,7 +86,7 @@ impl Store {
         .transpose()
     }
 
-    /// Extends a lease until a time and gives the pass as it is now. `None` if another holder has
+    /// Extends a lease until a time and returns the pass as it is now. `None` if another job has
     /// taken the lease. One round trip.
     ///
     /// # Errors
@@ -102,8 +109,8 @@ impl Store {
         renewed(updated)
     }
 
-    /// Notes that a complete pass has covered a revision, and extends the lease. `None` if another
-    /// holder has taken the lease. One round trip.
+    /// Records that a complete pass has covered a revision, and extends the lease. `None` if
+    /// another job has taken the lease. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -200,8 +207,11 @@ fn is_held_by(pass: &Item, owner: &str) -> bool {
     items::text(pass, "lease_owner") == Some(owner)
 }
 
-/// Merges topics into the organization's pass and marks the pass as unfinished, in a transaction.
-/// `read` is the pass as it was read, which decides whether the topics still fit.
+/// Adds the merge of topics to a transaction, and marks the pass as pending work.
+///
+/// `read` is the pass as it was read: it decides if the set still has room. A condition repeats the
+/// check, since a concurrent merge may fill the set; the caller then reads again. If the set has no
+/// room, the pass covers all topics from then on.
 pub(super) fn merge_topics(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,

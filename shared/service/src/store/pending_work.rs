@@ -1,7 +1,8 @@
-//! What is left to do after a commit: finding it, and saying that it is done.
+//! Pending work: finding the items that a job has to finish, and removing their marks.
 //!
-//! The index lags behind the table by a moment, so what it shows is only where to look: the
-//! counters, read consistently, say when there is nothing left.
+//! The index is eventually consistent, so it only names candidates. Counters in the table, read
+//! strongly consistent, decide if there is work left. A mark is removed on condition of these
+//! counters, so a concurrent write that adds work keeps it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -62,7 +63,7 @@ pub enum PendingWork {
 }
 
 impl Store {
-    /// Tickets as the index shows them. One round trip.
+    /// Reads a page of a list of tickets from the index, eventually consistent. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -81,8 +82,8 @@ impl Store {
         self.index_page(partition, after, limit, ticket).await
     }
 
-    /// The organization's tickets without a team as the index shows them, each with the filter of
-    /// its topics: the most urgent first, then the oldest. One round trip.
+    /// Reads a page of the organization's unrouted tickets from the index, eventually consistent,
+    /// each with the filter of its topics: most urgent first, then oldest. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -100,8 +101,8 @@ impl Store {
             .await
     }
 
-    /// Reads a page of unfinished items: about `limit`, in equal parts from each shard that has
-    /// more. One round trip, a query for each shard.
+    /// Reads a page of items with pending work: about `limit` items, in equal parts from each shard
+    /// that has more. One round trip: one query for each shard, in parallel.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`], also for an `after` that no page returned.
@@ -141,9 +142,9 @@ impl Store {
         })
     }
 
-    /// How many tickets wait with each of these teams, strongly consistent; those with which none
-    /// does any more are left out. No team may come twice. One round trip for each 100, beside each
-    /// other.
+    /// Returns the number of waiting tickets of each of these teams, strongly consistent. Leaves
+    /// out teams without waiting tickets. The teams must differ. One round trip: one call for each
+    /// 100 teams, in parallel.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -163,7 +164,7 @@ impl Store {
             .collect()
     }
 
-    /// Reads a page of an index partition; what `read` does not know is left out.
+    /// Reads a page of an index partition. Leaves out entries that `read` cannot parse.
     async fn index_page<T>(
         &self,
         partition: String,
@@ -191,7 +192,7 @@ impl Store {
         })
     }
 
-    /// Reads what a deleted team left, strongly consistent. `None` if there is no such team. One
+    /// Reads the tombstone of a deleted team, strongly consistent. `None` if there is none. One
     /// round trip.
     ///
     /// # Errors
@@ -207,7 +208,7 @@ impl Store {
             .transpose()
     }
 
-    /// Says that no ticket of a team waits any more, unless one does. One round trip.
+    /// Removes the mark of a team, on condition that no ticket waits. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -216,7 +217,8 @@ impl Store {
             .await
     }
 
-    /// Says that a deleted team is swept, unless it still counts open tickets. One round trip.
+    /// Removes the mark of a deleted team, on condition that it counts no open tickets. One round
+    /// trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -225,7 +227,8 @@ impl Store {
             .await
     }
 
-    /// Takes an item out of the index of work if it is in there and the condition holds.
+    /// Removes the mark of an item, if it has one and the condition holds. A failed condition is no
+    /// error: another job has removed the mark, or there is new work.
     async fn remove_from_pending(&self, key: &keys::Key, condition: &str) -> Result<(), Error> {
         let condition = format!("attribute_exists(#gsi1pk) AND {condition}");
         self.update_if(
@@ -238,11 +241,11 @@ impl Store {
         .map(drop)
     }
 
-    /// Deletes up to 100 memberships, and counters of users who are not members, of a deleted team.
-    /// Returns true if there may be more. Two round trips: a query, and a transaction.
+    /// Deletes up to 100 memberships and past counters of a deleted team. Returns true if there may
+    /// be more. Two round trips: a query, and a transaction.
     ///
-    /// The deletions have no condition: the tombstone is there, so no item of the range is written
-    /// again. A sweep that runs twice deletes items that do not exist, which has no effect.
+    /// The deletions have no condition. The deletion of an absent item has no effect, so a sweep
+    /// that runs twice is safe.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -274,8 +277,7 @@ impl Store {
     }
 }
 
-/// The update clause that marks an item as unfinished, unless the item has a mark. A mark keeps its
-/// time while it stands.
+/// The update clause that marks an item as pending work. An existing mark keeps its time.
 pub(super) const MARK: &str =
     "#gsi1pk = if_not_exists(#gsi1pk, :gsi1pk), #gsi1sk = if_not_exists(#gsi1sk, :gsi1sk)";
 
@@ -288,8 +290,7 @@ pub(super) fn mark_values(
     [(":gsi1pk", s(pk)), (":gsi1sk", s(sk))]
 }
 
-/// Reads an entry of the index of unfinished work. The index has the keys of the item and of the
-/// mark alone.
+/// Parses an entry of the index. The index has the keys of the item and of the mark alone.
 fn marked(item: &Item) -> Option<PendingItem> {
     let since = keys::pending_since(items::text(item, "gsi1sk")?)?;
     let (org, kind) = ItemKind::parse(items::text(item, "pk")?, items::text(item, "sk")?)?;
@@ -304,7 +305,7 @@ fn marked(item: &Item) -> Option<PendingItem> {
     Some(PendingItem { since, work })
 }
 
-/// A place in an index as a text that survives in a message.
+/// Returns a position in the index as text, for a message.
 fn cursor(key: &HashMap<String, AttributeValue>) -> Result<String, Error> {
     let texts: HashMap<&str, &str> = key
         .iter()

@@ -18,19 +18,21 @@ use muster_domain::{
 };
 
 impl Store {
-    /// Copies a user's profile into a page of their memberships and takes a deleted user out of
-    /// every lead. Gives the revision that was copied and the cursor of the next page, or `None` if
-    /// there is no such user.
+    /// Copies a user's profile into a page of their memberships, then clears the leads of a deleted
+    /// user. Returns the revision that was copied and the cursor of the next page. `None` if there
+    /// is no such user.
     ///
-    /// A former member has no copy of the profile.
+    /// Past counters have no copy of the profile. A copy never replaces one of a higher version, so
+    /// concurrent and repeated copies are safe. The index is eventually consistent, so a new
+    /// membership may be missing from a page; the caller makes a second pass.
     ///
-    /// A copy never replaces one of a higher version. The index that finds the memberships may lag
-    /// behind by a moment. Three round trips for up to 100 memberships: the profile, the page, and
-    /// the updates, 25 at a time. After them, for a deleted user, two for up to 25 teams that the
-    /// user leads: a lead need not be a member.
+    /// Three round trips for up to 100 memberships: the profile, the page, and the updates, 25 at a
+    /// time. Then, for a deleted user, two for up to 25 teams that the user leads: a lead need not
+    /// be a member.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] (a part may have been written) or [`Error::Internal`], also for an `after` that is none.
+    /// [`Error::Unavailable`] (a part may be written) or [`Error::Internal`], also for an `after`
+    /// that is not a cursor.
     pub async fn copy_profile(
         &self,
         org: &OrganizationId,
@@ -41,7 +43,7 @@ impl Store {
         let page = match after.as_deref() {
             None => CopyCursor::Memberships(None),
             Some(text) => CopyCursor::parse(text)
-                .ok_or_else(|| Error::internal("no page of a user's copies begins there"))?,
+                .ok_or_else(|| Error::internal("the cursor of a profile copy is invalid"))?,
         };
         let Some(item) = self.get(&keys::user(org, id)).await? else {
             return Ok(None);
@@ -71,7 +73,7 @@ impl Store {
         }))
     }
 
-    /// Removes the mark of a profile whose copies are done, unless the profile was written after
+    /// Removes the mark of a profile after its copies, unless the profile was written after
     /// revision `rev`. One round trip.
     ///
     /// # Errors
@@ -94,8 +96,8 @@ impl Store {
         .map(drop)
     }
 
-    /// Copies a profile into the memberships after a team's; gives the last team's if there may be
-    /// more.
+    /// Copies a profile into the memberships of the teams after `after`. Returns the last team of
+    /// the page if there may be more.
     async fn copy_into_memberships(
         &self,
         org: &OrganizationId,
@@ -121,8 +123,8 @@ impl Store {
             .iter()
             .map(|item| items::text(item, "gsi1sk").and_then(keys::team_of))
             .collect();
-        let teams = teams
-            .ok_or_else(|| Error::internal("an index entry under a user is not a membership's"))?;
+        let teams =
+            teams.ok_or_else(|| Error::internal("an index entry of a user is not a membership"))?;
         let copies: Vec<_> = teams
             .iter()
             .map(|&team| self.copy_into_membership(org, user, team))
@@ -135,10 +137,11 @@ impl Store {
         })
     }
 
-    /// Copies a profile into a membership, if that is there and its copy is older.
+    /// Copies a profile into a membership, if it exists and its copy is older.
     ///
-    /// One round trip. A copy that changes whether the member is eligible costs two: the first
-    /// attempt, whose condition fails, then a transaction with the team's load.
+    /// One round trip. A copy that changes the eligibility of the member costs two: the first
+    /// attempt fails its condition, then a transaction with the number of eligible members in
+    /// the team's load.
     pub(super) async fn copy_into_membership(
         &self,
         org: &OrganizationId,
@@ -187,7 +190,7 @@ impl Store {
         transaction.update(&key, &update, Some(as_read), values, conflict)?;
         count_eligible(&mut transaction, org, id, if is_active { 1 } else { -1 })?;
         match transaction.commit().await {
-            // The sweep of the deleted team removes the membership.
+            // The team is deleted. Its sweep deletes the membership.
             Err(CommitError::Failed(Error::Rejected(Rejected::TeamNotFound))) => Ok(()),
             outcome => outcome,
         }
@@ -199,21 +202,21 @@ impl Store {
 pub struct CopiedPage {
     /// The revision of the profile that was copied.
     pub rev: u64,
-    /// Whether the profile has a mark, which the last look removes.
+    /// True if the profile has a mark of pending work, which the second pass removes.
     pub is_marked: bool,
     /// The cursor of the next page, if there is one.
     pub next: Option<String>,
 }
 
-/// How many memberships one call copies into.
+/// The most memberships of one page.
 const MEMBERSHIPS_PER_PAGE: i32 = 100;
 
-/// Where a page of copying a profile begins.
+/// The cursor of a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CopyCursor {
-    /// With the memberships, or those of the teams after this one.
+    /// Memberships, from the start or after a team.
     Memberships(Option<TeamId>),
-    /// With the leads, or those of the teams after this one.
+    /// Leads, from the start or after a team.
     Leads(Option<TeamId>),
 }
 
@@ -244,8 +247,8 @@ impl fmt::Display for CopyCursor {
     }
 }
 
-/// What makes a membership's copy of a profile equal to it: the attributes to set, the one to
-/// remove, and the values.
+/// Returns the parts of an update that makes a membership's copy equal to a profile: the attributes
+/// to set, the one to remove, and the values.
 fn copy_of(user: &User) -> (String, Option<&'static str>, Values) {
     let User {
         id: _,
@@ -278,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_survive_a_message() {
+    fn cursor_round_trip_is_equal() {
         let team = TeamId::parse("550e8400-e29b-41d4-a716-446655440000").unwrap();
         for page in [None, Some(team)]
             .into_iter()

@@ -1,4 +1,4 @@
-//! How many requests a subject made in a clock minute, over all instances.
+//! Request counts: the requests of a subject in a clock minute, over all execution environments.
 
 use std::time::Duration;
 
@@ -10,19 +10,20 @@ use crate::aws_error::is_transient;
 use muster_domain::Subject;
 
 impl Store {
-    /// How long a count is waited for: a request takes as long that finds the table slow or out of
-    /// reach.
+    /// The most time that a report may add to its request, if the table is slow or out of reach.
     const COUNT_TIMEOUT: Duration = Duration::from_millis(500);
 
-    /// For how many minutes a count is kept: far longer than the clocks of two instances are apart.
+    /// The lifetime of a count in minutes. It is far longer than the clock difference of two
+    /// execution environments.
     const MINUTES_COUNTED: i64 = 5;
 
-    /// Counts requests that a subject made in a clock minute and tells how many that makes. One
-    /// round trip, which takes half a second at most and is never tried again: what is added twice
-    /// would count requests that nobody made.
+    /// Adds requests to the count of a subject in a clock minute and returns the sum.
+    ///
+    /// One round trip, which takes at most half a second and is never retried: `ADD` is not
+    /// idempotent, so a retry might count requests twice.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] or [`Error::Internal`]; the requests may be counted or not.
+    /// [`Error::Unavailable`] or [`Error::Internal`]. The requests may be counted or not.
     pub async fn count_requests(
         &self,
         subject: Subject,

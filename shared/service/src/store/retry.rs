@@ -1,6 +1,6 @@
 //! Retries of calls and of decisions, with full-jitter backoff until the store's deadline.
 //!
-//! Two kinds of failure are retried, at two levels. [`Store::send`] retries one call whose failure
+//! Two kinds of failure are retried, at two levels. [`Store::send`] retries one call if its failure
 //! is transient: throttling, a fault of the service, or a lost connection. Its result does not
 //! depend on earlier reads. [`Store::retry_on_conflict`] retries a whole decision, from new reads,
 //! if another writer changed an item that the decision was based on.

@@ -1,4 +1,4 @@
-//! Reading the index of specializations.
+//! Reads of the topic index.
 
 use super::{
     Error, Store,

@@ -1,4 +1,4 @@
-//! The index of specializations: which teams know a topic.
+//! The topic index: the teams that have a topic as a specialization.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ use super::{
 };
 use muster_domain::{Folded, OrganizationId, RoutingPass, Team, TeamId, Timestamp, TopicHash};
 
-/// The most topics that one transaction adds or removes: two entries each, beside the team, its
-/// `SPECS` item and the pass, in 100 items.
+/// The most topics that one transaction adds or removes: two entries each, plus the team, its
+/// `SPECS` item and the pass, within 100 items.
 const TOPICS_PER_TRANSACTION: usize = 48;
 
 /// A team, its entries and the organization's pass, as they were read.
@@ -26,11 +26,11 @@ struct Read {
     pass: Option<RoutingPass>,
 }
 
-/// A part of a team's index that is written.
+/// The result of writing a part of a team's entries.
 struct Part {
-    /// Whether topics were merged into the organization's pass.
+    /// True if topics were merged into the organization's pass.
     has_merged: bool,
-    /// Whether the index is complete.
+    /// True if the index agrees with the team.
     is_last: bool,
 }
 
@@ -41,12 +41,14 @@ enum Change<'t> {
 }
 
 impl Store {
-    /// Makes a team found by the topics it knows, and by no other; a deleted team by none. Returns
-    /// whether topics were merged into the organization's pass.
+    /// Syncs the topic index with a team: adds entries for its specializations and removes all
+    /// others. A deleted team loses all entries. Returns true if topics were merged into the
+    /// organization's pass.
     ///
-    /// Two round trips for each 48 topics that differ: reads beside each other, and a transaction.
-    /// A transaction merges the topics it adds, so that no crash separates an entry from its merge.
-    /// The last one removes the team's mark.
+    /// Two round trips for each 48 topics that differ: reads, and a transaction. Its conditions:
+    /// the team has the version, and `SPECS` the revision, that were read. The transaction also
+    /// merges the topics that it adds into the pass, so no crash separates an entry from its merge.
+    /// The last transaction removes the team's mark.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -68,7 +70,7 @@ impl Store {
         }
     }
 
-    /// Indexes up to 48 topics of a team. Two round trips, one if there is nothing to change.
+    /// Syncs up to 48 topics of a team. Two round trips, one if there is no difference.
     async fn index_part(
         &self,
         org: &OrganizationId,
@@ -138,7 +140,7 @@ impl Store {
     }
 }
 
-/// Wants the team as it was read. Removes the mark with the last part of the team's index.
+/// Adds the condition that the team is as it was read. The last part also removes its mark.
 fn require_team_as_read(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -165,8 +167,8 @@ fn require_team_as_read(
     }
 }
 
-/// Writes and removes a team's entries, and keeps in `SPECS` which there are. Returns the topics
-/// that are new.
+/// Adds the changes of a team's entries, and records them in `SPECS`. Returns the topics that are
+/// new.
 fn index(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,

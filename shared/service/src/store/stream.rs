@@ -1,4 +1,4 @@
-//! The table's stream: what a record of it says was changed.
+//! Records of the table's stream (DynamoDB Streams), and the changes that they describe.
 
 use super::{
     Error,
@@ -7,30 +7,32 @@ use super::{
 };
 use muster_domain::{Change, ChangeKind, OrganizationId, Timestamp};
 
-/// A record of the table's stream. An image that is not there is empty.
+/// A record of the stream. An absent image is an empty item.
 #[derive(Debug, Clone)]
 pub struct StreamRecord {
     /// The item's key.
     pub keys: serde_dynamo::Item,
-    /// The item before.
+    /// The item before the write.
     pub old_image: serde_dynamo::Item,
-    /// The item after.
+    /// The item after the write.
     pub new_image: serde_dynamo::Item,
-    /// About when it was written.
+    /// The approximate time of the write.
     pub at: Timestamp,
 }
 
-/// The organization of an item, by its partition key. `None` for an item of no organization.
+/// Returns the organization of an item, by its partition key. `None` for an item of no
+/// organization.
 #[must_use]
 pub fn organization_of(pk: &str) -> Option<OrganizationId> {
     keys::organization_of(pk)
 }
 
 impl StreamRecord {
-    /// What was changed; `None` for items whose changes have no consequences.
+    /// Returns the change that the record describes. `None` for items without announcements or
+    /// jobs.
     ///
     /// # Errors
-    /// [`Error::Internal`]: an image is not as this version writes it, or the stream carries none.
+    /// [`Error::Internal`] if this version cannot read an image, or the record has none.
     pub fn into_change(self) -> Result<Option<Change>, Error> {
         let Self {
             keys,
@@ -40,13 +42,13 @@ impl StreamRecord {
         } = self;
         let keys = Item::from(keys);
         let (Some(pk), Some(sk)) = (items::text(&keys, "pk"), items::text(&keys, "sk")) else {
-            return Err(Error::internal("a record of the stream has no key"));
+            return Err(Error::internal("a stream record has no key"));
         };
         let Some((organization_id, item_kind)) = ItemKind::parse(pk, sk) else {
             return Ok(None);
         };
         if old_image.is_empty() && new_image.is_empty() {
-            return Err(Error::internal("a record of the stream has neither image"));
+            return Err(Error::internal("a stream record has no image"));
         }
         let (old, new) = (image(old_image), image(new_image));
         let kind = match item_kind {
@@ -63,7 +65,8 @@ impl StreamRecord {
                 before: old.map(items::load).transpose()?,
                 after: new.map(items::load).transpose()?,
             },
-            // Being swept, and having been swept, has no consequences.
+            // Only the creation of the tombstone is a change: the sweep updates and never replaces
+            // it.
             ItemKind::DeletedTeam(_) if old.is_some() => return Ok(None),
             ItemKind::DeletedTeam(team_id) => ChangeKind::TeamDeleted { team_id },
             ItemKind::Membership(team_id) => ChangeKind::Membership {
@@ -132,12 +135,12 @@ mod tests {
             "sla_met": { "N": "0" },
             "sla_due": { "N": "0" },
             "eligible": { "N": "3" },
-            "write_id": { "S": "what the domain does not know" },
+            "write_id": { "S": "unknown to the domain" },
         })
     }
 
     #[test]
-    fn a_record_is_what_it_was_and_what_it_is() {
+    fn load_record_has_old_and_new_counters() {
         let counts = |waiting_tickets| Load {
             turn: 7,
             open_tickets: 5,
@@ -169,13 +172,13 @@ mod tests {
             .into_change()
             .unwrap()
         else {
-            panic!("a load is a load")
+            panic!("the change is not of a load")
         };
         assert_eq!((before, after), (Some(counts(1)), None));
     }
 
     #[test]
-    fn a_team_is_gone_once() {
+    fn tombstone_is_a_change_only_once() {
         let gone = json!({ "pk": { "S": partition() }, "sk": { "S": "GONE" } });
         let change = |old, new| {
             record(&partition(), "GONE", old, new)
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn other_items_are_never_looked_into() {
+    fn record_of_another_item_is_not_parsed() {
         let anything = json!({ "x": { "BOOL": true } });
         for sk in ["ORG", "NAME#network operations", "NAMEHASH#00"] {
             assert_eq!(
@@ -201,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_an_error() {
+    fn unreadable_record_is_an_error() {
         let foreign =
             json!({ "pk": { "S": partition() }, "sk": { "S": "LOAD" }, "turn": { "S": "seven" } });
         assert!(

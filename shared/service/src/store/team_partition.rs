@@ -1,5 +1,5 @@
-//! Reading teams with the items of their partition: tombstone or load, members, and the counters of
-//! other users.
+//! Reads of teams together with the items of their partition: tombstone or load, memberships, and
+//! past counters.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -22,14 +22,14 @@ pub(super) struct TeamRead {
     pub(super) members: Vec<Member>,
 }
 
-/// The state of a team.
+/// The result of a read of a team.
 enum Lookup {
     Found(Box<TeamRead>),
     Deleted,
     NotFound,
 }
 
-/// The items of a team's partition in the range [`keys::DESK`].
+/// The items of a team's partition in the range [`keys::TEAM_INPUT`].
 #[derive(Default)]
 struct Partition {
     is_deleted: bool,
@@ -38,13 +38,16 @@ struct Partition {
 }
 
 impl Store {
-    /// Reads a team, its load and its members in order of joining, strongly consistent. One round
-    /// trip: the team beside its partition, so that the members may be those of a moment before or
-    /// after the team's version. The fields are always that version's. One more round trip while
-    /// the team is being deleted.
+    /// Reads a team, its load and its members in order of joining, strongly consistent.
+    ///
+    /// One round trip: the team in parallel with a query of its partition. The two reads are not
+    /// one snapshot, so the members may be older or newer than the team's version. The fields of
+    /// the team belong to its version. One more round trip while the team is being created or
+    /// deleted.
     ///
     /// # Errors
-    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`Error::Unavailable`], [`Error::Internal`].
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`Error::Unavailable`] or
+    /// [`Error::Internal`].
     pub async fn team(&self, org: &OrganizationId, id: TeamId) -> Result<(Roster, Load), Error> {
         let TeamRead {
             team,
@@ -54,7 +57,7 @@ impl Store {
         Ok((Roster { team, members }, load))
     }
 
-    /// Reads the same as [`Store::team`], for a transaction over it.
+    /// Reads the same as [`Store::team`], as the base of a transaction.
     pub(super) async fn read_team(
         &self,
         org: &OrganizationId,
@@ -66,8 +69,8 @@ impl Store {
         }
     }
 
-    /// Reads a team at work, strongly consistent. `None` if there is no such team. One round trip;
-    /// one more while the team is being deleted.
+    /// Reads the input of a team for routing, strongly consistent. `None` if there is no such team.
+    /// The cost is that of [`Store::team`].
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -77,12 +80,13 @@ impl Store {
         id: TeamId,
     ) -> Result<Option<TeamInput>, Error> {
         Ok(match self.team_lookup(org, id).await? {
-            TeamLookup::Found(desk) => Some(*desk),
+            TeamLookup::Found(input) => Some(*input),
             TeamLookup::Deleted | TeamLookup::NotFound => None,
         })
     }
 
-    /// Reads the state of a team for a plan. The cost is that of [`Store::desk`].
+    /// Reads the input of a team for a plan, and tells a deleted team from one that never existed.
+    /// The cost is that of [`Store::team`].
     pub(super) async fn team_lookup(
         &self,
         org: &OrganizationId,
@@ -102,10 +106,11 @@ impl Store {
         })
     }
 
-    /// Reads a team beside its partition, until both are of one moment.
+    /// Reads a team in parallel with its partition, until both agree.
     ///
-    /// A team has a load from its creation to its deletion. If only one of them is read, the team
-    /// is being created or deleted, and both are read again.
+    /// A team has a load from its creation to its deletion. If only one of them is found, a
+    /// transaction that creates or deletes the team committed between the two reads, so both are
+    /// read again.
     async fn find_team(&self, org: &OrganizationId, id: TeamId) -> Result<Lookup, Error> {
         self.retry_on_conflict(|| async {
             let key = keys::team(org, id);
@@ -136,7 +141,7 @@ impl Store {
     }
 
     /// Reads the tombstone or the load of a team, and its members in order of joining, strongly
-    /// consistent. One round trip a megabyte.
+    /// consistent. One round trip for each megabyte.
     async fn partition(&self, org: &OrganizationId, id: TeamId) -> Result<Partition, Error> {
         let call = self.range_query(keys::team_partition(org, id), keys::TEAM_INPUT);
         let mut partition = Partition::default();
@@ -153,8 +158,8 @@ impl Store {
         Ok(partition)
     }
 
-    /// Reads the members of a team in order of joining, strongly consistent. One round trip a
-    /// megabyte.
+    /// Reads the members of a team in order of joining, strongly consistent. One round trip for
+    /// each megabyte.
     pub(super) async fn members(
         &self,
         org: &OrganizationId,
@@ -163,8 +168,7 @@ impl Store {
         Ok(self.partition(org, id).await?.members)
     }
 
-    /// Reads the counters of a user who is not a member of a team, strongly consistent. One round
-    /// trip.
+    /// Reads the past counters of a user in a team, strongly consistent. One round trip.
     pub(super) async fn past(
         &self,
         org: &OrganizationId,
@@ -175,8 +179,8 @@ impl Store {
         Ok(item.map(items::past).transpose()?.map(|(_, past)| past))
     }
 
-    /// Reads the counters of users who are not members of teams, strongly consistent; those that do
-    /// not exist are left out. One round trip for each 100, beside each other.
+    /// Reads past counters, strongly consistent. Leaves out those that do not exist. One round
+    /// trip: one call for each 100, in parallel.
     pub(super) async fn pasts(
         &self,
         org: &OrganizationId,
@@ -193,8 +197,8 @@ impl Store {
             .collect()
     }
 
-    /// Reads the loads of teams, eventually consistent. A deleted team has none, and a new one may
-    /// have none yet. No team may come twice. One round trip for each 100, beside each other.
+    /// Reads the loads of teams, eventually consistent. Leaves out deleted teams and may leave out
+    /// new ones. The teams must differ. One round trip: one call for each 100, in parallel.
     pub(crate) async fn loads(
         &self,
         org: &OrganizationId,
@@ -206,7 +210,7 @@ impl Store {
         let load_of = |item: Item| {
             let team = items::text(&item, "pk").and_then(keys::team_of_partition);
             Ok((
-                team.ok_or_else(|| Error::internal("a load is in no team's partition"))?,
+                team.ok_or_else(|| Error::internal("a load is outside a team's partition"))?,
                 items::load(item)?,
             ))
         };

@@ -1,4 +1,4 @@
-//! Teams: reading, listing, creating, changing and deleting them.
+//! Teams: creating, changing and deleting them.
 
 use super::{
     Error, Store,
@@ -18,26 +18,29 @@ use muster_domain::{
     TeamId, Timestamp, UserField, UserId, UserStatus,
 };
 
-/// What deleting a team does about the open tickets it still holds.
+/// The behavior of a deletion if the team has open tickets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOpenTickets {
-    /// They are left without a team, for a job to unassign one by one.
+    /// The tickets lose their team. The sweep unassigns them one by one.
     Unassign,
-    /// The team stays: [`OpenTickets`](muster_domain::Error::OpenTickets).
+    /// The team stays, and the request fails with
+    /// [`OpenTickets`](muster_domain::Error::OpenTickets).
     Reject,
 }
 
 impl Store {
-    /// Creates a team, and keeps the answer where the request has a key.
+    /// Creates a team, and saves the response if the request has a key.
     ///
     /// One round trip: a transaction of the team, its load, its name claim, the organization's
-    /// count and the response, and for a lead of a check of the user and an item. One more where a
-    /// request with a key is refused.
+    /// count and the saved response, and for a lead of a check of the user and a lead item. One
+    /// more if a request with a key is rejected. The conditions: the name is free, the lead is
+    /// active, and the key is not in use.
     ///
     /// # Errors
     /// [`Error::Replayed`], [`IdempotencyKeyReused`](muster_domain::Error::IdempotencyKeyReused);
-    /// [`UserNotFound`](muster_domain::Error::UserNotFound) or [`UserInactive`](muster_domain::Error::UserInactive) for the
-    /// lead, [`NameTaken`](muster_domain::Error::NameTaken), [`Error::Unavailable`],
+    /// [`UserNotFound`](muster_domain::Error::UserNotFound) or
+    /// [`UserInactive`](muster_domain::Error::UserInactive) for the lead,
+    /// [`NameTaken`](muster_domain::Error::NameTaken); [`Error::Unavailable`] or
     /// [`Error::Internal`].
     pub async fn create_team(
         &self,
@@ -91,7 +94,7 @@ impl Store {
             Ok(()) => Ok(()),
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Conflict) => {
-                // The key is in use, and its response spreads over several items: read it.
+                // The key is in use, and its response is spread over several items: read them.
                 let saved = self
                     .find_saved_response(&team.organization_id, request, team.created_at)
                     .await?;
@@ -103,18 +106,21 @@ impl Store {
         }
     }
 
-    /// Changes a team; changes that change nothing move neither its version nor its time.
+    /// Changes a team. Changes without a difference leave its version and time as they are.
     ///
-    /// One round trip for plain fields: an update beside a query of the members. Two for a new
-    /// name, another lead or none, or where the team has to be of certain versions: reads, then a
-    /// transaction on condition that nobody changed the team in between. An update by itself could
-    /// not tell its own effect, whose answer was lost, from another version.
+    /// One round trip for plain fields: an update in parallel with a query of the members. Two for
+    /// a new name, a change of the lead, or a condition on the version: reads, then a transaction
+    /// on condition of the version that was read. A single update does not serve the condition on
+    /// the version: if its response is lost, a retry cannot distinguish its own effect from another
+    /// writer's.
     ///
     /// # Errors
-    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound); [`VersionMismatch`](muster_domain::Error::VersionMismatch),
-    /// though nothing would change; [`UserNotFound`](muster_domain::Error::UserNotFound) or
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound);
+    /// [`VersionMismatch`](muster_domain::Error::VersionMismatch), even without a difference;
+    /// [`UserNotFound`](muster_domain::Error::UserNotFound) or
     /// [`UserInactive`](muster_domain::Error::UserInactive) for a new lead;
-    /// [`NameTaken`](muster_domain::Error::NameTaken); [`Error::Unavailable`], [`Error::Internal`].
+    /// [`NameTaken`](muster_domain::Error::NameTaken); [`Error::Unavailable`] or
+    /// [`Error::Internal`].
     pub async fn change_team(
         &self,
         org: &OrganizationId,
@@ -142,7 +148,7 @@ impl Store {
         })
     }
 
-    /// Changes a team, if it still is as it is read here.
+    /// Changes a team in a transaction, on condition of the version that it reads first.
     async fn change_as_read(
         &self,
         org: &OrganizationId,
@@ -183,7 +189,7 @@ impl Store {
         })
     }
 
-    /// Updates the fields that no other item knows of, if one of them differs.
+    /// Updates the fields that are stored in the team item alone, if one of them differs.
     async fn change_plain_fields(
         &self,
         org: &OrganizationId,
@@ -191,7 +197,7 @@ impl Store {
         changes: &TeamChanges,
         now: Timestamp,
     ) -> Result<Team, Error> {
-        // A name and a lead have items of their own, which only a transaction moves with the team.
+        // A name and a lead have items of their own, which change with the team in a transaction.
         let TeamChanges {
             name: _,
             description,
@@ -224,8 +230,8 @@ impl Store {
             set.push("#specializations = :specializations");
             differs.push("#specializations <> :specializations");
             values.insert(":specializations".to_owned(), l(tags.as_slice()));
-            // One update cannot tell whether this field is the one that differs. A mark too many
-            // costs a job that changes nothing.
+            // The update cannot tell which field differs, so the mark may be superfluous. The job
+            // then finds no difference.
             set.push(MARK);
             values.extend(
                 mark_values(&keys::team(org, id), now)
@@ -240,8 +246,8 @@ impl Store {
         };
         let condition = format!("attribute_exists(#pk) AND ({})", differs.join(" OR "));
 
-        // If the condition failed, the item is equal already, or an earlier attempt of this call
-        // changed it and its response was lost. Either way it is the result.
+        // The condition fails if the fields are equal, or if an earlier attempt of this call
+        // changed them and its response was lost. The item is the result either way.
         let updated = self
             .update_if(&keys::team(org, id), &update, &condition, values)
             .await?;
@@ -249,15 +255,20 @@ impl Store {
         items::team(org, item.ok_or(Rejected::TeamNotFound)?)
     }
 
-    /// Deletes a team; its name is free at once. Two round trips: reads, then a transaction.
+    /// Deletes a team. Its name is free immediately. Two round trips: reads, then a transaction.
     ///
-    /// It leaves a tombstone, `GONE`, with its counts, for a job to sweep. Where there are no open
-    /// tickets, as many memberships as fit are deleted in the same transaction, which is all of
-    /// them for a team of up to 95. The counters of other users are left to the sweep.
+    /// The conditions: the team has the version and the load has the counts that were read, so no
+    /// ticket is lost between the read and the tombstone.
+    ///
+    /// The transaction leaves a tombstone, `GONE`, with the counts, and a mark that starts the
+    /// sweep. If there are no open tickets, it also deletes as many memberships as fit, which is
+    /// all of them for a team of up to 95. The sweep deletes the rest and the past counters.
     ///
     /// # Errors
-    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound), [`VersionMismatch`](muster_domain::Error::VersionMismatch),
-    /// [`OpenTickets`](muster_domain::Error::OpenTickets), [`Error::Unavailable`], [`Error::Internal`].
+    /// [`TeamNotFound`](muster_domain::Error::TeamNotFound),
+    /// [`VersionMismatch`](muster_domain::Error::VersionMismatch),
+    /// [`OpenTickets`](muster_domain::Error::OpenTickets), [`Error::Unavailable`] or
+    /// [`Error::Internal`].
     pub async fn delete_team(
         &self,
         org: &OrganizationId,
@@ -298,8 +309,8 @@ impl Store {
             release_name(&mut transaction, &team)?;
             move_lead(&mut transaction, org, id, team.lead_id, None)?;
             count_teams(&mut transaction, org, -1)?;
-            // Where tickets are left there will be a sweep anyway, and the team is busy: the
-            // smaller the transaction, the better.
+            // A team with open tickets is busy and needs a sweep anyway. A smaller transaction
+            // conflicts less.
             let swept = if load.open_tickets == 0 {
                 MAX_ITEMS - transaction.len()
             } else {
@@ -315,8 +326,10 @@ impl Store {
     }
 }
 
-/// Writes the fields of a team that may change, on condition of the version that `as_read` has, and
-/// marks the team if its specializations change. A put of the whole item would lose a mark.
+/// Adds an update of the editable fields of a team, on condition of the version in `as_read`. Marks
+/// the team if its specializations change.
+///
+/// A put of the whole item would lose a mark that another writer set.
 pub(super) fn put_fields<'t>(
     transaction: &mut Transaction<'t>,
     before: &Team,
@@ -382,7 +395,7 @@ pub(super) fn put_fields<'t>(
     transaction.update(&key, &update, Some("#version = :version"), values, meaning)
 }
 
-/// The meaning of a team that is not as it was read.
+/// Interprets the failed condition that a team is as it was read.
 pub(super) fn on_team_changed(item: Option<&Item>) -> ConditionFailure {
     if item.is_some() {
         ConditionFailure::Conflict
@@ -391,8 +404,8 @@ pub(super) fn on_team_changed(item: Option<&Item>) -> ConditionFailure {
     }
 }
 
-/// The same where the team has to be of certain versions: if it is of no such version any more,
-/// that is the response, and comes before what else the request asked for.
+/// Interprets the same failed condition for a request with a condition on the version. A version
+/// that the request excludes is a rejection, and precedes the other rejections of the request.
 fn on_team_version(
     if_version: &IfVersion,
 ) -> impl Fn(Option<&Item>) -> ConditionFailure + Send + Sync {
@@ -405,7 +418,7 @@ fn on_team_version(
     }
 }
 
-/// Claims a team's name for it.
+/// Adds the claim on the name of a team, on condition that the name is free.
 fn claim_name(transaction: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     let taken = |_: Option<&Item>| ConditionFailure::Rejected(Rejected::NameTaken);
     transaction.put(
@@ -416,14 +429,15 @@ fn claim_name(transaction: &mut Transaction<'_>, team: &Team) -> Result<(), Erro
     )
 }
 
-/// Gives a team's name up, if it is still the team's.
+/// Adds the deletion of the claim on the name of a team, on condition that the claim belongs to the
+/// team.
 fn release_name(transaction: &mut Transaction<'_>, team: &Team) -> Result<(), Error> {
     let claim = keys::name_claim(&team.organization_id, &team.name.folded());
     let ours = expression::values([(":team", s(team.id.uuid().to_string()))]);
     transaction.delete(&claim, Some("#team_id = :team"), Some(ours), conflict)
 }
 
-/// Moves the organization's number of teams.
+/// Adds a change of the organization's number of teams.
 fn count_teams(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,
@@ -439,7 +453,8 @@ fn count_teams(
     )
 }
 
-/// Wants an active user for a lead, whom the request names in `field`.
+/// Adds the condition that a lead is an active user. `field` is the field of the request that names
+/// the lead.
 pub(super) fn check_lead(
     transaction: &mut Transaction<'_>,
     org: &OrganizationId,

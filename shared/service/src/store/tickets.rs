@@ -1,4 +1,4 @@
-//! Tickets: what a plan is made over, and writing what was planned.
+//! Tickets: reading the input of a plan, and committing the plan.
 
 use std::collections::BTreeMap;
 
@@ -21,17 +21,17 @@ use muster_domain::{
     },
 };
 
-/// An organization's tickets, as far as they were asked for and exist.
+/// The tickets of an organization that a read found.
 pub struct Tickets {
-    /// Whether there is such an organization.
+    /// True if the organization exists.
     pub organization_exists: bool,
     /// The tickets, by id.
     pub by_id: BTreeMap<TicketId, Ticket>,
 }
 
 impl Store {
-    /// Reads tickets and whether their organization exists, strongly consistent. One round trip for
-    /// up to 99 tickets, and beside each other one for each further 100.
+    /// Reads tickets, and checks that their organization exists, strongly consistent. One round
+    /// trip: one call for up to 99 tickets and one for each further 100, in parallel.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -61,8 +61,8 @@ impl Store {
         Ok(tickets)
     }
 
-    /// Reads the teams that a plan is missing, all at once. One round trip, and one more for a team
-    /// that is being deleted.
+    /// Reads the teams and past counters that a plan lacks, in parallel. One round trip, and one
+    /// more for a team that is being created or deleted.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -87,8 +87,13 @@ impl Store {
         Ok(())
     }
 
-    /// Writes tickets and everything that moves with them, on condition that all of it is as it was
-    /// read. One round trip, one transaction. `now` marks the loads in which tickets begin to wait.
+    /// Commits a plan: tickets, loads, memberships and past counters. One round trip: one
+    /// transaction. `now` is the time of the mark of loads in which tickets begin to wait.
+    ///
+    /// Every ticket has the condition of its `rev`, so an event that another invocation has applied
+    /// causes a conflict. A decision has the condition of the load's `turn`, and of the selected
+    /// member's `last_turn` and status, so concurrent invocations cannot both commit a decision of
+    /// one team. Counters change by `ADD`, so writes without a decision do not conflict over them.
     pub(crate) async fn commit_plan(
         &self,
         org: &OrganizationId,
@@ -123,8 +128,8 @@ impl Store {
     }
 }
 
-/// An update of counters: none goes below zero, so that a figure that is wrong stops what would
-/// make it worse.
+/// An update of counters. Its condition keeps each counter at zero or above, so a wrong counter
+/// stops the writes that would make it negative.
 struct CounterUpdate {
     set: Vec<String>,
     add: Vec<String>,
@@ -157,7 +162,7 @@ impl CounterUpdate {
         counters_update
     }
 
-    /// Moves a turn on, if it is still the one that was read.
+    /// Advances a turn, on condition that it is the one that was read.
     fn turn(&mut self, attribute: &str, TurnAdvance { from, to }: TurnAdvance) {
         self.conditions.push(format!("#{attribute} = :from"));
         self.set.push(format!("#{attribute} = :to"));
@@ -221,8 +226,8 @@ fn write_load(
         counters_update.turn("turn", turn);
     }
     if waiting > 0 {
-        // The message that starts the drain may be lost. The schedule starts every marked load
-        // again.
+        // The message that starts the drain may be lost. The schedule restarts the drain of every
+        // marked load.
         counters_update.set.push(MARK.to_owned());
         let values = mark_values(&keys::load(org, team), now);
         counters_update

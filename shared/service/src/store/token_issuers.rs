@@ -1,4 +1,4 @@
-//! Issuers of tokens: the public keys of each organization's own.
+//! Token issuers: the public keys that verify the tokens of each organization.
 
 use aws_sdk_dynamodb::types::ReturnValue;
 
@@ -10,7 +10,7 @@ use super::{
 use muster_domain::{OrganizationId, TokenIssuer};
 
 impl Store {
-    /// Reads what an organization's tokens are held to, strongly consistent. One round trip.
+    /// Reads an organization's token issuer, strongly consistent. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -21,8 +21,8 @@ impl Store {
             .transpose()
     }
 
-    /// Writes what an organization's tokens are held to, over what was there, and begins the
-    /// organization where this is its first. One round trip: two writes at once.
+    /// Writes an organization's token issuer, replacing the previous one, and creates the
+    /// organization if it does not exist. One round trip: two concurrent writes.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -31,8 +31,8 @@ impl Store {
             .await
     }
 
-    /// Forgets an organization's issuer, so that none of its tokens is good. False if there was
-    /// none. One round trip.
+    /// Deletes an organization's token issuer, so that its tokens are rejected. Returns false if
+    /// there was none. One round trip.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].

@@ -201,7 +201,7 @@ impl<'t> Transaction<'t> {
     ///
     /// Every attempt carries the same client request token. If an attempt committed and its
     /// response was lost, DynamoDB reports success to the next one and writes no item again (AWS,
-    /// `TransactWriteItems`, "Idempotency",
+    /// "Amazon DynamoDB Transactions: How it works", "Idempotency",
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>).
     pub(super) async fn commit(self) -> Result<(), CommitError> {
         let Self {

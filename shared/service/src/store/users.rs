@@ -1,4 +1,4 @@
-//! User profiles: what events and imports say of them, and their copies in memberships.
+//! User profiles: reading, importing, merging of events, and erasure.
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
@@ -34,14 +34,15 @@ impl Store {
             .transpose()
     }
 
-    /// Writes up to [`MAX_USERS_PER_BATCH`](Self::MAX_USERS_PER_BATCH) profiles over what is there,
-    /// whoever said that, and begins the organization. No id may come twice. Two round trips, and
-    /// one more for each part that the table puts off.
+    /// Writes up to [`MAX_USERS_PER_BATCH`](Self::MAX_USERS_PER_BATCH) profiles, replacing existing
+    /// ones regardless of their versions, and creates the organization if it does not exist. The
+    /// ids must differ. Two round trips, and one more for each response with unprocessed items.
     ///
-    /// Sets no mark: meant for users without memberships, whose profile has no copies.
+    /// Sets no mark of pending work: it is meant for users without memberships, so their profiles
+    /// have no copies.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] (some may have been written) or [`Error::Internal`].
+    /// [`Error::Unavailable`] (some profiles may be written) or [`Error::Internal`].
     pub async fn put_users(&self, org: &OrganizationId, users: &[User]) -> Result<(), Error> {
         self.ensure_organization(org).await?;
         let mut requests = Vec::with_capacity(users.len());
@@ -71,12 +72,15 @@ impl Store {
         Ok(())
     }
 
-    /// Makes a profile agree with what was said of the user, by the rules of [`Profile::merged`];
-    /// gives the profile as it then is, where there is one.
+    /// Merges user events into a profile, by the rules of [`Profile::merged`]. Returns the
+    /// resulting profile, if there is one.
     ///
-    /// One round trip where none of it is news, else two: a read, then a write on condition that
-    /// nobody wrote in between. One write unit a kilobyte. A change of a known profile marks it at
-    /// `now` until its copies are done, which costs about 3 write units more.
+    /// One round trip if no event has news, else two: a read, then a write on condition that the
+    /// profile is unchanged. One write unit for each kilobyte. A change of an existing profile sets
+    /// a mark of pending work at `now`, which costs about 3 more write units.
+    ///
+    /// Idempotent: a redelivered event is not newer than the versions of the fields, so it changes
+    /// no field.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].
@@ -108,9 +112,9 @@ impl Store {
         .await
     }
 
-    /// Replaces a user's profile by the tombstone of [`Profile::erased`], whether or not there is a
-    /// profile. Returns the status before. The copies in memberships follow by the job that the
-    /// write starts.
+    /// Replaces a user's profile by the tombstone of [`Profile::erased`], even if there is no
+    /// profile. Returns the previous status. The job that the write starts updates the copies in
+    /// memberships.
     ///
     /// Two round trips: a read, then a write on condition that the profile is unchanged.
     ///
@@ -136,11 +140,11 @@ impl Store {
         .await
     }
 
-    /// Writes a profile if the known one is unchanged, or still not there.
+    /// Writes a profile, on condition that the stored one is unchanged, or still absent.
     ///
-    /// A change that memberships copy sets a mark, and a mark keeps its time while it stands. A new
-    /// profile needs none: a membership copies a profile only on condition of its version, so no
-    /// copy is older than a user's first profile.
+    /// A change of copied attributes sets a mark. An existing mark keeps its time. A new profile
+    /// needs no mark: a membership copies a profile on condition of its version, so no copy is
+    /// older than a user's first profile.
     async fn put_profile(
         &self,
         org: &OrganizationId,
@@ -157,7 +161,7 @@ impl Store {
         });
         let (condition, values) = match rev {
             None => ("attribute_not_exists(#pk)", None),
-            // Not put together from events yet.
+            // Imported, and not changed by an event since.
             Some(0) => (
                 "attribute_exists(#pk) AND (attribute_not_exists(#rev) OR #rev = :rev)",
                 Some(0),
@@ -182,7 +186,8 @@ impl Store {
             );
         match self.send(|| call.clone().send()).await {
             Ok(_) => Ok(()),
-            // An attempt of ours whose answer was lost is found out by the next read.
+            // If an earlier attempt of this call succeeded and its response was lost, the next read
+            // finds its effect.
             Err(CallError::Service(PutItemError::ConditionalCheckFailedException(_))) => {
                 Err(CommitError::Conflict)
             }

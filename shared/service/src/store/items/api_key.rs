@@ -1,4 +1,4 @@
-//! API keys.
+//! The item of an API key.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -7,8 +7,8 @@ use super::{Item, bad, from_item};
 use crate::store::{Error, keys};
 use muster_domain::{ApiKey, KeyKind, OrganizationId, Scope, Timestamp};
 
-/// `KEY#<sha256>`, `KEY`. The end of a key's life is not called `expires_at`: that is the table's
-/// TTL attribute, and an expired key stays in the operator's list.
+/// `KEY#<sha256>`, `KEY`. The expiry is not named `expires_at`: that is the table's TTL attribute,
+/// and an expired key stays in the operator's list.
 #[derive(Serialize, Deserialize)]
 pub(in crate::store) struct ApiKeyItem {
     pk: String,
@@ -67,7 +67,7 @@ impl ApiKeyItem {
     }
 }
 
-/// The API key that an item holds.
+/// Converts an item into an API key.
 pub(in crate::store) fn api_key(item: Item) -> Result<ApiKey, Error> {
     let ApiKeyItem {
         pk,
@@ -88,12 +88,12 @@ pub(in crate::store) fn api_key(item: Item) -> Result<ApiKey, Error> {
         kind: KeyKind::parse(&kind).ok_or_else(|| bad("kind"))?,
         organization_id: OrganizationId::parse(&organization_id)
             .map_err(|_| bad("organization_id"))?,
-        // A scope of some later version grants nothing here.
+        // An unknown scope, written by a later version, grants no access.
         scopes: scopes
             .iter()
             .filter_map(|scope| Scope::parse(scope))
             .collect(),
-        // A network that cannot be read must not open the key to every address.
+        // Dropping an unreadable network might leave the list empty, which allows every address.
         allowed_networks: allowed_networks
             .iter()
             .map(|network| network.parse().map_err(|_| bad("allowed_networks")))

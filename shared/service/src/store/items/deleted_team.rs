@@ -48,7 +48,7 @@ impl DeletedTeamItem {
     }
 }
 
-/// What an item says a deleted team left.
+/// Converts an item into a deleted team.
 pub(in crate::store) fn deleted_team(item: Item) -> Result<DeletedTeam, Error> {
     let DeletedTeamItem {
         pk: _,

@@ -2,8 +2,8 @@
 
 use muster_domain::{EventVersion, Timestamp};
 
-/// Writes a version as the milliseconds of `at`, those of `time` (empty where it is absent) and the
-/// event's id.
+/// Returns a version as text: the milliseconds of `at`, those of `time` (empty if it is absent) and
+/// the event's id, separated by `#`.
 pub(super) fn version_text(EventVersion { at, time, event_id }: &EventVersion) -> String {
     let time = time.map_or_else(String::new, |time| time.millis().to_string());
     format!("{}#{time}#{event_id}", at.millis())

@@ -47,7 +47,7 @@ impl LoadItem {
     }
 }
 
-/// The load that an item holds.
+/// Converts an item into a load.
 pub(in crate::store) fn load(item: Item) -> Result<Load, Error> {
     let LoadItem {
         pk: _,

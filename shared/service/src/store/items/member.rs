@@ -1,4 +1,4 @@
-//! Memberships.
+//! The item of a membership.
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,7 @@ impl MemberItem {
     }
 }
 
-/// Returns the membership that an item holds.
+/// Converts an item into a membership.
 pub(in crate::store) fn member(item: Item) -> Result<Member, Error> {
     let MemberItem {
         pk: _,

@@ -1,4 +1,4 @@
-//! The claim of a team on its name.
+//! The item of a name claim.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ pub(in crate::store) struct NameClaimItem {
     pk: String,
     sk: String,
     team_id: String,
-    /// The folded name, where the sort key has its hash.
+    /// The folded name, if the sort key has its hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     folded: Option<String>,
 }

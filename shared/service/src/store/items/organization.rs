@@ -11,7 +11,7 @@ struct OrganizationItem {
     team_count: usize,
 }
 
-/// The organization's number of teams.
+/// Returns the organization's number of teams.
 pub(in crate::store) fn team_count(item: Item) -> Result<usize, Error> {
     let OrganizationItem { team_count } = from_item(item)?;
     Ok(team_count)

@@ -1,4 +1,4 @@
-//! The organization's pass over its unrouted tickets.
+//! The item of an organization's pass over its unrouted tickets.
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ struct PassItem {
     rev: u64,
     #[serde(default)]
     covered: u64,
-    /// Absent where no topic was merged since the pass was last finished.
+    /// Absent if no topic was merged since the pass was last finished: DynamoDB has no empty set.
     #[serde(default)]
     topics: Vec<String>,
     #[serde(default)]
@@ -24,7 +24,7 @@ struct PassItem {
     gsi1pk: Option<String>,
 }
 
-/// The organization's pass that an item holds.
+/// Converts an item into a pass.
 pub(in crate::store) fn pass(item: Item) -> Result<RoutingPass, Error> {
     let PassItem {
         rev,

@@ -1,4 +1,4 @@
-//! Counters of users who are not members of a team.
+//! The item of past counters: the counters of a user that is not a member of the team.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,8 +6,8 @@ use super::{Item, bad, from_item};
 use crate::store::{Error, keys};
 use muster_domain::{OrganizationId, PastCounters, Resolved, TeamId};
 
-/// `ORG#o#TEAM#t`, `PAST#u`. It has no index key and no profile, so that copies of profiles and
-/// erasure leave it alone.
+/// `ORG#o#TEAM#t`, `PAST#u`. It has no index key and no profile, so profile copies and erasure do
+/// not concern it.
 #[derive(Serialize, Deserialize)]
 pub(in crate::store) struct PastItem {
     pk: String,
@@ -48,7 +48,7 @@ impl PastItem {
     }
 }
 
-/// Returns the counters of a user who is not a member, and their team.
+/// Converts an item into past counters, with their team.
 pub(in crate::store) fn past(item: Item) -> Result<(TeamId, PastCounters), Error> {
     let PastItem {
         pk,

@@ -1,4 +1,4 @@
-//! Request counts.
+//! The item of a request count.
 
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ struct RateItem {
     requests: u64,
 }
 
-/// The number of requests in a minute.
+/// Returns the number of requests in a minute.
 pub(in crate::store) fn request_count(item: Item) -> Result<u64, Error> {
     let RateItem { requests } = from_item(item)?;
     Ok(requests)

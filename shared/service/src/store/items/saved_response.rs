@@ -1,4 +1,4 @@
-//! Responses that are saved under an `Idempotency-Key`.
+//! The items of a saved response.
 
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ impl ResponseItem {
     }
 }
 
-/// Returns the head of a saved response that an item holds.
+/// Converts an item into the head of a saved response.
 pub(in crate::store) fn saved_response(item: Item) -> Result<SavedResponse, Error> {
     let ResponseItem {
         pk: _,
@@ -104,7 +104,7 @@ impl ResponsePartItem {
     }
 }
 
-/// Returns the further part of a saved response that an item holds.
+/// Converts an item into a further part of a saved response.
 pub(in crate::store) fn saved_part(item: Item) -> Result<SavedPart, Error> {
     let ResponsePartItem {
         pk: _,

@@ -1,4 +1,4 @@
-//! Entries of the topic index, and the topics that the index has of a team.
+//! The items of the topic index.
 
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +45,7 @@ impl IndexedTopicsItem {
     }
 }
 
-/// The topics under which the index has a team, by an item.
+/// Converts an item into the topics under which the index has a team.
 pub(in crate::store) fn indexed_topics(item: Item) -> Result<IndexedTopics, Error> {
     let IndexedTopicsItem {
         pk: _,

@@ -8,7 +8,7 @@ use muster_domain::{
     Description, OrganizationId, QueueStrategy, Tags, Team, TeamId, TeamName, Timestamp, UserId,
 };
 
-/// The version of the team that an item holds, read without the rest of it.
+/// Returns the version of a team item, without the conversion of the rest.
 pub(in crate::store) fn version(item: &Item) -> Option<u64> {
     item.get("version")
         .and_then(|value| value.as_n().ok())?
@@ -16,7 +16,7 @@ pub(in crate::store) fn version(item: &Item) -> Option<u64> {
         .ok()
 }
 
-/// The number of members of the team that an item holds, read without the rest of it.
+/// Returns the number of members of a team item, without the conversion of the rest.
 pub(in crate::store) fn member_count(item: &Item) -> Option<u32> {
     item.get("member_count")
         .and_then(|value| value.as_n().ok())?
@@ -29,7 +29,7 @@ pub(in crate::store) fn member_count(item: &Item) -> Option<u32> {
 pub(in crate::store) struct TeamItem {
     pk: String,
     sk: String,
-    /// The mark while the index does not have the team's specializations.
+    /// The mark of pending work, while the topic index differs from the specializations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gsi1pk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ pub(in crate::store) struct TeamItem {
 }
 
 impl TeamItem {
-    /// A new team, with a mark if it has specializations to index.
+    /// Returns the item of a new team, with a mark if it has specializations to index.
     pub(in crate::store) fn new(team: &Team) -> Self {
         let Team {
             id,
@@ -86,7 +86,7 @@ impl TeamItem {
     }
 }
 
-/// The team of `organization_id` that an item holds.
+/// Converts an item into a team of `organization_id`.
 pub(in crate::store) fn team(organization_id: &OrganizationId, item: Item) -> Result<Team, Error> {
     let TeamItem {
         pk: _,
@@ -130,7 +130,7 @@ pub(in crate::store) fn team(organization_id: &OrganizationId, item: Item) -> Re
 /// The attributes of a team that [`team_update`] reads.
 pub(in crate::store) const TEAM_UPDATE: &str = "#sk, #name, #updated_at";
 
-/// Returns a team's id, its name as it is shown, and when it was last updated.
+/// Returns a team's id, its name as written, and the time of its latest update.
 pub(in crate::store) fn team_update(item: &Item) -> Result<(TeamId, &str, Timestamp), Error> {
     let id = text(item, "sk")
         .and_then(keys::team_of)

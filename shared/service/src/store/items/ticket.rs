@@ -1,4 +1,4 @@
-//! Tickets with their latest decision.
+//! The item of a ticket, with its latest decision.
 
 use std::collections::BTreeMap;
 
@@ -51,9 +51,9 @@ pub(in crate::store) struct TicketItem {
     decision: DecisionAttribute,
 }
 
-/// Writes each version once, after the codes of the fields that have it:
-/// `spcbgnrdt#1708790000000#1708790000123#event-1`. One event often sets most of the fields, and a
-/// ticket has to fit a write unit of 1 KB.
+/// Returns each version once, after the codes of the fields that have it:
+/// `spcbgnrdt#1708790000000#1708790000123#event-1`. One event often sets most of the fields, so
+/// this form keeps most tickets within a write unit of 1 KB.
 pub(super) fn ticket_version_texts(versions: &TicketVersions) -> Vec<String> {
     let TicketVersions {
         status,
@@ -115,7 +115,7 @@ pub(super) fn parse_ticket_versions(texts: &[String]) -> Option<TicketVersions> 
     Some(versions)
 }
 
-/// The part of a ticket that says why it is where it is.
+/// The latest decision about a ticket.
 #[derive(Serialize, Deserialize)]
 struct DecisionAttribute {
     reason: String,
@@ -290,7 +290,7 @@ impl CandidateAttribute {
     }
 }
 
-/// The ticket that an item holds.
+/// Converts an item into a ticket.
 pub(in crate::store) fn ticket(item: Item) -> Result<Ticket, Error> {
     let TicketItem {
         pk,

@@ -1,4 +1,4 @@
-//! Token issuers: the public keys that verify the tokens of an organization.
+//! The item of a token issuer.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub(in crate::store) struct TokenIssuerItem {
     updated_at: i64,
 }
 
-/// A key of tokens, by the names of a JWK.
+/// A public key, with the names of a JWK.
 #[derive(Serialize, Deserialize)]
 struct TokenKeyAttribute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,7 +69,7 @@ impl TokenKeyAttribute {
     }
 }
 
-/// What an item says that the tokens of `organization_id` are held to.
+/// Converts an item into the token issuer of `organization_id`.
 pub(in crate::store) fn token_issuer(
     organization_id: &OrganizationId,
     item: Item,

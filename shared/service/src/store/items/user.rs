@@ -1,4 +1,4 @@
-//! User profiles, and the attributes that memberships copy from them.
+//! The item of a user profile, and the attributes that memberships copy from it.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use muster_domain::{
     EventVersion, FieldVersions, OrganizationId, Profile, Timestamp, User, UserId, UserStatus,
 };
 
-/// What a profile and its copies have in common.
+/// The attributes that a profile and its copies have in common.
 #[derive(Serialize, Deserialize)]
 pub(super) struct UserAttributes {
     name: String,
@@ -72,22 +72,22 @@ impl UserAttributes {
 pub(in crate::store) struct UserItem {
     pk: String,
     sk: String,
-    /// The mark while copies of the profile may be older.
+    /// The mark of pending work, while copies of the profile may be older.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gsi1pk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gsi1sk: Option<String>,
     #[serde(flatten)]
     profile: UserAttributes,
-    /// Grows with every write by the events' rules.
+    /// Number of writes by user events.
     #[serde(default)]
     rev: u64,
-    /// Absent where all was said at once, at the moment that is the profile's version.
+    /// Absent for an imported profile: all fields then have the profile's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     said: Option<FieldVersionsAttribute>,
 }
 
-/// The part of a profile that says when each part of it was said.
+/// The version of each field of a profile.
 #[derive(Serialize, Deserialize)]
 struct FieldVersionsAttribute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ impl FieldVersionsAttribute {
 }
 
 impl UserItem {
-    /// A profile that was not put together from events.
+    /// Returns the item of an imported profile, without versions of its fields.
     pub(in crate::store) fn new(organization_id: &OrganizationId, user: &User) -> Self {
         let keys::Key { pk, sk } = keys::user(organization_id, user.id);
         Self {
@@ -158,7 +158,8 @@ impl UserItem {
         }
     }
 
-    /// A profile that is written for the `rev`th time, with a mark if its copies are unfinished.
+    /// Returns the item of a profile that is written for the `rev`th time, with a mark if copies of
+    /// it may be older.
     pub(in crate::store) fn of_profile(
         organization_id: &OrganizationId,
         profile: &Profile,
@@ -180,7 +181,7 @@ impl UserItem {
     }
 }
 
-/// The user that an item tells of.
+/// Converts an item into a user.
 pub(in crate::store) fn user(id: UserId, item: Item) -> Result<User, Error> {
     let UserItem {
         pk: _,
@@ -194,7 +195,7 @@ pub(in crate::store) fn user(id: UserId, item: Item) -> Result<User, Error> {
     profile.into_user(id)
 }
 
-/// The profile that an item holds of the user with this id.
+/// Converts an item into the stored profile of this user.
 pub(in crate::store) fn profile(id: UserId, item: Item) -> Result<StoredProfile, Error> {
     let UserItem {
         pk: _,

@@ -26,9 +26,9 @@ fn request(key: &str) -> Idempotency {
     }
 }
 
-/// Stored data outlives the code: these strings can only change together with a migration.
+/// Stored keys outlive the code: a change of these strings needs a migration.
 #[test]
-fn keys_are_as_the_design_draws_them() {
+fn keys_equal_their_goldens() {
     let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
     let t = "550e8400-e29b-41d4-a716-446655440000";
     let u = "123e4567-e89b-12d3-a456-426614174000";
@@ -128,7 +128,7 @@ fn mark_begins_with_its_time_in_one_of_16_shards() {
 }
 
 #[test]
-fn an_open_ticket_is_indexed_by_its_state() {
+fn open_ticket_index_key_follows_its_state() {
     let at = Timestamp::from_millis;
     let mut ticket = Ticket {
         id: TicketId::parse("TKT-1").unwrap(),
@@ -179,7 +179,7 @@ fn an_open_ticket_is_indexed_by_its_state() {
 }
 
 #[test]
-fn keys_parse_back() {
+fn parsed_key_has_the_ids_of_its_builder() {
     assert_eq!(team_of(&team(&org(), team_id()).sk), Some(team_id()));
     assert_eq!(
         team_of_partition(&load(&org(), team_id()).pk),
@@ -205,7 +205,7 @@ fn keys_parse_back() {
 }
 
 #[test]
-fn what_has_consequences_is_told_from_the_rest_by_its_key() {
+fn item_kind_of_a_key_without_changes_is_none() {
     let ticket_id = TicketId::parse("TKT-1").unwrap();
     for (key, entry) in [
         (team(&org(), team_id()), ItemKind::Team(team_id())),
@@ -248,7 +248,7 @@ fn what_has_consequences_is_told_from_the_rest_by_its_key() {
 }
 
 #[test]
-fn desk_range_holds_tombstone_load_and_memberships() {
+fn team_input_range_excludes_past_counters() {
     let member = membership(&org(), team_id(), user_id());
     for key in [
         deleted_team(&org(), team_id()),
@@ -262,7 +262,7 @@ fn desk_range_holds_tombstone_load_and_memberships() {
 
 /// The client's key can hold any visible character.
 #[test]
-fn saved_response_is_no_other_entry() {
+fn saved_response_key_has_no_item_kind() {
     let (team, user) = (team_id().uuid(), user_id().uuid());
     for text in [
         "x",
@@ -340,7 +340,7 @@ fn tag_too_long_for_a_partition_key_is_hashed() {
 }
 
 #[test]
-fn specialization_stands_at_one_place_in_both_turns() {
+fn topic_entries_have_one_place_in_both_turns() {
     let entries = topic_entries(&org(), &Folded::of("VPN"), team_id());
     let t = "550e8400-e29b-41d4-a716-446655440000";
     for (turn, Key { pk, sk }) in entries.iter().enumerate() {
@@ -352,8 +352,7 @@ fn specialization_stands_at_one_place_in_both_turns() {
     }
 }
 
-/// From its own place, the place before it and the place after it: one of the two entries, and
-/// never both.
+/// A turn from the team's own place, from the place before it and from the place after it.
 #[test]
 fn turn_of_a_ring_has_each_team_once() {
     let entries = topic_entries(&org(), &Folded::of("VPN"), team_id());
@@ -365,7 +364,7 @@ fn turn_of_a_ring_has_each_team_once() {
 }
 
 #[test]
-fn text_of_a_client_imitates_no_hash() {
+fn text_of_a_client_never_equals_a_hash() {
     let long = Folded::of(&"\u{fdfa}".repeat(64));
     let hashed = specialists_partition(&org(), &long);
     for part in ["HASH#", "#", ""] {
