@@ -89,7 +89,7 @@ impl Store {
             return Err(Error::Replayed(response).into());
         }
         let TeamRead {
-            mut team,
+            team,
             load,
             mut members,
         } = read?;
@@ -106,49 +106,10 @@ impl Store {
         }
 
         let mut transaction = Transaction::new(self);
-        // The update has no condition on the version. Of 200 users added to one team at once, most
-        // would otherwise run out of time in conflicts.
-        //
-        // So the response shows the team as it was read, with this member; a member added at the
-        // same moment may be missing. The version in the response is the read version plus one.
-        // Each concurrent change raises the stored version further. An `If-Match` of the shown
-        // version then fails, so it cannot overwrite a change that the client has not seen.
-        let mut room = "attribute_exists(#pk) AND #member_count < :max".to_owned();
-        let mut joined =
-            "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now".to_owned();
-        let mut values = expression::values([
-            (":one", n(1)),
-            (":max", n(MAX_MEMBERS)),
-            (":now", n(now.millis())),
-        ]);
-        if *role == MemberRole::Lead {
-            joined += ", #lead_id = :user";
-            values.insert(":user".to_owned(), s(user_id.uuid().to_string()));
-            // The same transaction deletes the lead item of the previous lead, so the lead must be
-            // the one that was read.
-            match team.lead_id {
-                Some(lead) => {
-                    room += " AND #lead_id = :lead";
-                    values.insert(":lead".to_owned(), s(lead.uuid().to_string()));
-                }
-                None => room += " AND attribute_not_exists(#lead_id)",
-            }
-            move_lead(&mut transaction, org, id, team.lead_id, Some(*user_id))?;
-            team.lead_id = Some(*user_id);
-        }
-        transaction.update(
-            &keys::team(org, id),
-            &joined,
-            Some(&room),
-            values,
-            on_team_full,
-        )?;
+        let team = join_team(&mut transaction, team, *user_id, *role, now)?;
         count_eligible(&mut transaction, org, id, 1)?;
         check_profile(&mut transaction, org, &member.user)?;
         put_member(&mut transaction, org, id, &member, past.as_ref())?;
-        team.member_count += 1;
-        team.version += 1;
-        team.updated_at = now;
         insert_member(&mut members, &member);
         let response = render(&Roster { team, members }, &member);
         if let Some(request) = request {
@@ -407,6 +368,61 @@ fn insert_member(members: &mut Vec<Member>, member: &Member) {
 
 fn sort_by_joining(members: &mut [Member]) {
     members.sort_by_key(|member| (member.joined_at, member.user.id));
+}
+
+/// Adds the update of a team that a user joins, on condition that it exists and has room, and that
+/// a new lead replaces the one that was read. Returns the team after the update.
+///
+/// The update has no condition on the version. Of 200 users added to one team at once, most would
+/// otherwise run out of time in conflicts.
+///
+/// So the response shows the team as it was read, with this member; a member added at the same
+/// moment may be missing. The version in the response is the read version plus one. Each concurrent
+/// change raises the stored version further. An `If-Match` of the shown version then fails, so it
+/// cannot overwrite a change that the client has not seen.
+fn join_team(
+    transaction: &mut Transaction<'_>,
+    mut team: Team,
+    user: UserId,
+    role: MemberRole,
+    now: Timestamp,
+) -> Result<Team, Error> {
+    let org = team.organization_id.clone();
+    let mut room = "attribute_exists(#pk) AND #member_count < :max".to_owned();
+    let mut joined =
+        "SET #member_count = #member_count + :one, #version = #version + :one, #updated_at = :now"
+            .to_owned();
+    let mut values = expression::values([
+        (":one", n(1)),
+        (":max", n(MAX_MEMBERS)),
+        (":now", n(now.millis())),
+    ]);
+    if role == MemberRole::Lead {
+        joined += ", #lead_id = :user";
+        values.insert(":user".to_owned(), s(user.uuid().to_string()));
+        // The same transaction deletes the lead item of the previous lead, so the lead must be the
+        // one that was read.
+        match team.lead_id {
+            Some(lead) => {
+                room += " AND #lead_id = :lead";
+                values.insert(":lead".to_owned(), s(lead.uuid().to_string()));
+            }
+            None => room += " AND attribute_not_exists(#lead_id)",
+        }
+        move_lead(transaction, &org, team.id, team.lead_id, Some(user))?;
+        team.lead_id = Some(user);
+    }
+    transaction.update(
+        &keys::team(&org, team.id),
+        &joined,
+        Some(&room),
+        values,
+        on_team_full,
+    )?;
+    team.member_count += 1;
+    team.version += 1;
+    team.updated_at = now;
+    Ok(team)
 }
 
 /// Adds a change of the number of eligible members to a transaction, on condition that the team's
