@@ -36,12 +36,12 @@ prop_compose! {
     }
 }
 
-impl World {
-    /// Settles ticket 0 after a batch of events in any order.
-    fn hear(&mut self, mut events: Vec<TicketEvent>) {
+impl SimulatedTable {
+    /// Commits a batch of events of ticket 0, in any order.
+    fn send_batch(&mut self, mut events: Vec<TicketEvent>) {
         if !events.is_empty() {
             events.sort_by(|a, b| a.version.cmp(&b.version));
-            self.settle(&[TicketTask {
+            self.commit(&[TicketTask {
                 ticket_id: ticket_id(0),
                 trigger: Trigger::Events(events),
             }]);
@@ -49,14 +49,14 @@ impl World {
     }
 }
 
-/// Returns what does not depend on Muster's own decisions: the reported fields, the credit, the
-/// named team and assignee, and the SLA counters of the teams.
-fn outcome(world: &World) -> impl PartialEq + std::fmt::Debug + use<> {
-    let ticket = &world.tickets[&ticket_id(0)];
+/// Returns the facts that do not depend on Muster's own decisions: the reported fields, the credit,
+/// the named team and assignee, and the SLA counters of the teams.
+fn outcome(table: &SimulatedTable) -> impl PartialEq + std::fmt::Debug + use<> {
+    let ticket = &table.tickets[&ticket_id(0)];
     let sla = TEAMS.map(|team| {
         let Load {
             sla_met, sla_due, ..
-        } = world.team_input(team_id(team)).load;
+        } = table.team_input(team_id(team)).load;
         (sla_met, sla_due)
     });
     (
@@ -76,7 +76,7 @@ proptest! {
         events in vec(full_snapshot(), 1..6),
         order in vec((any::<prop::sample::Index>(), any::<bool>()), 0..12),
     ) {
-        let mut in_order = World::with([team_inputs.0.zeroed(), team_inputs.1.zeroed()]);
+        let mut in_order = SimulatedTable::with_teams([team_inputs.0.without_open_tickets(), team_inputs.1.without_open_tickets()]);
         let mut shuffled = in_order.clone();
         let mut events = events;
         for (n, event) in events.iter_mut().enumerate() {
@@ -85,17 +85,17 @@ proptest! {
         }
         events.sort_by(|a, b| a.version.cmp(&b.version));
         for event in &events {
-            in_order.hear(vec![event.clone()]);
+            in_order.send_batch(vec![event.clone()]);
         }
         let mut batch: Vec<TicketEvent> = Vec::new();
         let cut_at_random = order.into_iter().map(|(index, cut)| (index.get(&events), cut));
         for (event, cut) in cut_at_random.chain(events.iter().rev().map(|event| (event, false))) {
             batch.push(event.clone());
             if cut {
-                shuffled.hear(std::mem::take(&mut batch));
+                shuffled.send_batch(std::mem::take(&mut batch));
             }
         }
-        shuffled.hear(batch);
+        shuffled.send_batch(batch);
         prop_assert_eq!(outcome(&shuffled), outcome(&in_order), "{:?}", events);
     }
 }

@@ -25,8 +25,8 @@ fn a_move() -> impl Strategy<Value = Move> {
     ]
 }
 
-impl World {
-    /// Settles an event of a ticket of team 1. Returns the decision, if the event led to one.
+impl SimulatedTable {
+    /// Commits an event of a ticket of team 1. Returns the decision, if the event led to one.
     fn decide_on(&mut self, event: TicketEvent) -> Option<Taken> {
         let id = event.ticket.id.clone();
         let previous = self.tickets.get(&id).and_then(|ticket| ticket.assignee_id);
@@ -37,7 +37,7 @@ impl World {
             .iter()
             .filter(|member| member.membership.is_eligible());
         let mut eligible: BTreeSet<_> = members.map(|member| member.membership.user.id).collect();
-        self.settle(&[TicketTask {
+        self.commit(&[TicketTask {
             ticket_id: id.clone(),
             trigger: Trigger::Events(vec![event]),
         }]);
@@ -60,22 +60,22 @@ proptest! {
     /// eligible for all of them.
     #[test]
     fn round_robin_differs_by_one_between_eligible_members(moves in vec(a_move(), 1..80)) {
-        let mut world = World::with([team_input_of(QueueStrategy::RoundRobin, 5)]);
+        let mut table = SimulatedTable::with_teams([team_input_of(QueueStrategy::RoundRobin, 5)]);
         let (mut taken, mut tickets) = (Vec::new(), 0);
         for (at, next) in (0_i64..).zip(moves) {
             match next {
                 Move::Arrive => {
-                    taken.extend(world.decide_on(event(tickets, at, Some(team_id(1)))));
+                    taken.extend(table.decide_on(event(tickets, at, Some(team_id(1)))));
                     tickets += 1;
                 }
                 Move::Unassign(ticket) if tickets > 0 => {
                     let mut event = event(ticket % tickets, at, Some(team_id(1)));
                     event.kind = TicketEventKind::Unassigned;
-                    taken.extend(world.decide_on(event));
+                    taken.extend(table.decide_on(event));
                 }
                 Move::Unassign(_) => {}
                 Move::Toggle(member) => {
-                    team_input_mut(&mut world.input, team_id(1)).toggle(user_id(100 + member));
+                    team_input_mut(&mut table.input, team_id(1)).toggle_membership(user_id(100 + member));
                 }
             }
         }
@@ -93,5 +93,28 @@ proptest! {
                 }
             }
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn round_robin_with_roster_changes_stays_within_one(
+        steps in vec((1..30_usize, 0..8_u128, any::<bool>()), 1..12),
+    ) {
+        let stable = [100, 101, 102];
+        let all = stable.into_iter().chain(103..108).map(|n| member(n, &[], 0));
+        let mut table = SimulatedTable::with_teams([TeamInput::new(team(1, QueueStrategy::RoundRobin, &[]), Load::default(), all.collect())]);
+        let mut tickets = 0;
+        for (arriving, who, present) in steps {
+            let team_input = team_input_mut(&mut table.input, team_id(1));
+            if who >= 3 && team_input.member(user_id(100 + who)).is_some() != present {
+                team_input.toggle_membership(user_id(100 + who));
+            }
+            table.commit(&new_tickets(tickets..tickets + arriving, team_id(1), |_| Topics::default()));
+            tickets += arriving;
+            let counts = stable.map(|n| table.decisions.get(&(team_id(1), user_id(n))).copied().unwrap_or(0));
+            prop_assert!(counts.iter().max().unwrap() - counts.iter().min().unwrap() <= 1, "{counts:?}");
+        }
+        prop_assert_eq!(table.team_input(team_id(1)).load.turn, tickets as u64);
     }
 }

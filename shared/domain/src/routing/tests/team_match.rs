@@ -1,4 +1,4 @@
-//! The choice of a team for a ticket that names none.
+//! The match of a team to a ticket that names none.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,7 +25,7 @@ fn whole_page(teams: impl IntoIterator<Item = u128>) -> TopicPage {
     }
 }
 
-fn wanted(ticket: usize, rejected: Option<u128>) -> UnmatchedTicket {
+fn unmatched(ticket: usize, rejected: Option<u128>) -> UnmatchedTicket {
     UnmatchedTicket {
         ticket_id: ticket_id(ticket),
         topics: Topics::of(["vpn"]),
@@ -41,32 +41,32 @@ fn load(open_tickets: u64, eligible: u64) -> Load {
     }
 }
 
-/// The choices of a batch over teams with these loads, of which each matches as many topics as
+/// Returns the matcher of a batch over teams with these loads. Each team matches as many topics as
 /// given.
-fn choices(tickets: usize, teams: &[(Load, usize)]) -> TeamMatcher {
+fn matcher(tickets: usize, teams: &[(Load, usize)]) -> TeamMatcher {
     let ids = (0..teams.len()).map(|n| team_id(n as u128));
-    let mut choices = TeamMatcher::default();
+    let mut matcher = TeamMatcher::default();
     for ticket in 0..tickets {
         let matching = ids
             .clone()
             .zip(teams)
             .map(|(team, (_, matched))| TeamCandidate {
                 team,
-                matched: *matched,
+                matched_topics: *matched,
             });
-        choices.set_candidates(&wanted(ticket, None), matching.collect());
+        matcher.set_candidates(&unmatched(ticket, None), matching.collect());
     }
-    choices.set_loads(
+    matcher.set_loads(
         ids.clone().collect(),
         ids.zip(teams)
             .map(|(team, (load, _))| (team, *load))
             .collect(),
     );
-    choices
+    matcher
 }
 
-fn chosen(choices: &TeamMatcher, ticket: usize) -> Option<TeamId> {
-    choices.matches_of([&ticket_id(ticket)])[&ticket_id(ticket)].team
+fn chosen(matcher: &TeamMatcher, ticket: usize) -> Option<TeamId> {
+    matcher.matches_of([&ticket_id(ticket)])[&ticket_id(ticket)].team
 }
 
 prop_compose! {
@@ -76,13 +76,13 @@ prop_compose! {
 }
 
 proptest! {
-    /// No other team has an eligible member where the chosen one has none, or matches more topics,
-    /// or has fewer open tickets for each eligible member, or else a smaller id.
+    /// The matched team is first in the documented order: eligible members, topics, open tickets for
+    /// each eligible member, id.
     #[test]
     fn chosen_team_is_the_best_in_each_rule(teams in vec(a_team(), 1..12)) {
-        let mut choices = choices(1, &teams);
-        choices.match_teams(&[wanted(0, None)]);
-        let best = chosen(&choices, 0).expect("there is a team");
+        let mut matcher = matcher(1, &teams);
+        matcher.match_teams(&[unmatched(0, None)]);
+        let best = chosen(&matcher, 0).expect("there is a team");
         let rank = |n: usize| {
             let (Load { open_tickets, eligible, .. }, matched) = teams[n];
             // Up to 3 eligible members: sixths are whole.
@@ -92,16 +92,15 @@ proptest! {
         prop_assert_eq!(best, team_id(first as u128));
     }
 
-    /// The tickets of a batch end where they would have ended one by one, each over the loads that
-    /// the others left.
+    /// A batch matches the teams that its tickets would match one by one.
     #[test]
     fn batch_chooses_as_its_tickets_one_by_one(teams in vec(a_team(), 1..8), tickets in 1..40_usize) {
-        let mut at_once = choices(tickets, &teams);
-        at_once.match_teams(&(0..tickets).map(|ticket| wanted(ticket, None)).collect::<Vec<_>>());
+        let mut at_once = matcher(tickets, &teams);
+        at_once.match_teams(&(0..tickets).map(|ticket| unmatched(ticket, None)).collect::<Vec<_>>());
         let mut left = teams;
         for ticket in 0..tickets {
-            let mut alone = choices(ticket + 1, &left);
-            alone.match_teams(&[wanted(ticket, None)]);
+            let mut alone = matcher(ticket + 1, &left);
+            alone.match_teams(&[unmatched(ticket, None)]);
             let team = chosen(&alone, ticket).expect("there is a team");
             prop_assert_eq!(chosen(&at_once, ticket), Some(team));
             let at = (0..left.len()).find(|&n| team_id(n as u128) == team).expect("it is one of them");
@@ -109,22 +108,22 @@ proptest! {
         }
     }
 
-    /// A team that is gone is as good as never listed: its tickets go where they would have gone,
-    /// and count there.
+    /// A rejected team has no effect: its tickets are matched and counted as if the index had never
+    /// listed it.
     #[test]
     fn rejected_team_leaves_no_trace(teams in vec(a_team(), 2..8), tickets in 1..20_usize) {
-        let mut choices_with = choices(tickets, &teams);
-        let batch = |rejected| (0..tickets).map(|ticket| wanted(ticket, rejected)).collect::<Vec<_>>();
+        let mut choices_with = matcher(tickets, &teams);
+        let batch = |rejected| (0..tickets).map(|ticket| unmatched(ticket, rejected)).collect::<Vec<_>>();
         choices_with.match_teams(&batch(None));
         let gone = (0..teams.len() as u128).find(|&n| Some(team_id(n)) == chosen(&choices_with, 0)).expect("one of them");
         // All tickets that were given to it are chosen for again, in the order of the batch.
         choices_with.match_teams(&batch(Some(gone)));
-        let mut without = choices(tickets, &teams);
+        let mut without = matcher(tickets, &teams);
         without.match_teams(&[]);
         for ticket in 0..tickets {
             let others = (0..teams.len()).filter(|&n| n as u128 != gone);
-            let matching = others.map(|n| TeamCandidate { team: team_id(n as u128), matched: teams[n].1 });
-            without.set_candidates(&wanted(ticket, None), matching.collect());
+            let matching = others.map(|n| TeamCandidate { team: team_id(n as u128), matched_topics: teams[n].1 });
+            without.set_candidates(&unmatched(ticket, None), matching.collect());
         }
         without.match_teams(&batch(None));
         for ticket in 0..tickets {
@@ -147,9 +146,9 @@ proptest! {
         for candidate in &found {
             let team = all.iter().copied().find(|&n| team_id(n) == candidate.team).expect("it is listed");
             prop_assert!(taken.insert(team), "each team once");
-            prop_assert_eq!(candidate.matched, matched(team));
+            prop_assert_eq!(candidate.matched_topics, matched(team));
         }
-        let least = found.iter().map(|candidate| candidate.matched).min().unwrap_or(0);
+        let least = found.iter().map(|candidate| candidate.matched_topics).min().unwrap_or(0);
         prop_assert!(all.difference(&taken).all(|&team| matched(team) <= least));
     }
 }
@@ -165,7 +164,7 @@ fn page_of(ticket: &TicketId, ring: &[TopicEntry]) -> TopicPage {
     }
 }
 
-/// Of 5,000 teams each is compared about equally often, the old ones no more than the new ones.
+/// Each of 5,000 teams is compared about equally often, independent of its age.
 #[test]
 fn each_of_5000_teams_gets_its_share() {
     const TEAMS: u128 = 5_000;
@@ -205,7 +204,7 @@ fn each_of_5000_teams_gets_its_share() {
     );
 }
 
-/// Of the teams of a whole page, too, the ticket decides which are compared.
+/// The place of the ticket selects the compared teams of a complete page, too.
 #[test]
 fn teams_of_a_whole_page_are_compared_from_the_tickets_place() {
     let page = whole_page(0..500);
@@ -222,15 +221,15 @@ fn teams_of_a_whole_page_are_compared_from_the_tickets_place() {
 #[test]
 fn tickets_spread_over_equal_teams() {
     let teams = vec![(load(3, 2), 1); 8];
-    let mut choices = choices(80, &teams);
-    choices.match_teams(
+    let mut matcher = matcher(80, &teams);
+    matcher.match_teams(
         &(0..80)
-            .map(|ticket| wanted(ticket, None))
+            .map(|ticket| unmatched(ticket, None))
             .collect::<Vec<_>>(),
     );
     let mut counts: HashMap<_, usize> = HashMap::new();
     for ticket in 0..80 {
-        *counts.entry(chosen(&choices, ticket)).or_default() += 1;
+        *counts.entry(chosen(&matcher, ticket)).or_default() += 1;
     }
     assert!(
         counts.len() == 8 && counts.values().all(|count| *count == 10),
@@ -240,48 +239,48 @@ fn tickets_spread_over_equal_teams() {
 
 #[test]
 fn team_without_a_load_is_not_chosen() {
-    let mut choices = TeamMatcher::default();
+    let mut matcher = TeamMatcher::default();
     let matching = [0, 1].map(|n| TeamCandidate {
         team: team_id(n),
-        matched: 1,
+        matched_topics: 1,
     });
-    choices.set_candidates(&wanted(0, None), matching.to_vec());
+    matcher.set_candidates(&unmatched(0, None), matching.to_vec());
     assert_eq!(
-        choices.missing_loads(&[wanted(0, None)]),
+        matcher.missing_loads(&[unmatched(0, None)]),
         [team_id(0), team_id(1)].into()
     );
-    choices.set_loads(
+    matcher.set_loads(
         [team_id(0), team_id(1)].into(),
         [(team_id(1), load(9, 1))].into(),
     );
     assert_eq!(
-        choices.missing_loads(&[wanted(0, None)]),
+        matcher.missing_loads(&[unmatched(0, None)]),
         BTreeSet::new(),
         "a team is read once in a batch"
     );
-    choices.match_teams(&[wanted(0, None)]);
-    assert_eq!(chosen(&choices, 0), Some(team_id(1)));
-    choices.match_teams(&[wanted(0, Some(1))]);
-    assert_eq!(chosen(&choices, 0), None, "no team is left");
+    matcher.match_teams(&[unmatched(0, None)]);
+    assert_eq!(chosen(&matcher, 0), Some(team_id(1)));
+    matcher.match_teams(&[unmatched(0, Some(1))]);
+    assert_eq!(chosen(&matcher, 0), None, "no team is left");
 }
 
 #[test]
 fn other_topics_need_other_candidates() {
-    let mut choices = choices(1, &[(load(0, 1), 1)]);
-    choices.match_teams(&[wanted(0, None)]);
+    let mut matcher = matcher(1, &[(load(0, 1), 1)]);
+    matcher.match_teams(&[unmatched(0, None)]);
     let changed = UnmatchedTicket {
         topics: Topics::of(["dns"]),
-        ..wanted(0, None)
+        ..unmatched(0, None)
     };
     assert_eq!(
-        choices.without_candidates(&[wanted(0, None)]),
+        matcher.without_candidates(&[unmatched(0, None)]),
         Vec::<&UnmatchedTicket>::new()
     );
     assert_eq!(
-        choices.without_candidates(std::slice::from_ref(&changed)),
+        matcher.without_candidates(std::slice::from_ref(&changed)),
         [&changed]
     );
-    choices.set_candidates(&changed, Vec::new());
-    choices.match_teams(&[changed]);
-    assert_eq!(chosen(&choices, 0), None);
+    matcher.set_candidates(&changed, Vec::new());
+    matcher.match_teams(&[changed]);
+    assert_eq!(chosen(&matcher, 0), None);
 }
