@@ -1,52 +1,52 @@
-//! What a write changed: a record before it and after it.
+//! Changes of records: a record before and after a write, from the table's stream.
 
 use super::{Load, Member, OrganizationId, Team, TeamId, Ticket, Timestamp, User, UserId};
 
 /// A change of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// Which record, in the store's own words: changes of one have the same name, and come in
+    /// The store's name of the record. Changes of one record have the same name, and arrive in
     /// order.
     pub record: String,
-    /// Whose it is.
+    /// The organization of the record.
     pub organization_id: OrganizationId,
-    /// When it was written, to a second or so.
+    /// The approximate time of the write: DynamoDB Streams rounds it to seconds.
     pub at: Timestamp,
-    /// What was written.
+    /// The record, before and after.
     pub kind: ChangeKind,
 }
 
-/// The record before and after. `None` before: it is new. `None` after: it is gone.
+/// The record before and after. `None` before means created, `None` after means deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "each is made once, and a batch of the stream has at most a hundred"
+    reason = "a batch of the stream has at most 100"
 )]
 pub enum ChangeKind {
-    /// What people edit of a team.
+    /// The fields of a team that people edit.
     Team {
         /// Before.
         before: Option<Team>,
         /// After.
         after: Option<Team>,
     },
-    /// What routing counts of a team.
+    /// The load of a team.
     Load {
-        /// Which team's.
+        /// The team.
         team_id: TeamId,
         /// Before.
         before: Option<Load>,
         /// After.
         after: Option<Load>,
     },
-    /// A team was deleted, and left what has to be swept.
+    /// A team was deleted, and its items have to be swept.
     TeamDeleted {
-        /// Which team.
+        /// The team.
         team_id: TeamId,
     },
     /// A user's membership of a team.
     Membership {
-        /// Which team.
+        /// The team.
         team_id: TeamId,
         /// Before.
         before: Option<Member>,
@@ -55,7 +55,7 @@ pub enum ChangeKind {
     },
     /// A user's profile.
     User {
-        /// Which user's.
+        /// The user.
         user_id: UserId,
         /// Before.
         before: Option<User>,

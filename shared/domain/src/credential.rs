@@ -1,4 +1,4 @@
-//! API keys: whose they are, which contract they speak and what they may do.
+//! API keys: their organization, contract and scopes.
 
 use std::{fmt, time::Duration};
 
@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 
 use super::{OrganizationId, Timestamp, hex};
 
-/// Which of the two documented APIs a request speaks. The credential decides; nothing in the URL
-/// differs.
+/// The API contract of a request. It is a property of the credential: the URLs of both contracts
+/// are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Contract {
     /// TopTickets.
@@ -21,7 +21,7 @@ impl Contract {
     /// Both contracts.
     pub const ALL: [Self; 2] = [Self::Toptickets, Self::Itsm];
 
-    /// The contract's name.
+    /// Returns the name of the contract.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,14 +31,14 @@ impl Contract {
     }
 }
 
-/// Something a credential may do.
+/// A permission of a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Every GET.
+    /// All GET endpoints.
     TeamsRead,
-    /// Creating and changing teams and their members.
+    /// The endpoints that create and change teams and their members.
     TeamsWrite,
-    /// Deleting teams.
+    /// The endpoint that deletes a team.
     TeamsDelete,
 }
 
@@ -46,7 +46,7 @@ impl Scope {
     /// Every scope.
     pub const ALL: [Self; 3] = [Self::TeamsRead, Self::TeamsWrite, Self::TeamsDelete];
 
-    /// The scope as both documents write it.
+    /// Returns the text in both API documents.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -56,14 +56,14 @@ impl Scope {
         }
     }
 
-    /// Parses what [`as_str`](Self::as_str) writes.
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
 }
 
-/// What an API key is for. Its prefix says so to whoever finds it.
+/// The kind of an API key, which its prefix shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyKind {
     /// `tt_admin_`: TopTickets, any scope.
@@ -88,7 +88,7 @@ impl KeyKind {
         Self::Itsm,
     ];
 
-    /// What every key of the kind begins with.
+    /// Returns the prefix of every key of the kind.
     #[must_use]
     pub fn prefix(self) -> &'static str {
         match self {
@@ -100,20 +100,19 @@ impl KeyKind {
         }
     }
 
-    /// The kind's name, as operators and the table write it: the prefix without its last
-    /// underscore.
+    /// Returns the name in the CLI and in the table: the prefix without its last underscore.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.prefix().trim_end_matches('_')
     }
 
-    /// Parses what [`as_str`](Self::as_str) writes.
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 
-    /// The contract that keys of the kind speak.
+    /// Returns the contract of keys of the kind.
     #[must_use]
     pub fn contract(self) -> Contract {
         match self {
@@ -122,7 +121,7 @@ impl KeyKind {
         }
     }
 
-    /// Whether keys of the kind may carry `scope`.
+    /// Returns whether keys of the kind may have `scope`.
     #[must_use]
     pub fn may_carry(self, scope: Scope) -> bool {
         match self {
@@ -131,7 +130,7 @@ impl KeyKind {
         }
     }
 
-    /// How many requests a key of the kind may make in a clock minute.
+    /// Returns the maximum number of requests of a key in a clock minute.
     #[must_use]
     pub fn requests_a_minute(self) -> u32 {
         match self {
@@ -140,7 +139,7 @@ impl KeyKind {
         }
     }
 
-    /// How long a key of the kind is good for at most, from its creation.
+    /// Returns the maximum time from the creation of a key to its expiry.
     #[must_use]
     pub fn max_lifetime(self) -> Option<Duration> {
         match self {
@@ -150,12 +149,12 @@ impl KeyKind {
     }
 }
 
-/// The SHA-256 of a key: all that is ever stored of it.
+/// The SHA-256 of a key. The key itself is never stored.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KeyHash([u8; 32]);
 
 impl KeyHash {
-    /// Parses what [`Display`](fmt::Display) writes: 64 lower-case hexadecimal digits.
+    /// Parses the text of [`Display`](fmt::Display): 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
@@ -186,39 +185,39 @@ impl fmt::Debug for KeyHash {
     }
 }
 
-/// Whose requests are counted together: an API key's, or those of one user of an organization's
-/// tokens.
+/// The subject of a rate limit and of idempotency keys: an API key, or one user of an
+/// organization's tokens.
 ///
-/// A hash in either case, so that subjects of two organizations never meet and none can be told
-/// from what is stored.
+/// It is a hash in either case. So the subjects of two organizations never collide, and a stored
+/// subject does not identify the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subject(KeyHash);
 
 impl Subject {
-    /// The subject that an API key is.
+    /// Returns the subject of an API key.
     #[must_use]
     pub fn of_key(hash: KeyHash) -> Self {
         Self(hash)
     }
 
-    /// The subject of an organization's tokens whose claim `sub` is this.
+    /// Returns the subject of an organization's tokens with this claim `sub`.
     #[must_use]
     pub fn of_token(organization_id: &OrganizationId, sub: &str) -> Self {
-        // No organization id has a `#`, so no two pairs are one text; and no API key has one
-        // either.
+        // An organization id has no `#`, so different pairs are different texts. An API key has
+        // none either, so no pair has the hash of a key.
         Self(KeyHash(
             Sha256::digest(format!("{organization_id}#{sub}")).into(),
         ))
     }
 
-    /// The hash that stands for it.
+    /// Returns the hash.
     #[must_use]
     pub fn hash(self) -> KeyHash {
         self.0
     }
 }
 
-/// A key in the clear. It is never logged (its `Debug` shows the kind alone) and never stored.
+/// A key in clear text. It is never logged (its `Debug` shows only the kind) and never stored.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SecretKey {
     kind: KeyKind,
@@ -226,13 +225,13 @@ pub struct SecretKey {
 }
 
 impl SecretKey {
-    /// How many base62 characters follow the prefix: the fewest that carry 32 random bytes (43 ×
-    /// log2(62) > 256).
+    /// The number of base62 characters after the prefix: the smallest that encodes 32 random bytes
+    /// (43 × log2(62) > 256).
     pub const RANDOM_CHARS: usize = 43;
 
     const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-    /// Makes a key; `random` gives a uniform number below 62.
+    /// Generates a key. `random` returns uniform numbers below 62.
     #[must_use]
     pub fn generate(kind: KeyKind, mut random: impl FnMut() -> usize) -> Self {
         let secret = (0..Self::RANDOM_CHARS).map(|_| char::from(Self::BASE62[random() % 62]));
@@ -242,7 +241,8 @@ impl SecretKey {
         }
     }
 
-    /// Recognizes a key by its prefix and alphabet; `None` for what cannot be one.
+    /// Recognizes a key by its prefix and alphabet. Returns `None` for a text that cannot be a key,
+    /// so that it costs no read.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let kind = KeyKind::ALL
@@ -257,19 +257,19 @@ impl SecretKey {
         })
     }
 
-    /// What the key is for.
+    /// Returns the kind of the key.
     #[must_use]
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    /// The key itself, to show once.
+    /// Returns the key in clear text, to show it once.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.text
     }
 
-    /// What is stored of it.
+    /// Returns the hash, which is stored.
     #[must_use]
     pub fn hash(&self) -> KeyHash {
         KeyHash(Sha256::digest(&self.text).into())
@@ -282,31 +282,31 @@ impl fmt::Debug for SecretKey {
     }
 }
 
-/// What is known of a key.
+/// A stored API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiKey {
     /// The key's SHA-256.
     pub hash: KeyHash,
-    /// What it is for.
+    /// The kind.
     pub kind: KeyKind,
-    /// Whose it is.
+    /// The organization of the key.
     pub organization_id: OrganizationId,
-    /// What it may do. A scope that its kind may not carry is not in force, whatever is stored.
+    /// The scopes. A scope that the kind must not have is ignored, even if it is stored.
     pub scopes: Vec<Scope>,
-    /// The networks it may be used from; any address if there are none.
+    /// The networks from which the key is accepted; every address if the list is empty.
     pub allowed_networks: Vec<IpNet>,
-    /// The operator's own words for it.
+    /// The operator's name for the key.
     pub name: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// From when on it is no longer good.
+    /// The expiry, if the operator set one.
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
+    /// The time of revocation.
     pub revoked_at: Option<Timestamp>,
 }
 
 impl ApiKey {
-    /// From when on the key is no longer good, its kind's own limit included.
+    /// Returns the earlier of the set expiry and the limit of the kind.
     #[must_use]
     pub fn expiry(&self) -> Option<Timestamp> {
         let limit = self
@@ -316,13 +316,13 @@ impl ApiKey {
         [self.expires_at, limit].into_iter().flatten().min()
     }
 
-    /// Whether the key is good at `now`.
+    /// Returns whether the key is neither revoked nor expired at `now`.
     #[must_use]
     pub fn is_valid(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expiry().is_none_or(|expiry| now < expiry)
     }
 
-    /// Whether the key may do what `scope` names.
+    /// Returns whether the key has `scope`, and its kind permits it.
     #[must_use]
     pub fn allows(&self, scope: Scope) -> bool {
         self.kind.may_carry(scope) && self.scopes.contains(&scope)
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_says_what_it_is_and_parses_back() {
+    fn generated_key_parses_to_itself() {
         for kind in KeyKind::ALL {
             let mut n = 0;
             let secret = SecretKey::generate(kind, || {
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_key_is_not_looked_up() {
+    fn text_that_cannot_be_a_key_does_not_parse() {
         let random = "x".repeat(43);
         for bad in [
             "",
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_sha_256() {
+    fn key_hash_is_sha_256() {
         let key = SecretKey::generate(KeyKind::Itsm, || 0);
         assert_eq!(
             key.reveal(),
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_only_key_lasts_72_hours_whatever_it_says() {
+    fn read_only_key_expires_after_72_hours() {
         let mut key = key(KeyKind::TtReadOnly);
         key.expires_at = Some(Timestamp::from_secs(1_000_000));
         let end = 72 * 3600;
@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_key_is_never_good() {
+    fn revoked_key_is_invalid() {
         let mut key = key(KeyKind::Itsm);
         assert!(key.is_valid(Timestamp::from_secs(i64::MAX / 1000)));
         key.revoked_at = Some(Timestamp::from_secs(5));
@@ -415,7 +415,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kind_bounds_what_a_key_may_do() {
+    fn key_scopes_are_bounded_by_its_kind() {
         for kind in KeyKind::ALL {
             let reads_only = matches!(kind, KeyKind::TtAgent | KeyKind::TtReadOnly);
             assert!(key(kind).allows(Scope::TeamsRead));

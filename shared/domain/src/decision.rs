@@ -1,25 +1,26 @@
-//! Decisions: why a ticket is where it is, kept with the ticket and told to whoever asks.
+//! Decisions: the reason for the state of a ticket, stored with the ticket and shown by the
+//! contracts.
 
 use super::{QueueStrategy, Timestamp, UserId, UserStatus};
 
-/// Why a ticket is where it is.
+/// The reason for the state of a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// The team's strategy chose the assignee.
+    /// The team's strategy selected the assignee.
     Strategy,
-    /// A snapshot named the assignee: a person, or the platform itself, assigned it.
+    /// An event named the assignee: a person or the platform assigned the ticket.
     Adopted,
-    /// It was reopened, and went back to whoever had it.
+    /// The ticket was reopened and returned to its previous assignee.
     Reopened,
-    /// Nobody in the team is eligible.
+    /// No member of the team is eligible.
     NoEligibleMember,
-    /// No team knows what it is about.
+    /// No team has a matching specialization.
     NoTeamMatches,
-    /// The team that it names does not exist, and no team knows what it is about.
+    /// The events name a team that does not exist, and no team has a matching specialization.
     TeamMissing,
-    /// Its team was deleted.
+    /// The team was deleted.
     TeamDeleted,
-    /// It was over when it was first heard of.
+    /// The ticket was already closed in its first event.
     SeenClosed,
 }
 
@@ -36,7 +37,7 @@ impl Reason {
         Self::SeenClosed,
     ];
 
-    /// The reason as the table writes it.
+    /// Returns the stored text. It never changes: the table and the contracts have it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -51,25 +52,25 @@ impl Reason {
         }
     }
 
-    /// Parses what [`as_str`](Self::as_str) writes.
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == text)
     }
 }
 
-/// Why somebody was passed over.
+/// The reason for which a member was passed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PassOverReason {
-    /// Not eligible, for the user's status is this.
+    /// The member has this status, and is not eligible.
     Status(UserStatus),
-    /// Active, but the ticket was just taken from this member. The bound of round robin counts a
-    /// member that is passed over for this reason as not eligible for the decision.
+    /// The ticket was just taken from this active member. In the fairness bound, such a member is
+    /// not eligible for the decision.
     PreviousAssignee,
 }
 
 impl PassOverReason {
-    /// The reason as the table and the contracts write it.
+    /// Returns the text in the table and in the contracts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -78,7 +79,7 @@ impl PassOverReason {
         }
     }
 
-    /// Parses what [`as_str`](Self::as_str) writes.
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text == Self::PreviousAssignee.as_str() {
@@ -89,58 +90,60 @@ impl PassOverReason {
     }
 }
 
-/// Somebody whom a decision considered, with the figures it looked at.
+/// A member that a decision compared, with the figures before the decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Candidate {
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// Their open tickets in the team, before the decision.
+    /// The member's open tickets in the team.
     pub open_tickets: u64,
-    /// The team's turn at their latest decision before this one.
+    /// The team's turn at the member's latest decision before this one.
     pub last_turn: u64,
-    /// How many of their skills the ticket is about.
+    /// The number of the member's skills that are topics of the ticket.
     pub matched_skills: u64,
-    /// Why they could not, or should not, have it.
+    /// The reason for which the member was passed over, if so.
     pub pass_over_reason: Option<PassOverReason>,
 }
 
 impl Candidate {
-    /// Whether they could have been given the ticket.
+    /// Returns whether the ticket could be assigned to the member. The previous assignee counts as
+    /// eligible here: it is selected if no other member is.
     #[must_use]
     pub fn is_eligible(&self) -> bool {
         !matches!(self.pass_over_reason, Some(PassOverReason::Status(_)))
     }
 }
 
-/// How it was decided where a ticket belongs.
+/// The result for a ticket, with the reason and the figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// Why.
+    /// The reason.
     pub reason: Reason,
-    /// The team's strategy, where one was asked.
+    /// The team's strategy, if it decided.
     pub strategy: Option<QueueStrategy>,
-    /// The team's turn that the decision took, where it took one.
+    /// The team's turn that the decision took, if it took one.
     pub turn: Option<u64>,
-    /// The strategy that decided in place of the team's, which found nobody.
+    /// The strategy that decided in place of the team's, because no member had a matching skill.
     pub fallback: Option<QueueStrategy>,
-    /// How many members were considered.
+    /// The number of members that were compared.
     pub considered: u64,
-    /// How many of them were eligible.
+    /// The number of eligible ones among them.
     pub eligible: u64,
-    /// The best of them, at most [`MAX_CANDIDATES`](Self::MAX_CANDIDATES), the best first.
+    /// The first members in the order of the strategy, at most
+    /// [`MAX_CANDIDATES`](Self::MAX_CANDIDATES).
     pub candidates: Vec<Candidate>,
-    /// Whether the ticket names a team that does not exist, and this team was matched by its
+    /// Whether the events name a team that does not exist, and this team was matched by its
     /// specializations instead.
     pub replaces_missing_team: bool,
-    /// When it was decided.
+    /// The time of the decision.
     pub decided_at: Timestamp,
 }
 
 impl Decision {
-    /// The most candidates that are kept.
+    /// The maximum number of stored candidates.
     pub const MAX_CANDIDATES: usize = 3;
 
-    /// A decision that asked no strategy.
+    /// Returns a decision without a strategy.
     #[must_use]
     pub fn without_strategy(reason: Reason, decided_at: Timestamp) -> Self {
         Self {
@@ -156,8 +159,8 @@ impl Decision {
         }
     }
 
-    /// The reason in one sentence, after another one where the ticket names a team that does not
-    /// exist.
+    /// Returns the reason in one sentence for people. If the ticket names a team that does not
+    /// exist, a sentence about that comes first.
     #[must_use]
     pub fn explanation(&self) -> String {
         let sentence = self.reason_explanation();

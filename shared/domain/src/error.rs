@@ -1,7 +1,7 @@
-//! Why a well-formed request can be refused, in the domain's own words. Each contract says it in
-//! its own.
+//! The domain's reasons to reject a well-formed request. Each contract renders them in its own
+//! form.
 
-use std::fmt;
+use thiserror::Error as ThisError;
 
 /// The part of a request that named a user: a field of its body, or a parameter of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,7 +13,7 @@ pub enum UserField {
 }
 
 impl UserField {
-    /// The part's name in both contracts.
+    /// Returns the name of the part in both contracts.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -25,55 +25,45 @@ impl UserField {
 
 /// A rule of the domain that a request broke.
 ///
-/// The variants stand in the order in which both contracts check them: where several rules are
-/// broken at once, the smallest is the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// The variants are in the order in which both contracts check the rules. If a request breaks
+/// several rules, the response names the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ThisError)]
 pub enum Error {
     /// The `Idempotency-Key` was used before, with another request.
+    #[error("the idempotency key was used with another request")]
     IdempotencyKeyReused,
     /// The organization has no such team.
+    #[error("the team does not exist")]
     TeamNotFound,
     /// The organization has no such ticket, or it was deleted.
+    #[error("the ticket does not exist")]
     TicketNotFound,
-    /// The team is not of a version that the request wants.
+    /// The team does not have a version that `If-Match` permits.
+    #[error("the team has another version")]
     VersionMismatch,
     /// The organization has no such user.
+    #[error("the user in {} does not exist", .0.name())]
     UserNotFound(UserField),
     /// The team has no such member.
+    #[error("the user is not a member of the team")]
     MemberNotFound,
     /// The user is a member of the team already.
+    #[error("the user is already a member")]
     AlreadyMember,
-    /// The user exists, and is not active.
+    /// The user exists but is not active.
+    #[error("the user in {} is not active", .0.name())]
     UserInactive(UserField),
     /// The team has [`MAX_MEMBERS`](super::MAX_MEMBERS) members.
+    #[error("the team is full")]
     TeamFull,
-    /// The member leads the team, and the contract wants a new lead first.
+    /// The member leads the team, and the contract requires a new lead first.
+    #[error("the team's lead cannot be removed")]
     LeadRemoval,
-    /// The team still holds this many open tickets, and the contract wants them reassigned first.
+    /// The team still has this many open tickets, and the contract requires that they are
+    /// reassigned first.
+    #[error("the team still has {0} open tickets")]
     OpenTickets(u64),
     /// Another team of the organization has this name, compared folded.
+    #[error("the team name is taken")]
     NameTaken,
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::IdempotencyKeyReused => {
-                f.write_str("the idempotency key was used with another request")
-            }
-            Self::TeamNotFound => f.write_str("the team does not exist"),
-            Self::TicketNotFound => f.write_str("the ticket does not exist"),
-            Self::VersionMismatch => f.write_str("the team is of another version"),
-            Self::UserNotFound(field) => write!(f, "the user in {} does not exist", field.name()),
-            Self::MemberNotFound => f.write_str("the user is not a member of the team"),
-            Self::NameTaken => f.write_str("the team name is taken"),
-            Self::AlreadyMember => f.write_str("the user is a member already"),
-            Self::UserInactive(field) => write!(f, "the user in {} is not active", field.name()),
-            Self::TeamFull => f.write_str("the team is full"),
-            Self::LeadRemoval => f.write_str("the team's lead cannot be removed"),
-            Self::OpenTickets(open) => write!(f, "the team still holds {open} open tickets"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}

@@ -1,45 +1,45 @@
-//! What a platform says happened, parsed.
+//! Ticket events of a platform, parsed.
 
 use super::{
     EventVersion, FieldUpdate, Folded, OrganizationId, Priority, TeamId, TicketId, TicketStatus,
     Timestamp, Topics, UserId,
 };
 
-/// What kind of event it is.
+/// The kind of a ticket event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TicketEventKind {
-    /// The ticket was created or changed: the snapshot is what it is now.
+    /// The ticket was created or changed: the snapshot describes it.
     Snapshot,
-    /// It was taken from its assignee, and wants another.
+    /// The ticket was taken from its assignee, and needs another one.
     Unassigned,
-    /// It is gone for good.
+    /// The ticket was deleted, permanently.
     Deleted,
 }
 
 /// An event about one ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketEvent {
-    /// Whose ticket.
+    /// The organization of the ticket.
     pub organization_id: OrganizationId,
-    /// What happened.
+    /// The kind of the event.
     pub kind: TicketEventKind,
-    /// When it was said.
+    /// The version, which orders the events of a ticket.
     pub version: EventVersion,
-    /// The ticket as it was then.
+    /// The ticket at this version.
     pub ticket: TicketSnapshot,
 }
 
 /// A ticket as its platform describes it at the version of the event.
 ///
-/// An absent field keeps its value. `null` clears a field, but says nothing about `status`,
-/// `created_at`, the team and the assignee, for which `None` stands for both.
+/// An absent field keeps its value, and `null` clears a field. For `status`, `created_at`, the team
+/// and the assignee, `null` is the same as absent: `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketSnapshot {
-    /// Which ticket.
+    /// The ticket.
     pub id: TicketId,
-    /// Where it is in its life.
+    /// The status.
     pub status: Option<TicketStatus>,
-    /// The priority; cleared, it is medium.
+    /// The priority. Clearing sets it to medium.
     pub priority: FieldUpdate<Priority>,
     /// The category, folded.
     pub category: FieldUpdate<Folded>,
@@ -47,15 +47,15 @@ pub struct TicketSnapshot {
     pub subcategory: FieldUpdate<Folded>,
     /// The tags, folded.
     pub tags: FieldUpdate<Topics>,
-    /// Whose queue it is in.
+    /// The team.
     pub team_id: Option<TeamId>,
-    /// Whose it is.
+    /// The assignee.
     pub assignee_id: Option<UserId>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Option<Timestamp>,
-    /// When it was resolved.
+    /// The time of resolution.
     pub resolved_at: FieldUpdate<Timestamp>,
-    /// When it has to be resolved.
+    /// The time by which the ticket has to be resolved.
     pub due_at: FieldUpdate<Timestamp>,
 }
 

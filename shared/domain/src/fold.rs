@@ -27,7 +27,7 @@ const IGNORABLE: CodePointSetDataBorrowed<'static> =
 ///
 /// The result has no differences of case, of compatibility forms such as full-width letters, of
 /// composition, and of characters that are ignored by default such as zero-width spaces.
-/// Decomposing first makes canonically equivalent texts equal, whatever the order of their
+/// Decomposing first makes canonically equivalent texts equal, for every order of their
 /// combining marks.
 pub(super) fn nfkc_casefold(text: &str) -> String {
     if text.is_ascii() {
@@ -47,7 +47,7 @@ pub fn ignorable_ranges() -> impl Iterator<Item = RangeInclusive<u32>> {
 }
 
 /// Returns the property `NFKC_Casefold` of a character: its case is folded, it is normalized and
-/// default ignorable code points are removed, repeatedly until nothing changes (Unicode Standard
+/// default ignorable code points are removed, repeatedly until the text is stable (Unicode Standard
 /// Annex #44, `NFKC_Casefold`).
 fn mapping(character: &str) -> Cow<'_, str> {
     let mut mapping = Cow::Borrowed(character);
@@ -57,7 +57,7 @@ fn mapping(character: &str) -> Cow<'_, str> {
     mapping
 }
 
-/// Applies each of the three steps once. Returns `None` if they change nothing.
+/// Applies each of the three steps once. Returns `None` if the text is already in this form.
 fn changed(text: &str) -> Option<String> {
     let folded = CASE.fold_string(text);
     let normalized = NFKC.normalize(&folded);
@@ -130,7 +130,7 @@ mod tests {
         text.nfd().map(mapping).collect::<String>().nfc().collect()
     }
 
-    /// Whether Unicode 16.0 assigns the character or says that it is ignored.
+    /// Returns whether Unicode 16.0 assigns the character or defines it as ignorable.
     fn is_known(character: char) -> bool {
         is_ignored(character) || get_general_category(character) != GeneralCategory::Unassigned
     }
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn every_character_folds_as_in_the_reference() {
-        // Folding keeps characters for private use as they are, and there are 137,468 of them.
+        // Folding does not change the 137,468 characters for private use.
         let tried = |character: &char| {
             is_known(*character) && get_general_category(*character) != GeneralCategory::PrivateUse
         };
@@ -160,7 +160,7 @@ mod tests {
             assert_eq!(folded, reference(&text), "{}", character.escape_unicode());
             longest = longest.max(folded.chars().count());
         }
-        // The limits of folded tags and of topics rest on this.
+        // The limits of folded tags and of topics depend on this.
         assert_eq!(longest, 18);
     }
 

@@ -1,4 +1,4 @@
-//! Requests that a client may send again, and that are done once all the same.
+//! Idempotent requests: the key of the client and the fingerprint of the content.
 
 use std::fmt;
 
@@ -6,27 +6,27 @@ use sha2::{Digest, Sha256};
 
 use super::{Contract, Subject, hex};
 
-/// Why a text is no [`IdempotencyKey`].
+/// The rule that the text of an [`IdempotencyKey`] breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdempotencyKeyError {
-    /// There is none.
+    /// The text is empty.
     Empty,
-    /// More than this many characters.
+    /// The text has more than this many characters.
     TooLong(usize),
-    /// A character that is not visible ASCII: a space, say.
+    /// The text has a character that is not visible ASCII, such as a space.
     NotVisible,
 }
 
-/// What a client calls a request, to be known by when it sends it again: 1 to 255 visible ASCII
+/// The `Idempotency-Key` of a request, which its retries have as well: 1 to 255 visible ASCII
 /// characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The most characters a key may have.
+    /// The maximum number of characters.
     pub const MAX_CHARS: usize = 255;
 
-    /// Checks a key.
+    /// Parses a key.
     ///
     /// # Errors
     /// The rule that the text breaks.
@@ -42,19 +42,20 @@ impl IdempotencyKey {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What tells one request from another: the SHA-256 of its contract, method, path and body.
+/// The content of a request: the SHA-256 of its contract, method, path and body. A retry has the
+/// same fingerprint; another request with the same key has not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of a request.
+    /// Returns the fingerprint of a request.
     #[must_use]
     pub fn of(contract: Contract, method: &str, path: &str, body: &[u8]) -> Self {
         let mut hash = Sha256::new();
@@ -64,7 +65,8 @@ impl Fingerprint {
             path.as_bytes(),
             body,
         ] {
-            // Each part's length before it, so that no two requests are the same bytes.
+            // The length before each part makes the encoding injective: no two requests have the
+            // same bytes.
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -78,15 +80,15 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// Identity of a request that is carried out once, however often it is sent.
+/// The identity of an idempotent request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Idempotency {
-    /// Subject of the credential. Each subject has its own keys, because clients may choose the
+    /// The subject of the credential. Each subject has its own keys, because clients may choose the
     /// same ones.
     pub subject: Subject,
     /// The client's key for the request.
     pub key: IdempotencyKey,
-    /// Content of the request.
+    /// The content of the request.
     pub fingerprint: Fingerprint,
 }
 
@@ -95,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_visible_ascii() {
+    fn key_is_1_to_255_visible_ascii_characters() {
         let visible: String = ('!'..='~').collect();
         for good in ["x", "TEAM#1", "\"quoted\"", &visible, &"x".repeat(255)] {
             assert_eq!(IdempotencyKey::parse(good).unwrap().as_str(), good);
@@ -114,9 +116,9 @@ mod tests {
         }
     }
 
-    /// Stored fingerprints outlive the code.
+    /// Fingerprints are stored, so the hash must not change with the code.
     #[test]
-    fn a_fingerprint_is_sha_256() {
+    fn fingerprint_is_sha_256() {
         let fingerprint = Fingerprint::of(Contract::Itsm, "POST", "/v1/teams", b"{}");
         assert_eq!(
             fingerprint.to_string(),
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_counts_wherever_it_ends() {
+    fn fingerprint_depends_on_every_part() {
         let fingerprints = [
             (Contract::Itsm, "POST", "/v1/teams", "{}"),
             (Contract::Toptickets, "POST", "/v1/teams", "{}"),

@@ -1,20 +1,14 @@
-//! Identifiers. A team or a user is a UUID inside; how it is written is each contract's business.
+//! Identifiers. A team or a user has a UUID; each contract defines its written form.
 
 use std::fmt;
 
+use thiserror::Error;
 use uuid::Uuid;
 
-/// The text is not an identifier of the kind that was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The text is not an identifier of the expected kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("not an identifier")]
 pub struct ParseIdError;
-
-impl fmt::Display for ParseIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not an identifier")
-    }
-}
-
-impl std::error::Error for ParseIdError {}
 
 /// Parses a hyphenated UUID of any version and letter case, with or without `prefix` before it.
 fn parse_prefixed(text: &str, prefix: &str) -> Result<Uuid, ParseIdError> {
@@ -31,8 +25,7 @@ fn parse_prefixed(text: &str, prefix: &str) -> Result<Uuid, ParseIdError> {
     }
 }
 
-/// Parses an identifier that means nothing here: 1 to `max` ASCII letters, digits and these other
-/// characters.
+/// Parses an opaque identifier: 1 to `max` ASCII letters, digits and `others`.
 pub(super) fn parse_opaque(text: &str, max: usize, others: &str) -> Result<String, ParseIdError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
     if (1..=max).contains(&text.len()) && text.chars().all(allowed) {
@@ -42,12 +35,13 @@ pub(super) fn parse_opaque(text: &str, max: usize, others: &str) -> Result<Strin
     }
 }
 
-/// A team's identifier: 128 bits, a monotonic UUIDv7 where Muster made it.
+/// A team's identifier: 128 bits. Muster generates monotonic `UUIDv7`s, so the order of ids is that
+/// of creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TeamId(Uuid);
 
 impl TeamId {
-    /// What the ITSM contract writes before the UUID.
+    /// The prefix of the UUID in the ITSM contract.
     pub const PREFIX: &str = "team_";
 
     /// Takes a UUID as a team's identifier.
@@ -65,19 +59,19 @@ impl TeamId {
         parse_prefixed(text, Self::PREFIX).map(Self)
     }
 
-    /// The UUID itself.
+    /// Returns the UUID.
     #[must_use]
     pub fn uuid(self) -> Uuid {
         self.0
     }
 }
 
-/// A user's identifier, given by the platform that keeps the users: any 128 bits.
+/// A user's identifier, assigned by the platform: any 128 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(Uuid);
 
 impl UserId {
-    /// What the ITSM contract writes before the UUID.
+    /// The prefix of the UUID in the ITSM contract.
     pub const PREFIX: &str = "usr_";
 
     /// Takes a UUID as a user's identifier.
@@ -95,14 +89,14 @@ impl UserId {
         parse_prefixed(text, Self::PREFIX).map(Self)
     }
 
-    /// The UUID itself.
+    /// Returns the UUID.
     #[must_use]
     pub fn uuid(self) -> Uuid {
         self.0
     }
 }
 
-/// The tenant that everything belongs to: opaque text, written the same in both contracts.
+/// The identifier of a tenant: opaque text, the same in both contracts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrganizationId(String);
 
@@ -110,13 +104,12 @@ impl OrganizationId {
     /// Parses 1 to 64 characters of `[A-Za-z0-9_-]`.
     ///
     /// # Errors
-    /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the
-    /// table.
+    /// Any other text. The alphabet excludes `#`, which separates the parts of a key in the table.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
         parse_opaque(text, 64, "_-").map(Self)
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -161,14 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_belongs_to_one_kind() {
+    fn prefix_of_another_kind_is_rejected() {
         assert!(TeamId::parse(&format!("usr_{BARE}")).is_err());
         assert!(UserId::parse(&format!("team_{BARE}")).is_err());
         assert!(TeamId::parse(&format!("team_team_{BARE}")).is_err());
     }
 
     #[test]
-    fn other_spellings_of_a_uuid_are_refused() {
+    fn other_forms_of_a_uuid_are_rejected() {
         let simple = BARE.replace('-', "");
         for text in [
             "",
@@ -180,13 +173,13 @@ mod tests {
         ] {
             assert!(TeamId::parse(text).is_err(), "{text:?}");
         }
-        // 36 bytes that are no UUID, and a boundary in the middle of a character.
+        // 36 bytes that are not a UUID, and a prefix that ends inside a character.
         assert!(TeamId::parse("é50e8400-e29b-41d4-a716-44665544000").is_err());
         assert!(TeamId::parse("teamé").is_err());
     }
 
     #[test]
-    fn an_organization_is_short_and_plain() {
+    fn organization_id_outside_its_alphabet_is_rejected() {
         for good in ["o", "org_9f8e7d6c5b4a", "A-Z", &"x".repeat(64)] {
             assert!(OrganizationId::parse(good).is_ok(), "{good:?}");
         }

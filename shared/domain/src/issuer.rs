@@ -1,51 +1,41 @@
-//! Who issues an organization's tokens (JWTs), and the public keys that tell its tokens from
-//! anybody else's.
+//! The issuer of an organization's tokens (JWTs), and the public keys that verify them.
 
-use std::{fmt, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use thiserror::Error;
 
 use super::{OrganizationId, Timestamp};
 
-/// A public RSA key that RS256 can be verified with: of 2048 to 8192 bits.
+/// A public RSA key for RS256, with 2048 to 8192 bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RsaPublicKey {
     n: Vec<u8>,
     e: Vec<u8>,
 }
 
-/// Why a key was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The rule that an RSA key breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RsaKeyError {
     /// This component is not base64url.
+    #[error("{0} must be base64url without padding")]
     Encoding(&'static str),
     /// The modulus has this many bits.
+    #[error("n has {0} bits, and must have 2048 to 8192")]
     Bits(usize),
     /// The modulus is even.
+    #[error("n is even; the modulus of an RSA key is odd")]
     EvenModulus,
-    /// The exponent is even, 1, or so large that verifying takes long.
+    /// The exponent is even, 1, or so large that a verification would take long.
+    #[error("e must be odd, at least 3 and less than 2^33")]
     Exponent,
 }
-
-impl fmt::Display for RsaKeyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Encoding(component) => write!(f, "{component} must be base64url without padding"),
-            Self::Bits(bits) => write!(f, "n has {bits} bits, and must have 2048 to 8192"),
-            Self::EvenModulus => f.write_str("n is even, as no RSA key's is"),
-            Self::Exponent => f.write_str("e must be odd, at least 3 and less than 2^33"),
-        }
-    }
-}
-
-impl std::error::Error for RsaKeyError {}
 
 impl RsaPublicKey {
     const BITS: RangeInclusive<usize> = 2048..=8192;
 
-    /// Parses a key as a JWK (RFC 7518, 6.3.1) writes it: modulus and exponent, big-endian in
-    /// base64url. Leading zeros, which some libraries write against the letter of the RFC, are
-    /// dropped.
+    /// Parses the fields of a JWK (RFC 7518, 6.3.1): modulus and exponent, big-endian in base64url.
+    /// Drops leading zeros, which the RFC forbids but some libraries write.
     ///
     /// # Errors
     /// The rule that the key breaks.
@@ -71,19 +61,19 @@ impl RsaPublicKey {
         Ok(key)
     }
 
-    /// The modulus, big-endian, without leading zeros.
+    /// Returns the modulus, big-endian, without leading zeros.
     #[must_use]
     pub fn n(&self) -> &[u8] {
         &self.n
     }
 
-    /// The exponent, big-endian, without leading zeros.
+    /// Returns the exponent, big-endian, without leading zeros.
     #[must_use]
     pub fn e(&self) -> &[u8] {
         &self.e
     }
 
-    /// The modulus and the exponent as [`parse`](Self::parse) takes them.
+    /// Returns the modulus and the exponent in the form of [`parse`](Self::parse).
     #[must_use]
     pub fn to_base64url(&self) -> (String, String) {
         (
@@ -92,7 +82,7 @@ impl RsaPublicKey {
         )
     }
 
-    /// How many bits the modulus has.
+    /// Returns the number of bits of the modulus.
     #[must_use]
     pub fn bits(&self) -> usize {
         self.n
@@ -101,65 +91,48 @@ impl RsaPublicKey {
     }
 }
 
-/// The bytes of a number without its leading zeros.
+/// Decodes a number, without its leading zeros.
 fn number(text: &str) -> Option<Vec<u8>> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     Some(bytes.into_iter().skip_while(|byte| *byte == 0).collect())
 }
 
-/// A key that tokens may be signed with.
+/// A key that verifies tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenKey {
-    /// What a token's header calls it.
+    /// The key id, to which the header of a token refers.
     pub kid: Option<String>,
-    /// Its public half.
+    /// The public key.
     pub key: RsaPublicKey,
 }
 
-/// The keys that an organization's tokens may be signed with: 1 to 20. Where there is more than
-/// one, each has a `kid` of its own.
+/// The keys that verify an organization's tokens: 1 to 20. If there are several, each has a `kid`
+/// of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenKeys(Vec<TokenKey>);
 
-/// Why a set of keys was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The rule that a set of keys breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TokenKeysError {
-    /// There are this many.
+    /// The set has this many keys.
+    #[error("there are {0} keys, and must be 1 to {max}", max = TokenKeys::MAX)]
     Count(usize),
-    /// There is more than one, and this one, counted from 0, has no `kid`.
+    /// The set has several keys, and the one at this index has no `kid`.
+    #[error("key {} has no kid; each of several keys needs one", .0 + 1)]
     NoKid(usize),
-    /// Two have this `kid`.
+    /// Two keys have this `kid`.
+    #[error("two keys have the kid {0:?}")]
     SameKid(String),
 }
 
-impl fmt::Display for TokenKeysError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count(count) => write!(
-                f,
-                "there are {count} keys, and must be 1 to {}",
-                TokenKeys::MAX
-            ),
-            Self::NoKid(at) => write!(
-                f,
-                "key {} has no kid, and must where there are several",
-                at + 1
-            ),
-            Self::SameKid(kid) => write!(f, "two keys have the kid {kid:?}"),
-        }
-    }
-}
-
-impl std::error::Error for TokenKeysError {}
-
 impl TokenKeys {
-    /// The most keys that an organization can have.
+    /// The maximum number of keys of an organization.
     pub const MAX: usize = 20;
 
     /// Checks a set of keys.
     ///
     /// # Errors
-    /// The rule that it breaks.
+    /// The rule that the set breaks.
     pub fn parse(keys: Vec<TokenKey>) -> Result<Self, TokenKeysError> {
         if !(1..=Self::MAX).contains(&keys.len()) {
             return Err(TokenKeysError::Count(keys.len()));
@@ -181,25 +154,25 @@ impl TokenKeys {
         Ok(Self(keys))
     }
 
-    /// The keys, in the order in which they were given.
+    /// Returns the keys, in the order of the input.
     #[must_use]
     pub fn as_slice(&self) -> &[TokenKey] {
         &self.0
     }
 }
 
-/// What an organization's tokens are held to.
+/// The rules that an organization's tokens have to satisfy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenIssuer {
-    /// Whose tokens.
+    /// The organization of the tokens.
     pub organization_id: OrganizationId,
-    /// The keys that they may be signed with.
+    /// The keys that verify the signature.
     pub keys: TokenKeys,
-    /// What their claim `iss` has to be, where that is checked.
+    /// The required claim `iss`; unchecked if `None`.
     pub issuer: Option<String>,
-    /// What has to be in their claim `aud`, where that is checked.
+    /// The required audience in the claim `aud`; unchecked if `None`.
     pub audience: Option<String>,
-    /// When this was set.
+    /// The time of the last change.
     pub updated_at: Timestamp,
 }
 
@@ -211,7 +184,7 @@ mod tests {
 
     const E: &str = "AQAB";
 
-    /// A modulus of this many bits, the last of which is `odd`.
+    /// Returns a modulus with this many bits that is odd or even.
     fn modulus(bits: usize, odd: bool) -> String {
         let mut n = vec![0; bits.div_ceil(8)];
         n[0] |= 1 << ((bits - 1) % 8);
@@ -224,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_has_2048_to_8192_bits() {
+    fn key_with_2048_to_8192_bits_is_accepted() {
         for bits in [2048, 2049, 3072, 4095, 4096, 8191, 8192] {
             assert_eq!(parse(bits).map(|key| key.bits()), Ok(bits));
         }
@@ -235,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_component_that_no_key_has_is_refused() {
+    fn invalid_key_component_is_rejected() {
         let n = modulus(2048, true);
         assert_eq!(
             RsaPublicKey::parse(&modulus(2048, false), E),
@@ -277,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_has_1_to_20_keys_that_a_token_can_name() {
+    fn key_set_has_1_to_20_keys_with_distinct_kids() {
         let keys = |kids: &[Option<&str>]| {
             let key = |kid: Option<&str>| TokenKey {
                 kid: kid.map(str::to_owned),
@@ -309,7 +282,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_key_is_written_as_it_is_parsed(mut n in prop::collection::vec(any::<u8>(), 257..1025), zeros in 0..3_usize) {
+        fn parsed_key_is_written_back(mut n in prop::collection::vec(any::<u8>(), 257..1025), zeros in 0..3_usize) {
             n[0] |= 1;
             *n.last_mut().unwrap() |= 1;
             let padded = [vec![0; zeros], n.clone()].concat();
@@ -320,7 +293,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_parsing_a_key_panic(n in ".{0,400}", e in ".{0,20}") {
+        fn parsing_any_text_as_key_does_not_panic(n in ".{0,400}", e in ".{0,20}") {
             let _ = RsaPublicKey::parse(&n, &e);
         }
     }

@@ -1,10 +1,9 @@
-//! What Muster is about, with no AWS, no HTTP and no I/O: identifiers, text rules, teams, members,
-//! users, tickets, workload.
+//! The domain of Muster: identifiers, text rules, teams, members, users, tickets, workload, and
+//! [`routing`]. The crate has no I/O and does not depend on AWS, HTTP or a wire format.
 //!
-//! Values with a rule have private fields and a `parse` that enforces it, so a value that exists is
-//! a value that is valid. Records that merely group such values have public fields, so that a
-//! conversion can destructure every one of them and a new field breaks the build until someone
-//! decides about it.
+//! A value with a rule has private fields and a `parse` that enforces the rule, so every value is
+//! valid. A record that groups such values has public fields. A conversion destructures all of
+//! them, so a new field fails to compile until the conversion handles it.
 
 mod change;
 mod credential;
@@ -44,16 +43,16 @@ pub use issuer::{RsaKeyError, RsaPublicKey, TokenIssuer, TokenKey, TokenKeys, To
 pub use list::{
     ListTeams, ListTickets, ListedState, ListedTeam, Order, PageRange, SortBy, TeamPage, TicketPage,
 };
-pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, PastCounters};
-pub use merge::{Merge, TicketVersions};
+pub use member::{MAX_MEMBERS, Member, MemberChanges, MemberRole, NewMember, PastCounters, Roster};
+pub use merge::Merge;
 pub use pass::{PassTopics, RoutingPass, TopicFilter, TopicHash};
 pub use ring::RingPlace;
-pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Roster, Team, TeamChanges};
+pub use team::{IfVersion, Load, NewTeam, QueueStrategy, Team, TeamChanges};
 pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
 pub use ticket::{
     Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
 };
 pub use time::{Clock, Timestamp};
 pub use user::{FieldVersions, Profile, User, UserEvent, UserSnapshot, UserStatus};
-pub use version::{EventVersion, FieldUpdate};
+pub use version::{EventVersion, FieldUpdate, TicketVersions};
 pub use workload::{Resolved, Workload};

@@ -1,4 +1,4 @@
-//! Lists: which page of which order, and what comes back.
+//! Lists: their pages, orders and results.
 
 use std::iter::{Skip, Take};
 
@@ -7,15 +7,15 @@ use super::{Folded, Load, Team, TeamId, Ticket};
 /// A part of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRange {
-    /// How many to leave out at the start. Wide enough for any page of any size, so that no page
-    /// number overflows.
+    /// The number of entries before the page. The type is wide enough for every page number times
+    /// every page size.
     pub skip: u128,
-    /// How many to answer with at most, at least 1.
+    /// The maximum number of entries on the page, at least 1.
     pub limit: usize,
 }
 
 impl PageRange {
-    /// How many the list has up to the end of this page.
+    /// Returns the number of entries up to the end of the page.
     #[must_use]
     pub fn end(self) -> usize {
         usize::try_from(self.skip)
@@ -23,7 +23,7 @@ impl PageRange {
             .saturating_add(self.limit)
     }
 
-    /// Cuts this page out of what the list begins with.
+    /// Returns the entries of the page from a list, or from the start of a list that includes it.
     pub fn cut<L: IntoIterator>(self, list: L) -> Take<Skip<L::IntoIter>> {
         list.into_iter()
             .skip(usize::try_from(self.skip).unwrap_or(usize::MAX))
@@ -31,19 +31,19 @@ impl PageRange {
     }
 }
 
-/// What teams are sorted by. Ties go by id, in the sort's direction.
+/// The sort key of teams. Ties are ordered by id, in the direction of the sort.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SortBy {
-    /// By creation, which is id order.
+    /// The time of creation, which is the order of ids.
     #[default]
     CreatedAt,
-    /// By the last edit or change of roster.
+    /// The time of the last edit or change of the roster.
     UpdatedAt,
-    /// By folded name, code point by code point.
+    /// The folded name, by code points.
     Name,
 }
 
-/// Which way a list runs.
+/// The direction of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     /// Smallest or oldest first.
@@ -55,20 +55,20 @@ pub enum Order {
 /// A page of teams to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListTeams {
-    /// Which part of them.
+    /// The part of the list.
     pub page: PageRange,
-    /// Only teams with this in their folded name.
+    /// The text that the folded names have to contain.
     pub search: Option<Folded>,
-    /// What to sort by.
+    /// The sort key.
     pub sort_by: SortBy,
-    /// Which way.
+    /// The direction.
     pub order: Order,
     /// Whether the response shows the number of teams on all pages.
     pub count: bool,
     /// Whether the response shows the teams' loads.
     pub loads: bool,
-    /// The most bytes of texts that a response carries. A page with more is refused, so it need not
-    /// be read to its end.
+    /// The maximum number of bytes of texts in a response. A page with more is rejected, so the
+    /// store may stop reading it.
     pub max_bytes: usize,
 }
 
@@ -90,7 +90,7 @@ impl ListTeams {
         self.search.as_ref().is_none_or(|part| name.contains(part))
     }
 
-    /// Sorts what was found by key, then by id. Returns the ids on this page, and the number of
+    /// Sorts the found teams by key, then by id. Returns the ids on this page, and the number of
     /// teams on all pages.
     #[must_use]
     pub fn select<K: Ord>(&self, mut found: Vec<(K, TeamId)>) -> (Vec<TeamId>, usize) {
@@ -112,12 +112,12 @@ pub struct ListedTeam {
     pub load: Load,
 }
 
-/// One page, and how many teams there are on all of them.
+/// A page of teams, and the number of teams on all pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TeamPage {
     /// The teams on the page.
     pub teams: Vec<ListedTeam>,
-    /// The teams on all pages. Meaningless unless [`ListTeams::count`] asked for it.
+    /// The number of teams on all pages. Unspecified unless [`ListTeams::count`] is set.
     pub total: usize,
 }
 
@@ -139,12 +139,12 @@ pub struct ListTickets {
     pub state: Option<ListedState>,
 }
 
-/// One page of a team's open tickets, and how many there are on all of them.
+/// A page of a team's open tickets, and the number of tickets on all pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TicketPage {
     /// The tickets on the page.
     pub tickets: Vec<Ticket>,
-    /// The tickets on all pages.
+    /// The number of tickets on all pages.
     pub total: usize,
 }
 

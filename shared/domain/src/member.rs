@@ -5,17 +5,17 @@ use super::{Error, Resolved, Tags, Team, Timestamp, User, UserField, UserId, Use
 /// The most members a team may have.
 pub const MAX_MEMBERS: u32 = 500;
 
-/// What a member is in a team. Derived from the team's lead, never stored.
+/// The role of a member in a team. It is derived from the team's lead and never stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberRole {
-    /// One of the team.
+    /// A member that does not lead the team.
     Member,
-    /// The one who leads it.
+    /// The lead of the team.
     Lead,
 }
 
 impl MemberRole {
-    /// The role as the contracts write it.
+    /// Returns the text in the contracts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -25,29 +25,29 @@ impl MemberRole {
     }
 }
 
-/// Somebody to add to a team.
+/// A user to add to a team.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewMember {
-    /// Who.
+    /// The user.
     pub user_id: UserId,
-    /// As what: a lead replaces the team's lead.
+    /// The role. A new lead replaces the team's lead.
     pub role: MemberRole,
-    /// What they know, for skill-based routing.
+    /// The skills, for skill-based routing.
     pub skills: Tags,
 }
 
-/// What a client gives to change a membership. `None` keeps.
+/// The changes of a membership by a request. `None` keeps a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MemberChanges {
-    /// As what: a lead replaces the team's lead, and a lead who becomes a member leaves the team
-    /// without one.
+    /// The new role. A new lead replaces the team's lead. A lead that becomes a member leaves the
+    /// team without a lead.
     pub role: Option<MemberRole>,
-    /// What they know, in place of what they knew.
+    /// The new skills, in place of the old ones.
     pub skills: Option<Tags>,
 }
 
-/// A user's membership of a team, with the counters of routing. A user who is not in the team has a
-/// [`PastCounters`] or neither.
+/// A user's membership of a team, with the counters of routing. A user that is not in the team has
+/// [`PastCounters`] or no item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
     /// A copy of the user's profile.
@@ -58,8 +58,8 @@ pub struct Member {
     pub joined_at: Timestamp,
     /// The number of times that the user joined or left the team.
     pub rev: u64,
-    /// The team's turn at this member's latest decision; for a newcomer, the turn at which they
-    /// joined.
+    /// The team's turn at this member's latest decision; for a new member, the turn at which
+    /// they joined.
     pub last_turn: u64,
     /// Open tickets of this team assigned to the member.
     pub open_tickets: u64,
@@ -69,16 +69,15 @@ pub struct Member {
     pub resolved: Resolved,
 }
 
-/// The counters of a user who is not in a team, and holds or held tickets of it: a former member,
-/// or an assignee from outside. It has no copy of the profile.
+/// The counters of a user that is not in a team and has or had tickets of it: a former member, or a
+/// placeholder for an assignee that never was a member. They have no copy of the profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastCounters {
     /// The user.
     pub user_id: UserId,
     /// The number of times that the user joined or left the team.
     pub rev: u64,
-    /// The team's turn at the user's latest decision; for an assignee from outside, the turn at
-    /// which their first ticket came.
+    /// The team's turn at the user's latest decision; for a placeholder, the turn at its creation.
     pub last_turn: u64,
     /// Open tickets of this team assigned to the user.
     pub open_tickets: u64,
@@ -89,8 +88,8 @@ pub struct PastCounters {
 }
 
 impl PastCounters {
-    /// Returns the counters of a user who was never in the team, without tickets yet, at the team's
-    /// current `turn`.
+    /// Returns the placeholder for an assignee that is not a member. It carries their ticket
+    /// counters and is never eligible. It starts without tickets, at the team's current `turn`.
     #[must_use]
     pub fn placeholder(user_id: UserId, turn: u64) -> Self {
         Self {
@@ -105,13 +104,13 @@ impl PastCounters {
 }
 
 impl Member {
-    /// Whether the member can be given a ticket: whether the user is active.
+    /// Returns whether tickets can be assigned to the member: whether the user is active.
     #[must_use]
     pub fn is_eligible(&self) -> bool {
         self.user.status == UserStatus::Active
     }
 
-    /// What the member is in `team`.
+    /// Returns the role of the member in `team`.
     #[must_use]
     pub fn role_in(&self, team: &Team) -> MemberRole {
         if team.lead_id == Some(self.user.id) {
@@ -121,11 +120,11 @@ impl Member {
         }
     }
 
-    /// Returns the membership of `user`, who joins, or returns to the team that they left with
+    /// Returns the membership of a user that joins the team, or returns to it with the counters of
     /// `past`.
     ///
-    /// A newcomer starts at the team's current `turn`, so that they are not owed earlier turns. A
-    /// returning user keeps counters and turn.
+    /// A new member starts at the team's current `turn`, so round robin does not owe it earlier
+    /// turns. A member that returns keeps counters and turn.
     ///
     /// # Errors
     /// [`Error::UserInactive`].
@@ -182,4 +181,13 @@ impl Member {
             resolved: *resolved,
         }
     }
+}
+
+/// A team and its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// The team.
+    pub team: Team,
+    /// The members, in the order of joining.
+    pub members: Vec<Member>,
 }

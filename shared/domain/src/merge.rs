@@ -1,74 +1,6 @@
-//! Merging what events say about a ticket, field by field, by the versions of the events.
+//! Merges the events of a ticket, field by field, by the versions of the events.
 
-use super::{EventVersion, FieldUpdate, Ticket, TicketSnapshot, TicketStatus};
-
-/// The version of the event that last set each field of a ticket; `None` where no event has
-/// mentioned the field.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TicketVersions {
-    /// The version of the status; of a deleted ticket, that of the deletion.
-    pub status: Option<EventVersion>,
-    /// The version of the priority.
-    pub priority: Option<EventVersion>,
-    /// The version of the category.
-    pub category: Option<EventVersion>,
-    /// The version of the subcategory.
-    pub subcategory: Option<EventVersion>,
-    /// The version of the tags.
-    pub tags: Option<EventVersion>,
-    /// The version of the creation time.
-    pub created_at: Option<EventVersion>,
-    /// The version of the resolution time.
-    pub resolved_at: Option<EventVersion>,
-    /// The version of the due time.
-    pub due_at: Option<EventVersion>,
-    /// The version of the team. A team that Muster matched by specializations has none.
-    pub team: Option<EventVersion>,
-    /// The version of the assignee, or of the event after which Muster chose the assignee.
-    pub assignee: Option<EventVersion>,
-}
-
-impl TicketVersions {
-    fn all(&self) -> [Option<&EventVersion>; 10] {
-        let Self {
-            status,
-            priority,
-            category,
-            subcategory,
-            tags,
-            created_at,
-            resolved_at,
-            due_at,
-            team,
-            assignee,
-        } = self;
-        [
-            status,
-            priority,
-            category,
-            subcategory,
-            tags,
-            created_at,
-            resolved_at,
-            due_at,
-            team,
-            assignee,
-        ]
-        .map(Option::as_ref)
-    }
-
-    /// Returns the newest version of any field.
-    #[must_use]
-    pub fn newest(&self) -> Option<&EventVersion> {
-        self.all().into_iter().flatten().max()
-    }
-
-    /// Returns whether a field has this version.
-    #[must_use]
-    pub fn contains(&self, version: &EventVersion) -> bool {
-        self.all().contains(&Some(version))
-    }
-}
+use super::{EventVersion, FieldUpdate, Ticket, TicketSnapshot, TicketStatus, TicketVersions};
 
 /// The merge of one event into a ticket.
 #[derive(Debug)]
@@ -89,8 +21,10 @@ impl<'e> Merge<'e> {
         }
     }
 
-    /// Returns whether the event may set a field, and remembers if a newer event has set the field
-    /// already.
+    /// Returns whether the event may set a field of this version. Remembers if a newer event has
+    /// set the field.
+    ///
+    /// An equal version does not win, so a redelivered event changes no field.
     pub fn wins_over(&mut self, version: Option<&EventVersion>) -> bool {
         self.has_lost |= version.is_some_and(|version| version > self.version);
         version.is_none_or(|version| version < self.version)
@@ -125,9 +59,8 @@ impl<'e> Merge<'e> {
         self.has_changed
     }
 
-    /// Returns whether the event changed nothing because newer events have set the fields that it
-    /// mentions. An event that still is the version of a field is a duplicate, and is not
-    /// superseded.
+    /// Returns whether the event is superseded: newer events have set every field that it mentions.
+    /// An event that still is the version of a field is a duplicate, and not superseded.
     #[must_use]
     pub fn is_superseded(&self, versions: &TicketVersions) -> bool {
         self.has_lost && !self.has_changed && !versions.contains(self.version)
@@ -135,7 +68,7 @@ impl<'e> Merge<'e> {
 }
 
 impl Ticket {
-    /// Takes over the fields of a snapshot but the team and the assignee, which depend on the teams
+    /// Merges the fields of a snapshot, except the team and the assignee, which depend on the teams
     /// that exist.
     ///
     /// Each field follows the newest event that mentions it, so the order in which events arrive
@@ -154,7 +87,8 @@ impl Ticket {
             resolved_at,
             due_at,
         } = snapshot.clone();
-        // An open ticket is not resolved, whether or not its platform clears the field.
+        // An open ticket is not resolved, even if its platform does not clear the field. The field
+        // then has the version of this event, so that an older `resolved_at` does not return.
         let resolved_at = match resolved_at {
             FieldUpdate::Absent if status.is_some_and(TicketStatus::is_open) => {
                 FieldUpdate::Cleared
@@ -189,12 +123,16 @@ impl Ticket {
             resolved_at.new_value(),
         );
         merge.set(&mut self.due_at, &mut versions.due_at, due_at.new_value());
+        // Without a reported creation time, the earliest event is the best estimate. The field has
+        // no version, so every reported time replaces it.
         if versions.created_at.is_none() && merge.version.at < self.created_at {
             self.created_at = merge.version.at;
             merge.has_changed = true;
         }
     }
 
+    /// Merges the status and computes `closed_at`: the version of the first event that resolved or
+    /// closed the ticket since it was last open.
     fn merge_status(&mut self, status: TicketStatus, merge: &mut Merge<'_>) {
         let at = merge.version.at;
         if merge.set(&mut self.status, &mut self.versions.status, Some(status)) {
@@ -204,7 +142,8 @@ impl Ticket {
                 self.closed_at = self.closed_at.or(Some(at));
             }
         } else if status.is_open() && self.closed_at.is_some_and(|closed_at| closed_at < at) {
-            // The ticket was open again after the close that counted so far.
+            // A late event shows that the ticket was open after the close that counted so far. The
+            // later close counts then, so that the credit does not depend on the order of arrival.
             let closed_again = self.versions.status.as_ref().map(|version| version.at);
             self.closed_at = closed_again.filter(|_| self.status.is_resolved());
             merge.has_changed = true;

@@ -1,4 +1,4 @@
-//! The pass of an organization over its unrouted tickets, and the filter that spares it reads.
+//! The pass of an organization over its unrouted tickets, and the filter that saves its reads.
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::{Folded, Timestamp};
 
-/// A topic as a pass keeps it: the first 64 bits of the SHA-256 of the folded text. Two topics with
-/// one hash cost reads and change no decision.
+/// A topic of a pass: the first 64 bits of the SHA-256 of the folded text. A collision costs reads
+/// and changes no decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopicHash(u64);
 
@@ -94,7 +94,7 @@ pub enum PassTopics {
 }
 
 impl PassTopics {
-    /// The most topics that a pass keeps one by one.
+    /// The maximum number of topics of a pass. More count as all.
     pub const MAX: usize = 200;
 
     /// Returns false only if the ticket of a filter has none of the topics.
@@ -106,7 +106,7 @@ impl PassTopics {
         }
     }
 
-    /// Returns whether there is room for so many more topics, even if none of them is among these.
+    /// Returns whether this many more topics fit, even if none of them is among these.
     #[must_use]
     pub fn has_room_for(&self, more: usize) -> bool {
         match self {
@@ -118,19 +118,19 @@ impl PassTopics {
 
 /// The pass of an organization over its unrouted tickets.
 ///
-/// Topics that teams come to know are merged into it. It stays unfinished until a pass over all of
+/// The topics of new specializations are merged into it. It stays pending until a pass over all of
 /// them has begun late enough after the last merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoutingPass {
     /// The number of merges so far.
     pub rev: u64,
-    /// The revision that a complete pass has covered.
+    /// The revision that the latest complete pass covered.
     pub covered: u64,
     /// The topics merged since the pass was last finished.
     pub topics: PassTopics,
     /// The time of the last merge.
     pub merged_at: Timestamp,
-    /// The end of the lease of the pass that runs, if one does.
+    /// The end of the lease of the running pass, if there is one.
     pub leased_until: Option<Timestamp>,
     /// Whether the pass has work left.
     pub is_pending: bool,
@@ -140,8 +140,8 @@ impl RoutingPass {
     /// The time after the last merge at which the last pass begins.
     ///
     /// A merge is stamped before its transaction. The commit may come 60 seconds later, at the end
-    /// of the jobs function's time. A ticket whose topics were looked up before the commit may be
-    /// written 30 seconds after it, and the index then lags. So the last pass begins at least 90
+    /// of the jobs function's time. A ticket that was planned before the commit may be written 30
+    /// seconds after it, and the index then lags. So the last pass begins at least 90
     /// seconds after the commit.
     pub const LAST_PASS_AFTER: Duration = Duration::from_secs(150);
     /// The time for which a pass holds its lease without renewing it: longer than one invocation of

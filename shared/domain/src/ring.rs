@@ -1,4 +1,4 @@
-//! Places on a ring: an order of identifiers that does not depend on their age.
+//! Places on a hash ring: an order of identifiers that does not depend on their age.
 
 use std::fmt;
 

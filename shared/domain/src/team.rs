@@ -1,26 +1,26 @@
-//! Teams: what people edit, and what routing counts.
+//! Teams: the fields that people edit, and the load that routing counts.
 
-use super::{
-    Description, Error, Member, OrganizationId, Tags, TeamId, TeamName, Timestamp, UserId,
-};
+use super::{Description, Error, OrganizationId, Tags, TeamId, TeamName, Timestamp, UserId};
 
-/// How a team's tickets are given to its members.
+/// The strategy by which a team selects a member for a ticket.
+///
+/// `routing::strategy` has one file for each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum QueueStrategy {
-    /// In rotation.
+    /// The member with the oldest turn.
     #[default]
     RoundRobin,
-    /// To whoever has the fewest open tickets.
+    /// The member with the fewest open tickets.
     LeastBusy,
-    /// To whoever knows most of what the ticket is about.
+    /// The member with the most matching skills.
     SkillBased,
 }
 
 impl QueueStrategy {
-    /// Every strategy, in the document's order.
+    /// Every strategy, in the order of the API documents.
     pub const ALL: [Self; 3] = [Self::RoundRobin, Self::LeastBusy, Self::SkillBased];
 
-    /// The strategy as both the table and the contracts write it.
+    /// Returns the text in the table and in the contracts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl QueueStrategy {
         }
     }
 
-    /// Parses what [`as_str`](Self::as_str) writes.
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL
@@ -39,48 +39,48 @@ impl QueueStrategy {
     }
 }
 
-/// What a client gives to create a team.
+/// The fields of a team to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTeam {
-    /// Its name, unique within the organization.
+    /// The name, unique within the organization.
     pub name: TeamName,
-    /// What it is for.
+    /// The description.
     pub description: Option<Description>,
-    /// Who leads it: an active user, who need not be a member.
+    /// The lead: an active user. The lead need not be a member.
     pub lead_id: Option<UserId>,
-    /// How its tickets are given out.
+    /// The strategy.
     pub queue_strategy: QueueStrategy,
-    /// What it knows.
+    /// The topics that the team handles.
     pub specializations: Tags,
 }
 
-/// What a client gives to change a team. `None` keeps; `Some(None)` clears.
+/// The changes of a team by a request. `None` keeps a value; `Some(None)` clears it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TeamChanges {
-    /// A new name.
+    /// The new name.
     pub name: Option<TeamName>,
-    /// A new description, or none.
+    /// The new description.
     pub description: Option<Option<Description>>,
-    /// A new lead, or none.
+    /// The new lead.
     pub lead_id: Option<Option<UserId>>,
-    /// A new strategy.
+    /// The new strategy.
     pub queue_strategy: Option<QueueStrategy>,
-    /// New specializations in place of the old.
+    /// The new specializations, in place of the old ones.
     pub specializations: Option<Tags>,
 }
 
-/// Of which versions a team has to be for a request to change it.
+/// The versions of a team that a request accepts, from its `If-Match` header.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum IfVersion {
-    /// Of any.
+    /// Every version.
     #[default]
     Any,
-    /// Of one of these.
+    /// These versions.
     OneOf(Vec<u64>),
 }
 
 impl IfVersion {
-    /// Checks the version that a team is of.
+    /// Checks the version of a team.
     ///
     /// # Errors
     /// [`Error::VersionMismatch`].
@@ -92,35 +92,36 @@ impl IfVersion {
     }
 }
 
-/// A team: what people edit.
+/// A team: the fields that people edit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
-    /// Which team.
+    /// The team's id.
     pub id: TeamId,
-    /// Whose it is.
+    /// The organization of the team.
     pub organization_id: OrganizationId,
-    /// Its name, unique within the organization.
+    /// The name, unique within the organization.
     pub name: TeamName,
-    /// What it is for.
+    /// The description.
     pub description: Option<Description>,
-    /// Who leads it.
+    /// The lead.
     pub lead_id: Option<UserId>,
-    /// How its tickets are given out.
+    /// The strategy.
     pub queue_strategy: QueueStrategy,
-    /// What it knows.
+    /// The topics that the team handles.
     pub specializations: Tags,
-    /// How many members it has, at most [`MAX_MEMBERS`](super::MAX_MEMBERS).
+    /// The number of members, at most [`MAX_MEMBERS`](super::MAX_MEMBERS).
     pub member_count: u32,
-    /// Grows with every edit and change of roster, never with tickets or profiles.
+    /// The version behind the `ETag`. It grows with every edit and change of the roster, never with
+    /// tickets or profiles.
     pub version: u64,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// When it was last edited, or its roster last changed.
+    /// The time of the last edit or change of the roster.
     pub updated_at: Timestamp,
 }
 
 impl Team {
-    /// The team that `new` asks for, with no members.
+    /// Creates a team without members.
     #[must_use]
     pub fn create(
         id: TeamId,
@@ -150,7 +151,8 @@ impl Team {
         }
     }
 
-    /// The team after `changes`, or `None` if they change nothing.
+    /// Returns the team after `changes`, or `None` if all values are equal: such a request does not
+    /// write, and the version stays.
     #[must_use]
     pub fn changed(&self, changes: &TeamChanges, now: Timestamp) -> Option<Self> {
         let TeamChanges {
@@ -175,29 +177,21 @@ impl Team {
     }
 }
 
-/// A team's load: the counters of routing. Kept apart from the team, so that an assignment never
-/// rewrites a description.
+/// A team's load: the counters of routing. They are an item of their own, so that a decision does
+/// not rewrite the description, and edits do not conflict with decisions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
-    /// How many decisions the team has made.
+    /// The number of decisions of the team's strategies. Every decision is conditional on it, which
+    /// serializes the decisions of a team.
     pub turn: u64,
-    /// Its open tickets, the waiting ones included.
+    /// Open tickets, the waiting ones included.
     pub open_tickets: u64,
-    /// The part of them that nobody has yet.
+    /// Waiting tickets.
     pub waiting_tickets: u64,
     /// Tickets resolved by their due date.
     pub sla_met: u64,
     /// Tickets resolved that had a due date.
     pub sla_due: u64,
-    /// The number of its present members whose profile is active.
+    /// The number of members with an active profile.
     pub eligible: u64,
-}
-
-/// A team and everybody who is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Roster {
-    /// The team.
-    pub team: Team,
-    /// Its present members, in the order in which they joined.
-    pub members: Vec<Member>,
 }

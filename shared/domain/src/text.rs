@@ -1,38 +1,29 @@
-//! What a person may type: names, descriptions and tags. Lengths are in Unicode scalar values.
+//! Texts that people enter: names, descriptions and tags. Lengths are in Unicode scalar values.
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
+
+use thiserror::Error;
 
 use super::fold::nfkc_casefold;
 
-/// Why a text was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The rule that a text breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum TextError {
     /// No character is left after trimming, or after folding a name or tag.
+    #[error("must not be empty")]
     Empty,
-    /// More than this many characters.
+    /// The text has more than this many characters.
+    #[error("must have at most {0} characters")]
     TooLong(usize),
-    /// It holds a control character (Unicode category Cc).
+    /// The text has a control character (Unicode category Cc).
+    #[error("must not have control characters")]
     Control,
-    /// It holds a control character other than tab, line feed and carriage return.
+    /// The text has a control character other than tab, line feed and carriage return.
+    #[error("must not have control characters other than tab, line feed and carriage return")]
     ControlInLines,
 }
 
-impl fmt::Display for TextError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Empty => f.write_str("must not be empty"),
-            Self::TooLong(max) => write!(f, "must have at most {max} characters"),
-            Self::Control => f.write_str("must not have control characters"),
-            Self::ControlInLines => f.write_str(
-                "must not have control characters other than tab, line feed and carriage return",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for TextError {}
-
-/// Trims Unicode `White_Space` at both ends, then wants 1 to `max` characters and no control
+/// Trims Unicode `White_Space` at both ends, then requires 1 to `max` characters and no control
 /// character.
 pub(super) fn parse_line(text: &str, max: usize) -> Result<&str, TextError> {
     let trimmed = text.trim();
@@ -57,11 +48,10 @@ fn parse_comparable(text: &str, max: usize) -> Result<&str, TextError> {
     }
 }
 
-/// A name or tag as it is compared: `NFKC_Casefold`, then without white space at its ends and with
-/// one space for every run of white space inside. Two texts that fold alike are one name.
+/// The comparable form of a name or tag: `NFKC_Casefold`, then without white space at its ends and
+/// with one space for every run of white space inside. Two texts with one folded form are one name.
 ///
-/// Folding a folded text changes nothing. The folded text can be 18 times as long as the text
-/// (U+FDFA).
+/// Folding is idempotent. The folded text can be 18 times as long as the text (U+FDFA).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Folded(String);
 
@@ -80,7 +70,7 @@ impl Folded {
         Self(folded)
     }
 
-    /// Wraps a text that is folded already, such as a stored one.
+    /// Wraps a text that is already folded, such as a stored one.
     #[must_use]
     pub fn from_folded(text: impl Into<String>) -> Self {
         Self(text.into())
@@ -92,13 +82,13 @@ impl Folded {
         self.0.is_empty()
     }
 
-    /// The folded text.
+    /// Returns the folded text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether `part` occurs in it, literally.
+    /// Returns whether the folded text contains `part`.
     #[must_use]
     pub fn contains(&self, part: &Self) -> bool {
         self.0.contains(&part.0)
@@ -110,7 +100,7 @@ impl Folded {
 pub struct TeamName(String);
 
 impl TeamName {
-    /// The most characters a name may have.
+    /// The maximum number of characters.
     pub const MAX_CHARS: usize = 255;
 
     /// Trims and checks a name. A name that folds to the empty text is [`TextError::Empty`].
@@ -121,26 +111,26 @@ impl TeamName {
         parse_comparable(text, Self::MAX_CHARS).map(|name| Self(name.to_owned()))
     }
 
-    /// The name as it is shown.
+    /// Returns the name as entered, trimmed.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name as it is compared.
+    /// Returns the comparable form of the name.
     #[must_use]
     pub fn folded(&self) -> Folded {
         Folded::of(&self.0)
     }
 }
 
-/// A team's description: up to 10,000 characters, kept exactly as sent, the empty text too. Its
-/// only control characters are tab, line feed and carriage return.
+/// A team's description: up to 10,000 characters, stored exactly as sent, even if empty. Its only
+/// control characters are tab, line feed and carriage return.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description(String);
 
 impl Description {
-    /// The most characters a description may have.
+    /// The maximum number of characters.
     pub const MAX_CHARS: usize = 10_000;
 
     /// Checks a description.
@@ -158,46 +148,46 @@ impl Description {
         }
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Why a list of tags was refused.
+/// The rule that a list of tags breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TagsError {
     /// One tag breaks a rule.
     Tag(TextError),
-    /// More than this many different tags.
+    /// The list has more than this many different tags.
     TooMany(usize),
-    /// More than this many bytes in all tags.
+    /// The tags have more than this many bytes together.
     TooLarge(usize),
 }
 
 /// A team's specializations or a member's skills: up to 50 tags of 1 to 64 characters, in the order
-/// they were given.
+/// of the request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tags(Vec<String>);
 
 impl Tags {
-    /// The most tags a list may have, duplicates not counted.
+    /// The maximum number of tags, without duplicates.
     pub const MAX_TAGS: usize = 50;
-    /// The most characters a tag may have.
+    /// The maximum number of characters of a tag.
     pub const MAX_CHARS: usize = 64;
-    /// The most bytes of a member's skills together: UTF-8, with two bytes for each quotation mark
-    /// and backslash. JSON escapes these, so that a response with the skills of 500 members stays
-    /// bounded.
+    /// The maximum number of bytes of a member's skills together: UTF-8, with two bytes for each
+    /// quotation mark and backslash. JSON escapes these, so that a response with the skills of 500
+    /// members stays bounded.
     pub const MAX_SKILLS_BYTES: usize = 4096;
-    /// The most characters of a folded tag: U+FDFA folds to 18 characters, and every other
-    /// character to fewer.
+    /// The maximum number of characters of a folded tag: U+FDFA folds to 18 characters, and every
+    /// other character to fewer.
     pub const MAX_FOLDED_CHARS: usize = 18 * Self::MAX_CHARS;
 
     /// Trims and checks every tag, then drops the later of two that fold to the same text.
     ///
     /// # Errors
-    /// The first rule that is broken, by a tag before by the list.
+    /// The first rule that a tag breaks, else the rule that the list breaks.
     pub fn parse<S: AsRef<str>>(tags: impl IntoIterator<Item = S>) -> Result<Self, TagsError> {
         let mut seen = HashSet::new();
         let mut kept = Vec::new();
@@ -214,8 +204,8 @@ impl Tags {
         }
     }
 
-    /// Wraps tags that were parsed before, such as stored ones. Checking the skills of 500 members
-    /// again takes seconds of a slow CPU, most of it to fold them.
+    /// Wraps tags that were parsed before, such as stored ones. Parsing the skills of 500 members
+    /// again would take seconds on a slow CPU, mostly for folding.
     #[must_use]
     pub fn from_parsed(tags: Vec<String>) -> Self {
         Self(tags)
@@ -244,7 +234,7 @@ impl Tags {
         }
     }
 
-    /// The tags, in order.
+    /// Returns the tags, in order.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         &self.0
@@ -258,7 +248,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_1_to_255_characters_whatever_their_bytes() {
+    fn name_has_1_to_255_characters_of_any_width() {
         assert_eq!(TeamName::parse(""), Err(TextError::Empty));
         assert_eq!(TeamName::parse(" \u{3000}\t\n"), Err(TextError::Empty));
         assert_eq!(TeamName::parse("  a  ").unwrap().as_str(), "a");
@@ -274,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_no_control_characters() {
+    fn name_with_control_character_is_rejected() {
         for bad in ["a\0b", "a\nb", "a\u{7f}b", "a\u{85}b"] {
             assert_eq!(TeamName::parse(bad), Err(TextError::Control), "{bad:?}");
         }
@@ -283,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn text_in_another_form_folds_alike() {
+    fn equivalent_texts_fold_alike() {
         for (one, other) in [
             ("  CAFÉ ", "cafe\u{301}"),
             ("ÅNGSTRÖM", "ångström"),
@@ -340,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_kept_as_sent() {
+    fn description_is_stored_as_sent() {
         for text in ["", "  a\r\n\tb \u{a0} ", "\u{200b}\u{feff}\u{2028}"] {
             assert_eq!(Description::parse(text).unwrap().as_str(), text);
         }
@@ -394,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicate_tags_are_dropped_before_they_are_counted() {
+    fn duplicate_tags_do_not_count() {
         let tags = Tags::parse(["VPN", " vpn ", "Firewall", "Vpn"]).unwrap();
         assert_eq!(tags.as_slice(), ["VPN", "Firewall"]);
         assert!(Tags::parse((0..50).chain(0..50).map(|n| format!("tag {n}"))).is_ok());
@@ -415,7 +405,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_parsed_name_parses_to_itself(text in "\\PC*") {
+        fn parsed_name_parses_to_itself(text in "\\PC*") {
             if let Ok(name) = TeamName::parse(&text) {
                 prop_assert_eq!(TeamName::parse(name.as_str()), Ok(name.clone()));
                 prop_assert_eq!(name.folded(), Folded::of(&text));
@@ -423,13 +413,13 @@ mod tests {
         }
 
         #[test]
-        fn folding_a_folded_text_changes_nothing(text in "(\\PC|\\s|[\u{200b}\u{ad}\u{a0}\u{345}\u{fdfa}]){0,20}") {
+        fn folding_is_idempotent(text in "(\\PC|\\s|[\u{200b}\u{ad}\u{a0}\u{345}\u{fdfa}]){0,20}") {
             let folded = Folded::of(&text);
             prop_assert_eq!(Folded::of(folded.as_str()), folded);
         }
 
         #[test]
-        fn letter_case_never_makes_a_different_name(text in "[a-zA-Zà-ý0-9 ]{0,40}") {
+        fn letter_case_does_not_distinguish_names(text in "[a-zA-Zà-ý0-9 ]{0,40}") {
             prop_assert_eq!(Folded::of(&text), Folded::of(&text.to_uppercase().to_lowercase()));
         }
 

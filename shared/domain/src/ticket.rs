@@ -1,4 +1,4 @@
-//! Tickets: what is known of one, where it is, and what it adds to the counters of its team and its
+//! Tickets: their fields, their state, and their contribution to the counters of the team and the
 //! assignee.
 
 use std::{collections::HashSet, fmt};
@@ -8,7 +8,7 @@ use super::{
     ids::parse_opaque, word,
 };
 
-/// A ticket's identifier, given by the platform that keeps the tickets.
+/// A ticket's identifier, assigned by the platform.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TicketId(String);
 
@@ -16,13 +16,12 @@ impl TicketId {
     /// Parses 1 to 128 characters of `[A-Za-z0-9_.:-]`.
     ///
     /// # Errors
-    /// Any other text. The alphabet leaves out `#`, which separates the parts of a key in the
-    /// table.
+    /// Any other text. The alphabet excludes `#`, which separates the parts of a key in the table.
     pub fn parse(text: &str) -> Result<Self, ParseIdError> {
         parse_opaque(text, 128, "_.:-").map(Self)
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -35,9 +34,9 @@ impl fmt::Display for TicketId {
     }
 }
 
-/// Where a ticket is in its life, as its platform says.
+/// The status of a ticket on its platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it all")]
+#[expect(missing_docs, reason = "the names are the documented words")]
 pub enum TicketStatus {
     New,
     Open,
@@ -62,7 +61,7 @@ impl TicketStatus {
         Self::Cancelled,
     ];
 
-    /// The status as the platforms, the table and the contracts write it.
+    /// Returns the text in the table and in the contracts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -77,34 +76,34 @@ impl TicketStatus {
         }
     }
 
-    /// Parses what [`as_str`](Self::as_str) writes.
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.as_str() == text)
     }
 
-    /// Parses a platform's word for a status, without regard to case and separators.
+    /// Parses a platform's spelling of a status: case and separators do not count.
     #[must_use]
     pub fn parse_reported(text: &str) -> Option<Self> {
         Self::parse(&word::canonical(text))
     }
 
-    /// Whether somebody still has to do something about the ticket.
+    /// Returns whether the ticket still needs work.
     #[must_use]
     pub fn is_open(self) -> bool {
         !matches!(self, Self::Resolved | Self::Closed | Self::Cancelled)
     }
 
-    /// Whether the ticket ended with an answer: a cancelled one did not.
+    /// Returns whether the ticket earns a credit: it is resolved or closed, and not cancelled.
     #[must_use]
     pub fn is_resolved(self) -> bool {
         matches!(self, Self::Resolved | Self::Closed)
     }
 }
 
-/// How much a ticket matters; the most urgent first.
+/// The priority of a ticket, in the order of urgency: the most urgent first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names say it all")]
+#[expect(missing_docs, reason = "the names are the documented words")]
 pub enum Priority {
     Critical,
     High,
@@ -117,7 +116,7 @@ impl Priority {
     /// Every priority, the most urgent first.
     pub const ALL: [Self; 4] = [Self::Critical, Self::High, Self::Medium, Self::Low];
 
-    /// The priority as the table writes it.
+    /// Returns the stored text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -128,7 +127,7 @@ impl Priority {
         }
     }
 
-    /// Parses the output of [`as_str`](Self::as_str).
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL
@@ -136,8 +135,8 @@ impl Priority {
             .find(|priority| priority.as_str() == text)
     }
 
-    /// Parses a platform's word for a priority, without regard to case and separators. `urgent` is
-    /// another word for critical.
+    /// Parses a platform's spelling of a priority: case and separators do not count. `urgent` is a
+    /// synonym of critical.
     #[must_use]
     pub fn parse_reported(text: &str) -> Option<Self> {
         match word::canonical(text).as_str() {
@@ -146,28 +145,29 @@ impl Priority {
         }
     }
 
-    /// 0 for the most urgent, 3 for the least.
+    /// Returns the position in the order of urgency: 0 for critical, 3 for low.
     #[must_use]
     pub fn rank(self) -> u8 {
         self as u8
     }
 }
 
-/// What a ticket is about: its category, subcategory and tags, folded. Compared with what teams and
-/// members know.
+/// The topics of a ticket: its category, subcategory and tags, folded. They are compared with the
+/// specializations of teams and the skills of members.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Topics(Vec<Folded>);
 
 impl Topics {
-    /// The most topics that are kept of a ticket.
+    /// The maximum number of topics of a ticket.
     pub const MAX: usize = 100;
-    /// The most bytes that they take together. A category and a subcategory take at most 4,608
+    /// The maximum number of bytes of all topics. A category and a subcategory take at most 4,608
     /// bytes each, so the topics of 100 tickets take less than 3.4 MB of the 4 MB that a
-    /// transaction may have.
+    /// transaction may have (AWS: *Amazon DynamoDB Transactions: How it works*,
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>).
     const MAX_BYTES: usize = 24 * 1024;
 
-    /// Folds the texts, the first different ones up to [`MAX`](Self::MAX) and 24 KiB. Leaves out a
-    /// text that no tag can match: an empty one, and one of more than [`Tags::MAX_FOLDED_CHARS`]
+    /// Folds the texts and drops duplicates, up to [`MAX`](Self::MAX) topics and 24 KiB. Drops
+    /// texts that no tag can match: empty ones, and those with more than [`Tags::MAX_FOLDED_CHARS`]
     /// characters.
     #[must_use]
     pub fn of<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> Self {
@@ -186,8 +186,8 @@ impl Topics {
         Self(different.take_while(|topic| fits(topic)).collect())
     }
 
-    /// Folds one text. Returns `None` for an empty text and for one that is too long to equal a
-    /// specialization or a skill.
+    /// Folds one text. Returns `None` if it is empty, or too long to equal a specialization or a
+    /// skill.
     #[must_use]
     pub fn topic(text: &str) -> Option<Folded> {
         let topic = Folded::of(text);
@@ -196,31 +196,31 @@ impl Topics {
             .then_some(topic)
     }
 
-    /// The topics.
+    /// Returns the topics.
     #[must_use]
     pub fn as_slice(&self) -> &[Folded] {
         &self.0
     }
 
-    /// How many of these folded tags the ticket is about.
+    /// Returns the number of these folded tags that are topics of the ticket.
     #[must_use]
     pub fn matched(&self, tags: &[Folded]) -> usize {
         tags.iter().filter(|tag| self.0.contains(tag)).count()
     }
 }
 
-/// Where a ticket is.
+/// The state of a ticket in routing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TicketState {
-    /// Open, and somebody's.
+    /// Open, with an assignee.
     Assigned,
-    /// Open, with a team in which nobody is eligible.
+    /// Open, with a team that has no eligible member.
     Waiting,
     /// Open, without a team.
     Unrouted,
-    /// Not open any more.
+    /// Resolved, closed or cancelled.
     Closed,
-    /// Gone for good; what is left keeps late events from bringing it back.
+    /// Deleted. The tombstone ignores late events, so the ticket does not return.
     Deleted,
 }
 
@@ -234,7 +234,7 @@ impl TicketState {
         Self::Deleted,
     ];
 
-    /// The state as the table and the contracts write it.
+    /// Returns the text in the table and in the contracts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -246,38 +246,38 @@ impl TicketState {
         }
     }
 
-    /// Parses what [`as_str`](Self::as_str) writes.
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 
-/// What a team and an assignee are credited with for a ticket that they resolved.
+/// The credit of a team and an assignee for a resolved ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credit {
     /// Milliseconds from creation to resolution.
     pub resolution_ms: u64,
-    /// Whether it was resolved by its due date, if it had one.
+    /// Whether the ticket was resolved by its due date, inclusive; `None` without a due date.
     pub in_time: Option<bool>,
 }
 
-/// A ticket: the fields that its platform reports, each with a version of its own, and the place
-/// that Muster gives it.
+/// A ticket: the fields that its platform reports, each with a version of its own, and the state
+/// and decision of Muster.
 ///
 /// A snapshot need not mention every field. An event therefore sets each field that no newer event
 /// has mentioned, even if it is not the newest event of the ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ticket {
-    /// Which ticket.
+    /// The ticket's id.
     pub id: TicketId,
-    /// Grows with every write.
+    /// The revision: the number of writes. A write is conditional on the revision that was read.
     pub rev: u64,
     /// The version of each field.
     pub versions: TicketVersions,
-    /// Where it is in its life.
+    /// The status on the platform.
     pub status: TicketStatus,
-    /// How much it matters.
+    /// The priority.
     pub priority: Priority,
     /// The category, folded.
     pub category: Option<Folded>,
@@ -285,26 +285,25 @@ pub struct Ticket {
     pub subcategory: Option<Folded>,
     /// The tags, folded.
     pub tags: Topics,
-    /// The creation time; the earliest time of any event as long as the platform does not report
-    /// one.
+    /// The creation time. Until the platform reports one, the earliest time of any event.
     pub created_at: Timestamp,
     /// The resolution time that the platform reports.
     pub resolved_at: Option<Timestamp>,
     /// The time of the first event since the ticket was last open that resolved or closed it.
     pub closed_at: Option<Timestamp>,
-    /// When it has to be resolved.
+    /// The time by which the ticket has to be resolved.
     pub due_at: Option<Timestamp>,
-    /// Whose queue it is in.
+    /// The team.
     pub team_id: Option<TeamId>,
-    /// Whose it is; of a closed ticket, whose it was.
+    /// The assignee; of a closed ticket, the last one.
     pub assignee_id: Option<UserId>,
-    /// Where it is.
+    /// The state in routing.
     pub state: TicketState,
-    /// Why it is where it is.
+    /// The latest decision.
     pub decision: Decision,
 }
 
-/// By how much a team's counters move.
+/// A change of a team's counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LoadDelta {
     /// Open tickets, the waiting ones included.
@@ -317,21 +316,21 @@ pub struct LoadDelta {
     pub sla_due: i64,
 }
 
-/// By how much a member's counters move.
+/// A change of a member's counters.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MemberDelta {
     /// Open tickets.
     pub open: i64,
-    /// The part of them that is being worked on.
+    /// Open tickets with status `in_progress`.
     pub in_progress: i64,
     /// Resolved tickets.
     pub resolved: i64,
-    /// Milliseconds to their resolution.
+    /// Milliseconds from creation to resolution.
     pub resolved_ms: i64,
 }
 
 impl LoadDelta {
-    /// Both together.
+    /// Returns the sum of both changes.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -342,7 +341,7 @@ impl LoadDelta {
         }
     }
 
-    /// The other way.
+    /// Returns the opposite change.
     #[must_use]
     pub fn negated(self) -> Self {
         let Self {
@@ -361,7 +360,7 @@ impl LoadDelta {
 }
 
 impl MemberDelta {
-    /// Both together.
+    /// Returns the sum of both changes.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -372,7 +371,7 @@ impl MemberDelta {
         }
     }
 
-    /// The other way.
+    /// Returns the opposite change.
     #[must_use]
     pub fn negated(self) -> Self {
         let Self {
@@ -391,8 +390,9 @@ impl MemberDelta {
 }
 
 impl Ticket {
-    /// Returns the category, the subcategory and the tags, the different ones of them within the
-    /// limits of [`Topics`].
+    /// Returns the category, the subcategory and the tags, without duplicates and within the limits
+    /// of
+    /// [`Topics`].
     #[must_use]
     pub fn topics(&self) -> Topics {
         let fields = self
@@ -403,8 +403,8 @@ impl Ticket {
         Topics::of(fields.map(Folded::as_str))
     }
 
-    /// Returns the credit of the team and the assignee for a resolved or closed ticket. The
-    /// resolution time counts, else the time of the first close.
+    /// Returns the credit of the team and the assignee for a resolved or closed ticket. It ends at
+    /// the resolution time, else at the time of the first close.
     #[must_use]
     pub fn credit(&self) -> Option<Credit> {
         if self.state == TicketState::Deleted || !self.status.is_resolved() {
@@ -418,7 +418,7 @@ impl Ticket {
         })
     }
 
-    /// Whether it is open.
+    /// Returns whether the ticket is open by its state.
     #[must_use]
     pub fn is_open(&self) -> bool {
         matches!(
@@ -427,10 +427,10 @@ impl Ticket {
         )
     }
 
-    /// What it adds to its team's counters.
+    /// Returns the contribution of the ticket to its team's counters.
     ///
-    /// The counters of a team are the sum of this over its tickets: a change of a ticket moves them
-    /// by what it adds after, less what it added before, and nothing else moves them.
+    /// The counters of a team are the sum of the contributions of its tickets. A change of a ticket
+    /// moves them by its contribution after, less that before, and no other write moves them.
     #[must_use]
     pub fn adds_to_team(&self) -> Option<(TeamId, LoadDelta)> {
         let open = i64::from(self.is_open());
@@ -448,7 +448,8 @@ impl Ticket {
         (delta != LoadDelta::default()).then_some((team, delta))
     }
 
-    /// What it adds to its assignee's counters in its team, by the same rule.
+    /// Returns the contribution of the ticket to its assignee's counters in its team, by the same
+    /// rule.
     #[must_use]
     pub fn adds_to_member(&self) -> Option<(TeamId, UserId, MemberDelta)> {
         let assigned = self.state == TicketState::Assigned;
@@ -474,7 +475,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ticket_id_is_opaque_and_plain() {
+    fn ticket_id_outside_its_alphabet_is_rejected() {
         for good in ["1", "TKT-2024_001", "a.b:c", &"x".repeat(128)] {
             assert!(TicketId::parse(good).is_ok(), "{good:?}");
         }
@@ -502,7 +503,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_match_whatever_the_letter_case() {
+    fn topics_match_in_any_letter_case() {
         let topics = Topics::of([
             "Network",
             "vpn",
@@ -525,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_leave_room_for_a_hundred_tickets_in_one_transaction() {
+    fn topics_of_100_tickets_fit_one_transaction() {
         let crabs = |n: usize| format!("{n}{}", "🦀".repeat(Tags::MAX_FOLDED_CHARS - 3));
         let topics = Topics::of((100..200).map(crabs));
         let bytes: usize = topics

@@ -1,4 +1,4 @@
-//! A moment, as it is stored: whole milliseconds since the Unix epoch.
+//! Timestamps: whole milliseconds since the Unix epoch.
 
 use std::{
     sync::Arc,
@@ -7,7 +7,7 @@ use std::{
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// Tells the time.
+/// A source of the current time. Tests replace it.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -15,7 +15,7 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// The current time by the system's clock.
+    /// Returns the current time of the system's clock.
     #[must_use]
     pub fn now() -> Self {
         let since_epoch = SystemTime::now()
@@ -24,37 +24,37 @@ impl Timestamp {
         Self(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
-    /// From milliseconds since the epoch.
+    /// Converts milliseconds since the epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// From whole seconds since the epoch.
+    /// Converts whole seconds since the epoch.
     #[must_use]
     pub const fn from_secs(secs: i64) -> Self {
         Self(secs.saturating_mul(1000))
     }
 
-    /// Milliseconds since the epoch.
+    /// Returns the milliseconds since the epoch.
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since the epoch, rounded down.
+    /// Returns the whole seconds since the epoch, rounded down.
     #[must_use]
     pub const fn secs(self) -> i64 {
         self.0.div_euclid(1000)
     }
 
-    /// Whole minutes since the epoch, rounded down: the clock minute that it is in.
+    /// Returns the clock minute: whole minutes since the epoch, rounded down.
     #[must_use]
     pub const fn minute(self) -> i64 {
         self.0.div_euclid(60_000)
     }
 
-    /// This much later, or the end of time.
+    /// Returns the time this much later, saturating.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         Self(
@@ -63,28 +63,28 @@ impl Timestamp {
         )
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// Returns the time since `earlier`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// ISO 8601 in UTC and whole seconds: `2025-01-05T08:00:00Z`. Moments outside the years 0 to
-    /// 9999 are written as the nearest end of that range.
+    /// Returns ISO 8601 in UTC and whole seconds: `2025-01-05T08:00:00Z`. A time outside the years
+    /// 0 to 9999 is written as the nearest end of that range.
     #[must_use]
     pub fn iso8601(self) -> String {
         const YEAR_0: i64 = -62_167_219_200;
         const YEAR_9999: i64 = 253_402_300_799;
         let moment = OffsetDateTime::from_unix_timestamp(self.secs().clamp(YEAR_0, YEAR_9999));
-        // Neither step fails for a second of these years; were one to, the epoch is better than no
-        // answer.
+        // Neither step fails for a second in these years. If one did, the epoch would be a better
+        // result than a panic.
         moment
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
             .format(&Rfc3339)
             .unwrap_or_default()
     }
 
-    /// The same with milliseconds: `2025-01-05T08:00:00.000Z`.
+    /// Returns the same with milliseconds: `2025-01-05T08:00:00.000Z`.
     #[must_use]
     pub fn iso8601_millis(self) -> String {
         format!(

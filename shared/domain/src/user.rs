@@ -1,15 +1,15 @@
-//! Users: people of the organization, kept by the platform and copied here.
+//! Users: profiles that the platform owns and Muster copies.
 
 use super::{EventVersion, OrganizationId, TextError, Timestamp, UserId, text::parse_line, word};
 
-/// Whether a user can be given work.
+/// The status of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserStatus {
-    /// May join teams, lead them, and is given tickets.
+    /// The user may join and lead teams, and is eligible for tickets.
     Active,
-    /// Stays where they are, and is given nothing new.
+    /// The user stays in their teams, and gets no new tickets.
     Inactive,
-    /// The same, by an administrator's hand.
+    /// The same as inactive, set by an administrator.
     Suspended,
     /// Deleted by the platform, which is final. The tombstone keeps late events from bringing the
     /// user back.
@@ -17,10 +17,10 @@ pub enum UserStatus {
 }
 
 impl UserStatus {
-    /// What a platform can say of a user who is there.
+    /// The statuses that a platform reports of a user that is not deleted.
     pub const REPORTED: [Self; 3] = [Self::Active, Self::Inactive, Self::Suspended];
 
-    /// The status as the table writes it.
+    /// Returns the stored text.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,7 +31,7 @@ impl UserStatus {
         }
     }
 
-    /// Parses what [`as_str`](Self::as_str) writes.
+    /// Parses the text of [`as_str`](Self::as_str).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         Self::REPORTED
@@ -40,8 +40,8 @@ impl UserStatus {
             .find(|status| status.as_str() == text)
     }
 
-    /// Parses a platform's word for the status of a user who is there, without regard to case and
-    /// separators.
+    /// Parses a platform's spelling of the status of a user that is not deleted: case and
+    /// separators do not count.
     #[must_use]
     pub fn parse_reported(text: &str) -> Option<Self> {
         let word = word::canonical(text);
@@ -50,7 +50,8 @@ impl UserStatus {
             .find(|status| status.as_str() == word)
     }
 
-    /// The status as the contracts write it: neither has a word for somebody who is gone.
+    /// Returns the text in the contracts. They have no word for a deleted user: it is shown as
+    /// inactive.
     #[must_use]
     pub fn shown(self) -> &'static str {
         match self {
@@ -63,28 +64,29 @@ impl UserStatus {
 /// A user's profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
-    /// Who it is.
+    /// The user's id.
     pub id: UserId,
-    /// The name people see.
+    /// The name that is shown.
     pub name: String,
-    /// The address people write to; empty while nobody said it.
+    /// The email address; empty until an event reports it.
     pub email: String,
     /// The user's role on the platform, such as `agent`.
     pub role: String,
-    /// Where the picture is.
+    /// The URL of the picture.
     pub avatar_url: Option<String>,
-    /// Whether the user can be given work.
+    /// The status.
     pub status: UserStatus,
-    /// Grows with every change of the profile; a copy never replaces one of a higher version.
+    /// The version: it grows with every change of the profile. A profile copy never replaces one
+    /// with a higher version.
     pub version: i64,
 }
 
 impl User {
-    /// The role of somebody of whom no other was said.
+    /// The role until an event reports one.
     pub const DEFAULT_ROLE: &str = "agent";
-    /// The most characters a name, an address or a role may have.
+    /// The maximum number of characters of a name, an address or a role.
     pub const MAX_CHARS: usize = 255;
-    /// The most characters the address of a picture may have: some carry a signature.
+    /// The maximum number of characters of the URL of a picture. Some have a signature.
     pub const MAX_URL_CHARS: usize = 2048;
     /// The name under which both contracts show a deleted user.
     pub const DELETED_NAME: &str = "Deleted user";
@@ -101,8 +103,7 @@ impl User {
         }
     }
 
-    /// Returns a user of whom only the id is known, at version 0: the base of tombstones and of new
-    /// profiles.
+    /// Returns a user with default fields, at version 0: the base of tombstones and new profiles.
     fn blank(id: UserId) -> Self {
         Self {
             id,
@@ -123,7 +124,7 @@ impl User {
         parse_line(text, Self::MAX_CHARS).map(str::to_owned)
     }
 
-    /// Trims and checks the address of a picture.
+    /// Trims and checks the URL of a picture.
     ///
     /// # Errors
     /// The rule that the text breaks.
@@ -135,33 +136,33 @@ impl User {
 /// An event about one user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserEvent {
-    /// Whose user.
+    /// The organization of the user.
     pub organization_id: OrganizationId,
-    /// When it was said.
+    /// The version of the event.
     pub version: EventVersion,
-    /// The user as they were then.
+    /// The user at this version.
     pub user: UserSnapshot,
 }
 
-/// A user as their platform describes them. What is `None` was not said.
+/// A user as the platform describes them. `None` means that the event does not mention the field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserSnapshot {
-    /// Who it is.
+    /// The user's id.
     pub id: UserId,
-    /// The name people see.
+    /// The name that is shown.
     pub name: Option<String>,
-    /// The address people write to.
+    /// The email address.
     pub email: Option<String>,
     /// The user's role on the platform.
     pub role: Option<String>,
-    /// Where the picture is; `Some(None)`: there is none.
+    /// The URL of the picture; `Some(None)` clears it.
     pub avatar_url: Option<Option<String>>,
-    /// Whether the user can be given work.
+    /// The status.
     pub status: Option<UserStatus>,
 }
 
 impl UserSnapshot {
-    /// Says nothing but who it is.
+    /// Returns a snapshot that mentions only the id.
     #[must_use]
     pub fn empty(id: UserId) -> Self {
         Self {
@@ -175,35 +176,36 @@ impl UserSnapshot {
     }
 }
 
-/// A profile, and when each part of it was said.
+/// A profile, with the version of each field.
 ///
-/// A part keeps what was said last of it, so that events lead to the same profile in whatever order
-/// they come, those that leave parts out too. What nobody has said yet has a stand-in.
+/// Each field has the value of the newest event that mentioned it. So the profile does not depend
+/// on the order of arrival, even if events mention only some of the fields. A field that no event
+/// mentioned has a default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// What is known.
+    /// The fields.
     pub user: User,
-    /// Since when.
+    /// Their versions.
     pub versions: FieldVersions,
 }
 
-/// The version of the event that set each part of a profile; `None` where nothing did.
+/// The version of the event that set each field of a profile; `None` if no event mentioned it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldVersions {
-    /// The name's.
+    /// The version of the name.
     pub name: Option<EventVersion>,
-    /// The address's.
+    /// The version of the email address.
     pub email: Option<EventVersion>,
-    /// The role's.
+    /// The version of the role.
     pub role: Option<EventVersion>,
-    /// The picture's.
+    /// The version of the picture.
     pub avatar_url: Option<EventVersion>,
-    /// The status's.
+    /// The version of the status.
     pub status: Option<EventVersion>,
 }
 
 impl FieldVersions {
-    /// All of it by one event.
+    /// Returns the versions after an event that mentions every field.
     #[must_use]
     pub fn all(version: &EventVersion) -> Self {
         let version = || Some(version.clone());
@@ -216,7 +218,7 @@ impl FieldVersions {
         }
     }
 
-    /// Returns whether a part has a newer version than this one, and none has this one.
+    /// Returns whether a field has a newer version than this one, and none has this one.
     fn supersedes(&self, version: &EventVersion) -> bool {
         let Self {
             name,
@@ -235,7 +237,7 @@ impl FieldVersions {
 }
 
 impl Profile {
-    /// Returns the profile of a user without any event: active, with every part unsaid.
+    /// Returns the profile of a user without any event: active, with default fields.
     fn unknown(id: UserId) -> Self {
         let user = User {
             status: UserStatus::Active,
@@ -247,11 +249,10 @@ impl Profile {
         }
     }
 
-    /// Erases a user: returns the tombstone that replaces `known`, whether or not there is a
-    /// profile.
+    /// Erases a user: returns the tombstone that replaces the profile `known`, or creates one.
     ///
     /// The tombstone of a deleted user gets a new version as well, so that it is copied into the
-    /// memberships again. That repairs an erasure whose copy was lost.
+    /// memberships again. That repairs an erasure after a lost copy job.
     #[must_use]
     pub fn erased(known: Option<&Self>, id: UserId, now: Timestamp) -> Self {
         let known = known.map(|known| &known.user);
@@ -261,10 +262,11 @@ impl Profile {
         }
     }
 
-    /// The profile after what was said, in any order; nothing if none of it is news.
+    /// Merges events, in any order, into the profile `known`. Returns `None` if every event is a
+    /// duplicate or superseded.
     ///
-    /// The user's version grows only if something changed that is shown, so that nothing else is
-    /// copied anywhere.
+    /// The user's version grows only if a shown field changes. A change of the versions alone
+    /// starts no job that copies the profile.
     #[must_use]
     pub fn merged(
         known: Option<&Self>,
@@ -293,9 +295,8 @@ impl Profile {
         Some(profile)
     }
 
-    /// Returns how many of these events change nothing because newer ones have set every part that
-    /// they mention. An event that still is the version of a part is a duplicate, and is not
-    /// counted.
+    /// Returns the number of superseded events: newer ones have set every field that they mention.
+    /// An event that still is the version of a field is a duplicate, and not counted.
     #[must_use]
     pub fn superseded(
         known: Option<&Self>,
@@ -308,8 +309,8 @@ impl Profile {
         let is_superseded = |(version, snapshot): &&(EventVersion, UserSnapshot)| {
             let before = profile.clone();
             profile.apply(version, snapshot);
-            let mentions_a_part = *snapshot != UserSnapshot::empty(id);
-            mentions_a_part && profile == before && profile.versions.supersedes(version)
+            let mentions_a_field = *snapshot != UserSnapshot::empty(id);
+            mentions_a_field && profile == before && profile.versions.supersedes(version)
         };
         events.into_iter().filter(is_superseded).count()
     }
@@ -328,8 +329,8 @@ impl Profile {
             status,
         } = snapshot;
         if *status == Some(UserStatus::Deleted) {
-            // Deletion is final at any version, so the tombstone needs no versions. Without them,
-            // the order of several deletions makes no difference.
+            // A deletion is final at any version, so the tombstone needs no versions. Without them,
+            // the order of several deletions does not matter.
             *self = Self {
                 user: User::tombstone(*id, user.version),
                 versions: FieldVersions::default(),
@@ -366,13 +367,14 @@ impl Profile {
     }
 }
 
-/// Returns the version of a profile that changes at `at`. It is above the known one, and above 0.
+/// Returns the version of a profile that changes at `at`. It is above the known one even if that
+/// came from a clock that is ahead, and above 0.
 fn next_version(known: Option<&User>, at: Timestamp) -> i64 {
     let at = at.millis().max(1);
     known.map_or(at, |known| at.max(known.version.saturating_add(1)))
 }
 
-/// Sets a part of a profile to what a later event says of it.
+/// Sets a field that an event mentions, unless a newer event or this one has set it already.
 fn set<T: Clone>(
     part: &mut T,
     set_by: &mut Option<EventVersion>,
@@ -388,320 +390,4 @@ fn set<T: Clone>(
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn id() -> UserId {
-        UserId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap()
-    }
-
-    fn at(millis: i64, event_id: &str) -> EventVersion {
-        EventVersion {
-            at: Timestamp::from_millis(millis),
-            time: None,
-            event_id: event_id.to_owned(),
-        }
-    }
-
-    fn full(name: &str, status: UserStatus) -> UserSnapshot {
-        UserSnapshot {
-            id: id(),
-            name: Some(name.to_owned()),
-            email: Some(format!("{name}@acme.example")),
-            role: Some("manager".to_owned()),
-            avatar_url: Some(Some(format!("https://acme.example/{name}"))),
-            status: Some(status),
-        }
-    }
-
-    fn after(
-        known: Option<&Profile>,
-        version: EventVersion,
-        said: UserSnapshot,
-    ) -> Option<Profile> {
-        Profile::merged(known, id(), &[(version, said)])
-    }
-
-    #[test]
-    fn what_is_not_said_stays_and_duplicates_change_nothing() {
-        let created = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
-        assert_eq!(
-            (created.user.name.as_str(), created.user.version),
-            ("Ann", 5)
-        );
-        assert_eq!(
-            after(Some(&created), at(5, "a"), full("Ann", UserStatus::Active)),
-            None
-        );
-        assert_eq!(
-            after(
-                Some(&created),
-                at(4, "b"),
-                full("Old", UserStatus::Inactive)
-            ),
-            None
-        );
-
-        let said = UserSnapshot {
-            name: Some("Anna".to_owned()),
-            ..UserSnapshot::empty(id())
-        };
-        let renamed = after(Some(&created), at(9, "b"), said).unwrap();
-        assert_eq!(
-            renamed.user,
-            User {
-                name: "Anna".to_owned(),
-                version: 9,
-                ..created.user.clone()
-            }
-        );
-
-        let said = UserSnapshot {
-            avatar_url: Some(None),
-            ..UserSnapshot::empty(id())
-        };
-        assert_eq!(
-            after(Some(&renamed), at(10, "c"), said)
-                .unwrap()
-                .user
-                .avatar_url,
-            None
-        );
-    }
-
-    #[test]
-    fn of_one_moment_the_larger_event_id_counts_and_versions_grow() {
-        let first = after(None, at(5, "a"), full("First", UserStatus::Active)).unwrap();
-        let second = after(Some(&first), at(5, "b"), full("Second", UserStatus::Active)).unwrap();
-        assert_eq!(
-            (second.user.name.as_str(), second.user.version),
-            ("Second", 6)
-        );
-        assert_eq!(
-            after(Some(&second), at(5, "a"), full("First", UserStatus::Active)),
-            None
-        );
-    }
-
-    #[test]
-    fn superseded_event_is_counted_and_a_duplicate_is_not() {
-        let known = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
-        let superseded =
-            |version, said| Profile::superseded(Some(&known), id(), &[(version, said)]);
-        assert_eq!(superseded(at(4, "b"), full("Old", UserStatus::Inactive)), 1);
-        assert_eq!(
-            superseded(at(5, "a"), full("Ann", UserStatus::Active)),
-            0,
-            "a duplicate"
-        );
-        assert_eq!(
-            superseded(at(6, "c"), full("New", UserStatus::Active)),
-            0,
-            "newer"
-        );
-        assert_eq!(
-            superseded(at(4, "b"), UserSnapshot::empty(id())),
-            0,
-            "mentions no part"
-        );
-
-        // Within a batch, the newest event supersedes none that came before it in order.
-        let batch = [
-            (at(7, "e"), full("C", UserStatus::Active)),
-            (at(6, "d"), full("B", UserStatus::Active)),
-        ];
-        assert_eq!(Profile::superseded(Some(&known), id(), &batch), 0);
-    }
-
-    #[test]
-    fn what_changes_nothing_that_is_shown_is_remembered_without_a_new_version() {
-        let created = after(None, at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
-        let seen = after(Some(&created), at(9, "b"), full("Ann", UserStatus::Active)).unwrap();
-        assert_eq!(seen.user, created.user);
-        assert_eq!(
-            after(Some(&seen), at(7, "c"), full("Late", UserStatus::Active)),
-            None
-        );
-    }
-
-    #[test]
-    fn somebody_of_whom_little_is_said_has_stand_ins() {
-        let off = UserSnapshot {
-            status: Some(UserStatus::Inactive),
-            ..UserSnapshot::empty(id())
-        };
-        let known = after(None, at(9, "b"), off).unwrap();
-        let User {
-            name,
-            email,
-            role,
-            status,
-            ..
-        } = &known.user;
-        assert_eq!(
-            (name.clone(), email.as_str(), role.as_str()),
-            (id().uuid().to_string(), "", "agent")
-        );
-        assert_eq!(*status, UserStatus::Inactive);
-
-        let mail = UserSnapshot {
-            email: Some("a@acme.example".to_owned()),
-            ..UserSnapshot::empty(id())
-        };
-        let known = after(Some(&known), at(8, "a"), mail).unwrap();
-        assert_eq!(known.user.name, "a@acme.example");
-
-        // The creation comes late, and tells what the deactivation left out.
-        let known = after(Some(&known), at(5, "a"), full("Ann", UserStatus::Active)).unwrap();
-        assert_eq!(
-            (known.user.name.as_str(), known.user.status),
-            ("Ann", UserStatus::Inactive)
-        );
-    }
-
-    #[test]
-    fn deletion_is_final_whenever_it_was_said() {
-        let created = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
-        let gone = UserSnapshot {
-            status: Some(UserStatus::Deleted),
-            ..UserSnapshot::empty(id())
-        };
-        let deleted = after(Some(&created), at(5, "b"), gone.clone()).unwrap();
-        assert_eq!(
-            deleted,
-            Profile {
-                user: User::tombstone(id(), 10),
-                versions: FieldVersions::default()
-            }
-        );
-        assert_eq!(
-            after(
-                Some(&deleted),
-                at(99, "c"),
-                full("Back", UserStatus::Active)
-            ),
-            None
-        );
-        assert_eq!(
-            after(None, at(5, "b"), gone.clone()).unwrap().user,
-            User::tombstone(id(), 5)
-        );
-
-        // In one batch, in any order.
-        let events = [
-            (at(9, "a"), full("Ann", UserStatus::Active)),
-            (at(5, "b"), gone),
-        ];
-        for events in [events.clone(), {
-            let [first, second] = events;
-            [second, first]
-        }] {
-            assert_eq!(
-                Profile::merged(None, id(), &events).unwrap().user,
-                User::tombstone(id(), 9)
-            );
-        }
-    }
-
-    #[test]
-    fn erasure_of_any_user_leaves_the_same_tombstone() {
-        let User {
-            name,
-            email,
-            role,
-            avatar_url,
-            status,
-            ..
-        } = User::tombstone(id(), 7);
-        assert_eq!(
-            (name.as_str(), email.as_str(), role.as_str(), avatar_url),
-            ("Deleted user", "", "agent", None)
-        );
-        assert_eq!(status, UserStatus::Deleted);
-
-        let now = Timestamp::from_millis(7);
-        let known = after(None, at(9, "a"), full("Ann", UserStatus::Active)).unwrap();
-        let tombstone = |version| Profile {
-            user: User::tombstone(id(), version),
-            versions: FieldVersions::default(),
-        };
-        assert_eq!(
-            Profile::erased(None, id(), now),
-            tombstone(7),
-            "without a profile"
-        );
-        let erased = Profile::erased(Some(&known), id(), now);
-        assert_eq!(
-            erased,
-            tombstone(10),
-            "with a profile from a clock that is ahead"
-        );
-        assert_eq!(
-            Profile::erased(Some(&erased), id(), now),
-            tombstone(11),
-            "a second time, to copy it again"
-        );
-    }
-
-    #[test]
-    fn contracts_show_somebody_deleted_as_inactive() {
-        assert_eq!(UserStatus::Deleted.shown(), "inactive");
-        assert_eq!(UserStatus::Suspended.shown(), "suspended");
-        assert_eq!(UserStatus::parse("deleted"), Some(UserStatus::Deleted));
-        assert_eq!(UserStatus::parse_reported("deleted"), None);
-        assert_eq!(
-            UserStatus::parse_reported("Suspended "),
-            Some(UserStatus::Suspended)
-        );
-    }
-
-    prop_compose! {
-        fn event()(
-            millis in 0..4_i64,
-            event_id in "[a-c]",
-            name in proptest::option::of("[x-z]"),
-            email in proptest::option::of("[x-z]"),
-            avatar_url in proptest::option::of(proptest::option::of("[x-z]")),
-            status in proptest::option::weighted(0.5, prop_oneof![
-                12 => proptest::sample::select(UserStatus::REPORTED.to_vec()),
-                1 => Just(UserStatus::Deleted),
-            ]),
-        ) -> (EventVersion, UserSnapshot) {
-            (at(millis, &event_id), UserSnapshot { id: id(), name, email, role: None, avatar_url, status })
-        }
-    }
-
-    proptest! {
-        /// However events are ordered, repeated and cut into batches, the profile is the same in
-        /// the end.
-        #[test]
-        fn order_and_batches_do_not_matter(
-            events in proptest::collection::btree_map(0..9_u8, event(), 1..9),
-            order in proptest::collection::vec((any::<proptest::sample::Index>(), any::<bool>()), 1..30),
-        ) {
-            // Two events never have one id.
-            let events: Vec<_> = events
-                .into_iter()
-                .map(|(n, (version, said))| (EventVersion { event_id: format!("{}{n}", version.event_id), ..version }, said))
-                .collect();
-            let expected = Profile::merged(None, id(), &events).unwrap();
-
-            let mut known: Option<Profile> = None;
-            let mut batch = Vec::new();
-            for (index, cut) in order {
-                batch.push(index.get(&events).clone());
-                if cut {
-                    known = Profile::merged(known.as_ref(), id(), &std::mem::take(&mut batch)).or(known);
-                }
-            }
-            batch.extend(events.iter().rev().cloned());
-            let versions = known.as_ref().map(|known| known.user.version);
-            let found = Profile::merged(known.as_ref(), id(), &batch).or(known).unwrap();
-            prop_assert!(versions.is_none_or(|before| before <= found.user.version));
-            prop_assert_eq!(&found.versions, &expected.versions);
-            prop_assert_eq!(User { version: 0, ..found.user }, User { version: 0, ..expected.user });
-        }
-    }
-}
+mod tests;

@@ -1,12 +1,12 @@
-//! Versions of events, and what an event says about one field.
+//! Versions of events and of the fields of a ticket, and updates of single fields.
 
 use super::Timestamp;
 
 /// The version of an event: of two events, the one with the greater version is the newer.
 ///
 /// Versions compare by `at`, then by `time`, then by `event_id`. Platforms write `updated_at` in
-/// whole seconds, so two changes often share it. The `time` of the `CloudEvent` then decides, and a
-/// missing `time` sorts first. The id only makes the order total.
+/// whole seconds, so two changes often share it. The `time` of the `CloudEvent` then decides, and
+/// an absent `time` sorts first. The id only makes the order total.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventVersion {
     /// The `updated_at` of the snapshot, or the `time` of the event where `updated_at` is absent.
@@ -17,27 +17,95 @@ pub struct EventVersion {
     pub event_id: String,
 }
 
-/// What a snapshot says about one field.
+/// The update of one field by a snapshot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FieldUpdate<T> {
     /// The snapshot does not mention the field, which keeps its value.
     #[default]
     Absent,
-    /// The snapshot has `null`: the field has no value any more.
+    /// The snapshot has `null`, which clears the field.
     Cleared,
     /// The snapshot has a value.
     Set(T),
 }
 
 impl<T> FieldUpdate<T> {
-    /// Returns the new value of the field, where `Some(None)` clears it and `None` keeps the value
-    /// that it has.
+    /// Returns the new value of the field. `Some(None)` clears the field, and `None` keeps its
+    /// value.
     pub fn new_value(self) -> Option<Option<T>> {
         match self {
             Self::Absent => None,
             Self::Cleared => Some(None),
             Self::Set(value) => Some(Some(value)),
         }
+    }
+}
+
+/// The version of the event that last set each field of a ticket; `None` where no event has
+/// mentioned the field.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TicketVersions {
+    /// The version of the status; of a deleted ticket, that of the deletion.
+    pub status: Option<EventVersion>,
+    /// The version of the priority.
+    pub priority: Option<EventVersion>,
+    /// The version of the category.
+    pub category: Option<EventVersion>,
+    /// The version of the subcategory.
+    pub subcategory: Option<EventVersion>,
+    /// The version of the tags.
+    pub tags: Option<EventVersion>,
+    /// The version of the creation time.
+    pub created_at: Option<EventVersion>,
+    /// The version of the resolution time.
+    pub resolved_at: Option<EventVersion>,
+    /// The version of the due time.
+    pub due_at: Option<EventVersion>,
+    /// The version of the team. A team that Muster matched by specializations has none.
+    pub team: Option<EventVersion>,
+    /// The version of the assignee, or of the event after which Muster chose the assignee.
+    pub assignee: Option<EventVersion>,
+}
+
+impl TicketVersions {
+    fn all(&self) -> [Option<&EventVersion>; 10] {
+        let Self {
+            status,
+            priority,
+            category,
+            subcategory,
+            tags,
+            created_at,
+            resolved_at,
+            due_at,
+            team,
+            assignee,
+        } = self;
+        [
+            status,
+            priority,
+            category,
+            subcategory,
+            tags,
+            created_at,
+            resolved_at,
+            due_at,
+            team,
+            assignee,
+        ]
+        .map(Option::as_ref)
+    }
+
+    /// Returns the newest version of any field.
+    #[must_use]
+    pub fn newest(&self) -> Option<&EventVersion> {
+        self.all().into_iter().flatten().max()
+    }
+
+    /// Returns whether a field has this version.
+    #[must_use]
+    pub fn contains(&self, version: &EventVersion) -> bool {
+        self.all().contains(&Some(version))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Words of a fixed list, as platforms write them.
+//! The words of fixed lists, in the spellings of platforms.
 
 /// Returns a word in lower case, with one underscore for each run of white space, hyphens and
 /// underscores.
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn case_and_separators_do_not_matter() {
+    fn word_with_other_case_and_separators_is_equal() {
         for text in [
             "in_progress",
             "In Progress",

@@ -1,20 +1,20 @@
-//! What managers see: how much work a team has, and who does it.
+//! The workload figures of a team and its members.
 
 use super::Load;
 
 const MILLIS_PER_HOUR: u64 = 3_600_000;
 
-/// Tickets resolved, and how long it took from their creation.
+/// The number of resolved tickets, and the total time to their resolution.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Resolved {
-    /// How many.
+    /// The number of tickets.
     pub tickets: u64,
-    /// Milliseconds from creation to resolution, summed over them.
+    /// The sum of the milliseconds from creation to resolution.
     pub total_ms: u64,
 }
 
 impl Resolved {
-    /// The mean time to resolution in hours, to one decimal; `None` for no tickets.
+    /// Returns the mean time to resolution in hours, to one decimal; `None` without tickets.
     #[must_use]
     pub fn avg_hours(self) -> Option<f64> {
         ratio(
@@ -25,18 +25,18 @@ impl Resolved {
     }
 }
 
-/// The figures of a team that are not counters themselves.
+/// The figures that are computed from a team's counters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Workload {
-    /// Open tickets, over present members, to one decimal; 0 for a team without members.
+    /// Open tickets for each member, to one decimal; 0 for a team without members.
     pub avg_tickets_per_member: f64,
-    /// The part of the resolved tickets with a due date that met it, to two decimals; `None` for
-    /// none.
+    /// The fraction of resolved tickets with a due date that met it, to two decimals; `None`
+    /// without such tickets.
     pub sla_compliance_rate: Option<f64>,
 }
 
 impl Workload {
-    /// Computes the figures of a team with this load and this many present members.
+    /// Computes the figures from the load and the number of members.
     #[must_use]
     pub fn of(load: Load, members: usize) -> Self {
         let Load {
@@ -55,11 +55,10 @@ impl Workload {
     }
 }
 
-/// `numerator / denominator` in steps of `1 / scale`, halves away from zero; `None` for a
-/// denominator of 0.
+/// Returns `numerator / denominator` in steps of `1 / scale`, halves rounded away from zero; `None`
+/// for a denominator of 0.
 ///
-/// Rounded in integers: 0.145 has no exact binary form, and rounding its nearest double would go
-/// the wrong way.
+/// Rounds in integers: 0.145 has no exact binary form, and its nearest double rounds down.
 fn ratio(numerator: u64, denominator: u64, scale: u32) -> Option<f64> {
     if denominator == 0 {
         return None;
@@ -68,7 +67,7 @@ fn ratio(numerator: u64, denominator: u64, scale: u32) -> Option<f64> {
     let steps = (2 * numerator * u128::from(scale) + denominator) / (2 * denominator);
     #[expect(
         clippy::cast_precision_loss,
-        reason = "a figure past 2^53 steps is no figure a person reads"
+        reason = "only figures above 2^53 steps lose precision"
     )]
     Some(steps as f64 / f64::from(scale))
 }
@@ -80,13 +79,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documents_example() {
+    fn ratio_of_the_documented_example() {
         assert_eq!(ratio(23, 8, 10), Some(2.9));
         assert_eq!(ratio(91, 100, 100), Some(0.91));
     }
 
     #[test]
-    fn halves_go_away_from_zero() {
+    fn ratio_rounds_halves_away_from_zero() {
         assert_eq!(ratio(1, 4, 10), Some(0.3));
         assert_eq!(ratio(29, 200, 100), Some(0.15));
         assert_eq!(ratio(57, 200, 100), Some(0.29));
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_mean() {
+    fn mean_without_tickets_is_none() {
         assert_eq!(ratio(0, 0, 10), None);
         assert_eq!(Resolved::default().avg_hours(), None);
         assert_eq!(
@@ -109,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_ratio_is_within_half_a_step(numerator in 0..1_000_000_u32, denominator in 1..1_000_000_u32) {
+        fn ratio_is_within_half_a_step(numerator in 0..1_000_000_u32, denominator in 1..1_000_000_u32) {
             let rounded = ratio(numerator.into(), denominator.into(), 10).unwrap();
             let exact = f64::from(numerator) / f64::from(denominator);
             prop_assert!((rounded - exact).abs() <= 0.05 + 1e-9);

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::team_match::{TeamMatch, UnmatchedTicket};
 use crate::{
     Folded, Load, LoadDelta, Member, MemberDelta, PastCounters, Resolved, Tags, Team, TeamId,
-    Ticket, TicketId, UserId,
+    Ticket, TicketId, Topics, UserId,
 };
 
 /// A membership with its folded skills.
@@ -165,6 +164,27 @@ pub enum TeamLookup {
     Deleted,
     /// The organization never had this team.
     NotFound,
+}
+
+/// A ticket that needs a team match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnmatchedTicket {
+    /// The ticket.
+    pub ticket_id: TicketId,
+    /// The topics of the ticket.
+    pub topics: Topics,
+    /// The team of the previous match, if it was deleted or its specializations do not match.
+    pub rejected: Option<TeamId>,
+}
+
+/// The team match of a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TeamMatch {
+    /// The topics for which the team was matched. If an event changes the topics, the match is
+    /// invalid.
+    pub topics: Topics,
+    /// The team; `None` if no team matches.
+    pub team: Option<TeamId>,
 }
 
 /// Everything that a plan depends on, except the tickets: the teams and the team matches that were

@@ -118,8 +118,8 @@ pub struct Plan {
 /// Plans a batch, in which each ticket occurs once.
 ///
 /// # Errors
-/// The input that is missing, for the whole batch at once. So a batch needs few rounds of reads,
-/// whatever its size.
+/// The input that is missing, for the whole batch at once. So the number of read rounds does not
+/// grow with the batch.
 pub fn plan(
     tasks: &[TicketTask],
     tickets: &BTreeMap<TicketId, Ticket>,
@@ -354,7 +354,7 @@ impl TransactionPlan {
         }
     }
 
-    /// Drops writes whose changes cancel out. They cost write units, and their conditions could
+    /// Drops writes with changes that cancel out. They cost write units, and their conditions could
     /// conflict with other transactions.
     fn drop_empty_writes(&mut self) {
         self.loads.retain(|_, write| {

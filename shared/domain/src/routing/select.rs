@@ -14,7 +14,7 @@ use crate::{
 pub struct Selection {
     /// The new assignee; `None` if no member is eligible.
     pub selected: Option<UserId>,
-    /// The strategy that decided because the team's own did not distinguish the members.
+    /// The strategy that decided in place of the team's, because no member had a matching skill.
     pub fallback: Option<QueueStrategy>,
     /// The number of members.
     pub considered: u64,

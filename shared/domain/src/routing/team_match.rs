@@ -1,11 +1,11 @@
-//! Chooses a team for a ticket that names none.
+//! Matches a team by its specializations to a ticket that names none.
 //!
-//! The choice is made once for each batch, over index entries and loads and before any team is
-//! read. A plan then verifies it by the team as read: if the team is gone or its specializations no
-//! longer match, the plan asks for the next best.
+//! A batch is matched once, over topic entries and loads, before any team is read. The plan then
+//! verifies each match by the team as read. If the team was deleted or its specializations no
+//! longer match, the plan rejects it, and the next candidate is matched.
 //!
-//! The work for one ticket is bounded: at most [`MAX_ENTRIES`] index entries of each topic and
-//! [`MAX_TEAMS`] loads. Where a topic has more teams, a hash of the ticket's id decides which are
+//! The reads for one ticket are bounded: at most [`MAX_ENTRIES`] entries of each topic and
+//! [`MAX_TEAMS`] loads. If a topic has more teams, a hash of the ticket's id selects those that are
 //! compared, so that every team gets its share of the tickets.
 
 use std::{
@@ -13,66 +13,47 @@ use std::{
     collections::{BTreeSet, HashMap},
 };
 
-use super::{MissingInput, PlanningInput};
+use super::{MissingInput, PlanningInput, TeamMatch, UnmatchedTicket};
 use crate::{Load, RingPlace, TeamId, TicketId, Topics};
 
-/// The most index entries of one topic that are read for one ticket.
+/// The maximum number of entries of one topic that are read for one ticket.
 pub const MAX_ENTRIES: usize = 1000;
 
-/// The most teams whose loads are compared for one ticket.
+/// The maximum number of teams that are compared for one ticket.
 pub const MAX_TEAMS: usize = 100;
 
-/// A team that the index lists under a topic.
+/// An entry of the specialization index: a team under a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TopicEntry {
-    /// The team's place on the topic's ring.
+    /// The place of the team on the ring.
     pub place: RingPlace,
     /// The team.
     pub team: TeamId,
 }
 
-/// The teams that one page of the index lists under a topic.
+/// A page of the specialization index: teams under one topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TopicPage {
     /// The teams, each once.
     pub entries: Vec<TopicEntry>,
-    /// Whether the page has all teams of the topic, so that it serves every ticket.
+    /// Whether the page has all teams of the topic, so that every ticket can use it.
     pub is_complete: bool,
 }
 
-/// A ticket for which a plan needs a team.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnmatchedTicket {
-    /// The ticket.
-    pub ticket_id: TicketId,
-    /// The topics of the ticket.
-    pub topics: Topics,
-    /// The team that was chosen before, if it is gone or its specializations do not match.
-    pub rejected: Option<TeamId>,
-}
-
-/// The team that was chosen for a ticket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TeamMatch {
-    /// The topics that the choice is for.
-    pub topics: Topics,
-    /// The team; `None` if no team matches.
-    pub team: Option<TeamId>,
-}
-
-/// A team that may get a ticket, by the index.
+/// A team that the index lists for a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TeamCandidate {
     /// The team.
     pub team: TeamId,
-    /// The number of the ticket's topics under which the index lists the team.
-    pub matched: usize,
+    /// The number of the ticket's topics that list the team.
+    pub matched_topics: usize,
 }
 
-/// Returns the candidates for a ticket: the teams that match most topics, at most [`MAX_TEAMS`].
+/// Returns the candidates for a ticket: the teams that match the most topics, at most
+/// [`MAX_TEAMS`].
 ///
-/// Among teams that match as many topics, the first after the ticket's own place on the ring are
-/// taken.
+/// Teams that match equally many topics are ordered by their distance from the ticket's place on
+/// the ring.
 #[must_use]
 pub fn candidates<'s>(
     ticket: &TicketId,
@@ -91,103 +72,109 @@ pub fn candidates<'s>(
     found.truncate(MAX_TEAMS);
     found
         .into_iter()
-        .map(|(team, (matched, _))| TeamCandidate { team, matched })
+        .map(|(team, (matched, _))| TeamCandidate {
+            team,
+            matched_topics: matched,
+        })
         .collect()
 }
 
-/// A ticket's candidates that are not rejected, and the chosen one.
+/// The candidates of a ticket that are not rejected, and the matched one.
 #[derive(Debug, Clone)]
-struct Matching {
+struct TicketCandidates {
     topics: Topics,
     candidates: Vec<TeamCandidate>,
-    chosen: Option<TeamId>,
+    matched: Option<TeamId>,
 }
 
-/// The choices of a batch, and the loads that they are made over.
+/// The team matches of a batch, and the loads that they compare.
 ///
-/// Each choice adds its ticket to the load of the chosen team, so that the tickets of a batch
-/// spread as if they had come one by one.
+/// Each match adds its ticket to the load of the team. So the tickets of a batch spread as if they
+/// were matched one by one. Retries and splits of the batch reuse the matches.
 #[derive(Debug, Clone, Default)]
 pub struct TeamMatcher {
-    /// The loads as read, and the chosen tickets. `None` for a team that does not exist.
+    /// The loads as read, plus the matched tickets. `None` for a team that does not exist.
     loads: HashMap<TeamId, Option<Load>>,
-    tickets: HashMap<TicketId, Matching>,
+    tickets: HashMap<TicketId, TicketCandidates>,
 }
 
 impl TeamMatcher {
-    /// Returns the tickets whose candidates are not input for these topics.
+    /// Returns the tickets without candidates for these topics, in order to read them.
     #[must_use]
     pub fn without_candidates<'w>(
         &self,
-        wanted: &'w [UnmatchedTicket],
+        unmatched: &'w [UnmatchedTicket],
     ) -> Vec<&'w UnmatchedTicket> {
-        let is_known = |wanted: &UnmatchedTicket| {
+        let is_known = |unmatched: &UnmatchedTicket| {
             self.tickets
-                .get(&wanted.ticket_id)
-                .is_some_and(|matching| matching.topics == wanted.topics)
+                .get(&unmatched.ticket_id)
+                .is_some_and(|of_ticket| of_ticket.topics == unmatched.topics)
         };
-        wanted.iter().filter(|wanted| !is_known(wanted)).collect()
-    }
-
-    /// Records a ticket's candidates. Replaces a choice that was made for other topics.
-    pub fn set_candidates(&mut self, wanted: &UnmatchedTicket, candidates: Vec<TeamCandidate>) {
-        self.withdraw(&wanted.ticket_id);
-        let matching = Matching {
-            topics: wanted.topics.clone(),
-            candidates,
-            chosen: None,
-        };
-        self.tickets.insert(wanted.ticket_id.clone(), matching);
-    }
-
-    /// Returns the candidates of these tickets whose loads are not input.
-    #[must_use]
-    pub fn missing_loads(&self, wanted: &[UnmatchedTicket]) -> BTreeSet<TeamId> {
-        let matching = wanted
+        unmatched
             .iter()
-            .filter_map(|wanted| self.tickets.get(&wanted.ticket_id));
-        let teams = matching
-            .flat_map(|matching| &matching.candidates)
+            .filter(|unmatched| !is_known(unmatched))
+            .collect()
+    }
+
+    /// Sets the candidates of a ticket. Withdraws a match for other topics.
+    pub fn set_candidates(&mut self, unmatched: &UnmatchedTicket, candidates: Vec<TeamCandidate>) {
+        self.withdraw(&unmatched.ticket_id);
+        let of_ticket = TicketCandidates {
+            topics: unmatched.topics.clone(),
+            candidates,
+            matched: None,
+        };
+        self.tickets.insert(unmatched.ticket_id.clone(), of_ticket);
+    }
+
+    /// Returns the candidates of these tickets without a load, in order to read them.
+    #[must_use]
+    pub fn missing_loads(&self, unmatched: &[UnmatchedTicket]) -> BTreeSet<TeamId> {
+        let of_ticket = unmatched
+            .iter()
+            .filter_map(|unmatched| self.tickets.get(&unmatched.ticket_id));
+        let teams = of_ticket
+            .flat_map(|of_ticket| &of_ticket.candidates)
             .map(|candidate| candidate.team);
         teams
             .filter(|team| !self.loads.contains_key(team))
             .collect()
     }
 
-    /// Records the loads of teams. A team without a load does not exist.
+    /// Sets the loads that were read. A team without a load does not exist.
     pub fn set_loads(&mut self, teams: BTreeSet<TeamId>, mut loads: HashMap<TeamId, Load>) {
         self.loads
             .extend(teams.into_iter().map(|team| (team, loads.remove(&team))));
     }
 
-    /// Chooses a team for each ticket, in this order, over the input candidates and loads.
-    pub fn match_teams(&mut self, wanted: &[UnmatchedTicket]) {
-        for UnmatchedTicket { ticket_id, .. } in wanted {
+    /// Matches a team to each ticket, in this order, by the candidates and loads.
+    pub fn match_teams(&mut self, unmatched: &[UnmatchedTicket]) {
+        for UnmatchedTicket { ticket_id, .. } in unmatched {
             self.withdraw(ticket_id);
         }
         for UnmatchedTicket {
             ticket_id,
             topics: _,
             rejected,
-        } in wanted
+        } in unmatched
         {
             let Self { loads, tickets } = self;
-            let Some(matching) = tickets.get_mut(ticket_id) else {
+            let Some(of_ticket) = tickets.get_mut(ticket_id) else {
                 continue;
             };
-            matching
+            of_ticket
                 .candidates
                 .retain(|candidate| Some(candidate.team) != *rejected);
-            let rated = matching.candidates.iter().filter_map(|candidate| {
+            let rated = of_ticket.candidates.iter().filter_map(|candidate| {
                 let load = loads.get(&candidate.team).copied().flatten()?;
                 Some(Rated {
                     candidate: *candidate,
                     load,
                 })
             });
-            matching.chosen = rated.min_by(Rated::order).map(|rated| rated.candidate.team);
-            if let Some(load) = matching
-                .chosen
+            of_ticket.matched = rated.min_by(Rated::order).map(|rated| rated.candidate.team);
+            if let Some(load) = of_ticket
+                .matched
                 .and_then(|team| loads.get_mut(&team)?.as_mut())
             {
                 load.open_tickets += 1;
@@ -195,38 +182,38 @@ impl TeamMatcher {
         }
     }
 
-    /// Takes a ticket off the load of the team that was chosen for it.
+    /// Withdraws the match of a ticket, and removes the ticket from the load of the team.
     fn withdraw(&mut self, ticket: &TicketId) {
-        let chosen = self
+        let matched = self
             .tickets
             .get_mut(ticket)
-            .and_then(|matching| matching.chosen.take());
-        if let Some(load) = chosen.and_then(|team| self.loads.get_mut(&team)?.as_mut()) {
+            .and_then(|of_ticket| of_ticket.matched.take());
+        if let Some(load) = matched.and_then(|team| self.loads.get_mut(&team)?.as_mut()) {
             load.open_tickets = load.open_tickets.saturating_sub(1);
         }
     }
 
-    /// Returns the choices made for these tickets.
+    /// Returns the matches of these tickets.
     #[must_use]
     pub fn matches_of<'t>(
         &self,
         tickets: impl IntoIterator<Item = &'t TicketId>,
     ) -> HashMap<TicketId, TeamMatch> {
-        let choice = |ticket: &'t TicketId| {
-            let Matching {
+        let team_match = |ticket: &'t TicketId| {
+            let TicketCandidates {
                 topics,
                 candidates: _,
-                chosen,
+                matched,
             } = self.tickets.get(ticket)?;
             Some((
                 ticket.clone(),
                 TeamMatch {
                     topics: topics.clone(),
-                    team: *chosen,
+                    team: *matched,
                 },
             ))
         };
-        tickets.into_iter().filter_map(choice).collect()
+        tickets.into_iter().filter_map(team_match).collect()
     }
 }
 
@@ -237,28 +224,33 @@ struct Rated {
 }
 
 impl Rated {
-    /// Orders candidates, the best first: teams without an eligible member last, then most topics,
-    /// then the fewest open tickets for each eligible member, then the smallest id.
+    /// Orders candidates, the best first: teams with an eligible member, then the most topics, then
+    /// the fewest open tickets for each eligible member, then the smallest id, which is the oldest
+    /// team.
     fn order(&self, other: &Self) -> Ordering {
         let [one, two] = [self, other];
         let is_idle = |rated: &Self| rated.load.eligible == 0;
-        // Compares in whole numbers. A team without an eligible member counts as one with one.
+        // Cross-multiplies, to compare the ratios exactly in integers. A team without an eligible
+        // member counts as one with one, to avoid a division by zero.
         let open = |rated: &Self| u128::from(rated.load.open_tickets);
         let eligible = |rated: &Self| u128::from(rated.load.eligible.max(1));
         is_idle(one)
             .cmp(&is_idle(two))
-            .then(two.candidate.matched.cmp(&one.candidate.matched))
+            .then(
+                two.candidate
+                    .matched_topics
+                    .cmp(&one.candidate.matched_topics),
+            )
             .then_with(|| (open(one) * eligible(two)).cmp(&(open(two) * eligible(one))))
             .then(one.candidate.team.cmp(&two.candidate.team))
     }
 }
 
-/// Returns the team that was chosen for a ticket, if the team as read still matches. `None` if no
-/// team matches.
+/// Returns the matched team of a ticket, verified by the team as read. `None` if no team matches.
 ///
 /// # Errors
-/// The team to read, or the ticket that needs a choice: the first one, one for other topics, or one
-/// in place of a team that is gone or no longer matches.
+/// The team to read, or the ticket that needs a match: its first one, one for its present topics,
+/// or the next one after a team that was deleted or no longer matches.
 pub(super) fn matched_team(
     input: &PlanningInput,
     ticket_id: &TicketId,
@@ -267,23 +259,23 @@ pub(super) fn matched_team(
     if topics.as_slice().is_empty() {
         return Ok(None);
     }
-    let wanted = |rejected| UnmatchedTicket {
+    let unmatched = |rejected| UnmatchedTicket {
         ticket_id: ticket_id.clone(),
         topics: topics.clone(),
         rejected,
     };
-    let Some(choice) = input
+    let Some(team_match) = input
         .team_matches
         .get(ticket_id)
-        .filter(|choice| choice.topics == *topics)
+        .filter(|team_match| team_match.topics == *topics)
     else {
-        return Err(MissingInput::team_match(wanted(None)));
+        return Err(MissingInput::team_match(unmatched(None)));
     };
-    let Some(team) = choice.team else {
+    let Some(team) = team_match.team else {
         return Ok(None);
     };
     match input.team_input(team)? {
         Some(team_input) if topics.matched(&team_input.specializations) > 0 => Ok(Some(team)),
-        Some(_) | None => Err(MissingInput::team_match(wanted(Some(team)))),
+        Some(_) | None => Err(MissingInput::team_match(unmatched(Some(team)))),
     }
 }

@@ -87,8 +87,8 @@ impl Draft {
         Ok(Some(draft))
     }
 
-    /// Removes the team and the assignee of an open ticket whose team was deleted. A deletion does
-    /// not write the tickets of the team, so an event may find such a ticket before the sweep does.
+    /// If the team of an open ticket was deleted, removes team and assignee. A deletion does not
+    /// write the tickets of the team, so an event may find such a ticket before the sweep does.
     fn leave_deleted_team(&mut self, input: &PlanningInput) -> Result<(), MissingInput> {
         let ticket = &mut self.ticket;
         if let Some(team) = ticket.team_id.filter(|_| ticket.is_open())

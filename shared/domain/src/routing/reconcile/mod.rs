@@ -63,8 +63,8 @@ pub(super) struct Reconciliation {
 /// Reconciles a ticket, and applies the result to the input.
 ///
 /// # Errors
-/// The input that is missing. The input is then unchanged, so the caller can read what is missing
-/// and plan the whole batch again.
+/// The input that is missing. The input is then unchanged, so the caller can read it and
+/// plan the whole batch again.
 pub(super) fn reconcile(
     before: Option<&Ticket>,
     task: &TicketTask,
@@ -135,15 +135,15 @@ fn apply_trigger(
     })
 }
 
-/// Returns whether a drain or a pass leaves the ticket in its place. It then writes nothing: a new
-/// revision alone would only cause conflicts.
+/// Returns whether a drain or a pass leaves the ticket in its place. Such a task does not
+/// write: a new revision alone would only cause conflicts.
 fn is_no_op(trigger: &Trigger, before: Option<&Ticket>, after: &Ticket) -> bool {
     let stays =
         before.is_some_and(|before| before.state == after.state && before.team_id == after.team_id);
     stays && matches!(trigger, Trigger::Waiting | Trigger::Unrouted)
 }
 
-/// Checks that the input has every team and every user whose counters the ticket changes.
+/// Checks that the input has the counters of every team and user that the ticket changes.
 ///
 /// Placing a closed ticket requires neither, but its credit counts in both.
 ///

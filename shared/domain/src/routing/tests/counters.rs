@@ -117,7 +117,7 @@ impl SimulatedTable {
             }
             Step::Delete(team) => self.delete_team(team),
             Step::Sweep(team) => {
-                let mut work =
+                let mut tasks =
                     self.tasks_in_state(TicketState::Assigned, Some(team), &Trigger::TeamDeleted);
                 tasks.extend(self.tasks_in_state(
                     TicketState::Waiting,
