@@ -1,30 +1,20 @@
-//! Black-box tests of the whole: real HTTP to the local stack, the functions' own `handle` behind
-//! it.
+//! Black-box tests: HTTP to the local stack, which calls the `handle` of each function.
 //!
-//! The stack is shared by the tests of a process, and each test has organizations of its own, so
-//! they run in parallel. What a test needs to hold still (the clock, ids, calls to the table) it
-//! has a stack of its own for.
+//! The tests of a process share one stack. Each test has its own organizations, so tests run in
+//! parallel. A test that controls the clock, ids or calls to the table starts a separate stack.
 
-mod addresses;
-mod auth;
-mod contracts;
-mod cors;
-mod costs;
+mod api;
+mod cost;
 mod directory;
-mod docs;
-mod hostile;
-mod isolation;
 mod jobs;
-mod jwt;
 mod openapi;
 mod pipeline;
-mod rates;
 mod real_time;
 mod reliability;
 mod routing;
 mod sample_events;
 mod scale;
-mod shapes;
+mod security;
 mod support;
 mod telemetry;
 mod tickets;

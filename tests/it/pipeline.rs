@@ -1,5 +1,4 @@
-//! From a queue to everybody who has to know: the functions behind the queues, the table's stream
-//! and the schedule at work together.
+//! The functions behind the queues, the table's stream and the schedule, working together.
 
 use std::time::Duration;
 
@@ -9,13 +8,13 @@ use uuid::Uuid;
 
 use crate::support::{Organization, Stack, bare, wait_until};
 
-/// When a message that failed comes again, where that can be chosen.
+/// The visibility timeout of most tests.
 const SOON: Duration = Duration::from_millis(200);
 
-/// The same, where a batch that takes its time must not come again beside itself.
+/// A visibility timeout that is longer than a slow batch.
 const LATER: Duration = Duration::from_secs(2);
 
-fn created(org: &Organization, team: &str, ticket: &str) -> Value {
+fn ticket_created(org: &Organization, team: &str, ticket: &str) -> Value {
     let now = Timestamp::now().iso8601();
     let ticket = json!({ "id": ticket, "status": "open", "team_id": team, "created_at": now, "updated_at": now });
     json!({
@@ -34,8 +33,8 @@ async fn send(org: &Organization, events: &[Value]) {
         .await;
 }
 
-/// What was announced of an organization, in order.
-fn announced(org: &Organization) -> Vec<Value> {
+/// Returns the announcements of an organization, in order.
+fn announcements(org: &Organization) -> Vec<Value> {
     let (events, _) = org.stack.announced_after(0);
     let events = events
         .iter()
@@ -46,11 +45,11 @@ fn announced(org: &Organization) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
+async fn queued_ticket_is_assigned_and_announced() {
     let org = Stack::with_fast_delivery(SOON).await.organization().await;
     let team = org.team("Support").await;
     org.member(&team, &org.users[0]).await;
-    send(&org, &[created(&org, &team, "T-1")]).await;
+    send(&org, &[ticket_created(&org, &team, "T-1")]).await;
     org.stack.until_empty("tickets").await;
 
     let decision = org.toptickets.get("/v1/assignments/T-1").await;
@@ -63,7 +62,7 @@ async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
     let workload = org.itsm.get(&format!("/v1/teams/{team}/workload")).await;
     assert_eq!(workload.json["data"]["total_open_tickets"], 1, "{workload}");
     let types = || {
-        announced(&org)
+        announcements(&org)
             .iter()
             .map(|event| event["type"].as_str().unwrap_or_default().to_owned())
             .collect()
@@ -79,7 +78,7 @@ async fn a_ticket_on_the_queue_is_assigned_shown_and_announced() {
 }
 
 #[tokio::test]
-async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
+async fn killed_invocations_lose_or_repeat_no_ticket() {
     const TICKETS: usize = 150;
     let org = Stack::with_fast_delivery(LATER).await.organization().await;
     let team = org.team("Support").await;
@@ -87,7 +86,7 @@ async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
         org.member(&team, user).await;
     }
     let events: Vec<_> = (0..TICKETS)
-        .map(|n| created(&org, &team, &format!("T-{n}")))
+        .map(|n| ticket_created(&org, &team, &format!("T-{n}")))
         .collect();
     for events in events.chunks(15) {
         send(&org, events).await;
@@ -112,10 +111,10 @@ async fn killed_invocations_lose_no_ticket_and_assign_none_twice() {
 }
 
 #[tokio::test]
-async fn what_fails_ten_times_is_a_dead_letter() {
+async fn message_failing_ten_times_is_a_dead_letter() {
     let stack = Stack::with_fast_delivery(SOON).await;
     let nonsense = format!(
-        "what is no job is tried again, for a newer version may know it: {}",
+        "an unknown job is retried, because a newer version may support it: {}",
         Uuid::new_v4()
     );
     stack.send("jobs", [nonsense.clone()]).await;

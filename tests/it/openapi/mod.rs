@@ -1,5 +1,5 @@
-//! The OpenAPI documents: that they are current, and that they say what the contracts say. That
-//! they describe every response, each test's client checks with every response that it gets.
+//! The OpenAPI documents are current and agree with the contracts. In addition, the client of every
+//! test checks each response against them (see `openapi_check`).
 
 mod parameters;
 mod requests;
@@ -38,21 +38,21 @@ fn members(value: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 #[test]
-fn the_documents_are_current() {
+fn checked_in_documents_are_current() {
     for (contract, checked_in) in [
         (Toptickets, include_str!("../../../openapi/toptickets.json")),
         (Itsm, include_str!("../../../openapi/itsm.json")),
     ] {
         let name = contract.as_str();
-        // Not `assert_eq`, which would print both.
+        // `assert_eq` would print both documents.
         assert!(
             openapi::document(contract) == checked_in,
-            "openapi/{name}.json is not what the code says: cargo run -- openapi {name} > openapi/{name}.json"
+            "openapi/{name}.json is outdated: cargo run -- openapi {name} > openapi/{name}.json"
         );
     }
 }
 
-/// Collects the places of booleans that a value restricts.
+/// Collects the paths of booleans with an `enum` or `const`.
 fn restricted_booleans(value: &Value, place: &str, found: &mut Vec<String>) {
     if value["type"] == "boolean" && (value.get("enum").is_some() || value.get("const").is_some()) {
         found.push(place.to_owned());
@@ -82,7 +82,7 @@ fn no_boolean_has_enum_or_const() {
 }
 
 #[test]
-fn each_operation_needs_the_scope_that_the_contracts_say() {
+fn operation_documents_its_scope() {
     for contract in Contract::ALL {
         let needed: BTreeMap<_, _> = Document::of(contract)
             .operations()
@@ -98,10 +98,10 @@ fn each_operation_needs_the_scope_that_the_contracts_say() {
                 let [scope] = Vec::from_iter(scopes)[..] else {
                     panic!("{}", operation.json)
                 };
-                let said = operation.json["description"]
+                let reported = operation.json["description"]
                     .as_str()
                     .expect("a description");
-                assert!(said.contains(&format!("`{scope}`")), "{said}");
+                assert!(reported.contains(&format!("`{scope}`")), "{reported}");
                 (format!("{} {}", operation.method, operation.path), scope)
             })
             .collect();
@@ -132,7 +132,7 @@ fn each_operation_needs_the_scope_that_the_contracts_say() {
     }
 }
 
-/// Calls with every media type of a document, and where it is.
+/// Calls `with` for every media type of a document and its place.
 fn media_types(document: &Document, mut with: impl FnMut(&str, &Value)) {
     for operation in document.operations() {
         let id = operation.json["operationId"].as_str().expect("an id");
@@ -153,7 +153,7 @@ fn media_types(document: &Document, mut with: impl FnMut(&str, &Value)) {
 }
 
 #[test]
-fn every_body_has_examples_and_they_are_as_described() {
+fn body_examples_match_their_schema() {
     for contract in Contract::ALL {
         let document = Document::of(contract);
         let mut count = 0;
@@ -180,14 +180,14 @@ fn every_body_has_examples_and_they_are_as_described() {
     }
 }
 
-/// The errors that a document's examples show, each as its status and what tells it from others.
+/// Returns the errors in the examples of a document: the status, and the text, type or code.
 fn errors(contract: Contract) -> BTreeSet<String> {
     let document = Document::of(contract);
     let mut errors = BTreeSet::new();
     let mut note = |status: &str, media_type: &Value| {
         for (_, example) in members(&media_type["examples"]) {
             let (detail, error) = (&example["value"]["detail"], &example["value"]["error"]);
-            let said: Vec<_> = match (detail, error) {
+            let reported: Vec<_> = match (detail, error) {
                 (Value::String(text), _) => vec![text.clone()],
                 (Value::Array(items), _) => items
                     .iter()
@@ -205,8 +205,9 @@ fn errors(contract: Contract) -> BTreeSet<String> {
                 }
             };
             errors.extend(
-                said.iter()
-                    .map(|said| format!("{status} {said}").trim().to_owned()),
+                reported
+                    .iter()
+                    .map(|reported| format!("{status} {reported}").trim().to_owned()),
             );
         }
     };
@@ -224,7 +225,7 @@ fn errors(contract: Contract) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_error_of_toptickets_is_described() {
+fn toptickets_errors_are_documented() {
     let expected = [
         "400 type_error.enum",
         "400 type_error.integer",
@@ -262,7 +263,7 @@ fn every_error_of_toptickets_is_described() {
 }
 
 #[test]
-fn every_error_of_itsm_is_described() {
+fn itsm_errors_are_documented() {
     let expected = [
         "400 VALIDATION_ERROR",
         "400 VALIDATION_ERROR constraint,field",
@@ -285,7 +286,7 @@ fn every_error_of_itsm_is_described() {
     assert_eq!(Vec::from_iter(errors(Itsm)), expected);
 }
 
-/// The statuses that an operation can response with, without those that all can.
+/// Returns the statuses of an operation, without those that all operations have.
 fn statuses(contract: Contract, id: &str) -> Vec<u16> {
     let common = [401, 403, 429, 500, 503];
     let all: Vec<u16> = members(&operation(contract, id).json["responses"])
@@ -301,7 +302,7 @@ fn statuses(contract: Contract, id: &str) -> Vec<u16> {
 }
 
 #[test]
-fn each_operation_answers_with_its_statuses() {
+fn operation_documents_its_statuses() {
     for (id, toptickets, itsm) in [
         ("list_teams", &[200, 400, 422][..], &[200, 400][..]),
         (
@@ -350,7 +351,7 @@ fn each_operation_answers_with_its_statuses() {
 }
 
 #[test]
-fn answers_have_the_headers_that_the_contracts_say() {
+fn response_documents_its_headers() {
     for contract in Contract::ALL {
         let document = Document::of(contract);
         let with_one_team: &[&str] = match contract {
@@ -391,7 +392,7 @@ fn answers_have_the_headers_that_the_contracts_say() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_as_described_is_noticed() {
+async fn undocumented_response_is_detected() {
     let org = Stack::shared().organization().await;
     for (contract, client) in Contract::ALL.into_iter().zip(org.clients()) {
         let asked = |method: Method, path: &str| SentRequest {
@@ -445,7 +446,7 @@ async fn an_answer_that_is_not_as_described_is_noticed() {
         });
         assert_eq!(etag.as_deref(), Some("the header ETag"));
         let cached = with(|response| drop(response.headers.remove("cache-control")));
-        assert!(cached.is_some_and(|what| what.starts_with("the header Cache-Control")));
+        assert!(cached.is_some_and(|mismatch| mismatch.starts_with("the header Cache-Control")));
         let html = with(|response| {
             drop(
                 response
@@ -463,7 +464,7 @@ async fn an_answer_that_is_not_as_described_is_noticed() {
 }
 
 #[test]
-fn nothing_is_described_that_nobody_mentions() {
+fn component_is_referenced_and_not_empty() {
     for contract in Contract::ALL {
         let document = Document::of(contract);
         let text = document.json.to_string();

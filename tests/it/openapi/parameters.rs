@@ -1,4 +1,4 @@
-//! The documents' parameters and their parsers say the same.
+//! The parameters of the documents agree with their parsers.
 
 use muster_contracts::request::idempotency_key;
 use muster_domain::{Contract, TeamId, TicketId, UserId};
@@ -18,7 +18,7 @@ fn parameters<'o>(operation: &'o Operation, location: &str) -> Vec<&'o Value> {
         .collect()
 }
 
-/// What the endpoint's parser makes of a query, or `None` if it takes it amiss.
+/// Returns the parsed query, or `None` if the parser rejects it.
 fn parsed(contract: Contract, id: &str, query: &str) -> Option<String> {
     match id {
         "list_teams" => muster_contracts::list_teams(contract, query)
@@ -33,38 +33,40 @@ fn parsed(contract: Contract, id: &str, query: &str) -> Option<String> {
     }
 }
 
-/// A parameter's text as the value that its schema is about.
+/// Converts the text of a parameter to the value that its schema describes.
 fn value(text: &str) -> Value {
     text.parse()
         .map_or_else(|_| json!(text), |number: i64| json!(number))
 }
 
+/// Values on both sides of the rules of every query parameter.
+const QUERY_TEXTS: [&str; 22] = [
+    "",
+    "ten",
+    "1.5",
+    "0",
+    "1",
+    "-1",
+    "50",
+    "100",
+    "101",
+    "1000",
+    "1001",
+    "true",
+    "asc",
+    "desc",
+    "ASC",
+    "name",
+    "createdAt",
+    "updatedAt",
+    "created_at",
+    "assigned",
+    "waiting",
+    "closed",
+];
+
 #[test]
-fn a_query_is_taken_if_and_only_if_its_schema_says_so() {
-    let texts = [
-        "",
-        "ten",
-        "1.5",
-        "0",
-        "1",
-        "-1",
-        "50",
-        "100",
-        "101",
-        "1000",
-        "1001",
-        "true",
-        "asc",
-        "desc",
-        "ASC",
-        "name",
-        "createdAt",
-        "updatedAt",
-        "created_at",
-        "assigned",
-        "waiting",
-        "closed",
-    ];
+fn query_is_accepted_if_its_schema_allows_it() {
     for contract in Contract::ALL {
         let document = Document::of(contract);
         for id in LISTS {
@@ -76,19 +78,19 @@ fn a_query_is_taken_if_and_only_if_its_schema_says_so() {
                 assert_eq!(parameter["required"], json!(false), "{name}");
                 let verdicts = |schema: &Value| -> Vec<bool> {
                     let validator = document.validator(schema);
-                    texts
+                    QUERY_TEXTS
                         .iter()
                         .map(|text| validator.is_valid(&value(text)))
                         .collect()
                 };
                 let described = verdicts(schema);
-                let taken: Vec<_> = texts
+                let taken: Vec<_> = QUERY_TEXTS
                     .iter()
                     .map(|text| parsed(contract, id, &format!("{name}={text}")).is_some())
                     .collect();
-                // A text can be written as a number too.
+                // A string parameter also accepts digits.
                 if schema["type"] != "string" || schema.get("enum").is_some() {
-                    assert_eq!(taken, described, "{id}: {name}: {texts:?}");
+                    assert_eq!(taken, described, "{id}: {name}: {QUERY_TEXTS:?}");
                     for rule in ["type", "minimum", "maximum", "enum"] {
                         let mut without = schema.clone();
                         let removed = without
@@ -98,31 +100,31 @@ fn a_query_is_taken_if_and_only_if_its_schema_says_so() {
                             removed.is_none() || rule == "type" && schema.get("enum").is_some();
                         assert!(
                             tells || verdicts(&without) != described,
-                            "nothing above breaks {rule} of {name}"
+                            "no test value violates {rule} of {name}"
                         );
                     }
                 } else {
                     assert!(taken.iter().all(|taken| *taken), "{id}: {name}");
                 }
                 let default = match &schema["default"] {
-                    // No word of a filter stands for its absence.
+                    // No value of a filter means its absence.
                     Value::Null if schema.get("enum").is_some() => continue,
                     Value::Null => String::new(),
                     Value::String(text) => text.clone(),
                     number => number.to_string(),
                 };
-                let (absent, said) = (
+                let (absent, reported) = (
                     parsed(contract, id, ""),
                     parsed(contract, id, &format!("{name}={default}")),
                 );
-                assert_eq!(absent, said, "the default of {name} is {default}");
+                assert_eq!(absent, reported, "the default of {name} is {default}");
             }
         }
     }
 }
 
 #[test]
-fn nothing_else_in_a_query_means_anything_but_what_descriptions_say() {
+fn undocumented_query_parameter_is_ignored() {
     for contract in Contract::ALL {
         for id in LISTS {
             let described: Vec<_> = parameters(operation(contract, id), "query");
@@ -142,11 +144,11 @@ fn nothing_else_in_a_query_means_anything_but_what_descriptions_say() {
                 let known = described.iter().any(|parameter| parameter["name"] == name);
                 let is_ignored =
                     parsed(contract, id, &format!("{name}=7")) == parsed(contract, id, "");
-                let said = format!(
+                let reported = format!(
                     "{} {described:?}",
                     operation(contract, id).json["description"]
                 );
-                let by_the_way = said.contains(&format!("`{name}`"));
+                let by_the_way = reported.contains(&format!("`{name}`"));
                 assert_eq!(
                     known || by_the_way,
                     !is_ignored,
@@ -159,7 +161,7 @@ fn nothing_else_in_a_query_means_anything_but_what_descriptions_say() {
 }
 
 #[test]
-fn an_id_that_fits_its_schema_is_an_id() {
+fn id_is_accepted_if_its_schema_allows_it() {
     const UUID: &str = "550e8400-e29b-41d4-a716-446655440000";
     let forms = [
         UUID.to_owned(),
@@ -193,10 +195,10 @@ fn an_id_that_fits_its_schema_is_an_id() {
                         _ => TicketId::parse(form).is_ok(),
                     };
                     let fits = validator.is_valid(&json!(form));
-                    // Each contract takes the other's form too, which its description says.
-                    let prefix = parameter["description"].as_str().is_some_and(|said| {
+                    // Each contract also accepts the form of the other, as its description says.
+                    let prefix = parameter["description"].as_str().is_some_and(|reported| {
                         form.split_once('_')
-                            .is_some_and(|(prefix, _)| said.contains(&format!("`{prefix}_`")))
+                            .is_some_and(|(prefix, _)| reported.contains(&format!("`{prefix}_`")))
                     });
                     assert_eq!(
                         fits || prefix,
@@ -211,7 +213,7 @@ fn an_id_that_fits_its_schema_is_an_id() {
 }
 
 #[test]
-fn headers_are_taken_where_the_contracts_say() {
+fn header_is_documented_where_it_is_accepted() {
     for contract in Contract::ALL {
         for operation in Document::of(contract).operations() {
             let id = operation.json["operationId"].as_str().expect("an id");

@@ -1,8 +1,8 @@
-//! The documents' schemas of bodies and their parsers say the same.
+//! The body schemas of the documents agree with their parsers.
 //!
-//! Each field is tried with many values, and the schema's verdict on the body has to be the
-//! parser's. That the values try every rule is checked too: without any one of a schema's rules,
-//! its verdict on some value would be another.
+//! Each field is tried with many values, and the schema and the parser must agree on each body.
+//! Another test asserts that the values exercise every rule: without any one rule of a schema, its
+//! verdict on some value would change.
 
 use muster_contracts::request::{InvalidRequest, Violation};
 use muster_domain::Contract;
@@ -14,7 +14,7 @@ const BODIES: [&str; 4] = ["create_team", "update_team", "add_member", "update_m
 
 const UUID: &str = "123e4567-e89b-12d3-a456-426614174000";
 
-/// What the endpoint's parser says of a body.
+/// Parses a body with the parser of the endpoint.
 fn parse(contract: Contract, id: &str, body: &Value) -> Result<(), InvalidRequest> {
     let body = body.to_string();
     let body = body.as_bytes();
@@ -26,7 +26,7 @@ fn parse(contract: Contract, id: &str, body: &Value) -> Result<(), InvalidReques
     }
 }
 
-/// Values of every kind, on both sides of every bound.
+/// Returns values of every type, on both sides of every limit.
 fn values() -> Vec<Value> {
     let mut values = vec![
         json!(null),
@@ -84,14 +84,14 @@ fn values() -> Vec<Value> {
     values
 }
 
-/// The schema of a body.
+/// Returns the schema of a body.
 fn schema(contract: Contract, id: &str) -> &'static Value {
     let body = &operation(contract, id).json["requestBody"];
     assert_eq!(body["required"], json!(true), "{id}");
     Document::of(contract).resolve(&body["content"]["application/json"]["schema"])
 }
 
-/// A body with a good value for each required field, and this one.
+/// Returns a body with a valid value for each required field, and this field.
 fn with(required: &Map<String, Value>, field: &str, value: &Value) -> Value {
     let mut body = required.clone();
     body.insert(field.to_owned(), value.clone());
@@ -118,7 +118,7 @@ fn required(schema: &Value) -> Map<String, Value> {
 }
 
 #[test]
-fn a_body_is_taken_if_and_only_if_its_schema_says_so() {
+fn body_is_accepted_if_its_schema_allows_it() {
     for contract in Contract::ALL {
         let document = Document::of(contract);
         for id in BODIES {
@@ -151,7 +151,7 @@ fn a_body_is_taken_if_and_only_if_its_schema_says_so() {
     }
 }
 
-/// The places of all rules in a schema, references followed into `schemas`.
+/// Collects the paths of all rules in a schema.
 fn rules(schema: &Value, place: &str, rules_found: &mut Vec<String>) {
     match schema {
         Value::Object(fields) => {
@@ -175,7 +175,7 @@ fn rules(schema: &Value, place: &str, rules_found: &mut Vec<String>) {
     }
 }
 
-/// A schema with what its references lead to in their place.
+/// Returns a schema with its references resolved.
 fn inlined(schema: &Value, document: &Document) -> Value {
     match document.resolve(schema) {
         Value::Object(fields) => fields
@@ -188,7 +188,7 @@ fn inlined(schema: &Value, document: &Document) -> Value {
 }
 
 #[test]
-fn the_values_above_try_every_rule() {
+fn test_values_exercise_every_schema_rule() {
     for contract in Contract::ALL {
         let document = Document::of(contract);
         for id in BODIES {
@@ -222,13 +222,13 @@ fn the_values_above_try_every_rule() {
                     .and_then(Value::as_object_mut)
                     .expect("an object")
                     .remove(rule);
-                // Said twice, for those who read the one or the other: the pattern wants a
-                // character too, and so does a word.
+                // These rules are redundant: the pattern also requires a character, and `enum`
+                // implies the type.
                 let implied =
                     rule == "minLength" || rule == "type" && parent_has(&schema, parent, "enum");
                 assert!(
                     implied || verdicts(&without) != described,
-                    "nothing above breaks {place} of {id}"
+                    "no test value violates {place} of {id}"
                 );
             }
         }
@@ -242,7 +242,7 @@ fn parent_has(schema: &Value, parent: &str, rule: &str) -> bool {
 }
 
 #[test]
-fn a_schema_names_the_fields_that_its_parser_reads_in_their_order() {
+fn schema_lists_fields_in_parser_order() {
     let mut names: Vec<_> = Contract::ALL
         .into_iter()
         .flat_map(|contract| members(&Document::of(contract).json["components"]["schemas"]))
@@ -258,7 +258,7 @@ fn a_schema_names_the_fields_that_its_parser_reads_in_their_order() {
         "status",
         "email",
     ]);
-    // No field may have this.
+    // An object is invalid for every field.
     let everything: Value = names
         .into_iter()
         .map(|name| (name.to_owned(), json!({})))
@@ -268,7 +268,7 @@ fn a_schema_names_the_fields_that_its_parser_reads_in_their_order() {
         for id in BODIES {
             let Err(InvalidRequest::Violations(violations)) = parse(contract, id, &everything)
             else {
-                panic!("{id} takes objects for fields");
+                panic!("{id} accepts objects as fields");
             };
             let read: Vec<_> = violations
                 .iter()
@@ -284,7 +284,7 @@ fn a_schema_names_the_fields_that_its_parser_reads_in_their_order() {
     }
 }
 
-/// The fields of a body's schema, in the order in which the document has them.
+/// Returns the fields of a body's schema in document order.
 fn in_order(contract: Contract, id: &str) -> Vec<&'static str> {
     let reference =
         operation(contract, id).json["requestBody"]["content"]["application/json"]["schema"]["$ref"].as_str();
@@ -303,7 +303,7 @@ fn in_order(contract: Contract, id: &str) -> Vec<&'static str> {
 }
 
 #[test]
-fn an_id_in_the_other_contracts_form_is_taken_too() {
+fn id_in_the_form_of_the_other_contract_is_accepted() {
     let prefixed = json!({ "user_id": format!("usr_{UUID}") });
     for contract in Contract::ALL {
         for body in [&json!({ "user_id": UUID }), &prefixed] {

@@ -341,7 +341,7 @@ async fn team_deleted_during_changes_leaves_no_membership() {
         }
         let contents = assert_sound(&org).await;
         assert_eq!(contents.teams.keys().collect::<Vec<_>>(), [&kept]);
-        assert!(contents.gone.contains_key(&team));
+        assert!(contents.deleted_teams.contains_key(&team));
         let left = contents
             .memberships
             .iter()
@@ -523,7 +523,7 @@ async fn thousand_mixed_writes_leave_an_exact_table() {
 
     let contents = assert_sound(&org).await;
     let (succeeded, versions, present) = effects(&org, &done);
-    assert_eq!(contents.gone.len(), succeeded[&WriteKind::Delete]);
+    assert_eq!(contents.deleted_teams.len(), succeeded[&WriteKind::Delete]);
     assert_eq!(
         contents.teams.len(),
         PLACES + succeeded[&WriteKind::Create] - succeeded[&WriteKind::Delete]

@@ -9,7 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    costs::Metered,
+    cost::CostRecorder,
     support::{
         Organization, Stack, bare,
         cost_meter::ObservedCost,
@@ -25,8 +25,8 @@ fn name(number: usize) -> String {
 }
 
 /// Creates an organization with this many teams, on a stack of its own.
-async fn metered(teams: usize) -> Metered {
-    let metered = Metered::on(Stack::with_settings(Settings::default()).await).await;
+async fn metered(teams: usize) -> CostRecorder {
+    let metered = CostRecorder::on(Stack::with_settings(Settings::default()).await).await;
     let first = metered.org.team("First").await;
     raw(&metered.org)
         .put_teams(metered.org.id.as_str(), &first, (1..teams).map(name))

@@ -1,5 +1,5 @@
-//! The functions' own `handle`, called with the gateway's events over a DynamoDB client of the
-//! test's own.
+//! Calls the `handle` of the functions with events of API Gateway, over a DynamoDB client of the
+//! test.
 
 use std::time::Duration;
 
@@ -17,39 +17,39 @@ use uuid::Uuid;
 
 use super::{Response, Stack};
 
-/// What the functions depend on, for the stack's table over this client.
+/// Returns the dependencies of the functions, for the stack's table over this client.
 pub fn deps(stack: &Stack, client: Client) -> Deps {
     Deps::new(Table::new(client, stack.table.as_str()))
 }
 
 thread_local! {
-    /// A pool of connections for each test, whose runtime they live on.
+    /// A connection pool for each test, because connections belong to the test's runtime.
     static HTTP: SharedHttpClient = aws_smithy_http_client::Builder::new().build_http();
 }
 
-/// A client's HTTP, without TLS.
+/// Returns the HTTP client of the test, without TLS.
 pub fn http() -> SharedHttpClient {
     HTTP.with(Clone::clone)
 }
 
-/// A client's configuration for the stack's table, over the test's own connections.
+/// Returns a DynamoDB configuration for the stack, over the test's connections.
 pub fn client_config(stack: &Stack) -> Builder {
     emulator::configuration(&stack.dynamodb_url).http_client(http())
 }
 
-/// A request, as the gateway hands it to a function.
+/// A request that API Gateway forwards to a function.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     pub token: String,
     pub method: Method,
-    /// The path, and the query after a `?`.
+    /// The path, with the query after a `?`.
     pub target: String,
     pub body: Option<Value>,
-    /// Headers beyond those that every request has, in lower case.
+    /// Additional headers, in lower case.
     pub headers: Vec<(&'static str, String)>,
-    /// Where it comes from, as the gateway says.
+    /// The source address that the gateway reports.
     pub source_ip: Value,
-    /// How long the function has, as its context says.
+    /// The time until the deadline of the context.
     pub time: Duration,
 }
 
@@ -71,13 +71,13 @@ impl Invocation {
         }
     }
 
-    /// The same with one more header.
+    /// Adds a header.
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    /// The event, payload format 2.0.
+    /// Returns the event, in payload format 2.0.
     fn event(&self) -> Value {
         let Self {
             token,
@@ -98,7 +98,7 @@ impl Invocation {
                 "authorization": format!("Bearer {token}"),
                 "content-type": "application/json",
                 "host": "api.example",
-                // What a client sent, and what the gateway added.
+                // The address that the client sent, and the one that the gateway added.
                 "x-forwarded-for": format!("127.0.0.1, {}", source_ip.as_str().unwrap_or_default()),
             },
             "requestContext": {
@@ -128,7 +128,7 @@ impl Invocation {
         event
     }
 
-    /// Calls the function that the template routes this to.
+    /// Calls the function that serves this route in the template.
     pub async fn call(&self, deps: &Deps) -> Response {
         let mut context = Context::default();
         context.deadline =

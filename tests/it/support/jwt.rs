@@ -1,4 +1,4 @@
-//! Tokens as the ITSM platform signs them, and as somebody else would.
+//! Signs tokens like the ITSM platform, and invalid ones.
 
 use std::sync::LazyLock;
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{Client, Organization};
 
-/// Three key pairs, for tests alone: whoever reads this has their private halves.
+/// Three key pairs for tests only: their private keys are public.
 pub static SIGNERS: LazyLock<[Signer; 3]> = LazyLock::new(|| {
     [
         Signer::new("a", include_bytes!("../fixtures/rsa-a.pk8")),
@@ -23,7 +23,7 @@ pub static SIGNERS: LazyLock<[Signer; 3]> = LazyLock::new(|| {
     ]
 });
 
-/// A key pair that tokens are signed with.
+/// A key pair that signs tokens.
 pub struct Signer {
     kid: &'static str,
     pair: RsaKeyPair,
@@ -37,46 +37,46 @@ impl Signer {
         }
     }
 
-    /// The public half, by its kid.
+    /// Returns the public key under its kid.
     pub fn jwk(&self) -> Value {
         self.jwk_called(self.kid)
     }
 
-    /// The same by another kid.
+    /// Returns the public key under another kid.
     pub fn jwk_called(&self, kid: &str) -> Value {
         let PublicKeyComponents { n, e } = PublicKeyComponents::<Vec<u8>>::from(self.pair.public());
         let [n, e] = [n, e].map(|number| URL_SAFE_NO_PAD.encode(number));
         json!({ "kty": "RSA", "kid": kid, "n": n, "e": e })
     }
 
-    /// The public half in PKCS#1.
+    /// Returns the public key in PKCS#1.
     pub fn public_der(&self) -> &[u8] {
         self.pair.public().as_ref()
     }
 
-    /// The header of the tokens that it signs.
+    /// Returns the header of the tokens that this key signs.
     pub fn header(&self) -> Value {
         json!({ "typ": "JWT", "alg": "RS256", "kid": self.kid })
     }
 
-    /// A token with these claims.
+    /// Returns a token with these claims.
     pub fn sign(&self, claims: &Value) -> String {
         self.sign_with(&self.header(), claims)
     }
 
-    /// A token with this header too, signed with RS256 whatever that says.
+    /// Returns a token with this header, signed with RS256 independent of the header.
     pub fn sign_with(&self, header: &Value, claims: &Value) -> String {
         self.sign_text(&header.to_string(), &claims.to_string())
     }
 
-    /// A token of these two texts.
+    /// Returns a token of these two texts.
     pub fn sign_text(&self, header: &str, claims: &str) -> String {
         assemble(header, claims, |message| {
             self.signature(&RSA_PKCS1_SHA256, message)
         })
     }
 
-    /// A message's signature by some padding and hash.
+    /// Signs a message with this padding and hash.
     pub fn signature(&self, encoding: &'static dyn RsaEncoding, message: &[u8]) -> Vec<u8> {
         let mut signature = vec![0; self.pair.public().modulus_len()];
         self.pair
@@ -86,7 +86,7 @@ impl Signer {
     }
 }
 
-/// A token of this header and these claims, with whatever `sign` makes of them as its signature.
+/// Builds a token of this header and these claims, with the signature that `sign` returns.
 pub fn assemble(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let message = [header, claims]
         .map(|part| URL_SAFE_NO_PAD.encode(part))
@@ -95,7 +95,7 @@ pub fn assemble(header: &str, claims: &str, sign: impl FnOnce(&[u8]) -> Vec<u8>)
     format!("{message}.{signature}")
 }
 
-/// Claims that are good for an hour, and for everything.
+/// Returns claims with all permissions that are valid for an hour.
 pub fn claims(organization: &OrganizationId, now: Timestamp) -> Value {
     json!({
         "sub": "usr_10000000-0000-4000-8000-000000000001",
@@ -107,7 +107,7 @@ pub fn claims(organization: &OrganizationId, now: Timestamp) -> Value {
     })
 }
 
-/// Claims with these in place of, or beside, their own; those that are null here are left out.
+/// Replaces or adds claims. A null removes the claim.
 pub fn with(mut claims: Value, changes: &Value) -> Value {
     let fields = claims.as_object_mut().expect("claims are an object");
     for (name, value) in changes.as_object().expect("changes are an object") {
@@ -121,14 +121,14 @@ pub fn with(mut claims: Value, changes: &Value) -> Value {
 }
 
 impl Organization {
-    /// Has its tokens verified with these keys and nothing else, as the operator's command would.
+    /// Trusts tokens of these keys only, like the operator's command.
     pub async fn trust(&self, keys: &[Value]) {
         self.trust_only(keys, None, None).await;
     }
 
-    /// The same for those of an issuer and to an audience.
+    /// Trusts tokens of these keys, of this issuer and for this audience only.
     pub async fn trust_only(&self, keys: &[Value], issuer: Option<&str>, audience: Option<&str>) {
-        let keys = jwks::parse(&json!({ "keys": keys }).to_string()).expect("a good JWKS");
+        let keys = jwks::parse(&json!({ "keys": keys }).to_string()).expect("a valid JWKS");
         let issuer = TokenIssuer {
             organization_id: self.id.clone(),
             keys,
@@ -143,8 +143,8 @@ impl Organization {
             .expect("keys can be written");
     }
 
-    /// A client with a token that may do everything now, of the first of the [`SIGNERS`], which is
-    /// trusted from here on.
+    /// Trusts the first of the [`SIGNERS`] and returns a client with one of its tokens, with all
+    /// permissions.
     pub async fn bearer(&self) -> Client {
         self.trust(&[SIGNERS[0].jwk()]).await;
         self.stack

@@ -1,4 +1,4 @@
-//! What functions tell: the lines of their log and their metrics, and what X-Ray's daemon is sent.
+//! Captures the log, the metrics and the X-Ray segments of functions.
 
 use std::{
     collections::BTreeSet,
@@ -17,12 +17,12 @@ use serde_json::Value;
 use tracing::dispatcher::DefaultGuard;
 use uuid::Uuid;
 
-/// The trace that every invocation here belongs to.
+/// The trace id of every invocation.
 pub const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
-/// The function's own part of it.
+/// The segment id of the function.
 pub const PARENT: &str = "53995c3f42cd8ad8";
 
-/// Everything that was written, in order.
+/// The captured output, in order.
 #[derive(Debug, Clone, Default)]
 struct Written(Arc<Mutex<String>>);
 
@@ -46,7 +46,7 @@ impl io::Write for Written {
     }
 }
 
-/// An instance of a function that tells a test, on the test's own thread.
+/// Captures the output of an instance of a function, on the thread of the test.
 pub struct LogCapture {
     written: Written,
     telemetry: Arc<Telemetry>,
@@ -54,7 +54,7 @@ pub struct LogCapture {
 }
 
 impl LogCapture {
-    /// Listens to what a function says, of a stack `test`, from this level on.
+    /// Starts to capture a function of the stack `test`, from this level on.
     pub fn to(function: &'static str, level: &str, daemon: Option<Daemon>) -> Self {
         let written = Written::default();
         let (lines, metrics) = (written.clone(), written.clone());
@@ -77,7 +77,8 @@ impl LogCapture {
         }
     }
 
-    /// Has something run as an invocation, which is traced or not. Gives its request id too.
+    /// Runs a future as an invocation, which is traced or not. Returns its request id and its
+    /// result.
     pub async fn invoke<F: Future>(&self, is_sampled: bool, run: F) -> (String, F::Output) {
         let mut context = Context::default();
         context.request_id = Uuid::new_v4().to_string();
@@ -91,7 +92,7 @@ impl LogCapture {
         )
     }
 
-    /// What was written since this was last asked.
+    /// Takes the output since the last call.
     pub fn text(&self) -> String {
         std::mem::take(
             &mut *self
@@ -102,13 +103,13 @@ impl LogCapture {
         )
     }
 
-    /// The same, line by line: of the log, and of metrics.
+    /// Takes the output as the lines of the log and the lines of metrics.
     pub fn lines(&self) -> (Vec<Value>, Vec<Value>) {
         lines(&self.text())
     }
 }
 
-/// Lines of the log and of metrics, every one an object, and as its format has it.
+/// Splits the output into the lines of the log and of metrics, and asserts the format of each.
 pub fn lines(text: &str) -> (Vec<Value>, Vec<Value>) {
     let lines = text
         .lines()
@@ -124,7 +125,7 @@ pub fn lines(text: &str) -> (Vec<Value>, Vec<Value>) {
     (log, metrics)
 }
 
-/// Holds a line to the embedded metric format.
+/// Asserts that a line complies with the CloudWatch embedded metric format.
 fn assert_embedded(line: &Value) {
     assert!(line["_aws"]["Timestamp"].is_u64(), "{line}");
     let members: BTreeSet<&String> = line.as_object().expect("an object").keys().collect();
@@ -169,7 +170,7 @@ fn assert_embedded(line: &Value) {
     assert!(line.to_string().len() < 256 * 1024, "{line}");
 }
 
-/// In place of X-Ray's daemon.
+/// A fake of the X-Ray daemon.
 pub struct XrayDaemon(UdpSocket);
 
 impl XrayDaemon {
@@ -182,20 +183,23 @@ impl XrayDaemon {
     }
 
     pub fn address(&self) -> String {
-        self.0.local_addr().expect("it is bound").to_string()
+        self.0
+            .local_addr()
+            .expect("the socket is bound")
+            .to_string()
     }
 
-    /// The next subsegment.
+    /// Receives the next subsegment.
     pub fn next(&self) -> Value {
         let mut datagram = [0; 8 * 1024];
-        let length = self.0.recv(&mut datagram).expect("something is sent");
-        let text = std::str::from_utf8(&datagram[..length]).expect("it is a text");
+        let length = self.0.recv(&mut datagram).expect("a datagram arrives");
+        let text = std::str::from_utf8(&datagram[..length]).expect("the datagram is text");
         let (header, document) = text.split_once('\n').expect("a header and a document");
         assert_eq!(header, r#"{"format": "json", "version": 1}"#);
-        serde_json::from_str(document).expect("it is JSON")
+        serde_json::from_str(document).expect("the document is JSON")
     }
 
-    /// Whether nothing more has come; what is sent on this machine is there at once.
+    /// Returns `true` if no datagram is left. Local datagrams arrive immediately.
     pub fn is_silent(&self) -> bool {
         self.0.set_nonblocking(true).expect("a socket can");
         let silent = self.0.recv(&mut [0]).is_err();

@@ -1,5 +1,4 @@
-//! What tests share: a stack, organizations with keys and users, and a client that says what it
-//! got.
+//! Shared fixtures: a stack, organizations with keys and users, and an HTTP client.
 
 pub mod backend;
 pub mod cost_meter;
@@ -11,6 +10,7 @@ pub mod log_capture;
 pub mod openapi_check;
 pub mod org;
 pub mod raw_table;
+pub mod response_shape;
 pub mod sqs;
 pub mod table;
 pub mod table_audit;
@@ -47,14 +47,13 @@ use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::Instant};
 use uuid::Uuid;
 
-/// The runtime that stacks live on. A test's own ends with the test.
-static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
+/// The runtime of the stacks. The runtime of a test ends with the test.
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("the runtime starts"));
 
 static STACK: LazyLock<Stack> =
     LazyLock::new(|| Stack::deployed().unwrap_or_else(|| start_blocking(Settings::default())));
 
-/// The stack that `MUSTER_TEST_DEPLOYED` describes, by the path of a file of JSON.
+/// The stack that the JSON file at `MUSTER_TEST_DEPLOYED` describes.
 static DEPLOYED: LazyLock<Option<Stack>> = LazyLock::new(|| {
     let path = env::var_os("MUSTER_TEST_DEPLOYED")?;
     let description = fs::read_to_string(path).expect("the description can be read");
@@ -74,14 +73,14 @@ static DEPLOYED: LazyLock<Option<Stack>> = LazyLock::new(|| {
     })
 });
 
-/// A stack that serves, until the process ends.
+/// A running stack. It stops with the process.
 #[derive(Clone)]
 pub struct Stack {
-    /// Where the API is.
+    /// The URL of the API.
     pub url: String,
-    /// Where DynamoDB is.
+    /// The URL of DynamoDB.
     pub dynamodb_url: String,
-    /// The table's name there.
+    /// The name of the table.
     pub table: String,
     request_delay: Duration,
     backend: Backend,
@@ -90,7 +89,7 @@ pub struct Stack {
 fn start_blocking(settings: Settings) -> Stack {
     let (sender, receiver) = std::sync::mpsc::channel();
     RUNTIME.spawn(async move {
-        // Each stack has a table of its own, whatever engine there is.
+        // Each stack has a separate table, in every engine.
         let table = format!("muster-{}", Uuid::new_v4());
         let data = env::var("MUSTER_TEST_DYNAMODB_URL").map_or(Data::Memory, |dynamodb_url| {
             Data::External {
@@ -100,7 +99,7 @@ fn start_blocking(settings: Settings) -> Stack {
         });
         let stack = LocalStack::start(0, data, settings)
             .await
-            .expect("a stack starts");
+            .expect("the stack starts");
         let started = Stack {
             url: stack.url.clone(),
             dynamodb_url: stack.dynamodb_url.clone(),
@@ -108,26 +107,26 @@ fn start_blocking(settings: Settings) -> Stack {
             request_delay: Duration::ZERO,
             backend: Backend::local(&stack),
         };
-        // Dropping it would stop it.
+        // Dropping the stack would stop it.
         std::mem::forget(stack);
-        sender.send(started).expect("the starter waits");
+        sender.send(started).expect("the caller waits");
     });
     receiver.recv().expect("the stack started")
 }
 
 impl Stack {
-    /// The stack that all tests of the process share: the deployed one, or one in this process.
+    /// Returns the stack that all tests of the process share: the deployed one, or one in this
+    /// process.
     pub fn shared() -> Self {
         STACK.clone()
     }
 
-    /// The deployed stack, where the tests are held against one.
+    /// Returns the deployed stack, if the tests run against one.
     pub fn deployed() -> Option<Self> {
         DEPLOYED.clone()
     }
 
-    /// A stack of one's own, whose functions behind the gateway depend on what `adjust` makes of
-    /// it.
+    /// Starts a separate stack. `adjust` changes the dependencies of the HTTP functions.
     pub async fn with(adjust: impl Fn(&mut Deps) + Send + Sync + 'static) -> Self {
         Self::with_settings(Settings {
             http: Box::new(adjust),
@@ -136,8 +135,7 @@ impl Stack {
         .await
     }
 
-    /// A stack of one's own, and the clock that its functions behind the gateway go by:
-    /// milliseconds, set by hand.
+    /// Starts a separate stack with a manual clock for the HTTP functions, in milliseconds.
     pub async fn with_clock() -> (Self, Arc<AtomicI64>) {
         let clock = Arc::new(AtomicI64::new(Timestamp::now().millis()));
         let shown = Arc::clone(&clock);
@@ -149,8 +147,8 @@ impl Stack {
         (stack, clock)
     }
 
-    /// A stack whose batches do not wait to fill, and whose messages failed; SQS redelivers them
-    /// soon if they failed: the deployed one, or one of one's own.
+    /// Returns a stack without a batching window and with this visibility timeout: the deployed
+    /// one, or a separate one.
     pub async fn with_fast_delivery(visibility_timeout: Duration) -> Self {
         match Self::deployed() {
             Some(stack) => stack,
@@ -158,7 +156,7 @@ impl Stack {
         }
     }
 
-    /// A stack of one's own, in this process.
+    /// Starts a separate stack in this process.
     pub async fn with_settings(settings: Settings) -> Self {
         assert!(
             Stack::deployed().is_none(),
@@ -169,8 +167,8 @@ impl Stack {
             .expect("starting does not panic")
     }
 
-    /// The same, whose clients wait so long before each request: what is done later is seen to be
-    /// later.
+    /// Returns the stack with clients that wait before each request, so that later changes have
+    /// later times.
     pub fn with_request_delay(self, request_delay: Duration) -> Self {
         Self {
             request_delay,
@@ -178,13 +176,13 @@ impl Stack {
         }
     }
 
-    /// The name of the API's host, and its address on this machine: not every resolver knows that a
-    /// name is this machine's.
+    /// Returns the host name of the API and its local address. Not every resolver maps such a name
+    /// to this machine.
     pub fn address(&self) -> (String, SocketAddr) {
         let url = Url::parse(&self.url).expect("the stack has a URL");
         let (host, port) = (
-            url.host_str().expect("it has a host"),
-            url.port().expect("it has a port of its own"),
+            url.host_str().expect("the URL has a host"),
+            url.port().expect("the URL has a port"),
         );
         (
             host.to_owned(),
@@ -192,32 +190,32 @@ impl Stack {
         )
     }
 
-    /// The table, written past the API, over connections of its own: they end with the test's
-    /// runtime, and the stack's functions must not be handed one of them.
+    /// Returns a store over separate connections. They end with the test's runtime, so the stack's
+    /// functions must not share them.
     pub fn store(&self) -> Store {
         self.table().until(Instant::now() + Duration::from_secs(30))
     }
 
-    /// The table itself.
+    /// Returns the table.
     pub fn table(&self) -> Table {
         Table::new(self.dynamodb(), self.table.as_str())
     }
 
-    /// A client that nobody knows.
+    /// Returns a client without a credential.
     pub fn anonymous(&self) -> Client {
         Client::new(self, None)
     }
 
-    /// A client with this token.
+    /// Returns a client with this token.
     pub fn client(&self, token: &str) -> Client {
         Client::new(self, Some(token))
     }
 
-    /// A new organization with 12 active users, one inactive and one suspended, and a key of full
-    /// scope for each contract.
+    /// Creates an organization with 12 active users, one inactive and one suspended, and a key with
+    /// all scopes for each contract.
     pub async fn organization(&self) -> Organization {
         let id = OrganizationId::parse(&format!("org_{}", Uuid::new_v4().simple()))
-            .expect("of the right form");
+            .expect("the id is valid");
         let users: Vec<User> = (0..14)
             .map(|n| {
                 let status = match n {
@@ -231,7 +229,8 @@ impl Stack {
         self.organization_of(id, users).await
     }
 
-    /// An organization of this id with up to 25 users, and a key of full scope for each contract.
+    /// Creates an organization with this id and up to 25 users, and a key with all scopes for each
+    /// contract.
     pub async fn organization_of(&self, id: OrganizationId, users: Vec<User>) -> Organization {
         self.store()
             .put_users(&id, &users)
@@ -249,13 +248,13 @@ impl Stack {
         organization
     }
 
-    /// DynamoDB, without the store.
+    /// Returns a DynamoDB client.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         emulator::client(&self.dynamodb_url)
     }
 }
 
-/// Settings by which no batch waits to fill, and a message that failed comes again after this long.
+/// Returns settings without a batching window and with this visibility timeout.
 pub fn fast_delivery(visibility_timeout: Duration) -> Settings {
     Settings {
         visibility_timeout: Some(visibility_timeout),
@@ -264,37 +263,39 @@ pub fn fast_delivery(visibility_timeout: Duration) -> Settings {
     }
 }
 
-/// How long something is waited for before it is in vain: longer than anything takes, on a machine
-/// that has much else to do, or as many seconds as `MUSTER_TEST_PATIENCE` says, where it is to be
-/// seen that something does not come.
+/// Returns the time limit of [`wait_until`]: generous enough for a busy machine, or
+/// `MUSTER_TEST_PATIENCE` in seconds, for a test that expects the limit to pass.
 fn patience() -> Duration {
     let seconds = env::var("MUSTER_TEST_PATIENCE")
         .map(|seconds| seconds.parse().expect("a number of seconds"));
     Duration::from_secs(seconds.unwrap_or(180))
 }
 
-/// Waits until something holds.
-pub async fn wait_until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+/// Waits until a condition holds. Panics after the time limit.
+pub async fn wait_until(condition: &str, mut holds: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + patience();
     let mut wait = Duration::from_millis(2);
     while !holds().await {
-        assert!(Instant::now() < deadline, "in vain: {what}");
+        assert!(
+            Instant::now() < deadline,
+            "timed out waiting for {condition}"
+        );
         tokio::time::sleep(wait).await;
-        // Looking is work that what is waited for has to share the machine with.
+        // Polling competes with the awaited work for the CPU.
         wait = (wait * 2).min(Duration::from_millis(50));
     }
 }
 
-/// A token of a key's form that is no key: nobody stored it.
+/// Returns a key in valid form that is not in the table.
 pub fn unknown_key(kind: KeyKind) -> String {
-    let nobody = OrganizationId::parse("nobody").expect("of the right form");
-    issue(kind, nobody, Vec::new(), Timestamp::now())
+    let organization = OrganizationId::parse("nobody").expect("the id is valid");
+    issue(kind, organization, Vec::new(), Timestamp::now())
         .0
         .reveal()
         .to_owned()
 }
 
-/// A user with a random id.
+/// Returns a user with a random id.
 pub fn user(name: &str, status: UserStatus) -> User {
     User {
         id: UserId::new(Uuid::new_v4()),
@@ -307,25 +308,25 @@ pub fn user(name: &str, status: UserStatus) -> User {
     }
 }
 
-/// An organization of a test's own.
+/// An organization of one test.
 pub struct Organization {
     pub stack: Stack,
     pub id: OrganizationId,
     /// 12 active, then one inactive, then one suspended.
     pub users: Vec<User>,
-    /// Speaks TopTickets and may do everything.
+    /// A TopTickets client with all scopes.
     pub toptickets: Client,
-    /// Speaks ITSM and may do everything.
+    /// An ITSM client with all scopes.
     pub itsm: Client,
 }
 
 impl Organization {
-    /// Stores a key and gives a client that uses it.
+    /// Stores a key and returns a client that uses it.
     pub async fn key(&self, kind: KeyKind, scopes: &[Scope]) -> Client {
         self.key_with(kind, scopes, |_| {}).await.0
     }
 
-    /// The same with a changed record, and the record.
+    /// Stores a key with a changed record. Returns the client and the record.
     pub async fn key_with(
         &self,
         kind: KeyKind,
@@ -342,12 +343,12 @@ impl Organization {
         (self.stack.client(secret.reveal()), key)
     }
 
-    /// The client for a contract by its name.
+    /// Returns the clients of both contracts: TopTickets, then ITSM.
     pub fn clients(&self) -> [&Client; 2] {
         [&self.toptickets, &self.itsm]
     }
 
-    /// Sets attributes of a team's item, past the API.
+    /// Sets attributes of a team's item directly in the table.
     pub async fn set_team(&self, team: &str, attributes: &[(&str, AttributeValue)]) {
         self.set(
             format!("ORG#{}", self.id),
@@ -357,7 +358,7 @@ impl Organization {
         .await;
     }
 
-    /// Sets attributes of a team's load, past the API.
+    /// Sets attributes of a team's load directly in the table.
     pub async fn set_load(&self, team: &str, attributes: &[(&str, AttributeValue)]) {
         self.set(
             format!("ORG#{}#TEAM#{team}", self.id),
@@ -367,7 +368,7 @@ impl Organization {
         .await;
     }
 
-    /// Sets attributes of a membership, past the API.
+    /// Sets attributes of a membership directly in the table.
     pub async fn set_membership(
         &self,
         team: &str,
@@ -381,8 +382,8 @@ impl Organization {
         self.set(pk, sk, attributes).await;
     }
 
-    /// Sets the revision of a ticket, past the API: one that is no number makes the ticket
-    /// unreadable.
+    /// Sets the revision of a ticket directly in the table. A revision that is not a number makes
+    /// the ticket unreadable.
     pub async fn set_rev(&self, ticket: &str, rev: AttributeValue) {
         self.set(
             format!("ORG#{}#TICKET#{ticket}", self.id),
@@ -415,7 +416,7 @@ impl Organization {
             .expect("the item exists");
     }
 
-    /// Creates a team over ITSM and gives its bare id.
+    /// Creates a team over ITSM and returns its id without a prefix.
     pub async fn team(&self, name: &str) -> String {
         let response = self.itsm.post("/v1/teams", json!({ "name": name })).await;
         assert_eq!(response.status, 201, "{response}");
@@ -439,7 +440,7 @@ impl Organization {
     }
 }
 
-/// An HTTP client with a token, or without.
+/// An HTTP client, with or without a token.
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
@@ -464,12 +465,12 @@ impl Client {
         }
     }
 
-    /// The token.
+    /// Returns the token. Panics if the client has none.
     pub fn token(&self) -> &str {
         self.token.as_deref().expect("this client has one")
     }
 
-    /// A request to a path, credential and all, to be completed and sent with [`Client::send`].
+    /// Builds a request with the client's credential, to be sent with [`Client::send`].
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
         match &self.token {
@@ -494,8 +495,8 @@ impl Client {
         self.call(&Method::PATCH, path, Some(&body)).await
     }
 
-    /// How many of at most so many requests in a row are answered with 200 before one is limited,
-    /// and what that one is told.
+    /// Sends up to `at_most` requests. Returns the number of successful ones before the first
+    /// limited one, and its response.
     pub async fn until_limited(&self, path: &str, at_most: u64) -> (u64, Response) {
         for passed in 0..at_most {
             let response = self.get(path).await;
@@ -504,10 +505,10 @@ impl Client {
             }
             assert_eq!(response.status, 200, "request {passed}: {response}");
         }
-        panic!("nothing is limited")
+        panic!("no request was limited")
     }
 
-    /// A request with a JSON body, or without.
+    /// Sends a request with or without a JSON body.
     pub async fn call(&self, method: &Method, path: &str, body: Option<&Value>) -> Response {
         tokio::time::sleep(self.request_delay).await;
         let request = self.request(method.clone(), path);
@@ -518,13 +519,12 @@ impl Client {
         .await
     }
 
-    /// Sends a request and reads the whole response, which has to be one that the OpenAPI documents
-    /// describe.
+    /// Sends a request and returns the response, after checking it against the OpenAPI documents.
     pub async fn send(request: reqwest::RequestBuilder) -> Response {
         let (http, request) = request.build_split();
         let request = request.expect("a request that can be sent");
         let asked = SentRequest::of(&request);
-        let response = http.execute(request).await.expect("the stack answers");
+        let response = http.execute(request).await.expect("the stack responds");
         let (status, headers) = (
             response.status(),
             original_header_names(response.headers().clone()),
@@ -542,7 +542,7 @@ impl Client {
     }
 }
 
-/// Headers by the names that the functions wrote: API Gateway renames `WWW-Authenticate`.
+/// Restores the header names that the functions wrote: API Gateway renames `WWW-Authenticate`.
 ///
 /// AWS, "Amazon API Gateway important notes":
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html>
@@ -553,29 +553,29 @@ pub fn original_header_names(mut headers: HeaderMap) -> HeaderMap {
     headers
 }
 
-/// A user's id without a prefix.
+/// Returns a user's id without a prefix.
 pub fn bare(user: &User) -> String {
     user.id.uuid().to_string()
 }
 
-/// A number as DynamoDB takes it.
+/// Returns a number attribute.
 pub fn n(number: u64) -> AttributeValue {
     AttributeValue::N(number.to_string())
 }
 
-/// What came back.
+/// An HTTP response.
 #[derive(Debug)]
 pub struct Response {
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// The body as it came, where field order matters.
+    /// The body as received, for tests of the field order.
     pub text: String,
-    /// The body parsed, or null.
+    /// The parsed body, or null.
     pub json: Value,
 }
 
 impl Response {
-    /// A header's value, or the empty text.
+    /// Returns a header's value, or the empty string.
     pub fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)

@@ -1,6 +1,7 @@
-//! Every response that a client of the tests gets is held against the OpenAPI document of the
-//! contract it is in: its status is one that the operation has, its body fits the schema with
-//! nothing beside it, and its headers are those that are promised.
+//! Checks every response of the test clients against the OpenAPI document of its contract.
+//!
+//! The operation must have its status, the schema must describe every field of its body, and its
+//! headers must be the documented ones.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -12,17 +13,17 @@ use serde_json::{Map, Value, json};
 
 use super::Response;
 
-/// The documents as they are checked in.
+/// The checked-in documents.
 static DOCUMENTS: LazyLock<[Document; 2]> = LazyLock::new(|| Contract::ALL.map(Document::load));
 
 /// An OpenAPI document.
 pub struct Document {
     pub text: &'static str,
     pub json: Value,
-    /// The components, with every object closed to what it does not name.
+    /// The components, with unknown fields disallowed in every object.
     closed: Value,
     operations: Vec<Operation>,
-    /// The answers to requests that have no operation.
+    /// The responses to requests without an operation.
     elsewhere: BTreeMap<u16, ExpectedResponse>,
 }
 
@@ -34,19 +35,18 @@ pub struct Operation {
     responses: BTreeMap<u16, ExpectedResponse>,
 }
 
-/// What a response of one status is like.
+/// The documented response of one status.
 struct ExpectedResponse {
-    /// The body's schema, where there is a body.
+    /// The schema of the body, if there is one.
     body: Option<Validator>,
     headers: BTreeMap<String, Validator>,
 }
 
-/// The headers that say something of their response, so that a response that does not promise them
-/// must not have them.
+/// Headers that a response must not have unless they are documented.
 const TELLING: [&str; 4] = ["ETag", "Retry-After", "WWW-Authenticate", "Allow"];
 
 impl Document {
-    /// The document of a contract.
+    /// Returns the document of a contract.
     pub fn of(contract: Contract) -> &'static Self {
         let [toptickets, itsm] = &*DOCUMENTS;
         match contract {
@@ -91,7 +91,7 @@ impl Document {
                 });
             }
         }
-        // What an operation answers to a path that is not its own is what every path is answered.
+        // Paths without an operation get the same 404 and 405 as operations.
         let get_team = &document.json["paths"]["/v1/teams/{team_id}"]["get"]["responses"];
         document.elsewhere = BTreeMap::from(
             [(404, "404"), (405, "405")]
@@ -100,22 +100,22 @@ impl Document {
         document
     }
 
-    /// All operations.
+    /// Returns all operations.
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
 
-    /// What stands where a `$ref` points to, or the value itself.
+    /// Returns the target of a `$ref`, or the value itself.
     pub fn resolve<'v>(&'v self, value: &'v Value) -> &'v Value {
         follow(value, &self.json)
     }
 
-    /// A validator of this schema, whose references may lead to the components.
+    /// Returns a validator of this schema, which may refer to the components.
     pub fn validator(&self, schema: &Value) -> Validator {
         validator(schema, &self.json["components"])
     }
 
-    /// The same, refusing what is not named.
+    /// Returns a validator that rejects unknown fields.
     pub fn closed_validator(&self, schema: &Value) -> Validator {
         validator(schema, &self.closed)
     }
@@ -137,7 +137,7 @@ impl Document {
         }
     }
 
-    /// The operation of a method and a path.
+    /// Finds the operation of a method and a path.
     fn operation(&self, method: &str, path: &str) -> Option<&Operation> {
         let fits = |pattern: &str| {
             pattern.split('/').count() == path.split('/').count()
@@ -162,8 +162,7 @@ fn validator(schema: &Value, components: &Value) -> Validator {
         .expect("a schema")
 }
 
-/// Refuses in every object what it does not name. What consists of several is put together for
-/// that.
+/// Disallows unknown fields in every object. `allOf` is merged into one object first.
 fn close(schema: &mut Value, document: &Value) {
     if let Some(parts) = schema.get("allOf").and_then(Value::as_array) {
         let (mut properties, mut required) = (Map::new(), Vec::new());
@@ -186,7 +185,7 @@ fn close(schema: &mut Value, document: &Value) {
     }
 }
 
-/// What stands where a `$ref` points to, or the value itself.
+/// Returns the target of a `$ref`, or the value itself.
 fn follow<'v>(value: &'v Value, document: &'v Value) -> &'v Value {
     match value["$ref"].as_str() {
         Some(reference) => document
@@ -196,17 +195,17 @@ fn follow<'v>(value: &'v Value, document: &'v Value) -> &'v Value {
     }
 }
 
-/// A request, as far as it decides what its response may be like.
+/// The parts of a request that determine its documented responses.
 pub struct SentRequest {
     pub method: Method,
-    /// As it was sent, without the query.
+    /// The path as sent, without the query.
     pub path: String,
-    /// The one that the response is in.
+    /// The contract of the response.
     pub contract: Contract,
 }
 
 impl SentRequest {
-    /// What a request asks for.
+    /// Reads the parts of a request.
     pub fn of(request: &Request) -> Self {
         let authorization = request
             .headers()
@@ -215,7 +214,7 @@ impl SentRequest {
         let token = authorization
             .and_then(|value| value.split_whitespace().last())
             .unwrap_or_default();
-        // Whoever shows no contract is answered in the ITSM platform's.
+        // A request without a recognizable contract gets an ITSM error.
         let contract = if token.starts_with("tt_") {
             Contract::Toptickets
         } else {
@@ -228,7 +227,7 @@ impl SentRequest {
         }
     }
 
-    /// Wants the response to be one that the document describes.
+    /// Asserts that the document describes the response.
     #[track_caller]
     pub fn assert_described(&self, response: &Response) {
         let Self {
@@ -245,8 +244,8 @@ impl SentRequest {
         );
     }
 
-    /// What of a response the document does not describe. Of what the gateway answers by itself,
-    /// and of what is open to everybody, it describes nothing.
+    /// Returns the first part of a response that the document does not describe. Responses of the
+    /// gateway itself and of the open routes are not checked.
     pub fn mismatch(&self, response: &Response) -> Option<String> {
         let Self {
             method,
@@ -254,7 +253,7 @@ impl SentRequest {
             contract,
         } = self;
         let is_open = PUBLIC_ROUTES.iter().any(|(_, open, _)| open == path);
-        // The gateway decodes the path, which this does not.
+        // The gateway decodes the path, but this check does not.
         if !response.headers.contains_key("x-request-id")
             || method == Method::HEAD
             || is_open

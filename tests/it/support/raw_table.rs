@@ -1,4 +1,4 @@
-//! Many items at once, written past the API: copies of those that the API made.
+//! Writes many items directly to the table, as copies of items that the API created.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// An item of the table.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// A text attribute.
+/// Returns a string attribute.
 pub fn s(text: impl Into<String>) -> AttributeValue {
     AttributeValue::S(text.into())
 }
@@ -25,7 +25,7 @@ pub fn with<const N: usize>(item: &Item, attributes: [(&str, AttributeValue); N]
     item
 }
 
-/// A table, read and written raw.
+/// A table with direct reads and writes.
 pub struct RawTable {
     pub client: Client,
     pub table: String,
@@ -70,9 +70,9 @@ impl RawTable {
         }
     }
 
-    /// Makes teams of these names in an organization that has one team, which is named `First`.
-    /// Their ids ascend, after the first one's if that has a UUIDv7. They have no loads, as an
-    /// eventually consistent read finds new teams: a read of an absent item costs as much.
+    /// Creates teams of these names in an organization with one team, `First`. Their ids ascend,
+    /// and follow the first one's if that is a UUIDv7. They have no load items, like new teams in
+    /// an eventually consistent read. Reading an absent item costs the same.
     pub async fn put_teams(&self, org: &str, first: &str, names: impl Iterator<Item = String>) {
         let (organization, names_partition) = (format!("ORG#{org}"), format!("ORG#{org}#NAMES"));
         let count = self.get(&organization, "ORG").await;

@@ -1,5 +1,4 @@
-//! The table as it lies, read past the store, and what has to be true of it whenever nothing is
-//! under way.
+//! Reads the table without the store, and asserts the invariants of its items between requests.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,14 +10,14 @@ use super::{Organization, invoke};
 
 pub type Item = HashMap<String, AttributeValue>;
 
-/// An item's text, or the empty one.
+/// Returns a string attribute, or the empty string.
 pub fn text<'i>(item: &'i Item, attribute: &str) -> &'i str {
     item.get(attribute)
         .and_then(|value| value.as_s().ok())
         .map_or("", String::as_str)
 }
 
-/// An item's number.
+/// Returns a number attribute. Panics if there is none.
 pub fn number(item: &Item, attribute: &str) -> i64 {
     let number = item.get(attribute).and_then(|value| value.as_n().ok());
     number
@@ -34,23 +33,23 @@ pub struct Membership {
     pub item: Item,
 }
 
-/// Everything that the table holds of an organization but its users and keys.
+/// The items of an organization, except its users, tickets and credentials.
 #[derive(Debug, Default)]
 pub struct TableContents {
     pub team_count: i64,
     pub teams: BTreeMap<String, Item>,
     pub loads: BTreeMap<String, Item>,
-    pub gone: BTreeMap<String, Item>,
-    /// Folded names, and the teams that claim them.
+    pub deleted_teams: BTreeMap<String, Item>,
+    /// The team that claims each folded name.
     pub claims: BTreeMap<String, String>,
     pub memberships: Vec<Membership>,
-    /// Users and the teams they lead, by the items beside the profiles of the users that were read.
+    /// Users and the teams they lead, from the `LEAD#` items.
     pub leads: BTreeSet<(String, String)>,
     /// Counters of users who are not members.
     pub pasts: Vec<Membership>,
 }
 
-/// The table, read and written raw.
+/// Direct reads and writes of an organization's items.
 pub struct OrgTable {
     client: Client,
     table: String,
@@ -104,8 +103,8 @@ impl OrgTable {
             .expect("the item is there");
     }
 
-    /// Reads everything of the organization but its users, tickets and credentials. It scans the
-    /// table, and so finds tombstones and items of teams that never existed.
+    /// Scans the table for all items of the organization except its users, tickets and credentials.
+    /// A scan also finds tombstones and items of teams that never existed.
     async fn everything(&self) -> TableContents {
         let (own, [teams, users]) = self.prefixes();
         let scan = self
@@ -129,12 +128,12 @@ impl OrgTable {
         self.sorted(items.expect("the table can be read"))
     }
 
-    /// Reads the same by queries, without the teams that do not exist.
+    /// Reads the same items by queries, without deleted teams.
     pub async fn contents(&self) -> TableContents {
         self.contents_with(&[]).await
     }
 
-    /// Reads the same by queries, and of the deleted teams only these.
+    /// Reads the same items by queries, including these deleted teams.
     pub async fn contents_with(&self, deleted: &[&str]) -> TableContents {
         let (own, [teams, _]) = self.prefixes();
         let mut items = self.query(&own).await;
@@ -151,7 +150,8 @@ impl OrgTable {
         self.sorted(items)
     }
 
-    /// The organization's own partition, and the start of those of its teams and of its users.
+    /// Returns the organization's partition key, and the prefixes of the partitions of its teams
+    /// and users.
     fn prefixes(&self) -> (String, [String; 2]) {
         let own = format!("ORG#{}", self.org);
         let others = ["TEAM", "USER"].map(|kind| format!("{own}#{kind}#"));
@@ -200,14 +200,14 @@ impl TableContents {
     fn add_of_team(&mut self, team: &str, sk: &str, item: Item) {
         match sk {
             "LOAD" => drop(self.loads.insert(team.to_owned(), item)),
-            "GONE" => drop(self.gone.insert(team.to_owned(), item)),
-            // The index of specializations.
+            "GONE" => drop(self.deleted_teams.insert(team.to_owned(), item)),
+            // The specialization index is not part of the contents.
             "SPECS" => {}
             _ => {
                 let (list, user) = match (sk.strip_prefix("MEMBER#"), sk.strip_prefix("PAST#")) {
                     (Some(user), _) => (&mut self.memberships, user),
                     (None, Some(user)) => (&mut self.pasts, user),
-                    (None, None) => panic!("an item of no known kind: {item:?}"),
+                    (None, None) => panic!("unknown kind of item: {item:?}"),
                 };
                 list.push(Membership {
                     team: team.to_owned(),
@@ -218,7 +218,7 @@ impl TableContents {
         }
     }
 
-    /// Adds an item of the organization's own partition, or of that of its names.
+    /// Adds an item of the organization's partition or of its names.
     fn add_own(&mut self, sk: &str, item: Item) {
         if sk == "ORG" {
             self.team_count = number(&item, "team_count");
@@ -231,11 +231,11 @@ impl TableContents {
         } else if let Some(team) = sk.strip_prefix("TEAM#") {
             self.teams.insert(team.to_owned(), item);
         } else {
-            panic!("an item of no known kind: {item:?}");
+            panic!("unknown kind of item: {item:?}");
         }
     }
 
-    /// The users who are in a team, by id.
+    /// Returns the ids of a team's members.
     pub fn members(&self, team: &str) -> BTreeSet<String> {
         let present = self
             .memberships
@@ -244,7 +244,7 @@ impl TableContents {
         present.map(|membership| membership.user.clone()).collect()
     }
 
-    /// Those of them who have skills.
+    /// Returns the ids of a team's members with skills.
     pub fn skilled(&self, team: &str) -> BTreeSet<String> {
         let skilled = |membership: &&Membership| {
             let skills = membership
@@ -260,7 +260,7 @@ impl TableContents {
             .collect()
     }
 
-    /// The teams with this name.
+    /// Returns the teams with this name.
     pub fn named(&self, name: &str) -> Vec<String> {
         let named = self
             .teams
@@ -269,13 +269,16 @@ impl TableContents {
         named.map(|(team, _)| team.clone()).collect()
     }
 
-    /// Every team is whole, every count exact, every name claimed once and by a team that has it.
+    /// Asserts that every team is complete, every count is exact, and every name is claimed once,
+    /// by its team.
     pub fn assert_sound(&self) {
         let teams: BTreeSet<_> = self.teams.keys().collect();
         assert_eq!(teams, self.loads.keys().collect(), "teams and their loads");
         assert!(
-            self.gone.keys().all(|team| !self.teams.contains_key(team)),
-            "a team is there or gone"
+            self.deleted_teams
+                .keys()
+                .all(|team| !self.teams.contains_key(team)),
+            "a team and its tombstone exclude each other"
         );
         assert_eq!(
             usize::try_from(self.team_count),
@@ -321,25 +324,14 @@ impl TableContents {
             );
         }
         for Membership { team, user, .. } in self.memberships.iter().chain(&self.pasts) {
-            let known = self.teams.contains_key(team) || self.gone.contains_key(team);
+            let known = self.teams.contains_key(team) || self.deleted_teams.contains_key(team);
             assert!(known, "{user} is a member of {team}, which never was");
         }
     }
 }
 
-/// Reads the table, asserts that it is sound, and that both contracts show what is in it.
-pub async fn assert_sound(org: &Organization) -> TableContents {
-    let contents = OrgTable::of(org).everything().await;
-    contents.assert_sound();
-    let led = contents
-        .teams
-        .iter()
-        .filter(|(_, item)| item.contains_key("lead_id"));
-    let led: BTreeSet<_> = led
-        .map(|(team, item)| (text(item, "lead_id").to_owned(), team.clone()))
-        .collect();
-    assert_eq!(contents.leads, led, "items of leads");
-
+/// Lists all teams over ITSM, by id, and asserts the total of each page.
+async fn list_itsm(org: &Organization, total: usize) -> BTreeMap<String, Value> {
     let mut listed = BTreeMap::new();
     for page in 1.. {
         let response = org
@@ -348,7 +340,7 @@ pub async fn assert_sound(org: &Organization) -> TableContents {
             .await;
         assert_eq!(response.status, 200, "{response}");
         let pagination = &response.json["meta"]["pagination"];
-        assert_eq!(pagination["total"], contents.teams.len(), "{response}");
+        assert_eq!(pagination["total"], total, "{response}");
         for team in response.json["data"].as_array().expect("a list") {
             let id = team["id"]
                 .as_str()
@@ -364,20 +356,19 @@ pub async fn assert_sound(org: &Organization) -> TableContents {
             break;
         }
     }
-    assert!(
-        listed.keys().eq(contents.teams.keys()),
-        "listed over ITSM: {:?}",
-        listed.keys()
-    );
+    listed
+}
 
-    let mut listed_bare = Vec::new();
+/// Lists the ids of all teams over TopTickets.
+async fn list_toptickets(org: &Organization) -> Vec<String> {
+    let mut listed = Vec::new();
     for skip in (0..).step_by(7) {
         let response = org
             .toptickets
             .get(&format!("/v1/teams?limit=7&skip={skip}"))
             .await;
         let page = response.json.as_array().expect("a list");
-        listed_bare.extend(
+        listed.extend(
             page.iter()
                 .map(|team| team["id"].as_str().expect("an id").to_owned()),
         );
@@ -385,6 +376,30 @@ pub async fn assert_sound(org: &Organization) -> TableContents {
             break;
         }
     }
+    listed
+}
+
+/// Reads the table and asserts its invariants, and that both contracts show its contents.
+pub async fn assert_sound(org: &Organization) -> TableContents {
+    let contents = OrgTable::of(org).everything().await;
+    contents.assert_sound();
+    let led = contents
+        .teams
+        .iter()
+        .filter(|(_, item)| item.contains_key("lead_id"));
+    let led: BTreeSet<_> = led
+        .map(|(team, item)| (text(item, "lead_id").to_owned(), team.clone()))
+        .collect();
+    assert_eq!(contents.leads, led, "items of leads");
+
+    let listed = list_itsm(org, contents.teams.len()).await;
+    assert!(
+        listed.keys().eq(contents.teams.keys()),
+        "listed over ITSM: {:?}",
+        listed.keys()
+    );
+
+    let listed_bare = list_toptickets(org).await;
     assert!(
         listed_bare.iter().eq(contents.teams.keys()),
         "listed over TopTickets: {listed_bare:?}"

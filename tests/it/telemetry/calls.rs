@@ -1,4 +1,4 @@
-//! The calls of a traced invocation, as X-Ray's daemon is told of them.
+//! The X-Ray subsegments of the AWS calls of an invocation.
 
 use std::collections::BTreeSet;
 
@@ -13,53 +13,18 @@ use crate::support::{
     log_capture::{LogCapture, PARENT, ROOT, XrayDaemon},
 };
 
-#[tokio::test]
-async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_other_is() {
-    let stack = Stack::shared();
-    let org = stack.organization().await;
-    let team = org.team("Traced").await;
-    let script = FaultScript::default();
-    let deps = invoke::deps(&stack, script.client(&stack));
-    let xray = XrayDaemon::listen();
-    let daemon = Daemon::at(&xray.address()).expect("an address");
-    let listener = LogCapture::to("teams", "info", Some(daemon));
-    let get = Invocation::new(
-        org.itsm.token(),
-        Method::GET,
-        format!("/v1/teams/{team}"),
-        None,
-    );
-
-    let (_, response) = listener.invoke(false, get.call(&deps)).await;
-    assert_eq!(response.status, 200, "{response}");
-    assert!(xray.is_silent(), "it was not sampled");
-
-    // Outside of an invocation there is no trace.
-    assert_eq!(get.call(&deps).await.status, 200);
-    assert!(xray.is_silent());
-
-    // The team beside its partition, whose query is throttled once.
-    script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
-    let (_, response) = listener.invoke(true, get.call(&deps)).await;
-    assert_eq!(response.status, 200, "{response}");
-    let calls: Vec<Value> = (0..3).map(|_| xray.next()).collect();
-    assert!(xray.is_silent());
-    let mut operations: Vec<_> = calls
-        .iter()
-        .filter_map(|call| call["aws"]["operation"].as_str())
-        .collect();
-    operations.sort_unstable();
-    assert_eq!(operations, ["GetItem", "Query", "Query"]);
+/// Asserts the fields of the subsegments, and that their ids differ.
+fn assert_subsegments(calls: &[Value], table: &str) {
     let mut ids = BTreeSet::new();
-    for call in &calls {
-        let told = ["trace_id", "parent_id", "type", "namespace", "name"]
+    for call in calls {
+        let logged = ["trace_id", "parent_id", "type", "namespace", "name"]
             .map(|field| call[field].as_str());
         assert_eq!(
-            told,
+            logged,
             [ROOT, PARENT, "subsegment", "aws", "DynamoDB"].map(Some),
             "{call}"
         );
-        assert_eq!(call["aws"]["table_name"], stack.table.as_str());
+        assert_eq!(call["aws"]["table_name"], table);
         let id = call["id"].as_str().expect("an id");
         assert!(
             id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) && ids.insert(id),
@@ -70,6 +35,46 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
         assert!(start <= end, "{call}");
         assert_eq!(call["fault"], false);
     }
+}
+
+#[tokio::test]
+async fn sampled_invocation_sends_a_subsegment_per_call() {
+    let stack = Stack::shared();
+    let org = stack.organization().await;
+    let team = org.team("Traced").await;
+    let script = FaultScript::default();
+    let deps = invoke::deps(&stack, script.client(&stack));
+    let xray = XrayDaemon::listen();
+    let daemon = Daemon::at(&xray.address()).expect("an address");
+    let capture = LogCapture::to("teams", "info", Some(daemon));
+    let get = Invocation::new(
+        org.itsm.token(),
+        Method::GET,
+        format!("/v1/teams/{team}"),
+        None,
+    );
+
+    let (_, response) = capture.invoke(false, get.call(&deps)).await;
+    assert_eq!(response.status, 200, "{response}");
+    assert!(xray.is_silent(), "an unsampled invocation sends no segment");
+
+    // Outside of an invocation there is no trace.
+    assert_eq!(get.call(&deps).await.status, 200);
+    assert!(xray.is_silent());
+
+    // The request reads the team in parallel with its partition. The query is throttled once.
+    script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
+    let (_, response) = capture.invoke(true, get.call(&deps)).await;
+    assert_eq!(response.status, 200, "{response}");
+    let calls: Vec<Value> = (0..3).map(|_| xray.next()).collect();
+    assert!(xray.is_silent());
+    let mut operations: Vec<_> = calls
+        .iter()
+        .filter_map(|call| call["aws"]["operation"].as_str())
+        .collect();
+    operations.sort_unstable();
+    assert_eq!(operations, ["GetItem", "Query", "Query"]);
+    assert_subsegments(&calls, &stack.table);
     let throttled: Vec<_> = calls
         .iter()
         .filter(|call| call["throttle"] == true)
@@ -83,9 +88,9 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
         (&json!(true), &json!(400))
     );
 
-    // Nobody answers.
+    // The table is unreachable.
     script.always(READS, Fault::ConnectionRefused);
-    let (_, response) = listener
+    let (_, response) = capture
         .invoke(
             true,
             Invocation {
@@ -105,25 +110,25 @@ async fn every_call_of_a_sampled_invocation_is_a_subsegment_of_its_trace_and_no_
 }
 
 #[tokio::test]
-async fn a_call_is_a_line_for_whoever_debugs() {
+async fn call_is_logged_at_debug_level() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let script = FaultScript::default();
     script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
     let deps = invoke::deps(&stack, script.client(&stack));
-    let listener = LogCapture::to("teams", "muster=debug", None);
+    let capture = LogCapture::to("teams", "muster=debug", None);
     let list = Invocation::new(org.toptickets.token(), Method::GET, "/v1/teams", None);
-    let (request_id, response) = listener.invoke(false, list.call(&deps)).await;
+    let (request_id, response) = capture.invoke(false, list.call(&deps)).await;
     assert_eq!(response.status, 200, "{response}");
-    let (log, _) = listener.lines();
+    let (log, _) = capture.lines();
     let calls: Vec<_> = log
         .iter()
         .filter(|line| line["message"] == "called")
         .collect();
-    // The report of the key's first request stands beside the others, in any place.
+    // The rate report of the key's first request runs in parallel, so its position varies.
     let counts = |call: &&Value| call["operation"] == "UpdateItem";
     assert_eq!(calls.iter().copied().filter(counts).count(), 1, "{calls:?}");
-    let said: Vec<_> = calls
+    let reported: Vec<_> = calls
         .iter()
         .copied()
         .filter(|call| !counts(call))
@@ -131,7 +136,7 @@ async fn a_call_is_a_line_for_whoever_debugs() {
         .collect();
     let key = (Some("GetItem"), None);
     assert_eq!(
-        said,
+        reported,
         [
             key,
             (Some("Query"), Some("ThrottlingException")),

@@ -1,4 +1,4 @@
-//! The lines of the log that say what failed.
+//! The log lines of failures.
 
 use std::{sync::mpsc, thread, time::Duration};
 
@@ -19,30 +19,30 @@ use tokio::runtime::Runtime;
 
 use crate::support::{log_capture::LogCapture, sqs::context};
 
-/// What happens while something is counted is told too.
+/// A closure that changes the metrics can log.
 #[test]
-fn a_change_that_logs_holds_up_nobody() {
+fn logging_within_a_record_does_not_deadlock() {
     let (sender, done) = mpsc::channel();
     thread::spawn(move || {
-        let listener = LogCapture::to("teams", "info", None);
-        let told = async {
-            telemetry::set_organization(&OrganizationId::parse("acme").expect("of the right form"));
+        let capture = LogCapture::to("teams", "info", None);
+        let logged = async {
+            telemetry::set_organization(&OrganizationId::parse("acme").expect("the id is valid"));
             telemetry::record(|measured| {
-                tracing::warn!("told in between");
+                tracing::warn!("logged within the record");
                 measured.retries += 1;
             });
         };
         Runtime::new()
-            .expect("a runtime can be made")
-            .block_on(listener.invoke(false, told));
-        sender.send(listener.lines()).expect("the test waits");
+            .expect("the runtime starts")
+            .block_on(capture.invoke(false, logged));
+        sender.send(capture.lines()).expect("the test waits");
     });
     let (log, metrics) = done
         .recv_timeout(Duration::from_mins(1))
-        .expect("it comes to an end");
+        .expect("the function ends");
     assert_eq!(
         (&log[0]["message"], &log[0]["organization"]),
-        (&json!("told in between"), &json!("acme"))
+        (&json!("logged within the record"), &json!("acme"))
     );
     assert_eq!(
         (&metrics[0]["Retries"], &metrics[0]["organization"]),
@@ -50,7 +50,7 @@ fn a_change_that_logs_holds_up_nobody() {
     );
 }
 
-/// The job queues at these URLs.
+/// Returns the job queues at these URLs.
 fn job_queues(sqs: &aws_sdk_sqs::Client, url: impl Fn(&str) -> String) -> JobQueues {
     let queue = |name| Queue::new(sqs.clone(), url(name));
     JobQueues {
@@ -59,10 +59,9 @@ fn job_queues(sqs: &aws_sdk_sqs::Client, url: impl Fn(&str) -> String) -> JobQue
     }
 }
 
-/// A batch of changes of which one cannot be read, while neither the bus nor the queue nor the
-/// bucket answers.
+/// A batch with one unreadable stream record, while EventBridge, SQS and S3 are unreachable.
 #[tokio::test]
-async fn what_comes_again_from_the_stream_has_its_causes() {
+async fn stream_retry_is_logged_with_its_causes() {
     let aws = emulator::sdk_config("http://127.0.0.1:1");
     let deps = Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
@@ -71,7 +70,7 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
         }),
         failed_records: Bucket::new(&aws, "failed").expect("the configuration is complete"),
     };
-    let listener = LogCapture::to("changes", "info", None);
+    let capture = LogCapture::to("changes", "info", None);
     let mut event: Value =
         serde_json::from_str(include_str!("../../../events/changes/team-created.json"))
             .expect("an event is JSON");
@@ -83,19 +82,19 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
     let mut unreadable = records[0].clone();
     unreadable["dynamodb"]["NewImage"] = json!({});
     records.push(unreadable);
-    let event = serde_json::from_value(event).expect("the function takes it");
+    let event = serde_json::from_value(event).expect("the function accepts the event");
     let context = context(Duration::from_secs(2));
-    let (request_id, response) = listener
+    let (request_id, response) = capture
         .invoke(
             false,
             muster_changes::handle(LambdaEvent::new(event, context), &deps),
         )
         .await;
     assert!(response.is_err(), "{response:?}");
-    let [line] = <[Value; 1]>::try_from(listener.lines().0).expect("one line");
-    let told = ["level", "message", "requestId"].map(|field| line[field].as_str());
+    let [line] = <[Value; 1]>::try_from(capture.lines().0).expect("one line");
+    let logged = ["level", "message", "requestId"].map(|field| line[field].as_str());
     assert_eq!(
-        told,
+        logged,
         [
             "ERROR",
             "stream batch failed; retrying from this record",
@@ -105,7 +104,7 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
     );
     assert_eq!(
         line["organization"], organization,
-        "of the first that comes again"
+        "of the first record that is retried"
     );
     let error = line["error"].as_str().expect("a cause");
     for cause in [
@@ -117,12 +116,12 @@ async fn what_comes_again_from_the_stream_has_its_causes() {
     }
 }
 
-/// A record that cannot be read, and a bucket that takes it.
+/// An unreadable stream record is stored in the bucket of failed records.
 #[tokio::test]
 async fn record_set_aside_is_logged_and_counted() {
     let stack = LocalStack::start(0, Data::Memory, Settings::default())
         .await
-        .expect("a stack starts");
+        .expect("the stack starts");
     let aws = emulator::sdk_config(&stack.aws_url);
     let deps = Deps {
         bus: Bus::new(aws_sdk_eventbridge::Client::new(&aws), "muster"),
@@ -135,15 +134,15 @@ async fn record_set_aside_is_logged_and_counted() {
         serde_json::from_str(include_str!("../../../events/changes/team-created.json"))
             .expect("an event is JSON");
     event["Records"][0]["dynamodb"]["NewImage"] = json!({});
-    let event = serde_json::from_value(event).expect("the function takes it");
-    let listener = LogCapture::to("changes", "info", None);
+    let event = serde_json::from_value(event).expect("the function accepts the event");
+    let capture = LogCapture::to("changes", "info", None);
     let handled = muster_changes::handle(
         LambdaEvent::new(event, context(Duration::from_secs(20))),
         &deps,
     );
-    let (_, response) = listener.invoke(false, handled).await;
+    let (_, response) = capture.invoke(false, handled).await;
     assert!(response.is_ok(), "{response:?}");
-    let (log, metrics) = listener.lines();
+    let (log, metrics) = capture.lines();
     let [line] = <[Value; 1]>::try_from(log).expect("one line");
     assert_eq!(
         (&line["level"], &line["message"]),

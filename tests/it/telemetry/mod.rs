@@ -1,4 +1,4 @@
-//! What functions tell of themselves: log lines, metrics and traces.
+//! Log lines, metrics and traces of the functions.
 
 mod calls;
 mod log;

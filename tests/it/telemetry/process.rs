@@ -1,5 +1,5 @@
-//! A function as Lambda runs it: a process that asks the runtime's API for events, and whose output
-//! is its log.
+//! A function as a process, as on Lambda: it polls the runtime API for events, and its output is
+//! its log.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,12 @@ use muster_service::{
     telemetry::{self, Telemetry},
 };
 use serde_json::{Value, json};
-use tokio::{io::AsyncReadExt as _, net::TcpListener, process::Command, sync::Notify};
+use tokio::{
+    io::AsyncReadExt as _,
+    net::TcpListener,
+    process::{Child, Command},
+    sync::Notify,
+};
 
 use crate::support::{
     Stack,
@@ -32,19 +37,19 @@ use crate::support::{
     unknown_key,
 };
 
-/// An invocation: its request id, the header of its trace, and its event.
+/// The request id, the trace header and the event of an invocation.
 type Event = (&'static str, String, String);
 
-/// The function's own credential.
-const SECRET: &str = "never-to-be-told";
+/// The secret access key of the function.
+const SECRET: &str = "never-to-be-logged";
 
-/// In place of the runtime's API.
+/// A fake of the Lambda runtime API.
 #[derive(Default)]
 struct Api {
     events: Mutex<VecDeque<Event>>,
-    /// The answers, `response` or `error`, by request id.
+    /// The request id, kind (`response` or `error`) and body of each result.
     responses: Mutex<Vec<(String, String, Value)>>,
-    /// There was nothing left to hand out.
+    /// Notified when no event is left.
     is_done: Notify,
 }
 
@@ -104,44 +109,24 @@ fn event(token: &str, path: &str) -> String {
     .to_string()
 }
 
-/// What a process wrote to its output and its errors, and what it answered.
+/// The standard output, the standard error and the results of a process.
 struct Ran {
     output: String,
     errors: String,
     responses: Vec<(String, String, Value)>,
 }
 
-/// Has the function response events in a process of its own, which has these variables besides. It
-/// is a test that runs itself.
-async fn run(
-    stack: &Stack,
-    events: impl IntoIterator<Item = Event>,
-    variables: &[(&str, &str)],
-) -> Ran {
-    let api = Arc::new(Api::default());
-    api.events
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .extend(events);
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("some port is free");
-    let address = listener.local_addr().expect("it is bound").to_string();
-    let app = Router::new()
-        .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(answered))
-        .with_state(Arc::clone(&api));
-    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
-
-    let mut function = Command::new(env::current_exe().expect("this test"))
+/// Starts this test binary as the function, with this runtime API and these variables.
+fn start_function(stack: &Stack, address: &str, variables: &[(&str, &str)]) -> Child {
+    Command::new(env::current_exe().expect("the path of the test binary"))
         .args([
             "--exact",
-            "telemetry::process::all_that_a_process_writes_is_json_lines_of_its_invocations",
+            "telemetry::process::process_output_is_json_lines_per_invocation",
         ])
         .args(["--nocapture", "--test-threads=2"])
         .env_clear()
         .envs([
-            ("AWS_LAMBDA_RUNTIME_API", &*address),
+            ("AWS_LAMBDA_RUNTIME_API", address),
             ("AWS_LAMBDA_FUNCTION_NAME", "teams"),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
@@ -157,8 +142,36 @@ async fn run(
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .expect("this test runs");
-    // Read as it is written: a full pipe would hold up the function.
+        .expect("the test binary starts")
+}
+
+/// Runs the function with these events and environment variables in a child process, which is this
+/// test binary.
+async fn run(
+    stack: &Stack,
+    events: impl IntoIterator<Item = Event>,
+    variables: &[(&str, &str)],
+) -> Ran {
+    let api = Arc::new(Api::default());
+    api.events
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .extend(events);
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("some port is free");
+    let address = listener
+        .local_addr()
+        .expect("the socket is bound")
+        .to_string();
+    let app = Router::new()
+        .route("/2018-06-01/runtime/invocation/next", get(next))
+        .route("/2018-06-01/runtime/invocation/{id}/{kind}", post(answered))
+        .with_state(Arc::clone(&api));
+    let serving = tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let mut function = start_function(stack, &address, variables);
+    // The output is read concurrently, because a full pipe would block the function.
     let (mut stdout, mut stderr) = (
         function.stdout.take().expect("piped"),
         function.stderr.take().expect("piped"),
@@ -169,15 +182,18 @@ async fn run(
             stdout.read_to_string(&mut output),
             stderr.read_to_string(&mut errors)
         );
-        assert!(matches!(read, (Ok(_), Ok(_))), "no text: {read:?}");
+        assert!(
+            matches!(read, (Ok(_), Ok(_))),
+            "the output is not text: {read:?}"
+        );
         (output, errors)
     });
     tokio::time::timeout(Duration::from_mins(1), api.is_done.notified())
         .await
-        .expect("all is answered");
-    function.kill().await.expect("it was running");
+        .expect("all events have a result");
+    function.kill().await.expect("the function was running");
     serving.abort();
-    let (output, errors) = reading.await.expect("a text each");
+    let (output, errors) = reading.await.expect("the reader does not panic");
     let responses =
         std::mem::take(&mut *api.responses.lock().unwrap_or_else(PoisonError::into_inner));
     Ran {
@@ -187,9 +203,113 @@ async fn run(
     }
 }
 
-/// This test runs itself once more, as the function.
+/// Returns the trace id of the invocation `n`.
+fn trace_id(n: usize) -> String {
+    format!("1-5759e988-{n:024x}")
+}
+
+/// Returns the trace header of the invocation `n`.
+fn trace_header(n: usize, sampled: u8) -> String {
+    format!(
+        "Root={};Parent=53995c3f42cd8ad8;Sampled={sampled}",
+        trace_id(n)
+    )
+}
+
+/// Returns the events of an invocation of each kind.
+fn events_of_each_kind(token: &str, stray: &str) -> [Event; 6] {
+    [
+        ("good", trace_header(1, 0), event(token, "/v1/teams")),
+        ("sampled", trace_header(2, 1), event(token, "/v1/teams")),
+        ("stray", trace_header(3, 0), event(stray, "/v1/teams")),
+        ("panics", trace_header(4, 0), event(token, "/panic")),
+        (
+            "strange",
+            trace_header(5, 0),
+            json!({ "token": token }).to_string(),
+        ),
+        ("again", trace_header(6, 0), event(token, "/v1/teams")),
+    ]
+}
+
+/// Asserts that each invocation with a response has one metric line.
+fn assert_metrics(metrics: &[Value], output: &str) {
+    let logged: Vec<_> = metrics
+        .iter()
+        .map(|line| (line["requestId"].as_str(), line["status"].as_u64()))
+        .collect();
+    let expected = [
+        ("good", Some(200)),
+        ("sampled", Some(200)),
+        ("stray", Some(401)),
+        ("again", Some(200)),
+    ];
+    assert_eq!(
+        logged,
+        expected.map(|(id, status)| (Some(id), status)),
+        "{output}"
+    );
+    let cold: Vec<_> = metrics
+        .iter()
+        .map(|line| line.get("ColdStart").is_some())
+        .collect();
+    assert_eq!(cold, [true, false, false, false]);
+    assert!(
+        metrics
+            .iter()
+            .all(|line| line["Stack"] == "helpdesk" && line["Function"] == "teams"),
+        "{output}"
+    );
+}
+
+/// Asserts that each failed invocation has one log line with its request id and trace id.
+fn assert_log(log: &[Value], output: &str) {
+    let logged: Vec<_> = log
+        .iter()
+        .map(|line| (line["requestId"].as_str(), line["traceId"].as_str()))
+        .collect();
+    let (fourth, fifth) = (trace_id(4), trace_id(5));
+    assert_eq!(
+        logged,
+        [
+            (Some("panics"), Some(&*fourth)),
+            (Some("strange"), Some(&*fifth))
+        ],
+        "{output}"
+    );
+    assert_eq!(log[0]["message"], "panicked");
+    assert!(
+        log[0]["location"]
+            .as_str()
+            .is_some_and(|location| location.contains("process.rs")),
+        "{output}"
+    );
+}
+
+/// Asserts the kinds of the results.
+fn assert_results(responses: &[(String, String, Value)]) {
+    let kinds: Vec<_> = responses
+        .iter()
+        .map(|(id, kind, _)| (id.as_str(), kind.as_str()))
+        .collect();
+    let ok = ["good", "sampled", "stray"].map(|id| (id, "response"));
+    assert_eq!(
+        kinds,
+        [
+            &ok[..],
+            &[
+                ("panics", "error"),
+                ("strange", "error"),
+                ("again", "response")
+            ]
+        ]
+        .concat()
+    );
+}
+
+/// This test starts its own binary as the function.
 #[tokio::test]
-async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
+async fn process_output_is_json_lines_per_invocation() {
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_some() {
         return be_a_function().await;
     }
@@ -199,22 +319,7 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
         org.itsm.token(),
         unknown_key(muster_domain::KeyKind::TtLive),
     );
-    let trace = |n: usize, sampled: u8| (format!("1-5759e988-{n:024x}"), sampled);
-    let header = |(root, sampled): (String, u8)| {
-        format!("Root={root};Parent=53995c3f42cd8ad8;Sampled={sampled}")
-    };
-    let events = [
-        ("good", header(trace(1, 0)), event(token, "/v1/teams")),
-        ("sampled", header(trace(2, 1)), event(token, "/v1/teams")),
-        ("stray", header(trace(3, 0)), event(&stray, "/v1/teams")),
-        ("panics", header(trace(4, 0)), event(token, "/panic")),
-        (
-            "strange",
-            header(trace(5, 0)),
-            json!({ "token": token }).to_string(),
-        ),
-        ("again", header(trace(6, 0)), event(token, "/v1/teams")),
-    ];
+    let events = events_of_each_kind(token, &stray);
     let xray = XrayDaemon::listen();
     let Ran {
         output,
@@ -234,90 +339,27 @@ async fn all_that_a_process_writes_is_json_lines_of_its_invocations() {
         );
     }
     assert_eq!(errors, "");
-    // What the test's own harness says is no function's.
+    // Lines of the test harness are ignored.
     let output: String = output
         .split_inclusive('\n')
         .filter(|line| line.starts_with('{'))
         .collect();
     let (log, metrics) = lines(&output);
-    let told: Vec<_> = metrics
-        .iter()
-        .map(|line| (line["requestId"].as_str(), line["status"].as_u64()))
-        .collect();
-    let expected = [
-        ("good", Some(200)),
-        ("sampled", Some(200)),
-        ("stray", Some(401)),
-        ("again", Some(200)),
-    ];
-    assert_eq!(
-        told,
-        expected.map(|(id, status)| (Some(id), status)),
-        "{output}"
-    );
-    let cold: Vec<_> = metrics
-        .iter()
-        .map(|line| line.get("ColdStart").is_some())
-        .collect();
-    assert_eq!(cold, [true, false, false, false]);
-    assert!(
-        metrics
-            .iter()
-            .all(|line| line["Stack"] == "helpdesk" && line["Function"] == "teams"),
-        "{output}"
-    );
-
-    // One line for each that failed, with where it belongs.
-    let told: Vec<_> = log
-        .iter()
-        .map(|line| (line["requestId"].as_str(), line["traceId"].as_str()))
-        .collect();
-    let (fourth, fifth) = (trace(4, 0).0, trace(5, 0).0);
-    assert_eq!(
-        told,
-        [
-            (Some("panics"), Some(&*fourth)),
-            (Some("strange"), Some(&*fifth))
-        ],
-        "{output}"
-    );
-    assert_eq!(log[0]["message"], "panicked");
-    assert!(
-        log[0]["location"]
-            .as_str()
-            .is_some_and(|location| location.contains("process.rs")),
-        "{output}"
-    );
-
-    let kinds: Vec<_> = responses
-        .iter()
-        .map(|(id, kind, _)| (id.as_str(), kind.as_str()))
-        .collect();
-    let ok = ["good", "sampled", "stray"].map(|id| (id, "response"));
-    assert_eq!(
-        kinds,
-        [
-            &ok[..],
-            &[
-                ("panics", "error"),
-                ("strange", "error"),
-                ("again", "response")
-            ]
-        ]
-        .concat()
-    );
+    assert_metrics(&metrics, &output);
+    assert_log(&log, &output);
+    assert_results(&responses);
 
     let call = xray.next();
-    assert_eq!(call["trace_id"], trace(2, 1).0);
+    assert_eq!(call["trace_id"], trace_id(2));
     assert_eq!(
         (&call["name"], &call["aws"]["table_name"]),
         (&json!("DynamoDB"), &json!(stack.table))
     );
 }
 
-/// The runtime and the SDK are at work only here, and have the most to say.
+/// Only a process runs the Lambda runtime and the SDK, which log the most.
 #[tokio::test]
-async fn no_level_of_lambdas_has_a_process_write_a_credential() {
+async fn log_level_of_lambda_never_writes_a_credential() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let stray = unknown_key(muster_domain::KeyKind::TtLive);
@@ -337,25 +379,25 @@ async fn no_level_of_lambdas_has_a_process_write_a_credential() {
             responses,
         } = run(&stack, events, &[("AWS_LAMBDA_LOG_LEVEL", level)]).await;
         assert_eq!(responses.len(), 3);
-        for told in ["called", "lambda_runtime", "aws_smithy_runtime"] {
+        for logged in ["called", "lambda_runtime", "aws_smithy_runtime"] {
             assert!(
-                output.contains(told),
-                "{level} is not told of {told}: {output}"
+                output.contains(logged),
+                "the log at {level} has no {logged}: {output}"
             );
         }
         for secret in [org.itsm.token(), &stray, SECRET, "Signature="] {
             assert!(
                 !output.contains(secret) && !errors.contains(secret),
-                "{secret} is told at {level}"
+                "the log at {level} contains {secret}"
             );
         }
     }
 }
 
-/// Drops the lines that Lambda would, with the function's log level at `level`.
+/// Removes the lines that Lambda removes at the log level `level`.
 ///
-/// AWS, "Log-level filtering": a line without a level, or without a timestamp in RFC 3339, counts
-/// as INFO. <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
+/// AWS, "Log-level filtering": a line without a level, or without an RFC 3339 timestamp, counts as
+/// INFO. <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs-log-level.html>
 fn filtered(output: &str, level: &str) -> String {
     const LEVELS: [&str; 6] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
     let severity = |level: &str| LEVELS.iter().position(|known| *known == level);
@@ -378,7 +420,7 @@ fn filtered(output: &str, level: &str) -> String {
 }
 
 #[tokio::test]
-async fn metrics_pass_lambdas_filter_at_every_log_level() {
+async fn metrics_pass_the_filter_of_every_log_level() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let stray = unknown_key(muster_domain::KeyKind::TtLive);
@@ -387,8 +429,8 @@ async fn metrics_pass_lambdas_filter_at_every_log_level() {
             .map(|(id, token)| (id, String::new(), event(token, "/v1/teams")));
         let Ran { output, .. } = run(&stack, events, &[("AWS_LAMBDA_LOG_LEVEL", level)]).await;
         let (_, metrics) = lines(&filtered(&output, level));
-        let told: Vec<_> = metrics.iter().map(|line| line["status"].as_u64()).collect();
-        assert_eq!(told, [Some(200), Some(401)], "{level}: {output}");
+        let logged: Vec<_> = metrics.iter().map(|line| line["status"].as_u64()).collect();
+        assert_eq!(logged, [Some(200), Some(401)], "{level}: {output}");
         assert!(
             metrics.iter().all(|line| line["Version"] == "$LATEST"),
             "{output}"
@@ -396,8 +438,8 @@ async fn metrics_pass_lambdas_filter_at_every_log_level() {
     }
 }
 
-/// The function of teams, which panics where it is asked to, with whatever it works on in its
-/// message: while it counts, too.
+/// Runs the teams function, which panics on `/panic` while it records metrics, with the request in
+/// its message.
 async fn be_a_function() {
     let telemetry = Telemetry::start("teams");
     let deps = http::init().await.expect("the environment is complete");
@@ -407,5 +449,5 @@ async fn be_a_function() {
     };
     lambda::run(telemetry, service_fn(handle))
         .await
-        .expect("the API answers");
+        .expect("the runtime API responds");
 }

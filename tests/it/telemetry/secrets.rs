@@ -1,14 +1,14 @@
-//! What may never be told: credentials, and what a profile says of a person.
+//! Credentials and personal data never appear in the log.
 
 use std::{sync::Arc, time::Duration};
 
-use muster_domain::{KeyKind, Timestamp};
+use muster_domain::{KeyKind, Timestamp, User};
 use muster_service::store::Table;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Stack, bare,
+    Organization, Stack, bare,
     fault_injection::{Fault, FaultScript, READS, WRITES},
     invoke::{self, Invocation},
     jwt::{SIGNERS, claims},
@@ -17,11 +17,74 @@ use crate::support::{
     unknown_key,
 };
 
-/// All that a function can be had to log by Lambda's configuration: what the SDK says too.
+/// The most verbose level that Lambda can configure, which includes the lines of the SDK.
 const EVERYTHING: &str = "debug";
 
+/// Returns operations, each with the fault that they get.
+fn faults() -> [(&'static [&'static str], Option<Fault>); 6] {
+    [
+        (READS, None),
+        (
+            &["Query"],
+            Some(Fault::Respond(400, "AccessDeniedException")),
+        ),
+        (READS, Some(Fault::Respond(400, "ValidationException"))),
+        (READS, Some(Fault::ConnectionRefused)),
+        (WRITES, Some(Fault::Canceled("ValidationError"))),
+        (WRITES, Some(Fault::Respond(500, "InternalServerError"))),
+    ]
+}
+
+/// Returns requests with a credential in wrong places, which a client may send.
+fn misplaced_credentials(
+    org: &Organization,
+    team: &str,
+    token: &str,
+) -> Vec<(Method, String, Option<Value>)> {
+    let email = &org.users[1].email;
+    let body = json!({ "name": token, "description": email, "lead_id": token });
+    let joins = json!({ "user_id": bare(&org.users[1]), "skills": [token, email] });
+    vec![
+        (Method::GET, format!("/v1/teams/{team}"), None),
+        (Method::GET, format!("/v1/teams/{token}"), None),
+        (Method::GET, format!("/v1/{token}?token={token}"), None),
+        (
+            Method::GET,
+            format!("/v1/teams?search={token}&page={token}"),
+            None,
+        ),
+        (
+            Method::from_bytes(token.replace('\u{e9}', "").as_bytes()).expect("a method"),
+            token.to_owned(),
+            None,
+        ),
+        (Method::POST, "/v1/teams".to_owned(), Some(body)),
+        (
+            Method::POST,
+            format!("/v1/teams/{team}/members"),
+            Some(joins),
+        ),
+        (Method::POST, "/v1/teams".to_owned(), Some(json!(token))),
+    ]
+}
+
+/// Asserts that the log contains no part of a token and no personal data of a user.
+fn assert_no_secrets(logged: &str, tokens: &[String], users: &[User]) {
+    for token in tokens {
+        // Parts of a credential, such as a signature, must not appear either.
+        for secret in token.split('.').filter(|part| part.len() > 3) {
+            assert!(!logged.contains(secret), "the log contains {secret}");
+        }
+    }
+    for user in users {
+        for secret in [&user.email, &user.name] {
+            assert!(!logged.contains(&**secret), "the log contains {secret}");
+        }
+    }
+}
+
 #[tokio::test]
-async fn no_line_holds_a_credential_or_a_profile() {
+async fn line_never_contains_a_credential_or_a_profile() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     org.trust(&[SIGNERS[0].jwk()]).await;
@@ -40,22 +103,11 @@ async fn no_line_holds_a_credential_or_a_profile() {
         "e30.e30.e30".to_owned(),
         "plain-secret".to_owned(),
     ];
-    let faults: [(&'static [&'static str], Option<Fault>); 6] = [
-        (READS, None),
-        (
-            &["Query"],
-            Some(Fault::Respond(400, "AccessDeniedException")),
-        ),
-        (READS, Some(Fault::Respond(400, "ValidationException"))),
-        (READS, Some(Fault::ConnectionRefused)),
-        (WRITES, Some(Fault::Canceled("ValidationError"))),
-        (WRITES, Some(Fault::Respond(500, "InternalServerError"))),
-    ];
-    let listener = LogCapture::to("teams", EVERYTHING, None);
-    let mut told = String::new();
-    for (operations, fault) in faults {
+    let capture = LogCapture::to("teams", EVERYTHING, None);
+    let mut logged = String::new();
+    for (operations, fault) in faults() {
         let script = FaultScript::default();
-        // What is tried until the time is up needs no more of it than what is told of it.
+        // Faults that are retried until the deadline get a short one, which suffices to log them.
         let is_endless = matches!(
             fault,
             Some(Fault::ConnectionRefused | Fault::Respond(500, _))
@@ -69,32 +121,7 @@ async fn no_line_holds_a_credential_or_a_profile() {
             script.always(operations, fault);
         }
         for token in &tokens {
-            // A mistaken client may put its credential anywhere.
-            let email = &org.users[1].email;
-            let body = json!({ "name": token, "description": email, "lead_id": token });
-            let joins = json!({ "user_id": bare(&org.users[1]), "skills": [token, email] });
-            for (method, target, body) in [
-                (Method::GET, format!("/v1/teams/{team}"), None),
-                (Method::GET, format!("/v1/teams/{token}"), None),
-                (Method::GET, format!("/v1/{token}?token={token}"), None),
-                (
-                    Method::GET,
-                    format!("/v1/teams?search={token}&page={token}"),
-                    None,
-                ),
-                (
-                    Method::from_bytes(token.replace('\u{e9}', "").as_bytes()).expect("a method"),
-                    token.clone(),
-                    None,
-                ),
-                (Method::POST, "/v1/teams".to_owned(), Some(body)),
-                (
-                    Method::POST,
-                    format!("/v1/teams/{team}/members"),
-                    Some(joins),
-                ),
-                (Method::POST, "/v1/teams".to_owned(), Some(json!(token))),
-            ] {
+            for (method, target, body) in misplaced_credentials(&org, &team, token) {
                 let deps = invoke::deps(&stack, script.client(&stack));
                 let invocation = Invocation::new(token, method, target, body)
                     .with("idempotency-key", token)
@@ -105,30 +132,22 @@ async fn no_line_holds_a_credential_or_a_profile() {
                     time: invocation.time.min(most),
                     ..invocation
                 };
-                listener.invoke(true, invocation.call(&deps)).await;
-                told += &listener.text();
+                capture.invoke(true, invocation.call(&deps)).await;
+                logged += &capture.text();
             }
         }
     }
     assert!(
-        told.contains("AccessDenied") && told.contains("called") && told.contains("\"status\":201"),
-        "{told}"
+        logged.contains("AccessDenied")
+            && logged.contains("called")
+            && logged.contains("\"status\":201"),
+        "{logged}"
     );
-    for token in &tokens {
-        // No part of one either, such as a signature.
-        for secret in token.split('.').filter(|part| part.len() > 3) {
-            assert!(!told.contains(secret), "{secret} is told");
-        }
-    }
-    for user in &org.users[..2] {
-        for secret in [&user.email, &user.name] {
-            assert!(!told.contains(&**secret), "{secret} is told");
-        }
-    }
+    assert_no_secrets(&logged, &tokens, &org.users[..2]);
 }
 
 #[tokio::test]
-async fn no_line_holds_what_an_event_says_of_a_person() {
+async fn line_never_contains_personal_data_of_an_event() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let event = |organization: &str, changes: Value| {
@@ -156,8 +175,8 @@ async fn no_line_holds_what_an_event_says_of_a_person() {
         good[..good.len() - 1].to_owned(),
         "Ada Secret".to_owned(),
     ];
-    let listener = LogCapture::to("directory", EVERYTHING, None);
-    let mut told = String::new();
+    let capture = LogCapture::to("directory", EVERYTHING, None);
+    let mut logged = String::new();
     for fault in [
         Some(Fault::Respond(400, "ValidationException")),
         Some(Fault::ConnectionRefused),
@@ -173,20 +192,23 @@ async fn no_line_holds_what_an_event_says_of_a_person() {
             dead_letters: SqsRecorder::default().queue(),
             clock: Arc::new(Timestamp::now),
         };
-        let (_, failed) = listener
+        let (_, failed) = capture
             .invoke(
                 false,
                 invoke_directory_within(&deps, &bodies, Duration::from_secs(5)),
             )
             .await;
         assert_eq!(failed.is_empty(), !is_faulty, "{failed:?}");
-        told += &listener.text();
+        logged += &capture.text();
     }
     assert!(
-        told.contains("poison") && told.contains("data.user."),
-        "{told}"
+        logged.contains("poison") && logged.contains("data.user."),
+        "{logged}"
     );
     for secret in ["Ada", "Secret", "secret.example"] {
-        assert!(!told.contains(secret), "{secret} is told: {told}");
+        assert!(
+            !logged.contains(secret),
+            "the log contains {secret}: {logged}"
+        );
     }
 }

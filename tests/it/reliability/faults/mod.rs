@@ -177,11 +177,11 @@ impl FaultFixture {
             };
             (text(item, "name").to_owned(), state)
         };
-        let deleted_teams = contents.gone.len();
+        let deleted_teams = contents.deleted_teams.len();
         let left_memberships = contents
             .memberships
             .iter()
-            .filter(|one| contents.gone.contains_key(&one.team))
+            .filter(|one| contents.deleted_teams.contains_key(&one.team))
             .count();
         TeamsState {
             teams: contents.teams.iter().map(team).collect(),

@@ -288,7 +288,10 @@ async fn ticket_opened_during_delete_is_rejected_or_swept() {
         .call(&fixture.deps(&script))
         .await;
     let contents = fixture.table.contents_with(&[&fixture.team]).await;
-    assert_eq!(number(&contents.gone[&fixture.team], "open_tickets"), 3);
+    assert_eq!(
+        number(&contents.deleted_teams[&fixture.team], "open_tickets"),
+        3
+    );
 }
 
 #[tokio::test]

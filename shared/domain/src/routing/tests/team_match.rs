@@ -76,8 +76,8 @@ prop_compose! {
 }
 
 proptest! {
-    /// The matched team is first in the documented order: eligible members, topics, open tickets for
-    /// each eligible member, id.
+    /// The matched team is first in the documented order: eligible members, topics, open tickets
+    /// for each eligible member, id.
     #[test]
     fn chosen_team_is_the_best_in_each_rule(teams in vec(a_team(), 1..12)) {
         let mut matcher = matcher(1, &teams);
