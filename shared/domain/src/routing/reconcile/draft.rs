@@ -162,7 +162,13 @@ impl Draft {
             // A move takes the ticket from its assignee: Muster selected a member of the other
             // team, or an event that is older than the move named that user. An assignee named by
             // this event or by a newer one stays. Without a team before, the ticket did not move.
-            let is_selected = ticket.decision.reason != Reason::Adopted;
+            let is_selected = match ticket.decision.reason {
+                Reason::Adopted => false,
+                // A reopened ticket has its assignee from before the close, or from the event that
+                // reopened it. Only in the second case the assignee is as new as the status.
+                Reason::Reopened => ticket.versions.assignee < ticket.versions.status,
+                _ => true,
+            };
             let moves = ticket.team_id.is_some() && ticket.status.is_open();
             let is_older = |assignee: &EventVersion| assignee < version;
             if moves && (is_selected || ticket.versions.assignee.as_ref().is_none_or(is_older)) {

@@ -106,3 +106,45 @@ fn ticket_without_team_keeps_assignee_on_joining_one() {
         (Some(team_id(1)), Some(user_id(101)))
     );
 }
+
+#[test]
+fn late_move_keeps_assignee_named_by_newer_reopening() {
+    let mut inactive = member(100, &[], 0);
+    inactive.user.status = UserStatus::Inactive;
+    let teams = [
+        TeamInput::new(
+            team(1, QueueStrategy::RoundRobin, &[]),
+            Load::default(),
+            vec![inactive],
+        ),
+        TeamInput::new(
+            team(2, QueueStrategy::RoundRobin, &[]),
+            Load::default(),
+            vec![member(100, &[], 0)],
+        ),
+    ];
+    let snapshot = |status, team: u128| {
+        move |event: &mut TicketEvent| {
+            event.ticket.status = Some(status);
+            event.ticket.team_id = Some(team_id(team));
+            event.ticket.assignee_id = Some(user_id(100));
+        }
+    };
+    let close = (1, snapshot(TicketStatus::Resolved, 2));
+    let move_team = (2, snapshot(TicketStatus::Open, 1));
+    // The team does not exist, so the field keeps the version of the close.
+    let reopen = (3, snapshot(TicketStatus::Open, 3));
+    for order in [[close, move_team, reopen], [close, reopen, move_team]] {
+        let mut table = SimulatedTable::with_teams(teams.clone());
+        for (at, change) in order {
+            table.send_event(at, change);
+        }
+        let ticket = &table.tickets[&ticket_id(0)];
+        assert_eq!(
+            (ticket.state, ticket.team_id, ticket.assignee_id),
+            (TicketState::Assigned, Some(team_id(1)), Some(user_id(100))),
+            "{:?}",
+            order.map(|(at, _)| at)
+        );
+    }
+}
