@@ -21,7 +21,7 @@ use muster_domain::{
     OrganizationId, TeamId, TicketId, Timestamp,
     routing::{
         DecisionCounts, MissingInput, Plan, PlanningInput, TeamMatch, TeamMatcher, TicketTask,
-        Trigger, UnmatchedTicket, plan,
+        TransactionPlan, Trigger, UnmatchedTicket, plan,
     },
 };
 
@@ -88,6 +88,23 @@ struct Group {
     /// The expected team, which is read concurrently with the tickets.
     team: Option<TeamId>,
     positions: Vec<usize>,
+}
+
+impl Group {
+    /// Returns the group of one team's transactions. The tasks of a transaction are indices of
+    /// `positions`.
+    fn of(transactions: &[TransactionPlan], positions: &[usize]) -> Self {
+        let mut tickets = transactions
+            .iter()
+            .flat_map(|transaction| &transaction.tickets);
+        let tasks = transactions
+            .iter()
+            .flat_map(|transaction| &transaction.tasks);
+        Self {
+            team: tickets.find_map(|(_, ticket)| ticket.team_id),
+            positions: tasks.map(|&at| positions[at]).collect(),
+        }
+    }
 }
 
 /// The outcomes of tasks, by position.
@@ -187,20 +204,12 @@ impl Processor<'_> {
     /// item fails the task of its own ticket alone.
     async fn attempt(&self, team: Option<TeamId>, positions: &[usize]) -> Attempt {
         let mut attempt = Attempt::default();
-        let Plan {
-            mut groups,
-            unchanged,
-            superseded,
-        } = match self.read_and_plan(team, positions).await {
-            Ok(Planned::Whole(plan)) => plan,
-            Ok(Planned::Split(groups)) => {
-                attempt.split = groups;
-                return attempt;
-            }
+        match self.read_and_plan(team, positions).await {
+            Ok(Planned::Whole(plan)) => return self.commit(plan, positions).await,
+            Ok(Planned::Split(groups)) => attempt.split = groups,
             Ok(Planned::UnknownOrganization) => {
                 let unknown = |&position| (position, Some(Failure::UnknownOrganization));
                 attempt.done.extend(positions.iter().map(unknown));
-                return attempt;
             }
             Err(store::Error::Internal(_)) if positions.len() > 1 => {
                 let (left, right) = positions.split_at(positions.len() / 2);
@@ -208,60 +217,65 @@ impl Processor<'_> {
                     team,
                     positions: half.to_vec(),
                 }));
-                return attempt;
             }
-            Err(error) => {
-                attempt.done.extend(failed(positions, error));
-                return attempt;
-            }
-        };
-        let position = |at: &usize| positions[*at];
+            Err(error) => attempt.done.extend(failed(positions, error)),
+        }
         attempt
-            .done
-            .extend(unchanged.iter().map(|at| (position(at), None)));
+    }
+
+    /// Writes the plan of the tasks at these positions. Splits a plan with several teams.
+    async fn commit(&self, plan: Plan, positions: &[usize]) -> Attempt {
+        let Plan {
+            mut groups,
+            unchanged,
+            superseded,
+        } = plan;
+        let mut attempt = Attempt::default();
+        let unchanged = unchanged.iter().map(|&at| (positions[at], None));
+        attempt.done.extend(unchanged);
         count(DecisionCounts {
             superseded,
             ..DecisionCounts::default()
         });
         if groups.len() > 1 {
-            attempt.split.extend(groups.iter().map(|group| {
-                Group {
-                    team: group
-                        .iter()
-                        .flat_map(|transaction| &transaction.tickets)
-                        .find_map(|(_, ticket)| ticket.team_id),
-                    positions: group
-                        .iter()
-                        .flat_map(|transaction| &transaction.tasks)
-                        .map(position)
-                        .collect(),
-                }
-            }));
+            let of_team = |transactions: &Vec<_>| Group::of(transactions, positions);
+            attempt.split.extend(groups.iter().map(of_team));
             return attempt;
         }
         for transaction in groups.pop().unwrap_or_default() {
-            let positions: Vec<_> = transaction.tasks.iter().map(position).collect();
-            if !attempt.conflicted.is_empty() {
-                // This transaction was planned on the result of the failed one.
-                attempt.conflicted.extend(positions);
-                continue;
-            }
-            match self
-                .store
-                .commit_plan(self.org, &transaction, self.now)
-                .await
-            {
-                Ok(()) => {
-                    count(transaction.decisions);
-                    attempt
-                        .done
-                        .extend(positions.into_iter().map(|position| (position, None)));
-                }
-                Err(CommitError::Conflict) => attempt.conflicted.extend(positions),
-                Err(CommitError::Failed(error)) => attempt.done.extend(failed(&positions, error)),
-            }
+            let positions = transaction.tasks.iter().map(|&at| positions[at]).collect();
+            self.commit_transaction(&transaction, positions, &mut attempt)
+                .await;
         }
         attempt
+    }
+
+    /// Writes the next transaction of a plan, which has the tasks at these positions. Adds their
+    /// outcomes to the attempt.
+    async fn commit_transaction(
+        &self,
+        transaction: &TransactionPlan,
+        positions: Vec<usize>,
+        attempt: &mut Attempt,
+    ) {
+        if !attempt.conflicted.is_empty() {
+            // This transaction was planned on the result of the failed one.
+            attempt.conflicted.extend(positions);
+            return;
+        }
+        match self
+            .store
+            .commit_plan(self.org, transaction, self.now)
+            .await
+        {
+            Ok(()) => {
+                count(transaction.decisions);
+                let done = positions.into_iter().map(|position| (position, None));
+                attempt.done.extend(done);
+            }
+            Err(CommitError::Conflict) => attempt.conflicted.extend(positions),
+            Err(CommitError::Failed(error)) => attempt.done.extend(failed(&positions, error)),
+        }
     }
 
     /// Plans a group. Reads the missing input of the plan until the plan is complete.

@@ -155,70 +155,78 @@ mod tests {
         }
     }
 
+    /// Returns whether a principal with these networks may call from the address.
+    fn allows(networks: &[&str], address: &str) -> bool {
+        let org = OrganizationId::parse("org").unwrap();
+        let principal = Principal {
+            subject: Subject::of_token(&org, "sub"),
+            organization_id: org,
+            contract: Contract::Itsm,
+            scopes: Vec::new(),
+            allowed_networks: networks
+                .iter()
+                .map(|network| network.parse().unwrap())
+                .collect(),
+            requests_a_minute: 1,
+        };
+        principal.allows_address(address.parse().ok())
+    }
+
+    /// Networks of a principal, with addresses inside and outside of them.
+    const NETWORKS: [(&[&str], &[&str], &[&str]); 7] = [
+        (
+            &["192.0.2.0/24"],
+            &["192.0.2.0", "192.0.2.255", "::ffff:192.0.2.7"],
+            &["192.0.3.0", "::"],
+        ),
+        (
+            &["192.0.2.7/32"],
+            &["192.0.2.7", "::ffff:c000:207"],
+            &["192.0.2.6", "192.0.2.8", "::192.0.2.7"],
+        ),
+        (
+            &["0.0.0.0/0"],
+            &["0.0.0.0", "255.255.255.255", "::ffff:8.8.8.8"],
+            &["::1", "2001:db8::1"],
+        ),
+        (
+            &["2001:db8::/32"],
+            &["2001:db8::", "2001:db8:ffff::1"],
+            &["2001:db9::", "192.0.2.7"],
+        ),
+        (
+            &["2001:db8::7/128"],
+            &["2001:db8::7", "2001:0DB8:0:0::7"],
+            &["2001:db8::8", "::ffff:192.0.2.7"],
+        ),
+        (
+            &["::/0"],
+            &["::", "2001:db8::1"],
+            &["192.0.2.7", "::ffff:192.0.2.7"],
+        ),
+        (
+            &["192.0.2.0/25", "::1/128"],
+            &["192.0.2.127", "::1"],
+            &["192.0.2.128", "::2"],
+        ),
+    ];
+    /// Texts that are not an address.
+    const NO_ADDRESSES: [&str; 5] = [
+        "",
+        "localhost",
+        "192.0.2.7:443",
+        "[::1]",
+        "192.0.2.7, 192.0.2.7",
+    ];
+
     #[test]
     fn principal_is_accepted_from_its_networks_only() {
-        let allows = |networks: &[&str], address: &str| {
-            let principal = Principal {
-                organization_id: OrganizationId::parse("org").unwrap(),
-                contract: Contract::Itsm,
-                scopes: Vec::new(),
-                allowed_networks: networks
-                    .iter()
-                    .map(|network| network.parse().unwrap())
-                    .collect(),
-                subject: Subject::of_token(&OrganizationId::parse("org").unwrap(), "sub"),
-                requests_a_minute: 1,
-            };
-            principal.allows_address(address.parse().ok())
-        };
-        for (networks, inside, outside) in [
-            (
-                &["192.0.2.0/24"][..],
-                &["192.0.2.0", "192.0.2.255", "::ffff:192.0.2.7"][..],
-                &["192.0.3.0", "::"][..],
-            ),
-            (
-                &["192.0.2.7/32"],
-                &["192.0.2.7", "::ffff:c000:207"],
-                &["192.0.2.6", "192.0.2.8", "::192.0.2.7"],
-            ),
-            (
-                &["0.0.0.0/0"],
-                &["0.0.0.0", "255.255.255.255", "::ffff:8.8.8.8"],
-                &["::1", "2001:db8::1"],
-            ),
-            (
-                &["2001:db8::/32"],
-                &["2001:db8::", "2001:db8:ffff::1"],
-                &["2001:db9::", "192.0.2.7"],
-            ),
-            (
-                &["2001:db8::7/128"],
-                &["2001:db8::7", "2001:0DB8:0:0::7"],
-                &["2001:db8::8", "::ffff:192.0.2.7"],
-            ),
-            (
-                &["::/0"],
-                &["::", "2001:db8::1"],
-                &["192.0.2.7", "::ffff:192.0.2.7"],
-            ),
-            (
-                &["192.0.2.0/25", "::1/128"],
-                &["192.0.2.127", "::1"],
-                &["192.0.2.128", "::2"],
-            ),
-        ] {
+        for (networks, inside, outside) in NETWORKS {
             for address in inside {
                 assert!(allows(networks, address), "{address} is in {networks:?}");
                 assert!(allows(&[], address));
             }
-            for address in outside.iter().chain(&[
-                "",
-                "localhost",
-                "192.0.2.7:443",
-                "[::1]",
-                "192.0.2.7, 192.0.2.7",
-            ]) {
+            for address in outside.iter().chain(&NO_ADDRESSES) {
                 assert!(
                     !allows(networks, address),
                     "{address} is not in {networks:?}"

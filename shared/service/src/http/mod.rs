@@ -264,8 +264,7 @@ where
     U: FnOnce(ApiRequest) -> F,
     F: Future<Output = Result<ApiResponse, Error>>,
 {
-    let reads_body = found.endpoint.reads_body();
-    if reads_body && received.body().len() > MAX_BODY_BYTES {
+    if found.endpoint.reads_body() && received.body().len() > MAX_BODY_BYTES {
         return Err(ApiError::BodyTooLarge.into());
     }
     let store = deps.table.until(received.deadline);
@@ -289,40 +288,55 @@ where
         }
     };
     let use_case = async {
-        let scope = found.endpoint.scope();
-        if !principal.has_scope(scope) {
-            return Err(ApiError::MissingScope(scope).into());
-        }
-        let route = found.route()?;
-        let idempotency = if found.endpoint.creates() {
-            idempotency(received, &principal)?
-        } else {
-            None
-        };
-        let request = ApiRequest {
-            route,
-            principal,
-            query: received.query.clone(),
-            body: if reads_body {
-                received.body().to_vec()
-            } else {
-                Vec::new()
-            },
-            if_version: received
-                .if_match
-                .as_deref()
-                .map_or(IfVersion::Any, conditional::if_match),
-            idempotency,
-            store: store.clone(),
-            now,
-            new_team_id: Arc::clone(&deps.new_team_id),
-        };
+        let request = api_request(received, found, principal, deps, store.clone(), now)?;
         use_case(request).await
     };
     // The report runs concurrently with the use case, so that it adds no latency. The response
     // waits for both, because Lambda freezes the process after the response.
     let (response, ()) = tokio::join!(use_case, reported);
     response
+}
+
+/// Checks the principal's scope, and parses the request of the use case.
+///
+/// # Errors
+/// The missing scope, an invalid path parameter or an invalid idempotency key.
+fn api_request(
+    received: &RawRequest,
+    found: &RouteMatch<'_>,
+    principal: Principal,
+    deps: &Deps,
+    store: Store,
+    now: Timestamp,
+) -> Result<ApiRequest, ApiError> {
+    let scope = found.endpoint.scope();
+    if !principal.has_scope(scope) {
+        return Err(ApiError::MissingScope(scope));
+    }
+    let route = found.route()?;
+    let idempotency = if found.endpoint.creates() {
+        idempotency(received, &principal)?
+    } else {
+        None
+    };
+    Ok(ApiRequest {
+        route,
+        principal,
+        query: received.query.clone(),
+        body: if found.endpoint.reads_body() {
+            received.body().to_vec()
+        } else {
+            Vec::new()
+        },
+        if_version: received
+            .if_match
+            .as_deref()
+            .map_or(IfVersion::Any, conditional::if_match),
+        idempotency,
+        store,
+        now,
+        new_team_id: Arc::clone(&deps.new_team_id),
+    })
 }
 
 /// Returns the identity by which a retry of the request is recognized, if the client sent a key.

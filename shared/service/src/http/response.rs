@@ -116,35 +116,10 @@ pub(super) fn render(
     now: Timestamp,
     outcome: Result<ApiResponse, ApiError>,
 ) -> Response<Body> {
-    let outcome = outcome.and_then(|response| match carried_bytes(&response.body) {
-        bytes if bytes > MAX_RESPONSE_BYTES => {
-            tracing::error!(
-                gatewayRequestId = received.request_id,
-                bytes,
-                "the response exceeds Lambda's limit"
-            );
-            Err(ApiError::Internal)
-        }
-        _ => Ok(response),
-    });
-    let (response, failure) = match outcome {
+    let (response, failure) = match outcome.and_then(|response| within_limit(received, response)) {
         Ok(response) => (response, None),
-        Err(failure) => {
-            let context = ErrorContext {
-                request_id: &received.request_id,
-                at: now,
-                path: &received.path,
-            };
-            let (status, body) = match received.spoken_contract {
-                Some(Contract::Toptickets) => toptickets::error_response(&failure),
-                Some(Contract::Itsm) => itsm::error_response(&failure, context, Audience::Itsm),
-                None => itsm::error_response(&failure, context, Audience::Unknown),
-            };
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (ApiResponse::new(status, Body::Text(body)), Some(failure))
-        }
+        Err(failure) => (error_response(received, now, &failure), Some(failure)),
     };
-
     let mut rendered = Response::new(response.body);
     *rendered.status_mut() = response.status;
     *rendered.headers_mut() = response.headers;
@@ -168,21 +143,61 @@ pub(super) fn render(
     {
         headers.insert(ETAG, etag);
     }
-    if let Some(seconds) = failure.as_ref().and_then(ApiError::retry_after) {
+    if let Some(failure) = &failure {
+        add_error_headers(headers, failure);
+    }
+    rendered
+}
+
+/// Returns the response if its body is within Lambda's limit.
+///
+/// # Errors
+/// [`ApiError::Internal`] for a larger body.
+fn within_limit(received: &RawRequest, response: ApiResponse) -> Result<ApiResponse, ApiError> {
+    let bytes = carried_bytes(&response.body);
+    if bytes > MAX_RESPONSE_BYTES {
+        tracing::error!(
+            gatewayRequestId = received.request_id,
+            bytes,
+            "the response exceeds Lambda's limit"
+        );
+        return Err(ApiError::Internal);
+    }
+    Ok(response)
+}
+
+/// Returns the response of an error in the caller's contract.
+fn error_response(received: &RawRequest, now: Timestamp, failure: &ApiError) -> ApiResponse {
+    let context = ErrorContext {
+        request_id: &received.request_id,
+        at: now,
+        path: &received.path,
+    };
+    let (status, body) = match received.spoken_contract {
+        Some(Contract::Toptickets) => toptickets::error_response(failure),
+        Some(Contract::Itsm) => itsm::error_response(failure, context, Audience::Itsm),
+        None => itsm::error_response(failure, context, Audience::Unknown),
+    };
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    ApiResponse::new(status, Body::Text(body))
+}
+
+/// Adds the headers that HTTP defines for an error.
+fn add_error_headers(headers: &mut HeaderMap, failure: &ApiError) {
+    if let Some(seconds) = failure.retry_after() {
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     match failure {
-        Some(ApiError::Unauthorized) => {
+        ApiError::Unauthorized => {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        Some(ApiError::MethodNotAllowed(methods)) => {
+        ApiError::MethodNotAllowed(methods) => {
             if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
                 headers.insert(ALLOW, allow);
             }
         }
         _ => {}
     }
-    rendered
 }
 
 #[cfg(test)]

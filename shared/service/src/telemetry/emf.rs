@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::{Deployment, Invocation, InvocationMetrics};
+use super::{Deployment, Invocation, InvocationMetrics, Request};
 use muster_domain::{Contract, OrganizationId, Timestamp};
 
 const NAMESPACE: &str = "Muster";
@@ -50,76 +50,11 @@ pub(super) fn line(
     took: Duration,
     now: Timestamp,
 ) -> Option<String> {
-    let Deployment {
-        stack,
-        version,
-        level,
-    } = deployment;
-    let InvocationMetrics {
-        request,
-        tickets_assigned,
-        tickets_unrouted,
-        tickets_begun_waiting,
-        waiting,
-        superseded_events,
-        retries,
-        dead_letters,
-        responses_not_saved,
-        handed_back,
-        unknown_priorities,
-        jobs_aborted,
-        failed_records,
-    } = metrics;
     let mut line = Line::default();
-    if let Some(request) = request {
-        let is_failure = request.status.is_none_or(|status| status >= 500);
-        let of_request = [
-            (LATENCY, Value::from(milliseconds(took))),
-            (FAILURES, Value::from(u8::from(is_failure))),
-        ];
-        line.count(BY_ROUTE, of_request);
-        line.field("Route", &*request.route);
-        line.field(
-            "Contract",
-            request.contract.map_or("none", Contract::as_str),
-        );
-        line.field("gatewayRequestId", &*request.id);
-        line.field("status", request.status);
+    if let Some(request) = &metrics.request {
+        line.add_request(request, took);
     }
-    let tickets = [
-        (TICKETS_ASSIGNED, *tickets_assigned),
-        (TICKETS_UNROUTED, *tickets_unrouted),
-        (TICKETS_BEGUN_WAITING, *tickets_begun_waiting),
-        (UNKNOWN_PRIORITIES, *unknown_priorities),
-    ];
-    line.count(OF_THE_STACK, tickets.into_iter().filter_map(counted));
-    if let Some(waiting) = waiting {
-        let waiting = [
-            (TICKETS_WAITING, waiting.tickets),
-            (TEAMS_WAITING, waiting.teams),
-        ];
-        line.count(
-            OF_THE_STACK,
-            waiting.map(|(metric, count)| (metric, count.into())),
-        );
-    }
-    let by_function = [
-        (SUPERSEDED_EVENTS, *superseded_events),
-        (RETRIES, *retries),
-        (DEAD_LETTERS, *dead_letters),
-        (RESPONSES_NOT_SAVED, *responses_not_saved),
-        (MESSAGES_HANDED_BACK, *handed_back),
-    ];
-    line.count(BY_FUNCTION, by_function.into_iter().filter_map(counted));
-    line.count(
-        BY_VERSION,
-        is_failed(metrics).then(|| (FAILED_INVOCATIONS, 1.into())),
-    );
-    let given_up = [
-        (JOBS_ABORTED, *jobs_aborted),
-        (FAILED_RECORDS, *failed_records),
-    ];
-    line.count(OF_THE_STACK, given_up.into_iter().filter_map(counted));
+    line.add_counts(metrics);
     line.count(
         OF_THE_FUNCTION,
         invocation.is_first.then(|| (COLD_START, 1.into())),
@@ -127,20 +62,7 @@ pub(super) fn line(
     if line.directives.is_empty() {
         return None;
     }
-    line.field("timestamp", now.iso8601_millis());
-    line.field("level", *level);
-    line.field("Stack", &**stack);
-    line.field("Function", invocation.telemetry.function);
-    line.field("Version", &**version);
-    line.field("requestId", &*invocation.request_id);
-    line.field(
-        "traceId",
-        invocation.trace.as_ref().map(|trace| &*trace.root),
-    );
-    line.field(
-        "organization",
-        invocation.organization.get().map(OrganizationId::as_str),
-    );
+    line.add_properties(invocation, deployment, now);
     line.members.insert(
         "_aws".to_owned(),
         json!({ "Timestamp": now.millis(), "CloudWatchMetrics": line.directives }),
@@ -176,6 +98,102 @@ struct Line {
 }
 
 impl Line {
+    /// Adds the metrics of a request, and the properties to search for it.
+    fn add_request(&mut self, request: &Request, took: Duration) {
+        let Request {
+            id,
+            route,
+            contract,
+            status,
+        } = request;
+        let is_failure = status.is_none_or(|status| status >= 500);
+        let of_request = [
+            (LATENCY, Value::from(milliseconds(took))),
+            (FAILURES, Value::from(u8::from(is_failure))),
+        ];
+        self.count(BY_ROUTE, of_request);
+        self.field("Route", &**route);
+        self.field("Contract", contract.map_or("none", Contract::as_str));
+        self.field("gatewayRequestId", &**id);
+        self.field("status", *status);
+    }
+
+    /// Adds the metrics that do not depend on a request's route.
+    fn add_counts(&mut self, metrics: &InvocationMetrics) {
+        let InvocationMetrics {
+            request: _,
+            tickets_assigned,
+            tickets_unrouted,
+            tickets_begun_waiting,
+            waiting,
+            superseded_events,
+            retries,
+            dead_letters,
+            responses_not_saved,
+            handed_back,
+            unknown_priorities,
+            jobs_aborted,
+            failed_records,
+        } = metrics;
+        let tickets = [
+            (TICKETS_ASSIGNED, *tickets_assigned),
+            (TICKETS_UNROUTED, *tickets_unrouted),
+            (TICKETS_BEGUN_WAITING, *tickets_begun_waiting),
+            (UNKNOWN_PRIORITIES, *unknown_priorities),
+        ];
+        self.count(OF_THE_STACK, tickets.into_iter().filter_map(counted));
+        if let Some(waiting) = waiting {
+            let waiting = [
+                (TICKETS_WAITING, waiting.tickets),
+                (TEAMS_WAITING, waiting.teams),
+            ];
+            self.count(
+                OF_THE_STACK,
+                waiting.map(|(metric, count)| (metric, count.into())),
+            );
+        }
+        let by_function = [
+            (SUPERSEDED_EVENTS, *superseded_events),
+            (RETRIES, *retries),
+            (DEAD_LETTERS, *dead_letters),
+            (RESPONSES_NOT_SAVED, *responses_not_saved),
+            (MESSAGES_HANDED_BACK, *handed_back),
+        ];
+        self.count(BY_FUNCTION, by_function.into_iter().filter_map(counted));
+        self.count(
+            BY_VERSION,
+            is_failed(metrics).then(|| (FAILED_INVOCATIONS, 1.into())),
+        );
+        let given_up = [
+            (JOBS_ABORTED, *jobs_aborted),
+            (FAILED_RECORDS, *failed_records),
+        ];
+        self.count(OF_THE_STACK, given_up.into_iter().filter_map(counted));
+    }
+
+    /// Adds the time of the line and the properties of the function and the invocation.
+    fn add_properties(&mut self, invocation: &Invocation, deployment: &Deployment, now: Timestamp) {
+        let Deployment {
+            stack,
+            version,
+            level,
+        } = deployment;
+        self.field("timestamp", now.iso8601_millis());
+        self.field("level", *level);
+        self.field("Stack", &**stack);
+        self.field("Function", invocation.telemetry.function);
+        self.field("Version", &**version);
+        self.field("requestId", &*invocation.request_id);
+        self.field(
+            "traceId",
+            invocation.trace.as_ref().map(|trace| &*trace.root),
+        );
+        self.field(
+            "organization",
+            invocation.organization.get().map(OrganizationId::as_str),
+        );
+    }
+
     /// Counts metrics under each set of dimensions.
     fn count(
         &mut self,

@@ -6,16 +6,19 @@ use muster_domain::{
     TeamName, TicketStatus, TicketVersions, Topics,
 };
 
+const TEAM: &str = "550e8400-e29b-41d4-a716-446655440000";
+const USER: &str = "123e4567-e89b-12d3-a456-426614174000";
+
 fn org() -> OrganizationId {
     OrganizationId::parse("org_9f8e").unwrap()
 }
 
 fn team_id() -> TeamId {
-    TeamId::parse("550e8400-e29b-41d4-a716-446655440000").unwrap()
+    TeamId::parse(TEAM).unwrap()
 }
 
 fn user_id() -> UserId {
-    UserId::parse("123e4567-e89b-12d3-a456-426614174000").unwrap()
+    UserId::parse(USER).unwrap()
 }
 
 fn request(key: &str) -> Idempotency {
@@ -27,27 +30,29 @@ fn request(key: &str) -> Idempotency {
 }
 
 /// Stored keys outlive the code: a change of these strings needs a migration.
+fn assert_golden<const N: usize>(keys: [(Key, &str, &str); N]) {
+    for (key, pk, sk) in keys {
+        assert_eq!((key.pk.as_str(), key.sk.as_str()), (pk, sk));
+    }
+}
+
 #[test]
-fn keys_equal_their_goldens() {
-    let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
-    let t = "550e8400-e29b-41d4-a716-446655440000";
-    let u = "123e4567-e89b-12d3-a456-426614174000";
-    let s = Subject::of_token(&org(), "sub").hash();
-    for (key, pk, sk) in [
+fn keys_of_teams_equal_their_goldens() {
+    assert_golden([
         (organization(&org()), "ORG#org_9f8e", "ORG"),
         (
             team(&org(), team_id()),
             "ORG#org_9f8e",
-            &*format!("TEAM#{t}"),
+            &format!("TEAM#{TEAM}"),
         ),
         (
             load(&org(), team_id()),
-            &format!("ORG#org_9f8e#TEAM#{t}"),
+            &format!("ORG#org_9f8e#TEAM#{TEAM}"),
             "LOAD",
         ),
         (
             deleted_team(&org(), team_id()),
-            &format!("ORG#org_9f8e#TEAM#{t}"),
+            &format!("ORG#org_9f8e#TEAM#{TEAM}"),
             "GONE",
         ),
         (
@@ -55,41 +60,61 @@ fn keys_equal_their_goldens() {
             "ORG#org_9f8e#NAMES",
             "NAME#café",
         ),
+    ]);
+}
+
+#[test]
+fn keys_of_users_and_members_equal_their_goldens() {
+    assert_golden([
         (
             user(&org(), user_id()),
-            &format!("ORG#org_9f8e#USER#{u}"),
+            &format!("ORG#org_9f8e#USER#{USER}"),
             "USER",
         ),
         (
             lead(&org(), user_id(), team_id()),
-            &format!("ORG#org_9f8e#USER#{u}"),
-            &format!("LEAD#{t}"),
+            &format!("ORG#org_9f8e#USER#{USER}"),
+            &format!("LEAD#{TEAM}"),
         ),
         (
             membership(&org(), team_id(), user_id()),
-            &format!("ORG#org_9f8e#TEAM#{t}"),
-            &format!("MEMBER#{u}"),
+            &format!("ORG#org_9f8e#TEAM#{TEAM}"),
+            &format!("MEMBER#{USER}"),
         ),
         (
             past(&org(), team_id(), user_id()),
-            &format!("ORG#org_9f8e#TEAM#{t}"),
-            &format!("PAST#{u}"),
+            &format!("ORG#org_9f8e#TEAM#{TEAM}"),
+            &format!("PAST#{USER}"),
         ),
         (
             membership_by_user(&org(), team_id(), user_id()),
-            &format!("ORG#org_9f8e#USER#{u}"),
-            &format!("TEAM#{t}"),
+            &format!("ORG#org_9f8e#USER#{USER}"),
+            &format!("TEAM#{TEAM}"),
         ),
+    ]);
+}
+
+#[test]
+fn keys_of_saved_responses_equal_their_goldens() {
+    let subject = request("a").subject.hash();
+    assert_golden([
         (
             saved_response(&org(), &request("a#TEAM#b"), 0),
-            &format!("ORG#org_9f8e#IDEM#{s}#0#a#TEAM#b"),
+            &format!("ORG#org_9f8e#IDEM#{subject}#0#a#TEAM#b"),
             "IDEM",
         ),
         (
             saved_response(&org(), &request("1#a"), 12),
-            &format!("ORG#org_9f8e#IDEM#{s}#12#1#a"),
+            &format!("ORG#org_9f8e#IDEM#{subject}#12#1#a"),
             "IDEM",
         ),
+    ]);
+}
+
+#[test]
+fn keys_of_credentials_equal_their_goldens() {
+    let hash = SecretKey::generate(KeyKind::Itsm, || 0).hash();
+    assert_golden([
         (api_key(hash), &format!("KEY#{hash}"), "KEY"),
         (
             rate(Subject::of_key(hash), 28_934_400),
@@ -102,9 +127,7 @@ fn keys_equal_their_goldens() {
             "001736064000000",
         ),
         (token_issuer(&org()), "ORG#org_9f8e", "JWKS"),
-    ] {
-        assert_eq!((key.pk.as_str(), key.sk.as_str()), (pk, sk));
-    }
+    ]);
 }
 
 #[test]
