@@ -73,26 +73,7 @@ fn a_step() -> impl Strategy<Value = Step> {
 impl SimulatedTable {
     fn run_step(&mut self, step: Step) {
         match step {
-            Step::Events(events) => {
-                let mut tickets: BTreeMap<TicketId, Vec<TicketEvent>> = BTreeMap::new();
-                for event in events {
-                    tickets
-                        .entry(event.ticket.id.clone())
-                        .or_default()
-                        .push(event);
-                }
-                let tasks: Vec<_> = tickets
-                    .into_iter()
-                    .map(|(ticket_id, mut events)| {
-                        events.sort_by(|a, b| a.version.cmp(&b.version));
-                        TicketTask {
-                            ticket_id,
-                            trigger: Trigger::Events(events),
-                        }
-                    })
-                    .collect();
-                self.commit(&tasks);
-            }
+            Step::Events(events) => self.commit_events(events),
             Step::Toggle { team, user } => {
                 if let Some(team_input) = self.input.team_input_mut(team) {
                     team_input.toggle_membership(user);
@@ -116,34 +97,57 @@ impl SimulatedTable {
                 }
             }
             Step::Delete(team) => self.delete_team(team),
-            Step::Sweep(team) => {
-                let mut tasks =
-                    self.tasks_in_state(TicketState::Assigned, Some(team), &Trigger::TeamDeleted);
-                tasks.extend(self.tasks_in_state(
-                    TicketState::Waiting,
-                    Some(team),
-                    &Trigger::TeamDeleted,
-                ));
-                self.commit(&tasks);
-                if let Some(left) = self.tombstones.get(&team) {
-                    assert_eq!(left.open_tickets, 0, "all of it is swept");
-                }
-            }
-            Step::Drain(team) => {
-                let tasks =
-                    self.tasks_in_state(TicketState::Waiting, Some(team), &Trigger::Waiting);
-                self.commit(&tasks);
-                if let TeamLookup::Found(team_input) = &self.input.teams[&team] {
-                    assert!(
-                        team_input.load.waiting_tickets == 0 || team_input.eligible() == 0,
-                        "none waits beside somebody eligible"
-                    );
-                }
-            }
+            Step::Sweep(team) => self.sweep(team),
+            Step::Drain(team) => self.drain(team),
             Step::RouteUnrouted => {
                 let tasks = self.tasks_in_state(TicketState::Unrouted, None, &Trigger::Unrouted);
                 self.commit(&tasks);
             }
+        }
+    }
+
+    /// Commits events as one batch: one task for each ticket, with its events in order of version.
+    fn commit_events(&mut self, events: Vec<TicketEvent>) {
+        let mut tickets: BTreeMap<TicketId, Vec<TicketEvent>> = BTreeMap::new();
+        for event in events {
+            tickets
+                .entry(event.ticket.id.clone())
+                .or_default()
+                .push(event);
+        }
+        let tasks: Vec<_> = tickets
+            .into_iter()
+            .map(|(ticket_id, mut events)| {
+                events.sort_by(|a, b| a.version.cmp(&b.version));
+                TicketTask {
+                    ticket_id,
+                    trigger: Trigger::Events(events),
+                }
+            })
+            .collect();
+        self.commit(&tasks);
+    }
+
+    /// Moves the tickets of a deleted team away from it.
+    fn sweep(&mut self, team: TeamId) {
+        let mut tasks =
+            self.tasks_in_state(TicketState::Assigned, Some(team), &Trigger::TeamDeleted);
+        tasks.extend(self.tasks_in_state(TicketState::Waiting, Some(team), &Trigger::TeamDeleted));
+        self.commit(&tasks);
+        if let Some(left) = self.tombstones.get(&team) {
+            assert_eq!(left.open_tickets, 0, "the sweep is complete");
+        }
+    }
+
+    /// Assigns the waiting tickets of a team with an eligible member.
+    fn drain(&mut self, team: TeamId) {
+        let tasks = self.tasks_in_state(TicketState::Waiting, Some(team), &Trigger::Waiting);
+        self.commit(&tasks);
+        if let TeamLookup::Found(team_input) = &self.input.teams[&team] {
+            assert!(
+                team_input.load.waiting_tickets == 0 || team_input.eligible() == 0,
+                "no ticket waits in a team with an eligible member"
+            );
         }
     }
 }
