@@ -311,24 +311,7 @@ async fn failed_batch_is_logged_once_with_its_cause() {
     assert_eq!(failed, [0, 1, 2]);
     let (log, metrics) = capture.lines();
     let [line] = <[Value; 1]>::try_from(metrics).expect("one line");
-    let counted = json!([
-        metric_definitions(
-            &json!([["Stack"], ["Stack", "Function"]]),
-            &["MessagesHandedBack"]
-        ),
-        metric_definitions(
-            &json!([["Stack", "Function", "Version"]]),
-            &["FailedInvocations"]
-        ),
-        metric_definitions(&json!([["Stack", "Function"]]), &["ColdStart"]),
-    ]);
-    assert_eq!(line["_aws"]["CloudWatchMetrics"], counted);
-    let counted = [
-        &line["MessagesHandedBack"],
-        &line["FailedInvocations"],
-        &line["Version"],
-    ];
-    assert_eq!(counted, [&json!(3), &json!(1), &json!("7")]);
+    assert_counts_a_failed_batch(&line);
     let [error, batch] = <[Value; 2]>::try_from(log).expect("two lines");
     let logged =
         ["level", "message", "organization"].map(|field| error[field].as_str().unwrap_or_default());
@@ -350,4 +333,26 @@ async fn failed_batch_is_logged_once_with_its_cause() {
         (&batch["message"], &batch["failed"]),
         (&json!("batch done"), &json!(3))
     );
+}
+
+/// Asserts that a line of metrics has the counts of a first invocation that handed back 3 messages.
+fn assert_counts_a_failed_batch(line: &Value) {
+    let counted = json!([
+        metric_definitions(
+            &json!([["Stack"], ["Stack", "Function"]]),
+            &["MessagesHandedBack"]
+        ),
+        metric_definitions(
+            &json!([["Stack", "Function", "Version"]]),
+            &["FailedInvocations"]
+        ),
+        metric_definitions(&json!([["Stack", "Function"]]), &["ColdStart"]),
+    ]);
+    assert_eq!(line["_aws"]["CloudWatchMetrics"], counted);
+    let counted = [
+        &line["MessagesHandedBack"],
+        &line["FailedInvocations"],
+        &line["Version"],
+    ];
+    assert_eq!(counted, [&json!(3), &json!(1), &json!("7")]);
 }
