@@ -140,7 +140,7 @@ async fn join_leave_and_lead(org: &Organization, user: UserId, present: &str, pa
     }
     let removed = org
         .itsm
-        .delete(&format!("/v1/teams/{past}/members/{}", id))
+        .delete(&format!("/v1/teams/{past}/members/{id}"))
         .await;
     assert_eq!(removed.status, 204, "{removed}");
     let led = org

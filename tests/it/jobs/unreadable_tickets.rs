@@ -120,9 +120,9 @@ async fn chain_of_drains_retries_failed_ticket_once() {
         hops += 1;
         for sent in fixture.perform(&deps, &job).await {
             if sent["job"] == "settle_ticket" {
-                retries += 1
+                retries += 1;
             } else {
-                left.push(sent.to_string())
+                left.push(sent.to_string());
             }
         }
     }

@@ -442,7 +442,7 @@ async fn undocumented_response_is_detected() {
                 response
                     .headers
                     .insert("etag", HeaderValue::from_static("\"1\"")),
-            )
+            );
         });
         assert_eq!(etag.as_deref(), Some("the header ETag"));
         let cached = with(|response| drop(response.headers.remove("cache-control")));
@@ -452,7 +452,7 @@ async fn undocumented_response_is_detected() {
                 response
                     .headers
                     .insert("content-type", HeaderValue::from_static("text/html")),
-            )
+            );
         });
         assert_eq!(html.as_deref(), Some("the content type"));
         assert!(

@@ -207,7 +207,7 @@ fn duplicate_hook(
         Box::pin(async move {
             sender
                 .send(Client::send(request).await)
-                .expect("the receiver waits")
+                .expect("the receiver waits");
         })
     });
     (hook, receiver)

@@ -95,9 +95,9 @@ async fn perform_undelayed(org: &OrgFixture, deps: &Deps, jobs: Vec<String>) -> 
         );
         for sent in org.jobs.take() {
             if sent.delay.is_zero() {
-                jobs.push(sent.body)
+                jobs.push(sent.body);
             } else {
-                delayed.push(sent.body)
+                delayed.push(sent.body);
             }
         }
     }

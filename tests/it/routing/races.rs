@@ -265,7 +265,7 @@ async fn change_during_a_decision_leaves_exact_counters() {
                 change
                     .make(&org.stack.store(), &org.id)
                     .await
-                    .expect("the change succeeds")
+                    .expect("the change succeeds");
             })
         });
         script.once(TRANSACTION, Fault::RunFirst(hook));

@@ -422,7 +422,7 @@ async fn request_with_bad_credential_does_not_count() {
     clock.store(start, SeqCst);
     let (revoked, revoked_key) = org
         .key_with(KeyKind::TtLive, &Scope::ALL, |key| {
-            key.revoked_at = Some(Timestamp::from_secs(1))
+            key.revoked_at = Some(Timestamp::from_secs(1));
         })
         .await;
     let (client, key) = org
@@ -532,7 +532,7 @@ async fn rate_is_checked_between_address_and_scope() {
         assert_limited(&limited.get("/v1/teams").await, error_format, 43);
 
         let revoked = client_at_limit(&org, kind, start, |key| {
-            key.revoked_at = Some(Timestamp::from_secs(1))
+            key.revoked_at = Some(Timestamp::from_secs(1));
         })
         .await;
         assert_eq!(revoked.get("/v1/teams").await.status, 401);

@@ -127,7 +127,7 @@ impl FaultScript {
                 skipped,
                 times: 1,
                 fault,
-            })
+            });
         });
     }
 
@@ -139,7 +139,7 @@ impl FaultScript {
                 skipped: 0,
                 times: usize::MAX,
                 fault,
-            })
+            });
         });
     }
 

@@ -132,7 +132,7 @@ impl FieldCase {
                 Some("activate") => {
                     self.fixture
                         .user_event("user.updated", 2, json!({ "is_active": true }))
-                        .await
+                        .await;
                 }
                 Some(join) => {
                     let team = join
@@ -181,7 +181,7 @@ impl FieldCase {
                     assert_eq!(
                         self.fixture.decision(ticket_of(case)).await["turn"],
                         expected
-                    )
+                    );
                 }
                 "workload" => {
                     let workload = self.fixture.workload(self.value("{team}")).await;
@@ -192,7 +192,7 @@ impl FieldCase {
                         self.hours(case).await,
                         expected,
                         "resolution hours of the assignee"
-                    )
+                    );
                 }
                 "order" => self.check_order(&expected).await,
                 "dead_letter" => self.check_dead_letter(case, &expected).await,

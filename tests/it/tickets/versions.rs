@@ -483,7 +483,7 @@ async fn deleted_ticket_stays_deleted() {
         let response = fixture.missing_decision("a").await;
         match platform {
             Platform::TopTickets => {
-                assert_eq!(response.json, json!({ "detail": "Ticket not found" }))
+                assert_eq!(response.json, json!({ "detail": "Ticket not found" }));
             }
             Platform::Itsm => assert_eq!(response.json["error"]["code"], "NOT_FOUND", "{response}"),
         }

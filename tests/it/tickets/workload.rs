@@ -207,7 +207,7 @@ async fn documented_organization() -> PlatformFixture {
 fn resolved_tickets(fixture: &PlatformFixture) -> Vec<Value> {
     let resolved = |n: i64| {
         let (user, minutes) = [(ALEX, 242), (JESSICA, 218), (ALEX, 262), (JESSICA, 238)]
-            [usize::try_from(n % 4).unwrap()];
+            [usize::try_from(n % 4).expect("n is not negative")];
         let took = minutes * 60;
         let due = if n < 91 { took } else { took - 1 };
         let ticket = fixture

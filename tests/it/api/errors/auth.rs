@@ -37,7 +37,7 @@ async fn bad_credential_is_rejected_in_its_contract() {
         bad.push(org.key_with(kind, &Scope::ALL, past).await.0);
         bad.push(
             org.key_with(kind, &Scope::ALL, |key| {
-                key.revoked_at = Some(Timestamp::now())
+                key.revoked_at = Some(Timestamp::now());
             })
             .await
             .0,

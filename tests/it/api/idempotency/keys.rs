@@ -339,7 +339,7 @@ async fn saved_response_is_returned_to_its_subject_only() {
     );
     let (revoked, _) = org
         .key_with(KeyKind::TtAdmin, &Scope::ALL, |key| {
-            key.revoked_at = Some(key.created_at)
+            key.revoked_at = Some(key.created_at);
         })
         .await;
     let unauthorized = post_with_key(&revoked, "/v1/teams", &key, &body).await;

@@ -92,7 +92,7 @@ pub(super) fn write_profile(fixture: &FaultFixture, n: usize, change: impl Fn(&m
             store
                 .put_users(&org, &[user])
                 .await
-                .expect("the users are written")
+                .expect("the users are written");
         })
     })
 }

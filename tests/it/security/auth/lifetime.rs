@@ -108,7 +108,7 @@ async fn read_only_key_ends_after_72_hours() {
     let shorter = Some(Timestamp::from_millis(start + HOUR));
     let (client, _) = org
         .key_with(KeyKind::TtReadOnly, &Scope::ALL, |key| {
-            key.expires_at = shorter
+            key.expires_at = shorter;
         })
         .await;
     clock.store(start + HOUR, Ordering::SeqCst);

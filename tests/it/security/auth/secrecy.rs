@@ -37,7 +37,7 @@ async fn table_stores_only_the_hash_of_a_key() {
     for (kind, prefix, ..) in KINDS {
         let (client, key) = org
             .key_with(kind, &Scope::ALL, |key| {
-                key.name = Some("a name".to_owned())
+                key.name = Some("a name".to_owned());
             })
             .await;
         all_responses(&client, &team, &user).await;

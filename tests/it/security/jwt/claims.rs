@@ -245,8 +245,11 @@ async fn other_claims_are_ignored() {
 /// The time at which the cases of [`time_cases`] start, in seconds.
 const START: i64 = 1_900_000_000;
 
-/// Returns claims, each with offsets in milliseconds from [`START`] and the expected status.
-fn time_cases() -> Vec<(&'static str, Value, [(i64, u16); 5])> {
+/// A name, claims, and offsets in milliseconds from [`START`], each with the expected status.
+type TimeCase = (&'static str, Value, [(i64, u16); 5]);
+
+/// Returns the cases of claims with times.
+fn time_cases() -> Vec<TimeCase> {
     vec![
         (
             "exp",
