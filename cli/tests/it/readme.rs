@@ -45,7 +45,7 @@ fn blocks(page: &str) -> Vec<Block> {
                 output: String::new(),
             }),
             ("json" | "text", Some(block)) if block.output.is_empty() => {
-                content.clone_into(&mut block.output)
+                content.clone_into(&mut block.output);
             }
             ("json" | "text", _) => panic!("no block of commands precedes this output: {content}"),
             _ => {}
