@@ -84,7 +84,7 @@ pub async fn handle(
                     }
                 }
                 Some(Failure::Store(error)) => {
-                    batch.fail(messages, Some(organization.clone()), error);
+                    batch.fail(messages, Some(organization.clone()), &error);
                 }
             }
         }

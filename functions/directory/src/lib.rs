@@ -83,7 +83,7 @@ pub async fn handle(
     let mut writes = stream::iter(writes).buffer_unordered(CONCURRENCY);
     while let Some((org, events, outcome)) = writes.next().await {
         if let Err(error) = outcome {
-            batch.fail(events.positions.iter().copied(), Some(org.clone()), error);
+            batch.fail(events.positions.iter().copied(), Some(org.clone()), &error);
         }
     }
     Ok(batch.finish(&deps.dead_letters).await)
@@ -114,7 +114,7 @@ async fn drop_unknown_organizations(
         let users = organizations.remove(&org).unwrap_or_default();
         let positions = users.into_values().flat_map(|events| events.positions);
         match outcome {
-            Some(error) => batch.fail(positions, Some(org), error),
+            Some(error) => batch.fail(positions, Some(org), &error),
             None => positions
                 .for_each(|position| batch.poison(position, Poison::unknown_organization())),
         }

@@ -18,7 +18,7 @@ use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use futures_util::future::join_all;
 use lambda_runtime::LambdaEvent;
 use muster_domain::{Clock, OrganizationId};
-use muster_service::{aws::sqs_batch::Batch, jobs::JobQueues, store::Table};
+use muster_service::{aws::sqs_batch::Batch, error_chain, jobs::JobQueues, store::Table};
 use serde_json::{Value, json};
 
 use error::Error;
@@ -99,10 +99,10 @@ pub async fn handle(
             if is_scheduled {
                 // The schedule's event has no queue that redelivers it. Lambda ignores a batch
                 // response to it, so the failure has to be an error of the invocation.
-                tracing::error!(%error, "the scheduled job failed");
+                tracing::error!(error = error_chain(&error), "the scheduled job failed");
                 return Err("the scheduled job failed".into());
             }
-            batch.fail(positions, organization_of(&body), error);
+            batch.fail(positions, organization_of(&body), &error);
         }
     }
     Ok(batch.into_response())

@@ -6,6 +6,7 @@ use muster_contracts::jobs::{FailedOn, Job};
 use muster_domain::{OrganizationId, TicketId, routing::TicketTask};
 use muster_service::{
     assignment::{self, Failure},
+    error_chain,
     store::{self, IndexPage, TicketList},
 };
 
@@ -107,7 +108,12 @@ impl Run<'_> {
         }
         let error = Error::Ticket(first.clone());
         let (organization, tickets) = (org.as_str(), failed.len());
-        tracing::warn!(organization, tickets, %error, "tickets failed; each is retried by a job of its own");
+        tracing::warn!(
+            organization,
+            tickets,
+            error = error_chain(&error),
+            "tickets failed; each is retried by a job of its own"
+        );
         let jobs: Vec<_> = failed
             .iter()
             .map(|(id, _)| Job::process_ticket(org, id, failed_on))

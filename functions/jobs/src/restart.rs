@@ -5,6 +5,7 @@ use std::time::Duration;
 use muster_contracts::jobs::{Job, WaitingTotals};
 use muster_domain::Timestamp;
 use muster_service::{
+    error_chain,
     store::{PendingItem, PendingWork},
     telemetry,
 };
@@ -75,7 +76,12 @@ impl Run<'_> {
         });
         let waiting = self.runner.store.waiting_tickets(teams).await;
         let waiting = waiting
-            .inspect_err(|error| tracing::warn!(%error, "waiting tickets were not counted"))
+            .inspect_err(|error| {
+                tracing::warn!(
+                    error = error_chain(error),
+                    "waiting tickets were not counted"
+                )
+            })
             .ok()?;
         Some(WaitingTotals {
             tickets: before.tickets + waiting.iter().sum::<u64>(),

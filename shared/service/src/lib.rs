@@ -11,9 +11,12 @@ pub mod auth;
 pub mod aws;
 mod aws_error;
 pub mod deadline;
+mod error_chain;
 pub mod http;
 pub mod jobs;
 pub mod lambda;
 pub mod rate_limit;
 pub mod store;
 pub mod telemetry;
+
+pub use error_chain::error_chain;

@@ -19,7 +19,10 @@ use std::{
 
 use lru::LruCache;
 
-use crate::store::{self, Store};
+use crate::{
+    error_chain,
+    store::{self, Store},
+};
 use muster_domain::{Subject, Timestamp};
 
 /// The requests of each subject and minute that an instance knows.
@@ -118,10 +121,12 @@ impl RateLimits {
         {
             Ok(total) => self.apply_total(report, total),
             Err(error @ store::Error::Unavailable(_)) => {
-                tracing::debug!(%error, "requests were not reported");
+                tracing::debug!(error = error_chain(&error), "requests were not reported");
             }
             // This error is permanent, such as a missing permission.
-            Err(error) => tracing::warn!(%error, "requests cannot be reported"),
+            Err(error) => {
+                tracing::warn!(error = error_chain(&error), "requests cannot be reported")
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! redelivers it alone. A poison message goes to the dead-letter queue with its reason and is
 //! acknowledged, because further deliveries would fail too.
 
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{collections::BTreeSet, error::Error, fmt, time::Duration};
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use lambda_http::LambdaEvent;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::sqs_send::{Message, Queue},
-    deadline, telemetry,
+    deadline, error_chain, telemetry,
 };
 use muster_contracts::events::inbound::{event_in, ticket_id_text};
 use muster_domain::{OrganizationId, TicketId};
@@ -87,10 +87,10 @@ impl Batch {
         &mut self,
         positions: impl IntoIterator<Item = usize>,
         organization: Option<OrganizationId>,
-        cause: impl fmt::Display,
+        cause: &dyn Error,
     ) {
         self.failed.extend(positions);
-        self.causes.insert((organization, cause.to_string()));
+        self.causes.insert((organization, error_chain(cause)));
     }
 
     /// Moves poison messages to the dead-letter queue and builds the batch response. Poison
@@ -260,8 +260,9 @@ mod tests {
         let mut batch = batch(&["a", "b", "c"]);
         assert_eq!(batch.bodies().collect::<Vec<_>>(), ["a", "b", "c"]);
         let organization = || OrganizationId::parse("acme").ok();
-        batch.fail([2], organization(), "away");
-        batch.fail([0, 2], organization(), "away");
+        let away = std::io::Error::other("away");
+        batch.fail([2], organization(), &away);
+        batch.fail([0, 2], organization(), &away);
         assert_eq!(
             batch.causes,
             BTreeSet::from([(organization(), "away".to_owned())])

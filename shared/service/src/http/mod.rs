@@ -20,7 +20,7 @@ pub use response::ApiResponse;
 
 use crate::{
     auth::{self, KeyCache, Principal, VerifierCache},
-    lambda,
+    error_chain, lambda,
     rate_limit::{Exceeded, RateLimits},
     store::{self, Store, Table},
     telemetry,
@@ -203,7 +203,13 @@ where
                 _ => ApiError::Internal,
             };
             let method = pattern.map(|_| &*received.method);
-            tracing::error!(gatewayRequestId = received.request_id, method, route = pattern, %error, "failed");
+            tracing::error!(
+                gatewayRequestId = received.request_id,
+                method,
+                route = pattern,
+                error = error_chain(&error),
+                "failed"
+            );
             Err(failure)
         }
     });

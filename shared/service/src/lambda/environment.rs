@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::{
     aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
+    error_chain,
     jobs::JobQueues,
     store::Table,
     telemetry::Calls,
@@ -72,7 +73,10 @@ impl Environment {
             .warm_up()
             .await
         {
-            tracing::warn!(%error, "could not reach the table ahead of the first event");
+            tracing::warn!(
+                error = error_chain(&error),
+                "could not reach the table ahead of the first event"
+            );
         }
         Ok(table)
     }

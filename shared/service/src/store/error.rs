@@ -14,16 +14,16 @@ pub enum Error {
     #[error("the request was carried out before")]
     Replayed(RenderedResponse),
     /// A rule of the domain rejects the request. No item was written.
-    #[error("{0}")]
+    #[error(transparent)]
     Rejected(muster_domain::Error),
     /// The table throttles, is in conflict or out of reach, and the deadline has passed. The
     /// outcome of a write is unknown.
-    #[error("the table is unavailable: {}", chain(&**.0))]
-    Unavailable(BoxError),
+    #[error("the table is unavailable")]
+    Unavailable(#[source] BoxError),
     /// The table returned an unexpected response, such as a missing permission, a missing table, or
     /// an item that this version cannot read. A retry fails as well.
-    #[error("the table returned an unexpected response: {}", chain(&**.0))]
-    Internal(BoxError),
+    #[error("the table returned an unexpected response")]
+    Internal(#[source] BoxError),
 }
 
 impl Error {
@@ -46,22 +46,6 @@ impl From<muster_domain::Error> for Error {
     fn from(error: muster_domain::Error) -> Self {
         Self::Rejected(error)
     }
-}
-
-/// Returns an error and its causes in one line. Leaves out a cause that the text before it ends
-/// with.
-pub(super) fn chain(error: &dyn StdError) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !line.ends_with(&text) {
-            line.push_str(": ");
-            line.push_str(&text);
-        }
-        cause = error.source();
-    }
-    line
 }
 
 /// A write conflicted with concurrent writers until the deadline.

@@ -11,9 +11,9 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use super::{
     Error, Store,
-    error::{CommitError, DeadlineExceeded, chain},
+    error::{CommitError, DeadlineExceeded},
 };
-use crate::{aws::backoff::Backoff, aws_error::is_transient};
+use crate::{aws::backoff::Backoff, aws_error::is_transient, error_chain};
 
 /// The permanent failure of one call.
 pub(super) enum CallError<E> {
@@ -81,7 +81,10 @@ impl Store {
             if !backoff.pause().await {
                 return Err(CallError::Other(Error::Unavailable(Box::new(error))));
             }
-            tracing::debug!(error = chain(&error), "call of the table failed; retrying");
+            tracing::debug!(
+                error = error_chain(&error),
+                "call of the table failed; retrying"
+            );
         }
     }
 
