@@ -7,7 +7,7 @@ use super::{BUS, DemoKeys, DemoOrganization, DemoUser, LocalStack, s3::BUCKET};
 
 /// The addresses, keys and users of a stack, for programs.
 #[derive(Debug, Serialize)]
-pub struct Description<'s> {
+pub struct StackDescription<'s> {
     url: &'s str,
     dynamodb_url: &'s str,
     aws_url: &'s str,
@@ -53,9 +53,9 @@ impl LocalStack {
 
     /// Returns the output of `muster dev --json`.
     #[must_use]
-    pub fn describe(&self) -> Description<'_> {
+    pub fn describe(&self) -> StackDescription<'_> {
         let [demo, other_organization] = &self.organizations;
-        Description {
+        StackDescription {
             url: &self.url,
             dynamodb_url: &self.dynamodb_url,
             aws_url: &self.aws_url,

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::cors::Cors;
-use crate::sam::{Route, Template};
+use crate::sam::{Template, TemplateRoute};
 
 /// The maximum size of a request body. API Gateway Developer Guide, "Quotas for configuring and
 /// running an HTTP API in API Gateway":
@@ -85,7 +85,7 @@ impl Gateway {
         let mut functions = BTreeMap::new();
         let mut routes = Vec::new();
         let mut default = None;
-        for Route { key, function: id } in &template.routes {
+        for TemplateRoute { key, function: id } in &template.routes {
             if !functions.contains_key(id) {
                 let function = HttpFunction {
                     handler: handler(id, deps())?,

@@ -21,7 +21,7 @@ mod sqs;
 mod stack;
 
 pub use browser_access::{CorsOrigin, HostName};
-pub use description::Description;
+pub use description::StackDescription;
 pub use event_source::Handler;
 pub use eventbridge::EventBus;
 pub use s3::BucketObjects;

@@ -131,7 +131,8 @@ impl LocalStack {
             .await
             .map_err(damaged)?;
         let checkpoint = Checkpoint::open(data_dir.clone()).map_err(damaged)?;
-        let services = Services::start(&template, address, &guard, data_dir.as_deref()).await?;
+        let services =
+            ServicesEndpoint::start(&template, address, &guard, data_dir.as_deref()).await?;
 
         let (stop, stopping) = watch::channel(false);
         let resources = resources(table.clone(), &services)?;
@@ -149,7 +150,7 @@ impl LocalStack {
         )?;
         tasks.push(gateway);
 
-        let Services {
+        let ServicesEndpoint {
             queues,
             events,
             failed_records,
@@ -276,7 +277,7 @@ async fn prepare_table(
 }
 
 /// The emulated SQS, EventBridge and S3, at one endpoint.
-struct Services {
+struct ServicesEndpoint {
     queues: Queues,
     events: EventBus,
     failed_records: BucketObjects,
@@ -285,7 +286,7 @@ struct Services {
     server: JoinHandle<()>,
 }
 
-impl Services {
+impl ServicesEndpoint {
     /// Serves the services on a free port, with the saved messages of the queues.
     async fn start(
         template: &Template,
@@ -323,7 +324,7 @@ impl Services {
 struct Sources<'s> {
     template: &'s Template,
     functions: Functions<'s>,
-    services: &'s Services,
+    services: &'s ServicesEndpoint,
     checkpoint: &'s Checkpoint,
     stopping: &'s watch::Receiver<bool>,
 }
@@ -373,7 +374,7 @@ fn serve_api(
     settings: Settings,
     guard: &Guard,
     table: &Table,
-    services: &Services,
+    services: &ServicesEndpoint,
     stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<JoinHandle<()>> {
     let api_guard = guard.with_origins(&settings.cors_origins);
@@ -394,8 +395,8 @@ fn serve_api(
 }
 
 /// Returns the clients of the event-driven functions for this stack.
-fn resources(table: Table, services: &Services) -> anyhow::Result<Resources> {
-    let Services {
+fn resources(table: Table, services: &ServicesEndpoint) -> anyhow::Result<Resources> {
+    let ServicesEndpoint {
         queues,
         url: aws_url,
         ..

@@ -29,7 +29,7 @@ pub struct Template {
     /// The CORS configuration, which applies if origins are configured.
     pub cors: CorsDefinition,
     /// The routes of the HTTP API.
-    pub routes: Vec<Route>,
+    pub routes: Vec<TemplateRoute>,
     /// The queues by logical id.
     pub queues: BTreeMap<String, QueueDefinition>,
     /// The event source mappings of queues.
@@ -45,7 +45,7 @@ pub struct Template {
 
 /// A route and its function.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Route {
+pub struct TemplateRoute {
     /// Method and path, or `None` for `$default`.
     pub key: Option<(String, String)>,
     /// The function's logical id.
@@ -80,7 +80,7 @@ struct HttpApi {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document {
+struct TemplateDocument {
     #[serde(default)]
     parameters: BTreeMap<String, Parameter>,
     globals: Globals,
@@ -134,7 +134,7 @@ impl Template {
     }
 
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let Document {
+        let TemplateDocument {
             parameters,
             globals,
             resources,
@@ -209,7 +209,7 @@ impl Template {
         let function = function.to_owned();
         let TypedNode { kind, properties } = event;
         match kind.as_str() {
-            "HttpApi" => self.routes.push(Route {
+            "HttpApi" => self.routes.push(TemplateRoute {
                 key: route_key(properties)?,
                 function,
             }),

@@ -11,7 +11,7 @@ use super::{
 
 /// A ticket event in the format of `CloudEvents` 1.0. The order of its fields in JSON is fixed.
 #[derive(Debug, Clone, Serialize)]
-pub struct TicketEvent {
+pub struct ScenarioEvent {
     specversion: &'static str,
     id: String,
     source: &'static str,
@@ -25,12 +25,12 @@ pub struct TicketEvent {
 #[derive(Debug, Clone, Serialize)]
 struct EventData {
     organization_id: String,
-    ticket: Ticket,
+    ticket: TicketPayload,
 }
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(untagged)]
-enum Ticket {
+enum TicketPayload {
     Toptickets(TopticketsTicket),
     Itsm(ItsmTicket),
 }
@@ -67,7 +67,7 @@ struct ItsmTicket {
     due_date: i64,
 }
 
-impl TicketEvent {
+impl ScenarioEvent {
     /// Returns the platform's event for a change of a ticket. `step` is the index of the change;
     /// the creation has 0.
     pub(super) fn new(
@@ -80,11 +80,11 @@ impl TicketEvent {
         let (source, ticket) = match lifecycle.contract {
             Contract::Toptickets => (
                 "/toptickets/tickets",
-                Ticket::Toptickets(TopticketsTicket::new(ticket_id, lifecycle, snapshot)),
+                TicketPayload::Toptickets(TopticketsTicket::new(ticket_id, lifecycle, snapshot)),
             ),
             Contract::Itsm => (
                 "/itsm/tickets",
-                Ticket::Itsm(ItsmTicket::new(ticket_id, lifecycle, snapshot)),
+                TicketPayload::Itsm(ItsmTicket::new(ticket_id, lifecycle, snapshot)),
             ),
         };
         Self {

@@ -43,7 +43,7 @@ pub(super) struct Snapshot {
 
 /// A change of a ticket.
 #[derive(Debug, Clone, Copy)]
-enum Change {
+enum LifecycleStep {
     SetStatus(TicketStatus),
     /// A person assigns it to a user.
     Assign(UserId),
@@ -96,14 +96,14 @@ impl TicketLifecycle {
 }
 
 impl Snapshot {
-    fn then(self, change: Change, updated_at: Timestamp) -> Self {
+    fn then(self, change: LifecycleStep, updated_at: Timestamp) -> Self {
         let next = Self {
             kind: EventKind::Updated,
             updated_at,
             ..self
         };
         match change {
-            Change::SetStatus(status) => {
+            LifecycleStep::SetStatus(status) => {
                 let resolved_at = match status {
                     TicketStatus::Resolved => Some(updated_at),
                     TicketStatus::Closed => self.resolved_at,
@@ -115,21 +115,21 @@ impl Snapshot {
                     ..next
                 }
             }
-            Change::Assign(user) => Self {
+            LifecycleStep::Assign(user) => Self {
                 assignee: Some(user),
                 ..next
             },
-            Change::MoveToTeam(team) => Self {
+            LifecycleStep::MoveToTeam(team) => Self {
                 team: Some(team),
                 assignee: None,
                 ..next
             },
-            Change::Unassign => Self {
+            LifecycleStep::Unassign => Self {
                 kind: EventKind::Unassigned,
                 assignee: None,
                 ..next
             },
-            Change::Delete => Self {
+            LifecycleStep::Delete => Self {
                 kind: EventKind::Deleted,
                 ..next
             },
@@ -144,47 +144,47 @@ fn changes(
     team: Option<TeamId>,
     priority: Priority,
     random: &mut impl Rng,
-) -> Vec<(Duration, Change)> {
+) -> Vec<(Duration, LifecycleStep)> {
     let (median, deviation) = resolution(priority);
     let resolved = log_normal(median, deviation, random).max(Duration::from_mins(3));
     let begun = resolved.mul_f64(random.random_range(0.05..0.4));
     let between = |random: &mut _, from: f64, to: f64| between(begun, resolved, from, to, random);
 
-    let mut changes = vec![(begun, Change::SetStatus(TicketStatus::InProgress))];
+    let mut changes = vec![(begun, LifecycleStep::SetStatus(TicketStatus::InProgress))];
     if random.random_bool(0.25) {
         let waits = if random.random_bool(0.6) {
             TicketStatus::Pending
         } else {
             TicketStatus::OnHold
         };
-        changes.push((between(random, 0.1, 0.5), Change::SetStatus(waits)));
+        changes.push((between(random, 0.1, 0.5), LifecycleStep::SetStatus(waits)));
         changes.push((
             between(random, 0.6, 0.9),
-            Change::SetStatus(TicketStatus::InProgress),
+            LifecycleStep::SetStatus(TicketStatus::InProgress),
         ));
     }
     if random.random_bool(0.01) {
-        changes.push((between(random, 0.0, 0.5), Change::Delete));
+        changes.push((between(random, 0.0, 0.5), LifecycleStep::Delete));
     }
     if random.random_bool(0.04) {
         changes.push((
             between(random, 0.0, 0.8),
-            Change::SetStatus(TicketStatus::Cancelled),
+            LifecycleStep::SetStatus(TicketStatus::Cancelled),
         ));
     }
     if random.random_bool(0.03) {
-        changes.push((between(random, 0.0, 0.9), Change::Unassign));
+        changes.push((between(random, 0.0, 0.9), LifecycleStep::Unassign));
     }
     if random.random_bool(0.08)
         && let Some(user) = one_of(&scenario.users, random)
     {
-        changes.push((between(random, 0.0, 0.9), Change::Assign(user)));
+        changes.push((between(random, 0.0, 0.9), LifecycleStep::Assign(user)));
     }
     if random.random_bool(0.03)
         && let Some(other) = one_of(&scenario.teams, random)
         && Some(other) != team
     {
-        changes.push((between(random, 0.0, 0.5), Change::MoveToTeam(other)));
+        changes.push((between(random, 0.0, 0.5), LifecycleStep::MoveToTeam(other)));
     }
 
     changes.extend(completion(resolved, median, deviation, random));
@@ -202,22 +202,22 @@ fn completion(
     median: Duration,
     deviation: f64,
     random: &mut impl Rng,
-) -> Vec<(Duration, Change)> {
-    let mut changes = vec![(resolved, Change::SetStatus(TicketStatus::Resolved))];
+) -> Vec<(Duration, LifecycleStep)> {
+    let mut changes = vec![(resolved, LifecycleStep::SetStatus(TicketStatus::Resolved))];
     let mut last = resolved;
     if random.random_bool(0.06) {
         let reopened = last + log_normal(Duration::from_mins(45), 0.8, random);
         let begun = reopened + log_normal(Duration::from_mins(20), 0.8, random);
         last = begun + log_normal(median / 2, deviation, random);
-        changes.push((reopened, Change::SetStatus(TicketStatus::Open)));
-        changes.push((begun, Change::SetStatus(TicketStatus::InProgress)));
-        changes.push((last, Change::SetStatus(TicketStatus::Resolved)));
+        changes.push((reopened, LifecycleStep::SetStatus(TicketStatus::Open)));
+        changes.push((begun, LifecycleStep::SetStatus(TicketStatus::InProgress)));
+        changes.push((last, LifecycleStep::SetStatus(TicketStatus::Resolved)));
     }
     if random.random_bool(0.9) {
         // The requester confirms the resolution.
         changes.push((
             last + log_normal(Duration::from_hours(1), 1.0, random),
-            Change::SetStatus(TicketStatus::Closed),
+            LifecycleStep::SetStatus(TicketStatus::Closed),
         ));
     }
     changes

@@ -18,7 +18,7 @@ use rand_chacha::{
 };
 use uuid::Uuid;
 
-pub use event::TicketEvent;
+pub use event::ScenarioEvent;
 use lifecycle::TicketLifecycle;
 
 /// The length of a day.
@@ -76,12 +76,12 @@ impl Scenario {
     ///
     /// Takes about a microsecond for each event before the first, and some more at each.
     #[must_use]
-    pub fn events(&self) -> impl ExactSizeIterator<Item = TicketEvent> {
+    pub fn events(&self) -> impl ExactSizeIterator<Item = ScenarioEvent> {
         self.deliveries()
             .into_iter()
             .map(|Delivery { ticket, step, .. }| {
                 let lifecycle = self.lifecycle(ticket);
-                TicketEvent::new(
+                ScenarioEvent::new(
                     &self.organization,
                     self.ticket_id(ticket),
                     &lifecycle,

@@ -45,7 +45,7 @@ pub async fn handle(
     let now = (deps.clock)();
     let store = deps.table.until(batch.deadline());
 
-    let mut organizations: BTreeMap<OrganizationId, Tickets> = BTreeMap::new();
+    let mut organizations: BTreeMap<OrganizationId, EventsByTicket> = BTreeMap::new();
     let parsed: Vec<_> = batch.bodies().map(|body| ticket_event(body, now)).collect();
     let mut unknown_priorities = 0;
     for (position, message) in parsed.into_iter().enumerate() {
@@ -94,9 +94,9 @@ pub async fn handle(
 
 /// The events of one organization, by ticket, with the positions of their messages.
 #[derive(Default)]
-struct Tickets(HashMap<TicketId, (Vec<usize>, Vec<TicketEvent>)>);
+struct EventsByTicket(HashMap<TicketId, (Vec<usize>, Vec<TicketEvent>)>);
 
-impl Tickets {
+impl EventsByTicket {
     fn add(&mut self, position: usize, event: TicketEvent) {
         let (messages, events) = self.0.entry(event.ticket.id.clone()).or_default();
         messages.push(position);

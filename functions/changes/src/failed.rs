@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 use sha2::{Digest, Sha256};
 
-use crate::Event;
+use crate::StreamEvent;
 
 /// The folder of the function's own objects. Lambda's are under `aws/lambda/`.
 pub const FOLDER: &str = "changes/";
@@ -35,7 +35,7 @@ impl FailedRecord {
         now: Timestamp,
     ) -> Self {
         #[derive(Serialize)]
-        struct Object<'r> {
+        struct FailedRecordObject<'r> {
             version: &'static str,
             timestamp: String,
             reason: &'r str,
@@ -47,7 +47,7 @@ impl FailedRecord {
             records: [&'r RawValue; 1],
         }
         let payload = Payload { records: [record] };
-        let object = Object {
+        let object = FailedRecordObject {
             version: "1.0",
             timestamp: now.iso8601(),
             reason,
@@ -96,7 +96,7 @@ impl Failed {
     /// It is of neither kind.
     pub fn parse(object: &[u8]) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
-        struct Object {
+        struct FailedRecordObject {
             reason: Option<String>,
             #[serde(rename = "requestContext")]
             request_context: Option<RequestContext>,
@@ -106,12 +106,12 @@ impl Failed {
         struct RequestContext {
             condition: Option<String>,
         }
-        let Object {
+        let FailedRecordObject {
             reason,
             request_context,
             payload,
         } = serde_json::from_slice(object)?;
-        let Event { records } = match serde_json::from_str::<String>(payload.get()) {
+        let StreamEvent { records } = match serde_json::from_str::<String>(payload.get()) {
             Ok(text) => serde_json::from_str(&text)?,
             Err(_) => serde_json::from_str(payload.get())?,
         };

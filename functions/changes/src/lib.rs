@@ -1,8 +1,8 @@
 //! The consumer of the table's stream: publishes announcements, and starts follow-up jobs.
 
-mod batch;
 pub mod failed;
 mod follow_up_jobs;
+mod follow_ups;
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -24,8 +24,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use batch::Batch;
 use failed::FailedRecord;
+use follow_ups::FollowUps;
 
 /// Dependencies of the function, shared by all invocations of an execution environment.
 #[derive(Clone)]
@@ -41,7 +41,7 @@ pub struct Deps {
 /// A batch of the stream's records. Each is parsed by itself, so that an unreadable one does not
 /// fail the others.
 #[derive(Debug, Deserialize)]
-pub struct Event {
+pub struct StreamEvent {
     /// The records, in the order of the stream.
     #[serde(rename = "Records")]
     pub records: Vec<Box<RawValue>>,
@@ -77,11 +77,11 @@ pub struct Unhandled {
 /// The first record has a transient failure. Lambda retries the whole batch, so the invocation
 /// counts as failed.
 pub async fn handle(
-    event: LambdaEvent<Event>,
+    event: LambdaEvent<StreamEvent>,
     deps: &Deps,
 ) -> Result<DynamoDbEventResponse, Error> {
     let LambdaEvent {
-        payload: Event { records },
+        payload: StreamEvent { records },
         context,
     } = event;
     let left = deadline::time_left(context.deadline).saturating_sub(MARGIN);
@@ -133,7 +133,7 @@ pub async fn announce(
     jobs: &JobQueues,
     deadline: Instant,
 ) -> Unhandled {
-    let batch = Batch::of(records);
+    let batch = FollowUps::of(records);
     let messages = batch.messages();
     let (published, sent) = tokio::join!(
         bus.publish(&batch.announcements, deadline),
@@ -255,20 +255,21 @@ impl Origin {
     fn of(record: &RawValue) -> Self {
         #[derive(Deserialize)]
         struct Record {
-            dynamodb: Change,
+            dynamodb: RecordPosition,
         }
         #[derive(Deserialize)]
-        struct Change {
+        struct RecordPosition {
             #[serde(rename = "SequenceNumber")]
             sequence_number: Option<String>,
             #[serde(rename = "Keys", default)]
             keys: serde_json::Value,
         }
         let Ok(Record {
-            dynamodb: Change {
-                sequence_number,
-                keys,
-            },
+            dynamodb:
+                RecordPosition {
+                    sequence_number,
+                    keys,
+                },
         }) = serde_json::from_str(record.get())
         else {
             return Self::default();

@@ -80,7 +80,7 @@ impl Run<'_> {
                 tracing::warn!(
                     error = error_chain(error),
                     "waiting tickets were not counted"
-                )
+                );
             })
             .ok()?;
         Some(WaitingTotals {

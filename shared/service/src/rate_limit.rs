@@ -32,12 +32,12 @@ use muster_domain::{Subject, Timestamp};
 /// the current minute.
 #[derive(Debug)]
 pub struct RateLimits {
-    counts: Mutex<LruCache<(Subject, i64), Count>>,
+    counts: Mutex<LruCache<(Subject, i64), RequestCount>>,
 }
 
 /// One subject's requests in one minute.
 #[derive(Debug, Clone, Copy, Default)]
-struct Count {
+struct RequestCount {
     /// The requests that this instance admitted.
     own: u64,
     /// A lower bound of the requests that other instances admitted.
@@ -46,24 +46,24 @@ struct Count {
 
 /// A report of requests to the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
+pub struct UsageReport {
     subject: Subject,
     minute: i64,
     /// The number of requests since the previous report.
     requests: u64,
 }
 
-impl Report {
+impl UsageReport {
     /// The number of requests in a report, except the first of a minute.
     const REQUESTS: u64 = 10;
 }
 
-impl Count {
+impl RequestCount {
     /// Returns the number of own requests in reports so far. The first report has one request.
     fn reported(&self) -> u64 {
         self.own
             .checked_sub(1)
-            .map_or(0, |later| 1 + later - later % Report::REQUESTS)
+            .map_or(0, |later| 1 + later - later % UsageReport::REQUESTS)
     }
 }
 
@@ -93,10 +93,10 @@ impl RateLimits {
         subject: Subject,
         limit: u32,
         now: Timestamp,
-    ) -> Result<Option<Report>, Exceeded> {
+    ) -> Result<Option<UsageReport>, Exceeded> {
         let minute = now.minute();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.get_or_insert_mut((subject, minute), Count::default);
+        let count = counts.get_or_insert_mut((subject, minute), RequestCount::default);
         if count.own + count.others >= u64::from(limit) {
             return Err(Exceeded {
                 retry_after: until_next_minute(now),
@@ -105,7 +105,7 @@ impl RateLimits {
         let before = count.reported();
         count.own += 1;
         let requests = count.reported() - before;
-        Ok((requests > 0).then_some(Report {
+        Ok((requests > 0).then_some(UsageReport {
             subject,
             minute,
             requests,
@@ -114,7 +114,7 @@ impl RateLimits {
 
     /// Adds a report to the count in the table, and stores the total of the response. Costs one
     /// round trip of at most half a second. A failed report is lost.
-    pub async fn report(&self, report: Report, store: &Store) {
+    pub async fn report(&self, report: UsageReport, store: &Store) {
         match store
             .count_requests(report.subject, report.minute, report.requests)
             .await
@@ -125,7 +125,7 @@ impl RateLimits {
             }
             // This error is permanent, such as a missing permission.
             Err(error) => {
-                tracing::warn!(error = error_chain(&error), "requests cannot be reported")
+                tracing::warn!(error = error_chain(&error), "requests cannot be reported");
             }
         }
     }
@@ -133,11 +133,11 @@ impl RateLimits {
     /// Stores the total of all instances that the response to a report has.
     fn apply_total(
         &self,
-        Report {
+        UsageReport {
             subject,
             minute,
             requests: _,
-        }: Report,
+        }: UsageReport,
         total: u64,
     ) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -294,11 +294,11 @@ mod tests {
 
     /// A step of the simulation. A slot of an instance holds one request in flight.
     #[derive(Debug, Clone)]
-    enum Step {
+    enum SimulationStep {
         /// A free slot starts a request of a subject.
         Request(Index, usize),
         /// The table counts the slot's report.
-        Count(Index),
+        RequestCount(Index),
         /// The response to the slot's report arrives, if the report was counted.
         Respond(Index),
         /// The slot's report is lost, before or after it is counted, and the request ends.
@@ -307,14 +307,14 @@ mod tests {
         Clock(i64),
     }
 
-    fn steps(losses: u32) -> impl Strategy<Value = Vec<Step>> {
+    fn steps(losses: u32) -> impl Strategy<Value = Vec<SimulationStep>> {
         let slot = any::<Index>;
         let step = prop_oneof![
-            60 => (slot(), 0_usize..2).prop_map(|(slot, subject)| Step::Request(slot, subject)),
-            12 => slot().prop_map(Step::Count),
-            12 => slot().prop_map(Step::Respond),
-            losses => slot().prop_map(Step::Lose),
-            1 => (0_i64..3).prop_map(Step::Clock),
+            60 => (slot(), 0_usize..2).prop_map(|(slot, subject)| SimulationStep::Request(slot, subject)),
+            12 => slot().prop_map(SimulationStep::RequestCount),
+            12 => slot().prop_map(SimulationStep::Respond),
+            losses => slot().prop_map(SimulationStep::Lose),
+            1 => (0_i64..3).prop_map(SimulationStep::Clock),
         ];
         vec(step, 0..1_000)
     }
@@ -325,7 +325,7 @@ mod tests {
         limit: u32,
         minute: i64,
         /// The report of each request in flight, and the response of the table.
-        slots: Vec<Option<(Report, Option<u64>)>>,
+        slots: Vec<Option<(UsageReport, Option<u64>)>>,
         table: HashMap<(Subject, i64), u64>,
         admitted: HashMap<(Subject, i64), u64>,
         lost: HashMap<(Subject, i64), u64>,
@@ -345,11 +345,13 @@ mod tests {
         }
 
         /// Applies a step, and asserts that no subject is rejected below its limit.
-        fn take(&mut self, step: &Step) -> Result<(), TestCaseError> {
-            let (Step::Request(at, _) | Step::Count(at) | Step::Respond(at) | Step::Lose(at)) =
-                step
+        fn take(&mut self, step: &SimulationStep) -> Result<(), TestCaseError> {
+            let (SimulationStep::Request(at, _)
+            | SimulationStep::RequestCount(at)
+            | SimulationStep::Respond(at)
+            | SimulationStep::Lose(at)) = step
             else {
-                if let Step::Clock(minute) = step {
+                if let SimulationStep::Clock(minute) = step {
                     self.minute = *minute;
                 }
                 return Ok(());
@@ -360,7 +362,7 @@ mod tests {
                 &mut self.slots[at],
             );
             match (step, *slot) {
-                (Step::Request(_, n), None) => {
+                (SimulationStep::Request(_, n), None) => {
                     let key = (subject(*n), self.minute);
                     let admitted = self.admitted.entry(key).or_default();
                     match instance.admit(key.0, self.limit, within(key.1)) {
@@ -374,7 +376,7 @@ mod tests {
                         ),
                     }
                 }
-                (Step::Count(_), Some((report, None))) => {
+                (SimulationStep::RequestCount(_), Some((report, None))) => {
                     let total = self
                         .table
                         .entry((report.subject, report.minute))
@@ -382,11 +384,11 @@ mod tests {
                     *total += report.requests;
                     *slot = Some((report, Some(*total)));
                 }
-                (Step::Respond(_), Some((report, Some(total)))) => {
+                (SimulationStep::Respond(_), Some((report, Some(total)))) => {
                     instance.apply_total(report, total);
                     *slot = None;
                 }
-                (Step::Lose(_), Some((report, _))) => {
+                (SimulationStep::Lose(_), Some((report, _))) => {
                     *self
                         .lost
                         .entry((report.subject, report.minute))

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{CostRecorder, get};
 use crate::support::{
     cost_meter::ObservedCost,
-    invoke::{self, Invocation},
+    invoke::{self, TestInvocation},
     jwt::{SIGNERS, claims, with},
     unknown_key,
 };
@@ -47,7 +47,7 @@ async fn repeated_bad_key_costs_one_read() {
         SIGNERS[0].sign(&claims(&recorder.org.id, (recorder.deps.clock)())),
     ];
     for token in &bad {
-        let invocation = Invocation::new(token, Method::GET, "/v1/teams", None);
+        let invocation = TestInvocation::new(token, Method::GET, "/v1/teams", None);
         for _ in 0..3 {
             let responses = join_all((0..20).map(|_| invocation.call(&recorder.deps))).await;
             assert!(

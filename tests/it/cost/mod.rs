@@ -25,7 +25,7 @@ use serde_json::Value;
 use crate::support::{
     Organization, Stack,
     cost_meter::{CostMeter, ObservedCost},
-    invoke::{self, Invocation},
+    invoke::{self, TestInvocation},
     table::OrgTable,
     wait_until,
 };
@@ -89,9 +89,9 @@ impl CostRecorder {
             Itsm => &self.org.itsm,
         };
         let headers = self.headers.clone();
-        let invocation = Invocation {
+        let invocation = TestInvocation {
             headers,
-            ..Invocation::new(client.token(), method, target, body)
+            ..TestInvocation::new(client.token(), method, target, body)
         };
         let response = invocation.call(&self.deps).await;
         assert!(response.status.is_success(), "{target}: {response}");

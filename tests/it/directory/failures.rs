@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{DirectoryFixture, dead_letter_server::queue_at, event_of, new_id, user_fields};
 use crate::support::{
     Stack,
-    fault_injection::{Fault, FaultScript},
+    fault_injection::{FaultScript, InjectedFault},
 };
 
 #[tokio::test]
@@ -79,11 +79,14 @@ async fn transient_fault_fails_only_its_messages() {
         "{".to_owned(),
         fixture.event("user.updated", 2, &user_fields(known, "New")),
     ];
-    script.always(&["PutItem"], Fault::Respond(400, "ThrottlingException"));
+    script.always(
+        &["PutItem"],
+        InjectedFault::Respond(400, "ThrottlingException"),
+    );
     assert_eq!(fixture.handle_batch(&bodies).await, [0, 2]);
     assert_eq!(fixture.dead_letters.received().len(), 1);
 
-    script.always(&["GetItem"], Fault::NoResponse);
+    script.always(&["GetItem"], InjectedFault::NoResponse);
     assert_eq!(fixture.handle_batch(&bodies).await, [0, 2]);
 }
 
@@ -96,10 +99,10 @@ async fn lost_response_or_concurrent_writer_is_harmless() {
         let fixture = DirectoryFixture::over(org, client).await;
         let id = new_id();
         let fault = if lost {
-            Fault::ResponseDropped
+            InjectedFault::ResponseDropped
         } else {
             let (store, org) = (fixture.store(), fixture.org.id.clone());
-            Fault::RunFirst(Arc::new(move || {
+            InjectedFault::RunFirst(Arc::new(move || {
                 let (store, org) = (store.clone(), org.clone());
                 Box::pin(async move {
                     let user_fields = |name: &str| {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{BAD, JobFixture};
 use crate::support::{
-    fault_injection::{Fault, FaultScript, WRITES},
+    fault_injection::{FaultScript, InjectedFault, WRITES},
     org::{NOW, team_id},
     sqs::{invoke_jobs_within, run_jobs},
     table::text,
@@ -135,7 +135,7 @@ async fn job_fails_whole_while_table_is_unavailable() {
     let fixture = JobFixture::new(0..0, 3, true).await;
     fixture.org.join(0, 0, &[]).await;
     let script = FaultScript::default();
-    script.always(WRITES, Fault::Respond(400, "ThrottlingException"));
+    script.always(WRITES, InjectedFault::Respond(400, "ThrottlingException"));
     let table = Table::new(
         script.client(&fixture.org.stack),
         fixture.org.stack.table.as_str(),

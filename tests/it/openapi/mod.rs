@@ -13,11 +13,11 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Response, Stack,
-    openapi_check::{Document, Operation, SentRequest},
+    openapi_check::{DocumentedOperation, OpenapiDocument, SentRequest},
 };
 
-fn operation(contract: Contract, id: &str) -> &'static Operation {
-    let operation = Document::of(contract)
+fn operation(contract: Contract, id: &str) -> &'static DocumentedOperation {
+    let operation = OpenapiDocument::of(contract)
         .operations()
         .iter()
         .find(|operation| operation.json["operationId"] == id);
@@ -69,7 +69,7 @@ fn restricted_booleans(value: &Value, place: &str, found: &mut Vec<String>) {
 fn no_boolean_has_enum_or_const() {
     for contract in Contract::ALL {
         let mut found = Vec::new();
-        restricted_booleans(&Document::of(contract).json, "", &mut found);
+        restricted_booleans(&OpenapiDocument::of(contract).json, "", &mut found);
         assert_eq!(found, [""; 0], "{}", contract.as_str());
     }
     let mut found = Vec::new();
@@ -84,7 +84,7 @@ fn no_boolean_has_enum_or_const() {
 #[test]
 fn operation_documents_its_scope() {
     for contract in Contract::ALL {
-        let needed: BTreeMap<_, _> = Document::of(contract)
+        let needed: BTreeMap<_, _> = OpenapiDocument::of(contract)
             .operations()
             .iter()
             .map(|operation| {
@@ -133,7 +133,7 @@ fn operation_documents_its_scope() {
 }
 
 /// Calls `with` for every media type of a document and its place.
-fn media_types(document: &Document, mut with: impl FnMut(&str, &Value)) {
+fn media_types(document: &OpenapiDocument, mut with: impl FnMut(&str, &Value)) {
     for operation in document.operations() {
         let id = operation.json["operationId"].as_str().expect("an id");
         with(
@@ -155,7 +155,7 @@ fn media_types(document: &Document, mut with: impl FnMut(&str, &Value)) {
 #[test]
 fn body_examples_match_their_schema() {
     for contract in Contract::ALL {
-        let document = Document::of(contract);
+        let document = OpenapiDocument::of(contract);
         let mut count = 0;
         media_types(document, |place, media_type| {
             let Some(schema) = media_type.get("schema") else {
@@ -182,7 +182,7 @@ fn body_examples_match_their_schema() {
 
 /// Returns the errors in the examples of a document: the status, and the text, type or code.
 fn errors(contract: Contract) -> BTreeSet<String> {
-    let document = Document::of(contract);
+    let document = OpenapiDocument::of(contract);
     let mut errors = BTreeSet::new();
     let mut note = |status: &str, media_type: &Value| {
         for (_, example) in members(&media_type["examples"]) {
@@ -353,7 +353,7 @@ fn operation_documents_its_statuses() {
 #[test]
 fn response_documents_its_headers() {
     for contract in Contract::ALL {
-        let document = Document::of(contract);
+        let document = OpenapiDocument::of(contract);
         let with_one_team: &[&str] = match contract {
             Toptickets => &[
                 "create_team",
@@ -466,7 +466,7 @@ async fn undocumented_response_is_detected() {
 #[test]
 fn component_is_referenced_and_not_empty() {
     for contract in Contract::ALL {
-        let document = Document::of(contract);
+        let document = OpenapiDocument::of(contract);
         let text = document.json.to_string();
         for kind in ["schemas", "headers", "responses"] {
             for (name, component) in members(&document.json["components"][kind]) {

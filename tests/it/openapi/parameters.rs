@@ -4,11 +4,11 @@ use muster_contracts::request::idempotency_key;
 use muster_domain::{Contract, TeamId, TicketId, UserId};
 use serde_json::{Value, json};
 
-use super::{Document, Operation, members, operation};
+use super::{DocumentedOperation, OpenapiDocument, members, operation};
 
 const LISTS: [&str; 3] = ["list_teams", "list_members", "list_assignments"];
 
-fn parameters<'o>(operation: &'o Operation, location: &str) -> Vec<&'o Value> {
+fn parameters<'o>(operation: &'o DocumentedOperation, location: &str) -> Vec<&'o Value> {
     let all = operation.json["parameters"]
         .as_array()
         .map(Vec::as_slice)
@@ -68,7 +68,7 @@ const QUERY_TEXTS: [&str; 22] = [
 #[test]
 fn query_is_accepted_if_its_schema_allows_it() {
     for contract in Contract::ALL {
-        let document = Document::of(contract);
+        let document = OpenapiDocument::of(contract);
         for id in LISTS {
             for parameter in parameters(operation(contract, id), "query") {
                 let (name, schema) = (
@@ -177,7 +177,7 @@ fn id_is_accepted_if_its_schema_allows_it() {
         "x".repeat(129),
     ];
     for contract in Contract::ALL {
-        let document = Document::of(contract);
+        let document = OpenapiDocument::of(contract);
         for operation in document.operations() {
             for parameter in parameters(operation, "path") {
                 let name = parameter["name"].as_str().expect("a name");
@@ -215,7 +215,7 @@ fn id_is_accepted_if_its_schema_allows_it() {
 #[test]
 fn header_is_documented_where_it_is_accepted() {
     for contract in Contract::ALL {
-        for operation in Document::of(contract).operations() {
+        for operation in OpenapiDocument::of(contract).operations() {
             let id = operation.json["operationId"].as_str().expect("an id");
             let names: Vec<_> = parameters(operation, "header")
                 .iter()
@@ -231,7 +231,7 @@ fn header_is_documented_where_it_is_accepted() {
                 .iter()
                 .filter(|header| header["name"] == "Idempotency-Key")
             {
-                let validator = Document::of(contract).validator(&header["schema"]);
+                let validator = OpenapiDocument::of(contract).validator(&header["schema"]);
                 for key in [
                     "",
                     "a",

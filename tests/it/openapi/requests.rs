@@ -8,7 +8,7 @@ use muster_contracts::request::{InvalidRequest, Violation};
 use muster_domain::Contract;
 use serde_json::{Map, Value, json};
 
-use super::{Document, members, operation};
+use super::{OpenapiDocument, members, operation};
 
 const BODIES: [&str; 4] = ["create_team", "update_team", "add_member", "update_member"];
 
@@ -88,7 +88,7 @@ fn values() -> Vec<Value> {
 fn schema(contract: Contract, id: &str) -> &'static Value {
     let body = &operation(contract, id).json["requestBody"];
     assert_eq!(body["required"], json!(true), "{id}");
-    Document::of(contract).resolve(&body["content"]["application/json"]["schema"])
+    OpenapiDocument::of(contract).resolve(&body["content"]["application/json"]["schema"])
 }
 
 /// Returns a body with a valid value for each required field, and this field.
@@ -120,7 +120,7 @@ fn required(schema: &Value) -> Map<String, Value> {
 #[test]
 fn body_is_accepted_if_its_schema_allows_it() {
     for contract in Contract::ALL {
-        let document = Document::of(contract);
+        let document = OpenapiDocument::of(contract);
         for id in BODIES {
             let schema = schema(contract, id);
             let validator = document.validator(schema);
@@ -176,7 +176,7 @@ fn rules(schema: &Value, place: &str, rules_found: &mut Vec<String>) {
 }
 
 /// Returns a schema with its references resolved.
-fn inlined(schema: &Value, document: &Document) -> Value {
+fn inlined(schema: &Value, document: &OpenapiDocument) -> Value {
     match document.resolve(schema) {
         Value::Object(fields) => fields
             .iter()
@@ -190,7 +190,7 @@ fn inlined(schema: &Value, document: &Document) -> Value {
 #[test]
 fn test_values_exercise_every_schema_rule() {
     for contract in Contract::ALL {
-        let document = Document::of(contract);
+        let document = OpenapiDocument::of(contract);
         for id in BODIES {
             let schema = inlined(schema(contract, id), document);
             let required = required(&schema);
@@ -245,7 +245,7 @@ fn parent_has(schema: &Value, parent: &str, rule: &str) -> bool {
 fn schema_lists_fields_in_parser_order() {
     let mut names: Vec<_> = Contract::ALL
         .into_iter()
-        .flat_map(|contract| members(&Document::of(contract).json["components"]["schemas"]))
+        .flat_map(|contract| members(&OpenapiDocument::of(contract).json["components"]["schemas"]))
         .flat_map(|(_, schema)| members(&schema["properties"]))
         .map(|(name, _)| name.as_str())
         .collect();
@@ -291,7 +291,7 @@ fn in_order(contract: Contract, id: &str) -> Vec<&'static str> {
     let name = reference
         .and_then(|reference| reference.rsplit('/').next())
         .expect("the name of a schema");
-    let (_, text) = Document::of(contract)
+    let (_, text) = OpenapiDocument::of(contract)
         .text
         .split_once(&format!(r#""{name}": {{"#))
         .expect("the schema");
@@ -311,7 +311,7 @@ fn id_in_the_form_of_the_other_contract_is_accepted() {
         }
     }
     assert!(
-        Document::of(Contract::Itsm)
+        OpenapiDocument::of(Contract::Itsm)
             .validator(schema(Contract::Itsm, "add_member"))
             .is_valid(&prefixed)
     );

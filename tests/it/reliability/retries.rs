@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::support::{
     Client, Organization, Response, Stack, bare,
     crash::{CrashPoint, Instance, TransactionLog},
-    fault_injection::{Fault, FaultScript, Hook, WRITES},
-    invoke::{self, Invocation},
+    fault_injection::{FaultScript, Hook, InjectedFault, WRITES},
+    invoke::{self, TestInvocation},
     table::{OrgTable, assert_sound, number},
 };
 
@@ -92,9 +92,9 @@ impl RetryFixture {
     }
 
     /// Returns the request in the form in which the gateway invokes the function.
-    fn invocation(&self) -> Invocation {
+    fn invocation(&self) -> TestInvocation {
         let (path, body) = self.path_and_body();
-        Invocation::new(self.client().token(), Method::POST, path, Some(body))
+        TestInvocation::new(self.client().token(), Method::POST, path, Some(body))
             .with("idempotency-key", "once")
     }
 
@@ -233,7 +233,7 @@ async fn concurrent_duplicate_requests_happen_once() {
             let fixture = RetryFixture::new(&stack, creation, contract).await;
             let (again, mut responses) = duplicate_hook(&fixture);
             let script = FaultScript::default();
-            script.nth(operations, nth, Fault::RunFirst(again));
+            script.nth(operations, nth, InjectedFault::RunFirst(again));
             let response = fixture
                 .invocation()
                 .call(&invoke::deps(&stack, script.client(&stack)))
@@ -270,7 +270,7 @@ async fn rejected_request_returns_response_of_its_duplicate() {
         script.nth(
             WRITES,
             1,
-            Fault::RunFirst(Arc::new(move || {
+            InjectedFault::RunFirst(Arc::new(move || {
                 let (again, client, path) = (again(), client.clone(), path.clone());
                 Box::pin(async move {
                     assert_eq!(client.delete(&path).await.status, 204);
@@ -312,9 +312,9 @@ async fn rejection_waits_for_transactions_on_the_key() {
         // A membership is found by a read, a taken name by the failed condition of its claim.
         let writes_before = usize::from(creation == Creation::Team);
         for fault in [
-            Fault::Canceled("TransactionConflict"),
-            Fault::ResponseDropped,
-            Fault::ConnectionClosed,
+            InjectedFault::Canceled("TransactionConflict"),
+            InjectedFault::ResponseDropped,
+            InjectedFault::ConnectionClosed,
         ] {
             let script = FaultScript::default();
             script.nth(WRITES, writes_before, fault.clone());
@@ -330,10 +330,10 @@ async fn rejection_waits_for_transactions_on_the_key() {
             script.nth(
                 WRITES,
                 writes_before,
-                Fault::Canceled("TransactionConflict"),
+                InjectedFault::Canceled("TransactionConflict"),
             );
         }
-        let invocation = Invocation {
+        let invocation = TestInvocation {
             time: Duration::from_secs(2),
             ..fixture.invocation()
         };

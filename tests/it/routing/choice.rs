@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    fault_injection::{Fault, FaultScript},
+    fault_injection::{FaultScript, InjectedFault},
     org::{OrgFixture, TeamFixture, team},
     sqs::invoke_assignment,
     table::text,
@@ -140,7 +140,7 @@ async fn team_deleted_after_the_choice_yields_to_the_next() {
             Box::pin(async move { org.delete(0).await })
         };
         // The first team that is read, after the index and the loads.
-        script.once(GET, Fault::RunFirst(std::sync::Arc::new(delete)));
+        script.once(GET, InjectedFault::RunFirst(std::sync::Arc::new(delete)));
         assert_eq!(
             invoke_assignment(&org.over(&script), &tickets(&org, count)).await,
             [0; 0]
@@ -208,7 +208,7 @@ async fn retries_keep_the_choice() {
     let org = equal_teams(&stack, 4, &["VPN"]).await;
     let script = FaultScript::default();
     for _ in 0..3 {
-        script.once(TRANSACTION, Fault::Canceled("TransactionConflict"));
+        script.once(TRANSACTION, InjectedFault::Canceled("TransactionConflict"));
     }
     assert_eq!(
         invoke_assignment(&org.over(&script), &tickets(&org, 20)).await,

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use crate::support::{
     Stack,
     crash::{Instance, TransactionLog},
-    fault_injection::{Fault, FaultScript},
+    fault_injection::{FaultScript, InjectedFault},
     invoke,
     org::{OrgFixture, TeamFixture, team},
     sqs::{invoke_assignment, invoke_assignment_within},
@@ -104,7 +104,7 @@ async fn assert_decided_once(org: &OrgFixture, what: &str) {
 #[tokio::test]
 async fn transient_fault_changes_no_decision() {
     let stack = Stack::with(|_| {}).await;
-    let throttled = |exception| Fault::Respond(400, exception);
+    let throttled = |exception| InjectedFault::Respond(400, exception);
     let mut cases = vec![
         (TRANSACTION, throttled("ThrottlingException")),
         (
@@ -115,21 +115,21 @@ async fn transient_fault_changes_no_decision() {
         (TRANSACTION, throttled("RequestLimitExceeded")),
         (QUERY, throttled("ProvisionedThroughputExceededException")),
         (MANY, throttled("ProvisionedThroughputExceededException")),
-        (MANY, Fault::Unprocessed),
+        (MANY, InjectedFault::Unprocessed),
     ];
     for reason in [
         "TransactionConflict",
         "ThrottlingError",
         "ProvisionedThroughputExceeded",
     ] {
-        cases.push((TRANSACTION, Fault::Canceled(reason)));
+        cases.push((TRANSACTION, InjectedFault::Canceled(reason)));
     }
     for calls in [TRANSACTION, QUERY, MANY] {
         let lost = [
-            Fault::ResponseReplaced,
-            Fault::ResponseDropped,
-            Fault::ResponseTruncated,
-            Fault::ConnectionClosed,
+            InjectedFault::ResponseReplaced,
+            InjectedFault::ResponseDropped,
+            InjectedFault::ResponseTruncated,
+            InjectedFault::ConnectionClosed,
         ];
         cases.extend(lost.map(|fault| (calls, fault)));
     }
@@ -161,17 +161,20 @@ async fn persistent_fault_fails_the_messages_in_time() {
     let stack = Stack::with(|_| {}).await;
     let time = Duration::from_millis(1500);
     for (calls, fault) in [
-        (TRANSACTION, Fault::Canceled("TransactionConflict")),
-        (TRANSACTION, Fault::Respond(400, "ThrottlingException")),
-        (TRANSACTION, Fault::ResponseReplaced),
-        (TRANSACTION, Fault::NoResponse),
+        (TRANSACTION, InjectedFault::Canceled("TransactionConflict")),
+        (
+            TRANSACTION,
+            InjectedFault::Respond(400, "ThrottlingException"),
+        ),
+        (TRANSACTION, InjectedFault::ResponseReplaced),
+        (TRANSACTION, InjectedFault::NoResponse),
         (
             QUERY,
-            Fault::Respond(400, "ProvisionedThroughputExceededException"),
+            InjectedFault::Respond(400, "ProvisionedThroughputExceededException"),
         ),
-        (MANY, Fault::Respond(500, "InternalServerError")),
-        (MANY, Fault::Unprocessed),
-        (MANY, Fault::NoResponse),
+        (MANY, InjectedFault::Respond(500, "InternalServerError")),
+        (MANY, InjectedFault::Unprocessed),
+        (MANY, InjectedFault::NoResponse),
     ] {
         let org = org_fixture(&stack).await;
         let script = FaultScript::default();
@@ -292,7 +295,10 @@ async fn failed_transaction_fails_only_its_team() {
     let org = org_fixture(&stack).await;
     let script = FaultScript::default();
     // The transactions of both teams are sent concurrently. The first one fails permanently.
-    script.once(TRANSACTION, Fault::Respond(400, "ValidationException"));
+    script.once(
+        TRANSACTION,
+        InjectedFault::Respond(400, "ValidationException"),
+    );
     let messages = batch(&org);
     let failed = invoke_assignment(&org.scripted(&script), &messages).await;
     let of_one = |rest: fn(usize) -> bool| (0..30).filter(|&n| rest(n)).collect::<Vec<_>>();

@@ -70,7 +70,7 @@ fn teams() -> Vec<TeamFixture> {
 }
 
 /// The delivery of a scenario's batches.
-struct Delivery {
+struct ScheduledDelivery {
     workers: u64,
     /// The range of messages in a batch.
     sizes: RangeInclusive<usize>,
@@ -79,26 +79,26 @@ struct Delivery {
 }
 
 /// The messages of a scenario, and the changes of the roster between the batches.
-struct Queue {
+struct DeliveryQueue {
     org: Arc<OrgFixture>,
-    delivery: Delivery,
+    delivery: ScheduledDelivery,
     total: usize,
     /// The messages and the number of batches in flight.
     messages: Mutex<(VecDeque<String>, usize)>,
     /// The percentage of taken messages at which each change is due.
-    changes: Mutex<VecDeque<(usize, Change)>>,
+    changes: Mutex<VecDeque<(usize, MembershipChange)>>,
 }
 
 /// A change of the roster.
 #[derive(Debug, Clone, Copy)]
-enum Change {
+enum MembershipChange {
     Leave,
     Delete,
     Return,
     Join,
 }
 
-impl Queue {
+impl DeliveryQueue {
     /// Takes the next batch, which is empty if every message is taken. `None` if no batch is in
     /// flight either.
     fn next_batch(&self, rng: &mut StdRng) -> Option<Vec<String>> {
@@ -136,10 +136,10 @@ impl Queue {
             if is_due { changes.pop_front() } else { None }
         };
         match change.map(|(_, change)| change) {
-            Some(Change::Leave) => self.org.leave(CHANGING, CHANGING * 3).await,
-            Some(Change::Delete) => self.org.delete(DELETED).await,
-            Some(Change::Return) => self.org.join(CHANGING, CHANGING * 3, &[]).await,
-            Some(Change::Join) => self.org.join(EMPTY_AT_FIRST, 7, &["vpn"]).await,
+            Some(MembershipChange::Leave) => self.org.leave(CHANGING, CHANGING * 3).await,
+            Some(MembershipChange::Delete) => self.org.delete(DELETED).await,
+            Some(MembershipChange::Return) => self.org.join(CHANGING, CHANGING * 3, &[]).await,
+            Some(MembershipChange::Join) => self.org.join(EMPTY_AT_FIRST, 7, &["vpn"]).await,
             None => {}
         }
     }
@@ -176,18 +176,22 @@ impl Queue {
 /// crashed instances.
 ///
 /// Each worker is a task of its own: the SDK's code takes most of the time, and runs on all cores.
-async fn deliver(org: &Arc<OrgFixture>, messages: Vec<String>, delivery: Delivery) -> usize {
+async fn deliver(
+    org: &Arc<OrgFixture>,
+    messages: Vec<String>,
+    delivery: ScheduledDelivery,
+) -> usize {
     let workers = delivery.workers;
-    let queue = Arc::new(Queue {
+    let queue = Arc::new(DeliveryQueue {
         org: Arc::clone(org),
         delivery,
         total: messages.len(),
         messages: Mutex::new((VecDeque::from(messages), 0)),
         changes: Mutex::new(VecDeque::from([
-            (30, Change::Leave),
-            (50, Change::Delete),
-            (60, Change::Return),
-            (70, Change::Join),
+            (30, MembershipChange::Leave),
+            (50, MembershipChange::Delete),
+            (60, MembershipChange::Return),
+            (70, MembershipChange::Join),
         ])),
     });
     let work = |worker| tokio::spawn(Arc::clone(&queue).work(worker));
@@ -278,7 +282,7 @@ fn assert_none_is_lost(
     );
 }
 
-async fn run_scenario(events: usize, seed: u64, delivery: Delivery) -> usize {
+async fn run_scenario(events: usize, seed: u64, delivery: ScheduledDelivery) -> usize {
     // The engine slows down as its transactions grow in number, so this test has a stack of its
     // own.
     let stack = Stack::with(|_| {}).await;
@@ -350,7 +354,7 @@ async fn run_scenario(events: usize, seed: u64, delivery: Delivery) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn day_of_20000_events_leaves_exact_counters() {
-    let delivery = Delivery {
+    let delivery = ScheduledDelivery {
         workers: 8,
         sizes: 100..=100,
         crash_percent: 0,
@@ -360,7 +364,7 @@ async fn day_of_20000_events_leaves_exact_counters() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_instances_leave_exact_counters() {
-    let delivery = Delivery {
+    let delivery = ScheduledDelivery {
         workers: 8,
         sizes: 1..=50,
         crash_percent: 40,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Stack,
     crash::{CrashPoint, Instance},
-    fault_injection::{Fault, FaultScript, UNROUTED},
+    fault_injection::{FaultScript, InjectedFault, UNROUTED},
     org::{NOW, OrgFixture, TeamFixture, team, team_id},
     sqs::{LONG, invoke_assignment, invoke_jobs_within, run_jobs},
     table::{number, text},
@@ -189,7 +189,7 @@ async fn topic_merged_during_page_2_gets_a_further_pass() {
         }
         .boxed()
     };
-    script.nth(UNROUTED, 1, Fault::RunFirst(Arc::new(merge)));
+    script.nth(UNROUTED, 1, InjectedFault::RunFirst(Arc::new(merge)));
     let deps = Deps {
         pace: Pace {
             page: 10,
@@ -234,7 +234,10 @@ async fn ticket_held_before_its_write_is_routed_by_the_last_pass() {
         }
         .boxed()
     };
-    script.once(&["TransactWriteItems"], Fault::RunFirst(Arc::new(hold)));
+    script.once(
+        &["TransactWriteItems"],
+        InjectedFault::RunFirst(Arc::new(hold)),
+    );
     let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
     let ticket = org.ticket_event(
         "created",
@@ -279,7 +282,7 @@ async fn ticket_behind_a_lagging_index_is_routed_by_the_last_pass() {
     arrive(&org, "vpn", 0..3).await;
     specialize(&org, &["VPN"], 0).await;
     let script = FaultScript::default();
-    script.once(UNROUTED, Fault::StaleIndex);
+    script.once(UNROUTED, InjectedFault::StaleIndex);
     let deps = scripted(&org, &script, 0);
     let pause = perform_undelayed(&org, &deps, vec![index(&org)]).await;
     let last = perform_undelayed(&org, &deps, pause).await;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::support::{
     Stack,
     crash::Instance,
-    fault_injection::{Fault, FaultScript, Hook},
+    fault_injection::{FaultScript, Hook, InjectedFault},
     org::{NOW, OrgFixture, TeamFixture, profile, team, team_id, user, user_id},
     sqs::invoke_assignment,
     table::{number, text},
@@ -35,7 +35,7 @@ const NEWCOMER: usize = 5;
 
 /// A change of team 0 or of its roster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Change {
+enum RacingChange {
     /// A user without counters joins. The batch assigns a ticket to this user.
     Join,
     /// A user joins after the team has counted their ticket.
@@ -46,7 +46,7 @@ enum Change {
     Delete,
 }
 
-impl Change {
+impl RacingChange {
     const ALL: [Self; 6] = [
         Self::Join,
         Self::JoinOfAssignee,
@@ -203,7 +203,7 @@ fn store(org: &OrgFixture, script: &FaultScript) -> Store {
 }
 
 /// Asserts every counter before and after the jobs are complete.
-async fn assert_recounted(org: &OrgFixture, change: Change) -> TableAudit {
+async fn assert_recounted(org: &OrgFixture, change: RacingChange) -> TableAudit {
     let audit = org.read_table().await;
     audit.assert_exact();
     org.finish().await;
@@ -221,14 +221,14 @@ async fn assert_recounted(org: &OrgFixture, change: Change) -> TableAudit {
 }
 
 /// Asserts the outcome that does not depend on the order of a batch and a change.
-fn assert_outcome(audit: &TableAudit, change: Change) {
+fn assert_outcome(audit: &TableAudit, change: RacingChange) {
     let state = |id: &str| text(&audit.tickets[id], "state");
     for (id, ticket) in &audit.tickets {
         let expected = match (id.as_str(), change) {
             ("of-1" | "of-3", _) => "closed",
             // A ticket that a person assigned stays with the user, with or without its team.
-            ("given-newcomer" | "given-left" | "given-outside", Change::Delete) => state(id),
-            (_, Change::Delete) => "unrouted",
+            ("given-newcomer" | "given-left" | "given-outside", RacingChange::Delete) => state(id),
+            (_, RacingChange::Delete) => "unrouted",
             _ => "assigned",
         };
         assert_eq!(state(id), expected, "{change:?} {id}: {ticket:?}");
@@ -243,11 +243,11 @@ fn assert_outcome(audit: &TableAudit, change: Change) {
             )
         })
     };
-    if change != Change::Delete {
+    if change != RacingChange::Delete {
         let (open, resolved) = counts(OUTSIDE).expect("the user holds tickets");
         // A user who joined may have more tickets.
         assert!(
-            open == 2 || open > 2 && change == Change::JoinOfAssignee,
+            open == 2 || open > 2 && change == RacingChange::JoinOfAssignee,
             "{change:?}: {open} open tickets"
         );
         assert_eq!(resolved, 0);
@@ -256,7 +256,7 @@ fn assert_outcome(audit: &TableAudit, change: Change) {
 
 #[tokio::test]
 async fn change_during_a_decision_leaves_exact_counters() {
-    for change in Change::ALL {
+    for change in RacingChange::ALL {
         let (org, script) = (org_fixture().await, FaultScript::default());
         let in_between = Arc::clone(&org);
         let hook: Hook = Arc::new(move || {
@@ -268,7 +268,7 @@ async fn change_during_a_decision_leaves_exact_counters() {
                     .expect("the change succeeds");
             })
         });
-        script.once(TRANSACTION, Fault::RunFirst(hook));
+        script.once(TRANSACTION, InjectedFault::RunFirst(hook));
         let table = Table::new(script.client(&org.stack), org.stack.table.as_str());
         assert_eq!(
             invoke_assignment(&org.assignment_over(table), &batch(&org)).await,
@@ -283,7 +283,7 @@ async fn change_during_a_decision_leaves_exact_counters() {
 
 #[tokio::test]
 async fn decision_during_a_change_leaves_exact_counters() {
-    for change in Change::ALL {
+    for change in RacingChange::ALL {
         let (org, script) = (org_fixture().await, FaultScript::default());
         let in_between = Arc::clone(&org);
         let hook: Hook = Arc::new(move || {
@@ -293,14 +293,14 @@ async fn decision_during_a_change_leaves_exact_counters() {
                 assert_eq!(invoke_assignment(&deps, &batch(&org)).await, [0; 0]);
             })
         });
-        script.once(TRANSACTION, Fault::RunFirst(hook));
+        script.once(TRANSACTION, InjectedFault::RunFirst(hook));
         change
             .make(&store(&org, &script), &org.id)
             .await
             .expect("the change succeeds after a retry");
         assert!(script.is_consumed(), "{change:?}");
         let audit = assert_recounted(&org, change).await;
-        if change == Change::Leave {
+        if change == RacingChange::Leave {
             let key = (team(0), user(LEAVING));
             let past = &audit.pasts[&key];
             assert!(

@@ -12,7 +12,7 @@ use crate::support::{
     Organization, Stack,
     cost_meter::{CostMeter, ObservedCost},
     invoke,
-    invoke::Invocation,
+    invoke::TestInvocation,
     n,
     ticket_items::{assigned, waiting},
 };
@@ -80,7 +80,7 @@ impl MeteredList {
             .expect("the request is below the limit");
         self.deps.rates = Arc::new(limits);
         self.meter.take();
-        let response = Invocation::new(self.org.itsm.token(), Method::GET, target, None)
+        let response = TestInvocation::new(self.org.itsm.token(), Method::GET, target, None)
             .call(&self.deps)
             .await;
         assert!(response.status.is_success(), "{target}: {response}");

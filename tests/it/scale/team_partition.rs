@@ -13,7 +13,7 @@ use crate::support::{
     Organization, Stack,
     cost_meter::{CostMeter, ObservedCost},
     crash::Instance,
-    invoke::{self, Invocation},
+    invoke::{self, TestInvocation},
     org::{NOW, OrgFixture, TeamFixture, team, user},
     sqs::invoke_assignment,
 };
@@ -92,7 +92,7 @@ impl<'d> MeteredOrg<'d> {
 
     async fn invoke(&self, method: Method, path: String, body: Option<Value>) {
         let target = format!("/v1/teams/{}{path}", team(0));
-        let response = Invocation::new(self.org.itsm.token(), method, target, body)
+        let response = TestInvocation::new(self.org.itsm.token(), method, target, body)
             .call(&self.http)
             .await;
         assert!(response.status.is_success(), "{response}");

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Client, Organization, Response, Stack,
-    invoke::{self, Invocation},
+    invoke::{self, TestInvocation},
     response_shape::{ErrorFormat, assert_response},
 };
 
@@ -121,8 +121,8 @@ async fn address_is_the_source_ip_of_the_gateway() {
                 .key_with(kind, &Scope::ALL, allow_networks(networks))
                 .await
                 .0;
-            let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
-            Invocation {
+            let request = TestInvocation::new(client.token(), Method::GET, "/v1/teams", None);
+            TestInvocation {
                 source_ip,
                 ..request
             }
@@ -196,7 +196,7 @@ async fn get_through_proxy(
         .key_with(kind, &Scope::ALL, allow_networks(networks))
         .await
         .0;
-    let mut request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+    let mut request = TestInvocation::new(client.token(), Method::GET, "/v1/teams", None);
     // The proxy's address, which no key allows.
     request.source_ip = json!("198.51.100.1");
     for (name, value) in headers {

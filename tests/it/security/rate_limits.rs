@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use crate::support::{
     Client, Organization, Response, Stack,
-    fault_injection::{COUNTING, Fault, FaultScript},
-    invoke::{self, Invocation},
+    fault_injection::{COUNTING, FaultScript, InjectedFault},
+    invoke::{self, TestInvocation},
     jwt::{SIGNERS, claims, with},
     n,
     response_shape::{ErrorFormat, assert_response},
@@ -283,7 +283,7 @@ async fn new_instance_learns_the_limit_on_first_request() {
         .key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {})
         .await;
     set_count(&stack, Subject::of_key(key.hash), start, 200).await;
-    let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+    let request = TestInvocation::new(client.token(), Method::GET, "/v1/teams", None);
     for instance in instances(&stack, 5, start) {
         assert_eq!(
             request.call(&instance).await.status,
@@ -300,7 +300,7 @@ async fn instances_share_a_limit_within_the_bound() {
     let (org, start) = (stack.organization().await, mid_minute());
     for (count, at_once) in [(1, false), (2, false), (2, true), (5, true)] {
         let client = org.key(KeyKind::TtLive, &[Scope::TeamsRead]).await;
-        let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+        let request = TestInvocation::new(client.token(), Method::GET, "/v1/teams", None);
         let instances = instances(&stack, count, start);
         // Each instance serves one request at a time, as on Lambda.
         let serve = async |deps: &Deps, requests: usize| {
@@ -339,7 +339,7 @@ async fn client_below_its_limit_is_never_limited() {
     let stack = Stack::shared();
     let (org, start) = (stack.organization().await, mid_minute());
     let client = org.key(KeyKind::TtLive, &[Scope::TeamsRead]).await;
-    let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+    let request = TestInvocation::new(client.token(), Method::GET, "/v1/teams", None);
     // Forty requests through each of five instances, eight concurrently, so that reports arrive out
     // of order.
     let instances = instances(&stack, 5, start);
@@ -359,24 +359,24 @@ async fn failed_count_never_limits_or_fails_a_request() {
     let (org, start) = (stack.organization().await, mid_minute());
     for (fault, requests) in [
         (
-            Fault::Respond(400, "ProvisionedThroughputExceededException"),
+            InjectedFault::Respond(400, "ProvisionedThroughputExceededException"),
             190,
         ),
-        (Fault::Respond(400, "ThrottlingException"), 190),
-        (Fault::Respond(400, "AccessDeniedException"), 190),
-        (Fault::Respond(500, "InternalServerError"), 190),
-        (Fault::ConnectionClosed, 190),
-        (Fault::ConnectionRefused, 190),
-        (Fault::ResponseReplaced, 190),
-        (Fault::ResponseDropped, 190),
-        (Fault::ResponseTruncated, 190),
+        (InjectedFault::Respond(400, "ThrottlingException"), 190),
+        (InjectedFault::Respond(400, "AccessDeniedException"), 190),
+        (InjectedFault::Respond(500, "InternalServerError"), 190),
+        (InjectedFault::ConnectionClosed, 190),
+        (InjectedFault::ConnectionRefused, 190),
+        (InjectedFault::ResponseReplaced, 190),
+        (InjectedFault::ResponseDropped, 190),
+        (InjectedFault::ResponseTruncated, 190),
         // Each of these reports waits for its timeout.
-        (Fault::NoResponse, 20),
+        (InjectedFault::NoResponse, 20),
     ] {
         let (client, key) = org
             .key_with(KeyKind::TtLive, &[Scope::TeamsRead], |_| {})
             .await;
-        let request = Invocation::new(client.token(), Method::GET, "/v1/teams", None);
+        let request = TestInvocation::new(client.token(), Method::GET, "/v1/teams", None);
         let script = FaultScript::default();
         script.always(COUNTING, fault.clone());
         let instances: Vec<_> = instances(&stack, 2, start)

@@ -35,7 +35,7 @@ pub type Hook = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// A fault of a call.
 #[derive(Clone)]
-pub enum Fault {
+pub enum InjectedFault {
     /// Responds with this status and exception without making the call.
     Respond(u16, &'static str),
     /// Cancels a transaction with this reason for its first item.
@@ -60,7 +60,7 @@ pub enum Fault {
     RunFirst(Hook),
 }
 
-impl fmt::Debug for Fault {
+impl fmt::Debug for InjectedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Respond(status, exception) => write!(f, "{status} {exception}"),
@@ -86,7 +86,7 @@ struct FaultRule {
     skipped: usize,
     /// The number of calls that fail.
     times: usize,
-    fault: Fault,
+    fault: InjectedFault,
 }
 
 #[derive(Debug, Default)]
@@ -115,12 +115,12 @@ impl FaultScript {
     }
 
     /// Applies a fault to the next matching call.
-    pub fn once(&self, operations: &'static [&'static str], fault: Fault) {
+    pub fn once(&self, operations: &'static [&'static str], fault: InjectedFault) {
         self.nth(operations, 0, fault);
     }
 
     /// Applies a fault to one matching call, after `skipped` calls without one.
-    pub fn nth(&self, operations: &'static [&'static str], skipped: usize, fault: Fault) {
+    pub fn nth(&self, operations: &'static [&'static str], skipped: usize, fault: InjectedFault) {
         self.state(|state| {
             state.rules.push(FaultRule {
                 operations,
@@ -132,7 +132,7 @@ impl FaultScript {
     }
 
     /// Applies a fault to every matching call.
-    pub fn always(&self, operations: &'static [&'static str], fault: Fault) {
+    pub fn always(&self, operations: &'static [&'static str], fault: InjectedFault) {
         self.state(|state| {
             state.rules.push(FaultRule {
                 operations,
@@ -180,7 +180,7 @@ impl FaultScript {
     }
 
     /// Records a call and returns its fault.
-    fn next(&self, operations: &[String]) -> Option<Fault> {
+    fn next(&self, operations: &[String]) -> Option<InjectedFault> {
         self.state(|state| {
             state.calls.extend(operations.iter().cloned());
             let is_about = |rule: &&mut FaultRule| {
@@ -237,8 +237,10 @@ impl HttpConnector for FaultConnector {
             };
             let copy = || request.try_clone().expect("the body is in memory");
             match fault {
-                Fault::Respond(status, exception) => Ok(response(status, &error_body(exception))),
-                Fault::Canceled(reason) => {
+                InjectedFault::Respond(status, exception) => {
+                    Ok(response(status, &error_body(exception)))
+                }
+                InjectedFault::Canceled(reason) => {
                     let body = request.body().bytes().unwrap_or_default();
                     let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
                     let items = body["TransactItems"]
@@ -251,23 +253,25 @@ impl HttpConnector for FaultConnector {
                         .collect();
                     Ok(response(400, &canceled))
                 }
-                Fault::ConnectionClosed => send_to(&real, request, &CLOSING_SERVER).await,
+                InjectedFault::ConnectionClosed => send_to(&real, request, &CLOSING_SERVER).await,
                 // Port 1 is tcpmux, which no current system serves.
-                Fault::ConnectionRefused => send_to(&real, request, "http://127.0.0.1:1").await,
-                Fault::NoResponse => std::future::pending().await,
-                Fault::ResponseReplaced => {
+                InjectedFault::ConnectionRefused => {
+                    send_to(&real, request, "http://127.0.0.1:1").await
+                }
+                InjectedFault::NoResponse => std::future::pending().await,
+                InjectedFault::ResponseReplaced => {
                     real.call(copy()).await?;
                     Ok(response(500, &error_body("InternalServerError")))
                 }
-                Fault::ResponseDropped => {
+                InjectedFault::ResponseDropped => {
                     real.call(copy()).await?;
                     send_to(&real, request, &CLOSING_SERVER).await
                 }
-                Fault::ResponseTruncated => {
+                InjectedFault::ResponseTruncated => {
                     real.call(copy()).await?;
                     send_to(&real, request, &TRUNCATING_SERVER).await
                 }
-                Fault::Unprocessed => {
+                InjectedFault::Unprocessed => {
                     let body = request.body().bytes().unwrap_or_default();
                     let body: Value = serde_json::from_slice(body).expect("the SDK writes JSON");
                     Ok(response(
@@ -275,11 +279,11 @@ impl HttpConnector for FaultConnector {
                         &json!({ "Responses": {}, "UnprocessedKeys": body["RequestItems"] }),
                     ))
                 }
-                Fault::StaleIndex => Ok(response(
+                InjectedFault::StaleIndex => Ok(response(
                     200,
                     &json!({ "Items": [], "Count": 0, "ScannedCount": 0 }),
                 )),
-                Fault::RunFirst(hook) => {
+                InjectedFault::RunFirst(hook) => {
                     hook().await;
                     real.call(request).await
                 }

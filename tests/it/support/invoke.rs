@@ -39,7 +39,7 @@ pub fn client_config(stack: &Stack) -> Builder {
 
 /// A request that API Gateway forwards to a function.
 #[derive(Debug, Clone)]
-pub struct Invocation {
+pub struct TestInvocation {
     pub token: String,
     pub method: Method,
     /// The path, with the query after a `?`.
@@ -53,7 +53,7 @@ pub struct Invocation {
     pub time: Duration,
 }
 
-impl Invocation {
+impl TestInvocation {
     pub fn new(
         token: &str,
         method: Method,

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     io,
     net::{Ipv4Addr, UdpSocket},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -14,13 +14,21 @@ use lambda_http::{
 };
 use muster_service::telemetry::{Daemon, Deployment, JsonLines, Telemetry};
 use serde_json::Value;
-use tracing::dispatcher::DefaultGuard;
+use tracing::{Dispatch, dispatcher::DefaultGuard, subscriber::NoSubscriber};
 use uuid::Uuid;
 
 /// The trace id of every invocation.
 pub const ROOT: &str = "1-5759e988-bd862e3fe1be46a994272793";
 /// The segment id of the function.
 pub const PARENT: &str = "53995c3f42cd8ad8";
+
+/// A second dispatcher beside that of a capture.
+///
+/// With one dispatcher, tracing asks that of the current thread alone whether a new event is of
+/// interest, and stores the result for all threads. A backend thread without a subscriber could so
+/// disable an event for the capture.
+static SECOND_DISPATCHER: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
 /// The captured output, in order.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +66,7 @@ impl LogCapture {
     pub fn to(function: &'static str, level: &str, daemon: Option<Daemon>) -> Self {
         let written = Written::default();
         let (lines, metrics) = (written.clone(), written.clone());
+        LazyLock::force(&SECOND_DISPATCHER);
         let guard = fmt()
             .event_format(JsonLines)
             .with_env_filter(EnvFilter::new(level))

@@ -14,21 +14,22 @@ use serde_json::{Map, Value, json};
 use super::Response;
 
 /// The checked-in documents.
-static DOCUMENTS: LazyLock<[Document; 2]> = LazyLock::new(|| Contract::ALL.map(Document::load));
+static DOCUMENTS: LazyLock<[OpenapiDocument; 2]> =
+    LazyLock::new(|| Contract::ALL.map(OpenapiDocument::load));
 
 /// An OpenAPI document.
-pub struct Document {
+pub struct OpenapiDocument {
     pub text: &'static str,
     pub json: Value,
     /// The components, with unknown fields disallowed in every object.
     closed: Value,
-    operations: Vec<Operation>,
+    operations: Vec<DocumentedOperation>,
     /// The responses to requests without an operation.
     elsewhere: BTreeMap<u16, ExpectedResponse>,
 }
 
 /// An operation of a document.
-pub struct Operation {
+pub struct DocumentedOperation {
     pub method: String,
     pub path: String,
     pub json: Value,
@@ -45,7 +46,7 @@ struct ExpectedResponse {
 /// Headers that a response must not have unless they are documented.
 const TELLING: [&str; 4] = ["ETag", "Retry-After", "WWW-Authenticate", "Allow"];
 
-impl Document {
+impl OpenapiDocument {
     /// Returns the document of a contract.
     pub fn of(contract: Contract) -> &'static Self {
         let [toptickets, itsm] = &*DOCUMENTS;
@@ -83,7 +84,7 @@ impl Document {
                     })
                     .collect();
                 let method = method.to_uppercase();
-                document.operations.push(Operation {
+                document.operations.push(DocumentedOperation {
                     method,
                     path: path.clone(),
                     json,
@@ -101,7 +102,7 @@ impl Document {
     }
 
     /// Returns all operations.
-    pub fn operations(&self) -> &[Operation] {
+    pub fn operations(&self) -> &[DocumentedOperation] {
         &self.operations
     }
 
@@ -138,7 +139,7 @@ impl Document {
     }
 
     /// Finds the operation of a method and a path.
-    fn operation(&self, method: &str, path: &str) -> Option<&Operation> {
+    fn operation(&self, method: &str, path: &str) -> Option<&DocumentedOperation> {
         let fits = |pattern: &str| {
             pattern.split('/').count() == path.split('/').count()
                 && pattern
@@ -261,7 +262,7 @@ impl SentRequest {
         {
             return None;
         }
-        let document = Document::of(*contract);
+        let document = OpenapiDocument::of(*contract);
         let responses = document
             .operation(method.as_str(), path)
             .map_or(&document.elsewhere, |operation| &operation.responses);

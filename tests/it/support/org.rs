@@ -393,7 +393,7 @@ impl ScenarioPlan<'_> {
         let mut events = 0;
         while events < self.events {
             let id = format!("TKT-2026-{:06}", histories.len());
-            let mut ticket = TicketLifecycle::new(self, org, id.clone(), &mut rng);
+            let mut ticket = TicketPlan::new(self, org, id.clone(), &mut rng);
             ticket.run(&mut rng);
             for (at, body) in &ticket.sent {
                 delivered.push((at * 1000 + rng.random_range(0..60_000), body.clone()));
@@ -413,7 +413,7 @@ impl ScenarioPlan<'_> {
 }
 
 /// The day of one ticket, from the view of its platform.
-struct TicketLifecycle<'p> {
+struct TicketPlan<'p> {
     plan: &'p ScenarioPlan<'p>,
     org: &'p OrganizationId,
     id: String,
@@ -424,7 +424,7 @@ struct TicketLifecycle<'p> {
     history: TicketHistory,
 }
 
-impl<'p> TicketLifecycle<'p> {
+impl<'p> TicketPlan<'p> {
     fn new(
         plan: &'p ScenarioPlan<'p>,
         org: &'p OrganizationId,

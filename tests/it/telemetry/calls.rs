@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    fault_injection::{Fault, FaultScript, READS},
-    invoke::{self, Invocation},
+    fault_injection::{FaultScript, InjectedFault, READS},
+    invoke::{self, TestInvocation},
     log_capture::{LogCapture, PARENT, ROOT, XrayDaemon},
 };
 
@@ -47,7 +47,7 @@ async fn sampled_invocation_sends_a_subsegment_per_call() {
     let xray = XrayDaemon::listen();
     let daemon = Daemon::at(&xray.address()).expect("an address");
     let capture = LogCapture::to("teams", "info", Some(daemon));
-    let get = Invocation::new(
+    let get = TestInvocation::new(
         org.itsm.token(),
         Method::GET,
         format!("/v1/teams/{team}"),
@@ -63,7 +63,10 @@ async fn sampled_invocation_sends_a_subsegment_per_call() {
     assert!(xray.is_silent());
 
     // The request reads the team in parallel with its partition. The query is throttled once.
-    script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
+    script.once(
+        &["Query"],
+        InjectedFault::Respond(400, "ThrottlingException"),
+    );
     let (_, response) = capture.invoke(true, get.call(&deps)).await;
     assert_eq!(response.status, 200, "{response}");
     let calls: Vec<Value> = (0..3).map(|_| xray.next()).collect();
@@ -89,11 +92,11 @@ async fn sampled_invocation_sends_a_subsegment_per_call() {
     );
 
     // The table is unreachable.
-    script.always(READS, Fault::ConnectionRefused);
+    script.always(READS, InjectedFault::ConnectionRefused);
     let (_, response) = capture
         .invoke(
             true,
-            Invocation {
+            TestInvocation {
                 time: std::time::Duration::from_millis(1_500),
                 ..get
             }
@@ -114,10 +117,13 @@ async fn call_is_logged_at_debug_level() {
     let stack = Stack::shared();
     let org = stack.organization().await;
     let script = FaultScript::default();
-    script.once(&["Query"], Fault::Respond(400, "ThrottlingException"));
+    script.once(
+        &["Query"],
+        InjectedFault::Respond(400, "ThrottlingException"),
+    );
     let deps = invoke::deps(&stack, script.client(&stack));
     let capture = LogCapture::to("teams", "muster=debug", None);
-    let list = Invocation::new(org.toptickets.token(), Method::GET, "/v1/teams", None);
+    let list = TestInvocation::new(org.toptickets.token(), Method::GET, "/v1/teams", None);
     let (request_id, response) = capture.invoke(false, list.call(&deps)).await;
     assert_eq!(response.status, 200, "{response}");
     let (log, _) = capture.lines();

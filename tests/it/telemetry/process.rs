@@ -38,7 +38,7 @@ use crate::support::{
 };
 
 /// The request id, the trace header and the event of an invocation.
-type Event = (&'static str, String, String);
+type RuntimeEvent = (&'static str, String, String);
 
 /// The secret access key of the function.
 const SECRET: &str = "never-to-be-logged";
@@ -46,7 +46,7 @@ const SECRET: &str = "never-to-be-logged";
 /// A fake of the Lambda runtime API.
 #[derive(Default)]
 struct Api {
-    events: Mutex<VecDeque<Event>>,
+    events: Mutex<VecDeque<RuntimeEvent>>,
     /// The request id, kind (`response` or `error`) and body of each result.
     responses: Mutex<Vec<(String, String, Value)>>,
     /// Notified when no event is left.
@@ -149,7 +149,7 @@ fn start_function(stack: &Stack, address: &str, variables: &[(&str, &str)]) -> C
 /// test binary.
 async fn run(
     stack: &Stack,
-    events: impl IntoIterator<Item = Event>,
+    events: impl IntoIterator<Item = RuntimeEvent>,
     variables: &[(&str, &str)],
 ) -> Ran {
     let api = Arc::new(Api::default());
@@ -217,7 +217,7 @@ fn trace_header(n: usize, sampled: u8) -> String {
 }
 
 /// Returns the events of an invocation of each kind.
-fn events_of_each_kind(token: &str, stray: &str) -> [Event; 6] {
+fn events_of_each_kind(token: &str, stray: &str) -> [RuntimeEvent; 6] {
     [
         ("good", trace_header(1, 0), event(token, "/v1/teams")),
         ("sampled", trace_header(2, 1), event(token, "/v1/teams")),

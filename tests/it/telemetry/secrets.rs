@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Organization, Stack, bare,
-    fault_injection::{Fault, FaultScript, READS, WRITES},
-    invoke::{self, Invocation},
+    fault_injection::{FaultScript, InjectedFault, READS, WRITES},
+    invoke::{self, TestInvocation},
     jwt::{SIGNERS, claims},
     log_capture::LogCapture,
     sqs::{SqsRecorder, invoke_directory_within},
@@ -21,17 +21,23 @@ use crate::support::{
 const EVERYTHING: &str = "debug";
 
 /// Returns operations, each with the fault that they get.
-fn faults() -> [(&'static [&'static str], Option<Fault>); 6] {
+fn faults() -> [(&'static [&'static str], Option<InjectedFault>); 6] {
     [
         (READS, None),
         (
             &["Query"],
-            Some(Fault::Respond(400, "AccessDeniedException")),
+            Some(InjectedFault::Respond(400, "AccessDeniedException")),
         ),
-        (READS, Some(Fault::Respond(400, "ValidationException"))),
-        (READS, Some(Fault::ConnectionRefused)),
-        (WRITES, Some(Fault::Canceled("ValidationError"))),
-        (WRITES, Some(Fault::Respond(500, "InternalServerError"))),
+        (
+            READS,
+            Some(InjectedFault::Respond(400, "ValidationException")),
+        ),
+        (READS, Some(InjectedFault::ConnectionRefused)),
+        (WRITES, Some(InjectedFault::Canceled("ValidationError"))),
+        (
+            WRITES,
+            Some(InjectedFault::Respond(500, "InternalServerError")),
+        ),
     ]
 }
 
@@ -110,7 +116,7 @@ async fn line_never_contains_a_credential_or_a_profile() {
         // Faults that are retried until the deadline get a short one, which suffices to log them.
         let is_endless = matches!(
             fault,
-            Some(Fault::ConnectionRefused | Fault::Respond(500, _))
+            Some(InjectedFault::ConnectionRefused | InjectedFault::Respond(500, _))
         );
         let most = if is_endless {
             Duration::from_millis(560)
@@ -123,12 +129,12 @@ async fn line_never_contains_a_credential_or_a_profile() {
         for token in &tokens {
             for (method, target, body) in misplaced_credentials(&org, &team, token) {
                 let deps = invoke::deps(&stack, script.client(&stack));
-                let invocation = Invocation::new(token, method, target, body)
+                let invocation = TestInvocation::new(token, method, target, body)
                     .with("idempotency-key", token)
                     .with("if-match", token)
                     .with("x-amzn-trace-id", token)
                     .with("cookie", token);
-                let invocation = Invocation {
+                let invocation = TestInvocation {
                     time: invocation.time.min(most),
                     ..invocation
                 };
@@ -178,8 +184,8 @@ async fn line_never_contains_personal_data_of_an_event() {
     let capture = LogCapture::to("directory", EVERYTHING, None);
     let mut logged = String::new();
     for fault in [
-        Some(Fault::Respond(400, "ValidationException")),
-        Some(Fault::ConnectionRefused),
+        Some(InjectedFault::Respond(400, "ValidationException")),
+        Some(InjectedFault::ConnectionRefused),
         None,
     ] {
         let script = FaultScript::default();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Placement, Platform, PlatformFixture, TicketEvent, wait_until};
+use super::{Placement, Platform, PlatformEvent, PlatformFixture, wait_until};
 
 const HOUR: i64 = 3600;
 
@@ -28,7 +28,7 @@ impl PlatformFixture {
 }
 
 /// Sets the fields of the last event.
-type SetFields = fn(TicketEvent) -> TicketEvent;
+type SetFields = fn(PlatformEvent) -> PlatformEvent;
 
 /// Returns the last status, the fields of the last event, the resolution hours and the SLA rate.
 fn credit_cases() -> [(&'static str, SetFields, Value, Value); 8] {
@@ -161,7 +161,7 @@ async fn closing_a_resolved_ticket_keeps_its_credit() {
 
 #[tokio::test]
 async fn reopen_cancel_and_delete_revoke_the_credit() {
-    type Ends = fn(TicketEvent) -> Value;
+    type Ends = fn(PlatformEvent) -> Value;
     for platform in Platform::BOTH {
         let fixture = PlatformFixture::new(platform).await;
         let ends: [(&str, Ends, u64); 3] = [
@@ -171,7 +171,7 @@ async fn reopen_cancel_and_delete_revoke_the_credit() {
                 |ticket| ticket.status("cancelled").updated(),
                 0,
             ),
-            ("deleted", TicketEvent::deleted, 0),
+            ("deleted", PlatformEvent::deleted, 0),
         ];
         for (how, end, open) in ends {
             let team = fixture.team(how, [0]).await;

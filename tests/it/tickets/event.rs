@@ -7,7 +7,7 @@ use super::{MORNING, Platform};
 
 /// A ticket event of a platform.
 #[derive(Debug, Clone)]
-pub(super) struct TicketEvent {
+pub(super) struct PlatformEvent {
     pub(super) platform: Platform,
     pub(super) organization: String,
     pub(super) fields: Map<String, Value>,
@@ -16,7 +16,7 @@ pub(super) struct TicketEvent {
     pub(super) event_time: Option<Value>,
 }
 
-impl TicketEvent {
+impl PlatformEvent {
     pub(super) fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(field.to_owned(), value.into());
         self

@@ -30,7 +30,7 @@ use muster_domain::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use self::{event::TicketEvent, placement::Placement};
+use self::{event::PlatformEvent, placement::Placement};
 use crate::support::{
     Client, Organization, Response, Stack, bare, fast_delivery,
     table::{Item, text},
@@ -235,12 +235,12 @@ impl PlatformFixture {
 
     /// Returns an event of a ticket that was opened in the morning. Each event is later than the
     /// previous one.
-    fn ticket(&self, id: &str) -> TicketEvent {
+    fn ticket(&self, id: &str) -> PlatformEvent {
         let fields = json!({ "id": id, "status": "open", "created_at": self.platform.time(0) });
         let Value::Object(fields) = fields else {
             unreachable!("an object")
         };
-        TicketEvent {
+        PlatformEvent {
             platform: self.platform,
             organization: self.org.id.to_string(),
             fields,

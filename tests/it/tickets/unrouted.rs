@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Placement, Platform, PlatformFixture, TicketEvent, wait_until};
+use super::{Placement, Platform, PlatformEvent, PlatformFixture, wait_until};
 
 #[tokio::test]
 async fn ticket_without_team_goes_to_team_with_most_matches() {
@@ -306,7 +306,7 @@ async fn event_with_another_team_moves_the_ticket() {
             fixture.team("From", [0]).await,
             fixture.team("To", [1, 2]).await,
         ];
-        let status = |ticket: TicketEvent| ticket.status("in_progress");
+        let status = |ticket: PlatformEvent| ticket.status("in_progress");
         fixture
             .send(&[status(fixture.ticket("a").team(&from)).created()])
             .await;

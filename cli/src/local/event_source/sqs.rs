@@ -15,7 +15,7 @@ use tokio::{
 use super::function::{Function, batch_item_failures};
 use crate::{
     local::sqs::{
-        ACCOUNT, ConsumerControl, MessageAttribute, Queues, ReceivedMessage, StoredMessage, arn,
+        ACCOUNT, ConsumerControl, MessageAttribute, MessageDelivery, Queues, StoredMessage, arn,
         md5_of_attributes, md5_of_body, queue_name,
     },
     sam::QueueMapping,
@@ -76,7 +76,7 @@ pub(in crate::local) async fn run(
 }
 
 enum NextStep {
-    Batch(Vec<ReceivedMessage>),
+    Batch(Vec<MessageDelivery>),
     /// Wait for a change of the queue, or until this time.
     Wait(Option<Timestamp>),
 }
@@ -108,7 +108,7 @@ async fn handle(
     queues: &Queues,
     name: &str,
     function: &Function,
-    batch: Vec<ReceivedMessage>,
+    batch: Vec<MessageDelivery>,
     reports_failures: bool,
 ) {
     let response = function.invoke(&event(name, &batch)).await;
@@ -122,7 +122,7 @@ async fn handle(
     match failed {
         Ok(failed) => {
             let (mut queue, now) = (queues.state(name).queue(), Timestamp::now());
-            for (at, ReceivedMessage { receipt, .. }) in batch.iter().enumerate() {
+            for (at, MessageDelivery { receipt, .. }) in batch.iter().enumerate() {
                 if !failed.contains(&at) {
                     queue.delete(*receipt, now);
                 }
@@ -143,7 +143,7 @@ async fn handle(
 /// Returns the positions of the failed messages.
 fn failed_positions(
     response: &Value,
-    batch: &[ReceivedMessage],
+    batch: &[MessageDelivery],
 ) -> anyhow::Result<BTreeSet<usize>> {
     let failures: BTreeSet<&str> = batch_item_failures(response)?.into_iter().collect();
     let failed: BTreeSet<usize> = batch
@@ -160,8 +160,8 @@ fn failed_positions(
 }
 
 /// Returns the event for a batch, as Lambda builds it.
-fn event(queue: &str, batch: &[ReceivedMessage]) -> Value {
-    let records = batch.iter().map(|ReceivedMessage { receipt: _, message }| {
+fn event(queue: &str, batch: &[MessageDelivery]) -> Value {
+    let records = batch.iter().map(|MessageDelivery { receipt: _, message }| {
         let StoredMessage { id, body, attributes, sent, first_received, receives, group } = message;
         let attribute = |MessageAttribute { data_type, value }: &MessageAttribute| {
             let kind = if data_type.starts_with("Binary") { "binaryValue" } else { "stringValue" };

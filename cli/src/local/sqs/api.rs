@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{
     ACCOUNT, Queues, arn,
     message::{
-        InvalidReceipt, MAX_BYTES, MessageAttribute, Receipt, ReceivedMessage, StoredMessage,
+        InvalidReceipt, MAX_BYTES, MessageAttribute, MessageDelivery, Receipt, StoredMessage,
         check, md5_of_attributes, md5_of_body, size,
     },
     request::{
@@ -162,7 +162,7 @@ fn receive(queues: &Queues, request: &ReceiveMessage) -> Result<Value, SqsError>
 
 /// Returns a message as `ReceiveMessage` does, with the requested attributes.
 fn describe_message(
-    ReceivedMessage { receipt, message }: &ReceivedMessage,
+    MessageDelivery { receipt, message }: &MessageDelivery,
     request: &ReceiveMessage,
 ) -> Value {
     let mut described = json!({

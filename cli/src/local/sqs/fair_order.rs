@@ -16,7 +16,7 @@ use std::{
 use muster_domain::Timestamp;
 
 /// The group of a message. A message without a group is never noisy, because it has no backlog.
-type Group = Option<String>;
+type MessageGroup = Option<String>;
 
 /// The minimum number of messages in flight of a group that is noisy by concurrency.
 const MIN_IN_FLIGHT: usize = 30;
@@ -35,13 +35,13 @@ const RECENT: Duration = Duration::from_mins(5);
 #[derive(Debug, Default)]
 pub struct FairOrder {
     /// The visible messages by group: their places in the common order, and their arrival numbers.
-    visible: BTreeMap<Group, VecDeque<(u64, u64)>>,
+    visible: BTreeMap<MessageGroup, VecDeque<(u64, u64)>>,
     /// The number of visible messages.
     count: usize,
     /// The next place in the common order.
     next_place: u64,
     /// The messages in flight, each with its group and the time of its receive.
-    in_flight: HashMap<u64, (Group, Timestamp)>,
+    in_flight: HashMap<u64, (MessageGroup, Timestamp)>,
     /// The number of messages in flight of each group.
     in_flight_by_group: BTreeMap<String, usize>,
     recent: ProcessingTime,
@@ -53,14 +53,14 @@ pub struct FairOrder {
 #[derive(Debug, Default)]
 struct ProcessingTime {
     /// The parts in the order of their ends.
-    parts: VecDeque<(Timestamp, Group, Duration)>,
+    parts: VecDeque<(Timestamp, MessageGroup, Duration)>,
     by_group: BTreeMap<String, Duration>,
     total: Duration,
 }
 
 impl FairOrder {
     /// Adds a message that became visible.
-    pub fn add(&mut self, group: &Group, arrival: u64) {
+    pub fn add(&mut self, group: &MessageGroup, arrival: u64) {
         let place = self.next_place;
         self.next_place += 1;
         self.count += 1;
@@ -71,7 +71,7 @@ impl FairOrder {
     }
 
     /// Removes a message, if it is visible.
-    pub fn remove(&mut self, group: &Group, arrival: u64) {
+    pub fn remove(&mut self, group: &MessageGroup, arrival: u64) {
         let Some(messages) = self.visible.get_mut(group) else {
             return;
         };
@@ -103,7 +103,8 @@ impl FairOrder {
             .into_iter()
             .filter_map(|(_, messages)| first(messages))
             .min();
-        let fewest = |group: &Group| group.as_ref().map_or(0, |group| self.in_flight_of(group));
+        let fewest =
+            |group: &MessageGroup| group.as_ref().map_or(0, |group| self.in_flight_of(group));
         let noisy = noisy
             .into_iter()
             .filter_map(|(group, messages)| Some((fewest(group), first(messages)?)))
@@ -114,7 +115,7 @@ impl FairOrder {
     }
 
     /// Moves a visible message into flight.
-    pub fn start_flight(&mut self, group: &Group, arrival: u64, now: Timestamp) {
+    pub fn start_flight(&mut self, group: &MessageGroup, arrival: u64, now: Timestamp) {
         self.remove(group, arrival);
         self.in_flight.insert(arrival, (group.clone(), now));
         if let Some(group) = group {
@@ -174,7 +175,7 @@ impl FairOrder {
 }
 
 impl ProcessingTime {
-    fn add(&mut self, group: Group, end: Timestamp, time: Duration) {
+    fn add(&mut self, group: MessageGroup, end: Timestamp, time: Duration) {
         self.total += time;
         if let Some(group) = &group {
             *self.by_group.entry(group.clone()).or_default() += time;
@@ -213,7 +214,7 @@ mod tests {
     #[derive(Default)]
     struct QueueFixture {
         order: FairOrder,
-        groups: Vec<Group>,
+        groups: Vec<MessageGroup>,
     }
 
     const START: Timestamp = Timestamp::from_secs(1_800_000_000);

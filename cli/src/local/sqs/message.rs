@@ -181,7 +181,7 @@ impl FromStr for Receipt {
 
 /// A message as its receiver gets it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceivedMessage {
+pub struct MessageDelivery {
     /// The receipt that deletes the message.
     pub receipt: Receipt,
     /// The message; its receive count includes this receive.

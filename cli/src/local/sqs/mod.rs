@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use crate::sam::{QueueDefinition, Template};
 pub(super) use api::handle;
 pub(super) use message::{
-    MessageAttribute, ReceivedMessage, StoredMessage, check, md5_of_attributes, md5_of_body,
+    MessageAttribute, MessageDelivery, StoredMessage, check, md5_of_attributes, md5_of_body,
 };
 use queue::{QueueAttributes, StandardQueue};
 pub(super) use request::SqsError;

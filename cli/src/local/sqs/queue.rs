@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{
     fair_order::FairOrder,
-    message::{Receipt, ReceivedMessage, StoredMessage},
+    message::{MessageDelivery, Receipt, StoredMessage},
 };
 
 /// The configuration of a queue.
@@ -113,7 +113,7 @@ impl StandardQueue {
         max: usize,
         max_bytes: usize,
         now: Timestamp,
-    ) -> Vec<ReceivedMessage> {
+    ) -> Vec<MessageDelivery> {
         self.receive_with_timeout(self.attributes.visibility_timeout, max, max_bytes, now)
     }
 
@@ -124,7 +124,7 @@ impl StandardQueue {
         max: usize,
         max_bytes: usize,
         now: Timestamp,
-    ) -> Vec<ReceivedMessage> {
+    ) -> Vec<MessageDelivery> {
         let mut received = Vec::new();
         let mut bytes = 0;
         self.order.update_noisy(now);
@@ -147,7 +147,7 @@ impl StandardQueue {
                 receives: message.receives,
                 until,
             };
-            received.push(ReceivedMessage {
+            received.push(MessageDelivery {
                 receipt,
                 message: message.clone(),
             });
@@ -286,7 +286,7 @@ mod tests {
         );
     }
 
-    fn bodies(received: &[ReceivedMessage]) -> Vec<&str> {
+    fn bodies(received: &[MessageDelivery]) -> Vec<&str> {
         received
             .iter()
             .map(|received| received.message.body.as_str())

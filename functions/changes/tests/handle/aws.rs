@@ -17,7 +17,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use lambda_runtime::{Context, LambdaEvent};
-use muster_changes::{Deps, Event, failed::Failed, handle};
+use muster_changes::{Deps, StreamEvent, failed::Failed, handle};
 use muster_domain::Timestamp;
 use muster_service::{
     aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
@@ -154,7 +154,7 @@ impl Aws {
     /// Invokes the function with a batch of records. Returns the sequence number from which Lambda
     /// retries the batch, or `"all"` if the invocation fails.
     pub async fn handle(&self, records: &[Value], time: Duration) -> Option<String> {
-        let payload: Event = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let payload: StreamEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
         let mut context = Context::default();
         context.deadline = u64::try_from(Timestamp::now().plus(time).millis()).unwrap();
         let Ok(response) = handle(LambdaEvent::new(payload, context), &self.deps()).await else {

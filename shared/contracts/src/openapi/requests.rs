@@ -40,7 +40,7 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
     let is_itsm = contract == Contract::Itsm;
     let fields = match endpoint {
         Endpoint::CreateTeam => {
-            let fields = Fields::new("A team to create.")
+            let fields = BodySchema::new("A team to create.")
                 .required("name", team_name())
                 .optional("description", description());
             if is_itsm {
@@ -57,7 +57,7 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
             }
         }
         Endpoint::UpdateTeam => {
-            let fields = Fields::new("Changes to a team. Omitted fields stay unchanged.")
+            let fields = BodySchema::new("Changes to a team. Omitted fields stay unchanged.")
                 .change("name", team_name())
                 .clearable("description", description());
             if is_itsm {
@@ -71,7 +71,7 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
         }
         Endpoint::AddMember => {
             let user = "The user to add: an active user of the same organization.";
-            let fields = Fields::new("A user to add to a team.")
+            let fields = BodySchema::new("A user to add to a team.")
                 .required("user_id", user_id(contract, user));
             if is_itsm {
                 fields
@@ -82,7 +82,7 @@ fn schema(endpoint: Endpoint, contract: Contract) -> Option<Object> {
             }
         }
         Endpoint::UpdateMember => {
-            Fields::new("Changes to a membership. Omitted fields stay unchanged.")
+            BodySchema::new("Changes to a membership. Omitted fields stay unchanged.")
                 .change("role", member_role())
                 .change("skills", tags(SKILLS))
         }
@@ -179,9 +179,9 @@ fn named(name: &str, description: &str) -> RefOr<Schema> {
 }
 
 /// The fields of a body.
-struct Fields(ObjectBuilder);
+struct BodySchema(ObjectBuilder);
 
-impl Fields {
+impl BodySchema {
     fn new(description: &str) -> Self {
         Self(
             ObjectBuilder::new()

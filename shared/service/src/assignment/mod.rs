@@ -14,7 +14,7 @@ use rand::seq::SliceRandom;
 use tokio::sync::Mutex;
 
 use crate::{
-    store::{self, CommitError, Store, Tickets},
+    store::{self, CommitError, Store, TicketsRead},
     telemetry,
 };
 use muster_domain::{
@@ -59,7 +59,7 @@ pub async fn process(
     }
     let groups = groups
         .into_iter()
-        .map(|(team, positions)| Group { team, positions })
+        .map(|(team, positions)| TaskGroup { team, positions })
         .collect();
     let processor = Processor {
         store,
@@ -84,13 +84,13 @@ fn named_team(task: &TicketTask) -> Option<TeamId> {
 }
 
 /// Tasks that are planned together, by position.
-struct Group {
+struct TaskGroup {
     /// The expected team, which is read concurrently with the tickets.
     team: Option<TeamId>,
     positions: Vec<usize>,
 }
 
-impl Group {
+impl TaskGroup {
     /// Returns the group of one team's transactions. The tasks of a transaction are indices of
     /// `positions`.
     fn of(transactions: &[TransactionPlan], positions: &[usize]) -> Self {
@@ -117,7 +117,7 @@ struct Attempt {
     /// The tasks to attempt again after a write conflict.
     conflicted: Vec<usize>,
     /// Groups of different teams, to be processed on their own.
-    split: Vec<Group>,
+    split: Vec<TaskGroup>,
 }
 
 struct Processor<'s> {
@@ -134,7 +134,7 @@ struct Processor<'s> {
 enum Planned {
     Whole(Plan),
     /// The tickets matched different teams. Each team is read and planned on its own.
-    Split(Vec<Group>),
+    Split(Vec<TaskGroup>),
     UnknownOrganization,
 }
 
@@ -149,7 +149,7 @@ impl Processor<'_> {
 
     /// Processes groups in random order, so that concurrent invocations do not contend for the same
     /// team at the same time. Groups that an attempt splits join the others.
-    async fn process_groups(&self, mut pending: Vec<Group>) -> Outcomes {
+    async fn process_groups(&self, mut pending: Vec<TaskGroup>) -> Outcomes {
         pending.shuffle(&mut rand::rng());
         let mut running = FuturesUnordered::new();
         let mut outcomes = Outcomes::new();
@@ -170,8 +170,8 @@ impl Processor<'_> {
 
     /// Attempts a group until every task has an outcome or is part of a split group. Returns the
     /// outcomes and the split groups.
-    async fn process_group(&self, group: Group) -> (Outcomes, Vec<Group>) {
-        let Group {
+    async fn process_group(&self, group: TaskGroup) -> (Outcomes, Vec<TaskGroup>) {
+        let TaskGroup {
             team,
             mut positions,
         } = group;
@@ -213,7 +213,7 @@ impl Processor<'_> {
             }
             Err(store::Error::Internal(_)) if positions.len() > 1 => {
                 let (left, right) = positions.split_at(positions.len() / 2);
-                attempt.split.extend([left, right].map(|half| Group {
+                attempt.split.extend([left, right].map(|half| TaskGroup {
                     team,
                     positions: half.to_vec(),
                 }));
@@ -238,7 +238,7 @@ impl Processor<'_> {
             ..DecisionCounts::default()
         });
         if groups.len() > 1 {
-            let of_team = |transactions: &Vec<_>| Group::of(transactions, positions);
+            let of_team = |transactions: &Vec<_>| TaskGroup::of(transactions, positions);
             attempt.split.extend(groups.iter().map(of_team));
             return attempt;
         }
@@ -358,9 +358,9 @@ impl Processor<'_> {
         &self,
         team: Option<TeamId>,
         positions: &[usize],
-        tickets: &Tickets,
+        tickets: &TicketsRead,
         input: &PlanningInput,
-    ) -> Vec<Group> {
+    ) -> Vec<TaskGroup> {
         let mut groups: BTreeMap<Option<TeamId>, Vec<usize>> = BTreeMap::new();
         for &position in positions {
             let id = &self.tasks[position].ticket_id;
@@ -373,7 +373,7 @@ impl Processor<'_> {
         }
         groups
             .into_iter()
-            .map(|(team, positions)| Group { team, positions })
+            .map(|(team, positions)| TaskGroup { team, positions })
             .collect()
     }
 }

@@ -29,7 +29,7 @@ pub struct Cache<K: Hash + Eq, V> {
 }
 
 /// The state of a key in the cache.
-enum Lookup<V> {
+enum CacheLookup<V> {
     Value(V),
     Missing,
     NotCached,
@@ -54,13 +54,13 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         }
     }
 
-    fn get(&self, key: &K, now: Timestamp) -> Lookup<V> {
+    fn get(&self, key: &K, now: Timestamp) -> CacheLookup<V> {
         // After the clock was set back, the age of an entry is unknown, so it is read again.
         let is_fresh = |read_at: Timestamp, max_age| read_at <= now && now.since(read_at) < max_age;
         let mut entries = lock(&self.entries);
         match entries.get(key) {
             Some((value, read_at)) if is_fresh(*read_at, Self::MAX_AGE) => {
-                return Lookup::Value(value.clone());
+                return CacheLookup::Value(value.clone());
             }
             Some(_) => {
                 entries.pop(key);
@@ -70,12 +70,12 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         drop(entries);
         let mut missing = lock(&self.missing);
         match missing.get(key) {
-            Some(read_at) if is_fresh(*read_at, Self::MAX_AGE_MISSING) => Lookup::Missing,
+            Some(read_at) if is_fresh(*read_at, Self::MAX_AGE_MISSING) => CacheLookup::Missing,
             Some(_) => {
                 missing.pop(key);
-                Lookup::NotCached
+                CacheLookup::NotCached
             }
-            None => Lookup::NotCached,
+            None => CacheLookup::NotCached,
         }
     }
 
@@ -112,15 +112,15 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         read: impl Future<Output = Result<Option<V>, E>>,
     ) -> Result<Option<V>, E> {
         let read_lock = match self.get(&key, now) {
-            Lookup::Value(value) => return Ok(Some(value)),
-            Lookup::Missing => return Ok(None),
-            Lookup::NotCached => self.read_lock(&key),
+            CacheLookup::Value(value) => return Ok(Some(value)),
+            CacheLookup::Missing => return Ok(None),
+            CacheLookup::NotCached => self.read_lock(&key),
         };
         let _turn = read_lock.lock().await;
         match self.get(&key, now) {
-            Lookup::Value(value) => return Ok(Some(value)),
-            Lookup::Missing => return Ok(None),
-            Lookup::NotCached => {}
+            CacheLookup::Value(value) => return Ok(Some(value)),
+            CacheLookup::Missing => return Ok(None),
+            CacheLookup::NotCached => {}
         }
         let found = read.await?;
         self.put(key, found.clone(), now);

@@ -97,7 +97,7 @@ impl Error {
 }
 
 /// A request before it is signed.
-struct Call<'c> {
+struct S3Call<'c> {
     operation: &'static str,
     method: &'static str,
     key: &'c str,
@@ -161,7 +161,7 @@ impl Bucket {
         let mut backoff = Backoff::until(deadline);
         loop {
             let (operation, method) = ("PutObject", "PUT");
-            let call = Call {
+            let call = S3Call {
                 operation,
                 method,
                 key,
@@ -184,7 +184,7 @@ impl Bucket {
     pub async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
         let (operation, method) = ("GetObject", "GET");
         match self
-            .send(Call {
+            .send(S3Call {
                 operation,
                 method,
                 key,
@@ -207,7 +207,7 @@ impl Bucket {
     /// S3 rejects the call or did not respond.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
         let (operation, method) = ("DeleteObject", "DELETE");
-        self.send(Call {
+        self.send(S3Call {
             operation,
             method,
             key,
@@ -232,7 +232,7 @@ impl Bucket {
         query.extend(escaped(prefix));
         let (operation, method) = ("ListObjectsV2", "GET");
         let body = self
-            .send(Call {
+            .send(S3Call {
                 operation,
                 method,
                 key: "",
@@ -244,7 +244,7 @@ impl Bucket {
     }
 
     /// Signs and sends a request. Returns the body of a successful response.
-    async fn send(&self, call: Call<'_>) -> Result<Vec<u8>, Error> {
+    async fn send(&self, call: S3Call<'_>) -> Result<Vec<u8>, Error> {
         let (operation, is_put) = (call.operation, call.method == "PUT");
         let request = self.signed(call).await.map_err(Error::unsent)?;
         let operation = Operation::builder()
@@ -280,8 +280,8 @@ impl Bucket {
     ///
     /// AWS: "Authenticating Requests: Using the Authorization Header (AWS Signature Version 4)",
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html>.
-    async fn signed(&self, call: Call<'_>) -> Result<Signed, BoxError> {
-        let Call {
+    async fn signed(&self, call: S3Call<'_>) -> Result<Signed, BoxError> {
+        let S3Call {
             operation: _,
             method,
             key,

@@ -64,12 +64,12 @@ impl Store {
             // queries.
             let load = load?;
             let (mut ids, waiting) = read?;
-            ids.truncate(Count::of(load).assigned);
+            ids.truncate(TicketCount::of(load).assigned);
             ids.extend(waiting);
             (load, ids)
         } else {
             let load = self.load(org, id).await?;
-            let [assigned, waiting] = Count::of(load).spans(list);
+            let [assigned, waiting] = TicketCount::of(load).spans(list);
             let (mut ids, waiting) = self.listed(org, id, assigned, waiting).await?;
             ids.extend(waiting);
             (load, ids)
@@ -85,7 +85,7 @@ impl Store {
         let tickets = self.tickets_of(org, ids.into_iter()).await?;
         Ok(TicketPage {
             tickets: in_order(org, id, state, tickets),
-            total: Count::of(load).total(state),
+            total: TicketCount::of(load).total(state),
         })
     }
 
@@ -185,12 +185,12 @@ struct Span {
 
 /// The number of a team's open tickets, by their state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Count {
+struct TicketCount {
     assigned: usize,
     waiting: usize,
 }
 
-impl Count {
+impl TicketCount {
     fn of(load: Load) -> Self {
         let count = |tickets: u64| usize::try_from(tickets).unwrap_or(usize::MAX);
         Self {
@@ -279,7 +279,7 @@ mod tests {
             limit in 1_usize..50,
             state in prop_oneof![Just(None), Just(Some(ListedState::Assigned)), Just(Some(ListedState::Waiting))],
         ) {
-            let count = Count { assigned, waiting };
+            let count = TicketCount { assigned, waiting };
             let mut shown = Vec::new();
             for number in 0..=count.total(state) / limit + 1 {
                 let page = PageRange { skip: number as u128 * limit as u128, limit };
@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn page_of_any_number_has_a_span_or_none() {
-        let count = Count {
+        let count = TicketCount {
             assigned: 3,
             waiting: 2,
         };

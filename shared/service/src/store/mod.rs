@@ -46,4 +46,4 @@ pub use records::{DeletedTeam, RenderedResponse};
 pub use stream::{StreamRecord, organization_of};
 pub use table::{Store, Table};
 pub use teams::OnOpenTickets;
-pub use tickets::Tickets;
+pub use tickets::TicketsRead;

@@ -35,7 +35,7 @@ struct Part {
 }
 
 /// A topic to add to the index, or to remove from it.
-enum Change<'t> {
+enum TopicChange<'t> {
     Add(&'t Folded),
     Remove(&'t Folded),
 }
@@ -84,9 +84,15 @@ impl Store {
             .flat_map(|team| team.specializations.as_slice())
             .map(|tag| Folded::of(tag))
             .collect();
-        let added = wanted.difference(&read.indexed.topics).map(Change::Add);
-        let removed = read.indexed.topics.difference(&wanted).map(Change::Remove);
-        let mut changes: Vec<Change<'_>> = added.chain(removed).collect();
+        let added = wanted
+            .difference(&read.indexed.topics)
+            .map(TopicChange::Add);
+        let removed = read
+            .indexed
+            .topics
+            .difference(&wanted)
+            .map(TopicChange::Remove);
+        let mut changes: Vec<TopicChange<'_>> = added.chain(removed).collect();
         let is_last = changes.len() <= TOPICS_PER_TRANSACTION;
         if changes.is_empty() && !read.is_marked {
             return Ok(Part {
@@ -174,7 +180,7 @@ fn index(
     org: &OrganizationId,
     id: TeamId,
     before: &IndexedTopics,
-    changes: &[Change<'_>],
+    changes: &[TopicChange<'_>],
 ) -> Result<Vec<TopicHash>, Error> {
     let mut after = IndexedTopics {
         rev: before.rev + 1,
@@ -183,14 +189,14 @@ fn index(
     let mut merged = Vec::new();
     for change in changes {
         match change {
-            Change::Add(topic) => {
+            TopicChange::Add(topic) => {
                 for entry in keys::topic_entries(org, topic, id) {
                     transaction.put_always(TopicEntryItem::new(entry))?;
                 }
                 after.topics.insert((*topic).clone());
                 merged.push(TopicHash::of(topic));
             }
-            Change::Remove(topic) => {
+            TopicChange::Remove(topic) => {
                 for entry in keys::topic_entries(org, topic, id) {
                     transaction.delete(&entry, None, None, conflict)?;
                 }

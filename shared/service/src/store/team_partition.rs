@@ -23,7 +23,7 @@ pub(super) struct TeamRead {
 }
 
 /// The result of a read of a team.
-enum Lookup {
+enum PartitionLookup {
     Found(Box<TeamRead>),
     Deleted,
     NotFound,
@@ -64,8 +64,10 @@ impl Store {
         id: TeamId,
     ) -> Result<TeamRead, Error> {
         match self.find_team(org, id).await? {
-            Lookup::Found(read) => Ok(*read),
-            Lookup::Deleted | Lookup::NotFound => Err(Rejected::TeamNotFound.into()),
+            PartitionLookup::Found(read) => Ok(*read),
+            PartitionLookup::Deleted | PartitionLookup::NotFound => {
+                Err(Rejected::TeamNotFound.into())
+            }
         }
     }
 
@@ -93,7 +95,7 @@ impl Store {
         id: TeamId,
     ) -> Result<TeamLookup, Error> {
         Ok(match self.find_team(org, id).await? {
-            Lookup::Found(read) => {
+            PartitionLookup::Found(read) => {
                 let TeamRead {
                     team,
                     load,
@@ -101,8 +103,8 @@ impl Store {
                 } = *read;
                 TeamLookup::Found(Box::new(TeamInput::new(team, load, members)))
             }
-            Lookup::Deleted => TeamLookup::Deleted,
-            Lookup::NotFound => TeamLookup::NotFound,
+            PartitionLookup::Deleted => TeamLookup::Deleted,
+            PartitionLookup::NotFound => TeamLookup::NotFound,
         })
     }
 
@@ -111,7 +113,7 @@ impl Store {
     /// A team has a load from its creation to its deletion. If only one of them is found, a
     /// transaction that creates or deletes the team committed between the two reads, so both are
     /// read again.
-    async fn find_team(&self, org: &OrganizationId, id: TeamId) -> Result<Lookup, Error> {
+    async fn find_team(&self, org: &OrganizationId, id: TeamId) -> Result<PartitionLookup, Error> {
         self.retry_on_conflict(|| async {
             let key = keys::team(org, id);
             let (team, partition) = tokio::try_join!(self.get(&key), self.partition(org, id))?;
@@ -123,16 +125,16 @@ impl Store {
             match (team, load) {
                 (Some(team), Some(load)) => {
                     let team = items::team(org, team)?;
-                    Ok(Lookup::Found(Box::new(TeamRead {
+                    Ok(PartitionLookup::Found(Box::new(TeamRead {
                         team,
                         load,
                         members,
                     })))
                 }
                 (None, None) => Ok(if is_deleted {
-                    Lookup::Deleted
+                    PartitionLookup::Deleted
                 } else {
-                    Lookup::NotFound
+                    PartitionLookup::NotFound
                 }),
                 (Some(_), None) | (None, Some(_)) => Err(CommitError::Conflict),
             }

@@ -22,7 +22,7 @@ use muster_domain::{
 };
 
 /// The tickets of an organization that a read found.
-pub struct Tickets {
+pub struct TicketsRead {
     /// True if the organization exists.
     pub organization_exists: bool,
     /// The tickets, by id.
@@ -39,14 +39,14 @@ impl Store {
         &self,
         org: &OrganizationId,
         ids: impl IntoIterator<Item = &TicketId>,
-    ) -> Result<Tickets, Error> {
+    ) -> Result<TicketsRead, Error> {
         let organization = keys::organization(org);
         let keys: Vec<_> = std::iter::once(&organization)
             .map(keys::Key::attributes)
             .chain(ids.into_iter().map(|id| keys::ticket(org, id).attributes()))
             .collect();
         let read = self.get_all(&keys).await?;
-        let mut tickets = Tickets {
+        let mut tickets = TicketsRead {
             organization_exists: false,
             by_id: BTreeMap::new(),
         };

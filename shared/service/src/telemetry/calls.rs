@@ -16,7 +16,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
 use serde::Deserialize;
 
-use super::{current, xray::Call};
+use super::{current, xray::AwsCall};
 use crate::aws_error::is_throttling;
 
 /// An interceptor that records each call of a client. Costs two clock readings and a datagram if
@@ -98,7 +98,7 @@ impl Intercept for Calls {
         };
         let response = context.response();
         let error_code = response.and_then(error_code);
-        let call = Call {
+        let call = AwsCall {
             service: operation.service(),
             operation: operation.name(),
             table_name: self.table_name.as_deref(),

@@ -50,7 +50,7 @@ pub(super) fn line(
     took: Duration,
     now: Timestamp,
 ) -> Option<String> {
-    let mut line = Line::default();
+    let mut line = MetricLine::default();
     if let Some(request) = &metrics.request {
         line.add_request(request, took);
     }
@@ -92,12 +92,12 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 #[derive(Default)]
-struct Line {
+struct MetricLine {
     members: Map<String, Value>,
     directives: Vec<Value>,
 }
 
-impl Line {
+impl MetricLine {
     /// Adds the metrics of a request, and the properties to search for it.
     fn add_request(&mut self, request: &Request, took: Duration) {
         let Request {

@@ -23,7 +23,7 @@ pub struct JsonLines;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Line<'l> {
+struct LogLine<'l> {
     timestamp: String,
     level: &'l str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,9 +48,9 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut fields = Fields(BTreeMap::new());
+        let mut fields = LogFields(BTreeMap::new());
         event.record(&mut fields);
-        let Fields(mut fields) = fields;
+        let LogFields(mut fields) = fields;
         let message = fields.remove("message");
         let invocation = current();
         if let Some(organization) = invocation
@@ -62,7 +62,7 @@ where
                 .or_insert_with(|| organization.as_str().into());
         }
         let metadata = event.metadata();
-        let line = Line {
+        let line = LogLine {
             timestamp: Timestamp::now().iso8601_millis(),
             level: metadata.level().as_str(),
             message,
@@ -84,9 +84,9 @@ where
 }
 
 /// The fields of an event.
-struct Fields(BTreeMap<&'static str, Value>);
+struct LogFields(BTreeMap<&'static str, Value>);
 
-impl Visit for Fields {
+impl Visit for LogFields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.0.insert(field.name(), format!("{value:?}").into());
     }

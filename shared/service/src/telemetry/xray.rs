@@ -62,7 +62,7 @@ impl Daemon {
     }
 
     /// Sends a call of a trace. A lost datagram is not reported.
-    pub(super) fn send(&self, trace: &Trace, call: &Call<'_>) {
+    pub(super) fn send(&self, trace: &Trace, call: &AwsCall<'_>) {
         let subsegment = Subsegment {
             id: format!("{:016x}", rand::random::<u64>()),
             trace_id: &trace.root,
@@ -74,7 +74,7 @@ impl Daemon {
             end_time: seconds(call.began) + call.took.as_secs_f64(),
             aws: call,
             http: call.status.map(|status| Http {
-                response: Response { status },
+                response: ResponseStatus { status },
             }),
             error: call
                 .status
@@ -93,7 +93,7 @@ const HEADER: &str = r#"{"format": "json", "version": 1}"#;
 
 /// A call of an AWS service, with the fields that X-Ray defines.
 #[derive(Debug, Serialize)]
-pub(super) struct Call<'c> {
+pub(super) struct AwsCall<'c> {
     #[serde(skip)]
     pub(super) service: &'c str,
     pub(super) operation: &'c str,
@@ -125,7 +125,7 @@ struct Subsegment<'s> {
     name: &'s str,
     start_time: f64,
     end_time: f64,
-    aws: &'s Call<'s>,
+    aws: &'s AwsCall<'s>,
     #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<Http>,
     error: bool,
@@ -135,11 +135,11 @@ struct Subsegment<'s> {
 
 #[derive(Serialize)]
 struct Http {
-    response: Response,
+    response: ResponseStatus,
 }
 
 #[derive(Serialize)]
-struct Response {
+struct ResponseStatus {
     status: u16,
 }
 

@@ -13,7 +13,7 @@ use super::{
     write::Write,
 };
 use crate::support::{
-    fault_injection::{Fault, FaultScript, WRITES},
+    fault_injection::{FaultScript, InjectedFault, WRITES},
     table::number,
 };
 
@@ -210,7 +210,7 @@ async fn removal_of_replaced_lead_keeps_the_new_lead() {
         fixture.team_path(),
         json!({ "lead_id": fixture.user(3) }),
     );
-    script.once(WRITES, Fault::RunFirst(replace));
+    script.once(WRITES, InjectedFault::RunFirst(replace));
     let response = Write::RemoveLead
         .invocation(&fixture, Toptickets)
         .call(&fixture.deps(&script))
@@ -231,7 +231,7 @@ async fn concurrently_filled_team_is_full() {
         let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
         script.once(
             WRITES,
-            Fault::RunFirst(set_team_number(&fixture, "member_count", 500)),
+            InjectedFault::RunFirst(set_team_number(&fixture, "member_count", 500)),
         );
         let response = write
             .invocation(&fixture, contract)

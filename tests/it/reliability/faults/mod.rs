@@ -31,8 +31,8 @@ use tokio::{
 use self::write::Write;
 use crate::support::{
     Organization, Response, Stack,
-    fault_injection::{Fault, FaultScript, INTERNALS},
-    invoke::{self, Invocation},
+    fault_injection::{FaultScript, INTERNALS, InjectedFault},
+    invoke::{self, TestInvocation},
     table::{OrgTable, number, text},
     ticket_items::assigned,
 };
@@ -92,7 +92,7 @@ impl FaultFixture {
         let deps = invoke::deps(&org.stack, FaultScript::default().client(&org.stack));
         let (bare, itsm) = (org.toptickets.token(), org.itsm.token());
         let call = async |token: &str, method: Method, target: &str, body: Value| {
-            let response = Invocation::new(token, method, target, Some(body))
+            let response = TestInvocation::new(token, method, target, Some(body))
                 .call(&deps)
                 .await;
             assert!(response.status.is_success(), "{response}");
@@ -222,11 +222,11 @@ impl TeamsState {
 }
 
 /// Permanent faults: a retry has the same result.
-const PERMANENT_FAULTS: [Fault; 4] = [
-    Fault::Respond(400, "AccessDeniedException"),
-    Fault::Respond(400, "ResourceNotFoundException"),
-    Fault::Respond(400, "ValidationException"),
-    Fault::Respond(400, "UnrecognizedClientException"),
+const PERMANENT_FAULTS: [InjectedFault; 4] = [
+    InjectedFault::Respond(400, "AccessDeniedException"),
+    InjectedFault::Respond(400, "ResourceNotFoundException"),
+    InjectedFault::Respond(400, "ValidationException"),
+    InjectedFault::Respond(400, "UnrecognizedClientException"),
 ];
 
 /// Runs cases concurrently, limited so that their timers stay accurate.
@@ -239,7 +239,7 @@ async fn each<T, F: Future<Output = ()>>(these: impl IntoIterator<Item = T>, run
 }
 
 /// Calls a function and asserts that it responds before its timeout.
-async fn call_in_time(invocation: &Invocation, deps: &Deps) -> Response {
+async fn call_in_time(invocation: &TestInvocation, deps: &Deps) -> Response {
     let stopped = Instant::now() + invocation.time;
     tokio::select! {
         // On a busy machine both may be late; the response has priority.
@@ -294,11 +294,11 @@ pub fn assert_failed(response: &Response, contract: Contract, status: u16, what:
 }
 
 /// Transient faults of a read.
-const TRANSIENT_READ_FAULTS: [Fault; 6] = [
-    Fault::Respond(400, "ThrottlingException"),
-    Fault::Respond(400, "ProvisionedThroughputExceededException"),
-    Fault::Respond(500, "InternalServerError"),
-    Fault::ConnectionClosed,
-    Fault::ResponseDropped,
-    Fault::ResponseTruncated,
+const TRANSIENT_READ_FAULTS: [InjectedFault; 6] = [
+    InjectedFault::Respond(400, "ThrottlingException"),
+    InjectedFault::Respond(400, "ProvisionedThroughputExceededException"),
+    InjectedFault::Respond(500, "InternalServerError"),
+    InjectedFault::ConnectionClosed,
+    InjectedFault::ResponseDropped,
+    InjectedFault::ResponseTruncated,
 ];

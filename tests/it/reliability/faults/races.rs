@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{FaultFixture, TeamsState, write::Write};
 use crate::support::{
     Response,
-    fault_injection::{Fault, FaultScript, Hook, WRITES},
+    fault_injection::{FaultScript, Hook, InjectedFault, WRITES},
     table::OrgTable,
 };
 
@@ -53,7 +53,7 @@ pub(super) async fn race(
     for (_, contract) in Write::ALL.into_iter().filter(|(one, _)| *one == write) {
         let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
         let before = fixture.state().await;
-        script.once(WRITES, Fault::RunFirst(between(&fixture)));
+        script.once(WRITES, InjectedFault::RunFirst(between(&fixture)));
         let response = write
             .invocation(&fixture, contract)
             .call(&fixture.deps(&script))

@@ -10,8 +10,8 @@ use super::{
     each,
 };
 use crate::support::{
-    fault_injection::{Fault, FaultScript, READS},
-    invoke::{self, Invocation},
+    fault_injection::{FaultScript, InjectedFault, READS},
+    invoke::{self, TestInvocation},
     n,
 };
 
@@ -38,7 +38,7 @@ async fn read_with_transient_fault_is_retried() {
         .flat_map(|read| TRANSIENT_READ_FAULTS.map(|fault| (read.clone(), fault)));
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
-        let invocation = Invocation::new(fixture.token(contract), Method::GET, &*target, None);
+        let invocation = TestInvocation::new(fixture.token(contract), Method::GET, &*target, None);
         let expected = invocation
             .call(&fixture.deps(&FaultScript::default()))
             .await;
@@ -82,14 +82,14 @@ async fn unprocessed_keys_are_read_again_until_the_deadline() {
         .await;
     for contract in Contract::ALL {
         let target = format!("{}/assignments", fixture.team_path());
-        let invocation = Invocation::new(fixture.token(contract), Method::GET, target, None);
+        let invocation = TestInvocation::new(fixture.token(contract), Method::GET, target, None);
         let (fine, once, always) = (
             FaultScript::default(),
             FaultScript::default(),
             FaultScript::default(),
         );
         let expected = invocation.call(&fixture.deps(&fine)).await;
-        once.once(&["BatchGetItem"], Fault::Unprocessed);
+        once.once(&["BatchGetItem"], InjectedFault::Unprocessed);
         let response = invocation.call(&fixture.deps(&once)).await;
         assert_eq!(
             (once.calls(&["BatchGetItem"]), &response.json),
@@ -97,8 +97,8 @@ async fn unprocessed_keys_are_read_again_until_the_deadline() {
             "{response}"
         );
         assert!(response.text.contains("TKT-1"), "{response}");
-        always.always(&["BatchGetItem"], Fault::Unprocessed);
-        let short = Invocation {
+        always.always(&["BatchGetItem"], InjectedFault::Unprocessed);
+        let short = TestInvocation {
             time: SHORT_TIME,
             ..invocation
         };
@@ -118,8 +118,8 @@ async fn read_with_persistent_fault_returns_503_in_time() {
         let faults = [
             TRANSIENT_READ_FAULTS[0].clone(),
             TRANSIENT_READ_FAULTS[2].clone(),
-            Fault::ConnectionClosed,
-            Fault::NoResponse,
+            InjectedFault::ConnectionClosed,
+            InjectedFault::NoResponse,
         ];
         faults.map(|fault| (read.clone(), fault))
     });
@@ -127,9 +127,9 @@ async fn read_with_persistent_fault_returns_503_in_time() {
         let what = format!("{target} under {contract:?}, {fault:?}");
         let script = FaultScript::default();
         script.always(READS, fault);
-        let invocation = Invocation {
+        let invocation = TestInvocation {
             time: SHORT_TIME,
-            ..Invocation::new(fixture.token(contract), Method::GET, &*target, None)
+            ..TestInvocation::new(fixture.token(contract), Method::GET, &*target, None)
         };
         assert_failed(
             &call_in_time(&invocation, &fixture.deps(&script)).await,
@@ -157,7 +157,7 @@ async fn read_with_permanent_fault_returns_500_without_retry() {
         .flat_map(|read| PERMANENT_FAULTS.map(|fault| (read.clone(), fault)));
     each(cases, async |((contract, target), fault)| {
         let what = format!("{target} under {contract:?}, {fault:?}");
-        let invocation = Invocation::new(fixture.token(contract), Method::GET, &*target, None);
+        let invocation = TestInvocation::new(fixture.token(contract), Method::GET, &*target, None);
         let (all, fine) = (FaultScript::default(), FaultScript::default());
         all.always(READS, fault);
         invocation.call(&fixture.deps(&fine)).await;
@@ -182,9 +182,9 @@ async fn invocation_without_time_left_returns_503() {
     let fixture = FaultFixture::new().await;
     for contract in Contract::ALL {
         let before = fixture.state().await;
-        let invocation = Invocation {
+        let invocation = TestInvocation {
             time: Duration::from_millis(400),
-            ..Invocation::new(
+            ..TestInvocation::new(
                 fixture.token(contract),
                 Method::GET,
                 fixture.team_path(),
@@ -192,7 +192,7 @@ async fn invocation_without_time_left_returns_503() {
             )
         };
         let script = FaultScript::default();
-        script.always(READS, Fault::NoResponse);
+        script.always(READS, InjectedFault::NoResponse);
         assert_failed(
             &invocation.call(&fixture.deps(&script)).await,
             contract,

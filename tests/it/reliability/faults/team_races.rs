@@ -15,8 +15,8 @@ use super::{
     write::Write,
 };
 use crate::support::{
-    fault_injection::{Fault, FaultScript, Hook, WRITES},
-    invoke::Invocation,
+    fault_injection::{FaultScript, Hook, InjectedFault, WRITES},
+    invoke::TestInvocation,
     table::{OrgTable, assert_sound, number},
 };
 
@@ -106,7 +106,7 @@ async fn stale_version_is_reported_before_an_inactive_user() {
     let deactivate = write_profile(&fixture, 3, |user| user.status = UserStatus::Inactive);
     script.once(
         WRITES,
-        Fault::RunFirst(Arc::new(move || {
+        InjectedFault::RunFirst(Arc::new(move || {
             let (describe, deactivate) = (describe(), deactivate());
             Box::pin(async move {
                 describe.await;
@@ -218,7 +218,7 @@ async fn delete_includes_concurrent_changes() {
         Write::RemoveLead,
     ] {
         let change = |fixture: &FaultFixture| {
-            let Invocation {
+            let TestInvocation {
                 method,
                 target,
                 body,
@@ -282,7 +282,7 @@ async fn ticket_opened_during_delete_is_rejected_or_swept() {
     .await;
 
     let (fixture, script) = (FaultFixture::new().await, FaultScript::default());
-    script.once(WRITES, Fault::RunFirst(open(&fixture)));
+    script.once(WRITES, InjectedFault::RunFirst(open(&fixture)));
     Write::Delete
         .invocation(&fixture, Toptickets)
         .call(&fixture.deps(&script))
@@ -314,8 +314,8 @@ async fn team_under_constant_change_returns_503() {
                 let version = version.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 Box::pin(async move { table.set_number(&team, "version", version).await })
             });
-            script.always(WRITES, Fault::RunFirst(change));
-            let invocation = Invocation {
+            script.always(WRITES, InjectedFault::RunFirst(change));
+            let invocation = TestInvocation {
                 time: SHORT_TIME,
                 ..write.invocation(&fixture, contract)
             };

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{FaultFixture, TeamState, TeamsState};
-use crate::support::{fault_injection::Fault, invoke::Invocation};
+use crate::support::{fault_injection::InjectedFault, invoke::TestInvocation};
 
 /// A write of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Write {
         (Self::AddOnce, Itsm),
     ];
 
-    pub(super) fn invocation(self, fixture: &FaultFixture, contract: Contract) -> Invocation {
+    pub(super) fn invocation(self, fixture: &FaultFixture, contract: Contract) -> TestInvocation {
         let (team, user) = (fixture.team_path(), |n| fixture.user(n));
         let members = format!("{team}/members");
         let (method, target, body) = match self {
@@ -122,7 +122,7 @@ impl Write {
             ),
         };
         let body = Some(body).filter(|body| !body.is_null());
-        let invocation = Invocation::new(fixture.token(contract), method, target, body);
+        let invocation = TestInvocation::new(fixture.token(contract), method, target, body);
         match self {
             // The versions of a new team and of one with a roster.
             Self::DescribeIf | Self::DeleteIf => invocation.with("if-match", "\"1\", \"5\""),
@@ -254,37 +254,37 @@ impl Write {
 
     /// Returns the transient faults of this write: those that every write is tested with, then
     /// those of which each write is tested with some.
-    pub(super) fn transient_faults(self) -> (Vec<Fault>, Vec<Fault>) {
+    pub(super) fn transient_faults(self) -> (Vec<InjectedFault>, Vec<InjectedFault>) {
         let (conflict, of_its_own) = if self.is_transaction() {
             let canceled = [
-                Fault::Canceled("ThrottlingError"),
-                Fault::Canceled("ProvisionedThroughputExceeded"),
+                InjectedFault::Canceled("ThrottlingError"),
+                InjectedFault::Canceled("ProvisionedThroughputExceeded"),
             ];
-            let under_way = Fault::Respond(400, "TransactionInProgressException");
+            let under_way = InjectedFault::Respond(400, "TransactionInProgressException");
             (
-                Fault::Canceled("TransactionConflict"),
+                InjectedFault::Canceled("TransactionConflict"),
                 canceled.into_iter().chain([under_way]).collect(),
             )
         } else {
             (
-                Fault::Respond(400, "TransactionConflictException"),
+                InjectedFault::Respond(400, "TransactionConflictException"),
                 Vec::new(),
             )
         };
         let hard = vec![
             conflict,
-            Fault::ConnectionClosed,
-            Fault::ResponseReplaced,
-            Fault::ResponseDropped,
-            Fault::ResponseTruncated,
+            InjectedFault::ConnectionClosed,
+            InjectedFault::ResponseReplaced,
+            InjectedFault::ResponseDropped,
+            InjectedFault::ResponseTruncated,
         ];
         let mut plain = vec![
-            Fault::Respond(400, "ThrottlingException"),
-            Fault::Respond(400, "ProvisionedThroughputExceededException"),
-            Fault::Respond(400, "RequestLimitExceeded"),
-            Fault::Respond(500, "InternalServerError"),
-            Fault::Respond(503, "ServiceUnavailable"),
-            Fault::ConnectionRefused,
+            InjectedFault::Respond(400, "ThrottlingException"),
+            InjectedFault::Respond(400, "ProvisionedThroughputExceededException"),
+            InjectedFault::Respond(400, "RequestLimitExceeded"),
+            InjectedFault::Respond(500, "InternalServerError"),
+            InjectedFault::Respond(503, "ServiceUnavailable"),
+            InjectedFault::ConnectionRefused,
         ];
         plain.extend(of_its_own);
         (hard, plain)

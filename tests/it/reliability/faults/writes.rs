@@ -7,8 +7,8 @@ use super::{
     each, write::Write,
 };
 use crate::support::{
-    fault_injection::{Fault, FaultScript, READS, WRITES},
-    invoke::Invocation,
+    fault_injection::{FaultScript, InjectedFault, READS, WRITES},
+    invoke::TestInvocation,
 };
 
 #[tokio::test]
@@ -55,10 +55,10 @@ async fn write_with_repeatedly_lost_responses_happens_once() {
         let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
         let expected = write.apply(&fixture, fixture.state().await);
         for fault in [
-            Fault::ResponseDropped,
-            Fault::ResponseReplaced,
-            Fault::ResponseTruncated,
-            Fault::ConnectionClosed,
+            InjectedFault::ResponseDropped,
+            InjectedFault::ResponseReplaced,
+            InjectedFault::ResponseTruncated,
+            InjectedFault::ConnectionClosed,
         ] {
             script.once(WRITES, fault);
         }
@@ -85,7 +85,10 @@ async fn write_with_persistent_fault_returns_503_in_time() {
         .enumerate()
         .flat_map(|(n, (write, contract))| {
             let (hard, plain) = write.transient_faults();
-            let faults = hard.into_iter().chain(plain).chain([Fault::NoResponse]);
+            let faults = hard
+                .into_iter()
+                .chain(plain)
+                .chain([InjectedFault::NoResponse]);
             faults
                 .skip(n % 5)
                 .step_by(5)
@@ -96,20 +99,22 @@ async fn write_with_persistent_fault_returns_503_in_time() {
         let (fixture, script) = (FaultFixture::of(write).await, FaultScript::default());
         let before = fixture.state().await;
         script.always(WRITES, fault.clone());
-        let invocation = Invocation {
+        let invocation = TestInvocation {
             time: SHORT_TIME,
             ..write.invocation(&fixture, contract)
         };
         let response = call_in_time(&invocation, &fixture.deps(&script)).await;
         assert_failed(&response, contract, 503, &what);
-        if !matches!(fault, Fault::NoResponse) {
+        if !matches!(fault, InjectedFault::NoResponse) {
             assert!(script.calls(WRITES) > 1, "{what}: not retried");
         }
         let after = fixture.state().await;
         // The deadline may end a last attempt after its write took effect.
         let lost = matches!(
             fault,
-            Fault::ResponseReplaced | Fault::ResponseDropped | Fault::ResponseTruncated
+            InjectedFault::ResponseReplaced
+                | InjectedFault::ResponseDropped
+                | InjectedFault::ResponseTruncated
         );
         let at_most_once =
             after == before || lost && after == write.apply(&fixture, before.clone());
@@ -123,7 +128,7 @@ async fn write_with_permanent_fault_returns_500_without_retry() {
     let cases = Write::ALL.into_iter().flat_map(|(write, contract)| {
         let canceled = write
             .is_transaction()
-            .then_some(Fault::Canceled("ValidationError"));
+            .then_some(InjectedFault::Canceled("ValidationError"));
         PERMANENT_FAULTS
             .into_iter()
             .chain(canceled)

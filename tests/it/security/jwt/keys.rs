@@ -13,8 +13,8 @@ use crate::{
     security::auth::{SECOND, all_responses, assert_unauthorized, status, table_dump},
     support::{
         Organization, Stack,
-        fault_injection::{Fault, FaultScript},
-        invoke::{self, Invocation},
+        fault_injection::{FaultScript, InjectedFault},
+        invoke::{self, TestInvocation},
         jwt::{Signer, assemble, claims, with},
         response_shape::ErrorFormat,
         table::text,
@@ -210,18 +210,21 @@ async fn table_failure_is_not_unauthorized() {
     let token = signer.sign(&valid_claims(&org));
     let team = format!("/v1/teams/{}", org.team("Team").await);
     let call = async |script: &FaultScript, token: &str| {
-        let mut invocation = Invocation::new(token, Method::GET, team.as_str(), None);
+        let mut invocation = TestInvocation::new(token, Method::GET, team.as_str(), None);
         invocation.time = Duration::from_secs(2);
         invocation
             .call(&invoke::deps(&stack, script.client(&stack)))
             .await
     };
     for (fault, status) in [
-        (Fault::Respond(400, "ThrottlingException"), 503),
-        (Fault::Respond(500, "InternalServerError"), 503),
-        (Fault::ConnectionRefused, 503),
-        (Fault::Respond(400, "AccessDeniedException"), 500),
-        (Fault::Respond(400, "ResourceNotFoundException"), 500),
+        (InjectedFault::Respond(400, "ThrottlingException"), 503),
+        (InjectedFault::Respond(500, "InternalServerError"), 503),
+        (InjectedFault::ConnectionRefused, 503),
+        (InjectedFault::Respond(400, "AccessDeniedException"), 500),
+        (
+            InjectedFault::Respond(400, "ResourceNotFoundException"),
+            500,
+        ),
     ] {
         let context = format!("{fault:?}");
         let script = FaultScript::default();

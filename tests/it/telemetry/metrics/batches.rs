@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{metric_definitions, without_times};
 use crate::support::{
     Stack,
-    fault_injection::{Fault, FaultScript, WRITES},
+    fault_injection::{FaultScript, InjectedFault, WRITES},
     log_capture::{LogCapture, ROOT},
     org::{NOW, OrgFixture, TeamFixture, team},
     sqs::{
@@ -89,8 +89,8 @@ async fn batch_counts_decisions_retries_and_dead_letters() {
     let ticket = |id: &str, ticket: Value| org.ticket_event("created", id, 100, ticket);
     bodies.push("{".to_owned());
     bodies.push(ticket("T-poison", json!({ "status": "lost" })));
-    script.once(WRITES, Fault::Respond(400, "ThrottlingException"));
-    script.once(WRITES, Fault::Canceled("ConditionalCheckFailed"));
+    script.once(WRITES, InjectedFault::Respond(400, "ThrottlingException"));
+    script.once(WRITES, InjectedFault::Canceled("ConditionalCheckFailed"));
 
     let (request_id, failed) = capture
         .invoke(false, invoke_assignment(&deps, &bodies))
@@ -286,7 +286,7 @@ async fn failed_batch_is_logged_once_with_its_cause() {
     )
     .await;
     let script = FaultScript::default();
-    script.always(WRITES, Fault::Respond(400, "AccessDeniedException"));
+    script.always(WRITES, InjectedFault::Respond(400, "AccessDeniedException"));
     let deps = org.assignment_over(Table::new(
         script.client(&org.stack),
         org.stack.table.as_str(),

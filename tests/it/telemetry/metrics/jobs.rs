@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Stack,
-    fault_injection::{Fault, FaultScript},
+    fault_injection::{FaultScript, InjectedFault},
     log_capture::LogCapture,
     org::{NOW, OrgFixture, TeamFixture, team},
     sqs::{context, invoke_assignment, invoke_jobs_within},
@@ -79,7 +79,10 @@ async fn run_restart(
 /// Makes the next query take four seconds.
 fn slow_down(script: &FaultScript) {
     let pause = || tokio::time::sleep(Duration::from_secs(4)).boxed();
-    script.once(&["Query"], Fault::RunFirst(std::sync::Arc::new(pause)));
+    script.once(
+        &["Query"],
+        InjectedFault::RunFirst(std::sync::Arc::new(pause)),
+    );
 }
 
 #[tokio::test]
@@ -133,13 +136,13 @@ async fn waiting_metrics_of_an_incomplete_count_are_omitted() {
     let script = FaultScript::default();
     script.once(
         &["BatchGetItem"],
-        Fault::Respond(400, "AccessDeniedException"),
+        InjectedFault::Respond(400, "AccessDeniedException"),
     );
     assert_eq!(performs(&restart, &script, 60).await.0, [0; 0]);
     slow_down(&script);
     script.once(
         &["BatchGetItem"],
-        Fault::Respond(400, "AccessDeniedException"),
+        InjectedFault::Respond(400, "AccessDeniedException"),
     );
     let left = performs(&restart, &script, 8).await.1;
     assert_eq!(
@@ -182,7 +185,10 @@ async fn scheduled_job_failure_is_an_error_of_the_function() {
         "a complete pass writes the heartbeat: {metrics:?}"
     );
 
-    script.always(&["Query"], Fault::Respond(400, "AccessDeniedException"));
+    script.always(
+        &["Query"],
+        InjectedFault::Respond(400, "AccessDeniedException"),
+    );
     let (response, (log, metrics)) = scheduled().await;
     assert_eq!(response, Err("the scheduled job failed".to_owned()));
     assert_eq!(

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use super::{metric_definitions, without_times};
 use crate::support::{
     Stack, bare,
-    fault_injection::{Fault, FaultScript},
-    invoke::{self, Invocation},
+    fault_injection::{FaultScript, InjectedFault},
+    invoke::{self, TestInvocation},
     log_capture::{LogCapture, ROOT},
 };
 
@@ -22,7 +22,7 @@ async fn request_writes_one_metric_line() {
     let team = org.team("Told").await;
     let deps = invoke::deps(&stack, FaultScript::default().client(&stack));
     let capture = LogCapture::to("teams", "info", None);
-    let get = Invocation::new(
+    let get = TestInvocation::new(
         org.itsm.token(),
         Method::GET,
         format!("/v1/teams/{team}"),
@@ -84,7 +84,7 @@ async fn assert_counted(
     [route, contract]: [&str; 2],
     status: u16,
 ) {
-    let request = Invocation::new(token, method, target, None);
+    let request = TestInvocation::new(token, method, target, None);
     let (_, response) = capture.invoke(false, request.call(deps)).await;
     let (log, metrics) = capture.lines();
     assert_eq!(
@@ -201,8 +201,11 @@ async fn server_error_is_counted_and_logged_once() {
     let script = FaultScript::default();
     let deps = invoke::deps(&stack, script.client(&stack));
     let capture = LogCapture::to("teams", "info", None);
-    script.always(&["Query"], Fault::Respond(400, "AccessDeniedException"));
-    let request = Invocation::new(org.itsm.token(), Method::GET, "/v1/teams", None);
+    script.always(
+        &["Query"],
+        InjectedFault::Respond(400, "AccessDeniedException"),
+    );
+    let request = TestInvocation::new(org.itsm.token(), Method::GET, "/v1/teams", None);
     let (request_id, response) = capture.invoke(false, request.call(&deps)).await;
     assert_eq!(response.status, 500, "{response}");
     let (log, metrics) = capture.lines();
@@ -280,12 +283,15 @@ async fn unavailable_table_does_not_count_against_version() {
     let script = FaultScript::default();
     let deps = invoke::deps(&stack, script.client(&stack));
     let capture = LogCapture::to("teams", "info", None);
-    let get = Invocation::new(org.itsm.token(), Method::GET, "/v1/teams", None);
+    let get = TestInvocation::new(org.itsm.token(), Method::GET, "/v1/teams", None);
     // The credential is read before the table fails.
     assert_eq!(capture.invoke(false, get.call(&deps)).await.1.status, 200);
     capture.text();
 
-    script.always(&["Query"], Fault::Respond(400, "ThrottlingException"));
+    script.always(
+        &["Query"],
+        InjectedFault::Respond(400, "ThrottlingException"),
+    );
     let (_, response) = capture.invoke(false, get.call(&deps)).await;
     assert_eq!(response.status, 503, "{response}");
     let [line] = <[Value; 1]>::try_from(capture.lines().1).expect("one line");

@@ -19,7 +19,7 @@ const EXPIRY: &str = "dynamodb.amazonaws.com";
 
 /// The announcements and jobs of the readable records of a batch.
 #[derive(Debug, Default)]
-pub(crate) struct Batch {
+pub(crate) struct FollowUps {
     /// The announcements, in the order of the records.
     pub(crate) announcements: Vec<Announcement>,
     /// The position of each announcement's record.
@@ -32,7 +32,7 @@ pub(crate) struct Batch {
     jobs: Vec<Job>,
 }
 
-impl Batch {
+impl FollowUps {
     pub(crate) fn of(records: &[Box<RawValue>]) -> Self {
         let mut batch = Self::default();
         for (position, record) in records.iter().enumerate() {
