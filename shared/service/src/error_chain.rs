@@ -2,11 +2,11 @@
 
 use std::error::Error;
 
-/// Returns an error and its causes in one line, separated by colons. Leaves out a cause that the text
-/// before it ends with.
+/// Returns an error and its causes in one line, separated by colons. Leaves out a cause that the
+/// text before it ends with.
 ///
-/// `Display` of an error prints one level only. The place that logs an error prints the whole chain,
-/// once.
+/// `Display` of an error prints one level only. The place that logs an error prints the whole
+/// chain, once.
 #[must_use]
 pub fn error_chain(error: &dyn Error) -> String {
     let mut line = error.to_string();

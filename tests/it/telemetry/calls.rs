@@ -37,6 +37,29 @@ fn assert_subsegments(calls: &[Value], table: &str) {
     }
 }
 
+/// Asserts that the calls are those of reading a team with a query that was throttled once.
+fn assert_read_with_throttled_query(calls: &[Value], table: &str) {
+    let mut operations: Vec<_> = calls
+        .iter()
+        .filter_map(|call| call["aws"]["operation"].as_str())
+        .collect();
+    operations.sort_unstable();
+    assert_eq!(operations, ["GetItem", "Query", "Query"]);
+    assert_subsegments(calls, table);
+    let throttled: Vec<_> = calls
+        .iter()
+        .filter(|call| call["throttle"] == true)
+        .collect();
+    assert_eq!(throttled.len(), 1, "{calls:?}");
+    assert_eq!(
+        (
+            &throttled[0]["error"],
+            &throttled[0]["http"]["response"]["status"]
+        ),
+        (&json!(true), &json!(400))
+    );
+}
+
 #[tokio::test]
 async fn sampled_invocation_sends_a_subsegment_per_call() {
     let stack = Stack::shared();
@@ -71,25 +94,7 @@ async fn sampled_invocation_sends_a_subsegment_per_call() {
     assert_eq!(response.status, 200, "{response}");
     let calls: Vec<Value> = (0..3).map(|_| xray.next()).collect();
     assert!(xray.is_silent());
-    let mut operations: Vec<_> = calls
-        .iter()
-        .filter_map(|call| call["aws"]["operation"].as_str())
-        .collect();
-    operations.sort_unstable();
-    assert_eq!(operations, ["GetItem", "Query", "Query"]);
-    assert_subsegments(&calls, &stack.table);
-    let throttled: Vec<_> = calls
-        .iter()
-        .filter(|call| call["throttle"] == true)
-        .collect();
-    assert_eq!(throttled.len(), 1, "{calls:?}");
-    assert_eq!(
-        (
-            &throttled[0]["error"],
-            &throttled[0]["http"]["response"]["status"]
-        ),
-        (&json!(true), &json!(400))
-    );
+    assert_read_with_throttled_query(&calls, &stack.table);
 
     // The table is unreachable.
     script.always(READS, InjectedFault::ConnectionRefused);
