@@ -233,7 +233,7 @@ const PERMANENT_FAULTS: [InjectedFault; 4] = [
 async fn each<T, F: Future<Output = ()>>(these: impl IntoIterator<Item = T>, run: impl Fn(T) -> F) {
     stream::iter(these)
         .map(run)
-        .buffer_unordered(32)
+        .buffer_unordered(16)
         .collect::<()>()
         .await;
 }
