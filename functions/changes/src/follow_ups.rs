@@ -68,7 +68,10 @@ impl FollowUps {
                     .timestamp_millis(),
             ),
         };
-        let Some(change) = record.into_change().map_err(|error| error.to_string())? else {
+        let Some(change) = record
+            .into_change()
+            .map_err(|error| muster_service::error_chain(&error))?
+        else {
             return Ok(());
         };
         for announcement in announcements(&change) {
