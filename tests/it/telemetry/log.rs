@@ -108,7 +108,7 @@ async fn stream_retry_is_logged_with_its_causes() {
     );
     let error = line["error"].as_str().expect("a cause");
     for cause in [
-        "neither image) could not be written to the bucket: ",
+        "no image) could not be written to the bucket: ",
         "1 announcements could not be published: ",
         "1 messages could not be sent: ",
     ] {
