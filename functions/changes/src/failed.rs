@@ -4,9 +4,7 @@
 //! as text. AWS: "Retain discarded records for a DynamoDB event source in Lambda",
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html>.
 
-use std::fmt::Write as _;
-
-use muster_domain::Timestamp;
+use muster_domain::{Timestamp, hex};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, value::RawValue};
 use sha2::{Digest, Sha256};
@@ -60,24 +58,13 @@ impl FailedRecord {
         let name = match sequence_number.filter(is_plain) {
             Some(number) => number.to_owned(),
             // A record without a sequence number is identified by the digest of its text.
-            None => digest(record),
+            None => hex(&Sha256::digest(record.get())),
         };
         Self {
             key: format!("{FOLDER}{name}.json"),
             body,
         }
     }
-}
-
-/// Returns the SHA-256 of a record's text, as hexadecimal digits.
-fn digest(record: &RawValue) -> String {
-    Sha256::digest(record.get())
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// The records of an object and the reason of their failure.
