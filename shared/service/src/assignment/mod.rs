@@ -163,8 +163,10 @@ impl Processor<'_> {
                 return outcomes;
             };
             outcomes.extend(done);
-            pending.extend(split);
-            pending.shuffle(&mut rand::rng());
+            if !split.is_empty() {
+                pending.extend(split);
+                pending.shuffle(&mut rand::rng());
+            }
         }
     }
 
