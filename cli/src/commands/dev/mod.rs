@@ -1,5 +1,7 @@
 //! `muster dev`.
 
+mod greeting;
+
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr},
@@ -10,7 +12,7 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::{
-    local::{ContractKeys, CorsOrigin, Data, DemoKeys, HostName, LocalStack, Settings},
+    local::{CorsOrigin, Data, HostName, LocalStack, Settings},
     output,
 };
 
@@ -103,7 +105,7 @@ impl Dev {
         let greeting = if json {
             serde_json::to_string(&stack.describe())?
         } else {
-            greeting(&stack, &data)
+            greeting::text(&stack, &data)
         };
         // Without the greeting, the addresses and keys of the stack are unknown, so it ends. In a
         // data folder, the keys remain for the greeting of the next start.
@@ -114,49 +116,6 @@ impl Dev {
         stack.stop().await?;
         Ok(printed?)
     }
-}
-
-fn greeting(stack: &LocalStack, data: &Data) -> String {
-    let LocalStack {
-        url,
-        dynamodb_url,
-        aws_url,
-        table,
-        organizations: [demo, _],
-        ..
-    } = stack;
-    let DemoKeys { toptickets, itsm } = &demo.keys;
-    let data_location = match data {
-        Data::Memory => "in memory, lost at the end".to_owned(),
-        Data::Samples => "in memory, lost at the end; with the samples of events/".to_owned(),
-        Data::Directory(folder) => format!(
-            "{} (the queues' messages too, after Ctrl-C)",
-            folder.display()
-        ),
-        Data::External { dynamodb_url, .. } => format!("in the table of {dynamodb_url}"),
-    };
-    let contract = |name: &str, ContractKeys { admin, read_only }: &ContractKeys| {
-        format!(
-            "{name}\n  admin key      {admin}\n  read-only key  {read_only}\n  \
-             curl {url}/v1/teams -H 'Authorization: Bearer {admin}'\n"
-        )
-    };
-    format!(
-        "Muster serves at {url} (Ctrl-C ends it)\n\n{}\n{}\n\
-         Documentation    {url}/docs\n\
-         Tickets          curl {url}/_dev/queues/tickets -H 'Content-Type: application/json' -d @EVENT.json\n\
-         \x20                or SQS at {}\n\
-         Events           GET {url}/_dev/events\n\
-         DynamoDB         {dynamodb_url}, table {table}\n\
-         SQS, S3 and bus  {aws_url}\n\
-         Organization     {}, {} users\n\
-         Data             {data_location}",
-        contract("TopTickets", toptickets),
-        contract("ITSM", itsm),
-        stack.queue_url("tickets"),
-        demo.organization_id,
-        demo.users.len(),
-    )
 }
 
 /// Ctrl-C and SIGTERM. The handlers are installed once, so that a signal between two waits is not
