@@ -1,7 +1,7 @@
-//! Builds the files that the function serves. The page of `GET /docs` is one HTML document with
-//! Swagger UI inlined, and its content security policy allows only these scripts and styles. The
-//! page and the OpenAPI documents are compressed. Each has one entity tag for its text and another
-//! for its compressed form.
+//! Builds the files that the function serves. Each page is one HTML document with its styles and
+//! scripts inlined, and its content security policy allows only these. The pages and the OpenAPI
+//! documents are compressed. Each has one entity tag for its text and another for its compressed
+//! form.
 
 use std::{
     env,
@@ -28,36 +28,17 @@ const VIEWER: &str = "swagger-ui-5.32.6";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=page");
     println!("cargo::rerun-if-changed=../../openapi");
-    let mut page = own("index.html")?;
-    let notices = own("swagger-ui-bundle.js.LICENSE.txt")?;
-    let mut inline = |element: &str, slot: &str, text: &str| {
-        assert!(
-            !text.contains(&format!("</{element}")),
-            "{slot} would end its element"
-        );
-        let (before, after) = page
-            .split_once(&format!("{{{{{slot}}}}}"))
-            .expect("index.html has every slot once");
-        page = [before, text, after].concat();
-        format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)))
-    };
-    let viewer_style = inline("style", "swagger-ui.css", &viewers("dist/swagger-ui.css")?);
-    let style = inline("style", "page.css", &own("page.css")?);
-    let viewer_script = inline(
-        "script",
-        "swagger-ui-bundle.js",
-        &(notices + &viewers("dist/swagger-ui-bundle.js")?),
-    );
-    let script = inline("script", "page.js", &own("page.js")?);
-    let policy = format!(
-        "default-src 'none'; script-src {viewer_script} {script}; style-src {viewer_style} {style}; img-src data:; \
-         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    );
-
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
-    fs::write(out.join("policy.txt"), policy)?;
-    compress(out, "page.html", page.as_bytes())?;
+    let docs = Page::new(own("index.html")?)
+        .style("swagger-ui.css", &viewers("dist/swagger-ui.css")?)
+        .style("page.css", &own("page.css")?)
+        .script(
+            "swagger-ui-bundle.js",
+            &(own("swagger-ui-bundle.js.LICENSE.txt")? + &viewers("dist/swagger-ui-bundle.js")?),
+        )
+        .script("page.js", &own("page.js")?);
+    docs.write(out, "docs.html")?;
     for document in ["toptickets.json", "itsm.json"] {
         compress(
             out,
@@ -66,6 +47,63 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
     }
     Ok(())
+}
+
+/// A page under construction: its document, and the content security policy's sources of the styles
+/// and scripts that are inlined so far.
+struct Page {
+    document: String,
+    styles: Vec<String>,
+    scripts: Vec<String>,
+}
+
+impl Page {
+    /// Starts with a document that has the slot `{{name}}` for each style and script.
+    fn new(document: String) -> Self {
+        Self {
+            document,
+            styles: Vec::new(),
+            scripts: Vec::new(),
+        }
+    }
+
+    fn style(mut self, slot: &str, text: &str) -> Self {
+        let source = self.inline("style", slot, text);
+        self.styles.push(source);
+        self
+    }
+
+    fn script(mut self, slot: &str, text: &str) -> Self {
+        let source = self.inline("script", slot, text);
+        self.scripts.push(source);
+        self
+    }
+
+    /// Replaces the slot with the text. Returns the source that allows the text: its hash.
+    fn inline(&mut self, element: &str, slot: &str, text: &str) -> String {
+        assert!(
+            !text.contains(&format!("</{element}")),
+            "{slot} would end its element"
+        );
+        let (before, after) = self
+            .document
+            .split_once(&format!("{{{{{slot}}}}}"))
+            .unwrap_or_else(|| panic!("the document has no slot {slot}"));
+        self.document = [before, text, after].concat();
+        format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)))
+    }
+
+    /// Writes the page and its content security policy, `<name>.policy`.
+    fn write(&self, out: &Path, name: &str) -> Result<(), Box<dyn Error>> {
+        let policy = format!(
+            "default-src 'none'; script-src {}; style-src {}; img-src data:; connect-src 'self'; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+            self.scripts.join(" "),
+            self.styles.join(" ")
+        );
+        fs::write(out.join(format!("{name}.policy")), policy)?;
+        compress(out, name, self.document.as_bytes())
+    }
 }
 
 /// Writes the compressed text and the entity tags of both forms.

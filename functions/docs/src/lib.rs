@@ -12,13 +12,27 @@ use lambda_http::{
 };
 use muster_contracts::route::PublicEndpoint;
 use muster_domain::Contract;
-use muster_service::http;
+use muster_service::http::{self, ApiResponse};
 
 use asset::{Asset, Conditions, asset};
 
-/// The page, and the content security policy that the build makes for it.
-static PAGE: Asset = asset!("page.html");
-const POLICY: &str = include_str!(concat!(env!("OUT_DIR"), "/policy.txt"));
+/// A page, and the content security policy that the build makes for it.
+struct Page {
+    document: Asset,
+    policy: &'static str,
+}
+
+/// Embeds a page that the build script wrote.
+macro_rules! page {
+    ($name:literal) => {
+        Page {
+            document: asset!($name),
+            policy: include_str!(concat!(env!("OUT_DIR"), "/", $name, ".policy")),
+        }
+    };
+}
+
+static DOCS: Page = page!("docs.html");
 
 static TOPTICKETS: Asset = asset!("toptickets.json");
 static ITSM: Asset = asset!("itsm.json");
@@ -36,17 +50,19 @@ pub fn handle(request: Request) -> Response<Body> {
             let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
             Ok(document.reply(&conditions, HeaderMap::from_iter([json])))
         }
-        PublicEndpoint::GetDocs => Ok(PAGE.reply(&conditions, page_headers())),
+        PublicEndpoint::GetDocs => Ok(DOCS.reply(&conditions)),
     })
 }
 
-fn page_headers() -> HeaderMap {
-    HeaderMap::from_iter([
-        (
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/html; charset=utf-8"),
-        ),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ])
+impl Page {
+    fn reply(&'static self, conditions: &Conditions) -> ApiResponse {
+        let headers = [
+            (CONTENT_TYPE, "text/html; charset=utf-8"),
+            (CONTENT_SECURITY_POLICY, self.policy),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        ];
+        let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
+        self.document
+            .reply(conditions, HeaderMap::from_iter(headers))
+    }
 }
