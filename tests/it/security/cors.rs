@@ -92,7 +92,7 @@ async fn response_to_configured_origin_is_readable() {
             assert_eq!(response.header("access-control-allow-origin"), OURS);
             assert_eq!(
                 response.header("access-control-expose-headers"),
-                "allow,etag,retry-after,www-authenticate,x-amzn-remapped-www-authenticate,x-request-id"
+                "allow,etag,link,retry-after,www-authenticate,x-amzn-remapped-www-authenticate,x-ignored-fields,x-request-id"
             );
             assert_eq!(cors_headers(&response).len(), 2, "{:?}", response.headers);
         }
