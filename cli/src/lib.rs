@@ -7,5 +7,6 @@ pub mod commands;
 pub mod emulator;
 pub mod local;
 pub mod output;
+pub mod running;
 pub mod sam;
 pub mod scenario;

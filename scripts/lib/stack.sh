@@ -6,6 +6,8 @@ cargo build --quiet --locked --package muster-cli
 muster=$(cd "${CARGO_TARGET_DIR:-target}/debug" && pwd)/muster
 scratch=$(mktemp -d)
 stack=
+# The stack is not the one that the user's own commands find.
+export MUSTER_RUNTIME_DIR=$scratch/runtime
 trap 'stop_stack; rm -rf "$scratch"' EXIT
 
 # start_stack ARGUMENT...: starts an empty stack, and sets `description` to the line of JSON that describes it.

@@ -4,9 +4,11 @@
 
 mod aws;
 pub mod changes;
+mod confirm;
 pub mod dev;
 pub mod jwks;
 pub mod keys;
+mod local_stack;
 mod openapi;
 pub mod table;
 mod target;
@@ -19,12 +21,13 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use changes::ChangesCommand;
+pub use confirm::Confirmation;
 pub use dev::Dev;
 use jwks::JwksCommand;
 use keys::KeysCommand;
 use openapi::Openapi;
 use table::TableCommand;
-pub use target::TableTarget;
+pub use target::{TableLocation, TableTarget};
 use tickets::TicketsCommand;
 use users::UsersCommand;
 
@@ -33,10 +36,11 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Teams, memberships and ticket routing for help desks
 ///
-/// `muster dev` runs the service on this machine. The other commands are for operators. Commands
-/// for tables, keys, JWKS and users work on the DynamoDB table that --table names, by the usual AWS
-/// environment (AWS_REGION, AWS_PROFILE, …) or at --endpoint-url. Commands for tickets work on an
-/// SQS queue, and commands for changes on the bucket of failed records.
+/// `muster dev` runs the service on this machine, and the other commands find it. They use AWS
+/// only on request: commands for tables, keys, JWKS and users with --aws or the name of a --table,
+/// by the usual AWS environment (AWS_REGION, AWS_PROFILE, …) or at --endpoint-url; commands for
+/// tickets with the URL of an SQS queue; commands for changes with the name of the bucket of failed
+/// records.
 ///
 /// The exit code is 0 if the command succeeds or its reader closes the pipe, 1 if it fails, and 2
 /// for a usage error.

@@ -18,7 +18,7 @@ use muster_service::http::Deps;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::cors::Cors;
+use super::{ProcessIdentity, cors::Cors};
 use crate::sam::{Template, TemplateRoute};
 
 /// The maximum size of a request body. API Gateway Developer Guide, "Quotas for configuring and
@@ -30,6 +30,8 @@ const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 const MAX_RESPONSE_BYTES: usize = 6 * 1024 * 1024;
 /// The maximum size of the request line and headers together.
 const MAX_HEAD_BYTES: usize = 10_240;
+/// The path whose responses have the identity of the stack.
+const HEALTH_PATH: &str = "/health";
 
 type HttpHandler = Arc<
     dyn Fn(lambda_http::Request) -> BoxFuture<'static, lambda_http::Response<lambda_http::Body>>
@@ -49,6 +51,8 @@ pub(super) struct Gateway {
     routes: Vec<(String, Vec<String>, HttpFunction)>,
     default: HttpFunction,
     cors: Option<Cors>,
+    /// The value of [`ProcessIdentity::HEADER`].
+    process: HeaderValue,
 }
 
 /// Returns the handler of the function with this logical id in the template.
@@ -78,6 +82,7 @@ impl Gateway {
     /// Connects the template's routes to the functions. Each has its own dependencies, as when
     /// deployed.
     pub(super) fn new(
+        process: ProcessIdentity,
         template: &Template,
         cors: Option<Cors>,
         deps: impl Fn() -> Deps,
@@ -109,6 +114,7 @@ impl Gateway {
             routes,
             default: default.context("the template has no $default route")?,
             cors,
+            process: HeaderValue::from_str(&process.to_string())?,
         })
     }
 
@@ -179,6 +185,10 @@ async fn serve(
         return preflight;
     }
     let mut response = handle(&gateway, client, &parts, body).await;
+    if parts.uri.path() == HEALTH_PATH {
+        let name = HeaderName::from_static(ProcessIdentity::HEADER);
+        response.headers_mut().insert(name, gateway.process.clone());
+    }
     if let Some(cors) = &gateway.cors {
         cors.expose(&parts.headers, response.headers_mut());
     }

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{
-    BUS, BucketObjects, DemoOrganization, EventBus, Queues, Settings, aws,
+    BUS, BucketObjects, DemoOrganization, EventBus, ProcessIdentity, Queues, Settings, aws,
     cors::Cors,
     data_dir::DataDir,
     engine::Engine,
@@ -79,6 +79,8 @@ impl Data {
 
 /// A local stack that accepts requests.
 pub struct LocalStack {
+    /// The identity of the stack.
+    pub process: ProcessIdentity,
     /// The address of the API.
     pub url: String,
     /// The endpoint of DynamoDB.
@@ -114,6 +116,7 @@ impl LocalStack {
     /// The port is in use, the address does not belong to this machine, or the data folder is in
     /// use or damaged. The error says how to fix it.
     pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
+        let process = ProcessIdentity::of_this_process();
         let template = settings.apply(Template::load()?);
         let address = settings.listen;
         let listener = TcpListener::bind(SocketAddr::from((address, port)))
@@ -146,7 +149,7 @@ impl LocalStack {
         };
         let mut tasks = sources.spawn(&engine).await.map_err(damaged)?;
         let gateway = serve_api(
-            listener, &template, settings, &guard, &table, &services, stopping,
+            listener, process, &template, settings, &guard, &table, &services, stopping,
         )?;
         tasks.push(gateway);
 
@@ -159,6 +162,7 @@ impl LocalStack {
             server: aws,
         } = services;
         Ok(Self {
+            process,
             url,
             dynamodb_url: engine.url,
             aws_url,
@@ -370,6 +374,7 @@ impl Sources<'_> {
 /// Serves the API and the stack's own routes.
 fn serve_api(
     listener: TcpListener,
+    process: ProcessIdentity,
     template: &Template,
     settings: Settings,
     guard: &Guard,
@@ -379,7 +384,7 @@ fn serve_api(
 ) -> anyhow::Result<JoinHandle<()>> {
     let api_guard = guard.with_origins(&settings.cors_origins);
     let cors = Cors::new(&template.cors, settings.cors_origins)?;
-    let gateway = Gateway::new(template, cors, || {
+    let gateway = Gateway::new(process, template, cors, || {
         let mut deps = Deps::new(table.clone());
         (settings.http)(&mut deps);
         deps

@@ -167,9 +167,11 @@ async fn jwks_remove_deletes_the_keys() {
     let organization = dev.text("/organization_id");
     set(&dev, &json!([jwk("a", 2048)]), &[]);
     let show = ["jwks", "show", "--organization", organization];
-    let remove = ["jwks", "remove", "--organization", organization];
+    let remove = ["jwks", "remove", "--yes", "--organization", organization];
+    let unconfirmed = on(&dev, &["jwks", "remove", "--organization", organization]);
+    assert_fails(&unconfirmed, &["Remove the 1 keys", organization, "--yes"]);
     assert!(succeeds(&dev, &remove).contains("60 seconds"));
-    for gone in [&remove, &show] {
+    for gone in [&remove[..], &show] {
         assert_fails(
             &on(&dev, gone),
             &[organization, "no keys for tokens", "muster jwks set"],

@@ -285,9 +285,26 @@ async fn key_revoked_by_its_id_prefix_is_rejected() {
     let revoke = |id: &str, organization: &str| {
         on(
             &dev,
-            &["keys", "revoke", "--organization", organization, id],
+            &[
+                "keys",
+                "revoke",
+                "--yes",
+                "--organization",
+                organization,
+                id,
+            ],
         )
     };
+
+    let unconfirmed = on(
+        &dev,
+        &["keys", "revoke", "--organization", organization, id],
+    );
+    assert_fails(
+        &unconfirmed,
+        &[id, "itsm", organization, dev.dynamodb_url(), "pass --yes"],
+    );
+    assert_eq!(stdout(&unconfirmed), "");
 
     // The key was never used, so no function has cached it.
     let output = revoke(&id[..12], organization);
@@ -336,7 +353,14 @@ fn key_revoked_by_unknown_or_ambiguous_id_fails() {
     let revoke = |id: &str, organization: &str| {
         on(
             &dev,
-            &["keys", "revoke", "--organization", organization, id],
+            &[
+                "keys",
+                "revoke",
+                "--yes",
+                "--organization",
+                organization,
+                id,
+            ],
         )
     };
 

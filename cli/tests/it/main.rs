@@ -9,6 +9,7 @@ mod keys;
 mod local;
 mod output;
 mod readme;
+mod running;
 mod support;
 mod table;
 mod tickets;

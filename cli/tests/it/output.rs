@@ -69,11 +69,18 @@ fn printing(dev: &Dev, folder: &Path) -> Vec<Command> {
         &["table", "create", "--table", "mine"],
         &["keys", "list", "--organization", organization],
         &["keys", "list", "--organization", organization, "--json"],
-        &["keys", "revoke", "--organization", "org_other", key],
+        &[
+            "keys",
+            "revoke",
+            "--organization",
+            "org_other",
+            "--yes",
+            key,
+        ],
         &["jwks", "set", "--organization", organization, &jwks],
         &["jwks", "show", "--organization", organization],
         &["jwks", "show", "--organization", organization, "--json"],
-        &["jwks", "remove", "--organization", organization],
+        &["jwks", "remove", "--yes", "--organization", organization],
         &["users", "import", "--organization", organization, &users],
     ];
     let event = json!({
@@ -319,6 +326,7 @@ fn notes_to_a_closed_standard_error_are_dropped() {
     let mut command = muster([
         "keys",
         "revoke",
+        "--yes",
         "--organization",
         "o",
         "0",

@@ -175,11 +175,22 @@ async fn users_erase_is_final_and_import_says_so() {
     let (_folder, path) = file([line(1), line(2)].join("\n"));
     let import = ["users", "import", "--organization", organization, &path];
     succeeds(&dev, &import);
+    let erase = ["users", "erase", "--organization", organization];
+    let unconfirmed = on(&dev, &[&erase[..], &[&id(1), &id(7)]].concat());
+    let (known, unknown) = (
+        format!("{} (User 1)", id(1)),
+        format!("{} (without a profile)", id(7)),
+    );
+    assert_fails(
+        &unconfirmed,
+        &["permanently", &known, &unknown, "pass --yes"],
+    );
     let printed = succeeds(
         &dev,
         &[
             "users",
             "erase",
+            "--yes",
             "--organization",
             organization,
             &id(1),
@@ -194,7 +205,14 @@ async fn users_erase_is_final_and_import_says_so() {
     assert_eq!(printed, expected);
     let again = succeeds(
         &dev,
-        &["users", "erase", "--organization", organization, &id(1)],
+        &[
+            "users",
+            "erase",
+            "--yes",
+            "--organization",
+            organization,
+            &id(1),
+        ],
     );
     assert!(again.contains("was already erased"), "{again}");
 

@@ -1,7 +1,7 @@
 //! The commands `muster users import` and `muster users erase`.
 
 use muster_cli::commands::{
-    TableTarget,
+    Confirmation, TableTarget,
     users::{Erase, Import},
 };
 use muster_domain::{OrganizationId, Timestamp, User, UserId, UserStatus};
@@ -46,8 +46,9 @@ async fn organization_exists_after_its_first_key_or_import() {
 /// Returns the table and the endpoint of the fixture for the commands.
 fn target(fixture: &DirectoryFixture) -> TableTarget {
     TableTarget {
-        table: fixture.org.stack.table.clone(),
+        table: Some(fixture.org.stack.table.clone()),
         endpoint_url: Some(fixture.org.stack.dynamodb_url.parse().expect("a URL")),
+        aws: false,
     }
 }
 
@@ -75,6 +76,7 @@ async fn run_erase(fixture: &DirectoryFixture, user: UserId) {
     let arguments = Erase {
         organization: fixture.org.id.clone(),
         users: vec![user],
+        confirmation: Confirmation { yes: true },
         target: target(fixture),
     };
     arguments.run().await.expect("the user is erased");
@@ -151,6 +153,7 @@ async fn erase_creates_tombstone_of_known_and_unknown_users() {
     let misspelt = Erase {
         organization,
         users: vec![unknown],
+        confirmation: Confirmation { yes: true },
         target: target(&fixture),
     };
     let error = misspelt

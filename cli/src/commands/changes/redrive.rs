@@ -19,7 +19,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use url::Url;
 
 use crate::{
-    commands::aws,
+    commands::{aws, local_stack::running_stack},
     emulator,
     output::{self, WriteError},
 };
@@ -31,9 +31,9 @@ const OBJECT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Args)]
 pub struct Redrive {
     /// Bucket of failed records in AWS, by the usual AWS environment; or the address of `muster
-    /// dev`
-    #[arg(long, value_name = "BUCKET", default_value = "http://127.0.0.1:3000", value_parser = bucket_address)]
-    pub from: BucketAddress,
+    /// dev`, such as http://127.0.0.1:3000 [default: the running `muster dev`]
+    #[arg(long, value_name = "BUCKET", value_parser = bucket_address)]
+    pub from: Option<BucketAddress>,
     /// Event bus to announce on [default: the bus of `muster dev`, if --from is its address]
     #[arg(long, value_name = "NAME", env = "EVENT_BUS_NAME")]
     pub bus: Option<String>,
@@ -103,6 +103,12 @@ impl Redrive {
             dry_run,
             json,
         } = self;
+        let from = match from {
+            Some(from) => from,
+            None => {
+                BucketAddress::LocalStack(running_stack("name a bucket with --from").await?.url)
+            }
+        };
         let (bucket, target) = open(&from, bus, [jobs, long_jobs], dry_run).await?;
         let mode = match target {
             Some(target) => ReplayMode::Replay(target),

@@ -14,6 +14,7 @@ use clap::Args;
 use crate::{
     local::{CorsOrigin, Data, HostName, LocalStack, Settings},
     output,
+    running::RuntimeFile,
 };
 
 /// `muster dev`
@@ -102,6 +103,12 @@ impl Dev {
             stack.stop().await?;
             return Err(error).with_context(|| format!("cannot write {}", file.display()));
         }
+        let runtime_file = RuntimeFile::write(&stack);
+        if let Err(error) = &runtime_file {
+            output::note(format_args!(
+                "warning: other commands do not find this stack by themselves: {error:#}"
+            ));
+        }
         let greeting = if json {
             serde_json::to_string(&stack.describe())?
         } else {
@@ -113,6 +120,7 @@ impl Dev {
         if printed.is_ok() {
             signals.next().await;
         }
+        drop(runtime_file);
         stack.stop().await?;
         Ok(printed?)
     }

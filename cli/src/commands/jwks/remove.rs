@@ -6,7 +6,7 @@ use muster_domain::OrganizationId;
 
 use super::none;
 use crate::{
-    commands::{TableTarget, values},
+    commands::{Confirmation, TableTarget, values},
     output,
 };
 
@@ -16,6 +16,9 @@ pub struct Remove {
     /// Organization of the tokens
     #[arg(long, value_name = "ID", value_parser = values::organization)]
     pub organization: OrganizationId,
+    /// The confirmation.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
     /// The table.
     #[command(flatten)]
     pub target: TableTarget,
@@ -25,12 +28,29 @@ impl Remove {
     /// Removes the organization's keys.
     ///
     /// # Errors
-    /// The organization has no keys, or the table fails.
+    /// The organization has no keys, the user declines, or the table fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
+            confirmation,
             target,
         } = self;
+        let target = target.resolve().await?;
+        let issuer = target
+            .store()
+            .await?
+            .token_issuer(&organization)
+            .await
+            .map_err(|error| target.explain(error))?;
+        let Some(issuer) = issuer else {
+            bail!(none(&organization))
+        };
+        confirmation.confirm(&format!(
+            "Remove the {} keys that verify the tokens of {organization}, from {}",
+            issuer.keys.as_slice().len(),
+            target.place()
+        ))?;
+        // The confirmation can take longer than the deadline of the first operation.
         let store = target.store().await?;
         if !store
             .remove_token_issuer(&organization)

@@ -58,6 +58,7 @@ impl Set {
             audience,
             updated_at: Timestamp::now(),
         };
+        let target = target.resolve().await?;
         target
             .store()
             .await?

@@ -35,6 +35,7 @@ impl Show {
             json,
             target,
         } = self;
+        let target = target.resolve().await?;
         let issuer = target
             .store()
             .await?

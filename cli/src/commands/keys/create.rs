@@ -9,7 +9,7 @@ use muster_domain::{ApiKey, KeyKind, OrganizationId, Scope, SecretKey, Timestamp
 
 use super::description::{id, origin, validity, with_secret};
 use crate::{
-    commands::{TableTarget, values},
+    commands::{TableLocation, TableTarget, values},
     output::{self, WriteError},
 };
 
@@ -80,6 +80,7 @@ impl Create {
         key.name = name;
         key.allowed_networks = allow_from;
         key.expires_at = expires_in.map(|time| now.plus(time));
+        let target = target.resolve().await?;
         target
             .store()
             .await?
@@ -130,7 +131,11 @@ pub fn issue(
 
 /// Deletes a key with an unprinted secret, and returns the error to report. A closed pipe is an
 /// error here too, because no one can use the key.
-async fn delete_unprinted(target: &TableTarget, key: &ApiKey, error: &WriteError) -> anyhow::Error {
+async fn delete_unprinted(
+    target: &TableLocation,
+    key: &ApiKey,
+    error: &WriteError,
+) -> anyhow::Error {
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     let deleted = async {
         target

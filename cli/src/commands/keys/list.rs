@@ -36,6 +36,7 @@ impl List {
             json,
             target,
         } = self;
+        let target = target.resolve().await?;
         let keys = target
             .store()
             .await?

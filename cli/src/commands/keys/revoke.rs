@@ -6,7 +6,7 @@ use muster_domain::{ApiKey, OrganizationId, SecretKey, Timestamp};
 
 use super::description::id;
 use crate::{
-    commands::{TableTarget, values},
+    commands::{Confirmation, TableTarget, values},
     output,
 };
 
@@ -19,6 +19,9 @@ pub struct Revoke {
     /// Id of the key in `muster keys list`, its first digits, or the key itself
     #[arg(value_name = "KEY-ID")]
     pub id: String,
+    /// The confirmation.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
     /// The table.
     #[command(flatten)]
     pub target: TableTarget,
@@ -28,13 +31,15 @@ impl Revoke {
     /// Revokes a key.
     ///
     /// # Errors
-    /// No key or several keys have the id, or the table fails.
+    /// No key or several keys have the id, the user declines, or the table fails.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
             id: wanted,
+            confirmation,
             target,
         } = self;
+        let target = target.resolve().await?;
         let store = target.store().await?;
         // The list of keys is an eventually consistent index. The hash of a complete key needs no
         // list.
@@ -70,6 +75,13 @@ impl Revoke {
                 id(key)
             ))?);
         }
+        confirmation.confirm(&format!(
+            "Revoke the key {} of {organization} in {}",
+            described(key),
+            target.place()
+        ))?;
+        // The confirmation can take longer than the deadline of the first operation.
+        let store = target.store().await?;
         store
             .revoke_api_key(key.hash, Timestamp::now())
             .await
@@ -79,4 +91,10 @@ impl Revoke {
             id(key)
         ))?)
     }
+}
+
+/// Returns the key's id, kind and name.
+fn described(key: &ApiKey) -> String {
+    let name = key.name.as_deref().unwrap_or("without a name");
+    format!("{} ({}, {name})", id(key), key.kind.as_str())
 }

@@ -19,6 +19,7 @@ impl Create {
     /// DynamoDB refuses, or the output cannot be written.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self { target } = self;
+        let target = target.resolve().await?;
         let created = Template::load()?
             .table
             .create(&target.client().await?, &target.table)

@@ -1,6 +1,8 @@
 //! The address of a queue, as `--to` and `--from` take it.
 
-use std::fmt;
+use std::{env, fmt};
+
+use crate::commands::local_stack::running_stack;
 
 /// The address of a queue. An SQS queue's URL has a path (account and name); the address of a local
 /// stack has none.
@@ -19,6 +21,28 @@ impl fmt::Display for QueueAddress {
             Self::Queue(url) => url.fmt(f),
         }
     }
+}
+
+/// Returns the address of an option, or else that of a local stack: of `MUSTER_URL`, which
+/// `muster dev env` prints, or else the running one.
+///
+/// # Errors
+/// There is no local stack, or the environment selects an account of AWS. The error names `option`.
+pub(super) async fn or_local_stack(
+    address: Option<QueueAddress>,
+    option: &str,
+) -> anyhow::Result<QueueAddress> {
+    if let Some(address) = address {
+        return Ok(address);
+    }
+    let exported = env::var("MUSTER_URL").ok();
+    if let Some(Ok(QueueAddress::LocalStack(url))) = exported.as_deref().map(queue_address) {
+        return Ok(QueueAddress::LocalStack(url));
+    }
+    let alternative = format!("name a queue or the address of a local stack with {option}");
+    Ok(QueueAddress::LocalStack(
+        running_stack(&alternative).await?.url,
+    ))
 }
 
 pub(super) fn queue_address(text: &str) -> Result<QueueAddress, String> {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::{
     event_lines::{self, EventLine},
-    queue_address::{QueueAddress, queue_address},
+    queue_address::{QueueAddress, or_local_stack, queue_address},
     ticket_queue::{SendFailure, TicketQueue},
 };
 use crate::output;
@@ -23,10 +23,11 @@ pub struct Send {
     /// File to read; - is standard input
     #[arg(value_name = "FILE.jsonl")]
     pub file: PathBuf,
-    /// Ticket queue: the address of `muster dev`, or an SQS queue's URL
-    /// (sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual AWS environment
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = queue_address)]
-    pub to: QueueAddress,
+    /// Ticket queue: the address of `muster dev`, such as http://127.0.0.1:3000, or an SQS queue's
+    /// URL (sqs.REGION.amazonaws.com/ACCOUNT/NAME), by the usual AWS environment [default:
+    /// MUSTER_URL, or the running `muster dev`]
+    #[arg(long, value_name = "URL", value_parser = queue_address)]
+    pub to: Option<QueueAddress>,
 }
 
 impl Send {
@@ -38,6 +39,7 @@ impl Send {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Self { file, to } = self;
         let (mut lines, progress) = event_lines::read(&file)?;
+        let to = or_local_stack(to, "--to").await?;
         let queue = TicketQueue::new(&to).await?;
         let began = Instant::now();
         let mut transfer = Transfer::new(event_lines::name(&file), progress);

@@ -3,12 +3,16 @@
 use anyhow::ensure;
 use clap::Args;
 use muster_domain::{OrganizationId, Timestamp, UserId, UserStatus};
+use muster_service::store::{Error, Store};
 use tokio::time::Instant;
 
 use crate::{
-    commands::{CALL_TIMEOUT, TableTarget, values},
+    commands::{CALL_TIMEOUT, Confirmation, TableTarget, values},
     output,
 };
+
+/// The maximum number of users that the question names.
+const NAMED_USERS: usize = 10;
 
 /// `muster users erase`
 #[derive(Debug, Args)]
@@ -19,6 +23,9 @@ pub struct Erase {
     /// Ids of the users: UUIDs, with or without usr_ before them
     #[arg(value_name = "USER-ID", required = true, value_parser = values::user)]
     pub users: Vec<UserId>,
+    /// The confirmation.
+    #[command(flatten)]
+    pub confirmation: Confirmation,
     /// The table.
     #[command(flatten)]
     pub target: TableTarget,
@@ -28,14 +35,16 @@ impl Erase {
     /// Erases the personal data of users.
     ///
     /// # Errors
-    /// The organization does not exist, or the table fails; the users before the failure are
-    /// erased.
+    /// The organization does not exist, the user declines, or the table fails; the users before the
+    /// failure are erased.
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             organization,
             users,
+            confirmation,
             target,
         } = self;
+        let target = target.resolve().await?;
         let table = target.table().await?;
         let store = || table.until(Instant::now() + CALL_TIMEOUT);
         let exists = store()
@@ -48,6 +57,15 @@ impl Erase {
             "there is no organization {organization} in table {:?}: check --organization",
             target.table
         );
+        if !confirmation.yes {
+            let names = names(&store(), &organization, &users).await;
+            let names = names.map_err(|error| target.explain(error))?;
+            let count = users.len();
+            confirmation.confirm(&format!(
+                "Erase the personal data of these users of {organization} ({count}) permanently, in {}: {names}",
+                target.place()
+            ))?;
+        }
         // A closed pipe must not stop the erasure of the other users.
         let mut printed = Ok(());
         for user in users {
@@ -65,4 +83,25 @@ impl Erase {
         }
         Ok(printed?)
     }
+}
+
+/// Returns the ids and the names of the first users, for the question. One round trip for each of
+/// them.
+async fn names(
+    store: &Store,
+    organization: &OrganizationId,
+    users: &[UserId],
+) -> Result<String, Error> {
+    let mut names = Vec::new();
+    for id in users.iter().take(NAMED_USERS) {
+        let user = store.user(organization, *id).await?;
+        let name = user
+            .as_ref()
+            .map_or("without a profile", |user| &*user.name);
+        names.push(format!("{} ({name})", id.uuid()));
+    }
+    if users.len() > NAMED_USERS {
+        names.push(format!("and {} more", users.len() - NAMED_USERS));
+    }
+    Ok(names.join(", "))
 }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::line::parse;
 use crate::{
-    commands::{CALL_TIMEOUT, TableTarget, values},
+    commands::{CALL_TIMEOUT, TableLocation, TableTarget, values},
     output,
 };
 
@@ -55,6 +55,7 @@ impl Import {
         } = self;
         let opened =
             File::open(&file).with_context(|| format!("cannot open {}", file.display()))?;
+        let target = target.resolve().await?;
         let progress = ProgressBar::new(opened.metadata().map_or(0, |metadata| metadata.len()))
             .with_style(
                 ProgressStyle::with_template(
@@ -85,7 +86,7 @@ impl Import {
 /// The state of an import.
 struct Importer<'i> {
     table: Table,
-    target: &'i TableTarget,
+    target: &'i TableLocation,
     organization: &'i OrganizationId,
     /// The version time of the profiles. A later user event takes precedence.
     started: Timestamp,

@@ -23,7 +23,7 @@ pub struct DemoOrganization {
 }
 
 /// The keys of an organization.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DemoKeys {
     /// Keys of the TopTickets contract.
     pub toptickets: ContractKeys,
@@ -32,7 +32,7 @@ pub struct DemoKeys {
 }
 
 /// The keys for one contract.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContractKeys {
     /// A key with all scopes.
     pub admin: String,

@@ -7,8 +7,12 @@ pub use commands::{at, file, json_lines, on, succeeds};
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::mpsc,
+    path::PathBuf,
+    process::{self, Child, Command, ExitStatus, Output, Stdio},
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -19,7 +23,19 @@ use serde_json::Value;
 /// Longer than any command takes, retries of an unreachable table included.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Returns the program, without variables of the environment that select a table.
+/// Returns the path of a new runtime directory. It has no file of a running stack, so that a
+/// command finds neither the stack of another test nor one of the developer.
+pub fn runtime_folder() -> PathBuf {
+    static FOLDERS: AtomicU32 = AtomicU32::new(0);
+    let name = format!(
+        "runtime-{}-{}",
+        process::id(),
+        FOLDERS.fetch_add(1, Ordering::Relaxed)
+    );
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// Returns the program, without variables of the environment that select a table or a local stack.
 pub fn muster<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
     command.args(arguments).stdin(Stdio::null());
@@ -31,11 +47,13 @@ pub fn muster<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>)
         "AWS_REGION",
         "AWS_DEFAULT_REGION",
         "AWS_ENDPOINT_URL",
+        "MUSTER_URL",
         "VISUAL",
         "EDITOR",
     ] {
         command.env_remove(name);
     }
+    command.env("MUSTER_RUNTIME_DIR", runtime_folder());
     command
 }
 

@@ -15,7 +15,7 @@ use url::Url;
 
 use self::{dead_letters::DeadLetterQueue, edit::Editor, scan::Scan};
 use super::{
-    queue_address::{QueueAddress, queue_address},
+    queue_address::{QueueAddress, or_local_stack, queue_address},
     sqs_client,
     ticket_queue::{self, QueueLocation},
 };
@@ -36,9 +36,10 @@ const LOCAL_STACK_HINT: &str = "look at a local stack: start `muster dev`, and l
 #[derive(Debug, Args)]
 pub struct Redrive {
     /// Dead-letter queue: an SQS queue's URL, by the usual AWS environment; or the address of
-    /// `muster dev`, for the dead letters of its ticket queue
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000", value_parser = queue_address)]
-    pub from: QueueAddress,
+    /// `muster dev`, for the dead letters of its ticket queue [default: MUSTER_URL, or the running
+    /// `muster dev`]
+    #[arg(long, value_name = "URL", value_parser = queue_address)]
+    pub from: Option<QueueAddress>,
     /// Destination queue: an SQS queue's URL, or the address of `muster dev` [default: the source
     /// queue of the dead letters, from SQS]
     #[arg(long, value_name = "URL", value_parser = queue_address)]
@@ -82,6 +83,7 @@ impl Redrive {
             json,
         } = self;
         let editor = edit.then(Editor::from_env).transpose()?;
+        let from = or_local_stack(from, "--from").await?;
         let dead_letters = DeadLetterQueue::open(&from).await?;
         let mode = if dry_run {
             Mode::Show { json }
