@@ -24,6 +24,14 @@ const LOCK_FILE: &str = "lock";
 /// The database of the embedded engine.
 const DATABASE_FILE: &str = "muster.db";
 
+/// The beginnings of the names of all files that any format has, except the lock and the version.
+const OWN_FILES: [&str; 4] = [
+    DATABASE_FILE,
+    "demo-keys.json",
+    "queues.json",
+    "stream.json",
+];
+
 /// A locked data folder. The lock excludes other processes: the database supports one at a time.
 #[derive(Debug)]
 pub(super) struct DataDir {
@@ -60,35 +68,18 @@ impl DataDir {
     /// says how to fix it.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
-        let unusable = |error: io::Error| {
-            anyhow!(
-                "cannot store data in {shown} ({error}): pass another --data-dir, or --in-memory"
-            )
-        };
+        let unusable = |error| unusable(path, &error);
         fs::create_dir_all(path).map_err(unusable)?;
-        let contents = contents(path).map_err(unusable)?;
-        match contents {
-            DirContents::Empty | DirContents::Format(FORMAT) => {}
-            DirContents::Format(format) => bail!(
-                "the data in {shown} has format {format}, but this version of muster reads format {FORMAT} only: move the \
-                 folder away, or pass another --data-dir, or --in-memory"
-            ),
-            DirContents::Foreign => {
-                bail!(
-                    "{shown} has other files: pass a new or empty folder as --data-dir, or pass --in-memory"
-                )
-            }
+        let contents = own_contents(path)?;
+        if let DirContents::Format(format) = contents
+            && format != FORMAT
+        {
+            bail!(
+                "the data in {shown} has format {format}, but this version of muster reads format {FORMAT} only: pass \
+                 --reset to delete it, or move the folder away, or pass another --data-dir, or --in-memory"
+            );
         }
-        let lock = private().open(path.join(LOCK_FILE)).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                bail!(
-                    "another `muster dev` uses the data in {shown}: end it, or pass another --data-dir, or --in-memory"
-                )
-            }
-            Err(TryLockError::Error(error)) => return Err(unusable(error)),
-        }
+        let lock = lock(path)?;
         make_private(path).map_err(unusable)?;
         let folder = Self {
             path: path.to_owned(),
@@ -100,6 +91,43 @@ impl DataDir {
         // SQLite creates its other files with the mode of this one.
         private().open(folder.database()).map_err(unusable)?;
         Ok(folder)
+    }
+
+    /// Deletes the data in a folder, of any format, and returns the names of the deleted files. A
+    /// missing folder has none. Files of other programs stay.
+    ///
+    /// # Errors
+    /// The folder is in use, is not a data folder, or a file cannot be deleted.
+    pub(super) fn reset(path: &Path) -> anyhow::Result<Vec<String>> {
+        let failed = |error| unusable(path, &error);
+        if !path.try_exists().map_err(failed)? {
+            return Ok(Vec::new());
+        }
+        if let DirContents::Empty = own_contents(path)? {
+            return Ok(Vec::new());
+        }
+        let folder = Self {
+            path: path.to_owned(),
+            _lock: lock(path)?,
+        };
+        let mut deleted = Vec::new();
+        for entry in fs::read_dir(path).map_err(failed)? {
+            if let Ok(name) = entry.map_err(failed)?.file_name().into_string()
+                && OWN_FILES.iter().any(|own| is_own(&name, own))
+            {
+                deleted.push(name);
+            }
+        }
+        deleted.sort();
+        for name in &deleted {
+            fs::remove_file(path.join(name)).map_err(|error| {
+                anyhow!("cannot delete {} ({error})", path.join(name).display())
+            })?;
+        }
+        // The version stays until the data is gone, so that an interrupted reset leaves a data
+        // folder.
+        folder.write(FORMAT_FILE, &FORMAT)?;
+        Ok(deleted)
     }
 
     /// Returns the path of the database.
@@ -139,8 +167,48 @@ impl DataDir {
             .unwrap_or_default()
             .trim_end_matches('.');
         anyhow!(
-            "the data in {folder} is damaged ({reason}): move the folder away, or pass another --data-dir, or --in-memory"
+            "the data in {folder} is damaged ({reason}): pass --reset to delete it, or move the folder away, or pass another \
+             --data-dir, or --in-memory"
         )
+    }
+}
+
+/// Returns the error of a folder that cannot be read or written.
+fn unusable(path: &Path, error: &io::Error) -> anyhow::Error {
+    let shown = path.display();
+    anyhow!("cannot store data in {shown} ({error}): pass another --data-dir, or --in-memory")
+}
+
+/// Tells whether a file is an own file, its temporary file, or one of the database's other files,
+/// such as `muster.db-wal`.
+fn is_own(name: &str, own: &str) -> bool {
+    name.strip_prefix(own)
+        .is_some_and(|rest| rest.is_empty() || rest == ".new" || rest.starts_with('-'))
+}
+
+/// Returns the contents of a folder without foreign files.
+fn own_contents(path: &Path) -> anyhow::Result<DirContents> {
+    match contents(path).map_err(|error| unusable(path, &error))? {
+        DirContents::Foreign => bail!(
+            "{} has other files: pass a new or empty folder as --data-dir, or pass --in-memory",
+            path.display()
+        ),
+        own => Ok(own),
+    }
+}
+
+/// Locks a folder.
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let lock = private()
+        .open(path.join(LOCK_FILE))
+        .map_err(|error| unusable(path, &error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another `muster dev` uses the data in {}: end it, or pass another --data-dir, or --in-memory",
+            path.display()
+        ),
+        Err(TryLockError::Error(error)) => Err(unusable(path, &error)),
     }
 }
 

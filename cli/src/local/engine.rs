@@ -1,17 +1,12 @@
 //! The embedded DynamoDB-compatible engine. It has a thread of its own, because its synchronous
 //! operations would block other tasks.
 
-use std::{
-    io,
-    net::{IpAddr, TcpListener},
-    path::Path,
-    thread,
-    time::Duration,
-};
+use std::{io, path::Path, thread, time::Duration};
 
 use anyhow::{Context, anyhow};
 use muster_engine::{Database, Storage};
 use tokio::{
+    net::TcpListener,
     sync::{oneshot, watch},
     time::Instant,
 };
@@ -31,16 +26,16 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Starts an engine over a file, or in memory, on a free port of the address, behind the guard.
+    /// Starts an engine over a file, or in memory, that serves on the listener behind the guard.
     pub(super) fn start(
-        address: IpAddr,
+        listener: TcpListener,
         guard: Guard,
         file: Option<&Path>,
     ) -> anyhow::Result<Self> {
         let database = open(file)?;
-        let listener = TcpListener::bind((address, 0))?;
-        listener.set_nonblocking(true)?;
         let url = format!("http://{}", listener.local_addr()?);
+        // The listener moves to the runtime of the engine's thread.
+        let listener = listener.into_std()?;
         let (stop, stopping) = watch::channel(false);
         let (ended, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -50,7 +45,7 @@ impl Engine {
             .name("dynamodb".to_owned())
             .spawn(move || {
                 let outcome = runtime.block_on(async move {
-                    let listener = tokio::net::TcpListener::from_std(listener)?;
+                    let listener = TcpListener::from_std(listener)?;
                     let sweeping = tokio::spawn(delete_expired(database.clone()));
                     let outcome =
                         serve(listener, guard, dynamodb::router(database), stopping).await;

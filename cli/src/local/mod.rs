@@ -12,6 +12,7 @@ mod event_source;
 mod eventbridge;
 mod gateway;
 mod guard;
+mod listeners;
 mod process;
 mod routes;
 mod s3;

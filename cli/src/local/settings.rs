@@ -16,6 +16,12 @@ type Adjust<D> = Box<dyn Fn(&mut D) + Send + Sync>;
 pub struct Settings {
     /// The address of all listeners: the API, the engine, the queues and the bus.
     pub listen: IpAddr,
+    /// The port of the embedded engine for DynamoDB, 0 for a free one.
+    pub dynamodb_port: u16,
+    /// The port of SQS, EventBridge and S3, 0 for a free one.
+    pub aws_port: u16,
+    /// Whether the data folder's content is deleted first.
+    pub reset: bool,
     /// The origins with access to the API.
     pub cors_origins: Vec<CorsOrigin>,
     /// Accepted host names in addition to `localhost`.
@@ -48,6 +54,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             listen: Ipv4Addr::LOCALHOST.into(),
+            dynamodb_port: 0,
+            aws_port: 0,
+            reset: false,
             cors_origins: Vec::new(),
             allow_hosts: Vec::new(),
             http: Box::new(|_| {}),

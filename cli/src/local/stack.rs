@@ -1,14 +1,8 @@
 //! A local stack, from its start to its shutdown.
 
-use std::{
-    io,
-    net::{IpAddr, SocketAddr},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use axum::Router;
 use muster_service::{
     aws::{eventbridge::Bus, s3::Bucket, sqs_send::Queue},
@@ -31,11 +25,12 @@ use super::{
     event_source::{Checkpoint, Functions, Resources, StreamPoller, run_queue, run_schedule},
     gateway::Gateway,
     guard::Guard,
+    listeners::{Listeners, Ports},
     routes,
     s3::BUCKET,
     seed, server, sqs,
 };
-use crate::{emulator, sam::Template};
+use crate::{emulator, output, sam::Template};
 
 /// The table's name in the embedded engine.
 const TABLE: &str = "muster";
@@ -110,24 +105,28 @@ pub struct LocalStack {
 }
 
 impl LocalStack {
-    /// Starts a stack on a port, 0 for a free one, and waits until it accepts requests.
+    /// Starts a stack whose API has this port, 0 for a free one, and waits until it accepts
+    /// requests.
     ///
     /// # Errors
-    /// The port is in use, the address does not belong to this machine, or the data folder is in
+    /// A port is in use, the address does not belong to this machine, or the data folder is in
     /// use or damaged. The error says how to fix it.
     pub async fn start(port: u16, data: Data, settings: Settings) -> anyhow::Result<Self> {
         let process = ProcessIdentity::of_this_process();
         let template = settings.apply(Template::load()?);
-        let address = settings.listen;
-        let listener = TcpListener::bind(SocketAddr::from((address, port)))
-            .await
-            .map_err(|error| bind_error(address, port, &error))?;
-        let url = format!("http://{}", listener.local_addr()?);
-        let guard = Guard::new(address, settings.allow_hosts.clone());
+        let ports = Ports {
+            api: port,
+            dynamodb: settings.dynamodb_port,
+            aws: settings.aws_port,
+        };
+        let listeners = Listeners::bind(settings.listen, ports).await?;
+        let url = format!("http://{}", listeners.api.local_addr()?);
+        let guard = Guard::new(settings.listen, settings.allow_hosts.clone());
 
-        let data_dir = open_data(&data)?;
+        let data_dir = open_data(&data, settings.reset)?;
         let damaged = |error| damaged(data_dir.as_deref(), error);
-        let engine = open_engine(&data, address, &guard, data_dir.as_deref()).map_err(damaged)?;
+        let engine =
+            open_engine(&data, listeners.dynamodb, &guard, data_dir.as_deref()).map_err(damaged)?;
         let client = emulator::client(&engine.url);
         let table = Table::new(client, engine.table.as_str());
         let organizations = prepare_table(&data, &template, &engine, &table, data_dir.as_deref())
@@ -135,7 +134,7 @@ impl LocalStack {
             .map_err(damaged)?;
         let checkpoint = Checkpoint::open(data_dir.clone()).map_err(damaged)?;
         let services =
-            ServicesEndpoint::start(&template, address, &guard, data_dir.as_deref()).await?;
+            ServicesEndpoint::start(&template, listeners.aws, &guard, data_dir.as_deref())?;
 
         let (stop, stopping) = watch::channel(false);
         let resources = resources(table.clone(), &services)?;
@@ -149,7 +148,14 @@ impl LocalStack {
         };
         let mut tasks = sources.spawn(&engine).await.map_err(damaged)?;
         let gateway = serve_api(
-            listener, process, &template, settings, &guard, &table, &services, stopping,
+            listeners.api,
+            process,
+            &template,
+            settings,
+            &guard,
+            &table,
+            &services,
+            stopping,
         )?;
         tasks.push(gateway);
 
@@ -211,10 +217,22 @@ impl LocalStack {
     }
 }
 
-/// Opens the data folder, if there is one.
-fn open_data(data: &Data) -> anyhow::Result<Option<Arc<DataDir>>> {
+/// Opens the data folder, if there is one. A reset deletes its content first, and prints the names
+/// of the deleted files.
+fn open_data(data: &Data, reset: bool) -> anyhow::Result<Option<Arc<DataDir>>> {
     match data {
-        Data::Directory(path) => Ok(Some(Arc::new(DataDir::open(path)?))),
+        Data::Directory(path) => {
+            if reset {
+                let deleted = DataDir::reset(path)?;
+                let names = if deleted.is_empty() {
+                    "no files".to_owned()
+                } else {
+                    deleted.join(", ")
+                };
+                output::note(format_args!("deleted {names} in {}", path.display()));
+            }
+            Ok(Some(Arc::new(DataDir::open(path)?)))
+        }
         Data::Memory | Data::Samples | Data::External { .. } => Ok(None),
     }
 }
@@ -238,7 +256,7 @@ struct TableEngine {
 /// Starts the embedded engine, unless the table is in an external one.
 fn open_engine(
     data: &Data,
-    address: IpAddr,
+    listener: TcpListener,
     guard: &Guard,
     data_dir: Option<&DataDir>,
 ) -> anyhow::Result<TableEngine> {
@@ -254,7 +272,7 @@ fn open_engine(
         });
     }
     let file = data_dir.map(DataDir::database);
-    let engine = Engine::start(address, guard.clone(), file.as_deref())?;
+    let engine = Engine::start(listener, guard.clone(), file.as_deref())?;
     Ok(TableEngine {
         url: engine.url().to_owned(),
         table: TABLE.to_owned(),
@@ -291,10 +309,10 @@ struct ServicesEndpoint {
 }
 
 impl ServicesEndpoint {
-    /// Serves the services on a free port, with the saved messages of the queues.
-    async fn start(
+    /// Serves the services on the listener, with the saved messages of the queues.
+    fn start(
         template: &Template,
-        address: IpAddr,
+        listener: TcpListener,
         guard: &Guard,
         data_dir: Option<&DataDir>,
     ) -> anyhow::Result<Self> {
@@ -308,7 +326,6 @@ impl ServicesEndpoint {
             queues.restore(saved);
         }
         let (events, failed_records) = (EventBus::default(), BucketObjects::default());
-        let listener = TcpListener::bind(SocketAddr::from((address, 0))).await?;
         let url = format!("http://{}", listener.local_addr()?);
         let (stop, stopping) = watch::channel(false);
         let router = aws::router(queues.clone(), events.clone(), failed_records.clone());
@@ -426,21 +443,6 @@ fn resources(table: Table, services: &ServicesEndpoint) -> anyhow::Result<Resour
         ticket_dead_letters: dead_letters("tickets")?,
         user_dead_letters: dead_letters("users")?,
     })
-}
-
-/// Returns the error of a failed bind, with its fix.
-fn bind_error(address: IpAddr, port: u16, error: &io::Error) -> anyhow::Error {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            anyhow!("port {port} is in use: choose another with --port, or 0 for a free one")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            anyhow!("{address} is not an address of this machine: choose another with --listen")
-        }
-        _ => anyhow!(
-            "cannot listen on port {port} ({error}): choose another with --port, or 0 for a free one"
-        ),
-    }
 }
 
 /// Serves routes on a task of their own.

@@ -1,9 +1,11 @@
 //! The greeting of `muster dev`.
 
+use std::time::Duration;
+
 use crate::local::{ContractKeys, Data, DemoKeys, LocalStack};
 
 /// Returns the lines that `muster dev` prints when the stack is ready.
-pub(super) fn text(stack: &LocalStack, data: &Data) -> String {
+pub(super) fn text(stack: &LocalStack, data: &Data, batch_window: Duration) -> String {
     let LocalStack {
         url,
         dynamodb_url,
@@ -36,6 +38,7 @@ pub(super) fn text(stack: &LocalStack, data: &Data) -> String {
          Events           GET {url}/_dev/events\n\
          DynamoDB         {dynamodb_url}, table {table}\n\
          SQS, S3 and bus  {aws_url}\n\
+         Batch window     {batch_window:?} (in AWS 1s; --batch-window changes it)\n\
          Organization     {}, {} users\n\
          Data             {data_location}",
         contract("TopTickets", toptickets),

@@ -6,6 +6,7 @@ use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -23,6 +24,13 @@ pub struct Dev {
     /// Port of the API; 0 picks a free one
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
+    /// Port of DynamoDB; 0 picks a free one [default: --port + 1, or 0 if --port is 0]
+    #[arg(long, value_name = "PORT")]
+    pub dynamodb_port: Option<u16>,
+    /// Port of SQS, S3 and the event bus; 0 picks a free one [default: --port + 2, or 0 if --port is
+    /// 0]
+    #[arg(long, value_name = "PORT")]
+    pub aws_port: Option<u16>,
     /// Address to listen on, also for DynamoDB and SQS, which accept any credentials. Containers
     /// reach the address of Docker's bridge, such as 172.17.0.1, but not 127.0.0.1
     #[arg(long, value_name = "ADDRESS", default_value_t = Ipv4Addr::LOCALHOST.into(), value_parser = one_address)]
@@ -34,6 +42,14 @@ pub struct Dev {
     /// Store the data in memory only; it is lost at the end
     #[arg(long)]
     pub in_memory: bool,
+    /// Delete the content of the data folder first, without a question. A folder that is in use, or
+    /// that has files of another program, is refused
+    #[arg(long, conflicts_with = "in_memory")]
+    pub reset: bool,
+    /// The longest time for which a queue or the stream gathers a batch, such as 500ms or 1s. In
+    /// AWS it is a second, as template.yaml says
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = batch_window)]
+    pub batch_window: Duration,
     /// Add the data that the files in events/ refer to: two teams, and published API keys
     #[arg(long, requires = "in_memory", conflicts_with = "data_dir")]
     pub samples: bool,
@@ -65,9 +81,13 @@ impl Dev {
     pub async fn run(self) -> anyhow::Result<()> {
         let Self {
             port,
+            dynamodb_port,
+            aws_port,
             listen,
             data_dir,
             in_memory,
+            reset,
+            batch_window,
             samples,
             env_vars,
             cors_origins,
@@ -88,6 +108,10 @@ impl Dev {
         }
         let settings = Settings {
             listen,
+            dynamodb_port: dynamodb_port.map_or_else(|| port_after(port, 1), Ok)?,
+            aws_port: aws_port.map_or_else(|| port_after(port, 2), Ok)?,
+            reset,
+            batching_window: Some(batch_window),
             cors_origins,
             allow_hosts,
             ..Settings::default()
@@ -112,7 +136,7 @@ impl Dev {
         let greeting = if json {
             serde_json::to_string(&stack.describe())?
         } else {
-            greeting::text(&stack, &data)
+            greeting::text(&stack, &data, batch_window)
         };
         // Without the greeting, the addresses and keys of the stack are unknown, so it ends. In a
         // data folder, the keys remain for the greeting of the next start.
@@ -165,6 +189,37 @@ impl ShutdownSignals {
     }
 }
 
+/// Returns the port that is this much higher than the port of the API; 0 stays 0, a free port.
+fn port_after(port: u16, distance: u16) -> anyhow::Result<u16> {
+    match port {
+        0 => Ok(0),
+        _ => port.checked_add(distance).with_context(|| {
+            format!(
+                "no port is {distance} above {port}: choose a lower --port, or pass --dynamodb-port and --aws-port"
+            )
+        }),
+    }
+}
+
+/// Parses a time in seconds or milliseconds, at most the maximum of AWS Lambda. AWS Lambda
+/// Developer Guide, "Invoking Lambda with records from an event source":
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html>.
+fn batch_window(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_mins(5);
+    const RULE: &str = "not a time: use a number and a unit, ms or s, such as 500ms or 1s";
+    let number = |number: &str| number.parse().map_err(|_| RULE.to_owned());
+    let window = match (text.strip_suffix("ms"), text.strip_suffix('s')) {
+        (Some(milliseconds), _) => Duration::from_millis(number(milliseconds)?),
+        (None, Some(seconds)) => Duration::from_secs(number(seconds)?),
+        (None, None) if text == "0" => Duration::ZERO,
+        (None, None) => return Err(RULE.to_owned()),
+    };
+    if window > LONGEST {
+        return Err("must be at most 300s".to_owned());
+    }
+    Ok(window)
+}
+
 fn one_address(text: &str) -> Result<IpAddr, String> {
     match text.parse::<IpAddr>() {
         Ok(address) if address.is_unspecified() => {
@@ -172,5 +227,37 @@ fn one_address(text: &str) -> Result<IpAddr, String> {
         }
         Ok(address) => Ok(address),
         Err(_) => Err("not an IP address: use the form 127.0.0.1 or ::1".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batch_window_without_a_unit_is_rejected() {
+        for (text, window) in [
+            ("0", Duration::ZERO),
+            ("0s", Duration::ZERO),
+            ("500ms", Duration::from_millis(500)),
+            ("1s", Duration::from_secs(1)),
+            ("300s", Duration::from_mins(5)),
+        ] {
+            assert_eq!(batch_window(text), Ok(window), "{text}");
+        }
+        for bad in [
+            "",
+            "s",
+            "ms",
+            "1",
+            "1m",
+            "-1s",
+            "0.5s",
+            "301s",
+            "99999999999s",
+            "1é",
+        ] {
+            assert!(batch_window(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! The data of `muster dev`: in memory, with samples, and in a folder.
 
-use std::{fs, path::Path};
+use std::{fs, io::Read, path::Path, process::Stdio};
 
 use reqwest::StatusCode;
 use serde_json::json;
 
 use super::{folder, refused, signal, with_a_team};
-use crate::support::{Dev, assert_fails, stderr, stdout, wait};
+use crate::support::{Dev, assert_fails, first_line, muster, stderr, stdout, wait};
 
 #[tokio::test]
 async fn data_dir_restart_keeps_teams_and_keys() {
@@ -282,4 +282,56 @@ fn data_dir_with_foreign_files_is_rejected() {
         1,
         "nothing is put there"
     );
+}
+
+#[tokio::test]
+async fn reset_deletes_own_files_alone() {
+    let (folder, path) = folder();
+    let arguments = ["--data-dir", &path, "--reset"];
+    let mut dev = Dev::start(["--data-dir", &path]);
+    with_a_team(&dev).await;
+    assert_fails(
+        &refused(&[&["--port", "0"], &arguments[..]].concat()),
+        &["another `muster dev`", &path],
+    );
+    signal(&dev.child, "TERM");
+    wait(&mut dev.child);
+    fs::write(folder.path().join("letter.txt"), "mine").unwrap();
+    // An unknown format and a damaged file are reasons for a reset.
+    fs::write(folder.path().join("format"), "999").unwrap();
+    fs::write(folder.path().join("queues.json"), "garbage").unwrap();
+
+    let mut command = muster(["dev", "--json", "--port", "0"]);
+    let (child, line) = first_line(command.args(arguments).stderr(Stdio::piped()));
+    let mut again = Dev {
+        child,
+        description: serde_json::from_str(&line).expect("the first line is JSON"),
+    };
+    let key = again.text("/keys/itsm/admin");
+    assert_eq!(again.list(key).await.1["data"], json!([]));
+    assert_ne!(again.description["keys"], dev.description["keys"]);
+    signal(&again.child, "TERM");
+    wait(&mut again.child);
+    let mut printed = String::new();
+    let stderr = again.child.stderr.as_mut().expect("it is piped");
+    stderr.read_to_string(&mut printed).unwrap();
+    assert_eq!(
+        printed,
+        format!("deleted demo-keys.json, muster.db, queues.json, stream.json in {path}\n")
+    );
+    let kept = fs::read(folder.path().join("letter.txt")).unwrap();
+    assert_eq!(kept, b"mine");
+}
+
+#[test]
+fn reset_without_a_data_folder_is_rejected() {
+    let (folder, path) = folder();
+    fs::write(folder.path().join("muster.txt"), "mine").unwrap();
+    assert_fails(
+        &refused(&["--port", "0", "--data-dir", &path, "--reset"]),
+        &[&path, "other files", "--data-dir"],
+    );
+    assert_eq!(fs::read(folder.path().join("muster.txt")).unwrap(), b"mine");
+    let in_memory = refused(&["--in-memory", "--reset"]);
+    assert_eq!(in_memory.status.code(), Some(2), "{in_memory:?}");
 }

@@ -1,11 +1,11 @@
 //! The addresses, ports and origins of `muster dev`.
 
-use std::net::TcpListener;
+use std::{net::TcpListener, path::Path};
 
 use reqwest::StatusCode;
 
-use super::refused;
-use crate::support::{Dev, assert_fails, muster, stderr, stdout};
+use super::{folder, refused};
+use crate::support::{Dev, assert_fails, lines, muster, stderr, stdout};
 
 // Other systems have only 127.0.0.1 by default.
 #[cfg(target_os = "linux")]
@@ -112,4 +112,43 @@ fn port_in_use_is_rejected() {
     let output = refused(&["--port", &port, "--in-memory"]);
     assert_fails(&output, &[&port, "in use", "--port"]);
     assert_eq!(stdout(&output), "");
+}
+
+/// Other processes can take a port between the search and the start, so the search is repeated.
+#[test]
+fn ports_of_dynamodb_and_aws_follow_the_port() {
+    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let started = (20_000..30_000).step_by(3).find_map(|port| {
+        let ports = [port, port + 1, port + 2];
+        if !ports.iter().all(free) {
+            return None;
+        }
+        let arguments = ["dev", "--json", "--in-memory", "--port", &port.to_string()];
+        let (child, mut lines) = lines(&mut muster(arguments));
+        let description = serde_json::from_str(&lines.next()?).expect("the first line is JSON");
+        Some((ports, Dev { child, description }))
+    });
+    let (ports, dev) = started.expect("three free ports");
+    let urls = ["/url", "/dynamodb_url", "/aws_url"].map(|name| dev.text(name));
+    assert_eq!(urls, ports.map(|port| format!("http://127.0.0.1:{port}")));
+    for (flag, port) in [
+        ("--port", ports[0]),
+        ("--dynamodb-port", ports[1]),
+        ("--aws-port", ports[2]),
+    ] {
+        let (_folder, path) = folder();
+        let (data, port) = (format!("{path}/data"), port.to_string());
+        let mut arguments = vec!["--data-dir", &data, flag, &port];
+        if flag != "--port" {
+            arguments.extend(["--port", "0"]);
+        }
+        assert_fails(&refused(&arguments), &[&port, "in use", flag]);
+        assert!(!Path::new(&data).exists(), "{flag}: no data was opened");
+    }
+}
+
+#[test]
+fn port_without_two_higher_ones_is_rejected() {
+    let output = refused(&["--in-memory", "--port", "65534"]);
+    assert_fails(&output, &["65534", "--dynamodb-port", "--aws-port"]);
 }
