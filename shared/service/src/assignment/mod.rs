@@ -13,6 +13,8 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use rand::seq::SliceRandom;
 use tokio::sync::Mutex;
 
+pub use team_matching::candidate_teams;
+
 use crate::{
     store::{self, CommitError, Store, TicketsRead},
     telemetry,

@@ -6,7 +6,7 @@ use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream};
 
 use crate::store::{self, Store};
 use muster_domain::{
-    Folded, OrganizationId, RingPlace, TicketId,
+    Folded, OrganizationId, RingPlace, Ticket, TicketId,
     routing::{TeamCandidate, TeamMatcher, TopicPage, UnmatchedTicket, candidates},
 };
 
@@ -42,6 +42,28 @@ pub(super) async fn match_teams(
     }
     matcher.match_teams(tickets);
     Ok(())
+}
+
+/// Reads the teams that the topic index lists under a ticket's topics: those that share the most
+/// topics first, at most [`MAX_TEAMS`](muster_domain::routing::MAX_TEAMS). The index may be older
+/// than the specializations of a team.
+///
+/// Costs one round trip: a query for each topic, concurrently. No round trip without topics.
+///
+/// # Errors
+/// [`store::Error::Unavailable`] or [`store::Error::Internal`].
+pub async fn candidate_teams(
+    store: &Store,
+    org: &OrganizationId,
+    ticket: &Ticket,
+) -> Result<Vec<TeamCandidate>, store::Error> {
+    let unmatched = UnmatchedTicket {
+        ticket_id: ticket.id.clone(),
+        topics: ticket.topics(),
+        rejected: None,
+    };
+    let read = read_candidates(store, org, &[&unmatched]).await?;
+    Ok(read.into_iter().flat_map(|(_, teams)| teams).collect())
 }
 
 /// Reads the candidate teams of tickets.

@@ -439,6 +439,11 @@ pub(super) fn team_of(sk: &str) -> Option<TeamId> {
     TeamId::parse(sk.strip_prefix(TEAMS)?).ok()
 }
 
+/// Returns the user of a profile, by its partition key.
+pub(super) fn user_of(pk: &str) -> Option<UserId> {
+    UserId::parse(owner(pk)?.1.strip_prefix("USER#")?).ok()
+}
+
 /// Returns the team of an item in a team's partition.
 pub(super) fn team_of_partition(pk: &str) -> Option<TeamId> {
     TeamId::parse(owner(pk)?.1.strip_prefix(TEAMS)?).ok()

@@ -1,5 +1,7 @@
 //! User profiles: reading, importing, merging of events, and erasure.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
     types::{PutRequest, WriteRequest},
@@ -32,6 +34,30 @@ impl Store {
             .await?
             .map(|item| items::user(id, item))
             .transpose()
+    }
+
+    /// Reads profiles, strongly consistent. Leaves out users without a profile. The ids must differ.
+    /// One round trip: one call for each 100 users, in parallel.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] or [`Error::Internal`].
+    pub async fn users(
+        &self,
+        org: &OrganizationId,
+        ids: impl IntoIterator<Item = UserId>,
+    ) -> Result<HashMap<UserId, User>, Error> {
+        let keys: Vec<_> = ids
+            .into_iter()
+            .map(|id| keys::user(org, id).attributes())
+            .collect();
+        let read = self.get_all(&keys).await?;
+        let profile = |item| {
+            let id = items::text(&item, "pk").and_then(keys::user_of);
+            let id =
+                id.ok_or_else(|| Error::internal("a profile is outside a user's partition"))?;
+            Ok((id, items::user(id, item)?))
+        };
+        read.into_iter().map(profile).collect()
     }
 
     /// Writes up to [`MAX_USERS_PER_BATCH`](Self::MAX_USERS_PER_BATCH) profiles, replacing existing
