@@ -1,7 +1,9 @@
 //! `muster tickets`.
 
 mod check;
+mod columns;
 mod event_lines;
+pub mod explain;
 mod generate;
 mod queue_address;
 mod redrive;
@@ -12,6 +14,7 @@ mod ticket_queue;
 use clap::Subcommand;
 
 pub use check::Check;
+pub use explain::Explain;
 pub use generate::Generate;
 pub use redrive::Redrive;
 pub use send::Send;
@@ -36,6 +39,15 @@ pub enum TicketsCommand {
     /// concurrently, so events can arrive in another order. Events are idempotent, so a file can be
     /// sent again.
     Send(Send),
+    /// Explain the latest decision about a ticket: its assignee, the reason, and the candidates
+    ///
+    /// For a ticket that waits, the command shows each member of the team with the reason that
+    /// excludes them. For a ticket without a team, it shows its topics, the teams that share one,
+    /// and the teams with a similar specialization. So the output says who could take the ticket.
+    ///
+    /// The command reads the table: two round trips, or three for a ticket without a team, which
+    /// also reads the first 100 teams of the organization. It scans nothing.
+    Explain(Explain),
     /// Generate the ticket events of one day of a help desk, as JSON lines
     ///
     /// Arrivals follow the hours of a day in UTC: a quiet night, a peak in the morning, a dip at
@@ -66,6 +78,7 @@ impl TicketsCommand {
         match self {
             Self::Check(check) => check.run().await,
             Self::Send(send) => send.run().await,
+            Self::Explain(explain) => explain.run().await,
             Self::Generate(generate) => generate.run(),
             Self::Redrive(redrive) => redrive.run().await,
         }
