@@ -141,10 +141,11 @@ async fn changes_redrive_replays_both_kinds_of_object() {
         stderr(&replayed)
     );
     assert_eq!(stack.failed_records.keys(), ["changes/7.json"]);
-    let replayed = redrive(&stack, []).await;
+    let replayed = redrive(&stack, ["--json"]).await;
+    let summary: Value = serde_json::from_str(&stdout(&replayed)).expect("a JSON object");
     assert_eq!(
-        stdout(&replayed),
-        "Replayed 1 records of 1 objects from failed-records.\n",
+        summary,
+        json!({ "bucket": "failed-records", "objects": 1, "records": 1, "objects_left": 0 }),
         "{}",
         stderr(&replayed)
     );

@@ -53,8 +53,9 @@ pub struct Redrive {
     /// Show the objects; send and delete none
     #[arg(long)]
     pub dry_run: bool,
-    /// Print one line of JSON for each object, with its records; requires --dry-run
-    #[arg(long, requires = "dry_run")]
+    /// Print the summary as a JSON object; with --dry-run, one line of JSON for each object, with
+    /// its records
+    #[arg(long)]
     pub json: bool,
 }
 
@@ -123,7 +124,7 @@ impl Redrive {
             remaining: 0,
         };
         let outcome = replay.run(&prefix, limit, &interrupted).await;
-        replay.conclude(outcome)
+        replay.conclude(outcome, json)
     }
 }
 
@@ -335,7 +336,7 @@ impl Replay {
     }
 
     /// Prints the summary, and returns an error if objects remain.
-    fn conclude(&self, outcome: anyhow::Result<()>) -> anyhow::Result<()> {
+    fn conclude(&self, outcome: anyhow::Result<()>, json: bool) -> anyhow::Result<()> {
         let Self {
             bucket,
             mode,
@@ -349,6 +350,12 @@ impl Replay {
                 Ok(())
             }
             (ReplayMode::Show { .. }, _) => Ok(()),
+            (ReplayMode::Replay(_), _) if json => output::line(json!({
+                "bucket": bucket.name(),
+                "objects": objects,
+                "records": records,
+                "objects_left": remaining,
+            })),
             (ReplayMode::Replay(_), _) => output::line(format_args!(
                 "Replayed {records} records of {objects} objects from {}.",
                 bucket.name()

@@ -8,6 +8,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use muster_domain::{Contract, OrganizationId, TeamId, Timestamp, UserId};
+use serde_json::json;
 
 use crate::{
     commands::values,
@@ -52,6 +53,10 @@ pub struct Generate {
     /// File to write; an existing file is replaced [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Print a JSON object with the numbers of tickets and events; requires --output. The events
+    /// themselves always are JSON lines
+    #[arg(long, requires = "output")]
+    pub json: bool,
 }
 
 /// The contract of the generated tickets.
@@ -94,6 +99,7 @@ impl Generate {
             duplicates,
             shuffle,
             output: file,
+            json,
         } = &self;
         let now = Timestamp::now();
         let start = start.unwrap_or_else(|| Timestamp::from_secs(now.secs() - 24 * 3600));
@@ -114,21 +120,32 @@ impl Generate {
             duplicates: *duplicates,
             shuffle: Duration::from_secs((*shuffle).into()),
         };
-        let write = |to: &mut dyn Write| write(&scenario, to);
-        match file.as_deref().filter(|path| path.as_os_str() != "-") {
-            Some(path) => output::write_file(path, write)?,
-            None => output::write(write)?,
+        let mut events = 0;
+        let write = |to: &mut dyn Write| {
+            events = write(&scenario, to)?;
+            Ok(())
+        };
+        let Some(path) = file.as_deref().filter(|path| path.as_os_str() != "-") else {
+            return Ok(output::write(write)?);
+        };
+        output::write_file(path, write)?;
+        if *json {
+            let path = path.display().to_string();
+            output::line(json!({ "tickets": tickets, "events": events, "file": path }))?;
         }
         Ok(())
     }
 }
 
-fn write(scenario: &Scenario, mut to: &mut dyn Write) -> io::Result<()> {
+/// Writes the events, and returns their number.
+fn write(scenario: &Scenario, mut to: &mut dyn Write) -> io::Result<u64> {
+    let mut events = 0;
     for event in scenario.events() {
         serde_json::to_writer(&mut to, &event)?;
         to.write_all(b"\n")?;
+        events += 1;
     }
-    Ok(())
+    Ok(events)
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {

@@ -58,6 +58,15 @@ fn generate_with_equal_options_is_identical() {
     assert_eq!(written, include_str!("../goldens/day.jsonl"));
     assert_eq!(stdout(&generate(&GOLDEN)), written);
     assert_eq!(stdout(&generate(&GOLDEN[..18])), written);
+    let summary = stdout(&generate(&[&options[..], &["--json"]].concat()));
+    let summary: Value = serde_json::from_str(&summary).expect("a JSON object");
+    assert_eq!(
+        (&summary["events"], &summary["file"]),
+        (
+            &Value::from(written.lines().count()),
+            &Value::from(options[19])
+        )
+    );
 }
 
 #[test]

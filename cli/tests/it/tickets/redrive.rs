@@ -220,15 +220,22 @@ async fn redrive_after_the_fix_processes_the_event() {
         move || run(muster(key))
     });
     let key = stdout(&created.await.expect("it does not panic"));
-    let sent = redrive(["--from", &stack.url]).await;
+    let sent = redrive(["--from", &stack.url, "--json"]).await;
     assert_eq!(
         (sent.status.code(), stderr(&sent)),
         (Some(0), String::new())
     );
-    assert!(
-        stdout(&sent).starts_with("Sent 2 dead letters again, from http://127.0.0.1:"),
-        "{}",
-        stdout(&sent)
+    let summary: Value = serde_json::from_str(&stdout(&sent)).expect("a JSON object");
+    let left = json!({ "other_reason": 0, "already_redriven": 0, "unchanged": 0, "invalid": 0 });
+    assert_eq!(
+        summary,
+        json!({
+            "sent": 2,
+            "from": stack.queue_url("tickets-dead-letters"),
+            "to": stack.queue_url("tickets"),
+            "left": left,
+            "limit_reached": false,
+        })
     );
     until_empty(&stack, "tickets").await;
     until("the invalid one is dead again", || {

@@ -331,7 +331,6 @@ async fn redrive_of_a_wrong_queue_is_rejected() {
     for senseless in [
         &["--limit", "0"][..],
         &["--limit", "-1"],
-        &["--json"],
         &["--from", "tickets"],
         &["--to", ""],
     ] {

@@ -13,6 +13,7 @@ use aws_sdk_sqs::{
     },
 };
 use muster_contracts::events::inbound::{event_in, ticket_id_text};
+use muster_domain::Timestamp;
 use serde_json::{Value, json};
 use url::Url;
 
@@ -23,7 +24,7 @@ use super::{
 use crate::{commands::CALL_TIMEOUT, local};
 
 /// A dead-letter queue that exists.
-pub(super) struct DeadLetterQueue {
+pub(in crate::commands::tickets) struct DeadLetterQueue {
     client: Client,
     pub(super) url: Url,
     /// The configuration of a client without retries, for the source queue in the same account.
@@ -36,7 +37,7 @@ impl DeadLetterQueue {
     /// # Errors
     /// The queue does not exist, or it has a redrive policy: then it is a source queue, not a
     /// dead-letter queue.
-    pub(super) async fn open(from: &QueueAddress) -> anyhow::Result<Self> {
+    pub(in crate::commands::tickets) async fn open(from: &QueueAddress) -> anyhow::Result<Self> {
         let (url, config) =
             resolve_queue(from, "--from", |located| located.dead_letters_url).await?;
         let timeouts = TimeoutConfig::builder()
@@ -94,7 +95,10 @@ impl DeadLetterQueue {
     }
 
     /// Receives up to `max` messages, which are then hidden for [`VISIBILITY_TIMEOUT`].
-    pub(super) async fn receive(&self, max: u64) -> anyhow::Result<Vec<DeadLetter>> {
+    pub(in crate::commands::tickets) async fn receive(
+        &self,
+        max: u64,
+    ) -> anyhow::Result<Vec<DeadLetter>> {
         let request = self.client.receive_message().queue_url(self.url.as_str());
         let response = request
             .max_number_of_messages(i32::try_from(max).unwrap_or(i32::MAX).min(10))
@@ -107,6 +111,7 @@ impl DeadLetterQueue {
             .message_attribute_names("reason")
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await;
         let response = response.map_err(|error| sqs_client::explain_error(&self.url, error))?;
@@ -150,7 +155,11 @@ impl DeadLetterQueue {
     /// # Errors
     /// SQS does not respond, or refuses a call. A message that was received or deleted by another
     /// consumer is skipped silently.
-    pub(super) async fn hide(&self, receipts: &[String], time: Duration) -> anyhow::Result<()> {
+    pub(in crate::commands::tickets) async fn hide(
+        &self,
+        receipts: &[String],
+        time: Duration,
+    ) -> anyhow::Result<()> {
         let time = i32::try_from(time.as_secs())?;
         for receipts in receipts.chunks(10) {
             let entry = |(at, receipt): (usize, &String)| {
@@ -176,15 +185,17 @@ impl DeadLetterQueue {
 }
 
 /// A message of the dead-letter queue, as it was received.
-pub(super) struct DeadLetter {
-    pub(super) id: String,
-    pub(super) receipt: String,
-    pub(super) body: String,
+pub(in crate::commands::tickets) struct DeadLetter {
+    pub(in crate::commands::tickets) id: String,
+    pub(in crate::commands::tickets) receipt: String,
+    pub(in crate::commands::tickets) body: String,
     /// The reason that the function gave, or "received too often" if SQS moved the message.
-    pub(super) reason: String,
-    pub(super) receives: u32,
+    pub(in crate::commands::tickets) reason: String,
+    pub(in crate::commands::tickets) receives: u32,
     /// The message group, which is sent with the message.
-    pub(super) group: Option<String>,
+    pub(in crate::commands::tickets) group: Option<String>,
+    /// The time at which the message was sent to this queue, or, if SQS moved it, to its source.
+    pub(in crate::commands::tickets) sent_at: Option<Timestamp>,
 }
 
 impl From<aws_sdk_sqs::types::Message> for DeadLetter {
@@ -198,6 +209,8 @@ impl From<aws_sdk_sqs::types::Message> for DeadLetter {
         let receives = system(MessageSystemAttributeName::ApproximateReceiveCount);
         let receives = receives.and_then(|count| count.parse().ok()).unwrap_or(0);
         let group = system(MessageSystemAttributeName::MessageGroupId).cloned();
+        let sent_at = system(MessageSystemAttributeName::SentTimestamp);
+        let sent_at = sent_at.and_then(|millis| millis.parse().ok().map(Timestamp::from_millis));
         let reason = message
             .message_attributes
             .and_then(|mut attributes| attributes.remove("reason")?.string_value);
@@ -208,6 +221,7 @@ impl From<aws_sdk_sqs::types::Message> for DeadLetter {
             reason: local::dead_letter_reason(reason.as_deref()).to_owned(),
             receives,
             group,
+            sent_at,
         }
     }
 }
@@ -228,6 +242,7 @@ impl DeadLetter {
             reason,
             receives,
             group: _,
+            sent_at: _,
         } = self;
         json!({
             "event": event,

@@ -13,7 +13,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use muster_service::aws::sqs_send::Queue;
 use url::Url;
 
-use self::{dead_letters::DeadLetterQueue, edit::Editor, scan::Scan};
+pub(super) use self::dead_letters::{DeadLetter, DeadLetterQueue};
+use self::{edit::Editor, scan::Scan};
 use super::{
     queue_address::{QueueAddress, or_local_stack, queue_address},
     sqs_client,
@@ -61,8 +62,9 @@ pub struct Redrive {
     /// the editor fails, as vi does after :cq.
     #[arg(long, conflicts_with = "dry_run")]
     pub edit: bool,
-    /// Print one line of JSON for each, with the whole body; requires --dry-run
-    #[arg(long, requires = "dry_run")]
+    /// Print the summary as a JSON object; with --dry-run, one line of JSON for each dead letter,
+    /// with the whole body
+    #[arg(long)]
     pub json: bool,
 }
 
@@ -113,6 +115,7 @@ impl Redrive {
                 }
                 Ok(())
             }
+            Mode::Send { to, .. } if json => output::line(scan.document(to, limit)),
             Mode::Send { to, .. } => output::line(scan.summary(to, limit)),
         };
         // A failure to send takes precedence over a failure to print.

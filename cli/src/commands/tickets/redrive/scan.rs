@@ -10,6 +10,7 @@ use std::{
 use anyhow::{Context, anyhow, ensure};
 use indicatif::ProgressBar;
 use muster_service::aws::sqs_send::Queue;
+use serde_json::{Value, json};
 use tokio::{task::JoinHandle, time::Instant};
 use url::Url;
 
@@ -399,6 +400,22 @@ impl Scan {
                 "note: other consumers receive the dead letters that are left only after {minutes} minutes: {error:#}"
             ));
         }
+    }
+
+    /// Returns the summary of `--json`.
+    pub(super) fn document(&self, to: &Url, limit: Option<u64>) -> Value {
+        json!({
+            "sent": self.done,
+            "from": self.dead_letters.url.as_str(),
+            "to": to.as_str(),
+            "left": {
+                "other_reason": self.other_reason,
+                "already_redriven": self.already_redriven,
+                "unchanged": self.unchanged,
+                "invalid": self.invalid,
+            },
+            "limit_reached": limit == Some(self.handled()),
+        })
     }
 
     pub(super) fn summary(&self, to: &Url, limit: Option<u64>) -> String {
