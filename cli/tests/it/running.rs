@@ -77,7 +77,7 @@ fn commands_find_the_running_stack() {
     for (arguments, words) in [
         (&["table", "create"][..], "already exists"),
         (&["tickets", "send", &events], "Sent 1 event"),
-        (&["tickets", "redrive"], "0 "),
+        (&["tickets", "redrive"], "Sent "),
         (&["changes", "redrive"], "Replayed 0 records"),
     ] {
         let output = run(arguments);
@@ -85,6 +85,26 @@ fn commands_find_the_running_stack() {
         assert!(stderr(&output).starts_with(&note), "{}", stderr(&output));
         assert!(stdout(&output).contains(words), "{}", stdout(&output));
     }
+
+    // The queue, the table and the organization are those of the stack.
+    let organization = ["/demo/organization_id", "/organization_id"]
+        .into_iter()
+        .find_map(|name| dev.description.pointer(name)?.as_str())
+        .expect("an organization");
+    let data =
+        json!({ "organization_id": organization, "ticket": { "id": "INC-77", "status": "new" } });
+    let event = json!({
+        "specversion": "1.0", "id": "1", "type": "ticket.created", "time": "2026-03-02T09:00:00Z", "data": data,
+    });
+    let (_folder, ticket) = file(event.to_string());
+    let sent = run(&["tickets", "send", &ticket, "--wait"]);
+    assert_eq!((sent.status.code(), stderr(&sent)), (Some(0), note.clone()));
+    let explained = run(&["tickets", "explain", "INC-77"]);
+    assert!(
+        stdout(&explained).starts_with("INC-77 has no team"),
+        "{}",
+        stderr(&explained)
+    );
 
     // MUSTER_URL is an address that the user gave, so no search is necessary.
     let url = ("MUSTER_URL", dev.text("/url"));

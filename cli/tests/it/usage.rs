@@ -216,7 +216,22 @@ const HELP: &[(&[&str], &[&str])] = &[
             "--organization",
         ],
     ),
-    (&["tickets"], &["check", "send", "generate", "redrive"]),
+    (
+        &["tickets"],
+        &["check", "send", "explain", "generate", "redrive"],
+    ),
+    (
+        &["tickets", "explain"],
+        &[
+            "TICKET-ID",
+            "--organization",
+            "--json",
+            "who could take",
+            "two round trips",
+            "first 100 teams",
+            "scans nothing",
+        ],
+    ),
     (
         &["tickets", "check"],
         &[
@@ -240,6 +255,13 @@ const HELP: &[(&[&str], &[&str])] = &[
             "SQS",
             "by number",
             "exit code",
+            "--wait",
+            "--timeout",
+            "--speed",
+            "Ctrl-C",
+            "up to 500 tickets",
+            "5 minutes",
+            "--json",
         ],
     ),
     (

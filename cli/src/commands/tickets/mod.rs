@@ -11,13 +11,17 @@ mod send;
 mod sqs_client;
 mod ticket_queue;
 
+use anyhow::Context;
 use clap::Subcommand;
+use muster_domain::OrganizationId;
 
 pub use check::Check;
 pub use explain::Explain;
 pub use generate::Generate;
 pub use redrive::Redrive;
 pub use send::Send;
+
+use super::target::TableLocation;
 
 /// `muster tickets`
 #[derive(Debug, Subcommand)]
@@ -47,6 +51,10 @@ pub enum TicketsCommand {
     ///
     /// The command reads the table: two round trips, or three for a ticket without a team, which
     /// also reads the first 100 teams of the organization. It scans nothing.
+    #[command(after_help = "\
+Examples:
+  muster tickets explain INC-1
+  muster tickets explain INC-1 --organization acme --table muster --json | jq .could_take_it")]
     Explain(Explain),
     /// Generate the ticket events of one day of a help desk, as JSON lines
     ///
@@ -83,4 +91,24 @@ impl TicketsCommand {
             Self::Redrive(redrive) => redrive.run().await,
         }
     }
+}
+
+/// Returns the organization of the option, or else the one in the greeting of the running stack.
+///
+/// # Errors
+/// The option is missing, and the table is not that of a running local stack.
+fn organization_or_greeted(
+    organization: Option<OrganizationId>,
+    table: &TableLocation,
+) -> anyhow::Result<OrganizationId> {
+    if let Some(organization) = organization {
+        return Ok(organization);
+    }
+    let stack = table
+        .stack
+        .as_ref()
+        .context("the organization is missing: name it with --organization")?;
+    let greeted = &stack.greeted().organization_id;
+    OrganizationId::parse(greeted)
+        .with_context(|| format!("the local stack has an invalid organization id {greeted:?}"))
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod generate;
+mod outcome;
 mod redrive;
 mod redrive_edit;
 mod redrive_faults;
@@ -44,6 +45,11 @@ fn tickets_usage_error_exits_with_2() {
         vec!["tickets", "generate"],
         vec!["tickets", "send"],
         vec!["tickets", "send", "x.jsonl", "--to", "tickets"],
+        vec!["tickets", "send", "x.jsonl", "--speed", "0"],
+        vec!["tickets", "send", "x.jsonl", "--timeout", "9"],
+        vec!["tickets", "send", "x.jsonl", "--wait", "--timeout", "0"],
+        vec!["tickets", "explain", "--organization", "o"],
+        vec!["tickets", "explain", "a b", "--organization", "o"],
         vec![
             "tickets",
             "send",

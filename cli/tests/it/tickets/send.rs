@@ -16,6 +16,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::generate;
+use crate::dev::signal;
 use crate::support::{PATIENCE, assert_fails, file, lines, muster, run, stderr, stdout, wait};
 
 /// A fake queue on its own port.
@@ -183,6 +184,77 @@ fn send_delivers_every_event_unchanged() {
         // Without a terminal there is no progress bar.
         assert_eq!(stderr(&output), "");
     }
+}
+
+/// Returns events of one ticket at these times.
+fn events_at(times: &[&str]) -> String {
+    let event = |(number, time): (usize, &&str)| {
+        let data = json!({ "organization_id": "o", "ticket": { "id": "T-1", "status": "open" } });
+        let event = json!({
+            "specversion": "1.0", "id": number.to_string(), "type": "ticket.updated", "time": time, "data": data,
+        });
+        format!("{event}\n")
+    };
+    times.iter().enumerate().map(event).collect()
+}
+
+#[test]
+fn replay_sends_events_in_the_order_of_their_times() {
+    let queue = FakeQueue::local_stack(usize::MAX);
+    let (_folder, path) = file(events_at(&[
+        "2026-03-02T09:30:00Z",
+        "2026-03-02T09:00:00Z",
+        "2026-03-02T09:10:00Z",
+    ]));
+    let replay = ["tickets", "send", &path, "--to", &queue.url, "--json"];
+    let output = run(muster(replay.iter().chain(&["--speed", "3600"])));
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(0), String::new())
+    );
+    let printed: Value = serde_json::from_str(&stdout(&output)).expect("a JSON object");
+    assert_eq!(
+        (&printed["sent"], &printed["tickets"]),
+        (&json!(3), &Value::Null)
+    );
+    // Half an hour at this speed.
+    assert!(
+        printed["seconds"].as_f64().expect("a number") >= 0.5,
+        "{printed}"
+    );
+    let sent = queue.accepted.lock().expect("no panic").clone();
+    let id = |event: &String| serde_json::from_str::<Value>(event).expect("JSON")["id"].take();
+    assert_eq!(sent.iter().map(id).collect::<Vec<_>>(), ["1", "2", "0"]);
+}
+
+#[test]
+fn interrupted_replay_says_how_many_events_were_sent() {
+    let queue = FakeQueue::local_stack(usize::MAX);
+    let (_folder, path) = file(events_at(&["2026-03-02T09:00:00Z", "2026-03-02T10:00:00Z"]));
+    let mut command = muster(["tickets", "send", &path, "--to", &queue.url, "--speed", "1"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while queue.accepted().is_empty() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the first event is late"
+        );
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    signal(&child, "INT");
+    wait(&mut child);
+    let output = child.wait_with_output().expect("it ended");
+    assert_fails(
+        &output,
+        &[
+            "interrupted: 1 of 2 events were sent",
+            "send the file again",
+        ],
+    );
 }
 
 #[test]

@@ -235,8 +235,8 @@ impl Store {
         Ok(in_order.map(|team| with_load(team, &mut loads)).collect())
     }
 
-    /// Reads teams, strongly consistent. Leaves out teams that do not exist. The ids must differ. One
-    /// round trip: one call for each 100 teams, in parallel.
+    /// Reads teams, strongly consistent. Leaves out teams that do not exist. The ids must differ.
+    /// One round trip: one call for each 100 teams, in parallel.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].

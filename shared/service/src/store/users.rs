@@ -36,8 +36,8 @@ impl Store {
             .transpose()
     }
 
-    /// Reads profiles, strongly consistent. Leaves out users without a profile. The ids must differ.
-    /// One round trip: one call for each 100 users, in parallel.
+    /// Reads profiles, strongly consistent. The ids must differ. Leaves out users without a
+    /// profile. One round trip: one call for each 100 users, in parallel.
     ///
     /// # Errors
     /// [`Error::Unavailable`] or [`Error::Internal`].

@@ -13,6 +13,7 @@ pub use self::{
     read::{Explained, Lookup, MAX_COMPARED, Outlook, Teams, read},
     similar::SimilarTeam,
 };
+use super::organization_or_greeted;
 use crate::{
     commands::{TableTarget, values},
     output,
@@ -24,9 +25,9 @@ pub struct Explain {
     /// Id of the ticket on its platform
     #[arg(value_name = "TICKET-ID", value_parser = ticket_id)]
     pub ticket: TicketId,
-    /// Organization of the ticket
+    /// Organization of the ticket [default: that of the running `muster dev`]
     #[arg(long, value_name = "ID", value_parser = values::organization)]
-    pub organization: OrganizationId,
+    pub organization: Option<OrganizationId>,
     /// Print a JSON object
     #[arg(long)]
     pub json: bool,
@@ -52,15 +53,17 @@ impl Explain {
             json,
             target,
         } = self;
-        let store = target.store().await?;
+        let table = target.resolve().await?;
+        let organization = organization_or_greeted(organization, &table)?;
+        let store = table.store().await?;
         let lookup = read(&store, &organization, &ticket)
             .await
-            .map_err(|error| target.explain(error))?;
+            .map_err(|error| table.explain(error))?;
         let explained = match lookup {
             Lookup::Found(explained) => explained,
             Lookup::NoOrganization => bail!(
                 "there is no organization {organization} in table {:?}: check --organization",
-                target.table
+                table.table
             ),
             Lookup::NoTicket => bail!(
                 "the organization {organization} has no ticket {ticket}: check the id; its events may still be in the queue, \

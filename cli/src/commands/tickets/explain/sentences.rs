@@ -201,7 +201,7 @@ fn decided(decision: &Decision) -> String {
 }
 
 /// Returns the topics as they are compared, or the lack of them.
-pub(in crate::commands::tickets) fn topics(topics: &Topics) -> String {
+fn topics(topics: &Topics) -> String {
     if topics.as_slice().is_empty() {
         return "none: the ticket has no category, subcategory or tags".to_owned();
     }
@@ -251,8 +251,8 @@ fn candidates(ticket: &Ticket, people: &HashMap<UserId, User>) -> String {
     )
 }
 
-/// Returns the members of the team of a waiting ticket, each with the reason that excludes them, and
-/// the events that end the wait.
+/// Returns the members of the team of a waiting ticket, each with the reason that excludes them.
+/// Says also how the wait ends.
 fn waiting(ticket: &Ticket, input: Option<&TeamInput>) -> String {
     let Some(input) = input else {
         return "Its team was deleted. The sweep of the team sets the ticket to unrouted.\n"

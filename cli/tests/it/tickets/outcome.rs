@@ -1,0 +1,264 @@
+//! `muster tickets send --wait` and `muster tickets explain`, on one stack.
+
+use std::process::Output;
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::{Dev, assert_fails, file, on, stderr, stdout};
+
+/// Returns a line with the first event of a ticket.
+fn created(organization: &str, id: &str, fields: &Value) -> String {
+    let mut ticket = json!({ "id": id, "status": "new", "updated_at": "2026-03-02T09:00:00Z" });
+    for (name, value) in fields.as_object().expect("fields are an object") {
+        ticket[name] = value.clone();
+    }
+    let event = json!({
+        "specversion": "1.0", "id": format!("e-{id}"), "source": "/desk", "type": "ticket.created",
+        "data": { "organization_id": organization, "ticket": ticket },
+    });
+    format!("{event}\n")
+}
+
+/// A stack with two teams: Network with the member Alice Johnson, and Workplace without members.
+struct Desk {
+    dev: Dev,
+    workplace: String,
+}
+
+impl Desk {
+    async fn start() -> Self {
+        let dev = Dev::in_memory();
+        let network = team(
+            &dev,
+            &json!({ "name": "Network", "specializations": ["Network"] }),
+        )
+        .await;
+        let workplace = team(
+            &dev,
+            &json!({ "name": "Workplace", "specializations": ["Chairs"] }),
+        )
+        .await;
+        let member =
+            json!({ "user_id": dev.text("/users/3/id"), "role": "member", "skills": ["VPN"] });
+        let path = format!("/v1/teams/{network}/members");
+        let added = dev.post(dev.text("/keys/itsm/admin"), &path, &member).await;
+        assert_eq!(added.0, StatusCode::CREATED, "{added:?}");
+        Self { dev, workplace }
+    }
+
+    async fn run(&self, arguments: &[&str]) -> Output {
+        // The stack is another process, so this thread may block.
+        on(&self.dev, arguments)
+    }
+
+    async fn send(&self, file: &str, options: &[&str]) -> Output {
+        let to = self.dev.text("/url");
+        let send = ["tickets", "send", file, "--to", to, "--wait"];
+        self.run(&[&send[..], options].concat()).await
+    }
+
+    async fn explain(&self, ticket: &str, options: &[&str]) -> Output {
+        let explain = ["tickets", "explain", ticket, "--organization", "org_demo"];
+        self.run(&[&explain[..], options].concat()).await
+    }
+
+    async fn explanation(&self, ticket: &str) -> Value {
+        let output = self.explain(ticket, &["--json"]).await;
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        serde_json::from_str(&stdout(&output)).expect("a JSON object")
+    }
+}
+
+async fn team(dev: &Dev, fields: &Value) -> String {
+    let created = dev
+        .post(dev.text("/keys/itsm/admin"), "/v1/teams", fields)
+        .await;
+    assert_eq!(created.0, StatusCode::CREATED, "{created:?}");
+    created.1["data"]["id"].as_str().expect("an id").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wait_and_explain_show_where_tickets_went() {
+    let desk = Desk::start().await;
+    let day: String = [
+        created(
+            "org_demo",
+            "INC-1",
+            &json!({ "category": "network", "priority": "high" }),
+        ),
+        created("org_demo", "INC-2", &json!({ "team_id": desk.workplace })),
+        created("org_demo", "INC-3", &json!({ "category": "Networks" })),
+        created(
+            "org_demo",
+            "INC-4",
+            &json!({ "category": "network", "status": "resolved" }),
+        ),
+        created(
+            "org_demo",
+            "INC-4",
+            &json!({ "updated_at": "2026-03-02T08:00:00Z" }),
+        ),
+    ]
+    .concat();
+    wait_with_dead_letters(&desk, &day).await;
+    wait_is_idempotent(&desk, &day).await;
+    explain_assigned(&desk).await;
+    explain_without_assignee(&desk).await;
+
+    let fails = desk.explain("INC-9", &[]).await;
+    assert_fails(
+        &fails,
+        &["org_demo has no ticket INC-9", "tickets redrive --dry-run"],
+    );
+    let explain = ["tickets", "explain", "INC-1", "--organization", "org_none"];
+    assert_fails(
+        &desk.run(&explain).await,
+        &["there is no organization org_none", "--organization"],
+    );
+}
+
+async fn wait_with_dead_letters(desk: &Desk, day: &str) {
+    let (_folder, path) = file(format!("{day}{}", created("org_none", "INC-5", &json!({}))));
+    let output = desk.send(&path, &["--json"]).await;
+    assert_fails(
+        &output,
+        &[
+            "tickets with dead letters: 1",
+            "not processed: 0",
+            "redrive",
+        ],
+    );
+    let printed: Value = serde_json::from_str(&stdout(&output)).expect("a JSON object");
+    assert_eq!(printed["sent"], 6);
+    let tickets = &printed["tickets"];
+    for (state, count) in [
+        ("assigned", 1),
+        ("waiting", 1),
+        ("unrouted", 1),
+        ("closed", 1),
+        ("deleted", 0),
+        ("dead_lettered", 1),
+        ("pending", 0),
+    ] {
+        assert_eq!(tickets[state], count, "{state}: {tickets}");
+    }
+    assert_eq!(
+        tickets["dead_letters"],
+        json!([{ "organization_id": "org_none", "ticket_id": "INC-5", "reason": "data.organization_id: there is no such organization" }])
+    );
+    let network = tickets["teams"]
+        .as_array()
+        .expect("teams")
+        .iter()
+        .find(|team| team["name"] == "Network")
+        .expect("the team has a ticket");
+    assert_eq!(network["members"][0]["name"], "Alice Johnson");
+    assert_eq!(tickets["unrouted_tickets"][0]["ticket_id"], "INC-3");
+}
+
+async fn wait_is_idempotent(desk: &Desk, day: &str) {
+    let (_folder, path) = file(day);
+    let output = desk
+        .send(&path, &["--timeout", "30", "--speed", "36000"])
+        .await;
+    assert_eq!(
+        (output.status.code(), stderr(&output)),
+        (Some(0), String::new())
+    );
+    let printed = stdout(&output);
+    let lines: Vec<_> = printed.lines().map(str::trim_end).collect();
+    assert!(
+        lines[0].starts_with("Sent 5 events to http://"),
+        "{printed}"
+    );
+    let reason = "  No team's specializations match its category, subcategory or tags.";
+    let line = |name: &str, count: u64| format!("{name:width$}  {count:>6}", width = reason.len());
+    let expected = [
+        line("Assigned", 1),
+        line("  Network", 1),
+        line("    Alice Johnson", 1),
+        line("Waiting", 1),
+        line("  Workplace", 1),
+        line("Unrouted", 1),
+        line(reason, 1),
+        line("Closed", 1),
+    ];
+    assert_eq!(lines[2..10], expected, "{printed}");
+    assert!(
+        lines[10].starts_with("`muster tickets explain ID`"),
+        "{printed}"
+    );
+
+    let (_folder, path) = file(format!("{day}{}", r#"{"specversion":"1.0"}"#));
+    let output = desk.send(&path, &[]).await;
+    assert_eq!(
+        (output.status.code(), stdout(&output)),
+        (Some(1), String::new())
+    );
+    let error = stderr(&output);
+    assert!(
+        error.contains(&format!("{path}:6: id: is required")),
+        "{error}"
+    );
+    assert!(error.contains("error: no event was sent"), "{error}");
+}
+
+async fn explain_assigned(desk: &Desk) {
+    let explained = desk.explanation("INC-1").await;
+    for (field, value) in [
+        ("/state", json!("assigned")),
+        ("/reason", json!("strategy")),
+        ("/team/name", json!("Network")),
+        ("/assignee/name", json!("Alice Johnson")),
+        ("/candidates/0/name", json!("Alice Johnson")),
+        ("/version/event_id", json!("e-INC-1")),
+        ("/could_take_it", Value::Null),
+    ] {
+        assert_eq!(
+            explained.pointer(field),
+            Some(&value),
+            "{field}: {explained}"
+        );
+    }
+    let text = stdout(&desk.explain("INC-1", &[]).await);
+    assert!(
+        text.starts_with("INC-1 is assigned to Alice Johnson of Network, since "),
+        "{text}"
+    );
+    assert!(
+        text.contains("\nWhy         The only eligible member of 1.\n"),
+        "{text}"
+    );
+}
+
+async fn explain_without_assignee(desk: &Desk) {
+    let waiting = stdout(&desk.explain("INC-2", &[]).await);
+    assert!(
+        waiting.starts_with("INC-2 waits for an eligible member of Workplace, "),
+        "{waiting}"
+    );
+    assert!(waiting.contains("Workplace has no members."), "{waiting}");
+
+    let unrouted = stdout(&desk.explain("INC-3", &[]).await);
+    assert!(
+        unrouted.starts_with("INC-3 has no team and no assignee, "),
+        "{unrouted}"
+    );
+    assert!(
+        unrouted.contains("These have similar ones (of all 2 teams)"),
+        "{unrouted}"
+    );
+    let similar = desk.explanation("INC-3").await["could_take_it"].take();
+    assert_eq!(similar["matching_teams"], json!([]));
+    assert_eq!(similar["similar_teams"][0]["specialization"], "Network");
+    assert_eq!(similar["similar_teams"][0]["topic"], "networks");
+    let members = &similar["similar_teams"][0]["eligible_members"];
+    assert_eq!(members[0]["name"], "Alice Johnson");
+
+    let closed = stdout(&desk.explain("INC-4", &[]).await);
+    assert!(
+        closed.starts_with("INC-4 is closed, with status resolved."),
+        "{closed}"
+    );
+}
