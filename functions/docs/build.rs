@@ -39,6 +39,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         )
         .script("page.js", &own("page.js")?);
     docs.write(out, "docs.html")?;
+    let home = Page::new(own("home.html")?)
+        .style("home.css", &own("home.css")?)
+        .script("home.js", &own("home.js")?);
+    home.write(out, "home.html")?;
     for document in ["toptickets.json", "itsm.json"] {
         compress(
             out,

@@ -192,7 +192,13 @@ fn used_variables() -> BTreeSet<String> {
             continue;
         }
         let is_test = file.path.contains("tests/");
-        let reads = ["env::var(\"", "env::var_os(\"", "env = \"", "set(\""];
+        let reads = [
+            "env::var(\"",
+            "env::var_os(\"",
+            "env = \"",
+            "set(\"",
+            "option_env!(\"",
+        ];
         for mark in reads {
             let names = variables(&file.text, mark).into_iter();
             // Tests read variables of cargo and of the functions that they start.

@@ -5,6 +5,7 @@ mod aws;
 mod browser_access;
 mod cors;
 mod data_dir;
+mod demo_route;
 mod description;
 mod dynamodb;
 mod engine;

@@ -21,6 +21,7 @@ use super::{
     BUS, BucketObjects, DemoOrganization, EventBus, ProcessIdentity, Queues, Settings, aws,
     cors::Cors,
     data_dir::DataDir,
+    demo_route,
     engine::Engine,
     event_source::{Checkpoint, Functions, Resources, StreamPoller, run_queue, run_schedule},
     gateway::Gateway,
@@ -147,6 +148,8 @@ impl LocalStack {
             stopping: &stopping,
         };
         let mut tasks = sources.spawn(&engine).await.map_err(damaged)?;
+        let own_routes =
+            own_routes(&guard, &services).merge(demo_route::router(settings.listen, &organizations[0]));
         let gateway = serve_api(
             listeners.api,
             process,
@@ -154,7 +157,7 @@ impl LocalStack {
             settings,
             &guard,
             &table,
-            &services,
+            own_routes,
             stopping,
         )?;
         tasks.push(gateway);
@@ -388,6 +391,16 @@ impl Sources<'_> {
     }
 }
 
+/// Returns the routes for the queues and the announcements. Pages of listed origins may call the
+/// API only, so the guard of these routes has no origins.
+fn own_routes(guard: &Guard, services: &ServicesEndpoint) -> Router {
+    guard.clone().protect(routes::router(
+        services.queues.clone(),
+        services.events.clone(),
+        services.url.clone(),
+    ))
+}
+
 /// Serves the API and the stack's own routes.
 fn serve_api(
     listener: TcpListener,
@@ -396,7 +409,7 @@ fn serve_api(
     settings: Settings,
     guard: &Guard,
     table: &Table,
-    services: &ServicesEndpoint,
+    own_routes: Router,
     stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<JoinHandle<()>> {
     let api_guard = guard.with_origins(&settings.cors_origins);
@@ -406,12 +419,6 @@ fn serve_api(
         (settings.http)(&mut deps);
         deps
     })?;
-    // Pages of listed origins may call the API only.
-    let own_routes = guard.clone().protect(routes::router(
-        services.queues.clone(),
-        services.events.clone(),
-        services.url.clone(),
-    ));
     let router = gateway.router().merge(own_routes);
     Ok(serve(listener, api_guard, router, stopping))
 }

@@ -1,6 +1,7 @@
 //! Black-box tests of the program `muster`.
 
 mod changes;
+mod demo_route;
 mod dev;
 mod documents;
 mod guard;

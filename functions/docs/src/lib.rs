@@ -1,5 +1,6 @@
-//! Serves the OpenAPI documents, `/openapi.json`, and the documentation page, `/docs`. Both take no
-//! credential, so this function has no access to other resources.
+//! Serves the start page, `/`, the documentation page, `/docs`, the OpenAPI documents,
+//! `/openapi.json`, and `/health`. None takes a credential, so this function has no access to other
+//! resources.
 
 mod asset;
 
@@ -32,7 +33,16 @@ macro_rules! page {
     };
 }
 
+static HOME: Page = page!("home.html");
 static DOCS: Page = page!("docs.html");
+
+/// The version of the program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit of the program, if the build sets the variable.
+const COMMIT: &str = match option_env!("MUSTER_COMMIT") {
+    Some(commit) => commit,
+    None => "dev",
+};
 
 static TOPTICKETS: Asset = asset!("toptickets.json");
 static ITSM: Asset = asset!("itsm.json");
@@ -42,6 +52,8 @@ static ITSM: Asset = asset!("itsm.json");
 pub fn handle(request: Request) -> Response<Body> {
     let conditions = Conditions::from(request.headers());
     http::serve_open(request, |endpoint, query| match endpoint {
+        PublicEndpoint::GetHome => Ok(HOME.reply(&conditions)),
+        PublicEndpoint::GetHealth => Ok(ApiResponse::ok(muster_contracts::health(VERSION, COMMIT))),
         PublicEndpoint::GetOpenapi => {
             let document = match muster_contracts::documented_contract(query)? {
                 Contract::Toptickets => &TOPTICKETS,

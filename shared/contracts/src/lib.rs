@@ -19,9 +19,11 @@ pub mod toptickets;
 
 mod decision;
 mod error;
+mod health;
 mod json;
 
 pub use error::{ApiError, ErrorContext};
+pub use health::health;
 pub use json::json;
 
 use muster_domain::{

@@ -62,12 +62,16 @@ pub const ROUTES: [(&str, &str, Endpoint); 12] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are descriptions")]
 pub enum PublicEndpoint {
+    GetHome,
+    GetHealth,
     GetOpenapi,
     GetDocs,
 }
 
 /// Every route that takes no credential: method, path, endpoint.
-pub const PUBLIC_ROUTES: [(&str, &str, PublicEndpoint); 2] = [
+pub const PUBLIC_ROUTES: [(&str, &str, PublicEndpoint); 4] = [
+    ("GET", "/", PublicEndpoint::GetHome),
+    ("GET", "/health", PublicEndpoint::GetHealth),
     ("GET", "/openapi.json", PublicEndpoint::GetOpenapi),
     ("GET", "/docs", PublicEndpoint::GetDocs),
 ];

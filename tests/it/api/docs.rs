@@ -1,6 +1,7 @@
-//! The OpenAPI documents and the documentation page. Both need no credential.
+//! The start page, the documentation page, the OpenAPI documents and the health check. None needs a
+//! credential.
 
-use std::{convert::Infallible, future::ready, io::Read};
+use std::{collections::BTreeMap, convert::Infallible, future::ready, io::Read};
 
 use flate2::read::GzDecoder;
 use lambda_http::{Adapter, LambdaEvent, Service, service_fn};
@@ -65,6 +66,31 @@ async fn documents_are_readable_without_credential() {
 }
 
 #[tokio::test]
+async fn health_has_version_and_commit_without_credential() {
+    for (client, error_format) in clients_of_every_credential(&Stack::shared()).await {
+        let response = client.get("/health?check=1").await;
+        assert_eq!(response.status, 200, "{response}");
+        assert_eq!(
+            (
+                response.header("cache-control"),
+                response.header("content-type"),
+                response.header("etag")
+            ),
+            ("no-store", "application/json", ""),
+            "{error_format:?}"
+        );
+        let health: BTreeMap<String, String> = serde_json::from_str(&response.text).unwrap();
+        assert_eq!(
+            health.keys().map(String::as_str).collect::<Vec<_>>(),
+            ["commit", "status", "version"]
+        );
+        assert_eq!(health["status"], "ok");
+        assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
+        assert_ne!(health["commit"], "");
+    }
+}
+
+#[tokio::test]
 async fn unknown_contract_is_rejected() {
     for (client, error_format) in clients_of_every_credential(&Stack::shared()).await {
         for contract in [
@@ -100,7 +126,7 @@ async fn unknown_contract_is_rejected() {
 #[tokio::test]
 async fn other_methods_and_paths_are_rejected() {
     for (client, error_format) in clients_of_every_credential(&Stack::shared()).await {
-        for path in ["/docs", "/openapi.json"] {
+        for path in ["/", "/docs", "/health", "/openapi.json"] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 let response = client.call(&method, path, None).await;
                 assert_eq!(
@@ -119,8 +145,11 @@ async fn other_methods_and_paths_are_rejected() {
         }
         for path in [
             "/docs/",
+            "/index.html",
             "/docs/index.html",
             "/Docs",
+            "/health/",
+            "/healthz",
             "/openapi.json/",
             "/openapi",
             "/openapi.yaml",
@@ -133,9 +162,18 @@ async fn other_methods_and_paths_are_rejected() {
     }
 }
 
-/// Requests the page with this `Accept-Encoding`. Returns the headers and the body as received.
-async fn get_page(client: &Client, accept_encoding: Option<&str>) -> (HeaderMap, Vec<u8>) {
-    let mut request = client.request(Method::GET, "/docs?contract=whatever");
+/// Requests the documentation page with this `Accept-Encoding`. Returns the headers and the body as
+/// received.
+async fn get_docs(client: &Client, accept_encoding: Option<&str>) -> (HeaderMap, Vec<u8>) {
+    get_page(client, "/docs?contract=whatever", accept_encoding).await
+}
+
+async fn get_page(
+    client: &Client,
+    path: &str,
+    accept_encoding: Option<&str>,
+) -> (HeaderMap, Vec<u8>) {
+    let mut request = client.request(Method::GET, path);
     if let Some(accept_encoding) = accept_encoding {
         request = request.header(ACCEPT_ENCODING, accept_encoding);
     }
@@ -154,8 +192,12 @@ async fn get_page(client: &Client, accept_encoding: Option<&str>) -> (HeaderMap,
 
 #[tokio::test]
 async fn page_is_readable_without_credential() {
-    for (client, _) in clients_of_every_credential(&Stack::shared()).await {
-        let (headers, plain) = get_page(&client, None).await;
+    let clients = clients_of_every_credential(&Stack::shared()).await;
+    for (client, path) in clients
+        .iter()
+        .flat_map(|(client, _)| PAGES.map(|(path, _)| (client, path)))
+    {
+        let (headers, plain) = get_page(client, path, None).await;
         assert_eq!(headers["content-type"], "text/html; charset=utf-8");
         assert_eq!(headers["cache-control"], "public, max-age=300");
         assert_eq!(headers["x-content-type-options"], "nosniff");
@@ -168,6 +210,10 @@ async fn page_is_readable_without_credential() {
         assert!(!headers.contains_key("content-encoding"));
         let plain = String::from_utf8(plain).unwrap();
         assert!(plain.starts_with("<!doctype html>") && plain.ends_with("</html>\n"));
+        assert!(
+            path != "/" || plain.contains("href=\"docs\""),
+            "the start page links the documentation"
+        );
         for contract in Contract::ALL {
             assert!(
                 plain.contains(&format!(
@@ -183,8 +229,8 @@ async fn page_is_readable_without_credential() {
 #[tokio::test]
 async fn page_is_compressed_on_request() {
     let client = Stack::shared().anonymous();
-    let (_, plain) = get_page(&client, Some("identity")).await;
-    let (headers, compressed) = get_page(&client, Some("gzip, deflate, br, zstd")).await;
+    let (_, plain) = get_docs(&client, Some("identity")).await;
+    let (headers, compressed) = get_docs(&client, Some("gzip, deflate, br, zstd")).await;
     assert_eq!(headers["content-encoding"], "gzip");
     assert_eq!(headers["content-type"], "text/html; charset=utf-8");
     let mut inflated = Vec::new();
@@ -203,7 +249,7 @@ async fn page_is_compressed_on_request() {
         ("gzip;q=0, *", None),
         ("br, *;q=0.1", Some("gzip")),
     ] {
-        let (headers, _) = get_page(&client, Some(accept_encoding)).await;
+        let (headers, _) = get_docs(&client, Some(accept_encoding)).await;
         let reported = headers
             .get("content-encoding")
             .map(|coding| coding.to_str().unwrap());
@@ -216,7 +262,8 @@ async fn page_is_compressed_on_request() {
 }
 
 /// The paths of all files.
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
+    "/",
     "/docs",
     "/openapi.json",
     "/openapi.json?contract=toptickets",
@@ -363,9 +410,24 @@ async fn error_for_a_file_is_not_cached() {
     }
 }
 
+/// The pages, each with its inline elements.
+const PAGES: [(&str, &[&str]); 2] = [
+    ("/", &["style", "script"]),
+    ("/docs", &["style", "style", "script", "script"]),
+];
+
 #[tokio::test]
 async fn page_policy_allows_own_scripts_and_the_api_only() {
-    let (headers, page) = get_page(&Stack::shared().anonymous(), None).await;
+    let client = Stack::shared().anonymous();
+    for (path, elements) in PAGES {
+        let (headers, page) = get_page(&client, path, None).await;
+        assert_confined(&headers, page, elements);
+    }
+}
+
+/// Asserts that a page runs only its inline elements, and loads no other resource.
+#[track_caller]
+fn assert_confined(headers: &HeaderMap, page: Vec<u8>, elements: &[&str]) {
     let policy = headers["content-security-policy"].to_str().unwrap();
     let directives: Vec<_> = policy.split("; ").collect();
     for directive in [
@@ -384,7 +446,7 @@ async fn page_policy_allows_own_scripts_and_the_api_only() {
     // The page loads no resource except its inline styles and scripts.
     let page = String::from_utf8(page).unwrap();
     let (mut markup, mut rest) = (String::new(), page.as_str());
-    for element in ["style", "style", "script", "script"] {
+    for element in elements {
         let (before, after) = rest
             .split_once(&format!("<{element}>"))
             .expect("both are inline");

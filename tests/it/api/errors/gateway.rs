@@ -29,7 +29,6 @@ async fn unknown_route_or_trailing_slash_is_not_found() {
     let org = Stack::shared().organization().await;
     let team = format!("/v1/teams/{}", org.team("Team").await);
     for path in [
-        "/",
         "/v1",
         "/v2/teams",
         "/V1/teams",
