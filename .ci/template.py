@@ -212,7 +212,8 @@ def check_throttles(template):
     (api,) = (it for it in template["Resources"].values() if it["Type"] == "AWS::ApiGatewayV2::Api")
     routes = {f"{method.upper()} {path}" for path, methods in api["Properties"]["Body"]["paths"].items() for method in methods}
     throttles = stage["Properties"]["RouteSettings"]
-    assert throttles.keys() == {"GET /", "GET /docs", "GET /health", "GET /openapi.json"} <= routes, (throttles, routes)
+    public = {f"GET {path}" for path in ("/", "/docs", "/health", "/openapi.json", "/schemas/{name}")}
+    assert throttles.keys() == public <= routes, (throttles, routes)
     for limit in ("ThrottlingBurstLimit", "ThrottlingRateLimit"):
         default = stage["Properties"]["DefaultRouteSettings"][limit]
         default = template["Parameters"][default["Ref"]]["Default"] if isinstance(default, dict) else default

@@ -1,7 +1,7 @@
 //! Builds the files that the function serves. Each page is one HTML document with its styles and
-//! scripts inlined, and its content security policy allows only these. The pages and the OpenAPI
-//! documents are compressed. Each has one entity tag for its text and another for its compressed
-//! form.
+//! scripts inlined, and its content security policy allows only these. The pages, the OpenAPI
+//! documents and the JSON Schemas are compressed. Each has one entity tag for its text and another
+//! for its compressed form.
 
 use std::{
     env,
@@ -28,6 +28,7 @@ const VIEWER: &str = "swagger-ui-5.32.6";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=page");
     println!("cargo::rerun-if-changed=../../openapi");
+    println!("cargo::rerun-if-changed=../../schemas");
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
     let docs = Page::new(own("index.html")?)
@@ -50,6 +51,23 @@ fn main() -> Result<(), Box<dyn Error>> {
             &fs::read(Path::new("../../openapi").join(document))?,
         )?;
     }
+    schemas(out)
+}
+
+/// Compresses the JSON Schemas, and writes the source of the list of them.
+fn schemas(out: &Path) -> Result<(), Box<dyn Error>> {
+    let mut files: Vec<_> = fs::read_dir("../../schemas")?.collect::<Result<_, _>>()?;
+    files.sort_by_key(fs::DirEntry::file_name);
+    let mut list = format!("static SCHEMAS: [(&str, Asset); {}] = [\n", files.len());
+    for file in files {
+        let name = file
+            .file_name()
+            .into_string()
+            .map_err(|_| "a name in UTF-8")?;
+        compress(out, &name, &fs::read(file.path())?)?;
+        list += &format!("    ({name:?}, asset!({name:?})),\n");
+    }
+    fs::write(out.join("schemas.rs"), list + "];\n")?;
     Ok(())
 }
 

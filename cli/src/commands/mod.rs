@@ -10,6 +10,7 @@ pub mod jwks;
 pub mod keys;
 mod local_stack;
 mod openapi;
+mod schema;
 pub mod table;
 mod target;
 pub mod tickets;
@@ -26,6 +27,7 @@ pub use dev::Dev;
 use jwks::JwksCommand;
 use keys::KeysCommand;
 use openapi::Openapi;
+use schema::SchemaCommand;
 use table::TableCommand;
 pub use target::{TableLocation, TableTarget};
 use tickets::TicketsCommand;
@@ -77,6 +79,8 @@ pub enum Command {
     Changes(ChangesCommand),
     /// Print a contract's OpenAPI document
     Openapi(Openapi),
+    /// Print the JSON Schema of an event
+    Schema(SchemaCommand),
 }
 
 impl Cli {
@@ -94,6 +98,7 @@ impl Cli {
             Command::Tickets(tickets) => tickets.run().await,
             Command::Changes(changes) => changes.run().await,
             Command::Openapi(openapi) => openapi.run(),
+            Command::Schema(schema) => schema.run(),
         }
     }
 }

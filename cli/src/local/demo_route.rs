@@ -10,7 +10,7 @@ use axum::{
     Router,
     extract::{ConnectInfo, State},
     http::{
-        HeaderMap, StatusCode, Uri,
+        HeaderMap, HeaderValue, StatusCode, Uri,
         header::{CACHE_CONTROL, CONTENT_TYPE, HOST},
     },
     response::{IntoResponse, Response},
@@ -82,7 +82,7 @@ async fn show(
 /// listener is checked because a proxy on this machine can forward requests of other machines.
 fn is_local(listen: IpAddr, peer: IpAddr, uri: &Uri, headers: &HeaderMap) -> bool {
     let names_host = headers.contains_key(HOST) || uri.authority().is_some();
-    let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_own_page = matches!(site, None | Some(b"same-origin" | b"none"));
     names_host
         && is_own_page

@@ -148,8 +148,8 @@ impl LocalStack {
             stopping: &stopping,
         };
         let mut tasks = sources.spawn(&engine).await.map_err(damaged)?;
-        let own_routes =
-            own_routes(&guard, &services).merge(demo_route::router(settings.listen, &organizations[0]));
+        let own_routes = own_routes(&guard, &services)
+            .merge(demo_route::router(settings.listen, &organizations[0]));
         let gateway = serve_api(
             listeners.api,
             process,

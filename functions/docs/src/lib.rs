@@ -1,6 +1,6 @@
 //! Serves the start page, `/`, the documentation page, `/docs`, the OpenAPI documents,
-//! `/openapi.json`, and `/health`. None takes a credential, so this function has no access to other
-//! resources.
+//! `/openapi.json`, the JSON Schemas of the events, `/schemas/{name}`, and `/health`. None takes a
+//! credential, so this function has no access to other resources.
 
 mod asset;
 
@@ -11,7 +11,10 @@ use lambda_http::{
         header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
     },
 };
-use muster_contracts::route::PublicEndpoint;
+use muster_contracts::{
+    ApiError,
+    route::{PublicEndpoint, PublicMatch},
+};
 use muster_domain::Contract;
 use muster_service::http::{self, ApiResponse};
 
@@ -47,11 +50,14 @@ const COMMIT: &str = match option_env!("MUSTER_COMMIT") {
 static TOPTICKETS: Asset = asset!("toptickets.json");
 static ITSM: Asset = asset!("itsm.json");
 
+// The JSON Schemas of the events, by the names of their files: `SCHEMAS`.
+include!(concat!(env!("OUT_DIR"), "/schemas.rs"));
+
 /// Handles one request. Infallible: every failure is a response.
 #[must_use]
 pub fn handle(request: Request) -> Response<Body> {
     let conditions = Conditions::from(request.headers());
-    http::serve_open(request, |endpoint, query| match endpoint {
+    http::serve_open(request, |found, query| match found.endpoint {
         PublicEndpoint::GetHome => Ok(HOME.reply(&conditions)),
         PublicEndpoint::GetHealth => Ok(ApiResponse::ok(muster_contracts::health(VERSION, COMMIT))),
         PublicEndpoint::GetOpenapi => {
@@ -59,11 +65,27 @@ pub fn handle(request: Request) -> Response<Body> {
                 Contract::Toptickets => &TOPTICKETS,
                 Contract::Itsm => &ITSM,
             };
-            let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            Ok(document.reply(&conditions, HeaderMap::from_iter([json])))
+            Ok(json(document, &conditions))
         }
+        PublicEndpoint::GetSchema => schema(&found)
+            .map(|schema| json(schema, &conditions))
+            .ok_or(ApiError::RouteNotFound),
         PublicEndpoint::GetDocs => Ok(DOCS.reply(&conditions)),
     })
+}
+
+/// Returns the schema that the path names.
+fn schema(found: &PublicMatch<'_>) -> Option<&'static Asset> {
+    let name = found.parameter?;
+    SCHEMAS
+        .iter()
+        .find(|(file, _)| *file == name)
+        .map(|(_, schema)| schema)
+}
+
+fn json(document: &'static Asset, conditions: &Conditions) -> ApiResponse {
+    let json = (CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    document.reply(conditions, HeaderMap::from_iter([json]))
 }
 
 impl Page {

@@ -66,14 +66,19 @@ pub enum PublicEndpoint {
     GetHealth,
     GetOpenapi,
     GetDocs,
+    GetSchema,
 }
 
 /// Every route that takes no credential: method, path, endpoint.
-pub const PUBLIC_ROUTES: [(&str, &str, PublicEndpoint); 4] = [
+pub const PUBLIC_ROUTES: [(&str, &str, PublicEndpoint); 5] = [
     ("GET", "/", PublicEndpoint::GetHome),
     ("GET", "/health", PublicEndpoint::GetHealth),
     ("GET", "/openapi.json", PublicEndpoint::GetOpenapi),
     ("GET", "/docs", PublicEndpoint::GetDocs),
+    // A path parameter of an HTTP API is a whole segment, so the name includes `.json`. AWS,
+    // "Create routes for HTTP APIs in API Gateway":
+    // https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html
+    ("GET", "/schemas/{name}", PublicEndpoint::GetSchema),
 ];
 
 impl Endpoint {
@@ -175,9 +180,9 @@ pub fn find<'p>(
         allowed.push(route_method);
     }
     // Another function has the public routes. The gateway sends only their other methods here.
-    let open = PUBLIC_ROUTES
-        .iter()
-        .filter(|(open_method, open_path, _)| *open_path == path && *open_method != method);
+    let open = PUBLIC_ROUTES.iter().filter(|(open_method, pattern, _)| {
+        *open_method != method && parameters(pattern, path).is_some()
+    });
     allowed.extend(open.map(|(method, ..)| *method));
     Err(if allowed.is_empty() {
         ApiError::RouteNotFound
@@ -186,16 +191,32 @@ pub fn find<'p>(
     })
 }
 
+/// The public endpoint of a path, with the text of its path parameter.
+#[derive(Debug, PartialEq, Eq)]
+pub struct PublicMatch<'p> {
+    /// The endpoint.
+    pub endpoint: PublicEndpoint,
+    /// The route's path with the name of its parameter.
+    pub pattern: &'static str,
+    /// The path parameter, if the route has one.
+    pub parameter: Option<&'p str>,
+}
+
 /// Finds the public endpoint of a method and a path.
 ///
 /// # Errors
 /// [`ApiError::RouteNotFound`]: all other routes belong to other functions.
-pub fn find_public(method: &str, path: &str) -> Result<PublicEndpoint, ApiError> {
-    let found = PUBLIC_ROUTES
-        .iter()
-        .find(|(open_method, open_path, _)| (*open_method, *open_path) == (method, path));
-    found
-        .map(|(.., endpoint)| *endpoint)
+pub fn find_public<'p>(method: &str, path: &'p str) -> Result<PublicMatch<'p>, ApiError> {
+    PUBLIC_ROUTES
+        .into_iter()
+        .filter(|(open_method, ..)| *open_method == method)
+        .find_map(|(_, pattern, endpoint)| {
+            Some(PublicMatch {
+                endpoint,
+                pattern,
+                parameter: parameters(pattern, path)?.first().copied(),
+            })
+        })
         .ok_or(ApiError::RouteNotFound)
 }
 
@@ -317,8 +338,14 @@ mod tests {
 
     #[test]
     fn public_route_is_found_by_its_function_only() {
-        for (method, path, endpoint) in PUBLIC_ROUTES {
-            assert_eq!(find_public(method, path), Ok(endpoint));
+        for (method, pattern, endpoint) in PUBLIC_ROUTES {
+            let path = &pattern.replace("{name}", "x.json");
+            let expected = PublicMatch {
+                endpoint,
+                pattern,
+                parameter: (path != pattern).then_some("x.json"),
+            };
+            assert_eq!(find_public(method, path), Ok(expected));
             for contract in [None, Some(Contract::Toptickets), Some(Contract::Itsm)] {
                 assert_eq!(
                     find("HEAD", path, contract),

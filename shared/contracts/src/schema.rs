@@ -171,6 +171,11 @@ words!(
     muster_domain::TicketStatus::ALL.map(muster_domain::TicketStatus::as_str)
 );
 words!(
+    Priority,
+    "The priority of a ticket.",
+    muster_domain::Priority::ALL.map(muster_domain::Priority::as_str)
+);
+words!(
     TicketState,
     "The state of a ticket in routing: `assigned` to a member, `waiting` for an eligible member of its team, \
     `unrouted` without a team, or `closed`.",

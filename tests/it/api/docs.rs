@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, convert::Infallible, future::ready, io::Read};
 
 use flate2::read::GzDecoder;
 use lambda_http::{Adapter, LambdaEvent, Service, service_fn};
+use muster_contracts::events::schemas;
 use muster_domain::{Contract, KeyKind};
 use reqwest::{
     Method,
@@ -62,6 +63,23 @@ async fn documents_are_readable_without_credential() {
     for document in [TOPTICKETS, ITSM] {
         let document: Value = serde_json::from_str(document).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1."));
+    }
+}
+
+#[tokio::test]
+async fn event_schemas_are_readable_without_credential() {
+    let clients = clients_of_every_credential(&Stack::shared()).await;
+    for name in schemas::names() {
+        let schema = schemas::document(name);
+        for (client, _) in &clients {
+            let response = client.get(&format!("/schemas/{name}.json")).await;
+            assert_eq!(
+                (response.status.as_u16(), response.header("content-type")),
+                (200, "application/json"),
+                "{name}"
+            );
+            assert!(Some(&response.text) == schema.as_ref(), "{name}");
+        }
     }
 }
 
@@ -126,7 +144,13 @@ async fn unknown_contract_is_rejected() {
 #[tokio::test]
 async fn other_methods_and_paths_are_rejected() {
     for (client, error_format) in clients_of_every_credential(&Stack::shared()).await {
-        for path in ["/", "/docs", "/health", "/openapi.json"] {
+        for path in [
+            "/",
+            "/docs",
+            "/health",
+            "/openapi.json",
+            "/schemas/ticket-event.json",
+        ] {
             for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
                 let response = client.call(&method, path, None).await;
                 assert_eq!(
@@ -150,6 +174,11 @@ async fn other_methods_and_paths_are_rejected() {
             "/Docs",
             "/health/",
             "/healthz",
+            "/schemas",
+            "/schemas/",
+            "/schemas/ticket-event",
+            "/schemas/nothing.json",
+            "/schemas/x/ticket-event.json",
             "/openapi.json/",
             "/openapi",
             "/openapi.yaml",
@@ -262,11 +291,13 @@ async fn page_is_compressed_on_request() {
 }
 
 /// The paths of all files.
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "/",
     "/docs",
     "/openapi.json",
     "/openapi.json?contract=toptickets",
+    "/schemas/ticket-event.json",
+    "/schemas/team.created.json",
 ];
 
 /// Requests a file. Returns the status, the headers and the body.

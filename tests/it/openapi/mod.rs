@@ -1,6 +1,8 @@
-//! The OpenAPI documents are current and agree with the contracts. In addition, the client of every
-//! test checks each response against them (see `openapi_check`).
+//! The OpenAPI documents and the JSON Schemas are current, and the documents agree with the
+//! contracts. In addition, the client of every test checks each response against the documents (see
+//! `openapi_check`).
 
+mod events;
 mod parameters;
 mod requests;
 

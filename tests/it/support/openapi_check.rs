@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use jsonschema::Validator;
-use muster_contracts::route::PUBLIC_ROUTES;
+use muster_contracts::route;
 use muster_domain::Contract;
 use reqwest::{Method, Request, header::AUTHORIZATION};
 use serde_json::{Map, Value, json};
@@ -253,7 +253,7 @@ impl SentRequest {
             path,
             contract,
         } = self;
-        let is_open = PUBLIC_ROUTES.iter().any(|(_, open, _)| open == path);
+        let is_open = route::find_public("GET", path).is_ok();
         // The gateway decodes the path, but this check does not.
         if !response.headers.contains_key("x-request-id")
             || method == Method::HEAD

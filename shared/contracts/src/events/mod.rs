@@ -2,3 +2,5 @@
 
 pub mod inbound;
 pub mod outbound;
+#[cfg(feature = "openapi")]
+pub mod schemas;

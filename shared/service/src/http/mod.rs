@@ -28,7 +28,7 @@ use crate::{
 use muster_contracts::{
     ApiError,
     request::{InvalidRequest, MAX_BODY_BYTES, idempotency_key},
-    route::{self, PublicEndpoint, Route, RouteMatch},
+    route::{self, PublicMatch, Route, RouteMatch},
 };
 use muster_domain::{Clock, Contract, Fingerprint, Idempotency, IfVersion, TeamId, Timestamp};
 use request::RawRequest;
@@ -216,18 +216,19 @@ where
     Ok(record_status(response::render(&received, now, outcome)))
 }
 
-/// Serves one request for an open route with a use case, which gets the endpoint and the raw query.
+/// Serves one request for an open route with a use case, which gets the matched route and the raw
+/// query.
 ///
 /// The request needs no credential. If it has one, its form selects the contract of an error
 /// response.
 pub fn serve_open(
     request: Request,
-    use_case: impl FnOnce(PublicEndpoint, &str) -> Result<ApiResponse, ApiError>,
+    use_case: impl FnOnce(PublicMatch<'_>, &str) -> Result<ApiResponse, ApiError>,
 ) -> Response<Body> {
     let received = RawRequest::from(request);
     let found = route::find_public(&received.method, &received.path);
-    record_request(&received, found.as_ref().ok().map(|_| &*received.path));
-    let outcome = found.and_then(|endpoint| use_case(endpoint, &received.query));
+    record_request(&received, found.as_ref().ok().map(|found| found.pattern));
+    let outcome = found.and_then(|found| use_case(found, &received.query));
     record_status(response::render(&received, Timestamp::now(), outcome))
 }
 

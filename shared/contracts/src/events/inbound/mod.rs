@@ -9,6 +9,8 @@ mod envelope;
 mod event;
 mod fault;
 mod fields;
+#[cfg(feature = "openapi")]
+mod schema;
 mod ticket;
 mod time;
 mod user;
@@ -18,6 +20,9 @@ pub use envelope::{event_in, organization_in};
 pub use fault::Poison;
 pub use ticket::{TicketMessage, ticket_event, ticket_id_text};
 pub use user::user_event;
+
+#[cfg(feature = "openapi")]
+pub(super) use schema::{ticket_event as ticket_event_schema, user_event as user_event_schema};
 
 #[cfg(test)]
 mod tests {

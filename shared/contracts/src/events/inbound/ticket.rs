@@ -112,15 +112,27 @@ fn topic(text: FieldUpdate<String>) -> FieldUpdate<Folded> {
     }
 }
 
+/// The largest float below which all integers are exact: 2^53 - 1.
+const MAX_EXACT: f64 = 9_007_199_254_740_991.0;
+
 /// Returns the text of a ticket's id. In JSON it is a string or an integer of up to 64 bits.
+///
+/// `5`, `5.0` and `5e0` are the same number, and JSON Schema does not distinguish them.
 #[must_use]
 pub fn ticket_id_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
-        // Other numbers have lost digits in the parser, or can be written in several ways.
         Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
+        Value::Number(number) => exact_integer(number.as_f64()?),
         _ => None,
     }
+}
+
+/// Returns the digits of a float that is an integer, unless the JSON parser may have rounded it.
+fn exact_integer(number: f64) -> Option<String> {
+    let is_exact = number.fract() == 0.0 && number.abs() <= MAX_EXACT;
+    // The sum turns -0 into 0.
+    is_exact.then(|| format!("{:.0}", number + 0.0))
 }
 
 fn ticket_id(value: &Value) -> Result<TicketId, String> {
@@ -241,6 +253,10 @@ mod tests {
             (json!(-7), "-7"),
             (json!(u64::MAX), "18446744073709551615"),
             (json!(i64::MIN), "-9223372036854775808"),
+            (json!(1.0), "1"),
+            (json!(-1e3), "-1000"),
+            (json!(-0.0), "0"),
+            (json!(9_007_199_254_740_991.0), "9007199254740991"),
         ] {
             let mut event = event();
             event["data"]["ticket"]["id"] = id;
@@ -248,9 +264,9 @@ mod tests {
         }
         for id in [
             "18446744073709551616",
-            "1.0",
-            "1e3",
-            "-0",
+            "9007199254740992.0",
+            "1.5",
+            "1e300",
             "true",
             "[1]",
             "{}",

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+#[cfg(feature = "openapi")]
+use super::forms;
 use crate::json::json;
 use muster_domain::{Change, Timestamp};
 
@@ -23,14 +25,24 @@ pub struct Announcement {
 
 /// An event in the JSON format of CloudEvents 1.0.
 #[derive(Serialize)]
-struct CloudEvent<T> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub(super) struct CloudEvent<T> {
+    /// The version of CloudEvents.
     specversion: &'static str,
+    /// Identifies the announcement. A repeated announcement has the same id.
     id: String,
+    /// The sender.
     source: &'static str,
+    /// The kind of change.
     r#type: &'static str,
+    /// The time of the change.
+    #[cfg_attr(feature = "openapi", schema(value_type = forms::Timestamp))]
     time: String,
+    /// The changed team, membership or ticket.
     subject: String,
+    /// The position among the announcements of the subject: text that sorts by its bytes.
     sequence: String,
+    /// The media type of the data.
     datacontenttype: &'static str,
     data: T,
 }

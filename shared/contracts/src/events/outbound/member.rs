@@ -3,15 +3,28 @@
 use serde::Serialize;
 
 use super::announcement::{Announcement, SequencePoint};
+#[cfg(feature = "openapi")]
+use super::forms;
 use muster_domain::{Change, Member, TeamId, Timestamp};
 
 #[derive(Serialize)]
-struct MemberData<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Membership))]
+pub(super) struct MemberData<'a> {
+    /// The organization of the team.
     organization_id: &'a str,
+    /// The team.
+    #[cfg_attr(feature = "openapi", schema(value_type = forms::Uuid))]
     team_id: String,
+    /// The user.
+    #[cfg_attr(feature = "openapi", schema(value_type = forms::Uuid))]
     user_id: String,
+    /// The display name of the user.
     name: &'a str,
+    /// The time when the user joined the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = forms::Timestamp))]
     joined_at: String,
+    /// The time when the user left the team; `null` for a member.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<forms::Timestamp>))]
     removed_at: Option<String>,
 }
 

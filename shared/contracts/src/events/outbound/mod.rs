@@ -7,13 +7,19 @@
 mod announcement;
 #[cfg(test)]
 mod fixtures;
+#[cfg(feature = "openapi")]
+mod forms;
 mod member;
+#[cfg(feature = "openapi")]
+mod schema;
 mod team;
 mod ticket;
 
 use muster_domain::{Change, ChangeKind};
 
 pub use announcement::{Announcement, SOURCE};
+#[cfg(feature = "openapi")]
+pub(super) use schema::{KINDS, announcement_schema, schema_of};
 
 /// Returns the announcements of a change, in order. Counters, profile copies and writes without an
 /// effect have none.

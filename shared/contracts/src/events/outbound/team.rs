@@ -3,19 +3,38 @@
 use serde::Serialize;
 
 use super::announcement::{Announcement, SequencePoint};
+#[cfg(feature = "openapi")]
+use super::forms;
 use muster_domain::{Change, Description, Team};
 
 #[derive(Serialize)]
-struct TeamData<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Team))]
+pub(super) struct TeamData<'a> {
+    /// The organization of the team.
     organization_id: &'a str,
+    /// Identifies the team.
+    #[cfg_attr(feature = "openapi", schema(value_type = forms::Uuid))]
     id: String,
+    /// The name, unique within the organization.
     name: &'a str,
+    /// The team's purpose and responsibilities.
     description: Option<&'a str>,
+    /// The user who leads the team, if there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<forms::Uuid>))]
     lead_id: Option<String>,
+    /// The distribution of tickets among the members.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::QueueStrategy))]
     queue_strategy: &'static str,
+    /// The team's areas of expertise, by which tickets are routed to it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     specializations: &'a [String],
+    /// The number of members.
     member_count: u32,
+    /// The time when the team was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = forms::Timestamp))]
     created_at: String,
+    /// The time when the team's fields, its lead or its members last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = forms::Timestamp))]
     updated_at: String,
 }
 

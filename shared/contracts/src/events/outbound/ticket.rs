@@ -3,32 +3,64 @@
 use serde::Serialize;
 
 use super::announcement::{Announcement, SequencePoint};
+#[cfg(feature = "openapi")]
+use super::forms;
 use muster_domain::{Change, Decision, QueueStrategy, Ticket, TicketState};
 
 #[derive(Serialize)]
-struct TicketData<'a> {
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Assignment))]
+pub(super) struct TicketData<'a> {
+    /// The organization of the ticket.
     organization_id: &'a str,
+    /// Identifies the ticket.
     ticket_id: &'a str,
+    /// The team of the ticket, if it has one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<forms::Uuid>))]
     team_id: Option<String>,
+    /// The member who the ticket is assigned to, if there is one.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<forms::Uuid>))]
     assignee_id: Option<String>,
+    /// The team before this change.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<forms::Uuid>))]
     previous_team_id: Option<String>,
+    /// The assignee before this change.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<forms::Uuid>))]
     previous_assignee_id: Option<String>,
+    /// The state in routing.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::TicketState))]
     state: &'static str,
+    /// The status of the ticket on the platform.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::TicketStatus))]
     status: &'static str,
+    /// The priority of the ticket.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::Priority))]
     priority: &'static str,
+    /// The decision behind the change.
     decision: DecisionData,
 }
 
-/// The decision about the ticket. The candidates and their load are left out: the API has them, for
-/// clients with the scope `teams:read`.
+/// The decision about the ticket, without its candidates.
+//
+// The API has the candidates and their load, for clients with the scope `teams:read`.
 #[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Decision))]
 struct DecisionData {
+    /// The strategy that decided; `null` if none did.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::schema::QueueStrategy>))]
     strategy: Option<&'static str>,
+    /// The number of the decision in the team; `null` for a decision of no strategy.
     turn: Option<u64>,
+    /// The reason, as a sentence.
     reason: String,
+    /// The strategy that decided in place of the team's own, if it did.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<crate::schema::QueueStrategy>))]
     fallback: Option<&'static str>,
+    /// The number of members that were compared.
     considered: u64,
+    /// The number of members that could get the ticket.
     eligible: u64,
+    /// The time of the decision.
+    #[cfg_attr(feature = "openapi", schema(value_type = forms::Timestamp))]
     decided_at: String,
 }
 
