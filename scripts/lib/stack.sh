@@ -10,7 +10,7 @@ stack=
 export MUSTER_RUNTIME_DIR=$scratch/runtime
 trap 'stop_stack; rm -rf "$scratch"' EXIT
 
-# start_stack ARGUMENT...: starts an empty stack, and sets `description` to the line of JSON that describes it.
+# start_stack ARGUMENT...: starts a stack in memory, and sets `description` to the line of JSON that describes it.
 start_stack() {
     mkfifo "$scratch/description"
     "$muster" dev --in-memory --port 0 --json "$@" >"$scratch/description" &

@@ -18,7 +18,7 @@ use axum::{
 };
 use serde_json::json;
 
-use super::{DemoOrganization, guard::Guard};
+use super::{Demo, DemoOrganization, guard::Guard};
 
 /// The demo organization as JSON, and the address that the stack listens on.
 #[derive(Clone)]
@@ -27,20 +27,19 @@ struct Shown {
     organization: Arc<str>,
 }
 
-/// Returns the route. Its guard accepts no names and no origins, regardless of the stack's options.
-pub(super) fn router(listen: IpAddr, organization: &DemoOrganization) -> Router {
-    let DemoOrganization {
-        organization_id,
-        keys,
-        users,
-    } = organization;
-    let organization = json!({
-        "organization_id": organization_id,
-        "keys": keys,
-        "users": users,
-        "teams": [],
-        "tickets": [],
+/// Returns the route: of the demo data, or else of an organization without teams and tickets. Its
+/// guard accepts no names and no origins, regardless of the stack's options.
+pub(super) fn router(
+    listen: IpAddr,
+    organization: &DemoOrganization,
+    demo: Option<&Demo>,
+) -> Router {
+    let shown = demo.cloned().unwrap_or_else(|| Demo {
+        organization: organization.clone(),
+        teams: Vec::new(),
+        tickets: Vec::new(),
     });
+    let organization = json!(shown);
     let routes = Router::new()
         .route("/_dev/demo", get(show))
         .with_state(Shown {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{BUS, DemoKeys, DemoOrganization, DemoUser, LocalStack, s3::BUCKET};
+use super::{BUS, Demo, DemoKeys, DemoOrganization, DemoUser, LocalStack, s3::BUCKET};
 
 /// The addresses, keys and users of a stack, for programs.
 #[derive(Debug, Serialize)]
@@ -20,6 +20,8 @@ pub struct StackDescription<'s> {
     keys: &'s DemoKeys,
     users: &'s [DemoUser],
     other_organization: &'s DemoOrganization,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    demo: Option<&'s Demo>,
 }
 
 impl LocalStack {
@@ -54,7 +56,7 @@ impl LocalStack {
     /// Returns the output of `muster dev --json`.
     #[must_use]
     pub fn describe(&self) -> StackDescription<'_> {
-        let [demo, other_organization] = &self.organizations;
+        let [organization, other_organization] = &self.organizations;
         StackDescription {
             url: &self.url,
             dynamodb_url: &self.dynamodb_url,
@@ -64,10 +66,11 @@ impl LocalStack {
             jobs_queue_url: self.queue_url("jobs"),
             long_jobs_queue_url: self.queue_url("long-jobs"),
             table: &self.table,
-            organization_id: &demo.organization_id,
-            keys: &demo.keys,
-            users: &demo.users,
+            organization_id: &organization.organization_id,
+            keys: &organization.keys,
+            users: &organization.users,
             other_organization,
+            demo: self.demo.as_ref(),
         }
     }
 }

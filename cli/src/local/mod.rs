@@ -29,7 +29,7 @@ pub use event_source::Handler;
 pub use eventbridge::EventBus;
 pub use process::ProcessIdentity;
 pub use s3::BucketObjects;
-pub use seed::{ContractKeys, DemoKeys, DemoOrganization, DemoUser};
+pub use seed::{ContractKeys, Demo, DemoKeys, DemoOrganization, DemoTeam, DemoTicket, DemoUser};
 pub use settings::Settings;
 pub(crate) use sqs::dead_letter_reason;
 pub use sqs::{DeadLetterView, QueueContents, Queues};

@@ -12,7 +12,7 @@ use crate::sam::Template;
 /// Modifies a function's dependencies.
 type Adjust<D> = Box<dyn Fn(&mut D) + Send + Sync>;
 
-/// The differences from `muster dev`: the functions' dependencies, and the timing.
+/// The differences between stacks: the data, the functions' dependencies, and the timing.
 pub struct Settings {
     /// The address of all listeners: the API, the engine, the queues and the bus.
     pub listen: IpAddr,
@@ -26,6 +26,8 @@ pub struct Settings {
     pub cors_origins: Vec<CorsOrigin>,
     /// Accepted host names in addition to `localhost`.
     pub allow_hosts: Vec<HostName>,
+    /// True if the stack has the demo organization.
+    pub demo: bool,
     /// Modifies the dependencies of each function behind the gateway.
     pub http: Adjust<muster_service::http::Deps>,
     /// Modifies the dependencies of the ticket queue's function.
@@ -59,6 +61,7 @@ impl Default for Settings {
             reset: false,
             cors_origins: Vec::new(),
             allow_hosts: Vec::new(),
+            demo: false,
             http: Box::new(|_| {}),
             assignment: Box::new(|_| {}),
             directory: Box::new(|_| {}),

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{
-    BUS, BucketObjects, DemoOrganization, EventBus, ProcessIdentity, Queues, Settings, aws,
+    BUS, BucketObjects, Demo, DemoOrganization, EventBus, ProcessIdentity, Queues, Settings, aws,
     cors::Cors,
     data_dir::DataDir,
     demo_route,
@@ -29,15 +29,13 @@ use super::{
     listeners::{Listeners, Ports},
     routes,
     s3::BUCKET,
-    seed, server, sqs,
+    seed::{PreparedTable, SeedData},
+    server, sqs,
 };
 use crate::{emulator, output, sam::Template};
 
 /// The table's name in the embedded engine.
 const TABLE: &str = "muster";
-
-/// Timeout for the creation of the table and the demo data.
-const SETUP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The file in the data folder with the messages of the queues, which a shutdown writes.
 const QUEUES_FILE: &str = "queues.json";
@@ -85,8 +83,10 @@ pub struct LocalStack {
     pub aws_url: String,
     /// The table's name.
     pub table: String,
-    /// The demo organization and a second one.
+    /// Two organizations without teams and tickets.
     pub organizations: [DemoOrganization; 2],
+    /// The demo organization, if the settings include it.
+    pub demo: Option<Demo>,
     /// The queues.
     pub queues: Queues,
     /// The announcements.
@@ -120,45 +120,37 @@ impl LocalStack {
             dynamodb: settings.dynamodb_port,
             aws: settings.aws_port,
         };
-        let listeners = Listeners::bind(settings.listen, ports).await?;
-        let url = format!("http://{}", listeners.api.local_addr()?);
+        let Listeners { api, dynamodb, aws } = Listeners::bind(settings.listen, ports).await?;
+        let url = format!("http://{}", api.local_addr()?);
         let guard = Guard::new(settings.listen, settings.allow_hosts.clone());
 
         let data_dir = open_data(&data, settings.reset)?;
         let damaged = |error| damaged(data_dir.as_deref(), error);
-        let engine =
-            open_engine(&data, listeners.dynamodb, &guard, data_dir.as_deref()).map_err(damaged)?;
-        let client = emulator::client(&engine.url);
-        let table = Table::new(client, engine.table.as_str());
-        let organizations = prepare_table(&data, &template, &engine, &table, data_dir.as_deref())
+        let engine = open_engine(&data, dynamodb, &guard, data_dir.as_deref()).map_err(damaged)?;
+        let mut prepared = prepare_table(&data, &template, &engine, data_dir.as_deref(), &settings)
             .await
             .map_err(damaged)?;
+        let table = prepared.table.clone();
         let checkpoint = Checkpoint::open(data_dir.clone()).map_err(damaged)?;
-        let services =
-            ServicesEndpoint::start(&template, listeners.aws, &guard, data_dir.as_deref())?;
-
+        let services = ServicesEndpoint::start(&template, aws, &guard, data_dir.as_deref())?;
         let (stop, stopping) = watch::channel(false);
         let resources = resources(table.clone(), &services)?;
-        let functions = Functions::new(&template, resources, &settings);
+        let mut functions = Functions::new(&template, resources, &settings);
+        let assignment = functions.get("AssignmentFunction")?;
+        let demo = prepared.demo(&assignment).await.map_err(damaged)?;
         let sources = Sources {
             template: &template,
             functions,
             services: &services,
             checkpoint: &checkpoint,
+            skips_seeds: prepared.skips_seeds,
             stopping: &stopping,
         };
         let mut tasks = sources.spawn(&engine).await.map_err(damaged)?;
-        let own_routes = own_routes(&guard, &services)
-            .merge(demo_route::router(settings.listen, &organizations[0]));
+        let shown = demo_route::router(settings.listen, &prepared.organizations[0], demo.as_ref());
+        let own_routes = own_routes(&guard, &services).merge(shown);
         let gateway = serve_api(
-            listeners.api,
-            process,
-            &template,
-            settings,
-            &guard,
-            &table,
-            own_routes,
-            stopping,
+            api, process, &template, settings, &guard, &table, own_routes, stopping,
         )?;
         tasks.push(gateway);
 
@@ -176,7 +168,8 @@ impl LocalStack {
             dynamodb_url: engine.url,
             aws_url,
             table: engine.table,
-            organizations,
+            organizations: prepared.organizations,
+            demo,
             queues,
             events,
             failed_records,
@@ -210,6 +203,16 @@ impl LocalStack {
         match self.engine {
             Some(engine) => engine.stop().await,
             None => Ok(()),
+        }
+    }
+
+    /// Returns the organization of the greeting: the demo organization, or else the first
+    /// organization without teams.
+    #[must_use]
+    pub fn greeted(&self) -> &DemoOrganization {
+        match &self.demo {
+            Some(demo) => &demo.organization,
+            None => &self.organizations[0],
         }
     }
 
@@ -283,22 +286,19 @@ fn open_engine(
     })
 }
 
-/// Creates the table, the demo data and the samples, if they are missing.
-async fn prepare_table(
+/// Creates the table with its organizations, if they are missing.
+async fn prepare_table<'s>(
     data: &Data,
     template: &Template,
     engine: &TableEngine,
-    table: &Table,
-    data_dir: Option<&DataDir>,
-) -> anyhow::Result<[DemoOrganization; 2]> {
-    let client = emulator::client(&engine.url);
-    template.table.create(&client, &engine.table).await?;
-    let store = table.until(Instant::now() + SETUP_TIMEOUT);
-    let organizations = seed::seed_demo(&store, data_dir).await?;
-    if matches!(data, Data::Samples) {
-        seed::seed_samples(&store, &organizations[0]).await?;
-    }
-    Ok(organizations)
+    data_dir: Option<&'s DataDir>,
+    settings: &Settings,
+) -> anyhow::Result<PreparedTable<'s>> {
+    let seeds = SeedData {
+        demo: settings.demo,
+        samples: matches!(data, Data::Samples),
+    };
+    PreparedTable::open(&template.table, &engine.url, &engine.table, data_dir, seeds).await
 }
 
 /// The emulated SQS, EventBridge and S3, at one endpoint.
@@ -350,6 +350,8 @@ struct Sources<'s> {
     functions: Functions<'s>,
     services: &'s ServicesEndpoint,
     checkpoint: &'s Checkpoint,
+    /// True if the stream is read after the records of the seeded data.
+    skips_seeds: bool,
     stopping: &'s watch::Receiver<bool>,
 }
 
@@ -361,15 +363,21 @@ impl Sources<'_> {
             mut functions,
             services,
             checkpoint,
+            skips_seeds,
             stopping,
         } = self;
         let mut tasks = Vec::new();
         for mapping in &template.stream_mappings {
+            let mut mapping = mapping.clone();
+            if skips_seeds {
+                "LATEST".clone_into(&mut mapping.starting_position);
+            }
+            let function = functions.get(&mapping.function)?;
             let poller = StreamPoller::open(
                 &engine.url,
                 &engine.table,
-                mapping.clone(),
-                functions.get(&mapping.function)?,
+                mapping,
+                function,
                 services.failed_records.clone(),
                 checkpoint.clone(),
                 stopping.clone(),

@@ -283,7 +283,7 @@ async fn key_that_cannot_be_deleted_is_named() {
 
 #[test]
 fn dev_with_an_unwritable_greeting_ends() {
-    let dev = || muster(["dev", "--in-memory", "--port", "0"]);
+    let dev = || muster(["dev", "--in-memory", "--empty", "--port", "0"]);
     let output = run_to(dev(), closed_pipe());
     assert_eq!(
         (output.status.code(), stderr(&output)),
@@ -298,7 +298,7 @@ fn dev_with_an_unwritable_greeting_ends() {
 
 #[tokio::test]
 async fn dev_with_a_closed_standard_error_serves() {
-    let mut command = muster(["dev", "--json", "--in-memory", "--port", "0"]);
+    let mut command = muster(["dev", "--json", "--in-memory", "--empty", "--port", "0"]);
     // Every request is logged at this level.
     command.env("RUST_LOG", "trace").stderr(closed_pipe());
     let (child, line) = first_line(&mut command);

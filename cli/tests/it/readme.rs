@@ -214,7 +214,13 @@ impl PageStack {
     /// Starts a stack as the page says, but on a free port. The process ends when the first value
     /// is dropped.
     fn local() -> (Dev, Self) {
-        let (child, lines) = lines(&mut muster(["dev", "--in-memory", "--port", "0"]));
+        let (child, lines) = lines(&mut muster([
+            "dev",
+            "--in-memory",
+            "--empty",
+            "--port",
+            "0",
+        ]));
         let dev = Dev {
             child,
             description: Value::Null,

@@ -51,7 +51,7 @@ impl Started {
 }
 
 fn start_in(folder: &Path) -> Dev {
-    let mut command = muster(["dev", "--json", "--in-memory", "--port", "0"]);
+    let mut command = muster(["dev", "--json", "--in-memory", "--empty", "--port", "0"]);
     command.env("MUSTER_RUNTIME_DIR", folder);
     let (child, line) = first_line(&mut command);
     let description = serde_json::from_str(&line).expect("the first line is JSON");

@@ -31,7 +31,7 @@ impl Dev {
     fn start() -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
         command
-            .args(["dev", "--in-memory", "--json", "--port", "0"])
+            .args(["dev", "--in-memory", "--empty", "--json", "--port", "0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped());
         let mut child = command.spawn().expect("the program starts");

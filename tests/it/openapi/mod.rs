@@ -3,6 +3,7 @@
 //! `openapi_check`).
 
 mod events;
+mod examples;
 mod parameters;
 mod requests;
 

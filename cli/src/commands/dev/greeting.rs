@@ -11,9 +11,9 @@ pub(super) fn text(stack: &LocalStack, data: &Data, batch_window: Duration) -> S
         dynamodb_url,
         aws_url,
         table,
-        organizations: [demo, _],
         ..
     } = stack;
+    let demo = stack.greeted();
     let DemoKeys { toptickets, itsm } = &demo.keys;
     let data_location = match data {
         Data::Memory => "in memory, lost at the end".to_owned(),

@@ -53,6 +53,9 @@ pub struct Dev {
     /// Add the data that the files in events/ refer to: two teams, and published API keys
     #[arg(long, requires = "in_memory", conflicts_with = "data_dir")]
     pub samples: bool,
+    /// Do not create the demo organization with its teams and tickets
+    #[arg(long)]
+    pub empty: bool,
     /// File to write the functions' environment to, as `sam local --env-vars` reads it; an existing
     /// file is replaced
     #[arg(long, value_name = "FILE")]
@@ -89,6 +92,7 @@ impl Dev {
             reset,
             batch_window,
             samples,
+            empty,
             env_vars,
             cors_origins,
             allow_hosts,
@@ -114,6 +118,7 @@ impl Dev {
             batching_window: Some(batch_window),
             cors_origins,
             allow_hosts,
+            demo: !empty,
             ..Settings::default()
         };
         let mut signals = ShutdownSignals::listen().context("cannot listen for Ctrl-C")?;

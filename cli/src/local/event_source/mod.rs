@@ -6,7 +6,7 @@ mod sqs;
 mod stream;
 
 pub use function::Handler;
-pub(super) use function::{Functions, Resources};
+pub(super) use function::{Function, Functions, Resources, batch_item_failures};
 pub(super) use schedule::run as run_schedule;
-pub(super) use sqs::run as run_queue;
+pub(super) use sqs::{event as queue_event, run as run_queue};
 pub(super) use stream::{Checkpoint, StreamPoller};

@@ -111,7 +111,8 @@ async fn handle(
     batch: Vec<MessageDelivery>,
     reports_failures: bool,
 ) {
-    let response = function.invoke(&event(name, &batch)).await;
+    let messages = batch.iter().map(|delivery| &delivery.message);
+    let response = function.invoke(&event(name, messages)).await;
     let failed = response.and_then(|response| {
         if reports_failures {
             failed_positions(&response, &batch)
@@ -160,8 +161,11 @@ fn failed_positions(
 }
 
 /// Returns the event for a batch, as Lambda builds it.
-fn event(queue: &str, batch: &[MessageDelivery]) -> Value {
-    let records = batch.iter().map(|MessageDelivery { receipt: _, message }| {
+pub(in crate::local) fn event<'m>(
+    queue: &str,
+    messages: impl Iterator<Item = &'m StoredMessage>,
+) -> Value {
+    let records = messages.map(|message| {
         let StoredMessage { id, body, attributes, sent, first_received, receives, group } = message;
         let attribute = |MessageAttribute { data_type, value }: &MessageAttribute| {
             let kind = if data_type.starts_with("Binary") { "binaryValue" } else { "stringValue" };

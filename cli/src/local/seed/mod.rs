@@ -1,8 +1,10 @@
 //! The data that a stack starts with.
 
 mod demo;
+mod organizations;
+mod prepared_table;
 mod samples;
 
-pub(super) use demo::seed_demo;
-pub use demo::{ContractKeys, DemoKeys, DemoOrganization, DemoUser};
-pub(super) use samples::seed_samples;
+pub use demo::{Demo, DemoTeam, DemoTicket};
+pub use organizations::{ContractKeys, DemoKeys, DemoOrganization, DemoUser};
+pub(super) use prepared_table::{PreparedTable, SeedData};

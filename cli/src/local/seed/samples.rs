@@ -5,7 +5,7 @@ use muster_service::store::{RenderedResponse, Store};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::demo::DemoOrganization;
+use super::organizations::DemoOrganization;
 
 /// A key for each contract. The keys are published, so no table that outlives the process may have
 /// them.

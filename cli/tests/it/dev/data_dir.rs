@@ -138,6 +138,7 @@ fn data_dir_damaged_is_unchanged() {
         ("demo-keys.json", b"[]"),
         ("demo-keys.json", b"\xff\xfe"),
         ("demo-keys.json", br#"{"org_demo": {"toptickets": 7}}"#),
+        ("demo-data.json", b"{}"),
         ("queues.json", b"[]"),
         ("stream.json", b"garbage"),
     ] {

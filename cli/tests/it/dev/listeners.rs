@@ -123,7 +123,14 @@ fn ports_of_dynamodb_and_aws_follow_the_port() {
         if !ports.iter().all(free) {
             return None;
         }
-        let arguments = ["dev", "--json", "--in-memory", "--port", &port.to_string()];
+        let arguments = [
+            "dev",
+            "--json",
+            "--in-memory",
+            "--empty",
+            "--port",
+            &port.to_string(),
+        ];
         let (child, mut lines) = lines(&mut muster(arguments));
         let description = serde_json::from_str(&lines.next()?).expect("the first line is JSON");
         Some((ports, Dev { child, description }))

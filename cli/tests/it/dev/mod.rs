@@ -1,6 +1,7 @@
 //! `muster dev`: its output, its end, and its stored data.
 
 mod data_dir;
+mod demo;
 mod listeners;
 mod start;
 

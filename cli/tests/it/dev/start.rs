@@ -82,7 +82,14 @@ fn assert_organization(organization: &Value) {
 
 #[tokio::test]
 async fn json_output_is_one_line_when_ready() {
-    let (child, mut lines) = lines(&mut muster(["dev", "--in-memory", "--json", "--port", "0"]));
+    let (child, mut lines) = lines(&mut muster([
+        "dev",
+        "--in-memory",
+        "--empty",
+        "--json",
+        "--port",
+        "0",
+    ]));
     let dev = Dev {
         child,
         description: serde_json::from_str(&lines.next().unwrap()).unwrap(),
@@ -160,7 +167,13 @@ fn signal_ends_the_stack_with_exit_code_0() {
 
 #[test]
 fn greeting_has_a_working_curl_per_contract() {
-    let (child, lines) = lines(&mut muster(["dev", "--in-memory", "--port", "0"]));
+    let (child, lines) = lines(&mut muster([
+        "dev",
+        "--in-memory",
+        "--empty",
+        "--port",
+        "0",
+    ]));
     let mut dev = Dev {
         child,
         description: Value::Null,
@@ -294,7 +307,7 @@ async fn rust_log_of_muster_selects_the_functions_logs() {
     let (folder, _) = folder();
     let log = folder.path().join("stderr");
     let stderr = fs::File::create(&log).expect("a file can be created");
-    let mut command = muster(["dev", "--json", "--in-memory", "--port", "0"]);
+    let mut command = muster(["dev", "--json", "--in-memory", "--empty", "--port", "0"]);
     let (child, line) = first_line(command.env("RUST_LOG", "muster=debug").stderr(stderr));
     let dev = Dev {
         child,

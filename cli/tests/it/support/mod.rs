@@ -6,6 +6,7 @@ pub mod local_stack;
 pub use commands::{at, file, json_lines, on, succeeds};
 
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader, Read},
     path::PathBuf,
     process::{self, Child, Command, ExitStatus, Output, Stdio},
@@ -151,8 +152,15 @@ pub struct Dev {
 }
 
 impl Dev {
-    /// Starts a stack on free ports with more arguments, and waits until it is ready.
+    /// Starts a stack without the demo data on free ports with more arguments, and waits until it
+    /// is ready.
     pub fn start<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Self {
+        let empty = [OsString::from("--empty")].into_iter();
+        Self::with_demo(empty.chain(arguments.into_iter().map(|it| it.as_ref().to_owned())))
+    }
+
+    /// Starts a stack like [`start`](Self::start), but with the demo data.
+    pub fn with_demo<I: AsRef<std::ffi::OsStr>>(arguments: impl IntoIterator<Item = I>) -> Self {
         let mut command = muster(["dev", "--json", "--port", "0"]);
         let (child, line) = first_line(command.args(arguments));
         let description = serde_json::from_str(&line).expect("the first line is JSON");

@@ -35,7 +35,7 @@ pub(super) fn operation(
     let errors = errors::responses(
         endpoint,
         contract,
-        &parameters::example_path(contract, pattern),
+        &parameters::example_path(endpoint, contract, pattern),
     );
     let responses = [(status, RefOr::Is(success))].into_iter().chain(errors);
     Operation {

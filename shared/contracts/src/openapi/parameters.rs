@@ -28,19 +28,39 @@ pub(super) fn id(contract: Contract, prefix: &str) -> Object {
 
 /// Returns the parameters of an endpoint.
 pub(super) fn of(endpoint: Endpoint, contract: Contract, pattern: &'static str) -> Vec<Parameter> {
-    let mut parameters = in_path(contract, pattern);
+    let mut parameters = in_path(endpoint, contract, pattern);
     parameters.extend(in_query(endpoint, contract));
     parameters.extend(in_headers(endpoint));
     parameters
 }
 
 /// Returns the value of a path parameter in examples.
-fn example(contract: Contract, parameter: &str) -> &'static str {
+///
+/// The local stack's demo data has these ids. An operation that removes a team or a member has an
+/// id of its own, so that the examples succeed in any order.
+fn example(endpoint: Endpoint, contract: Contract, parameter: &str) -> &'static str {
     match (contract, parameter) {
-        (Contract::Toptickets, "team_id") => "550e8400-e29b-41d4-a716-446655440000",
-        (Contract::Toptickets, "user_id") => "123e4567-e89b-12d3-a456-426614174000",
-        (Contract::Itsm, "team_id") => "team_a1b2c3d4-e5f6-7890-abcd-ef1234567890",
-        (Contract::Itsm, "user_id") => "usr_f6e5d4c3-b2a1-0987-fedc-ba9876543210",
+        (Contract::Toptickets, "team_id") => match endpoint {
+            Endpoint::DeleteTeam => "772a0622-041d-43f6-8938-668877662222",
+            Endpoint::AddMember | Endpoint::RemoveMember => "661f9511-f30c-52e5-b827-557766551111",
+            _ => "550e8400-e29b-41d4-a716-446655440000",
+        },
+        (Contract::Toptickets, "user_id") => match endpoint {
+            Endpoint::UpdateMember => "234f5678-e90c-12d3-b456-526714174111",
+            _ => "123e4567-e89b-12d3-a456-426614174000",
+        },
+        (Contract::Itsm, "team_id") => match endpoint {
+            Endpoint::DeleteTeam => "team_c3d4e5f6-a7b8-9012-cdef-123456789012",
+            Endpoint::RemoveMember => "team_b2c3d4e5-f6a7-8901-bcde-f12345678901",
+            Endpoint::ListMembers | Endpoint::UpdateMember | Endpoint::ListAssignments => {
+                "team_550e8400-e29b-41d4-a716-446655440000"
+            }
+            _ => "team_a1b2c3d4-e5f6-7890-abcd-ef1234567890",
+        },
+        (Contract::Itsm, "user_id") => match endpoint {
+            Endpoint::UpdateMember => "usr_234f5678-e90c-12d3-b456-526714174111",
+            _ => "usr_d4e5f6a7-b890-1234-abcd-ef5678901234",
+        },
         _ => "TKT-2024:001",
     }
 }
@@ -53,13 +73,17 @@ fn names(pattern: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 /// Returns a path with example values of its parameters.
-pub(super) fn example_path(contract: Contract, pattern: &'static str) -> String {
+pub(super) fn example_path(
+    endpoint: Endpoint,
+    contract: Contract,
+    pattern: &'static str,
+) -> String {
     names(pattern).fold(pattern.to_owned(), |path, name| {
-        path.replace(&format!("{{{name}}}"), example(contract, name))
+        path.replace(&format!("{{{name}}}"), example(endpoint, contract, name))
     })
 }
 
-fn in_path(contract: Contract, pattern: &'static str) -> Vec<Parameter> {
+fn in_path(endpoint: Endpoint, contract: Contract, pattern: &'static str) -> Vec<Parameter> {
     let parameter = |name| {
         let (description, schema) = match name {
             "team_id" => (
@@ -79,7 +103,7 @@ fn in_path(contract: Contract, pattern: &'static str) -> Vec<Parameter> {
             description,
             required: true,
             schema,
-            example: Some(example(contract, name)),
+            example: Some(example(endpoint, contract, name)),
         }
     };
     names(pattern).map(parameter).collect()

@@ -1,7 +1,8 @@
-//! The demo data: two organizations with users, and keys for each contract.
+//! Organizations with users, and with keys for each contract.
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join_all;
 use muster_domain::{
     KeyKind, OrganizationId, Scope, SecretKey, Timestamp, User, UserId, UserStatus,
 };
@@ -9,6 +10,7 @@ use muster_service::store::Store;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::demo;
 use crate::{commands::keys::issue, local::data_dir::DataDir};
 
 /// A demo organization with its keys and users.
@@ -60,7 +62,7 @@ pub struct DemoUser {
 /// The file with the demo keys in plain text. The table has only their hashes.
 const KEYS_FILE: &str = "demo-keys.json";
 
-/// The demo organization is first.
+/// The organizations that every stack has. They have no teams.
 const ORGANIZATIONS: [(&str, &str); 2] = [
     ("org_demo", "acme.example"),
     ("org_other", "globex.example"),
@@ -84,37 +86,88 @@ const USERS: [(&str, UserStatus); 14] = [
     ("Victor Moreau", UserStatus::Suspended),
 ];
 
-/// Creates the missing demo data, and returns all of it.
-pub(in crate::local) async fn seed_demo(
-    store: &Store,
-    data_dir: Option<&DataDir>,
-) -> anyhow::Result<[DemoOrganization; 2]> {
+/// An organization to create: its id and its users.
+pub(super) struct OrganizationSeed {
+    pub(super) id: OrganizationId,
+    pub(super) users: Vec<User>,
+}
+
+/// The organizations of a stack.
+pub(in crate::local) struct Organizations {
+    /// The organizations without teams.
+    pub(in crate::local) empty: [DemoOrganization; 2],
+    /// The organization with the demo data, unless the stack has none.
+    pub(in crate::local) demo: Option<DemoOrganization>,
+}
+
+/// The table of a stack. A start adds the missing items.
+pub(in crate::local) struct SeedTarget<'s> {
+    pub(in crate::local) store: Store,
+    pub(in crate::local) data_dir: Option<&'s DataDir>,
+    /// True if this start created the table, so that it has no items.
+    pub(in crate::local) is_new: bool,
+}
+
+/// Creates the missing organizations, users and keys, and returns all of them.
+pub(in crate::local) async fn seed_organizations(
+    target: &SeedTarget<'_>,
+    with_demo: bool,
+) -> anyhow::Result<Organizations> {
+    let data_dir = target.data_dir;
     let stored: Option<BTreeMap<String, DemoKeys>> = data_dir
         .map(|data_dir| data_dir.read(KEYS_FILE))
         .transpose()?
         .flatten();
-    let mut stored = stored.unwrap_or_default();
-    let mut organizations = Vec::with_capacity(ORGANIZATIONS.len());
-    for (at, (id, domain)) in ORGANIZATIONS.into_iter().enumerate() {
-        let organization_id =
-            OrganizationId::parse(id).expect("the demo ids are of the right form");
-        let keys = stored.remove(id).unwrap_or_default();
-        organizations.push(DemoOrganization {
-            organization_id: id.to_owned(),
-            keys: seed_keys(store, &organization_id, keys).await?,
-            users: seed_users(store, &organization_id, at, domain).await?,
-        });
+    let mut keys = stored.unwrap_or_default();
+    let mut empty = Vec::with_capacity(ORGANIZATIONS.len());
+    for seed in empty_organizations() {
+        empty.push(seed_organization(target, seed, &mut keys).await?);
     }
+    let demo = if with_demo {
+        Some(seed_organization(target, demo::organization(), &mut keys).await?)
+    } else {
+        None
+    };
     if let Some(data_dir) = data_dir {
-        let keys: BTreeMap<_, _> = organizations
-            .iter()
-            .map(|organization| (&organization.organization_id, &organization.keys))
-            .collect();
         data_dir.write(KEYS_FILE, &keys)?;
     }
-    Ok(organizations
-        .try_into()
-        .expect("one for each of ORGANIZATIONS"))
+    Ok(Organizations {
+        empty: empty.try_into().expect("one for each of ORGANIZATIONS"),
+        demo,
+    })
+}
+
+/// Returns the organizations without teams.
+fn empty_organizations() -> impl Iterator<Item = OrganizationSeed> {
+    ORGANIZATIONS
+        .into_iter()
+        .enumerate()
+        .map(|(organization, (id, domain))| OrganizationSeed {
+            id: OrganizationId::parse(id).expect("the ids are of the right form"),
+            users: USERS
+                .into_iter()
+                .enumerate()
+                .map(|(at, (name, status))| demo_user(organization, at, name, status, domain))
+                .collect(),
+        })
+}
+
+/// Creates the missing users and keys of an organization. The keys that are valid stay.
+async fn seed_organization(
+    target: &SeedTarget<'_>,
+    OrganizationSeed { id, users }: OrganizationSeed,
+    keys: &mut BTreeMap<String, DemoKeys>,
+) -> anyhow::Result<DemoOrganization> {
+    let organization_id = id.as_str().to_owned();
+    let stored = keys.get(&organization_id).cloned().unwrap_or_default();
+    let seeded = seed_keys(&target.store, &id, stored).await?;
+    let users = seed_users(target, &id, users).await?;
+    keys.insert(organization_id.clone(), seeded.clone());
+    Ok(DemoOrganization {
+        organization_id,
+        keys: seeded,
+        users,
+    })
 }
 
 async fn seed_keys(
@@ -161,21 +214,22 @@ async fn seed_key(
 
 /// Creates the missing users. Existing ones stay, because they can have been changed.
 async fn seed_users(
-    store: &Store,
+    SeedTarget { store, is_new, .. }: &SeedTarget<'_>,
     org: &OrganizationId,
-    organization: usize,
-    domain: &str,
+    seeds: Vec<User>,
 ) -> anyhow::Result<Vec<DemoUser>> {
-    let mut users = Vec::with_capacity(USERS.len());
+    let stored = if *is_new {
+        vec![None; seeds.len()]
+    } else {
+        try_join_all(seeds.iter().map(|user| store.user(org, user.id))).await?
+    };
+    let mut users = Vec::with_capacity(seeds.len());
     let mut missing = Vec::new();
-    for (at, (name, status)) in USERS.into_iter().enumerate() {
-        let user = demo_user(organization, at, name, status, domain);
-        let user = if let Some(stored) = store.user(org, user.id).await? {
-            stored
-        } else {
+    for (user, stored) in seeds.into_iter().zip(stored) {
+        let user = stored.unwrap_or_else(|| {
             missing.push(user.clone());
             user
-        };
+        });
         users.push(DemoUser {
             id: user.id.uuid().to_string(),
             name: user.name,
