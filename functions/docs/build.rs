@@ -32,12 +32,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = env::var("OUT_DIR")?;
     let out = Path::new(&out);
     let docs = Page::new(own("index.html")?)
-        .style("swagger-ui.css", &viewers("dist/swagger-ui.css")?)
+        .style("swagger-ui.css", &layer(&viewers("dist/swagger-ui.css")?))
         .style("page.css", &own("page.css")?)
+        .style("viewer.css", &own("viewer.css")?)
         .script(
             "swagger-ui-bundle.js",
             &(own("swagger-ui-bundle.js.LICENSE.txt")? + &viewers("dist/swagger-ui-bundle.js")?),
         )
+        .script("samples.js", &own("samples.js")?)
+        .script("viewer.js", &own("viewer.js")?)
         .script("page.js", &own("page.js")?);
     docs.write(out, "docs.html")?;
     let home = Page::new(own("home.html")?)
@@ -150,6 +153,12 @@ fn etag(bytes: &[u8]) -> String {
 /// Reads a file of `page/`, with the line ends that a browser hashes.
 fn own(name: &str) -> Result<String, Box<dyn Error>> {
     Ok(fs::read_to_string(Path::new("page").join(name))?.replace("\r\n", "\n"))
+}
+
+/// Returns a style sheet in a cascade layer. Every rule outside layers overrides its rules,
+/// regardless of their specificity.
+fn layer(style: &str) -> String {
+    format!("@layer viewer {{{style}}}")
 }
 
 /// Reads a file of Swagger UI.

@@ -5,36 +5,11 @@
 const assert = require('node:assert/strict');
 const { readFileSync } = require('node:fs');
 const { chromium } = require('playwright-core');
+const { looks } = require('./looks.cjs');
+const { deployed, underPrefix } = require('./operations.cjs');
+const { documented, execute, open, opened } = require('./page.cjs');
 
 const stack = JSON.parse(readFileSync(0, 'utf8'));
-
-/** Opens a page that can reach only the stack. Returns it with a list that receives its errors. */
-async function open(browser, options) {
-  const context = await browser.newContext(options);
-  const errors = [];
-  await context.route('**/*', (route) => {
-    if (new URL(route.request().url()).origin === stack.url) return route.continue();
-    errors.push(`asked for ${route.request().url()}`);
-    return route.abort();
-  });
-  const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
-  page.on('websocket', (socket) => errors.push(`opened ${socket.url()}`));
-  page.on('pageerror', (error) => errors.push(error.message));
-  page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(message.text());
-  });
-  return { page, errors };
-}
-
-/** Returns the operations of a contract's document, in the form of the page. */
-async function documented(contract) {
-  const response = await fetch(`${stack.url}/openapi.json?contract=${contract}`);
-  const { paths } = await response.json();
-  const methods = ['get', 'post', 'put', 'patch', 'delete'];
-  return Object.entries(paths).flatMap(([path, item]) =>
-    methods.filter((method) => method in item).map((method) => `${method.toUpperCase()} ${path}`));
-}
 
 /** Returns the operations that the page shows. */
 async function shown(page) {
@@ -53,38 +28,35 @@ async function authorize(page, key) {
   await apiKey.locator('.btn-done').click();
 }
 
-/** Executes an operation, with or without a body. Returns the status and the body that the page shows. */
-async function execute(page, method, path, body) {
-  const operation = page.locator(`.opblock-${method}`, { has: page.locator(`[data-path="${path}"]`) });
-  if (!(await operation.getAttribute('class')).includes('is-open')) {
-    await operation.locator('.opblock-summary-control').click();
-  }
+/** Executes an operation of /v1/teams, with or without a body. Returns the status and the body that the page shows. */
+async function call(page, method, body) {
+  const operation = await opened(page, { method, path: '/v1/teams' });
   if (body !== undefined) await operation.locator('textarea').fill(JSON.stringify(body));
-  const awaited = page.waitForResponse((received) => received.request().method() === method.toUpperCase());
-  await operation.locator('.execute').click();
-  const requestId = (await awaited).headers()['x-request-id'];
-  const response = operation.locator('.live-responses-table', { hasText: requestId });
-  const status = await response.locator('.response .response-col_status').innerText();
-  return { status: Number.parseInt(status, 10), body: JSON.parse(await response.locator('code').first().innerText()) };
+  const response = await execute(page, method, operation);
+  return { status: response.status, body: JSON.parse(response.body) };
 }
 
-/** Reads a contract on the page, and lists and creates teams with the page. */
+/**
+ * Reads a contract on a page that gets no demo key. Enters a key, and lists and creates teams with the page.
+ */
 async function walk(browser, { contract, label, key, teams, team }) {
-  const { page, errors } = await open(browser);
+  const { page, errors } = await open(browser, stack, {}, {
+    [`${stack.url}/_dev/demo`]: (route) => route.fulfill({ status: 204 }),
+  });
   await page.goto(`${stack.url}/docs`);
   await page.getByRole('navigation').getByRole('link', { name: label }).click();
   assert.equal(await page.locator('[aria-current]').innerText(), label);
   assert.equal(await page.title(), `${label} – Muster API`);
-  const operations = await documented(contract);
+  const operations = (await documented(stack, contract)).map(({ method, path }) => `${method.toUpperCase()} ${path}`);
   assert.deepEqual((await shown(page)).sort(), operations.sort());
 
   await authorize(page, key);
   const name = `From the page of ${label}`;
-  const before = await execute(page, 'get', '/v1/teams');
+  const before = await call(page, 'get');
   assert.deepEqual([before.status, teams(before.body).includes(name)], [200, false]);
-  const created = await execute(page, 'post', '/v1/teams', { name });
+  const created = await call(page, 'post', { name });
   assert.deepEqual([created.status, team(created.body).name], [201, name]);
-  const after = await execute(page, 'get', '/v1/teams');
+  const after = await call(page, 'get');
   assert.deepEqual([after.status, teams(after.body).includes(name)], [200, true]);
 
   await page.reload();
@@ -98,7 +70,7 @@ async function walk(browser, { contract, label, key, teams, team }) {
 
 /** Checks the content security policy: an injected script does not run, and no request leaves the stack. */
 async function confined(browser) {
-  const { page, errors } = await open(browser);
+  const { page, errors } = await open(browser, stack);
   await page.goto(`${stack.url}/docs`);
   const [ran, sent] = await page.evaluate(async () => {
     const script = document.createElement('script');
@@ -113,7 +85,7 @@ async function confined(browser) {
 }
 
 async function withoutScripts(browser) {
-  const { page, errors } = await open(browser, { javaScriptEnabled: false });
+  const { page, errors } = await open(browser, stack, { javaScriptEnabled: false });
   await page.goto(`${stack.url}/docs`);
   assert.match(await page.locator('body').innerText(), /Muster[^]*needs JavaScript/);
   await page.locator('p a', { hasText: 'TopTickets' }).click();
@@ -146,6 +118,11 @@ async function withoutScripts(browser) {
     });
     await confined(browser);
     await withoutScripts(browser);
+    await deployed(browser, stack);
+    await underPrefix(browser, stack);
+    for (const contract of ['itsm', 'toptickets']) {
+      await looks(browser, stack, contract);
+    }
   } finally {
     await browser.close();
   }
