@@ -6,7 +6,7 @@ const assert = require('node:assert/strict');
 const { readFileSync } = require('node:fs');
 const { chromium } = require('playwright-core');
 const { looks } = require('./looks.cjs');
-const { deployed, underPrefix } = require('./operations.cjs');
+const { deployed, everyOperation, underPrefix } = require('./operations.cjs');
 const { documented, execute, open, opened } = require('./page.cjs');
 
 const stack = JSON.parse(readFileSync(0, 'utf8'));
@@ -122,6 +122,7 @@ async function withoutScripts(browser) {
     await underPrefix(browser, stack);
     for (const contract of ['itsm', 'toptickets']) {
       await looks(browser, stack, contract);
+      await everyOperation(browser, stack, { contract, key: stack.demo.keys[contract].admin });
     }
   } finally {
     await browser.close();

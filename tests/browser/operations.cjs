@@ -77,9 +77,7 @@ async function underPrefix(browser, stack) {
   const { page, errors } = await open(browser, stack, {}, {
     [`${base}/`]: async (route, path) => {
       requested.push(path);
-      return path === '_dev/demo'
-        ? route.fulfill({ json: { organization_id: stack.organization_id, keys: stack.keys } })
-        : route.fulfill({ response: await route.fetch({ url: `${stack.url}/${path}` }) });
+      return route.fulfill({ response: await route.fetch({ url: `${stack.url}/${path}` }) });
     },
   });
   await page.goto(`${base}/docs`);
