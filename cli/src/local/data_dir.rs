@@ -12,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 /// The version of the stored formats, table items included. It changes with each of them. A folder
 /// of another version is refused, because there is no migration.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// The file with the format version.
 const FORMAT_FILE: &str = "format";
 /// The temporary file of a start that was killed while it wrote the version.

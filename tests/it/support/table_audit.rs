@@ -471,6 +471,18 @@ fn assert_placement(id: &str, ticket: &Item) {
         indexed.ends_with(&index) && indexed.is_empty() == index.is_empty(),
         "{id} has index key {indexed}"
     );
+    let queued = [text(ticket, "gsi2pk"), text(ticket, "gsi2sk")];
+    let expected = if state == "waiting" {
+        // Both indexes list waiting tickets in one order.
+        let organization = text(ticket, "pk").split("#TICKET#").next();
+        [
+            &*format!("{}#QUEUE", organization.unwrap_or_default()),
+            text(ticket, "gsi1sk"),
+        ]
+    } else {
+        [""; 2]
+    };
+    assert_eq!(queued, expected, "{id} in the second index");
 }
 
 /// Returns the size of an item in bytes as DynamoDB bills it: the names and values of its

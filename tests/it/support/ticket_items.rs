@@ -99,6 +99,10 @@ impl Organization {
         key("sk", "TICKET".to_owned());
         if let Some((gsi1pk, gsi1sk)) = indexed(self, id, was) {
             key("gsi1pk", gsi1pk);
+            if was["state"] == "waiting" {
+                key("gsi2pk", format!("ORG#{}#QUEUE", self.id));
+                key("gsi2sk", gsi1sk.clone());
+            }
             key("gsi1sk", gsi1sk);
         }
         let put = self

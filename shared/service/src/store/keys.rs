@@ -1,8 +1,8 @@
 //! Keys: the only module that builds or parses a key string.
 //!
 //! Each `pk` begins with the organization or with the hash of an API key or another subject, so no
-//! query can reach another tenant. Each `gsi1pk` does as well, except `WORK#x`, which no request
-//! reads.
+//! query can reach another tenant. Each `gsi1pk` and `gsi2pk` does as well, except `WORK#x`, which
+//! no request reads.
 //!
 //! `#` separates the parts. Organization ids, UUIDs and hashes never contain it. A folded name, a
 //! folded tag and a client's `Idempotency-Key` may contain it, so they are the last part of their
@@ -122,7 +122,7 @@ pub(super) fn pending_work(item: &Key, since: Timestamp) -> Key {
     let hash: [u8; 32] = Sha256::digest(format!("{pk}/{sk}")).into();
     Key::new(
         pending_work_partition(hash[0] >> 4),
-        format!("{:015}#{pk}#{sk}", since.millis().max(0)),
+        format!("{}#{pk}#{sk}", padded_millis(since)),
     )
 }
 
@@ -282,30 +282,48 @@ pub(super) fn unrouted_partition(org: &OrganizationId) -> String {
     format!("ORG#{org}#UNROUTED")
 }
 
+/// Returns the partition of the second index with all waiting tickets of an organization, in the
+/// order of a team's: by priority, then age.
+pub(super) fn queue_partition(org: &OrganizationId) -> String {
+    format!("ORG#{org}#QUEUE")
+}
+
+/// Returns the key of a waiting ticket in the second index. `None` for every other ticket.
+pub(super) fn waiting_ticket(org: &OrganizationId, ticket: &Ticket) -> Option<Key> {
+    (ticket.state == TicketState::Waiting)
+        .then(|| Key::new(queue_partition(org), by_urgency(ticket)))
+}
+
+/// Returns the sort key of a ticket in a list by priority, then age.
+fn by_urgency(ticket: &Ticket) -> String {
+    let created_at = padded_millis(ticket.created_at);
+    format!("{}#{created_at}#{}", ticket.priority.rank(), ticket.id)
+}
+
+/// Returns a time in milliseconds, zero-padded, so that text order is time order.
+fn padded_millis(at: Timestamp) -> String {
+    format!("{:015}", at.millis().max(0))
+}
+
 /// Returns the index key of an open ticket. `None` for a ticket that is closed, deleted, or
 /// assigned without a team.
 pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<Key> {
-    // Zero-padded, so that text order is time order.
-    let millis = |at: Timestamp| at.millis().max(0);
-    let by_urgency = || {
-        format!(
-            "{}#{:015}#{}",
-            ticket.priority.rank(),
-            millis(ticket.created_at),
-            ticket.id
-        )
-    };
     Some(match (ticket.state, ticket.team_id) {
-        (TicketState::Assigned, Some(team)) => Key::new(
-            open_partition(org, team),
-            format!("{:015}#{}", millis(ticket.decision.decided_at), ticket.id),
-        ),
-        (TicketState::Waiting, Some(team)) => Key::new(waiting_partition(org, team), by_urgency()),
+        (TicketState::Assigned, Some(team)) => {
+            let decided_at = padded_millis(ticket.decision.decided_at);
+            Key::new(
+                open_partition(org, team),
+                format!("{decided_at}#{}", ticket.id),
+            )
+        }
+        (TicketState::Waiting, Some(team)) => {
+            Key::new(waiting_partition(org, team), by_urgency(ticket))
+        }
         (TicketState::Unrouted, _) => {
             let filter = TopicFilter::of(ticket.topics().as_slice());
             Key::new(
                 unrouted_partition(org),
-                format!("{}#{filter}", by_urgency()),
+                format!("{}#{filter}", by_urgency(ticket)),
             )
         }
         (TicketState::Assigned | TicketState::Waiting, None)

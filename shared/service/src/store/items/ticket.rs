@@ -25,6 +25,10 @@ pub(in crate::store) struct TicketItem {
     gsi1pk: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gsi1sk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi2pk: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gsi2sk: Option<String>,
     rev: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     versions: Vec<String>,
@@ -168,11 +172,16 @@ impl TicketItem {
         let (gsi1pk, gsi1sk) = keys::ticket_by_state(organization_id, ticket)
             .map(|key| (key.pk, key.sk))
             .unzip();
+        let (gsi2pk, gsi2sk) = keys::waiting_ticket(organization_id, ticket)
+            .map(|key| (key.pk, key.sk))
+            .unzip();
         Self {
             pk,
             sk,
             gsi1pk,
             gsi1sk,
+            gsi2pk,
+            gsi2sk,
             rev: *rev,
             versions: ticket_version_texts(versions),
             status: status.as_str().to_owned(),
@@ -297,6 +306,8 @@ pub(in crate::store) fn ticket(item: Item) -> Result<Ticket, Error> {
         sk: _,
         gsi1pk: _,
         gsi1sk: _,
+        gsi2pk: _,
+        gsi2sk: _,
         rev,
         versions,
         status,

@@ -191,6 +191,12 @@ fn open_ticket_index_key_follows_its_state() {
     ] {
         ticket.state = state;
         assert_eq!(ticket_by_state(&org(), &ticket), Some(Key::new(pk, sk)));
+        let queued = Key::new("ORG#org_9f8e#QUEUE", "1#001736064000000#TKT-1");
+        let is_waiting = state == TicketState::Waiting;
+        assert_eq!(
+            waiting_ticket(&org(), &ticket),
+            is_waiting.then_some(queued)
+        );
         if state == TicketState::Unrouted {
             assert_eq!(topics_of(sk), Some(TopicFilter::of(&[])));
         }
@@ -198,6 +204,7 @@ fn open_ticket_index_key_follows_its_state() {
     for state in [TicketState::Closed, TicketState::Deleted] {
         ticket.state = state;
         assert_eq!(ticket_by_state(&org(), &ticket), None);
+        assert_eq!(waiting_ticket(&org(), &ticket), None);
     }
 }
 
