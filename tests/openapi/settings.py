@@ -88,6 +88,13 @@ expected-statuses = {json.dumps(statuses)}
 [checks.ensure_resource_availability]
 enabled = false
 
+# The parameters of this operation depend on each other, which a schema of single parameters does not express.
+[[operations]]
+include-operation-id = "find_assignments"
+
+[operations.checks.positive_data_acceptance]
+expected-statuses = {json.dumps([400, *statuses])}
+
 [[operations]]
 include-operation-id = "delete_team"
 parameters = {{ "path.team_id" = {{ dictionary = "doomed", probability = 0.7 }} }}

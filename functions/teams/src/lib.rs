@@ -31,6 +31,7 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
             | Route::RemoveMember(..)
             | Route::GetWorkload(_)
             | Route::ListAssignments(_)
+            | Route::FindAssignments
             | Route::GetAssignment(_) => Err(ApiError::RouteNotFound.into()),
         }
     })

@@ -2,8 +2,11 @@
 
 use std::convert::Infallible;
 
-use lambda_http::{Body, Request, Response};
-use muster_contracts::{ApiError, route::Route};
+use lambda_http::{
+    Body, Request, Response,
+    http::{HeaderValue, header::LINK},
+};
+use muster_contracts::{ApiError, RenderedPage, route::Route};
 use muster_domain::{TeamId, TicketId};
 use muster_service::http::{self, ApiRequest, ApiResponse, Deps, Error};
 
@@ -16,6 +19,7 @@ pub async fn handle(request: Request, deps: &Deps) -> Result<Response<Body>, Inf
         match &request.route {
             Route::GetWorkload(team) => workload(&request, *team).await,
             Route::ListAssignments(team) => assignments(&request, *team).await,
+            Route::FindAssignments => find_assignments(&request).await,
             Route::GetAssignment(ticket) => assignment(&request, ticket).await,
             // A route of another function: the gateway sends it here only if its routes differ from
             // those of the template.
@@ -56,6 +60,18 @@ async fn assignments(request: &ApiRequest, team: TeamId) -> Result<ApiResponse, 
         list.page,
         &tickets,
     )?))
+}
+
+async fn find_assignments(request: &ApiRequest) -> Result<ApiResponse, Error> {
+    let (contract, organization) = (request.contract(), &request.principal.organization_id);
+    let find = muster_contracts::find_tickets(contract, organization, &request.query)?;
+    let found = request.store.find_tickets(organization, &find).await?;
+    let RenderedPage { body, link } =
+        muster_contracts::found_tickets(contract, organization, &find, &found)?;
+    // A link has ids, words and a cursor, which are all visible ASCII characters.
+    let link = link.and_then(|link| HeaderValue::from_str(&link).ok());
+    let headers = link.map(|link| (LINK, link)).into_iter().collect();
+    Ok(ApiResponse::with_headers(Body::Text(body), headers))
 }
 
 async fn assignment(request: &ApiRequest, ticket: &TicketId) -> Result<ApiResponse, Error> {

@@ -35,6 +35,13 @@ pub(super) struct DecisionOut<T> {
     /// The status of the ticket on its platform.
     #[cfg_attr(feature = "openapi", schema(value_type = schema::TicketStatus))]
     status: &'static str,
+    /// The priority of the ticket.
+    #[cfg_attr(feature = "openapi", schema(value_type = schema::Priority))]
+    priority: &'static str,
+    /// The time when the ticket was created.
+    created_at: T,
+    /// The time when the ticket is due, if there is one.
+    due_at: Option<T>,
     /// The team's queue strategy at the time of the decision, if a team was found.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<schema::QueueStrategy>))]
     strategy: Option<&'static str>,
@@ -82,14 +89,14 @@ impl<T> DecisionOut<T> {
             rev: _,
             versions: _,
             status,
-            priority: _,
+            priority,
             category: _,
             subcategory: _,
             tags: _,
-            created_at: _,
+            created_at,
             resolved_at: _,
             closed_at: _,
-            due_at: _,
+            due_at,
             team_id,
             assignee_id,
             state,
@@ -112,6 +119,9 @@ impl<T> DecisionOut<T> {
             assignee_id: assignee_id.map(format.user_id),
             state: state.as_str(),
             status: status.as_str(),
+            priority: priority.as_str(),
+            created_at: (format.time)(*created_at),
+            due_at: due_at.map(format.time),
             strategy: strategy.map(QueueStrategy::as_str),
             turn: *turn,
             reason: decision.explanation(),

@@ -17,18 +17,22 @@ pub mod route;
 pub(crate) mod schema;
 pub mod toptickets;
 
+mod cursor;
 mod decision;
 mod error;
+mod find_tickets;
 mod health;
 mod json;
 
 pub use error::{ApiError, ErrorContext};
+pub use find_tickets::find_tickets;
 pub use health::health;
 pub use json::json;
 
 use muster_domain::{
-    Contract, ListTeams, ListTickets, Load, Member, MemberChanges, NewMember, NewTeam, PageRange,
-    Roster, TeamChanges, TeamPage, Ticket, TicketPage, Timestamp,
+    Contract, FindTickets, FoundTickets, ListTeams, ListTickets, Load, Member, MemberChanges,
+    NewMember, NewTeam, OrganizationId, PageRange, Roster, TeamChanges, TeamPage, Ticket,
+    TicketPage, Timestamp,
 };
 use request::{Body, FieldRejected, InvalidRequest, Query};
 
@@ -207,4 +211,37 @@ pub fn decisions(
         Contract::Toptickets => toptickets::decisions(tickets),
         Contract::Itsm => itsm::decisions(page, tickets),
     }
+}
+
+/// A page of tickets, rendered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedPage {
+    /// The body.
+    pub body: String,
+    /// The value of the header `Link` with the next page, if the contract has the header and there
+    /// is a next page.
+    pub link: Option<String>,
+}
+
+/// Renders one page of an organization's tickets, each with its latest decision.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn found_tickets(
+    contract: Contract,
+    organization: &OrganizationId,
+    find: &FindTickets,
+    found: &FoundTickets,
+) -> Result<RenderedPage, InvalidRequest> {
+    let cursor = find_tickets::next_cursor(organization, find, found);
+    Ok(match contract {
+        Contract::Toptickets => RenderedPage {
+            body: toptickets::found_tickets(&found.tickets)?,
+            link: cursor.map(|cursor| find_tickets::next_link(find, &cursor)),
+        },
+        Contract::Itsm => RenderedPage {
+            body: itsm::found_tickets(&found.tickets, find.limit, cursor)?,
+            link: None,
+        },
+    })
 }

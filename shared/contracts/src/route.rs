@@ -23,11 +23,12 @@ pub enum Endpoint {
     RemoveMember,
     GetWorkload,
     ListAssignments,
+    FindAssignments,
     GetAssignment,
 }
 
 /// Every route: method, path with its parameters in braces, endpoint.
-pub const ROUTES: [(&str, &str, Endpoint); 12] = [
+pub const ROUTES: [(&str, &str, Endpoint); 13] = [
     ("GET", "/v1/teams", Endpoint::ListTeams),
     ("POST", "/v1/teams", Endpoint::CreateTeam),
     ("GET", "/v1/teams/{team_id}", Endpoint::GetTeam),
@@ -51,6 +52,7 @@ pub const ROUTES: [(&str, &str, Endpoint); 12] = [
         "/v1/teams/{team_id}/assignments",
         Endpoint::ListAssignments,
     ),
+    ("GET", "/v1/assignments", Endpoint::FindAssignments),
     (
         "GET",
         "/v1/assignments/{ticket_id}",
@@ -91,6 +93,7 @@ impl Endpoint {
             | Self::ListMembers
             | Self::GetWorkload
             | Self::ListAssignments
+            | Self::FindAssignments
             | Self::GetAssignment => Scope::TeamsRead,
             Self::CreateTeam
             | Self::UpdateTeam
@@ -138,6 +141,7 @@ pub enum Route {
     RemoveMember(TeamId, UserId),
     GetWorkload(TeamId),
     ListAssignments(TeamId),
+    FindAssignments,
     GetAssignment(TicketId),
 }
 
@@ -273,6 +277,7 @@ impl RouteMatch<'_> {
             Endpoint::RemoveMember => Route::RemoveMember(team()?, user()?),
             Endpoint::GetWorkload => Route::GetWorkload(team()?),
             Endpoint::ListAssignments => Route::ListAssignments(team()?),
+            Endpoint::FindAssignments => Route::FindAssignments,
             Endpoint::GetAssignment => Route::GetAssignment(ticket()?),
         })
     }

@@ -172,7 +172,7 @@ words!(
 );
 words!(
     Priority,
-    "The priority of a ticket.",
+    "The priority of a ticket, from the most to the least urgent.",
     muster_domain::Priority::ALL.map(muster_domain::Priority::as_str)
 );
 words!(

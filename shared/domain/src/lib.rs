@@ -24,6 +24,7 @@ pub mod routing;
 mod team;
 mod text;
 mod ticket;
+mod ticket_list;
 mod time;
 mod user;
 mod version;
@@ -52,6 +53,7 @@ pub use text::{Description, Folded, Tags, TagsError, TeamName, TextError};
 pub use ticket::{
     Credit, LoadDelta, MemberDelta, Priority, Ticket, TicketId, TicketState, TicketStatus, Topics,
 };
+pub use ticket_list::{FindTickets, FoundTickets, TicketPosition, TicketSelection};
 pub use time::{Clock, Timestamp};
 pub use user::{FieldVersions, Profile, User, UserEvent, UserSnapshot, UserStatus};
 pub use version::{EventVersion, FieldUpdate, TicketVersions};

@@ -106,6 +106,28 @@ async fn reads_of_teams_match_the_cost_golden() {
     ");
 }
 
+/// Adds the cases of the organization's lists by state. A page costs one query and one batch.
+async fn found_tickets(recorder: &mut CostRecorder, team: &str) {
+    let first = "/v1/assignments?state=waiting&limit=10";
+    let response = recorder.org.itsm.get(first).await;
+    let cursor = response.json["meta"]["pagination"]["nextCursor"]
+        .as_str()
+        .expect("a cursor");
+    let assigned = format!("/v1/assignments?state=assigned&team_id={team}");
+    for (round_trips, case, target) in [
+        (1, "found, none unrouted", "/v1/assignments?state=unrouted"),
+        (2, "found, 10 waiting", first),
+        (
+            2,
+            "found, 10 waiting, page 2",
+            &format!("{first}&cursor={cursor}"),
+        ),
+        (2, "found, 100 assigned", &format!("{assigned}&limit=100")),
+    ] {
+        recorder.case(round_trips, case, Itsm, get(target)).await;
+    }
+}
+
 #[tokio::test]
 async fn reads_of_assignments_match_the_cost_golden() {
     let mut recorder = CostRecorder::start().await;
@@ -143,6 +165,7 @@ async fn reads_of_assignments_match_the_cost_golden() {
             )
             .await;
     }
+    found_tickets(&mut recorder, &id).await;
     for (round_trips, case, query) in [
         (2, "waiting, page 1", "limit=10&state=waiting"),
         (3, "waiting, page 2", "limit=10&page=2&state=waiting"),

@@ -122,6 +122,7 @@ fn operation_documents_its_scope() {
                 "teams:write",
             ),
             ("GET /v1/teams/{team_id}/assignments", "teams:read"),
+            ("GET /v1/assignments", "teams:read"),
             ("GET /v1/assignments/{ticket_id}", "teams:read"),
         ]);
         if contract == Itsm {
@@ -235,6 +236,7 @@ fn toptickets_errors_are_documented() {
         "400 type_error.none.not_allowed",
         "400 type_error.string",
         "400 type_error.uuid",
+        "400 value_error.cursor",
         "400 value_error.jsondecode",
         "400 value_error.missing",
         "401 Invalid API key",
@@ -345,6 +347,7 @@ fn operation_documents_its_statuses() {
             &[200, 400, 404, 405, 422],
             &[200, 400, 404, 405],
         ),
+        ("find_assignments", &[200, 400, 422], &[200, 400]),
         ("get_assignment", &[200, 404, 405], &[200, 404, 405]),
     ] {
         assert_eq!(statuses(Toptickets, id), toptickets, "{id} in toptickets");
@@ -374,7 +377,9 @@ fn response_documents_its_headers() {
                 let names: Vec<_> = members(&response["headers"])
                     .map(|(name, _)| name.as_str())
                     .collect();
+                let is_cursor_page = (contract, id) == (Toptickets, "find_assignments");
                 let own = match status.as_str() {
+                    "200" if is_cursor_page => Some("Link"),
                     "200" | "201" => with_one_team.contains(&id).then_some("ETag"),
                     "401" => Some("WWW-Authenticate"),
                     "405" => Some("Allow"),

@@ -5,7 +5,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Organization, Response, Stack, n, ticket_items::assigned, user};
+use crate::support::{
+    Organization, Response, Stack, n,
+    ticket_items::{assigned, unrouted, waiting},
+    user,
+};
 
 /// Returns the parts of a response that do not identify the request.
 fn comparable(response: &Response, ids: [&str; 2]) -> (u16, Value, Vec<(String, String)>) {
@@ -97,6 +101,16 @@ fn requests_for(team: &str, user: &str) -> Vec<(Method, String, Option<Value>)> 
         ),
         (Method::DELETE, format!("{path}/members/{user}"), None),
         (Method::GET, format!("{path}/assignments"), None),
+        (
+            Method::GET,
+            format!("/v1/assignments?state=assigned&team_id={team}"),
+            None,
+        ),
+        (
+            Method::GET,
+            format!("/v1/assignments?state=waiting&team_id={team}"),
+            None,
+        ),
         (Method::GET, format!("{path}/workload"), None),
         (Method::DELETE, path.clone(), None),
         (Method::PUT, path, None),
@@ -458,6 +472,46 @@ async fn shared_ticket_id_is_two_tickets() {
             own.text.contains("TKT-1") && !own.text.contains("TKT-2"),
             "{own}"
         );
+    }
+}
+
+/// A cursor is valid for one list of one organization.
+#[tokio::test]
+async fn cursor_of_another_list_or_organization_is_rejected() {
+    let stack = Stack::shared();
+    let (a, b) = (stack.organization().await, stack.organization().await);
+    let team = a.team("Support").await;
+    for number in 0..3 {
+        a.put_ticket(&format!("U-{number}"), &unrouted(1)).await;
+        a.put_ticket(&format!("W-{number}"), &waiting(&team, 1))
+            .await;
+    }
+    let list = "/v1/assignments?state";
+    for (client, other) in a.clients().into_iter().zip(b.clients()) {
+        let response = a.itsm.get(&format!("{list}=unrouted&limit=1")).await;
+        let cursor = response.json["meta"]["pagination"]["nextCursor"]
+            .as_str()
+            .expect("a cursor");
+        let own = client
+            .get(&format!("{list}=unrouted&cursor={cursor}"))
+            .await;
+        assert!(
+            own.status == 200 && own.text.contains("U-1") && !own.text.contains("U-0"),
+            "a cursor is valid in both contracts and with another limit: {own}"
+        );
+        for (client, query) in [
+            (other, format!("unrouted&cursor={cursor}")),
+            (client, format!("unrouted&priority=medium&cursor={cursor}")),
+            (client, format!("waiting&cursor={cursor}")),
+            (client, format!("waiting&team_id={team}&cursor={cursor}")),
+            (client, format!("assigned&team_id={team}&cursor={cursor}")),
+            (client, format!("unrouted&cursor={cursor}A")),
+            (client, format!("unrouted&cursor={}", &cursor[1..])),
+        ] {
+            let response = client.get(&format!("{list}={query}")).await;
+            assert_eq!(response.status, 400, "{query}: {response}");
+            assert!(response.text.contains("cursor"), "{query}: {response}");
+        }
     }
 }
 

@@ -54,6 +54,25 @@ pub fn waiting(team: &str, decided_at_millis: i64) -> Value {
     })
 }
 
+/// Returns the item of a ticket that matches no team.
+pub fn unrouted(decided_at_millis: i64) -> Value {
+    json!({
+        "rev": 1,
+        "versions": ["spcbgnrdt#1708790000000##event"],
+        "status": "new",
+        "priority": "medium",
+        "created_at": 1_708_790_000_000_i64,
+        "state": "unrouted",
+        "decision": {
+            "reason": "no_team_matches",
+            "considered": 0,
+            "eligible": 0,
+            "candidates": [],
+            "decided_at": decided_at_millis,
+        },
+    })
+}
+
 /// Returns the index key of a ticket.
 fn indexed(org: &Organization, id: &str, ticket: &Value) -> Option<(String, String)> {
     let team = ticket["team_id"].as_str().unwrap_or_default();

@@ -257,7 +257,10 @@ pub(crate) fn constraint(rule: FieldRule) -> &'static str {
         FieldRule::NotInteger => "isInt",
         FieldRule::NotList => "isArray",
         FieldRule::NotUuid => "isUuid",
-        FieldRule::NotOneOf(_) | FieldRule::Unsupported => "isEnum",
+        FieldRule::NotOneOf(_) | FieldRule::Unsupported | FieldRule::UnsupportedWithState => {
+            "isEnum"
+        }
+        FieldRule::NotCursor => "isCursor",
         FieldRule::Empty => "isNotEmpty",
         FieldRule::TooLong(_) | FieldRule::TooManyBytes(_) => "maxLength",
         FieldRule::Control | FieldRule::ControlInLines | FieldRule::NotVisible => "isPrintable",

@@ -7,7 +7,9 @@ mod responses;
 
 pub use errors::{Audience, error_response};
 pub use requests::{add_member, create_team, list_teams, list_tickets, page, update_team};
-pub use responses::{decision, decisions, members, membership, team, teams, workload};
+pub use responses::{
+    decision, decisions, found_tickets, members, membership, team, teams, workload,
+};
 
 #[cfg(feature = "openapi")]
 pub(crate) use errors::{constraint, error_schemas, status_and_code};

@@ -58,6 +58,35 @@ struct Pagination {
     has_more: bool,
 }
 
+/// A page of a list that is read with a cursor. Such a list does not count its items.
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+struct CursorPaginated<T> {
+    #[cfg_attr(feature = "openapi", schema(schema_with = schema::always_true))]
+    success: bool,
+    data: Vec<T>,
+    meta: CursorMeta,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CursorMeta))]
+struct CursorMeta {
+    /// The way to the next page.
+    pagination: CursorPagination,
+}
+
+#[derive(Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = CursorPagination))]
+#[serde(rename_all = "camelCase")]
+struct CursorPagination {
+    /// The maximum number of items on a page. A page may have fewer, also if another follows.
+    limit: u64,
+    /// Whether a page follows.
+    has_more: bool,
+    /// The `cursor` of the next page, if there is one.
+    next_cursor: Option<String>,
+}
+
 #[derive(Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(as = Team))]
 struct TeamOut {
@@ -438,6 +467,32 @@ pub fn decisions(
     )
 }
 
+/// Renders a page of tickets' latest decisions, with the cursor of the next page.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn found_tickets(
+    tickets: &[Ticket],
+    limit: usize,
+    next_cursor: Option<String>,
+) -> Result<String, InvalidRequest> {
+    let data = response_size::serialize(
+        tickets
+            .iter()
+            .map(|ticket| DecisionOut::new(ticket, &WIRE_FORMAT)),
+    )?;
+    let pagination = CursorPagination {
+        limit: count(limit),
+        has_more: next_cursor.is_some(),
+        next_cursor,
+    };
+    Ok(json(&CursorPaginated {
+        success: true,
+        data,
+        meta: CursorMeta { pagination },
+    }))
+}
+
 /// Renders a membership of a team.
 #[must_use]
 pub fn membership(team: &Team, member: &Member) -> String {
@@ -504,4 +559,7 @@ pub(crate) fn schemas(schemas: &mut Schemas) {
     schemas.add_as::<Success<Ref<WorkloadOut>>>("WorkloadResponse");
     schemas.add_as::<Success<Ref<DecisionOut<Ref<schema::Timestamp>>>>>("DecisionResponse");
     schemas.add_as::<Paginated<Ref<DecisionOut<Ref<schema::Timestamp>>>>>("DecisionListResponse");
+    schemas.add_as::<CursorPaginated<Ref<DecisionOut<Ref<schema::Timestamp>>>>>(
+        "FoundTicketsResponse",
+    );
 }

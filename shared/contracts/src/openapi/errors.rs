@@ -13,7 +13,7 @@ use crate::{
     route::{Endpoint, ROUTES},
     toptickets,
 };
-use muster_domain::{Contract, Error, Timestamp, UserField};
+use muster_domain::{Contract, Error, OrganizationId, Timestamp, UserField};
 
 /// A case in which a request fails.
 struct Case {
@@ -37,7 +37,10 @@ const SHARED: [(&str, u16); 5] = [
 fn of(endpoint: Endpoint, contract: Contract) -> Vec<ApiError> {
     let mut errors = Vec::new();
     // The gateway decodes the path, so an id with an encoded `/` or `?` becomes another path.
-    if !matches!(endpoint, Endpoint::ListTeams | Endpoint::CreateTeam) {
+    if !matches!(
+        endpoint,
+        Endpoint::ListTeams | Endpoint::CreateTeam | Endpoint::FindAssignments
+    ) {
         errors.extend([
             ApiError::RouteNotFound,
             ApiError::MethodNotAllowed(vec!["GET", "POST"]),
@@ -64,7 +67,7 @@ fn of(endpoint: Endpoint, contract: Contract) -> Vec<ApiError> {
 /// Returns the domain rules that a request can break.
 fn domain_errors(endpoint: Endpoint, contract: Contract) -> Vec<Error> {
     let mut domain_errors = match endpoint {
-        Endpoint::ListTeams => vec![],
+        Endpoint::ListTeams | Endpoint::FindAssignments => vec![],
         Endpoint::CreateTeam => vec![Error::IdempotencyKeyReused, Error::NameTaken],
         Endpoint::GetTeam
         | Endpoint::ListMembers
@@ -185,6 +188,28 @@ fn invalid_queries(endpoint: Endpoint) -> &'static [InvalidExample] {
                 "limit=0",
             ),
         ],
+        Endpoint::FindAssignments => &[
+            (
+                "missing",
+                "A required parameter is missing.",
+                "state=assigned",
+            ),
+            (
+                "unsupported",
+                "A parameter does not apply to the state.",
+                "state=unrouted&team_id=550e8400-e29b-41d4-a716-446655440000",
+            ),
+            (
+                "out_of_bounds",
+                "A parameter is out of its bounds.",
+                "state=unrouted&limit=0",
+            ),
+            (
+                "invalid_cursor",
+                "The cursor is malformed, or belongs to another list.",
+                "state=unrouted&cursor=abc",
+            ),
+        ],
         _ => &[],
     }
 }
@@ -205,6 +230,10 @@ fn invalid_requests(endpoint: Endpoint, contract: Contract) -> Vec<Case> {
     let of_query = |(name, when, query): &InvalidExample| {
         let invalid = match endpoint {
             Endpoint::ListTeams => crate::list_teams(contract, query).err(),
+            Endpoint::FindAssignments => {
+                let organization = OrganizationId::parse("acme").expect("a valid id");
+                crate::find_tickets(contract, &organization, query).err()
+            }
             _ => crate::page(contract, query).err(),
         };
         (*name, *when, invalid)
@@ -448,7 +477,7 @@ fn all() -> impl Iterator<Item = ApiError> {
 }
 
 /// All format rules.
-const RULES: [FieldRule; 19] = [
+const RULES: [FieldRule; 21] = [
     FieldRule::Missing,
     FieldRule::Null,
     FieldRule::NotString,
@@ -458,6 +487,8 @@ const RULES: [FieldRule; 19] = [
     FieldRule::NotUuid,
     FieldRule::NotOneOf(&[]),
     FieldRule::Unsupported,
+    FieldRule::UnsupportedWithState,
+    FieldRule::NotCursor,
     FieldRule::Empty,
     FieldRule::TooLong(0),
     FieldRule::Control,

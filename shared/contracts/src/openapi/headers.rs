@@ -30,6 +30,16 @@ pub(super) fn of(status: u16, has_etag: bool) -> Map<RefOr<Header>> {
         .collect()
 }
 
+/// Returns the header with the next page of a list that is read with a cursor.
+pub(super) fn next_page() -> Header {
+    Header {
+        description: "The next page, if there is one (RFC 8288). The target is relative to the address of the request.",
+        required: false,
+        schema: ObjectBuilder::new().schema_type(Type::String).into(),
+        example: "<?state=unrouted&limit=50&cursor=MSM…>; rel=\"next\"",
+    }
+}
+
 /// Returns the definitions of all response headers.
 pub(super) fn components() -> Map<Header> {
     let text = || ObjectBuilder::new().schema_type(Type::String);

@@ -19,6 +19,17 @@ macro_rules! example {
     };
 }
 
+/// The description of the list of tickets by state, in both contracts.
+macro_rules! find_description {
+    () => {
+        "The tickets of the organization in one state, each with its latest decision. `unrouted`: tickets without a team. \
+         `waiting`: tickets with a team and without an assignee, of one team or of the organization. `assigned`: the \
+         assigned tickets of a team, which `team_id` names. Unrouted and waiting tickets are ordered by priority, then age; \
+         assigned tickets by decision, newest first. A ticket that has just left the state is left out, so a page may have \
+         fewer tickets than `limit`."
+    };
+}
+
 /// Describes an endpoint.
 pub(super) fn operation(
     endpoint: Endpoint,
@@ -76,6 +87,11 @@ fn names(endpoint: Endpoint) -> (&'static str, &'static str, &'static str) {
             "Assignments",
             "List a team's open tickets with their decisions",
         ),
+        Endpoint::FindAssignments => (
+            "find_assignments",
+            "Assignments",
+            "Find unrouted, waiting or assigned tickets",
+        ),
         Endpoint::GetAssignment => (
             "get_assignment",
             "Assignments",
@@ -90,6 +106,16 @@ fn description(endpoint: Endpoint, contract: Contract) -> &'static str {
         Endpoint::GetWorkload => {
             "The present distribution of the team's open tickets among its members."
         }
+        Endpoint::FindAssignments => match contract {
+            Contract::Toptickets => concat!(
+                find_description!(),
+                " The header `Link` has the next page. `skip` and `offset` are rejected."
+            ),
+            Contract::Itsm => concat!(
+                find_description!(),
+                " `nextCursor` is the `cursor` of the next page. `page` is rejected."
+            ),
+        },
         Endpoint::GetAssignment => {
             "The present state of the ticket and the latest decision: the strategy, the best three candidates, and an \
              explanation."
@@ -133,9 +159,10 @@ fn toptickets_description(endpoint: Endpoint) -> &'static str {
             "The open tickets of the team: assigned tickets, newest decision first, then waiting tickets in the order in \
              which they will be assigned. A page past the end is empty."
         }
-        Endpoint::GetTeam | Endpoint::GetWorkload | Endpoint::GetAssignment => {
-            description(endpoint, Contract::Toptickets)
-        }
+        Endpoint::GetTeam
+        | Endpoint::GetWorkload
+        | Endpoint::FindAssignments
+        | Endpoint::GetAssignment => description(endpoint, Contract::Toptickets),
     }
 }
 
@@ -178,9 +205,10 @@ fn itsm_description(endpoint: Endpoint) -> &'static str {
              which they will be assigned. The total counts the tickets in the chosen state. A page past the end is empty. \
              `cursor` is rejected."
         }
-        Endpoint::GetTeam | Endpoint::GetWorkload | Endpoint::GetAssignment => {
-            description(endpoint, Contract::Itsm)
-        }
+        Endpoint::GetTeam
+        | Endpoint::GetWorkload
+        | Endpoint::FindAssignments
+        | Endpoint::GetAssignment => description(endpoint, Contract::Itsm),
     }
 }
 
@@ -228,9 +256,15 @@ fn success(endpoint: Endpoint, contract: Contract) -> (u16, Response) {
     } = body;
     let status = if endpoint.creates() { 201 } else { 200 };
     let content = media_type(endpoint, schema, example);
+    let mut headers = headers::of(status, has_etag);
+    if (endpoint, contract) == (Endpoint::FindAssignments, Contract::Toptickets) {
+        headers
+            .0
+            .push(("Link".to_owned(), RefOr::Is(headers::next_page())));
+    }
     let response = Response {
         description: description.to_owned(),
-        headers: headers::of(status, has_etag),
+        headers,
         content: [("application/json", content)].into_iter().collect(),
     };
     (status, response)
@@ -284,6 +318,10 @@ fn toptickets_success(endpoint: Endpoint) -> Option<SuccessBody> {
         }
         Endpoint::ListAssignments => {
             let example = example!("toptickets/list_assignments");
+            list("A page of decisions.", "Decision", example)
+        }
+        Endpoint::FindAssignments => {
+            let example = example!("toptickets/find_assignments");
             list("A page of decisions.", "Decision", example)
         }
         Endpoint::GetAssignment => SuccessBody {
@@ -342,6 +380,11 @@ fn itsm_success(endpoint: Endpoint) -> Option<SuccessBody> {
             "A page of decisions.",
             "DecisionListResponse",
             example!("itsm/list_assignments"),
+        ),
+        Endpoint::FindAssignments => (
+            "A page of decisions.",
+            "FoundTicketsResponse",
+            example!("itsm/find_assignments"),
         ),
         Endpoint::GetAssignment => (
             "The decision.",

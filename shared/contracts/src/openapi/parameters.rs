@@ -3,9 +3,8 @@
 use utoipa::openapi::schema::{Object, ObjectBuilder, SchemaFormat, Type};
 
 use super::document::Parameter;
-use crate::route::Endpoint;
-use crate::schema::one_of;
-use muster_domain::{Contract, IdempotencyKey, TeamId, UserId};
+use crate::{cursor, find_tickets, route::Endpoint, schema::one_of};
+use muster_domain::{Contract, FindTickets, IdempotencyKey, TeamId, UserId};
 
 /// The id of the request in examples.
 pub(super) const REQUEST_ID: &str = "req_JKJaXmPLvHcESHA=";
@@ -121,7 +120,70 @@ const LIMIT_OF_SKIPPED: &str = "The maximum number of items to return. A page of
 const LIMIT_OF_NUMBERED: &str = "The maximum number of items on a page. A page of more than 6 MB is rejected; the error has \
                                  the largest `limit` that fits.";
 
+/// Returns the parameters of the list of tickets by state.
+fn of_found_tickets(contract: Contract) -> Vec<Parameter> {
+    let optional = |name, description, schema: Object| Parameter {
+        name,
+        location: "query",
+        description,
+        required: false,
+        schema: schema.into(),
+        example: None,
+    };
+    let limit = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .default(Some(find_tickets::default_limit(contract).into()))
+        .minimum(Some(1))
+        .maximum(Some(FindTickets::MAX_LIMIT));
+    let cursor = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some("^[A-Za-z0-9_-]+$"))
+        .max_length(Some(cursor::MAX_CHARS));
+    vec![
+        Parameter {
+            required: true,
+            example: Some("unrouted"),
+            ..optional(
+                "state",
+                "The state of the tickets.",
+                one_of(find_tickets::STATE_WORDS.iter().copied()).build(),
+            )
+        },
+        optional(
+            "team_id",
+            "The team of the tickets. Required with `assigned`, optional with `waiting`, rejected with `unrouted`. A team \
+             that does not exist has no tickets.",
+            id(contract, TeamId::PREFIX),
+        ),
+        optional(
+            "assignee_id",
+            "The assignee of the tickets. Only with `assigned`. A page with this filter may have fewer tickets than `limit`, \
+             or none, also if another page follows.",
+            id(contract, UserId::PREFIX),
+        ),
+        optional(
+            "priority",
+            "The priority of the tickets. Only with `waiting` and `unrouted`.",
+            one_of(find_tickets::PRIORITY_WORDS.iter().copied()).build(),
+        ),
+        optional(
+            "limit",
+            "The maximum number of tickets on a page.",
+            limit.build(),
+        ),
+        optional(
+            "cursor",
+            "The cursor of the page, from the page before it. It is valid for the same organization, `state`, `team_id`, \
+             `assignee_id` and `priority`.",
+            cursor.build(),
+        ),
+    ]
+}
+
 fn in_query(endpoint: Endpoint, contract: Contract) -> Vec<Parameter> {
+    if endpoint == Endpoint::FindAssignments {
+        return of_found_tickets(contract);
+    }
     let parameter = |(name, description, schema): (_, _, ObjectBuilder)| {
         let schema = schema.into();
         Parameter {

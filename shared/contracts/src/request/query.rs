@@ -107,6 +107,60 @@ impl Query {
         }
     }
 
+    /// Reads a required parameter with a fixed set of values.
+    ///
+    /// # Errors
+    /// The parameter is absent or breaks a rule.
+    pub fn required_one_of<T: Copy>(
+        &mut self,
+        parameter: &'static str,
+        words: &'static [&'static str],
+        values: &[T],
+    ) -> Result<T, FieldRejected> {
+        if !self.has(parameter) {
+            return Err(self.missing(parameter));
+        }
+        let values: Vec<_> = values.iter().copied().map(Some).collect();
+        self.one_of(parameter, words, &values, None)
+            .and_then(|value| value.ok_or(FieldRejected))
+    }
+
+    /// Reads a parameter with a parser; `None` if it is absent.
+    ///
+    /// # Errors
+    /// The value breaks a rule.
+    pub fn optional<T>(
+        &mut self,
+        parameter: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, FieldRule>,
+    ) -> Result<Option<T>, FieldRejected> {
+        let parsed = match self.parameters.get(parameter) {
+            None => return Ok(None),
+            // A text that is not UTF-8 breaks the same rule as every other wrong text.
+            Some(text) => parse(text.as_deref().unwrap_or("\u{fffd}")),
+        };
+        parsed
+            .map(Some)
+            .map_err(|rule| self.reject(parameter, rule))
+    }
+
+    /// Rejects the absence of a required parameter.
+    pub fn missing(&mut self, parameter: &'static str) -> FieldRejected {
+        self.reject(parameter, FieldRule::Missing)
+    }
+
+    /// Rejects a parameter that does not apply to the chosen state.
+    ///
+    /// # Errors
+    /// The query has the parameter.
+    pub fn unsupported_with_state(&mut self, parameter: &'static str) -> Result<(), FieldRejected> {
+        if self.has(parameter) {
+            Err(self.reject(parameter, FieldRule::UnsupportedWithState))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Rejects a parameter instead of ignoring it, because a client that sends it depends on its
     /// effect.
     ///

@@ -45,6 +45,10 @@ pub enum FieldRule {
     PageTooLarge(usize),
     /// A parameter that the route does not take.
     Unsupported,
+    /// A parameter that the route does not take with this `state`.
+    UnsupportedWithState,
+    /// Not a cursor of this list.
+    NotCursor,
 }
 
 impl From<TextError> for FieldRule {
@@ -110,6 +114,8 @@ impl fmt::Display for FieldRule {
                 )
             }
             Self::Unsupported => f.write_str("is not supported"),
+            Self::UnsupportedWithState => f.write_str("is not supported with this state"),
+            Self::NotCursor => f.write_str("must be a cursor of this list"),
         }
     }
 }

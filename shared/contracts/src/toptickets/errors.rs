@@ -177,7 +177,10 @@ pub(crate) fn status_and_type(location: Location, rule: FieldRule) -> (u16, &'st
         FieldRule::NotInteger => (400, "type_error.integer"),
         FieldRule::NotList => (400, "type_error.list"),
         FieldRule::NotUuid => (400, "type_error.uuid"),
-        FieldRule::NotOneOf(_) | FieldRule::Unsupported => (400, "type_error.enum"),
+        FieldRule::NotOneOf(_) | FieldRule::Unsupported | FieldRule::UnsupportedWithState => {
+            (400, "type_error.enum")
+        }
+        FieldRule::NotCursor => (400, "value_error.cursor"),
         FieldRule::Empty => (422, "value_error.any_str.min_length"),
         FieldRule::TooLong(_) | FieldRule::TooManyBytes(_) => {
             (422, "value_error.any_str.max_length")

@@ -11,4 +11,4 @@ pub(crate) use errors::{MALFORMED, error_schemas, status_and_type};
 pub use requests::{add_member, create_team, list_teams, list_tickets, page, update_team};
 #[cfg(feature = "openapi")]
 pub(crate) use responses::schemas;
-pub use responses::{decision, decisions, members, team, teams};
+pub use responses::{decision, decisions, found_tickets, members, team, teams};

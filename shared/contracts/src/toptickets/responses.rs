@@ -220,8 +220,16 @@ pub fn decision(ticket: &Ticket) -> String {
 /// # Errors
 /// `limit`, if a response cannot carry the page.
 pub fn decisions(page: &TicketPage) -> Result<String, InvalidRequest> {
+    found_tickets(&page.tickets)
+}
+
+/// Renders an array of tickets' latest decisions, of a page with a cursor.
+///
+/// # Errors
+/// `limit`, if a response cannot carry the page.
+pub fn found_tickets(tickets: &[Ticket]) -> Result<String, InvalidRequest> {
     array(
-        page.tickets
+        tickets
             .iter()
             .map(|ticket| DecisionOut::new(ticket, &WIRE_FORMAT)),
     )

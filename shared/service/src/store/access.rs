@@ -12,6 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, future::try_join_all, stream::iter};
 use super::{
     Error, Store,
     expression::{self, Values, s},
+    index::{Index, IndexNames},
     items::Item,
     keys,
     retry::CallError,
@@ -145,13 +146,19 @@ impl Store {
             .expression_attribute_values(":last", s(last))
     }
 
-    /// Returns a query of an index partition. The index is eventually consistent.
+    /// Returns a query of a partition of `gsi1`. The index is eventually consistent.
     pub(super) fn index_query(&self, partition: String) -> QueryFluentBuilder {
+        self.query_of(Index::First, partition)
+    }
+
+    /// Returns a query of an index partition. The index is eventually consistent.
+    pub(super) fn query_of(&self, index: Index, partition: String) -> QueryFluentBuilder {
+        let IndexNames { index, pk, sk: _ } = index.names();
         self.client
             .query()
             .table_name(&*self.table)
-            .index_name("gsi1")
-            .key_condition_expression("gsi1pk = :pk")
+            .index_name(index)
+            .key_condition_expression(format!("{pk} = :pk"))
             .expression_attribute_values(":pk", s(partition))
     }
 

@@ -162,7 +162,7 @@ impl Store {
 
     /// Reads tickets, strongly consistent, in no order. Leaves out ids without a ticket. The ids
     /// must differ.
-    async fn tickets_of(
+    pub(super) async fn tickets_of(
         &self,
         org: &OrganizationId,
         ids: impl Iterator<Item = TicketId>,

@@ -10,15 +10,19 @@
 //!
 //! `docs/data-model.md` lists all keys.
 
+mod ticket_lists;
+
 use std::{collections::HashMap, ops::RangeInclusive};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
 use muster_domain::{
-    Folded, Idempotency, KeyHash, OrganizationId, RingPlace, Subject, TeamId, Ticket, TicketId,
-    TicketState, Timestamp, TopicFilter, UserId, hex,
+    Folded, Idempotency, KeyHash, OrganizationId, Priority, RingPlace, Subject, TeamId, Ticket,
+    TicketId, TicketState, Timestamp, TopicFilter, UserId, hex,
 };
+
+pub(super) use ticket_lists::{TicketListKeys, ticket_position};
 
 /// The most bytes of a partition key and of a sort key (Amazon `DynamoDB` Developer Guide,
 /// "Constraints in Amazon `DynamoDB`",
@@ -296,8 +300,16 @@ pub(super) fn waiting_ticket(org: &OrganizationId, ticket: &Ticket) -> Option<Ke
 
 /// Returns the sort key of a ticket in a list by priority, then age.
 fn by_urgency(ticket: &Ticket) -> String {
-    let created_at = padded_millis(ticket.created_at);
-    format!("{}#{created_at}#{}", ticket.priority.rank(), ticket.id)
+    urgency(ticket.priority, ticket.created_at, &ticket.id)
+}
+
+fn urgency(priority: Priority, created_at: Timestamp, id: &TicketId) -> String {
+    format!("{}#{}#{id}", priority.rank(), padded_millis(created_at))
+}
+
+/// Returns the sort key of an assigned ticket.
+fn by_decision(decided_at: Timestamp, id: &TicketId) -> String {
+    format!("{}#{id}", padded_millis(decided_at))
 }
 
 /// Returns a time in milliseconds, zero-padded, so that text order is time order.
@@ -309,13 +321,10 @@ fn padded_millis(at: Timestamp) -> String {
 /// assigned without a team.
 pub(super) fn ticket_by_state(org: &OrganizationId, ticket: &Ticket) -> Option<Key> {
     Some(match (ticket.state, ticket.team_id) {
-        (TicketState::Assigned, Some(team)) => {
-            let decided_at = padded_millis(ticket.decision.decided_at);
-            Key::new(
-                open_partition(org, team),
-                format!("{decided_at}#{}", ticket.id),
-            )
-        }
+        (TicketState::Assigned, Some(team)) => Key::new(
+            open_partition(org, team),
+            by_decision(ticket.decision.decided_at, &ticket.id),
+        ),
         (TicketState::Waiting, Some(team)) => {
             Key::new(waiting_partition(org, team), by_urgency(ticket))
         }

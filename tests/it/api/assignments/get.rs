@@ -7,7 +7,7 @@ use crate::{
     api::{ClockedStack, golden},
     support::{
         Stack, bare,
-        ticket_items::{assigned, waiting},
+        ticket_items::{assigned, unrouted, waiting},
     },
 };
 
@@ -59,15 +59,6 @@ async fn assignment_reports_the_ticket_state() {
     let team = org.team("Team").await;
     let mine = format!("usr_{}", bare(&org.users[0]));
     let ours = format!("team_{team}");
-    let mut unrouted = waiting(&team, 1);
-    unrouted
-        .as_object_mut()
-        .expect("an object")
-        .remove("team_id");
-    unrouted["state"] = json!("unrouted");
-    unrouted["decision"] = json!({
-        "reason": "no_team_matches", "considered": 0, "eligible": 0, "candidates": [], "decided_at": 1,
-    });
     let mut closed = assigned(&team, &org.users[0], 1);
     (closed["state"], closed["status"]) = (json!("closed"), json!("resolved"));
     let no_team = "No team's specializations match its category, subcategory or tags.";
@@ -90,7 +81,7 @@ async fn assignment_reports_the_ticket_state() {
         ),
         (
             "unrouted",
-            unrouted,
+            unrouted(1),
             json!([null, null, null, null, no_team]),
         ),
         (

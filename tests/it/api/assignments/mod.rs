@@ -1,5 +1,6 @@
 //! Assignments, an addition to both documents. The goldens are Muster's own.
 
+mod find;
 mod get;
 mod list;
 

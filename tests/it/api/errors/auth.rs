@@ -142,7 +142,7 @@ async fn unknown_credential_gets_combined_error_body() {
 }
 
 /// Every endpoint with the scope that it requires.
-const ENDPOINTS: [(Method, &str, Scope); 12] = [
+const ENDPOINTS: [(Method, &str, Scope); 13] = [
     (Method::GET, "/v1/teams", Scope::TeamsRead),
     (Method::POST, "/v1/teams", Scope::TeamsWrite),
     (Method::GET, "/v1/teams/{team}", Scope::TeamsRead),
@@ -166,6 +166,7 @@ const ENDPOINTS: [(Method, &str, Scope); 12] = [
         "/v1/teams/{team}/assignments",
         Scope::TeamsRead,
     ),
+    (Method::GET, "/v1/assignments", Scope::TeamsRead),
     (Method::GET, "/v1/assignments/TKT-1", Scope::TeamsRead),
 ];
 

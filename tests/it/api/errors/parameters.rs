@@ -1,7 +1,7 @@
 //! Validation errors of list parameters.
 
 use super::error_text;
-use crate::support::Stack;
+use crate::support::{Stack, bare};
 
 /// Returns the path of each list.
 fn list_paths(team: &str) -> [String; 3] {
@@ -114,5 +114,76 @@ async fn invalid_itsm_list_parameter_is_named() {
             error_text(&org.itsm, list, &response).starts_with("400 VALIDATION_ERROR cursor "),
             "{response}"
         );
+    }
+}
+
+#[tokio::test]
+async fn found_tickets_name_the_missing_or_unsupported_parameter() {
+    let org = Stack::shared().organization().await;
+    let (team, user) = (org.team("Team").await, bare(&org.users[0]));
+    for (query, field, toptickets, itsm) in [
+        (String::new(), "state", "value_error.missing", "isDefined"),
+        (
+            "state=assigned".to_owned(),
+            "team_id",
+            "value_error.missing",
+            "isDefined",
+        ),
+        (
+            format!("state=assigned&team_id={team}&priority=high"),
+            "priority",
+            "type_error.enum",
+            "isEnum",
+        ),
+        (
+            format!("state=waiting&assignee_id={user}"),
+            "assignee_id",
+            "type_error.enum",
+            "isEnum",
+        ),
+        (
+            format!("state=unrouted&team_id={team}"),
+            "team_id",
+            "type_error.enum",
+            "isEnum",
+        ),
+        (
+            "state=waiting&team_id=x".to_owned(),
+            "team_id",
+            "type_error.uuid",
+            "isUuid",
+        ),
+        (
+            "state=unrouted&cursor=x".to_owned(),
+            "cursor",
+            "value_error.cursor",
+            "isCursor",
+        ),
+    ] {
+        let path = format!("/v1/assignments?{query}");
+        assert_eq!(
+            error_text(&org.toptickets, &path, &org.toptickets.get(&path).await),
+            format!("400 query.{field}: {toptickets}"),
+            "{query}"
+        );
+        assert_eq!(
+            error_text(&org.itsm, &path, &org.itsm.get(&path).await),
+            format!("400 VALIDATION_ERROR {field} {itsm}"),
+            "{query}"
+        );
+    }
+    for (client, parameters) in [
+        (&org.toptickets, ["skip", "offset"]),
+        (&org.itsm, ["page", "page"]),
+    ] {
+        for parameter in parameters {
+            let path = format!("/v1/assignments?state=unrouted&{parameter}=1");
+            let response = client.get(&path).await;
+            let reported = error_text(client, &path, &response);
+            assert!(
+                reported.starts_with("400 ") && reported.contains(parameter),
+                "{reported}"
+            );
+        }
     }
 }

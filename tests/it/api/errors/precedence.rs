@@ -84,6 +84,14 @@ async fn credential_and_scope_are_checked_before_the_rest() {
             unauthorized,
         ),
         (
+            "credential, then query",
+            &bad,
+            Method::GET,
+            "/v1/assignments",
+            "",
+            unauthorized,
+        ),
+        (
             "credential, then body",
             &bad,
             Method::POST,

@@ -26,8 +26,14 @@ fn reads(fixture: &FaultFixture) -> Vec<(Contract, String)> {
         reads.extend([(contract, team.clone()), (contract, "/v1/teams".to_owned())]);
         reads.extend(["/members", "/assignments"].map(|list| (contract, format!("{team}{list}"))));
         reads.push((contract, "/v1/assignments/TKT-1".to_owned()));
+        reads.push((contract, found_tickets(fixture)));
     }
     reads
+}
+
+/// Returns the list of the team's assigned tickets over the organization's list.
+fn found_tickets(fixture: &FaultFixture) -> String {
+    format!("/v1/assignments?state=assigned&team_id={}", fixture.team)
 }
 
 #[tokio::test]
@@ -80,9 +86,15 @@ async fn unprocessed_keys_are_read_again_until_the_deadline() {
         .org
         .set_load(&fixture.team, &[("open_tickets", n(1))])
         .await;
-    for contract in Contract::ALL {
-        let target = format!("{}/assignments", fixture.team_path());
-        let invocation = TestInvocation::new(fixture.token(contract), Method::GET, target, None);
+    let lists = [
+        format!("{}/assignments", fixture.team_path()),
+        found_tickets(&fixture),
+    ];
+    let cases = lists
+        .iter()
+        .flat_map(|list| Contract::ALL.map(|contract| (list, contract)));
+    for (target, contract) in cases {
+        let invocation = TestInvocation::new(fixture.token(contract), Method::GET, &**target, None);
         let (fine, once, always) = (
             FaultScript::default(),
             FaultScript::default(),

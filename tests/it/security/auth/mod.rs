@@ -36,7 +36,7 @@ pub fn endpoints(
     team: &str,
     user: &str,
     fresh_name: &str,
-) -> [(Method, String, Option<Value>, &'static str); 12] {
+) -> [(Method, String, Option<Value>, &'static str); 13] {
     let path = format!("/v1/teams/{team}");
     [
         (Method::GET, "/v1/teams".to_owned(), None, "teams:read"),
@@ -46,6 +46,12 @@ pub fn endpoints(
         (
             Method::GET,
             format!("{path}/assignments"),
+            None,
+            "teams:read",
+        ),
+        (
+            Method::GET,
+            "/v1/assignments?state=unrouted".to_owned(),
             None,
             "teams:read",
         ),

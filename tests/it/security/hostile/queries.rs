@@ -85,3 +85,46 @@ async fn odd_queries_are_parsed_as_forms() {
         assert_statuses_of_query(&org, &team, query, [toptickets, itsm]).await;
     }
 }
+
+#[tokio::test]
+async fn odd_query_of_found_tickets_is_rejected_or_has_no_effect() {
+    let org = Stack::shared().organization().await;
+    let team = org.team("Support").await;
+    let (oversized, other) = ("A".repeat(8_000), "MSM5ZjhlN2Q2YzViNGEzMjEwI2hpZ2gjMSNU");
+    for (query, expected) in [
+        ("state=unrouted", 200),
+        ("state=closed&state=unrouted", 200),
+        ("st%61te=unrouted", 200),
+        ("state=unrouted&page_size=7&total=1&q=%ff&%00=%00", 200),
+        ("state=unrouted&search=%ff&sortBy=age", 200),
+        ("", 400),
+        ("state", 400),
+        ("state=%ff", 400),
+        ("state=UNROUTED", 400),
+        ("state=unrouted,waiting", 400),
+        ("State=unrouted", 400),
+        ("state=unrouted&team_id", 400),
+        ("state=waiting&team_id=%ff", 400),
+        ("state=waiting&team_id=ORG%23other%23UNROUTED", 400),
+        (&*format!("state=waiting&team_id=usr_{team}"), 400),
+        ("state=waiting&priority=", 400),
+        ("state=waiting&priority=0%23", 400),
+        ("state=unrouted&cursor", 400),
+        ("state=unrouted&cursor=%00", 400),
+        ("state=unrouted&cursor=%ff", 400),
+        ("state=unrouted&cursor=..%2F..", 400),
+        ("state=unrouted&cursor=null", 400),
+        (&format!("state=unrouted&cursor={other}"), 400),
+        (&format!("state=unrouted&cursor={oversized}"), 400),
+        ("state=unrouted&limit=", 400),
+        ("state=unrouted&limit=1e1", 400),
+    ] {
+        for (client, error_format) in clients_with_contract(&org) {
+            let shown = &query[..query.len().min(60)];
+            let path = format!("/v1/assignments?{query}");
+            let response = send_raw(client, "GET", &path, b"").await;
+            assert_response(&response, error_format, shown);
+            assert_eq!(response.status, expected, "{shown}: {response}");
+        }
+    }
+}

@@ -37,6 +37,7 @@ fn path_strategy() -> impl Strategy<Value = String> {
         2 => Just("/v1/teams/{team}/members/{user}".to_owned()),
         2 => Just("/v1/teams/{team}/workload".to_owned()),
         2 => Just("/v1/teams/{team}/assignments".to_owned()),
+        2 => Just("/v1/assignments".to_owned()),
         1 => "/v1/assignments/[!-~]{0,20}",
         4 => below,
         1 => "/[!-~]{0,20}",
@@ -53,6 +54,9 @@ fn query_strategy() -> impl Strategy<Value = String> {
         Just("sortBy"),
         Just("sortOrder"),
         Just("cursor"),
+        Just("state"),
+        Just("team_id"),
+        Just("priority"),
         Just("x"),
         Just(""),
     ];

@@ -3,7 +3,7 @@
 use super::*;
 use muster_domain::{
     Contract, Decision, Fingerprint, IdempotencyKey, KeyKind, Priority, Reason, SecretKey,
-    TeamName, TicketStatus, TicketVersions, Topics,
+    TeamName, TicketPosition, TicketSelection, TicketStatus, TicketVersions, Topics,
 };
 
 const TEAM: &str = "550e8400-e29b-41d4-a716-446655440000";
@@ -405,4 +405,75 @@ fn text_of_a_client_never_equals_a_hash() {
         );
     }
     assert!(hashed.starts_with("ORG#org_9f8e#SPECHASH#"));
+}
+
+#[test]
+fn list_of_tickets_begins_after_a_position() {
+    let at = Timestamp::from_millis(1_736_064_000_000);
+    let id = TicketId::parse("TKT-1").unwrap();
+    let (team, high) = (team_id(), Some(Priority::High));
+    let team_pk = format!("ORG#org_9f8e#TEAM#{}", team.uuid());
+    let unrouted = TicketSelection::Unrouted { priority: high };
+    let waiting = |team| TicketSelection::Waiting {
+        team,
+        priority: None,
+    };
+    let assigned = TicketSelection::Assigned {
+        team,
+        assignee: None,
+    };
+    for (selection, priority, names, pk, start, entry) in [
+        (
+            &unrouted,
+            high,
+            ["gsi1pk", "gsi1sk"],
+            "ORG#org_9f8e#UNROUTED".to_owned(),
+            "1#001736064000000#TKT-1#~",
+            "1#001736064000000#TKT-1#ffffffffffffffff",
+        ),
+        (
+            &waiting(Some(team)),
+            high,
+            ["gsi1pk", "gsi1sk"],
+            format!("{team_pk}#WAITING"),
+            "1#001736064000000#TKT-1",
+            "1#001736064000000#TKT-1",
+        ),
+        (
+            &waiting(None),
+            high,
+            ["gsi2pk", "gsi2sk"],
+            "ORG#org_9f8e#QUEUE".to_owned(),
+            "1#001736064000000#TKT-1",
+            "1#001736064000000#TKT-1",
+        ),
+        (
+            &assigned,
+            None,
+            ["gsi1pk", "gsi1sk"],
+            format!("{team_pk}#OPEN"),
+            "001736064000000#TKT-1",
+            "001736064000000#TKT-1",
+        ),
+    ] {
+        let position = TicketPosition {
+            priority,
+            at,
+            id: id.clone(),
+        };
+        assert_eq!(ticket_position(selection, entry), Some(position.clone()));
+        let list = TicketListKeys::of(&org(), selection);
+        assert_eq!(list.prefix.as_deref(), selection.priority().map(|_| "1#"));
+        let key = list.start_after(&org(), selection, &position);
+        let text = |name: &str| key[name].as_s().expect("a text").as_str();
+        assert_eq!(
+            [text("pk"), text("sk"), text(names[0]), text(names[1])],
+            ["ORG#org_9f8e#TICKET#TKT-1", "TICKET", &pk, start]
+        );
+        // An entry of the ticket is not after its own position.
+        assert!(entry <= start, "{entry}");
+    }
+    for no_entry in ["", "4#1#TKT-1", "x#1#TKT-1", "1#x#TKT-1", "1#1"] {
+        assert_eq!(ticket_position(&unrouted, no_entry), None, "{no_entry}");
+    }
 }
