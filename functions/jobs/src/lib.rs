@@ -42,16 +42,20 @@ pub struct Deps {
 pub struct Pace {
     /// The number of index entries in a page.
     pub page: usize,
+    /// The number of index entries in a page of a count. A count reads at most 20 pages.
+    pub count_page: usize,
     /// The part of the invocation's time after which a job begins no further page, from 0 to 1.
     pub share: f64,
 }
 
 impl Default for Pace {
     /// A page of 90 tickets fits one transaction with the load of their team and a few members. A
-    /// page that begins after three fifths of the time has the rest to finish.
+    /// page that begins after three fifths of the time has the rest to finish. 5,000 index entries
+    /// have about 1 MB, the most that a query reads.
     fn default() -> Self {
         Self {
             page: 90,
+            count_page: 5_000,
             share: 0.6,
         }
     }

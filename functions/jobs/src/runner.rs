@@ -11,7 +11,7 @@ use muster_service::{
 };
 use tokio::time::Instant;
 
-use crate::{Deps, Error, MAX_HOPS, Pace, copy_profiles::CopyProgress};
+use crate::{Deps, Error, MAX_HOPS, Pace, copy_profiles::CopyProgress, restart::Totals};
 
 /// The dependencies and deadlines that the jobs of one invocation share.
 pub(crate) struct JobRunner<'d> {
@@ -169,8 +169,16 @@ impl Run<'_> {
                 self.copy_profile(&organization(organization_id)?, user(user_id)?, progress)
                     .await
             }
-            Job::RestartPendingWork { after, waiting } => {
-                self.restart_unfinished(after.clone(), *waiting).await
+            Job::RestartPendingWork {
+                after,
+                waiting,
+                unrouted,
+            } => {
+                let totals = Totals {
+                    waiting: *waiting,
+                    unrouted: *unrouted,
+                };
+                self.restart_unfinished(after.clone(), totals).await
             }
         }
     }

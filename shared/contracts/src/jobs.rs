@@ -35,6 +35,16 @@ pub struct WaitingTotals {
     pub teams: u64,
 }
 
+/// Totals of unrouted tickets, carried along a chain of jobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnroutedTotals {
+    /// The number of unrouted tickets.
+    pub tickets: u64,
+    /// True if the count of an organization ended early. There are at least `tickets` then.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub at_least: bool,
+}
+
 /// A message of a job queue: a job, and its place in a chain of jobs that continue each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobMessage {
@@ -167,7 +177,7 @@ pub enum Job {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rev: Option<u64>,
     },
-    /// Restart all pending work of the index, and count the waiting tickets.
+    /// Restart all pending work of the index, and count the waiting and the unrouted tickets.
     #[serde(rename = "restart_unfinished")]
     RestartPendingWork {
         /// The cursor of the next page; none before the first.
@@ -176,6 +186,9 @@ pub enum Job {
         /// The totals of the pages so far; none if a page could not be counted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         waiting: Option<WaitingTotals>,
+        /// The totals of the pages so far; none if a page could not be counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unrouted: Option<UnroutedTotals>,
     },
 }
 
@@ -365,6 +378,10 @@ mod tests {
         let job = Job::RestartPendingWork {
             after: Some("{}".to_owned()),
             waiting,
+            unrouted: Some(UnroutedTotals {
+                tickets: 5,
+                at_least: true,
+            }),
         };
         let later = JobMessage {
             job,
@@ -391,6 +408,7 @@ mod tests {
         let restart = Job::RestartPendingWork {
             after: None,
             waiting: None,
+            unrouted: None,
         };
         for (job, expected) in [
             (

@@ -103,6 +103,7 @@ mod tests {
         let restart = Job::RestartPendingWork {
             after: None,
             waiting: None,
+            unrouted: None,
         };
         for (job, is_rest, lane, group) in [
             (drain.clone(), false, Lane::Urgent, "org"),

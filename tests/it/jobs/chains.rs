@@ -123,6 +123,7 @@ async fn sweep_of_100000_tickets_fits_the_hop_limit() {
         pace: Pace {
             page: 1,
             share: 0.0,
+            ..Pace::default()
         },
         ..fixture.jobs()
     };
@@ -157,6 +158,7 @@ async fn job_beyond_hop_limit_ends_and_restarts_at_hop_0() {
         pace: Pace {
             page: 1,
             share: 0.0,
+            ..Pace::default()
         },
         ..fixture.jobs()
     };

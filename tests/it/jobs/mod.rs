@@ -1,8 +1,10 @@
-//! Jobs: tickets that fail, chains of follow-up messages up to their limit, and pending work.
+//! Jobs: tickets that fail, chains of follow-up messages up to their limit, pending work, and the
+//! count of unrouted tickets.
 
 mod chains;
 mod pending_work;
 mod unreadable_tickets;
+mod unrouted_stock;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use muster_domain::QueueStrategy::RoundRobin;

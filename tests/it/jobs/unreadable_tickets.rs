@@ -111,6 +111,7 @@ async fn chain_of_drains_retries_failed_ticket_once() {
         pace: Pace {
             page: 1,
             share: 0.0,
+            ..Pace::default()
         },
         ..fixture.jobs()
     };

@@ -104,6 +104,9 @@ pub struct FaultScript(Arc<Mutex<ScriptState>>);
 pub const WRITES: &[&str] = &["TransactWriteItems", "UpdateItem"];
 /// The report of a key's requests: an `UpdateItem` of the item that counts them.
 pub const COUNTING: &[&str] = &["UpdateItem of a count"];
+
+/// The writes of the mark of the stock of unrouted tickets.
+pub const STOCK_MARKS: &[&str] = &["UpdateItem of the stock"];
 /// The operations that read.
 pub const READS: &[&str] = &["BatchGetItem", "GetItem", "Query"];
 /// Queries of the list of unrouted tickets. Each is also a `Query`.
@@ -294,7 +297,8 @@ impl HttpConnector for FaultConnector {
 
 /// Returns the names by which rules match a request: its operation, and one more for a query of
 /// unrouted tickets. A report of requests is [`COUNTING`] instead of one of [`WRITES`]: the first
-/// request of a key to an instance sends one, which is not a call that a test has in view.
+/// request of a key to an instance sends one, which is not a call that a test has in view. In the
+/// same way, a write of the mark of the stock is one of [`STOCK_MARKS`].
 fn operations(request: &HttpRequest) -> Vec<String> {
     let target = request.headers().get("x-amz-target").unwrap_or_default();
     let operation = target.rsplit('.').next().unwrap_or_default();
@@ -309,8 +313,11 @@ fn operations(request: &HttpRequest) -> Vec<String> {
         .pointer("/ExpressionAttributeValues/:pk/S")
         .and_then(Value::as_str)
         .unwrap_or_default();
+    let marks_stock = operation == "UpdateItem" && sort_key == "STOCK";
     let mut operations = vec![if counts {
         COUNTING[0].to_owned()
+    } else if marks_stock {
+        STOCK_MARKS[0].to_owned()
     } else {
         operation.to_owned()
     }];

@@ -429,7 +429,9 @@ impl TableAudit {
         let mut normalized = BTreeMap::new();
         let work = AttributeValue::S("WORK".to_owned());
         let is_mark = |pk: &AttributeValue| pk.as_s().is_ok_and(|pk| pk.starts_with("WORK#"));
-        for ((pk, sk), item) in &self.items {
+        // The mark of the stock depends on the order: a ticket may be unrouted in between.
+        let items = self.items.iter().filter(|((_, sk), _)| sk != "STOCK");
+        for ((pk, sk), item) in items {
             let mut item: BTreeMap<&String, &AttributeValue> = item.iter().collect();
             for moves in ["rev", "covered"] {
                 item.remove(&moves.to_owned());

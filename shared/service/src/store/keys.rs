@@ -263,6 +263,12 @@ pub(super) fn pass(org: &OrganizationId) -> Key {
     Key::new(format!("ORG#{org}#PASS"), "PASS")
 }
 
+/// Returns the key of the mark of an organization with unrouted tickets. It has its own partition,
+/// since other items are read while it is written.
+pub(super) fn stock(org: &OrganizationId) -> Key {
+    Key::new(format!("ORG#{org}#STOCK"), "STOCK")
+}
+
 /// Returns the key of a ticket.
 pub(super) fn ticket(org: &OrganizationId, ticket: &TicketId) -> Key {
     Key::new(format!("ORG#{org}#TICKET#{ticket}"), "TICKET")
@@ -396,6 +402,7 @@ pub(super) enum ItemKind {
     User(UserId),
     Ticket,
     Pass,
+    Stock,
 }
 
 impl ItemKind {
@@ -419,6 +426,8 @@ impl ItemKind {
             Self::Ticket
         } else if (rest, sk) == ("PASS", "PASS") {
             Self::Pass
+        } else if (rest, sk) == ("STOCK", "STOCK") {
+            Self::Stock
         } else {
             return None;
         };

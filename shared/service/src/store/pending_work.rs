@@ -60,6 +60,8 @@ pub enum PendingWork {
     CopyProfile(OrganizationId, UserId),
     /// The pass over the unrouted tickets is not finished.
     RouteUnrouted(OrganizationId),
+    /// The organization may have unrouted tickets. The schedule itself counts them.
+    CountUnrouted(OrganizationId),
 }
 
 impl Store {
@@ -299,6 +301,7 @@ fn marked(item: &Item) -> Option<PendingItem> {
         ItemKind::DeletedTeam(team) => PendingWork::Sweep(org, team),
         ItemKind::Team(team) => PendingWork::IndexSpecializations(org, team),
         ItemKind::Pass => PendingWork::RouteUnrouted(org),
+        ItemKind::Stock => PendingWork::CountUnrouted(org),
         ItemKind::User(user) => PendingWork::CopyProfile(org, user),
         ItemKind::Membership(_) | ItemKind::Ticket => return None,
     };

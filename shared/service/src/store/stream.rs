@@ -52,7 +52,7 @@ impl StreamRecord {
         }
         let (old, new) = (image(old_image), image(new_image));
         let kind = match item_kind {
-            ItemKind::Pass => return Ok(None),
+            ItemKind::Pass | ItemKind::Stock => return Ok(None),
             ItemKind::Team(_) => {
                 let team = |item| items::team(&organization_id, item);
                 ChangeKind::Team {

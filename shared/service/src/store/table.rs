@@ -5,11 +5,15 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::Client;
 use tokio::time::Instant;
 
+use super::stock_marks::StockMarks;
+
 /// A DynamoDB table. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Table {
     client: Client,
     name: Arc<str>,
+    /// Shared by all invocations of an instance.
+    stock_marks: Arc<StockMarks>,
 }
 
 impl Table {
@@ -21,6 +25,7 @@ impl Table {
         Self {
             client,
             name: name.into(),
+            stock_marks: Arc::new(StockMarks::new()),
         }
     }
 
@@ -33,6 +38,7 @@ impl Table {
         Store {
             client: self.client.clone(),
             table: Arc::clone(&self.name),
+            stock_marks: Arc::clone(&self.stock_marks),
             deadline,
         }
     }
@@ -43,5 +49,6 @@ impl Table {
 pub struct Store {
     pub(super) client: Client,
     pub(super) table: Arc<str>,
+    pub(super) stock_marks: Arc<StockMarks>,
     pub(super) deadline: Instant,
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use muster_domain::{
     LoadDelta, MemberDelta, OrganizationId, PastCounters, Resolved, TeamId, Ticket, TicketId,
-    Timestamp, UserId, UserStatus,
+    TicketState, Timestamp, UserId, UserStatus,
     routing::{
         CounterItem, LoadWrite, MemberWrite, MissingInput, PlanningInput, TransactionPlan,
         TurnAdvance,
@@ -88,7 +88,8 @@ impl Store {
     }
 
     /// Commits a plan: tickets, loads, memberships and past counters. One round trip: one
-    /// transaction. `now` is the time of the mark of loads in which tickets begin to wait.
+    /// transaction. One more to mark the organization, once an hour, if a ticket is unrouted. `now`
+    /// is the time of this mark, and of the mark of loads in which tickets begin to wait.
     ///
     /// Every ticket has the condition of its `rev`, so an event that another invocation has applied
     /// causes a conflict. A decision has the condition of the load's `turn`, and of the selected
@@ -107,6 +108,12 @@ impl Store {
             members,
             decisions: _,
         } = writes;
+        if tickets
+            .iter()
+            .any(|(_, ticket)| ticket.state == TicketState::Unrouted)
+        {
+            self.mark_stock(org, now).await?;
+        }
         let mut transaction = Transaction::new(self);
         for (rev, ticket) in tickets {
             let item = TicketItem::new(org, ticket);

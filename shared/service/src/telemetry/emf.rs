@@ -22,6 +22,7 @@ const TICKETS_UNROUTED: Metric = ("TicketsUnrouted", "Count");
 const TICKETS_BEGUN_WAITING: Metric = ("TicketsBegunWaiting", "Count");
 const TICKETS_WAITING: Metric = ("TicketsWaiting", "Count");
 const TEAMS_WAITING: Metric = ("TeamsWaiting", "Count");
+const UNROUTED_TICKETS: Metric = ("UnroutedTickets", "Count");
 const SUPERSEDED_EVENTS: Metric = ("SupersededEvents", "Count");
 const RETRIES: Metric = ("Retries", "Count");
 const DEAD_LETTERS: Metric = ("DeadLetters", "Count");
@@ -42,7 +43,7 @@ const OF_THE_FUNCTION: &[&[&str]] = &[&["Stack", "Function"]];
 const BY_VERSION: &[&[&str]] = &[&["Stack", "Function", "Version"]];
 
 /// Returns the line of an invocation, without a line break. `None` without metrics: a zero is not
-/// written. A request and the totals of waiting tickets are always written.
+/// written. A request and the totals of waiting and of unrouted tickets are always written.
 pub(super) fn line(
     invocation: &Invocation,
     deployment: &Deployment,
@@ -126,6 +127,7 @@ impl MetricLine {
             tickets_unrouted,
             tickets_begun_waiting,
             waiting,
+            unrouted,
             superseded_events,
             retries,
             dead_letters,
@@ -151,6 +153,12 @@ impl MetricLine {
                 OF_THE_STACK,
                 waiting.map(|(metric, count)| (metric, count.into())),
             );
+        }
+        if let Some(unrouted) = unrouted {
+            self.count(OF_THE_STACK, [(UNROUTED_TICKETS, unrouted.tickets.into())]);
+            if unrouted.at_least {
+                self.field("unroutedAtLeast", true);
+            }
         }
         let by_function = [
             (SUPERSEDED_EVENTS, *superseded_events),
@@ -234,7 +242,10 @@ mod tests {
                 &[TICKETS_ASSIGNED, TICKETS_UNROUTED, TICKETS_BEGUN_WAITING],
                 OF_THE_STACK,
             ),
-            (&[TICKETS_WAITING, TEAMS_WAITING], OF_THE_STACK),
+            (
+                &[TICKETS_WAITING, TEAMS_WAITING, UNROUTED_TICKETS],
+                OF_THE_STACK,
+            ),
             (
                 &[
                     SUPERSEDED_EVENTS,

@@ -29,7 +29,7 @@ pub use calls::Calls;
 pub use line::JsonLines;
 pub use xray::Daemon;
 
-use muster_contracts::jobs::WaitingTotals;
+use muster_contracts::jobs::{UnroutedTotals, WaitingTotals};
 use muster_domain::{Contract, OrganizationId, Timestamp};
 use xray::Trace;
 
@@ -67,6 +67,8 @@ pub struct InvocationMetrics {
     pub tickets_begun_waiting: usize,
     /// Totals of waiting tickets. Only the last job of a counting chain has them.
     pub waiting: Option<WaitingTotals>,
+    /// Totals of unrouted tickets, under the same rule.
+    pub unrouted: Option<UnroutedTotals>,
     /// Events without effect, because newer events have set their fields. Exact duplicates are not
     /// counted.
     pub superseded_events: usize,

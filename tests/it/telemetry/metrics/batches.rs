@@ -125,7 +125,7 @@ async fn batch_counts_decisions_retries_and_dead_letters() {
 }
 
 #[tokio::test]
-async fn job_emits_waiting_metrics_even_if_zero() {
+async fn job_emits_stock_metrics_even_if_zero() {
     let org = organization_of_two_teams().await;
     let table = Table::new(org.stack.dynamodb(), org.stack.table.as_str());
     let deps = org.assignment_over(table.clone());
@@ -153,14 +153,14 @@ async fn job_emits_waiting_metrics_even_if_zero() {
         let [line] = <[Value; 1]>::try_from(capture.lines().1).expect("one line");
         assert_eq!(
             line["_aws"]["CloudWatchMetrics"],
-            json!([metric_definitions(
-                &json!([["Stack"]]),
-                &["TicketsWaiting", "TeamsWaiting"]
-            )])
+            json!([
+                metric_definitions(&json!([["Stack"]]), &["TicketsWaiting", "TeamsWaiting"]),
+                metric_definitions(&json!([["Stack"]]), &["UnroutedTickets"])
+            ])
         );
-        [line["TicketsWaiting"].clone(), line["TeamsWaiting"].clone()]
+        ["TicketsWaiting", "TeamsWaiting", "UnroutedTickets"].map(|metric| line[metric].clone())
     };
-    assert_eq!(waiting().await, [json!(3), json!(1)]);
+    assert_eq!(waiting().await, [3, 1, 2].map(|count| json!(count)));
     org.join(1, 0, &[]).await;
     let drained = org
         .jobs
@@ -180,7 +180,7 @@ async fn job_emits_waiting_metrics_even_if_zero() {
         line["TicketsAssigned"], 3,
         "decisions of jobs count, too: {line}"
     );
-    assert_eq!(waiting().await, [json!(0), json!(0)]);
+    assert_eq!(waiting().await, [0, 0, 2].map(|count| json!(count)));
 }
 
 #[tokio::test]

@@ -29,6 +29,11 @@ fn request(key: &str) -> Idempotency {
     }
 }
 
+#[test]
+fn key_of_the_stock_equals_its_golden() {
+    assert_golden([(stock(&org()), "ORG#org_9f8e#STOCK", "STOCK")]);
+}
+
 /// Stored keys outlive the code: a change of these strings needs a migration.
 fn assert_golden<const N: usize>(keys: [(Key, &str, &str); N]) {
     for (key, pk, sk) in keys {
@@ -251,6 +256,7 @@ fn item_kind_of_a_key_without_changes_is_none() {
         (user(&org(), user_id()), ItemKind::User(user_id())),
         (ticket(&org(), &ticket_id), ItemKind::Ticket),
         (pass(&org()), ItemKind::Pass),
+        (stock(&org()), ItemKind::Stock),
     ] {
         assert_eq!(
             ItemKind::parse(&key.pk, &key.sk),
